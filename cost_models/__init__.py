@@ -1,0 +1,1 @@
+"""Analytic cost models of accelerators for 1-D convolutional networks."""

@@ -1,0 +1,42 @@
+"""What can be wrong with input, said in one sentence.
+
+* InvalidInput (ValueError): anything a person can mend; the command line prints it and exits with 2
+  + InvalidField: one field of a dataclass; knows its name, so that a file and line can be added
+  + InvalidFile: a file that cannot be read, or a key in it; names file and line
+  + InvalidLayer: a layer that no machine could execute
+  + InvalidAccelerator: a machine that cannot execute the workload
+"""
+
+from typing import Any
+
+
+class InvalidInput(ValueError):
+    """Input that a person can mend. The message names value, limit, place and remedy."""
+
+
+class InvalidField(InvalidInput):
+    """One field of a dataclass holds a value that it may not hold."""
+
+    def __init__(self, field: str, requirement: str, value: Any) -> None:
+        self.field = field
+        self.requirement = requirement
+        self.value = value
+        super().__init__(f"{field} must be {requirement}, not {value!r}")
+
+
+class InvalidFile(InvalidInput):
+    """A file that cannot be read, or a value in it; the message ends in `(file:line)`."""
+
+
+class InvalidLayer(InvalidInput):
+    """A layer whose sizes contradict each other."""
+
+
+class InvalidAccelerator(InvalidInput):
+    """A machine that cannot execute the workload it was given."""
+
+
+def require(condition: bool, field: str, requirement: str, value: Any) -> None:
+    """Raise `InvalidField` unless `condition` holds: `<field> must be <requirement>, not <value>`."""
+    if not condition:
+        raise InvalidField(field, requirement, value)

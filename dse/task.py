@@ -1,0 +1,112 @@
+"""What the network has to tell apart, and what it hears: the task and its features, as data."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dse.errors import require
+
+COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+"""The ten command words of the Speech Commands task (Warden, arXiv 1804.03209, section 5.1)."""
+
+UNKNOWN = "_unknown_"
+SILENCE = "_silence_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A keyword-spotting task: the classes and how they are drawn from a folder of words."""
+
+    kind: Literal["commands", "all_words", "words"] = "commands"
+    """The ten command words, every word of the folder, or the words listed in `words`."""
+    words: tuple[str, ...] = ()
+    """The classes, in order, when `kind` is `words`; empty otherwise."""
+    unknown: bool = True
+    """One more class of clips of all other words; not with `all_words`."""
+    unknown_fraction: float = 0.1
+    """Unknown clips per clip of the chosen words, in each split (at most what the folder has)."""
+    silence: bool = True
+    """One more class of cut-outs of `_background_noise_` (digital silence where there is none)."""
+    silence_fraction: float = 0.1
+    """Silence clips per clip of the chosen words, in each split."""
+    seed: int = 1
+    """Draws unknown and silence clips; the same seed gives the same clips."""
+
+    def __post_init__(self) -> None:
+        """Check the fields against each other."""
+        if self.kind == "words":
+            require(len(self.words) >= 2, "words", "a list of at least two words", list(self.words))
+        else:
+            require(
+                not self.words, "words", f"left out when kind is '{self.kind}'", list(self.words)
+            )
+        require(len(set(self.words)) == len(self.words), "words", "distinct", list(self.words))
+        for name in ("unknown_fraction", "silence_fraction"):
+            require(0 < getattr(self, name) <= 1, name, "in (0, 1]", getattr(self, name))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain data, for a resolved study or a checkpoint."""
+        return dataclasses.asdict(self) | {"words": list(self.words)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSpec:
+    """How sound becomes a picture of `coefficients` x `frames`.
+
+    The defaults are those of MatchboxNet (arXiv 2004.08531, section 3; NeMo's
+    `AudioToMFCCPreprocessor`): 64 MFCC of 64 mel bands, windows of 25 ms every 10 ms, 128 frames.
+    """
+
+    kind: Literal["mfcc", "log_mel"] = "mfcc"
+    coefficients: int = 64
+    """Rows of the picture: mel bands, and as many cepstral coefficients."""
+    frames: int = 128
+    """Columns; a clip of one second has 101, padded with zeros on both sides."""
+    sample_rate_hz: int = 16_000
+    window_ms: float = 25.0
+    hop_ms: float = 10.0
+    fft_size: int = 512
+    normalisation: Literal["training_set", "none"] = "training_set"
+    """Subtract the mean of each coefficient over the training split and divide by its deviation."""
+    variants: int = 4
+    """Copies of each training clip in the cache: the first clean, the others shifted and noisy."""
+    time_shift_ms: float = 5.0
+    """A varied copy is shifted by up to this much either way."""
+    white_noise_db: tuple[float, ...] = (-90.0, -46.0)
+    """Lowest and highest level of the white noise of a varied copy, relative to full scale."""
+    background_noise_probability: float = 0.5
+    """Share of the varied copies that get a piece of `_background_noise_` mixed in."""
+    background_noise_snr_db: tuple[float, ...] = (5.0, 30.0)
+    """Lowest and highest signal-to-noise ratio of that mix."""
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("coefficients", "frames", "sample_rate_hz", "fft_size", "variants"):
+            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        for name in ("window_ms", "hop_ms"):
+            require(getattr(self, name) > 0, name, "more than 0", getattr(self, name))
+        window_samples = self.window_ms * self.sample_rate_hz / 1000
+        require(
+            window_samples <= self.fft_size,
+            "fft_size",
+            f"at least the window of {window_samples:.0f} samples",
+            self.fft_size,
+        )
+        require(self.time_shift_ms >= 0, "time_shift_ms", "0 or more", self.time_shift_ms)
+        probability = self.background_noise_probability
+        require(0 <= probability <= 1, "background_noise_probability", "in [0, 1]", probability)
+        for name in ("white_noise_db", "background_noise_snr_db"):
+            bounds = getattr(self, name)
+            require(
+                len(bounds) == 2 and bounds[0] <= bounds[1],
+                name,
+                "two numbers, the lower first",
+                list(bounds),
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain data, for a resolved study or a checkpoint."""
+        plain = dataclasses.asdict(self)
+        return {key: list(value) if isinstance(value, tuple) else value
+                for key, value in plain.items()}

@@ -1,0 +1,85 @@
+"""The command line `dse`: one module a command, loaded when the command is used."""
+
+import errno
+import importlib
+import os
+import sys
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from dse.errors import InvalidInput
+
+COMMANDS = {
+    "data": ("search.cli.data", "Inspect, synthesize or fetch spoken words."),
+    "search": ("search.cli.search", "Search a design space, or resume a search."),
+    "frontier": ("search.cli.frontier", "Print, plot and export the frontier of a study."),
+    "train": ("search.cli.train", "Train one design or a published baseline."),
+    "estimate": ("search.cli.estimate", "Price one design: counts, energy, latency."),
+    "import": ("search.cli.importing", "Import a network of another tool as a design."),
+    "dashboard": ("search.cli.dashboard", "Look at studies in the browser."),
+}
+
+
+class _LazyGroup(click.Group):
+    """Loads a command's module when it is used, so that `dse --help` does not load torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 failed, 2 input that you can mend, 130 interrupted.",
+)
+@click.version_option(version("ternary-dse"), "--version", prog_name="dse")
+def group() -> None:
+    """Decide what silicon to build for a speech model, and what model to put on it.
+
+    \b
+    A first tour:
+      dse data synthesize speech       make a small corpus of spoken words, offline
+      dse search examples/demo.yaml    search; Ctrl-C stops, the same command resumes
+      dse frontier studies/demo        the best designs: table, CSV, plot
+      dse dashboard studies/demo       the same in the browser
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run `dse`; input errors become one sentence on stderr and exit code 2."""
+    try:
+        group.main(args=arguments, prog_name="dse")
+    except InvalidInput as error:
+        _stop(str(error), 2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        _stop(_describe(error), 2)
+
+
+def _describe(error: OSError) -> str:
+    place = error.filename or "a file"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{place} cannot be written: the disk is full; free some space and run again"
+    return (
+        f"{place} cannot be used: {os.strerror(error.errno or 0).lower()}; "
+        "change its permissions or choose another folder"
+    )
+
+
+def _stop(message: str, code: int) -> None:
+    print(f"dse: {message}", file=sys.stderr)
+    raise SystemExit(code)
