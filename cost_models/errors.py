@@ -37,6 +37,6 @@ class InvalidAccelerator(InvalidInput):
 
 
 def require(condition: bool, field: str, requirement: str, value: Any) -> None:
-    """Raise `InvalidField` unless `condition` holds: `<field> must be <requirement>, not <value>`."""
+    """Raise `InvalidField` (`<field> must be <requirement>, not <value>`) unless `condition`."""
     if not condition:
         raise InvalidField(field, requirement, value)

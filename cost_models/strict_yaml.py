@@ -3,7 +3,7 @@
 Differences to `yaml.safe_load`, each of which has bitten users of this field:
 
 * unknown and duplicate keys are refused (PyYAML keeps the last of two in silence);
-* booleans are `true` and `false` only, as in YAML 1.2: `words: [yes, no, on, off]` stays four words;
+* booleans are `true` and `false` only, as in YAML 1.2: `words: [yes, no, on, off]` are four words;
 * `1e-3` is a number, as in YAML 1.2;
 * size and number of nodes are bounded, so that nested aliases cannot fill the memory.
 """
@@ -200,9 +200,7 @@ def build(cls: type[T], node: Node, **given: Any) -> T:
     for name, field in fields.items():
         if name in node.value:
             values[name] = read_value(hints[name], node.value[name])
-        elif (
-            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        ):
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise node.error(f"missing key '{_join(node.key, name)}'")
     try:
         return cls(**values)

@@ -1,1 +1,1 @@
-"""The dashboard: reads results, draws, answers. No training, no Optuna, no arithmetic of its own."""
+"""The dashboard: reads results, draws, answers. No training, no Optuna, no own arithmetic."""

@@ -1,1 +1,1 @@
-"""The design space: design points, their two views (workload and network), data, training, records."""
+"""The design space: design points, their two views, data, training and records."""

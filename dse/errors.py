@@ -1,4 +1,4 @@
-"""Errors of the design space, its data and its training. The tree goes on from `cost_models.errors`.
+"""Errors of the design space, its data and its training; goes on from `cost_models.errors`.
 
 * InvalidInput (ValueError)
   + InvalidDesign: a design point that cannot be built

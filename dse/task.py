@@ -108,5 +108,6 @@ class FeatureSpec:
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain data, for a resolved study or a checkpoint."""
         plain = dataclasses.asdict(self)
-        return {key: list(value) if isinstance(value, tuple) else value
-                for key, value in plain.items()}
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in plain.items()
+        }

@@ -1,0 +1,1 @@
+"""Formats of other tools: what they describe becomes a design, and back."""

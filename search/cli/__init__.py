@@ -47,7 +47,7 @@ class _LazyGroup(click.Group):
 )
 @click.version_option(version("ternary-dse"), "--version", prog_name="dse")
 def group() -> None:
-    """Decide what silicon to build for a speech model, and what model to put on it.
+    r"""Decide what silicon to build for a speech model, and what model to put on it.
 
     \b
     A first tour:

@@ -1,0 +1,235 @@
+"""A workload: the layers that a machine executes for one inference, with everything it must do.
+
+Counts per layer (`C_in`, `C_out` channels; `K` kernel; `G` groups; `T` output frames; `Z` non-zero
+entries of a generated ternary matrix):
+
+    weight_entries  = C_out * (C_in / G) * K
+    macs            = weight_entries * T          trained weights: one multiplication, one addition
+    additions       = macs, or Z * T              generated ternary weights: additions only
+    batch norm      = C * T multiplications and C * T additions, none when folded into the weights
+    residual add    = C * T additions
+    average pool    = C * T additions, C multiplications
+
+Every addition into an accumulator counts, the first one too (paper.md of the ternary work counts
+the same way); so a dense layer has as many additions as MACs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cost_models.errors import InvalidLayer
+
+
+class LayerKind(StrEnum):
+    """What a layer computes."""
+
+    DEPTHWISE = "depthwise"
+    POINTWISE = "pointwise"
+    CONVOLUTION = "convolution"
+    LINEAR = "linear"
+    BATCH_NORM = "batch_norm"
+    ACTIVATION = "activation"
+    RESIDUAL_ADD = "residual_add"
+    AVERAGE_POOL = "average_pool"
+
+
+CONVOLUTIONS = frozenset(
+    {LayerKind.DEPTHWISE, LayerKind.POINTWISE, LayerKind.CONVOLUTION, LayerKind.LINEAR}
+)
+"""Kinds with a weight tensor that multiplies or adds the inputs."""
+
+
+class WeightSource(StrEnum):
+    """Where a layer's weights come from."""
+
+    TRAINED = "trained"  # learned, stored, read
+    GENERATED = "generated"  # constant ternary, made on chip from a seed: nothing stored or read
+    NONE = "none"  # the layer has no weights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One layer: shapes, precisions and the kind of its weights."""
+
+    name: str
+    kind: LayerKind
+    in_channels: int
+    out_channels: int
+    in_frames: int
+    out_frames: int
+    kernel_size: int = 1
+    stride: int = 1
+    dilation: int = 1
+    groups: int = 1
+    weights: WeightSource = WeightSource.NONE
+    nonzeros: int = 0
+    """Entries of a generated matrix that are not zero: counted on the matrix, not expected."""
+    bias: bool = False
+    folded: bool = False
+    """Batch norm only: merged into the weights before it, so that inference does not execute it."""
+    generator_state_bits: int = 0
+    """Bits that start the generator of this layer's weights; they are stored."""
+    weight_bits: int = 8
+    input_bits: int = 8
+    output_bits: int = 8
+    accumulator_bits: int = 24
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that contradict each other."""
+        for field in ("in_channels", "out_channels", "in_frames", "out_frames", "kernel_size",
+                      "stride", "dilation", "groups", "weight_bits", "input_bits",
+                      "output_bits", "accumulator_bits"):  # fmt: skip
+            if getattr(self, field) < 1:
+                raise InvalidLayer(
+                    f"{self.name}: {field} must be at least 1, not {getattr(self, field)}"
+                )
+        for field in ("in_channels", "out_channels"):
+            if getattr(self, field) % self.groups:
+                raise InvalidLayer(
+                    f"{self.name}: {field} {getattr(self, field)} cannot be divided into "
+                    f"{self.groups} groups"
+                )
+        if self.weights is WeightSource.GENERATED and not (
+            0 <= self.nonzeros <= self.weight_entries
+        ):
+            raise InvalidLayer(
+                f"{self.name}: nonzeros must be in 0..{self.weight_entries}, not {self.nonzeros}"
+            )
+
+    @property
+    def weight_entries(self) -> int:
+        """Entries of the weight tensor; 0 for layers without one."""
+        if self.kind not in CONVOLUTIONS:
+            return 0
+        return self.out_channels * (self.in_channels // self.groups) * self.kernel_size
+
+    @property
+    def trained_parameters(self) -> int:
+        """Numbers that training changes: weights, biases, and gain and offset of batch norms."""
+        if self.kind is LayerKind.BATCH_NORM:
+            return 2 * self.out_channels
+        trained = self.weight_entries if self.weights is WeightSource.TRAINED else 0
+        return trained + (self.out_channels if self.bias else 0)
+
+    @property
+    def generated_weights(self) -> int:
+        """Weights made on chip, zeros included: the generator runs through them all."""
+        return self.weight_entries if self.weights is WeightSource.GENERATED else 0
+
+    @property
+    def stored_bits(self) -> int:
+        """Bits of weight memory that inference needs.
+
+        Trained weights at `weight_bits`; biases and the two numbers a batch norm leaves per channel
+        at `accumulator_bits` (a folded one leaves one: the offset becomes the bias); the start
+        state of a generator.
+        """
+        if self.kind is LayerKind.BATCH_NORM:
+            return self.out_channels * self.accumulator_bits * (1 if self.folded else 2)
+        trained = self.weight_entries if self.weights is WeightSource.TRAINED else 0
+        biases = self.out_channels if self.bias else 0
+        return (
+            trained * self.weight_bits + biases * self.accumulator_bits + self.generator_state_bits
+        )
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of trained weights; batch norm and pooling are not MACs."""
+        trained = self.weights is WeightSource.TRAINED
+        return self.weight_entries * self.out_frames if trained else 0
+
+    @property
+    def multiplications(self) -> int:
+        """All multiplications, those within MACs included."""
+        if self.kind is LayerKind.BATCH_NORM and not self.folded:
+            return self.out_channels * self.out_frames
+        if self.kind is LayerKind.AVERAGE_POOL:
+            return self.out_channels
+        return self.macs
+
+    @property
+    def additions(self) -> int:
+        """All additions, those within MACs included; zeros of a generated matrix are skipped."""
+        outputs = self.out_channels * self.out_frames
+        if self.kind is LayerKind.BATCH_NORM:
+            return 0 if self.folded else outputs
+        if self.kind is LayerKind.RESIDUAL_ADD:
+            return outputs
+        if self.kind is LayerKind.AVERAGE_POOL:
+            return self.in_channels * self.in_frames
+        if self.weights is WeightSource.GENERATED:
+            return self.nonzeros * self.out_frames
+        return self.macs + (outputs if self.bias else 0)
+
+    @property
+    def dense_additions(self) -> int:
+        """Additions that a datapath without zero skipping clocks."""
+        if self.weights is WeightSource.GENERATED:
+            return self.weight_entries * self.out_frames
+        return self.additions
+
+    @property
+    def weight_traffic_bits(self) -> int:
+        """Weight bits read once per inference: exactly what is stored."""
+        return self.stored_bits
+
+    @property
+    def input_traffic_bits(self) -> int:
+        """Input activations, each read once; a residual add reads two tensors.
+
+        Nothing for what a datapath does on the way out of the layer before: folded or scaling
+        batch norm, and activation functions.
+        """
+        if self.kind in (LayerKind.BATCH_NORM, LayerKind.ACTIVATION):
+            return 0
+        tensors = 2 if self.kind is LayerKind.RESIDUAL_ADD else 1
+        return tensors * self.in_channels * self.in_frames * self.input_bits
+
+    @property
+    def output_traffic_bits(self) -> int:
+        """Output activations, each written once; nothing for batch norm and activation."""
+        if self.kind in (LayerKind.BATCH_NORM, LayerKind.ACTIVATION):
+            return 0
+        return self.out_channels * self.out_frames * self.output_bits
+
+    @property
+    def activation_traffic_bits(self) -> int:
+        """Activations read and written."""
+        return self.input_traffic_bits + self.output_traffic_bits
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """The layers of one inference, in order. Totals are sums over the layers, never stored."""
+
+    name: str
+    layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        """A workload has layers, and their names are distinct."""
+        if not self.layers:
+            raise InvalidLayer(f"workload {self.name!r} has no layers")
+        names = [layer.name for layer in self.layers]
+        if len(set(names)) != len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InvalidLayer(f"workload {self.name!r} has two layers named {twice!r}")
+
+    def total(self, count: Callable[[Layer], int]) -> int:
+        """Sum of a count over the layers: `workload.total(lambda layer: layer.macs)`."""
+        return sum(count(layer) for layer in self.layers)
+
+    @property
+    def trained_parameters(self) -> int:
+        """Trained parameters of the whole network; running statistics are not trained."""
+        return self.total(lambda layer: layer.trained_parameters)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the whole network."""
+        return self.total(lambda layer: layer.macs)
+
+    @property
+    def additions(self) -> int:
+        """Additions of the whole network, those within MACs included."""
+        return self.total(lambda layer: layer.additions)

@@ -1,0 +1,183 @@
+"""View 1 of a design point: the workload that a machine executes for one inference."""
+
+from cost_models.workload import Layer, LayerKind, WeightSource, Workload
+from dse.errors import InvalidDesign
+from dse.mixers import MIXERS, Place
+from dse.point import Block, DesignPoint, Mixer
+
+
+def output_frames(in_frames: int, stride: int) -> int:
+    """Frames after a layer with an odd kernel and padding dilation * (kernel - 1) / 2."""
+    return (in_frames - 1) // stride + 1
+
+
+def lower(point: DesignPoint, *, frames: int, outputs: int) -> Workload:
+    """The layers of one inference, in order of execution.
+
+    Args:
+        point: the design.
+        frames: input frames per inference.
+        outputs: classes, or characters and blank of a framewise head.
+
+    Returns:
+        A workload whose layer names equal those of the network (`B1.0.pw`, `B1.skip`).
+
+    Raises:
+        InvalidDesign: frames or outputs are less than 1.
+    """
+    for name, value in (("frames", frames), ("outputs", outputs)):
+        if value < 1:
+            raise InvalidDesign(f"{name} must be at least 1, not {value}")
+    layers: list[Layer] = []
+    channels = point.in_channels
+    for block in point.blocks:
+        layers += _lower_block(block, channels, frames, point.ternary_seed)
+        channels, frames = block.out_channels, output_frames(frames, block.stride)
+    layers += _lower_head(point.head, channels, frames, outputs)
+    return Workload(point.label, tuple(layers))
+
+
+def _lower_block(block: Block, in_channels: int, in_frames: int, seed: int) -> list[Layer]:
+    layers: list[Layer] = []
+    channels, frames = in_channels, in_frames
+    for repeat in range(block.repeats):
+        name = f"{block.name}.{repeat}"
+        stride = block.stride if repeat == 0 else 1
+        after = output_frames(frames, stride)
+        if block.separable:
+            layers.append(
+                Layer(
+                    name=f"{name}.dw",
+                    kind=LayerKind.DEPTHWISE,
+                    in_channels=channels,
+                    out_channels=channels,
+                    in_frames=frames,
+                    out_frames=after,
+                    kernel_size=block.kernel_size,
+                    stride=stride,
+                    dilation=block.dilation,
+                    groups=channels,
+                    weights=WeightSource.TRAINED,
+                )
+            )
+            frames, stride = after, 1
+        if block.separable or block.kernel_size == 1:
+            layers += _lower_mixer(
+                Place(
+                    name=f"{name}.pw",
+                    in_channels=channels,
+                    out_channels=block.out_channels,
+                    mixer=block.mixer,
+                    ternary_seed=seed,
+                    stride=stride,
+                    groups=block.groups,
+                ),
+                frames,
+                norm=True,
+            )
+        else:
+            layers.append(_convolution(block, f"{name}.conv", channels, frames, after, stride))
+            layers.append(_batch_norm(f"{name}.bn", block.out_channels, after, folded=True))
+        channels, frames = block.out_channels, after
+        if repeat == block.repeats - 1 and block.skip is not None:
+            layers += _lower_skip(block, block.skip, in_channels, in_frames, frames, seed)
+        layers.append(_same_shape(LayerKind.ACTIVATION, f"{name}.relu", channels, frames))
+    return layers
+
+
+def _lower_skip(
+    block: Block, skip: Mixer, in_channels: int, in_frames: int, out_frames: int, seed: int
+) -> list[Layer]:
+    place = Place(
+        name=f"{block.name}.skip",
+        in_channels=in_channels,
+        out_channels=block.out_channels,
+        mixer=skip,
+        ternary_seed=seed,
+        stride=block.stride,
+    )
+    layers = _lower_mixer(place, in_frames, norm=block.skip_norm)
+    add = _same_shape(LayerKind.RESIDUAL_ADD, f"{block.name}.add", block.out_channels, out_frames)
+    return [*layers, add]
+
+
+def _lower_mixer(place: Place, in_frames: int, *, norm: bool) -> list[Layer]:
+    out_frames = output_frames(in_frames, place.stride)
+    layer = MIXERS[place.mixer.kind].lower(place, in_frames, out_frames)
+    layers = [] if layer is None else [layer]
+    if norm:
+        # Gain and offset merge into weights that can take any value, not into -1, 0, +1.
+        folded = layer is not None and layer.weights is WeightSource.TRAINED
+        layers.append(_batch_norm(f"{place.name}.bn", place.out_channels, out_frames, folded))
+    return layers
+
+
+def _lower_head(head: str, channels: int, frames: int, outputs: int) -> list[Layer]:
+    pooled = head == "pooled"
+    layers = []
+    if pooled:
+        layers.append(
+            Layer(
+                name="head.pool",
+                kind=LayerKind.AVERAGE_POOL,
+                in_channels=channels,
+                out_channels=channels,
+                in_frames=frames,
+                out_frames=1,
+            )
+        )
+        frames = 1
+    layers.append(
+        Layer(
+            name="head.linear",
+            kind=LayerKind.LINEAR if pooled else LayerKind.POINTWISE,
+            in_channels=channels,
+            out_channels=outputs,
+            in_frames=frames,
+            out_frames=frames,
+            weights=WeightSource.TRAINED,
+            bias=True,
+        )
+    )
+    return layers
+
+
+def _convolution(
+    block: Block, name: str, in_channels: int, in_frames: int, out_frames: int, stride: int
+) -> Layer:
+    return Layer(
+        name=name,
+        kind=LayerKind.CONVOLUTION,
+        in_channels=in_channels,
+        out_channels=block.out_channels,
+        in_frames=in_frames,
+        out_frames=out_frames,
+        kernel_size=block.kernel_size,
+        stride=stride,
+        dilation=block.dilation,
+        groups=block.groups,
+        weights=WeightSource.TRAINED,
+    )
+
+
+def _batch_norm(name: str, channels: int, frames: int, folded: bool) -> Layer:
+    return Layer(
+        name=name,
+        kind=LayerKind.BATCH_NORM,
+        in_channels=channels,
+        out_channels=channels,
+        in_frames=frames,
+        out_frames=frames,
+        folded=folded,
+    )
+
+
+def _same_shape(kind: LayerKind, name: str, channels: int, frames: int) -> Layer:
+    return Layer(
+        name=name,
+        kind=kind,
+        in_channels=channels,
+        out_channels=channels,
+        in_frames=frames,
+        out_frames=frames,
+    )

@@ -1,0 +1,201 @@
+"""A design point: one network, fully described, as data.
+
+A network is a row of blocks, then a head. A block repeats depthwise -> pointwise -> batch norm ->
+ReLU -> dropout (or convolution -> batch norm -> ... where it is not separable); its skip, where it
+has one, is mixed, normalised and added before the last ReLU. These are the blocks of MatchboxNet
+(arXiv 2004.08531) and QuartzNet (arXiv 1910.10261).
+
+Wherever channels are mixed by a 1x1 matrix, a `Mixer` says how: it is the choice that this project
+is about.
+"""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cost_models.strict_yaml import Node, build
+from dse.errors import InvalidDesign, require
+from dse.ternary import FanIn, check_density
+
+SCHEMA_VERSION = 1
+
+MixerKind = Literal["dense", "ternary", "identity"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mixer:
+    """How one place of the network mixes its channels."""
+
+    kind: MixerKind = "dense"
+    """A name in `dse.mixers.MIXERS`."""
+    density: float | None = None
+    """Share of non-zero entries; ternary only."""
+    fan_in: FanIn | None = None
+    """Rule that spreads them over a row; ternary only."""
+
+    def __post_init__(self) -> None:
+        """Ternary needs density and fan-in rule, the others have none."""
+        if self.kind == "ternary":
+            if self.density is None or self.fan_in is None:
+                raise InvalidDesign("a ternary mixer needs density and fan_in")
+            check_density(self.density, self.fan_in)
+        else:
+            require(self.density is None, "density", f"left out for kind {self.kind}", self.density)
+            require(self.fan_in is None, "fan_in", f"left out for kind {self.kind}", self.fan_in)
+
+
+DENSE = Mixer()
+IDENTITY = Mixer(kind="identity")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A block of `repeats` sub-blocks of equal shape."""
+
+    name: str
+    """Distinct in its network; ternary matrices are a function of it (`B2.0.pw`)."""
+    out_channels: int
+    kernel_size: int
+    repeats: int = 1
+    stride: int = 1
+    """Applied by the first sub-block, and by the skip."""
+    dilation: int = 1
+    dropout: float = 0.0
+    separable: bool = True
+    """Depthwise then 1x1; otherwise one convolution over all channels (1x1 if the kernel is 1)."""
+    groups: int = 1
+    """Groups of the dense 1x1 matrix or the convolution."""
+    mixer: Mixer = DENSE
+    """Of every 1x1 in the block's main path."""
+    skip: Mixer | None = None
+    """Of the path around the block; no skip where it is None."""
+    skip_norm: bool = True
+    """Batch norm on the skip, also where it is the identity (NeMo and the published counts)."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without knowing the block's input."""
+        for name in ("out_channels", "kernel_size", "repeats", "stride", "dilation", "groups"):
+            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        require(
+            self.kernel_size % 2 == 1,
+            "kernel_size",
+            "odd, so that padding keeps the number of frames",
+            self.kernel_size,
+        )
+        require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
+        if self.mixer.kind != "dense":
+            require(self.groups == 1, "groups", f"1 for a {self.mixer.kind} mixer", self.groups)
+            if not self.separable and self.kernel_size > 1:
+                raise InvalidDesign(
+                    f"block {self.name}: a convolution over {self.kernel_size} frames cannot be "
+                    f"{self.mixer.kind}; make the block separable, or its kernel 1"
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesignPoint:
+    """A network: what a search chooses, what is trained, and what is priced."""
+
+    blocks: tuple[Block, ...]
+    in_channels: int = 64
+    """Features per frame."""
+    head: Literal["pooled", "framewise"] = "pooled"
+    """Average over time, then a linear layer; or a 1x1 with bias at every frame (CTC)."""
+    ternary_seed: int = 1
+    """All ternary matrices of the network follow from it and their layers' names."""
+    name: str = dataclasses.field(default="", compare=False)
+    """For people; not part of the design's identity."""
+
+    def __post_init__(self) -> None:
+        """Check that each block fits its input."""
+        require(len(self.blocks) >= 1, "blocks", "a list of at least one block", [])
+        require(self.in_channels >= 1, "in_channels", "at least 1", self.in_channels)
+        names = [block.name for block in self.blocks]
+        require(len(set(names)) == len(names), "blocks", "distinct in their names", names)
+        channels = self.in_channels
+        for block in self.blocks:
+            _check_mixers(block, channels)
+            channels = block.out_channels
+
+    @property
+    def key(self) -> str:
+        """Twelve hex digits that are the same for the same network, whatever its name."""
+        content = {key: value for key, value in self.to_dict().items() if key != "name"}
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def label(self) -> str:
+        """The name, or the key where there is none."""
+        return self.name or self.key
+
+    def to_dict(self) -> dict[str, Any]:
+        """All choices as plain data; `point_from_node` reads it back from YAML."""
+        return {"schema_version": SCHEMA_VERSION, "name": self.name} | {
+            "in_channels": self.in_channels,
+            "head": self.head,
+            "ternary_seed": self.ternary_seed,
+            "blocks": [_block_to_dict(block) for block in self.blocks],
+        }
+
+
+def _check_mixers(block: Block, in_channels: int) -> None:
+    """Raise `InvalidDesign` if a mixer of the block does not fit its input width."""
+    places = [(block.mixer, in_channels if repeat == 0 else block.out_channels, f"{repeat}.pw")
+              for repeat in range(min(block.repeats, 2))]  # fmt: skip
+    if block.skip is not None:
+        places.append((block.skip, in_channels, "skip"))
+    for mixer, columns, place in places:
+        where = f"{block.name}.{place}"
+        if mixer.kind == "identity" and columns != block.out_channels:
+            raise InvalidDesign(
+                f"{where}: an identity cannot turn {columns} channels into {block.out_channels}; "
+                "use a dense or ternary mixer, or equal widths"
+            )
+        if mixer.kind == "ternary":
+            assert mixer.density is not None and mixer.fan_in is not None  # Mixer checked it
+            try:
+                check_density(mixer.density, mixer.fan_in, columns)
+            except InvalidDesign as error:
+                raise InvalidDesign(f"{where}: {error}") from None
+    if in_channels % block.groups or block.out_channels % block.groups:
+        raise InvalidDesign(
+            f"block {block.name}: {block.groups} groups do not divide {in_channels} input and "
+            f"{block.out_channels} output channels"
+        )
+    if block.skip is not None and block.skip.kind == "identity" and block.stride > 1:
+        raise InvalidDesign(
+            f"{block.name}.skip: an identity cannot skip frames; use stride 1, or a dense or "
+            "ternary skip"
+        )
+
+
+def _block_to_dict(block: Block) -> dict[str, Any]:
+    plain = dataclasses.asdict(block)
+    plain["mixer"] = _mixer_to_dict(block.mixer)
+    plain["skip"] = None if block.skip is None else _mixer_to_dict(block.skip)
+    return plain
+
+
+def _mixer_to_dict(mixer: Mixer) -> dict[str, Any]:
+    return {key: value for key, value in dataclasses.asdict(mixer).items() if value is not None}
+
+
+def point_from_node(node: Node) -> DesignPoint:
+    """Read a design from YAML: what `DesignPoint.to_dict` wrote, or a person.
+
+    Raises:
+        InvalidFile: a key or value is wrong, or `schema_version` is of a later program.
+    """
+    if isinstance(node.value, dict) and "schema_version" in node.value:
+        version = node.value["schema_version"]
+        if version.value != SCHEMA_VERSION:
+            raise version.error(
+                f"schema_version {version.value!r} cannot be read: this program reads "
+                f"{SCHEMA_VERSION}; use the program that wrote the file"
+            )
+        keys = {key: child for key, child in node.value.items() if key != "schema_version"}
+        node = dataclasses.replace(node, value=keys)
+    return build(DesignPoint, node)
