@@ -148,7 +148,8 @@ def ternary_matrix(
     number = np.packbits(bits[:, :THRESHOLD_BITS], axis=1)[:, 0]
     sign = 1 - 2 * bits[:, THRESHOLD_BITS].astype(np.int8)
     mask = number < round(density * DENSITY_STEPS)
-    return (mask * sign).astype(np.int8).reshape(rows, columns)
+    matrix: npt.NDArray[np.int8] = (mask * sign).astype(np.int8).reshape(rows, columns)
+    return matrix
 
 
 def _one_hot(

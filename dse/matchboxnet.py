@@ -1,0 +1,249 @@
+"""The MatchboxNet family: from a handful of named values to a design point.
+
+MatchboxNet-BxRxC (arXiv 2004.08531, table 1) is Conv1, then B residual blocks of R sub-blocks and C
+channels, then Conv2 and Conv3, then the head. `AXES` names what may be chosen; the defaults are
+MatchboxNet-3x1x64. An axis marked `per_block` may also be given for one block (`channels_b2`): it
+then overrides the value for all (`channels`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from dse.errors import InvalidDesign
+from dse.point import DENSE, IDENTITY, Block, DesignPoint, Mixer
+from dse.policies import POLICIES, apply_policy
+from dse.ternary import FanIn
+
+Value = int | float | str | bool
+
+SKIPS = ("dense", "ternary", "identity_or_dense", "identity_or_ternary", "none")
+MIXER_NAMES = ("dense", "ternary")
+MAX_BLOCKS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """One thing that may be chosen about a MatchboxNet."""
+
+    default: Value
+    per_block: bool = False
+    options: tuple[Value, ...] | None = None
+    """All values there are, for an axis of names."""
+    minimum: int = 1
+    help: str
+
+
+AXES: dict[str, Axis] = {
+    # What decides which other axes matter comes first.
+    "blocks": Axis(default=3, help="residual blocks B"),
+    "policy": Axis(default="P0", options=POLICIES, help="named choice of all mixers and skips"),
+    "block_mixer": Axis(
+        default="dense", per_block=True, options=MIXER_NAMES, help="1x1 of the residual blocks"
+    ),
+    "skip": Axis(default="dense", per_block=True, options=SKIPS, help="path around a block"),
+    "prologue_mixer": Axis(default="dense", options=MIXER_NAMES, help="1x1 of Conv1"),
+    "epilogue_mixer": Axis(default="dense", options=MIXER_NAMES, help="1x1 of Conv2"),
+    "final_mixer": Axis(default="dense", options=MIXER_NAMES, help="Conv3"),
+    "density": Axis(default=0.25, help="share of non-zero ternary entries, n/256"),
+    "fan_in": Axis(default="iid", options=("iid", "one_hot"), help="how they fill a row"),
+    "ternary_seed": Axis(default=1, minimum=0, help="seed of all ternary matrices"),
+    "repeats": Axis(default=1, per_block=True, help="sub-blocks R of a block"),
+    "channels": Axis(default=64, per_block=True, help="channels C of a block"),
+    "kernel": Axis(default=13, per_block=True, help="kernel of the first block, odd"),
+    "kernel_growth": Axis(default=2, minimum=0, help="added to the kernel from block to block"),
+    "stride": Axis(default=1, per_block=True, help="stride of a block"),
+    "dilation": Axis(default=1, per_block=True, help="dilation of a block"),
+    "dropout": Axis(default=0.0, per_block=True, minimum=0, help="dropout of a block"),
+    "skip_norm": Axis(default=True, options=(True, False), help="batch norm on every skip"),
+    "prologue_channels": Axis(default=128, help="channels of Conv1"),
+    "prologue_kernel": Axis(default=11, help="kernel of Conv1, odd"),
+    "prologue_stride": Axis(default=1, help="stride of Conv1"),
+    "prologue_dropout": Axis(default=0.0, minimum=0, help="dropout of Conv1"),
+    "epilogue_channels": Axis(default=128, help="channels of Conv2"),
+    "epilogue_kernel": Axis(default=29, help="kernel of Conv2, odd"),
+    "epilogue_dilation": Axis(default=2, help="dilation of Conv2"),
+    "epilogue_dropout": Axis(default=0.0, minimum=0, help="dropout of Conv2 and Conv3"),
+    "final_channels": Axis(default=128, help="channels of Conv3"),
+}
+
+MIXER_AXES = ("block_mixer", "skip", "prologue_mixer", "epilogue_mixer", "final_mixer")
+TERNARY_AXES = ("density", "fan_in", "ternary_seed")
+
+
+def split_name(name: str) -> tuple[str, int | None]:
+    """`channels_b2` -> (`channels`, 2); `channels` -> (`channels`, None).
+
+    Raises:
+        InvalidDesign: there is no such axis.
+    """
+    if name in AXES:
+        return name, None
+    base, _, number = name.rpartition("_b")
+    if base in AXES and number.isdecimal():
+        if not AXES[base].per_block:
+            raise InvalidDesign(f"'{base}' is one value for the whole network: '{name}' is not")
+        if 1 <= int(number) <= MAX_BLOCKS:
+            return base, int(number)
+    raise InvalidDesign(f"there is no axis '{name}'; axes are {', '.join(AXES)}")
+
+
+def matters(name: str, values: Mapping[str, Value]) -> bool:
+    """Whether an axis changes the network, given the axes before it in `AXES`.
+
+    A block that is not there has no channels, and a network without ternary matrices no density.
+    """
+    base, block = split_name(name)
+    blocks = int(_get(values, "blocks"))
+    if block is not None and block > blocks:
+        return False
+    if base in MIXER_AXES:
+        return "policy" not in values
+    if base == "kernel_growth":
+        return blocks > 1
+    if base in TERNARY_AXES:
+        return uses_ternary(values)
+    return True
+
+
+def uses_ternary(values: Mapping[str, Value]) -> bool:
+    """Whether any matrix of the network that `values` describe is ternary."""
+    if "policy" in values:
+        return values["policy"] != "P0"
+    places = [_get(values, name) for name in ("prologue_mixer", "epilogue_mixer", "final_mixer")]
+    for block in range(1, int(_get(values, "blocks")) + 1):
+        places += [_get(values, "block_mixer", block), _get(values, "skip", block)]
+    return any(place in ("ternary", "identity_or_ternary") for place in places)
+
+
+def matchboxnet(
+    values: Mapping[str, Value], *, in_channels: int = 64, name: str = ""
+) -> DesignPoint:
+    """Build the design point of a MatchboxNet.
+
+    Args:
+        values: axis -> value; what is missing takes its default.
+        in_channels: features per frame.
+        name: for people.
+
+    Raises:
+        InvalidDesign: an unknown axis, a value outside its options, `policy` together with a mixer
+            or skip, or a network that cannot be built.
+    """
+    for axis, value in values.items():
+        _check_value(axis, value)
+    mixed = [axis for axis in values if split_name(axis)[0] in MIXER_AXES]
+    if "policy" in values and mixed:
+        raise InvalidDesign(
+            f"'policy' chooses all mixers and skips: leave out either 'policy' or '{mixed[0]}'"
+        )
+    density, fan_in = float(_get(values, "density")), cast(FanIn, _get(values, "fan_in"))
+    ternary = (
+        Mixer(kind="ternary", density=density, fan_in=fan_in) if uses_ternary(values) else DENSE
+    )
+    point = DesignPoint(
+        blocks=_blocks(values, ternary),
+        in_channels=in_channels,
+        # A network without ternary matrices is the same network whatever their seed would be.
+        ternary_seed=int(_get(values, "ternary_seed")) if uses_ternary(values) else 1,
+        name=name,
+    )
+    policy = str(values.get("policy", "P0"))
+    if policy == "P0":
+        return point
+    return apply_policy(point, policy, density=density, fan_in=fan_in)
+
+
+def _blocks(values: Mapping[str, Value], ternary: Mixer) -> tuple[Block, ...]:
+    def get(axis: str, block: int | None = None) -> Any:
+        return _get(values, axis, block)
+
+    def mixer(axis: str, block: int | None = None) -> Mixer:
+        return ternary if get(axis, block) == "ternary" else DENSE
+
+    blocks = [
+        Block(
+            name="Conv1",
+            out_channels=get("prologue_channels"),
+            kernel_size=get("prologue_kernel"),
+            stride=get("prologue_stride"),
+            dropout=float(get("prologue_dropout")),
+            mixer=mixer("prologue_mixer"),
+        )
+    ]
+    for number in range(1, get("blocks") + 1):
+        same = blocks[-1].out_channels == get("channels", number) and get("stride", number) == 1
+        blocks.append(
+            Block(
+                name=f"B{number}",
+                out_channels=get("channels", number),
+                kernel_size=_kernel(values, number),
+                repeats=get("repeats", number),
+                stride=get("stride", number),
+                dilation=get("dilation", number),
+                dropout=float(get("dropout", number)),
+                mixer=mixer("block_mixer", number),
+                skip=_skip(get("skip", number), same, ternary),
+                skip_norm=get("skip_norm"),
+            )
+        )
+    dropout = float(get("epilogue_dropout"))
+    return (
+        *blocks,
+        Block(
+            name="Conv2",
+            out_channels=get("epilogue_channels"),
+            kernel_size=get("epilogue_kernel"),
+            dilation=get("epilogue_dilation"),
+            dropout=dropout,
+            mixer=mixer("epilogue_mixer"),
+        ),
+        Block(
+            name="Conv3",
+            out_channels=get("final_channels"),
+            kernel_size=1,
+            dropout=dropout,
+            separable=False,
+            mixer=mixer("final_mixer"),
+        ),
+    )
+
+
+def _kernel(values: Mapping[str, Value], block: int) -> int:
+    if f"kernel_b{block}" in values:
+        return int(values[f"kernel_b{block}"])
+    return int(_get(values, "kernel")) + (block - 1) * int(_get(values, "kernel_growth"))
+
+
+def _skip(skip: str, same_width: bool, ternary: Mixer) -> Mixer | None:
+    if skip == "none":
+        return None
+    if skip.startswith("identity_or_") and same_width:
+        return IDENTITY
+    return ternary if skip.endswith("ternary") else DENSE
+
+
+def _get(values: Mapping[str, Value], axis: str, block: int | None = None) -> Value:
+    if block is not None and f"{axis}_b{block}" in values:
+        return values[f"{axis}_b{block}"]
+    return values.get(axis, AXES[axis].default)
+
+
+def _check_value(name: str, value: Value) -> None:
+    base, _ = split_name(name)
+    axis = AXES[base]
+    if axis.options is not None:
+        if value not in axis.options or isinstance(value, bool) != isinstance(axis.default, bool):
+            options = ", ".join(str(option).lower() if isinstance(option, bool) else str(option)
+                                for option in axis.options)  # fmt: skip
+            raise InvalidDesign(f"'{name}' must be one of {options}, not {value!r}")
+        return
+    whole = isinstance(axis.default, int)
+    right = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if not right:
+        kind = "a whole number" if whole else "a number"
+        raise InvalidDesign(f"'{name}' must be {kind}, not {value!r}")
+    if not isinstance(value, str) and value < axis.minimum and base != "density":
+        raise InvalidDesign(f"'{name}' must be at least {axis.minimum}, not {value!r}")
+    if base == "blocks" and int(value) > MAX_BLOCKS:
+        raise InvalidDesign(f"'blocks' must be at most {MAX_BLOCKS}, not {value!r}")
