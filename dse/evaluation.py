@@ -1,0 +1,74 @@
+"""Evaluate a design point: cost first, and training only for what keeps the limits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cost_models import Accelerator, Cost, Technology, estimate
+from dse.budget import Budget
+from dse.lowering import lower
+from dse.point import DesignPoint
+
+if TYPE_CHECKING:
+    from dse.features import SpeechFeatures
+    from dse.recipe import Recipe
+    from dse.training import EpochRecord, TrainingResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pricing:
+    """What a design is priced on."""
+
+    accelerator: Accelerator
+    technology: Technology
+    budget: Budget
+    frames: int
+    outputs: int
+
+    def price(self, point: DesignPoint) -> Cost:
+        """Cost of one inference of the design.
+
+        Raises:
+            InvalidAccelerator: the machine cannot execute it.
+        """
+        workload = lower(point, frames=self.frames, outputs=self.outputs)
+        return estimate(workload, self.accelerator, self.technology)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What a design is trained on, and how."""
+
+    features: "SpeechFeatures"
+    recipe: "Recipe"
+    seed: int
+    device: str
+    designs: Path
+    """Each trained design gets a folder here, named by its key."""
+
+    def train(
+        self, point: DesignPoint, report: "Callable[[EpochRecord], None] | None" = None
+    ) -> "TrainingResult":
+        """Train the design, going on from its last checkpoint where there is one.
+
+        Raises:
+            TrainingFailed: no number came out; the message says why.
+        """
+        from dse.training import train  # loads torch
+
+        return train(
+            point,
+            self.features,
+            self.recipe,
+            seed=self.seed,
+            folder=self.designs / point.key,
+            device=self.device,
+            report=report,
+        )
+
+
+def utc_now() -> str:
+    """The time now, UTC, to the second, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,184 @@
+"""The results table: one row per evaluated design, the contract between search and readers.
+
+A study appends rows to `results.jsonl`, one JSON object a line, each flushed to the disk before the
+search goes on. A line cut short by a crash is not a row; it is dropped when the study resumes.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from dse.errors import InvalidFile, InvalidStudy
+from dse.files import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = 1
+FILE_NAME = "results.jsonl"
+
+Status = Literal["trained", "infeasible", "invalid", "duplicate", "failed"]
+
+COST_COLUMNS = (
+    "trained_parameters",
+    "stored_bits",
+    "generated_weights",
+    "macs",
+    "multiplications",
+    "additions",
+    "dense_additions",
+    "weight_traffic_bits",
+    "activation_traffic_bits",
+    "energy_pj",
+    "latency_cycles",
+    "latency_us",
+)
+"""Columns of the cost of a design, from `cost_models.Cost.columns`; all may be limits."""
+
+OBJECTIVE_COLUMNS = ("error", *COST_COLUMNS)
+"""Columns that a study may minimise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """One row: a design, what it costs, what it got wrong, and where these numbers come from."""
+
+    trial: int
+    """Number of the trial in the study's storage; -1 for a baseline outside the space."""
+    status: Status
+    """trained; infeasible: over a limit, cost only; invalid: no such network; duplicate: the same
+    design was trained before, its error is repeated; failed: training gave no number."""
+    source: str
+    """`search`, or the name of the published baseline."""
+    key: str = ""
+    """`DesignPoint.key`; empty for an invalid design."""
+    name: str = ""
+    reason: str = ""
+    """Why a design is infeasible, invalid or failed."""
+    values: dict[str, Any] = field(default_factory=dict)
+    """The axes of the search space: columns `axis_...` of the table."""
+    cost: dict[str, float] = field(default_factory=dict)
+    """`COST_COLUMNS`; empty for an invalid design."""
+    error: float | None = None
+    """Share of validation clips told wrongly, at the best epoch."""
+    best_epoch: int | None = None
+    epochs: int | None = None
+    training_seconds: float | None = None
+    seed: int = 0
+    """Of the training."""
+    accelerator: str = ""
+    technology: str = ""
+    data_key: str = ""
+    """Of the features: data, task and feature settings."""
+    recipe_key: str = ""
+    code_version: str = ""
+    finished_at: str = ""
+    """UTC, ISO 8601."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data with flat, named columns."""
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        axes = {f"axis_{name}": value for name, value in plain.pop("values").items()}
+        cost = plain.pop("cost")
+        return {"schema_version": SCHEMA_VERSION, **plain, **cost, **axes}
+
+
+def evaluation_from_dict(row: dict[str, Any]) -> Evaluation:
+    """The inverse of `Evaluation.to_dict`."""
+    plain = {name: row[name] for name in Evaluation.__slots__ if name not in ("values", "cost")}
+    values = {
+        name.removeprefix("axis_"): value for name, value in row.items() if name.startswith("axis_")
+    }
+    cost = {name: row[name] for name in COST_COLUMNS if name in row}
+    return Evaluation(**plain, values=values, cost=cost)
+
+
+def append_row(folder: Path, evaluation: Evaluation) -> None:
+    """Add a row to a study's results; when this returns, it is on the disk."""
+    line = json.dumps(evaluation.to_dict(), allow_nan=False) + "\n"
+    with (folder / FILE_NAME).open("ab") as file:
+        start = file.tell()
+        try:
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError:
+            # A full disk must not leave half a line that the next row would be glued to.
+            file.truncate(start)
+            raise
+
+
+def repair(folder: Path) -> None:
+    """Drop a last line that a crash cut short."""
+    path = folder / FILE_NAME
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    complete = content[: content.rfind(b"\n") + 1]
+    if complete != content:
+        with replacing(path) as temporary:
+            temporary.write_bytes(complete)
+
+
+def read_rows(folder: Path) -> list[Evaluation]:
+    """All rows of a study, oldest first; none where nothing was evaluated yet.
+
+    Raises:
+        InvalidFile: a line is no row, or was written by a later program.
+    """
+    path = folder / FILE_NAME
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [_read_line(line, path, number) for number, line in enumerate(lines[:-1], start=1)]
+
+
+def _read_line(line: str, path: Path, number: int) -> Evaluation:
+    try:
+        row = json.loads(line)
+        version = row["schema_version"]
+        if version == SCHEMA_VERSION:
+            return evaluation_from_dict(row)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidFile(
+            f"not a row of results: {error}; move the file away or restore it ({path}:{number})"
+        ) from None
+    raise InvalidFile(
+        f"schema_version {version!r} cannot be read: this program reads {SCHEMA_VERSION} "
+        f"({path}:{number})"
+    )
+
+
+def load_results(folder: Path) -> "pd.DataFrame":
+    """The results of a study as a table with the columns of `Evaluation.to_dict`.
+
+    Raises:
+        InvalidStudy: the folder holds no study.
+        InvalidFile: the results are damaged.
+    """
+    import pandas as pd
+
+    if not folder.is_dir():
+        raise InvalidStudy(f"{folder} is no folder: name the folder that `dse search` made")
+    if not (folder / FILE_NAME).exists():
+        raise InvalidStudy(
+            f"{folder} holds no {FILE_NAME}: name the folder of a study that has evaluated designs"
+        )
+    return table(read_rows(folder))
+
+
+def table(rows: Iterable[Evaluation]) -> "pd.DataFrame":
+    """Rows as a table; columns are there even where there are no rows."""
+    import pandas as pd
+
+    empty = Evaluation(trial=0, status="trained", source="").to_dict()
+    frame = pd.DataFrame([row.to_dict() for row in rows])
+    columns = [*empty, *COST_COLUMNS]
+    axes = [name for name in frame.columns if name.startswith("axis_")]
+    frame = frame.reindex(columns=[*columns, *axes])
+    numbers = [*OBJECTIVE_COLUMNS, "best_epoch", "epochs", "training_seconds"]
+    frame[numbers] = frame[numbers].astype(float)
+    return frame
