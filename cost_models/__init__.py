@@ -1,1 +1,50 @@
-"""Analytic cost models of accelerators for 1-D convolutional networks."""
+"""Analytic cost models of accelerators for 1-D convolutional networks.
+
+Example:
+    machine = load_accelerator("kws_ternary")
+    cost = estimate(workload, machine, load_technology(machine.technology))
+    cost.energy_pj, cost.latency_us, cost.columns(), cost.breakdown
+"""
+
+from cost_models.accelerator import Accelerator, ComputeArray, Generator, MemoryLevel
+from cost_models.cost import Cost, LayerCost
+from cost_models.energy import Component
+from cost_models.errors import InvalidAccelerator, InvalidFile, InvalidInput, InvalidLayer
+from cost_models.estimation import estimate
+from cost_models.latency import Bound
+from cost_models.library import (
+    accelerator_names,
+    load_accelerator,
+    load_technology,
+    technology_names,
+)
+from cost_models.technology import Constant, SramRow, SramTable, Technology
+from cost_models.workload import Layer, LayerKind, WeightSource, Workload
+
+__all__ = [
+    "Accelerator",
+    "Bound",
+    "Component",
+    "ComputeArray",
+    "Constant",
+    "Cost",
+    "Generator",
+    "InvalidAccelerator",
+    "InvalidFile",
+    "InvalidInput",
+    "InvalidLayer",
+    "Layer",
+    "LayerCost",
+    "LayerKind",
+    "MemoryLevel",
+    "SramRow",
+    "SramTable",
+    "Technology",
+    "WeightSource",
+    "Workload",
+    "accelerator_names",
+    "estimate",
+    "load_accelerator",
+    "load_technology",
+    "technology_names",
+]
