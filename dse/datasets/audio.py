@@ -64,7 +64,7 @@ def _decode(path: Path, rate_hz: int, longest_s: float, *, middle: bool) -> Samp
 
 def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, soundfile.LibsndfileError):
-        return error.error_string.rstrip(". ").lower()
+        return str(error.error_string).rstrip(". ").lower()
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return (str(error).replace(str(path), "").strip(" :.") or type(error).__name__).lower()

@@ -275,7 +275,9 @@ def draw(corpus: Corpus, task: Task) -> Drawing:
     splits: dict[Split, tuple[Example, ...]] = {}
     for split in SPLITS:
         clips = [clip for clip in corpus.clips if clip.split == split]
-        chosen = [Example(clip.path, label[clip.word], clip) for clip in clips if clip.word in words]
+        chosen = [
+            Example(clip.path, label[clip.word], clip) for clip in clips if clip.word in words
+        ]
         examples = list(chosen)
         if unknown:
             others = [clip for clip in clips if clip.word not in words]

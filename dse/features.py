@@ -1,0 +1,648 @@
+"""Pictures of sound: mel-frequency cepstral coefficients, computed once and kept on disk.
+
+For a clip x of 16,000 samples, window w (Hann, periodic, 400 samples) and hop 160:
+
+    X[k, t] = sum_n w[n] x~[160 t + n] exp(-2 pi i k n / 512)    x~: x reflected 256 samples far
+    M[m, t] = sum_k B[m, k] |X[k, t]|^2                          B: triangles on the HTK mel scale
+    L[m, t] = ln(M[m, t] + 1e-6)
+    C[q, t] = sum_m D[q, m] L[m, t]                              D: DCT-II, orthonormal
+
+`log_mel` keeps L, `mfcc` keeps C. A second has 101 columns, padded with zeros on both sides.
+
+Source: NeMo `AudioToMFCCPreprocessor` as MatchboxNet uses it (arXiv 2004.08531, section 3), that is
+torchaudio `MFCC(log_mels=True, norm="ortho")` with `MelSpectrogram(mel_scale="htk", norm=None,
+power=2, center=True, pad_mode="reflect")`; in agreement with a direct sum to 1e-3 (test_features).
+"""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dse.datasets import (
+    CLIP_S,
+    SPLITS,
+    Corpus,
+    Drawing,
+    Example,
+    Split,
+    UnreadableSound,
+    draw,
+    read_clip,
+    read_noise,
+    scan,
+)
+from dse.datasets.audio import Samples
+from dse.datasets.speech_commands import refuse_empty_classes
+from dse.errors import InvalidData, require
+from dse.files import cache_folder
+from dse.task import FeatureSpec, Task
+
+CODE_VERSION = 1
+"""Goes up with every change that moves a feature: caches of other versions are not found."""
+
+LOG_OFFSET = 1e-6
+"""Added before the logarithm, as torchaudio does; about -138 dB of full scale."""
+
+MAX_UNREADABLE_SHARE = 0.01
+MAX_UNREADABLE = 5
+"""A run stops when more than this share of the clips, and this many, cannot be read."""
+
+NOISE_SHARES: dict[Split, tuple[float, float]] = {
+    "training": (0.0, 0.8),
+    "validation": (0.8, 0.9),
+    "testing": (0.9, 1.0),
+}
+"""The part of each background noise that a split may use, from the beginning to the end."""
+
+SMALLEST_DEVIATION = 1e-3
+"""A coefficient that varies less is only shifted: dividing would blow up rounding errors."""
+
+_BATCH_CLIPS = 64
+_ABANDONED_S = 24 * 3600.0
+
+Report = Callable[[str, int, int], None]
+"""Called with what is being done, how many clips are done, how many there are."""
+
+
+@dataclass(frozen=True)
+class FeatureSplit:
+    """Pictures of one split."""
+
+    features: NDArray[np.float16]
+    """(clips, variants, coefficients, frames), a read-only memory map; not normalised. Variant 0 is
+    the clean clip; validation and testing have no other."""
+    labels: NDArray[np.int64]
+    """(clips,), indices into `SpeechFeatures.classes`."""
+    names: tuple[str, ...]
+    """Paths relative to the data folder; `_silence_/...` for cut-outs of noise."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class SpeechFeatures:
+    """Pictures of a task, ready to train on."""
+
+    training: FeatureSplit
+    validation: FeatureSplit
+    testing: FeatureSplit
+    classes: tuple[str, ...]
+    key: str
+    """16 hex digits of sounds, labels, task and features: the same wherever the folder stands."""
+    mean: NDArray[np.float32]
+    """(coefficients,), over the real frames of the clean training clips; zeros without
+    normalisation."""
+    deviation: NDArray[np.float32]
+    """(coefficients,), likewise; ones without normalisation."""
+    skipped: tuple[str, ...]
+    """`path: reason` of each file that could not be read."""
+
+    def split(self, name: Split) -> FeatureSplit:
+        """One split by its name."""
+        return {"training": self.training, "validation": self.validation, "testing": self.testing}[
+            name
+        ]
+
+
+# --- the transformation -------------------------------------------------------------------------
+
+
+def clip_samples(spec: FeatureSpec) -> int:
+    """Samples of a clip of one second."""
+    return round(CLIP_S * spec.sample_rate_hz)
+
+
+def window_samples(spec: FeatureSpec) -> int:
+    """Samples of the window, rounded to whole ones."""
+    return min(round(spec.window_ms * spec.sample_rate_hz / 1000), spec.fft_size)
+
+
+def hop_samples(spec: FeatureSpec) -> int:
+    """Samples from one window to the next, rounded to whole ones."""
+    return round(spec.hop_ms * spec.sample_rate_hz / 1000)
+
+
+def real_frames(spec: FeatureSpec) -> slice:
+    """The columns of a picture that show sound; the others are padding."""
+    computed = clip_samples(spec) // hop_samples(spec) + 1
+    before = max(0, (spec.frames - computed) // 2)
+    return slice(before, before + min(computed, spec.frames))
+
+
+def mel_filters(spec: FeatureSpec) -> Tensor:
+    """Triangles on the HTK mel scale, peak 1, (coefficients, fft_size // 2 + 1).
+
+    mel(f) = 2595 log10(1 + f / 700); corners equally spaced in mel from 0 to half the sample rate.
+    Source: torchaudio `melscale_fbanks(norm=None, mel_scale="htk")`.
+    """
+    highest_hz = spec.sample_rate_hz / 2
+    highest_mel = 2595 * math.log10(1 + highest_hz / 700)
+    corners_mel = torch.linspace(0, highest_mel, spec.coefficients + 2, dtype=torch.float64)
+    corners_hz = 700 * (10 ** (corners_mel / 2595) - 1)
+    bins_hz = torch.linspace(0, highest_hz, spec.fft_size // 2 + 1, dtype=torch.float64)
+    rising = (bins_hz - corners_hz[:-2, None]) / (corners_hz[1:-1] - corners_hz[:-2])[:, None]
+    falling = (corners_hz[2:, None] - bins_hz) / (corners_hz[2:] - corners_hz[1:-1])[:, None]
+    return torch.minimum(rising, falling).clamp(min=0).float()
+
+
+def cosine_matrix(size: int) -> Tensor:
+    """The orthonormal DCT-II as a matrix, (size, size)."""
+    index = torch.arange(size, dtype=torch.float64)
+    matrix = torch.cos(math.pi / size * (index + 0.5) * index[:, None]) * math.sqrt(2 / size)
+    matrix[0] /= math.sqrt(2)
+    return matrix.float()
+
+
+@lru_cache(maxsize=8)
+def _constants(spec: FeatureSpec) -> tuple[Tensor, Tensor]:
+    """Window and, as one matrix product at the end, the DCT (the identity for `log_mel`)."""
+    return torch.hann_window(window_samples(spec)), cosine_matrix(spec.coefficients)
+
+
+@lru_cache(maxsize=8)
+def _filters(spec: FeatureSpec) -> Tensor:
+    return mel_filters(spec)
+
+
+def compute_features(clips: Tensor, spec: FeatureSpec) -> Tensor:
+    """Pictures of clips.
+
+    Args:
+        clips: (clips, samples) float32, full scale at -1 and 1, at `spec.sample_rate_hz`.
+        spec: kind and sizes.
+
+    Returns:
+        (clips, coefficients, frames) float32, cropped to the middle or padded with zeros on both
+        sides; not normalised.
+
+    Raises:
+        InvalidField: a window or hop that a clip of this length cannot have.
+    """
+    require(hop_samples(spec) >= 1, "hop_ms", "at least one sample", spec.hop_ms)
+    require(
+        clips.shape[-1] > spec.fft_size // 2,
+        "fft_size",
+        f"less than twice the {clips.shape[-1]} samples of a clip",
+        spec.fft_size,
+    )
+    window, cosines = _constants(spec)
+    spectrum = torch.stft(
+        clips,
+        n_fft=spec.fft_size,
+        hop_length=hop_samples(spec),
+        win_length=window_samples(spec),
+        window=window,
+        center=True,
+        pad_mode="reflect",
+        return_complex=True,
+    )
+    power = spectrum.real.square() + spectrum.imag.square()
+    picture = (_filters(spec) @ power + LOG_OFFSET).log()
+    if spec.kind == "mfcc":
+        picture = cosines @ picture
+    return _fit_frames(picture, spec.frames)
+
+
+def _fit_frames(picture: Tensor, frames: int) -> Tensor:
+    excess = picture.shape[-1] - frames
+    if excess >= 0:
+        return picture[..., excess // 2 : excess // 2 + frames]
+    before = -excess // 2
+    return torch.nn.functional.pad(picture, (before, -excess - before))
+
+
+def normalise(
+    batch: Tensor, mean: Tensor | NDArray[np.float32], deviation: Tensor | NDArray[np.float32]
+) -> Tensor:
+    """(batch - mean) / deviation for each coefficient; padding stays zero.
+
+    A column is padding when it is exactly zero in every coefficient: sound never is, as even
+    digital silence has ln(1e-6) in each mel band.
+
+    Args:
+        batch: (..., coefficients, frames), raw pictures; float16 is brought to float32.
+        mean: (coefficients,).
+        deviation: (coefficients,), more than 0.
+    """
+    batch = batch.float()
+    mean = torch.as_tensor(mean, dtype=torch.float32, device=batch.device)[:, None]
+    deviation = torch.as_tensor(deviation, dtype=torch.float32, device=batch.device)[:, None]
+    # A column is all zero when its largest and smallest value are; two reductions, no copy.
+    sound = (batch.amax(dim=-2, keepdim=True) != 0) | (batch.amin(dim=-2, keepdim=True) != 0)
+    return ((batch - mean) / deviation).mul_(sound)
+
+
+# --- sounds of examples -------------------------------------------------------------------------
+
+
+def _generator(*parts: object) -> np.random.Generator:
+    """Random numbers that depend on nothing but `parts`: not on order, batch or process."""
+    text = " ".join(map(str, parts)).encode("utf-8", "surrogateescape")
+    return np.random.default_rng(int.from_bytes(hashlib.blake2b(text, digest_size=16).digest()))
+
+
+def _cut_out(noises: Sequence[Samples], samples: int, random: np.random.Generator) -> Samples:
+    noise = noises[int(random.integers(len(noises)))]
+    if len(noise) <= samples:
+        return np.resize(noise, samples)
+    start = int(random.integers(len(noise) - samples + 1))
+    return noise[start : start + samples]
+
+
+def silence(noises: Sequence[Samples], samples: int, seed: int, identity: str) -> Samples:
+    """A piece of background noise at a volume drawn from [0, 1]; zeros where there is no noise."""
+    if not noises:
+        return np.zeros(samples, dtype=np.float32)
+    random = _generator("silence", seed, identity)
+    return _cut_out(noises, samples, random) * np.float32(random.random())
+
+
+def vary(
+    clip: Samples, noises: Sequence[Samples], spec: FeatureSpec, identity: str, variant: int
+) -> Samples:
+    """A copy of `clip`, shifted and noisy, the same for the same seed, identity and variant.
+
+    Shift by a whole number of samples (zeros come in); with `background_noise_probability` a piece
+    of noise at a signal-to-noise ratio over the whole second; white noise. Source for shift and
+    white noise: MatchboxNet (arXiv 2004.08531, section 3), NeMo `ShiftPerturbation` and
+    `WhiteNoisePerturbation`.
+    """
+    random = _generator("vary", spec.seed, identity, variant)
+    limit = round(spec.time_shift_ms * spec.sample_rate_hz / 1000)
+    shift = int(random.integers(-limit, limit + 1))
+    varied = np.zeros_like(clip)
+    if abs(shift) < len(clip):
+        varied[max(0, shift) : len(clip) + min(0, shift)] = clip[
+            max(0, -shift) : len(clip) - max(0, shift)
+        ]
+    mixes = random.random() < spec.background_noise_probability
+    snr_db = _between(spec.background_noise_snr_db, random)
+    if mixes and noises:
+        noise = _cut_out(noises, len(clip), random)
+        signal_rms, noise_rms = _rms(varied), _rms(noise)
+        if signal_rms > 0 and noise_rms > 0:
+            varied += noise * np.float32(signal_rms / noise_rms / 10 ** (snr_db / 20))
+    level = 10 ** (_between(spec.white_noise_db, random) / 20)
+    varied += random.standard_normal(len(clip), dtype=np.float32) * np.float32(level)
+    return varied
+
+
+def _between(bounds: tuple[float, ...], random: np.random.Generator) -> float:
+    lowest, highest = bounds
+    return float(random.uniform(lowest, highest))
+
+
+def _rms(sound: Samples) -> float:
+    return math.sqrt(float(np.mean(np.square(sound, dtype=np.float64))))
+
+
+# --- cache --------------------------------------------------------------------------------------
+
+
+def load_features(
+    data_folder: Path,
+    task: Task,
+    spec: FeatureSpec,
+    cache: Path | None = None,
+    report: Report | None = None,
+) -> SpeechFeatures:
+    """Pictures of all clips of a task: from the cache, or computed and put there.
+
+    The cache is found by names, sizes and times of all files, task, features and code version. A
+    damaged one is computed again. Several processes may ask for the same one at once: each computes
+    in a folder of its own, the first to finish puts it in place.
+
+    Args:
+        data_folder: a folder in the layout of Speech Commands.
+        task: which clips are which class.
+        spec: how sound becomes pictures.
+        cache: folder of caches; by default `features` in `dse.files.cache_folder()`.
+        report: told the progress of a computation.
+
+    Raises:
+        InvalidData: the folder, a class or too many clips cannot be used.
+        OSError: the cache cannot be written.
+    """
+    corpus = scan(data_folder)
+    drawing = draw(corpus, task)
+    root = cache if cache is not None else cache_folder() / "features"
+    place = root / _cache_name(corpus, task, spec)
+    found = _open(place, spec)
+    if found is not None:
+        return found
+    root.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(root)
+    # A leading dot: not a cache yet. `mkdtemp` gives each process a folder of its own.
+    temporary = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=root))
+    try:
+        _compute(corpus, drawing, task, spec, temporary, report)
+        kept = _put_in_place(temporary, place, spec)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return kept
+
+
+def _cache_name(corpus: Corpus, task: Task, spec: FeatureSpec) -> str:
+    digest = hashlib.blake2b(digest_size=12)
+    digest.update(_settings(task, spec).encode())
+    digest.update(str(corpus.folder.resolve()).encode("utf-8", "surrogateescape"))
+    for clip in corpus.clips:
+        line = f"{clip.path}\0{clip.split}\0{clip.size_bytes}\0{clip.changed_ns}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    for noise in corpus.noises:
+        status = (corpus.folder / noise).stat()
+        line = f"{noise}\0{status.st_size}\0{status.st_mtime_ns}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _settings(task: Task, spec: FeatureSpec) -> str:
+    return json.dumps(
+        {"code": CODE_VERSION, "task": task.to_dict(), "features": spec.to_dict()}, sort_keys=True
+    )
+
+
+def _put_in_place(temporary: Path, place: Path, spec: FeatureSpec) -> SpeechFeatures:
+    """Rename `temporary` to `place`, or take the sound cache that stands there already."""
+    for _ in range(10):
+        try:
+            temporary.rename(place)
+        except OSError:
+            if not place.exists():
+                raise
+            found = _open(place, spec)
+            if found is not None:
+                return found
+            # Damaged: moved out of the way in one step, so that nobody sees half of it.
+            aside = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
+            try:
+                place.rename(aside / "damaged")
+            except FileNotFoundError:
+                pass  # another process was faster
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
+        else:
+            found = _open(place, spec)
+            if found is not None:
+                return found
+    raise InvalidData(f"the feature cache {place} changes while it is read: remove it and retry")
+
+
+def _remove_abandoned(root: Path) -> None:
+    """Remove what killed processes left behind more than a day ago."""
+    for child in root.glob(".*"):
+        try:
+            if child.is_dir() and time.time() - child.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(child, ignore_errors=True)
+        except OSError:
+            continue
+
+
+def _open(place: Path, spec: FeatureSpec) -> SpeechFeatures | None:
+    """The cache in `place`, or None where there is none or it is damaged."""
+    try:
+        text = (place / "contents.json").read_bytes()
+        contents = json.loads(text[8:])
+        if int(text[:8], 16) != zlib.crc32(text[8:]):
+            return None
+        splits = {}
+        for split in SPLITS:
+            labels = np.array(contents[split]["labels"], dtype=np.int64)
+            names = tuple(contents[split]["names"])
+            features = np.load(place / f"{split}.npy", mmap_mode="r", allow_pickle=False)
+            variants = spec.variants if split == "training" else 1
+            shape = (len(names), variants, spec.coefficients, spec.frames)
+            if features.shape != shape or features.dtype != np.float16 or len(labels) != len(names):
+                return None
+            if zlib.crc32(features[-1].tobytes()) != contents[split]["last_crc32"]:
+                return None
+            splits[split] = FeatureSplit(features, labels, names)
+        return SpeechFeatures(
+            **splits,
+            classes=tuple(contents["classes"]),
+            key=contents["key"],
+            mean=np.array(contents["mean"], dtype=np.float32),
+            deviation=np.array(contents["deviation"], dtype=np.float32),
+            skipped=tuple(contents["skipped"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return None
+
+
+# --- computation --------------------------------------------------------------------------------
+
+
+class _Statistics:
+    """Running mean and deviation of each coefficient."""
+
+    def __init__(self, coefficients: int) -> None:
+        self.count = 0
+        self.total = np.zeros(coefficients)
+        self.squares = np.zeros(coefficients)
+
+    def add(self, pictures: NDArray[np.float32]) -> None:
+        """Take in (clips, coefficients, frames)."""
+        values = pictures.astype(np.float64)
+        self.count += values.shape[0] * values.shape[2]
+        self.total += values.sum(axis=(0, 2))
+        self.squares += np.square(values).sum(axis=(0, 2))
+
+    def mean_and_deviation(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Both (coefficients,); the deviation is 1 where nothing varies."""
+        mean = self.total / self.count
+        deviation = np.sqrt(np.maximum(0, self.squares / self.count - np.square(mean)))
+        return mean, np.where(deviation < SMALLEST_DEVIATION, 1.0, deviation)
+
+
+class _Skipped:
+    """Files that could not be read, until there are too many."""
+
+    def __init__(self, folder: Path, total: int) -> None:
+        self.folder = folder
+        self.total = total
+        self.clips: list[str] = []
+        self.noises: list[str] = []
+
+    def clip(self, name: str, reason: str) -> None:
+        """Note a clip; too many of them stop the run."""
+        self.clips.append(f"{name}: {reason}")
+        limit = max(MAX_UNREADABLE, MAX_UNREADABLE_SHARE * self.total)
+        if len(self.clips) > limit:
+            raise InvalidData(
+                f"{len(self.clips)} of {self.total} clips in {self.folder} cannot be read, at most "
+                f"{int(limit)} may be: mend or remove them (the first: {self.clips[0]})"
+            )
+
+
+def _compute(
+    corpus: Corpus,
+    drawing: Drawing,
+    task: Task,
+    spec: FeatureSpec,
+    folder: Path,
+    report: Report | None,
+) -> None:
+    total = sum(len(drawing.split(split)) for split in SPLITS)
+    skipped = _Skipped(corpus.folder, total)
+    noises = _read_noises(corpus, spec, skipped)
+    digest = hashlib.blake2b(_settings(task, spec).encode(), digest_size=8)
+    statistics = _Statistics(spec.coefficients)
+    contents: dict[str, Any] = {"classes": drawing.classes}
+    done = 0
+    for split in SPLITS:
+        examples = drawing.split(split)
+        variants = spec.variants if split == "training" else 1
+        kept: list[Example] = []
+        last_crc32 = 0
+        with (folder / f"{split}.npy").open("wb") as file:
+            _write_header(file, (len(examples), variants, spec.coefficients, spec.frames))
+            for start in range(0, len(examples), _BATCH_CLIPS):
+                readable, sounds = _read_batch(
+                    corpus,
+                    examples[start : start + _BATCH_CLIPS],
+                    noises[split],
+                    task,
+                    spec,
+                    skipped,
+                )
+                if readable:
+                    for example, sound in zip(readable, sounds, strict=True):
+                        digest.update(
+                            f"{split} {example.label} {example.identity}\n".encode(
+                                "utf-8", "surrogateescape"
+                            )
+                        )
+                        digest.update(sound.tobytes())
+                    pictures = _pictures(readable, sounds, noises[split], variants, spec)
+                    if split == "training":
+                        statistics.add(pictures[:, 0, :, real_frames(spec)])
+                    rounded = pictures.astype(np.float16)
+                    file.write(rounded.tobytes())
+                    last_crc32 = zlib.crc32(rounded[-1].tobytes())
+                    kept += readable
+                done += len(examples[start : start + _BATCH_CLIPS])
+                if report is not None:
+                    report("features", done, total)
+            file.seek(0)
+            _write_header(file, (len(kept), variants, spec.coefficients, spec.frames))
+            file.flush()
+            os.fsync(file.fileno())
+        refuse_empty_classes(
+            corpus.folder, split, drawing.classes, (example.label for example in kept)
+        )
+        contents[split] = {
+            "names": [example.name for example in kept],
+            "labels": [example.label for example in kept],
+            "last_crc32": last_crc32,
+        }
+    if spec.normalisation == "training_set":
+        mean, deviation = statistics.mean_and_deviation()
+    else:
+        mean, deviation = np.zeros(spec.coefficients), np.ones(spec.coefficients)
+    contents |= {
+        "key": digest.hexdigest(),
+        "mean": mean.tolist(),
+        "deviation": deviation.tolist(),
+        "skipped": skipped.clips + skipped.noises,
+        "settings": json.loads(_settings(task, spec)),
+        "data_folder": str(corpus.folder.resolve()),
+    }
+    text = json.dumps(contents).encode()
+    with (folder / "contents.json").open("wb") as file:
+        file.write(f"{zlib.crc32(text):08x}".encode() + text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
+    """The head of an .npy file; its length does not depend on the number of clips.
+
+    Written twice, as the number of readable clips is known at the end. Plain writes rather than a
+    memory map: on a full disk they raise OSError, where a map kills the process with SIGBUS.
+    """
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": "<f2", "fortran_order": False, "shape": shape}
+    )
+
+
+def _read_noises(
+    corpus: Corpus, spec: FeatureSpec, skipped: _Skipped
+) -> dict[Split, list[Samples]]:
+    noises: dict[Split, list[Samples]] = {split: [] for split in SPLITS}
+    for name in corpus.noises:
+        try:
+            sound = read_noise(corpus.folder / name, spec.sample_rate_hz)
+        except UnreadableSound as error:
+            skipped.noises.append(f"{name}: {error}")
+            continue
+        for split, (start, end) in NOISE_SHARES.items():
+            part = sound[int(start * len(sound)) : int(end * len(sound))]
+            if len(part):
+                noises[split].append(part)
+    return noises
+
+
+def _read_batch(
+    corpus: Corpus,
+    examples: Sequence[Example],
+    noises: Sequence[Samples],
+    task: Task,
+    spec: FeatureSpec,
+    skipped: _Skipped,
+) -> tuple[list[Example], list[Samples]]:
+    readable, sounds = [], []
+    samples = clip_samples(spec)
+    for example in examples:
+        if example.clip is None:
+            sound = silence(noises, samples, task.seed, example.identity)
+        else:
+            try:
+                sound = read_clip(corpus.folder / example.name, spec.sample_rate_hz, samples)
+            except UnreadableSound as error:
+                skipped.clip(example.name, str(error))
+                continue
+        readable.append(example)
+        sounds.append(np.ascontiguousarray(sound, dtype=np.float32))
+    return readable, sounds
+
+
+def _pictures(
+    examples: Sequence[Example],
+    sounds: Sequence[Samples],
+    noises: Sequence[Samples],
+    variants: int,
+    spec: FeatureSpec,
+) -> NDArray[np.float32]:
+    """(clips, variants, coefficients, frames)."""
+    versions = [
+        sound if variant == 0 else vary(sound, noises, spec, example.identity, variant)
+        for example, sound in zip(examples, sounds, strict=True)
+        for variant in range(variants)
+    ]
+    with torch.no_grad():
+        pictures = compute_features(torch.from_numpy(np.stack(versions)), spec)
+    return pictures.numpy().reshape(len(examples), variants, spec.coefficients, spec.frames)
+
+
+def iterate_batches(split: FeatureSplit, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Clean pictures and labels of a split in order: (n, coefficients, frames) and (n,)."""
+    for start in range(0, len(split), size):
+        pictures = np.array(split.features[start : start + size, 0])
+        labels = np.array(split.labels[start : start + size])
+        yield torch.from_numpy(pictures).float(), torch.from_numpy(labels)
