@@ -1,0 +1,105 @@
+"""Holes cut into pictures during training: SpecAugment and SpecCutout, a batch at a time.
+
+Masked values become 0, which is the mean of each coefficient once the pictures are normalised.
+
+Source: Park et al., SpecAugment, arXiv 1904.08779; DeVries & Taylor, Cutout, arXiv 1708.04552;
+counts and widths of MatchboxNet, arXiv 2004.08531, section 3, and NeMo `SpectrogramAugmentation`.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dse.errors import require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """How many holes, and how large they may be."""
+
+    time_masks: int = 2
+    """Stretches of columns set to zero."""
+    time_width: int = 25
+    """Columns of each at most; the width is drawn from 0 to this."""
+    frequency_masks: int = 2
+    """Stretches of rows set to zero."""
+    frequency_width: int = 15
+    """Rows of each at most."""
+    rectangles: int = 5
+    """Rectangles set to zero."""
+    rectangle_time: int = 25
+    """Columns of each at most."""
+    rectangle_frequency: int = 15
+    """Rows of each at most."""
+    varied: bool = True
+    """Draw one of the cached variants of a clip anew in each epoch; otherwise always the clean."""
+
+    def __post_init__(self) -> None:
+        """Check the counts."""
+        for name in (
+            "time_masks",
+            "time_width",
+            "frequency_masks",
+            "frequency_width",
+            "rectangles",
+            "rectangle_time",
+            "rectangle_frequency",
+        ):
+            require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+
+
+NO_AUGMENTATION = Augmentation(time_masks=0, frequency_masks=0, rectangles=0, varied=False)
+"""Clean clips without holes."""
+
+
+def augment(batch: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
+    """A copy of `batch` with holes; each clip gets its own.
+
+    Each width is drawn from 0 to its limit, each position so that the hole lies within the picture.
+    Holes are built from 1-D masks and one small matrix product, which is cheaper than masks of the
+    size of the batch for each of them.
+
+    Args:
+        batch: (clips, coefficients, frames), normalised.
+        settings: how many and how large.
+        generator: on the device of `batch`; the same state gives the same holes.
+    """
+    clips, rows, columns = batch.shape
+    # A time mask is a rectangle of all rows, a frequency mask one of all columns.
+    widest = torch.tensor(
+        [settings.time_width] * settings.time_masks
+        + [columns] * settings.frequency_masks
+        + [settings.rectangle_time] * settings.rectangles,
+        device=batch.device,
+    )
+    highest = torch.tensor(
+        [rows] * settings.time_masks
+        + [settings.frequency_width] * settings.frequency_masks
+        + [settings.rectangle_frequency] * settings.rectangles,
+        device=batch.device,
+    )
+    if len(widest) == 0:
+        return batch.clone()
+    random = torch.rand(clips, len(widest), 4, generator=generator, device=batch.device)
+    wide = _stretches(random[..., :2], widest, columns)
+    high = _stretches(random[..., 2:], highest, rows)
+    wide[:, settings.time_masks : settings.time_masks + settings.frequency_masks] = True
+    high[:, : settings.time_masks] = True
+    # How many holes cover each point: the sum over holes of high x wide.
+    cover = torch.bmm(high.transpose(1, 2).to(batch.dtype), wide.to(batch.dtype))
+    return batch.masked_fill(cover != 0, 0)
+
+
+def _stretches(random: Tensor, limits: Tensor, size: int) -> Tensor:
+    """Which of `size` places each stretch covers: (clips, stretches, size), bool.
+
+    Args:
+        random: (clips, stretches, 2), uniform in [0, 1): width and start.
+        limits: (stretches,), widths are drawn from 0 to this, both included.
+        size: places there are; a wider limit is cut to it.
+    """
+    width = (random[..., 0] * (limits.clamp(max=size) + 1)).floor()[..., None]
+    start = (random[..., 1:] * (size - width + 1)).floor()
+    place = torch.arange(size, device=random.device)
+    return (place >= start) & (place < start + width)
