@@ -36,6 +36,11 @@ class Pricing:
         workload = lower(point, frames=self.frames, outputs=self.outputs)
         return estimate(workload, self.accelerator, self.technology)
 
+    def infeasibility(self, cost: Cost) -> str:
+        """Why a design of this cost must not be built; empty where it may."""
+        over = self.budget.explain(cost.columns())
+        return "; ".join(filter(None, (over, *cost.misfits)))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:

@@ -1,7 +1,11 @@
 """Pareto frontiers and hypervolume. Everything is minimised; plain arrays in, plain arrays out."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import numpy.typing as npt
+
+from dse.results import Evaluation
 
 Points = npt.NDArray[np.float64]
 
@@ -19,7 +23,7 @@ def pareto_mask(points: Points) -> npt.NDArray[np.bool_]:
     Returns:
         Mask, shape (n,).
     """
-    mask = ~np.isnan(points).any(axis=1)
+    mask: npt.NDArray[np.bool_] = np.logical_not(np.isnan(points).any(axis=1))
     # In lexicographic order a point can only be dominated by one that comes before it.
     order = np.lexsort(points.T[::-1])
     front = np.empty((0, points.shape[1]))
@@ -64,3 +68,42 @@ def _slice(points: Points, reference: Points) -> float:
             below = points[:count, :-1]
             volume += (end - start) * _slice(below[pareto_mask(below)], reference[:-1])
     return float(volume)
+
+
+def frontier_of(rows: Sequence[Evaluation], objectives: Sequence[str]) -> list[Evaluation]:
+    """The trained designs that no other trained design dominates, cheapest first.
+
+    Args:
+        rows: of a study; a design that was evaluated twice counts once.
+        objectives: columns, all minimised.
+    """
+    trained = {row.key: row for row in reversed(rows) if row.status == "trained"}
+    designs = list(reversed(trained.values()))
+    if not designs:
+        return []
+    points = np.array([[row.column(name) for name in objectives] for row in designs])
+    front = [row for row, on in zip(designs, pareto_mask(points), strict=True) if on]
+    by = next((name for name in objectives if name != "error"), "error")
+    return sorted(front, key=lambda row: row.column(by))
+
+
+def hypervolume_share(rows: Sequence[Evaluation], box: Mapping[str, Sequence[float]]) -> float:
+    """Share of a box that the trained designs dominate.
+
+    Args:
+        rows: of a study.
+        box: objective -> best and worst value; costs (all but `error`) as log10.
+
+    Returns:
+        Between 0 and 1; comparable between states of one study, and between studies of one box.
+    """
+    trained = [row for row in rows if row.status == "trained"]
+    if not trained:
+        return 0.0
+    scaled = np.empty((len(trained), len(box)))
+    for index, (name, (best, worst)) in enumerate(box.items()):
+        column = np.array([row.column(name) for row in trained])
+        if name != "error":
+            column = np.log10(np.maximum(column, 1e-12))
+        scaled[:, index] = np.maximum((column - best) / (worst - best), 0.0)
+    return hypervolume(scaled, np.ones(len(box)))

@@ -131,6 +131,17 @@ class DesignPoint:
         """The name, or the key where there is none."""
         return self.name or self.key
 
+    @property
+    def summary(self) -> str:
+        """Blocks with a skip x most sub-blocks x their channels: `3x1x64`, `2x2x32/48 ternary`."""
+        residual = [block for block in self.blocks if block.skip is not None] or self.blocks
+        repeats = max(block.repeats for block in residual)
+        widths = dict.fromkeys(block.out_channels for block in residual)
+        mixers = [mixer for block in self.blocks for mixer in (block.mixer, block.skip) if mixer]
+        density = next((mixer.density for mixer in mixers if mixer.kind == "ternary"), None)
+        text = f"{len(residual)}x{repeats}x{'/'.join(map(str, widths))}"
+        return text if density is None else f"{text} ternary {density:g}"
+
     def to_dict(self) -> dict[str, Any]:
         """All choices as plain data; `point_from_node` reads it back from YAML."""
         return {"schema_version": SCHEMA_VERSION, "name": self.name} | {

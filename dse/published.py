@@ -4,6 +4,7 @@ Accuracies are those their papers print, on the official Speech Commands; nothin
 data may be compared with them.
 """
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,22 +59,36 @@ def published(name: str) -> DesignPoint:
     Raises:
         InvalidDesign: no such network.
     """
-    base, _, policy = name.rpartition("-")
-    if policy not in POLICIES:
-        base, policy = name, "P0"
-    if match := re.fullmatch(r"matchboxnet-(\d{1,2})x(\d{1,2})x(\d{1,4})", base):
-        blocks, repeats, channels = map(int, match.groups())
-        values: dict[str, Value] = {"blocks": blocks, "repeats": repeats, "channels": channels}
-        point = matchboxnet(values, name=base)
-    elif match := re.fullmatch(r"quartznet-(5|10|15)x(\d{1,2})", base):
+    values = published_values(name)
+    if values is not None:
+        return dataclasses.replace(matchboxnet(values), name=name)
+    base, policy = _split(name)
+    if match := re.fullmatch(r"quartznet-(5|10|15)x(\d{1,2})", base):
         point = quartznet(int(match[1]) // 5, int(match[2]), name=base)
-    else:
-        raise InvalidDesign(
-            f"there is no published network {name!r}: use matchboxnet-BxRxC such as "
-            f"{', '.join(PUBLISHED)}, or quartznet-5x5, quartznet-10x5, quartznet-15x5; "
-            "add -P1 to -P4 for ternary matrices"
-        )
-    return apply_policy(point, policy, density=DEFAULT_DENSITY)
+        return apply_policy(point, policy, density=DEFAULT_DENSITY)
+    raise InvalidDesign(
+        f"there is no published network {name!r}: use matchboxnet-BxRxC such as "
+        f"{', '.join(PUBLISHED)}, or quartznet-5x5, quartznet-10x5, quartznet-15x5; "
+        "add -P1 to -P4 for ternary matrices"
+    )
+
+
+def published_values(name: str) -> dict[str, Value] | None:
+    """The axes of `dse.matchboxnet` that describe a network; None if it is no MatchboxNet."""
+    base, policy = _split(name)
+    match = re.fullmatch(r"matchboxnet-(\d{1,2})x(\d{1,2})x(\d{1,4})", base)
+    if match is None:
+        return None
+    blocks, repeats, channels = map(int, match.groups())
+    values: dict[str, Value] = {"blocks": blocks, "repeats": repeats, "channels": channels}
+    if policy != "P0":
+        values |= {"policy": policy, "density": DEFAULT_DENSITY}
+    return values
+
+
+def _split(name: str) -> tuple[str, str]:
+    base, _, policy = name.rpartition("-")
+    return (base, policy) if policy in POLICIES else (name, "P0")
 
 
 def quartznet(copies: int, repeats: int, *, name: str = "") -> DesignPoint:

@@ -5,6 +5,7 @@ search goes on. A line cut short by a crash is not a row; it is dropped when the
 """
 
 import json
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -77,6 +78,11 @@ class Evaluation:
     code_version: str = ""
     finished_at: str = ""
     """UTC, ISO 8601."""
+
+    def column(self, name: str) -> float:
+        """`error` or a column of the cost; NaN where the row has none."""
+        value = self.error if name == "error" else self.cost.get(name)
+        return math.nan if value is None else float(value)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data with flat, named columns."""
@@ -159,8 +165,6 @@ def load_results(folder: Path) -> "pd.DataFrame":
         InvalidStudy: the folder holds no study.
         InvalidFile: the results are damaged.
     """
-    import pandas as pd
-
     if not folder.is_dir():
         raise InvalidStudy(f"{folder} is no folder: name the folder that `dse search` made")
     if not (folder / FILE_NAME).exists():

@@ -1,0 +1,112 @@
+"""Figures of a study: tables in, matplotlib figures out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dse.files import replacing
+from dse.frontier import frontier_of
+from dse.record import StudyRecord
+from dse.results import Evaluation
+from dse.units import axis_label, scaled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, told apart with any colour vision (https://jfly.uni-koeln.de/color/).
+DENSE_COLOUR = "#0072B2"
+TERNARY_COLOUR = "#D55E00"
+FRONTIER_COLOUR = "#009E73"
+QUIET_COLOUR = "#999999"
+
+
+def frontier_figure(rows: Sequence[Evaluation], record: StudyRecord) -> "Figure":
+    """Error against the first cost objective: every trained design, and the frontier as stairs.
+
+    Designs over a limit have no error; they stand as ticks on the cost axis. Limits on a drawn
+    column are lines.
+
+    Args:
+        rows: of the study.
+        record: what the study was asked.
+    """
+    from matplotlib.figure import Figure
+
+    cost = next(name for name in record.objectives if name != "error")
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot()
+    _draw_infeasible(axes, rows, cost)
+    _draw_stairs(axes, frontier_of(rows, ("error", cost)), cost)
+    _draw_trained(axes, rows, cost)
+    for name, bound in record.limits.items():
+        if name.endswith(f"_{cost}"):
+            axes.axvline(scaled(bound, cost), color=QUIET_COLOUR, linestyle="--", linewidth=1)
+    axes.set_xscale("log")
+    axes.set_xlabel(axis_label(cost))
+    axes.set_ylabel("validation error (%)")
+    axes.set_ylim(bottom=0)
+    axes.grid(True, which="both", alpha=0.25)
+    axes.set_title(f"{record.name}: {record.machine}", fontsize=10)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8)
+    return figure
+
+
+def _draw_infeasible(axes: "Axes", rows: Sequence[Evaluation], cost: str) -> None:
+    costs = [scaled(row.column(cost), cost) for row in rows if row.status == "infeasible"]
+    if costs:
+        axes.plot(
+            costs,
+            [0.02] * len(costs),
+            "|",
+            color=QUIET_COLOUR,
+            markersize=9,
+            transform=axes.get_xaxis_transform(),
+            label=f"over a limit, not trained ({len(costs)})",
+        )
+
+
+def _draw_trained(axes: "Axes", rows: Sequence[Evaluation], cost: str) -> None:
+    trained = [row for row in rows if row.status == "trained"]
+    for colour, marker, label, ternary in (
+        (DENSE_COLOUR, "o", "dense", False),
+        (TERNARY_COLOUR, "^", "with ternary matrices", True),
+    ):
+        group = [row for row in trained if (row.cost["generated_weights"] > 0) == ternary]
+        if group:
+            axes.plot(
+                [scaled(row.column(cost), cost) for row in group],
+                [100 * row.column("error") for row in group],
+                marker,
+                color=colour,
+                label=f"{label} ({len(group)})",
+            )
+    for row in trained:
+        if row.source != "search":
+            axes.annotate(
+                row.source,
+                (scaled(row.column(cost), cost), 100 * row.column("error")),
+                xytext=(6, 6),
+                textcoords="offset points",
+                fontsize=8,
+            )
+
+
+def _draw_stairs(axes: "Axes", front: Sequence[Evaluation], cost: str) -> None:
+    if front:
+        axes.step(
+            [scaled(row.column(cost), cost) for row in front],
+            [100 * row.column("error") for row in front],
+            where="post",
+            color=FRONTIER_COLOUR,
+            linewidth=1.5,
+            label=f"frontier ({len(front)})",
+            zorder=1,
+        )
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure in one step; the format follows the suffix."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150, format=path.suffix.removeprefix("."))

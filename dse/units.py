@@ -1,0 +1,40 @@
+"""Columns as people read them: names with units, numbers of a readable size.
+
+Inside, one unit per quantity; the factors here are for tables and axes only.
+"""
+
+LABELS: dict[str, tuple[str, str, float]] = {
+    "error": ("error", "%", 100.0),
+    "trained_parameters": ("trained parameters", "", 1.0),
+    "stored_bits": ("stored", "kbit", 1e-3),
+    "generated_weights": ("generated weights", "", 1.0),
+    "macs": ("MACs", "M", 1e-6),
+    "multiplications": ("multiplications", "M", 1e-6),
+    "additions": ("additions", "M", 1e-6),
+    "dense_additions": ("additions of a dense datapath", "M", 1e-6),
+    "weight_traffic_bits": ("weight traffic", "kbit", 1e-3),
+    "activation_traffic_bits": ("activation traffic", "kbit", 1e-3),
+    "energy_pj": ("energy per inference", "uJ", 1e-6),
+    "latency_cycles": ("latency", "cycles", 1.0),
+    "latency_us": ("latency", "ms", 1e-3),
+}
+"""Column -> name, unit, and factor from the column's own unit to this one."""
+
+
+def axis_label(column: str) -> str:
+    """`energy per inference (uJ)`."""
+    name, unit, _ = LABELS[column]
+    return f"{name} ({unit})" if unit else name
+
+
+def scaled(value: float, column: str) -> float:
+    """A value of a column in the unit of its label."""
+    return value * LABELS[column][2]
+
+
+def shown(value: float, column: str) -> str:
+    """A value of a column in the unit of its label, three to four digits long."""
+    number = scaled(value, column)
+    if LABELS[column][2] == 1.0:
+        return f"{number:,.0f}"
+    return f"{number:,.1f}" if abs(number) >= 10 or column == "error" else f"{number:.3g}"

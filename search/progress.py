@@ -1,0 +1,151 @@
+"""How a search looks in the terminal."""
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+)
+
+from dse.point import DesignPoint
+from dse.results import Evaluation
+from dse.units import shown
+from search.study import State
+from search.survey import Survey
+
+SHOWN_INFEASIBLE = 3
+"""So many infeasible candidates in a row are printed; a longer row is counted."""
+
+
+class TerminalProgress:
+    """Prints a line for each trained design, and bars where the output is a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self.preparation: TaskID | None = None
+        self.study: TaskID | None = None
+        self.design: TaskID | None = None
+        self.infeasible = 0
+        self.seconds: list[float] = []
+        self.begun = 0.0
+
+    def __enter__(self) -> "TerminalProgress":
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        """Show how far the features are."""
+        if self.preparation is None:
+            self.preparation = self.bars.add_task(what, note="")
+        self.bars.update(self.preparation, description=what, completed=done, total=total)
+
+    def started(self, found: Survey, state: State) -> None:
+        """Say what is searched."""
+        if self.preparation is not None:
+            self.bars.remove_task(self.preparation)
+        share = 100 * found.feasible / found.sampled
+        self.console.print(
+            f"space: {found.size:,} designs; of {found.sampled} at random {share:.0f} % keep the "
+            f"limits, with {shown(found.lowest['trained_parameters'], 'trained_parameters')} to "
+            f"{shown(found.highest['trained_parameters'], 'trained_parameters')} trained "
+            "parameters"
+        )
+        if state.candidates:
+            self.console.print(
+                f"resumed: {state.candidates} candidates priced, {state.trained} trained so far"
+            )
+        self.study = self.bars.add_task("designs trained", total=state.trainings, note="")
+        self._show(state)
+
+    def training(self, point: DesignPoint, cost: dict[str, float], epochs: int) -> None:
+        """Show the design that is being trained."""
+        self._flush_infeasible()
+        self.begun = time.monotonic()
+        self.design = self.bars.add_task(f"  {point.label}", total=epochs, note="")
+
+    def epoch(self, record: Any) -> None:
+        """Show the design's error so far."""
+        if self.design is not None:
+            self.bars.update(
+                self.design,
+                completed=record.epoch,
+                note=f"validation error {100 * record.validation_error:.1f} %",
+            )
+
+    def evaluated(self, row: Evaluation, state: State) -> None:
+        """Say what came out."""
+        if self.design is not None:
+            self.bars.remove_task(self.design)
+            self.design = None
+            self.seconds.append(time.monotonic() - self.begun)
+        if row.status == "infeasible":
+            self.infeasible += 1
+            if self.infeasible <= SHOWN_INFEASIBLE:
+                self.console.print(f"[dim]{_title(row)}: over the limits: {row.reason}[/dim]")
+        else:
+            self._flush_infeasible()
+            self.console.print(_describe(row))
+        if row.status == "trained":
+            self.console.print(
+                f"      trained {state.trained}/{state.trainings}, frontier {state.frontier}, "
+                f"hypervolume {state.hypervolume:.3f}, {self._time_left(state)}"
+            )
+        self._show(state)
+
+    def _flush_infeasible(self) -> None:
+        if self.infeasible > SHOWN_INFEASIBLE:
+            more = self.infeasible - SHOWN_INFEASIBLE
+            self.console.print(f"[dim]      and {more} more over the limits[/dim]")
+        self.infeasible = 0
+
+    def _time_left(self, state: State) -> str:
+        if not self.seconds:
+            return ""
+        mean = sum(self.seconds) / len(self.seconds)
+        minutes = mean * max(state.trainings - state.trained, 0) / 60
+        return f"about {minutes:.1f} min left" if minutes >= 0.05 else "done"
+
+    def _show(self, state: State) -> None:
+        if self.study is not None:
+            self.bars.update(
+                self.study,
+                completed=state.trained,
+                note=f"{state.candidates} priced, frontier {state.frontier}, hypervolume "
+                f"{state.hypervolume:.3f}, {self._time_left(state)}",
+            )
+
+
+def _title(row: Evaluation) -> str:
+    number = "base" if row.trial < 0 else f"{row.trial:4d}"
+    return f"{number}  {row.name or 'no network'}"
+
+
+def _describe(row: Evaluation) -> str:
+    if row.status == "trained":
+        seconds = row.training_seconds or 0.0
+        return (
+            f"[bold]{_title(row)}[/bold]: error {shown(row.column('error'), 'error')} %, "
+            f"{shown(row.cost['energy_pj'], 'energy_pj')} uJ, "
+            f"{shown(row.cost['latency_us'], 'latency_us')} ms, "
+            f"{row.cost['trained_parameters']:,} trained parameters ({seconds:.0f} s)"
+        )
+    return f"[yellow]{_title(row)}: {row.status}: {row.reason}[/yellow]"

@@ -1,0 +1,71 @@
+"""A study's folder and its Optuna storage on one machine."""
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import optuna
+import sqlalchemy.exc
+
+from dse.errors import InvalidStudy
+
+LOCK = ".lock"
+DATABASE = "study.db"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the study's folder: a second search in it is refused, one that died holds nothing.
+
+    Raises:
+        InvalidStudy: another process searches here; the message names it.
+        OSError: the folder cannot be made or written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise InvalidStudy(
+                f"{folder} is being searched by process {file.read().strip() or 'unknown'}: "
+                "wait for it, stop it, or give this study another name"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def open_storage(folder: Path, name: str, objectives: tuple[str, ...]) -> optuna.Study:
+    """The Optuna study of a folder, made where there is none yet.
+
+    `optuna.load_study(study_name=NAME, storage="sqlite:///FOLDER/study.db")` opens the same.
+
+    Raises:
+        InvalidStudy: the database is damaged.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    path = (folder / DATABASE).resolve()
+    try:
+        storage = optuna.storages.RDBStorage(
+            f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}}
+        )
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            directions=["minimize"] * len(objectives),
+            load_if_exists=True,
+        )
+    except (sqlalchemy.exc.DatabaseError, RuntimeError) as error:
+        reason = str(getattr(error, "orig", error)).splitlines()[0]
+        raise InvalidStudy(
+            f"{folder / DATABASE} cannot be opened ({reason}): restore it, or remove it and keep "
+            "results.jsonl, from which the search rebuilds it"
+        ) from None
+    study.set_metric_names(list(objectives))
+    return study

@@ -1,0 +1,246 @@
+"""The study file: everything that a search needs to know, as data.
+
+`read_study` turns a person's YAML into a `StudySpec`; `StudySpec.resolved` spells every default
+out, so that a study can be repeated when the defaults have changed.
+"""
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from dse.recipe import Recipe, recipe_from_node
+
+from cost_models import Accelerator, Technology, load_accelerator, load_technology
+from cost_models.strict_yaml import Node, build, read_yaml
+from dse.budget import Budget, budget_from_node
+from dse.errors import InvalidFile, InvalidInput, InvalidStudy, require
+from dse.published import published
+from dse.results import COST_COLUMNS, OBJECTIVE_COLUMNS
+from dse.space import SearchSpace
+from dse.space_file import space_from_node
+from dse.task import FeatureSpec, Task
+
+SCHEMA_VERSION = 1
+
+SamplerName = Literal["tpe", "nsga2", "random"]
+
+EFFORT_KEYS = ("trainings", "candidates", "device", "baselines", "data_folder")
+"""What may change between runs of one study: how long it searches, and on what it computes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSection:
+    """The `data` section of a study file."""
+
+    folder: str
+    """Folder in the layout of Speech Commands; a relative one is seen from the study file."""
+    task: Task = field(default_factory=Task)
+    features: FeatureSpec = field(default_factory=FeatureSpec)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """The study file as it stands; parts with a reader of their own stay nodes."""
+
+    name: str
+    data: DataSection
+    space: Node
+    machine: str = "kws_ternary"
+    technology: str | None = None
+    recipe: Node | None = None
+    objectives: tuple[str, ...] = ("error", "energy_pj")
+    limits: Node | None = None
+    baselines: tuple[str, ...] = ()
+    sampler: SamplerName = "tpe"
+    trainings: int = 20
+    candidates: int | None = None
+    seed: int = 1
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Check names and numbers."""
+        require(
+            re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", self.name) is not None,
+            "name",
+            "up to 64 letters, digits, '.', '_' and '-' (it names a folder)",
+            self.name,
+        )
+        require(self.trainings >= 1, "trainings", "at least 1", self.trainings)
+        if self.candidates is not None:
+            require(
+                self.candidates >= self.trainings,
+                "candidates",
+                f"at least trainings, {self.trainings}",
+                self.candidates,
+            )
+        require(
+            len(self.objectives) >= 2 and len(set(self.objectives)) == len(self.objectives),
+            "objectives",
+            "a list of two or more different columns",
+            list(self.objectives),
+        )
+        for objective in self.objectives:
+            require(
+                objective in OBJECTIVE_COLUMNS,
+                "objectives",
+                f"columns out of {', '.join(OBJECTIVE_COLUMNS)}",
+                objective,
+            )
+        require(
+            "error" in self.objectives,
+            "objectives",
+            "a list with error (without it nothing needs training: use dse estimate)",
+            list(self.objectives),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudySpec:
+    """A study, read and checked."""
+
+    name: str
+    data_folder: Path
+    task: Task
+    features: FeatureSpec
+    space: SearchSpace
+    accelerator: Accelerator
+    technology: Technology
+    recipe: Recipe
+    objectives: tuple[str, ...]
+    budget: Budget
+    baselines: tuple[str, ...]
+    sampler: SamplerName
+    trainings: int
+    """The study ends when so many designs are trained."""
+    candidates: int
+    """... or when so many are priced."""
+    seed: int
+    device: str
+
+    def resolved(self) -> dict[str, Any]:
+        """All of it as plain data, defaults spelled out."""
+        plain = {
+            "schema_version": SCHEMA_VERSION,
+            "name": self.name,
+            "data_folder": str(self.data_folder),
+            "task": self.task.to_dict(),
+            "features": self.features.to_dict(),
+            "space": self.space.to_dict(),
+            "accelerator": dataclasses.asdict(self.accelerator),
+            "technology": dataclasses.asdict(self.technology),
+            "recipe": self.recipe.to_dict(),
+            "objectives": list(self.objectives),
+            "limits": self.budget.to_dict(),
+            "baselines": list(self.baselines),
+            "sampler": self.sampler,
+            "trainings": self.trainings,
+            "candidates": self.candidates,
+            "seed": self.seed,
+            "device": self.device,
+        }
+        # Through JSON: tuples become lists and enumerations texts, as YAML will give them back.
+        return dict(json.loads(json.dumps(plain)))
+
+
+def read_study(path: Path, *, data_folder: Path | None = None) -> StudySpec:
+    """Read a study file.
+
+    Args:
+        path: YAML; docs/search.md describes it.
+        data_folder: takes the place of `data.folder`.
+
+    Raises:
+        InvalidFile: unreadable, or a key or value is wrong; the message names file and line.
+        InvalidInput: a machine, technology or baseline that there is not.
+    """
+    node = read_yaml(path)
+    file = build(_File, node)
+    space = space_from_node(file.space, in_channels=file.data.features.coefficients)
+    if space.in_channels != file.data.features.coefficients:
+        raise file.space.error(
+            f"space.in_channels is {space.in_channels}, and data.features.coefficients "
+            f"{file.data.features.coefficients}: leave in_channels out"
+        )
+    accelerator = _at(node, "machine", lambda: load_accelerator(_machine(file.machine, path)))
+    technology = _at(
+        node,
+        "technology",
+        lambda: load_technology(_machine(file.technology or accelerator.technology, path)),
+    )
+    _at(node, "baselines", lambda: [published(name) for name in file.baselines])
+    folder = data_folder or (path.parent / Path(file.data.folder).expanduser())
+    return StudySpec(
+        name=file.name,
+        data_folder=folder,
+        task=file.data.task,
+        features=file.data.features,
+        space=space,
+        accelerator=accelerator,
+        technology=technology,
+        recipe=Recipe() if file.recipe is None else recipe_from_node(file.recipe),
+        objectives=file.objectives,
+        budget=Budget() if file.limits is None else budget_from_node(file.limits, COST_COLUMNS),
+        baselines=file.baselines,
+        sampler=file.sampler,
+        trainings=file.trainings,
+        candidates=file.candidates or 50 * file.trainings,
+        seed=file.seed,
+        device=file.device,
+    )
+
+
+def _machine(name: str, study: Path) -> str | Path:
+    """A name of the library, or a file seen from the study file."""
+    return study.parent / name if name.endswith((".yaml", ".yml")) else name
+
+
+def _at(node: Node, key: str, read: Any) -> Any:
+    """The result of `read`; its errors get the place of `key`."""
+    try:
+        return read()
+    except InvalidFile:
+        raise
+    except InvalidInput as error:
+        raise node.value.get(key, node).error(f"{key}: {error}") from None
+
+
+def check_unchanged(spec: StudySpec, resolved_file: Path) -> None:
+    """Refuse to resume a study whose file now says something else.
+
+    Raises:
+        InvalidStudy: names the first setting that differs, with both values.
+    """
+    before = read_yaml(resolved_file).plain()
+    now = spec.resolved()
+    for key in now:
+        if key in EFFORT_KEYS or before.get(key) == now[key]:
+            continue
+        where, old, new = _first_difference(key, before.get(key), now[key])
+        raise InvalidStudy(
+            f"{resolved_file.parent} is a study with {where} {old}, and the file now says {new}: "
+            "undo the change, or give the study another name"
+        )
+
+
+def _first_difference(key: str, before: Any, now: Any) -> tuple[str, str, str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in [*now, *before]:
+            if before.get(name) != now.get(name):
+                return _first_difference(f"{key}.{name}", before.get(name), now.get(name))
+    return key, _short(before), _short(now)
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    text = json.dumps(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+def to_yaml(plain: dict[str, Any]) -> str:
+    """Plain data as YAML in the order given."""
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)

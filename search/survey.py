@@ -1,0 +1,125 @@
+"""Look at a space before searching it: what share keeps the limits, and what costs there are."""
+
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dse.errors import InvalidInput, InvalidStudy
+from dse.evaluation import Pricing
+from dse.matchboxnet import Value
+from dse.space import SearchSpace, Values, check_not_empty
+
+SAMPLE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a random sample of a space costs."""
+
+    size: int
+    """Assignments of the space."""
+    sampled: int
+    feasible: int
+    """Of the sampled ones."""
+    lowest: dict[str, float]
+    """Column -> lowest value among the feasible."""
+    highest: dict[str, float]
+
+
+def survey(space: SearchSpace, pricing: Pricing, *, seed: int) -> Survey:
+    """Price `SAMPLE` random points.
+
+    Raises:
+        InvalidStudy: no point keeps the limits. Where none of the sample does, the nearest one is
+            first improved axis by axis as far as it goes.
+    """
+    rng = random.Random(seed)
+    feasible: list[Mapping[str, float]] = []
+    nearest: _Priced | None = None
+    for _ in range(SAMPLE):
+        priced = _price(space, pricing, space.sample(rng))
+        if priced is None:
+            continue
+        if priced.excess == 0:
+            feasible.append(priced.columns)
+        elif nearest is None or priced.excess < nearest.excess:
+            nearest = priced
+    if not feasible:
+        if nearest is None:
+            check_not_empty(space)
+            raise InvalidStudy(
+                f"{pricing.accelerator.name} can execute no point of the space: choose another "
+                "machine, or a space without ternary mixers"
+            )
+        feasible.append(_descend(space, pricing, nearest).columns)
+    names = feasible[0]
+    return Survey(
+        size=space.size,
+        sampled=SAMPLE,
+        feasible=len(feasible),
+        lowest={name: min(columns[name] for columns in feasible) for name in names},
+        highest={name: max(columns[name] for columns in feasible) for name in names},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    values: Values
+    columns: Mapping[str, float]
+    excess: float
+    """How far beyond the limits; 0 for a feasible point."""
+    reason: str
+
+
+def _price(space: SearchSpace, pricing: Pricing, values: Values) -> _Priced | None:
+    """A point with its cost; None where it is no network or the machine cannot execute it."""
+    try:
+        cost = pricing.price(space.point(values))
+    except InvalidInput:
+        return None
+    columns = cost.columns()
+    excess = sum(max(0.0, limit.excess(columns)) for limit in pricing.budget.limits)
+    return _Priced(values, columns, excess + len(cost.misfits), pricing.infeasibility(cost))
+
+
+def _descend(space: SearchSpace, pricing: Pricing, start: _Priced) -> _Priced:
+    """Change one axis at a time while that brings the point nearer to the limits."""
+    best, improved = start, True
+    while improved and best.excess > 0:
+        improved = False
+        for choice in space.choices:
+            for value in choice.values:
+                priced = _price(space, pricing, _changed(space, best.values, choice.name, value))
+                if priced is not None and priced.excess < best.excess - 1e-12:
+                    best, improved = priced, True
+    if best.excess > 0:
+        raise InvalidStudy(
+            f"no point of the space meets the limits: the nearest found fails with {best.reason}; "
+            "widen the space or the limit"
+        )
+    return best
+
+
+def _changed(space: SearchSpace, values: Values, name: str, value: Value) -> Values:
+    """The assignment with one axis changed; axes that now matter take their first value."""
+    wanted: Values = {**values, name: value}
+    return space.walk(lambda choice: wanted.get(choice.name, choice.values[0]))
+
+
+def reference_box(objectives: tuple[str, ...], found: Survey) -> dict[str, list[float]]:
+    """The box in which a study's hypervolume is measured: objective -> best and worst value.
+
+    Error counts from 0 to 1; costs on a logarithmic scale between the lowest and the highest cost
+    of the feasible points of the survey, so that halving a small energy counts as much as halving
+    a large one.
+    """
+    box = {}
+    for name in objectives:
+        if name == "error":
+            box[name] = [0.0, 1.0]
+        else:
+            low = math.log10(max(found.lowest[name], 1e-12))
+            high = math.log10(max(found.highest[name], 1e-12))
+            box[name] = [low, high if high - low > 1e-9 else low + 1.0]
+    return box
