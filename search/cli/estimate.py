@@ -130,8 +130,8 @@ def _to_dict(point: DesignPoint, cost: Cost) -> dict[str, Any]:
 
 
 def _write_csv(costs: list[Cost]) -> None:
-    rows = [
-        {"accelerator": cost.accelerator.name, "technology": cost.technology.name} | row
+    rows: list[dict[str, Any]] = [
+        {"accelerator": cost.accelerator.name, "technology": cost.technology.name, **row}
         for cost in costs
         for row in cost.breakdown
     ]
