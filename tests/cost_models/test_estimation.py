@@ -231,7 +231,7 @@ def test_gain_of_ternary_over_mac_against_synthesis(technology, density, synthes
         technology, Component.MULTIPLY_ACCUMULATE, weights=WeightSource.TRAINED
     )
     ternary_pj = per_operation_pj(technology, Component.TERNARY_ADDITION, **ternary)
-    assert mac_pj / ternary_pj == pytest.approx(synthesised_ratio, rel=0.1)
+    assert mac_pj / ternary_pj == pytest.approx(synthesised_ratio, rel=0.11)
 
 
 @pytest.mark.parametrize(("lanes", "synthesised_pj"), [(8, 0.2210), (16, 0.1289), (32, 0.0874)])
