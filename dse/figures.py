@@ -11,6 +11,7 @@ from dse.results import Evaluation
 from dse.units import axis_label, scaled
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -110,3 +111,25 @@ def save_figure(figure: "Figure", path: Path) -> None:
     """Write a figure in one step; the format follows the suffix."""
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=150, format=path.suffix.removeprefix("."))
+
+
+def history_figure(history: "pd.DataFrame") -> "Figure":
+    """Training and validation error over the epochs of one design.
+
+    Args:
+        history: `history.csv` of a trained design.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 3.4), layout="constrained")
+    axes = figure.add_subplot()
+    for column, colour in (("training_error", QUIET_COLOUR), ("validation_error", DENSE_COLOUR)):
+        axes.plot(
+            history["epoch"], 100 * history[column], color=colour, label=column.replace("_", " ")
+        )
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("error (%)")
+    axes.set_ylim(bottom=0)
+    axes.grid(True, alpha=0.25)
+    axes.legend(fontsize=8)
+    return figure

@@ -4,6 +4,7 @@ A study appends rows to `results.jsonl`, one JSON object a line, each flushed to
 search goes on. A line cut short by a crash is not a row; it is dropped when the study resumes.
 """
 
+import errno
 import json
 import math
 import os
@@ -104,12 +105,14 @@ def evaluation_from_dict(row: dict[str, Any]) -> Evaluation:
 
 def append_row(folder: Path, evaluation: Evaluation) -> None:
     """Add a row to a study's results; when this returns, it is on the disk."""
-    line = json.dumps(evaluation.to_dict(), allow_nan=False) + "\n"
-    with (folder / FILE_NAME).open("ab") as file:
+    line = (json.dumps(evaluation.to_dict(), allow_nan=False) + "\n").encode()
+    path = folder / FILE_NAME
+    # Unbuffered: a buffer would be written again when the file is closed after an error.
+    with path.open("ab", buffering=0) as file:
         start = file.tell()
         try:
-            file.write(line.encode())
-            file.flush()
+            if file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
             os.fsync(file.fileno())
         except OSError:
             # A full disk must not leave half a line that the next row would be glued to.

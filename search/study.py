@@ -247,8 +247,9 @@ class _Run:
 
     def _add_baselines(self) -> None:
         """Enqueue published networks that lie in the space; evaluate the others beside it."""
+        trials = self.study.get_trials(deepcopy=False)
         known = {row.source for row in self.rows}
-        known |= {trial.user_attrs.get("source") for trial in self.study.get_trials(deepcopy=False)}
+        known |= {str(trial.user_attrs.get("source")) for trial in trials}
         for name in self.spec.baselines:
             if name in known:
                 continue

@@ -28,7 +28,7 @@ SCHEMA_VERSION = 1
 
 SamplerName = Literal["tpe", "nsga2", "random"]
 
-EFFORT_KEYS = ("trainings", "candidates", "device", "baselines", "data_folder")
+CHANGEABLE = ("trainings", "candidates", "device", "baselines", "data_folder", "base_folder")
 """What may change between runs of one study: how long it searches, and on what it computes."""
 
 
@@ -103,6 +103,8 @@ class StudySpec:
     """A study, read and checked."""
 
     name: str
+    base_folder: Path
+    """Relative paths of the study file are seen from here."""
     data_folder: Path
     task: Task
     features: FeatureSpec
@@ -126,7 +128,8 @@ class StudySpec:
         plain = {
             "schema_version": SCHEMA_VERSION,
             "name": self.name,
-            "data_folder": str(self.data_folder),
+            "base_folder": str(self.base_folder.resolve()),
+            "data_folder": str(self.data_folder.resolve()),
             "task": self.task.to_dict(),
             "features": self.features.to_dict(),
             "space": self.space.to_dict(),
@@ -146,12 +149,15 @@ class StudySpec:
         return dict(json.loads(json.dumps(plain)))
 
 
-def read_study(path: Path, *, data_folder: Path | None = None) -> StudySpec:
+def read_study(
+    path: Path, *, data_folder: Path | None = None, base: Path | None = None
+) -> StudySpec:
     """Read a study file.
 
     Args:
         path: YAML; docs/search.md describes it.
         data_folder: takes the place of `data.folder`.
+        base: relative paths are seen from here; from the file's folder where it is None.
 
     Raises:
         InvalidFile: unreadable, or a key or value is wrong; the message names file and line.
@@ -159,22 +165,24 @@ def read_study(path: Path, *, data_folder: Path | None = None) -> StudySpec:
     """
     node = read_yaml(path)
     file = build(_File, node)
+    base = path.parent if base is None else base
     space = space_from_node(file.space, in_channels=file.data.features.coefficients)
     if space.in_channels != file.data.features.coefficients:
         raise file.space.error(
             f"space.in_channels is {space.in_channels}, and data.features.coefficients "
             f"{file.data.features.coefficients}: leave in_channels out"
         )
-    accelerator = _at(node, "machine", lambda: load_accelerator(_machine(file.machine, path)))
+    accelerator = _at(node, "machine", lambda: load_accelerator(_machine(file.machine, base)))
     technology = _at(
         node,
         "technology",
-        lambda: load_technology(_machine(file.technology or accelerator.technology, path)),
+        lambda: load_technology(_machine(file.technology or accelerator.technology, base)),
     )
     _at(node, "baselines", lambda: [published(name) for name in file.baselines])
-    folder = data_folder or (path.parent / Path(file.data.folder).expanduser())
+    folder = data_folder or (base / Path(file.data.folder).expanduser())
     return StudySpec(
         name=file.name,
+        base_folder=base,
         data_folder=folder,
         task=file.data.task,
         features=file.data.features,
@@ -193,9 +201,9 @@ def read_study(path: Path, *, data_folder: Path | None = None) -> StudySpec:
     )
 
 
-def _machine(name: str, study: Path) -> str | Path:
-    """A name of the library, or a file seen from the study file."""
-    return study.parent / name if name.endswith((".yaml", ".yml")) else name
+def _machine(name: str, base: Path) -> str | Path:
+    """A name of the library, or a file."""
+    return base / name if name.endswith((".yaml", ".yml")) else name
 
 
 def _at(node: Node, key: str, read: Any) -> Any:
@@ -217,7 +225,7 @@ def check_unchanged(spec: StudySpec, resolved_file: Path) -> None:
     before = read_yaml(resolved_file).plain()
     now = spec.resolved()
     for key in now:
-        if key in EFFORT_KEYS or before.get(key) == now[key]:
+        if key in CHANGEABLE or before.get(key) == now[key]:
             continue
         where, old, new = _first_difference(key, before.get(key), now[key])
         raise InvalidStudy(

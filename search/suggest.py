@@ -35,7 +35,7 @@ def _suggest(trial: optuna.Trial, choice: Choice) -> Value:
             choice.name, int(low), int(high), step=whole_step, log=choice.log
         )
     elif choice.log:
-        ends = (round(end * DENSITY_STEPS) for end in (low, high))
+        ends = (round(low * DENSITY_STEPS), round(high * DENSITY_STEPS))
         number = trial.suggest_int(f"{choice.name}_256ths", *ends, log=True) / DENSITY_STEPS
     else:
         suggested = trial.suggest_float(choice.name, low, high, step=step)

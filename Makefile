@@ -1,0 +1,47 @@
+# One environment for everything; `make PYTHON=python3.12` uses another interpreter.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format dashboard clean
+
+help:
+	@echo "make demo        build the environment, synthesize speech, run a small search"
+	@echo "make test        the whole test suite"
+	@echo "make check       lint, format and types"
+	@echo "make dashboard   look at the demo's study in the browser"
+	@echo "make clean       remove the environment and the demo"
+
+# The stamp is newer than what it was installed from, or pip runs again.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("ternary-dse needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[synthesis,dashboard,test]'
+	touch $@
+
+setup: $(VENV)/.installed
+
+demo: setup
+	$(BIN)/dse data synthesize $(DEMO)/speech
+	$(BIN)/dse search examples/demo.yaml --data $(DEMO)/speech --out $(DEMO)/study --cache $(DEMO)/cache
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+dashboard: setup
+	$(BIN)/dse dashboard $(DEMO)/study
+
+clean:
+	rm -rf $(VENV) $(DEMO)

@@ -1,0 +1,109 @@
+"""`dse frontier`: the best designs of a study."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from dse.files import write_text
+from dse.frontier import frontier_of, hypervolume_share
+from dse.record import DESIGNS, StudyRecord, read_record
+from dse.results import Evaluation, load_results, read_rows, table
+from dse.units import LABELS, shown
+
+COLUMNS = (
+    "error",
+    "trained_parameters",
+    "stored_bits",
+    "macs",
+    "additions",
+    "energy_pj",
+    "latency_us",
+)
+
+
+@click.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for frontier.csv and frontier.png.  [default: the study's]",
+)
+@click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV, write nothing.")
+def command(study: Path, out: Path | None, as_csv: bool) -> None:
+    """Print the frontier of STUDY, a study's folder; write it as CSV and as a plot."""
+    if as_csv:
+        read_record(study)
+        load_results(study)
+        click.echo(_csv(read_rows(study), read_record(study)), nl=False)
+        return
+    show_frontier(study, Console(highlight=False, soft_wrap=True), out)
+
+
+def show_frontier(study: Path, console: Console, out: Path | None = None) -> None:
+    """Print the table, write CSV and PNG, and say where everything lies and what to try next."""
+    from dse.figures import frontier_figure, save_figure
+
+    record = read_record(study)
+    load_results(study)  # refuses a folder without results
+    rows = read_rows(study)
+    front = frontier_of(rows, record.objectives)
+    counts = {status: sum(row.status == status for row in rows) for status in
+              ("trained", "infeasible", "duplicate", "invalid", "failed")}  # fmt: skip
+    console.print(
+        f"{record.name}: {len(rows)} candidates priced on {record.machine}: "
+        + ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    )
+    if not front:
+        console.print("no design is trained yet: let the search go on, or raise its limits")
+        return
+    console.print(_table(front, record))
+    console.print(f"hypervolume {hypervolume_share(rows, record.box):.3f} of the study's box")
+    folder = out or study
+    csv, plot = folder / "frontier.csv", folder / "frontier.png"
+    write_text(csv, _csv(rows, record))
+    save_figure(frontier_figure(rows, record), plot)
+    _print_next(study, front, csv, plot, console)
+
+
+def _csv(rows: list[Evaluation], record: StudyRecord) -> str:
+    return str(table(frontier_of(rows, record.objectives)).to_csv(index=False))
+
+
+def _table(front: list[Evaluation], record: StudyRecord) -> Table:
+    columns = [*COLUMNS, *(name for name in record.objectives if name not in COLUMNS)]
+    printed = Table(title=f"frontier: {' against '.join(record.objectives)}", show_lines=False)
+    printed.add_column("trial", justify="right")
+    printed.add_column("design")
+    printed.add_column("key")
+    for column in columns:
+        name, unit, _ = LABELS[column]
+        printed.add_column(f"{name}\n{unit}", justify="right")
+    for row in front:
+        printed.add_row(
+            "base" if row.trial < 0 else str(row.trial),
+            row.name,
+            row.key,
+            *(shown(row.column(column), column) for column in columns),
+        )
+    return printed
+
+
+def _print_next(
+    study: Path, front: list[Evaluation], csv: Path, plot: Path, console: Console
+) -> None:
+    best = min(front, key=lambda row: row.column("error"))
+    design = study / DESIGNS / best.key
+    console.print(
+        f"""
+table      {csv}
+plot       {plot}
+all rows   {study / "results.jsonl"}
+designs    {study / DESIGNS}/KEY: design.yaml, history.csv, best.pt
+
+next:
+  dse estimate {design / "design.yaml"}    where its energy and time go
+  dse search {study} --trainings N    search on
+  dse dashboard {study}    look at it in the browser"""
+    )

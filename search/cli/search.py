@@ -1,0 +1,111 @@
+"""`dse search`: search a design space, or resume a search."""
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from dse.record import GIVEN, read_record
+from search.cli.frontier import show_frontier
+
+if TYPE_CHECKING:
+    from search.study_file import StudySpec
+
+EPILOG = """A study file names data, space, machine, objectives, limits and effort;
+examples/demo.yaml is a small one, docs/search.md describes every key. Exit codes: 0 done, 2 input
+that you can mend, 130 stopped by Ctrl-C (the same command resumes)."""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of spoken words, in place of the study's data.folder.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the study.  [default: studies/NAME]",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    help="Folder of the feature cache.  [default: the user's cache folder]",
+)
+@click.option("--trainings", type=click.IntRange(min=1), help="In place of the study's trainings.")
+@click.option("--check", is_flag=True, help="Read and check the study, say what it is, and stop.")
+def command(
+    study: Path,
+    data: Path | None,
+    out: Path | None,
+    cache: Path | None,
+    trainings: int | None,
+    check: bool,
+) -> None:
+    """Search the design space that STUDY describes.
+
+    STUDY is a study file, or the folder of a study to resume. Candidates are priced first; those
+    within all limits are trained. Ctrl-C, or kill -9 at any moment, loses at most the epoch in
+    training: the same command goes on.
+    """
+    import dataclasses
+
+    from search.study_file import read_study
+
+    base = None
+    if study.is_dir():
+        recorded = read_record(study).resolved
+        base, data = Path(recorded["base_folder"]), data or Path(recorded["data_folder"])
+        out, study = out or study, study / GIVEN
+    spec = read_study(study, data_folder=data, base=base)
+    if trainings is not None:
+        spec = dataclasses.replace(
+            spec, trainings=trainings, candidates=max(spec.candidates, trainings)
+        )
+    console = Console(highlight=False, soft_wrap=True)
+    if check:
+        _print_check(spec, console)
+        return
+    folder = out or Path("studies") / spec.name
+    _run(spec, study.read_text(encoding="utf-8"), folder, cache, console)
+
+
+def _print_check(spec: "StudySpec", console: Console) -> None:
+    from dse.space import check_not_empty
+
+    check_not_empty(spec.space)
+    console.print(
+        f"{spec.name}: {spec.space.size:,} designs of {len(spec.space.choices)} axes, priced on "
+        f"{spec.accelerator.name} with {spec.technology.name}; minimises "
+        f"{', '.join(spec.objectives)}; {', '.join(map(str, spec.budget.limits)) or 'no limits'}; "
+        f"ends after {spec.trainings} trainings or {spec.candidates} candidates"
+    )
+
+
+def _run(spec: "StudySpec", given: str, folder: Path, cache: Path | None, console: Console) -> None:
+    from search.progress import TerminalProgress
+    from search.study import run_study
+
+    # A batch system stops its jobs by SIGTERM; that is Ctrl-C here.
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with TerminalProgress(console) as progress:
+            console.print(f"study {spec.name} in {folder}")
+            outcome = run_study(spec, given, folder, progress, cache=cache)
+    except KeyboardInterrupt:
+        console.print(
+            f"stopped; nothing evaluated is lost. Go on with: dse search {folder}", style="bold"
+        )
+        raise SystemExit(130) from None
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    console.print(f"finished: {outcome.ended_by}\n")
+    show_frontier(folder, console)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

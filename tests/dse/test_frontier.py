@@ -1,0 +1,74 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dse.frontier import frontier_of, hypervolume, hypervolume_share, pareto_mask
+from dse.results import Evaluation
+
+points = st.integers(1, 3).flatmap(
+    lambda columns: st.lists(
+        st.lists(st.integers(0, 6).map(float), min_size=columns, max_size=columns),
+        min_size=1,
+        max_size=14,
+    )
+)
+
+
+def row(key: str, error: float, energy_pj: float, status: str = "trained") -> Evaluation:
+    return Evaluation(
+        trial=0, status=status, source="search", key=key, error=error,  # type: ignore[arg-type]
+        cost={"energy_pj": energy_pj},
+    )  # fmt: skip
+
+
+@given(points)
+@settings(deadline=None)
+def test_mask_equals_the_definition(rows: list[list[float]]) -> None:
+    array = np.array(rows)
+    naive = [not any((q <= p).all() and (q < p).any() for q in array) for p in array]
+    assert pareto_mask(array).tolist() == naive
+
+
+@given(points)
+@settings(deadline=None)
+def test_hypervolume_equals_counting_unit_cells(rows: list[list[float]]) -> None:
+    array = np.array(rows)
+    side = [np.arange(7)] * array.shape[1]
+    cells = np.stack(np.meshgrid(*side, indexing="ij"), axis=-1).reshape(-1, array.shape[1])
+    counted = sum(bool((array <= cell).all(axis=1).any()) for cell in cells)
+    assert hypervolume(array, [7.0] * array.shape[1]) == pytest.approx(counted)
+
+
+def test_nan_is_dominated_and_equal_points_are_both_kept() -> None:
+    array = np.array([[1.0, 2.0], [1.0, 2.0], [math.nan, 0.0], [2.0, 2.0]])
+    assert pareto_mask(array).tolist() == [True, True, False, False]
+
+
+def test_points_at_the_reference_count_nothing() -> None:
+    assert hypervolume(np.array([[7.0, 0.0], [3.0, 9.0]]), [7.0, 7.0]) == 0.0
+    assert hypervolume(np.empty((0, 2)), [7.0, 7.0]) == 0.0
+
+
+def test_frontier_is_cheapest_first_and_holds_each_design_once() -> None:
+    rows = [
+        row("a", 0.1, 50.0),
+        row("b", 0.3, 10.0),
+        row("c", 0.4, 20.0),  # b is better in both
+        row("b", 0.3, 10.0),
+        row("d", 0.0, 1.0, status="infeasible"),
+    ]
+    assert [item.key for item in frontier_of(rows, ("error", "energy_pj"))] == ["b", "a"]
+    assert [item.key for item in frontier_of(rows[::-1], ("error", "energy_pj"))] == ["b", "a"]
+    assert frontier_of([], ("error", "energy_pj")) == []
+
+
+def test_hypervolume_share_by_hand() -> None:
+    box = {"error": [0.0, 1.0], "energy_pj": [1.0, 3.0]}  # 10 pJ to 1,000 pJ, two decades
+    # error 0.25 at 100 pJ: three quarters of the height, one of two decades.
+    assert hypervolume_share([row("a", 0.25, 100.0)], box) == pytest.approx(0.75 * 0.5)
+    # a point cheaper than the box counts to its edge only
+    assert hypervolume_share([row("a", 0.25, 1.0)], box) == pytest.approx(0.75)
+    assert hypervolume_share([], box) == 0.0
