@@ -1,8 +1,10 @@
 import shutil
+from pathlib import Path
 
 import pytest
 
 from cost_models import (
+    Component,
     InvalidFile,
     InvalidInput,
     accelerator_names,
@@ -94,3 +96,22 @@ def test_names_do_not_come_from_the_file(tmp_path):
     path.write_text("name: other\n")
     with pytest.raises(InvalidFile, match="unknown key 'name'"):
         load_accelerator(path)
+
+
+def test_the_document_names_every_constant_component_and_machine():
+    text = (Path(__file__).parents[2] / "docs" / "model.md").read_text(encoding="utf-8")
+    constants = load_technology("horowitz_45nm").sources
+    for name in [*constants, *Component, *technology_names(), *accelerator_names()]:
+        assert f"`{name}`" in text, name
+
+
+@pytest.mark.parametrize("column", ["horowitz_45nm", "synthesis_45nm"])
+def test_the_document_quotes_the_constants(column):
+    text = (Path(__file__).parents[2] / "docs" / "model.md").read_text(encoding="utf-8")
+    technology = load_technology(column)
+    index = 2 if column == "horowitz_45nm" else 3
+    rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()]
+    quoted = {row[1]: row[index].split()[0] for row in rows if len(row) == 5 and row[index]}
+    for name in technology.sources:
+        if name != "sram":
+            assert float(quoted[f"`{name}`"]) == getattr(technology, name).value, name
