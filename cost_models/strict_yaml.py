@@ -4,10 +4,11 @@ Differences to `yaml.safe_load`, each of which has bitten users of this field:
 
 * unknown and duplicate keys are refused (PyYAML keeps the last of two in silence);
 * booleans are `true` and `false` only, as in YAML 1.2: `words: [yes, no, on, off]` are four words;
-* `1e-3` is a number, as in YAML 1.2;
+* `1e-3` is a number, as in YAML 1.2, and `12:30`, `010` and `2020-01-31` are texts;
 * size and number of nodes are bounded, so that nested aliases cannot fill the memory.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import re
@@ -24,6 +25,8 @@ from cost_models.errors import InvalidField, InvalidFile, InvalidInput
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 100_000
+MAX_SHOWN = 80
+"""Characters of a wrong value in an error message."""
 
 T = TypeVar("T")
 
@@ -33,15 +36,17 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [
-        (tag, pattern)
-        for tag, pattern in resolvers
-        if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float")
-    ]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int",
+    # A leading zero would mean octal to PyYAML and nothing to YAML 1.2: it is left a text.
+    re.compile(r"^(?:[-+]?(?:0|[1-9][0-9_]*)|0o[0-7]+|0x[0-9a-fA-F]+)$"),
+    list("-+0123456789"),
 )
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
@@ -80,6 +85,24 @@ class Node:
         return InvalidFile(f"{message} ({self.where})")
 
 
+class _Dumper(yaml.SafeDumper):
+    """SafeDumper that also quotes the texts that `_Loader` would read as numbers, such as 1e5."""
+
+
+_Dumper.yaml_implicit_resolvers = {
+    first: [
+        *yaml.SafeDumper.yaml_implicit_resolvers.get(first, []),
+        *_Loader.yaml_implicit_resolvers.get(first, []),
+    ]
+    for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *_Loader.yaml_implicit_resolvers}
+}
+
+
+def dump_yaml(plain: Any) -> str:
+    """Plain data as YAML that `parse_yaml` reads back unchanged."""
+    return yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
 def read_yaml(path: Path | str) -> Node:
     """Read a YAML file.
 
@@ -95,18 +118,20 @@ def read_yaml(path: Path | str) -> Node:
     """
     path = Path(path)
     try:
-        size_bytes = path.stat().st_size
-        if size_bytes > MAX_BYTES:
-            raise InvalidFile(
-                f"{path} has {size_bytes:,} bytes; a YAML file of at most {MAX_BYTES:,} is read"
-            )
-        text = path.read_text(encoding="utf-8")
+        if path.exists() and not path.is_file():
+            kind = "a folder" if path.is_dir() else "no regular file"
+            raise InvalidFile(f"{path} is {kind}: name a YAML file")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise InvalidFile(f"{path} is too large: a YAML file has at most {MAX_BYTES:,} bytes")
+        text = content.decode("utf-8")
     except FileNotFoundError:
         raise InvalidFile(f"{path} does not exist: check the name, or create the file") from None
-    except IsADirectoryError:
-        raise InvalidFile(f"{path} is a folder: name a YAML file in it") from None
     except PermissionError:
         raise InvalidFile(f"{path} may not be read: check its permissions") from None
+    except OSError as error:
+        raise InvalidFile(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise InvalidFile(f"{path} is not UTF-8 text (byte {error.start})") from None
     return parse_yaml(text, str(path))
@@ -116,14 +141,18 @@ def parse_yaml(text: str, name: str) -> Node:
     """Parse YAML text; `name` stands for the file in error messages. Raises like `read_yaml`."""
     try:
         root = yaml.compose(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if root is None:
+            raise InvalidFile(f"the file is empty ({name}:1)")
+        return _convert(root, name, "", iter(range(MAX_NODES)))
+    except RecursionError:
+        raise InvalidFile(
+            f"not readable as YAML: too many levels, or an alias within its own anchor ({name}:1)"
+        ) from None
+    except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise InvalidFile(f"not readable as YAML: {problem} ({name}:{line})") from None
-    if root is None:
-        raise InvalidFile(f"the file is empty ({name}:1)")
-    return _convert(root, name, "", iter(range(MAX_NODES)))
 
 
 def _convert(node: yaml.Node, file: str, key: str, budget: Iterator[int]) -> Node:
@@ -161,7 +190,7 @@ def _scalar(node: yaml.Node, file: str, line: int) -> Any:
     try:
         return loader.construct_object(node)
     except (yaml.YAMLError, ValueError):
-        raise InvalidFile(f"cannot read the value {node.value!r} ({file}:{line})") from None
+        raise InvalidFile(f"cannot read the value {_short(node.value)} ({file}:{line})") from None
     finally:
         loader.dispose()
 
@@ -237,7 +266,10 @@ def read_value(kind: Any, node: Node) -> Any:
         kinds = [argument for argument in arguments if argument is not type(None)]
         return _read_any_of(kinds, node)
     if origin is Literal:
-        if node.value not in arguments:
+        # type(): `true` equals 1, but is not the number one.
+        if not any(
+            node.value == argument and type(node.value) is type(argument) for argument in arguments
+        ):
             raise _wrong(node, f"one of {', '.join(map(str, arguments))}")
         return node.value
     if origin is tuple:
@@ -271,7 +303,8 @@ def _read_scalar(kind: Any, node: Node) -> Any:
     if kind is int and isinstance(value, int) and not isinstance(value, bool):
         return value
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        with contextlib.suppress(OverflowError):
+            return float(value)
     if kind is str and isinstance(value, str):
         return value
     raise _wrong(node, _kind_name(kind))
@@ -296,4 +329,12 @@ def _name(value: Any) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    return "empty" if value is None else repr(value)
+    return "empty" if value is None else _short(value)
+
+
+def _short(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # an int of more digits than Python prints
+        return "a number of too many digits"
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."

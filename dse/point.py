@@ -12,6 +12,7 @@ is about.
 import dataclasses
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -55,7 +56,8 @@ class Block:
     """A block of `repeats` sub-blocks of equal shape."""
 
     name: str
-    """Distinct in its network; ternary matrices are a function of it (`B2.0.pw`)."""
+    """Distinct in its network, a capital letter first; ternary matrices are a function of it
+    (`B2.0.pw`)."""
     out_channels: int
     kernel_size: int
     repeats: int = 1
@@ -76,6 +78,13 @@ class Block:
 
     def __post_init__(self) -> None:
         """Check what can be checked without knowing the block's input."""
+        require(
+            re.fullmatch("[A-Z][A-Za-z0-9]*", self.name) is not None,
+            "name",
+            # Dots separate parts of layer names; torch's own attributes start with small letters.
+            "a capital letter, then letters and digits, such as Conv1",
+            self.name,
+        )
         for name in ("out_channels", "kernel_size", "repeats", "stride", "dilation", "groups"):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         require(

@@ -20,6 +20,7 @@ prime, so the irreducible trinomial is primitive and any start state but zero ha
 """
 
 import hashlib
+import math
 from functools import lru_cache
 from typing import Literal
 
@@ -92,33 +93,27 @@ def check_density(density: float, fan_in: FanIn, in_channels: int | None = None)
         in_channels: columns of the matrix, if known: `one_hot` needs whole blocks of B.
     """
     if not 0 < density <= 1:
-        raise InvalidDesign(f"density must be in (0, 1], not {density:g}")
+        raise InvalidDesign(f"density must be in (0, 1], not {density}")
     if fan_in == "one_hot":
-        block = round(1 / density)
-        if block * density != 1 or block & (block - 1):
+        mantissa, exponent = math.frexp(density)  # 2^(exponent-1) <= density < 2^exponent
+        if mantissa != 0.5:
             raise InvalidDesign(
-                f"density must be 1/B with B a power of two for fan_in one_hot, not {density:g}: "
-                f"the nearest are {_nearest_powers(density)}"
+                f"density must be 1/B with B a power of two for fan_in one_hot, not {density}: "
+                f"the nearest are {2.0 ** (exponent - 1)} and {2.0**exponent}"
             )
+        block = 2 ** (1 - exponent)
         if in_channels is not None and in_channels % block:
             raise InvalidDesign(
-                f"fan_in one_hot at density {density:g} needs blocks of {block} inputs, which do "
+                f"fan_in one_hot at density {density} needs blocks of {block} inputs, which do "
                 f"not divide {in_channels} channels: change density or channels"
             )
     elif (density * DENSITY_STEPS) % 1:
         low = int(density * DENSITY_STEPS)
-        near = [f"{n / DENSITY_STEPS:g}" for n in (low, low + 1) if n >= 1]
+        near = [f"{n / DENSITY_STEPS}" for n in (low, low + 1) if n >= 1]
         raise InvalidDesign(
-            f"density must be n/{DENSITY_STEPS} for fan_in iid, not {density:g}: "
-            f"the nearest are {' and '.join(near)}"
+            f"density must be n/{DENSITY_STEPS} for fan_in iid, not {density}: "
+            f"the nearest {'are' if len(near) > 1 else 'is'} {' and '.join(near)}"
         )
-
-
-def _nearest_powers(density: float) -> str:
-    above = 1.0
-    while above / 2 >= density:
-        above /= 2
-    return f"{above / 2:g} and {above:g}"
 
 
 def ternary_matrix(

@@ -4,10 +4,10 @@ from collections import defaultdict
 from pathlib import Path
 
 import click
-import yaml
 from rich.console import Console
 from rich.table import Table
 
+from cost_models.strict_yaml import dump_yaml
 from cost_models.workload import Layer, LayerKind, Workload
 from dse.files import write_text
 from dse.interchange.nemo import ImportedNetwork, import_nemo
@@ -133,7 +133,7 @@ def _kind(layer: Layer) -> str:
 
 
 def _design_yaml(network: ImportedNetwork, file: Path, frames: int) -> str:
-    design = yaml.safe_dump(network.point.to_dict(), sort_keys=False, allow_unicode=True)
+    design = dump_yaml(network.point.to_dict())
     return (
         f"# Imported from the NeMo file {file.name!r}; "
         f"outputs: {network.outputs}, counted at {frames} frames.\n{design}"
