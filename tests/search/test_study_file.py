@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import pytest
+
+from dse.errors import InvalidFile, InvalidInput, InvalidStudy
+from search.study_file import check_unchanged, read_study, to_yaml
+
+STUDY = """
+name: small
+data:
+  folder: speech
+  task: {kind: words, words: [yes, no, on, off], unknown: false, silence: false}
+space:
+  blocks: {low: 1, high: 2}
+  channels: [16, 32]
+  policy: [P0, P4]
+  density: 0.25
+objectives: [error, energy_pj]
+limits: {max_trained_parameters: 20000}
+baselines: [matchboxnet-3x1x64]
+recipe: {epochs: 2}
+trainings: 3
+"""
+
+
+def write(folder: Path, text: str = STUDY) -> Path:
+    path = folder / "study.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_words_that_yaml_1_1_takes_for_booleans_stay_words(tmp_path: Path) -> None:
+    assert read_study(write(tmp_path)).task.words == ("yes", "no", "on", "off")
+
+
+def test_relative_paths_are_seen_from_the_study_file(tmp_path: Path) -> None:
+    assert read_study(write(tmp_path)).data_folder == tmp_path / "speech"
+    elsewhere = read_study(write(tmp_path), data_folder=Path("other"))
+    assert elsewhere.data_folder == Path("other")
+
+
+def test_candidates_default_to_fifty_per_training(tmp_path: Path) -> None:
+    assert read_study(write(tmp_path)).candidates == 150
+
+
+def test_resolved_spells_out_defaults_and_reads_back_equal(tmp_path: Path) -> None:
+    spec = read_study(write(tmp_path))
+    resolved = tmp_path / "resolved.yaml"
+    resolved.write_text(to_yaml(spec.resolved()))
+    assert spec.resolved()["features"]["coefficients"] == 64
+    assert spec.resolved()["recipe"]["epochs"] == 2
+    check_unchanged(spec, resolved)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("channels: [16, 32]", "channels: [16, 48]"), "space.channels.values [16, 32], and the"),
+        (("epochs: 2", "epochs: 3"), "recipe.epochs 2, and the file now says 3"),
+        (("20000", "30000"), "limits.max_trained_parameters 20000.0, and the file now says 30000"),
+    ],
+)
+def test_a_changed_study_is_not_resumed(
+    tmp_path: Path, change: tuple[str, str], message: str
+) -> None:
+    resolved = tmp_path / "resolved.yaml"
+    resolved.write_text(to_yaml(read_study(write(tmp_path)).resolved()))
+    changed = read_study(write(tmp_path, STUDY.replace(*change)))
+    with pytest.raises(InvalidStudy) as caught:
+        check_unchanged(changed, resolved)
+    assert message in str(caught.value)
+    assert "undo the change, or give the study another name" in str(caught.value)
+
+
+def test_more_effort_is_no_change(tmp_path: Path) -> None:
+    resolved = tmp_path / "resolved.yaml"
+    resolved.write_text(to_yaml(read_study(write(tmp_path)).resolved()))
+    check_unchanged(
+        read_study(write(tmp_path, STUDY.replace("trainings: 3", "trainings: 9"))), resolved
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message", "line"),
+    [
+        (("trainings: 3", "trainngs: 3"), "unknown key 'trainngs': did you mean 'trainings'?", 15),
+        (("trainings: 3", "trainings: 0"), "trainings must be at least 1, not 0", 15),
+        (("trainings: 3", "trainings: many"), "trainings must be a whole number, not 'many'", 15),
+        (("trainings: 3", "name: other"), "duplicate key 'name': it already stands on line 2", 15),
+        (("name: small", "name: ../small"), "name must be up to 64 letters", 2),
+        (("[error, energy_pj]", "[error, joy]"), "objectives must be columns out of error", 11),
+        (("[error, energy_pj]", "[energy_pj, macs]"), "objectives must be a list with error", 11),
+        (("matchboxnet-3x1x64", "resnet"), "baselines: there is no published network 'resnet'", 13),
+        (("trainings: 3", "machine: tpu9"), "machine: ", 15),
+        (("epochs: 2", "epoch: 2"), "unknown key 'recipe.epoch': did you mean 'epochs'?", 14),
+        (("folder: speech", "folder: 3"), "data.folder must be a text, not 3", 4),
+        (("kind: words", "kind: word"), "data.task.kind must be one of commands, all_words", 5),
+        (("[16, 32]", "{low: 32, high: 16}"), "'channels' is an empty range", 8),
+    ],
+)
+def test_bad_studies_are_refused_with_file_and_line(
+    tmp_path: Path, change: tuple[str, str], message: str, line: int
+) -> None:
+    path = write(tmp_path, STUDY.replace(*change))
+    with pytest.raises(InvalidFile) as caught:
+        read_study(path)
+    assert message in str(caught.value)
+    assert str(caught.value).endswith(f"({path}:{line})")
+
+
+def test_a_missing_study_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"nothing\.yaml does not exist: check the name"):
+        read_study(tmp_path / "nothing.yaml")
