@@ -19,7 +19,7 @@ def bits_to_kib(bits: float) -> float:
 
 
 def with_prefix(value: float, unit: str = "") -> str:
-    """Three significant digits and an SI prefix: 5570944 -> '5.57 M', 1.234e6 pJ -> '1.23 MpJ'.
+    """Three significant digits and an SI prefix: 5570944 -> '5.57 M', 1234 bit -> '1.23 kbit'.
 
     Args:
         value: 0 or more.

@@ -105,6 +105,9 @@ def test_says_what_does_not_fit(cost, machine, technology):
     assert estimate(cost.workload, small, technology).misfits == (
         "weights take 178 bits, and weight_memory.capacity_bits of tiny is 177",
     )
+    exact = dataclasses.replace(small.weight_memory, capacity_bits=178)
+    fits = dataclasses.replace(small, weight_memory=exact)
+    assert estimate(cost.workload, fits, technology).misfits == ()
     with_long_input = dataclasses.replace(LAYERS[0], in_frames=20)
     cost = estimate(Workload("long", (with_long_input,)), small, technology)
     assert cost.misfits == (

@@ -1,0 +1,300 @@
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cost_models.errors import InvalidFile, InvalidInput, require
+from cost_models.strict_yaml import (
+    MAX_BYTES,
+    Node,
+    build,
+    dump_yaml,
+    parse_yaml,
+    read_value,
+    read_yaml,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    power_kw: float
+    fuel: Literal["petrol", "diesel"] = "petrol"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Car:
+    name: str
+    engine: Engine
+    doors: int = 4
+    electric: bool = False
+    gears: tuple[float, ...] = ()
+    owner: str | None = None
+    prices: dict[str, int] | None = None
+    extra: Node | None = None
+
+    def __post_init__(self) -> None:
+        require(self.doors >= 1, "doors", "at least 1", self.doors)
+        if self.name == "Edsel":
+            raise InvalidInput("nobody wants an Edsel")
+
+
+def read(text: str) -> Car:
+    return build(Car, parse_yaml(text, "car.yaml"))
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(InvalidFile) as caught:
+        read(text)
+    return str(caught.value)
+
+
+def test_a_complete_file_becomes_a_dataclass() -> None:
+    car = read(
+        "name: Beetle\n"
+        "engine: {power_kw: 25, fuel: petrol}\n"
+        "doors: 2\n"
+        "gears: [3.6, 2, 1e+0]\n"
+        "owner: null\n"
+        "prices: {new: 5000, used: 300}\n"
+        "extra: {colour: red}\n"
+    )
+    assert car.engine == Engine(power_kw=25.0, fuel="petrol")
+    assert isinstance(car.engine.power_kw, float)
+    assert car.gears == (3.6, 2.0, 1.0)
+    assert car.owner is None and car.electric is False and car.doors == 2
+    assert car.prices == {"new": 5000, "used": 300}
+    assert car.extra is not None and car.extra.plain() == {"colour": "red"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "name: a\nengine: {power_kw: 1}\nowners: b\n",
+            "unknown key 'owners': did you mean 'owner'? known keys here are name, engine, doors, "
+            "electric, gears, owner, prices, extra (car.yaml:3)",
+        ),
+        (
+            "name: a\nengine:\n  power_kw: 1\n  zzz: 2\n",
+            "unknown key 'engine.zzz': known keys here are power_kw, fuel (car.yaml:4)",
+        ),
+        (
+            "name: a\ndoors: 2\nname: b\n",
+            "duplicate key 'name': it already stands on line 1 (car.yaml:3)",
+        ),
+        ("name: a\n", "missing key 'engine' (car.yaml:1)"),
+        ("name: a\nengine: {}\n", "missing key 'engine.power_kw' (car.yaml:2)"),
+        ("- 1\n", "the file must be a mapping of keys, not a list (car.yaml:1)"),
+        ("name: a\nengine: fast\n", "engine must be a mapping of keys, not 'fast' (car.yaml:2)"),
+        (
+            "name: a\nengine: {power_kw: 1}\ndoors: 0\n",
+            "doors must be at least 1, not 0 (car.yaml:3)",
+        ),
+        (
+            "name: a\nengine: {power_kw: 1}\ndoors: 2.0\n",
+            "doors must be a whole number, not 2.0 (car.yaml:3)",
+        ),
+        (
+            "name: a\nengine: {power_kw: 1}\ndoors: true\n",
+            "doors must be a whole number, not True (car.yaml:3)",
+        ),
+        (
+            "name: a\nengine: {power_kw: one}\n",
+            "engine.power_kw must be a number, not 'one' (car.yaml:2)",
+        ),
+        (
+            "name: a\nengine: {power_kw: 1, fuel: hay}\n",
+            "engine.fuel must be one of petrol, diesel, not 'hay' (car.yaml:2)",
+        ),
+        (
+            "name: 3\nengine: {power_kw: 1}\n",
+            "name must be a text, not 3 (car.yaml:1)",
+        ),
+        (
+            "name: a\nengine: {power_kw: 1}\nelectric: yes\n",
+            "electric must be true or false, not 'yes' (car.yaml:3)",
+        ),
+        (
+            "name: a\nengine: {power_kw: 1}\ngears: 3\n",
+            "gears must be a list, not 3 (car.yaml:3)",
+        ),
+        (
+            "name: a\nengine: {power_kw: 1}\ngears:\n  - 1\n  - {}\n",
+            "gears[1] must be a number, not a mapping (car.yaml:5)",
+        ),
+        (
+            "name: a\nengine: {power_kw: 1}\nprices: [1]\n",
+            "prices must be a mapping of keys, not a list (car.yaml:3)",
+        ),
+        (
+            "name: a\nengine: {power_kw: 1}\nprices: {new: }\n",
+            "prices.new must be a whole number, not empty (car.yaml:3)",
+        ),
+        ("name: Edsel\nengine: {power_kw: 1}\n", "nobody wants an Edsel (car.yaml:1)"),
+    ],
+)
+def test_wrong_content_is_named_with_file_line_and_key(text: str, message: str) -> None:
+    assert refusal(text) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the file is empty (a.yaml:1)"),
+        ("# nothing\n", "the file is empty (a.yaml:1)"),
+        (
+            "a: 1\n\tb: 2\n",
+            "not readable as YAML: found character '\\t' that cannot start any token (a.yaml:2)",
+        ),
+        ("a: *b\n", "not readable as YAML: found undefined alias 'b' (a.yaml:1)"),
+        ("a: 1\n--- \nb: 2\n", "not readable as YAML: but found another document (a.yaml:2)"),
+        ("[1]: 2\n", "a key must be a plain word (a.yaml:1)"),
+        ("a: !!python/name:os.system x\n", "cannot read the value 'x' (a.yaml:1)"),
+        ("a: !!int x\n", "cannot read the value 'x' (a.yaml:1)"),
+    ],
+)
+def test_what_is_not_yaml_is_refused_in_one_sentence(text: str, message: str) -> None:
+    with pytest.raises(InvalidFile, match=f"^{re.escape(message)}$"):
+        parse_yaml(text, "a.yaml")
+
+
+def test_tags_of_python_objects_execute_nothing() -> None:
+    node = parse_yaml("a: !!python/object/apply:os.system [exit]", "a.yaml")
+    assert node.plain() == {"a": ["exit"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        # Numbers and booleans of YAML 1.2, and nothing else: each of these has bitten somebody.
+        ("yes", "yes"),
+        ("no", "no"),
+        ("on", "on"),
+        ("OFF", "OFF"),
+        ("y", "y"),
+        ("true", True),
+        ("False", False),
+        ("1e-3", 0.001),
+        ("1E3", 1000.0),
+        (".5", 0.5),
+        ("5.", 5.0),
+        ("-1.5e+2", -150.0),
+        (".inf", float("inf")),
+        ("12:30", "12:30"),
+        ("2020-01-31", "2020-01-31"),
+        ("010", "010"),
+        ("0o17", 15),
+        ("0x1F", 31),
+        ("77_000", 77_000),
+        ("-3", -3),
+        ("+3", 3),
+        ("0", 0),
+        ("1.2.3", "1.2.3"),
+        ("e5", "e5"),
+        ("=", "="),
+        ("~", None),
+        ("null", None),
+        ("'1'", "1"),
+    ],
+)
+def test_scalars_are_those_of_yaml_1_2(text: str, value: Any) -> None:
+    plain = parse_yaml(f"a: {text}", "a.yaml").plain()["a"]
+    assert plain == value and type(plain) is type(value)
+
+
+def test_words_of_speech_commands_stay_words() -> None:
+    assert parse_yaml("[yes, no, on, off]", "a.yaml").plain() == ["yes", "no", "on", "off"]
+
+
+def test_anchors_are_copies_reported_where_they_are_used() -> None:
+    node = parse_yaml("a: &x 3\nb:\n  c: *x\n", "a.yaml")
+    used = node.value["b"].value["c"]
+    assert (used.value, used.line, used.key) == (3, 3, "b.c")
+
+
+def test_an_alias_bomb_is_refused_before_it_fills_the_memory() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    with pytest.raises(InvalidFile, match=r"^more than 100,000 YAML nodes, aliases expanded \("):
+        parse_yaml("\n".join(lines), "bomb.yaml")
+
+
+@pytest.mark.parametrize("text", ["&a [*a]", "[" * 5000, "a: &a {b: *a}"])
+def test_endless_or_very_deep_nesting_is_refused(text: str) -> None:
+    with pytest.raises(InvalidFile, match="too many levels, or an alias within its own anchor"):
+        parse_yaml(text, "deep.yaml")
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    def message(path: Path) -> str:
+        with pytest.raises(InvalidFile) as caught:
+            read_yaml(path)
+        return str(caught.value).replace(str(tmp_path), "DIR")
+
+    (tmp_path / "large.yaml").write_bytes(b"#" * (MAX_BYTES + 1))
+    (tmp_path / "latin.yaml").write_bytes("a: é\n".encode("latin-1"))
+    (tmp_path / "file").write_text("a: 1")
+    assert message(tmp_path / "none.yaml") == (
+        "DIR/none.yaml does not exist: check the name, or create the file"
+    )
+    assert message(tmp_path) == "DIR is a folder: name a YAML file"
+    assert message(tmp_path / "file" / "b") == "DIR/file/b cannot be read: Not a directory"
+    assert message(tmp_path / "large.yaml") == (
+        "DIR/large.yaml is too large: a YAML file has at most 1,000,000 bytes"
+    )
+    assert message(tmp_path / "latin.yaml") == "DIR/latin.yaml is not UTF-8 text (byte 3)"
+
+
+def test_a_device_is_not_read() -> None:
+    with pytest.raises(InvalidFile, match="^/dev/null is no regular file: name a YAML file$"):
+        read_yaml("/dev/null")
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_bytes(b"\xef\xbb\xbfa: 1\r\nb: 2\r\n")
+    assert read_yaml(path).plain() == {"a": 1, "b": 2}
+
+
+def test_numbers_without_end_are_refused_briefly() -> None:
+    node = parse_yaml("1" + "0" * 400, "a.yaml")
+    with pytest.raises(InvalidFile, match=r"^the file must be a number, not 10{79}\.\.\. \(a"):
+        read_value(float, node)
+    with pytest.raises(InvalidFile, match=r"^cannot read the value '10{78}\.\.\. \(a.yaml:1\)$"):
+        parse_yaml("1" + "0" * 5000, "a.yaml")
+
+
+def test_one_of_several_kinds() -> None:
+    assert read_value(int | tuple[int, ...], parse_yaml("[1, 2]", "a.yaml")) == (1, 2)
+    assert read_value(int | tuple[int, ...], parse_yaml("3", "a.yaml")) == 3
+    with pytest.raises(InvalidFile, match="must be a whole number or a text, not 1.5"):
+        read_value(int | str, parse_yaml("1.5", "a.yaml"))
+
+
+def test_true_is_not_the_number_one() -> None:
+    with pytest.raises(InvalidFile, match="must be one of 1, not True"):
+        read_value(Literal[1], parse_yaml("true", "a.yaml"))
+
+
+plain_data = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(codec="utf-8", exclude_categories=["C"]))
+    | st.sampled_from(["1e5", "yes", "0o7", "12:30", "null", "~", "-", "=", "010", "+1", ".inf"]),
+    lambda children: (
+        st.lists(children, max_size=3)
+        | st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), children, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(plain_data)
+def test_what_is_dumped_is_read_back(plain: Any) -> None:
+    assert parse_yaml(dump_yaml({"a": plain}), "a.yaml").plain() == {"a": plain}

@@ -1,0 +1,211 @@
+"""Every expected value is derived in the comment above it."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from cost_models.errors import InvalidLayer
+from cost_models.workload import Layer, LayerKind, WeightSource, Workload
+
+
+def layer(kind: LayerKind, **fields: Any) -> Layer:
+    sizes = {"in_channels": 6, "out_channels": 6, "in_frames": 10, "out_frames": 10}
+    return Layer(**({"name": "a", "kind": kind} | sizes | fields))
+
+
+def counts(one: Layer) -> dict[str, int]:
+    names = (
+        "weight_entries", "trained_parameters", "generated_weights", "stored_bits", "macs",
+        "multiplications", "additions", "dense_additions", "weight_traffic_bits",
+        "input_traffic_bits", "output_traffic_bits",
+    )  # fmt: skip
+    return {name: getattr(one, name) for name in names if getattr(one, name)}
+
+
+def test_depthwise() -> None:
+    # 6 channels, 3 taps: 6 * (6 / 6) * 3 = 18 weights of 8 bits; stride 2: 5 frames out of 10.
+    one = layer(
+        LayerKind.DEPTHWISE,
+        kernel_size=3,
+        stride=2,
+        out_frames=5,
+        groups=6,
+        weights=WeightSource.TRAINED,
+    )
+    assert counts(one) == {
+        "weight_entries": 18,
+        "trained_parameters": 18,
+        "stored_bits": 144,
+        "macs": 90,
+        "multiplications": 90,
+        "additions": 90,
+        "dense_additions": 90,
+        "weight_traffic_bits": 144,
+        "input_traffic_bits": 6 * 10 * 8,
+        "output_traffic_bits": 6 * 5 * 8,
+    }
+
+
+def test_pointwise() -> None:
+    # 6 -> 4 channels: 24 weights; 24 * 10 frames = 240 MACs.
+    one = layer(LayerKind.POINTWISE, out_channels=4, weights=WeightSource.TRAINED, weight_bits=4)
+    assert counts(one) == {
+        "weight_entries": 24,
+        "trained_parameters": 24,
+        "stored_bits": 96,
+        "macs": 240,
+        "multiplications": 240,
+        "additions": 240,
+        "dense_additions": 240,
+        "weight_traffic_bits": 96,
+        "input_traffic_bits": 480,
+        "output_traffic_bits": 320,
+    }
+    # Two groups: each output sees half of the inputs.
+    grouped = dataclasses.replace(one, groups=2)
+    assert (grouped.weight_entries, grouped.macs) == (12, 120)
+
+
+def test_generated_pointwise() -> None:
+    # 7 of 24 entries are not zero: 7 additions a frame, no multiplication, and nothing stored or
+    # read but the 127 bits that start the generator.
+    one = layer(
+        LayerKind.POINTWISE,
+        out_channels=4,
+        weights=WeightSource.GENERATED,
+        nonzeros=7,
+        generator_state_bits=127,
+        weight_bits=2,
+    )
+    assert counts(one) == {
+        "weight_entries": 24,
+        "generated_weights": 24,
+        "stored_bits": 127,
+        "additions": 70,
+        "dense_additions": 240,
+        "weight_traffic_bits": 127,
+        "input_traffic_bits": 480,
+        "output_traffic_bits": 320,
+    }
+
+
+def test_convolution() -> None:
+    # 4 * 6 * 3 = 72 weights.
+    one = layer(LayerKind.CONVOLUTION, out_channels=4, kernel_size=3, weights=WeightSource.TRAINED)
+    assert (one.weight_entries, one.macs, one.stored_bits) == (72, 720, 576)
+
+
+def test_linear_with_bias() -> None:
+    # 6 * 5 weights of 8 bits and 5 biases at the accumulators' 24 bits; biases are added.
+    one = layer(
+        LayerKind.LINEAR,
+        out_channels=5,
+        in_frames=1,
+        out_frames=1,
+        weights=WeightSource.TRAINED,
+        bias=True,
+    )
+    assert counts(one) == {
+        "weight_entries": 30,
+        "trained_parameters": 35,
+        "stored_bits": 30 * 8 + 5 * 24,
+        "macs": 30,
+        "multiplications": 30,
+        "additions": 35,
+        "dense_additions": 35,
+        "weight_traffic_bits": 360,
+        "input_traffic_bits": 48,
+        "output_traffic_bits": 40,
+    }
+
+
+def test_batch_norm() -> None:
+    # Gain and offset of 6 channels are trained either way. Alone: one multiplication and one
+    # addition for 6 * 10 values, two numbers kept; folded: nothing to do, one offset kept.
+    alone = layer(LayerKind.BATCH_NORM)
+    assert counts(alone) == {
+        "trained_parameters": 12,
+        "stored_bits": 6 * 24 * 2,
+        "multiplications": 60,
+        "additions": 60,
+        "dense_additions": 60,
+        "weight_traffic_bits": 288,
+    }
+    folded = layer(LayerKind.BATCH_NORM, folded=True)
+    assert counts(folded) == {
+        "trained_parameters": 12,
+        "stored_bits": 144,
+        "weight_traffic_bits": 144,
+    }
+
+
+def test_layers_without_weights() -> None:
+    assert counts(layer(LayerKind.ACTIVATION)) == {}
+    # Two tensors of 6 * 10 values of 8 bits are read, one is written.
+    assert counts(layer(LayerKind.RESIDUAL_ADD)) == {
+        "additions": 60,
+        "dense_additions": 60,
+        "input_traffic_bits": 960,
+        "output_traffic_bits": 480,
+    }
+    # 10 frames are added up for each of 6 channels, then each sum is multiplied by 1/10.
+    assert counts(layer(LayerKind.AVERAGE_POOL, out_frames=1)) == {
+        "multiplications": 6,
+        "additions": 60,
+        "dense_additions": 60,
+        "input_traffic_bits": 480,
+        "output_traffic_bits": 48,
+    }
+
+
+def test_traffic_is_inputs_and_outputs() -> None:
+    one = layer(LayerKind.ACTIVATION)
+    assert one.activation_traffic_bits == 0
+    add = layer(LayerKind.RESIDUAL_ADD)
+    assert add.activation_traffic_bits == 960 + 480
+
+
+@pytest.mark.parametrize("kind", list(LayerKind))
+def test_every_kind_can_be_counted(kind: LayerKind) -> None:
+    assert all(value >= 0 for value in counts(layer(kind)).values())
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"in_channels": 0}, "a: in_channels must be at least 1, not 0"),
+        ({"out_frames": -1}, "a: out_frames must be at least 1, not -1"),
+        ({"groups": 4}, "a: in_channels 6 cannot be divided into 4 groups"),
+        (
+            {"in_channels": 4, "groups": 4},
+            "a: out_channels 6 cannot be divided into 4 groups",
+        ),
+        (
+            {"weights": WeightSource.GENERATED, "nonzeros": 37},
+            "a: nonzeros must be in 0..36, not 37",
+        ),
+    ],
+)
+def test_contradicting_sizes_are_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidLayer) as caught:
+        layer(LayerKind.POINTWISE, **fields)
+    assert str(caught.value) == message
+
+
+def test_a_workload_adds_up_its_layers() -> None:
+    one = layer(LayerKind.POINTWISE, weights=WeightSource.TRAINED)
+    norm = layer(LayerKind.BATCH_NORM, name="b")
+    workload = Workload("w", (one, norm))
+    assert workload.trained_parameters == 36 + 12
+    assert workload.macs == 360
+    assert workload.additions == 360 + 60
+    assert workload.total(lambda each: each.stored_bits) == 36 * 8 + 6 * 24 * 2
+
+
+def test_a_workload_has_layers_with_distinct_names() -> None:
+    with pytest.raises(InvalidLayer, match="^workload 'w' has no layers$"):
+        Workload("w", ())
+    one = layer(LayerKind.ACTIVATION)
+    with pytest.raises(InvalidLayer, match="^workload 'w' has two layers named 'a'$"):
+        Workload("w", (one, one))
