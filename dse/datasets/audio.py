@@ -1,5 +1,6 @@
 """Sound files as arrays of one length and rate: read, mix down, resample, crop or pad."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ LONGEST_CLIP_S = 10.0
 """Of a longer file only the middle is decoded: a stray recording must not fill the memory."""
 LONGEST_NOISE_S = 600.0
 """Of a longer noise only the beginning is decoded."""
+
+_ERRORS = (soundfile.SoundFileError, OSError, ValueError, RuntimeError)
+"""What soundfile raises over damaged files; an OSError is an unreadable file, too."""
 
 
 class UnreadableSound(Exception):
@@ -44,6 +48,45 @@ def read_noise(path: Path, rate_hz: int) -> Samples:
     return _decode(path, rate_hz, LONGEST_NOISE_S, middle=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A sound file that can be decoded from beginning to end."""
+
+    rate_hz: int
+    channels: int
+    duration_s: float
+    format: str
+    """`WAV PCM_16`, `FLAC PCM_16`, ..."""
+
+
+def describe(path: Path) -> Description:
+    """Decode the whole of `path`, a block at a time.
+
+    Raises:
+        UnreadableSound: as `read_clip`.
+    """
+    frames = 0
+    try:
+        with soundfile.SoundFile(path) as file:
+            while len(block := file.read(frames=1 << 20, dtype="float32", always_2d=True)):
+                frames += len(block)
+                _refuse_non_numbers(block)
+            rate_hz = int(file.samplerate)
+            found = Description(
+                rate_hz, file.channels, frames / rate_hz, f"{file.format} {file.subtype}"
+            )
+    except _ERRORS as error:
+        raise UnreadableSound(_reason(path, error)) from None
+    if not frames:
+        raise UnreadableSound("it holds no samples")
+    return found
+
+
+def _refuse_non_numbers(sound: Samples) -> None:
+    if not np.isfinite(sound).all():
+        raise UnreadableSound("it holds values that are not numbers")
+
+
 def _decode(path: Path, rate_hz: int, longest_s: float, *, middle: bool) -> Samples:
     try:
         with soundfile.SoundFile(path) as file:
@@ -52,12 +95,11 @@ def _decode(path: Path, rate_hz: int, longest_s: float, *, middle: bool) -> Samp
             if middle and len(file) > limit:
                 file.seek((len(file) - limit) // 2)
             sound = file.read(frames=limit, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError, ValueError, RuntimeError) as error:
+    except _ERRORS as error:
         raise UnreadableSound(_reason(path, error)) from None
     if len(sound) == 0:
         raise UnreadableSound("it holds no samples")
-    if not np.isfinite(sound).all():
-        raise UnreadableSound("it holds values that are not numbers")
+    _refuse_non_numbers(sound)
     mono = sound[:, 0] if sound.shape[1] == 1 else sound.mean(axis=1, dtype=np.float32)
     return resample(mono, found_rate_hz, rate_hz)
 

@@ -206,9 +206,13 @@ def _sounds(folder: Path) -> list[os.DirEntry[str]]:
 
 def _no_clips(folder: Path) -> str:
     problem = f"the data folder {folder} holds no WAV or FLAC file in a sub-folder"
-    for child in _word_folders(folder):
-        if any(_sounds(folder / child / word) for word in _word_folders(folder / child)):
-            return f"{problem}: did you mean {folder / child}?"
+    inside = [
+        str(folder / child)
+        for child in _word_folders(folder)
+        if any(_sounds(folder / child / word) for word in _word_folders(folder / child))
+    ]
+    if inside:
+        return f"{problem}: did you mean {' or '.join(inside[:5])}?"
     return (
         f"{problem}: it needs one sub-folder a word (yes/..., no/...); "
         "make one with `dse data synthesize`, or fetch one with `dse data fetch`"

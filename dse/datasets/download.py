@@ -1,0 +1,249 @@
+"""Fetch the published Speech Commands archives: resumed, checked, unpacked in one step.
+
+While a fetch runs, everything lies in `DIR.download` beside the folder; the folder itself appears
+when the archive is whole, has the published checksum and is unpacked.
+"""
+
+import contextlib
+import hashlib
+import http.client
+import os
+import shutil
+import tarfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dse.errors import InvalidData
+
+Report = Callable[[str, int, int], None]
+"""Called with what is being done, how many bytes are done, how many there are (0: not known)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A published archive."""
+
+    url: str
+    sha256: str
+    archive_bytes: int
+    unpacked_bytes: int
+    """About; to refuse a disk that is too small before the download."""
+    contents: str
+    """One line for the help."""
+
+
+ARCHIVES = {
+    "speech-commands-v0.01": Archive(
+        url="http://download.tensorflow.org/data/speech_commands_v0.01.tar.gz",
+        sha256="743935421bb51cccdb6bdd152e04c5c70274e935c82119ad7faeec31780d811d",
+        archive_bytes=1_489_096_277,
+        unpacked_bytes=2_300_000_000,
+        contents="64,727 clips of 30 words, 1.5 GB",
+    ),
+    "speech-commands-v0.02": Archive(
+        url="http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz",
+        sha256="af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
+        archive_bytes=2_428_923_189,
+        unpacked_bytes=3_700_000_000,
+        contents="105,829 clips of 35 words, 2.4 GB",
+    ),
+}
+"""Pete Warden, Google; CC BY 4.0. Checksums: torchaudio, datasets/speechcommands.py, `_CHECKSUMS`,
+and TensorFlow Datasets, speech_commands/checksums.tsv (v0.02); sizes: the server's Content-Length.
+"""
+
+_CHUNK_BYTES = 1 << 20
+_TIMEOUT_S = 30.0
+_ATTEMPTS = 4  # without a single new byte
+
+
+def fetch(
+    archive: Archive,
+    folder: Path,
+    url: str | None = None,
+    report: Report | None = None,
+    pause_s: float = 1.0,
+) -> None:
+    """Download, check and unpack `archive` into `folder`.
+
+    An interrupted download goes on where it stopped, at once and when called again, if the server
+    knows HTTP ranges; else it starts anew.
+
+    Args:
+        archive: what to fetch.
+        folder: missing or empty; appears when all is done.
+        url: a mirror of the same archive; the checksum stays.
+        report: told the progress.
+        pause_s: wait before trying again; doubles each time.
+
+    Raises:
+        InvalidData: the folder is in use, the server cannot be reached, or the archive is not the
+            published one.
+        OSError: the disk is full or must not be written.
+    """
+    url = url or archive.url
+    tell: Report = report or (lambda stage, done, total: None)
+    _check_place(archive, folder, url)
+    work = folder.with_name(folder.name + ".download")
+    work.mkdir(parents=True, exist_ok=True)
+    packed = work / "archive.tar.gz.part"
+    _check_space(archive, work, packed)
+    try:
+        _download(url, packed, pause_s, tell)
+    finally:
+        with contextlib.suppress(OSError):
+            work.rmdir()  # only if nothing came at all
+    _check_sum(archive, url, packed, tell)
+    unpacked = work / "unpacked"
+    shutil.rmtree(unpacked, ignore_errors=True)
+    _unpack(packed, unpacked, url, tell)
+    if folder.exists():
+        folder.rmdir()  # empty, as checked above
+    unpacked.rename(folder)
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _check_place(archive: Archive, folder: Path, url: str) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InvalidData(f"{folder} is a file: name a new or empty folder")
+    if folder.exists() and any(folder.iterdir()):
+        raise InvalidData(f"{folder} is not empty: name a new or empty folder")
+    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        raise InvalidData(
+            f"'{url}' is no address that can be fetched: it must begin with http:// or https://"
+        )
+    if not hasattr(tarfile, "data_filter"):
+        raise InvalidData("this Python cannot unpack archives safely: use Python 3.11.4 or newer")
+
+
+def _check_space(archive: Archive, work: Path, packed: Path) -> None:
+    present_bytes = packed.stat().st_size if packed.exists() else 0
+    needed_bytes = archive.archive_bytes + archive.unpacked_bytes - present_bytes
+    free_bytes = shutil.disk_usage(work).free
+    if free_bytes < needed_bytes:
+        with contextlib.suppress(OSError):
+            work.rmdir()  # only if nothing is in it
+        raise InvalidData(
+            f"{work.parent} has {free_bytes / 1e9:.1f} GB free, but download and unpacked files "
+            f"need {needed_bytes / 1e9:.1f} GB: free some space, or choose another folder"
+        )
+
+
+def _download(url: str, packed: Path, pause_s: float, tell: Report) -> None:
+    failures = 0
+    while True:
+        before_bytes = packed.stat().st_size if packed.exists() else 0
+        try:
+            if _receive(url, packed, before_bytes, tell):
+                return
+            problem = "the connection was cut"
+        except urllib.error.HTTPError as error:
+            error.close()
+            problem = f"the server says {error.code} {error.reason}"
+            if error.code < 500 and error.code not in (408, 429):
+                raise InvalidData(
+                    f"{url} cannot be fetched: {problem}; check the address, or name a mirror with "
+                    "--url"
+                ) from None
+        except urllib.error.URLError as error:
+            problem = _lower(error.reason)
+        except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
+            problem = _lower(error)
+        after_bytes = packed.stat().st_size if packed.exists() else 0
+        failures = 0 if after_bytes > before_bytes else failures + 1
+        if failures >= _ATTEMPTS:
+            raise InvalidData(
+                f"{url} cannot be fetched: {problem}, {_ATTEMPTS} times without progress; "
+                f"{after_bytes / 1e6:.1f} MB are kept and the same command goes on from there, or "
+                "name a mirror with --url"
+            )
+        time.sleep(pause_s * 2**failures)
+
+
+def _lower(reason: object) -> str:
+    if isinstance(reason, OSError) and reason.strerror:
+        return reason.strerror.lower()
+    return (str(reason) or type(reason).__name__).lower()
+
+
+def _receive(url: str, packed: Path, present_bytes: int, tell: Report) -> bool:
+    """One request; whether the file is complete after it."""
+    headers = {"User-Agent": "ternary-dse", "Accept-Encoding": "identity"}
+    if present_bytes:
+        headers["Range"] = f"bytes={present_bytes}-"
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        if error.code != 416 or not present_bytes:
+            raise
+        total = (error.headers.get("Content-Range") or "").rpartition("/")[2]
+        error.close()
+        if total == str(present_bytes):
+            return True
+        packed.unlink()  # longer than the archive: not a beginning of it
+        return False
+    with response:
+        start_bytes = _start_of(response, present_bytes)
+        length = response.headers.get("Content-Length")
+        total_bytes = start_bytes + int(length) if length else 0
+        done_bytes = start_bytes
+        with packed.open("r+b" if start_bytes else "wb") as file:
+            file.seek(start_bytes)
+            tell("download", done_bytes, total_bytes)
+            while chunk := response.read(_CHUNK_BYTES):
+                file.write(chunk)
+                done_bytes += len(chunk)
+                tell("download", done_bytes, total_bytes)
+    return not total_bytes or done_bytes >= total_bytes
+
+
+def _start_of(response: http.client.HTTPResponse, present_bytes: int) -> int:
+    """Where the answer begins: 0 unless the server says that it continues our file."""
+    if response.status == 206:
+        found = response.headers.get("Content-Range", "")
+        if found.startswith(f"bytes {present_bytes}-"):
+            return present_bytes
+        raise http.client.HTTPException(f"the server answers with another range ({found})")
+    return 0
+
+
+def _check_sum(archive: Archive, url: str, packed: Path, tell: Report) -> None:
+    digest = hashlib.sha256()
+    total_bytes, done_bytes = packed.stat().st_size, 0
+    with packed.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            done_bytes += len(chunk)
+            tell("check", done_bytes, total_bytes)
+    if digest.hexdigest() != archive.sha256:
+        packed.unlink()
+        with contextlib.suppress(OSError):
+            packed.parent.rmdir()
+        raise InvalidData(
+            f"{url} is not the published archive: its SHA-256 is {digest.hexdigest()}, not "
+            f"{archive.sha256}; the download was removed, fetch it again or name another mirror "
+            "with --url"
+        )
+
+
+def _unpack(packed: Path, unpacked: Path, url: str, tell: Report) -> None:
+    total_bytes = packed.stat().st_size
+    unpacked.mkdir()
+    try:
+        with packed.open("rb") as file, tarfile.open(fileobj=file, mode="r:gz") as tar:
+            for member in tar:
+                # The filter refuses absolute paths, `..`, devices and links that lead outside.
+                tar.extract(member, unpacked, filter="data")
+                tell("unpack", file.tell(), total_bytes)
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        shutil.rmtree(unpacked, ignore_errors=True)
+        raise InvalidData(f"the archive of {url} cannot be unpacked: {error}") from None
+    if os.listdir(unpacked) == []:
+        raise InvalidData(f"the archive of {url} is empty")
