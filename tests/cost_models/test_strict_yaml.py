@@ -250,7 +250,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_a_device_is_not_read() -> None:
-    with pytest.raises(InvalidFile, match="^/dev/null is no regular file: name a YAML file$"):
+    with pytest.raises(InvalidFile, match=r"^/dev/null is no regular file: name a YAML file$"):
         read_yaml("/dev/null")
 
 
@@ -271,7 +271,7 @@ def test_numbers_without_end_are_refused_briefly() -> None:
 def test_one_of_several_kinds() -> None:
     assert read_value(int | tuple[int, ...], parse_yaml("[1, 2]", "a.yaml")) == (1, 2)
     assert read_value(int | tuple[int, ...], parse_yaml("3", "a.yaml")) == 3
-    with pytest.raises(InvalidFile, match="must be a whole number or a text, not 1.5"):
+    with pytest.raises(InvalidFile, match=r"must be a whole number or a text, not 1\.5"):
         read_value(int | str, parse_yaml("1.5", "a.yaml"))
 
 

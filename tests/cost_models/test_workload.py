@@ -204,8 +204,8 @@ def test_a_workload_adds_up_its_layers() -> None:
 
 
 def test_a_workload_has_layers_with_distinct_names() -> None:
-    with pytest.raises(InvalidLayer, match="^workload 'w' has no layers$"):
+    with pytest.raises(InvalidLayer, match=r"^workload 'w' has no layers$"):
         Workload("w", ())
     one = layer(LayerKind.ACTIVATION)
-    with pytest.raises(InvalidLayer, match="^workload 'w' has two layers named 'a'$"):
+    with pytest.raises(InvalidLayer, match=r"^workload 'w' has two layers named 'a'$"):
         Workload("w", (one, one))
