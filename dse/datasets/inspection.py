@@ -38,9 +38,9 @@ class Inspection:
     durations_s: tuple[float, float, float] | None
     """Shortest, median and longest clip; None where none can be read."""
     total_s: float
-    sample_rates: Counter[int]
-    channels: Counter[int]
-    formats: Counter[str]
+    sample_rates: dict[int, int]
+    channels: dict[int, int]
+    formats: dict[str, int]
     """`WAV PCM_16` and the like."""
     noises: dict[str, float]
     """Seconds of each background noise."""
@@ -111,9 +111,9 @@ def inspect(folder: Path, report: Report | None = None) -> Inspection:
             else None
         ),
         total_s=sum(durations_s),
-        sample_rates=rates,
-        channels=channels,
-        formats=formats,
+        sample_rates=dict(rates),
+        channels=dict(channels),
+        formats=dict(formats),
         noises=noises,
         unreadable=unreadable,
         listed_but_missing=corpus.listed_but_missing,

@@ -168,5 +168,6 @@ def _lines(found: Inspection) -> Iterator[str]:
             yield f"  ... and {len(found.unreadable) - 20} more (--json names all)"
 
 
-def _counts(counts: Counter[Any], unit: str = "") -> str:
-    return ", ".join(f"{key}{unit} ({count:,})" for key, count in counts.most_common()) or "none"
+def _counts(counts: dict[Any, int], unit: str = "") -> str:
+    common = Counter(counts).most_common()
+    return ", ".join(f"{key}{unit} ({count:,})" for key, count in common) or "none"
