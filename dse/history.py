@@ -1,0 +1,69 @@
+"""What a training did, epoch by epoch: the records, their best, and `history.csv`. No torch."""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dse.errors import InvalidFile
+from dse.files import write_text
+
+FILE_NAME = "history.csv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochRecord:
+    """One epoch; errors are shares of clips told wrongly, losses nats per clip."""
+
+    epoch: int
+    """1-based."""
+    learning_rate: float
+    """Of the epoch's last step."""
+    training_loss: float
+    """As it was minimised: augmented clips, label smoothing and class weights included."""
+    training_error: float
+    """On the augmented clips, while the weights moved."""
+    validation_loss: float
+    """Plain cross-entropy on clean clips."""
+    validation_error: float
+    seconds: float
+    """Training and validation, wall clock; not reproducible, unlike all others."""
+
+
+def best_record(history: Sequence[EpochRecord]) -> EpochRecord:
+    """The epoch of the lowest validation error; of equal ones the lower loss, then the earlier."""
+    return min(history, key=lambda record: (record.validation_error, record.validation_loss))
+
+
+def write_history(folder: Path, history: Sequence[EpochRecord]) -> None:
+    """Write `history.csv` in one step: a column a field, a line an epoch."""
+    text = io.StringIO()
+    names = [field.name for field in dataclasses.fields(EpochRecord)]
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([getattr(record, name) for name in names] for record in history)
+    write_text(folder / FILE_NAME, text.getvalue())
+
+
+def read_history(folder: Path) -> tuple[EpochRecord, ...]:
+    """Read `history.csv`; every number is the one that was written.
+
+    Raises:
+        InvalidFile: there is none, or a line is no record.
+    """
+    path = folder / FILE_NAME
+    try:
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    except FileNotFoundError:
+        raise InvalidFile(f"{path} does not exist: no epoch was finished in this folder") from None
+    history = []
+    for line, row in enumerate(rows, start=2):
+        try:
+            epoch = int(row.pop("epoch"))
+            numbers = {name: float(value) for name, value in row.items()}
+            history.append(EpochRecord(epoch=epoch, **numbers))
+        except (KeyError, TypeError, ValueError):
+            raise InvalidFile(f"not a record of an epoch ({path}:{line})") from None
+    return tuple(history)

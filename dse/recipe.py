@@ -1,0 +1,198 @@
+"""How a network is trained, as data: optimiser, schedule, regularisation. Loads without torch.
+
+The default is meant for a search on a small or medium data set; `RECIPES` holds it and the recipe
+with which MatchboxNet was published (docs/training.md).
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cost_models.strict_yaml import Node, build, read_yaml
+from dse.errors import InvalidInput, require
+
+OptimiserName = Literal["adamw", "sgd", "novograd"]
+ScheduleName = Literal["warmup_hold_decay", "cosine", "constant"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """How many holes are cut into each picture of a training batch, and how large they may be.
+
+    The defaults are MatchboxNet's (arXiv 2004.08531, section 3): SpecAugment and SpecCutout.
+    """
+
+    time_masks: int = 2
+    """Stretches of columns set to zero."""
+    time_width: int = 25
+    """Columns of each at most; the width is drawn from 0 to this."""
+    frequency_masks: int = 2
+    """Stretches of rows set to zero."""
+    frequency_width: int = 15
+    """Rows of each at most."""
+    rectangles: int = 5
+    """Rectangles set to zero."""
+    rectangle_time: int = 25
+    """Columns of each at most."""
+    rectangle_frequency: int = 15
+    """Rows of each at most."""
+    varied: bool = True
+    """Draw one of the cached variants of a clip anew in each epoch; otherwise always the clean."""
+
+    def __post_init__(self) -> None:
+        """Check the counts."""
+        for name in self.__slots__:
+            if name != "varied":
+                require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+
+
+NO_AUGMENTATION = Augmentation(time_masks=0, frequency_masks=0, rectangles=0, varied=False)
+"""Clean clips without holes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """All choices of a training but the data, the network and the seed."""
+
+    epochs: int = 40
+    batch_size: int = 64
+    """Clips of a batch at most; the clips of an epoch are shared out evenly."""
+    optimiser: OptimiserName = "adamw"
+    learning_rate: float = 0.005
+    """The highest of the schedule."""
+    min_learning_rate: float = 0.0
+    """The last of the schedule (`constant` does not use it)."""
+    weight_decay: float = 0.01
+    """Per step the weights shrink by this times the learning rate; of all parameters."""
+    betas: tuple[float, ...] = (0.9, 0.999)
+    """Decay of the first and second moment; `sgd` takes the first as its Nesterov momentum."""
+    schedule: ScheduleName = "cosine"
+    warmup_fraction: float = 0.1
+    """Share of the steps in which the learning rate rises linearly."""
+    hold_fraction: float = 0.0
+    """Share of the steps at the highest learning rate, after the warm-up (not with `constant`)."""
+    label_smoothing: float = 0.1
+    """Share of the target that is spread evenly over all classes."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """`balanced`: a clip of class c counts clips / (classes * clips of c)."""
+    gradient_clip: float | None = None
+    """Longer gradients (2-norm over all parameters) are cut to this length."""
+    precision: Precision = "auto"
+    """`bfloat16` runs matrix products of the training in 16 bits (autocast); `auto` does so on CUDA
+    only, as on CPUs it gains little with bfloat16 units and costs a factor of 3 without."""
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(self.epochs >= 1, "epochs", "at least 1", self.epochs)
+        require(
+            self.batch_size >= 2,
+            "batch_size",
+            "at least 2, as batch norm compares clips",
+            self.batch_size,
+        )
+        for name in ("learning_rate", "min_learning_rate", "weight_decay"):
+            value = getattr(self, name)
+            require(value >= 0 and math.isfinite(value), name, "a finite number from 0 up", value)
+        require(self.learning_rate > 0, "learning_rate", "more than 0", self.learning_rate)
+        require(
+            self.min_learning_rate <= self.learning_rate,
+            "min_learning_rate",
+            f"at most learning_rate, {self.learning_rate:g}",
+            self.min_learning_rate,
+        )
+        require(
+            len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas),
+            "betas",
+            "two numbers in [0, 1)",
+            list(self.betas),
+        )
+        require(0 <= self.warmup_fraction < 1, "warmup_fraction", "in [0, 1)", self.warmup_fraction)
+        limit = 1 - self.warmup_fraction
+        require(
+            0 <= self.hold_fraction <= limit,
+            "hold_fraction",
+            f"in [0, {limit:g}], what the warm-up leaves",
+            self.hold_fraction,
+        )
+        require(0 <= self.label_smoothing < 1, "label_smoothing", "in [0, 1)", self.label_smoothing)
+        if self.gradient_clip is not None:
+            require(
+                self.gradient_clip > 0, "gradient_clip", "more than 0, or null", self.gradient_clip
+            )
+
+    @property
+    def key(self) -> str:
+        """Eight hex digits that are the same for the same recipe."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain data; `recipe_from_node` reads them back from YAML."""
+        return dataclasses.asdict(self) | {"betas": list(self.betas)}
+
+
+RECIPES: dict[str, Recipe] = {
+    "default": Recipe(),
+    # NovoGrad, schedule and augmentation of arXiv 2004.08531, section 3; what it leaves open as in
+    # NeMo's matchboxnet_3x1x64_v1.yaml. It had 85,000 clips: on 2,000 it takes far fewer steps.
+    "matchboxnet": Recipe(
+        epochs=200,
+        batch_size=128,
+        optimiser="novograd",
+        learning_rate=0.05,
+        min_learning_rate=0.001,
+        weight_decay=0.001,
+        betas=(0.95, 0.5),
+        schedule="warmup_hold_decay",
+        warmup_fraction=0.05,
+        hold_fraction=0.45,
+        label_smoothing=0.0,
+    ),
+}
+"""Recipes by name."""
+
+
+def recipe_from_node(node: Node) -> Recipe:
+    """Read a recipe from YAML: a mapping of fields, or the name of one of `RECIPES`.
+
+    With the key `base`, what the mapping leaves out is taken from the recipe of that name; without
+    it, from the default.
+
+    Raises:
+        InvalidFile: a key or value is wrong, or there is no recipe of that name.
+    """
+    if isinstance(node.value, str):
+        return _named(node, node.value)
+    if not isinstance(node.value, dict) or "base" not in node.value:
+        return build(Recipe, node)
+    base = node.value["base"]
+    fields = {f.name: getattr(_named(base, base.value), f.name) for f in dataclasses.fields(Recipe)}
+    keys = {key: child for key, child in node.value.items() if key != "base"}
+    given = {name: value for name, value in fields.items() if name not in keys}
+    return build(Recipe, dataclasses.replace(node, value=keys), **given)
+
+
+def _named(node: Node, name: Any) -> Recipe:
+    if not isinstance(name, str) or name not in RECIPES:
+        raise node.error(f"there is no recipe {name!r}: recipes are {', '.join(RECIPES)}")
+    return RECIPES[name]
+
+
+def load_recipe(name_or_file: str) -> Recipe:
+    """A recipe by the name of `RECIPES` or of a YAML file.
+
+    Raises:
+        InvalidInput: neither a name nor a YAML file; or a key or value in the file is wrong.
+    """
+    if name_or_file in RECIPES:
+        return RECIPES[name_or_file]
+    if not name_or_file.endswith((".yaml", ".yml")):
+        raise InvalidInput(
+            f"there is no recipe {name_or_file!r}: use {', '.join(RECIPES)}, or a YAML file"
+        )
+    return recipe_from_node(read_yaml(name_or_file))

@@ -1,0 +1,66 @@
+"""What a network got right and wrong on a split, and how sure that is. No torch."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A network on one split."""
+
+    loss: float
+    """Mean cross-entropy in nats, without label smoothing and class weights."""
+    confusion: NDArray[np.int64]
+    """(classes, classes): clips of class [row] that the network took for class [column]."""
+
+    @property
+    def clips(self) -> int:
+        """Clips in the split."""
+        return int(self.confusion.sum())
+
+    @property
+    def errors(self) -> int:
+        """Clips told wrongly."""
+        return self.clips - int(np.trace(self.confusion))
+
+    @property
+    def error(self) -> float:
+        """Share of clips told wrongly."""
+        return self.errors / self.clips
+
+    def worst_pairs(self, count: int) -> list[tuple[int, int, int]]:
+        """The `count` most frequent mistakes: (true class, taken for, clips), most frequent first.
+
+        Equal counts come in the order of the classes.
+        """
+        wrong = self.confusion.copy()
+        np.fill_diagonal(wrong, 0)
+        order = np.argsort(-wrong, axis=None, kind="stable")[:count]
+        rows, columns = np.unravel_index(order, wrong.shape)
+        return [
+            (int(row), int(column), int(wrong[row, column]))
+            for row, column in zip(rows, columns, strict=True)
+            if wrong[row, column]
+        ]
+
+
+def wilson_interval(successes: int, total: int, z: float = 1.959964) -> tuple[float, float]:
+    """Interval of a share that `successes` of `total` independent trials leave open.
+
+        (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
+
+    Args:
+        successes: 0 to `total`.
+        total: at least 1.
+        z: quantile of the normal distribution; the default gives 95 %.
+
+    Source: Wilson, J. Am. Stat. Assoc. 22 (1927) 209-212.
+    """
+    share = successes / total
+    middle = share + z * z / (2 * total)
+    half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    scale = 1 + z * z / total
+    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
