@@ -32,7 +32,17 @@ from dse.schedules import learning_rate
 from dse.scores import Scores
 from dse.task import FeatureSpec, Task
 
-__all__ = ["BEST", "LAST", "EpochRecord", "Scores", "TrainingResult", "evaluate", "train"]
+__all__ = [
+    "BEST",
+    "LAST",
+    "EpochRecord",
+    "Scores",
+    "TrainingResult",
+    "check_design",
+    "choose_device",
+    "evaluate",
+    "train",
+]
 
 BEST = "best.pt"
 LAST = "last.pt"
@@ -106,7 +116,8 @@ def train(
         OSError: the checkpoint cannot be written.
     """
     require(seed >= 0, "seed", "0 or more", seed)
-    _check_fit(point, features)
+    check_design(point, features.training.features.shape[2])
+    _check_clips(features)
     where = choose_device(device)
     run = _Run(point, features, recipe, seed, folder, where, task, spec)
     with _repeatable(where):
@@ -421,8 +432,12 @@ class _Run:
         )
 
 
-def _check_fit(point: DesignPoint, features: SpeechFeatures) -> None:
-    coefficients = features.training.features.shape[2]
+def check_design(point: DesignPoint, coefficients: int) -> None:
+    """Refuse a design that cannot be trained on pictures of so many rows.
+
+    Raises:
+        InvalidDesign: another number of features per frame, or a head that is not pooled.
+    """
     if point.in_channels != coefficients:
         raise InvalidDesign(
             f"design {point.label} takes {point.in_channels} features per frame, and the data has "
@@ -433,6 +448,9 @@ def _check_fit(point: DesignPoint, features: SpeechFeatures) -> None:
             f"design {point.label} has a {point.head} head, which gives scores at every frame: "
             "set head to pooled to tell words apart"
         )
+
+
+def _check_clips(features: SpeechFeatures) -> None:
     if len(features.training.labels) < 2:
         raise InvalidData("the training split needs at least two clips: add more")
     if len(features.validation.labels) < 1:
