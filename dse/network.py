@@ -7,6 +7,7 @@ that faster layouts are held against.
 import torch
 from torch import nn
 
+from dse.errors import InvalidDesign
 from dse.mixers import MIXERS, Place
 from dse.point import Block, DesignPoint
 
@@ -169,5 +170,10 @@ def build_network(point: DesignPoint, outputs: int) -> SpeechNetwork:
 
     Returns:
         A network on the CPU, in training mode.
+
+    Raises:
+        InvalidDesign: outputs are less than 1.
     """
+    if outputs < 1:
+        raise InvalidDesign(f"outputs must be at least 1, not {outputs}")
     return SpeechNetwork(point, outputs)

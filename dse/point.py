@@ -149,7 +149,7 @@ class DesignPoint:
         mixers = [mixer for block in self.blocks for mixer in (block.mixer, block.skip) if mixer]
         density = next((mixer.density for mixer in mixers if mixer.kind == "ternary"), None)
         text = f"{len(residual)}x{repeats}x{'/'.join(map(str, widths))}"
-        return text if density is None else f"{text} ternary {density:g}"
+        return text if density is None else f"{text} ternary {density:.2g}"
 
     def to_dict(self) -> dict[str, Any]:
         """All choices as plain data; `point_from_node` reads it back from YAML."""
@@ -185,11 +185,15 @@ def _check_mixers(block: Block, in_channels: int) -> None:
             f"block {block.name}: {block.groups} groups do not divide {in_channels} input and "
             f"{block.out_channels} output channels"
         )
-    if block.skip is not None and block.skip.kind == "identity" and block.stride > 1:
-        raise InvalidDesign(
-            f"{block.name}.skip: an identity cannot skip frames; use stride 1, or a dense or "
-            "ternary skip"
-        )
+    strided = [("skip", block.skip)]
+    if not block.separable:  # where it is, the depthwise convolution strides
+        strided.append(("0.pw", block.mixer))
+    for place, strided_mixer in strided:
+        if block.stride > 1 and strided_mixer is not None and strided_mixer.kind == "identity":
+            raise InvalidDesign(
+                f"{block.name}.{place}: an identity cannot skip frames; use stride 1, or a dense "
+                "or ternary mixer"
+            )
 
 
 def _block_to_dict(block: Block) -> dict[str, Any]:

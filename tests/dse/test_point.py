@@ -143,7 +143,11 @@ def test_a_mixer_that_cannot_be_is_refused(fields: dict[str, Any], message: str)
         ),
         (
             (block(out_channels=6, skip=IDENTITY, stride=2),),
-            "B1.skip: an identity cannot skip frames; use stride 1, or a dense or ternary skip",
+            "B1.skip: an identity cannot skip frames; use stride 1, or a dense or ternary mixer",
+        ),
+        (
+            (block(out_channels=6, mixer=IDENTITY, separable=False, kernel_size=1, stride=2),),
+            "B1.0.pw: an identity cannot skip frames; use stride 1, or a dense or ternary mixer",
         ),
         (
             (block(mixer=TERNARY),),
