@@ -10,6 +10,7 @@ from cost_models import Accelerator, Cost, Technology, estimate
 from dse.budget import Budget
 from dse.lowering import lower
 from dse.point import DesignPoint
+from dse.task import FeatureSpec, Task
 
 if TYPE_CHECKING:
     from dse.features import SpeechFeatures
@@ -47,6 +48,8 @@ class Training:
     """What a design is trained on, and how."""
 
     features: "SpeechFeatures"
+    task: Task
+    spec: FeatureSpec
     recipe: "Recipe"
     seed: int
     device: str
@@ -71,6 +74,8 @@ class Training:
             folder=self.designs / point.key,
             device=self.device,
             report=report,
+            task=self.task,
+            spec=self.spec,
         )
 
 

@@ -44,6 +44,7 @@ def frontier_figure(rows: Sequence[Evaluation], record: StudyRecord) -> "Figure"
         if name.endswith(f"_{cost}"):
             axes.axvline(scaled(bound, cost), color=QUIET_COLOUR, linestyle="--", linewidth=1)
     axes.set_xscale("log")
+    _plain_ticks(axes)
     axes.set_xlabel(axis_label(cost))
     axes.set_ylabel("validation error (%)")
     axes.set_ylim(bottom=0)
@@ -95,16 +96,30 @@ def _draw_trained(axes: "Axes", rows: Sequence[Evaluation], cost: str) -> None:
 
 
 def _draw_stairs(axes: "Axes", front: Sequence[Evaluation], cost: str) -> None:
-    if front:
-        axes.step(
-            [scaled(row.column(cost), cost) for row in front],
-            [100 * row.column("error") for row in front],
-            where="post",
-            color=FRONTIER_COLOUR,
-            linewidth=1.5,
-            label=f"frontier ({len(front)})",
-            zorder=1,
-        )
+    if not front:
+        return
+    costs = [scaled(row.column(cost), cost) for row in front]
+    errors = [100 * row.column("error") for row in front]
+    (line,) = axes.step(
+        costs,
+        errors,
+        where="post",
+        color=FRONTIER_COLOUR,
+        linewidth=1.5,
+        label=f"frontier ({len(front)})",
+        zorder=1,
+    )
+    # Below its cheapest design the frontier promises nothing; beyond its best it stays level.
+    axes.plot([costs[-1], costs[-1] * 1.5], [errors[-1]] * 2, color=line.get_color(), zorder=1)
+
+
+def _plain_ticks(axes: "Axes") -> None:
+    """Label a logarithmic axis 0.2, 0.5, 1 instead of powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def save_figure(figure: "Figure", path: Path) -> None:

@@ -59,7 +59,7 @@ class Evaluation:
     """`DesignPoint.key`; empty for an invalid design."""
     name: str = ""
     reason: str = ""
-    """Why a design is infeasible, invalid or failed."""
+    """Why a design is infeasible, invalid or failed; what there is to know of a training."""
     values: dict[str, Any] = field(default_factory=dict)
     """The axes of the search space: columns `axis_...` of the table."""
     cost: dict[str, float] = field(default_factory=dict)

@@ -3,11 +3,14 @@
 import fcntl
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import optuna
+import sqlalchemy.event
 import sqlalchemy.exc
 
 from dse.errors import InvalidStudy
@@ -55,6 +58,8 @@ def open_storage(folder: Path, name: str, objectives: tuple[str, ...]) -> optuna
         storage = optuna.storages.RDBStorage(
             f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}}
         )
+        sqlalchemy.event.listen(storage.engine, "connect", _write_ahead)
+        storage.engine.dispose()
         study = optuna.create_study(
             storage=storage,
             study_name=name,
@@ -67,5 +72,14 @@ def open_storage(folder: Path, name: str, objectives: tuple[str, ...]) -> optuna
             f"{folder / DATABASE} cannot be opened ({reason}): restore it, or remove it and keep "
             "results.jsonl, from which the search rebuilds it"
         ) from None
-    study.set_metric_names(list(objectives))
+    with warnings.catch_warnings():
+        # Experimental in Optuna 5; it only names the axes of optuna-dashboard's plots.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(list(objectives))
     return study
+
+
+def _write_ahead(connection: Any, _: Any) -> None:
+    """Write-ahead log: a commit appends to one file, and readers do not block the search."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")

@@ -29,7 +29,7 @@ from search.study_file import StudySpec, check_unchanged, to_yaml
 from search.suggest import parameters, suggest
 from search.survey import Survey, reference_box, survey
 
-MAX_REPEATS = 200
+MAX_REPEATS = 100
 """So many duplicates or invalid points in a row end a study: its space is exhausted."""
 
 
@@ -122,6 +122,8 @@ def run_study(
         _write_record(spec, given, folder, features.key, found)
         training = Training(
             features=features,
+            task=spec.task,
+            spec=spec.features,
             recipe=spec.recipe,
             seed=spec.seed,
             device=spec.device,
@@ -318,6 +320,7 @@ class _Run:
             best_epoch=result.best_epoch,
             epochs=result.epochs,
             training_seconds=result.seconds,
+            reason=result.note,
             finished_at=utc_now(),
         )
 

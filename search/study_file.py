@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from dse.recipe import Recipe, recipe_from_node
 
 from cost_models import Accelerator, Technology, load_accelerator, load_technology
 from cost_models.strict_yaml import Node, build, read_yaml
 from dse.budget import Budget, budget_from_node
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy, require
 from dse.published import published
+from dse.recipe import Recipe, recipe_from_node
 from dse.results import COST_COLUMNS, OBJECTIVE_COLUMNS
 from dse.space import SearchSpace
 from dse.space_file import space_from_node

@@ -47,7 +47,7 @@ class _LazyGroup(click.Group):
 )
 @click.version_option(version("ternary-dse"), "--version", prog_name="dse")
 def group() -> None:
-    r"""Decide what silicon to build for a speech model, and what model to put on it.
+    """Decide what silicon to build for a speech model, and what model to put on it.
 
     \b
     A first tour:
@@ -55,7 +55,7 @@ def group() -> None:
       dse search examples/demo.yaml    search; Ctrl-C stops, the same command resumes
       dse frontier studies/demo        the best designs: table, CSV, plot
       dse dashboard studies/demo       the same in the browser
-    """
+    """  # noqa: D301 (click's \b keeps line breaks)
 
 
 def main(arguments: list[str] | None = None) -> Any:

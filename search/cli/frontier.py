@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -21,6 +22,14 @@ COLUMNS = (
     "energy_pj",
     "latency_us",
 )
+
+
+HEADINGS = {
+    "trained_parameters": "trained",
+    "additions": "adds",
+    "energy_pj": "energy",
+}
+"""Short names, so that the table fits 80 columns."""
 
 
 @click.command()
@@ -73,18 +82,18 @@ def _csv(rows: list[Evaluation], record: StudyRecord) -> str:
 
 def _table(front: list[Evaluation], record: StudyRecord) -> Table:
     columns = [*COLUMNS, *(name for name in record.objectives if name not in COLUMNS)]
-    printed = Table(title=f"frontier: {' against '.join(record.objectives)}", show_lines=False)
-    printed.add_column("trial", justify="right")
-    printed.add_column("design")
-    printed.add_column("key")
+    printed = Table(
+        title=f"frontier: {' against '.join(record.objectives)}", box=SIMPLE_HEAD, padding=(0, 1)
+    )
+    printed.add_column("trial", justify="right", no_wrap=True)
+    printed.add_column("design", no_wrap=True)
     for column in columns:
         name, unit, _ = LABELS[column]
-        printed.add_column(f"{name}\n{unit}", justify="right")
+        printed.add_column(f"{HEADINGS.get(column, name)}\n{unit}", justify="right", no_wrap=True)
     for row in front:
         printed.add_row(
             "base" if row.trial < 0 else str(row.trial),
             row.name,
-            row.key,
             *(shown(row.column(column), column) for column in columns),
         )
     return printed

@@ -1,0 +1,322 @@
+import dataclasses
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from dse.errors import InvalidData, InvalidInput, InvalidStudy
+from dse.point import DesignPoint
+from dse.record import read_record
+from dse.results import Evaluation, read_rows
+from search.storage import locked
+from search.study import MAX_REPEATS, Outcome, State, run_study
+from search.study_file import read_study
+from search.survey import Survey
+
+
+class Watcher:
+    """Records what a study tells, and can interrupt it."""
+
+    def __init__(self, stop_after_epochs: int | None = None) -> None:
+        self.surveys: list[Survey] = []
+        self.states: list[State] = []
+        self.trained: list[str] = []
+        self.epochs = 0
+        self.stop_after_epochs = stop_after_epochs
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        pass
+
+    def started(self, found: Survey, state: State) -> None:
+        self.surveys.append(found)
+
+    def training(self, point: DesignPoint, cost: dict[str, float], epochs: int) -> None:
+        self.trained.append(point.key)
+
+    def epoch(self, record: Any) -> None:
+        self.epochs += 1
+        if self.epochs == self.stop_after_epochs:
+            raise KeyboardInterrupt
+
+    def evaluated(self, row: Evaluation, state: State) -> None:
+        self.states.append(state)
+
+
+def run(study_file: Path, folder: Path, watcher: Watcher | None = None, **changes: Any) -> Outcome:
+    spec = dataclasses.replace(read_study(study_file), **changes)
+    cache = study_file.parent / "cache"
+    return run_study(spec, study_file.read_text(), folder, watcher or Watcher(), cache=cache)
+
+
+def numbers(rows: list[Evaluation]) -> list[dict[str, Any]]:
+    """The rows without what depends on the clock."""
+    clock = {"finished_at": "", "training_seconds": None}
+    return [dataclasses.replace(row, **clock).to_dict() for row in rows]
+
+
+def trials(folder: Path) -> list[optuna.trial.FrozenTrial]:
+    study = optuna.load_study(study_name="tones", storage=f"sqlite:///{folder / 'study.db'}")
+    return study.get_trials()
+
+
+def assert_consistent(folder: Path) -> None:
+    """Every finished trial has exactly one row, with the same values; no trial is left running."""
+    rows = read_rows(folder)
+    by_trial = {row.trial: row for row in rows if row.trial >= 0}
+    assert len(by_trial) == sum(row.trial >= 0 for row in rows)
+    objectives = read_record(folder).objectives
+    finished = [trial for trial in trials(folder) if trial.state.is_finished()]
+    assert sorted(by_trial) == [trial.number for trial in finished]
+    for trial in finished:
+        row = by_trial[trial.number]
+        if row.status in ("trained", "duplicate"):
+            assert trial.values == [row.column(name) for name in objectives]
+        else:
+            assert trial.state == optuna.trial.TrialState.PRUNED
+            assert any(excess > 0 for excess in trial.constraints.values())
+    assert not [trial for trial in trials(folder) if trial.state.name == "RUNNING"]
+    trained = [row.key for row in rows if row.status == "trained"]
+    assert len(trained) == len(set(trained))
+
+
+def test_a_study_prices_all_and_trains_what_keeps_the_limits(
+    study_file: Path, tmp_path: Path
+) -> None:
+    watcher = Watcher()
+    outcome = run(study_file, tmp_path / "study", watcher)
+    rows = outcome.rows
+    assert outcome.state.trained == 4 and outcome.ended_by == "4 designs are trained"
+    assert rows == read_rows(tmp_path / "study")
+    for row in rows:
+        over = row.cost["trained_parameters"] > 2500
+        assert (row.status == "infeasible") == over
+        assert (row.error is None) == over
+    assert watcher.trained == [row.key for row in rows if row.status == "trained"]
+    # The published baseline lies outside this space and over its limit: priced, never trained.
+    assert rows[0].source == "matchboxnet-3x1x64" and rows[0].trial == -1
+    assert rows[0].status == "infeasible"
+    assert "trained_parameters is 73,731, limit trained_parameters <= 2,500" in rows[0].reason
+    for row in rows:
+        if row.status == "trained":
+            design = tmp_path / "study" / "designs" / row.key
+            assert {"design.yaml", "history.csv", "best.pt", "last.pt"} <= {
+                path.name for path in design.iterdir()
+            }
+    assert [state.hypervolume for state in watcher.states] == sorted(
+        state.hypervolume for state in watcher.states
+    )
+    assert_consistent(tmp_path / "study")
+
+
+def test_the_same_study_gives_the_same_numbers(study_file: Path, tmp_path: Path) -> None:
+    first = run(study_file, tmp_path / "one")
+    second = run(study_file, tmp_path / "two")
+    assert numbers(first.rows) == numbers(second.rows)
+
+
+def test_an_interrupted_study_ends_as_an_undisturbed_one(study_file: Path, tmp_path: Path) -> None:
+    undisturbed = run(study_file, tmp_path / "undisturbed")
+    folder = tmp_path / "interrupted"
+    for epochs in (1, 3, 1):
+        with pytest.raises(KeyboardInterrupt):
+            run(study_file, folder, Watcher(stop_after_epochs=epochs))
+    resumed = run(study_file, folder)
+    assert numbers(resumed.rows) == numbers(undisturbed.rows)
+    assert_consistent(folder)
+
+
+def test_a_finished_study_goes_on_with_more_trainings(study_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    run(study_file, folder, trainings=2)
+    assert run(study_file, folder, trainings=2).state.trained == 2  # nothing left to do
+    more = run(study_file, folder)
+    assert numbers(more.rows) == numbers(run(study_file, tmp_path / "other").rows)
+
+
+def test_a_lost_storage_is_rebuilt_from_the_rows(study_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    run(study_file, folder, trainings=2)
+    (folder / "study.db").unlink()
+    rows = run(study_file, folder, trainings=2).rows
+    assert_consistent(folder)
+    for row in rows:
+        if row.trial >= 0:
+            assert trials(folder)[row.trial].user_attrs["design_key"] == row.key
+
+
+def test_a_baseline_of_the_space_is_a_trial(study_file: Path, tmp_path: Path) -> None:
+    # Axes at their published values: 1x1x32 as a published name, in the space with its small ends.
+    text = study_file.read_text().replace("matchboxnet-3x1x64", "matchboxnet-2x1x32-P4")
+    narrow = r"  (prologue|epilogue|final|kernel)[a-z_]*: .*\n"
+    text = re.sub(narrow, "", text)
+    study_file.write_text(text.replace("max_trained_parameters: 2500", "max_macs: 99999999"))
+    outcome = run(study_file, tmp_path / "study", trainings=1)
+    assert [(row.source, row.trial, row.status) for row in outcome.rows] == [
+        ("matchboxnet-2x1x32-P4", 0, "trained")
+    ]
+
+
+def test_a_small_space_ends_when_it_is_exhausted(study_file: Path, tmp_path: Path) -> None:
+    text = study_file.read_text()
+    for many, few in (
+        ("policy: [P0, P2, P4]", "policy: P4"),
+        ("density: [0.25, 0.5]", "density: 0.5"),
+        ("low: 1, high: 2", "low: 1, high: 1"),
+        ("channels: {low: 8, high: 32, step: 8}", "channels: 8"),
+        ("prologue_channels: [8, 16]", "prologue_channels: 8"),
+    ):
+        text = text.replace(many, few)
+    study_file.write_text(text + "candidates: 400\n")
+    outcome = run(study_file, tmp_path / "study")
+    assert outcome.state.trained == 2
+    assert outcome.ended_by == f"the last {MAX_REPEATS} candidates brought no new design"
+    duplicates = [row for row in outcome.rows if row.status == "duplicate"]
+    errors = {row.key: row.error for row in outcome.rows if row.status == "trained"}
+    assert len(duplicates) >= MAX_REPEATS
+    assert all(row.error == errors[row.key] for row in duplicates)
+
+
+def test_a_failed_training_is_recorded_and_the_study_goes_on(
+    study_file: Path, tmp_path: Path
+) -> None:
+    text = study_file.read_text().replace(
+        "epochs: 2", "epochs: 2, optimiser: sgd, learning_rate: 1.0e+30"
+    )
+    study_file.write_text(text + "candidates: 12\n")
+    outcome = run(study_file, tmp_path / "study")
+    failed = [row for row in outcome.rows if row.status == "failed"]
+    assert failed and outcome.state.trained == 0 and outcome.ended_by == "12 candidates are priced"
+    assert all("loss" in row.reason and row.error is None for row in failed)
+
+
+def test_an_impossible_budget_says_how_near_the_space_comes(
+    study_file: Path, tmp_path: Path
+) -> None:
+    study_file.write_text(
+        study_file.read_text().replace("max_trained_parameters: 2500", "max_trained_parameters: 50")
+    )
+    with pytest.raises(InvalidStudy) as caught:
+        run(study_file, tmp_path / "study")
+    assert str(caught.value).startswith(
+        "no point of the space meets the limits: the nearest found fails with trained_parameters "
+    )
+    assert "widen the space or the limit" in str(caught.value)
+    assert not (tmp_path / "study").exists()
+
+
+def test_wrong_data_leaves_nothing_behind(study_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidData):
+        run(study_file, tmp_path / "study", data_folder=tmp_path / "nowhere")
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_changed_space_is_refused(study_file: Path, tmp_path: Path) -> None:
+    run(study_file, tmp_path / "study", trainings=1)
+    before = (tmp_path / "study" / "resolved.yaml").read_bytes()
+    study_file.write_text(study_file.read_text().replace("kernel: 5", "kernel: 7", 1))
+    with pytest.raises(InvalidStudy, match=r"space\.kernel\.values \[5\], and the file now says"):
+        run(study_file, tmp_path / "study")
+    assert (tmp_path / "study" / "resolved.yaml").read_bytes() == before
+
+
+def test_other_data_is_refused(study_file: Path, tmp_path: Path, tones: Path) -> None:
+    import shutil
+
+    run(study_file, tmp_path / "study", trainings=1)
+    other = tmp_path / "other"
+    shutil.copytree(tones, other)
+    sorted((other / "left").glob("*.wav"))[-1].unlink()
+    with pytest.raises(InvalidStudy, match=r"was searched on other data \(features \w+, now \w+\)"):
+        run(study_file, tmp_path / "study", data_folder=other)
+
+
+def test_a_folder_of_something_else_is_refused(study_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.tex").write_text("")
+    with pytest.raises(InvalidStudy, match="is not empty and holds no study"):
+        run(study_file, tmp_path / "thesis")
+
+
+def test_two_searches_in_one_folder_are_refused(study_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    run(study_file, folder, trainings=1)
+    with (
+        locked(folder),
+        pytest.raises(InvalidStudy, match=rf"is being searched by process {os.getpid()}"),
+    ):
+        run(study_file, folder)
+
+
+def test_a_damaged_storage_is_one_sentence(study_file: Path, tmp_path: Path) -> None:
+    run(study_file, tmp_path / "study", trainings=1)
+    (tmp_path / "study" / "study.db").write_bytes(b"this is no database" * 100)
+    with pytest.raises(InvalidInput, match=r"study\.db cannot be opened \(file is not a database"):
+        run(study_file, tmp_path / "study")
+
+
+def start(study_file: Path, folder: Path) -> subprocess.Popen[str]:
+    arguments = [sys.executable, "-m", "search.cli", "search", str(study_file), "--out",
+                 str(folder), "--cache", str(study_file.parent / "cache")]  # fmt: skip
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.mark.slow
+def test_kill_9_at_random_moments_loses_and_doubles_nothing(
+    study_file: Path, tmp_path: Path
+) -> None:
+    """Kills until it has hit trainings in the middle; ends as an undisturbed study."""
+    undisturbed = run(study_file, tmp_path / "undisturbed")
+    folder, rng = tmp_path / "killed", random.Random(7)
+    kills = 0
+    while kills < 6:
+        process = start(study_file, folder)
+        # Loading torch takes seconds: the clock starts when the study shows signs of life.
+        begun = time.monotonic()
+        before = _activity(folder)
+        while process.poll() is None and _activity(folder) == before:
+            assert time.monotonic() - begun < 120
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.6))
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+        kills += 1
+        known = read_rows(folder) if (folder / "results.jsonl").exists() else []
+        assert numbers(known) == numbers(undisturbed.rows)[: len(known)]
+    assert kills >= 3
+    final = run(study_file, folder)
+    assert numbers(final.rows) == numbers(undisturbed.rows)
+    assert_consistent(folder)
+
+
+def _activity(folder: Path) -> list[tuple[str, int]]:
+    """What changes when the study gets on: its files and when they were written."""
+    files = [path for path in folder.rglob("[!.]*") if path.is_file()]
+    return sorted((str(path), path.stat().st_mtime_ns) for path in files)
+
+
+@pytest.mark.slow
+def test_ctrl_c_says_how_to_go_on_and_exits_with_130(study_file: Path, tmp_path: Path) -> None:
+    text = study_file.read_text().replace("epochs: 2", "epochs: 400")
+    study_file.write_text(text)
+    process = start(study_file, tmp_path / "study")
+    begun = time.monotonic()
+    while not list((tmp_path / "study").glob("designs/*/last.pt")):
+        assert process.poll() is None and time.monotonic() - begun < 120
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"Go on with: dse search {tmp_path / 'study'}" in output
+    assert "Traceback" not in output
