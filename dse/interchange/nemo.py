@@ -177,7 +177,7 @@ class _Tree:
         self._unread: set[str] = set()
         self._budget = iter(range(MAX_NODES))
         for key, text in overrides.items():
-            place = f"--set {key}={text}"
+            place = f"--set {key}"
             self._unread.add(place)
             value = dataclasses.replace(parse_yaml(text, place), key=key)
             self.root = _with_value(self.root, _path(key), value)
@@ -266,7 +266,9 @@ def _with_value(node: Node, path: list[str], value: Node) -> Node:
         children = list(node.value)
         children[int(part)] = _with_value(children[int(part)], rest, value)
     else:
-        raise InvalidInput(f"{value.file}: there is no '{part}' in '{node.key}' of {node.file}")
+        raise InvalidInput(
+            f"{value.file}: there is no '{part}' in {node.key or 'the file'} ({node.where})"
+        )
     return dataclasses.replace(node, value=children)
 
 
