@@ -543,14 +543,16 @@ def _compute(
             _write_header(file, (len(kept), variants, spec.coefficients, spec.frames))
             file.flush()
             os.fsync(file.fileno())
-        refuse_empty_classes(
-            corpus.folder, split, drawing.classes, (example.label for example in kept)
-        )
         contents[split] = {
             "names": [example.name for example in kept],
             "labels": [example.label for example in kept],
             "last_crc32": last_crc32,
         }
+    for split in SPLITS:
+        try:
+            refuse_empty_classes(corpus.folder, split, drawing.classes, contents[split]["labels"])
+        except InvalidData as error:  # they were there by name, so files could not be read
+            raise InvalidData(f"{error} (unreadable: {', '.join(skipped.clips)})") from None
     if spec.normalisation == "training_set":
         mean, deviation = statistics.mean_and_deviation()
     else:
