@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cost_models.errors import InvalidFile, InvalidInput, require
@@ -295,6 +295,7 @@ plain_data = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(plain_data)
 def test_what_is_dumped_is_read_back(plain: Any) -> None:
     assert parse_yaml(dump_yaml({"a": plain}), "a.yaml").plain() == {"a": plain}

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dse.errors import InvalidDesign
@@ -63,6 +63,7 @@ def test_many_bits_at_a_time_equal_one_bit_at_a_time(count: int) -> None:
     assert bits.tolist() == naive_bits(naive_state(1, "a"), count)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**127 - 1), st.integers(0, 700), st.integers(0, 700))
 def test_a_stream_goes_on_where_it_stopped(number: int, first: int, second: int) -> None:
     state = np.array([number >> place & 1 for place in range(127)], dtype=np.uint8)
