@@ -135,6 +135,7 @@ def history_figure(history: "pd.DataFrame") -> "Figure":
         history: `history.csv` of a trained design.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(5, 3.4), layout="constrained")
     axes = figure.add_subplot()
@@ -143,6 +144,7 @@ def history_figure(history: "pd.DataFrame") -> "Figure":
             history["epoch"], 100 * history[column], color=colour, label=column.replace("_", " ")
         )
     axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("error (%)")
     axes.set_ylim(bottom=0)
     axes.grid(True, alpha=0.25)

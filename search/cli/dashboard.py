@@ -34,7 +34,7 @@ def command(study: Path | None, port: int, browser: bool) -> None:
     arguments = [
         sys.executable, "-m", "streamlit", "run", str(app),
         "--server.address=127.0.0.1", f"--server.port={port}",
-        '--server.allowedHosts=["127.0.0.1", "localhost"]',
+        "--server.allowedHosts=127.0.0.1", "--server.allowedHosts=localhost",
         f"--server.headless={'false' if browser else 'true'}",
         "--browser.gatherUsageStats=false",
         "--client.showErrorDetails=none",

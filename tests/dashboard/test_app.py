@@ -1,4 +1,5 @@
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -103,8 +104,12 @@ def test_the_server_listens_on_this_machine_only(study: Path) -> None:
     )  # fmt: skip
     try:
         assert _answer(port, "127.0.0.1", process) == 200
+        # Another address of this machine's loopback network: nothing listens there.
         with pytest.raises(OSError):
-            _get(port, _other_address(), "127.0.0.1")
+            _get(port, "127.0.0.2", "127.0.0.1")
+        assert "101" in _open_socket(port, f"127.0.0.1:{port}")
+        assert "101" in _open_socket(port, f"localhost:{port}")
+        assert "403" in _open_socket(port, f"evil.example:{port}")
     finally:
         os.killpg(process.pid, 15)
         process.communicate(timeout=30)
@@ -126,9 +131,15 @@ def _get(port: int, address: str, host: str) -> int:
         return int(response.status)
 
 
-def _other_address() -> str:
-    """Another address of this machine in the loopback network, where nothing should listen."""
-    return "127.0.0.2"
+def _open_socket(port: int, host: str) -> str:
+    """First line of the answer to a WebSocket handshake from a page of `host`."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(
+            f"GET /_stcore/stream HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n"
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+        )
+        return connection.recv(4096).decode().splitlines()[0]
 
 
 def test_the_dashboard_refuses_what_is_no_folder(tmp_path: Path) -> None:
