@@ -180,6 +180,7 @@ def _load(console: Console, data: Path, task: Task, spec: FeatureSpec) -> Speech
         TextColumn("{task.completed:.0f} of {task.total:.0f} clips"),
         TimeRemainingColumn(),
         console=console,
+        disable=not console.is_terminal,
         transient=True,
     ) as progress:
         bar = progress.add_task("features", total=None, visible=False)
@@ -252,13 +253,13 @@ def _train(
             if progress.tasks[0].total is None:
                 # The pace of a resumed training does not count what was done before.
                 progress.reset(bar, total=total, completed=done - 1)
-            progress.update(bar, completed=done)
+            progress.update(bar, completed=done, epoch=(done - 1) * recipe.epochs // total + 1)
 
         def report(record: EpochRecord) -> None:
             nonlocal best
             best = min(best, record.validation_error)
             state = f"error {record.validation_error:.1%}, lowest {best:.1%}"
-            progress.update(bar, epoch=min(record.epoch + 1, recipe.epochs), state=state)
+            progress.update(bar, state=state)
             if not console.is_terminal:
                 console.print(
                     f"epoch {record.epoch}/{recipe.epochs}  training error "

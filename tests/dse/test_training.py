@@ -1,0 +1,527 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import dse.training
+from dse.checkpoint import load_checkpoint, load_network
+from dse.errors import InvalidCheckpoint, InvalidData, InvalidDesign, InvalidField, TrainingFailed
+from dse.features import FeatureSplit, SpeechFeatures
+from dse.history import EpochRecord, best_record, read_history
+from dse.point import Block, DesignPoint, Mixer
+from dse.recipe import NO_AUGMENTATION, Recipe
+from dse.task import FeatureSpec, Task
+from dse.training import batch_sizes, choose_device, class_weights, evaluate, train, uses_bfloat16
+
+COEFFICIENTS, FRAMES, CLASSES = 8, 12, 3
+RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.01)
+POINT = DesignPoint(
+    in_channels=COEFFICIENTS,
+    blocks=(
+        Block(name="Conv1", out_channels=8, kernel_size=3, dropout=0.1),
+        Block(
+            name="B1",
+            out_channels=8,
+            kernel_size=3,
+            mixer=Mixer(kind="ternary", density=0.25, fan_in="iid"),
+            skip=Mixer(),
+        ),
+    ),
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads that wait for each other on a busy machine make these tests ten times slower."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def split(clips, variants, seed):
+    """Noise, and a bright row that tells the class."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(clips, dtype=np.int64) % CLASSES
+    pictures = random.normal(size=(clips, variants, COEFFICIENTS, FRAMES))
+    pictures[np.arange(clips), :, 2 * labels] += 2
+    return FeatureSplit(pictures.astype(np.float16), labels, tuple(map(str, range(clips))))
+
+
+@pytest.fixture
+def features():
+    return SpeechFeatures(
+        training=split(37, 2, seed=1),
+        validation=split(15, 1, seed=2),
+        testing=split(15, 1, seed=3),
+        classes=("yes", "no", "_unknown_"),
+        key="0123456789abcdef",
+        mean=np.full(COEFFICIENTS, 0.25, np.float32),
+        deviation=np.full(COEFFICIENTS, 1.5, np.float32),
+        skipped=(),
+    )
+
+
+def timeless(history):
+    return [dataclasses.replace(record, seconds=0.0) for record in history]
+
+
+def weights(path):
+    return load_checkpoint(path).network
+
+
+def assert_same_tensors(first, second):
+    assert list(first) == list(second)
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
+# --- learning -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(epochs=15, batch_size=8, learning_rate=0.02),
+        Recipe(epochs=15, batch_size=8, optimiser="sgd", learning_rate=0.1, betas=(0.9, 0.0)),
+        Recipe(epochs=15, batch_size=8, optimiser="novograd", betas=(0.9, 0.5), learning_rate=0.02),
+        Recipe(
+            epochs=15,
+            batch_size=8,
+            learning_rate=0.02,
+            class_weights="balanced",
+            gradient_clip=1.0,
+            precision="bfloat16",
+            label_smoothing=0.0,
+        ),
+    ],
+    ids=["adamw", "sgd", "novograd", "bfloat16"],
+)
+def test_every_optimiser_learns_what_is_easy(features, recipe):
+    recipe = dataclasses.replace(recipe, augmentation=NO_AUGMENTATION)
+    result = train(POINT, features, recipe, seed=1, folder=None, device="cpu")
+    assert result.history[0].validation_error > 0 or result.history[0].validation_loss > 0.1
+    assert result.validation_error == 0
+    assert result.history[-1].training_error < 0.1
+    assert result.history[-1].training_loss < 0.7 * result.history[0].training_loss
+
+
+def test_the_result_is_that_of_the_best_epoch(features):
+    result = train(POINT, features, RECIPE, seed=1, folder=None, device="cpu")
+    assert result.epochs == len(result.history) == 4
+    assert [record.epoch for record in result.history] == [1, 2, 3, 4]
+    assert result.validation_error == min(record.validation_error for record in result.history)
+    assert result.history[result.best_epoch - 1].validation_error == result.validation_error
+    assert result.seconds == sum(record.seconds for record in result.history) > 0
+    assert (result.device, result.note) == ("cpu", "")
+
+
+def test_of_equal_errors_the_lower_loss_is_better():
+    def record(epoch, error, loss):
+        return EpochRecord(
+            epoch=epoch, learning_rate=1, training_loss=1, training_error=1,
+            validation_loss=loss, validation_error=error, seconds=1,
+        )  # fmt: skip
+
+    history = [
+        record(1, 0.5, 1.0),
+        record(2, 0.25, 2.0),
+        record(3, 0.25, 1.5),
+        record(4, 0.25, 1.5),
+    ]
+    assert best_record(history).epoch == 3
+
+
+def test_callers_are_told_of_every_batch_and_epoch(features):
+    records, batches = [], []
+    result = train(
+        POINT,
+        features,
+        RECIPE,
+        seed=1,
+        folder=None,
+        device="cpu",
+        report=records.append,
+        progress=lambda done, total: batches.append((done, total)),
+    )
+    assert tuple(records) == result.history
+    # 37 clips in batches of at most 8 are 5 batches an epoch, 20 in 4 epochs.
+    assert batches == [(done, 20) for done in range(1, 21)]
+    assert result.history[-1].learning_rate == pytest.approx(
+        # Steps 0 and 1 are the warm-up; the last is 17/18 through the cosine.
+        0.01 * (1 + math.cos(math.pi * 17 / 18)) / 2
+    )
+
+
+# --- the same numbers -----------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_numbers(features, tmp_path):
+    first = train(POINT, features, RECIPE, seed=7, folder=tmp_path / "a", device="cpu")
+    torch.rand(3)  # whatever else a program does with torch's generator
+    again = train(POINT, features, RECIPE, seed=7, folder=tmp_path / "b", device="cpu")
+    other = train(POINT, features, RECIPE, seed=8, folder=None, device="cpu")
+    assert timeless(first.history) == timeless(again.history)
+    assert timeless(first.history) != timeless(other.history)
+    assert_same_tensors(weights(tmp_path / "a/last.pt"), weights(tmp_path / "b/last.pt"))
+
+
+def test_training_leaves_the_callers_random_numbers_alone(features):
+    torch.manual_seed(5)
+    expected = torch.rand(4)
+    torch.manual_seed(5)
+    train(POINT, features, RECIPE, seed=1, folder=None, device="cpu")
+    assert torch.equal(torch.rand(4), expected)
+
+
+class Stop(BaseException):
+    """As KeyboardInterrupt, which would end the tests if it got out."""
+
+
+def train_until(epoch, features, recipe, folder):
+    def report(record):
+        if record.epoch == epoch:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(POINT, features, recipe, seed=3, folder=folder, device="cpu", report=report)
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "sgd", "novograd"])
+def test_a_resumed_training_ends_where_an_undisturbed_one_does(features, tmp_path, optimiser):
+    recipe = dataclasses.replace(RECIPE, epochs=5, optimiser=optimiser)
+    straight = train(POINT, features, recipe, seed=3, folder=tmp_path / "a", device="cpu")
+    train_until(1, features, recipe, tmp_path / "b")
+    train_until(3, features, recipe, tmp_path / "b")
+    records = []
+    resumed = train(
+        POINT,
+        features,
+        recipe,
+        seed=3,
+        folder=tmp_path / "b",
+        device="cpu",
+        report=records.append,
+    )
+    assert [record.epoch for record in records] == [4, 5]
+    assert timeless(resumed.history) == timeless(straight.history)
+    assert resumed.best_epoch == straight.best_epoch
+    for name in ("best.pt", "last.pt"):
+        assert_same_tensors(weights(tmp_path / "a" / name), weights(tmp_path / "b" / name))
+
+
+def test_a_kill_between_the_files_of_an_epoch_does_no_harm(features, tmp_path):
+    straight = train(POINT, features, RECIPE, seed=3, folder=tmp_path / "a", device="cpu")
+    train_until(2, features, RECIPE, tmp_path / "b")
+    last, history = tmp_path / "b/last.pt", tmp_path / "b/history.csv"
+    of_epoch_2 = last.read_bytes(), history.read_text()
+    train_until(3, features, RECIPE, tmp_path / "b")
+    # As if the kill had come after best.pt of epoch 3 and before last.pt.
+    last.write_bytes(of_epoch_2[0])
+    history.write_text(of_epoch_2[1])
+    resumed = train(POINT, features, RECIPE, seed=3, folder=tmp_path / "b", device="cpu")
+    assert timeless(resumed.history) == timeless(straight.history)
+    assert_same_tensors(weights(tmp_path / "a/best.pt"), weights(tmp_path / "b/best.pt"))
+
+
+def test_a_finished_training_is_not_repeated(features, tmp_path):
+    first = train(POINT, features, RECIPE, seed=3, folder=tmp_path, device="cpu")
+    records = []
+    again = train(
+        POINT, features, RECIPE, seed=3, folder=tmp_path, device="cpu", report=records.append
+    )
+    assert again == first and records == []
+
+
+def test_a_fresh_training_forgets_the_one_before(features, tmp_path):
+    train(POINT, features, RECIPE, seed=3, folder=tmp_path, device="cpu")
+    shorter = dataclasses.replace(RECIPE, epochs=2)
+    result = train(POINT, features, shorter, seed=4, folder=tmp_path, device="cpu", resume=False)
+    assert result.epochs == 2
+    assert load_checkpoint(tmp_path / "best.pt").seed == 4
+    assert len(read_history(tmp_path)) == 2
+
+
+# --- what is kept -------------------------------------------------------------------------------
+
+
+def test_the_folder_holds_best_last_and_history(features, tmp_path):
+    task, spec = Task(silence=False), FeatureSpec(coefficients=COEFFICIENTS, frames=FRAMES)
+    result = train(
+        POINT, features, RECIPE, seed=1, folder=tmp_path, device="cpu", task=task, spec=spec
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "history.csv", "last.pt"]
+    assert read_history(tmp_path) == result.history
+    best, last = load_checkpoint(tmp_path / "best.pt"), load_checkpoint(tmp_path / "last.pt")
+    assert (best.epoch, last.epoch) == (result.best_epoch, 4)
+    assert best.optimiser is None and last.optimiser is not None
+    assert (last.task, last.features, last.seed, last.recipe) == (task, spec, 1, RECIPE)
+    assert (last.classes, last.data_key) == (features.classes, features.key)
+    network, checkpoint = load_network(tmp_path / "best.pt")
+    scores = evaluate(network, features.validation, checkpoint.mean, checkpoint.deviation)
+    assert scores.error == result.validation_error
+    assert scores.loss == pytest.approx(result.history[result.best_epoch - 1].validation_loss)
+
+
+def test_history_is_a_table_that_anything_reads(features, tmp_path):
+    result = train(POINT, features, RECIPE, seed=1, folder=tmp_path, device="cpu")
+    lines = (tmp_path / "history.csv").read_text().splitlines()
+    assert lines[0] == (
+        "epoch,learning_rate,training_loss,training_error,validation_loss,validation_error,seconds"
+    )
+    assert len(lines) == 5
+    assert float(lines[4].split(",")[5]) == result.history[3].validation_error
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"point": dataclasses.replace(POINT, ternary_seed=2)},
+            "last.pt is of design {before}, and this training of design {now}: choose another "
+            "folder, or start afresh (--fresh)",
+        ),
+        ({"seed": 2}, "last.pt is of seed 1, and this training of seed 2: "),
+        (
+            {"recipe": dataclasses.replace(RECIPE, epochs=9)},
+            "last.pt is of recipe with epochs 4, and this training of recipe with epochs 9: ",
+        ),
+        ({"key": "fedcba9876543210"}, "is of data 0123456789abcdef, and this training of data fed"),
+    ],
+    ids=["design", "seed", "recipe", "data"],
+)
+def test_a_checkpoint_of_another_training_is_refused(features, tmp_path, change, message):
+    train(POINT, features, RECIPE, seed=1, folder=tmp_path, device="cpu")
+    before = (tmp_path / "last.pt").read_bytes()
+    point, key = change.get("point", POINT), change.get("key", features.key)
+    with pytest.raises(InvalidCheckpoint) as error:
+        train(
+            point,
+            dataclasses.replace(features, key=key),
+            change.get("recipe", RECIPE),
+            seed=change.get("seed", 1),
+            folder=tmp_path,
+            device="cpu",
+        )
+    assert message.format(before=POINT.key, now=point.key) in str(error.value)
+    assert (tmp_path / "last.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["last.pt", "best.pt"])
+def test_a_damaged_checkpoint_is_noted_and_the_training_starts_afresh(features, tmp_path, name):
+    first = train(POINT, features, RECIPE, seed=1, folder=tmp_path, device="cpu")
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes()[:1000])
+    again = train(POINT, features, RECIPE, seed=1, folder=tmp_path, device="cpu")
+    assert again.note == (
+        f"{path} is damaged: remove it and train again, or restore a copy; the training started "
+        "afresh"
+    )
+    assert timeless(again.history) == timeless(first.history)
+    load_network(path)
+
+
+def test_a_loss_that_is_no_number_fails_with_a_remedy(features, tmp_path):
+    recipe = Recipe(
+        epochs=3, batch_size=8, optimiser="sgd", learning_rate=1e30, warmup_fraction=0.0
+    )
+    with pytest.raises(TrainingFailed) as error:
+        train(POINT, features, recipe, seed=1, folder=tmp_path, device="cpu")
+    message = str(error.value)
+    assert "loss is nan in epoch 1 at learning rate" in message
+    assert message.endswith(": lower learning_rate, or set gradient_clip")
+    assert not (tmp_path / "last.pt").exists()
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"),
+        MemoryError(),
+    ],
+)
+def test_full_memory_fails_with_a_remedy(features, monkeypatch, failure):
+    def fail(*_, **__):
+        raise failure
+
+    monkeypatch.setattr(dse.training, "augment", fail)
+    with pytest.raises(TrainingFailed) as error:
+        train(POINT, features, RECIPE, seed=1, folder=None, device="cpu")
+    assert str(error.value) == (
+        "out of memory in epoch 1 on cpu with batches of 8 clips: lower batch_size"
+    )
+
+
+def test_other_errors_of_torch_are_not_hidden(features, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("something else")
+
+    monkeypatch.setattr(dse.training, "augment", fail)
+    with pytest.raises(RuntimeError, match="something else"):
+        train(POINT, features, RECIPE, seed=1, folder=None, device="cpu")
+
+
+def test_a_design_that_does_not_fit_is_refused(features):
+    wide = dataclasses.replace(POINT, in_channels=64, name="wide")
+    with pytest.raises(InvalidDesign, match="design wide takes 64 features per frame, and the dat"):
+        train(wide, features, RECIPE, seed=1, folder=None)
+    framewise = dataclasses.replace(POINT, head="framewise", name="fw")
+    with pytest.raises(InvalidDesign, match="design fw has a framewise head, which gives scores"):
+        train(framewise, features, RECIPE, seed=1, folder=None)
+
+
+def test_too_few_clips_are_refused(features):
+    one = dataclasses.replace(features, training=split(1, 2, seed=1))
+    with pytest.raises(InvalidData, match="the training split needs at least two clips"):
+        train(POINT, one, RECIPE, seed=1, folder=None)
+    none = dataclasses.replace(features, validation=split(0, 1, seed=1))
+    with pytest.raises(InvalidData, match="the validation split needs at least one clip"):
+        train(POINT, none, RECIPE, seed=1, folder=None)
+
+
+def test_a_negative_seed_is_refused(features):
+    with pytest.raises(InvalidField, match="seed must be 0 or more, not -1"):
+        train(POINT, features, RECIPE, seed=-1, folder=None)
+
+
+@pytest.mark.parametrize("name", ["tpu", "cuda:99", "xpu"])
+def test_a_device_that_is_not_there_is_refused(name):
+    with pytest.raises(InvalidField) as error:
+        choose_device(name)
+    assert str(error.value) == (
+        f"device must be auto, cpu, or a device that this machine has, not '{name}'"
+    )
+
+
+def test_auto_is_cuda_where_there_is_one():
+    assert choose_device("cpu").type == "cpu"
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    assert choose_device("auto").type == expected
+
+
+def test_bfloat16_is_automatic_on_cuda_only():
+    assert not uses_bfloat16(Recipe(), torch.device("cpu"))
+    assert uses_bfloat16(Recipe(), torch.device("cuda"))
+    assert uses_bfloat16(Recipe(precision="bfloat16"), torch.device("cpu"))
+    assert not uses_bfloat16(Recipe(precision="float32"), torch.device("cuda"))
+
+
+# --- batches --------------------------------------------------------------------------------------
+
+
+def test_batch_sizes_by_hand():
+    assert batch_sizes(8, 8) == [8]
+    assert batch_sizes(9, 8) == [5, 4]  # not 8 and 1
+    assert batch_sizes(3, 2) == [3]
+    assert batch_sizes(5, 2) == [3, 2]
+    sizes = batch_sizes(1823, 64)
+    assert len(sizes) == 29 and set(sizes) == {62, 63}
+
+
+@given(st.integers(2, 500), st.integers(2, 64))
+def test_batches_take_every_clip_and_leave_none_alone(clips, limit):
+    sizes = batch_sizes(clips, limit)
+    assert sum(sizes) == clips
+    assert min(sizes) >= 2
+    assert max(sizes) <= limit + (1 if limit == 2 else 0)
+    assert max(sizes) - min(sizes) <= 1
+
+
+def run_of(features, recipe, seed=1):
+    run = dse.training._Run(POINT, features, recipe, seed, None, torch.device("cpu"), None, None)
+    run.prepare(resume=False)
+    return run
+
+
+def epoch_values(run, epoch):
+    """(value of the picture, label) of each clip, in the order of the epoch."""
+    values = []
+    for pictures, labels in run._batches(epoch):
+        assert (pictures == pictures[:, :1, :1]).all()
+        values += zip(pictures[:, 0, 0].tolist(), labels.tolist(), strict=True)
+    return values
+
+
+@pytest.fixture
+def marked(features):
+    """Clip c's variant v is a picture of the value 1 + 2 c + v, which its label follows."""
+    clips = 20
+    values = 1 + 2 * np.arange(clips)[:, None] + np.arange(2)
+    pictures = np.broadcast_to(values[:, :, None, None], (clips, 2, COEFFICIENTS, FRAMES))
+    labels = np.arange(clips, dtype=np.int64) % CLASSES
+    return dataclasses.replace(
+        features,
+        training=FeatureSplit(pictures.astype(np.float16), labels, ()),
+        mean=np.zeros(COEFFICIENTS, np.float32),
+        deviation=np.ones(COEFFICIENTS, np.float32),
+    )
+
+
+def test_an_epoch_shows_every_clip_once_with_its_label(marked):
+    holes = dataclasses.replace(NO_AUGMENTATION, varied=True)
+    run = run_of(marked, dataclasses.replace(RECIPE, augmentation=holes))
+    epochs = [epoch_values(run, epoch) for epoch in (1, 2)]
+    for values in epochs:
+        clips = [int(value - 1) // 2 for value, _ in values]
+        assert sorted(clips) == list(range(20))
+        assert all(label == clip % CLASSES for clip, (_, label) in zip(clips, values, strict=True))
+        assert {int(value - 1) % 2 for value, _ in values} == {0, 1}  # both variants
+    assert epochs[0] != epochs[1]
+    assert epoch_values(run, 1) == epochs[0]
+
+
+def test_without_variation_only_clean_clips_are_shown(marked):
+    run = run_of(marked, dataclasses.replace(RECIPE, augmentation=NO_AUGMENTATION))
+    assert {int(value - 1) % 2 for value, _ in epoch_values(run, 1)} == {0}
+
+
+def test_the_training_pictures_are_cut(features):
+    # One stretch of at most 6 of 12 columns: 0 to 6 columns, 3 on average.
+    holes = dataclasses.replace(NO_AUGMENTATION, time_masks=1, time_width=6)
+    run = run_of(features, dataclasses.replace(RECIPE, augmentation=holes))
+    empty = torch.cat([(pictures == 0).all(1).sum(1) for pictures, _ in run._batches(1)])
+    assert len(empty) == 37 and empty.max() <= 6
+    assert 2 < empty.double().mean() < 4
+
+
+def test_class_weights_by_hand():
+    # 6 clips, 3 classes: 6 / (3 * 3), 6 / (3 * 1), 6 / (3 * 2).
+    labels = np.array([0, 0, 0, 1, 2, 2])
+    assert class_weights(labels, 3).tolist() == pytest.approx([2 / 3, 2, 1])
+
+
+# --- evaluation -----------------------------------------------------------------------------------
+
+
+class Lookup(torch.nn.Module):
+    """Scores log(p) for probabilities p that the pictures hold in their first row."""
+
+    def forward(self, pictures):
+        return pictures[:, 0, :3].log()
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 256])
+def test_scores_by_hand(batch_size):
+    probabilities = [[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.125, 0.125, 0.75], [0.5, 0.25, 0.25]]
+    labels = np.array([0, 0, 2, 1])
+    pictures = np.ones((4, 1, 2, 3), dtype=np.float16)
+    pictures[:, 0, 0] = probabilities
+    scores = evaluate(
+        Lookup(),
+        FeatureSplit(pictures, labels, ()),
+        np.zeros(2, np.float32),
+        np.ones(2, np.float32),
+        batch_size=batch_size,
+    )
+    assert scores.confusion.tolist() == [[1, 1, 0], [1, 0, 0], [0, 0, 1]]
+    assert (scores.clips, scores.errors, scores.error) == (4, 2, 0.5)
+    # -ln of the probability of each true class: 1/2, 1/4, 3/4, 1/4.
+    assert scores.loss == pytest.approx(-math.log(0.5 * 0.25 * 0.75 * 0.25) / 4, rel=1e-5)
