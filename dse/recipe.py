@@ -83,7 +83,7 @@ class Recipe:
     """Longer gradients (2-norm over all parameters) are cut to this length."""
     precision: Precision = "auto"
     """`bfloat16` runs matrix products of the training in 16 bits (autocast); `auto` does so on CUDA
-    only, as on CPUs it gains little with bfloat16 units and costs a factor of 3 without."""
+    and on CPUs that have instructions for it, as without it costs a factor of 3."""
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ from dse.task import FeatureSpec, Task
 from dse.training import batch_sizes, choose_device, class_weights, evaluate, train, uses_bfloat16
 
 COEFFICIENTS, FRAMES, CLASSES = 8, 12, 3
-RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.01)
+RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.01, precision="float32")
 POINT = DesignPoint(
     in_channels=COEFFICIENTS,
     blocks=(
@@ -86,7 +86,7 @@ def assert_same_tensors(first, second):
 @pytest.mark.parametrize(
     "recipe",
     [
-        Recipe(epochs=15, batch_size=8, learning_rate=0.02),
+        Recipe(epochs=15, batch_size=8, learning_rate=0.02, precision="float32"),
         Recipe(epochs=15, batch_size=8, optimiser="sgd", learning_rate=0.1, betas=(0.9, 0.0)),
         Recipe(epochs=15, batch_size=8, optimiser="novograd", betas=(0.9, 0.5), learning_rate=0.02),
         Recipe(
@@ -407,7 +407,15 @@ def test_auto_is_cuda_where_there_is_one():
     assert choose_device("auto").type == expected
 
 
-def test_bfloat16_is_automatic_on_cuda_only():
+def test_auto_is_bfloat16_where_the_device_has_instructions_for_it(monkeypatch):
+    def on_cpu(**found):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
+        return uses_bfloat16(Recipe(), torch.device("cpu"))
+
+    assert on_cpu(avx512_bf16=True) and on_cpu(amx_bf16=True)
+    assert not on_cpu(avx2=True, avx512_bf16=False)
+    assert not on_cpu()
+    monkeypatch.delattr(torch.cpu, "get_capabilities")  # torch 2.4 has none
     assert not uses_bfloat16(Recipe(), torch.device("cpu"))
     assert uses_bfloat16(Recipe(), torch.device("cuda"))
     assert uses_bfloat16(Recipe(precision="bfloat16"), torch.device("cpu"))

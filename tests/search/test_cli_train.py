@@ -50,7 +50,7 @@ def place(tmp_path, monkeypatch):
     before = torch.get_num_threads()
     (tmp_path / "tiny.yaml").write_text(DESIGN)
     (tmp_path / "quick.yaml").write_text(
-        "epochs: 12\nbatch_size: 6\nlearning_rate: 0.05\n"
+        "epochs: 12\nbatch_size: 6\nlearning_rate: 0.05\nprecision: float32\n"
         "augmentation: {time_masks: 0, frequency_masks: 0, rectangles: 0}\n"
     )
     yield tmp_path
