@@ -22,9 +22,11 @@ import shutil
 import tempfile
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -73,6 +75,7 @@ SMALLEST_DEVIATION = 1e-3
 """A coefficient that varies less is only shifted: dividing would blow up rounding errors."""
 
 _BATCH_CLIPS = 64
+_MAX_THREADS = 8
 _AT_ONCE = 32  # sounds transformed together: their spectra (7 MB) stay in the processor's cache
 _ABANDONED_S = 24 * 3600.0
 
@@ -491,6 +494,20 @@ class _Skipped:
             )
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """What one thread made of some examples of a split."""
+
+    examples: list[Example]
+    """Those that could be read."""
+    pictures: NDArray[np.float32]
+    """(clips, variants, coefficients, frames)."""
+    digests: list[bytes]
+    """Of the sounds."""
+    unreadable: list[tuple[str, str]]
+    """Name and reason."""
+
+
 def _compute(
     corpus: Corpus,
     drawing: Drawing,
@@ -511,33 +528,26 @@ def _compute(
         variants = spec.variants if split == "training" else 1
         kept: list[Example] = []
         last_crc32 = 0
+        make = partial(_make_batch, corpus.folder, noises[split], task, spec, variants)
+        starts = range(0, len(examples), _BATCH_CLIPS)
+        for noise in noises[split]:
+            digest.update(noise.tobytes())
         with (folder / f"{split}.npy").open("wb") as file:
             _write_header(file, (len(examples), variants, spec.coefficients, spec.frames))
-            for start in range(0, len(examples), _BATCH_CLIPS):
-                readable, sounds = _read_batch(
-                    corpus,
-                    examples[start : start + _BATCH_CLIPS],
-                    noises[split],
-                    task,
-                    spec,
-                    skipped,
-                )
-                if readable:
-                    for example, sound in zip(readable, sounds, strict=True):
-                        digest.update(
-                            f"{split} {example.label} {example.identity}\n".encode(
-                                "utf-8", "surrogateescape"
-                            )
-                        )
-                        digest.update(sound.tobytes())
-                    pictures = _pictures(readable, sounds, noises[split], variants, spec)
+            for batch in _in_threads(make, [examples[s : s + _BATCH_CLIPS] for s in starts]):
+                for name, reason in batch.unreadable:
+                    skipped.clip(name, reason)
+                for example, sound_digest in zip(batch.examples, batch.digests, strict=True):
+                    line = f"{split} {example.label} {example.identity}\n"
+                    digest.update(line.encode("utf-8", "surrogateescape") + sound_digest)
+                if batch.examples:
                     if split == "training":
-                        statistics.add(pictures[:, 0, :, real_frames(spec)])
-                    rounded = pictures.astype(np.float16)
+                        statistics.add(batch.pictures[:, 0, :, real_frames(spec)])
+                    rounded = batch.pictures.astype(np.float16)
                     file.write(rounded.tobytes())
                     last_crc32 = zlib.crc32(rounded[-1].tobytes())
-                    kept += readable
-                done += len(examples[start : start + _BATCH_CLIPS])
+                    kept += batch.examples
+                done += len(batch.examples) + len(batch.unreadable)
                 if report is not None:
                     report("features", done, total)
             file.seek(0)
@@ -601,28 +611,60 @@ def _read_noises(
     return noises
 
 
-def _read_batch(
-    corpus: Corpus,
-    examples: Sequence[Example],
+def _in_threads(
+    make: Callable[[Sequence[Example]], _Batch], batches: Sequence[Sequence[Example]]
+) -> Iterator[_Batch]:
+    """`make(batch)` for each batch, in order, on a few threads.
+
+    Each thread computes alone: the threads within an operation of torch wait for each other
+    actively, which costs five times the work on a machine that has other things to do.
+    """
+    threads = torch.get_num_threads()
+    workers = min(_MAX_THREADS, os.cpu_count() or 1)
+    waiting: deque[Future[_Batch]] = deque()
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        try:
+            for batch in batches:
+                waiting.append(pool.submit(make, batch))
+                if len(waiting) > 2 * workers:  # no more, so that they do not fill the memory
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+            torch.set_num_threads(threads)
+
+
+def _make_batch(
+    folder: Path,
     noises: Sequence[Samples],
     task: Task,
     spec: FeatureSpec,
-    skipped: _Skipped,
-) -> tuple[list[Example], list[Samples]]:
-    readable, sounds = [], []
+    variants: int,
+    examples: Sequence[Example],
+) -> _Batch:
+    readable: list[Example] = []
+    sounds: list[Samples] = []
+    unreadable: list[tuple[str, str]] = []
     samples = clip_samples(spec)
     for example in examples:
         if example.clip is None:
             sound = silence(noises, samples, task.seed, example.identity)
         else:
             try:
-                sound = read_clip(corpus.folder / example.name, spec.sample_rate_hz, samples)
+                sound = read_clip(folder / example.name, spec.sample_rate_hz, samples)
             except UnreadableSound as error:
-                skipped.clip(example.name, str(error))
+                unreadable.append((example.name, str(error)))
                 continue
         readable.append(example)
         sounds.append(np.ascontiguousarray(sound, dtype=np.float32))
-    return readable, sounds
+    return _Batch(
+        examples=readable,
+        pictures=_pictures(readable, sounds, noises, variants, spec),
+        digests=[hashlib.blake2b(sound.tobytes()).digest() for sound in sounds],
+        unreadable=unreadable,
+    )
 
 
 def _pictures(
@@ -633,6 +675,9 @@ def _pictures(
     spec: FeatureSpec,
 ) -> NDArray[np.float32]:
     """(clips, variants, coefficients, frames)."""
+    shape = (len(examples), variants, spec.coefficients, spec.frames)
+    if not examples:
+        return np.empty(shape, dtype=np.float32)
     versions = [
         sound if variant == 0 else vary(sound, noises, spec, example.identity, variant)
         for example, sound in zip(examples, sounds, strict=True)
@@ -643,7 +688,6 @@ def _pictures(
             compute_features(torch.from_numpy(np.stack(versions[start : start + _AT_ONCE])), spec)
             for start in range(0, len(versions), _AT_ONCE)
         ]
-    shape = (len(examples), variants, spec.coefficients, spec.frames)
     return torch.cat(parts).numpy().reshape(shape)
 
 

@@ -305,7 +305,12 @@ def test_key_follows_sounds_task_and_features_but_not_the_place(tmp_path):
     unnormalised = load_features(first, BOTH, raw, cache)
     assert unnormalised.key != key
     assert (unnormalised.mean == 0).all() and (unnormalised.deviation == 1).all()
+    noise = first / "_background_noise_" / "hiss.wav"
+    soundfile.write(noise, np.random.default_rng(9).normal(0, 0.1, 20 * RATE), RATE)
+    with_other_noise = load_features(first, BOTH, TINY, cache).key
+    assert with_other_noise != key
     soundfile.write(first / "yes/a.wav", np.zeros(RATE), RATE)
+    assert load_features(first, BOTH, TINY, cache).key != with_other_noise
     assert load_features(first, BOTH, TINY, cache).key != key
 
 
@@ -502,6 +507,12 @@ def test_tells_the_progress(tmp_path):
     folder = small_corpus(tmp_path / "data")
     load_features(folder, BOTH, TINY, tmp_path / "cache", lambda *call: calls.append(call))
     assert calls == [("features", 5, 15), ("features", 10, 15), ("features", 15, 15)]
+
+
+def test_threads_of_torch_are_as_before(tmp_path):
+    before = torch.get_num_threads()
+    load_features(small_corpus(tmp_path / "data"), BOTH, TINY, tmp_path / "cache")
+    assert torch.get_num_threads() == before
 
 
 def test_contents_of_the_cache_can_be_read_by_others(tmp_path):
