@@ -40,7 +40,9 @@ __all__ = [
     "TrainingResult",
     "check_design",
     "choose_device",
+    "describe_device",
     "evaluate",
+    "set_threads",
     "train",
 ]
 
@@ -215,6 +217,25 @@ def uses_bfloat16(recipe: Recipe, device: torch.device) -> bool:
         found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
         return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
     return device.type == "cuda"
+
+
+def describe_device(name: str, recipe: Recipe) -> str:
+    """What a recipe computes on and how, such as `cpu, 2 threads, float32`.
+
+    Raises:
+        InvalidField: torch does not know the device, or it is not there.
+    """
+    device = choose_device(name)
+    threads = torch.get_num_threads()
+    parts = [str(device), "bfloat16" if uses_bfloat16(recipe, device) else "float32"]
+    if device.type == "cpu":
+        parts.insert(1, f"{threads} thread{'s' if threads > 1 else ''}")
+    return ", ".join(parts)
+
+
+def set_threads(threads: int) -> None:
+    """Let torch use so many CPU threads from now on, in the whole process."""
+    torch.set_num_threads(threads)
 
 
 def batch_sizes(clips: int, limit: int) -> list[int]:

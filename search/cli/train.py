@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import click
-import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -27,10 +26,10 @@ from dse.training import (
     EpochRecord,
     TrainingResult,
     check_design,
-    choose_device,
+    describe_device,
     evaluate,
+    set_threads,
     train,
-    uses_bfloat16,
 )
 from search.cli.estimate import load_design
 from search.study_file import to_yaml
@@ -121,7 +120,7 @@ def command(
     console = Console(highlight=False, soft_wrap=True)
     try:
         if threads is not None:
-            torch.set_num_threads(threads)
+            set_threads(threads)
         point = load_design(design)
         spec = FeatureSpec(coefficients=point.in_channels)
         check_design(point, spec.coefficients)
@@ -129,7 +128,7 @@ def command(
         if epochs is not None:
             chosen = dataclasses.replace(chosen, epochs=epochs)
         task = _task(kind, words, unknown, unknown_fraction, silence)
-        where = choose_device(device)
+        where = describe_device(device, chosen)
         features = _load(console, data, task, spec)
         _introduce(console, point, features, chosen, where)
         folder = out if out is not None else Path("trained") / _file_name(point.label)
@@ -137,7 +136,7 @@ def command(
         for number in range(seed, seed + seeds):
             place = folder / f"seed-{number}"
             result = _train(
-                console, point, features, chosen, number, place, where, resume, task, spec
+                console, point, features, chosen, number, place, device, resume, task, spec
             )
             tests.append(_report(console, features, place, result, number))
     except KeyboardInterrupt:
@@ -196,7 +195,7 @@ def _introduce(
     point: DesignPoint,
     features: SpeechFeatures,
     recipe: Recipe,
-    device: torch.device,
+    device: str,
 ) -> None:
     frames = features.training.features.shape[3]
     workload = lower(point, frames=frames, outputs=len(features.classes))
@@ -205,14 +204,12 @@ def _introduce(
         f"{len(getattr(features, split)):,} {split}"
         for split in ("training", "validation", "testing")
     ]
-    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
-    number = "bfloat16" if uses_bfloat16(recipe, device) else "float32"
     for line in (
         f"design      {point.label} (key {point.key}), {parameters:,} trained parameters",
         f"data        {len(features.classes)} classes; clips: {', '.join(clips)}",
         f"recipe      {recipe.epochs} epochs of {recipe.optimiser}, batches of "
         f"{recipe.batch_size}, learning rate {recipe.learning_rate:g}",
-        f"device      {device}{threads}, {number}",
+        f"device      {device}",
     ):
         console.print(line, markup=False)
     if features.skipped:
@@ -230,7 +227,7 @@ def _train(
     recipe: Recipe,
     seed: int,
     folder: Path,
-    device: torch.device,
+    device: str,
     resume: bool,
     task: Task,
     spec: FeatureSpec,
@@ -272,7 +269,7 @@ def _train(
             recipe,
             seed=seed,
             folder=folder,
-            device=str(device),
+            device=device,
             report=report,
             resume=resume,
             progress=step,

@@ -15,7 +15,16 @@ from dse.history import EpochRecord, best_record, read_history
 from dse.point import Block, DesignPoint, Mixer
 from dse.recipe import NO_AUGMENTATION, Recipe
 from dse.task import FeatureSpec, Task
-from dse.training import batch_sizes, choose_device, class_weights, evaluate, train, uses_bfloat16
+from dse.training import (
+    batch_sizes,
+    choose_device,
+    class_weights,
+    describe_device,
+    evaluate,
+    set_threads,
+    train,
+    uses_bfloat16,
+)
 
 COEFFICIENTS, FRAMES, CLASSES = 8, 12, 3
 RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.01, precision="float32")
@@ -420,6 +429,13 @@ def test_auto_is_bfloat16_where_the_device_has_instructions_for_it(monkeypatch):
     assert uses_bfloat16(Recipe(), torch.device("cuda"))
     assert uses_bfloat16(Recipe(precision="bfloat16"), torch.device("cpu"))
     assert not uses_bfloat16(Recipe(precision="float32"), torch.device("cuda"))
+
+
+def test_the_device_is_described():
+    recipe = Recipe(precision="float32")
+    assert describe_device("cpu", recipe) == "cpu, 1 thread, float32"
+    set_threads(2)
+    assert describe_device("cpu", Recipe(precision="bfloat16")) == "cpu, 2 threads, bfloat16"
 
 
 # --- batches --------------------------------------------------------------------------------------

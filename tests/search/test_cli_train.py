@@ -69,7 +69,7 @@ def run(*arguments):
 def train_tiny(data, *more):
     return run(
         "tiny.yaml", "--data", data, "--recipe", "quick.yaml", "--words", "yes,no", "--no-silence",
-        "--threads", 1, *more,
+        "--threads", 1, "--device", "cpu", *more,
     )  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def test_a_training_says_what_it_does_and_what_came_out(tones, place, capsys):
     assert f"design      {point.key} (key {point.key}), {parameters} trained parameters" in printed
     assert "3 classes; clips: 18 training, 12 validation, 12 testing" in printed
     assert "12 epochs of adamw, batches of 6, learning rate 0.05" in printed
-    assert "device      cpu, 1 threads, float32" in printed
+    assert "device      cpu, 1 thread, float32" in printed
     assert re.search(
         r"^epoch 12/12  training error [\d.]+%  validation error [\d.]+%, lowest [\d.]+%  "
         r"[\d.]+ s$",
