@@ -47,6 +47,9 @@ class Mixer:
             require(self.fan_in is None, "fan_in", f"left out for kind {self.kind}", self.fan_in)
 
 
+MOST = {"out_channels": 16_384, "kernel_size": 4_095, "repeats": 100}
+"""Far beyond any network for speech: a slip of the keyboard must not fill the memory."""
+
 DENSE = Mixer()
 IDENTITY = Mixer(kind="identity")
 
@@ -87,6 +90,8 @@ class Block:
         )
         for name in ("out_channels", "kernel_size", "repeats", "stride", "dilation", "groups"):
             require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        for name, most in MOST.items():
+            require(getattr(self, name) <= most, name, f"at most {most:,}", getattr(self, name))
         require(
             self.kernel_size % 2 == 1,
             "kernel_size",

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import optuna
 from optuna.trial import TrialState
 
+from cost_models.strict_yaml import dump_yaml
 from dse.errors import InvalidInput, InvalidStudy, TrainingFailed
 from dse.evaluation import Pricing, Training, utc_now
 from dse.files import write_text
@@ -25,7 +26,7 @@ from dse.results import Evaluation, append_row, read_rows, repair
 from dse.space import Values
 from search.samplers import make_sampler
 from search.storage import locked, open_storage
-from search.study_file import StudySpec, check_unchanged, to_yaml
+from search.study_file import StudySpec, check_unchanged
 from search.suggest import parameters, suggest
 from search.survey import Survey, reference_box, survey
 
@@ -145,7 +146,7 @@ def _write_record(spec: StudySpec, given: str, folder: Path, data_key: str, foun
                 f"restore {spec.data_folder}, or give the study another name"
             )
     write_text(folder / GIVEN, given)
-    write_text(folder / RESOLVED, to_yaml(spec.resolved() | {"data_key": data_key, "box": box}))
+    write_text(folder / RESOLVED, dump_yaml(spec.resolved() | {"data_key": data_key, "box": box}))
 
 
 class _Run:
@@ -305,7 +306,7 @@ class _Run:
     def _train(self, point: DesignPoint, row: Evaluation) -> Evaluation:
         design = self.training.designs / point.key / "design.yaml"
         if not design.exists():
-            write_text(design, to_yaml(point.to_dict()))
+            write_text(design, dump_yaml(point.to_dict()))
         self.progress.training(point, row.cost, self.spec.recipe.epochs)
         try:
             result = self.training.train(point, self.progress.epoch)

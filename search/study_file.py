@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from cost_models import Accelerator, Technology, load_accelerator, load_technology
 from cost_models.strict_yaml import Node, build, read_yaml
 from dse.budget import Budget, budget_from_node
@@ -247,8 +245,3 @@ def _short(value: Any) -> str:
         return "nothing"
     text = json.dumps(value)
     return text if len(text) <= 120 else f"{text[:117]}..."
-
-
-def to_yaml(plain: dict[str, Any]) -> str:
-    """Plain data as YAML in the order given."""
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)

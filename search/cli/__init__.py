@@ -5,7 +5,7 @@ import importlib
 import os
 import sys
 from importlib.metadata import version
-from typing import Any
+from typing import NoReturn
 
 import click
 
@@ -58,16 +58,26 @@ def group() -> None:
     """  # noqa: D301 (click's \b keeps line breaks)
 
 
-def main(arguments: list[str] | None = None) -> Any:
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Run `dse`; input errors become one sentence on stderr and exit code 2."""
+    # Before torch loads OpenMP: threads that wait for each other sleep instead of spinning. Where
+    # other programs use the cores, too, a training step is then ten times faster (a step of a 6 K
+    # network with two threads on two busy cores: 1,122 ms spinning, 108 ms sleeping).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        group.main(args=arguments, prog_name="dse")
+        code = group.main(args=arguments, prog_name="dse", standalone_mode=False)
     except InvalidInput as error:
         _stop(str(error), 2)
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
+    except (click.Abort, KeyboardInterrupt):
+        _stop("interrupted", 130)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         _stop(_describe(error), 2)
+    raise SystemExit(code if isinstance(code, int) else 0)
 
 
 def _describe(error: OSError) -> str:
@@ -80,6 +90,6 @@ def _describe(error: OSError) -> str:
     )
 
 
-def _stop(message: str, code: int) -> None:
+def _stop(message: str, code: int) -> NoReturn:
     print(f"dse: {message}", file=sys.stderr)
     raise SystemExit(code)

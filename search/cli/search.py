@@ -37,6 +37,7 @@ that you can mend, 130 stopped by Ctrl-C (the same command resumes)."""
     help="Folder of the feature cache.  [default: the user's cache folder]",
 )
 @click.option("--trainings", type=click.IntRange(min=1), help="In place of the study's trainings.")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
 @click.option("--check", is_flag=True, help="Read and check the study, say what it is, and stop.")
 def command(
     study: Path,
@@ -44,6 +45,7 @@ def command(
     out: Path | None,
     cache: Path | None,
     trainings: int | None,
+    threads: int | None,
     check: bool,
 ) -> None:
     """Search the design space that STUDY describes.
@@ -70,6 +72,10 @@ def command(
     if check:
         _print_check(spec, console)
         return
+    if threads is not None:
+        from dse.training import set_threads  # loads torch
+
+        set_threads(threads)
     folder = out or Path("studies") / spec.name
     _run(spec, study.read_text(encoding="utf-8"), folder, cache, console)
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cost_models.strict_yaml import dump_yaml
 from dse.checkpoint import load_network
 from dse.errors import TrainingFailed
 from dse.features import SpeechFeatures, load_features
@@ -32,7 +33,6 @@ from dse.training import (
     train,
 )
 from search.cli.estimate import load_design
-from search.study_file import to_yaml
 
 WORST_PAIRS = 5
 
@@ -276,7 +276,7 @@ def _train(
             task=task,
             spec=spec,
         )
-    write_text(folder / "design.yaml", to_yaml(point.to_dict()))
+    write_text(folder / "design.yaml", dump_yaml(point.to_dict()))
     return result
 
 

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from cost_models.strict_yaml import dump_yaml
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy
-from search.study_file import check_unchanged, read_study, to_yaml
+from search.study_file import check_unchanged, read_study
 
 STUDY = """
 name: small
@@ -46,7 +47,7 @@ def test_candidates_default_to_fifty_per_training(tmp_path: Path) -> None:
 def test_resolved_spells_out_defaults_and_reads_back_equal(tmp_path: Path) -> None:
     spec = read_study(write(tmp_path))
     resolved = tmp_path / "resolved.yaml"
-    resolved.write_text(to_yaml(spec.resolved()))
+    resolved.write_text(dump_yaml(spec.resolved()))
     assert spec.resolved()["features"]["coefficients"] == 64
     assert spec.resolved()["recipe"]["epochs"] == 2
     check_unchanged(spec, resolved)
@@ -64,7 +65,7 @@ def test_a_changed_study_is_not_resumed(
     tmp_path: Path, change: tuple[str, str], message: str
 ) -> None:
     resolved = tmp_path / "resolved.yaml"
-    resolved.write_text(to_yaml(read_study(write(tmp_path)).resolved()))
+    resolved.write_text(dump_yaml(read_study(write(tmp_path)).resolved()))
     changed = read_study(write(tmp_path, STUDY.replace(*change)))
     with pytest.raises(InvalidStudy) as caught:
         check_unchanged(changed, resolved)
@@ -74,7 +75,7 @@ def test_a_changed_study_is_not_resumed(
 
 def test_more_effort_is_no_change(tmp_path: Path) -> None:
     resolved = tmp_path / "resolved.yaml"
-    resolved.write_text(to_yaml(read_study(write(tmp_path)).resolved()))
+    resolved.write_text(dump_yaml(read_study(write(tmp_path)).resolved()))
     check_unchanged(
         read_study(write(tmp_path, STUDY.replace("trainings: 3", "trainings: 9"))), resolved
     )
