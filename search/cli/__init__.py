@@ -74,20 +74,21 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         _stop("interrupted", 130)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno is None:
             raise
         _stop(_describe(error), 2)
     raise SystemExit(code if isinstance(code, int) else 0)
 
 
 def _describe(error: OSError) -> str:
+    """What the system refused, as one sentence with a remedy."""
     place = error.filename or "a file"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"{place} cannot be written: the disk is full; free some space and run again"
-    return (
-        f"{place} cannot be used: {os.strerror(error.errno or 0).lower()}; "
-        "change its permissions or choose another folder"
-    )
+    remedy = "choose another place"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        remedy = f"change its permissions or {remedy}"
+    return f"{place} cannot be used: {os.strerror(error.errno or 0).lower()}; {remedy}"
 
 
 def _stop(message: str, code: int) -> NoReturn:
