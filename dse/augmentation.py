@@ -2,55 +2,16 @@
 
 Masked values become 0, which is the mean of each coefficient once the pictures are normalised.
 
+`dse.recipe.Augmentation` says how many and how large.
+
 Source: Park et al., SpecAugment, arXiv 1904.08779; DeVries & Taylor, Cutout, arXiv 1708.04552;
 counts and widths of MatchboxNet, arXiv 2004.08531, section 3, and NeMo `SpectrogramAugmentation`.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from dse.errors import require
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Augmentation:
-    """How many holes, and how large they may be."""
-
-    time_masks: int = 2
-    """Stretches of columns set to zero."""
-    time_width: int = 25
-    """Columns of each at most; the width is drawn from 0 to this."""
-    frequency_masks: int = 2
-    """Stretches of rows set to zero."""
-    frequency_width: int = 15
-    """Rows of each at most."""
-    rectangles: int = 5
-    """Rectangles set to zero."""
-    rectangle_time: int = 25
-    """Columns of each at most."""
-    rectangle_frequency: int = 15
-    """Rows of each at most."""
-    varied: bool = True
-    """Draw one of the cached variants of a clip anew in each epoch; otherwise always the clean."""
-
-    def __post_init__(self) -> None:
-        """Check the counts."""
-        for name in (
-            "time_masks",
-            "time_width",
-            "frequency_masks",
-            "frequency_width",
-            "rectangles",
-            "rectangle_time",
-            "rectangle_frequency",
-        ):
-            require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
-
-
-NO_AUGMENTATION = Augmentation(time_masks=0, frequency_masks=0, rectangles=0, varied=False)
-"""Clean clips without holes."""
+from dse.recipe import Augmentation
 
 
 def augment(batch: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:

@@ -2,7 +2,7 @@
 
 from cost_models.workload import Layer, LayerKind, WeightSource, Workload
 from dse.errors import InvalidDesign
-from dse.mixers import MIXERS, Place
+from dse.mixers import MIXERS, Place, main_place, skip_place
 from dse.point import Block, DesignPoint, Mixer
 
 
@@ -60,21 +60,10 @@ def _lower_block(block: Block, in_channels: int, in_frames: int, seed: int) -> l
                     weights=WeightSource.TRAINED,
                 )
             )
-            frames, stride = after, 1
+            frames = after
         if block.separable or block.kernel_size == 1:
-            layers += _lower_mixer(
-                Place(
-                    name=f"{name}.pw",
-                    in_channels=channels,
-                    out_channels=block.out_channels,
-                    mixer=block.mixer,
-                    ternary_seed=seed,
-                    stride=stride,
-                    groups=block.groups,
-                ),
-                frames,
-                norm=True,
-            )
+            place = main_place(block, repeat, channels, seed)
+            layers += _lower_mixer(place, frames, norm=True)
         else:
             layers.append(_convolution(block, f"{name}.conv", channels, frames, after, stride))
             layers.append(_batch_norm(f"{name}.bn", block.out_channels, after, folded=True))
@@ -88,14 +77,7 @@ def _lower_block(block: Block, in_channels: int, in_frames: int, seed: int) -> l
 def _lower_skip(
     block: Block, skip: Mixer, in_channels: int, in_frames: int, out_frames: int, seed: int
 ) -> list[Layer]:
-    place = Place(
-        name=f"{block.name}.skip",
-        in_channels=in_channels,
-        out_channels=block.out_channels,
-        mixer=skip,
-        ternary_seed=seed,
-        stride=block.stride,
-    )
+    place = skip_place(block, skip, in_channels, seed)
     layers = _lower_mixer(place, in_frames, norm=block.skip_norm)
     add = _same_shape(LayerKind.RESIDUAL_ADD, f"{block.name}.add", block.out_channels, out_frames)
     return [*layers, add]

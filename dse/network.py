@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from dse.errors import InvalidDesign
-from dse.mixers import MIXERS, Place
+from dse.mixers import MIXERS, main_place, skip_place
 from dse.point import Block, DesignPoint
 
 # NeMo's values, with which the published accuracies were reached (nemo: jasper.py, `init_weights`
@@ -61,16 +61,7 @@ class ResidualBlock(nn.Module):
             None
             if block.skip is None
             else nn.Sequential(
-                MIXERS[block.skip.kind].build(
-                    Place(
-                        name=f"{block.name}.skip",
-                        in_channels=in_channels,
-                        out_channels=block.out_channels,
-                        mixer=block.skip,
-                        ternary_seed=seed,
-                        stride=block.stride,
-                    )
-                ),
+                MIXERS[block.skip.kind].build(skip_place(block, block.skip, in_channels, seed)),
                 *([_batch_norm(block.out_channels)] if block.skip_norm else []),
             )
         )
@@ -121,17 +112,8 @@ def _sub_block(block: Block, repeat: int, channels: int, seed: int) -> nn.Sequen
                 bias=False,
             )
         )
-        stride = 1
     if block.separable or block.kernel_size == 1:
-        place = Place(
-            name=f"{block.name}.{repeat}.pw",
-            in_channels=channels,
-            out_channels=block.out_channels,
-            mixer=block.mixer,
-            ternary_seed=seed,
-            stride=stride,
-            groups=block.groups,
-        )
+        place = main_place(block, repeat, channels, seed)
         layers.append(MIXERS[block.mixer.kind].build(place))
     else:
         layers.append(

@@ -5,7 +5,6 @@ numbers of an epoch follow from (seed, epoch) alone, so a training that was inte
 ends bit for bit where an undisturbed one does, and no generator states need to be kept.
 """
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dse.augmentation import Augmentation, augment
+from dse.augmentation import augment
 from dse.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from dse.errors import InvalidCheckpoint, InvalidData, InvalidDesign, TrainingFailed, require
 from dse.features import FeatureSplit, SpeechFeatures, normalise
@@ -386,7 +385,7 @@ class _Run:
         """Normalised, augmented pictures and labels, every clip once."""
         generator = self._seed(epoch)
         split = self.features.training
-        settings = Augmentation(**dataclasses.asdict(self.recipe.augmentation))
+        settings = self.recipe.augmentation
         clips, variants = split.features.shape[:2]
         order = torch.randperm(clips, generator=generator)
         variant = (

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from cost_models.workload import Layer
 from dse.mixers import dense, identity, ternary
-from dse.mixers.place import Place
+from dse.mixers.place import Place, main_place, skip_place
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["MIXERS", "MixingLayer", "Place"]
+__all__ = ["MIXERS", "MixingLayer", "Place", "main_place", "skip_place"]
 
 
 class MixingLayer(Protocol):

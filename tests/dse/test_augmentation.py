@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from dse.augmentation import NO_AUGMENTATION, Augmentation, augment
+from dse.augmentation import augment
 from dse.errors import InvalidField
+from dse.recipe import NO_AUGMENTATION, Augmentation
 
 ROWS, COLUMNS, CLIPS = 64, 128, 1500
 

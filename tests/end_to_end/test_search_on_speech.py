@@ -66,7 +66,9 @@ def test_from_speech_to_a_frontier_and_a_network(synthetic_speech: Path, tmp_pat
     best = front.sort_values("error").iloc[0]
     network, checkpoint = load_network(folder / "designs" / best.key / "best.pt")
     assert checkpoint.task is not None and checkpoint.features is not None
-    features = load_features(synthetic_speech, checkpoint.task, checkpoint.features, tmp_path / "cache")
+    features = load_features(
+        synthetic_speech, checkpoint.task, checkpoint.features, tmp_path / "cache"
+    )
     scores = evaluate(network, features.validation, checkpoint.mean, checkpoint.deviation)
     assert scores.error == pytest.approx(best.error)
 
