@@ -58,7 +58,7 @@ NO_AUGMENTATION = Augmentation(time_masks=0, frequency_masks=0, rectangles=0, va
 class Recipe:
     """All choices of a training but the data, the network and the seed."""
 
-    epochs: int = 30
+    epochs: int = 40
     batch_size: int = 32
     """Clips of a batch at most; the clips of an epoch are shared out evenly."""
     optimiser: OptimiserName = "adamw"
@@ -66,7 +66,7 @@ class Recipe:
     """The highest of the schedule."""
     min_learning_rate: float = 0.0
     """The last of the schedule (`constant` does not use it)."""
-    weight_decay: float = 0.02
+    weight_decay: float = 0.1
     """Per step the weights shrink by this times the learning rate; of all parameters."""
     betas: tuple[float, ...] = (0.9, 0.999)
     """Decay of the first and second moment; `sgd` takes the first as its Nesterov momentum."""
@@ -85,7 +85,7 @@ class Recipe:
     """`bfloat16` runs matrix products of the training in 16 bits (autocast); `auto` does so on CUDA
     and on CPUs that have instructions for it, as without it costs a factor of 3."""
     augmentation: Augmentation = field(default_factory=lambda: Augmentation(rectangles=0))
-    """SpecAugment without SpecCutout: with both, 30 epochs of 2,000 clips are too few."""
+    """SpecAugment without SpecCutout: with both, 40 epochs of 2,000 clips are too few."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""

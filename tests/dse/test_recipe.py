@@ -64,7 +64,7 @@ def test_the_augmentation_of_a_recipe_has_the_fields_that_augment_knows():
 def test_the_key_changes_with_every_field():
     changed = [
         Recipe(),
-        Recipe(epochs=31),
+        Recipe(epochs=41),
         Recipe(betas=(0.8, 0.999)),
         Recipe(augmentation=NO_AUGMENTATION),
     ]
