@@ -1,22 +1,10 @@
-"""Pictures of sound: mel-frequency cepstral coefficients, computed once and kept on disk.
+"""Pictures of a task's clips, computed once and kept on disk as a memory map.
 
-For a clip x of 16,000 samples, window w (Hann, periodic, 400 samples) and hop 160:
-
-    X[k, t] = sum_n w[n] x~[160 t + n] exp(-2 pi i k n / 512)    x~: x reflected 256 samples far
-    M[m, t] = sum_k B[m, k] |X[k, t]|^2                          B: triangles on the HTK mel scale
-    L[m, t] = ln(M[m, t] + 1e-6)
-    C[q, t] = sum_m D[q, m] L[m, t]                              D: DCT-II, orthonormal
-
-`log_mel` keeps L, `mfcc` keeps C. A second has 101 columns, padded with zeros on both sides.
-
-Source: NeMo `AudioToMFCCPreprocessor` as MatchboxNet uses it (arXiv 2004.08531, section 3), that is
-torchaudio `MFCC(log_mels=True, norm="ortho")` with `MelSpectrogram(mel_scale="htk", norm=None,
-power=2, center=True, pad_mode="reflect")`; in agreement with a direct sum to 1e-3 (test_features).
+`dse.pictures` says how sound becomes a picture, `dse.variation` how a clip is varied.
 """
 
 import hashlib
 import json
-import math
 import os
 import shutil
 import tempfile
@@ -26,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -36,7 +24,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dse.datasets import (
-    CLIP_S,
     SPLITS,
     Corpus,
     Drawing,
@@ -50,15 +37,15 @@ from dse.datasets import (
 )
 from dse.datasets.audio import Samples
 from dse.datasets.speech_commands import refuse_empty_classes
-from dse.errors import InvalidData, require
+from dse.errors import InvalidData
 from dse.files import cache_folder
+from dse.pictures import clip_samples, compute_features, real_frames
 from dse.task import FeatureSpec, Task
+from dse.variation import silence, vary
 
 CODE_VERSION = 1
 """Goes up with every change that moves a feature: caches of other versions are not found."""
 
-LOG_OFFSET = 1e-6
-"""Added before the logarithm, as torchaudio does; about -138 dB of full scale."""
 
 MAX_UNREADABLE_SHARE = 0.01
 MAX_UNREADABLE = 5
@@ -122,201 +109,6 @@ class SpeechFeatures:
         return {"training": self.training, "validation": self.validation, "testing": self.testing}[
             name
         ]
-
-
-# --- the transformation -------------------------------------------------------------------------
-
-
-def clip_samples(spec: FeatureSpec) -> int:
-    """Samples of a clip of one second."""
-    return round(CLIP_S * spec.sample_rate_hz)
-
-
-def window_samples(spec: FeatureSpec) -> int:
-    """Samples of the window, rounded to whole ones."""
-    return min(round(spec.window_ms * spec.sample_rate_hz / 1000), spec.fft_size)
-
-
-def hop_samples(spec: FeatureSpec) -> int:
-    """Samples from one window to the next, rounded to whole ones."""
-    return round(spec.hop_ms * spec.sample_rate_hz / 1000)
-
-
-def real_frames(spec: FeatureSpec) -> slice:
-    """The columns of a picture that show sound; the others are padding."""
-    computed = clip_samples(spec) // hop_samples(spec) + 1
-    before = max(0, (spec.frames - computed) // 2)
-    return slice(before, before + min(computed, spec.frames))
-
-
-def mel_filters(spec: FeatureSpec) -> Tensor:
-    """Triangles on the HTK mel scale, peak 1, (coefficients, fft_size // 2 + 1).
-
-    mel(f) = 2595 log10(1 + f / 700); corners equally spaced in mel from 0 to half the sample rate.
-    Source: torchaudio `melscale_fbanks(norm=None, mel_scale="htk")`.
-    """
-    highest_hz = spec.sample_rate_hz / 2
-    highest_mel = 2595 * math.log10(1 + highest_hz / 700)
-    corners_mel = torch.linspace(0, highest_mel, spec.coefficients + 2, dtype=torch.float64)
-    corners_hz = 700 * (10 ** (corners_mel / 2595) - 1)
-    bins_hz = torch.linspace(0, highest_hz, spec.fft_size // 2 + 1, dtype=torch.float64)
-    rising = (bins_hz - corners_hz[:-2, None]) / (corners_hz[1:-1] - corners_hz[:-2])[:, None]
-    falling = (corners_hz[2:, None] - bins_hz) / (corners_hz[2:] - corners_hz[1:-1])[:, None]
-    return torch.minimum(rising, falling).clamp(min=0).float()
-
-
-def cosine_matrix(size: int) -> Tensor:
-    """The orthonormal DCT-II as a matrix, (size, size)."""
-    index = torch.arange(size, dtype=torch.float64)
-    matrix = torch.cos(math.pi / size * (index + 0.5) * index[:, None]) * math.sqrt(2 / size)
-    matrix[0] /= math.sqrt(2)
-    return matrix.float()
-
-
-@lru_cache(maxsize=8)
-def _constants(spec: FeatureSpec) -> tuple[Tensor, Tensor]:
-    """Window and, as one matrix product at the end, the DCT (the identity for `log_mel`)."""
-    return torch.hann_window(window_samples(spec)), cosine_matrix(spec.coefficients)
-
-
-@lru_cache(maxsize=8)
-def _filters(spec: FeatureSpec) -> Tensor:
-    return mel_filters(spec)
-
-
-def compute_features(clips: Tensor, spec: FeatureSpec) -> Tensor:
-    """Pictures of clips.
-
-    Args:
-        clips: (clips, samples) float32, full scale at -1 and 1, at `spec.sample_rate_hz`.
-        spec: kind and sizes.
-
-    Returns:
-        (clips, coefficients, frames) float32, cropped to the middle or padded with zeros on both
-        sides; not normalised.
-
-    Raises:
-        InvalidField: a window or hop that a clip of this length cannot have.
-    """
-    require(hop_samples(spec) >= 1, "hop_ms", "at least one sample", spec.hop_ms)
-    require(
-        clips.shape[-1] > spec.fft_size // 2,
-        "fft_size",
-        f"less than twice the {clips.shape[-1]} samples of a clip",
-        spec.fft_size,
-    )
-    window, cosines = _constants(spec)
-    spectrum = torch.stft(
-        clips,
-        n_fft=spec.fft_size,
-        hop_length=hop_samples(spec),
-        win_length=window_samples(spec),
-        window=window,
-        center=True,
-        pad_mode="reflect",
-        return_complex=True,
-    )
-    power = spectrum.real.square() + spectrum.imag.square()
-    picture = (_filters(spec) @ power + LOG_OFFSET).log()
-    if spec.kind == "mfcc":
-        picture = cosines @ picture
-    return _fit_frames(picture, spec.frames)
-
-
-def _fit_frames(picture: Tensor, frames: int) -> Tensor:
-    excess = picture.shape[-1] - frames
-    if excess >= 0:
-        return picture[..., excess // 2 : excess // 2 + frames]
-    before = -excess // 2
-    return torch.nn.functional.pad(picture, (before, -excess - before))
-
-
-def normalise(
-    batch: Tensor, mean: Tensor | NDArray[np.float32], deviation: Tensor | NDArray[np.float32]
-) -> Tensor:
-    """(batch - mean) / deviation for each coefficient; padding stays zero.
-
-    A column is padding when it is exactly zero in every coefficient: sound never is, as even
-    digital silence has ln(1e-6) in each mel band.
-
-    Args:
-        batch: (..., coefficients, frames), raw pictures; float16 is brought to float32.
-        mean: (coefficients,).
-        deviation: (coefficients,), more than 0.
-    """
-    batch = batch.float()
-    mean = torch.as_tensor(mean, dtype=torch.float32, device=batch.device)[:, None]
-    deviation = torch.as_tensor(deviation, dtype=torch.float32, device=batch.device)[:, None]
-    # A column is all zero when its largest and smallest value are; two reductions, no copy.
-    sound = (batch.amax(dim=-2, keepdim=True) != 0) | (batch.amin(dim=-2, keepdim=True) != 0)
-    return ((batch - mean) / deviation).mul_(sound)
-
-
-# --- sounds of examples -------------------------------------------------------------------------
-
-
-def _generator(*parts: object) -> np.random.Generator:
-    """Random numbers that depend on nothing but `parts`: not on order, batch or process."""
-    text = " ".join(map(str, parts)).encode("utf-8", "surrogateescape")
-    return np.random.default_rng(int.from_bytes(hashlib.blake2b(text, digest_size=16).digest()))
-
-
-def _cut_out(noises: Sequence[Samples], samples: int, random: np.random.Generator) -> Samples:
-    noise = noises[int(random.integers(len(noises)))]
-    if len(noise) <= samples:
-        return np.resize(noise, samples)
-    start = int(random.integers(len(noise) - samples + 1))
-    return noise[start : start + samples]
-
-
-def silence(noises: Sequence[Samples], samples: int, seed: int, identity: str) -> Samples:
-    """A piece of background noise at a volume drawn from [0, 1]; zeros where there is no noise."""
-    if not noises:
-        return np.zeros(samples, dtype=np.float32)
-    random = _generator("silence", seed, identity)
-    return _cut_out(noises, samples, random) * np.float32(random.random())
-
-
-def vary(
-    clip: Samples, noises: Sequence[Samples], spec: FeatureSpec, identity: str, variant: int
-) -> Samples:
-    """A copy of `clip`, shifted and noisy, the same for the same seed, identity and variant.
-
-    Shift by a whole number of samples (zeros come in); with `background_noise_probability` a piece
-    of noise at a signal-to-noise ratio over the whole second; white noise. Source for shift and
-    white noise: MatchboxNet (arXiv 2004.08531, section 3), NeMo `ShiftPerturbation` and
-    `WhiteNoisePerturbation`.
-    """
-    random = _generator("vary", spec.seed, identity, variant)
-    limit = round(spec.time_shift_ms * spec.sample_rate_hz / 1000)
-    shift = int(random.integers(-limit, limit + 1))
-    varied = np.zeros_like(clip)
-    if abs(shift) < len(clip):
-        varied[max(0, shift) : len(clip) + min(0, shift)] = clip[
-            max(0, -shift) : len(clip) - max(0, shift)
-        ]
-    mixes = random.random() < spec.background_noise_probability
-    snr_db = _between(spec.background_noise_snr_db, random)
-    if mixes and noises:
-        noise = _cut_out(noises, len(clip), random)
-        signal_rms, noise_rms = _rms(varied), _rms(noise)
-        if signal_rms > 0 and noise_rms > 0:
-            varied += noise * np.float32(signal_rms / noise_rms / 10 ** (snr_db / 20))
-    level = 10 ** (_between(spec.white_noise_db, random) / 20)
-    varied += random.standard_normal(len(clip), dtype=np.float32) * np.float32(level)
-    return varied
-
-
-def _between(bounds: tuple[float, ...], random: np.random.Generator) -> float:
-    lowest, highest = bounds
-    return float(random.uniform(lowest, highest))
-
-
-def _rms(sound: Samples) -> float:
-    return math.sqrt(float(np.mean(np.square(sound, dtype=np.float64))))
-
-
-# --- cache --------------------------------------------------------------------------------------
 
 
 def load_features(
@@ -447,9 +239,6 @@ def _open(place: Path, spec: FeatureSpec) -> SpeechFeatures | None:
         )
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
-
-
-# --- computation --------------------------------------------------------------------------------
 
 
 class _Statistics:

@@ -6,6 +6,7 @@ MatchboxNet-3x1x64. An axis marked `per_block` may also be given for one block (
 then overrides the value for all (`channels`).
 """
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -151,7 +152,8 @@ def matchboxnet(
     policy = str(values.get("policy", "P0"))
     if policy == "P0":
         return point
-    return apply_policy(point, policy, density=density, fan_in=fan_in)
+    replaced = apply_policy(point, policy, density=density, fan_in=fan_in)
+    return dataclasses.replace(replaced, name=name)
 
 
 def _blocks(values: Mapping[str, Value], ternary: Mixer) -> tuple[Block, ...]:

@@ -21,10 +21,11 @@ from torch.nn import functional
 from dse.augmentation import augment
 from dse.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from dse.errors import InvalidCheckpoint, InvalidData, InvalidDesign, TrainingFailed, require
-from dse.features import FeatureSplit, SpeechFeatures, normalise
+from dse.features import FeatureSplit, SpeechFeatures
 from dse.history import EpochRecord, best_record, write_history
 from dse.network import SpeechNetwork, build_network
 from dse.optimisers import make_optimiser
+from dse.pictures import normalise
 from dse.point import DesignPoint
 from dse.recipe import Recipe
 from dse.schedules import learning_rate

@@ -24,6 +24,7 @@ TORCH = {
     "dse.features",
     "dse.network",
     "dse.optimisers",
+    "dse.pictures",
     "dse.schedules",
     "dse.ternary_convolution",
     "dse.training",

@@ -15,17 +15,10 @@ import torch
 import dse.features
 from dse.datasets import draw, scan
 from dse.errors import InvalidData, InvalidField
-from dse.features import (
-    compute_features,
-    iterate_batches,
-    load_features,
-    mel_filters,
-    normalise,
-    real_frames,
-    silence,
-    vary,
-)
+from dse.features import iterate_batches, load_features
+from dse.pictures import compute_features, mel_filters, normalise, real_frames
 from dse.task import FeatureSpec, Task
+from dse.variation import silence, vary
 
 RATE = 16_000
 WORDS = Task(kind="words", words=("yes", "no", "go", "stop"))

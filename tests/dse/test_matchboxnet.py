@@ -68,6 +68,8 @@ def test_seed_is_part_of_the_design_only_where_something_is_ternary() -> None:
 def test_names_of_the_literature() -> None:
     for name in PUBLISHED:
         assert published(name).name == name
+        assert published(f"{name}-P2").name == f"{name}-P2"
+    assert matchboxnet({"policy": "P2"}, name="mine").name == "mine"
     assert published("matchboxnet-3x1x64-P0").key == published("matchboxnet-3x1x64").key
     assert published_values("quartznet-5x5") is None
     with pytest.raises(InvalidDesign, match=r"there is no published network 'matchbox': use"):
