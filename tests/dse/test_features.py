@@ -115,7 +115,7 @@ def test_normalise_keeps_padding_at_zero():
 
 
 def test_a_copy_is_shifted_by_at_most_the_limit_and_zeros_come_in():
-    spec = FeatureSpec(white_noise_db=(-200, -200), background_noise_probability=0)
+    spec = FeatureSpec(time_shift_ms=5, white_noise_db=(-200, -200), background_noise_probability=0)
     clip = RANDOM.normal(0, 0.1, RATE).astype(np.float32)
     shifts = set()
     for variant in range(1, 200):
