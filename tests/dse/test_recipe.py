@@ -1,20 +1,19 @@
 import subprocess
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
+import yaml
 
-import dse.augmentation
 from cost_models.strict_yaml import parse_yaml
 from dse.errors import InvalidFile, InvalidInput
 from dse.recipe import NO_AUGMENTATION, RECIPES, Augmentation, Recipe, load_recipe, recipe_from_node
-from search.study_file import to_yaml
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_survives_yaml(name):
     recipe = RECIPES[name]
-    assert recipe_from_node(parse_yaml(to_yaml(recipe.to_dict()), "r.yaml")) == recipe
+    assert recipe_from_node(parse_yaml(yaml.safe_dump(recipe.to_dict()), "r.yaml")) == recipe
 
 
 def test_the_published_recipe_is_that_of_the_paper():
@@ -52,13 +51,6 @@ def test_a_recipe_may_be_a_file(tmp_path):
 def test_no_augmentation_cuts_no_holes():
     assert (NO_AUGMENTATION.time_masks, NO_AUGMENTATION.frequency_masks) == (0, 0)
     assert (NO_AUGMENTATION.rectangles, NO_AUGMENTATION.varied) == (0, False)
-
-
-def test_the_augmentation_of_a_recipe_has_the_fields_that_augment_knows():
-    def described(kind):
-        return [(field.name, field.default) for field in fields(kind)]
-
-    assert described(Augmentation) == described(dse.augmentation.Augmentation)
 
 
 def test_the_key_changes_with_every_field():
