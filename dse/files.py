@@ -29,6 +29,10 @@ def replacing(path: Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)  # a failed write() does not know its file
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cost_models.strict_yaml import dump_yaml
+from cost_models.strict_yaml import build, dump_yaml, read_yaml
 from dse.checkpoint import load_network
 from dse.errors import TrainingFailed
 from dse.features import SpeechFeatures, load_features
@@ -69,6 +69,12 @@ WORST_PAIRS = 5
     help="Unknown clips per clip of the words, at most.",
 )
 @click.option("--silence/--no-silence", default=True, show_default=True, help="A class of silence.")
+@click.option(
+    "--features",
+    "features_file",
+    type=click.Path(path_type=Path),
+    help="YAML file with settings of the features, such as {kind: log_mel, variants: 4}.",
+)
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(min=0), help="Seed.")
 @click.option(
     "--seeds",
@@ -100,6 +106,7 @@ def command(
     unknown: bool,
     unknown_fraction: float,
     silence: bool,
+    features_file: Path | None,
     seed: int,
     seeds: int,
     out: Path | None,
@@ -122,7 +129,7 @@ def command(
         if threads is not None:
             set_threads(threads)
         point = load_design(design)
-        spec = FeatureSpec(coefficients=point.in_channels)
+        spec = _features(features_file, point)
         check_design(point, spec.coefficients)
         chosen = load_recipe(recipe)
         if epochs is not None:
@@ -165,6 +172,13 @@ def _task(
         unknown_fraction=unknown_fraction,
         silence=silence,
     )
+
+
+def _features(file: Path | None, point: DesignPoint) -> FeatureSpec:
+    """The settings of the file; without one, as many coefficients as the design takes."""
+    if file is None:
+        return FeatureSpec(coefficients=point.in_channels)
+    return build(FeatureSpec, read_yaml(file))
 
 
 def _file_name(label: str) -> str:

@@ -199,3 +199,16 @@ def test_the_terminal_shows_a_bar_with_the_time_left(tones, monkeypatch, capsys)
     assert train_tiny(tones, "--epochs", "2") == 0
     printed = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().out)
     assert "seed 1, epoch 2/2" in printed and " left" in printed
+
+
+def test_features_may_be_set_in_a_file(tones, place, capsys):
+    settings = place / "mel.yaml"
+    settings.write_text("kind: log_mel\ncoefficients: 16\nvariants: 2\n")
+    assert train_tiny(tones, "--features", settings, "--epochs", 1) == 0
+    (checkpoint,) = place.glob("**/best.pt")
+    features = load_checkpoint(checkpoint).features
+    assert (features.kind, features.variants) == ("log_mel", 2)
+    capsys.readouterr()
+    settings.write_text("knd: log_mel\n")
+    assert train_tiny(tones, "--features", settings) == 2
+    assert "unknown key 'knd': did you mean 'kind'?" in capsys.readouterr().err
