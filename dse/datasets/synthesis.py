@@ -309,10 +309,10 @@ def _to_int16(sound: NDArray[np.float64] | Samples) -> NDArray[np.int16]:
 def synthesize(
     folder: Path, settings: Synthesis, jobs: int = 1, report: Report | None = None
 ) -> None:
-    """Make a corpus in `folder`, or go on with one that was interrupted.
+    """Make a corpus in `folder`, or check and finish one of the same settings.
 
     Args:
-        folder: missing, empty, or an unfinished corpus made with the same settings.
+        folder: missing, empty, or a corpus made with the same settings, finished or not.
         settings: what to make.
         jobs: worker processes.
         report: told the progress.
@@ -342,7 +342,7 @@ def prepare(folder: Path, settings: Synthesis) -> None:
         return
     if folder.exists() and any(folder.iterdir()):
         raise InvalidData(
-            f"{folder} is not empty and holds no unfinished synthetic corpus: name a new or empty "
+            f"{folder} is not empty and holds no synthetic corpus: name a new or empty "
             "folder"
         )
     folder.mkdir(parents=True, exist_ok=True)
@@ -352,21 +352,16 @@ def prepare(folder: Path, settings: Synthesis) -> None:
 def _refuse_other_corpus(folder: Path, settings: Synthesis) -> None:
     try:
         found = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-        made_with, complete = dict(found["settings"]), bool(found["complete"])
+        made_with = dict(found["settings"])
     except (ValueError, KeyError, TypeError):
         raise InvalidData(
             f"{folder / MARKER} is damaged: remove the folder, or name an empty one"
         ) from None
-    if complete:
-        raise InvalidData(
-            f"{folder} holds a complete synthetic corpus already: use it, or name an empty folder"
-        )
-    wanted = _plain(settings)
-    for key, value in wanted.items():
+    for key, value in _plain(settings).items():
         if made_with.get(key) != value:
             raise InvalidData(
-                f"{folder} holds an unfinished corpus made with {key} {made_with.get(key)}, not "
-                f"{value}: give the same options to finish it, or name an empty folder"
+                f"{folder} holds a corpus made with {key} {made_with.get(key)}, not {value}: give "
+                "the same options to check and finish it, or name an empty folder"
             )
 
 

@@ -102,27 +102,25 @@ def test_an_interrupted_corpus_is_finished_to_the_same_samples(made, tmp_path):
     assert found == contents(made)
 
 
-def test_a_complete_corpus_is_refused(made):
-    with pytest.raises(InvalidData) as caught:
-        synthesize(made, TWO)
-    assert str(caught.value) == (
-        f"{made} holds a complete synthetic corpus already: use it, or name an empty folder"
-    )
+def test_a_complete_corpus_is_left_as_it_is(made):
+    before = {path: path.stat().st_mtime_ns for path in made.rglob("*.wav")}
+    synthesize(made, TWO)
+    assert {path: path.stat().st_mtime_ns for path in made.rglob("*.wav")} == before
 
 
-def test_an_unfinished_corpus_with_other_options_is_refused(tmp_path):
+def test_a_corpus_with_other_options_is_refused(tmp_path):
     prepare(tmp_path / "a", TWO)
     with pytest.raises(InvalidData) as caught:
         prepare(tmp_path / "a", Synthesis(words=("yes", "no"), speakers=3, clips_per_word=4))
     assert str(caught.value) == (
-        f"{tmp_path / 'a'} holds an unfinished corpus made with seed 5, not 1: give the same "
-        "options to finish it, or name an empty folder"
+        f"{tmp_path / 'a'} holds a corpus made with seed 5, not 1: give the same "
+        "options to check and finish it, or name an empty folder"
     )
 
 
 def test_other_folders_are_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(InvalidData, match="is not empty and holds no unfinished synthetic corpus"):
+    with pytest.raises(InvalidData, match="is not empty and holds no synthetic corpus"):
         prepare(tmp_path, TWO)
     with pytest.raises(InvalidData, match=r"notes\.txt is a file: name a new or empty folder"):
         prepare(tmp_path / "notes.txt", TWO)
