@@ -284,7 +284,7 @@ class _Run:
         """Cost first; then the record; then, for what is new and keeps the limits, training."""
         row = self._row(
             trial=trial, source=source, values=values, status="infeasible", key=point.key,
-            name=point.name or point.summary,
+            name=point.name or _label(point, values),
         )  # fmt: skip
         try:
             cost = self.pricing.price(point)
@@ -361,6 +361,12 @@ class _Run:
         violated = self.spec.budget.violations(row.cost) if row.cost else ()
         excess = {str(limit): limit.excess(row.cost) for limit in violated}
         return excess or {"cannot be built or does not fit the machine": 1.0}
+
+
+def _label(point: DesignPoint, values: Values) -> str:
+    """`4x1x80 P1 0.062` where a policy was searched; otherwise `DesignPoint.summary`."""
+    policy = values.get("policy")
+    return point.summary.replace("ternary", str(policy)) if policy else point.summary
 
 
 def _attributes(row: Evaluation) -> dict[str, str]:

@@ -83,7 +83,11 @@ def _csv(rows: list[Evaluation], record: StudyRecord) -> str:
 def _table(front: list[Evaluation], record: StudyRecord) -> Table:
     columns = [*COLUMNS, *(name for name in record.objectives if name not in COLUMNS)]
     printed = Table(
-        title=f"frontier: {' against '.join(record.objectives)}", box=SIMPLE_HEAD, padding=(0, 1)
+        title=f"frontier: {' against '.join(record.objectives)}",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
     )
     printed.add_column("trial", justify="right", no_wrap=True)
     printed.add_column("design", no_wrap=True)
