@@ -239,7 +239,10 @@ class _Run:
 
     def _ask(self) -> optuna.Trial:
         number = len(self.study.get_trials(deepcopy=False))
-        self.study.sampler = make_sampler(self.spec.sampler, self.spec.seed, number)
+        # A sampler that repeats itself has nothing new to say: then the next point is random.
+        repeated = bool(self.rows) and self.rows[-1].status == "duplicate"
+        name = "random" if repeated else self.spec.sampler
+        self.study.sampler = make_sampler(name, self.spec.seed, number)
         return self.study.ask()
 
     def _reopen(self, number: int) -> optuna.Trial:
