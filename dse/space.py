@@ -99,12 +99,21 @@ class SearchSpace:
             return False
         return not remaining
 
-    def complete(self, values: Mapping[str, Value]) -> Values | None:
+    def complete(self, values: Mapping[str, Value], *, fill: bool = False) -> Values | None:
         """`values` with the family's defaults for axes that they leave open, if that is in here.
 
         A published network is described by a few values; in a space that varies the dropout too, it
         stands at the default dropout. None where the space does not contain it.
+
+        Args:
+            values: axis -> value.
+            fill: where the space lacks the default of an open axis, take its first value.
+
+        Raises:
+            InvalidDesign: there is no such axis.
         """
+        for name in values:
+            split_name(name)
         if "policy" not in values and any(choice.name == "policy" for choice in self.choices):
             values = {**values, "policy": AXES["policy"].default}
         used: set[str] = set()
@@ -113,8 +122,10 @@ class SearchSpace:
             base, _ = split_name(choice.name)
             used.update({base, choice.name})
             value = values.get(choice.name, values.get(base, AXES[base].default))
-            if base.endswith("dropout") and base not in values and value not in choice.values:
-                value = choice.values[0]  # a matter of training, not of the published structure
+            open_axis = choice.name not in values and base not in values
+            # Dropout is a matter of training, not of a published structure.
+            if open_axis and value not in choice.values and (fill or base.endswith("dropout")):
+                value = choice.values[0]
             if base == "kernel" and choice.name != base and "kernel" not in values:
                 block = int(choice.name.rpartition("_b")[2])
                 value = int(AXES["kernel"].default) + 2 * (block - 1)

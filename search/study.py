@@ -20,7 +20,6 @@ from dse.evaluation import Pricing, Training, utc_now
 from dse.files import write_text
 from dse.frontier import frontier_of, hypervolume_share
 from dse.point import DesignPoint
-from dse.published import published, published_values
 from dse.record import DESIGNS, GIVEN, RESOLVED, read_record
 from dse.results import Evaluation, append_row, read_rows, repair
 from dse.space import Values
@@ -256,17 +255,16 @@ class _Run:
         trials = self.study.get_trials(deepcopy=False)
         known = {row.source for row in self.rows}
         known |= {str(trial.user_attrs.get("source")) for trial in trials}
-        for name in self.spec.baselines:
-            if name in known:
+        for baseline in self.spec.baselines:
+            if baseline.name in known:
                 continue
-            values = published_values(name)
-            inside = None if values is None else self.spec.space.complete(values)
-            if inside is None:
-                point = dataclasses.replace(published(name), name=name)
-                self._record(self._evaluate(point, {}, trial=-1, source=name), None)
+            if baseline.values is None:
+                row = self._evaluate(baseline.point, {}, trial=-1, source=baseline.name)
+                self._record(row, None)
             else:
                 self.study.enqueue_trial(
-                    parameters(self.spec.space, inside), user_attrs={"source": name}
+                    parameters(self.spec.space, baseline.values),
+                    user_attrs={"source": baseline.name},
                 )
 
     def _evaluate_trial(self, trial: optuna.Trial) -> Evaluation:

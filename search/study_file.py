@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cost_models import Accelerator, Technology, load_accelerator, load_technology
-from cost_models.strict_yaml import Node, build, read_yaml
+from cost_models.strict_yaml import Node, build, read_value, read_yaml
 from dse.budget import Budget, budget_from_node
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy, require
-from dse.published import published
+from dse.point import DesignPoint
+from dse.published import published, published_values
 from dse.recipe import Recipe, recipe_from_node
 from dse.results import COST_COLUMNS, OBJECTIVE_COLUMNS
-from dse.space import SearchSpace
+from dse.space import SearchSpace, Values
 from dse.space_file import space_from_node
 from dse.task import FeatureSpec, Task
 
@@ -52,7 +53,7 @@ class _File:
     recipe: Node | None = None
     objectives: tuple[str, ...] = ("error", "energy_pj")
     limits: Node | None = None
-    baselines: tuple[str, ...] = ()
+    baselines: tuple[Node, ...] = ()
     sampler: SamplerName = "tpe"
     trainings: int = 20
     candidates: int | None = None
@@ -96,6 +97,22 @@ class _File:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A design that a study evaluates before it searches."""
+
+    name: str
+    """Of a published network, or made from the values."""
+    point: DesignPoint
+    values: Values | None
+    """Its place in the space; None where it lies beside it."""
+    published: bool = True
+
+    def to_plain(self) -> Any:
+        """As the study file has it."""
+        return self.name if self.published else self.values
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudySpec:
     """A study, read and checked."""
@@ -112,7 +129,7 @@ class StudySpec:
     recipe: Recipe
     objectives: tuple[str, ...]
     budget: Budget
-    baselines: tuple[str, ...]
+    baselines: tuple[Baseline, ...]
     sampler: SamplerName
     trainings: int
     """The study ends when so many designs are trained."""
@@ -136,7 +153,7 @@ class StudySpec:
             "recipe": self.recipe.to_dict(),
             "objectives": list(self.objectives),
             "limits": self.budget.to_dict(),
-            "baselines": list(self.baselines),
+            "baselines": [baseline.to_plain() for baseline in self.baselines],
             "sampler": self.sampler,
             "trainings": self.trainings,
             "candidates": self.candidates,
@@ -176,7 +193,6 @@ def read_study(
         "technology",
         lambda: load_technology(_machine(file.technology or accelerator.technology, base)),
     )
-    _at(node, "baselines", lambda: [published(name) for name in file.baselines])
     folder = data_folder or (base / Path(file.data.folder).expanduser())
     return StudySpec(
         name=file.name,
@@ -190,13 +206,33 @@ def read_study(
         recipe=Recipe() if file.recipe is None else recipe_from_node(file.recipe),
         objectives=file.objectives,
         budget=Budget() if file.limits is None else budget_from_node(file.limits, COST_COLUMNS),
-        baselines=file.baselines,
+        baselines=tuple(_read_baseline(child, space) for child in file.baselines),
         sampler=file.sampler,
         trainings=file.trainings,
         candidates=file.candidates or 50 * file.trainings,
         seed=file.seed,
         device=file.device,
     )
+
+
+def _read_baseline(node: Node, space: SearchSpace) -> Baseline:
+    """The name of a published network, or values of axes."""
+    try:
+        if isinstance(node.value, str):
+            values = published_values(node.value)
+            place = None if values is None else space.complete(values)
+            return Baseline(node.value, published(node.value), place)
+        given = read_value(dict[str, Any], node)
+        place = space.complete(given, fill=True)
+        if place is None:
+            raise node.error(f"the space has no design with {given}: widen an axis or change it")
+        point = space.point(place)
+    except InvalidFile:
+        raise
+    except InvalidInput as error:
+        raise node.error(f"baselines: {error}") from None
+    name = f"{point.summary}, {point.key[:4]}"
+    return Baseline(name, dataclasses.replace(point, name=name), place, published=False)
 
 
 def _machine(name: str, base: Path) -> str | Path:

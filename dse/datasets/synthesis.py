@@ -342,8 +342,7 @@ def prepare(folder: Path, settings: Synthesis) -> None:
         return
     if folder.exists() and any(folder.iterdir()):
         raise InvalidData(
-            f"{folder} is not empty and holds no synthetic corpus: name a new or empty "
-            "folder"
+            f"{folder} is not empty and holds no synthetic corpus: name a new or empty folder"
         )
     folder.mkdir(parents=True, exist_ok=True)
     _write_marker(folder, settings, complete=False)

@@ -164,6 +164,17 @@ def test_a_baseline_of_the_space_is_a_trial(study_file: Path, tmp_path: Path) ->
     ]
 
 
+def test_baselines_given_by_axes_are_trained_first(study_file: Path, tmp_path: Path) -> None:
+    given = "baselines: [{policy: P4, density: 0.5, channels: 8, blocks: 1, prologue_channels: 8}]"
+    text = study_file.read_text().replace("baselines: [matchboxnet-3x1x64]", given)
+    study_file.write_text(text.replace("matchboxnet-3x1x64", ""))
+    rows = run(study_file, tmp_path / "study", trainings=1).rows
+    (baseline,) = read_study(study_file).baselines
+    assert [(row.trial, row.key, row.source) for row in rows] == [
+        (0, baseline.point.key, baseline.name)
+    ]
+
+
 def test_a_small_space_ends_when_it_is_exhausted(study_file: Path, tmp_path: Path) -> None:
     text = study_file.read_text()
     for many, few in (

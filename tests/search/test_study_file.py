@@ -112,3 +112,16 @@ def test_bad_studies_are_refused_with_file_and_line(
 def test_a_missing_study_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"nothing\.yaml does not exist: check the name"):
         read_study(tmp_path / "nothing.yaml")
+
+
+def test_a_baseline_may_be_given_by_its_axes(tmp_path: Path) -> None:
+    named = "baselines: [matchboxnet-3x1x64]"
+    given = "baselines: [matchboxnet-3x1x64, {blocks: 2, channels: 16}]"
+    outside, inside = read_study(write(tmp_path, STUDY.replace(named, given))).baselines
+    assert outside.values is None and outside.name == "matchboxnet-3x1x64"
+    assert inside.values == {"blocks": 2, "policy": "P0", "channels": 16}
+    assert inside.name == f"2x1x16, {inside.point.key[:4]}"
+    with pytest.raises(InvalidFile, match=r"the space has no design with .*'channels': 17"):
+        read_study(write(tmp_path, STUDY.replace(named, given.replace("16}", "17}"))))
+    with pytest.raises(InvalidFile, match="there is no axis 'chanels'"):
+        read_study(write(tmp_path, STUDY.replace(named, "baselines: [{chanels: 16}]")))
