@@ -1,5 +1,6 @@
 """Limits that a design must keep: a budget of trained parameters, and other columns of its cost."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -58,7 +59,8 @@ def budget_from_node(node: Node, columns: tuple[str, ...]) -> Budget:
         columns: names that may be limited.
 
     Raises:
-        InvalidFile: an unknown column, a bound that is no number, or a minimum above a maximum.
+        InvalidFile: an unknown column, a bound that is no finite number from 0 up, or a minimum
+            above a maximum.
     """
     if not isinstance(node.value, dict):
         raise node.error("limits must be a mapping such as {max_trained_parameters: 80000}")
@@ -69,7 +71,11 @@ def budget_from_node(node: Node, columns: tuple[str, ...]) -> Budget:
             raise child.error(
                 f"unknown limit '{key}': write max_ or min_ and a column: {', '.join(columns)}"
             )
-        limits.append(Limit(column, read_value(float, child), upper=kind == "max"))
+        bound = read_value(float, child)
+        # A comparison with NaN is never true: such a limit would let everything pass.
+        if not (math.isfinite(bound) and bound >= 0):
+            raise child.error(f"{child.key} must be a finite number from 0 up, not {bound:g}")
+        limits.append(Limit(column, bound, upper=kind == "max"))
     bounds = {(limit.column, limit.upper): limit.bound for limit in limits}
     for (column, upper), bound in bounds.items():
         if upper and bounds.get((column, False), bound) > bound:

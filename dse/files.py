@@ -17,7 +17,13 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: the folder cannot be written to, or the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent
+        )
+    except OSError as error:
+        error.filename = str(path)  # the person knows nothing of the temporary one
+        raise
     os.close(handle)
     temporary = Path(name)
     try:

@@ -47,7 +47,13 @@ class Mixer:
             require(self.fan_in is None, "fan_in", f"left out for kind {self.kind}", self.fan_in)
 
 
-MOST = {"out_channels": 16_384, "kernel_size": 4_095, "repeats": 100}
+MOST = {
+    "out_channels": 16_384,
+    "kernel_size": 4_095,
+    "repeats": 100,
+    "stride": 1_024,
+    "dilation": 1_024,
+}
 """Far beyond any network for speech: a slip of the keyboard must not fill the memory."""
 
 DENSE = Mixer()
@@ -125,7 +131,10 @@ class DesignPoint:
     def __post_init__(self) -> None:
         """Check that each block fits its input."""
         require(len(self.blocks) >= 1, "blocks", "a list of at least one block", [])
-        require(self.in_channels >= 1, "in_channels", "at least 1", self.in_channels)
+        most = MOST["out_channels"]
+        require(
+            1 <= self.in_channels <= most, "in_channels", f"from 1 to {most:,}", self.in_channels
+        )
         names = [block.name for block in self.blocks]
         require(len(set(names)) == len(names), "blocks", "distinct in their names", names)
         channels = self.in_channels

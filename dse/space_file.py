@@ -75,6 +75,12 @@ def space_from_node(node: Node, *, in_channels: int = 64) -> SearchSpace:
                     f"density {density:g} cannot be made by fan_in one_hot, which needs 1/2, 1/4, "
                     "1/8, ...: list such densities, or leave out one_hot"
                 )
+    most = max(int(value) for value in _values_of(read, "blocks"))
+    for name in axes:
+        if (split_name(name)[1] or 0) > most:
+            raise axes[name].error(
+                f"'{name}' is of a block that no design has: blocks are at most {most}"
+            )
     return SearchSpace(_in_order(read), in_channels)
 
 

@@ -49,6 +49,16 @@ class Task:
         return dataclasses.asdict(self) | {"words": list(self.words)}
 
 
+MOST = {
+    "coefficients": 1_024,
+    "frames": 16_384,
+    "sample_rate_hz": 384_000,
+    "fft_size": 65_536,
+    "variants": 1_000,
+}
+"""Far beyond any features of a second: a slip of the keyboard must not fill memory or disk."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureSpec:
     """How sound becomes a picture of `coefficients` x `frames`.
@@ -83,10 +93,18 @@ class FeatureSpec:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("coefficients", "frames", "sample_rate_hz", "fft_size", "variants"):
-            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        for name, most in MOST.items():
+            value = getattr(self, name)
+            require(1 <= value <= most, name, f"from 1 to {most:,}", value)
         for name in ("window_ms", "hop_ms"):
-            require(getattr(self, name) > 0, name, "more than 0", getattr(self, name))
+            value = getattr(self, name)
+            samples = value * self.sample_rate_hz / 1000
+            require(
+                value <= 1000 and samples > 0.5,
+                name,
+                f"from one sample ({1000 / self.sample_rate_hz:g} ms) to 1000",
+                value,
+            )
         window_samples = self.window_ms * self.sample_rate_hz / 1000
         require(
             window_samples <= self.fft_size,
@@ -94,15 +112,17 @@ class FeatureSpec:
             f"at least the window of {window_samples:.0f} samples",
             self.fft_size,
         )
-        require(self.time_shift_ms >= 0, "time_shift_ms", "0 or more", self.time_shift_ms)
+        require(
+            0 <= self.time_shift_ms <= 1000, "time_shift_ms", "in [0, 1000]", self.time_shift_ms
+        )
         probability = self.background_noise_probability
         require(0 <= probability <= 1, "background_noise_probability", "in [0, 1]", probability)
         for name in ("white_noise_db", "background_noise_snr_db"):
             bounds = getattr(self, name)
             require(
-                len(bounds) == 2 and bounds[0] <= bounds[1],
+                len(bounds) == 2 and -300 <= bounds[0] <= bounds[1] <= 300,
                 name,
-                "two numbers, the lower first",
+                "two numbers from -300 to 300, the lower first",
                 list(bounds),
             )
 

@@ -43,6 +43,9 @@ def test_the_reason_names_value_and_limit() -> None:
         ("max_params: 3", "unknown limit 'max_params': write max_ or min_ and a column: trained_"),
         ("max_error: 3", "unknown limit 'max_error'"),
         ("{max_macs: many}", "max_macs must be a number, not 'many' (study.yaml:1)"),
+        ("max_macs: .nan", "max_macs must be a finite number from 0 up, not nan (study.yaml:1)"),
+        ("max_macs: .inf", "max_macs must be a finite number from 0 up, not inf"),
+        ("min_macs: -1", "min_macs must be a finite number from 0 up, not -1"),
         (
             "{max_macs: 10, min_macs: 20}",
             "no design can meet min_macs 20 and max_macs 10: the minimum is above the maximum",

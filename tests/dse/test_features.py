@@ -98,8 +98,6 @@ def test_frames_are_cropped_to_the_middle():
 
 
 def test_windows_that_a_clip_cannot_have_are_refused():
-    with pytest.raises(InvalidField, match="hop_ms must be at least one sample"):
-        compute_features(torch.zeros(1, RATE), FeatureSpec(hop_ms=0.01))
     with pytest.raises(InvalidField, match="fft_size must be less than twice the 16000 samples"):
         compute_features(torch.zeros(1, RATE), FeatureSpec(fft_size=32_000))
 

@@ -30,6 +30,13 @@ def test_an_error_without_a_file_name_gets_one(tmp_path: Path) -> None:
     assert caught.value.filename == str(tmp_path / "file")
 
 
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:
+    name = "n" * 250  # with what the temporary name adds, more than the 255 that a name may have
+    with pytest.raises(OSError) as caught, replacing(tmp_path / name):
+        pass
+    assert caught.value.filename == str(tmp_path / name)
+
+
 def test_the_cache_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "somewhere")
     assert cache_folder() == Path("somewhere") / "ternary-dse"

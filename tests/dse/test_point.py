@@ -70,6 +70,7 @@ def test_the_key_tells_networks_apart_and_not_their_names() -> None:
     [
         ({"out_channels": 0}, "out_channels must be at least 1, not 0"),
         ({"stride": 0}, "stride must be at least 1, not 0"),
+        ({"dilation": 1_000_000}, "dilation must be at most 1,024, not 1000000"),
         (
             {"kernel_size": 4},
             "kernel_size must be odd, so that padding keeps the number of frames, not 4",
@@ -166,6 +167,11 @@ def test_blocks_that_do_not_fit_their_input_are_refused(
     with pytest.raises(InvalidInput) as caught:
         DesignPoint(blocks=blocks, in_channels=6)
     assert str(caught.value) == message
+
+
+def test_the_width_of_the_features_is_bounded() -> None:
+    with pytest.raises(InvalidInput, match=r"^in_channels must be from 1 to 16,384, not 100000$"):
+        DesignPoint(blocks=(block(),), in_channels=100_000)
 
 
 def test_later_sub_blocks_are_checked_at_their_own_width() -> None:

@@ -145,6 +145,7 @@ def test_default_of_every_axis_is_matchboxnet_3x1x64() -> None:
         ("blocks: {low: 0, high: 3}", "'blocks' must be at least 1, not 0"),
         ("channels: {low: 1.5, high: 3}", "'channels' takes whole numbers"),
         ("channels: {low: 1, high: 8, log: true, step: 2}", "cannot have both log and step"),
+        ("{blocks: [1, 2], channels_b3: 8}", "'channels_b3' is of a block that no design has"),
         ("family: resnet", "space.family must be matchboxnet, not 'resnet'"),
         ("channels: {low: 1, hihg: 8}", "unknown key 'channels.hihg': did you mean 'high'?"),
     ],
