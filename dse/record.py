@@ -21,6 +21,18 @@ RESOLVED = "resolved.yaml"
 GIVEN = "study.yaml"
 DESIGNS = "designs"
 
+PARTS = {
+    "name": str,
+    "base_folder": str,
+    "data_folder": str,
+    "objectives": list,
+    "limits": dict,
+    "box": dict,
+    "accelerator": dict,
+    "technology": dict,
+}
+"""What every record has, and of which kind."""
+
 
 @dataclass(frozen=True, slots=True)
 class StudyRecord:
@@ -68,8 +80,11 @@ def read_record(folder: Path) -> StudyRecord:
             f"{folder} holds no study (no {RESOLVED}): name a folder that `dse search` made"
         )
     resolved = read_yaml(path).plain()
-    parts = ("name", "objectives", "limits", "box", "accelerator", "technology")
-    missing = [part for part in parts if not isinstance(resolved, dict) or part not in resolved]
+    if not isinstance(resolved, dict):
+        resolved = {}
+    missing = [part for part, kind in PARTS.items() if not isinstance(resolved.get(part), kind)]
+    missing += [f"{part}.name" for part in ("accelerator", "technology")
+                if part not in missing and "name" not in resolved[part]]  # fmt: skip
     if missing:
         raise InvalidStudy(f"{path} lacks {', '.join(missing)}: restore the file from a backup")
     return StudyRecord(folder, resolved)

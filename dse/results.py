@@ -141,16 +141,18 @@ def read_rows(folder: Path) -> list[Evaluation]:
     path = folder / FILE_NAME
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
+    lines = path.read_bytes().split(b"\n")
     return [_read_line(line, path, number) for number, line in enumerate(lines[:-1], start=1)]
 
 
-def _read_line(line: str, path: Path, number: int) -> Evaluation:
+def _read_line(line: bytes, path: Path, number: int) -> Evaluation:
     try:
         row = json.loads(line)
         version = row["schema_version"]
         if version == SCHEMA_VERSION:
-            return evaluation_from_dict(row)
+            evaluation = evaluation_from_dict(row)
+            _check_numbers(evaluation)
+            return evaluation
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidFile(
             f"not a row of results: {error}; move the file away or restore it ({path}:{number})"
@@ -159,6 +161,20 @@ def _read_line(line: str, path: Path, number: int) -> Evaluation:
         f"schema_version {version!r} cannot be read: this program reads {SCHEMA_VERSION} "
         f"({path}:{number})"
     )
+
+
+def _check_numbers(row: Evaluation) -> None:
+    """Raise ValueError where a number that readers count on is missing or none."""
+    columns: dict[str, Any] = dict(row.cost)
+    if row.status in ("trained", "duplicate"):
+        columns |= {"error": row.error}
+        columns |= {name: row.cost.get(name) for name in COST_COLUMNS}
+    for name in ("error", "best_epoch", "epochs", "training_seconds"):
+        if getattr(row, name) is not None:
+            columns[name] = getattr(row, name)
+    for name, value in columns.items():
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError(f"{name} is {json.dumps(value)}")
 
 
 def load_results(folder: Path) -> "pd.DataFrame":

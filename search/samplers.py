@@ -18,7 +18,7 @@ def make_sampler(name: str, seed: int, trial_number: int) -> optuna.samplers.Bas
     Raises:
         ValueError: there is no such sampler.
     """
-    own_seed = seed * 1_000_003 + trial_number
+    own_seed = (seed * 1_000_003 + trial_number) % 2**32  # numpy takes no larger one
     if name == "tpe":
         return optuna.samplers.TPESampler(seed=own_seed)
     if name == "nsga2":

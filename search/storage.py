@@ -43,6 +43,24 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def storage_errors(folder: Path) -> Iterator[None]:
+    """Say in one sentence why the database cannot be written.
+
+    Raises:
+        InvalidStudy: the disk is full, or the file may not be written to.
+    """
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, sqlalchemy.exc.OperationalError) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, sqlalchemy.exc.DBAPIError) else error
+        reason = str(getattr(cause, "orig", cause)).splitlines()[0]
+        raise InvalidStudy(
+            f"{folder / DATABASE} cannot be written ({reason}): free some space or change its "
+            "permissions; the same command goes on"
+        ) from None
+
+
 def open_storage(folder: Path, name: str, objectives: tuple[str, ...]) -> optuna.Study:
     """The Optuna study of a folder, made where there is none yet.
 
@@ -50,6 +68,7 @@ def open_storage(folder: Path, name: str, objectives: tuple[str, ...]) -> optuna
 
     Raises:
         InvalidStudy: the database is damaged.
+        OperationalError: it cannot be written; `storage_errors` says so in words.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -66,6 +85,8 @@ def open_storage(folder: Path, name: str, objectives: tuple[str, ...]) -> optuna
             directions=["minimize"] * len(objectives),
             load_if_exists=True,
         )
+    except sqlalchemy.exc.OperationalError:
+        raise  # the disk is full or the file may not be written: `storage_errors`
     except (sqlalchemy.exc.DatabaseError, RuntimeError) as error:
         reason = str(getattr(error, "orig", error)).splitlines()[0]
         raise InvalidStudy(

@@ -24,7 +24,7 @@ from dse.record import DESIGNS, GIVEN, RESOLVED, read_record
 from dse.results import Evaluation, append_row, read_rows, repair
 from dse.space import Values
 from search.samplers import make_sampler
-from search.storage import locked, open_storage
+from search.storage import locked, open_storage, storage_errors
 from search.study_file import StudySpec, check_unchanged
 from search.suggest import parameters, suggest
 from search.survey import Survey, reference_box, survey
@@ -106,7 +106,9 @@ def run_study(
         )
     # Loading the data comes before the folder is made: a wrong data folder leaves nothing behind.
     from dse.features import load_features  # loads torch
+    from dse.training import choose_device
 
+    choose_device(spec.device)
     features = load_features(
         spec.data_folder, spec.task, spec.features, cache=cache, report=progress.preparing
     )
@@ -129,7 +131,8 @@ def run_study(
             device=spec.device,
             designs=folder / DESIGNS,
         )
-        return _Run(spec, folder, pricing, training, progress).run(found)
+        with storage_errors(folder):
+            return _Run(spec, folder, pricing, training, progress).run(found)
 
 
 def _write_record(spec: StudySpec, given: str, folder: Path, data_key: str, found: Survey) -> None:
@@ -213,6 +216,11 @@ class _Run:
             trials = self.study.get_trials(deepcopy=False)
         unfinished = []
         for trial in trials:
+            if trial.state.is_finished() and trial.number not in rows:
+                raise InvalidStudy(
+                    f"{self.folder}: trial {trial.number} is finished in study.db and has no row "
+                    "in results.jsonl: restore results.jsonl, or give the study another name"
+                )
             if trial.state == TrialState.RUNNING:
                 if trial.number in rows:
                     self._tell(self._reopen(trial.number), rows[trial.number])

@@ -69,6 +69,13 @@ class _File:
             self.name,
         )
         require(self.trainings >= 1, "trainings", "at least 1", self.trainings)
+        require(0 <= self.seed < 2**32, "seed", "from 0 to 2^32 - 1", self.seed)
+        require(
+            re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", self.device) is not None,
+            "device",
+            "auto, cpu or cuda",
+            self.device,
+        )
         if self.candidates is not None:
             require(
                 self.candidates >= self.trainings,
@@ -193,7 +200,7 @@ def read_study(
         "technology",
         lambda: load_technology(_machine(file.technology or accelerator.technology, base)),
     )
-    folder = data_folder or (base / Path(file.data.folder).expanduser())
+    folder = data_folder or base / _expanded(file.data.folder)
     return StudySpec(
         name=file.name,
         base_folder=base,
@@ -206,13 +213,31 @@ def read_study(
         recipe=Recipe() if file.recipe is None else recipe_from_node(file.recipe),
         objectives=file.objectives,
         budget=Budget() if file.limits is None else budget_from_node(file.limits, COST_COLUMNS),
-        baselines=tuple(_read_baseline(child, space) for child in file.baselines),
+        baselines=_read_baselines(file.baselines, space),
         sampler=file.sampler,
         trainings=file.trainings,
         candidates=file.candidates or 50 * file.trainings,
         seed=file.seed,
         device=file.device,
     )
+
+
+def _expanded(folder: str) -> Path:
+    """A leading `~` becomes the home folder, where there is that user."""
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError:
+        return Path(folder)
+
+
+def _read_baselines(nodes: tuple[Node, ...], space: SearchSpace) -> tuple[Baseline, ...]:
+    baselines: dict[str, Baseline] = {}
+    for node in nodes:
+        baseline = _read_baseline(node, space)
+        if baseline.name in baselines:
+            raise node.error(f"baselines: '{baseline.name}' stands there twice: leave one out")
+        baselines[baseline.name] = baseline
+    return tuple(baselines.values())
 
 
 def _read_baseline(node: Node, space: SearchSpace) -> Baseline:

@@ -12,14 +12,20 @@ def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_record_that_lacks_a_part_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "resolved.yaml").write_text("name: x\nobjectives: [error]\nlimits: {}\n")
-    with pytest.raises(InvalidStudy, match="lacks box, accelerator, technology"):
+    (tmp_path / "resolved.yaml").write_text(
+        "name: x\nbase_folder: .\ndata_folder: .\nobjectives: error\nlimits: {}\ntechnology: {}\n"
+    )
+    with pytest.raises(InvalidStudy, match=r"lacks objectives, box, accelerator, technology\.name:"):
+        read_record(tmp_path)
+    (tmp_path / "resolved.yaml").write_text("cut short")
+    with pytest.raises(InvalidStudy, match="lacks name, base_folder, data_folder, objectives"):
         read_record(tmp_path)
 
 
 def test_a_record_is_read(tmp_path: Path) -> None:
     (tmp_path / "resolved.yaml").write_text(
-        "name: x\nobjectives: [error, macs]\nlimits: {max_macs: 5}\nbox: {error: [0, 1]}\n"
+        "name: x\nbase_folder: .\ndata_folder: .\nobjectives: [error, macs]\n"
+        "limits: {max_macs: 5}\nbox: {error: [0, 1]}\n"
         "accelerator: {name: a}\ntechnology: {name: t}\n"
     )
     record = read_record(tmp_path)

@@ -75,6 +75,29 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
         read_rows(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"error": 0.125', '"error": NaN', "error is NaN"),
+        ('"error": 0.125', '"error": "low"', 'error is "low"'),
+        ('"error": 0.125', '"error": null', "error is null"),
+        ('"energy_pj": 9.0, ', "", "energy_pj is null"),
+        ('"key0"', '"key\udcff"', "can't decode byte 0xff"),
+    ],
+)
+def test_a_row_without_its_numbers_is_named(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    append_row(tmp_path, row(0))
+    path = tmp_path / FILE_NAME
+    text = path.read_text()
+    assert old in text
+    path.write_bytes(text.replace(old, new).encode("utf-8", "surrogateescape"))
+    with pytest.raises(InvalidFile, match="not a row of results") as caught:
+        read_rows(tmp_path)
+    assert message in str(caught.value)
+
+
 def test_a_later_schema_is_refused(tmp_path: Path) -> None:
     later = json.dumps(row(0).to_dict() | {"schema_version": 99})
     (tmp_path / FILE_NAME).write_text(later + "\n")

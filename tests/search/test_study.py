@@ -273,6 +273,39 @@ def test_a_damaged_storage_is_one_sentence(study_file: Path, tmp_path: Path) -> 
         run(study_file, tmp_path / "study")
 
 
+def test_a_storage_that_cannot_be_written_is_one_sentence(
+    study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that only reads stands in for a full disk and for missing permissions."""
+    run(study_file, tmp_path / "study", trainings=1)
+
+    def read_only(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA query_only = ON")
+
+    with monkeypatch.context() as patch, pytest.raises(InvalidStudy) as caught:
+        patch.setattr("search.storage._write_ahead", read_only)
+        run(study_file, tmp_path / "study", trainings=2)
+    assert str(caught.value) == (
+        f"{tmp_path / 'study' / 'study.db'} cannot be written (attempt to write a readonly "
+        "database): free some space or change its permissions; the same command goes on"
+    )
+    assert run(study_file, tmp_path / "study", trainings=2).state.trained == 2
+
+
+def test_lost_rows_are_not_passed_over(study_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    run(study_file, folder, trainings=1)
+    (folder / "results.jsonl").write_text("")
+    with pytest.raises(InvalidStudy, match=r"is finished in study\.db and has no row in results"):
+        run(study_file, folder, trainings=2)
+
+
+def test_a_device_that_is_not_there_leaves_nothing_behind(study_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="device must be auto, cpu, or a device that this"):
+        run(study_file, tmp_path / "study", device="cuda:99")
+    assert not (tmp_path / "study").exists()
+
+
 def start(study_file: Path, folder: Path) -> subprocess.Popen[str]:
     arguments = [sys.executable, "-m", "search.cli", "search", str(study_file), "--out",
                  str(folder), "--cache", str(study_file.parent / "cache")]  # fmt: skip

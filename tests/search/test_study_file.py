@@ -36,6 +36,8 @@ def test_words_that_yaml_1_1_takes_for_booleans_stay_words(tmp_path: Path) -> No
 
 def test_relative_paths_are_seen_from_the_study_file(tmp_path: Path) -> None:
     assert read_study(write(tmp_path)).data_folder == tmp_path / "speech"
+    unknown = read_study(write(tmp_path, STUDY.replace("folder: speech", "folder: ~nobody0/x")))
+    assert unknown.data_folder == tmp_path / "~nobody0" / "x"
     elsewhere = read_study(write(tmp_path), data_folder=Path("other"))
     assert elsewhere.data_folder == Path("other")
 
@@ -93,6 +95,13 @@ def test_more_effort_is_no_change(tmp_path: Path) -> None:
         (("[error, energy_pj]", "[energy_pj, macs]"), "objectives must be a list with error", 11),
         (("matchboxnet-3x1x64", "resnet"), "baselines: there is no published network 'resnet'", 13),
         (("trainings: 3", "machine: tpu9"), "machine: ", 15),
+        (("trainings: 3", "seed: -1"), "seed must be from 0 to 2^32 - 1, not -1", 15),
+        (("trainings: 3", "device: gpu"), "device must be auto, cpu or cuda, not 'gpu'", 15),
+        (
+            ("[matchboxnet-3x1x64]", "[matchboxnet-3x1x64, matchboxnet-3x1x64]"),
+            "baselines: 'matchboxnet-3x1x64' stands there twice",
+            13,
+        ),
         (("epochs: 2", "epoch: 2"), "unknown key 'recipe.epoch': did you mean 'epochs'?", 14),
         (("folder: speech", "folder: 3"), "data.folder must be a text, not 3", 4),
         (("kind: words", "kind: word"), "data.task.kind must be one of commands, all_words", 5),

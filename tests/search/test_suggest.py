@@ -57,6 +57,11 @@ def test_the_same_seed_and_number_propose_the_same() -> None:
     assert any(propose(1) != propose(seed) for seed in range(2, 6))
 
 
+@pytest.mark.parametrize("name", ["tpe", "nsga2", "random"])
+def test_the_largest_seed_of_a_study_is_one_of_the_sampler(name: str) -> None:
+    assert make_sampler(name, 2**32 - 1, 10**6) is not None
+
+
 def test_an_unknown_sampler_is_refused() -> None:
     with pytest.raises(ValueError, match="sampler must be tpe, nsga2 or random, not 'best'"):
         make_sampler("best", 1, 0)
