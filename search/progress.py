@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -100,7 +101,9 @@ class TerminalProgress:
         if row.status == "infeasible":
             self.infeasible += 1
             if self.infeasible <= SHOWN_INFEASIBLE:
-                self.console.print(f"[dim]{_title(row)}: over the limits: {row.reason}[/dim]")
+                self.console.print(
+                    f"[dim]{_title(row)}: over the limits: {escape(row.reason)}[/dim]"
+                )
         else:
             self._flush_infeasible()
             self.console.print(_describe(row))
@@ -120,9 +123,13 @@ class TerminalProgress:
     def _time_left(self, state: State) -> str:
         if not self.seconds:
             return ""
-        mean = sum(self.seconds) / len(self.seconds)
-        minutes = mean * max(state.trainings - state.trained, 0) / 60
-        return f"about {minutes:.1f} min left" if minutes >= 0.05 else "done"
+        left = max(state.trainings - state.trained, 0)
+        if not left:
+            return "done"
+        seconds = left * sum(self.seconds) / len(self.seconds)
+        return (
+            f"about {seconds / 60:.1f} min left" if seconds >= 60 else f"about {seconds:.0f} s left"
+        )
 
     def _show(self, state: State) -> None:
         if self.study is not None:
@@ -148,4 +155,4 @@ def _describe(row: Evaluation) -> str:
             f"{shown(row.cost['latency_us'], 'latency_us')} ms, "
             f"{row.cost['trained_parameters']:,} trained parameters ({seconds:.0f} s)"
         )
-    return f"[yellow]{_title(row)}: {row.status}: {row.reason}[/yellow]"
+    return f"[yellow]{_title(row)}: {row.status}: {escape(row.reason)}[/yellow]"

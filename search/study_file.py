@@ -172,7 +172,11 @@ class StudySpec:
 
 
 def read_study(
-    path: Path, *, data_folder: Path | None = None, base: Path | None = None
+    path: Path,
+    *,
+    data_folder: Path | None = None,
+    base: Path | None = None,
+    trainings: int | None = None,
 ) -> StudySpec:
     """Read a study file.
 
@@ -180,6 +184,7 @@ def read_study(
         path: YAML; docs/search.md describes it.
         data_folder: takes the place of `data.folder`.
         base: relative paths are seen from here; from the file's folder where it is None.
+        trainings: takes the place of `trainings`.
 
     Raises:
         InvalidFile: unreadable, or a key or value is wrong; the message names file and line.
@@ -201,6 +206,7 @@ def read_study(
         lambda: load_technology(_machine(file.technology or accelerator.technology, base)),
     )
     folder = data_folder or base / _expanded(file.data.folder)
+    trainings = trainings or file.trainings
     return StudySpec(
         name=file.name,
         base_folder=base,
@@ -215,8 +221,8 @@ def read_study(
         budget=Budget() if file.limits is None else budget_from_node(file.limits, COST_COLUMNS),
         baselines=_read_baselines(file.baselines, space),
         sampler=file.sampler,
-        trainings=file.trainings,
-        candidates=file.candidates or 50 * file.trainings,
+        trainings=trainings,
+        candidates=max(file.candidates or 50 * trainings, trainings),
         seed=file.seed,
         device=file.device,
     )

@@ -1,5 +1,6 @@
 """`dse frontier`: the best designs of a study."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -23,6 +24,9 @@ COLUMNS = (
     "latency_us",
 )
 
+
+MAX_WIDTH = 500
+"""Columns of the widest table that is measured."""
 
 HEADINGS = {
     "trained_parameters": "trained",
@@ -62,12 +66,17 @@ def show_frontier(study: Path, console: Console, out: Path | None = None) -> Non
               ("trained", "infeasible", "duplicate", "invalid", "failed")}  # fmt: skip
     console.print(
         f"{record.name}: {len(rows)} candidates priced on {record.machine}: "
-        + ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+        + (", ".join(f"{count} {status}" for status, count in counts.items() if count) or "none"),
+        markup=False,
     )
     if not front:
         console.print("no design is trained yet: let the search go on, or raise its limits")
         return
-    console.print(_table(front, record))
+    printed = _table(front, record)
+    # Where the window is narrower, its lines wrap; a number cut short would be lost.
+    needed = console.measure(printed, options=console.options.update(width=MAX_WIDTH)).maximum
+    console.width = max(needed, console.width)
+    console.print(printed)
     console.print(f"hypervolume {hypervolume_share(rows, record.box):.3f} of the study's box")
     folder = out or study
     csv, plot = folder / "frontier.csv", folder / "frontier.png"
@@ -107,7 +116,8 @@ def _print_next(
     study: Path, front: list[Evaluation], csv: Path, plot: Path, console: Console
 ) -> None:
     best = min(front, key=lambda row: row.column("error"))
-    design = study / DESIGNS / best.key
+    design = study / DESIGNS / best.key / "design.yaml"
+    folder = shlex.quote(str(study))
     console.print(
         f"""
 table      {csv}
@@ -116,7 +126,8 @@ all rows   {study / "results.jsonl"}
 designs    {study / DESIGNS}/KEY: design.yaml, history.csv, best.pt
 
 next:
-  dse estimate {design / "design.yaml"}    where its energy and time go
-  dse search {study} --trainings N    search on
-  dse dashboard {study}    look at it in the browser"""
+  dse estimate {shlex.quote(str(design))}    where its energy and time go
+  dse search {folder} --trainings N    search on
+  dse dashboard {folder}    look at it in the browser""",
+        markup=False,
     )

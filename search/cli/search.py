@@ -1,5 +1,6 @@
 """`dse search`: search a design space, or resume a search."""
 
+import shlex
 import signal
 from pathlib import Path
 from types import FrameType
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from dse.record import GIVEN, read_record
+from dse.record import GIVEN, RESOLVED, read_record
 from search.cli.frontier import show_frontier
 
 if TYPE_CHECKING:
@@ -54,8 +55,6 @@ def command(
     within all limits are trained. Ctrl-C, or kill -9 at any moment, loses at most the epoch in
     training: the same command goes on.
     """
-    import dataclasses
-
     from search.study_file import read_study
 
     base = None
@@ -63,11 +62,7 @@ def command(
         recorded = read_record(study).resolved
         base, data = Path(recorded["base_folder"]), data or Path(recorded["data_folder"])
         out, study = out or study, study / GIVEN
-    spec = read_study(study, data_folder=data, base=base)
-    if trainings is not None:
-        spec = dataclasses.replace(
-            spec, trainings=trainings, candidates=max(spec.candidates, trainings)
-        )
+    spec = read_study(study, data_folder=data, base=base, trainings=trainings)
     console = Console(highlight=False, soft_wrap=True)
     if check:
         _print_check(spec, console)
@@ -88,7 +83,8 @@ def _print_check(spec: "StudySpec", console: Console) -> None:
         f"{spec.name}: {spec.space.size:,} designs of {len(spec.space.choices)} axes, priced on "
         f"{spec.accelerator.name} with {spec.technology.name}; minimises "
         f"{', '.join(spec.objectives)}; {', '.join(map(str, spec.budget.limits)) or 'no limits'}; "
-        f"ends after {spec.trainings} trainings or {spec.candidates} candidates"
+        f"ends after {spec.trainings} trainings or {spec.candidates} candidates",
+        markup=False,
     )
 
 
@@ -100,11 +96,14 @@ def _run(spec: "StudySpec", given: str, folder: Path, cache: Path | None, consol
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         with TerminalProgress(console) as progress:
-            console.print(f"study {spec.name} in {folder}")
+            console.print(f"study {spec.name} in {folder}", markup=False)
             outcome = run_study(spec, given, folder, progress, cache=cache)
     except KeyboardInterrupt:
+        # Before the features are ready, there is no folder to go on with.
+        begun = (folder / RESOLVED).exists()
+        again = f"dse search {shlex.quote(str(folder))}" if begun else "the same command"
         console.print(
-            f"stopped; nothing evaluated is lost. Go on with: dse search {folder}", style="bold"
+            f"stopped; nothing evaluated is lost. Go on with: {again}", style="bold", markup=False
         )
         raise SystemExit(130) from None
     finally:

@@ -16,6 +16,8 @@ APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 
 RECORD = """
 name: small
+base_folder: /
+data_folder: /speech
 objectives: [error, energy_pj]
 limits: {max_trained_parameters: 20000}
 box: {error: [0.0, 1.0], energy_pj: [4.0, 7.0]}

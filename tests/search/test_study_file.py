@@ -44,6 +44,10 @@ def test_relative_paths_are_seen_from_the_study_file(tmp_path: Path) -> None:
 
 def test_candidates_default_to_fifty_per_training(tmp_path: Path) -> None:
     assert read_study(write(tmp_path)).candidates == 150
+    assert read_study(write(tmp_path), trainings=9).candidates == 450
+    limited = write(tmp_path, STUDY + "candidates: 7\n")
+    assert read_study(limited, trainings=5).candidates == 7
+    assert read_study(limited, trainings=9).candidates == 9
 
 
 def test_resolved_spells_out_defaults_and_reads_back_equal(tmp_path: Path) -> None:

@@ -1,0 +1,38 @@
+import io
+
+from rich.console import Console
+
+from dse.results import COST_COLUMNS, Evaluation
+from search.progress import TerminalProgress
+from search.study import State
+
+
+def row(**fields: object) -> Evaluation:
+    cost = dict.fromkeys(COST_COLUMNS, 1000.0) | {"trained_parameters": 1000}
+    known = {"trial": 3, "source": "search", "name": "1x1x8", "cost": cost, "error": 0.5}
+    return Evaluation(**(known | fields))  # type: ignore[arg-type]
+
+
+def printed(item: Evaluation, trained: int, seconds: list[float]) -> str:
+    out = io.StringIO()
+    progress = TerminalProgress(Console(file=out, width=200, highlight=False))
+    progress.seconds = seconds
+    state = State(
+        trained=trained, trainings=4, candidates=5, max_candidates=9, frontier=1, hypervolume=0.5
+    )
+    progress.evaluated(item, state)
+    return out.getvalue()
+
+
+def test_the_time_left_is_the_mean_of_the_trainings_times_what_is_left() -> None:
+    trained = row(status="trained")
+    assert "trained 2/4, frontier 1, hypervolume 0.500, about 3.0 min left" in printed(
+        trained, 2, [60.0, 120.0]
+    )
+    assert "about 2 s left" in printed(trained, 2, [1.0])
+    assert printed(trained, 4, [1.0]).endswith("hypervolume 0.500, done\n")
+
+
+def test_a_reason_with_brackets_is_no_markup() -> None:
+    failed = row(status="failed", error=None, reason="no loss in /my [bold] folder")
+    assert "1x1x8: failed: no loss in /my [bold] folder" in printed(failed, 2, [])
