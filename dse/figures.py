@@ -47,11 +47,11 @@ def frontier_figure(rows: Sequence[Evaluation], record: StudyRecord) -> "Figure"
     _plain_ticks(axes)
     axes.set_xlabel(axis_label(cost))
     axes.set_ylabel("validation error (%)")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, axes.get_ylim()[1] * 1.05)  # room for the labels of the topmost points
     axes.grid(True, which="both", alpha=0.25)
     axes.set_title(f"{record.name}: {record.machine}", fontsize=10)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=8)
+        figure.legend(loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     return figure
 
 
@@ -84,13 +84,16 @@ def _draw_trained(axes: "Axes", rows: Sequence[Evaluation], cost: str) -> None:
                 color=colour,
                 label=f"{label} ({len(group)})",
             )
+    highest = max((row.column(cost) for row in trained), default=0.0)
     for row in trained:
         if row.source != "search":
+            left = row.column(cost) > 0.6 * highest  # else the label would leave the axes
             axes.annotate(
                 row.source,
                 (scaled(row.column(cost), cost), 100 * row.column("error")),
-                xytext=(6, 6),
+                xytext=(-6 if left else 6, 6),
                 textcoords="offset points",
+                horizontalalignment="right" if left else "left",
                 fontsize=8,
             )
 
