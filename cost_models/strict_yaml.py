@@ -133,7 +133,9 @@ def read_yaml(path: Path | str) -> Node:
     except OSError as error:
         raise InvalidFile(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise InvalidFile(f"{path} is not UTF-8 text (byte {error.start})") from None
+        raise InvalidFile(
+            f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8"
+        ) from None
     return parse_yaml(text, str(path))
 
 

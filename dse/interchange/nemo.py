@@ -179,6 +179,8 @@ class _Tree:
         for key, text in overrides.items():
             place = f"--set {key}"
             self._unread.add(place)
+            if not text.strip():
+                raise InvalidInput(f"{place} has no value: write {key}=VALUE, or {key}=null")
             value = dataclasses.replace(parse_yaml(text, place), key=key)
             self.root = _with_value(self.root, _path(key), value)
 

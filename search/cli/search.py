@@ -38,7 +38,11 @@ that you can mend, 130 stopped by Ctrl-C (the same command resumes)."""
     help="Folder of the feature cache.  [default: the user's cache folder]",
 )
 @click.option("--trainings", type=click.IntRange(min=1), help="In place of the study's trainings.")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 256),  # torch dies of some ten thousand
+    help="CPU threads.  [default: all cores]",
+)
 @click.option("--check", is_flag=True, help="Read and check the study, say what it is, and stop.")
 def command(
     study: Path,

@@ -89,7 +89,11 @@ WORST_PAIRS = 5
     help="Folder; seed N goes to seed-N in it.  [default: trained/DESIGN]",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 256),  # torch dies of some ten thousand
+    help="CPU threads.  [default: all cores]",
+)
 @click.option(
     "--resume/--fresh",
     default=True,

@@ -377,8 +377,9 @@ def test_an_error_leaves_no_cache(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(dse.features, "_pictures", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as caught:
         load_features(folder, BOTH, TINY, cache)
+    assert caught.value.filename == str(cache)
     assert list(cache.iterdir()) == []
 
 

@@ -482,6 +482,7 @@ FIRST = "model__encoder__jasper__0__"
             "YAML alias (*name) is a copy, so set the key that holds it, such as "
             "JasperEncoder.jasper[1].repeat",
         ),
+        ({"model__repeat": " "}, "--set model.repeat has no value: write model.repeat=VALUE, or"),
         (
             {"modell__repeat": "1"},
             "--set modell.repeat: there is no 'modell' in the file (",
