@@ -148,11 +148,11 @@ def load_features(
     temporary = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=root))
     try:
         _compute(corpus, drawing, task, spec, temporary, report)
+        kept = _put_in_place(temporary, place, spec)
     except OSError as error:
         if error.filename is None:
             error.filename = str(root)  # a failed write() does not know its file
         raise
-        kept = _put_in_place(temporary, place, spec)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return kept

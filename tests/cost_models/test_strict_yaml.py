@@ -246,7 +246,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert message(tmp_path / "large.yaml") == (
         "DIR/large.yaml is too large: a YAML file has at most 1,000,000 bytes"
     )
-    assert message(tmp_path / "latin.yaml") == "DIR/latin.yaml is not UTF-8 text (byte 3): save it as UTF-8"
+    assert message(tmp_path / "latin.yaml") == (
+        "DIR/latin.yaml is not UTF-8 text (byte 3): save it as UTF-8"
+    )
 
 
 def test_a_device_is_not_read() -> None:

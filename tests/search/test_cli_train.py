@@ -188,6 +188,11 @@ def test_wrong_input_is_one_sentence_and_ends_with_2(arguments, message, capsys)
     assert error.startswith("dse: ") and error.count("\n") == 1
 
 
+def test_more_threads_than_torch_survives_are_refused(capsys):
+    assert run("tiny.yaml", "--data", "x", "--threads", "100000") == 2
+    assert "100000 is not in the range 1<=x<=256" in capsys.readouterr().err
+
+
 def test_help_names_the_recipes(capsys):
     assert run("--help") == 0
     assert "default, matchboxnet, or a YAML file" in " ".join(capsys.readouterr().out.split())
