@@ -3,6 +3,7 @@
 Run by `dse dashboard FOLDER`; the folder is a study, or holds studies.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -27,8 +28,9 @@ STATUS_HELP = {
 
 def find_studies(folder: Path) -> dict[str, Path]:
     """Name -> folder of the studies in a folder, or of the folder itself."""
-    candidates = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
-    return {path.name: path for path in candidates if (path / RESOLVED).exists()}
+    candidates = [folder, *sorted(folder.iterdir())]
+    # os.path.exists is False, where Path.exists raises, for a folder that may not be read.
+    return {path.name: path for path in candidates if os.path.exists(path / RESOLVED)}
 
 
 def designs_table(rows: list[Evaluation], front: list[Evaluation]) -> pd.DataFrame:

@@ -315,7 +315,8 @@ class _Run:
                 raise InvalidCheckpoint(f"{path} lacks the state of the optimiser")
             best = load_checkpoint(self.folder / BEST)
         except InvalidCheckpoint as error:
-            self.note = f"{error}; the training started afresh"
+            what = str(error).split(":")[0]  # without the remedy: it is applied here
+            self.note = f"{what}; the training started afresh"
             return None
         _check_same(last, path, self.point, self.features, self.recipe, self.seed)
         # best.pt is written first: it may be of the epoch that was not finished, never older.

@@ -3,8 +3,10 @@
 import errno
 import importlib
 import os
+import signal
 import sys
 from importlib.metadata import version
+from types import FrameType
 from typing import NoReturn
 
 import click
@@ -64,6 +66,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     # other programs use the cores, too, a training step is then ten times faster (a step of a 6 K
     # network with two threads on two busy cores: 1,122 ms spinning, 108 ms sleeping).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # A batch system stops its jobs by SIGTERM: that is Ctrl-C here.
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = group.main(args=arguments, prog_name="dse", standalone_mode=False)
     except InvalidInput as error:
@@ -77,7 +81,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if error.errno is None:
             raise
         _stop(_describe(error), 2)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _describe(error: OSError) -> str:

@@ -1,9 +1,7 @@
 """`dse search`: search a design space, or resume a search."""
 
 import shlex
-import signal
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -96,8 +94,6 @@ def _run(spec: "StudySpec", given: str, folder: Path, cache: Path | None, consol
     from search.progress import TerminalProgress
     from search.study import run_study
 
-    # A batch system stops its jobs by SIGTERM; that is Ctrl-C here.
-    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         with TerminalProgress(console) as progress:
             console.print(f"study {spec.name} in {folder}", markup=False)
@@ -110,11 +106,5 @@ def _run(spec: "StudySpec", given: str, folder: Path, cache: Path | None, consol
             f"stopped; nothing evaluated is lost. Go on with: {again}", style="bold", markup=False
         )
         raise SystemExit(130) from None
-    finally:
-        signal.signal(signal.SIGTERM, previous)
     console.print(f"finished: {outcome.ended_by}\n")
     show_frontier(folder, console)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -351,7 +351,10 @@ def _activity(folder: Path) -> list[tuple[str, int]]:
 
 
 @pytest.mark.slow
-def test_ctrl_c_says_how_to_go_on_and_exits_with_130(study_file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_search_says_how_to_go_on_and_exits_with_130(
+    study_file: Path, tmp_path: Path, stop: signal.Signals
+) -> None:
     text = study_file.read_text().replace("epochs: 2", "epochs: 400")
     study_file.write_text(text)
     process = start(study_file, tmp_path / "study")
@@ -359,7 +362,7 @@ def test_ctrl_c_says_how_to_go_on_and_exits_with_130(study_file: Path, tmp_path:
     while not list((tmp_path / "study").glob("designs/*/last.pt")):
         assert process.poll() is None and time.monotonic() - begun < 120
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"Go on with: dse search {tmp_path / 'study'}" in output
