@@ -100,7 +100,7 @@ def run_study(
     """
     if (folder / RESOLVED).exists():
         check_unchanged(spec, folder / RESOLVED)
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and any(map(_is_foreign, folder.iterdir())):
         raise InvalidStudy(
             f"{folder} is not empty and holds no study: choose another folder with --out"
         )
@@ -133,6 +133,11 @@ def run_study(
         )
         with storage_errors(folder):
             return _Run(spec, folder, pricing, training, progress).run(found)
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a file was there before us: a kill may leave the lock and study.yaml alone."""
+    return not path.name.startswith(".") and path.name != GIVEN
 
 
 def _write_record(spec: StudySpec, given: str, folder: Path, data_key: str, found: Survey) -> None:
@@ -186,7 +191,7 @@ class _Run:
     def state(self) -> State:
         """How far the study is."""
         return State(
-            trained=sum(row.status == "trained" for row in self.rows),
+            trained=self._trained(),
             trainings=self.spec.trainings,
             candidates=len(self.rows),
             max_candidates=self.spec.candidates,
@@ -194,12 +199,14 @@ class _Run:
             hypervolume=hypervolume_share(self.rows, self.box),
         )
 
+    def _trained(self) -> int:
+        return sum(row.status == "trained" for row in self.rows)
+
     def _ended_by(self) -> str:
-        state = self.state()
-        if state.trained >= state.trainings:
-            return f"{state.trained} designs are trained"
-        if state.candidates >= state.max_candidates:
-            return f"{state.candidates} candidates are priced"
+        if self._trained() >= self.spec.trainings:
+            return f"{self._trained()} designs are trained"
+        if len(self.rows) >= self.spec.candidates:
+            return f"{len(self.rows)} candidates are priced"
         recent = self.rows[-MAX_REPEATS:]
         if len(recent) == MAX_REPEATS and all(
             row.status in ("duplicate", "invalid") for row in recent

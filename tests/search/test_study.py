@@ -256,6 +256,17 @@ def test_a_folder_of_something_else_is_refused(study_file: Path, tmp_path: Path)
         run(study_file, tmp_path / "thesis")
 
 
+def test_a_kill_before_the_record_was_written_does_not_block_the_folder(
+    study_file: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    for name in (".lock", ".resolved.yaml.x1.yaml", "study.yaml"):
+        (folder / name).write_text("left by a killed process")
+    assert run(study_file, folder, trainings=1).state.trained == 1
+    assert (folder / "study.yaml").read_text() == study_file.read_text()
+
+
 def test_two_searches_in_one_folder_are_refused(study_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "study"
     run(study_file, folder, trainings=1)
