@@ -320,7 +320,11 @@ def test_a_device_that_is_not_there_leaves_nothing_behind(study_file: Path, tmp_
 def start(study_file: Path, folder: Path) -> subprocess.Popen[str]:
     arguments = [sys.executable, "-m", "search.cli", "search", str(study_file), "--out",
                  str(folder), "--cache", str(study_file.parent / "cache")]  # fmt: skip
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        # Tests that run in the background inherit an ignored SIGINT; a terminal's child does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
 
 
 @pytest.mark.slow
