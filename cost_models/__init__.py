@@ -19,7 +19,14 @@ from cost_models.library import (
     technology_names,
 )
 from cost_models.technology import Constant, SramRow, SramTable, Technology
-from cost_models.workload import Layer, LayerKind, WeightSource, Workload
+from cost_models.workload import (
+    GeneratorFamily,
+    GeneratorSpec,
+    Layer,
+    LayerKind,
+    WeightSource,
+    Workload,
+)
 
 __all__ = [
     "Accelerator",
@@ -29,6 +36,8 @@ __all__ = [
     "Constant",
     "Cost",
     "Generator",
+    "GeneratorFamily",
+    "GeneratorSpec",
     "InvalidAccelerator",
     "InvalidFile",
     "InvalidInput",

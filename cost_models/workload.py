@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cost_models.errors import InvalidLayer
+from cost_models.errors import InvalidLayer, require
 
 
 class LayerKind(StrEnum):
@@ -48,6 +48,39 @@ class WeightSource(StrEnum):
     NONE = "none"  # the layer has no weights
 
 
+class GeneratorFamily(StrEnum):
+    """How a generator turns its state into trits; `dse.generators` has the reference models."""
+
+    LFSR_THRESHOLD = "lfsr_threshold"
+    LFSR_AND = "lfsr_and"
+    ONE_HOT = "one_hot"
+    COUNTER_ARX = "counter_arx"
+    SOBOL = "sobol"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorSpec:
+    """What makes a ternary matrix: the design's choice, which hardware must match bit for bit.
+
+    The number of lanes is not part of it: no family's matrix depends on how many trits are made per
+    cycle.
+    """
+
+    family: GeneratorFamily
+    state_bits: int
+    """Of the shift register or counter; stored once a layer to start it."""
+    decision_bits: int
+    """Random bits that decide whether and where an entry is not zero: compared with a threshold (k),
+    ANDed (j), or the place within a block of 2^bits entries (one-hot); the sign takes one more."""
+    rounds: int = 0
+    """Of the mixing function; counter_arx only."""
+
+    def __post_init__(self) -> None:
+        """Sizes are not negative, and there is a state."""
+        for field, least in (("state_bits", 1), ("decision_bits", 0), ("rounds", 0)):
+            require(getattr(self, field) >= least, field, f"at least {least}", getattr(self, field))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
     """One layer: shapes, precisions and the kind of its weights."""
@@ -68,8 +101,8 @@ class Layer:
     bias: bool = False
     folded: bool = False
     """Batch norm only: merged into the weights before it, so that inference does not execute it."""
-    generator_state_bits: int = 0
-    """Bits that start the generator of this layer's weights; they are stored."""
+    generator: GeneratorSpec | None = None
+    """What makes this layer's weights; its start state is stored."""
     weight_bits: int = 8
     input_bits: int = 8
     output_bits: int = 8
@@ -111,6 +144,11 @@ class Layer:
             return 2 * self.out_channels
         trained = self.weight_entries if self.weights is WeightSource.TRAINED else 0
         return trained + (self.out_channels if self.bias else 0)
+
+    @property
+    def generator_state_bits(self) -> int:
+        """Bits that start the generator of this layer's weights; 0 without one."""
+        return self.generator.state_bits if self.generator else 0
 
     @property
     def generated_weights(self) -> int:

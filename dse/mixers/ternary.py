@@ -6,9 +6,9 @@ from the design's seed and the layer's name, on chip as here. No multiplications
 
 from typing import TYPE_CHECKING
 
-from cost_models.workload import Layer, LayerKind, WeightSource
+from cost_models.workload import GeneratorFamily, GeneratorSpec, Layer, LayerKind, WeightSource
 from dse.mixers.place import Place
-from dse.ternary import STATE_BITS, FanIn, count_nonzeros
+from dse.ternary import STATE_BITS, THRESHOLD_BITS, FanIn, count_nonzeros
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,7 +28,7 @@ def lower(place: Place, in_frames: int, out_frames: int) -> Layer:
         stride=place.stride,
         weights=WeightSource.GENERATED,
         nonzeros=count_nonzeros(place.ternary_seed, place.name, rows, columns, density, fan_in),
-        generator_state_bits=STATE_BITS,
+        generator=_generator(density, fan_in),
         weight_bits=2,
     )
 
@@ -47,6 +47,19 @@ def build(place: Place) -> "nn.Module":
         seed=place.ternary_seed,
         layer=place.name,
         stride=place.stride,
+    )
+
+
+def _generator(density: float, fan_in: FanIn) -> GeneratorSpec:
+    if fan_in == "one_hot":
+        bits = round(1 / density).bit_length() - 1
+        return GeneratorSpec(
+            family=GeneratorFamily.ONE_HOT, state_bits=STATE_BITS, decision_bits=bits
+        )
+    return GeneratorSpec(
+        family=GeneratorFamily.LFSR_THRESHOLD,
+        state_bits=STATE_BITS,
+        decision_bits=THRESHOLD_BITS,
     )
 
 
