@@ -1,58 +1,112 @@
-"""A technology: energy per primitive operation, each constant with its source.
+"""A technology: energy, area and leakage per primitive, each constant with its source and band.
 
-Arithmetic grows with the width of its operands (a, b bits of a product; w bits of an accumulator):
+Arithmetic grows with the width of its operands (a, b bits of a product; w bits of an accumulator; i
+bits of an input):
 
-    multiplication     = multiplication_pj_per_bit2 * a * b
-    addition           = addition_pj_per_bit * w
-    accumulator        = accumulator_pj_per_bit * w           its register, each time it is clocked
-    ternary position   = ternary_position_pj_per_bit * w      a clocked ternary adder, zero or not
-    ternary addition   = ternary_addition_pj_per_bit * w      on top, where the trit is not zero
-    generator          = generator_state_pj_per_bit * state bits          per cycle
-                       + generator_threshold_pj_per_bit * threshold bits  per trit
+    multiplication   = multiplication_pj_per_bit2 * a * b
+    addition         = addition_pj_per_bit * w
+    accumulator      = accumulator_pj_per_bit * w          its register, each time it is clocked
+    comparison       = comparison_pj_per_bit * i           ReLU, maximum
+    ternary position = ternary_position_pj_per_bit * w     a clocked ternary adder, zero or not
+    ternary addition = ternary_addition_pj_per_bit * w     on top, where the trit is not zero
+    tree position    = tree_position_pj_per_bit * i        a clocked lane of a ternary adder tree
+    tree addition    = tree_addition_pj_per_bit * i        on top, where the trit is not zero
+    generator        = see `cost_models.generator`
 
-The SRAM table is interpolated between its rows, in the logarithms of capacity and energy: energy
-follows a power of the capacity (docs/model.md, "Memories").
+    multiplier area  = multiplier_um2_per_bit2 * a * b - multiplier_edge_um2_per_bit * (a + b)
+    adder area       = adder_um2_per_bit * w
+    ternary adder    = ternary_adder_um2_per_bit * w + ternary_adder_um2, its accumulator included
+    tree lane        = tree_lane_um2_per_bit * i
+    register area    = register_um2_per_bit per bit
+
+The SRAM table is interpolated between its rows, in the logarithms of capacity and value: energy and
+area follow powers of the capacity (docs/model.md, "Memories").
 """
 
 import bisect
 import math
 from dataclasses import dataclass
 
+from cost_models.band import Band
 from cost_models.errors import InvalidAccelerator, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constant:
-    """A number and where it comes from."""
+    """A number, its band where sources disagree, and where it comes from."""
 
     value: float
     source: str
     """Publication or derivation, in words that let a reader find and redo it."""
+    low: float | None = None
+    """Lowest figure that a source supports; `value` where it is left out."""
+    high: float | None = None
+    """Highest figure that a source supports; `value` where it is left out."""
 
     def __post_init__(self) -> None:
-        """A physical constant is a positive number with a source."""
+        """A physical constant is a positive number with a source, within its band."""
         require(0 < self.value < math.inf, "value", "a positive number", self.value)
         require(bool(self.source.strip()), "source", "a text that says where from", self.source)
+        if self.low is not None:
+            require(0 < self.low <= self.value, "low", "positive and at most value", self.low)
+        if self.high is not None:
+            above = self.value <= self.high < math.inf
+            require(above, "high", "finite and at least value", self.high)
+
+    @property
+    def band(self) -> Band:
+        """Low, mid and high figure."""
+        return Band(
+            low=self.value if self.low is None else self.low,
+            mid=self.value,
+            high=self.value if self.high is None else self.high,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How far the sources of a whole table lie apart, as factors of its figures."""
+
+    low: float
+    high: float
+    source: str
+
+    def __post_init__(self) -> None:
+        """Factors around 1 with a source."""
+        require(0 < self.low <= 1, "low", "in (0, 1]", self.low)
+        require(1 <= self.high < math.inf, "high", "at least 1", self.high)
+        require(bool(self.source.strip()), "source", "a text that says where from", self.source)
+
+    def band(self, value: float) -> Band:
+        """The band of one figure of the table."""
+        return Band(low=self.low * value, mid=value, high=self.high * value)
+
+
+EXACT = Spread(low=1.0, high=1.0, source="one source")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SramRow:
-    """Energy to read or write one bit of an SRAM of one capacity."""
+    """An SRAM macro of one capacity."""
 
     capacity_bits: int
     read_pj_per_bit: float
     write_pj_per_bit: float
+    area_um2: float
+    """Of the whole macro."""
+    leakage_uw: float
+    """Of the whole macro."""
 
     def __post_init__(self) -> None:
-        """All three are positive."""
-        for name in ("capacity_bits", "read_pj_per_bit", "write_pj_per_bit"):
+        """All are positive."""
+        for name in SramRow.__dataclass_fields__:
             value = getattr(self, name)
             require(0 < value < math.inf, name, "a positive number", value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SramTable:
-    """SRAM energies by capacity."""
+    """SRAM macros by capacity."""
 
     source: str
     """Of all rows."""
@@ -60,6 +114,9 @@ class SramTable:
     """Bits of the access that the energies were divided by."""
     rows: tuple[SramRow, ...]
     """By increasing capacity."""
+    energy_spread: Spread = EXACT
+    area_spread: Spread = EXACT
+    leakage_spread: Spread = EXACT
 
     def __post_init__(self) -> None:
         """There are rows, in order, with a source."""
@@ -69,56 +126,106 @@ class SramTable:
         ordered = len(capacities) >= 1 and capacities == sorted(set(capacities))
         require(ordered, "rows", "a list by increasing capacity_bits", capacities)
 
-    def read_pj_per_bit(self, capacity_bits: int) -> float:
+    def read_pj_per_bit(self, capacity_bits: int) -> Band:
         """Energy to read one bit; raises `InvalidAccelerator` outside the table."""
-        return self._interpolate(capacity_bits, [row.read_pj_per_bit for row in self.rows])
+        return self.energy_spread.band(self._interpolate(capacity_bits, "read_pj_per_bit"))
 
-    def write_pj_per_bit(self, capacity_bits: int) -> float:
+    def write_pj_per_bit(self, capacity_bits: int) -> Band:
         """Energy to write one bit; raises `InvalidAccelerator` outside the table."""
-        return self._interpolate(capacity_bits, [row.write_pj_per_bit for row in self.rows])
+        return self.energy_spread.band(self._interpolate(capacity_bits, "write_pj_per_bit"))
 
-    def _interpolate(self, capacity_bits: int, energies: list[float]) -> float:
+    def area_um2(self, capacity_bits: int) -> Band:
+        """Area of a macro; raises `InvalidAccelerator` outside the table."""
+        return self.area_spread.band(self._interpolate(capacity_bits, "area_um2"))
+
+    def leakage_uw(self, capacity_bits: int) -> Band:
+        """Leakage of a macro; raises `InvalidAccelerator` outside the table."""
+        return self.leakage_spread.band(self._interpolate(capacity_bits, "leakage_uw"))
+
+    def _interpolate(self, capacity_bits: int, column: str) -> float:
         capacities = [row.capacity_bits for row in self.rows]
+        values: list[float] = [getattr(row, column) for row in self.rows]
         if not capacities[0] <= capacity_bits <= capacities[-1]:
             raise InvalidAccelerator(
                 f"an SRAM of {capacity_bits:,} bits is outside the technology's table, which has "
-                f"{capacities[0]:,} to {capacities[-1]:,} bits: change capacity_bits, or use a "
-                "technology whose table reaches it"
+                f"{capacities[0]:,} to {capacities[-1]:,} bits: change capacity_bits, make it a "
+                "register file (kind: register), or use a technology whose table reaches it"
             )
         above = bisect.bisect_left(capacities, capacity_bits)
         if capacities[above] == capacity_bits:
-            return energies[above]
+            return values[above]
         low, high = capacities[above - 1], capacities[above]
         share = math.log(capacity_bits / low) / math.log(high / low)
-        ratio = energies[above] / energies[above - 1]
-        return float(energies[above - 1] * ratio**share)
+        ratio = values[above] / values[above - 1]
+        return float(values[above - 1] * ratio**share)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Technology:
-    """Energies of one process and voltage. A frozen value; `library.load_technology` reads it."""
+    """One process and voltage. A frozen value; `library.load_technology` reads it."""
 
     name: str
     """Of its file."""
     description: str
     node_nm: int
     voltage_v: float
+
+    # Energy of arithmetic
     multiplication_pj_per_bit2: Constant
     """Per bit of one operand and bit of the other."""
     addition_pj_per_bit: Constant
     accumulator_pj_per_bit: Constant
     """An accumulator's register, per bit and cycle in which it is clocked."""
+    comparison_pj_per_bit: Constant
     ternary_position_pj_per_bit: Constant
     """A clocked ternary add/subtract/skip with its accumulator, whatever the trit."""
     ternary_addition_pj_per_bit: Constant
     """On top of the position, where the trit is not zero."""
-    generator_state_pj_per_bit: Constant
-    """Generator, per state bit and cycle."""
-    generator_threshold_pj_per_bit: Constant
-    """Generator, per threshold bit and trit."""
+    tree_position_pj_per_bit: Constant
+    """A clocked lane of a ternary adder tree, per bit of its input, whatever the trit."""
+    tree_addition_pj_per_bit: Constant
+    """On top of the lane, where the trit is not zero."""
+
+    # Energy of storage
+    register_read_pj_per_bit: Constant
+    register_write_pj_per_bit: Constant
     dram_pj_per_bit: Constant
     """Read or written."""
     sram: SramTable
+
+    # Energy of generators (`cost_models.generator`)
+    generator_state_pj_per_bit: Constant
+    """Per bit of the state register and cycle."""
+    generator_decision_pj_per_bit: Constant
+    """Per decision bit and trit."""
+    generator_mixing_pj_per_bit: Constant
+    """Per bit and round of an ARX mixing function."""
+
+    # Area
+    multiplier_um2_per_bit2: Constant
+    multiplier_edge_um2_per_bit: Constant
+    """Less, per bit of the two operands: the first row and column need no full adders."""
+    adder_um2_per_bit: Constant
+    comparator_um2_per_bit: Constant
+    ternary_adder_um2_per_bit: Constant
+    """Per accumulator bit, the accumulator included."""
+    ternary_adder_um2: Constant
+    tree_lane_um2_per_bit: Constant
+    """Per input bit of a lane, the adders below it included."""
+    register_um2_per_bit: Constant
+    generator_state_um2_per_bit: Constant
+    generator_threshold_um2_per_bit: Constant
+    generator_fresh_um2_per_bit: Constant
+    """Next-state logic of a trinomial, per random bit made in a cycle."""
+    generator_compare_um2_per_bit: Constant
+    generator_and_um2_per_input: Constant
+    generator_mixing_um2_per_bit: Constant
+    """Per bit and round of an ARX mixing function."""
+    control_share: Constant
+    """Control, clock tree and wiring, as a share of the area of everything else but SRAM."""
+
+    # Leakage
+    logic_leakage_nw_per_um2: Constant
 
     def __post_init__(self) -> None:
         """Node and voltage are positive."""
