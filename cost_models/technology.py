@@ -14,10 +14,7 @@ bits of an input):
     generator        = see `cost_models.generator`
 
     multiplier area  = multiplier_um2_per_bit2 * a * b - multiplier_edge_um2_per_bit * (a + b)
-    adder area       = adder_um2_per_bit * w
-    ternary adder    = ternary_adder_um2_per_bit * w + ternary_adder_um2, its accumulator included
-    tree lane        = tree_lane_um2_per_bit * i
-    register area    = register_um2_per_bit per bit
+    other area       = see `cost_models.area`
 
 The SRAM table is interpolated between its rows, in the logarithms of capacity and value: energy and
 area follow powers of the capacity (docs/model.md, "Memories").
@@ -211,8 +208,11 @@ class Technology:
     """Per accumulator bit, the accumulator included."""
     ternary_adder_um2: Constant
     tree_lane_um2_per_bit: Constant
-    """Per input bit of a lane, the adders below it included."""
+    """Per input bit of a lane, to pass, negate or drop it; the adders below it are counted apart."""
     register_um2_per_bit: Constant
+    """A flip-flop with enable."""
+    register_file_um2_per_bit: Constant
+    """Several words behind one port: decoder and multiplexers included."""
     generator_state_um2_per_bit: Constant
     generator_threshold_um2_per_bit: Constant
     generator_fresh_um2_per_bit: Constant
