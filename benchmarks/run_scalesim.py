@@ -24,17 +24,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cost_models.workload import CONVOLUTIONS, Layer, LayerKind
-from dse.files import write_text
-from dse.lowering import lower
-from dse.published import published
+from networks import KIND_NAMES, add_options, convolutions
 
-KIND_NAMES = {
-    LayerKind.DEPTHWISE: "dw",
-    LayerKind.POINTWISE: "pw",
-    LayerKind.CONVOLUTION: "conv",
-    LayerKind.LINEAR: "fc",
-}
+from cost_models.workload import Layer
+from dse.files import write_text
+
+COLUMNS = (
+    *("dataflow", "rows", "columns", "layer", "kind", "C", "K", "k"),
+    *("T_in", "T_out", "stride", "channels"),
+)
 
 SRAM_KILOBYTES = 64  # each of the three; large enough that none of them stalls
 
@@ -115,18 +113,6 @@ class Figures:
         return Figures(*(count * value for value in dataclasses.astuple(self)))
 
 
-def convolutions(
-    network: str, *, frames: int, outputs: int, first_stride: int | None
-) -> list[Layer]:
-    """Layers of a published network that have a weight tensor, in order of execution."""
-    point = published(network)
-    if first_stride is not None:
-        first = dataclasses.replace(point.blocks[0], stride=first_stride)
-        point = dataclasses.replace(point, blocks=(first, *point.blocks[1:]))
-    layers = lower(point, frames=frames, outputs=outputs).layers
-    return [layer for layer in layers if layer.kind in CONVOLUTIONS]
-
-
 def channels_apart(layer: Layer) -> int:
     """How many times one simulation stands for the layer: once per channel if depthwise."""
     if layer.groups not in {1, layer.in_channels}:
@@ -201,37 +187,15 @@ def main() -> None:
     """Read the command line, run, write one file, compare with the closed form."""
     parser = argparse.ArgumentParser(description="Cycles of a network's layers, by SCALE-Sim.")
     parser.add_argument("arrays", nargs="+", type=Array.parse, metavar="DATAFLOW:RxC")
-    parser.add_argument("--network", required=True, help="such as matchboxnet-3x2x64")
-    parser.add_argument("--frames", type=int, default=128, help="input frames of one inference")
-    parser.add_argument("--outputs", type=int, default=35, help="classes")
-    parser.add_argument("--first-stride", type=int, help="stride of the first block")
+    add_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="CSV file to write")
     options = parser.parse_args()
 
-    layers = convolutions(
-        options.network,
-        frames=options.frames,
-        outputs=options.outputs,
-        first_stride=options.first_stride,
-    )
+    layers = convolutions(options)
     entries = list(dict.fromkeys(topology_entry(layer) for layer in layers))
-    columns = [
-        "dataflow",
-        "rows",
-        "columns",
-        "layer",
-        "kind",
-        "C",
-        "K",
-        "k",
-        "T_in",
-        "T_out",
-        "stride",
-        "channels",
-    ]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*columns, *(field.name for field in dataclasses.fields(Figures))])
+    writer.writerow([*COLUMNS, *(field.name for field in dataclasses.fields(Figures))])
     rows = agreeing = 0
     for array in options.arrays:
         begin = time.process_time()

@@ -28,17 +28,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cost_models.workload import CONVOLUTIONS, Layer, LayerKind
-from dse.files import write_text
-from dse.lowering import lower
-from dse.published import published
+from networks import KIND_NAMES, add_options, convolutions
 
-KIND_NAMES = {
-    LayerKind.DEPTHWISE: "dw",
-    LayerKind.POINTWISE: "pw",
-    LayerKind.CONVOLUTION: "conv",
-    LayerKind.LINEAR: "fc",
-}
+from cost_models.workload import Layer, LayerKind
+from dse.files import write_text
 
 OPERANDS = ("O", "W", "I")
 
@@ -58,25 +51,6 @@ class Bits:
     def of(self, layer: Layer) -> int:
         """Bits of one weight of the layer."""
         return self.pointwise if layer.kind is LayerKind.POINTWISE else self.weights
-
-
-def convolutions(
-    network: str, *, frames: int, outputs: int, first_stride: int | None
-) -> list[Layer]:
-    """Layers of a published network that have a weight tensor, in order of execution.
-
-    Args:
-        network: name for `dse.published`.
-        frames: input frames of one inference.
-        outputs: classes.
-        first_stride: stride of the first block; None leaves the published one.
-    """
-    point = published(network)
-    if first_stride is not None:
-        first = dataclasses.replace(point.blocks[0], stride=first_stride)
-        point = dataclasses.replace(point, blocks=(first, *point.blocks[1:]))
-    layers = lower(point, frames=frames, outputs=outputs).layers
-    return [layer for layer in layers if layer.kind in CONVOLUTIONS]
 
 
 def shape(layer: Layer, bits: Bits) -> tuple[object, ...]:
@@ -284,7 +258,7 @@ def _spatial_levels(evaluation: Any) -> str:
     """Spatial loops by the memory above which they are unrolled.
 
     `array[K 8]` are multipliers that share one innermost memory; `rf[C 8]` are eight such memories
-    under one of the next level.
+    under one of the next level. A size may be a fraction: 11 taps in two steps are 5.5 each.
     """
     levels = {operand.name: loops for operand, loops in evaluation.spatial_mapping_dict_int.items()}
     return _by_level(evaluation, levels, below="array")
@@ -336,10 +310,7 @@ def main() -> None:
     """Read the command line, run, write two files."""
     parser = argparse.ArgumentParser(description="Costs of a network's layers, by ZigZag.")
     parser.add_argument("--machine", required=True, help="one of ZigZag's, such as tpu_like")
-    parser.add_argument("--network", required=True, help="such as matchboxnet-3x2x64")
-    parser.add_argument("--frames", type=int, default=128, help="input frames of one inference")
-    parser.add_argument("--outputs", type=int, default=35, help="classes")
-    parser.add_argument("--first-stride", type=int, help="stride of the first block")
+    add_options(parser)
     parser.add_argument("--weight-bits", type=int, default=8)
     parser.add_argument("--pointwise-weight-bits", type=int, help="of 1x1 layers but the last")
     parser.add_argument("--objective", choices=("EDP", "energy", "latency"), default="EDP")
@@ -357,12 +328,7 @@ def main() -> None:
         options.pointwise_weight_bits = options.weight_bits
 
     bits = Bits(weights=options.weight_bits, pointwise=options.pointwise_weight_bits)
-    layers = convolutions(
-        options.network,
-        frames=options.frames,
-        outputs=options.outputs,
-        first_stride=options.first_stride,
-    )
+    layers = convolutions(options)
     evaluations, seconds = run(layers, bits, options)
     rows = [
         describe(layer, evaluation, bits)
