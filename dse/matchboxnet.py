@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from dse.errors import InvalidDesign
+from dse.generators import FAMILIES, FamilyName, Generator
+from dse.generators.choice import LFSR_FAMILIES, OLDER_NAMES, PARAMETERS, REGISTERS
 from dse.point import DENSE, IDENTITY, Block, DesignPoint, Mixer
 from dse.policies import POLICIES, apply_policy
-from dse.ternary import FanIn
 
 Value = int | float | str | bool
 
@@ -46,8 +47,12 @@ AXES: dict[str, Axis] = {
     "prologue_mixer": Axis(default="dense", options=MIXER_NAMES, help="1x1 of Conv1"),
     "epilogue_mixer": Axis(default="dense", options=MIXER_NAMES, help="1x1 of Conv2"),
     "final_mixer": Axis(default="dense", options=MIXER_NAMES, help="Conv3"),
-    "density": Axis(default=0.25, help="share of non-zero ternary entries, n/256"),
-    "fan_in": Axis(default="iid", options=("iid", "one_hot"), help="how they fill a row"),
+    "density": Axis(default=0.25, help="share of non-zero ternary entries"),
+    "generator": Axis(default="lfsr_threshold", options=FAMILIES, help="what makes them"),
+    "fan_in": Axis(default="iid", options=tuple(OLDER_NAMES), help="older name of generator"),
+    "state_bits": Axis(default=127, options=tuple(REGISTERS), help="of a shift register"),
+    "threshold_bits": Axis(default=8, help="k of generators that make densities n/2^k"),
+    "rounds": Axis(default=6, help="of generators with a counter, at least 6"),
     "ternary_seed": Axis(default=1, minimum=0, help="seed of all ternary matrices"),
     "repeats": Axis(default=1, per_block=True, help="sub-blocks R of a block"),
     "channels": Axis(default=64, per_block=True, help="channels C of a block"),
@@ -69,7 +74,15 @@ AXES: dict[str, Axis] = {
 }
 
 MIXER_AXES = ("block_mixer", "skip", "prologue_mixer", "epilogue_mixer", "final_mixer")
-TERNARY_AXES = ("density", "fan_in", "ternary_seed")
+TERNARY_AXES = (
+    "density",
+    "generator",
+    "fan_in",
+    "state_bits",
+    "threshold_bits",
+    "rounds",
+    "ternary_seed",
+)
 
 
 def split_name(name: str) -> tuple[str, int | None]:
@@ -103,7 +116,9 @@ def matters(name: str, values: Mapping[str, Value]) -> bool:
     if base == "kernel_growth":
         return blocks > 1
     if base in TERNARY_AXES:
-        return uses_ternary(values)
+        parameter = "taps" if base == "state_bits" else base
+        families = PARAMETERS.get(parameter)
+        return uses_ternary(values) and (families is None or _family(values) in families)
     return True
 
 
@@ -138,9 +153,11 @@ def matchboxnet(
         raise InvalidDesign(
             f"'policy' chooses all mixers and skips: leave out either 'policy' or '{mixed[0]}'"
         )
-    density, fan_in = float(_get(values, "density")), cast(FanIn, _get(values, "fan_in"))
+    density, generator = float(_get(values, "density")), _generator(values)
     ternary = (
-        Mixer(kind="ternary", density=density, fan_in=fan_in) if uses_ternary(values) else DENSE
+        Mixer(kind="ternary", density=density, generator=generator)
+        if uses_ternary(values)
+        else DENSE
     )
     point = DesignPoint(
         blocks=_blocks(values, ternary),
@@ -152,8 +169,29 @@ def matchboxnet(
     policy = str(values.get("policy", "P0"))
     if policy == "P0":
         return point
-    replaced = apply_policy(point, policy, density=density, fan_in=fan_in)
+    replaced = apply_policy(point, policy, density=density, generator=generator)
     return dataclasses.replace(replaced, name=name)
+
+
+def _family(values: Mapping[str, Value]) -> FamilyName:
+    if "fan_in" in values:
+        return OLDER_NAMES[str(values["fan_in"])]
+    return cast(FamilyName, _get(values, "generator"))
+
+
+def _generator(values: Mapping[str, Value]) -> Generator:
+    """The generator that the axes describe; those of other families do not matter."""
+    family = _family(values)
+    if family != values.get("generator", family):
+        raise InvalidDesign("'fan_in' is the older name of 'generator': leave out 'fan_in'")
+    given: dict[str, Any] = {
+        name: int(_get(values, name))
+        for name in ("threshold_bits", "rounds")
+        if family in PARAMETERS[name]
+    }
+    if family in LFSR_FAMILIES:
+        given["taps"] = REGISTERS[int(_get(values, "state_bits"))]
+    return Generator(family=family, **given)
 
 
 def _blocks(values: Mapping[str, Value], ternary: Mixer) -> tuple[Block, ...]:

@@ -18,9 +18,13 @@ from typing import Any, Literal
 
 from cost_models.strict_yaml import Node, build
 from dse.errors import InvalidDesign, require
-from dse.ternary import FanIn, check_density
+from dse.generators import Generator
+from dse.generators.choice import OLDER_NAMES
+from dse.ternary import check_density
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1: ternary mixers had `fan_in`, `iid` or `one_hot`, where they now have a `generator`."""
+READS = (1, 2)
 
 MixerKind = Literal["dense", "ternary", "identity"]
 
@@ -33,18 +37,20 @@ class Mixer:
     """A name in `dse.mixers.MIXERS`."""
     density: float | None = None
     """Share of non-zero entries; ternary only."""
-    fan_in: FanIn | None = None
-    """Rule that spreads them over a row; ternary only."""
+    generator: Generator | None = None
+    """What makes the matrix; ternary only."""
 
     def __post_init__(self) -> None:
-        """Ternary needs density and fan-in rule, the others have none."""
+        """Ternary needs density and generator, the others have none."""
         if self.kind == "ternary":
-            if self.density is None or self.fan_in is None:
-                raise InvalidDesign("a ternary mixer needs density and fan_in")
-            check_density(self.density, self.fan_in)
+            if self.density is None or self.generator is None:
+                raise InvalidDesign("a ternary mixer needs density and generator")
+            check_density(self.density, self.generator)
         else:
             require(self.density is None, "density", f"left out for kind {self.kind}", self.density)
-            require(self.fan_in is None, "fan_in", f"left out for kind {self.kind}", self.fan_in)
+            if self.generator is not None:
+                label = self.generator.label
+                require(False, "generator", f"left out for kind {self.kind}", label)
 
 
 MOST = {
@@ -146,6 +152,8 @@ class DesignPoint:
     def key(self) -> str:
         """Twelve hex digits that are the same for the same network, whatever its name."""
         content = {key: value for key, value in self.to_dict().items() if key != "name"}
+        # Keys outlive the schema: those of designs that version 1 could say stay what they were.
+        content |= {"schema_version": 1, "blocks": [_as_before(b) for b in content["blocks"]]}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -189,9 +197,9 @@ def _check_mixers(block: Block, in_channels: int) -> None:
                 "use a dense or ternary mixer, or equal widths"
             )
         if mixer.kind == "ternary":
-            assert mixer.density is not None and mixer.fan_in is not None  # Mixer checked it
+            assert mixer.density is not None and mixer.generator is not None  # Mixer checked it
             try:
-                check_density(mixer.density, mixer.fan_in, columns)
+                check_density(mixer.density, mixer.generator, columns)
             except InvalidDesign as error:
                 raise InvalidDesign(f"{where}: {error}") from None
     if in_channels % block.groups or block.out_channels % block.groups:
@@ -218,7 +226,31 @@ def _block_to_dict(block: Block) -> dict[str, Any]:
 
 
 def _mixer_to_dict(mixer: Mixer) -> dict[str, Any]:
-    return {key: value for key, value in dataclasses.asdict(mixer).items() if value is not None}
+    plain: dict[str, Any] = {"kind": mixer.kind}
+    if mixer.density is not None and mixer.generator is not None:
+        generator = mixer.generator.to_dict()
+        short = len(generator) == 1  # all parameters at their defaults
+        plain |= {
+            "density": mixer.density,
+            "generator": mixer.generator.family if short else generator,
+        }
+    return plain
+
+
+_FAN_IN: dict[str, str] = {family: fan_in for fan_in, family in OLDER_NAMES.items()}
+
+
+def _as_before(block: dict[str, Any]) -> dict[str, Any]:
+    """A block's plain data in the words of schema version 1, where they suffice."""
+
+    def mixer(plain: dict[str, Any] | None) -> dict[str, Any] | None:
+        generator = None if plain is None else plain.get("generator")
+        if plain is None or not isinstance(generator, str) or generator not in _FAN_IN:
+            return plain
+        rest = {key: value for key, value in plain.items() if key != "generator"}
+        return rest | {"fan_in": _FAN_IN[generator]}
+
+    return block | {"mixer": mixer(block["mixer"]), "skip": mixer(block["skip"])}
 
 
 def point_from_node(node: Node) -> DesignPoint:
@@ -229,11 +261,53 @@ def point_from_node(node: Node) -> DesignPoint:
     """
     if isinstance(node.value, dict) and "schema_version" in node.value:
         version = node.value["schema_version"]
-        if version.value != SCHEMA_VERSION:
+        if isinstance(version.value, bool) or version.value not in READS:
             raise version.error(
                 f"schema_version {version.value!r} cannot be read: this program reads "
-                f"{SCHEMA_VERSION}; use the program that wrote the file"
+                f"{' and '.join(map(str, READS))}; use the program that wrote the file"
             )
         keys = {key: child for key, child in node.value.items() if key != "schema_version"}
         node = dataclasses.replace(node, value=keys)
-    return build(DesignPoint, node)
+    return build(DesignPoint, _in_todays_words(node))
+
+
+def _in_todays_words(node: Node) -> Node:
+    """`fan_in` of a mixer as its generator, and a generator's bare name as a mapping."""
+    blocks = node.value.get("blocks") if isinstance(node.value, dict) else None
+    if blocks is None or not isinstance(blocks.value, list):
+        return node
+    changed = [_block_in_todays_words(block) for block in blocks.value]
+    return _with(node, {"blocks": dataclasses.replace(blocks, value=changed)})
+
+
+def _block_in_todays_words(block: Node) -> Node:
+    if not isinstance(block.value, dict):
+        return block
+    mixers = {
+        name: _mixer_in_todays_words(block.value[name])
+        for name in ("mixer", "skip")
+        if name in block.value and isinstance(block.value[name].value, dict)
+    }
+    return _with(block, mixers)
+
+
+def _mixer_in_todays_words(mixer: Node) -> Node:
+    keys = dict(mixer.value)
+    if "fan_in" in keys:
+        older = keys.pop("fan_in")
+        if "generator" in keys:
+            raise older.error(
+                f"{older.key} is the older name of the generator: leave it out beside 'generator'"
+            )
+        if older.value not in OLDER_NAMES:
+            listed = ", ".join(OLDER_NAMES)
+            raise older.error(f"{older.key} must be one of {listed}, not {older.value!r}")
+        keys["generator"] = dataclasses.replace(older, value=OLDER_NAMES[older.value])
+    generator = keys.get("generator")
+    if generator is not None and isinstance(generator.value, str):
+        keys["generator"] = dataclasses.replace(generator, value={"family": generator})
+    return dataclasses.replace(mixer, value=keys)
+
+
+def _with(node: Node, changed: dict[str, Node]) -> Node:
+    return dataclasses.replace(node, value={**node.value, **changed})

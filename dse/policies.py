@@ -15,14 +15,19 @@ The head is always trained.
 import dataclasses
 
 from dse.errors import InvalidDesign
+from dse.generators import Generator, as_generator
 from dse.point import IDENTITY, Block, DesignPoint, Mixer
-from dse.ternary import FanIn
 
 POLICIES = ("P0", "P1", "P2", "P3", "P4")
 
 
 def apply_policy(
-    point: DesignPoint, policy: str, *, density: float, fan_in: FanIn = "iid"
+    point: DesignPoint,
+    policy: str,
+    *,
+    density: float,
+    generator: Generator | str = "lfsr_threshold",
+    fan_in: str | None = None,
 ) -> DesignPoint:
     """The design with the matrices of a policy replaced.
 
@@ -30,14 +35,15 @@ def apply_policy(
         point: a design; mixers that the policy does not name stay as they are.
         policy: one of `POLICIES`.
         density: share of non-zero entries of the ternary matrices.
-        fan_in: rule that spreads them, see `dse.ternary`.
+        generator: what makes them, see `dse.generators`.
+        fan_in: older name of the generator: `iid` or `one_hot`.
 
     Raises:
         InvalidDesign: the policy is unknown, or a matrix cannot have this density.
     """
     if policy not in POLICIES:
         raise InvalidDesign(f"policy must be one of {', '.join(POLICIES)}, not {policy!r}")
-    ternary = Mixer(kind="ternary", density=density, fan_in=fan_in)
+    ternary = Mixer(kind="ternary", density=density, generator=as_generator(fan_in or generator))
     level = POLICIES.index(policy)
     blocks, in_channels = [], point.in_channels
     for block in point.blocks:

@@ -194,7 +194,7 @@ class SearchSpace:
         return {"family": self.family, "in_channels": self.in_channels, **axes}
 
 
-DECIDING = frozenset({"blocks", "policy", *MIXER_AXES})
+DECIDING = frozenset({"blocks", "policy", "generator", "fan_in", *MIXER_AXES})
 """Axes on whose value depends whether another axis matters."""
 
 

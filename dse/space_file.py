@@ -10,6 +10,8 @@ An axis is one of
 and `per_block: true` in a range (or in `{values: [...]}`) lets each block have its own value.
 """
 
+import dataclasses
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +19,19 @@ from typing import Any
 
 from cost_models.strict_yaml import Node, build
 from dse.errors import InvalidDesign, InvalidField
-from dse.matchboxnet import AXES, MAX_BLOCKS, Value, matchboxnet, split_name
-from dse.space import DECIDING, Choice, SearchSpace, Values
-from dse.ternary import DENSITY_STEPS
+from dse.generators import as_generator
+from dse.generators.choice import PARAMETERS
+from dse.matchboxnet import (
+    AXES,
+    MAX_BLOCKS,
+    MIXER_AXES,
+    TERNARY_AXES,
+    Value,
+    matchboxnet,
+    split_name,
+)
+from dse.space import Choice, SearchSpace, Values
+from dse.ternary import DENSITY_STEPS, check_density
 
 MAX_VALUES = 10_000
 
@@ -64,17 +76,11 @@ def space_from_node(node: Node, *, in_channels: int = 64) -> SearchSpace:
         read[name] = _read_axis(name, child)
     if "policy" in axes:
         for name in axes:
-            if split_name(name)[0] in DECIDING - {"blocks", "policy"}:
+            if split_name(name)[0] in MIXER_AXES:
                 raise axes[name].error(
                     f"'policy' chooses all mixers and skips: leave out 'policy' or '{name}'"
                 )
-    if "one_hot" in _values_of(read, "fan_in"):
-        for density in _values_of(read, "density"):
-            if math.log2(float(density)) % 1:
-                raise axes["density"].error(
-                    f"density {density:g} cannot be made by fan_in one_hot, which needs 1/2, 1/4, "
-                    "1/8, ...: list such densities, or leave out one_hot"
-                )
+    _check_generators(read, axes)
     most = max(int(value) for value in _values_of(read, "blocks"))
     for name in axes:
         if (split_name(name)[1] or 0) > most:
@@ -82,6 +88,27 @@ def space_from_node(node: Node, *, in_channels: int = 64) -> SearchSpace:
                 f"'{name}' is of a block that no design has: blocks are at most {most}"
             )
     return SearchSpace(_in_order(read), in_channels)
+
+
+def _check_generators(read: Mapping[str, tuple[Choice, bool]], axes: Mapping[str, Node]) -> None:
+    """Every generator of the space must be able to make every density of it."""
+    if "fan_in" in read and "generator" in read:
+        raise axes["fan_in"].error(
+            "'fan_in' is the older name of 'generator': leave out one of them"
+        )
+    names = _values_of(read, "fan_in" if "fan_in" in read else "generator")
+    node = next((axes[name] for name in ("density", "threshold_bits") if name in axes), None)
+    for name, density, bits in itertools.product(
+        names, _values_of(read, "density"), _values_of(read, "threshold_bits")
+    ):
+        generator = as_generator(str(name))
+        if generator.family in PARAMETERS["threshold_bits"]:
+            generator = dataclasses.replace(generator, threshold_bits=int(bits))
+        try:
+            check_density(float(density), generator)
+        except InvalidDesign as error:
+            where = node or axes["fan_in" if "fan_in" in axes else "generator"]
+            raise where.error(f"{error} (or leave out {name})") from None
 
 
 def _values_of(read: Mapping[str, tuple[Choice, bool]], name: str) -> tuple[Value, ...]:
@@ -201,7 +228,11 @@ def _check_values(name: str, choice: Choice, node: Node) -> None:
         if base != "blocks":
             values["blocks"] = MAX_BLOCKS if name != base else 1
         if base == "density":
+            continue  # with the generators, once all axes are read
+        if base in TERNARY_AXES:
             values["policy"] = "P4"
+            if base in ("rounds", "threshold_bits"):
+                values |= {"generator": "counter_arx", "density": 0.5}
         try:
             matchboxnet(values)
         except InvalidDesign as error:

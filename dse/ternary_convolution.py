@@ -4,7 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from dse.ternary import FanIn, ternary_matrix
+from dse.generators import Generator
+from dse.ternary import ternary_matrix
 
 
 class TernaryConv1d(nn.Module):
@@ -23,7 +24,7 @@ class TernaryConv1d(nn.Module):
         out_channels: int,
         *,
         density: float,
-        fan_in: FanIn,
+        generator: Generator,
         seed: int,
         layer: str,
         stride: int = 1,
@@ -35,7 +36,8 @@ class TernaryConv1d(nn.Module):
         """
         super().__init__()
         self.stride = stride
-        matrix = ternary_matrix(seed, layer, out_channels, in_channels, density, fan_in)
+        self.layer = layer
+        matrix = ternary_matrix(seed, layer, out_channels, in_channels, density, generator)
         self.register_buffer(
             "weight", torch.from_numpy(matrix).float()[:, :, None], persistent=False
         )

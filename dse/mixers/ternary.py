@@ -1,14 +1,15 @@
 """Constant sparse random ternary 1x1 convolution (arXiv 2103.17142).
 
-Entries -1, 0, +1 that are never trained and never stored: the generator of `dse.ternary` makes them
-from the design's seed and the layer's name, on chip as here. No multiplications.
+Entries -1, 0, +1 that are never trained and never stored: the design's generator (`dse.generators`)
+makes them from its seed and the layer's name, on chip as here. No multiplications.
 """
 
 from typing import TYPE_CHECKING
 
 from cost_models.workload import GeneratorFamily, GeneratorSpec, Layer, LayerKind, WeightSource
+from dse.generators import Generator, family_of
 from dse.mixers.place import Place
-from dse.ternary import STATE_BITS, THRESHOLD_BITS, FanIn, count_nonzeros
+from dse.ternary import count_nonzeros
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def lower(place: Place, in_frames: int, out_frames: int) -> Layer:
     """The layer that a machine executes; its non-zeros are counted on the matrix."""
-    density, fan_in = _rule(place)
+    density, generator = _rule(place)
     rows, columns = place.out_channels, place.in_channels
     return Layer(
         name=place.name,
@@ -27,8 +28,8 @@ def lower(place: Place, in_frames: int, out_frames: int) -> Layer:
         out_frames=out_frames,
         stride=place.stride,
         weights=WeightSource.GENERATED,
-        nonzeros=count_nonzeros(place.ternary_seed, place.name, rows, columns, density, fan_in),
-        generator=_generator(density, fan_in),
+        nonzeros=count_nonzeros(place.ternary_seed, place.name, rows, columns, density, generator),
+        generator=generator_spec(density, generator),
         weight_bits=2,
     )
 
@@ -38,32 +39,30 @@ def build(place: Place) -> "nn.Module":
     # Imported here: what a search prices must not load torch.
     from dse.ternary_convolution import TernaryConv1d
 
-    density, fan_in = _rule(place)
+    density, generator = _rule(place)
     return TernaryConv1d(
         place.in_channels,
         place.out_channels,
         density=density,
-        fan_in=fan_in,
+        generator=generator,
         seed=place.ternary_seed,
         layer=place.name,
         stride=place.stride,
     )
 
 
-def _generator(density: float, fan_in: FanIn) -> GeneratorSpec:
-    if fan_in == "one_hot":
-        bits = round(1 / density).bit_length() - 1
-        return GeneratorSpec(
-            family=GeneratorFamily.ONE_HOT, state_bits=STATE_BITS, decision_bits=bits
-        )
+def generator_spec(density: float, generator: Generator) -> GeneratorSpec:
+    """What a machine needs to know of a generator at a density."""
+    family = family_of(generator)
     return GeneratorSpec(
-        family=GeneratorFamily.LFSR_THRESHOLD,
-        state_bits=STATE_BITS,
-        decision_bits=THRESHOLD_BITS,
+        family=GeneratorFamily(generator.family),
+        state_bits=family.state_bits(generator),
+        decision_bits=family.decision_bits(generator, density),
+        rounds=generator.rounds if generator.family in ("counter_arx", "sobol") else 0,
     )
 
 
-def _rule(place: Place) -> tuple[float, FanIn]:
-    density, fan_in = place.mixer.density, place.mixer.fan_in
-    assert density is not None and fan_in is not None  # Mixer checked it
-    return density, fan_in
+def _rule(place: Place) -> tuple[float, Generator]:
+    density, generator = place.mixer.density, place.mixer.generator
+    assert density is not None and generator is not None  # Mixer checked it
+    return density, generator

@@ -1,8 +1,9 @@
 import pytest
 
 from dse.errors import InvalidDesign
+from dse.generators import FAMILIES
 from dse.lowering import lower
-from dse.matchboxnet import matchboxnet, uses_ternary
+from dse.matchboxnet import matchboxnet, matters, uses_ternary
 from dse.point import IDENTITY
 from dse.published import PUBLISHED, published, published_values
 
@@ -65,6 +66,33 @@ def test_seed_is_part_of_the_design_only_where_something_is_ternary() -> None:
     assert uses_ternary({"skip_b2": "ternary"}) and not uses_ternary({"skip": "dense"})
 
 
+def test_parameters_matter_to_the_generators_that_have_them() -> None:
+    def key(**values: int | float | str) -> str:
+        return matchboxnet({"policy": "P1", "density": 0.25} | values).key
+
+    plain = {family: key(generator=family) for family in FAMILIES}
+    assert len(set(plain.values())) == len(FAMILIES)
+    matter = {
+        "state_bits": (521, {"lfsr_threshold", "lfsr_and", "one_hot"}),
+        "threshold_bits": (12, {"lfsr_threshold", "counter_arx"}),
+        "rounds": (8, {"counter_arx", "sobol"}),
+    }
+    for axis, (value, families) in matter.items():
+        for family in FAMILIES:
+            changed = key(**{"generator": family, axis: value}) != plain[family]
+            assert changed == (family in families), (axis, family)
+            values: dict[str, int | float | str | bool] = {"policy": "P1", "generator": family}
+            assert matters(axis, values) == (family in families), (axis, family)
+            assert not matters(axis, {"policy": "P0", "generator": family})
+
+
+def test_the_older_name_of_the_generator_says_the_same() -> None:
+    for older, family in (("iid", "lfsr_threshold"), ("one_hot", "one_hot")):
+        assert matchboxnet({"policy": "P1", "fan_in": older}) == matchboxnet(
+            {"policy": "P1", "generator": family}
+        )
+
+
 def test_names_of_the_literature() -> None:
     for name in PUBLISHED:
         assert published(name).name == name
@@ -91,6 +119,12 @@ def test_names_of_the_literature() -> None:
             {"policy": "P1", "fan_in": "one_hot", "density": 0.125, "channels": 20},
             "needs blocks of 8 inputs, which do not divide 20 channels",
         ),
+        (
+            {"policy": "P1", "fan_in": "one_hot", "generator": "sobol"},
+            "'fan_in' is the older name of 'generator': leave out 'fan_in'",
+        ),
+        ({"generator": "mersenne"}, "'generator' must be one of lfsr_threshold, lfsr_and, one_hot"),
+        ({"state_bits": 64}, "'state_bits' must be one of 89, 127, 521, 607, not 64"),
     ],
 )
 def test_bad_values_are_refused(values: dict[str, int | float | str | bool], message: str) -> None:

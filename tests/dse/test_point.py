@@ -5,11 +5,12 @@ import pytest
 
 from cost_models.errors import InvalidFile, InvalidInput
 from cost_models.strict_yaml import dump_yaml, parse_yaml
+from dse.generators import Generator
 from dse.matchboxnet import matchboxnet
 from dse.point import DENSE, IDENTITY, Block, DesignPoint, Mixer, point_from_node
 from dse.published import published
 
-TERNARY = Mixer(kind="ternary", density=0.25, fan_in="one_hot")
+TERNARY = Mixer(kind="ternary", density=0.25, generator=Generator(family="one_hot"))
 
 
 def block(**fields: Any) -> Block:
@@ -102,19 +103,19 @@ def test_a_block_that_cannot_be_is_refused(fields: dict[str, Any], message: str)
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"kind": "ternary"}, "a ternary mixer needs density and fan_in"),
+        ({"kind": "ternary"}, "a ternary mixer needs density and generator"),
         (
             {"kind": "dense", "density": 0.5},
             "density must be left out for kind dense, not 0.5",
         ),
         (
-            {"kind": "identity", "fan_in": "iid"},
-            "fan_in must be left out for kind identity, not 'iid'",
+            {"kind": "identity", "generator": Generator()},
+            "generator must be left out for kind identity, not 'lfsr_threshold'",
         ),
         (
-            {"kind": "ternary", "density": 0.3, "fan_in": "iid"},
-            "density must be n/256 for fan_in iid, not 0.3: the nearest are 0.296875 and "
-            "0.30078125",
+            {"kind": "ternary", "density": 0.3, "generator": Generator()},
+            "density must be n/256 for generator lfsr_threshold with 8 threshold bits, not 0.3: "
+            "the nearest are 0.296875 and 0.30078125",
         ),
     ],
 )
@@ -152,8 +153,8 @@ def test_a_mixer_that_cannot_be_is_refused(fields: dict[str, Any], message: str)
         ),
         (
             (block(mixer=TERNARY),),
-            "B1.0.pw: fan_in one_hot at density 0.25 needs blocks of 4 inputs, which do not divide "
-            "6 channels: change density or channels",
+            "B1.0.pw: generator one_hot at density 0.25 needs blocks of 4 inputs, which do not "
+            "divide 6 channels: change density or channels",
         ),
         (
             (block(groups=4),),
@@ -176,9 +177,11 @@ def test_the_width_of_the_features_is_bounded() -> None:
 
 def test_later_sub_blocks_are_checked_at_their_own_width() -> None:
     # 8 inputs suit blocks of 8, the 12 channels of the second sub-block do not.
-    mixer = Mixer(kind="ternary", density=0.125, fan_in="one_hot")
+    mixer = Mixer(kind="ternary", density=0.125, generator=Generator(family="one_hot"))
     DesignPoint(blocks=(block(out_channels=12, mixer=mixer),), in_channels=8)
-    with pytest.raises(InvalidInput, match=r"^B1\.1\.pw: fan_in one_hot at density 0\.125 needs"):
+    with pytest.raises(
+        InvalidInput, match=r"^B1\.1\.pw: generator one_hot at density 0\.125 needs"
+    ):
         DesignPoint(blocks=(block(out_channels=12, mixer=mixer, repeats=2),), in_channels=8)
 
 
@@ -186,9 +189,9 @@ def test_later_sub_blocks_are_checked_at_their_own_width() -> None:
     ("text", "message"),
     [
         (
-            "schema_version: 2\nblocks: []\n",
-            "schema_version 2 cannot be read: this program reads 1; use the program that wrote the "
-            "file (design.yaml:1)",
+            "schema_version: 3\nblocks: []\n",
+            "schema_version 3 cannot be read: this program reads 1 and 2; use the program that "
+            "wrote the file (design.yaml:1)",
         ),
         ("in_channels: 3\n", "missing key 'blocks' (design.yaml:1)"),
         (
@@ -212,6 +215,31 @@ def test_later_sub_blocks_are_checked_at_their_own_width() -> None:
             "    mixer: {kind: ternary, density: 2, fan_in: iid}\n",
             "density must be in (0, 1], not 2.0 (design.yaml:5)",
         ),
+        (
+            "blocks:\n  - name: B1\n    out_channels: 8\n    kernel_size: 3\n"
+            "    mixer: {kind: ternary, density: 0.5, fan_in: two_hot}\n",
+            "blocks[0].mixer.fan_in must be one of iid, one_hot, not 'two_hot' (design.yaml:5)",
+        ),
+        (
+            "blocks:\n  - name: B1\n    out_channels: 8\n    kernel_size: 3\n"
+            "    mixer: {kind: ternary, density: 0.5, fan_in: iid, generator: one_hot}\n",
+            "blocks[0].mixer.fan_in is the older name of the generator: leave it out beside "
+            "'generator' (design.yaml:5)",
+        ),
+        (
+            "blocks:\n  - name: B1\n    out_channels: 8\n    kernel_size: 3\n"
+            "    mixer:\n      kind: ternary\n      density: 0.5\n"
+            "      generator: {family: counter_arx, rounds: 4}\n",
+            "blocks[0].mixer.generator.rounds must be at least 6: with fewer, neighbouring "
+            "counters give trits that follow one another (set override to accept), not 4 "
+            "(design.yaml:8)",
+        ),
+        (
+            "blocks:\n  - name: B1\n    out_channels: 8\n    kernel_size: 3\n"
+            "    mixer: {kind: ternary, density: 0.5, generator: lsfr}\n",
+            "blocks[0].mixer.generator must be one of lfsr_threshold, lfsr_and, one_hot, "
+            "counter_arx, sobol, not 'lsfr' (design.yaml:5)",
+        ),
         ("3\n", "the file must be a mapping of keys, not 3 (design.yaml:1)"),
     ],
 )
@@ -226,3 +254,70 @@ def test_what_the_program_wrote_is_what_it_reads(tmp_path: Path) -> None:
     path = tmp_path / "design.yaml"
     path.write_text(dump_yaml(point.to_dict()), encoding="utf-8")
     assert read(path.read_text(encoding="utf-8")).key == point.key
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"policy": "P0"}, "4adb5ed97d55"),
+        ({"policy": "P1", "repeats": 2}, "459b7f3a9755"),
+        ({"policy": "P4"}, "b5327e04033b"),
+        ({"policy": "P2", "fan_in": "one_hot", "density": 0.125}, "361a44e6ac14"),
+        ({"policy": "P3", "fan_in": "iid", "density": 97 / 256, "ternary_seed": 7}, "3f64ae992328"),
+    ],
+)
+def test_designs_keep_the_keys_they_had_before_generators_were_a_choice(
+    values: dict[str, int | float | str | bool], key: str
+) -> None:
+    # Results of studies are found by these keys. Never refresh them.
+    assert matchboxnet(values).key == key
+
+
+BEFORE = """\
+schema_version: 1
+in_channels: 8
+head: pooled
+ternary_seed: 3
+blocks:
+  - name: B1
+    out_channels: 8
+    kernel_size: 3
+    mixer: {kind: ternary, density: 0.25, fan_in: iid}
+    skip: {kind: ternary, density: 0.5, fan_in: one_hot}
+"""
+
+
+def test_a_file_of_schema_version_1_is_the_same_design_today() -> None:
+    before = read(BEFORE)
+    iid, one_hot = (Generator(family=family) for family in ("lfsr_threshold", "one_hot"))
+    assert before.blocks[0].mixer == Mixer(kind="ternary", density=0.25, generator=iid)
+    assert before.blocks[0].skip == Mixer(kind="ternary", density=0.5, generator=one_hot)
+    assert before.key == "9320158c953f"  # computed by the program that wrote such files
+    assert read(dump_yaml(before.to_dict())).key == before.key
+
+
+def test_a_generator_with_parameters_survives_the_file_and_has_a_key_of_its_own() -> None:
+    generators = (
+        Generator(),
+        Generator(threshold_bits=12),
+        Generator(taps=(521, 353)),
+        Generator(family="lfsr_and"),
+        Generator(family="counter_arx", rounds=8),
+        Generator(family="sobol"),
+        Generator(taps=(64, 63, 61, 60), override=True),
+        Generator(shift=1, override=True),
+    )
+    keys = set()
+    for generator in generators:
+        mixer = Mixer(kind="ternary", density=0.25, generator=generator)
+        point = DesignPoint(blocks=(block(mixer=mixer),), in_channels=8)
+        assert read(dump_yaml(point.to_dict())) == point
+        keys.add(point.key)
+    assert len(keys) == len(generators)
+
+
+def test_parameters_at_their_defaults_may_be_spelled_out() -> None:
+    spelled = BEFORE.replace(
+        "fan_in: iid", "generator: {family: lfsr_threshold, taps: [127, 97], threshold_bits: 8}"
+    ).replace("schema_version: 1", "schema_version: 2")
+    assert read(spelled).key == read(BEFORE).key

@@ -137,7 +137,25 @@ def test_default_of_every_axis_is_matchboxnet_3x1x64() -> None:
         ("{policy: P1, density: {low: 0.1, high: 0.5}}", "density: low must be n/256"),
         (
             "{policy: P1, fan_in: [iid, one_hot], density: [0.25, 0.375]}",
-            "density 0.375 cannot be made by fan_in one_hot",
+            "density must be 1/B with B a power of two for generator one_hot, not 0.375: the "
+            "nearest are 0.25 and 0.5 (or leave out one_hot)",
+        ),
+        (
+            "{policy: P1, generator: [lfsr_threshold, lfsr_and], density: 0.75}",
+            "density must be 1/2^j for generator lfsr_and, not 0.75: the nearest are 0.5 and 1.0",
+        ),
+        (
+            "{policy: P1, threshold_bits: [4, 8], density: 0.15625}",
+            "density must be n/16 for generator lfsr_threshold with 4 threshold bits, not 0.15625",
+        ),
+        (
+            "{policy: P1, generator: counter_arx, rounds: [4, 6]}",
+            "rounds must be at least 6: with fewer, neighbouring counters give trits",
+        ),
+        ("threshold_bits: 17", "threshold_bits must be from 1 to 16, not 17"),
+        (
+            "{policy: P1, fan_in: iid, generator: one_hot}",
+            "'fan_in' is the older name of 'generator': leave out one of them",
         ),
         ("dropout: {low: 0, high: 0.3}", "'dropout' needs a step"),
         ("dropout: 1.5", "dropout must be in [0, 1), not 1.5"),

@@ -11,6 +11,7 @@ import dse.training
 from dse.checkpoint import load_checkpoint, load_network
 from dse.errors import InvalidCheckpoint, InvalidData, InvalidDesign, InvalidField, TrainingFailed
 from dse.features import FeatureSplit, SpeechFeatures
+from dse.generators import Generator
 from dse.history import EpochRecord, best_record, read_history
 from dse.point import Block, DesignPoint, Mixer
 from dse.recipe import NO_AUGMENTATION, Recipe
@@ -36,7 +37,7 @@ POINT = DesignPoint(
             name="B1",
             out_channels=8,
             kernel_size=3,
-            mixer=Mixer(kind="ternary", density=0.25, fan_in="iid"),
+            mixer=Mixer(kind="ternary", density=0.25, generator=Generator()),
             skip=Mixer(),
         ),
     ),

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cost_models.workload import CONVOLUTIONS, LayerKind, WeightSource
 from dse.errors import InvalidDesign, InvalidInput
+from dse.generators import FAMILIES, Generator
 from dse.lowering import lower
 from dse.matchboxnet import matchboxnet
 from dse.network import build_network
@@ -137,7 +138,13 @@ def count_workload(point: DesignPoint, *, frames: int, outputs: int) -> dict[str
 # --- random designs
 
 
-DENSITIES = {"iid": (1 / 256, 0.125, 97 / 256, 1.0), "one_hot": (0.25, 0.5, 1.0)}
+DENSITIES = {
+    "lfsr_threshold": (1 / 256, 0.125, 97 / 256, 1.0),
+    "lfsr_and": (1 / 256, 0.125, 1.0),
+    "one_hot": (0.25, 0.5, 1.0),
+    "counter_arx": (1 / 256, 97 / 256, 1.0),
+    "sobol": (0.25, 0.5, 1.0),
+}
 
 
 @st.composite
@@ -145,9 +152,9 @@ def mixers(draw: st.DrawFn, kinds: tuple[str, ...] = ("dense", "ternary", "ident
     kind = draw(st.sampled_from(kinds))
     if kind != "ternary":
         return IDENTITY if kind == "identity" else DENSE
-    fan_in = draw(st.sampled_from(("iid", "one_hot")))
-    density = draw(st.sampled_from(DENSITIES[fan_in]))
-    return Mixer(kind="ternary", density=density, fan_in=fan_in)
+    family = draw(st.sampled_from(FAMILIES))
+    density = draw(st.sampled_from(DENSITIES[family]))
+    return Mixer(kind="ternary", density=density, generator=Generator(family=family))
 
 
 @st.composite
