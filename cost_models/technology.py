@@ -208,7 +208,7 @@ class Technology:
     """Per accumulator bit, the accumulator included."""
     ternary_adder_um2: Constant
     tree_lane_um2_per_bit: Constant
-    """Per input bit of a lane, to pass, negate or drop it; the adders below it are counted apart."""
+    """Per input bit of a lane, to pass, negate or drop it; the adders are counted apart."""
     register_um2_per_bit: Constant
     """A flip-flop with enable."""
     register_file_um2_per_bit: Constant
