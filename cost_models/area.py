@@ -1,0 +1,130 @@
+"""Area of blocks from a technology: what a machine is put together from.
+
+With a, b bits of a product, w bits of a sum, i bits of an input, n lanes; constants without their
+unit. Registers are not in a figure unless it says so.
+
+    multiplier     max(multiplier * a * b - edge * (a + b),  2 * and * a * b)
+    adder          adder * w
+    MAC            multiplier + adder * (w + max(0, w - a - b)) + register * w
+    ternary adder  ternary_adder_per_bit * w + ternary_adder               its accumulator included
+    ternary tree   lane * n * i + adder * B(n, i)                          its accumulator not
+    B(n, i)        n / 2 adders of i + 1 bits, n / 4 of i + 2 bits, ...; an odd lane moves down a level
+    vector lane    multiplier + adder + comparator + register * w
+
+A product of fewer bits than the sum has its sign extended, which costs about as much again as the
+adder's upper part: without that term, a MAC of 8x4 and 24 bits would come out 16 % too small.
+Measured errors against synthesis: docs/technologies.md; tests/cost_models/test_area_anchors.py.
+"""
+
+from cost_models.band import Band
+from cost_models.errors import require
+from cost_models.technology import Technology
+
+AND_INPUTS = 2
+"""A partial product is an AND of one bit of each operand."""
+
+
+def multiplier_area_um2(technology: Technology, a_bits: int, b_bits: int) -> Band:
+    """Area of a combinational multiplier with the full product.
+
+    The fit holds from 4x4 to 16x16 (32x32 lies on it, too); below, the partial products alone are
+    a floor.
+    """
+    _require_positive(a_bits=a_bits, b_bits=b_bits)
+    products = a_bits * b_bits
+    edge = technology.multiplier_edge_um2_per_bit.band
+    body = technology.multiplier_um2_per_bit2.band
+    floor = technology.generator_and_um2_per_input.band.scaled(AND_INPUTS * products)
+    operands = a_bits + b_bits
+    return Band(
+        low=max(body.low * products - edge.high * operands, floor.low),
+        mid=max(body.mid * products - edge.mid * operands, floor.mid),
+        high=max(body.high * products - edge.low * operands, floor.high),
+    )
+
+
+def adder_area_um2(technology: Technology, bits: int) -> Band:
+    """Area of a combinational adder."""
+    _require_positive(bits=bits)
+    return technology.adder_um2_per_bit.band.scaled(bits)
+
+
+def mac_logic_area_um2(
+    technology: Technology, a_bits: int, b_bits: int, accumulator_bits: int
+) -> Band:
+    """Area of multiplier and adder of a multiply-accumulate unit, without its accumulator."""
+    _require_positive(accumulator_bits=accumulator_bits)
+    multiplier = multiplier_area_um2(technology, a_bits, b_bits)
+    extended_bits = max(0, accumulator_bits - a_bits - b_bits)
+    return multiplier + adder_area_um2(technology, accumulator_bits + extended_bits)
+
+
+def mac_area_um2(technology: Technology, a_bits: int, b_bits: int, accumulator_bits: int) -> Band:
+    """Area of a multiply-accumulate unit with its accumulator; registers of operands come on top."""
+    logic = mac_logic_area_um2(technology, a_bits, b_bits, accumulator_bits)
+    return logic + register_area_um2(technology, accumulator_bits)
+
+
+def ternary_adder_area_um2(technology: Technology, accumulator_bits: int) -> Band:
+    """Area of an element that adds, subtracts or skips its input, its accumulator included."""
+    _require_positive(accumulator_bits=accumulator_bits)
+    per_bit = technology.ternary_adder_um2_per_bit.band.scaled(accumulator_bits)
+    return per_bit + technology.ternary_adder_um2.band
+
+
+def ternary_tree_area_um2(technology: Technology, lanes: int, input_bits: int) -> Band:
+    """Area of a tree that sums ternary multiples of its inputs, without an accumulator below it."""
+    _require_positive(lanes=lanes, input_bits=input_bits)
+    selects = technology.tree_lane_um2_per_bit.band.scaled(lanes * input_bits)
+    return selects + technology.adder_um2_per_bit.band.scaled(tree_adder_bits(lanes, input_bits))
+
+
+def tree_adder_bits(lanes: int, input_bits: int) -> int:
+    """Bits of all adders of a tree, whose sums grow by a bit at each level."""
+    bits, width = 0, input_bits
+    while lanes > 1:
+        width += 1
+        bits += lanes // 2 * width
+        lanes -= lanes // 2
+    return bits
+
+
+def comparator_area_um2(technology: Technology, bits: int) -> Band:
+    """Area of a comparison of two words: ReLU's, a maximum's."""
+    _require_positive(bits=bits)
+    return technology.comparator_um2_per_bit.band.scaled(bits)
+
+
+def register_area_um2(technology: Technology, bits: int) -> Band:
+    """Area of flip-flops with enable."""
+    _require_positive(bits=bits)
+    return technology.register_um2_per_bit.band.scaled(bits)
+
+
+def register_file_area_um2(technology: Technology, bits: int) -> Band:
+    """Area of several words of flip-flops behind one port, decoder and multiplexers included."""
+    _require_positive(bits=bits)
+    return technology.register_file_um2_per_bit.band.scaled(bits)
+
+
+def sram_area_um2(technology: Technology, capacity_bits: int) -> Band:
+    """Area of an SRAM macro; raises `InvalidAccelerator` outside the technology's table."""
+    return technology.sram.area_um2(capacity_bits)
+
+
+def vector_lane_area_um2(
+    technology: Technology, operand_bits: int = 8, accumulator_bits: int = 24
+) -> Band:
+    """Area of a lane for batch norm, residual add and pooling, with the register of its result.
+
+    One multiplication, one addition and one comparison a cycle.
+    """
+    multiplier = multiplier_area_um2(technology, operand_bits, operand_bits)
+    adder = adder_area_um2(technology, accumulator_bits)
+    comparator = comparator_area_um2(technology, operand_bits)
+    return multiplier + adder + comparator + register_area_um2(technology, accumulator_bits)
+
+
+def _require_positive(**numbers: int) -> None:
+    for name, number in numbers.items():
+        require(number >= 1, name, "at least 1", number)
