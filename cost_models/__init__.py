@@ -3,13 +3,20 @@
 Example:
     machine = load_accelerator("kws_ternary")
     cost = estimate(workload, machine, load_technology(machine.technology))
-    cost.energy_pj, cost.latency_us, cost.columns(), cost.breakdown
+    cost.energy, cost.latency_us, cost.area, cost.columns(), cost.breakdown
 """
 
-from cost_models.accelerator import Accelerator, ComputeArray, Generator, MemoryLevel
+from cost_models.accelerator import Accelerator, ComputeArray, Generator, MemoryLevel, Register
+from cost_models.band import Band
 from cost_models.cost import Cost, LayerCost
 from cost_models.energy import Component
-from cost_models.errors import InvalidAccelerator, InvalidFile, InvalidInput, InvalidLayer
+from cost_models.errors import (
+    InvalidAccelerator,
+    InvalidFile,
+    InvalidInput,
+    InvalidLayer,
+    UnmappableLayer,
+)
 from cost_models.estimation import estimate
 from cost_models.latency import Bound
 from cost_models.library import (
@@ -18,6 +25,7 @@ from cost_models.library import (
     load_technology,
     technology_names,
 )
+from cost_models.pricing import Mapping, Objective
 from cost_models.technology import Constant, SramRow, SramTable, Technology
 from cost_models.workload import (
     GeneratorFamily,
@@ -30,6 +38,7 @@ from cost_models.workload import (
 
 __all__ = [
     "Accelerator",
+    "Band",
     "Bound",
     "Component",
     "ComputeArray",
@@ -45,10 +54,14 @@ __all__ = [
     "Layer",
     "LayerCost",
     "LayerKind",
+    "Mapping",
     "MemoryLevel",
+    "Objective",
+    "Register",
     "SramRow",
     "SramTable",
     "Technology",
+    "UnmappableLayer",
     "WeightSource",
     "Workload",
     "accelerator_names",

@@ -1,21 +1,32 @@
-"""An accelerator: compute array, two memories, and a generator of ternary weights or none.
+"""An accelerator: compute arrays, memories, a vector unit, and a generator of ternary weights.
 
-    weight memory -> +---------------+
-    generator ---->  | compute array | <-> activation memory
-                     +---------------+
+    dram -- sram -- register file -- compute array (rows x columns x lanes of elements)
+                                     each element: registers for weights, inputs, outputs
+    generator ------------------^    trits instead of stored weights
 
-The compute array holds multiply-accumulate (MAC) units, ternary adders, and vector lanes for what
-follows a layer: batch norm, residual add, pooling.
+An operand lives in the memories that hold it, innermost first; the last of them is its backing
+memory, which must hold all of it. Which memories hold what is the machine's choice: weights may
+come from the DRAM without passing an SRAM, outputs may have a buffer of their own.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from cost_models.errors import InvalidAccelerator, require
-from cost_models.workload import Layer, WeightSource
+from cost_models.technology import Constant
+from cost_models.workload import CONVOLUTIONS, GeneratorSpec, Layer, WeightSource
 
-ZeroHandling = Literal["dense", "skipped"]
+Operand = Literal["weights", "inputs", "outputs"]
+OPERANDS: tuple[Operand, ...] = ("weights", "inputs", "outputs")
+
+Axis = Literal["rows", "columns", "lanes"]
+AXES: tuple[Axis, ...] = ("rows", "columns", "lanes")
+
+Element = Literal["mac", "ternary_adder", "ternary_tree"]
+ZeroHandling = Literal["dense", "gated", "skipped"]
+Dataflow = Literal["auto", "weight_stationary", "output_stationary", "input_stationary"]
+Depthwise = Literal["auto", "one_channel_per_pass", "channels_across_array"]
 TernaryWeights = Literal["generated", "stored", "refused"]
 
 
@@ -26,69 +37,161 @@ def _require_at_least(minimum: int, value: object, *names: str) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Register:
+    """Storage of one operand in every element of an array."""
+
+    capacity_bits: int
+    """Of one register file."""
+    shared_along: tuple[Axis, ...] = ()
+    """Elements along these axes of the array share one; an accumulator below an adder tree, say."""
+    word_bits: int = 1
+    """Smallest access: narrower values cost as much."""
+    read_pj_per_bit: Constant | None = None
+    """The technology's register where it is left out."""
+    write_pj_per_bit: Constant | None = None
+
+    def __post_init__(self) -> None:
+        """Holds something."""
+        _require_at_least(1, self, "capacity_bits", "word_bits")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeArray:
     """What computes, and how much of it a cycle."""
 
-    mac_rows: int
-    mac_columns: int
-    """MAC units: rows * columns, one multiply-accumulate a cycle each."""
-    vector_lanes: int
-    """Batch norm, residual add, pooling: one multiplication and one addition a cycle each."""
-    ternary_adders: int = 0
-    """Trits added, subtracted or passed over a cycle; 0: ternary layers run on the MAC units."""
-    zero_handling: ZeroHandling = "dense"
-    """Ternary adders clock the zeros too (dense), or only meet non-zeros (skipped)."""
+    name: str
+    element: Element
+    """A multiply-accumulate unit, a ternary adder with its accumulator, or a lane of a ternary adder
+    tree: `rows` trees of `columns` lanes, one accumulator a tree."""
+    rows: int
+    columns: int
+    lanes: int = 1
+    """Elements at each place of the array."""
+    interconnect: Literal["broadcast", "multicast", "systolic"] = "broadcast"
+    """Operands reach whole rows or columns in a cycle; or any set of elements (an input then serves
+    several frames of a convolution at once, along diagonals); or move from neighbour to neighbour."""
     operand_bits: int = 8
-    """Widest weight or activation that a MAC unit takes."""
+    """Widest weight or activation that an element takes."""
     accumulator_bits: int = 24
-    """Widest sum that a MAC unit or ternary adder holds."""
+    """Widest sum that an element holds."""
+    saturates: bool = False
+    """Wider sums than that stop at the largest number, instead of being refused."""
+    zero_handling: ZeroHandling = "dense"
+    """What a zero trit costs: an addition of zero, a cycle with a gated clock, or nothing."""
+    dataflow: Dataflow = "auto"
+    """What stays in the elements while the others pass; `auto` takes the best for each layer."""
+    depthwise: Depthwise = "auto"
+    """One channel at a time, or as many as the array has rows."""
+    bypass: bool = True
+    """Systolic arrays only: data enters beside the rows and columns that a layer leaves idle, instead
+    of passing them."""
+    weights: Register | None = None
+    inputs: Register | None = None
+    outputs: Register
+    operation_pj: Constant | None = None
+    """Of one operation, whatever its width; the technology's where it is left out."""
+    element_um2: Constant | None = None
+    """Of one element with its registers; the technology's where it is left out."""
 
     def __post_init__(self) -> None:
-        """Counts are positive, except that there may be no ternary adders."""
-        _require_at_least(1, self, "mac_rows", "mac_columns", "vector_lanes",
-                          "operand_bits", "accumulator_bits")  # fmt: skip
-        _require_at_least(0, self, "ternary_adders")
+        """Sizes are positive, and parts fit each other."""
+        require(bool(self.name.strip()), "name", "a text", self.name)
+        _require_at_least(1, self, "rows", "columns", "lanes", "operand_bits", "accumulator_bits")
         require(
-            self.zero_handling == "dense" or self.ternary_adders > 0,
+            self.zero_handling == "dense" or self.element != "mac",
             "zero_handling",
-            "dense for an array without ternary adders: MAC units do not skip",
+            "dense for an array of MAC units: they do not look for zeros",
             self.zero_handling,
+        )
+        require(
+            self.interconnect != "systolic" or self.element == "mac",
+            "interconnect",
+            "broadcast or multicast for ternary elements: only MAC arrays are modelled as systolic",
+            self.interconnect,
+        )
+        require(
+            self.element != "ternary_tree" or self.lanes == 1,
+            "lanes",
+            "1 for ternary trees: their columns are the lanes",
+            self.lanes,
+        )
+        require(
+            self.outputs.capacity_bits >= self.accumulator_bits,
+            "outputs",
+            f"registers of at least accumulator_bits ({self.accumulator_bits})",
+            self.outputs.capacity_bits,
         )
 
     @property
-    def macs_per_cycle(self) -> int:
-        """Peak rate of multiply-accumulates."""
-        return self.mac_rows * self.mac_columns
+    def elements(self) -> int:
+        """Operations a cycle at most."""
+        return self.rows * self.columns * self.lanes
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Rows, columns, lanes."""
+        return (self.rows, self.columns, self.lanes)
+
+    def register(self, operand: Operand) -> Register | None:
+        """The register of an operand; a tree's accumulator is shared by its lanes."""
+        register: Register | None = getattr(self, operand)
+        if register is not None and operand == "outputs" and self.element == "ternary_tree":
+            return replace(register, shared_along=("columns",))
+        return register
+
+    def instances(self, operand: Operand) -> int:
+        """Register files of an operand in the whole array; 0 without them."""
+        register = self.register(operand)
+        if register is None:
+            return 0
+        sizes = zip(AXES, self.sizes, strict=True)
+        return math.prod(size for axis, size in sizes if axis not in register.shared_along)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryLevel:
-    """A memory with one port."""
+    """A memory between the arrays and the outside, or the DRAM outside."""
 
-    kind: Literal["sram", "dram"]
+    name: str
+    kind: Literal["register_file", "sram", "dram"]
+    holds: tuple[Operand, ...]
     capacity_bits: int
     bandwidth_bits_per_cycle: int
-    """Read or written, not both at once."""
+    """Of each port."""
+    ports: Literal["shared", "separate"] = "shared"
+    """One port that reads or writes, or one that reads and one that writes."""
+    word_bits: int = 1
+    """Smallest access; traffic is rounded up to it for each layer and operand."""
+    read_pj_per_bit: Constant | None = None
+    """The technology's where it is left out: of a register, of an SRAM of this size, of its DRAM."""
+    write_pj_per_bit: Constant | None = None
+    leakage_uw: Constant | None = None
+    area_um2: Constant | None = None
+    """A DRAM has none: it is another chip."""
+    where: str = field(default="", compare=False)
+    """File and line that describe it, for messages."""
 
     def __post_init__(self) -> None:
-        """Sizes are positive."""
-        _require_at_least(1, self, "capacity_bits", "bandwidth_bits_per_cycle")
+        """Sizes are positive, and it holds something."""
+        require(bool(self.name.strip()), "name", "a text", self.name)
+        _require_at_least(1, self, "capacity_bits", "bandwidth_bits_per_cycle", "word_bits")
+        distinct = 1 <= len(self.holds) == len(set(self.holds))
+        require(distinct, "holds", "a list of distinct operands", list(self.holds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generator:
-    """Makes ternary weights from a seed: a shift register and a threshold per lane."""
+    """Makes ternary weights from a seed."""
 
     trits_per_cycle: int
     """Lanes. The sequence does not depend on them."""
-    state_bits: int
-    """Of the shift register; must be those of the design's generator."""
-    threshold_bits: int
-    """Random bits compared for each trit; its sign takes one more."""
+    spec: GeneratorSpec | None = None
+    """The one generator that this machine has; left out, it is built for the design that runs: the
+    generator follows from the design like the seed does."""
 
     def __post_init__(self) -> None:
-        """Sizes are positive."""
-        _require_at_least(1, self, "trits_per_cycle", "state_bits", "threshold_bits")
+        """There is a lane."""
+        _require_at_least(1, self, "trits_per_cycle")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,23 +206,37 @@ class Accelerator:
     technology: str
     """Technology that it is priced with unless another is asked for: name or file."""
     clock_mhz: float
-    compute_array: ComputeArray
-    weight_memory: MemoryLevel
-    activation_memory: MemoryLevel
+    arrays: tuple[ComputeArray, ...]
+    memories: tuple[MemoryLevel, ...]
+    """Innermost first."""
+    vector_lanes: int
+    """Batch norm, residual add, pooling: one multiplication and one addition a cycle each."""
     ternary_weights: TernaryWeights
-    """Made by the generator; read from the weight memory, two bits each; or not executable."""
+    """Made by the generator; read from memory, two bits each; or not executable."""
     generator: Generator | None = None
+    residency: Literal["where_it_fits", "never"] = "where_it_fits"
+    """Whether activations stay in an SRAM between layers, and weights between inferences, where they
+    fit; otherwise every layer begins and ends in the backing memory."""
+    input_memory: str = ""
+    """Where the features of an inference arrive and its scores leave; the backing memory of the
+    inputs where it is left out."""
 
     def __post_init__(self) -> None:
         """Parts fit each other."""
         require(0 < self.clock_mhz < math.inf, "clock_mhz", "a positive number", self.clock_mhz)
         require(bool(self.source.strip()), "source", "a text that says where from", self.source)
+        _require_at_least(1, self, "vector_lanes")
+        for parts in ("arrays", "memories"):
+            names = [part.name for part in getattr(self, parts)]
+            distinct = 1 <= len(names) == len(set(names))
+            require(distinct, parts, "a list of distinct names, at least one", names)
         require(
-            self.activation_memory.kind == "sram",
-            "activation_memory",
-            "of kind sram: the model keeps activations on chip",
-            self.activation_memory.kind,
+            any(array.element == "mac" for array in self.arrays),
+            "arrays",
+            "a list with an array of MAC units: trained weights multiply",
+            [array.element for array in self.arrays],
         )
+        self._check_memories()
         generated = self.ternary_weights == "generated"
         if generated:
             remedy = "given where ternary_weights is generated"
@@ -127,9 +244,62 @@ class Accelerator:
             remedy = f"left out where ternary_weights is {self.ternary_weights}"
         require((self.generator is not None) == generated, "generator", remedy, self.generator)
 
-    def generated_weights(self, layer: Layer) -> int:
-        """Weights of a layer that this machine's generator makes, zeros included."""
-        return layer.generated_weights if self.ternary_weights == "generated" else 0
+    def _check_memories(self) -> None:
+        for operand in OPERANDS:
+            held = any(operand in memory.holds for memory in self.memories)
+            require(held, "memories", f"a list in which one holds the {operand}",
+                    [list(memory.holds) for memory in self.memories])  # fmt: skip
+        last = self.chain("inputs")[-1].name
+        require(
+            self.chain("outputs")[-1].name == last,
+            "memories",
+            "a list in which inputs and outputs end in the same memory: outputs become inputs",
+            [last, self.chain("outputs")[-1].name],
+        )
+        names = [memory.name for memory in self.chain("inputs") if "outputs" in memory.holds]
+        require(
+            self.input_memory in ("", *names),
+            "input_memory",
+            f"a memory that holds inputs and outputs ({', '.join(names)})",
+            self.input_memory,
+        )
+
+    def chain(self, operand: Operand) -> tuple[MemoryLevel, ...]:
+        """Memories that hold an operand, innermost first; the last one is its backing memory."""
+        return tuple(memory for memory in self.memories if operand in memory.holds)
+
+    @property
+    def activation_home(self) -> MemoryLevel | None:
+        """The outermost memory that can keep activations between layers without their backing one."""
+        if self.residency == "never":
+            return None
+        below = self.chain("inputs")[:-1]
+        both = [memory for memory in below if "outputs" in memory.holds]
+        return both[-1] if both else None
+
+    @property
+    def weight_home(self) -> MemoryLevel | None:
+        """The outermost memory below the weights' backing one: it keeps a network that fits."""
+        below = self.chain("weights")[:-1] if self.residency != "never" else ()
+        return below[-1] if below else None
+
+    @property
+    def input_arrives_on_chip(self) -> bool:
+        """Whether features are in the activations' home when an inference begins."""
+        home = self.activation_home
+        return home is not None and self.input_memory == home.name
+
+    def array_for(self, layer: Layer) -> ComputeArray:
+        """The array that executes a convolution: ternary elements for ternary weights if it can."""
+        if layer.weights is WeightSource.GENERATED:
+            for array in self.arrays:
+                if array.element != "mac":
+                    return array
+        return next(array for array in self.arrays if array.element == "mac")
+
+    def generates(self, layer: Layer) -> bool:
+        """Whether this machine's generator makes a layer's weights."""
+        return layer.weights is WeightSource.GENERATED and self.ternary_weights == "generated"
 
     def stored_bits(self, layer: Layer) -> int:
         """Bits of weight memory that a layer takes on this machine.
@@ -142,35 +312,40 @@ class Accelerator:
             return layer.stored_bits - layer.generator_state_bits + entries_bits
         return layer.stored_bits
 
-    def weight_traffic_bits(self, layer: Layer) -> int:
-        """Bits of weights read for a layer, once per inference: exactly what it stores."""
-        return self.stored_bits(layer)
-
     def check_executable(self, layer: Layer) -> None:
         """Raise `InvalidAccelerator` if the machine cannot execute a layer."""
-        where = f"{layer.name} cannot run on {self.name}"
-        widest = max(layer.input_bits, layer.output_bits, layer.weight_bits)
-        if widest > self.compute_array.operand_bits:
-            raise InvalidAccelerator(
-                f"{where}: it has {widest}-bit operands, and compute_array.operand_bits is "
-                f"{self.compute_array.operand_bits}; use a wider array"
-            )
-        if layer.accumulator_bits > self.compute_array.accumulator_bits:
-            raise InvalidAccelerator(
-                f"{where}: it has {layer.accumulator_bits}-bit sums, and "
-                f"compute_array.accumulator_bits is {self.compute_array.accumulator_bits}; use a "
-                "wider array"
-            )
-        if layer.weights is not WeightSource.GENERATED:
+        if layer.kind not in CONVOLUTIONS:
             return
-        if self.ternary_weights == "refused":
+        where = f"{layer.name} cannot run on {self.name}"
+        if layer.weights is WeightSource.GENERATED and self.ternary_weights == "refused":
             raise InvalidAccelerator(
                 f"{where}: its weights are generated, and the machine has no generator; set "
                 "ternary_weights to stored or to generated (with a generator), or use a dense mixer"
             )
-        if self.generator and layer.generator_state_bits not in (0, self.generator.state_bits):
+        array = self.array_for(layer)
+        ternary = layer.weights is WeightSource.GENERATED and array.element != "mac"
+        widest = max(layer.input_bits, layer.output_bits, 0 if ternary else layer.weight_bits)
+        if widest > array.operand_bits:
             raise InvalidAccelerator(
-                f"{where}: its generator has {layer.generator_state_bits} state bits, and "
-                f"generator.state_bits is {self.generator.state_bits}, so the matrix would be "
-                "another one; set the machine's to the design's"
+                f"{where}: it has {widest}-bit operands, and operand_bits of '{array.name}' is "
+                f"{array.operand_bits}; use a wider array"
             )
+        if layer.accumulator_bits > array.accumulator_bits and not array.saturates:
+            raise InvalidAccelerator(
+                f"{where}: it has {layer.accumulator_bits}-bit sums, and accumulator_bits of "
+                f"'{array.name}' is {array.accumulator_bits}; use a wider array, or let it saturate"
+            )
+        fixed = self.generator.spec if self.generator else None
+        if self.generates(layer) and fixed and layer.generator not in (None, fixed):
+            raise InvalidAccelerator(
+                f"{where}: its matrix is made by {_words(layer.generator)}, and generator.spec of "
+                f"the machine is {_words(fixed)}, so the matrix would be another one; change either"
+            )
+
+
+def _words(spec: GeneratorSpec | None) -> str:
+    assert spec is not None
+    rounds = f" and {spec.rounds} rounds" if spec.rounds else ""
+    return (
+        f"{spec.family} of {spec.state_bits} state bits, {spec.decision_bits} decision bits{rounds}"
+    )

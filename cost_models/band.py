@@ -22,13 +22,13 @@ class Band:
     def __post_init__(self) -> None:
         """Figures are finite and in order."""
         ordered = -math.inf < self.low <= self.mid <= self.high < math.inf
-        require(ordered, "low", "at most mid, and mid at most high", (self.low, self.mid, self.high))
+        require(
+            ordered, "low", "at most mid, and mid at most high", (self.low, self.mid, self.high)
+        )
 
     def __add__(self, other: "Band") -> "Band":
         """Sum of two quantities."""
-        return Band(
-            low=self.low + other.low, mid=self.mid + other.mid, high=self.high + other.high
-        )
+        return Band(low=self.low + other.low, mid=self.mid + other.mid, high=self.high + other.high)
 
     def scaled(self, factor: float) -> "Band":
         """The quantity `factor` times, `factor` at least 0."""

@@ -1,45 +1,91 @@
-"""What an estimate returns: layers x components; every total is derived from them."""
+"""What an estimate returns: layers x events; every total is derived from them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from cost_models.accelerator import Accelerator
-from cost_models.energy import Component
-from cost_models.latency import Bound, bound_of
+from cost_models.band import Band
+from cost_models.energy import Component, PriceList
+from cost_models.latency import Bound
+from cost_models.machine_area import sum_of
+from cost_models.pricing import CYCLE_COLUMNS, Mapping
+from cost_models.residency import alive_bits
 from cost_models.technology import Technology
 from cost_models.units import cycles_to_us
 from cost_models.workload import Layer, Workload
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LayerCost:
     """Cost of one layer in one inference."""
 
     layer: Layer
+    counts: npt.NDArray[np.float64]
+    """Of each event of the price list, leakage included."""
+    prices: PriceList
+    busy_cycles: dict[str, int]
+    """Of each part of the machine: `compute`, `fill and drain`, `generator`, `vector unit`, and the
+    memories by name."""
+    latency_cycles: int
+    """That it adds to the network's: in-line layers only what the layer before does not hide."""
+    utilisation: float
+    """Useful operations over those that the array could have done meanwhile; 0 for others."""
+    mapping: Mapping | None
+    """None for what is not a convolution."""
     generated_weights: int
-    """Made by the machine's generator."""
+    """Made by the machine's generator, each counted once."""
+    trits: int
+    """Made by the generator, as often as it makes them."""
     stored_bits: int
     """On this machine: with ternary entries where it stores them."""
-    weight_traffic_bits: int
-    energies_pj: dict[Component, float]
-    """Components that the layer does not use are left out."""
-    cycles: dict[Bound, int]
-    """Of each part of the machine."""
+    inputs_on_chip: bool
+    output_on_chip: bool
+
+    @property
+    def energy(self) -> Band:
+        """Of the layer, with its band."""
+        return _band(self.prices.energy_pj(self.counts))
 
     @property
     def energy_pj(self) -> float:
-        """Sum over the components."""
-        return sum(self.energies_pj.values())
+        """Of the layer, mid figure."""
+        return self.energy.mid
 
     @property
-    def latency_cycles(self) -> int:
-        """Cycles of the slowest part."""
-        return max(self.cycles.values())
+    def energies_pj(self) -> dict[Component, float]:
+        """Mid figures by component; those that the layer does not use are left out."""
+        return {part: pj for part, pj in by_component(self.prices, self.counts).items() if pj}
 
     @property
-    def bound(self) -> Bound:
-        """The slowest part."""
-        return bound_of(self.cycles)
+    def bound(self) -> str:
+        """The part that takes longest: a `Bound`, or the name of a memory."""
+        return bound_of(self.busy_cycles, self.latency_cycles)
+
+    @property
+    def regenerations(self) -> float:
+        """Times that the generator makes each weight; 0 without one."""
+        return self.trits / self.generated_weights if self.generated_weights else 0.0
+
+    @property
+    def stall_cycles(self) -> int:
+        """Cycles in which the array waits for a memory, the generator, or the vector unit."""
+        array = self.busy_cycles[Bound.COMPUTE] + self.busy_cycles[Bound.FILL]
+        return max(self.latency_cycles - array, 0)
+
+    def traffic_bits(self, part: str, operand: str = "") -> int:
+        """Bits read from and written to a memory or the registers of an array."""
+        return int(
+            sum(
+                self.counts[row]
+                for row, entry in enumerate(self.prices.entries)
+                if entry.part == part
+                and entry.action in ("read", "write")
+                and operand in ("", entry.operand)
+            )
+        )
 
     def row(self) -> dict[str, str | float | int]:
         """One row of the breakdown, with unit-suffixed names; components not used are 0."""
@@ -49,95 +95,69 @@ class LayerCost:
             "trained_parameters": self.layer.trained_parameters,
             "stored_bits": self.stored_bits,
             "generated_weights": self.generated_weights,
+            "trits": self.trits,
             "macs": self.layer.macs,
             "multiplications": self.layer.multiplications,
             "additions": self.layer.additions,
             "dense_additions": self.layer.dense_additions,
-            "weight_traffic_bits": self.weight_traffic_bits,
-            "activation_traffic_bits": self.layer.activation_traffic_bits,
         }
-        energies = {f"{part}_pj": self.energies_pj.get(part, 0.0) for part in Component}
-        return counts | energies | {
-            "energy_pj": self.energy_pj,
+        energies = by_component(self.prices, self.counts)
+        band = self.energy
+        return counts | {f"{part}_pj": pj for part, pj in energies.items()} | {
+            "energy_pj": band.mid,
+            "energy_low_pj": band.low,
+            "energy_high_pj": band.high,
+            **{f"{name.replace(' ', '_')}_cycles": c for name, c in self.busy_cycles.items()},
+            "stall_cycles": self.stall_cycles,
             "latency_cycles": self.latency_cycles,
-            "bound": str(self.bound),
+            "utilisation": self.utilisation,
+            "bound": self.bound,
+            "mapping": str(self.mapping) if self.mapping else "",
         }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cost:
     """Cost of one inference of a workload on a machine.
 
-    Counts of operations and parameters are the network's. Stored bits, generated weights and weight
-    traffic are those on this machine: one without a generator stores the ternary entries.
+    Counts of operations and parameters are the network's. Stored bits, generated weights and traffic
+    are those on this machine: one without a generator stores the ternary entries.
     """
 
     workload: Workload
     accelerator: Accelerator
     technology: Technology
+    prices: PriceList
     layers: tuple[LayerCost, ...]
+    areas_um2: dict[str, Band]
+    """Of the machine, by part."""
+    leakages_uw: dict[str, Band]
+    """Of the machine, by part."""
 
     def total(self, count: Callable[[LayerCost], int]) -> int:
         """Sum of a count over the layers."""
         return sum(count(layer) for layer in self.layers)
 
     @property
-    def trained_parameters(self) -> int:
-        """Numbers that training changes."""
-        return self.workload.trained_parameters
+    def counts(self) -> npt.NDArray[np.float64]:
+        """Of each event of the price list, over all layers."""
+        total: npt.NDArray[np.float64] = np.sum([layer.counts for layer in self.layers], axis=0)
+        return total
 
     @property
-    def stored_bits(self) -> int:
-        """Bits of weight memory taken."""
-        return self.total(lambda cost: cost.stored_bits)
-
-    @property
-    def generated_weights(self) -> int:
-        """Weights that the generator makes per inference, zeros included."""
-        return self.total(lambda cost: cost.generated_weights)
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates with trained weights."""
-        return self.workload.macs
-
-    @property
-    def multiplications(self) -> int:
-        """All multiplications, those within MACs included."""
-        return self.total(lambda cost: cost.layer.multiplications)
-
-    @property
-    def additions(self) -> int:
-        """All additions, those within MACs included; zeros of ternary matrices left out."""
-        return self.workload.additions
-
-    @property
-    def dense_additions(self) -> int:
-        """All additions, zeros of ternary matrices included."""
-        return self.total(lambda cost: cost.layer.dense_additions)
-
-    @property
-    def weight_traffic_bits(self) -> int:
-        """Bits read from the weight memory per inference."""
-        return self.total(lambda cost: cost.weight_traffic_bits)
-
-    @property
-    def activation_traffic_bits(self) -> int:
-        """Bits read from and written to the activation memory per inference."""
-        return self.total(lambda cost: cost.layer.activation_traffic_bits)
-
-    @property
-    def energies_pj(self) -> dict[Component, float]:
-        """Energy by component, summed over the layers; every component is named."""
-        return {
-            part: sum(layer.energies_pj.get(part, 0.0) for layer in self.layers)
-            for part in Component
-        }
+    def energy(self) -> Band:
+        """Of one inference, with its band."""
+        return _band(self.prices.energy_pj(self.counts))
 
     @property
     def energy_pj(self) -> float:
-        """Energy of one inference."""
-        return sum(layer.energy_pj for layer in self.layers)
+        """Of one inference, mid figure."""
+        return self.energy.mid
+
+    @property
+    def energies_pj(self) -> dict[Component, float]:
+        """Mid figures by component; every component is named."""
+        return by_component(self.prices, self.counts)
 
     @property
     def latency_cycles(self) -> int:
@@ -150,12 +170,51 @@ class Cost:
         return cycles_to_us(self.latency_cycles, self.accelerator.clock_mhz)
 
     @property
-    def bounds_cycles(self) -> dict[Bound, int]:
+    def bounds_cycles(self) -> dict[str, int]:
         """Cycles of the layers that each part bounds; they sum to `latency_cycles`."""
-        return {
-            part: self.total(lambda cost, part=part: cost.latency_cycles * (cost.bound is part))  # type: ignore[misc]
-            for part in Bound
-        }
+        bounds: dict[str, int] = {}
+        for layer in self.layers:
+            if layer.latency_cycles:
+                bounds[layer.bound] = bounds.get(layer.bound, 0) + layer.latency_cycles
+        return dict(sorted(bounds.items(), key=lambda item: -item[1]))
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the operations that the arrays could have done which they did."""
+        cycles = self.latency_cycles
+        done = sum(layer.utilisation * layer.latency_cycles for layer in self.layers)
+        return done / cycles if cycles else 0.0
+
+    @property
+    def area(self) -> Band:
+        """Of the machine, with its band."""
+        return sum_of(self.areas_um2.values())
+
+    @property
+    def leakage(self) -> Band:
+        """Power of the idle machine in microwatts, with its band."""
+        return sum_of(self.leakages_uw.values())
+
+    @property
+    def stored_bits(self) -> int:
+        """Bits of weight memory taken."""
+        return self.total(lambda cost: cost.stored_bits)
+
+    @property
+    def activation_bits(self) -> int:
+        """Most bits of activations that are alive at a time: the memory that they need."""
+        return max(alive_bits(self.workload.layers))
+
+    def traffic_bits(self, operand: str, *kinds: Component) -> int:
+        """Bits that move through the ports of memories for an operand; of all memories by default."""
+        wanted = kinds or (Component.BUFFER, Component.SRAM, Component.DRAM)
+        return int(
+            sum(
+                count
+                for entry, count in zip(self.prices.entries, self.counts, strict=True)
+                if entry.component in wanted and operand in ("", entry.operand)
+            )
+        )
 
     @property
     def misfits(self) -> tuple[str, ...]:
@@ -163,39 +222,135 @@ class Cost:
 
         The estimate is computed all the same, as if the memory were large enough.
         """
-        machine = self.accelerator
-        working_bits = max(cost.layer.activation_traffic_bits for cost in self.layers)
-        sentences = []
-        for what, bits, name in (
-            ("weights", self.stored_bits, "weight_memory"),
-            ("inputs and outputs of one layer", working_bits, "activation_memory"),
-        ):
-            capacity_bits = getattr(machine, name).capacity_bits
-            if bits > capacity_bits:
-                sentences.append(
-                    f"{what} take {bits:,} bits, and {name}.capacity_bits of {machine.name} is "
-                    f"{capacity_bits:,}"
-                )
-        return tuple(sentences)
+        return misfits(self.stored_bits, self.activation_bits, self.accelerator)
 
     @property
     def breakdown(self) -> list[dict[str, str | float | int]]:
         """One row a layer: counts, energy by component, cycles and what bounds them."""
         return [layer.row() for layer in self.layers]
 
+    @property
+    def energy_table(self) -> list[dict[str, str | float]]:
+        """One row per layer, component, part, operand and action: accesses and their energy."""
+        rows: list[dict[str, str | float]] = []
+        for layer in self.layers:
+            for row, entry in enumerate(self.prices.entries):
+                if count := float(layer.counts[row]):
+                    low, mid, high = (count * price for price in self.prices.prices_pj[row])
+                    rows.append(
+                        {
+                            "layer": layer.layer.name,
+                            "component": str(entry.component),
+                            "part": entry.part,
+                            "operand": entry.operand,
+                            "action": entry.action,
+                            "count": count,
+                            "energy_pj": mid,
+                            "energy_low_pj": low,
+                            "energy_high_pj": high,
+                        }
+                    )
+        return rows
+
     def columns(self) -> dict[str, float | int]:
         """Totals by the names that they have in the results table."""
+        energy, area = self.energy, self.area
         return {
-            "trained_parameters": self.trained_parameters,
+            "trained_parameters": self.workload.trained_parameters,
             "stored_bits": self.stored_bits,
-            "generated_weights": self.generated_weights,
-            "macs": self.macs,
-            "multiplications": self.multiplications,
-            "additions": self.additions,
-            "dense_additions": self.dense_additions,
-            "weight_traffic_bits": self.weight_traffic_bits,
-            "activation_traffic_bits": self.activation_traffic_bits,
-            "energy_pj": self.energy_pj,
+            "activation_bits": self.activation_bits,
+            "generated_weights": self.total(lambda cost: cost.generated_weights),
+            "trits": self.total(lambda cost: cost.trits),
+            "macs": self.workload.macs,
+            "multiplications": self.total(lambda cost: cost.layer.multiplications),
+            "additions": self.workload.additions,
+            "dense_additions": self.total(lambda cost: cost.layer.dense_additions),
+            "weight_traffic_bits": self.traffic_bits("weights"),
+            "activation_traffic_bits": self.traffic_bits("inputs") + self.traffic_bits("outputs"),
+            "dram_traffic_bits": self.traffic_bits("", Component.DRAM),
+            "energy_pj": energy.mid,
+            "energy_low_pj": energy.low,
+            "energy_high_pj": energy.high,
             "latency_cycles": self.latency_cycles,
             "latency_us": self.latency_us,
+            "area_um2": area.mid,
+            "area_low_um2": area.low,
+            "area_high_um2": area.high,
+            "leakage_uw": self.leakage.mid,
         }
+
+
+def misfits(stored_bits: int, activation_bits: int, machine: Accelerator) -> tuple[str, ...]:
+    """What of a network does not fit the backing memories of a machine, one sentence each."""
+    sentences = []
+    for what, bits, operand in (
+        ("weights", stored_bits, "weights"),
+        ("activations that are alive at a time", activation_bits, "inputs"),
+    ):
+        memory = machine.chain(operand)[-1]  # type: ignore[arg-type]
+        if bits > memory.capacity_bits:
+            sentences.append(
+                f"{what} take {bits:,} bits, and '{memory.name}' of {machine.name} has "
+                f"{memory.capacity_bits:,}"
+            )
+    return tuple(sentences)
+
+
+def by_component(prices: PriceList, counts: npt.NDArray[np.float64]) -> dict[Component, float]:
+    """Mid energy of counts by component; every component is named."""
+    energies = dict.fromkeys(Component, 0.0)
+    for entry, count, price in zip(prices.entries, counts, prices.prices_pj[:, 1], strict=True):
+        energies[entry.component] += float(count * price)
+    return energies
+
+
+def busy_of(cycles: npt.NDArray[np.float64], machine: Accelerator) -> dict[str, int]:
+    """A row of `PricedLayers.cycles` by the names of the parts."""
+    names = (
+        Bound.COMPUTE,
+        Bound.FILL,
+        Bound.GENERATOR,
+        Bound.VECTOR_UNIT,
+        *(memory.name for memory in machine.memories),
+    )
+    assert len(names) == len(CYCLE_COLUMNS) + len(machine.memories)
+    return {str(name): int(value) for name, value in zip(names, cycles, strict=True)}
+
+
+def bound_of(busy_cycles: dict[str, int], latency_cycles: int) -> str:
+    """The part that takes longest; the array before others among equals."""
+    if not latency_cycles:
+        return Bound.NOTHING
+    compute, fill = busy_cycles[Bound.COMPUTE], busy_cycles[Bound.FILL]
+    others = {
+        name: cycles
+        for name, cycles in busy_cycles.items()
+        if name not in (Bound.COMPUTE, Bound.FILL)
+    }
+    slowest = max(others, key=lambda name: others[name])
+    if others[slowest] > compute + fill:
+        return slowest
+    return Bound.FILL if fill > compute else Bound.COMPUTE
+
+
+def stage_latencies(latencies: Iterable[float], in_line: Iterable[bool]) -> list[int]:
+    """What each layer adds to the network's latency.
+
+    In-line layers run while the layer before them does: they add what they take beyond it.
+    """
+    added: list[int] = []
+    main = beside = 0.0
+    for latency, beside_main in zip(latencies, in_line, strict=True):
+        if beside_main:
+            before = max(beside - main, 0.0)
+            beside += latency
+            added.append(int(max(beside - main, 0.0) - before))
+        else:
+            main, beside = latency, 0.0
+            added.append(int(latency))
+    return added
+
+
+def _band(energy: npt.NDArray[np.float64]) -> Band:
+    low, mid, high = (float(figure) for figure in energy)
+    return Band(low=low, mid=mid, high=high)

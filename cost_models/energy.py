@@ -1,29 +1,42 @@
-"""Energy of a layer by component: counts of the layer times prices of the machine.
+"""Energy: a list of priced events on one machine, and how often a layer makes each of them happen.
 
-    multiply_accumulate = macs * (multiplication + addition + accumulator)
-    ternary_addition    = additions * ternary addition + clocked positions * ternary position
-    post_processing     = multiplications * multiplication + additions * (addition + accumulator)
-                          of biases, batch norm, residual add and pooling
-    weight_read         = weight traffic * pJ/bit of the weight memory
-    activation_read     = input traffic * pJ/bit read of the activation memory
-    activation_write    = output traffic * pJ/bit written of the activation memory
-    generator           = cycles * pJ/cycle + trits * pJ/trit, once per inference
+    energy = sum over the entries of  count * price
 
-Every operand moves once per layer (ideal reuse): a lower bound of what any dataflow moves. Not
-charged: leakage, clock tree, control, wires, activation functions, requantisation by a shift.
-docs/model.md has the sources and what was measured.
+An entry is a component (what spends), a part (which array or memory), an operand, and an action.
+Counts are whole numbers (bits, products of bits, cycles), so sums of them are exact in any order;
+prices are pJ per unit of count, with their band.
+So every total, by whatever it is grouped, is a sum over the same table, and a changed constant only
+changes the prices.
+
+    MAC              multiplication a * b bits, addition of w bits; its sum in the outputs register
+    ternary adder    position of w bits for each clocked trit, addition of w bits where not zero
+    ternary tree     position and addition of i bits likewise; one addition of w bits and one sum a
+                     tree and step
+    batch norm       multiplication of a weight_bits gain by a sum, addition of w bits
+    residual, pool   addition of w bits; pool: one multiplication a channel
+    ReLU, maximum    comparison
+    generator        state, decision and mixing bits (`cost_models.generator`)
+    leakage          cycles * microwatts / megahertz = pJ
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cost_models.accelerator import Accelerator, MemoryLevel
-from cost_models.errors import InvalidLayer
-from cost_models.technology import Technology
-from cost_models.workload import CONVOLUTIONS, Layer, LayerKind, WeightSource
+import numpy as np
+import numpy.typing as npt
 
-POST_PROCESSING = frozenset({LayerKind.BATCH_NORM, LayerKind.RESIDUAL_ADD, LayerKind.AVERAGE_POOL})
-"""Kinds that the vector lanes execute."""
+from cost_models.accelerator import (
+    OPERANDS,
+    Accelerator,
+    ComputeArray,
+    MemoryLevel,
+    Operand,
+)
+from cost_models.machine_area import logic_leakage_uw
+from cost_models.band import Band
+from cost_models.technology import Constant, Technology
+
+FREE = (0.0, 0.0, 0.0)
 
 
 class Component(StrEnum):
@@ -32,140 +45,199 @@ class Component(StrEnum):
     MULTIPLY_ACCUMULATE = "multiply_accumulate"
     TERNARY_ADDITION = "ternary_addition"
     POST_PROCESSING = "post_processing"
-    WEIGHT_READ = "weight_read"
-    ACTIVATION_READ = "activation_read"
-    ACTIVATION_WRITE = "activation_write"
+    REGISTER = "register"
+    BUFFER = "buffer"
+    SRAM = "sram"
+    DRAM = "dram"
     GENERATOR = "generator"
+    LEAKAGE = "leakage"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entry:
+    """A line of the energy table."""
+
+    component: Component
+    part: str
+    """Array, memory, or unit."""
+    operand: str
+    """`weights`, `inputs`, `outputs`, or empty."""
+    action: str
+    """`read`, `write`, or the operation; its count is in bits (or as `PriceList` says)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prices:
-    """pJ per primitive on one machine in one technology."""
+class PriceList:
+    """What each event costs on one machine in one technology."""
 
-    multiplication_pj_per_bit2: float
-    addition_pj_per_bit: float
-    accumulator_pj_per_bit: float
-    ternary_position_pj_per_bit: float
-    ternary_addition_pj_per_bit: float
-    weight_read_pj_per_bit: float
-    activation_read_pj_per_bit: float
-    activation_write_pj_per_bit: float
-    generator_pj_per_cycle: float
-    generator_pj_per_trit: float
+    entries: tuple[Entry, ...]
+    prices_pj: npt.NDArray[np.float64]
+    """Per unit of count, shape (entries, 3): low, mid, high."""
 
+    @property
+    def position(self) -> dict[Entry, int]:
+        """Entry -> row."""
+        return {entry: row for row, entry in enumerate(self.entries)}
 
-def read_energy_pj_per_bit(memory: MemoryLevel, technology: Technology) -> float:
-    """Energy to read one bit of a memory."""
-    if memory.kind == "dram":
-        return technology.dram_pj_per_bit.value
-    return technology.sram.read_pj_per_bit(memory.capacity_bits)
+    def with_leakage(
+        self, counts: npt.NDArray[np.float64], cycles: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """Counts with the leakage of `cycles`: shape (..., entries) and shape (...)."""
+        complete = counts.copy()
+        for row, entry in enumerate(self.entries):
+            if entry.component is Component.LEAKAGE:
+                complete[..., row] = cycles
+        return complete
 
+    def energy_pj(self, counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Energy of counts, shape (..., entries), in three bands, shape (..., 3).
 
-def write_energy_pj_per_bit(memory: MemoryLevel, technology: Technology) -> float:
-    """Energy to write one bit of a memory."""
-    if memory.kind == "dram":
-        return technology.dram_pj_per_bit.value
-    return technology.sram.write_pj_per_bit(memory.capacity_bits)
-
-
-def prices(accelerator: Accelerator, technology: Technology) -> Prices:
-    """What each primitive costs on this machine. Raises `InvalidAccelerator` for an SRAM size."""
-    generator = accelerator.generator
-    state_bits = generator.state_bits if generator else 0
-    threshold_bits = generator.threshold_bits if generator else 0
-    return Prices(
-        multiplication_pj_per_bit2=technology.multiplication_pj_per_bit2.value,
-        addition_pj_per_bit=technology.addition_pj_per_bit.value,
-        accumulator_pj_per_bit=technology.accumulator_pj_per_bit.value,
-        ternary_position_pj_per_bit=technology.ternary_position_pj_per_bit.value,
-        ternary_addition_pj_per_bit=technology.ternary_addition_pj_per_bit.value,
-        weight_read_pj_per_bit=read_energy_pj_per_bit(accelerator.weight_memory, technology),
-        activation_read_pj_per_bit=read_energy_pj_per_bit(
-            accelerator.activation_memory, technology
-        ),
-        activation_write_pj_per_bit=write_energy_pj_per_bit(
-            accelerator.activation_memory, technology
-        ),
-        generator_pj_per_cycle=technology.generator_state_pj_per_bit.value * state_bits,
-        generator_pj_per_trit=technology.generator_threshold_pj_per_bit.value * threshold_bits,
-    )
+        The entries are added one after the other, so that one design and a million of them get the
+        same sums to the last bit.
+        """
+        energy = np.zeros((*counts.shape[:-1], 3))
+        for row, prices in enumerate(self.prices_pj):
+            energy += counts[..., row, None] * prices
+        return energy
 
 
-def layer_energy_pj(
-    layer: Layer, accelerator: Accelerator, price: Prices
-) -> dict[Component, float]:
-    """Energy of one layer in one inference, by component; components that it lacks are left out.
-
-    Args:
-        layer: what is executed; `accelerator.check_executable` has passed.
-        accelerator: the machine.
-        price: `prices` of this machine.
+def price_list(machine: Accelerator, technology: Technology) -> PriceList:
+    """All events of a machine with their prices.
 
     Raises:
-        InvalidLayer: there is no model for the layer's kind.
+        InvalidAccelerator: an SRAM is outside the technology's table.
     """
-    energy = _arithmetic_pj(layer, accelerator, price)
-    movement = {
-        Component.WEIGHT_READ: accelerator.weight_traffic_bits(layer)
-        * price.weight_read_pj_per_bit,
-        Component.ACTIVATION_READ: layer.input_traffic_bits * price.activation_read_pj_per_bit,
-        Component.ACTIVATION_WRITE: layer.output_traffic_bits * price.activation_write_pj_per_bit,
-        Component.GENERATOR: _generator_pj(layer, accelerator, price),
-    }
-    energy.update((component, pj) for component, pj in movement.items() if pj)
-    return energy
-
-
-def _arithmetic_pj(layer: Layer, accelerator: Accelerator, price: Prices) -> dict[Component, float]:
-    if layer.kind in CONVOLUTIONS:
-        biases = layer.out_channels * layer.out_frames if layer.bias else 0
-        energy = {Component.POST_PROCESSING: _additions_pj(layer, biases, price)} if biases else {}
-        if layer.weights is WeightSource.TRAINED:
-            energy[Component.MULTIPLY_ACCUMULATE] = _macs_pj(layer, layer.macs, price)
-            return energy
-        if layer.weights is WeightSource.GENERATED:
-            return energy | _ternary_pj(layer, accelerator, price)
-        raise InvalidLayer(f"{layer.name}: a {layer.kind} layer needs trained or generated weights")
-    if layer.kind in POST_PROCESSING:
-        # A gain or 1/frames is a mantissa of weight_bits with a shift, times a full sum.
-        multiplication_pj = (
-            price.multiplication_pj_per_bit2 * layer.weight_bits * layer.accumulator_bits
-        )
-        pj = layer.multiplications * multiplication_pj
-        pj += _additions_pj(layer, layer.additions, price)
-        return {Component.POST_PROCESSING: pj} if pj else {}
-    if layer.kind is LayerKind.ACTIVATION:
-        return {}
-    raise InvalidLayer(f"{layer.name}: there is no energy model for layers of kind {layer.kind!r}")
-
-
-def _macs_pj(layer: Layer, macs: int, price: Prices) -> float:
-    product_pj = price.multiplication_pj_per_bit2 * layer.weight_bits * layer.input_bits
-    return macs * product_pj + _additions_pj(layer, macs, price)
-
-
-def _additions_pj(layer: Layer, additions: int, price: Prices) -> float:
-    per_bit = price.addition_pj_per_bit + price.accumulator_pj_per_bit
-    return additions * per_bit * layer.accumulator_bits
-
-
-def _ternary_pj(layer: Layer, accelerator: Accelerator, price: Prices) -> dict[Component, float]:
-    """On ternary adders; without them, on MAC units, whose multipliers see narrow operands."""
-    array = accelerator.compute_array
-    positions = layer.weight_entries * layer.out_frames
-    if not array.ternary_adders:
-        return {Component.MULTIPLY_ACCUMULATE: _macs_pj(layer, positions, price)}
-    nonzeros = layer.nonzeros * layer.out_frames
-    clocked = nonzeros if array.zero_handling == "skipped" else positions
-    per_bit = (
-        nonzeros * price.ternary_addition_pj_per_bit + clocked * price.ternary_position_pj_per_bit
+    priced: dict[Entry, tuple[float, float, float]] = {}
+    for array in machine.arrays:
+        priced |= _array_prices(array, technology)
+    for memory in machine.memories:
+        read, write = memory_prices(memory, technology)
+        component = _MEMORY_COMPONENTS[memory.kind]
+        for operand in memory.holds:
+            priced[Entry(component, memory.name, operand, "read")] = read.as_tuple()
+            priced[Entry(component, memory.name, operand, "write")] = write.as_tuple()
+    for action, constant in (
+        ("multiplication", technology.multiplication_pj_per_bit2),
+        ("addition", technology.addition_pj_per_bit),
+        ("accumulation", technology.accumulator_pj_per_bit),
+        ("comparison", technology.comparison_pj_per_bit),
+    ):
+        entry = Entry(Component.POST_PROCESSING, "vector unit", "", action)
+        priced[entry] = constant.band.as_tuple()
+    if machine.generator is not None:
+        for action, constant in (
+            ("state", technology.generator_state_pj_per_bit),
+            ("decision", technology.generator_decision_pj_per_bit),
+            ("mixing", technology.generator_mixing_pj_per_bit),
+        ):
+            priced[Entry(Component.GENERATOR, "generator", "", action)] = constant.band.as_tuple()
+    for part, leakage in leakages_uw(machine, technology).items():
+        per_cycle = leakage.scaled(1 / machine.clock_mhz)  # uW / MHz = pJ
+        priced[Entry(Component.LEAKAGE, part, "", "idle")] = per_cycle.as_tuple()
+    return PriceList(
+        entries=tuple(priced), prices_pj=np.array(list(priced.values()), dtype=np.float64)
     )
-    return {Component.TERNARY_ADDITION: per_bit * layer.accumulator_bits}
 
 
-def _generator_pj(layer: Layer, accelerator: Accelerator, price: Prices) -> float:
-    trits = accelerator.generated_weights(layer)
-    if not trits or accelerator.generator is None:
-        return 0.0
-    cycles = -(-trits // accelerator.generator.trits_per_cycle)
-    return cycles * price.generator_pj_per_cycle + trits * price.generator_pj_per_trit
+_MEMORY_COMPONENTS = {
+    "register_file": Component.BUFFER,
+    "sram": Component.SRAM,
+    "dram": Component.DRAM,
+}
+
+
+def memory_prices(memory: MemoryLevel, technology: Technology) -> tuple[Band, Band]:
+    """Energy to read and to write one bit of a memory.
+
+    Raises:
+        InvalidAccelerator: an SRAM is outside the technology's table.
+    """
+    if memory.read_pj_per_bit and memory.write_pj_per_bit:
+        return memory.read_pj_per_bit.band, memory.write_pj_per_bit.band
+    if memory.kind == "dram":
+        read = write = technology.dram_pj_per_bit.band
+    elif memory.kind == "sram":
+        read = technology.sram.read_pj_per_bit(memory.capacity_bits)
+        write = technology.sram.write_pj_per_bit(memory.capacity_bits)
+    else:
+        read = technology.register_read_pj_per_bit.band
+        write = technology.register_write_pj_per_bit.band
+    if memory.read_pj_per_bit:
+        read = memory.read_pj_per_bit.band
+    if memory.write_pj_per_bit:
+        write = memory.write_pj_per_bit.band
+    return read, write
+
+
+def _array_prices(
+    array: ComputeArray, technology: Technology
+) -> dict[Entry, tuple[float, float, float]]:
+    component = (
+        Component.MULTIPLY_ACCUMULATE if array.element == "mac" else Component.TERNARY_ADDITION
+    )
+    constants: dict[str, Constant]
+    if array.operation_pj is not None:
+        constants = {"operation": array.operation_pj}
+    elif array.element == "mac":
+        constants = {
+            "multiplication": technology.multiplication_pj_per_bit2,
+            "addition": technology.addition_pj_per_bit,
+        }
+    elif array.element == "ternary_adder":
+        constants = {
+            "position": technology.ternary_position_pj_per_bit,
+            "nonzero": technology.ternary_addition_pj_per_bit,
+        }
+    else:
+        constants = {
+            "position": technology.tree_position_pj_per_bit,
+            "nonzero": technology.tree_addition_pj_per_bit,
+            "addition": technology.addition_pj_per_bit,
+        }
+    priced = {
+        Entry(component, array.name, "", action): constant.band.as_tuple()
+        for action, constant in constants.items()
+    }
+    for operand in OPERANDS:
+        if array.register(operand) is None:
+            continue
+        read, write = _register_prices(array, operand, technology)
+        priced[Entry(Component.REGISTER, array.name, operand, "read")] = read
+        priced[Entry(Component.REGISTER, array.name, operand, "write")] = write
+    return priced
+
+
+def _register_prices(
+    array: ComputeArray, operand: Operand, technology: Technology
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    register = array.register(operand)
+    assert register is not None
+    read, write = FREE, technology.register_write_pj_per_bit.band.as_tuple()
+    width = array.accumulator_bits if operand == "outputs" else array.operand_bits
+    if register.capacity_bits >= 2 * width:
+        # A single register drives its element directly; more of them are selected from.
+        read = technology.register_read_pj_per_bit.band.as_tuple()
+    if operand == "outputs":
+        write = technology.accumulator_pj_per_bit.band.as_tuple()
+        if array.element == "ternary_adder" and array.operation_pj is None:
+            write = FREE  # the accumulator is part of the measured element
+    if register.read_pj_per_bit:
+        read = register.read_pj_per_bit.band.as_tuple()
+    if register.write_pj_per_bit:
+        write = register.write_pj_per_bit.band.as_tuple()
+    return read, write
+
+
+def leakages_uw(machine: Accelerator, technology: Technology) -> dict[str, Band]:
+    """Leakage power of each memory and of all logic; a DRAM's standby power only where it is given.
+
+    Raises:
+        InvalidAccelerator: an SRAM is outside the technology's table.
+    """
+    leakage: dict[str, Band] = {"logic": logic_leakage_uw(machine, technology)}
+    for memory in machine.memories:
+        if memory.leakage_uw is not None:
+            leakage[memory.name] = memory.leakage_uw.band
+        elif memory.kind == "sram":
+            leakage[memory.name] = technology.sram.leakage_uw(memory.capacity_bits)
+    return leakage

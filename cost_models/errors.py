@@ -5,6 +5,7 @@
   + InvalidFile: a file that cannot be read, or a key in it; names file and line
   + InvalidLayer: a layer that no machine could execute
   + InvalidAccelerator: a machine that cannot execute the workload
+    - UnmappableLayer: a layer whose smallest tile is larger than a memory of the machine
 """
 
 from typing import Any
@@ -34,6 +35,10 @@ class InvalidLayer(InvalidInput):
 
 class InvalidAccelerator(InvalidInput):
     """A machine that cannot execute the workload it was given."""
+
+
+class UnmappableLayer(InvalidAccelerator):
+    """A layer of which no part fits a memory that it must pass."""
 
 
 def require(condition: bool, field: str, requirement: str, value: Any) -> None:

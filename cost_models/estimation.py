@@ -1,45 +1,93 @@
 """The estimate: a workload on an accelerator in a technology."""
 
+from functools import lru_cache
+
 from cost_models.accelerator import Accelerator
-from cost_models.cost import Cost, LayerCost
-from cost_models.energy import Prices, layer_energy_pj, prices
-from cost_models.latency import layer_cycles
+from cost_models.cost import Cost, LayerCost, busy_of, stage_latencies
+from cost_models.energy import leakages_uw
+from cost_models.machine_area import machine_area_um2
+from cost_models.pricing import LayerPricer, Objective
+from cost_models.residency import place
 from cost_models.technology import Technology
-from cost_models.workload import Layer, Workload
+from cost_models.workload import CONVOLUTIONS, IN_LINE, Layer, Workload
 
 
-def estimate(workload: Workload, accelerator: Accelerator, technology: Technology) -> Cost:
-    """Energy and latency of one inference, first order: docs/model.md has every equation.
+def estimate(
+    workload: Workload,
+    accelerator: Accelerator,
+    technology: Technology,
+    objective: Objective = "edp",
+) -> Cost:
+    """Energy, latency, traffic and area of one inference: docs/model.md has every equation.
 
     Args:
         workload: the layers, in order.
         accelerator: the machine.
-        technology: its energies; usually `load_technology(accelerator.technology)`.
+        technology: its constants; usually `load_technology(accelerator.technology)`.
+        objective: what the mapping of each layer minimises.
 
     Returns:
-        Cost by layer and component. `Cost.misfits` says what the memories cannot hold.
+        Cost by layer and event. `Cost.misfits` says what the memories cannot hold.
 
     Raises:
         InvalidAccelerator: the machine cannot execute a layer, or an SRAM is outside the
             technology's table.
-        InvalidLayer: there is no model for a layer's kind.
+        UnmappableLayer: no part of a layer fits a memory that it must pass.
     """
-    price = prices(accelerator, technology)
+    pricer = pricer_of(accelerator, technology, objective)
+    placed = place(workload.layers, accelerator)
+    rows = pricer.rows(placed)
+    table = pricer.table
+    latencies = stage_latencies(
+        table.latency[rows], (layer.kind in IN_LINE for layer in workload.layers)
+    )
+    costs = []
+    for each, row, cycles in zip(placed, rows, latencies, strict=True):
+        layer = each.layer
+        busy = busy_of(table.cycles[row], accelerator)
+        counts = table.counts[row]
+        costs.append(
+            LayerCost(
+                layer=layer,
+                counts=pricer.prices.with_leakage(counts, cycles),
+                prices=pricer.prices,
+                busy_cycles=busy,
+                latency_cycles=cycles,
+                utilisation=_utilisation(layer, accelerator, cycles),
+                mapping=table.mappings[row],
+                generated_weights=layer.generated_weights if accelerator.generates(layer) else 0,
+                trits=int(table.trits[row]),
+                stored_bits=accelerator.stored_bits(layer),
+                inputs_on_chip=each.inputs_on_chip > 0,
+                output_on_chip=each.output_on_chip,
+            )
+        )
+    specs = [layer.generator for layer in workload.layers if accelerator.generates(layer)]
     return Cost(
         workload=workload,
         accelerator=accelerator,
         technology=technology,
-        layers=tuple(_layer_cost(layer, accelerator, price) for layer in workload.layers),
+        prices=pricer.prices,
+        layers=tuple(costs),
+        areas_um2=machine_area_um2(
+            accelerator, technology, (spec for spec in specs if spec is not None)
+        ),
+        leakages_uw=leakages_uw(accelerator, technology),
     )
 
 
-def _layer_cost(layer: Layer, accelerator: Accelerator, price: Prices) -> LayerCost:
-    accelerator.check_executable(layer)
-    return LayerCost(
-        layer=layer,
-        generated_weights=accelerator.generated_weights(layer),
-        stored_bits=accelerator.stored_bits(layer),
-        weight_traffic_bits=accelerator.weight_traffic_bits(layer),
-        energies_pj=layer_energy_pj(layer, accelerator, price),
-        cycles=layer_cycles(layer, accelerator),
-    )
+@lru_cache(maxsize=16)
+def pricer_of(
+    accelerator: Accelerator, technology: Technology, objective: Objective = "edp"
+) -> LayerPricer:
+    """The pricer of a machine; it remembers the layers that it has priced."""
+    return LayerPricer(accelerator, technology, objective)
+
+
+def _utilisation(layer: Layer, accelerator: Accelerator, cycles: int) -> float:
+    if layer.kind not in CONVOLUTIONS or not cycles:
+        return 0.0
+    array = accelerator.array_for(layer)
+    skipped = array.zero_handling == "skipped" and layer.nonzeros
+    operations = layer.nonzeros if skipped else layer.weight_entries
+    return operations * layer.out_frames / (cycles * array.elements)

@@ -1,87 +1,178 @@
-"""Cycles of a layer, and what bounds it.
+"""Cycles of candidates, and what bounds them.
 
-    compute           = ceil(work / units)                    work of MACs, trits or vector lanes
-    weight memory     = ceil(weight traffic / bandwidth)
-    activation memory = ceil((input + output traffic) / bandwidth)
-    generator         = ceil(trits / trits per cycle)         once per inference
+array, broadcast     N passes * R passes * T passes
+array, systolic      the same plus filling and draining, see `systolic_cycles`
+array, zeros skipped for every tile of rows, as long as its fullest row; exact on the matrix
+memory port          bits over bandwidth; a shared port reads and writes in turn
+generator            trits / trits per cycle
+vector unit          operations / lanes
 
-    layer   = max of the four: transfers overlap with computing
-    network = sum over the layers: one runs after the other
-
-All units are taken to be busy in every cycle: no mapping, no fill and drain, no port conflicts. So
-each figure is a lower bound of what that layer takes on that machine (docs/model.md).
+layer   = max of them: transfers overlap with computing
+stage   = a layer and what is done in line with it (batch norm, ReLU): max of the two
+network = sum over the stages: one runs after the other
 """
 
 from enum import StrEnum
 
-from cost_models.accelerator import Accelerator
-from cost_models.energy import POST_PROCESSING
+import numpy as np
+import numpy.typing as npt
+
+from cost_models.accelerator import ComputeArray, MemoryLevel
 from cost_models.errors import InvalidLayer
-from cost_models.workload import CONVOLUTIONS, Layer, LayerKind, WeightSource
+from cost_models.mapping import (
+    SYSTOLIC,
+    Candidates,
+    Column,
+    N,
+    R,
+    T,
+    assignments,
+    innermost,
+)
+from cost_models.traffic import Moved
+from cost_models.workload import Layer
 
 
 class Bound(StrEnum):
-    """What a layer waits for."""
+    """What a layer waits for; a memory by its name."""
 
     COMPUTE = "compute"
-    WEIGHT_MEMORY = "weight memory"
-    ACTIVATION_MEMORY = "activation memory"
+    FILL = "fill and drain"
     GENERATOR = "generator"
+    VECTOR_UNIT = "vector unit"
     NOTHING = "nothing"
     """A layer that takes no cycles: done on the way out of the layer before."""
 
 
-def layer_cycles(layer: Layer, accelerator: Accelerator) -> dict[Bound, int]:
-    """Cycles that each part of the machine needs for one layer; the layer takes the largest.
+def ideal_cycles(found: Candidates) -> Column:
+    """Passes of the array, all of them useful."""
+    passes: Column = found.views.groups * np.prod(found.iterations, axis=0)
+    return passes
+
+
+def systolic_cycles(
+    rows: Column, columns: Column, stream: Column, *, reloads: bool, passes: Column | float = 1.0
+) -> Column:
+    """Cycles of `passes` tiles on a systolic array, one after the other.
+
+    A tile loads its stationary operand (`rows` cycles, where there is one to reload), lets `stream`
+    values pass, and drains (rows + columns - 2); the last cycle of the last tile is not counted
+    again. With R x C elements, M frames, N outputs, K inputs:
+
+        weight stationary  ceil(K/R) ceil(N/C) (2R + C + M - 2) - 1
+        output stationary  ceil(M/R) ceil(N/C) ( R + C + K - 2) - 1
+        input stationary   ceil(K/R) ceil(M/C) (2R + C + N - 2) - 1
+
+    Source: SCALE-Sim 3.0.0 (github.com/scalesim-project/SCALE-Sim), whose cycles this equals in all
+    layers that we ran (docs/model.md, "Against SCALE-Sim").
+    """
+    fill = 2 * rows if reloads else rows
+    total: Column = passes * (fill + columns + stream - 2) - 1
+    return total
+
+
+def array_cycles(found: Candidates, array: ComputeArray) -> tuple[Column, npt.NDArray[np.bool_]]:
+    """Cycles with filling and draining, and whether the array can run a candidate at all."""
+    cycles = ideal_cycles(found)
+    possible = np.ones(len(cycles), dtype=np.bool_)
+    if array.interconnect != "systolic":
+        return cycles, possible
+    inner = innermost(found)
+    for number, assignment in enumerate(assignments(array, across=False)):
+        here = ~found.views.across & (found.assignment == number)
+        row_loop, column_loop = assignment.loops[:2]
+        stream_loop = SYSTOLIC[row_loop, column_loop]
+        reloads = stream_loop != R  # sums need no loading
+        still = {T: "weights", N: "inputs"}.get(stream_loop)
+        register = getattr(array, still) if still else None
+        sizes = _edges(found, array, row_loop, column_loop)
+        if register is not None and register.capacity_bits >= 2 * array.operand_bits:
+            # The next tile is loaded while this one computes: filled and drained once.
+            once = 2 * sizes[0] + sizes[1] - 2
+            cycles = np.where(here, cycles + once, cycles)
+            continue
+        single = found.iterations[stream_loop] == 1
+        possible &= ~here | single | (inner == stream_loop)
+        # The stream runs through a tile in one go, or in the parts that the innermost loop has.
+        part = np.where(inner == stream_loop, found.counts[0], 1.0)
+        parts = np.ceil(found.iterations[stream_loop] / part)
+        stream = np.minimum(part, found.views.bounds[stream_loop])
+        tiles = found.iterations[row_loop] * found.iterations[column_loop] * parts
+        if array.bypass:
+            # Tiles at the edge fill only the rows and columns that they use: sums over all tiles.
+            row_sum = found.views.bounds[row_loop] * found.iterations[column_loop] * parts
+            column_sum = found.views.bounds[column_loop] * found.iterations[row_loop] * parts
+            exact = (2 if reloads else 1) * row_sum + column_sum + tiles * (stream - 2) - 1
+        else:
+            exact = systolic_cycles(
+                np.full(len(cycles), float(array.rows)),
+                np.full(len(cycles), float(array.columns)),
+                stream,
+                reloads=reloads,
+                passes=tiles,
+            )
+        cycles = np.where(here, found.views.groups * exact, cycles)
+    across = found.views.across
+    return np.where(across, cycles + array.rows + array.columns - 2, cycles), possible
+
+
+def _edges(
+    found: Candidates, array: ComputeArray, row_loop: int, column_loop: int
+) -> tuple[Column, Column]:
+    """Rows and columns that data passes on its way in and out."""
+    if array.bypass:
+        return found.unrolled[row_loop], found.unrolled[column_loop]
+    n = len(found.views.layer)
+    return np.full(n, float(array.rows)), np.full(n, float(array.columns))
+
+
+def skipped_cycles(found: Candidates, layers: list[Layer], cycles: Column) -> Column:
+    """Cycles where zeros are skipped: rows of a tile wait for the fullest of them.
 
     Args:
-        layer: what is executed; `accelerator.check_executable` has passed.
-        accelerator: the machine.
+        found: candidates of layers with generated weights.
+        layers: what `found.views.layer` counts.
+        cycles: with all zeros.
 
     Raises:
-        InvalidLayer: there is no model for the layer's kind.
+        InvalidLayer: the matrix of a layer is not known.
     """
-    generator = accelerator.generator
-    trits = accelerator.generated_weights(layer)
-    return {
-        Bound.COMPUTE: compute_cycles(layer, accelerator),
-        Bound.WEIGHT_MEMORY: _ceil(
-            accelerator.weight_traffic_bits(layer),
-            accelerator.weight_memory.bandwidth_bits_per_cycle,
-        ),
-        Bound.ACTIVATION_MEMORY: _ceil(
-            layer.activation_traffic_bits,
-            accelerator.activation_memory.bandwidth_bits_per_cycle,
-        ),
-        Bound.GENERATOR: _ceil(trits, generator.trits_per_cycle) if generator else 0,
-    }
+    skipped = cycles.copy()
+    keys = np.stack([found.views.layer.astype(np.float64), found.unrolled[N], found.unrolled[R]])
+    for index, rows, together in np.unique(keys, axis=1).T:
+        layer = layers[int(index)]
+        here = np.all(keys == np.array([[index], [rows], [together]]), axis=0)
+        steps = row_steps(layer, int(rows), int(together))
+        skipped[here] = steps * found.iterations[T, here]
+    return skipped
 
 
-def bound_of(cycles: dict[Bound, int]) -> Bound:
-    """The part that takes longest; the first in the order of `Bound` among equals."""
-    slowest = max(cycles, key=lambda part: cycles[part])
-    return slowest if cycles[slowest] else Bound.NOTHING
+def row_steps(layer: Layer, rows: int, together: int) -> int:
+    """Steps through a ternary matrix when `rows` of its rows run side by side.
+
+    Each row takes `together` of its non-zero entries a step; a group of rows takes as long as its
+    fullest one. Exact: counted on the matrix.
+
+    Raises:
+        InvalidLayer: the matrix is not known.
+    """
+    if not layer.nonzero_mask:
+        raise InvalidLayer(
+            f"{layer.name}: a machine that skips zeros needs to know them: give nonzero_mask, or "
+            "use a machine with zero_handling dense or gated"
+        )
+    shape = (layer.out_channels, layer.in_channels // layer.groups)
+    bits = np.frombuffer(layer.nonzero_mask, dtype=np.uint8)
+    mask = np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape)
+    steps = -(-mask.sum(axis=1, dtype=np.int64) // together)
+    starts = np.arange(0, shape[0], rows)
+    return int(np.maximum.reduceat(steps, starts).sum())
 
 
-def compute_cycles(layer: Layer, accelerator: Accelerator) -> int:
-    """Cycles of the compute array with all its units busy."""
-    array = accelerator.compute_array
-    if layer.kind in CONVOLUTIONS:
-        if layer.weights is WeightSource.TRAINED:
-            return _ceil(layer.additions, array.macs_per_cycle)  # the bias is one more addition
-        if layer.weights is WeightSource.GENERATED:
-            if not array.ternary_adders:
-                return _ceil(layer.dense_additions, array.macs_per_cycle)
-            skipped = array.zero_handling == "skipped"
-            trits = layer.additions if skipped else layer.dense_additions
-            return _ceil(trits, array.ternary_adders)
-        raise InvalidLayer(f"{layer.name}: a {layer.kind} layer needs trained or generated weights")
-    if layer.kind in POST_PROCESSING:
-        return _ceil(max(layer.multiplications, layer.additions), array.vector_lanes)
-    if layer.kind is LayerKind.ACTIVATION:
-        return 0
-    raise InvalidLayer(f"{layer.name}: there is no latency model for layers of kind {layer.kind!r}")
-
-
-def _ceil(work: int, rate: int) -> int:
-    return -(-work // rate)
+def port_cycles(memory: MemoryLevel, moved: list[Moved]) -> Column:
+    """Cycles that the ports of a memory are busy with all its operands."""
+    read = sum(each.read_bits for each in moved)
+    written = sum(each.written_bits for each in moved)
+    bits = read + written if memory.ports == "shared" else np.maximum(read, written)
+    cycles: Column = np.ceil(bits / memory.bandwidth_bits_per_cycle)
+    return cycles

@@ -1,5 +1,6 @@
 """Machines and technologies that come with the package, and files of the same form."""
 
+import dataclasses
 import difflib
 from pathlib import Path
 
@@ -46,7 +47,12 @@ def load_accelerator(name_or_path: str | Path) -> Accelerator:
         InvalidFile: the file is missing, or a key in it is unknown, missing, double or wrong.
     """
     path = _find("accelerators", "machine", name_or_path)
-    return build(Accelerator, read_yaml(path), name=path.stem)
+    node = read_yaml(path)
+    machine = build(Accelerator, node, name=path.stem)
+    places = [child.where for child in node.value["memories"].value]
+    memories = zip(machine.memories, places, strict=True)
+    placed = tuple(dataclasses.replace(memory, where=where) for memory, where in memories)
+    return dataclasses.replace(machine, memories=placed)
 
 
 def _names(folder: str) -> list[str]:

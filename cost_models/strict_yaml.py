@@ -15,6 +15,7 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
@@ -282,6 +283,10 @@ def read_value(kind: Any, node: Node) -> Any:
         if not isinstance(node.value, dict):
             raise _wrong(node, "a mapping of keys")
         return {key: read_value(arguments[1], child) for key, child in node.value.items()}
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        if node.value not in list(kind):
+            raise _wrong(node, f"one of {', '.join(kind)}")
+        return kind(node.value)
     if dataclasses.is_dataclass(kind):
         return build(kind, node)  # type: ignore[arg-type]
     return _read_scalar(kind, node)

@@ -9,16 +9,25 @@ entries of a generated ternary matrix):
     batch norm      = C * T multiplications and C * T additions, none when folded into the weights
     residual add    = C * T additions
     average pool    = C * T additions, C multiplications
+    activation      = C * T comparisons (ReLU)
+    argmax          = C * T comparisons
+    softmax         = C * T comparisons (maximum), 2 C * T multiplications and additions: the
+                      exponential by a table and one linear interpolation, the sum, the division by
+                      a reciprocal
 
 Every addition into an accumulator counts, the first one too (paper.md of the ternary work counts
 the same way); so a dense layer has as many additions as MACs.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cost_models.errors import InvalidLayer, require
+
+
+INPUT = "input"
+"""What the first layer reads."""
 
 
 class LayerKind(StrEnum):
@@ -32,12 +41,17 @@ class LayerKind(StrEnum):
     ACTIVATION = "activation"
     RESIDUAL_ADD = "residual_add"
     AVERAGE_POOL = "average_pool"
+    ARGMAX = "argmax"
+    SOFTMAX = "softmax"
 
 
 CONVOLUTIONS = frozenset(
     {LayerKind.DEPTHWISE, LayerKind.POINTWISE, LayerKind.CONVOLUTION, LayerKind.LINEAR}
 )
 """Kinds with a weight tensor that multiplies or adds the inputs."""
+
+IN_LINE = frozenset({LayerKind.BATCH_NORM, LayerKind.ACTIVATION})
+"""Kinds that are done to outputs on their way to the memory: no activation traffic of their own."""
 
 
 class WeightSource(StrEnum):
@@ -98,6 +112,12 @@ class Layer:
     weights: WeightSource = WeightSource.NONE
     nonzeros: int = 0
     """Entries of a generated matrix that are not zero: counted on the matrix, not expected."""
+    nonzero_mask: bytes = field(default=b"", repr=False)
+    """Which entries of a generated matrix are not zero: `np.packbits(matrix != 0)` in row-major
+    order. Needed by machines that skip zeros, whose time is that of the fullest row."""
+    reads: tuple[str, ...] = ()
+    """Layers whose outputs are its inputs, `INPUT` for the network's; the layer before it where
+    empty. Layers that are done in line (`IN_LINE`) give on what they read."""
     bias: bool = False
     folded: bool = False
     """Batch norm only: merged into the weights before it, so that inference does not execute it."""
@@ -123,11 +143,23 @@ class Layer:
                     f"{self.name}: {field} {getattr(self, field)} cannot be divided into "
                     f"{self.groups} groups"
                 )
-        if self.weights is WeightSource.GENERATED and not (
-            0 <= self.nonzeros <= self.weight_entries
-        ):
+        if self.kind in CONVOLUTIONS and self.weights is WeightSource.NONE:
+            raise InvalidLayer(
+                f"{self.name}: a {self.kind} layer needs trained or generated weights"
+            )
+        if self.weights is WeightSource.GENERATED:
+            self._check_matrix()
+
+    def _check_matrix(self) -> None:
+        if not 0 <= self.nonzeros <= self.weight_entries:
             raise InvalidLayer(
                 f"{self.name}: nonzeros must be in 0..{self.weight_entries}, not {self.nonzeros}"
+            )
+        needed = -(-self.weight_entries // 8)
+        if self.nonzero_mask and len(self.nonzero_mask) != needed:
+            raise InvalidLayer(
+                f"{self.name}: nonzero_mask must have {needed} bytes for {self.weight_entries} "
+                f"entries, not {len(self.nonzero_mask)}"
             )
 
     @property
@@ -184,6 +216,8 @@ class Layer:
             return self.out_channels * self.out_frames
         if self.kind is LayerKind.AVERAGE_POOL:
             return self.out_channels
+        if self.kind is LayerKind.SOFTMAX:
+            return 2 * self.out_channels * self.out_frames
         return self.macs
 
     @property
@@ -196,6 +230,8 @@ class Layer:
             return outputs
         if self.kind is LayerKind.AVERAGE_POOL:
             return self.in_channels * self.in_frames
+        if self.kind is LayerKind.SOFTMAX:
+            return 2 * outputs
         if self.weights is WeightSource.GENERATED:
             return self.nonzeros * self.out_frames
         return self.macs + (outputs if self.bias else 0)
@@ -206,6 +242,13 @@ class Layer:
         if self.weights is WeightSource.GENERATED:
             return self.weight_entries * self.out_frames
         return self.additions
+
+    @property
+    def comparisons(self) -> int:
+        """Comparisons of two numbers: ReLU with zero, a maximum over the outputs."""
+        if self.kind in (LayerKind.ACTIVATION, LayerKind.ARGMAX, LayerKind.SOFTMAX):
+            return self.out_channels * self.out_frames
+        return 0
 
     @property
     def weight_traffic_bits(self) -> int:
@@ -219,7 +262,7 @@ class Layer:
         Nothing for what a datapath does on the way out of the layer before: folded or scaling
         batch norm, and activation functions.
         """
-        if self.kind in (LayerKind.BATCH_NORM, LayerKind.ACTIVATION):
+        if self.kind in IN_LINE:
             return 0
         tensors = 2 if self.kind is LayerKind.RESIDUAL_ADD else 1
         return tensors * self.in_channels * self.in_frames * self.input_bits
@@ -227,7 +270,7 @@ class Layer:
     @property
     def output_traffic_bits(self) -> int:
         """Output activations, each written once; nothing for batch norm and activation."""
-        if self.kind in (LayerKind.BATCH_NORM, LayerKind.ACTIVATION):
+        if self.kind in IN_LINE:
             return 0
         return self.out_channels * self.out_frames * self.output_bits
 

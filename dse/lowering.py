@@ -1,6 +1,8 @@
 """View 1 of a design point: the workload that a machine executes for one inference."""
 
-from cost_models.workload import Layer, LayerKind, WeightSource, Workload
+import dataclasses
+
+from cost_models.workload import INPUT, Layer, LayerKind, WeightSource, Workload
 from dse.errors import InvalidDesign
 from dse.mixers import MIXERS, Place, main_place, skip_place
 from dse.point import Block, DesignPoint, Mixer
@@ -29,15 +31,27 @@ def lower(point: DesignPoint, *, frames: int, outputs: int) -> Workload:
         if value < 1:
             raise InvalidDesign(f"{name} must be at least 1, not {value}")
     layers: list[Layer] = []
-    channels = point.in_channels
+    channels, before = point.in_channels, INPUT
     for block in point.blocks:
-        layers += _lower_block(block, channels, frames, point.ternary_seed)
+        layers += lower_block(block, channels, frames, point.ternary_seed, before)
         channels, frames = block.out_channels, output_frames(frames, block.stride)
-    layers += _lower_head(point.head, channels, frames, outputs)
+        before = layers[-1].name
+    layers += lower_head(point.head, channels, frames, outputs)
     return Workload(point.label, tuple(layers))
 
 
-def _lower_block(block: Block, in_channels: int, in_frames: int, seed: int) -> list[Layer]:
+def lower_block(
+    block: Block, in_channels: int, in_frames: int, seed: int, before: str = INPUT
+) -> list[Layer]:
+    """The layers of one block.
+
+    Args:
+        block: the block.
+        in_channels: channels of its input.
+        in_frames: frames of its input.
+        seed: the design's `ternary_seed`.
+        before: layer that its input comes from.
+    """
     layers: list[Layer] = []
     channels, frames = in_channels, in_frames
     for repeat in range(block.repeats):
@@ -69,18 +83,27 @@ def _lower_block(block: Block, in_channels: int, in_frames: int, seed: int) -> l
             layers.append(_batch_norm(f"{name}.bn", block.out_channels, after, folded=True))
         channels, frames = block.out_channels, after
         if repeat == block.repeats - 1 and block.skip is not None:
-            layers += _lower_skip(block, block.skip, in_channels, in_frames, frames, seed)
+            main = layers[-1].name
+            skip = _lower_skip_mixer(block, block.skip, in_channels, in_frames, seed, before)
+            layers += skip
+            add = _same_shape(
+                LayerKind.RESIDUAL_ADD, f"{block.name}.add", block.out_channels, frames
+            )
+            beside = skip[-1].name if skip else before
+            layers.append(dataclasses.replace(add, reads=(main, beside)))
         layers.append(_same_shape(LayerKind.ACTIVATION, f"{name}.relu", channels, frames))
     return layers
 
 
-def _lower_skip(
-    block: Block, skip: Mixer, in_channels: int, in_frames: int, out_frames: int, seed: int
+def _lower_skip_mixer(
+    block: Block, skip: Mixer, in_channels: int, in_frames: int, seed: int, before: str
 ) -> list[Layer]:
+    """The path around a block, from the layer that the block reads; empty for the bare identity."""
     place = skip_place(block, skip, in_channels, seed)
     layers = _lower_mixer(place, in_frames, norm=block.skip_norm)
-    add = _same_shape(LayerKind.RESIDUAL_ADD, f"{block.name}.add", block.out_channels, out_frames)
-    return [*layers, add]
+    if layers:
+        layers[0] = dataclasses.replace(layers[0], reads=(before,))
+    return layers
 
 
 def _lower_mixer(place: Place, in_frames: int, *, norm: bool) -> list[Layer]:
@@ -94,7 +117,8 @@ def _lower_mixer(place: Place, in_frames: int, *, norm: bool) -> list[Layer]:
     return layers
 
 
-def _lower_head(head: str, channels: int, frames: int, outputs: int) -> list[Layer]:
+def lower_head(head: str, channels: int, frames: int, outputs: int) -> list[Layer]:
+    """The layers after the blocks: scores, and which of them is the highest."""
     pooled = head == "pooled"
     layers = []
     if pooled:
@@ -121,6 +145,7 @@ def _lower_head(head: str, channels: int, frames: int, outputs: int) -> list[Lay
             bias=True,
         )
     )
+    layers.append(_same_shape(LayerKind.ARGMAX, "head.argmax", outputs, frames))
     return layers
 
 

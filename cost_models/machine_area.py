@@ -1,0 +1,123 @@
+"""Area of a machine by part, and the leakage of its logic. Area belongs to the machine.
+
+arrays       elements * (arithmetic + registers), or the machine's own figure per element
+vector unit  lanes * (multiplier + adder + comparator + register)
+memories     SRAM macros from the technology's table; register files per bit; DRAM: another chip
+generator    `cost_models.generator`, one per different generator of the design
+control      a share of all of it but the SRAM macros
+"""
+
+from collections.abc import Iterable
+
+from cost_models.accelerator import OPERANDS, Accelerator, ComputeArray, MemoryLevel
+from cost_models.area import (
+    adder_area_um2,
+    multiplier_area_um2,
+    register_area_um2,
+    ternary_adder_area_um2,
+    ternary_tree_area_um2,
+    vector_lane_area_um2,
+)
+from cost_models.band import ZERO, Band
+from cost_models.generator import generator_area
+from cost_models.technology import Technology
+from cost_models.workload import GeneratorFamily, GeneratorSpec
+
+USUAL_GENERATOR = GeneratorSpec(
+    family=GeneratorFamily.LFSR_THRESHOLD, state_bits=127, decision_bits=8
+)
+"""What a machine's generator is taken to be where no design is given."""
+
+
+def machine_area_um2(
+    machine: Accelerator, technology: Technology, specs: Iterable[GeneratorSpec] = ()
+) -> dict[str, Band]:
+    """Area of a machine by part.
+
+    Args:
+        machine: what is built.
+        technology: in which process.
+        specs: generators that the design needs; the machine's own, or the usual one, where empty.
+
+    Raises:
+        InvalidAccelerator: an SRAM is outside the technology's table.
+    """
+    logic: dict[str, Band] = {
+        array.name: array_area_um2(array, technology) for array in machine.arrays
+    }
+    lane = vector_lane_area_um2(technology)
+    logic["vector unit"] = lane.scaled(machine.vector_lanes)
+    macros: dict[str, Band] = {}
+    for memory in machine.memories:
+        if memory.kind == "dram" and memory.area_um2 is None:
+            continue
+        kept = macros if memory.kind == "sram" else logic
+        kept[memory.name] = memory_area_um2(memory, technology)
+    if machine.generator is not None:
+        needed = dict.fromkeys(specs) or [machine.generator.spec or USUAL_GENERATOR]
+        logic["generator"] = sum_of(
+            generator_area(spec, machine.generator.trits_per_cycle, technology) for spec in needed
+        )
+    share = technology.control_share.band
+    total = sum_of(logic.values())
+    logic["control"] = Band(
+        low=total.low * share.low, mid=total.mid * share.mid, high=total.high * share.high
+    )
+    return logic | macros
+
+
+def array_area_um2(array: ComputeArray, technology: Technology) -> Band:
+    """Area of all elements with their registers."""
+    if array.element_um2 is not None:
+        return array.element_um2.band.scaled(array.elements)
+    registers = ZERO
+    for operand in OPERANDS:
+        register = array.register(operand)
+        if register is None or (operand == "outputs" and array.element == "ternary_adder"):
+            continue  # the accumulator is part of the measured element
+        bits = register.capacity_bits * array.instances(operand)
+        registers = registers + register_area_um2(technology, bits)
+    if array.element == "mac":
+        multiplier = multiplier_area_um2(technology, array.operand_bits, array.operand_bits)
+        adder = adder_area_um2(technology, array.accumulator_bits)
+        return (multiplier + adder).scaled(array.elements) + registers
+    if array.element == "ternary_adder":
+        element = ternary_adder_area_um2(technology, array.accumulator_bits)
+        return element.scaled(array.elements) + registers
+    tree = ternary_tree_area_um2(technology, array.columns, array.operand_bits)
+    adder = adder_area_um2(technology, array.accumulator_bits)
+    return (tree + adder).scaled(array.rows) + registers
+
+
+def memory_area_um2(memory: MemoryLevel, technology: Technology) -> Band:
+    """Area of a memory.
+
+    Raises:
+        InvalidAccelerator: an SRAM is outside the technology's table.
+    """
+    if memory.area_um2 is not None:
+        return memory.area_um2.band
+    if memory.kind == "sram":
+        return technology.sram.area_um2(memory.capacity_bits)
+    return register_area_um2(technology, memory.capacity_bits)
+
+
+def sum_of(bands: Iterable[Band]) -> Band:
+    """Sum of any number of bands."""
+    total = ZERO
+    for band in bands:
+        total = total + band
+    return total
+
+
+def logic_leakage_uw(machine: Accelerator, technology: Technology) -> Band:
+    """Leakage of everything that is not an SRAM macro or a DRAM: area times leakage per area."""
+    kinds = {memory.name: memory.kind for memory in machine.memories}
+    areas = machine_area_um2(machine, technology)
+    logic = sum_of(area for part, area in areas.items() if kinds.get(part) not in ("sram", "dram"))
+    leakage = technology.logic_leakage_nw_per_um2.band
+    return Band(
+        low=logic.low * leakage.low * 1e-3,
+        mid=logic.mid * leakage.mid * 1e-3,
+        high=logic.high * leakage.high * 1e-3,
+    )

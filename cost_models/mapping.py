@@ -1,0 +1,315 @@
+"""How the loops of a layer are laid over an array and in time: the candidates of the tile search.
+
+A convolution is three loops (a group at a time):
+
+    N  output channels            (depthwise across the array: channels)
+    R  reduction: input channels of the group times kernel taps     (depthwise: taps)
+    T  output frames
+
+A candidate says which loop each axis of the array unrolls (rows, columns, lanes), and in what order
+the remaining iterations follow, innermost first. One loop may be split in two, its inner part a
+power of two, so that a tile of it stays below while another loop runs:
+
+    {all assignments of N, R, T to the axes that the array allows}
+  x {6 orders} + {3 loops to split} x {inner part 2, 4, 8, ... below the count} x {6 orders in which
+    the two parts do not touch}
+
+The search is exact over this set. Which loop is innermost is the dataflow: T keeps weights still
+(weight stationary), R keeps sums still (output stationary), N keeps inputs still (input stationary).
+
+Everything here is a column: one entry per candidate, of many layers at once.
+"""
+
+import itertools
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from cost_models.accelerator import AXES, ComputeArray, Register
+from cost_models.workload import Layer, LayerKind
+
+Column = npt.NDArray[np.float64]
+"""Counts are exact: none reaches 2^53."""
+
+N, R, T = 0, 1, 2
+LOOPS = ("N", "R", "T")
+DEPTH = 4
+"""Loops of a candidate: three, one of them in two parts."""
+MOST_SPLIT = 12
+"""Inner parts go up to 2^12 iterations."""
+
+STATIONARY = {"weight_stationary": T, "output_stationary": R, "input_stationary": N}
+"""The innermost loop of each dataflow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Views:
+    """Layers as loops; a depthwise layer has two views, one per strategy."""
+
+    layer: npt.NDArray[np.intp]
+    """Index of the layer that a view belongs to."""
+    groups: Column
+    """The loops run as often."""
+    bounds: npt.NDArray[np.float64]
+    """Of N, R and T, shape (3, views)."""
+    taps: Column
+    """Kernel taps; R runs over the taps of an input channel first."""
+    stride: Column
+    dilation: Column
+    in_frames: Column
+    across: npt.NDArray[np.bool_]
+    """Depthwise with N over the channels: inputs depend on N."""
+
+    def take(self, index: npt.NDArray[np.intp]) -> "Views":
+        """The views of these indices, repeated as given."""
+        taken = {field.name: getattr(self, field.name)[..., index] for field in fields(self)}
+        return Views(**taken)
+
+
+def views_of(layers: list[Layer], array: ComputeArray) -> Views:
+    """The loops of convolution layers on an array, in the order of the layers."""
+    rows: list[tuple[float, ...]] = []
+    for index, layer in enumerate(layers):
+        shape = (layer.kernel_size, layer.stride, layer.dilation, layer.in_frames)
+        depthwise = layer.kind is LayerKind.DEPTHWISE and layer.groups == layer.in_channels
+        taps, frames = layer.kernel_size, layer.out_frames
+        if depthwise and array.depthwise != "one_channel_per_pass":
+            rows.append((index, 1, layer.out_channels, taps, frames, *shape, True))
+        if not depthwise or array.depthwise != "channels_across_array":
+            outputs = layer.out_channels // layer.groups
+            reduction = layer.in_channels // layer.groups * taps
+            rows.append((index, layer.groups, outputs, reduction, frames, *shape, False))
+    columns = np.array(rows, dtype=np.float64).reshape(-1, 10).T
+    return Views(
+        layer=columns[0].astype(np.intp),
+        groups=columns[1],
+        bounds=columns[2:5],
+        taps=columns[5],
+        stride=columns[6],
+        dilation=columns[7],
+        in_frames=columns[8],
+        across=columns[9].astype(np.bool_),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Which loop each axis of the array unrolls."""
+
+    loops: tuple[int, int, int]
+    """Of rows, columns and lanes."""
+
+    def limit(self, array: ComputeArray, loop: int) -> int:
+        """Iterations of a loop that the array can take at once."""
+        limit = 1
+        for axis_loop, size in zip(self.loops, array.sizes, strict=True):
+            limit *= size if axis_loop == loop else 1
+        return limit
+
+    def shared(self, array: ComputeArray, register: Register, loop: int) -> int:
+        """Iterations of a loop that elements with one common register take at once."""
+        shared = 1
+        for axis, axis_loop, size in zip(AXES, self.loops, array.sizes, strict=True):
+            shared *= size if axis_loop == loop and axis in register.shared_along else 1
+        return shared
+
+
+SYSTOLIC = {(R, N): T, (T, N): R, (R, T): N}
+"""Rows and columns of a systolic array -> the loop that streams through it: weight, output and input
+stationary (SCALE-Sim, arXiv 1811.02883)."""
+
+
+def assignments(array: ComputeArray, *, across: bool) -> list[Assignment]:
+    """What the axes of an array may unroll.
+
+    Args:
+        array: what computes.
+        across: for a depthwise layer with its channels across the array.
+    """
+    if array.element == "ternary_tree":
+        return [Assignment((rows, R, T)) for rows in (N, T)]
+    if array.interconnect == "systolic" and across:
+        # Channels have nothing in common, so each row has one; frames or taps run along the columns.
+        return [Assignment((N, columns, T)) for columns in (R, T)]
+    if array.interconnect == "systolic":
+        return [
+            Assignment((rows, columns, T))
+            for (rows, columns), stream in SYSTOLIC.items()
+            if STATIONARY.get(array.dataflow, stream) == stream
+        ]
+    free = [(N, R, T) if size > 1 else (T,) for size in array.sizes]
+    distinct = {}
+    for loops in itertools.product(*free):
+        if across and N not in loops and array.elements > 1:
+            continue  # that is one channel per pass
+        assignment = Assignment(loops)
+        registers = [array.register("weights"), array.register("inputs"), array.register("outputs")]
+        same = tuple(
+            (assignment.limit(array, loop),)
+            + tuple(assignment.shared(array, reg, loop) for reg in registers if reg is not None)
+            for loop in (N, R, T)
+        )
+        distinct.setdefault(same, assignment)
+    return list(distinct.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """Mappings of layers, one a column."""
+
+    views: Views
+    """Of each candidate."""
+    assignment: npt.NDArray[np.intp]
+    """Index into `assignments` of its kind; see `across` of the view."""
+    unrolled: npt.NDArray[np.float64]
+    """Iterations of N, R and T at once, shape (3, candidates): evenly spread over the passes."""
+    iterations: npt.NDArray[np.float64]
+    """Passes over N, R and T that follow each other, shape (3, candidates)."""
+    order: npt.NDArray[np.intp]
+    """Loop at each depth, innermost first, shape (DEPTH, candidates)."""
+    counts: npt.NDArray[np.float64]
+    """Iterations at each depth, shape (DEPTH, candidates)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Templates:
+    """Orders of loops, one a column."""
+
+    order: npt.NDArray[np.intp]
+    split: npt.NDArray[np.intp]
+    """Loop that is split; -1 for none."""
+    inner: npt.NDArray[np.intp]
+    """Depth of its inner part."""
+    outer: npt.NDArray[np.intp]
+    size: npt.NDArray[np.float64]
+    """Of its inner part."""
+
+
+def _templates() -> _Templates:
+    rows = []
+    for order in itertools.permutations((N, R, T)):
+        rows.append(((*order, order[-1]), -1, 0, DEPTH - 1, 1))
+    for split in (N, R, T):
+        first, second = (loop for loop in (N, R, T) if loop != split)
+        for a, b in ((first, second), (second, first)):
+            for order, inner, outer in (
+                ((split, a, split, b), 0, 2),
+                ((split, a, b, split), 0, 3),
+                ((a, split, b, split), 1, 3),
+            ):
+                for exponent in range(1, MOST_SPLIT + 1):
+                    rows.append((order, split, inner, outer, 2**exponent))
+    orders, splits, inners, outers, sizes = zip(*rows, strict=True)
+    return _Templates(
+        order=np.array(orders, dtype=np.intp).T,
+        split=np.array(splits, dtype=np.intp),
+        inner=np.array(inners, dtype=np.intp),
+        outer=np.array(outers, dtype=np.intp),
+        size=np.array(sizes, dtype=np.float64),
+    )
+
+
+TEMPLATES = _templates()
+
+
+def candidates_of(layers: list[Layer], array: ComputeArray) -> Candidates:
+    """All candidates of convolution layers on an array."""
+    views = views_of(layers, array)
+    pieces = []
+    for across in (False, True):
+        chosen = np.flatnonzero(views.across == across)
+        if not len(chosen):
+            continue
+        for number, assignment in enumerate(assignments(array, across=across)):
+            limits = np.array([[assignment.limit(array, loop)] for loop in (N, R, T)])
+            pieces.append(_arranged(views.take(chosen), number, limits, array))
+    return _joined(pieces)
+
+
+def _arranged(
+    views: Views, assignment: int, limits: npt.NDArray[np.int_], array: ComputeArray
+) -> Candidates:
+    """All orders in time of views on one assignment."""
+    iterations = np.ceil(views.bounds / limits)
+    unrolled = np.ceil(views.bounds / iterations)
+    valid = _valid_templates(iterations)
+    view, template = np.nonzero(valid)
+    counts = np.take_along_axis(iterations[:, view], TEMPLATES.order[:, template], axis=0)
+    at = np.arange(len(view))
+    split = TEMPLATES.split[template] >= 0
+    size = TEMPLATES.size[template]
+    whole = counts[TEMPLATES.outer[template], at]
+    counts[TEMPLATES.outer[template], at] = np.where(split, np.ceil(whole / size), 1.0)
+    inner = TEMPLATES.inner[template]
+    counts[inner, at] = np.where(split, size, counts[inner, at])
+    found = Candidates(
+        views=views.take(view),
+        assignment=np.full(len(view), assignment, dtype=np.intp),
+        unrolled=unrolled[:, view],
+        iterations=iterations[:, view],
+        order=TEMPLATES.order[:, template],
+        counts=counts,
+    )
+    wanted = STATIONARY.get(array.dataflow)
+    if wanted is None:
+        return found
+    follows = (innermost(found) == wanted) | (found.iterations[wanted] == 1)
+    return taken(found, np.flatnonzero(follows))
+
+
+def _valid_templates(iterations: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which templates are different mappings, shape (views, templates).
+
+    A loop of one iteration changes nothing where it stands, so only its outermost place counts; a
+    split needs an inner part below the count, and something to do between its parts.
+    """
+    order, split = TEMPLATES.order, TEMPLATES.split
+    single = iterations == 1
+    valid = np.ones((iterations.shape[1], order.shape[1]), dtype=np.bool_)
+    for depth in range(DEPTH - 1):
+        here, above = order[depth], order[depth + 1]
+        trivial = single[here] & (split[:, None] != here[:, None])
+        # Trivial loops are outermost, and among each other in the order of their numbers.
+        trivial_above = single[above] & (split[:, None] != above[:, None])
+        misplaced = trivial & (~trivial_above | (here > above)[:, None])
+        if depth == DEPTH - 2:
+            misplaced &= (split >= 0)[:, None]  # unsplit templates repeat their last loop
+        valid &= ~misplaced.T
+    is_split = split >= 0
+    whole = iterations[np.where(is_split, split, 0)]
+    possible = TEMPLATES.size[:, None] < whole
+    return valid & (possible | ~is_split[:, None]).T
+
+
+def innermost(candidates: Candidates) -> npt.NDArray[np.intp]:
+    """The innermost loop of more than one iteration; -1 where there is none."""
+    found = np.full(candidates.order.shape[1], -1, dtype=np.intp)
+    for depth in reversed(range(DEPTH)):
+        found = np.where(candidates.counts[depth] > 1, candidates.order[depth], found)
+    return found
+
+
+def taken(candidates: Candidates, index: npt.NDArray[np.intp]) -> Candidates:
+    """Some of the candidates."""
+    return Candidates(
+        views=candidates.views.take(index),
+        assignment=candidates.assignment[index],
+        unrolled=candidates.unrolled[:, index],
+        iterations=candidates.iterations[:, index],
+        order=candidates.order[:, index],
+        counts=candidates.counts[:, index],
+    )
+
+
+def _joined(pieces: list[Candidates]) -> Candidates:
+    views = {
+        field.name: np.concatenate([getattr(piece.views, field.name) for piece in pieces], axis=-1)
+        for field in fields(Views)
+    }
+    others = {
+        field.name: np.concatenate([getattr(piece, field.name) for piece in pieces], axis=-1)
+        for field in fields(Candidates)
+        if field.name != "views"
+    }
+    return Candidates(views=Views(**views), **others)

@@ -1,0 +1,410 @@
+"""Traffic: how often each operand crosses each boundary of the memory hierarchy.
+
+Cut a candidate's loops at position p: what lies inside (the unrolled iterations and the p innermost
+loops) is a tile, what lies outside moves tiles. An operand depends on two of the three loops
+(weights: N, R; inputs: R, T, and N in depthwise layers; outputs: N, T). Its tile moves whenever one
+of its loops outside advances, so over a whole layer it crosses the cut
+
+    crossings(p) = elements * product of the loops outside that it does not depend on
+                              and that stand outside the innermost loop outside that it does depend on
+
+times: loops directly outside the cut that it does not depend on come for free (the tile stays). For
+inputs, `elements` grows with the halo: tiles of frames overlap by the kernel.
+
+Registers and memories hold the largest tile that fits: the cut of a level is the outermost position
+whose tile fits (operands that share a memory share the cut), at least that of the level below.
+
+    reads of a level  = crossings at the cut of the level below   (position 0 below the innermost)
+    writes of a level = crossings at its own cut                  (not for the backing memory)
+    outputs           = the same upwards; a tile that leaves before its sums are complete leaves, and
+                        returns, in accumulator width
+    registers         = times the elements that get a copy of their own
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cost_models.accelerator import (
+    OPERANDS,
+    Accelerator,
+    ComputeArray,
+    MemoryLevel,
+    Operand,
+    Register,
+)
+from cost_models.mapping import DEPTH, Candidates, Column, N, R, T, assignments
+
+Cuts = npt.NDArray[np.float64]
+"""One figure per position and candidate, shape (DEPTH + 1, candidates)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Precision:
+    """Bits of the operands, one figure a candidate."""
+
+    weight_bits: Column
+    input_bits: Column
+    output_bits: Column
+    accumulator_bits: Column
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residence:
+    """What need not leave the chip, or enter it, for a layer; one figure a candidate."""
+
+    input_on_chip: npt.NDArray[np.bool_]
+    """The inputs are in the activations' home when the layer begins."""
+    output_on_chip: npt.NDArray[np.bool_]
+    """The outputs stay in the activations' home."""
+    weights_on_chip: npt.NDArray[np.bool_]
+    """The weights are in the weights' home since the last inference."""
+    generated: npt.NDArray[np.bool_]
+    """The generator makes the weights."""
+
+
+@dataclass(slots=True)
+class Moved:
+    """Bits that cross the ports of one level for one operand, per candidate."""
+
+    read_bits: Column
+    written_bits: Column
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """All traffic of candidates, and the trits that the generator makes for them."""
+
+    registers: Mapping[Operand, Moved]
+    """Of the array's registers, all elements together."""
+    memories: Mapping[tuple[str, Operand], Moved]
+    trits: Column
+    """Generated weights, each as often as it is made."""
+    mappable: npt.NDArray[np.bool_]
+    shortage: Mapping[str, Column]
+    """Memory or register -> bits of the smallest tile, where that does not fit; 0 elsewhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tiles:
+    """Tiles of each operand at each cut."""
+
+    crossings: Mapping[Operand, Cuts]
+    """Elements that cross over the whole layer, all groups."""
+    elements: Mapping[Operand, Cuts]
+    """Elements of a tile."""
+    partial: npt.NDArray[np.bool_]
+    """Whether sums are incomplete where a tile of outputs crosses the cut."""
+    totals: Mapping[Operand, Column]
+    """Elements of the whole tensor, all groups."""
+    inside: npt.NDArray[np.float64]
+    """Iterations of N, R, T within the cut beyond the unrolled ones, shape (DEPTH + 1, 3, n)."""
+
+
+def tiles_of(found: Candidates, array: ComputeArray) -> Tiles:
+    """Tiles and crossings of every candidate at every cut."""
+    views = found.views
+    n = len(views.layer)
+    inside = np.ones((DEPTH + 1, 3, n))
+    for depth in range(DEPTH):
+        for loop in (N, R, T):
+            here = np.where(found.order[depth] == loop, found.counts[depth], 1.0)
+            np.multiply(inside[depth, loop], here, out=inside[depth + 1, loop])
+    size = np.minimum(views.bounds, found.unrolled * inside)
+    outputs, reduction, frames = size[:, N], size[:, R], size[:, T]
+    taps = np.minimum(reduction, views.taps)
+    channels = np.where(views.across, outputs, np.ceil(reduction / taps))
+    window = _window(frames, taps, found)
+    moved = _moves(found)
+    totals: dict[Operand, Column] = {
+        "weights": views.groups * views.bounds[N] * views.bounds[R],
+        "outputs": views.groups * views.bounds[N] * views.bounds[T],
+    }
+    all_channels = np.where(views.across, views.bounds[N], views.bounds[R] / views.taps)
+    tap_tiles = np.ceil(views.taps / taps)
+    inputs = views.groups * all_channels * tap_tiles * _windows(frames, taps, found)
+    totals["inputs"] = inputs[DEPTH]
+    if array.interconnect != "multicast":
+        # Elements on a diagonal need the same input frame, and get it one by one.
+        separate = found.iterations[T] * frames[0] * taps[0]
+        inputs[0] = views.groups * all_channels * tap_tiles[0] * separate
+    return Tiles(
+        crossings={
+            "weights": totals["weights"] * moved["weights"],
+            "inputs": inputs * moved["inputs"],
+            "outputs": totals["outputs"] * moved["outputs"],
+        },
+        elements={
+            "weights": outputs * reduction,
+            "inputs": channels * window,
+            "outputs": outputs * frames,
+        },
+        partial=size[:, R] < views.bounds[R],
+        totals=totals,
+        inside=inside,
+    )
+
+
+def _window(frames: Cuts, taps: Cuts, found: Candidates) -> Cuts:
+    """Input frames that `frames` outputs see through `taps` taps."""
+    views = found.views
+    span = (frames - 1) * views.stride + (taps - 1) * views.dilation + 1
+    seen: Cuts = np.minimum(np.minimum(frames * taps, span), views.in_frames)
+    return seen
+
+
+def _windows(frames: Cuts, taps: Cuts, found: Candidates) -> Cuts:
+    """Input frames over all tiles of frames, overlaps counted as often as they are read."""
+    whole = np.ceil(found.views.bounds[T] / frames)
+    last = found.views.bounds[T] - (whole - 1) * frames
+    total: Cuts = (whole - 1) * _window(frames, taps, found) + _window(last, taps, found)
+    return total
+
+
+def _moves(found: Candidates) -> dict[Operand, Cuts]:
+    """How often the whole tensor crosses each cut; see `crossings` in the module's docstring."""
+    n = len(found.views.layer)
+    moved: dict[Operand, Cuts] = {}
+    independent: dict[Operand, npt.NDArray[np.bool_]] = {
+        "weights": found.order == T,
+        "inputs": (found.order == N) & ~found.views.across,
+        "outputs": found.order == R,
+    }
+    for operand, free in independent.items():
+        times = np.ones((DEPTH + 1, n))
+        outside = np.ones(n)  # product of all independent loops outside the cut
+        for depth in reversed(range(DEPTH)):
+            moves = ~free[depth] & (found.counts[depth] > 1)
+            times[depth] = np.where(moves, outside, times[depth + 1])
+            outside = outside * np.where(free[depth], found.counts[depth], 1.0)
+        moved[operand] = times
+    return moved
+
+
+def traffic_of(
+    found: Candidates,
+    array: ComputeArray,
+    machine: Accelerator,
+    precision: Precision,
+    residence: Residence,
+) -> Traffic:
+    """Traffic of candidates on one array of a machine.
+
+    Args:
+        found: mappings.
+        array: where they run.
+        machine: its memories.
+        precision: bits of the operands.
+        residence: what is on the chip already, or stays there.
+    """
+    tiles = tiles_of(found, array)
+    bits: dict[Operand, Column] = {
+        "weights": precision.weight_bits,
+        "inputs": precision.input_bits,
+        "outputs": precision.output_bits,
+    }
+    n = len(found.views.layer)
+    mappable = np.ones(n, dtype=np.bool_)
+    shortage: dict[str, Column] = {}
+    cut: dict[Operand, npt.NDArray[np.intp]] = {}
+    registers: dict[Operand, Moved] = {}
+    for operand in OPERANDS:
+        cut[operand] = np.zeros(n, dtype=np.intp)
+        register = array.register(operand)
+        if register is None:
+            continue
+        width = precision.accumulator_bits if operand == "outputs" else bits[operand]
+        width = _in_words(width, register)
+        held = _register_tile(found, tiles, array, register, operand) * width
+        cut[operand], short = _outermost(held, np.full(n, float(register.capacity_bits)))
+        shortage[f"{operand} registers of {array.name}"] = short
+        mappable &= short == 0
+    for operand in ("weights", "inputs"):
+        if (register := array.register(operand)) is not None:
+            width = _copies(found, array, register, operand) * _in_words(bits[operand], register)
+            registers[operand] = Moved(
+                read_bits=tiles.crossings[operand][0] * width,
+                written_bits=_at(tiles.crossings[operand], cut[operand]) * width,
+            )
+    registers["outputs"] = _accumulators(found, tiles, array, cut["outputs"], precision)
+    trits = np.where(residence.generated, _at(tiles.crossings["weights"], cut["weights"]), 0.0)
+
+    memories: dict[tuple[str, Operand], Moved] = {}
+    passing = _passing(machine, residence)
+    for memory in machine.memories:
+        above, short = _memory_cut(memory, machine, tiles, bits, precision, residence, passing)
+        shortage[memory.name] = short
+        mappable &= short == 0
+        for operand in memory.holds:
+            reaches, fills = passing[memory.name, operand]
+            below = cut[operand]
+            cut[operand] = np.where(reaches, np.maximum(below, above), below)
+            moved = (
+                _outputs_moved(tiles, below, cut[operand], fills, precision)
+                if operand == "outputs"
+                else Moved(
+                    read_bits=_at(tiles.crossings[operand], below) * bits[operand],
+                    written_bits=_at(tiles.crossings[operand], cut[operand])
+                    * bits[operand]
+                    * fills,
+                )
+            )
+            for name in ("read_bits", "written_bits"):
+                rounded = np.ceil(getattr(moved, name) / memory.word_bits) * memory.word_bits
+                setattr(moved, name, rounded * reaches)
+            memories[memory.name, operand] = moved
+    return Traffic(
+        registers=registers, memories=memories, trits=trits, mappable=mappable, shortage=shortage
+    )
+
+
+def _at(cuts: Cuts, position: npt.NDArray[np.intp]) -> Column:
+    return cuts[position, np.arange(cuts.shape[1])]
+
+
+def _in_words(bits: Column, register: Register) -> Column:
+    """Width of a value in the words of a register file."""
+    width: Column = np.ceil(bits / register.word_bits) * register.word_bits
+    return width
+
+
+def _outermost(needed_bits: Cuts, capacity_bits: Column) -> tuple[npt.NDArray[np.intp], Column]:
+    """The outermost cut whose tile fits, and the bits of the smallest tile where none does."""
+    fits = needed_bits <= capacity_bits
+    position = np.sum(np.cumprod(fits, axis=0), axis=0) - 1
+    short = np.where(fits[0], 0.0, needed_bits[0])
+    return np.maximum(position, 0).astype(np.intp), short
+
+
+def _register_tile(
+    found: Candidates, tiles: Tiles, array: ComputeArray, register: Register, operand: Operand
+) -> Cuts:
+    """Elements of an operand in one register file at each cut."""
+    depends = {"weights": (N, R), "inputs": (R, T), "outputs": (N, T)}[operand]
+    held = np.ones_like(tiles.inside[:, N])
+    for loop in (N, R, T):
+        shared = _shared(found, array, register, loop)
+        iterations = np.minimum(shared, found.unrolled[loop]) * tiles.inside[:, loop]
+        if loop in depends:
+            held = held * iterations
+        elif operand == "inputs":
+            held = held * np.where(found.views.across, iterations, 1.0)
+    if operand == "inputs":
+        held = np.minimum(held, tiles.elements["inputs"])  # windows overlap
+    return held
+
+
+def _shared(found: Candidates, array: ComputeArray, register: Register, loop: int) -> Column:
+    """Iterations of a loop that elements with a common register take at once."""
+    table = np.ones((2, max(len(assignments(array, across=across)) for across in (False, True))))
+    for across in (False, True):
+        for number, assignment in enumerate(assignments(array, across=across)):
+            table[int(across), number] = assignment.shared(array, register, loop)
+    return table[found.views.across.astype(np.intp), found.assignment]
+
+
+def _copies(found: Candidates, array: ComputeArray, register: Register, operand: Operand) -> Column:
+    """Registers that get a copy of the same element."""
+    copies = np.ones(len(found.views.layer))
+    repeated = {"weights": T, "inputs": N, "outputs": R}[operand]
+    apart = found.unrolled[repeated] / np.minimum(
+        _shared(found, array, register, repeated), found.unrolled[repeated]
+    )
+    if operand == "inputs":
+        apart = np.where(found.views.across, 1.0, apart)
+    return copies * np.ceil(apart)
+
+
+def _accumulators(
+    found: Candidates,
+    tiles: Tiles,
+    array: ComputeArray,
+    cut: npt.NDArray[np.intp],
+    precision: Precision,
+) -> Moved:
+    """Every operation reads and writes a sum; a tile that leaves is read once more."""
+    register = array.register("outputs")
+    assert register is not None  # every array has accumulators
+    copies = _copies(found, array, register, "outputs")
+    views = found.views
+    sums = views.groups * views.bounds[N] * views.bounds[T]
+    # Elements with a common accumulator add to it together, once a pass over R.
+    together = found.unrolled[R] / copies
+    updates = sums * copies * np.ceil(views.bounds[R] / (copies * together))
+    updates = np.minimum(updates, sums * views.bounds[R])
+    leaving = _at(tiles.crossings["outputs"], cut) * copies
+    returning = leaving - sums * copies
+    width = _in_words(precision.accumulator_bits, register)
+    return Moved(read_bits=(updates + leaving) * width, written_bits=(updates + returning) * width)
+
+
+def _outputs_moved(
+    tiles: Tiles,
+    below: npt.NDArray[np.intp],
+    above: npt.NDArray[np.intp],
+    fills: npt.NDArray[np.bool_],
+    precision: Precision,
+) -> Moved:
+    """Outputs come up from the cut below, and go on above where `fills` (not the backing memory)."""
+    total = tiles.totals["outputs"]
+    partial_below = _at(tiles.crossings["outputs"], below) - total
+    partial_above = (_at(tiles.crossings["outputs"], above) - total) * fills
+    complete = total * precision.output_bits
+    sums = precision.accumulator_bits
+    return Moved(
+        read_bits=(partial_below + partial_above) * sums + complete * fills,
+        written_bits=(partial_below + partial_above) * sums + complete,
+    )
+
+
+Passing = dict[tuple[str, Operand], tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]
+"""(memory, operand) -> whether the operand comes here at all, and whether it goes on from here."""
+
+
+def _passing(machine: Accelerator, residence: Residence) -> Passing:
+    homes = {
+        "weights": (machine.weight_home, residence.weights_on_chip),
+        "inputs": (machine.activation_home, residence.input_on_chip),
+        "outputs": (machine.activation_home, residence.output_on_chip),
+    }
+    passing: Passing = {}
+    for operand in OPERANDS:
+        home, resident = homes[operand]
+        reaches = np.ones_like(resident)
+        if operand == "weights":
+            reaches = ~residence.generated
+        chain = machine.chain(operand)
+        for memory in chain:
+            fills = reaches & (memory is not chain[-1])
+            if home is not None and memory.name == home.name:
+                fills = fills & ~resident
+            passing[memory.name, operand] = (reaches, fills)
+            reaches = fills
+    return passing
+
+
+def _memory_cut(
+    memory: MemoryLevel,
+    machine: Accelerator,
+    tiles: Tiles,
+    bits: Mapping[Operand, Column],
+    precision: Precision,
+    residence: Residence,
+    passing: Passing,
+) -> tuple[npt.NDArray[np.intp], Column]:
+    """The cut of a memory: operands that end here are here as a whole, tiles share the rest."""
+    n = len(residence.generated)
+    whole = np.zeros(n)
+    tile_bits = np.zeros((DEPTH + 1, n))
+    for operand in memory.holds:
+        reaches, fills = passing[memory.name, operand]
+        whole = whole + np.where(reaches & ~fills, tiles.totals[operand] * bits[operand], 0.0)
+        width = bits[operand]
+        if operand == "outputs":
+            width = np.where(tiles.partial, precision.accumulator_bits, precision.output_bits)
+        tile_bits = tile_bits + np.where(fills, tiles.elements[operand] * width, 0.0)
+    # What is too large as a whole is said by `Cost.misfits`; tiles are priced as if it fitted.
+    left = memory.capacity_bits - np.where(whole <= memory.capacity_bits, whole, 0.0)
+    return _outermost(tile_bits, left)
