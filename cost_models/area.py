@@ -8,7 +8,7 @@ unit. Registers are not in a figure unless it says so.
     MAC            multiplier + adder * (w + max(0, w - a - b)) + register * w
     ternary adder  ternary_adder_per_bit * w + ternary_adder               its accumulator included
     ternary tree   lane * n * i + adder * B(n, i)                          its accumulator not
-    B(n, i)        n / 2 adders of i + 1 bits, n / 4 of i + 2 bits, ...; an odd lane moves down a level
+    B(n, i)        n / 2 adders of i + 1 bits, n / 4 of i + 2 bits, ...; an odd lane waits a level
     vector lane    multiplier + adder + comparator + register * w
 
 A product of fewer bits than the sum has its sign extended, which costs about as much again as the
@@ -60,7 +60,7 @@ def mac_logic_area_um2(
 
 
 def mac_area_um2(technology: Technology, a_bits: int, b_bits: int, accumulator_bits: int) -> Band:
-    """Area of a multiply-accumulate unit with its accumulator; registers of operands come on top."""
+    """Area of a multiply-accumulate unit with its accumulator, without registers of operands."""
     logic = mac_logic_area_um2(technology, a_bits, b_bits, accumulator_bits)
     return logic + register_area_um2(technology, accumulator_bits)
 
