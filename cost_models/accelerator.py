@@ -61,15 +61,16 @@ class ComputeArray:
 
     name: str
     element: Element
-    """A multiply-accumulate unit, a ternary adder with its accumulator, or a lane of a ternary adder
-    tree: `rows` trees of `columns` lanes, one accumulator a tree."""
+    """A multiply-accumulate unit, a ternary adder with its accumulator, or a lane of a ternary
+    adder tree: `rows` trees of `columns` lanes, one accumulator a tree."""
     rows: int
     columns: int
     lanes: int = 1
     """Elements at each place of the array."""
     interconnect: Literal["broadcast", "multicast", "systolic"] = "broadcast"
-    """Operands reach whole rows or columns in a cycle; or any set of elements (an input then serves
-    several frames of a convolution at once, along diagonals); or move from neighbour to neighbour."""
+    """Operands reach whole rows or columns in a cycle; or any set of elements (an input then
+    serves several frames of a convolution at once, along diagonals); or move from neighbour to
+    neighbour."""
     operand_bits: int = 8
     """Widest weight or activation that an element takes."""
     accumulator_bits: int = 24
@@ -83,8 +84,8 @@ class ComputeArray:
     depthwise: Depthwise = "auto"
     """One channel at a time, or as many as the array has rows."""
     bypass: bool = True
-    """Systolic arrays only: data enters beside the rows and columns that a layer leaves idle, instead
-    of passing them."""
+    """Systolic arrays only: data enters beside the rows and columns that a layer leaves idle,
+    instead of passing them."""
     weights: Register | None = None
     inputs: Register | None = None
     outputs: Register
@@ -163,7 +164,7 @@ class MemoryLevel:
     word_bits: int = 1
     """Smallest access; traffic is rounded up to it for each layer and operand."""
     read_pj_per_bit: Constant | None = None
-    """The technology's where it is left out: of a register, of an SRAM of this size, of its DRAM."""
+    """The technology's where it is left out: of a register, an SRAM of this size, its DRAM."""
     write_pj_per_bit: Constant | None = None
     leakage_uw: Constant | None = None
     area_um2: Constant | None = None
@@ -215,8 +216,8 @@ class Accelerator:
     """Made by the generator; read from memory, two bits each; or not executable."""
     generator: Generator | None = None
     residency: Literal["where_it_fits", "never"] = "where_it_fits"
-    """Whether activations stay in an SRAM between layers, and weights between inferences, where they
-    fit; otherwise every layer begins and ends in the backing memory."""
+    """Whether activations stay in an SRAM between layers, and weights between inferences, where
+    they fit; otherwise every layer begins and ends in the backing memory."""
     input_memory: str = ""
     """Where the features of an inference arrive and its scores leave; the backing memory of the
     inputs where it is left out."""
@@ -270,7 +271,7 @@ class Accelerator:
 
     @property
     def activation_home(self) -> MemoryLevel | None:
-        """The outermost memory that can keep activations between layers without their backing one."""
+        """The outermost memory below the backing one that can keep activations between layers."""
         if self.residency == "never":
             return None
         below = self.chain("inputs")[:-1]
@@ -290,7 +291,7 @@ class Accelerator:
         return home is not None and self.input_memory == home.name
 
     def array_for(self, layer: Layer) -> ComputeArray:
-        """The array that executes a convolution: ternary elements for ternary weights if it can."""
+        """The array that executes a convolution: ternary elements for ternary weights if any."""
         if layer.weights is WeightSource.GENERATED:
             for array in self.arrays:
                 if array.element != "mac":

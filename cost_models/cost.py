@@ -120,8 +120,8 @@ class LayerCost:
 class Cost:
     """Cost of one inference of a workload on a machine.
 
-    Counts of operations and parameters are the network's. Stored bits, generated weights and traffic
-    are those on this machine: one without a generator stores the ternary entries.
+    Counts of operations and parameters are the network's. Stored bits, generated weights and
+    traffic are those on this machine: one without a generator stores the ternary entries.
     """
 
     workload: Workload
@@ -206,7 +206,7 @@ class Cost:
         return max(alive_bits(self.workload.layers))
 
     def traffic_bits(self, operand: str, *kinds: Component) -> int:
-        """Bits that move through the ports of memories for an operand; of all memories by default."""
+        """Bits that move through the ports of memories for an operand; all memories by default."""
         wanted = kinds or (Component.BUFFER, Component.SRAM, Component.DRAM)
         return int(
             sum(

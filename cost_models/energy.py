@@ -32,8 +32,8 @@ from cost_models.accelerator import (
     MemoryLevel,
     Operand,
 )
-from cost_models.machine_area import logic_leakage_uw
 from cost_models.band import Band
+from cost_models.machine_area import logic_leakage_uw
 from cost_models.technology import Constant, Technology
 
 FREE = (0.0, 0.0, 0.0)
@@ -80,7 +80,7 @@ class PriceList:
         return {entry: row for row, entry in enumerate(self.entries)}
 
     def with_leakage(
-        self, counts: npt.NDArray[np.float64], cycles: npt.NDArray[np.float64]
+        self, counts: npt.NDArray[np.float64], cycles: npt.NDArray[np.float64] | int
     ) -> npt.NDArray[np.float64]:
         """Counts with the leakage of `cycles`: shape (..., entries) and shape (...)."""
         complete = counts.copy()

@@ -19,7 +19,6 @@ from cost_models.area import (
     vector_lane_area_um2,
 )
 from cost_models.band import ZERO, Band
-from cost_models.generator import generator_area
 from cost_models.technology import Technology
 from cost_models.workload import GeneratorFamily, GeneratorSpec
 
@@ -56,7 +55,8 @@ def machine_area_um2(
     if machine.generator is not None:
         needed = dict.fromkeys(specs) or [machine.generator.spec or USUAL_GENERATOR]
         logic["generator"] = sum_of(
-            generator_area(spec, machine.generator.trits_per_cycle, technology) for spec in needed
+            _generator_area_um2(spec, machine.generator.trits_per_cycle, technology)
+            for spec in needed
         )
     share = technology.control_share.band
     total = sum_of(logic.values())
@@ -100,6 +100,19 @@ def memory_area_um2(memory: MemoryLevel, technology: Technology) -> Band:
     if memory.kind == "sram":
         return technology.sram.area_um2(memory.capacity_bits)
     return register_area_um2(technology, memory.capacity_bits)
+
+
+def _generator_area_um2(spec: GeneratorSpec, lanes: int, technology: Technology) -> Band:
+    fresh_bits = lanes * (spec.decision_bits + 1)
+    return sum_of(
+        constant.band.scaled(bits)
+        for constant, bits in (
+            (technology.generator_state_um2_per_bit, spec.state_bits),
+            (technology.generator_threshold_um2_per_bit, spec.decision_bits),
+            (technology.generator_fresh_um2_per_bit, fresh_bits),
+            (technology.generator_compare_um2_per_bit, lanes * spec.decision_bits),
+        )
+    )
 
 
 def sum_of(bands: Iterable[Band]) -> Band:

@@ -11,11 +11,11 @@ the remaining iterations follow, innermost first. One loop may be split in two, 
 power of two, so that a tile of it stays below while another loop runs:
 
     {all assignments of N, R, T to the axes that the array allows}
-  x {6 orders} + {3 loops to split} x {inner part 2, 4, 8, ... below the count} x {6 orders in which
-    the two parts do not touch}
+  x {6 orders} + {3 loops to split} x {inner part 2, 4, 8, ... below the count}
+    x {6 orders in which the two parts do not touch}
 
 The search is exact over this set. Which loop is innermost is the dataflow: T keeps weights still
-(weight stationary), R keeps sums still (output stationary), N keeps inputs still (input stationary).
+(weight stationary), R keeps sums (output stationary), N keeps inputs (input stationary).
 
 Everything here is a column: one entry per candidate, of many layers at once.
 """
@@ -116,8 +116,8 @@ class Assignment:
 
 
 SYSTOLIC = {(R, N): T, (T, N): R, (R, T): N}
-"""Rows and columns of a systolic array -> the loop that streams through it: weight, output and input
-stationary (SCALE-Sim, arXiv 1811.02883)."""
+"""Rows and columns of a systolic array -> the loop that streams through it: weight, output and
+input stationary (SCALE-Sim, arXiv 1811.02883)."""
 
 
 def assignments(array: ComputeArray, *, across: bool) -> list[Assignment]:
@@ -130,7 +130,7 @@ def assignments(array: ComputeArray, *, across: bool) -> list[Assignment]:
     if array.element == "ternary_tree":
         return [Assignment((rows, R, T)) for rows in (N, T)]
     if array.interconnect == "systolic" and across:
-        # Channels have nothing in common, so each row has one; frames or taps run along the columns.
+        # Channels have nothing in common: each row has one; frames or taps run along the columns.
         return [Assignment((N, columns, T)) for columns in (R, T)]
     if array.interconnect == "systolic":
         return [
@@ -139,15 +139,18 @@ def assignments(array: ComputeArray, *, across: bool) -> list[Assignment]:
             if STATIONARY.get(array.dataflow, stream) == stream
         ]
     free = [(N, R, T) if size > 1 else (T,) for size in array.sizes]
-    distinct = {}
-    for loops in itertools.product(*free):
+    distinct: dict[object, Assignment] = {}
+    for rows, columns, lanes in itertools.product(*free):
+        loops = (rows, columns, lanes)
         if across and N not in loops and array.elements > 1:
             continue  # that is one channel per pass
         assignment = Assignment(loops)
         registers = [array.register("weights"), array.register("inputs"), array.register("outputs")]
         same = tuple(
-            (assignment.limit(array, loop),)
-            + tuple(assignment.shared(array, reg, loop) for reg in registers if reg is not None)
+            (
+                assignment.limit(array, loop),
+                *(assignment.shared(array, reg, loop) for reg in registers if reg is not None),
+            )
             for loop in (N, R, T)
         )
         distinct.setdefault(same, assignment)

@@ -79,8 +79,8 @@ class PricedLayers:
     """A table of distinct layers: counts of events, and cycles."""
 
     counts: npt.NDArray[np.float64]
-    """Shape (layers, entries of the price list). Leakage is left out: it follows from the latency of
-    the whole network, in which layers overlap."""
+    """Shape (layers, entries of the price list). Leakage is left out: it follows from the latency
+    of the whole network, in which layers overlap."""
     cycles: npt.NDArray[np.float64]
     """Cycles that each part is busy, shape (layers, CYCLE_COLUMNS + memories)."""
     trits: npt.NDArray[np.float64]

@@ -1,10 +1,10 @@
 """What stays on the chip: activations between layers, weights between inferences.
 
-An activation tensor lives from the layer that writes it to the last layer that reads it. It stays in
-the activations' home (the outermost memory below the backing one that holds inputs and outputs) if,
-in every step of its life, all tensors that are alive then fit there together. Otherwise it goes out
-to the backing memory and comes back. Layers done in line (batch norm, ReLU) write no tensor: what
-they work on is the tensor of the layer before.
+An activation tensor lives from the layer that writes it to the last layer that reads it. It stays
+in the activations' home (the outermost memory below the backing one that holds inputs and outputs)
+if, in every step of its life, all tensors that are alive then fit there together. Otherwise it goes
+out to the backing memory and comes back. Layers done in line (batch norm, ReLU) write no tensor:
+what they work on is the tensor of the layer before.
 
 All weights stay in the weights' home if together they fit there; otherwise each layer's come anew
 for every inference. So a network that outgrows a memory by one weight pays at once: a cliff that

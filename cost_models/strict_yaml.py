@@ -15,8 +15,8 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 

@@ -5,8 +5,8 @@ loops) is a tile, what lies outside moves tiles. An operand depends on two of th
 (weights: N, R; inputs: R, T, and N in depthwise layers; outputs: N, T). Its tile moves whenever one
 of its loops outside advances, so over a whole layer it crosses the cut
 
-    crossings(p) = elements * product of the loops outside that it does not depend on
-                              and that stand outside the innermost loop outside that it does depend on
+    crossings(p) = elements * product of the loops outside that it does not depend on, and that
+                              stand outside the innermost loop outside that it does depend on
 
 times: loops directly outside the cut that it does not depend on come for free (the tile stays). For
 inputs, `elements` grows with the halo: tiles of frames overlap by the kernel.
@@ -16,8 +16,8 @@ whose tile fits (operands that share a memory share the cut), at least that of t
 
     reads of a level  = crossings at the cut of the level below   (position 0 below the innermost)
     writes of a level = crossings at its own cut                  (not for the backing memory)
-    outputs           = the same upwards; a tile that leaves before its sums are complete leaves, and
-                        returns, in accumulator width
+    outputs           = the same upwards; a tile that leaves before its sums are complete leaves,
+                        and returns, in accumulator width
     registers         = times the elements that get a copy of their own
 """
 
@@ -261,7 +261,8 @@ def traffic_of(
 
 
 def _at(cuts: Cuts, position: npt.NDArray[np.intp]) -> Column:
-    return cuts[position, np.arange(cuts.shape[1])]
+    chosen: Column = cuts[position, np.arange(cuts.shape[1])]
+    return chosen
 
 
 def _in_words(bits: Column, register: Register) -> Column:
@@ -347,7 +348,7 @@ def _outputs_moved(
     fills: npt.NDArray[np.bool_],
     precision: Precision,
 ) -> Moved:
-    """Outputs come up from the cut below, and go on above where `fills` (not the backing memory)."""
+    """Outputs come up from the cut below, and go on where `fills` (not the backing memory)."""
     total = tiles.totals["outputs"]
     partial_below = _at(tiles.crossings["outputs"], below) - total
     partial_above = (_at(tiles.crossings["outputs"], above) - total) * fills

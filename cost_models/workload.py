@@ -25,7 +25,6 @@ from enum import StrEnum
 
 from cost_models.errors import InvalidLayer, require
 
-
 INPUT = "input"
 """What the first layer reads."""
 
@@ -84,15 +83,15 @@ class GeneratorSpec:
     state_bits: int
     """Of the shift register or counter; stored once a layer to start it."""
     decision_bits: int
-    """Random bits that decide whether and where an entry is not zero: compared with a threshold (k),
-    ANDed (j), or the place within a block of 2^bits entries (one-hot); the sign takes one more."""
+    """Random bits that decide whether and where an entry is not zero: compared with a threshold
+    (k), ANDed (j), or the place in a block of 2^bits entries (one-hot); the sign takes one more."""
     rounds: int = 0
     """Of the mixing function; counter_arx only."""
 
     def __post_init__(self) -> None:
         """Sizes are not negative, and there is a state."""
-        for field, least in (("state_bits", 1), ("decision_bits", 0), ("rounds", 0)):
-            require(getattr(self, field) >= least, field, f"at least {least}", getattr(self, field))
+        for name, least in (("state_bits", 1), ("decision_bits", 0), ("rounds", 0)):
+            require(getattr(self, name) >= least, name, f"at least {least}", getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,17 +129,17 @@ class Layer:
 
     def __post_init__(self) -> None:
         """Refuse sizes that contradict each other."""
-        for field in ("in_channels", "out_channels", "in_frames", "out_frames", "kernel_size",
+        for name in ("in_channels", "out_channels", "in_frames", "out_frames", "kernel_size",
                       "stride", "dilation", "groups", "weight_bits", "input_bits",
                       "output_bits", "accumulator_bits"):  # fmt: skip
-            if getattr(self, field) < 1:
+            if getattr(self, name) < 1:
                 raise InvalidLayer(
-                    f"{self.name}: {field} must be at least 1, not {getattr(self, field)}"
+                    f"{self.name}: {name} must be at least 1, not {getattr(self, name)}"
                 )
-        for field in ("in_channels", "out_channels"):
-            if getattr(self, field) % self.groups:
+        for name in ("in_channels", "out_channels"):
+            if getattr(self, name) % self.groups:
                 raise InvalidLayer(
-                    f"{self.name}: {field} {getattr(self, field)} cannot be divided into "
+                    f"{self.name}: {name} {getattr(self, name)} cannot be divided into "
                     f"{self.groups} groups"
                 )
         if self.kind in CONVOLUTIONS and self.weights is WeightSource.NONE:
