@@ -1,0 +1,127 @@
+"""What a cost means in a product: rate, average power, energy per second of audio, battery life.
+
+    busy share     = latency * rate                              at most 1
+    average power  = energy * rate + leakage                     always powered
+                   = energy * rate + leakage * busy share        duty cycled: power cut between
+    battery life   = capacity / average power
+
+Energy is that of one inference without leakage: leakage flows as long as the supply is on, whether
+or not something is computed, and is added here. Left out, because they are not the accelerator's:
+microphone, regulator, wake-up after a power cut, self-discharge of the battery.
+"""
+
+import math
+
+from cost_models.band import Band
+from cost_models.errors import InvalidInput, require
+
+US_PER_S = 1e6
+UW_PER_PJ_PER_S = 1e-6
+UWH_PER_MWH = 1e3
+HOURS_PER_DAY = 24
+ROUNDING = 1e-9
+"""A rate that is the inverse of the latency fits, whatever the last bit says."""
+
+
+def inferences_per_second(latency_us: float) -> float:
+    """Inferences a second at most, one after the other."""
+    _require_positive(latency_us=latency_us)
+    return US_PER_S / latency_us
+
+
+def busy_share(latency_us: float, inferences_per_second: float) -> float:
+    """Share of the time in which the machine computes.
+
+    Raises:
+        InvalidInput: the rate leaves less than the latency for each inference.
+    """
+    _require_positive(latency_us=latency_us, inferences_per_second=inferences_per_second)
+    share = latency_us * inferences_per_second / US_PER_S
+    if share > 1 + ROUNDING:
+        raise InvalidInput(
+            f"{inferences_per_second:,.6g} inferences a second do not fit: at {latency_us:,.6g} us "
+            f"each, at most {US_PER_S / latency_us:,.6g} do; lower the rate or raise the clock"
+        )
+    return min(share, 1.0)
+
+
+def average_power_uw(
+    energy_pj: Band,
+    latency_us: float,
+    leakage_uw: Band,
+    inferences_per_second: float,
+    *,
+    duty_cycled: bool = False,
+) -> Band:
+    """Average power at a given rate of inferences.
+
+    Args:
+        energy_pj: of one inference, without leakage.
+        latency_us: of one inference.
+        leakage_uw: of the whole machine while its supply is on.
+        inferences_per_second: as asked for, at most `1 / latency`.
+        duty_cycled: the supply is cut between inferences, so that nothing leaks then. SRAM forgets:
+            only for machines that load or generate their weights anew.
+
+    Raises:
+        InvalidInput: the machine cannot keep the rate, or a figure is out of range.
+    """
+    _require_not_negative("energy_pj", energy_pj)
+    _require_not_negative("leakage_uw", leakage_uw)
+    share = busy_share(latency_us, inferences_per_second)
+    dynamic = energy_pj.scaled(inferences_per_second * UW_PER_PJ_PER_S)
+    return dynamic + leakage_uw.scaled(share if duty_cycled else 1.0)
+
+
+def energy_per_second_of_audio_uj(
+    energy_pj: Band,
+    latency_us: float,
+    leakage_uw: Band,
+    audio_s_per_inference: float,
+    *,
+    duty_cycled: bool = False,
+) -> Band:
+    """Energy to listen for a second, in real time: each inference takes in `audio_s_per_inference`.
+
+    Args:
+        energy_pj: of one inference, without leakage.
+        latency_us: of one inference.
+        leakage_uw: of the whole machine while its supply is on.
+        audio_s_per_inference: new audio between one inference and the next (the hop of a streaming
+            spotter, or a whole utterance).
+        duty_cycled: as in `average_power_uw`.
+
+    Raises:
+        InvalidInput: the machine is slower than the audio, or a figure is out of range.
+    """
+    _require_positive(audio_s_per_inference=audio_s_per_inference)
+    # A microwatt is a microjoule a second.
+    return average_power_uw(
+        energy_pj, latency_us, leakage_uw, 1 / audio_s_per_inference, duty_cycled=duty_cycled
+    )
+
+
+def battery_days(average_power_uw: Band, battery_mwh: float) -> Band:
+    """Days that a battery lasts; the lowest power gives the highest figure.
+
+    Args:
+        average_power_uw: all that draws on the battery.
+        battery_mwh: usable capacity; a CR2032 has about 650 mWh (225 mAh at 2.9 V).
+    """
+    _require_positive(battery_mwh=battery_mwh)
+    require(average_power_uw.low > 0, "average_power_uw", "above 0", average_power_uw.low)
+    days_uw = battery_mwh * UWH_PER_MWH / HOURS_PER_DAY
+    return Band(
+        low=days_uw / average_power_uw.high,
+        mid=days_uw / average_power_uw.mid,
+        high=days_uw / average_power_uw.low,
+    )
+
+
+def _require_positive(**numbers: float) -> None:
+    for name, number in numbers.items():
+        require(0 < number < math.inf, name, "a positive number", number)
+
+
+def _require_not_negative(name: str, band: Band) -> None:
+    require(band.low >= 0, name, "at least 0", band.low)
