@@ -7,15 +7,15 @@ then overrides the value for all (`channels`).
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from dse.errors import InvalidDesign
 from dse.generators import FAMILIES, FamilyName, Generator
 from dse.generators.choice import LFSR_FAMILIES, OLDER_NAMES, PARAMETERS, REGISTERS
-from dse.point import DENSE, IDENTITY, Block, DesignPoint, Mixer
-from dse.policies import POLICIES, apply_policy
+from dse.point import DENSE, IDENTITY, Block, DesignPoint, Mixer, check_block
+from dse.policies import POLICIES, apply_policy, replaced
 
 Value = int | float | str | bool
 
@@ -169,8 +169,8 @@ def matchboxnet(
     policy = str(values.get("policy", "P0"))
     if policy == "P0":
         return point
-    replaced = apply_policy(point, policy, density=density, generator=generator)
-    return dataclasses.replace(replaced, name=name)
+    with_policy = apply_policy(point, policy, density=density, generator=generator)
+    return dataclasses.replace(with_policy, name=name)
 
 
 def _family(values: Mapping[str, Value]) -> FamilyName:
@@ -195,58 +195,153 @@ def _generator(values: Mapping[str, Value]) -> Generator:
 
 
 def _blocks(values: Mapping[str, Value], ternary: Mixer) -> tuple[Block, ...]:
-    def get(axis: str, block: int | None = None) -> Any:
-        return _get(values, axis, block)
+    return tuple(_block(values, index, ternary) for index in range(int(_get(values, "blocks")) + 3))
 
-    def mixer(axis: str, block: int | None = None) -> Mixer:
-        return ternary if get(axis, block) == "ternary" else DENSE
 
-    blocks = [
-        Block(
-            name="Conv1",
-            out_channels=get("prologue_channels"),
-            kernel_size=get("prologue_kernel"),
-            stride=get("prologue_stride"),
-            dropout=float(get("prologue_dropout")),
-            mixer=mixer("prologue_mixer"),
-        )
-    ]
-    for number in range(1, get("blocks") + 1):
-        same = blocks[-1].out_channels == get("channels", number) and get("stride", number) == 1
-        blocks.append(
-            Block(
-                name=f"B{number}",
-                out_channels=get("channels", number),
-                kernel_size=_kernel(values, number),
-                repeats=get("repeats", number),
-                stride=get("stride", number),
-                dilation=get("dilation", number),
-                dropout=float(get("dropout", number)),
-                mixer=mixer("block_mixer", number),
-                skip=_skip(get("skip", number), same, ternary),
-                skip_norm=get("skip_norm"),
-            )
-        )
-    dropout = float(get("epilogue_dropout"))
-    return (
-        *blocks,
-        Block(
-            name="Conv2",
-            out_channels=get("epilogue_channels"),
-            kernel_size=get("epilogue_kernel"),
-            dilation=get("epilogue_dilation"),
-            dropout=dropout,
-            mixer=mixer("epilogue_mixer"),
-        ),
-        Block(
-            name="Conv3",
-            out_channels=get("final_channels"),
-            kernel_size=1,
-            dropout=dropout,
-            separable=False,
-            mixer=mixer("final_mixer"),
-        ),
+def _block(values: Mapping[str, Value], index: int, ternary: Mixer) -> Block:
+    """Conv1, B1, B2, ..., Conv2 or Conv3 by its place in the network."""
+    blocks = int(_get(values, "blocks"))
+    if index == 0:
+        return _prologue(values, ternary)
+    if index <= blocks:
+        return _residual_block(values, index, ternary)
+    return _epilogue(values, ternary) if index == blocks + 1 else _final(values, ternary)
+
+
+def _mixer(values: Mapping[str, Value], ternary: Mixer, axis: str, block: int | None = None) -> Any:
+    return ternary if _get(values, axis, block) == "ternary" else DENSE
+
+
+def _prologue(values: Mapping[str, Value], ternary: Mixer) -> Block:
+    return Block(
+        name="Conv1",
+        out_channels=int(_get(values, "prologue_channels")),
+        kernel_size=int(_get(values, "prologue_kernel")),
+        stride=int(_get(values, "prologue_stride")),
+        dropout=float(_get(values, "prologue_dropout")),
+        mixer=_mixer(values, ternary, "prologue_mixer"),
     )
+
+
+def _residual_block(values: Mapping[str, Value], number: int, ternary: Mixer) -> Block:
+    def get(axis: str) -> Any:
+        return _get(values, axis, number)
+
+    same = channels_before(values, number) == get("channels") and get("stride") == 1
+    return Block(
+        name=f"B{number}",
+        out_channels=get("channels"),
+        kernel_size=_kernel(values, number),
+        repeats=get("repeats"),
+        stride=get("stride"),
+        dilation=get("dilation"),
+        dropout=float(get("dropout")),
+        mixer=_mixer(values, ternary, "block_mixer", number),
+        skip=_skip(get("skip"), same, ternary),
+        skip_norm=get("skip_norm"),
+    )
+
+
+def _epilogue(values: Mapping[str, Value], ternary: Mixer) -> Block:
+    return Block(
+        name="Conv2",
+        out_channels=int(_get(values, "epilogue_channels")),
+        kernel_size=int(_get(values, "epilogue_kernel")),
+        dilation=int(_get(values, "epilogue_dilation")),
+        dropout=float(_get(values, "epilogue_dropout")),
+        mixer=_mixer(values, ternary, "epilogue_mixer"),
+    )
+
+
+def _final(values: Mapping[str, Value], ternary: Mixer) -> Block:
+    return Block(
+        name="Conv3",
+        out_channels=int(_get(values, "final_channels")),
+        kernel_size=1,
+        dropout=float(_get(values, "epilogue_dropout")),
+        separable=False,
+        mixer=_mixer(values, ternary, "final_mixer"),
+    )
+
+
+def channels_before(values: Mapping[str, Value], index: int, in_channels: int = 64) -> int:
+    """Channels that a block reads: 0 is Conv1, then the residual blocks, Conv2, Conv3, the head."""
+    blocks = int(_get(values, "blocks"))
+    if index == 0:
+        return in_channels
+    if index == 1:
+        return int(_get(values, "prologue_channels"))
+    if index <= blocks + 1:
+        return int(_get(values, "channels", index - 1))
+    return int(_get(values, "epilogue_channels" if index == blocks + 2 else "final_channels"))
+
+
+def strides_before(values: Mapping[str, Value], index: int) -> tuple[int, ...]:
+    """Strides of the blocks before one, in order."""
+    blocks = int(_get(values, "blocks"))
+    strides = [int(_get(values, "prologue_stride"))]
+    strides += [int(_get(values, "stride", number)) for number in range(1, blocks + 1)]
+    return tuple(strides[:index])
+
+
+def block_at(values: Mapping[str, Value], index: int, in_channels: int = 64) -> Block:
+    """One block of the network that `values` describe, whatever is wrong with the others.
+
+    Args:
+        values: axis -> value, as for `matchboxnet`.
+        index: 0 is Conv1, then the residual blocks, Conv2, Conv3.
+        in_channels: features per frame.
+
+    Raises:
+        InvalidDesign: this block cannot be built.
+    """
+    uses = uses_ternary(values)
+    density, generator = float(_get(values, "density")), _generator(values)
+    ternary = Mixer(kind="ternary", density=density, generator=generator) if uses else DENSE
+    block = _block(values, index, ternary)
+    before = channels_before(values, index, in_channels)
+    block = replaced(block, before, str(values.get("policy", "P0")), ternary)
+    check_block(block, before)
+    return block
+
+
+def axes_of_block(names: Iterable[str], index: int, blocks: int) -> list[str]:
+    """The axes among `names` that may change a block or what it reads.
+
+    Args:
+        names: axes.
+        index: 0 is Conv1, then the residual blocks, Conv2, Conv3; `blocks` + 3 is the head.
+        blocks: residual blocks.
+    """
+    return [name for name in names if index in _reach(name, blocks)]
+
+
+def _reach(name: str, blocks: int) -> range | tuple[int, ...]:
+    """Blocks that an axis may change, or whose input it changes."""
+    base, number = split_name(name)
+    residual = range(1, blocks + 1) if number is None else (number,)
+    everywhere = range(blocks + 4)
+    if base.endswith("dropout"):
+        return ()
+    if base == "prologue_stride":
+        return everywhere
+    if base == "prologue_channels":
+        return (0, 1)
+    if base.startswith("prologue_"):
+        return (0,)
+    if base == "epilogue_channels":
+        return (blocks + 1, blocks + 2)
+    if base.startswith("epilogue_"):
+        return (blocks + 1,)
+    if base == "final_channels":
+        return (blocks + 2, blocks + 3)
+    if base == "stride":
+        return range(1 if number is None else number, blocks + 4)
+    if base == "channels":
+        return range(1, blocks + 2) if number is None else (number, number + 1)
+    if base in ("repeats", "kernel", "kernel_growth", "dilation", "skip_norm"):
+        return residual
+    return everywhere
 
 
 def _kernel(values: Mapping[str, Value], block: int) -> int:

@@ -145,7 +145,7 @@ class DesignPoint:
         require(len(set(names)) == len(names), "blocks", "distinct in their names", names)
         channels = self.in_channels
         for block in self.blocks:
-            _check_mixers(block, channels)
+            check_block(block, channels)
             channels = block.out_channels
 
     @property
@@ -183,7 +183,7 @@ class DesignPoint:
         }
 
 
-def _check_mixers(block: Block, in_channels: int) -> None:
+def check_block(block: Block, in_channels: int) -> None:
     """Raise `InvalidDesign` if a mixer of the block does not fit its input width."""
     places = [(block.mixer, in_channels if repeat == 0 else block.out_channels, f"{repeat}.pw")
               for repeat in range(min(block.repeats, 2))]  # fmt: skip

@@ -44,16 +44,19 @@ def apply_policy(
     if policy not in POLICIES:
         raise InvalidDesign(f"policy must be one of {', '.join(POLICIES)}, not {policy!r}")
     ternary = Mixer(kind="ternary", density=density, generator=as_generator(fan_in or generator))
-    level = POLICIES.index(policy)
     blocks, in_channels = [], point.in_channels
     for block in point.blocks:
-        blocks.append(_replace(block, in_channels, level, ternary))
+        blocks.append(replaced(block, in_channels, policy, ternary))
         in_channels = block.out_channels
     name = point.name if policy == "P0" or not point.name else f"{point.name}-{policy}"
     return dataclasses.replace(point, blocks=tuple(blocks), name=name)
 
 
-def _replace(block: Block, in_channels: int, level: int, ternary: Mixer) -> Block:
+def replaced(block: Block, in_channels: int, policy: str, ternary: Mixer) -> Block:
+    """A block with its matrices replaced as `policy` says; it reads `in_channels` channels."""
+    level = POLICIES.index(policy)
+    if not level:
+        return block
     first_level = 1 if block.skip is not None else 3 if block.separable else 4
     mixes = block.separable or block.kernel_size == 1
     if mixes and level >= first_level:

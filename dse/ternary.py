@@ -99,10 +99,11 @@ def count_nonzeros(
     if generator.family in ("one_hot", "sobol"):  # one a block, whatever the seed
         check_density(density, generator, columns)
         return rows * columns // round(1 / density)
-    return int(np.count_nonzero(ternary_matrix(seed, layer, rows, columns, density, generator)))
+    mask = nonzero_mask(seed, layer, rows, columns, density, generator)
+    return int(np.unpackbits(np.frombuffer(mask, dtype=np.uint8)).sum())
 
 
-@lru_cache(maxsize=1_024)
+@lru_cache(maxsize=16_384)
 def nonzero_mask(
     seed: int, layer: str, rows: int, columns: int, density: float, generator: Generator
 ) -> bytes:

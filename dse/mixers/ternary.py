@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cost_models.workload import GeneratorFamily, GeneratorSpec, Layer, LayerKind, WeightSource
 from dse.generators import Generator, family_of
 from dse.mixers.place import Place
-from dse.ternary import count_nonzeros
+from dse.ternary import count_nonzeros, nonzero_mask
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,6 +29,9 @@ def lower(place: Place, in_frames: int, out_frames: int) -> Layer:
         stride=place.stride,
         weights=WeightSource.GENERATED,
         nonzeros=count_nonzeros(place.ternary_seed, place.name, rows, columns, density, generator),
+        nonzero_mask=nonzero_mask(
+            place.ternary_seed, place.name, rows, columns, density, generator
+        ),
         generator=generator_spec(density, generator),
         weight_bits=2,
     )
