@@ -1,0 +1,172 @@
+"""The technologies that come with the package, held against what their sources say."""
+
+import itertools
+import re
+
+import pytest
+
+from cost_models.library import load_technology, technology_names
+from cost_models.technology import Constant, Technology
+
+NAMES = technology_names()
+
+
+def constants(technology):
+    return {
+        name: value
+        for name in Technology.__dataclass_fields__
+        if isinstance(value := getattr(technology, name), Constant)
+    }
+
+
+def test_all_six_are_there():
+    assert NAMES == [
+        "asap7_7nm",
+        "horowitz_45nm",
+        "low_leakage_45nm",
+        "sky130_130nm",
+        "synthesis_45nm",
+        "tpuv4i_7nm",
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_constant_says_where_it_is_from(name):
+    for field, source in load_technology(name).sources.items():
+        assert len(source) >= 20, f"{name}: {field}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_node_in_the_name_is_the_node(name):
+    assert name.endswith(f"_{load_technology(name).node_nm}nm")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_energies_disagree_between_sources_and_the_band_says_so(name):
+    technology = load_technology(name)
+    for field in ("multiplication_pj_per_bit2", "addition_pj_per_bit", "dram_pj_per_bit"):
+        band = getattr(technology, field).band
+        assert band.high >= 1.5 * band.low, field
+    assert technology.sram.energy_spread.high > 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_larger_srams_cost_more(name):
+    rows = load_technology(name).sram.rows
+    for smaller, larger in itertools.pairwise(rows):
+        assert larger.read_pj_per_bit > smaller.read_pj_per_bit
+        assert larger.write_pj_per_bit > smaller.write_pj_per_bit
+        assert larger.area_um2 > smaller.area_um2
+        assert larger.leakage_uw > smaller.leakage_uw
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bit_costs_more_the_farther_away_it_is(name):
+    technology = load_technology(name)
+    register = technology.register_read_pj_per_bit.value
+    sram = technology.sram.rows[-1].read_pj_per_bit
+    assert register < sram < technology.dram_pj_per_bit.value
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stored_bit_is_smaller_in_sram_than_in_registers(name):
+    technology = load_technology(name)
+    row = technology.sram.rows[-1]
+    assert row.area_um2 / row.capacity_bits < technology.register_um2_per_bit.value
+    assert technology.register_um2_per_bit.value < technology.register_file_um2_per_bit.value
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_ternary_element_is_cheaper_than_a_mac(name):
+    """The claim of hardware that adds: ReLU inputs of 8 bits, sums of 24."""
+    t = load_technology(name)
+    mac = 64 * t.multiplication_pj_per_bit2.value
+    mac += 24 * (t.addition_pj_per_bit.value + t.accumulator_pj_per_bit.value)
+    ternary = 24 * (t.ternary_position_pj_per_bit.value + t.ternary_addition_pj_per_bit.value / 4)
+    lane = 8 * (t.tree_position_pj_per_bit.value + t.tree_addition_pj_per_bit.value / 4)
+    assert lane < ternary < mac
+
+
+def test_horowitz_as_published():
+    t = load_technology("horowitz_45nm")
+    # ISSCC 2014, Fig. 1.1.9: 8-bit multiplication 0.2 pJ, 32-bit addition 0.1 pJ, 64 bits of a
+    # cache of 8 KB, 32 KB and 1 MB 10, 20 and 100 pJ, of DRAM 1.3 to 2.6 nJ.
+    assert 64 * t.multiplication_pj_per_bit2.value == pytest.approx(0.2)
+    assert 32 * t.addition_pj_per_bit.value == pytest.approx(0.1)
+    for kilobytes, access_pj in ((8, 10), (32, 20), (1024, 100)):
+        assert 64 * t.sram.read_pj_per_bit(kilobytes * 8192).mid == pytest.approx(access_pj)
+    assert 64 * t.dram_pj_per_bit.band.low == pytest.approx(1300, rel=0.01)
+    assert 64 * t.dram_pj_per_bit.band.high == pytest.approx(2600, rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["horowitz_45nm", "synthesis_45nm", "low_leakage_45nm"])
+def test_8_kb_at_45_nm_is_5_to_15_pj(name):
+    # CACTI 7 5.3 pJ, Horowitz 10 pJ, IHP's macro scaled 15.0 pJ for 64 bits.
+    band = load_technology(name).sram.read_pj_per_bit(65536).scaled(64)
+    assert band.low < 5.31
+    assert band.low < 10 < band.high
+    assert band.high >= 15.0
+
+
+def test_the_macros_at_130_nm_as_published():
+    sram = load_technology("sky130_130nm").sram
+    # IHP SG13G2, typical, 1.2 V: clock pin in read and write mode, area and leakage.
+    for words, read, write, area, leakage in (
+        (256, 49.634, 63.4365, 93178, 0.198),
+        (1024, 91.8, 110.9, 263946.1408, 0.792),
+        (2048, 122.394, 155.3678, 491633.62, 1.584),
+    ):
+        bits = words * 64
+        assert 64 * sram.read_pj_per_bit(bits).mid == pytest.approx(read, rel=1e-3)
+        assert 64 * sram.write_pj_per_bit(bits).mid == pytest.approx(write, rel=1e-3)
+        assert sram.area_um2(bits).mid == pytest.approx(area, rel=1e-3)
+        assert sram.leakage_uw(bits).mid == pytest.approx(leakage, rel=1e-3)
+
+
+def test_tpuv4i_as_quoted_and_marked_as_such():
+    t = load_technology("tpuv4i_7nm")
+    # arXiv 2310.11453, Table 2: 8-bit multiplication 0.07 pJ, addition 0.007 pJ.
+    assert 64 * t.multiplication_pj_per_bit2.value == pytest.approx(0.07, rel=0.01)
+    assert 8 * t.addition_pj_per_bit.value == pytest.approx(0.007)
+    for field in ("multiplication_pj_per_bit2", "addition_pj_per_bit", "dram_pj_per_bit", "sram"):
+        assert re.search("secondary|recalled", t.sources[field], re.IGNORECASE), field
+    for field in ("multiplication_pj_per_bit2", "addition_pj_per_bit", "dram_pj_per_bit"):
+        band = getattr(t, field).band
+        assert band.high >= 1.9 * band.mid or band.mid >= 1.9 * band.low, field
+
+
+SCALED = {
+    "sky130_130nm": ("synthesis_45nm", 4.7, 16.7),
+    "asap7_7nm": ("synthesis_45nm", 0.103, 0.42),
+    "tpuv4i_7nm": ("horowitz_45nm", 0.103, 0.42),
+}
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_scaled_energies_carry_the_error_of_scaling(name):
+    base_name, low, high = SCALED[name]
+    technology, base = load_technology(name), load_technology(base_name)
+    scaled = [field for field, c in constants(technology).items() if f"{base_name}'s f" in c.source]
+    assert len(scaled) >= 10
+    for field in scaled:
+        band, original = getattr(technology, field).band, getattr(base, field).band
+        assert band.low <= 1.01 * low * original.low, field
+        assert band.high >= 0.99 * high * original.high, field
+        assert "scaled" in technology.sources[field], field
+
+
+def test_the_two_45_nm_technologies_share_what_horowitz_lacks():
+    horowitz, synthesis = load_technology("horowitz_45nm"), load_technology("synthesis_45nm")
+    for field, constant in constants(synthesis).items():
+        if "um2" in field or field.startswith(("register", "generator")):
+            assert getattr(horowitz, field) == constant, field
+
+
+def test_ternary_on_horowitz_level():
+    # 0.889: a MAC of this file, 0.2 + 24 * (0.003125 + 0.00568) = 0.411 pJ, over the synthesised
+    # one, 0.463 pJ.
+    horowitz, synthesis = load_technology("horowitz_45nm"), load_technology("synthesis_45nm")
+    for field in ("ternary_position", "ternary_addition", "tree_position", "tree_addition"):
+        ratio = getattr(horowitz, f"{field}_pj_per_bit").value
+        ratio /= getattr(synthesis, f"{field}_pj_per_bit").value
+        assert ratio == pytest.approx(0.889, rel=2e-3), field
