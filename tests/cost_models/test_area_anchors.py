@@ -5,6 +5,8 @@ ripple carry; flow area: the default. Nangate 45 nm typical at 1.1 V, SkyWater s
 ASAP7 typical. Energies: toggles of a simulation with gate delays, at 0.9 V by (0.9 / 1.1)^2.
 """
 
+from pathlib import Path
+
 import pytest
 
 from cost_models.area import (
@@ -175,6 +177,18 @@ def test_a_tree_sums_wider_numbers_at_each_level():
     assert tree_adder_bits(1, 8) == 0
 
 
+@pytest.mark.parametrize(("input_bits", "measured"), [(4, 4481.8), (16, 14460.1)])
+def test_a_tree_of_wider_or_narrower_inputs_grows_alike(input_bits, measured):
+    """The anchors all have 8 bits, so another tree of ours checks the form, not the constants.
+
+    16 lanes with two's complement at each lane, flow area, 24 cells of sky130: 7840.0 um2 for 8
+    bits. Per input bit alone, 4 and 16 bits would come out 13 % too small and 8 % too large.
+    """
+    ratio = area("sky130_130nm", "ternary_tree", (16, input_bits)).mid
+    ratio /= area("sky130_130nm", "ternary_tree", (16, 8)).mid
+    assert ratio == pytest.approx(measured / 7840.0, rel=0.03)
+
+
 def test_a_mac_by_hand():
     # 8x8 and 24 bits: 6.008 * 64 - 3.044 * 16 + 4.15 * (24 + 8) + 6.384 * 24
     #   = 335.808 + 132.8 + 153.216
@@ -314,3 +328,40 @@ def test_energy_of_operators_lies_within_the_band(name, operator):
 def test_the_middle_is_what_speech_layers_do(energy, measured, tolerance):
     """ReLU inputs with normal or ternary weights: the middle of synthesis_45nm is near them."""
     assert energy(load_technology("synthesis_45nm")).mid == pytest.approx(measured, rel=tolerance)
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "technologies.md"
+
+
+def area_table():
+    """Lines of the table of areas in docs/technologies.md."""
+    errors = {}
+    for name, block, sizes, measured in ANCHORS + OUTSIDE:
+        error = area(name, block, sizes).mid / measured - 1
+        errors.setdefault((name, block), []).append((error, sizes))
+    for (name, block), found in errors.items():
+        worst, sizes = max(found, key=lambda one: abs(one[0]))
+        at = "x".join(map(str, sizes)) if abs(worst) >= 0.0005 else "-"
+        signed = f"{100 * worst:+.1f} %".replace("-0.0 %", "+0.0 %")
+        block = block.replace("_", " ")
+        yield f"| `{name}` | {block} | {len(found)} | {signed} | {at} |"
+
+
+def energy_table():
+    """Lines of the table of energies in docs/technologies.md."""
+    technologies = [load_technology(name) for name in ("synthesis_45nm", "horowitz_45nm")]
+    for operator, energy, measured in OPERATORS:
+        bands = [energy(technology) for technology in technologies]
+        ours = [f"{band.mid:.3f} ({band.low:.3f} to {band.high:.3f})" for band in bands]
+        yield f"| {operator} | {measured:.3f} | {' | '.join(ours)} |"
+
+
+@pytest.mark.parametrize("table", [area_table, energy_table])
+def test_the_documentation_has_these_figures(table):
+    """`python tests/cost_models/test_area_anchors.py` prints the tables anew."""
+    lines = DOCS.read_text(encoding="utf-8").splitlines()
+    assert [line for line in table() if line not in lines] == []
+
+
+if __name__ == "__main__":
+    print("\n".join([*area_table(), "", *energy_table()]))

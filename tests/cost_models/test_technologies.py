@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from pathlib import Path
 
 import pytest
 
@@ -170,3 +171,34 @@ def test_ternary_on_horowitz_level():
         ratio = getattr(horowitz, f"{field}_pj_per_bit").value
         ratio /= getattr(synthesis, f"{field}_pj_per_bit").value
         assert ratio == pytest.approx(0.889, rel=2e-3), field
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "technologies.md"
+
+
+def shown(band, digits=3):
+    return f"{band.mid:.{digits}g} ({band.low:.{digits}g} to {band.high:.{digits}g})"
+
+
+def constants_table():
+    """Lines of the table of constants in docs/technologies.md."""
+    for name in NAMES:
+        t = load_technology(name)
+        columns = (
+            t.multiplication_pj_per_bit2.band.scaled(64),
+            t.addition_pj_per_bit.band.scaled(24),
+            t.sram.read_pj_per_bit(65536).scaled(64),
+            t.dram_pj_per_bit.band,
+            t.logic_leakage_nw_per_um2.band,
+        )
+        yield f"| `{name}` | {' | '.join(shown(band) for band in columns)} |"
+
+
+def test_the_documentation_has_these_figures():
+    """`python tests/cost_models/test_technologies.py` prints the table anew."""
+    lines = DOCS.read_text(encoding="utf-8").splitlines()
+    assert [line for line in constants_table() if line not in lines] == []
+
+
+if __name__ == "__main__":
+    print("\n".join(constants_table()))
