@@ -260,7 +260,10 @@ def _spatial_levels(evaluation: Any) -> str:
     `array[K 8]` are multipliers that share one innermost memory; `rf[C 8]` are eight such memories
     under one of the next level. A size may be a fraction: 11 taps in two steps are 5.5 each.
     """
-    levels = {operand.name: loops for operand, loops in evaluation.spatial_mapping_dict_int.items()}
+    levels = {
+        operand.name: loops
+        for operand, loops in evaluation.spatial_mapping.mapping_dict_origin.items()
+    }
     return _by_level(evaluation, levels, below="array")
 
 
