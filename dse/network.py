@@ -1,7 +1,7 @@
 """View 2 of a design point: the torch network that is trained.
 
-Plain `nn.Conv1d` on (N, C, T), in the order of operations of the published networks: the reference
-that faster layouts are held against.
+Plain `nn.Conv1d` on (N, C, T), in the order of operations of the published networks. It owns the
+parameters and is the oracle of `dse.fast`, which computes the same in a faster layout.
 """
 
 import torch
@@ -10,6 +10,7 @@ from torch import nn
 from dse.errors import InvalidDesign
 from dse.mixers import MIXERS, main_place, skip_place
 from dse.point import Block, DesignPoint
+from dse.processor import prepare
 
 # NeMo's values, with which the published accuracies were reached (nemo: jasper.py, `init_weights`
 # and `normalization`): eps 1e-3, momentum 0.1, Xavier-uniform convolutions.
@@ -158,4 +159,5 @@ def build_network(point: DesignPoint, outputs: int) -> SpeechNetwork:
     """
     if outputs < 1:
         raise InvalidDesign(f"outputs must be at least 1, not {outputs}")
+    prepare()
     return SpeechNetwork(point, outputs)

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from dse.datasets import CLIP_S
 from dse.errors import require
+from dse.processor import prepare
 from dse.task import FeatureSpec
 
 LOG_OFFSET = 1e-6
@@ -108,6 +109,7 @@ def compute_features(clips: Tensor, spec: FeatureSpec) -> Tensor:
         f"less than twice the {clips.shape[-1]} samples of a clip",
         spec.fft_size,
     )
+    prepare()
     window, cosines = _constants(spec)
     spectrum = torch.stft(
         clips,

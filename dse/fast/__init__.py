@@ -1,0 +1,11 @@
+"""The training path of `dse.network` in the layout in which processors are fast: (C, N, T).
+
+Channels come first, so that a 1x1 convolution is one large matrix product, a depthwise convolution
+one small banded product per channel, and batch norm and ReLU run over whole rows. `fast_scores`
+computes what `SpeechNetwork.forward` does, on the same parameters and buffers; the network itself,
+its state and its checkpoints know nothing of it.
+"""
+
+from dse.fast.forward import fast_scores
+
+__all__ = ["fast_scores"]

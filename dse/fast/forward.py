@@ -1,0 +1,110 @@
+"""A whole network in (C, N, T)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dse.fast.depthwise import depthwise
+from dse.fast.dropout import dropout
+from dse.fast.norm import norm
+from dse.fast.pointwise import pointwise
+from dse.network import PooledHead, ResidualBlock, SpeechNetwork
+from dse.ternary_convolution import TernaryConv1d
+
+
+def fast_scores(
+    network: SpeechNetwork, features: Tensor, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """What `network(features)` gives, with the same gradients and running statistics.
+
+    Equal but for rounding; with dropout, equal in distribution.
+
+    Args:
+        network: in training or evaluation mode; its parameters stay in float32.
+        features: (N, features, frames).
+        dtype: of activations and matrix products; batch statistics are always float32.
+
+    Returns:
+        (N, outputs), or (N, outputs, frames) of a framewise head.
+    """
+    values = features.transpose(0, 1).to(dtype).contiguous()
+    for block in network.blocks.values():
+        assert isinstance(block, ResidualBlock)
+        values = _block(block, values)
+    if isinstance(network.head, PooledHead):
+        pooled = _Pool.apply(values).t()  # type: ignore[no-untyped-call]
+        return nn.functional.linear(
+            pooled, network.head.linear.weight.to(dtype), _cast(network.head.linear.bias, dtype)
+        )
+    scores = _layer(network.head, values)
+    return scores.transpose(0, 1)
+
+
+def _block(block: ResidualBlock, inputs: Tensor) -> Tensor:
+    values = inputs
+    last = len(block.body) - 1
+    for index, sub_block in enumerate(block.body):
+        assert isinstance(sub_block, nn.Sequential)
+        *layers, batch_norm = sub_block
+        assert isinstance(batch_norm, nn.BatchNorm1d)
+        for layer in layers:
+            values = _layer(layer, values)
+        residual = None
+        if index == last and block.skip is not None:
+            residual = inputs
+            for layer in block.skip:
+                residual = _layer(layer, residual)
+        values = norm(values, batch_norm, residual, relu=True)
+        if block.training and block.dropout.p:
+            values = dropout(values, block.dropout.p)
+    return values
+
+
+def _layer(layer: nn.Module, inputs: Tensor) -> Tensor:
+    """One layer; a kind that is not known here is run in the layout it was written for."""
+    if isinstance(layer, nn.Identity):
+        return inputs
+    if isinstance(layer, nn.BatchNorm1d):
+        return norm(inputs, layer, None, relu=False)
+    if isinstance(layer, TernaryConv1d):
+        return pointwise(inputs, layer.weight[:, :, 0].to(inputs.dtype), stride=layer.stride)
+    if isinstance(layer, nn.Conv1d):
+        outputs = _convolution(layer, inputs)
+        if layer.bias is not None:
+            outputs = outputs + layer.bias.to(inputs.dtype)[:, None, None]
+        return outputs
+    other: Tensor = layer(inputs.transpose(0, 1))
+    return other.transpose(0, 1).contiguous()
+
+
+def _convolution(layer: nn.Conv1d, inputs: Tensor) -> Tensor:
+    weight = layer.weight.to(inputs.dtype)
+    (taps,), (stride,), (dilation,) = layer.kernel_size, layer.stride, layer.dilation
+    if taps == 1:
+        return pointwise(inputs, weight[:, :, 0], groups=layer.groups, stride=stride)
+    if layer.groups == layer.in_channels == layer.out_channels:
+        return depthwise(inputs, weight[:, 0], stride=stride, dilation=dilation)
+    outputs = nn.functional.conv1d(
+        inputs.transpose(0, 1), weight, None, layer.stride, layer.padding, layer.dilation,
+        layer.groups,
+    )  # fmt: skip
+    return outputs.transpose(0, 1).contiguous()
+
+
+class _Pool(torch.autograd.Function):
+    """Mean over frames, (C, N, T) -> (C, N); its gradient is spread by a view, not by a copy."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        ctx.frames = values.shape[2]
+        return values.mean(dim=2)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        spread: Tensor = gradients[0][:, :, None] / ctx.frames
+        return spread.expand(-1, -1, ctx.frames)
+
+
+def _cast(values: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    return None if values is None else values.to(dtype)

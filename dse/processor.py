@@ -1,0 +1,165 @@
+"""What this machine's processor can do in bfloat16: tried once, not believed.
+
+A processor may name units for bfloat16 and be slower with them than without, and a virtual machine
+may name units (AMX) but hide how large they are: oneDNN, which torch multiplies with, then ends the
+process with an illegal instruction. So the products of a training step are timed in a process of
+their own, if need be with oneDNN held to instructions that work, and the outcome is remembered in
+`dse.files.cache_folder()`.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from dse.files import cache_folder, write_text
+
+ISA = "ONEDNN_MAX_CPU_ISA"
+WITHOUT_AMX = "AVX512_CORE_BF16"
+"""oneDNN's name for its best instructions with bfloat16 below AMX."""
+
+WORTH = 0.8
+"""bfloat16 is chosen where its products take at most this share of the time of float32's; above it
+the loss of digits buys nothing."""
+
+TRIAL_TIMEOUT_S = 120.0
+
+# Products of MatchboxNet-3x2x64 at batches of 128 on the fast path: a depthwise and a pointwise
+# layer, forwards and backwards. Process time, so that other work disturbs little.
+_TRIAL = """
+import statistics, time, torch
+torch.set_num_threads(1)
+def products(dtype):
+    band = torch.ones(64, 128, 128, dtype=dtype), torch.ones(64, 128, 128, dtype=dtype)
+    mix = torch.ones(64, 64, dtype=dtype), torch.ones(64, 16384, dtype=dtype)
+    def once():
+        start = time.process_time()
+        torch.bmm(*band), torch.bmm(band[0].transpose(1, 2), band[1])
+        torch.mm(*mix), torch.mm(mix[1], mix[1].t())
+        return 1000 * (time.process_time() - start)
+    once()
+    return statistics.median(once() for _ in range(7))
+print(products(torch.float32), flush=True)
+print(products(torch.bfloat16), flush=True)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processor:
+    """What a trial found; times are for the same products on one thread."""
+
+    float32_ms: float
+    bfloat16_ms: float | None
+    """None where they end the process whatever is tried."""
+    isa: str
+    """What oneDNN is held to (`ONEDNN_MAX_CPU_ISA`); empty where nothing has to be."""
+
+    @property
+    def bfloat16_pays(self) -> bool:
+        """Whether training is faster in bfloat16."""
+        return self.bfloat16_ms is not None and self.bfloat16_ms <= WORTH * self.float32_ms
+
+
+def has_bfloat16_units() -> bool:
+    """Whether the processor says that it has instructions for bfloat16."""
+    # Later versions of torch than the oldest that is supported can tell what a CPU has.
+    found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+
+
+@lru_cache(maxsize=1)
+def prepare() -> None:
+    """Hold oneDNN to what works here; called before this program's first product or convolution.
+
+    Does nothing, and tries nothing, on a processor that names no units for bfloat16.
+    """
+    if has_bfloat16_units() and try_processor().isa:
+        os.environ.setdefault(ISA, try_processor().isa)
+
+
+@lru_cache(maxsize=1)
+def bfloat16_works() -> bool:
+    """Whether products in bfloat16 can be computed in this process."""
+    if not has_bfloat16_units():
+        return True  # slowly: torch computes them by other instructions
+    prepare()
+    found = try_processor()
+    if found.bfloat16_ms is None:
+        return False
+    return not found.isa or _survives()
+
+
+@lru_cache(maxsize=1)
+def try_processor() -> Processor:
+    """The trial's outcome: remembered from an earlier one on this machine, or tried now."""
+    path = cache_folder() / "processor.json"
+    key = _machine()
+    try:
+        remembered = json.loads(path.read_text(encoding="utf-8"))
+        if remembered.pop("machine") == key:
+            return Processor(**remembered)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # not there, or not ours
+    found = _try({}) or _try({ISA: WITHOUT_AMX})
+    if found is None:
+        found = Processor(float32_ms=0.0, bfloat16_ms=None, isa="")
+    with suppress(OSError):  # the next process tries again
+        write_text(path, json.dumps({"machine": key, **asdict(found)}))
+    return found
+
+
+def _machine() -> str:
+    """Processor and versions that an outcome holds for."""
+    model = ""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        lines = information.read_text(encoding="utf-8", errors="replace").splitlines()
+        model = " ".join(sorted({line for line in lines if line.startswith(("model", "flags"))}))
+    return f"{torch.__version__} {os.environ.get(ISA, '')} {model}"
+
+
+def _try(settings: dict[str, str]) -> Processor | None:
+    """Time the products in a process of their own; None where it did not survive them."""
+    environment = os.environ | settings
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _TRIAL],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=TRIAL_TIMEOUT_S,
+        )
+        float32_ms, bfloat16_ms = map(float, done.stdout.split())
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+    return Processor(float32_ms=float32_ms, bfloat16_ms=bfloat16_ms, isa=settings.get(ISA, ""))
+
+
+def _survives() -> bool:
+    """Whether a copy of this process survives a product in bfloat16.
+
+    oneDNN looks at `ONEDNN_MAX_CPU_ISA` once: if it was used before `prepare`, it is too late.
+    """
+    if not hasattr(os, "fork"):
+        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # fork with threads: it only multiplies
+        child = os.fork()
+    if child == 0:
+        try:
+            signal.alarm(20)  # ended by it, should a lock of another thread hold it
+            torch.set_num_threads(1)
+            torch.mm(*(torch.ones(64, 64, dtype=torch.bfloat16) for _ in range(2)))
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    return status == 0
