@@ -33,8 +33,29 @@ class Tensor:
     """Index of the last layer that reads it; the number of layers for the network's output."""
 
 
-def tensors_of(layers: Sequence[Layer]) -> tuple[list[Tensor], list[tuple[str, ...]]]:
-    """Tensors of a network, and for each layer the names of those that it reads.
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Which tensors a row of layers reads and writes."""
+
+    tensors: tuple[Tensor, ...]
+    reads: tuple[tuple[str, ...], ...]
+    """Of each layer, the names of the tensors that it reads."""
+    alive_bits: tuple[int, ...]
+    """Of all tensors that are alive in each step: the memory that activations need."""
+
+    def fits(self, machine: Accelerator) -> list[bool]:
+        """Whether everything that is alive in a step fits the activations' home."""
+        home = machine.activation_home
+        capacity_bits = home.capacity_bits if home else -1
+        return [bits <= capacity_bits for bits in self.alive_bits]
+
+    def life(self, tensor: Tensor) -> slice:
+        """The steps in which a tensor is alive."""
+        return slice(max(tensor.first, 0), min(tensor.last, len(self.reads) - 1) + 1)
+
+
+def flow_of(layers: Sequence[Layer]) -> Flow:
+    """The tensors of a row of layers.
 
     Raises:
         InvalidLayer: a layer reads one that is not before it.
@@ -60,51 +81,76 @@ def tensors_of(layers: Sequence[Layer]) -> tuple[list[Tensor], list[tuple[str, .
             first[layer.name] = last[layer.name] = index
         before = layer.name
     last[alias[before]] = len(layers)
-    tensors = [Tensor(name, bits[name], first[name], last[name]) for name in bits]
-    return tensors, reads
+    alive = [0] * len(layers)
+    for name, size in bits.items():
+        for index in range(max(first[name], 0), min(last[name], len(layers) - 1) + 1):
+            alive[index] += size
+    tensors = tuple(Tensor(name, bits[name], first[name], last[name]) for name in bits)
+    return Flow(tensors, tuple(reads), tuple(alive))
 
 
 def alive_bits(layers: Sequence[Layer]) -> list[int]:
     """Bits of all tensors that are alive in each step: the memory that activations need."""
-    tensors, _ = tensors_of(layers)
-    return [
-        sum(tensor.bits for tensor in tensors if tensor.first <= index <= tensor.last)
-        for index in range(len(layers))
-    ]
+    return list(flow_of(layers).alive_bits)
+
+
+@dataclass(frozen=True, slots=True)
+class Borders:
+    """What is known of the tensors that a part of a network shares with the parts beside it."""
+
+    input_on_chip: bool
+    output_on_chip: bool
+    weights_on_chip: bool
 
 
 def place(layers: Sequence[Layer], machine: Accelerator) -> list[Placed]:
-    """Each layer with what of its operands is on the chip.
+    """Each layer of a network with what of its operands is on the chip.
 
     Raises:
         InvalidLayer: a layer reads one that is not before it.
     """
-    home = machine.activation_home
-    capacity_bits = home.capacity_bits if home else 0
-    tensors, reads = tensors_of(layers)
-    alive = alive_bits(layers)
-    stays = {
-        tensor.name: home is not None
-        and all(
-            alive[index] <= capacity_bits
-            for index in range(max(tensor.first, 0), min(tensor.last, len(layers) - 1) + 1)
-        )
-        for tensor in tensors
-    }
-    if not machine.input_arrives_on_chip:
-        # The features come from outside, and the scores go there.
-        stays[INPUT] = False
-        stays.update((tensor.name, False) for tensor in tensors if tensor.last == len(layers))
-    resident = weights_stay(sum(machine.stored_bits(layer) for layer in layers), machine)
+    flow = flow_of(layers)
+    # Features come from outside, and scores go there, unless the chip makes the features.
+    arrives = machine.input_arrives_on_chip and all(border_fits(flow, machine))
+    stored_bits = sum(machine.stored_bits(layer) for layer in layers)
+    borders = Borders(arrives, arrives, weights_stay(stored_bits, machine))
+    return place_within(layers, flow, machine, borders)
+
+
+def place_within(
+    layers: Sequence[Layer], flow: Flow, machine: Accelerator, borders: Borders
+) -> list[Placed]:
+    """Each layer of a part of a network with what of its operands is on the chip.
+
+    Args:
+        layers: the part; only its input and output are shared with others.
+        flow: `flow_of` them.
+        machine: its activations' home decides over the tensors within.
+        borders: of the tensors that are shared.
+    """
+    fits = flow.fits(machine)
+    stays = {tensor.name: all(fits[flow.life(tensor)]) for tensor in flow.tensors}
+    for tensor in flow.tensors:
+        if tensor.last == len(layers):
+            stays[tensor.name] = borders.output_on_chip
+    stays[INPUT] = borders.input_on_chip
     return [
         Placed(
             layer,
             inputs_on_chip=sum(stays[name] for name in names),
             output_on_chip=layer.kind not in IN_LINE and stays[layer.name],
-            weights_on_chip=resident,
+            weights_on_chip=borders.weights_on_chip,
         )
-        for layer, names in zip(layers, reads, strict=True)
+        for layer, names in zip(layers, flow.reads, strict=True)
     ]
+
+
+def border_fits(flow: Flow, machine: Accelerator) -> tuple[bool, bool]:
+    """Whether all fits in every step of the input's life, and of the output's, within a part."""
+    fits = flow.fits(machine)
+    [given] = [tensor for tensor in flow.tensors if tensor.first < 0]
+    [made] = [tensor for tensor in flow.tensors if tensor.last == len(flow.reads)]
+    return all(fits[flow.life(given)]), all(fits[flow.life(made)])
 
 
 def weights_stay(stored_bits: int, machine: Accelerator) -> bool:
