@@ -4,8 +4,12 @@ from cost_models.errors import InvalidInput
 from cost_models.library import load_technology
 from cost_models.scaling import (
     AREA_FACTORS,
+    ENERGY_ERROR_EXPONENT,
     ENERGY_POLYNOMIALS,
+    LOGIC_AREA_ERROR_EXPONENT,
     NODES_NM,
+    SRAM_AREA_ERROR_EXPONENT,
+    VOLTAGE_ERROR,
     area_factor,
     energy_factor,
     scale_technology,
@@ -115,7 +119,8 @@ MEASURED = [
 def test_every_measured_energy_lies_within_the_error(case):
     _, from_nm, from_v, to_nm, to_v, measured = case
     off = measured / energy_factor(from_nm, from_v, to_nm, to_v)
-    allowed = (max(from_nm, to_nm) / min(from_nm, to_nm)) ** 1.2 * 1.05
+    distance = max(from_nm, to_nm) / min(from_nm, to_nm)
+    allowed = distance**ENERGY_ERROR_EXPONENT * VOLTAGE_ERROR
     assert 1 / allowed <= off <= allowed
 
 
@@ -128,18 +133,51 @@ def test_the_energy_error_is_no_wider_than_it_must_be():
 @pytest.mark.parametrize(
     ("exponent", "from_nm", "to_nm", "measured"),
     [
-        (0.3, 45, 130, 1684.1 / 345.8),  # 8x8 multiplier, flow fa, sky130
-        (0.3, 45, 130, 475.5 / 100.5),  # 24-bit adder
-        (0.3, 45, 7, 26.16 / 380.4),  # 8x8 multiplier, flow area, ASAP7
-        (0.3, 45, 7, 12.947 / 153.2),  # flip-flops with enable
-        (0.62, 45, 130, 93178 / 7548),  # 2 KB: IHP against CACTI
-        (0.62, 45, 130, 263946 / 26291),  # 8 KB
+        (LOGIC_AREA_ERROR_EXPONENT, 45, 130, 1684.1 / 345.8),  # 8x8 multiplier, flow fa, sky130
+        (LOGIC_AREA_ERROR_EXPONENT, 45, 130, 475.5 / 100.5),  # 24-bit adder
+        (LOGIC_AREA_ERROR_EXPONENT, 45, 7, 26.16 / 380.4),  # 8x8 multiplier, flow area, ASAP7
+        (LOGIC_AREA_ERROR_EXPONENT, 45, 7, 12.947 / 153.2),  # flip-flops with enable
+        (SRAM_AREA_ERROR_EXPONENT, 45, 130, 93178 / 7548),  # 2 KB: IHP against CACTI
+        (SRAM_AREA_ERROR_EXPONENT, 45, 130, 263946 / 26291),  # 8 KB
     ],
 )
 def test_every_measured_area_lies_within_the_error(exponent, from_nm, to_nm, measured):
     off = measured / area_factor(from_nm, to_nm)
     allowed = (max(from_nm, to_nm) / min(from_nm, to_nm)) ** exponent
     assert 1 / allowed <= off <= allowed
+
+
+def test_area_and_memory_by_hand(horowitz):
+    # 45 to 130 nm: area 6.4; 130 / 45 = 2.889, ** 0.3 = 1.375, ** 0.62 = 1.930.
+    scaled = scale_technology(horowitz, 130, 1.2)
+    old, new = horowitz.register_um2_per_bit.band, scaled.register_um2_per_bit.band
+    assert new.mid == pytest.approx(old.mid * 6.4)
+    assert new.low == pytest.approx(old.low * 6.4 / 1.375, rel=1e-3)
+    assert new.high == pytest.approx(old.high * 6.4 * 1.375, rel=1e-3)
+    # 130 nm, 1.2 V: 7.171 * 1.44 - 6.709 * 1.2 + 2.904 = 10.32624 - 8.0508 + 2.904 = 5.17944
+    energy = 5.17944 / 0.84433
+    before, after = horowitz.sram.rows[0], scaled.sram.rows[0]
+    assert after.read_pj_per_bit == pytest.approx(before.read_pj_per_bit * energy, rel=1e-5)
+    assert after.write_pj_per_bit == pytest.approx(before.write_pj_per_bit * energy, rel=1e-5)
+    assert after.area_um2 == pytest.approx(before.area_um2 * 6.4)
+    assert after.leakage_uw == pytest.approx(before.leakage_uw * 6.4)
+    # Spreads: 0.53 to 1.5 for energy, times 2.889 ** 1.2 * 1.05 = 3.751; 1 to 2.7 for area.
+    assert scaled.sram.energy_spread.low == pytest.approx(0.53 / 3.751, rel=1e-3)
+    assert scaled.sram.energy_spread.high == pytest.approx(1.5 * 3.751, rel=1e-3)
+    assert scaled.sram.area_spread.low == pytest.approx(1 / 1.930, rel=1e-3)
+    assert scaled.sram.area_spread.high == pytest.approx(2.7 * 1.930, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("node_nm", "voltage_v", "name"), [(130, 1.8, "sky130"), (7, 0.7, "asap7")]
+)
+def test_leakage_that_we_know_lies_within_its_band(horowitz, node_nm, voltage_v, name):
+    known = load_technology(f"{name}_{node_nm}nm").logic_leakage_nw_per_um2.value
+    old = horowitz.logic_leakage_nw_per_um2.band
+    new = scale_technology(horowitz, node_nm, voltage_v).logic_leakage_nw_per_um2.band
+    assert new.low < known < new.high
+    assert new.low == pytest.approx(old.low * 1e-5)
+    assert (new.mid, new.high) == (old.mid, old.high)
 
 
 def test_nothing_to_scale_changes_nothing(horowitz):
