@@ -19,7 +19,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("ternary-dse needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[synthesis,dashboard,test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[synthesis,parquet,dashboard,test]'
 	touch $@
 
 setup: $(VENV)/.installed

@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from cost_models.accelerator import OPERANDS, Accelerator, ComputeArray, MemoryLevel
 from cost_models.area import (
     adder_area_um2,
-    multiplier_area_um2,
+    mac_logic_area_um2,
     register_area_um2,
+    register_file_area_um2,
     ternary_adder_area_um2,
     ternary_tree_area_um2,
     vector_lane_area_um2,
@@ -75,12 +76,16 @@ def array_area_um2(array: ComputeArray, technology: Technology) -> Band:
         register = array.register(operand)
         if register is None or (operand == "outputs" and array.element == "ternary_adder"):
             continue  # the accumulator is part of the measured element
-        bits = register.capacity_bits * array.instances(operand)
-        registers = registers + register_area_um2(technology, bits)
+        width = array.accumulator_bits if operand == "outputs" else array.operand_bits
+        several = register.capacity_bits >= 2 * width  # selected from, so with a decoder
+        block = register_file_area_um2 if several else register_area_um2
+        area = block(technology, register.capacity_bits)
+        registers = registers + area.scaled(array.instances(operand))
     if array.element == "mac":
-        multiplier = multiplier_area_um2(technology, array.operand_bits, array.operand_bits)
-        adder = adder_area_um2(technology, array.accumulator_bits)
-        return (multiplier + adder).scaled(array.elements) + registers
+        logic = mac_logic_area_um2(
+            technology, array.operand_bits, array.operand_bits, array.accumulator_bits
+        )
+        return logic.scaled(array.elements) + registers
     if array.element == "ternary_adder":
         element = ternary_adder_area_um2(technology, array.accumulator_bits)
         return element.scaled(array.elements) + registers
@@ -99,7 +104,7 @@ def memory_area_um2(memory: MemoryLevel, technology: Technology) -> Band:
         return memory.area_um2.band
     if memory.kind == "sram":
         return technology.sram.area_um2(memory.capacity_bits)
-    return register_area_um2(technology, memory.capacity_bits)
+    return register_file_area_um2(technology, memory.capacity_bits)
 
 
 def _generator_area_um2(spec: GeneratorSpec, lanes: int, technology: Technology) -> Band:

@@ -24,6 +24,8 @@ def pareto_mask(points: Points) -> npt.NDArray[np.bool_]:
         Mask, shape (n,).
     """
     mask: npt.NDArray[np.bool_] = np.logical_not(np.isnan(points).any(axis=1))
+    if len(points) > MANY:
+        _drop_dominated(points, mask)
     # In lexicographic order a point can only be dominated by one that comes before it.
     order = np.lexsort(points.T[::-1])
     front = np.empty((0, points.shape[1]))
@@ -37,6 +39,20 @@ def pareto_mask(points: Points) -> npt.NDArray[np.bool_]:
         else:
             front = np.vstack([front, point])
     return mask
+
+
+MANY = 2_000
+"""More points than this are thinned out before they are compared one by one."""
+
+
+def _drop_dominated(points: Points, mask: npt.NDArray[np.bool_]) -> None:
+    """Clear in `mask` most of the points that others dominate, comparing columns at a time."""
+    ranks = np.argsort(np.argsort(points, axis=0, kind="stable"), axis=0, kind="stable")
+    worth = np.where(mask, ranks.sum(axis=1), np.iinfo(np.int64).max)
+    for pivot in np.argsort(worth, kind="stable")[:256]:
+        if mask[pivot]:
+            no_better = (points >= points[pivot]).all(axis=1)
+            mask &= ~(no_better & (points > points[pivot]).any(axis=1))
 
 
 def hypervolume(points: Points, reference: npt.ArrayLike) -> float:

@@ -27,16 +27,25 @@ Status = Literal["trained", "infeasible", "invalid", "duplicate", "failed"]
 COST_COLUMNS = (
     "trained_parameters",
     "stored_bits",
+    "activation_bits",
     "generated_weights",
+    "trits",
     "macs",
     "multiplications",
     "additions",
     "dense_additions",
     "weight_traffic_bits",
     "activation_traffic_bits",
+    "dram_traffic_bits",
     "energy_pj",
+    "energy_low_pj",
+    "energy_high_pj",
     "latency_cycles",
     "latency_us",
+    "area_um2",
+    "area_low_um2",
+    "area_high_um2",
+    "leakage_uw",
 )
 """Columns of the cost of a design, from `cost_models.Cost.columns`; all may be limits."""
 
@@ -69,6 +78,8 @@ class Evaluation:
     best_epoch: int | None = None
     epochs: int | None = None
     training_seconds: float | None = None
+    computed: str = ""
+    """How the training was computed, such as `cpu, 1 thread, float32, fast path`."""
     seed: int = 0
     """Of the training."""
     accelerator: str = ""
@@ -95,6 +106,7 @@ class Evaluation:
 
 def evaluation_from_dict(row: dict[str, Any]) -> Evaluation:
     """The inverse of `Evaluation.to_dict`."""
+    row = {"computed": ""} | row  # rows of earlier versions do not say
     plain = {name: row[name] for name in Evaluation.__slots__ if name not in ("values", "cost")}
     values = {
         name.removeprefix("axis_"): value for name, value in row.items() if name.startswith("axis_")

@@ -19,7 +19,10 @@ COMMANDS = {
     "frontier": ("search.cli.frontier", "Print, plot and export the frontier of a study."),
     "train": ("search.cli.train", "Train one design or a published baseline."),
     "estimate": ("search.cli.estimate", "Price one design: counts, energy, latency."),
+    "sweep": ("search.cli.sweep", "Price a whole space without training."),
     "import": ("search.cli.importing", "Import a network of another tool as a design."),
+    "generator": ("search.cli.generator", "Quality and area of ternary generators."),
+    "export": ("search.cli.export", "Export generators and engines as Verilog."),
     "dashboard": ("search.cli.dashboard", "Look at studies in the browser."),
 }
 
