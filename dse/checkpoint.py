@@ -56,6 +56,9 @@ class Checkpoint:
     """State of the network."""
     optimiser: dict[str, Any] | None = None
     """State of the optimiser; in `last.pt` only."""
+    computed: str = ""
+    """How the last epochs were computed (`dse.devices.Computation.label`); empty in checkpoints of
+    earlier versions."""
 
     @property
     def epoch(self) -> int:
@@ -83,6 +86,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "history": [dataclasses.asdict(record) for record in checkpoint.history],
         "network": checkpoint.network,
         "optimiser": checkpoint.optimiser,
+        "computed": checkpoint.computed,
     }
     # Through memory: torch reports a full disk as RuntimeError, a plain write as OSError.
     buffer = io.BytesIO()
@@ -122,6 +126,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             history=tuple(EpochRecord(**record) for record in plain["history"]),
             network=plain["network"],
             optimiser=plain["optimiser"],
+            computed=plain.get("computed", ""),
         )
     except (KeyError, TypeError, InvalidInput) as error:
         raise InvalidCheckpoint(f"{path} lacks a part or holds a wrong one: {error}") from None

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dse.augmentation import augment
+from dse.batches import Batches, class_weights
 from dse.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from dse.devices import (
+    Computation,
+    choose_computation,
+    choose_device,
+    describe_device,
+    is_out_of_memory,
+    set_threads,
+)
+from dse.devices import (
+    Path as ComputationPath,
+)
 from dse.errors import InvalidCheckpoint, InvalidData, InvalidDesign, TrainingFailed, require
+from dse.fast import fast_scores
 from dse.features import FeatureSplit, SpeechFeatures
 from dse.history import EpochRecord, best_record, write_history
 from dse.network import SpeechNetwork, build_network
@@ -30,6 +43,7 @@ from dse.point import DesignPoint
 from dse.recipe import Recipe
 from dse.schedules import learning_rate
 from dse.scores import Scores
+from dse.steps import Steps
 from dse.task import FeatureSpec, Task
 
 __all__ = [
@@ -55,9 +69,6 @@ EVALUATION_CLIPS = 256
 CHECK_STEPS = 50
 """The loss is looked at after so many steps: on a GPU, each look waits for it."""
 
-DEVICE_SHARE = 0.5
-"""The training pictures move to the GPU if they take at most this share of its free memory."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingResult:
@@ -72,6 +83,8 @@ class TrainingResult:
     seconds: float
     """Of all epochs, also those before an interruption."""
     device: str
+    computed: str
+    """How, such as `cpu, 1 thread, float32, fast path`."""
     note: str = ""
     """What a person should know, such as a damaged checkpoint that was not used."""
 
@@ -89,13 +102,15 @@ def train(
     progress: Callable[[int, int], None] | None = None,
     task: Task | None = None,
     spec: FeatureSpec | None = None,
+    path: ComputationPath = "auto",
 ) -> TrainingResult:
     """Train a design.
 
     After each epoch `folder` holds last.pt, best.pt (lowest validation error; of equal ones the
     lower loss) and history.csv, each written in one step. A training that is interrupted, also by
     Ctrl-C, goes on from last.pt when it is called again. A damaged last.pt or best.pt is set aside
-    in the result's `note`, and the training starts afresh.
+    in the result's `note`, and the training starts afresh. Where memory is too short for a batch,
+    it is computed in parts whose gradients are added up, and the `note` says so.
 
     Args:
         point: a design with a pooled head.
@@ -109,6 +124,7 @@ def train(
         progress: called after each batch with the batches done and the batches in all.
         task: kept in the checkpoint, for whoever uses the network later.
         spec: likewise.
+        path: `dse.devices.choose_computation` says what `auto` is.
 
     Raises:
         InvalidDesign: the design does not fit the features.
@@ -120,33 +136,16 @@ def train(
     require(seed >= 0, "seed", "0 or more", seed)
     check_design(point, features.training.features.shape[2])
     _check_clips(features)
-    where = choose_device(device)
-    run = _Run(point, features, recipe, seed, folder, where, task, spec)
-    with _repeatable(where):
-        try:
-            run.prepare(resume)
-            for epoch in range(len(run.history) + 1, recipe.epochs + 1):
-                record = run.train_epoch(epoch, progress)
-                run.keep(record)
-                if report is not None:
-                    report(record)
-        except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            raise TrainingFailed(
-                f"out of memory in epoch {len(run.history) + 1} on {where} with batches of "
-                f"{recipe.batch_size} clips: lower batch_size"
-            ) from None
-    best = best_record(run.history)
-    return TrainingResult(
-        validation_error=best.validation_error,
-        best_epoch=best.epoch,
-        epochs=len(run.history),
-        history=tuple(run.history),
-        seconds=sum(record.seconds for record in run.history),
-        device=str(where),
-        note=run.note,
-    )
+    computation = choose_computation(recipe, choose_device(device), path)
+    run = _Run(point, features, recipe, seed, folder, computation, task, spec)
+    with _repeatable(computation.device), _memory_errors(run):
+        run.prepare(resume)
+        for epoch in range(len(run.history) + 1, recipe.epochs + 1):
+            record = run.train_epoch(epoch, progress)
+            run.keep(record)
+            if report is not None:
+                report(record)
+    return run.result()
 
 
 def evaluate(
@@ -157,6 +156,7 @@ def evaluate(
     *,
     device: torch.device | str = "cpu",
     batch_size: int = EVALUATION_CLIPS,
+    fast: bool = False,
 ) -> Scores:
     """Scores of a network on the clean clips of a split, in float32.
 
@@ -169,15 +169,21 @@ def evaluate(
         deviation: likewise.
         device: to compute on.
         batch_size: clips at once; does not change the scores beyond rounding.
+        fast: by `dse.fast`, for networks of `dse.network`; the same but for rounding.
     """
     network.to(device).eval()
+    scores_of: Callable[[Tensor], Tensor] = network
+    if fast:
+        assert isinstance(network, SpeechNetwork)
+        scores_of = partial(fast_scores, network)
     loss, confusion = 0.0, None
     with torch.inference_mode():
         for start in range(0, len(split.labels), batch_size):
             chosen = slice(start, start + batch_size)
             pictures = torch.from_numpy(np.array(split.features[chosen, 0])).to(device)
             labels = torch.from_numpy(np.array(split.labels[chosen])).to(device)
-            scores = network(normalise(pictures, mean, deviation))
+            pictures = normalise(pictures, mean, deviation)
+            scores = scores_of(pictures)
             loss += functional.cross_entropy(scores, labels, reduction="sum").item()
             classes = scores.shape[1]
             pairs = torch.bincount(labels * classes + scores.argmax(1), minlength=classes**2)
@@ -186,72 +192,6 @@ def evaluate(
     if confusion is None:
         raise InvalidData("a split without clips cannot be evaluated")
     return Scores(loss=loss / len(split.labels), confusion=confusion)
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of a name; `auto` is CUDA where there is one, else the CPU.
-
-    Raises:
-        InvalidField: torch does not know the device, or it is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):
-        require(False, "device", "auto, cpu, or a device that this machine has", name)
-    return device
-
-
-def uses_bfloat16(recipe: Recipe, device: torch.device) -> bool:
-    """Whether training runs under autocast to bfloat16.
-
-    `auto` does on CUDA, and on CPUs with instructions for it: there a step of MatchboxNet-3x1x64
-    takes 0.52 of the time (docs/training.md), where other CPUs need three times as long.
-    """
-    if recipe.precision != "auto":
-        return recipe.precision == "bfloat16"
-    if device.type == "cpu":
-        # Later versions of torch than the oldest that is supported can tell what a CPU has.
-        found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-        return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
-    return device.type == "cuda"
-
-
-def describe_device(name: str, recipe: Recipe) -> str:
-    """What a recipe computes on and how, such as `cpu, 2 threads, float32`.
-
-    Raises:
-        InvalidField: torch does not know the device, or it is not there.
-    """
-    device = choose_device(name)
-    threads = torch.get_num_threads()
-    parts = [str(device), "bfloat16" if uses_bfloat16(recipe, device) else "float32"]
-    if device.type == "cpu":
-        parts.insert(1, f"{threads} thread{'s' if threads > 1 else ''}")
-    return ", ".join(parts)
-
-
-def set_threads(threads: int) -> None:
-    """Let torch use so many CPU threads from now on, in the whole process."""
-    torch.set_num_threads(threads)
-
-
-def batch_sizes(clips: int, limit: int) -> list[int]:
-    """Sizes of an epoch's batches: as few and as even as `limit` allows, none of a single clip.
-
-    1,823 clips at 64 are 29 batches of 62 and 63. Only three clips at a limit of two would leave
-    one alone; they make one batch of three.
-    """
-    count = max(1, min(math.ceil(clips / limit), clips // 2))
-    return [len(part) for part in np.array_split(np.empty(clips), count)]
-
-
-def class_weights(labels: NDArray[np.int64], classes: int) -> Tensor:
-    """Weight of each class, clips / (classes * clips of the class): 1 on average over the clips."""
-    counts = np.bincount(labels, minlength=classes)
-    return torch.from_numpy(len(labels) / (classes * np.maximum(counts, 1))).float()
 
 
 class _Run:
@@ -264,7 +204,7 @@ class _Run:
         recipe: Recipe,
         seed: int,
         folder: Path | None,
-        device: torch.device,
+        computation: Computation,
         task: Task | None,
         spec: FeatureSpec | None,
     ) -> None:
@@ -273,12 +213,13 @@ class _Run:
         self.recipe = recipe
         self.seed = seed
         self.folder = folder
-        self.device = device
+        self.computation = computation
+        self.device = computation.device
         self.task = task
         self.spec = spec
         self.history: list[EpochRecord] = []
-        self.note = ""
-        self.sizes = batch_sizes(len(features.training.labels), recipe.batch_size)
+        self.notes: list[str] = []
+        self.batches = Batches(features, recipe.augmentation, recipe.batch_size, self.device)
 
     def prepare(self, resume: bool) -> None:
         """Build network and optimiser, from the last checkpoint where there is one."""
@@ -287,19 +228,22 @@ class _Run:
         self.network: SpeechNetwork = build_network(self.point, len(self.features.classes))
         self.network.to(self.device)
         self.optimiser = make_optimiser(self.network.parameters(), self.recipe)
-        self.pictures = self._training_pictures()
-        self.mean = torch.from_numpy(self.features.mean).to(self.device)
-        self.deviation = torch.from_numpy(self.features.deviation).to(self.device)
-        self.weights = (
+        weights = (
             class_weights(self.features.training.labels, len(self.features.classes)).to(self.device)
             if self.recipe.class_weights == "balanced"
             else None
         )
+        self.steps = Steps(self.network, self.optimiser, self.recipe, self.computation, weights)
         if found is not None:
             assert found.optimiser is not None and self.folder is not None
             self.network.load_state_dict(found.network)
             self.optimiser.load_state_dict(found.optimiser)
             self.history = list(found.history)
+            if found.computed and found.computed != self.computation.label:
+                self.notes.append(
+                    f"epochs 1 to {found.epoch} were computed on {found.computed}; from there on "
+                    f"{self.computation.label}"
+                )
             write_history(self.folder, self.history)  # a kill may have come before it
         elif self.folder is not None:
             # Otherwise a kill in the first epoch would leave the old training to be resumed.
@@ -316,27 +260,16 @@ class _Run:
             best = load_checkpoint(self.folder / BEST)
         except InvalidCheckpoint as error:
             what = str(error).split(":")[0]  # without the remedy: it is applied here
-            self.note = f"{what}; the training started afresh"
+            self.notes.append(f"{what}; the training started afresh")
             return None
         _check_same(last, path, self.point, self.features, self.recipe, self.seed)
         # best.pt is written first: it may be of the epoch that was not finished, never older.
         if best.epoch < best_record(last.history).epoch or best.seed != self.seed:
-            self.note = f"{self.folder / BEST} is of another training; the training started afresh"
+            self.notes.append(
+                f"{self.folder / BEST} is of another training; the training started afresh"
+            )
             return None
         return last
-
-    def _training_pictures(self) -> Tensor | NDArray[np.float16]:
-        """On a GPU the pictures live in its memory where they fit, else they come from the map.
-
-        On the CPU they are always read from the map: the system keeps its pages in memory while
-        there is room, once for all processes that train on them. A batch of 128 takes about 1 ms.
-        """
-        stored = self.features.training.features
-        if self.device.type == "cuda":
-            free_bytes, _ = torch.cuda.mem_get_info(self.device)
-            if stored.nbytes <= DEVICE_SHARE * free_bytes:
-                return torch.from_numpy(np.array(stored)).to(self.device)
-        return stored
 
     def _seed(self, epoch: int) -> torch.Generator:
         """Seed torch for an epoch; returns a generator on the CPU of the same origin."""
@@ -349,84 +282,53 @@ class _Run:
         """Train for one epoch, then validate."""
         started = time.perf_counter()
         self.network.train()
-        steps = len(self.sizes) * self.recipe.epochs
-        first_step = len(self.sizes) * (epoch - 1)
+        loss, error, rate = self._show_all(epoch, progress)
+        scored = evaluate(
+            self.network,
+            self.features.validation,
+            self.batches.mean,
+            self.batches.deviation,
+            device=self.device,
+            fast=self.computation.fast,
+        )
+        self._check_loss(scored.loss, "validation", epoch, rate)
+        return EpochRecord(
+            epoch=epoch,
+            learning_rate=rate,
+            training_loss=loss,
+            training_error=error,
+            validation_loss=scored.loss,
+            validation_error=scored.error,
+            seconds=time.perf_counter() - started,
+        )
+
+    def _show_all(
+        self, epoch: int, progress: Callable[[int, int], None] | None
+    ) -> tuple[float, float, float]:
+        """A step for each batch; returns mean loss, share of errors and last learning rate."""
+        count = len(self.batches.sizes)
+        steps, first_step = count * self.recipe.epochs, count * (epoch - 1)
         clips = len(self.features.training.labels)
         loss_sum = torch.zeros((), device=self.device)
         errors = torch.zeros((), dtype=torch.int64, device=self.device)
         rate = 0.0
-        for index, (pictures, labels) in enumerate(self._batches(epoch)):
+        parts = self.steps.parts
+        for index, (pictures, labels) in enumerate(self.batches.epoch(self._seed(epoch))):
             rate = learning_rate(self.recipe, first_step + index, steps)
-            loss, scores = self._step(pictures, labels, rate)
+            loss, scores = self.steps.step(pictures, labels, rate)
             loss_sum += loss * len(labels)
             errors += (scores.argmax(1) != labels).sum()
             if index % CHECK_STEPS == CHECK_STEPS - 1:
                 self._check_loss(loss_sum.item(), "training", epoch, rate)
             if progress is not None:
                 progress(first_step + index + 1, steps)
+        if self.steps.parts != parts:
+            self.notes.append(
+                f"out of memory in epoch {epoch}: batches of {max(self.batches.sizes)} clips are "
+                f"computed in {self.steps.parts} parts, and batch norm compares the clips of a part"
+            )
         self._check_loss(loss_sum.item(), "training", epoch, rate)
-        scored = evaluate(
-            self.network,
-            self.features.validation,
-            self.mean,
-            self.deviation,
-            device=self.device,
-        )
-        self._check_loss(scored.loss, "validation", epoch, rate)
-        return EpochRecord(
-            epoch=epoch,
-            learning_rate=rate,
-            training_loss=loss_sum.item() / clips,
-            training_error=errors.item() / clips,
-            validation_loss=scored.loss,
-            validation_error=scored.error,
-            seconds=time.perf_counter() - started,
-        )
-
-    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Normalised, augmented pictures and labels, every clip once."""
-        generator = self._seed(epoch)
-        split = self.features.training
-        settings = self.recipe.augmentation
-        clips, variants = split.features.shape[:2]
-        order = torch.randperm(clips, generator=generator)
-        variant = (
-            torch.randint(variants, (clips,), generator=generator)
-            if settings.varied
-            else torch.zeros(clips, dtype=torch.int64)
-        )
-        holes = torch.Generator(self.device)
-        holes.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-        for chosen in torch.split(order, self.sizes):
-            labels = torch.from_numpy(split.labels[chosen.numpy()]).to(self.device)
-            pictures = self._take(chosen, variant[chosen])
-            pictures = normalise(pictures, self.mean, self.deviation)
-            yield augment(pictures, settings, holes), labels
-
-    def _take(self, clips: Tensor, variants: Tensor) -> Tensor:
-        if isinstance(self.pictures, Tensor):
-            return self.pictures[clips.to(self.device), variants.to(self.device)]
-        return torch.from_numpy(self.pictures[clips.numpy(), variants.numpy()]).to(self.device)
-
-    def _step(self, pictures: Tensor, labels: Tensor, rate: float) -> tuple[Tensor, Tensor]:
-        """One step of the optimiser; returns the loss and the scores, without their gradients."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        bfloat16 = uses_bfloat16(self.recipe, self.device)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bfloat16):
-            scores = self.network(pictures)
-        loss = functional.cross_entropy(
-            scores.float(),
-            labels,
-            weight=self.weights,
-            label_smoothing=self.recipe.label_smoothing,
-        )
-        self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self.recipe.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
-        self.optimiser.step()
-        return loss.detach(), scores.detach()
+        return loss_sum.item() / clips, errors.item() / clips, rate
 
     def _check_loss(self, loss: float, split: str, epoch: int, rate: float) -> None:
         if not math.isfinite(loss):
@@ -452,13 +354,28 @@ class _Run:
             data_key=self.features.key,
             task=self.task,
             features=self.spec,
-            mean=self.mean.cpu(),
-            deviation=self.deviation.cpu(),
+            mean=self.batches.mean.cpu(),
+            deviation=self.batches.deviation.cpu(),
             recipe=self.recipe,
             seed=self.seed,
             history=tuple(self.history),
             network=self.network.state_dict(),
             optimiser=optimiser,
+            computed=self.computation.label,
+        )
+
+    def result(self) -> TrainingResult:
+        """What came out, once all epochs are done."""
+        best = best_record(self.history)
+        return TrainingResult(
+            validation_error=best.validation_error,
+            best_epoch=best.epoch,
+            epochs=len(self.history),
+            history=tuple(self.history),
+            seconds=sum(record.seconds for record in self.history),
+            device=str(self.device),
+            computed=self.computation.label,
+            note="; ".join(self.notes),
         )
 
 
@@ -526,8 +443,15 @@ def _repeatable(device: torch.device) -> Iterator[None]:
             cudnn.deterministic, cudnn.benchmark = before
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out; on the CPU torch says so with a plain RuntimeError."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        "can't allocate memory" in str(error)
-    )
+@contextmanager
+def _memory_errors(run: _Run) -> Iterator[None]:
+    """Say in one sentence that memory ran out where a smaller part of a batch does not help."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainingFailed(
+            f"out of memory in epoch {len(run.history) + 1} on {run.device} with batches of "
+            f"{run.recipe.batch_size} clips: lower batch_size"
+        ) from None

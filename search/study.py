@@ -337,6 +337,7 @@ class _Run:
             best_epoch=result.best_epoch,
             epochs=result.epochs,
             training_seconds=result.seconds,
+            computed=result.computed,
             reason=result.note,
             finished_at=utc_now(),
         )

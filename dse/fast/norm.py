@@ -109,7 +109,8 @@ def _update(module: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int) 
 def _moments(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of each channel, (C,) each, in float32 or more.
 
-    `torch.var_mean` takes 20 times as long. E[x^2] - mean^2 from two fast sums; by deviations from the mean where that would cancel.
+    E[x^2] - mean^2 from two fast sums, as `torch.var_mean` takes 20 times as long; by deviations
+    from the mean where that would cancel.
     """
     sums = torch.promote_types(rows.dtype, torch.float32)
     mean = rows.mean(dim=1, dtype=sums)

@@ -7,25 +7,36 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import dse.batches
+import dse.devices
+import dse.steps
 import dse.training
+from dse.batches import batch_sizes, class_weights
 from dse.checkpoint import load_checkpoint, load_network
-from dse.errors import InvalidCheckpoint, InvalidData, InvalidDesign, InvalidField, TrainingFailed
+from dse.devices import (
+    choose_computation,
+    choose_device,
+    describe_device,
+    set_threads,
+    uses_bfloat16,
+)
+from dse.errors import (
+    InvalidCheckpoint,
+    InvalidData,
+    InvalidDesign,
+    InvalidField,
+    InvalidInput,
+    TrainingFailed,
+)
+from dse.fast import fast_scores
 from dse.features import FeatureSplit, SpeechFeatures
 from dse.generators import Generator
 from dse.history import EpochRecord, best_record, read_history
 from dse.point import Block, DesignPoint, Mixer
+from dse.processor import Processor
 from dse.recipe import NO_AUGMENTATION, Recipe
 from dse.task import FeatureSpec, Task
-from dse.training import (
-    batch_sizes,
-    choose_device,
-    class_weights,
-    describe_device,
-    evaluate,
-    set_threads,
-    train,
-    uses_bfloat16,
-)
+from dse.training import evaluate, train
 
 COEFFICIENTS, FRAMES, CLASSES = 8, 12, 3
 RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.01, precision="float32")
@@ -359,7 +370,7 @@ def test_full_memory_fails_with_a_remedy(features, monkeypatch, failure):
     def fail(*_, **__):
         raise failure
 
-    monkeypatch.setattr(dse.training, "augment", fail)
+    monkeypatch.setattr(dse.batches, "augment", fail)
     with pytest.raises(TrainingFailed) as error:
         train(POINT, features, RECIPE, seed=1, folder=None, device="cpu")
     assert str(error.value) == (
@@ -371,7 +382,7 @@ def test_other_errors_of_torch_are_not_hidden(features, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("something else")
 
-    monkeypatch.setattr(dse.training, "augment", fail)
+    monkeypatch.setattr(dse.batches, "augment", fail)
     with pytest.raises(RuntimeError, match="something else"):
         train(POINT, features, RECIPE, seed=1, folder=None, device="cpu")
 
@@ -414,26 +425,173 @@ def test_auto_is_cuda_where_there_is_one():
     assert choose_device("auto").type == expected
 
 
-def test_auto_is_bfloat16_where_the_device_has_instructions_for_it(monkeypatch):
-    def on_cpu(**found):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
-        return uses_bfloat16(Recipe(), torch.device("cpu"))
+@pytest.fixture
+def processor(monkeypatch):
+    """Pretend that this is another processor: units that it names, and what a trial would find."""
 
-    assert on_cpu(avx512_bf16=True) and on_cpu(amx_bf16=True)
-    assert not on_cpu(avx2=True, avx512_bf16=False)
-    assert not on_cpu()
+    def pretend(*units, float32_ms=10.0, bfloat16_ms=None, isa=""):
+        found = Processor(float32_ms=float32_ms, bfloat16_ms=bfloat16_ms, isa=isa)
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(units, True))
+        monkeypatch.setattr(dse.devices, "try_processor", lambda: found)
+        monkeypatch.setattr(dse.devices, "bfloat16_works", lambda: bfloat16_ms is not None)
+
+    return pretend
+
+
+def test_auto_is_bfloat16_where_a_trial_found_it_faster(processor, monkeypatch):
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    processor("avx512_bf16", bfloat16_ms=8.0)
+    assert uses_bfloat16(Recipe(), cpu)
+    processor("amx_bf16", bfloat16_ms=2.0)
+    assert uses_bfloat16(Recipe(), cpu)
+    processor("avx512_bf16", bfloat16_ms=8.1)  # named, and hardly faster
+    assert not uses_bfloat16(Recipe(), cpu)
+    assert uses_bfloat16(Recipe(precision="bfloat16"), cpu)
+    assert uses_bfloat16(Recipe(), cuda)
+    assert not uses_bfloat16(Recipe(precision="float32"), cuda)
     monkeypatch.delattr(torch.cpu, "get_capabilities")  # torch 2.4 has none
+    assert not uses_bfloat16(Recipe(), cpu)
+
+
+def test_a_processor_without_units_for_bfloat16_is_not_tried(monkeypatch):
+    def tried():
+        raise AssertionError
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    monkeypatch.setattr(dse.devices, "try_processor", tried)
     assert not uses_bfloat16(Recipe(), torch.device("cpu"))
-    assert uses_bfloat16(Recipe(), torch.device("cuda"))
-    assert uses_bfloat16(Recipe(precision="bfloat16"), torch.device("cpu"))
-    assert not uses_bfloat16(Recipe(precision="float32"), torch.device("cuda"))
+
+
+def test_bfloat16_that_would_end_the_process_is_refused(features, processor):
+    processor("amx_bf16")
+    assert not uses_bfloat16(Recipe(), torch.device("cpu"))
+    with pytest.raises(InvalidInput) as error:
+        train(POINT, features, Recipe(precision="bfloat16"), seed=1, folder=None, device="cpu")
+    assert str(error.value) == (
+        "precision bfloat16 cannot be computed here: its products end the process with an illegal "
+        "instruction (docs/performance.md); set precision to auto or float32"
+    )
 
 
 def test_the_device_is_described():
     recipe = Recipe(precision="float32")
-    assert describe_device("cpu", recipe) == "cpu, 1 thread, float32"
+    assert describe_device("cpu", recipe) == "cpu, 1 thread, float32, fast path"
     set_threads(2)
-    assert describe_device("cpu", Recipe(precision="bfloat16")) == "cpu, 2 threads, bfloat16"
+    assert describe_device("cpu", recipe, "plain") == "cpu, 2 threads, float32, plain path"
+
+
+# --- paths ----------------------------------------------------------------------------------------
+
+
+def test_both_paths_train_to_the_same_numbers(features, tmp_path):
+    """Without dropout, whose random numbers differ; after a few steps, rounding has not grown."""
+    point = dataclasses.replace(
+        POINT, blocks=tuple(dataclasses.replace(block, dropout=0.0) for block in POINT.blocks)
+    )
+    results = {
+        path: train(
+            point, features, dataclasses.replace(RECIPE, epochs=2), seed=1,
+            folder=tmp_path / path, device="cpu", path=path,
+        )
+        for path in ("fast", "plain")
+    }  # fmt: skip
+    for fast, plain in zip(*(result.history for result in results.values()), strict=True):
+        assert fast.training_loss == pytest.approx(plain.training_loss, rel=1e-4)
+        assert fast.validation_loss == pytest.approx(plain.validation_loss, rel=1e-4)
+    assert results["fast"].computed == "cpu, 1 thread, float32, fast path"
+    assert results["plain"].computed == "cpu, 1 thread, float32, plain path"
+
+
+def test_a_checkpoint_of_one_path_goes_on_by_the_other_and_says_so(features, tmp_path):
+    recipe = dataclasses.replace(RECIPE, epochs=3)
+
+    def stop(record):
+        if record.epoch == 2:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(
+            POINT, features, recipe, seed=3, folder=tmp_path, device="cpu", path="plain",
+            report=stop,
+        )  # fmt: skip
+    assert load_checkpoint(tmp_path / "last.pt").computed == "cpu, 1 thread, float32, plain path"
+    result = train(POINT, features, recipe, seed=3, folder=tmp_path, device="cpu")
+    assert result.epochs == 3
+    assert result.note == (
+        "epochs 1 to 2 were computed on cpu, 1 thread, float32, plain path; from there on cpu, "
+        "1 thread, float32, fast path"
+    )
+
+
+def test_checkpoints_from_before_there_were_two_paths_load(features, tmp_path):
+    train(POINT, features, RECIPE, seed=1, folder=tmp_path, device="cpu")
+    plain = torch.load(tmp_path / "last.pt", weights_only=True)
+    del plain["computed"]
+    torch.save(plain, tmp_path / "last.pt")
+    assert load_checkpoint(tmp_path / "last.pt").computed == ""
+    assert train(POINT, features, RECIPE, seed=1, folder=tmp_path, device="cpu").note == ""
+
+
+def test_an_unknown_path_is_refused(features):
+    with pytest.raises(InvalidField, match="path must be auto, fast or plain, not 'quick'"):
+        train(POINT, features, RECIPE, seed=1, folder=None, path="quick")
+
+
+# --- short memory ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def room_for(monkeypatch):
+    """Make memory run out for more than so many clips at a time."""
+
+    def limit(clips):
+        def scores(network, pictures, dtype=torch.float32):
+            if network.training and len(pictures) > clips:
+                raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ...")
+            return fast_scores(network, pictures, dtype)
+
+        monkeypatch.setattr(dse.steps, "fast_scores", scores)
+
+    return limit
+
+
+def test_a_batch_that_memory_is_too_short_for_is_computed_in_parts(features, room_for):
+    room_for(3)
+    recipe = dataclasses.replace(
+        RECIPE, epochs=15, learning_rate=0.02, augmentation=NO_AUGMENTATION
+    )
+    result = train(POINT, features, recipe, seed=1, folder=None, device="cpu")
+    # 37 clips are batches of 8, 8, 7, 7, 7: halves have four clips, quarters two or, of 7, three.
+    assert result.note == (
+        "out of memory in epoch 1: batches of 8 clips are computed in 4 parts, and batch norm "
+        "compares the clips of a part"
+    )
+    assert result.history[-1].training_loss < 0.8 * result.history[0].training_loss
+    assert result.validation_error < 0.2
+
+
+def test_parts_have_the_gradient_of_the_whole(features):
+    """In evaluation mode, where batch norm does not compare; with weights that differ by class."""
+    run = run_of(features, dataclasses.replace(RECIPE, class_weights="balanced"))
+    network, steps = run.network.eval(), run.steps
+    pictures, labels = next(iter(run.batches.epoch(run._seed(1))))
+    found = []
+    for steps.parts in (1, 3):
+        network.zero_grad()
+        loss, scores = steps._gradients(pictures, labels)
+        assert scores.shape == (8, CLASSES)
+        found.append((loss, [weight.grad.clone() for weight in network.parameters()]))
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_memory_too_short_for_two_clips_fails_with_a_remedy(features, room_for):
+    room_for(1)
+    with pytest.raises(TrainingFailed) as error:
+        train(POINT, features, RECIPE, seed=1, folder=None, device="cpu")
+    assert str(error.value) == (
+        "out of memory on cpu even with 2 of 8 clips at a time: take a smaller design, or free "
+        "memory"
+    )
 
 
 # --- batches --------------------------------------------------------------------------------------
@@ -458,7 +616,8 @@ def test_batches_take_every_clip_and_leave_none_alone(clips, limit):
 
 
 def run_of(features, recipe, seed=1):
-    run = dse.training._Run(POINT, features, recipe, seed, None, torch.device("cpu"), None, None)
+    how = choose_computation(recipe, torch.device("cpu"))
+    run = dse.training._Run(POINT, features, recipe, seed, None, how, None, None)
     run.prepare(resume=False)
     return run
 
@@ -466,7 +625,7 @@ def run_of(features, recipe, seed=1):
 def epoch_values(run, epoch):
     """(value of the picture, label) of each clip, in the order of the epoch."""
     values = []
-    for pictures, labels in run._batches(epoch):
+    for pictures, labels in run.batches.epoch(run._seed(epoch)):
         assert (pictures == pictures[:, :1, :1]).all()
         values += zip(pictures[:, 0, 0].tolist(), labels.tolist(), strict=True)
     return values
@@ -509,7 +668,9 @@ def test_the_training_pictures_are_cut(features):
     # One stretch of at most 6 of 12 columns: 0 to 6 columns, 3 on average.
     holes = dataclasses.replace(NO_AUGMENTATION, time_masks=1, time_width=6)
     run = run_of(features, dataclasses.replace(RECIPE, augmentation=holes))
-    empty = torch.cat([(pictures == 0).all(1).sum(1) for pictures, _ in run._batches(1)])
+    empty = torch.cat(
+        [(pictures == 0).all(1).sum(1) for pictures, _ in run.batches.epoch(run._seed(1))]
+    )
     assert len(empty) == 37 and empty.max() <= 6
     assert 2 < empty.double().mean() < 4
 
