@@ -4,43 +4,87 @@ import csv
 import json
 import os
 import sys
-from typing import Any
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, get_args
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from cost_models import (
+    Band,
     Cost,
+    Objective,
     accelerator_names,
     estimate,
     load_accelerator,
     load_technology,
 )
+from cost_models.application import average_power_uw, battery_days, inferences_per_second
+from cost_models.break_even import BreakEvenTotal, break_even
+from cost_models.energy import Component
+from cost_models.roofline import roofline
+from cost_models.streaming import Stream, stream
 from cost_models.strict_yaml import read_yaml
 from cost_models.units import bits_to_kib, pj_to_uj, with_prefix
+from cost_models.workload import CONVOLUTIONS
+from dse.errors import InvalidInput
 from dse.lowering import lower
 from dse.point import DesignPoint, point_from_node
-from dse.published import published
+from dse.policies import POLICIES, apply_policy
+from dse.published import DEFAULT_DENSITY, published
 
 DEFAULT_MACHINE = "kws_ternary"
-MIN_WIDTH = 110  # columns: a table that is piped into a file is not cut
+MIN_WIDTH = 118  # columns: a table that is piped into a file is not cut
+FRAMES_PER_S = 100
+"""Frames of 10 ms, as MatchboxNet and QuartzNet have them."""
 
 COUNTS = {
     "trained_parameters": "trained parameters",
     "stored_bits": "stored bits",
+    "activation_bits": "activations alive, bits",
     "generated_weights": "generated weights",
+    "trits": "trits made",
     "macs": "MACs",
     "multiplications": "multiplications",
     "additions": "additions",
-    "dense_additions": "additions, zeros included",
+    "dense_additions": "additions, zeros too",
     "weight_traffic_bits": "weight traffic, bits",
     "activation_traffic_bits": "activation traffic, bits",
+    "dram_traffic_bits": "DRAM traffic, bits",
 }
 
 
-@click.command(short_help="Price one design: counts, energy, latency.")
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """One column of the comparison."""
+
+    point: DesignPoint
+    cost: Cost
+    stream: Stream | None
+
+    @property
+    def misfits(self) -> tuple[str, ...]:
+        """What does not fit, the state that a stream keeps included."""
+        if self.stream is None:
+            return self.cost.misfits
+        machine = self.cost.accelerator
+        kept = machine.activation_home or machine.chain("inputs")[-1]
+        bits = self.cost.activation_bits + self.stream.state_bits
+        if bits <= kept.capacity_bits:
+            return self.cost.misfits
+        return (
+            *self.cost.misfits,
+            f"activations of a hop and what is kept between hops take {bits:,} bits, and "
+            f"'{kept.name}' of {machine.name} has {kept.capacity_bits:,}",
+        )
+
+
+@click.command(short_help="Price one design: counts, energy, latency, area.")
 @click.argument("design")
 @click.option(
     "--machine",
@@ -50,55 +94,96 @@ COUNTS = {
 )
 @click.option("--technology", help="Technology instead of the machine's own: a name or YAML file.")
 @click.option(
+    "--objective",
+    type=click.Choice(get_args(Objective)),
+    default="edp",
+    show_default=True,
+    help="What the mapping of each layer minimises.",
+)
+@click.option(
     "--frames", default=128, show_default=True, type=click.IntRange(min=1), help="Input frames."
 )
 @click.option(
     "--outputs", default=12, show_default=True, type=click.IntRange(min=1), help="Classes."
 )
-@click.option("--compare", help="Further machines, separated by commas, side by side.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: totals, components, layers.")
+@click.option(
+    "--compare",
+    help="Further columns, separated by commas: machines, or policies P0 to P4 of the same design.",
+)
+@click.option(
+    "--stream",
+    "hop",
+    type=click.IntRange(min=1),
+    help="Listen to a stream: each inference computes only so many new frames.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Inferences a second for the average power.  [default: real time with --stream, or 1]",
+)
+@click.option(
+    "--battery-mwh",
+    default=650.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Battery for the days that it lasts: a CR2032.",
+)
+@click.option("--mapping", "with_mapping", is_flag=True, help="Show the mapping of each layer.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: all of it.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: one row a machine and layer.")
 def command(
     design: str,
     machine: str,
     technology: str | None,
+    objective: Objective,
     frames: int,
     outputs: int,
     compare: str | None,
+    hop: int | None,
+    rate: float | None,
+    battery_mwh: float,
+    with_mapping: bool,
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Print what one inference of DESIGN costs: exact counts, estimated energy and latency.
+    """Print what one inference of DESIGN costs: exact counts, estimated energy, latency and area.
 
-    DESIGN is a YAML file, or the name of a published network with or without a policy of ternary
-    matrices.
+    DESIGN is a YAML file of ours or of NeMo, or the name of a published network with or without a
+    policy of ternary matrices.
 
     \b
       dse estimate matchboxnet-3x2x64
-      dse estimate matchboxnet-3x2x64-P1 --compare kws_int8,kws_int8_dram
+      dse estimate matchboxnet-3x2x64-P3 --compare P0,kws_int8,kws_int8_dram
+      dse estimate matchboxnet-3x1x64-P3 --stream 4
       dse estimate my_design.yaml --machine my_chip.yaml --json
     """  # noqa: D301 (click reads the backspace as: do not wrap)
     if as_json and as_csv:
         raise click.UsageError("choose one of --json and --csv")
     point = load_design(design)
-    others = [name.strip() for name in compare.split(",") if name.strip()] if compare else []
-    names = list(dict.fromkeys([machine, *others]))
-    costs = [
-        price_design(point, name, technology=technology, frames=frames, outputs=outputs)
-        for name in names
+    priced = [
+        _price(each, name, technology, objective, frames, outputs, hop)
+        for each, name in _columns(point, machine, compare)
     ]
+    rate = rate if rate is not None else FRAMES_PER_S / hop if hop else 1.0
     if as_json:
-        click.echo(json.dumps([_to_dict(point, cost) for cost in costs], indent=2))
+        click.echo(json.dumps([_to_dict(each, rate, battery_mwh) for each in priced], indent=2))
     elif as_csv:
-        _write_csv(costs)
+        _write_csv(priced)
     else:
-        _print(point, costs, frames, outputs)
+        console = Console(highlight=False)
+        console.width = max(console.width, MIN_WIDTH)
+        _print(priced, frames, outputs, rate, battery_mwh, with_mapping, console)
 
 
 def load_design(design: str) -> DesignPoint:
-    """A design by the name of its YAML file or of a published network."""
+    """A design by the name of its YAML file, ours or NeMo's, or of a published network."""
     if design.endswith((".yaml", ".yml")) or os.path.exists(design):
-        return point_from_node(read_yaml(design))
+        node = read_yaml(design)
+        if isinstance(node.value, dict) and "blocks" not in node.value:
+            from dse.interchange.nemo import import_nemo
+
+            return import_nemo(Path(design)).point
+        return point_from_node(node)
     return published(design)
 
 
@@ -106,15 +191,69 @@ def price_design(
     point: DesignPoint, machine: str, *, technology: str | None, frames: int, outputs: int
 ) -> Cost:
     """The cost of a design on a machine of the library or of a file."""
+    return _price(point, machine, technology, "edp", frames, outputs, None).cost
+
+
+def _columns(
+    point: DesignPoint, machine: str, compare: str | None
+) -> list[tuple[DesignPoint, str]]:
+    """What stands side by side: the design on its machine, then as `--compare` says."""
+    columns = [(point, machine)]
+    for name in filter(None, (part.strip() for part in (compare or "").split(","))):
+        if name in POLICIES:
+            other = apply_policy(_dense(point), name, density=_density(point))
+            columns.append((other, machine))
+        else:
+            columns.append((point, name))
+    distinct = {(each.key, name): (each, name) for each, name in columns}
+    return list(distinct.values())
+
+
+def _dense(point: DesignPoint) -> DesignPoint:
+    """The design before a policy, as far as its name tells."""
+    base, _, policy = point.name.rpartition("-")
+    return published(base) if policy in POLICIES and base else point
+
+
+def _density(point: DesignPoint) -> float:
+    mixers = (mixer for block in point.blocks for mixer in (block.mixer, block.skip) if mixer)
+    return next((mixer.density for mixer in mixers if mixer.density), DEFAULT_DENSITY)
+
+
+def _price(
+    point: DesignPoint,
+    machine: str,
+    technology: str | None,
+    objective: Objective,
+    frames: int,
+    outputs: int,
+    hop: int | None,
+) -> Priced:
     accelerator = load_accelerator(machine)
-    return estimate(
-        lower(point, frames=frames, outputs=outputs),
-        accelerator,
-        load_technology(technology or accelerator.technology),
-    )
+    workload = lower(point, frames=frames, outputs=outputs)
+    streamed = stream(workload, hop) if hop else None
+    if streamed is not None:
+        workload = streamed.workload
+    constants = load_technology(technology or accelerator.technology)
+    return Priced(point, estimate(workload, accelerator, constants, objective), streamed)
 
 
-def _to_dict(point: DesignPoint, cost: Cost) -> dict[str, Any]:
+def _application(cost: Cost, rate: float, battery_mwh: float) -> dict[str, Band | float]:
+    """Inferences a second, average power and battery life; sentences where the rate is too high."""
+    leaked = sum(pj for component, pj in cost.energies_pj.items() if component is Component.LEAKAGE)
+    share = leaked / cost.energy_pj if cost.energy_pj else 0.0
+    dynamic = cost.energy.scaled(1 - share)
+    power = average_power_uw(dynamic, cost.latency_us, cost.leakage, rate)
+    return {
+        "inferences_per_second": inferences_per_second(cost.latency_us),
+        "average_power_uw": power,
+        "battery_days": battery_days(power, battery_mwh),
+    }
+
+
+def _to_dict(priced: Priced, rate: float, battery_mwh: float) -> dict[str, Any]:
+    cost, point = priced.cost, priced.point
+    panel = break_even(cost)
     return {
         "design": point.label,
         "design_key": point.key,
@@ -123,76 +262,148 @@ def _to_dict(point: DesignPoint, cost: Cost) -> dict[str, Any]:
         "total": cost.columns(),
         "energies_pj": {str(part): pj for part, pj in cost.energies_pj.items()},
         "bounds_cycles": {str(part): cycles for part, cycles in cost.bounds_cycles.items()},
-        "misfits": list(cost.misfits),
+        "areas_um2": {part: asdict(area) for part, area in cost.areas_um2.items()},
+        "leakages_uw": {part: asdict(leakage) for part, leakage in cost.leakages_uw.items()},
+        "application": _application_dict(cost, rate, battery_mwh),
+        "break_even": None if panel is None else asdict(panel),
+        "roofline": [asdict(roof) for roof in roofline(cost)],
+        "stream": None
+        if priced.stream is None
+        else {
+            "hop_frames": priced.stream.hop_frames,
+            "state_bits": priced.stream.state_bits,
+            "wait_frames": priced.stream.wait_frames,
+        },
+        "misfits": list(priced.misfits),
         "layers": cost.breakdown,
+        "accesses": cost.energy_table,
         "sources": {"accelerator": cost.accelerator.source} | cost.technology.sources,
     }
 
 
-def _write_csv(costs: list[Cost]) -> None:
+def _application_dict(cost: Cost, rate: float, battery_mwh: float) -> dict[str, Any]:
+    try:
+        figures = _application(cost, rate, battery_mwh)
+    except InvalidInput as error:
+        return {"rate": rate, "not_possible": str(error)}
+    plain = {
+        name: asdict(value) if isinstance(value, Band) else value for name, value in figures.items()
+    }
+    return {"rate": rate, "battery_mwh": battery_mwh} | plain
+
+
+def _write_csv(priced: list[Priced]) -> None:
     rows: list[dict[str, Any]] = [
-        {"accelerator": cost.accelerator.name, "technology": cost.technology.name, **row}
-        for cost in costs
-        for row in cost.breakdown
+        {
+            "design": each.point.label,
+            "accelerator": each.cost.accelerator.name,
+            "technology": each.cost.technology.name,
+            **row,
+        }
+        for each in priced
+        for row in each.cost.breakdown
     ]
-    writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]), lineterminator="\n")
+    fields = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(sys.stdout, fieldnames=fields, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
 
 
-def _print(point: DesignPoint, costs: list[Cost], frames: int, outputs: int) -> None:
-    console = Console(highlight=False)
-    if console.width < MIN_WIDTH:
-        console.width = MIN_WIDTH
-    console.print(
-        f"[bold]{escape(point.label)}[/bold] (key {point.key}), one inference of {frames} frames, "
-        f"{outputs} outputs"
-    )
-    console.print(_totals_table(costs))
-    if len(costs) == 1:
-        console.print(_layers_table(costs[0]))
-    for cost in costs:
-        for misfit in cost.misfits:
-            console.print(f"[yellow]Does not fit:[/yellow] {escape(misfit)}. Priced as if it did.")
-    for cost in costs:
+def _print(
+    priced: list[Priced],
+    frames: int,
+    outputs: int,
+    rate: float,
+    battery_mwh: float,
+    with_mapping: bool,
+    console: Console,
+) -> None:
+    for point in {each.point.key: each.point for each in priced}.values():
+        hop = priced[0].stream
+        what = f"a hop of {hop.hop_frames} frames" if hop else f"one inference of {frames} frames"
         console.print(
-            f"machine     {cost.accelerator.name}: {cost.accelerator.description}", markup=False
+            f"[bold]{escape(point.label)}[/bold] (key {point.key}), {what}, {outputs} outputs"
         )
-    for technology in {cost.technology.name: cost.technology for cost in costs}.values():
+    console.print(_totals_table(priced, rate, battery_mwh))
+    if len(priced) == 1:
+        cost = priced[0].cost
+        console.print(_layers_table(cost, with_mapping))
+        console.print(_area_table(cost))
+        panel = break_even(cost)
+        if panel is not None:
+            _print_generator(panel, console)
+    for each in priced:
+        for misfit in each.misfits:
+            console.print(f"[yellow]Does not fit:[/yellow] {escape(misfit)}. Priced as if it did.")
+    machines = {each.cost.accelerator.name: each.cost.accelerator for each in priced}
+    for machine in machines.values():
+        console.print(f"machine     {machine.name}: {machine.description}", markup=False)
+    technologies = {each.cost.technology.name: each.cost.technology for each in priced}
+    for technology in technologies.values():
         console.print(f"technology  {technology.name}: {technology.description}", markup=False)
     console.print(
-        "First-order estimate: every operand moves once a layer, all units are busy, no leakage. "
-        "Equations and limits: docs/model.md; sources of all constants: --json."
+        "Figures in brackets: the lowest and the highest that the sources of the constants allow.\n"
+        "Equations and errors: docs/model.md; sources of all constants: --json."
     )
 
 
-def _totals_table(costs: list[Cost]) -> Table:
+def _totals_table(priced: list[Priced], rate: float, battery_mwh: float) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("")
-    for cost in costs:
-        table.add_column(escape(cost.accelerator.name), justify="right")
+    several = len({each.point.key for each in priced}) > 1
+    for each in priced:
+        heading = escape(each.cost.accelerator.name)
+        if several:
+            heading = f"{escape(each.point.label)}\n{heading}"
+        table.add_column(heading, justify="right")
+    costs = [each.cost for each in priced]
     columns = [cost.columns() for cost in costs]
     for name, label in COUNTS.items():
         table.add_row(label, *(_count(int(totals[name]), name) for totals in columns))
-    table.add_row(
-        "[bold]energy[/bold]", *(f"{pj_to_uj(cost.energy_pj):,.3f} uJ 100.0%" for cost in costs)
-    )
+    table.add_row("[bold]energy[/bold]", *(_band(cost.energy, pj_to_uj, "uJ") for cost in costs))
     for part in costs[0].energies_pj:
-        table.add_row(f"  {_words(part)}", *(_share(cost, part) for cost in costs))
+        if any(cost.energies_pj[part] for cost in costs):
+            table.add_row(f"  {_words(part)}", *(_share(cost, part) for cost in costs))
     table.add_row("[bold]latency[/bold]", *(f"{cost.latency_us / 1000:,.3f} ms" for cost in costs))
     table.add_row(
-        "  cycles",
+        "  cycles, bound by",
         *(f"{cost.latency_cycles:,} at {cost.accelerator.clock_mhz:g} MHz" for cost in costs),
     )
-    for bound in costs[0].bounds_cycles:
-        if any(cost.bounds_cycles[bound] for cost in costs):
-            shares = [cost.bounds_cycles[bound] / (cost.latency_cycles or 1) for cost in costs]
-            table.add_row(f"  bound by {bound}", *(f"{share:7.1%}" for share in shares))
+    for bound in dict.fromkeys(name for cost in costs for name in cost.bounds_cycles):
+        shares = [cost.bounds_cycles.get(bound, 0) / (cost.latency_cycles or 1) for cost in costs]
+        table.add_row(f"  {bound}", *(f"{share:7.1%}" for share in shares))
+    table.add_row("  utilisation", *(f"{cost.utilisation:7.1%}" for cost in costs))
+    table.add_row(
+        "[bold]area[/bold]", *(_band(cost.area, lambda um2: um2 * 1e-6, "mm2") for cost in costs)
+    )
+    _add_application(table, costs, rate, battery_mwh)
+    if priced[0].stream is not None:
+        kept = [each.stream.state_bits for each in priced if each.stream is not None]
+        table.add_row("kept between hops, bits", *(_count(bits, "") for bits in kept))
+        waits = [each.stream.wait_frames for each in priced if each.stream is not None]
+        table.add_row("waits for frames", *(f"{frames}" for frames in waits))
     return table
 
 
-def _layers_table(cost: Cost) -> Table:
-    table = Table(box=None, pad_edge=False)
+def _add_application(table: Table, costs: list[Cost], rate: float, battery_mwh: float) -> None:
+    cells: dict[str, list[str]] = {"power": [], "battery": []}
+    for cost in costs:
+        try:
+            figures = _application(cost, rate, battery_mwh)
+        except InvalidInput:
+            cells["power"].append(f"at most {inferences_per_second(cost.latency_us):,.3g} a second")
+            cells["battery"].append("-")
+            continue
+        power, days = figures["average_power_uw"], figures["battery_days"]
+        assert isinstance(power, Band) and isinstance(days, Band)
+        cells["power"].append(_band(power, float, "uW"))
+        cells["battery"].append(_band(days, float, "days", ".0f"))
+    table.add_row(f"[bold]power[/bold] at {rate:g} a second", *cells["power"])
+    table.add_row(f"  {battery_mwh:g} mWh last", *cells["battery"])
+
+
+def _layers_table(cost: Cost, with_mapping: bool) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("layer")
     for heading in (
         "parameters",
@@ -202,23 +413,87 @@ def _layers_table(cost: Cost) -> Table:
         "energy, nJ",
         "share",
         "cycles",
+        "used",
     ):
         table.add_column(heading, justify="right")
     table.add_column("bound by", no_wrap=True)
+    if with_mapping:
+        table.add_column("mapping: unrolled; loops, innermost first", overflow="fold")
     for layer in cost.layers:
-        share = layer.energy_pj / cost.energy_pj
-        table.add_row(
+        convolution = layer.layer.kind in CONVOLUTIONS
+        cells = [
             escape(layer.layer.name),
             _or_dot(layer.layer.trained_parameters),
             _or_dot(layer.generated_weights),
             _or_dot(layer.layer.macs),
             _or_dot(layer.layer.additions),
             f"{layer.energy_pj / 1000:,.2f}",
-            f"{share:.1%}",
+            f"{layer.energy_pj / cost.energy_pj:.1%}",
             _or_dot(layer.latency_cycles),
-            str(layer.bound),
-        )
+            f"{layer.utilisation:.0%}" if convolution else "",
+            layer.bound,
+        ]
+        if with_mapping:
+            cells.append(str(layer.mapping) if layer.mapping else "")
+        table.add_row(*cells)
     return table
+
+
+def _area_table(cost: Cost) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("part of the machine")
+    table.add_column("area, um2", justify="right")
+    table.add_column("share", justify="right")
+    table.add_column("leakage, uW", justify="right")
+    for part, area in sorted(cost.areas_um2.items(), key=lambda item: -item[1].mid):
+        leakage = cost.leakages_uw.get(part)
+        table.add_row(
+            escape(part),
+            _band(area, float, "", ",.0f"),
+            f"{area.mid / cost.area.mid:.1%}",
+            _band(leakage, float, "") if leakage else "",
+        )
+    logic = cost.leakages_uw.get("logic")
+    if logic is not None:
+        table.add_row("all logic", "", "", _band(logic, float, ""))
+    return table
+
+
+def _print_generator(panel: BreakEvenTotal, console: Console) -> None:
+    saved = f"{panel.stored_pj / panel.generated_pj:.2g}" if panel.generated_pj else "-"
+    console.print(
+        f"[bold]Generate or store?[/bold] {panel.stored_bits:,} bits of trits. Energy: generating "
+        f"takes {panel.generated_pj / 1000:,.1f} nJ, reading them from an SRAM of "
+        f"{panel.memory_bits:,} bits {panel.stored_pj / 1000:,.1f} nJ ({saved} times): "
+        f"{panel.cheaper}. Area: {panel.generator_um2:,.0f} um2 against "
+        f"{panel.memory_um2:,.0f} um2: {panel.smaller}."
+    )
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("layer")
+    for heading in ("trits", "regenerated", "reuse", "generate, nJ", "store, nJ", "break-even"):
+        table.add_column(heading, justify="right")
+    table.add_column("cheaper")
+    for row in panel.layers:
+        even = row.break_even_bits
+        table.add_row(
+            escape(row.layer),
+            f"{row.trits:,}",
+            f"{row.regenerations:.3g} x",
+            f"{row.reuse:.3g}",
+            f"{row.generated_pj / 1000:,.2f}",
+            f"{row.stored_pj / 1000:,.2f}",
+            "beyond the table" if even is None else with_prefix(even, "bit"),
+            row.cheaper,
+        )
+    console.print(table)
+
+
+def _band(band: Band, scale: Callable[[float], float], unit: str, form: str = ",.3g") -> str:
+    low, mid, high = (scale(figure) for figure in band.as_tuple())
+    text = f"{mid:{form}} {unit}".rstrip()
+    if low == high:
+        return text
+    return f"{text} ({low:{form}}-{high:{form}})"
 
 
 def _or_dot(count: int) -> str:
@@ -237,4 +512,5 @@ def _share(cost: Cost, part: Any) -> str:
 
 
 def _words(part: str) -> str:
-    return part.replace("_", " ")
+    words = part.replace("_", " ")
+    return words.upper() if part in ("sram", "dram") else words

@@ -1,0 +1,118 @@
+"""Generate a ternary matrix, or store its trits: which costs less, layer by layer.
+
+Both deliver the same trits as often as the mapping asks for them. Stored, a trit is two bits read
+from an SRAM; the larger the SRAM, the dearer its read, so there is a size above which generating
+saves energy: the break-even. A small SRAM of its own can win, and where it does, this says so.
+
+    generated   energy of the generator for the layer's trits; its area, shared by all layers
+    stored      trits * 2 bits * read energy of an SRAM that holds all trits of the network
+    break-even  capacity of the SRAM whose 2-bit read costs what a generated trit costs
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cost_models.cost import Cost
+from cost_models.energy import Component
+from cost_models.technology import SramTable
+
+TRIT_BITS = 2
+
+Cheaper = Literal["generate", "store"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakEven:
+    """One ternary layer, generated and stored."""
+
+    layer: str
+    trits: int
+    """Made, or read, per inference."""
+    regenerations: float
+    """Of each entry per inference."""
+    reuse: float
+    """Additions or skips that a trit serves before it is made or read again."""
+    generated_pj: float
+    stored_pj: float
+    """Read from an SRAM that holds all ternary entries of the network."""
+    break_even_bits: int | None
+    """Smallest SRAM whose read costs more than generating; None where none of the table does."""
+    cheaper: Cheaper
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakEvenTotal:
+    """The whole network, generated and stored."""
+
+    layers: tuple[BreakEven, ...]
+    stored_bits: int
+    """Two bits for every ternary entry."""
+    memory_bits: int
+    """Capacity of the SRAM that is compared: the stored bits, at least the table's smallest."""
+    generated_pj: float
+    stored_pj: float
+    generator_um2: float
+    memory_um2: float
+    """Of that SRAM."""
+
+    @property
+    def cheaper(self) -> Cheaper:
+        """Which spends less energy per inference."""
+        return "generate" if self.generated_pj < self.stored_pj else "store"
+
+    @property
+    def smaller(self) -> Cheaper:
+        """Which takes less area."""
+        return "generate" if self.generator_um2 < self.memory_um2 else "store"
+
+
+def break_even(cost: Cost) -> BreakEvenTotal | None:
+    """Compare generating with storing on the machine of a cost; None where it generates nothing."""
+    made = [layer for layer in cost.layers if layer.trits]
+    if not made:
+        return None
+    sram = cost.technology.sram
+    stored_bits = TRIT_BITS * sum(layer.generated_weights for layer in made)
+    smallest, largest = sram.rows[0].capacity_bits, sram.rows[-1].capacity_bits
+    memory_bits = min(max(stored_bits, smallest), largest)
+    read_pj = TRIT_BITS * sram.read_pj_per_bit(memory_bits).mid
+    rows = []
+    for layer in made:
+        generated_pj = layer.energies_pj.get(Component.GENERATOR, 0.0)
+        stored_pj = layer.trits * read_pj
+        positions = layer.layer.weight_entries * layer.layer.out_frames
+        rows.append(
+            BreakEven(
+                layer=layer.layer.name,
+                trits=layer.trits,
+                regenerations=layer.regenerations,
+                reuse=positions / layer.trits,
+                generated_pj=generated_pj,
+                stored_pj=stored_pj,
+                break_even_bits=break_even_bits(generated_pj / layer.trits, sram),
+                cheaper="generate" if generated_pj < stored_pj else "store",
+            )
+        )
+    return BreakEvenTotal(
+        layers=tuple(rows),
+        stored_bits=stored_bits,
+        memory_bits=memory_bits,
+        generated_pj=sum(row.generated_pj for row in rows),
+        stored_pj=sum(row.stored_pj for row in rows),
+        generator_um2=cost.areas_um2["generator"].mid,
+        memory_um2=sram.area_um2(memory_bits).mid,
+    )
+
+
+def break_even_bits(trit_pj: float, sram: SramTable) -> int | None:
+    """Smallest SRAM whose 2-bit read costs at least `trit_pj`; None beyond the table."""
+    low, high = sram.rows[0].capacity_bits, sram.rows[-1].capacity_bits
+    if TRIT_BITS * sram.read_pj_per_bit(high).mid < trit_pj:
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        if TRIT_BITS * sram.read_pj_per_bit(middle).mid >= trit_pj:
+            high = middle
+        else:
+            low = middle + 1
+    return low

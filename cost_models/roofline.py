@@ -1,0 +1,59 @@
+"""The roofline: what a layer could reach at most, given its traffic, and what it does reach.
+
+    attainable = min(peak of the array, operations / bits of a memory * bandwidth of that memory)
+
+over all memories that the layer uses (Williams, Waterman, Patterson, CACM 52(4), 2009, with one
+roof per memory). An operation is a multiply-accumulate, or a ternary position, zeros included.
+"""
+
+from dataclasses import dataclass
+
+from cost_models.cost import Cost, LayerCost
+from cost_models.workload import CONVOLUTIONS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roof:
+    """One layer under its roofs."""
+
+    layer: str
+    array: str
+    operations: int
+    intensity: dict[str, float]
+    """Memory -> operations per bit that crosses its ports."""
+    peak: int
+    """Operations a cycle of the array."""
+    attainable: float
+    """Operations a cycle under the lowest roof."""
+    limit: str
+    """The lowest roof: the array's name, or a memory's."""
+    reached: float
+    """Operations a cycle."""
+
+
+def roofline(cost: Cost) -> list[Roof]:
+    """The roofs of all convolutions of a network, in order."""
+    layers = [layer for layer in cost.layers if layer.layer.kind in CONVOLUTIONS]
+    return [_roof(layer, cost) for layer in layers]
+
+
+def _roof(layer: LayerCost, cost: Cost) -> Roof:
+    array = cost.accelerator.array_for(layer.layer)
+    operations = layer.layer.weight_entries * layer.layer.out_frames
+    intensity, roofs = {}, {array.name: float(array.elements)}
+    for memory in cost.accelerator.memories:
+        bits = layer.traffic_bits(memory.name)
+        if bits:
+            intensity[memory.name] = operations / bits
+            roofs[memory.name] = operations / max(layer.busy_cycles[memory.name], 1)
+    limit = min(roofs, key=lambda name: roofs[name])
+    return Roof(
+        layer=layer.layer.name,
+        array=array.name,
+        operations=operations,
+        intensity=intensity,
+        peak=array.elements,
+        attainable=roofs[limit],
+        limit=limit,
+        reached=operations / layer.latency_cycles if layer.latency_cycles else 0.0,
+    )

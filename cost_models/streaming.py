@@ -1,0 +1,114 @@
+"""Always-on spotting: compute only what is new, and keep what later frames will need.
+
+Every hop brings a few new frames. Each layer computes only the outputs that these make possible,
+and reads, beside the new inputs, the history that its kernel still covers: (K - 1) * dilation
+frames, kept in the activations' memory. Symmetric padding makes a layer wait for (K - 1) / 2 * dilation
+frames to come; a path around it must wait as long, so its input is kept, too. The average over the
+window is a ring of sums, one per hop: the newest comes in, the oldest goes out.
+
+    history of a tensor  = the most that one of its readers needs, in frames
+    state                = history * channels * bits, over all tensors, and the ring of sums
+    latency of a decision: frames that the network waits for, and the cycles of a hop
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+from cost_models.errors import InvalidInput, InvalidLayer
+from cost_models.residency import flow_of
+from cost_models.workload import CONVOLUTIONS, INPUT, Layer, LayerKind, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What a machine executes each hop, and what it keeps from hop to hop."""
+
+    workload: Workload
+    """One hop."""
+    hop_frames: int
+    """New input frames a hop."""
+    state_bits: int
+    """Kept between hops."""
+    wait_frames: int
+    """Input frames that the network must see beyond the one that it decides on."""
+
+
+def stream(workload: Workload, hop_frames: int) -> Stream:
+    """The network as it runs on a stream, `hop_frames` new frames at a time.
+
+    Raises:
+        InvalidInput: the hop is not positive, or not a multiple of all strides together.
+        InvalidLayer: a layer has no streaming form.
+    """
+    layers = workload.layers
+    total_stride = 1
+    for layer in layers:
+        if layer.kind is LayerKind.DEPTHWISE or "skip" not in layer.name:
+            total_stride *= layer.stride if layer.kind in CONVOLUTIONS else 1
+    if hop_frames < 1 or hop_frames % total_stride:
+        raise InvalidInput(
+            f"a hop of {hop_frames} frames does not fit the network's strides: use a multiple of "
+            f"{total_stride}"
+        )
+    reads = flow_of(layers).reads
+    names = {layer.name: index for index, layer in enumerate(layers)}
+    fresh, wait = {INPUT: hop_frames}, {INPUT: 0.0}
+    rate = {INPUT: 1}  # input frames per frame of the tensor
+    history: dict[str, int] = {}
+    channel_bits = {INPUT: layers[0].in_channels * layers[0].input_bits}
+    streamed: list[Layer] = []
+    state_bits = 0
+    for layer, sources in zip(layers, reads, strict=True):
+        source = sources[0]
+        made = fresh[source]
+        if layer.kind in CONVOLUTIONS:
+            span = (layer.kernel_size - 1) * layer.dilation
+            made = fresh[source] // layer.stride
+            needed = min((made - 1) * layer.stride + span + 1, layer.in_frames)
+            history[source] = max(history.get(source, 0), max(needed - fresh[source], 0))
+            streamed.append(dataclasses.replace(layer, in_frames=needed, out_frames=made))
+            waited = wait[source] + span / 2 * rate[source]
+            pace = rate[source] * layer.stride
+        elif layer.kind is LayerKind.AVERAGE_POOL:
+            hops = -(-layer.in_frames // fresh[source])
+            state_bits += hops * layer.in_channels * layer.accumulator_bits
+            made = 1
+            streamed.append(dataclasses.replace(layer, in_frames=fresh[source] + 2, out_frames=1))
+            waited, pace = wait[source], rate[source]
+        else:
+            if layer.kind is LayerKind.RESIDUAL_ADD:
+                _align(layer, sources, wait, rate, layers, names, reads, history)
+            streamed.append(dataclasses.replace(layer, in_frames=made, out_frames=made))
+            waited, pace = max(wait[name] for name in sources), rate[source]
+        fresh[layer.name], wait[layer.name], rate[layer.name] = made, waited, pace
+        channel_bits[layer.name] = layer.out_channels * layer.output_bits
+    state_bits += sum(frames * channel_bits[name] for name, frames in history.items())
+    last = layers[-1].name
+    return Stream(
+        workload=Workload(workload.name, tuple(streamed)),
+        hop_frames=hop_frames,
+        state_bits=state_bits,
+        wait_frames=round(wait[last]),
+    )
+
+
+def _align(
+    layer: Layer,
+    sources: tuple[str, ...],
+    wait: dict[str, float],
+    rate: dict[str, int],
+    layers: tuple[Layer, ...],
+    names: dict[str, int],
+    reads: tuple[tuple[str, ...], ...],
+    history: dict[str, int],
+) -> None:
+    """Keep the input of the path that waits less for as long as the other one waits more."""
+    first, second = sorted(sources, key=lambda name: wait[name])
+    behind = wait[second] - wait[first]
+    kept = first
+    if kept != INPUT and layers[names[kept]].kind in CONVOLUTIONS:
+        kept = reads[names[kept]][0]  # before the 1x1 of the path, not behind it
+    if kept not in rate:
+        raise InvalidLayer(f"{layer.name}: its paths cannot be aligned")
+    frames = -(-int(behind) // rate[kept])
+    history[kept] = max(history.get(kept, 0), frames)
