@@ -2,9 +2,9 @@
 
 Every hop brings a few new frames. Each layer computes only the outputs that these make possible,
 and reads, beside the new inputs, the history that its kernel still covers: (K - 1) * dilation
-frames, kept in the activations' memory. Symmetric padding makes a layer wait for (K - 1) / 2 * dilation
-frames to come; a path around it must wait as long, so its input is kept, too. The average over the
-window is a ring of sums, one per hop: the newest comes in, the oldest goes out.
+frames, kept in the activations' memory. Symmetric padding makes a layer wait for (K - 1) / 2 *
+dilation frames to come; a path around it must wait as long, so its input is kept, too. The average
+over the window is a ring of sums, one per hop: the newest comes in, the oldest goes out.
 
     history of a tensor  = the most that one of its readers needs, in frames
     state                = history * channels * bits, over all tensors, and the ring of sums
