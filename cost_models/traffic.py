@@ -308,14 +308,14 @@ def _shared(found: Candidates, array: ComputeArray, register: Register, loop: in
 
 def _copies(found: Candidates, array: ComputeArray, register: Register, operand: Operand) -> Column:
     """Registers that get a copy of the same element."""
-    copies = np.ones(len(found.views.layer))
     repeated = {"weights": T, "inputs": N, "outputs": R}[operand]
     apart = found.unrolled[repeated] / np.minimum(
         _shared(found, array, register, repeated), found.unrolled[repeated]
     )
     if operand == "inputs":
         apart = np.where(found.views.across, 1.0, apart)
-    return copies * np.ceil(apart)
+    copies: Column = np.ceil(apart)
+    return copies
 
 
 def _accumulators(

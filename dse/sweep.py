@@ -202,6 +202,16 @@ class Sweep:
             min(int(count), piece.size) for count, piece in zip(drawn, self.pieces, strict=True)
         ]
 
+    def reprice(self, chunk: Chunk, machine: Machine) -> Chunk:
+        """The designs of a chunk on another machine; all mappings are searched anew.
+
+        Blocks that the sweep has built are not built again.
+        """
+        if machine not in self.machines:
+            self.machines = (*self.machines, machine)
+        number = self.pieces.index(chunk.piece)
+        return self._price(number, chunk.digits, self.machines.index(machine))
+
     def _price(self, number: int, digits: Numbers, machine: int) -> Chunk:
         piece = self.pieces[number]
         networks = np.stack(

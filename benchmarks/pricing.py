@@ -1,0 +1,184 @@
+"""How fast designs are priced, and against what.
+
+    python benchmarks/pricing.py           some minutes; prints a table, --out writes JSON
+    python benchmarks/pricing.py --full    also prices ten million designs to Parquet
+
+Figures are of one core: process CPU time where it says so, wall time for the full sweep.
+
+* designs a second: random MatchboxNet designs on one machine, `auto` dataflow, after warm-up (all
+  blocks of the space priced once) and from cold
+* re-pricing: 10,000 stored designs on a changed machine, all mappings searched anew
+* one network with `estimate`, first time and again
+* the ratio to ZigZag: CPU seconds for MatchboxNet-3x2x64 on its tpu_like machine, as
+  tests/cost_models/oracles/README.md has them, over ours in this run
+"""
+
+import argparse
+import dataclasses
+import json
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from cost_models import Accelerator, estimate, load_accelerator, load_technology
+from cost_models.estimation import pricer_of
+from cost_models.pricing import LayerPricer
+from cost_models.residency import place
+from cost_models.strict_yaml import parse_yaml
+from dse.lowering import lower
+from dse.published import published
+from dse.space import SearchSpace
+from dse.space_file import space_from_node
+from dse.sweep import Machine, Sweep
+
+SPACE = """
+blocks: [2, 3]
+policy: [P0, P1, P3]
+density: {low: 0.0625, high: 0.5, step: 0.0625}
+channels: {values: [32, 48, 64, 80], per_block: true}
+kernel: [7, 9, 11, 13]
+repeats: [1, 2]
+prologue_channels: [64, 96, 128]
+epilogue_channels: [64, 96, 128]
+final_channels: [64, 96, 128]
+prologue_stride: [1, 2]
+"""
+
+FULL = SPACE.replace("[7, 9, 11, 13]", "{low: 5, high: 21, step: 2}").replace(
+    "[64, 96, 128]", "[32, 48, 64, 80, 96, 128]"
+)
+"""Some ten million designs."""
+
+ZIGZAG_CPU_S = (8.0, 30.0)
+"""zigzag-dse 3.9.1, tpu_like, MatchboxNet-3x2x64: each distinct layer once, and every layer
+(tests/cost_models/oracles/README.md)."""
+
+
+def space_of(text: str) -> SearchSpace:
+    """A search space from YAML."""
+    return space_from_node(parse_yaml(text, "benchmark"), in_channels=64)
+
+
+def cpu_seconds(action: Callable[[], object], rounds: int = 1) -> float:
+    """Median process CPU time of an action."""
+    times = []
+    for _ in range(rounds):
+        begun = time.process_time()
+        action()
+        times.append(time.process_time() - begun)
+    return statistics.median(times)
+
+
+def designs_per_second(machine: str) -> dict[str, float]:
+    """Cold and warm throughput on one machine."""
+    accelerator = load_accelerator(machine)
+    sweep = Sweep(
+        space_of(SPACE), [Machine(accelerator, load_technology(accelerator.technology))], 128, 12
+    )
+    count = 400_000
+
+    def run() -> None:
+        for chunk in sweep.run(sample=count, seed=1):
+            assert np.isfinite(chunk.columns["energy_pj"]).all()
+
+    cold = cpu_seconds(run)
+    warm = cpu_seconds(run, 3)
+    return {
+        f"{machine}: designs a second, cold": count / cold,
+        f"{machine}: designs a second, warm": count / warm,
+    }
+
+
+def repricing() -> dict[str, float]:
+    """Seconds to price 10,000 stored designs on a changed machine: clock, memory, generator."""
+    accelerator = load_accelerator("kws_ternary")
+    technology = load_technology(accelerator.technology)
+    space = space_of(SPACE)
+    sweep = Sweep(space, [Machine(accelerator, technology)], 128, 12)
+    chunks = list(sweep.run(sample=10_000, seed=2))
+
+    def changed(factor: int) -> Accelerator:
+        memories = tuple(
+            dataclasses.replace(memory, bandwidth_bits_per_cycle=factor * 32)
+            if memory.name == "activation_sram"
+            else memory
+            for memory in accelerator.memories
+        )
+        return dataclasses.replace(accelerator, memories=memories)
+
+    times = []
+    for factor in (3, 5, 7):
+        begun = time.process_time()
+        for chunk in chunks:
+            sweep.reprice(chunk, Machine(changed(factor), technology))
+        times.append(time.process_time() - begun)
+    return {"re-pricing 10,000 designs on a changed machine, s": statistics.median(times)}
+
+
+def one_network() -> dict[str, float]:
+    """`estimate` of one network on tpu_like, and the ratio to ZigZag."""
+    accelerator = load_accelerator("tpu_like")
+    technology = load_technology(accelerator.technology)
+    workload = lower(published("matchboxnet-3x2x64"), frames=128, outputs=35)
+    placed = place(workload.layers, accelerator)
+    first = cpu_seconds(lambda: LayerPricer(accelerator, technology).rows(placed), 7)
+    estimate(workload, accelerator, technology)
+    pricer_of(accelerator, technology)
+    again = cpu_seconds(lambda: estimate(workload, accelerator, technology), 21)
+    low, high = ZIGZAG_CPU_S
+    return {
+        "one network, all mappings searched, ms": first * 1e3,
+        "one network again, ms": again * 1e3,
+        "ZigZag's time over ours, mappings searched, at least": low / first,
+        "ZigZag's time over ours, mappings searched, at most": high / first,
+    }
+
+
+def ten_million() -> dict[str, float]:
+    """Wall time and memory for ten million designs, written to Parquet with their frontier."""
+    from search.cli import group
+
+    with tempfile.TemporaryDirectory() as folder:
+        study = Path(folder) / "space.yaml"
+        indented = "".join(f"  {line}\n" for line in FULL.strip().splitlines())
+        study.write_text(f"space:\n{indented}")
+        size = space_of(FULL).size
+        begun = time.perf_counter()
+        out = Path(folder) / "all.parquet"
+        group.main(["sweep", str(study), "--out", str(out)], prog_name="dse", standalone_mode=False)
+        seconds = time.perf_counter() - begun
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        return {
+            "full sweep, designs": size,
+            "full sweep, s": seconds,
+            "full sweep, designs a second": size / seconds,
+            "full sweep, peak memory of the process, GiB": peak,
+            "full sweep, Parquet file, MiB": out.stat().st_size / 2**20,
+        }
+
+
+def main() -> None:
+    """Run all and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--full", action="store_true", help="also ten million designs")
+    parser.add_argument("--out", type=Path, help="write the figures as JSON")
+    arguments = parser.parse_args()
+    figures: dict[str, float] = {}
+    for machine in ("kws_ternary", "kws_int8_dram", "tpu_like"):
+        figures |= designs_per_second(machine)
+    figures |= repricing() | one_network()
+    if arguments.full:
+        figures |= ten_million()
+    for name, figure in figures.items():
+        print(f"{name:60s} {figure:14,.4g}" if figure < 1e4 else f"{name:60s} {figure:14,.0f}")
+    if arguments.out:
+        arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
