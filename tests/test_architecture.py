@@ -18,6 +18,7 @@ MAY_IMPORT = {
 }
 PURE = {"numpy", "yaml"}  # besides the standard library: all that cost_models imports
 TORCH = {
+    "dse.activations",
     "dse.augmentation",
     "dse.checkpoint",
     "dse.batches",

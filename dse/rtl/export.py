@@ -1,0 +1,433 @@
+"""Folders of Verilog: modules, a top for one design, a self-checking test bench, vectors.
+
+Functions here return texts by file name; writing them is the command line's. Vectors come from the
+reference model, so a test bench that passes says that hardware and reference agree.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dse.errors import InvalidDesign
+from dse.generators import family_of
+from dse.generators.shift_register import Bits
+from dse.quantisation import ACTIVATION_BITS, SUM_BITS, mix_quantised
+from dse.rtl.designs import GeneratorBlock, check_lanes_divide, module_text
+from dse.rtl.yosys import Block
+
+ENGINE_MODULES = ("ternary_accumulator", "ternary_tree")
+MOST_FRAMES = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorExport:
+    """One matrix on one generator."""
+
+    block: GeneratorBlock
+    state: Bits
+    rows: int
+    columns: int
+    title: str
+    """What it is, for the comments: `layer B1.0.pw of matchboxnet-3x1x64, seed 1`."""
+
+    @property
+    def matrix(self) -> npt.NDArray[np.int8]:
+        """The reference."""
+        block = self.block
+        return family_of(block.generator).matrix(
+            block.generator, block.density, self.state, self.rows, self.columns
+        )
+
+    @property
+    def words(self) -> dict[str, tuple[int, int]]:
+        """Inputs that are taken with `load`: name -> (width, value)."""
+        return self.block.start_words(self.state, self.columns)
+
+    @property
+    def cycles(self) -> int:
+        """To make the whole matrix."""
+        return math.ceil(self.rows * self.columns / self.block.lanes)
+
+    def files(self) -> dict[str, str]:
+        """File name -> text."""
+        sources = {f"{name}.v": module_text(name) for name in self.block.modules}
+        sources["ternary_generator.v"] = _generator_top(self.block, self.title)
+        return {
+            **sources,
+            "test_bench.v": _generator_bench(self),
+            "trits.hex": trits_hex(self.matrix, self.block.lanes),
+            "README.md": _readme(
+                self.title, [*sources, "test_bench.v"], _facts(self.block, self.words, self.cycles)
+            ),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineExport:
+    """One quantised ternary layer on a generator, an add/sub tree and accumulators."""
+
+    generator: GeneratorExport
+    activations: npt.NDArray[np.int8]
+    """(inputs, frames); what the test bench feeds."""
+    frames: int = 1
+    """Frames that share each trit: every frame has a tree and an accumulator of its own."""
+    sum_bits: int = SUM_BITS
+
+    def __post_init__(self) -> None:
+        """Check that frames and lanes divide what is there."""
+        check_lanes_divide(self.generator.block.lanes, self.generator.columns)
+        if not 1 <= self.frames <= MOST_FRAMES:
+            raise InvalidDesign(f"frames must be from 1 to {MOST_FRAMES}, not {self.frames}")
+        inputs, frames = self.activations.shape
+        if inputs != self.generator.columns:
+            raise InvalidDesign(
+                f"activations must have {self.generator.columns} inputs, not {inputs}"
+            )
+        if frames < self.frames or frames % self.frames:
+            raise InvalidDesign(
+                f"activations must be a multiple of {self.frames} frames, not {frames}"
+            )
+
+    @property
+    def chunks(self) -> int:
+        """Cycles an output."""
+        return self.generator.columns // self.generator.block.lanes
+
+    @property
+    def sums(self) -> npt.NDArray[np.int32]:
+        """The reference, (outputs, frames)."""
+        return mix_quantised(self.generator.matrix, self.activations)
+
+    def block(self) -> Block:
+        """What Yosys reads: top, accumulator, tree and generator."""
+        names = (*self.generator.block.modules, *ENGINE_MODULES)
+        return Block(
+            top="ternary_engine",
+            parameters={},
+            sources=(*(module_text(name) for name in names), _engine_top(self)),
+        )
+
+    def files(self) -> dict[str, str]:
+        """File name -> text."""
+        names = (*self.generator.block.modules, *ENGINE_MODULES)
+        sources = {f"{name}.v": module_text(name) for name in names}
+        sources["ternary_engine.v"] = _engine_top(self)
+        facts = _facts(self.generator.block, self.generator.words, 0)
+        facts[-1:] = [
+            f"{self.generator.columns} inputs of {ACTIVATION_BITS} bits, {self.generator.rows} "
+            f"outputs of {self.sum_bits} bits; frames at a time: {self.frames}",
+            f"{self.chunks * self.generator.rows} cycles for them, {self.chunks} an output",
+            f"test vectors: {self.activations.shape[1]} frames",
+        ]
+        return {
+            **sources,
+            "test_bench.v": _engine_bench(self),
+            "activations.hex": activations_hex(
+                self.activations, self.generator.block.lanes, self.frames
+            ),
+            "sums.hex": sums_hex(self.sums, self.frames, self.sum_bits),
+            "README.md": _readme(self.generator.title, [*sources, "test_bench.v"], facts),
+        }
+
+
+# --- vectors
+
+
+def trits_hex(matrix: npt.NDArray[np.int8], lanes: int) -> str:
+    """A line a cycle: signs, then non-zeros, of all lanes, lane 0 the least significant bit."""
+    trits = np.concatenate([matrix.ravel(), np.zeros(-matrix.size % lanes, dtype=np.int8)])
+    cycles = trits.reshape(-1, lanes)
+    digits = -(-2 * lanes // 4)
+    lines = zip(cycles < 0, cycles != 0, strict=True)
+    return "".join(
+        f"{_number(signs) << lanes | _number(mask):0{digits}x}\n" for signs, mask in lines
+    )
+
+
+def activations_hex(activations: npt.NDArray[np.int8], lanes: int, frames: int) -> str:
+    """A line a cycle: `lanes` inputs of `frames` frames, lane 0 of frame 0 in the lowest byte."""
+    inputs, total = activations.shape
+    groups = activations.reshape(inputs // lanes, lanes, total // frames, frames)
+    lines = groups.transpose(2, 0, 3, 1).reshape(-1, frames * lanes)
+    return "".join(f"{line[::-1].astype(np.uint8).tobytes().hex()}\n" for line in lines)
+
+
+def sums_hex(sums: npt.NDArray[np.int32], frames: int, bits: int) -> str:
+    """A line an output and group of frames, group by group; frame 0 in the lowest bits."""
+    outputs, total = sums.shape
+    groups = sums.reshape(outputs, total // frames, frames).transpose(1, 0, 2)
+    digits = -(-frames * bits // 4)
+    lines = []
+    for group in groups.reshape(-1, frames):
+        word = sum((int(value) % 2**bits) << (bits * place) for place, value in enumerate(group))
+        lines.append(f"{word:0{digits}x}\n")
+    return "".join(lines)
+
+
+def _number(bits: npt.NDArray[np.bool_]) -> int:
+    """Bit 0 first."""
+    return int.from_bytes(np.packbits(bits, bitorder="little").tobytes(), "little")
+
+
+# --- texts
+
+
+def _instance(block: GeneratorBlock, words: Mapping[str, object]) -> str:
+    parameters = ", ".join(
+        f".{name}({'LANES' if name == 'LANES' else value})"
+        for name, value in block.parameters.items()
+    )
+    inputs = "".join(f" .{name}({name})," for name in words)
+    return (
+        f"    {block.top} #(\n        {parameters}\n    ) generator (\n"
+        f"        .clk(clk), .load(load), .enable(enable),{inputs}\n"
+        "        .nonzero(nonzero), .negative(negative)\n    );\n"
+    )
+
+
+def _word_ports(block: GeneratorBlock) -> dict[str, int]:
+    """Inputs besides clk, load and enable, with their widths."""
+    ports = {"seed": block.state_bits}
+    if block.top in ("lfsr_threshold", "counter_arx"):
+        ports["limit"] = block.decision_bits
+    if block.top == "sobol":
+        ports["last_block"] = 16
+    return ports
+
+
+def _input_lines(block: GeneratorBlock) -> str:
+    return "".join(
+        f"    input  [{width - 1}:0] {name},\n" for name, width in _word_ports(block).items()
+    )
+
+
+def _generator_top(block: GeneratorBlock, title: str) -> str:
+    return f"""\
+// Generator of the ternary matrix of {title}.
+//
+// {block.generator.label} at density {block.density:g}.
+// After `load`, each cycle with `enable` gives the next LANES trits in row-major order; the number
+// of lanes does not change the matrix.
+module ternary_generator #(
+    parameter LANES = {block.lanes}
+) (
+    input  clk,
+    input  load,
+    input  enable,
+{_input_lines(block)}    output [LANES-1:0] nonzero,
+    output [LANES-1:0] negative  // where nonzero
+);
+{_instance(block, _word_ports(block))}endmodule
+"""
+
+
+def _engine_top(export: EngineExport) -> str:
+    block, generator = export.generator.block, export.generator
+    return f"""\
+// Ternary mixing engine of {generator.title}.
+//
+// Generator, add/sub trees and accumulators: sum[r] = sum over c of matrix[r, c] * activation[c],
+// for FRAMES frames at once. After `load`, while `enable` is high, `activations` must hold inputs
+// chunk * LANES and up of every frame; `valid` comes with the sums of output `number`.
+module ternary_engine #(
+    parameter LANES = {block.lanes},
+    parameter INPUTS = {generator.columns},
+    parameter OUTPUTS = {generator.rows},
+    parameter FRAMES = {export.frames},
+    parameter SUM_BITS = {export.sum_bits},
+    parameter CHUNKS = INPUTS / LANES,
+    parameter CHUNK_BITS = CHUNKS > 1 ? $clog2(CHUNKS) : 1,
+    parameter OUTPUT_BITS = OUTPUTS > 1 ? $clog2(OUTPUTS) : 1
+) (
+    input  clk,
+    input  load,
+    input  enable,
+{_input_lines(block)}    input  [FRAMES*LANES*{ACTIVATION_BITS}-1:0] activations,
+    output [CHUNK_BITS-1:0] chunk,
+    output valid,
+    output [OUTPUT_BITS-1:0] number,
+    output [FRAMES*SUM_BITS-1:0] sums
+);
+    wire [LANES-1:0] nonzero;
+    wire [LANES-1:0] negative;
+
+{_instance(block, _word_ports(block))}
+    ternary_accumulator #(
+        .LANES(LANES), .CHUNKS(CHUNKS), .OUTPUTS(OUTPUTS), .FRAMES(FRAMES),
+        .ACTIVATION_BITS({ACTIVATION_BITS}), .SUM_BITS(SUM_BITS)
+    ) accumulator (
+        .clk(clk), .load(load), .enable(enable), .nonzero(nonzero), .negative(negative),
+        .activations(activations), .chunk(chunk), .valid(valid), .number(number), .sums(sums)
+    );
+endmodule
+"""
+
+
+def _constants(words: Mapping[str, tuple[int, int]]) -> str:
+    return "".join(
+        f"    localparam [{width - 1}:0] {name.upper()} = {width}'h{value:x};\n"
+        for name, (width, value) in words.items()
+    )
+
+
+def _connections(words: Mapping[str, object]) -> str:
+    return "".join(f".{name}({name.upper()}), " for name in words)
+
+
+_CLOCK = """\
+    reg clk = 0;
+    reg load = 0;
+    reg enable = 0;
+    integer dice = 1;
+    integer mismatches = 0;
+    integer checked = 0;
+
+    always #5 clk = !clk;
+"""
+
+_VERDICT = """\
+        if (mismatches == 0 && checked == {expected})
+            $display("PASS: %0d {what}, 0 mismatches", checked);
+        else
+            $display("FAIL: %0d of %0d {what} differ; expected {expected}", mismatches, checked);
+        $finish;
+"""
+
+
+def _generator_bench(export: GeneratorExport) -> str:
+    trits = export.rows * export.columns
+    verdict = _VERDICT.format(expected=2 * trits, what="trits")
+    return f"""\
+// Self-checking test bench: the whole matrix of {export.title}, twice, the second time with pauses.
+`timescale 1ns / 1ps
+module test_bench;
+    localparam LANES = {export.block.lanes};
+    localparam TRITS = {trits};
+    localparam CYCLES = {export.cycles};
+{_constants(export.words)}
+{_CLOCK}
+    wire [LANES-1:0] nonzero;
+    wire [LANES-1:0] negative;
+    reg  [2*LANES-1:0] expected [0:CYCLES-1];
+    reg  [2*LANES-1:0] wanted;
+    integer pass, cycle, lane;
+
+    ternary_generator #(.LANES(LANES)) dut (
+        .clk(clk), .load(load), .enable(enable), {_connections(export.words)}
+        .nonzero(nonzero), .negative(negative)
+    );
+
+    initial begin
+        $readmemh("trits.hex", expected);
+        for (pass = 0; pass < 2; pass = pass + 1) begin
+            @(negedge clk) load = 1;
+            @(negedge clk) load = 0;
+            cycle = 0;
+            while (cycle < CYCLES) begin
+                enable = pass == 0 || $random(dice) % 3 != 0;
+                wanted = expected[cycle];
+                #1;
+                if (enable) begin
+                    for (lane = 0; lane < LANES; lane = lane + 1)
+                        if (cycle * LANES + lane < TRITS) begin
+                            checked = checked + 1;
+                            if (nonzero[lane] !== wanted[lane]
+                                || (wanted[lane] && negative[lane] !== wanted[LANES+lane]))
+                                mismatches = mismatches + 1;
+                        end
+                    cycle = cycle + 1;
+                end
+                @(negedge clk);
+            end
+            enable = 0;
+        end
+{verdict}    end
+endmodule
+"""
+
+
+def _engine_bench(export: EngineExport) -> str:
+    generator = export.generator
+    total = export.activations.shape[1]
+    groups = total // export.frames
+    verdict = _VERDICT.format(expected=generator.rows * total, what="sums")
+    return f"""\
+// Self-checking test bench: {total} frames of activations through {generator.title}, with pauses.
+`timescale 1ns / 1ps
+module test_bench;
+    localparam LANES = {generator.block.lanes};
+    localparam CHUNKS = {export.chunks};
+    localparam OUTPUTS = {generator.rows};
+    localparam FRAMES = {export.frames};
+    localparam SUM_BITS = {export.sum_bits};
+    localparam GROUPS = {groups};
+{_constants(generator.words)}
+{_CLOCK}
+    reg  [FRAMES*LANES*{ACTIVATION_BITS}-1:0] inputs [0:GROUPS*CHUNKS-1];
+    reg  [FRAMES*SUM_BITS-1:0] expected [0:GROUPS*OUTPUTS-1];
+    reg  [FRAMES*SUM_BITS-1:0] wanted;
+    wire [{max(1, math.ceil(math.log2(export.chunks))) - 1}:0] chunk;
+    wire [{max(1, math.ceil(math.log2(generator.rows))) - 1}:0] number;
+    wire valid;
+    wire [FRAMES*SUM_BITS-1:0] sums;
+    integer group, output_number, frame;
+
+    wire [FRAMES*LANES*{ACTIVATION_BITS}-1:0] activations = inputs[group * CHUNKS + chunk];
+
+    ternary_engine dut (
+        .clk(clk), .load(load), .enable(enable), {_connections(generator.words)}
+        .activations(activations), .chunk(chunk), .valid(valid), .number(number), .sums(sums)
+    );
+
+    initial begin
+        $readmemh("activations.hex", inputs);
+        $readmemh("sums.hex", expected);
+        for (group = 0; group < GROUPS; group = group + 1) begin
+            @(negedge clk) load = 1;
+            @(negedge clk) load = 0;
+            output_number = 0;
+            while (output_number < OUTPUTS) begin
+                enable = group % 2 == 0 || $random(dice) % 3 != 0;
+                @(negedge clk);
+                if (valid) begin
+                    wanted = expected[group * OUTPUTS + output_number];
+                    for (frame = 0; frame < FRAMES; frame = frame + 1) begin
+                        checked = checked + 1;
+                        if (sums[frame*SUM_BITS +: SUM_BITS] !== wanted[frame*SUM_BITS +: SUM_BITS]
+                            || number !== output_number)
+                            mismatches = mismatches + 1;
+                    end
+                    output_number = output_number + 1;
+                end
+            end
+            enable = 0;
+        end
+{verdict}    end
+endmodule
+"""
+
+
+def _facts(block: GeneratorBlock, words: Mapping[str, tuple[int, int]], cycles: int) -> list[str]:
+    facts = [
+        f"generator {block.generator.label}, density {block.density:g}, {block.lanes} lanes",
+        "start: " + ", ".join(f"{name} = {width}'h{value:x}"
+                              for name, (width, value) in words.items()),
+    ]  # fmt: skip
+    return [*facts, f"{cycles} cycles for the whole matrix"]
+
+
+def _readme(title: str, sources: list[str], facts: list[str]) -> str:
+    listed = "".join(f"- {fact}\n" for fact in facts)
+    return f"""\
+# {title}
+
+{listed}
+Written by `dse export` (ternary-dse, Apache-2.0). The vectors come from the reference model in
+Python; the test bench compares them with the circuit and prints PASS or FAIL:
+
+    iverilog -g2005 -o test_bench {" ".join(sources)}
+    vvp test_bench
+"""

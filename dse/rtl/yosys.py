@@ -1,0 +1,105 @@
+"""Yosys by its Python wheel, pyosys: scripts in a process of their own.
+
+A script that Yosys refuses ends its whole process, so it must not be ours.
+"""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dse.errors import InvalidInput
+
+_RUNNER = """
+import sys
+from pyosys import libyosys as yosys
+design = yosys.Design()
+for line in open(sys.argv[1], encoding="utf-8"):
+    yosys.run_pass("tee -q " + line.strip(), design)
+"""
+
+
+def require_yosys() -> None:
+    """Raise `InvalidInput` unless pyosys is installed."""
+    if importlib.util.find_spec("pyosys") is None:
+        raise InvalidInput(
+            "synthesis needs Yosys: install it with `pip install 'ternary-dse[rtl]'` (pyosys)"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A module with its parameters: what is synthesised or simulated."""
+
+    top: str
+    parameters: dict[str, int]
+    sources: tuple[str, ...]
+    """Texts of the Verilog files."""
+
+
+def run_script(commands: list[str], *, timeout_s: float = 600) -> None:
+    """Run Yosys commands, one a line.
+
+    Raises:
+        InvalidInput: Yosys is not installed, refuses a command, or takes too long.
+    """
+    require_yosys()
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "script.ys"
+        script.write_text("\n".join(commands), encoding="utf-8")
+        try:
+            result = subprocess.run(
+                [sys.executable, "-c", _RUNNER, str(script)],
+                capture_output=True,
+                text=True,
+                timeout=timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise InvalidInput(f"Yosys did not end within {timeout_s:g} s") from None
+    if result.returncode:
+        output = f"{result.stdout}\n{result.stderr}"
+        errors = re.findall(r"^.*ERROR: (.*)$", output, re.M) or [output.strip()[-300:]]
+        raise InvalidInput(f"Yosys refuses the design: {errors[-1]}")
+
+
+def read_commands(block: Block, folder: Path) -> list[str]:
+    """Commands that read a block and set its parameters; its texts are written into `folder`."""
+    commands = []
+    for index, text in enumerate(block.sources):
+        path = folder / f"source{index}.v"
+        path.write_text(text, encoding="utf-8")
+        commands.append(f"read_verilog {path}")
+    for name, value in block.parameters.items():
+        commands.append(f"chparam -set {name} {value} {block.top}")
+    return commands
+
+
+def gate_netlist(block: Block) -> dict[str, Any]:
+    """The module as simple gates and flip-flops: one entry of Yosys' JSON.
+
+    Raises:
+        InvalidInput: Yosys is not installed or refuses the design.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        out = folder / "netlist.json"
+        run_script(
+            [
+                *read_commands(block, folder),
+                f"synth -flatten -noabc -top {block.top}",
+                "delete t:$scopeinfo",
+                "dfflegalize -cell $_DFF_P_ 01",  # enables become multiplexers
+                "clean -purge",
+                f"write_json {out}",
+            ]
+        )
+        modules = json.loads(out.read_text(encoding="utf-8"))["modules"]
+    (module,) = (module for module in modules.values() if module["attributes"].get("top"))
+    found: dict[str, Any] = module
+    return found

@@ -1,0 +1,73 @@
+"""Options that describe a generator, shared by `dse generator` and `dse export generator`."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from dse.errors import InvalidDesign
+from dse.generators import FAMILIES, Generator
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def generator_options(command: F) -> F:
+    """Add the family and its parameters to a command; `read_generator` takes them."""
+    for option in reversed(
+        [
+            click.option(
+                "--family",
+                type=click.Choice(FAMILIES),
+                default=FAMILIES[0],
+                show_default=True,
+                help="How a start state becomes trits.",
+            ),
+            click.option("--taps", help="Of a shift register, such as 521,353. [default: 127,97]"),
+            click.option("--threshold-bits", type=int, help="k of densities n/2^k. [default: 8]"),
+            click.option("--rounds", type=int, help="Of the mixing function. [default: 6]"),
+            click.option(
+                "--shift", type=int, help="Bits from entry to entry. [default: those of an entry]"
+            ),
+            click.option(
+                "--override", is_flag=True, help="Accept parameters that are known to be bad."
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def read_generator(
+    family: str,
+    taps: str | None,
+    threshold_bits: int | None,
+    rounds: int | None,
+    shift: int | None,
+    override: bool,
+) -> Generator:
+    """The generator of the options.
+
+    Raises:
+        InvalidInput: a parameter is wrong, of another family, or known to be bad.
+    """
+    given: dict[str, Any] = {
+        "threshold_bits": threshold_bits,
+        "rounds": rounds,
+        "shift": shift,
+        "override": override or None,
+        "taps": None if taps is None else read_taps(taps),
+    }
+    return Generator(
+        family=family,  # type: ignore[arg-type]
+        **{name: value for name, value in given.items() if value is not None},
+    )
+
+
+def read_taps(text: str) -> tuple[int, ...]:
+    """`127,97` as numbers."""
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise InvalidDesign(
+            f"--taps must be whole numbers separated by commas, such as 127,97, not {text!r}"
+        ) from None
