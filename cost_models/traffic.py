@@ -9,7 +9,10 @@ of its loops outside advances, so over a whole layer it crosses the cut
                               stand outside the innermost loop outside that it does depend on
 
 times: loops directly outside the cut that it does not depend on come for free (the tile stays). For
-inputs, `elements` grows with the halo: tiles of frames overlap by the kernel.
+inputs, `elements` grows with the halo: tiles of frames overlap by the kernel. Tiles at the edges are
+counted as they are, which a walk through all loops confirms (tests/cost_models/test_naive.py), with
+two exceptions: an outer part that ends with a single inner iteration is counted as if its tile moved;
+and tiles of a dense convolution that end within the taps of a channel, as if they did not.
 
 Registers and memories hold the largest tile that fits: the cut of a level is the outermost position
 whose tile fits (operands that share a memory share the cut), at least that of the level below.
@@ -123,13 +126,14 @@ def tiles_of(found: Candidates, array: ComputeArray) -> Tiles:
         "outputs": views.groups * views.bounds[N] * views.bounds[T],
     }
     all_channels = np.where(views.across, views.bounds[N], views.bounds[R] / views.taps)
-    tap_tiles = np.ceil(views.taps / taps)
-    inputs = views.groups * all_channels * tap_tiles * _windows(frames, taps, found)
+    whole = np.floor(views.taps / taps)
+    seen = whole * _windows(frames, taps, found)
+    seen = seen + _windows(frames, views.taps - whole * taps, found)
+    inputs = views.groups * all_channels * seen
     totals["inputs"] = inputs[DEPTH]
     if array.interconnect != "multicast":
         # Elements on a diagonal need the same input frame, and get it one by one.
-        separate = found.iterations[T] * frames[0] * taps[0]
-        inputs[0] = views.groups * all_channels * tap_tiles[0] * separate
+        inputs[0] = views.groups * all_channels * views.taps * views.bounds[T]
     return Tiles(
         crossings={
             "weights": totals["weights"] * moved["weights"],
@@ -148,10 +152,17 @@ def tiles_of(found: Candidates, array: ComputeArray) -> Tiles:
 
 
 def _window(frames: Cuts, taps: Cuts, found: Candidates) -> Cuts:
-    """Input frames that `frames` outputs see through `taps` taps."""
+    """Input frames that `frames` outputs see through `taps` taps, each counted once.
+
+    With stride and dilation coprime (their common divisor only spaces the frames), output f sees
+    through tap k what output f + dilation sees through tap k - stride; all other frames are
+    distinct.
+    """
     views = found.views
-    span = (frames - 1) * views.stride + (taps - 1) * views.dilation + 1
-    seen: Cuts = np.minimum(np.minimum(frames * taps, span), views.in_frames)
+    common = np.gcd(views.stride.astype(np.int64), views.dilation.astype(np.int64))
+    again = np.maximum(frames - views.dilation / common, 0.0)
+    again = again * np.maximum(taps - views.stride / common, 0.0)
+    seen: Cuts = np.minimum(frames * taps - again, views.in_frames)
     return seen
 
 
@@ -167,18 +178,18 @@ def _moves(found: Candidates) -> dict[Operand, Cuts]:
     """How often the whole tensor crosses each cut; see `crossings` in the module's docstring."""
     n = len(found.views.layer)
     moved: dict[Operand, Cuts] = {}
-    independent: dict[Operand, npt.NDArray[np.bool_]] = {
-        "weights": found.order == T,
-        "inputs": (found.order == N) & ~found.views.across,
-        "outputs": found.order == R,
-    }
-    for operand, free in independent.items():
+    for operand, loop in (("weights", T), ("inputs", N), ("outputs", R)):
+        free = found.order == loop
+        if operand == "inputs":
+            free = free & ~found.views.across
         times = np.ones((DEPTH + 1, n))
         outside = np.ones(n)  # product of all independent loops outside the cut
         for depth in reversed(range(DEPTH)):
             moves = ~free[depth] & (found.counts[depth] > 1)
             times[depth] = np.where(moves, outside, times[depth + 1])
             outside = outside * np.where(free[depth], found.counts[depth], 1.0)
+            # The last outer part of a split loop may be shorter than the others.
+            outside = np.minimum(outside, found.iterations[loop])
         moved[operand] = times
     return moved
 
