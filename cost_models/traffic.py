@@ -9,10 +9,10 @@ of its loops outside advances, so over a whole layer it crosses the cut
                               stand outside the innermost loop outside that it does depend on
 
 times: loops directly outside the cut that it does not depend on come for free (the tile stays). For
-inputs, `elements` grows with the halo: tiles of frames overlap by the kernel. Tiles at the edges are
-counted as they are, which a walk through all loops confirms (tests/cost_models/test_naive.py), with
-two exceptions: an outer part that ends with a single inner iteration is counted as if its tile moved;
-and tiles of a dense convolution that end within the taps of a channel, as if they did not.
+inputs, `elements` grows with the halo: tiles of frames overlap by the kernel. Tiles at the edges
+are counted as they are, which a walk through all loops confirms (tests/cost_models/test_naive.py),
+with two exceptions: an outer part that ends with a single inner iteration is counted as if its tile
+moved; and tiles of a dense convolution that end within the taps of a channel, as if they did not.
 
 Registers and memories hold the largest tile that fits: the cut of a level is the outermost position
 whose tile fits (operands that share a memory share the cut), at least that of the level below.
