@@ -20,7 +20,7 @@ import sys
 from pyosys import libyosys as yosys
 design = yosys.Design()
 for line in open(sys.argv[1], encoding="utf-8"):
-    yosys.run_pass("tee -q " + line.strip(), design)
+    yosys.run_pass(line.strip(), design)
 """
 
 

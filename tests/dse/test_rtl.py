@@ -62,7 +62,7 @@ CASES: list[tuple[Generator, float, int]] = [
     (SOBOL, 1.0, 4),
 ]
 IDS = [f"{generator.label}-{density:.3g}-{lanes}" for generator, density, lanes in CASES]
-COPIES, ROWS = 40, 6
+COPIES, ROWS = 60, 6
 
 
 def columns_for(lanes: int) -> int:
@@ -91,7 +91,7 @@ def test_the_cases_are_many_for_every_family() -> None:
         made = COPIES * ROWS * columns_for(lanes)
         trits[generator.family] = trits.get(generator.family, 0) + made
     assert len(trits) == 5 and sum(trits.values()) > 500_000
-    assert min(trits.values()) > 80_000
+    assert min(trits.values()) > 100_000
 
 
 BROKEN = [
