@@ -1,4 +1,9 @@
-"""A machine and a technology with round numbers, so that a test's comment can derive its value."""
+"""A machine and a technology with round numbers, so that a test's comment can derive its value.
+
+Every constant has the band [value / 2, 2 * value]: so has every sum of them.
+"""
+
+import dataclasses
 
 import pytest
 
@@ -8,57 +13,126 @@ from cost_models import (
     Constant,
     Generator,
     MemoryLevel,
+    Register,
     SramRow,
     SramTable,
     Technology,
 )
+from cost_models.technology import Spread
+
+ENERGIES = {
+    "multiplication_pj_per_bit2": 0.01,
+    "addition_pj_per_bit": 0.02,
+    "accumulator_pj_per_bit": 0.03,
+    "comparison_pj_per_bit": 0.5,
+    "ternary_position_pj_per_bit": 0.04,
+    "ternary_addition_pj_per_bit": 0.05,
+    "tree_position_pj_per_bit": 0.06,
+    "tree_addition_pj_per_bit": 0.07,
+    "register_read_pj_per_bit": 0.3,
+    "register_write_pj_per_bit": 0.4,
+    "dram_pj_per_bit": 50.0,
+    "generator_state_pj_per_bit": 0.1,
+    "generator_decision_pj_per_bit": 0.2,
+    "generator_mixing_pj_per_bit": 0.8,
+}
 
 
 @pytest.fixture(scope="session")
 def technology() -> Technology:
-    """Every constant another power of ten or a small digit, in pJ."""
+    """Energies as above, pJ; an SRAM of 1,000 bits reads at 1 and writes at 2 pJ a bit."""
 
     def made_up(value: float) -> Constant:
-        return Constant(value=value, source="made up for tests")
+        return Constant(value=value, low=value / 2, high=2 * value, source="made up for tests")
 
+    spread = Spread(low=0.5, high=2.0, source="made up for tests")
+    constants = {
+        name: made_up(ENERGIES.get(name, 1.0))
+        for name, field in Technology.__dataclass_fields__.items()
+        if field.type is Constant
+    }
+    assert set(ENERGIES) < set(constants)
     return Technology(
         name="round",
         description="round numbers",
         node_nm=45,
         voltage_v=0.9,
-        multiplication_pj_per_bit2=made_up(0.01),
-        addition_pj_per_bit=made_up(0.02),
-        accumulator_pj_per_bit=made_up(0.03),
-        ternary_position_pj_per_bit=made_up(0.04),
-        ternary_addition_pj_per_bit=made_up(0.05),
-        generator_state_pj_per_bit=made_up(0.1),
-        generator_threshold_pj_per_bit=made_up(0.2),
-        dram_pj_per_bit=made_up(50.0),
         sram=SramTable(
             source="made up for tests",
             word_bits=64,
+            energy_spread=spread,
+            area_spread=spread,
+            leakage_spread=spread,
             rows=(
-                SramRow(capacity_bits=1_000, read_pj_per_bit=1.0, write_pj_per_bit=2.0),
-                SramRow(capacity_bits=100_000, read_pj_per_bit=4.0, write_pj_per_bit=32.0),
+                SramRow(
+                    capacity_bits=1_000,
+                    read_pj_per_bit=1.0,
+                    write_pj_per_bit=2.0,
+                    area_um2=100.0,
+                    leakage_uw=3.0,
+                ),
+                SramRow(
+                    capacity_bits=100_000,
+                    read_pj_per_bit=4.0,
+                    write_pj_per_bit=32.0,
+                    area_um2=900.0,
+                    leakage_uw=5.0,
+                ),
             ),
         ),
+        **constants,
     )
+
+
+def mac_array(**changes: object) -> ComputeArray:
+    """4 x 2 MAC units, one weight and one sum each."""
+    array = ComputeArray(
+        name="macs",
+        element="mac",
+        rows=4,
+        columns=2,
+        weights=Register(capacity_bits=8),
+        outputs=Register(capacity_bits=24),
+    )
+    return dataclasses.replace(array, **changes)
 
 
 @pytest.fixture(scope="session")
 def machine() -> Accelerator:
-    """4 x 2 MAC units, 16 ternary adders, 2 vector lanes, 4 trits a cycle."""
+    """4 x 2 MAC units, 4 x 4 ternary adders, 2 vector lanes, 4 trits a cycle, two SRAMs.
+
+    Weight memory: 1,000 bits, 32 a cycle. Activation memory: 100,000 bits, 64 a cycle.
+    """
+    adders = mac_array(
+        name="adders",
+        element="ternary_adder",
+        columns=4,
+        weights=Register(capacity_bits=2),
+    )
     return Accelerator(
         name="tiny",
         description="round numbers",
         source="made up for tests",
         technology="round",
         clock_mhz=2.0,
-        compute_array=ComputeArray(mac_rows=4, mac_columns=2, vector_lanes=2, ternary_adders=16),
-        weight_memory=MemoryLevel(kind="sram", capacity_bits=1_000, bandwidth_bits_per_cycle=32),
-        activation_memory=MemoryLevel(
-            kind="sram", capacity_bits=100_000, bandwidth_bits_per_cycle=64
+        arrays=(mac_array(), adders),
+        memories=(
+            MemoryLevel(
+                name="weight_sram",
+                kind="sram",
+                holds=("weights",),
+                capacity_bits=1_000,
+                bandwidth_bits_per_cycle=32,
+            ),
+            MemoryLevel(
+                name="activation_sram",
+                kind="sram",
+                holds=("inputs", "outputs"),
+                capacity_bits=100_000,
+                bandwidth_bits_per_cycle=64,
+            ),
         ),
+        vector_lanes=2,
         ternary_weights="generated",
-        generator=Generator(trits_per_cycle=4, state_bits=10, threshold_bits=3),
+        generator=Generator(trits_per_cycle=4),
     )
