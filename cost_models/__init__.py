@@ -25,8 +25,8 @@ from cost_models.library import (
     load_technology,
     technology_names,
 )
-from cost_models.pricing import Mapping, Objective
 from cost_models.technology import Constant, SramRow, SramTable, Technology
+from cost_models.tile_search import Mapping, Objective
 from cost_models.workload import (
     GeneratorFamily,
     GeneratorSpec,

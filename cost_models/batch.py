@@ -5,25 +5,35 @@ with the parts beside it. A part has a few variants: its input, its output and t
 the chip or not. The cost of a network is the sum over its parts, of the variant that its neighbours
 and the size of all weights decide; sums of counts are exact, so this gives to the last bit what
 `estimate` gives for the network as a whole.
+
+What is known of a part whatever the machine stands in a `PartBook`, so that the next machine starts
+from there.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from cost_models.accelerator import Accelerator
-from cost_models.cost import stage_latencies
+from cost_models.book import LayerBook
 from cost_models.energy import Component
-from cost_models.errors import InvalidInput
-from cost_models.pricing import LayerPricer, Placed
-from cost_models.residency import Borders, border_fits, flow_of, place_within
-from cost_models.workload import IN_LINE, Layer
+from cost_models.pricing import LayerPricer, flags_of
+from cost_models.residency import flow_of
+from cost_models.technology import Technology
+from cost_models.tile_search import Objective
+from cost_models.workload import IN_LINE, INPUT, Layer
 
-VARIANTS = tuple(
-    Borders(bool(variant & 1), bool(variant & 2), bool(variant & 4)) for variant in range(8)
-)
+Figures = npt.NDArray[np.float64]
+
+VARIANTS = 8
+"""Input on the chip: 1; output: 2; weights: 4."""
+
+BEFORE, BEHIND = -1.0, -2.0
+"""Stand for the size of the tensor that is shared with the part before, or behind."""
+
+NOTHING = np.inf
+"""Stands for the size of a tensor that there is not: it never fits."""
 
 EXACT_COLUMNS = (
     "trained_parameters",
@@ -37,136 +47,173 @@ EXACT_COLUMNS = (
 """Sums over layers that do not depend on where operands are."""
 
 
-@dataclass(slots=True)
-class _Parts:
-    counts: npt.NDArray[np.float64]
-    """Shape (parts, variants, entries)."""
-    latency: npt.NDArray[np.float64]
-    """Shape (parts, variants)."""
-    trits: npt.NDArray[np.float64]
-    exact: npt.NDArray[np.float64]
-    """Shape (parts, EXACT_COLUMNS)."""
-    alive: npt.NDArray[np.float64]
-    """Most bits of activations alive at a time."""
-    input_fits: npt.NDArray[np.bool_]
-    output_fits: npt.NDArray[np.bool_]
+class PartBook:
+    """Parts of networks, and what is known of them whatever the machine."""
+
+    def __init__(self) -> None:
+        self.book = LayerBook()
+        self._starts: list[int] = [0]
+        self._layers: list[int] = []
+        self._peaks: list[tuple[float, float, float]] = []
+        self._ends: list[tuple[float, float, float]] = []
+
+    def __len__(self) -> int:
+        """Parts in the book."""
+        return len(self._ends)
+
+    def add(self, layers: Sequence[Layer]) -> int:
+        """Write a part into the book; its number."""
+        flow = flow_of(layers)
+        # The most that is alive in any step of a tensor's life: it stays if that fits.
+        peak = {each.name: float(max(flow.alive_bits[flow.life(each)])) for each in flow.tensors}
+        ends = {each.name for each in flow.tensors if each.last == len(layers)}
+        border = dict(peak)
+        border[INPUT] = BEFORE
+        border.update((name, BEHIND) for name in ends)
+        for layer, names in zip(layers, flow.reads, strict=True):
+            read = [border[name] for name in names]
+            second = read[1] if len(read) > 1 else NOTHING
+            written = NOTHING if layer.kind in IN_LINE else border[layer.name]
+            self._peaks.append((read[0], second, written))
+        self._layers += self.book.numbers(layers)
+        self._starts.append(len(self._layers))
+        [end] = ends
+        self._ends.append((peak[INPUT], peak[end], float(max(flow.alive_bits))))
+        return len(self._ends) - 1
+
+    def slice(self, first: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Figures]:
+        """Layers from part `first` on: their numbers, where parts start, and the peaks."""
+        begin = self._starts[first]
+        numbers = np.array(self._layers[begin:], dtype=np.int64)
+        starts = np.array(self._starts[first:-1], dtype=np.int64) - begin
+        return numbers, starts, np.array(self._peaks[begin:]).reshape(-1, 3)
+
+    def ends(self, first: int) -> Figures:
+        """Of each part from `first`: peak of its input, of its output, and of all, in bits."""
+        return np.array(self._ends[first:]).reshape(-1, 3)
 
 
 class PartPricer:
-    """Prices parts on one machine, and sums them to networks."""
+    """Prices the parts of a book on one machine, and sums them to networks."""
 
-    def __init__(self, pricer: LayerPricer) -> None:
-        self.pricer = pricer
-        machine = pricer.machine
-        activations = [False, True] if machine.activation_home else [False]
-        weights = [False, True] if machine.weight_home else [False]
-        self._used = [
-            number
-            for number, borders in enumerate(VARIANTS)
-            if borders.input_on_chip in activations
-            and borders.output_on_chip in activations
-            and borders.weights_on_chip in weights
-        ]
-        entries = len(pricer.prices.entries)
-        self._parts = _Parts(
-            counts=np.zeros((0, len(VARIANTS), entries)),
-            latency=np.zeros((0, len(VARIANTS))),
-            trits=np.zeros((0, len(VARIANTS))),
-            exact=np.zeros((0, len(EXACT_COLUMNS))),
-            alive=np.zeros(0),
-            input_fits=np.zeros(0, dtype=np.bool_),
-            output_fits=np.zeros(0, dtype=np.bool_),
-        )
+    def __init__(
+        self,
+        parts: PartBook,
+        machine: Accelerator,
+        technology: Technology,
+        objective: Objective = "edp",
+    ) -> None:
+        self.parts = parts
+        self.pricer = LayerPricer(machine, technology, objective, parts.book)
+        activations = (0, 1) if machine.activation_home else (0,)
+        weights = (0, 1) if machine.weight_home else (0,)
+        self._used = [i + 2 * o + 4 * w for w in weights for o in activations for i in activations]
+        entries = len(self.pricer.prices.entries)
+        self._counts = np.zeros((0, VARIANTS, entries))
+        self._latency = np.zeros((0, VARIANTS))
+        self._trits = np.zeros((0, VARIANTS))
+        self._exact = np.zeros((0, len(EXACT_COLUMNS)))
+        self._ends = np.zeros((0, 3))
+        self.valid = np.zeros(0, dtype=np.bool_)
+        """Parts that the machine can execute."""
 
-    def add(self, parts: Sequence[Sequence[Layer]]) -> list[int | str]:
-        """Price parts; their numbers, or why the machine cannot execute one.
+    def price_parts(self) -> None:
+        """Price all parts of the book that are new."""
+        first, last = len(self.valid), len(self.parts)
+        if first == last:
+            return
+        numbers, starts, peaks = self.parts.slice(first)
+        n, entries = last - first, self._counts.shape[2]
+        counts = np.zeros((n, VARIANTS, entries))
+        latency, trits = np.zeros((n, VARIANTS)), np.zeros((n, VARIANTS))
+        valid = np.ones(n, dtype=np.bool_)
+        for variant in self._used:
+            rows = self.pricer.rows_of(numbers, self._flags(peaks, variant))
+            executable = rows >= 0
+            valid &= np.logical_and.reduceat(executable, starts)
+            rows = np.where(executable, rows, 0)
+            table = self.pricer.table
+            if not len(table.trits):
+                continue
+            counts[:, variant] = np.add.reduceat(table.counts[rows], starts, axis=0)
+            trits[:, variant] = np.add.reduceat(table.trits[rows], starts)
+            latency[:, variant] = self._latencies(numbers, starts, table.latency[rows])
+        self._counts = np.concatenate([self._counts, counts])
+        self._latency = np.concatenate([self._latency, latency])
+        self._trits = np.concatenate([self._trits, trits])
+        self._exact = np.concatenate([self._exact, self._exact_of(numbers, starts)])
+        self._ends = np.concatenate([self._ends, self.parts.ends(first)])
+        self.valid = np.concatenate([self.valid, valid])
 
-        All layers of all parts are priced together: that is what makes it fast.
-        """
-        try:
-            return list(self._add(parts))
-        except InvalidInput:
-            pass
-        # One of them cannot be executed: say which, and price the others.
-        answers: list[int | str] = []
-        for part in parts:
-            try:
-                answers += self._add([part])
-            except InvalidInput as error:
-                answers.append(str(error))
-        return answers
+    def _flags(self, peaks: Figures, variant: int) -> npt.NDArray[np.int64]:
+        """Residence of each layer, given that of what its part shares with others."""
+        home = self.pricer.machine.activation_home
+        on_chip = (peaks >= 0) & (peaks <= (home.capacity_bits if home else -1))
+        on_chip[peaks == BEFORE] = bool(variant & 1)
+        on_chip[peaks == BEHIND] = bool(variant & 2)
+        inputs = on_chip[:, 0].astype(np.int64) + on_chip[:, 1]
+        return flags_of(inputs, on_chip[:, 2].astype(np.int64), bool(variant & 4))
 
-    def _add(self, parts: Sequence[Sequence[Layer]]) -> range:
-        if not parts:
-            return range(0)
-        machine = self.pricer.machine
-        placed: list[Placed] = []
-        flows = [flow_of(part) for part in parts]
-        for part, flow in zip(parts, flows, strict=True):
-            for number in self._used:
-                placed += place_within(part, flow, machine, VARIANTS[number])
-        rows = self.pricer.rows(placed)
-        table = self.pricer.table
-        latency = table.latency
-        found, at = self._empty(len(parts)), 0
-        for index, (part, flow) in enumerate(zip(parts, flows, strict=True)):
-            in_line = [layer.kind in IN_LINE for layer in part]
-            for number in self._used:
-                mine = rows[at : at + len(part)]
-                at += len(part)
-                found.counts[index, number] = table.counts[mine].sum(axis=0)
-                found.latency[index, number] = sum(stage_latencies(latency[mine], in_line))
-                found.trits[index, number] = table.trits[mine].sum()
-            found.exact[index] = _exact(part, machine)
-            found.alive[index] = max(flow.alive_bits)
-            found.input_fits[index], found.output_fits[index] = border_fits(flow, machine)
-        first = len(self._parts.alive)
-        self._parts = _Parts(
-            *(
-                np.concatenate([getattr(self._parts, name), getattr(found, name)])
-                for name in _Parts.__slots__
-            )
-        )
-        return range(first, first + len(parts))
+    def _latencies(
+        self, numbers: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], latency: Figures
+    ) -> Figures:
+        """Cycles of each part: in-line layers run beside the layer before them."""
+        in_line = self.parts.book.column("in_line")[numbers] > 0
+        in_line[starts] = False
+        stages = np.flatnonzero(~in_line)
+        beside = np.add.reduceat(np.where(in_line, latency, 0.0), stages)
+        longest = np.maximum(latency[stages], beside)
+        first = np.searchsorted(stages, starts)
+        total: Figures = np.add.reduceat(longest, first)
+        return total
 
-    def _empty(self, parts: int) -> _Parts:
-        variants, entries = len(VARIANTS), len(self.pricer.prices.entries)
-        return _Parts(
-            counts=np.zeros((parts, variants, entries)),
-            latency=np.zeros((parts, variants)),
-            trits=np.zeros((parts, variants)),
-            exact=np.zeros((parts, len(EXACT_COLUMNS))),
-            alive=np.zeros(parts),
-            input_fits=np.zeros(parts, dtype=np.bool_),
-            output_fits=np.zeros(parts, dtype=np.bool_),
-        )
+    def _exact_of(self, numbers: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]) -> Figures:
+        book, machine = self.parts.book, self.pricer.machine
+        generated, entries = book.column("generated"), book.column("weight_entries")
+        stored = book.column("stored_bits")
+        made = generated * entries
+        if machine.ternary_weights == "stored":
+            kept = made * book.column("weight_bits") - book.column("generator_state_bits")
+            stored = stored + generated * kept
+        if machine.ternary_weights != "generated":
+            made = 0 * made
+        columns = {"stored_bits": stored, "generated_weights": made}
+        return np.stack(
+            [
+                np.add.reduceat((columns[name] if name in columns else book.column(name))[numbers],
+                                starts)
+                for name in EXACT_COLUMNS
+            ],
+            axis=1,
+        )  # fmt: skip
 
-    def price(self, networks: npt.NDArray[np.intp]) -> dict[str, npt.NDArray[np.float64]]:
+    def price(self, networks: npt.NDArray[np.int64]) -> dict[str, Figures]:
         """Costs of networks, by the names of `Cost.columns` that depend on the execution.
 
         Args:
-            networks: numbers of their parts in order, shape (networks, parts).
+            networks: numbers of their parts in order, shape (networks, parts); all `valid`.
 
         Returns:
             column -> one figure per network.
         """
-        parts, machine = self._parts, self.pricer.machine
-        exact = sum(parts.exact[networks[:, place]] for place in range(networks.shape[1]))
-        assert not isinstance(exact, int)
+        machine = self.pricer.machine
+        exact = np.zeros((len(networks), len(EXACT_COLUMNS)))
+        for place in range(networks.shape[1]):
+            exact += self._exact[networks[:, place]]
         variant = self._variants(networks, exact[:, EXACT_COLUMNS.index("stored_bits")])
-        entries = parts.counts.shape[2]
+        entries = self._counts.shape[2]
         counts = np.zeros((len(networks), entries))
         latency, trits = np.zeros(len(networks)), np.zeros(len(networks))
-        flat = parts.counts.reshape(-1, entries)
+        flat = self._counts.reshape(-1, entries)
         for place in range(networks.shape[1]):
-            row = networks[:, place] * len(VARIANTS) + variant[:, place]
+            row = networks[:, place] * VARIANTS + variant[:, place]
             counts += flat[row]
-            latency += parts.latency.reshape(-1)[row]
-            trits += parts.trits.reshape(-1)[row]
+            latency += self._latency.reshape(-1)[row]
+            trits += self._trits.reshape(-1)[row]
         prices = self.pricer.prices
         energy = prices.energy_pj(prices.with_leakage(counts, latency))
         columns = {name: exact[:, at] for at, name in enumerate(EXACT_COLUMNS)}
-        columns["activation_bits"] = parts.alive[networks].max(axis=1)
+        columns["activation_bits"] = self._ends[networks, 2].max(axis=1)
         columns["trits"] = trits
         columns |= self._traffic(counts)
         columns["energy_pj"] = energy[:, 1]
@@ -177,24 +224,23 @@ class PartPricer:
         return columns
 
     def _variants(
-        self, networks: npt.NDArray[np.intp], stored_bits: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.intp]:
-        parts, machine = self._parts, self.pricer.machine
-        inside = parts.output_fits[networks[:, :-1]] & parts.input_fits[networks[:, 1:]]
+        self, networks: npt.NDArray[np.int64], stored_bits: Figures
+    ) -> npt.NDArray[np.int64]:
+        machine = self.pricer.machine
+        home = machine.activation_home
+        fits = self._ends[:, :2] <= (home.capacity_bits if home else -1)
+        inside = fits[networks[:, :-1], 1] & fits[networks[:, 1:], 0]
         edge = np.zeros((len(networks), 1), dtype=np.bool_)
         if machine.input_arrives_on_chip:
-            first, last = networks[:, :1], networks[:, -1:]
-            edge = parts.input_fits[first] & parts.output_fits[last]
+            edge = fits[networks[:, :1], 0] & fits[networks[:, -1:], 1]
         coming = np.concatenate([edge, inside], axis=1)
         going = np.concatenate([inside, edge], axis=1)
-        home = machine.weight_home
-        resident = np.zeros(len(networks), dtype=np.bool_)
-        if home is not None:
-            resident = stored_bits <= home.capacity_bits
-        variant: npt.NDArray[np.intp] = coming + 2 * going + 4 * resident[:, None]
+        kept = machine.weight_home
+        resident = stored_bits <= (kept.capacity_bits if kept else -1)
+        variant: npt.NDArray[np.int64] = coming + 2 * going + 4 * resident[:, None]
         return variant
 
-    def _traffic(self, counts: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
+    def _traffic(self, counts: Figures) -> dict[str, Figures]:
         memories = (Component.BUFFER, Component.SRAM, Component.DRAM)
         wanted = {
             "weight_traffic_bits": (("weights",), memories),
@@ -209,15 +255,3 @@ class PartPricer:
                     total = total + counts[:, row]
             columns[name] = total
         return columns
-
-
-def _exact(part: Sequence[Layer], machine: Accelerator) -> list[float]:
-    return [
-        sum(layer.trained_parameters for layer in part),
-        sum(machine.stored_bits(layer) for layer in part),
-        sum(layer.generated_weights for layer in part if machine.generates(layer)),
-        sum(layer.macs for layer in part),
-        sum(layer.multiplications for layer in part),
-        sum(layer.additions for layer in part),
-        sum(layer.dense_additions for layer in part),
-    ]

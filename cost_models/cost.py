@@ -11,9 +11,10 @@ from cost_models.band import Band
 from cost_models.energy import Component, PriceList
 from cost_models.latency import Bound
 from cost_models.machine_area import sum_of
-from cost_models.pricing import CYCLE_COLUMNS, Mapping
+from cost_models.pricing import CYCLE_COLUMNS
 from cost_models.residency import alive_bits
 from cost_models.technology import Technology
+from cost_models.tile_search import Mapping
 from cost_models.units import cycles_to_us
 from cost_models.workload import Layer, Workload
 

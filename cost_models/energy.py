@@ -21,6 +21,7 @@ changes the prices.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +67,7 @@ class Entry:
     """`read`, `write`, or the operation; its count is in bits (or as `PriceList` says)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PriceList:
     """What each event costs on one machine in one technology."""
 
@@ -74,10 +75,29 @@ class PriceList:
     prices_pj: npt.NDArray[np.float64]
     """Per unit of count, shape (entries, 3): low, mid, high."""
 
-    @property
+    @cached_property
     def position(self) -> dict[Entry, int]:
         """Entry -> row."""
         return {entry: row for row, entry in enumerate(self.entries)}
+
+    @cached_property
+    def idle_pj(self) -> float:
+        """Leakage of the whole machine per cycle, mid figure."""
+        rows = [row for row, each in enumerate(self.entries) if each.component is Component.LEAKAGE]
+        return float(self.prices_pj[rows, 1].sum())
+
+    @cached_property
+    def _memory_rows(self) -> dict[tuple[str, str, str], int]:
+        memories = (Component.BUFFER, Component.SRAM, Component.DRAM)
+        return {
+            (each.part, each.operand, each.action): row
+            for row, each in enumerate(self.entries)
+            if each.component in memories
+        }
+
+    def memory_row(self, memory: str, operand: str, action: str) -> int:
+        """Row of reading or writing an operand in a memory."""
+        return self._memory_rows[memory, operand, action]
 
     def with_leakage(
         self, counts: npt.NDArray[np.float64], cycles: npt.NDArray[np.float64] | int

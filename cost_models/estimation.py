@@ -6,9 +6,10 @@ from cost_models.accelerator import Accelerator
 from cost_models.cost import Cost, LayerCost, busy_of, stage_latencies
 from cost_models.energy import leakages_uw
 from cost_models.machine_area import machine_area_um2
-from cost_models.pricing import LayerPricer, Objective
+from cost_models.pricing import LayerPricer
 from cost_models.residency import place
 from cost_models.technology import Technology
+from cost_models.tile_search import Objective
 from cost_models.workload import CONVOLUTIONS, IN_LINE, Layer, Workload
 
 

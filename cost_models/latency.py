@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from cost_models.accelerator import ComputeArray, MemoryLevel
-from cost_models.errors import InvalidLayer
 from cost_models.mapping import (
     SYSTOLIC,
     Candidates,
@@ -126,23 +125,22 @@ def _edges(
     return np.full(n, float(array.rows)), np.full(n, float(array.columns))
 
 
-def skipped_cycles(found: Candidates, layers: list[Layer], cycles: Column) -> Column:
+def skipped_cycles(
+    found: Candidates, layers: list[Layer], cycles: Column, known: npt.NDArray[np.bool_]
+) -> Column:
     """Cycles where zeros are skipped: rows of a tile wait for the fullest of them.
 
     Args:
         found: candidates of layers with generated weights.
         layers: what `found.views.layer` counts.
         cycles: with all zeros.
-
-    Raises:
-        InvalidLayer: the matrix of a layer is not known.
+        known: candidates whose matrix is known; the others keep their cycles.
     """
     skipped = cycles.copy()
     keys = np.stack([found.views.layer.astype(np.float64), found.unrolled[N], found.unrolled[R]])
-    for index, rows, together in np.unique(keys, axis=1).T:
-        layer = layers[int(index)]
+    for index, rows, together in np.unique(keys[:, known], axis=1).T:
         here = np.all(keys == np.array([[index], [rows], [together]]), axis=0)
-        steps = row_steps(layer, int(rows), int(together))
+        steps = row_steps(layers[int(index)], int(rows), int(together))
         skipped[here] = steps * found.iterations[T, here]
     return skipped
 
@@ -152,15 +150,7 @@ def row_steps(layer: Layer, rows: int, together: int) -> int:
 
     Each row takes `together` of its non-zero entries a step; a group of rows takes as long as its
     fullest one. Exact: counted on the matrix.
-
-    Raises:
-        InvalidLayer: the matrix is not known.
     """
-    if not layer.nonzero_mask:
-        raise InvalidLayer(
-            f"{layer.name}: a machine that skips zeros needs to know them: give nonzero_mask, or "
-            "use a machine with zero_handling dense or gated"
-        )
     shape = (layer.out_channels, layer.in_channels // layer.groups)
     bits = np.frombuffer(layer.nonzero_mask, dtype=np.uint8)
     mask = np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape)

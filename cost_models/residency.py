@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from cost_models.accelerator import Accelerator
 from cost_models.errors import InvalidLayer
-from cost_models.pricing import Placed
+from cost_models.tile_search import Placed
 from cost_models.workload import IN_LINE, INPUT, Layer
 
 

@@ -15,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cost_models import Accelerator, Objective, Technology
-from cost_models.batch import PartPricer
+from cost_models.batch import PartBook, PartPricer
 from cost_models.energy import leakages_uw
-from cost_models.estimation import pricer_of
 from cost_models.machine_area import machine_area_um2, sum_of
 from cost_models.workload import Layer
 from dse.budget import Budget
@@ -159,10 +158,10 @@ class Sweep:
     frames: int
     outputs: int
     budget: Budget = field(default_factory=Budget)
+    _parts: PartBook = field(default_factory=PartBook, init=False)
     _pricers: dict[int, PartPricer] = field(default_factory=dict, init=False)
-    _blocks: dict[int, dict[object, int]] = field(default_factory=dict, init=False)
-    _tables: dict[tuple[int, int, int], Numbers] = field(default_factory=dict, init=False)
-    _fixed: dict[int, dict[str, float]] = field(default_factory=dict, init=False)
+    _blocks: dict[object, int] = field(default_factory=dict, init=False)
+    _tables: dict[tuple[int, int], Numbers] = field(default_factory=dict, init=False)
     pieces: list[Piece] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -215,14 +214,14 @@ class Sweep:
     def _price(self, number: int, digits: Numbers, machine: int) -> Chunk:
         piece = self.pieces[number]
         networks = np.stack(
-            [
-                self._block_numbers(number, index, digits, machine)
-                for index in range(piece.blocks + 4)
-            ],
+            [self._block_numbers(number, index, digits) for index in range(piece.blocks + 4)],
             axis=1,
         )
+        pricer = self._pricer(machine)
+        pricer.price_parts()
         valid = (networks != INVALID).all(axis=1)
-        priced = self._pricer(machine).price(networks[valid])
+        valid[valid] = pricer.valid[networks[valid]].all(axis=1)
+        priced = pricer.price(networks[valid])
         priced |= {
             name: np.full(int(valid.sum()), figure)
             for name, figure in self._machine_columns(machine, piece).items()
@@ -250,8 +249,9 @@ class Sweep:
     def _pricer(self, machine: int) -> PartPricer:
         if machine not in self._pricers:
             spec = self.machines[machine]
-            layers = pricer_of(spec.accelerator, spec.technology, spec.objective)
-            self._pricers[machine] = PartPricer(layers)
+            self._pricers[machine] = PartPricer(
+                self._parts, spec.accelerator, spec.technology, spec.objective
+            )
         return self._pricers[machine]
 
     def _machine_columns(self, machine: int, piece: Piece) -> dict[str, float]:
@@ -281,8 +281,8 @@ class Sweep:
                 continue
         return layers
 
-    def _block_numbers(self, number: int, index: int, digits: Numbers, machine: int) -> Numbers:
-        """The priced number of one block of each design."""
+    def _block_numbers(self, number: int, index: int, digits: Numbers) -> Numbers:
+        """The number of one block of each design; INVALID where it cannot be built."""
         piece = self.pieces[number]
         names = [choice.name for choice in piece.free]
         mine = axes_of_block(names, index, piece.blocks)
@@ -290,51 +290,36 @@ class Sweep:
         for name in mine:
             place = names.index(name)
             keys = keys * len(piece.free[place].values) + digits[:, place]
-        table = self._table(number, index, machine, piece, mine)
+        table = self._table(number, index, piece, mine)
         if table is not None:
             missing = np.unique(keys[table[keys] < INVALID])
-            table[missing] = self._new_blocks(piece, index, mine, missing, machine)
+            table[missing] = self._new_blocks(piece, index, mine, missing)
             return table[keys]
         distinct, back = np.unique(keys, return_inverse=True)
-        return self._new_blocks(piece, index, mine, distinct, machine)[back]
+        return self._new_blocks(piece, index, mine, distinct)[back]
 
-    def _table(
-        self, number: int, index: int, machine: int, piece: Piece, mine: list[str]
-    ) -> Numbers | None:
+    def _table(self, number: int, index: int, piece: Piece, mine: list[str]) -> Numbers | None:
         """Block numbers by key, INVALID - 1 where not known yet; None where too large."""
         size = math.prod(len(choice.values) for choice in piece.free if choice.name in mine)
         if size > 2**22:
             return None
-        key = (number, index, machine)
+        key = (number, index)
         if key not in self._tables:
             self._tables[key] = np.full(size, INVALID - 1, dtype=np.int64)
         return self._tables[key]
 
-    def _new_blocks(
-        self, piece: Piece, index: int, mine: list[str], keys: Numbers, machine: int
-    ) -> Numbers:
-        known = self._blocks.setdefault(machine, {})
-        wanted: list[object] = []
-        build: dict[object, list[Layer]] = {}
-        for key in keys:
-            values = self._values_of(piece, mine, int(key))
+    def _new_blocks(self, piece: Piece, index: int, mine: list[str], keys: Numbers) -> Numbers:
+        numbers = np.full(len(keys), INVALID, dtype=np.int64)
+        for at, key in enumerate(keys.tolist()):
             try:
-                identity = self._identity(values, index)
+                identity = self._identity(self._values_of(piece, mine, key), index)
             except InvalidDesign:
-                wanted.append(None)
                 continue
-            wanted.append(identity)
-            if identity not in known and identity not in build:
-                build[identity] = self._lowered(identity)
-        answers = self._pricer(machine).add(list(build.values()))
-        known.update(
-            (identity, answer if isinstance(answer, int) else INVALID)
-            for identity, answer in zip(build, answers, strict=True)
-        )
-        return np.array(
-            [INVALID if identity is None else known[identity] for identity in wanted],
-            dtype=np.int64,
-        )
+            number = self._blocks.get(identity)
+            if number is None:
+                number = self._blocks[identity] = self._parts.add(self._lowered(identity))
+            numbers[at] = number
+        return numbers
 
     def _values_of(self, piece: Piece, mine: list[str], key: int) -> Values:
         values = dict(piece.fixed)

@@ -1,0 +1,263 @@
+"""The best mapping of each layer on one array: all candidates priced as columns.
+
+Only what depends on the mapping is weighed: traffic, trits, cycles and the leakage meanwhile.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from cost_models.accelerator import Accelerator, ComputeArray
+from cost_models.energy import Component, Entry, PriceList
+from cost_models.errors import InvalidInput, InvalidLayer, UnmappableLayer
+from cost_models.latency import (
+    array_cycles,
+    ideal_cycles,
+    port_cycles,
+    row_steps,
+    skipped_cycles,
+)
+from cost_models.mapping import LOOPS, Candidates, Column, N, R, T, assignments, candidates_of
+from cost_models.traffic import Precision, Residence, Traffic, traffic_of
+from cost_models.workload import Layer
+
+Objective = Literal["energy", "latency", "edp"]
+"""What the mapping of each layer minimises: energy, cycles, or their product."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A layer and what of its operands is on the chip when it runs."""
+
+    layer: Layer
+    inputs_on_chip: int = 0
+    """Input tensors that are in the activations' home; a residual add has two."""
+    output_on_chip: bool = False
+    weights_on_chip: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """The mapping that was chosen for a layer, in words and numbers."""
+
+    array: str
+    unrolled: tuple[int, int, int]
+    """Iterations of N, R, T at once."""
+    rows: str
+    columns: str
+    """Loops that the array's axes unroll."""
+    order: tuple[tuple[str, int], ...]
+    """Loops in time, innermost first, with their iterations."""
+
+    def __str__(self) -> str:
+        """`rows N, columns R; T 128, N 2`."""
+        loops = ", ".join(f"{name} {count}" for name, count in self.order) or "one pass"
+        return f"rows {self.rows}, columns {self.columns}; {loops}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapped:
+    """What the best mapping of a layer makes happen."""
+
+    moved: npt.NDArray[np.float64]
+    """Counts of the traffic entries of the price list."""
+    ideal_cycles: float
+    fill_cycles: float
+    memory_cycles: npt.NDArray[np.float64]
+    """Of each memory's ports."""
+    trits: float
+    tree_steps: float
+    """Additions of a tree's sum to an accumulator."""
+    mapping: Mapping
+
+
+def best_mappings(
+    placed: Sequence[Placed],
+    array: ComputeArray,
+    machine: Accelerator,
+    prices: PriceList,
+    objective: Objective,
+    trit_pj: Sequence[float],
+) -> list[Mapped | InvalidInput]:
+    """The best candidate of each layer, or why there is none.
+
+    Args:
+        placed: convolutions that this array executes.
+        array: of the machine.
+        machine: its memories and generator.
+        prices: of the machine.
+        objective: what is minimised; the other figure, then the order, breaks ties.
+        trit_pj: energy of a generated trit of each layer.
+    """
+    layers = [each.layer for each in placed]
+    found = candidates_of(layers, array)
+    precision, residence = _columns(placed, found, array, machine)
+    cycles, possible = array_cycles(found, array)
+    ideal = ideal_cycles(found)
+    traffic = traffic_of(found, array, machine, precision, residence)
+    if array.zero_handling == "skipped":
+        known = np.array([bool(layer.nonzero_mask) for layer in layers])[found.views.layer]
+        cycles = ideal = skipped_cycles(found, layers, cycles, known)
+        possible = possible & known
+    busy = [
+        port_cycles(memory, [traffic.memories[memory.name, each] for each in memory.holds])
+        for memory in machine.memories
+    ]
+    lanes = machine.generator.trits_per_cycle if machine.generator else 1
+    made = np.ceil(traffic.trits / lanes)
+    latency = np.maximum(cycles, np.maximum(made, np.max(busy, axis=0)))
+    entries = moved_entries(traffic, array, prices)
+    energy = latency * prices.idle_pj + traffic.trits * np.array(trit_pj)[found.views.layer]
+    for row, bits in entries:
+        energy = energy + bits * prices.prices_pj[row, 1]
+    best = _best(found, traffic.mappable & possible, energy, latency, objective, len(layers))
+    mapped: list[Mapped | InvalidInput] = []
+    for index, at in enumerate(best):
+        if at < 0:
+            mapped.append(_reason(layers[index], index, found, array, traffic, machine))
+            continue
+        moved = np.zeros(len(prices.entries))
+        for row, bits in entries:
+            moved[row] += bits[at]
+        mapped.append(
+            Mapped(
+                moved=moved,
+                ideal_cycles=float(ideal[at]),
+                fill_cycles=float(cycles[at] - ideal[at]),
+                memory_cycles=np.array([each[at] for each in busy]),
+                trits=float(traffic.trits[at]),
+                tree_steps=_tree_steps(layers[index], found, at, array),
+                mapping=_mapping(found, at, array),
+            )
+        )
+    return mapped
+
+
+def moved_entries(
+    traffic: Traffic, array: ComputeArray, prices: PriceList
+) -> list[tuple[int, Column]]:
+    """Rows of the price list with the bits that move, per candidate."""
+    entries: list[tuple[int, Column]] = []
+    for operand, moved in traffic.registers.items():
+        for action, bits in (("read", moved.read_bits), ("write", moved.written_bits)):
+            entry = Entry(Component.REGISTER, array.name, operand, action)
+            entries.append((prices.position[entry], bits))
+    for (name, operand), moved in traffic.memories.items():
+        for action, bits in (("read", moved.read_bits), ("write", moved.written_bits)):
+            entries.append((prices.memory_row(name, operand, action), bits))
+    return entries
+
+
+def _best(
+    found: Candidates,
+    usable: npt.NDArray[np.bool_],
+    energy: Column,
+    latency: Column,
+    objective: Objective,
+    layers: int,
+) -> npt.NDArray[np.intp]:
+    """The best candidate of each layer; -1 where none is usable."""
+    first, second = {
+        "energy": (energy, latency),
+        "latency": (latency, energy),
+        "edp": (energy * latency, energy),
+    }[objective]
+    valid = np.flatnonzero(usable)
+    layer = found.views.layer[valid]
+    order = np.lexsort((second[valid], first[valid], layer))
+    numbers, starts = np.unique(layer[order], return_index=True)
+    best = np.full(layers, -1, dtype=np.intp)
+    best[numbers] = valid[order[starts]]
+    return best
+
+
+def _reason(
+    layer: Layer,
+    index: int,
+    found: Candidates,
+    array: ComputeArray,
+    traffic: Traffic,
+    machine: Accelerator,
+) -> InvalidInput:
+    """Why a layer has no mapping."""
+    if array.zero_handling == "skipped" and not layer.nonzero_mask:
+        return InvalidLayer(
+            f"{layer.name}: a machine that skips zeros needs to know them: give nonzero_mask, or "
+            "use a machine with zero_handling dense or gated"
+        )
+    here = found.views.layer == index
+    for name, short in traffic.shortage.items():
+        needed = short[here]
+        if np.all(needed > 0):
+            memory = next((each for each in machine.memories if each.name == name), None)
+            holds = f", which holds {memory.capacity_bits:,}" if memory else ""
+            where = memory.where if memory and memory.where else machine.name
+            return UnmappableLayer(
+                f"{layer.name} needs {needed.min():,.0f} bits in '{name}'{holds} (machine {where});"
+                " make it larger, or the array smaller"
+            )
+    return UnmappableLayer(
+        f"{layer.name} has no mapping on {machine.name} under which every tile fits the memories "
+        "and registers that it passes; make them larger"
+    )
+
+
+def sum_bits(layer: Layer, array: ComputeArray) -> int:
+    """Width of a layer's sums on an array, which may saturate below what the layer asks for."""
+    return min(layer.accumulator_bits, array.accumulator_bits)
+
+
+def _columns(
+    placed: Sequence[Placed], found: Candidates, array: ComputeArray, machine: Accelerator
+) -> tuple[Precision, Residence]:
+    index = found.views.layer
+
+    def column(values: list[float]) -> Column:
+        return np.array(values, dtype=np.float64)[index]
+
+    def flags(values: list[bool]) -> npt.NDArray[np.bool_]:
+        return np.array(values, dtype=np.bool_)[index]
+
+    layers = [each.layer for each in placed]
+    precision = Precision(
+        weight_bits=column([layer.weight_bits for layer in layers]),
+        input_bits=column([layer.input_bits for layer in layers]),
+        output_bits=column([layer.output_bits for layer in layers]),
+        accumulator_bits=column([sum_bits(layer, array) for layer in layers]),
+    )
+    residence = Residence(
+        input_on_chip=flags([each.inputs_on_chip > 0 for each in placed]),
+        output_on_chip=flags([each.output_on_chip for each in placed]),
+        weights_on_chip=flags([each.weights_on_chip for each in placed]),
+        generated=flags([machine.generates(layer) for layer in layers]),
+    )
+    return precision, residence
+
+
+def _tree_steps(layer: Layer, found: Candidates, at: np.intp, array: ComputeArray) -> float:
+    if array.element != "ternary_tree":
+        return 0.0
+    if array.zero_handling == "skipped":
+        return float(row_steps(layer, 1, int(found.unrolled[R, at])) * layer.out_frames)
+    return layer.out_channels * layer.out_frames * float(found.iterations[R, at])
+
+
+def _mapping(found: Candidates, at: np.intp, array: ComputeArray) -> Mapping:
+    across = bool(found.views.across[at])
+    loops = assignments(array, across=across)[int(found.assignment[at])].loops
+    order = tuple(
+        (LOOPS[loop], int(count))
+        for loop, count in zip(found.order[:, at], found.counts[:, at], strict=True)
+        if count > 1
+    )
+    unrolled = found.unrolled[:, at]
+    return Mapping(
+        array=array.name,
+        unrolled=(int(unrolled[N]), int(unrolled[R]), int(unrolled[T])),
+        rows=LOOPS[loops[0]],
+        columns=LOOPS[loops[1]],
+        order=order,
+    )
