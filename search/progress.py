@@ -41,10 +41,10 @@ class TerminalProgress:
         )
         self.preparation: TaskID | None = None
         self.study: TaskID | None = None
-        self.design: TaskID | None = None
+        self.designs: dict[str, TaskID] = {}
         self.infeasible = 0
-        self.seconds: list[float] = []
-        self.begun = 0.0
+        self.trained = 0
+        self.begun: float | None = None
 
     def __enter__(self) -> "TerminalProgress":
         self.bars.start()
@@ -78,26 +78,26 @@ class TerminalProgress:
         self._show(state)
 
     def training(self, point: DesignPoint, cost: dict[str, float], epochs: int) -> None:
-        """Show the design that is being trained."""
+        """Show a design that is being trained."""
         self._flush_infeasible()
-        self.begun = time.monotonic()
-        self.design = self.bars.add_task(f"  {point.label}", total=epochs, note="")
+        if self.begun is None:
+            self.begun = time.monotonic()
+        self.designs[point.key] = self.bars.add_task(f"  {point.label}", total=epochs, note="")
 
-    def epoch(self, record: Any) -> None:
+    def epoch(self, point: DesignPoint, record: Any) -> None:
         """Show the design's error so far."""
-        if self.design is not None:
+        if point.key in self.designs:
             self.bars.update(
-                self.design,
+                self.designs[point.key],
                 completed=record.epoch,
                 note=f"validation error {100 * record.validation_error:.1f} %",
             )
 
     def evaluated(self, row: Evaluation, state: State) -> None:
         """Say what came out."""
-        if self.design is not None:
-            self.bars.remove_task(self.design)
-            self.design = None
-            self.seconds.append(time.monotonic() - self.begun)
+        if row.status in ("trained", "failed") and row.key in self.designs:
+            self.bars.remove_task(self.designs.pop(row.key))
+            self.trained += 1
         if row.status == "infeasible":
             self.infeasible += 1
             if self.infeasible <= SHOWN_INFEASIBLE:
@@ -121,12 +121,12 @@ class TerminalProgress:
         self.infeasible = 0
 
     def _time_left(self, state: State) -> str:
-        if not self.seconds:
+        if not self.trained or self.begun is None:
             return ""
         left = max(state.trainings - state.trained, 0)
         if not left:
             return "done"
-        seconds = left * sum(self.seconds) / len(self.seconds)
+        seconds = left * (time.monotonic() - self.begun) / self.trained
         return (
             f"about {seconds / 60:.1f} min left" if seconds >= 60 else f"about {seconds:.0f} s left"
         )

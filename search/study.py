@@ -6,6 +6,8 @@ has none is evaluated again under its own number, going on from its last checkpo
 """
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +30,7 @@ from search.storage import locked, open_storage, storage_errors
 from search.study_file import StudySpec, check_unchanged
 from search.suggest import parameters, suggest
 from search.survey import Survey, reference_box, survey
+from search.workers import InProcess, Trainers, Workers, WorkerSettings, memory_of_a_worker
 
 MAX_REPEATS = 100
 """So many duplicates or invalid points in a row end a study: its space is exhausted."""
@@ -59,8 +62,8 @@ class Progress(Protocol):
     def training(self, point: DesignPoint, cost: dict[str, float], epochs: int) -> None:
         """A design keeps the limits and is going to be trained."""
 
-    def epoch(self, record: Any) -> None:
-        """An epoch of that design is done (`dse.training.EpochRecord`)."""
+    def epoch(self, point: DesignPoint, record: Any) -> None:
+        """An epoch of a design is done (`dse.training.EpochRecord`)."""
 
     def evaluated(self, row: Evaluation, state: State) -> None:
         """A row was recorded."""
@@ -83,6 +86,7 @@ def run_study(
     progress: Progress,
     *,
     cache: Path | None = None,
+    workers: int = 1,
 ) -> Outcome:
     """Start a study, or go on with it.
 
@@ -92,6 +96,8 @@ def run_study(
         folder: of the study; made where there is none.
         progress: is told what happens.
         cache: folder of the feature cache.
+        workers: designs that are trained at a time, each in a process with one thread; 1 trains in
+            this process. Rows depend on their number, and on nothing else that happens.
 
     Raises:
         InvalidStudy: the folder holds another study, is in use, or no point meets the limits.
@@ -121,7 +127,7 @@ def run_study(
     )
     found = survey(spec.space, pricing, seed=spec.seed)
     with locked(folder):
-        _write_record(spec, given, folder, features.key, found)
+        _write_record(spec, given, folder, features.key, found, workers)
         training = Training(
             features=features,
             task=spec.task,
@@ -131,8 +137,36 @@ def run_study(
             device=spec.device,
             designs=folder / DESIGNS,
         )
-        with storage_errors(folder):
-            return _Run(spec, folder, pricing, training, progress).run(found)
+        with (
+            storage_errors(folder),
+            _trainers(spec, training, cache, workers, progress) as trainers,
+        ):
+            return _Run(spec, folder, pricing, training, trainers, progress).run(found)
+
+
+@contextmanager
+def _trainers(
+    spec: StudySpec, training: Training, cache: Path | None, count: int, progress: Progress
+) -> Iterator[Trainers]:
+    """Workers where several are wanted, else this process."""
+    from dse.batches import free_memory_bytes  # loads torch
+
+    if count == 1:
+        yield InProcess(training, progress.epoch)
+        return
+    settings = WorkerSettings(
+        data_folder=spec.data_folder,
+        cache=cache,
+        task=spec.task,
+        features=spec.features,
+        recipe=spec.recipe,
+        seed=spec.seed,
+        device=spec.device,
+        designs=training.designs,
+        memory_bytes=memory_of_a_worker(count, free_memory_bytes()),
+    )
+    with Workers(settings, count, progress.epoch) as workers:
+        yield workers
 
 
 def _is_foreign(path: Path) -> bool:
@@ -140,7 +174,9 @@ def _is_foreign(path: Path) -> bool:
     return not path.name.startswith(".") and path.name != GIVEN
 
 
-def _write_record(spec: StudySpec, given: str, folder: Path, data_key: str, found: Survey) -> None:
+def _write_record(
+    spec: StudySpec, given: str, folder: Path, data_key: str, found: Survey, workers: int
+) -> None:
     """Write study.yaml and resolved.yaml; a resumed study keeps its box, and must keep its data."""
     box = reference_box(spec.objectives, found)
     if (folder / RESOLVED).exists():
@@ -153,11 +189,30 @@ def _write_record(spec: StudySpec, given: str, folder: Path, data_key: str, foun
                 f"restore {spec.data_folder}, or give the study another name"
             )
     write_text(folder / GIVEN, given)
-    write_text(folder / RESOLVED, dump_yaml(spec.resolved() | {"data_key": data_key, "box": box}))
+    more = {"data_key": data_key, "box": box, "workers": workers}
+    write_text(folder / RESOLVED, dump_yaml(spec.resolved() | more))
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A design that keeps the limits and is being trained."""
+
+    point: DesignPoint
+    row: Evaluation
+    """Without what the training will say."""
+    trial: optuna.Trial | None
+    """None for a baseline beside the space."""
+    twin: bool
+    """The same design is trained, or in flight already: this one waits for what comes out."""
 
 
 class _Run:
-    """One run of a study: the rows so far, and the loop."""
+    """One run of a study: the rows so far, what is in flight, and the loop.
+
+    Designs land in the order in which they took off, whichever is trained first, and the next is
+    asked for when one has landed. So what Optuna knew when it proposed a design does not depend on
+    how fast which worker was, and a study gives the same rows again, also after kills.
+    """
 
     def __init__(
         self,
@@ -165,13 +220,16 @@ class _Run:
         folder: Path,
         pricing: Pricing,
         training: Training,
+        trainers: Trainers,
         progress: Progress,
     ) -> None:
         self.spec = spec
         self.folder = folder
         self.pricing = pricing
         self.training = training
+        self.trainers = trainers
         self.progress = progress
+        self.flying: list[_Flight] = []
         repair(folder)
         self.rows = read_rows(folder)
         self.study = open_storage(folder, spec.name, spec.objectives)
@@ -182,11 +240,18 @@ class _Run:
         self.progress.started(found, self.state())
         unfinished = self._reconcile()
         self._add_baselines()
-        while not (ended_by := self._ended_by()):
-            number = unfinished.pop(0) if unfinished else None
-            trial = self._ask() if number is None else self._reopen(number)
-            self._record(self._evaluate_trial(trial), trial)
-        return Outcome(self.rows, self.state(), ended_by)
+        while True:
+            while self._may_ask():
+                number = unfinished.pop(0) if unfinished else None
+                trial = self._ask() if number is None else self._reopen(number)
+                self._take_off(*self._price_trial(trial), trial)
+            if not self.flying:
+                return Outcome(self.rows, self.state(), self._ended_by())
+            self._land()
+
+    def _may_ask(self) -> bool:
+        """Whether another design may take off, if all that fly are trained in the end."""
+        return len(self.flying) < self.trainers.window and not self._ended_by(len(self.flying))
 
     def state(self) -> State:
         """How far the study is."""
@@ -202,10 +267,10 @@ class _Run:
     def _trained(self) -> int:
         return sum(row.status == "trained" for row in self.rows)
 
-    def _ended_by(self) -> str:
-        if self._trained() >= self.spec.trainings:
+    def _ended_by(self, flying: int = 0) -> str:
+        if self._trained() + flying >= self.spec.trainings:
             return f"{self._trained()} designs are trained"
-        if len(self.rows) >= self.spec.candidates:
+        if len(self.rows) + flying >= self.spec.candidates:
             return f"{len(self.rows)} candidates are priced"
         recent = self.rows[-MAX_REPEATS:]
         if len(recent) == MAX_REPEATS and all(
@@ -274,30 +339,30 @@ class _Run:
             if baseline.name in known:
                 continue
             if baseline.values is None:
-                row = self._evaluate(baseline.point, {}, trial=-1, source=baseline.name)
-                self._record(row, None)
+                row = self._price(baseline.point, {}, trial=-1, source=baseline.name)
+                while len(self.flying) >= self.trainers.window:
+                    self._land()
+                self._take_off(baseline.point, row, None)
             else:
                 self.study.enqueue_trial(
                     parameters(self.spec.space, baseline.values),
                     user_attrs={"source": baseline.name},
                 )
 
-    def _evaluate_trial(self, trial: optuna.Trial) -> Evaluation:
+    def _price_trial(self, trial: optuna.Trial) -> tuple[DesignPoint | None, Evaluation]:
         values = suggest(trial, self.spec.space)
         source = str(trial.user_attrs.get("source", "search"))
         try:
             point = self.spec.space.point(values, "" if source == "search" else source)
         except InvalidInput as error:
-            return self._row(
+            return None, self._row(
                 trial=trial.number, source=source, values=values, status="invalid",
                 reason=str(error),
             )  # fmt: skip
-        return self._evaluate(point, values, trial=trial.number, source=source)
+        return point, self._price(point, values, trial=trial.number, source=source)
 
-    def _evaluate(
-        self, point: DesignPoint, values: Values, *, trial: int, source: str
-    ) -> Evaluation:
-        """Cost first; then the record; then, for what is new and keeps the limits, training."""
+    def _price(self, point: DesignPoint, values: Values, *, trial: int, source: str) -> Evaluation:
+        """What is known before training: status `trained` means that it has to be."""
         row = self._row(
             trial=trial, source=source, values=values, status="infeasible", key=point.key,
             name=point.name or _label(point, values),
@@ -310,29 +375,62 @@ class _Run:
         reason = self.pricing.infeasibility(cost)
         if reason:
             return dataclasses.replace(row, reason=reason)
+        return dataclasses.replace(row, status="trained")
+
+    def _duplicate(self, row: Evaluation) -> Evaluation | None:
+        """The row of a design that was trained before."""
         for earlier in self.rows:
-            if earlier.key == point.key and earlier.status == "trained":
+            if earlier.key == row.key and earlier.status == "trained":
                 return dataclasses.replace(
                     row, status="duplicate", error=earlier.error,
                     best_epoch=earlier.best_epoch, epochs=earlier.epochs, name=earlier.name,
                     reason=f"trained as trial {earlier.trial}",
                 )  # fmt: skip
-        return self._train(point, row)
+        return None
 
-    def _train(self, point: DesignPoint, row: Evaluation) -> Evaluation:
-        design = self.training.designs / point.key / "design.yaml"
+    def _take_off(
+        self, point: DesignPoint | None, row: Evaluation, trial: optuna.Trial | None
+    ) -> None:
+        """Record what is not trained; start the training of what is."""
+        if point is None or row.status != "trained":
+            self._record(row, trial)
+            return
+        # In flight, too, what was trained before: its place in the order must not depend on whether
+        # its twin landed before this search was stopped, or after.
+        twin = self._duplicate(row) is not None
+        twin |= any(flight.point.key == point.key for flight in self.flying)
+        flight = _Flight(point, row, trial, twin)
+        self.flying.append(flight)
+        if not twin:
+            self._start(flight)
+
+    def _start(self, flight: _Flight) -> None:
+        design = self.training.designs / flight.point.key / "design.yaml"
         if not design.exists():
-            write_text(design, dump_yaml(point.to_dict()))
-        self.progress.training(point, row.cost, self.spec.recipe.epochs)
+            write_text(design, dump_yaml(flight.point.to_dict()))
+        self.progress.training(flight.point, flight.row.cost, self.spec.recipe.epochs)
+        self.trainers.start(flight.point)
+
+    def _land(self) -> None:
+        """Wait for the design that took off first, and record it."""
+        flight = self.flying[0]
+        row = self._duplicate(flight.row)
+        if row is None:
+            if flight.twin:
+                self._start(flight)
+            row = self._finish(flight)
+        self.flying.pop(0)
+        self._record(row, flight.trial)
+
+    def _finish(self, flight: _Flight) -> Evaluation:
         try:
-            result = self.training.train(point, self.progress.epoch)
+            result = self.trainers.finish(flight.point)
         except TrainingFailed as error:
             return dataclasses.replace(
-                row, status="failed", reason=str(error), finished_at=utc_now()
+                flight.row, status="failed", reason=str(error), finished_at=utc_now()
             )
         return dataclasses.replace(
-            row,
-            status="trained",
+            flight.row,
             error=result.validation_error,
             best_epoch=result.best_epoch,
             epochs=result.epochs,

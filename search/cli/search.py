@@ -1,5 +1,6 @@
 """`dse search`: search a design space, or resume a search."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,24 @@ if TYPE_CHECKING:
 EPILOG = """A study file names data, space, machine, objectives, limits and effort;
 examples/demo.yaml is a small one, docs/search.md describes every key. Exit codes: 0 done, 2 input
 that you can mend, 130 stopped by Ctrl-C (the same command resumes)."""
+
+
+MOST_WORKERS = 256
+
+
+class _Workers(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
+    """A number of workers, or `auto`, which is None."""
+
+    name = "N|auto"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        if value == "auto":
+            return None
+        if not value.isdecimal() or not 1 <= int(value) <= MOST_WORKERS:
+            self.fail(f"{value!r} is not auto or a number from 1 to {MOST_WORKERS}", param, ctx)
+        return int(value)
 
 
 @click.command(epilog=EPILOG)
@@ -41,6 +60,12 @@ that you can mend, 130 stopped by Ctrl-C (the same command resumes)."""
     type=click.IntRange(1, 256),  # torch dies of some ten thousand
     help="CPU threads.  [default: all cores]",
 )
+@click.option(
+    "--workers",
+    type=_Workers(),
+    help="Designs trained at a time, each in a process with one thread: a number, or auto. "
+    "[default: auto, or what the study began with]",
+)
 @click.option("--check", is_flag=True, help="Read and check the study, say what it is, and stop.")
 def command(
     study: Path,
@@ -49,6 +74,7 @@ def command(
     cache: Path | None,
     trainings: int | None,
     threads: int | None,
+    workers: int | None,
     check: bool,
 ) -> None:
     """Search the design space that STUDY describes.
@@ -74,7 +100,8 @@ def command(
 
         set_threads(threads)
     folder = out or Path("studies") / spec.name
-    _run(spec, study.read_text(encoding="utf-8"), folder, cache, console)
+    given = study.read_text(encoding="utf-8")
+    _run(spec, given, folder, cache, workers or _usual_workers(spec, folder, threads), console)
 
 
 def _print_check(spec: "StudySpec", console: Console) -> None:
@@ -90,14 +117,36 @@ def _print_check(spec: "StudySpec", console: Console) -> None:
     )
 
 
-def _run(spec: "StudySpec", given: str, folder: Path, cache: Path | None, console: Console) -> None:
+def _usual_workers(spec: "StudySpec", folder: Path, threads: int | None) -> int:
+    """As many as the study began with; for a new one, what the machine has room for."""
+    if (folder / RESOLVED).exists():
+        recorded = read_record(folder).resolved.get("workers", 1)
+        if isinstance(recorded, int) and 1 <= recorded <= MOST_WORKERS:
+            return recorded
+    from dse.batches import free_memory_bytes  # loads torch
+    from dse.devices import choose_device
+    from search.workers import choose_workers
+
+    cores = min(threads or MOST_WORKERS, len(os.sched_getaffinity(0)))
+    return choose_workers(str(choose_device(spec.device)), cores, free_memory_bytes())
+
+
+def _run(
+    spec: "StudySpec",
+    given: str,
+    folder: Path,
+    cache: Path | None,
+    workers: int,
+    console: Console,
+) -> None:
     from search.progress import TerminalProgress
     from search.study import run_study
 
     try:
         with TerminalProgress(console) as progress:
-            console.print(f"study {spec.name} in {folder}", markup=False)
-            outcome = run_study(spec, given, folder, progress, cache=cache)
+            beside = f", {workers} trainings at a time" if workers > 1 else ""
+            console.print(f"study {spec.name} in {folder}{beside}", markup=False)
+            outcome = run_study(spec, given, folder, progress, cache=cache, workers=workers)
     except KeyboardInterrupt:
         # Before the features are ready, there is no folder to go on with.
         begun = (folder / RESOLVED).exists()

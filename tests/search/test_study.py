@@ -41,7 +41,7 @@ class Watcher:
     def training(self, point: DesignPoint, cost: dict[str, float], epochs: int) -> None:
         self.trained.append(point.key)
 
-    def epoch(self, record: Any) -> None:
+    def epoch(self, point: DesignPoint, record: Any) -> None:
         self.epochs += 1
         if self.epochs == self.stop_after_epochs:
             raise KeyboardInterrupt
@@ -50,10 +50,18 @@ class Watcher:
         self.states.append(state)
 
 
-def run(study_file: Path, folder: Path, watcher: Watcher | None = None, **changes: Any) -> Outcome:
+def run(
+    study_file: Path,
+    folder: Path,
+    watcher: Watcher | None = None,
+    workers: int = 1,
+    **changes: Any,
+) -> Outcome:
     spec = dataclasses.replace(read_study(study_file), **changes)
     cache = study_file.parent / "cache"
-    return run_study(spec, study_file.read_text(), folder, watcher or Watcher(), cache=cache)
+    return run_study(
+        spec, study_file.read_text(), folder, watcher or Watcher(), cache=cache, workers=workers
+    )
 
 
 def numbers(rows: list[Evaluation]) -> list[dict[str, Any]]:
@@ -317,9 +325,10 @@ def test_a_device_that_is_not_there_leaves_nothing_behind(study_file: Path, tmp_
     assert not (tmp_path / "study").exists()
 
 
-def start(study_file: Path, folder: Path) -> subprocess.Popen[str]:
+def start(study_file: Path, folder: Path, workers: int = 1) -> subprocess.Popen[str]:
     arguments = [sys.executable, "-m", "search.cli", "search", str(study_file), "--out",
-                 str(folder), "--cache", str(study_file.parent / "cache")]  # fmt: skip
+                 str(folder), "--cache", str(study_file.parent / "cache"),
+                 "--workers", str(workers)]  # fmt: skip
     return subprocess.Popen(
         arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         # Tests that run in the background inherit an ignored SIGINT; a terminal's child does not.
@@ -328,15 +337,16 @@ def start(study_file: Path, folder: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
 def test_kill_9_at_random_moments_loses_and_doubles_nothing(
-    study_file: Path, tmp_path: Path
+    study_file: Path, tmp_path: Path, workers: int
 ) -> None:
     """Kills until it has hit trainings in the middle; ends as an undisturbed study."""
-    undisturbed = run(study_file, tmp_path / "undisturbed")
+    undisturbed = run(study_file, tmp_path / "undisturbed", workers=workers)
     folder, rng = tmp_path / "killed", random.Random(7)
     kills = 0
     while kills < 6:
-        process = start(study_file, folder)
+        process = start(study_file, folder, workers)
         # Loading torch takes seconds: the clock starts when the study shows signs of life.
         begun = time.monotonic()
         before = _activity(folder)
@@ -354,7 +364,7 @@ def test_kill_9_at_random_moments_loses_and_doubles_nothing(
         known = read_rows(folder) if (folder / "results.jsonl").exists() else []
         assert numbers(known) == numbers(undisturbed.rows)[: len(known)]
     assert kills >= 3
-    final = run(study_file, folder)
+    final = run(study_file, folder, workers=workers)
     assert numbers(final.rows) == numbers(undisturbed.rows)
     assert_consistent(folder)
 
@@ -366,13 +376,13 @@ def _activity(folder: Path) -> list[tuple[str, int]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("stop", "workers"), [(signal.SIGINT, 1), (signal.SIGTERM, 2)])
 def test_a_stopped_search_says_how_to_go_on_and_exits_with_130(
-    study_file: Path, tmp_path: Path, stop: signal.Signals
+    study_file: Path, tmp_path: Path, stop: signal.Signals, workers: int
 ) -> None:
     text = study_file.read_text().replace("epochs: 2", "epochs: 400")
     study_file.write_text(text)
-    process = start(study_file, tmp_path / "study")
+    process = start(study_file, tmp_path / "study", workers)
     begun = time.monotonic()
     while not list((tmp_path / "study").glob("designs/*/last.pt")):
         assert process.poll() is None and time.monotonic() - begun < 120

@@ -1,0 +1,292 @@
+"""Trainings side by side: processes of one thread each, which only train.
+
+The coordinator (`search.study`) asks Optuna, prices, and writes rows; a worker gets a design,
+trains it in the study's folder as a search without workers would, and sends epochs and outcome
+back. Two processes of one thread get more done than one of two threads, which wait for each other
+in every layer (docs/performance.md).
+"""
+
+import ctypes
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dse.errors import TrainingFailed
+from dse.evaluation import Training
+from dse.point import DesignPoint
+from dse.recipe import Recipe
+from dse.task import FeatureSpec, Task
+
+if TYPE_CHECKING:
+    from dse.training import TrainingResult
+
+WORKER_BYTES = 1024**3
+"""Memory that a worker must at least be given: torch takes 0.3 GiB, MatchboxNet-3x2x64 at batches
+of 128 another 0.4 (docs/performance.md)."""
+
+MEMORY_SHARE = 0.8
+"""The share of free memory that all workers together may take."""
+
+LIVES = 2
+"""A training whose worker died goes on in a new one; if that dies too, the training has failed."""
+
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+Watch = Callable[[DesignPoint, Any], None]
+"""Called with a design and a record of an epoch."""
+
+
+class Trainers(Protocol):
+    """Who trains for a study."""
+
+    window: int
+    """So many designs may be started before the first of them is finished."""
+
+    def start(self, point: DesignPoint) -> None:
+        """Train a design, now or when its turn comes."""
+
+    def finish(self, point: DesignPoint) -> "TrainingResult":
+        """The outcome of a design that was started.
+
+        Raises:
+            TrainingFailed: no number came out; the message says why.
+        """
+
+
+class InProcess:
+    """Trains one design at a time, in this process and with all its threads."""
+
+    window = 1
+
+    def __init__(self, training: Training, watch: Watch) -> None:
+        self.training = training
+        self.watch = watch
+
+    def start(self, point: DesignPoint) -> None:
+        """Nothing: `finish` trains."""
+
+    def finish(self, point: DesignPoint) -> "TrainingResult":
+        """Train the design."""
+        return self.training.train(point, lambda record: self.watch(point, record))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """What a worker is told at its start; the feature cache is there already."""
+
+    data_folder: Path
+    cache: Path | None
+    task: Task
+    features: FeatureSpec
+    recipe: Recipe
+    seed: int
+    device: str
+    designs: Path
+    memory_bytes: int | None
+    """It may take so much at most; a batch that needs more is computed in parts."""
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    point: DesignPoint | None = None
+    """What it trains; None where it waits for work."""
+
+
+class Workers:
+    """Trains several designs at a time, each in a process of its own."""
+
+    def __init__(self, settings: WorkerSettings, count: int, watch: Watch) -> None:
+        # One design more than there are workers: when one is done, the next is there already.
+        self.window = count + 1
+        self.settings = settings
+        self.count = count
+        self.watch = watch
+        self.workers: list[_Worker] = []
+        self.waiting: list[DesignPoint] = []
+        self.outcomes: dict[str, TrainingResult | TrainingFailed] = {}
+        self.deaths: dict[str, int] = {}
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End all workers; what they trained up to their last epoch is in the study's folder."""
+        for worker in self.workers:
+            worker.process.terminate()
+        for worker in self.workers:
+            worker.process.join()
+            worker.connection.close()
+
+    def start(self, point: DesignPoint) -> None:
+        """Give a design to a free worker, or keep it until one is free."""
+        self.waiting.append(point)
+        self._hand_out()
+
+    def finish(self, point: DesignPoint) -> "TrainingResult":
+        """Wait until a design is trained."""
+        while point.key not in self.outcomes:
+            self._listen()
+        outcome = self.outcomes.pop(point.key)
+        if isinstance(outcome, TrainingFailed):
+            raise outcome
+        return outcome
+
+    def _hand_out(self) -> None:
+        while self.waiting:
+            free = next((worker for worker in self.workers if worker.point is None), None)
+            if free is None:
+                if len(self.workers) == self.count:
+                    return
+                free = self._employ()
+            free.point = self.waiting.pop(0)
+            with suppress(BrokenPipeError):  # it died idle: `_listen` sees that, too
+                free.connection.send(free.point)
+
+    def _employ(self) -> _Worker:
+        # Spawned, not forked: a copy of a process with threads may hold locks that nobody frees.
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=_serve, args=(self.settings, theirs, os.getpid()), daemon=True
+        )
+        with _no_threads_of_openmp():
+            process.start()
+        theirs.close()
+        worker = _Worker(process, ours)
+        self.workers.append(worker)
+        return worker
+
+    def _listen(self) -> None:
+        """Take what the workers send next."""
+        by_connection = {worker.connection: worker for worker in self.workers}
+        for ready in wait(list(by_connection)):
+            worker = by_connection[ready]  # type: ignore[index]
+            try:
+                message = worker.connection.recv()
+            except (EOFError, ConnectionResetError):
+                self._bury(worker)
+                continue
+            assert worker.point is not None
+            if isinstance(message, _Finished):
+                self.outcomes[worker.point.key] = message.outcome
+                worker.point = None
+            elif isinstance(message, BaseException):
+                raise message
+            else:
+                self.watch(worker.point, message)
+        self._hand_out()
+
+    def _bury(self, worker: _Worker) -> None:
+        """A worker died: its design goes on in another, from its last checkpoint, or has failed."""
+        worker.process.join()
+        worker.connection.close()
+        self.workers.remove(worker)
+        if worker.point is None:
+            return
+        key = worker.point.key
+        self.deaths[key] = self.deaths.get(key, 0) + 1
+        if self.deaths[key] < LIVES:
+            self.waiting.insert(0, worker.point)
+            return
+        code = worker.process.exitcode
+        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        self.outcomes[key] = TrainingFailed(
+            f"its worker ended {LIVES} times, at last with {how}: if memory was short, use fewer "
+            "--workers"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """What a worker sends when a design is done."""
+
+    outcome: Any
+
+
+class _no_threads_of_openmp:
+    """Processes started within it have one thread an operation."""
+
+    def __enter__(self) -> None:
+        self.before = os.environ.get("OMP_NUM_THREADS")
+        os.environ["OMP_NUM_THREADS"] = "1"
+
+    def __exit__(self, *_: object) -> None:
+        if self.before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = self.before
+
+
+def _serve(settings: WorkerSettings, connection: Connection, parent: int) -> None:
+    """The life of a worker: train what is sent, until there is nobody to send."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the coordinator decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _die_with(parent)
+    if settings.memory_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (settings.memory_bytes, settings.memory_bytes))
+    from dse.features import load_features  # loads torch
+    from dse.training import set_threads
+
+    set_threads(1)
+    training = Training(
+        features=load_features(
+            settings.data_folder, settings.task, settings.features, cache=settings.cache
+        ),
+        task=settings.task,
+        spec=settings.features,
+        recipe=settings.recipe,
+        seed=settings.seed,
+        device=settings.device,
+        designs=settings.designs,
+    )
+    with suppress(EOFError, BrokenPipeError):
+        while True:
+            point = connection.recv()
+            try:
+                connection.send(_Finished(training.train(point, connection.send)))
+            except TrainingFailed as error:
+                connection.send(_Finished(error))
+            except (OSError, ValueError) as error:
+                if isinstance(error, BrokenPipeError):
+                    raise
+                connection.send(error)  # a full disk or bad input: the study's affair
+
+
+def _die_with(parent: int) -> None:
+    """Be killed when the coordinator is: `kill -9` must leave nobody who writes into the study."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)  # it died before
+
+
+def choose_workers(device: str, cores: int, free_bytes: int) -> int:
+    """How many workers `--workers auto` is: a core each where memory allows, 1 on other devices.
+
+    Args:
+        device: `cpu`, or another that torch knows.
+        cores: that this process may use.
+        free_bytes: memory that is free; 0 where it is not known.
+    """
+    if not device.startswith("cpu"):
+        return 1
+    fitting = int(MEMORY_SHARE * free_bytes) // WORKER_BYTES if free_bytes else cores
+    return max(1, min(cores, fitting))
+
+
+def memory_of_a_worker(workers: int, free_bytes: int) -> int | None:
+    """What one of so many workers may take; None where nobody knows what is free."""
+    return int(MEMORY_SHARE * free_bytes) // workers if free_bytes else None

@@ -1,0 +1,214 @@
+"""Several trainings at a time: the same rows whatever happens; no worker outlives its search."""
+
+import dataclasses
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dse.features import load_features
+from dse.point import DesignPoint
+from dse.record import DESIGNS
+from dse.results import Evaluation, read_rows
+from search.study import Outcome, run_study
+from search.study_file import read_study
+from search.workers import (
+    WORKER_BYTES,
+    Workers,
+    WorkerSettings,
+    choose_workers,
+    memory_of_a_worker,
+)
+
+
+class Watcher:
+    """Counts epochs; at some, does what it is told."""
+
+    def __init__(self, acts: dict[int, Callable[[], None]] | None = None) -> None:
+        self.epochs = 0
+        self.acts = acts or {}
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        pass
+
+    def started(self, found: Any, state: Any) -> None:
+        pass
+
+    def training(self, point: DesignPoint, cost: dict[str, float], epochs: int) -> None:
+        pass
+
+    def epoch(self, point: DesignPoint, record: Any) -> None:
+        self.epochs += 1
+        self.acts.get(self.epochs, lambda: None)()
+
+    def evaluated(self, row: Evaluation, state: Any) -> None:
+        pass
+
+
+def run(study_file: Path, folder: Path, watcher: Watcher, workers: int = 2) -> Outcome:
+    cache = study_file.parent / "cache"
+    spec = read_study(study_file)
+    return run_study(spec, study_file.read_text(), folder, watcher, cache=cache, workers=workers)
+
+
+def numbers(rows: list[Evaluation]) -> list[dict[str, Any]]:
+    clock = {"finished_at": "", "training_seconds": None}
+    return [dataclasses.replace(row, **clock).to_dict() for row in rows]
+
+
+def kill_a_worker() -> None:
+    pid = multiprocessing.active_children()[0].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_two_workers_give_the_same_rows_whatever_happens(study_file: Path, tmp_path: Path) -> None:
+    watcher = Watcher()
+    undisturbed = run(study_file, tmp_path / "undisturbed", watcher)
+    assert undisturbed.state.trained == 4 and watcher.epochs == 8
+    assert undisturbed.rows == read_rows(tmp_path / "undisturbed")
+    trained = [row for row in undisturbed.rows if row.status == "trained"]
+    assert all(row.computed.startswith("cpu, 1 thread, float32") for row in trained)
+    # A worker is killed in the middle, and its design goes on in another; then comes a Ctrl-C, with
+    # designs in flight; then the search goes on.
+    with pytest.raises(KeyboardInterrupt):
+        run(study_file, tmp_path / "stopped", Watcher({2: kill_a_worker, 5: interrupt}))
+    assert multiprocessing.active_children() == []
+    assert len(read_rows(tmp_path / "stopped")) < len(undisturbed.rows)
+    resumed = run(study_file, tmp_path / "stopped", Watcher())
+    assert numbers(resumed.rows) == numbers(undisturbed.rows)
+
+
+def settings_of(study_file: Path, tmp_path: Path, **changes: Any) -> WorkerSettings:
+    spec = read_study(study_file)
+    cache = study_file.parent / "cache"
+    load_features(spec.data_folder, spec.task, spec.features, cache=cache)
+    settings = WorkerSettings(
+        data_folder=spec.data_folder,
+        cache=cache,
+        task=spec.task,
+        features=spec.features,
+        recipe=spec.recipe,
+        seed=spec.seed,
+        device="cpu",
+        designs=tmp_path / DESIGNS,
+        memory_bytes=None,
+    )
+    return dataclasses.replace(settings, **changes)
+
+
+def test_a_design_whose_workers_die_has_failed(study_file: Path, tmp_path: Path) -> None:
+    from dse.errors import TrainingFailed
+
+    spec = read_study(study_file)
+    point = spec.space.point({choice.name: choice.values[0] for choice in spec.space.choices})
+    settings = settings_of(
+        study_file, tmp_path, recipe=dataclasses.replace(spec.recipe, epochs=400)
+    )
+    with (
+        Workers(settings, 1, lambda *_: kill_a_worker()) as workers,
+        pytest.raises(TrainingFailed) as error,
+    ):
+        workers.start(point)
+        workers.finish(point)
+    assert str(error.value) == (
+        "its worker ended 2 times, at last with signal 9: if memory was short, use fewer --workers"
+    )
+
+
+def test_a_worker_keeps_to_its_memory(study_file: Path, tmp_path: Path) -> None:
+    """A network too wide for its memory at whole batches is trained in parts, and says so."""
+    spec = read_study(study_file)
+    values = {choice.name: choice.values[0] for choice in spec.space.choices}
+    point = spec.space.point(values)
+    wide = dataclasses.replace(
+        point,
+        blocks=tuple(
+            dataclasses.replace(block, out_channels=3072, stride=1)
+            if block.name == "Conv1"
+            else block
+            for block in point.blocks
+        ),
+    )
+    recipe = dataclasses.replace(spec.recipe, epochs=1, batch_size=64)
+    limited = settings_of(study_file, tmp_path, recipe=recipe, memory_bytes=512 * 1024**2)
+    with Workers(limited, 1, lambda *_: None) as workers:
+        workers.start(wide)
+        result = workers.finish(wide)
+    assert result.epochs == 1
+    assert "out of memory in epoch 1: batches of 36 clips are computed in" in result.note
+
+
+def test_workers_die_with_a_search_that_is_killed(study_file: Path, tmp_path: Path) -> None:
+    study_file.write_text(study_file.read_text().replace("epochs: 2", "epochs: 400"))
+    folder = tmp_path / "study"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "search.cli", "search", str(study_file), "--out", str(folder),
+         "--cache", str(study_file.parent / "cache"), "--workers", "2"],
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    begun = time.monotonic()
+    while len(list(folder.glob("designs/*/last.pt"))) < 2:
+        assert process.poll() is None and time.monotonic() - begun < 120
+        time.sleep(0.05)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) >= 2
+    process.kill()
+    process.wait()
+    while any(alive(child) for child in children):
+        assert time.monotonic() - begun < 150
+        time.sleep(0.05)
+
+
+def alive(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def test_the_rule_for_the_number_of_workers_by_hand() -> None:
+    assert choose_workers("cpu", 2, 8 * WORKER_BYTES) == 2
+    assert choose_workers("cpu", 16, 8 * WORKER_BYTES) == 6  # 0.8 of 8 are 6.4
+    assert choose_workers("cpu", 16, WORKER_BYTES // 2) == 1
+    assert choose_workers("cpu", 4, 0) == 4  # a system that does not tell
+    assert choose_workers("cuda", 16, 64 * WORKER_BYTES) == 1
+    assert memory_of_a_worker(4, 10 * WORKER_BYTES) == 2 * WORKER_BYTES
+    assert memory_of_a_worker(4, 0) is None
+
+
+def test_a_study_goes_on_with_the_workers_it_began_with(study_file: Path, tmp_path: Path) -> None:
+    from search.cli.search import _usual_workers
+
+    spec = read_study(study_file)
+    folder = tmp_path / "study"
+    assert _usual_workers(spec, folder, 1) == 1
+    folder.mkdir()
+    (folder / "resolved.yaml").write_text(
+        "name: a\nbase_folder: .\ndata_folder: .\nobjectives: []\nlimits: {}\nbox: {}\n"
+        "accelerator: {name: m}\ntechnology: {name: t}\nworkers: 7\n"
+    )
+    assert _usual_workers(spec, folder, 1) == 7
+
+
+@pytest.mark.parametrize("given", ["0", "many", "257"])
+def test_a_wrong_number_of_workers_is_refused(
+    study_file: Path, given: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from search.cli import main
+
+    with pytest.raises(SystemExit) as stop:
+        main(["search", str(study_file), "--workers", given])
+    assert stop.value.code == 2
+    assert f"'{given}' is not auto or a number from 1 to 256" in capsys.readouterr().err
