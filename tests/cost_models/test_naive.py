@@ -356,12 +356,11 @@ def test_reads_and_writes_equal_those_of_a_walk(data, layer, array, generated):
                 total += walked.largest[operand][depth] * width
             return total
 
-        fitting = list(
-            itertools.takewhile(
-                lambda depth: backing or tile_bits(depth) <= memory.capacity_bits,
-                range(DEPTH + 1),
-            )
-        )
+        fitting = []
+        for depth in range(DEPTH + 1):
+            if not backing and tile_bits(depth) > memory.capacity_bits:
+                break
+            fitting.append(depth)
         mappable &= bool(fitting)
         for operand in memory.holds:
             moved = traffic.memories[memory.name, operand]
