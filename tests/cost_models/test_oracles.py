@@ -103,9 +103,10 @@ def test_ideal_cycles_equal_zigzags(run):
     ],
 )
 def test_pointwise_accesses_equal_zigzags(run):
-    # On the TPU-like machine both find the same mapping for every pointwise layer (but for
-    # QuartzNet's head of 29 outputs, which do not fill 32 columns). Then all accesses are the same: of each operand in each memory, as the energy says to eight digits.
-    # (Its CSV cuts accesses to whole words of 2,048 bits; energies are not cut.)
+    # On the TPU-like machine both find the same mapping for every pointwise layer, but for
+    # QuartzNet's head of 29 outputs, which do not fill 32 columns. Then all accesses are the same,
+    # of each operand in each memory, as the energy says to eight digits. (ZigZag's CSV cuts
+    # accesses to whole words of 2,048 bits; energies are not cut.)
     checked = 0
     for each in compared(run):
         if each.layer.kind is LayerKind.POINTWISE and each.layer.name != "head.linear":
