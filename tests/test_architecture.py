@@ -31,6 +31,7 @@ TORCH = {
     "dse.fast.norm",
     "dse.fast.pointwise",
     "dse.features",
+    "dse.interchange.onnx",
     "dse.network",
     "dse.optimisers",
     "dse.pictures",
