@@ -111,8 +111,11 @@ def array_cycles(found: Candidates, array: ComputeArray) -> tuple[Column, npt.ND
                 passes=tiles,
             )
         cycles = np.where(here, found.views.groups * exact, cycles)
-    across = found.views.across
-    return np.where(across, cycles + array.rows + array.columns - 2, cycles), possible
+    for number, assignment in enumerate(assignments(array, across=True)):
+        here = found.views.across & (found.assignment == number)
+        rows, columns = _edges(found, array, *assignment.loops[:2])
+        cycles = np.where(here, cycles + rows + columns - 2, cycles)
+    return cycles, possible
 
 
 def _edges(
