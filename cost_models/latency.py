@@ -129,36 +129,49 @@ def _edges(
 
 
 def skipped_cycles(
-    found: Candidates, layers: list[Layer], cycles: Column, known: npt.NDArray[np.bool_]
+    found: Candidates,
+    layers: list[Layer],
+    array: ComputeArray,
+    cycles: Column,
+    known: npt.NDArray[np.bool_],
 ) -> Column:
     """Cycles where zeros are skipped: rows of a tile wait for the fullest of them.
 
     Args:
         found: candidates of layers with generated weights.
         layers: what `found.views.layer` counts.
+        array: where they run; a row takes as many non-zero entries a step as it has elements.
         cycles: with all zeros.
         known: candidates whose matrix is known; the others keep their cycles.
     """
     skipped = cycles.copy()
-    keys = np.stack([found.views.layer.astype(np.float64), found.unrolled[N], found.unrolled[R]])
-    for index, rows, together in np.unique(keys[:, known], axis=1).T:
-        here = np.all(keys == np.array([[index], [rows], [together]]), axis=0)
-        steps = row_steps(layers[int(index)], int(rows), int(together))
+    limits = np.zeros(len(cycles))
+    for across in (False, True):
+        for number, assignment in enumerate(assignments(array, across=across)):
+            here = (found.views.across == across) & (found.assignment == number)
+            limits[here] = assignment.limit(array, R)
+    layer = found.views.layer.astype(np.float64)
+    keys = np.stack([layer, found.views.groups, found.unrolled[N], limits])
+    for key in np.unique(keys[:, known], axis=1).T:
+        here = np.all(keys == key[:, None], axis=0)
+        index, groups, rows, together = (int(each) for each in key)
+        steps = row_steps(layers[index], rows, together, groups)
         skipped[here] = steps * found.iterations[T, here]
     return skipped
 
 
-def row_steps(layer: Layer, rows: int, together: int) -> int:
+def row_steps(layer: Layer, rows: int, together: int, groups: int = 1) -> int:
     """Steps through a ternary matrix when `rows` of its rows run side by side.
 
-    Each row takes `together` of its non-zero entries a step; a group of rows takes as long as its
-    fullest one. Exact: counted on the matrix.
+    Each row takes `together` of its non-zero entries a step; a tile of rows takes as long as its
+    fullest one, and no tile has rows of two groups. Exact: counted on the matrix.
     """
-    shape = (layer.out_channels, layer.in_channels // layer.groups)
+    outputs, entries = layer.out_channels, layer.weight_entries
     bits = np.frombuffer(layer.nonzero_mask, dtype=np.uint8)
-    mask = np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape)
+    mask = np.unpackbits(bits, count=entries).reshape(outputs, entries // outputs)
     steps = -(-mask.sum(axis=1, dtype=np.int64) // together)
-    starts = np.arange(0, shape[0], rows)
+    first = np.arange(0, outputs, outputs // groups)
+    starts = np.add.outer(first, np.arange(0, outputs // groups, rows)).ravel()
     return int(np.maximum.reduceat(steps, starts).sum())
 
 

@@ -100,7 +100,7 @@ def best_mappings(
     traffic = traffic_of(found, array, machine, precision, residence)
     if array.zero_handling == "skipped":
         known = np.array([bool(layer.nonzero_mask) for layer in layers])[found.views.layer]
-        cycles = ideal = skipped_cycles(found, layers, cycles, known)
+        cycles = ideal = skipped_cycles(found, layers, array, cycles, known)
         possible = possible & known
     busy = [
         port_cycles(memory, [traffic.memories[memory.name, each] for each in memory.holds])
@@ -241,7 +241,7 @@ def _tree_steps(layer: Layer, found: Candidates, at: np.intp, array: ComputeArra
     if array.element != "ternary_tree":
         return 0.0
     if array.zero_handling == "skipped":
-        return float(row_steps(layer, 1, int(found.unrolled[R, at])) * layer.out_frames)
+        return float(row_steps(layer, 1, array.columns) * layer.out_frames)
     return layer.out_channels * layer.out_frames * float(found.iterations[R, at])
 
 
