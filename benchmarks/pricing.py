@@ -17,6 +17,7 @@ Figures are of one core: process CPU time where it says so, wall time for the fu
 import argparse
 import dataclasses
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -135,6 +136,7 @@ def zigzag_cpu_s(python: str | None) -> tuple[float, float]:
                 [python, str(runner), "--machine", "tpu_like", "--network", "matchboxnet-3x2x64",
                  "--weight-bits", "8", "--out", f"{folder}/run.csv", *extra],
                 check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": str(runner.parents[1])},
             )  # fmt: skip
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
