@@ -280,9 +280,14 @@ class Accelerator:
 
     @property
     def weight_home(self) -> MemoryLevel | None:
-        """The outermost memory below the weights' backing one: it keeps a network that fits."""
+        """The outermost memory below the weights' backing one: it keeps a network that fits.
+
+        None where activations have that memory for their home: it is not given away twice.
+        """
         below = self.chain("weights")[:-1] if self.residency != "never" else ()
-        return below[-1] if below else None
+        home = self.activation_home
+        taken = home is not None and bool(below) and below[-1].name == home.name
+        return below[-1] if below and not taken else None
 
     @property
     def input_arrives_on_chip(self) -> bool:
@@ -335,6 +340,11 @@ class Accelerator:
             raise InvalidAccelerator(
                 f"{where}: it has {layer.accumulator_bits}-bit sums, and accumulator_bits of "
                 f"'{array.name}' is {array.accumulator_bits}; use a wider array, or let it saturate"
+            )
+        if self.generates(layer) and layer.generator is None:
+            raise InvalidAccelerator(
+                f"{where}: the machine generates its matrix, and nothing says by what; give the "
+                "layer a generator"
             )
         fixed = self.generator.spec if self.generator else None
         if self.generates(layer) and fixed and layer.generator not in (None, fixed):

@@ -294,6 +294,13 @@ def misfits(stored_bits: int, activation_bits: int, machine: Accelerator) -> tup
                 f"{what} take {bits:,} bits, and '{memory.name}' of {machine.name} has "
                 f"{memory.capacity_bits:,}"
             )
+    weights, inputs = machine.chain("weights")[-1], machine.chain("inputs")[-1]
+    together = stored_bits + activation_bits
+    if weights is inputs and not sentences and together > inputs.capacity_bits:
+        sentences.append(
+            f"weights and activations that are alive at a time take {together:,} bits together, "
+            f"and '{inputs.name}' of {machine.name} has {inputs.capacity_bits:,}"
+        )
     return tuple(sentences)
 
 

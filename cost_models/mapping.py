@@ -72,7 +72,8 @@ def views_of(layers: list[Layer], array: ComputeArray) -> Views:
     rows: list[tuple[float, ...]] = []
     for index, layer in enumerate(layers):
         shape = (layer.kernel_size, layer.stride, layer.dilation, layer.in_frames)
-        depthwise = layer.kind is LayerKind.DEPTHWISE and layer.groups == layer.in_channels
+        one_each = layer.groups == layer.in_channels == layer.out_channels
+        depthwise = layer.kind is LayerKind.DEPTHWISE and one_each
         taps, frames = layer.kernel_size, layer.out_frames
         if depthwise and array.depthwise != "one_channel_per_pass":
             rows.append((index, 1, layer.out_channels, taps, frames, *shape, True))

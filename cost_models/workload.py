@@ -160,6 +160,11 @@ class Layer:
                 f"{self.name}: nonzero_mask must have {needed} bytes for {self.weight_entries} "
                 f"entries, not {len(self.nonzero_mask)}"
             )
+        ones = int.from_bytes(self.nonzero_mask).bit_count()
+        if self.nonzero_mask and ones != self.nonzeros:
+            raise InvalidLayer(
+                f"{self.name}: nonzero_mask marks {ones} entries, and nonzeros is {self.nonzeros}"
+            )
 
     @property
     def weight_entries(self) -> int:
