@@ -46,7 +46,7 @@ _CHECK = click.option(
 @command.command()
 @click.argument("design", required=False)
 @click.option("--layer", default="B1.0.pw", show_default=True, help="Its start state follows.")
-@generator_options
+@generator_options()
 @click.option("--density", type=float, help="Share of non-zero entries. [default: 0.25]")
 @click.option("--fan-in", type=int, help="Non-zero entries of a row, instead of --density.")
 @click.option("--rows", default=64, show_default=True, help="Outputs of the layer.")

@@ -1,8 +1,158 @@
 """`dse generator`: how good a generator's matrices are, and what its circuit takes."""
 
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import click
+from rich.console import Console
+from rich.table import Table
+
+from dse.errors import InvalidDesign
+from dse.files import replacing, write_text
+from dse.generators import FAMILIES, Generator
+from dse.generators.quality import FLAG, KNOWN_BAD, Quality, measure
+from search.cli.generator_options import generator_options, read_generator
+
+DENSITIES = "0.5,0.25,0.125,0.0625,0.03125"
+SHOWN = {
+    "dead rows": "dead rows",
+    "dead columns": "dead cols",
+    "row correlation": "row corr.",
+    "column correlation": "col corr.",
+    "lag correlation": "lag corr.",
+    "lag correlation of zeros": "of zeros",
+    "rank": "rank",
+    "repeated rows": "repeats",
+}
+MIN_WIDTH = 200  # columns: a table that is piped into a file is not cut
 
 
 @click.group(name="generator")
 def command() -> None:
     """Measure generators of ternary matrices: statistics and area."""
+
+
+@command.command()
+@generator_options(family_required=False)
+@click.option("--known-bad", is_flag=True, help="Add four generators that are known to be bad.")
+@click.option("--density", "densities", default=DENSITIES, show_default=True, metavar="LIST",
+              help="Densities, separated by commas.")  # fmt: skip
+@click.option("--size", default=256, show_default=True, help="Rows and columns of a matrix.")
+@click.option("--matrices", default=16, show_default=True, help="Matrices of each density.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False),
+              help="Folder for quality.csv and the plots.")  # fmt: skip
+def quality(
+    family: str | None,
+    known_bad: bool,
+    densities: str,
+    size: int,
+    matrices: int,
+    out: Path | None,
+    **parameters: Any,
+) -> None:
+    """Hold matrices against ideal ones: density, dead rows, correlations, rank, repeats.
+
+    Without --family, all families at their defaults.
+
+    \b
+      dse generator quality
+      dse generator quality --family counter_arx --rounds 4 --override
+      dse generator quality --known-bad --out docs/generator
+    """  # noqa: D301 (click reads the backspace as: do not wrap)
+    if not 8 <= size <= 4096:
+        raise InvalidDesign(f"size must be from 8 to 4,096, not {size}")
+    if not 2 <= matrices <= 10_000:
+        raise InvalidDesign(f"matrices must be from 2 to 10,000, not {matrices}")
+    generators = _generators(family, parameters)
+    generators += KNOWN_BAD if known_bad else ()
+    shares = _numbers(densities)
+    console = Console(highlight=False)
+    console.width = max(console.width, MIN_WIDTH)
+    table = _table()
+    found = []
+    for generator in generators:
+        for density in shares:
+            found.append(measure(generator, density, size=size, matrices=matrices))
+            table.add_row(*_cells(found[-1]))
+    console.print(table)
+    console.print(
+        f"measured/ideal means of {matrices} matrices of {size} x {size}; correlations are the "
+        "largest of a matrix, at lags in standard errors; deviation: the farthest of all "
+        f"statistics from the ideal, in standard errors, flagged beyond {FLAG:g}"
+    )
+    if out is not None:
+        _write(out, found)
+        console.print(
+            f"written: quality.csv, deviations.png, statistics.png, matrices.png in {out}"
+        )
+
+
+def _generators(family: str | None, parameters: dict[str, Any]) -> tuple[Generator, ...]:
+    if family is not None:
+        return (read_generator(family=family, **parameters),)
+    given = [name for name, value in parameters.items() if value not in (None, False)]
+    if given:
+        option = "--" + given[0].replace("_", "-")
+        raise click.UsageError(f"{option} is of one family: name it with --family")
+    return tuple(Generator(family=name) for name in FAMILIES)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise InvalidDesign(
+            f"--density must be numbers separated by commas, such as 0.25,0.125, not {text!r}"
+        ) from None
+
+
+def _table() -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("generator", no_wrap=True)
+    for heading in ("density", *SHOWN.values()):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("deviation", no_wrap=True)
+    return table
+
+
+def _cells(quality: Quality) -> list[str]:
+    worst = max(quality.statistics, key=lambda each: abs(each.deviation))
+    flags = len(quality.flagged)
+    verdict = f"{worst.deviation:+.1f}" + (f" {worst.name}" if flags else "")
+    return [
+        quality.generator.label,
+        f"{quality.density:g}",
+        *(f"{quality[name].measured:.3g}/{quality[name].ideal:.3g}" for name in SHOWN),
+        f"[bold]{verdict}[/bold]" if flags else verdict,
+    ]
+
+
+def _write(out: Path, found: Sequence[Quality]) -> None:
+    from dse.generators.pictures import deviations_figure, matrices_figure, statistics_figure
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["generator", "density", "size", "matrices", "statistic", "measured", "ideal",
+                     "deviation"])  # fmt: skip
+    for each in found:
+        for statistic in each.statistics:
+            writer.writerow(
+                [each.generator.label, each.density, each.size, each.matrices, statistic.name,
+                 f"{statistic.measured:.6g}", f"{statistic.ideal:.6g}",
+                 f"{statistic.deviation:.2f}"]
+            )  # fmt: skip
+    write_text(out / "quality.csv", text.getvalue())
+    generators = list(dict.fromkeys(each.generator for each in found))
+    densities = sorted({each.density for each in found})
+    shown = min(densities, key=lambda density: abs(density - 0.125))
+    figures = {
+        "deviations.png": deviations_figure(found),
+        "statistics.png": statistics_figure(found),
+        "matrices.png": matrices_figure(generators, shown, min(64, found[0].size)),
+    }
+    for name, figure in figures.items():
+        with replacing(out / name) as temporary:
+            figure.savefig(temporary, dpi=110)

@@ -11,30 +11,37 @@ from dse.generators import FAMILIES, Generator
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def generator_options(command: F) -> F:
-    """Add the family and its parameters to a command; `read_generator` takes them."""
-    for option in reversed(
-        [
-            click.option(
-                "--family",
-                type=click.Choice(FAMILIES),
-                default=FAMILIES[0],
-                show_default=True,
-                help="How a start state becomes trits.",
-            ),
-            click.option("--taps", help="Of a shift register, such as 521,353. [default: 127,97]"),
-            click.option("--threshold-bits", type=int, help="k of densities n/2^k. [default: 8]"),
-            click.option("--rounds", type=int, help="Of the mixing function. [default: 6]"),
-            click.option(
-                "--shift", type=int, help="Bits from entry to entry. [default: those of an entry]"
-            ),
-            click.option(
-                "--override", is_flag=True, help="Accept parameters that are known to be bad."
-            ),
-        ]
-    ):
-        command = option(command)
-    return command
+def generator_options(*, family_required: bool = True) -> Callable[[F], F]:
+    """Options for the family and its parameters; `read_generator` takes them.
+
+    Args:
+        family_required: the family has a default; otherwise it may be left out.
+    """
+    options = [
+        click.option(
+            "--family",
+            type=click.Choice(FAMILIES),
+            default=FAMILIES[0] if family_required else None,
+            show_default=family_required,
+            help="How a start state becomes trits.",
+        ),
+        click.option("--taps", help="Of a shift register, such as 521,353. [default: 127,97]"),
+        click.option("--threshold-bits", type=int, help="k of densities n/2^k. [default: 8]"),
+        click.option("--rounds", type=int, help="Of the mixing function. [default: 6]"),
+        click.option(
+            "--shift", type=int, help="Bits from entry to entry. [default: those of an entry]"
+        ),
+        click.option(
+            "--override", is_flag=True, help="Accept parameters that are known to be bad."
+        ),
+    ]
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
 def read_generator(
