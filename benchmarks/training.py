@@ -4,9 +4,9 @@
     .venv/bin/python benchmarks/training.py --keras KERAS/bin/python   # with TensorFlow in KERAS
 
 One run, the ways interleaved round by round, one thread, process CPU time, median of the rounds:
-other work on the machine then disturbs all ways alike. A step is forward, loss, backward and optimiser on
-random pictures that are in memory. The naive way is `dse.network` (plain `nn.Conv1d` in the order
-of NeMo's blocks) with AdamW as torch gives it. Results are explained in docs/performance.md.
+other work on the machine then disturbs all ways alike. A step is forward, loss, backward and
+optimiser on random pictures that are in memory. The naive way is `dse.network` (plain `nn.Conv1d`
+in the order of NeMo's blocks) with AdamW as torch gives it. docs/performance.md has results.
 """
 
 import argparse

@@ -7,6 +7,7 @@ their own, if need be with oneDNN held to instructions that work, and the outcom
 `dse.files.cache_folder()`.
 """
 
+import hashlib
 import json
 import os
 import signal
@@ -100,30 +101,26 @@ def bfloat16_works() -> bool:
 @lru_cache(maxsize=1)
 def try_processor() -> Processor:
     """The trial's outcome: remembered from an earlier one on this machine, or tried now."""
-    path = cache_folder() / "processor.json"
-    key = _machine()
-    try:
-        remembered = json.loads(path.read_text(encoding="utf-8"))
-        if remembered.pop("machine") == key:
-            return Processor(**remembered)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass  # not there, or not ours
+    path = cache_folder() / f"processor-{_machine()}.json"
+    with suppress(OSError, ValueError, TypeError):  # not there, or not ours
+        return Processor(**json.loads(path.read_text(encoding="utf-8")))
     found = _try({}) or _try({ISA: WITHOUT_AMX})
     if found is None:
         found = Processor(float32_ms=0.0, bfloat16_ms=None, isa="")
     with suppress(OSError):  # the next process tries again
-        write_text(path, json.dumps({"machine": key, **asdict(found)}))
+        write_text(path, json.dumps(asdict(found)))
     return found
 
 
 def _machine() -> str:
-    """Processor and versions that an outcome holds for."""
+    """Eight hex digits of the processor and the versions that an outcome holds for."""
     model = ""
     information = Path("/proc/cpuinfo")
     if information.exists():
         lines = information.read_text(encoding="utf-8", errors="replace").splitlines()
         model = " ".join(sorted({line for line in lines if line.startswith(("model", "flags"))}))
-    return f"{torch.__version__} {os.environ.get(ISA, '')} {model}"
+    text = f"{torch.__version__} {os.environ.get(ISA, '')} {model} {_TRIAL}"
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _try(settings: dict[str, str]) -> Processor | None:

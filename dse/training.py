@@ -25,13 +25,9 @@ from dse.devices import (
     Computation,
     choose_computation,
     choose_device,
-    describe_device,
     is_out_of_memory,
-    set_threads,
 )
-from dse.devices import (
-    Path as ComputationPath,
-)
+from dse.devices import Path as ComputationPath
 from dse.errors import InvalidCheckpoint, InvalidData, InvalidDesign, TrainingFailed, require
 from dse.fast import fast_scores
 from dse.features import FeatureSplit, SpeechFeatures
@@ -53,10 +49,7 @@ __all__ = [
     "Scores",
     "TrainingResult",
     "check_design",
-    "choose_device",
-    "describe_device",
     "evaluate",
-    "set_threads",
     "train",
 ]
 

@@ -111,8 +111,8 @@ def run_study(
             f"{folder} is not empty and holds no study: choose another folder with --out"
         )
     # Loading the data comes before the folder is made: a wrong data folder leaves nothing behind.
-    from dse.features import load_features  # loads torch
-    from dse.training import choose_device
+    from dse.devices import choose_device  # loads torch
+    from dse.features import load_features
 
     choose_device(spec.device)
     features = load_features(

@@ -236,8 +236,8 @@ def _serve(settings: WorkerSettings, connection: Connection, parent: int) -> Non
     _die_with(parent)
     if settings.memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (settings.memory_bytes, settings.memory_bytes))
-    from dse.features import load_features  # loads torch
-    from dse.training import set_threads
+    from dse.devices import set_threads  # loads torch
+    from dse.features import load_features
 
     set_threads(1)
     training = Training(

@@ -96,7 +96,7 @@ def command(
         _print_check(spec, console)
         return
     if threads is not None:
-        from dse.training import set_threads  # loads torch
+        from dse.devices import set_threads  # loads torch
 
         set_threads(threads)
     folder = out or Path("studies") / spec.name

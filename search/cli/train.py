@@ -14,6 +14,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cost_models.strict_yaml import build, dump_yaml, read_yaml
 from dse.checkpoint import load_network
+from dse.devices import Path as ComputationPath
+from dse.devices import describe_device, set_threads
 from dse.errors import TrainingFailed
 from dse.features import SpeechFeatures, load_features
 from dse.files import write_text
@@ -27,9 +29,7 @@ from dse.training import (
     EpochRecord,
     TrainingResult,
     check_design,
-    describe_device,
     evaluate,
-    set_threads,
     train,
 )
 from search.cli.estimate import load_design
@@ -95,6 +95,13 @@ WORST_PAIRS = 5
     help="CPU threads.  [default: all cores]",
 )
 @click.option(
+    "--path",
+    type=click.Choice(["auto", "fast", "plain"]),
+    default="auto",
+    show_default=True,
+    help="How the network is computed; the same but for rounding (docs/performance.md).",
+)
+@click.option(
     "--resume/--fresh",
     default=True,
     show_default=True,
@@ -116,6 +123,7 @@ def command(
     out: Path | None,
     device: str,
     threads: int | None,
+    path: ComputationPath,
     resume: bool,
 ) -> None:
     """Train DESIGN on a folder of spoken words, and say how well it tells them apart.
@@ -139,7 +147,7 @@ def command(
         if epochs is not None:
             chosen = dataclasses.replace(chosen, epochs=epochs)
         task = _task(kind, words, unknown, unknown_fraction, silence)
-        where = describe_device(device, chosen)
+        where = describe_device(device, chosen, path)
         features = _load(console, data, task, spec)
         _introduce(console, point, features, chosen, where)
         folder = out if out is not None else Path("trained") / _file_name(point.label)
@@ -147,7 +155,7 @@ def command(
         for number in range(seed, seed + seeds):
             place = folder / f"seed-{number}"
             result = _train(
-                console, point, features, chosen, number, place, device, resume, task, spec
+                console, point, features, chosen, number, place, device, path, resume, task, spec
             )
             tests.append(_report(console, features, place, result, number))
     except KeyboardInterrupt:
@@ -246,6 +254,7 @@ def _train(
     seed: int,
     folder: Path,
     device: str,
+    path: ComputationPath,
     resume: bool,
     task: Task,
     spec: FeatureSpec,
@@ -293,6 +302,7 @@ def _train(
             progress=step,
             task=task,
             spec=spec,
+            path=path,
         )
     write_text(folder / "design.yaml", dump_yaml(point.to_dict()))
     return result
