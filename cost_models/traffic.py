@@ -178,7 +178,8 @@ def _moves(found: Candidates) -> dict[Operand, Cuts]:
     """How often the whole tensor crosses each cut; see `crossings` in the module's docstring."""
     n = len(found.views.layer)
     moved: dict[Operand, Cuts] = {}
-    for operand, loop in (("weights", T), ("inputs", N), ("outputs", R)):
+    repeats: dict[Operand, int] = {"weights": T, "inputs": N, "outputs": R}
+    for operand, loop in repeats.items():
         free = found.order == loop
         if operand == "inputs":
             free = free & ~found.views.across
