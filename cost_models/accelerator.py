@@ -10,8 +10,8 @@ come from the DRAM without passing an SRAM, outputs may have a buffer of their o
 """
 
 import math
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 from cost_models.errors import InvalidAccelerator, require
 from cost_models.technology import Constant
@@ -264,6 +264,13 @@ class Accelerator:
             f"a memory that holds inputs and outputs ({', '.join(names)})",
             self.input_memory,
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain data, but where it was read from."""
+        plain = asdict(self)
+        for memory in plain["memories"]:
+            del memory["where"]
+        return plain
 
     def chain(self, operand: Operand) -> tuple[MemoryLevel, ...]:
         """Memories that hold an operand, innermost first; the last one is its backing memory."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cost_models.accelerator import Accelerator
 from cost_models.errors import InvalidInput
-from cost_models.strict_yaml import build, read_yaml
+from cost_models.strict_yaml import Node, build, read_yaml
 from cost_models.technology import Technology
 
 DATA = Path(__file__).parent / "data"
@@ -49,9 +49,12 @@ def load_accelerator(name_or_path: str | Path) -> Accelerator:
     path = _find("accelerators", "machine", name_or_path)
     node = read_yaml(path)
     machine = build(Accelerator, node, name=path.stem)
-    places = [child.where for child in node.value["memories"].value]
-    memories = zip(machine.memories, places, strict=True)
-    placed = tuple(dataclasses.replace(memory, where=where) for memory, where in memories)
+    nodes: list[Node] = node.value["memories"].value
+    for child in nodes:
+        if "where" in child.value:  # ours, not the file's
+            raise child.value["where"].error("unknown key 'memories.where'")
+    memories = zip(machine.memories, nodes, strict=True)
+    placed = tuple(dataclasses.replace(memory, where=child.where) for memory, child in memories)
     return dataclasses.replace(machine, memories=placed)
 
 

@@ -155,7 +155,7 @@ class StudySpec:
             "task": self.task.to_dict(),
             "features": self.features.to_dict(),
             "space": self.space.to_dict(),
-            "accelerator": dataclasses.asdict(self.accelerator),
+            "accelerator": self.accelerator.to_dict(),
             "technology": dataclasses.asdict(self.technology),
             "recipe": self.recipe.to_dict(),
             "objectives": list(self.objectives),
