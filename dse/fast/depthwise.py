@@ -57,24 +57,26 @@ class _Depthwise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
         shape = _Shape(inputs.shape[2], weight.shape[1], stride, dilation)
-        matrix = _banded(weight, shape)
-        ctx.save_for_backward(inputs, matrix)
+        ctx.save_for_backward(inputs, weight)
         ctx.shape = shape
-        parts = [
-            torch.bmm(inputs[:, :, first:last], matrix[:, top : top + last - first, : end - start])
-            for start, end, first, last, top in shape.blocks
-        ]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+        return _convolve(inputs, weight, shape)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, matrix = ctx.saved_tensors
+        inputs, weight = ctx.saved_tensors
         shape: _Shape = ctx.shape
         gradient = gradients[0].contiguous()
-        to_inputs = _to_inputs(gradient, matrix, shape) if ctx.needs_input_grad[0] else None
-        to_weight = None
+        to_inputs = to_weight = None
+        if ctx.needs_input_grad[0]:
+            # Without stride it is the convolution with the kernel turned round, which writes each
+            # value once; with stride, blocks are added where they overlap.
+            to_inputs = (
+                _convolve(gradient, weight.flip(1), shape)
+                if shape.stride == 1
+                else _to_inputs(gradient, _banded(weight, shape), shape)
+            )
         if ctx.needs_input_grad[1]:
-            to_weight = _to_weight(gradient, inputs, matrix, shape)
+            to_weight = _to_weight(gradient, inputs, weight, shape)
         return to_inputs, to_weight, None, None
 
 
@@ -108,6 +110,15 @@ class _Shape:
         return matrix.as_strided(size, steps)
 
 
+def _convolve(inputs: Tensor, weight: Tensor, shape: _Shape) -> Tensor:
+    matrix = _banded(weight, shape)
+    parts = [
+        torch.bmm(inputs[:, :, first:last], matrix[:, top : top + last - first, : end - start])
+        for start, end, first, last, top in shape.blocks
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+
+
 def _banded(weight: Tensor, shape: _Shape) -> Tensor:
     matrix = weight.new_zeros(weight.shape[0], shape.rows, shape.columns)
     shape.band(matrix).copy_(weight[:, None, :])
@@ -116,12 +127,6 @@ def _banded(weight: Tensor, shape: _Shape) -> Tensor:
 
 def _to_inputs(gradient: Tensor, matrix: Tensor, shape: _Shape) -> Tensor:
     turned = matrix.transpose(1, 2)
-    if len(shape.blocks) == 1:
-        (_, end, first, last, top) = shape.blocks[0]
-        part = torch.bmm(gradient, turned[:, :end, top : top + last - first])
-        if (first, last) == (0, shape.frames):
-            return part
-        return torch.nn.functional.pad(part, (first, shape.frames - last))
     total = gradient.new_zeros(*gradient.shape[:2], shape.frames)
     for start, end, first, last, top in shape.blocks:
         total[:, :, first:last] += torch.bmm(
@@ -130,20 +135,20 @@ def _to_inputs(gradient: Tensor, matrix: Tensor, shape: _Shape) -> Tensor:
     return total
 
 
-def _to_weight(gradient: Tensor, inputs: Tensor, matrix: Tensor, shape: _Shape) -> Tensor:
+def _to_weight(gradient: Tensor, inputs: Tensor, weight: Tensor, shape: _Shape) -> Tensor:
     if len(shape.blocks) == 1 and shape.blocks[0][2:4] == (0, shape.frames):
         places, inside = _taps_inside(shape.frames, shape.columns, shape.taps, shape.stride,
                                       shape.dilation, inputs.device)  # fmt: skip
         whole = torch.bmm(inputs.transpose(1, 2), gradient).flatten(1)
         found = whole.index_select(1, places).view(-1, shape.taps, shape.columns)
-        return (found * inside).sum(dim=2).to(matrix.dtype)
-    total = torch.zeros_like(matrix)
+        return (found * inside).sum(dim=2).to(weight.dtype)
+    total = weight.new_zeros(weight.shape[0], shape.rows, shape.columns)
     for start, end, first, last, top in shape.blocks:
         total[:, top : top + last - first, : end - start] += torch.bmm(
             inputs[:, :, first:last].transpose(1, 2), gradient[:, :, start:end]
         )
-    sums = torch.promote_types(matrix.dtype, torch.float32)
-    return shape.band(total).sum(dim=1, dtype=sums).to(matrix.dtype)
+    sums = torch.promote_types(weight.dtype, torch.float32)
+    return shape.band(total).sum(dim=1, dtype=sums).to(weight.dtype)
 
 
 @lru_cache(maxsize=256)
