@@ -146,7 +146,7 @@ class SramTable:
             raise InvalidAccelerator(
                 f"an SRAM of {capacity_bits:,} bits is outside the technology's table, which has "
                 f"{capacities[0]:,} to {capacities[-1]:,} bits: change capacity_bits, make it a "
-                "register file (kind: register), or use a technology whose table reaches it"
+                "register file (kind: register_file), or use a technology whose table reaches it"
             )
         above = bisect.bisect_left(capacities, capacity_bits)
         if capacities[above] == capacity_bits:
