@@ -1,3 +1,5 @@
+"""Machine files: what they say, and every refusal in one sentence with file and line."""
+
 import dataclasses
 
 import pytest
@@ -5,14 +7,25 @@ import pytest
 from cost_models import (
     Accelerator,
     ComputeArray,
+    GeneratorFamily,
+    GeneratorSpec,
     InvalidAccelerator,
     InvalidFile,
     Layer,
     LayerKind,
     MemoryLevel,
+    Register,
+    UnmappableLayer,
     WeightSource,
+    Workload,
+    estimate,
+    load_accelerator,
+    load_technology,
 )
+from cost_models.errors import InvalidField
 from cost_models.strict_yaml import build, parse_yaml
+
+SPEC = GeneratorSpec(family=GeneratorFamily.LFSR_THRESHOLD, state_bits=10, decision_bits=3)
 
 TERNARY = Layer(
     name="B1.0.pw",
@@ -23,20 +36,43 @@ TERNARY = Layer(
     out_frames=6,
     weights=WeightSource.GENERATED,
     nonzeros=10,
-    generator_state_bits=10,
+    generator=SPEC,
     weight_bits=2,
 )
+TRAINED = dataclasses.replace(
+    TERNARY, weights=WeightSource.TRAINED, nonzeros=0, generator=None, weight_bits=8
+)
+
 TEXT = """\
 description: d
 source: s
-technology: t
+technology: low_leakage_45nm
 clock_mhz: 10
-compute_array: {mac_rows: 8, mac_columns: 8, vector_lanes: 8}
-weight_memory: {kind: sram, capacity_bits: 1048576, bandwidth_bits_per_cycle: 64}
-activation_memory: {kind: sram, capacity_bits: 262144, bandwidth_bits_per_cycle: 64}
+vector_lanes: 8
 ternary_weights: stored
+arrays:
+  - name: macs
+    element: mac
+    rows: 8
+    columns: 8
+    weights: {capacity_bits: 8}
+    outputs: {capacity_bits: 24}
+memories:
+  - {name: buffer, kind: sram, holds: [inputs], capacity_bits: 8192, bandwidth_bits_per_cycle: 64}
+  - name: sram
+    kind: sram
+    holds: [weights, inputs, outputs]
+    capacity_bits: 1048576
+    bandwidth_bits_per_cycle: 64
 """
-GENERATOR = "generator: {trits_per_cycle: 32, state_bits: 127, threshold_bits: 8}\n"
+TREES = """\
+  - name: trees
+    element: ternary_tree
+    rows: 4
+    columns: 32
+    outputs: {capacity_bits: 24}
+"""
+WITH_TREES = TEXT.replace("memories:", TREES + "memories:")
 
 
 def read(text):
@@ -45,22 +81,44 @@ def read(text):
 
 def test_reads_a_file():
     machine = read(TEXT)
-    assert machine.compute_array.macs_per_cycle == 64
+    assert machine.arrays[0].elements == 64
+    assert [memory.name for memory in machine.chain("inputs")] == ["buffer", "sram"]
+    assert [memory.name for memory in machine.chain("weights")] == ["sram"]
     assert machine.generator is None
+    assert read(WITH_TREES).array_for(TERNARY).name == "trees"
+    assert read(WITH_TREES).array_for(TRAINED).name == "macs"
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        # sizes
+        ("rows: 8", "rows: 0", "arrays[0].rows must be at least 1, not 0 (m.yaml:10)"),
+        ("columns: 8", "columns: -8", "arrays[0].columns must be at least 1, not -8 (m.yaml:11)"),
         (
-            "mac_rows: 8",
-            "mac_rows: 0",
-            "compute_array.mac_rows must be at least 1, not 0 (m.yaml:5)",
+            "columns: 8",
+            "columns: 8\n    lanes: 0",
+            "arrays[0].lanes must be at least 1, not 0 (m.yaml:12)",
+        ),
+        (
+            "weights: {capacity_bits: 8}",
+            "weights: {capacity_bits: 0}",
+            "arrays[0].weights.capacity_bits must be at least 1, not 0 (m.yaml:12)",
+        ),
+        (
+            "weights: {capacity_bits: 8}",
+            "weights: {capacity_bits: 8, word_bits: 0}",
+            "arrays[0].weights.word_bits must be at least 1, not 0 (m.yaml:12)",
         ),
         (
             "capacity_bits: 1048576",
             "capacity_bits: -1",
-            "weight_memory.capacity_bits must be at least 1, not -1 (m.yaml:6)",
+            "memories[1].capacity_bits must be at least 1, not -1 (m.yaml:19)",
+        ),
+        (
+            "capacity_bits: 8192, bandwidth_bits_per_cycle: 64",
+            "capacity_bits: 8192, bandwidth_bits_per_cycle: 0",
+            "memories[0].bandwidth_bits_per_cycle must be at least 1, not 0 (m.yaml:15)",
         ),
         (
             "clock_mhz: 10",
@@ -68,20 +126,70 @@ def test_reads_a_file():
             "clock_mhz must be a positive number, not 0.0 (m.yaml:4)",
         ),
         (
+            "clock_mhz: 10",
+            "clock_mhz: .inf",
+            "clock_mhz must be a positive number, not inf (m.yaml:4)",
+        ),
+        ("vector_lanes: 8", "vector_lanes: 0", "vector_lanes must be at least 1, not 0 (m.yaml:5)"),
+        # words
+        (
             "source: s",
             "source: ' '",
             "source must be a text that says where from, not ' ' (m.yaml:2)",
         ),
+        ("source: s\n", "", "missing key 'source' (m.yaml:1)"),
         (
             "ternary_weights: stored",
             "ternary_weights: cached",
-            "ternary_weights must be one of generated, stored, refused, not 'cached' (m.yaml:8)",
+            "ternary_weights must be one of generated, stored, refused, not 'cached' (m.yaml:6)",
         ),
         (
-            "activation_memory: {kind: sram",
-            "activation_memory: {kind: dram",
-            "activation_memory must be of kind sram: the model keeps activations on chip, "
-            "not 'dram' (m.yaml:7)",
+            "element: mac",
+            "element: quantum",
+            "arrays[0].element must be one of mac, ternary_adder, ternary_tree, not 'quantum' "
+            "(m.yaml:9)",
+        ),
+        (
+            "holds: [inputs]",
+            "holds: [activations]",
+            "memories[0].holds[0] must be one of weights, inputs, outputs, not 'activations' "
+            "(m.yaml:15)",
+        ),
+        (
+            "holds: [inputs]",
+            "holds: []",
+            "memories[0].holds must be a list of distinct operands, not [] (m.yaml:15)",
+        ),
+        (
+            "holds: [inputs]",
+            "holds: [inputs, inputs]",
+            "memories[0].holds must be a list of distinct operands, not ['inputs', 'inputs'] "
+            "(m.yaml:15)",
+        ),
+        ("name: macs", "name: ' '", "arrays[0].name must be a text, not ' ' (m.yaml:8)"),
+        (
+            "name: buffer",
+            "name: sram",
+            "memories must be a list of distinct names, at least one, not ['sram', 'sram'] "
+            "(m.yaml:14)",
+        ),
+        (
+            "kind: sram, holds",
+            "kind: flash, holds",
+            "memories[0].kind must be one of register_file, sram, dram, not 'flash' (m.yaml:15)",
+        ),
+        # parts that do not fit each other
+        (
+            "holds: [weights, inputs, outputs]",
+            "holds: [inputs, outputs]",
+            "memories must be a list in which one holds the weights, not "
+            "[['inputs'], ['inputs', 'outputs']] (m.yaml:14)",
+        ),
+        (
+            "holds: [weights, inputs, outputs]",
+            "holds: [weights, outputs]",
+            "memories must be a list in which inputs and outputs end in the same memory: outputs "
+            "become inputs, not ['buffer', 'sram'] (m.yaml:14)",
         ),
         (
             "ternary_weights: stored",
@@ -89,78 +197,279 @@ def test_reads_a_file():
             "generator must be given where ternary_weights is generated, not None (m.yaml:1)",
         ),
         (
-            "vector_lanes: 8",
-            "vector_lanes: 8, zero_handling: skipped",
-            "compute_array.zero_handling must be dense for an array without ternary adders: MAC "
-            "units do not skip, not 'skipped' (m.yaml:5)",
+            "outputs: {capacity_bits: 24}",
+            "outputs: {capacity_bits: 23}",
+            "arrays[0].outputs must be registers of at least accumulator_bits (24), not 23 "
+            "(m.yaml:13)",
         ),
         (
-            "capacity_bits: 1048576",
-            "size_bits: 1048576",
-            "unknown key 'weight_memory.size_bits': known keys here are kind, capacity_bits, "
-            "bandwidth_bits_per_cycle (m.yaml:6)",
+            "element: mac",
+            "element: mac\n    zero_handling: skipped",
+            "arrays[0].zero_handling must be dense for an array of MAC units: they do not look for "
+            "zeros, not 'skipped' (m.yaml:10)",
+        ),
+        (
+            "element: mac",
+            "element: ternary_adder\n    interconnect: systolic",
+            "arrays[0].interconnect must be broadcast or multicast for ternary elements: only MAC "
+            "arrays are modelled as systolic, not 'systolic' (m.yaml:10)",
+        ),
+        (
+            "element: mac",
+            "element: ternary_tree\n    lanes: 2",
+            "arrays[0].lanes must be 1 for ternary trees: their columns are the lanes, not 2 "
+            "(m.yaml:10)",
+        ),
+        (
+            "element: mac",
+            "element: ternary_adder",
+            "arrays must be a list with an array of MAC units: trained weights multiply, not "
+            "['ternary_adder'] (m.yaml:7)",
+        ),
+        (
+            "vector_lanes: 8",
+            "vector_lanes: 8\ninput_memory: buffer",
+            "input_memory must be a memory that holds inputs and outputs (sram), not 'buffer' "
+            "(m.yaml:6)",
+        ),
+        # keys
+        (
+            "capacity_bits: 8192",
+            "size_bits: 8192",
+            "unknown key 'memories[0].size_bits': known keys here are name, kind, holds, "
+            "capacity_bits, bandwidth_bits_per_cycle, ports, word_bits, read_pj_per_bit, "
+            "write_pj_per_bit, leakage_uw, area_um2, where (m.yaml:15)",
+        ),
+        (
+            "vector_lanes: 8",
+            "vector_lane: 8",
+            "unknown key 'vector_lane': did you mean 'vector_lanes'? known keys here are "
+            "description, source, technology, clock_mhz, arrays, memories, vector_lanes, "
+            "ternary_weights, generator, residency, input_memory (m.yaml:5)",
+        ),
+        (
+            "vector_lanes: 8",
+            "vector_lanes: 8\nvector_lanes: 16",
+            "duplicate key 'vector_lanes': it already stands on line 5 (m.yaml:6)",
+        ),
+        # constants of its own
+        (
+            "outputs: {capacity_bits: 24}",
+            "outputs: {capacity_bits: 24, read_pj_per_bit: {value: 1}}",
+            "missing key 'arrays[0].outputs.read_pj_per_bit.source' (m.yaml:13)",
+        ),
+        (
+            "outputs: {capacity_bits: 24}",
+            "outputs: {capacity_bits: 24, read_pj_per_bit: {value: 0, source: s}}",
+            "arrays[0].outputs.read_pj_per_bit.value must be a positive number, not 0.0 "
+            "(m.yaml:13)",
+        ),
+        (
+            "outputs: {capacity_bits: 24}",
+            "outputs: {capacity_bits: 24, read_pj_per_bit: {value: 1, source: ''}}",
+            "arrays[0].outputs.read_pj_per_bit.source must be a text that says where from, not '' "
+            "(m.yaml:13)",
+        ),
+        (
+            "outputs: {capacity_bits: 24}",
+            "outputs: {capacity_bits: 24, read_pj_per_bit: {value: 1, low: 2, source: s}}",
+            "arrays[0].outputs.read_pj_per_bit.low must be positive and at most value, not 2.0 "
+            "(m.yaml:13)",
+        ),
+        (
+            "outputs: {capacity_bits: 24}",
+            "outputs: {capacity_bits: 24, read_pj_per_bit: {value: 1, high: 0.5, source: s}}",
+            "arrays[0].outputs.read_pj_per_bit.high must be finite and at least value, not 0.5 "
+            "(m.yaml:13)",
         ),
     ],
 )
 def test_refuses_a_file_in_one_sentence(old, new, message):
+    assert old in TEXT
     with pytest.raises(InvalidFile) as error:
-        read(TEXT.replace(old, new))
+        read(TEXT.replace(old, new, 1))
     assert str(error.value) == message
 
 
 def test_refuses_a_generator_that_is_not_used():
     with pytest.raises(InvalidFile, match="left out where ternary_weights is stored"):
-        read(TEXT + GENERATOR)
+        read(TEXT + "generator: {trits_per_cycle: 32}\n")
+
+
+def test_refuses_a_generator_without_lanes():
+    with pytest.raises(InvalidFile) as error:
+        read(
+            TEXT.replace("stored", "generated") + "generator: {trits_per_cycle: 0}\n",
+        )
+    assert str(error.value) == "generator.trits_per_cycle must be at least 1, not 0 (m.yaml:21)"
+
+
+@pytest.mark.parametrize("name", ["capacity_bits", "bandwidth_bits_per_cycle", "word_bits"])
+def test_refuses_memory_of_no_size(name):
+    sizes = {"capacity_bits": 1, "bandwidth_bits_per_cycle": 1} | {name: 0}
+    with pytest.raises(InvalidField, match=f"^{name} must be at least 1, not 0$"):
+        MemoryLevel(name="m", kind="sram", holds=("weights",), **sizes)
+
+
+@pytest.mark.parametrize("name", ["rows", "columns", "lanes", "operand_bits", "accumulator_bits"])
+def test_refuses_an_array_of_no_size(name):
+    sizes = {"rows": 1, "columns": 1} | {name: 0}
+    with pytest.raises(InvalidField, match=f"^{name} must be at least 1, not 0$"):
+        ComputeArray(name="a", element="mac", outputs=Register(capacity_bits=24), **sizes)
+
+
+def test_registers_are_counted_once_where_they_are_shared():
+    trees = read(WITH_TREES).arrays[1]
+    assert trees.instances("outputs") == 4  # one below each tree of 32 lanes
+    assert trees.instances("weights") == 0
+    macs = read(TEXT).arrays[0]
+    assert (macs.instances("outputs"), macs.instances("weights")) == (64, 64)
+    shared = dataclasses.replace(
+        macs, lanes=2, outputs=Register(capacity_bits=24, shared_along=("columns", "lanes"))
+    )
+    assert shared.instances("outputs") == 8
+
+
+# What a machine makes of a layer
 
 
 def test_a_machine_with_a_generator_stores_its_start_state(machine):
-    assert machine.generated_weights(TERNARY) == 32  # 8 * 4
+    assert machine.generates(TERNARY)
     assert machine.stored_bits(TERNARY) == 10
 
 
 def test_a_machine_without_a_generator_stores_the_trits(machine):
     stored = dataclasses.replace(machine, ternary_weights="stored", generator=None)
-    assert stored.generated_weights(TERNARY) == 0
+    assert not stored.generates(TERNARY)
     assert stored.stored_bits(TERNARY) == 8 * 4 * 2
-    assert stored.weight_traffic_bits(TERNARY) == 8 * 4 * 2
+    assert stored.stored_bits(TRAINED) == machine.stored_bits(TRAINED) == 8 * 4 * 8
+
+
+def refusal(layer, machine):
+    with pytest.raises(InvalidAccelerator) as error:
+        machine.check_executable(layer)
+    return str(error.value)
 
 
 def test_refuses_generated_weights_with_a_remedy(machine):
     refused = dataclasses.replace(machine, ternary_weights="refused", generator=None)
-    with pytest.raises(InvalidAccelerator) as error:
-        refused.check_executable(TERNARY)
-    assert str(error.value) == (
+    assert refusal(TERNARY, refused) == (
         "B1.0.pw cannot run on tiny: its weights are generated, and the machine has no generator; "
         "set ternary_weights to stored or to generated (with a generator), or use a dense mixer"
     )
+    refused.check_executable(TRAINED)
 
 
 def test_refuses_a_generator_of_another_sequence(machine):
-    with pytest.raises(InvalidAccelerator, match="its generator has 127 state bits, and"):
-        machine.check_executable(dataclasses.replace(TERNARY, generator_state_bits=127))
+    other = dataclasses.replace(
+        SPEC, family=GeneratorFamily.COUNTER_ARX, state_bits=32, decision_bits=8, rounds=4
+    )
+    fixed = dataclasses.replace(machine.generator, spec=other)
+    assert refusal(TERNARY, dataclasses.replace(machine, generator=fixed)) == (
+        "B1.0.pw cannot run on tiny: its matrix is made by lfsr_threshold of 10 state bits, 3 "
+        "decision bits, and generator.spec of the machine is counter_arx of 32 state bits, 8 "
+        "decision bits and 4 rounds, so the matrix would be another one; change either"
+    )
+    same = dataclasses.replace(machine.generator, spec=SPEC)
+    dataclasses.replace(machine, generator=same).check_executable(TERNARY)
+
+
+def test_refuses_a_matrix_that_nothing_makes(machine):
+    assert refusal(dataclasses.replace(TERNARY, generator=None), machine) == (
+        "B1.0.pw cannot run on tiny: the machine generates its matrix, and nothing says by what; "
+        "give the layer a generator"
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"input_bits": 16}, "it has 16-bit operands, and compute_array.operand_bits is 8"),
-        ({"accumulator_bits": 32}, "it has 32-bit sums, and compute_array.accumulator_bits is 24"),
+        (
+            {"input_bits": 16},
+            "it has 16-bit operands, and operand_bits of 'macs' is 8; use a wider array",
+        ),
+        (
+            {"weight_bits": 9},
+            "it has 9-bit operands, and operand_bits of 'macs' is 8; use a wider array",
+        ),
+        (
+            {"accumulator_bits": 32},
+            "it has 32-bit sums, and accumulator_bits of 'macs' is 24; use a wider array, or let "
+            "it saturate",
+        ),
     ],
 )
 def test_refuses_operands_that_are_too_wide(machine, change, message):
-    with pytest.raises(InvalidAccelerator, match=message):
-        machine.check_executable(dataclasses.replace(TERNARY, **change))
+    wide = dataclasses.replace(TRAINED, **change)
+    assert refusal(wide, machine) == f"B1.0.pw cannot run on tiny: {message}"
 
 
-@pytest.mark.parametrize("name", ["capacity_bits", "bandwidth_bits_per_cycle"])
-def test_refuses_memory_of_no_size(name):
-    sizes = {"capacity_bits": 1, "bandwidth_bits_per_cycle": 1} | {name: 0}
-    with pytest.raises(ValueError, match=f"{name} must be at least 1, not 0"):
-        MemoryLevel(kind="sram", **sizes)
+def test_sums_may_saturate(machine):
+    saturating = dataclasses.replace(machine.arrays[0], saturates=True)
+    machine = dataclasses.replace(machine, arrays=(saturating, machine.arrays[1]))
+    machine.check_executable(dataclasses.replace(TRAINED, accumulator_bits=32))
 
 
-@pytest.mark.parametrize("name", ["mac_rows", "mac_columns", "vector_lanes"])
-def test_refuses_an_array_of_no_size(name):
-    sizes = {"mac_rows": 1, "mac_columns": 1, "vector_lanes": 1} | {name: 0}
-    with pytest.raises(ValueError, match=f"{name} must be at least 1, not 0"):
-        ComputeArray(**sizes)
+# Layers that cannot be mapped
+
+
+def estimated(layer, path):
+    machine = load_accelerator(path)
+    technology = load_technology(machine.technology)
+    return estimate(Workload("one", (layer,)), machine, technology)
+
+
+def test_an_unmappable_layer_names_memory_sizes_and_line(tmp_path):
+    # 64 elements take at least 8 different inputs of 8 bits a cycle whatever they unroll; with
+    # outputs along the columns and inputs along the rows, 8. A buffer of 7 bits holds not even one.
+    path = tmp_path / "small.yaml"
+    path.write_text(
+        TEXT.replace("kind: sram, holds", "kind: register_file, holds").replace("8192", "7")
+    )
+    with pytest.raises(UnmappableLayer) as error:
+        estimated(TRAINED, path)
+    assert str(error.value) == (
+        f"B1.0.pw needs 8 bits in 'buffer', which holds 7 (machine {path}:15); make it larger, or "
+        "the array smaller"
+    )
+    path.write_text(path.read_text().replace("capacity_bits: 7", "capacity_bits: 8"))
+    estimated(TRAINED, path)  # exactly fits
+
+
+def test_an_unmappable_layer_names_registers(tmp_path):
+    # A register of 4 bits holds no weight of 8.
+    path = tmp_path / "small.yaml"
+    path.write_text(TEXT.replace("weights: {capacity_bits: 8}", "weights: {capacity_bits: 4}"))
+    with pytest.raises(UnmappableLayer) as error:
+        estimated(TRAINED, path)
+    assert str(error.value) == (
+        "B1.0.pw needs 8 bits in 'weights registers of macs' (machine small); make it larger, or "
+        "the array smaller"
+    )
+
+
+def test_skipping_needs_the_matrix():
+    machine = load_accelerator("kws_ternary_skipped")
+    layer = dataclasses.replace(TERNARY, nonzero_mask=b"")
+    with pytest.raises(ValueError) as error:
+        estimate(Workload("one", (layer,)), machine, load_technology(machine.technology))
+    assert str(error.value) == (
+        "B1.0.pw: a machine that skips zeros needs to know them: give nonzero_mask, or use a "
+        "machine with zero_handling dense or gated"
+    )
+
+
+def test_an_sram_outside_the_technology_is_refused(machine, technology):
+    for bits, outside in ((999, True), (1_000, False), (100_000, False), (100_001, True)):
+        sized = tuple(dataclasses.replace(each, capacity_bits=bits) for each in machine.memories)
+        changed = dataclasses.replace(machine, memories=sized)
+        if not outside:
+            estimate(Workload("one", (TRAINED,)), changed, technology)
+            continue
+        with pytest.raises(InvalidAccelerator) as error:
+            estimate(Workload("one", (TRAINED,)), changed, technology)
+        assert str(error.value) == (
+            f"an SRAM of {bits:,} bits is outside the technology's table, which has 1,000 to "
+            "100,000 bits: change capacity_bits, make it a register file (kind: register_file), or "
+            "use a technology whose table reaches it"
+        )

@@ -5,8 +5,18 @@ from typing import Any
 
 import pytest
 
-from cost_models.errors import InvalidLayer
-from cost_models.workload import Layer, LayerKind, WeightSource, Workload
+from cost_models.errors import InvalidField, InvalidLayer
+from cost_models.workload import (
+    CONVOLUTIONS,
+    GeneratorFamily,
+    GeneratorSpec,
+    Layer,
+    LayerKind,
+    WeightSource,
+    Workload,
+)
+
+SPEC = GeneratorSpec(family=GeneratorFamily.LFSR_THRESHOLD, state_bits=127, decision_bits=8)
 
 
 def layer(kind: LayerKind, **fields: Any) -> Layer:
@@ -75,7 +85,7 @@ def test_generated_pointwise() -> None:
         out_channels=4,
         weights=WeightSource.GENERATED,
         nonzeros=7,
-        generator_state_bits=127,
+        generator=SPEC,
         weight_bits=2,
     )
     assert counts(one) == {
@@ -159,6 +169,17 @@ def test_layers_without_weights() -> None:
     }
 
 
+def test_maxima() -> None:
+    # One comparison an output; ReLU is done on the way out, so it moves nothing.
+    assert layer(LayerKind.ACTIVATION).comparisons == 60
+    argmax = layer(LayerKind.ARGMAX, out_channels=1, out_frames=10)
+    assert (argmax.comparisons, argmax.input_traffic_bits) == (10, 480)
+    # Softmax of 60 values: a comparison each, two multiplications and two additions each.
+    softmax = layer(LayerKind.SOFTMAX)
+    assert (softmax.comparisons, softmax.multiplications, softmax.additions) == (60, 120, 120)
+    assert softmax.macs == 0
+
+
 def test_traffic_is_inputs_and_outputs() -> None:
     one = layer(LayerKind.ACTIVATION)
     assert one.activation_traffic_bits == 0
@@ -168,7 +189,10 @@ def test_traffic_is_inputs_and_outputs() -> None:
 
 @pytest.mark.parametrize("kind", list(LayerKind))
 def test_every_kind_can_be_counted(kind: LayerKind) -> None:
-    assert all(value >= 0 for value in counts(layer(kind)).values())
+    weights = WeightSource.TRAINED if kind in CONVOLUTIONS else WeightSource.NONE
+    found = counts(layer(kind, weights=weights))
+    assert all(value > 0 for value in found.values())
+    assert ("weight_entries" in found) == (kind in CONVOLUTIONS)
 
 
 @pytest.mark.parametrize(
@@ -185,11 +209,45 @@ def test_every_kind_can_be_counted(kind: LayerKind) -> None:
             {"weights": WeightSource.GENERATED, "nonzeros": 37},
             "a: nonzeros must be in 0..36, not 37",
         ),
+        (
+            {"weights": WeightSource.GENERATED, "nonzeros": -1},
+            "a: nonzeros must be in 0..36, not -1",
+        ),
+        (
+            # 36 entries are 4.5 bytes
+            {"weights": WeightSource.GENERATED, "nonzeros": 1, "nonzero_mask": b"0"},
+            "a: nonzero_mask must have 5 bytes for 36 entries, not 1",
+        ),
+        (
+            {"weights": WeightSource.GENERATED, "nonzeros": 4, "nonzero_mask": b"\xe0\0\0\0\0"},
+            "a: nonzero_mask marks 3 entries, and nonzeros is 4",
+        ),
+        ({"weights": WeightSource.NONE}, "a: a pointwise layer needs trained or generated weights"),
+        ({"kernel_size": 0}, "a: kernel_size must be at least 1, not 0"),
+        ({"stride": 0}, "a: stride must be at least 1, not 0"),
+        ({"dilation": -2}, "a: dilation must be at least 1, not -2"),
+        ({"groups": 0}, "a: groups must be at least 1, not 0"),
+        ({"weight_bits": 0}, "a: weight_bits must be at least 1, not 0"),
+        ({"accumulator_bits": 0}, "a: accumulator_bits must be at least 1, not 0"),
     ],
 )
 def test_contradicting_sizes_are_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidLayer) as caught:
         layer(LayerKind.POINTWISE, **fields)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("state_bits", 0, "state_bits must be at least 1, not 0"),
+        ("decision_bits", -1, "decision_bits must be at least 0, not -1"),
+        ("rounds", -1, "rounds must be at least 0, not -1"),
+    ],
+)
+def test_a_generator_has_a_state(field: str, value: int, message: str) -> None:
+    with pytest.raises(InvalidField) as caught:
+        dataclasses.replace(SPEC, **{field: value})
     assert str(caught.value) == message
 
 
