@@ -30,6 +30,7 @@ TORCH = {
     "dse.fast.forward",
     "dse.fast.norm",
     "dse.fast.pointwise",
+    "dse.feature_computation",
     "dse.features",
     "dse.interchange.onnx",
     "dse.network",

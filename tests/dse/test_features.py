@@ -12,6 +12,7 @@ import scipy.fft
 import soundfile
 import torch
 
+import dse.feature_computation
 import dse.features
 from dse.datasets import draw, scan
 from dse.errors import InvalidData, InvalidField
@@ -376,7 +377,7 @@ def test_an_error_leaves_no_cache(tmp_path, monkeypatch):
     def full_disk(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(dse.features, "_pictures", full_disk)
+    monkeypatch.setattr(dse.feature_computation, "_pictures", full_disk)
     with pytest.raises(OSError, match="No space left") as caught:
         load_features(folder, BOTH, TINY, cache)
     assert caught.value.filename == str(cache)
