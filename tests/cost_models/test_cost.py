@@ -1,9 +1,23 @@
+"""Totals of a network of two layers, and what does not fit."""
+
 import dataclasses
 
 import pytest
 
-from cost_models import Bound, Component, Layer, LayerKind, WeightSource, Workload, estimate
+from cost_models import (
+    Bound,
+    Component,
+    GeneratorFamily,
+    GeneratorSpec,
+    Layer,
+    LayerKind,
+    WeightSource,
+    Workload,
+    estimate,
+)
+from cost_models.cost import misfits
 
+SPEC = GeneratorSpec(family=GeneratorFamily.LFSR_THRESHOLD, state_bits=10, decision_bits=3)
 LAYERS = (
     Layer(
         name="B1.0.pw",
@@ -14,7 +28,7 @@ LAYERS = (
         out_frames=10,
         weights=WeightSource.GENERATED,
         nonzeros=9,
-        generator_state_bits=10,
+        generator=SPEC,
         weight_bits=2,
     ),
     Layer(
@@ -28,20 +42,6 @@ LAYERS = (
         bias=True,
     ),
 )
-COLUMNS = {
-    "trained_parameters",
-    "stored_bits",
-    "generated_weights",
-    "macs",
-    "multiplications",
-    "additions",
-    "dense_additions",
-    "weight_traffic_bits",
-    "activation_traffic_bits",
-    "energy_pj",
-    "latency_cycles",
-    "latency_us",
-}
 
 
 @pytest.fixture
@@ -50,67 +50,103 @@ def cost(machine, technology):
 
 
 def test_keeps_counts_apart(cost):
-    assert cost.trained_parameters == 4 * 3 + 3
-    assert cost.generated_weights == 8 * 4
-    assert cost.stored_bits == 10 + 12 * 8 + 3 * 24  # start state, weights, biases
-    assert cost.weight_traffic_bits == cost.stored_bits
-    assert cost.macs == cost.multiplications == 12 * 10
-    assert cost.additions == 9 * 10 + 12 * 10 + 3 * 10  # non-zeros, MACs, biases
-    assert cost.dense_additions == 32 * 10 + 12 * 10 + 3 * 10
-    assert cost.activation_traffic_bits == (8 + 4 + 4 + 3) * 10 * 8
-
-
-def test_latency_is_the_sum_of_the_slowest_parts(cost):
-    # ternary: 32 trits * 10 frames / 16 = 20; generator 8; activations 120 * 8 / 64 = 15
-    # head: 150 additions / 8 = 19; weights 168 bits / 32 = 6; activations 70 * 8 / 64 = 9
-    assert [layer.latency_cycles for layer in cost.layers] == [20, 19]
-    assert cost.latency_cycles == 39
-    assert cost.latency_us == 39 / 2.0  # at 2 MHz
-    assert cost.bounds_cycles[Bound.COMPUTE] == 39
-    assert sum(cost.bounds_cycles.values()) == 39
+    columns = cost.columns()
+    assert columns["trained_parameters"] == 4 * 3 + 3
+    assert columns["generated_weights"] == 8 * 4
+    assert columns["stored_bits"] == 10 + 12 * 8 + 3 * 24  # start state, weights, biases
+    assert columns["macs"] == columns["multiplications"] == 12 * 10
+    assert columns["additions"] == 9 * 10 + 12 * 10 + 3 * 10  # non-zeros, MACs, biases
+    assert columns["dense_additions"] == 32 * 10 + 12 * 10 + 3 * 10
+    assert columns["activation_bits"] == 120 * 8  # 8 and 4 channels of 10 frames
+    assert columns["dram_traffic_bits"] == 0
 
 
 def test_columns_are_the_totals_by_name(cost):
     columns = cost.columns()
-    assert set(columns) == COLUMNS
-    assert all(columns[name] == getattr(cost, name) for name in COLUMNS)
-    counts = COLUMNS - {"energy_pj", "latency_us"}
-    assert all(type(columns[name]) is int for name in counts)
-    assert type(columns["energy_pj"]) is float
+    for name in ("stored_bits", "activation_bits", "energy_pj", "latency_cycles", "latency_us"):
+        assert columns[name] == getattr(cost, name), name
+    assert columns["latency_us"] == columns["latency_cycles"] / 2  # at 2 MHz
+    assert (
+        columns["energy_low_pj"], columns["energy_pj"], columns["energy_high_pj"],
+    ) == cost.energy.as_tuple()  # fmt: skip
+    assert (
+        columns["area_low_um2"], columns["area_um2"], columns["area_high_um2"],
+    ) == cost.area.as_tuple()  # fmt: skip
+    assert columns["weight_traffic_bits"] == cost.traffic_bits("weights")
+    assert columns["leakage_uw"] == cost.leakage.mid
+    for name, value in columns.items():
+        counted = not name.endswith(("_pj", "_um2", "_uw", "_us"))
+        assert type(value) is (int if counted else float), name
 
 
 def test_breakdown_sums_to_the_columns(cost):
-    for name, total in cost.columns().items():
-        if name != "latency_us":
-            assert sum(row[name] for row in cost.breakdown) == pytest.approx(total), name
+    columns = cost.columns()
+    shared = set(cost.breakdown[0]) & set(columns)
+    assert {"macs", "additions", "stored_bits", "trits", "energy_pj", "latency_cycles"} < shared
+    for name in shared:
+        assert sum(row[name] for row in cost.breakdown) == pytest.approx(columns[name]), name
     for row in cost.breakdown:
         parts = sum(row[f"{part}_pj"] for part in Component)
         assert parts == pytest.approx(row["energy_pj"])
     assert [row["layer"] for row in cost.breakdown] == ["B1.0.pw", "head.linear"]
+    assert all(row["mapping"].startswith("rows ") for row in cost.breakdown)
 
 
-def test_components_sum_to_the_energy(cost):
-    assert set(cost.energies_pj) == set(Component)
-    assert sum(cost.energies_pj.values()) == pytest.approx(cost.energy_pj)
+def test_energy_table_has_a_row_for_every_access(cost):
+    rows = cost.energy_table
+    keys = [(row["layer"], row["part"], row["operand"], row["action"]) for row in rows]
+    assert len(set(keys)) == len(keys)
+    by_key = dict(zip(keys, rows, strict=True))
+    # 10 bits of start state; 12 weights and 3 biases, each at least once
+    assert by_key["B1.0.pw", "weight_sram", "weights", "read"]["count"] == 10
+    assert by_key["head.linear", "weight_sram", "weights", "read"]["count"] >= 12 * 8 + 3 * 24
+    assert by_key["head.linear", "macs", "", "multiplication"]["count"] == 120 * 64
+    # No weight of the first layer comes from memory, and nothing of the second from the generator
+    generator = {key[0] for key in keys if key[1] == "generator"}
+    assert generator == {"B1.0.pw"}
 
 
-def test_says_what_does_not_fit(cost, machine, technology):
+def test_bounds_sum_to_the_latency(cost):
+    assert sum(cost.bounds_cycles.values()) == cost.latency_cycles
+    assert set(cost.bounds_cycles) <= {*Bound, "weight_sram", "activation_sram"}
+    for layer in cost.layers:
+        assert layer.latency_cycles == max(
+            layer.busy_cycles[Bound.COMPUTE] + layer.busy_cycles[Bound.FILL],
+            *(cycles for part, cycles in layer.busy_cycles.items() if part != Bound.COMPUTE),
+        )
+
+
+def test_says_what_does_not_fit(cost, machine):
     assert cost.misfits == ()
-    small = dataclasses.replace(
-        machine,
-        weight_memory=dataclasses.replace(machine.weight_memory, capacity_bits=177, kind="dram"),
-        activation_memory=dataclasses.replace(machine.activation_memory, capacity_bits=1_000),
+    # 178 bits are stored, 960 alive
+    assert misfits(1_000, 100_000, machine) == ()
+    assert misfits(1_001, 100_001, machine) == (
+        "weights take 1,001 bits, and 'weight_sram' of tiny has 1,000",
+        "activations that are alive at a time take 100,001 bits, and 'activation_sram' of tiny has "
+        "100,000",
     )
-    # 178 bits are stored; 120 activations of 8 bits = 960 fit into 1,000
-    assert estimate(cost.workload, small, technology).misfits == (
-        "weights take 178 bits, and weight_memory.capacity_bits of tiny is 177",
+
+
+def test_says_what_does_not_fit_together(machine):
+    # One memory for all: either fits, both do not.
+    shared = dataclasses.replace(
+        machine.memories[0], name="sram", holds=("weights", "inputs", "outputs")
     )
-    exact = dataclasses.replace(small.weight_memory, capacity_bits=178)
-    fits = dataclasses.replace(small, weight_memory=exact)
-    assert estimate(cost.workload, fits, technology).misfits == ()
-    with_long_input = dataclasses.replace(LAYERS[0], in_frames=20)
-    cost = estimate(Workload("long", (with_long_input,)), small, technology)
+    single = dataclasses.replace(machine, memories=(shared,))
+    assert misfits(400, 600, single) == ()
+    assert misfits(400, 601, single) == (
+        "weights and activations that are alive at a time take 1,001 bits together, and 'sram' of "
+        "tiny has 1,000",
+    )
+    assert misfits(1_001, 0, single) == ("weights take 1,001 bits, and 'sram' of tiny has 1,000",)
+
+
+def test_what_does_not_fit_is_priced_all_the_same(machine, technology):
+    wide = dataclasses.replace(LAYERS[0], in_frames=2_000, out_frames=2_000)
+    cost = estimate(Workload("wide", (wide,)), machine, technology)
+    # (8 + 4) * 2,000 * 8 bits
     assert cost.misfits == (
-        "inputs and outputs of one layer take 1,600 bits, and activation_memory.capacity_bits of "
-        "tiny is 1,000",
+        "activations that are alive at a time take 192,000 bits, and 'activation_sram' of tiny has "
+        "100,000",
     )
+    assert cost.energy_pj > 0

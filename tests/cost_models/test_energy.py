@@ -1,14 +1,29 @@
-"""Every value is derived in the comments, from the round numbers of conftest.py."""
+"""Energy of each kind of layer, derived in the comments from the round numbers of conftest.py.
+
+Weight memory of 1,000 bits: 1 pJ a bit read. Activation memory of 100,000 bits: 4 pJ a bit read,
+32 written. An addition of 24 bits: 0.48 pJ; its accumulator: 0.72 pJ.
+"""
 
 import dataclasses
 
 import pytest
 
-from cost_models import Component, InvalidLayer, Layer, LayerKind, WeightSource
-from cost_models.energy import layer_energy_pj, prices
+from cost_models import (
+    Component,
+    GeneratorFamily,
+    GeneratorSpec,
+    Layer,
+    LayerKind,
+    Register,
+    WeightSource,
+    Workload,
+    estimate,
+)
+from cost_models.energy import memory_prices, price_list
+from cost_models.technology import Constant
 
-# Weight memory of 1,000 bits: 1 pJ/bit read. Activation memory of 100,000 bits: 4 pJ/bit read,
-# 32 pJ/bit written. An addition with its accumulator: (0.02 + 0.03) * 24 bits = 1.2 pJ.
+SPEC = GeneratorSpec(family=GeneratorFamily.LFSR_THRESHOLD, state_bits=10, decision_bits=3)
+OWN = Constant(value=7.0, low=6.0, high=9.0, source="of the machine")
 
 
 def layer(kind, **changes):
@@ -16,155 +31,244 @@ def layer(kind, **changes):
     return Layer(**{"name": "layer", "kind": kind} | shape | changes)
 
 
-def energy(layer, machine, technology):
-    return layer_energy_pj(layer, machine, prices(machine, technology))
-
-
-def test_depthwise(machine, technology):
-    depthwise = layer(LayerKind.DEPTHWISE, groups=4, kernel_size=3, weights=WeightSource.TRAINED)
-    assert energy(depthwise, machine, technology) == pytest.approx(
-        {
-            # 4 channels * 3 taps * 5 frames = 60 MACs of 0.01 * 8 * 8 + 1.2 = 1.84 pJ
-            Component.MULTIPLY_ACCUMULATE: 60 * 1.84,
-            Component.WEIGHT_READ: 12 * 8 * 1.0,
-            Component.ACTIVATION_READ: 4 * 5 * 8 * 4.0,
-            Component.ACTIVATION_WRITE: 4 * 5 * 8 * 32.0,
-        }
-    )
-
-
-def test_linear_with_bias(machine, technology):
-    linear = layer(
-        LayerKind.LINEAR, in_frames=1, out_frames=1, weights=WeightSource.TRAINED, bias=True
-    )
-    assert energy(linear, machine, technology) == pytest.approx(
-        {
-            Component.MULTIPLY_ACCUMULATE: 16 * 1.84,
-            Component.POST_PROCESSING: 4 * 1.2,  # one addition a bias
-            Component.WEIGHT_READ: 16 * 8 + 4 * 24,  # biases at the width of the accumulator
-            Component.ACTIVATION_READ: 4 * 8 * 4.0,
-            Component.ACTIVATION_WRITE: 4 * 8 * 32.0,
-        }
-    )
-
-
-def ternary_layer(**changes):
-    ternary = {
-        "weights": WeightSource.GENERATED,
-        "nonzeros": 6,
-        "generator_state_bits": 10,
-        "weight_bits": 2,
+def energy(layer, machine, technology, *left_out):
+    """Energy by component, without those that are 0, leakage, and what is left out."""
+    cost = estimate(Workload("one", (layer,)), machine, technology)
+    return {
+        part: pj
+        for part, pj in cost.energies_pj.items()
+        if pj and part not in (Component.LEAKAGE, *left_out)
     }
-    return layer(LayerKind.POINTWISE, **ternary | changes)
 
 
-def test_ternary_on_adders_that_clock_zeros(machine, technology):
-    assert energy(ternary_layer(), machine, technology) == pytest.approx(
-        {
-            # 6 non-zeros * 5 frames * 0.05 * 24 + 16 entries * 5 frames * 0.04 * 24
-            Component.TERNARY_ADDITION: 30 * 1.2 + 80 * 0.96,
-            Component.WEIGHT_READ: 10 * 1.0,  # the generator's start state
-            Component.ACTIVATION_READ: 4 * 5 * 8 * 4.0,
-            Component.ACTIVATION_WRITE: 4 * 5 * 8 * 32.0,
-            # 16 trits in 4 cycles: 4 * 10 state bits * 0.1 + 16 * 3 threshold bits * 0.2
-            Component.GENERATOR: 4 * 1.0 + 16 * 0.6,
-        }
-    )
+# What is done beside the arrays: no mapping, so everything is known
 
 
-def test_ternary_on_adders_that_skip_zeros(machine, technology):
-    array = dataclasses.replace(machine.compute_array, zero_handling="skipped")
-    skipping = dataclasses.replace(machine, compute_array=array)
-    parts = energy(ternary_layer(), skipping, technology)
-    assert parts[Component.TERNARY_ADDITION] == pytest.approx(30 * (1.2 + 0.96))
-
-
-def test_ternary_stored_and_multiplied(machine, technology):
-    array = dataclasses.replace(machine.compute_array, ternary_adders=0)
-    plain = dataclasses.replace(
-        machine, compute_array=array, ternary_weights="stored", generator=None
-    )
-    assert energy(ternary_layer(), plain, technology) == pytest.approx(
-        {
-            # all 80 positions, zeros too: 0.01 * 2 * 8 + 1.2 = 1.36 pJ
-            Component.MULTIPLY_ACCUMULATE: 80 * 1.36,
-            Component.WEIGHT_READ: 16 * 2 * 1.0,
-            Component.ACTIVATION_READ: 4 * 5 * 8 * 4.0,
-            Component.ACTIVATION_WRITE: 4 * 5 * 8 * 32.0,
-        }
-    )
-
-
-def test_weights_in_dram(machine, technology):
-    memory = dataclasses.replace(machine.weight_memory, kind="dram")
-    external = dataclasses.replace(machine, weight_memory=memory)
-    dense = layer(LayerKind.POINTWISE, weights=WeightSource.TRAINED)
-    parts = energy(dense, external, technology)
-    assert parts[Component.WEIGHT_READ] == pytest.approx(16 * 8 * 50.0)
-
-
-def test_batch_norm_after_ternary_scales_every_output(machine, technology):
-    # 20 outputs: a multiplication 0.01 * 8 * 24 = 1.92 pJ and an addition; two numbers a channel
+def test_batch_norm(machine, technology):
+    # 20 values: a multiplication of an 8-bit gain by a 24-bit sum, 1.92 pJ, an addition and an
+    # accumulator; two numbers of 24 bits a channel are read, no activations move.
     assert energy(layer(LayerKind.BATCH_NORM), machine, technology) == pytest.approx(
-        {
-            Component.POST_PROCESSING: 20 * (1.92 + 1.2),
-            Component.WEIGHT_READ: 4 * 2 * 24 * 1.0,
-        }
+        {Component.POST_PROCESSING: 20 * (1.92 + 0.48 + 0.72), Component.SRAM: 4 * 2 * 24 * 1.0}
     )
 
 
 def test_folded_batch_norm_reads_its_bias(machine, technology):
     folded = layer(LayerKind.BATCH_NORM, folded=True)
-    assert energy(folded, machine, technology) == pytest.approx(
-        {Component.WEIGHT_READ: 4 * 24 * 1.0}
-    )
+    assert energy(folded, machine, technology) == pytest.approx({Component.SRAM: 4 * 24 * 1.0})
+
+
+def test_activation_compares(machine, technology):
+    # 20 comparisons of 8 bits at 0.5 pJ a bit
+    found = energy(layer(LayerKind.ACTIVATION), machine, technology)
+    assert found == pytest.approx({Component.POST_PROCESSING: 20 * 8 * 0.5})
 
 
 def test_residual_add_reads_two_tensors(machine, technology):
     assert energy(layer(LayerKind.RESIDUAL_ADD), machine, technology) == pytest.approx(
         {
-            Component.POST_PROCESSING: 20 * 1.2,
-            Component.ACTIVATION_READ: 2 * 20 * 8 * 4.0,
-            Component.ACTIVATION_WRITE: 20 * 8 * 32.0,
+            Component.POST_PROCESSING: 20 * (0.48 + 0.72),
+            Component.SRAM: 2 * 20 * 8 * 4.0 + 20 * 8 * 32.0,
         }
     )
 
 
 def test_average_pool_multiplies_once_a_channel(machine, technology):
-    assert energy(
-        layer(LayerKind.AVERAGE_POOL, out_frames=1), machine, technology
-    ) == pytest.approx(
+    pool = layer(LayerKind.AVERAGE_POOL, out_frames=1)
+    assert energy(pool, machine, technology) == pytest.approx(
         {
-            Component.POST_PROCESSING: 20 * 1.2 + 4 * 1.92,
-            Component.ACTIVATION_READ: 20 * 8 * 4.0,
-            Component.ACTIVATION_WRITE: 4 * 8 * 32.0,
+            Component.POST_PROCESSING: 20 * (0.48 + 0.72) + 4 * 1.92,
+            Component.SRAM: 20 * 8 * 4.0 + 4 * 8 * 32.0,
         }
     )
 
 
-def test_activation_functions_are_free_by_statement(machine, technology):
-    assert energy(layer(LayerKind.ACTIVATION), machine, technology) == {}
+def test_softmax(machine, technology):
+    # 20 comparisons of 8 bits, 40 multiplications, 40 additions; read and written once
+    assert energy(layer(LayerKind.SOFTMAX), machine, technology) == pytest.approx(
+        {
+            Component.POST_PROCESSING: 20 * 4.0 + 40 * 1.92 + 40 * (0.48 + 0.72),
+            Component.SRAM: 20 * 8 * 4.0 + 20 * 8 * 32.0,
+        }
+    )
 
 
-def test_every_kind_has_a_model(machine, technology):
-    for kind in LayerKind:
-        weights = WeightSource.TRAINED if kind in ("depthwise", "pointwise") else WeightSource.NONE
-        if kind in ("convolution", "linear"):
-            weights = WeightSource.TRAINED
-        spent = energy(layer(kind, weights=weights), machine, technology)
-        # Activation functions are free in this model, as its document says; nothing else is.
-        assert (sum(spent.values()) > 0) == (kind != LayerKind.ACTIVATION), kind
+def test_argmax_writes_what_it_found(machine, technology):
+    # 5 frames: 4 values are compared for one index each
+    one = layer(LayerKind.ARGMAX, out_channels=1)
+    found = energy(one, machine, technology)
+    assert found[Component.SRAM] == pytest.approx(20 * 8 * 4.0 + 5 * 8 * 32.0)
 
 
-def test_refuses_an_unknown_kind(machine, technology):
-    unknown = layer(LayerKind.ACTIVATION)
-    object.__setattr__(unknown, "kind", "attention")
-    with pytest.raises(InvalidLayer) as error:
-        energy(unknown, machine, technology)
-    assert str(error.value) == "layer: there is no energy model for layers of kind 'attention'"
+# Arrays: arithmetic does not depend on the mapping
 
 
-def test_refuses_a_convolution_without_weights(machine, technology):
-    with pytest.raises(InvalidLayer) as error:
-        energy(layer(LayerKind.POINTWISE), machine, technology)
-    assert str(error.value) == "layer: a pointwise layer needs trained or generated weights"
+def arithmetic(layer, machine, technology, part):
+    return energy(layer, machine, technology)[part]
+
+
+def test_mac(machine, technology):
+    # 4 channels * 3 taps * 5 frames = 60 MACs: 0.01 * 8 * 8 + 0.48 pJ; the sum is a register's
+    one = layer(LayerKind.DEPTHWISE, groups=4, kernel_size=3, weights=WeightSource.TRAINED)
+    found = arithmetic(one, machine, technology, Component.MULTIPLY_ACCUMULATE)
+    assert found == pytest.approx(60 * 1.12)
+    # narrower operands: 0.01 * 4 * 2, and 12 bits of sum
+    narrow = dataclasses.replace(one, weight_bits=4, input_bits=2, accumulator_bits=12)
+    found = arithmetic(narrow, machine, technology, Component.MULTIPLY_ACCUMULATE)
+    assert found == pytest.approx(60 * (0.08 + 0.24))
+
+
+def ternary_layer(nonzeros=6, **changes):
+    return layer(
+        LayerKind.POINTWISE,
+        weights=WeightSource.GENERATED,
+        nonzeros=nonzeros,
+        generator=SPEC,
+        weight_bits=2,
+        **changes,
+    )
+
+
+def with_adders(machine, **changes):
+    macs, adders = machine.arrays
+    return dataclasses.replace(machine, arrays=(macs, dataclasses.replace(adders, **changes)))
+
+
+def test_ternary_adders_that_clock_zeros(machine, technology):
+    # 16 entries * 5 frames at 0.04 * 24 pJ, 6 of 16 add 0.05 * 24
+    found = arithmetic(ternary_layer(), machine, technology, Component.TERNARY_ADDITION)
+    assert found == pytest.approx(80 * 0.96 + 30 * 1.2)
+
+
+def test_ternary_adders_with_gated_clocks(machine, technology):
+    gated = with_adders(machine, zero_handling="gated")
+    found = arithmetic(ternary_layer(), gated, technology, Component.TERNARY_ADDITION)
+    assert found == pytest.approx(30 * (0.96 + 1.2))
+
+
+def test_ternary_trees(machine, technology):
+    # A tree of 4 lanes: 80 positions at 0.06 * 8, 30 additions at 0.07 * 8, and for each of 20 sums
+    # an addition of 24 bits a pass over its 4 entries: 1.
+    trees = with_adders(machine, element="ternary_tree")
+    found = arithmetic(ternary_layer(), trees, technology, Component.TERNARY_ADDITION)
+    assert found == pytest.approx(80 * 0.48 + 30 * 0.56 + 20 * 1 * 0.48)
+    # Lanes of 2: two passes.
+    half = with_adders(machine, element="ternary_tree", columns=2)
+    found = arithmetic(ternary_layer(), half, technology, Component.TERNARY_ADDITION)
+    assert found == pytest.approx(80 * 0.48 + 30 * 0.56 + 20 * 2 * 0.48)
+
+
+def test_ternary_trees_that_skip_zeros(machine, technology):
+    # Rows with 3, 2, 1, 0 entries on trees of 2 lanes: 2 + 1 + 1 + 0 steps, 5 frames; only the
+    # 30 non-zeros are clocked.
+    mask = bytes([0b11101100, 0b10000000])
+    one = ternary_layer(nonzero_mask=mask)
+    trees = with_adders(machine, element="ternary_tree", columns=2, zero_handling="skipped")
+    found = arithmetic(one, trees, technology, Component.TERNARY_ADDITION)
+    assert found == pytest.approx(30 * (0.48 + 0.56) + 4 * 5 * 0.48)
+
+
+def test_ternary_stored_and_multiplied(machine, technology):
+    # Without ternary elements every trit is a weight of 2 bits: 80 MACs of 0.01 * 2 * 8 + 0.48.
+    plain = dataclasses.replace(
+        machine, arrays=machine.arrays[:1], ternary_weights="stored", generator=None
+    )
+    found = energy(ternary_layer(), plain, technology)
+    assert found[Component.MULTIPLY_ACCUMULATE] == pytest.approx(80 * 0.64)
+    assert Component.GENERATOR not in found
+    assert Component.TERNARY_ADDITION not in found
+
+
+def test_generator_spends_by_trit(machine, technology):
+    found = [
+        energy(ternary_layer(in_channels=channels), machine, technology)[Component.GENERATOR]
+        for channels in (4, 8)
+    ]
+    assert 0 < found[0] < found[1]
+    assert Component.GENERATOR not in energy(
+        layer(LayerKind.POINTWISE, weights=WeightSource.TRAINED), machine, technology
+    )
+
+
+def test_an_array_may_have_an_energy_of_its_own(machine, technology):
+    macs = dataclasses.replace(machine.arrays[0], operation_pj=OWN)
+    own = dataclasses.replace(machine, arrays=(macs, machine.arrays[1]))
+    one = layer(LayerKind.POINTWISE, weights=WeightSource.TRAINED)
+    # 80 MACs, whatever their width
+    assert arithmetic(one, own, technology, Component.MULTIPLY_ACCUMULATE) == 80 * 7.0
+    narrow = dataclasses.replace(one, weight_bits=2)
+    assert arithmetic(narrow, own, technology, Component.MULTIPLY_ACCUMULATE) == 80 * 7.0
+
+
+# Prices
+
+
+def test_memory_prices(machine, technology):
+    weights, activations = machine.memories
+    assert [price.mid for price in memory_prices(weights, technology)] == [1.0, 2.0]
+    # 10,000 bits lie in the middle of 1,000 and 100,000 in logarithms: sqrt(1 * 4), sqrt(2 * 32)
+    middle = dataclasses.replace(weights, capacity_bits=10_000)
+    found = memory_prices(middle, technology)
+    assert [price.mid for price in found] == pytest.approx([2.0, 8.0])
+    assert found[0].as_tuple() == pytest.approx((1.0, 2.0, 4.0))
+    file = dataclasses.replace(weights, kind="register_file", capacity_bits=10)
+    assert [price.mid for price in memory_prices(file, technology)] == [0.3, 0.4]
+    dram = dataclasses.replace(activations, kind="dram")
+    assert [price.mid for price in memory_prices(dram, technology)] == [50.0, 50.0]
+    own = dataclasses.replace(activations, read_pj_per_bit=OWN)
+    assert [price.as_tuple() for price in memory_prices(own, technology)] == [
+        (6.0, 7.0, 9.0),
+        (16.0, 32.0, 64.0),
+    ]
+    # With both of its own, no table is asked, and any size will do.
+    huge = dataclasses.replace(own, write_pj_per_bit=OWN, capacity_bits=10**9)
+    assert memory_prices(huge, technology)[1].mid == 7.0
+
+
+def register_prices(machine, technology, operand):
+    prices = price_list(machine, technology)
+    return {
+        entry.action: float(prices.prices_pj[row, 1])
+        for row, entry in enumerate(prices.entries)
+        if (entry.component, entry.part, entry.operand) == (Component.REGISTER, "macs", operand)
+    }
+
+
+@pytest.mark.parametrize(
+    ("register", "read", "write"),
+    [
+        (Register(capacity_bits=8), 0.0, 0.4),  # one weight: it drives its unit
+        (Register(capacity_bits=16), 0.3, 0.4),  # two, one is selected
+        (Register(capacity_bits=8, read_pj_per_bit=OWN), 7.0, 0.4),
+        (Register(capacity_bits=16, write_pj_per_bit=OWN), 0.3, 7.0),
+    ],
+)
+def test_register_prices(machine, technology, register, read, write):
+    macs = dataclasses.replace(machine.arrays[0], weights=register)
+    machine = dataclasses.replace(machine, arrays=(macs, machine.arrays[1]))
+    assert register_prices(machine, technology, "weights") == {"read": read, "write": write}
+    assert register_prices(machine, technology, "outputs") == {"read": 0.0, "write": 0.03}
+    assert register_prices(machine, technology, "inputs") == {}
+
+
+def test_leakage_is_power_times_time(machine, technology):
+    # SRAMs of 1,000 and 100,000 bits leak 3 and 5 uW; at 2 MHz a cycle is half a microsecond.
+    one = layer(LayerKind.RESIDUAL_ADD)
+    cost = estimate(Workload("one", (one,)), machine, technology)
+    rows = {
+        row["part"]: row["energy_pj"]
+        for row in cost.energy_table
+        if row["component"] == Component.LEAKAGE
+    }
+    assert rows["weight_sram"] == 3 * cost.latency_cycles / 2
+    assert rows["activation_sram"] == 5 * cost.latency_cycles / 2
+    assert rows["logic"] == pytest.approx(cost.leakages_uw["logic"].mid * cost.latency_cycles / 2)
+    assert cost.leakage.mid == pytest.approx(8 + cost.leakages_uw["logic"].mid)
+    # Logic leaks 1 nW per um2, and its control share is 1: twice what is no SRAM.
+    logic = sum(area.mid for part, area in cost.areas_um2.items() if not part.endswith("_sram"))
+    assert cost.leakages_uw["logic"].mid == pytest.approx(logic * 1e-3)
+    assert cost.areas_um2["control"].mid == pytest.approx(logic / 2)
+    quick = dataclasses.replace(machine, clock_mhz=4.0)
+    faster = estimate(Workload("one", (one,)), quick, technology)
+    assert faster.energies_pj[Component.LEAKAGE] == pytest.approx(
+        cost.energies_pj[Component.LEAKAGE] / 2
+    )

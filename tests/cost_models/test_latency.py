@@ -1,97 +1,209 @@
-"""Every value is derived in the comments, from the round numbers of conftest.py."""
+"""Cycles of arrays and ports, and how stages add up; see `test_by_hand.py` for whole layers."""
 
 import dataclasses
 
+import numpy as np
 import pytest
 
-from cost_models import Bound, InvalidLayer, Layer, LayerKind, WeightSource
-from cost_models.latency import bound_of, layer_cycles
+from cost_models import (
+    Bound,
+    ComputeArray,
+    GeneratorFamily,
+    GeneratorSpec,
+    Layer,
+    LayerKind,
+    Register,
+    WeightSource,
+    Workload,
+)
+from cost_models import estimate as estimated
+from cost_models.cost import bound_of, stage_latencies
+from cost_models.latency import systolic_cycles
+
+WIDE = 10**9
+SPEC = GeneratorSpec(family=GeneratorFamily.LFSR_THRESHOLD, state_bits=10, decision_bits=3)
 
 
-def layer(kind, **changes):
-    shape = {"in_channels": 8, "out_channels": 8, "in_frames": 20, "out_frames": 20}
-    return Layer(**{"name": "layer", "kind": kind} | shape | changes)
-
-
-TERNARY = {"weights": WeightSource.GENERATED, "nonzeros": 17, "generator_state_bits": 10}
-
-
-def test_dense_is_bound_by_compute(machine):
-    cycles = layer_cycles(layer(LayerKind.POINTWISE, weights=WeightSource.TRAINED), machine)
-    assert cycles == {
-        Bound.COMPUTE: 160,  # 64 weights * 20 frames / 8 MAC units
-        Bound.WEIGHT_MEMORY: 16,  # 64 * 8 bits / 32
-        Bound.ACTIVATION_MEMORY: 40,  # 2 * 8 * 20 * 8 bits / 64
-        Bound.GENERATOR: 0,
-    }
-    assert bound_of(cycles) is Bound.COMPUTE
-
-
-def test_linear_is_bound_by_the_weight_memory(machine):
-    linear = layer(
-        LayerKind.LINEAR, in_frames=1, out_frames=1, weights=WeightSource.TRAINED, bias=True
+def fast(machine, **changes):
+    """A machine whose memories never wait, so that the array is seen."""
+    memories = tuple(
+        dataclasses.replace(each, bandwidth_bits_per_cycle=WIDE) for each in machine.memories
     )
-    cycles = layer_cycles(linear, machine)
-    assert cycles[Bound.COMPUTE] == 9  # (64 MACs + 8 biases) / 8
-    assert cycles[Bound.WEIGHT_MEMORY] == 22  # (64 * 8 + 8 * 24) bits / 32
-    assert bound_of(cycles) is Bound.WEIGHT_MEMORY
+    return dataclasses.replace(machine, memories=memories, **changes)
 
 
-def test_ternary_clocks_zeros(machine):
-    cycles = layer_cycles(layer(LayerKind.POINTWISE, **TERNARY), machine)
-    assert cycles[Bound.COMPUTE] == 80  # 64 trits * 20 frames / 16 adders
-    assert cycles[Bound.WEIGHT_MEMORY] == 1  # 10 state bits
-    assert cycles[Bound.GENERATOR] == 16  # 64 trits / 4
+def layer(kind, in_channels, out_channels, frames, **changes):
+    convolution = kind in (LayerKind.POINTWISE, LayerKind.DEPTHWISE, LayerKind.LINEAR)
+    return Layer(
+        name="layer",
+        kind=kind,
+        in_channels=in_channels,
+        out_channels=out_channels,
+        in_frames=frames,
+        out_frames=frames,
+        weights=WeightSource.TRAINED if convolution else WeightSource.NONE,
+        **changes,
+    )
 
 
-def test_ternary_skips_zeros(machine):
-    array = dataclasses.replace(machine.compute_array, zero_handling="skipped")
-    skipping = dataclasses.replace(machine, compute_array=array)
-    cycles = layer_cycles(layer(LayerKind.POINTWISE, **TERNARY), skipping)
-    assert cycles[Bound.COMPUTE] == 22  # 17 non-zeros * 20 frames / 16 adders = 21.25
-    assert bound_of(cycles) is Bound.ACTIVATION_MEMORY  # 40, as above
+def cycles(layer, machine, technology):
+    return estimated(Workload("one", (layer,)), machine, technology, "latency").latency_cycles
 
 
-def test_few_frames_are_bound_by_the_generator(machine):
-    short = layer(LayerKind.POINTWISE, in_frames=2, out_frames=2, **TERNARY)
-    assert bound_of(layer_cycles(short, machine)) is Bound.GENERATOR  # 16 against 64 * 2 / 16 = 8
-
-
-def test_ternary_without_adders_runs_on_macs(machine):
-    array = dataclasses.replace(machine.compute_array, ternary_adders=0)
-    plain = dataclasses.replace(machine, compute_array=array)
-    cycles = layer_cycles(layer(LayerKind.POINTWISE, **TERNARY), plain)
-    assert cycles[Bound.COMPUTE] == 160  # as dense
+def systolic(machine, rows, columns, dataflow, **changes):
+    array = ComputeArray(
+        name="macs",
+        element="mac",
+        rows=rows,
+        columns=columns,
+        interconnect="systolic",
+        dataflow=dataflow,
+        outputs=Register(capacity_bits=24),
+        **changes,
+    )
+    return fast(machine, arrays=(array,), ternary_weights="stored", generator=None)
 
 
 @pytest.mark.parametrize(
-    ("kind", "cycles"),
+    ("dataflow", "expected"),
     [
-        (LayerKind.BATCH_NORM, 80),  # 160 outputs / 2 lanes
-        (LayerKind.RESIDUAL_ADD, 80),
-        (LayerKind.AVERAGE_POOL, 80),
-        (LayerKind.ACTIVATION, 0),
+        # K = 10 inputs, N = 6 outputs, M = 7 frames on 4 x 3, from edge to edge:
+        # ceil(10/4) ceil(6/3) (2*4 + 3 + 7 - 2) - 1 = 6 * 16 - 1
+        ("weight_stationary", 95),
+        # ceil(7/4) ceil(6/3) (4 + 3 + 10 - 2) - 1 = 4 * 15 - 1
+        ("output_stationary", 59),
+        # ceil(10/4) ceil(7/3) (2*4 + 3 + 6 - 2) - 1 = 9 * 15 - 1
+        ("input_stationary", 134),
+        ("auto", 59),
     ],
 )
-def test_vector_lanes(machine, kind, cycles):
-    assert layer_cycles(layer(kind), machine)[Bound.COMPUTE] == cycles
+def test_systolic_from_edge_to_edge(machine, technology, dataflow, expected):
+    array = systolic(machine, 4, 3, dataflow, bypass=False)
+    assert cycles(layer(LayerKind.POINTWISE, 10, 6, 7), array, technology) == expected
 
 
-def test_activation_function_is_bound_by_nothing(machine):
-    assert bound_of(layer_cycles(layer(LayerKind.ACTIVATION), machine)) is Bound.NOTHING
+@pytest.mark.parametrize(
+    ("dataflow", "expected"),
+    [
+        # Tiles of inputs: 4, 4, 2 evenly spread or not, of outputs: 3, 3. A tile of r x c takes
+        # 2 r + c + 7 - 2: rows 2 * 10 * 2 tiles of outputs = 40, columns 6 * 3 = 18,
+        # 6 tiles * 5 = 30, less 1.
+        ("weight_stationary", 87),
+        # 2 tiles of frames, 2 of outputs, r + c + 10 - 2: 7 * 2 + 6 * 2 + 4 * 8 - 1
+        ("output_stationary", 57),
+        # 3 tiles of inputs, 3 of frames, 2 r + c + 6 - 2: 2 * 10 * 3 + 7 * 3 + 9 * 4 - 1
+        ("input_stationary", 116),
+    ],
+)
+def test_systolic_with_bypass_passes_only_what_it_uses(machine, technology, dataflow, expected):
+    array = systolic(machine, 4, 3, dataflow)
+    assert cycles(layer(LayerKind.POINTWISE, 10, 6, 7), array, technology) == expected
 
 
-def test_among_equals_compute_is_named():
-    assert bound_of({Bound.COMPUTE: 3, Bound.WEIGHT_MEMORY: 3}) is Bound.COMPUTE
+def test_systolic_loads_the_next_tile_meanwhile(machine, technology):
+    # Two weights an element: 6 tiles of 7 frames one after the other, filled and drained once.
+    # With bypass, 10 inputs are spread over 3 passes of 4: 2 * 4 + 3 - 2.
+    array = systolic(machine, 4, 3, "weight_stationary", weights=Register(capacity_bits=16))
+    assert cycles(layer(LayerKind.POINTWISE, 10, 6, 7), array, technology) == 6 * 7 + 9
 
 
-def test_refuses_an_unknown_kind(machine):
-    unknown = layer(LayerKind.ACTIVATION)
-    object.__setattr__(unknown, "kind", "attention")
-    with pytest.raises(InvalidLayer, match="no latency model for layers of kind 'attention'"):
-        layer_cycles(unknown, machine)
+def test_systolic_depthwise_across_fills_what_it_uses(machine, technology):
+    # 3 channels, 5 taps, 7 frames on 8 x 4: columns take 4 frames (2 passes of 5 taps) or 4 taps
+    # (2 passes of 3, 7 frames): 10 or 14 passes; 3 rows and 4 columns to pass: 3 + 4 - 2.
+    one = layer(LayerKind.DEPTHWISE, 3, 3, 7, kernel_size=5, groups=3)
+    across = systolic(machine, 8, 4, "auto", depthwise="channels_across_array")
+    assert cycles(one, across, technology) == 10 + 5
+    edges = systolic(machine, 8, 4, "auto", depthwise="channels_across_array", bypass=False)
+    assert cycles(one, edges, technology) == 10 + 8 + 4 - 2
 
 
-def test_refuses_a_convolution_without_weights(machine):
-    with pytest.raises(InvalidLayer, match="needs trained or generated weights"):
-        layer_cycles(layer(LayerKind.CONVOLUTION), machine)
+def test_the_closed_form_counts_cycle_by_cycle():
+    # Weight stationary, r x c, m frames: weights move down r cycles; input k of frame t enters row
+    # k in cycle t + k and reaches column n in cycle t + k + n; the last sum is there after
+    # t + k + n = (m - 1) + (r - 1) + (c - 1), so r + m + r + c - 2 cycles with the first.
+    for rows, columns, frames in [(1, 1, 1), (4, 3, 7), (2, 5, 1)]:
+        last = max(t + k + n for t in range(frames) for k in range(rows) for n in range(columns))
+        total = rows + last + 1
+        found = systolic_cycles(
+            np.array([float(rows)]), np.array([float(columns)]), np.array([float(frames)]),
+            reloads=True,
+        )  # fmt: skip
+        assert found[0] == total - 1  # the last cycle of all tiles is not counted
+
+
+def test_broadcast_takes_the_best_unrolling(machine, technology):
+    # 4 x 2 MACs, 10 inputs, 6 outputs, 7 frames: 420 MACs, 53 cycles at best.
+    # rows, columns = inputs, outputs: 3 * 3 * 7 = 63; inputs, frames: 3 * 4 * 6 = 72;
+    # outputs, inputs: 2 * 5 * 7 = 70; outputs, frames: 2 * 4 * 10 = 80; frames, inputs:
+    # 2 * 5 * 6 = 60; frames, outputs: 2 * 3 * 10 = 60; one loop on all 8: 2 * 6 * 7 = 84,
+    # 1 * 10 * 7 = 70, 1 * 10 * 6 = 60.
+    assert cycles(layer(LayerKind.POINTWISE, 10, 6, 7), fast(machine), technology) == 60
+
+
+@pytest.mark.parametrize(
+    ("kind", "operations"),
+    [
+        (LayerKind.BATCH_NORM, 160),  # a multiplication and an addition at once: 8 * 20
+        (LayerKind.ACTIVATION, 160),
+        (LayerKind.RESIDUAL_ADD, 160),
+        (LayerKind.AVERAGE_POOL, 160),  # additions of 8 * 20 inputs
+        (LayerKind.SOFTMAX, 320),
+        (LayerKind.ARGMAX, 160),
+    ],
+)
+def test_vector_lanes(machine, technology, kind, operations):
+    one = layer(kind, 8, 8, 20)
+    assert cycles(one, fast(machine), technology) == operations / 2
+    assert cycles(one, fast(machine, vector_lanes=3), technology) == -(-operations // 3)
+
+
+def test_in_line_layers_add_what_the_layer_before_does_not_hide():
+    # 100 | 30 beside it | 90 more beside it: 120, so 20 more | 50 | 50 beside it
+    assert stage_latencies([100, 30, 90, 50, 50], [False, True, True, False, True]) == [
+        100, 0, 20, 50, 0,
+    ]  # fmt: skip
+    assert stage_latencies([7], [True]) == [7]  # nothing before it
+    assert stage_latencies([], []) == []
+
+
+def test_batch_norm_hides_behind_a_slow_layer(machine, technology):
+    # 8 -> 8 channels, 20 frames: 1,280 MACs on 8 units; 160 values on 2 lanes.
+    slow = layer(LayerKind.POINTWISE, 8, 8, 20)
+    norm = dataclasses.replace(layer(LayerKind.BATCH_NORM, 8, 8, 20), name="norm")
+    cost = estimated(Workload("two", (slow, norm)), fast(machine), technology)
+    assert [each.latency_cycles for each in cost.layers] == [160, 0]
+    assert cost.layers[1].bound == Bound.NOTHING
+    few = fast(machine, vector_lanes=1)
+    cost = estimated(Workload("two", (slow, norm)), few, technology)
+    assert [each.latency_cycles for each in cost.layers] == [160, 0]
+    both = Workload("three", (slow, norm, dataclasses.replace(norm, name="again")))
+    cost = estimated(both, few, technology)
+    assert [each.latency_cycles for each in cost.layers] == [160, 0, 160]  # 320 on one lane
+
+
+def test_generator_bounds_short_layers(machine, technology):
+    # 64 trits at 4 a cycle: 16, against 8 * 8 * 2 = 128 additions on 16 units.
+    ternary = dataclasses.replace(
+        layer(LayerKind.POINTWISE, 8, 8, 2),
+        weights=WeightSource.GENERATED,
+        nonzeros=5,
+        generator=SPEC,
+        weight_bits=2,
+    )
+    [cost] = estimated(Workload("one", (ternary,)), fast(machine), technology, "latency").layers
+    assert cost.latency_cycles == cost.busy_cycles[Bound.GENERATOR] == 16
+    assert (cost.trits, cost.regenerations) == (64, 1)
+
+
+@pytest.mark.parametrize(
+    ("busy", "bound"),
+    [
+        ({Bound.COMPUTE: 3, Bound.FILL: 0, "sram": 3}, Bound.COMPUTE),  # among equals the array
+        ({Bound.COMPUTE: 2, Bound.FILL: 3, "sram": 5}, Bound.FILL),
+        ({Bound.COMPUTE: 2, Bound.FILL: 3, "sram": 6}, "sram"),
+        ({Bound.COMPUTE: 0, Bound.FILL: 0, "sram": 1, Bound.GENERATOR: 2}, Bound.GENERATOR),
+    ],
+)
+def test_the_slowest_part_bounds(busy, bound):
+    assert bound_of(busy, max(busy.values())) == bound
+    assert bound_of(busy, 0) == Bound.NOTHING
