@@ -15,7 +15,7 @@ changes the prices.
     batch norm       multiplication of a weight_bits gain by a sum, addition of w bits
     residual, pool   addition of w bits; pool: one multiplication a channel
     ReLU, maximum    comparison
-    generator        state, decision and mixing bits (`cost_models.generator`)
+    generator        parts of `cost_models.generator` in each of its cycles
     leakage          cycles * microwatts / megahertz = pJ
 """
 
@@ -145,11 +145,7 @@ def price_list(machine: Accelerator, technology: Technology) -> PriceList:
         entry = Entry(Component.POST_PROCESSING, "vector unit", "", action)
         priced[entry] = constant.band.as_tuple()
     if machine.generator is not None:
-        for action, constant in (
-            ("state", technology.generator_state_pj_per_bit),
-            ("decision", technology.generator_decision_pj_per_bit),
-            ("mixing", technology.generator_mixing_pj_per_bit),
-        ):
+        for action, constant in generator_prices(technology).items():
             priced[Entry(Component.GENERATOR, "generator", "", action)] = constant.band.as_tuple()
     for part, leakage in leakages_uw(machine, technology).items():
         per_cycle = leakage.scaled(1 / machine.clock_mhz)  # uW / MHz = pJ
@@ -157,6 +153,19 @@ def price_list(machine: Accelerator, technology: Technology) -> PriceList:
     return PriceList(
         entries=tuple(priced), prices_pj=np.array(list(priced.values()), dtype=np.float64)
     )
+
+
+def generator_prices(technology: Technology) -> dict[str, Constant]:
+    """Parts of `GeneratorParts` that spend energy, and what a unit of each spends a cycle."""
+    return {
+        "state_bits": technology.generator_state_pj_per_bit,
+        "threshold_bits": technology.generator_state_pj_per_bit,
+        "compare_bits": technology.generator_decision_pj_per_bit,
+        "and_inputs": technology.generator_and_pj_per_input,
+        "decoded_lanes": technology.generator_decoder_pj_per_lane,
+        "mixing_bits": technology.generator_mixing_pj_per_bit,
+        "point_bits": technology.addition_pj_per_bit,
+    }
 
 
 _MEMORY_COMPONENTS = {

@@ -20,6 +20,7 @@ from cost_models.area import (
     vector_lane_area_um2,
 )
 from cost_models.band import ZERO, Band
+from cost_models.generator import generator_parts
 from cost_models.technology import Technology
 from cost_models.workload import GeneratorFamily, GeneratorSpec
 
@@ -108,16 +109,19 @@ def memory_area_um2(memory: MemoryLevel, technology: Technology) -> Band:
 
 
 def _generator_area_um2(spec: GeneratorSpec, lanes: int, technology: Technology) -> Band:
-    fresh_bits = lanes * (spec.decision_bits + 1)
-    return sum_of(
-        constant.band.scaled(bits)
-        for constant, bits in (
-            (technology.generator_state_um2_per_bit, spec.state_bits),
-            (technology.generator_threshold_um2_per_bit, spec.decision_bits),
-            (technology.generator_fresh_um2_per_bit, fresh_bits),
-            (technology.generator_compare_um2_per_bit, lanes * spec.decision_bits),
-        )
-    )
+    """Area of a generator from its parts (`cost_models.generator`)."""
+    parts = generator_parts(spec, lanes)
+    per_unit = {
+        "state_bits": technology.generator_state_um2_per_bit,
+        "threshold_bits": technology.generator_threshold_um2_per_bit,
+        "fresh_bits": technology.generator_fresh_um2_per_bit,
+        "compare_bits": technology.generator_compare_um2_per_bit,
+        "and_inputs": technology.generator_and_um2_per_input,
+        "decoded_lanes": technology.generator_decoder_um2_per_lane,
+        "mixing_bits": technology.generator_mixing_um2_per_bit,
+        "point_bits": technology.adder_um2_per_bit,
+    }
+    return sum_of(constant.band.scaled(getattr(parts, part)) for part, constant in per_unit.items())
 
 
 def sum_of(bands: Iterable[Band]) -> Band:

@@ -14,10 +14,12 @@ import numpy.typing as npt
 
 from cost_models.accelerator import Accelerator, ComputeArray, MemoryLevel
 from cost_models.book import LayerBook
-from cost_models.energy import Component, Entry, PriceList, price_list
+from cost_models.energy import Component, Entry, PriceList, generator_prices, price_list
 from cost_models.errors import InvalidInput
+from cost_models.generator import generator_parts
 from cost_models.technology import Technology
 from cost_models.tile_search import Mapped, Mapping, Objective, Placed, best_mappings
+from cost_models.workload import GeneratorSpec
 
 Column = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
@@ -80,6 +82,7 @@ class LayerPricer:
         self._skips = any(array.zero_handling == "skipped" for array in machine.arrays)
         self._rows = np.zeros(0, dtype=np.int64)  # by layer and residence; -1 not yet, -2 never
         self._mapped: dict[tuple[int, int], Mapped | InvalidInput] = {}
+        self._generators: dict[GeneratorSpec, list[tuple[int, int]]] = {}
         width = len(CYCLE_COLUMNS) + len(machine.memories)
         self.table = PricedLayers(
             counts=np.zeros((0, len(self.prices.entries))),
@@ -304,14 +307,24 @@ class LayerPricer:
         if generator is None:
             return
         cycles = np.ceil(trits / generator.trits_per_cycle)
-        state = self.book.column("generator_state_bits")[numbers]
-        for action, count in (
-            ("state", cycles * state),
-            ("decision", trits * self.book.column("decision_bits")[numbers]),
-            ("mixing", trits * self.book.column("rounds")[numbers] * state),
-        ):
-            entry = Entry(Component.GENERATOR, "generator", "", action)
-            counts[:, self.prices.position[entry]] += count
+        for at in np.flatnonzero(trits):
+            parts = self._parts_of(int(numbers[at]))
+            for row, units in parts:
+                counts[at, row] += cycles[at] * units
+
+    def _parts_of(self, number: int) -> list[tuple[int, int]]:
+        """Rows of the price list and units of the generator that a layer needs."""
+        spec, generator = self.book.layers[number].generator, self.machine.generator
+        if spec is None or generator is None:
+            return []
+        if spec not in self._generators:
+            parts = generator_parts(spec, generator.trits_per_cycle)
+            self._generators[spec] = [
+                (self.prices.position[Entry(Component.GENERATOR, "generator", "", action)], units)
+                for action in generator_prices(self.technology)
+                if (units := getattr(parts, action))
+            ]
+        return self._generators[spec]
 
     def _write_parameters(
         self,

@@ -35,6 +35,8 @@ ENERGIES = {
     "generator_state_pj_per_bit": 0.1,
     "generator_decision_pj_per_bit": 0.2,
     "generator_mixing_pj_per_bit": 0.8,
+    "generator_and_pj_per_input": 0.9,
+    "generator_decoder_pj_per_lane": 1.1,
 }
 
 

@@ -1,0 +1,200 @@
+"""Area and energy of a generator of ternary weights, from what it is built of.
+
+A generator's circuit consists of parts that are counted exactly (`generator_parts`), each with a
+constant per unit that is fitted to synthesis (`AREA_FITS`) or taken from gate-level simulation
+(`ENERGY_45NM`):
+
+    area_um2           = sum over parts of count x area per unit
+    energy_pj_per_trit = sum over parts of count x energy per unit / lanes
+
+Counts, for L lanes, k decision bits, B = 2^k inputs a block (one-hot and Sobol'), N state bits:
+
+    family           state            random bits a cycle     deciding
+    lfsr_threshold   N, threshold k   L (k + 1)               L k compared bits
+    lfsr_and         N                L (k + 1)               L k AND inputs
+    one_hot          N                (L / B)(k + 1)          L decoded lanes
+    counter_arx      64, threshold k  ceil(L / E) words of    L k compared bits
+                                      32 bits, E a word
+    sobol            64, 48 of        ceil(L / (32 B)) words  L decoded lanes,
+                     counters         of 32 bits              L / B points of 16 bits
+
+The decision bits come from the design, the lanes from the machine. State and counters are flip-flops
+with load and enable; random bits are the XOR gates of the leap-forward register.
+
+How good it is: docs/generator.md ("Area and energy") and the docstrings of the tables.
+"""
+
+from dataclasses import dataclass, fields
+
+from cost_models.errors import InvalidAccelerator
+from cost_models.workload import GeneratorFamily, GeneratorSpec
+
+WORD_BITS = 32
+"""Of the mixing function."""
+POINT_BITS = 16
+"""Of a Sobol' point's number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorParts:
+    """Counts of what a generator is built of; they do not depend on a technology."""
+
+    lanes: int
+    """Trits made in a cycle."""
+    state_bits: int
+    """Flip-flops that are loaded with the seed, and counters beside it."""
+    threshold_bits: int
+    """Flip-flops that hold the density, one threshold for all lanes."""
+    fresh_bits: int
+    """Random bits that a shift register with two taps makes in a cycle."""
+    fresh_bits_four_taps: int
+    """Likewise with four taps."""
+    compare_bits: int
+    """Bits of all comparators."""
+    and_inputs: int
+    """Inputs of all AND gates that decide."""
+    decoded_lanes: int
+    """Outputs of decoders: lanes of families with one non-zero entry a block."""
+    mixing_bits: int
+    """Bits of words times rounds of the ARX mixing function."""
+    point_bits: int
+    """Bits of adders that compute the numbers of Sobol' points."""
+
+    @property
+    def flip_flops(self) -> int:
+        """State, counters and threshold."""
+        return self.state_bits + self.threshold_bits
+
+
+def generator_parts(spec: GeneratorSpec, lanes: int, *, feedback_taps: int = 2) -> GeneratorParts:
+    """Count the parts of a generator.
+
+    Args:
+        spec: family, state bits, decision bits and rounds: the design's.
+        lanes: trits made in a cycle, at least 1: the machine's. Where a family makes whole words or
+            blocks, the last one may be used in part.
+        feedback_taps: of a shift register, 2 or 4.
+
+    Raises:
+        InvalidAccelerator: lanes are less than 1, or taps are not 2 or 4.
+    """
+    if lanes < 1:
+        raise InvalidAccelerator(f"trits per cycle must be at least 1, not {lanes}")
+    if feedback_taps not in (2, 4):
+        raise InvalidAccelerator(f"a shift register has 2 or 4 taps here, not {feedback_taps}")
+    family, k = spec.family, spec.decision_bits
+    blocks = -(-lanes // 2**k)
+    counts = dict.fromkeys((field.name for field in fields(GeneratorParts)), 0)
+    counts |= {"lanes": lanes, "state_bits": spec.state_bits}
+    fresh = "fresh_bits" if feedback_taps == 2 else "fresh_bits_four_taps"
+    match family:
+        case GeneratorFamily.LFSR_THRESHOLD:
+            counts |= {"threshold_bits": k, fresh: lanes * (k + 1), "compare_bits": lanes * k}
+        case GeneratorFamily.LFSR_AND:
+            counts |= {fresh: lanes * (k + 1), "and_inputs": lanes * k}
+        case GeneratorFamily.ONE_HOT:
+            counts |= {fresh: blocks * (k + 1), "decoded_lanes": lanes}
+        case GeneratorFamily.COUNTER_ARX:
+            per_word = 1 << ((WORD_BITS // (k + 1)).bit_length() - 1)
+            words = -(-lanes // per_word)
+            counts |= {
+                "threshold_bits": k,
+                "compare_bits": lanes * k,
+                "mixing_bits": words * WORD_BITS * spec.rounds,
+            }
+        case GeneratorFamily.SOBOL:
+            words = -(-blocks // WORD_BITS)
+            counts |= {
+                # Key, output, the used digits of the shift; then block, offset and last block.
+                "state_bits": WORD_BITS + POINT_BITS + k + 3 * POINT_BITS,
+                "decoded_lanes": lanes,
+                "mixing_bits": words * WORD_BITS * spec.rounds,
+                "point_bits": blocks * POINT_BITS,
+            }
+        case _:
+            raise InvalidAccelerator(f"there is no model of generator {family!r}")
+    return GeneratorParts(**counts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorArea:
+    """Area per unit of each part, in one cell library."""
+
+    state_um2_per_bit: float
+    threshold_um2_per_bit: float
+    fresh_um2_per_bit: float
+    fresh_four_taps_um2_per_bit: float
+    compare_um2_per_bit: float
+    and_um2_per_input: float
+    decoder_um2_per_lane: float
+    mixing_um2_per_bit: float
+    point_um2_per_bit: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorEnergy:
+    """Energy per unit of each part and cycle, in one technology."""
+
+    state_pj_per_bit: float
+    """Clock, and the change of a state bit every other cycle."""
+    fresh_four_taps_pj_per_bit: float
+    compare_pj_per_bit: float
+    """Random bits included: they toggle the comparator that reads them."""
+    and_pj_per_input: float
+    decoder_pj_per_lane: float
+    mixing_pj_per_bit: float
+    point_pj_per_bit: float
+
+
+AREA_PARTS = {
+    "state_bits": "state_um2_per_bit",
+    "threshold_bits": "threshold_um2_per_bit",
+    "fresh_bits": "fresh_um2_per_bit",
+    "fresh_bits_four_taps": "fresh_four_taps_um2_per_bit",
+    "compare_bits": "compare_um2_per_bit",
+    "and_inputs": "and_um2_per_input",
+    "decoded_lanes": "decoder_um2_per_lane",
+    "mixing_bits": "mixing_um2_per_bit",
+    "point_bits": "point_um2_per_bit",
+}
+ENERGY_PARTS = {
+    "state_bits": "state_pj_per_bit",
+    "threshold_bits": "state_pj_per_bit",
+    "fresh_bits_four_taps": "fresh_four_taps_pj_per_bit",
+    "compare_bits": "compare_pj_per_bit",
+    "and_inputs": "and_pj_per_input",
+    "decoded_lanes": "decoder_pj_per_lane",
+    "mixing_bits": "mixing_pj_per_bit",
+    "point_bits": "point_pj_per_bit",
+}
+
+
+def generator_area_um2(parts: GeneratorParts, constants: GeneratorArea) -> float:
+    """Cell area before layout."""
+    return sum(
+        getattr(parts, part) * getattr(constants, name) for part, name in AREA_PARTS.items()
+    )
+
+
+def generator_energy_pj_per_cycle(parts: GeneratorParts, constants: GeneratorEnergy) -> float:
+    """Dynamic energy of one cycle in which all lanes make a trit."""
+    return sum(
+        getattr(parts, part) * getattr(constants, name) for part, name in ENERGY_PARTS.items()
+    )
+
+
+def generator_energy_pj_per_trit(parts: GeneratorParts, constants: GeneratorEnergy) -> float:
+    """Dynamic energy of one trit, where all lanes are busy."""
+    return generator_energy_pj_per_cycle(parts, constants) / parts.lanes
+
+
+ENERGY_45NM = GeneratorEnergy(
+    state_pj_per_bit=0.01586,
+    fresh_four_taps_pj_per_bit=0.00377,
+    compare_pj_per_bit=0.00923,
+    and_pj_per_input=0.0,
+    decoder_pj_per_lane=0.0,
+    mixing_pj_per_bit=0.0,
+    point_pj_per_bit=0.0,
+)
+"""Placeholder, see below."""
