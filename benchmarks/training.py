@@ -81,8 +81,7 @@ class Times:
 
 def cases(names: list[str]) -> dict[str, Case]:
     """The networks of the table; QuartzNet on four seconds, with a head over frames."""
-    root = Path(__file__).parents[1]
-    small = point_from_node(read_yaml(root / "examples" / "ternary-20k.yaml"))
+    small = point_from_node(read_yaml(Path(__file__).with_name("ternary-20k.yaml")))
     known = {
         "matchboxnet-3x1x64": Case(published("matchboxnet-3x1x64")),
         "matchboxnet-3x2x64": Case(published("matchboxnet-3x2x64")),
