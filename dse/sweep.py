@@ -18,9 +18,9 @@ from cost_models import Accelerator, Objective, Technology
 from cost_models.batch import PartBook, PartPricer
 from cost_models.energy import leakages_uw
 from cost_models.machine_area import machine_area_um2, sum_of
-from cost_models.workload import Layer
+from cost_models.workload import GeneratorSpec, Layer
 from dse.budget import Budget
-from dse.errors import InvalidDesign, InvalidInput
+from dse.errors import InvalidInput
 from dse.lowering import lower_block, lower_head, output_frames
 from dse.matchboxnet import (
     Value,
@@ -40,6 +40,9 @@ CHUNK = 100_000
 
 INVALID = -1
 """The number of a block that cannot be built, or that the machine cannot execute."""
+
+MOST_COLOURS = 1_000_000_000
+"""Designs of a space from which numpy draws without replacement exactly."""
 
 Numbers = npt.NDArray[np.int64]
 
@@ -162,6 +165,10 @@ class Sweep:
     _pricers: dict[int, PartPricer] = field(default_factory=dict, init=False)
     _blocks: dict[object, int] = field(default_factory=dict, init=False)
     _tables: dict[tuple[int, int], Numbers] = field(default_factory=dict, init=False)
+    _specs: list[GeneratorSpec] = field(default_factory=list, init=False)
+    """Distinct generators."""
+    _generators: list[int] = field(default_factory=list, init=False)
+    """Of each block, its place among them; -1 where nothing is generated."""
     pieces: list[Piece] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -186,20 +193,32 @@ class Sweep:
         """
         rng = np.random.default_rng(seed)
         counts = self._counts(sample, rng)
+        machines = range(len(self.machines))  # those of today: `reprice` may add others meanwhile
         for number, (piece, count) in enumerate(zip(self.pieces, counts, strict=True)):
             for digits in _digits(piece, count, rng):
-                for machine in range(len(self.machines)):
+                for machine in machines:
                     yield self._price(number, digits, machine)
 
     def _counts(self, sample: int | None, rng: np.random.Generator) -> list[int | None]:
         """Designs to draw from each piece; None for all of it."""
         if sample is None or sample >= self.size:
             return [None] * len(self.pieces)
-        share = np.array([piece.size / self.size for piece in self.pieces])
-        drawn = rng.multinomial(sample, share / share.sum())
-        return [
-            min(int(count), piece.size) for count, piece in zip(drawn, self.pieces, strict=True)
-        ]
+        sizes = [piece.size for piece in self.pieces]
+        if self.size < MOST_COLOURS:
+            drawn = rng.multivariate_hypergeometric(sizes, sample, method="marginals")
+            return [int(count) for count in drawn]
+        counts = [0] * len(sizes)
+        while (left := sample - sum(counts)) > 0:
+            # A piece from which all is drawn already gives no more.
+            room = np.array(
+                [size - count for size, count in zip(sizes, counts, strict=True)], float
+            )
+            drawn = rng.multinomial(left, room / room.sum())
+            counts = [
+                min(count + int(more), size)
+                for count, more, size in zip(counts, drawn, sizes, strict=True)
+            ]
+        return list(counts)
 
     def reprice(self, chunk: Chunk, machine: Machine) -> Chunk:
         """The designs of a chunk on another machine; all mappings are searched anew.
@@ -222,10 +241,7 @@ class Sweep:
         valid = (networks != INVALID).all(axis=1)
         valid[valid] = pricer.valid[networks[valid]].all(axis=1)
         priced = pricer.price(networks[valid])
-        priced |= {
-            name: np.full(int(valid.sum()), figure)
-            for name, figure in self._machine_columns(machine, piece).items()
-        }
+        priced |= self._machine_columns(machine, networks[valid])
         columns = {}
         for name, figures in priced.items():
             columns[name] = np.full(len(digits), np.nan)
@@ -254,32 +270,35 @@ class Sweep:
             )
         return self._pricers[machine]
 
-    def _machine_columns(self, machine: int, piece: Piece) -> dict[str, float]:
-        """Area and leakage; the generator is built for the family that the piece uses."""
+    def _machine_columns(
+        self, machine: int, networks: Numbers
+    ) -> dict[str, npt.NDArray[np.float64]]:
+        """Area and leakage of each network; the generator is built for the matrices that it has."""
         spec = self.machines[machine]
-        specs = []
-        if spec.accelerator.generator is not None and uses_ternary(piece.fixed):
-            for layer in self._example(piece):
-                if layer.generator is not None and layer.generator not in specs:
-                    specs.append(layer.generator)
-        area = sum_of(machine_area_um2(spec.accelerator, spec.technology, specs).values())
+        names = ("area_um2", "area_low_um2", "area_high_um2", "leakage_uw")
+        columns = {name: np.zeros(len(networks)) for name in names}
         leakage = sum_of(leakages_uw(spec.accelerator, spec.technology).values())
-        return {
-            "area_um2": area.mid,
-            "area_low_um2": area.low,
-            "area_high_um2": area.high,
-            "leakage_uw": leakage.mid,
-        }
+        columns["leakage_uw"][:] = leakage.mid
+        # All matrices of a network are made by one generator; -1 where there are none.
+        generators = np.array(self._generators, dtype=np.int64)[networks].max(axis=1)
+        for number in np.unique(generators).tolist():
+            needed = [] if number < 0 or spec.accelerator.generator is None else [number]
+            specs = [self._specs[each] for each in needed]
+            area = sum_of(machine_area_um2(spec.accelerator, spec.technology, specs).values())
+            here = generators == number
+            for name, figure in zip(names, (area.mid, area.low, area.high), strict=False):
+                columns[name][here] = figure
+        return columns
 
-    def _example(self, piece: Piece) -> list[Layer]:
-        values = piece.values([0] * len(piece.free))
-        layers: list[Layer] = []
-        for index in range(piece.blocks + 3):
-            try:
-                layers += self._layers(values, index)
-            except InvalidInput:
-                continue
-        return layers
+    def _generator_of(self, layers: list[Layer]) -> int:
+        """The number of the generator that makes the matrices of a block; -1 without any."""
+        specs = {layer.generator for layer in layers if layer.generator is not None}
+        if not specs:
+            return -1
+        [spec] = specs
+        if spec not in self._specs:
+            self._specs.append(spec)
+        return self._specs.index(spec)
 
     def _block_numbers(self, number: int, index: int, digits: Numbers) -> Numbers:
         """The number of one block of each design; INVALID where it cannot be built."""
@@ -313,11 +332,13 @@ class Sweep:
         for at, key in enumerate(keys.tolist()):
             try:
                 identity = self._identity(self._values_of(piece, mine, key), index)
-            except InvalidDesign:
+            except InvalidInput:
                 continue
             number = self._blocks.get(identity)
             if number is None:
-                number = self._blocks[identity] = self._parts.add(self._lowered(identity))
+                layers = self._lowered(identity)
+                number = self._blocks[identity] = self._parts.add(layers)
+                self._generators.append(self._generator_of(layers))
             numbers[at] = number
         return numbers
 
@@ -348,6 +369,3 @@ class Sweep:
         block, channels, frames, seed = identity
         assert isinstance(block, Block)
         return lower_block(block, channels, frames, seed)
-
-    def _layers(self, values: Values, index: int) -> list[Layer]:
-        return self._lowered(self._identity(values, index))
