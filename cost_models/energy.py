@@ -162,7 +162,7 @@ def generator_prices(technology: Technology) -> dict[str, Constant]:
         "threshold_bits": technology.generator_state_pj_per_bit,
         "compare_bits": technology.generator_decision_pj_per_bit,
         "and_inputs": technology.generator_and_pj_per_input,
-        "decoded_lanes": technology.generator_decoder_pj_per_lane,
+        "decoder_gates": technology.generator_decoder_pj_per_gate,
         "mixing_bits": technology.generator_mixing_pj_per_bit,
         "point_bits": technology.addition_pj_per_bit,
     }

@@ -12,14 +12,14 @@ Counts, for L lanes, k decision bits, B = 2^k inputs a block (one-hot and Sobol'
     family           state            random bits a cycle     deciding
     lfsr_threshold   N, threshold k   L (k + 1)               L k compared bits
     lfsr_and         N                L (k + 1)               L k AND inputs
-    one_hot          N                (L / B)(k + 1)          L decoded lanes
+    one_hot          N                (L / B)(k + 1)          L / B decoders
     counter_arx      64, threshold k  ceil(L / E) words of    L k compared bits
                                       32 bits, E a word
-    sobol            64, 48 of        ceil(L / (32 B)) words  L decoded lanes,
-                     counters         of 32 bits              L / B points of 16 bits
+    sobol            48 + k, 48 of    ceil(L / (32 B)) words  L / B decoders, adders of
+                     counters         of 32 bits              16 bits and parities
 
-The decision bits come from the design, the lanes from the machine. State and counters are flip-flops
-with load and enable; random bits are the XOR gates of the leap-forward register.
+The decision bits come from the design, the lanes from the machine. State and counters are
+flip-flops with load and enable; random bits are the XOR gates of the leap-forward register.
 
 How good it is: docs/generator.md ("Area and energy") and the docstrings of the tables.
 """
@@ -49,16 +49,18 @@ class GeneratorParts:
     """Random bits that a shift register with two taps makes in a cycle."""
     fresh_bits_four_taps: int
     """Likewise with four taps."""
+    deep_bits_four_taps: int
+    """Sum over those of how often the register's length lies before them: XORs of XORs glitch."""
     compare_bits: int
     """Bits of all comparators."""
     and_inputs: int
     """Inputs of all AND gates that decide."""
-    decoded_lanes: int
-    """Outputs of decoders: lanes of families with one non-zero entry a block."""
+    decoder_gates: int
+    """AND gates of two inputs in decoders: families with one non-zero entry a block."""
     mixing_bits: int
     """Bits of words times rounds of the ARX mixing function."""
     point_bits: int
-    """Bits of adders that compute the numbers of Sobol' points."""
+    """Bits that are XORed to the digits of Sobol' points; the adders before them go with these."""
 
     @property
     def flip_flops(self) -> int:
@@ -93,7 +95,7 @@ def generator_parts(spec: GeneratorSpec, lanes: int, *, feedback_taps: int = 2) 
         case GeneratorFamily.LFSR_AND:
             counts |= {fresh: lanes * (k + 1), "and_inputs": lanes * k}
         case GeneratorFamily.ONE_HOT:
-            counts |= {fresh: blocks * (k + 1), "decoded_lanes": lanes}
+            counts |= {fresh: blocks * (k + 1), "decoder_gates": blocks * _decoder_gates(k)}
         case GeneratorFamily.COUNTER_ARX:
             per_word = 1 << ((WORD_BITS // (k + 1)).bit_length() - 1)
             words = -(-lanes // per_word)
@@ -107,13 +109,25 @@ def generator_parts(spec: GeneratorSpec, lanes: int, *, feedback_taps: int = 2) 
             counts |= {
                 # Key, output, the used digits of the shift; then block, offset and last block.
                 "state_bits": WORD_BITS + POINT_BITS + k + 3 * POINT_BITS,
-                "decoded_lanes": lanes,
+                "decoder_gates": blocks * _decoder_gates(k),
                 "mixing_bits": words * WORD_BITS * spec.rounds,
-                "point_bits": blocks * POINT_BITS,
+                # Digit d is the XOR of the bits j with C(j, d) odd: those that contain d's bits.
+                "point_bits": blocks * sum(POINT_BITS >> d.bit_count() for d in range(k)),
             }
         case _:
             raise InvalidAccelerator(f"there is no model of generator {family!r}")
+    made = counts["fresh_bits_four_taps"]
+    counts["deep_bits_four_taps"] = sum(bit // spec.state_bits for bit in range(made))
     return GeneratorParts(**counts)
+
+
+def _decoder_gates(bits: int) -> int:
+    """AND gates of two inputs that decode a number: each half first, then every pair."""
+    if bits < 2:
+        return 0  # a bit and its inverse
+    half = bits // 2
+    gates: int = 2**bits + _decoder_gates(half) + _decoder_gates(bits - half)
+    return gates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +140,7 @@ class GeneratorArea:
     fresh_four_taps_um2_per_bit: float
     compare_um2_per_bit: float
     and_um2_per_input: float
-    decoder_um2_per_lane: float
+    decoder_um2_per_gate: float
     mixing_um2_per_bit: float
     point_um2_per_bit: float
 
@@ -138,10 +152,11 @@ class GeneratorEnergy:
     state_pj_per_bit: float
     """Clock, and the change of a state bit every other cycle."""
     fresh_four_taps_pj_per_bit: float
+    deep_four_taps_pj_per_bit: float
     compare_pj_per_bit: float
     """Random bits included: they toggle the comparator that reads them."""
     and_pj_per_input: float
-    decoder_pj_per_lane: float
+    decoder_pj_per_gate: float
     mixing_pj_per_bit: float
     point_pj_per_bit: float
 
@@ -153,7 +168,7 @@ AREA_PARTS = {
     "fresh_bits_four_taps": "fresh_four_taps_um2_per_bit",
     "compare_bits": "compare_um2_per_bit",
     "and_inputs": "and_um2_per_input",
-    "decoded_lanes": "decoder_um2_per_lane",
+    "decoder_gates": "decoder_um2_per_gate",
     "mixing_bits": "mixing_um2_per_bit",
     "point_bits": "point_um2_per_bit",
 }
@@ -161,9 +176,10 @@ ENERGY_PARTS = {
     "state_bits": "state_pj_per_bit",
     "threshold_bits": "state_pj_per_bit",
     "fresh_bits_four_taps": "fresh_four_taps_pj_per_bit",
+    "deep_bits_four_taps": "deep_four_taps_pj_per_bit",
     "compare_bits": "compare_pj_per_bit",
     "and_inputs": "and_pj_per_input",
-    "decoded_lanes": "decoder_pj_per_lane",
+    "decoder_gates": "decoder_pj_per_gate",
     "mixing_bits": "mixing_pj_per_bit",
     "point_bits": "point_pj_per_bit",
 }
@@ -171,30 +187,20 @@ ENERGY_PARTS = {
 
 def generator_area_um2(parts: GeneratorParts, constants: GeneratorArea) -> float:
     """Cell area before layout."""
-    return sum(
+    area_um2: float = sum(
         getattr(parts, part) * getattr(constants, name) for part, name in AREA_PARTS.items()
     )
+    return area_um2
 
 
 def generator_energy_pj_per_cycle(parts: GeneratorParts, constants: GeneratorEnergy) -> float:
     """Dynamic energy of one cycle in which all lanes make a trit."""
-    return sum(
+    energy_pj: float = sum(
         getattr(parts, part) * getattr(constants, name) for part, name in ENERGY_PARTS.items()
     )
+    return energy_pj
 
 
 def generator_energy_pj_per_trit(parts: GeneratorParts, constants: GeneratorEnergy) -> float:
     """Dynamic energy of one trit, where all lanes are busy."""
     return generator_energy_pj_per_cycle(parts, constants) / parts.lanes
-
-
-ENERGY_45NM = GeneratorEnergy(
-    state_pj_per_bit=0.01586,
-    fresh_four_taps_pj_per_bit=0.00377,
-    compare_pj_per_bit=0.00923,
-    and_pj_per_input=0.0,
-    decoder_pj_per_lane=0.0,
-    mixing_pj_per_bit=0.0,
-    point_pj_per_bit=0.0,
-)
-"""Placeholder, see below."""

@@ -117,7 +117,7 @@ def _generator_area_um2(spec: GeneratorSpec, lanes: int, technology: Technology)
         "fresh_bits": technology.generator_fresh_um2_per_bit,
         "compare_bits": technology.generator_compare_um2_per_bit,
         "and_inputs": technology.generator_and_um2_per_input,
-        "decoded_lanes": technology.generator_decoder_um2_per_lane,
+        "decoder_gates": technology.generator_decoder_um2_per_gate,
         "mixing_bits": technology.generator_mixing_um2_per_bit,
         "point_bits": technology.adder_um2_per_bit,
     }

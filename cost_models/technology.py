@@ -199,8 +199,8 @@ class Technology:
     """Per bit and round of an ARX mixing function."""
     generator_and_pj_per_input: Constant
     """Per input of the ANDs that decide, and trit."""
-    generator_decoder_pj_per_lane: Constant
-    """Per lane of the decoders of blocks, and cycle."""
+    generator_decoder_pj_per_gate: Constant
+    """Per AND gate of the decoders of blocks, and cycle."""
 
     # Area
     multiplier_um2_per_bit2: Constant
@@ -223,7 +223,7 @@ class Technology:
     """Next-state logic of a trinomial, per random bit made in a cycle."""
     generator_compare_um2_per_bit: Constant
     generator_and_um2_per_input: Constant
-    generator_decoder_um2_per_lane: Constant
+    generator_decoder_um2_per_gate: Constant
     generator_mixing_um2_per_bit: Constant
     """Per bit and round of an ARX mixing function."""
     control_share: Constant

@@ -36,7 +36,7 @@ ENERGIES = {
     "generator_decision_pj_per_bit": 0.2,
     "generator_mixing_pj_per_bit": 0.8,
     "generator_and_pj_per_input": 0.9,
-    "generator_decoder_pj_per_lane": 1.1,
+    "generator_decoder_pj_per_gate": 1.1,
 }
 
 
