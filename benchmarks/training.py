@@ -87,7 +87,7 @@ def cases(names: list[str]) -> dict[str, Case]:
         "matchboxnet-3x2x64": Case(published("matchboxnet-3x2x64")),
         "matchboxnet-6x2x64": Case(published("matchboxnet-6x2x64")),
         "ternary-20k": Case(small, outputs=12),
-        "quartznet-5x5": Case(published("quartznet-5x5"), clips=4, frames=400, outputs=29),
+        "quartznet-5x5": Case(published("quartznet-5x5"), clips=16, frames=400, outputs=29),
     }
     return {name: known[name] for name in names or known}
 

@@ -14,7 +14,6 @@ Both ways between w and M are one strided view: entry (o s + k d, o) of a row-ma
 columns stands at o (s B + 1) + k d B.
 """
 
-import math
 from functools import lru_cache
 from typing import Any
 
@@ -23,21 +22,29 @@ from torch import Tensor
 
 WHOLE_FRAMES = 64
 """Up to so many output frames make one block: cutting a short clip gains nothing."""
-SMALLEST_BLOCK, LARGEST_BLOCK, BLOCK_STEP = 32, 128, 16
-SHARE_OF_REACH = 0.75
+BLOCKS = range(16, 129, 16)
+PRODUCT_NS, ENTRY_NS, NARROW = 0.08, 1.0, 512.0
+"""Time of a multiplication with all that follows backwards, and of an entry of M; narrow blocks
+take 1 + NARROW / B^2 times as long. Fitted to the table in docs/performance.md."""
 
 
-def block_frames(out_frames: int, reach: int) -> int:
-    """Output frames of a block: the fastest or within 10 % of it in docs/performance.md.
+@lru_cache(maxsize=1024)
+def block_frames(out_frames: int, reach: int, clips: int) -> int:
+    """Output frames of a block: the fastest by a fitted rule.
 
     Args:
         out_frames: of the layer.
         reach: (K - 1) d, frames that a block shares with its neighbours.
+        clips: of a batch; where there are few, making M is what takes time.
     """
     if out_frames <= WHOLE_FRAMES:
         return out_frames
-    wanted = math.ceil(SHARE_OF_REACH * reach / BLOCK_STEP) * BLOCK_STEP
-    return max(SMALLEST_BLOCK, min(LARGEST_BLOCK, wanted))
+
+    def nanoseconds(block: int) -> float:
+        products = clips * out_frames * (block + reach) * (1 + NARROW / block**2)
+        return PRODUCT_NS * products + ENTRY_NS * block * (block + reach)
+
+    return min(BLOCKS, key=nanoseconds)
 
 
 def depthwise(inputs: Tensor, weight: Tensor, *, stride: int, dilation: int) -> Tensor:
@@ -56,7 +63,7 @@ def depthwise(inputs: Tensor, weight: Tensor, *, stride: int, dilation: int) -> 
 class _Depthwise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
-        shape = _Shape(inputs.shape[2], weight.shape[1], stride, dilation)
+        shape = _Shape(inputs.shape[1:], weight.shape[1], stride, dilation)
         ctx.save_for_backward(inputs, weight)
         ctx.shape = shape
         return _convolve(inputs, weight, shape)
@@ -83,12 +90,15 @@ class _Depthwise(torch.autograd.Function):
 class _Shape:
     """Sizes of one depthwise layer and of its blocks."""
 
-    def __init__(self, frames: int, taps: int, stride: int, dilation: int) -> None:
+    def __init__(
+        self, clips_and_frames: tuple[int, ...], taps: int, stride: int, dilation: int
+    ) -> None:
+        clips, frames = clips_and_frames
         self.frames, self.taps, self.stride, self.dilation = frames, taps, stride, dilation
         reach = (taps - 1) * dilation
         padding = reach // 2
         out_frames = -(-frames // stride)
-        self.columns = block_frames(out_frames, reach)
+        self.columns = block_frames(out_frames, reach, clips)
         self.rows = (self.columns - 1) * stride + reach + 1
         self.blocks: list[tuple[int, int, int, int, int]] = []
         """Outputs from, to; inputs from, to; row of the matrix that meets the first input."""
