@@ -19,10 +19,10 @@ from dse.ternary import check_density
 
 MOST_LANES = 4_096
 _HELPERS = {
-    "lfsr_threshold": ("lfsr_stream",),
+    "lfsr_threshold": ("lfsr_stream", "at_most"),
     "lfsr_and": ("lfsr_stream",),
     "one_hot": ("lfsr_stream",),
-    "counter_arx": ("arx32",),
+    "counter_arx": ("arx32", "at_most"),
     "sobol": ("arx32",),
 }
 

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from cost_models.generator import AREA_FITS, generator_area_um2, generator_parts
 from dse.errors import InvalidDesign
 from dse.files import replacing, write_text
 from dse.generators import FAMILIES, Generator
+from dse.generators.choice import LFSR_FAMILIES
 from dse.generators.quality import FLAG, KNOWN_BAD, Quality, measure
+from dse.mixers.ternary import generator_spec
 from search.cli.generator_options import generator_options, read_generator
 
 DENSITIES = "0.5,0.25,0.125,0.0625,0.03125"
@@ -27,6 +31,8 @@ SHOWN = {
     "rank": "rank",
     "repeated rows": "repeats",
 }
+SMALL = "small_130nm"
+SMALL_NAND2_UM2 = 3.7536
 MIN_WIDTH = 200  # columns: a table that is piped into a file is not cut
 
 
@@ -156,3 +162,80 @@ def _write(out: Path, found: Sequence[Quality]) -> None:
     for name, figure in figures.items():
         with replacing(out / name) as temporary:
             figure.savefig(temporary, dpi=110)
+
+
+@command.command()
+@generator_options()
+@click.option("--density", default=0.25, show_default=True, help="Share of non-zero entries.")
+@click.option("--lanes", "lanes_list", default="16", show_default=True, metavar="LIST",
+              help="Trits made in a cycle, separated by commas.")  # fmt: skip
+@click.option(
+    "--library",
+    "libraries",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Liberty file, .lib or .lib.gz; may be repeated. [default: a small one of 130 nm]",
+)
+def area(
+    density: float, lanes_list: str, libraries: tuple[Path, ...], **parameters: Any
+) -> None:  # fmt: skip
+    """Synthesise a generator with Yosys; print its area beside that of the analytic model.
+
+    \b
+      dse generator area --lanes 8,16,32,64
+      dse generator area --family counter_arx --threshold-bits 7 --library my_cells.lib
+    """  # noqa: D301 (click reads the backspace as: do not wrap)
+    from dse.rtl.area import default_library, synthesise
+    from dse.rtl.designs import GeneratorBlock
+
+    generator = read_generator(**parameters)
+    blocks = [
+        GeneratorBlock(generator=generator, density=density, lanes=lanes)
+        for lanes in _whole_numbers(lanes_list)
+    ]
+    table = Table(box=None, pad_edge=False)
+    for heading in ("lanes", "cells", "flip-flops", "area, um2", "gate equivalents",
+                    "um2 a lane", "model, um2", "difference"):  # fmt: skip
+        table.add_column(heading, justify="right")
+    console = Console(highlight=False)
+    note = ""
+    for block in blocks:
+        found = synthesise(block.block(), libraries)
+        model, note = _model_um2(block, found.nand2_um2, libraries)
+        table.add_row(
+            f"{block.lanes}",
+            f"{found.cells:,}",
+            f"{found.flip_flops:,}",
+            f"{found.area_um2:,.1f}",
+            f"{found.gate_equivalents:,.0f}",
+            f"{found.area_um2 / block.lanes:,.1f}",
+            f"{model:,.1f}",
+            f"{model / found.area_um2 - 1:+.1%}",
+        )
+    console.print(f"{generator.label}, density {density:g}", markup=False)
+    console.print(table)
+    names = ", ".join(path.name for path in libraries or (default_library(),))
+    console.print(f"library {names}; Yosys {version('pyosys')}, before layout", markup=False)
+    console.print(f"model   {note}", markup=False)
+
+
+def _model_um2(block: Any, nand2_um2: float, libraries: Sequence[Path]) -> tuple[float, str]:
+    """The analytic area, and where its constants are from."""
+    spec = generator_spec(block.density, block.generator)
+    taps = 4 if block.generator.family in LFSR_FAMILIES and len(block.generator.taps) > 2 else 2
+    parts = generator_parts(spec, block.lanes, feedback_taps=taps)
+    names = " ".join(path.name.lower() for path in libraries) or SMALL
+    for library, constants in AREA_FITS.items():
+        if library in names:
+            return generator_area_um2(parts, constants), f"constants of {library}"
+    scaled = generator_area_um2(parts, AREA_FITS[SMALL]) * nand2_um2 / SMALL_NAND2_UM2
+    return scaled, f"constants of {SMALL} times the area of a NAND of two inputs; within about 20 %"
+
+
+def _whole_numbers(text: str) -> list[int]:
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        raise InvalidDesign(
+            f"--lanes must be whole numbers separated by commas, such as 16,32, not {text!r}"
+        ) from None

@@ -38,8 +38,10 @@ module counter_arx #(
             wire [31:0] mixed;
             arx32 #(.ROUNDS(ROUNDS)) mixer (.word(word), .key(key), .mixed(mixed));
             for (slot = 0; slot < PER_WORD; slot = slot + 1) begin : slots
-                wire [THRESHOLD_BITS-1:0] number = mixed[31-slot*FIELD -: THRESHOLD_BITS];
-                assign nonzero[index*PER_WORD+slot]  = number <= limit_held;
+                at_most #(.BITS(THRESHOLD_BITS)) compare (
+                    .number(mixed[31-slot*FIELD -: THRESHOLD_BITS]),
+                    .limit(limit_held), .yes(nonzero[index*PER_WORD+slot])
+                );
                 assign negative[index*PER_WORD+slot] = mixed[31-slot*FIELD-THRESHOLD_BITS];
             end
         end

@@ -37,8 +37,10 @@ module lfsr_threshold #(
     genvar lane;
     generate
         for (lane = 0; lane < LANES; lane = lane + 1) begin : lanes
-            wire [THRESHOLD_BITS-1:0] number = bits[WIDTH-1-lane*SHIFT -: THRESHOLD_BITS];
-            assign nonzero[lane]  = number <= limit_held;
+            at_most #(.BITS(THRESHOLD_BITS)) compare (
+                .number(bits[WIDTH-1-lane*SHIFT -: THRESHOLD_BITS]),
+                .limit(limit_held), .yes(nonzero[lane])
+            );
             assign negative[lane] = bits[WIDTH-1-lane*SHIFT-THRESHOLD_BITS];
         end
     endgenerate

@@ -1,0 +1,116 @@
+"""Fit the constants of `cost_models.generator` to synthesis and to gate-level energies.
+
+    python benchmarks/fit_generator.py
+
+reads benchmarks/generator_area.csv (own synthesis of our Verilog, see generator_area.py) and
+benchmarks/generator_energy.csv (gate-level simulation at 45 nm and 1.1 V of generators of these
+forms, a study made for this project), and prints constants and errors. Relative errors are
+minimised, and no constant is negative.
+"""
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import nnls
+
+from cost_models.generator import (
+    AREA_PARTS,
+    ENERGY_PARTS,
+    GeneratorArea,
+    GeneratorEnergy,
+    GeneratorParts,
+    generator_parts,
+)
+from cost_models.workload import GeneratorFamily, GeneratorSpec
+
+HERE = Path(__file__).parent
+AREAS, ENERGIES = HERE / "generator_area.csv", HERE / "generator_energy.csv"
+Row = tuple[str, GeneratorParts, float]
+"""Name, parts, measured."""
+
+
+def parts_of(row: Mapping[str, str]) -> GeneratorParts:
+    """The parts of a row's generator."""
+    return generator_parts(
+        GeneratorSpec(
+            family=GeneratorFamily(row["block"]),
+            state_bits=int(row["state_bits"]),
+            decision_bits=int(row["decision_bits"]),
+            rounds=int(row["rounds"]),
+        ),
+        int(row["lanes"]),
+        feedback_taps=int(row["feedback_taps"]) or 2,
+    )
+
+
+def area_rows(library: str) -> list[Row]:
+    """Generators of one library: area in um2."""
+    with AREAS.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["library"] == library]
+    families = {str(family) for family in GeneratorFamily}
+    return [
+        (_name(row), parts_of(row), float(row["area_um2"]))
+        for row in rows
+        if row["block"] in families
+    ]
+
+
+def energy_rows() -> list[Row]:
+    """Generators: energy of a cycle in pJ."""
+    with ENERGIES.open(newline="") as file:
+        return [
+            (_name(row), parts_of(row), float(row["energy_pj_per_trit"]) * int(row["lanes"]))
+            for row in csv.DictReader(file)
+        ]
+
+
+def _name(row: Mapping[str, str]) -> str:
+    return (
+        f"{row['block']} N={row['state_bits']} k={row['decision_bits']} R={row['rounds']} "
+        f"L={row['lanes']}"
+    )
+
+
+def fit(rows: Iterable[Row], parts: Mapping[str, str]) -> tuple[dict[str, float], list[float]]:
+    """Constants by name, and each row's relative error."""
+    rows = list(rows)
+    names = list(dict.fromkeys(parts.values()))
+    counts = np.zeros((len(rows), len(names)))
+    for index, (_, found, measured) in enumerate(rows):
+        for part, name in parts.items():
+            counts[index, names.index(name)] += getattr(found, part) / measured
+    constants, _ = nnls(counts, np.ones(len(rows)))
+    return dict(zip(names, map(float, constants), strict=True)), list(counts @ constants - 1)
+
+
+def _report(title: str, rows: list[Row], parts: Mapping[str, str], kind: type) -> None:
+    constants, errors = fit(rows, parts)
+    print(f"{title}: {kind.__name__}(")
+    for field in fields(kind):
+        print(f"    {field.name}={constants.get(field.name, 0):.5g},")
+    print(f")  # {len(rows)} designs, mean {np.mean(np.abs(errors)):.1%}, "
+          f"largest {np.max(np.abs(errors)):.1%}")  # fmt: skip
+    families: dict[str, list[float]] = {}
+    for (name, _, _), error in zip(rows, errors, strict=True):
+        families.setdefault(name.split()[0], []).append(abs(error))
+    for family, own in families.items():
+        print(f"#   {family}: {len(own)}, mean {np.mean(own):.1%}, largest {max(own):.1%}")
+    worst = sorted(zip(errors, rows, strict=True), key=lambda pair: -abs(pair[0]))[:5]
+    for error, (name, _, _) in worst:
+        print(f"#   {error:+.1%} {name}")
+
+
+def main() -> None:
+    """Print all fits."""
+    with AREAS.open(newline="") as file:
+        libraries = dict.fromkeys(row["library"] for row in csv.DictReader(file))
+    for library in libraries:
+        _report(library, area_rows(library), AREA_PARTS, GeneratorArea)
+    _report("45 nm", energy_rows(), ENERGY_PARTS, GeneratorEnergy)
+
+
+if __name__ == "__main__":
+    main()
