@@ -37,23 +37,26 @@ def stream(workload: Workload, hop_frames: int) -> Stream:
     """The network as it runs on a stream, `hop_frames` new frames at a time.
 
     Raises:
-        InvalidInput: the hop is not positive, or not a multiple of all strides together.
+        InvalidInput: the hop is not positive, not a multiple of all strides together, or longer
+            than an inference.
         InvalidLayer: a layer has no streaming form.
     """
     layers = workload.layers
-    total_stride = 1
-    for layer in layers:
-        if layer.kind is LayerKind.DEPTHWISE or "skip" not in layer.name:
-            total_stride *= layer.stride if layer.kind in CONVOLUTIONS else 1
+    reads = flow_of(layers).reads
+    rate = _rates(layers, reads)
+    total_stride = max(rate.values())
     if hop_frames < 1 or hop_frames % total_stride:
         raise InvalidInput(
             f"a hop of {hop_frames} frames does not fit the network's strides: use a multiple of "
             f"{total_stride}"
         )
-    reads = flow_of(layers).reads
+    if hop_frames > layers[0].in_frames:
+        raise InvalidInput(
+            f"a hop of {hop_frames} frames is longer than the {layers[0].in_frames} frames of an "
+            "inference: use a shorter hop, or more frames"
+        )
     names = {layer.name: index for index, layer in enumerate(layers)}
     fresh, wait = {INPUT: hop_frames}, {INPUT: 0.0}
-    rate = {INPUT: 1}  # input frames per frame of the tensor
     history: dict[str, int] = {}
     channel_bits = {INPUT: layers[0].in_channels * layers[0].input_bits}
     streamed: list[Layer] = []
@@ -64,23 +67,22 @@ def stream(workload: Workload, hop_frames: int) -> Stream:
         if layer.kind in CONVOLUTIONS:
             span = (layer.kernel_size - 1) * layer.dilation
             made = fresh[source] // layer.stride
-            needed = min((made - 1) * layer.stride + span + 1, layer.in_frames)
+            needed = (made - 1) * layer.stride + span + 1  # a stream has no padding
             history[source] = max(history.get(source, 0), max(needed - fresh[source], 0))
             streamed.append(dataclasses.replace(layer, in_frames=needed, out_frames=made))
             waited = wait[source] + span / 2 * rate[source]
-            pace = rate[source] * layer.stride
         elif layer.kind is LayerKind.AVERAGE_POOL:
             hops = -(-layer.in_frames // fresh[source])
             state_bits += hops * layer.in_channels * layer.accumulator_bits
             made = 1
             streamed.append(dataclasses.replace(layer, in_frames=fresh[source] + 2, out_frames=1))
-            waited, pace = wait[source], rate[source]
+            waited = wait[source]
         else:
             if layer.kind is LayerKind.RESIDUAL_ADD:
                 _align(layer, sources, wait, rate, layers, names, reads, history)
             streamed.append(dataclasses.replace(layer, in_frames=made, out_frames=made))
-            waited, pace = max(wait[name] for name in sources), rate[source]
-        fresh[layer.name], wait[layer.name], rate[layer.name] = made, waited, pace
+            waited = max(wait[name] for name in sources)
+        fresh[layer.name], wait[layer.name] = made, waited
         channel_bits[layer.name] = layer.out_channels * layer.output_bits
     state_bits += sum(frames * channel_bits[name] for name, frames in history.items())
     last = layers[-1].name
@@ -90,6 +92,15 @@ def stream(workload: Workload, hop_frames: int) -> Stream:
         state_bits=state_bits,
         wait_frames=round(wait[last]),
     )
+
+
+def _rates(layers: tuple[Layer, ...], reads: tuple[tuple[str, ...], ...]) -> dict[str, int]:
+    """Input frames per frame of each tensor: the strides before it."""
+    rate = {INPUT: 1}
+    for layer, sources in zip(layers, reads, strict=True):
+        stride = layer.stride if layer.kind in CONVOLUTIONS else 1
+        rate[layer.name] = rate[sources[0]] * stride
+    return rate
 
 
 def _align(
