@@ -133,6 +133,12 @@ class ComputeArray:
         """Rows, columns, lanes."""
         return (self.rows, self.columns, self.lanes)
 
+    def operations(self, layer: Layer) -> int:
+        """Operations that a convolution takes on this array: zero trits count unless skipped."""
+        skipped = self.zero_handling == "skipped" and layer.weights is WeightSource.GENERATED
+        entries = layer.nonzeros if skipped else layer.weight_entries
+        return entries * layer.out_frames
+
     def register(self, operand: Operand) -> Register | None:
         """The register of an operand; a tree's accumulator is shared by its lanes."""
         register: Register | None = getattr(self, operand)

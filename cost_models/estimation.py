@@ -89,6 +89,4 @@ def _utilisation(layer: Layer, accelerator: Accelerator, cycles: int) -> float:
     if layer.kind not in CONVOLUTIONS or not cycles:
         return 0.0
     array = accelerator.array_for(layer)
-    skipped = array.zero_handling == "skipped" and layer.nonzeros
-    operations = layer.nonzeros if skipped else layer.weight_entries
-    return operations * layer.out_frames / (cycles * array.elements)
+    return array.operations(layer) / (cycles * array.elements)

@@ -3,7 +3,8 @@
     attainable = min(peak of the array, operations / bits of a memory * bandwidth of that memory)
 
 over all memories that the layer uses (Williams, Waterman, Patterson, CACM 52(4), 2009, with one
-roof per memory). An operation is a multiply-accumulate, or a ternary position, zeros included.
+roof per memory). An operation is a multiply-accumulate, or a ternary position: zeros included,
+unless the array skips them.
 """
 
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ def roofline(cost: Cost) -> list[Roof]:
 
 def _roof(layer: LayerCost, cost: Cost) -> Roof:
     array = cost.accelerator.array_for(layer.layer)
-    operations = layer.layer.weight_entries * layer.layer.out_frames
+    operations = array.operations(layer.layer)
     intensity, roofs = {}, {array.name: float(array.elements)}
     for memory in cost.accelerator.memories:
         bits = layer.traffic_bits(memory.name)
