@@ -230,7 +230,7 @@ def some_candidates(draw, layer, array, count):
     return taken(found, np.array(chosen))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.data(), layers(), arrays())
 def test_crossings_equal_those_of_a_walk(data, layer, array):
     found = some_candidates(data.draw, layer, array, 3)
@@ -253,7 +253,7 @@ def test_crossings_equal_those_of_a_walk(data, layer, array):
                     assert counted == moved, (one, operand, depth)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.data(), layers(), arrays())
 def test_tiles_are_as_large_as_those_of_a_walk(data, layer, array):
     found = some_candidates(data.draw, layer, array, 2)
@@ -307,7 +307,7 @@ def alike(value, count):
     return np.full(count, value)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.data(), layers(), arrays(), st.booleans())
 def test_reads_and_writes_equal_those_of_a_walk(data, layer, array, generated):
     found = some_candidates(data.draw, layer, array, 1)
