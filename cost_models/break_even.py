@@ -48,7 +48,7 @@ class BreakEvenTotal:
     stored_bits: int
     """Two bits for every ternary entry."""
     memory_bits: int
-    """Capacity of the SRAM that is compared: the stored bits, at least the table's smallest."""
+    """Capacity of the SRAM that is compared: the stored bits, or the nearest that the table has."""
     generated_pj: float
     stored_pj: float
     generator_um2: float

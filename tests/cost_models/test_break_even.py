@@ -1,0 +1,152 @@
+"""Generate or store: derived by hand on the round machine and technology."""
+
+import dataclasses
+import math
+from typing import Any
+
+import pytest
+
+from cost_models import Accelerator, Technology, estimate, load_accelerator, load_technology
+from cost_models.break_even import break_even, break_even_bits
+from cost_models.workload import (
+    GeneratorFamily,
+    GeneratorSpec,
+    Layer,
+    LayerKind,
+    WeightSource,
+    Workload,
+)
+from dse.lowering import lower
+from dse.published import published
+
+SPEC = GeneratorSpec(family=GeneratorFamily.LFSR_THRESHOLD, state_bits=31, decision_bits=4)
+
+
+def ternary(name: str = "pw", channels: int = 4, frames: int = 3, **changes: Any) -> Layer:
+    defaults: dict[str, Any] = {
+        "kind": LayerKind.POINTWISE,
+        "in_channels": channels,
+        "out_channels": channels,
+        "in_frames": frames,
+        "out_frames": frames,
+        "weights": WeightSource.GENERATED,
+        "weight_bits": 2,
+        "nonzeros": 4,
+        "generator": SPEC,
+    }
+    return Layer(name=name, **(defaults | changes))
+
+
+def panel(machine: Accelerator, technology: Technology, *layers: Layer) -> Any:
+    return break_even(estimate(Workload("test", layers), machine, technology))
+
+
+def test_by_hand(machine: Accelerator, technology: Technology) -> None:
+    # 4 x 4 adders hold the 4 x 4 trits while 3 frames pass: each is made once and serves 3. The
+    # generator makes 4 a cycle, so it runs 4 cycles, each of 31 + 4 flip-flops of state and
+    # threshold at 0.1 pJ and 4 * 4 compared bits at 0.2: 4 * (3.5 + 3.2) = 26.8 pJ, 1.675 a trit.
+    # Stored: 32 bits; the smallest SRAM of the table has 1,000 and reads at 1 pJ a bit: 2 a trit.
+    total = panel(machine, technology, ternary())
+    [row] = total.layers
+    assert (row.layer, row.trits, row.regenerations, row.reuse) == ("pw", 16, 1.0, 3.0)
+    assert row.generated_pj == pytest.approx(26.8)
+    assert row.stored_pj == pytest.approx(32.0)
+    assert row.break_even_bits == 1_000
+    assert row.cheaper == total.cheaper == "generate"
+    assert (total.stored_bits, total.memory_bits) == (32, 1_000)
+    assert (total.generated_pj, total.stored_pj) == (row.generated_pj, row.stored_pj)
+    # All areas are 1 um2 a unit: 31 + 4 flip-flops, 4 * (4 + 1) random bits, 16 compared bits. The
+    # SRAM has 100 um2.
+    assert total.generator_um2 == pytest.approx(71.0)
+    assert total.memory_um2 == pytest.approx(100.0)
+    assert total.smaller == "generate"
+
+
+def test_a_longer_register_loses_against_the_same_memory(
+    machine: Accelerator, technology: Technology
+) -> None:
+    # 61 bits of state: 4 * (6.5 + 3.2) = 38.8 pJ, 2.425 a trit; 101 um2.
+    spec = dataclasses.replace(SPEC, state_bits=61)
+    total = panel(machine, technology, ternary(generator=spec))
+    [row] = total.layers
+    assert row.generated_pj == pytest.approx(38.8)
+    assert row.cheaper == total.cheaper == "store"
+    assert total.smaller == "store"
+    # Reads grow from 1 to 4 pJ a bit between 1,000 and 100,000 bits: as the power log 4 / log 100.
+    # 2 * (bits / 1,000)^0.301 = 2.425 at 1,000 * 1.2125^(1 / 0.301) = 1,896.6.
+    exact = 1_000 * 1.2125 ** (math.log(100) / math.log(4))
+    assert row.break_even_bits == math.ceil(exact) == 1_897
+
+
+def test_trits_are_compared_as_often_as_they_are_made(
+    machine: Accelerator, technology: Technology
+) -> None:
+    # 8 x 8 trits do not fit 4 x 4 adders with one sum each: weight stationary would spill sums.
+    # However it is mapped, stored trits are read as often as generated ones are made.
+    [row] = panel(machine, technology, ternary(channels=8, frames=40)).layers
+    assert row.trits == row.regenerations * 64
+    assert row.reuse == 64 * 40 / row.trits
+    assert row.stored_pj == pytest.approx(row.trits * 2.0)
+
+
+def test_a_network_shares_one_memory(machine: Accelerator, technology: Technology) -> None:
+    # 16 + 36 trits of 2 bits; both rows are read from the same SRAM.
+    total = panel(machine, technology, ternary("a"), ternary("b", channels=6, in_channels=4))
+    assert [row.layer for row in total.layers] == ["a", "b"]
+    assert total.stored_bits == 2 * (4 * 4 + 6 * 4)
+    assert total.generated_pj == pytest.approx(sum(row.generated_pj for row in total.layers))
+    assert total.stored_pj == pytest.approx(sum(row.stored_pj for row in total.layers))
+
+
+def test_a_memory_beyond_the_table_is_taken_as_its_largest(
+    machine: Accelerator, technology: Technology
+) -> None:
+    # 256 * 256 * 2 = 131,072 bits; the table ends at 100,000, which read at 4 pJ a bit.
+    total = panel(machine, technology, ternary(channels=256, frames=1))
+    assert (total.stored_bits, total.memory_bits) == (131_072, 100_000)
+    assert total.stored_pj == pytest.approx(total.layers[0].trits * 8.0)
+
+
+@pytest.mark.parametrize(
+    ("trit_pj", "bits"),
+    [
+        (0.1, 1_000),  # less than the smallest: any memory is dearer
+        (2.0, 1_000),  # 2 bits at 1 pJ
+        (4.0, 10_000),  # 2 bits at 2 pJ: half way in the logarithm, 1,000 * 100^(1/2)
+        (8.0, 100_000),  # 2 bits at 4 pJ, the largest
+        (8.001, None),  # no memory of the table is dearer
+    ],
+)
+def test_break_even_capacity(technology: Technology, trit_pj: float, bits: int | None) -> None:
+    found = break_even_bits(trit_pj, technology.sram)
+    if bits is None:
+        assert found is None
+        return
+    assert found is not None
+    assert found == pytest.approx(bits, abs=1)
+    assert 2 * technology.sram.read_pj_per_bit(found).mid >= trit_pj
+
+
+def test_nothing_to_compare_where_nothing_is_generated(
+    machine: Accelerator, technology: Technology
+) -> None:
+    dense = ternary(weights=WeightSource.TRAINED, nonzeros=0, generator=None, weight_bits=8)
+    assert panel(machine, technology, dense) is None
+    stores = dataclasses.replace(machine, ternary_weights="stored", generator=None)
+    assert panel(stores, technology, ternary()) is None
+
+
+def test_what_hardware_says_of_the_library_machine() -> None:
+    """A 1-KB SRAM reads two bits for less than a threshold generator makes one (synthesis)."""
+    machine = load_accelerator("kws_ternary")
+    technology = load_technology("synthesis_45nm")
+    workload = lower(published("matchboxnet-3x1x64-P3"), frames=128, outputs=12)
+    total = break_even(estimate(workload, machine, technology))
+    assert total is not None
+    for row in total.layers:
+        trit_pj = row.generated_pj / row.trits
+        # Synthesis and gate-level simulation of 32 lanes of 8 bits: 0.087 pJ.
+        assert trit_pj == pytest.approx(0.087, rel=0.11)
+        # CACTI 7: 0.045 pJ for two bits of 1 KB, 0.165 of 8 KB; so the even point is between.
+        assert row.break_even_bits is not None
+        assert 8_192 < row.break_even_bits < 65_536
