@@ -193,6 +193,10 @@ def test_generator_bounds_short_layers(machine, technology):
     [cost] = estimated(Workload("one", (ternary,)), fast(machine), technology, "latency").layers
     assert cost.latency_cycles == cost.busy_cycles[Bound.GENERATOR] == 16
     assert (cost.trits, cost.regenerations) == (64, 1)
+    # 66 trits at 4 a cycle: the last two take a cycle of their own.
+    longer = dataclasses.replace(ternary, in_channels=11, out_channels=6)
+    [cost] = estimated(Workload("one", (longer,)), fast(machine), technology, "latency").layers
+    assert cost.busy_cycles[Bound.GENERATOR] == 17
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,136 @@
+"""The candidates of the search against an enumeration of the set that the module documents."""
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cost_models import ComputeArray, Layer, LayerKind, Register, WeightSource
+from cost_models.mapping import MOST_SPLIT, N, R, T, candidates_of, views_of
+
+
+def layer(in_channels, out_channels, frames, **changes):
+    return Layer(
+        name="layer",
+        kind=changes.pop("kind", LayerKind.POINTWISE),
+        in_channels=in_channels,
+        out_channels=out_channels,
+        in_frames=frames,
+        out_frames=frames,
+        weights=WeightSource.TRAINED,
+        **changes,
+    )
+
+
+def array(rows=1, columns=1, **changes):
+    outputs = Register(capacity_bits=24)
+    return ComputeArray(
+        name="macs", element="mac", rows=rows, columns=columns, outputs=outputs, **changes
+    )
+
+
+def documented(iterations):
+    """Six orders; one loop in two parts that do not touch, the inner one a power of two."""
+    found = set()
+
+    def add(loops):
+        running = tuple((loop, count) for loop, count in loops if count > 1)
+        if all(a[0] != b[0] for a, b in itertools.pairwise(running)):
+            found.add(running)
+
+    for order in itertools.permutations((N, R, T)):
+        add([(loop, iterations[loop]) for loop in order])
+    for split, count in enumerate(iterations):
+        inner = 2
+        while inner < count and inner <= 2**MOST_SPLIT:
+            for order in set(itertools.permutations((split, split, *{N, R, T} - {split}))):
+                parts = iter((inner, -(-count // inner)))
+                add([(x, next(parts) if x == split else iterations[x]) for x in order])
+            inner *= 2
+    return found
+
+
+def orders(found):
+    return [
+        tuple(
+            (int(loop), int(count))
+            for loop, count in zip(found.order[:, at], found.counts[:, at], strict=True)
+            if count > 1
+        )
+        for at in range(found.order.shape[1])
+    ]
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40))
+def test_candidates_are_the_documented_set_each_once(outputs, inputs, frames):
+    # On one element, every loop has as many iterations as its bound.
+    found = orders(candidates_of([layer(inputs, outputs, frames)], array()))
+    assert len(set(found)) == len(found)
+    assert set(found) == documented((outputs, inputs, frames))
+
+
+def test_inner_parts_go_up_to_4096():
+    found = orders(candidates_of([layer(1, 2, 10_000)], array()))
+    inner = {order[0][1] for order in found if len(order) == 3 and order[0][0] == T}
+    assert inner == {2**exponent for exponent in range(1, 13)}
+
+
+@pytest.mark.parametrize(
+    ("dataflow", "innermost"),
+    [("weight_stationary", T), ("output_stationary", R), ("input_stationary", N)],
+)
+def test_a_dataflow_fixes_the_innermost_loop(dataflow, innermost):
+    found = orders(candidates_of([layer(5, 6, 7)], array(dataflow=dataflow)))
+    assert {order[0][0] for order in found} == {innermost}
+    free = orders(candidates_of([layer(5, 6, 7)], array()))
+    assert {order for order in free if order[0][0] == innermost} == set(found)
+
+
+def test_iterations_are_spread_evenly():
+    # 10 on 4: 3 passes of 4, 4, 2 at once, which the array counts as 4; 9 on 4: 3 passes of 3.
+    for bound, at_once in ((10, 4), (9, 3), (4, 4), (5, 3), (3, 3)):
+        found = candidates_of([layer(1, bound, 1)], array(4))
+        across = found.unrolled[N].max()
+        assert across == at_once
+
+
+def test_every_loop_may_lie_along_either_axis():
+    found = candidates_of([layer(6, 6, 6)], array(2, 3))
+    unrolled = {tuple(int(each) for each in column) for column in found.unrolled.T}
+    # rows take 2 of one loop, columns 3 of one; or both the same loop, 6.
+    expected = set()
+    for rows, columns in itertools.product((N, R, T), repeat=2):
+        sizes = [1, 1, 1]
+        sizes[rows] *= 2
+        sizes[columns] *= 3
+        expected.add(tuple(sizes))
+    assert unrolled == expected
+
+
+@pytest.mark.parametrize(
+    ("depthwise", "views"),
+    [
+        # (groups, bounds of N, R, T, inputs depend on N)
+        ("channels_across_array", [(1, (4, 3, 6), True)]),
+        ("one_channel_per_pass", [(4, (1, 3, 6), False)]),
+        ("auto", [(1, (4, 3, 6), True), (4, (1, 3, 6), False)]),
+    ],
+)
+def test_views_of_a_depthwise_layer(depthwise, views):
+    one = layer(4, 4, 6, kind=LayerKind.DEPTHWISE, groups=4, kernel_size=3)
+    found = views_of([one], array(depthwise=depthwise))
+    assert [
+        (groups, tuple(bounds), across)
+        for groups, bounds, across in zip(found.groups, found.bounds.T, found.across, strict=True)
+    ] == views
+
+
+def test_a_channel_with_several_outputs_is_a_group():
+    # Two outputs see the same channel: across the array its inputs would be read twice.
+    one = layer(4, 8, 6, kind=LayerKind.DEPTHWISE, groups=4, kernel_size=3)
+    found = views_of([one], array())
+    assert list(found.groups) == [4]
+    assert tuple(found.bounds[:, 0]) == (2, 3, 6)
+    assert not found.across.any()
