@@ -199,11 +199,11 @@ def read_study(
             f"space.in_channels is {space.in_channels}, and data.features.coefficients "
             f"{file.data.features.coefficients}: leave in_channels out"
         )
-    accelerator = _at(node, "machine", lambda: load_accelerator(_machine(file.machine, base)))
+    accelerator = _at(node, "machine", lambda: load_accelerator(beside(file.machine, base)))
     technology = _at(
         node,
         "technology",
-        lambda: load_technology(_machine(file.technology or accelerator.technology, base)),
+        lambda: load_technology(beside(file.technology or accelerator.technology, base)),
     )
     folder = data_folder or base / _expanded(file.data.folder)
     trainings = trainings or file.trainings
@@ -266,8 +266,8 @@ def _read_baseline(node: Node, space: SearchSpace) -> Baseline:
     return Baseline(name, dataclasses.replace(point, name=name), place, published=False)
 
 
-def _machine(name: str, base: Path) -> str | Path:
-    """A name of the library, or a file."""
+def beside(name: str, base: Path) -> str | Path:
+    """A name of the library, or a file as seen from a folder."""
     return base / name if name.endswith((".yaml", ".yml")) else name
 
 

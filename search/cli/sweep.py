@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -13,9 +14,16 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cost_models import Objective, accelerator_names, load_accelerator, load_technology
-from cost_models.strict_yaml import Node, parse_yaml, read_yaml
-from dse.budget import Budget, budget_from_node
+from cost_models import (
+    Accelerator,
+    Objective,
+    Technology,
+    accelerator_names,
+    load_accelerator,
+    load_technology,
+)
+from cost_models.strict_yaml import Node, build, parse_yaml, read_yaml
+from dse.budget import Budget, Limit, budget_from_node
 from dse.errors import InvalidInput
 from dse.files import replacing
 from dse.frontier import pareto_mask
@@ -23,7 +31,9 @@ from dse.results import COST_COLUMNS
 from dse.space import SearchSpace
 from dse.space_file import space_from_node
 from dse.sweep import Chunk, Machine, Sweep
+from dse.task import COMMANDS, Task
 from dse.units import LABELS, shown
+from search.study_file import beside, read_study
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,10 +70,10 @@ Row = dict[str, Any]
     help="What the mapping of each layer minimises.",
 )
 @click.option(
-    "--frames", default=128, show_default=True, type=click.IntRange(min=1), help="Input frames."
+    "--frames", type=click.IntRange(min=1), help="Input frames.  [default: the study's, or 128]"
 )
 @click.option(
-    "--outputs", default=12, show_default=True, type=click.IntRange(min=1), help="Classes."
+    "--outputs", type=click.IntRange(min=1), help="Classes.  [default: the study's, or 12]"
 )
 @click.option("--sample", type=click.IntRange(min=1), help="Price so many designs, at random.")
 @click.option("--seed", default=0, show_default=True, help="Of the sample.")
@@ -97,8 +107,8 @@ def command(
     machines: tuple[str, ...],
     technology: str | None,
     objective: Objective,
-    frames: int,
-    outputs: int,
+    frames: int | None,
+    outputs: int | None,
     sample: int | None,
     seed: int,
     limits: tuple[str, ...],
@@ -108,23 +118,26 @@ def command(
 ) -> None:
     """Price every design of SPACE on every machine, or a sample of them; train nothing.
 
-    SPACE is a study file, of which the space, the machine and the limits are used, or a YAML file
-    with a `space` section alone.
+    SPACE is a study file, of which the space, the machine, the technology, the limits, and the
+    sizes of task and features are used; or a YAML file with a `space` section and, where wanted,
+    `machine`, `technology` and `limits`.
 
     \b
       dse sweep examples/demo.yaml
       dse sweep examples/demo.yaml --machine kws_int8 --machine kws_ternary --sample 100000
     """  # noqa: D301 (click reads the backspace as: do not wrap)
     console = Console(highlight=False)
-    node = read_yaml(space)
-    found = _read_space(node)
-    names = machines or (_text(node, "machine", "kws_ternary"),)
+    given = _read(space)
+    chosen = [_machine(name, technology, objective) for name in dict.fromkeys(machines)]
+    if not chosen:
+        constants = load_technology(technology) if technology else given.technology
+        chosen = [Machine(given.accelerator, constants, objective)]
     sweep = Sweep(
-        space=found,
-        machines=[_machine(name, technology, objective) for name in dict.fromkeys(names)],
-        frames=frames,
-        outputs=outputs,
-        budget=_read_limits(node, limits),
+        space=given.space,
+        machines=chosen,
+        frames=frames or given.frames,
+        outputs=outputs or given.outputs,
+        budget=Budget((*given.budget.limits, *_read_limits(limits))),
     )
     if sample is None and sweep.size > LARGEST:
         raise InvalidInput(
@@ -146,7 +159,7 @@ def command(
         f"{priced:,} designs priced on {len(sweep.machines)} machine"
         f"{'s' if len(sweep.machines) > 1 else ''} in {seconds:,.1f} s "
         f"({priced / seconds:,.0f} a second), {feasible:,} of them feasible; the space has "
-        f"{sweep.size:,}."
+        f"{sweep.size:,}. One inference: {sweep.frames} frames, {sweep.outputs} outputs."
     )
     console.print(f"All: {out}   frontier: {csv}", markup=False, soft_wrap=True)
 
@@ -288,22 +301,59 @@ def _row(chunk: Chunk, index: int) -> Row:
     return {"machine": chunk.machine.accelerator.name, **axes, **weights, **costs}
 
 
-def _read_space(node: Node) -> SearchSpace:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """What a file may say that is no study."""
+
+    space: Node
+    machine: str = "kws_ternary"
+    technology: str | None = None
+    limits: Node | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """What is swept, and on what, unless options say otherwise."""
+
+    space: SearchSpace
+    accelerator: Accelerator
+    technology: Technology
+    budget: Budget
+    frames: int = 128
+    outputs: int = 12
+
+
+def _read(path: Path) -> _Given:
+    node = read_yaml(path)
     if not isinstance(node.value, dict) or "space" not in node.value:
         raise node.error("a sweep needs a file with a 'space' section, such as a study's")
-    coefficients = 64
-    data = node.value.get("data")
-    if data is not None and isinstance(data.value, dict):
-        features = data.value.get("features")
-        if features is not None and isinstance(features.value, dict):
-            given = features.value.get("coefficients")
-            coefficients = given.value if given is not None else coefficients
-    return space_from_node(node.value["space"], in_channels=coefficients)
+    if "data" in node.value:
+        study = read_study(path)
+        return _Given(
+            space=study.space,
+            accelerator=study.accelerator,
+            technology=study.technology,
+            budget=study.budget,
+            frames=study.features.frames,
+            outputs=_classes(study.task),
+        )
+    file = build(_File, node)
+    accelerator = load_accelerator(beside(file.machine, path.parent))
+    technology = beside(file.technology or accelerator.technology, path.parent)
+    return _Given(
+        space=space_from_node(file.space),
+        accelerator=accelerator,
+        technology=load_technology(technology),
+        budget=Budget() if file.limits is None else budget_from_node(file.limits, COST_COLUMNS),
+    )
 
 
-def _text(node: Node, key: str, default: str) -> str:
-    child = node.value.get(key)
-    return str(child.value) if child is not None else default
+def _classes(task: Task) -> int:
+    """Classes of a task; 35 where it takes all words, as many as Speech Commands has."""
+    if task.kind == "all_words":
+        return 35 + task.silence
+    words = COMMANDS if task.kind == "commands" else task.words
+    return len(words) + task.unknown + task.silence
 
 
 def _machine(name: str, technology: str | None, objective: Objective) -> Machine:
@@ -311,13 +361,9 @@ def _machine(name: str, technology: str | None, objective: Objective) -> Machine
     return Machine(accelerator, load_technology(technology or accelerator.technology), objective)
 
 
-def _read_limits(node: Node, limits: Iterable[str]) -> Budget:
-    given = node.value.get("limits")
-    own = budget_from_node(given, COST_COLUMNS).limits if given is not None else ()
+def _read_limits(limits: Iterable[str]) -> tuple[Limit, ...]:
     text = "\n".join(limit.replace("=", ": ", 1) for limit in limits)
-    if not text:
-        return Budget(own)
-    return Budget((*own, *budget_from_node(parse_yaml(text, "--limit"), COST_COLUMNS).limits))
+    return budget_from_node(parse_yaml(text, "--limit"), COST_COLUMNS).limits if text else ()
 
 
 def _read_objectives(minimise: str, maximise: str) -> dict[str, float]:
