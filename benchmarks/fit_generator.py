@@ -24,6 +24,7 @@ from cost_models.generator import (
     GeneratorParts,
     generator_parts,
 )
+from cost_models.ternary_datapath import DatapathArea, tree_adder_bits
 from cost_models.workload import GeneratorFamily, GeneratorSpec
 
 HERE = Path(__file__).parent
@@ -86,6 +87,35 @@ def fit(rows: Iterable[Row], parts: Mapping[str, str]) -> tuple[dict[str, float]
     return dict(zip(names, map(float, constants), strict=True)), list(counts @ constants - 1)
 
 
+def datapath_rows(library: str, block: str) -> list[tuple[int, float]]:
+    """Lanes of trees, or accumulator bits of processing elements, and area in um2."""
+    size = "lanes" if block == "ternary_tree" else "state_bits"
+    with AREAS.open(newline="") as file:
+        return [
+            (int(row[size]), float(row["area_um2"]))
+            for row in csv.DictReader(file)
+            if row["library"] == library and row["block"] == block
+        ]
+
+
+def fit_datapath(library: str) -> tuple[dict[str, float], tuple[float, float]]:
+    """Constants of `DatapathArea` by name, and the largest errors of trees and elements."""
+    trees = datapath_rows(library, "ternary_tree")
+    elements = datapath_rows(library, "ternary_pe")
+    found = []
+    for counts, areas in (
+        ([(tree_adder_bits(lanes), 8 * lanes) for lanes, _ in trees], [a for _, a in trees]),
+        ([(bits, 1) for bits, _ in elements], [a for _, a in elements]),
+    ):
+        relative = np.array(counts) / np.array(areas)[:, None]
+        constants, _ = nnls(relative, np.ones(len(areas)))
+        found.append((constants, float(np.max(np.abs(relative @ constants - 1)))))
+    (tree, tree_error), (element, element_error) = found
+    names = (field.name for field in fields(DatapathArea))
+    values = map(float, (*tree, *element))
+    return dict(zip(names, values, strict=True)), (tree_error, element_error)
+
+
 def _report(title: str, rows: list[Row], parts: Mapping[str, str], kind: type) -> None:
     constants, errors = fit(rows, parts)
     print(f"{title}: {kind.__name__}(")
@@ -109,6 +139,9 @@ def main() -> None:
         libraries = dict.fromkeys(row["library"] for row in csv.DictReader(file))
     for library in libraries:
         _report(library, area_rows(library), AREA_PARTS, GeneratorArea)
+        if datapath_rows(library, "ternary_tree"):
+            datapath, errors = fit_datapath(library)
+            print(f"{library}: {datapath}, largest {errors[0]:.1%} (trees), {errors[1]:.1%}")
     _report("45 nm", energy_rows(), ENERGY_PARTS, GeneratorEnergy)
 
 

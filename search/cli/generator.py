@@ -198,6 +198,7 @@ def area(
                     "um2 a lane", "model, um2", "difference"):  # fmt: skip
         table.add_column(heading, justify="right")
     console = Console(highlight=False)
+    console.width = max(console.width, 110)
     note = ""
     for block in blocks:
         found = synthesise(block.block(), libraries)

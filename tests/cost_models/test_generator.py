@@ -20,6 +20,12 @@ from cost_models.generator import (
     generator_energy_pj_per_trit,
     generator_parts,
 )
+from cost_models.ternary_datapath import (
+    DATAPATH_FITS,
+    ternary_element_um2,
+    ternary_tree_um2,
+    tree_adder_bits,
+)
 from cost_models.workload import GeneratorFamily, GeneratorSpec
 
 ROOT = Path(__file__).parents[2]
@@ -149,3 +155,29 @@ def test_what_has_no_parts_is_refused() -> None:
         generator_parts(LFSR, 0)
     with pytest.raises(InvalidAccelerator, match="has 2 or 4 taps here, not 3"):
         generator_parts(LFSR, 8, feedback_taps=3)
+
+
+def test_adders_of_a_tree_by_hand() -> None:
+    # Eight lanes of 8 bits: four adders of 10 bits, two of 11, one of 12.
+    assert tree_adder_bits(8) == 4 * 10 + 2 * 11 + 12
+    assert tree_adder_bits(1) == 0
+    assert tree_adder_bits(5) == tree_adder_bits(8)
+    with pytest.raises(InvalidAccelerator, match="lanes must be at least 1, not 0"):
+        tree_adder_bits(0)
+
+
+@pytest.mark.parametrize("library", list(DATAPATH_FITS))
+def test_trees_and_elements_are_within_8_percent_of_synthesis(
+    library: str, fits: ModuleType
+) -> None:
+    trees = fits.datapath_rows(library, "ternary_tree")
+    elements = fits.datapath_rows(library, "ternary_pe")
+    assert [lanes for lanes, _ in trees] == [8, 16, 32, 64] and len(elements) == 4
+    constants = DATAPATH_FITS[library]
+    for lanes, area_um2 in trees:
+        assert ternary_tree_um2(lanes, constants) == pytest.approx(area_um2, rel=0.08)
+    for bits, area_um2 in elements:
+        assert ternary_element_um2(bits, constants) == pytest.approx(area_um2, rel=0.08)
+    fitted, _ = fits.fit_datapath(library)
+    for name, value in fitted.items():
+        assert getattr(constants, name) == pytest.approx(value, rel=2e-4, abs=1e-6), name

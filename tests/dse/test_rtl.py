@@ -281,8 +281,9 @@ def test_the_exported_engine_passes_its_test_bench(
 @pytest.mark.parametrize(
     ("module", "right", "wrong"),
     [
-        ("ternary_tree", "negative[lane] ? -kept : kept", "negative[lane] ? ~kept : kept"),
-        ("ternary_tree", "nonzero[lane] ? value", "1'b1 ? value"),
+        ("ternary_tree", " + minus[(LEAVES >> level) + node]", ""),
+        ("ternary_tree", "{BITS{nonzero[lane]}} & value", "value"),
+        ("ternary_tree", " + $signed({1'b0, minus[0]})", ""),
         ("ternary_accumulator", "$signed({SUM_BITS{1'b0}})", "{SUM_BITS{1'b0}}"),
         ("ternary_accumulator", "first ?", "1'b0 ?"),
     ],

@@ -12,7 +12,10 @@ module ternary_tree #(
     localparam LEVELS = $clog2(LANES);
     localparam LEAVES = 1 << LEVELS;
 
-    // Level v has LEAVES >> v sums of ACTIVATION_BITS + 1 + v bits: one bit for -(-128), one a level.
+    // Minus a value is its bits inverted, plus one: the ones go in where adders have a carry. Level v
+    // has LEAVES >> v sums of ACTIVATION_BITS + 1 + v bits: one bit for -(-128), one a level.
+    wire [LEAVES-1:0] minus = nonzero & negative;
+
     genvar lane, level, node;
     generate
         for (level = 0; level <= LEVELS; level = level + 1) begin : levels
@@ -24,8 +27,8 @@ module ternary_tree #(
             if (lane < LANES) begin : used
                 wire signed [BITS-1:0] value =
                     $signed(activations[lane*ACTIVATION_BITS +: ACTIVATION_BITS]);
-                wire signed [BITS-1:0] kept = nonzero[lane] ? value : {BITS{1'b0}};
-                assign levels[0].sums[lane*BITS +: BITS] = negative[lane] ? -kept : kept;
+                assign levels[0].sums[lane*BITS +: BITS] =
+                    {BITS{minus[lane]}} ^ ({BITS{nonzero[lane]}} & value);
             end else begin : unused
                 assign levels[0].sums[lane*BITS +: BITS] = {BITS{1'b0}};
             end
@@ -33,15 +36,14 @@ module ternary_tree #(
         for (level = 1; level <= LEVELS; level = level + 1) begin : adders
             localparam BITS = ACTIVATION_BITS + 1 + level;
             for (node = 0; node < (LEAVES >> level); node = node + 1) begin : nodes
-                wire signed [BITS-2:0] left =
-                    levels[level-1].sums[(2*node)*(BITS-1) +: BITS-1];
-                wire signed [BITS-2:0] right =
-                    levels[level-1].sums[(2*node+1)*(BITS-1) +: BITS-1];
-                wire signed [BITS-1:0] both = left + right;
-                assign levels[level].sums[node*BITS +: BITS] = both;
+                wire [BITS-2:0] left  = levels[level-1].sums[(2*node)*(BITS-1) +: BITS-1];
+                wire [BITS-2:0] right = levels[level-1].sums[(2*node+1)*(BITS-1) +: BITS-1];
+                // Nodes are numbered 1 to LEAVES - 1 from the last one down: one carry each.
+                assign levels[level].sums[node*BITS +: BITS] = {left[BITS-2], left}
+                    + {right[BITS-2], right} + minus[(LEAVES >> level) + node];
             end
         end
     endgenerate
 
-    assign sum = $signed(levels[LEVELS].sums);
+    assign sum = $signed(levels[LEVELS].sums) + $signed({1'b0, minus[0]});
 endmodule

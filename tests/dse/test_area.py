@@ -1,0 +1,105 @@
+"""Areas by Yosys: by hand in the small library, and in sky130 and ASAP7 where they are there."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from cost_models.generator import AREA_FITS, generator_area_um2, generator_parts
+from dse.errors import InvalidInput
+from dse.generators import Generator
+from dse.mixers.ternary import generator_spec
+from dse.rtl.area import default_library, synthesise
+from dse.rtl.designs import GeneratorBlock, module_text
+from dse.rtl.yosys import Block
+
+LIBERTY = Path(__file__).parents[3] / "shared" / "liberty"
+NAND_AND_REGISTER = Block(
+    top="both",
+    parameters={},
+    sources=(
+        "module both(input clk, input a, input b, output reg y);"
+        " always @(posedge clk) y <= ~(a & b); endmodule",
+    ),
+)
+
+
+def test_a_nand_and_a_flip_flop_by_hand() -> None:
+    area = synthesise(NAND_AND_REGISTER)
+    assert (area.cells, area.flip_flops) == (2, 1)
+    assert area.area_um2 == pytest.approx(3.7536 + 20.0192)
+    assert area.gate_equivalents == pytest.approx(1 + 20.0192 / 3.7536)
+
+
+def test_a_processing_element_keeps_its_sum() -> None:
+    areas = {}
+    for bits in (16, 24, 32):
+        block = Block(
+            top="ternary_pe", parameters={"SUM_BITS": bits}, sources=(module_text("ternary_pe"),)
+        )
+        areas[bits] = synthesise(block)
+        assert areas[bits].flip_flops == bits
+    assert areas[16].area_um2 < areas[24].area_um2 < areas[32].area_um2
+
+
+def test_libraries_may_be_several_and_packed(tmp_path: Path) -> None:
+    text = default_library().read_text()
+    head, _, cells = text.partition("  cell (inv)")
+    first, _, flip_flop = cells.partition("  cell (dff)")
+    logic, registers = tmp_path / "logic.lib", tmp_path / "registers.lib.gz"
+    logic.write_text(f"{head}  cell (inv){first}}}\n")
+    registers.write_bytes(gzip.compress(f"{head}  cell (dff){flip_flop}".encode()))
+    assert synthesise(NAND_AND_REGISTER, (logic, registers)) == synthesise(NAND_AND_REGISTER)
+    with pytest.raises(
+        InvalidInput, match="^the library has no D flip-flop: add the file that has"
+    ):
+        synthesise(NAND_AND_REGISTER, (logic,))
+
+
+def test_what_is_no_library_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cells.lib"
+    path.write_text("cells: none\n")
+    with pytest.raises(InvalidInput) as caught:
+        synthesise(NAND_AND_REGISTER, (path,))
+    assert str(caught.value) == f"library {path} is no Liberty file: it has no `library (...)`"
+    packed = tmp_path / "cells.lib.gz"
+    packed.write_bytes(b"no gzip")
+    with pytest.raises(InvalidInput, match=r"cells\.lib\.gz cannot be read"):
+        synthesise(NAND_AND_REGISTER, (packed,))
+
+
+def model_um2(block: GeneratorBlock, library: str) -> float:
+    parts = generator_parts(generator_spec(block.density, block.generator), block.lanes)
+    return generator_area_um2(parts, AREA_FITS[library])
+
+
+@pytest.mark.parametrize(
+    ("generator", "density", "lanes"),
+    [
+        # None of these is among the designs of the fit.
+        (Generator(taps=(89, 51)), 0.25, 24),
+        (Generator(threshold_bits=10), 0.25, 32),
+        (Generator(family="lfsr_and", taps=(89, 51)), 0.25, 48),
+        (Generator(family="one_hot", taps=(607, 460)), 1 / 16, 32),
+        (Generator(family="counter_arx", threshold_bits=7, rounds=7), 0.25, 12),
+        (Generator(family="sobol", rounds=7), 1 / 16, 32),
+    ],
+)
+def test_the_model_holds_for_designs_outside_the_fit(
+    generator: Generator, density: float, lanes: int
+) -> None:
+    block = GeneratorBlock(generator=generator, density=density, lanes=lanes)
+    area_um2 = synthesise(block.block()).area_um2
+    assert model_um2(block, "small_130nm") == pytest.approx(area_um2, rel=0.08)
+
+
+@pytest.mark.skipif(not LIBERTY.is_dir(), reason="no folder ../shared/liberty")
+@pytest.mark.parametrize(
+    ("library", "files"),
+    [("sky130", "sky130hd_tt.lib.gz"), ("asap7", "asap7sc7p5t_*.lib*")],
+)
+def test_the_model_holds_in_libraries_of_foundries(library: str, files: str) -> None:
+    block = GeneratorBlock(generator=Generator(taps=(89, 51)), density=0.25, lanes=24)
+    area = synthesise(block.block(), tuple(sorted(LIBERTY.glob(files))))
+    assert area.flip_flops == 89 + 8
+    assert model_um2(block, library) == pytest.approx(area.area_um2, rel=0.08)
