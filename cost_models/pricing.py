@@ -207,9 +207,18 @@ class LayerPricer:
             output, inputs = divmod(rest, 3)
             layer = self.book.layers[numbers[place]]
             placed.append(Placed(layer, inputs, bool(output), bool(weights)))
-        trit_pj = self._trit_pj(np.array([numbers[place] for _, place in items]))
+        places = np.array([place for _, place in items])
+        counts = np.zeros((len(items), len(self.prices.entries)))
+        cycles = np.zeros((len(items), self.table.cycles.shape[1]))
+        self._write_parameters(counts, cycles, numbers[places], flags[places])
         answers = best_mappings(
-            placed, array, self.machine, self.prices, self.objective, list(trit_pj)
+            placed,
+            array,
+            self.machine,
+            self.prices,
+            self.objective,
+            list(self._trit_pj(numbers[places])),
+            cycles[:, len(CYCLE_COLUMNS) :],
         )
         for (own, _), answer in zip(items, answers, strict=True):
             self._mapped[own] = answer

@@ -81,6 +81,7 @@ def best_mappings(
     prices: PriceList,
     objective: Objective,
     trit_pj: Sequence[float],
+    beside: npt.NDArray[np.float64],
 ) -> list[Mapped | InvalidInput]:
     """The best candidate of each layer, or why there is none.
 
@@ -91,6 +92,8 @@ def best_mappings(
         prices: of the machine.
         objective: what is minimised; the other figure, then the order, breaks ties.
         trit_pj: energy of a generated trit of each layer.
+        beside: cycles that biases and start states take of each memory's ports, shape (layers,
+            memories).
     """
     layers = [each.layer for each in placed]
     found = candidates_of(layers, array)
@@ -108,7 +111,8 @@ def best_mappings(
     ]
     lanes = machine.generator.trits_per_cycle if machine.generator else 1
     made = np.ceil(traffic.trits / lanes)
-    latency = np.maximum(cycles, np.maximum(made, np.max(busy, axis=0)))
+    ports = np.max(np.stack(busy) + beside[found.views.layer].T, axis=0)
+    latency = np.maximum(cycles, np.maximum(made, ports))
     entries = moved_entries(traffic, array, prices)
     energy = latency * prices.idle_pj + traffic.trits * np.array(trit_pj)[found.views.layer]
     for row, bits in entries:
