@@ -12,14 +12,14 @@ from rich.table import Table
 from cost_models import Band, Cost
 from cost_models.application import average_power_uw, battery_days, inferences_per_second
 from cost_models.break_even import BreakEvenTotal, break_even
-from cost_models.energy import Component
 from cost_models.streaming import Stream
 from cost_models.units import bits_to_kib, pj_to_uj, with_prefix
 from cost_models.workload import CONVOLUTIONS
 from dse.errors import InvalidInput
 from dse.point import DesignPoint
 
-MIN_WIDTH = 118  # columns: a table that is piped into a file is not cut
+MIN_WIDTH = 118  # columns
+MAX_WIDTH = 10_000
 
 COUNTS = {
     "trained_parameters": "trained parameters",
@@ -64,9 +64,8 @@ class Priced:
 
 def application(cost: Cost, rate: float, battery_mwh: float) -> dict[str, Band | float]:
     """Inferences a second, average power and battery life; sentences where the rate is too high."""
-    leaked = sum(pj for component, pj in cost.energies_pj.items() if component is Component.LEAKAGE)
-    share = leaked / cost.energy_pj if cost.energy_pj else 0.0
-    dynamic = cost.energy.scaled(1 - share)
+    low, mid, high = cost.prices.energy_pj(cost.prices.with_leakage(cost.counts, 0))
+    dynamic = Band(low=float(low), mid=float(mid), high=float(high))
     power = average_power_uw(dynamic, cost.latency_us, cost.leakage, rate)
     return {
         "inferences_per_second": inferences_per_second(cost.latency_us),
@@ -92,11 +91,11 @@ def print_costs(
         console.print(
             f"[bold]{escape(point.label)}[/bold] (key {point.key}), {what}, {outputs} outputs"
         )
-    console.print(_totals_table(priced, rate, battery_mwh))
+    _print_table(_totals_table(priced, rate, battery_mwh), console)
     if len(priced) == 1:
         cost = priced[0].cost
-        console.print(_layers_table(cost, with_mapping))
-        console.print(_area_table(cost))
+        _print_table(_layers_table(cost, with_mapping), console)
+        _print_table(_area_table(cost), console)
         panel = break_even(cost)
         if panel is not None:
             _print_generator(panel, console)
@@ -113,6 +112,16 @@ def print_costs(
         "Figures in brackets: the lowest and the highest that the sources of the constants allow.\n"
         "Equations and errors: docs/model.md; sources of all constants: --json."
     )
+
+
+def _print_table(table: Table, console: Console) -> None:
+    """Print a table; what is piped into a file is as wide as it needs, so that nothing is cut."""
+    usual = console.width
+    if not console.is_terminal:
+        console.width = MAX_WIDTH
+        console.width = max(usual, console.measure(table).maximum)
+    console.print(table)
+    console.width = usual
 
 
 def _totals_table(priced: list[Priced], rate: float, battery_mwh: float) -> Table:
@@ -253,7 +262,7 @@ def _print_generator(panel: BreakEvenTotal, console: Console) -> None:
             "beyond the table" if even is None else with_prefix(even, "bit"),
             row.cheaper,
         )
-    console.print(table)
+    _print_table(table, console)
 
 
 def _band(band: Band, scale: Callable[[float], float], unit: str, form: str = ",.3g") -> str:

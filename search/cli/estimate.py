@@ -1,6 +1,7 @@
 """`dse estimate`: what one design costs on one machine, or on several side by side."""
 
 import csv
+import dataclasses
 import json
 import os
 import sys
@@ -24,9 +25,9 @@ from cost_models.break_even import break_even
 from cost_models.roofline import roofline
 from cost_models.streaming import stream
 from cost_models.strict_yaml import read_yaml
-from dse.errors import InvalidInput
+from dse.errors import InvalidDesign, InvalidInput
 from dse.lowering import lower
-from dse.point import DesignPoint, point_from_node
+from dse.point import DENSE, DesignPoint, point_from_node
 from dse.policies import POLICIES, apply_policy
 from dse.published import DEFAULT_DENSITY, published
 from search.cli.cost_tables import Priced, application, print_costs
@@ -152,23 +153,48 @@ def _columns(
     columns = [(point, machine)]
     for name in filter(None, (part.strip() for part in (compare or "").split(","))):
         if name in POLICIES:
-            other = apply_policy(_dense(point), name, density=_density(point))
-            columns.append((other, machine))
+            columns.append((_with_policy(_dense(point), name, point), machine))
         else:
             columns.append((point, name))
     distinct = {(each.key, name): (each, name) for each, name in columns}
     return list(distinct.values())
 
 
+def _with_policy(dense: DesignPoint, policy: str, like: DesignPoint) -> DesignPoint:
+    """A dense design with a policy's matrices ternary, made as another design makes its own."""
+    mixers = [mixer for block in like.blocks for mixer in (block.mixer, block.skip) if mixer]
+    ternary = next((mixer for mixer in mixers if mixer.kind == "ternary"), None)
+    if ternary is None or ternary.density is None or ternary.generator is None:
+        return apply_policy(dense, policy, density=DEFAULT_DENSITY)
+    return apply_policy(dense, policy, density=ternary.density, generator=ternary.generator)
+
+
 def _dense(point: DesignPoint) -> DesignPoint:
-    """The design before a policy, as far as its name tells."""
+    """The design before a policy: the published network, or this one with dense matrices.
+
+    A policy may have put identities in the place of skips; where the network is not a published
+    one, nobody knows, and they stay.
+    """
     base, _, policy = point.name.rpartition("-")
-    return published(base) if policy in POLICIES and base else point
-
-
-def _density(point: DesignPoint) -> float:
-    mixers = (mixer for block in point.blocks for mixer in (block.mixer, block.skip) if mixer)
-    return next((mixer.density for mixer in mixers if mixer.density), DEFAULT_DENSITY)
+    if policy in POLICIES and base:
+        try:
+            network = published(base)
+        except InvalidDesign:
+            pass
+        else:
+            if _with_policy(network, policy, point).key == point.key:
+                return network
+    blocks = tuple(
+        dataclasses.replace(
+            block,
+            mixer=DENSE if block.mixer.kind == "ternary" else block.mixer,
+            skip=DENSE if block.skip and block.skip.kind == "ternary" else block.skip,
+        )
+        for block in point.blocks
+    )
+    if blocks == point.blocks:
+        return point
+    return dataclasses.replace(point, blocks=blocks, name=base if policy in POLICIES else "")
 
 
 def _price(
