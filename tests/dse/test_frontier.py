@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dse import frontier
 from dse.frontier import frontier_of, hypervolume, hypervolume_share, pareto_mask
 from dse.results import Evaluation
 
@@ -40,6 +41,75 @@ def test_hypervolume_equals_counting_unit_cells(rows: list[list[float]]) -> None
     cells = np.stack(np.meshgrid(*side, indexing="ij"), axis=-1).reshape(-1, array.shape[1])
     counted = sum(bool((array <= cell).all(axis=1).any()) for cell in cells)
     assert hypervolume(array, [7.0] * array.shape[1]) == pytest.approx(counted)
+
+
+def naive_mask(array: np.ndarray) -> list[bool]:
+    """No other point is as small in all columns and smaller in one; NaN is none."""
+    known = array[~np.isnan(array).any(axis=1)]
+    return [
+        not np.isnan(p).any() and not ((known <= p).all(axis=1) & (known < p).any(axis=1)).any()
+        for p in array
+    ]
+
+
+def many_points(seed: int) -> np.ndarray:
+    """Sets that are hard for thinning out: ties, whole duplicates, NaN, infinities, fronts."""
+    rng = np.random.default_rng(seed)
+    count, columns = int(rng.integers(1, 400)), int(rng.integers(1, 5))
+    kinds = [
+        lambda: rng.normal(size=(count, columns)),
+        lambda: rng.integers(0, 3, size=(count, columns)).astype(float),
+        lambda: rng.integers(0, 30, size=(count, columns)).astype(float),
+        lambda: np.repeat(rng.normal(size=(-(-count // 7), columns)), 7, axis=0)[:count],
+        lambda: np.full((count, columns), 2.5),
+        # Nothing dominates anything: sums are equal. Rounded, so that many are.
+        lambda: np.round(rng.dirichlet(np.ones(columns), size=count), 2),
+        # Columns of very different size, one of them the same for all.
+        lambda: rng.lognormal(size=(count, columns)) * 10.0 ** rng.integers(-9, 9, size=columns),
+    ]
+    array = np.asarray(kinds[seed % len(kinds)](), dtype=float)
+    if seed % 3 == 0:
+        array[rng.random(array.shape) < 0.05] = math.nan
+    if seed % 5 == 0:
+        array[rng.random(array.shape) < 0.05] = math.inf
+    return array
+
+
+@pytest.mark.parametrize("seed", range(70))
+def test_thinning_out_changes_nothing(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if these were too many points to be compared one by one."""
+    monkeypatch.setattr(frontier, "MANY", 0)
+    array = many_points(seed)
+    before = array.copy()
+    assert pareto_mask(array).tolist() == naive_mask(array)
+    np.testing.assert_array_equal(array, before)
+
+
+@pytest.mark.parametrize("seed", range(7))
+def test_many_points_are_thinned_out_rightly(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    columns = 1 + seed % 4
+    points = rng.normal(size=(frontier.MANY + 500, columns))
+    if seed % 2:
+        points = np.round(points, 1)  # ties
+    points[::50] = math.nan
+    assert pareto_mask(points).tolist() == naive_mask(points)
+    order = rng.permutation(len(points))
+    assert pareto_mask(points[order]).tolist() == pareto_mask(points)[order].tolist()
+
+
+def test_many_points_without_a_single_number() -> None:
+    assert not pareto_mask(np.full((frontier.MANY + 1, 2), math.nan)).any()
+
+
+def test_a_front_of_many_points_is_kept_whole() -> None:
+    # x + y is the same for all: nothing dominates anything.
+    x = np.arange(frontier.MANY + 1, dtype=float)
+    assert pareto_mask(np.stack([x, -x], axis=1)).all()
+    # And each point that is a little worse than one of them goes.
+    worse = np.stack([x, -x + 0.5], axis=1)
+    both = np.concatenate([np.stack([x, -x], axis=1), worse])
+    assert pareto_mask(both).tolist() == [True] * len(x) + [False] * len(x)
 
 
 def test_nan_is_dominated_and_equal_points_are_both_kept() -> None:
