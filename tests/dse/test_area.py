@@ -51,7 +51,7 @@ def test_libraries_may_be_several_and_packed(tmp_path: Path) -> None:
     registers.write_bytes(gzip.compress(f"{head}  cell (dff){flip_flop}".encode()))
     assert synthesise(NAND_AND_REGISTER, (logic, registers)) == synthesise(NAND_AND_REGISTER)
     with pytest.raises(
-        InvalidInput, match="^the library has no D flip-flop: add the file that has"
+        InvalidInput, match=r"^the library has no D flip-flop: add the file that has"
     ):
         synthesise(NAND_AND_REGISTER, (logic,))
 
