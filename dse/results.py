@@ -19,7 +19,8 @@ from dse.files import replacing
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1: also of the first cost model, whose rows lack bands, area and trits."""
 FILE_NAME = "results.jsonl"
 
 Status = Literal["trained", "infeasible", "invalid", "duplicate", "failed"]
@@ -161,7 +162,12 @@ def _read_line(line: bytes, path: Path, number: int) -> Evaluation:
     try:
         row = json.loads(line)
         version = row["schema_version"]
-        if version == SCHEMA_VERSION:
+        if version == 1 and "energy_pj" in row and "area_um2" not in row:
+            raise InvalidFile(
+                "these rows were priced by the first cost model, and their costs mean something "
+                f"else than today's: run the study anew, in another folder ({path}:{number})"
+            )
+        if version in (1, SCHEMA_VERSION):
             evaluation = evaluation_from_dict(row)
             _check_numbers(evaluation)
             return evaluation
