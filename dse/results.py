@@ -162,12 +162,8 @@ def _read_line(line: bytes, path: Path, number: int) -> Evaluation:
     try:
         row = json.loads(line)
         version = row["schema_version"]
-        if version == 1 and "energy_pj" in row and "area_um2" not in row:
-            raise InvalidFile(
-                "these rows were priced by the first cost model, and their costs mean something "
-                f"else than today's: run the study anew, in another folder ({path}:{number})"
-            )
-        if version in (1, SCHEMA_VERSION):
+        first_model = version == 1 and "energy_pj" in row and "area_um2" not in row
+        if version in (1, SCHEMA_VERSION) and not first_model:
             evaluation = evaluation_from_dict(row)
             _check_numbers(evaluation)
             return evaluation
@@ -175,6 +171,11 @@ def _read_line(line: bytes, path: Path, number: int) -> Evaluation:
         raise InvalidFile(
             f"not a row of results: {error}; move the file away or restore it ({path}:{number})"
         ) from None
+    if first_model:
+        raise InvalidFile(
+            "these rows were priced by the first cost model, and their costs mean something else "
+            f"than today's: run the study anew, in another folder ({path}:{number})"
+        )
     raise InvalidFile(
         f"schema_version {version!r} cannot be read: this program reads {SCHEMA_VERSION} "
         f"({path}:{number})"

@@ -82,7 +82,7 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
         ('"error": 0.125', '"error": NaN', "error is NaN"),
         ('"error": 0.125', '"error": "low"', 'error is "low"'),
         ('"error": 0.125', '"error": null', "error is null"),
-        ('"energy_pj": 9.0, ', "", "energy_pj is null"),
+        (f'"energy_pj": {COST["energy_pj"]}, ', "", "energy_pj is null"),
         ('"key0"', '"key\udcff"', "can't decode byte 0xff"),
     ],
 )
