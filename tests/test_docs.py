@@ -57,7 +57,7 @@ def test_the_readme_example_runs() -> None:
     (example,) = code_blocks(ROOT / "README.md", "python")
     names: dict[str, object] = {}
     exec(compile(example, "README.md", "exec"), names)
-    assert names["cost"].macs == 804_352  # type: ignore[attr-defined]
+    assert names["workload"].macs == 804_352  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
