@@ -173,15 +173,16 @@ def ten_million() -> dict[str, float]:
         indented = "".join(f"  {line}\n" for line in FULL.strip().splitlines())
         study.write_text(f"space:\n{indented}")
         size = space_of(FULL).size
-        begun = time.perf_counter()
+        begun, cpu = time.perf_counter(), time.process_time()
         out = Path(folder) / "all.parquet"
         group.main(["sweep", str(study), "--out", str(out)], prog_name="dse", standalone_mode=False)
-        seconds = time.perf_counter() - begun
+        seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         return {
             "full sweep, designs": size,
             "full sweep, s": seconds,
-            "full sweep, designs a second": size / seconds,
+            "full sweep, process CPU time, s": cpu,
+            "full sweep, designs a second of CPU time": size / cpu,
             "full sweep, peak memory of the process, GiB": peak,
             "full sweep, Parquet file, MiB": out.stat().st_size / 2**20,
         }

@@ -161,7 +161,8 @@ def evaluate(
         mean: (coefficients,), of the data that the network was trained on.
         deviation: likewise.
         device: to compute on.
-        batch_size: clips at once; does not change the scores beyond rounding.
+        batch_size: clips at once, fewer where memory runs out; does not change the scores beyond
+            rounding.
         fast: by `dse.fast`, for networks of `dse.network`; the same but for rounding.
     """
     network.to(device).eval()
@@ -169,22 +170,41 @@ def evaluate(
     if fast:
         assert isinstance(network, SpeechNetwork)
         scores_of = partial(fast_scores, network)
-    loss, confusion = 0.0, None
+    loss, confusion, start = 0.0, None, 0
     with torch.inference_mode():
-        for start in range(0, len(split.labels), batch_size):
+        while start < len(split.labels):
             chosen = slice(start, start + batch_size)
-            pictures = torch.from_numpy(np.array(split.features[chosen, 0])).to(device)
-            labels = torch.from_numpy(np.array(split.labels[chosen])).to(device)
-            pictures = normalise(pictures, mean, deviation)
-            scores = scores_of(pictures)
-            loss += functional.cross_entropy(scores, labels, reduction="sum").item()
-            classes = scores.shape[1]
-            pairs = torch.bincount(labels * classes + scores.argmax(1), minlength=classes**2)
-            counts = pairs.reshape(classes, classes).cpu().numpy()
+            try:
+                summed, counts = _scored(scores_of, split, chosen, mean, deviation, device)
+            except (MemoryError, RuntimeError) as error:
+                if batch_size == 1 or not is_out_of_memory(error):
+                    raise
+                batch_size //= 2  # a clip's scores do not depend on the others
+                continue
+            loss += summed
             confusion = counts if confusion is None else confusion + counts
+            start += batch_size
     if confusion is None:
         raise InvalidData("a split without clips cannot be evaluated")
     return Scores(loss=loss / len(split.labels), confusion=confusion)
+
+
+def _scored(
+    scores_of: Callable[[Tensor], Tensor],
+    split: FeatureSplit,
+    chosen: slice,
+    mean: Tensor | NDArray[np.float32],
+    deviation: Tensor | NDArray[np.float32],
+    device: torch.device | str,
+) -> tuple[float, NDArray[np.int64]]:
+    """Summed loss and confusion matrix of some clips."""
+    pictures = torch.from_numpy(np.array(split.features[chosen, 0])).to(device)
+    labels = torch.from_numpy(np.array(split.labels[chosen])).to(device)
+    scores = scores_of(normalise(pictures, mean, deviation))
+    classes = scores.shape[1]
+    pairs = torch.bincount(labels * classes + scores.argmax(1), minlength=classes**2)
+    loss = functional.cross_entropy(scores, labels, reduction="sum").item()
+    return loss, pairs.reshape(classes, classes).cpu().numpy()
 
 
 class _Run:

@@ -130,7 +130,7 @@ def test_ctrl_c_before_there_is_a_folder_names_no_folder(
     monkeypatch.setattr("dse.features.load_features", interrupted)
     code, out, _ = run(capsys, "search", study_file, "--out", tmp_path / "[b] x")
     assert code == 130
-    assert f"study tones in {tmp_path}/[b] x\n" in out
+    assert f"study tones in {tmp_path}/[b] x" in out
     assert out.endswith("nothing evaluated is lost. Go on with: the same command\n")
 
 

@@ -1,4 +1,5 @@
 import io
+import time
 
 from rich.console import Console
 
@@ -13,10 +14,11 @@ def row(**fields: object) -> Evaluation:
     return Evaluation(**(known | fields))  # type: ignore[arg-type]
 
 
-def printed(item: Evaluation, trained: int, seconds: list[float]) -> str:
+def printed(item: Evaluation, trained: int, here: int, seconds: float) -> str:
+    """What is printed of an evaluation when `here` designs were trained in so many seconds."""
     out = io.StringIO()
     progress = TerminalProgress(Console(file=out, width=200, highlight=False))
-    progress.seconds = seconds
+    progress.trained, progress.begun = here, time.monotonic() - seconds
     state = State(
         trained=trained, trainings=4, candidates=5, max_candidates=9, frontier=1, hypervolume=0.5
     )
@@ -27,12 +29,12 @@ def printed(item: Evaluation, trained: int, seconds: list[float]) -> str:
 def test_the_time_left_is_the_mean_of_the_trainings_times_what_is_left() -> None:
     trained = row(status="trained")
     assert "trained 2/4, frontier 1, hypervolume 0.500, about 3.0 min left" in printed(
-        trained, 2, [60.0, 120.0]
+        trained, 2, here=2, seconds=180
     )
-    assert "about 2 s left" in printed(trained, 2, [1.0])
-    assert printed(trained, 4, [1.0]).endswith("hypervolume 0.500, done\n")
+    assert "about 2 s left" in printed(trained, 2, here=1, seconds=1)
+    assert printed(trained, 4, here=1, seconds=1).endswith("hypervolume 0.500, done\n")
 
 
 def test_a_reason_with_brackets_is_no_markup() -> None:
     failed = row(status="failed", error=None, reason="no loss in /my [bold] folder")
-    assert "1x1x8: failed: no loss in /my [bold] folder" in printed(failed, 2, [])
+    assert "1x1x8: failed: no loss in /my [bold] folder" in printed(failed, 2, here=0, seconds=0)

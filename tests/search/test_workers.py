@@ -142,12 +142,27 @@ def test_a_worker_keeps_to_its_memory(study_file: Path, tmp_path: Path) -> None:
         ),
     )
     recipe = dataclasses.replace(spec.recipe, epochs=1, batch_size=64)
-    limited = settings_of(study_file, tmp_path, recipe=recipe, memory_bytes=512 * 1024**2)
+    # Enough for half of a batch, not for a whole one, whatever torch itself takes here.
+    memory_bytes = data_bytes_of_torch() + 256 * 1024**2
+    limited = settings_of(study_file, tmp_path, recipe=recipe, memory_bytes=memory_bytes)
     with Workers(limited, 1, lambda *_: None) as workers:
         workers.start(wide)
         result = workers.finish(wide)
     assert result.epochs == 1
     assert "out of memory in epoch 1: batches of 36 clips are computed in" in result.note
+
+
+def data_bytes_of_torch() -> int:
+    """What RLIMIT_DATA counts of a process that has only loaded what a worker loads."""
+    code = (
+        "import dse.training, torch; torch.mm(torch.ones(64, 64), torch.ones(64, 64));"
+        "print(open('/proc/self/status').read())"
+    )
+    status = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    return int(status.split("VmData:")[1].split()[0]) * 1024
 
 
 def test_workers_die_with_a_search_that_is_killed(study_file: Path, tmp_path: Path) -> None:
