@@ -197,6 +197,30 @@ class PartPricer:
             column -> one figure per network.
         """
         machine = self.pricer.machine
+        exact, counts, latency, trits = self.counts(networks)
+        prices = self.pricer.prices
+        energy = prices.energy_pj(prices.with_leakage(counts, latency))
+        columns = {name: exact[:, at] for at, name in enumerate(EXACT_COLUMNS)}
+        columns["activation_bits"] = self._ends[networks, 2].max(axis=1)
+        columns["trits"] = trits
+        columns |= self._traffic(counts)
+        columns["energy_pj"] = energy[:, 1]
+        columns["energy_low_pj"] = energy[:, 0]
+        columns["energy_high_pj"] = energy[:, 2]
+        columns["latency_cycles"] = latency
+        columns["latency_us"] = latency / machine.clock_mhz
+        return columns
+
+    def counts(self, networks: npt.NDArray[np.int64]) -> tuple[Figures, Figures, Figures, Figures]:
+        """What happens in networks, whatever it costs.
+
+        Args:
+            networks: numbers of their parts in order, shape (networks, parts); all `valid`.
+
+        Returns:
+            `EXACT_COLUMNS`, events of the price list without leakage, cycles, and trits made: a row
+            a network.
+        """
         exact = np.zeros((len(networks), len(EXACT_COLUMNS)))
         for place in range(networks.shape[1]):
             exact += self._exact[networks[:, place]]
@@ -210,18 +234,7 @@ class PartPricer:
             counts += flat[row]
             latency += self._latency.reshape(-1)[row]
             trits += self._trits.reshape(-1)[row]
-        prices = self.pricer.prices
-        energy = prices.energy_pj(prices.with_leakage(counts, latency))
-        columns = {name: exact[:, at] for at, name in enumerate(EXACT_COLUMNS)}
-        columns["activation_bits"] = self._ends[networks, 2].max(axis=1)
-        columns["trits"] = trits
-        columns |= self._traffic(counts)
-        columns["energy_pj"] = energy[:, 1]
-        columns["energy_low_pj"] = energy[:, 0]
-        columns["energy_high_pj"] = energy[:, 2]
-        columns["latency_cycles"] = latency
-        columns["latency_us"] = latency / machine.clock_mhz
-        return columns
+        return exact, counts, latency, trits
 
     def _variants(
         self, networks: npt.NDArray[np.int64], stored_bits: Figures
