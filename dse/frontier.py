@@ -44,15 +44,34 @@ def pareto_mask(points: Points) -> npt.NDArray[np.bool_]:
 MANY = 2_000
 """More points than this are thinned out before they are compared one by one."""
 
+PIVOTS = 512
+"""So many of the points that are small in all columns thin the others out."""
+
 
 def _drop_dominated(points: Points, mask: npt.NDArray[np.bool_]) -> None:
     """Clear in `mask` most of the points that others dominate, comparing columns at a time."""
-    ranks = np.argsort(np.argsort(points, axis=0, kind="stable"), axis=0, kind="stable")
-    worth = np.where(mask, ranks.sum(axis=1), np.iinfo(np.int64).max)
-    for pivot in np.argsort(worth, kind="stable")[:256]:
-        if mask[pivot]:
-            no_better = (points >= points[pivot]).all(axis=1)
-            mask &= ~(no_better & (points > points[pivot]).any(axis=1))
+    left = np.flatnonzero(mask)
+    columns = [points[left, column] for column in range(points.shape[1])]
+    # Small in all columns: such a point dominates many. Equal points stay together.
+    worth = np.zeros(len(left), dtype=np.int64)
+    for column in columns:
+        worth += np.unique(column, return_inverse=True)[1]
+    order = np.argsort(worth, kind="stable")
+    left, columns = left[order], [column[order] for column in columns]
+    at = 0
+    for _ in range(PIVOTS):
+        if at >= len(left):
+            break
+        no_better = np.ones(len(left), dtype=bool)
+        worse = np.zeros(len(left), dtype=bool)
+        for column in columns:
+            no_better &= column >= column[at]
+            worse |= column > column[at]
+        keep = ~(no_better & worse)
+        at = int(keep[: at + 1].sum())  # the pivot stays; the next one is behind it
+        left, columns = left[keep], [column[keep] for column in columns]
+    mask[:] = False
+    mask[left] = True
 
 
 def hypervolume(points: Points, reference: npt.ArrayLike) -> float:
