@@ -23,6 +23,7 @@ COMMANDS = {
     "import": ("search.cli.importing", "Import a network of another tool as a design."),
     "generator": ("search.cli.generator", "Quality and area of ternary generators."),
     "export": ("search.cli.export", "Export generators and engines as Verilog."),
+    "report": ("search.cli.report", "Write the cost report of a study or of designs."),
     "dashboard": ("search.cli.dashboard", "Look at studies in the browser."),
 }
 

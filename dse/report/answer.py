@@ -1,0 +1,264 @@
+"""The answer first: what to build and why, in plain sentences that follow from the rows."""
+
+import math
+from collections.abc import Sequence
+
+from cost_models import Band
+from dse.frontier import frontier_of
+from dse.report.comparison import (
+    area_of,
+    best_of,
+    difference_of,
+    energy_of,
+    is_ternary,
+    named,
+    verdict_of,
+)
+from dse.report.content import Section, significant
+from dse.report.cost_tables import where_it_goes
+from dse.report.priced import Priced, StudyResults, Use, power_at
+from dse.results import Evaluation
+from dse.units import LABELS, scaled
+
+
+def knee_of(front: Sequence[Evaluation], cost: str) -> Evaluation | None:
+    """Where a frontier bends: beyond it, less error costs disproportionately more.
+
+    The design farthest below the straight line between the frontier's ends, error against the
+    logarithm of cost, both scaled to 0..1. None for fewer than three designs, or where no design
+    lies below that line.
+
+    Args:
+        front: of error and cost, cheapest first.
+        cost: the column.
+    """
+    if len(front) < 3 or front[0].column(cost) <= 0:
+        return None
+    logs = [math.log10(row.column(cost)) for row in front]
+    errors = [row.column("error") for row in front]
+    if logs[-1] == logs[0] or errors[0] == errors[-1]:
+        return None
+    below = [
+        1 - (log - logs[0]) / (logs[-1] - logs[0]) - (error - errors[-1]) / (errors[0] - errors[-1])
+        for log, error in zip(logs, errors, strict=True)
+    ]
+    lowest = max(range(len(front)), key=lambda index: below[index])
+    return front[lowest] if below[lowest] > 1e-9 else None
+
+
+def chosen_of(results: StudyResults) -> list[tuple[Evaluation, str]]:
+    """The designs that an answer is about, each once, with why."""
+    cost = results.cost_objective
+    front = frontier_of(results.rows, ("error", cost))
+    best = best_of(results.trained, cost)
+    kinds = [
+        ([row for row in results.trained if is_ternary(row)], "best with ternary matrices"),
+        ([row for row in results.trained if not is_ternary(row)], "best dense design"),
+    ]
+    wanted = [(best, "lowest error"), (knee_of(front, cost), "knee of the frontier")]
+    wanted += [(best_of(rows, cost), why) for rows, why in kinds]
+    found: dict[str, tuple[Evaluation, list[str]]] = {}
+    for row, why in wanted:
+        if row is not None:
+            found.setdefault(row.key, (row, []))[1].append(why)
+    return [(row, ", ".join(why)) for row, why in found.values()]
+
+
+def question_of(results: StudyResults) -> str:
+    """What the study asked."""
+    record = results.record
+    objectives = [LABELS[name][0] if name in LABELS else name for name in record.objectives]
+    together = f"{', '.join(objectives[:-1])} and {objectives[-1]}"
+    limits = limits_words(record.limits)
+    within = f" within {limits}" if limits else ""
+    return f"Which design has the least {together}{within}, on {record.machine}?"
+
+
+def limits_words(limits: dict[str, float]) -> str:
+    """`at most 10,000 trained parameters, at least ...`."""
+    words = []
+    for name, bound in limits.items():
+        kind, _, column = name.partition("_")
+        most = "at most" if kind == "max" else "at least"
+        if column in LABELS:
+            label, unit, _ = LABELS[column]
+            amount = f"{significant(scaled(bound, column), 6)} {unit}".rstrip()
+            words.append(f"{most} {amount} of {label}" if unit else f"{most} {amount} {label}")
+        else:
+            words.append(f"{most} {bound:,.6g} {column}")
+    return ", ".join(words)
+
+
+def answer_section(results: StudyResults, chosen: Sequence[Priced], use: Use) -> Section:
+    """Question and answer."""
+    sentences = [question_of(results)]
+    if results.progress:
+        sentences.append(results.progress)
+    if not results.trained:
+        points: list[str] = [nothing_trained(results)]
+    else:
+        points = _answer(results, chosen, use)
+    return Section(
+        name="answer", title="Question and answer", sentences=tuple(sentences), points=tuple(points)
+    )
+
+
+def nothing_trained(results: StudyResults) -> str:
+    """Why there is no answer, and what to do."""
+    counts: dict[str, int] = {}
+    for row in results.rows:
+        counts[row.status] = counts.get(row.status, 0) + 1
+    listed = ", ".join(f"{count:,} {status}" for status, count in counts.items())
+    text = f"There is no answer yet: no design is trained ({listed})."
+    failed = next((row for row in results.rows if row.status == "failed"), None)
+    if failed is not None and set(counts) <= {"failed", "infeasible", "invalid", "duplicate"}:
+        return (
+            f"{text} Every training failed; the first because: {failed.reason}. Mend that, "
+            "then let the search go on."
+        )
+    return f"{text} Let the search go on, or raise its limits."
+
+
+def _answer(results: StudyResults, chosen: Sequence[Priced], use: Use) -> list[str]:
+    cost = results.cost_objective
+    best = best_of(results.trained, cost)
+    assert best is not None  # something is trained
+    priced = {each.point.key: each for each in chosen}
+    points = [_build(results, best, priced.get(best.key), use)]
+    knee = knee_of(frontier_of(results.rows, ("error", cost)), cost)
+    if knee is not None and knee.key != best.key:
+        points.append(_knee(results, knee, best))
+    points.append(_ternary_or_dense(results))
+    if best.key in priced:
+        points.append(f"In {named(best)}: {_lower_first(where_it_goes(priced[best.key].cost))}")
+    points.append(
+        f"How sure: one training a design, and the lowest of {len(results.trained)} errors, which "
+        "flatters the winner; judge it on the test split, with several seeds, before silicon."
+    )
+    return points
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _build(results: StudyResults, best: Evaluation, priced: Priced | None, use: Use) -> str:
+    count = len(results.trained)
+    lead = (
+        "the only trained design" if count == 1 else f"the lowest error of {count} trained designs"
+    )
+    limits = " that keep the limits" if results.record.limits and count > 1 else ""
+    text = (
+        f"Build {named(best)}: {lead}{limits}, {error_words(results, best)}, "
+        f"{costs_words(best, results.cost_objective)}."
+    )
+    power = None if priced is None else power_at(priced.cost, use.inferences_per_second)
+    if power is not None:
+        text += (
+            f" At {use.inferences_per_second:g} inferences a second it draws "
+            f"{band_words(power)} uW on average."
+        )
+    elif priced is not None:
+        text += f" It is too slow for {use.inferences_per_second:g} inferences a second."
+    return text
+
+
+def error_words(results: StudyResults, row: Evaluation) -> str:
+    """`39.1 % validation error (95 % interval 31.0 to 47.8 %, 50 of 128 clips)`."""
+    band = results.error_of(row)
+    assert band is not None  # the row is trained
+    if results.clips is None:
+        return f"{band.mid:.1f} % validation error (the number of clips is not known)"
+    wrong = round(row.column("error") * results.clips)
+    return (
+        f"{band.mid:.1f} % validation error (95 % interval {band.low:.1f} to {band.high:.1f} %: "
+        f"{wrong} of {results.clips} clips wrong)"
+    )
+
+
+def costs_words(row: Evaluation, cost: str) -> str:
+    """Energy, latency and area of a row, and the objective where it is none of them."""
+    words = []
+    energy, area = energy_of(row), area_of(row)
+    if energy is not None:
+        words.append(
+            f"{band_words(energy)} uJ and {row.column('latency_us') * 1e-3:.3g} ms per inference"
+        )
+    if area is not None:
+        words.append(f"{band_words(area)} mm2")
+    if cost not in ("energy_pj", "latency_us", "area_um2"):
+        name, unit, _ = LABELS[cost]
+        words.append(
+            f"{significant(scaled(row.column(cost), cost), 4)} {unit} {name}".replace("  ", " ")
+        )
+    words.append(f"{row.column('trained_parameters'):,.0f} trained parameters")
+    return ", ".join(words)
+
+
+def band_words(band: Band) -> str:
+    """`5.24 (3.50 to 19.1)`."""
+    if band.low == band.high:
+        return significant(band.mid)
+    return f"{significant(band.mid)} ({significant(band.low)} to {significant(band.high)})"
+
+
+def _knee(results: StudyResults, knee: Evaluation, best: Evaluation) -> str:
+    cost = results.cost_objective
+    share = knee.column(cost) / best.column(cost)
+    points = 100 * (knee.column("error") - best.column("error"))
+    return (
+        f"Where cost counts more, {named(knee)} is the knee of the frontier: "
+        f"{share:.0%} of the {LABELS[cost][0]} of that design for {points:.1f} points more error "
+        f"({100 * knee.column('error'):.1f} %)."
+    )
+
+
+def _ternary_or_dense(results: StudyResults) -> str:
+    cost = results.cost_objective
+    ternary = best_of([row for row in results.trained if is_ternary(row)], cost)
+    dense = best_of([row for row in results.trained if not is_ternary(row)], cost)
+    if ternary is None and dense is None:
+        return ""
+    if dense is None:
+        return (
+            "What ternary matrices gain is not known: no dense design was trained. Add dense "
+            "controls to the study's baselines."
+        )
+    if ternary is None:
+        return "What ternary matrices gain is not known: no design with them was trained."
+    difference = difference_of(results, ternary, dense)
+    points = 100 * (ternary.column("error") - dense.column("error"))
+    ratio = ternary.column(cost) / dense.column(cost) if dense.column(cost) else math.nan
+    on_front = sum(is_ternary(row) for row in results.frontier)
+    text = (
+        f"Ternary against dense: the best design with ternary matrices, {named(ternary)}, has "
+        f"{100 * ternary.column('error'):.1f} % error, the best dense one, {named(dense)}, "
+        f"{100 * dense.column('error'):.1f} %"
+    )
+    if difference is not None:
+        text += (
+            f"; the difference of {signed(points)} points has a 95 % interval of "
+            f"{signed(difference.low)} to {signed(difference.high)}, so "
+            f"{_verdict_words(verdict_of(difference))}"
+        )
+    text += "."
+    if ratio == ratio:
+        text += f" It takes {significant(ratio, 2)} times the {LABELS[cost][0]} of the dense one."
+    return (
+        f"{text} Of {len(results.frontier)} designs on the frontier, {on_front} "
+        f"{'has' if on_front == 1 else 'have'} ternary matrices."
+    )
+
+
+def signed(points: float) -> str:
+    """`+1.2`, `-0.3`, `0.0`."""
+    text = f"{points:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text
+
+
+def _verdict_words(verdict: str) -> str:
+    words = {
+        "ternary is better": "ternary matrices make fewer errors",
+        "dense is better": "dense matrices make fewer errors",
+    }
+    return words.get(verdict, "these clips do not tell the two apart")

@@ -1,0 +1,330 @@
+"""Ternary against dense, and against published networks: what is gained, and what is not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cost_models import Accelerator, Band, Technology, estimate
+from dse.errors import InvalidInput
+from dse.lowering import lower
+from dse.published import PUBLISHED, published
+from dse.report.content import Cell, Column, Section, Table
+from dse.report.cost_tables import AREA, BAND_NOTE, DESIGN, ENERGY, ERROR, LATENCY
+from dse.report.intervals import difference_band
+from dse.report.priced import Priced, StudyResults, dense_of, trial_of
+from dse.results import Evaluation
+from dse.units import LABELS, scaled
+
+NO_ERRORS_KNOWN = "-"
+
+
+def is_ternary(row: Evaluation) -> bool:
+    """Whether a recorded design generates weights or would, where it is stored as a matrix."""
+    return row.column("trits") > 0 or row.column("generated_weights") > 0
+
+
+def best_of(rows: Sequence[Evaluation], cost: str) -> Evaluation | None:
+    """The row of the lowest error; of equal ones the cheapest, then the first."""
+    return min(rows, key=lambda row: (row.column("error"), row.column(cost)), default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rivals:
+    """A ternary design and the dense one that stands against it."""
+
+    ternary: Evaluation
+    dense: Evaluation | None
+    """The lowest error among dense designs that cost no more; None where none was trained."""
+    difference: Band | None
+    """Error of the ternary less that of the dense, in percent points."""
+
+    @property
+    def verdict(self) -> str:
+        """What the clips allow to say."""
+        if self.dense is None:
+            return "no dense design as cheap was trained"
+        if self.difference is None:
+            return "the number of clips is not known"
+        return verdict_of(self.difference)
+
+
+def verdict_of(difference: Band) -> str:
+    """Who is better, where the interval leaves it no doubt."""
+    if difference.high < 0:
+        return "ternary is better"
+    if difference.low > 0:
+        return "dense is better"
+    return "not told apart by these clips"
+
+
+def rivals_of(results: StudyResults) -> list[Rivals]:
+    """Every ternary design of the frontier, and the best one, against dense at no higher cost."""
+    cost = results.cost_objective
+    ternary = [row for row in results.frontier if is_ternary(row)]
+    best = best_of([row for row in results.trained if is_ternary(row)], cost)
+    if best is not None and best.key not in {row.key for row in ternary}:
+        ternary.append(best)
+    dense = [row for row in results.trained if not is_ternary(row)]
+    found = []
+    for row in ternary:
+        cheap = [other for other in dense if other.column(cost) <= row.column(cost)]
+        rival = best_of(cheap, cost)
+        found.append(
+            Rivals(ternary=row, dense=rival, difference=difference_of(results, row, rival))
+        )
+    return found
+
+
+def difference_of(
+    results: StudyResults, row: Evaluation | None, other: Evaluation | None
+) -> Band | None:
+    """Errors of two trained designs; None where one is missing, or the clips are not known."""
+    if row is None or other is None or results.clips is None:
+        return None
+    return difference_band(row.column("error"), other.column("error"), results.clips)
+
+
+def dense_section(results: StudyResults, chosen: Sequence[Priced]) -> Section:
+    """What the ternary matrices gain or do not gain."""
+    rivals = rivals_of(results)
+    tables = []
+    if rivals:
+        tables.append(_rivals_table(results, rivals))
+    counterparts = counterparts_table(chosen, results)
+    if counterparts is not None:
+        tables.append(counterparts)
+    sentences = [
+        "The same budget is that of the study's limits, and no more "
+        f"{LABELS[results.cost_objective][0]} than the ternary design takes."
+    ]
+    if not rivals:
+        sentences = ["No design with ternary matrices was trained: there is nothing to compare."]
+    return Section(
+        name="dense",
+        title="Ternary against dense at the same budget",
+        sentences=tuple(sentences),
+        tables=tuple(tables),
+    )
+
+
+def _rivals_table(results: StudyResults, rivals: Sequence[Rivals]) -> Table:
+    objective = results.cost_objective
+    name, unit, _ = LABELS[objective]
+    columns = (
+        Column(name="ternary", heading="ternary design", form="text"),
+        Column(name="ternary_error", heading="error", unit="%", form="percent", band=True),
+        Column(name=f"ternary_{objective}", heading=f"{name}, {unit}".rstrip(", ")),
+        Column(name="dense", heading="best dense design as cheap", form="text"),
+        Column(name="dense_error", heading="error", unit="%", form="percent", band=True),
+        Column(name=f"dense_{objective}", heading=f"{name}, {unit}".rstrip(", ")),
+        Column(
+            name="difference",
+            heading="ternary less dense",
+            unit="points",
+            form="percent",
+            band=True,
+        ),
+        Column(name="verdict", heading="verdict", form="text"),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for each in rivals:
+        dense = each.dense
+        rows.append(
+            (
+                named(each.ternary),
+                results.error_of(each.ternary),
+                scaled(each.ternary.column(objective), objective),
+                None if dense is None else named(dense),
+                results.error_of(dense),
+                None if dense is None else scaled(dense.column(objective), objective),
+                each.difference,
+                each.verdict,
+            )
+        )
+    return Table(
+        name="ternary_against_dense",
+        title="Trained designs",
+        columns=columns,
+        rows=tuple(rows),
+        note="Brackets: 95 % intervals. Those of the differences take the clips of the two designs "
+        "for different ones (Newcombe), which is on the safe side.",
+    )
+
+
+def named(row: Evaluation) -> str:
+    """`1x1x64 (trial 7)`."""
+    return f"{row.name or row.key} ({trial_of(row)})"
+
+
+def counterparts_table(
+    chosen: Sequence[Priced], results: StudyResults | None = None
+) -> Table | None:
+    """Each ternary design beside the same network with dense matrices, on the same machine."""
+    columns = (
+        DESIGN,
+        Column(name="machine", heading="machine", form="text"),
+        Column(name="trained_parameters", heading="trained", form="count"),
+        Column(name="dense_trained_parameters", heading="trained, dense", form="count"),
+        ENERGY,
+        Column(name="dense_energy", heading="energy, dense", unit="uJ", band=True),
+        Column(name="energy_ratio", heading="dense costs", unit="times"),
+        LATENCY,
+        Column(name="dense_latency", heading="latency, dense", unit="ms"),
+        Column(name="dense_error", heading="error, dense", form="text"),
+    )
+    errors = {} if results is None else {row.key: row for row in results.trained}
+    rows: list[tuple[Cell, ...]] = []
+    for each in chosen:
+        dense = dense_of(each.point)
+        if dense.key == each.point.key:
+            continue
+        first = each.cost.workload.layers[0]
+        outputs = each.cost.workload.layers[-1].out_channels
+        workload = lower(dense, frames=first.in_frames, outputs=outputs)
+        cost = estimate(workload, each.cost.accelerator, each.cost.technology)
+        known = errors.get(dense.key)
+        rows.append(
+            (
+                each.named(),
+                each.cost.accelerator.name,
+                each.cost.workload.trained_parameters,
+                workload.trained_parameters,
+                each.cost.energy.scaled(1e-6),
+                cost.energy.scaled(1e-6),
+                cost.energy_pj / each.cost.energy_pj,
+                each.cost.latency_us * 1e-3,
+                cost.latency_us * 1e-3,
+                "not trained" if known is None else f"{100 * known.column('error'):.1f} %",
+            )
+        )
+    if not rows:
+        return None
+    return Table(
+        name="dense_counterparts",
+        title="The same networks with dense matrices",
+        columns=columns,
+        rows=tuple(rows),
+        note="Ternary matrices are replaced by trained ones of the same shape on the same machine; "
+        "identities stay. Such a network may be over the limits of trained parameters. "
+        + BAND_NOTE,
+    )
+
+
+def published_section(
+    machine: Accelerator,
+    technology: Technology,
+    *,
+    frames: int,
+    outputs: int,
+    results: StudyResults | None = None,
+) -> Section:
+    """Baselines of the study, and the networks of the literature on its machine."""
+    tables = []
+    if results is not None:
+        baselines = [row for row in results.rows if row.source != "search"]
+        if baselines:
+            tables.append(_baselines_table(results, baselines))
+    tables.append(_published_table(machine, technology, frames, outputs))
+    return Section(
+        name="published",
+        title="Against published baselines",
+        sentences=(
+            "Accuracies are those their papers print, on the official Speech Commands; errors of "
+            "other data or splits must not be compared with them. Costs are ours, on this machine.",
+        ),
+        tables=tuple(tables),
+    )
+
+
+def _baselines_table(results: StudyResults, rows: Sequence[Evaluation]) -> Table:
+    columns = (
+        Column(name="baseline", heading="baseline", form="text"),
+        Column(name="status", heading="status", form="text"),
+        ERROR,
+        Column(name="trained_parameters", heading="trained parameters", form="count"),
+        ENERGY,
+        LATENCY,
+        Column(name="reason", heading="reason", form="text"),
+    )
+    cells: list[tuple[Cell, ...]] = [
+        (
+            row.source,
+            row.status,
+            results.error_of(row),
+            cell_of(row, "trained_parameters"),
+            energy_of(row),
+            cell_of(row, "latency_us", 1e-3),
+            row.reason,
+        )
+        for row in rows
+    ]
+    return Table(
+        name="baselines",
+        title="Baselines that this study evaluated",
+        columns=columns,
+        rows=tuple(cells),
+    )
+
+
+def cell_of(row: Evaluation, column: str, factor: float = 1.0) -> float | None:
+    """A column of a row, or nothing."""
+    value = row.column(column)
+    return value * factor if value == value else None
+
+
+def energy_of(row: Evaluation) -> Band | None:
+    """The recorded energy in uJ with its band."""
+    return _recorded_band(row, "energy_low_pj", "energy_pj", "energy_high_pj")
+
+
+def area_of(row: Evaluation) -> Band | None:
+    """The recorded area in mm2 with its band."""
+    return _recorded_band(row, "area_low_um2", "area_um2", "area_high_um2")
+
+
+def _recorded_band(row: Evaluation, low: str, mid: str, high: str) -> Band | None:
+    figures = [row.column(name) * 1e-6 for name in (low, mid, high)]
+    if not figures[0] <= figures[1] <= figures[2]:  # a figure is missing, or the row is foreign
+        middle = figures[1]
+        return Band(low=middle, mid=middle, high=middle) if middle == middle else None
+    return Band(low=figures[0], mid=figures[1], high=figures[2])
+
+
+def _published_table(
+    machine: Accelerator, technology: Technology, frames: int, outputs: int
+) -> Table:
+    columns = (
+        Column(name="network", heading="network", form="text"),
+        Column(name="printed_parameters", heading="parameters, printed", form="count"),
+        Column(name="counted_parameters", heading="counted", form="count"),
+        Column(name="published_accuracy", heading="accuracy", unit="%", form="exact"),
+        ENERGY,
+        LATENCY,
+        AREA,
+        Column(name="fits", heading="fits", form="text"),
+        Column(name="source", heading="source", form="text"),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for name, each in PUBLISHED.items():
+        point = published(name)
+        counted = lower(point, frames=frames, outputs=each.outputs).trained_parameters
+        accuracy = None if each.accuracy is None else 100 * each.accuracy
+        try:
+            cost = estimate(lower(point, frames=frames, outputs=outputs), machine, technology)
+        except InvalidInput as error:
+            costs: tuple[Cell, ...] = (None, None, None, str(error))
+        else:
+            costs = (
+                cost.energy.scaled(1e-6),
+                cost.latency_us * 1e-3,
+                cost.area.scaled(1e-6),
+                "; ".join(cost.misfits) or "yes",
+            )
+        rows.append((name, each.parameters, counted, accuracy, *costs, each.source))
+    return Table(
+        name="published",
+        title=f"Published networks on {machine.name}",
+        columns=columns,
+        rows=tuple(rows),
+        note=f"Parameters with the paper's classes; costs with {outputs} classes and {frames} "
+        "frames, as the designs of this report. " + BAND_NOTE,
+    )

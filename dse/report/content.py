@@ -1,0 +1,279 @@
+"""What a report says, before it has a form: sections of sentences, tables and plots.
+
+A report is made once, from results and estimates; every format prints this content, so a number is
+the same in all of them. A cell holds the number itself, in the unit of its column; only formats for
+people shorten it, all by `Column.show`.
+"""
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from cost_models import Band
+
+Cell = str | int | float | Band | None
+"""None where there is no such number."""
+
+Form = Literal["text", "count", "figure", "percent", "exact"]
+"""text; whole number; three significant digits; one decimal; four significant digits."""
+
+NOTHING = "-"
+"""What people see where there is no number."""
+
+SUFFIXES = {
+    "": "",
+    "%": "percent",
+    "uJ": "uj",
+    "nJ": "nj",
+    "pJ": "pj",
+    "mm2": "mm2",
+    "um2": "um2",
+    "ms": "ms",
+    "uW": "uw",
+    "kbit": "kbit",
+    "bit": "bits",
+    "points": "points",
+    "times": "times",
+    "days": "days",
+}
+"""Unit as people read it -> as it ends the name of a field."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One column of plain numbers or texts: what files of tables have."""
+
+    name: str
+    """With its unit: `energy_low_uj`."""
+    form: Form
+    end: Literal["", "low", "high"] = ""
+    """Of a band; the middle figure, or the value, where it is empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column of a table."""
+
+    name: str
+    """Without its unit: `energy`."""
+    heading: str
+    """For people."""
+    unit: str = ""
+    """One of `SUFFIXES`."""
+    form: Form = "figure"
+    band: bool = False
+    """Cells are bands: three numbers in files of tables, one cell for people."""
+
+    @property
+    def title(self) -> str:
+        """`energy (uJ)`."""
+        return f"{self.heading} ({self.unit})" if self.unit else self.heading
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """What it becomes in a file of a table."""
+        ends: tuple[Literal["", "low", "high"], ...] = ("", "low", "high") if self.band else ("",)
+        return tuple(
+            Field(
+                name="_".join(filter(None, (self.name, end, SUFFIXES[self.unit]))),
+                form=self.form,
+                end=end,
+            )
+            for end in ends
+        )
+
+    def plain(self, cell: Cell) -> tuple[str | int | float | None, ...]:
+        """A cell as the values of `fields`."""
+        if isinstance(cell, Band):
+            return (cell.mid, cell.low, cell.high)
+        return (cell, None, None) if self.band else (cell,)
+
+    def show(self, cell: Cell) -> str:
+        """A cell as people read it: `5.24 (3.50 to 19.1)`."""
+        if isinstance(cell, Band):
+            middle = shown(cell.mid, self.form)
+            if cell.low == cell.high:
+                return middle
+            return f"{middle} ({shown(cell.low, self.form)} to {shown(cell.high, self.form)})"
+        return shown(cell, self.form)
+
+
+def shown(value: str | int | float | None, form: Form) -> str:
+    """A value as people read it."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, str):
+        return value
+    if form == "count":
+        return f"{value:,.0f}"
+    if form == "percent":
+        return f"{value:,.1f}"
+    if form == "exact":
+        return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return significant(value)
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number with so many significant digits, never as a power of ten above one: `12,300`."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    rounded = float(f"{value:.{digits - 1}e}")  # first, so that 9.996 is 10.0 and not 10.00
+    decimals = digits - 1 - math.floor(math.log10(abs(rounded)))
+    if decimals > 6:
+        return f"{rounded:.{digits - 1}e}"
+    return f"{rounded:,.{max(decimals, 0)}f}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows of numbers with their units."""
+
+    name: str
+    """Of its file and its sheet: lower case and `_`."""
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+    """What a reader must know to read it."""
+    marks: tuple[bool, ...] = ()
+    """Rows that stand out, such as those on the frontier; none where it is empty."""
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Columns of plain values."""
+        return tuple(field for column in self.columns for field in column.fields)
+
+    @property
+    def plain_rows(self) -> list[tuple[str | int | float | None, ...]]:
+        """Rows of plain values, one for each of `fields`."""
+        return [
+            tuple(
+                value
+                for column, cell in zip(self.columns, row, strict=True)
+                for value in column.plain(cell)
+            )
+            for row in self.rows
+        ]
+
+    @property
+    def shown_rows(self) -> list[tuple[str, ...]]:
+        """Rows as people read them."""
+        return [
+            tuple(column.show(cell) for column, cell in zip(self.columns, row, strict=True))
+            for row in self.rows
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One design of a scatter plot."""
+
+    x: float
+    y: float | Band
+    """A band is drawn as an error bar."""
+    tip: str
+    """What is said about it where the reader points at it."""
+    label: str = ""
+    """Written beside it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Points of one kind."""
+
+    name: str
+    colour: str
+    marker: Literal["circle", "triangle", "tick", "stairs"]
+    """tick: on the cost axis, as the design has no error; stairs: a frontier."""
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scatter:
+    """Error against a cost, which has a logarithmic axis."""
+
+    name: str
+    title: str
+    x_title: str
+    y_title: str
+    series: tuple[Series, ...]
+    limits: tuple[float, ...] = ()
+    """Of x: drawn as lines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bars:
+    """Horizontal bars, each a stack of parts."""
+
+    name: str
+    title: str
+    x_title: str
+    parts: tuple[tuple[str, str], ...]
+    """Name and colour of each part of a stack."""
+    bars: tuple[tuple[str, tuple[float, ...]], ...]
+    """Name of each bar and the lengths of its parts."""
+
+
+Plot = Scatter | Bars
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A heading and what stands below it."""
+
+    name: str
+    """Of its anchor: lower case and `-`."""
+    title: str
+    sentences: tuple[str, ...] = ()
+    """Each a paragraph."""
+    points: tuple[str, ...] = ()
+    """A list after the paragraphs."""
+    plots: tuple[Plot, ...] = ()
+    tables: tuple[Table, ...] = ()
+    code: tuple[str, ...] = ()
+    """Lines of a shell."""
+    level: Literal[2, 3] = 2
+    """3: part of the section before it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that a report says."""
+
+    name: str
+    """Of its files: letters, digits, `-`, `_` and `.`."""
+    title: str
+    subtitle: str
+    """What was looked at, on which machine, and until when."""
+    sections: tuple[Section, ...]
+    dated: str
+    """UTC, ISO 8601: when its last result was recorded; empty where nothing was measured. Files
+    carry this date, not that of their making, so the same results give the same bytes."""
+    version: str
+    """Of the program."""
+
+    @property
+    def moment(self) -> datetime:
+        """`dated`, for formats that cannot go without a date; 2000-01-01 where there is none."""
+        try:
+            return datetime.fromisoformat(self.dated).astimezone(UTC)
+        except ValueError:
+            return datetime(2000, 1, 1, tzinfo=UTC)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Of all sections, in order."""
+        return tuple(table for section in self.sections for table in section.tables)
+
+    @property
+    def plots(self) -> tuple[Plot, ...]:
+        """Of all sections, in order."""
+        return tuple(plot for section in self.sections for plot in section.plots)
+
+    def table(self, name: str) -> Table:
+        """A table by its name; raises KeyError where there is none."""
+        for table in self.tables:
+            if table.name == name:
+                return table
+        raise KeyError(name)

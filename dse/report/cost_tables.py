@@ -1,0 +1,381 @@
+"""Tables and plots of what designs cost, whatever they come from."""
+
+from collections.abc import Sequence
+
+from cost_models import Component, Cost
+from cost_models.break_even import BreakEvenTotal, break_even
+from cost_models.units import with_prefix
+from dse.figures import DENSE_COLOUR, FRONTIER_COLOUR, QUIET_COLOUR, TERNARY_COLOUR
+from dse.report.content import Bars, Cell, Column, Section, Table, significant
+from dse.report.priced import Priced, Use, battery_at, highest_rate, power_at
+
+COMPONENTS: dict[Component, tuple[str, str]] = {
+    Component.MULTIPLY_ACCUMULATE: ("multiply-accumulate", DENSE_COLOUR),
+    Component.TERNARY_ADDITION: ("ternary addition", TERNARY_COLOUR),
+    Component.POST_PROCESSING: ("post-processing", "#CC79A7"),
+    Component.REGISTER: ("registers", "#56B4E9"),
+    Component.BUFFER: ("buffers", "#B2DF8A"),
+    Component.SRAM: ("SRAM", FRONTIER_COLOUR),
+    Component.DRAM: ("DRAM", "#332288"),
+    Component.GENERATOR: ("generator", "#E6AB02"),
+    Component.LEAKAGE: ("leakage", QUIET_COLOUR),
+}
+"""Names and colours; Okabe and Ito's where they reach."""
+
+DESIGN = Column(name="design", heading="design", form="text")
+ERROR = Column(name="error", heading="error", unit="%", form="percent", band=True)
+TRAINED = Column(name="trained_parameters", heading="trained parameters", form="count")
+GENERATED = Column(name="generated_weights", heading="generated weights", form="count")
+MACS = Column(name="macs", heading="MACs", form="count")
+ADDITIONS = Column(name="additions", heading="additions", form="count")
+STORED = Column(name="stored", heading="stored", unit="kbit")
+ENERGY = Column(name="energy", heading="energy", unit="uJ", band=True)
+LATENCY = Column(name="latency", heading="latency", unit="ms")
+AREA = Column(name="area", heading="area", unit="mm2", band=True)
+KEY = Column(name="design_key", heading="key", form="text")
+
+BAND_NOTE = (
+    "Figures in brackets are the lowest and the highest that the sources of the constants allow."
+)
+
+
+def machines_table(priced: Sequence[Priced], use: Use, name: str, title: str) -> Table:
+    """Designs on machines, a row each: counts, energy, latency, area and power with bands."""
+    columns = (
+        DESIGN,
+        Column(name="machine", heading="machine", form="text"),
+        TRAINED,
+        MACS,
+        STORED,
+        ENERGY,
+        LATENCY,
+        AREA,
+        _power(use),
+        Column(name="fits", heading="fits", form="text"),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for each in priced:
+        cost = each.cost
+        rows.append(
+            (
+                each.named(),
+                machine_of(cost),
+                cost.workload.trained_parameters,
+                cost.workload.macs,
+                cost.stored_bits * 1e-3,
+                cost.energy.scaled(1e-6),
+                cost.latency_us * 1e-3,
+                cost.area.scaled(1e-6),
+                power_at(cost, use.inferences_per_second),
+                "; ".join(cost.misfits) or "yes",
+            )
+        )
+    return Table(name=name, title=title, columns=columns, rows=tuple(rows), note=BAND_NOTE)
+
+
+def machine_of(cost: Cost) -> str:
+    """The machine, and the technology where it is not the machine's own."""
+    if cost.technology.name == cost.accelerator.technology:
+        return cost.accelerator.name
+    return f"{cost.accelerator.name}, {cost.technology.name}"
+
+
+def _power(use: Use) -> Column:
+    return Column(
+        name="average_power",
+        heading=f"average power at {use.inferences_per_second:g} a second",
+        unit="uW",
+        band=True,
+    )
+
+
+def components_table(priced: Sequence[Priced], name: str = "components") -> Table:
+    """Energy by component, a row a design."""
+    used = [part for part in Component if any(each.cost.energies_pj[part] for each in priced)]
+    columns = [DESIGN, Column(name="machine", heading="machine", form="text")]
+    columns += [Column(name=str(part), heading=COMPONENTS[part][0], unit="uJ") for part in used]
+    columns.append(Column(name="energy", heading="all", unit="uJ"))
+    rows: list[tuple[Cell, ...]] = [
+        (
+            each.named(),
+            machine_of(each.cost),
+            *(each.cost.energies_pj[part] * 1e-6 for part in used),
+            each.cost.energy_pj * 1e-6,
+        )
+        for each in priced
+    ]
+    return Table(
+        name=name,
+        title="Energy by component (middle figures)",
+        columns=tuple(columns),
+        rows=tuple(rows),
+    )
+
+
+def components_plot(priced: Sequence[Priced], name: str = "components") -> Bars:
+    """Energy by component, a bar a design."""
+    used = [part for part in Component if any(each.cost.energies_pj[part] for each in priced)]
+    several = not _one_machine(priced)
+    return Bars(
+        name=name,
+        title="Energy per inference by component",
+        x_title="energy per inference (uJ)",
+        parts=tuple(COMPONENTS[part] for part in used),
+        bars=tuple(
+            (
+                f"{each.named()}, {machine_of(each.cost)}" if several else each.named(),
+                tuple(each.cost.energies_pj[part] * 1e-6 for part in used),
+            )
+            for each in priced
+        ),
+    )
+
+
+def _one_machine(priced: Sequence[Priced]) -> bool:
+    return len({machine_of(each.cost) for each in priced}) == 1
+
+
+def design_sections(priced: Sequence[Priced], use: Use) -> list[Section]:
+    """Each chosen design in full: layers, components, area, generator, power."""
+    sections = [
+        Section(
+            name="breakdowns",
+            title="The chosen designs in full",
+            sentences=(
+                "Energy by component, then for each design its layers, the area of its machine, "
+                "its generator, and its power.",
+            ),
+            plots=(components_plot(priced),),
+            tables=(components_table(priced),),
+        )
+    ]
+    for number, each in enumerate(priced, start=1):
+        sections.append(_design_section(each, number, use))
+    return sections
+
+
+def _design_section(each: Priced, number: int, use: Use) -> Section:
+    cost = each.cost
+    panel = break_even(cost)
+    tables = [_layers_table(cost, number), _area_table(cost, number)]
+    if panel is not None:
+        tables.append(_generator_table(panel, number))
+    tables.append(_power_table(cost, number, use))
+    why = f"{each.why}; " if each.why else ""
+    return Section(
+        name=f"design-{number}",
+        title=f"{each.named()} on {machine_of(cost)}",
+        sentences=(
+            f"Shown as: {why}key {each.point.key}, {each.point.summary}. {where_it_goes(cost)}",
+            *(f"Does not fit: {misfit}. It is priced as if it did." for misfit in cost.misfits),
+            *generator_sentences(panel),
+        ),
+        plots=(_layers_plot(cost, number),),
+        tables=tuple(tables),
+        level=3,
+    )
+
+
+def where_it_goes(cost: Cost) -> str:
+    """What dominates energy and cycles."""
+    part, pj = max(cost.energies_pj.items(), key=lambda item: item[1])
+    layer = max(cost.layers, key=lambda layer: layer.energy_pj)
+    text = (
+        f"Most of the energy goes to {COMPONENTS[part][0]} ({pj / cost.energy_pj:.0%}); the "
+        f"dearest layer is {layer.layer.name} ({layer.energy_pj / cost.energy_pj:.0%})."
+    )
+    if cost.bounds_cycles:
+        bound, cycles = next(iter(cost.bounds_cycles.items()))
+        text += (
+            f" {cycles / cost.latency_cycles:.0%} of the cycles wait for {bound}; the arrays are "
+            f"used at {cost.utilisation:.0%}."
+        )
+    return text
+
+
+def generator_sentences(panel: BreakEvenTotal | None) -> tuple[str, ...]:
+    """Whether generating is worth it, also where it is not."""
+    if panel is None:
+        return ()
+    saved = ""
+    if panel.generated_pj and panel.stored_pj:
+        ratio = max(panel.stored_pj / panel.generated_pj, panel.generated_pj / panel.stored_pj)
+        saved = f", a factor of {significant(ratio, 2)} in favour of the {_wins(panel.cheaper)}"
+    return (
+        f"Generate or store: making the trits takes {significant(panel.generated_pj * 1e-3)} nJ "
+        f"per inference, reading them from an SRAM of {panel.memory_bits:,} bits "
+        f"{significant(panel.stored_pj * 1e-3)} nJ{saved}. The generator takes "
+        f"{panel.generator_um2:,.0f} um2, that SRAM {panel.memory_um2:,.0f} um2: the "
+        f"{_wins(panel.smaller)} is smaller.",
+    )
+
+
+def _wins(which: str) -> str:
+    return "generator" if which == "generate" else "memory"
+
+
+def _layers_table(cost: Cost, number: int) -> Table:
+    columns = (
+        Column(name="layer", heading="layer", form="text"),
+        Column(name="kind", heading="kind", form="text"),
+        TRAINED,
+        GENERATED,
+        MACS,
+        ADDITIONS,
+        Column(name="energy", heading="energy", unit="nJ", band=True),
+        Column(name="share", heading="share", unit="%", form="percent"),
+        Column(name="cycles", heading="cycles", form="count"),
+        Column(name="utilisation", heading="used", unit="%", form="percent"),
+        Column(name="bound", heading="bound by", form="text"),
+    )
+    rows: list[tuple[Cell, ...]] = [
+        (
+            layer.layer.name,
+            str(layer.layer.kind).replace("_", " "),
+            layer.layer.trained_parameters,
+            layer.generated_weights,
+            layer.layer.macs,
+            layer.layer.additions,
+            layer.energy.scaled(1e-3),
+            100 * layer.energy_pj / cost.energy_pj,
+            layer.latency_cycles,
+            100 * layer.utilisation,
+            layer.bound,
+        )
+        for layer in cost.layers
+    ]
+    rows.append(
+        (
+            "all",
+            "",
+            cost.workload.trained_parameters,
+            cost.total(lambda layer: layer.generated_weights),
+            cost.workload.macs,
+            cost.workload.additions,
+            cost.energy.scaled(1e-3),
+            100.0,
+            cost.latency_cycles,
+            100 * cost.utilisation,
+            "",
+        )
+    )
+    return Table(
+        name=f"layers_{number}",
+        title="Layers, in order of execution",
+        columns=columns,
+        rows=tuple(rows),
+        note="A layer that runs beside the one before it adds no cycles. " + BAND_NOTE,
+    )
+
+
+def _layers_plot(cost: Cost, number: int) -> Bars:
+    used = [part for part in Component if cost.energies_pj[part]]
+    return Bars(
+        name=f"layers_{number}",
+        title="Energy of each layer by component",
+        x_title="energy (nJ)",
+        parts=tuple(COMPONENTS[part] for part in used),
+        bars=tuple(
+            (
+                layer.layer.name,
+                tuple(layer.energies_pj.get(part, 0.0) * 1e-3 for part in used),
+            )
+            for layer in cost.layers
+            if layer.energy_pj > 0.002 * cost.energy_pj  # others would be invisible
+        ),
+    )
+
+
+def _area_table(cost: Cost, number: int) -> Table:
+    columns = (
+        Column(name="part", heading="part", form="text"),
+        Column(name="area", heading="area", unit="um2", form="count", band=True),
+        Column(name="share", heading="share", unit="%", form="percent"),
+        Column(name="leakage", heading="leakage", unit="uW", band=True),
+    )
+    rows: list[tuple[Cell, ...]] = [
+        (part, area, 100 * area.mid / cost.area.mid, cost.leakages_uw.get(part))
+        for part, area in sorted(cost.areas_um2.items(), key=lambda item: -item[1].mid)
+    ]
+    rows += [
+        (f"all {part}", None, None, leakage)
+        for part, leakage in cost.leakages_uw.items()
+        if part not in cost.areas_um2
+    ]
+    rows.append(("all", cost.area, 100.0, cost.leakage))
+    return Table(
+        name=f"area_{number}",
+        title="Area and leakage of the machine",
+        columns=columns,
+        rows=tuple(rows),
+        note="Leakage of arrays, generator and control is one figure: that of all logic.",
+    )
+
+
+def _generator_table(panel: BreakEvenTotal, number: int) -> Table:
+    columns = (
+        Column(name="layer", heading="layer", form="text"),
+        Column(name="trits", heading="trits made", form="count"),
+        Column(name="regenerations", heading="times each", form="figure"),
+        Column(name="reuse", heading="positions a trit", form="figure"),
+        Column(name="generated", heading="generate", unit="nJ"),
+        Column(name="stored", heading="store", unit="nJ"),
+        Column(name="break_even", heading="break-even SRAM", form="text"),
+        Column(name="cheaper", heading="cheaper", form="text"),
+    )
+    rows = tuple(
+        (
+            row.layer,
+            row.trits,
+            row.regenerations,
+            row.reuse,
+            row.generated_pj * 1e-3,
+            row.stored_pj * 1e-3,
+            "beyond the table"
+            if row.break_even_bits is None
+            else with_prefix(row.break_even_bits, "bit"),
+            row.cheaper,
+        )
+        for row in panel.layers
+    )
+    return Table(
+        name=f"generator_{number}",
+        title="Generate or store, layer by layer",
+        columns=columns,
+        rows=rows,
+        note=f"All ternary entries together, two bits each, are {panel.stored_bits:,} bits. The "
+        "break-even is the smallest SRAM whose read costs more than generating.",
+    )
+
+
+def _power_table(cost: Cost, number: int, use: Use) -> Table:
+    columns = (
+        Column(name="rate", heading="inferences a second", form="figure"),
+        Column(name="power", heading="average power", unit="uW", band=True),
+        Column(name="leakage", heading="of it leakage", unit="uW", band=True),
+        Column(name="battery", heading=f"{use.battery_mwh:g} mWh last", unit="days", band=True),
+        Column(name="busy", heading="busy", unit="%", form="percent"),
+    )
+    highest = highest_rate(cost)
+    rates = sorted({use.inferences_per_second, 1.0, 10.0, highest})
+    rows: list[tuple[Cell, ...]] = []
+    for rate in rates:
+        power = power_at(cost, rate)
+        rows.append(
+            (
+                rate,
+                power,
+                None if power is None else cost.leakage,
+                battery_at(power, use.battery_mwh),
+                None if power is None else 100 * rate / highest,
+            )
+        )
+    return Table(
+        name=f"power_{number}",
+        title="Average power",
+        columns=columns,
+        rows=tuple(rows),
+        note=f"Always powered; the stated rate is {use.inferences_per_second:g} a second, the last "
+        "row is as fast as the machine goes. Rows without power are too fast for it. Microphone, "
+        "regulator and features are not part of it.",
+    )

@@ -1,0 +1,188 @@
+"""The report of designs without a study: what they cost, on one machine or on several."""
+
+import shlex
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from cost_models import Accelerator, Technology, load_accelerator, load_technology
+from dse.errors import InvalidInput
+from dse.point import DesignPoint
+from dse.report.answer import band_words
+from dse.report.comparison import counterparts_table, published_section
+from dse.report.content import Cell, Column, Report, Section, Table, significant
+from dse.report.cost_tables import components_plot, design_sections, machine_of, machines_table
+from dse.report.priced import Priced, Use, power_at, price_designs
+from dse.report.sources import sources_sections
+
+FRAMES = 128
+OUTPUTS = 12
+
+
+def designs_report(
+    points: Sequence[DesignPoint],
+    *,
+    machines: Sequence[str] = ("kws_ternary",),
+    technology: str | None = None,
+    frames: int = FRAMES,
+    outputs: int = OUTPUTS,
+    use: Use | None = None,
+    commands: Sequence[str] = (),
+) -> Report:
+    """The cost report of one design or several, on one machine or several.
+
+    Args:
+        points: the designs.
+        machines: names of the library, or YAML files.
+        technology: in place of the machines' own: a name or a YAML file.
+        frames: input frames of an inference.
+        outputs: classes.
+        use: rate of inferences and battery; one inference a second and a CR2032 without it.
+        commands: lines of a shell that repeat the report.
+
+    Returns:
+        Content for `render` and `write_report`.
+
+    Raises:
+        InvalidInput: there is no design, a machine is unknown, or it cannot execute a design.
+    """
+    if not points:
+        raise InvalidInput("there is no design to report: name a study, or a design")
+    use = use or Use()
+    pairs = [_machine(name, technology) for name in dict.fromkeys(machines)]
+    distinct = list({point.key: point for point in points}.values())
+    priced = price_designs(distinct, pairs, frames=frames, outputs=outputs)
+    sections = [
+        _answer_section(priced, frames, outputs, use),
+        Section(
+            name="designs",
+            title="Designs on machines" if len(pairs) > 1 else f"Designs on {pairs[0][0].name}",
+            tables=(machines_table(priced, use, "designs", "Costs"),),
+        ),
+    ]
+    counterparts = counterparts_table(priced)
+    if counterparts is not None:
+        sections.append(
+            Section(
+                name="dense",
+                title="Ternary against dense",
+                sentences=("Costs only: nothing was trained, so errors are not known.",),
+                tables=(counterparts,),
+            )
+        )
+    sections.append(published_section(*pairs[0], frames=frames, outputs=outputs))
+    sections += design_sections(priced, use)
+    sections += sources_sections(
+        pairs,
+        more=[
+            f"An inference has {frames} frames and {outputs} classes.",
+            f"Average power is that of {use.inferences_per_second:g} inferences a second, always "
+            f"powered; the battery has {use.battery_mwh:g} mWh.",
+        ],
+    )
+    sections.append(_provenance_section(distinct, pairs, commands))
+    names = ", ".join(point.label for point in distinct[:3])
+    more = f" and {len(distinct) - 3} more" if len(distinct) > 3 else ""
+    return Report(
+        name="designs" if len(distinct) > 1 else f"design-{distinct[0].key}",
+        title=f"Cost report: {names}{more}",
+        subtitle="; ".join(dict.fromkeys(machine_of(each.cost) for each in priced)),
+        sections=tuple(sections),
+        dated="",
+        version=version("ternary-dse"),
+    )
+
+
+def _machine(name: str, technology: str | None) -> tuple[Accelerator, Technology]:
+    machine = load_accelerator(name)
+    return machine, load_technology(technology or machine.technology)
+
+
+def _answer_section(priced: Sequence[Priced], frames: int, outputs: int, use: Use) -> Section:
+    designs = len({each.point.key for each in priced})
+    machines = len({machine_of(each.cost) for each in priced})
+    what = "this design" if designs == 1 else f"each of {designs} designs"
+    where = machine_of(priced[0].cost) if machines == 1 else f"each of {machines} machines"
+    points = []
+    fitting = [each for each in priced if not each.cost.misfits]
+    least = min(fitting or priced, key=lambda each: each.cost.energy_pj)
+    several = len(priced) > 1
+    points.append(
+        (f"Least energy: {_place(least, machines)}, " if several else f"{least.label}: ")
+        + _costs(least, use)
+    )
+    if several:
+        most = max(priced, key=lambda each: each.cost.energy_pj)
+        points.append(
+            f"The dearest is {_place(most, machines)}: {band_words(most.cost.energy.scaled(1e-6))} "
+            f"uJ, {significant(most.cost.energy_pj / least.cost.energy_pj, 2)} times as much."
+        )
+        fastest = min(priced, key=lambda each: each.cost.latency_us)
+        points.append(
+            f"The fastest is {_place(fastest, machines)}: "
+            f"{significant(fastest.cost.latency_us * 1e-3)} ms; the smallest machine is "
+            f"{machine_of(min(priced, key=lambda each: each.cost.area.mid).cost)}."
+        )
+    for each in priced:
+        points += [f"{_place(each, machines)} does not fit: {m}." for m in each.cost.misfits]
+    points.append("Nothing here was trained: whether a design is worth its cost, a study must say.")
+    return Section(
+        name="answer",
+        title="Question and answer",
+        sentences=(
+            f"What does one inference of {what} cost on {where}, with {frames} frames and "
+            f"{outputs} classes?",
+        ),
+        points=tuple(points),
+        plots=(components_plot(priced, "answer"),) if several else (),
+    )
+
+
+def _place(each: Priced, machines: int) -> str:
+    return f"{each.label} on {machine_of(each.cost)}" if machines > 1 else each.label
+
+
+def _costs(each: Priced, use: Use) -> str:
+    cost = each.cost
+    text = (
+        f"{band_words(cost.energy.scaled(1e-6))} uJ and {significant(cost.latency_us * 1e-3)} ms "
+        f"per inference, {band_words(cost.area.scaled(1e-6))} mm2, "
+        f"{cost.workload.trained_parameters:,} trained parameters"
+    )
+    power = power_at(cost, use.inferences_per_second)
+    rate = f"{use.inferences_per_second:g} inferences a second"
+    if power is None:
+        return f"{text}; too slow for {rate}."
+    return f"{text}; at {rate} it draws {band_words(power)} uW on average."
+
+
+def _provenance_section(
+    points: Sequence[DesignPoint],
+    pairs: Sequence[tuple[Accelerator, Technology]],
+    commands: Sequence[str],
+) -> Section:
+    rows: list[tuple[Cell, ...]] = [
+        (point.label, point.key, point.summary, point.ternary_seed) for point in points
+    ]
+    columns = (
+        Column(name="design", heading="design", form="text"),
+        Column(name="design_key", heading="key", form="text"),
+        Column(name="network", heading="network", form="text"),
+        Column(name="ternary_seed", heading="ternary seed", form="exact"),
+    )
+    machines = "; ".join(f"{machine.name} with {technology.name}" for machine, technology in pairs)
+    return Section(
+        name="provenance",
+        title="Provenance",
+        sentences=(
+            f"Estimated by ternary-dse {version('ternary-dse')} on {machines}. No random numbers "
+            "but the designs' own matrices, which follow from their seeds.",
+            *(("To reproduce:",) if commands else ()),
+        ),
+        code=tuple(commands),
+        tables=(Table(name="networks", title="Designs", columns=columns, rows=tuple(rows)),),
+    )
+
+
+def shell_line(*words: str) -> str:
+    """A command as a shell takes it."""
+    return shlex.join(words)

@@ -1,0 +1,389 @@
+"""A report as PDF: A4, page numbers, bookmarks, vector plots, letters that are embedded.
+
+Drawn by reportlab, an optional dependency. Letters are DejaVu Sans, which matplotlib brings: Latin,
+Greek, Cyrillic and signs; what it lacks is shown as a box. Texts are escaped before reportlab's
+own little markup language sees them.
+"""
+
+import io
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from dse.errors import InvalidInput
+from dse.report.content import Column, Report, Section, Table
+from dse.report.drawing import Box, Line, Mark, Picture, Words, draw
+
+INK, QUIET, GRID = "#1f2328", "#59636e", "#d8dee4"
+COLOURS = {"ink": INK, "quiet": QUIET, "grid": GRID}
+FONT, BOLD, MONO = "DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono"
+CELL_SIZE = 6.2
+NARROWEST = 26.0  # points, of a column of words that wrap
+WIDEST = 190.0
+LONGEST = 4_000
+"""Characters of one cell: a row must fit a page."""
+
+
+def pdf_document(report: Report) -> bytes:
+    """The document.
+
+    Raises:
+        InvalidInput: reportlab is not installed.
+    """
+    try:
+        import reportlab  # noqa: F401
+    except ImportError:
+        raise InvalidInput(
+            "PDF needs reportlab: pip install 'ternary-dse[report]', or choose another format"
+        ) from None
+    return _Document(report).content()
+
+
+def clean(words: str) -> str:
+    """A text as reportlab's paragraphs take it: no markup, no control characters."""
+    kept = "".join(c for c in words if c >= " " or c in "\t\n")
+    return escape(kept, quote=False)
+
+
+class _Document:
+    """One making of a document: styles, letters, and the parts in order."""
+
+    def __init__(self, report: Report) -> None:
+        from reportlab.lib.enums import TA_LEFT, TA_RIGHT
+        from reportlab.lib.pagesizes import A4
+        from reportlab.lib.styles import ParagraphStyle
+        from reportlab.lib.units import mm
+
+        self.report = report
+        self.page = A4
+        self.margin = 15 * mm
+        self.width = A4[0] - 2 * self.margin
+        _register_fonts()
+
+        def style(name: str, size: float, **more: Any) -> ParagraphStyle:
+            settings = {"fontName": FONT, "leading": size * 1.35, "textColor": INK} | more
+            # Long names without a space break anywhere, instead of leaving their column.
+            return ParagraphStyle(name, fontSize=size, splitLongWords=1, **settings)
+
+        bold = {"fontName": BOLD, "keepWithNext": 1}
+        self.styles = {
+            "title": style("title", 18, fontName=BOLD),
+            "subtitle": style("subtitle", 9, textColor=QUIET, spaceAfter=8),
+            "h2": style("h2", 13, spaceBefore=14, spaceAfter=4, **bold),
+            "h3": style("h3", 10.5, spaceBefore=10, spaceAfter=3, **bold),
+            "caption": style("caption", 8.5, spaceBefore=8, spaceAfter=3, **bold),
+            "text": style("text", 9, spaceAfter=3),
+            "point": style("point", 9, leftIndent=11, bulletIndent=2, spaceAfter=3),
+            "note": style("note", 7, textColor=QUIET, spaceBefore=2, spaceAfter=6),
+            "code": style(
+                "code",
+                8,
+                fontName=MONO,
+                backColor="#f2f4f6",
+                borderPadding=4,
+                spaceBefore=6,
+                spaceAfter=8,
+            ),
+            "left": style("left", CELL_SIZE, alignment=TA_LEFT),
+            "right": style("right", CELL_SIZE, alignment=TA_RIGHT),
+            "headleft": style("headleft", CELL_SIZE, fontName=BOLD, alignment=TA_LEFT),
+            "headright": style("headright", CELL_SIZE, fontName=BOLD, alignment=TA_RIGHT),
+        }
+
+    def content(self) -> bytes:
+        from reportlab.platypus import BaseDocTemplate, Frame, PageTemplate
+
+        target = io.BytesIO()
+        footer = 10.0
+        document = BaseDocTemplate(
+            target,
+            pagesize=self.page,
+            title=self.report.title,
+            author="ternary-dse",
+            subject=self.report.subtitle,
+            creator=f"ternary-dse {self.report.version}",
+            lang="en",
+            # No time of making, no random name: the same report gives the same bytes.
+            invariant=1,
+        )
+        frame = Frame(
+            self.margin,
+            self.margin + footer,
+            self.width,
+            self.page[1] - 2 * self.margin - footer,
+            leftPadding=0,
+            rightPadding=0,
+            topPadding=0,
+            bottomPadding=0,
+        )
+        document.addPageTemplates(PageTemplate("page", [frame]))
+        document.build(self._story(), canvasmaker=_numbered_canvas(self.report, self.margin))
+        return target.getvalue()
+
+    def _paragraph(self, words: str, style: str, **more: Any) -> Any:
+        from reportlab.platypus import Paragraph
+
+        return Paragraph(clean(words), self.styles[style], **more)
+
+    def _story(self) -> list[Any]:
+        story = [
+            self._paragraph(self.report.title, "title"),
+            self._paragraph(self.report.subtitle, "subtitle"),
+        ]
+        for section in self.report.sections:
+            story += self._section(section)
+        return story
+
+    def _section(self, section: Section) -> list[Any]:
+        from reportlab.platypus import Preformatted
+
+        parts: list[Any] = [
+            _bookmark(section.title, section.name, section.level),
+            self._paragraph(section.title, f"h{section.level}"),
+        ]
+        parts += [self._paragraph(sentence, "text") for sentence in section.sentences]
+        parts += [self._paragraph(p, "point", bulletText="\u2022") for p in section.points]
+        if section.code:
+            lines = "\n".join(_folded(line, 90) for line in section.code)
+            parts.append(Preformatted(lines, self.styles["code"]))
+        parts += [_drawn(draw(plot), self.width) for plot in section.plots]
+        for table in section.tables:
+            if table.rows:
+                parts += self._table(table)
+        return parts
+
+    def _table(self, table: Table) -> list[Any]:
+        from reportlab.platypus import LongTable
+
+        marks = table.marks or (False,) * len(table.rows)
+        some = any(marks) and not all(marks)
+        rows = [[self._cell(c, c.title, head=True) for c in table.columns]]
+        rows += [
+            [self._cell(c, _cut(c.show(v))) for c, v in zip(table.columns, row, strict=True)]
+            for row in table.rows
+        ]
+        looks: list[Any] = [
+            ("VALIGN", (0, 0), (-1, -1), "TOP"),
+            ("LINEBELOW", (0, 0), (-1, -1), 0.3, GRID),
+            ("BACKGROUND", (0, 0), (-1, 0), "#f2f4f6"),
+            ("LEFTPADDING", (0, 0), (-1, -1), 2.5),
+            ("RIGHTPADDING", (0, 0), (-1, -1), 2.5),
+            ("TOPPADDING", (0, 0), (-1, -1), 1.2),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 1.6),
+        ]
+        if some:
+            looks += [
+                ("BACKGROUND", (0, row), (-1, row), "#e6f4ee")
+                for row, marked in enumerate(marks, start=1)
+                if marked
+            ]
+        made = LongTable(
+            rows,
+            colWidths=_widths(table, self.width),
+            repeatRows=1,
+            hAlign="LEFT",
+            style=looks,
+            splitInRow=1,
+        )
+        note = f"{table.note}{' Shaded: on the frontier.' if some else ''}".strip()
+        parts = [self._paragraph(table.title, "caption"), made]
+        return [*parts, self._paragraph(note, "note")] if note else parts
+
+    def _cell(self, column: Column, words: str, *, head: bool = False) -> Any:
+        side = "left" if column.form == "text" else "right"
+        return self._paragraph(words, f"head{side}" if head else side)
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
+
+
+def _folded(line: str, width: int) -> str:
+    """A line of code that fits the page; the shell goes on after a backslash."""
+    line = " ".join(line.splitlines())
+    words, lines = line.split(" "), [""]
+    for word in words:
+        if lines[-1] and len(lines[-1]) + len(word) + 3 > width:
+            lines[-1] += " \\"
+            lines.append(f"    {word}")
+        else:
+            lines[-1] = f"{lines[-1]} {word}".lstrip() if len(lines) == 1 else f"{lines[-1]} {word}"
+    return "\n".join(lines)
+
+
+def _register_fonts() -> None:
+    """Letters of matplotlib; a second call finds them registered."""
+    import matplotlib
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.ttfonts import TTFont
+
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    for name in (FONT, BOLD, MONO):
+        if name not in pdfmetrics.getRegisteredFontNames():
+            pdfmetrics.registerFont(TTFont(name, folder / f"{name}.ttf"))
+
+
+def _widths(table: Table, available: float) -> list[float]:
+    """Widths of columns: numbers as wide as they are, words share the rest."""
+    from reportlab.pdfbase.pdfmetrics import stringWidth
+
+    def width(words: str, font: str = FONT) -> float:
+        return float(stringWidth(words, font, CELL_SIZE)) + 6
+
+    needed, least = [], []
+    for index, column in enumerate(table.columns):
+        cells = [row[index] for row in table.shown_rows]
+        heads = [width(word, BOLD) for word in column.title.split()]
+        longest = max([width(cell[:200]) for cell in cells], default=0.0)
+        if column.form == "text":
+            words = [width(word[:24]) for cell in cells for word in cell.split()]
+            least.append(min(max([*heads, *words, NARROWEST]), 110.0))
+            needed.append(
+                min(max(longest, *heads), WIDEST if len(table.columns) > 4 else available)
+            )
+        else:
+            # A band may break before its bracket.
+            pieces = [width(p) for cell in cells for p in _pieces(cell)]
+            least.append(max([*heads, *pieces]))
+            needed.append(max([longest, *heads]))
+    needed = [max(pair) for pair in zip(needed, least, strict=True)]
+    if sum(needed) <= available:
+        # Longer tables are as wide as the page, so that columns of words need not wrap.
+        return needed
+    if sum(least) >= available:
+        return [each * available / sum(least) for each in least]
+    share = (available - sum(least)) / (sum(needed) - sum(least))
+    return [low + share * (high - low) for low, high in zip(least, needed, strict=True)]
+
+
+def _pieces(shown: str) -> Sequence[str]:
+    number, bracket, rest = shown.partition(" (")
+    return (number, f"({rest}") if bracket else (number,)
+
+
+def _bookmark(title: str, name: str, level: int) -> Any:
+    from reportlab.platypus.flowables import Flowable
+
+    class Bookmark(Flowable):  # type: ignore[misc]
+        """An entry of the outline; takes no room, and stays with the heading after it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.keepWithNext = 1
+
+        def wrap(self, *_: float) -> tuple[float, float]:
+            return (0.0, 0.0)
+
+        def draw(self) -> None:
+            self.canv.bookmarkPage(name)
+            self.canv.addOutlineEntry(title, name, level - 2, closed=level == 2)
+
+    return Bookmark()
+
+
+def _drawn(picture: Picture, available: float) -> Any:
+    from reportlab.platypus.flowables import Flowable
+
+    scale = min(available / picture.width, 680 / picture.height)
+
+    class Drawing(Flowable):  # type: ignore[misc]
+        """A plot, as wide as the page allows."""
+
+        def wrap(self, *_: float) -> tuple[float, float]:
+            return (available, picture.height * scale + 6)
+
+        def draw(self) -> None:
+            self.canv.saveState()
+            self.canv.translate(0, picture.height * scale)
+            self.canv.scale(scale, scale)
+            for shape in picture.shapes:
+                _draw_shape(self.canv, shape)
+            self.canv.restoreState()
+
+    return Drawing()
+
+
+def _draw_shape(canvas: Any, shape: Line | Mark | Box | Words) -> None:
+    colour = COLOURS.get(shape.colour, shape.colour)
+    match shape:
+        case Line():
+            canvas.setStrokeColor(colour)
+            canvas.setLineWidth(shape.width)
+            canvas.setDash(*([[5, 4]] if shape.dashed else [[]]))
+            path = canvas.beginPath()
+            for number, (x, y) in enumerate(shape.points):
+                (path.lineTo if number else path.moveTo)(x, -y)
+            canvas.drawPath(path)
+            canvas.setDash([])
+        case Box():
+            canvas.setFillColor(colour)
+            canvas.rect(shape.x, -shape.y - shape.height, max(shape.width, 0.3), shape.height, 0, 1)
+        case Mark():
+            canvas.setFillColor(colour)
+            _draw_mark(canvas, shape)
+        case Words():
+            canvas.setFillColor(colour)
+            # DejaVu is wider than the letters that the sheet was laid out for.
+            canvas.setFont(BOLD if shape.bold else FONT, shape.size * 0.88)
+            put = {
+                "start": canvas.drawString,
+                "middle": canvas.drawCentredString,
+                "end": canvas.drawRightString,
+            }[shape.anchor]
+            words = "".join(c for c in shape.text if c >= " ")
+            if shape.upright:
+                canvas.saveState()
+                canvas.translate(shape.x, -shape.y)
+                canvas.rotate(90)
+                put(0, 0, words)
+                canvas.restoreState()
+            else:
+                put(shape.x, -shape.y, words)
+
+
+def _draw_mark(canvas: Any, mark: Mark) -> None:
+    x, y = mark.x, -mark.y
+    if mark.kind == "circle":
+        canvas.circle(x, y, 4, 0, 1)
+    elif mark.kind == "triangle":
+        path = canvas.beginPath()
+        path.moveTo(x, y + 5)
+        path.lineTo(x + 4.6, y - 3.5)
+        path.lineTo(x - 4.6, y - 3.5)
+        path.close()
+        canvas.drawPath(path, 0, 1)
+    else:
+        canvas.rect(x - 0.8, y - 5, 1.6, 10, 0, 1)
+
+
+def _numbered_canvas(report: Report, margin: float) -> Any:
+    """A canvas that knows how many pages there are when it writes `page 2 of 9`."""
+    from reportlab.pdfgen.canvas import Canvas
+
+    class Numbered(Canvas):  # type: ignore[misc]
+        def __init__(self, *arguments: Any, **settings: Any) -> None:
+            super().__init__(*arguments, **settings)
+            self._pages: list[dict[str, Any]] = []
+            self.setDateFormatter(lambda *_: report.moment.strftime("D:%Y%m%d%H%M%S+00'00'"))
+
+        def showPage(self) -> None:
+            self._pages.append(dict(self.__dict__))
+            self._startPage()
+
+        def save(self) -> None:
+            for page in self._pages:
+                self.__dict__.update(page)
+                self.setFont(FONT, 7)
+                self.setFillColor(QUIET)
+                title = report.title if len(report.title) <= 90 else f"{report.title[:89]}…"
+                self.drawString(margin, margin - 6, title)
+                self.drawRightString(
+                    self._pagesize[0] - margin,
+                    margin - 6,
+                    f"page {self._pageNumber} of {len(self._pages)}",
+                )
+                super().showPage()
+            super().save()
+
+    return Numbered

@@ -1,0 +1,468 @@
+"""The report of a study: its answer, and all that stands behind it."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from cost_models import load_accelerator, load_technology
+from dse.errors import InvalidInput, InvalidStudy
+from dse.figures import DENSE_COLOUR, FRONTIER_COLOUR, QUIET_COLOUR, TERNARY_COLOUR
+from dse.frontier import frontier_of, hypervolume_share
+from dse.point import DesignPoint
+from dse.record import DESIGNS, GIVEN
+from dse.report.answer import answer_section, chosen_of, limits_words
+from dse.report.comparison import (
+    area_of,
+    cell_of,
+    dense_section,
+    energy_of,
+    is_ternary,
+    named,
+    published_section,
+)
+from dse.report.content import Cell, Column, Point, Report, Scatter, Section, Series, Table
+from dse.report.cost_tables import (
+    ADDITIONS,
+    AREA,
+    BAND_NOTE,
+    ENERGY,
+    ERROR,
+    GENERATED,
+    KEY,
+    LATENCY,
+    MACS,
+    STORED,
+    TRAINED,
+    components_plot,
+    design_sections,
+    machines_table,
+)
+from dse.report.priced import Priced, StudyResults, Use, plain_text, read_study_results
+from dse.report.sources import sources_sections
+from dse.results import Evaluation
+from dse.units import LABELS, axis_label, scaled
+
+MOST_ROWS = 500
+"""Designs of the table; a study of more shows its best, and says so."""
+
+
+def study_report(
+    folder: Path,
+    *,
+    machines: Sequence[str] = (),
+    designs: Sequence[DesignPoint] = (),
+    chosen: Sequence[str] = (),
+    use: Use | None = None,
+) -> Report:
+    """The cost report of a study: what to build and why, and all that stands behind it.
+
+    It may run while the study does: what is recorded by now is reported, and named as such.
+
+    Args:
+        folder: of the study.
+        machines: further machines that the chosen designs are priced on: names of the library, or
+            YAML files.
+        designs: further designs that are broken down and priced beside those of the study.
+        chosen: designs of the study that are broken down: keys, beginnings of keys, or trial
+            numbers; without them those that the answer is about.
+        use: rate of inferences and battery; one inference a second and a CR2032 without it.
+
+    Returns:
+        Content for `render` and `write_report`.
+
+    Raises:
+        InvalidStudy: the folder holds no study, nothing was evaluated yet, or a chosen design is
+            not one of it.
+        InvalidFile: its record or its results are damaged.
+        InvalidInput: a machine that there is not.
+    """
+    use = use or Use()
+    results = read_study_results(folder)
+    picked = _picked(results, chosen) if chosen else chosen_of(results)
+    priced = [each for row, why in picked if (each := results.priced(row, why)) is not None]
+    lost = [row for row, _ in picked if row.key not in {each.point.key for each in priced}]
+    further = [
+        Priced(label=point.label, point=point, cost=results.price(point), why="asked for")
+        for point in designs
+    ]
+    everything = [*priced, *further]
+    sections = [answer_section(results, priced, use)]
+    if results.trained:
+        sections.append(_frontier_section(results))
+    sections.append(_designs_section(results, lost))
+    if results.trained:
+        sections.append(dense_section(results, everything))
+    sections.append(
+        published_section(
+            results.accelerator,
+            results.technology,
+            frames=results.frames,
+            outputs=results.outputs or 12,
+            results=results,
+        )
+    )
+    if everything:
+        sections += design_sections(everything, use)
+    if machines and everything:
+        sections.append(_machines_section(results, everything, machines, use))
+    sections += sources_sections(
+        [(results.accelerator, results.technology)], more=_assumptions(results, use)
+    )
+    sections.append(_provenance_section(results, everything))
+    record = results.record
+    dated = max((row.finished_at for row in results.rows), default="")
+    state = "in progress" if results.progress else f"{len(results.trained)} designs trained"
+    return Report(
+        name=re.sub(r"[^A-Za-z0-9_.-]+", "_", record.name).lstrip(".") or "study",
+        title=f"Cost report: {record.name}",
+        subtitle=f"{record.machine}; {state}; last result {dated or 'not dated'}",
+        sections=tuple(sections),
+        dated=dated,
+        version=version("ternary-dse"),
+    )
+
+
+def _picked(results: StudyResults, wanted: Sequence[str]) -> list[tuple[Evaluation, str]]:
+    picked = []
+    for name in wanted:
+        found = [
+            row
+            for row in results.rows
+            if row.key
+            and row.cost
+            and (row.key.startswith(name) if len(name) >= 4 else str(row.trial) == name)
+        ] or [row for row in results.rows if str(row.trial) == name and row.key]
+        if len({row.key for row in found}) > 1:
+            raise InvalidStudy(f"'{name}' is the beginning of several keys: give more digits")
+        if not found:
+            raise InvalidStudy(
+                f"{results.record.folder} has no design '{name}': give a trial number or a key of "
+                "its results"
+            )
+        picked.append((found[0], "asked for"))
+    return picked
+
+
+def _frontier_section(results: StudyResults) -> Section:
+    record = results.record
+    share = hypervolume_share(results.rows, record.box)
+    names = " against ".join(
+        LABELS[name][0] if name in LABELS else name for name in record.objectives
+    )
+    return Section(
+        name="frontier",
+        title="Frontier",
+        sentences=(
+            f"{names.capitalize()}: designs that no other trained design beats in all of them, "
+            f"cheapest first. They dominate {share:.3f} of the study's box (hypervolume).",
+        ),
+        plots=(_frontier_plot(results),),
+        tables=(_designs_table(results, results.frontier, "frontier", "Designs on the frontier"),),
+    )
+
+
+def _frontier_plot(results: StudyResults) -> Scatter:
+    cost = results.cost_objective
+    front = frontier_of(results.rows, ("error", cost))
+    keys = {row.key for row in front}
+    series = [
+        Series(
+            name=f"frontier ({len(front)})",
+            colour=FRONTIER_COLOUR,
+            marker="stairs",
+            points=tuple(_point(results, row, cost, bar=False) for row in front),
+        )
+    ]
+    for name, colour, marker, ternary in (
+        ("dense", DENSE_COLOUR, "circle", False),
+        ("with ternary matrices", TERNARY_COLOUR, "triangle", True),
+    ):
+        group = [row for row in results.trained if is_ternary(row) == ternary]
+        if group:
+            points = tuple(_point(results, row, cost, bar=row.key in keys) for row in group)
+            series.append(
+                Series(
+                    name=f"{name} ({len(group)})",
+                    colour=colour,
+                    marker="triangle" if marker == "triangle" else "circle",
+                    points=points,
+                )
+            )
+    over = [r for r in results.rows if r.status == "infeasible" and r.column(cost) > 0]
+    if over:
+        series.append(
+            Series(
+                name=f"over a limit, not trained ({len(over)})",
+                colour=QUIET_COLOUR,
+                marker="tick",
+                points=tuple(
+                    Point(
+                        x=scaled(row.column(cost), cost), y=0.0, tip=f"{named(row)}: {row.reason}"
+                    )
+                    for row in over
+                ),
+            )
+        )
+    return Scatter(
+        name="frontier",
+        title=f"Error against {LABELS[cost][0]}; bars on the frontier are 95 % intervals",
+        x_title=axis_label(cost),
+        y_title="validation error (%)",
+        series=tuple(series),
+        limits=tuple(
+            scaled(bound, cost)
+            for name, bound in results.record.limits.items()
+            if name in (f"max_{cost}", f"min_{cost}")
+        ),
+    )
+
+
+def _point(results: StudyResults, row: Evaluation, cost: str, *, bar: bool) -> Point:
+    band = results.error_of(row)
+    assert band is not None  # only trained rows are drawn
+    tip = (
+        f"{named(row)}\nerror {ERROR.show(band)} %\n"
+        f"{axis_label(cost)} {scaled(row.column(cost), cost):.3g}\n"
+        f"{row.column('trained_parameters'):,.0f} trained parameters\nkey {row.key}"
+    )
+    label = row.source if row.source != "search" else f"{row.trial}" if bar else ""
+    return Point(
+        x=scaled(row.column(cost), cost), y=band if bar else band.mid, tip=tip, label=label
+    )
+
+
+def _designs_table(
+    results: StudyResults, rows: Sequence[Evaluation], name: str, title: str
+) -> Table:
+    further = [column for column in results.record.objectives if column in LABELS]
+    shown = {"error", "trained_parameters", "generated_weights", "macs", "additions",
+             "stored_bits", "energy_pj", "latency_us", "area_um2"}  # fmt: skip
+    more = [column for column in further if column not in shown]
+    columns = (
+        Column(name="trial", heading="trial", form="text"),
+        Column(name="design", heading="design", form="text"),
+        ERROR,
+        TRAINED,
+        GENERATED,
+        MACS,
+        ADDITIONS,
+        STORED,
+        ENERGY,
+        LATENCY,
+        AREA,
+        *(Column(name=column, heading=axis_label(column)) for column in more),
+        KEY,
+    )
+    front = {row.key for row in results.frontier}
+    cells: list[tuple[Cell, ...]] = [
+        (
+            "base" if row.trial < 0 else str(row.trial),
+            row.name or row.key,
+            results.error_of(row),
+            cell_of(row, "trained_parameters"),
+            cell_of(row, "generated_weights"),
+            cell_of(row, "macs"),
+            cell_of(row, "additions"),
+            cell_of(row, "stored_bits", 1e-3),
+            energy_of(row),
+            cell_of(row, "latency_us", 1e-3),
+            area_of(row),
+            *(cell_of(row, column, LABELS[column][2]) for column in more),
+            row.key,
+        )
+        for row in rows
+    ]
+    return Table(
+        name=name,
+        title=title,
+        columns=columns,
+        rows=tuple(cells),
+        note="Brackets of errors: 95 % intervals (Wilson). " + BAND_NOTE,
+        marks=tuple(row.key in front for row in rows),
+    )
+
+
+def _designs_section(results: StudyResults, lost: Sequence[Evaluation]) -> Section:
+    counts: dict[str, int] = {}
+    for row in results.rows:
+        counts[row.status] = counts.get(row.status, 0) + 1
+    listed = ", ".join(f"{count:,} {status}" for status, count in counts.items())
+    sentences = [f"{len(results.rows):,} candidates were priced: {listed}."]
+    rows = sorted(results.trained, key=lambda row: row.column("error"))
+    if len(rows) > MOST_ROWS:
+        sentences.append(
+            f"The table has the {MOST_ROWS} designs of the lowest error; results.jsonl has all."
+        )
+        rows = rows[:MOST_ROWS]
+    missing = [row for row in rows if not (_folder(results, row) / "best.pt").exists()]
+    if missing:
+        sentences.append(
+            f"Checkpoints are missing for {', '.join(named(row) for row in missing[:10])}"
+            f"{' and others' if len(missing) > 10 else ''}: their figures stand, but to use these "
+            "networks they must be trained again."
+        )
+    for row in lost:
+        sentences.append(
+            f"{named(row)} has no breakdown: its design.yaml is missing and its axes do not give "
+            "the network back, or the machine cannot execute it any more."
+        )
+    tables = []
+    if rows:
+        tables.append(
+            _designs_table(results, rows, "designs", "Trained designs, lowest error first")
+        )
+    left = [row for row in results.rows if row.status not in ("trained", "duplicate")]
+    if left:
+        tables.append(_left_table(left))
+    return Section(
+        name="designs", title="Designs", sentences=tuple(sentences), tables=tuple(tables)
+    )
+
+
+def _left_table(rows: Sequence[Evaluation]) -> Table:
+    columns = (
+        Column(name="trial", heading="trial", form="text"),
+        Column(name="design", heading="design", form="text"),
+        Column(name="status", heading="status", form="text"),
+        Column(name="reason", heading="reason", form="text"),
+    )
+    many = f" (the last {MOST_ROWS} of {len(rows):,})" if len(rows) > MOST_ROWS else ""
+    return Table(
+        name="not_trained",
+        title=f"Candidates without a training{many}",
+        columns=columns,
+        rows=tuple(
+            (
+                "base" if row.trial < 0 else str(row.trial),
+                row.name or row.key or "-",
+                row.status,
+                row.reason,
+            )
+            for row in rows[-MOST_ROWS:]
+        ),
+    )
+
+
+def _folder(results: StudyResults, row: Evaluation) -> Path:
+    return results.record.folder / DESIGNS / row.key
+
+
+def _machines_section(
+    results: StudyResults, priced: Sequence[Priced], machines: Sequence[str], use: Use
+) -> Section:
+    everything = list(priced)
+    refused = []
+    for name in machines:
+        machine = load_accelerator(name)
+        technology = load_technology(machine.technology)
+        for each in priced:
+            try:
+                cost = results.price(each.point, machine, technology)
+            except InvalidInput as error:
+                refused.append(f"{each.named()} on {machine.name}: {error}.")
+                continue
+            everything.append(
+                Priced(label=each.label, point=each.point, cost=cost, row=each.row, why=each.why)
+            )
+    everything.sort(key=lambda each: [p.point.key for p in priced].index(each.point.key))
+    return Section(
+        name="machines",
+        title="The chosen designs on other machines",
+        sentences=("Errors are the same on every machine; costs are not.",),
+        points=tuple(refused),
+        plots=(components_plot(everything, "machines"),),
+        tables=(machines_table(everything, use, "on_machines", "Designs on machines"),),
+    )
+
+
+def _assumptions(results: StudyResults, use: Use) -> list[str]:
+    clips = (
+        "The number of validation clips does not follow from the recorded errors, so errors have "
+        "no interval."
+        if results.clips is None
+        else f"Errors were told on {results.clips:,} validation clips (the smallest number of "
+        "which all recorded errors are whole numbers); intervals are Wilson's, 95 %."
+    )
+    return [
+        f"An inference has {results.frames} frames of {results.in_channels} features and "
+        f"{results.outputs or 12} classes.",
+        f"Average power is that of {use.inferences_per_second:g} inferences a second, always "
+        f"powered; the battery has {use.battery_mwh:g} mWh.",
+        clips,
+    ]
+
+
+def _provenance_section(results: StudyResults, priced: Sequence[Priced]) -> Section:
+    record, rows = results.record, results.rows
+    resolved = record.resolved
+
+    def distinct(name: str) -> str:
+        return ", ".join(sorted({str(getattr(row, name)) for row in rows} - {""})) or "not recorded"
+
+    workers = resolved.get("workers", 1)
+    facts: list[tuple[Cell, ...]] = [
+        ("study", record.name),
+        ("program that reported", f"ternary-dse {version('ternary-dse')}"),
+        ("program that searched", f"ternary-dse {distinct('code_version')}"),
+        ("first and last result", f"{_ends(rows)}"),
+        ("objectives", ", ".join(record.objectives)),
+        ("limits", limits_words(record.limits) or "none"),
+        ("search space", plain_text(resolved.get("space", "not recorded"))),
+        ("sampler", plain_text(resolved.get("sampler", "not recorded"))),
+        ("effort", f"{plain_text(resolved.get('trainings', '?'))} trainings, at most "
+                   f"{plain_text(resolved.get('candidates', '?'))} candidates, "
+                   f"{plain_text(workers)} at a time"),
+        ("seeds", distinct("seed")),
+        ("data", f"{Path(str(resolved['data_folder'])).name}, features {distinct('data_key')}"),
+        ("task", plain_text(resolved.get("task", "not recorded"))),
+        ("features", plain_text(resolved.get("features", "not recorded"))),
+        ("recipe", f"{distinct('recipe_key')}: {plain_text(resolved.get('recipe', ''))}"),
+        ("computed", distinct("computed")),
+        ("machine", record.machine),
+    ]  # fmt: skip
+    sentences = []
+    drifted = {name: results.drifted(each) for each in priced if (name := each.named())}
+    changed = {name: columns for name, columns in drifted.items() if columns}
+    if changed:
+        columns = sorted({column for each in changed.values() for column in each})
+        sentences.append(
+            f"The cost model has changed since: today's figures of {', '.join(columns)} differ "
+            "from the recorded ones. Tables of designs have the recorded figures, breakdowns "
+            "today's."
+        )
+    elif any(each.row is not None for each in priced):
+        sentences.append(
+            "Breakdowns are computed anew by today's model, and their sums equal the recorded rows."
+        )
+    folder = shlex.quote(record.name)
+    trainings = resolved.get("trainings")
+    code = [
+        f"dse search {GIVEN} --data DATA_FOLDER --out {folder}"
+        + (f" --trainings {trainings}" if isinstance(trainings, int) else "")
+        + (f" --workers {workers}" if isinstance(workers, int) and workers > 1 else ""),
+        f"dse report {folder}",
+    ]
+    return Section(
+        name="provenance",
+        title="Provenance",
+        sentences=(*sentences, "To reproduce, from the study's folder:"),
+        code=tuple(code),
+        tables=(
+            Table(
+                name="provenance",
+                title="Where the results come from",
+                columns=(
+                    Column(name="what", heading="what", form="text"),
+                    Column(name="value", heading="value", form="text"),
+                ),
+                rows=tuple(facts),
+            ),
+        ),
+    )
+
+
+def _ends(rows: Sequence[Evaluation]) -> str:
+    times = sorted(row.finished_at for row in rows if row.finished_at)
+    return f"{times[0]} to {times[-1]}" if times else "not recorded"
