@@ -82,7 +82,7 @@ def limits_words(limits: dict[str, float]) -> str:
         most = "at most" if kind == "max" else "at least"
         if column in LABELS:
             label, unit, _ = LABELS[column]
-            amount = f"{significant(scaled(bound, column), 6)} {unit}".rstrip()
+            amount = f"{scaled(bound, column):,.6g} {unit}".rstrip()
             words.append(f"{most} {amount} of {label}" if unit else f"{most} {amount} {label}")
         else:
             words.append(f"{most} {bound:,.6g} {column}")
@@ -154,12 +154,12 @@ def _build(results: StudyResults, best: Evaluation, priced: Priced | None, use: 
     )
     power = None if priced is None else power_at(priced.cost, use.inferences_per_second)
     if power is not None:
-        text += (
-            f" At {use.inferences_per_second:g} inferences a second it draws "
-            f"{band_words(power)} uW on average."
-        )
+        assert priced is not None  # it has a power
+        leaks = priced.cost.leakage.mid / power.mid
+        text += f" At {use.words} it draws {band_words(power)} uW on average"
+        text += f", {leaks:.0%} of it leakage."
     elif priced is not None:
-        text += f" It is too slow for {use.inferences_per_second:g} inferences a second."
+        text += f" It is too slow for {use.words}."
     return text
 
 

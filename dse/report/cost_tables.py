@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from cost_models import Component, Cost
 from cost_models.break_even import BreakEvenTotal, break_even
 from cost_models.units import with_prefix
+from cost_models.workload import CONVOLUTIONS
 from dse.figures import DENSE_COLOUR, FRONTIER_COLOUR, QUIET_COLOUR, TERNARY_COLOUR
 from dse.report.content import Bars, Cell, Column, Section, Table, significant
 from dse.report.priced import Priced, Use, battery_at, highest_rate, power_at
@@ -187,8 +188,8 @@ def where_it_goes(cost: Cost) -> str:
     if cost.bounds_cycles:
         bound, cycles = next(iter(cost.bounds_cycles.items()))
         text += (
-            f" {cycles / cost.latency_cycles:.0%} of the cycles wait for {bound}; the arrays are "
-            f"used at {cost.utilisation:.0%}."
+            f" {cycles / cost.latency_cycles:.0%} of the cycles are bound by {bound}; the arrays "
+            f"are used at {cost.utilisation:.0%}."
         )
     return text
 
@@ -239,15 +240,15 @@ def _layers_table(cost: Cost, number: int) -> Table:
             layer.energy.scaled(1e-3),
             100 * layer.energy_pj / cost.energy_pj,
             layer.latency_cycles,
-            100 * layer.utilisation,
-            layer.bound,
+            100 * layer.utilisation if layer.layer.kind in CONVOLUTIONS else None,
+            layer.bound if layer.latency_cycles else None,
         )
         for layer in cost.layers
     ]
     rows.append(
         (
             "all",
-            "",
+            None,
             cost.workload.trained_parameters,
             cost.total(lambda layer: layer.generated_weights),
             cost.workload.macs,
@@ -256,7 +257,7 @@ def _layers_table(cost: Cost, number: int) -> Table:
             100.0,
             cost.latency_cycles,
             100 * cost.utilisation,
-            "",
+            None,
         )
     )
     return Table(

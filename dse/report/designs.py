@@ -75,8 +75,8 @@ def designs_report(
         pairs,
         more=[
             f"An inference has {frames} frames and {outputs} classes.",
-            f"Average power is that of {use.inferences_per_second:g} inferences a second, always "
-            f"powered; the battery has {use.battery_mwh:g} mWh.",
+            f"Average power is that of {use.words}, always powered; the "
+            f"battery has {use.battery_mwh:g} mWh.",
         ],
     )
     sections.append(_provenance_section(distinct, pairs, commands))
@@ -149,10 +149,13 @@ def _costs(each: Priced, use: Use) -> str:
         f"{cost.workload.trained_parameters:,} trained parameters"
     )
     power = power_at(cost, use.inferences_per_second)
-    rate = f"{use.inferences_per_second:g} inferences a second"
     if power is None:
-        return f"{text}; too slow for {rate}."
-    return f"{text}; at {rate} it draws {band_words(power)} uW on average."
+        return f"{text}; too slow for {use.words}."
+    leaks = cost.leakage.mid / power.mid
+    return (
+        f"{text}; at {use.words} it draws {band_words(power)} uW on average, {leaks:.0%} of it "
+        "leakage."
+    )
 
 
 def _provenance_section(

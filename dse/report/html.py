@@ -13,6 +13,9 @@ from dse.report.content import Cell, Column, Plot, Report, Section, Table, shown
 from dse.report.drawing import draw
 from dse.report.svg import svg_inline, text
 
+SHORT = 26
+"""Letters of a text that stays on one line."""
+
 
 def html_page(report: Report) -> str:
     """The page."""
@@ -116,5 +119,7 @@ def _cell(column: Column, cell: Cell) -> str:
         band = text(column.show(cell).removeprefix(shown(cell.mid, column.form)).strip())
         inner = f'{words} <span class="band">{band}</span>' if band else words
         return f'<td class="{kind}" data-value="{cell.mid!r}">{inner}</td>'
+    if isinstance(cell, str) and len(cell) <= SHORT:
+        kind = "text short"
     value = f' data-value="{cell!r}"' if isinstance(cell, int | float) else ""
     return f'<td class="{kind}"{value}>{text(column.show(cell))}</td>'

@@ -20,9 +20,11 @@ COLOURS = {"ink": INK, "quiet": QUIET, "grid": GRID}
 FONT, BOLD, MONO = "DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono"
 CELL_SIZE = 6.2
 NARROWEST = 26.0  # points, of a column of words that wrap
-WIDEST = 190.0
-LONGEST = 4_000
-"""Characters of one cell: a row must fit a page."""
+FLEXIBLE = 80.0
+"""Wider columns of words wrap, so that all others need not."""
+MOST_LINES = 60
+"""Of one cell: a row must fit a page."""
+NO_BREAK = "\u00a0"
 
 
 def pdf_document(report: Report) -> bytes:
@@ -57,7 +59,7 @@ class _Document:
 
         self.report = report
         self.page = A4
-        self.margin = 15 * mm
+        self.margin = 13 * mm
         self.width = A4[0] - 2 * self.margin
         _register_fonts()
 
@@ -66,7 +68,7 @@ class _Document:
             # Long names without a space break anywhere, instead of leaving their column.
             return ParagraphStyle(name, fontSize=size, splitLongWords=1, **settings)
 
-        bold = {"fontName": BOLD, "keepWithNext": 1}
+        bold = {"fontName": BOLD}
         self.styles = {
             "title": style("title", 18, fontName=BOLD),
             "subtitle": style("subtitle", 9, textColor=QUIET, spaceAfter=8),
@@ -136,9 +138,10 @@ class _Document:
         return story
 
     def _section(self, section: Section) -> list[Any]:
-        from reportlab.platypus import Preformatted
+        from reportlab.platypus import CondPageBreak, Preformatted
 
         parts: list[Any] = [
+            CondPageBreak(self._together_with(section)),
             _bookmark(section.title, section.name, section.level),
             self._paragraph(section.title, f"h{section.level}"),
         ]
@@ -153,15 +156,26 @@ class _Document:
                 parts += self._table(table)
         return parts
 
+    def _together_with(self, section: Section) -> float:
+        """Room that a heading needs below it: its sentences and the first plot, on one page."""
+        if not section.plots:
+            return 120.0
+        picture = draw(section.plots[0])
+        return min(90.0 + picture.height * self.width / picture.width, 500.0)
+
     def _table(self, table: Table) -> list[Any]:
-        from reportlab.platypus import LongTable
+        from reportlab.platypus import CondPageBreak, LongTable
 
         marks = table.marks or (False,) * len(table.rows)
         some = any(marks) and not all(marks)
-        rows = [[self._cell(c, c.title, head=True) for c in table.columns]]
+        widths = _widths(table, self.width)
+        rows = [[self._cell(column, column.title, head=True) for column in table.columns]]
         rows += [
-            [self._cell(c, _cut(c.show(v))) for c, v in zip(table.columns, row, strict=True)]
-            for row in table.rows
+            [
+                self._cell(column, _cut(_together(words), width))
+                for column, words, width in zip(table.columns, row, widths, strict=True)
+            ]
+            for row in table.shown_rows
         ]
         looks: list[Any] = [
             ("VALIGN", (0, 0), (-1, -1), "TOP"),
@@ -180,14 +194,13 @@ class _Document:
             ]
         made = LongTable(
             rows,
-            colWidths=_widths(table, self.width),
+            colWidths=widths,
             repeatRows=1,
             hAlign="LEFT",
             style=looks,
-            splitInRow=1,
         )
         note = f"{table.note}{' Shaded: on the frontier.' if some else ''}".strip()
-        parts = [self._paragraph(table.title, "caption"), made]
+        parts = [CondPageBreak(70), self._paragraph(table.title, "caption"), made]
         return [*parts, self._paragraph(note, "note")] if note else parts
 
     def _cell(self, column: Column, words: str, *, head: bool = False) -> Any:
@@ -195,8 +208,18 @@ class _Document:
         return self._paragraph(words, f"head{side}" if head else side)
 
 
-def _cut(words: str) -> str:
-    return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
+def _together(words: str) -> str:
+    """A band in brackets does not break within them."""
+    number, bracket, rest = words.partition(" (")
+    if not bracket or not rest.endswith(")") or " to " not in rest:
+        return words
+    return f"{number} ({rest.replace(' ', NO_BREAK)}"
+
+
+def _cut(words: str, width: float) -> str:
+    """A text that leaves its row shorter than a page."""
+    most = max(int((width - 5) / (0.62 * CELL_SIZE)), 1) * MOST_LINES
+    return words if len(words) <= most else f"{words[: most - 1]}…"
 
 
 def _folded(line: str, width: int) -> str:
@@ -235,22 +258,26 @@ def _widths(table: Table, available: float) -> list[float]:
     for index, column in enumerate(table.columns):
         cells = [row[index] for row in table.shown_rows]
         heads = [width(word, BOLD) for word in column.title.split()]
-        longest = max([width(cell[:200]) for cell in cells], default=0.0)
+        longest = max([width(cell[:400]) for cell in cells], default=0.0)
         if column.form == "text":
             words = [width(word[:24]) for cell in cells for word in cell.split()]
             least.append(min(max([*heads, *words, NARROWEST]), 110.0))
-            needed.append(
-                min(max(longest, *heads), WIDEST if len(table.columns) > 4 else available)
-            )
         else:
             # A band may break before its bracket.
-            pieces = [width(p) for cell in cells for p in _pieces(cell)]
-            least.append(max([*heads, *pieces]))
-            needed.append(max([longest, *heads]))
-    needed = [max(pair) for pair in zip(needed, least, strict=True)]
+            least.append(max([*heads, *(width(p) for cell in cells for p in _pieces(cell))]))
+        needed.append(max([longest, *heads, least[-1]]))
     if sum(needed) <= available:
-        # Longer tables are as wide as the page, so that columns of words need not wrap.
         return needed
+    flexible = [
+        column.form == "text" and need > FLEXIBLE
+        for column, need in zip(table.columns, needed, strict=True)
+    ]
+    # Numbers and short words are as wide as they are where the long ones still have room.
+    fixed = [
+        low if bends else need for need, low, bends in zip(needed, least, flexible, strict=True)
+    ]
+    if any(flexible) and sum(fixed) <= available:
+        least = fixed
     if sum(least) >= available:
         return [each * available / sum(least) for each in least]
     share = (available - sum(least)) / (sum(needed) - sum(least))
@@ -266,11 +293,10 @@ def _bookmark(title: str, name: str, level: int) -> Any:
     from reportlab.platypus.flowables import Flowable
 
     class Bookmark(Flowable):  # type: ignore[misc]
-        """An entry of the outline; takes no room, and stays with the heading after it."""
+        """An entry of the outline; takes no room."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.keepWithNext = 1
 
         def wrap(self, *_: float) -> tuple[float, float]:
             return (0.0, 0.0)

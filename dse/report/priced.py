@@ -33,6 +33,12 @@ class Use:
     battery_mwh: float = 650.0
     """A CR2032."""
 
+    @property
+    def words(self) -> str:
+        """`1 inference a second`."""
+        rate = self.inferences_per_second
+        return f"{rate:g} inference{'' if rate == 1 else 's'} a second"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Priced:

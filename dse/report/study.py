@@ -44,6 +44,8 @@ from dse.report.sources import sources_sections
 from dse.results import Evaluation
 from dse.units import LABELS, axis_label, scaled
 
+SHORTEST_KEY = 4
+"""Digits of a key that are taken for its beginning."""
 MOST_ROWS = 500
 """Designs of the table; a study of more shows its best, and says so."""
 
@@ -125,15 +127,12 @@ def study_report(
 
 
 def _picked(results: StudyResults, wanted: Sequence[str]) -> list[tuple[Evaluation, str]]:
+    known = [row for row in results.rows if row.key]
     picked = []
     for name in wanted:
-        found = [
-            row
-            for row in results.rows
-            if row.key
-            and row.cost
-            and (row.key.startswith(name) if len(name) >= 4 else str(row.trial) == name)
-        ] or [row for row in results.rows if str(row.trial) == name and row.key]
+        found = [row for row in known if str(row.trial) == name]
+        if not found and len(name) >= SHORTEST_KEY:
+            found = [row for row in known if row.key.startswith(name)]
         if len({row.key for row in found}) > 1:
             raise InvalidStudy(f"'{name}' is the beginning of several keys: give more digits")
         if not found:
@@ -388,8 +387,8 @@ def _assumptions(results: StudyResults, use: Use) -> list[str]:
     return [
         f"An inference has {results.frames} frames of {results.in_channels} features and "
         f"{results.outputs or 12} classes.",
-        f"Average power is that of {use.inferences_per_second:g} inferences a second, always "
-        f"powered; the battery has {use.battery_mwh:g} mWh.",
+        f"Average power is that of {use.words}, always powered; the "
+        f"battery has {use.battery_mwh:g} mWh.",
         clips,
     ]
 
