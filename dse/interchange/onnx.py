@@ -2,11 +2,13 @@
 
 The graph has the network's layers one for one: Conv, BatchNormalization, Add, Relu,
 GlobalAveragePool, Gemm. Batch norms are not merged here: runtimes do it where they can, and the
-entries of ternary matrices stay -1, 0 and +1. Needs `onnx` (`pip install 'ternary-dse[onnx]'`).
+entries of ternary matrices stay -1, 0 and +1: as float constants, or as int8 ones that a
+DequantizeLinear of scale 1 widens, a quarter of the size. Needs `onnx`
+(`pip install 'ternary-dse[onnx]'`).
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -18,14 +20,23 @@ from dse.files import replacing
 from dse.network import PooledHead, ResidualBlock, SpeechNetwork
 from dse.ternary_convolution import TernaryConv1d
 
-OPSET = 17
-IR_VERSION = 9
-"""Old enough for runtimes of 2023 on."""
+OPSET = 21
+"""The newest that the oldest supported onnxruntime (1.18, of 2024) reads."""
+OPSETS = range(17, 24)
+"""17 is read by runtimes of 2022 on."""
+Ternary = Literal["float", "int8"]
 
 INPUT, OUTPUT = "features", "scores"
 
 
-def export_onnx(network: SpeechNetwork, path: Path, *, in_channels: int) -> None:
+def export_onnx(
+    network: SpeechNetwork,
+    path: Path,
+    *,
+    in_channels: int,
+    opset: int = OPSET,
+    ternary: Ternary = "float",
+) -> None:
     """Write a network in evaluation mode as ONNX, in one step.
 
     The graph maps `features` (clips, in_channels, frames), both sizes free, to `scores`
@@ -35,19 +46,26 @@ def export_onnx(network: SpeechNetwork, path: Path, *, in_channels: int) -> None
         network: with the statistics and weights to write.
         path: of the file.
         in_channels: features per frame.
+        opset: version of the operators, one of `OPSETS`.
+        ternary: how entries of ternary matrices are stored.
 
     Raises:
-        InvalidDesign: the network has a layer that this export does not know.
+        InvalidDesign: the network has a layer that this export does not know, or the opset is not
+            one of them.
         OSError: the file cannot be written.
     """
-    model = to_onnx(network, in_channels=in_channels)
+    model = to_onnx(network, in_channels=in_channels, opset=opset, ternary=ternary)
     with replacing(path) as temporary:
         temporary.write_bytes(model.SerializeToString())
 
 
-def to_onnx(network: SpeechNetwork, *, in_channels: int) -> onnx.ModelProto:
+def to_onnx(
+    network: SpeechNetwork, *, in_channels: int, opset: int = OPSET, ternary: Ternary = "float"
+) -> onnx.ModelProto:
     """The graph that `export_onnx` writes, checked by `onnx.checker`."""
-    graph = _Graph()
+    if opset not in OPSETS:
+        raise InvalidDesign(f"opset must be from {OPSETS[0]} to {OPSETS[-1]}, not {opset}")
+    graph = _Graph(ternary)
     values = INPUT
     for name, block in network.blocks.items():
         assert isinstance(block, ResidualBlock)
@@ -74,8 +92,8 @@ def to_onnx(network: SpeechNetwork, *, in_channels: int) -> onnx.ModelProto:
             [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape)],
             graph.constants,
         ),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
+        opset_imports=[helper.make_opsetid("", opset)],
+        ir_version=helper.find_min_ir_version_for([helper.make_opsetid("", opset)]),
         producer_name="ternary-dse",
     )
     onnx.checker.check_model(model, full_check=True)
@@ -85,7 +103,8 @@ def to_onnx(network: SpeechNetwork, *, in_channels: int) -> onnx.ModelProto:
 class _Graph:
     """Nodes and constants so far; a value is known by its name."""
 
-    def __init__(self) -> None:
+    def __init__(self, ternary: Ternary) -> None:
+        self.ternary = ternary
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
@@ -99,6 +118,16 @@ class _Graph:
         plain = values.detach().cpu().numpy().astype(np.float32)
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(plain), name))
         return name
+
+    def trits(self, name: str, values: Tensor) -> str:
+        """Add a constant of -1, 0 and +1; returns the name of its float form."""
+        if self.ternary == "float":
+            return self.constant(name, values)
+        plain = np.ascontiguousarray(values.detach().cpu().numpy().astype(np.int8))
+        self.constants.append(numpy_helper.from_array(plain, f"{name}.int8"))
+        if "one" not in {constant.name for constant in self.constants}:
+            self.constants.append(numpy_helper.from_array(np.array(1, dtype=np.float32), "one"))
+        return self.add("DequantizeLinear", [f"{name}.int8", "one"], name)
 
 
 def _block(graph: _Graph, name: str, block: ResidualBlock, inputs: str) -> str:
@@ -128,7 +157,7 @@ def _layer(graph: _Graph, name: str, layer: nn.Module, inputs: str) -> str:
         constants = [graph.constant(f"{name}.{key}", value) for key, value in statistics.items()]
         return graph.add("BatchNormalization", [inputs, *constants], name, epsilon=layer.eps)
     if isinstance(layer, TernaryConv1d):
-        weight = graph.constant(f"{name}.weight", layer.weight)
+        weight = graph.trits(f"{name}.weight", layer.weight)
         return graph.add("Conv", [inputs, weight], name, kernel_shape=[1], strides=[layer.stride])
     if isinstance(layer, nn.Conv1d):
         return _convolution(graph, name, layer, inputs)

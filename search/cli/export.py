@@ -1,4 +1,7 @@
-"""`dse export`: generators and engines as Verilog, with test bench and vectors."""
+"""`dse export`: hardware as Verilog with test bench and vectors; models and files of other tools.
+
+This module has the Verilog; `search.cli.export_model` and `search.cli.export_tools` have the rest.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -7,15 +10,16 @@ import click
 import numpy as np
 
 from dse.errors import InvalidDesign, InvalidInput
+from dse.export.places import ternary_place
 from dse.files import write_text
 from dse.generators.shift_register import Bits
-from dse.mixers import Place, main_place, skip_place
-from dse.point import DesignPoint
+from dse.mixers import Place
 from dse.rtl.designs import GeneratorBlock
 from dse.rtl.export import EngineExport, GeneratorExport
 from dse.rtl.icarus import has_icarus, run_test_bench
 from dse.ternary import start_state
 from search.cli.estimate import load_design
+from search.cli.export_model import MODEL_COMMANDS
 from search.cli.generator_options import generator_options, read_generator
 
 DEFAULT_LANES = 16
@@ -24,7 +28,11 @@ DEFAULT_VECTORS = 8
 
 @click.group(name="export")
 def command() -> None:
-    """Export hardware: Verilog with a self-checking test bench and vectors."""
+    """Export a design: hardware as Verilog, the model, or files of other tools."""
+
+
+for _command in MODEL_COMMANDS:
+    command.add_command(_command)
 
 
 _OUT = click.option(
@@ -167,32 +175,6 @@ def engine(
         EngineExport(generator=made, activations=activations, frames=frames).files(),
         check,
     )
-
-
-def ternary_place(point: DesignPoint, layer: str) -> Place:
-    """The place of a ternary layer by its name.
-
-    Raises:
-        InvalidDesign: the design has no such layer, or it is not ternary.
-    """
-    places, channels = {}, point.in_channels
-    for block in point.blocks:
-        inputs = channels
-        for repeat in range(block.repeats):
-            if block.separable or block.kernel_size == 1:
-                place = main_place(block, repeat, inputs, point.ternary_seed)
-                places[place.name] = place
-            inputs = block.out_channels
-        if block.skip is not None:
-            place = skip_place(block, block.skip, channels, point.ternary_seed)
-            places[place.name] = place
-        channels = block.out_channels
-    ternary = [name for name, place in places.items() if place.mixer.kind == "ternary"]
-    if layer not in ternary:
-        listed = f"ternary layers are {', '.join(ternary)}" if ternary else "it has no ternary one"
-        what = f"is {places[layer].mixer.kind}" if layer in places else "does not exist"
-        raise InvalidDesign(f"layer {layer} of {point.label} {what}: {listed}")
-    return places[layer]
 
 
 def generator_of(place: Place, lanes: int, label: str) -> GeneratorExport:

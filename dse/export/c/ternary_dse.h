@@ -1,0 +1,67 @@
+/* Reference of a network in whole numbers: int8 tensors, exact sums. C99, no floats, no heap.
+ *
+ * ternary_dse.c computes what the Python model dse.export.integer computes, bit for bit; the tables
+ * are in model.h. It is written to be read and ported, not to be fast. */
+#ifndef TERNARY_DSE_H
+#define TERNARY_DSE_H
+
+#include <stdint.h>
+
+/* Families of generators; docs/generator.md has what each does. */
+enum { TDSE_THRESHOLD, TDSE_AND, TDSE_ONE_HOT, TDSE_COUNTER, TDSE_SOBOL };
+
+typedef struct {
+    uint8_t family;
+    uint8_t decision_bits; /* k, j or log2 of a block */
+    uint8_t rounds;        /* of the mixing function */
+    uint8_t taps_count;
+    uint16_t step;         /* bits that the register moves on a decision */
+    uint16_t state_bits;
+    uint32_t limit;        /* an entry is not zero where its number is below */
+    const uint16_t *taps;
+    const uint8_t *state;  /* start state, first bit the most significant of the first byte */
+} tdse_generator;
+
+enum { TDSE_CONVOLUTION, TDSE_TERNARY, TDSE_IDENTITY };
+
+/* What is summed of one tensor. */
+typedef struct {
+    uint8_t kind;
+    uint16_t inputs, groups, taps, stride, dilation;
+    const int8_t *weights;           /* outputs x inputs/groups x taps; none of a ternary path */
+    const int32_t *multipliers;      /* one an output */
+    const tdse_generator *generator; /* of a ternary path */
+} tdse_path;
+
+/* What makes one tensor: out = limit((sums * multipliers + offset + half) >> shift). */
+typedef struct {
+    uint8_t paths; /* the second reads the input of the block */
+    uint8_t relu;
+    uint8_t begins_block;
+    uint8_t shift;
+    uint16_t outputs;
+    tdse_path path[2];
+    const int64_t *offsets;
+} tdse_stage;
+
+typedef struct {
+    uint8_t pooled;
+    uint8_t shift;
+    uint16_t inputs, outputs;
+    const int8_t *weights;
+    const int32_t *multipliers;
+    const int64_t *offsets;
+} tdse_head;
+
+/* Scores of one clip, in 1/65536.
+ *
+ * features: MODEL_INPUTS x frames, row by row; frames: 1 to MODEL_MOST_FRAMES;
+ * scores: MODEL_OUTPUTS of a pooled head, MODEL_OUTPUTS x result of a framewise one.
+ * Returns the frames of the scores (1 of a pooled head), 0 where frames is out of range. */
+int tdse_run(const int8_t *features, int frames, int32_t *scores);
+
+/* Entries of one row of a ternary matrix, -1, 0 and 1. Rows must be asked for in order, from 0 on;
+ * two matrices may be made in turns, one with path 0 and one with path 1. */
+void tdse_trits(const tdse_generator *generator, int path, int row, int columns, int8_t *trits);
+
+#endif

@@ -1,0 +1,305 @@
+"""A quantised network as C: tables in `model.h`, a reference that runs them, vectors to check it.
+
+Trained weights are int8 tables; a ternary matrix is a generator and its start state, a few bytes,
+and the reference makes its rows as it needs them. Functions here return texts by file name; writing
+them is the command line's. `build_and_check` compiles them where there is a C compiler.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dse.errors import InvalidDesign
+from dse.export.integer import IntegerNetwork, Stage
+from dse.export.integer import Path as TensorPath
+from dse.generators import family_of
+from dse.generators.choice import LFSR_FAMILIES
+from dse.lowering import output_frames
+from dse.mixers import Place
+from dse.ternary import start_state
+
+SOURCES = Path(__file__).parent / "c"
+FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror")
+COMPILE_SECONDS = 120
+MOST_FRAMES = 10_000
+
+_FAMILIES = {
+    "lfsr_threshold": "TDSE_THRESHOLD",
+    "lfsr_and": "TDSE_AND",
+    "one_hot": "TDSE_ONE_HOT",
+    "counter_arx": "TDSE_COUNTER",
+    "sobol": "TDSE_SOBOL",
+}
+_KINDS = {
+    "convolution": "TDSE_CONVOLUTION",
+    "ternary": "TDSE_TERNARY",
+    "identity": "TDSE_IDENTITY",
+}
+
+
+def c_files(network: IntegerNetwork, features: npt.NDArray[np.int8]) -> dict[str, str]:
+    """File name -> text.
+
+    Args:
+        network: what to write.
+        features: (clips, features, frames), inputs of the test vectors; clips of that many frames
+            are the longest that the reference takes.
+
+    Raises:
+        InvalidDesign: there are too many frames.
+    """
+    frames = features.shape[2]
+    if frames > MOST_FRAMES:
+        raise InvalidDesign(f"frames must be at most {MOST_FRAMES:,}, not {frames:,}")
+    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(SOURCES.glob("*.[ch]"))}
+    files["model.h"] = model_header(network, frames)
+    files["vectors.h"] = vectors_header(network, features)
+    files["README.md"] = _readme(network, frames)
+    return files
+
+
+def model_header(network: IntegerNetwork, frames: int) -> str:
+    """Tables of the network; they are compiled where `MODEL_TABLES` is defined."""
+    lines = [
+        "/* " + comment(network.title) + " */",
+        "#ifndef MODEL_H",
+        "#define MODEL_H",
+        "",
+        '#include "ternary_dse.h"',
+        "",
+        f"#define MODEL_INPUTS {network.in_channels}",
+        f"#define MODEL_OUTPUTS {len(network.classes)}",
+        f"#define MODEL_STAGES {len(network.stages)}",
+        f"#define MODEL_MOST_FRAMES {frames}",
+        f"#define MODEL_MOST_VALUES {most_values(network, frames)}",
+        f"#define MODEL_MOST_CHANNELS {_most_channels(network)}",
+        f"#define MODEL_MOST_STATE_BITS {_most_state_bits(network)}",
+        "/* A feature is its int8 times this; a score its int32 divided by 65536. */",
+        f"#define MODEL_INPUT_SCALE {network.input_scale!r}",
+        "",
+        "#ifdef MODEL_TABLES",
+    ]
+    if network.mean:
+        lines += [
+            "/* int8 = round((feature - mean) / deviation / MODEL_INPUT_SCALE), a channel each;",
+            " * padding, zero in every channel, stays 0.",
+            " * mean: " + ", ".join(f"{value:.6g}" for value in network.mean),
+            " * deviation: " + ", ".join(f"{value:.6g}" for value in network.deviation) + " */",
+        ]
+    for number, stage in enumerate(network.stages):
+        lines += _stage_tables(number, stage)
+    head = network.head
+    lines += [
+        "/* head */",
+        _table("int8_t", "head_weights", head.weights),
+        _table("int32_t", "head_multipliers", head.multipliers),
+        _table("int64_t", "head_offsets", head.offsets),
+        "static const tdse_stage model_stages[MODEL_STAGES] = {",
+        *(_stage_entry(number, stage) for number, stage in enumerate(network.stages)),
+        "};",
+        "static const tdse_head model_head = "
+        f"{{{int(head.pooled)}, {head.shift}, {head.weights.shape[1]}, {head.weights.shape[0]}, "
+        "head_weights, head_multipliers, head_offsets};",
+        "#endif /* MODEL_TABLES */",
+        "",
+        "#ifdef MODEL_NAMES",
+        "static const char *const model_classes[MODEL_OUTPUTS] = {",
+        *(f"    {_string(name)}," for name in network.classes),
+        "};",
+        "#endif /* MODEL_NAMES */",
+        "",
+        "#endif /* MODEL_H */",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def vectors_header(network: IntegerNetwork, features: npt.NDArray[np.int8]) -> str:
+    """Inputs and the scores that the Python model gives."""
+    scores = np.stack([network.scores(clip) for clip in features])
+    lines = [
+        "/* Test vectors, from the Python model dse.export.integer. */",
+        f"#define VECTORS {len(features)}",
+        f"#define VECTOR_FRAMES {features.shape[2]}",
+        f"#define VECTOR_SCORES {scores[0].size}",
+        _table("int8_t", "vector_features", features),
+        _table("int32_t", "vector_scores", scores),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def weight_bytes(network: IntegerNetwork) -> int:
+    """Bytes of all constant tables: int8 weights, multipliers, offsets, start states."""
+    total = network.head.weights.size + 12 * len(network.head.multipliers)
+    for stage in network.stages:
+        total += 8 * stage.out_channels
+        for path in stage.paths:
+            total += 4 * stage.out_channels
+            if path.kind == "convolution" and path.weights is not None:
+                total += path.weights.size
+            if path.place is not None:
+                total += -(-len(_state(path.place)) // 8)
+    return int(total)
+
+
+def work_bytes(network: IntegerNetwork, frames: int) -> int:
+    """Bytes of the reference's tensors, sums and registers."""
+    channels = _most_channels(network)
+    return (
+        3 * most_values(network, frames)
+        + channels
+        + 4 * frames
+        + 8 * max(channels, frames)
+        + 2 * (_most_state_bits(network) + 8)
+    )
+
+
+def most_values(network: IntegerNetwork, frames: int) -> int:
+    """Values of the largest tensor."""
+    most = network.in_channels * frames
+    for stage in network.stages:
+        frames = output_frames(frames, stage.paths[0].stride)
+        most = max(most, stage.out_channels * frames)
+    return most
+
+
+def compiler() -> str | None:
+    """A C compiler, where there is one."""
+    return next(filter(None, (shutil.which(name) for name in ("cc", "gcc", "clang"))), None)
+
+
+def build_and_check(folder: Path) -> str:
+    """Compile the files of a folder and run the check: its line, `PASS: ...` or `FAIL: ...`."""
+    found = compiler()
+    assert found is not None
+    with tempfile.TemporaryDirectory() as scratch:
+        program = Path(scratch) / "check"
+        sources = [str(folder / name) for name in ("check.c", "ternary_dse.c")]
+        built = subprocess.run(
+            [found, *FLAGS, *sources, "-o", str(program)],
+            capture_output=True,
+            text=True,
+            timeout=COMPILE_SECONDS,
+        )
+        if built.returncode:
+            return f"FAIL: {built.stderr.strip().splitlines()[0]}"
+        ran = subprocess.run(
+            [str(program)], capture_output=True, text=True, timeout=COMPILE_SECONDS
+        )
+    return ran.stdout.strip() or f"FAIL: the check ended with {ran.returncode}"
+
+
+def comment(text: str) -> str:
+    """Text from a stranger, such as a design's name, that cannot end a comment."""
+    plain = "".join(letter if " " <= letter <= "~" else "?" for letter in text)
+    return plain.replace("*/", "* /").replace("??/", "?/").rstrip("\\")
+
+
+def _string(text: str) -> str:
+    """A C string: what is not a letter, digit or space in octal."""
+    return '"' + "".join(
+        chr(byte) if (chr(byte).isalnum() and byte < 128) or byte == 32 else f"\\{byte:03o}"
+        for byte in text.encode()
+    ) + '"'  # fmt: skip
+
+
+def _table(kind: str, name: str, values: Any) -> str:
+    numbers: Iterable[int] = np.asarray(values).ravel().tolist()
+    suffix = "LL" if kind == "int64_t" else ""
+    text = ",".join(f"{number}{suffix}" for number in numbers)
+    lines, rest = [], text
+    while len(rest) > 110:
+        cut = rest.rfind(",", 0, 110) + 1
+        lines.append("    " + rest[:cut])
+        rest = rest[cut:]
+    lines.append("    " + rest)
+    return f"static const {kind} {name}[] = {{\n" + "\n".join(lines) + "\n};"
+
+
+def _state(place: Place) -> npt.NDArray[np.uint8]:
+    assert place.mixer.generator is not None
+    return start_state(place.ternary_seed, place.name, place.mixer.generator)
+
+
+def _most_state_bits(network: IntegerNetwork) -> int:
+    places = [path.place for stage in network.stages for path in stage.paths if path.place]
+    return max([1, *(len(_state(place)) for place in places)])
+
+
+def _most_channels(network: IntegerNetwork) -> int:
+    return max(network.in_channels, *(stage.out_channels for stage in network.stages))
+
+
+def _stage_tables(number: int, stage: Stage) -> list[str]:
+    lines = [f"/* {stage.name} */"]
+    for index, path in enumerate(stage.paths):
+        prefix = f"stage{number}_{index}"
+        if path.kind == "convolution":
+            lines.append(_table("int8_t", f"{prefix}_weights", path.weights))
+        lines.append(_table("int32_t", f"{prefix}_multipliers", path.multipliers))
+        if path.place is not None:
+            lines += _generator_tables(prefix, path.place)
+    lines.append(_table("int64_t", f"stage{number}_offsets", stage.offsets))
+    return lines
+
+
+def _generator_tables(prefix: str, place: Place) -> list[str]:
+    generator, density = place.mixer.generator, place.mixer.density
+    assert generator is not None and density is not None  # Mixer checked it
+    family = family_of(generator)
+    decision = family.decision_bits(generator, density)
+    register = generator.family in LFSR_FAMILIES
+    state = _state(place)
+    steps = generator.shift or decision + 1
+    rounds = 0 if register else generator.rounds
+    taps = generator.taps if register else (0,)
+    fields = (
+        f"{_FAMILIES[generator.family]}, {decision}, {rounds}, {len(taps)}, {steps}, {len(state)}, "
+        f"{round(density * 2**decision)}u, {prefix}_taps, {prefix}_state"
+    )
+    return [
+        f"/* {place.name}: {generator.family}, density {density:g}, seed {place.ternary_seed} */",
+        _table("uint16_t", f"{prefix}_taps", taps),
+        _table("uint8_t", f"{prefix}_state", np.packbits(state)),
+        f"static const tdse_generator {prefix}_generator = {{{fields}}};",
+    ]
+
+
+def _stage_entry(number: int, stage: Stage) -> str:
+    paths = ", ".join(
+        _path_entry(f"stage{number}_{index}", path) for index, path in enumerate(stage.paths)
+    )
+    flags = f"{len(stage.paths)}, {int(stage.relu)}, {int(stage.begins_block)}, {stage.shift}"
+    return f"    {{{flags}, {stage.out_channels}, {{{paths}}}, stage{number}_offsets}},"
+
+
+def _path_entry(prefix: str, path: TensorPath) -> str:
+    weights = f"{prefix}_weights" if path.kind == "convolution" else "0"
+    generator = f"&{prefix}_generator" if path.place is not None else "0"
+    sizes = f"{path.in_channels}, {path.groups}, {path.taps}, {path.stride}, {path.dilation}"
+    return f"{{{_KINDS[path.kind]}, {sizes}, {weights}, {prefix}_multipliers, {generator}}}"
+
+
+def _readme(network: IntegerNetwork, frames: int) -> str:
+    ternary = sum(path.place is not None for stage in network.stages for path in stage.paths)
+    shape = "1" if network.head.pooled else "result"
+    return f"""# {comment(network.title)}
+
+- constants: {weight_bytes(network):,} bytes; {ternary} ternary matrices are start states
+- memory: {work_bytes(network, frames):,} bytes for clips of up to {frames} frames
+
+`model.h` has the tables, `ternary_dse.c` computes them: C99, no floats, no heap, no library.
+
+    cc {" ".join(FLAGS[:2])} check.c ternary_dse.c -o check && ./check
+
+Use: `tdse_run(features, frames, scores)` takes {network.in_channels} x frames int8, row by row, one
+row a feature, each the normalised feature divided by MODEL_INPUT_SCALE
+({network.input_scale:.6g}), rounded. Scores are {len(network.classes)} x {shape} int32 in
+1/65536ths; the largest is the class. For the names of the classes define MODEL_NAMES before
+including `model.h`.
+"""

@@ -1,0 +1,41 @@
+"""A trained network as one PyTorch file: state dict, design, features, seeds of its matrices.
+
+    from dse.checkpoint import load_network
+    network, about = load_network("model.pt")
+    scores = network(pictures)         # normalised with about.mean and about.deviation
+
+It is a checkpoint of `dse.checkpoint` without the optimiser, plus `ternary`: what makes each
+ternary matrix. `torch.load(path, weights_only=True)` reads it where this package is not installed.
+"""
+
+import dataclasses
+import io
+from pathlib import Path
+
+import torch
+
+from dse.checkpoint import save_checkpoint
+from dse.errors import InvalidInput
+from dse.export.places import seeds
+from dse.export.source import Source
+from dse.files import replacing
+
+
+def export_checkpoint(source: Source, path: Path) -> None:
+    """Write the file in one step.
+
+    Raises:
+        InvalidInput: the network is untrained: there are no weights worth a file.
+        OSError: the file cannot be written.
+    """
+    if source.checkpoint is None:
+        raise InvalidInput(
+            f"{source.point.label} has no trained weights: give a checkpoint such as best.pt "
+            "(`dse train` writes it), or export the design as YAML"
+        )
+    with replacing(path) as temporary:
+        save_checkpoint(dataclasses.replace(source.checkpoint, optimiser=None), temporary)
+        plain = torch.load(temporary, map_location="cpu", weights_only=True)
+        buffer = io.BytesIO()
+        torch.save(plain | {"ternary": seeds(source.point)}, buffer)
+        temporary.write_bytes(buffer.getvalue())

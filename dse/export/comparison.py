@@ -1,0 +1,43 @@
+"""How far an exported network is from the one in torch, in one line."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from dse.export.integer import SCORE_STEPS, IntegerNetwork
+from dse.export.source import Source
+
+
+def compare_onnx(source: Source, path: Path, pictures: Tensor) -> str:
+    """Scores of an ONNX file in onnxruntime against torch."""
+    import onnxruntime  # type: ignore[import-untyped]  # an extra; C needs none of it
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {session.get_inputs()[0].name: pictures.numpy()})
+    return _line(_expected(source, pictures), np.asarray(found))
+
+
+def compare_integer(source: Source, network: IntegerNetwork, pictures: Tensor) -> str:
+    """Scores in whole numbers against torch."""
+    clips = [network.scores(network.quantise(clip)) for clip in pictures.numpy()]
+    return _line(_expected(source, pictures), np.stack(clips) / SCORE_STEPS)
+
+
+def _expected(source: Source, pictures: Tensor) -> npt.NDArray[np.float32]:
+    with torch.inference_mode():
+        scores: npt.NDArray[np.float32] = source.network(pictures).numpy()
+    return scores
+
+
+def _line(expected: npt.NDArray[Any], found: npt.NDArray[Any]) -> str:
+    worst = float(np.abs(found - expected).max())
+    largest = float(np.abs(expected).max())
+    same = int((found.argmax(axis=1) == expected.argmax(axis=1)).sum())
+    return (
+        f"largest difference {worst:.2g} of scores up to {largest:.3g}, the same class in {same} "
+        f"of {expected[:, 0].size}"
+    )
