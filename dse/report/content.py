@@ -86,8 +86,9 @@ class Column:
     def plain(self, cell: Cell) -> tuple[str | int | float | None, ...]:
         """A cell as the values of `fields`."""
         if isinstance(cell, Band):
-            return (cell.mid, cell.low, cell.high)
-        return (cell, None, None) if self.band else (cell,)
+            return (kept(cell.mid), kept(cell.low), kept(cell.high))
+        value = kept(cell) if isinstance(cell, float) else cell
+        return (value, None, None) if self.band else (value,)
 
     def show(self, cell: Cell) -> str:
         """A cell as people read it: `5.24 (3.50 to 19.1)`."""
@@ -97,6 +98,14 @@ class Column:
                 return middle
             return f"{middle} ({shown(cell.low, self.form)} to {shown(cell.high, self.form)})"
         return shown(cell, self.form)
+
+
+def kept(value: float) -> float:
+    """A number as files have it: with 15 digits, all that a spreadsheet keeps.
+
+    So it is the same number, to the last bit, in every file.
+    """
+    return float(f"{value:.15g}")
 
 
 def shown(value: str | int | float | None, form: Form) -> str:

@@ -57,8 +57,10 @@ def _section(section: Section, name: str) -> list[str]:
     if section.points:
         parts.append("\n".join(f"* {plain(point)}" for point in section.points))
     if section.code:
-        # Indented code needs no fence that a text could close.
-        parts.append("\n".join(f"    {_one_line(line)}" for line in section.code))
+        # The fence is longer than any that a text could close it with.
+        code = "\n".join(_one_line(line) for line in section.code)
+        fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", code))])
+        parts.append(f"{fence}sh\n{code}\n{fence}")
     parts += [f"![{plain(plot.title)}]({name}-{plot.name}.svg)" for plot in section.plots]
     for table in section.tables:
         parts += _table(table)

@@ -22,8 +22,8 @@ CELL_SIZE = 6.2
 NARROWEST = 26.0  # points, of a column of words that wrap
 FLEXIBLE = 80.0
 """Wider columns of words wrap, so that all others need not."""
-MOST_LINES = 60
-"""Of one cell: a row must fit a page."""
+MOST_LINES = 40
+"""Of one cell, if no line had room left: a row must fit a page."""
 NO_BREAK = "\u00a0"
 
 
@@ -218,8 +218,11 @@ def _together(words: str) -> str:
 
 def _cut(words: str, width: float) -> str:
     """A text that leaves its row shorter than a page."""
-    most = max(int((width - 5) / (0.62 * CELL_SIZE)), 1) * MOST_LINES
-    return words if len(words) <= most else f"{words[: most - 1]}…"
+    from reportlab.pdfbase.pdfmetrics import stringWidth
+
+    needed = float(stringWidth(words, FONT, CELL_SIZE))
+    room = max(width - 5, CELL_SIZE) * MOST_LINES
+    return words if needed <= room else f"{words[: int(len(words) * room / needed)]}…"
 
 
 def _folded(line: str, width: int) -> str:

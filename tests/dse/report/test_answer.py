@@ -1,0 +1,347 @@
+"""What the report says first, and whether it is true."""
+
+import dataclasses
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cost_models import load_accelerator
+from dse.errors import InvalidFile, InvalidInput, InvalidStudy
+from dse.published import published
+from dse.report import Report, Use, designs_report, study_report
+from dse.report.answer import knee_of
+from dse.results import FILE_NAME, Evaluation
+
+from .conftest import DENSE, LARGER, SMALL, TERNARY, StudyMaker
+
+Make = Callable[..., StudyMaker]
+
+
+def answer(report: Report) -> str:
+    section = report.sections[0]
+    assert section.name == "answer"
+    return "\n".join((*section.sentences, *section.points))
+
+
+def column(report: Report, table: str, name: str) -> list[object]:
+    found = report.table(table)
+    index = [field.name for field in found.fields].index(name)
+    return [row[index] for row in found.plain_rows]
+
+
+def test_the_answer_is_the_lowest_error_with_its_interval_and_its_costs(report: Report) -> None:
+    text = answer(report)
+    assert text.startswith(
+        "Which design has the least error and energy per inference within at most 20,000 trained "
+        "parameters, on kws_ternary, low_leakage_45nm?"
+    )
+    # 16 of 64 wrong; Wilson's interval is 16.0 to 36.8 %.
+    assert "Build 2x1x96 ternary 0.25 (trial 3): the lowest error of 4 trained designs" in text
+    assert "25.0 % validation error (95 % interval 16.0 to 36.8 %: 16 of 64 clips wrong)" in text
+    energy = report.table("designs").shown_rows[0][8]
+    assert f"{energy} uJ" in text
+
+
+def test_where_ternary_gains_nothing_the_report_says_so(make: Make) -> None:
+    maker = make()
+    maker.add(TERNARY, 400, clips=1_000)
+    maker.add(DENSE, 300, clips=1_000)
+    text = answer(study_report(maker.folder))
+    assert "Build 1x1x16 (trial 1)" in text
+    assert "so dense matrices make fewer errors" in text
+    assert "Of 1 designs" not in text or "0 have ternary" in text
+
+
+def test_where_ternary_is_better_the_report_says_so(make: Make) -> None:
+    maker = make()
+    maker.add(TERNARY, 300, clips=1_000)
+    maker.add(DENSE, 400, clips=1_000)
+    assert "so ternary matrices make fewer errors" in answer(study_report(maker.folder))
+
+
+def test_few_clips_do_not_tell_designs_apart(report: Report) -> None:
+    text = answer(report)
+    # 16 against 24 wrong of 64.
+    assert "the difference of -12.5 points" in text
+    assert "so these clips do not tell the two apart" in text
+
+
+def test_without_a_dense_control_nothing_is_claimed(make: Make) -> None:
+    maker = make()
+    maker.add(TERNARY, 300, clips=1_000)
+    assert "no dense design was trained. Add dense controls" in answer(study_report(maker.folder))
+
+
+def test_the_knee_is_farthest_below_the_line_between_the_ends() -> None:
+    """Costs 1, 10, 100, errors 50, 20, 10 %: 1 - 0.5 - 0.25 = 0.25 below the line."""
+
+    def row(cost: float, error: float) -> Evaluation:
+        return Evaluation(
+            trial=0, status="trained", source="search", cost={"energy_pj": cost}, error=error
+        )
+
+    front = [row(1, 0.5), row(10, 0.2), row(100, 0.1)]
+    assert knee_of(front, "energy_pj") is front[1]
+    assert knee_of(front[:2], "energy_pj") is None
+    assert knee_of([row(1, 0.5), row(10, 0.4), row(100, 0.1)], "energy_pj") is None
+
+
+def test_a_dense_rival_costs_no_more_than_the_ternary_design(report: Report) -> None:
+    names = [field.name for field in report.table("ternary_against_dense").fields]
+    rows = [
+        dict(zip(names, row, strict=True))
+        for row in report.table("ternary_against_dense").plain_rows
+    ]
+    assert rows
+    for row in rows:
+        if row["dense"] is not None:
+            assert row["dense_energy_pj"] <= row["ternary_energy_pj"]
+    best = next(row for row in rows if row["ternary"].startswith("2x1x96"))
+    assert best["dense"] == "1x1x16 (trial 1)"  # 24 wrong; the other dense design has 30
+    assert best["difference_points"] == pytest.approx(100 * (16 - 24) / 64)
+
+
+def test_the_dense_counterpart_is_the_same_network(study: Path) -> None:
+    report = study_report(study, chosen=["2"])
+    (parameters,) = column(report, "dense_counterparts", "dense_trained_parameters")
+    (ternary,) = column(report, "dense_counterparts", "trained_parameters")
+    # P2 of one block, 32 -> 48 channels: the 1x1 and the skip, both of 32 x 48, become trained.
+    assert parameters - ternary == 2 * 32 * 48
+
+
+def test_a_dense_counterpart_that_was_trained_shows_its_error(make: Make) -> None:
+    maker = make()
+    maker.add(SMALL | {"policy": "P1", "density": 0.25}, 20)
+    maker.add(DENSE, 24)
+    report = study_report(maker.folder, chosen=["0"])
+    assert column(report, "dense_counterparts", "dense_error") == ["37.5 %"]
+
+
+def test_average_power_by_hand(study: Path) -> None:
+    """Energy without leakage times the rate, and leakage all the time."""
+    report = study_report(study, chosen=["1"], use=Use(inferences_per_second=5.0))
+    rates = column(report, "power_1", "rate")
+    power = column(report, "power_1", "power_uw")[rates.index(5.0)]
+    energy_uj = report.table("layers_1").plain_rows[-1]
+    fields = [field.name for field in report.table("layers_1").fields]
+    energy_nj = energy_uj[fields.index("energy_nj")]
+    leakage_uw = column(report, "area_1", "leakage_uw")[-1]
+    designs = {row[0]: row for row in report.table("designs").plain_rows}
+    names = [field.name for field in report.table("designs").fields]
+    latency_ms = designs["1"][names.index("latency_ms")]
+    dynamic_nj = energy_nj - leakage_uw * latency_ms  # uW * ms = nJ
+    assert power == pytest.approx(dynamic_nj * 1e-3 * 5.0 + leakage_uw)
+
+
+def test_a_rate_that_is_too_high_is_said(study: Path) -> None:
+    report = study_report(study, use=Use(inferences_per_second=1e6))
+    assert "It is too slow for 1e+06 inferences a second." in answer(report)
+
+
+def test_breakdowns_sum_to_the_recorded_rows(study: Path) -> None:
+    report = study_report(study, chosen=["3"])
+    layers = report.table("layers_1")
+    names = [field.name for field in layers.fields]
+    for name in ("trained_parameters", "macs", "additions", "energy_nj", "cycles"):
+        values = [row[names.index(name)] for row in layers.plain_rows]
+        assert sum(values[:-1]) == pytest.approx(values[-1])
+    recorded = column(report, "designs", "energy_uj")[0]
+    assert layers.plain_rows[-1][names.index("energy_nj")] == pytest.approx(1e3 * recorded)
+    areas = column(report, "area_1", "area_um2")
+    assert sum(area for area in areas[:-1] if area is not None) == pytest.approx(areas[-1])
+    parts = report.table("components").plain_rows[0][2:]
+    assert sum(parts[:-1]) == pytest.approx(parts[-1])
+
+
+def test_a_study_in_progress_is_named_as_such(make: Make) -> None:
+    maker = make()
+    maker.add(DENSE, 24)
+    report = study_report(maker.folder)
+    assert "in progress" in report.subtitle
+    assert (
+        "The study is in progress: 1 of 4 trainings are done, and 1 of at most 200 candidates are "
+        "priced." in answer(report)
+    )
+
+
+def test_a_study_that_ended_is_not_in_progress(report: Report) -> None:
+    assert "in progress" not in answer(report)
+
+
+def test_only_failed_trainings_give_their_reason(make: Make) -> None:
+    maker = make()
+    maker.add(DENSE, 1, status="failed", error=None, reason="the loss is not a number")
+    text = answer(study_report(maker.folder))
+    assert "There is no answer yet: no design is trained (1 failed)." in text
+    assert "Every training failed; the first because: the loss is not a number." in text
+
+
+def test_designs_over_the_limits_alone_are_no_answer(make: Make) -> None:
+    maker = make()
+    maker.add(DENSE, None)
+    report = study_report(maker.folder)
+    assert "no design is trained (1 infeasible). Let the search go on" in answer(report)
+    assert "frontier" not in [section.name for section in report.sections]
+
+
+def test_an_empty_study_is_refused(make: Make) -> None:
+    maker = make()
+    with pytest.raises(InvalidStudy, match=r"holds no results\.jsonl"):
+        study_report(maker.folder)
+    (maker.folder / FILE_NAME).touch()
+    with pytest.raises(InvalidStudy, match="nothing was evaluated yet: let `dse search"):
+        study_report(maker.folder)
+
+
+def test_a_folder_without_a_study_and_damaged_rows_are_refused(study: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidStudy, match="holds no study"):
+        study_report(tmp_path)
+    with (study / FILE_NAME).open("a") as file:
+        file.write("no row\n")
+    with pytest.raises(InvalidFile, match="not a row of results"):
+        study_report(study)
+
+
+def test_a_status_of_a_later_program_is_counted(make: Make) -> None:
+    maker = make()
+    maker.add(DENSE, 24)
+    maker.add(TERNARY, 20, status="stopped", reason="its curve was hopeless")
+    report = study_report(maker.folder)
+    assert "1 trained, 1 stopped" in " ".join(report.sections[2].sentences)
+    assert "its curve was hopeless" in str(report.table("not_trained").rows)
+
+
+def test_missing_checkpoints_are_named_and_leave_the_figures(study: Path) -> None:
+    before = study_report(study)
+    for path in (study / "designs").glob("*/best.pt"):
+        path.unlink()
+    after = study_report(study)
+    sentences = " ".join(next(s for s in after.sections if s.name == "designs").sentences)
+    assert "Checkpoints are missing for 2x1x96 ternary 0.25 (trial 3)" in sentences
+    assert after.table("designs") == before.table("designs")
+
+
+def test_designs_without_their_files_are_rebuilt_from_their_axes(study: Path) -> None:
+    before = study_report(study)
+    for path in (study / "designs").glob("*/design.yaml"):
+        path.unlink()
+    assert study_report(study).table("layers_1").rows == before.table("layers_1").rows
+
+
+def test_a_network_that_nobody_knows_any_more_is_named(make: Make) -> None:
+    maker = make()
+    maker.add(DENSE, 24)
+    maker.add(TERNARY, 20, values={})
+    shutil.rmtree(maker.folder / "designs")
+    sentences = " ".join(s for each in study_report(maker.folder).sections for s in each.sentences)
+    assert "1x1x48 ternary 0.25 (trial 1) has no breakdown: its design.yaml is missing" in sentences
+
+
+def test_figures_of_another_model_are_told_from_todays(make: Make) -> None:
+    maker = make()
+    row = maker.add(DENSE, 24)
+    other = {**row.cost, "energy_pj": row.cost["energy_pj"] * 1.01}
+    (maker.folder / FILE_NAME).unlink()
+    maker.add(DENSE, 24, cost=other)
+    sentences = " ".join(s for each in study_report(maker.folder).sections for s in each.sentences)
+    assert "The cost model has changed since: today's figures of energy_pj differ" in sentences
+
+
+def test_designs_are_chosen_by_trial_or_key(study: Path) -> None:
+    key = study_report(study).table("designs").plain_rows[1][-1]
+    assert isinstance(key, str)
+    report = study_report(study, chosen=["1", key[:6]])
+    titles = [section.title for section in report.sections if section.level == 3]
+    assert titles == [
+        "1x1x16 (trial 1) on kws_ternary",
+        "1x1x48 ternary 0.25 (trial 2) on kws_ternary",
+    ]
+    with pytest.raises(InvalidStudy, match="has no design '99': give a trial number or a key"):
+        study_report(study, chosen=["99"])
+
+
+def test_further_machines_and_designs_stand_beside(study: Path) -> None:
+    report = study_report(
+        study,
+        machines=["kws_int8", "kws_tiny"],
+        chosen=["3"],
+        designs=[published("matchboxnet-3x1x64-P3")],
+    )
+    rows = report.table("on_machines").plain_rows
+    assert [row[1] for row in rows] == ["kws_ternary", "kws_int8", "kws_tiny"] * 2
+    assert rows[3][0] == "matchboxnet-3x1x64-P3"
+    with pytest.raises(InvalidInput, match="no machine is called 'kws_in8'"):
+        study_report(study, machines=["kws_in8"])
+
+
+def test_designs_without_a_study_are_compared_by_cost_alone() -> None:
+    points = [published("matchboxnet-3x1x64"), published("matchboxnet-3x1x64-P3")]
+    report = designs_report(points, machines=["kws_ternary", "kws_int8"])
+    text = answer(report)
+    # docs/model.md has the same figures: 5.24 (3.5 to 19).
+    least = r"Least energy: matchboxnet-3x1x64-P3 on kws_ternary, 5\.24 \(3\.\d+ to 1[89]\.\d\) uJ"
+    assert re.search(least, text)
+    assert re.search(r"The dearest is matchboxnet-3x1x64 on kws_\w+: 11\.\d", text)
+    assert "Nothing here was trained" in text
+    assert len(report.table("designs").rows) == 4
+    with pytest.raises(InvalidInput, match="there is no design to report"):
+        designs_report([])
+
+
+def test_every_constant_of_the_technology_has_its_source(report: Report) -> None:
+    sources = set(column(report, "constants", "source"))
+    assert all(isinstance(source, str) and source.strip() for source in sources)
+    values = dict(
+        zip(
+            column(report, "constants", "constant"),
+            column(report, "constants", "value"),
+            strict=True,
+        )
+    )
+    assert values["multiplication"] == 0.002834
+    assert len(report.table("constants").rows) > 35
+
+
+def test_constants_of_a_machines_own_are_there() -> None:
+    """`tpu_like` brings energies of its own for memories and registers."""
+    machine = load_accelerator("tpu_like")
+    own = [memory for memory in machine.memories if memory.read_pj_per_bit is not None]
+    assert own
+    report = designs_report([published("matchboxnet-3x1x64")], machines=["tpu_like"])
+    named = column(report, "constants", "constant")
+    assert all(f"{memory.name}: read" in named for memory in own)
+
+
+def test_the_measured_error_is_that_of_the_documents() -> None:
+    root = Path(__file__).parents[3] / "docs"
+    text = "\n".join((root / name).read_text() for name in ("model.md", "technologies.md"))
+    report = designs_report([published("matchboxnet-3x1x64")])
+    for quantity, against, where, difference in report.table("model_error").rows:
+        number = re.search(r"[+-]?[\d.]+ %", str(difference))
+        if number is None:
+            assert "all 147 layer results" in text and "147" in str(where)
+            continue
+        assert number[0].lstrip("+-") in text, (quantity, against, where)
+    for name in ("SCALE-Sim 3.0.0", "ZigZag 3.9.1"):
+        assert name in text
+
+
+def test_provenance_names_versions_seeds_keys_and_commands(report: Report) -> None:
+    section = report.sections[-1]
+    assert section.name == "provenance"
+    facts = str(section.tables[0].rows)
+    for part in ("d4ta", "r3cipe", "'seeds', '7'", "cpu, 1 thread", "2026-11-20T10:00:00+00:00"):
+        assert part in facts
+    assert section.code[0].startswith("dse search study.yaml --data DATA_FOLDER --out small")
+    assert "/" not in str(section.code)  # no folder of this machine
+
+
+def test_a_named_row_keeps_its_name(make: Make) -> None:
+    maker = make()
+    maker.add(LARGER, 16, name="the one")
+    report = study_report(maker.folder)
+    assert "Build the one (trial 0): the only trained design" in answer(report)
+    assert dataclasses.is_dataclass(report)

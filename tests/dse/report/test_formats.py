@@ -1,0 +1,408 @@
+"""Each format read by a program that is not ours, and the same numbers in all of them."""
+
+import base64
+import dataclasses
+import hashlib
+import io
+import json
+import math
+import re
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from html.parser import HTMLParser
+from typing import Any
+from xml.etree import ElementTree
+
+import openpyxl
+import pandas as pd
+import pypdf
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from dse.errors import InvalidInput
+from dse.report import FORMATS, Report, render
+from dse.report.content import Table
+from dse.report.drawing import draw, linear_ticks, log_ticks
+from dse.report.markdown import plain
+from dse.report.writing import files_of
+
+from .conftest import HOSTILE
+
+FORMULA = tuple("=+-@\t\r")
+
+
+class Page(HTMLParser):
+    """Tables, texts, scripts and attributes of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tables: dict[str, list[list[str]]] = {}
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.scripts: list[str] = []
+        self._rows: list[list[str]] | None = None
+        self._cell: list[str] | None = None
+        self._within: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        self.tags.append((tag, attributes))
+        self._within.append(tag)
+        if tag == "table":
+            self._rows = self.tables.setdefault(str(attributes["id"]), [])
+        elif tag == "tr" and self._rows is not None:
+            self._rows.append([])
+        elif tag in ("td", "th"):
+            self._cell = []
+        elif tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th") and self._cell is not None and self._rows is not None:
+            self._rows[-1].append("".join(self._cell))
+            self._cell = None
+        if tag in self._within:
+            while self._within.pop() != tag:
+                pass
+
+    def handle_data(self, data: str) -> None:
+        if "script" in self._within:
+            self.scripts[-1] += data
+        elif "style" not in self._within:
+            self.text += data
+        if self._cell is not None:
+            self._cell.append(data)
+
+
+def page_of(report: Report) -> Page:
+    return Page(render(report, "html").decode())
+
+
+class Rendered:
+    """Markdown as a program of GitHub's kind renders it (markdown-it-py)."""
+
+    def __init__(self, text: str) -> None:
+        self.tables: list[list[list[str]]] = []
+        self.links: list[str] = []
+        self.markup: list[str] = []
+        for token in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text):
+            if token.type == "table_open":
+                self.tables.append([])
+            elif token.type == "tr_open":
+                self.tables[-1].append([])
+            elif token.type == "html_block":
+                self.markup.append(token.content)
+            elif token.type == "inline":
+                self._inline(token, within_table=token.level >= 4)
+
+    def _inline(self, token: Token, *, within_table: bool) -> None:
+        text = ""
+        for child in token.children or []:
+            text += child.content if child.type in ("text", "code_inline") else ""
+            self.links += [
+                str(child.attrs[name]) for name in ("href", "src") if name in child.attrs
+            ]
+            if child.type in ("html_inline", "code_inline", "em_open", "s_open"):
+                self.markup.append(child.content)
+        if within_table:
+            self.tables[-1][-1].append(text)
+
+
+def pdf_of(report: Report) -> bytes:
+    """The PDF of a report, made once."""
+    return _kept(report, "pdf", lambda: render(report, "pdf"))
+
+
+def pdf_text(report: Report) -> str:
+    def read() -> str:
+        reader = pypdf.PdfReader(io.BytesIO(pdf_of(report)))
+        return squeezed(" ".join(page.extract_text() for page in reader.pages))
+
+    return _kept(report, "text", read)
+
+
+_KEPT: dict[tuple[int, str], Any] = {}
+
+
+def _kept(report: Report, what: str, make: Callable[[], Any]) -> Any:
+    key = (id(report), what)  # reports of a session live as long as it
+    if key not in _KEPT:
+        _KEPT[key] = make()
+    return _KEPT[key]
+
+
+def squeezed(text: str) -> str:
+    """Without spaces, which a PDF does not have."""
+    return re.sub(r"\s+", "", text)
+
+
+def frames_of(report: Report, form: str) -> dict[str, pd.DataFrame]:
+    files = {name.split("/")[-1].split(".")[0]: content
+             for name, content in files_of(report, form).items()}  # fmt: skip
+    if form == "parquet":
+        return {name: pd.read_parquet(io.BytesIO(content)) for name, content in files.items()}
+    # Only an empty cell is nothing: "nan" or "None" would be names.
+    return {
+        name: pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=[""])
+        for name, content in files.items()
+    }
+
+
+def same(one: Any, other: Any) -> bool:
+    if one in (None, "") or (isinstance(one, float) and math.isnan(one)):
+        return other is None or (isinstance(other, float) and math.isnan(other)) or other == ""
+    if isinstance(one, str):
+        # `7` as a text is the number 7 to a reader of CSV.
+        return str(other).removeprefix("'") == one or str(other) == one
+    return float(one) == float(other)
+
+
+def assert_rows(table: Table, read: list[list[Any]], form: str) -> None:
+    assert len(read) == len(table.rows), (form, table.name)
+    for row, found in zip(table.plain_rows, read, strict=True):
+        for field, one, other in zip(table.fields, row, found, strict=True):
+            assert same(one, other), (form, table.name, field.name, one, other)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_pandas_reads_every_table(report: Report, form: str) -> None:
+    frames = frames_of(report, form)
+    assert set(frames) == {table.name for table in report.tables}
+    for table in report.tables:
+        frame = frames[table.name]
+        assert list(frame.columns) == [field.name for field in table.fields]
+        assert_rows(table, frame.to_numpy(dtype=object).tolist(), form)
+
+
+def test_json_has_all_tables_and_sentences(report: Report) -> None:
+    plain = json.loads(render(report, "json"))
+    sections = plain["sections"]
+    assert [section["title"] for section in sections] == [s.title for s in report.sections]
+    read = {table["name"]: table for section in sections for table in section["tables"]}
+    for table in report.tables:
+        assert_rows(table, [list(row.values()) for row in read[table.name]["rows"]], "json")
+    assert sections[0]["points"] == list(report.sections[0].points)
+
+
+def test_openpyxl_reads_every_sheet(report: Report) -> None:
+    book = openpyxl.load_workbook(io.BytesIO(render(report, "xlsx")))
+    assert book.sheetnames == ["answer", *(table.name[:31] for table in report.tables)]
+    for table in report.tables:
+        head, *rows = book[table.name[:31]].iter_rows(values_only=True)
+        assert list(head) == [field.name for field in table.fields]
+        assert_rows(table, [list(row) for row in rows], "xlsx")
+
+
+def test_html_markdown_and_pdf_show_the_same_numbers(report: Report) -> None:
+    page, pdf = page_of(report), pdf_text(report)
+    markdown = iter(Rendered(render_markdown(report)).tables)
+    for table in report.tables:
+        head, *rows = page.tables[f"table-{table.name}"]
+        assert head == [column.title for column in table.columns]
+        assert [tuple(row) for row in rows] == table.shown_rows
+        titles, *lines = next(markdown)
+        assert titles == head
+        for line, row in zip(lines, table.shown_rows, strict=True):
+            assert line == [" ".join(cell.split()) for cell in row]
+        for row in table.shown_rows:
+            for column, cell in zip(table.columns, row, strict=True):
+                if column.form != "text":
+                    assert squeezed(cell) in pdf, (table.name, column.name, cell)
+
+
+def render_markdown(report: Report) -> str:
+    return files_of(report, "md")[f"{report.name}.md"].decode()
+
+
+def test_every_sentence_is_in_every_format_for_people(report: Report) -> None:
+    page, pdf, text = squeezed(page_of(report).text), pdf_text(report), render_markdown(report)
+    for section in report.sections:
+        for sentence in (*section.sentences, *section.points):
+            assert squeezed(sentence) in page
+            assert squeezed(sentence) in pdf
+            assert plain(sentence) in text
+
+
+def test_the_page_is_one_file_that_loads_nothing(report: Report) -> None:
+    page = page_of(report)
+    loads = ("src", "srcset", "action", "data", "poster")
+    for tag, attributes in page.tags:
+        assert tag not in ("link", "iframe", "object", "embed", "base", "img")
+        assert not set(loads) & set(attributes), (tag, attributes)
+        assert not (attributes.get("href") or "#").lstrip("#").startswith(("http", "java", "data"))
+    raw = render(report, "html").decode()
+    assert "@import" not in raw and "url(" not in raw
+    assert len(raw) < 600_000
+
+
+def test_the_page_runs_one_script_by_its_hash(report: Report, hostile_report: Report) -> None:
+    for each in (report, hostile_report):
+        page = page_of(each)
+        (script,) = page.scripts
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        (policy,) = [a["content"] for tag, a in page.tags if a.get("http-equiv")]
+        assert policy is not None
+        assert f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy
+        handlers = [name for _, a in page.tags for name in a if name.startswith("on")]
+        assert handlers == []
+        assert not [a for _, a in page.tags if "style" in a]  # the policy would refuse them
+
+
+def test_hostile_names_are_texts_in_html(hostile_report: Report) -> None:
+    page = page_of(hostile_report)
+    for name in HOSTILE:
+        assert name.replace("\u0007", "") in page.text
+    assert "alert" not in "".join(page.scripts)
+    tags = {tag for tag, _ in page.tags}
+    assert not tags & {"img", "b"}
+    assert sum(tag == "script" for tag, _ in page.tags) == 1
+
+
+def test_hostile_names_are_texts_in_markdown(hostile_report: Report) -> None:
+    rendered = Rendered(render_markdown(hostile_report))
+    assert set(rendered.links) == {
+        f"{hostile_report.name}-{plot.name}.svg" for plot in hostile_report.plots
+    }
+    # Our own words only: the last line is set in italics, with a command in it.
+    assert rendered.markup == ["", "dse report"]
+    designs = rendered.tables[[table.name for table in hostile_report.tables].index("designs")]
+    for name in HOSTILE[:5]:
+        assert name.replace("\u0007", "") in [row[1] for row in designs]
+
+
+def test_hostile_names_are_texts_in_csv(hostile_report: Report) -> None:
+    for name, content in files_of(hostile_report, "csv").items():
+        frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
+        for column in frame.columns:
+            for cell in frame[column]:
+                number = re.fullmatch(r"-?[\d.]+(e[+-]?\d+)?", cell) is not None
+                assert number or not cell.startswith(FORMULA), (name, column, cell)
+    designs = pd.read_csv(io.BytesIO(files_of(hostile_report, "csv")["csv/designs.csv"]))
+    assert f"'{HOSTILE[1]}" in set(designs["design"])
+
+
+def test_hostile_names_are_texts_in_a_workbook(hostile_report: Report) -> None:
+    book = openpyxl.load_workbook(io.BytesIO(render(hostile_report, "xlsx")))
+    cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
+    assert [cell.coordinate for cell in cells if cell.data_type == "f"] == []
+    formulas = [c for c in cells if isinstance(c.value, str) and c.value.startswith(FORMULA)]
+    named = [cell for cell in formulas if cell.value in HOSTILE]
+    assert named and all(cell.quotePrefix for cell in named)
+    assert all(cell.hyperlink is None for cell in cells)
+
+
+def test_hostile_names_are_texts_in_parquet_and_json(hostile_report: Report) -> None:
+    assert HOSTILE[0] in set(frames_of(hostile_report, "parquet")["designs"]["design"])
+    assert HOSTILE[1] in render(hostile_report, "json").decode().replace('\\"', '"')
+
+
+def test_hostile_names_are_texts_in_pdf(hostile_report: Report) -> None:
+    content = pdf_of(hostile_report)
+    text = pdf_text(hostile_report)
+    for name in HOSTILE:
+        assert squeezed(name.replace("\u0007", "")) in text
+    reader = pypdf.PdfReader(io.BytesIO(content))
+    assert not any("/Annots" in page for page in reader.pages)  # no link to anywhere
+    assert b"/JavaScript" not in content and b"/OpenAction" not in content
+
+
+def test_hostile_names_are_no_paths(hostile_report: Report) -> None:
+    for form in FORMATS:
+        for name in files_of(hostile_report, form):
+            assert re.fullmatch(r"(csv/|parquet/)?[A-Za-z0-9_-][A-Za-z0-9_.-]*", name), name
+
+
+def test_very_long_names_do_not_break_a_page(hostile_report: Report) -> None:
+    long = "m" * 20_000
+    table = hostile_report.table("designs")
+    rows = tuple((row[0], long, *row[2:]) for row in table.rows)
+    section = dataclasses.replace(
+        hostile_report.sections[0], points=(long,), title=long[:300],
+        tables=(dataclasses.replace(table, rows=rows),),
+    )  # fmt: skip
+    report = dataclasses.replace(hostile_report, title=long[:500], sections=(section,))
+    for form in FORMATS:
+        assert render(report, form)
+
+
+def test_pictures_are_well_formed_and_complete(report: Report, hostile_report: Report) -> None:
+    for each in (report, hostile_report):
+        for name, content in files_of(each, "md").items():
+            if name.endswith(".svg"):
+                root = ElementTree.fromstring(content)
+                assert {e.tag.split("}")[1] for e in root.iter()} <= {
+                    "svg", "title", "rect", "polyline", "polygon", "circle", "text", "g",
+                }  # fmt: skip
+                assert f"]({name})" in render_markdown(each)
+
+
+def test_a_plot_has_a_mark_for_every_trained_design(report: Report) -> None:
+    frontier = next(plot for plot in report.plots if plot.name == "frontier")
+    marks = [s for s in draw(frontier).shapes if getattr(s, "tip", "")]
+    trained = len(report.table("designs").rows)
+    over = len([row for row in report.table("not_trained").rows if row[2] == "infeasible"])
+    assert len(marks) == trained + over
+    for mark in marks:
+        assert 0 <= mark.x <= draw(frontier).width and 0 <= mark.y <= draw(frontier).height
+
+
+def test_ticks_are_round_and_cover_the_axis() -> None:
+    assert log_ticks(0.4, 12) == pytest.approx([0.5, 1, 2, 5, 10])
+    assert log_ticks(1e-3, 1e3) == pytest.approx([1e-3, 1e-2, 0.1, 1, 10, 100, 1e3])
+    narrow = log_ticks(0.61, 0.79)
+    assert len(narrow) >= 2 and all(0.61 <= tick <= 0.79 for tick in narrow)
+    assert linear_ticks(0, 47) == pytest.approx([0, 10, 20, 30, 40, 50])
+    assert linear_ticks(0, 0.9)[-1] == pytest.approx(1.0)
+
+
+def test_pages_are_a4_numbered_and_bookmarked(report: Report) -> None:
+    reader = pypdf.PdfReader(io.BytesIO(pdf_of(report)))
+    count = len(reader.pages)
+    for number, page in enumerate(reader.pages, start=1):
+        assert (float(page.mediabox.width), float(page.mediabox.height)) == pytest.approx(
+            (595.28, 841.89), abs=0.01
+        )
+        assert f"page {number} of {count}" in page.extract_text()
+        assert not page.images  # plots are drawn, not painted
+    titles = [item["/Title"] for item in reader.outline if not isinstance(item, list)]
+    assert titles == [section.title for section in report.sections if section.level == 2]
+    assert reader.metadata is not None and reader.metadata.title == report.title
+    assert str(reader.metadata.creation_date) == "2026-11-20 10:00:05+00:00"
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_same_report_gives_the_same_bytes(
+    report: Report, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = pdf_of(report) if form == "pdf" else render(report, form)
+    later = time.time() + 1e6
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert render(report, form) == first
+
+
+def test_several_files_come_as_an_archive(report: Report) -> None:
+    with zipfile.ZipFile(io.BytesIO(render(report, "csv"))) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == [f"csv/{table.name}.csv" for table in report.tables]
+
+
+def test_an_unknown_format_is_refused(report: Report) -> None:
+    with pytest.raises(InvalidInput, match="no format 'docx': formats are html, pdf"):
+        render(report, "docx")
+
+
+@pytest.mark.parametrize(
+    ("form", "module", "words"),
+    [("pdf", "reportlab", "PDF needs reportlab"), ("xlsx", "xlsxwriter", "XLSX needs XlsxWriter"),
+     ("parquet", "pyarrow", "Parquet needs pyarrow")],
+)  # fmt: skip
+def test_a_missing_library_is_one_sentence(
+    report: Report, form: str, module: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(InvalidInput, match=words + r": pip install 'ternary-dse\[report\]'"):
+        render(report, form)
