@@ -14,6 +14,10 @@ Figures are of one core: process CPU time where it says so, wall time for the fu
   tests/cost_models/oracles/README.md has them
 """
 
+import sys
+
+sys.path.pop(0)  # this folder, whose search.py is not the package that is imported below
+
 import argparse
 import dataclasses
 import json

@@ -57,9 +57,17 @@ class Training:
     """Each trained design gets a folder here, named by its key."""
 
     def train(
-        self, point: DesignPoint, report: "Callable[[EpochRecord], None] | None" = None
+        self,
+        point: DesignPoint,
+        report: "Callable[[EpochRecord], None] | None" = None,
+        until: int | None = None,
     ) -> "TrainingResult":
         """Train the design, going on from its last checkpoint where there is one.
+
+        Args:
+            point: the design.
+            report: called after each epoch.
+            until: stop after so many epochs; all of the recipe's where it is None.
 
         Raises:
             TrainingFailed: no number came out; the message says why.
@@ -76,6 +84,7 @@ class Training:
             report=report,
             task=self.task,
             spec=self.spec,
+            until=until,
         )
 
 

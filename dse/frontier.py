@@ -112,7 +112,7 @@ def frontier_of(rows: Sequence[Evaluation], objectives: Sequence[str]) -> list[E
         rows: of a study; a design that was evaluated twice counts once.
         objectives: columns, all minimised.
     """
-    trained = {row.key: row for row in reversed(rows) if row.status == "trained"}
+    trained = {row.key: row for row in reversed(rows) if row.full}
     designs = list(reversed(trained.values()))
     if not designs:
         return []
@@ -132,7 +132,7 @@ def hypervolume_share(rows: Sequence[Evaluation], box: Mapping[str, Sequence[flo
     Returns:
         Between 0 and 1; comparable between states of one study, and between studies of one box.
     """
-    trained = [row for row in rows if row.status == "trained"]
+    trained = [row for row in rows if row.full]
     if not trained:
         return 0.0
     scaled = np.empty((len(trained), len(box)))

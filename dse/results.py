@@ -19,11 +19,13 @@ from dse.files import replacing
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 2
-"""1: also of the first cost model, whose rows lack bands, area and trits."""
+SCHEMA_VERSION = 3
+"""1: also of the first cost model, whose rows lack bands, area and trits; 3: rungs."""
 FILE_NAME = "results.jsonl"
 
-Status = Literal["trained", "infeasible", "invalid", "duplicate", "failed"]
+Status = Literal[
+    "trained", "stopped", "reused", "infeasible", "invalid", "duplicate", "failed"
+]
 
 COST_COLUMNS = (
     "trained_parameters",
@@ -61,8 +63,10 @@ class Evaluation:
     trial: int
     """Number of the trial in the study's storage; -1 for a baseline outside the space."""
     status: Status
-    """trained; infeasible: over a limit, cost only; invalid: no such network; duplicate: the same
-    design was trained before, its error is repeated; failed: training gave no number."""
+    """trained; stopped: trained up to a rung, its error is of `epochs` epochs; reused: as trained, by
+    another study; infeasible: over a limit, cost only (or with the error that is over a limit);
+    invalid: no such network; duplicate: the same design was trained before, its error is repeated;
+    failed: training gave no number."""
     source: str
     """`search`, or the name of the published baseline."""
     key: str = ""
@@ -91,6 +95,16 @@ class Evaluation:
     code_version: str = ""
     finished_at: str = ""
     """UTC, ISO 8601."""
+
+    @property
+    def full(self) -> bool:
+        """Whether the error is of a full training that counts."""
+        return self.status in ("trained", "reused")
+
+    @property
+    def over_in_error(self) -> bool:
+        """Whether the design was trained, and its error is over a limit."""
+        return self.status == "infeasible" and self.error is not None
 
     def column(self, name: str) -> float:
         """`error` or a column of the cost; NaN where the row has none."""
@@ -146,11 +160,16 @@ def repair(folder: Path) -> None:
 
 
 def read_rows(folder: Path) -> list[Evaluation]:
-    """All rows of a study, oldest first; none where nothing was evaluated yet.
+    """The last row of each trial, oldest first; none where nothing was evaluated yet.
 
     Raises:
         InvalidFile: a line is no row, or was written by a later program.
     """
+    return latest(read_all_rows(folder))
+
+
+def read_all_rows(folder: Path) -> list[Evaluation]:
+    """All rows, also those that a trial had at lower rungs; `read_rows` says what is raised."""
     path = folder / FILE_NAME
     if not path.exists():
         return []
@@ -158,12 +177,25 @@ def read_rows(folder: Path) -> list[Evaluation]:
     return [_read_line(line, path, number) for number, line in enumerate(lines[:-1], start=1)]
 
 
+def latest(rows: Iterable[Evaluation]) -> list[Evaluation]:
+    """The last row of each trial, in the order of these rows; baselines have trials of their own.
+
+    A design that is trained rung by rung has a row for each rung, of which only the last counts.
+    """
+    last: dict[object, Evaluation] = {}
+    for row in rows:
+        identity: object = row.trial if row.trial >= 0 else (row.source, row.key)
+        last.pop(identity, None)
+        last[identity] = row
+    return list(last.values())
+
+
 def _read_line(line: bytes, path: Path, number: int) -> Evaluation:
     try:
         row = json.loads(line)
         version = row["schema_version"]
         first_model = version == 1 and "energy_pj" in row and "area_um2" not in row
-        if version in (1, SCHEMA_VERSION) and not first_model:
+        if version in (1, 2, SCHEMA_VERSION) and not first_model:
             evaluation = evaluation_from_dict(row)
             _check_numbers(evaluation)
             return evaluation
@@ -185,7 +217,7 @@ def _read_line(line: bytes, path: Path, number: int) -> Evaluation:
 def _check_numbers(row: Evaluation) -> None:
     """Raise ValueError where a number that readers count on is missing or none."""
     columns: dict[str, Any] = dict(row.cost)
-    if row.status in ("trained", "duplicate"):
+    if row.status in ("trained", "stopped", "reused", "duplicate"):
         columns |= {"error": row.error}
         columns |= {name: row.cost.get(name) for name in COST_COLUMNS}
     for name in ("error", "best_epoch", "epochs", "training_seconds"):

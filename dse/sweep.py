@@ -169,6 +169,9 @@ class Sweep:
     """Distinct generators."""
     _generators: list[int] = field(default_factory=list, init=False)
     """Of each block, its place among them; -1 where nothing is generated."""
+    _piece_numbers: dict[tuple[tuple[str, Value], ...], int] = field(
+        default_factory=dict, init=False
+    )
     pieces: list[Piece] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -219,6 +222,52 @@ class Sweep:
                 for count, more, size in zip(counts, drawn, sizes, strict=True)
             ]
         return list(counts)
+
+    def price_designs(
+        self, designs: Sequence[Values], machine: int = 0
+    ) -> tuple[dict[str, npt.NDArray[np.float64]], npt.NDArray[np.bool_]]:
+        """Price chosen designs of the space.
+
+        Args:
+            designs: assignments as `SearchSpace.walk` gives them.
+            machine: its place among the sweep's machines.
+
+        Returns:
+            Columns, each of shape (designs,), NaN where a design cannot be built or executed; and
+            which designs are feasible.
+        """
+        members: dict[int, list[int]] = {}
+        for index, values in enumerate(designs):
+            members.setdefault(self._piece_of(values), []).append(index)
+        columns: dict[str, npt.NDArray[np.float64]] = {}
+        feasible = np.zeros(len(designs), dtype=bool)
+        for number, places in members.items():
+            free = self.pieces[number].free
+            digits = np.array(
+                [
+                    [choice.values.index(designs[index][choice.name]) for choice in free]
+                    for index in places
+                ],
+                dtype=np.int64,
+            ).reshape(len(places), len(free))
+            chunk = self._price(number, digits, machine)
+            feasible[places] = chunk.feasible
+            for name, figures in chunk.columns.items():
+                columns.setdefault(name, np.full(len(designs), np.nan))[places] = figures
+        return columns, feasible
+
+    def _piece_of(self, values: Values) -> int:
+        """The piece in which a design lies."""
+        names = {
+            choice.name
+            for choice in self.space.choices
+            if split_name(choice.name)[0] in DECIDING or len(choice.values) == 1
+        }
+        key = tuple((name, value) for name, value in values.items() if name in names)
+        if not self._piece_numbers:
+            for number, piece in enumerate(self.pieces):
+                self._piece_numbers[tuple(piece.fixed.items())] = number
+        return self._piece_numbers[key]
 
     def reprice(self, chunk: Chunk, machine: Machine) -> Chunk:
         """The designs of a chunk on another machine; all mappings are searched anew.

@@ -96,6 +96,7 @@ def train(
     task: Task | None = None,
     spec: FeatureSpec | None = None,
     path: ComputationPath = "auto",
+    until: int | None = None,
 ) -> TrainingResult:
     """Train a design.
 
@@ -118,6 +119,8 @@ def train(
         task: kept in the checkpoint, for whoever uses the network later.
         spec: likewise.
         path: `dse.devices.choose_computation` says what `auto` is.
+        until: stop after so many epochs of the recipe, ready to go on; the learning rate is that of
+            the whole recipe. All of them where it is None.
 
     Raises:
         InvalidDesign: the design does not fit the features.
@@ -133,7 +136,7 @@ def train(
     run = _Run(point, features, recipe, seed, folder, computation, task, spec)
     with _repeatable(computation.device), _memory_errors(run):
         run.prepare(resume)
-        for epoch in range(len(run.history) + 1, recipe.epochs + 1):
+        for epoch in range(len(run.history) + 1, min(until or recipe.epochs, recipe.epochs) + 1):
             record = run.train_epoch(epoch, progress)
             run.keep(record)
             if report is not None:

@@ -17,7 +17,7 @@ from rich.progress import (
 from dse.point import DesignPoint
 from dse.results import Evaluation
 from dse.units import shown
-from search.study import State
+from search.state import State
 from search.survey import Survey
 
 SHOWN_INFEASIBLE = 3

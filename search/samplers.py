@@ -4,14 +4,67 @@ Each trial gets a sampler of its own seed, so that a study that was stopped and 
 what it would have proposed undisturbed.
 """
 
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
 import optuna
+
+from dse.evaluation import Pricing
+from dse.sweep import Machine, Sweep
+from search.candidates import Pool
+from search.known_cost import Aim, KnownCostSampler
+
+if TYPE_CHECKING:
+    from search.study_file import StudySpec
+
+NAMES = ("known_cost", "tpe", "nsga2", "nsga3", "gp", "qmc", "random")
+
+
+class Samplers:
+    """The sampler of each trial of a study."""
+
+    def __init__(
+        self, spec: "StudySpec", pricing: Pricing, box: Mapping[str, Sequence[float]]
+    ) -> None:
+        self.name, self.seed = spec.sampler, spec.seed
+        self.known_cost: KnownCostSampler | None = None
+        if spec.sampler == "known_cost":
+            machine = Machine(pricing.accelerator, pricing.technology)
+            sweep = Sweep(
+                spec.space,
+                (machine,),
+                frames=pricing.frames,
+                outputs=pricing.outputs,
+                budget=pricing.budget,
+            )
+            most = min(
+                (limit.bound for limit in spec.measured_budget.limits if limit.upper), default=1.0
+            )
+            aim = Aim(spec.objectives, "error", box, most)
+            self.known_cost = KnownCostSampler(Pool(sweep), aim, seed=spec.seed)
+
+    def of(
+        self, number: int, *, at_random: bool = False, decided: bool = False
+    ) -> optuna.samplers.BaseSampler:
+        """The sampler that proposes one trial.
+
+        Args:
+            number: of the trial.
+            at_random: the study's sampler repeats itself; the known-cost one never does.
+            decided: what the trial tries is fixed, and nothing is asked of the sampler.
+        """
+        if self.known_cost is not None and not decided:
+            return self.known_cost  # its proposals depend on the trial's number already
+        at_random = at_random or decided
+        return make_sampler("random" if at_random else self.name, self.seed, number)
 
 
 def make_sampler(name: str, seed: int, trial_number: int) -> optuna.samplers.BaseSampler:
-    """The sampler that proposes one trial.
+    """One of Optuna's samplers for one trial.
 
     Args:
-        name: `tpe`, `nsga2` or `random`.
+        name: `tpe`, `nsga2`, `nsga3`, `gp`, `qmc` or `random`.
         seed: of the study.
         trial_number: of the trial to be proposed.
 
@@ -19,10 +72,20 @@ def make_sampler(name: str, seed: int, trial_number: int) -> optuna.samplers.Bas
         ValueError: there is no such sampler.
     """
     own_seed = (seed * 1_000_003 + trial_number) % 2**32  # numpy takes no larger one
+    samplers = optuna.samplers
     if name == "tpe":
-        return optuna.samplers.TPESampler(seed=own_seed)
+        return samplers.TPESampler(seed=own_seed)
     if name == "nsga2":
-        return optuna.samplers.NSGAIISampler(seed=own_seed, population_size=20)
+        return samplers.NSGAIISampler(seed=own_seed, population_size=20)
+    if name == "nsga3":
+        return samplers.NSGAIIISampler(seed=own_seed, population_size=20)
     if name == "random":
-        return optuna.samplers.RandomSampler(seed=own_seed)
-    raise ValueError(f"sampler must be tpe, nsga2 or random, not {name!r}")
+        return samplers.RandomSampler(seed=own_seed)
+    if name in ("gp", "qmc"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            if name == "gp":
+                return samplers.GPSampler(seed=own_seed, warn_independent_sampling=False)
+            # One sequence for the whole study: its points are told apart by their numbers.
+            return samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+    raise ValueError(f"sampler must be tpe, nsga2, nsga3, gp, qmc or random, not {name!r}")

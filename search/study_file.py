@@ -6,6 +6,7 @@ out, so that a study can be repeated when the defaults have changed.
 
 import dataclasses
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,16 +19,30 @@ from dse.errors import InvalidFile, InvalidInput, InvalidStudy, require
 from dse.point import DesignPoint
 from dse.published import published, published_values
 from dse.recipe import Recipe, recipe_from_node
-from dse.results import COST_COLUMNS, OBJECTIVE_COLUMNS
+from dse.record import RESOLVED
+from dse.results import OBJECTIVE_COLUMNS
 from dse.space import SearchSpace, Values
 from dse.space_file import space_from_node
 from dse.task import FeatureSpec, Task
+from search.effort import Effort, Patience
+from search.rungs import Rungs
 
 SCHEMA_VERSION = 1
 
-SamplerName = Literal["tpe", "nsga2", "random"]
+SamplerName = Literal["known_cost", "tpe", "nsga2", "nsga3", "gp", "qmc", "random"]
 
-CHANGEABLE = ("trainings", "candidates", "device", "baselines", "data_folder", "base_folder")
+CHANGEABLE = (
+    "trainings",
+    "candidates",
+    "epochs",
+    "hours",
+    "patience",
+    "device",
+    "baselines",
+    "warm_start",
+    "data_folder",
+    "base_folder",
+)
 """What may change between runs of one study: how long it searches, and on what it computes."""
 
 
@@ -54,9 +69,14 @@ class _File:
     objectives: tuple[str, ...] = ("error", "energy_pj")
     limits: Node | None = None
     baselines: tuple[Node, ...] = ()
-    sampler: SamplerName = "tpe"
+    warm_start: tuple[str, ...] = ()
+    sampler: SamplerName = "known_cost"
+    rungs: Node | None = None
     trainings: int = 20
     candidates: int | None = None
+    epochs: int | None = None
+    hours: float | None = None
+    patience: Patience | None = None
     seed: int = 1
     device: str = "auto"
 
@@ -69,6 +89,12 @@ class _File:
             self.name,
         )
         require(self.trainings >= 1, "trainings", "at least 1", self.trainings)
+        if self.epochs is not None:
+            require(self.epochs >= 1, "epochs", "at least 1", self.epochs)
+        if self.hours is not None:
+            require(
+                self.hours > 0 and math.isfinite(self.hours), "hours", "more than 0", self.hours
+            )
         require(0 <= self.seed < 2**32, "seed", "from 0 to 2^32 - 1", self.seed)
         require(
             re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", self.device) is not None,
@@ -136,14 +162,39 @@ class StudySpec:
     recipe: Recipe
     objectives: tuple[str, ...]
     budget: Budget
+    """Limits on what is known before training."""
+    measured_budget: Budget
+    """Limits on the error."""
     baselines: tuple[Baseline, ...]
+    warm_start: tuple[Path, ...] = ()
+    """Folders of earlier studies, whose designs are tried and whose trainings are not repeated."""
     sampler: SamplerName
+    rungs: Rungs | None = None
     trainings: int
     """The study ends when so many designs are trained."""
     candidates: int
     """... or when so many are priced."""
+    epochs: int | None = None
+    """... or when so many epochs are trained, of all designs together."""
+    hours: float | None = None
+    """... or so many hours."""
+    patience: Patience | None = None
+    """... or when the hypervolume has nearly stopped growing."""
     seed: int
     device: str
+
+    @property
+    def effort(self) -> Effort:
+        """When the study ends."""
+        return Effort(
+            trainings=self.trainings,
+            epochs_each=self.recipe.epochs,
+            rungs=self.rungs is not None,
+            candidates=self.candidates,
+            epochs=self.epochs,
+            hours=self.hours,
+            patience=self.patience,
+        )
 
     def resolved(self) -> dict[str, Any]:
         """All of it as plain data, defaults spelled out."""
@@ -159,11 +210,16 @@ class StudySpec:
             "technology": dataclasses.asdict(self.technology),
             "recipe": self.recipe.to_dict(),
             "objectives": list(self.objectives),
-            "limits": self.budget.to_dict(),
+            "limits": self.budget.to_dict() | self.measured_budget.to_dict(),
             "baselines": [baseline.to_plain() for baseline in self.baselines],
+            "warm_start": [str(folder) for folder in self.warm_start],
             "sampler": self.sampler,
+            "rungs": None if self.rungs is None else dataclasses.asdict(self.rungs),
             "trainings": self.trainings,
             "candidates": self.candidates,
+            "epochs": self.epochs,
+            "hours": self.hours,
+            "patience": None if self.patience is None else dataclasses.asdict(self.patience),
             "seed": self.seed,
             "device": self.device,
         }
@@ -207,6 +263,9 @@ def read_study(
     )
     folder = data_folder or base / _expanded(file.data.folder)
     trainings = trainings or file.trainings
+    recipe = Recipe() if file.recipe is None else recipe_from_node(file.recipe)
+    limits = () if file.limits is None else budget_from_node(file.limits, OBJECTIVE_COLUMNS).limits
+    rungs = None if file.rungs is None else _read_rungs(file.rungs, recipe.epochs)
     return StudySpec(
         name=file.name,
         base_folder=base,
@@ -216,16 +275,47 @@ def read_study(
         space=space,
         accelerator=accelerator,
         technology=technology,
-        recipe=Recipe() if file.recipe is None else recipe_from_node(file.recipe),
+        recipe=recipe,
         objectives=file.objectives,
-        budget=Budget() if file.limits is None else budget_from_node(file.limits, COST_COLUMNS),
+        budget=Budget(tuple(limit for limit in limits if limit.column != "error")),
+        measured_budget=Budget(tuple(limit for limit in limits if limit.column == "error")),
         baselines=_read_baselines(file.baselines, space),
+        warm_start=_earlier_studies(node, file.warm_start, base),
         sampler=file.sampler,
+        rungs=rungs,
         trainings=trainings,
         candidates=max(file.candidates or 50 * trainings, trainings),
+        epochs=file.epochs,
+        hours=file.hours,
+        patience=file.patience,
         seed=file.seed,
         device=file.device,
     )
+
+
+def _read_rungs(node: Node, epochs: int) -> Rungs | None:
+    """`none`, or the epochs of the first rung and the factor between rungs."""
+    if node.value in (None, "none"):
+        return None
+    rungs = build(Rungs, node)
+    if len(rungs.levels(epochs)) < 2:
+        raise node.error(
+            f"rungs: the first rung is at {rungs.first} epochs and the next at "
+            f"{rungs.first * rungs.factor}, and the recipe has {epochs}: lower first or factor"
+        )
+    return rungs
+
+
+def _earlier_studies(node: Node, folders: tuple[str, ...], base: Path) -> tuple[Path, ...]:
+    found = []
+    for folder in folders:
+        path = base / _expanded(folder)
+        if not (path / RESOLVED).exists():
+            raise node.value["warm_start"].error(
+                f"warm_start: {path} holds no study: name folders that dse search made"
+            )
+        found.append(path.resolve())
+    return tuple(found)
 
 
 def _expanded(folder: str) -> Path:

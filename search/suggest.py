@@ -1,8 +1,15 @@
 """From a search space to an Optuna trial."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from dse.matchboxnet import Value
 from dse.space import Choice, SearchSpace, Values
@@ -20,28 +27,46 @@ def suggest(trial: optuna.Trial, space: SearchSpace) -> Values:
 
 
 def _suggest(trial: optuna.Trial, choice: Choice) -> Value:
+    name, distribution = _distribution(choice)
+    if distribution is None:
+        return choice.values[0]
+    suggested: Any
+    if isinstance(distribution, CategoricalDistribution):
+        suggested = trial.suggest_categorical(name, choice.values)
+    elif isinstance(distribution, IntDistribution):
+        suggested = trial.suggest_int(
+            name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
+        )
+    else:
+        assert isinstance(distribution, FloatDistribution)
+        suggested = trial.suggest_float(
+            name, distribution.low, distribution.high, step=distribution.step
+        )
+    return _own(choice, suggested / DENSITY_STEPS if name != choice.name else suggested)
+
+
+def _distribution(choice: Choice) -> tuple[str, BaseDistribution | None]:
+    """The parameter's name and distribution; None for an axis of one value."""
     values = choice.values
     if len(values) == 1:
-        return values[0]
+        return choice.name, None
     if not choice.ordered:
-        chosen: Any = trial.suggest_categorical(choice.name, values)
-        return cast(Value, chosen)
+        return choice.name, CategoricalDistribution(values)
     low, high = float(values[0]), float(values[-1])
-    step = float(values[1]) - low
-    number: Value
     if all(isinstance(value, int) for value in values):
-        whole_step = 1 if choice.log else int(step)
-        number = trial.suggest_int(
-            choice.name, int(low), int(high), step=whole_step, log=choice.log
-        )
-    elif choice.log:
+        step = 1 if choice.log else int(values[1]) - int(values[0])
+        return choice.name, IntDistribution(int(low), int(high), log=choice.log, step=step)
+    if choice.log:
         ends = (round(low * DENSITY_STEPS), round(high * DENSITY_STEPS))
-        number = trial.suggest_int(f"{choice.name}_256ths", *ends, log=True) / DENSITY_STEPS
-    else:
-        suggested = trial.suggest_float(choice.name, low, high, step=step)
-        # Optuna's steps carry rounding errors; the space's own value is the one recorded.
-        number = min(values, key=lambda value: abs(float(value) - suggested))
-    return number
+        return f"{choice.name}_256ths", IntDistribution(*ends, log=True)
+    return choice.name, FloatDistribution(low, high, step=float(values[1]) - low)
+
+
+def _own(choice: Choice, suggested: Any) -> Value:
+    """The space's own value: Optuna's steps carry rounding errors."""
+    if isinstance(suggested, str | bool) or not choice.ordered:
+        return cast(Value, suggested)
+    return min(choice.values, key=lambda value: abs(float(value) - float(suggested)))
 
 
 def parameters(space: SearchSpace, values: Values) -> dict[str, Value]:
@@ -57,3 +82,32 @@ def parameters(space: SearchSpace, values: Values) -> dict[str, Value]:
         else:
             named[name] = value
     return named
+
+
+def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
+    """Optuna's distribution of every axis that has a choice, as `suggest` asks for it."""
+    return {
+        name: distribution
+        for name, distribution in map(_distribution, space.choices)
+        if distribution is not None
+    }
+
+
+def values_of(space: SearchSpace, named: Mapping[str, Any]) -> Values | None:
+    """The assignment of Optuna's parameters, the inverse of `parameters`.
+
+    None where they are not of a whole design: the trial was asked for, and stopped before all of
+    it was decided.
+    """
+
+    def choose(choice: Choice) -> Value:
+        if len(choice.values) == 1:
+            return choice.values[0]
+        if choice.name in named:
+            return _own(choice, named[choice.name])
+        return _own(choice, named[f"{choice.name}_256ths"] / DENSITY_STEPS)
+
+    try:
+        return space.walk(choose)
+    except KeyError:
+        return None

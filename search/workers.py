@@ -52,8 +52,8 @@ class Trainers(Protocol):
     window: int
     """So many designs may be started before the first of them is finished."""
 
-    def start(self, point: DesignPoint) -> None:
-        """Train a design, now or when its turn comes."""
+    def start(self, point: DesignPoint, until: int) -> None:
+        """Train a design up to so many epochs, now or when its turn comes."""
 
     def finish(self, point: DesignPoint) -> "TrainingResult":
         """The outcome of a design that was started.
@@ -71,13 +71,16 @@ class InProcess:
     def __init__(self, training: Training, watch: Watch) -> None:
         self.training = training
         self.watch = watch
+        self.until: dict[str, int] = {}
 
-    def start(self, point: DesignPoint) -> None:
-        """Nothing: `finish` trains."""
+    def start(self, point: DesignPoint, until: int) -> None:
+        """Remember how far: `finish` trains."""
+        self.until[point.key] = until
 
     def finish(self, point: DesignPoint) -> "TrainingResult":
         """Train the design."""
-        return self.training.train(point, lambda record: self.watch(point, record))
+        until = self.until.pop(point.key)
+        return self.training.train(point, lambda record: self.watch(point, record), until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +99,19 @@ class WorkerSettings:
     """It may take so much at most; a batch that needs more is computed in parts."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A design, and the epochs that it is trained up to."""
+
+    point: DesignPoint
+    until: int
+
+
 @dataclass(slots=True)
 class _Worker:
     process: BaseProcess
     connection: Connection
-    point: DesignPoint | None = None
+    job: "_Job | None" = None
     """What it trains; None where it waits for work."""
 
 
@@ -114,7 +125,7 @@ class Workers:
         self.count = count
         self.watch = watch
         self.workers: list[_Worker] = []
-        self.waiting: list[DesignPoint] = []
+        self.waiting: list[_Job] = []
         self.outcomes: dict[str, TrainingResult | TrainingFailed] = {}
         self.deaths: dict[str, int] = {}
 
@@ -129,9 +140,9 @@ class Workers:
             worker.process.join()
             worker.connection.close()
 
-    def start(self, point: DesignPoint) -> None:
+    def start(self, point: DesignPoint, until: int) -> None:
         """Give a design to a free worker, or keep it until one is free."""
-        self.waiting.append(point)
+        self.waiting.append(_Job(point, until))
         self._hand_out()
 
     def finish(self, point: DesignPoint) -> "TrainingResult":
@@ -145,14 +156,14 @@ class Workers:
 
     def _hand_out(self) -> None:
         while self.waiting:
-            free = next((worker for worker in self.workers if worker.point is None), None)
+            free = next((worker for worker in self.workers if worker.job is None), None)
             if free is None:
                 if len(self.workers) == self.count:
                     return
                 free = self._employ()
-            free.point = self.waiting.pop(0)
+            free.job = self.waiting.pop(0)
             with suppress(BrokenPipeError):  # it died idle: `_listen` sees that, too
-                free.connection.send(free.point)
+                free.connection.send(free.job)
 
     def _employ(self) -> _Worker:
         # Spawned, not forked: a copy of a process with threads may hold locks that nobody frees.
@@ -178,14 +189,14 @@ class Workers:
             except (EOFError, ConnectionResetError):
                 self._bury(worker)
                 continue
-            assert worker.point is not None
+            assert worker.job is not None
             if isinstance(message, _Finished):
-                self.outcomes[worker.point.key] = message.outcome
-                worker.point = None
+                self.outcomes[worker.job.point.key] = message.outcome
+                worker.job = None
             elif isinstance(message, BaseException):
                 raise message
             else:
-                self.watch(worker.point, message)
+                self.watch(worker.job.point, message)
         self._hand_out()
 
     def _bury(self, worker: _Worker) -> None:
@@ -193,12 +204,12 @@ class Workers:
         worker.process.join()
         worker.connection.close()
         self.workers.remove(worker)
-        if worker.point is None:
+        if worker.job is None:
             return
-        key = worker.point.key
+        key = worker.job.point.key
         self.deaths[key] = self.deaths.get(key, 0) + 1
         if self.deaths[key] < LIVES:
-            self.waiting.insert(0, worker.point)
+            self.waiting.insert(0, worker.job)
             return
         code = worker.process.exitcode
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
@@ -253,9 +264,10 @@ def _serve(settings: WorkerSettings, connection: Connection, parent: int) -> Non
     )
     with suppress(EOFError, BrokenPipeError):
         while True:
-            point = connection.recv()
+            job = connection.recv()
             try:
-                connection.send(_Finished(training.train(point, connection.send)))
+                result = training.train(job.point, connection.send, job.until)
+                connection.send(_Finished(result))
             except TrainingFailed as error:
                 connection.send(_Finished(error))
             except (OSError, ValueError) as error:

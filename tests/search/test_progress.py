@@ -5,7 +5,7 @@ from rich.console import Console
 
 from dse.results import COST_COLUMNS, Evaluation
 from search.progress import TerminalProgress
-from search.study import State
+from search.state import State
 
 
 def row(**fields: object) -> Evaluation:

@@ -16,8 +16,10 @@ from dse.errors import InvalidData, InvalidInput, InvalidStudy
 from dse.point import DesignPoint
 from dse.record import read_record
 from dse.results import Evaluation, read_rows
+from search.effort import MAX_REPEATS
+from search.state import Outcome, State
 from search.storage import locked
-from search.study import MAX_REPEATS, Outcome, State, run_study
+from search.study import run_study
 from search.study_file import read_study
 from search.survey import Survey
 

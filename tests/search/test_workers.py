@@ -17,7 +17,8 @@ from dse.features import load_features
 from dse.point import DesignPoint
 from dse.record import DESIGNS
 from dse.results import Evaluation, read_rows
-from search.study import Outcome, run_study
+from search.state import Outcome
+from search.study import run_study
 from search.study_file import read_study
 from search.workers import (
     WORKER_BYTES,
@@ -120,7 +121,7 @@ def test_a_design_whose_workers_die_has_failed(study_file: Path, tmp_path: Path)
         Workers(settings, 1, lambda *_: kill_a_worker()) as workers,
         pytest.raises(TrainingFailed) as error,
     ):
-        workers.start(point)
+        workers.start(point, 400)
         workers.finish(point)
     assert str(error.value) == (
         "its worker ended 2 times, at last with signal 9: if memory was short, use fewer --workers"
@@ -146,7 +147,7 @@ def test_a_worker_keeps_to_its_memory(study_file: Path, tmp_path: Path) -> None:
     memory_bytes = data_bytes_of_torch() + 256 * 1024**2
     limited = settings_of(study_file, tmp_path, recipe=recipe, memory_bytes=memory_bytes)
     with Workers(limited, 1, lambda *_: None) as workers:
-        workers.start(wide)
+        workers.start(wide, 1)
         result = workers.finish(wide)
     assert result.epochs == 1
     assert "out of memory in epoch 1: batches of 36 clips are computed in" in result.note

@@ -1,0 +1,118 @@
+"""Run other tools on exported designs, and keep what they say for the tests.
+
+    .venv/bin/python benchmarks/run_exported.py --zigzag ZIGZAG/bin/python
+    .venv/bin/python benchmarks/run_exported.py --scalesim SCALESIM/bin/python
+    .venv/bin/python benchmarks/run_exported.py --accelforge ACCELFORGE/bin/python
+
+Each tool needs an environment of its own: zigzag-dse==3.9.1 with six; scalesim==3.0.0 with numpy<2;
+accelforge==1.0.467 with Python 3.12. Files go to `tests/dse/exported/`: the exported files' SHA-256
+beside the figures, so that a test notices when an export changes and this must run again.
+"""
+
+import argparse
+import hashlib
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from cost_models import load_accelerator, load_technology
+from dse.interchange.exporting import tool_files
+from dse.lowering import lower
+from dse.published import published
+
+FOLDER = Path(__file__).parents[1] / "tests" / "dse" / "exported"
+
+CASES = {
+    "zigzag": (
+        ("matchboxnet-3x1x64", "kws_int8", 128, 12),
+        ("matchboxnet-3x1x64-P2", "kws_int8", 128, 12),
+        ("matchboxnet-3x1x64", "kws_int8_dram", 128, 12),
+    ),
+    "scalesim": (("matchboxnet-3x1x64", "systolic_32x32", 128, 12),),
+    "timeloop": (("matchboxnet-3x1x64", "kws_int8_dram", 128, 12),),
+}
+"""Tool -> design, machine, frames, outputs."""
+
+RUNNERS = {
+    "zigzag": """
+import contextlib, io, json, logging, sys
+logging.basicConfig(level=logging.ERROR)
+from zigzag.api import get_hardware_performance_zigzag
+with contextlib.redirect_stdout(io.StringIO()):
+    _, _, results = get_hardware_performance_zigzag(
+        "workload.yaml", "hardware.yaml", "mapping.yaml", opt="EDP", dump_folder="out",
+        lpf_limit=6, nb_spatial_mappings_generated=3, loma_show_progress_bar=False)
+print(json.dumps([{
+    "layer": found.layer.name, "macs": found.layer.total_mac_count,
+    "energy_pj": found.energy_total, "mac_energy_pj": found.mac_energy,
+    "cycles": found.latency_total2} for found, _ in results[0][1]]))
+""",
+    "scalesim": """
+import contextlib, io, json
+from scalesim.scale_sim import scalesim
+with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    simulation = scalesim(save_disk_space=True, verbose=False, config="scalesim.cfg",
+                          topology="topology.csv", layout="layout.csv")
+    simulation.run_scale(top_path=".")
+rows = []
+for layer, name in zip(simulation.runner.single_layer_sim_object_list,
+                       [line.split(",")[0] for line in open("topology.csv").read().split()[1:]]):
+    report = layer.get_compute_report_items()
+    rows.append({"layer": name, "cycles": int(report[1]), "stalls": int(report[2])})
+print(json.dumps(rows))
+""",
+}
+
+
+def exported(tool: str, case: tuple[str, str, int, int]) -> dict[str, str]:
+    """File name -> text of a case."""
+    design, name, frames, outputs = case
+    machine = load_accelerator(name)
+    workload = lower(published(design), frames=frames, outputs=outputs)
+    return tool_files(tool, workload, machine, load_technology(machine.technology))
+
+
+def digest(files: dict[str, str]) -> str:
+    """SHA-256 of what a tool reads."""
+    read = {name: text for name, text in files.items() if name != "README.md"}
+    return hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
+
+
+def run(tool: str, python: str, files: dict[str, str]) -> list[dict[str, Any]]:
+    """What the tool says of each layer."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in files.items():
+            (Path(folder) / name).write_text(text, encoding="utf-8")
+        ran = subprocess.run(
+            [python, "-c", RUNNERS[tool]], cwd=folder, capture_output=True, text=True
+        )
+    if ran.returncode:
+        raise SystemExit(ran.stderr[-3000:])
+    layers: list[dict[str, Any]] = json.loads(ran.stdout.splitlines()[-1])
+    return layers
+
+
+def main() -> None:
+    """Run the tools whose Python is given."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for tool in CASES:
+        if tool in RUNNERS:
+            parser.add_argument(f"--{tool}", metavar="PYTHON", help="interpreter that has the tool")
+    options = parser.parse_args()
+    FOLDER.mkdir(exist_ok=True)
+    for tool, python in vars(options).items():
+        for case in CASES[tool] if python else ():
+            files = exported(tool, case)
+            layers = run(tool, python, files)
+            golden = {"tool": tool, "case": list(case), "sha256": digest(files), "layers": layers}
+            path = FOLDER / f"{tool}__{case[0]}__{case[1]}.json"
+            path.write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
+            energy = sum(layer.get("energy_pj", 0.0) for layer in layers)
+            cycles = sum(layer["cycles"] for layer in layers)
+            print(f"{path.name}: {len(layers)} layers, {energy * 1e-6:.4f} uJ, {cycles:,.0f} cycles")
+
+
+if __name__ == "__main__":
+    main()

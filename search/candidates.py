@@ -1,0 +1,189 @@
+"""Designs that a sampler may propose: drawn at random or near good ones, priced, and described.
+
+Everything here is known without training: a candidate that breaks a limit is never proposed.
+"""
+
+import math
+import random
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dse.matchboxnet import Value
+from dse.space import Choice, SearchSpace, Values
+from dse.sweep import Sweep
+
+Numbers = npt.NDArray[np.float64]
+Identity = frozenset[tuple[str, Value]]
+"""An assignment as something that sets can hold."""
+
+COST_FEATURES = (
+    "trained_parameters", "generated_weights", "macs", "additions", "energy_pj", "latency_cycles",
+)  # fmt: skip
+"""Costs that say something about error, too: they are features of its model, as logarithms."""
+
+ENUMERATED = 20_000
+"""A space of at most so many designs is a pool as a whole."""
+
+SCALE_SAMPLE = 1_000
+"""Random designs from which the scales of the cost features are taken."""
+
+MOST_BATCHES = 40
+"""So often a pool is refilled at most; where nearly nothing is feasible, it stays small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Feasible designs."""
+
+    values: list[Values]
+    columns: dict[str, Numbers]
+    """Their costs, each of shape (n,)."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, keep: Sequence[int]) -> "Candidates":
+        """Some of them."""
+        columns = {name: figures[list(keep)] for name, figures in self.columns.items()}
+        return Candidates([self.values[index] for index in keep], columns)
+
+
+class Pool:
+    """Draws candidates of one space on one machine."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+        self.space: SearchSpace = sweep.space
+        self.choices = [choice for choice in self.space.choices if len(choice.values) > 1]
+        self._whole: Candidates | None = None
+        sample = self.price(_random(self.space, random.Random(0), SCALE_SAMPLE)).columns
+        self.scales = {name: _scale(sample.get(name)) for name in COST_FEATURES}
+
+    def price(self, designs: Sequence[Values]) -> Candidates:
+        """Those of the designs that are feasible, with their costs."""
+        columns, feasible = self.sweep.price_designs(designs)
+        return Candidates(list(designs), columns).take(np.flatnonzero(feasible).tolist())
+
+    def draw(
+        self,
+        rng: random.Random,
+        count: int,
+        parents: Sequence[Values],
+        seen: Set[Identity],
+    ) -> Candidates:
+        """Feasible designs that were not seen: half at random, half changes of the parents.
+
+        A small space is given as a whole; then `count` means nothing.
+        """
+        if self.space.size <= ENUMERATED:
+            if self._whole is None:
+                self._whole = self.price(list(self.space.enumerate()))
+            whole = self._whole
+            return whole.take(
+                [i for i, values in enumerate(whole.values) if identity(values) not in seen]
+            )
+        found: dict[Identity, Values] = {}
+        parts = []
+        for _ in range(MOST_BATCHES):
+            wanted = count - len(found)
+            if wanted <= 0:
+                break
+            fresh = []
+            for place in range(count):
+                if parents and place % 2:
+                    values = mutated(self.space, parents[rng.randrange(len(parents))], rng)
+                else:
+                    values = self.space.sample(rng)
+                key = identity(values)
+                if key not in seen and key not in found:
+                    found[key] = values
+                    fresh.append(values)
+            priced = self.price(fresh) if fresh else None
+            for values in fresh:
+                del found[identity(values)]
+            if priced is None or not len(priced):
+                continue
+            found |= {identity(values): values for values in priced.values}
+            parts.append(priced)
+        return _joined(parts)
+
+    def features(self, candidates: Candidates) -> Numbers:
+        """What the model of the error sees, each column from about 0 to 1; shape (n, f)."""
+        columns = [self._axis(choice, candidates.values) for choice in self.choices]
+        for name, (low, width) in self.scales.items():
+            logs = np.log10(np.maximum(candidates.columns[name], 1.0))
+            columns.append(((logs - low) / width)[:, None])
+        return np.hstack(columns)
+
+    def _axis(self, choice: Choice, designs: Iterable[Values]) -> Numbers:
+        """One column for an axis of numbers, one for each value of another.
+
+        A number that does not matter to a design stands in the middle: what it would change is
+        told apart by the axis that switches it off.
+        """
+        chosen = [values.get(choice.name) for values in designs]
+        if any(isinstance(value, str | bool) for value in choice.values):
+            return np.array([[float(value == each) for each in choice.values] for value in chosen])
+        numbers = [float(value) for value in choice.values]
+        logarithmic = min(numbers) > 0
+        ends = (min(numbers), max(numbers))
+        low, high = map(math.log, ends) if logarithmic else ends
+        places: dict[Value, float] = {
+            value: ((math.log(number) if logarithmic else number) - low) / (high - low)
+            for value, number in zip(choice.values, numbers, strict=True)
+        }
+        return np.array([[0.5 if value is None else places[value]] for value in chosen])
+
+
+def identity(values: Mapping[str, Value]) -> Identity:
+    """Equal for equal assignments."""
+    return frozenset(values.items())
+
+
+def mutated(space: SearchSpace, values: Values, rng: random.Random) -> Values:
+    """A design with one to three axes changed: numbers to a near value, others to any."""
+    open_axes = [c for c in space.choices if len(c.values) > 1 and c.name in values]
+    count = min(len(open_axes), rng.choice((1, 1, 2, 3)))
+    changed: Values = dict(values)
+    for choice in rng.sample(open_axes, count):
+        changed[choice.name] = _neighbour(choice, values[choice.name], rng)
+    # Axes that matter only now are drawn at random.
+    return space.walk(
+        lambda choice: changed[choice.name] if choice.name in changed else choice.draw(rng)
+    )
+
+
+def _neighbour(choice: Choice, value: Value, rng: random.Random) -> Value:
+    place = choice.values.index(value)
+    if isinstance(value, str | bool):
+        others = [other for other in choice.values if other != value]
+        return rng.choice(others)
+    reach = max(1, len(choice.values) // 5)
+    steps = [step for step in range(-reach, reach + 1) if step]
+    within = [place + step for step in steps if 0 <= place + step < len(choice.values)]
+    return choice.values[rng.choice(within)]
+
+
+def _random(space: SearchSpace, rng: random.Random, count: int) -> list[Values]:
+    return [space.sample(rng) for _ in range(count)]
+
+
+def _scale(figures: Numbers | None) -> tuple[float, float]:
+    """Lowest logarithm and the width of the range; a constant column becomes zeros."""
+    if figures is None or not len(figures):
+        return 0.0, 1.0
+    logs = np.log10(np.maximum(figures, 1.0))
+    low, high = float(logs.min()), float(logs.max())
+    return low, (high - low) if high - low > 1e-9 else 1.0
+
+
+def _joined(parts: Sequence[Candidates]) -> Candidates:
+    if not parts:
+        return Candidates([], {})
+    columns = {
+        name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns
+    }
+    return Candidates([values for part in parts for values in part.values], columns)

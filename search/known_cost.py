@@ -1,0 +1,261 @@
+"""The known-cost sampler: only what training tells is modelled, everything else is computed.
+
+Optuna's own samplers take all objectives of a design for unknown until it is told. Here energy,
+latency, area and every limit are known before; so a model of the error alone (`search.surrogate`)
+is asked for which of many feasible designs the expected hypervolume improvement is largest
+(`search.improvement`). Designs in training count as if they came out as predicted, so that several
+workers get different ones. A proposal depends on the seed, on the trial's number and on what is
+recorded, and on nothing else.
+"""
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from dse.frontier import pareto_mask
+from dse.space import SearchSpace, Values
+from search import surrogate
+from search.candidates import Candidates, Identity, Pool, identity
+from search.improvement import expected_improvement
+from search.suggest import distributions, parameters, values_of
+
+Numbers = npt.NDArray[np.float64]
+
+STARTUP = 12
+"""Designs drawn at random before the model is asked."""
+
+POOL = 3_000
+"""Candidates that are compared for each proposal."""
+
+LENGTH = "epochs_fraction"
+"""User attribute: the share of a full training's epochs that an observed error is of."""
+
+ERROR = "observed_error"
+"""User attribute: the error of a training that was stopped early."""
+
+LEAST_COST = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What a study minimises."""
+
+    objectives: tuple[str, ...]
+    measured: str
+    """The column that training tells: `error` or another measured one."""
+    box: Mapping[str, Sequence[float]]
+    """Objective -> best and worst value; costs as log10 (`search.survey.reference_box`)."""
+    most_measured: float = math.inf
+    """A limit on the measured column."""
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """The objectives that are known."""
+        return tuple(name for name in self.objectives if name != self.measured)
+
+    @property
+    def worst_error(self) -> float:
+        """Where a measured value stops to count."""
+        worst = float(self.box[self.measured][1]) if self.measured in self.box else 1.0
+        return min(worst, self.most_measured)
+
+    def scaled_costs(self, columns: Mapping[str, Numbers]) -> Numbers:
+        """Costs such that the box is from 0 to 1; shape (n, m - 1)."""
+        scaled = []
+        for name in self.costs:
+            best, worst = self.box[name]
+            logs = np.log10(np.maximum(columns[name], LEAST_COST))
+            scaled.append((logs - best) / (worst - best))
+        return np.column_stack(scaled)
+
+
+@dataclass(slots=True)
+class _Observations:
+    """What is recorded of a study, in the order of its trials."""
+
+    designs: list[Values]
+    errors: list[float]
+    lengths: list[float]
+    pending: list[Values]
+    seen: set[Identity]
+
+
+class KnownCostSampler(optuna.samplers.BaseSampler):
+    """Proposes the feasible design of the largest expected hypervolume improvement."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        aim: Aim,
+        *,
+        seed: int,
+        startup: int = STARTUP,
+        candidates: int = POOL,
+    ) -> None:
+        """Make a sampler.
+
+        Args:
+            pool: of the study's space, machine and limits.
+            aim: of the study.
+            seed: of the study.
+            startup: designs drawn at random first.
+            candidates: compared for each proposal.
+        """
+        self.pool = pool
+        self.space: SearchSpace = pool.space
+        self.aim = aim
+        self.seed = seed
+        self.startup = startup
+        self.candidates = candidates
+        self._hyper: tuple[int, surrogate.Hyper] | None = None
+        self._random = optuna.samplers.RandomSampler(seed=seed)
+        self._distributions = distributions(self.space)
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """All axes, whether they matter to the design or not."""
+        return self._distributions
+
+    def sample_relative(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        search_space: dict[str, BaseDistribution],
+    ) -> dict[str, Any]:
+        """The parameters of the next design; none where every feasible one is known."""
+        if "fixed_params" in trial.system_attrs:  # enqueued: all is decided
+            return {}
+        trials = study.get_trials(deepcopy=False)
+        values = self.propose(trials[: trial.number] + trials[trial.number + 1 :], trial.number)
+        return {} if values is None else dict(parameters(self.space, values))
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """At random: asked only for what `sample_relative` left open."""
+        return self._random.sample_independent(study, trial, param_name, param_distribution)
+
+    def propose(self, trials: Sequence[FrozenTrial], number: int) -> Values | None:
+        """The next design, or None where every feasible one was proposed before.
+
+        Args:
+            trials: of the study, without the one that is asked for.
+            number: of the trial that is asked for.
+        """
+        rng = random.Random(f"{self.seed}/{number}")
+        known = self._observe(trials)
+        if len(known.errors) + len(known.pending) < self.startup:
+            drawn = self.pool.draw(rng, max(64, self.candidates // 10), [], known.seen)
+            return drawn.values[rng.randrange(len(drawn))] if len(drawn) else None
+        full = [i for i, length in enumerate(known.lengths) if length >= 1]
+        drawn = self.pool.draw(rng, self.candidates, self._parents(known, full), known.seen)
+        if not len(drawn):
+            return None
+        if len(known.errors) < 2:  # failures and trainings in flight only
+            return drawn.values[rng.randrange(len(drawn))]
+        return drawn.values[int(np.argmax(self._worth(drawn, known)))]
+
+    def _worth(self, drawn: Candidates, known: _Observations) -> Numbers:
+        """Expected improvement of candidates."""
+        observed = self._priced(known.designs)
+        features = self._features(observed, known.lengths)
+        errors = np.array(known.errors)
+        model = surrogate.fit(features, errors, hyper=self._fitted(features, errors))
+        full = np.array(known.lengths) >= 1
+        # Measured errors are noisy, and the lowest of many too good: the frontier is of what the
+        # model makes of them.
+        smooth = np.exp(model.predict(self._features(observed, [1.0] * len(observed)))[0])
+        front_errors = smooth[full]
+        front_costs = self.aim.scaled_costs(observed.columns)[full]
+        if known.pending:
+            flying = self._priced(known.pending)
+            expected = np.exp(model.predict(self._features(flying, [1.0] * len(flying)))[0])
+            # As if told what is expected of them: their neighbours are worth less then.
+            features = np.vstack([features, self._features(flying, [1.0] * len(flying))])
+            errors = np.append(errors, expected)
+            model = surrogate.fit(features, errors, hyper=self._fitted(features, errors))
+            front_errors = np.append(front_errors, expected)
+            front_costs = np.vstack([front_costs, self.aim.scaled_costs(flying.columns)])
+        mean, deviation = model.predict(self._features(drawn, [1.0] * len(drawn)))
+        costs = self.aim.scaled_costs(drawn.columns)
+        worst = np.ones(costs.shape[1])
+        return expected_improvement(
+            mean, deviation, costs, front_errors, front_costs, self.aim.worst_error, worst
+        )
+
+    def _fitted(self, features: Numbers, errors: Numbers) -> surrogate.Hyper | None:
+        """Length scales, fitted anew only when there are a twentieth more observations.
+
+        They depend on the first so many observations: a study that is resumed finds the same.
+        """
+        if len(errors) > surrogate.MOST_OBSERVATIONS:
+            return None
+        count = _fitting_point(len(errors))
+        if self._hyper is None or self._hyper[0] != count:
+            self._hyper = (count, surrogate.fit_hyper(features[:count], errors[:count]))
+        return self._hyper[1]
+
+    def _features(self, candidates: Candidates, lengths: Sequence[float]) -> Numbers:
+        length = 1 + np.log(np.maximum(lengths, 1e-3)) / math.log(1000)
+        return np.hstack([self.pool.features(candidates), length[:, None]])
+
+    def _priced(self, designs: Sequence[Values]) -> Candidates:
+        """Costs of designs that were trained; feasible once, and on record."""
+        columns, _ = self.pool.sweep.price_designs(designs)
+        return Candidates(list(designs), columns)
+
+    def _parents(self, known: _Observations, full: Sequence[int]) -> list[Values]:
+        """The designs of the measured frontier."""
+        if not full:
+            return []
+        observed = self._priced([known.designs[index] for index in full])
+        errors = np.array([known.errors[index] for index in full])
+        points = np.column_stack([errors, self.aim.scaled_costs(observed.columns)])
+        return [observed.values[index] for index in np.flatnonzero(pareto_mask(points))]
+
+    def _observe(self, trials: Sequence[FrozenTrial]) -> _Observations:
+        found = _Observations([], [], [], [], set())
+        for trial in trials:
+            values = values_of(self.space, trial.params)
+            if values is None:  # asked for, and nothing decided yet
+                continue
+            found.seen.add(identity(values))
+            if trial.state == TrialState.RUNNING and ERROR not in trial.user_attrs:
+                found.pending.append(values)
+                continue
+            error, length = self._error(trial)
+            if error is not None:
+                found.designs.append(values)
+                found.errors.append(error)
+                found.lengths.append(length)
+        return found
+
+    def _error(self, trial: FrozenTrial) -> tuple[float | None, float]:
+        """What was measured of a trial, and at which share of its epochs."""
+        if trial.state == TrialState.COMPLETE and self.aim.measured in self.aim.objectives:
+            return float(trial.values[self.aim.objectives.index(self.aim.measured)]), 1.0
+        if ERROR in trial.user_attrs:
+            length = float(trial.user_attrs.get(LENGTH, 1.0))
+            return float(trial.user_attrs[ERROR]), length
+        return None, 0.0
+
+
+def _fitting_point(count: int) -> int:
+    """The largest number of a fixed sequence that is at most `count`; steps are of a twentieth."""
+    at = min(count, 12)
+    while at + max(3, at // 20) <= count:
+        at += max(3, at // 20)
+    return at

@@ -1,0 +1,57 @@
+"""What earlier studies found: their best designs are tried again, and no training is repeated."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dse.errors import InvalidInput
+from dse.evaluation import Training
+from dse.frontier import frontier_of
+from dse.results import Evaluation, read_rows
+from search.study_file import Baseline
+
+if TYPE_CHECKING:
+    from search.study_file import StudySpec
+
+
+class Earlier:
+    """The trained designs of the studies that a study starts from."""
+
+    def __init__(self, spec: "StudySpec", training: Training) -> None:
+        self.spec = spec
+        self.frontiers: list[Evaluation] = []
+        self.trained: dict[str, tuple[str, Evaluation]] = {}
+        same = (training.features.key, spec.recipe.key, spec.seed)
+        for folder in spec.warm_start:
+            rows = read_rows(folder)
+            self.frontiers += frontier_of(rows, spec.objectives)
+            for row in rows:
+                if row.full and (row.data_key, row.recipe_key, row.seed) == same:
+                    self.trained.setdefault(row.key, (folder.name, row))
+
+    def baselines(self) -> Iterator[Baseline]:
+        """The designs of their frontiers that lie in the space of this study."""
+        known = set()
+        for row in self.frontiers:
+            if not row.values or row.key in known:
+                continue
+            known.add(row.key)
+            try:
+                values = self.spec.space.complete(row.values)
+                point = None if values is None else self.spec.space.point(values)
+            except InvalidInput:  # an axis that this version does not know
+                continue
+            if point is not None:
+                name = f"{point.summary}, {point.key[:4]}"
+                named = dataclasses.replace(point, name=name)
+                yield Baseline(name, named, values, published=False)
+
+    def answer(self, row: Evaluation) -> Evaluation | None:
+        """The row of a design that was trained on the same data, recipe and seed; else None."""
+        if row.key not in self.trained:
+            return None
+        study, found = self.trained[row.key]
+        return dataclasses.replace(
+            row, status="reused", error=found.error, best_epoch=found.best_epoch,
+            epochs=found.epochs, computed=found.computed, reason=f"trained in {study}",
+        )  # fmt: skip

@@ -1,0 +1,55 @@
+"""How far a study is, and who is told."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from dse.point import DesignPoint
+from dse.results import Evaluation
+from search.survey import Survey
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far a study is."""
+
+    trained: int
+    """Designs that were trained for all epochs."""
+    trainings: int
+    candidates: int
+    max_candidates: int
+    frontier: int
+    """Designs on the frontier."""
+    hypervolume: float
+    """Share of the study's box that the trained designs dominate."""
+    done: float = 0.0
+    """Share of the effort that is spent."""
+
+
+class Progress(Protocol):
+    """Who watches a study."""
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        """A part of the preparation, such as features, is at `done` of `total`."""
+
+    def started(self, found: Survey, state: State) -> None:
+        """The space is surveyed; the search begins or goes on."""
+
+    def training(self, point: DesignPoint, cost: dict[str, float], epochs: int) -> None:
+        """A design keeps the limits and is going to be trained, or to go on, up to `epochs`."""
+
+    def epoch(self, point: DesignPoint, record: Any) -> None:
+        """An epoch of a design is done (`dse.training.EpochRecord`)."""
+
+    def evaluated(self, row: Evaluation, state: State) -> None:
+        """A row was recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run of a study came to."""
+
+    rows: list[Evaluation]
+    """The last row of each trial."""
+    state: State
+    ended_by: str
+    """The reason in words."""
