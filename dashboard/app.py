@@ -1,118 +1,75 @@
-"""The dashboard's page: the frontier of a study, its designs, and one design in full.
+"""The dashboard: which design, on which machine, and why.
 
-Run by `dse dashboard FOLDER`; the folder is a study, or holds studies.
+Run by `dse dashboard FOLDER...`; a folder is a study, or holds studies. Every page is a file in
+`dashboard/views`; what is chosen stands in the address, so that a view can be sent to a colleague.
 """
 
-import os
-import sys
-from pathlib import Path
-
-import pandas as pd
+import numpy as np
 import streamlit as st
+from PIL import Image
 
-from dse.errors import InvalidInput
-from dse.figures import frontier_figure, history_figure
-from dse.frontier import frontier_of, hypervolume_share
-from dse.record import DESIGNS, RESOLVED, StudyRecord, read_record
-from dse.results import Evaluation, read_rows
-from dse.units import LABELS, axis_label, scaled
+from dashboard.session import choose_study, settings
+from dashboard.theme import BLUE, GREY, VERMILION
 
-STATUS_HELP = {
-    "trained": "within the limits, trained",
-    "infeasible": "over a limit: priced, not trained",
-    "duplicate": "trained before under another number",
-    "invalid": "no such network, or the machine cannot execute it",
-    "failed": "training gave no number",
+PAGES = {
+    "Understand": (
+        ("frontier", "Frontier", ":material/scatter_plot:"),
+        ("design", "Design", ":material/memory:"),
+        ("what_if", "What if", ":material/tune:"),
+        ("compare", "Compare", ":material/compare_arrows:"),
+        ("report", "Report", ":material/description:"),
+    ),
+    "Search": (
+        ("studies", "Studies", ":material/folder_open:"),
+        ("launch", "Launch", ":material/rocket_launch:"),
+        ("watch", "Watch", ":material/monitoring:"),
+    ),
 }
 
 
-def find_studies(folder: Path) -> dict[str, Path]:
-    """Name -> folder of the studies in a folder, or of the folder itself."""
-    candidates = [folder, *sorted(folder.iterdir())]
-    # os.path.exists is False, where Path.exists raises, for a folder that may not be read.
-    return {path.name: path for path in candidates if os.path.exists(path / RESOLVED)}
+STYLE = """<style>
+[data-testid="stMainBlockContainer"] {padding: 2.5rem 2.2rem 3rem; max-width: 1700px}
+[data-testid="stMetricValue"] {font-size: 1.6rem}
+[data-testid="stText"] {white-space: pre-wrap; overflow-wrap: anywhere}
+</style>"""
 
 
-def designs_table(rows: list[Evaluation], front: list[Evaluation]) -> pd.DataFrame:
-    """The rows with units in their headings, frontier first."""
-    keys = {row.key for row in front}
-    records = [
-        {
-            "frontier": row.key in keys and row.status == "trained",
-            "trial": row.trial,
-            "design": row.name,
-            "status": row.status,
-            **{axis_label(name): scaled(row.column(name), name) for name in LABELS},
-            "reason": row.reason,
-            "key": row.key,
-        }
-        for row in rows
+def main() -> None:
+    """Draw the frame around the page, and the page."""
+    st.set_page_config(page_title="ternary-dse", page_icon=_icon(), layout="wide")
+    pages = {
+        group: [
+            st.Page(
+                f"views/{name}.py",
+                title=title,
+                icon=icon,
+                url_path=name,
+                default=name == "frontier",
+            )
+            for name, title, icon in entries
+        ]
+        for group, entries in PAGES.items()
+    }
+    page = st.navigation(pages)
+    st.html(STYLE)
+    with st.sidebar:
+        choose_study()
+        if settings().read_only:
+            st.caption("Read only: nothing is started, stopped or written.")
+    page.run()
+
+
+def _icon() -> Image.Image:
+    """A ternary matrix; any icon of a font would be fetched from another machine."""
+    colours = {1: VERMILION, -1: BLUE, 0: GREY}
+    picture = [
+        [[int(colours[trit][i : i + 2], 16) for i in (1, 3, 5)] for trit in row]
+        for row in ((1, 0, -1), (0, -1, 0), (-1, 1, 0))
     ]
-    table = pd.DataFrame(records)
-    return table.sort_values(["frontier", axis_label("error")], ascending=[False, True])
-
-
-def show_study(record: StudyRecord, rows: list[Evaluation]) -> None:
-    """One study: counts, frontier, table, and one design."""
-    front = frontier_of(rows, record.objectives)
-    trained = [row for row in rows if row.status == "trained"]
-    numbers = st.columns(4)
-    numbers[0].metric("candidates priced", f"{len(rows):,}")
-    numbers[1].metric("designs trained", f"{len(trained):,}")
-    numbers[2].metric("on the frontier", f"{len(front):,}")
-    numbers[3].metric(
-        "hypervolume",
-        f"{hypervolume_share(rows, record.box):.3f}",
-        help="share of the box between the cheapest and dearest feasible design and error 0 to 1",
+    return Image.fromarray(np.array(picture, dtype=np.uint8)).resize(
+        (48, 48), Image.Resampling.NEAREST
     )
-    if not trained:
-        st.info("No design is trained yet. Let `dse search` go on, or widen the limits.")
-        return
-    st.pyplot(frontier_figure(rows, record))
-    limits = ", ".join(f"{name} {bound:,.6g}" for name, bound in record.limits.items())
-    st.caption(f"Priced on {record.machine}. Limits: {limits or 'none'}.")
-    chosen = st.multiselect(
-        "Status",
-        list(STATUS_HELP),
-        default=["trained"],
-        help="; ".join(f"{name}: {text}" for name, text in STATUS_HELP.items()),
-    )
-    shown = designs_table([row for row in rows if row.status in chosen] or trained, front)
-    st.dataframe(shown, hide_index=True)
-    show_design(record, {f"trial {row.trial}: {row.name}": row for row in front})
-
-
-def show_design(record: StudyRecord, front: dict[str, Evaluation]) -> None:
-    """Learning curve and costs of one frontier design."""
-    row = front[st.selectbox("Frontier design", list(front))]
-    left, right = st.columns(2)
-    costs = pd.DataFrame(
-        {"value": {axis_label(name): scaled(row.column(name), name) for name in LABELS}}
-    )
-    left.dataframe(costs)
-    history = record.folder / DESIGNS / row.key / "history.csv"
-    if history.exists():
-        right.pyplot(history_figure(pd.read_csv(history)))
-    else:
-        right.info("The learning curve of this design is not in the study's folder.")
-
-
-def main(folder: Path) -> None:
-    """Draw the page."""
-    st.set_page_config(page_title="ternary-dse", layout="wide")
-    st.title("Which design, on which machine")
-    studies = find_studies(folder) if folder.is_dir() else {}
-    if not studies:
-        st.info("There is no study here yet. Start one with `dse search examples/demo.yaml`.")
-        return
-    name = st.sidebar.selectbox("Study", list(studies))
-    st.sidebar.button("Reload")
-    try:
-        record = read_record(studies[name])
-        show_study(record, read_rows(studies[name]))
-    except InvalidInput as error:
-        st.error(str(error))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("studies"))
+    main()

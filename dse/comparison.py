@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dse.results import Evaluation
 from dse.units import LABELS, shown
 
+FULL = ("trained", "reused")
+"""Statuses of designs whose error is of a full training."""
+
 
 def difference(before: float, after: float) -> float:
     """Relative change; NaN where there is nothing to relate it to."""
@@ -27,7 +30,7 @@ def dominators(
 
 def dominates(one: Evaluation, other: Evaluation, objectives: Sequence[str]) -> bool:
     """Whether a trained design is nowhere worse than another, and somewhere better."""
-    if one.status != "trained":
+    if one.status not in FULL:
         return False
     pairs = [(one.column(name), other.column(name)) for name in objectives]
     return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)

@@ -44,7 +44,7 @@ class Fleet:
 
     def __init__(self, points: Sequence[DesignPoint], *, frames: int, outputs: int) -> None:
         self.points = tuple(points)
-        self.outputs = outputs
+        self.frames, self.outputs = frames, outputs
         self._parts = PartBook()
         self._known: dict[object, int] = {}
         self._specs: list[GeneratorSpec] = []
@@ -326,11 +326,11 @@ def machine_yaml(machine: Accelerator, *, based_on: str) -> str:
 
     Args:
         machine: the machine.
-        based_on: name of the machine that it was varied from.
+        based_on: name of the machine that it was varied from; empty where nothing was.
     """
     plain = machine.to_dict()
     del plain["name"]  # the file's name is
-    if machine.name != based_on:
+    if based_on:
         plain["description"] = f"{based_on}, varied in the dashboard; was: {machine.description}"
         plain["source"] = f"What-if of {based_on}, sizes chosen by hand. {machine.source}"
     return dump_yaml(_plain(plain))

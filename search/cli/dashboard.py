@@ -11,19 +11,36 @@ from dse.errors import InvalidInput
 
 
 @click.command()
-@click.argument("study", type=click.Path(path_type=Path), required=False)
+@click.argument("studies", metavar="[STUDY]...", type=click.Path(path_type=Path), nargs=-1)
 @click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
 @click.option("--browser/--no-browser", default=True, help="Open a browser window.")
-def command(study: Path | None, port: int, browser: bool) -> None:
-    """Open STUDY, a study's folder, or all studies of a folder of studies [default: studies].
+@click.option(
+    "--read-only",
+    is_flag=True,
+    help="Start and stop no searches, and write no files from the page.",
+)
+@click.option(
+    "--data",
+    "data",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Folder of spoken words that the page Launch offers; may be repeated. Folders of known "
+    "studies, and those beside the studies, are offered anyway.",
+)
+def command(
+    studies: tuple[Path, ...], port: int, browser: bool, read_only: bool, data: tuple[Path, ...]
+) -> None:
+    """Open each STUDY: a study's folder, or a folder of studies [default: studies].
 
-    The page is served to this machine only.
+    The page is served to this machine only; whoever can log in to this machine can open it. It can
+    start searches, unless it is read only.
     """
-    folder = study or Path("studies")
-    if not folder.is_dir():
-        raise InvalidInput(
-            f"{folder} is no folder: name the folder of a study, or run `dse search` first"
-        )
+    folders = studies or (Path("studies"),)
+    for folder in (*folders, *data):
+        if not folder.is_dir():
+            raise InvalidInput(
+                f"{folder} is no folder: name the folder of a study, or run `dse search` first"
+            )
     if importlib.util.find_spec("streamlit") is None:
         raise InvalidInput("the dashboard needs streamlit: pip install 'ternary-dse[dashboard]'")
     spec = importlib.util.find_spec("dashboard")
@@ -38,6 +55,12 @@ def command(study: Path | None, port: int, browser: bool) -> None:
         f"--server.headless={'false' if browser else 'true'}",
         "--browser.gatherUsageStats=false",
         "--client.showErrorDetails=none",
-        "--", str(folder.resolve()),
+        "--client.showErrorLinks=false",
+        "--client.toolbarMode=minimal",
+        "--runner.magicEnabled=false",
+        "--server.enableCORS=true", "--server.enableXsrfProtection=true",
+        "--", *(str(folder.resolve()) for folder in folders),
+        *(["--read-only"] if read_only else []),
+        *(f"--data={folder.resolve()}" for folder in data),
     ]  # fmt: skip
     raise SystemExit(subprocess.call(arguments))

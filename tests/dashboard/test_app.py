@@ -9,90 +9,225 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dse.record import RESOLVED
-from dse.results import COST_COLUMNS, Evaluation, append_row
+from dse.results import Evaluation, append_row
+from tests.dashboard.conftest import Opened, write_study
 
-APP = Path(__file__).parents[2] / "dashboard" / "app.py"
-
-RECORD = """
-name: small
-base_folder: /
-data_folder: /speech
-objectives: [error, energy_pj]
-limits: {max_trained_parameters: 20000}
-box: {error: [0.0, 1.0], energy_pj: [4.0, 7.0]}
-accelerator: {name: kws_ternary}
-technology: {name: horowitz_45nm}
-"""
+PAGES = ("frontier", "design", "what_if", "compare", "report", "studies", "launch", "watch")
 
 
-def row(trial: int, error: float | None, energy_pj: float, **fields: object) -> Evaluation:
-    cost = dict.fromkeys(COST_COLUMNS, 100.0) | {"energy_pj": energy_pj, "generated_weights": trial}
-    status = "infeasible" if error is None else "trained"
-    base = Evaluation(
-        trial=trial, status=status, source="search", key=f"key{trial}", name=f"design {trial}",
-        error=error, cost=cost,
-    )  # fmt: skip
-    return Evaluation(**({name: getattr(base, name) for name in base.__slots__} | fields))  # type: ignore[arg-type]
+def texts(app: AppTest) -> str:
+    """All that a page says in words."""
+    kinds = (app.text, app.markdown, app.caption, app.info, app.error, app.warning, app.success,
+             app.code)  # fmt: skip
+    return "\n".join(str(each.value) for kind in kinds for each in kind)
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    folder = tmp_path / "studies" / "small"
-    folder.mkdir(parents=True)
-    (folder / RESOLVED).write_text(RECORD)
-    for item in (row(0, 0.4, 1e5), row(1, 0.2, 1e6), row(2, 0.3, 2e6), row(3, None, 9e6)):
-        append_row(folder, item)
-    history = folder / "designs" / "key1" / "history.csv"
-    history.parent.mkdir(parents=True)
-    history.write_text("epoch,training_error,validation_error\n1,0.5,0.4\n2,0.3,0.2\n")
-    return folder
-
-
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    monkeypatch.setattr(sys, "argv", [str(APP), str(folder)])
-    app = AppTest.from_file(str(APP), default_timeout=60).run()
-    assert not app.exception
-    return app
-
-
-def test_a_study_shows_its_numbers_and_frontier(
-    study: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = run(study.parent, monkeypatch)
-    assert [metric.value for metric in app.metric[:3]] == ["4", "3", "2"]
+def test_a_study_shows_its_numbers_and_frontier(study: Path, open_page: Opened) -> None:
+    app = open_page("frontier", study.parent)
+    assert [metric.value for metric in app.metric[:3]] == ["5", "4", "3"]
     assert app.sidebar.selectbox[0].options == ["small"]
-    # Trial 2 is dominated by trial 1, so the choice of frontier designs holds 0 and 1.
-    assert app.main.selectbox[0].options == ["trial 0: design 0", "trial 1: design 1"]
-    table = app.dataframe[0].value
-    assert list(table["design"]) == ["design 1", "design 0", "design 2"]
-    assert table.iloc[0]["energy per inference (uJ)"] == 1.0
-    assert "max_trained_parameters 20,000" in app.caption[0].value
+    table = app.dataframe[-1].value
+    # The frontier first, by error. Design 3 costs more than design 0, and errs more.
+    assert list(table["name"]) == ["design 1", "design 0", "design 2", "design 3", "design 4"]
+    assert list(table["frontier"]) == [True, True, True, False, False]
+    assert "max\\_trained\\_parameters 6,000" in app.caption[0].value
+    assert table.iloc[0]["error (%)"] == pytest.approx(10.0)
 
 
-def test_infeasible_designs_can_be_shown(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = run(study, monkeypatch)
+def test_plot_and_table_agree(study: Path, open_page: Opened) -> None:
+    app = open_page("frontier", study.parent)
+    spec = app.get("vega_lite_chart")[0].proto.spec
+    assert "energy per inference (uJ)" in spec and '"name": "box"' in spec.replace('":"', '": "')
+
+
+def test_filters_leave_rows_out(study: Path, open_page: Opened) -> None:
+    app = open_page("frontier", study.parent)
     app.multiselect[0].set_value(["infeasible"]).run()
+    assert list(app.dataframe[-1].value["name"]) == ["design 4"]
+    app.multiselect[0].set_value(["trained"]).run()
+    app.text_input(key="contains").set_value("design 3").run()
+    assert list(app.dataframe[-1].value["name"]) == ["design 3"]
+    app.text_input(key="contains").set_value("[nothing").run()
     assert not app.exception
-    assert list(app.dataframe[0].value["design"]) == ["design 3"]
+    assert "No design passes the filter" in texts(app)
 
 
-def test_a_study_without_trained_designs_says_what_to_do(
-    study: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (study / "results.jsonl").unlink()
-    app = run(study, monkeypatch)
-    assert "No design is trained yet" in app.info[0].value
+def test_a_view_is_in_its_address(study: Path, open_page: Opened) -> None:
+    write_study(study.parent / "other")
+    app = open_page("frontier", study.parent, study="small", x="latency_us", log_x="false")
+    assert app.selectbox(key="study").value == "small"
+    assert app.selectbox(key="x").value == "latency_us"
+    assert app.toggle(key="log_x").value is False
 
 
-def test_an_empty_folder_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "There is no study here yet" in run(tmp_path, monkeypatch).info[0].value
-    assert "There is no study here yet" in run(tmp_path / "nothing", monkeypatch).info[0].value
+def test_a_hostile_address_falls_back(study: Path, open_page: Opened) -> None:
+    app = open_page("frontier", study.parent, study="../../etc", x="<script>", view="9-D")
+    assert app.selectbox(key="study").value == "small"
+    assert app.selectbox(key="x").value == "energy_pj"
 
 
-def test_a_damaged_study_is_one_sentence(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("view", ["3-D", "parallel"])
+def test_other_views_are_drawn(study: Path, open_page: Opened, view: str) -> None:
+    app = open_page("frontier", study.parent, view=view)
+    kind = "plotly_chart" if view == "3-D" else "vega_lite_chart"
+    assert len(app.get(kind)) == 1
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_without_studies_say_what_to_do(tmp_path: Path, open_page: Opened, page: str) -> None:
+    app = open_page(page, tmp_path)
+    said = texts(app)
+    assert "dse search" in said or "dse data synthesize" in said
+    assert "dse " in texts(open_page(page, tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_study_before_its_first_row(tmp_path: Path, open_page: Opened, page: str) -> None:
+    folder = write_study(tmp_path / "studies" / "new", designs=())
+    app = open_page(page, folder.parent)
+    if page in ("frontier", "what_if", "compare"):
+        assert "No design is trained yet" in texts(app)
+    elif page in ("design", "report"):
+        assert "let `dse search` go on" in texts(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_damaged_study_is_one_sentence(study: Path, open_page: Opened, page: str) -> None:
     (study / "results.jsonl").write_text("{broken\n")
-    assert "not a row of results" in run(study, monkeypatch).error[0].value
+    app = open_page(page, study.parent)
+    if page == "studies":
+        assert app.dataframe[0].value.iloc[0]["state"] == "damaged"
+    elif page != "launch":
+        assert any("not a row of results" in str(error.value) for error in app.error)
+
+
+@pytest.mark.parametrize("page", ["frontier", "design", "studies", "watch", "report"])
+def test_failed_trials_show_their_reason(tmp_path: Path, open_page: Opened, page: str) -> None:
+    folder = write_study(tmp_path / "studies" / "failing", designs=())
+    append_row(folder, Evaluation(trial=0, status="failed", source="search", key="abc",
+                                  name="unlucky", reason="loss is nan in epoch 3"))  # fmt: skip
+    app = open_page(page, folder.parent)
+    if page == "frontier":
+        assert "1 trainings failed" in texts(app)
+        assert list(app.dataframe[0].value["reason"]) == ["loss is nan in epoch 3"]
+    if page == "studies":
+        assert app.dataframe[0].value.iloc[0]["failed"] == 1
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_texts_of_studies_are_no_markup(tmp_path: Path, open_page: Opened, page: str) -> None:
+    evil = "![x](http://evil.example/x.png) <img src=x onerror=alert(1)> **bold**"
+    folder = write_study(tmp_path / "studies" / "evil", name=evil)
+    lines = (folder / "results.jsonl").read_text()
+    (folder / "results.jsonl").write_text(
+        lines.replace('"design 0"', '"' + evil + '"').replace('"design 1"', '"=HYPERLINK(1)"')
+    )
+    app = open_page(page, folder.parent)
+    for element in (*app.markdown, *app.caption, *app.header, *app.subheader, *app.info,
+                    *app.success, *app.warning, *app.error):  # fmt: skip
+        said = str(element.value)
+        assert "![x]" not in said and "**bold**" not in said
+        assert "<img" not in said.replace("\\<img", "")
+
+
+def test_the_design_page_shows_one_design_in_full(study: Path, open_page: Opened) -> None:
+    key = AppKeys(study).key(1)
+    app = open_page("design", study.parent, study="small", design=key)
+    assert app.selectbox(key="design").value == key
+    assert app.metric[0].value == "10.0 %"
+    said = texts(app)
+    assert "On the frontier" in said and "What bounds" in said
+    assert "Least validation error 10.0 % in epoch 2" in said
+    assert [tab.label for tab in app.tabs][:3] == ["Energy", "Latency", "Roofline"]
+    layers = next(f.value for f in app.dataframe if "bound by" in f.value)
+    energy_uj = layers["energy (nJ)"].sum() * 1e-3
+    assert f"{energy_uj:.3g} uJ" == app.metric[1].value
+
+
+def test_a_dominated_design_names_what_dominates_it(study: Path, open_page: Opened) -> None:
+    app = open_page("design", study.parent, study="small", design=AppKeys(study).key(3))
+    assert "dominates it" in app.info[0].value
+    # Its matrices are ternary: the generator's panel has them.
+    assert "is cheaper" in texts(app)
+
+
+def test_designs_of_another_machine_enter_and_leave(study: Path, open_page: Opened) -> None:
+    app = open_page("what_if", study.parent)
+    before = [metric.value for metric in app.metric]
+    assert before[:2] == ["0", "0"]
+    medians = app.dataframe[0].value
+    assert set(medians["change"]) == {"+0.0%"}
+    clock = next(s for s in app.select_slider if s.label == "Clock (MHz)")
+    clock.set_value(clock.options[0] if not isinstance(clock.options[0], str) else 0.625).run()
+    assert not app.exception
+    changed = app.dataframe[0].value.set_index("column")
+    assert changed.loc["latency (ms)", "after"] == pytest.approx(
+        16 * changed.loc["latency (ms)", "before"]
+    )
+
+
+def test_robustness_and_saving_a_machine(study: Path, open_page: Opened) -> None:
+    app = open_page("what_if", study.parent, robust="true")
+    shares = next(f.value for f in app.dataframe if "on the frontier (share of draws)" in f.value)
+    assert (shares.iloc[:, 2] > 0).all()
+    app.text_input(key="machine_name").set_value("../escaped").run()
+    app.button(key="save_machine").click().run()
+    assert "a name has up to 64 letters" in app.error[0].value
+    assert not (study.parent.parent / "escaped.yaml").exists()
+    app.text_input(key="machine_name").set_value("mine").run()
+    app.button(key="save_machine").click().run()
+    assert not app.exception and "Saved" in app.success[0].value
+    assert "clock_mhz" in (study.parent / "mine.yaml").read_text()
+
+
+def test_comparisons_name_differences(study: Path, open_page: Opened) -> None:
+    app = open_page("compare", study.parent)
+    table = app.dataframe[0].value
+    assert "%)" in table.iloc[1].to_list()[-1]
+    assert " has " in texts(app) and "than" in texts(app)
+    for view in ("machines", "mixing layers"):
+        app = open_page("compare", study.parent, compare=view)
+        assert len(app.dataframe[0].value) > 0
+
+
+def test_a_report_can_be_downloaded(study: Path, open_page: Opened) -> None:
+    app = open_page("report", study.parent)
+    assert len(app.get("download_button")) == 1
+    assert "Question and answer" in app.multiselect(key="report_sections").value
+    app.multiselect(key="report_sections").set_value([]).run()
+    assert "Choose at least one section" in texts(app)
+
+
+def test_all_studies_are_listed(study: Path, open_page: Opened) -> None:
+    write_study(study.parent / "second")
+    app = open_page("studies", study.parent)
+    table = app.dataframe[0].value
+    assert list(table["study"]) == ["second", "small"]
+    assert list(table["state"]) == ["done", "done"]
+    assert list(table["trained"]) == [4, 4]
+
+
+def test_read_only_starts_and_writes_nothing(study: Path, open_page: Opened) -> None:
+    app = open_page("launch", study.parent, "--read-only")
+    assert "read only" in texts(app)
+    assert not [b for b in app.button if b.label == "Check and start"]
+    app = open_page("watch", study.parent, "--read-only")
+    assert not [b for b in app.button if b.label in ("Stop", "Go on")]
+    app = open_page("what_if", study.parent, "--read-only")
+    assert app.button(key="save_machine").disabled
+
+
+class AppKeys:
+    """Keys of the rows of a study."""
+
+    def __init__(self, folder: Path) -> None:
+        import json
+
+        lines = (folder / "results.jsonl").read_text().splitlines()
+        self.keys = [json.loads(line)["key"] for line in lines]
+
+    def key(self, trial: int) -> str:
+        return str(self.keys[trial])
 
 
 @pytest.mark.slow

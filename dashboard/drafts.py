@@ -1,0 +1,154 @@
+"""A study that is not yet: the form's answers as YAML, and what is known before anything runs."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cost_models import Accelerator, Technology
+from cost_models.strict_yaml import dump_yaml, parse_yaml
+from dashboard.settings import Settings
+from dashboard.studies import FULL, find_studies
+from dse.budget import budget_from_node
+from dse.errors import InvalidFile, InvalidInput
+from dse.frontier import pareto_mask
+from dse.record import read_record
+from dse.results import COST_COLUMNS
+from dse.space import SearchSpace
+from dse.space_file import space_from_node
+from dse.sweep import Machine, Sweep
+
+DEFAULT_AXES = {
+    "blocks": "{low: 1, high: 3}",
+    "channels": "{low: 16, high: 64, step: 16}",
+    "policy": "[P0, P2, P4]",
+    "density": "[0.25, 0.5]",
+}
+"""Axes of a new study, as they stand in its file."""
+
+
+def data_folders(settings: Settings) -> list[Path]:
+    """Folders of spoken words that a search may be started on: known ones and those beside them."""
+    found = list(settings.data)
+    for folder in find_studies(settings.folders).values():
+        try:
+            found.append(Path(read_record(folder).resolved["data_folder"]))
+        except InvalidInput:
+            continue
+    for around in (settings.root, settings.root.parent):
+        try:
+            found += [path for path in sorted(around.iterdir()) if _holds_words(path)]
+        except OSError:
+            continue
+    return [path for path in dict.fromkeys(map(Path.resolve, found)) if path.is_dir()]
+
+
+def _holds_words(path: Path) -> bool:
+    """Whether a folder has the layout of Speech Commands: the lists of its splits."""
+    return os.path.exists(path / "validation_list.txt")
+
+
+def study_yaml(
+    *,
+    name: str,
+    data_folder: str,
+    task: Mapping[str, Any],
+    axes: Mapping[str, str],
+    machine: str,
+    technology: str | None,
+    objectives: Sequence[str],
+    limits: Mapping[str, float],
+    baselines: Sequence[str],
+    epochs: int,
+    sampler: str,
+    trainings: int,
+    seed: int,
+) -> str:
+    """The study file of a form.
+
+    Raises:
+        InvalidFile: what was typed for an axis is no YAML.
+    """
+    space = {axis: parse_yaml(text, f"axis {axis}").plain() for axis, text in axes.items()}
+    plain: dict[str, Any] = {
+        "name": name,
+        "data": {"folder": data_folder, "task": dict(task)},
+        "space": space,
+        "machine": machine,
+        **({"technology": technology} if technology else {}),
+        "objectives": list(objectives),
+        **({"limits": dict(limits)} if limits else {}),
+        **({"baselines": list(baselines)} if baselines else {}),
+        "recipe": {"epochs": epochs},
+        "sampler": sampler,
+        "trainings": trainings,
+        "seed": seed,
+    }
+    return dump_yaml(plain)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a sample of a space costs; nothing is trained."""
+
+    size: int
+    """Designs of the space."""
+    sampled: int
+    feasible: int
+    frame: pd.DataFrame
+    """The costs of those that can be built, with `feasible` and `frontier` (least energy for the
+    most weights)."""
+
+
+def preview(
+    text: str, machine: Accelerator, technology: Technology, *, sample: int = 1_000
+) -> Preview:
+    """Price a sample of the space of a study file.
+
+    Raises:
+        InvalidInput: the space or the limits cannot be read.
+    """
+    node = parse_yaml(text, "study")
+    if not isinstance(node.value, dict) or "space" not in node.value:
+        raise InvalidFile("a study file needs a space")
+    space: SearchSpace = space_from_node(node.value["space"])
+    limits = node.value.get("limits")
+    sweep = Sweep(
+        space, [Machine(accelerator=machine, technology=technology)], frames=128, outputs=12,
+        **({"budget": budget_from_node(limits, COST_COLUMNS)} if limits else {}),
+    )  # fmt: skip
+    chunks = list(sweep.run(sample=sample, seed=1))
+    columns = {
+        name: np.concatenate([chunk.columns[name] for chunk in chunks if chunk.columns])
+        for name in next((c.columns for c in chunks if c.columns), {})
+    }
+    frame = pd.DataFrame(columns)
+    frame["feasible"] = np.concatenate([c.feasible for c in chunks if c.columns])
+    sampled = len(frame)
+    frame = frame[frame["energy_pj"].notna()].reset_index(drop=True)
+    frame["weights"] = frame["trained_parameters"] + frame["generated_weights"]
+    points = frame[["energy_pj", "weights"]].to_numpy() * [1, -1]
+    points[~frame["feasible"].to_numpy()] = np.nan
+    frame["frontier"] = pareto_mask(points)
+    return Preview(sweep.size, sampled, int(frame["feasible"].sum()), frame)
+
+
+def seconds_of_an_epoch(settings: Settings, data_folder: Path) -> float | None:
+    """Median of the trainings of known studies on the same data; None where there are none."""
+    from dashboard.session import load
+
+    seconds: list[float] = []
+    for label, folder in find_studies(settings.folders).items():
+        try:
+            if Path(read_record(folder).resolved["data_folder"]) != data_folder:
+                continue
+            frame = load(label, folder).frame
+        except InvalidInput:
+            continue
+        trained = frame[frame["status"].isin(FULL) & frame["training_seconds"].notna()]
+        seconds += (trained["training_seconds"] / trained["epochs"].astype(float)).tolist()
+    return float(np.median(seconds)) if seconds else None

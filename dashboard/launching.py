@@ -1,0 +1,153 @@
+"""Searches as processes of their own: the command that a person would type, without a shell.
+
+A search goes on when the page is closed or the server ends, and is found again by the lock in its
+folder. Nothing that a page sends becomes a word of a command but names and numbers checked here.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from dashboard.studies import inside, searching_process
+from dse.errors import InvalidStudy
+from dse.files import write_text
+from dse.record import RESOLVED
+
+LOG = ".search.log"
+"""In the study's folder; hidden, so that the search takes the folder for a new one."""
+MOST_BYTES = 200_000  # of a study file
+MOST_WORKERS = 64
+MOST_TRAININGS = 100_000
+CHECK_SECONDS = 60
+
+
+def check(text: str, root: Path) -> tuple[bool, str]:
+    """What `dse search FILE --check` says to the text of a study file.
+
+    Args:
+        text: YAML.
+        root: relative paths of the file are seen from here.
+
+    Returns:
+        Whether it is a study, and what it is, or the sentence that says what is wrong.
+    """
+    if len(text.encode()) > MOST_BYTES:
+        return False, f"a study file has at most {MOST_BYTES:,} bytes"
+    with tempfile.NamedTemporaryFile(
+        "w", suffix=".yaml", prefix=".check-", dir=root, encoding="utf-8"
+    ) as file:
+        file.write(text)
+        file.flush()
+        try:
+            done = subprocess.run(
+                [*_search(), file.name, "--check"], capture_output=True, text=True, check=False,
+                timeout=CHECK_SECONDS, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return False, f"the check took longer than {CHECK_SECONDS} s: make the space smaller"
+        said = (done.stdout if done.returncode == 0 else done.stderr).strip()
+        lines = said.replace(file.name, "study").replace(Path(file.name).name, "study").split("\n")
+        return done.returncode == 0, " ".join(line.strip() for line in lines)
+
+
+def start(name: str, text: str, root: Path, *, workers: int | None = None) -> Path:
+    """Save a study file and search it; its folder.
+
+    Args:
+        name: of the study's file and folder, directly in `root`.
+        text: YAML, checked already.
+        root: folder of studies.
+        workers: designs trained at a time; as many as the search finds right where it is None.
+
+    Raises:
+        InvalidStudy: the name could lead elsewhere, or is taken.
+    """
+    folder, path = inside(root, name), inside(root, f"{name}.yaml")
+    if folder.exists() or path.exists():
+        raise InvalidStudy(f"there is a study or file called {name} already: choose another name")
+    write_text(path, text)
+    folder.mkdir()
+    _launch([*_search(), str(path), "--out", str(folder), *_workers(workers)], folder)
+    return folder
+
+
+def resume(folder: Path, *, trainings: int | None = None, workers: int | None = None) -> None:
+    """Go on with a study.
+
+    Args:
+        folder: of the study.
+        trainings: ends after so many in all; None leaves it as it is.
+        workers: as in `start`.
+
+    Raises:
+        InvalidStudy: it is being searched, or there is none.
+    """
+    if searching_process(folder) is not None:
+        raise InvalidStudy(f"{folder.name} is being searched already")
+    if not (folder / RESOLVED).exists():
+        raise InvalidStudy(f"{folder.name} holds no study that could go on")
+    arguments = [*_search(), str(folder), *_workers(workers)]
+    if trainings is not None:
+        if not 1 <= trainings <= MOST_TRAININGS:
+            raise InvalidStudy(f"trainings must be from 1 to {MOST_TRAININGS:,}, not {trainings}")
+        arguments += ["--trainings", str(int(trainings))]
+    _launch(arguments, folder)
+
+
+def stop(folder: Path) -> bool:
+    """Ask the search in a folder to stop, as Ctrl-C does; whether there was one."""
+    process = searching_process(folder)
+    if process is None:
+        return False
+    # A server that was started in the background hands on that it ignores Ctrl-C.
+    os.kill(process, signal.SIGTERM if _ignores_interrupts(process) else signal.SIGINT)
+    return True
+
+
+def log_tail(folder: Path, lines: int = 25) -> str:
+    """The last lines that a launched search printed; empty where none was."""
+    try:
+        with (folder / LOG).open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 20_000))
+            text = file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    # A progress line is written over: what counts is behind its last carriage return.
+    shown = [line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n")]
+    return "\n".join(shown[-lines:]).strip()
+
+
+def _search() -> list[str]:
+    return [sys.executable, "-m", "search.cli", "search"]
+
+
+def _workers(workers: int | None) -> list[str]:
+    if workers is None:
+        return []
+    if not 1 <= workers <= MOST_WORKERS:
+        raise InvalidStudy(f"workers must be from 1 to {MOST_WORKERS}, not {workers}")
+    return ["--workers", str(int(workers))]
+
+
+def _launch(arguments: list[str], folder: Path) -> None:
+    with (folder / LOG).open("ab") as log:
+        process = subprocess.Popen(
+            arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            start_new_session=True, close_fds=True,
+        )  # fmt: skip
+    # Who started a process must ask how it ended, or it stays in the table of processes.
+    threading.Thread(target=process.wait, daemon=True).start()
+
+
+def _ignores_interrupts(process: int) -> bool:
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    masks = [line.split()[1] for line in status.splitlines() if line.startswith("SigIgn:")]
+    return bool(masks) and bool(int(masks[0], 16) >> (signal.SIGINT - 1) & 1)

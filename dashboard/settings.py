@@ -1,0 +1,39 @@
+"""What `dse dashboard` was started with: folders of studies, and whether searches may be started.
+
+app.py FOLDER... [--read-only] [--data=FOLDER]...
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from dse.record import RESOLVED
+
+READ_ONLY = "--read-only"
+DATA = "--data="
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Of one server; the same for all who look at it."""
+
+    folders: tuple[Path, ...]
+    """Studies, or folders of studies."""
+    read_only: bool
+    """Nothing is started, stopped or written."""
+    data: tuple[Path, ...] = ()
+    """Folders of spoken words that searches may be started on."""
+
+    @property
+    def root(self) -> Path:
+        """Where new studies and machines are written: the first folder, or the one around it."""
+        first = self.folders[0]
+        return first.parent if (first / RESOLVED).exists() else first
+
+
+def read_settings(arguments: list[str] | None = None) -> Settings:
+    """From the arguments of the script: `sys.argv` where none are given."""
+    given = sys.argv[1:] if arguments is None else arguments
+    folders = tuple(Path(each) for each in given if not each.startswith("--"))
+    data = tuple(Path(each.removeprefix(DATA)) for each in given if each.startswith(DATA))
+    return Settings(folders or (Path("studies"),), READ_ONLY in given, data)

@@ -1,0 +1,217 @@
+"""Studies on the disk: found, read quickly, and never left behind for another folder.
+
+Rows are read by `pyarrow`, some ten times as fast as line by line; what it cannot read is read
+again by `dse.results`, which says what is wrong and where.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.json
+
+from dse.errors import InvalidStudy
+from dse.frontier import pareto_mask
+from dse.record import RESOLVED, StudyRecord, read_record
+from dse.results import (
+    COST_COLUMNS,
+    FILE_NAME,
+    SCHEMA_VERSION,
+    Evaluation,
+    evaluation_from_dict,
+    read_rows,
+)
+from dse.results import table as table_of
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""Names of studies and files that a page may make."""
+FULL = ("trained", "reused")
+"""Statuses of designs whose error is of a full training."""
+OLDEST = 2
+"""Schema version of rows that are read quickly; `dse.results` reads or refuses older ones."""
+LOCK = ".lock"
+"""Held by the search that works in the folder."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Study:
+    """A study as pages need it."""
+
+    label: str
+    """Told apart from the others on the page."""
+    record: StudyRecord
+    frame: pd.DataFrame
+    """The columns of `dse.results.table`, and `frontier`."""
+    table: pa.Table | None
+    """The same rows with their own types; None where `rows` has them."""
+    rows: Sequence[Evaluation] | None
+
+    def row(self, index: int) -> Evaluation:
+        """One row, by its place in the frame."""
+        if self.rows is not None:
+            return self.rows[index]
+        assert self.table is not None
+        plain = self.table.slice(index, 1).to_pylist()[0]
+        kept = {
+            name: value
+            for name, value in plain.items()
+            if value is not None or not (name.startswith("axis_") or name in COST_COLUMNS)
+        }
+        return evaluation_from_dict(kept)
+
+    def row_of(self, key: str) -> Evaluation | None:
+        """The row of a design: its training, or else the last that was recorded of it."""
+        places = self.frame.index[self.frame["key"] == key].tolist()
+        trained = [i for i in places if self.frame.at[i, "status"] in FULL]
+        return self.row((trained or places)[-1]) if places else None
+
+    def rows_where(self, mask: "pd.Series[bool]") -> list[Evaluation]:
+        """The rows of a mask over the frame."""
+        return [self.row(index) for index in self.frame.index[mask].tolist()]
+
+    @property
+    def trained(self) -> "pd.Series[bool]":
+        """Mask of the trained designs, each counted once."""
+        frame = self.frame
+        trained = frame["status"].isin(FULL)
+        return trained & ~frame["key"].where(trained).duplicated()
+
+
+def find_studies(folders: Sequence[Path]) -> dict[str, Path]:
+    """Label -> folder of the studies that the folders are or hold; labels are distinct."""
+    found: list[Path] = []
+    for folder in folders:
+        candidates = [folder]
+        if folder.is_dir():
+            with contextlib.suppress(OSError):  # a folder that may not be read
+                candidates += sorted(folder.iterdir())
+        # os.path.exists is False, where Path.exists raises, for a folder that may not be read.
+        found += [path for path in candidates if os.path.exists(path / RESOLVED)]
+    labelled: dict[str, Path] = {}
+    for path in dict.fromkeys(found):
+        name, number = path.name or str(path), 2
+        while name in labelled:
+            name, number = f"{path.name} ({number})", number + 1
+        labelled[name] = path
+    return labelled
+
+
+def inside(root: Path, name: str) -> Path:
+    """A path of that name directly in a folder.
+
+    Raises:
+        InvalidStudy: the name could lead elsewhere, or is not one for a file.
+    """
+    if not NAME.fullmatch(name):
+        raise InvalidStudy(
+            "a name has up to 64 letters, digits, dots, dashes and underscores, and begins with a "
+            "letter or digit"
+        )
+    path = (root / name).resolve()
+    if path.parent != root.resolve():
+        raise InvalidStudy(f"{name} leads out of the folder of studies: choose another name")
+    return path
+
+
+def signature(folder: Path) -> tuple[object, ...]:
+    """What changes when a study does; cheap."""
+    marks = []
+    for name in (RESOLVED, FILE_NAME):
+        try:
+            stat = os.stat(folder / name)
+            marks.append((stat.st_mtime_ns, stat.st_size))
+        except OSError:
+            marks.append((0, 0))
+    return (str(folder), *marks)
+
+
+def read_study(label: str, folder: Path) -> Study:
+    """A study with all its rows.
+
+    Raises:
+        InvalidInput: the record or a row is damaged, or of another program.
+    """
+    record = read_record(folder)
+    table = _read_quickly(folder / FILE_NAME)
+    if table is None:
+        rows = read_rows(folder)
+        frame = table_of(rows)
+    else:
+        rows = None
+        frame = table.to_pandas()
+        frame = frame.reindex(columns=list(dict.fromkeys([*table_of([]).columns, *frame.columns])))
+    frame = frame.reset_index(drop=True)
+    study = Study(label, record, frame, table, rows)
+    points = frame.loc[study.trained, list(record.objectives)].astype(float)
+    frame["frontier"] = False
+    if len(points):
+        frame.loc[points.index, "frontier"] = pareto_mask(points.to_numpy())
+    return study
+
+
+def _read_quickly(path: Path) -> pa.Table | None:
+    """Rows by columns; None where anything is not as it should be."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    content = content[: content.rfind(b"\n") + 1]  # a line that is being written is no row
+    if not content:
+        return None
+    numbers = ("error", "training_seconds", *COST_COLUMNS)
+    known = pa.schema([(name, pa.float64()) for name in numbers])
+    try:
+        table = pyarrow.json.read_json(
+            pa.BufferReader(content),
+            read_options=pyarrow.json.ReadOptions(block_size=1 << 24),
+            parse_options=pyarrow.json.ParseOptions(explicit_schema=known),
+        )
+    except pa.ArrowInvalid:
+        return None
+    wanted = {"trial", "status", "key", "name", "source", "seed", "schema_version"}
+    if not wanted <= set(table.column_names):
+        return None
+    versions = table.column("schema_version").unique().to_pylist()
+    if not all(isinstance(v, int) and OLDEST <= v <= SCHEMA_VERSION for v in versions):
+        return None
+    done = pa.compute.is_in(table.column("status"), pa.array([*FULL, "stopped", "duplicate"]))
+    for name in ("error", *COST_COLUMNS):
+        if pa.compute.any(pa.compute.and_(done, table.column(name).is_null())).as_py():
+            return None
+    missing = set(Evaluation.__slots__) - {"values", "cost"} - set(table.column_names)
+    for name in sorted(missing):
+        table = table.append_column(name, pa.nulls(len(table)))
+    return _latest(table)
+
+
+def _latest(table: pa.Table) -> pa.Table:
+    """The last row of each trial: one that is trained rung by rung has a row for each rung."""
+    who = table.select(["trial", "source", "key"]).to_pandas()
+    beside = who["trial"] < 0  # baselines outside the space are told apart by their names
+    who.loc[~beside, ["source", "key"]] = ""
+    last = ~who.duplicated(keep="last").to_numpy()
+    return table if last.all() else table.filter(pa.array(last))
+
+
+def searching_process(folder: Path) -> int | None:
+    """Process that searches in a study's folder; None where nobody does.
+
+    The lock itself is not tried: a search that begins at that moment would be refused.
+    """
+    try:
+        text = (folder / LOCK).read_text(encoding="ascii").strip()
+        process = int(text) if text.isdecimal() else 0
+        if process < 2:
+            return None
+        os.kill(process, 0)
+        command = Path(f"/proc/{process}/cmdline")
+        # Numbers of processes are given out anew: this one must be a search.
+        return process if not command.exists() or b"search" in command.read_bytes() else None
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,72 @@
+"""Texts of studies, made harmless: a name may hold Markdown, HTML or a spreadsheet's formula.
+
+Widgets' options, tables and `st.text` show texts as they are; titles, captions and labels read
+Markdown, in which an image would make the reader's browser ask another machine for it.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from cost_models.units import with_prefix
+from dse.units import LABELS, axis_label, shown
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>$:~@^=])")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+LONGEST = 120
+"""Characters of a name that a page shows."""
+
+
+def plain(text: object) -> str:
+    """A text for Markdown, in which nothing of it is Markdown; one line, not too long."""
+    line = " ".join(str(text).split())
+    if len(line) > LONGEST:
+        line = line[: LONGEST - 1] + "…"
+    return _MARKDOWN.sub(r"\\\1", line)
+
+
+def cell(value: object) -> object:
+    """A value for CSV: a text that a spreadsheet would compute gets an apostrophe in front."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows as CSV, columns in the order in which they first appear."""
+    listed = [dict(row) for row in rows]
+    names = list(dict.fromkeys(name for row in listed for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: cell(value) for key, value in row.items()} for row in listed)
+    return text.getvalue()
+
+
+def table_csv(frame: pd.DataFrame) -> str:
+    """A table as CSV."""
+    return to_csv({str(k): v for k, v in row.items()} for row in frame.to_dict("records"))
+
+
+def figure(value: float, column: str) -> str:
+    """A figure of a column with its unit: `1.23 uJ`; a hyphen where there is none."""
+    if value != value:  # NaN
+        return "-"
+    unit = LABELS[column][1]
+    return f"{shown(value, column)} {unit}".rstrip()
+
+
+def label(column: str) -> str:
+    """A column as an axis or heading, with its unit; any other name as it is."""
+    if column in LABELS:
+        return axis_label(column)
+    return {"training_seconds": "training time (s)", "best_epoch": "best epoch"}.get(
+        column, column.removeprefix("axis_").replace("_", " ")
+    )
+
+
+def bits(count: float) -> str:
+    """A number of bits with an SI prefix."""
+    return with_prefix(float(count), "bit")

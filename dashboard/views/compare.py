@@ -1,0 +1,241 @@
+"""Compare: two to six designs, or one design on two to six machines, side by side."""
+
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from cost_models import (
+    Accelerator,
+    Cost,
+    Technology,
+    accelerator_names,
+    load_accelerator,
+    load_technology,
+)
+from dashboard.cost_charts import energy_frame
+from dashboard.session import current_study, page, rows_or_stop
+from dashboard.studies import Study
+from dashboard.texts import plain, table_csv
+from dashboard.theme import PALETTE
+from dse.comparison import changed_axes, difference, dominates, trade
+from dse.errors import InvalidInput
+from dse.results import OBJECTIVE_COLUMNS, Evaluation
+from dse.study_designs import (
+    accelerator_of,
+    frames_of,
+    outputs_of,
+    point_of,
+    price,
+    space_of,
+    technology_of,
+)
+from dse.units import LABELS, shown
+
+COLUMNS = [name for name in OBJECTIVE_COLUMNS if name in LABELS]
+MOST = 6
+
+
+@page("Side by side")
+def main() -> None:
+    """Draw the page."""
+    study = current_study()
+    rows_or_stop(study)
+    kind = st.segmented_control(
+        "Compare", ["designs", "machines", "mixing layers"], default="designs", required=True,
+        key="compare", bind="query-params", label_visibility="collapsed",
+    )  # fmt: skip
+    {"designs": _designs, "machines": _machines, "mixing layers": _mixers}[kind](study)
+
+
+def names_of(study: Study) -> dict[str, str]:
+    """Key -> name of the trained designs, the frontier first, the least error first."""
+    frame = study.frame[study.trained]
+    frame = frame.sort_values(["frontier", "error"], ascending=[False, True]).head(2_000)
+    stars = ["★ " if on else "" for on in frame["frontier"]]
+    texts = [f"{star}trial {trial}: {name}" for star, trial, name in
+             zip(stars, frame["trial"], frame["name"], strict=True)]  # fmt: skip
+    return dict(zip(frame["key"], texts, strict=True))
+
+
+def _designs(study: Study) -> None:
+    names = names_of(study)
+    keys = st.multiselect(
+        "Designs (★ on the frontier); the first is what the others are held against", list(names),
+        default=list(names)[:3], max_selections=MOST, format_func=lambda key: names[key],
+        key="compared", bind="query-params",
+    )  # fmt: skip
+    rows = [row for key in keys if (row := study.row_of(key)) is not None]
+    if len(rows) < 2:
+        st.info("Choose two to six designs.")
+        return
+    titles = _distinct([row.name or row.key for row in rows])
+    _table(titles, [{name: row.column(name) for name in COLUMNS} for row in rows])
+    _sentences(rows, study.record.objectives)
+    _axes(rows, titles)
+    _energies(dict(zip(titles, [_cost(study, row) for row in rows], strict=True)))
+
+
+def _machines(study: Study) -> None:
+    names = names_of(study)
+    left, right = st.columns(2)
+    key = left.selectbox("Design", list(names), format_func=lambda key: names[key],
+                         key="compared_design", bind="query-params")  # fmt: skip
+    own = accelerator_of(study.record)
+    machines = right.multiselect(
+        "Machines; the first is what the others are held against",
+        ["the study's own", *accelerator_names()],
+        default=["the study's own", "kws_int8", "kws_tiny"], max_selections=MOST, key="machines",
+        bind="query-params",
+    )  # fmt: skip
+    row = study.row_of(key)
+    assert row is not None  # it is one of the names
+    costs: dict[str, Cost] = {}
+    for name in machines:
+        machine = own if name == "the study's own" else load_accelerator(name)
+        technology = (
+            technology_of(study.record) if machine is own else load_technology(machine.technology)
+        )
+        try:
+            costs[name] = _cost(study, row, machine, technology)
+        except InvalidInput as error:
+            st.warning(plain(f"{name}: {error}"))
+    if len(costs) < 2:
+        st.info("Choose two to six machines that can execute the design.")
+        return
+    _table(
+        list(costs), [{"error": row.column("error")} | cost.columns() for cost in costs.values()]
+    )
+    for name, cost in costs.items():
+        for misfit in cost.misfits:
+            st.warning(plain(f"{name}: {misfit}. Priced as if it did."))
+    _energies(costs)
+
+
+def _cost(
+    study: Study,
+    row: Evaluation,
+    machine: Accelerator | None = None,
+    technology: Technology | None = None,
+) -> Cost:
+    point = point_of(row, study.record, space_of(study.record))
+    if point is None:
+        raise InvalidInput(f"nothing in the study says any more what {row.name} was")
+    return price(
+        point, machine or accelerator_of(study.record), technology or technology_of(study.record),
+        frames_of(study.record), outputs_of([row], study.record),
+    )  # fmt: skip
+
+
+def _distinct(titles: Sequence[str]) -> list[str]:
+    """Names with a number behind those that come again."""
+    seen: dict[str, int] = {}
+    out = []
+    for title in titles:
+        seen[title] = seen.get(title, 0) + 1
+        out.append(title if seen[title] == 1 else f"{title} ({seen[title]})")
+    return out
+
+
+def _table(titles: list[str], columns: Sequence[dict[str, float]]) -> None:
+    """Figures with units, and how far they are from the first in percent."""
+    lines = []
+    for name in COLUMNS:
+        first = columns[0][name]
+        line = {"": LABELS[name][0], "unit": LABELS[name][1]}
+        for place, (title, figures) in enumerate(zip(titles, columns, strict=True)):
+            text = shown(figures[name], name)
+            change = difference(first, figures[name])
+            mark = "" if place == 0 or change != change or change == 0 else f"  ({change:+.1%})"
+            line[title] = text + mark
+        lines.append(line)
+    frame = pd.DataFrame(lines)
+    st.dataframe(frame, hide_index=True, height=38 + 35 * len(lines))
+    st.download_button("Download as CSV", lambda: table_csv(frame), file_name="comparison.csv",
+                       mime="text/csv", icon=":material/download:")  # fmt: skip
+
+
+def _sentences(rows: list[Evaluation], objectives: Sequence[str]) -> None:
+    """What each of the others gives and takes, in words."""
+    first = rows[0]
+    for other in rows[1:]:
+        said = f"{other.name} has {trade(first, other, objectives)} than {first.name}"
+        if dominates(first, other, objectives):
+            said += f", so {first.name} dominates it"
+        elif dominates(other, first, objectives):
+            said += ", so it dominates"
+        st.text(said + ".")
+
+
+def _axes(rows: list[Evaluation], titles: list[str]) -> None:
+    names = dict.fromkeys(axis for row in rows[1:] for axis in changed_axes(rows[0], row))
+    if names:
+        st.caption("Axes in which they differ")
+        st.dataframe(
+            pd.DataFrame(
+                [
+                    {"axis": axis, **{title: _value(row.values.get(axis))
+                                      for title, row in zip(titles, rows, strict=True)}}
+                    for axis in names
+                ]
+            ),
+            hide_index=True,
+        )  # fmt: skip
+
+
+def _value(value: object) -> str:
+    return "does not matter" if value is None else str(value)
+
+
+def _energies(costs: dict[str, Cost]) -> None:
+    parts = pd.concat(
+        [
+            energy_frame(cost).groupby("part", sort=False)["energy_nj"].sum().reset_index()
+            .assign(design=name)
+            for name, cost in costs.items()
+        ]
+    )  # fmt: skip
+    parts["energy_uj"] = parts["energy_nj"] * 1e-3
+    st.altair_chart(
+        alt.Chart(parts).mark_bar().encode(
+            x=alt.X("energy_uj:Q", title="energy per inference (uJ)"),
+            y=alt.Y("design:N", sort=list(costs), title=None, axis=alt.Axis(labelLimit=220)),
+            color=alt.Color("part:N", title=None,
+                            scale=alt.Scale(domain=list(dict.fromkeys(parts["part"])),
+                                            range=PALETTE),
+                            legend=alt.Legend(orient="bottom", columns=6)),
+            tooltip=["design", "part",
+                     alt.Tooltip("energy_uj", title="energy (uJ)", format=".3~g")],
+        ).properties(height=90 + 45 * len(costs))
+    )  # fmt: skip
+
+
+def _mixers(study: Study) -> None:
+    """The best design of each way of mixing channels within the same budget."""
+    frame = study.frame[study.trained].copy()
+    axes = [a for a in ("axis_policy", "axis_block_mixer", "axis_generator") if a in frame]
+    frame["mixing"] = [
+        "dense" if not generated else
+        "ternary" + "".join(f", {v}" for a in axes if (v := row[a]) == v and v is not None)
+        for generated, (_, row) in zip(frame["generated_weights"] > 0, frame.iterrows(),
+                                       strict=True)
+    ]  # fmt: skip
+    column = st.selectbox("Budget of", [c for c in study.record.objectives if c != "error"]
+                          + ["trained_parameters", "stored_bits"],
+                          format_func=lambda c: LABELS[c][0], key="budget_of")  # fmt: skip
+    quartiles = frame[column].quantile([0.1, 0.25, 0.5, 0.75, 1.0]).drop_duplicates()
+    lines = []
+    for budget in quartiles:
+        within = frame[frame[column] <= budget]
+        line: dict[str, object] = {"at most": f"{shown(budget, column)} {LABELS[column][1]}"}
+        for mixing, group in within.groupby("mixing"):
+            best = group.sort_values("error").iloc[0]
+            line[str(mixing)] = f"{100 * best['error']:.1f} %  ({best['name']})"
+        lines.append(line)
+    st.dataframe(pd.DataFrame(lines), hide_index=True)
+    st.caption("The least validation error of each way of mixing channels within each budget.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,309 @@
+"""Design: one network on one machine, in full: where its energy, time and area go, and why."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from cost_models import Cost
+from cost_models.application import inferences_per_second
+from cost_models.break_even import break_even
+from cost_models.units import pj_to_uj, with_prefix
+from dashboard.cost_charts import (
+    area_chart,
+    energy_frame,
+    history_chart,
+    latency_frame,
+    network_diagram,
+    roofline_chart,
+    roofline_frame,
+    shares,
+    stacked_chart,
+)
+from dashboard.session import current_study, page
+from dashboard.studies import FULL, Study
+from dashboard.texts import bits, figure, plain, to_csv
+from dashboard.theme import BLUE, VERMILION
+from dse.comparison import why_not_on_frontier
+from dse.errors import InvalidInput
+from dse.history import read_history
+from dse.matrices import facts_of, matrix_at, ternary_places
+from dse.point import DesignPoint
+from dse.results import Evaluation
+from dse.study_designs import (
+    accelerator_of,
+    design_folder,
+    frames_of,
+    outputs_of,
+    point_of,
+    price,
+    space_of,
+    technology_of,
+)
+
+MOST_LISTED = 2_000  # designs in the choice; any other opens by its address
+
+
+@page("One design in full")
+def main() -> None:
+    """Draw the page."""
+    study = current_study()
+    row = _choose(study)
+    if row is None:
+        st.info("No design of this study has a cost yet: let `dse search` go on.")
+        return
+    _headline(study, row)
+    point = point_of(row, study.record, space_of(study.record))
+    if point is None:
+        st.warning("Nothing in the study's folder says any more what this network was: restore "
+                   "its design.yaml to see more than its row.")  # fmt: skip
+        return
+    outputs = outputs_of([row], study.record)
+    cost = price(point, accelerator_of(study.record), technology_of(study.record),
+                 frames_of(study.record), outputs)  # fmt: skip
+    st.graphviz_chart(network_diagram(point, outputs), width="stretch")
+    tabs = st.tabs(["Energy", "Latency", "Roofline", "Area", "Layers", "Generator", "Training"])
+    for tab, draw in zip(tabs, (_energy, _latency, _roofline, _area, _layers), strict=False):
+        with tab:
+            draw(cost)
+    with tabs[5]:
+        _generator(point, cost)
+    with tabs[6]:
+        _training(study, row)
+
+
+def _choose(study: Study) -> Evaluation | None:
+    """The design of the address, or one of the list: the frontier first."""
+    frame = study.frame[study.frame["key"].fillna("").ne("") & study.frame["energy_pj"].notna()]
+    if frame.empty:
+        return None
+    frame = frame.sort_values(["frontier", "error", "trial"], ascending=[False, True, True])
+    frame = frame.drop_duplicates("key")
+    names = {
+        str(row.key): f"{'★ ' if row.frontier else ''}trial {row.trial}: {row.name_} ({row.status})"
+        for row in frame.rename(columns={"name": "name_"}).itertuples()
+    }
+    keys = list(names)[:MOST_LISTED]
+    asked = st.query_params.get("design")
+    if asked in names and asked not in keys:
+        keys.append(asked)
+    key = st.selectbox(
+        "Design (★ on the frontier)", keys, format_func=lambda key: names[key], key="design",
+        bind="query-params",
+    )  # fmt: skip
+    return study.row_of(key)
+
+
+def _headline(study: Study, row: Evaluation) -> None:
+    cells = st.columns(6)
+    names = ("error", "energy_pj", "latency_us", "area_um2", "trained_parameters",
+             "generated_weights")  # fmt: skip
+    for cell, name in zip(cells, names, strict=True):
+        title = {"error": "validation error", "energy_pj": "energy per inference",
+                 "latency_us": "latency", "area_um2": "area of the machine",
+                 "trained_parameters": "trained parameters",
+                 "generated_weights": "generated weights"}[name]  # fmt: skip
+        cell.metric(title, figure(row.column(name), name))
+    st.text(f"key {row.key} · priced on {study.record.machine} · {row.status}"
+            + (f": {row.reason}" if row.reason else ""))  # fmt: skip
+    if row.status in FULL:
+        objectives = list(study.record.objectives)
+        better = (study.frame[objectives] <= [row.column(name) for name in objectives]).all(axis=1)
+        rows = study.rows_where(better & study.frame["status"].isin(FULL))
+        why = why_not_on_frontier(row, rows, objectives)
+        if why:
+            st.info(plain(why), icon=":material/trending_down:")
+        else:
+            st.success("On the frontier: no trained design is better in all objectives.")
+
+
+def _energy(cost: Cost) -> None:
+    band = cost.energy
+    st.markdown(
+        f"**{pj_to_uj(band.mid):.3g} uJ** per inference ({pj_to_uj(band.low):.3g} to "
+        f"{pj_to_uj(band.high):.3g} with the bands of the constants). "
+        + "; ".join(f"{plain(part)} {share:.0%}" for part, share in shares(cost)[:5])
+        + "."
+    )
+    frame = energy_frame(cost)
+    order = list(dict.fromkeys(frame["layer"]))
+    st.altair_chart(stacked_chart(frame, "energy_nj", "energy (nJ)", order))
+
+
+def _latency(cost: Cost) -> None:
+    cycles = cost.latency_cycles
+    bounds = ", ".join(f"{plain(part)} {n / cycles:.0%}" for part, n in cost.bounds_cycles.items())
+    st.markdown(
+        f"**{cost.latency_us / 1000:.3g} ms** = {cycles:,} cycles at "
+        f"{cost.accelerator.clock_mhz:g} MHz; at most "
+        f"{with_prefix(inferences_per_second(cost.latency_us))} inferences a second. Arrays busy "
+        f"{cost.utilisation:.0%}. What bounds: {bounds}."
+    )
+    frame = latency_frame(cost)
+    st.altair_chart(stacked_chart(frame, "us", "latency (us), by what bounds the layer",
+                                  list(frame["layer"])))  # fmt: skip
+
+
+def _roofline(cost: Cost) -> None:
+    frame = roofline_frame(cost)
+    memories = list(dict.fromkeys(frame["memory"]))
+    memory = st.selectbox("Memory", memories, key="roof_memory")
+    st.altair_chart(roofline_chart(cost, memory))
+    st.caption(
+        "A point a convolution. Below its roof, something else bounds it: another memory, fill and "
+        "drain, or the generator; hovering says what."
+    )
+
+
+def _area(cost: Cost) -> None:
+    area = cost.area
+    st.markdown(
+        f"**{area.mid * 1e-6:.3g} mm2** ({area.low * 1e-6:.3g} to {area.high * 1e-6:.3g} with the "
+        f"bands of the constants), {plain(cost.technology.name)}. Leakage "
+        f"{cost.leakage.mid:.3g} uW. DRAM, where there is one, is another chip."
+    )
+    st.altair_chart(area_chart(cost))
+
+
+def _layers(cost: Cost) -> None:
+    rows = cost.breakdown
+    frame = pd.DataFrame(rows)
+    shown = pd.DataFrame(
+        {
+            "layer": frame["layer"],
+            "kind": frame["kind"],
+            "energy (nJ)": frame["energy_pj"] * 1e-3,
+            "cycles": frame["latency_cycles"],
+            "bound by": frame["bound"],
+            "stalled (cycles)": frame["stall_cycles"],
+            "array used (%)": 100 * frame["utilisation"],
+            "trained parameters": frame["trained_parameters"],
+            "generated weights": frame["generated_weights"],
+            "trits made": frame["trits"],
+            "stored (bit)": frame["stored_bits"],
+            "MACs": frame["macs"],
+            "additions": frame["additions"],
+            "mapping": frame["mapping"],
+        }
+    )
+    counts = [name for name in shown if pd.api.types.is_integer_dtype(shown[name])]
+    config = {str(name): st.column_config.NumberColumn(format="localized") for name in counts}
+    config |= {
+        "energy (nJ)": st.column_config.NumberColumn(format="%.4g"),
+        "array used (%)": st.column_config.NumberColumn(format="%.1f"),
+    }
+    st.dataframe(shown, hide_index=True, column_config=config, height=460)
+    st.download_button(
+        "Download all columns as CSV", lambda: to_csv(rows), file_name="layers.csv",
+        mime="text/csv", icon=":material/download:",
+    )  # fmt: skip
+
+
+def _generator(point: DesignPoint, cost: Cost) -> None:
+    places = list(ternary_places(point))
+    if not places:
+        st.info("This network has no ternary matrices: nothing is generated.")
+        return
+    matrices = {place.name: matrix_at(place) for place in places}
+    facts = [facts_of(place, matrices[place.name]) for place in places]
+    generator = places[0].mixer.generator
+    assert generator is not None  # a ternary mixer has one
+    st.text(f"Generator: {generator.label}; seed {point.ternary_seed}")
+    left, right = st.columns([3, 2], gap="medium")
+    left.dataframe(
+        pd.DataFrame(
+            [
+                {"layer": each.layer, "rows": each.rows, "columns": each.columns,
+                 "density": each.density, "negative": each.negatives / max(each.nonzeros, 1),
+                 "dead rows": each.dead_rows, "dead columns": each.dead_columns}
+                for each in facts
+            ]
+        ),
+        hide_index=True,
+        column_config={name: st.column_config.NumberColumn(format="percent")
+                       for name in ("density", "negative")},
+    )  # fmt: skip
+    with right:
+        layer = st.selectbox("Matrix", list(matrices), key="matrix")
+        st.image(_picture(matrices[layer]), width=330,
+                 caption="vermilion +1, blue -1, grey 0; rows are outputs")  # fmt: skip
+    _store_or_generate(cost)
+
+
+def _picture(matrix: np.ndarray) -> np.ndarray:
+    """The matrix as coloured squares."""
+    colours = {1: VERMILION, -1: BLUE, 0: "#DDDDDD"}
+    picture = np.zeros((*matrix.shape, 3), dtype=np.uint8)
+    for value, colour in colours.items():
+        picture[matrix == value] = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    zoom = max(1, 330 // max(matrix.shape))
+    return picture.repeat(zoom, axis=0).repeat(zoom, axis=1)
+
+
+def _store_or_generate(cost: Cost) -> None:
+    panel = break_even(cost)
+    if panel is None:
+        st.info("This machine stores the ternary matrices: it has no generator.")
+        return
+    cheaper = "Generating" if panel.cheaper == "generate" else "Storing"
+    smaller = "the generator" if panel.smaller == "generate" else "the memory"
+    st.markdown(
+        f"**{cheaper} is cheaper:** generated {panel.generated_pj * 1e-3:.3g} nJ an inference, "
+        f"read from an SRAM of {bits(panel.memory_bits)} {panel.stored_pj * 1e-3:.3g} nJ. "
+        f"**Smaller is {smaller}:** {panel.generator_um2:,.0f} um2 against "
+        f"{panel.memory_um2:,.0f} um2."
+    )
+    st.dataframe(
+        pd.DataFrame(
+            [
+                {"layer": each.layer, "trits made": each.trits,
+                 "made anew (times)": each.regenerations, "uses of a trit": each.reuse,
+                 "generated (nJ)": each.generated_pj * 1e-3, "stored (nJ)": each.stored_pj * 1e-3,
+                 "break-even (kbit)": None if each.break_even_bits is None
+                 else each.break_even_bits * 1e-3,
+                 "cheaper": each.cheaper}
+                for each in panel.layers
+            ]
+        ),
+        hide_index=True,
+        column_config={
+            "trits made": st.column_config.NumberColumn(format="localized"),
+            **{name: st.column_config.NumberColumn(format="%.3g")
+               for name in ("made anew (times)", "uses of a trit", "generated (nJ)", "stored (nJ)",
+                            "break-even (kbit)")},
+        },
+    )  # fmt: skip
+    st.caption("Break-even: the smallest SRAM whose read of two bits costs what a made trit costs.")
+
+
+def _training(study: Study, row: Evaluation) -> None:
+    known = {
+        "status": row.status,
+        "epochs": row.epochs,
+        "best epoch": row.best_epoch,
+        "seconds": None if row.training_seconds is None else round(row.training_seconds, 1),
+        "computed": row.computed,
+        "seed": row.seed,
+        "finished": row.finished_at,
+        "program": row.code_version,
+    }
+    left, right = st.columns([2, 1], gap="medium")
+    facts = {name: str(value) for name, value in known.items() if value not in (None, "")}
+    right.dataframe(pd.DataFrame({"": facts.keys(), "value": facts.values()}), hide_index=True)
+    try:
+        history = read_history(design_folder(study.record, row.key))
+    except InvalidInput:
+        left.info("The learning curve of this design is not in the study's folder.")
+        return
+    left.altair_chart(history_chart(history))
+    best = min(history, key=lambda each: each.validation_error)
+    left.text(f"Least validation error {100 * best.validation_error:.1f} % in epoch {best.epoch}.")
+    right.download_button(
+        "Learning curve as CSV", lambda: to_csv(dataclasses.asdict(each) for each in history),
+        file_name="history.csv", mime="text/csv", icon=":material/download:",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""Launch: a search is put together, looked at before it runs, and started."""
+
+from typing import Any
+
+import altair as alt
+import streamlit as st
+
+from cost_models import (
+    accelerator_names,
+    load_accelerator,
+    load_technology,
+    technology_names,
+)
+from cost_models.strict_yaml import parse_yaml
+from dashboard.drafts import (
+    DEFAULT_AXES,
+    Preview,
+    data_folders,
+    preview,
+    seconds_of_an_epoch,
+    study_yaml,
+)
+from dashboard.launching import check, start
+from dashboard.session import page, settings
+from dashboard.studies import find_studies, inside
+from dashboard.texts import label, plain
+from dashboard.theme import BLUE, GREEN, GREY
+from dse.errors import InvalidInput
+from dse.matchboxnet import AXES
+from dse.record import GIVEN
+from dse.results import OBJECTIVE_COLUMNS
+from dse.units import LABELS
+
+LIMITS = ("trained_parameters", "stored_bits", "energy_pj", "latency_us", "area_um2")
+PREVIEW = 1_000  # designs
+
+
+@page("Start a search")
+def main() -> None:
+    """Draw the page."""
+    if settings().read_only:
+        st.info("The dashboard is read only: start searches with `dse search STUDY`.")
+        return
+    source = st.segmented_control(
+        "From", ["a form", "YAML", "a study of this folder"], default="a form", required=True,
+        key="launch_from",
+    )  # fmt: skip
+    try:
+        name, text = {"a form": _form, "YAML": _yaml, "a study of this folder": _clone}[source]()
+    except InvalidInput as error:
+        st.error(plain(error))
+        return
+    if not text:
+        return
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        st.caption("The study file")
+        st.code(text, language="yaml")
+    with right:
+        _preview(text)
+    _start(name, text)
+
+
+def _form() -> tuple[str, str]:
+    folders = [str(path) for path in data_folders(settings())]
+    if not folders:
+        st.warning("No folder of spoken words is known here: `dse data synthesize speech` makes "
+                   "one, and `dse dashboard --data FOLDER` names one.")  # fmt: skip
+        return "", ""
+    left, right = st.columns(2, gap="medium")
+    name = left.text_input("Name", "my-study", max_chars=64, key="launch_name")
+    folder = right.selectbox("Data", folders, key="launch_data")
+    kinds = {"commands": "ten command words", "all_words": "all words", "words": "these words"}
+    kind = left.selectbox("Task", list(kinds), format_func=lambda k: kinds[k], key="launch_task")
+    task: dict[str, object] = {"kind": kind}
+    if kind == "words":
+        words = right.text_input("Words, separated by spaces", "yes no", key="launch_words")
+        extra = left.toggle("with unknown words and silence", True, key="launch_unknown")
+        task |= {"words": words.split(), "unknown": extra, "silence": extra}
+    axes = _axes()
+    cells = st.columns(4)
+    machine = cells[0].selectbox("Machine", accelerator_names(), key="launch_machine",
+                                 index=accelerator_names().index("kws_ternary"))  # fmt: skip
+    technology = cells[1].selectbox("Technology", ["the machine's own", *technology_names()],
+                                    key="launch_technology")  # fmt: skip
+    sampler = cells[2].selectbox("Sampler", ["tpe", "nsga2", "random"], key="launch_sampler")
+    seed = cells[3].number_input("Seed", 0, 2**31 - 1, 1, key="launch_seed")
+    objectives = st.multiselect(
+        "Minimise", [n for n in OBJECTIVE_COLUMNS if n in LABELS], default=["error", "energy_pj"],
+        format_func=label, key="launch_objectives",
+    )  # fmt: skip
+    effort = st.columns(3)
+    trainings = effort[0].number_input("Designs to train", 1, 100_000, 20, key="launch_trainings")
+    epochs = effort[1].number_input("Epochs of a training", 1, 10_000, 16, key="launch_epochs")
+    base = effort[2].text_input("Baselines, separated by spaces", "matchboxnet-3x1x64",
+                               key="launch_baselines")  # fmt: skip
+    text = study_yaml(
+        name=name, data_folder=folder, task=task, axes=axes, machine=machine,
+        technology=None if technology == "the machine's own" else technology,
+        objectives=objectives, limits=_limits(), baselines=base.split(), epochs=int(epochs),
+        sampler=sampler, trainings=int(trainings), seed=int(seed),
+    )  # fmt: skip
+    return name, text
+
+
+def _axes() -> dict[str, str]:
+    chosen = st.multiselect(
+        "Axes of the space; all others stand at MatchboxNet-3x1x64", list(AXES),
+        default=list(DEFAULT_AXES), key="launch_axes",
+        format_func=lambda axis: f"{axis}: {AXES[axis].help}",
+    )  # fmt: skip
+    cells = st.columns(3)
+    return {
+        axis: cells[place % 3].text_input(
+            f"`{axis}`", DEFAULT_AXES.get(axis, str(AXES[axis].default)), key=f"axis_{axis}",
+            help="a value, a list, or a range such as {low: 16, high: 96, step: 16}",
+        )
+        for place, axis in enumerate(chosen)
+    }  # fmt: skip
+
+
+def _limits() -> dict[str, float]:
+    limits = {}
+    with st.expander("Limits: designs beyond are never trained", expanded=True):
+        cells = st.columns(len(LIMITS))
+        for cell, column in zip(cells, LIMITS, strict=True):
+            default = 20_000.0 if column == "trained_parameters" else None
+            value = cell.number_input(f"most {label(column)}", 0.0, None, default,
+                                      key=f"limit_{column}", placeholder="none")  # fmt: skip
+            if value is not None:
+                limits[f"max_{column}"] = value / LABELS[column][2]
+    return limits
+
+
+def _yaml() -> tuple[str, str]:
+    given = st.session_state.get("launch_text", "name: my-study\ndata:\n  folder: ../speech\n")
+    text = st.text_area("Study file", given, height=420, max_chars=200_000, key="launch_yaml",
+                        help="docs/search.md describes every key")  # fmt: skip
+    return _name_in(text), text
+
+
+def _clone() -> tuple[str, str]:
+    found = find_studies(settings().folders)
+    if not found:
+        st.info("There is no study here yet: use the form.")
+        return "", ""
+    chosen = st.selectbox("Study to clone", list(found), key="clone")
+    name = st.text_input("New name", f"{chosen}-2"[:64], max_chars=64, key="clone_name")
+    try:
+        text = (found[chosen] / GIVEN).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        st.error("The study file is not in the study's folder: use the form.")
+        return "", ""
+    lines = [f"name: {name}" if line.startswith("name:") else line for line in text.splitlines()]
+    return name, "\n".join(lines) + "\n"
+
+
+def _name_in(text: str) -> str:
+    node = parse_yaml(text, "study")
+    name = node.value.get("name") if isinstance(node.value, dict) else None
+    return str(name.plain()) if name is not None else ""
+
+
+def _preview(text: str) -> None:
+    node = parse_yaml(text, "study").plain()
+    machine = load_accelerator(_library(node.get("machine", "kws_ternary"), accelerator_names()))
+    technology = load_technology(
+        _library(node.get("technology", machine.technology), technology_names())
+    )
+    found = preview(text, machine, technology, sample=PREVIEW)
+    cells = st.columns(3)
+    cells[0].metric("designs of the space", f"{found.size:,}")
+    cells[1].metric("keep the limits", f"{found.feasible / max(found.sampled, 1):.0%}",
+                    help=f"of {found.sampled:,} drawn at random")  # fmt: skip
+    cells[2].metric("training", _training_time(node))
+    st.altair_chart(_sample_chart(found))
+    st.caption("Costs of a sample, before anything is trained, at 128 frames and 12 classes. The "
+               "green ones have the most weights for their energy.")  # fmt: skip
+
+
+def _library(name: object, known: list[str]) -> str:
+    """A machine or technology of the package; a page reads no file that somebody names."""
+    if name not in known:
+        raise InvalidInput(
+            f"the page knows the machines and technologies of the package ({', '.join(known)}): "
+            "start a search on your own file with `dse search`"
+        )
+    return str(name)
+
+
+def _training_time(node: dict[str, object]) -> str:
+    from pathlib import Path
+
+    data, recipe = node.get("data"), node.get("recipe")
+    folder = data.get("folder") if isinstance(data, dict) else None
+    epochs = recipe.get("epochs") if isinstance(recipe, dict) else None
+    trainings = node.get("trainings", 20)
+    if not isinstance(folder, str) or not isinstance(epochs, int) or not isinstance(trainings, int):
+        return "unknown"
+    seconds = seconds_of_an_epoch(settings(), Path(folder))
+    if seconds is None:
+        return "unknown"
+    minutes = seconds * epochs * trainings / 60
+    return f"about {minutes:.0f} min" if minutes < 120 else f"about {minutes / 60:.0f} h"
+
+
+def _sample_chart(found: Preview) -> Any:
+    frame = found.frame[["energy_pj", "weights", "feasible", "frontier"]].copy()
+    frame["energy_pj"] *= LABELS["energy_pj"][2]
+    kinds = ["over a limit", "keeps the limits", "most for the energy"]
+    frame["kind"] = kinds[0]
+    frame.loc[frame["feasible"], "kind"] = kinds[1]
+    frame.loc[frame["frontier"], "kind"] = kinds[2]
+    return (
+        alt.Chart(frame)
+        .mark_point(filled=True, opacity=0.6)
+        .encode(
+            x=alt.X("energy_pj:Q", title=label("energy_pj"), scale=alt.Scale(type="log")),
+            y=alt.Y("weights:Q", title="weights", axis=alt.Axis(format="~s"),
+                    scale=alt.Scale(type="log")),
+            color=alt.Color("kind:N", title=None, legend=alt.Legend(orient="bottom"),
+                            scale=alt.Scale(domain=kinds, range=[GREY, BLUE, GREEN])),
+            tooltip=[alt.Tooltip("energy_pj", title=label("energy_pj"), format=".3~g"),
+                     alt.Tooltip("weights", format=",")],
+        )
+        .properties(height=300)
+    )  # fmt: skip
+
+
+def _start(name: str, text: str) -> None:
+    left, right = st.columns([1, 3], vertical_alignment="bottom")
+    workers = left.number_input("Trainings at a time", 1, 64, None, key="launch_workers",
+                                placeholder="auto")  # fmt: skip
+    if not right.button("Check and start", type="primary", icon=":material/rocket_launch:"):
+        return
+    root = settings().root
+    inside(root, name)
+    if settings().read_only:
+        raise InvalidInput("the dashboard is read only")
+    with st.spinner("Checking …"):
+        valid, said = check(text, root)
+    if not valid:
+        st.error(plain(said))
+        return
+    folder = start(name, text, root, workers=None if workers is None else int(workers))
+    st.session_state["watched"] = folder.name
+    st.success(plain(said))
+    st.switch_page("views/watch.py", query_params={"watched": folder.name})
+
+
+if __name__ == "__main__":
+    main()

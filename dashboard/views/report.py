@@ -1,0 +1,103 @@
+"""Report: the decision as a document, of chosen designs, sections and machines."""
+
+import dataclasses
+import re
+import shlex
+
+import streamlit as st
+
+from cost_models import accelerator_names
+from cost_models.strict_yaml import dump_yaml
+from dashboard.session import current_study, page
+from dashboard.studies import Study, signature
+from dashboard.views.compare import names_of
+from dse.errors import InvalidInput
+from dse.report import FORMATS, Report, Use, render, study_report
+from dse.study_designs import point_of, space_of
+
+KINDS = {"html": "text/html", "pdf": "application/pdf", "json": "application/json",
+         "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}  # fmt: skip
+NAMES = {"html": "HTML, one file", "pdf": "PDF", "md": "Markdown and plots (ZIP)",
+         "csv": "tables as CSV (ZIP)", "json": "JSON", "parquet": "tables as Parquet (ZIP)",
+         "xlsx": "Excel"}  # fmt: skip
+MOST_DESIGNS = 8
+
+
+@page("Report")
+def main() -> None:
+    """Draw the page."""
+    study = current_study()
+    if study.frame.empty:
+        st.info("Nothing was evaluated yet: let `dse search` go on.")
+        return
+    names = names_of(study)
+    left, right = st.columns(2)
+    keys = left.multiselect(
+        "Designs that are broken down; none: those that the answer is about", list(names),
+        format_func=lambda key: names[key], max_selections=MOST_DESIGNS, key="reported",
+        bind="query-params",
+    )  # fmt: skip
+    machines = right.multiselect("Priced on further machines, too", accelerator_names(),
+                                 max_selections=4, key="report_machines")  # fmt: skip
+    rate = left.number_input("Inferences a second", 0.001, 100_000.0, 1.0, key="report_rate")
+    battery = right.number_input("Battery (mWh)", 1.0, 1e6, 650.0, key="report_battery",
+                                 help="650 mWh: a CR2032")  # fmt: skip
+    report = _report(signature(study.record.folder), tuple(keys), tuple(machines), rate, battery)
+    titles = [section.title for section in report.sections]
+    wanted = st.multiselect("Sections", titles, default=titles, key="report_sections")
+    kept = tuple(section for section in report.sections if section.title in wanted)
+    if not kept:
+        st.info("Choose at least one section.")
+        return
+    _downloads(dataclasses.replace(report, sections=kept))
+    _designs(study, keys)
+
+
+@st.cache_data(max_entries=8, show_spinner="Writing the report …")
+def _report(
+    mark: tuple[object, ...], keys: tuple[str, ...], machines: tuple[str, ...], rate: float,
+    battery: float,
+) -> Report:  # fmt: skip
+    from pathlib import Path
+
+    use = Use(inferences_per_second=rate, battery_mwh=battery)
+    return study_report(Path(str(mark[0])), machines=machines, chosen=keys, use=use)
+
+
+def _downloads(report: Report) -> None:
+    left, right = st.columns([1, 3], vertical_alignment="bottom")
+    form = left.selectbox("Format", FORMATS, format_func=lambda f: NAMES.get(f, f), key="format")
+    try:
+        content = render(report, form)
+    except InvalidInput as error:
+        st.error(str(error))
+        return
+    ending = form if form in KINDS else f"{form}.zip"
+    right.download_button(
+        "Download", content, file_name=f"{report.name}.{ending}", key="download_report",
+        mime=KINDS.get(form, "application/zip"), type="primary", icon=":material/download:",
+    )  # fmt: skip
+    st.caption("Preview")
+    st.iframe(render(report, "html").decode(), height=800)
+
+
+def _designs(study: Study, keys: list[str]) -> None:
+    """The chosen designs as files, and the command that exports one."""
+    for key in keys:
+        row = study.row_of(key)
+        point = None if row is None else point_of(row, study.record, space_of(study.record))
+        if row is None or point is None:
+            continue
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", row.name).strip("-.") or key
+        left, right = st.columns([1, 3], vertical_alignment="center")
+        left.download_button(
+            f"{name}.yaml", dump_yaml(point.to_dict()), file_name=f"{name}.yaml",
+            mime="application/yaml", icon=":material/download:", key=f"yaml_{key}",
+        )  # fmt: skip
+        # The name of the folder alone: paths of this machine are nobody else's business.
+        trained = f"{study.record.folder.name}/designs/{key}/best.pt"
+        right.code(f"dse export onnx {shlex.quote(trained)}", language="sh")
+
+
+if __name__ == "__main__":
+    main()

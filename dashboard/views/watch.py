@@ -1,0 +1,160 @@
+"""Watch: a search while it runs; it goes on without the page."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.charts import frontier_chart, sample_of, scaled_frame
+from dashboard.cost_charts import history_chart
+from dashboard.launching import LOG, log_tail, resume, stop
+from dashboard.session import load, page, settings
+from dashboard.studies import Study, find_studies, searching_process
+from dashboard.texts import figure, plain
+from dse.errors import InvalidInput
+from dse.history import FILE_NAME, read_history
+from dse.record import DESIGNS, RESOLVED
+
+EVERY_S = 2
+LATEST = 15  # rows
+
+
+@page("Watch a search")
+def main() -> None:
+    """Draw the page."""
+    folders = _watchable()
+    if not folders:
+        st.info("Nothing is searched here yet: start a search on the page Launch, or with "
+                "`dse search STUDY`.")  # fmt: skip
+        return
+    name = st.selectbox("Study", list(folders), key="watched", bind="query-params")
+    folder = folders[name]
+    _buttons(folder)
+    _live(name, folder)
+
+
+def _watchable() -> dict[str, Path]:
+    """Studies, and folders in which a search is preparing its data; those that run first."""
+    found = dict(find_studies(settings().folders))
+    for root in settings().folders:
+        if root.is_dir() and not (root / RESOLVED).exists():
+            for path in sorted(root.iterdir()):
+                if os.path.exists(path / LOG) and path not in found.values():
+                    found[path.name] = path
+    running = {name: path for name, path in found.items() if searching_process(path)}
+    return running | found
+
+
+def _buttons(folder: Path) -> None:
+    if settings().read_only:
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        trainings = st.number_input("Train up to, in all", 1, 100_000, None, key="more",
+                                    placeholder="as the study says", width=220)  # fmt: skip
+        if st.button("Go on", icon=":material/play_arrow:", key="resume"):
+            try:
+                resume(folder, trainings=None if trainings is None else int(trainings))
+                st.toast("The search goes on.")
+            except InvalidInput as error:
+                st.error(plain(error))
+        if st.button("Stop", icon=":material/stop:", key="stop"):
+            stopped = stop(folder)
+            st.toast("Asked to stop: nothing evaluated is lost." if stopped
+                     else "No search runs here.")  # fmt: skip
+
+
+@st.fragment(run_every=EVERY_S)
+def _live(name: str, folder: Path) -> None:
+    """What changes while the search runs."""
+    process = searching_process(folder)
+    state = f"searching, process {process}" if process else "not running"
+    if not (folder / RESOLVED).exists():
+        st.text("preparing the data" if process or _log_is_young(folder) else "did not begin")
+        _log(folder)
+        return
+    try:
+        study = load(name, folder)
+    except InvalidInput as error:
+        st.error(plain(error))
+        return
+    _progress(study, state)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        if study.trained.any():
+            cost = next(n for n in study.record.objectives if n != "error")
+            frame = sample_of(scaled_frame(study.frame))
+            st.altair_chart(frontier_chart(frame, cost, "error", limits=study.record.limits,
+                                           select=False), key="live_frontier")  # fmt: skip
+        else:
+            st.info("No design is trained yet.")
+    with right:
+        _curve(study)
+    _latest(study)
+    _log(folder)
+
+
+def _progress(study: Study, state: str) -> None:
+    resolved, frame = study.record.resolved, study.frame
+    trained = int(study.trained.sum())
+    wanted = resolved.get("trainings")
+    cells = st.columns(4)
+    cells[0].metric("trained", f"{trained:,}" + (f" of {wanted:,}" if wanted else ""))
+    cells[1].metric("priced", f"{len(frame):,}")
+    cells[2].metric("on the frontier", f"{int(frame['frontier'].sum()):,}")
+    cells[3].metric("workers", str(resolved.get("workers", "unknown")))
+    if isinstance(wanted, int) and wanted > 0:
+        st.progress(min(trained / wanted, 1.0), text=state)
+    else:
+        st.text(state)
+
+
+def _curve(study: Study) -> None:
+    """The learning curve of the design that was trained last, or is in training."""
+    designs = study.record.folder / DESIGNS
+    try:
+        newest = max(designs.glob(f"*/{FILE_NAME}"), key=lambda path: path.stat().st_mtime)
+        history = read_history(newest.parent)
+    except (ValueError, OSError):
+        st.caption("No epoch is finished yet.")
+        return
+    row = study.row_of(newest.parent.name)
+    st.text(f"Latest training: {row.name if row else newest.parent.name + ', in training'}")
+    st.altair_chart(history_chart(history), key="live_curve")
+
+
+def _latest(study: Study) -> None:
+    frame = study.frame.tail(LATEST).iloc[::-1]
+    shown = pd.DataFrame({
+        "trial": frame["trial"],
+        "design": frame["name"],
+        "status": frame["status"],
+        "error": [figure(v, "error") for v in frame["error"]],
+        "energy per inference": [figure(v, "energy_pj") for v in frame["energy_pj"]],
+        "trained parameters": [
+            figure(v, "trained_parameters") for v in frame["trained_parameters"]
+        ],
+        "training (s)": frame["training_seconds"].astype(float).round(1),
+        "reason": frame["reason"],
+    })  # fmt: skip
+    st.dataframe(shown, hide_index=True, key="latest")
+
+
+def _log(folder: Path) -> None:
+    text = log_tail(folder)
+    if text:
+        with st.expander("What the search says", expanded=True):
+            st.code(text, language=None)
+
+
+def _log_is_young(folder: Path) -> bool:
+    import time
+
+    try:
+        return time.time() - (folder / LOG).stat().st_mtime < 20
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""What if: the trained designs of a study on another machine, without training anything anew."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from cost_models import Accelerator, Technology
+from dashboard.charts import frontier_chart, picked, sample_of, scaled_frame, stairs
+from dashboard.session import (
+    current_study,
+    fleet_of,
+    open_design,
+    page,
+    rows_or_stop,
+    settings,
+)
+from dashboard.studies import Study, inside, signature
+from dashboard.texts import label, plain
+from dashboard.what_if_controls import Chosen, choose_machine
+from dse.errors import InvalidInput
+from dse.files import write_text
+from dse.frontier import pareto_mask
+from dse.results import OBJECTIVE_COLUMNS, Evaluation
+from dse.units import LABELS
+from dse.what_if import Fleet, Moves, machine_yaml, moves
+
+COLUMNS = [name for name in OBJECTIVE_COLUMNS if name in LABELS]
+SAMPLES = 100
+MOST_ROBUST = 2_000  # designs; of more, those nearest to the frontier
+
+
+@page("What if the machine were another one")
+def main() -> None:
+    """Draw the page."""
+    study = current_study()
+    rows_or_stop(study)
+    controls, wide = st.columns([1, 3], gap="medium")
+    with controls:
+        try:
+            chosen = choose_machine(study)
+        except InvalidInput as error:
+            st.error(plain(error))
+            return
+    with wide:
+        _answer(study, chosen)
+
+
+def _answer(study: Study, chosen: Chosen) -> None:
+    fleet, rows = fleet_of(study)
+    began = time.perf_counter()
+    try:
+        columns, fits = fleet.price(chosen.machine, chosen.technology)
+    except InvalidInput as error:
+        st.error(plain(error))
+        return
+    seconds = time.perf_counter() - began
+    if not fits.any():
+        st.warning("No trained design runs on this machine: its memories are too small, or it "
+                   "cannot make or store ternary matrices.")  # fmt: skip
+        return
+    frame = _frame(study, rows, columns, fits)
+    objectives = list(study.record.objectives)
+    x, y = _axes(objectives)
+    old = scaled_frame(study.frame[study.trained & study.frame["frontier"]])
+    chart = frontier_chart(
+        sample_of(frame), x, y, limits=study.record.limits, ghost=stairs(old, x, y)
+    )
+    event = st.altair_chart(chart, key="what_if_plot", on_select="rerun", selection_mode=["pick"])
+    st.caption(
+        f"{len(rows):,} trained designs priced anew in {seconds:.2f} s on "
+        f"{plain(chosen.machine.name)}, {plain(chosen.technology.name)}; errors are those of the "
+        "study. Grey dashes: the frontier on the study's own machine. "
+        f"{int((~fits).sum()):,} designs do not run or do not fit."
+    )
+    key = picked(event.selection if event else None)
+    if key and st.button("Open the design that was clicked", key="open"):
+        open_design(key)
+    found = moves(_keys_before(study), frame.loc[frame["frontier"], "key"].tolist())
+    _moves(found, rows)
+    _before_and_after(study, frame, objectives)
+    _robustness(study, fleet, rows, chosen, frame)
+    _save(chosen)
+
+
+def _axes(objectives: list[str]) -> tuple[str, str]:
+    left, right = st.columns(2)
+    cost = next(name for name in objectives if name != "error")
+    x = left.selectbox("Across", COLUMNS, index=COLUMNS.index(cost), format_func=label, key="wx",
+                       bind="query-params")  # fmt: skip
+    y = right.selectbox("Up", COLUMNS, format_func=label, key="wy", bind="query-params")
+    return x, y
+
+
+def _frame(
+    study: Study, rows: list[Evaluation], columns: dict[str, np.ndarray], fits: np.ndarray
+) -> pd.DataFrame:
+    """The trained designs with their new costs; designs that do not run have none."""
+    frame = pd.DataFrame({
+        "key": [row.key for row in rows],
+        "name": [row.name for row in rows],
+        "trial": [row.trial for row in rows],
+        "source": [row.source for row in rows],
+        "status": "trained",
+        "error": [row.column("error") for row in rows],
+        **{name: np.where(fits, figures, np.nan) for name, figures in columns.items()},
+    })  # fmt: skip
+    frame["frontier"] = pareto_mask(frame[list(study.record.objectives)].to_numpy(dtype=float))
+    for limit, bound in study.record.limits.items():
+        kind, _, name = limit.partition("_")
+        if name in frame:
+            frame["status"] = frame["status"].where(
+                frame[name] <= bound if kind == "max" else frame[name] >= bound, "infeasible"
+            )
+    return scaled_frame(frame)
+
+
+def _keys_before(study: Study) -> list[str]:
+    front = study.frame[study.trained & study.frame["frontier"]]
+    return [str(key) for key in front["key"]]
+
+
+def _moves(found: Moves, rows: list[Evaluation]) -> None:
+    names = {row.key: f"trial {row.trial}: {row.name}" for row in rows}
+    cells = st.columns(3)
+    for cell, title, keys in (
+        (cells[0], "enter the frontier", found.entered),
+        (cells[1], "leave it", found.left),
+        (cells[2], "stay", found.stayed),
+    ):
+        cell.metric(title, len(keys))
+        if keys:
+            text = "\n".join(names.get(key, key) for key in keys[:8])
+            cell.text(text + (f"\nand {len(keys) - 8} more" if len(keys) > 8 else ""))
+
+
+def _before_and_after(study: Study, frame: pd.DataFrame, objectives: Sequence[str]) -> None:
+    """Medians over the designs that run, before and after."""
+    scaled = scaled_frame(study.frame[study.trained]).set_index("key")
+    runs = frame[frame["energy_pj"].notna()].set_index("key")
+    lines: list[dict[str, object]] = []
+    for name in ("energy_pj", "latency_us", "area_um2", "leakage_uw", *objectives):
+        if name == "error" or name not in runs or any(line["column"] == label(name)
+                                                      for line in lines):  # fmt: skip
+            continue
+        before = float(scaled.loc[runs.index, name].median())
+        after = float(runs[name].median())
+        change = f"{after / before - 1:+.1%}" if before else ""
+        lines.append({"column": label(name), "before": before, "after": after, "change": change})
+    st.dataframe(
+        pd.DataFrame(lines), hide_index=True,
+        column_config={name: st.column_config.NumberColumn(f"median {name}", format="%.4g")
+                       for name in ("before", "after")},
+    )  # fmt: skip
+
+
+@st.cache_data(max_entries=32, show_spinner="Drawing technologies …")
+def _shares(
+    mark: tuple[object, ...], machine: Accelerator, technology: Technology,
+    objectives: tuple[str, ...], picks: tuple[int, ...], _fleet: Fleet, _errors: list[float],
+) -> list[float]:  # fmt: skip
+    part = Fleet([_fleet.points[i] for i in picks], frames=_fleet.frames, outputs=_fleet.outputs)
+    errors = [_errors[i] for i in picks]
+    shares = part.robustness(machine, technology, errors, objectives, samples=SAMPLES)
+    return [float(share) for share in shares]
+
+
+def _robustness(
+    study: Study, fleet: Fleet, rows: list[Evaluation], chosen: Chosen, frame: pd.DataFrame
+) -> None:
+    if not st.toggle(
+        "Robustness: how sure is the frontier, given the bands of the constants?",
+        key="robust", bind="query-params",
+    ):  # fmt: skip
+        return
+    objectives = tuple(study.record.objectives)
+    costs = [name for name in objectives if name != "error"]
+    order = frame.assign(worth=frame["error"].rank() + frame[costs].rank().sum(axis=1))
+    order = order.sort_values(["frontier", "worth"], ascending=[False, True])
+    picks = tuple(sorted(int(i) for i in order.index[:MOST_ROBUST]))
+    errors = [row.column("error") for row in rows]
+    shares = _shares(signature(study.record.folder), chosen.machine, chosen.technology,
+                     objectives, picks, fleet, errors)  # fmt: skip
+    table = pd.DataFrame({
+        "design": [rows[i].name for i in picks],
+        "trial": [rows[i].trial for i in picks],
+        "on the frontier (share of draws)": shares,
+        "now on the frontier": [bool(frame["frontier"].iloc[i]) for i in picks],
+        **{label(name): [frame[name].iloc[i] for i in picks] for name in objectives},
+    })  # fmt: skip
+    table = table[table.iloc[:, 2] > 0].sort_values(table.columns[2], ascending=False)
+    st.dataframe(
+        table, hide_index=True,
+        column_config={
+            table.columns[2]: st.column_config.ProgressColumn(
+                format="percent", min_value=0, max_value=1
+            ),
+            **{label(name): st.column_config.NumberColumn(format="%.4g") for name in objectives},
+        },
+    )  # fmt: skip
+    st.caption(
+        f"{SAMPLES} technologies, each constant drawn within its own band and the same for all "
+        "designs of a draw; mappings and cycles stay. Errors are taken as they were measured."
+    )
+
+
+def _save(chosen: Chosen) -> None:
+    st.subheader("Keep this machine", anchor=False)
+    left, middle, right = st.columns([1.2, 1, 1.2], vertical_alignment="bottom")
+    name = left.text_input("Name", value="my_machine", max_chars=64, key="machine_name")
+    text = machine_yaml(chosen.machine, based_on=chosen.base.name if _varied(chosen) else "")
+    middle.download_button(
+        "Download as YAML", text, file_name="machine.yaml", mime="application/yaml",
+        icon=":material/download:",
+    )  # fmt: skip
+    if right.button("Save beside the studies", disabled=settings().read_only, key="save_machine"):
+        if settings().read_only:
+            raise InvalidInput("the dashboard is read only: download the machine instead")
+        path = inside(settings().root, f"{name.removesuffix('.yaml')}.yaml")
+        if path.exists():
+            raise InvalidInput(f"{path.name} exists: choose another name")
+        write_text(path, text)
+        st.success(f"Saved. Price on it with `--machine {plain(path.name)}`.")
+
+
+def _varied(chosen: Chosen) -> bool:
+    return chosen.machine != chosen.base
+
+
+if __name__ == "__main__":
+    main()

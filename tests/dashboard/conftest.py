@@ -1,0 +1,109 @@
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cost_models import load_accelerator, load_technology
+from cost_models.strict_yaml import dump_yaml, parse_yaml
+from dse.budget import Budget, Limit
+from dse.evaluation import Pricing
+from dse.lowering import lower
+from dse.record import RESOLVED
+from dse.results import Evaluation, append_row
+from dse.space_file import space_from_node
+from dse.task import FeatureSpec
+
+APP = Path(__file__).parents[2] / "dashboard" / "app.py"
+
+SPACE = """
+blocks: [1, 2]
+policy: [P0, P2, P4]
+density: [0.25, 0.5]
+channels: [16, 24, 32]
+prologue_channels: 16
+epilogue_channels: 16
+final_channels: 16
+kernel: 5
+"""
+DESIGNS: tuple[tuple[dict[str, Any], float | None], ...] = (
+    ({"blocks": 1, "policy": "P0", "channels": 16}, 0.40),
+    ({"blocks": 2, "policy": "P0", "channels": 32}, 0.10),
+    ({"blocks": 1, "policy": "P4", "density": 0.5, "channels": 16}, 0.45),
+    ({"blocks": 2, "policy": "P2", "density": 0.25, "channels": 24}, 0.50),
+    ({"blocks": 2, "policy": "P4", "density": 0.5, "channels": 32}, None),
+)
+FRAMES, OUTPUTS = 64, 3
+
+
+def write_study(folder: Path, designs: Any = DESIGNS, **changes: Any) -> Path:
+    """A study's folder as `dse search` leaves it, with rows that the model priced."""
+    machine = load_accelerator("kws_ternary")
+    technology = load_technology(machine.technology)
+    space = space_from_node(parse_yaml(SPACE, "space"))
+    budget = Budget((Limit("trained_parameters", 6000.0),))
+    record = {
+        "name": folder.name, "base_folder": "/", "data_folder": str(folder.parent / "speech"),
+        "objectives": ["error", "energy_pj"], "limits": budget.to_dict(),
+        "box": {"error": [0.0, 1.0], "energy_pj": [4.0, 7.0]},
+        "accelerator": machine.to_dict(), "technology": dataclasses.asdict(technology),
+        "features": FeatureSpec(frames=FRAMES).to_dict(), "space": space.to_dict(),
+        "trainings": 4, "workers": 1,
+    }  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RESOLVED).write_text(dump_yaml(json.loads(json.dumps(record | changes))))
+    pricing = Pricing(accelerator=machine, technology=technology, budget=budget, frames=FRAMES,
+                      outputs=OUTPUTS)  # fmt: skip
+    for trial, (values, error) in enumerate(designs):
+        point = space.point(values)
+        cost = pricing.price(point)
+        assert lower(point, frames=FRAMES, outputs=OUTPUTS).trained_parameters
+        append_row(folder, Evaluation(
+            trial=trial, status="infeasible" if error is None else "trained", source="search",
+            key=point.key, name=f"design {trial}", values=values, cost=dict(cost.columns()),
+            error=error, epochs=4, best_epoch=3, training_seconds=8.0,
+            reason="" if error is not None else "stored_bits is over its limit",
+        ))  # fmt: skip
+    return folder
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A small study of real designs, with a learning curve."""
+    folder = write_study(tmp_path / "studies" / "small")
+    rows = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+    history = folder / "designs" / rows[1]["key"] / "history.csv"
+    history.parent.mkdir(parents=True)
+    history.write_text(
+        "epoch,learning_rate,training_loss,training_error,validation_loss,validation_error,seconds\n"
+        "1,0.05,1.1,0.5,1.0,0.4,2.0\n2,0.01,0.9,0.3,0.8,0.1,2.0\n"
+    )
+    return folder
+
+
+Opened = Callable[..., AppTest]
+
+
+@pytest.fixture
+def open_page(monkeypatch: pytest.MonkeyPatch) -> Opened:
+    """Open a page of the dashboard on folders; nothing on it may fail."""
+
+    def opened(page: str, *folders: Path | str, **query: str) -> AppTest:
+        monkeypatch.setattr(sys, "argv", [str(APP), *map(str, folders)])
+        app = AppTest.from_file(str(APP), default_timeout=120)
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.run()
+        if page != "frontier":
+            app.switch_page(f"views/{page}.py")
+            for name, value in query.items():
+                app.query_params[name] = value
+            app.run()
+        assert not app.exception, app.exception
+        return app
+
+    return opened
