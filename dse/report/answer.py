@@ -244,6 +244,8 @@ def _ternary_or_dense(results: StudyResults) -> str:
     text += "."
     if ratio == ratio:
         text += f" It takes {significant(ratio, 2)} times the {LABELS[cost][0]} of the dense one."
+    if len(results.frontier) == 1:
+        return f"{text} The frontier is one design, {'' if on_front else 'not '}a ternary one."
     return (
         f"{text} Of {len(results.frontier)} designs on the frontier, {on_front} "
         f"{'has' if on_front == 1 else 'have'} ternary matrices."

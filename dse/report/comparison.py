@@ -14,8 +14,6 @@ from dse.report.priced import Priced, StudyResults, dense_of, trial_of
 from dse.results import Evaluation
 from dse.units import LABELS, scaled
 
-NO_ERRORS_KNOWN = "-"
-
 
 def is_ternary(row: Evaluation) -> bool:
     """Whether a recorded design generates weights or would, where it is stored as a matrix."""

@@ -169,7 +169,7 @@ def _design_section(each: Priced, number: int, use: Use) -> Section:
         sentences=(
             f"Shown as: {why}key {each.point.key}, {each.point.summary}. {where_it_goes(cost)}",
             *(f"Does not fit: {misfit}. It is priced as if it did." for misfit in cost.misfits),
-            *generator_sentences(panel),
+            *generator_sentences(cost, panel),
         ),
         plots=(_layers_plot(cost, number),),
         tables=tuple(tables),
@@ -194,15 +194,26 @@ def where_it_goes(cost: Cost) -> str:
     return text
 
 
-def generator_sentences(panel: BreakEvenTotal | None) -> tuple[str, ...]:
-    """Whether generating is worth it, also where it is not."""
+def generator_sentences(cost: Cost, panel: BreakEvenTotal | None) -> tuple[str, ...]:
+    """What makes the ternary matrices, and whether that is worth it, also where it is not."""
+    specs = dict.fromkeys(
+        layer.layer.generator for layer in cost.layers if layer.layer.generator is not None
+    )
     if panel is None:
-        return ()
+        stored = "Its ternary matrices are stored, two bits an entry: this machine generates none."
+        return (stored,) if specs else ()
+    assert cost.accelerator.generator is not None  # it generates something
+    made = "; ".join(
+        f"{spec.family} with {spec.state_bits} bits of state and {spec.decision_bits} decision bits"
+        + (f", {spec.rounds} rounds" if spec.rounds else "")
+        for spec in specs
+    )
     saved = ""
     if panel.generated_pj and panel.stored_pj:
         ratio = max(panel.stored_pj / panel.generated_pj, panel.generated_pj / panel.stored_pj)
         saved = f", a factor of {significant(ratio, 2)} in favour of the {_wins(panel.cheaper)}"
     return (
+        f"Generator: {made}; {cost.accelerator.generator.trits_per_cycle} trits a cycle.",
         f"Generate or store: making the trits takes {significant(panel.generated_pj * 1e-3)} nJ "
         f"per inference, reading them from an SRAM of {panel.memory_bits:,} bits "
         f"{significant(panel.stored_pj * 1e-3)} nJ{saved}. The generator takes "

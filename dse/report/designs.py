@@ -1,17 +1,16 @@
 """The report of designs without a study: what they cost, on one machine or on several."""
 
-import shlex
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from cost_models import Accelerator, Technology, load_accelerator, load_technology
+from cost_models import Accelerator, Technology
 from dse.errors import InvalidInput
 from dse.point import DesignPoint
 from dse.report.answer import band_words
 from dse.report.comparison import counterparts_table, published_section
 from dse.report.content import Cell, Column, Report, Section, Table, significant
 from dse.report.cost_tables import components_plot, design_sections, machine_of, machines_table
-from dse.report.priced import Priced, Use, power_at, price_designs
+from dse.report.priced import Priced, Use, load_machine, power_at, price_designs
 from dse.report.sources import sources_sections
 
 FRAMES = 128
@@ -48,7 +47,7 @@ def designs_report(
     if not points:
         raise InvalidInput("there is no design to report: name a study, or a design")
     use = use or Use()
-    pairs = [_machine(name, technology) for name in dict.fromkeys(machines)]
+    pairs = [load_machine(name, technology) for name in dict.fromkeys(machines)]
     distinct = list({point.key: point for point in points}.values())
     priced = price_designs(distinct, pairs, frames=frames, outputs=outputs)
     sections = [
@@ -90,11 +89,6 @@ def designs_report(
         dated="",
         version=version("ternary-dse"),
     )
-
-
-def _machine(name: str, technology: str | None) -> tuple[Accelerator, Technology]:
-    machine = load_accelerator(name)
-    return machine, load_technology(technology or machine.technology)
 
 
 def _answer_section(priced: Sequence[Priced], frames: int, outputs: int, use: Use) -> Section:
@@ -184,8 +178,3 @@ def _provenance_section(
         code=tuple(commands),
         tables=(Table(name="networks", title="Designs", columns=columns, rows=tuple(rows)),),
     )
-
-
-def shell_line(*words: str) -> str:
-    """A command as a shell takes it."""
-    return shlex.join(words)

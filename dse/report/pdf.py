@@ -161,7 +161,8 @@ class _Document:
         if not section.plots:
             return 120.0
         picture = draw(section.plots[0])
-        return min(90.0 + picture.height * self.width / picture.width, 500.0)
+        height = picture.height * self.width / picture.width
+        return float(min(90.0 + height, 500.0))
 
     def _table(self, table: Table) -> list[Any]:
         from reportlab.platypus import CondPageBreak, LongTable
@@ -281,6 +282,12 @@ def _widths(table: Table, available: float) -> list[float]:
     ]
     if any(flexible) and sum(fixed) <= available:
         least = fixed
+    if sum(least) > available:  # long words break before numbers do
+        room = available - sum(low for low, bends in zip(least, flexible, strict=True) if not bends)
+        most = max(room / max(sum(flexible), 1), NARROWEST)
+        least = [
+            min(low, most) if bends else low for low, bends in zip(least, flexible, strict=True)
+        ]
     if sum(least) >= available:
         return [each * available / sum(least) for each in least]
     share = (available - sum(least)) / (sum(needed) - sum(least))

@@ -8,7 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cost_models import Accelerator, Band, Cost, Technology, estimate
+from cost_models import (
+    Accelerator,
+    Band,
+    Cost,
+    Technology,
+    estimate,
+    load_accelerator,
+    load_technology,
+)
 from cost_models.application import average_power_uw, battery_days, inferences_per_second
 from cost_models.strict_yaml import Node, build, read_yaml
 from dse.errors import InvalidInput, InvalidStudy
@@ -19,10 +27,7 @@ from dse.matchboxnet import matchboxnet
 from dse.point import DENSE, DesignPoint, point_from_node
 from dse.record import DESIGNS, RESOLVED, StudyRecord, read_record
 from dse.report.intervals import clips_behind, error_band
-from dse.results import COST_COLUMNS, Evaluation, load_results, read_rows
-
-OUTPUTS_OF_KIND = {"commands": 10}
-"""Words of a task; `all_words` depends on its folder."""
+from dse.results import COST_COLUMNS, Evaluation, read_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,16 +56,6 @@ class Priced:
     """What a study recorded of it; None where it was never evaluated."""
     why: str = ""
     """Why the report shows it: `lowest error`."""
-
-    @property
-    def is_ternary(self) -> bool:
-        """Whether any of its matrices is generated."""
-        return self.point.key != dense_of(self.point).key
-
-    @property
-    def power_uw(self) -> Band | None:
-        """See `power_at`."""
-        return power_at(self.cost, 1.0)
 
     def named(self) -> str:
         """`1x1x64 (trial 7)`: distinct within a study."""
@@ -182,8 +177,8 @@ class StudyResults:
         if done >= trainings or len(self.rows) >= candidates or stuck:
             return ""
         return (
-            f"The study is in progress: {done} of {trainings} trainings are done, and "
-            f"{len(self.rows)} of at most {candidates} candidates are priced. What follows may "
+            f"The study is in progress: {done:,} of {trainings:,} trainings are done, and "
+            f"{len(self.rows):,} of at most {candidates:,} candidates are priced. What follows may "
             "change."
         )
 
@@ -270,7 +265,6 @@ def read_study_results(folder: Path) -> StudyResults:
         InvalidFile: its record or its results are damaged.
     """
     record = read_record(folder)
-    load_results(folder)  # refuses a folder without results
     rows = read_rows(folder)
     if not rows:
         raise InvalidStudy(
@@ -293,6 +287,16 @@ def read_study_results(folder: Path) -> StudyResults:
         technology=technology,
         node=node,
     )
+
+
+def load_machine(name: str, technology: str | None = None) -> tuple[Accelerator, Technology]:
+    """A machine of the library or of a file, and what it is priced with.
+
+    Raises:
+        InvalidInput: there is no such machine or technology, or a file is wrong.
+    """
+    machine = load_accelerator(name)
+    return machine, load_technology(technology or machine.technology)
 
 
 def price_designs(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from cost_models import load_accelerator, load_technology
+from cost_models import Accelerator, Technology
 from dse.errors import InvalidInput, InvalidStudy
 from dse.figures import DENSE_COLOUR, FRONTIER_COLOUR, QUIET_COLOUR, TERNARY_COLOUR
 from dse.frontier import frontier_of, hypervolume_share
@@ -39,7 +39,14 @@ from dse.report.cost_tables import (
     design_sections,
     machines_table,
 )
-from dse.report.priced import Priced, StudyResults, Use, plain_text, read_study_results
+from dse.report.priced import (
+    Priced,
+    StudyResults,
+    Use,
+    load_machine,
+    plain_text,
+    read_study_results,
+)
 from dse.report.sources import sources_sections
 from dse.results import Evaluation
 from dse.units import LABELS, axis_label, scaled
@@ -107,11 +114,11 @@ def study_report(
     )
     if everything:
         sections += design_sections(everything, use)
-    if machines and everything:
-        sections.append(_machines_section(results, everything, machines, use))
-    sections += sources_sections(
-        [(results.accelerator, results.technology)], more=_assumptions(results, use)
-    )
+    own = (results.accelerator, results.technology)
+    others = [pair for name in dict.fromkeys(machines) if (pair := load_machine(name)) != own]
+    if others and everything:
+        sections.append(_machines_section(results, everything, others, use))
+    sections += sources_sections([own, *others], more=_assumptions(results, use))
     sections.append(_provenance_section(results, everything))
     record = results.record
     dated = max((row.finished_at for row in results.rows), default="")
@@ -349,13 +356,14 @@ def _folder(results: StudyResults, row: Evaluation) -> Path:
 
 
 def _machines_section(
-    results: StudyResults, priced: Sequence[Priced], machines: Sequence[str], use: Use
+    results: StudyResults,
+    priced: Sequence[Priced],
+    machines: Sequence[tuple[Accelerator, Technology]],
+    use: Use,
 ) -> Section:
     everything = list(priced)
     refused = []
-    for name in machines:
-        machine = load_accelerator(name)
-        technology = load_technology(machine.technology)
+    for machine, technology in machines:
         for each in priced:
             try:
                 cost = results.price(each.point, machine, technology)
