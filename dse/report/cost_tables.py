@@ -68,7 +68,7 @@ def machines_table(priced: Sequence[Priced], use: Use, name: str, title: str) ->
                 cost.latency_us * 1e-3,
                 cost.area.scaled(1e-6),
                 power_at(cost, use.inferences_per_second),
-                "; ".join(cost.misfits) or "yes",
+                "no" if cost.misfits else "yes",
             )
         )
     return Table(name=name, title=title, columns=columns, rows=tuple(rows), note=BAND_NOTE)
@@ -136,8 +136,14 @@ def _one_machine(priced: Sequence[Priced]) -> bool:
     return len({machine_of(each.cost) for each in priced}) == 1
 
 
-def design_sections(priced: Sequence[Priced], use: Use) -> list[Section]:
-    """Each chosen design in full: layers, components, area, generator, power."""
+def design_sections(priced: Sequence[Priced], use: Use, *, compared: bool = True) -> list[Section]:
+    """Each chosen design in full: layers, components, area, generator, power.
+
+    Args:
+        priced: the designs.
+        use: what power depends on.
+        compared: begin with a plot of all of them.
+    """
     sections = [
         Section(
             name="breakdowns",
@@ -146,7 +152,7 @@ def design_sections(priced: Sequence[Priced], use: Use) -> list[Section]:
                 "Energy by component, then for each design its layers, the area of its machine, "
                 "its generator, and its power.",
             ),
-            plots=(components_plot(priced),),
+            plots=(components_plot(priced),) if compared else (),
             tables=(components_table(priced),),
         )
     ]

@@ -69,7 +69,7 @@ def designs_report(
             )
         )
     sections.append(published_section(*pairs[0], frames=frames, outputs=outputs))
-    sections += design_sections(priced, use)
+    sections += design_sections(priced, use, compared=len(priced) == 1)
     sections += sources_sections(
         pairs,
         more=[
@@ -97,27 +97,33 @@ def _answer_section(priced: Sequence[Priced], frames: int, outputs: int, use: Us
     what = "this design" if designs == 1 else f"each of {designs} designs"
     where = machine_of(priced[0].cost) if machines == 1 else f"each of {machines} machines"
     points = []
-    fitting = [each for each in priced if not each.cost.misfits]
-    least = min(fitting or priced, key=lambda each: each.cost.energy_pj)
-    several = len(priced) > 1
+    # What does not fit cannot be built; only where nothing fits is it the answer all the same.
+    fitting = [each for each in priced if not each.cost.misfits] or list(priced)
+    least = min(fitting, key=lambda each: each.cost.energy_pj)
+    several = len(fitting) > 1
     points.append(
-        (f"Least energy: {_place(least, machines)}, " if several else f"{least.label}: ")
+        (
+            f"Least energy: {_place(least, machines)}, "
+            if several
+            else f"{_place(least, machines)}: "
+        )
         + _costs(least, use)
     )
     if several:
-        most = max(priced, key=lambda each: each.cost.energy_pj)
+        most = max(fitting, key=lambda each: each.cost.energy_pj)
         points.append(
             f"The dearest is {_place(most, machines)}: {band_words(most.cost.energy.scaled(1e-6))} "
             f"uJ, {significant(most.cost.energy_pj / least.cost.energy_pj, 2)} times as much."
         )
-        fastest = min(priced, key=lambda each: each.cost.latency_us)
+        fastest = min(fitting, key=lambda each: each.cost.latency_us)
         points.append(
             f"The fastest is {_place(fastest, machines)}: "
             f"{significant(fastest.cost.latency_us * 1e-3)} ms; the smallest machine is "
-            f"{machine_of(min(priced, key=lambda each: each.cost.area.mid).cost)}."
+            f"{machine_of(min(fitting, key=lambda each: each.cost.area.mid).cost)}."
         )
     for each in priced:
-        points += [f"{_place(each, machines)} does not fit: {m}." for m in each.cost.misfits]
+        if each.cost.misfits:
+            points.append(f"{_place(each, machines)} does not fit: {'; '.join(each.cost.misfits)}.")
     points.append("Nothing here was trained: whether a design is worth its cost, a study must say.")
     return Section(
         name="answer",
@@ -127,7 +133,7 @@ def _answer_section(priced: Sequence[Priced], frames: int, outputs: int, use: Us
             f"{outputs} classes?",
         ),
         points=tuple(points),
-        plots=(components_plot(priced, "answer"),) if several else (),
+        plots=(components_plot(priced, "answer"),) if len(priced) > 1 else (),
     )
 
 

@@ -42,7 +42,7 @@ class Use:
     def words(self) -> str:
         """`1 inference a second`."""
         rate = self.inferences_per_second
-        return f"{rate:g} inference{'' if rate == 1 else 's'} a second"
+        return f"{rate:,.10g} inference{'' if rate == 1 else 's'} a second"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -161,8 +161,8 @@ def _frontier_section(results: StudyResults) -> Section:
         name="frontier",
         title="Frontier",
         sentences=(
-            f"{names.capitalize()}: designs that no other trained design beats in all of them, "
-            f"cheapest first. They dominate {share:.3f} of the study's box (hypervolume).",
+            f"{names[:1].upper()}{names[1:]}: designs that no other trained design beats in all of "
+            f"them, cheapest first. They dominate {share:.3f} of the study's box (hypervolume).",
         ),
         plots=(_frontier_plot(results),),
         tables=(_designs_table(results, results.frontier, "frontier", "Designs on the frontier"),),

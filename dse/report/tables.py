@@ -77,7 +77,11 @@ def json_text(report: Report) -> str:
 
 
 def _table_to_dict(table: Table) -> dict[str, Any]:
-    names = [field.name for field in table.fields]
+    fields = table.fields
+
+    def value(cell: str | int | float | None, field: Field) -> str | int | float | None:
+        return _number(cell) if field.form == "count" and isinstance(cell, float) else cell
+
     return {
         "name": table.name,
         "title": table.title,
@@ -86,7 +90,10 @@ def _table_to_dict(table: Table) -> dict[str, Any]:
             {"name": column.name, "heading": column.heading, "unit": column.unit}
             for column in table.columns
         ],
-        "rows": [dict(zip(names, row, strict=True)) for row in table.plain_rows],
+        "rows": [
+            {field.name: value(cell, field) for field, cell in zip(fields, row, strict=True)}
+            for row in table.plain_rows
+        ],
     }
 
 

@@ -138,7 +138,7 @@ def test_average_power_by_hand(study: Path) -> None:
 
 def test_a_rate_that_is_too_high_is_said(study: Path) -> None:
     report = study_report(study, use=Use(inferences_per_second=1e6))
-    assert "It is too slow for 1e+06 inferences a second." in answer(report)
+    assert "It is too slow for 1,000,000 inferences a second." in answer(report)
 
 
 def test_breakdowns_sum_to_the_recorded_rows(study: Path) -> None:

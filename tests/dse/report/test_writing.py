@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -174,3 +175,12 @@ def test_loads_no_library_before_its_format_is_asked_for() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_the_example_of_the_document_runs() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "reports.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    names: dict[str, Any] = {}
+    exec(compile(example, "reports.md", "exec"), names)
+    assert names["page"].startswith(b"<!doctype html>")
+    assert len(names["energy"]) == 2
