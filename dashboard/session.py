@@ -110,8 +110,12 @@ def page(title: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
 
 def open_design(key: str) -> None:
     """Go to the page of a design."""
-    study = str(st.session_state.get("study", ""))
-    st.switch_page("views/design.py", query_params={"study": study, "design": key})
+    st.switch_page("views/design.py", query_params={"design": key})
+
+
+def look_at(study: str) -> None:
+    """Choose another study; for the callback of a button."""
+    st.session_state["study"] = study
 
 
 @st.cache_resource(max_entries=4, show_spinner="Building the study's designs …")

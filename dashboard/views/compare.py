@@ -15,6 +15,7 @@ from cost_models import (
     load_technology,
 )
 from dashboard.cost_charts import energy_frame
+from dashboard.links import choose_many, choose_one
 from dashboard.session import current_study, page, rows_or_stop
 from dashboard.studies import Study
 from dashboard.texts import plain, table_csv
@@ -61,10 +62,10 @@ def names_of(study: Study) -> dict[str, str]:
 
 def _designs(study: Study) -> None:
     names = names_of(study)
-    keys = st.multiselect(
-        "Designs (★ on the frontier); the first is what the others are held against", list(names),
-        default=list(names)[:3], max_selections=MOST, format_func=lambda key: names[key],
-        key="compared", bind="query-params",
+    keys = choose_many(
+        st, "Designs (★ on the frontier); the first is what the others are held against",
+        list(names), "compared", default=list(names)[:3], most=MOST,
+        format_func=lambda key: names[key],
     )  # fmt: skip
     rows = [row for key in keys if (row := study.row_of(key)) is not None]
     if len(rows) < 2:
@@ -80,14 +81,12 @@ def _designs(study: Study) -> None:
 def _machines(study: Study) -> None:
     names = names_of(study)
     left, right = st.columns(2)
-    key = left.selectbox("Design", list(names), format_func=lambda key: names[key],
-                         key="compared_design", bind="query-params")  # fmt: skip
+    key = choose_one(left, "Design", list(names), "design", format_func=lambda key: names[key])
     own = accelerator_of(study.record)
-    machines = right.multiselect(
-        "Machines; the first is what the others are held against",
-        ["the study's own", *accelerator_names()],
-        default=["the study's own", "kws_int8", "kws_tiny"], max_selections=MOST, key="machines",
-        bind="query-params",
+    machines = choose_many(
+        right, "Machines; the first is what the others are held against",
+        ["the study's own", *accelerator_names()], "machines",
+        default=["the study's own", "kws_int8", "kws_tiny"], most=MOST,
     )  # fmt: skip
     row = study.row_of(key)
     assert row is not None  # it is one of the names

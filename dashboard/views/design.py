@@ -21,6 +21,7 @@ from dashboard.cost_charts import (
     shares,
     stacked_chart,
 )
+from dashboard.links import choose_one
 from dashboard.session import current_study, page
 from dashboard.studies import FULL, Study
 from dashboard.texts import bits, figure, plain, to_csv
@@ -88,10 +89,8 @@ def _choose(study: Study) -> Evaluation | None:
     asked = st.query_params.get("design")
     if asked in names and asked not in keys:
         keys.append(asked)
-    key = st.selectbox(
-        "Design (★ on the frontier)", keys, format_func=lambda key: names[key], key="design",
-        bind="query-params",
-    )  # fmt: skip
+    title = "Design (★ on the frontier)"
+    key = choose_one(st, title, keys, "design", format_func=lambda key: names[key])
     return study.row_of(key)
 
 

@@ -13,6 +13,7 @@ from dashboard.charts import (
     sample_of,
     scaled_frame,
 )
+from dashboard.links import choose_one
 from dashboard.session import current_study, open_design, page, rows_or_stop
 from dashboard.studies import FULL, Study
 from dashboard.texts import figure, label, plain, table_csv
@@ -66,18 +67,12 @@ def _controls(study: Study, frame: pd.DataFrame) -> tuple[str, str, str, str, bo
     names = ["kind", *axes, *COLUMNS, "source"]
     costs = [name for name in study.record.objectives if name in COLUMNS and name != "error"]
     cells = st.columns(4)
-    x = cells[0].selectbox(
-        "Across", COLUMNS, index=COLUMNS.index(costs[0] if costs else "energy_pj"),
-        format_func=label, key="x", bind="query-params",
-    )  # fmt: skip
-    y = cells[1].selectbox("Up", COLUMNS, format_func=label, key="y", bind="query-params")
-    colour = cells[2].selectbox(
-        "Colour", names, format_func=label, key="colour", bind="query-params"
-    )
+    first = COLUMNS.index(costs[0] if costs else "energy_pj")
+    x = choose_one(cells[0], "Across", COLUMNS, "x", index=first, format_func=label)
+    y = choose_one(cells[1], "Up", COLUMNS, "y", format_func=label)
+    colour = choose_one(cells[2], "Colour", names, "colour", format_func=label)
     symbols = ["kind", *(n for n in axes if frame[n].nunique() <= 7)]
-    shape = cells[3].selectbox(
-        "Symbol", symbols, format_func=label, key="symbol", bind="query-params"
-    )
+    shape = choose_one(cells[3], "Symbol", symbols, "symbol", format_func=label)
     with st.container(horizontal=True, vertical_alignment="center"):
         kind = st.segmented_control(
             "View", ["2-D", "3-D", "parallel"], default="2-D", required=True, key="view",
@@ -152,8 +147,8 @@ def _plot(
 
 
 def _plot_3d(drawn: pd.DataFrame, x: str, y: str, colour: str) -> None:
-    depth = st.selectbox("Depth", [n for n in COLUMNS if n not in (x, y)], format_func=label,
-                         key="depth", bind="query-params")  # fmt: skip
+    others = [name for name in COLUMNS if name not in (x, y)]
+    depth = choose_one(st, "Depth", others, "depth", format_func=label)
     if importlib.util.find_spec("plotly") is None:
         st.info("Three dimensions need Plotly: `pip install plotly`. The other views do not.")
         return

@@ -243,7 +243,6 @@ def _start(name: str, text: str) -> None:
         st.error(plain(said))
         return
     folder = start(name, text, root, workers=None if workers is None else int(workers))
-    st.session_state["watched"] = folder.name
     st.success(plain(said))
     st.switch_page("views/watch.py", query_params={"watched": folder.name})
 

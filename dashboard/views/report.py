@@ -8,6 +8,7 @@ import streamlit as st
 
 from cost_models import accelerator_names
 from cost_models.strict_yaml import dump_yaml
+from dashboard.links import choose_many
 from dashboard.session import current_study, page
 from dashboard.studies import Study, signature
 from dashboard.views.compare import names_of
@@ -32,10 +33,9 @@ def main() -> None:
         return
     names = names_of(study)
     left, right = st.columns(2)
-    keys = left.multiselect(
-        "Designs that are broken down; none: those that the answer is about", list(names),
-        format_func=lambda key: names[key], max_selections=MOST_DESIGNS, key="reported",
-        bind="query-params",
+    keys = choose_many(
+        left, "Designs that are broken down; none: those that the answer is about", list(names),
+        "reported", default=(), most=MOST_DESIGNS, format_func=lambda key: names[key],
     )  # fmt: skip
     machines = right.multiselect("Priced on further machines, too", accelerator_names(),
                                  max_selections=4, key="report_machines")  # fmt: skip

