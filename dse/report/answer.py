@@ -83,7 +83,8 @@ def limits_words(limits: dict[str, float]) -> str:
         if column in LABELS:
             label, unit, _ = LABELS[column]
             amount = f"{scaled(bound, column):,.6g} {unit}".rstrip()
-            words.append(f"{most} {amount} of {label}" if unit else f"{most} {amount} {label}")
+            of = "of " if unit and column != "error" else ""
+            words.append(f"{most} {amount} {of}{label}")
         else:
             words.append(f"{most} {bound:,.6g} {column}")
     return ", ".join(words)
@@ -111,7 +112,7 @@ def nothing_trained(results: StudyResults) -> str:
     listed = ", ".join(f"{count:,} {status}" for status, count in counts.items())
     text = f"There is no answer yet: no design is trained ({listed})."
     failed = next((row for row in results.rows if row.status == "failed"), None)
-    if failed is not None and set(counts) <= {"failed", "infeasible", "invalid", "duplicate"}:
+    if failed is not None and "stopped" not in counts:
         return (
             f"{text} Every training failed; the first because: {failed.reason}. Mend that, "
             "then let the search go on."

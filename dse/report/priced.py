@@ -18,16 +18,29 @@ from cost_models import (
     load_technology,
 )
 from cost_models.application import average_power_uw, battery_days, inferences_per_second
-from cost_models.strict_yaml import Node, build, read_yaml
 from dse.errors import InvalidInput, InvalidStudy
-from dse.frontier import frontier_of
+from dse.frontier import frontier_of, hypervolume_share
 from dse.history import read_history
 from dse.lowering import lower
-from dse.matchboxnet import matchboxnet
-from dse.point import DENSE, DesignPoint, point_from_node
-from dse.record import DESIGNS, RESOLVED, StudyRecord, read_record
+from dse.point import DENSE, DesignPoint
+from dse.record import RESOLVED, StudyRecord, read_record
 from dse.report.intervals import clips_behind, error_band
-from dse.results import COST_COLUMNS, Evaluation, read_rows
+from dse.results import COST_COLUMNS, Evaluation, latest, read_rows
+from dse.space import SearchSpace
+from dse.study_designs import (
+    accelerator_of,
+    design_folder,
+    frames_of,
+    outputs_of,
+    point_of,
+    space_of,
+    technology_of,
+)
+
+USUAL_OUTPUTS = 12
+"""Ten command words, unknown and silence."""
+EXHAUSTED = 100
+"""So many duplicates in a row end a study."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,10 +128,12 @@ class StudyResults:
 
     record: StudyRecord
     rows: tuple[Evaluation, ...]
+    """One a trial: the last."""
     accelerator: Accelerator
     technology: Technology
-    node: Node
-    """The resolved study."""
+    space: SearchSpace
+    frames: int
+    """Input frames of an inference."""
 
     @property
     def cost_objective(self) -> str:
@@ -127,8 +142,8 @@ class StudyResults:
 
     @cached_property
     def trained(self) -> tuple[Evaluation, ...]:
-        """Designs with an error, each once, in the order of their trials."""
-        first = {row.key: row for row in reversed(self.rows) if row.status == "trained"}
+        """Designs whose error counts, each once, in the order of their trials."""
+        first = {row.key: row for row in reversed(self.rows) if row.full}
         return tuple(reversed(first.values()))
 
     @cached_property
@@ -142,7 +157,7 @@ class StudyResults:
         errors = [row.column("error") for row in self.trained]
         for row in self.trained:
             try:
-                history = read_history(self.record.folder / DESIGNS / row.key)
+                history = read_history(design_folder(self.record, row.key))
             except (InvalidInput, OSError, UnicodeDecodeError):
                 continue  # gone or damaged: the other errors must do
             errors += [epoch.validation_error for epoch in history]
@@ -154,68 +169,71 @@ class StudyResults:
             return None
         return error_band(row.error, self.clips)
 
-    @cached_property
-    def frames(self) -> int:
-        """Input frames of an inference."""
-        return _whole(self.record.resolved, "features", "frames", 128)
-
-    @cached_property
-    def in_channels(self) -> int:
-        """Features of a frame."""
-        return _whole(self.record.resolved, "features", "coefficients", 64)
-
     @property
     def progress(self) -> str:
         """A sentence where the study has not ended; empty where it has."""
         resolved = self.record.resolved
         trainings, candidates = resolved.get("trainings"), resolved.get("candidates")
-        if not isinstance(trainings, int) or not isinstance(candidates, int):
+        if not isinstance(trainings, int) or not isinstance(candidates, int) or self._ended:
             return ""
-        done = sum(row.status == "trained" for row in self.rows)
-        recent = self.rows[-100:]
-        stuck = len(recent) == 100 and all(r.status in ("duplicate", "invalid") for r in recent)
-        if done >= trainings or len(self.rows) >= candidates or stuck:
-            return ""
+        done = sum(_is_full_training(row) for row in self.rows)
         return (
             f"The study is in progress: {done:,} of {trainings:,} trainings are done, and "
             f"{len(self.rows):,} of at most {candidates:,} candidates are priced. What follows may "
             "change."
         )
 
-    def point_of(self, row: Evaluation) -> DesignPoint | None:
-        """The network of a row; None where neither its file nor its axes give it back."""
-        point = self._recorded_point(row)
-        if point is None or point.key != row.key:
-            return None
-        return dataclasses.replace(point, name=row.name)
+    @property
+    def _ended(self) -> bool:
+        """Whether any of the limits to its effort is reached: those of docs/search.md."""
+        resolved, rows = self.record.resolved, self.rows
+        recipe = resolved.get("recipe")
+        each = recipe.get("epochs", 1) if isinstance(recipe, dict) else 1
+        epochs = sum(row.epochs or 0 for row in rows if row.status not in ("duplicate", "reused"))
+        done = sum(_is_full_training(row) for row in rows)
+        spent = epochs if resolved.get("rungs") else done * each
+        workers = resolved.get("workers") or 1
+        hours = sum(row.training_seconds or 0.0 for row in rows) / 3600 / workers
+        recent = rows[-EXHAUSTED:]
+        return (
+            spent >= resolved["trainings"] * each
+            or len(rows) >= resolved["candidates"]
+            or (resolved.get("epochs") is not None and epochs >= resolved["epochs"])
+            or (resolved.get("hours") is not None and hours >= resolved["hours"])
+            or (
+                len(recent) == EXHAUSTED
+                and all(row.status in ("duplicate", "invalid") for row in recent)
+            )
+            or self._out_of_patience
+        )
 
-    def _recorded_point(self, row: Evaluation) -> DesignPoint | None:
-        path = self.record.folder / DESIGNS / row.key / "design.yaml"
+    @property
+    def _out_of_patience(self) -> bool:
+        patience = self.record.resolved.get("patience")
+        if not isinstance(patience, dict):
+            return False
+        at = [index for index, row in enumerate(self.rows) if row.full]
+        if len(at) <= patience["trainings"]:
+            return False
+        before = hypervolume_share(self.rows[: at[-patience["trainings"]]], self.record.box)
+        now = hypervolume_share(self.rows, self.record.box)
+        return now > 0 and (now - before) / now < float(patience["improvement"])
+
+    def point_of(self, row: Evaluation) -> DesignPoint | None:
+        """The network of a row; None where nothing says any more what it was."""
         try:
-            if path.exists():
-                return point_from_node(read_yaml(path))
-            if row.values:
-                values = {k: v for k, v in row.values.items() if v is not None}
-                return matchboxnet(values, in_channels=self.in_channels)
-        except (InvalidInput, OSError):
-            pass
-        return None
+            point = point_of(row, self.record, self.space)
+        except InvalidInput:  # a key that could lead out of the folder
+            return None
+        return None if point is None else dataclasses.replace(point, name=row.name)
 
     @cached_property
-    def outputs(self) -> int | None:
+    def outputs(self) -> int:
         """Classes of the task: as the trained parameters of a recorded design have them."""
-        for row in self.trained or self.rows:
-            point = self.point_of(row)
-            count = row.column("trained_parameters")
-            if point is None or count != count:
-                continue
-            one, two = (
-                lower(point, frames=self.frames, outputs=n).trained_parameters for n in (1, 2)
-            )
-            outputs, rest = divmod(int(count) - one, two - one)
-            if rest == 0 and outputs >= 0:
-                return outputs + 1
-        return None
+        try:
+            return outputs_of(self.trained or self.rows, self.record)
+        except InvalidInput:
+            return USUAL_OUTPUTS
 
     def price(
         self,
@@ -224,7 +242,7 @@ class StudyResults:
         technology: Technology | None = None,
     ) -> Cost:
         """The cost of a design, on the study's machine unless another is given."""
-        workload = lower(point, frames=self.frames, outputs=self.outputs or 12)
+        workload = lower(point, frames=self.frames, outputs=self.outputs)
         return estimate(workload, machine or self.accelerator, technology or self.technology)
 
     def priced(self, row: Evaluation, why: str = "") -> Priced | None:
@@ -251,10 +269,8 @@ class StudyResults:
         )
 
 
-def _whole(resolved: dict[str, Any], section: str, name: str, usual: int) -> int:
-    part = resolved.get(section)
-    value = part.get(name) if isinstance(part, dict) else None
-    return value if isinstance(value, int) and value >= 1 else usual
+def _is_full_training(row: Evaluation) -> bool:
+    return row.full or row.over_in_error
 
 
 def read_study_results(folder: Path) -> StudyResults:
@@ -265,19 +281,20 @@ def read_study_results(folder: Path) -> StudyResults:
         InvalidFile: its record or its results are damaged.
     """
     record = read_record(folder)
-    rows = read_rows(folder)
+    rows = latest(read_rows(folder))
     if not rows:
         raise InvalidStudy(
             f"{folder} holds a study in which nothing was evaluated yet: let `dse search {folder}` "
             "price and train some designs first"
         )
-    node = read_yaml(folder / RESOLVED)
     try:
-        accelerator = build(Accelerator, node.value["accelerator"])
-        technology = build(Technology, node.value["technology"])
+        accelerator, technology = accelerator_of(record), technology_of(record)
+        space, frames = space_of(record), frames_of(record)
+    except InvalidStudy:
+        raise
     except InvalidInput as error:
         raise InvalidStudy(
-            f"the machine of {folder} cannot be read back: {error}; restore {RESOLVED} from a "
+            f"machine or space of {folder} cannot be read back: {error}; restore {RESOLVED} from a "
             "backup, or search anew with this version"
         ) from None
     return StudyResults(
@@ -285,7 +302,8 @@ def read_study_results(folder: Path) -> StudyResults:
         rows=tuple(rows),
         accelerator=accelerator,
         technology=technology,
-        node=node,
+        space=space,
+        frames=frames,
     )
 
 

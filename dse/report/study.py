@@ -11,7 +11,7 @@ from dse.errors import InvalidInput, InvalidStudy
 from dse.figures import DENSE_COLOUR, FRONTIER_COLOUR, QUIET_COLOUR, TERNARY_COLOUR
 from dse.frontier import frontier_of, hypervolume_share
 from dse.point import DesignPoint
-from dse.record import DESIGNS, GIVEN
+from dse.record import GIVEN
 from dse.report.answer import answer_section, chosen_of, limits_words
 from dse.report.comparison import (
     area_of,
@@ -49,6 +49,7 @@ from dse.report.priced import (
 )
 from dse.report.sources import sources_sections
 from dse.results import Evaluation
+from dse.study_designs import design_folder
 from dse.units import LABELS, axis_label, scaled
 
 SHORTEST_KEY = 4
@@ -108,7 +109,7 @@ def study_report(
             results.accelerator,
             results.technology,
             frames=results.frames,
-            outputs=results.outputs or 12,
+            outputs=results.outputs,
             results=results,
         )
     )
@@ -200,7 +201,7 @@ def _frontier_plot(results: StudyResults) -> Scatter:
     if over:
         series.append(
             Series(
-                name=f"over a limit, not trained ({len(over)})",
+                name=f"over a limit ({len(over)})",
                 colour=QUIET_COLOUR,
                 marker="tick",
                 points=tuple(
@@ -302,7 +303,13 @@ def _designs_section(results: StudyResults, lost: Sequence[Evaluation]) -> Secti
             f"The table has the {MOST_ROWS} designs of the lowest error; results.jsonl has all."
         )
         rows = rows[:MOST_ROWS]
-    missing = [row for row in rows if not (_folder(results, row) / "best.pt").exists()]
+    reused = sum(row.status == "reused" for row in rows)
+    if reused:
+        sentences.append(
+            f"{reused:,} of the errors {'is' if reused == 1 else 'are'} of earlier studies of the "
+            "same data and recipe; their networks lie there."
+        )
+    missing = [row for row in rows if row.status != "reused" and not _has_checkpoint(results, row)]
     if missing:
         sentences.append(
             f"Checkpoints are missing for {', '.join(named(row) for row in missing[:10])}"
@@ -319,40 +326,49 @@ def _designs_section(results: StudyResults, lost: Sequence[Evaluation]) -> Secti
         tables.append(
             _designs_table(results, rows, "designs", "Trained designs, lowest error first")
         )
-    left = [row for row in results.rows if row.status not in ("trained", "duplicate")]
-    if left:
-        tables.append(_left_table(left))
+    others = [row for row in results.rows if not row.full and row.status != "duplicate"]
+    if others:
+        tables.append(_others_table(results, others))
     return Section(
         name="designs", title="Designs", sentences=tuple(sentences), tables=tuple(tables)
     )
 
 
-def _left_table(rows: Sequence[Evaluation]) -> Table:
+def _others_table(results: StudyResults, rows: Sequence[Evaluation]) -> Table:
     columns = (
         Column(name="trial", heading="trial", form="text"),
         Column(name="design", heading="design", form="text"),
         Column(name="status", heading="status", form="text"),
+        Column(name="epochs", heading="epochs", form="count"),
+        ERROR,
         Column(name="reason", heading="reason", form="text"),
     )
     many = f" (the last {MOST_ROWS} of {len(rows):,})" if len(rows) > MOST_ROWS else ""
     return Table(
-        name="not_trained",
-        title=f"Candidates without a training{many}",
+        name="others",
+        title=f"Other candidates{many}",
         columns=columns,
         rows=tuple(
             (
                 "base" if row.trial < 0 else str(row.trial),
                 row.name or row.key or "-",
                 row.status,
+                row.epochs if row.error is not None else None,
+                results.error_of(row),
                 row.reason,
             )
             for row in rows[-MOST_ROWS:]
         ),
+        note="Errors are those of so many epochs: of designs that were stopped early, or whose "
+        "error is over a limit.",
     )
 
 
-def _folder(results: StudyResults, row: Evaluation) -> Path:
-    return results.record.folder / DESIGNS / row.key
+def _has_checkpoint(results: StudyResults, row: Evaluation) -> bool:
+    try:
+        return (design_folder(results.record, row.key) / "best.pt").exists()
+    except InvalidStudy:  # a key that could lead out of the folder
+        return False
 
 
 def _machines_section(
@@ -393,8 +409,8 @@ def _assumptions(results: StudyResults, use: Use) -> list[str]:
         "which all recorded errors are whole numbers); intervals are Wilson's, 95 %."
     )
     return [
-        f"An inference has {results.frames} frames of {results.in_channels} features and "
-        f"{results.outputs or 12} classes.",
+        f"An inference has {results.frames} frames of {results.space.in_channels} features and "
+        f"{results.outputs} classes.",
         f"Average power is that of {use.words}, always powered; the "
         f"battery has {use.battery_mwh:g} mWh.",
         clips,

@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from dse.errors import InvalidFile, InvalidInput, InvalidStudy
 from dse.published import published
 from dse.report import Report, Use, designs_report, study_report
 from dse.report.answer import knee_of
-from dse.results import FILE_NAME, Evaluation
+from dse.results import FILE_NAME, Evaluation, append_row
 
 from .conftest import DENSE, LARGER, SMALL, TERNARY, StudyMaker
 
@@ -207,10 +208,71 @@ def test_a_folder_without_a_study_and_damaged_rows_are_refused(study: Path, tmp_
 def test_a_status_of_a_later_program_is_counted(make: Make) -> None:
     maker = make()
     maker.add(DENSE, 24)
-    maker.add(TERNARY, 20, status="stopped", reason="its curve was hopeless")
+    maker.add(TERNARY, 20, status="paused", reason="its curve was hopeless")
     report = study_report(maker.folder)
-    assert "1 trained, 1 stopped" in " ".join(report.sections[2].sentences)
-    assert "its curve was hopeless" in str(report.table("not_trained").rows)
+    assert "1 trained, 1 paused" in " ".join(report.sections[2].sentences)
+    assert "its curve was hopeless" in str(report.table("others").rows)
+
+
+@pytest.mark.parametrize(
+    ("resolved", "ended"),
+    [
+        ({}, False),
+        ({"trainings": 2}, True),
+        ({"candidates": 3}, True),
+        ({"epochs": 4}, True),  # two trainings of two epochs
+        ({"epochs": 5}, False),
+        ({"hours": 3.0 / 3600}, True),  # two trainings of 1.5 s
+        ({"hours": 3.0 / 3600, "workers": 2}, False),
+        ({"rungs": {"factor": 3}, "trainings": 1, "recipe": {"epochs": 4}}, True),
+        ({"rungs": {"factor": 3}, "trainings": 2, "recipe": {"epochs": 4}}, False),
+        ({"patience": {"trainings": 1, "improvement": 0.99}}, True),
+        ({"patience": {"trainings": 1, "improvement": 1e-6}}, False),
+        ({"patience": {"trainings": 2, "improvement": 0.99}}, False),
+    ],
+)
+def test_every_limit_to_its_effort_ends_a_study(
+    make: Make, resolved: dict[str, Any], ended: bool
+) -> None:
+    maker = make(**resolved)
+    maker.add(TERNARY, 30)
+    maker.add(DENSE, 20)
+    maker.add(LARGER, None)
+    assert ("in progress" not in answer(study_report(maker.folder))) == ended
+
+
+def test_of_a_design_that_went_on_only_the_last_row_counts(make: Make) -> None:
+    maker = make()
+    maker.add(DENSE, 40, status="stopped", epochs=1, trial=0)
+    maker.add(DENSE, 24, trial=0)
+    maker.add(TERNARY, 30, status="stopped", epochs=1, trial=1)
+    report = study_report(maker.folder)
+    sentences = " ".join(next(s for s in report.sections if s.name == "designs").sentences)
+    assert sentences.startswith("2 candidates were priced: 1 trained, 1 stopped.")
+    assert column(report, "others", "error_percent") == [pytest.approx(100 * 30 / 64)]
+
+
+def test_errors_of_earlier_studies_and_over_a_limit_are_told_apart(make: Make) -> None:
+    maker = make()
+    maker.add(DENSE, 24, status="reused")
+    maker.add(TERNARY, 40, status="infeasible", reason="error is 0.625, limit error <= 0.5")
+    report = study_report(maker.folder)
+    assert "Build 1x1x16 (trial 0): the only trained design" in answer(report)
+    sentences = " ".join(next(s for s in report.sections if s.name == "designs").sentences)
+    assert "1 of the errors is of earlier studies" in sentences
+    assert "Checkpoints are missing" not in sentences
+    assert "limit error <= 0.5" in str(report.table("others").rows)
+
+
+def test_a_key_that_leads_out_of_the_folder_is_followed_nowhere(make: Make) -> None:
+    maker = make()
+    row = maker.add(DENSE, 24)
+    (maker.folder / FILE_NAME).unlink()
+    shutil.copytree(maker.folder / "designs" / row.key, maker.folder.parent / "outside")
+    append_row(maker.folder, dataclasses.replace(row, key="../../outside", values={}))
+    sentences = " ".join(s for each in study_report(maker.folder).sections for s in each.sentences)
+    assert "Checkpoints are missing for 1x1x16 (trial 0)" in sentences
+    assert "1x1x16 (trial 0) has no breakdown" in sentences
 
 
 def test_missing_checkpoints_are_named_and_leave_the_figures(study: Path) -> None:

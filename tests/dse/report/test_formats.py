@@ -344,7 +344,7 @@ def test_a_plot_has_a_mark_for_every_trained_design(report: Report) -> None:
     frontier = next(plot for plot in report.plots if plot.name == "frontier")
     marks = [s for s in draw(frontier).shapes if getattr(s, "tip", "")]
     trained = len(report.table("designs").rows)
-    over = len([row for row in report.table("not_trained").rows if row[2] == "infeasible"])
+    over = len([row for row in report.table("others").rows if row[2] == "infeasible"])
     assert len(marks) == trained + over
     for mark in marks:
         assert 0 <= mark.x <= draw(frontier).width and 0 <= mark.y <= draw(frontier).height
