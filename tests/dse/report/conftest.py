@@ -1,8 +1,10 @@
 """Studies without training: designs that are really priced, with errors that a test chooses."""
 
 import dataclasses
+import functools
 import shutil
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,14 @@ DENSE = SMALL | {"policy": "P0"}
 TERNARY = SMALL | {"policy": "P2", "density": 0.25, "channels": 48}
 LARGER = SMALL | {"policy": "P1", "density": 0.25, "channels": 96, "blocks": 2}
 
-Changes = Mapping[str, Any]
+
+@functools.cache
+def read(text: str) -> StudySpec:
+    """A study file; reading its machine and technology takes longer than most tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "study.yaml"
+        path.write_text(text)
+        return read_study(path)
 
 
 class StudyMaker:
@@ -52,9 +61,7 @@ class StudyMaker:
     def __init__(self, folder: Path, text: str = STUDY, **resolved: Any) -> None:
         self.folder = folder
         folder.mkdir(parents=True)
-        given = folder.parent / f"{folder.name}.yaml"
-        given.write_text(text)
-        self.spec: StudySpec = read_study(given)
+        self.spec = read(text)
         box = {"error": [0.0, 1.0], "energy_pj": [4.0, 8.0]}
         plain = self.spec.resolved() | {"data_key": "d4ta", "box": box, "workers": 1}
         (folder / RESOLVED).write_text(dump_yaml(plain | resolved))
