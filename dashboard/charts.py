@@ -250,6 +250,10 @@ def picked(selection: Mapping[str, Any] | None) -> str | None:
     return str(key) if key else None
 
 
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def parallel_chart(frame: pd.DataFrame, columns: Sequence[str], colour: str) -> Any:
     """Every design a line through the columns, each scaled from its least to its largest figure."""
     long = frame[["key", "name", colour, *columns]].copy()
@@ -263,7 +267,9 @@ def parallel_chart(frame: pd.DataFrame, columns: Sequence[str], colour: str) -> 
         var_name="column",
         value_name="height",
     )
-    ends = {f"_{c}": f"{label(c)}: {frame[c].min():.3g} … {frame[c].max():.3g}" for c in columns}
+    ends = {
+        f"_{c}": f"{label(c)}: {_short(frame[c].min())} … {_short(frame[c].max())}" for c in columns
+    }
     melted["column"] = melted["column"].map(ends)
     return (
         alt.Chart(melted)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from cost_models import Cost
 from cost_models.roofline import roofline
-from dashboard.theme import BLUE, GREY, PALETTE, VERMILION, ink
+from dashboard.theme import BLUE, GREY, ORANGE, PALETTE, SKY, VERMILION, YELLOW, ink
 from dse.history import EpochRecord
 from dse.point import Block, DesignPoint
 
@@ -23,6 +23,11 @@ COMPONENTS = {
     "leakage": "leakage",
 }
 """How components are called; memories are called by their own names."""
+
+ASPECT = 2.6
+"""Width of a treemap over its height."""
+PALE = (ORANGE, SKY, YELLOW)
+"""Colours on which letters are black."""
 
 
 def energy_frame(cost: Cost) -> pd.DataFrame:
@@ -109,10 +114,10 @@ def roofline_chart(cost: Cost, memory: str) -> Any:
         ]  # fmt: skip
     colours = alt.Color("array:N", scale=alt.Scale(range=[BLUE, VERMILION]),
                         legend=alt.Legend(orient="bottom"))  # fmt: skip
-    x = alt.X("intensity:Q", scale=alt.Scale(type="log"),
+    x = alt.X("intensity:Q", scale=alt.Scale(type="log", nice=False),
               title=f"operations per bit through {memory}")  # fmt: skip
     line = alt.Chart(pd.DataFrame(roofs)).mark_line(strokeWidth=2).encode(
-        x=x, y=alt.Y("roof:Q", scale=alt.Scale(type="log"), title="operations a cycle"),
+        x=x, y=alt.Y("roof:Q", scale=alt.Scale(type="log", nice=False), title="operations a cycle"),
         color=colours,
     )  # fmt: skip
     points = alt.Chart(frame).mark_point(filled=True, size=70, opacity=0.85).encode(
@@ -125,7 +130,7 @@ def roofline_chart(cost: Cost, memory: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A rectangle of a treemap, in a unit square."""
+    """A rectangle of a treemap."""
 
     name: str
     size: float
@@ -135,17 +140,16 @@ class Tile:
     height: float
 
 
-def treemap(sizes: dict[str, float]) -> list[Tile]:
-    """Rectangles as large as the sizes, filling a unit square, as near to squares as rows allow.
+def treemap(sizes: dict[str, float], width: float = 1.0, height: float = 1.0) -> list[Tile]:
+    """Rectangles that fill one of these sides, as near to squares as rows allow, largest first.
 
     Rows are filled along the shorter side as long as the worst ratio of sides gets better (Bruls,
     Huizing, van Wijk, Squarified Treemaps, 2000).
     """
     left = sorted(((n, s) for n, s in sizes.items() if s > 0), key=lambda item: -item[1])
-    total = sum(size for _, size in left)
+    total = sum(size for _, size in left) / (width * height)
     tiles: list[Tile] = []
     x = y = 0.0
-    width = height = 1.0
     while left:
         side = min(width, height)
         count = 1
@@ -195,25 +199,34 @@ def area_chart(cost: Cost) -> Any:
                 "mx": tile.x + tile.width / 2,
                 "my": tile.y + tile.height / 2,
                 "text": f"{tile.name}\n{tile.size * 1e-6:.3g} mm2\n{tile.size / total:.0%}"
-                if tile.width > 0.12 and tile.height > 0.13
+                if tile.width > 0.3 and tile.height > 0.24
                 else "",
             }
-            for tile in treemap({name: band.mid for name, band in cost.areas_um2.items()})
+            for tile in treemap(
+                {name: band.mid for name, band in cost.areas_um2.items()}, width=ASPECT
+            )
         ]
     )
+    parts = list(tiles["part"])
+    tiles["ink"] = ["#000000" if PALETTE[i % len(PALETTE)] in PALE else "#FFFFFF"
+                    for i in range(len(tiles))]  # fmt: skip
+    across: dict[str, Any] = {"axis": None, "scale": alt.Scale(domain=[0, ASPECT], nice=False)}
     hidden: dict[str, Any] = {"axis": None, "scale": alt.Scale(domain=[0, 1], nice=False)}
     base = alt.Chart(tiles)
     boxes = base.mark_rect(stroke="white", strokeWidth=2).encode(
-        x=alt.X("x:Q", **hidden), x2="x2", y=alt.Y("y:Q", **hidden), y2="y2",
-        color=alt.Color("part:N", scale=alt.Scale(range=PALETTE),
+        x=alt.X("x:Q", **across), x2="x2", y=alt.Y("y:Q", **hidden), y2="y2",
+        color=alt.Color("part:N", scale=alt.Scale(domain=parts, range=PALETTE),
                         legend=alt.Legend(orient="bottom", columns=5, title=None)),
         tooltip=["part", alt.Tooltip("mm2", title="area (mm2)", format=".3~g"),
                  alt.Tooltip("low", title="at least (mm2)", format=".3~g"),
                  alt.Tooltip("high", title="at most (mm2)", format=".3~g"),
                  alt.Tooltip("share", format=".1%")],
     )  # fmt: skip
-    names = base.mark_text(lineBreak="\n", fontSize=12, color="white").encode(
-        x=alt.X("mx:Q", **hidden), y=alt.Y("my:Q", **hidden), text="text:N"
+    names = base.mark_text(lineBreak="\n", fontSize=12, dy=-12).encode(
+        x=alt.X("mx:Q", **across),
+        y=alt.Y("my:Q", **hidden),
+        text="text:N",
+        color=alt.Color("ink:N", scale=None),
     )
     return alt.layer(boxes, names).properties(height=330)
 

@@ -213,5 +213,5 @@ def searching_process(folder: Path) -> int | None:
         command = Path(f"/proc/{process}/cmdline")
         # Numbers of processes are given out anew: this one must be a search.
         return process if not command.exists() or b"search" in command.read_bytes() else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, OverflowError):
         return None

@@ -70,8 +70,8 @@ def _answer(study: Study, chosen: Chosen) -> None:
         sample_of(frame), x, y, limits=study.record.limits, ghost=stairs(old, x, y)
     )
     event = st.altair_chart(chart, key="what_if_plot", on_select="rerun", selection_mode=["pick"])
-    st.caption(
-        f"{len(rows):,} trained designs priced anew in {seconds:.2f} s on "
+    st.container(key="what_if_seconds").caption(
+        f"{len(rows):,} trained designs priced anew in {seconds:.3f} s on "
         f"{plain(chosen.machine.name)}, {plain(chosen.technology.name)}; errors are those of the "
         "study. Grey dashes: the frontier on the study's own machine. "
         f"{int((~fits).sum()):,} designs do not run or do not fit."

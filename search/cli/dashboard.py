@@ -46,7 +46,7 @@ def command(
     spec = importlib.util.find_spec("dashboard")
     if spec is None or not spec.submodule_search_locations:
         raise InvalidInput("the package 'dashboard' is not installed: install ternary-dse again")
-    app = Path(spec.submodule_search_locations[0]) / "app.py"
+    app = Path(spec.submodule_search_locations[0]) / "server.py"
     # Streamlit listens on every interface and accepts any host name unless told otherwise.
     arguments = [
         sys.executable, "-m", "streamlit", "run", str(app),

@@ -3,6 +3,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -247,6 +248,11 @@ def test_the_server_listens_on_this_machine_only(study: Path) -> None:
         assert "101" in _open_socket(port, f"127.0.0.1:{port}")
         assert "101" in _open_socket(port, f"localhost:{port}")
         assert "403" in _open_socket(port, f"evil.example:{port}")
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            _get(port, "127.0.0.1", "evil.example")
+        headers = urllib.request.urlopen(f"http://localhost:{port}/", timeout=5).headers
+        assert "default-src 'self'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
     finally:
         os.killpg(process.pid, 15)
         process.communicate(timeout=30)

@@ -1,0 +1,271 @@
+"""How fast the dashboard draws large studies, in headless Chromium.
+
+    .venv/bin/python benchmarks/dashboard.py --out docs/dashboard/benchmark.json
+    .venv/bin/python benchmarks/dashboard.py --optuna-dashboard OTHER/bin/optuna-dashboard
+
+A study of so many rows is made: designs of a space of 1.2 million, priced by the model; errors are
+drawn. Then a browser opens it. Figures are wall-clock seconds:
+
+    first plot    server started, study never read: navigation until the points stand, no spinner
+    reload        the same in a new browser, study kept by the server
+    box           mouse up until the table has the selection
+    what if       a key on the clock's slider until the frontier stands; designs built before
+
+`--optuna-dashboard` names the program in an environment of its own: it then opens a study of the
+same size and two objectives, written to SQLite in the same run, until its frontier's plot stands.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cost_models import load_accelerator, load_technology
+from cost_models.strict_yaml import dump_yaml, parse_yaml
+from dse.record import RESOLVED
+from dse.results import FILE_NAME, Evaluation
+from dse.space_file import space_from_node
+from dse.task import FeatureSpec
+from dse.what_if import Fleet
+
+SPACE = """
+blocks: {low: 1, high: 4}
+repeats: [1, 2]
+channels: {low: 16, high: 96, step: 16, per_block: true}
+policy: [P0, P1, P2, P3, P4]
+density: [0.125, 0.25, 0.5]
+prologue_channels: [32, 64]
+prologue_stride: 2
+epilogue_channels: [32, 64, 128]
+final_channels: [32, 64, 128]
+"""
+LIMIT = 30_000
+REPEATS = 3
+
+
+def write_study(folder: Path, count: int) -> None:
+    """A study of priced designs with drawn errors."""
+    machine = load_accelerator("kws_ternary")
+    technology = load_technology(machine.technology)
+    space = space_from_node(parse_yaml(SPACE, "space"))
+    record = {
+        "name": folder.name, "base_folder": "/", "data_folder": "/speech", "workers": 1,
+        "objectives": ["error", "energy_pj"], "limits": {"max_trained_parameters": LIMIT},
+        "box": {"error": [0.0, 1.0], "energy_pj": [5.0, 7.0]}, "trainings": count,
+        "accelerator": machine.to_dict(), "technology": dataclasses.asdict(technology),
+        "features": FeatureSpec().to_dict(), "space": space.to_dict(),
+    }  # fmt: skip
+    folder.mkdir(parents=True)
+    (folder / RESOLVED).write_text(dump_yaml(json.loads(json.dumps(record))))
+    draw, rng = random.Random(1), np.random.default_rng(1)
+    values = [space.sample(draw) for _ in range(count)]
+    points = [space.point(each) for each in values]
+    columns, _ = Fleet(points, frames=128, outputs=12).price(machine, technology)
+    with (folder / FILE_NAME).open("w") as file:
+        for trial, point in enumerate(points):
+            cost = {name: float(figures[trial]) for name, figures in columns.items()}
+            over = cost["trained_parameters"] > LIMIT
+            size = np.log10(cost["trained_parameters"] + 0.25 * cost["generated_weights"])
+            error = 0.04 + 0.5 * np.exp(-1.3 * (size - 2.9)) + 0.02 * rng.normal()
+            row = Evaluation(
+                trial=trial, status="infeasible" if over else "trained", source="search",
+                key=point.key, name=point.summary, values=values[trial], cost=cost,
+                error=None if over else float(np.clip(error, 0.02, 0.95)),
+            )  # fmt: skip
+            file.write(json.dumps(row.to_dict()) + "\n")
+
+
+@contextmanager
+def served(arguments: list[str], port: int) -> Iterator[None]:
+    """A server that answers, as long as it is needed."""
+    process = subprocess.Popen(
+        arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        env=os.environ | {"STREAMLIT_SERVER_FILE_WATCHER_TYPE": "none", "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    try:
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).close()
+                break
+            except OSError:
+                if process.poll() is not None:
+                    raise SystemExit(f"{arguments[0]} ended: {process.returncode}") from None
+                time.sleep(0.2)
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+IDLE = (
+    "() => { const app = document.querySelector('[data-testid=stApp]');"
+    " return app && app.dataset.testScriptState === 'notRunning'"
+    " && app.dataset.testConnectionState === 'CONNECTED'"
+    " && document.querySelector('canvas.marks, svg.marks'); }"
+)
+
+
+def timed(act: Callable[[], None], page: Any, done: str = IDLE) -> float:
+    """Seconds from an act until the page is done with it."""
+    began = time.perf_counter()
+    act()
+    page.wait_for_function(done, timeout=600_000, polling=20)
+    return time.perf_counter() - began
+
+
+def measure_ours(browser: Any, folder: Path) -> dict[str, float]:
+    """All figures of one study."""
+    port = free_port()
+    found: dict[str, float] = {}
+    dse = [sys.executable, "-m", "search.cli", "dashboard", str(folder), "--no-browser",
+           "--port", str(port)]  # fmt: skip
+    with served(dse, port):
+        address = f"http://127.0.0.1:{port}"
+        # The server's own start (loading Streamlit's modules) is not the study's.
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.goto(f"{address}/studies", wait_until="commit")
+        page.close()
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        found["first_plot_s"] = timed(lambda: page.goto(f"{address}/", wait_until="commit"), page)
+        page.close()
+        reloads = []
+        for _ in range(REPEATS):
+            page = browser.new_page(viewport={"width": 1280, "height": 1000})
+            reloads.append(timed(lambda p=page: p.goto(f"{address}/", wait_until="commit"), page))
+            if len(reloads) < REPEATS:
+                page.close()
+        found["reload_s"] = statistics.median(reloads)
+        found["box_s"] = _box(page)
+        page.close()
+        found |= _what_if(browser, address)
+    return found
+
+
+def _box(page: Any) -> float:
+    box = page.locator(".st-key-plot canvas.marks, .st-key-plot svg.marks").first.bounding_box()
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.2 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.4 * box["height"], steps=3)
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.6 * box["height"], steps=3)
+    return timed(
+        page.mouse.up, page,
+        "() => document.body.innerText.includes('In the box')"
+        " && document.querySelector('[data-testid=stApp]').dataset.testScriptState"
+        " === 'notRunning'",
+    )  # fmt: skip
+
+
+def _what_if(browser: Any, address: str) -> dict[str, float]:
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    first = timed(lambda: page.goto(f"{address}/what_if", wait_until="commit"), page)
+    slider = page.get_by_role("slider", name="Clock (MHz)")
+    seconds, priced = [], []
+    slider.focus()
+    for key in ["ArrowLeft"] * REPEATS + ["ArrowRight"] * (2 * REPEATS):
+        before = page.locator(".st-key-what_if_seconds").inner_text()
+        began = time.perf_counter()
+        page.keyboard.press(key)
+        page.wait_for_function(
+            "before => { const text = document.querySelector('.st-key-what_if_seconds');"
+            " return text && text.innerText !== before && document.querySelector("
+            "'[data-testid=stApp]').dataset.testScriptState === 'notRunning'; }",
+            arg=before, timeout=600_000, polling=20,
+        )  # fmt: skip
+        seconds.append(time.perf_counter() - began)
+        priced.append(float(page.locator(".st-key-what_if_seconds").inner_text().split(" in ")[1]
+                            .split(" s")[0]))  # fmt: skip
+    page.close()
+    return {
+        "what_if_first_s": first,
+        "what_if_s": statistics.median(seconds),
+        "what_if_pricing_s": statistics.median(priced),
+    }
+
+
+WRITE = """
+import json, sys, optuna
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+study = optuna.create_study(study_name="s", storage=sys.argv[2], directions=["minimize"] * 2)
+rows = [json.loads(line) for line in open(sys.argv[1])]
+D = optuna.distributions.FloatDistribution(0, 1e9)
+study.add_trials([optuna.trial.create_trial(
+    values=[r["error"], r["energy_pj"]], params={"parameters": r["trained_parameters"]},
+    distributions={"parameters": D}) for r in rows if r["error"] is not None])
+"""
+
+
+def measure_theirs(browser: Any, program: str, folder: Path, work: Path) -> dict[str, float]:
+    """optuna-dashboard on the trained designs of the same study."""
+    database = f"sqlite:///{work / 'optuna.db'}"
+    subprocess.run([sys.executable, "-c", WRITE, str(folder / FILE_NAME), database], check=True)
+    port = free_port()
+    with served([program, database, "--port", str(port), "--host", "127.0.0.1"], port):
+        address = f"http://127.0.0.1:{port}/dashboard/studies/1"
+        seconds = []
+        for _ in range(2):
+            page = browser.new_page(viewport={"width": 1280, "height": 1000})
+            seconds.append(
+                timed(
+                    lambda p=page: p.goto(address, wait_until="commit"),
+                    page,
+                    "() => [...document.querySelectorAll('.js-plotly-plot .scatterlayer .point,"
+                    " .js-plotly-plot .gl-canvas')].length > 0",
+                )
+            )
+            page.close()
+    return {"optuna_dashboard_first_s": seconds[0], "optuna_dashboard_reload_s": seconds[1]}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--designs", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--optuna-dashboard", help="the program, up to 10,000 designs")
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    from playwright.sync_api import sync_playwright
+
+    found = []
+    with sync_playwright() as play, tempfile.TemporaryDirectory() as work:
+        browser = play.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        for count in given.designs:
+            folder = Path(work) / f"designs-{count}"
+            write_study(folder, count)
+            figures: dict[str, float] = {"designs": count, "load": os.getloadavg()[0]}
+            figures |= measure_ours(browser, folder)
+            if given.optuna_dashboard and count <= 10_000:
+                figures |= measure_theirs(browser, given.optuna_dashboard, folder, folder)
+            print(json.dumps({k: round(v, 2) for k, v in figures.items()}), flush=True)
+            found.append(figures)
+        browser.close()
+    if given.out:
+        given.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,299 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cost_models import load_accelerator, load_technology
+from dashboard.charts import chosen, picked, sample_of, scaled_frame, stairs
+from dashboard.cost_charts import energy_frame, network_diagram, roofline_frame, treemap
+from dashboard.drafts import data_folders, preview, study_yaml
+from dashboard.launching import LOG, check, log_tail, resume, start, stop
+from dashboard.settings import Settings, read_settings
+from dashboard.studies import (
+    LOCK,
+    find_studies,
+    inside,
+    read_study,
+    searching_process,
+)
+from dashboard.texts import cell, figure, plain, table_csv, to_csv
+from dse.errors import InvalidFile, InvalidStudy
+from dse.published import published
+from dse.results import Evaluation, append_row, read_rows
+from dse.study_designs import (
+    accelerator_from_dict,
+    accelerator_of,
+    design_folder,
+    frames_of,
+    outputs_of,
+    point_of,
+    price,
+    space_of,
+    technology_of,
+)
+from tests.dashboard.conftest import DESIGNS, FRAMES, OUTPUTS, write_study
+
+
+def test_markdown_and_formulas_are_harmless() -> None:
+    assert plain("![a](b) *c*\nd") == r"\!\[a\]\(b\) \*c\* d"
+    assert plain("$x$ :red[y] `z`") == r"\$x\$ \:red\[y\] \`z\`"
+    assert len(plain("x" * 1000)) == 120
+    assert [cell(v) for v in ("=1+1", "@a", "-3", -3, "a=b")] == ["'=1+1", "'@a", "'-3", -3, "a=b"]
+    assert to_csv([{"a": "=1"}, {"b": 2}]) == "a,b\n'=1,\n,2\n"
+    assert table_csv(pd.DataFrame({"a": ["+x"]})) == "a\n'+x\n"
+
+
+def test_figures_have_units() -> None:
+    assert figure(1.5e6, "energy_pj") == "1.5 uJ"
+    assert figure(float("nan"), "error") == "-"
+    assert figure(0.125, "error") == "12.5 %"
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "a" * 65, "a b", "..", "a\n"])
+def test_names_stay_in_their_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidStudy, match="a name has up to 64"):
+        inside(tmp_path, name)
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "link").symlink_to(tmp_path)
+    with pytest.raises(InvalidStudy, match="leads out"):
+        inside(tmp_path / "root", "link")
+    assert inside(tmp_path / "root", "mine") == tmp_path / "root" / "mine"
+
+
+def test_settings_are_read_from_arguments() -> None:
+    found = read_settings(["a", "b", "--read-only", "--data=c"])
+    assert found == Settings((Path("a"), Path("b")), True, (Path("c"),))
+    assert read_settings([]).folders == (Path("studies"),)
+
+
+def test_studies_are_found_under_distinct_labels(study: Path, tmp_path: Path) -> None:
+    write_study(tmp_path / "more" / "small")
+    found = find_studies([study.parent, tmp_path / "more", study, tmp_path / "nothing"])
+    assert found == {"small": study, "small (2)": tmp_path / "more" / "small"}
+    assert read_settings([str(study)]).root == study.parent
+
+
+def test_reading_by_columns_is_reading_by_lines(study: Path) -> None:
+    with (study / "results.jsonl").open("a") as file:
+        file.write('{"half a li')
+    quick = read_study("small", study)
+    assert quick.table is not None
+    rows = read_rows(study)
+    assert [quick.row(i) for i in range(len(rows))] == rows
+
+
+def test_what_cannot_be_read_by_columns_is_read_by_lines(study: Path) -> None:
+    text = (study / "results.jsonl").read_text()
+    (study / "results.jsonl").write_text(text.replace('"error": 0.1', '"error": null'))
+    with pytest.raises(InvalidFile, match=r"error is null.*results.jsonl:2\)"):
+        read_study("small", study)
+
+
+def test_the_last_row_of_a_trial_counts_and_unknown_statuses_are_shown(study: Path) -> None:
+    first = read_rows(study)[0]
+    lines = (study / "results.jsonl").read_text()
+    again = json.loads(lines.splitlines()[0]) | {"error": 0.3, "new_column": "x"}
+    odd = again | {"trial": 9, "key": "odd", "status": "thinking", "error": None}
+    with (study / "results.jsonl").open("a") as file:
+        file.write(json.dumps(again) + "\n" + json.dumps(odd) + "\n")
+    found = read_study("small", study)
+    assert found.frame["trial"].tolist() == [1, 2, 3, 4, 0, 9]
+    row = found.row_of(first.key)
+    assert row is not None and row.error == 0.3
+    assert int(found.trained.sum()) == 4
+
+
+def test_the_machine_and_designs_of_a_study_come_back(study: Path) -> None:
+    found = read_study("small", study)
+    record, rows = found.record, read_rows(study)
+    machine, technology = load_accelerator("kws_ternary"), load_technology("low_leakage_45nm")
+    assert accelerator_of(record) == machine
+    assert technology_of(record) == technology
+    assert accelerator_from_dict(machine.to_dict(), "x") == machine
+    assert (frames_of(record), outputs_of(rows, record)) == (FRAMES, OUTPUTS)
+    for row, (values, _) in zip(rows, DESIGNS, strict=True):
+        point = point_of(row, record, space_of(record))
+        assert point is not None and point.key == row.key and row.values == values
+        assert price(point, machine, technology, FRAMES, OUTPUTS).columns() == row.cost
+    with pytest.raises(InvalidStudy, match="is no key"):
+        design_folder(record, "../x")
+
+
+def test_a_baseline_is_known_by_its_name_and_a_stranger_is_not(study: Path) -> None:
+    record = read_study("small", study).record
+    baseline = published("matchboxnet-3x1x64")
+    row = Evaluation(trial=-1, status="trained", source="matchboxnet-3x1x64", key=baseline.key)
+    assert point_of(row, record, space_of(record)) == baseline
+    stranger = Evaluation(trial=-1, status="trained", source="mine", key="abc")
+    assert point_of(stranger, record, space_of(record)) is None
+
+
+def frame() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "key": list("abcd"),
+            "energy_pj": [1e6, 2e6, 3e6, np.nan],
+            "error": [0.3, 0.2, 0.25, np.nan],
+            "generated_weights": [0.0, 5.0, 0.0, np.nan],
+            "frontier": [True, True, False, False],
+            "source": ["search"] * 4,
+        }
+    )
+
+
+def test_a_selection_is_looked_up_in_all_rows() -> None:
+    scaled = scaled_frame(frame())
+    assert scaled["energy_pj"].tolist()[:3] == [1.0, 2.0, 3.0]
+    assert scaled["kind"].tolist()[:2] == ["dense", "with ternary matrices"]
+    box = {"box": {"energy_pj": [1.5, 3.5], "error": [30.0, 22.0]}}
+    assert chosen(scaled, box)["key"].tolist() == ["c"]
+    assert len(chosen(scaled, {"box": {}})) == len(chosen(scaled, None)) == 4
+    assert picked({"pick": [{"key": "b"}]}) == "b"
+    assert picked({"pick": []}) is None
+
+
+def test_stairs_fall_and_samples_keep_the_frontier() -> None:
+    points = pd.DataFrame({"x": [10.0, 1.0, 2.0, 2.0], "y": [1.0, 3.0, 4.0, 2.0]})
+    assert stairs(points, "x", "y").to_numpy().tolist() == [[1, 3], [2, 2], [10, 1], [13, 1]]
+    many = pd.concat([frame()] * 500, ignore_index=True)
+    few = sample_of(many, 100)
+    assert few["frontier"].sum() == 1000 and len(few) == 1100
+
+
+def test_a_treemap_fills_its_square_with_the_shares() -> None:
+    sizes = {"a": 6.0, "b": 3.0, "c": 2.0, "d": 1.0, "none": 0.0}
+    tiles = treemap(sizes, width=2.0)
+    assert [tile.name for tile in tiles] == list("abcd")
+    for tile in tiles:
+        assert tile.width * tile.height == pytest.approx(2 * sizes[tile.name] / 12)
+        assert tile.x >= -1e-9 and tile.x + tile.width <= 2 + 1e-9
+        assert tile.y >= -1e-9 and tile.y + tile.height <= 1 + 1e-9
+    corners = np.linspace(0.01, 0.99, 23)
+    for x in 2 * corners:
+        for y in corners:
+            inside_of = [t.x <= x < t.x + t.width and t.y <= y < t.y + t.height for t in tiles]
+            assert sum(inside_of) == 1
+
+
+def test_charts_of_a_cost_sum_to_it() -> None:
+    machine = load_accelerator("kws_ternary")
+    point = published("matchboxnet-3x1x64-P2")
+    cost = price(point, machine, load_technology(machine.technology), 128, 12)
+    assert energy_frame(cost)["energy_nj"].sum() == pytest.approx(cost.energy_pj * 1e-3)
+    roofs = roofline_frame(cost)
+    assert (roofs["reached"] <= roofs["peak"] + 1e-9).all()
+    text = network_diagram(point, 12)
+    assert text.count("->") == len(point.blocks) + 1 + sum(b.skip is not None for b in point.blocks)
+
+
+def test_a_preview_counts_what_keeps_the_limits() -> None:
+    text = study_yaml(
+        name="mine", data_folder="/speech", task={"kind": "commands"},
+        axes={"blocks": "[1, 2]", "channels": "{low: 16, high: 64, step: 16}"},
+        machine="kws_ternary", technology=None, objectives=["error", "energy_pj"],
+        limits={"max_trained_parameters": 40000.0}, baselines=[], epochs=2, sampler="tpe",
+        trainings=3, seed=1,
+    )  # fmt: skip
+    machine = load_accelerator("kws_ternary")
+    found = preview(text, machine, load_technology(machine.technology))
+    assert (found.size, found.sampled) == (8, 8)
+    within = found.frame["trained_parameters"] <= 40000
+    assert found.feasible == int(within.sum()) and 0 < found.feasible < 8
+    assert found.frame["frontier"].any() and not found.frame.loc[~within, "frontier"].any()
+    with pytest.raises(InvalidFile, match="axis blocks"):
+        study_yaml(
+            name="mine", data_folder="/speech", task={}, axes={"blocks": "[1"}, machine="m",
+            technology=None, objectives=[], limits={}, baselines=[], epochs=1, sampler="tpe",
+            trainings=1, seed=1,
+        )  # fmt: skip
+
+
+def test_data_is_offered_from_known_places_only(tmp_path: Path) -> None:
+    (tmp_path / "studies").mkdir()
+    for name in ("speech", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "speech" / "validation_list.txt").write_text("")
+    settings = Settings((tmp_path / "studies",), False, (tmp_path / "other",))
+    assert data_folders(settings) == [tmp_path / "other", tmp_path / "speech"]
+
+
+def test_a_check_is_a_sentence(tmp_path: Path) -> None:
+    valid, said = check("name: x\nsapce: {}\n", tmp_path)
+    assert not valid and "sapce" in said and str(tmp_path) not in said
+    assert check("x" * 300_000, tmp_path) == (False, "a study file has at most 200,000 bytes")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_started_under_a_taken_or_foreign_name(study: Path) -> None:
+    with pytest.raises(InvalidStudy, match="already"):
+        start("small", "name: small\n", study.parent)
+    with pytest.raises(InvalidStudy, match="a name has"):
+        start("../x", "name: x\n", study.parent)
+    with pytest.raises(InvalidStudy, match="workers must be"):
+        start("new", "name: new\n", study.parent, workers=10_000)
+    with pytest.raises(InvalidStudy, match="trainings must be"):
+        resume(study, trainings=0)
+    with pytest.raises(InvalidStudy, match="holds no study"):
+        resume(study.parent)
+
+
+def test_a_search_is_found_by_its_lock_and_stopped(study: Path) -> None:
+    code = "import time; print('search', flush=True); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", code, "search"], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None and process.stdout.readline() == b"search\n"
+        (study / LOCK).write_text(str(process.pid))
+        assert searching_process(study) == process.pid
+        with pytest.raises(InvalidStudy, match="searched already"):
+            resume(study)
+        assert stop(study)
+        assert process.wait(timeout=20) in (-signal.SIGINT, -signal.SIGTERM, 1)
+        assert searching_process(study) is None and not stop(study)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_number_given_out_anew_is_no_search(study: Path) -> None:
+    (study / LOCK).write_text(str(os.getppid()))
+    command = Path(f"/proc/{os.getppid()}/cmdline")
+    if command.exists() and b"search" not in command.read_bytes():
+        assert searching_process(study) is None
+    for text in ("", "x", "0", "1", "99999999999"):
+        (study / LOCK).write_text(text)
+        assert searching_process(study) is None
+
+
+def test_the_tail_of_a_log_has_no_overwritten_progress(tmp_path: Path) -> None:
+    assert log_tail(tmp_path) == ""
+    lines = [f"line {number}" for number in range(100)]
+    (tmp_path / LOG).write_text("\n".join([*lines, "10 %\r20 %\r30 %"]) + "\n")
+    assert log_tail(tmp_path, 4).splitlines() == ["line 98", "line 99", "30 %"]
+
+
+def test_ages_are_words(study: Path) -> None:
+    from dashboard.views.studies import _age
+
+    path = study / "results.jsonl"
+    os.utime(path, (time.time() - 3 * 86400,) * 2)
+    assert _age(path) == "3 days ago"
+    assert _age(study / "none") == "never"
+
+
+def test_rows_that_are_appended_are_seen(study: Path) -> None:
+    from dashboard.studies import signature
+
+    before = signature(study)
+    append_row(study, Evaluation(trial=7, status="failed", source="search", key="x"))
+    assert signature(study) != before
+    assert len(read_study("small", study).frame) == 6
