@@ -10,7 +10,6 @@ from dse.report.comparison import (
     best_of,
     difference_of,
     energy_of,
-    is_ternary,
     named,
     verdict_of,
 )
@@ -52,8 +51,8 @@ def chosen_of(results: StudyResults) -> list[tuple[Evaluation, str]]:
     front = frontier_of(results.rows, ("error", cost))
     best = best_of(results.trained, cost)
     kinds = [
-        ([row for row in results.trained if is_ternary(row)], "best with ternary matrices"),
-        ([row for row in results.trained if not is_ternary(row)], "best dense design"),
+        ([row for row in results.trained if results.is_ternary(row)], "best with ternary matrices"),
+        ([row for row in results.trained if not results.is_ternary(row)], "best dense design"),
     ]
     wanted = [(best, "lowest error"), (knee_of(front, cost), "knee of the frontier")]
     wanted += [(best_of(rows, cost), why) for rows, why in kinds]
@@ -216,8 +215,8 @@ def _knee(results: StudyResults, knee: Evaluation, best: Evaluation) -> str:
 
 def _ternary_or_dense(results: StudyResults) -> str:
     cost = results.cost_objective
-    ternary = best_of([row for row in results.trained if is_ternary(row)], cost)
-    dense = best_of([row for row in results.trained if not is_ternary(row)], cost)
+    ternary = best_of([row for row in results.trained if results.is_ternary(row)], cost)
+    dense = best_of([row for row in results.trained if not results.is_ternary(row)], cost)
     if ternary is None and dense is None:
         return ""
     if dense is None:
@@ -230,7 +229,7 @@ def _ternary_or_dense(results: StudyResults) -> str:
     difference = difference_of(results, ternary, dense)
     points = 100 * (ternary.column("error") - dense.column("error"))
     ratio = ternary.column(cost) / dense.column(cost) if dense.column(cost) else math.nan
-    on_front = sum(is_ternary(row) for row in results.frontier)
+    on_front = sum(results.is_ternary(row) for row in results.frontier)
     text = (
         f"Ternary against dense: the best design with ternary matrices, {named(ternary)}, has "
         f"{100 * ternary.column('error'):.1f} % error, the best dense one, {named(dense)}, "

@@ -15,11 +15,6 @@ from dse.results import Evaluation
 from dse.units import LABELS, scaled
 
 
-def is_ternary(row: Evaluation) -> bool:
-    """Whether a recorded design generates weights or would, where it is stored as a matrix."""
-    return row.column("trits") > 0 or row.column("generated_weights") > 0
-
-
 def best_of(rows: Sequence[Evaluation], cost: str) -> Evaluation | None:
     """The row of the lowest error; of equal ones the cheapest, then the first."""
     return min(rows, key=lambda row: (row.column("error"), row.column(cost)), default=None)
@@ -57,11 +52,11 @@ def verdict_of(difference: Band) -> str:
 def rivals_of(results: StudyResults) -> list[Rivals]:
     """Every ternary design of the frontier, and the best one, against dense at no higher cost."""
     cost = results.cost_objective
-    ternary = [row for row in results.frontier if is_ternary(row)]
-    best = best_of([row for row in results.trained if is_ternary(row)], cost)
+    ternary = [row for row in results.frontier if results.is_ternary(row)]
+    best = best_of([row for row in results.trained if results.is_ternary(row)], cost)
     if best is not None and best.key not in {row.key for row in ternary}:
         ternary.append(best)
-    dense = [row for row in results.trained if not is_ternary(row)]
+    dense = [row for row in results.trained if not results.is_ternary(row)]
     found = []
     for row in ternary:
         cheap = [other for other in dense if other.column(cost) <= row.column(cost)]

@@ -163,6 +163,21 @@ class StudyResults:
             errors += [epoch.validation_error for epoch in history]
         return clips_behind(errors)
 
+    @cached_property
+    def _ternary(self) -> frozenset[str]:
+        """Keys of designs with ternary matrices, whether their machine makes or stores them."""
+        found = set()
+        for row in self.trained:
+            point = self.point_of(row)
+            generates = row.column("generated_weights") > 0
+            if generates or (point is not None and dense_of(point).key != point.key):
+                found.add(row.key)
+        return frozenset(found)
+
+    def is_ternary(self, row: Evaluation) -> bool:
+        """Whether any matrix of a trained design is ternary."""
+        return row.key in self._ternary
+
     def error_of(self, row: Evaluation | None) -> Band | None:
         """Its validation error in percent with the 95 % interval."""
         if row is None or row.error is None:

@@ -18,7 +18,6 @@ from dse.report.comparison import (
     cell_of,
     dense_section,
     energy_of,
-    is_ternary,
     named,
     published_section,
 )
@@ -143,6 +142,7 @@ def _picked(results: StudyResults, wanted: Sequence[str]) -> list[tuple[Evaluati
             found = [row for row in known if row.key.startswith(name)]
         if len({row.key for row in found}) > 1:
             raise InvalidStudy(f"'{name}' is the beginning of several keys: give more digits")
+        found.sort(key=lambda row: not row.full)  # a design may have rows without its error, too
         if not found:
             raise InvalidStudy(
                 f"{results.record.folder} has no design '{name}': give a trial number or a key of "
@@ -186,7 +186,7 @@ def _frontier_plot(results: StudyResults) -> Scatter:
         ("dense", DENSE_COLOUR, "circle", False),
         ("with ternary matrices", TERNARY_COLOUR, "triangle", True),
     ):
-        group = [row for row in results.trained if is_ternary(row) == ternary]
+        group = [row for row in results.trained if results.is_ternary(row) == ternary]
         if group:
             points = tuple(_point(results, row, cost, bar=row.key in keys) for row in group)
             series.append(

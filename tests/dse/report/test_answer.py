@@ -16,7 +16,7 @@ from dse.report import Report, Use, designs_report, study_report
 from dse.report.answer import knee_of
 from dse.results import FILE_NAME, Evaluation, append_row
 
-from .conftest import DENSE, LARGER, SMALL, TERNARY, StudyMaker
+from .conftest import DENSE, LARGER, SMALL, STUDY, TERNARY, StudyMaker
 
 Make = Callable[..., StudyMaker]
 
@@ -68,6 +68,17 @@ def test_few_clips_do_not_tell_designs_apart(report: Report) -> None:
     # 16 against 24 wrong of 64.
     assert "the difference of -12.5 points" in text
     assert "so these clips do not tell the two apart" in text
+
+
+def test_a_machine_that_stores_ternary_matrices_makes_them_no_dense_ones(make: Make) -> None:
+    maker = make(text=STUDY + "machine: kws_int8\n")
+    maker.add(TERNARY, 300, clips=1_000)
+    maker.add(DENSE, 400, clips=1_000)
+    report = study_report(maker.folder)
+    assert "so ternary matrices make fewer errors" in answer(report)
+    assert len(report.table("ternary_against_dense").rows) == 1
+    # 2 x 32 x 48 entries of two bits, read from memory.
+    assert "Its ternary matrices are stored" in str(report.sections)
 
 
 def test_without_a_dense_control_nothing_is_claimed(make: Make) -> None:
