@@ -296,7 +296,7 @@ def read_study_results(folder: Path) -> StudyResults:
         InvalidFile: its record or its results are damaged.
     """
     record = read_record(folder)
-    rows = latest(read_rows(folder))
+    rows = [_readable(row) for row in latest(read_rows(folder))]
     if not rows:
         raise InvalidStudy(
             f"{folder} holds a study in which nothing was evaluated yet: let `dse search {folder}` "
@@ -320,6 +320,16 @@ def read_study_results(folder: Path) -> StudyResults:
         space=space,
         frames=frames,
     )
+
+
+def _readable(row: Evaluation) -> Evaluation:
+    """The row with texts that can be written: JSON may hold halves of characters."""
+    texts: dict[str, Any] = {
+        name: value.encode("utf-8", "replace").decode()
+        for name in Evaluation.__slots__
+        if isinstance(value := getattr(row, name), str)
+    }
+    return dataclasses.replace(row, **texts)
 
 
 def load_machine(name: str, technology: str | None = None) -> tuple[Accelerator, Technology]:

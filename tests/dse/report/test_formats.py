@@ -12,6 +12,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -23,13 +24,13 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from dse.errors import InvalidInput
-from dse.report import FORMATS, Report, render
+from dse.report import FORMATS, Report, render, study_report
 from dse.report.content import Table
 from dse.report.drawing import draw, linear_ticks, log_ticks
 from dse.report.markdown import plain
 from dse.report.writing import files_of
 
-from .conftest import HOSTILE
+from .conftest import DENSE, HOSTILE, TERNARY, StudyMaker
 
 FORMULA = tuple("=+-@\t\r")
 
@@ -314,6 +315,14 @@ def test_hostile_names_are_no_paths(hostile_report: Report) -> None:
     for form in FORMATS:
         for name in files_of(hostile_report, form):
             assert re.fullmatch(r"(csv/|parquet/)?[A-Za-z0-9_-][A-Za-z0-9_.-]*", name), name
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_names_in_any_script_and_half_characters_are_written(form: str, tmp_path: Path) -> None:
+    maker = StudyMaker(tmp_path / "small")
+    maker.add(DENSE, 20, name="\u6f22\u5b57 \U0001f600 \u00e9\u03bc \u05d0 \ud800")
+    maker.add(TERNARY, 16, name="a\nb\tc\u2028d\x00e")
+    assert render(study_report(maker.folder), form)
 
 
 def test_very_long_names_do_not_break_a_page(hostile_report: Report) -> None:
