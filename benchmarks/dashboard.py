@@ -219,7 +219,7 @@ study.add_trials([optuna.trial.create_trial(
 
 def measure_theirs(browser: Any, program: str, folder: Path, work: Path) -> dict[str, float]:
     """optuna-dashboard on the trained designs of the same study."""
-    database = f"sqlite:///{work / 'optuna.db'}"
+    database = f"sqlite:///{work / folder.name}.db"
     subprocess.run([sys.executable, "-c", WRITE, str(folder / FILE_NAME), database], check=True)
     port = free_port()
     with served([program, database, "--port", str(port), "--host", "127.0.0.1"], port):
@@ -243,6 +243,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--designs", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--study", type=Path, nargs="+", default=[], help="folders made before")
     parser.add_argument("--optuna-dashboard", help="the program, up to 10,000 designs")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
@@ -253,14 +254,19 @@ def main() -> None:
         browser = play.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        for count in given.designs:
-            folder = Path(work) / f"designs-{count}"
-            write_study(folder, count)
+        folders = list(given.study)
+        for count in [] if given.study else given.designs:
+            folders.append(Path(work) / f"designs-{count}")
+            write_study(folders[-1], count)
+        for folder in folders:
+            with (folder / FILE_NAME).open("rb") as file:
+                count = sum(1 for _ in file)
             figures: dict[str, float] = {"designs": count, "load": os.getloadavg()[0]}
             figures |= measure_ours(browser, folder)
             if given.optuna_dashboard and count <= 10_000:
-                figures |= measure_theirs(browser, given.optuna_dashboard, folder, folder)
-            print(json.dumps({k: round(v, 2) for k, v in figures.items()}), flush=True)
+                theirs = measure_theirs(browser, given.optuna_dashboard, folder, Path(work))
+                figures |= theirs
+            print(json.dumps({k: round(v, 3) for k, v in figures.items()}), flush=True)
             found.append(figures)
         browser.close()
     if given.out:

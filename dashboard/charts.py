@@ -73,7 +73,9 @@ def tooltips(columns: Sequence[str]) -> list[alt.Tooltip]:
         alt.Tooltip("trial:Q", title="trial"),
         alt.Tooltip("status:N", title="status"),
         *(
-            alt.Tooltip(f"{name}:Q", title=label(name), format=",.4~g")
+            alt.Tooltip(
+                f"{name}:Q", title=label(name), format=",.0f" if LABELS[name][2] == 1 else ".4~g"
+            )
             for name in names
             if name in LABELS
         ),
@@ -107,6 +109,14 @@ def frontier_chart(
         ghost: an older frontier, `x` and `y` only.
         select: whether points can be selected by a box and picked by a click.
     """
+    with alt.utils.schemapi.debug_mode(False):  # checked once, when it is drawn
+        return _frontier_chart(frame, x, y, colour, shape, log_x, log_y, limits, ghost, select)
+
+
+def _frontier_chart(
+    frame: pd.DataFrame, x: str, y: str, colour: str, shape: str, log_x: bool, log_y: bool,
+    limits: Mapping[str, float] | None, ghost: pd.DataFrame | None, select: bool,
+) -> Any:  # fmt: skip
     drawn = frame.dropna(subset=[x]).copy()
     floor = _floor(drawn, y, log_y)
     drawn["missing"] = drawn[y].isna()

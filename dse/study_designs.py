@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cost_models import Accelerator, Cost, Technology, estimate
-from cost_models.strict_yaml import Node, build, parse_yaml, read_yaml
+from cost_models.strict_yaml import build, parse_yaml, read_yaml
 from dse.errors import InvalidInput, InvalidStudy
 from dse.lowering import lower
 from dse.point import DesignPoint, point_from_node
@@ -27,12 +27,12 @@ from dse.space_file import space_from_node
 DESIGN = "design.yaml"
 
 
-def _node(record: StudyRecord, part: str) -> Node:
-    """A part of the record, as if it stood in a file of its own."""
+def _text(record: StudyRecord, part: str) -> str:
+    """A part of the record as JSON, which is YAML."""
     plain = record.resolved.get(part)
     if not isinstance(plain, dict):
         raise InvalidStudy(f"{record.folder / RESOLVED} lacks {part}: restore it from a backup")
-    return parse_yaml(json.dumps(_without_none(plain)), str(record.folder / RESOLVED))
+    return json.dumps(_without_none(plain))
 
 
 def _without_none(plain: Any) -> Any:
@@ -60,7 +60,12 @@ def accelerator_from_dict(plain: dict[str, Any], where: str) -> Accelerator:
         InvalidInput: a key is unknown or missing, or a value is wrong.
     """
     kept = {key: value for key, value in _without_none(plain).items() if key != "name"}
-    return build(Accelerator, parse_yaml(json.dumps(kept), where), name=str(plain.get("name", "")))
+    return _accelerator(json.dumps(kept), where, str(plain.get("name", "")))
+
+
+@lru_cache(maxsize=64)
+def _accelerator(text: str, where: str, name: str) -> Accelerator:
+    return build(Accelerator, parse_yaml(text, where), name=name)
 
 
 def technology_of(record: StudyRecord) -> Technology:
@@ -69,7 +74,12 @@ def technology_of(record: StudyRecord) -> Technology:
     Raises:
         InvalidInput: the record lacks it, or an earlier program described it otherwise.
     """
-    node = _node(record, "technology")
+    return _technology(_text(record, "technology"), str(record.folder / RESOLVED))
+
+
+@lru_cache(maxsize=64)
+def _technology(text: str, where: str) -> Technology:
+    node = parse_yaml(text, where)
     name = node.value.pop("name").plain()
     return build(Technology, node, name=str(name))
 
@@ -80,7 +90,12 @@ def space_of(record: StudyRecord) -> SearchSpace:
     Raises:
         InvalidInput: the record lacks it, or an earlier program described it otherwise.
     """
-    return space_from_node(_node(record, "space"))
+    return _space(_text(record, "space"), str(record.folder / RESOLVED))
+
+
+@lru_cache(maxsize=64)
+def _space(text: str, where: str) -> SearchSpace:
+    return space_from_node(parse_yaml(text, where))
 
 
 def frames_of(record: StudyRecord) -> int:

@@ -30,6 +30,7 @@ from dse.what_if import Fleet, Moves, machine_yaml, moves
 
 COLUMNS = [name for name in OBJECTIVE_COLUMNS if name in LABELS]
 SAMPLES = 100
+MOST_POINTS = 2_500  # dominated ones that are drawn: the plot is drawn anew with each move
 MOST_ROBUST = 2_000  # designs; of more, those nearest to the frontier
 
 
@@ -67,14 +68,15 @@ def _answer(study: Study, chosen: Chosen) -> None:
     x, y = _axes(objectives)
     old = scaled_frame(study.frame[study.trained & study.frame["frontier"]])
     chart = frontier_chart(
-        sample_of(frame), x, y, limits=study.record.limits, ghost=stairs(old, x, y)
+        sample_of(frame, MOST_POINTS), x, y, limits=study.record.limits, ghost=stairs(old, x, y)
     )
     event = st.altair_chart(chart, key="what_if_plot", on_select="rerun", selection_mode=["pick"])
     st.container(key="what_if_seconds").caption(
         f"{len(rows):,} trained designs priced anew in {seconds:.3f} s on "
         f"{plain(chosen.machine.name)}, {plain(chosen.technology.name)}; errors are those of the "
         "study. Grey dashes: the frontier on the study's own machine. "
-        f"{int((~fits).sum()):,} designs do not run or do not fit."
+        f"{int((~fits).sum()):,} designs do not run or do not fit. Drawn: the frontier and at most "
+        f"{MOST_POINTS:,} others."
     )
     key = picked(event.selection if event else None)
     if key and st.button("Open the design that was clicked", key="open"):

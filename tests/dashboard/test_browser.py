@@ -1,5 +1,6 @@
 """The dashboard as a person uses it, in headless Chromium: from a launch to a report."""
 
+import io
 import os
 import re
 import shutil
@@ -172,6 +173,25 @@ def test_a_box_selects_and_a_click_opens_a_design(server: tuple[str, Path], page
     assert re.search(r"/design\?.*design=[0-9a-f]{12}", page.url)
     page.get_by_role("tab", name="Roofline").click()
     page.get_by_text("A point a convolution").wait_for()
+
+
+@pytest.mark.slow
+@NEEDS_CHROMIUM
+def test_a_click_on_a_point_shows_its_design(server: tuple[str, Path], page: Any) -> None:
+    import numpy as np
+    from PIL import Image
+
+    address, _ = server
+    page.goto(f"{address}/?study=small")
+    settle(page)
+    box = page.locator(".st-key-plot canvas.marks, .st-key-plot svg.marks").first.bounding_box()
+    picture = Image.open(io.BytesIO(page.screenshot(clip=box))).convert("RGB")
+    pixels = np.asarray(picture).astype(int)[: int(0.8 * box["height"])]  # above the legend
+    rows, columns = np.nonzero(np.abs(pixels - [0x00, 0x72, 0xB2]).sum(axis=2) < 12)
+    middle = len(rows) // 2  # of the blue points: dense designs on the frontier
+    page.mouse.click(box["x"] + int(columns[middle]), box["y"] + int(rows[middle]))
+    page.get_by_role("button", name="Open the design").wait_for()
+    assert page.get_by_text("On the frontier: no trained design").count() == 1
 
 
 @pytest.mark.slow
