@@ -104,11 +104,13 @@ def dump_yaml(plain: Any) -> str:
     return yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
-def read_yaml(path: Path | str) -> Node:
+def read_yaml(path: Path | str, *, doubled: list[str] | None = None) -> Node:
     """Read a YAML file.
 
     Args:
         path: a file of at most `MAX_BYTES` bytes, UTF-8.
+        doubled: where it is given, the last of two equal keys holds, as in PyYAML, and the list
+            gets a sentence about it; for files of other tools.
 
     Returns:
         The root node.
@@ -137,16 +139,16 @@ def read_yaml(path: Path | str) -> Node:
         raise InvalidFile(
             f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8"
         ) from None
-    return parse_yaml(text, str(path))
+    return parse_yaml(text, str(path), doubled=doubled)
 
 
-def parse_yaml(text: str, name: str) -> Node:
+def parse_yaml(text: str, name: str, *, doubled: list[str] | None = None) -> Node:
     """Parse YAML text; `name` stands for the file in error messages. Raises like `read_yaml`."""
     try:
         root = yaml.compose(text, Loader=_Loader)
         if root is None:
             raise InvalidFile(f"the file is empty ({name}:1)")
-        return _convert(root, name, "", iter(range(MAX_NODES)))
+        return _convert(root, name, "", iter(range(MAX_NODES)), doubled)
     except RecursionError:
         raise InvalidFile(
             f"not readable as YAML: too many levels, or an alias within its own anchor ({name}:1)"
@@ -158,7 +160,9 @@ def parse_yaml(text: str, name: str) -> Node:
         raise InvalidFile(f"not readable as YAML: {problem} ({name}:{line})") from None
 
 
-def _convert(node: yaml.Node, file: str, key: str, budget: Iterator[int]) -> Node:
+def _convert(
+    node: yaml.Node, file: str, key: str, budget: Iterator[int], doubled: list[str] | None
+) -> Node:
     line = node.start_mark.line + 1
     if next(budget, None) is None:
         raise InvalidFile(f"more than {MAX_NODES:,} YAML nodes, aliases expanded ({file}:{line})")
@@ -171,16 +175,19 @@ def _convert(node: yaml.Node, file: str, key: str, budget: Iterator[int]) -> Nod
             name = str(key_node.value)
             key_line = key_node.start_mark.line + 1
             if name in value:
-                raise InvalidFile(
+                message = (
                     f"duplicate key '{_join(key, name)}': it already stands on line "
                     f"{value[name].line} ({file}:{key_line})"
                 )
-            child = _convert(value_node, file, _join(key, name), budget)
+                if doubled is None:
+                    raise InvalidFile(message)
+                doubled.append(f"{message}; the last one holds")
+            child = _convert(value_node, file, _join(key, name), budget, doubled)
             # An alias is reported where it is used, not where its anchor stands.
             value[name] = dataclasses.replace(child, line=key_line)
     elif isinstance(node, yaml.SequenceNode):
         value = [
-            _convert(child, file, f"{key}[{index}]", budget)
+            _convert(child, file, f"{key}[{index}]", budget, doubled)
             for index, child in enumerate(node.value)
         ]
     else:

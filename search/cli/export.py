@@ -20,6 +20,7 @@ from dse.rtl.icarus import has_icarus, run_test_bench
 from dse.ternary import start_state
 from search.cli.estimate import load_design
 from search.cli.export_model import MODEL_COMMANDS
+from search.cli.export_tools import TOOL_COMMANDS
 from search.cli.generator_options import generator_options, read_generator
 
 DEFAULT_LANES = 16
@@ -31,7 +32,7 @@ def command() -> None:
     """Export a design: hardware as Verilog, the model, or files of other tools."""
 
 
-for _command in MODEL_COMMANDS:
+for _command in (*MODEL_COMMANDS, *TOOL_COMMANDS):
     command.add_command(_command)
 
 

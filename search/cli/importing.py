@@ -1,4 +1,4 @@
-"""`dse import`: a network of another tool becomes a design."""
+"""`dse import`: networks, machines and technologies of other tools."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -13,6 +13,7 @@ from dse.files import write_text
 from dse.interchange.nemo import ImportedNetwork, import_nemo
 from dse.lowering import lower
 from dse.point import Block, DesignPoint
+from search.cli.import_tools import TOOL_IMPORTS
 
 DEFAULT_FRAMES = 100
 """One second at 10 ms a frame."""
@@ -20,7 +21,11 @@ DEFAULT_FRAMES = 100
 
 @click.group(name="import")
 def command() -> None:
-    """Import a network of another tool as a design."""
+    """Import a network, a machine or a technology of another tool."""
+
+
+for _command in TOOL_IMPORTS:
+    command.add_command(_command)
 
 
 @command.command()

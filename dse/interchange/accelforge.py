@@ -1,0 +1,147 @@
+"""AccelForge, the successor of Timeloop: architecture and workload YAML, written.
+
+Energies are J for a bit, throughputs bits a second. Each layer is an Einsum with tensors of its
+own, to be mapped one by one: what stays on the chip between layers is not told. Like ZigZag,
+AccelForge gets the array of multipliers only, at the mid figures of the technology; vector unit,
+generator and leakage are left out. Weights that the machine generates have 1 bit: a tensor of 0
+bits cannot be written.
+"""
+
+from typing import Any
+
+from cost_models.accelerator import Accelerator, MemoryLevel, Operand
+from cost_models.energy import memory_prices, price_list
+from cost_models.technology import Technology
+from cost_models.workload import CONVOLUTIONS, Layer, LayerKind, Workload
+from dse.interchange.zigzag import mac_array, operation_pj
+
+_NAMES: dict[Operand, str] = {"weights": "weight", "inputs": "input", "outputs": "output"}
+_PJ = 1e-12
+
+
+def layer_name(layer: Layer) -> str:
+    """A layer's name there, an identifier."""
+    return layer.name.replace(".", "_")
+
+
+def workload_yaml(workload: Workload, machine: Accelerator) -> str:
+    """One Einsum a layer that has weights."""
+    layers = [layer for layer in workload.layers if layer.kind in CONVOLUTIONS]
+    lines = ["workload:", "  einsums:"]
+    for layer in layers:
+        lines += _einsum(layer, machine)
+    return "\n".join(lines) + "\n"
+
+
+def _einsum(layer: Layer, machine: Accelerator) -> list[str]:
+    name = layer_name(layer)
+    low = name.lower()
+    depthwise = layer.kind is LayerKind.DEPTHWISE
+    grouped = layer.groups > 1
+    loops = {"t": layer.out_frames, "f": layer.kernel_size}
+    if grouped:
+        loops["g"] = layer.groups
+    if not depthwise:
+        loops["c"] = layer.in_channels // layer.groups
+        loops["k"] = layer.out_channels // layer.groups
+    shown = {each: f"{each}_{low}" for each in loops}
+    channels = [shown["g"]] if grouped else []
+    reads = [*channels, *([] if depthwise else [shown["c"]])]
+    makes = [*channels, *([] if depthwise else [shown["k"]])]
+    frame = f"{layer.stride} * {shown['t']} + {layer.dilation} * {shown['f']}"
+    ranks = ", ".join(f"{each.upper()}: {each}" for each in reads)
+    weights = [*makes, *([] if depthwise else [shown["c"]]), shown["f"]]
+    weight_bits = 1 if machine.generates(layer) else layer.weight_bits
+    shape = ", ".join(f'"0 <= {shown[each]} < {size}"' for each, size in loops.items())
+    i, w, o = f"I_{name}", f"W_{name}", f"O_{name}"
+    return [
+        f"  - name: {name}",
+        f"    iteration_space_shape: [{shape}]",
+        "    tensor_accesses:",
+        f"    - {{name: {i}, bits_per_value: {layer.input_bits}, "
+        f"projection: {{{ranks}, T_{name.upper()}: {frame}}}}}",
+        f"    - {{name: {w}, bits_per_value: {weight_bits}, projection: [{', '.join(weights)}]}}",
+        f"    - {{name: {o}, bits_per_value: {layer.output_bits}, output: True, "
+        f"projection: [{', '.join([*makes, shown['t']])}]}}",
+        f"    renames: {{input: {i}, weight: {w}, output: {o}}}",
+    ]
+
+
+def architecture_yaml(machine: Accelerator, technology: Technology) -> str:
+    """The machine, outermost memory first."""
+    array = mac_array(machine)
+    hertz = machine.clock_mhz * 1e6
+    lines = ["arch:", "  nodes:"]
+    for memory in reversed(machine.memories):
+        lines += _memory(memory, technology, hertz)
+    lines += ["  - !Container", "    name: Element", "    spatial:"]
+    for axis, size in (("rows", array.rows), ("columns", array.columns), ("lanes", array.lanes)):
+        if size > 1 or axis == "rows":
+            lines.append(f"    - {{name: {axis}, fanout: {size}}}")
+    prices = price_list(machine, technology)
+    for operand in ("inputs", "weights", "outputs"):
+        register = array.register(operand)
+        if register is None:
+            continue
+        per_bit = {
+            entry.action: float(prices.prices_pj[row, 1])
+            for row, entry in enumerate(prices.entries)
+            if entry.part == array.name and entry.operand == operand
+        }
+        lines += _storage(
+            f"{_NAMES[operand].capitalize()}Register",
+            register.capacity_bits,
+            f"{{keep: {_NAMES[operand]}}}",
+            per_bit.get("read", 0.0),
+            per_bit.get("write", 0.0),
+            "inf",
+        )
+    lines += [
+        "  - !Compute",
+        "    name: MAC",
+        "    leak_power: 0",
+        "    area: 0",
+        "    actions:",
+        f"    - {{name: compute, energy: {_joule(operation_pj(array, technology))}, "
+        f"throughput: {hertz:.6g}}}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _memory(memory: MemoryLevel, technology: Technology, hertz: float) -> list[str]:
+    read, write = memory_prices(memory, technology)
+    held = " | ".join(_NAMES[operand] for operand in memory.holds)
+    size: Any = "inf" if memory.kind == "dram" else memory.capacity_bits
+    throughput = f"{memory.bandwidth_bits_per_cycle * hertz:.6g}"
+    lines = _storage(
+        _identifier(memory.name), size, f"{{keep: {held}}}", read.mid, write.mid, throughput
+    )
+    if memory.ports == "separate":
+        lines.insert(2, "    total_latency: max(a.n_calls / a.throughput for a in actions)")
+    return lines
+
+
+def _storage(
+    name: str, size: Any, tensors: str, read_pj: float, write_pj: float, throughput: str
+) -> list[str]:
+    return [
+        "  - !Memory",
+        f"    name: {name}",
+        f"    size: {size}",
+        "    leak_power: 0",
+        "    area: 0",
+        f"    tensors: {tensors}",
+        "    actions:",
+        f"    - {{name: read, energy: {_joule(read_pj)}, throughput: {throughput}}}",
+        f"    - {{name: write, energy: {_joule(write_pj)}, throughput: {throughput}}}",
+    ]
+
+
+def _joule(pj: float) -> str:
+    # A point, so that YAML 1.1 reads a number and not a text.
+    return f"{pj * _PJ:.9e}"
+
+
+def _identifier(name: str) -> str:
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name)
+    return plain if plain[:1].isalpha() else f"M{plain}"

@@ -1,0 +1,58 @@
+"""A workload and a machine as the files of another tool, by the tool's name."""
+
+from collections.abc import Callable
+from types import MappingProxyType
+
+from cost_models.accelerator import Accelerator
+from cost_models.technology import Technology
+from cost_models.workload import Workload
+from dse.interchange import accelforge, scalesim, zigzag
+
+Files = dict[str, str]
+"""File name -> text."""
+Export = Callable[[Workload, Accelerator, Technology], Files]
+
+
+def _zigzag(workload: Workload, machine: Accelerator, technology: Technology) -> Files:
+    return {
+        "hardware.yaml": zigzag.hardware_yaml(machine, technology),
+        "workload.yaml": zigzag.workload_yaml(workload, machine),
+        "mapping.yaml": zigzag.mapping_yaml(workload, machine, technology),
+    }
+
+
+def _scalesim(workload: Workload, machine: Accelerator, technology: Technology) -> Files:
+    return {
+        "scalesim.cfg": scalesim.configuration(machine),
+        "topology.csv": scalesim.topology_csv(workload),
+        "layout.csv": scalesim.layout_csv(workload),
+    }
+
+
+def _accelforge(workload: Workload, machine: Accelerator, technology: Technology) -> Files:
+    return {
+        "arch.yaml": accelforge.architecture_yaml(machine, technology),
+        "workload.yaml": accelforge.workload_yaml(workload, machine),
+    }
+
+
+TOOLS: MappingProxyType[str, Export] = MappingProxyType(
+    {"zigzag": _zigzag, "scalesim": _scalesim, "accelforge": _accelforge}
+)
+
+
+def tool_files(
+    tool: str, workload: Workload, machine: Accelerator, technology: Technology
+) -> Files:
+    """The files that a tool reads.
+
+    Args:
+        tool: a name in `TOOLS`.
+        workload: the layers.
+        machine: what executes them.
+        technology: prices the machine.
+
+    Raises:
+        InvalidInput: the tool cannot express a layer or the machine.
+    """
+    return TOOLS[tool](workload, machine, technology)

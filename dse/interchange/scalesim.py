@@ -1,0 +1,239 @@
+"""SCALE-Sim 3: topology CSV, layout CSV and cfg written; cfg read.
+
+What SCALE-Sim does not know, and how it is written: padding (a layer gets the input frames that its
+output frames need); dilation (a kernel of as many taps, side by side); groups (one group a run: the
+name ends in `_x64` where 64 equal runs make the layer, so its cycles count 64 times); bit widths (a
+word is a byte). A memory that holds several operands is divided among them evenly, whole KiB. Its
+cfg asks for `InterfaceBandwidth: CALC`: USER inflates reads of small filters (3.0.0), and CALC
+reports no stalls.
+"""
+
+import configparser
+import dataclasses
+from pathlib import Path
+
+from cost_models.accelerator import Accelerator, ComputeArray, MemoryLevel, Operand
+from cost_models.library import load_accelerator
+from cost_models.workload import CONVOLUTIONS, Layer, Workload
+from dse.errors import InvalidFile, InvalidInput
+
+MAX_BYTES = 100_000
+KIB_BITS = 8 * 1024
+DATAFLOWS = {
+    "ws": "weight_stationary",
+    "os": "output_stationary",
+    "is": "input_stationary",
+}
+_LETTERS = {name: letters for letters, name in DATAFLOWS.items()} | {"auto": "ws"}
+_SRAMS: dict[str, Operand] = {
+    "IfmapSramSzkB": "inputs",
+    "FilterSramSzkB": "weights",
+    "OfmapSramSzkB": "outputs",
+}
+LAYOUT_FACTORS = 20
+"""Numbers per layer in a layout file, which is read even where no layout is used."""
+
+
+# ---- export ----
+
+
+def topology_csv(workload: Workload) -> str:
+    """The layers that have weights: one line each."""
+    header = (
+        "Layer name,IFMAP Height,IFMAP Width,Filter Height,Filter Width,Channels,Num Filter,"
+        "Strides,Sparsity,"
+    )
+    return "\n".join([header, *(_entry(layer) for layer in _convolutions(workload))]) + "\n"
+
+
+def layout_csv(workload: Workload) -> str:
+    """A layout of ones: none."""
+    lines = ["Layer name," + "factor," * LAYOUT_FACTORS]
+    lines += [f"{run_name(layer)}," + "1," * LAYOUT_FACTORS for layer in _convolutions(workload)]
+    return "\n".join(lines) + "\n"
+
+
+def run_name(layer: Layer) -> str:
+    """A layer's name there: dots are not in it, `_x64` says that it stands for 64 runs."""
+    name = layer.name.replace(".", "_")
+    return f"{name}_x{layer.groups}" if layer.groups > 1 else name
+
+
+def _convolutions(workload: Workload) -> list[Layer]:
+    return [layer for layer in workload.layers if layer.kind in CONVOLUTIONS]
+
+
+def _entry(layer: Layer) -> str:
+    height = (layer.out_frames - 1) * layer.stride + layer.kernel_size
+    channels, filters = layer.in_channels // layer.groups, layer.out_channels // layer.groups
+    sizes = (height, 1, layer.kernel_size, 1, channels, filters, layer.stride)
+    return f"{run_name(layer)},{','.join(map(str, sizes))},1:1,"
+
+
+def configuration(machine: Accelerator) -> str:
+    """The machine's array of multipliers as a cfg file.
+
+    Raises:
+        InvalidInput: the array has lanes, which SCALE-Sim does not know.
+    """
+    array = next(each for each in machine.arrays if each.element == "mac")
+    if array.lanes > 1:
+        raise InvalidInput(
+            f"{machine.name}: SCALE-Sim has arrays of rows and columns, and '{array.name}' has "
+            f"{array.lanes} lanes: make them rows"
+        )
+    sizes = "\n".join(
+        f"{key}: {max(1, _share_bits(machine, operand) // KIB_BITS)}"
+        for key, operand in _SRAMS.items()
+    )
+    outermost = machine.memories[-1]
+    return f"""[general]
+run_name = {machine.name}
+
+[architecture_presets]
+ArrayHeight: {array.rows}
+ArrayWidth: {array.columns}
+{sizes}
+IfmapOffset: 0
+FilterOffset: 10000000
+OfmapOffset: 20000000
+Bandwidth: {max(1, outermost.bandwidth_bits_per_cycle // 8)}
+Dataflow: {_LETTERS[array.dataflow]}
+MemoryBanks: 1
+ReadRequestBuffer: 32
+WriteRequestBuffer: 32
+
+[layout]
+IfmapCustomLayout: False
+IfmapSRAMBankBandwidth: 8
+IfmapSRAMBankNum: 1
+IfmapSRAMBankPort: 2
+FilterCustomLayout: False
+FilterSRAMBankBandwidth: 8
+FilterSRAMBankNum: 1
+FilterSRAMBankPort: 2
+
+[sparsity]
+SparsitySupport: false
+SparseRep: ellpack_block
+OptimizedMapping: false
+BlockSize: 8
+RandomNumberGeneratorSeed: 40
+
+[run_presets]
+InterfaceBandwidth: CALC
+UseRamulatorTrace: False
+"""
+
+
+def _share_bits(machine: Accelerator, operand: Operand) -> int:
+    """What an operand has of the largest memory on the chip that holds it."""
+    levels = [each for each in machine.chain(operand) if each.kind != "dram"]
+    if not levels:
+        return 0
+    largest = max(levels, key=lambda level: level.capacity_bits)
+    return largest.capacity_bits // len(largest.holds)
+
+
+def closed_form(array: ComputeArray, layer: Layer) -> int:
+    """Cycles that SCALE-Sim 3.0.0 reports without stalls, of all runs of a layer.
+
+    M frames, N filters, K inputs of a filter, on an array of R rows and C columns; fitted to it,
+    and equal on all layers that were run (docs/model.md).
+    """
+    m, n = layer.out_frames, layer.out_channels // layer.groups
+    k = layer.in_channels // layer.groups * layer.kernel_size
+    r, c = array.rows, array.columns
+    dataflow = _LETTERS[array.dataflow]
+    if dataflow == "ws":
+        cycles = -(-k // r) * -(-n // c) * (2 * r + c + m - 2) - 1
+    elif dataflow == "os":
+        cycles = -(-m // r) * -(-n // c) * (r + c + k - 2) - 1
+    else:
+        cycles = -(-k // r) * -(-m // c) * (2 * r + c + n - 2) - 1
+    return layer.groups * cycles
+
+
+# ---- import ----
+
+
+def import_configuration(path: Path | str) -> Accelerator:
+    """A machine from a cfg file: array, three SRAMs, dataflow, bandwidth.
+
+    What the file does not say is that of `systolic_32x32`: one weight an element, technology,
+    clock, DRAM.
+
+    Raises:
+        InvalidFile: the file cannot be read, or a value in it is missing or wrong.
+    """
+    path = Path(path)
+    section = _section(path)
+    base = load_accelerator("systolic_32x32")
+    dataflow = section.get("Dataflow", "ws").strip().lower()
+    if dataflow not in DATAFLOWS:
+        raise InvalidFile(
+            f"Dataflow must be one of {', '.join(DATAFLOWS)}, not {dataflow[:80]!r} ({path})"
+        )
+    array = dataclasses.replace(
+        base.arrays[0],
+        rows=_whole(path, section, "ArrayHeight"),
+        columns=_whole(path, section, "ArrayWidth"),
+        dataflow=DATAFLOWS[dataflow],  # type: ignore[arg-type]
+    )
+    dram = base.memories[-1]
+    words = _whole(path, section, "Bandwidth") if "Bandwidth" in section else 8
+    memories: list[MemoryLevel] = []
+    for key, operand in _SRAMS.items():
+        kib = _whole(path, section, key)
+        memories.append(
+            MemoryLevel(
+                name=f"{operand}_sram",
+                kind="sram",
+                holds=(operand,),
+                capacity_bits=kib * KIB_BITS,
+                bandwidth_bits_per_cycle=8 * max(array.rows, array.columns),
+            )
+        )
+    memories.append(dataclasses.replace(dram, bandwidth_bits_per_cycle=8 * words, where=""))
+    return dataclasses.replace(
+        base,
+        name=path.stem,
+        description=f"{array.rows} x {array.columns} systolic array, {array.dataflow}",
+        source=f"Imported from {path.name}, a cfg of SCALE-Sim; clock and DRAM are those of "
+        "systolic_32x32.",
+        arrays=(array,),
+        memories=tuple(memories),
+        vector_lanes=array.columns,
+    )
+
+
+def _section(path: Path) -> configparser.SectionProxy:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        reason = (error.strerror or "it cannot be read").lower()
+        raise InvalidFile(f"{path} cannot be read: {reason}") from None
+    if len(content) > MAX_BYTES:
+        raise InvalidFile(f"{path} is too large: a cfg file has at most {MAX_BYTES:,} bytes")
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(content.decode("utf-8"))
+        return parser["architecture_presets"]
+    except UnicodeDecodeError as error:
+        raise InvalidFile(f"{path} is not UTF-8 text (byte {error.start})") from None
+    except KeyError:
+        raise InvalidFile(f"{path} has no section [architecture_presets]") from None
+    except configparser.Error as error:
+        text = str(error).splitlines()[0][:200]
+        raise InvalidFile(f"{path} is no cfg file of SCALE-Sim: {text}") from None
+
+
+def _whole(path: Path, section: configparser.SectionProxy, key: str) -> int:
+    text = section.get(key)
+    if text is None:
+        raise InvalidFile(f"missing key '{key}' in [architecture_presets] ({path})")
+    plain = text.strip()
+    if not (plain.isascii() and plain.isdigit() and len(plain) <= 9 and int(plain) > 0):
+        raise InvalidFile(f"{key} must be a whole number from 1, not {text[:80]!r} ({path})")
+    return int(plain)

@@ -1,0 +1,154 @@
+"""`dse import zigzag|scalesim|accelergy|onnx`: machines, technologies and workloads."""
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from cost_models import Workload, estimate, load_accelerator, load_technology
+from cost_models.accelerator import Accelerator
+from cost_models.writing import accelerator_yaml, technology_yaml
+from dse.errors import InvalidInput
+from dse.files import write_text
+
+_FILE = click.argument("file", type=click.Path(path_type=Path))
+_OUT = click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write it as YAML to this file (replaced if it exists).",
+)
+_MACHINE = click.option("--machine", help="Price the workload on this machine: a name or file.")
+
+
+@click.command()
+@_FILE
+@_OUT
+@_MACHINE
+@click.option("--clock-mhz", default=200.0, show_default=True, help="Of a machine; not in it.")
+@click.option("--technology", default="low_leakage_45nm", show_default=True, help="Likewise.")
+def zigzag(
+    file: Path, out: Path | None, machine: str | None, clock_mhz: float, technology: str
+) -> None:
+    """Read a machine or a workload of ZigZag's YAML.
+
+    \b
+      dse import zigzag eyeriss_like.yaml --out eyeriss.yaml
+      dse import zigzag workload.yaml --machine kws_int8
+    """  # noqa: D301 (click reads the backspace as: do not wrap)
+    from dse.interchange.zigzag import import_hardware, import_workload, is_workload
+
+    if is_workload(file):
+        if out is not None:
+            raise click.UsageError("--out is for machines: a workload has no file of ours")
+        _print_workload(import_workload(file), machine)
+        return
+    if machine is not None:
+        raise click.UsageError("--machine is for workloads, and the file describes a machine")
+    found = import_hardware(file, clock_mhz=clock_mhz, technology=technology)
+    for note in found.notes:
+        click.echo(f"note: {note}")
+    _write_machine(found.machine, out)
+
+
+@click.command()
+@_FILE
+@_OUT
+def scalesim(file: Path, out: Path | None) -> None:
+    """Read a machine of SCALE-Sim's cfg.
+
+    \b
+      dse import scalesim scale.cfg --out systolic.yaml
+    """  # noqa: D301 (click reads the backspace as: do not wrap)
+    from dse.interchange.scalesim import import_configuration
+
+    _write_machine(import_configuration(file), out)
+
+
+@click.command()
+@_FILE
+@click.option("--art", type=click.Path(path_type=Path), help="YAML of areas beside it.")
+@click.option(
+    "--base",
+    default="low_leakage_45nm",
+    show_default=True,
+    help="Technology that has the rest: a name or YAML file.",
+)
+@click.option(
+    "--take",
+    "takes",
+    multiple=True,
+    metavar="CONSTANT=COMPONENT.ACTION/DIVISOR",
+    help="A figure that no name tells; may be repeated.",
+)
+@_OUT
+def accelergy(
+    file: Path, art: Path | None, base: str, takes: tuple[str, ...], out: Path | None
+) -> None:
+    """Read energies (ERT) and areas (ART) of Accelergy or Timeloop into a technology.
+
+    \b
+      dse import accelergy ERT.yaml --art ART.yaml --out my_technology.yaml
+      dse import accelergy ERT.yaml --take dram_pj_per_bit=system.DRAM.read/64 --out my.yaml
+    """  # noqa: D301 (click reads the backspace as: do not wrap)
+    from dse.interchange.accelergy import import_tables
+
+    found = import_tables(file, load_technology(base), art=art, takes=takes)
+    for line in found.taken:
+        click.echo(line)
+    click.echo(f"all other constants are those of {base}")
+    if out is None:
+        click.echo("technology not written: add --out technology.yaml")
+    else:
+        write_text(out, technology_yaml(found.technology))
+        click.echo(f"technology written to {out}")
+
+
+@click.command()
+@_FILE
+@click.option("--frames", type=click.IntRange(min=1), help="Of the input, if the file is open.")
+@_MACHINE
+def onnx(file: Path, frames: int | None, machine: str | None) -> None:
+    """Count, and price, the layers of a 1-D network in ONNX.
+
+    \b
+      dse import onnx network.onnx --frames 98 --machine kws_int8
+    """  # noqa: D301 (click reads the backspace as: do not wrap)
+    try:
+        from dse.interchange.onnx_import import import_onnx
+    except ImportError:
+        raise InvalidInput("ONNX needs one more package: pip install 'ternary-dse[onnx]'") from None
+    _print_workload(import_onnx(file, frames=frames), machine)
+
+
+TOOL_IMPORTS = (zigzag, scalesim, accelergy, onnx)
+
+
+def _write_machine(machine: Accelerator, out: Path | None) -> None:
+    array = machine.arrays[0]
+    memories = ", ".join(f"{each.name} {each.capacity_bits:,} bits" for each in machine.memories)
+    click.echo(f"{machine.name}: {array.rows} x {array.columns} x {array.lanes} MACs; {memories}")
+    if out is None:
+        click.echo("machine not written: add --out machine.yaml")
+    else:
+        write_text(out, accelerator_yaml(machine))
+        click.echo(f"machine written to {out}")
+
+
+def _print_workload(workload: Workload, machine: str | None) -> None:
+    kinds = Counter(layer.kind.value.replace("_", " ") for layer in workload.layers)
+    click.echo(", ".join(f"{count} {kind}" for kind, count in kinds.items()))
+    click.echo(
+        f"{workload.name}: {workload.trained_parameters:,} trained parameters, "
+        f"{workload.macs:,} MACs, {workload.additions:,} additions"
+    )
+    if machine is None:
+        click.echo("not priced: add --machine")
+        return
+    accelerator = load_accelerator(machine)
+    cost = estimate(workload, accelerator, load_technology(accelerator.technology))
+    columns = cost.columns()
+    for name in ("energy_pj", "latency_cycles", "latency_us", "area_um2"):
+        if name in columns:
+            click.echo(f"{name} on {accelerator.name}: {columns[name]:,.6g}")
+    for misfit in cost.misfits:
+        click.echo(f"misfit: {misfit}")
