@@ -121,8 +121,9 @@ def _frontier_chart(
     floor = _floor(drawn, y, log_y)
     drawn["missing"] = drawn[y].isna()
     drawn[y] = drawn[y].fillna(floor)
-    base_x = alt.X(f"{x}:Q", **axis(x, log_x, drawn))
-    base_y = alt.Y(f"{y}:Q", **axis(y, log_y, drawn))
+    both = drawn[[x, y]] if ghost is None else pd.concat([drawn[[x, y]], ghost[[x, y]]])
+    base_x = alt.X(f"{x}:Q", **axis(x, log_x, both))
+    base_y = alt.Y(f"{y}:Q", **axis(y, log_y, both))
     trained, others = drawn[~drawn["missing"]], drawn[drawn["missing"]]
     points = _points(trained, x, y, base_x, base_y, colour, shape)
     if select:

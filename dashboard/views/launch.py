@@ -33,6 +33,7 @@ from dse.units import LABELS
 
 LIMITS = ("trained_parameters", "stored_bits", "energy_pj", "latency_us", "area_um2")
 PREVIEW = 1_000  # designs
+SAMPLERS = ["known_cost", "tpe", "nsga2", "nsga3", "gp", "qmc", "random"]  # as the search has them
 
 
 @page("Start a search")
@@ -83,7 +84,7 @@ def _form() -> tuple[str, str]:
                                  index=accelerator_names().index("kws_ternary"))  # fmt: skip
     technology = cells[1].selectbox("Technology", ["the machine's own", *technology_names()],
                                     key="launch_technology")  # fmt: skip
-    sampler = cells[2].selectbox("Sampler", ["tpe", "nsga2", "random"], key="launch_sampler")
+    sampler = cells[2].selectbox("Sampler", SAMPLERS, key="launch_sampler")
     seed = cells[3].number_input("Seed", 0, 2**31 - 1, 1, key="launch_seed")
     objectives = st.multiselect(
         "Minimise", [n for n in OBJECTIVE_COLUMNS if n in LABELS], default=["error", "energy_pj"],
@@ -211,13 +212,15 @@ def _sample_chart(found: Preview) -> Any:
     frame["kind"] = kinds[0]
     frame.loc[frame["feasible"], "kind"] = kinds[1]
     frame.loc[frame["frontier"], "kind"] = kinds[2]
+    frame = frame.sort_values("frontier")  # the last are drawn on top
     return (
         alt.Chart(frame)
-        .mark_point(filled=True, opacity=0.6)
+        .mark_point(filled=True, opacity=0.7)
         .encode(
-            x=alt.X("energy_pj:Q", title=label("energy_pj"), scale=alt.Scale(type="log")),
+            x=alt.X("energy_pj:Q", title=label("energy_pj"),
+                    scale=alt.Scale(type="log", nice=False)),
             y=alt.Y("weights:Q", title="weights", axis=alt.Axis(format="~s"),
-                    scale=alt.Scale(type="log")),
+                    scale=alt.Scale(type="log", nice=False)),
             color=alt.Color("kind:N", title=None, legend=alt.Legend(orient="bottom"),
                             scale=alt.Scale(domain=kinds, range=[GREY, BLUE, GREEN])),
             tooltip=[alt.Tooltip("energy_pj", title=label("energy_pj"), format=".3~g"),

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -216,6 +217,13 @@ def test_a_preview_counts_what_keeps_the_limits() -> None:
             technology=None, objectives=[], limits={}, baselines=[], epochs=1, sampler="tpe",
             trainings=1, seed=1,
         )  # fmt: skip
+
+
+def test_the_form_offers_the_samplers_of_the_search() -> None:
+    from dashboard.views.launch import SAMPLERS
+    from search.study_file import SamplerName
+
+    assert tuple(SAMPLERS) == get_args(SamplerName)
 
 
 def test_data_is_offered_from_known_places_only(tmp_path: Path) -> None:
