@@ -30,8 +30,11 @@ ENUMERATED = 20_000
 SCALE_SAMPLE = 1_000
 """Random designs from which the scales of the cost features are taken."""
 
-MOST_BATCHES = 40
-"""So often a pool is refilled at most; where nearly nothing is feasible, it stays small."""
+BATCH, BATCHES = 128, 16
+"""Random designs of a batch, and batches of a pool."""
+
+CHANGES = 256
+"""Changes of the frontier's designs in a pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Pool:
         self.space: SearchSpace = sweep.space
         self.choices = [choice for choice in self.space.choices if len(choice.values) > 1]
         self._whole: Candidates | None = None
+        self._batches: dict[tuple[int, int], Candidates] = {}
         sample = self.price(_random(self.space, random.Random(0), SCALE_SAMPLE)).columns
         self.scales = {name: _scale(sample.get(name)) for name in COST_FEATURES}
 
@@ -69,46 +73,43 @@ class Pool:
 
     def draw(
         self,
-        rng: random.Random,
-        count: int,
+        seed: int,
+        number: int,
         parents: Sequence[Values],
         seen: Set[Identity],
     ) -> Candidates:
-        """Feasible designs that were not seen: half at random, half changes of the parents.
+        """Feasible designs that were not seen: random ones, and changes of the parents.
 
-        A small space is given as a whole; then `count` means nothing.
+        The random ones come in batches, of which each trial adds one and drops one: pricing a
+        design with new blocks takes a millisecond, one with known blocks nearly nothing. A small
+        space is given as a whole.
+
+        Args:
+            seed: of the study.
+            number: of the trial that is asked for.
+            parents: designs near which others are tried, usually the frontier.
+            seen: what is left out.
         """
         if self.space.size <= ENUMERATED:
             if self._whole is None:
                 self._whole = self.price(list(self.space.enumerate()))
-            whole = self._whole
-            return whole.take(
-                [i for i, values in enumerate(whole.values) if identity(values) not in seen]
-            )
-        found: dict[Identity, Values] = {}
-        parts = []
-        for _ in range(MOST_BATCHES):
-            wanted = count - len(found)
-            if wanted <= 0:
-                break
-            fresh = []
-            for place in range(count):
-                if parents and place % 2:
-                    values = mutated(self.space, parents[rng.randrange(len(parents))], rng)
-                else:
-                    values = self.space.sample(rng)
-                key = identity(values)
-                if key not in seen and key not in found:
-                    found[key] = values
-                    fresh.append(values)
-            priced = self.price(fresh) if fresh else None
-            for values in fresh:
-                del found[identity(values)]
-            if priced is None or not len(priced):
-                continue
-            found |= {identity(values): values for values in priced.values}
-            parts.append(priced)
-        return _joined(parts)
+            found = [self._whole]
+        else:
+            found = [self._batch(seed, number + index) for index in range(BATCHES)]
+            if parents:
+                rng = random.Random(f"{seed}/changes/{number}")
+                near = [mutated(self.space, rng.choice(parents), rng) for _ in range(CHANGES)]
+                found.append(self.price(near))
+        return _unseen(_joined([part for part in found if len(part)]), seen)
+
+    def _batch(self, seed: int, index: int) -> Candidates:
+        """Feasible designs of one batch of random ones."""
+        key = (seed, index)
+        if key not in self._batches:
+            rng = random.Random(f"{seed}/batch/{index}")
+            self._batches[key] = self.price(_random(self.space, rng, BATCH))
+            self._batches.pop((seed, index - 4 * BATCHES), None)
+        return self._batches[key]
 
     def features(self, candidates: Candidates) -> Numbers:
         """What the model of the error sees, each column from about 0 to 1; shape (n, f)."""
@@ -178,6 +179,18 @@ def _scale(figures: Numbers | None) -> tuple[float, float]:
     logs = np.log10(np.maximum(figures, 1.0))
     low, high = float(logs.min()), float(logs.max())
     return low, (high - low) if high - low > 1e-9 else 1.0
+
+
+def _unseen(found: Candidates, seen: Set[Identity]) -> Candidates:
+    """Each design once, without those that were seen."""
+    known = set(seen)
+    keep = []
+    for index, values in enumerate(found.values):
+        key = identity(values)
+        if key not in known:
+            known.add(key)
+            keep.append(index)
+    return found.take(keep)
 
 
 def _joined(parts: Sequence[Candidates]) -> Candidates:

@@ -93,6 +93,7 @@ def undominated(corners: Numbers, points: Numbers, worst: Numbers) -> Numbers:
         Shape (n,).
     """
     volume: Numbers = np.prod(np.maximum(worst - corners, 0.0), axis=1)
+    points = points[(points < worst).all(axis=1)]
     if not len(points):
         return volume
     points = points[pareto_mask(points)]

@@ -32,9 +32,6 @@ Numbers = npt.NDArray[np.float64]
 STARTUP = 12
 """Designs drawn at random before the model is asked."""
 
-POOL = 3_000
-"""Candidates that are compared for each proposal."""
-
 LENGTH = "epochs_fraction"
 """User attribute: the share of a full training's epochs that an observed error is of."""
 
@@ -98,7 +95,6 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         *,
         seed: int,
         startup: int = STARTUP,
-        candidates: int = POOL,
     ) -> None:
         """Make a sampler.
 
@@ -107,14 +103,12 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
             aim: of the study.
             seed: of the study.
             startup: designs drawn at random first.
-            candidates: compared for each proposal.
         """
         self.pool = pool
         self.space: SearchSpace = pool.space
         self.aim = aim
         self.seed = seed
         self.startup = startup
-        self.candidates = candidates
         self._hyper: tuple[int, surrogate.Hyper] | None = None
         self._random = optuna.samplers.RandomSampler(seed=seed)
         self._distributions = distributions(self.space)
@@ -158,10 +152,10 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         rng = random.Random(f"{self.seed}/{number}")
         known = self._observe(trials)
         if len(known.errors) + len(known.pending) < self.startup:
-            drawn = self.pool.draw(rng, max(64, self.candidates // 10), [], known.seen)
+            drawn = self.pool.draw(self.seed, number, [], known.seen)
             return drawn.values[rng.randrange(len(drawn))] if len(drawn) else None
         full = [i for i, length in enumerate(known.lengths) if length >= 1]
-        drawn = self.pool.draw(rng, self.candidates, self._parents(known, full), known.seen)
+        drawn = self.pool.draw(self.seed, number, self._parents(known, full), known.seen)
         if not len(drawn):
             return None
         if len(known.errors) < 2:  # failures and trainings in flight only

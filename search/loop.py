@@ -27,6 +27,7 @@ from dse.point import DesignPoint
 from dse.record import read_record
 from dse.results import Evaluation, append_row, latest, read_all_rows, repair
 from dse.space import Values
+from dse.sweep import Sweep
 from search import records
 from search.reuse import Earlier
 from search.rungs import Ladder
@@ -64,6 +65,7 @@ class Loop:
         spec: StudySpec,
         folder: Path,
         pricing: Pricing,
+        sweep: Sweep,
         training: Training,
         trainers: Trainers,
         progress: Progress,
@@ -82,7 +84,7 @@ class Loop:
         self.history = read_all_rows(folder)
         self.study = open_storage(folder, spec.name, spec.objectives)
         self.box = read_record(folder).box
-        self.samplers = Samplers(spec, pricing, self.box)
+        self.samplers = Samplers(spec, sweep, self.box)
         self.ladder = None if spec.rungs is None else Ladder.of(spec.rungs, self.epochs)
         self.effort = spec.effort
         self.earlier = Earlier(spec, training)

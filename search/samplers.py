@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import optuna
 
-from dse.evaluation import Pricing
-from dse.sweep import Machine, Sweep
+from dse.sweep import Sweep
 from search.candidates import Pool
 from search.known_cost import Aim, KnownCostSampler
 
@@ -24,20 +23,10 @@ NAMES = ("known_cost", "tpe", "nsga2", "nsga3", "gp", "qmc", "random")
 class Samplers:
     """The sampler of each trial of a study."""
 
-    def __init__(
-        self, spec: "StudySpec", pricing: Pricing, box: Mapping[str, Sequence[float]]
-    ) -> None:
+    def __init__(self, spec: "StudySpec", sweep: Sweep, box: Mapping[str, Sequence[float]]) -> None:
         self.name, self.seed = spec.sampler, spec.seed
         self.known_cost: KnownCostSampler | None = None
         if spec.sampler == "known_cost":
-            machine = Machine(pricing.accelerator, pricing.technology)
-            sweep = Sweep(
-                spec.space,
-                (machine,),
-                frames=pricing.frames,
-                outputs=pricing.outputs,
-                budget=pricing.budget,
-            )
             most = min(
                 (limit.bound for limit in spec.measured_budget.limits if limit.upper), default=1.0
             )

@@ -9,6 +9,7 @@ from dse.errors import InvalidStudy
 from dse.evaluation import Pricing, Training
 from dse.files import write_text
 from dse.record import DESIGNS, GIVEN, RESOLVED, read_record
+from dse.sweep import Machine, Sweep
 from search.loop import Loop
 from search.state import Outcome, Progress
 from search.storage import locked, storage_errors
@@ -63,7 +64,14 @@ def run_study(
         frames=spec.features.frames,
         outputs=len(features.classes),
     )
-    found = survey(spec.space, pricing, seed=spec.seed)
+    sweep = Sweep(
+        spec.space,
+        (Machine(spec.accelerator, spec.technology),),
+        frames=pricing.frames,
+        outputs=pricing.outputs,
+        budget=spec.budget,
+    )
+    found = survey(spec.space, pricing, sweep, seed=spec.seed)
     with locked(folder):
         _write_record(spec, given, folder, features.key, found, workers)
         training = Training(
@@ -79,7 +87,7 @@ def run_study(
             storage_errors(folder),
             _trainers(spec, training, cache, workers, progress) as trainers,
         ):
-            loop = Loop(spec, folder, pricing, training, trainers, progress, workers)
+            loop = Loop(spec, folder, pricing, sweep, training, trainers, progress, workers)
             return loop.run(found)
 
 

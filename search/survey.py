@@ -9,6 +9,7 @@ from dse.errors import InvalidInput, InvalidStudy
 from dse.evaluation import Pricing
 from dse.matchboxnet import Value
 from dse.space import SearchSpace, Values, check_not_empty
+from dse.sweep import Sweep
 
 SAMPLE = 500
 
@@ -27,40 +28,47 @@ class Survey:
     highest: dict[str, float]
 
 
-def survey(space: SearchSpace, pricing: Pricing, *, seed: int) -> Survey:
+def survey(space: SearchSpace, pricing: Pricing, sweep: Sweep, *, seed: int) -> Survey:
     """Price `SAMPLE` random points.
+
+    Args:
+        space: of the study.
+        pricing: prices one design, and says why it must not be built.
+        sweep: prices many designs of the space on the same machine under the same limits.
+        seed: of the sample.
 
     Raises:
         InvalidStudy: no point keeps the limits. Where none of the sample does, the nearest one is
             first improved axis by axis as far as it goes.
     """
     rng = random.Random(seed)
-    feasible: list[Mapping[str, float]] = []
+    sample = [space.sample(rng) for _ in range(SAMPLE)]
+    columns, feasible = sweep.price_designs(sample)
+    count = int(feasible.sum())
+    if not count:
+        found = _nearest(space, pricing, sample)
+        lowest = highest = dict(found.columns)
+        count = 1
+    else:
+        lowest = {name: float(figures[feasible].min()) for name, figures in columns.items()}
+        highest = {name: float(figures[feasible].max()) for name, figures in columns.items()}
+    return Survey(size=space.size, sampled=SAMPLE, feasible=count, lowest=lowest, highest=highest)
+
+
+def _nearest(space: SearchSpace, pricing: Pricing, sample: list[Values]) -> "_Priced":
+    """The point of the sample that is nearest to the limits, improved until it keeps them."""
     nearest: _Priced | None = None
-    for _ in range(SAMPLE):
-        priced = _price(space, pricing, space.sample(rng))
-        if priced is None:
-            continue
-        if priced.excess == 0:
-            feasible.append(priced.columns)
-        elif nearest is None or priced.excess < nearest.excess:
+    for values in sample:
+        priced = _price(space, pricing, values)
+        if priced is not None and (nearest is None or priced.excess < nearest.excess):
             nearest = priced
-    if not feasible:
-        if nearest is None:
-            check_not_empty(space)
-            raise InvalidStudy(
-                f"{pricing.accelerator.name} can execute no point of the space: choose another "
-                "machine, or a space without ternary mixers"
-            )
-        feasible.append(_descend(space, pricing, nearest).columns)
-    names = feasible[0]
-    return Survey(
-        size=space.size,
-        sampled=SAMPLE,
-        feasible=len(feasible),
-        lowest={name: min(columns[name] for columns in feasible) for name in names},
-        highest={name: max(columns[name] for columns in feasible) for name in names},
-    )
+    if nearest is None:
+        check_not_empty(space)
+        raise InvalidStudy(
+            f"{pricing.accelerator.name} can execute no point of the space: choose another "
+            "machine, or a space without ternary mixers"
+        )
+    return _descend(space, pricing, nearest)
 
 
 @dataclass(frozen=True, slots=True)

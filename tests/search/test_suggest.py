@@ -63,5 +63,7 @@ def test_the_largest_seed_of_a_study_is_one_of_the_sampler(name: str) -> None:
 
 
 def test_an_unknown_sampler_is_refused() -> None:
-    with pytest.raises(ValueError, match="sampler must be tpe, nsga2, nsga3, gp, qmc or random, not 'best'"):
+    with pytest.raises(
+        ValueError, match="sampler must be tpe, nsga2, nsga3, gp, qmc or random, not 'best'"
+    ):
         make_sampler("best", 1, 0)

@@ -1,0 +1,165 @@
+"""The known-cost sampler on a space whose errors are a formula."""
+
+import math
+import random
+from functools import cache
+
+import numpy as np
+import optuna
+import pytest
+
+from cost_models import load_accelerator, load_technology
+from cost_models.strict_yaml import parse_yaml
+from dse.budget import Budget, Limit
+from dse.frontier import hypervolume
+from dse.space import SearchSpace, Values
+from dse.space_file import space_from_node
+from dse.sweep import Machine, Sweep
+from search.candidates import Pool, identity, mutated
+from search.known_cost import ERROR, LENGTH, Aim, KnownCostSampler
+from search.suggest import suggest
+
+SPACE = """
+blocks: {low: 1, high: 4}
+repeats: [1, 2]
+channels: {low: 16, high: 96, step: 16, per_block: true}
+kernel: [7, 13]
+policy: [P0, P1, P3]
+density: [0.0625, 0.125, 0.25, 0.5]
+prologue_stride: 2
+"""
+BUDGET = Budget((Limit("trained_parameters", 30_000.0),))
+
+
+@cache
+def pool() -> Pool:
+    space = space_from_node(parse_yaml(SPACE, "space"), in_channels=40)
+    machine = Machine(load_accelerator("kws_ternary"), load_technology("low_leakage_45nm"))
+    return Pool(Sweep(space, (machine,), frames=64, outputs=12, budget=BUDGET))
+
+
+@cache
+def aim() -> Aim:
+    sample = pool().price([pool().space.sample(random.Random(seed)) for seed in range(300)])
+    logs = np.log10(sample.columns["energy_pj"])
+    return Aim(
+        ("error", "energy_pj"),
+        "error",
+        {"error": [0.0, 1.0], "energy_pj": [float(logs.min()), float(logs.max())]},
+    )
+
+
+def error_of(values: Values, columns: dict[str, float]) -> float:
+    """Falls with the weights, ternary ones counting a quarter; repeats and long kernels help."""
+    weights = columns["trained_parameters"] + 0.25 * columns["generated_weights"]
+    help_of = 1.1 * (values["kernel"] == 13) + 1.2 * (values["repeats"] == 2)
+    return float(min(1.0, 0.9 * math.exp(-0.35 * math.log10(weights / 1000) - 0.1 * help_of)))
+
+
+def search(sampler_of: object, trainings: int, tell: bool = True) -> tuple[optuna.Study, float]:
+    """Train so many designs that keep the limits; returns the hypervolume reached."""
+    study = optuna.create_study(directions=["minimize"] * 2)
+    points: list[list[float]] = []
+    while len(points) < trainings:
+        number = len(study.trials)
+        study.sampler = sampler_of(number)  # type: ignore[operator]
+        trial = study.ask()
+        values = suggest(trial, pool().space)
+        priced = pool().price([values])
+        if not len(priced):
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            continue
+        columns = {name: float(figures[0]) for name, figures in priced.columns.items()}
+        error = error_of(values, columns)
+        study.tell(trial, [error, columns["energy_pj"]])
+        points.append([error, float(aim().scaled_costs(priced.columns)[0, 0])])
+    return study, hypervolume(np.array(points), np.ones(2))
+
+
+def test_it_finds_more_with_a_third_of_the_trainings_than_random() -> None:
+    ours, others = [], []
+    for seed in range(2):
+        sampler = KnownCostSampler(pool(), aim(), seed=seed)
+        ours.append(search(lambda _, sampler=sampler: sampler, 20)[1])
+        random_of = lambda number, seed=seed: optuna.samplers.RandomSampler(  # noqa: E731
+            seed=1000 * seed + number
+        )
+        others.append(search(random_of, 60)[1])
+    assert min(ours) > max(others)
+
+
+def test_nothing_over_the_limits_and_nothing_twice() -> None:
+    sampler = KnownCostSampler(pool(), aim(), seed=3)
+    study, _ = search(lambda _: sampler, 20)
+    assert all(trial.state == optuna.trial.TrialState.COMPLETE for trial in study.trials)
+    tried = [tuple(sorted(trial.params.items())) for trial in study.trials]
+    assert len(tried) == len(set(tried)) == 20
+
+
+def test_a_proposal_depends_on_seed_number_and_record_only() -> None:
+    sampler = KnownCostSampler(pool(), aim(), seed=5)
+    study, _ = search(lambda _: sampler, 15)
+    trials = study.get_trials()
+    fresh = KnownCostSampler(pool(), aim(), seed=5)
+    assert fresh.propose(trials[:13], 13) == sampler.propose(trials[:13], 13)
+    other = KnownCostSampler(pool(), aim(), seed=6)
+    assert other.propose(trials[:3], 3) != fresh.propose(trials[:3], 3)
+
+
+def test_workers_that_ask_at_once_get_different_designs() -> None:
+    sampler = KnownCostSampler(pool(), aim(), seed=7)
+    study, _ = search(lambda _: sampler, 14)
+    study.sampler = sampler
+    asked = [suggest(study.ask(), pool().space) for _ in range(4)]
+    assert len({identity(values) for values in asked}) == 4
+
+
+def test_a_training_that_was_stopped_early_is_learnt_from() -> None:
+    """Told that small designs are as good after a ninth of the epochs, it asks for small ones."""
+    sampler = KnownCostSampler(pool(), aim(), seed=8)
+    study, _ = search(lambda _: sampler, 13)
+    before = sampler.propose(study.get_trials(), 99)
+    for number in range(6):
+        study.sampler = optuna.samplers.RandomSampler(seed=number)
+        trial = study.ask()
+        suggest(trial, pool().space)
+        trial.set_user_attr(ERROR, 0.02)
+        trial.set_user_attr(LENGTH, 1 / 9)
+    after = sampler.propose(study.get_trials(), 99)
+    assert before is not None and after is not None and before != after
+
+
+def test_a_space_that_is_used_up_brings_nothing() -> None:
+    space = space_from_node(parse_yaml("blocks: [1, 2]\nchannels: [16, 32]", "space"))
+    sweep = Sweep(space, pool().sweep.machines, frames=64, outputs=12)
+    sampler = KnownCostSampler(Pool(sweep), aim(), seed=1)
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+    tried = set()
+    for _ in range(4):
+        trial = study.ask()
+        tried.add(identity(suggest(trial, space)))
+        study.tell(trial, [0.5, 1e6])
+    assert len(tried) == 4 == space.size
+    assert sampler.propose(study.get_trials(), 4) is None
+
+
+def test_a_limit_on_the_error_moves_the_corner_of_the_box() -> None:
+    strict = Aim(("error", "energy_pj"), "error", aim().box, most_measured=0.2)
+    assert strict.worst_error == 0.2 and aim().worst_error == 1.0
+
+
+def test_changed_designs_stay_in_the_space() -> None:
+    space: SearchSpace = pool().space
+    rng = random.Random(0)
+    for _ in range(200):
+        values = space.sample(rng)
+        changed = mutated(space, values, rng)
+        assert space.contains(changed)
+
+
+@pytest.mark.parametrize("name", ["density", "channels_b3"])
+def test_an_axis_that_does_not_matter_stands_in_the_middle(name: str) -> None:
+    values = pool().space.walk(lambda choice: choice.values[0])
+    assert name not in values  # one block, nothing ternary
+    choice = next(choice for choice in pool().choices if choice.name == name)
+    assert pool()._axis(choice, [values]).tolist() == [[0.5]]
