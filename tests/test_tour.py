@@ -1,0 +1,65 @@
+"""The tour of the examples: the script as it stands, and the cells of the notebook in order."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dse.results import load_results
+from dse.rtl.icarus import has_icarus
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run_python(arguments: list[str], folder: Path) -> str:
+    """What a program of the examples prints."""
+    environment = os.environ | {
+        "DSE_TOUR": str(folder),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(EXAMPLES.parent),
+        "XDG_CACHE_HOME": str(folder.parent / "cache"),
+    }
+    ran = subprocess.run(
+        [sys.executable, *arguments], cwd=EXAMPLES, env=environment, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def tour(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    pytest.importorskip("espeakng_loader", reason="pip install 'ternary-dse[synthesis]'")
+    folder = tmp_path_factory.mktemp("tour") / "tour"
+    return folder, run_python(["tour.py", str(folder)], folder)
+
+
+@pytest.mark.timeout(400)
+def test_the_script_goes_from_data_to_hardware(tour: tuple[Path, str]) -> None:
+    folder, printed = tour
+    assert len(list((folder / "speech" / "yes").glob("*.wav"))) == 24
+    results = load_results(folder / "studies" / "tour")
+    assert (results["status"] == "trained").sum() == 4
+    report = (folder / "report" / "tour.html").read_text()
+    assert report.lstrip().lower().startswith("<!doctype html>")
+    assert (folder / "report" / "tour.md").read_text().startswith("# ")
+    assert (folder / "zigzag" / "hardware.yaml").is_file()
+    assert "C compiler: " in printed or "not compiled" in printed
+    if has_icarus():
+        assert "Icarus Verilog: PASS: 16384 trits, 0 mismatches" in printed
+
+
+@pytest.mark.timeout(400)
+def test_the_notebook_runs_cell_by_cell(tour: tuple[Path, str]) -> None:
+    folder, _ = tour  # its study is complete: the cells go on with it
+    notebook = json.loads((EXAMPLES / "tour.ipynb").read_text(encoding="utf-8"))
+    assert notebook["nbformat"] == 4
+    assert all(not cell.get("outputs") for cell in notebook["cells"]), "clear the outputs"
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    program = "\n".join([*cells, "print(sorted(energies_uj), len(results))"])
+    printed = run_python(["-c", program], folder).splitlines()[-1]
+    names = ["matchboxnet-3x1x64", "matchboxnet-3x1x64-P2"]
+    count = len(load_results(folder / "studies" / "tour"))
+    assert printed == f"{names} {count}"
