@@ -20,9 +20,9 @@ COMMANDS = {
     "train": ("search.cli.train", "Train one design or a published baseline."),
     "estimate": ("search.cli.estimate", "Price one design: counts, energy, latency."),
     "sweep": ("search.cli.sweep", "Price a whole space without training."),
-    "import": ("search.cli.importing", "Import a network of another tool as a design."),
+    "import": ("search.cli.importing", "Import networks, machines, tables of other tools."),
     "generator": ("search.cli.generator", "Quality and area of ternary generators."),
-    "export": ("search.cli.export", "Export generators and engines as Verilog."),
+    "export": ("search.cli.export", "Export Verilog, models, files of other tools."),
     "report": ("search.cli.report", "Write the cost report of a study or of designs."),
     "dashboard": ("search.cli.dashboard", "Look at studies in the browser."),
 }
