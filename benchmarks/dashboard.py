@@ -146,7 +146,8 @@ def measure_ours(browser: Any, folder: Path) -> dict[str, float]:
         address = f"http://127.0.0.1:{port}"
         # The server's own start (loading Streamlit's modules) is not the study's.
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        page.goto(f"{address}/studies", wait_until="commit")
+        page.goto(f"{address}/launch")
+        page.get_by_text("No folder of spoken words").wait_for(timeout=600_000)
         page.close()
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         found["first_plot_s"] = timed(lambda: page.goto(f"{address}/", wait_until="commit"), page)
