@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dashboard.texts import label
-from dashboard.theme import COLOUR_OF_KIND, GREEN, GREY, KINDS, ORANGE, PALETTE, SHAPES
+from dashboard.theme import COLOUR_OF_KIND, GREEN, GREY, KINDS, ORANGE, PALETTE, PINK, SHAPES
 from dse.units import LABELS
 
 MOST_POINTS = 6_000
@@ -93,6 +93,7 @@ def frontier_chart(
     log_y: bool = False,
     limits: Mapping[str, float] | None = None,
     ghost: pd.DataFrame | None = None,
+    confirmed: pd.DataFrame | None = None,
     select: bool = True,
 ) -> Any:
     """Designs in two columns: the frontier as stairs, dominated and infeasible points greyed.
@@ -107,15 +108,19 @@ def frontier_chart(
         log_y: likewise.
         limits: `max_...` and `min_...` of columns in their own units; lines where they are drawn.
         ghost: an older frontier, `x` and `y` only.
+        confirmed: of `dashboard.studies.read_confirmed`; bars where `y` is the error.
         select: whether points can be selected by a box and picked by a click.
     """
     with alt.utils.schemapi.debug_mode(False):  # checked once, when it is drawn
-        return _frontier_chart(frame, x, y, colour, shape, log_x, log_y, limits, ghost, select)
+        return _frontier_chart(
+            frame, x, y, colour, shape, log_x, log_y, limits, ghost, confirmed, select
+        )
 
 
 def _frontier_chart(
     frame: pd.DataFrame, x: str, y: str, colour: str, shape: str, log_x: bool, log_y: bool,
-    limits: Mapping[str, float] | None, ghost: pd.DataFrame | None, select: bool,
+    limits: Mapping[str, float] | None, ghost: pd.DataFrame | None,
+    confirmed: pd.DataFrame | None, select: bool,
 ) -> Any:  # fmt: skip
     drawn = frame.dropna(subset=[x]).copy()
     floor = _floor(drawn, y, log_y)
@@ -143,6 +148,8 @@ def _frontier_chart(
     front = trained[trained["frontier"]]
     layers.append(_step(stairs(front, x, y), x, y, base_x, base_y, GREEN, [1, 0]))
     layers += limit_lines(limits or {}, x, y)
+    if confirmed is not None and y == "error":
+        layers += _bars(drawn, confirmed, x, base_x, base_y)
     layers.append(points)
     layers.append(_names_of_baselines(trained, base_x, base_y))
     return alt.layer(*layers).properties(height=HEIGHT).resolve_legend(color="independent")
@@ -227,6 +234,29 @@ def limit_lines(limits: Mapping[str, float], x: str, y: str) -> list[Any]:
             alt.layer(rule.encode(**encoding), text.encode(**encoding, **edge, text="limit:N"))
         )
     return lines
+
+
+def _bars(
+    frame: pd.DataFrame, confirmed: pd.DataFrame, x: str, base_x: alt.X, base_y: alt.Y
+) -> list[Any]:
+    """Mean test error of fresh seeds with its interval, above each design that has them."""
+    places = frame.drop_duplicates("key").set_index("key")[x]
+    bars = confirmed[confirmed["key"].isin(places.index)].copy()
+    bars[x] = places.loc[bars["key"]].to_numpy()
+    bars["error"] = 100 * bars["test_error"]
+    half = 100 * bars["test_error_half_width"].fillna(0.0)
+    bars["least"], bars["most"] = bars["error"] - half, bars["error"] + half
+    hover = [
+        alt.Tooltip("name:N", title="confirmed"),
+        alt.Tooltip("error:Q", title="mean test error (%)", format=".3~g"),
+        alt.Tooltip("least:Q", title="at least (%)", format=".3~g"),
+        alt.Tooltip("most:Q", title="at most (%)", format=".3~g"),
+    ]
+    base = alt.Chart(bars).encode(x=base_x, tooltip=hover)
+    return [
+        base.mark_rule(clip=True, color=PINK, strokeWidth=2).encode(y=alt.Y("least:Q"), y2="most"),
+        base.mark_point(clip=True, color=PINK, shape="diamond", size=60).encode(y=base_y),
+    ]
 
 
 def _names_of_baselines(frame: pd.DataFrame, base_x: alt.X, base_y: alt.Y) -> Any:

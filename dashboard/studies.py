@@ -199,6 +199,24 @@ def _latest(table: pa.Table) -> pa.Table:
     return table if last.all() else table.filter(pa.array(last))
 
 
+CONFIRMED = "confirmed.csv"
+"""What fresh seeds said of the frontier's designs; written beside the rows."""
+
+
+def read_confirmed(folder: Path) -> pd.DataFrame | None:
+    """Key, name, mean test error and the half width of its interval; None where nobody confirmed.
+
+    A file that lacks a column, or holds none that can be read, counts as none.
+    """
+    wanted = ["key", "name", "test_error", "test_error_half_width"]
+    try:
+        table = pd.read_csv(folder / CONFIRMED, dtype={"key": str, "name": str})
+        numbers = table[wanted[2:]].astype(float)
+    except (OSError, ValueError, KeyError):
+        return None
+    return table[wanted[:2]].join(numbers)
+
+
 def searching_process(folder: Path) -> int | None:
     """Process that searches in a study's folder; None where nobody does.
 

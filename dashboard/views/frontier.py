@@ -15,7 +15,7 @@ from dashboard.charts import (
 )
 from dashboard.links import choose_one
 from dashboard.session import current_study, open_design, page, rows_or_stop
-from dashboard.studies import FULL, Study
+from dashboard.studies import FULL, Study, read_confirmed
 from dashboard.texts import figure, label, plain, table_csv
 from dashboard.theme import STATUS_HELP
 from dse.comparison import why_not_on_frontier
@@ -131,9 +131,10 @@ def _plot(
     if kind == "3-D":
         _plot_3d(drawn, x, y, colour)
         return None
+    confirmed = read_confirmed(study.record.folder)
     chart = frontier_chart(
         drawn, x, y, colour=colour, shape=shape, log_x=log_x, log_y=log_y,
-        limits=study.record.limits,
+        limits=study.record.limits, confirmed=confirmed,
     )  # fmt: skip
     event = st.altair_chart(chart, key="plot", on_select="rerun")
     rest = f" Drawn: all of the frontier and {len(drawn):,} of {len(shown):,} points; tables and " \
@@ -142,6 +143,11 @@ def _plot(
         "Drag a box to select, click a point for its details, double-click to clear. Green stairs: "
         "the frontier of these two columns among the designs on the study's frontier; faint "
         f"points are dominated; grey ticks at the foot have no error.{rest}"
+        + (
+            " Pink: mean test error of fresh seeds with its interval."
+            if confirmed is not None and y == "error"
+            else ""
+        )
     )
     return dict(event.selection) if event else None
 

@@ -41,6 +41,18 @@ def test_plot_and_table_agree(study: Path, open_page: Opened) -> None:
     assert "energy per inference (uJ)" in spec and '"name": "box"' in spec.replace('":"', '": "')
 
 
+def test_confirmed_designs_have_bars(study: Path, open_page: Opened) -> None:
+    key = AppKeys(study).key(1)
+    (study / "confirmed.csv").write_text(
+        "key,name,test_error,test_error_half_width\n" + f"{key},design 1,0.12,0.02\n"
+    )
+    app = open_page("frontier", study.parent)
+    assert "mean test error (%)" in app.get("vega_lite_chart")[0].proto.spec
+    assert "fresh seeds" in texts(app)
+    (study / "confirmed.csv").write_text("key,name\n1,2\n")
+    assert "fresh seeds" not in texts(open_page("frontier", study.parent))
+
+
 def test_filters_leave_rows_out(study: Path, open_page: Opened) -> None:
     app = open_page("frontier", study.parent)
     app.multiselect[0].set_value(["infeasible"]).run()
