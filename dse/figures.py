@@ -38,6 +38,7 @@ def frontier_figure(rows: Sequence[Evaluation], record: StudyRecord) -> "Figure"
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
     _draw_infeasible(axes, rows, cost)
+    _draw_stopped(axes, rows, cost)
     _draw_stairs(axes, frontier_of(rows, ("error", cost)), cost)
     _draw_trained(axes, rows, cost)
     for name, bound in record.limits.items():
@@ -56,7 +57,11 @@ def frontier_figure(rows: Sequence[Evaluation], record: StudyRecord) -> "Figure"
 
 
 def _draw_infeasible(axes: "Axes", rows: Sequence[Evaluation], cost: str) -> None:
-    costs = [scaled(row.column(cost), cost) for row in rows if row.status == "infeasible"]
+    costs = [
+        scaled(row.column(cost), cost)
+        for row in rows
+        if row.status == "infeasible" and row.error is None
+    ]
     if costs:
         axes.plot(
             costs,
@@ -69,8 +74,21 @@ def _draw_infeasible(axes: "Axes", rows: Sequence[Evaluation], cost: str) -> Non
         )
 
 
+def _draw_stopped(axes: "Axes", rows: Sequence[Evaluation], cost: str) -> None:
+    stopped = [row for row in rows if row.status == "stopped"]
+    if stopped:
+        axes.plot(
+            [scaled(row.column(cost), cost) for row in stopped],
+            [100 * row.column("error") for row in stopped],
+            ".",
+            color=QUIET_COLOUR,
+            markersize=4,
+            label=f"stopped at a rung ({len(stopped)})",
+        )
+
+
 def _draw_trained(axes: "Axes", rows: Sequence[Evaluation], cost: str) -> None:
-    trained = [row for row in rows if row.status == "trained"]
+    trained = [row for row in rows if row.full]
     for colour, marker, label, ternary in (
         (DENSE_COLOUR, "o", "dense", False),
         (TERNARY_COLOUR, "^", "with ternary matrices", True),

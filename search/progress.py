@@ -43,7 +43,7 @@ class TerminalProgress:
         self.study: TaskID | None = None
         self.designs: dict[str, TaskID] = {}
         self.infeasible = 0
-        self.trained = 0
+        self.done_before = 0.0
         self.begun: float | None = None
 
     def __enter__(self) -> "TerminalProgress":
@@ -74,6 +74,7 @@ class TerminalProgress:
             self.console.print(
                 f"resumed: {state.candidates} candidates priced, {state.trained} trained so far"
             )
+        self.done_before = state.done
         self.study = self.bars.add_task("designs trained", total=state.trainings, note="")
         self._show(state)
 
@@ -95,10 +96,9 @@ class TerminalProgress:
 
     def evaluated(self, row: Evaluation, state: State) -> None:
         """Say what came out."""
-        if row.status in ("trained", "failed") and row.key in self.designs:
+        if row.key in self.designs and (row.error is not None or row.status == "failed"):
             self.bars.remove_task(self.designs.pop(row.key))
-            self.trained += 1
-        if row.status == "infeasible":
+        if row.status == "infeasible" and row.error is None:
             self.infeasible += 1
             if self.infeasible <= SHOWN_INFEASIBLE:
                 self.console.print(
@@ -107,10 +107,10 @@ class TerminalProgress:
         else:
             self._flush_infeasible()
             self.console.print(_describe(row))
-        if row.status == "trained":
+        if row.full:
             self.console.print(
                 f"      trained {state.trained}/{state.trainings}, frontier {state.frontier}, "
-                f"hypervolume {state.hypervolume:.3f}, {self._time_left(state)}"
+                f"hypervolume {state.hypervolume:.3f}, {self._time_left(state)}".removesuffix(", ")
             )
         self._show(state)
 
@@ -121,12 +121,13 @@ class TerminalProgress:
         self.infeasible = 0
 
     def _time_left(self, state: State) -> str:
-        if not self.trained or self.begun is None:
-            return ""
-        left = max(state.trainings - state.trained, 0)
-        if not left:
+        """From what this run has done since its first training."""
+        if state.done >= 1:
             return "done"
-        seconds = left * (time.monotonic() - self.begun) / self.trained
+        done = state.done - self.done_before
+        if self.begun is None or done <= 0:
+            return ""
+        seconds = (1 - state.done) * (time.monotonic() - self.begun) / done
         return (
             f"about {seconds / 60:.1f} min left" if seconds >= 60 else f"about {seconds:.0f} s left"
         )
@@ -147,10 +148,12 @@ def _title(row: Evaluation) -> str:
 
 
 def _describe(row: Evaluation) -> str:
-    if row.status == "trained":
+    if row.status in ("trained", "stopped"):
         seconds = row.training_seconds or 0.0
+        after = f" after {row.epochs} epochs" if row.status == "stopped" else ""
+        title = f"[bold]{_title(row)}[/bold]" if row.status == "trained" else _title(row)
         return (
-            f"[bold]{_title(row)}[/bold]: error {shown(row.column('error'), 'error')} %, "
+            f"{title}{after}: error {shown(row.column('error'), 'error')} %, "
             f"{shown(row.cost['energy_pj'], 'energy_pj')} uJ, "
             f"{shown(row.cost['latency_us'], 'latency_us')} ms, "
             f"{row.cost['trained_parameters']:,} trained parameters ({seconds:.0f} s)"

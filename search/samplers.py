@@ -12,7 +12,7 @@ import optuna
 
 from dse.sweep import Sweep
 from search.candidates import Pool
-from search.known_cost import Aim, KnownCostSampler
+from search.known_cost import STARTUP, Aim, KnownCostSampler
 
 if TYPE_CHECKING:
     from search.study_file import StudySpec
@@ -31,7 +31,9 @@ class Samplers:
                 (limit.bound for limit in spec.measured_budget.limits if limit.upper), default=1.0
             )
             aim = Aim(spec.objectives, "error", box, most)
-            self.known_cost = KnownCostSampler(Pool(sweep), aim, seed=spec.seed)
+            # A short search cannot spend all its trainings on a first look.
+            startup = min(STARTUP, max(4, spec.trainings // 3))
+            self.known_cost = KnownCostSampler(Pool(sweep), aim, seed=spec.seed, startup=startup)
 
     def of(
         self, number: int, *, at_random: bool = False, decided: bool = False

@@ -1,8 +1,9 @@
 """Run a study: its data, its folder and who trains for it; `search.loop` does the searching."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cost_models.strict_yaml import dump_yaml
 from dse.errors import InvalidStudy
@@ -15,7 +16,10 @@ from search.state import Outcome, Progress
 from search.storage import locked, storage_errors
 from search.study_file import StudySpec, check_unchanged
 from search.survey import Survey, reference_box, survey
-from search.workers import InProcess, Trainers, Workers, WorkerSettings, memory_of_a_worker
+from search.workers import InProcess, Trainers, Watch, Workers, WorkerSettings, memory_of_a_worker
+
+if TYPE_CHECKING:
+    from dse.features import SpeechFeatures
 
 
 def run_study(
@@ -50,13 +54,7 @@ def run_study(
             f"{folder} is not empty and holds no study: choose another folder with --out"
         )
     # Loading the data comes before the folder is made: a wrong data folder leaves nothing behind.
-    from dse.devices import choose_device  # loads torch
-    from dse.features import load_features
-
-    choose_device(spec.device)
-    features = load_features(
-        spec.data_folder, spec.task, spec.features, cache=cache, report=progress.preparing
-    )
+    features = load_data(spec, cache, progress.preparing)
     pricing = Pricing(
         accelerator=spec.accelerator,
         technology=spec.technology,
@@ -73,33 +71,54 @@ def run_study(
     )
     found = survey(spec.space, pricing, sweep, seed=spec.seed)
     with locked(folder):
-        _write_record(spec, given, folder, features.key, found, workers)
-        training = Training(
-            features=features,
-            task=spec.task,
-            spec=spec.features,
-            recipe=spec.recipe,
-            seed=spec.seed,
-            device=spec.device,
-            designs=folder / DESIGNS,
-        )
+        _write_record(spec, given, folder, features, found, workers)
+        training = training_of(spec, features, folder / DESIGNS)
         with (
             storage_errors(folder),
-            _trainers(spec, training, cache, workers, progress) as trainers,
+            trainers_of(spec, training, cache, workers, progress.epoch) as trainers,
         ):
             loop = Loop(spec, folder, pricing, sweep, training, trainers, progress, workers)
             return loop.run(found)
 
 
+def load_data(
+    spec: StudySpec, cache: Path | None, report: Callable[[str, int, int], None] | None = None
+) -> "SpeechFeatures":
+    """The features of a study's data, computed or from the cache.
+
+    Raises:
+        InvalidData: the data cannot be used.
+        InvalidInput: there is no such device.
+    """
+    from dse.devices import choose_device  # loads torch
+    from dse.features import load_features
+
+    choose_device(spec.device)
+    return load_features(spec.data_folder, spec.task, spec.features, cache=cache, report=report)
+
+
+def training_of(spec: StudySpec, features: "SpeechFeatures", designs: Path) -> Training:
+    """How a study trains its designs, each in a folder below `designs`."""
+    return Training(
+        features=features,
+        task=spec.task,
+        spec=spec.features,
+        recipe=spec.recipe,
+        seed=spec.seed,
+        device=spec.device,
+        designs=designs,
+    )
+
+
 @contextmanager
-def _trainers(
-    spec: StudySpec, training: Training, cache: Path | None, count: int, progress: Progress
+def trainers_of(
+    spec: StudySpec, training: Training, cache: Path | None, count: int, watch: Watch
 ) -> Iterator[Trainers]:
     """Workers where several are wanted, else this process."""
     from dse.batches import free_memory_bytes  # loads torch
 
     if count == 1:
-        yield InProcess(training, progress.epoch)
+        yield InProcess(training, watch)
         return
     settings = WorkerSettings(
         data_folder=spec.data_folder,
@@ -112,7 +131,7 @@ def _trainers(
         designs=training.designs,
         memory_bytes=memory_of_a_worker(count, free_memory_bytes()),
     )
-    with Workers(settings, count, progress.epoch) as workers:
+    with Workers(settings, count, watch) as workers:
         yield workers
 
 
@@ -122,7 +141,12 @@ def _is_foreign(path: Path) -> bool:
 
 
 def _write_record(
-    spec: StudySpec, given: str, folder: Path, data_key: str, found: Survey, workers: int
+    spec: StudySpec,
+    given: str,
+    folder: Path,
+    features: "SpeechFeatures",
+    found: Survey,
+    workers: int,
 ) -> None:
     """Write study.yaml and resolved.yaml; a resumed study keeps its box, and must keep its data."""
     box = reference_box(spec.objectives, found)
@@ -130,11 +154,12 @@ def _write_record(
         record = read_record(folder)
         box = record.box
         before = record.resolved.get("data_key")
-        if before != data_key:
+        if before != features.key:
             raise InvalidStudy(
-                f"{folder} was searched on other data (features {before}, now {data_key}): "
+                f"{folder} was searched on other data (features {before}, now {features.key}): "
                 f"restore {spec.data_folder}, or give the study another name"
             )
     write_text(folder / GIVEN, given)
-    more = {"data_key": data_key, "box": box, "workers": workers}
+    of_data = {"data_key": features.key, "outputs": len(features.classes)}
+    more = of_data | {"box": box, "workers": workers}
     write_text(folder / RESOLVED, dump_yaml(spec.resolved() | more))

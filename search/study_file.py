@@ -45,6 +45,9 @@ CHANGEABLE = (
 )
 """What may change between runs of one study: how long it searches, and on what it computes."""
 
+PRICED = ("accelerator", "technology", "limits", "objectives")
+"""What may change when a study is priced again (`search.reprice`): no training depends on it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSection:
@@ -371,8 +374,13 @@ def _at(node: Node, key: str, read: Any) -> Any:
         raise node.value.get(key, node).error(f"{key}: {error}") from None
 
 
-def check_unchanged(spec: StudySpec, resolved_file: Path) -> None:
+def check_unchanged(spec: StudySpec, resolved_file: Path, also: tuple[str, ...] = ()) -> None:
     """Refuse to resume a study whose file now says something else.
+
+    Args:
+        spec: as the file is now.
+        resolved_file: as the study was begun.
+        also: keys that may differ, besides `CHANGEABLE`.
 
     Raises:
         InvalidStudy: names the first setting that differs, with both values.
@@ -380,12 +388,13 @@ def check_unchanged(spec: StudySpec, resolved_file: Path) -> None:
     before = read_yaml(resolved_file).plain()
     now = spec.resolved()
     for key in now:
-        if key in CHANGEABLE or before.get(key) == now[key]:
+        if key in (*CHANGEABLE, *also) or before.get(key) == now[key]:
             continue
         where, old, new = _first_difference(key, before.get(key), now[key])
+        priced = "price the study again (dse reprice), " if key in PRICED else ""
         raise InvalidStudy(
             f"{resolved_file.parent} is a study with {where} {old}, and the file now says {new}: "
-            "undo the change, or give the study another name"
+            f"undo the change, {priced}or give the study another name"
         )
 
 

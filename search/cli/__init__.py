@@ -16,6 +16,8 @@ from dse.errors import InvalidInput
 COMMANDS = {
     "data": ("search.cli.data", "Inspect, synthesize or fetch spoken words."),
     "search": ("search.cli.search", "Search a design space, or resume a search."),
+    "confirm": ("search.cli.confirm", "Train a frontier again with fresh seeds, and test it."),
+    "reprice": ("search.cli.reprice", "Price a study's record again, without training."),
     "frontier": ("search.cli.frontier", "Print, plot and export the frontier of a study."),
     "train": ("search.cli.train", "Train one design or a published baseline."),
     "estimate": ("search.cli.estimate", "Price one design: counts, energy, latency."),

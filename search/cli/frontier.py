@@ -63,7 +63,8 @@ def show_frontier(study: Path, console: Console, out: Path | None = None) -> Non
     rows = read_rows(study)
     front = frontier_of(rows, record.objectives)
     counts = {status: sum(row.status == status for row in rows) for status in
-              ("trained", "infeasible", "duplicate", "invalid", "failed")}  # fmt: skip
+              ("trained", "reused", "stopped", "infeasible", "duplicate", "invalid",
+               "failed")}  # fmt: skip
     console.print(
         f"{record.name}: {len(rows)} candidates priced on {record.machine}: "
         + (", ".join(f"{count} {status}" for status, count in counts.items() if count) or "none"),

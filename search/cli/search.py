@@ -83,14 +83,9 @@ def command(
     within all limits are trained. Ctrl-C, or kill -9 at any moment, loses at most the epoch in
     training: the same command goes on.
     """
-    from search.study_file import read_study
-
-    base = None
     if study.is_dir():
-        recorded = read_record(study).resolved
-        base, data = Path(recorded["base_folder"]), data or Path(recorded["data_folder"])
-        out, study = out or study, study / GIVEN
-    spec = read_study(study, data_folder=data, base=base, trainings=trainings)
+        out = out or study
+    spec, given = read_folder(study, data=data, trainings=trainings)
     console = Console(highlight=False, soft_wrap=True)
     if check:
         _print_check(spec, console)
@@ -100,8 +95,36 @@ def command(
 
         set_threads(threads)
     folder = out or Path("studies") / spec.name
-    given = study.read_text(encoding="utf-8")
-    _run(spec, given, folder, cache, workers or _usual_workers(spec, folder, threads), console)
+    _run(spec, given, folder, cache, workers or usual_workers(spec, folder, threads), console)
+
+
+def read_folder(
+    study: Path, *, data: Path | None = None, trainings: int | None = None
+) -> tuple["StudySpec", str]:
+    """A study and its text, from a study file or from the folder of a study.
+
+    Args:
+        study: the file or the folder.
+        data: takes the place of the study's data folder.
+        trainings: takes the place of the study's trainings.
+
+    Raises:
+        InvalidInput: it is neither, or something in it is wrong.
+    """
+    from search.study_file import read_study
+
+    base = None
+    if study.is_dir():
+        recorded = read_record(study).resolved
+        base, data = Path(recorded["base_folder"]), data or Path(recorded["data_folder"])
+        study = study / GIVEN
+    spec = read_study(study, data_folder=data, base=base, trainings=trainings)
+    return spec, study.read_text(encoding="utf-8")
+
+
+def worker_count() -> "_Workers":
+    """The type of `--workers`: None for auto."""
+    return _Workers()
 
 
 def _print_check(spec: "StudySpec", console: Console) -> None:
@@ -117,7 +140,7 @@ def _print_check(spec: "StudySpec", console: Console) -> None:
     )
 
 
-def _usual_workers(spec: "StudySpec", folder: Path, threads: int | None) -> int:
+def usual_workers(spec: "StudySpec", folder: Path, threads: int | None) -> int:
     """As many as the study began with; for a new one, what the machine has room for."""
     if (folder / RESOLVED).exists():
         recorded = read_record(folder).resolved.get("workers", 1)

@@ -15,12 +15,19 @@ def row(**fields: object) -> Evaluation:
 
 
 def printed(item: Evaluation, trained: int, here: int, seconds: float) -> str:
-    """What is printed of an evaluation when `here` designs were trained in so many seconds."""
+    """What is printed of an evaluation when `here` of 4 designs were trained in so many seconds."""
     out = io.StringIO()
     progress = TerminalProgress(Console(file=out, width=200, highlight=False))
-    progress.trained, progress.begun = here, time.monotonic() - seconds
+    progress.begun = time.monotonic() - seconds
+    progress.done_before = (trained - here) / 4
     state = State(
-        trained=trained, trainings=4, candidates=5, max_candidates=9, frontier=1, hypervolume=0.5
+        trained=trained,
+        trainings=4,
+        candidates=5,
+        max_candidates=9,
+        frontier=1,
+        hypervolume=0.5,
+        done=trained / 4,
     )
     progress.evaluated(item, state)
     return out.getvalue()
@@ -38,3 +45,8 @@ def test_the_time_left_is_the_mean_of_the_trainings_times_what_is_left() -> None
 def test_a_reason_with_brackets_is_no_markup() -> None:
     failed = row(status="failed", error=None, reason="no loss in /my [bold] folder")
     assert "1x1x8: failed: no loss in /my [bold] folder" in printed(failed, 2, here=0, seconds=0)
+
+
+def test_a_design_that_waits_at_a_rung_says_after_how_many_epochs() -> None:
+    stopped = row(status="stopped", epochs=6)
+    assert "1x1x8 after 6 epochs: error 50.0 %" in printed(stopped, 1, here=1, seconds=9)

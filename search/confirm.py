@@ -1,0 +1,280 @@
+"""Train a frontier again with fresh seeds: the lowest of many noisy errors is too good.
+
+A search keeps what came out lowest, so part of what it keeps is luck, and its validation split has
+been looked at hundreds of times. Here the designs of the frontier and those that a little luck
+would have put there are trained anew, at full length, with seeds that the search never used, and
+the test split is looked at: here, and nowhere else.
+"""
+
+import dataclasses
+import json
+import math
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cost_models.strict_yaml import read_yaml
+from dse.errors import InvalidFile, InvalidStudy
+from dse.evaluation import Training
+from dse.files import replacing
+from dse.frontier import frontier_of, pareto_mask
+from dse.point import DesignPoint, point_from_node
+from dse.record import DESIGNS, RESOLVED
+from dse.results import Evaluation, read_rows
+from search.storage import locked
+from search.study import load_data, trainers_of, training_of
+from search.study_file import StudySpec
+
+FILE_NAME = "confirm.jsonl"
+TABLE = "confirmed.csv"
+FOLDER = "confirm"
+
+NEAR = 2.0
+"""A design is near the frontier if an error lower by so many standard errors would put it there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """One training with a fresh seed."""
+
+    key: str
+    seed: int
+    validation_error: float
+    test_error: float
+    test_clips: int
+    epochs: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """What fresh seeds say of a design."""
+
+    row: Evaluation
+    """As the search recorded it."""
+    searched: bool
+    """On the frontier of the search."""
+    repeats: tuple[Repeat, ...]
+    confirmed: bool = False
+    """Not dominated by the mean test errors of the others."""
+
+    @property
+    def test_error(self) -> float:
+        """Mean over the seeds."""
+        return statistics.mean(repeat.test_error for repeat in self.repeats)
+
+    @property
+    def validation_error(self) -> float:
+        """Mean over the seeds."""
+        return statistics.mean(repeat.validation_error for repeat in self.repeats)
+
+    @property
+    def half_width(self) -> float:
+        """Of the 95 % interval of the mean test error: Student's t over the seeds; NaN for one."""
+        from scipy.stats import t
+
+        count = len(self.repeats)
+        if count < 2:
+            return math.nan
+        deviation = statistics.stdev(repeat.test_error for repeat in self.repeats)
+        return float(t.ppf(0.975, count - 1)) * deviation / math.sqrt(count)
+
+
+def candidates_of(
+    rows: Sequence[Evaluation], objectives: Sequence[str], clips: int
+) -> list[Evaluation]:
+    """The frontier, and the trained designs that chance alone may have kept from it.
+
+    Args:
+        rows: of a study.
+        objectives: of the study.
+        clips: of the validation split; an error p of n clips has a standard error of
+            sqrt(p (1 - p) / n).
+    """
+    front = frontier_of(rows, objectives)
+    if not front:
+        return []
+    known = {row.key for row in front}
+    points = np.array([[row.column(name) for name in objectives] for row in front])
+    near = []
+    for row in rows:
+        if not row.full or row.key in known:
+            continue
+        error = row.column("error")
+        lucky = error - NEAR * math.sqrt(max(error * (1 - error), 1 / clips) / clips)
+        own = [lucky if name == "error" else row.column(name) for name in objectives]
+        if pareto_mask(np.vstack([points, own]))[-1]:
+            known.add(row.key)
+            near.append(row)
+    return front + sorted(near, key=lambda row: row.column("error"))
+
+
+def read_repeats(folder: Path) -> list[Repeat]:
+    """The trainings that were confirmed so far; a line cut short by a kill is none.
+
+    Raises:
+        InvalidFile: a line is damaged.
+    """
+    path = folder / FILE_NAME
+    if not path.exists():
+        return []
+    repeats = []
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        try:
+            repeats.append(Repeat(**json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise InvalidFile(
+                f"not a confirmed training: {error}; move the file away ({path}:{number})"
+            ) from None
+    return repeats
+
+
+def confirm_study(
+    spec: StudySpec,
+    folder: Path,
+    *,
+    seeds: int,
+    cache: Path | None = None,
+    workers: int = 1,
+    report: Callable[[str, int, int], None] | None = None,
+) -> list[Confirmed]:
+    """Train the frontier of a study and its near neighbours with fresh seeds.
+
+    What was trained by an earlier call is not trained again.
+
+    Args:
+        spec: of the study.
+        folder: of the study.
+        seeds: trainings of each design, with the seeds after the study's.
+        cache: folder of the feature cache.
+        workers: trainings at a time.
+        report: is told what is done, and how many trainings of how many.
+
+    Returns:
+        The designs, those that are confirmed first, cheapest first.
+
+    Raises:
+        InvalidStudy: the folder holds no study, nothing is trained yet, or it is in use.
+    """
+    if not (folder / RESOLVED).exists():
+        raise InvalidStudy(f"{folder} holds no study: name the folder that dse search made")
+    features = load_data(spec, cache)
+    rows = read_rows(folder)
+    chosen = candidates_of(rows, spec.objectives, len(features.validation.labels))
+    if not chosen:
+        raise InvalidStudy(f"{folder} has no trained design yet: let dse search train some first")
+    with locked(folder):
+        _repair(folder)
+        known = {(repeat.key, repeat.seed) for repeat in read_repeats(folder)}
+        points = {row.key: _point(folder, row) for row in chosen}
+        for seed in range(spec.seed + 1, spec.seed + 1 + seeds):
+            missing = [row for row in chosen if (row.key, seed) not in known]
+            fresh = dataclasses.replace(spec, seed=seed)
+            training = training_of(fresh, features, folder / FOLDER / f"seed-{seed}")
+            with trainers_of(fresh, training, cache, workers, lambda *_: None) as trainers:
+                # All at once: those for whom there is no worker yet wait.
+                for row in missing:
+                    trainers.start(points[row.key], spec.recipe.epochs)
+                for row in missing:
+                    result = trainers.finish(points[row.key])
+                    _append(folder, _tested(row.key, seed, training, result))
+                    known.add((row.key, seed))
+                    if report is not None:
+                        report(row.name, len(known), seeds * len(chosen))
+    return summarise(chosen, rows, spec, read_repeats(folder), seeds)
+
+
+def summarise(
+    chosen: Sequence[Evaluation],
+    rows: Sequence[Evaluation],
+    spec: StudySpec,
+    repeats: Iterable[Repeat],
+    seeds: int,
+) -> list[Confirmed]:
+    """Means over the seeds, and which designs they leave on the frontier."""
+    wanted = range(spec.seed + 1, spec.seed + 1 + seeds)
+    by_key: dict[str, list[Repeat]] = {}
+    for repeat in repeats:
+        if repeat.seed in wanted:
+            by_key.setdefault(repeat.key, []).append(repeat)
+    front = {row.key for row in frontier_of(rows, spec.objectives)}
+    found = [
+        Confirmed(row=row, searched=row.key in front, repeats=tuple(by_key[row.key]))
+        for row in chosen
+        if row.key in by_key
+    ]
+    points = [
+        [one.test_error if name == "error" else one.row.column(name) for name in spec.objectives]
+        for one in found
+    ]
+    stays = pareto_mask(np.array(points))
+    cost = next(name for name in spec.objectives if name != "error")
+    marked = [
+        dataclasses.replace(one, confirmed=bool(on)) for one, on in zip(found, stays, strict=True)
+    ]
+    return sorted(marked, key=lambda one: (not one.confirmed, one.row.column(cost)))
+
+
+def write_confirmed(found: Sequence[Confirmed], folder: Path) -> Path:
+    """Write `confirmed.csv` into the study's folder."""
+    import pandas as pd
+
+    table = pd.DataFrame(
+        {
+            "key": [one.row.key for one in found],
+            "name": [one.row.name for one in found],
+            "confirmed": [one.confirmed for one in found],
+            "on_searched_frontier": [one.searched for one in found],
+            "searched_validation_error": [one.row.error for one in found],
+            "validation_error": [one.validation_error for one in found],
+            "test_error": [one.test_error for one in found],
+            "test_error_half_width": [one.half_width for one in found],
+            "seeds": [len(one.repeats) for one in found],
+            **{name: [one.row.cost[name] for one in found] for name in found[0].row.cost},
+        }
+    )
+    path = folder / TABLE
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False)
+    return path
+
+
+def _tested(key: str, seed: int, training: Training, result: Any) -> Repeat:
+    from dse.checkpoint import load_network
+    from dse.training import BEST, evaluate
+
+    network, checkpoint = load_network(training.designs / key / BEST)
+    scores = evaluate(network, training.features.testing, checkpoint.mean, checkpoint.deviation)
+    return Repeat(
+        key=key,
+        seed=seed,
+        validation_error=result.validation_error,
+        test_error=scores.error,
+        test_clips=len(training.features.testing.labels),
+        epochs=result.epochs,
+        seconds=round(result.seconds, 2),
+    )
+
+
+def _point(folder: Path, row: Evaluation) -> DesignPoint:
+    return point_from_node(read_yaml(folder / DESIGNS / row.key / "design.yaml"))
+
+
+def _append(folder: Path, repeat: Repeat) -> None:
+    with (folder / FILE_NAME).open("ab") as file:
+        file.write((json.dumps(dataclasses.asdict(repeat)) + "\n").encode())
+
+
+def _repair(folder: Path) -> None:
+    """Drop a last line that a kill cut short."""
+    path = folder / FILE_NAME
+    if path.exists():
+        content = path.read_bytes()
+        complete = content[: content.rfind(b"\n") + 1]
+        if complete != content:
+            with replacing(path) as temporary:
+                temporary.write_bytes(complete)

@@ -1,0 +1,136 @@
+"""Price a study's record again, after the machine, the technology or the cost model has changed.
+
+A trained network stays trained: only its costs are computed anew. Designs that a limit kept from
+being trained stay untrained, and those that were trained stay on record, over a limit or not.
+"""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from cost_models.strict_yaml import dump_yaml
+from dse.errors import InvalidInput, InvalidStudy
+from dse.evaluation import Pricing
+from dse.files import replacing, write_text
+from dse.frontier import frontier_of
+from dse.point import DesignPoint
+from dse.record import GIVEN, RESOLVED, StudyRecord, read_record
+from dse.results import FILE_NAME, Evaluation, latest, read_all_rows, repair
+from dse.sweep import Machine, Sweep
+from search.storage import DATABASE, locked
+from search.study import load_data
+from search.study_file import PRICED, StudySpec, check_unchanged
+from search.survey import reference_box, survey
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Repriced:
+    """What pricing again came to."""
+
+    rows: int
+    before: list[Evaluation]
+    """The frontier as it was."""
+    after: list[Evaluation]
+
+
+def reprice_study(
+    spec: StudySpec, given: str, folder: Path, *, cache: Path | None = None
+) -> Repriced:
+    """Compute all costs of a study anew and write them in place of the old ones.
+
+    The storage of Optuna is set aside: the next search makes it from the rows.
+
+    Args:
+        spec: the study as it is now; machine, technology, limits and objectives may differ.
+        given: text of the study file.
+        folder: of the study.
+        cache: folder of the feature cache.
+
+    Raises:
+        InvalidStudy: the folder holds no study, or one of another space, data or recipe.
+    """
+    if not (folder / RESOLVED).exists():
+        raise InvalidStudy(f"{folder} holds no study: name the folder that dse search made")
+    check_unchanged(spec, folder / RESOLVED, also=PRICED)
+    with locked(folder):
+        repair(folder)
+        record = read_record(folder)
+        history = read_all_rows(folder)
+        before = frontier_of(latest(history), record.objectives)
+        pricing = Pricing(
+            accelerator=spec.accelerator,
+            technology=spec.technology,
+            budget=spec.budget,
+            frames=spec.features.frames,
+            outputs=_outputs(spec, record, cache),
+        )
+        rows = [_priced(row, spec, pricing) for row in history]
+        machine = Machine(spec.accelerator, spec.technology)
+        sweep = Sweep(
+            spec.space, (machine,), frames=pricing.frames, outputs=pricing.outputs,
+            budget=spec.budget,
+        )  # fmt: skip
+        box = reference_box(spec.objectives, survey(spec.space, pricing, sweep, seed=spec.seed))
+        kept = {
+            name: record.resolved[name]
+            for name in ("data_key", "workers", "outputs")
+            if name in record.resolved
+        }
+        _write(folder, rows)
+        write_text(folder / GIVEN, given)
+        write_text(folder / RESOLVED, dump_yaml(spec.resolved() | kept | {"box": box}))
+        for path in folder.glob(f"{DATABASE}*"):
+            path.unlink()
+        return Repriced(len(rows), before, frontier_of(latest(rows), spec.objectives))
+
+
+def _outputs(spec: StudySpec, record: StudyRecord, cache: Path | None) -> int:
+    """Classes of the data; studies of earlier versions did not record how many."""
+    recorded = record.resolved.get("outputs")
+    return recorded if isinstance(recorded, int) else len(load_data(spec, cache).classes)
+
+
+def _priced(row: Evaluation, spec: StudySpec, pricing: Pricing) -> Evaluation:
+    """A row with the costs of today; its status changes only where a limit does."""
+    if row.status == "invalid" or not row.key:
+        return row
+    try:
+        point = _point_of(row, spec)
+        cost = pricing.price(point)
+    except InvalidInput as error:
+        return dataclasses.replace(row, status="invalid", reason=str(error), cost={})
+    named = {
+        "accelerator": spec.accelerator.name,
+        "technology": spec.technology.name,
+        "cost": dict(cost.columns()),
+    }
+    row = dataclasses.replace(row, **named)  # type: ignore[arg-type]
+    over = pricing.infeasibility(cost)
+    if row.error is None:
+        if row.status == "infeasible" and not over:
+            over = "was over a limit when it was proposed, and is not trained"
+        return dataclasses.replace(row, reason=over or row.reason)
+    over = over or spec.measured_budget.explain({"error": row.error})
+    if row.full and over:
+        return dataclasses.replace(row, status="infeasible", reason=over)
+    if row.over_in_error and not over:
+        return dataclasses.replace(row, status="trained", reason="")
+    return row
+
+
+def _point_of(row: Evaluation, spec: StudySpec) -> DesignPoint:
+    if row.values:
+        return spec.space.point(row.values)
+    named = {baseline.name: baseline.point for baseline in spec.baselines}
+    if row.source not in named:
+        raise InvalidStudy(
+            f"baseline '{row.source}' is not in the study file any more: put it back"
+        )
+    return named[row.source]
+
+
+def _write(folder: Path, rows: Sequence[Evaluation]) -> None:
+    lines = [json.dumps(row.to_dict(), allow_nan=False) + "\n" for row in rows]
+    with replacing(folder / FILE_NAME) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")

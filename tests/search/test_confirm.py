@@ -1,0 +1,169 @@
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from dse.errors import InvalidFile, InvalidStudy
+from dse.results import COST_COLUMNS, Evaluation, read_rows
+from search.cli import group
+from search.confirm import (
+    FILE_NAME,
+    Repeat,
+    candidates_of,
+    confirm_study,
+    read_repeats,
+    summarise,
+)
+from search.study_file import read_study
+
+
+def row(key: str, error: float, energy_pj: float) -> Evaluation:
+    cost = dict.fromkeys(COST_COLUMNS, 1.0) | {"energy_pj": energy_pj}
+    return Evaluation(
+        trial=int(key, 36), status="trained", source="search", key=key, name=key, cost=cost,
+        error=error, epochs=2,
+    )  # fmt: skip
+
+
+OBJECTIVES = ("error", "energy_pj")
+ROWS = [row("a", 0.30, 1.0), row("b", 0.10, 3.0), row("c", 0.32, 2.0), row("d", 0.60, 2.5)]
+"""a and b are the frontier; c is dominated by a, by 2 points of error; d by far."""
+
+
+def test_what_luck_may_have_kept_off_the_frontier_is_tried_too() -> None:
+    """Of 400 clips an error of 0.32 has a standard error of 0.0233: 0.32 - 2 x 0.0233 < 0.30."""
+    assert [one.key for one in candidates_of(ROWS, OBJECTIVES, 400)] == ["a", "b", "c"]
+    # Of 40,000 clips it is 0.0023: c is dominated beyond doubt.
+    assert [one.key for one in candidates_of(ROWS, OBJECTIVES, 40_000)] == ["a", "b"]
+    assert candidates_of([], OBJECTIVES, 400) == []
+
+
+def repeat(key: str, seed: int, error: float) -> Repeat:
+    return Repeat(
+        key=key, seed=seed, validation_error=error, test_error=error, test_clips=100, epochs=2,
+        seconds=1.0,
+    )  # fmt: skip
+
+
+def test_means_and_intervals_by_hand(study_file: Path) -> None:
+    spec = dataclasses.replace(read_study(study_file), seed=1)
+    # c turns out better than a; t of 97.5 % with two degrees of freedom is 4.3027.
+    repeats = [
+        *(repeat("a", seed, error) for seed, error in ((2, 0.40), (3, 0.44), (4, 0.36))),
+        *(repeat("b", seed, 0.12) for seed in (2, 3, 4)),
+        *(repeat("c", seed, 0.30) for seed in (2, 3, 4)),
+        repeat("c", 99, 0.9),  # of a call with other seeds
+    ]
+    found = summarise(ROWS[:3], ROWS, spec, repeats, seeds=3)
+    by_key = {one.row.key: one for one in found}
+    assert by_key["a"].test_error == pytest.approx(0.40)
+    assert by_key["a"].half_width == pytest.approx(4.3027 * 0.04 / math.sqrt(3), rel=1e-4)
+    assert by_key["b"].half_width == 0.0
+    assert [one.row.key for one in found if one.confirmed] == ["a", "c", "b"]
+    assert [one.row.key for one in found if one.searched] == ["a", "b"]
+
+
+@pytest.fixture
+def searched(study_file: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "study"
+    cache = study_file.parent / "cache"
+    arguments = ["search", str(study_file), "--out", str(folder), "--cache", str(cache)]
+    result = CliRunner().invoke(group, [*arguments, "--workers", "1"])
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+@pytest.mark.slow
+def test_a_frontier_is_trained_again_and_nothing_twice(study_file: Path, searched: Path) -> None:
+    spec, cache = read_study(study_file), study_file.parent / "cache"
+    before = (searched / "results.jsonl").read_bytes()
+    told: list[int] = []
+    found = confirm_study(
+        spec, searched, seeds=2, cache=cache, report=lambda _, done, __: told.append(done)
+    )
+    assert (searched / "results.jsonl").read_bytes() == before
+    repeats = read_repeats(searched)
+    assert {item.seed for item in repeats} == {spec.seed + 1, spec.seed + 2}
+    assert len(repeats) == len(told) == 2 * len(found)
+    assert all(0 <= item.test_error <= 1 and item.epochs == 2 for item in repeats)
+    assert any(one.confirmed for one in found)
+    # A line that a kill cut short is dropped, and only what it was of is trained again.
+    path = searched / FILE_NAME
+    content = path.read_bytes()
+    path.write_bytes(content[:-20])
+    told.clear()
+    again = confirm_study(
+        spec, searched, seeds=2, cache=cache, report=lambda _, done, __: told.append(done)
+    )
+    assert len(told) == 1
+    assert [one.test_error for one in again] == [one.test_error for one in found]
+    result = CliRunner().invoke(
+        group, ["confirm", str(searched), "--seeds", "2", "--cache", str(cache), "--workers", "1"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "designs stay on the frontier" in result.output
+    assert (searched / "confirmed.csv").read_text().startswith("key,name,confirmed,")
+    path.write_bytes(b"{}\n")
+    with pytest.raises(InvalidFile, match=r"confirm\.jsonl:1"):
+        read_repeats(searched)
+
+
+def test_a_folder_without_a_study_is_refused(study_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidStudy, match="holds no study"):
+        confirm_study(read_study(study_file), tmp_path / "nothing", seeds=2)
+
+
+@pytest.mark.slow
+def test_a_study_is_priced_on_another_machine_without_training(
+    study_file: Path, searched: Path
+) -> None:
+    cache = study_file.parent / "cache"
+    rows = read_rows(searched)
+    text = study_file.read_text()
+    study_file.write_text(text + "machine: kws_int8\n")
+    refused = CliRunner().invoke(
+        group, ["search", str(study_file), "--out", str(searched), "--cache", str(cache)]
+    )
+    assert "dse reprice" in str(refused.exception)
+    histories = {path: path.stat().st_mtime_ns for path in searched.glob("designs/*/last.pt")}
+    result = CliRunner().invoke(
+        group, ["reprice", str(study_file), "--out", str(searched), "--cache", str(cache)]
+    )
+    assert result.exit_code == 0, result.output
+    assert "priced on kws_int8" in result.output
+    again = read_rows(searched)
+    assert [(one.trial, one.key, one.error) for one in again] == [
+        (one.trial, one.key, one.error) for one in rows
+    ]
+    assert {one.accelerator for one in again} == {"kws_int8"}
+    spec = read_study(study_file)
+    from dse.evaluation import Pricing
+
+    pricing = Pricing(
+        accelerator=spec.accelerator, technology=spec.technology, budget=spec.budget,
+        frames=spec.features.frames, outputs=3,
+    )  # fmt: skip
+    for one in again:
+        if one.values:
+            assert one.cost == dict(pricing.price(spec.space.point(one.values)).columns())
+    assert histories == {
+        path: path.stat().st_mtime_ns for path in searched.glob("designs/*/last.pt")
+    }
+    # The search goes on from the new record, and trains only what is new.
+    result = CliRunner().invoke(
+        group,
+        ["search", str(study_file), "--out", str(searched), "--cache", str(cache),
+         "--trainings", "5", "--workers", "1"],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    final = read_rows(searched)
+    assert sum(one.status == "trained" for one in final) == 5
+    assert [one.key for one in final[: len(again)]] == [one.key for one in again]
+    # Another space is no matter of pricing.
+    study_file.write_text(text.replace("kernel: 5", "kernel: 7", 1))
+    refused = CliRunner().invoke(
+        group, ["reprice", str(study_file), "--out", str(searched), "--cache", str(cache)]
+    )
+    assert isinstance(refused.exception, InvalidStudy)
