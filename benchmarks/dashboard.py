@@ -147,7 +147,8 @@ def measure_ours(browser: Any, folder: Path) -> dict[str, float]:
         # The server's own start (loading Streamlit's modules) is not the study's.
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         page.goto(f"{address}/launch")
-        page.get_by_text("No folder of spoken words").wait_for(timeout=600_000)
+        page.get_by_text("Start a search").wait_for(timeout=600_000)
+        page.wait_for_timeout(5_000)
         page.close()
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         found["first_plot_s"] = timed(lambda: page.goto(f"{address}/", wait_until="commit"), page)
