@@ -13,9 +13,13 @@ import sys
 
 sys.path.pop(0)  # this folder, whose search.py is not the package that is imported below
 
+import argparse
 import csv
+import json
+import math
+import random
+import statistics
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,18 +29,25 @@ import numpy as np
 import optuna
 
 from cost_models import load_accelerator, load_technology
+from cost_models.strict_yaml import parse_yaml
 from dse.frontier import hypervolume
 from dse.space import SearchSpace, Values
+from dse.space_file import space_from_node
 from dse.sweep import Machine, Sweep
 from search.candidates import Pool, identity
 from search.known_cost import ERROR, LENGTH, Aim, KnownCostSampler
 from search.rungs import Ladder, Rungs
+from search.samplers import make_sampler
 from search.study_file import read_study
-from search.suggest import suggest
+from search.suggest import parameters, suggest
 
 FOLDER = Path(__file__).parent / "surface"
-MARKS = (15, 25, 40, 60, 90)
+MARKS = (15, 25, 40, 60)
 """Numbers of trainings at which hypervolumes are compared."""
+
+Make = Callable[[int], Any]
+"""Trial number -> sampler."""
+Strategy = tuple[Callable[[int], Make], Rungs | None]
 
 
 @dataclass(frozen=True)
@@ -119,12 +130,7 @@ def surface(objectives: tuple[str, ...] = ("error", "energy_pj")) -> Surface:
 
 
 def play(
-    found: Surface,
-    make: Callable[[int], Any],
-    epochs: int,
-    rungs: Rungs | None = None,
-    tell_partial: bool = True,
-    by_model: bool = False,
+    found: Surface, make: Make, epochs: int, rungs: Rungs | None = None
 ) -> list[tuple[int, int, float]]:
     """Search until so many epochs are spent.
 
@@ -137,13 +143,7 @@ def play(
     ladder = Ladder.of(rungs, found.epochs) if rungs else None
     spent, track, repeated, misses = 0, [], False, 0
     while spent < epochs and misses < 500:
-        if ladder and by_model:
-            number = len(study.get_trials(deepcopy=False))
-            stopped = [n for n, (_, k, u) in trials.items() if u < found.epochs]
-            chosen = make(number).go_on(study.get_trials(deepcopy=False), stopped, number)
-            promoted = None if chosen is None else (chosen, ladder.levels[ladder.levels.index(trials[chosen][2])+1])
-        else:
-            promoted = ladder.promote() if ladder else None
+        promoted = ladder.promote() if ladder else None
         if promoted is None:
             number = len(study.get_trials(deepcopy=False))
             study.sampler = optuna.samplers.RandomSampler(seed=number) if repeated else make(number)
@@ -170,7 +170,7 @@ def play(
         if until == found.epochs:
             trained[key] = point
             study.tell(trial, found.raw(point))
-        elif tell_partial:
+        else:
             trial.set_user_attr(ERROR, point[0])
             trial.set_user_attr(LENGTH, until / found.epochs)
         track.append((spent, len(trained), found.share(list(trained.values()))))
@@ -182,30 +182,124 @@ def at(track: list[tuple[int, int, float]], column: int, mark: int) -> float:
     return max((row[2] for row in track if row[column] <= mark), default=0.0)
 
 
-if __name__ == "__main__":
-    import sys
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.simplefilter("ignore")
-    f = surface()
-    print(len(f.curves), f.whole)
-    N = int(sys.argv[1]); S = int(sys.argv[2])
-    import time
-    sampler = optuna.samplers
-    def known(**k):
-        return lambda seed: (lambda s: (lambda n: s))(KnownCostSampler(f.pool, f.aim, seed=seed, **k))
-    methods = {
-      "random": (lambda seed: (lambda n: sampler.RandomSampler(seed=seed*1000003+n)), None),
-      "tpe": (lambda seed: (lambda n: sampler.TPESampler(seed=seed*1000003+n)), None),
-      "nsga2": (lambda seed: (lambda n: sampler.NSGAIISampler(seed=seed*1000003+n, population_size=20)), None),
-      "known": (known(), None),
-      "random+r": (lambda seed: (lambda n: sampler.RandomSampler(seed=seed*1000003+n)), Rungs()),
-      "tpe+r": (lambda seed: (lambda n: sampler.TPESampler(seed=seed*1000003+n)), Rungs()),
-      "known+r": (known(), Rungs()),
-      "known+r6": (known(), Rungs(first=6)),
-      "known+m6": (known(), Rungs(first=6)),
-      "known+m2": (known(), Rungs(first=2)),
+def strategies(found: Surface) -> dict[str, Strategy]:
+    """Name -> what makes the samplers of a seed, and rungs."""
+
+    def stock(name: str) -> Callable[[int], Make]:
+        return lambda seed: lambda number: make_sampler(name, seed, number)
+
+    def known(seed: int) -> Make:
+        sampler = KnownCostSampler(found.pool, found.aim, seed=seed)
+        return lambda number: sampler
+
+    third, ninth = Rungs(first=found.epochs // 3), Rungs(first=found.epochs // 9)
+    return {
+        "random": (stock("random"), None),
+        "tpe": (stock("tpe"), None),
+        "nsga2": (stock("nsga2"), None),
+        "known_cost": (known, None),
+        "random, rungs 6": (stock("random"), third),
+        "tpe, rungs 6": (stock("tpe"), third),
+        "known_cost, rungs 6": (known, third),
+        "known_cost, rungs 2, 6": (known, ninth),
     }
-    for name in (sys.argv[3].split(',') if len(sys.argv)>3 else methods):
-        t=time.process_time()
-        runs=[play(f, methods[name][0](s), N*f.epochs, methods[name][1], by_model="+m" in name) for s in range(S)]
-        print(f"{name:10s}", {m: round(float(np.median([at(r, 0, m*f.epochs) for r in runs])),4) for m in MARKS if m<=N}, f"{(time.process_time()-t)/S/N*1000:.0f} ms/training", runs[0][-1][1], flush=True)
+
+
+def compare(found: Surface, names: list[str], seeds: int) -> dict[str, Any]:
+    """All strategies with all seeds; prints a table of medians and quartiles."""
+    known = strategies(found)
+    tracks = {}
+    print(f"share of the hypervolume of all {len(found.curves)} designs, median (quartiles)")
+    print("epochs as of so many full trainings  " + "".join(f"{mark:>22}" for mark in MARKS))
+    for name in names or known:
+        make, rungs = known[name]
+        begun = time.process_time()
+        tracks[name] = [
+            play(found, make(seed), MARKS[-1] * found.epochs, rungs) for seed in range(seeds)
+        ]
+        cells = []
+        for mark in MARKS:
+            shares = [at(track, 0, mark * found.epochs) for track in tracks[name]]
+            low, middle, high = np.percentile(shares, (25, 50, 75))
+            cells.append(f"{middle:.4f} ({low:.3f}-{high:.3f})")
+        cpu = (time.process_time() - begun) / sum(len(track) for track in tracks[name])
+        print(f"{name:36s} " + "".join(f"{cell:>22}" for cell in cells) + f"  {cpu:.3f} s an ask")
+    medians = {
+        name: {
+            mark: statistics.median(at(t, 0, mark * found.epochs) for t in runs) for mark in MARKS
+        }
+        for name, runs in tracks.items()
+    }
+    if "tpe" in tracks:
+        goal = medians["tpe"][60]
+        print(f"\ntrainings until TPE's median of 60 ({goal:.4f}) is reached, median of the seeds")
+        for name, runs in tracks.items():
+            needed = [
+                next((spent for spent, _, share in run if share >= goal), math.inf) / found.epochs
+                for run in runs
+            ]
+            print(f"{name:36s} {statistics.median(needed):6.1f}")
+    return {"designs": len(found.curves), "seeds": seeds, "medians": medians, "tracks": tracks}
+
+
+def overhead(found: Surface) -> dict[int, float]:
+    """CPU seconds of one proposal of a large space at so many recorded trials."""
+    space = space_from_node(parse_yaml(LARGE, "space"), in_channels=40)
+    sweep = Sweep(space, found.pool.sweep.machines, frames=64, outputs=11)
+    pool = Pool(sweep)
+    random_of = random.Random(0)
+    seconds = {}
+    study = optuna.create_study(directions=["minimize"] * 2)
+    trials: list[optuna.trial.FrozenTrial] = []
+    for count in (100, 1_000, 10_000):
+        while len(trials) < count:
+            values = space.sample(random_of)
+            study.enqueue_trial(parameters(space, values))
+            trial = study.ask()
+            suggest(trial, space)
+            priced = pool.price([values])
+            if not len(priced):
+                continue
+            energy = float(priced.columns["energy_pj"][0])
+            study.tell(trial, [0.9 * (energy / 1e5) ** -0.3 + random_of.gauss(0, 0.01), energy])
+            trials = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+        box = {"error": [0.0, 1.0], "energy_pj": [4.5, 7.5]}
+        sampler = KnownCostSampler(pool, Aim(("error", "energy_pj"), "error", box), seed=1)
+        sampler.propose(trials, count)  # the first one prices the whole pool
+        begun = time.process_time()
+        for ask in range(5):
+            sampler.propose(trials, count + 1 + ask)
+        seconds[count] = (time.process_time() - begun) / 5
+        print(f"{count:>6,} trials on record: {seconds[count]:.3f} s of CPU time a proposal")
+    return seconds
+
+
+LARGE = """
+blocks: {low: 1, high: 5}
+repeats: [1, 2, 3]
+channels: {low: 16, high: 96, step: 16, per_block: true}
+kernel: {low: 7, high: 17, step: 2}
+policy: [P0, P1, P2, P3, P4]
+density: [0.0625, 0.125, 0.25, 0.5]
+prologue_stride: [1, 2]
+"""
+
+
+def main() -> None:
+    """Compare, time, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--strategies", nargs="*", default=[], help="by name; all where none is")
+    parser.add_argument("--out", type=Path, help="JSON file")
+    options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    found = surface()
+    results = compare(found, options.strategies, options.seeds)
+    print()
+    results["overhead_s"] = overhead(found)
+    if options.out is not None:
+        options.out.write_text(json.dumps(results) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,7 @@ then overrides the value for all (`channels`).
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 from dse.errors import InvalidDesign
@@ -85,6 +86,7 @@ TERNARY_AXES = (
 )
 
 
+@cache
 def split_name(name: str) -> tuple[str, int | None]:
     """`channels_b2` -> (`channels`, 2); `channels` -> (`channels`, None).
 
@@ -316,6 +318,7 @@ def axes_of_block(names: Iterable[str], index: int, blocks: int) -> list[str]:
     return [name for name in names if index in _reach(name, blocks)]
 
 
+@cache
 def _reach(name: str, blocks: int) -> range | tuple[int, ...]:
     """Blocks that an axis may change, or whose input it changes."""
     base, number = split_name(name)

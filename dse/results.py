@@ -63,8 +63,8 @@ class Evaluation:
     trial: int
     """Number of the trial in the study's storage; -1 for a baseline outside the space."""
     status: Status
-    """trained; stopped: trained up to a rung, its error is of `epochs` epochs; reused: as trained, by
-    another study; infeasible: over a limit, cost only (or with the error that is over a limit);
+    """trained; stopped: trained up to a rung, its error is of `epochs` epochs; reused: as trained,
+    by another study; infeasible: over a limit, cost only (or with the error that is over a limit);
     invalid: no such network; duplicate: the same design was trained before, its error is repeated;
     failed: training gave no number."""
     source: str

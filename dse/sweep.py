@@ -239,18 +239,22 @@ class Sweep:
         members: dict[int, list[int]] = {}
         for index, values in enumerate(designs):
             members.setdefault(self._piece_of(values), []).append(index)
-        columns: dict[str, npt.NDArray[np.float64]] = {}
-        feasible = np.zeros(len(designs), dtype=bool)
+        places_of: dict[int, Numbers] = {}
         for number, places in members.items():
             free = self.pieces[number].free
-            digits = np.array(
+            places_of[number] = np.array(
                 [
                     [choice.values.index(designs[index][choice.name]) for choice in free]
                     for index in places
                 ],
                 dtype=np.int64,
             ).reshape(len(places), len(free))
-            chunk = self._price(number, digits, machine)
+            # All blocks first: those that are new are then priced at once.
+            self._networks(number, places_of[number])
+        columns: dict[str, npt.NDArray[np.float64]] = {}
+        feasible = np.zeros(len(designs), dtype=bool)
+        for number, places in members.items():
+            chunk = self._price(number, places_of[number], machine)
             feasible[places] = chunk.feasible
             for name, figures in chunk.columns.items():
                 columns.setdefault(name, np.full(len(designs), np.nan))[places] = figures
@@ -281,10 +285,7 @@ class Sweep:
 
     def _price(self, number: int, digits: Numbers, machine: int) -> Chunk:
         piece = self.pieces[number]
-        networks = np.stack(
-            [self._block_numbers(number, index, digits) for index in range(piece.blocks + 4)],
-            axis=1,
-        )
+        networks = self._networks(number, digits)
         pricer = self._pricer(machine)
         pricer.price_parts()
         valid = (networks != INVALID).all(axis=1)
@@ -300,6 +301,11 @@ class Sweep:
             within = columns[limit.column] <= limit.bound
             feasible &= within if limit.upper else columns[limit.column] >= limit.bound
         return Chunk(piece, self.machines[machine], digits, columns, feasible)
+
+    def _networks(self, number: int, digits: Numbers) -> Numbers:
+        """Block numbers of designs of a piece, shape (designs, blocks)."""
+        blocks = range(self.pieces[number].blocks + 4)
+        return np.stack([self._block_numbers(number, index, digits) for index in blocks], axis=1)
 
     def _fits(
         self, columns: dict[str, npt.NDArray[np.float64]], machine: int

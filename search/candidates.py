@@ -27,13 +27,13 @@ COST_FEATURES = (
 ENUMERATED = 20_000
 """A space of at most so many designs is a pool as a whole."""
 
-SCALE_SAMPLE = 1_000
+SCALE_SAMPLE = 300
 """Random designs from which the scales of the cost features are taken."""
 
-BATCH, BATCHES = 128, 16
+BATCH, BATCHES = 64, 24
 """Random designs of a batch, and batches of a pool."""
 
-CHANGES = 256
+CHANGES = 128
 """Changes of the frontier's designs in a pool."""
 
 

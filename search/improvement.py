@@ -96,10 +96,10 @@ def undominated(corners: Numbers, points: Numbers, worst: Numbers) -> Numbers:
     points = points[(points < worst).all(axis=1)]
     if not len(points):
         return volume
-    points = points[pareto_mask(points)]
     if corners.shape[1] == 1:
-        left: Numbers = np.maximum(np.minimum(points.min(), worst[0]) - corners[:, 0], 0.0)
+        left: Numbers = np.maximum(points.min() - corners[:, 0], 0.0)
         return left
+    points = points[pareto_mask(points)]
     return volume - _dominated(corners, points, worst)
 
 

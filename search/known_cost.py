@@ -171,12 +171,12 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         full = np.array(known.lengths) >= 1
         # Measured errors are noisy, and the lowest of many too good: the frontier is of what the
         # model makes of them.
-        smooth = np.exp(model.predict(self._features(observed, [1.0] * len(observed)))[0])
+        smooth = np.exp(model.mean_of(self._features(observed, [1.0] * len(observed))))
         front_errors = smooth[full]
         front_costs = self.aim.scaled_costs(observed.columns)[full]
         if known.pending:
             flying = self._priced(known.pending)
-            expected = np.exp(model.predict(self._features(flying, [1.0] * len(flying)))[0])
+            expected = np.exp(model.mean_of(self._features(flying, [1.0] * len(flying))))
             # As if told what is expected of them: their neighbours are worth less then.
             features = np.vstack([features, self._features(flying, [1.0] * len(flying))])
             errors = np.append(errors, expected)

@@ -31,6 +31,9 @@ class Surrogate(Protocol):
     def predict(self, features: Numbers) -> tuple[Numbers, Numbers]:
         """Mean and deviation of ln error without the noise of training, each of shape (n,)."""
 
+    def mean_of(self, features: Numbers) -> Numbers:
+        """The mean alone, which is quicker to compute."""
+
 
 def fit(features: Numbers, errors: Numbers, *, hyper: "Hyper | None" = None) -> Surrogate:
     """Fit a model to trained designs.
@@ -98,11 +101,18 @@ class _Process:
         from scipy.linalg import solve_triangular
 
         between = self.smooth(features, self.features)
-        mean = between @ self.weights
+        mean = self.mean + self.scale * (between @ self.weights)
         explained = solve_triangular(self.factor[0], between.T, lower=True, check_finite=False)
         variance = self.smooth.diag(features) - (explained**2).sum(axis=0)
         deviation = np.sqrt(np.maximum(variance, 1e-8))
-        return mean * self.scale + self.mean, deviation * self.scale
+        return mean, deviation * self.scale
+
+    def mean_of(self, features: Numbers) -> Numbers:
+        """See `Surrogate`."""
+        mean: Numbers = self.mean + self.scale * (
+            self.smooth(features, self.features) @ self.weights
+        )
+        return mean
 
 
 class _Forest:
@@ -120,3 +130,7 @@ class _Forest:
         """See `Surrogate`."""
         trees = np.stack([tree.predict(features) for tree in self.model.estimators_])
         return trees.mean(axis=0), np.maximum(trees.std(axis=0), 1e-4)
+
+    def mean_of(self, features: Numbers) -> Numbers:
+        """See `Surrogate`."""
+        return self.predict(features)[0]

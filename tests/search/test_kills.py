@@ -1,0 +1,117 @@
+"""Fifty kills at random moments of one study, against the same study undisturbed.
+
+The study has rungs, so that a kill meets new designs, designs that go on, storage and record. A
+process that has loaded torch is forked for each life: starting Python fifty times would take
+minutes.
+"""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from dse.history import read_history
+from dse.results import Evaluation, read_all_rows, read_rows
+from search.study import run_study
+from search.study_file import read_study
+
+KILLS = 50
+
+_LIVES = """
+import json, os, random, signal, sys, time
+from pathlib import Path
+import dse.training, search.known_cost, search.study, sklearn.gaussian_process, scipy.stats
+import torch.optim, torch._dynamo
+from search.study import run_study
+from search.study_file import read_study
+
+class Quiet:
+    def __getattr__(self, name):
+        return lambda *_, **__: None
+
+study, folder, cache = map(Path, sys.argv[1:4])
+kills = int(sys.argv[4])
+
+def live():
+    os.environ["OMP_NUM_THREADS"] = "1"
+    run_study(read_study(study), study.read_text(), folder, Quiet(), cache=cache)
+
+def files():
+    return sorted((str(p), p.stat().st_mtime_ns) for p in folder.rglob("[!.]*") if p.is_file())
+
+def safely():
+    while True:
+        try:
+            return files()
+        except FileNotFoundError:
+            pass
+
+rng, done, moments = random.Random(3), 0, []
+while done < kills:
+    before = safely()
+    child = os.fork()
+    if child == 0:
+        live()
+        os._exit(0)
+    # The first sign of life, then some random part of an epoch or of a write.
+    ended = 0
+    begun = time.monotonic()
+    while not ended and safely() == before and time.monotonic() - begun < 60:
+        ended, _ = os.waitpid(child, os.WNOHANG)
+        time.sleep(0.002)
+    time.sleep(rng.choice((rng.uniform(0, 0.2), rng.uniform(0.2, 0.8))))
+    if not ended:
+        ended, _ = os.waitpid(child, os.WNOHANG)
+    if ended:
+        break
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    done += 1
+    moments.append(len(safely()))
+print(json.dumps({"kills": done, "states": len(set(moments))}))
+"""
+
+
+class Quiet:
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: None
+
+
+def numbers(rows: list[Evaluation]) -> list[dict[str, Any]]:
+    clock = {"finished_at": "", "training_seconds": None}
+    return [dataclasses.replace(row, **clock).to_dict() for row in rows]
+
+
+@pytest.mark.slow
+def test_fifty_kills_lose_nothing_and_double_nothing(study_file: Path, tmp_path: Path) -> None:
+    text = study_file.read_text().replace("epochs: 2", "epochs: 9")
+    text = text.replace("trainings: 4", "trainings: 16\nrungs: {first: 1, factor: 3}")
+    study_file.write_text(text)
+    cache, folder = study_file.parent / "cache", tmp_path / "killed"
+    spec = read_study(study_file)
+    undisturbed = run_study(spec, text, tmp_path / "whole", Quiet(), cache=cache)
+
+    lives = subprocess.run(
+        [sys.executable, "-c", _LIVES, str(study_file), str(folder), str(cache), str(KILLS)],
+        capture_output=True, text=True, timeout=500,
+    )  # fmt: skip
+    assert lives.returncode == 0, lives.stderr
+    told = json.loads(lives.stdout.splitlines()[-1])
+    assert told["kills"] == KILLS, "the study ended before it was killed so often"
+    assert told["states"] > 5  # the kills came at different stages
+
+    final = run_study(spec, text, folder, Quiet(), cache=cache)
+    assert numbers(final.rows) == numbers(undisturbed.rows)
+    every = numbers(read_all_rows(folder))
+    assert every == numbers(read_all_rows(tmp_path / "whole"))
+    for row in read_rows(folder):
+        if row.epochs and row.trial >= 0 and row.status != "duplicate":
+            history = read_history(folder / "designs" / row.key)
+            assert [record.epoch for record in history] == list(range(1, row.epochs + 1))
+    study = optuna.load_study(study_name="tones", storage=f"sqlite:///{folder / 'study.db'}")
+    assert not [trial for trial in study.get_trials() if not trial.state.is_finished()]
