@@ -23,9 +23,7 @@ SCHEMA_VERSION = 3
 """1: also of the first cost model, whose rows lack bands, area and trits; 3: rungs."""
 FILE_NAME = "results.jsonl"
 
-Status = Literal[
-    "trained", "stopped", "reused", "infeasible", "invalid", "duplicate", "failed"
-]
+Status = Literal["trained", "stopped", "reused", "infeasible", "invalid", "duplicate", "failed"]
 
 COST_COLUMNS = (
     "trained_parameters",
