@@ -129,6 +129,8 @@ designs    {study / DESIGNS}/KEY: design.yaml, history.csv, best.pt
 next:
   dse estimate {shlex.quote(str(design))}    where its energy and time go
   dse search {folder} --trainings N    search on
+  dse confirm {folder}    is this more than luck? fresh seeds, and the test split
+  dse report {folder}    the decision, for others to read
   dse dashboard {folder}    look at it in the browser""",
         markup=False,
     )

@@ -205,17 +205,17 @@ def test_the_rule_for_the_number_of_workers_by_hand() -> None:
 
 
 def test_a_study_goes_on_with_the_workers_it_began_with(study_file: Path, tmp_path: Path) -> None:
-    from search.cli.search import _usual_workers
+    from search.cli.search import usual_workers
 
     spec = read_study(study_file)
     folder = tmp_path / "study"
-    assert _usual_workers(spec, folder, 1) == 1
+    assert usual_workers(spec, folder, 1) == 1
     folder.mkdir()
     (folder / "resolved.yaml").write_text(
         "name: a\nbase_folder: .\ndata_folder: .\nobjectives: []\nlimits: {}\nbox: {}\n"
         "accelerator: {name: m}\ntechnology: {name: t}\nworkers: 7\n"
     )
-    assert _usual_workers(spec, folder, 1) == 7
+    assert usual_workers(spec, folder, 1) == 7
 
 
 @pytest.mark.parametrize("given", ["0", "many", "257"])
