@@ -23,21 +23,26 @@ def pareto_mask(points: Points) -> npt.NDArray[np.bool_]:
     Returns:
         Mask, shape (n,).
     """
-    mask: npt.NDArray[np.bool_] = np.logical_not(np.isnan(points).any(axis=1))
-    if len(points) > MANY:
-        _drop_dominated(points, mask)
-    # In lexicographic order a point can only be dominated by one that comes before it.
-    order = np.lexsort(points.T[::-1])
+    numbers = np.flatnonzero(~np.isnan(points).any(axis=1))
+    # In lexicographic order, equal points are neighbours, and a point can only be dominated by one
+    # that comes before it.
+    order = numbers[np.lexsort(points[numbers].T[::-1])]
+    ordered = points[order]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    distinct = ordered[first]
+    stays = np.ones(len(distinct), dtype=bool)
+    if len(distinct) > MANY:
+        _drop_dominated(distinct, stays)
     front = np.empty((0, points.shape[1]))
-    for index in order:
-        if not mask[index]:
-            continue
-        point = points[index]
-        no_worse = (front <= point).all(axis=1)
-        if (no_worse & (front < point).any(axis=1)).any():
-            mask[index] = False
+    for index in np.flatnonzero(stays):
+        # All before it are different, so one that is nowhere larger dominates it.
+        if (front <= distinct[index]).all(axis=1).any():
+            stays[index] = False
         else:
-            front = np.vstack([front, point])
+            front = np.vstack([front, distinct[index]])
+    mask = np.zeros(len(points), dtype=bool)
+    mask[order] = stays[np.cumsum(first) - 1]
     return mask
 
 
@@ -49,10 +54,10 @@ PIVOTS = 512
 
 
 def _drop_dominated(points: Points, mask: npt.NDArray[np.bool_]) -> None:
-    """Clear in `mask` most of the points that others dominate, comparing columns at a time."""
+    """Clear in `mask` most of the points that others dominate; all points are different."""
     left = np.flatnonzero(mask)
     columns = [points[left, column] for column in range(points.shape[1])]
-    # Small in all columns: such a point dominates many. Equal points stay together.
+    # Small in all columns: such a point dominates many.
     worth = np.zeros(len(left), dtype=np.int64)
     for column in columns:
         worth += np.unique(column, return_inverse=True)[1]
@@ -62,16 +67,45 @@ def _drop_dominated(points: Points, mask: npt.NDArray[np.bool_]) -> None:
     for _ in range(PIVOTS):
         if at >= len(left):
             break
-        no_better = np.ones(len(left), dtype=bool)
-        worse = np.zeros(len(left), dtype=bool)
+        dominated = np.ones(len(left), dtype=bool)
         for column in columns:
-            no_better &= column >= column[at]
-            worse |= column > column[at]
-        keep = ~(no_better & worse)
-        at = int(keep[: at + 1].sum())  # the pivot stays; the next one is behind it
+            dominated &= column >= column[at]
+        dominated[at] = False  # no other point is equal to it
+        keep = ~dominated
+        at = int(keep[: at + 1].sum())  # the next pivot is the one behind it
         left, columns = left[keep], [column[keep] for column in columns]
     mask[:] = False
     mask[left] = True
+
+
+def undominated_by(points: Points, front: Points) -> npt.NDArray[np.bool_]:
+    """Which points none of a frontier dominates.
+
+    Args:
+        points: shape (n, m), smaller is better.
+        front: shape (k, m).
+
+    Returns:
+        Mask, shape (n,); a point that is equal to one of the frontier stays.
+    """
+    left = np.arange(len(points))
+    columns = [points[:, column] for column in range(points.shape[1])]
+    # In steps across the frontier: neighbours dominate much the same points.
+    step = max(1, int(len(front) ** 0.5))
+    for start in range(step):
+        for pivot in front[start::step]:
+            no_better = np.ones(len(left), dtype=bool)
+            worse = np.zeros(len(left), dtype=bool)
+            for column, value in zip(columns, pivot, strict=True):
+                no_better &= column >= value
+                worse |= column > value
+            keep = ~(no_better & worse)
+            left, columns = left[keep], [column[keep] for column in columns]
+            if not len(left):
+                break
+    mask = np.zeros(len(points), dtype=bool)
+    mask[left] = True
+    return mask
 
 
 def hypervolume(points: Points, reference: npt.ArrayLike) -> float:

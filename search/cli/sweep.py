@@ -26,7 +26,7 @@ from cost_models.strict_yaml import Node, build, parse_yaml, read_yaml
 from dse.budget import Budget, Limit, budget_from_node
 from dse.errors import InvalidInput
 from dse.files import replacing
-from dse.frontier import pareto_mask
+from dse.frontier import pareto_mask, undominated_by
 from dse.results import COST_COLUMNS
 from dse.space import SearchSpace
 from dse.space_file import space_from_node
@@ -180,6 +180,9 @@ class Frontier:
         points = np.stack(
             [sign * _column(chunk, name)[inside] for name, sign in self.objectives.items()], axis=1
         )
+        # Most of a chunk is worse than what is known: that is seen faster than its own frontier.
+        fresh = undominated_by(points, self._points)
+        inside, points = inside[fresh], points[fresh]
         best = pareto_mask(points)
         new = [_row(chunk, int(index)) for index in inside[best]]
         together = np.concatenate([self._points, points[best]])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dse import frontier
-from dse.frontier import frontier_of, hypervolume, hypervolume_share, pareto_mask
+from dse.frontier import frontier_of, hypervolume, hypervolume_share, pareto_mask, undominated_by
 from dse.results import Evaluation
 
 points = st.integers(1, 3).flatmap(
@@ -142,3 +142,20 @@ def test_hypervolume_share_by_hand() -> None:
     # a point cheaper than the box counts to its edge only
     assert hypervolume_share([row("a", 0.25, 1.0)], box) == pytest.approx(0.75)
     assert hypervolume_share([], box) == 0.0
+
+
+@given(
+    points=st.lists(st.tuples(*[st.integers(0, 6)] * 3), min_size=1, max_size=30),
+    others=st.lists(st.tuples(*[st.integers(0, 6)] * 3), max_size=12),
+)
+def test_undominated_by_a_frontier_is_what_comparing_one_by_one_says(
+    points: list[tuple[int, ...]], others: list[tuple[int, ...]]
+) -> None:
+    front = np.array(others, dtype=float).reshape(len(others), 3)
+    found = undominated_by(np.array(points, dtype=float), front)
+    for point, stays in zip(points, found, strict=True):
+        dominated = any(
+            all(a <= b for a, b in zip(other, point, strict=True)) and other != point
+            for other in others
+        )
+        assert stays == (not dominated)
