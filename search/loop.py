@@ -35,7 +35,7 @@ from search.samplers import Samplers
 from search.state import Outcome, Progress, State
 from search.storage import open_storage
 from search.study_file import StudySpec
-from search.suggest import parameters, suggest
+from search.suggest import parameters, suggest, values_of
 from search.survey import Survey
 from search.workers import Trainers
 
@@ -171,16 +171,25 @@ class Loop:
         self._take_off(*self._price_trial(trial), trial)
 
     def _ask(self) -> optuna.Trial:
-        number = len(self.study.get_trials(deepcopy=False))
-        # A sampler that repeats itself has nothing new to say: then the next point is random.
-        repeated = bool(self.history) and self.history[-1].status == "duplicate"
-        self.study.sampler = self.samplers.of(number, at_random=repeated)
+        self.study.sampler = self._sampler(len(self.study.get_trials(deepcopy=False)))
         return self.study.ask()
 
+    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        # A sampler that repeats itself has nothing new to say: then the next point is random.
+        repeated = bool(self.history) and self.history[-1].status == "duplicate"
+        return self.samplers.of(number, at_random=repeated)
+
     def _reopen(self, number: int) -> optuna.Trial:
-        """A trial that was asked for before; what it had decided it keeps."""
+        """A trial that was asked for before; what it had decided it keeps.
+
+        A kill may have come when some axes were decided: the others are asked of the same sampler,
+        which knows what it knew.
+        """
         frozen = self.study.get_trials(deepcopy=False)[number]
-        self.study.sampler = self.samplers.of(number, decided=True)
+        whole = values_of(self.spec.space, frozen.params) is not None
+        self.study.sampler = (
+            self.samplers.of(number, decided=True) if whole else self._sampler(number)
+        )
         return optuna.Trial(self.study, frozen._trial_id)
 
     def _add_baselines(self) -> None:

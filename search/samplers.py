@@ -5,10 +5,13 @@ what it would have proposed undisturbed.
 """
 
 import warnings
+import zlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState
 
 from dse.sweep import Sweep
 from search.candidates import Pool
@@ -48,7 +51,72 @@ class Samplers:
         if self.known_cost is not None and not decided:
             return self.known_cost  # its proposals depend on the trial's number already
         at_random = at_random or decided
-        return make_sampler("random" if at_random else self.name, self.seed, number)
+        return SamplerOfTrial("random" if at_random else self.name, self.seed, number)
+
+
+class SamplerOfTrial(optuna.samplers.BaseSampler):
+    """One of Optuna's samplers, asked for one trial; an axis drawn alone has a seed of its own.
+
+    A trial may be killed between two axes. Those that are left are then drawn as if nothing had
+    happened, which a sampler whose draws depend on how many it made before could not do.
+    """
+
+    def __init__(self, name: str, seed: int, trial_number: int) -> None:
+        self.name, self.seed, self.number = name, seed, trial_number
+        self.whole = make_sampler(name, seed, trial_number)
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Axes that are drawn together."""
+        return self.whole.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Draw them."""
+        return self.whole.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        distribution: BaseDistribution,
+    ) -> Any:
+        """Draw one axis."""
+        own = make_sampler(self.name, self.seed ^ zlib.crc32(param_name.encode()), self.number)
+        return own.sample_independent(study, trial, param_name, distribution)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """What the sampler itself does there."""
+        self.whole.before_trial(study, trial)
+
+    def after_trial(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """What the sampler itself does there."""
+        self.whole.after_trial(study, trial, state, values)
+
+
+class _NumberedQMC(optuna.samplers.QMCSampler):
+    """A trial takes the point of its own number.
+
+    Optuna's takes the next one at each call, and a trial that was killed is asked for again.
+    """
+
+    def __init__(self, seed: int, number: int) -> None:
+        super().__init__(seed=seed, scramble=True, warn_independent_sampling=False)
+        self.number = number
+
+    def _find_sample_id(
+        self, study: optuna.Study, search_space: dict[str, BaseDistribution]
+    ) -> int:
+        return self.number
 
 
 def make_sampler(name: str, seed: int, trial_number: int) -> optuna.samplers.BaseSampler:
@@ -78,5 +146,5 @@ def make_sampler(name: str, seed: int, trial_number: int) -> optuna.samplers.Bas
             if name == "gp":
                 return samplers.GPSampler(seed=own_seed, warn_independent_sampling=False)
             # One sequence for the whole study: its points are told apart by their numbers.
-            return samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+            return _NumberedQMC(seed, trial_number)
     raise ValueError(f"sampler must be tpe, nsga2, nsga3, gp, qmc or random, not {name!r}")
