@@ -101,8 +101,16 @@ def set_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
+OUT_OF_MEMORY = (
+    "can't allocate memory",  # torch's own allocator
+    "std::bad_alloc",  # C++ below it
+    "could not create a memory object",  # oneDNN
+)
+"""How a plain RuntimeError on the CPU says that memory ran out."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out; on the CPU torch says so with a plain RuntimeError."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        text in str(error) for text in OUT_OF_MEMORY
     )

@@ -38,6 +38,9 @@ LENGTH = "epochs_fraction"
 ERROR = "observed_error"
 """User attribute: the error of a training that was stopped early."""
 
+FIT = "known_cost_fit"
+"""User attribute of a study: how many observations the kernel was fitted to, and what came out."""
+
 LEAST_COST = 1e-12
 
 
@@ -129,8 +132,22 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         if "fixed_params" in trial.system_attrs:  # enqueued: all is decided
             return {}
         trials = study.get_trials(deepcopy=False)
+        before = self._recall(study)
         values = self.propose(trials[: trial.number] + trials[trial.number + 1 :], trial.number)
+        if self._hyper is not None and self._hyper != before:
+            study.set_user_attr(FIT, [self._hyper[0], *self._hyper[1].theta])
         return {} if values is None else dict(parameters(self.space, values))
+
+    def _recall(self, study: optuna.Study) -> tuple[int, surrogate.Hyper] | None:
+        """The fit that a search before this one left.
+
+        It was made of what was observed then, and a training that was at a rung then may have gone
+        on: fitted anew, a resumed study would propose something else.
+        """
+        if self._hyper is None and FIT in study.user_attrs:
+            count, *theta = study.user_attrs[FIT]
+            self._hyper = (int(count), surrogate.Hyper(tuple(theta)))
+        return self._hyper
 
     def sample_independent(
         self,
@@ -167,7 +184,8 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         observed = self._priced(known.designs)
         features = self._features(observed, known.lengths)
         errors = np.array(known.errors)
-        model = surrogate.fit(features, errors, hyper=self._fitted(features, errors))
+        hyper = self._fitted(features, errors)
+        model = surrogate.fit(features, errors, hyper=hyper)
         full = np.array(known.lengths) >= 1
         # Measured errors are noisy, and the lowest of many too good: the frontier is of what the
         # model makes of them.
@@ -180,7 +198,7 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
             # As if told what is expected of them: their neighbours are worth less then.
             features = np.vstack([features, self._features(flying, [1.0] * len(flying))])
             errors = np.append(errors, expected)
-            model = surrogate.fit(features, errors, hyper=self._fitted(features, errors))
+            model = surrogate.fit(features, errors, hyper=hyper)
             front_errors = np.append(front_errors, expected)
             front_costs = np.vstack([front_costs, self.aim.scaled_costs(flying.columns)])
         mean, deviation = model.predict(self._features(drawn, [1.0] * len(drawn)))
@@ -191,10 +209,7 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         )
 
     def _fitted(self, features: Numbers, errors: Numbers) -> surrogate.Hyper | None:
-        """Length scales, fitted anew only when there are a twentieth more observations.
-
-        They depend on the first so many observations: a study that is resumed finds the same.
-        """
+        """Length scales, fitted anew only when there are a twentieth more observations."""
         if len(errors) > surrogate.MOST_OBSERVATIONS:
             return None
         count = _fitting_point(len(errors))

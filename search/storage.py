@@ -14,6 +14,7 @@ import sqlalchemy.event
 import sqlalchemy.exc
 
 from dse.errors import InvalidStudy
+from dse.files import replacing
 
 LOCK = ".lock"
 DATABASE = "study.db"
@@ -74,6 +75,8 @@ def open_storage(folder: Path, name: str, objectives: tuple[str, ...]) -> optuna
     logging.getLogger("alembic").setLevel(logging.WARNING)
     path = (folder / DATABASE).resolve()
     try:
+        if not path.exists():
+            _make_database(path)
         storage = optuna.storages.RDBStorage(
             f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}}
         )
@@ -98,6 +101,16 @@ def open_storage(folder: Path, name: str, objectives: tuple[str, ...]) -> optuna
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study.set_metric_names(list(objectives))
     return study
+
+
+def _make_database(path: Path) -> None:
+    """A database with Optuna's tables, which appears with all of them or not at all.
+
+    Optuna makes table after table, then their indices: of a process that was killed in between,
+    a database would be left that lets two studies have one name.
+    """
+    with replacing(path) as temporary:
+        optuna.storages.RDBStorage(f"sqlite:///{temporary}").engine.dispose()
 
 
 def _write_ahead(connection: Any, _: Any) -> None:

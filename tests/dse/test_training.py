@@ -363,6 +363,7 @@ def test_a_loss_that_is_no_number_fails_with_a_remedy(features, tmp_path):
     [
         torch.OutOfMemoryError("CUDA out of memory"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"),
+        RuntimeError("std::bad_alloc"),
         MemoryError(),
     ],
 )

@@ -3,6 +3,7 @@
 import math
 import random
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import optuna
@@ -127,6 +128,28 @@ def test_a_training_that_was_stopped_early_is_learnt_from() -> None:
         trial.set_user_attr(LENGTH, 1 / 9)
     after = sampler.propose(study.get_trials(), 99)
     assert before is not None and after is not None and before != after
+
+
+def test_a_search_that_is_resumed_keeps_the_fit_of_its_predecessor() -> None:
+    """Made anew, it would be of other errors: a training that was at a rung has gone on since."""
+    sampler = KnownCostSampler(pool(), aim(), seed=9)
+    study, _ = search(lambda _: sampler, 11)
+    study.sampler = optuna.samplers.RandomSampler(seed=0)
+    waiting = study.ask()
+    suggest(waiting, pool().space)
+    waiting.set_user_attr(ERROR, 0.9)
+    waiting.set_user_attr(LENGTH, 1 / 9)
+    study.sampler = sampler
+    suggest(study.ask(), pool().space)  # fits to twelve observations
+    waiting.set_user_attr(ERROR, 0.02)
+    waiting.set_user_attr(LENGTH, 1 / 3)
+    asked = SimpleNamespace(number=99, system_attrs={})
+    resumed = KnownCostSampler(pool(), aim(), seed=9)
+    proposed = [each.sample_relative(study, asked, {}) for each in (sampler, resumed)]  # type: ignore[arg-type]
+    assert proposed[0] == proposed[1]
+    anew = KnownCostSampler(pool(), aim(), seed=9)
+    anew.propose(study.get_trials(), 99)
+    assert resumed._hyper == sampler._hyper != anew._hyper
 
 
 def test_a_space_that_is_used_up_brings_nothing() -> None:
