@@ -6,7 +6,8 @@ A study is a folder:
     resolved.yaml    with every default spelled out, and the box of its hypervolume
     study.db         Optuna's storage
     results.jsonl    one row per evaluated design (`dse.results`)
-    designs/KEY/     design.yaml, history.csv, best.pt and last.pt of each trained design
+    designs/KEY/     of each trained design: design.yaml, history.csv, best.pt, last.pt and
+                     evaluation.json
     frontier.csv, frontier.png
 """
 

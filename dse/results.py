@@ -19,8 +19,9 @@ from dse.files import replacing
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 3
-"""1: also of the first cost model, whose rows lack bands, area and trits; 3: rungs."""
+SCHEMA_VERSION = 4
+"""1: also of the first cost model, whose rows lack bands, area and trits; 3: rungs; 4: the error of
+the network as int8."""
 FILE_NAME = "results.jsonl"
 
 Status = Literal["trained", "stopped", "reused", "infeasible", "invalid", "duplicate", "failed"]
@@ -78,6 +79,8 @@ class Evaluation:
     """`COST_COLUMNS`; empty for an invalid design."""
     error: float | None = None
     """Share of validation clips told wrongly, at the best epoch."""
+    quantised_error: float | None = None
+    """Likewise of the same network as int8; None where it has no such form, or nobody looked."""
     best_epoch: int | None = None
     epochs: int | None = None
     training_seconds: float | None = None
@@ -119,7 +122,7 @@ class Evaluation:
 
 def evaluation_from_dict(row: dict[str, Any]) -> Evaluation:
     """The inverse of `Evaluation.to_dict`."""
-    row = {"computed": ""} | row  # rows of earlier versions do not say
+    row = {"computed": "", "quantised_error": None} | row  # rows of earlier versions do not say
     plain = {name: row[name] for name in Evaluation.__slots__ if name not in ("values", "cost")}
     values = {
         name.removeprefix("axis_"): value for name, value in row.items() if name.startswith("axis_")
@@ -193,7 +196,7 @@ def _read_line(line: bytes, path: Path, number: int) -> Evaluation:
         row = json.loads(line)
         version = row["schema_version"]
         first_model = version == 1 and "energy_pj" in row and "area_um2" not in row
-        if version in (1, 2, SCHEMA_VERSION) and not first_model:
+        if version in (1, 2, 3, SCHEMA_VERSION) and not first_model:
             evaluation = evaluation_from_dict(row)
             _check_numbers(evaluation)
             return evaluation
@@ -218,7 +221,7 @@ def _check_numbers(row: Evaluation) -> None:
     if row.status in ("trained", "stopped", "reused", "duplicate"):
         columns |= {"error": row.error}
         columns |= {name: row.cost.get(name) for name in COST_COLUMNS}
-    for name in ("error", "best_epoch", "epochs", "training_seconds"):
+    for name in ("error", "quantised_error", "best_epoch", "epochs", "training_seconds"):
         if getattr(row, name) is not None:
             columns[name] = getattr(row, name)
     for name, value in columns.items():
@@ -251,6 +254,6 @@ def table(rows: Iterable[Evaluation]) -> "pd.DataFrame":
     columns = [*empty, *COST_COLUMNS]
     axes = [name for name in frame.columns if name.startswith("axis_")]
     frame = frame.reindex(columns=[*columns, *axes])
-    numbers = [*OBJECTIVE_COLUMNS, "best_epoch", "epochs", "training_seconds"]
+    numbers = [*OBJECTIVE_COLUMNS, "quantised_error", "best_epoch", "epochs", "training_seconds"]
     frame[numbers] = frame[numbers].astype(float)
     return frame

@@ -247,6 +247,7 @@ class Loop:
             ):  # fmt: skip
                 return dataclasses.replace(
                     row, status="duplicate", error=earlier.error,
+                    quantised_error=earlier.quantised_error,
                     best_epoch=earlier.best_epoch, epochs=earlier.epochs, name=earlier.name,
                     reason=f"trained as trial {earlier.trial}",
                 )  # fmt: skip
@@ -310,12 +311,13 @@ class Loop:
             result = self.trainers.finish(flight.point)
         except TrainingFailed as error:
             return dataclasses.replace(
-                flight.row, status="failed", reason=str(error), error=None, best_epoch=None,
-                epochs=None, finished_at=utc_now(),
+                flight.row, status="failed", reason=str(error), error=None,
+                quantised_error=None, best_epoch=None, epochs=None, finished_at=utc_now(),
             )  # fmt: skip
         row = dataclasses.replace(
             flight.row,
             error=result.validation_error,
+            quantised_error=result.quantised_error,
             best_epoch=result.best_epoch,
             epochs=result.epochs,
             training_seconds=result.seconds,

@@ -52,6 +52,7 @@ class Earlier:
             return None
         study, found = self.trained[row.key]
         return dataclasses.replace(
-            row, status="reused", error=found.error, best_epoch=found.best_epoch,
+            row, status="reused", error=found.error,
+            quantised_error=found.quantised_error, best_epoch=found.best_epoch,
             epochs=found.epochs, computed=found.computed, reason=f"trained in {study}",
         )  # fmt: skip

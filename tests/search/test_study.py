@@ -117,7 +117,7 @@ def test_a_study_prices_all_and_trains_what_keeps_the_limits(
     for row in rows:
         if row.status == "trained":
             design = tmp_path / "study" / "designs" / row.key
-            assert {"design.yaml", "history.csv", "best.pt", "last.pt"} <= {
+            assert {"design.yaml", "history.csv", "best.pt", "last.pt", "evaluation.json"} <= {
                 path.name for path in design.iterdir()
             }
     assert [state.hypervolume for state in watcher.states] == sorted(
