@@ -58,6 +58,12 @@ class StudyRecord:
         return dict(self.resolved["limits"])
 
     @property
+    def rate(self) -> float:
+        """Inferences a second, of the average power; 1 where the study does not say."""
+        rate = self.resolved.get("rate")
+        return float(rate) if isinstance(rate, int | float) else 1.0
+
+    @property
     def box(self) -> dict[str, list[float]]:
         """Objective -> best and worst value of the hypervolume's box."""
         return dict(self.resolved["box"])

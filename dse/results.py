@@ -48,11 +48,29 @@ COST_COLUMNS = (
     "area_low_um2",
     "area_high_um2",
     "leakage_uw",
+    "average_power_uw",
+    "sram_bits",
 )
 """Columns of the cost of a design, from `cost_models.Cost.columns`; all may be limits."""
 
-OBJECTIVE_COLUMNS = ("error", *COST_COLUMNS)
+COLUMNS_SINCE = {"average_power_uw": 4, "sram_bits": 4}
+"""Columns that rows of earlier versions lack."""
+
+MEASURED_COLUMNS = ("error", "quantised_error")
+"""Columns that only a training tells; everything else is known before."""
+
+OBJECTIVE_COLUMNS = (*MEASURED_COLUMNS, *COST_COLUMNS)
 """Columns that a study may minimise."""
+
+
+def first_cost(objectives: Iterable[str]) -> str:
+    """The first objective that is known without a training; energy where there is none."""
+    return next((name for name in objectives if name not in MEASURED_COLUMNS), "energy_pj")
+
+
+def first_measured(objectives: Iterable[str]) -> str:
+    """What of a network's mistakes counts: the int8 one's where a study asks for it."""
+    return "quantised_error" if "quantised_error" in tuple(objectives) else "error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +125,15 @@ class Evaluation:
         """Whether the design was trained, and its error is over a limit."""
         return self.status == "infeasible" and self.error is not None
 
+    @property
+    def measured(self) -> dict[str, float]:
+        """What the training told, by column."""
+        told = {name: getattr(self, name) for name in MEASURED_COLUMNS}
+        return {name: value for name, value in told.items() if value is not None}
+
     def column(self, name: str) -> float:
-        """`error` or a column of the cost; NaN where the row has none."""
-        value = self.error if name == "error" else self.cost.get(name)
+        """A measured column or one of the cost; NaN where the row has none."""
+        value = getattr(self, name) if name in MEASURED_COLUMNS else self.cost.get(name)
         return math.nan if value is None else float(value)
 
     def to_dict(self) -> dict[str, Any]:
@@ -198,7 +222,7 @@ def _read_line(line: bytes, path: Path, number: int) -> Evaluation:
         first_model = version == 1 and "energy_pj" in row and "area_um2" not in row
         if version in (1, 2, 3, SCHEMA_VERSION) and not first_model:
             evaluation = evaluation_from_dict(row)
-            _check_numbers(evaluation)
+            _check_numbers(evaluation, version)
             return evaluation
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidFile(
@@ -215,12 +239,13 @@ def _read_line(line: bytes, path: Path, number: int) -> Evaluation:
     )
 
 
-def _check_numbers(row: Evaluation) -> None:
+def _check_numbers(row: Evaluation, version: int) -> None:
     """Raise ValueError where a number that readers count on is missing or none."""
     columns: dict[str, Any] = dict(row.cost)
     if row.status in ("trained", "stopped", "reused", "duplicate"):
         columns |= {"error": row.error}
-        columns |= {name: row.cost.get(name) for name in COST_COLUMNS}
+        wanted = [name for name in COST_COLUMNS if COLUMNS_SINCE.get(name, 0) <= version]
+        columns |= {name: row.cost.get(name) for name in wanted}
     for name in ("error", "quantised_error", "best_epoch", "epochs", "training_seconds"):
         if getattr(row, name) is not None:
             columns[name] = getattr(row, name)
@@ -254,6 +279,6 @@ def table(rows: Iterable[Evaluation]) -> "pd.DataFrame":
     columns = [*empty, *COST_COLUMNS]
     axes = [name for name in frame.columns if name.startswith("axis_")]
     frame = frame.reindex(columns=[*columns, *axes])
-    numbers = [*OBJECTIVE_COLUMNS, "quantised_error", "best_epoch", "epochs", "training_seconds"]
+    numbers = [*OBJECTIVE_COLUMNS, "best_epoch", "epochs", "training_seconds"]
     frame[numbers] = frame[numbers].astype(float)
     return frame

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -93,8 +94,13 @@ def _scored(
     return loss, pairs.reshape(classes, classes).cpu().numpy()
 
 
-def score_best(path: Path, features: SpeechFeatures, computation: Computation) -> BestScores:
-    """Scores of a training's best network on the validation split, in floats and as int8.
+def score_best(
+    path: Path,
+    features: SpeechFeatures,
+    computation: Computation,
+    split: Literal["validation", "testing"] = "validation",
+) -> BestScores:
+    """Scores of a training's best network on a split, in floats and as int8.
 
     The ranges of int8 activations come from the training clips that `dse export header` takes.
 
@@ -102,11 +108,13 @@ def score_best(path: Path, features: SpeechFeatures, computation: Computation) -
         path: checkpoint of the best epoch.
         features: that it was trained on.
         computation: of the training; whole numbers are computed on the CPU.
+        split: the testing split is for those who confirm.
     """
+    clips = features.split(split)
     network, checkpoint = load_network(path)
     floats = evaluate(
         network,
-        features.validation,
+        clips,
         checkpoint.mean,
         checkpoint.deviation,
         device=computation.device,
@@ -125,7 +133,7 @@ def score_best(path: Path, features: SpeechFeatures, computation: Computation) -
         )
         int8 = evaluate_integer(
             quantise_network(source, pictures),
-            features.validation,
+            clips,
             checkpoint.mean,
             checkpoint.deviation,
         )

@@ -322,6 +322,8 @@ class _Run:
             # Written anew at each end: a file that a kill left may be of an earlier rung.
             scores = score_best(self.folder / BEST, self.features, self.computation)
             write_best_scores(scores, self.folder)
+            if scores.int8 is None:
+                self.notes.append(f"not possible as int8: {scores.reason}")
         return TrainingResult(
             validation_error=best.validation_error,
             quantised_error=None if scores is None else scores.quantised_error,
