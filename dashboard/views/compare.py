@@ -51,13 +51,13 @@ def main() -> None:
 
 
 def names_of(study: Study) -> dict[str, str]:
-    """Key -> name of the trained designs, the frontier first, the least error first."""
+    """Design -> name of the trained ones, the frontier first, the least error first."""
     frame = study.frame[study.trained]
     frame = frame.sort_values(["frontier", "error"], ascending=[False, True]).head(2_000)
     stars = ["★ " if on else "" for on in frame["frontier"]]
     texts = [f"{star}trial {trial}: {name}" for star, trial, name in
              zip(stars, frame["trial"], frame["name"], strict=True)]  # fmt: skip
-    return dict(zip(frame["key"], texts, strict=True))
+    return dict(zip(frame["design"], texts, strict=True))
 
 
 def _designs(study: Study) -> None:
