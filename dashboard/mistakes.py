@@ -9,10 +9,10 @@ import streamlit as st
 from dashboard.studies import Study
 from dashboard.texts import plain
 from dashboard.theme import BLUE, VERMILION
+from dse.best_scores import SPLIT, BestScores, Confusion, read_best_scores
 from dse.errors import InvalidInput
 from dse.results import Evaluation
-from dse.scored import Scored, error_interval, read_scored
-from dse.scores import Scores
+from dse.scored import error_interval, int8_less_float, scores_of, worst_confusions
 from dse.study_designs import design_folder
 
 MOST_NUMBERED = 16  # classes; the cells of more are too small for numbers
@@ -23,11 +23,11 @@ MISTAKES, RIGHT = "mistakes", "right"
 def draw_mistakes(study: Study, row: Evaluation) -> None:
     """The panel of a design."""
     try:
-        scored = read_scored(design_folder(study.record, row.key))
+        best = read_best_scores(design_folder(study.record, row.key))
     except InvalidInput as error:
         st.error(plain(error))
         return
-    if scored is None:
+    if best is None:
         st.info(
             "Nothing says which words this design takes for which: its training kept no "
             "`evaluation.json`, as older versions did not. Train it anew to get one:"
@@ -35,40 +35,40 @@ def draw_mistakes(study: Study, row: Evaluation) -> None:
         st.code(f"dse train {study.record.folder.name}/designs/{row.key}/design.yaml "
                 "--data FOLDER --out NEW_FOLDER", language="sh")  # fmt: skip
         return
-    _numbers(scored)
-    forms = [("float", scored.floats), ("int8", scored.int8)]
-    for cell, (form, scores) in zip(st.columns(2, gap="medium"), forms, strict=True):
+    _numbers(best)
+    forms = [("float", best.floats), ("int8", best.int8)]
+    for cell, (form, confusion) in zip(st.columns(2, gap="medium"), forms, strict=True):
         with cell:
             st.subheader({"float": "In float", "int8": "In int8"}[form], anchor=False)
-            if scores is None:
-                st.info("No int8 figures: " + plain(scored.reason or "it was not evaluated") + ".")
+            if confusion is None:
+                st.info("No int8 figures: " + plain(best.reason or "it was not evaluated") + ".")
                 continue
-            chart = confusion_chart(scored, scores)
+            chart = confusion_chart(best.labels, confusion)
             st.altair_chart(chart, key=f"confusion_{form}", alt=f"Confusion matrix, {form}")
-            worst = scored.confusions(scores, WORST)
+            worst = worst_confusions(best.labels, confusion, WORST)
             lines = [f"{true} is taken for {told}: {clips} of {all_} clips ({clips / all_:.0%})"
                      for true, told, clips, all_ in worst]  # fmt: skip
             st.text("\n".join(lines) or "No clip is told wrongly.")
     st.caption(
-        f"Rows are what was said, columns what the network told, of {scored.floats.clips:,} clips "
-        f"of the {plain(scored.split)} split; colours are shares of a row."
+        f"Rows are what was said, columns what the network of epoch {best.epoch} told, of "
+        f"{int(best.floats.sum()):,} clips of the {SPLIT} split; colours are shares of a row."
     )
 
 
-def _numbers(scored: Scored) -> None:
+def _numbers(best: BestScores) -> None:
     cells = st.columns(3)
-    for cell, form, scores in (
-        (cells[0], "float", scored.floats),
-        (cells[1], "int8", scored.int8),
+    for cell, form, confusion in (
+        (cells[0], "float", best.floats),
+        (cells[1], "int8", best.int8),
     ):
-        if scores is None:
+        if confusion is None:
             cell.metric(f"error in {form}", "-")
             continue
-        band = error_interval(scores)
+        band, scores = error_interval(confusion), scores_of(confusion)
         cell.metric(f"error in {form}", f"{band.mid:.1f} %",
                     help=f"{scores.errors:,} of {scores.clips:,} clips")  # fmt: skip
         cell.caption(f"{band.low:.1f} to {band.high:.1f} %")
-    difference = scored.difference
+    difference = int8_less_float(best)
     if difference is None:
         cells[2].metric("int8 less float", "-")
         return
@@ -83,26 +83,29 @@ def _numbers(scored: Scored) -> None:
     )
 
 
-def confusion_chart(scored: Scored, scores: Scores) -> Any:
+def confusion_chart(labels: tuple[str, ...], confusion: Confusion) -> Any:
     """A square for each pair of classes: right ones blue, mistakes vermilion, by share of a row."""
     rows = []
-    for true, name in enumerate(scored.labels):
-        spoken = int(scores.confusion[true].sum())
-        for told, other in enumerate(scored.labels):
-            clips = int(scores.confusion[true, told])
+    for true, name in enumerate(labels):
+        spoken = int(confusion[true].sum())
+        for told, other in enumerate(labels):
+            clips, right = int(confusion[true, told]), true == told
             share = clips / spoken if spoken else 0.0
+            # Half of a word taken for another is as loud as all of it told right.
+            loud = share if right else min(1.0, (2 * share) ** 0.5)
             rows.append({
                 "said": name, "told": other, "clips": clips, "share": share,
-                "kind": RIGHT if true == told else MISTAKES,
-                # A mistake of a tenth is as loud as a right share of all.
-                "loud": 0.0 if not clips else 0.08 + 0.92 * (
-                    share if true == told else min(1.0, (share / 0.5) ** 0.5)
-                ),
+                "kind": RIGHT if right else MISTAKES, "loud": 0.08 + 0.92 * loud if clips else 0.0,
                 "text": str(clips) if clips else "",
             })  # fmt: skip
-    many = len(scored.labels) > MOST_NUMBERED
-    order = list(scored.labels)
-    axis = {"labelLimit": 110, "labelOverlap": False, "ticks": False, "domain": False}
+    many = len(labels) > MOST_NUMBERED
+    order = list(labels)
+    axis: dict[str, Any] = {
+        "labelLimit": 110,
+        "labelOverlap": False,
+        "ticks": False,
+        "domain": False,
+    }
     base = alt.Chart(pd.DataFrame(rows)).encode(
         x=alt.X("told:N", sort=order, title="told",
                 axis=alt.Axis(orient="top", labelAngle=-90 if len(order) > 6 else 0, **axis)),

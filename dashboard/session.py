@@ -13,7 +13,7 @@ from dashboard.settings import Settings, read_settings
 from dashboard.studies import Study, find_studies, read_study, signature
 from dashboard.texts import plain
 from dse.errors import InvalidInput
-from dse.results import COST_COLUMNS
+from dse.results import MEASURED_COLUMNS
 from dse.study_designs import (
     accelerator_of,
     frames_of,
@@ -132,8 +132,8 @@ class Trained:
     """Their places in the study's frame."""
 
 
-KEPT = ("key", "name", "trial", "source", "status", "error")
-"""Columns of a study that no machine changes, besides objectives that are no costs."""
+KEPT = ("key", "name", "trial", "source", "status", *MEASURED_COLUMNS)
+"""Columns of a study that no machine changes."""
 
 
 @st.cache_resource(max_entries=4, show_spinner="Building the study's designs …")
@@ -148,10 +148,10 @@ def _fleet(mark: tuple[object, ...], _study_read: Study) -> Trained:
     fleet = Fleet(
         [point for point in points if point is not None],
         frames=frames_of(record), outputs=outputs_of(rows, record),
+        rate=record.rate,
     )  # fmt: skip
     fleet.price(accelerator_of(record), technology_of(record))
-    kept = [*KEPT, *(n for n in record.objectives if n not in (*KEPT, *COST_COLUMNS))]
-    own = frame[[name for name in kept if name in frame]].iloc[places[known]]
+    own = frame[list(KEPT)].iloc[places[known]]
     return Trained(fleet, own.assign(design=own["key"]).reset_index(drop=True), places[known])
 
 

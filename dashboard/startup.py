@@ -55,7 +55,7 @@ def warm_up(settings: Settings) -> None:
     from dashboard.charts import sample_of
     from dashboard.frontier_chart import frontier_chart
     from dashboard.studies import find_studies, read_study
-    from dse.results import FILE_NAME
+    from dse.results import FILE_NAME, first_cost
 
     for name in MODULES:
         importlib.import_module(f"dashboard.views.{name}")
@@ -71,7 +71,7 @@ def warm_up(settings: Settings) -> None:
             break
         try:
             study = read_study(label, folder)
-            cost = next(name for name in study.record.objectives if name != "error")
+            cost = first_cost(study.record.objectives)
             if study.trained.any():
                 frontier_chart(sample_of(study.scaled), cost, "error", limits=study.record.limits)
         except Exception as error:  # whatever it is, a page says it better

@@ -25,8 +25,10 @@ from dse.errors import InvalidStudy
 from dse.frontier import pareto_mask
 from dse.record import RESOLVED, StudyRecord, read_record
 from dse.results import (
+    COLUMNS_SINCE,
     COST_COLUMNS,
     FILE_NAME,
+    OBJECTIVE_COLUMNS,
     SCHEMA_VERSION,
     Evaluation,
     evaluation_from_dict,
@@ -257,7 +259,7 @@ def _parse_more(path: Path, known: _Parsed | None) -> _Parsed | None:
 
 
 def _parse(content: bytes) -> pa.Table | None:
-    numbers = ("error", "training_seconds", *COST_COLUMNS)
+    numbers = (*OBJECTIVE_COLUMNS, "training_seconds")
     known = pa.schema([(name, pa.float64()) for name in numbers])
     try:
         table = pyarrow.json.read_json(
@@ -274,7 +276,8 @@ def _parse(content: bytes) -> pa.Table | None:
     if not all(isinstance(v, int) and OLDEST <= v <= SCHEMA_VERSION for v in versions):
         return None
     done = pa.compute.is_in(table.column("status"), pa.array([*FULL, "stopped", "duplicate"]))
-    for name in ("error", *COST_COLUMNS):
+    wanted_now = [n for n in COST_COLUMNS if COLUMNS_SINCE.get(n, 0) <= min(versions)]
+    for name in ("error", *wanted_now):
         if pa.compute.any(pa.compute.and_(done, table.column(name).is_null())).as_py():
             return None
     missing = set(Evaluation.__slots__) - {"values", "cost"} - set(table.column_names)

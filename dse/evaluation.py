@@ -27,6 +27,8 @@ class Pricing:
     budget: Budget
     frames: int
     outputs: int
+    rate: float = 1.0
+    """Inferences a second, of the average power."""
 
     def price(self, point: DesignPoint) -> Cost:
         """Cost of one inference of the design.
@@ -37,9 +39,13 @@ class Pricing:
         workload = lower(point, frames=self.frames, outputs=self.outputs)
         return estimate(workload, self.accelerator, self.technology)
 
+    def columns(self, cost: Cost) -> dict[str, float]:
+        """The columns of a row."""
+        return dict(cost.columns(self.rate))
+
     def infeasibility(self, cost: Cost) -> str:
         """Why a design of this cost must not be built; empty where it may."""
-        over = self.budget.explain(cost.columns())
+        over = self.budget.explain(self.columns(cost))
         return "; ".join(filter(None, (over, *cost.misfits)))
 
 

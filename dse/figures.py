@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dse.files import replacing
 from dse.frontier import frontier_of
 from dse.record import StudyRecord
-from dse.results import Evaluation
+from dse.results import Evaluation, first_cost, first_measured
 from dse.units import axis_label, scaled
 
 if TYPE_CHECKING:
@@ -34,20 +34,20 @@ def frontier_figure(rows: Sequence[Evaluation], record: StudyRecord) -> "Figure"
     """
     from matplotlib.figure import Figure
 
-    cost = next(name for name in record.objectives if name != "error")
+    cost, error = first_cost(record.objectives), first_measured(record.objectives)
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
     _draw_infeasible(axes, rows, cost)
-    _draw_stopped(axes, rows, cost)
-    _draw_stairs(axes, frontier_of(rows, ("error", cost)), cost)
-    _draw_trained(axes, rows, cost)
+    _draw_stopped(axes, rows, cost, error)
+    _draw_stairs(axes, frontier_of(rows, (error, cost)), cost, error)
+    _draw_trained(axes, rows, cost, error)
     for name, bound in record.limits.items():
         if name.endswith(f"_{cost}"):
             axes.axvline(scaled(bound, cost), color=QUIET_COLOUR, linestyle="--", linewidth=1)
     axes.set_xscale("log")
     _plain_ticks(axes)
     axes.set_xlabel(axis_label(cost))
-    axes.set_ylabel("validation error (%)")
+    axes.set_ylabel(f"validation {axis_label(error)}")
     axes.set_ylim(0, axes.get_ylim()[1] * 1.05)  # room for the labels of the topmost points
     axes.grid(True, which="both", alpha=0.25)
     axes.set_title(f"{record.name}: {record.machine}", fontsize=10)
@@ -74,12 +74,12 @@ def _draw_infeasible(axes: "Axes", rows: Sequence[Evaluation], cost: str) -> Non
         )
 
 
-def _draw_stopped(axes: "Axes", rows: Sequence[Evaluation], cost: str) -> None:
+def _draw_stopped(axes: "Axes", rows: Sequence[Evaluation], cost: str, error: str) -> None:
     stopped = [row for row in rows if row.status == "stopped"]
     if stopped:
         axes.plot(
             [scaled(row.column(cost), cost) for row in stopped],
-            [100 * row.column("error") for row in stopped],
+            [100 * row.column(error) for row in stopped],
             ".",
             color=QUIET_COLOUR,
             markersize=4,
@@ -87,7 +87,7 @@ def _draw_stopped(axes: "Axes", rows: Sequence[Evaluation], cost: str) -> None:
         )
 
 
-def _draw_trained(axes: "Axes", rows: Sequence[Evaluation], cost: str) -> None:
+def _draw_trained(axes: "Axes", rows: Sequence[Evaluation], cost: str, error: str) -> None:
     trained = [row for row in rows if row.full]
     for colour, marker, label, ternary in (
         (DENSE_COLOUR, "o", "dense", False),
@@ -97,7 +97,7 @@ def _draw_trained(axes: "Axes", rows: Sequence[Evaluation], cost: str) -> None:
         if group:
             axes.plot(
                 [scaled(row.column(cost), cost) for row in group],
-                [100 * row.column("error") for row in group],
+                [100 * row.column(error) for row in group],
                 marker,
                 color=colour,
                 label=f"{label} ({len(group)})",
@@ -108,7 +108,7 @@ def _draw_trained(axes: "Axes", rows: Sequence[Evaluation], cost: str) -> None:
             left = row.column(cost) > 0.6 * highest  # else the label would leave the axes
             axes.annotate(
                 row.source,
-                (scaled(row.column(cost), cost), 100 * row.column("error")),
+                (scaled(row.column(cost), cost), 100 * row.column(error)),
                 xytext=(-6 if left else 6, 6),
                 textcoords="offset points",
                 horizontalalignment="right" if left else "left",
@@ -116,11 +116,11 @@ def _draw_trained(axes: "Axes", rows: Sequence[Evaluation], cost: str) -> None:
             )
 
 
-def _draw_stairs(axes: "Axes", front: Sequence[Evaluation], cost: str) -> None:
+def _draw_stairs(axes: "Axes", front: Sequence[Evaluation], cost: str, error: str) -> None:
     if not front:
         return
     costs = [scaled(row.column(cost), cost) for row in front]
-    errors = [100 * row.column("error") for row in front]
+    errors = [100 * row.column(error) for row in front]
     (line,) = axes.step(
         costs,
         errors,

@@ -21,6 +21,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from dse.frontier import pareto_mask
+from dse.results import MEASURED_COLUMNS
 from dse.space import SearchSpace, Values
 from search import surrogate
 from search.candidates import Candidates, Identity, Pool, identity
@@ -55,8 +56,12 @@ class Aim:
 
     @property
     def costs(self) -> tuple[str, ...]:
-        """The objectives that are known."""
-        return tuple(name for name in self.objectives if name != self.measured)
+        """The objectives that are known.
+
+        Where `error` and `quantised_error` are both objectives only one is modelled, and counts for
+        both: they differ little.
+        """
+        return tuple(name for name in self.objectives if name not in MEASURED_COLUMNS)
 
     @property
     def worst_error(self) -> float:

@@ -233,7 +233,7 @@ class Loop:
             cost = self.pricing.price(point)
         except InvalidInput as error:
             return dataclasses.replace(row, status="invalid", reason=str(error))
-        row = dataclasses.replace(row, cost=dict(cost.columns()))
+        row = dataclasses.replace(row, cost=self.pricing.columns(cost))
         reason = self.pricing.infeasibility(cost)
         if reason:
             return dataclasses.replace(row, reason=reason)
@@ -242,11 +242,14 @@ class Loop:
     def _duplicate(self, row: Evaluation) -> Evaluation | None:
         """The row of a design that another trial has trained, or an earlier study."""
         for earlier in self.rows:
+            if self.spec.needs_int8 and earlier.quantised_error is None:
+                continue
             if earlier.key == row.key and earlier.trial != row.trial and (
                 earlier.full or earlier.status == "stopped" or earlier.over_in_error
             ):  # fmt: skip
                 return dataclasses.replace(
                     row, status="duplicate", error=earlier.error,
+                    quantised_error=earlier.quantised_error,
                     best_epoch=earlier.best_epoch, epochs=earlier.epochs, name=earlier.name,
                     reason=f"trained as trial {earlier.trial}",
                 )  # fmt: skip
@@ -310,12 +313,13 @@ class Loop:
             result = self.trainers.finish(flight.point)
         except TrainingFailed as error:
             return dataclasses.replace(
-                flight.row, status="failed", reason=str(error), error=None, best_epoch=None,
-                epochs=None, finished_at=utc_now(),
+                flight.row, status="failed", reason=str(error), error=None,
+                quantised_error=None, best_epoch=None, epochs=None, finished_at=utc_now(),
             )  # fmt: skip
         row = dataclasses.replace(
             flight.row,
             error=result.validation_error,
+            quantised_error=result.quantised_error,
             best_epoch=result.best_epoch,
             epochs=result.epochs,
             training_seconds=result.seconds,
@@ -323,9 +327,13 @@ class Loop:
             reason=result.note,
             finished_at=utc_now(),
         )
+        if self.spec.needs_int8 and row.quantised_error is None:
+            return dataclasses.replace(
+                row, status="failed", error=None, best_epoch=None, epochs=None
+            )
         if result.epochs < self.epochs:
             return dataclasses.replace(row, status="stopped")
-        over = self.spec.measured_budget.explain({"error": result.validation_error})
+        over = self.spec.measured_budget.explain(row.measured)
         return dataclasses.replace(row, status="infeasible", reason=over) if over else row
 
     def _row(self, **fields: Any) -> Evaluation:

@@ -64,12 +64,13 @@ def reprice_study(
             budget=spec.budget,
             frames=spec.features.frames,
             outputs=_outputs(spec, record, cache),
+            rate=spec.rate or 1.0,
         )
         rows = [_priced(row, spec, pricing) for row in history]
         machine = Machine(spec.accelerator, spec.technology)
         sweep = Sweep(
             spec.space, (machine,), frames=pricing.frames, outputs=pricing.outputs,
-            budget=spec.budget,
+            budget=spec.budget, rate=pricing.rate,
         )  # fmt: skip
         box = reference_box(spec.objectives, survey(spec.space, pricing, sweep, seed=spec.seed))
         kept = {
@@ -103,7 +104,7 @@ def _priced(row: Evaluation, spec: StudySpec, pricing: Pricing) -> Evaluation:
     named = {
         "accelerator": spec.accelerator.name,
         "technology": spec.technology.name,
-        "cost": dict(cost.columns()),
+        "cost": pricing.columns(cost),
     }
     row = dataclasses.replace(row, **named)  # type: ignore[arg-type]
     over = pricing.infeasibility(cost)
@@ -111,7 +112,9 @@ def _priced(row: Evaluation, spec: StudySpec, pricing: Pricing) -> Evaluation:
         if row.status == "infeasible" and not over:
             over = "was over a limit when it was proposed, and is not trained"
         return dataclasses.replace(row, reason=over or row.reason)
-    over = over or spec.measured_budget.explain({"error": row.error})
+    if spec.needs_int8 and row.quantised_error is None:
+        over = over or "its error as int8 is not known"
+    over = over or spec.measured_budget.explain(row.measured)
     if row.full and over:
         return dataclasses.replace(row, status="infeasible", reason=over)
     if row.over_in_error and not over:

@@ -26,7 +26,8 @@ class Earlier:
             rows = read_rows(folder)
             self.frontiers += frontier_of(rows, spec.objectives)
             for row in rows:
-                if row.full and (row.data_key, row.recipe_key, row.seed) == same:
+                told = row.quantised_error is not None or not spec.needs_int8
+                if row.full and told and (row.data_key, row.recipe_key, row.seed) == same:
                     self.trained.setdefault(row.key, (folder.name, row))
 
     def baselines(self) -> Iterator[Baseline]:
@@ -52,6 +53,7 @@ class Earlier:
             return None
         study, found = self.trained[row.key]
         return dataclasses.replace(
-            row, status="reused", error=found.error, best_epoch=found.best_epoch,
+            row, status="reused", error=found.error,
+            quantised_error=found.quantised_error, best_epoch=found.best_epoch,
             epochs=found.epochs, computed=found.computed, reason=f"trained in {study}",
         )  # fmt: skip

@@ -61,6 +61,7 @@ def run_study(
         budget=spec.budget,
         frames=spec.features.frames,
         outputs=len(features.classes),
+        rate=spec.rate or 1.0,
     )
     sweep = Sweep(
         spec.space,
@@ -68,6 +69,7 @@ def run_study(
         frames=pricing.frames,
         outputs=pricing.outputs,
         budget=spec.budget,
+        rate=pricing.rate,
     )
     found = survey(spec.space, pricing, sweep, seed=spec.seed)
     with locked(folder):

@@ -8,19 +8,21 @@ import dataclasses
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from cost_models import Accelerator, Technology, load_accelerator, load_technology
+from cost_models.application import US_PER_S
 from cost_models.strict_yaml import Node, build, read_value, read_yaml
-from dse.budget import Budget, budget_from_node
+from dse.budget import Budget, Limit, budget_from_node
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy, require
 from dse.point import DesignPoint
 from dse.published import published, published_values
 from dse.recipe import Recipe, recipe_from_node
 from dse.record import RESOLVED
-from dse.results import OBJECTIVE_COLUMNS
+from dse.results import MEASURED_COLUMNS, OBJECTIVE_COLUMNS, first_measured
 from dse.space import SearchSpace, Values
 from dse.space_file import space_from_node
 from dse.task import FeatureSpec, Task
@@ -45,7 +47,7 @@ CHANGEABLE = (
 )
 """What may change between runs of one study: how long it searches, and on what it computes."""
 
-PRICED = ("accelerator", "technology", "limits", "objectives")
+PRICED = ("accelerator", "technology", "limits", "objectives", "rate")
 """What may change when a study is priced again (`search.reprice`): no training depends on it."""
 
 
@@ -71,6 +73,7 @@ class _File:
     recipe: Node | None = None
     objectives: tuple[str, ...] = ("error", "energy_pj")
     limits: Node | None = None
+    rate: float | None = None
     baselines: tuple[Node, ...] = ()
     warm_start: tuple[str, ...] = ()
     sampler: SamplerName = "known_cost"
@@ -125,12 +128,19 @@ class _File:
                 f"columns out of {', '.join(OBJECTIVE_COLUMNS)}",
                 objective,
             )
-        require(
-            "error" in self.objectives,
-            "objectives",
-            "a list with error (without it nothing needs training: use dse estimate)",
-            list(self.objectives),
-        )
+        for known, remedy in (
+            (False, "a list with error or quantised_error (without it nothing needs training: "
+                    "use dse sweep)"),
+            (True, "a list with a cost such as energy_pj beside the error"),
+        ):  # fmt: skip
+            require(
+                any((name not in MEASURED_COLUMNS) == known for name in self.objectives),
+                "objectives",
+                remedy,
+                list(self.objectives),
+            )
+        if self.rate is not None:
+            require(self.rate > 0 and math.isfinite(self.rate), "rate", "more than 0", self.rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +177,9 @@ class StudySpec:
     budget: Budget
     """Limits on what is known before training."""
     measured_budget: Budget
-    """Limits on the error."""
+    """Limits on what only a training tells."""
+    rate: float | None = None
+    """Inferences a second, which the machine must keep; None where nobody asked."""
     baselines: tuple[Baseline, ...]
     warm_start: tuple[Path, ...] = ()
     """Folders of earlier studies, whose designs are tried and whose trainings are not repeated."""
@@ -185,6 +197,17 @@ class StudySpec:
     """... or when the hypervolume has nearly stopped growing."""
     seed: int
     device: str
+
+    @property
+    def measured(self) -> str:
+        """The column of a network's mistakes that a search models."""
+        return first_measured(self.objectives)
+
+    @property
+    def needs_int8(self) -> bool:
+        """Whether a network without a form in whole numbers is of no use."""
+        names = (*self.objectives, *(limit.column for limit in self.measured_budget.limits))
+        return "quantised_error" in names
 
     @property
     def effort(self) -> Effort:
@@ -214,6 +237,7 @@ class StudySpec:
             "recipe": self.recipe.to_dict(),
             "objectives": list(self.objectives),
             "limits": self.budget.to_dict() | self.measured_budget.to_dict(),
+            "rate": self.rate,
             "baselines": [baseline.to_plain() for baseline in self.baselines],
             "warm_start": [str(folder) for folder in self.warm_start],
             "sampler": self.sampler,
@@ -269,6 +293,8 @@ def read_study(
     recipe = Recipe() if file.recipe is None else recipe_from_node(file.recipe)
     limits = () if file.limits is None else budget_from_node(file.limits, OBJECTIVE_COLUMNS).limits
     rungs = None if file.rungs is None else _read_rungs(file.rungs, recipe.epochs)
+    rate = _rate(file, limits)
+    known = tuple(limit for limit in limits if limit.column not in MEASURED_COLUMNS)
     return StudySpec(
         name=file.name,
         base_folder=base,
@@ -280,8 +306,9 @@ def read_study(
         technology=technology,
         recipe=recipe,
         objectives=file.objectives,
-        budget=Budget(tuple(limit for limit in limits if limit.column != "error")),
-        measured_budget=Budget(tuple(limit for limit in limits if limit.column == "error")),
+        budget=Budget(known if rate is None else _in_time(known, rate)),
+        measured_budget=Budget(tuple(limit for limit in limits if limit not in known)),
+        rate=rate,
         baselines=_read_baselines(file.baselines, space),
         warm_start=_earlier_studies(node, file.warm_start, base),
         sampler=file.sampler,
@@ -294,6 +321,21 @@ def read_study(
         seed=file.seed,
         device=file.device,
     )
+
+
+def _rate(file: _File, limits: Sequence[Limit]) -> float | None:
+    """Inferences a second: one where the average power matters and nobody says."""
+    used = (*file.objectives, *(limit.column for limit in limits))
+    return file.rate or (1.0 if "average_power_uw" in used else None)
+
+
+def _in_time(limits: tuple[Limit, ...], rate: float) -> tuple[Limit, ...]:
+    """The limits, and that an inference is done before the next one begins."""
+    most = Limit("latency_us", US_PER_S / rate)
+    upper = [limit for limit in limits if limit.column == "latency_us" and limit.upper]
+    if upper and upper[0].bound <= most.bound:
+        return limits
+    return (*(limit for limit in limits if limit not in upper), most)
 
 
 def _read_rungs(node: Node, epochs: int) -> Rungs | None:

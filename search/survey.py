@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dse.errors import InvalidInput, InvalidStudy
 from dse.evaluation import Pricing
 from dse.matchboxnet import Value
+from dse.results import MEASURED_COLUMNS
 from dse.space import SearchSpace, Values, check_not_empty
 from dse.sweep import Sweep
 
@@ -86,7 +87,7 @@ def _price(space: SearchSpace, pricing: Pricing, values: Values) -> _Priced | No
         cost = pricing.price(space.point(values))
     except InvalidInput:
         return None
-    columns = cost.columns()
+    columns = pricing.columns(cost)
     excess = sum(max(0.0, limit.excess(columns)) for limit in pricing.budget.limits)
     return _Priced(values, columns, excess + len(cost.misfits), pricing.infeasibility(cost))
 
@@ -118,13 +119,13 @@ def _changed(space: SearchSpace, values: Values, name: str, value: Value) -> Val
 def reference_box(objectives: tuple[str, ...], found: Survey) -> dict[str, list[float]]:
     """The box in which a study's hypervolume is measured: objective -> best and worst value.
 
-    Error counts from 0 to 1; costs on a logarithmic scale between the lowest and the highest cost
+    Errors count from 0 to 1; costs on a logarithmic scale between the lowest and the highest cost
     of the feasible points of the survey, so that halving a small energy counts as much as halving
     a large one.
     """
     box = {}
     for name in objectives:
-        if name == "error":
+        if name in MEASURED_COLUMNS:
             box[name] = [0.0, 1.0]
         else:
             low = math.log10(max(found.lowest[name], 1e-12))

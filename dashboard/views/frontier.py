@@ -14,7 +14,7 @@ from dashboard.texts import figure, label, plain, table_csv
 from dashboard.theme import STATUS_HELP
 from dse.comparison import why_not_on_frontier
 from dse.frontier import hypervolume_share
-from dse.results import OBJECTIVE_COLUMNS, Evaluation
+from dse.results import OBJECTIVE_COLUMNS, Evaluation, first_cost, first_measured
 from dse.units import LABELS
 
 COLUMNS = [name for name in OBJECTIVE_COLUMNS if name in LABELS]
@@ -57,14 +57,20 @@ def _numbers(study: Study) -> None:
     st.caption(plain(f"Priced on {record.machine}. Limits: {limits or 'none'}."))
 
 
+def _known(frame: pd.DataFrame) -> list[str]:
+    """Columns that the study has figures of: rows of before a column lack it."""
+    return [name for name in COLUMNS if name in frame and frame[name].notna().any()]
+
+
 def _controls(study: Study, frame: pd.DataFrame) -> tuple[str, str, str, str, bool, bool, str]:
     axes = [name for name in frame.columns if name.startswith("axis_")]
-    names = ["kind", *axes, *COLUMNS, "source"]
-    costs = [name for name in study.record.objectives if name in COLUMNS and name != "error"]
+    columns = _known(frame)
+    names = ["kind", *axes, *columns, "source"]
     cells = st.columns(4)
-    first = COLUMNS.index(costs[0] if costs else "energy_pj")
-    x = choose_one(cells[0], "Across", COLUMNS, "x", index=first, format_func=label)
-    y = choose_one(cells[1], "Up", COLUMNS, "y", format_func=label)
+    asked = [first_cost(study.record.objectives), first_measured(study.record.objectives)]
+    first, second = (columns.index(name) if name in columns else 0 for name in asked)
+    x = choose_one(cells[0], "Across", columns, "x", index=first, format_func=label)
+    y = choose_one(cells[1], "Up", columns, "y", index=second, format_func=label)
     colour = choose_one(cells[2], "Colour", names, "colour", format_func=label)
     symbols = ["kind", *(n for n in axes if frame[n].nunique() <= 7)]
     shape = choose_one(cells[3], "Symbol", symbols, "symbol", format_func=label)
@@ -114,7 +120,7 @@ def _plot(
     drawn = sample_of(shown)
     if kind == "parallel":
         columns = st.multiselect(
-            "Columns", COLUMNS, default=["error", "energy_pj", "latency_us", "trained_parameters"],
+            "Columns", _known(shown), default=["error", "energy_pj", "latency_us", "trained_parameters"],
             format_func=label,
         )  # fmt: skip
         lines = shown[shown["status"].isin(FULL)].dropna(subset=columns)
@@ -149,7 +155,7 @@ def _plot(
 
 
 def _plot_3d(drawn: pd.DataFrame, x: str, y: str, colour: str) -> None:
-    others = [name for name in COLUMNS if name not in (x, y)]
+    others = [name for name in _known(drawn) if name not in (x, y)]
     depth = choose_one(st, "Depth", others, "depth", format_func=label)
     if importlib.util.find_spec("plotly") is None:
         st.info("Three dimensions need Plotly: `pip install plotly`. The other views do not.")
@@ -203,11 +209,12 @@ def _picked_design(study: Study, row: Evaluation, design: str) -> None:
 def _table(inside: pd.DataFrame, study: Study) -> None:
     ordered = inside.sort_values(["frontier", "error"], ascending=[False, True])
     axes = [name for name in inside.columns if name.startswith("axis_")]
-    names = ["frontier", "trial", "name", "status", *COLUMNS, *axes, "source", "reason", "key"]
+    columns = _known(study.frame)
+    names = ["frontier", "trial", "name", "status", *columns, *axes, "source", "reason", "key"]
     first = ordered.head(MOST_ROWS)
     config = {
         label(name): st.column_config.NumberColumn(format="%.5g" if LABELS[name][1] else "%,d")
-        for name in COLUMNS
+        for name in columns
     }
     event = st.dataframe(
         first[names].rename(columns={name: label(name) for name in names}), hide_index=True,

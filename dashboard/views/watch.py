@@ -17,6 +17,7 @@ from dashboard.texts import figure, plain
 from dse.errors import InvalidInput
 from dse.history import FILE_NAME, read_history
 from dse.record import DESIGNS, RESOLVED
+from dse.results import first_cost, first_measured
 
 EVERY_S = 2
 LATEST = 15  # rows
@@ -84,9 +85,10 @@ def _live(name: str, folder: Path) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         if study.trained.any():
-            cost = next(n for n in study.record.objectives if n != "error")
+            cost = first_cost(study.record.objectives)
             frame = sample_of(study.scaled)
-            frontier_chart(frame, cost, "error", limits=study.record.limits, select=()).show(
+            told = first_measured(study.record.objectives)
+            frontier_chart(frame, cost, told, limits=study.record.limits, select=()).show(
                 "live_frontier"
             )
         else:

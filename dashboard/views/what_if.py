@@ -26,7 +26,7 @@ from dashboard.what_if_controls import Chosen, choose_machine
 from dse.errors import InvalidInput
 from dse.files import write_text
 from dse.frontier import pareto_mask
-from dse.results import OBJECTIVE_COLUMNS
+from dse.results import MEASURED_COLUMNS, OBJECTIVE_COLUMNS, first_cost, first_measured
 from dse.units import LABELS
 from dse.what_if import Fleet, Moves, machine_yaml, moves
 
@@ -93,10 +93,10 @@ def _answer(study: Study, chosen: Chosen) -> None:
 
 def _axes(objectives: list[str]) -> tuple[str, str]:
     left, right = st.columns(2)
-    cost = next(name for name in objectives if name != "error")
-    first = COLUMNS.index(cost)
+    first = COLUMNS.index(first_cost(objectives))
     x = choose_one(left, "Across", COLUMNS, "x", index=first, format_func=label)
-    y = choose_one(right, "Up", COLUMNS, "y", format_func=label)
+    second = COLUMNS.index(first_measured(objectives))
+    y = choose_one(right, "Up", COLUMNS, "y", index=second, format_func=label)
     return x, y
 
 
@@ -157,7 +157,7 @@ def _before_and_after(
     runs, scaled = frame[run], study.scaled.iloc[trained.places[run]]
     lines: list[dict[str, object]] = []
     for name in ("energy_pj", "latency_us", "area_um2", "leakage_uw", *objectives):
-        if name == "error" or name not in runs or any(line["column"] == label(name)
+        if name in MEASURED_COLUMNS or name not in runs or any(line["column"] == label(name)
                                                       for line in lines):  # fmt: skip
             continue
         before = float(scaled[name].median())
@@ -176,7 +176,8 @@ def _shares(
     mark: tuple[object, ...], machine: Accelerator, technology: Technology,
     objectives: tuple[str, ...], picks: tuple[int, ...], _fleet: Fleet, _errors: list[float],
 ) -> list[float]:  # fmt: skip
-    part = Fleet([_fleet.points[i] for i in picks], frames=_fleet.frames, outputs=_fleet.outputs)
+    part = Fleet([_fleet.points[i] for i in picks], frames=_fleet.frames, outputs=_fleet.outputs,
+                 rate=_fleet.rate)  # fmt: skip
     errors = [_errors[i] for i in picks]
     shares = part.robustness(machine, technology, errors, objectives, samples=SAMPLES)
     return [float(share) for share in shares]
@@ -188,12 +189,14 @@ def _robustness(study: Study, fleet: Fleet, chosen: Chosen, frame: pd.DataFrame)
         key="robust", bind="query-params",
     ):  # fmt: skip
         return
-    objectives = tuple(study.record.objectives)
-    costs = [name for name in objectives if name != "error"]
-    order = frame.assign(worth=frame["error"].rank() + frame[costs].rank().sum(axis=1))
+    # The error that the study asks for is the one that the draws hold designs against.
+    measured = first_measured(study.record.objectives)
+    costs = [name for name in study.record.objectives if name not in MEASURED_COLUMNS]
+    objectives = ("error", *costs)
+    order = frame.assign(worth=frame[measured].rank() + frame[costs].rank().sum(axis=1))
     order = order.sort_values(["frontier", "worth"], ascending=[False, True])
     picks = tuple(sorted(int(i) for i in order.index[:MOST_ROBUST]))
-    errors = (frame["error"] / LABELS["error"][2]).tolist()
+    errors = (frame[measured] / LABELS[measured][2]).tolist()
     shares = _shares(signature(study.record.folder), chosen.machine, chosen.technology,
                      objectives, picks, fleet, errors)  # fmt: skip
     table = pd.DataFrame({
@@ -201,7 +204,7 @@ def _robustness(study: Study, fleet: Fleet, chosen: Chosen, frame: pd.DataFrame)
         "trial": [frame["trial"].iloc[i] for i in picks],
         "on the frontier (share of draws)": shares,
         "now on the frontier": [bool(frame["frontier"].iloc[i]) for i in picks],
-        **{label(name): [frame[name].iloc[i] for i in picks] for name in objectives},
+        **{label(name): [frame[name].iloc[i] for i in picks] for name in (measured, *costs)},
     })  # fmt: skip
     table = table[table.iloc[:, 2] > 0].sort_values(table.columns[2], ascending=False)
     st.dataframe(
@@ -210,7 +213,8 @@ def _robustness(study: Study, fleet: Fleet, chosen: Chosen, frame: pd.DataFrame)
             table.columns[2]: st.column_config.ProgressColumn(
                 format="percent", min_value=0, max_value=1
             ),
-            **{label(name): st.column_config.NumberColumn(format="%.4g") for name in objectives},
+            **{label(name): st.column_config.NumberColumn(format="%.4g")
+               for name in (measured, *costs)},
         },
     )  # fmt: skip
     st.caption(

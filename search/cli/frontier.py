@@ -124,7 +124,7 @@ def _print_next(
 table      {csv}
 plot       {plot}
 all rows   {study / "results.jsonl"}
-designs    {study / DESIGNS}/KEY: design.yaml, history.csv, best.pt
+designs    {study / DESIGNS}/KEY: design.yaml, history.csv, evaluation.json, best.pt
 
 next:
   dse estimate {shlex.quote(str(design))}    where its energy and time go

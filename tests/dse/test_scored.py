@@ -1,77 +1,34 @@
-import json
-from pathlib import Path
-from typing import Any
-
+import numpy as np
 import pytest
 
-from dse.errors import InvalidFile
-from dse.scored import FILE_NAME, error_interval, read_scored
+from dse.best_scores import BestScores
+from dse.scored import error_interval, int8_less_float, worst_confusions
 
-PLAIN: dict[str, Any] = {
-    "schema_version": 1,
-    "split": "validation",
-    "labels": ["no", "yes", "stop"],
-    "clips": 60,
-    "float": {"error": 0.1, "confusion": [[18, 2, 0], [3, 17, 0], [0, 1, 19]]},
-    "int8": {"error": 0.15, "confusion": [[18, 2, 0], [5, 15, 0], [1, 1, 18]]},
-}
+FLOATS = np.array([[18, 2, 0], [3, 17, 0], [0, 1, 19]])
+INT8 = np.array([[18, 2, 0], [5, 15, 0], [1, 1, 18]])
+BEST = BestScores(labels=("no", "yes", "stop"), epoch=3, floats=FLOATS, int8=INT8)
 
 
-def write(folder: Path, **changes: Any) -> Path:
-    (folder / FILE_NAME).write_text(json.dumps(PLAIN | changes))
-    return folder
+def test_the_most_frequent_mistakes_come_first() -> None:
+    assert worst_confusions(BEST.labels, FLOATS, 2) == [("yes", "no", 3, 20), ("no", "yes", 2, 20)]
+    assert worst_confusions(BEST.labels, INT8, 1) == [("yes", "no", 5, 20)]
+    assert worst_confusions(BEST.labels, np.diag([4, 5, 6]), 3) == []
 
 
-def test_an_evaluation_says_what_was_taken_for_what(tmp_path: Path) -> None:
-    found = read_scored(write(tmp_path))
-    assert found is not None and found.int8 is not None
-    assert found.floats.clips == 60 and found.floats.error == pytest.approx(0.1)
-    assert found.confusions(found.floats, 2) == [("yes", "no", 3, 20), ("no", "yes", 2, 20)]
-    assert found.confusions(found.int8, 1) == [("yes", "no", 5, 20)]
-    # Wilson's interval of 6 of 60, by hand: (0.1 + z2/120 -+ z sqrt(0.0015 + z2/14400)) / 1.064.
-    band = error_interval(found.floats)
-    assert (band.low, band.high) == (pytest.approx(4.66, abs=0.01), pytest.approx(20.15, abs=0.01))
-    difference = found.difference
-    assert difference is not None and difference.mid == pytest.approx(5.0)
-    assert difference.low < 0 < difference.high  # 60 clips do not tell them apart
+def test_an_error_has_wilsons_interval() -> None:
+    # Of 6 of 60, by hand: (0.1 + z2 / 120 -+ z sqrt(0.09 / 60 + z2 / 14400)) / (1 + z2 / 60).
+    band = error_interval(FLOATS)
+    assert (band.low, band.mid, band.high) == pytest.approx((4.66, 10.0, 20.15), abs=0.01)
 
 
-def test_a_network_without_int8_says_why(tmp_path: Path) -> None:
-    found = read_scored(write(tmp_path, int8=None, reason="its generator has no C"))
-    assert found is not None and found.int8 is None and found.difference is None
-    assert found.reason == "its generator has no C"
-
-
-def test_older_studies_have_none(tmp_path: Path) -> None:
-    assert read_scored(tmp_path) is None
-    assert read_scored(tmp_path / "nowhere") is None
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"schema_version": 2}, "schema_version is 2"),
-        ({"labels": ["no", "yes"]}, "float is not 2 x 2"),
-        ({"labels": ["no", "no", "stop"]}, "all different"),
-        ({"labels": []}, "all different"),
-        ({"clips": 61}, "does not sum to 61 clips"),
-        ({"float": {"error": 0.2, "confusion": PLAIN["float"]["confusion"]}}, "says otherwise"),
-        ({"float": {"error": 0.1}}, "lacks confusion"),
-        ({"float": {"error": 0.1, "confusion": [[0.5] * 3] * 3}}, "whole numbers"),
-        ({"float": {"error": 0.1, "confusion": [[-1, 21, 0], [3, 17, 0], [0, 1, 19]]}}, "sum to"),
-        ({"float": 3}, "cannot be read"),
-        ({"int8": {"error": 0.0, "confusion": [[1, 2], [3, 4]]}}, "int8 is not 3 x 3"),
-    ],
-)
-def test_what_contradicts_itself_is_refused(
-    tmp_path: Path, changes: dict[str, Any], words: str
-) -> None:
-    with pytest.raises(InvalidFile, match=words):
-        read_scored(write(tmp_path, **changes))
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", '"x"', "\xff"])
-def test_what_is_no_evaluation_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / FILE_NAME).write_text(text, encoding="latin-1")
-    with pytest.raises(InvalidFile, match="move it away"):
-        read_scored(tmp_path)
+def test_few_clips_do_not_tell_float_and_int8_apart() -> None:
+    band = int8_less_float(BEST)
+    assert band is not None and band.mid == pytest.approx(5.0)
+    assert band.low < 0 < band.high
+    # The same shares of a hundred times the clips do.
+    many = BestScores(labels=BEST.labels, epoch=3, floats=100 * FLOATS, int8=100 * INT8)
+    surely = int8_less_float(many)
+    assert surely is not None and 0 < surely.low < 5 < surely.high
+    assert (
+        int8_less_float(BestScores(labels=BEST.labels, epoch=3, floats=FLOATS, int8=None)) is None
+    )
