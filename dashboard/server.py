@@ -5,10 +5,13 @@ elsewhere: a name in a study that got through as markup would find nobody to tal
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 from starlette.middleware import Middleware
+
+from dashboard.startup import lifespan, preloads
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -37,6 +40,7 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
 }
 HOSTS = ("localhost", "127.0.0.1")
+PRELOADS = preloads(Path(st.__file__).parent / "static").encode("latin-1")
 
 
 class SecurityHeaders:
@@ -56,6 +60,11 @@ class SecurityHeaders:
                     for name, value in message.get("headers", [])
                     if name.decode("latin-1").lower() not in HEADERS
                 ]
+                if PRELOADS and any(
+                    name == b"content-type" and value.startswith(b"text/html")
+                    for name, value in theirs
+                ):
+                    ours.append((b"link", PRELOADS))
                 message = {**message, "headers": [*theirs, *ours]}
             await send(message)
 
@@ -73,4 +82,4 @@ def _host(scope: Message) -> str:
     return hosts[0].decode("latin-1").rsplit(":", 1)[0].lower() if hosts else ""
 
 
-app = st.App("app.py", middleware=[Middleware(SecurityHeaders)])
+app = st.App("app.py", lifespan=lifespan, middleware=[Middleware(SecurityHeaders)])

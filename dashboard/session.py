@@ -2,15 +2,18 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import streamlit as st
 
 from dashboard.settings import Settings, read_settings
 from dashboard.studies import Study, find_studies, read_study, signature
 from dashboard.texts import plain
 from dse.errors import InvalidInput
-from dse.results import Evaluation
+from dse.results import MEASURED_COLUMNS
 from dse.study_designs import (
     accelerator_of,
     frames_of,
@@ -118,22 +121,42 @@ def look_at(study: str) -> None:
     st.session_state["study"] = study
 
 
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The trained networks of a study, ready to be priced anew."""
+
+    fleet: Fleet
+    frame: pd.DataFrame
+    """A row a network of the fleet, in its order: what no machine changes."""
+    places: "np.ndarray"
+    """Their places in the study's frame."""
+
+
+KEPT = ("key", "name", "trial", "source", "status", *MEASURED_COLUMNS)
+"""Columns of a study that no machine changes."""
+
+
 @st.cache_resource(max_entries=4, show_spinner="Building the study's designs …")
-def _fleet(mark: tuple[object, ...], _study_read: Study) -> tuple[Fleet, list[Evaluation]]:
-    record, space = _study_read.record, space_of(_study_read.record)
-    places = _study_read.frame.index[_study_read.trained].tolist()[:MOST_FLEET]
-    rows = [_study_read.row(place) for place in places]
+def _fleet(mark: tuple[object, ...], _study_read: Study) -> Trained:
+    record, space, frame = _study_read.record, space_of(_study_read.record), _study_read.frame
+    # A network that the study has on several machines is one here.
+    once = _study_read.trained & ~frame["key"].where(_study_read.trained).duplicated()
+    places = np.flatnonzero(once.to_numpy())[:MOST_FLEET]
+    rows = _study_read.rows_at(places.tolist())
     points = [point_of(row, record, space) for row in rows]
-    known = [(point, row) for point, row in zip(points, rows, strict=True) if point is not None]
-    outputs = outputs_of(rows, record)
-    fleet = Fleet([point for point, _ in known], frames=frames_of(record), outputs=outputs,
-                  rate=record.rate)  # fmt: skip
+    known = [i for i, point in enumerate(points) if point is not None]
+    fleet = Fleet(
+        [point for point in points if point is not None],
+        frames=frames_of(record), outputs=outputs_of(rows, record),
+        rate=record.rate,
+    )  # fmt: skip
     fleet.price(accelerator_of(record), technology_of(record))
-    return fleet, [row for _, row in known]
+    own = frame[list(KEPT)].iloc[places[known]]
+    return Trained(fleet, own.assign(design=own["key"]).reset_index(drop=True), places[known])
 
 
-def fleet_of(study: Study) -> tuple[Fleet, list[Evaluation]]:
-    """The trained designs of a study ready to be priced anew, and their rows.
+def fleet_of(study: Study) -> Trained:
+    """The trained designs of a study ready to be priced anew.
 
     Raises:
         InvalidInput: the record lacks what is needed.

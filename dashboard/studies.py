@@ -1,21 +1,26 @@
 """Studies on the disk: found, read quickly, and never left behind for another folder.
 
-Rows are read by `pyarrow`, some ten times as fast as line by line; what it cannot read is read
-again by `dse.results`, which says what is wrong and where.
+Rows are read by `pyarrow`, some ten times as fast as line by line, and those of a study that grows
+are read once; what `pyarrow` cannot read is read again by `dse.results`, which says what is wrong
+and where.
 """
 
 import contextlib
+import functools
 import os
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.json
 
+from dashboard.charts import scaled_frame
 from dse.errors import InvalidStudy
 from dse.frontier import pareto_mask
 from dse.record import RESOLVED, StudyRecord, read_record
@@ -23,6 +28,7 @@ from dse.results import (
     COLUMNS_SINCE,
     COST_COLUMNS,
     FILE_NAME,
+    OBJECTIVE_COLUMNS,
     SCHEMA_VERSION,
     Evaluation,
     evaluation_from_dict,
@@ -40,7 +46,7 @@ LOCK = ".lock"
 """Held by the search that works in the folder."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # without slots: what is derived from it is kept in it
 class Study:
     """A study as pages need it."""
 
@@ -48,40 +54,75 @@ class Study:
     """Told apart from the others on the page."""
     record: StudyRecord
     frame: pd.DataFrame
-    """The columns of `dse.results.table`, and `frontier`."""
+    """The columns of `dse.results.table`, `frontier`, and `design` (`names_of_designs`)."""
     table: pa.Table | None
     """The same rows with their own types; None where `rows` has them."""
     rows: Sequence[Evaluation] | None
 
     def row(self, index: int) -> Evaluation:
         """One row, by its place in the frame."""
-        if self.rows is not None:
-            return self.rows[index]
-        assert self.table is not None
-        plain = self.table.slice(index, 1).to_pylist()[0]
-        kept = {
-            name: value
-            for name, value in plain.items()
-            if value is not None or not (name.startswith("axis_") or name in COST_COLUMNS)
-        }
-        return evaluation_from_dict(kept)
+        return self.rows_at([index])[0]
 
-    def row_of(self, key: str) -> Evaluation | None:
-        """The row of a design: its training, or else the last that was recorded of it."""
-        places = self.frame.index[self.frame["key"] == key].tolist()
-        trained = [i for i in places if self.frame.at[i, "status"] in FULL]
-        return self.row((trained or places)[-1]) if places else None
+    def rows_at(self, places: Sequence[int]) -> list[Evaluation]:
+        """Rows by their places in the frame."""
+        if self.rows is not None:
+            return [self.rows[place] for place in places]
+        assert self.table is not None
+        always = [
+            name.startswith("axis_") or name in COST_COLUMNS for name in self.table.column_names
+        ]
+        optional = {n for n, each in zip(self.table.column_names, always, strict=True) if each}
+        return [
+            evaluation_from_dict(
+                {n: value for n, value in row.items() if value is not None or n not in optional}
+            )
+            for row in self.table.take(pa.array(places, type=pa.int64())).to_pylist()
+        ]
+
+    def row_of(self, design: str) -> Evaluation | None:
+        """The row of a design: on the frontier, or trained, or else the last that was recorded.
+
+        Args:
+            design: of the column `design`, or a key alone.
+        """
+        frame = self.frame
+        mask = frame["design"] == design
+        if not mask.any():
+            mask = frame["key"] == design
+        places = np.flatnonzero(mask.to_numpy())
+        if not len(places):
+            return None
+        worth = 2 * frame["frontier"].to_numpy()[places] + self.trained_anew[places]
+        return self.row(int(places[len(places) - 1 - worth[::-1].argmax()]))
 
     def rows_where(self, mask: "pd.Series[bool]") -> list[Evaluation]:
         """The rows of a mask over the frame."""
-        return [self.row(index) for index in self.frame.index[mask].tolist()]
+        return self.rows_at(np.flatnonzero(mask.to_numpy()).tolist())
 
-    @property
+    @functools.cached_property
+    def trained_anew(self) -> "np.ndarray":
+        """Mask of the rows whose error is of a full training."""
+        return self.frame["status"].isin(FULL).to_numpy()
+
+    @functools.cached_property
     def trained(self) -> "pd.Series[bool]":
         """Mask of the trained designs, each counted once."""
-        frame = self.frame
-        trained = frame["status"].isin(FULL)
-        return trained & ~frame["key"].where(trained).duplicated()
+        trained = pd.Series(self.trained_anew, index=self.frame.index)
+        return trained & ~self.frame["design"].where(trained).duplicated()
+
+    @functools.cached_property
+    def scaled(self) -> pd.DataFrame:
+        """The frame in the units of people."""
+        return scaled_frame(self.frame)
+
+
+def names_of_designs(frame: pd.DataFrame) -> "pd.Series[str]":
+    """What tells designs apart: the key, and the machine where a network has several of them."""
+    key = frame["key"].fillna("").astype(str)
+    if frame["accelerator"].nunique() < 2:
+        return key
+    several = frame.groupby("key")["accelerator"].transform("nunique") > 1
+    return key.where(~several, key + "@" + frame["accelerator"].fillna("").astype(str))
 
 
 def find_studies(folders: Sequence[Path]) -> dict[str, Path]:
@@ -148,24 +189,77 @@ def read_study(label: str, folder: Path) -> Study:
         frame = table.to_pandas()
         frame = frame.reindex(columns=list(dict.fromkeys([*table_of([]).columns, *frame.columns])))
     frame = frame.reset_index(drop=True)
+    frame["design"] = names_of_designs(frame)
+    frame["frontier"] = False
     study = Study(label, record, frame, table, rows)
     points = frame.loc[study.trained, list(record.objectives)].astype(float)
-    frame["frontier"] = False
     if len(points):
         frame.loc[points.index, "frontier"] = pareto_mask(points.to_numpy())
     return study
 
 
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """Rows of a file up to a byte."""
+
+    file: tuple[int, int]
+    """Device and number: a file that was written anew has another one."""
+    size: int
+    end: bytes
+    """The last bytes that were read."""
+    table: pa.Table
+
+
+_PARSED: dict[Path, _Parsed] = {}
+_PARSED_LOCK = threading.Lock()
+MOST_PARSED = 8  # files
+COMPARED = 4096  # bytes of what was read before
+
+
 def _read_quickly(path: Path) -> pa.Table | None:
     """Rows by columns; None where anything is not as it should be."""
+    with _PARSED_LOCK:
+        parsed = _parse_more(path, _PARSED.pop(path, None))
+        if parsed is not None:
+            _PARSED[path] = parsed
+            while len(_PARSED) > MOST_PARSED:
+                del _PARSED[next(iter(_PARSED))]
+    return None if parsed is None else _latest(parsed.table)
+
+
+def _parse_more(path: Path, known: _Parsed | None) -> _Parsed | None:
+    """What was read before with what was added since; all anew where the file is another one."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            stat = os.fstat(file.fileno())
+            identity = (stat.st_dev, stat.st_ino)
+            if known is not None and known.file == identity and known.size <= stat.st_size:
+                file.seek(known.size - len(known.end))
+                if file.read(len(known.end)) != known.end:
+                    known = None
+            else:
+                known = None
+            begin = 0 if known is None else known.size
+            file.seek(begin)
+            content = file.read()
     except OSError:
         return None
     content = content[: content.rfind(b"\n") + 1]  # a line that is being written is no row
     if not content:
+        return known
+    table = _parse(content)
+    if table is not None and known is not None:
+        try:
+            table = pa.concat_tables([known.table, table], promote_options="permissive")
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            return _parse_more(path, None)
+    if table is None:
         return None
-    numbers = ("error", "quantised_error", "training_seconds", *COST_COLUMNS)
+    return _Parsed(identity, begin + len(content), content[-COMPARED:], table)
+
+
+def _parse(content: bytes) -> pa.Table | None:
+    numbers = (*OBJECTIVE_COLUMNS, "training_seconds")
     known = pa.schema([(name, pa.float64()) for name in numbers])
     try:
         table = pyarrow.json.read_json(
@@ -189,7 +283,7 @@ def _read_quickly(path: Path) -> pa.Table | None:
     missing = set(Evaluation.__slots__) - {"values", "cost"} - set(table.column_names)
     for name in sorted(missing):
         table = table.append_column(name, pa.nulls(len(table)))
-    return _latest(table)
+    return table
 
 
 def _latest(table: pa.Table) -> pa.Table:

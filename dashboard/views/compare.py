@@ -1,5 +1,6 @@
 """Compare: two to six designs, or one design on two to six machines, side by side."""
 
+import math
 from collections.abc import Sequence
 
 import altair as alt
@@ -51,13 +52,13 @@ def main() -> None:
 
 
 def names_of(study: Study) -> dict[str, str]:
-    """Key -> name of the trained designs, the frontier first, the least error first."""
+    """Design -> name of the trained ones, the frontier first, the least error first."""
     frame = study.frame[study.trained]
     frame = frame.sort_values(["frontier", "error"], ascending=[False, True]).head(2_000)
     stars = ["★ " if on else "" for on in frame["frontier"]]
     texts = [f"{star}trial {trial}: {name}" for star, trial, name in
              zip(stars, frame["trial"], frame["name"], strict=True)]  # fmt: skip
-    return dict(zip(frame["key"], texts, strict=True))
+    return dict(zip(frame["design"], texts, strict=True))
 
 
 def _designs(study: Study) -> None:
@@ -140,6 +141,8 @@ def _table(titles: list[str], columns: Sequence[dict[str, float]]) -> None:
     """Figures with units, and how far they are from the first in percent."""
     lines = []
     for name in COLUMNS:
+        if all(math.isnan(figures.get(name, math.nan)) for figures in columns):
+            continue  # the study is of before this column
         first = columns[0][name]
         line = {"": LABELS[name][0], "unit": LABELS[name][1]}
         for place, (title, figures) in enumerate(zip(titles, columns, strict=True)):

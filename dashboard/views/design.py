@@ -22,6 +22,7 @@ from dashboard.cost_charts import (
     stacked_chart,
 )
 from dashboard.links import choose_one
+from dashboard.mistakes import draw_mistakes
 from dashboard.session import current_study, page
 from dashboard.studies import FULL, Study
 from dashboard.texts import bits, figure, plain, to_csv
@@ -64,13 +65,16 @@ def main() -> None:
     cost = price(point, accelerator_of(study.record), technology_of(study.record),
                  frames_of(study.record), outputs)  # fmt: skip
     st.graphviz_chart(network_diagram(point, outputs), width="stretch")
-    tabs = st.tabs(["Energy", "Latency", "Roofline", "Area", "Layers", "Generator", "Training"])
+    tabs = st.tabs(["Energy", "Latency", "Roofline", "Area", "Layers", "Generator", "Mistakes",
+                    "Training"])  # fmt: skip
     for tab, draw in zip(tabs, (_energy, _latency, _roofline, _area, _layers), strict=False):
         with tab:
             draw(cost)
     with tabs[5]:
         _generator(point, cost)
     with tabs[6]:
+        draw_mistakes(study, row)
+    with tabs[7]:
         _training(study, row)
 
 
@@ -80,18 +84,28 @@ def _choose(study: Study) -> Evaluation | None:
     if frame.empty:
         return None
     frame = frame.sort_values(["frontier", "error", "trial"], ascending=[False, True, True])
-    frame = frame.drop_duplicates("key")
+    frame = frame.drop_duplicates("design")
+    designs = frame["design"].head(MOST_LISTED).tolist()
+    asked = st.query_params.get("design", "")
+    if asked and asked not in designs:
+        # Beyond the list; or a key alone, of a network that stands on several machines.
+        row = study.row_of(asked)
+        known = frame.index[frame["design"] == asked].tolist()
+        if not known and row is not None:
+            known = frame.index[(frame["key"] == row.key) & (frame["trial"] == row.trial)].tolist()
+        if known:
+            asked = str(frame.at[known[0], "design"])
+            st.query_params["design"] = asked
+            designs = list(dict.fromkeys([*designs, asked]))
+    listed = frame[frame["design"].isin(designs)]
     names = {
-        str(row.key): f"{'★ ' if row.frontier else ''}trial {row.trial}: {row.name_} ({row.status})"
-        for row in frame.rename(columns={"name": "name_"}).itertuples()
+        str(row.design): f"{'★ ' if row.frontier else ''}trial {row.trial}: {row.name_} "
+        f"({row.status})" + (f" on {row.accelerator}" if "@" in str(row.design) else "")
+        for row in listed.rename(columns={"name": "name_"}).itertuples()
     }
-    keys = list(names)[:MOST_LISTED]
-    asked = st.query_params.get("design")
-    if asked in names and asked not in keys:
-        keys.append(asked)
     title = "Design (★ on the frontier)"
-    key = choose_one(st, title, keys, "design", format_func=lambda key: names[key])
-    return study.row_of(key)
+    design = choose_one(st, title, designs, "design", format_func=lambda each: names[each])
+    return study.row_of(design)
 
 
 def _headline(study: Study, row: Evaluation) -> None:

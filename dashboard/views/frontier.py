@@ -5,14 +5,8 @@ import importlib.util
 import pandas as pd
 import streamlit as st
 
-from dashboard.charts import (
-    chosen,
-    frontier_chart,
-    parallel_chart,
-    picked,
-    sample_of,
-    scaled_frame,
-)
+from dashboard.charts import BOX, PICK, chosen, parallel_chart, picked, sample_of
+from dashboard.frontier_chart import frontier_chart
 from dashboard.links import choose_one
 from dashboard.session import current_study, open_design, page, rows_or_stop
 from dashboard.studies import FULL, Study, read_confirmed
@@ -20,11 +14,12 @@ from dashboard.texts import figure, label, plain, table_csv
 from dashboard.theme import STATUS_HELP
 from dse.comparison import why_not_on_frontier
 from dse.frontier import hypervolume_share
-from dse.results import OBJECTIVE_COLUMNS, Evaluation, first_cost
+from dse.results import OBJECTIVE_COLUMNS, Evaluation, first_cost, first_measured
 from dse.units import LABELS
 
 COLUMNS = [name for name in OBJECTIVE_COLUMNS if name in LABELS]
-MOST_ROWS = 5_000  # of the table; the file to download has all
+MOST_LINES = 400  # of dominated designs, in parallel coordinates
+MOST_ROWS = 1_000  # of the table; the file to download has all
 
 
 @page("Which design, on which machine")
@@ -33,7 +28,7 @@ def main() -> None:
     study = current_study()
     _numbers(study)
     rows_or_stop(study)
-    frame = scaled_frame(study.frame)
+    frame = study.scaled
     x, y, colour, shape, log_x, log_y, kind = _controls(study, frame)
     shown = _filtered(frame)
     wide, narrow = st.columns([3, 1.15], gap="medium")
@@ -62,13 +57,20 @@ def _numbers(study: Study) -> None:
     st.caption(plain(f"Priced on {record.machine}. Limits: {limits or 'none'}."))
 
 
+def _known(frame: pd.DataFrame) -> list[str]:
+    """Columns that the study has figures of: rows of before a column lack it."""
+    return [name for name in COLUMNS if name in frame and frame[name].notna().any()]
+
+
 def _controls(study: Study, frame: pd.DataFrame) -> tuple[str, str, str, str, bool, bool, str]:
     axes = [name for name in frame.columns if name.startswith("axis_")]
-    names = ["kind", *axes, *COLUMNS, "source"]
+    columns = _known(frame)
+    names = ["kind", *axes, *columns, "source"]
     cells = st.columns(4)
-    first = COLUMNS.index(first_cost(study.record.objectives))
-    x = choose_one(cells[0], "Across", COLUMNS, "x", index=first, format_func=label)
-    y = choose_one(cells[1], "Up", COLUMNS, "y", format_func=label)
+    asked = [first_cost(study.record.objectives), first_measured(study.record.objectives)]
+    first, second = (columns.index(name) if name in columns else 0 for name in asked)
+    x = choose_one(cells[0], "Across", columns, "x", index=first, format_func=label)
+    y = choose_one(cells[1], "Up", columns, "y", index=second, format_func=label)
     colour = choose_one(cells[2], "Colour", names, "colour", format_func=label)
     symbols = ["kind", *(n for n in axes if frame[n].nunique() <= 7)]
     shape = choose_one(cells[3], "Symbol", symbols, "symbol", format_func=label)
@@ -118,10 +120,11 @@ def _plot(
     drawn = sample_of(shown)
     if kind == "parallel":
         columns = st.multiselect(
-            "Columns", COLUMNS, default=["error", "energy_pj", "latency_us", "trained_parameters"],
+            "Columns", _known(shown), default=["error", "energy_pj", "latency_us", "trained_parameters"],
             format_func=label,
         )  # fmt: skip
-        lines = drawn[drawn["status"].isin(FULL)].dropna(subset=columns).head(500)
+        lines = shown[shown["status"].isin(FULL)].dropna(subset=columns)
+        lines = sample_of(lines, MOST_LINES)
         if len(columns) > 1 and len(lines):
             st.altair_chart(parallel_chart(lines, columns, colour), key="lines")
         else:
@@ -135,7 +138,7 @@ def _plot(
         drawn, x, y, colour=colour, shape=shape, log_x=log_x, log_y=log_y,
         limits=study.record.limits, confirmed=confirmed,
     )  # fmt: skip
-    event = st.altair_chart(chart, key="plot", on_select="rerun")
+    event = chart.show("plot", modes=[BOX, PICK], description="Designs and their frontier")
     rest = f" Drawn: all of the frontier and {len(drawn):,} of {len(shown):,} points; tables and " \
            "selections count all." if len(drawn) < len(shown) else ""  # fmt: skip
     st.caption(
@@ -152,7 +155,7 @@ def _plot(
 
 
 def _plot_3d(drawn: pd.DataFrame, x: str, y: str, colour: str) -> None:
-    others = [name for name in COLUMNS if name not in (x, y)]
+    others = [name for name in _known(drawn) if name not in (x, y)]
     depth = choose_one(st, "Depth", others, "depth", format_func=label)
     if importlib.util.find_spec("plotly") is None:
         st.info("Three dimensions need Plotly: `pip install plotly`. The other views do not.")
@@ -162,14 +165,14 @@ def _plot_3d(drawn: pd.DataFrame, x: str, y: str, colour: str) -> None:
     st.plotly_chart(solid_figure(drawn, x, y, depth, colour), key="solid")
 
 
-def _side_panel(study: Study, inside: pd.DataFrame, key: str | None, boxed: bool) -> None:
+def _side_panel(study: Study, inside: pd.DataFrame, design: str | None, boxed: bool) -> None:
     """The picked design, or what the box holds."""
-    row = study.row_of(key) if key else None
+    row = study.row_of(design) if design else None
     if row is not None:
-        _picked_design(study, row)
+        _picked_design(study, row, str(design))
         return
     st.subheader("In the box" if boxed else "In the plot", anchor=False)
-    trained = inside[inside["status"].isin(FULL)]
+    trained = inside[study.trained.loc[inside.index]]
     st.text(f"{len(inside):,} designs, {len(trained):,} trained, "
             f"{int(inside['frontier'].sum()):,} on the frontier")  # fmt: skip
     if len(trained):
@@ -179,11 +182,11 @@ def _side_panel(study: Study, inside: pd.DataFrame, key: str | None, boxed: bool
         best = trained.sort_values("error").iloc[0]
         st.text(f"Least error: {best['name']}")
         if st.button("Open it", key="open_best", icon=":material/open_in_new:"):
-            open_design(str(best["key"]))
+            open_design(str(best["design"]))
     st.caption("Click a point to see the design.")
 
 
-def _picked_design(study: Study, row: Evaluation) -> None:
+def _picked_design(study: Study, row: Evaluation, design: str) -> None:
     st.subheader(plain(row.name or row.key), anchor=False)
     st.text(f"trial {row.trial}, {row.status}, key {row.key}")
     if row.reason:
@@ -200,30 +203,34 @@ def _picked_design(study: Study, row: Evaluation) -> None:
         why = why_not_on_frontier(row, study.rows_where(near), study.record.objectives)
         st.text(why or "On the frontier: no trained design is better in all objectives.")
     if st.button("Open the design", type="primary", icon=":material/open_in_new:", key="open"):
-        open_design(row.key)
+        open_design(design)
 
 
 def _table(inside: pd.DataFrame, study: Study) -> None:
+    ordered = inside.sort_values(["frontier", "error"], ascending=[False, True])
     axes = [name for name in inside.columns if name.startswith("axis_")]
-    names = ["frontier", "trial", "name", "status", *COLUMNS, *axes, "source", "reason", "key"]
-    ordered = inside.sort_values(["frontier", "error"], ascending=[False, True])[names]
-    ordered = ordered.rename(columns={name: label(name) for name in names})
+    columns = _known(study.frame)
+    names = ["frontier", "trial", "name", "status", *columns, *axes, "source", "reason", "key"]
+    first = ordered.head(MOST_ROWS)
     config = {
         label(name): st.column_config.NumberColumn(format="%.5g" if LABELS[name][1] else "%,d")
-        for name in COLUMNS
+        for name in columns
     }
     event = st.dataframe(
-        ordered.head(MOST_ROWS), hide_index=True, key="designs", on_select="rerun",
-        selection_mode="single-row", column_config=config,
+        first[names].rename(columns={name: label(name) for name in names}), hide_index=True,
+        key="designs", on_select="rerun", selection_mode="single-row", column_config=config,
     )  # fmt: skip
-    left, right = st.columns([1, 4])
+    if len(ordered) > len(first):
+        st.caption(f"The first {len(first):,} of {len(ordered):,} designs; the file has all.")
     rows = event.selection["rows"] if event else []
-    if rows and left.button("Open the selected design", key="open_row"):
-        open_design(str(ordered.iloc[rows[0]]["key"]))
-    right.download_button(
-        "Download these designs as CSV", lambda: table_csv(ordered),
-        file_name="designs.csv", mime="text/csv", icon=":material/download:",
-    )  # fmt: skip
+    with st.container(horizontal=True):
+        if rows and rows[0] < len(first) and st.button("Open the selected design", key="open_row"):
+            open_design(str(first.iloc[rows[0]]["design"]))
+        st.download_button(
+            "Download these designs as CSV",
+            lambda: table_csv(ordered[names].rename(columns={name: label(name) for name in names})),
+            file_name="designs.csv", mime="text/csv", icon=":material/download:",
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -42,7 +42,9 @@ def main() -> None:
     rate = left.number_input("Inferences a second", 0.001, 100_000.0, 1.0, key="report_rate")
     battery = right.number_input("Battery (mWh)", 1.0, 1e6, 650.0, key="report_battery",
                                  help="650 mWh: a CR2032")  # fmt: skip
-    report = _report(signature(study.record.folder), tuple(keys), tuple(machines), rate, battery)
+    # A report is of networks: one that stands on several machines is in it once.
+    networks = tuple(dict.fromkeys(each.partition("@")[0] for each in keys))
+    report = _report(signature(study.record.folder), networks, tuple(machines), rate, battery)
     titles = [section.title for section in report.sections]
     wanted = st.multiselect("Sections", titles, default=titles, key="report_sections")
     kept = tuple(section for section in report.sections if section.title in wanted)
@@ -95,7 +97,7 @@ def _designs(study: Study, keys: list[str]) -> None:
             mime="application/yaml", icon=":material/download:", key=f"yaml_{key}",
         )  # fmt: skip
         # The name of the folder alone: paths of this machine are nobody else's business.
-        trained = f"{study.record.folder.name}/designs/{key}/best.pt"
+        trained = f"{study.record.folder.name}/designs/{row.key}/best.pt"
         right.code(f"dse export onnx {shlex.quote(trained)}", language="sh")
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from dashboard.charts import frontier_chart, sample_of, scaled_frame
+from dashboard.charts import sample_of
 from dashboard.cost_charts import history_chart
+from dashboard.frontier_chart import frontier_chart
 from dashboard.launching import LOG, log_tail, resume, stop
 from dashboard.links import choose_one
 from dashboard.session import load, page, settings
@@ -16,7 +17,7 @@ from dashboard.texts import figure, plain
 from dse.errors import InvalidInput
 from dse.history import FILE_NAME, read_history
 from dse.record import DESIGNS, RESOLVED
-from dse.results import first_cost
+from dse.results import first_cost, first_measured
 
 EVERY_S = 2
 LATEST = 15  # rows
@@ -85,9 +86,11 @@ def _live(name: str, folder: Path) -> None:
     with left:
         if study.trained.any():
             cost = first_cost(study.record.objectives)
-            frame = sample_of(scaled_frame(study.frame))
-            st.altair_chart(frontier_chart(frame, cost, "error", limits=study.record.limits,
-                                           select=False), key="live_frontier")  # fmt: skip
+            frame = sample_of(study.scaled)
+            told = first_measured(study.record.objectives)
+            frontier_chart(frame, cost, told, limits=study.record.limits, select=()).show(
+                "live_frontier"
+            )
         else:
             st.info("No design is trained yet.")
     with right:

@@ -8,9 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from cost_models import Accelerator, Technology
-from dashboard.charts import frontier_chart, picked, sample_of, scaled_frame, stairs
+from dashboard.charts import PICK, picked, sample_of, scaled_frame
+from dashboard.frontier_chart import frontier_chart
 from dashboard.links import choose_one
 from dashboard.session import (
+    Trained,
     current_study,
     fleet_of,
     open_design,
@@ -24,13 +26,13 @@ from dashboard.what_if_controls import Chosen, choose_machine
 from dse.errors import InvalidInput
 from dse.files import write_text
 from dse.frontier import pareto_mask
-from dse.results import MEASURED_COLUMNS, OBJECTIVE_COLUMNS, Evaluation, first_cost
+from dse.results import MEASURED_COLUMNS, OBJECTIVE_COLUMNS, first_cost, first_measured
 from dse.units import LABELS
 from dse.what_if import Fleet, Moves, machine_yaml, moves
 
 COLUMNS = [name for name in OBJECTIVE_COLUMNS if name in LABELS]
 SAMPLES = 100
-MOST_POINTS = 2_500  # dominated ones that are drawn: the plot is drawn anew with each move
+MOST_POINTS = 1_500  # dominated ones that are drawn: the plot is drawn anew with each move
 MOST_ROBUST = 2_000  # designs; of more, those nearest to the frontier
 
 
@@ -51,7 +53,8 @@ def main() -> None:
 
 
 def _answer(study: Study, chosen: Chosen) -> None:
-    fleet, rows = fleet_of(study)
+    trained = fleet_of(study)
+    fleet = trained.fleet
     began = time.perf_counter()
     try:
         columns, fits = fleet.price(chosen.machine, chosen.technology)
@@ -63,16 +66,16 @@ def _answer(study: Study, chosen: Chosen) -> None:
         st.warning("No trained design runs on this machine: its memories are too small, or it "
                    "cannot make or store ternary matrices.")  # fmt: skip
         return
-    frame = _frame(study, rows, columns, fits)
+    frame = _frame(study, trained, columns, fits)
     objectives = list(study.record.objectives)
     x, y = _axes(objectives)
-    old = scaled_frame(study.frame[study.trained & study.frame["frontier"]])
+    old = study.scaled[study.trained & study.frame["frontier"]]
     chart = frontier_chart(
-        sample_of(frame, MOST_POINTS), x, y, limits=study.record.limits, ghost=stairs(old, x, y)
+        sample_of(frame, MOST_POINTS), x, y, limits=study.record.limits, ghost=old, select=(PICK,)
     )
-    event = st.altair_chart(chart, key="what_if_plot", on_select="rerun", selection_mode=["pick"])
+    event = chart.show("what_if_plot", modes=[PICK], description="The frontier, old and new")
     st.container(key="what_if_seconds").caption(
-        f"{len(rows):,} trained designs priced anew in {seconds:.3f} s on "
+        f"{len(fleet):,} trained designs priced anew in {seconds:.3f} s on "
         f"{plain(chosen.machine.name)}, {plain(chosen.technology.name)}; errors are those of the "
         "study. Grey dashes: the frontier on the study's own machine. "
         f"{int((~fits).sum()):,} designs do not run or do not fit. Drawn: the frontier and at most "
@@ -82,9 +85,9 @@ def _answer(study: Study, chosen: Chosen) -> None:
     if key and st.button("Open the design that was clicked", key="open"):
         open_design(key)
     found = moves(_keys_before(study), frame.loc[frame["frontier"], "key"].tolist())
-    _moves(found, rows)
-    _before_and_after(study, frame, objectives)
-    _robustness(study, fleet, rows, chosen, frame)
+    _moves(found, frame)
+    _before_and_after(study, trained, frame, objectives)
+    _robustness(study, fleet, chosen, frame)
     _save(chosen)
 
 
@@ -92,31 +95,35 @@ def _axes(objectives: list[str]) -> tuple[str, str]:
     left, right = st.columns(2)
     first = COLUMNS.index(first_cost(objectives))
     x = choose_one(left, "Across", COLUMNS, "x", index=first, format_func=label)
-    y = choose_one(right, "Up", COLUMNS, "y", format_func=label)
+    second = COLUMNS.index(first_measured(objectives))
+    y = choose_one(right, "Up", COLUMNS, "y", index=second, format_func=label)
     return x, y
 
 
 def _frame(
-    study: Study, rows: list[Evaluation], columns: dict[str, np.ndarray], fits: np.ndarray
+    study: Study, trained: Trained, columns: dict[str, np.ndarray], fits: np.ndarray
 ) -> pd.DataFrame:
     """The trained designs with their new costs; designs that do not run have none."""
-    frame = pd.DataFrame({
-        "key": [row.key for row in rows],
-        "name": [row.name for row in rows],
-        "trial": [row.trial for row in rows],
-        "source": [row.source for row in rows],
-        "status": "trained",
-        **{name: [row.column(name) for row in rows] for name in MEASURED_COLUMNS},
-        **{name: np.where(fits, figures, np.nan) for name, figures in columns.items()},
-    })  # fmt: skip
-    frame["frontier"] = pareto_mask(frame[list(study.record.objectives)].to_numpy(dtype=float))
+    costs = {name: np.where(fits, figures, np.nan) for name, figures in columns.items()}
+    frame = trained.frame.assign(status="trained", **costs)
+    # A baseline that the study trained beyond its limits counts here as it counts there.
+    over = _over(study, frame) & ~_over(study, study.frame.iloc[trained.places])
+    points = frame[list(study.record.objectives)].to_numpy(dtype=float)
+    points[over] = np.nan  # over a limit: on no frontier
+    frame["frontier"] = pareto_mask(points)
+    frame.loc[over, "status"] = "infeasible"
+    return scaled_frame(frame)
+
+
+def _over(study: Study, frame: pd.DataFrame) -> np.ndarray:
+    """Which designs are over a limit of the study."""
+    over = np.zeros(len(frame), dtype=bool)
     for limit, bound in study.record.limits.items():
         kind, _, name = limit.partition("_")
         if name in frame:
-            frame["status"] = frame["status"].where(
-                frame[name] <= bound if kind == "max" else frame[name] >= bound, "infeasible"
-            )
-    return scaled_frame(frame)
+            figures = frame[name].to_numpy(dtype=float)
+            over |= figures > bound if kind == "max" else figures < bound
+    return over
 
 
 def _keys_before(study: Study) -> list[str]:
@@ -124,8 +131,12 @@ def _keys_before(study: Study) -> list[str]:
     return [str(key) for key in front["key"]]
 
 
-def _moves(found: Moves, rows: list[Evaluation]) -> None:
-    names = {row.key: f"trial {row.trial}: {row.name}" for row in rows}
+def _moves(found: Moves, frame: pd.DataFrame) -> None:
+    shown = frame[frame["key"].isin([*found.entered[:8], *found.left[:8], *found.stayed[:8]])]
+    names = {
+        key: f"trial {trial}: {name}"
+        for key, trial, name in zip(shown["key"], shown["trial"], shown["name"], strict=True)
+    }
     cells = st.columns(3)
     for cell, title, keys in (
         (cells[0], "enter the frontier", found.entered),
@@ -138,16 +149,18 @@ def _moves(found: Moves, rows: list[Evaluation]) -> None:
             cell.text(text + (f"\nand {len(keys) - 8} more" if len(keys) > 8 else ""))
 
 
-def _before_and_after(study: Study, frame: pd.DataFrame, objectives: Sequence[str]) -> None:
+def _before_and_after(
+    study: Study, trained: Trained, frame: pd.DataFrame, objectives: Sequence[str]
+) -> None:
     """Medians over the designs that run, before and after."""
-    scaled = scaled_frame(study.frame[study.trained]).set_index("key")
-    runs = frame[frame["energy_pj"].notna()].set_index("key")
+    run = frame["energy_pj"].notna().to_numpy()
+    runs, scaled = frame[run], study.scaled.iloc[trained.places[run]]
     lines: list[dict[str, object]] = []
     for name in ("energy_pj", "latency_us", "area_um2", "leakage_uw", *objectives):
         if name in MEASURED_COLUMNS or name not in runs or any(line["column"] == label(name)
                                                       for line in lines):  # fmt: skip
             continue
-        before = float(scaled.loc[runs.index, name].median())
+        before = float(scaled[name].median())
         after = float(runs[name].median())
         change = f"{after / before - 1:+.1%}" if before else ""
         lines.append({"column": label(name), "before": before, "after": after, "change": change})
@@ -170,28 +183,28 @@ def _shares(
     return [float(share) for share in shares]
 
 
-def _robustness(
-    study: Study, fleet: Fleet, rows: list[Evaluation], chosen: Chosen, frame: pd.DataFrame
-) -> None:
+def _robustness(study: Study, fleet: Fleet, chosen: Chosen, frame: pd.DataFrame) -> None:
     if not st.toggle(
         "Robustness: how sure is the frontier, given the bands of the constants?",
         key="robust", bind="query-params",
     ):  # fmt: skip
         return
-    objectives = tuple(study.record.objectives)
-    costs = [name for name in objectives if name not in MEASURED_COLUMNS]
-    order = frame.assign(worth=frame["error"].rank() + frame[costs].rank().sum(axis=1))
+    # The error that the study asks for is the one that the draws hold designs against.
+    measured = first_measured(study.record.objectives)
+    costs = [name for name in study.record.objectives if name not in MEASURED_COLUMNS]
+    objectives = ("error", *costs)
+    order = frame.assign(worth=frame[measured].rank() + frame[costs].rank().sum(axis=1))
     order = order.sort_values(["frontier", "worth"], ascending=[False, True])
     picks = tuple(sorted(int(i) for i in order.index[:MOST_ROBUST]))
-    errors = [row.column("error") for row in rows]
+    errors = (frame[measured] / LABELS[measured][2]).tolist()
     shares = _shares(signature(study.record.folder), chosen.machine, chosen.technology,
                      objectives, picks, fleet, errors)  # fmt: skip
     table = pd.DataFrame({
-        "design": [rows[i].name for i in picks],
-        "trial": [rows[i].trial for i in picks],
+        "design": [frame["name"].iloc[i] for i in picks],
+        "trial": [frame["trial"].iloc[i] for i in picks],
         "on the frontier (share of draws)": shares,
         "now on the frontier": [bool(frame["frontier"].iloc[i]) for i in picks],
-        **{label(name): [frame[name].iloc[i] for i in picks] for name in objectives},
+        **{label(name): [frame[name].iloc[i] for i in picks] for name in (measured, *costs)},
     })  # fmt: skip
     table = table[table.iloc[:, 2] > 0].sort_values(table.columns[2], ascending=False)
     st.dataframe(
@@ -200,7 +213,8 @@ def _robustness(
             table.columns[2]: st.column_config.ProgressColumn(
                 format="percent", min_value=0, max_value=1
             ),
-            **{label(name): st.column_config.NumberColumn(format="%.4g") for name in objectives},
+            **{label(name): st.column_config.NumberColumn(format="%.4g")
+               for name in (measured, *costs)},
         },
     )  # fmt: skip
     st.caption(

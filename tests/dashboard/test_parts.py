@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import signal
@@ -7,16 +8,20 @@ import time
 from pathlib import Path
 from typing import get_args
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit
 
 from cost_models import load_accelerator, load_technology
 from dashboard.charts import chosen, picked, sample_of, scaled_frame, stairs
 from dashboard.cost_charts import energy_frame, network_diagram, roofline_frame, treemap
 from dashboard.drafts import data_folders, preview, study_yaml
+from dashboard.frontier_chart import frontier_chart
 from dashboard.launching import LOG, check, log_tail, resume, start, stop
 from dashboard.settings import Settings, read_settings
+from dashboard.startup import preloads, warm_up
 from dashboard.studies import (
     LOCK,
     find_studies,
@@ -156,7 +161,7 @@ def test_a_selection_is_looked_up_in_all_rows() -> None:
     scaled = scaled_frame(frame())
     assert scaled["energy_pj"].tolist()[:3] == [1.0, 2.0, 3.0]
     assert scaled["kind"].tolist()[:2] == ["dense", "with ternary matrices"]
-    box = {"box": {"energy_pj": [1.5, 3.5], "error": [30.0, 22.0]}}
+    box = {"box": {"energy per inference (uJ)": [1.5, 3.5], "error (%)": [30.0, 22.0]}}
     assert chosen(scaled, box)["key"].tolist() == ["c"]
     assert len(chosen(scaled, {"box": {}})) == len(chosen(scaled, None)) == 4
     assert picked({"pick": [{"key": "b"}]}) == "b"
@@ -165,7 +170,8 @@ def test_a_selection_is_looked_up_in_all_rows() -> None:
 
 def test_stairs_fall_and_samples_keep_the_frontier() -> None:
     points = pd.DataFrame({"x": [10.0, 1.0, 2.0, 2.0], "y": [1.0, 3.0, 4.0, 2.0]})
-    assert stairs(points, "x", "y").to_numpy().tolist() == [[1, 3], [2, 2], [10, 1], [13, 1]]
+    assert stairs(points, "x", "y").to_numpy().tolist() == [[1, 3], [2, 2], [10, 1]]
+    assert stairs(points, "x", "y", 13.0).to_numpy().tolist() == [[1, 3], [2, 2], [10, 1], [13, 1]]
     many = pd.concat([frame()] * 500, ignore_index=True)
     few = sample_of(many, 100)
     assert few["frontier"].sum() == 1000 and len(few) == 1100
@@ -305,3 +311,89 @@ def test_rows_that_are_appended_are_seen(study: Path) -> None:
     append_row(study, Evaluation(trial=7, status="failed", source="search", key="x"))
     assert signature(study) != before
     assert len(read_study("small", study).frame) == 6
+
+
+def test_a_study_that_grows_is_read_on(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import dashboard.studies as studies
+
+    read: list[int] = []
+    parse = studies._parse
+    monkeypatch.setattr(studies, "_parse", lambda text: read.append(len(text)) or parse(text))
+    first = read_study("small", study)
+    row = read_rows(study)[0]
+    more = json.dumps(row.to_dict() | {"trial": 9, "key": "more", "axis_new": 0.5})
+    with (study / "results.jsonl").open("a") as file:
+        file.write(more + "\n")
+    assert read_study("small", study).frame["key"].tolist()[-1] == "more"
+    assert read == [read[0], len(more) + 1]
+    assert [read_study("small", study).row(i) for i in range(6)] == read_rows(study)
+    assert len(first.frame) == 5  # what a page holds does not change under it
+    # Another file, and one that was cut, are read anew.
+    lines = (study / "results.jsonl").read_text().splitlines()
+    (study / "results.jsonl").write_text("\n".join(lines[:2]) + "\n")
+    assert len(read_study("small", study).frame) == 2
+    (study / "results.jsonl").write_text("{broken\n" + "\n".join(lines[1:]) + "\n")
+    with pytest.raises(InvalidFile, match="not a row of results"):
+        read_study("small", study)
+
+
+def test_one_network_on_two_machines_is_two_designs(study: Path) -> None:
+    row = read_rows(study)[1]
+    for trial, machine in ((20, "small array"), (21, "large array")):
+        cost = row.cost | {"energy_pj": row.cost["energy_pj"] * (0.5 if trial == 20 else 1.5)}
+        append_row(study, dataclasses.replace(row, trial=trial, accelerator=machine, cost=cost))
+    found = read_study("small", study)
+    names = found.frame["design"].tolist()
+    assert names[-2:] == [f"{row.key}@small array", f"{row.key}@large array"]
+    assert len(set(names)) == len(names) == 7
+    chosen_row = found.row_of(f"{row.key}@large array")
+    assert chosen_row is not None and chosen_row.trial == 21
+    # A link of before says the key alone: of its machines, the one on the frontier.
+    least = found.row_of(row.key)
+    assert least is not None and least.trial == 20
+    assert found.row_of("nobody") is None
+
+
+def test_a_chart_has_the_figures_that_hovering_shows() -> None:
+    front = scaled_frame(frame()).assign(
+        name=[f"d{i}" for i in range(4)], trial=range(4), status="trained", design=list("abcd"),
+        latency_us=1.0, area_um2=2.0, trained_parameters=123_456.0,
+    )  # fmt: skip
+    drawn = frontier_chart(front, "energy_pj", "error", limits={"max_energy_pj": 2.5e6})
+    points = drawn.data["points"]
+    assert points["design"].tolist() == ["d2", "d0", "d1"]  # the frontier is drawn last
+    assert points["energy per inference (uJ)"].tolist() == [3.0, 1.0, 2.0]
+    assert points["key"].tolist() == ["c", "a", "b"]
+    assert points["trained parameters"].tolist() == [123_460.0] * 3
+    assert drawn.data["steps"]["error (%)"].tolist() == [30.0, 20.0, 20.0]
+    text = json.dumps(drawn.spec)
+    assert '"datum": 2.5' in text and "max. allowed" in text
+    # Other figures are the same drawing, so a browser keeps it.
+    again = frontier_chart(front.assign(error=front["error"] * 0.9), "energy_pj", "error",
+                           limits={"max_energy_pj": 2.5e6})  # fmt: skip
+    assert again.spec is drawn.spec and again.data["steps"]["error (%)"].tolist()[0] == 27.0
+    # A limit far off would squeeze the designs into a corner.
+    far = frontier_chart(front, "energy_pj", "error", limits={"max_energy_pj": 2.5e9})
+    assert "allowed" not in json.dumps(far.spec)
+    alt.Chart.from_dict({**drawn.spec, "datasets": {}})  # the schema of Vega-Lite
+
+
+def test_a_browser_is_told_what_it_will_need(tmp_path: Path) -> None:
+    scripts = tmp_path / "static" / "js"
+    scripts.mkdir(parents=True)
+    (scripts / "Metric.abc.js").write_text('import{a as b}from"./deep.1.js";import"./gone.2.js";')
+    (scripts / "deep.1.js").write_text('import{b}from"./Metric.abc.js";')
+    assert preloads(tmp_path, ("Metric", "Nothing")) == (
+        "</static/js/Metric.abc.js>; rel=modulepreload, </static/js/deep.1.js>; rel=modulepreload"
+    )
+    assert preloads(tmp_path / "nowhere") == ""
+    assert "ArrowVegaLiteChart" in preloads(Path(streamlit.__file__).parent / "static")
+
+
+def test_studies_are_read_before_they_are_asked_for(study: Path) -> None:
+    import dashboard.studies as studies
+
+    write_study(study.parent / "broken")
+    (study.parent / "broken" / "results.jsonl").write_text("{broken\n")
+    warm_up(Settings((study.parent,), False))
+    assert study / "results.jsonl" in studies._PARSED
