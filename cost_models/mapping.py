@@ -22,6 +22,7 @@ Everything here is a column: one entry per candidate, of many layers at once.
 
 import itertools
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -121,7 +122,8 @@ SYSTOLIC = {(R, N): T, (T, N): R, (R, T): N}
 input stationary (SCALE-Sim, arXiv 1811.02883)."""
 
 
-def assignments(array: ComputeArray, *, across: bool) -> list[Assignment]:
+@lru_cache(maxsize=256)
+def assignments(array: ComputeArray, *, across: bool) -> tuple[Assignment, ...]:
     """What the axes of an array may unroll.
 
     Args:
@@ -129,16 +131,16 @@ def assignments(array: ComputeArray, *, across: bool) -> list[Assignment]:
         across: for a depthwise layer with its channels across the array.
     """
     if array.element == "ternary_tree":
-        return [Assignment((rows, R, T)) for rows in (N, T)]
+        return tuple(Assignment((rows, R, T)) for rows in (N, T))
     if array.interconnect == "systolic" and across:
         # Channels have nothing in common: each row has one; frames or taps run along the columns.
-        return [Assignment((N, columns, T)) for columns in (R, T)]
+        return tuple(Assignment((N, columns, T)) for columns in (R, T))
     if array.interconnect == "systolic":
-        return [
+        return tuple(
             Assignment((rows, columns, T))
             for (rows, columns), stream in SYSTOLIC.items()
             if STATIONARY.get(array.dataflow, stream) == stream
-        ]
+        )
     free = [(N, R, T) if size > 1 else (T,) for size in array.sizes]
     distinct: dict[object, Assignment] = {}
     for rows, columns, lanes in itertools.product(*free):
@@ -155,7 +157,7 @@ def assignments(array: ComputeArray, *, across: bool) -> list[Assignment]:
             for loop in (N, R, T)
         )
         distinct.setdefault(same, assignment)
-    return list(distinct.values())
+    return tuple(distinct.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
