@@ -283,7 +283,7 @@ def _narrowed(
 
 
 def _arranged(
-    views: Views, assignment: int, limits: npt.NDArray[np.int_], array: ComputeArray
+    views: Views, assignment: int, limits: npt.NDArray[np.float64], array: ComputeArray
 ) -> Candidates:
     """All orders in time of views on one assignment."""
     iterations = np.ceil(views.bounds / limits)
