@@ -10,7 +10,7 @@ control      a share of all of it but the SRAM macros
 import contextlib
 from collections.abc import Iterable, Iterator
 
-from cost_models.accelerator import OPERANDS, Accelerator, ComputeArray, MemoryLevel, at
+from cost_models.accelerator import OPERANDS, Accelerator, ComputeArray, MemoryLevel
 from cost_models.area import (
     adder_area_um2,
     mac_logic_area_um2,
@@ -117,7 +117,8 @@ def named(memory: MemoryLevel) -> Iterator[None]:
     try:
         yield
     except InvalidAccelerator as error:
-        raise InvalidAccelerator(f"'{memory.name}'{at(memory.where)}: {error}") from None
+        place = f"'{memory.name}'{', machine ' if memory.where else ''}{memory.where}"
+        raise InvalidAccelerator(str(error).replace(" bits", f" bits ({place})", 1)) from None
 
 
 def _generator_area_um2(spec: GeneratorSpec, lanes: int, technology: Technology) -> Band:

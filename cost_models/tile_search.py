@@ -49,6 +49,8 @@ class Mapping:
     rows: str
     columns: str
     """Loops that the array's axes unroll."""
+    together: int
+    """Entries of a row of the weights that the array takes at once, at most."""
     order: tuple[tuple[str, int], ...]
     """Loops in time, innermost first, with their iterations."""
 
@@ -261,7 +263,8 @@ def _tree_steps(layer: Layer, found: Candidates, at: np.intp, array: ComputeArra
 
 def _mapping(found: Candidates, at: np.intp, array: ComputeArray) -> Mapping:
     across = bool(found.views.across[at])
-    loops = assignments(array, across=across)[int(found.assignment[at])].loops
+    assignment = assignments(array, across=across)[int(found.assignment[at])]
+    loops = assignment.loops
     order = tuple(
         (LOOPS[loop], int(count))
         for loop, count in zip(found.order[:, at], found.counts[:, at], strict=True)
@@ -273,5 +276,6 @@ def _mapping(found: Candidates, at: np.intp, array: ComputeArray) -> Mapping:
         unrolled=(int(unrolled[N]), int(unrolled[R]), int(unrolled[T])),
         rows=LOOPS[loops[0]],
         columns=LOOPS[loops[1]],
+        together=assignment.limit(array, R),
         order=order,
     )

@@ -550,6 +550,16 @@ def test_refuses_a_register_that_is_smaller_than_its_word(tmp_path):
 # The technology of a machine
 
 
+def test_an_sram_outside_the_table_names_the_line(tmp_path):
+    path = tmp_path / "chip.yaml"
+    path.write_text(TEXT.replace("capacity_bits: 8192", "capacity_bits: 16"))
+    with pytest.raises(InvalidAccelerator) as error:
+        estimated(TRAINED, path)
+    assert str(error.value).startswith(
+        f"an SRAM of 16 bits ('buffer', machine {path}:15) is outside the technology's table, "
+    )
+
+
 def test_an_unknown_technology_names_the_line(tmp_path):
     path = tmp_path / "chip.yaml"
     path.write_text(TEXT.replace("low_leakage_45nm", "low_leakage_45"))
@@ -591,7 +601,7 @@ def test_an_sram_outside_the_technology_is_refused(machine, technology):
         with pytest.raises(InvalidAccelerator) as error:
             estimate(Workload("one", (TRAINED,)), changed, technology)
         assert str(error.value) == (
-            f"'weight_sram': an SRAM of {bits:,} bits is outside the technology's table, which "
+            f"an SRAM of {bits:,} bits ('weight_sram') is outside the technology's table, which "
             "has 1,000 to 100,000 bits: change capacity_bits, make it a register file (kind: "
             "register_file), or use a technology whose table reaches it"
         )
