@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from cost_models.errors import InvalidAccelerator, require
+from cost_models.strict_yaml import OURS
 from cost_models.technology import Constant
 from cost_models.workload import CONVOLUTIONS, GeneratorSpec, Layer, WeightSource
 
@@ -49,10 +50,14 @@ class Register:
     read_pj_per_bit: Constant | None = None
     """The technology's register where it is left out."""
     write_pj_per_bit: Constant | None = None
+    where: str = field(default="", compare=False, metadata={OURS: True})
+    """File and line that describe it, for messages."""
 
     def __post_init__(self) -> None:
         """Holds something."""
         _require_at_least(1, self, "capacity_bits", "word_bits")
+        fits = self.word_bits <= self.capacity_bits
+        require(fits, "word_bits", f"at most capacity_bits ({self.capacity_bits})", self.word_bits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +98,8 @@ class ComputeArray:
     """Of one operation, whatever its width; the technology's where it is left out."""
     element_um2: Constant | None = None
     """Of one element with its registers; the technology's where it is left out."""
+    where: str = field(default="", compare=False, metadata={OURS: True})
+    """File and line that describe it, for messages."""
 
     def __post_init__(self) -> None:
         """Sizes are positive, and parts fit each other."""
@@ -175,7 +182,7 @@ class MemoryLevel:
     leakage_uw: Constant | None = None
     area_um2: Constant | None = None
     """A DRAM has none: it is another chip."""
-    where: str = field(default="", compare=False)
+    where: str = field(default="", compare=False, metadata={OURS: True})
     """File and line that describe it, for messages."""
 
     def __post_init__(self) -> None:
@@ -273,9 +280,7 @@ class Accelerator:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain data, but where it was read from."""
-        plain = asdict(self)
-        for memory in plain["memories"]:
-            del memory["where"]
+        plain: dict[str, Any] = _without_places(asdict(self))
         return plain
 
     def chain(self, operand: Operand) -> tuple[MemoryLevel, ...]:
@@ -352,12 +357,13 @@ class Accelerator:
         if widest > array.operand_bits:
             raise InvalidAccelerator(
                 f"{where}: it has {widest}-bit operands, and operand_bits of '{array.name}' is "
-                f"{array.operand_bits}; use a wider array"
+                f"{array.operand_bits}{at(array.where)}; use a wider array"
             )
         if layer.accumulator_bits > array.accumulator_bits and not array.saturates:
             raise InvalidAccelerator(
                 f"{where}: it has {layer.accumulator_bits}-bit sums, and accumulator_bits of "
-                f"'{array.name}' is {array.accumulator_bits}; use a wider array, or let it saturate"
+                f"'{array.name}' is {array.accumulator_bits}{at(array.where)}; use a wider array, "
+                "or let it saturate"
             )
         if self.generates(layer) and layer.generator is None:
             raise InvalidAccelerator(
@@ -370,6 +376,19 @@ class Accelerator:
                 f"{where}: its matrix is made by {_words(layer.generator)}, and generator.spec of "
                 f"the machine is {_words(fixed)}, so the matrix would be another one; change either"
             )
+
+
+def at(where: str) -> str:
+    """The place of a part in its file, as the end of a clause; nothing where it has none."""
+    return f" (machine {where})" if where else ""
+
+
+def _without_places(plain: Any) -> Any:
+    if isinstance(plain, dict):
+        return {key: _without_places(each) for key, each in plain.items() if key != "where"}
+    if isinstance(plain, list | tuple):
+        return type(plain)(_without_places(each) for each in plain)
+    return plain
 
 
 def _words(spec: GeneratorSpec | None) -> str:

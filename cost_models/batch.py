@@ -27,6 +27,13 @@ from cost_models.tile_search import Objective
 from cost_models.workload import IN_LINE, INPUT, Layer
 
 Figures = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.int64]
+
+BLOCK = 4096
+"""Networks that are summed at a time: their counts (some 30 of 8 bytes each) stay in the cache."""
+
+PARTS = 512
+"""Parts whose layers are summed at a time, for the same reason."""
 
 VARIANTS = 8
 """Input on the chip: 1; output: 2; weights: 4."""
@@ -58,6 +65,8 @@ class PartBook:
         self._layers: list[int] = []
         self._peaks: list[tuple[float, float, float]] = []
         self._ends: list[tuple[float, float, float]] = []
+        self._columns: tuple[Numbers, Numbers, Figures] | None = None
+        """Layers, starts and peaks as columns, as of the last time that they were asked for."""
 
     def __len__(self) -> int:
         """Parts in the book."""
@@ -86,9 +95,15 @@ class PartBook:
     def slice(self, first: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Figures]:
         """Layers from part `first` on: their numbers, where parts start, and the peaks."""
         begin = self._starts[first]
-        numbers = np.array(self._layers[begin:], dtype=np.int64)
-        starts = np.array(self._starts[first:-1], dtype=np.int64) - begin
-        return numbers, starts, np.array(self._peaks[begin:]).reshape(-1, 3)
+        known = self._columns
+        if known is None or len(known[0]) < len(self._layers):  # the next machine asks again
+            known = self._columns = (
+                np.array(self._layers, dtype=np.int64),
+                np.array(self._starts, dtype=np.int64),
+                np.array(self._peaks).reshape(-1, 3),
+            )
+        numbers, starts, peaks = known
+        return numbers[begin:], starts[first:-1] - begin, peaks[begin:]
 
     def ends(self, first: int) -> Figures:
         """Of each part from `first`: peak of its input, of its output, and of all, in bits."""
@@ -138,7 +153,13 @@ class PartPricer:
             table = self.pricer.table
             if not len(table.trits):
                 continue
-            counts[:, variant] = np.add.reduceat(table.counts[rows], starts, axis=0)
+            for begin in range(0, n, PARTS):
+                some = starts[begin : begin + PARTS]
+                stop = starts[begin + PARTS] if begin + PARTS < n else len(rows)
+                layers = table.counts[rows[some[0] : stop]]
+                np.add.reduceat(
+                    layers, some - some[0], axis=0, out=counts[begin : begin + PARTS, variant]
+                )
             trits[:, variant] = np.add.reduceat(table.trits[rows], starts)
             latency[:, variant] = self._latencies(numbers, starts, table.latency[rows])
         self._counts = np.concatenate([self._counts, counts])
@@ -200,6 +221,11 @@ class PartPricer:
         Returns:
             column -> one figure per network.
         """
+        starts = range(0, max(len(networks), 1), BLOCK)
+        blocks = [self._price_block(networks[start : start + BLOCK]) for start in starts]
+        return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+    def _price_block(self, networks: npt.NDArray[np.int64]) -> dict[str, Figures]:
         machine = self.pricer.machine
         exact, counts, latency, trits = self.counts(networks)
         prices = self.pricer.prices

@@ -12,8 +12,10 @@ saves energy: the break-even. A small SRAM of its own can win, and where it does
 from dataclasses import dataclass
 from typing import Literal
 
+from cost_models.band import Band
 from cost_models.cost import Cost
 from cost_models.energy import Component
+from cost_models.machine_area import sum_of
 from cost_models.technology import SramTable
 
 TRIT_BITS = 2
@@ -49,16 +51,33 @@ class BreakEvenTotal:
     """Two bits for every ternary entry."""
     memory_bits: int
     """Capacity of the SRAM that is compared: the stored bits, or the nearest that the table has."""
-    generated_pj: float
-    stored_pj: float
+    generated: Band
+    """Energy in pJ, with its band."""
+    stored: Band
     generator_um2: float
     memory_um2: float
     """Of that SRAM."""
 
     @property
+    def generated_pj(self) -> float:
+        """Energy of generating, mid figure."""
+        return self.generated.mid
+
+    @property
+    def stored_pj(self) -> float:
+        """Energy of reading, mid figure."""
+        return self.stored.mid
+
+    @property
     def cheaper(self) -> Cheaper:
         """Which spends less energy per inference."""
         return "generate" if self.generated_pj < self.stored_pj else "store"
+
+    @property
+    def certain(self) -> bool:
+        """Whether that holds wherever in their bands the constants lie."""
+        lower, upper = sorted((self.generated, self.stored), key=lambda band: band.mid)
+        return lower.high < upper.low
 
     @property
     def smaller(self) -> Cheaper:
@@ -75,11 +94,11 @@ def break_even(cost: Cost) -> BreakEvenTotal | None:
     stored_bits = TRIT_BITS * sum(layer.generated_weights for layer in made)
     smallest, largest = sram.rows[0].capacity_bits, sram.rows[-1].capacity_bits
     memory_bits = min(max(stored_bits, smallest), largest)
-    read_pj = TRIT_BITS * sram.read_pj_per_bit(memory_bits).mid
+    read = sram.read_pj_per_bit(memory_bits).scaled(TRIT_BITS)
     rows = []
     for layer in made:
         generated_pj = layer.energies_pj.get(Component.GENERATOR, 0.0)
-        stored_pj = layer.trits * read_pj
+        stored_pj = layer.trits * read.mid
         positions = layer.layer.weight_entries * layer.layer.out_frames
         rows.append(
             BreakEven(
@@ -97,8 +116,8 @@ def break_even(cost: Cost) -> BreakEvenTotal | None:
         layers=tuple(rows),
         stored_bits=stored_bits,
         memory_bits=memory_bits,
-        generated_pj=sum(row.generated_pj for row in rows),
-        stored_pj=sum(row.stored_pj for row in rows),
+        generated=sum_of(layer.band_of(Component.GENERATOR) for layer in made),
+        stored=read.scaled(sum(row.trits for row in rows)),
         generator_um2=cost.areas_um2["generator"].mid,
         memory_um2=sram.area_um2(memory_bits).mid,
     )

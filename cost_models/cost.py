@@ -31,6 +31,8 @@ class LayerCost:
     busy_cycles: dict[str, int]
     """Of each part of the machine: `compute`, `fill and drain`, `generator`, `vector unit`, and the
     memories by name."""
+    port_cycles: dict[str, int]
+    """Of each port of the memories that have two: `sram read`, `sram write`."""
     latency_cycles: int
     """That it adds to the network's: in-line layers only what the layer before does not hide."""
     utilisation: float
@@ -60,6 +62,11 @@ class LayerCost:
     def energies_pj(self) -> dict[Component, float]:
         """Mid figures by component; those that the layer does not use are left out."""
         return {part: pj for part, pj in by_component(self.prices, self.counts).items() if pj}
+
+    def band_of(self, component: Component) -> Band:
+        """Energy of one component, with its band."""
+        spent = [each.component is component for each in self.prices.entries]
+        return _band(self.prices.energy_pj(np.where(spent, self.counts, 0.0)))
 
     @property
     def bound(self) -> str:
@@ -110,6 +117,7 @@ class LayerCost:
             "energy_low_pj": band.low,
             "energy_high_pj": band.high,
             **{f"{name.replace(' ', '_')}_cycles": c for name, c in self.busy_cycles.items()},
+            **{f"{name.replace(' ', '_')}_port_cycles": c for name, c in self.port_cycles.items()},
             "stall_cycles": self.stall_cycles,
             "latency_cycles": self.latency_cycles,
             "utilisation": self.utilisation,
@@ -338,6 +346,19 @@ def busy_of(cycles: npt.NDArray[np.float64], machine: Accelerator) -> dict[str, 
     )
     assert len(names) == len(CYCLE_COLUMNS) + len(machine.memories)
     return {str(name): int(value) for name, value in zip(names, cycles, strict=True)}
+
+
+def ports_of(
+    counts: npt.NDArray[np.float64], prices: PriceList, machine: Accelerator
+) -> dict[str, int]:
+    """Cycles of the ports of memories with one to read and one to write."""
+    cycles = {}
+    for memory in machine.memories:
+        for action in ("read", "write") if memory.ports == "separate" else ():
+            rows = [prices.memory_row(memory.name, operand, action) for operand in memory.holds]
+            bits = counts[rows].sum()
+            cycles[f"{memory.name} {action}"] = int(-(-bits // memory.bandwidth_bits_per_cycle))
+    return cycles
 
 
 def bound_of(busy_cycles: dict[str, int], latency_cycles: int) -> str:

@@ -34,7 +34,7 @@ from cost_models.accelerator import (
     Operand,
 )
 from cost_models.band import Band
-from cost_models.machine_area import logic_leakage_uw
+from cost_models.machine_area import logic_leakage_uw, named
 from cost_models.technology import Constant, Technology
 
 FREE = (0.0, 0.0, 0.0)
@@ -186,8 +186,9 @@ def memory_prices(memory: MemoryLevel, technology: Technology) -> tuple[Band, Ba
     if memory.kind == "dram":
         read = write = technology.dram_pj_per_bit.band
     elif memory.kind == "sram":
-        read = technology.sram.read_pj_per_bit(memory.capacity_bits)
-        write = technology.sram.write_pj_per_bit(memory.capacity_bits)
+        with named(memory):
+            read = technology.sram.read_pj_per_bit(memory.capacity_bits)
+            write = technology.sram.write_pj_per_bit(memory.capacity_bits)
     else:
         read = technology.register_read_pj_per_bit.band
         write = technology.register_write_pj_per_bit.band
@@ -268,5 +269,6 @@ def leakages_uw(machine: Accelerator, technology: Technology) -> dict[str, Band]
         if memory.leakage_uw is not None:
             leakage[memory.name] = memory.leakage_uw.band
         elif memory.kind == "sram":
-            leakage[memory.name] = technology.sram.leakage_uw(memory.capacity_bits)
+            with named(memory):
+                leakage[memory.name] = technology.sram.leakage_uw(memory.capacity_bits)
     return leakage

@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from cost_models.accelerator import Accelerator
-from cost_models.cost import Cost, LayerCost, busy_of, stage_latencies
+from cost_models.cost import Cost, LayerCost, busy_of, ports_of, stage_latencies
 from cost_models.energy import leakages_uw
 from cost_models.machine_area import machine_area_um2
 from cost_models.pricing import LayerPricer
@@ -53,6 +53,7 @@ def estimate(
                 counts=pricer.prices.with_leakage(counts, cycles),
                 prices=pricer.prices,
                 busy_cycles=busy,
+                port_cycles=ports_of(counts, pricer.prices, accelerator),
                 latency_cycles=cycles,
                 utilisation=_utilisation(layer, accelerator, cycles),
                 mapping=table.mappings[row],

@@ -166,13 +166,27 @@ def row_steps(layer: Layer, rows: int, together: int, groups: int = 1) -> int:
     Each row takes `together` of its non-zero entries a step; a tile of rows takes as long as its
     fullest one, and no tile has rows of two groups. Exact: counted on the matrix.
     """
+    steps = -(-row_nonzeros(layer) // together)
+    return int(np.maximum.reduceat(steps, tile_starts(layer, rows, groups)).sum())
+
+
+def row_nonzeros(layer: Layer) -> npt.NDArray[np.int64]:
+    """Non-zero entries of each row of a ternary matrix whose mask is known."""
     outputs, entries = layer.out_channels, layer.weight_entries
     bits = np.frombuffer(layer.nonzero_mask, dtype=np.uint8)
     mask = np.unpackbits(bits, count=entries).reshape(outputs, entries // outputs)
-    steps = -(-mask.sum(axis=1, dtype=np.int64) // together)
+    nonzeros: npt.NDArray[np.int64] = mask.sum(axis=1, dtype=np.int64)
+    return nonzeros
+
+
+def tile_starts(layer: Layer, rows: int, groups: int) -> npt.NDArray[np.int64]:
+    """The first row of each tile of `rows` rows; no tile has rows of two groups."""
+    outputs = layer.out_channels
     first = np.arange(0, outputs, outputs // groups)
-    starts = np.add.outer(first, np.arange(0, outputs // groups, rows)).ravel()
-    return int(np.maximum.reduceat(steps, starts).sum())
+    starts: npt.NDArray[np.int64] = np.add.outer(
+        first, np.arange(0, outputs // groups, rows)
+    ).ravel()
+    return starts
 
 
 def port_cycles(memory: MemoryLevel, moved: list[Moved]) -> Column:

@@ -3,11 +3,12 @@
 import dataclasses
 import difflib
 from pathlib import Path
+from typing import Any
 
-from cost_models.accelerator import Accelerator
+from cost_models.accelerator import OPERANDS, Accelerator, Register
 from cost_models.errors import InvalidInput
-from cost_models.strict_yaml import Node, build, read_yaml
-from cost_models.technology import Technology
+from cost_models.strict_yaml import Node, build, read_value, read_yaml
+from cost_models.technology import Constant, Technology
 
 DATA = Path(__file__).parent / "data"
 
@@ -48,14 +49,83 @@ def load_accelerator(name_or_path: str | Path) -> Accelerator:
     """
     path = _find("accelerators", "machine", name_or_path)
     node = read_yaml(path)
-    machine = build(Accelerator, node, name=path.stem)
-    nodes: list[Node] = node.value["memories"].value
-    for child in nodes:
-        if "where" in child.value:  # ours, not the file's
-            raise child.value["where"].error("unknown key 'memories.where'")
-    memories = zip(machine.memories, nodes, strict=True)
-    placed = tuple(dataclasses.replace(memory, where=child.where) for memory, child in memories)
-    return dataclasses.replace(machine, memories=placed)
+    machine = build(Accelerator, _per_bit(node), name=path.stem)
+    return dataclasses.replace(
+        machine,
+        memories=tuple(map(_placed, machine.memories, node.value["memories"].value)),
+        arrays=tuple(map(_placed, machine.arrays, node.value["arrays"].value)),
+        technology=_beside(machine.technology, path, node.value["technology"]),
+    )
+
+
+def _placed(part: Any, node: Node) -> Any:
+    """An array with its registers, or a memory, that knows file and line of its description."""
+    changes: dict[str, Any] = {"where": node.where}
+    for operand in OPERANDS:
+        if isinstance(getattr(part, operand, None), Register):
+            changes[operand] = _placed(getattr(part, operand), node.value[operand])
+    return dataclasses.replace(part, **changes)
+
+
+def _beside(technology: str, machine: Path, node: Node) -> str:
+    """A technology that a machine names: of the library, or a file as seen from the machine's."""
+    if technology.endswith((".yaml", ".yml")):
+        beside = machine.parent / technology
+        return str(beside) if beside.is_file() else technology
+    try:
+        _find("technologies", "technology", technology)
+    except InvalidInput as error:
+        raise node.error(str(error)) from None
+    return technology
+
+
+def _per_bit(machine: Node) -> Node:
+    """The machine with energies per access, of a word, as energies per bit; places stay.
+
+    Raises:
+        InvalidFile: an energy is given in both ways, or per access of an unknown word.
+    """
+    parts = dict(machine.value) if isinstance(machine.value, dict) else {}
+    for key in ("arrays", "memories"):
+        if key in parts and isinstance(parts[key].value, list):
+            converted = [_part_per_bit(child) for child in parts[key].value]
+            parts[key] = dataclasses.replace(parts[key], value=converted)
+    return dataclasses.replace(machine, value=parts) if parts else machine
+
+
+def _part_per_bit(part: Node) -> Node:
+    if not isinstance(part.value, dict):
+        return part
+    values = dict(part.value)
+    for operand in OPERANDS:
+        if operand in values:
+            values[operand] = _part_per_bit(values[operand])
+    for action in ("read", "write"):
+        access, bit = f"{action}_pj_per_access", f"{action}_pj_per_bit"
+        if access not in values:
+            continue
+        given = values.pop(access)
+        if bit in values:
+            raise given.error(f"{given.key} and {bit} are both given: leave one out")
+        if "word_bits" not in values:
+            raise given.error(f"{given.key} is of a word: give word_bits, how wide an access is")
+        word_bits = read_value(int, values["word_bits"])
+        if word_bits < 1:
+            raise values["word_bits"].error(
+                f"{values['word_bits'].key} must be at least 1, not {word_bits}"
+            )
+        constant = build(Constant, given)
+        figures = {name: getattr(constant, name) for name in ("value", "low", "high")}
+        plain = {name: each / word_bits for name, each in figures.items() if each is not None}
+        plain["source"] = f"{constant.source} ({constant.value:g} pJ for {word_bits} bits)"
+        values[bit] = dataclasses.replace(
+            given,
+            value={
+                name: dataclasses.replace(given, value=each, key=f"{given.key}.{name}")
+                for name, each in plain.items()
+            },
+        )
+    return dataclasses.replace(part, value=values)
 
 
 def _names(folder: str) -> list[str]:

@@ -7,7 +7,8 @@ generator    `cost_models.generator`, one per different generator of the design
 control      a share of all of it but the SRAM macros
 """
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 
 from cost_models.accelerator import OPERANDS, Accelerator, ComputeArray, MemoryLevel
 from cost_models.area import (
@@ -20,6 +21,7 @@ from cost_models.area import (
     vector_lane_area_um2,
 )
 from cost_models.band import ZERO, Band
+from cost_models.errors import InvalidAccelerator
 from cost_models.generator import generator_parts
 from cost_models.technology import Technology
 from cost_models.workload import GeneratorFamily, GeneratorSpec
@@ -104,8 +106,19 @@ def memory_area_um2(memory: MemoryLevel, technology: Technology) -> Band:
     if memory.area_um2 is not None:
         return memory.area_um2.band
     if memory.kind == "sram":
-        return technology.sram.area_um2(memory.capacity_bits)
+        with named(memory):
+            return technology.sram.area_um2(memory.capacity_bits)
     return register_file_area_um2(technology, memory.capacity_bits)
+
+
+@contextlib.contextmanager
+def named(memory: MemoryLevel) -> Iterator[None]:
+    """Errors of a technology say which memory they are about, and where it is described."""
+    try:
+        yield
+    except InvalidAccelerator as error:
+        place = f"'{memory.name}'{', machine ' if memory.where else ''}{memory.where}"
+        raise InvalidAccelerator(str(error).replace(" bits", f" bits ({place})", 1)) from None
 
 
 def _generator_area_um2(spec: GeneratorSpec, lanes: int, technology: Technology) -> Band:

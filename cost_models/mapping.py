@@ -11,6 +11,7 @@ the remaining iterations follow, innermost first. One loop may be split in two, 
 power of two, so that a tile of it stays below while another loop runs:
 
     {all assignments of N, R, T to the axes that the array allows}
+  x {the whole array} + {parts of a systolic array, for layers that end before it is filled}
   x {6 orders} + {3 loops to split} x {inner part 2, 4, 8, ... below the count}
     x {6 orders in which the two parts do not touch}
 
@@ -22,6 +23,7 @@ Everything here is a column: one entry per candidate, of many layers at once.
 
 import itertools
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +40,11 @@ DEPTH = 4
 """Loops of a candidate: three, one of them in two parts."""
 MOST_SPLIT = 12
 """Inner parts go up to 2^12 iterations."""
+
+PARTS = tuple(sorted({factor * 2**exponent for factor in (1, 3) for exponent in range(13)}))
+"""Rows or columns of the parts of a systolic array that a layer may use."""
+MOST_PARTS = 6
+"""Parts that are tried for a layer: those that end first."""
 
 STATIONARY = {"weight_stationary": T, "output_stationary": R, "input_stationary": N}
 """The innermost loop of each dataflow."""
@@ -121,7 +128,8 @@ SYSTOLIC = {(R, N): T, (T, N): R, (R, T): N}
 input stationary (SCALE-Sim, arXiv 1811.02883)."""
 
 
-def assignments(array: ComputeArray, *, across: bool) -> list[Assignment]:
+@lru_cache(maxsize=256)
+def assignments(array: ComputeArray, *, across: bool) -> tuple[Assignment, ...]:
     """What the axes of an array may unroll.
 
     Args:
@@ -129,16 +137,16 @@ def assignments(array: ComputeArray, *, across: bool) -> list[Assignment]:
         across: for a depthwise layer with its channels across the array.
     """
     if array.element == "ternary_tree":
-        return [Assignment((rows, R, T)) for rows in (N, T)]
+        return tuple(Assignment((rows, R, T)) for rows in (N, T))
     if array.interconnect == "systolic" and across:
         # Channels have nothing in common: each row has one; frames or taps run along the columns.
-        return [Assignment((N, columns, T)) for columns in (R, T)]
+        return tuple(Assignment((N, columns, T)) for columns in (R, T))
     if array.interconnect == "systolic":
-        return [
+        return tuple(
             Assignment((rows, columns, T))
             for (rows, columns), stream in SYSTOLIC.items()
             if STATIONARY.get(array.dataflow, stream) == stream
-        ]
+        )
     free = [(N, R, T) if size > 1 else (T,) for size in array.sizes]
     distinct: dict[object, Assignment] = {}
     for rows, columns, lanes in itertools.product(*free):
@@ -155,7 +163,7 @@ def assignments(array: ComputeArray, *, across: bool) -> list[Assignment]:
             for loop in (N, R, T)
         )
         distinct.setdefault(same, assignment)
-    return list(distinct.values())
+    return tuple(distinct.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,19 +228,62 @@ TEMPLATES = _templates()
 def candidates_of(layers: list[Layer], array: ComputeArray) -> Candidates:
     """All candidates of convolution layers on an array."""
     views = views_of(layers, array)
-    pieces = []
+    pieces, narrower = [], []
     for across in (False, True):
-        chosen = np.flatnonzero(views.across == across)
-        if not len(chosen):
+        chosen = views.take(np.flatnonzero(views.across == across))
+        if not len(chosen.layer):
             continue
         for number, assignment in enumerate(assignments(array, across=across)):
-            limits = np.array([[assignment.limit(array, loop)] for loop in (N, R, T)])
-            pieces.append(_arranged(views.take(chosen), number, limits, array))
-    return _joined(pieces)
+            limits = np.array([[float(assignment.limit(array, loop))] for loop in (N, R, T)])
+            pieces.append(_arranged(chosen, number, limits, array))
+            if array.interconnect == "systolic" and array.bypass:
+                short, parts = _narrowed(chosen, limits, assignment)
+                if len(short):
+                    narrower.append(_arranged(chosen.take(short), number, parts, array))
+    return _joined(pieces + narrower)  # of equals, the whole array is preferred
+
+
+def _narrowed(
+    views: Views, limits: npt.NDArray[np.float64], assignment: Assignment
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+    """Parts of a systolic array, for layers that would end before all of it is filled and drained.
+
+    Args:
+        views: layers.
+        limits: of N, R and T on the whole array, shape (3, 1).
+        assignment: of loops to rows and columns.
+
+    Returns:
+        Places in `views`, repeated, and the limits of each part, shape (3, parts).
+    """
+    rows, columns = assignment.loops[:2]
+    whole = np.ceil(views.bounds / limits)
+    used = np.ceil(views.bounds / whole)
+    fill = 2 * used[rows] + used[columns] - 2
+    short = np.flatnonzero(views.groups * np.prod(whole, axis=0) < 2 * fill)
+    sizes = [
+        [size for size in PARTS if size < limits[loop, 0]] + [limits[loop, 0]]
+        for loop in (rows, columns)
+    ]
+    pairs = np.array(list(itertools.product(*sizes)), dtype=np.float64)
+    place = np.repeat(short, len(pairs))
+    parts = np.repeat(limits, len(place), axis=1)
+    parts[[rows, columns]] = np.tile(pairs.T, len(short))
+    bounds = views.bounds[:, place]
+    iterations = np.ceil(bounds / parts)
+    used = np.ceil(bounds / iterations)
+    cycles = views.groups[place] * np.prod(iterations, axis=0) + 2 * used[rows] + used[columns]
+    _, first = np.unique(np.concatenate([place[None], iterations]), axis=1, return_index=True)
+    first = first[(iterations != whole[:, place]).any(axis=0)[first]]
+    # The fastest few: a layer this short is not worth more.
+    first = first[np.lexsort((cycles[first], place[first]))]
+    rank = np.arange(len(first)) - np.searchsorted(place[first], place[first])
+    kept = first[rank < MOST_PARTS]
+    return place[kept], parts[:, kept]
 
 
 def _arranged(
-    views: Views, assignment: int, limits: npt.NDArray[np.int_], array: ComputeArray
+    views: Views, assignment: int, limits: npt.NDArray[np.float64], array: ComputeArray
 ) -> Candidates:
     """All orders in time of views on one assignment."""
     iterations = np.ceil(views.bounds / limits)

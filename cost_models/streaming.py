@@ -114,6 +114,8 @@ def _align(
     history: dict[str, int],
 ) -> None:
     """Keep the input of the path that waits less for as long as the other one waits more."""
+    if len(sources) < 2:
+        return
     first, second = sorted(sources, key=lambda name: wait[name])
     behind = wait[second] - wait[first]
     kept = first

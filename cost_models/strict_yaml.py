@@ -29,6 +29,9 @@ MAX_NODES = 100_000
 MAX_SHOWN = 80
 """Characters of a wrong value in an error message."""
 
+OURS = "ours"
+"""In the metadata of a field: it is ours, not the file's."""
+
 T = TypeVar("T")
 
 
@@ -217,7 +220,7 @@ def build(cls: type[T], node: Node, **given: Any) -> T:
     that the caller reads itself.
 
     Args:
-        cls: a dataclass.
+        cls: a dataclass; its fields with `OURS` in their metadata are not read.
         node: the mapping.
         given: fields that do not come from the file.
 
@@ -231,7 +234,7 @@ def build(cls: type[T], node: Node, **given: Any) -> T:
     fields = {
         field.name: field
         for field in dataclasses.fields(cls)  # type: ignore[arg-type]
-        if field.init and field.name not in given
+        if field.init and field.name not in given and not field.metadata.get(OURS)
     }
     refuse_unknown_keys(node, fields)
     hints = typing.get_type_hints(cls)

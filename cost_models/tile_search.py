@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from cost_models.accelerator import Accelerator, ComputeArray
+from cost_models.accelerator import OPERANDS, Accelerator, ComputeArray, MemoryLevel, Register
 from cost_models.energy import Component, Entry, PriceList
 from cost_models.errors import InvalidInput, InvalidLayer, UnmappableLayer
 from cost_models.latency import (
@@ -21,7 +21,7 @@ from cost_models.latency import (
     skipped_cycles,
 )
 from cost_models.mapping import LOOPS, Candidates, Column, N, R, T, assignments, candidates_of
-from cost_models.traffic import Precision, Residence, Traffic, traffic_of
+from cost_models.traffic import Precision, Residence, Traffic, register_name, traffic_of
 from cost_models.workload import Layer
 
 Objective = Literal["energy", "latency", "edp"]
@@ -49,6 +49,8 @@ class Mapping:
     rows: str
     columns: str
     """Loops that the array's axes unroll."""
+    together: int
+    """Entries of a row of the weights that the array takes at once, at most."""
     order: tuple[tuple[str, int], ...]
     """Loops in time, innermost first, with their iterations."""
 
@@ -196,17 +198,27 @@ def _reason(
     for name, short in traffic.shortage.items():
         needed = short[here]
         if np.all(needed > 0):
-            memory = next((each for each in machine.memories if each.name == name), None)
-            holds = f", which holds {memory.capacity_bits:,}" if memory else ""
-            where = memory.where if memory and memory.where else machine.name
+            place = _place(name, array, machine)
             return UnmappableLayer(
-                f"{layer.name} needs {needed.min():,.0f} bits in '{name}'{holds} (machine {where});"
-                " make it larger, or the array smaller"
+                f"{layer.name} needs {needed.min():,.0f} bits in '{name}', which holds "
+                f"{place.capacity_bits:,} (machine {place.where or machine.name}); make it larger, "
+                "or the array smaller"
             )
     return UnmappableLayer(
         f"{layer.name} has no mapping on {machine.name} under which every tile fits the memories "
         "and registers that it passes; make them larger"
     )
+
+
+def _place(name: str, array: ComputeArray, machine: Accelerator) -> MemoryLevel | Register:
+    """The memory of this name, or the register of the array that `traffic_of` calls so."""
+    for memory in machine.memories:
+        if memory.name == name:
+            return memory
+    registers = {register_name(operand, array): array.register(operand) for operand in OPERANDS}
+    register = registers[name]
+    assert register is not None
+    return register
 
 
 def sum_bits(layer: Layer, array: ComputeArray) -> int:
@@ -251,7 +263,8 @@ def _tree_steps(layer: Layer, found: Candidates, at: np.intp, array: ComputeArra
 
 def _mapping(found: Candidates, at: np.intp, array: ComputeArray) -> Mapping:
     across = bool(found.views.across[at])
-    loops = assignments(array, across=across)[int(found.assignment[at])].loops
+    assignment = assignments(array, across=across)[int(found.assignment[at])]
+    loops = assignment.loops
     order = tuple(
         (LOOPS[loop], int(count))
         for loop, count in zip(found.order[:, at], found.counts[:, at], strict=True)
@@ -263,5 +276,6 @@ def _mapping(found: Candidates, at: np.intp, array: ComputeArray) -> Mapping:
         unrolled=(int(unrolled[N]), int(unrolled[R]), int(unrolled[T])),
         rows=LOOPS[loops[0]],
         columns=LOOPS[loops[1]],
+        together=assignment.limit(array, R),
         order=order,
     )

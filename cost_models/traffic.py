@@ -231,7 +231,7 @@ def traffic_of(
         width = _in_words(width, register)
         held = _register_tile(found, tiles, array, register, operand) * width
         cut[operand], short = _outermost(held, np.full(n, float(register.capacity_bits)))
-        shortage[f"{operand} registers of {array.name}"] = short
+        shortage[register_name(operand, array)] = short
         mappable &= short == 0
     for operand in ("weights", "inputs"):
         if (register := array.register(operand)) is not None:
@@ -270,6 +270,11 @@ def traffic_of(
     return Traffic(
         registers=registers, memories=memories, trits=trits, mappable=mappable, shortage=shortage
     )
+
+
+def register_name(operand: Operand, array: ComputeArray) -> str:
+    """What the registers of an operand are called in messages."""
+    return f"{operand} registers of {array.name}"
 
 
 def _at(cuts: Cuts, position: npt.NDArray[np.intp]) -> Column:

@@ -10,8 +10,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from cost_models import Band, Cost
-from cost_models.application import average_power_uw, battery_days, inferences_per_second
+from cost_models.application import (
+    average_power_uw,
+    battery_days,
+    busy_share,
+    energy_per_second_of_audio_uj,
+    inferences_per_second,
+)
 from cost_models.break_even import BreakEvenTotal, break_even
+from cost_models.roofline import roofline
+from cost_models.row_loads import RowLoad, row_loads
 from cost_models.streaming import Stream
 from cost_models.units import bits_to_kib, pj_to_uj, with_prefix
 from cost_models.workload import CONVOLUTIONS
@@ -62,26 +70,60 @@ class Priced:
         )
 
 
-def application(cost: Cost, rate: float, battery_mwh: float) -> dict[str, Band | float]:
-    """Inferences a second, average power and battery life; sentences where the rate is too high."""
-    power = average_power_uw(cost.dynamic_energy, cost.latency_us, cost.leakage, rate)
-    return {
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """How a machine is used: what power and battery life depend on."""
+
+    rate: float
+    """Inferences a second."""
+    audio_s: float
+    """New sound in each inference: a hop of a stream, or all frames."""
+    battery_mwh: float
+    duty_cycled: bool
+    """The supply is cut between inferences."""
+
+
+def application(cost: Cost, use: Use) -> dict[str, Band | float | bool]:
+    """What a cost means in a product, by unit-suffixed names.
+
+    Raises:
+        InvalidInput: the machine cannot keep the rate.
+    """
+    dynamic = cost.dynamic_energy
+    power = average_power_uw(
+        dynamic, cost.latency_us, cost.leakage, use.rate, duty_cycled=use.duty_cycled
+    )
+    figures: dict[str, Band | float | bool] = {
         "inferences_per_second": inferences_per_second(cost.latency_us),
+        "busy_share": busy_share(cost.latency_us, use.rate),
+        "duty_cycled": use.duty_cycled,
         "average_power_uw": power,
-        "battery_days": battery_days(power, battery_mwh),
+        "battery_days": battery_days(power, use.battery_mwh),
     }
+    listened = listening_uj(cost, dynamic, use)
+    return figures if listened is None else figures | {"energy_per_audio_second_uj": listened}
+
+
+def listening_uj(cost: Cost, dynamic_pj: Band, use: Use) -> Band | None:
+    """Energy to take in a second of sound, in real time; None where the machine is too slow."""
+    try:
+        return energy_per_second_of_audio_uj(
+            dynamic_pj, cost.latency_us, cost.leakage, use.audio_s, duty_cycled=use.duty_cycled
+        )
+    except InvalidInput:
+        return None
 
 
 def print_costs(
     priced: list[Priced],
     frames: int,
     outputs: int,
-    rate: float,
-    battery_mwh: float,
+    use: Use,
     with_mapping: bool,
+    with_roofline: bool,
     console: Console,
 ) -> None:
-    """Print priced designs side by side; layers, area and generator where there is only one."""
+    """Print priced designs side by side; layers, accesses, area and generator of a single one."""
     console.width = max(console.width, MIN_WIDTH)
     for point in {each.point.key: each.point for each in priced}.values():
         hop = priced[0].stream
@@ -89,14 +131,21 @@ def print_costs(
         console.print(
             f"[bold]{escape(point.label)}[/bold] (key {point.key}), {what}, {outputs} outputs"
         )
-    _print_table(_totals_table(priced, rate, battery_mwh), console)
+    _print_table(_totals_table(priced, use), console)
+    if with_roofline:
+        for each in priced:
+            _print_table(_roofline_table(each.cost), console)
     if len(priced) == 1:
         cost = priced[0].cost
         _print_table(_layers_table(cost, with_mapping), console)
+        _print_table(_accesses_table(cost), console)
         _print_table(_area_table(cost), console)
         panel = break_even(cost)
         if panel is not None:
             _print_generator(panel, console)
+        loads = row_loads(cost)
+        if loads:
+            _print_loads(loads, console)
     for each in priced:
         for misfit in each.misfits:
             console.print(f"[yellow]Does not fit:[/yellow] {escape(misfit)}. Priced as if it did.")
@@ -122,7 +171,7 @@ def _print_table(table: Table, console: Console) -> None:
     console.width = usual
 
 
-def _totals_table(priced: list[Priced], rate: float, battery_mwh: float) -> Table:
+def _totals_table(priced: list[Priced], use: Use) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     several = len({each.point.key for each in priced}) > 1
@@ -151,7 +200,7 @@ def _totals_table(priced: list[Priced], rate: float, battery_mwh: float) -> Tabl
     table.add_row(
         "[bold]area[/bold]", *(_band(cost.area, lambda um2: um2 * 1e-6, "mm2") for cost in costs)
     )
-    _add_application(table, costs, rate, battery_mwh)
+    _add_application(table, costs, use)
     if priced[0].stream is not None:
         kept = [each.stream.state_bits for each in priced if each.stream is not None]
         table.add_row("kept between hops, bits", *(_count(bits, "") for bits in kept))
@@ -160,21 +209,31 @@ def _totals_table(priced: list[Priced], rate: float, battery_mwh: float) -> Tabl
     return table
 
 
-def _add_application(table: Table, costs: list[Cost], rate: float, battery_mwh: float) -> None:
-    cells: dict[str, list[str]] = {"power": [], "battery": []}
+def _add_application(table: Table, costs: list[Cost], use: Use) -> None:
+    cells: dict[str, list[str]] = {"power": [], "busy": [], "audio": [], "battery": []}
     for cost in costs:
         try:
-            figures = application(cost, rate, battery_mwh)
+            figures = application(cost, use)
         except InvalidInput:
-            cells["power"].append(f"at most {inferences_per_second(cost.latency_us):,.3g} a second")
+            cells["power"].append("too slow")
+            cells["busy"].append("-")
+            cells["audio"].append("-")
             cells["battery"].append("-")
             continue
         power, days = figures["average_power_uw"], figures["battery_days"]
+        audio = figures.get("energy_per_audio_second_uj")
         assert isinstance(power, Band) and isinstance(days, Band)
         cells["power"].append(_band(power, float, "uW"))
+        cells["busy"].append(f"{figures['busy_share']:7.1%}")
+        cells["audio"].append(_band(audio, float, "uJ") if isinstance(audio, Band) else "too slow")
         cells["battery"].append(_band(days, float, "days", ".0f"))
-    table.add_row(f"[bold]power[/bold] at {rate:g} a second", *cells["power"])
-    table.add_row(f"  {battery_mwh:g} mWh last", *cells["battery"])
+    rates = (inferences_per_second(cost.latency_us) for cost in costs)
+    table.add_row("inferences a second, at most", *(f"{rate:,.3g}" for rate in rates))
+    off = ", off between" if use.duty_cycled else ""
+    table.add_row(f"[bold]power[/bold] at {use.rate:g} a second{off}", *cells["power"])
+    table.add_row("  busy", *cells["busy"])
+    table.add_row(f"  {use.battery_mwh:g} mWh last", *cells["battery"])
+    table.add_row("a second of sound, in real time", *cells["audio"])
 
 
 def _layers_table(cost: Cost, with_mapping: bool) -> Table:
@@ -188,6 +247,7 @@ def _layers_table(cost: Cost, with_mapping: bool) -> Table:
         "energy, nJ",
         "share",
         "cycles",
+        "waits",
         "used",
     ):
         table.add_column(heading, justify="right")
@@ -205,6 +265,7 @@ def _layers_table(cost: Cost, with_mapping: bool) -> Table:
             f"{layer.energy_pj / 1000:,.2f}",
             f"{layer.energy_pj / cost.energy_pj:.1%}",
             _or_dot(layer.latency_cycles),
+            _or_dot(layer.stall_cycles) if convolution else "",
             f"{layer.utilisation:.0%}" if convolution else "",
             layer.bound,
         ]
@@ -212,6 +273,63 @@ def _layers_table(cost: Cost, with_mapping: bool) -> Table:
             cells.append(str(layer.mapping) if layer.mapping else "")
         table.add_row(*cells)
     return table
+
+
+def _accesses_table(cost: Cost) -> Table:
+    """What moves where: a row a memory, or the registers of an array, and operand."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("memory, operand")
+    for heading in ("bits read", "bits written", "energy, nJ", "share", "busy, cycles"):
+        table.add_column(heading, justify="right")
+    moved: dict[tuple[str, str], dict[str, float]] = {}
+    for entry, count, price in zip(
+        cost.prices.entries, cost.counts, cost.prices.prices_pj[:, 1], strict=True
+    ):
+        if entry.action in ("read", "write") and count:
+            row = moved.setdefault((entry.part, entry.operand), dict.fromkeys(_MOVED, 0.0))
+            row[entry.action] += float(count)
+            row["energy_pj"] += float(count * price)
+    registers = {array.name for array in cost.accelerator.arrays}
+    for (part, operand), row in moved.items():
+        busy = sum(layer.busy_cycles.get(part, 0) for layer in cost.layers)
+        table.add_row(
+            escape(f"{'registers of ' if part in registers else ''}{part}, {operand}"),
+            _or_dot(int(row["read"])),
+            _or_dot(int(row["write"])),
+            f"{row['energy_pj'] / 1000:,.2f}",
+            f"{row['energy_pj'] / cost.energy_pj:.1%}",
+            "" if part in registers else f"{busy:,}",
+        )
+    return table
+
+
+_MOVED = ("read", "write", "energy_pj")
+
+
+def _roofline_table(cost: Cost) -> Table:
+    """What each convolution could reach, by which roof, and what it does reach."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    memories = [memory.name for memory in cost.accelerator.memories]
+    table.add_column(escape(f"operations a cycle on {cost.accelerator.name}"))
+    for heading in ("reached", "attainable", "peak"):
+        table.add_column(heading, justify="right")
+    table.add_column("lowest roof", no_wrap=True)
+    for name in memories:
+        table.add_column(escape(f"a bit, {name}"), justify="right")
+    for roof in roofline(cost):
+        table.add_row(
+            escape(roof.layer),
+            f"{roof.reached:,.3g}",
+            f"{roof.attainable:,.3g}",
+            f"{roof.peak:,}",
+            escape(roof.limit),
+            *(_intensity(roof.intensity.get(name)) for name in memories),
+        )
+    return table
+
+
+def _intensity(operations: float | None) -> str:
+    return "." if operations is None else f"{operations:,.{0 if operations >= 100 else 2}f}"
 
 
 def _area_table(cost: Cost) -> Table:
@@ -236,11 +354,12 @@ def _area_table(cost: Cost) -> Table:
 
 def _print_generator(panel: BreakEvenTotal, console: Console) -> None:
     saved = f"{panel.stored_pj / panel.generated_pj:.2g}" if panel.generated_pj else "-"
+    generated, stored = (_band(band, _pj_to_nj, "nJ") for band in (panel.generated, panel.stored))
+    surely = "whatever the bands say" if panel.certain else "though the bands overlap"
     console.print(
         f"[bold]Generate or store?[/bold] {panel.stored_bits:,} bits of trits. Energy: generating "
-        f"takes {panel.generated_pj / 1000:,.1f} nJ, reading them from an SRAM of "
-        f"{panel.memory_bits:,} bits {panel.stored_pj / 1000:,.1f} nJ ({saved} times): "
-        f"{panel.cheaper}. Area: {panel.generator_um2:,.0f} um2 against "
+        f"takes {generated}, reading them from an SRAM of {panel.memory_bits:,} bits {stored}, "
+        f"{saved} times: {panel.cheaper}, {surely}. Area: {panel.generator_um2:,.0f} um2 against "
         f"{panel.memory_um2:,.0f} um2: {panel.smaller}."
     )
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
@@ -261,6 +380,44 @@ def _print_generator(panel: BreakEvenTotal, console: Console) -> None:
             row.cheaper,
         )
     _print_table(table, console)
+
+
+def _print_loads(loads: list[RowLoad], console: Console) -> None:
+    console.print(
+        "[bold]Non-zero entries[/bold], counted on the matrices. Steps through a matrix if zeros "
+        "take a step, if they are skipped (a tile of rows waits for its fullest), and if they "
+        "filled every step."
+    )
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("layer")
+    for heading in (
+        "rows",
+        "non-zeros",
+        "a row",
+        "tile",
+        "dense",
+        "skipped",
+        "filled",
+        "imbalance",
+    ):
+        table.add_column(heading, justify="right")
+    for load in loads:
+        table.add_row(
+            escape(load.layer),
+            f"{load.rows:,} x {load.entries_per_row:,}",
+            f"{load.nonzeros:,}",
+            f"{load.fewest:,} to {load.most:,}",
+            f"{load.rows_together:,} x {load.entries_together:,}",
+            f"{load.dense_steps:,}",
+            f"{load.skipping_steps:,}",
+            f"{load.filled_steps:,}",
+            f"{load.imbalance:.2f} x",
+        )
+    _print_table(table, console)
+
+
+def _pj_to_nj(energy_pj: float) -> float:
+    return energy_pj / 1000
 
 
 def _band(band: Band, scale: Callable[[float], float], unit: str, form: str = ",.3g") -> str:

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import math
 import os
 import sys
 from dataclasses import asdict
@@ -21,8 +22,9 @@ from cost_models import (
     load_accelerator,
     load_technology,
 )
-from cost_models.break_even import break_even
+from cost_models.break_even import BreakEvenTotal, break_even
 from cost_models.roofline import roofline
+from cost_models.row_loads import row_loads
 from cost_models.streaming import stream
 from cost_models.strict_yaml import read_yaml
 from dse.errors import InvalidDesign, InvalidInput
@@ -30,7 +32,7 @@ from dse.lowering import lower
 from dse.point import DENSE, DesignPoint, point_from_node
 from dse.policies import POLICIES, apply_policy
 from dse.published import DEFAULT_DENSITY, published
-from search.cli.cost_tables import Priced, application, print_costs
+from search.cli.cost_tables import Priced, Use, application, print_costs
 
 DEFAULT_MACHINE = "kws_ternary"
 FRAMES_PER_S = 100
@@ -81,7 +83,15 @@ FRAMES_PER_S = 100
     type=click.FloatRange(min=0, min_open=True),
     help="Battery for the days that it lasts: a CR2032.",
 )
+@click.option(
+    "--duty-cycled",
+    is_flag=True,
+    help="The supply is cut between inferences: nothing leaks then, and SRAM forgets.",
+)
 @click.option("--mapping", "with_mapping", is_flag=True, help="Show the mapping of each layer.")
+@click.option(
+    "--roofline", "with_roofline", is_flag=True, help="Show what each layer could reach at most."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: all of it.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: one row a machine and layer.")
 def command(
@@ -95,7 +105,9 @@ def command(
     hop: int | None,
     rate: float | None,
     battery_mwh: float,
+    duty_cycled: bool,
     with_mapping: bool,
+    with_roofline: bool,
     as_json: bool,
     as_csv: bool,
 ) -> None:
@@ -112,19 +124,27 @@ def command(
     """  # noqa: D301 (click reads the backspace as: do not wrap)
     if as_json and as_csv:
         raise click.UsageError("choose one of --json and --csv")
+    for name, number in (("--rate", rate), ("--battery-mwh", battery_mwh)):
+        if number is not None and not math.isfinite(number):
+            raise InvalidInput(f"{name} must be a positive number, not {number}")
     point = load_design(design)
     priced = [
         _price(each, name, technology, objective, frames, outputs, hop)
         for each, name in _columns(point, machine, compare)
     ]
-    rate = rate if rate is not None else FRAMES_PER_S / hop if hop else 1.0
+    use = Use(
+        rate=rate if rate is not None else FRAMES_PER_S / hop if hop else 1.0,
+        audio_s=(hop or frames) / FRAMES_PER_S,
+        battery_mwh=battery_mwh,
+        duty_cycled=duty_cycled,
+    )
     if as_json:
-        click.echo(json.dumps([_to_dict(each, rate, battery_mwh) for each in priced], indent=2))
+        click.echo(json.dumps([_to_dict(each, use) for each in priced], indent=2))
     elif as_csv:
         _write_csv(priced)
     else:
         console = Console(highlight=False)
-        print_costs(priced, frames, outputs, rate, battery_mwh, with_mapping, console)
+        print_costs(priced, frames, outputs, use, with_mapping, with_roofline, console)
 
 
 def load_design(design: str) -> DesignPoint:
@@ -215,7 +235,7 @@ def _price(
     return Priced(point, estimate(workload, accelerator, constants, objective), streamed)
 
 
-def _to_dict(priced: Priced, rate: float, battery_mwh: float) -> dict[str, Any]:
+def _to_dict(priced: Priced, use: Use) -> dict[str, Any]:
     cost, point = priced.cost, priced.point
     panel = break_even(cost)
     return {
@@ -228,8 +248,9 @@ def _to_dict(priced: Priced, rate: float, battery_mwh: float) -> dict[str, Any]:
         "bounds_cycles": {str(part): cycles for part, cycles in cost.bounds_cycles.items()},
         "areas_um2": {part: asdict(area) for part, area in cost.areas_um2.items()},
         "leakages_uw": {part: asdict(leakage) for part, leakage in cost.leakages_uw.items()},
-        "application": _application_dict(cost, rate, battery_mwh),
-        "break_even": None if panel is None else asdict(panel),
+        "application": _application_dict(cost, use),
+        "break_even": None if panel is None else _break_even_dict(panel),
+        "row_loads": [asdict(load) | {"imbalance": load.imbalance} for load in row_loads(cost)],
         "roofline": [asdict(roof) for roof in roofline(cost)],
         "stream": None
         if priced.stream is None
@@ -245,15 +266,24 @@ def _to_dict(priced: Priced, rate: float, battery_mwh: float) -> dict[str, Any]:
     }
 
 
-def _application_dict(cost: Cost, rate: float, battery_mwh: float) -> dict[str, Any]:
+def _break_even_dict(panel: BreakEvenTotal) -> dict[str, Any]:
+    derived = ("generated_pj", "stored_pj", "cheaper", "certain", "smaller")
+    return asdict(panel) | {name: getattr(panel, name) for name in derived}
+
+
+def _application_dict(cost: Cost, use: Use) -> dict[str, Any]:
     try:
-        figures = application(cost, rate, battery_mwh)
+        figures = application(cost, use)
     except InvalidInput as error:
-        return {"rate": rate, "not_possible": str(error)}
+        return {"rate": use.rate, "not_possible": str(error)}
     plain = {
         name: asdict(value) if isinstance(value, Band) else value for name, value in figures.items()
     }
-    return {"rate": rate, "battery_mwh": battery_mwh} | plain
+    return {
+        "rate": use.rate,
+        "battery_mwh": use.battery_mwh,
+        "audio_s_per_inference": use.audio_s,
+    } | plain
 
 
 def _write_csv(priced: list[Priced]) -> None:

@@ -24,6 +24,7 @@ from cost_models import (
 )
 from cost_models.errors import InvalidField
 from cost_models.strict_yaml import build, parse_yaml
+from cost_models.writing import accelerator_yaml, technology_yaml
 
 SPEC = GeneratorSpec(family=GeneratorFamily.LFSR_THRESHOLD, state_bits=10, decision_bits=3)
 
@@ -238,7 +239,7 @@ def test_reads_a_file():
             "size_bits: 8192",
             "unknown key 'memories[0].size_bits': known keys here are name, kind, holds, "
             "capacity_bits, bandwidth_bits_per_cycle, ports, word_bits, read_pj_per_bit, "
-            "write_pj_per_bit, leakage_uw, area_um2, where (m.yaml:15)",
+            "write_pj_per_bit, leakage_uw, area_um2 (m.yaml:15)",
         ),
         (
             "vector_lanes: 8",
@@ -443,9 +444,140 @@ def test_an_unmappable_layer_names_registers(tmp_path):
     with pytest.raises(UnmappableLayer) as error:
         estimated(TRAINED, path)
     assert str(error.value) == (
-        "B1.0.pw needs 8 bits in 'weights registers of macs' (machine small); make it larger, or "
-        "the array smaller"
+        f"B1.0.pw needs 8 bits in 'weights registers of macs', which holds 4 (machine {path}:12); "
+        "make it larger, or the array smaller"
     )
+
+
+def test_operands_that_are_too_wide_name_the_line_of_the_array(tmp_path):
+    path = tmp_path / "small.yaml"
+    path.write_text(TEXT)
+    wide = dataclasses.replace(TRAINED, input_bits=16)
+    assert refusal(wide, load_accelerator(path)) == (
+        "B1.0.pw cannot run on small: it has 16-bit operands, and operand_bits of 'macs' is 8 "
+        f"(machine {path}:8); use a wider array"
+    )
+
+
+# Energy of a word
+
+
+def own_energies(tmp_path, memory="", register=""):
+    """TEXT with energies of its own in `buffer` and in the weights' registers."""
+    text = TEXT.replace("bits_per_cycle: 64}", f"bits_per_cycle: 64{memory}}}")
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        text.replace("weights: {capacity_bits: 8", "weights: {capacity_bits: 8" + register)
+    )
+    return load_accelerator(path)
+
+
+def test_energy_per_access_is_that_of_a_word(tmp_path):
+    machine = own_energies(
+        tmp_path,
+        ", word_bits: 32, read_pj_per_access: {value: 8, low: 4, high: 16, source: a table}",
+        ", word_bits: 4, write_pj_per_access: {value: 2, source: synthesis}",
+    )
+    buffer, weights = machine.memories[0], machine.arrays[0].weights
+    read = buffer.read_pj_per_bit
+    assert (read.low, read.value, read.high) == (0.125, 0.25, 0.5)
+    assert read.source == "a table (8 pJ for 32 bits)"
+    assert buffer.write_pj_per_bit is None  # the technology's
+    assert weights.write_pj_per_bit.value == 0.5 and weights.read_pj_per_bit is None
+    # A word is paid for as a whole: 3 inputs of 8 bits are one word of 32.
+    layer = Layer(
+        name="layer",
+        kind=LayerKind.LINEAR,
+        in_channels=3,
+        out_channels=1,
+        in_frames=1,
+        out_frames=1,
+        weights=WeightSource.TRAINED,
+    )
+    cost = estimate(Workload("one", (layer,)), machine, load_technology(machine.technology))
+    [row] = [row for row in cost.energy_table if (row["part"], row["action"]) == ("buffer", "read")]
+    assert (row["energy_low_pj"], row["energy_pj"], row["energy_high_pj"]) == (4, 8, 16)
+    assert read_again(machine) == machine
+
+
+def read_again(machine):
+    return dataclasses.replace(read(accelerator_yaml(machine)), name=machine.name)
+
+
+@pytest.mark.parametrize(
+    ("memory", "message"),
+    [
+        (
+            ", word_bits: 8, read_pj_per_access: {value: 8, source: s}, "
+            "read_pj_per_bit: {value: 1, source: s}",
+            "memories[0].read_pj_per_access and read_pj_per_bit are both given: leave one out",
+        ),
+        (
+            ", read_pj_per_access: {value: 8, source: s}",
+            "memories[0].read_pj_per_access is of a word: give word_bits, how wide an access is",
+        ),
+        (
+            ", word_bits: 0, read_pj_per_access: {value: 8, source: s}",
+            "memories[0].word_bits must be at least 1, not 0",
+        ),
+        (
+            ", word_bits: 8, write_pj_per_access: {value: -8, source: s}",
+            "memories[0].write_pj_per_access.value must be a positive number, not -8.0",
+        ),
+        (
+            ", word_bits: 8, write_pj_per_access: {value: 8}",
+            "missing key 'memories[0].write_pj_per_access.source'",
+        ),
+        (
+            ", where: here",
+            "unknown key 'memories[0].where': known keys here are name, kind, holds, "
+            "capacity_bits, bandwidth_bits_per_cycle, ports, word_bits, read_pj_per_bit, "
+            "write_pj_per_bit, leakage_uw, area_um2",
+        ),
+    ],
+)
+def test_refuses_energy_per_access_in_one_sentence(tmp_path, memory, message):
+    with pytest.raises(InvalidFile) as error:
+        own_energies(tmp_path, memory)
+    assert str(error.value) == f"{message} ({tmp_path / 'own.yaml'}:15)"
+
+
+def test_refuses_a_register_that_is_smaller_than_its_word(tmp_path):
+    with pytest.raises(InvalidFile, match=r"weights.word_bits must be at most capacity_bits \(8\)"):
+        own_energies(tmp_path, register=", word_bits: 16")
+
+
+# The technology of a machine
+
+
+def test_an_sram_outside_the_table_names_the_line(tmp_path):
+    path = tmp_path / "chip.yaml"
+    path.write_text(TEXT.replace("capacity_bits: 8192", "capacity_bits: 16"))
+    with pytest.raises(InvalidAccelerator) as error:
+        estimated(TRAINED, path)
+    assert str(error.value).startswith(
+        f"an SRAM of 16 bits ('buffer', machine {path}:15) is outside the technology's table, "
+    )
+
+
+def test_an_unknown_technology_names_the_line(tmp_path):
+    path = tmp_path / "chip.yaml"
+    path.write_text(TEXT.replace("low_leakage_45nm", "low_leakage_45"))
+    with pytest.raises(InvalidFile) as error:
+        load_accelerator(path)
+    assert str(error.value).startswith(
+        "no technology is called 'low_leakage_45': did you mean 'low_leakage_45nm'? "
+    )
+    assert str(error.value).endswith(f"({path}:3)")
+
+
+def test_a_technology_file_lies_beside_its_machine(tmp_path):
+    path = tmp_path / "chip.yaml"
+    path.write_text(TEXT.replace("low_leakage_45nm", "mine.yaml"))
+    (tmp_path / "mine.yaml").write_text(technology_yaml(load_technology("synthesis_45nm")))
+    machine = load_accelerator(path)
+    assert load_technology(machine.technology).name == "mine"
+    assert estimated(TRAINED, path).energy_pj > 0
 
 
 def test_skipping_needs_the_matrix():
@@ -469,7 +601,7 @@ def test_an_sram_outside_the_technology_is_refused(machine, technology):
         with pytest.raises(InvalidAccelerator) as error:
             estimate(Workload("one", (TRAINED,)), changed, technology)
         assert str(error.value) == (
-            f"an SRAM of {bits:,} bits is outside the technology's table, which has 1,000 to "
-            "100,000 bits: change capacity_bits, make it a register file (kind: register_file), or "
-            "use a technology whose table reaches it"
+            f"an SRAM of {bits:,} bits ('weight_sram') is outside the technology's table, which "
+            "has 1,000 to 100,000 bits: change capacity_bits, make it a register file (kind: "
+            "register_file), or use a technology whose table reaches it"
         )

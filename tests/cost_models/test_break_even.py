@@ -62,6 +62,21 @@ def test_by_hand(machine: Accelerator, technology: Technology) -> None:
     assert total.smaller == "generate"
 
 
+def test_the_verdict_is_certain_only_where_bands_do_not_overlap(
+    machine: Accelerator, technology: Technology
+) -> None:
+    # All constants of the generator and the memory are known to a factor of two each way, by
+    # tests/cost_models/conftest.py: 38.8 against 32 pJ overlap, 152 against 32 do not.
+    total = panel(machine, technology, ternary(generator=dataclasses.replace(SPEC, state_bits=61)))
+    assert total.generated.as_tuple() == pytest.approx((19.4, 38.8, 77.6))
+    assert total.stored.mid == pytest.approx(32.0)
+    assert not total.certain
+    large = dataclasses.replace(SPEC, state_bits=500)
+    total = panel(machine, technology, ternary(generator=large))
+    assert total.generated.low > total.stored.high
+    assert total.certain and total.cheaper == "store"
+
+
 def test_a_longer_register_loses_against_the_same_memory(
     machine: Accelerator, technology: Technology
 ) -> None:

@@ -288,22 +288,29 @@ def unhindered(machine):
 
 @laws
 @given(layers(), machines(free=True), st.integers(2, 3))
-def test_larger_arrays_are_never_slower_but_for_the_way_through(layer, machine, factor):
-    # On a systolic array that is loaded while it computes, data passes more rows and columns of a
-    # larger one, once a layer: a mapping spreads over all that it has iterations for.
+def test_larger_arrays_are_never_slower(layer, machine, factor):
     before = latency(layer, machine)
     for array, side in itertools.product(machine.arrays, ("rows", "columns")):
-        size = getattr(array, side)
-        larger = rearrayed(machine, array.name, **{side: factor * size})
-        through = (factor - 1) * size * (2 if side == "rows" else 1)
-        allowed = through if array.interconnect == "systolic" else 0
-        assert latency(layer, larger) <= before + allowed, (array.name, side)
+        larger = rearrayed(machine, array.name, **{side: factor * getattr(array, side)})
+        assert latency(layer, larger) <= before, (array.name, side)
 
 
-def test_a_larger_systolic_array_can_be_slower():
-    # 96 inputs through 32 rows: 3 passes of 2 frames; through 64, 2 passes, but 48 rows to load
-    # and to pass. A mapping onto a part of the rows would avoid it, but candidates always spread
-    # over all of them. If this fails, that has changed: then drop it, and the allowance above.
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(layers(kinds=("linear", "convolution", "depthwise")), st.integers(2, 3), st.booleans())
+def test_larger_systolic_arrays_are_never_slower(layer, factor, wide):
+    # Layers of few frames end before a large array is filled: they run on a part of it.
+    machine = unhindered(rearrayed(MACHINES["tpu_like"], "macs", depthwise="auto"))
+    size = 48 if wide else 32
+    machine = rearrayed(machine, "macs", rows=size, columns=size)
+    before = latency(layer, machine)
+    for side in ("rows", "columns"):
+        assert latency(layer, rearrayed(machine, "macs", **{side: factor * size})) <= before
+
+
+def test_a_short_layer_runs_on_a_part_of_a_systolic_array():
+    # 96 inputs through 32 rows: 3 passes of 2 frames, and 2 x 32 + 5 - 2 = 67 cycles to fill and
+    # drain. Through 64 rows, 2 passes would have 48 rows to load and to pass: 4 + 99. On 24 of the
+    # rows: 8 + 51, on 12: 16 + 27, on 8: 24 + 19 = 43; fewer are slower again.
     layer = Layer(
         name="layer",
         kind=LayerKind.CONVOLUTION,
@@ -315,7 +322,10 @@ def test_a_larger_systolic_array_can_be_slower():
         weights=WeightSource.TRAINED,
     )
     machine = unhindered(MACHINES["tpu_like"])
-    assert latency(layer, rearrayed(machine, "macs", rows=64)) > latency(layer, machine)
+    for rows in (32, 64, 96):
+        assert latency(layer, rearrayed(machine, "macs", rows=rows)) == 43
+    whole = rearrayed(machine, "macs", bypass=False)
+    assert latency(layer, whole) == 6 + 2 * 32 + 32 - 2  # data passes all rows and columns
 
 
 def test_biases_count_in_the_search():

@@ -12,6 +12,8 @@ from cost_models import accelerator_names, estimate, load_accelerator, load_tech
 from cost_models.application import average_power_uw
 from cost_models.band import Band
 from cost_models.energy import Component
+from cost_models.roofline import roofline
+from cost_models.row_loads import row_loads
 from cost_models.streaming import stream
 from dse.lowering import lower
 from dse.policies import apply_policy
@@ -97,6 +99,58 @@ def test_a_line_a_layer():
         assert f"{layer.energy_pj / cost.energy_pj:.1%}" in line
         if layer.latency_cycles:
             assert f"{layer.latency_cycles:,}" in line
+
+
+def test_a_line_a_memory_and_operand():
+    """Accesses of each operand in each memory, and their energy, over all layers."""
+    stdout = run(DESIGN).stdout
+    cost = price("kws_ternary")
+    rows: dict[tuple[str, str], dict[str, float]] = {}
+    for row in cost.energy_table:
+        if row["action"] in ("read", "write"):
+            each = rows.setdefault((row["part"], row["operand"]), {"pj": 0, "read": 0, "write": 0})
+            each["pj"] += row["energy_pj"]
+            each[row["action"]] += row["count"]
+    assert ("weight_sram", "weights") in rows and ("macs", "outputs") in rows
+    for (part, operand), each in rows.items():
+        name = f"{'registers of ' if part in ('macs', 'trees') else ''}{part}, {operand} "
+        [line] = [line for line in stdout.splitlines() if line.startswith(f" {name}")]
+        cells = line.removeprefix(f" {name}").split()
+        counts = [f"{int(each[action]):,}" if each[action] else "." for action in ("read", "write")]
+        assert cells[:3] == [*counts, f"{each['pj'] / 1000:,.2f}"]
+
+
+def test_a_roofline_on_request():
+    assert "lowest roof" not in said(DESIGN)
+    stdout = run(DESIGN, "--roofline").stdout
+    for roof in roofline(price("kws_ternary")):
+        [line] = [
+            line
+            for line in stdout.splitlines()
+            if line.split()[:1] == [roof.layer] and line.split()[4:5] == [roof.limit]
+        ]
+        figures = [f"{roof.reached:,.3g}", f"{roof.attainable:,.3g}", f"{roof.peak:,}"]
+        assert line.split()[1:4] == figures
+
+
+def test_non_zero_entries_are_counted():
+    stdout = said(DESIGN)
+    for load in row_loads(price("kws_ternary")):
+        assert f"{load.fewest} to {load.most} 1 x 32 {load.dense_steps}" in stdout
+    assert "Non-zero entries" not in said("matchboxnet-3x1x64")
+    [cost] = told(DESIGN)
+    assert [load["layer"] for load in cost["row_loads"]] == ["B1.0.pw", "B2.0.pw", "B3.0.pw"]
+    assert cost["break_even"]["certain"] is False
+    assert "though the bands overlap" in stdout
+    assert "whatever the bands say" in said("matchboxnet-3x1x64-P3")
+
+
+def test_ports_of_memories_that_have_two():
+    [cost] = told(DESIGN, "--machine", "tpu_like")
+    for layer in cost["layers"]:
+        both = [layer[f"activation_sram_{way}_port_cycles"] for way in ("read", "write")]
+        assert max(both) == layer["activation_sram_cycles"]
+    assert "dram_read_port_cycles" not in cost["layers"][0]
 
 
 def test_generate_or_store_is_there_where_weights_are_generated():
@@ -250,9 +304,56 @@ def test_power_is_energy_without_leakage_and_leakage_all_the_time():
 def test_a_rate_that_is_too_high_is_said_in_place_of_power():
     stdout = said(DESIGN, "--rate", "1000")
     at_most = 1e6 / price("kws_ternary").latency_us
-    assert f"power at 1000 a second at most {at_most:,.3g} a second" in stdout
+    assert f"inferences a second, at most {at_most:,.3g} power at 1000 a second too slow" in stdout
     [cost] = told(DESIGN, "--rate", "1000")
     assert "1,000 inferences a second do not fit" in cost["application"]["not_possible"]
+
+
+def test_a_supply_that_is_cut_between_inferences_does_not_leak_then():
+    [always] = told(DESIGN, "--rate", "10")
+    [cut] = told(DESIGN, "--rate", "10", "--duty-cycled")
+    cost = price("kws_ternary")
+    busy = 10 * cost.latency_us * 1e-6
+    assert cut["application"]["busy_share"] == pytest.approx(busy)
+    saved = always["application"]["average_power_uw"]["mid"]
+    saved -= cut["application"]["average_power_uw"]["mid"]
+    assert saved == pytest.approx((1 - busy) * cost.leakage.mid)
+    assert always["application"]["duty_cycled"] is False
+    assert cut["application"]["duty_cycled"] is True
+    shown = said(DESIGN, "--rate", "10", "--duty-cycled")
+    power = cut["application"]["average_power_uw"]["mid"]
+    assert f"power at 10 a second, off between {power:,.3g} uW" in shown
+    assert f"busy {busy:.1%}" in shown
+
+
+def test_energy_of_a_second_of_sound_is_that_of_real_time():
+    # 64 frames of 10 ms: 1 / 0.64 inferences a second, and a second of leakage.
+    [cost] = told(DESIGN, "--frames", "64")
+    expected = price("kws_ternary", frames=64)
+    leaked = expected.energies_pj[Component.LEAKAGE]
+    uj = (expected.energy_pj - leaked) * 1e-6 / 0.64 + expected.leakage.mid
+    assert cost["application"]["audio_s_per_inference"] == 0.64
+    assert cost["application"]["energy_per_audio_second_uj"]["mid"] == pytest.approx(uj)
+    assert f"a second of sound, in real time {uj:,.3g} uJ" in said(DESIGN, "--frames", "64")
+    # A stream takes in a hop: 4 frames.
+    [hop] = told(DESIGN, "--stream", "4")
+    assert hop["application"]["audio_s_per_inference"] == 0.04
+    power = hop["application"]["average_power_uw"]["mid"]  # 25 hops a second
+    assert hop["application"]["energy_per_audio_second_uj"]["mid"] == pytest.approx(power)
+    # QuartzNet takes longer on this machine than its sound lasts.
+    large = ("quartznet-5x5", "--frames", "200", "--machine", "kws_tiny", "--rate", "0.01")
+    [slow] = told(*large)
+    assert "energy_per_audio_second_uj" not in slow["application"]
+    assert "a second of sound, in real time too slow" in said(*large)
+
+
+@pytest.mark.parametrize("option", ["--rate", "--battery-mwh"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_refuses_rates_and_batteries_that_are_no_numbers(option, value, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["estimate", DESIGN, option, value])
+    assert stop.value.code == 2
+    assert f"dse: {option} must be a positive number, not {value}" in capsys.readouterr().err
 
 
 def test_a_stream_prices_a_hop_at_real_time():
@@ -313,7 +414,7 @@ def test_reads_a_design_file(tmp_path):
         ([DESIGN, "--technology", "3nm"], "no technology is called '3nm'"),
         (
             [DESIGN, "--technology", "horowitz_45nm"],
-            "an SRAM of 8,192 bits is outside the technology's table",
+            "an SRAM of 8,192 bits ('input_buffer', machine ",
         ),
         ([DESIGN, "--stream", "129"], "a hop of 129 frames is longer than the 128 frames"),
         (

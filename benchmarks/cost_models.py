@@ -1,7 +1,7 @@
 """How fast designs are priced, and against what.
 
-    python benchmarks/pricing.py           some minutes; prints a table, --out writes JSON
-    python benchmarks/pricing.py --full    also prices ten million designs to Parquet
+    python benchmarks/cost_models.py           some minutes; prints a table, --out writes JSON
+    python benchmarks/cost_models.py --full    also prices ten million designs to Parquet
 
 Figures are of one core: process CPU time where it says so, wall time for the full sweep.
 
@@ -14,9 +14,18 @@ Figures are of one core: process CPU time where it says so, wall time for the fu
   tests/cost_models/oracles/README.md has them
 """
 
+# ruff: noqa: E402
+
+import importlib
 import sys
 
-sys.path.pop(0)  # this folder, whose search.py is not the package that is imported below
+folder = sys.path.pop(0)  # whose search.py and this file are not the packages of these names
+if __name__ == "cost_models":
+    # Another script of this folder asks for the package, and finds this file first: it gets the
+    # package, and the folder stays where its neighbours are found.
+    del sys.modules[__name__]
+    importlib.import_module(__name__)
+    sys.path.append(folder)
 
 import argparse
 import dataclasses
