@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dse.allocation import give_back_freed_memory
 from dse.batches import Batches, class_weights
 from dse.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from dse.devices import (
@@ -447,7 +448,7 @@ def _check_same(
 
 @contextmanager
 def _repeatable(device: torch.device) -> Iterator[None]:
-    """Leave the caller's random numbers alone, and let cuDNN choose repeatable algorithms."""
+    """Leave the caller's random numbers and memory alone; cuDNN chooses repeatable algorithms."""
     cudnn = torch.backends.cudnn
     before = cudnn.deterministic, cudnn.benchmark
     devices = [device] if device.type == "cuda" else []
@@ -457,6 +458,7 @@ def _repeatable(device: torch.device) -> Iterator[None]:
             yield
         finally:
             cudnn.deterministic, cudnn.benchmark = before
+            give_back_freed_memory()  # of `dse.steps`
 
 
 @contextmanager
