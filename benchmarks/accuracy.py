@@ -1,8 +1,9 @@
-"""Train one network by both paths with several seeds, and compare what they get wrong.
+"""Train one network in several ways and with several seeds, and compare what they get wrong.
 
     .venv/bin/python benchmarks/accuracy.py --data speech --epochs 15 --out accuracy.json
 
-Same design, data, recipe and seeds; the paths are interleaved. docs/performance.md has results.
+Same design, data, recipe and seeds; the ways are interleaved, and computed on one thread each.
+docs/performance.md has results.
 """
 
 import argparse
@@ -21,6 +22,14 @@ from dse.task import FeatureSpec, Task
 from dse.training import BEST, evaluate, train
 
 
+WAYS = {
+    "naive float32": ("plain", "float32"),
+    "fast float32": ("fast", "float32"),
+    "fast bfloat16": ("fast", "bfloat16"),
+}
+"""Path and precision."""
+
+
 def main() -> None:
     """Train, print a line a training and the means, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -29,6 +38,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS))
     parser.add_argument("--out", type=Path, help="JSON file")
     options = parser.parse_args()
     set_threads(1)
@@ -39,24 +49,35 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(1, options.seeds + 1):
-            for path in ("plain", "fast"):
-                place = Path(folder) / f"{path}-{seed}"
+            for way in options.ways:
+                path, precision = WAYS[way]
+                place = Path(folder) / f"{way}-{seed}"
                 result = train(
-                    published(options.network), features, recipe, seed=seed, folder=place,
-                    device="cpu", path=path,  # type: ignore[arg-type]
-                )  # fmt: skip
+                    published(options.network),
+                    features,
+                    dataclasses.replace(recipe, precision=precision),
+                    seed=seed,
+                    folder=place,
+                    device="cpu",
+                    path=path,  # type: ignore[arg-type]
+                )
                 network, checkpoint = load_network(place / BEST)
                 tested = evaluate(network, features.testing, checkpoint.mean, checkpoint.deviation)
                 rows.append(
-                    {"path": path, "seed": seed, "computed": result.computed,
-                     "validation": 1 - result.validation_error, "test": 1 - tested.error,
-                     "seconds": result.seconds}
-                )  # fmt: skip
+                    {
+                        "way": way,
+                        "seed": seed,
+                        "computed": result.computed,
+                        "validation": 1 - result.validation_error,
+                        "test": 1 - tested.error,
+                        "seconds": result.seconds,
+                    }
+                )
                 print(rows[-1], flush=True)
-    for path in ("plain", "fast"):
-        found = [row["test"] for row in rows if row["path"] == path]
+    for way in options.ways:
+        found = [row["test"] for row in rows if row["way"] == way]
         spread = f", deviation {statistics.stdev(found):.1%}" if len(found) > 1 else ""
-        print(f"{path}: test {statistics.mean(found):.1%}{spread}")
+        print(f"{way}: test {statistics.mean(found):.1%}{spread}")
     if options.out is not None:
         options.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 

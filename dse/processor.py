@@ -1,14 +1,16 @@
-"""What this machine's processor can do in bfloat16: tried once, not believed.
+"""What this machine's processor multiplies fastest with: tried once, not believed.
 
 A processor may name units for bfloat16 and be slower with them than without, and a virtual machine
 may name units (AMX) but hide how large they are: oneDNN, which torch multiplies with, then ends the
-process with an illegal instruction. So the products of a training step are timed in a process of
-their own, if need be with oneDNN held to instructions that work, and the outcome is remembered in
-`dse.files.cache_folder()`.
+process with an illegal instruction. And of float32, oneDNN multiplies twice as fast as MKL on AMD's
+processors, which eager torch takes all the same. So the products of a training step are timed in a
+process of their own, if need be with oneDNN held to instructions that work, and the outcome is
+remembered in `dse.files.cache_folder()`.
 """
 
 import hashlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -29,27 +31,41 @@ WITHOUT_AMX = "AVX512_CORE_BF16"
 
 WORTH = 0.8
 """bfloat16 is chosen where its products take at most this share of the time of float32's; above it
-the loss of digits buys nothing."""
+the loss of digits buys nothing. Likewise oneDNN for products in float32."""
 
 TRIAL_TIMEOUT_S = 120.0
 
 # Products of MatchboxNet-3x2x64 at batches of 128 on the fast path: a depthwise and a pointwise
-# layer, forwards and backwards. Process time, so that other work disturbs little.
+# layer, forwards and backwards. Process time, so that other work disturbs little. A line for
+# float32, one for float32 by oneDNN (infinite where it cannot, or rounds more), one for bfloat16,
+# which may end the process.
 _TRIAL = """
 import statistics, time, torch
 torch.set_num_threads(1)
-def products(dtype):
-    band = torch.ones(64, 128, 128, dtype=dtype), torch.ones(64, 128, 128, dtype=dtype)
-    mix = torch.ones(64, 64, dtype=dtype), torch.ones(64, 16384, dtype=dtype)
+def onednn(left, right):
+    return torch.ops.mkldnn._linear_pointwise(left, right.t(), None, "none", [], "")
+def products(dtype, multiply):
+    torch.manual_seed(0)
+    band, clips = torch.randn(64, 32, 44).to(dtype), torch.randn(64, 44, 128).to(dtype)
+    mix, values = torch.randn(64, 64).to(dtype), torch.randn(64, 16384).to(dtype)
     def once():
         start = time.process_time()
-        torch.bmm(*band), torch.bmm(band[0].transpose(1, 2), band[1])
-        torch.mm(*mix), torch.mm(mix[1], mix[1].t())
+        for _ in range(4):
+            torch.bmm(band, clips), torch.bmm(band.transpose(1, 2), clips[:, :32])
+        multiply(mix, values), multiply(mix.t(), values), multiply(values, values.t())
         return 1000 * (time.process_time() - start)
     once()
-    return statistics.median(once() for _ in range(7))
-print(products(torch.float32), flush=True)
-print(products(torch.bfloat16), flush=True)
+    return statistics.median(once() for _ in range(9))
+def agrees():
+    left, right = torch.randn(64, 512), torch.randn(512, 64)
+    exact = left.double() @ right.double()
+    return (onednn(left, right) - exact).norm() < 1e-6 * exact.norm()
+print(products(torch.float32, torch.mm), flush=True)
+try:
+    print(products(torch.float32, onednn) if agrees() else float("inf"), flush=True)
+except (AttributeError, RuntimeError):
+    print(float("inf"), flush=True)
+print(products(torch.bfloat16, torch.mm), flush=True)
 """
 
 
@@ -58,6 +74,9 @@ class Processor:
     """What a trial found; times are for the same products on one thread."""
 
     float32_ms: float
+    """By what torch takes."""
+    onednn_ms: float
+    """In float32 by oneDNN; infinite where it cannot."""
     bfloat16_ms: float | None
     """None where they end the process whatever is tried."""
     isa: str
@@ -65,8 +84,14 @@ class Processor:
 
     @property
     def bfloat16_pays(self) -> bool:
-        """Whether training is faster in bfloat16."""
-        return self.bfloat16_ms is not None and self.bfloat16_ms <= WORTH * self.float32_ms
+        """Whether training is faster in bfloat16 than in float32 by the better library."""
+        best_ms = min(self.float32_ms, self.onednn_ms)
+        return self.bfloat16_ms is not None and self.bfloat16_ms <= WORTH * best_ms
+
+    @property
+    def onednn_pays(self) -> bool:
+        """Whether oneDNN is the better library for float32."""
+        return self.onednn_ms <= WORTH * self.float32_ms
 
 
 def has_bfloat16_units() -> bool:
@@ -84,6 +109,15 @@ def prepare() -> None:
     """
     if has_bfloat16_units() and try_processor().isa:
         os.environ.setdefault(ISA, try_processor().isa)
+
+
+@lru_cache(maxsize=1)
+def float32_by_onednn() -> bool:
+    """Whether products in float32 are faster by oneDNN than by what torch takes.
+
+    Processors without units for bfloat16 are not tried: with vectors of 256 bits MKL is as fast.
+    """
+    return has_bfloat16_units() and try_processor().onednn_pays
 
 
 @lru_cache(maxsize=1)
@@ -106,7 +140,7 @@ def try_processor() -> Processor:
         return Processor(**json.loads(path.read_text(encoding="utf-8")))
     found = _try({}) or _try({ISA: WITHOUT_AMX})
     if found is None:
-        found = Processor(float32_ms=0.0, bfloat16_ms=None, isa="")
+        found = Processor(float32_ms=0.0, onednn_ms=math.inf, bfloat16_ms=None, isa="")
     with suppress(OSError):  # the next process tries again
         write_text(path, json.dumps(asdict(found)))
     return found
@@ -134,10 +168,15 @@ def _try(settings: dict[str, str]) -> Processor | None:
             text=True,
             timeout=TRIAL_TIMEOUT_S,
         )
-        float32_ms, bfloat16_ms = map(float, done.stdout.split())
+        float32_ms, onednn_ms, bfloat16_ms = map(float, done.stdout.split())
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
-    return Processor(float32_ms=float32_ms, bfloat16_ms=bfloat16_ms, isa=settings.get(ISA, ""))
+    return Processor(
+        float32_ms=float32_ms,
+        onednn_ms=onednn_ms,
+        bfloat16_ms=bfloat16_ms,
+        isa=settings.get(ISA, ""),
+    )
 
 
 def _survives() -> bool:

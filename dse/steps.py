@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dse.allocation import keep_freed_memory
 from dse.devices import Computation, is_out_of_memory
 from dse.errors import TrainingFailed
 from dse.fast import fast_scores
@@ -27,6 +28,8 @@ class Steps:
         self.recipe = recipe
         self.computation = computation
         self.class_weights = class_weights
+        if computation.device.type == "cpu":
+            keep_freed_memory()
         self.parts = 1
         """Into so many each batch is divided; their gradients are added up."""
 

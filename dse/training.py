@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from dse.allocation import give_back_freed_memory
 from dse.batches import Batches, class_weights
 from dse.best_scores import FILE_NAME as BEST_SCORES
 from dse.best_scores import write_best_scores
@@ -389,7 +390,7 @@ def _check_same(
 
 @contextmanager
 def _repeatable(device: torch.device) -> Iterator[None]:
-    """Leave the caller's random numbers alone, and let cuDNN choose repeatable algorithms."""
+    """Leave the caller's random numbers and memory alone; cuDNN chooses repeatable algorithms."""
     cudnn = torch.backends.cudnn
     before = cudnn.deterministic, cudnn.benchmark
     devices = [device] if device.type == "cuda" else []
@@ -399,6 +400,7 @@ def _repeatable(device: torch.device) -> Iterator[None]:
             yield
         finally:
             cudnn.deterministic, cudnn.benchmark = before
+            give_back_freed_memory()  # of `dse.steps`
 
 
 @contextmanager

@@ -36,6 +36,7 @@ TORCH = {
     "dse.fast.forward",
     "dse.fast.norm",
     "dse.fast.pointwise",
+    "dse.fast.products",
     "dse.feature_computation",
     "dse.features",
     "dse.interchange.onnx",

@@ -1,4 +1,4 @@
-"""The training path of `dse.network` in the layout in which processors are fast: (C, N, T).
+"""The training path of `dse.network` in the layout in which processors are fast: (C, T, N).
 
 Channels come first, so that a 1x1 convolution is one large matrix product, a depthwise convolution
 one small banded product per channel, and batch norm and ReLU run over whole rows. `fast_scores`

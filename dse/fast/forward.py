@@ -1,4 +1,4 @@
-"""A whole network in (C, N, T)."""
+"""A whole network in (C, T, N)."""
 
 from typing import Any
 
@@ -28,7 +28,8 @@ def fast_scores(
     Returns:
         (N, outputs), or (N, outputs, frames) of a framewise head.
     """
-    values = features.transpose(0, 1).to(dtype).contiguous()
+    # As the transpose of a matrix, which is copied in tiles, four times as fast as a permutation.
+    values = features.to(dtype).flatten(1).t().contiguous().view(*features.shape[1:], -1)
     for block in network.blocks.values():
         assert isinstance(block, ResidualBlock)
         values = _block(block, values)
@@ -38,7 +39,7 @@ def fast_scores(
             pooled, network.head.linear.weight.to(dtype), _cast(network.head.linear.bias, dtype)
         )
     scores = _layer(network.head, values)
-    return scores.transpose(0, 1)
+    return scores.permute(2, 0, 1)
 
 
 def _block(block: ResidualBlock, inputs: Tensor) -> Tensor:
@@ -74,8 +75,8 @@ def _layer(layer: nn.Module, inputs: Tensor) -> Tensor:
         if layer.bias is not None:
             outputs = outputs + layer.bias.to(inputs.dtype)[:, None, None]
         return outputs
-    other: Tensor = layer(inputs.transpose(0, 1))
-    return other.transpose(0, 1).contiguous()
+    other: Tensor = layer(inputs.permute(2, 0, 1))
+    return other.permute(1, 2, 0).contiguous()
 
 
 def _convolution(layer: nn.Conv1d, inputs: Tensor) -> Tensor:
@@ -86,24 +87,24 @@ def _convolution(layer: nn.Conv1d, inputs: Tensor) -> Tensor:
     if layer.groups == layer.in_channels == layer.out_channels:
         return depthwise(inputs, weight[:, 0], stride=stride, dilation=dilation)
     outputs = nn.functional.conv1d(
-        inputs.transpose(0, 1), weight, None, layer.stride, layer.padding, layer.dilation,
+        inputs.permute(2, 0, 1), weight, None, layer.stride, layer.padding, layer.dilation,
         layer.groups,
     )  # fmt: skip
-    return outputs.transpose(0, 1).contiguous()
+    return outputs.permute(1, 2, 0).contiguous()
 
 
 class _Pool(torch.autograd.Function):
-    """Mean over frames, (C, N, T) -> (C, N); its gradient is spread by a view, not by a copy."""
+    """Mean over frames, (C, T, N) -> (C, N); its gradient is spread by a view, not by a copy."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
-        ctx.frames = values.shape[2]
-        return values.mean(dim=2)
+        ctx.frames = values.shape[1]
+        return values.mean(dim=1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        spread: Tensor = gradients[0][:, :, None] / ctx.frames
-        return spread.expand(-1, -1, ctx.frames)
+        spread: Tensor = gradients[0][:, None] / ctx.frames
+        return spread.expand(-1, ctx.frames, -1)
 
 
 def _cast(values: Tensor | None, dtype: torch.dtype) -> Tensor | None:

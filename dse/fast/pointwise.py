@@ -5,9 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dse.fast.products import product
+
 
 def pointwise(inputs: Tensor, weight: Tensor, *, groups: int = 1, stride: int = 1) -> Tensor:
-    """(C, N, T) -> (O, N, ceil(T / stride)); no gradient is computed for a fixed weight.
+    """(C, T, N) -> (O, ceil(T / stride), N); no gradient is computed for a fixed weight.
 
     Args:
         inputs: contiguous.
@@ -16,15 +18,15 @@ def pointwise(inputs: Tensor, weight: Tensor, *, groups: int = 1, stride: int = 
         stride: frames from one output to the next.
     """
     if stride > 1:
-        inputs = inputs[:, :, ::stride].contiguous()
-    channels, clips, frames = inputs.shape
+        inputs = inputs[:, ::stride].contiguous()
+    channels, frames, clips = inputs.shape
     if groups == 1:
         mixed: Tensor = _Product.apply(weight, inputs.view(channels, -1))  # type: ignore[no-untyped-call]
     else:
         mixed = torch.bmm(
             weight.view(groups, -1, weight.shape[1]), inputs.view(groups, channels // groups, -1)
         )
-    return mixed.view(weight.shape[0], clips, frames)
+    return mixed.view(weight.shape[0], frames, clips)
 
 
 class _Product(torch.autograd.Function):
@@ -33,19 +35,19 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, inputs: Tensor) -> Tensor:
         ctx.save_for_backward(weight, inputs)
-        return torch.mm(weight, inputs)
+        return product(weight, inputs)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         weight, inputs = ctx.saved_tensors
-        gradient = gradients[0]
+        gradient = gradients[0].contiguous()
         to_weight = to_inputs = None
         if ctx.needs_input_grad[0]:
             # The longer side first: up to 1.4 times as fast (64 by 128 over 16,384 columns).
             if weight.shape[0] >= weight.shape[1]:
-                to_weight = torch.mm(gradient, inputs.t())
+                to_weight = product(gradient, inputs.t())
             else:
-                to_weight = torch.mm(inputs, gradient.t()).t()
+                to_weight = product(inputs, gradient.t()).t()
         if ctx.needs_input_grad[1]:
-            to_inputs = torch.mm(weight.t(), gradient)
+            to_inputs = product(weight.t(), gradient)
         return to_weight, to_inputs

@@ -516,7 +516,9 @@ def processor(monkeypatch):
     """Pretend that this is another processor: units that it names, and what a trial would find."""
 
     def pretend(*units, float32_ms=10.0, bfloat16_ms=None, isa=""):
-        found = Processor(float32_ms=float32_ms, bfloat16_ms=bfloat16_ms, isa=isa)
+        found = Processor(
+            float32_ms=float32_ms, onednn_ms=float32_ms, bfloat16_ms=bfloat16_ms, isa=isa
+        )
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(units, True))
         monkeypatch.setattr(dse.devices, "try_processor", lambda: found)
         monkeypatch.setattr(dse.devices, "bfloat16_works", lambda: bfloat16_ms is not None)

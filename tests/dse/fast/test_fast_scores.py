@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
+import dse.fast.products
 from dse.fast import fast_scores
-from dse.fast.depthwise import block_frames, depthwise
+from dse.fast.depthwise import depthwise
 from dse.fast.dropout import dropout
 from dse.fast.norm import norm
 from dse.fast.pointwise import pointwise
+from dse.fast.products import product
 from dse.generators import Generator
 from dse.network import SpeechNetwork, build_network
 from dse.point import DENSE, IDENTITY, Block, DesignPoint, Mixer
@@ -174,12 +176,12 @@ def test_depthwise_is_a_convolution(
 ) -> None:
     torch.manual_seed(seed)
     channels, clips, taps = 3, 2, 2 * half + 1
-    inputs = torch.randn(channels, clips, frames, dtype=torch.float64, requires_grad=True)
+    inputs = torch.randn(channels, frames, clips, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(channels, taps, dtype=torch.float64, requires_grad=True)
     expected = functional.conv1d(
-        inputs.transpose(0, 1), weight[:, None], stride=stride, dilation=dilation,
+        inputs.permute(2, 0, 1), weight[:, None], stride=stride, dilation=dilation,
         padding=dilation * half, groups=channels,
-    ).transpose(0, 1)  # fmt: skip
+    ).permute(1, 2, 0)  # fmt: skip
     found = depthwise(inputs, weight, stride=stride, dilation=dilation)
     torch.testing.assert_close(found, expected)
     direction = torch.randn_like(expected)
@@ -189,20 +191,28 @@ def test_depthwise_is_a_convolution(
     )
 
 
-def test_long_clips_are_cut_into_blocks_that_grow_with_the_kernel_and_the_batch() -> None:
-    assert block_frames(64, 12, 128) == 64
-    # The best of the table in docs/performance.md, or within 5 % of it.
-    assert block_frames(128, 12, 128) == block_frames(128, 12, 32) == 32
-    assert block_frames(128, 56, 128) == 48
-    assert block_frames(800, 32, 8) == 32
-    assert block_frames(200, 170, 4) < block_frames(200, 170, 128)
+@pytest.mark.parametrize("by_onednn", [False, True])
+@settings(deadline=None, max_examples=20, derandomize=True)
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 300), st.integers(0, 9))
+def test_either_library_multiplies(
+    by_onednn: bool, rows: int, inner: int, columns: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    left, right = torch.randn(rows, inner), torch.randn(inner, columns)
+    exact = left.double() @ right.double()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dse.fast.products, "float32_by_onednn", lambda: by_onednn)
+        for turned in (left, left.t().contiguous().t()):
+            for other in (right, right.t().contiguous().t()):
+                found = product(turned, other)
+                assert (found - exact).norm() < 1e-6 * exact.norm()
 
 
 def test_fixed_weights_get_no_gradient() -> None:
     network = network_of(published("matchboxnet-3x1x64-P1"), 1)
     weight = network.blocks["B1"].body[0][1].weight
     assert not weight.requires_grad
-    values = torch.randn(128, 2, 4, requires_grad=True)
+    values = torch.randn(128, 4, 2, requires_grad=True)
     pointwise(values, weight[:, :, 0]).sum().backward()
     assert weight.grad is None and values.grad is not None
 
@@ -216,6 +226,17 @@ def test_statistics_of_a_channel_far_from_zero_are_not_lost() -> None:
     expected = theirs.double()(values.transpose(0, 1).double()).transpose(0, 1)
     assert (found - expected).abs().max() < 2e-3  # the inputs themselves are rounded to 1e-3
     torch.testing.assert_close(ours.running_var, theirs.running_var.float(), rtol=1e-4, atol=0)
+
+
+def test_statistics_of_narrow_numbers_are_wide() -> None:
+    """In bfloat16 a mean of 100 is good to half a unit, as good as a deviation of 1 is not."""
+    torch.manual_seed(1)
+    values = (torch.randn(2, 8, 64) + torch.tensor([0.0, 100.0])[:, None, None]).bfloat16()
+    ours, theirs = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
+    norm(values, ours, None, relu=False)
+    theirs.double()(values.transpose(0, 1).double())
+    torch.testing.assert_close(ours.running_mean, theirs.running_mean.float())
+    torch.testing.assert_close(ours.running_var, theirs.running_var.float(), rtol=1e-5, atol=0)
 
 
 def test_one_value_per_channel_cannot_be_normalised() -> None:
