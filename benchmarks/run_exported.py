@@ -1,17 +1,20 @@
 """Run other tools on exported designs, and keep what they say for the tests.
 
-    .venv/bin/python benchmarks/run_exported.py --zigzag ZIGZAG/bin/python
-    .venv/bin/python benchmarks/run_exported.py --scalesim SCALESIM/bin/python
+    .venv/bin/python benchmarks/run_exported.py zigzag scalesim
 
-Each tool needs an environment of its own: zigzag-dse==3.9.1 with six; scalesim==3.0.0 with numpy<2.
-Files go to `tests/dse/exported/`: the exported files' SHA-256
-beside the figures, so that a test notices when an export changes and this must run again.
+pip puts each tool into a folder of its own, as neither may lie in ours: ZigZag brings a package
+`tests`, SCALE-Sim needs an older numpy. What else they import is taken from our environment. Files
+go to `tests/dse/exported/`: the exported files' SHA-256 beside the figures, so that a test notices
+when an export changes and this must run again. The tests run one case of each tool anew.
 """
 
 import argparse
 import hashlib
 import json
+import os
+import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -32,6 +35,21 @@ CASES = {
     "scalesim": (("matchboxnet-3x1x64", "systolic_32x32", 128, 12),),
 }
 """Tool -> design, machine, frames, outputs."""
+
+PACKAGES = {
+    "zigzag": (
+        "zigzag-dse==3.9.1",
+        "six==1.17.0",  # not among its requirements
+        "multiprocessing_on_dill==3.5.0a4",
+        "dill==0.4.1",
+        "cerberus==1.3.8",
+        "seaborn==0.13.2",
+        "typeguard==4.6.1",
+    ),
+    # With numpy 2.4 it ends with an error: int() of an array.
+    "scalesim": ("scalesim==3.0.0", "numpy==2.3.5", "absl-py==2.5.1", "configparser==7.3.0"),
+}
+"""Tool -> what our environment does not have of it."""
 
 RUNNERS = {
     "zigzag": """
@@ -78,38 +96,63 @@ def digest(files: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
 
 
-def run(tool: str, python: str, files: dict[str, str]) -> list[dict[str, Any]]:
-    """What the tool says of each layer."""
-    with tempfile.TemporaryDirectory() as folder:
+def installed(tool: str, into: Path) -> Path:
+    """The folder that has a tool; pip puts it there where it is missing."""
+    folder, packages = into / tool, "\n".join(PACKAGES[tool])
+    stamp = folder / "packages.txt"
+    if stamp.exists() and stamp.read_text() == packages:
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+    ran = subprocess.run([*pip, *PACKAGES[tool]], capture_output=True, text=True)
+    if ran.returncode:
+        raise RuntimeError(f"{tool} cannot be installed:\n{ran.stderr[-3000:]}")
+    stamp.write_text(packages)
+    return folder
+
+
+def run(tool: str, folder: Path, files: dict[str, str]) -> list[dict[str, Any]]:
+    """What the tool in a folder says of each layer."""
+    with tempfile.TemporaryDirectory() as place:
         for name, text in files.items():
-            (Path(folder) / name).write_text(text, encoding="utf-8")
+            (Path(place) / name).write_text(text, encoding="utf-8")
         ran = subprocess.run(
-            [python, "-c", RUNNERS[tool]], cwd=folder, capture_output=True, text=True
+            [sys.executable, "-c", RUNNERS[tool]],
+            cwd=place,
+            env={**os.environ, "PYTHONPATH": str(folder.resolve())},
+            capture_output=True,
+            text=True,
         )
     if ran.returncode:
-        raise SystemExit(ran.stderr[-3000:])
+        raise RuntimeError(f"{tool} ended with an error:\n{ran.stderr[-3000:]}")
     layers: list[dict[str, Any]] = json.loads(ran.stdout.splitlines()[-1])
     return layers
 
 
 def main() -> None:
-    """Run the tools whose Python is given."""
+    """Run tools on their cases."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for tool in CASES:
-        if tool in RUNNERS:
-            parser.add_argument(f"--{tool}", metavar="PYTHON", help="interpreter that has the tool")
+    parser.add_argument("tools", nargs="+", choices=tuple(CASES))
+    parser.add_argument("--into", type=Path, help="keep the tools here for the next time")
     options = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
-    for tool, python in vars(options).items():
-        for case in CASES[tool] if python else ():
-            files = exported(tool, case)
-            layers = run(tool, python, files)
-            golden = {"tool": tool, "case": list(case), "sha256": digest(files), "layers": layers}
-            path = FOLDER / f"{tool}__{case[0]}__{case[1]}.json"
-            path.write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
-            energy = sum(layer.get("energy_pj", 0.0) for layer in layers)
-            cycles = sum(layer["cycles"] for layer in layers)
-            print(f"{path.name}: {energy * 1e-6:.4f} uJ, {cycles:,.0f} cycles")
+    with tempfile.TemporaryDirectory() as scratch:
+        for tool in options.tools:
+            packages = installed(tool, options.into or Path(scratch))
+            for case in CASES[tool]:
+                keep(tool, case, packages)
+
+
+def keep(tool: str, case: tuple[str, str, int, int], packages: Path) -> None:
+    """Run a case and write down what the tool says."""
+    files = exported(tool, case)
+    layers = run(tool, packages, files)
+    golden = {"tool": tool, "case": list(case), "sha256": digest(files), "layers": layers}
+    path = FOLDER / f"{tool}__{case[0]}__{case[1]}.json"
+    path.write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
+    energy = sum(layer.get("energy_pj", 0.0) for layer in layers)
+    cycles = sum(layer["cycles"] for layer in layers)
+    print(f"{path.name}: {energy * 1e-6:.4f} uJ, {cycles:,.0f} cycles")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """How far an exported network is from the one in torch, in one line."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +10,43 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from dse.errors import InvalidInput
 from dse.export.integer import SCORE_STEPS, IntegerNetwork
 from dse.export.source import Source
 
 
 def compare_onnx(source: Source, path: Path, pictures: Tensor) -> str:
-    """Scores of an ONNX file in onnxruntime against torch."""
+    """Scores of an ONNX file in onnxruntime against torch.
+
+    Raises:
+        InvalidInput: the installed onnxruntime does not compute this version of the operators.
+    """
     import onnxruntime  # type: ignore[import-untyped]  # an extra; C needs none of it
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {session.get_inputs()[0].name: pictures.numpy()})
+    with runtime_of_its_time():
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        (found,) = session.run(None, {session.get_inputs()[0].name: pictures.numpy()})
     return _line(_expected(source, pictures), np.asarray(found))
+
+
+@contextlib.contextmanager
+def runtime_of_its_time() -> Iterator[None]:
+    """A runtime too old for the operators says so in one sentence.
+
+    Raises:
+        InvalidInput: instead of what onnxruntime raises.
+    """
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as state  # type: ignore[import-untyped]
+
+    try:
+        yield
+    except (state.Fail, state.InvalidGraph, state.NotImplemented) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InvalidInput(
+            f"onnxruntime {onnxruntime.__version__} does not compute this network: {reason}; "
+            "choose an older --opset, such as 21, or update onnxruntime"
+        ) from None
 
 
 def compare_integer(source: Source, network: IntegerNetwork, pictures: Tensor) -> str:

@@ -24,6 +24,7 @@ from onnxruntime.quantization.shape_inference import (  # type: ignore[import-un
 )
 from torch import Tensor
 
+from dse.export.comparison import runtime_of_its_time
 from dse.export.source import Source
 from dse.files import replacing
 from dse.interchange.onnx import INPUT, OPSET, export_onnx
@@ -51,12 +52,13 @@ def export_onnx_int8(source: Source, path: Path, pictures: Tensor, *, opset: int
         opset: of the operators.
 
     Raises:
+        InvalidInput: the installed onnxruntime does not compute this version of the operators.
         OSError: the file cannot be written.
     """
     with tempfile.TemporaryDirectory() as scratch, replacing(path) as temporary:
         plain, merged = Path(scratch) / "plain.onnx", Path(scratch) / "merged.onnx"
         export_onnx(source.network, plain, in_channels=source.point.in_channels, opset=opset)
-        with _quiet():
+        with _quiet(), runtime_of_its_time():
             quant_pre_process(plain, merged, skip_symbolic_shape=True)
             quantize_static(
                 merged,

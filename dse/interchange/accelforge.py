@@ -5,6 +5,9 @@ own, to be mapped one by one: what stays on the chip between layers is not told.
 AccelForge gets the array of multipliers only, at the mid figures of the technology; vector unit,
 generator and leakage are left out. Weights that the machine generates have 1 bit: a tensor of 0
 bits cannot be written.
+
+The elements of an array are one row there: its mapper unrolls a loop over one side of an array
+only, where ours unrolls the frames of a depthwise layer over both, and takes 5.6 times the energy.
 """
 
 from typing import Any
@@ -75,9 +78,7 @@ def architecture_yaml(machine: Accelerator, technology: Technology) -> str:
     for memory in reversed(machine.memories):
         lines += _memory(memory, technology, hertz)
     lines += ["  - !Container", "    name: Element", "    spatial:"]
-    for axis, size in (("rows", array.rows), ("columns", array.columns), ("lanes", array.lanes)):
-        if size > 1 or axis == "rows":
-            lines.append(f"    - {{name: {axis}, fanout: {size}}}")
+    lines.append(f"    - {{name: elements, fanout: {array.elements}}}")
     prices = price_list(machine, technology)
     for operand in ("inputs", "weights", "outputs"):
         register = array.register(operand)
@@ -88,7 +89,7 @@ def architecture_yaml(machine: Accelerator, technology: Technology) -> str:
             for row, entry in enumerate(prices.entries)
             if entry.part == array.name and entry.operand == operand
         }
-        lines += _storage(
+        stored = _storage(
             f"{_NAMES[operand].capitalize()}Register",
             register.capacity_bits,
             f"{{keep: {_NAMES[operand]}}}",
@@ -96,6 +97,9 @@ def architecture_yaml(machine: Accelerator, technology: Technology) -> str:
             per_bit.get("write", 0.0),
             "inf",
         )
+        if operand == "outputs":  # sums are wider than what leaves
+            stored.insert(3, f"    bits_per_value: {{output: {array.accumulator_bits}}}")
+        lines += stored
     lines += [
         "  - !Compute",
         "    name: MAC",

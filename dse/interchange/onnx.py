@@ -20,10 +20,11 @@ from dse.files import replacing
 from dse.network import PooledHead, ResidualBlock, SpeechNetwork
 from dse.ternary_convolution import TernaryConv1d
 
-OPSET = 21
-"""The newest that the oldest supported onnxruntime (1.18, of 2024) reads."""
-OPSETS = range(17, 24)
-"""17 is read by runtimes of 2022 on."""
+OPSETS = range(17, 28)
+"""17 is read by runtimes of 2022 on; 27 is the newest in which onnxruntime 1.32 computes int8, too
+(28 has a new DequantizeLinear, which it does not have)."""
+OPSET = min(OPSETS[-1], onnx.defs.onnx_opset_version())
+"""The newest that the installed onnx knows."""
 Ternary = Literal["float", "int8"]
 
 INPUT, OUTPUT = "features", "scores"

@@ -72,7 +72,11 @@ def checkpoint(checkpoint: str, out: Path) -> None:
     show_default=True,
     help="How entries of ternary matrices are stored; not with --int8.",
 )
-@click.option("--opset", type=int, help="Version of the operators, 17 to 23.  [default: 21]")
+@click.option(
+    "--opset",
+    type=int,
+    help="Version of the operators, 17 to 27.  [default: the newest; older runtimes need less]",
+)
 @_DATA
 @OUTPUTS
 @_SEED

@@ -10,9 +10,10 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from dse.errors import InvalidDesign
+from dse.errors import InvalidDesign, InvalidInput
+from dse.export.comparison import runtime_of_its_time
 from dse.generators import Generator
-from dse.interchange.onnx import export_onnx, to_onnx
+from dse.interchange.onnx import OPSETS, export_onnx, to_onnx
 from dse.network import SpeechNetwork, build_network
 from dse.point import DENSE, IDENTITY, Block, DesignPoint, Mixer
 from dse.published import published
@@ -66,6 +67,25 @@ def test_onnxruntime_gives_the_networks_scores(
     with torch.no_grad():
         expected = network(pictures).numpy()
     np.testing.assert_allclose(scores_of(str(path), pictures), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_opset_is_the_newest_that_is_computed() -> None:
+    model = to_onnx(random_network(EVERY_KIND, 7), in_channels=8)
+    assert [opset.version for opset in model.opset_import] == [OPSETS[-1]]
+    with pytest.raises(InvalidDesign, match=f"opset must be from 17 to {OPSETS[-1]}, not 16"):
+        to_onnx(random_network(EVERY_KIND, 7), in_channels=8, opset=16)
+
+
+def test_a_runtime_too_old_for_the_operators_says_so() -> None:
+    model = to_onnx(random_network(EVERY_KIND, 7), in_channels=8)
+    model.opset_import[0].version = 99
+    with (
+        pytest.raises(
+            InvalidInput, match=r"(?s)^onnxruntime .* choose an older --opset, such as 21"
+        ),
+        runtime_of_its_time(),
+    ):
+        onnxruntime.InferenceSession(model.SerializeToString())
 
 
 def test_ternary_matrices_stay_ternary() -> None:

@@ -90,7 +90,7 @@ def scores_of(path: Path, pictures: torch.Tensor) -> np.ndarray:
     return np.asarray(scores)
 
 
-@pytest.mark.parametrize("more", [(), ("--ternary", "int8"), ("--opset", "17")])
+@pytest.mark.parametrize("more", [(), ("--ternary", "int8"), ("--opset", "17"), ("--opset", "21")])
 def test_onnx_in_onnxruntime_is_torch(
     best: Path, tmp_path: Path, more: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,9 +104,12 @@ def test_onnx_in_onnxruntime_is_torch(
     np.testing.assert_allclose(scores_of(out, pictures), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_int8_is_calibrated_on_real_features(best: Path, tones: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [(), ("--opset", "17")])
+def test_int8_is_calibrated_on_real_features(
+    best: Path, tones: Path, tmp_path: Path, more: tuple[str, ...]
+) -> None:
     out = tmp_path / "small.onnx"
-    assert run("export", "onnx", best, "--int8", "--data", tones, "--out", out) == 0
+    assert run("export", "onnx", best, "--int8", "--data", tones, "--out", out, *more) == 0
     source = trained(best)
     pictures = calibration_pictures(source, tones)
     with torch.no_grad():
@@ -162,7 +165,7 @@ def test_every_technology_is_written_as_it_was_read(name: str, tmp_path: Path) -
         (("checkpoint", "matchboxnet-1x1x8"), "has no trained weights: give a checkpoint"),
         (("checkpoint", "nowhere/best.pt"), "nowhere/best.pt does not exist: name a best.pt"),
         (("onnx", "BEST", "--int8"), "int8 needs the ranges of activations on real speech"),
-        (("onnx", "matchboxnet-1x1x8", "--opset", "99"), "opset must be from 17 to 23, not 99"),
+        (("onnx", "matchboxnet-1x1x8", "--opset", "99"), "opset must be from 17 to 27, not 99"),
         (("onnx", "matchboxnet-1x1x8", "--int8", "--data", "speech"), "--data needs a trained"),
         (("header", "BEST"), "int8 needs the ranges"),
         (("header", "matchboxnet-1x1x8", "--frames", "999"), "at most the 128 frames"),
