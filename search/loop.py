@@ -33,7 +33,7 @@ from search.reuse import Earlier
 from search.rungs import Ladder
 from search.samplers import Samplers
 from search.state import Outcome, Progress, State
-from search.storage import open_storage
+from search.storage import Ledger
 from search.study_file import StudySpec
 from search.suggest import parameters, suggest, values_of
 from search.survey import Survey
@@ -70,6 +70,7 @@ class Loop:
         trainers: Trainers,
         progress: Progress,
         workers: int,
+        ledger: Ledger,
     ) -> None:
         self.spec = spec
         self.folder = folder
@@ -82,7 +83,8 @@ class Loop:
         self.flying: list[_Flight] = []
         repair(folder)
         self.history = read_all_rows(folder)
-        self.study = open_storage(folder, spec.name, spec.objectives)
+        self.ledger = ledger
+        self.study = ledger.open(folder)
         self.box = read_record(folder).box
         self.samplers = Samplers(spec, sweep, self.box)
         self.ladder = None if spec.rungs is None else Ladder.of(spec.rungs, self.epochs)
@@ -98,7 +100,9 @@ class Loop:
     def run(self, found: Survey) -> Outcome:
         """Reconcile, evaluate the baselines, then search until the effort is spent."""
         self.progress.started(found, self.state())
-        again = records.reconcile(self.study, self.folder, self.history, self.spec, self.samplers)
+        again = records.reconcile(
+            self.study, self.folder, self.history, self.spec, self.samplers, self.ledger
+        )
         self._climb()
         self._add_baselines()
         while True:
@@ -350,6 +354,7 @@ class Loop:
 
     def _record(self, row: Evaluation, trial: optuna.Trial | None) -> None:
         append_row(self.folder, row)
+        self.ledger.write(len(self.history), row, trial)
         self.history.append(row)
         self._record_rung(row)
         if trial is not None:

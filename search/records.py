@@ -19,6 +19,7 @@ from search.suggest import parameters, suggest
 
 if TYPE_CHECKING:
     from search.samplers import Samplers
+    from search.storage import Ledger
     from search.study_file import StudySpec
 
 FLIGHT = "flight"
@@ -48,6 +49,7 @@ def reconcile(
     history: Sequence[Evaluation],
     spec: "StudySpec",
     samplers: "Samplers",
+    ledger: "Ledger",
 ) -> Unfinished:
     """Tell Optuna what only the rows know.
 
@@ -60,8 +62,15 @@ def reconcile(
     rows = {row.trial: row for row in latest(history) if row.trial >= 0}
     trials = study.get_trials(deepcopy=False)
     if len(trials) < len(rows):
-        _rebuild(study, folder, rows, len(trials), spec, samplers)
+        _rebuild(study, folder, history, len(trials), spec, samplers, ledger)
         trials = study.get_trials(deepcopy=False)
+    open_trials = {trial.number: trial for trial in trials if not trial.state.is_finished()}
+    for place, written in enumerate(history):
+        if written.trial < 0:
+            ledger.write(place, written, None)
+        elif written.trial in open_trials:
+            trial_id = open_trials[written.trial]._trial_id
+            ledger.write(place, written, optuna.Trial(study, trial_id))
     flights: list[tuple[int, int]] = []
     goals = {}
     for trial in trials:
@@ -88,12 +97,14 @@ def reconcile(
 def _rebuild(
     study: optuna.Study,
     folder: Path,
-    rows: dict[int, Evaluation],
+    history: Sequence[Evaluation],
     known: int,
     spec: "StudySpec",
     samplers: "Samplers",
+    ledger: "Ledger",
 ) -> None:
     """Put rows into a storage that was lost."""
+    rows = {row.trial: row for row in latest(history) if row.trial >= 0}
     for number in range(known, max(rows) + 1):
         row = rows.get(number)
         if row is None:
@@ -105,6 +116,9 @@ def _rebuild(
         study.sampler = samplers.of(number, decided=True)
         trial = study.ask()
         suggest(trial, spec.space)
+        for place, written in enumerate(history):
+            if written.trial == number:
+                ledger.write(place, written, trial)
         tell(study, trial, row, spec)
 
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import optuna
 import sqlalchemy.event
@@ -16,8 +16,42 @@ import sqlalchemy.exc
 from dse.errors import InvalidStudy
 from dse.files import replacing
 
+if TYPE_CHECKING:
+    from dse.results import Evaluation
+
 LOCK = ".lock"
 DATABASE = "study.db"
+
+
+class Ledger(Protocol):
+    """Where a study's trials are, and perhaps its rows, besides its folder."""
+
+    def open(self, folder: Path) -> optuna.Study:
+        """The Optuna study, made where there is none yet."""
+
+    def write(self, place: int, row: "Evaluation", trial: optuna.Trial | None) -> None:
+        """Keep a row, before Optuna is told of it; the same may be written again.
+
+        Args:
+            place: of the row among all.
+            row: it.
+            trial: the row's, still open; None for a baseline beside the space.
+        """
+
+
+class FolderLedger:
+    """All is in the folder: the rows in `results.jsonl`, the trials in `study.db`."""
+
+    def __init__(self, name: str, objectives: tuple[str, ...]) -> None:
+        self.name = name
+        self.objectives = objectives
+
+    def open(self, folder: Path) -> optuna.Study:
+        """The Optuna study of the folder."""
+        return open_storage(folder, self.name, self.objectives)
+
+    def write(self, place: int, row: "Evaluation", trial: optuna.Trial | None) -> None:
+        """Nothing: the row is in the folder."""
 
 
 @contextmanager

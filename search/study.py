@@ -1,7 +1,7 @@
 """Run a study: its data, its folder and who trains for it; `search.loop` does the searching."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,15 +11,17 @@ from dse.evaluation import Pricing, Training
 from dse.files import write_text
 from dse.record import DESIGNS, GIVEN, RESOLVED, read_record
 from dse.sweep import Machine, Sweep
+from search.cluster.publication import VIEW, check_no_view
 from search.loop import Loop
 from search.state import Outcome, Progress
-from search.storage import locked, storage_errors
-from search.study_file import StudySpec, check_unchanged
+from search.storage import FolderLedger, Ledger, locked, storage_errors
+from search.study_file import StudySpec, check_same, check_unchanged
 from search.survey import Survey, reference_box, survey
 from search.workers import InProcess, Trainers, Watch, Workers, WorkerSettings, memory_of_a_worker
 
 if TYPE_CHECKING:
     from dse.features import SpeechFeatures
+    from search.cluster.coordinator import Cluster, Headquarters
 
 
 def run_study(
@@ -30,6 +32,7 @@ def run_study(
     *,
     cache: Path | None = None,
     workers: int = 1,
+    cluster: "Cluster | None" = None,
 ) -> Outcome:
     """Start a study, or go on with it.
 
@@ -41,13 +44,34 @@ def run_study(
         cache: folder of the feature cache.
         workers: designs that are trained at a time, each in a process with one thread; 1 trains in
             this process. Rows depend on their number, and on nothing else that happens.
+        cluster: the storage that the study is in, of which the folder becomes a view, and whose
+            workers train; None for a study that is in its folder.
 
     Raises:
-        InvalidStudy: the folder holds another study, is in use, or no point meets the limits.
+        InvalidStudy: the folder holds another study, is in use, or no point meets the limits; the
+            study in the storage is another, or is being searched.
         InvalidData: the data cannot be used.
         OSError: the disk is full or the folder may not be written to; the study can be resumed.
     """
+    with ExitStack() as stack:
+        headquarters = None
+        if cluster is not None:
+            headquarters = stack.enter_context(_headquarters(cluster, spec))
+        return _run(spec, given, folder, progress, cache, workers, headquarters)
+
+
+def _run(
+    spec: StudySpec,
+    given: str,
+    folder: Path,
+    progress: Progress,
+    cache: Path | None,
+    workers: int,
+    headquarters: "Headquarters | None",
+) -> Outcome:
     if (folder / RESOLVED).exists():
+        if headquarters is None:
+            check_no_view(folder, "give its --storage")
         check_unchanged(spec, folder / RESOLVED)
     elif folder.exists() and any(map(_is_foreign, folder.iterdir())):
         raise InvalidStudy(
@@ -72,15 +96,42 @@ def run_study(
         rate=pricing.rate,
     )
     found = survey(spec.space, pricing, sweep, seed=spec.seed)
-    with locked(folder):
+    with ExitStack() as stack:
+        stack.enter_context(locked(folder))
+        if headquarters is not None:
+            stack.enter_context(headquarters.leading(folder))
         _write_record(spec, given, folder, features, found, workers)
         training = training_of(spec, features, folder / DESIGNS)
-        with (
-            storage_errors(folder),
-            trainers_of(spec, training, cache, workers, progress.epoch) as trainers,
-        ):
-            loop = Loop(spec, folder, pricing, sweep, training, trainers, progress, workers)
-            return loop.run(found)
+        ledger: Ledger = FolderLedger(spec.name, spec.objectives)
+        if headquarters is None:
+            stack.enter_context(storage_errors(folder))
+            trainers = stack.enter_context(
+                trainers_of(spec, training, cache, workers, progress.epoch)
+            )
+        else:
+            ledger = headquarters
+            trainers = stack.enter_context(
+                headquarters.trainers(training, folder, cache, workers, progress.epoch)
+            )
+        loop = Loop(spec, folder, pricing, sweep, training, trainers, progress, workers, ledger)
+        outcome = loop.run(found)
+        if headquarters is not None:
+            headquarters.ended(outcome.ended_by)
+        return outcome
+
+
+@contextmanager
+def _headquarters(cluster: "Cluster", spec: StudySpec) -> Iterator["Headquarters"]:
+    """The study's storage, if the study there is this one."""
+    from search.cluster.coordinator import Headquarters
+    from search.cluster.storages import connect
+
+    with connect(cluster.url, give_up_s=cluster.give_up_s) as storage:
+        headquarters = Headquarters(storage, cluster, spec)
+        published = headquarters.published()
+        if published is not None:
+            check_same(spec, published.record, str(cluster.url))
+        yield headquarters
 
 
 def load_data(
@@ -139,7 +190,7 @@ def trainers_of(
 
 def _is_foreign(path: Path) -> bool:
     """Whether a file was there before us: a kill may leave the lock and study.yaml alone."""
-    return not path.name.startswith(".") and path.name != GIVEN
+    return not path.name.startswith(".") and path.name not in (GIVEN, VIEW)
 
 
 def _write_record(

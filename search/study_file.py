@@ -427,15 +427,21 @@ def check_unchanged(spec: StudySpec, resolved_file: Path, also: tuple[str, ...] 
     Raises:
         InvalidStudy: names the first setting that differs, with both values.
     """
-    before = read_yaml(resolved_file).plain()
+    check_same(spec, read_yaml(resolved_file).plain(), str(resolved_file.parent), also)
+
+
+def check_same(
+    spec: StudySpec, before: dict[str, Any], where: str, also: tuple[str, ...] = ()
+) -> None:
+    """As `check_unchanged`, with the study's record and the name of the place it stands in."""
     now = spec.resolved()
     for key in now:
         if key in (*CHANGEABLE, *also) or before.get(key) == now[key]:
             continue
-        where, old, new = _first_difference(key, before.get(key), now[key])
+        place, old, new = _first_difference(key, before.get(key), now[key])
         priced = "price the study again (dse reprice), " if key in PRICED else ""
         raise InvalidStudy(
-            f"{resolved_file.parent} is a study with {where} {old}, and the file now says {new}: "
+            f"{where} is a study with {place} {old}, and the file now says {new}: "
             f"undo the change, {priced}or give the study another name"
         )
 

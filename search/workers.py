@@ -172,7 +172,7 @@ class Workers:
         process = context.Process(
             target=_serve, args=(self.settings, theirs, os.getpid()), daemon=True
         )
-        with _no_threads_of_openmp():
+        with one_thread_of_openmp():
             process.start()
         theirs.close()
         worker = _Worker(process, ours)
@@ -226,7 +226,7 @@ class _Finished:
     outcome: Any
 
 
-class _no_threads_of_openmp:
+class one_thread_of_openmp:
     """Processes started within it have one thread an operation."""
 
     def __enter__(self) -> None:
@@ -244,7 +244,7 @@ def _serve(settings: WorkerSettings, connection: Connection, parent: int) -> Non
     """The life of a worker: train what is sent, until there is nobody to send."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the coordinator decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _die_with(parent)
+    die_with(parent)
     if settings.memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (settings.memory_bytes, settings.memory_bytes))
     from dse.devices import set_threads  # loads torch
@@ -276,7 +276,7 @@ def _serve(settings: WorkerSettings, connection: Connection, parent: int) -> Non
                 connection.send(error)  # a full disk or bad input: the study's affair
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Be killed when the coordinator is: `kill -9` must leave nobody who writes into the study."""
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):

@@ -16,6 +16,9 @@ from dse.errors import InvalidInput
 COMMANDS = {
     "data": ("search.cli.data", "Inspect, synthesize or fetch spoken words."),
     "search": ("search.cli.search", "Search a design space, or resume a search."),
+    "worker": ("search.cli.worker", "Train for a search that runs elsewhere."),
+    "pull": ("search.cli.pull", "Make a study's folder from its storage."),
+    "storage": ("search.cli.storage", "Look into a storage, or serve it to thousands."),
     "confirm": ("search.cli.confirm", "Train a frontier again with fresh seeds, and test it."),
     "reprice": ("search.cli.reprice", "Price a study's record again, without training."),
     "frontier": ("search.cli.frontier", "Print, plot and export the frontier of a study."),

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
+from dse.errors import InvalidInput
 from dse.record import GIVEN, RESOLVED, read_record
 from search.cli.frontier import show_frontier
+from search.cli.storage_option import ARTIFACTS_HELP, storage_option
 
 if TYPE_CHECKING:
+    from search.cluster.coordinator import Cluster
     from search.study_file import StudySpec
 
 EPILOG = """A study file names data, space, machine, objectives, limits and effort;
@@ -66,6 +69,14 @@ class _Workers(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes no
     help="Designs trained at a time, each in a process with one thread: a number, or auto. "
     "[default: auto, or what the study began with]",
 )
+@storage_option()
+@click.option("--artifacts", default="", metavar="FOLDER|URL", help=ARTIFACTS_HELP)
+@click.option(
+    "--local-workers",
+    type=click.IntRange(0, MOST_WORKERS),
+    help="With --storage: workers on this machine; 0 where all are elsewhere.  "
+    "[default: as many as --workers]",
+)
 @click.option("--check", is_flag=True, help="Read and check the study, say what it is, and stop.")
 def command(
     study: Path,
@@ -75,6 +86,9 @@ def command(
     trainings: int | None,
     threads: int | None,
     workers: int | None,
+    storage: str | None,
+    artifacts: str,
+    local_workers: int | None,
     check: bool,
 ) -> None:
     """Search the design space that STUDY describes.
@@ -85,6 +99,8 @@ def command(
     """
     if study.is_dir():
         out = out or study
+    if storage is None and (artifacts or local_workers is not None):
+        raise InvalidInput("--artifacts and --local-workers are for searches with --storage")
     spec, given = read_folder(study, data=data, trainings=trainings)
     console = Console(highlight=False, soft_wrap=True)
     if check:
@@ -95,7 +111,14 @@ def command(
 
         set_threads(threads)
     folder = out or Path("studies") / spec.name
-    _run(spec, given, folder, cache, workers or usual_workers(spec, folder, threads), console)
+    cluster = None
+    if storage is not None:
+        workers = workers or _published_workers(storage, spec.name)
+    workers = workers or usual_workers(spec, folder, threads)
+    if storage is not None:
+        cluster = _cluster(storage, artifacts, workers if local_workers is None else local_workers,
+                           spec.name, console)  # fmt: skip
+    _run(spec, given, folder, cache, workers, cluster, console)
 
 
 def read_folder(
@@ -154,12 +177,43 @@ def usual_workers(spec: "StudySpec", folder: Path, threads: int | None) -> int:
     return choose_workers(str(choose_device(spec.device)), cores, free_memory_bytes())
 
 
+def _published_workers(storage: str, name: str) -> int | None:
+    """Trainings at a time that a study in a storage began with; None for a new one."""
+    from search.cluster.publication import find
+    from search.cluster.storages import connect, storage_url
+
+    url = storage_url(storage)
+    with connect(url) as patient:
+        published = find(patient, name, url)
+    workers = None if published is None else published.record.get("workers")
+    return workers if isinstance(workers, int) and 1 <= workers <= MOST_WORKERS else None
+
+
+def _cluster(
+    storage: str, artifacts: str, local_workers: int, name: str, console: Console
+) -> "Cluster":
+    from search.cluster.coordinator import Cluster
+    from search.cluster.storages import storage_url
+
+    url = storage_url(storage)
+    if local_workers == 0:
+        console.print(
+            f"workers are started elsewhere: dse worker --study {name} --storage {url}",
+            markup=False,
+        )
+    return Cluster(
+        url=url, artifacts=artifacts, local_workers=local_workers,
+        say=lambda text: console.print(text, markup=False),
+    )  # fmt: skip
+
+
 def _run(
     spec: "StudySpec",
     given: str,
     folder: Path,
     cache: Path | None,
     workers: int,
+    cluster: "Cluster | None",
     console: Console,
 ) -> None:
     from search.progress import TerminalProgress
@@ -169,11 +223,15 @@ def _run(
         with TerminalProgress(console) as progress:
             beside = f", {workers} trainings at a time" if workers > 1 else ""
             console.print(f"study {spec.name} in {folder}{beside}", markup=False)
-            outcome = run_study(spec, given, folder, progress, cache=cache, workers=workers)
+            outcome = run_study(
+                spec, given, folder, progress, cache=cache, workers=workers, cluster=cluster
+            )
     except KeyboardInterrupt:
         # Before the features are ready, there is no folder to go on with.
         begun = (folder / RESOLVED).exists()
         again = f"dse search {shlex.quote(str(folder))}" if begun else "the same command"
+        if begun and cluster is not None:
+            again += f" --storage {cluster.url}"
         console.print(
             f"stopped; nothing evaluated is lost. Go on with: {again}", style="bold", markup=False
         )
