@@ -21,7 +21,6 @@ from dse.recipe import RECIPES
 from dse.task import FeatureSpec, Task
 from dse.training import BEST, evaluate, train
 
-
 WAYS = {
     "naive float32": ("plain", "float32"),
     "fast float32": ("fast", "float32"),

@@ -222,10 +222,10 @@ class PartPricer:
             column -> one figure per network.
         """
         starts = range(0, max(len(networks), 1), BLOCK)
-        blocks = [self._price_block(networks[start : start + BLOCK]) for start in starts]
+        blocks = [self._price_block(networks[start : start + BLOCK], rate) for start in starts]
         return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
-    def _price_block(self, networks: npt.NDArray[np.int64]) -> dict[str, Figures]:
+    def _price_block(self, networks: npt.NDArray[np.int64], rate: float) -> dict[str, Figures]:
         machine = self.pricer.machine
         exact, counts, latency, trits = self.counts(networks)
         prices = self.pricer.prices

@@ -120,7 +120,8 @@ def _plot(
     drawn = sample_of(shown)
     if kind == "parallel":
         columns = st.multiselect(
-            "Columns", _known(shown), default=["error", "energy_pj", "latency_us", "trained_parameters"],
+            "Columns", _known(shown),
+            default=["error", "energy_pj", "latency_us", "trained_parameters"],
             format_func=label,
         )  # fmt: skip
         lines = shown[shown["status"].isin(FULL)].dropna(subset=columns)

@@ -82,16 +82,10 @@ def trial_of(row: Evaluation) -> str:
     return "baseline" if row.trial < 0 else f"trial {row.trial}"
 
 
-def dynamic_energy_pj(cost: Cost) -> Band:
-    """Energy of one inference without leakage."""
-    low, mid, high = cost.prices.energy_pj(cost.prices.with_leakage(cost.counts, 0))
-    return Band(low=float(low), mid=float(mid), high=float(high))
-
-
 def power_at(cost: Cost, rate: float) -> Band | None:
     """Average power in microwatts, always powered; None where the rate is too high."""
     try:
-        return average_power_uw(dynamic_energy_pj(cost), cost.latency_us, cost.leakage, rate)
+        return average_power_uw(cost.dynamic_energy, cost.latency_us, cost.leakage, rate)
     except InvalidInput:
         return None
 
