@@ -30,7 +30,7 @@ ENUMERATED = 20_000
 SCALE_SAMPLE = 300
 """Random designs from which the scales of the cost features are taken."""
 
-BATCH, BATCHES = 64, 24
+BATCH, BATCHES = 32, 48
 """Random designs of a batch, and batches of a pool."""
 
 CHANGES = 128
@@ -93,8 +93,9 @@ class Pool:
         first: dict[str, Numbers] = {}
         machines: dict[str, Numbers] = {}
         anywhere = np.zeros(len(designs), dtype=np.bool_)
+        placed = self.sweep.place(designs)
         for machine in range(count):
-            columns, feasible = self.sweep.price_designs(designs, machine)
+            columns, feasible = self.sweep.price_placed(placed, machine)
             anywhere |= feasible
             for name, figures in columns.items():
                 known = first.setdefault(name, figures)
@@ -134,7 +135,7 @@ class Pool:
                 rng = random.Random(f"{seed}/changes/{number}")
                 near = [mutated(self.space, rng.choice(parents), rng) for _ in range(CHANGES)]
                 found.append(self.price(near))
-        return _unseen(_joined([part for part in found if len(part)]), seen)
+        return _unseen(joined([part for part in found if len(part)]), seen)
 
     def _batch(self, seed: int, index: int) -> Candidates:
         """Feasible designs of one batch of random ones."""
@@ -227,7 +228,8 @@ def _unseen(found: Candidates, seen: Set[Identity]) -> Candidates:
     return found.take(keep)
 
 
-def _joined(parts: Sequence[Candidates]) -> Candidates:
+def joined(parts: Sequence[Candidates]) -> Candidates:
+    """All of them in a row."""
     if not parts:
         return Candidates([], {})
     columns = {

@@ -24,7 +24,7 @@ from dse.frontier import pareto_mask
 from dse.results import MEASURED_COLUMNS
 from dse.space import SearchSpace, Values
 from search import surrogate
-from search.candidates import Candidates, Identity, Pool, identity
+from search.candidates import Candidates, Identity, Pool, identity, joined
 from search.improvement import expected_improvement
 from search.suggest import distributions, parameters, values_of
 
@@ -127,6 +127,9 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         self.seed = seed
         self.startup = startup
         self._hyper: tuple[int, surrogate.Hyper] | None = None
+        self._on_record = Candidates([], {})
+        self._known: dict[int, tuple[dict[str, Any], Values, Identity]] = {}
+        """Trial -> its parameters, and the design that they are."""
         self._random = optuna.samplers.RandomSampler(seed=seed)
         self._distributions = distributions(self.space)
 
@@ -171,17 +174,17 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         if len(known.errors) + len(known.pending) < self.startup:
             drawn = self.pool.draw(self.seed, number, [], known.seen)
             return drawn.values[rng.randrange(len(drawn))] if len(drawn) else None
-        full = [i for i, length in enumerate(known.lengths) if length >= 1]
-        drawn = self.pool.draw(self.seed, number, self._parents(known, full), known.seen)
+        observed = self._observed(known.designs)
+        parents = self._parents(known, observed)
+        drawn = self.pool.draw(self.seed, number, parents, known.seen)
         if not len(drawn):
             return None
         if len(known.errors) < 2:  # failures and trainings in flight only
             return drawn.values[rng.randrange(len(drawn))]
-        return drawn.values[int(np.argmax(self._worth(drawn, known)))]
+        return drawn.values[int(np.argmax(self._worth(drawn, known, observed)))]
 
-    def _worth(self, drawn: Candidates, known: _Observations) -> Numbers:
+    def _worth(self, drawn: Candidates, known: _Observations, observed: Candidates) -> Numbers:
         """Expected improvement of candidates."""
-        observed = self._priced(known.designs)
         features = self._features(observed, known.lengths)
         errors = np.array(known.errors)
         model = surrogate.fit(features, errors, hyper=self._fitted(features, errors))
@@ -233,23 +236,35 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         """Costs of designs that were trained; feasible once, and on record."""
         return self.pool.price_all(designs)[0]
 
-    def _parents(self, known: _Observations, full: Sequence[int]) -> list[Values]:
+    def _observed(self, designs: Sequence[Values]) -> Candidates:
+        """Costs of the designs on record; only what is new since the last proposal is priced."""
+        before = self._on_record
+        count = len(before)
+        if before.values != list(designs[:count]):
+            before, count = Candidates([], {}), 0
+        if len(designs) > count:
+            new = self._priced(designs[count:])
+            self._on_record = joined([before, new]) if count else new
+        return self._on_record
+
+    def _parents(self, known: _Observations, observed: Candidates) -> list[Values]:
         """The designs of the measured frontier."""
+        full = [index for index, length in enumerate(known.lengths) if length >= 1]
         if not full:
             return []
-        observed = self._priced([known.designs[index] for index in full])
-        errors = np.array([known.errors[index] for index in full])
-        owners, costs = self.aim.points(observed)
+        errors = np.array(known.errors)[full]
+        owners, costs = self.aim.points(observed.take(full))
         front = pareto_mask(np.column_stack([errors[owners], costs]))
-        return [observed.values[index] for index in dict.fromkeys(owners[front].tolist())]
+        return [known.designs[full[index]] for index in dict.fromkeys(owners[front].tolist())]
 
     def _observe(self, trials: Sequence[FrozenTrial]) -> _Observations:
         found = _Observations([], [], [], [], set())
         for trial in trials:
-            values = values_of(self.space, trial.params)
-            if values is None:  # asked for, and nothing decided yet
+            design = self._design(trial)
+            if design is None:  # asked for, and nothing decided yet
                 continue
-            found.seen.add(identity(values))
+            values, key = design
+            found.seen.add(key)
             if trial.state == TrialState.RUNNING and ERROR not in trial.user_attrs:
                 found.pending.append(values)
                 continue
@@ -259,6 +274,17 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
                 found.errors.append(error)
                 found.lengths.append(length)
         return found
+
+    def _design(self, trial: FrozenTrial) -> tuple[Values, Identity] | None:
+        """What a trial tries; None where not all is decided."""
+        known = self._known.get(trial.number)
+        if known is not None and known[0] == trial.params:
+            return known[1:]
+        values = values_of(self.space, trial.params)
+        if values is None:
+            return None
+        self._known[trial.number] = (trial.params, values, identity(values))
+        return self._known[trial.number][1:]
 
     def _error(self, trial: FrozenTrial) -> tuple[float | None, float]:
         """What was measured of a trial, and at which share of its epochs."""

@@ -140,7 +140,7 @@ def _moves(found: Moves, rows: list[Evaluation]) -> None:
 
 def _before_and_after(study: Study, frame: pd.DataFrame, objectives: Sequence[str]) -> None:
     """Medians over the designs that run, before and after."""
-    scaled = scaled_frame(study.frame[study.trained]).set_index("key")
+    scaled = scaled_frame(study.frame[study.networks]).set_index("key")
     runs = frame[frame["energy_pj"].notna()].set_index("key")
     lines: list[dict[str, object]] = []
     for name in ("energy_pj", "latency_us", "area_um2", "leakage_uw", *objectives):
