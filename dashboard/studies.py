@@ -23,6 +23,7 @@ import pyarrow.json
 from dashboard.charts import scaled_frame
 from dse.errors import InvalidStudy
 from dse.frontier import pareto_mask
+from dse.on_machines import expanded
 from dse.record import RESOLVED, StudyRecord, read_record
 from dse.results import (
     COLUMNS_SINCE,
@@ -54,7 +55,9 @@ class Study:
     """Told apart from the others on the page."""
     record: StudyRecord
     frame: pd.DataFrame
-    """The columns of `dse.results.table`, `frontier`, and `design` (`names_of_designs`)."""
+    """The columns of `dse.results.table`, `frontier`, and `design` (`names_of_designs`); where a
+    study has several machines, a trained network has a row for each that suits it
+    (`dse.on_machines`)."""
     table: pa.Table | None
     """The same rows with their own types; None where `rows` has them."""
     rows: Sequence[Evaluation] | None
@@ -109,6 +112,22 @@ class Study:
         """Mask of the trained designs, each counted once."""
         trained = pd.Series(self.trained_anew, index=self.frame.index)
         return trained & ~self.frame["design"].where(trained).duplicated()
+
+    @functools.cached_property
+    def networks(self) -> "pd.Series[bool]":
+        """Mask of the trained networks, each counted once on however many machines."""
+        trained = pd.Series(self.trained_anew, index=self.frame.index)
+        return trained & ~self.frame["key"].where(trained).duplicated()
+
+    @property
+    def several_machines(self) -> bool:
+        """Whether the study chooses among machines."""
+        return self.record.resolved.get("hardware") is not None
+
+    @property
+    def candidates(self) -> int:
+        """Designs that were priced, on however many machines."""
+        return int((~self.frame.duplicated(["trial", "source", "key"])).sum())
 
     @functools.cached_property
     def scaled(self) -> pd.DataFrame:
@@ -180,9 +199,10 @@ def read_study(label: str, folder: Path) -> Study:
         InvalidInput: the record or a row is damaged, or of another program.
     """
     record = read_record(folder)
-    table = _read_quickly(folder / FILE_NAME)
+    several = record.resolved.get("hardware") is not None
+    table = None if several else _read_quickly(folder / FILE_NAME)
     if table is None:
-        rows = read_rows(folder)
+        rows = expanded(read_rows(folder), record)
         frame = table_of(rows)
     else:
         rows = None

@@ -1,5 +1,6 @@
 """Figures of a study: tables in, matplotlib figures out."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,10 @@ DENSE_COLOUR = "#0072B2"
 TERNARY_COLOUR = "#D55E00"
 FRONTIER_COLOUR = "#009E73"
 QUIET_COLOUR = "#999999"
+MACHINE_COLOURS = ("#0072B2", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MACHINE_MARKERS = "o^sDvP"
+LONG_LABEL = 30
+"""Letters of a label from which on each has a line of the legend to itself."""
 
 
 def frontier_figure(rows: Sequence[Evaluation], record: StudyRecord) -> "Figure":
@@ -52,7 +57,9 @@ def frontier_figure(rows: Sequence[Evaluation], record: StudyRecord) -> "Figure"
     axes.grid(True, which="both", alpha=0.25)
     axes.set_title(f"{record.name}: {record.machine}", fontsize=10)
     if axes.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+        labels = axes.get_legend_handles_labels()[1]
+        columns = 4 if max(map(len, labels)) < LONG_LABEL else 1
+        figure.legend(loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
     return figure
 
 
@@ -89,19 +96,14 @@ def _draw_stopped(axes: "Axes", rows: Sequence[Evaluation], cost: str, error: st
 
 def _draw_trained(axes: "Axes", rows: Sequence[Evaluation], cost: str, error: str) -> None:
     trained = [row for row in rows if row.full]
-    for colour, marker, label, ternary in (
-        (DENSE_COLOUR, "o", "dense", False),
-        (TERNARY_COLOUR, "^", "with ternary matrices", True),
-    ):
-        group = [row for row in trained if (row.cost["generated_weights"] > 0) == ternary]
-        if group:
-            axes.plot(
-                [scaled(row.column(cost), cost) for row in group],
-                [100 * row.column(error) for row in group],
-                marker,
-                color=colour,
-                label=f"{label} ({len(group)})",
-            )
+    for colour, marker, label, group in _groups(trained, cost, error):
+        axes.plot(
+            [scaled(row.column(cost), cost) for row in group],
+            [100 * row.column(error) for row in group],
+            marker,
+            color=colour,
+            label=f"{label} ({len(group)})",
+        )
     highest = max((row.column(cost) for row in trained), default=0.0)
     for row in trained:
         if row.source != "search":
@@ -114,6 +116,36 @@ def _draw_trained(axes: "Axes", rows: Sequence[Evaluation], cost: str, error: st
                 horizontalalignment="right" if left else "left",
                 fontsize=8,
             )
+
+
+def _groups(
+    trained: Sequence[Evaluation], cost: str, error: str
+) -> list[tuple[str, str, str, list[Evaluation]]]:
+    """Colour, marker, label and rows: by the way of mixing, or by machine where there are several.
+
+    Of many machines, those with most designs on the frontier have colours, the others share one.
+    """
+    if len({row.accelerator for row in trained}) <= 1:
+        return [
+            (colour, marker, label, group)
+            for colour, marker, label, ternary in (
+                (DENSE_COLOUR, "o", "dense", False),
+                (TERNARY_COLOUR, "^", "with ternary matrices", True),
+            )
+            if (group := [r for r in trained if (r.cost["generated_weights"] > 0) == ternary])
+        ]
+    on_front = Counter(row.accelerator for row in frontier_of(trained, (error, cost)))
+    named = [name for name, _ in on_front.most_common(len(MACHINE_COLOURS))]
+    groups = []
+    others = [row for row in trained if row.accelerator not in named]
+    if others:
+        count = len({row.accelerator for row in others})
+        label = f"{count} other machine{'s' if count > 1 else ''}"
+        groups.append((QUIET_COLOUR, ".", label, others))
+    for name, colour, marker in zip(named, MACHINE_COLOURS, MACHINE_MARKERS, strict=False):
+        group = [row for row in trained if row.accelerator == name]
+        groups.append((colour, marker, name, group))
+    return groups
 
 
 def _draw_stairs(axes: "Axes", front: Sequence[Evaluation], cost: str, error: str) -> None:

@@ -257,6 +257,9 @@ class ArrayChange:
 
     rows: int | None = None
     columns: int | None = None
+    lanes: int | None = None
+    operand_bits: int | None = None
+    accumulator_bits: int | None = None
     zero_handling: ZeroHandling | None = None
 
 
