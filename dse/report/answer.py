@@ -11,10 +11,13 @@ from dse.report.comparison import (
     difference_of,
     energy_of,
     named,
+    rivals_of,
     verdict_of,
 )
+from dse.report.confirmation import Confirmation, sure_words
 from dse.report.content import Section, significant
 from dse.report.cost_tables import where_it_goes
+from dse.report.network import network_words
 from dse.report.priced import Priced, StudyResults, Use, power_at
 from dse.results import Evaluation
 from dse.units import LABELS, scaled
@@ -89,7 +92,12 @@ def limits_words(limits: dict[str, float]) -> str:
     return ", ".join(words)
 
 
-def answer_section(results: StudyResults, chosen: Sequence[Priced], use: Use) -> Section:
+def answer_section(
+    results: StudyResults,
+    chosen: Sequence[Priced],
+    use: Use,
+    confirmed: Sequence[Confirmation] = (),
+) -> Section:
     """Question and answer."""
     sentences = [question_of(results)]
     if results.progress:
@@ -97,7 +105,7 @@ def answer_section(results: StudyResults, chosen: Sequence[Priced], use: Use) ->
     if not results.trained:
         points: list[str] = [nothing_trained(results)]
     else:
-        points = _answer(results, chosen, use)
+        points = [point for point in _answer(results, chosen, use, confirmed) if point]
     return Section(
         name="answer", title="Question and answer", sentences=tuple(sentences), points=tuple(points)
     )
@@ -119,22 +127,28 @@ def nothing_trained(results: StudyResults) -> str:
     return f"{text} Let the search go on, or raise its limits."
 
 
-def _answer(results: StudyResults, chosen: Sequence[Priced], use: Use) -> list[str]:
+def _answer(
+    results: StudyResults,
+    chosen: Sequence[Priced],
+    use: Use,
+    confirmed: Sequence[Confirmation],
+) -> list[str]:
     cost = results.cost_objective
     best = best_of(results.trained, cost)
     assert best is not None  # something is trained
     priced = {each.point.key: each for each in chosen}
     points = [_build(results, best, priced.get(best.key), use)]
+    if best.key in priced:
+        points.append(f"It has {network_words(priced[best.key].point)}.")
     knee = knee_of(frontier_of(results.rows, ("error", cost)), cost)
     if knee is not None and knee.key != best.key:
         points.append(_knee(results, knee, best))
-    points.append(_ternary_or_dense(results))
+    points += [_ternary_or_dense(results), _at_its_cost(results), _cheaper_than_dense(results)]
     if best.key in priced:
         points.append(f"In {named(best)}: {_lower_first(where_it_goes(priced[best.key].cost))}")
-    points.append(
-        f"How sure: one training a design, and the lowest of {len(results.trained)} errors, which "
-        "flatters the winner; judge it on the test split, with several seeds, before silicon."
-    )
+    # What contradicts the answer stands beside it, what only limits it at the end.
+    at = 2 if confirmed else len(points)
+    points[at:at] = sure_words(results, best, confirmed)
     return points
 
 
@@ -249,6 +263,52 @@ def _ternary_or_dense(results: StudyResults) -> str:
     return (
         f"{text} Of {len(results.frontier)} designs on the frontier, {on_front} "
         f"{'has' if on_front == 1 else 'have'} ternary matrices."
+    )
+
+
+def _at_its_cost(results: StudyResults) -> str:
+    """Where the best dense design costs more than the best ternary one: who stands at its cost."""
+    cost = results.cost_objective
+    ternary = best_of([row for row in results.trained if results.is_ternary(row)], cost)
+    dense = best_of([row for row in results.trained if not results.is_ternary(row)], cost)
+    if ternary is None or dense is None or dense.column(cost) <= ternary.column(cost):
+        return ""
+    rivals = next(each for each in rivals_of(results) if each.ternary.key == ternary.key)
+    name = LABELS[cost][0]
+    if rivals.dense is None:
+        return f"No dense design that takes as little {name} as {named(ternary)} was trained."
+    text = (
+        f"At no more {name} than {named(ternary)} the best dense design is {named(rivals.dense)}, "
+        f"{100 * rivals.dense.column('error'):.1f} %"
+    )
+    if rivals.difference is not None:
+        points = 100 * (ternary.column("error") - rivals.dense.column("error"))
+        text += (
+            f": a difference of {signed(points)} points ({signed(rivals.difference.low)} to "
+            f"{signed(rivals.difference.high)}), so {_verdict_words(rivals.verdict)}"
+        )
+    return f"{text}."
+
+
+def _cheaper_than_dense(results: StudyResults) -> str:
+    """Where only ternary designs were trained, what they gain is not known: said, not hidden."""
+    cost = results.cost_objective
+    dense = [row.column(cost) for row in results.trained if not results.is_ternary(row)]
+    if not dense:
+        return ""
+    below = [
+        row
+        for row in frontier_of(results.rows, ("error", cost))
+        if results.is_ternary(row) and row.column(cost) < min(dense)
+    ]
+    if not below:
+        return ""
+    name, unit, _ = LABELS[cost]
+    amount = f"{significant(scaled(min(dense), cost))} {unit}".rstrip()
+    count = "one design" if len(below) == 1 else f"{len(below)} designs"
+    return (
+        f"Below {amount} of {name}, the least of the dense designs, the frontier has {count}, all "
+        "with ternary matrices; what dense ones would reach there was not tried."
     )
 
 

@@ -8,6 +8,7 @@ from cost_models.units import with_prefix
 from cost_models.workload import CONVOLUTIONS
 from dse.figures import DENSE_COLOUR, FRONTIER_COLOUR, QUIET_COLOUR, TERNARY_COLOUR
 from dse.report.content import Bars, Cell, Column, Section, Table, significant
+from dse.report.network import blocks_table, network_words
 from dse.report.priced import Priced, Use, battery_at, highest_rate, power_at
 
 COMPONENTS: dict[Component, tuple[str, str]] = {
@@ -164,7 +165,11 @@ def design_sections(priced: Sequence[Priced], use: Use, *, compared: bool = True
 def _design_section(each: Priced, number: int, use: Use) -> Section:
     cost = each.cost
     panel = break_even(cost)
-    tables = [_layers_table(cost, number), _area_table(cost, number)]
+    tables = [
+        blocks_table(each.point, number),
+        _layers_table(cost, number),
+        _area_table(cost, number),
+    ]
     if panel is not None:
         tables.append(_generator_table(panel, number))
     tables.append(_power_table(cost, number, use))
@@ -173,7 +178,8 @@ def _design_section(each: Priced, number: int, use: Use) -> Section:
         name=f"design-{number}",
         title=f"{each.named()} on {machine_of(cost)}",
         sentences=(
-            f"Shown as: {why}key {each.point.key}, {each.point.summary}. {where_it_goes(cost)}",
+            f"Shown as: {why}key {each.point.key}. It has {network_words(each.point)}. "
+            f"{where_it_goes(cost)}",
             *(f"Does not fit: {misfit}. It is priced as if it did." for misfit in cost.misfits),
             *generator_sentences(cost, panel),
         ),

@@ -58,6 +58,12 @@ class Use:
         return f"{rate:,.10g} inference{'' if rate == 1 else 's'} a second"
 
 
+def rate_of(record: StudyRecord) -> float:
+    """Inferences a second: as the study says, or 1."""
+    rate = record.resolved.get("rate")
+    return float(rate) if isinstance(rate, int | float) and rate > 0 else 1.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Priced:
     """A design on a machine."""

@@ -21,6 +21,7 @@ from dse.report.comparison import (
     named,
     published_section,
 )
+from dse.report.confirmation import confirmed_section, read_confirmations
 from dse.report.content import Cell, Column, Point, Report, Scatter, Section, Series, Table
 from dse.report.cost_tables import (
     ADDITIONS,
@@ -44,6 +45,7 @@ from dse.report.priced import (
     Use,
     load_machine,
     plain_text,
+    rate_of,
     read_study_results,
 )
 from dse.report.sources import sources_sections
@@ -76,7 +78,8 @@ def study_report(
         designs: further designs that are broken down and priced beside those of the study.
         chosen: designs of the study that are broken down: keys, beginnings of keys, or trial
             numbers; without them those that the answer is about.
-        use: rate of inferences and battery; one inference a second and a CR2032 without it.
+        use: rate of inferences and battery; without it the study's rate, or one inference a
+            second, and a CR2032.
 
     Returns:
         Content for `render` and `write_report`.
@@ -87,8 +90,8 @@ def study_report(
         InvalidFile: its record or its results are damaged.
         InvalidInput: a machine that there is not.
     """
-    use = use or Use()
     results = read_study_results(folder)
+    use = use or Use(inferences_per_second=rate_of(results.record))
     picked = _picked(results, chosen) if chosen else chosen_of(results)
     priced = [each for row, why in picked if (each := results.priced(row, why)) is not None]
     lost = [row for row, _ in picked if row.key not in {each.point.key for each in priced}]
@@ -97,9 +100,12 @@ def study_report(
         for point in designs
     ]
     everything = [*priced, *further]
-    sections = [answer_section(results, priced, use)]
+    confirmed = read_confirmations(folder, results.rows)
+    sections = [answer_section(results, priced, use, confirmed)]
     if results.trained:
         sections.append(_frontier_section(results))
+    if confirmed:
+        sections.append(confirmed_section(results, confirmed))
     sections.append(_designs_section(results, lost))
     if results.trained:
         sections.append(dense_section(results, everything))
