@@ -11,6 +11,7 @@ from dse.report.comparison import (
     difference_of,
     energy_of,
     named,
+    quantised_of,
     rivals_of,
     verdict_of,
 )
@@ -181,12 +182,14 @@ def error_words(results: StudyResults, row: Evaluation) -> str:
     """`39.1 % validation error (95 % interval 31.0 to 47.8 %, 50 of 128 clips)`."""
     band = results.error_of(row)
     assert band is not None  # the row is trained
+    int8 = quantised_of(row)
+    more = "" if int8 is None else f" and {int8:.1f} % as int8"
     if results.clips is None:
-        return f"{band.mid:.1f} % validation error (the number of clips is not known)"
+        return f"{band.mid:.1f} % validation error (the number of clips is not known){more}"
     wrong = round(row.column("error") * results.clips)
     return (
         f"{band.mid:.1f} % validation error (95 % interval {band.low:.1f} to {band.high:.1f} %: "
-        f"{wrong} of {results.clips} clips wrong)"
+        f"{wrong} of {results.clips} clips wrong){more}"
     )
 
 

@@ -258,6 +258,12 @@ def _baselines_table(results: StudyResults, rows: Sequence[Evaluation]) -> Table
     )
 
 
+def quantised_of(row: Evaluation) -> float | None:
+    """Its validation error as int8 in percent; None where nobody looked."""
+    error: float | None = getattr(row, "quantised_error", None)
+    return None if error is None else 100 * error
+
+
 def cell_of(row: Evaluation, column: str, factor: float = 1.0) -> float | None:
     """A column of a row, or nothing."""
     value = row.column(column)

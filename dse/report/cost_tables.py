@@ -26,6 +26,7 @@ COMPONENTS: dict[Component, tuple[str, str]] = {
 
 DESIGN = Column(name="design", heading="design", form="text")
 ERROR = Column(name="error", heading="error", unit="%", form="percent", band=True)
+QUANTISED = Column(name="quantised_error", heading="as int8", unit="%", form="percent")
 TRAINED = Column(name="trained_parameters", heading="trained parameters", form="count")
 GENERATED = Column(name="generated_weights", heading="generated weights", form="count")
 MACS = Column(name="macs", heading="MACs", form="count")

@@ -20,6 +20,7 @@ from dse.report.comparison import (
     energy_of,
     named,
     published_section,
+    quantised_of,
 )
 from dse.report.confirmation import confirmed_section, read_confirmations
 from dse.report.content import Cell, Column, Point, Report, Scatter, Section, Series, Table
@@ -33,6 +34,7 @@ from dse.report.cost_tables import (
     KEY,
     LATENCY,
     MACS,
+    QUANTISED,
     STORED,
     TRAINED,
     components_plot,
@@ -250,13 +252,15 @@ def _designs_table(
     results: StudyResults, rows: Sequence[Evaluation], name: str, title: str
 ) -> Table:
     further = [column for column in results.record.objectives if column in LABELS]
-    shown = {"error", "trained_parameters", "generated_weights", "macs", "additions",
-             "stored_bits", "energy_pj", "latency_us", "area_um2"}  # fmt: skip
+    shown = {"error", "quantised_error", "trained_parameters", "generated_weights", "macs",
+             "additions", "stored_bits", "energy_pj", "latency_us", "area_um2"}  # fmt: skip
     more = [column for column in further if column not in shown]
+    quantised = any(quantised_of(row) is not None for row in rows)
     columns = (
         Column(name="trial", heading="trial", form="text"),
         Column(name="design", heading="design", form="text"),
         ERROR,
+        *((QUANTISED,) if quantised else ()),
         TRAINED,
         GENERATED,
         MACS,
@@ -274,6 +278,7 @@ def _designs_table(
             "base" if row.trial < 0 else str(row.trial),
             row.name or row.key,
             results.error_of(row),
+            *((quantised_of(row),) if quantised else ()),
             cell_of(row, "trained_parameters"),
             cell_of(row, "generated_weights"),
             cell_of(row, "macs"),
