@@ -126,7 +126,8 @@ def _fleet(mark: tuple[object, ...], _study_read: Study) -> tuple[Fleet, list[Ev
     points = [point_of(row, record, space) for row in rows]
     known = [(point, row) for point, row in zip(points, rows, strict=True) if point is not None]
     outputs = outputs_of(rows, record)
-    fleet = Fleet([point for point, _ in known], frames=frames_of(record), outputs=outputs)
+    fleet = Fleet([point for point, _ in known], frames=frames_of(record), outputs=outputs,
+                  rate=record.rate)  # fmt: skip
     fleet.price(accelerator_of(record), technology_of(record))
     return fleet, [row for _, row in known]
 

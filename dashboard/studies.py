@@ -20,6 +20,7 @@ from dse.errors import InvalidStudy
 from dse.frontier import pareto_mask
 from dse.record import RESOLVED, StudyRecord, read_record
 from dse.results import (
+    COLUMNS_SINCE,
     COST_COLUMNS,
     FILE_NAME,
     SCHEMA_VERSION,
@@ -164,7 +165,7 @@ def _read_quickly(path: Path) -> pa.Table | None:
     content = content[: content.rfind(b"\n") + 1]  # a line that is being written is no row
     if not content:
         return None
-    numbers = ("error", "training_seconds", *COST_COLUMNS)
+    numbers = ("error", "quantised_error", "training_seconds", *COST_COLUMNS)
     known = pa.schema([(name, pa.float64()) for name in numbers])
     try:
         table = pyarrow.json.read_json(
@@ -181,7 +182,8 @@ def _read_quickly(path: Path) -> pa.Table | None:
     if not all(isinstance(v, int) and OLDEST <= v <= SCHEMA_VERSION for v in versions):
         return None
     done = pa.compute.is_in(table.column("status"), pa.array([*FULL, "stopped", "duplicate"]))
-    for name in ("error", *COST_COLUMNS):
+    wanted_now = [n for n in COST_COLUMNS if COLUMNS_SINCE.get(n, 0) <= min(versions)]
+    for name in ("error", *wanted_now):
         if pa.compute.any(pa.compute.and_(done, table.column(name).is_null())).as_py():
             return None
     missing = set(Evaluation.__slots__) - {"values", "cost"} - set(table.column_names)

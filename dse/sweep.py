@@ -16,12 +16,11 @@ import numpy.typing as npt
 
 from cost_models import Accelerator, Objective, Technology
 from cost_models.batch import PartBook, PartPricer
-from cost_models.energy import leakages_uw
-from cost_models.machine_area import machine_area_um2, sum_of
 from cost_models.workload import GeneratorSpec, Layer
 from dse.budget import Budget
 from dse.errors import InvalidInput
 from dse.lowering import lower_block, lower_head, output_frames
+from dse.machine_columns import area_columns, fits
 from dse.matchboxnet import (
     Value,
     axes_of_block,
@@ -161,6 +160,8 @@ class Sweep:
     frames: int
     outputs: int
     budget: Budget = field(default_factory=Budget)
+    rate: float = 1.0
+    """Inferences a second, of the average power."""
     _parts: PartBook = field(default_factory=PartBook, init=False)
     _pricers: dict[int, PartPricer] = field(default_factory=dict, init=False)
     _blocks: dict[object, int] = field(default_factory=dict, init=False)
@@ -290,13 +291,13 @@ class Sweep:
         pricer.price_parts()
         valid = (networks != INVALID).all(axis=1)
         valid[valid] = pricer.valid[networks[valid]].all(axis=1)
-        priced = pricer.price(networks[valid])
-        priced |= self._machine_columns(machine, networks[valid])
+        priced = pricer.price(networks[valid], self.rate)
+        priced |= self._areas(machine, networks[valid])
         columns = {}
         for name, figures in priced.items():
             columns[name] = np.full(len(digits), np.nan)
             columns[name][valid] = figures
-        feasible = valid & self._fits(columns, machine)
+        feasible = valid & fits(columns, self.machines[machine].accelerator)
         for limit in self.budget.limits:
             within = columns[limit.column] <= limit.bound
             feasible &= within if limit.upper else columns[limit.column] >= limit.bound
@@ -307,16 +308,6 @@ class Sweep:
         blocks = range(self.pieces[number].blocks + 4)
         return np.stack([self._block_numbers(number, index, digits) for index in blocks], axis=1)
 
-    def _fits(
-        self, columns: dict[str, npt.NDArray[np.float64]], machine: int
-    ) -> npt.NDArray[np.bool_]:
-        accelerator = self.machines[machine].accelerator
-        weights, activations = accelerator.chain("weights")[-1], accelerator.chain("inputs")[-1]
-        fits: npt.NDArray[np.bool_] = (columns["stored_bits"] <= weights.capacity_bits) & (
-            columns["activation_bits"] <= activations.capacity_bits
-        )
-        return fits
-
     def _pricer(self, machine: int) -> PartPricer:
         if machine not in self._pricers:
             spec = self.machines[machine]
@@ -325,25 +316,12 @@ class Sweep:
             )
         return self._pricers[machine]
 
-    def _machine_columns(
-        self, machine: int, networks: Numbers
-    ) -> dict[str, npt.NDArray[np.float64]]:
-        """Area and leakage of each network; the generator is built for the matrices that it has."""
+    def _areas(self, machine: int, networks: Numbers) -> dict[str, npt.NDArray[np.float64]]:
+        """Area for each network."""
         spec = self.machines[machine]
-        names = ("area_um2", "area_low_um2", "area_high_um2", "leakage_uw")
-        columns = {name: np.zeros(len(networks)) for name in names}
-        leakage = sum_of(leakages_uw(spec.accelerator, spec.technology).values())
-        columns["leakage_uw"][:] = leakage.mid
         # All matrices of a network are made by one generator; -1 where there are none.
         generators = np.array(self._generators, dtype=np.int64)[networks].max(axis=1)
-        for number in np.unique(generators).tolist():
-            needed = [] if number < 0 or spec.accelerator.generator is None else [number]
-            specs = [self._specs[each] for each in needed]
-            area = sum_of(machine_area_um2(spec.accelerator, spec.technology, specs).values())
-            here = generators == number
-            for name, figure in zip(names, (area.mid, area.low, area.high), strict=False):
-                columns[name][here] = figure
-        return columns
+        return area_columns(spec.accelerator, spec.technology, generators, self._specs)
 
     def _generator_of(self, layers: list[Layer]) -> int:
         """The number of the generator that makes the matrices of a block; -1 without any."""

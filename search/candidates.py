@@ -43,7 +43,10 @@ class Candidates:
 
     values: list[Values]
     columns: dict[str, Numbers]
-    """Their costs, each of shape (n,)."""
+    """Their costs, each of shape (n,): on the first machine that executes them."""
+    machines: dict[str, Numbers] | None = None
+    """Their costs on all machines, each of shape (n, machines), NaN where a limit is broken; None
+    where there is one machine."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -51,14 +54,24 @@ class Candidates:
     def take(self, keep: Sequence[int]) -> "Candidates":
         """Some of them."""
         columns = {name: figures[list(keep)] for name, figures in self.columns.items()}
-        return Candidates([self.values[index] for index in keep], columns)
+        machines = self.machines and {
+            name: figures[list(keep)] for name, figures in self.machines.items()
+        }
+        return Candidates([self.values[index] for index in keep], columns, machines)
 
 
 class Pool:
-    """Draws candidates of one space on one machine."""
+    """Draws candidates of one space on the machines of a study."""
 
-    def __init__(self, sweep: Sweep) -> None:
+    def __init__(self, sweep: Sweep, costs: Sequence[str] = ()) -> None:
+        """Make a pool.
+
+        Args:
+            sweep: of the space, on the machines of the study.
+            costs: columns that are wanted on all machines, where there are several.
+        """
         self.sweep = sweep
+        self.costs = tuple(costs)
         self.space: SearchSpace = sweep.space
         self.choices = [choice for choice in self.space.choices if len(choice.values) > 1]
         self._whole: Candidates | None = None
@@ -68,8 +81,29 @@ class Pool:
 
     def price(self, designs: Sequence[Values]) -> Candidates:
         """Those of the designs that are feasible, with their costs."""
-        columns, feasible = self.sweep.price_designs(designs)
-        return Candidates(list(designs), columns).take(np.flatnonzero(feasible).tolist())
+        priced, feasible = self.price_all(designs)
+        return priced.take(np.flatnonzero(feasible).tolist())
+
+    def price_all(self, designs: Sequence[Values]) -> tuple[Candidates, npt.NDArray[np.bool_]]:
+        """All of the designs with their costs, and which of them are feasible on a machine."""
+        count = len(self.sweep.machines)
+        if count == 1:
+            columns, feasible = self.sweep.price_designs(designs)
+            return Candidates(list(designs), columns), feasible
+        first: dict[str, Numbers] = {}
+        machines: dict[str, Numbers] = {}
+        anywhere = np.zeros(len(designs), dtype=np.bool_)
+        for machine in range(count):
+            columns, feasible = self.sweep.price_designs(designs, machine)
+            anywhere |= feasible
+            for name, figures in columns.items():
+                known = first.setdefault(name, figures)
+                first[name] = np.where(np.isnan(known), figures, known)
+                if name in self.costs:
+                    shape = (len(designs), count)
+                    here = machines.setdefault(name, np.full(shape, np.nan))
+                    here[feasible, machine] = figures[feasible]
+        return Candidates(list(designs), first, machines), anywhere
 
     def draw(
         self,
@@ -199,4 +233,8 @@ def _joined(parts: Sequence[Candidates]) -> Candidates:
     columns = {
         name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns
     }
-    return Candidates([values for part in parts for values in part.values], columns)
+    machines = parts[0].machines and {
+        name: np.concatenate([part.machines[name] for part in parts if part.machines])
+        for name in parts[0].machines
+    }
+    return Candidates([values for part in parts for values in part.values], columns, machines)

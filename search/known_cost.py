@@ -21,6 +21,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from dse.frontier import pareto_mask
+from dse.results import MEASURED_COLUMNS
 from dse.space import SearchSpace, Values
 from search import surrogate
 from search.candidates import Candidates, Identity, Pool, identity
@@ -55,8 +56,12 @@ class Aim:
 
     @property
     def costs(self) -> tuple[str, ...]:
-        """The objectives that are known."""
-        return tuple(name for name in self.objectives if name != self.measured)
+        """The objectives that are known.
+
+        Where `error` and `quantised_error` are both objectives only one is modelled, and counts for
+        both: they differ little.
+        """
+        return tuple(name for name in self.objectives if name not in MEASURED_COLUMNS)
 
     @property
     def worst_error(self) -> float:
@@ -65,13 +70,25 @@ class Aim:
         return min(worst, self.most_measured)
 
     def scaled_costs(self, columns: Mapping[str, Numbers]) -> Numbers:
-        """Costs such that the box is from 0 to 1; shape (n, m - 1)."""
+        """Costs such that the box is from 0 to 1; columns of (n,) or (n, k) -> (..., m - 1)."""
         scaled = []
         for name in self.costs:
             best, worst = self.box[name]
             logs = np.log10(np.maximum(columns[name], LEAST_COST))
             scaled.append((logs - best) / (worst - best))
-        return np.column_stack(scaled)
+        return np.stack(scaled, axis=-1)
+
+    def points(self, designs: Candidates) -> tuple[npt.NDArray[np.int64], Numbers]:
+        """Where designs stand in the space of costs: one point for each machine that suits one.
+
+        Returns:
+            The place of each point's design, shape (p,), and the points, shape (p, m - 1).
+        """
+        if designs.machines is None:
+            return np.arange(len(designs)), self.scaled_costs(designs.columns)
+        scaled = self.scaled_costs(designs.machines)
+        owners, machines = np.nonzero(~np.isnan(scaled).any(axis=2))
+        return owners, scaled[owners, machines]
 
 
 @dataclass(slots=True)
@@ -172,8 +189,8 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         # Measured errors are noisy, and the lowest of many too good: the frontier is of what the
         # model makes of them.
         smooth = np.exp(model.mean_of(self._features(observed, [1.0] * len(observed))))
-        front_errors = smooth[full]
-        front_costs = self.aim.scaled_costs(observed.columns)[full]
+        owners, front_costs = self.aim.points(observed)
+        front_errors, front_costs = smooth[owners][full[owners]], front_costs[full[owners]]
         if known.pending:
             flying = self._priced(known.pending)
             expected = np.exp(model.mean_of(self._features(flying, [1.0] * len(flying))))
@@ -181,14 +198,20 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
             features = np.vstack([features, self._features(flying, [1.0] * len(flying))])
             errors = np.append(errors, expected)
             model = surrogate.fit(features, errors, hyper=self._fitted(features, errors))
-            front_errors = np.append(front_errors, expected)
-            front_costs = np.vstack([front_costs, self.aim.scaled_costs(flying.columns)])
+            owners, costs = self.aim.points(flying)
+            front_errors = np.append(front_errors, expected[owners])
+            front_costs = np.vstack([front_costs, costs])
         mean, deviation = model.predict(self._features(drawn, [1.0] * len(drawn)))
-        costs = self.aim.scaled_costs(drawn.columns)
+        owners, costs = self.aim.points(drawn)
         worst = np.ones(costs.shape[1])
-        return expected_improvement(
-            mean, deviation, costs, front_errors, front_costs, self.aim.worst_error, worst
-        )
+        improvement = expected_improvement(
+            mean[owners], deviation[owners], costs, front_errors, front_costs,
+            self.aim.worst_error, worst,
+        )  # fmt: skip
+        # A network is worth what it is on the machine that it improves the frontier most on.
+        best = np.zeros(len(drawn))
+        np.maximum.at(best, owners, improvement)
+        return best
 
     def _fitted(self, features: Numbers, errors: Numbers) -> surrogate.Hyper | None:
         """Length scales, fitted anew only when there are a twentieth more observations.
@@ -208,8 +231,7 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
 
     def _priced(self, designs: Sequence[Values]) -> Candidates:
         """Costs of designs that were trained; feasible once, and on record."""
-        columns, _ = self.pool.sweep.price_designs(designs)
-        return Candidates(list(designs), columns)
+        return self.pool.price_all(designs)[0]
 
     def _parents(self, known: _Observations, full: Sequence[int]) -> list[Values]:
         """The designs of the measured frontier."""
@@ -217,8 +239,9 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
             return []
         observed = self._priced([known.designs[index] for index in full])
         errors = np.array([known.errors[index] for index in full])
-        points = np.column_stack([errors, self.aim.scaled_costs(observed.columns)])
-        return [observed.values[index] for index in np.flatnonzero(pareto_mask(points))]
+        owners, costs = self.aim.points(observed)
+        front = pareto_mask(np.column_stack([errors[owners], costs]))
+        return [observed.values[index] for index in dict.fromkeys(owners[front].tolist())]
 
     def _observe(self, trials: Sequence[FrozenTrial]) -> _Observations:
         found = _Observations([], [], [], [], set())

@@ -20,7 +20,7 @@ from dashboard.texts import figure, label, plain, table_csv
 from dashboard.theme import STATUS_HELP
 from dse.comparison import why_not_on_frontier
 from dse.frontier import hypervolume_share
-from dse.results import OBJECTIVE_COLUMNS, Evaluation
+from dse.results import OBJECTIVE_COLUMNS, Evaluation, first_cost
 from dse.units import LABELS
 
 COLUMNS = [name for name in OBJECTIVE_COLUMNS if name in LABELS]
@@ -65,9 +65,8 @@ def _numbers(study: Study) -> None:
 def _controls(study: Study, frame: pd.DataFrame) -> tuple[str, str, str, str, bool, bool, str]:
     axes = [name for name in frame.columns if name.startswith("axis_")]
     names = ["kind", *axes, *COLUMNS, "source"]
-    costs = [name for name in study.record.objectives if name in COLUMNS and name != "error"]
     cells = st.columns(4)
-    first = COLUMNS.index(costs[0] if costs else "energy_pj")
+    first = COLUMNS.index(first_cost(study.record.objectives))
     x = choose_one(cells[0], "Across", COLUMNS, "x", index=first, format_func=label)
     y = choose_one(cells[1], "Up", COLUMNS, "y", format_func=label)
     colour = choose_one(cells[2], "Colour", names, "colour", format_func=label)

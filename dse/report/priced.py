@@ -25,7 +25,7 @@ from dse.lowering import lower
 from dse.point import DENSE, DesignPoint
 from dse.record import RESOLVED, StudyRecord, read_record
 from dse.report.intervals import clips_behind, error_band
-from dse.results import COST_COLUMNS, Evaluation, latest, read_rows
+from dse.results import COST_COLUMNS, Evaluation, first_cost, latest, read_rows
 from dse.space import SearchSpace
 from dse.study_designs import (
     accelerator_of,
@@ -144,7 +144,7 @@ class StudyResults:
     @property
     def cost_objective(self) -> str:
         """The first objective that is no error: what the frontier's other axis is."""
-        return next(name for name in self.record.objectives if name != "error")
+        return first_cost(self.record.objectives)
 
     @cached_property
     def trained(self) -> tuple[Evaluation, ...]:
@@ -281,7 +281,7 @@ class StudyResults:
         """Columns of a row that today's model gives another figure."""
         if each.row is None:
             return ()
-        now = each.cost.columns()
+        now = each.cost.columns(self.record.rate)
         return tuple(
             name
             for name in COST_COLUMNS

@@ -64,9 +64,7 @@ class Priced:
 
 def application(cost: Cost, rate: float, battery_mwh: float) -> dict[str, Band | float]:
     """Inferences a second, average power and battery life; sentences where the rate is too high."""
-    low, mid, high = cost.prices.energy_pj(cost.prices.with_leakage(cost.counts, 0))
-    dynamic = Band(low=float(low), mid=float(mid), high=float(high))
-    power = average_power_uw(dynamic, cost.latency_us, cost.leakage, rate)
+    power = average_power_uw(cost.dynamic_energy, cost.latency_us, cost.leakage, rate)
     return {
         "inferences_per_second": inferences_per_second(cost.latency_us),
         "average_power_uw": power,
