@@ -10,7 +10,6 @@ from dse.report.comparison import (
     best_of,
     difference_of,
     energy_of,
-    named,
     quantised_of,
     rivals_of,
     verdict_of,
@@ -52,7 +51,7 @@ def knee_of(front: Sequence[Evaluation], cost: str) -> Evaluation | None:
 def chosen_of(results: StudyResults) -> list[tuple[Evaluation, str]]:
     """The designs that an answer is about, each once, with why."""
     cost = results.cost_objective
-    front = frontier_of(results.rows, ("error", cost))
+    front = frontier_of(results.pairs, ("error", cost))
     best = best_of(results.trained, cost)
     kinds = [
         ([row for row in results.trained if results.is_ternary(row)], "best with ternary matrices"),
@@ -74,6 +73,8 @@ def question_of(results: StudyResults) -> str:
     together = f"{', '.join(objectives[:-1])} and {objectives[-1]}"
     limits = limits_words(record.limits)
     within = f" within {limits}" if limits else ""
+    if results.several_machines:
+        return f"Which design, and on which of {record.machine}, has the least {together}{within}?"
     return f"Which design has the least {together}{within}, on {record.machine}?"
 
 
@@ -141,12 +142,14 @@ def _answer(
     points = [_build(results, best, priced.get(best.key), use)]
     if best.key in priced:
         points.append(f"It has {network_words(priced[best.key].point)}.")
-    knee = knee_of(frontier_of(results.rows, ("error", cost)), cost)
+    knee = knee_of(frontier_of(results.pairs, ("error", cost)), cost)
     if knee is not None and knee.key != best.key:
         points.append(_knee(results, knee, best))
     points += [_ternary_or_dense(results), _at_its_cost(results), _cheaper_than_dense(results)]
     if best.key in priced:
-        points.append(f"In {named(best)}: {_lower_first(where_it_goes(priced[best.key].cost))}")
+        points.append(
+            f"In {results.named(best)}: {_lower_first(where_it_goes(priced[best.key].cost))}"
+        )
     # What contradicts the answer stands beside it, what only limits it at the end.
     at = 2 if confirmed else len(points)
     points[at:at] = sure_words(results, best, confirmed)
@@ -164,7 +167,7 @@ def _build(results: StudyResults, best: Evaluation, priced: Priced | None, use: 
     )
     limits = " that keep the limits" if results.record.limits and count > 1 else ""
     text = (
-        f"Build {named(best)}: {lead}{limits}, {error_words(results, best)}, "
+        f"Build {results.named(best)}: {lead}{limits}, {error_words(results, best)}, "
         f"{costs_words(best, results.cost_objective)}."
     )
     power = None if priced is None else power_at(priced.cost, use.inferences_per_second)
@@ -224,7 +227,7 @@ def _knee(results: StudyResults, knee: Evaluation, best: Evaluation) -> str:
     share = knee.column(cost) / best.column(cost)
     points = 100 * (knee.column("error") - best.column("error"))
     return (
-        f"Where cost counts more, {named(knee)} is the knee of the frontier: "
+        f"Where cost counts more, {results.named(knee)} is the knee of the frontier: "
         f"{share:.0%} of the {LABELS[cost][0]} of that design for {points:.1f} points more error "
         f"({100 * knee.column('error'):.1f} %)."
     )
@@ -248,9 +251,9 @@ def _ternary_or_dense(results: StudyResults) -> str:
     ratio = ternary.column(cost) / dense.column(cost) if dense.column(cost) else math.nan
     on_front = sum(results.is_ternary(row) for row in results.frontier)
     text = (
-        f"Ternary against dense: the best design with ternary matrices, {named(ternary)}, has "
-        f"{100 * ternary.column('error'):.1f} % error, the best dense one, {named(dense)}, "
-        f"{100 * dense.column('error'):.1f} %"
+        "Ternary against dense: the best design with ternary matrices, "
+        f"{results.named(ternary)}, has {100 * ternary.column('error'):.1f} % error, the best "
+        f"dense one, {results.named(dense)}, {100 * dense.column('error'):.1f} %"
     )
     if difference is not None:
         text += (
@@ -279,10 +282,12 @@ def _at_its_cost(results: StudyResults) -> str:
     rivals = next(each for each in rivals_of(results) if each.ternary.key == ternary.key)
     name = LABELS[cost][0]
     if rivals.dense is None:
-        return f"No dense design that takes as little {name} as {named(ternary)} was trained."
+        return (
+            f"No dense design that takes as little {name} as {results.named(ternary)} was trained."
+        )
     text = (
-        f"At no more {name} than {named(ternary)} the best dense design is {named(rivals.dense)}, "
-        f"{100 * rivals.dense.column('error'):.1f} %"
+        f"At no more {name} than {results.named(ternary)} the best dense design is "
+        f"{results.named(rivals.dense)}, {100 * rivals.dense.column('error'):.1f} %"
     )
     if rivals.difference is not None:
         points = 100 * (ternary.column("error") - rivals.dense.column("error"))
@@ -301,7 +306,7 @@ def _cheaper_than_dense(results: StudyResults) -> str:
         return ""
     below = [
         row
-        for row in frontier_of(results.rows, ("error", cost))
+        for row in frontier_of(results.pairs, ("error", cost))
         if results.is_ternary(row) and row.column(cost) < min(dense)
     ]
     if not below:

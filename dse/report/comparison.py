@@ -123,10 +123,10 @@ def _rivals_table(results: StudyResults, rivals: Sequence[Rivals]) -> Table:
         dense = each.dense
         rows.append(
             (
-                named(each.ternary),
+                results.named(each.ternary),
                 results.error_of(each.ternary),
                 scaled(each.ternary.column(objective), objective),
-                None if dense is None else named(dense),
+                None if dense is None else results.named(dense),
                 results.error_of(dense),
                 None if dense is None else scaled(dense.column(objective), objective),
                 each.difference,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cost_models import Band
 from dse.errors import InvalidFile
-from dse.report.comparison import energy_of, named
+from dse.report.comparison import energy_of
 from dse.report.content import Cell, Column, Section, Table
 from dse.report.cost_tables import ENERGY, KEY
 from dse.report.priced import StudyResults
@@ -175,14 +175,14 @@ def sure_words(results: StudyResults, best: Evaluation, found: Sequence[Confirma
     )
     plural = "" if own.seeds == 1 else "s"
     texts = [
-        f"How sure: trained anew with {own.seeds} fresh seed{plural}, {named(best)} has "
+        f"How sure: trained anew with {own.seeds} fresh seed{plural}, {results.named(best)} has "
         f"{own.test_band.mid:.1f} % test error{interval} and {100 * own.validation_error:.1f} % "
         f"validation error, where the search had {100 * best.column('error'):.1f} %."
     ]
     better = _in_its_place(own, found, results.cost_objective)
     if better is not None:
         texts.append(
-            f"Fresh seeds speak for {named(better.row)} instead: it costs no more, and has "
+            f"Fresh seeds speak for {results.named(better.row)} instead: it costs no more, and has "
             f"{better.test_band.mid:.1f} % test error and {100 * better.validation_error:.1f} % "
             "validation error."
         )

@@ -25,6 +25,7 @@ COMPONENTS: dict[Component, tuple[str, str]] = {
 """Names and colours; Okabe and Ito's where they reach."""
 
 DESIGN = Column(name="design", heading="design", form="text")
+MACHINE = Column(name="machine", heading="machine", form="text")
 ERROR = Column(name="error", heading="error", unit="%", form="percent", band=True)
 QUANTISED = Column(name="quantised_error", heading="as int8", unit="%", form="percent")
 TRAINED = Column(name="trained_parameters", heading="trained parameters", form="count")
@@ -46,7 +47,7 @@ def machines_table(priced: Sequence[Priced], use: Use, name: str, title: str) ->
     """Designs on machines, a row each: counts, energy, latency, area and power with bands."""
     columns = (
         DESIGN,
-        Column(name="machine", heading="machine", form="text"),
+        MACHINE,
         TRAINED,
         MACS,
         STORED,

@@ -22,6 +22,7 @@ from dse.errors import InvalidInput, InvalidStudy
 from dse.frontier import frontier_of, hypervolume_share
 from dse.history import read_history
 from dse.lowering import lower
+from dse.on_machines import expanded
 from dse.point import DENSE, DesignPoint
 from dse.record import RESOLVED, StudyRecord, read_record
 from dse.report.intervals import clips_behind, error_band
@@ -31,6 +32,8 @@ from dse.study_designs import (
     accelerator_of,
     design_folder,
     frames_of,
+    hardware_of,
+    machine_of,
     outputs_of,
     point_of,
     space_of,
@@ -153,9 +156,30 @@ class StudyResults:
         return tuple(reversed(first.values()))
 
     @cached_property
+    def pairs(self) -> tuple[Evaluation, ...]:
+        """`rows`, but a trained network once for each machine of the study that suits it."""
+        return tuple(expanded(self.rows, self.record))
+
+    @cached_property
     def frontier(self) -> tuple[Evaluation, ...]:
-        """Cheapest first."""
-        return tuple(frontier_of(self.rows, self.record.objectives))
+        """Cheapest first; of several machines it has pairs of a network and a machine."""
+        return tuple(frontier_of(self.pairs, self.record.objectives))
+
+    @property
+    def several_machines(self) -> bool:
+        """Whether the study chooses the machine, too."""
+        return hardware_of(self.record) is not None
+
+    def named(self, row: Evaluation) -> str:
+        """`1x1x64 (trial 7)`, and on which machine where the study has several."""
+        name = f"{row.name or row.key} ({trial_of(row)})"
+        return f"{name} on {row.accelerator}" if self.several_machines else name
+
+    def machine_of(self, row: Evaluation) -> tuple[Accelerator, Technology]:
+        """What a row was priced on."""
+        if not self.several_machines:
+            return self.accelerator, self.technology
+        return machine_of(self.record, row)
 
     @cached_property
     def clips(self) -> int | None:
@@ -236,8 +260,9 @@ class StudyResults:
         at = [index for index, row in enumerate(self.rows) if row.full]
         if len(at) <= patience["trainings"]:
             return False
-        before = hypervolume_share(self.rows[: at[-patience["trainings"]]], self.record.box)
-        now = hypervolume_share(self.rows, self.record.box)
+        earlier = expanded(self.rows[: at[-patience["trainings"]]], self.record)
+        before = hypervolume_share(earlier, self.record.box)
+        now = hypervolume_share(self.pairs, self.record.box)
         return now > 0 and (now - before) / now < float(patience["improvement"])
 
     def point_of(self, row: Evaluation) -> DesignPoint | None:
@@ -272,7 +297,7 @@ class StudyResults:
         if point is None:
             return None
         try:
-            cost = self.price(point)
+            cost = self.price(point, *self.machine_of(row))
         except InvalidInput:
             return None
         return Priced(label=row.name or row.key, point=point, cost=cost, row=row, why=why)

@@ -124,6 +124,36 @@ def test_the_network_is_described_block_by_block(report: Report) -> None:
     assert "25 %, " in str(rows[1]["mixer"])
 
 
+HARDWARE = "hardware: {machine: [kws_ternary, kws_int8], clock_mhz: [5, 20]}\n"
+
+
+def test_of_several_machines_the_answer_names_one_and_prices_on_it(make: Make) -> None:
+    objectives = "objectives: [error, energy_pj, area_um2]\n"
+    maker = make(text=STUDY + objectives + HARDWARE)
+    best = maker.add(TERNARY, 10)
+    maker.add(DENSE, 16)
+    machines = {
+        (machine["accelerator"]["name"], machine["accelerator"]["clock_mhz"])
+        for machine in maker.spec.resolved()["hardware"]["machines"]
+    }
+    assert len(machines) == 4
+    report = study_report(maker.folder)
+    text = answer(report)
+    assert "Which design, and on which of 4 machines, has the least error, energy" in text
+    first = maker.spec.accelerator.name
+    assert f"Build {best.name} (trial 0) on {first}: the lowest error of 2 trained" in text
+    # The frontier has pairs: a network stands on it once for each machine that suits it.
+    names = column(report, "frontier", "machine")
+    assert set(names) <= {name for name, _ in machines} and len(set(names)) > 1
+    pairs = list(zip(column(report, "frontier", "design_key"), names, strict=True))
+    assert len(set(pairs)) == len(pairs) > len(set(column(report, "frontier", "design_key")))
+    assert sum(column(report, "machines_on_frontier", "points")) == len(pairs)
+    # Breakdowns are of the machine that the row was priced on.
+    provenance = next(each for each in report.sections if each.name == "provenance")
+    assert provenance.sentences[0].endswith("their sums equal the recorded rows.")
+    assert {*column(report, "machines", "machine")} >= set(names)
+
+
 def test_the_power_is_at_the_rate_of_the_study(make: Make) -> None:
     maker = make(rate=40.0)
     maker.add(DENSE, 24)
