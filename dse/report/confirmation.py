@@ -7,15 +7,15 @@ the test split. Where that was done, a report must say so, most of all where it 
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from cost_models import Band
 from dse.errors import InvalidFile
 from dse.report.comparison import energy_of
-from dse.report.content import Cell, Column, Section, Table
-from dse.report.cost_tables import ENERGY, KEY
+from dse.report.content import Cell, Column, Section, Table, significant
+from dse.report.cost_tables import ENERGY, KEY, MACHINE
 from dse.report.priced import StudyResults
 from dse.results import Evaluation
+from dse.units import LABELS
 
 FILE_NAME = "confirmed.csv"
 """Written by `dse confirm` into the study's folder."""
@@ -52,7 +52,7 @@ class Confirmation:
         return "lost" if self.searched else "off, as before"
 
 
-def read_confirmations(folder: Path, rows: Sequence[Evaluation]) -> tuple[Confirmation, ...]:
+def read_confirmations(results: StudyResults) -> tuple[Confirmation, ...]:
     """What `dse confirm` found, in its order; empty where it never ran.
 
     Designs that the study has no row of are left out.
@@ -60,17 +60,21 @@ def read_confirmations(folder: Path, rows: Sequence[Evaluation]) -> tuple[Confir
     Raises:
         InvalidFile: its table is damaged.
     """
-    path = folder / FILE_NAME
+    path = results.record.folder / FILE_NAME
     if not path.exists():
         return ()
-    known = {row.key: row for row in rows if row.full}
+    pairs = {(row.key, row.accelerator): row for row in results.pairs if row.full}
+    networks = {row.key: row for row in results.trained}
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return tuple(
-                _confirmation(known[line["key"]], line)
-                for line in csv.DictReader(file)
-                if line["key"] in known
-            )
+            found = []
+            for line in csv.DictReader(file):
+                # Tables of earlier versions do not name the machine, as there was one.
+                row = pairs.get((line["key"], line.get("accelerator") or ""))
+                row = row or networks.get(line["key"])
+                if row is not None:
+                    found.append(_confirmation(row, line))
+            return tuple(found)
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise InvalidFile(
             f"{path} cannot be read: {error!r}; let `dse confirm` write it again, or move it away"
@@ -108,6 +112,7 @@ def confirmed_section(results: StudyResults, found: Sequence[Confirmation]) -> S
     columns = (
         Column(name="trial", heading="trial", form="text"),
         Column(name="design", heading="design", form="text"),
+        *((MACHINE,) if results.several_machines else ()),
         Column(name="searched_error", heading="searched, validation", unit="%", form="percent"),
         Column(name="validation_error", heading="fresh, validation", unit="%", form="percent"),
         Column(name="test_error", heading="fresh, test", unit="%", form="percent", band=True),
@@ -120,6 +125,7 @@ def confirmed_section(results: StudyResults, found: Sequence[Confirmation]) -> S
         (
             "base" if one.row.trial < 0 else str(one.row.trial),
             one.row.name or one.row.key,
+            *((one.row.accelerator,) if results.several_machines else ()),
             100 * one.row.column("error"),
             100 * one.validation_error,
             one.test_band if one.half_width is not None else 100 * one.test_error,
@@ -179,14 +185,28 @@ def sure_words(results: StudyResults, best: Evaluation, found: Sequence[Confirma
         f"{own.test_band.mid:.1f} % test error{interval} and {100 * own.validation_error:.1f} % "
         f"validation error, where the search had {100 * best.column('error'):.1f} %."
     ]
-    better = _in_its_place(own, found, results.cost_objective)
+    cost = results.cost_objective
+    better = _in_its_place(own, found, cost)
     if better is not None:
         texts.append(
             f"Fresh seeds speak for {results.named(better.row)} instead: it costs no more, and has "
-            f"{better.test_band.mid:.1f} % test error and {100 * better.validation_error:.1f} % "
-            "validation error."
+            f"{_errors(better)}."
+        )
+    lowest = min(found, key=lambda one: (one.validation_error, one.row.column(cost)))
+    if lowest.row.key not in (best.key, better.row.key if better else ""):
+        times = lowest.row.column(cost) / own.row.column(cost)
+        texts.append(
+            f"Fresh seeds give {results.named(lowest.row)} the lowest validation error: it has "
+            f"{_errors(lowest)}, at {significant(times, 2)} times the {LABELS[cost][0]}."
         )
     return texts
+
+
+def _errors(one: Confirmation) -> str:
+    return (
+        f"{one.test_band.mid:.1f} % test error and {100 * one.validation_error:.1f} % validation "
+        "error"
+    )
 
 
 def _in_its_place(

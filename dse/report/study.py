@@ -105,7 +105,7 @@ def study_report(
         for point in designs
     ]
     everything = [*priced, *further]
-    confirmed = read_confirmations(folder, results.rows)
+    confirmed = read_confirmations(results)
     sections = [answer_section(results, priced, use, confirmed)]
     if results.trained:
         sections.append(_frontier_section(results))
