@@ -89,11 +89,17 @@ def import_tables(
 
 
 def _tables(path: Path, kind: str) -> list[Node]:
+    """Components of a table, or of the summary that Accelergy writes beside it."""
     root = read_yaml(path, doubled=[])
-    body = root.value.get(kind) if isinstance(root.value, dict) else None
-    if body is None or not isinstance(body.value, dict) or "tables" not in body.value:
-        raise root.error(f"an {kind} has a key '{kind}.tables'")
-    tables = body.value["tables"]
+    tables = None
+    for key, inner in ((kind, "tables"), (f"{kind}_summary", "table_summary")):
+        body = root.value.get(key) if isinstance(root.value, dict) else None
+        if tables is None and body is not None and isinstance(body.value, dict):
+            tables = body.value.get(inner)
+    if tables is None:
+        raise root.error(
+            f"an {kind} has a key '{kind}.tables', its summary '{kind}_summary.table_summary'"
+        )
     if not isinstance(tables.value, list) or not tables.value:
         raise tables.error(f"{tables.key} must be a list of components")
     for table in tables.value:

@@ -10,11 +10,14 @@ from dse.report.comparison import (
     best_of,
     difference_of,
     energy_of,
-    named,
+    quantised_of,
+    rivals_of,
     verdict_of,
 )
+from dse.report.confirmation import Confirmation, sure_words
 from dse.report.content import Section, significant
 from dse.report.cost_tables import where_it_goes
+from dse.report.network import network_words
 from dse.report.priced import Priced, StudyResults, Use, power_at
 from dse.results import Evaluation
 from dse.units import LABELS, scaled
@@ -48,7 +51,7 @@ def knee_of(front: Sequence[Evaluation], cost: str) -> Evaluation | None:
 def chosen_of(results: StudyResults) -> list[tuple[Evaluation, str]]:
     """The designs that an answer is about, each once, with why."""
     cost = results.cost_objective
-    front = frontier_of(results.on_machines, ("error", cost))
+    front = frontier_of(results.pairs, ("error", cost))
     best = best_of(results.trained, cost)
     kinds = [
         ([row for row in results.trained if results.is_ternary(row)], "best with ternary matrices"),
@@ -70,6 +73,8 @@ def question_of(results: StudyResults) -> str:
     together = f"{', '.join(objectives[:-1])} and {objectives[-1]}"
     limits = limits_words(record.limits)
     within = f" within {limits}" if limits else ""
+    if results.several_machines:
+        return f"Which design, and on which of {record.machine}, has the least {together}{within}?"
     return f"Which design has the least {together}{within}, on {record.machine}?"
 
 
@@ -89,7 +94,12 @@ def limits_words(limits: dict[str, float]) -> str:
     return ", ".join(words)
 
 
-def answer_section(results: StudyResults, chosen: Sequence[Priced], use: Use) -> Section:
+def answer_section(
+    results: StudyResults,
+    chosen: Sequence[Priced],
+    use: Use,
+    confirmed: Sequence[Confirmation] = (),
+) -> Section:
     """Question and answer."""
     sentences = [question_of(results)]
     if results.progress:
@@ -97,7 +107,7 @@ def answer_section(results: StudyResults, chosen: Sequence[Priced], use: Use) ->
     if not results.trained:
         points: list[str] = [nothing_trained(results)]
     else:
-        points = _answer(results, chosen, use)
+        points = [point for point in _answer(results, chosen, use, confirmed) if point]
     return Section(
         name="answer", title="Question and answer", sentences=tuple(sentences), points=tuple(points)
     )
@@ -119,22 +129,30 @@ def nothing_trained(results: StudyResults) -> str:
     return f"{text} Let the search go on, or raise its limits."
 
 
-def _answer(results: StudyResults, chosen: Sequence[Priced], use: Use) -> list[str]:
+def _answer(
+    results: StudyResults,
+    chosen: Sequence[Priced],
+    use: Use,
+    confirmed: Sequence[Confirmation],
+) -> list[str]:
     cost = results.cost_objective
     best = best_of(results.trained, cost)
     assert best is not None  # something is trained
     priced = {each.point.key: each for each in chosen}
     points = [_build(results, best, priced.get(best.key), use)]
-    knee = knee_of(frontier_of(results.on_machines, ("error", cost)), cost)
+    if best.key in priced:
+        points.append(f"It has {network_words(priced[best.key].point)}.")
+    knee = knee_of(frontier_of(results.pairs, ("error", cost)), cost)
     if knee is not None and knee.key != best.key:
         points.append(_knee(results, knee, best))
-    points.append(_ternary_or_dense(results))
+    points += [_ternary_or_dense(results), _at_its_cost(results), _cheaper_than_dense(results)]
     if best.key in priced:
-        points.append(f"In {named(best)}: {_lower_first(where_it_goes(priced[best.key].cost))}")
-    points.append(
-        f"How sure: one training a design, and the lowest of {len(results.trained)} errors, which "
-        "flatters the winner; judge it on the test split, with several seeds, before silicon."
-    )
+        points.append(
+            f"In {results.named(best)}: {_lower_first(where_it_goes(priced[best.key].cost))}"
+        )
+    # What contradicts the answer stands beside it, what only limits it at the end.
+    at = 2 if confirmed else len(points)
+    points[at:at] = sure_words(results, best, confirmed)
     return points
 
 
@@ -149,7 +167,7 @@ def _build(results: StudyResults, best: Evaluation, priced: Priced | None, use: 
     )
     limits = " that keep the limits" if results.record.limits and count > 1 else ""
     text = (
-        f"Build {named(best)}: {lead}{limits}, {error_words(results, best)}, "
+        f"Build {results.named(best)}: {lead}{limits}, {error_words(results, best)}, "
         f"{costs_words(best, results.cost_objective)}."
     )
     power = None if priced is None else power_at(priced.cost, use.inferences_per_second)
@@ -167,12 +185,14 @@ def error_words(results: StudyResults, row: Evaluation) -> str:
     """`39.1 % validation error (95 % interval 31.0 to 47.8 %, 50 of 128 clips)`."""
     band = results.error_of(row)
     assert band is not None  # the row is trained
+    int8 = quantised_of(row)
+    more = "" if int8 is None else f" and {int8:.1f} % as int8"
     if results.clips is None:
-        return f"{band.mid:.1f} % validation error (the number of clips is not known)"
+        return f"{band.mid:.1f} % validation error (the number of clips is not known){more}"
     wrong = round(row.column("error") * results.clips)
     return (
         f"{band.mid:.1f} % validation error (95 % interval {band.low:.1f} to {band.high:.1f} %: "
-        f"{wrong} of {results.clips} clips wrong)"
+        f"{wrong} of {results.clips} clips wrong){more}"
     )
 
 
@@ -207,7 +227,7 @@ def _knee(results: StudyResults, knee: Evaluation, best: Evaluation) -> str:
     share = knee.column(cost) / best.column(cost)
     points = 100 * (knee.column("error") - best.column("error"))
     return (
-        f"Where cost counts more, {named(knee)} is the knee of the frontier: "
+        f"Where cost counts more, {results.named(knee)} is the knee of the frontier: "
         f"{share:.0%} of the {LABELS[cost][0]} of that design for {points:.1f} points more error "
         f"({100 * knee.column('error'):.1f} %)."
     )
@@ -231,9 +251,9 @@ def _ternary_or_dense(results: StudyResults) -> str:
     ratio = ternary.column(cost) / dense.column(cost) if dense.column(cost) else math.nan
     on_front = sum(results.is_ternary(row) for row in results.frontier)
     text = (
-        f"Ternary against dense: the best design with ternary matrices, {named(ternary)}, has "
-        f"{100 * ternary.column('error'):.1f} % error, the best dense one, {named(dense)}, "
-        f"{100 * dense.column('error'):.1f} %"
+        "Ternary against dense: the best design with ternary matrices, "
+        f"{results.named(ternary)}, has {100 * ternary.column('error'):.1f} % error, the best "
+        f"dense one, {results.named(dense)}, {100 * dense.column('error'):.1f} %"
     )
     if difference is not None:
         text += (
@@ -249,6 +269,54 @@ def _ternary_or_dense(results: StudyResults) -> str:
     return (
         f"{text} Of {len(results.frontier)} designs on the frontier, {on_front} "
         f"{'has' if on_front == 1 else 'have'} ternary matrices."
+    )
+
+
+def _at_its_cost(results: StudyResults) -> str:
+    """Where the best dense design costs more than the best ternary one: who stands at its cost."""
+    cost = results.cost_objective
+    ternary = best_of([row for row in results.trained if results.is_ternary(row)], cost)
+    dense = best_of([row for row in results.trained if not results.is_ternary(row)], cost)
+    if ternary is None or dense is None or dense.column(cost) <= ternary.column(cost):
+        return ""
+    rivals = next(each for each in rivals_of(results) if each.ternary.key == ternary.key)
+    name = LABELS[cost][0]
+    if rivals.dense is None:
+        return (
+            f"No dense design that takes as little {name} as {results.named(ternary)} was trained."
+        )
+    text = (
+        f"At no more {name} than {results.named(ternary)} the best dense design is "
+        f"{results.named(rivals.dense)}, {100 * rivals.dense.column('error'):.1f} %"
+    )
+    if rivals.difference is not None:
+        points = 100 * (ternary.column("error") - rivals.dense.column("error"))
+        text += (
+            f": a difference of {signed(points)} points ({signed(rivals.difference.low)} to "
+            f"{signed(rivals.difference.high)}), so {_verdict_words(rivals.verdict)}"
+        )
+    return f"{text}."
+
+
+def _cheaper_than_dense(results: StudyResults) -> str:
+    """Where only ternary designs were trained, what they gain is not known: said, not hidden."""
+    cost = results.cost_objective
+    dense = [row.column(cost) for row in results.trained if not results.is_ternary(row)]
+    if not dense:
+        return ""
+    below = [
+        row
+        for row in frontier_of(results.pairs, ("error", cost))
+        if results.is_ternary(row) and row.column(cost) < min(dense)
+    ]
+    if not below:
+        return ""
+    name, unit, _ = LABELS[cost]
+    amount = f"{significant(scaled(min(dense), cost))} {unit}".rstrip()
+    count = "one design" if len(below) == 1 else f"{len(below)} designs"
+    return (
+        f"Below {amount} of {name}, the least of the dense designs, the frontier has {count}, all "
+        "with ternary matrices; what dense ones would reach there was not tried."
     )
 
 

@@ -123,10 +123,10 @@ def _rivals_table(results: StudyResults, rivals: Sequence[Rivals]) -> Table:
         dense = each.dense
         rows.append(
             (
-                named(each.ternary),
+                results.named(each.ternary),
                 results.error_of(each.ternary),
                 scaled(each.ternary.column(objective), objective),
-                None if dense is None else named(dense),
+                None if dense is None else results.named(dense),
                 results.error_of(dense),
                 None if dense is None else scaled(dense.column(objective), objective),
                 each.difference,
@@ -256,6 +256,12 @@ def _baselines_table(results: StudyResults, rows: Sequence[Evaluation]) -> Table
         columns=columns,
         rows=tuple(cells),
     )
+
+
+def quantised_of(row: Evaluation) -> float | None:
+    """Its validation error as int8 in percent; None where nobody looked."""
+    error: float | None = getattr(row, "quantised_error", None)
+    return None if error is None else 100 * error
 
 
 def cell_of(row: Evaluation, column: str, factor: float = 1.0) -> float | None:

@@ -8,6 +8,7 @@ from cost_models.units import with_prefix
 from cost_models.workload import CONVOLUTIONS
 from dse.figures import DENSE_COLOUR, FRONTIER_COLOUR, QUIET_COLOUR, TERNARY_COLOUR
 from dse.report.content import Bars, Cell, Column, Section, Table, significant
+from dse.report.network import blocks_table, network_words
 from dse.report.priced import Priced, Use, battery_at, highest_rate, power_at
 
 COMPONENTS: dict[Component, tuple[str, str]] = {
@@ -24,7 +25,9 @@ COMPONENTS: dict[Component, tuple[str, str]] = {
 """Names and colours; Okabe and Ito's where they reach."""
 
 DESIGN = Column(name="design", heading="design", form="text")
+MACHINE = Column(name="machine", heading="machine", form="text")
 ERROR = Column(name="error", heading="error", unit="%", form="percent", band=True)
+QUANTISED = Column(name="quantised_error", heading="as int8", unit="%", form="percent")
 TRAINED = Column(name="trained_parameters", heading="trained parameters", form="count")
 GENERATED = Column(name="generated_weights", heading="generated weights", form="count")
 MACS = Column(name="macs", heading="MACs", form="count")
@@ -44,7 +47,7 @@ def machines_table(priced: Sequence[Priced], use: Use, name: str, title: str) ->
     """Designs on machines, a row each: counts, energy, latency, area and power with bands."""
     columns = (
         DESIGN,
-        Column(name="machine", heading="machine", form="text"),
+        MACHINE,
         TRAINED,
         MACS,
         STORED,
@@ -164,7 +167,11 @@ def design_sections(priced: Sequence[Priced], use: Use, *, compared: bool = True
 def _design_section(each: Priced, number: int, use: Use) -> Section:
     cost = each.cost
     panel = break_even(cost)
-    tables = [_layers_table(cost, number), _area_table(cost, number)]
+    tables = [
+        blocks_table(each.point, number),
+        _layers_table(cost, number),
+        _area_table(cost, number),
+    ]
     if panel is not None:
         tables.append(_generator_table(panel, number))
     tables.append(_power_table(cost, number, use))
@@ -173,7 +180,8 @@ def _design_section(each: Priced, number: int, use: Use) -> Section:
         name=f"design-{number}",
         title=f"{each.named()} on {machine_of(cost)}",
         sentences=(
-            f"Shown as: {why}key {each.point.key}, {each.point.summary}. {where_it_goes(cost)}",
+            f"Shown as: {why}key {each.point.key}. It has {network_words(each.point)}. "
+            f"{where_it_goes(cost)}",
             *(f"Does not fit: {misfit}. It is priced as if it did." for misfit in cost.misfits),
             *generator_sentences(cost, panel),
         ),

@@ -4,6 +4,7 @@ Coordinates are in points, x to the right, y downwards. Colours are `#rrggbb`, o
 `grid`, which follow the page.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -153,11 +154,18 @@ def _legend(names: Sequence[tuple[str, str, str]], y: float) -> tuple[list[Shape
 def _scatter(plot: Scatter) -> Picture:
     left, right, top, height = 52.0, WIDTH - 16, 30.0, 300.0
     bottom = top + height
-    xs = [point.x for series in plot.series for point in series.points if point.x > 0]
-    inside = [limit for limit in plot.limits if xs and min(xs) / 3 < limit < max(xs) * 3]
-    xs += inside
-    low, high = (min(xs) / 1.2, max(xs) * 1.2) if xs else (0.1, 10.0)
     drawn = [s for s in plot.series if s.marker != "tick"]
+    xs = [point.x for series in drawn for point in series.points if point.x > 0]
+    xs = xs or [point.x for series in plot.series for point in series.points if point.x > 0]
+
+    def near(x: float) -> bool:
+        return bool(xs) and min(xs) / 3 < x < max(xs) * 3
+
+    inside = [limit for limit in plot.limits if near(limit)]
+    plotted = [_without_far(series, near) for series in plot.series]
+    ticks = [point.x for s in plotted if s.marker == "tick" for point in s.points]
+    xs += [*inside, *ticks]
+    low, high = (min(xs) / 1.2, max(xs) * 1.2) if xs else (0.1, 10.0)
     highs = [p.y.high if isinstance(p.y, Band) else p.y for s in drawn for p in s.points]
     y_ticks = linear_ticks(0.0, max([*highs, 1.0]) * 1.02)
     most = y_ticks[-1]
@@ -187,9 +195,9 @@ def _scatter(plot: Scatter) -> Picture:
     shapes.append(
         Words(x=13, y=(top + bottom) / 2, text=plot.y_title, anchor="middle", upright=True)
     )
-    for index, series in enumerate(plot.series):
+    for index, series in enumerate(plotted):
         shapes += _series(series, index, across, down, right, bottom)
-    names = [(series.name, series.colour, series.marker) for series in plot.series]
+    names = [(series.name, series.colour, series.marker) for series in plotted]
     legend, used = _legend(names, bottom + 50)
     return Picture(
         title=plot.title,
@@ -197,6 +205,16 @@ def _scatter(plot: Scatter) -> Picture:
         height=bottom + 42 + used,
         shapes=(*shapes, *legend),
     )
+
+
+def _without_far(series: Series, near: Callable[[float], bool]) -> Series:
+    """Ticks far from all designs would squeeze these into a corner: they are counted instead."""
+    if series.marker != "tick":
+        return series
+    points = tuple(point for point in series.points if near(point.x))
+    far = len(series.points) - len(points)
+    name = f"{series.name}, {far} of them far off" if far else series.name
+    return dataclasses.replace(series, points=points, name=name)
 
 
 def _series(

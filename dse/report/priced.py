@@ -32,6 +32,7 @@ from dse.study_designs import (
     accelerator_of,
     design_folder,
     frames_of,
+    hardware_of,
     machine_of,
     outputs_of,
     point_of,
@@ -58,6 +59,12 @@ class Use:
         """`1 inference a second`."""
         rate = self.inferences_per_second
         return f"{rate:,.10g} inference{'' if rate == 1 else 's'} a second"
+
+
+def rate_of(record: StudyRecord) -> float:
+    """Inferences a second: as the study says, or 1."""
+    rate = record.resolved.get("rate")
+    return float(rate) if isinstance(rate, int | float) and rate > 0 else 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,14 +150,30 @@ class StudyResults:
         return tuple(reversed(first.values()))
 
     @cached_property
-    def frontier(self) -> tuple[Evaluation, ...]:
-        """Cheapest first; of several machines each that suits a design (`dse.on_machines`)."""
-        return tuple(frontier_of(self.on_machines, self.record.objectives))
+    def pairs(self) -> tuple[Evaluation, ...]:
+        """`rows`, but a trained network once for each machine of the study that suits it."""
+        return tuple(expanded(self.rows, self.record))
 
     @cached_property
-    def on_machines(self) -> tuple[Evaluation, ...]:
-        """The rows, trained designs once for each machine that suits them."""
-        return tuple(expanded(self.rows, self.record))
+    def frontier(self) -> tuple[Evaluation, ...]:
+        """Cheapest first; of several machines it has pairs of a network and a machine."""
+        return tuple(frontier_of(self.pairs, self.record.objectives))
+
+    @property
+    def several_machines(self) -> bool:
+        """Whether the study chooses the machine, too."""
+        return hardware_of(self.record) is not None
+
+    def named(self, row: Evaluation) -> str:
+        """`1x1x64 (trial 7)`, and on which machine where the study has several."""
+        name = f"{row.name or row.key} ({trial_of(row)})"
+        return f"{name} on {row.accelerator}" if self.several_machines else name
+
+    def machine_of(self, row: Evaluation) -> tuple[Accelerator, Technology]:
+        """What a row was priced on."""
+        if not self.several_machines:
+            return self.accelerator, self.technology
+        return machine_of(self.record, row)
 
     @cached_property
     def clips(self) -> int | None:
@@ -231,9 +254,9 @@ class StudyResults:
         at = [index for index, row in enumerate(self.rows) if row.full]
         if len(at) <= patience["trainings"]:
             return False
-        first = expanded(self.rows[: at[-patience["trainings"]]], self.record)
-        before = hypervolume_share(first, self.record.box)
-        now = hypervolume_share(self.on_machines, self.record.box)
+        earlier = expanded(self.rows[: at[-patience["trainings"]]], self.record)
+        before = hypervolume_share(earlier, self.record.box)
+        now = hypervolume_share(self.pairs, self.record.box)
         return now > 0 and (now - before) / now < float(patience["improvement"])
 
     def point_of(self, row: Evaluation) -> DesignPoint | None:
@@ -268,7 +291,7 @@ class StudyResults:
         if point is None:
             return None
         try:
-            cost = self.price(point, *machine_of(self.record, row))
+            cost = self.price(point, *self.machine_of(row))
         except InvalidInput:
             return None
         return Priced(label=row.name or row.key, point=point, cost=cost, row=row, why=why)

@@ -20,7 +20,9 @@ from dse.report.comparison import (
     energy_of,
     named,
     published_section,
+    quantised_of,
 )
+from dse.report.confirmation import confirmed_section, read_confirmations
 from dse.report.content import Cell, Column, Point, Report, Scatter, Section, Series, Table
 from dse.report.cost_tables import (
     ADDITIONS,
@@ -31,7 +33,9 @@ from dse.report.cost_tables import (
     GENERATED,
     KEY,
     LATENCY,
+    MACHINE,
     MACS,
+    QUANTISED,
     STORED,
     TRAINED,
     components_plot,
@@ -44,11 +48,12 @@ from dse.report.priced import (
     Use,
     load_machine,
     plain_text,
+    rate_of,
     read_study_results,
 )
 from dse.report.sources import sources_sections
 from dse.results import Evaluation
-from dse.study_designs import design_folder, hardware_of
+from dse.study_designs import design_folder
 from dse.units import LABELS, axis_label, scaled
 
 SHORTEST_KEY = 4
@@ -76,7 +81,8 @@ def study_report(
         designs: further designs that are broken down and priced beside those of the study.
         chosen: designs of the study that are broken down: keys, beginnings of keys, or trial
             numbers; without them those that the answer is about.
-        use: rate of inferences and battery; one inference a second and a CR2032 without it.
+        use: rate of inferences and battery; without it the study's rate, or one inference a
+            second, and a CR2032.
 
     Returns:
         Content for `render` and `write_report`.
@@ -87,26 +93,30 @@ def study_report(
         InvalidFile: its record or its results are damaged.
         InvalidInput: a machine that there is not.
     """
-    use = use or Use()
     results = read_study_results(folder)
+    use = use or Use(inferences_per_second=rate_of(results.record))
     picked = _picked(results, chosen) if chosen else chosen_of(results)
     priced = [each for row, why in picked if (each := results.priced(row, why)) is not None]
     lost = [row for row, _ in picked if row.key not in {each.point.key for each in priced}]
+    # Of several machines that of the answer stands for all where one must.
+    own = results.machine_of(picked[0][0]) if picked else (results.accelerator, results.technology)
     further = [
-        Priced(label=point.label, point=point, cost=results.price(point), why="asked for")
+        Priced(label=point.label, point=point, cost=results.price(point, *own), why="asked for")
         for point in designs
     ]
     everything = [*priced, *further]
-    sections = [answer_section(results, priced, use)]
+    confirmed = read_confirmations(results)
+    sections = [answer_section(results, priced, use, confirmed)]
     if results.trained:
         sections.append(_frontier_section(results))
+    if confirmed:
+        sections.append(confirmed_section(results, confirmed))
     sections.append(_designs_section(results, lost))
     if results.trained:
         sections.append(dense_section(results, everything))
     sections.append(
         published_section(
-            results.accelerator,
-            results.technology,
+            *own,
             frames=results.frames,
             outputs=results.outputs,
             results=results,
@@ -114,11 +124,11 @@ def study_report(
     )
     if everything:
         sections += design_sections(everything, use)
-    own = (results.accelerator, results.technology)
-    others = [pair for name in dict.fromkeys(machines) if (pair := load_machine(name)) != own]
+    used = _machines_of(results, own, priced)
+    others = [pair for name in dict.fromkeys(machines) if (pair := load_machine(name)) not in used]
     if others and everything:
         sections.append(_machines_section(results, everything, others, use))
-    sections += sources_sections([own, *others], more=_assumptions(results, use))
+    sections += sources_sections([*used, *others], more=_assumptions(results, use))
     sections.append(_provenance_section(results, everything))
     record = results.record
     dated = max((row.finished_at for row in results.rows), default="")
@@ -131,6 +141,15 @@ def study_report(
         dated=dated,
         version=version("ternary-dse"),
     )
+
+
+def _machines_of(
+    results: StudyResults, own: tuple[Accelerator, Technology], priced: Sequence[Priced]
+) -> list[tuple[Accelerator, Technology]]:
+    """The machines that the report has figures of: the study's one, or those it came to."""
+    used = [own, *((each.cost.accelerator, each.cost.technology) for each in priced)]
+    used += [results.machine_of(row) for row in results.frontier]
+    return list({machine.name: (machine, technology) for machine, technology in used}.values())
 
 
 def _picked(results: StudyResults, wanted: Sequence[str]) -> list[tuple[Evaluation, str]]:
@@ -154,7 +173,7 @@ def _picked(results: StudyResults, wanted: Sequence[str]) -> list[tuple[Evaluati
 
 def _frontier_section(results: StudyResults) -> Section:
     record = results.record
-    share = hypervolume_share(results.on_machines, record.box)
+    share = hypervolume_share(results.pairs, record.box)
     names = " against ".join(
         LABELS[name][0] if name in LABELS else name for name in record.objectives
     )
@@ -166,14 +185,17 @@ def _frontier_section(results: StudyResults) -> Section:
             f"them, cheapest first. They dominate {share:.3f} of the study's box (hypervolume).",
         ),
         plots=(_frontier_plot(results),),
-        tables=(_designs_table(results, results.frontier, "frontier", "Designs on the frontier"),),
+        tables=(
+            _designs_table(results, results.frontier, "frontier", "Designs on the frontier"),
+            *((_fleet_table(results),) if results.several_machines else ()),
+        ),
     )
 
 
 def _frontier_plot(results: StudyResults) -> Scatter:
     cost = results.cost_objective
-    front = frontier_of(results.on_machines, ("error", cost))
-    keys = {row.key for row in front}
+    front = frontier_of(results.pairs, ("error", cost))
+    pairs = {(row.key, row.accelerator) for row in front}
     series = [
         Series(
             name=f"frontier ({len(front)})",
@@ -182,15 +204,15 @@ def _frontier_plot(results: StudyResults) -> Scatter:
             points=tuple(_point(results, row, cost, bar=False) for row in front),
         )
     ]
-    # On the machine that its row names, and on those of the frontier.
-    drawn = {(row.key, row.accelerator): row for row in (*results.trained, *front)}.values()
     for name, colour, marker, ternary in (
         ("dense", DENSE_COLOUR, "circle", False),
         ("with ternary matrices", TERNARY_COLOUR, "triangle", True),
     ):
-        group = [row for row in drawn if results.is_ternary(row) == ternary]
+        group = [row for row in results.pairs if row.full and results.is_ternary(row) == ternary]
         if group:
-            points = tuple(_point(results, row, cost, bar=row.key in keys) for row in group)
+            points = tuple(
+                _point(results, row, cost, bar=(row.key, row.accelerator) in pairs) for row in group
+            )
             series.append(
                 Series(
                     name=f"{name} ({len(group)})",
@@ -232,7 +254,7 @@ def _point(results: StudyResults, row: Evaluation, cost: str, *, bar: bool) -> P
     band = results.error_of(row)
     assert band is not None  # only trained rows are drawn
     tip = (
-        f"{named(row)}\nerror {ERROR.show(band)} %\n"
+        f"{results.named(row)}\nerror {ERROR.show(band)} %\n"
         f"{axis_label(cost)} {scaled(row.column(cost), cost):.3g}\n"
         f"{row.column('trained_parameters'):,.0f} trained parameters\nkey {row.key}"
     )
@@ -242,20 +264,53 @@ def _point(results: StudyResults, row: Evaluation, cost: str, *, bar: bool) -> P
     )
 
 
+def _fleet_table(results: StudyResults) -> Table:
+    """Which of the study's machines the frontier comes to."""
+    by_machine: dict[str, list[Evaluation]] = {}
+    for row in results.frontier:
+        by_machine.setdefault(row.accelerator, []).append(row)
+    columns = (
+        MACHINE,
+        Column(name="points", heading="points on the frontier", form="count"),
+        Column(name="lowest_error", heading="lowest error", unit="%", form="percent"),
+        Column(name="least_energy", heading="least energy", unit="uJ"),
+        Column(name="least_latency", heading="least latency", unit="ms"),
+        AREA,
+    )
+    rows: list[tuple[Cell, ...]] = [
+        (
+            name,
+            len(rows),
+            100 * min(row.column("error") for row in rows),
+            min(row.column("energy_pj") for row in rows) * 1e-6,
+            min(row.column("latency_us") for row in rows) * 1e-3,
+            area_of(rows[0]),
+        )
+        for name, rows in sorted(by_machine.items(), key=lambda item: -len(item[1]))
+    ]
+    return Table(
+        name="machines_on_frontier",
+        title=f"Machines on the frontier: {len(rows)} of the study's {results.record.machine}",
+        columns=columns,
+        rows=tuple(rows),
+        note="Every trained network was priced on all of them. " + BAND_NOTE,
+    )
+
+
 def _designs_table(
     results: StudyResults, rows: Sequence[Evaluation], name: str, title: str
 ) -> Table:
     further = [column for column in results.record.objectives if column in LABELS]
-    shown = {"error", "trained_parameters", "generated_weights", "macs", "additions",
-             "stored_bits", "energy_pj", "latency_us", "area_um2"}  # fmt: skip
+    shown = {"error", "quantised_error", "trained_parameters", "generated_weights", "macs",
+             "additions", "stored_bits", "energy_pj", "latency_us", "area_um2"}  # fmt: skip
     more = [column for column in further if column not in shown]
-    several = hardware_of(results.record) is not None
-    machine = (Column(name="machine", heading="machine", form="text"),) if several else ()
+    quantised = any(quantised_of(row) is not None for row in rows)
     columns = (
         Column(name="trial", heading="trial", form="text"),
         Column(name="design", heading="design", form="text"),
-        *machine,
+        *((MACHINE,) if results.several_machines else ()),
         ERROR,
+        *((QUANTISED,) if quantised else ()),
         TRAINED,
         GENERATED,
         MACS,
@@ -267,13 +322,14 @@ def _designs_table(
         *(Column(name=column, heading=axis_label(column)) for column in more),
         KEY,
     )
-    front = {row.key for row in results.frontier}
+    front = {(row.key, row.accelerator) for row in results.frontier}
     cells: list[tuple[Cell, ...]] = [
         (
             "base" if row.trial < 0 else str(row.trial),
             row.name or row.key,
-            *((row.accelerator,) if several else ()),
+            *((row.accelerator,) if results.several_machines else ()),
             results.error_of(row),
+            *((quantised_of(row),) if quantised else ()),
             cell_of(row, "trained_parameters"),
             cell_of(row, "generated_weights"),
             cell_of(row, "macs"),
@@ -293,7 +349,7 @@ def _designs_table(
         columns=columns,
         rows=tuple(cells),
         note="Brackets of errors: 95 % intervals (Wilson). " + BAND_NOTE,
-        marks=tuple(row.key in front for row in rows),
+        marks=tuple((row.key, row.accelerator) in front for row in rows),
     )
 
 

@@ -13,6 +13,7 @@ from dse.point import DesignPoint
 from dse.record import RESOLVED, read_record
 from dse.report import FORMATS, Report, Use, designs_report, study_report, write_report
 from dse.report.designs import FRAMES, OUTPUTS
+from dse.report.priced import rate_of
 from search.cli.estimate import DEFAULT_MACHINE, load_design
 
 
@@ -90,7 +91,7 @@ def command(
     wanted = _formats(formats, out)
     study = _study(sources)
     if rate is None:
-        rate = 1.0 if study is None else read_record(study).rate
+        rate = 1.0 if study is None else rate_of(read_record(study))
     use = Use(inferences_per_second=rate, battery_mwh=battery_mwh)
     if study is None:
         if chosen:

@@ -198,6 +198,18 @@ def test_accelergys_tables_become_constants_by_hand(tmp_path: Path) -> None:
     assert load_technology(path) == dataclasses.replace(technology, name="ERT2")
 
 
+def test_accelergys_summaries_say_the_same(tmp_path: Path) -> None:
+    base = load_technology("low_leakage_45nm")
+    read = []
+    for name, renamed in (("ERT.yaml", False), ("ERT_summary.yaml", True)):
+        path = tmp_path / name
+        text = ERT.replace("ERT:", "ERT_summary:").replace("tables:", "table_summary:")
+        path.write_text(text if renamed else ERT)
+        read.append(import_tables(path, base).technology)
+    assert read[0].multiplication_pj_per_bit2.value == read[1].multiplication_pj_per_bit2.value
+    assert read[0].addition_pj_per_bit.value == read[1].addition_pj_per_bit.value
+
+
 @pytest.mark.parametrize(
     ("text", "takes", "message"),
     [

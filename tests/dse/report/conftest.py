@@ -85,7 +85,7 @@ class StudyMaker:
             reason="trained_parameters is over its limit" if wrong is None else "",
             best_epoch=None if wrong is None else 1, epochs=None if wrong is None else 2,
             training_seconds=None if wrong is None else 1.5, computed="cpu, 1 thread", seed=7,
-            accelerator="kws_ternary", technology="low_leakage_45nm", data_key="d4ta",
+            accelerator=self.spec.accelerator.name, technology="low_leakage_45nm", data_key="d4ta",
             recipe_key="r3cipe", code_version="0.1.0",
             finished_at=f"2026-11-20T10:00:{self.count:02d}+00:00",
         )  # fmt: skip

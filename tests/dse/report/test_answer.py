@@ -70,6 +70,96 @@ def test_few_clips_do_not_tell_designs_apart(report: Report) -> None:
     assert "so these clips do not tell the two apart" in text
 
 
+def test_a_dearer_dense_design_is_no_rival_at_the_ternary_ones_cost(make: Make) -> None:
+    maker = make()
+    ternary = maker.add(SMALL | {"policy": "P4", "density": 0.125}, 400, clips=1_000)
+    dear = maker.add(DENSE | {"channels": 96, "blocks": 1}, 300, clips=1_000)
+    assert ternary.column("energy_pj") < dear.column("energy_pj")
+    text = answer(study_report(maker.folder))
+    assert (
+        f"No dense design that takes as little energy per inference as {ternary.name} (trial 0) "
+        "was trained." in text
+    )
+    least = dear.column("energy_pj") * 1e-6
+    assert (
+        f"Below {least:.3g} uJ of energy per inference, the least of the dense designs, the "
+        "frontier has one design, all with ternary matrices" in text
+    )
+
+
+def test_the_dense_rival_at_the_ternary_ones_cost_is_named(make: Make) -> None:
+    maker = make()
+    maker.add(DENSE, 500, clips=1_000)
+    ternary = maker.add(LARGER, 350, clips=1_000)
+    dear = maker.add(DENSE | {"channels": 96, "blocks": 3}, 300, clips=1_000)
+    assert ternary.column("energy_pj") < dear.column("energy_pj")
+    text = answer(study_report(maker.folder))
+    # The best dense one takes more energy; at no more, 500 of 1000 stand against 350.
+    assert (
+        "At no more energy per inference than 2x1x96 ternary 0.25 (trial 1) the best dense design "
+        "is 1x1x16 (trial 0), 50.0 %: a difference of -15.0 points" in text
+    )
+    assert "), so ternary matrices make fewer errors." in text
+    assert "Below" not in text  # the cheapest dense design is the cheapest of all
+
+
+def test_the_network_is_described_block_by_block(report: Report) -> None:
+    # P1 of two blocks of 96 channels: the main path's 1x1 of Conv1, B1, B2 and Conv2, whatever the
+    # policy makes ternary is counted from the table.
+    names = [field.name for field in report.table("blocks_1").fields]
+    rows = [dict(zip(names, row, strict=True)) for row in report.table("blocks_1").plain_rows]
+    assert [row["block"] for row in rows] == ["Conv1", "B1", "B2", "Conv2", "Conv3"]
+    assert [row["in_channels"] for row in rows] == [64, 32, 96, 96, 32]
+    assert (rows[0]["stride"], rows[3]["dilation"], rows[3]["kernel_size"]) == (2, 2, 29)
+    ternary = [row for row in rows if str(row["mixer"]).startswith("ternary, 25 %, ")]
+    matrices = sum(row["repeats"] for row in ternary) + sum(
+        str(row["skip"]).startswith("ternary") for row in rows
+    )
+    every = sum(row["repeats"] for row in rows) + sum(row["skip"] is not None for row in rows)
+    assert (
+        "It has 5 blocks (Conv1 32, B1 96, B2 96, Conv2 32, Conv3 32 channels) and a pooled head; "
+        f"{matrices} of its {every} 1x1 matrices are constant and ternary, 25 % of their entries "
+        "not zero." in answer(report)
+    )
+    assert "25 %, " in str(rows[1]["mixer"])
+
+
+HARDWARE = "hardware: {machine: [kws_ternary, kws_int8], clock_mhz: [5, 20]}\n"
+
+
+def test_of_several_machines_the_answer_names_one_and_prices_on_it(make: Make) -> None:
+    objectives = "objectives: [error, energy_pj, area_um2]\n"
+    maker = make(text=STUDY + objectives + HARDWARE)
+    best = maker.add(TERNARY, 10)
+    maker.add(DENSE, 16)
+    machines = {
+        (machine["accelerator"]["name"], machine["accelerator"]["clock_mhz"])
+        for machine in maker.spec.resolved()["hardware"]["machines"]
+    }
+    assert len(machines) == 4
+    report = study_report(maker.folder)
+    text = answer(report)
+    assert "Which design, and on which of 4 machines, has the least error, energy" in text
+    first = maker.spec.accelerator.name
+    assert f"Build {best.name} (trial 0) on {first}: the lowest error of 2 trained" in text
+    # The frontier has pairs: a network stands on it once for each machine that suits it.
+    names = column(report, "frontier", "machine")
+    assert set(names) <= {name for name, _ in machines} and len(set(names)) > 1
+    pairs = list(zip(column(report, "frontier", "design_key"), names, strict=True))
+    assert len(set(pairs)) == len(pairs) > len(set(column(report, "frontier", "design_key")))
+    assert sum(column(report, "machines_on_frontier", "points")) == len(pairs)
+    # Breakdowns are of the machine that the row was priced on.
+    provenance = next(each for each in report.sections if each.name == "provenance")
+    assert provenance.sentences[0].endswith("their sums equal the recorded rows.")
+    assert {*column(report, "machines", "machine")} >= set(names)
+
+
+def test_the_power_is_at_the_rate_of_the_study(make: Make) -> None:
+    maker = make(rate=40.0)
+    maker.add(DENSE, 24)
+    assert "At 40 inferences a second it draws" in answer(study_report(maker.folder))
+
+
 def test_a_machine_that_stores_ternary_matrices_makes_them_no_dense_ones(make: Make) -> None:
     maker = make(text=STUDY + "machine: kws_int8\n")
     maker.add(TERNARY, 300, clips=1_000)
