@@ -79,11 +79,22 @@ def test_a_hostile_address_falls_back(study: Path, open_page: Opened) -> None:
     assert app.selectbox(key="x").value == "energy_pj"
 
 
-@pytest.mark.parametrize("view", ["3-D", "parallel"])
+@pytest.mark.parametrize("view", ["lasso", "3-D", "parallel"])
 def test_other_views_are_drawn(study: Path, open_page: Opened, view: str) -> None:
     app = open_page("frontier", study.parent, view=view)
-    kind = "plotly_chart" if view == "3-D" else "vega_lite_chart"
+    kind = {"3-D": "plotly_chart", "lasso": "echarts_chart", "parallel": "vega_lite_chart"}[view]
     assert len(app.get(kind)) == 1
+
+
+def test_published_networks_are_drawn_when_they_are_asked_for(
+    study: Path, open_page: Opened
+) -> None:
+    app = open_page("frontier", study.parent)
+    names = [each.name for each in app.get("vega_lite_chart")[0].proto.datasets]
+    assert "published" not in names
+    app.toggle(key="published").set_value(True).run()
+    assert not app.exception
+    assert "published" in [each.name for each in app.get("vega_lite_chart")[0].proto.datasets]
 
 
 @pytest.mark.parametrize("page", PAGES)
