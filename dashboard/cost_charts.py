@@ -255,6 +255,27 @@ def history_chart(history: Sequence[EpochRecord]) -> Any:
     )  # fmt: skip
 
 
+def curves_chart(frame: pd.DataFrame) -> Any:
+    """Validation errors of several trainings over their epochs.
+
+    Args:
+        frame: `epoch`, `error` in percent and `design`, a row an epoch.
+    """
+    order = list(dict.fromkeys(frame["design"]))
+    return (
+        alt.Chart(frame)
+        .mark_line(point=frame["epoch"].max() < 40)
+        .encode(
+            x=alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1), title="epoch"),
+            y=alt.Y("error:Q", title="validation error (%)", scale=alt.Scale(zero=True)),
+            color=alt.Color("design:N", title=None, sort=order, scale=alt.Scale(range=PALETTE),
+                            legend=alt.Legend(orient="bottom", columns=1, labelLimit=320)),
+            tooltip=["design:N", "epoch:Q", alt.Tooltip("error:Q", format=".3~g")],
+        )
+        .properties(height=280)
+    )  # fmt: skip
+
+
 def network_diagram(point: DesignPoint, outputs: int) -> str:
     """The network in Graphviz' language: a box a block, an arc a skip; ternary ones coloured."""
     colour = ink()

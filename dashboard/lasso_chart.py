@@ -131,7 +131,7 @@ def lasso_option(
 
 
 def _axis(column: str, log: bool, drawn: pd.DataFrame, gap: int) -> dict[str, Any]:
-    axis = {"type": "log" if log else "value", "scale": True, "name": label(column),
+    axis: dict[str, Any] = {"type": "log" if log else "value", "scale": True, "name": label(column),
             "nameLocation": "middle", "nameGap": gap, "minorSplitLine": {"show": log},
             "logBase": 2}  # fmt: skip
     if log:  # or it would end at powers of its base

@@ -190,6 +190,60 @@ def test_designs_of_another_machine_enter_and_leave(study: Path, open_page: Open
     assert 15 < ratio <= 16
 
 
+CHANGES = {
+    "Clock (MHz)": ("latency (ms)", -1),
+    "Vector lanes": ("latency (ms)", -1),
+    "Generator: trits a cycle": ("area of the machine (mm2)", 1),
+    "Rows": ("area of the machine (mm2)", 1),
+    "Columns": ("area of the machine (mm2)", 1),
+    "Lanes": ("area of the machine (mm2)", 1),
+    "Operand width (bit)": ("area of the machine (mm2)", 1),
+    "Accumulator width (bit)": ("area of the machine (mm2)", 1),
+    "Capacity (bit)": ("area of the machine (mm2)", 1),
+    "Port (bits a cycle)": ("latency (ms)", -1),
+}
+"""Slider of the what-if page -> column that grows, and which end of the slider makes it grow."""
+
+
+@pytest.mark.parametrize("label", CHANGES)
+def test_every_slider_prices_anew(study: Path, open_page: Opened, label: str) -> None:
+    app = open_page("what_if", study.parent)
+    column, way = CHANGES[label]
+    slider = next(each for each in app.select_slider if each.label == label)
+    if label.endswith("width (bit)"):
+        slider.set_value(int(slider.options[-1]))
+    else:  # four times, or a quarter of, the machine's own
+        own = slider.value
+        slider.set_value(own * 4.0**way if label == "Clock (MHz)" else max(1, round(own * 4**way)))
+    slider.run()
+    assert not app.exception and not app.error
+    row = app.dataframe[0].value.set_index("column").loc[column]
+    assert row["after"] > row["before"]
+
+
+def test_a_kind_of_dram_and_a_generator_price_anew(study: Path, open_page: Opened) -> None:
+    energy, area = "energy per inference (uJ)", "area of the machine (mm2)"
+    app = open_page("what_if", study.parent, machine="kws_int8_dram")
+    kind = next(each for each in app.selectbox if each.label == "DRAM kind")
+    assert kind.options[0] == "the technology's own: 8 pJ/bit"
+    before = app.dataframe[0].value.set_index("column").loc[energy, "after"]
+    kind.set_value("DDR3 or DDR4").run()
+    assert not app.exception
+    assert app.dataframe[0].value.set_index("column").loc[energy, "after"] > before
+    app = open_page("what_if", study.parent, study="small")
+    app.selectbox(key="family").set_value("counter_arx").run()
+    assert not app.exception and "another generator" in texts(app)
+    areas = app.dataframe[0].value.set_index("column").loc[area]
+    assert areas["after"] != areas["before"]
+
+
+def test_a_slider_stands_in_the_address(study: Path, open_page: Opened) -> None:
+    again = open_page("what_if", study.parent, **{"own.clock": "0.625"})
+    assert next(s for s in again.select_slider if s.label == "Clock (MHz)").value == 0.625
+    odd = open_page("what_if", study.parent, **{"own.clock": "1e9"})
+    assert next(s for s in odd.select_slider if s.label == "Clock (MHz)").value == 10.0
+
+
 def test_robustness_and_saving_a_machine(study: Path, open_page: Opened) -> None:
     app = open_page("what_if", study.parent, robust="true")
     shares = next(f.value for f in app.dataframe if "on the frontier (share of draws)" in f.value)
