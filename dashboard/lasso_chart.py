@@ -132,8 +132,8 @@ def lasso_option(
 
 def _axis(column: str, log: bool, drawn: pd.DataFrame, gap: int) -> dict[str, Any]:
     axis: dict[str, Any] = {"type": "log" if log else "value", "scale": True, "name": label(column),
-            "nameLocation": "middle", "nameGap": gap, "minorSplitLine": {"show": log},
-            "logBase": 2}  # fmt: skip
+            "nameLocation": "middle", "nameGap": gap, "logBase": 2,
+            "minorSplitLine": {"show": log, "lineStyle": {"color": "#88888830"}}}  # fmt: skip
     if log:  # or it would end at powers of its base
         figures = drawn[column]
         axis |= {"min": _short(figures.min() / 1.1), "max": _short(figures.max() * 1.1)}

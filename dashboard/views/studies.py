@@ -65,15 +65,15 @@ def _summary(label: str, folder: Path) -> dict[str, object]:
     return summary | {
         "progress": None if done is None else min(done, 1.0),
         "trained": len(trained),
-        "priced": len(frame),
         "failed": int((frame["status"] == "failed").sum()),
         "least error (%)": 100 * trained["error"].min() if len(trained) else None,
-        "least energy (uJ)": 1e-6 * trained["energy_pj"].min() if len(trained) else None,
         "hypervolume": hypervolume_share(study.rows_where(frame["frontier"]), record.box),
-        "priced on": record.machine,
         "last row": _age(folder / FILE_NAME),
         "owner": owner_of(folder),
         "searched by": f"process {process} on {socket.gethostname()}" if process else "",
+        "least energy (uJ)": 1e-6 * trained["energy_pj"].min() if len(trained) else None,
+        "priced": len(frame),
+        "priced on": record.machine,
         "note": "",
     }
 

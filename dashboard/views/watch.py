@@ -24,7 +24,7 @@ from dse.results import first_cost, first_measured
 
 EVERY_S = 2
 LATEST = 15  # rows
-CURVES = 5  # learning curves
+CURVES = 4  # learning curves
 
 
 @page("Watch a search")
