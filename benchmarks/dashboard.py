@@ -174,7 +174,7 @@ def _box(page: Any) -> float:
     page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.6 * box["height"], steps=3)
     return timed(
         page.mouse.up, page,
-        "() => document.body.innerText.includes('In the box')"
+        "() => document.body.innerText.includes('Selected')"
         " && document.querySelector('[data-testid=stApp]').dataset.testScriptState"
         " === 'notRunning'",
     )  # fmt: skip

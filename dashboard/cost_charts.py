@@ -54,7 +54,7 @@ def stacked_chart(frame: pd.DataFrame, value: str, title: str, order: Sequence[s
             x=alt.X(f"{value}:Q", title=title, axis=alt.Axis(format="~s")),
             y=alt.Y(
                 "layer:N", sort=list(order), title=None,
-                axis=alt.Axis(labelLimit=120, labelOverlap=False),
+                axis=alt.Axis(labelLimit=120, labelOverlap=False, labelFlush=False),
             ),
             color=alt.Color(
                 "part:N", title=None, scale=alt.Scale(domain=parts, range=PALETTE),
@@ -114,10 +114,11 @@ def roofline_chart(cost: Cost, memory: str) -> Any:
         ]  # fmt: skip
     colours = alt.Color("array:N", scale=alt.Scale(range=[BLUE, VERMILION]),
                         legend=alt.Legend(orient="bottom"))  # fmt: skip
-    x = alt.X("intensity:Q", scale=alt.Scale(type="log", nice=False),
+    x = alt.X("intensity:Q", scale=alt.Scale(type="log", nice=False, padding=8),
               title=f"operations per bit through {memory}")  # fmt: skip
     line = alt.Chart(pd.DataFrame(roofs)).mark_line(strokeWidth=2).encode(
-        x=x, y=alt.Y("roof:Q", scale=alt.Scale(type="log", nice=False), title="operations a cycle"),
+        x=x, y=alt.Y("roof:Q", title="operations a cycle",
+                 scale=alt.Scale(type="log", nice=False, padding=14)),
         color=colours,
     )  # fmt: skip
     points = alt.Chart(frame).mark_point(filled=True, size=70, opacity=0.85).encode(
@@ -252,6 +253,28 @@ def history_chart(history: Sequence[EpochRecord]) -> Any:
             tooltip=["epoch", "split", alt.Tooltip("error", title="error (%)", format=".4~g")],
         )
         .properties(height=280)
+    )  # fmt: skip
+
+
+def curves_chart(frame: pd.DataFrame) -> Any:
+    """Validation errors of several trainings over their epochs.
+
+    Args:
+        frame: `epoch`, `error` in percent and `design`, a row an epoch.
+    """
+    order = list(dict.fromkeys(frame["design"]))
+    return (
+        alt.Chart(frame)
+        .mark_line(point=bool(frame["epoch"].max() < 40))
+        .encode(
+            x=alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1), title="epoch"),
+            y=alt.Y("error:Q", title="validation error (%)", scale=alt.Scale(zero=True)),
+            color=alt.Color("design:N", title=None, sort=order, scale=alt.Scale(range=PALETTE),
+                            legend=alt.Legend(orient="bottom", columns=1, labelLimit=320,
+                                              symbolSize=60, rowPadding=0)),
+            tooltip=["design:N", "epoch:Q", alt.Tooltip("error:Q", format=".3~g")],
+        )
+        .properties(height=250 + 24 * len(order))
     )  # fmt: skip
 
 

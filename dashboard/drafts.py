@@ -67,6 +67,7 @@ def study_yaml(
     sampler: str,
     trainings: int,
     seed: int,
+    rungs: Mapping[str, int] | None = None,
 ) -> str:
     """The study file of a form.
 
@@ -85,6 +86,7 @@ def study_yaml(
         **({"baselines": list(baselines)} if baselines else {}),
         "recipe": {"epochs": epochs},
         "sampler": sampler,
+        **({"rungs": dict(rungs)} if rungs else {}),
         "trainings": trainings,
         "seed": seed,
     }

@@ -114,10 +114,10 @@ def frontier_chart(
     )
     spec = _drawing(x, y, colour, shape, is_even(trained[colour]), log_x, log_y, bounds,
                     tuple(tables), select, len(drawn) <= READ_OUT)  # fmt: skip
-    return Chart(spec, {name: _told(table) for name, table in tables.items()})
+    return Chart(spec, {name: told(table) for name, table in tables.items()})
 
 
-def _told(table: pd.DataFrame) -> pd.DataFrame:
+def told(table: pd.DataFrame) -> pd.DataFrame:
     """A table whose columns have the names that hovering shows, its figures as long as it shows.
 
     What hovering shows is then the row itself: sentences made for each point beforehand took most

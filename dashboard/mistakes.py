@@ -39,7 +39,7 @@ def draw_mistakes(study: Study, row: Evaluation) -> None:
     forms = [("float", best.floats), ("int8", best.int8)]
     for cell, (form, confusion) in zip(st.columns(2, gap="medium"), forms, strict=True):
         with cell:
-            st.subheader({"float": "In float", "int8": "In int8"}[form], anchor=False)
+            st.markdown(f"**In {form}**")
             if confusion is None:
                 st.info("No int8 figures: " + plain(best.reason or "it was not evaluated") + ".")
                 continue
@@ -78,7 +78,7 @@ def _numbers(best: BestScores) -> None:
     )  # fmt: skip
     sure = difference.low > 0 or difference.high < 0
     cells[2].caption(
-        f"{difference.low:+.1f} to {difference.high:+.1f} points: "
+        f"{round(difference.low, 1) + 0.0:+.1f} to {round(difference.high, 1) + 0.0:+.1f} points: "
         + ("they differ" if sure else "these clips do not tell them apart")
     )
 
@@ -103,6 +103,7 @@ def confusion_chart(labels: tuple[str, ...], confusion: Confusion) -> Any:
     axis: dict[str, Any] = {
         "labelLimit": 110,
         "labelOverlap": False,
+        "labelFlush": False,
         "ticks": False,
         "domain": False,
     }

@@ -13,6 +13,9 @@ from dashboard.settings import Settings, read_settings
 from dashboard.studies import Study, find_studies, read_study, signature
 from dashboard.texts import plain
 from dse.errors import InvalidInput
+from dse.generators import Generator
+from dse.generators.choice import FamilyName
+from dse.point import DesignPoint
 from dse.results import MEASURED_COLUMNS
 from dse.study_designs import (
     accelerator_of,
@@ -22,7 +25,7 @@ from dse.study_designs import (
     space_of,
     technology_of,
 )
-from dse.what_if import Fleet
+from dse.what_if import Fleet, regenerated
 
 NO_STUDY = (
     "There is no study here yet. Start one with `dse search examples/demo.yaml`, or on the page "
@@ -137,11 +140,13 @@ KEPT = ("key", "name", "trial", "source", "status", *MEASURED_COLUMNS)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Building the study's designs …")
-def _fleet(mark: tuple[object, ...], _study_read: Study) -> Trained:
+def _fleet(mark: tuple[object, ...], family: FamilyName | None, _study_read: Study) -> Trained:
     record, space, frame = _study_read.record, space_of(_study_read.record), _study_read.frame
     places = np.flatnonzero(_study_read.networks.to_numpy())[:MOST_FLEET]
     rows = _study_read.rows_at(places.tolist())
     points = [point_of(row, record, space) for row in rows]
+    if family is not None:
+        points = [_of_family(point, Generator(family=family)) for point in points]
     known = [i for i, point in enumerate(points) if point is not None]
     fleet = Fleet(
         [point for point in points if point is not None],
@@ -153,10 +158,21 @@ def _fleet(mark: tuple[object, ...], _study_read: Study) -> Trained:
     return Trained(fleet, own.assign(design=own["key"]).reset_index(drop=True), places[known])
 
 
-def fleet_of(study: Study) -> Trained:
+def _of_family(point: DesignPoint | None, generator: Generator) -> DesignPoint | None:
+    try:
+        return None if point is None else regenerated(point, generator)
+    except InvalidInput:
+        return None  # the generator cannot make its densities
+
+
+def fleet_of(study: Study, family: FamilyName | None = None) -> Trained:
     """The trained designs of a study ready to be priced anew.
+
+    Args:
+        study: the study.
+        family: generator of their matrices; None leaves them as they were trained.
 
     Raises:
         InvalidInput: the record lacks what is needed.
     """
-    return _fleet(signature(study.record.folder), study)
+    return _fleet(signature(study.record.folder), family, study)

@@ -16,12 +16,18 @@ from cost_models.accelerator import ComputeArray, MemoryLevel, ZeroHandling
 from cost_models.energy import memory_prices
 from cost_models.units import with_prefix
 from dashboard.studies import Study
+from dse.generators.choice import FAMILIES, FamilyName
 from dse.study_designs import accelerator_of, technology_of
 from dse.what_if import ArrayChange, MemoryChange, varied
 
 STUDYS = "the study's own"
-DRAM_KINDS = {"as the technology has it": 1.0, "half the energy": 0.5, "twice the energy": 2.0,
-              "four times the energy": 4.0}  # fmt: skip
+OWN_DRAM = "the technology's own"
+DRAM_KINDS = {"LPDDR5": "asap7_7nm", "HBM2": "tpuv4i_7nm", "LPDDR4": "low_leakage_45nm",
+              "DDR3 or DDR4": "horowitz_45nm"}  # fmt: skip
+"""Kind of DRAM -> technology whose file has its energy a bit, with the source."""
+WIDTHS = (4, 6, 8, 10, 12, 16, 24, 32)  # bits of an operand
+SUMS = (12, 16, 20, 24, 28, 32, 40, 48)  # bits of an accumulator
+AS_TRAINED = "as trained"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,8 @@ class Chosen:
     """The machine that it was varied from."""
     machine: Accelerator
     technology: Technology
+    family: FamilyName | None = None
+    """Generator that makes the matrices instead of the designs' own."""
 
 
 def choose_machine(study: Study) -> Chosen:
@@ -46,17 +54,24 @@ def choose_machine(study: Study) -> Chosen:
                         key="technology", bind="query-params")  # fmt: skip
     machine = accelerator_of(study.record) if base == STUDYS else load_accelerator(base)
     technology = _technology(study, machine, base, tech)
-    mark = f"{study.label}/{base}"  # other sliders for another machine
-    clock_mhz = _factor("Clock (MHz)", machine.clock_mhz, f"{mark}/clock")
-    lanes = _powers("Vector lanes", machine.vector_lanes, f"{mark}/vector")
-    trits = None
+    # Other sliders for another machine; their keys stand in the address.
+    mark = "own" if base == STUDYS else base
+    clock_mhz = _factor("Clock (MHz)", machine.clock_mhz, f"{mark}.clock")
+    lanes = _powers("Vector lanes", machine.vector_lanes, f"{mark}.vector")
+    trits = family = None
     stored = False
     if machine.generator is not None:
+        family = st.selectbox(
+            "Generator family", [AS_TRAINED, *FAMILIES], key="family", bind="query-params",
+            help="matrices of the same density, made by another circuit: other networks than those "
+            "that were trained, so their errors are taken for the same, not known",
+        )  # fmt: skip
         trits = _powers("Generator: trits a cycle", machine.generator.trits_per_cycle,
-                        f"{mark}/trits")  # fmt: skip
+                        f"{mark}.trits")  # fmt: skip
         stored = st.toggle(
             "Store matrices",
-            key=f"{mark}/stored",
+            key=f"{mark}.stored",
+            bind="query-params",
             help="in memory, two bits an entry; no generator",
         )
     arrays = {each.name: _array(each, mark) for each in machine.arrays}
@@ -65,7 +80,8 @@ def choose_machine(study: Study) -> Chosen:
         machine, clock_mhz=clock_mhz, vector_lanes=lanes, trits_per_cycle=trits,
         ternary_weights="stored" if stored else None, arrays=arrays, memories=memories,
     )  # fmt: skip
-    return Chosen(machine, changed, technology)
+    chosen = family if family in FAMILIES and not stored else None
+    return Chosen(machine, changed, technology, chosen)
 
 
 def _technology(study: Study, machine: Accelerator, base: str, name: str) -> Technology:
@@ -77,13 +93,21 @@ def _technology(study: Study, machine: Accelerator, base: str, name: str) -> Tec
 def _factor(title: str, value: float, key: str) -> float:
     """A slider from a sixteenth to sixteen times the value."""
     options = [round(value * 2.0 ** (step / 2), 6) for step in range(-8, 9)]
-    return float(st.select_slider(title, options, value=options[8], key=key, format_func=_short))
+    return float(st.select_slider(title, options, value=options[8], key=key, format_func=_short,
+                                  bind="query-params"))  # fmt: skip
 
 
 def _powers(title: str, value: int, key: str) -> int:
     """A slider over whole numbers, doubled and halved from the value."""
     options = sorted({max(1, round(value * 2.0**step)) for step in range(-4, 5)})
-    return int(st.select_slider(title, options, value=value, key=key, format_func=_short))
+    return int(st.select_slider(title, options, value=value, key=key, format_func=_short,
+                                bind="query-params"))  # fmt: skip
+
+
+def _bits(title: str, value: int, usual: tuple[int, ...], key: str) -> int:
+    """A slider over usual widths; what is too narrow for a design does not run it."""
+    options = sorted({*usual, value})
+    return int(st.select_slider(title, options, value=value, key=key, bind="query-params"))
 
 
 def _short(value: float) -> str:
@@ -92,14 +116,20 @@ def _short(value: float) -> str:
 
 def _array(array: ComputeArray, mark: str) -> ArrayChange:
     with st.expander(f"Array {array.name}: {array.rows} x {array.columns} {array.element}"):
-        rows = _powers("Rows", array.rows, f"{mark}/{array.name}/rows")
-        columns = _powers("Columns", array.columns, f"{mark}/{array.name}/columns")
+        rows = _powers("Rows", array.rows, f"{mark}.{array.name}.rows")
+        columns = _powers("Columns", array.columns, f"{mark}.{array.name}.columns")
+        lanes = _powers("Lanes", array.lanes, f"{mark}.{array.name}.lanes")
+        width = _bits("Operand width (bit)", array.operand_bits, WIDTHS,
+                      f"{mark}.{array.name}.operand")  # fmt: skip
+        total = _bits("Accumulator width (bit)", array.accumulator_bits, SUMS,
+                      f"{mark}.{array.name}.sum")  # fmt: skip
         zero: ZeroHandling = array.zero_handling
         if array.element != "mac":
             handlings: list[ZeroHandling] = ["dense", "gated", "skipped"]
             zero = st.selectbox("Zero trits", handlings, index=handlings.index(zero),
-                                required=True, key=f"{mark}/{array.name}/zero")  # fmt: skip
-    return ArrayChange(rows=rows, columns=columns, zero_handling=zero)
+                                required=True, key=f"{mark}.{array.name}.zero")  # fmt: skip
+    return ArrayChange(rows=rows, columns=columns, lanes=lanes, operand_bits=width,
+                       accumulator_bits=total, zero_handling=zero)  # fmt: skip
 
 
 def _memory(memory: MemoryLevel, mark: str, technology: Technology) -> MemoryChange:
@@ -108,14 +138,19 @@ def _memory(memory: MemoryLevel, mark: str, technology: Technology) -> MemoryCha
         capacity = memory.capacity_bits
         energy = None
         if memory.kind == "dram":
-            kind = st.selectbox("DRAM", list(DRAM_KINDS), key=f"{mark}/{memory.name}/kind")
-            if DRAM_KINDS[kind] != 1.0:
-                read, _ = memory_prices(memory, technology)
-                energy = read.mid * DRAM_KINDS[kind]
+            own = memory_prices(memory, technology)[0].mid
+            prices = {OWN_DRAM: own} | {kind: load_technology(name).dram_pj_per_bit.value
+                                        for kind, name in DRAM_KINDS.items()}  # fmt: skip
+            kind = st.selectbox(
+                "DRAM kind", list(prices), key=f"{mark}.{memory.name}.kind",
+                format_func=lambda kind: f"{kind}: {prices[kind]:.3g} pJ/bit",
+            )  # fmt: skip
+            if kind in DRAM_KINDS:
+                energy = prices[kind]
         else:
-            capacity = _powers("Capacity (bit)", capacity, f"{mark}/{memory.name}/capacity")
+            capacity = _powers("Capacity (bit)", capacity, f"{mark}.{memory.name}.capacity")
         width = _powers("Port (bits a cycle)", memory.bandwidth_bits_per_cycle,
-                        f"{mark}/{memory.name}/width")  # fmt: skip
+                        f"{mark}.{memory.name}.width")  # fmt: skip
     return MemoryChange(
         capacity_bits=capacity, bandwidth_bits_per_cycle=width, access_pj_per_bit=energy
     )

@@ -28,9 +28,10 @@ from cost_models.technology import Spread
 from cost_models.workload import GeneratorSpec, Layer
 from dse.errors import InvalidInput
 from dse.frontier import pareto_mask
+from dse.generators import Generator
 from dse.lowering import lower_block, lower_head, output_frames
 from dse.machine_columns import area_columns, fits
-from dse.point import DesignPoint
+from dse.point import DesignPoint, Mixer
 
 Numbers = npt.NDArray[np.int64]
 Figures = npt.NDArray[np.float64]
@@ -323,6 +324,10 @@ def _changed(part: Any, change: ArrayChange | MemoryChange | None) -> Any:
         for field in dataclasses.fields(change)
         if (value := getattr(change, field.name)) is not None
     }
+    sums = wanted.get("accumulator_bits")
+    if sums is not None and part.outputs is not None and part.outputs.capacity_bits < sums:
+        # What holds the sums grows with them.
+        wanted["outputs"] = dataclasses.replace(part.outputs, capacity_bits=sums)
     access_pj = wanted.pop("access_pj_per_bit", None)
     if access_pj is not None:
         constant = Constant(value=access_pj, source=SOURCE)
@@ -352,6 +357,31 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(each) for each in value]
     return value
+
+
+def regenerated(point: DesignPoint, generator: Generator) -> DesignPoint:
+    """The network with its ternary matrices made by another generator, of the same densities.
+
+    It is another network, which nobody trained: its costs can be known, its error cannot.
+
+    Raises:
+        InvalidInput: the generator cannot make a density of the network.
+    """
+    blocks = tuple(
+        dataclasses.replace(
+            block,
+            mixer=_regenerated(block.mixer, generator),
+            skip=None if block.skip is None else _regenerated(block.skip, generator),
+        )
+        for block in point.blocks
+    )
+    return dataclasses.replace(point, blocks=blocks)
+
+
+def _regenerated(mixer: Mixer, generator: Generator) -> Mixer:
+    if mixer.kind != "ternary":
+        return mixer
+    return dataclasses.replace(mixer, generator=generator)
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,7 +201,8 @@ def _energies(costs: dict[str, Cost]) -> None:
     st.altair_chart(
         alt.Chart(parts).mark_bar().encode(
             x=alt.X("energy_uj:Q", title="energy per inference (uJ)"),
-            y=alt.Y("design:N", sort=list(costs), title=None, axis=alt.Axis(labelLimit=220)),
+            y=alt.Y("design:N", sort=list(costs), title=None,
+                    axis=alt.Axis(labelLimit=220, labelFlush=False)),
             color=alt.Color("part:N", title=None,
                             scale=alt.Scale(domain=list(dict.fromkeys(parts["part"])),
                                             range=PALETTE),

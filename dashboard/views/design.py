@@ -236,11 +236,12 @@ def _generator(point: DesignPoint, cost: Cost) -> None:
         column_config={name: st.column_config.NumberColumn(format="percent")
                        for name in ("density", "negative")},
     )  # fmt: skip
+    with left:
+        _store_or_generate(cost)
     with right:
         layer = st.selectbox("Matrix", list(matrices), key="matrix")
         st.image(_picture(matrices[layer]), width=330,
                  caption="vermilion +1, blue -1, grey 0; rows are outputs")  # fmt: skip
-    _store_or_generate(cost)
 
 
 def _picture(matrix: np.ndarray) -> np.ndarray:

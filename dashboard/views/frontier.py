@@ -7,7 +7,9 @@ import streamlit as st
 
 from dashboard.charts import BOX, PICK, chosen, parallel_chart, picked, sample_of
 from dashboard.frontier_chart import frontier_chart
+from dashboard.lasso_chart import draw_lasso
 from dashboard.links import choose_one
+from dashboard.literature import published_points
 from dashboard.session import current_study, open_design, page, rows_or_stop
 from dashboard.studies import FULL, Study, read_confirmed
 from dashboard.texts import figure, label, plain, table_csv
@@ -33,10 +35,9 @@ def main() -> None:
     shown = _filtered(frame)
     wide, narrow = st.columns([3, 1.15], gap="medium")
     with wide:
-        selection = _plot(study, shown, x, y, colour, shape, log_x, log_y, kind)
-    inside = chosen(shown, selection)
+        inside, design = _plot(study, shown, x, y, colour, shape, log_x, log_y, kind)
     with narrow:
-        _side_panel(study, inside, picked(selection), boxed=len(inside) < len(shown))
+        _side_panel(study, inside, design, boxed=len(inside) < len(shown))
     _table(inside, study)
 
 
@@ -77,7 +78,7 @@ def _controls(study: Study, frame: pd.DataFrame) -> tuple[str, str, str, str, bo
     shape = choose_one(cells[3], "Symbol", symbols, "symbol", format_func=label)
     with st.container(horizontal=True, vertical_alignment="center"):
         kind = st.segmented_control(
-            "View", ["2-D", "3-D", "parallel"], default="2-D", required=True, key="view",
+            "View", ["2-D", "lasso", "3-D", "parallel"], default="2-D", required=True, key="view",
             bind="query-params", label_visibility="collapsed",
         )  # fmt: skip
         log_x = st.toggle("logarithmic across", True, key="log_x", bind="query-params")
@@ -114,31 +115,60 @@ def _filtered(frame: pd.DataFrame) -> pd.DataFrame:
 def _plot(
     study: Study, shown: pd.DataFrame, x: str, y: str, colour: str, shape: str, log_x: bool,
     log_y: bool, kind: str,
-) -> dict[str, object] | None:  # fmt: skip
+) -> tuple[pd.DataFrame, str | None]:  # fmt: skip
+    """Draw the plot; the designs that are selected in it, and the one that was clicked."""
     if shown.empty:
         st.info("No design passes the filter: widen it.")
-        return None
-    drawn = sample_of(shown)
-    if kind == "parallel":
-        columns = st.multiselect(
-            "Columns", _known(shown),
-            default=["error", "energy_pj", "latency_us", "trained_parameters"],
-            format_func=label,
-        )  # fmt: skip
-        lines = shown[shown["status"].isin(FULL)].dropna(subset=columns)
-        lines = sample_of(lines, MOST_LINES)
-        if len(columns) > 1 and len(lines):
-            st.altair_chart(parallel_chart(lines, columns, colour), key="lines")
-        else:
-            st.info("Choose at least two columns that trained designs have.")
-        return None
-    if kind == "3-D":
-        _plot_3d(drawn, x, y, colour)
-        return None
-    confirmed = read_confirmed(study.record.folder)
+    elif kind == "parallel":
+        _plot_parallel(shown, colour)
+    elif kind == "3-D":
+        _plot_3d(sample_of(shown), x, y, colour)
+    elif kind == "lasso":
+        return _plot_lasso(study, shown, x, y, colour, shape, log_x, log_y)
+    else:
+        return _plot_2d(study, shown, x, y, colour, shape, log_x, log_y)
+    return shown, None
+
+
+def _plot_parallel(shown: pd.DataFrame, colour: str) -> None:
+    columns = st.multiselect(
+        "Columns", _known(shown), format_func=label,
+        default=["error", "energy_pj", "latency_us", "trained_parameters"],
+    )  # fmt: skip
+    lines = shown[shown["status"].isin(FULL)].dropna(subset=columns)
+    lines = sample_of(lines, MOST_LINES)
+    if len(columns) > 1 and len(lines):
+        st.altair_chart(parallel_chart(lines, columns, colour), key="lines")
+    else:
+        st.info("Choose at least two columns that trained designs have.")
+
+
+def _plot_lasso(
+    study: Study, shown: pd.DataFrame, x: str, y: str, colour: str, shape: str, log_x: bool,
+    log_y: bool,
+) -> tuple[pd.DataFrame, str | None]:  # fmt: skip
+    if shown[[x, y]].dropna().empty:
+        st.info("No design here has figures in both columns: choose others.")
+        return shown, None
+    mask, design = draw_lasso(shown, x, y, colour, shape, log_x=log_x, log_y=log_y,
+                              limits=study.record.limits, key="lasso")  # fmt: skip
+    st.caption(
+        "Choose the lasso or the box in the corner of the plot, and draw round designs; click a "
+        "point for its details; double-click to clear. Every design that has both figures is drawn."
+    )
+    return (shown if mask is None else shown[mask]), design
+
+
+def _plot_2d(
+    study: Study, shown: pd.DataFrame, x: str, y: str, colour: str, shape: str, log_x: bool,
+    log_y: bool,
+) -> tuple[pd.DataFrame, str | None]:  # fmt: skip
+    drawn, confirmed = sample_of(shown), read_confirmed(study.record.folder)
+    others = published_points(study) if st.session_state.get("published") else None
     chart = frontier_chart(
         drawn, x, y, colour=colour, shape=shape, log_x=log_x, log_y=log_y,
         limits=study.record.limits, confirmed=confirmed,
+        published=others if others is not None and {x, y} <= set(others) else None,
     )  # fmt: skip
     event = chart.show("plot", modes=[BOX, PICK], description="Designs and their frontier")
     rest = f" Drawn: all of the frontier and {len(drawn):,} of {len(shown):,} points; tables and " \
@@ -153,7 +183,13 @@ def _plot(
             else ""
         )
     )
-    return dict(event.selection) if event else None
+    st.toggle(
+        "Published networks", key="published", bind="query-params",
+        help="hollow: priced on this machine; their errors are those of their papers, on other "
+        "recordings than these, so they say what others reached, not what these would",
+    )  # fmt: skip
+    selection = dict(event.selection) if event else None
+    return chosen(shown, selection), picked(selection)
 
 
 def _plot_3d(drawn: pd.DataFrame, x: str, y: str, colour: str) -> None:
@@ -173,7 +209,7 @@ def _side_panel(study: Study, inside: pd.DataFrame, design: str | None, boxed: b
     if row is not None:
         _picked_design(study, row, str(design))
         return
-    st.subheader("In the box" if boxed else "In the plot", anchor=False)
+    st.subheader("Selected" if boxed else "In the plot", anchor=False)
     trained = inside[study.trained.loc[inside.index]]
     st.text(f"{len(inside):,} designs, {len(trained):,} trained, "
             f"{int(inside['frontier'].sum()):,} on the frontier")  # fmt: skip

@@ -90,16 +90,23 @@ def _form() -> tuple[str, str]:
         "Minimise", [n for n in OBJECTIVE_COLUMNS if n in LABELS], default=["error", "energy_pj"],
         format_func=label, key="launch_objectives",
     )  # fmt: skip
-    effort = st.columns(3)
+    effort = st.columns([1, 1, 1, 1, 1.4])
     trainings = effort[0].number_input("Designs to train", 1, 100_000, 20, key="launch_trainings")
     epochs = effort[1].number_input("Epochs of a training", 1, 10_000, 16, key="launch_epochs")
-    base = effort[2].text_input("Baselines, separated by spaces", "matchboxnet-3x1x64",
+    first = effort[2].number_input(
+        "First rung (epochs)", 1, 10_000, None, key="launch_rung", placeholder="none",
+        help="trainings are looked at after so many epochs, and only the best go on",
+    )  # fmt: skip
+    factor = effort[3].number_input("Factor of rungs", 2, 10, 3, key="launch_factor",
+                                    disabled=first is None)  # fmt: skip
+    base = effort[4].text_input("Baselines, separated by spaces", "matchboxnet-3x1x64",
                                key="launch_baselines")  # fmt: skip
     text = study_yaml(
         name=name, data_folder=folder, task=task, axes=axes, machine=machine,
         technology=None if technology == "the machine's own" else technology,
         objectives=objectives, limits=_limits(), baselines=base.split(), epochs=int(epochs),
         sampler=sampler, trainings=int(trainings), seed=int(seed),
+        rungs=None if first is None else {"first": int(first), "factor": int(factor)},
     )  # fmt: skip
     return name, text
 

@@ -1,17 +1,22 @@
 """Studies: all there are, how far they are, and what they came to."""
 
 import datetime
+import socket
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
+from dashboard.launching import resume, stop
 from dashboard.session import NO_STUDY, load, look_at, page, settings
 from dashboard.studies import find_studies, searching_process
-from dashboard.texts import plain
+from dashboard.texts import figure, plain
 from dse.errors import InvalidInput
 from dse.frontier import hypervolume_share
 from dse.results import FILE_NAME
+from dse.units import LABELS
+
+MOST_BEST = 10  # points of a study
 
 
 @page("Studies")
@@ -39,7 +44,9 @@ def main() -> None:
     if not rows or rows[0] >= len(names):
         st.caption("Select a study to open, watch or clone it.")
         return
-    _actions(names[rows[0]])
+    name = names[rows[0]]
+    _actions(name, found[name])
+    _best(name, found[name])
 
 
 def _summary(label: str, folder: Path) -> dict[str, object]:
@@ -58,16 +65,31 @@ def _summary(label: str, folder: Path) -> dict[str, object]:
     return summary | {
         "progress": None if done is None else min(done, 1.0),
         "trained": len(trained),
-        "priced": study.candidates,
         "failed": int((frame["status"] == "failed").sum()),
         "least error (%)": 100 * trained["error"].min() if len(trained) else None,
-        "least energy (uJ)": 1e-6 * trained["energy_pj"].min() if len(trained) else None,
         "hypervolume": hypervolume_share(study.rows_where(frame["frontier"]), record.box),
-        "machine": record.machine,
         "last row": _age(folder / FILE_NAME),
-        "process": str(process or ""),
+        "owner": owner_of(folder),
+        "searched by": f"process {process} on {socket.gethostname()}" if process else "",
+        "least energy (uJ)": 1e-6 * trained["energy_pj"].min() if len(trained) else None,
+        "priced": study.candidates,
+        "priced on": record.machine,
         "note": "",
     }
+
+
+def owner_of(folder: Path) -> str:
+    """Who made a study, on this machine; a number where nobody has a name."""
+    try:
+        number = folder.stat().st_uid
+    except OSError:
+        return ""
+    try:
+        import pwd  # not on every system
+
+        return pwd.getpwuid(number).pw_name
+    except (ImportError, KeyError):
+        return str(number)
 
 
 def _age(path: Path) -> str:
@@ -83,21 +105,51 @@ def _age(path: Path) -> str:
     return f"{max(minutes, 0):.0f} minutes ago"
 
 
-def _actions(name: str) -> None:
+def _actions(name: str, folder: Path) -> None:
     st.subheader(plain(name), anchor=False)
+    running = searching_process(folder) is not None
     with st.container(horizontal=True):
         # Only a callback may change a choice that stands on the page already.
         if st.button("Open", type="primary", icon=":material/scatter_plot:", key="open_study",
                      on_click=look_at, args=(name,)):  # fmt: skip
             st.switch_page("views/frontier.py")
-        if st.button("Watch, stop or go on", icon=":material/monitoring:", key="watch_study"):
+        if st.button("Watch", icon=":material/monitoring:", key="watch_study"):
             st.switch_page("views/watch.py", query_params={"watched": name})
-        if not settings().read_only and st.button(
-            "Clone", icon=":material/content_copy:", key="clone_study"
-        ):
+        if settings().read_only:
+            return
+        if st.button("Go on", icon=":material/play_arrow:", key="resume_study", disabled=running,
+                     help="search on, up to the trainings that the study says"):  # fmt: skip
+            resume(folder)
+            st.switch_page("views/watch.py", query_params={"watched": name})
+        if st.button("Stop", icon=":material/stop:", key="stop_study", disabled=not running):
+            stopped = stop(folder)
+            st.toast("Asked to stop: nothing evaluated is lost." if stopped
+                     else "No search runs here.")  # fmt: skip
+        if st.button("Clone", icon=":material/content_copy:", key="clone_study"):
             st.session_state["clone"] = name
             st.session_state["launch_from"] = "a study of this folder"
             st.switch_page("views/launch.py")
+
+
+def _best(name: str, folder: Path) -> None:
+    """The study's frontier, least error first."""
+    try:
+        study = load(name, folder)
+    except InvalidInput:
+        return  # the table says so
+    front = study.frame[study.frame["frontier"]]
+    if front.empty:
+        st.info("No design is trained yet.")
+        return
+    names = list(dict.fromkeys(("error", *study.record.objectives, "trained_parameters")))
+    front = front.sort_values("error").head(MOST_BEST)
+    st.caption(f"Best points: {len(front)} of {int(study.frame['frontier'].sum())} designs on the "
+               "frontier.")  # fmt: skip
+    st.dataframe(
+        pd.DataFrame({"trial": front["trial"], "design": front["name"]}
+                     | {LABELS[n][0]: [figure(v, n) for v in front[n]] for n in names}),
+        hide_index=True, key="best_points",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

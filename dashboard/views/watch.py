@@ -1,18 +1,21 @@
 """Watch: a search while it runs; it goes on without the page."""
 
+import contextlib
 import os
+import time
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
 from dashboard.charts import sample_of
-from dashboard.cost_charts import history_chart
+from dashboard.cost_charts import curves_chart
 from dashboard.frontier_chart import frontier_chart
+from dashboard.growth import growth, growth_chart
 from dashboard.launching import LOG, log_tail, resume, stop
 from dashboard.links import choose_one
 from dashboard.session import load, page, settings
-from dashboard.studies import Study, find_studies, searching_process
+from dashboard.studies import FULL, Study, find_studies, searching_process
 from dashboard.texts import figure, plain
 from dse.errors import InvalidInput
 from dse.history import FILE_NAME, read_history
@@ -21,6 +24,7 @@ from dse.results import first_cost, first_measured
 
 EVERY_S = 2
 LATEST = 15  # rows
+CURVES = 4  # learning curves
 
 
 @page("Watch a search")
@@ -94,7 +98,12 @@ def _live(name: str, folder: Path) -> None:
         else:
             st.info("No design is trained yet.")
     with right:
-        _curve(study)
+        _curves(study)
+        if study.trained.any():
+            grown = growth(study)
+            st.altair_chart(growth_chart(grown), key="live_growth")
+            st.caption(f"Hypervolume {grown['share'].iloc[-1]:.3f} after "
+                       f"{grown['hours'].iloc[-1]:.2g} hours of training.")  # fmt: skip
     _latest(study)
     _log(folder)
 
@@ -114,18 +123,25 @@ def _progress(study: Study, state: str) -> None:
         st.text(state)
 
 
-def _curve(study: Study) -> None:
-    """The learning curve of the design that was trained last, or is in training."""
+def _curves(study: Study) -> None:
+    """Learning curves of the designs that are in training, or were last."""
     designs = study.record.folder / DESIGNS
-    try:
-        newest = max(designs.glob(f"*/{FILE_NAME}"), key=lambda path: path.stat().st_mtime)
-        history = read_history(newest.parent)
-    except (ValueError, OSError):
+    files = []
+    for path in designs.glob(f"*/{FILE_NAME}"):
+        with contextlib.suppress(OSError):
+            files.append((path.stat().st_mtime, path.parent))
+    rows = []
+    for _, folder in sorted(files, reverse=True)[:CURVES]:
+        row = study.row_of(folder.name)
+        done = row is not None and row.status in FULL
+        title = (row.name if row else folder.name) + ("" if done else ", in training")
+        with contextlib.suppress(InvalidInput):
+            rows += [{"epoch": each.epoch, "error": 100 * each.validation_error, "design": title}
+                     for each in read_history(folder)]  # fmt: skip
+    if not rows:
         st.caption("No epoch is finished yet.")
         return
-    row = study.row_of(newest.parent.name)
-    st.text(f"Latest training: {row.name if row else newest.parent.name + ', in training'}")
-    st.altair_chart(history_chart(history), key="live_curve")
+    st.altair_chart(curves_chart(pd.DataFrame(rows)), key="live_curve")
 
 
 def _latest(study: Study) -> None:
@@ -153,8 +169,6 @@ def _log(folder: Path) -> None:
 
 
 def _log_is_young(folder: Path) -> bool:
-    import time
-
     try:
         return time.time() - (folder / LOG).stat().st_mtime < 20
     except OSError:

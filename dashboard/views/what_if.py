@@ -53,7 +53,10 @@ def main() -> None:
 
 
 def _answer(study: Study, chosen: Chosen) -> None:
-    trained = fleet_of(study)
+    trained = fleet_of(study, chosen.family)
+    if not len(trained.fleet):
+        st.warning("No trained design has densities that this generator can make.")
+        return
     fleet = trained.fleet
     began = time.perf_counter()
     try:
@@ -74,10 +77,11 @@ def _answer(study: Study, chosen: Chosen) -> None:
         sample_of(frame, MOST_POINTS), x, y, limits=study.record.limits, ghost=old, select=(PICK,)
     )
     event = chart.show("what_if_plot", modes=[PICK], description="The frontier, old and new")
+    other = "Matrices are of another generator than the trained ones. " if chosen.family else ""
     st.container(key="what_if_seconds").caption(
         f"{len(fleet):,} trained designs priced anew in {seconds:.3f} s on "
         f"{plain(chosen.machine.name)}, {plain(chosen.technology.name)}; errors are those of the "
-        "study. Grey dashes: the frontier on the study's own machine. "
+        f"study. Grey dashes: the frontier on the study's own machine. {other}"
         f"{int((~fits).sum()):,} designs do not run or do not fit. Drawn: the frontier and at most "
         f"{MOST_POINTS:,} others."
     )
@@ -197,8 +201,8 @@ def _robustness(study: Study, fleet: Fleet, chosen: Chosen, frame: pd.DataFrame)
     order = order.sort_values(["frontier", "worth"], ascending=[False, True])
     picks = tuple(sorted(int(i) for i in order.index[:MOST_ROBUST]))
     errors = (frame[measured] / LABELS[measured][2]).tolist()
-    shares = _shares(signature(study.record.folder), chosen.machine, chosen.technology,
-                     objectives, picks, fleet, errors)  # fmt: skip
+    mark = (*signature(study.record.folder), chosen.family)
+    shares = _shares(mark, chosen.machine, chosen.technology, objectives, picks, fleet, errors)
     table = pd.DataFrame({
         "design": [frame["name"].iloc[i] for i in picks],
         "trial": [frame["trial"].iloc[i] for i in picks],

@@ -103,11 +103,22 @@ def test_a_hostile_address_falls_back(study: Path, open_page: Opened) -> None:
     assert app.selectbox(key="x").value == "energy_pj"
 
 
-@pytest.mark.parametrize("view", ["3-D", "parallel"])
+@pytest.mark.parametrize("view", ["lasso", "3-D", "parallel"])
 def test_other_views_are_drawn(study: Path, open_page: Opened, view: str) -> None:
     app = open_page("frontier", study.parent, view=view)
-    kind = "plotly_chart" if view == "3-D" else "vega_lite_chart"
+    kind = {"3-D": "plotly_chart", "lasso": "echarts_chart", "parallel": "vega_lite_chart"}[view]
     assert len(app.get(kind)) == 1
+
+
+def test_published_networks_are_drawn_when_they_are_asked_for(
+    study: Path, open_page: Opened
+) -> None:
+    app = open_page("frontier", study.parent)
+    names = [each.name for each in app.get("vega_lite_chart")[0].proto.datasets]
+    assert "published" not in names
+    app.toggle(key="published").set_value(True).run()
+    assert not app.exception
+    assert "published" in [each.name for each in app.get("vega_lite_chart")[0].proto.datasets]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -201,6 +212,60 @@ def test_designs_of_another_machine_enter_and_leave(study: Path, open_page: Open
     # A sixteenth of the clock: sixteen times as long, but for mappings that leave less to leak.
     ratio = changed.loc["latency (ms)", "after"] / changed.loc["latency (ms)", "before"]
     assert 15 < ratio <= 16
+
+
+CHANGES = {
+    "Clock (MHz)": ("latency (ms)", -1),
+    "Vector lanes": ("latency (ms)", -1),
+    "Generator: trits a cycle": ("area of the machine (mm2)", 1),
+    "Rows": ("area of the machine (mm2)", 1),
+    "Columns": ("area of the machine (mm2)", 1),
+    "Lanes": ("area of the machine (mm2)", 1),
+    "Operand width (bit)": ("area of the machine (mm2)", 1),
+    "Accumulator width (bit)": ("area of the machine (mm2)", 1),
+    "Capacity (bit)": ("area of the machine (mm2)", 1),
+    "Port (bits a cycle)": ("latency (ms)", -1),
+}
+"""Slider of the what-if page -> column that grows, and which end of the slider makes it grow."""
+
+
+@pytest.mark.parametrize("label", CHANGES)
+def test_every_slider_prices_anew(study: Path, open_page: Opened, label: str) -> None:
+    app = open_page("what_if", study.parent)
+    column, way = CHANGES[label]
+    slider = next(each for each in app.select_slider if each.label == label)
+    if label.endswith("width (bit)"):
+        slider.set_value(int(slider.options[-1]))
+    else:  # four times, or a quarter of, the machine's own
+        own = slider.value
+        slider.set_value(own * 4.0**way if label == "Clock (MHz)" else max(1, round(own * 4**way)))
+    slider.run()
+    assert not app.exception and not app.error
+    row = app.dataframe[0].value.set_index("column").loc[column]
+    assert row["after"] > row["before"]
+
+
+def test_a_kind_of_dram_and_a_generator_price_anew(study: Path, open_page: Opened) -> None:
+    energy, area = "energy per inference (uJ)", "area of the machine (mm2)"
+    app = open_page("what_if", study.parent, machine="kws_int8_dram")
+    kind = next(each for each in app.selectbox if each.label == "DRAM kind")
+    assert kind.options[0] == "the technology's own: 8 pJ/bit"
+    before = app.dataframe[0].value.set_index("column").loc[energy, "after"]
+    kind.set_value("DDR3 or DDR4").run()
+    assert not app.exception
+    assert app.dataframe[0].value.set_index("column").loc[energy, "after"] > before
+    app = open_page("what_if", study.parent, study="small")
+    app.selectbox(key="family").set_value("counter_arx").run()
+    assert not app.exception and "another generator" in texts(app)
+    areas = app.dataframe[0].value.set_index("column").loc[area]
+    assert areas["after"] != areas["before"]
+
+
+def test_a_slider_stands_in_the_address(study: Path, open_page: Opened) -> None:
+    again = open_page("what_if", study.parent, **{"own.clock": "0.625"})
+    assert next(s for s in again.select_slider if s.label == "Clock (MHz)").value == 0.625
+    odd = open_page("what_if", study.parent, **{"own.clock": "1e9"})
+    assert next(s for s in odd.select_slider if s.label == "Clock (MHz)").value == 10.0
 
 
 def test_robustness_and_saving_a_machine(study: Path, open_page: Opened) -> None:

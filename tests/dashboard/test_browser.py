@@ -163,7 +163,7 @@ def test_a_box_selects_and_a_click_opens_a_design(server: tuple[str, Path], page
     page.mouse.move(left + 0.3 * box["width"], top + 0.3 * box["height"], steps=4)
     page.mouse.move(left + 0.55 * box["width"], top + 0.62 * box["height"], steps=4)
     page.mouse.up()
-    page.get_by_text("In the box").wait_for()
+    page.get_by_text("Selected").wait_for()
     settle(page)
     said = page.get_by_text(re.compile(r"^\d designs, \d trained")).inner_text()
     assert 0 < int(said[0]) < 5, said

@@ -13,13 +13,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import streamlit
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.path import Path as Outline
 
 from cost_models import load_accelerator, load_technology
 from dashboard.charts import chosen, picked, sample_of, scaled_frame, stairs
 from dashboard.cost_charts import energy_frame, network_diagram, roofline_frame, treemap
 from dashboard.drafts import data_folders, preview, study_yaml
 from dashboard.frontier_chart import frontier_chart
+from dashboard.lasso_chart import clicked, inside_outline, lasso_option, within
 from dashboard.launching import LOG, check, log_tail, resume, start, stop
+from dashboard.literature import published_points
 from dashboard.settings import Settings, read_settings
 from dashboard.startup import preloads, warm_up
 from dashboard.studies import (
@@ -397,3 +402,70 @@ def test_studies_are_read_before_they_are_asked_for(study: Path) -> None:
     (study.parent / "broken" / "results.jsonl").write_text("{broken\n")
     warm_up(Settings((study.parent,), False))
     assert study / "results.jsonl" in studies._PARSED
+
+
+SIXTEENTHS = st.integers(-80, 80).map(lambda n: n / 16)
+POINTS = st.tuples(SIXTEENTHS, SIXTEENTHS)
+
+
+@given(st.lists(POINTS, min_size=3, max_size=8), st.lists(POINTS, min_size=1, max_size=20))
+def test_an_outline_encloses_what_matplotlib_says(
+    outline: list[tuple[float, float]], points: list[tuple[float, float]]
+) -> None:
+    # Points on no corner's level.
+    corners, places = np.array(outline), np.array(points) + np.array([[0.013, 0.017]])
+    theirs = Outline(np.vstack([corners, corners[:1]])).contains_points(places)
+    assert inside_outline(places[:, 0], places[:, 1], corners).tolist() == theirs.tolist()
+
+
+def test_a_lasso_is_straight_on_a_logarithmic_axis() -> None:
+    points = pd.DataFrame({"x": [10.0, 10.0, 500.0, np.nan], "y": [1.0, 3.0, 1.0, 1.0]})
+    corners = [[1.0, 0.0], [1000.0, 0.0], [1.0, 6.0]]  # a triangle: at x = 10, up to 4 where log
+    lasso = [{"brush_type": "polygon", "coord_range": corners}]
+    assert within(points, "x", "y", lasso, True, False).tolist() == [True, True, False, False]
+    assert within(points, "x", "y", lasso, False, False).tolist() == [True, True, True, False]
+    box = [{"brush_type": "rect", "coord_range": [[400.0, 600.0], [2.0, 0.0]]}]
+    assert within(points, "x", "y", box, True, False).tolist() == [False, False, True, False]
+    assert within(points, "x", "y", [], True, False) is None
+    # What a page sends is not believed to be an outline.
+    for bad in ({}, {"coord_range": "x"}, {"coord_range": [[1, 2]]}, {"coord_range": [[1], [2, 3]]},
+                {"coord_range": None}, {"brush_type": "rect", "coord_range": [1, 2]}):  # fmt: skip
+        assert within(points, "x", "y", [bad], True, False) is None
+
+
+def test_a_lasso_chart_draws_every_design() -> None:
+    many = pd.concat([frame()] * 2000, ignore_index=True).assign(
+        name="<img src=x onerror=alert(1)>", trial=1, status="trained", latency_us=1.0,
+        area_um2=2.0, trained_parameters=3.0, design=[f"d{i}" for i in range(8000)],
+    )  # fmt: skip
+    scaled = scaled_frame(many)
+    option, tables = lasso_option(scaled, "energy_pj", "error", "kind", "kind", True, False,
+                                  {"max_energy_pj": 2e6})  # fmt: skip
+    assert sum(map(len, tables)) == 6000  # a quarter has no error
+    points = [each for each in option["series"] if each["type"] == "scatter"]
+    assert all(each["large"] == (len(table) > 2000)
+               for each, table in zip(points, tables, strict=True))  # fmt: skip
+    assert option["tooltip"]["renderMode"] == "richText"  # names are texts, not HTML
+    assert option["series"][-1]["markLine"]["data"] == [{"xAxis": 2.0, "name": "max."}]
+    hit = clicked(tables, [{"series_index": 1, "data_indices": [2]}])
+    assert hit == tables[1]["key"].iloc[2]
+    for bad in ([], [{}], [{"series_index": 99, "data_indices": [0]}],
+                [{"series_index": 0, "data_indices": [10**9]}],
+                [{"series_index": "0", "data_indices": ["x"]}]):  # fmt: skip
+        assert clicked(tables, bad) is None
+    ramped, fewer = lasso_option(scaled, "energy_pj", "error", "trial", "kind", True, False, {})
+    assert "visualMap" not in ramped  # one value is no ramp
+    coloured = scaled.assign(trial=range(8000))
+    ramped, fewer = lasso_option(coloured, "energy_pj", "error", "trial", "kind", True, False, {})
+    assert ramped["visualMap"]["max"] == 7998 and sum(map(len, fewer)) == 6000
+
+
+def test_published_networks_are_priced_on_the_studys_machine(study: Path) -> None:
+    found = published_points(read_study("small", study))
+    row = found.set_index("name").loc["matchboxnet-3x1x64"]
+    assert row["error"] == pytest.approx(100 * (1 - 0.9721))
+    assert "30 words" in row["source"]
+    machine = load_accelerator("kws_ternary")
+    cost = price(published("matchboxnet-3x1x64"), machine, load_technology(machine.technology),
+                 FRAMES, 30)  # fmt: skip
+    assert row["energy_pj"] == pytest.approx(cost.energy_pj * 1e-6)

@@ -8,6 +8,7 @@ import pytest
 
 from cost_models import estimate, load_accelerator, load_technology
 from dse.errors import InvalidInput
+from dse.generators import Generator
 from dse.lowering import lower
 from dse.published import published
 from dse.space import Choice, SearchSpace
@@ -18,6 +19,7 @@ from dse.what_if import (
     drawn_technology,
     machine_yaml,
     moves,
+    regenerated,
     varied,
 )
 
@@ -90,6 +92,33 @@ def test_changed_parts_change_what_they_should() -> None:
     assert (fast["energy_pj"] < slow["energy_pj"]).all()
     larger = varied(MACHINE, arrays={"macs": ArrayChange(rows=16)})
     assert (fleet().price(larger, TECHNOLOGY)[0]["area_um2"] > slow["area_um2"]).all()
+
+
+def test_wider_sums_need_wider_registers() -> None:
+    wide = varied(MACHINE, arrays={each.name: ArrayChange(accumulator_bits=48, operand_bits=16)
+                                   for each in MACHINE.arrays})  # fmt: skip
+    for array in wide.arrays:
+        assert (array.accumulator_bits, array.operand_bits) == (48, 16)
+        assert array.outputs is None or array.outputs.capacity_bits >= 48
+    before = fleet().price(MACHINE, TECHNOLOGY)[0]
+    after, fits = fleet().price(wide, TECHNOLOGY)
+    assert fits[:-1].all() and (after["area_um2"][:-1] > before["area_um2"][:-1]).all()
+    # Layers of eight bits do not run on four.
+    narrow = varied(MACHINE, arrays={each.name: ArrayChange(operand_bits=4)
+                                     for each in MACHINE.arrays})  # fmt: skip
+    assert not fleet().price(narrow, TECHNOLOGY)[1].any()
+
+
+def test_another_generator_makes_the_same_densities() -> None:
+    ternary = next(point for point in POINTS if point.blocks[1].mixer.kind == "ternary")
+    other = regenerated(ternary, Generator(family="counter_arx"))
+    mixers = [(a.mixer, b.mixer) for a, b in zip(ternary.blocks, other.blocks, strict=True)]
+    assert all(one.density == two.density and one.kind == two.kind for one, two in mixers)
+    families = {two.generator.family for _, two in mixers if two.generator is not None}
+    assert families == {"counter_arx"}
+    assert other.key != ternary.key
+    dense = published("matchboxnet-3x1x64")
+    assert regenerated(dense, Generator(family="sobol")) == dense
 
 
 def test_a_part_that_is_not_there_is_refused() -> None:
