@@ -12,12 +12,13 @@ from dse.ternary import start_state
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-"""Okabe and Ito's, told apart with any colour vision."""
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999",
+           "#7F3C8D")  # fmt: skip
+"""Okabe and Ito's, told apart with any colour vision, and one more."""
 
 
 def deviations_figure(qualities: Sequence[Quality]) -> "Figure":
-    """A row a generator and density, a column a statistic: standard errors from the ideal."""
+    """A row a generator and density, a column a statistic: standard deviations from the ideal."""
     from matplotlib.figure import Figure
 
     numbers = np.array([[each.deviation for each in quality.statistics] for quality in qualities])
@@ -42,7 +43,7 @@ def deviations_figure(qualities: Sequence[Quality]) -> "Figure":
             axes.axhline(row - 0.5, color="black", linewidth=0.8)
     figure.colorbar(
         image, ax=axes, shrink=0.6,
-        label=f"standard errors from ideal matrices (numbers: beyond {FLAG:g})",
+        label=f"standard deviations from ideal matrices (numbers: beyond {FLAG:g})",
     )  # fmt: skip
     size, matrices = qualities[0].size, qualities[0].matrices
     axes.set_title(f"{matrices} matrices of {size} x {size} for each row", fontsize=10)
@@ -53,8 +54,8 @@ def statistics_figure(qualities: Sequence[Quality]) -> "Figure":
     """A panel a statistic: measured values over density, beside the ideal."""
     from matplotlib.figure import Figure
 
-    names = [name for name in STATISTICS if name not in ("density", "negative share")]
-    figure = Figure(figsize=(10, 11), layout="constrained")
+    names = list(STATISTICS)
+    figure = Figure(figsize=(10, 13), layout="constrained")
     panels = figure.subplots(-(-len(names) // 2), 2, sharex=True).ravel()
     generators = list(dict.fromkeys(quality.generator for quality in qualities))
     for axes, name in zip(panels, names, strict=False):
@@ -64,14 +65,17 @@ def statistics_figure(qualities: Sequence[Quality]) -> "Figure":
                 key=lambda quality: quality.density,
             )
             x = [quality.density for quality in own]
+            # A density error would not be seen on a line from 1/32 to 1/2.
+            scale = [1 / quality.density if name == "density" else 1 for quality in own]
             colour = COLOURS[number % len(COLOURS)]
             style = "--" if generator.override else "-"
-            axes.plot(x, [quality[name].measured for quality in own], style, marker=".",
-                      color=colour, label=generator.label)  # fmt: skip
-            axes.plot(x, [quality[name].ideal for quality in own], ":", color="#999999",
-                      linewidth=1, label="ideal" if number == 0 else None)  # fmt: skip
+            measured = [quality[name].measured * by for quality, by in zip(own, scale, strict=True)]
+            ideal = [quality[name].ideal * by for quality, by in zip(own, scale, strict=True)]
+            axes.plot(x, measured, style, marker=".", color=colour, label=generator.label)
+            axes.plot(x, ideal, ":", color="#999999", linewidth=1,
+                      label="ideal" if number == 0 else None)  # fmt: skip
         axes.set_xscale("log", base=2)
-        axes.set_title(name, fontsize=9)
+        axes.set_title("density, measured / asked for" if name == "density" else name, fontsize=9)
         axes.grid(True, alpha=0.25)
         top = axes.get_ylim()[1]
         if top > 20 * max(q[name].ideal for q in qualities) > 0:

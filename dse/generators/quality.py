@@ -2,8 +2,12 @@
 
 Ideal matrices come from numpy's PCG64: independent entries, or one non-zero entry a block for the
 families that promise that. A statistic's deviation is the difference of the two means over many
-matrices, in standard errors of that difference: within about 4 there is nothing to see; beyond
-`FLAG` it is no accident. Structure that a family promises (exact fan-out) deviates by design.
+matrices, in standard deviations: within about 4 there is nothing to see; beyond `FLAG` it is no
+accident. Structure that a family promises (exact fan-out) deviates by design.
+
+The standard error of that difference is itself estimated, from few matrices badly. So the difference
+is Welch's t, and the deviation is the normal variable that is as unlikely as that t (Wallace, Annals
+of Mathematical Statistics 30, 1959): the same number means the same however many matrices there are.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,8 +20,9 @@ from dse.generators import Generator, family_of
 from dse.generators.shift_register import Trits
 from dse.ternary import check_density, start_state
 
-FLAG = 6.0
-"""Deviations beyond are flagged: with a thousand statistics, chance makes one in a million runs."""
+FLAG = 5.0
+"""Deviations beyond are flagged: of a thousand statistics of sound generators, one in 1,700 runs."""
+MOST_DEVIATION = 99.0
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,7 +35,7 @@ class Statistic:
     measured: float
     ideal: float
     deviation: float
-    """Standard errors between the two; signed."""
+    """Standard deviations between the two; signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +86,30 @@ def measure(generator: Generator, density: float, *, size: int, matrices: int) -
     found = []
     for column, name in enumerate(STATISTICS):
         mean, ideal = float(ours[:, column].mean()), float(theirs[:, column].mean())
-        spread = ours[:, column].var(ddof=1) + theirs[:, column].var(ddof=1)
-        error = float(np.sqrt(spread / matrices))
-        difference = mean - ideal
-        # Equal constants, such as full rank, differ by nothing; other constants for certain.
-        certain = 0.0 if difference == 0 else float(np.sign(difference) * 99)
-        deviation = difference / error if error > 0 else certain
-        found.append(Statistic(name, mean, ideal, float(np.clip(deviation, -99, 99))))
+        found.append(Statistic(name, mean, ideal, deviation(ours[:, column], theirs[:, column])))
     return Quality(generator, density, size, matrices, tuple(found))
+
+
+def deviation(ours: Floats, theirs: Floats) -> float:
+    """How far two means lie apart, as a standard normal variable of the same probability.
+
+    Args:
+        ours: one number a matrix, at least 2.
+        theirs: as many.
+    """
+    difference = float(ours.mean() - theirs.mean())
+    parts = [float(values.var(ddof=1)) / len(values) for values in (ours, theirs)]
+    if difference == 0:
+        return 0.0
+    if sum(parts) == 0:  # two constants, such as ranks: different for certain
+        return float(np.copysign(MOST_DEVIATION, difference))
+    squares = sum(part**2 / (len(ours) - 1) for part in parts)
+    freedom = sum(parts) ** 2 / squares  # degrees of, after Welch
+    t_squared = difference**2 / sum(parts)
+    normal = (
+        (8 * freedom + 1) / (8 * freedom + 3) * np.sqrt(freedom * np.log1p(t_squared / freedom))
+    )
+    return float(np.copysign(min(normal, MOST_DEVIATION), difference))
 
 
 def ideal_entries(rng: np.random.Generator, size: int, density: float) -> Trits:

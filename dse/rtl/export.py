@@ -16,6 +16,7 @@ from dse.generators import family_of
 from dse.generators.shift_register import Bits
 from dse.quantisation import ACTIVATION_BITS, SUM_BITS, mix_quantised
 from dse.rtl.designs import GeneratorBlock, check_lanes_divide, module_text
+from dse.rtl.readme import EngineShape, engine_readme, fusesoc_core, generator_readme
 from dse.rtl.yosys import Block
 
 ENGINE_MODULES = ("ternary_accumulator", "ternary_tree")
@@ -59,8 +60,9 @@ class GeneratorExport:
             **sources,
             "test_bench.v": _generator_bench(self),
             "trits.hex": trits_hex(self.matrix, self.block.lanes),
-            "README.md": _readme(
-                self.title, [*sources, "test_bench.v"], _facts(self.block, self.words, self.cycles)
+            "ternary_generator.core": fusesoc_core("ternary_generator", sources, ["trits.hex"]),
+            "README.md": generator_readme(
+                self.block, self.words, self.title, self.cycles, list(sources)
             ),
         }
 
@@ -115,13 +117,6 @@ class EngineExport:
         names = (*self.generator.block.modules, *ENGINE_MODULES)
         sources = {f"{name}.v": module_text(name) for name in names}
         sources["ternary_engine.v"] = _engine_top(self)
-        facts = _facts(self.generator.block, self.generator.words, 0)
-        facts[-1:] = [
-            f"{self.generator.columns} inputs of {ACTIVATION_BITS} bits, {self.generator.rows} "
-            f"outputs of {self.sum_bits} bits; frames at a time: {self.frames}",
-            f"{self.chunks * self.generator.rows} cycles for them, {self.chunks} an output",
-            f"test vectors: {self.activations.shape[1]} frames",
-        ]
         return {
             **sources,
             "test_bench.v": _engine_bench(self),
@@ -129,7 +124,22 @@ class EngineExport:
                 self.activations, self.generator.block.lanes, self.frames
             ),
             "sums.hex": sums_hex(self.sums, self.frames, self.sum_bits),
-            "README.md": _readme(self.generator.title, [*sources, "test_bench.v"], facts),
+            "ternary_engine.core": fusesoc_core(
+                "ternary_engine", sources, ["activations.hex", "sums.hex"]
+            ),
+            "README.md": engine_readme(
+                self.generator.block,
+                self.generator.words,
+                self.generator.title,
+                EngineShape(
+                    inputs=self.generator.columns,
+                    outputs=self.generator.rows,
+                    frames=self.frames,
+                    sum_bits=self.sum_bits,
+                    vectors=self.activations.shape[1],
+                ),
+                list(sources),
+            ),
         }
 
 
@@ -302,7 +312,6 @@ def _generator_bench(export: GeneratorExport) -> str:
     verdict = _VERDICT.format(expected=2 * trits, what="trits")
     return f"""\
 // Self-checking test bench: the whole matrix of {export.title}, twice, the second time with pauses.
-`timescale 1ns / 1ps
 module test_bench;
     localparam LANES = {export.block.lanes};
     localparam TRITS = {trits};
@@ -354,9 +363,9 @@ def _engine_bench(export: EngineExport) -> str:
     total = export.activations.shape[1]
     groups = total // export.frames
     verdict = _VERDICT.format(expected=generator.rows * total, what="sums")
+    chunk_bits, number_bits = _index_bits(export.chunks), _index_bits(generator.rows)
     return f"""\
 // Self-checking test bench: {total} frames of activations through {generator.title}, with pauses.
-`timescale 1ns / 1ps
 module test_bench;
     localparam LANES = {generator.block.lanes};
     localparam CHUNKS = {export.chunks};
@@ -364,18 +373,20 @@ module test_bench;
     localparam FRAMES = {export.frames};
     localparam SUM_BITS = {export.sum_bits};
     localparam GROUPS = {groups};
+    localparam PATIENCE = 4 * (CHUNKS * OUTPUTS + 16);  // cycles: an engine may never be done
 {_constants(generator.words)}
 {_CLOCK}
     reg  [FRAMES*LANES*{ACTIVATION_BITS}-1:0] inputs [0:GROUPS*CHUNKS-1];
     reg  [FRAMES*SUM_BITS-1:0] expected [0:GROUPS*OUTPUTS-1];
     reg  [FRAMES*SUM_BITS-1:0] wanted;
-    wire [{max(1, math.ceil(math.log2(export.chunks))) - 1}:0] chunk;
-    wire [{max(1, math.ceil(math.log2(generator.rows))) - 1}:0] number;
+    wire [{chunk_bits - 1}:0] chunk;
+    wire [{number_bits - 1}:0] number;
     wire valid;
     wire [FRAMES*SUM_BITS-1:0] sums;
-    integer group, output_number, frame;
+    integer group, output_number, frame, cycle;
 
-    wire [FRAMES*LANES*{ACTIVATION_BITS}-1:0] activations = inputs[group * CHUNKS + chunk];
+    wire [FRAMES*LANES*{ACTIVATION_BITS}-1:0] activations =
+        inputs[group * CHUNKS + {{{32 - chunk_bits}'d0, chunk}}];
 
     ternary_engine dut (
         .clk(clk), .load(load), .enable(enable), {_connections(generator.words)}
@@ -386,10 +397,14 @@ module test_bench;
         $readmemh("activations.hex", inputs);
         $readmemh("sums.hex", expected);
         for (group = 0; group < GROUPS; group = group + 1) begin
-            @(negedge clk) load = 1;
+            load = 1;
             @(negedge clk) load = 0;
+            if (valid !== 1'b0 || chunk !== 0)
+                mismatches = mismatches + 1;
             output_number = 0;
-            while (output_number < OUTPUTS) begin
+            cycle = 0;
+            while (output_number < OUTPUTS && cycle < PATIENCE) begin
+                cycle = cycle + 1;
                 enable = group % 2 == 0 || $random(dice) % 3 != 0;
                 @(negedge clk);
                 if (valid) begin
@@ -397,37 +412,18 @@ module test_bench;
                     for (frame = 0; frame < FRAMES; frame = frame + 1) begin
                         checked = checked + 1;
                         if (sums[frame*SUM_BITS +: SUM_BITS] !== wanted[frame*SUM_BITS +: SUM_BITS]
-                            || number !== output_number)
+                            || {{{32 - number_bits}'d0, number}} !== output_number)
                             mismatches = mismatches + 1;
                     end
                     output_number = output_number + 1;
                 end
             end
-            enable = 0;
         end
 {verdict}    end
 endmodule
 """
 
 
-def _facts(block: GeneratorBlock, words: Mapping[str, tuple[int, int]], cycles: int) -> list[str]:
-    facts = [
-        f"generator {block.generator.label}, density {block.density:g}, {block.lanes} lanes",
-        "start: " + ", ".join(f"{name} = {width}'h{value:x}"
-                              for name, (width, value) in words.items()),
-    ]  # fmt: skip
-    return [*facts, f"{cycles} cycles for the whole matrix"]
-
-
-def _readme(title: str, sources: list[str], facts: list[str]) -> str:
-    listed = "".join(f"- {fact}\n" for fact in facts)
-    return f"""\
-# {title}
-
-{listed}
-Written by `dse export` (ternary-dse, Apache-2.0). The vectors come from the reference model in
-Python; the test bench compares them with the circuit and prints PASS or FAIL:
-
-    iverilog -g2005 -o test_bench {" ".join(sources)}
-    vvp test_bench
-"""
+def _index_bits(count: int) -> int:
+    """Width of an index of so many: what `$clog2` gives in the modules, at least 1."""
+    return max(1, (count - 1).bit_length())

@@ -239,7 +239,7 @@ def _refuse_options(*allowed: str) -> None:
 def _write(out: Path, files: dict[str, str], check: bool) -> None:
     for name, text in files.items():
         write_text(out / name, text)
-    for line in files["README.md"].splitlines():
+    for line in files["README.md"].partition("\n## ")[0].splitlines():
         if line.startswith(("# ", "- ")):
             click.echo(line.removeprefix("# "))
     click.echo(f"files in {out}: {', '.join(sorted(files))}")

@@ -85,9 +85,9 @@ def quality(
             table.add_row(*_cells(found[-1]))
     console.print(table)
     console.print(
-        f"measured/ideal means of {matrices} matrices of {size} x {size}; correlations are the "
-        "largest of a matrix, at lags in standard errors; deviation: the farthest of all "
-        f"statistics from the ideal, in standard errors, flagged beyond {FLAG:g}"
+        f"measured/ideal means of {matrices} matrices of {size} x {size}; "
+        "correlations are the largest of a matrix, at lags in standard errors; deviation: the "
+        f"farthest of all statistics from the ideal, in standard deviations, flagged beyond {FLAG:g}"
     )
     if out is not None:
         _write(out, found)
@@ -118,7 +118,7 @@ def _numbers(text: str) -> list[float]:
 def _table() -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("generator", no_wrap=True)
-    for heading in ("density", *SHOWN.values()):
+    for heading in ("density", "density error", *SHOWN.values()):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("deviation", no_wrap=True)
     return table
@@ -131,6 +131,10 @@ def _cells(quality: Quality) -> list[str]:
     return [
         quality.generator.label,
         f"{quality.density:g}",
+        "/".join(
+            f"{share / quality.density - 1:+.2%}"
+            for share in (quality["density"].measured, quality["density"].ideal)
+        ),
         *(f"{quality[name].measured:.3g}/{quality[name].ideal:.3g}" for name in SHOWN),
         f"[bold]{verdict}[/bold]" if flags else verdict,
     ]

@@ -9,6 +9,7 @@ from dse.generators.quality import (
     FLAG,
     KNOWN_BAD,
     STATISTICS,
+    deviation,
     ideal_blocks,
     ideal_entries,
     lag_correlations,
@@ -45,7 +46,7 @@ def test_sound_generators_are_like_ideal_ones(generator: Generator) -> None:
     ],
 )
 def test_bad_generators_are_flagged(generator: Generator, density: float, statistic: str) -> None:
-    quality = measure(generator, density, size=256, matrices=8)
+    quality = measure(generator, density, size=256, matrices=12)
     assert quality[statistic] in quality.flagged
 
 
@@ -73,6 +74,35 @@ def test_sobol_paths_are_even_by_design() -> None:
     assert quality["fan-out variance"].measured < 1 < quality["fan-out variance"].ideal
     for name in ("density", "negative share", "dead rows", "rank", "lag correlation"):
         assert abs(quality[name].deviation) < FLAG
+
+
+@pytest.mark.parametrize("matrices", [3, 8, 16])
+def test_a_deviation_is_as_unlikely_as_welchs_t(matrices: int) -> None:
+    # scipy's own test of two means, and the normal quantile of its probability.
+    from scipy.stats import norm, ttest_ind
+
+    rng = np.random.default_rng(matrices)
+    for shift in (0.0, 1.0, 4.0, 20.0):
+        ours, theirs = rng.normal(shift, 1, matrices), rng.normal(0, 0.3, matrices)
+        p = ttest_ind(ours, theirs, equal_var=False).pvalue
+        expected = norm.isf(p / 2) * np.sign(ours.mean() - theirs.mean())
+        assert deviation(ours, theirs) == pytest.approx(expected, rel=0.05, abs=0.01)
+
+
+def test_constants_that_differ_do_so_for_certain() -> None:
+    assert deviation(np.full(4, 256.0), np.full(4, 255.0)) == 99
+    assert deviation(np.full(4, 254.0), np.full(4, 255.0)) == -99
+    assert deviation(np.full(4, 256.0), np.full(4, 256.0)) == 0
+
+
+def test_few_matrices_flag_nothing_by_chance() -> None:
+    # Standard errors of four matrices are so uncertain that a plain t is beyond 6 every so often.
+    flagged = [
+        measure(generator, density, size=32, matrices=4).flagged
+        for generator in (Generator(), Generator(family="counter_arx"))
+        for density in (0.5, 0.125, 0.0625, 0.03125)
+    ]
+    assert flagged == [()] * 8
 
 
 def test_statistics_of_matrices_by_hand() -> None:

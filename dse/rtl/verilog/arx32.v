@@ -6,22 +6,20 @@ module arx32 #(
     input  [31:0] key,
     output [31:0] mixed
 );
-    wire [15:0] x [0:ROUNDS];
-    wire [15:0] y [0:ROUNDS];
-
-    assign x[0] = word[31:16];
-    assign y[0] = word[15:0];
-
-    genvar number;
-    generate
-        for (number = 0; number < ROUNDS; number = number + 1) begin : rounds
-            wire [15:0] half    = number % 2 == 0 ? key[31:16] : key[15:0];
-            wire [15:0] rotated = {x[number][6:0], x[number][15:7]};  // right by 7
-            wire [15:0] sum     = rotated + y[number];
-            assign x[number+1] = sum ^ half ^ number;
-            assign y[number+1] = {y[number][13:0], y[number][15:14]} ^ x[number+1];  // left by 2
+    function [31:0] mix(input [31:0] from, input [31:0] with_key);
+        reg [15:0] x, y, half;
+        integer turn;
+        begin
+            {x, y} = from;
+            for (turn = 0; turn < ROUNDS; turn = turn + 1) begin
+                half = turn % 2 == 0 ? with_key[31:16] : with_key[15:0];
+                x = {x[6:0], x[15:7]} + y;              // x rotated right by 7
+                x = x ^ half ^ turn[15:0];
+                y = {y[13:0], y[15:14]} ^ x;            // y rotated left by 2
+            end
+            mix = {x, y};
         end
-    endgenerate
+    endfunction
 
-    assign mixed = {x[ROUNDS], y[ROUNDS]};
+    assign mixed = mix(word, key);
 endmodule

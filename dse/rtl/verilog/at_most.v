@@ -7,16 +7,14 @@ module at_most #(
     input  [BITS-1:0] limit,
     output            yes
 );
-    wire [BITS:0] so_far;
-
-    assign so_far[0] = 1'b1;
-    assign yes = so_far[BITS];
-
-    genvar place;
-    generate
-        for (place = 0; place < BITS; place = place + 1) begin : places
-            assign so_far[place+1] = (limit[place] & ~number[place])
-                                   | (so_far[place] & (limit[place] | ~number[place]));
+    function so_far(input [BITS-1:0] a, input [BITS-1:0] most);
+        integer place;
+        begin
+            so_far = 1'b1;
+            for (place = 0; place < BITS; place = place + 1)
+                so_far = (most[place] & ~a[place]) | (so_far & (most[place] | ~a[place]));
         end
-    endgenerate
+    endfunction
+
+    assign yes = so_far(number, limit);
 endmodule

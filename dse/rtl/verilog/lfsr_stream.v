@@ -23,26 +23,36 @@ module lfsr_stream #(
 
     reg [STATE_BITS-1:0] state;
 
-    // The state, and the bits that follow it: bit n of the stream is line[TOTAL - 1 - n].
-    function [TOTAL-1:0] line_after(input [STATE_BITS-1:0] from);
+    // The FRESH bits that follow a state.
+    function [FRESH-1:0] fresh_after(input [STATE_BITS-1:0] from);
+        reg [TOTAL-1:0] line;  // the state and they: bit n of the stream is line[TOTAL - 1 - n]
         integer n;
         begin
-            line_after = {from, {FRESH{1'b0}}};
+            line = {from, {FRESH{1'b0}}};
             for (n = STATE_BITS; n < TOTAL; n = n + 1)
-                line_after[TOTAL-1-n] = line_after[TOTAL-1-n+STATE_BITS]
-                                      ^ line_after[TOTAL-1-n+TAP_1]
-                                      ^ (TAP_2 != 0 ? line_after[TOTAL-1-n+TAP_2] : 1'b0)
-                                      ^ (TAP_3 != 0 ? line_after[TOTAL-1-n+TAP_3] : 1'b0);
+                line[TOTAL-1-n] = line[TOTAL-1-n+STATE_BITS]
+                                ^ line[TOTAL-1-n+TAP_1]
+                                ^ (TAP_2 != 0 ? line[TOTAL-1-n+TAP_2] : 1'b0)
+                                ^ (TAP_3 != 0 ? line[TOTAL-1-n+TAP_3] : 1'b0);
+            fresh_after = line[FRESH-1:0];
         end
     endfunction
 
-    wire [TOTAL-1:0] line = line_after(state);
+    wire [FRESH-1:0]      fresh = fresh_after(state);
+    wire [STATE_BITS-1:0] following;  // the state after ADVANCE of them
 
-    assign bits = line[FRESH-1 -: WIDTH];
+    assign bits = fresh[FRESH-1 -: WIDTH];
+
+    generate
+        if (ADVANCE < STATE_BITS)
+            assign following = {state[STATE_BITS-1-ADVANCE:0], fresh[FRESH-1 -: ADVANCE]};
+        else
+            assign following = fresh[FRESH-1-ADVANCE+STATE_BITS -: STATE_BITS];
+    endgenerate
 
     always @(posedge clk)
         if (load)
             state <= seed;
         else if (enable)
-            state <= line[TOTAL-1-ADVANCE -: STATE_BITS];
+            state <= following;
 endmodule

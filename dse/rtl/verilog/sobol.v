@@ -41,11 +41,11 @@ module sobol #(
         end else if (enable) begin
             first  <= row_ends ? 16'd0 : first + BLOCKS;
             offset <= row_ends ? 16'd0 : offset + STEP * LANES;
-            row    <= row + row_ends;
+            row    <= row + {15'd0, row_ends};
         end
 
     // The first digits of a point: digit d is the XOR of all bits j with j choose d odd.
-    function [BLOCK_BITS:0] digits(input [15:0] point);
+    function [15:0] digits(input [15:0] point);
         integer d, j;
         begin
             digits = 0;
@@ -70,8 +70,8 @@ module sobol #(
             );
         end
         for (block = 0; block < BLOCKS; block = block + 1) begin : blocks
-            wire [15:0]         point = base + STEP * BLOCK * block;
-            wire [BLOCK_BITS:0] place = digits(point) ^ (shift >> (16 - BLOCK_BITS));
+            wire [15:0] point = base + STEP * BLOCK * block;
+            wire [15:0] place = digits(point) ^ (shift >> (16 - BLOCK_BITS));
             for (lane = 0; lane < BLOCK; lane = lane + 1) begin : lanes
                 assign nonzero[block*BLOCK+lane]  = place == lane;
                 assign negative[block*BLOCK+lane] = signs[32*WORDS-1-block];

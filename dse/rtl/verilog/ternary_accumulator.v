@@ -24,10 +24,13 @@ module ternary_accumulator #(
     output reg [OUTPUT_BITS-1:0]              number,  // of the output whose sums are valid
     output     [FRAMES*SUM_BITS-1:0]          sums     // two's complement, frame 0 lowest
 );
+    localparam [CHUNK_BITS-1:0]  LAST_CHUNK  = CHUNKS[CHUNK_BITS-1:0] - 1'b1;
+    localparam [OUTPUT_BITS-1:0] LAST_OUTPUT = OUTPUTS[OUTPUT_BITS-1:0] - 1'b1;
+
     reg [OUTPUT_BITS-1:0] current;
 
     wire first = chunk == 0;
-    wire last  = chunk == CHUNKS - 1;
+    wire last  = chunk == LAST_CHUNK;
 
     always @(posedge clk)
         if (load) begin
@@ -41,7 +44,7 @@ module ternary_accumulator #(
                 chunk <= last ? 0 : chunk + 1'b1;
                 if (last) begin
                     number  <= current;
-                    current <= current == OUTPUTS - 1 ? 0 : current + 1'b1;
+                    current <= current == LAST_OUTPUT ? 0 : current + 1'b1;
                 end
             end
         end
@@ -50,8 +53,9 @@ module ternary_accumulator #(
     generate
         for (frame = 0; frame < FRAMES; frame = frame + 1) begin : frames
             localparam TREE_BITS = ACTIVATION_BITS + 1 + $clog2(LANES);
-            wire signed [TREE_BITS-1:0] part;
-            reg  signed [SUM_BITS-1:0]  sum;
+            wire [TREE_BITS-1:0] part;
+            wire [SUM_BITS-1:0]  extended = {{(SUM_BITS-TREE_BITS){part[TREE_BITS-1]}}, part};
+            reg  [SUM_BITS-1:0]  sum;
 
             ternary_tree #(.LANES(LANES), .ACTIVATION_BITS(ACTIVATION_BITS)) tree (
                 .activations(activations[frame*LANES*ACTIVATION_BITS +: LANES*ACTIVATION_BITS]),
@@ -60,7 +64,7 @@ module ternary_accumulator #(
 
             always @(posedge clk)
                 if (enable)
-                    sum <= (first ? $signed({SUM_BITS{1'b0}}) : sum) + part;
+                    sum <= (first ? {SUM_BITS{1'b0}} : sum) + extended;
 
             assign sums[frame*SUM_BITS +: SUM_BITS] = sum;
         end

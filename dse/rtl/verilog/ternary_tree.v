@@ -14,7 +14,7 @@ module ternary_tree #(
 
     // Minus a value is its bits inverted, plus one: the ones go in where adders have a carry. Level v
     // has LEAVES >> v sums of ACTIVATION_BITS + 1 + v bits: one bit for -(-128), one a level.
-    wire [LEAVES-1:0] minus = nonzero & negative;
+    wire [LEAVES-1:0] minus;
 
     genvar lane, level, node;
     generate
@@ -25,11 +25,13 @@ module ternary_tree #(
         for (lane = 0; lane < LEAVES; lane = lane + 1) begin : lanes
             localparam BITS = ACTIVATION_BITS + 1;
             if (lane < LANES) begin : used
-                wire signed [BITS-1:0] value =
-                    $signed(activations[lane*ACTIVATION_BITS +: ACTIVATION_BITS]);
+                assign minus[lane] = nonzero[lane] & negative[lane];
+                wire [BITS-2:0] narrow = activations[lane*ACTIVATION_BITS +: ACTIVATION_BITS];
+                wire [BITS-1:0] value  = {narrow[BITS-2], narrow};
                 assign levels[0].sums[lane*BITS +: BITS] =
                     {BITS{minus[lane]}} ^ ({BITS{nonzero[lane]}} & value);
             end else begin : unused
+                assign minus[lane] = 1'b0;
                 assign levels[0].sums[lane*BITS +: BITS] = {BITS{1'b0}};
             end
         end
@@ -39,11 +41,12 @@ module ternary_tree #(
                 wire [BITS-2:0] left  = levels[level-1].sums[(2*node)*(BITS-1) +: BITS-1];
                 wire [BITS-2:0] right = levels[level-1].sums[(2*node+1)*(BITS-1) +: BITS-1];
                 // Nodes are numbered 1 to LEAVES - 1 from the last one down: one carry each.
-                assign levels[level].sums[node*BITS +: BITS] = {left[BITS-2], left}
-                    + {right[BITS-2], right} + minus[(LEAVES >> level) + node];
+                wire            carry = minus[(LEAVES >> level) + node];
+                assign levels[level].sums[node*BITS +: BITS] =
+                    {left[BITS-2], left} + {right[BITS-2], right} + {{(BITS-1){1'b0}}, carry};
             end
         end
     endgenerate
 
-    assign sum = $signed(levels[LEVELS].sums) + $signed({1'b0, minus[0]});
+    assign sum = levels[LEVELS].sums + {{(SUM_BITS-1){1'b0}}, minus[0]};
 endmodule
