@@ -34,6 +34,8 @@ class LayerCost:
     """Of each port of the memories that have two: `sram read`, `sram write`."""
     latency_cycles: int
     """That it adds to the network's: in-line layers only what the layer before does not hide."""
+    exposed_cycles: int
+    """What the layer takes longer if its first loads and last stores overlap with nothing."""
     utilisation: float
     """Useful operations over those that the array could have done meanwhile; 0 for others."""
     mapping: Mapping | None
@@ -118,6 +120,7 @@ class LayerCost:
             **{f"{name.replace(' ', '_')}_cycles": c for name, c in self.busy_cycles.items()},
             **{f"{name.replace(' ', '_')}_port_cycles": c for name, c in self.port_cycles.items()},
             "stall_cycles": self.stall_cycles,
+            "exposed_cycles": self.exposed_cycles,
             "latency_cycles": self.latency_cycles,
             "utilisation": self.utilisation,
             "bound": self.bound,
@@ -172,6 +175,14 @@ class Cost:
     def latency_cycles(self) -> int:
         """Cycles of one inference."""
         return self.total(lambda cost: cost.latency_cycles)
+
+    @property
+    def latency_high_cycles(self) -> int:
+        """Cycles of one inference if no layer's first load or last store overlaps with anything.
+
+        `latency_cycles` lets all transfers of a layer overlap with its computing: the lower end.
+        """
+        return self.latency_cycles + self.total(lambda cost: cost.exposed_cycles)
 
     @property
     def latency_us(self) -> float:

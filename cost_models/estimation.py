@@ -43,7 +43,8 @@ def estimate(
         table.latency[rows], (layer.kind in IN_LINE for layer in workload.layers)
     )
     costs = []
-    for each, row, cycles in zip(placed, rows, latencies, strict=True):
+    exposures = table.exposed[rows]
+    for each, row, cycles, exposed in zip(placed, rows, latencies, exposures, strict=True):
         layer = each.layer
         busy = busy_of(table.cycles[row], accelerator)
         counts = table.counts[row]
@@ -55,6 +56,7 @@ def estimate(
                 busy_cycles=busy,
                 port_cycles=ports_of(counts, pricer.prices, accelerator),
                 latency_cycles=cycles,
+                exposed_cycles=int(exposed),
                 utilisation=_utilisation(layer, accelerator, cycles),
                 mapping=table.mappings[row],
                 generated_weights=layer.generated_weights if accelerator.generates(layer) else 0,

@@ -70,6 +70,8 @@ class Mapped:
     fill_cycles: float
     memory_cycles: npt.NDArray[np.float64]
     """Of each memory's ports."""
+    end_cycles: float
+    """First loads and last stores, one after the other."""
     trits: float
     tree_steps: float
     """Additions of a tree's sum to an accumulator."""
@@ -134,12 +136,24 @@ def best_mappings(
                 ideal_cycles=float(ideal[at]),
                 fill_cycles=float(cycles[at] - ideal[at]),
                 memory_cycles=np.array([each[at] for each in busy]),
+                end_cycles=_end_cycles(machine, traffic, int(at)),
                 trits=float(traffic.trits[at]),
                 tree_steps=_tree_steps(layers[index], found, at, array),
                 mapping=_mapping(found, at, array),
             )
         )
     return mapped
+
+
+def _end_cycles(machine: Accelerator, traffic: Traffic, at: int) -> float:
+    """Cycles of the first tiles on their way in, and the last on its way out, one by one."""
+    return float(
+        sum(
+            np.ceil(traffic.ends[memory.name, operand][at] / memory.bandwidth_bits_per_cycle)
+            for memory in machine.memories
+            for operand in memory.holds
+        )
+    )
 
 
 def moved_entries(

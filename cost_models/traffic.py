@@ -86,6 +86,9 @@ class Traffic:
     trits: Column
     """Generated weights, each as often as it is made."""
     mappable: npt.NDArray[np.bool_]
+    ends: Mapping[tuple[str, Operand], Column]
+    """Bits of one tile that a memory hands on inwards (weights and inputs) or takes up (outputs):
+    the first comes before the array begins, the last leaves after it has ended."""
     shortage: Mapping[str, Column]
     """Memory or register -> bits of the smallest tile, where that does not fit; 0 elsewhere."""
 
@@ -244,6 +247,7 @@ def traffic_of(
     trits = np.where(residence.generated, _at(tiles.crossings["weights"], cut["weights"]), 0.0)
 
     memories: dict[tuple[str, Operand], Moved] = {}
+    ends: dict[tuple[str, Operand], Column] = {}
     passing = _passing(machine, residence)
     for memory in machine.memories:
         above, short = _memory_cut(memory, machine, tiles, bits, precision, residence, passing)
@@ -267,8 +271,16 @@ def traffic_of(
                 rounded = np.ceil(getattr(moved, name) / memory.word_bits) * memory.word_bits
                 setattr(moved, name, rounded * reaches)
             memories[memory.name, operand] = moved
+            ends[memory.name, operand] = (
+                _at(tiles.elements[operand], below) * bits[operand] * reaches
+            )
     return Traffic(
-        registers=registers, memories=memories, trits=trits, mappable=mappable, shortage=shortage
+        registers=registers,
+        memories=memories,
+        trits=trits,
+        mappable=mappable,
+        ends=ends,
+        shortage=shortage,
     )
 
 

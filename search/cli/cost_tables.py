@@ -21,7 +21,7 @@ from cost_models.break_even import BreakEvenTotal, break_even
 from cost_models.roofline import roofline
 from cost_models.row_loads import RowLoad, row_loads
 from cost_models.streaming import Stream
-from cost_models.units import bits_to_kib, pj_to_uj, with_prefix
+from cost_models.units import bits_to_kib, cycles_to_us, pj_to_uj, with_prefix
 from cost_models.workload import CONVOLUTIONS
 from dse.errors import InvalidInput
 from dse.point import DesignPoint
@@ -190,6 +190,11 @@ def _totals_table(priced: list[Priced], use: Use) -> Table:
         if any(cost.energies_pj[part] for cost in costs):
             table.add_row(f"  {_words(part)}", *(_share(cost, part) for cost in costs))
     table.add_row("[bold]latency[/bold]", *(f"{cost.latency_us / 1000:,.3f} ms" for cost in costs))
+    table.add_row(
+        "  first loads, last stores apart",
+        *(f"{cycles_to_us(c.latency_high_cycles, c.accelerator.clock_mhz) / 1000:,.3f} ms"
+          for c in costs),
+    )  # fmt: skip
     table.add_row(
         "  cycles, bound by",
         *(f"{cost.latency_cycles:,} at {cost.accelerator.clock_mhz:g} MHz" for cost in costs),

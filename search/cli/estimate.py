@@ -245,6 +245,7 @@ def _to_dict(priced: Priced, use: Use) -> dict[str, Any]:
         "technology": cost.technology.name,
         "total": cost.columns(),
         "energies_pj": {str(part): pj for part, pj in cost.energies_pj.items()},
+        "latency_high_cycles": cost.latency_high_cycles,
         "bounds_cycles": {str(part): cycles for part, cycles in cost.bounds_cycles.items()},
         "areas_um2": {part: asdict(area) for part, area in cost.areas_um2.items()},
         "leakages_uw": {part: asdict(leakage) for part, leakage in cost.leakages_uw.items()},
