@@ -312,9 +312,11 @@ class Sweep:
     ) -> npt.NDArray[np.bool_]:
         accelerator = self.machines[machine].accelerator
         weights, activations = accelerator.chain("weights")[-1], accelerator.chain("inputs")[-1]
-        fits: npt.NDArray[np.bool_] = (columns["stored_bits"] <= weights.capacity_bits) & (
-            columns["activation_bits"] <= activations.capacity_bits
-        )
+        stored, alive = columns["stored_bits"], columns["activation_bits"]
+        fits: npt.NDArray[np.bool_] = stored <= weights.capacity_bits
+        fits &= alive <= activations.capacity_bits
+        if weights is activations:
+            fits &= stored + alive <= activations.capacity_bits
         return fits
 
     def _pricer(self, machine: int) -> PartPricer:

@@ -15,6 +15,7 @@ from cost_models.energy import Component
 from cost_models.roofline import roofline
 from cost_models.row_loads import row_loads
 from cost_models.streaming import stream
+from dse.interchange.nemo import import_nemo
 from dse.lowering import lower
 from dse.policies import apply_policy
 from dse.published import published
@@ -177,6 +178,39 @@ def test_says_what_does_not_fit():
 
 def test_a_name_with_brackets_is_no_markup(tmp_path):
     assert "[red]x[/blue] (key" in said(design_file(tmp_path, name="[red]x[/blue]"))
+
+
+NEMO = """\
+name: Little
+model:
+  sample_rate: 16000
+  labels: [' ', a, b, c]
+  preprocessor: {_target_: nemo.AudioToMelSpectrogramPreprocessor, features: 64}
+  crop_or_pad_augment: {_target_: nemo.CropOrPadSpectrogramAugmentation, audio_length: 100}
+  encoder:
+    _target_: nemo.collections.asr.modules.ConvASREncoder
+    feat_in: 64
+    activation: relu
+    jasper:
+      - {filters: 32, repeat: 1, kernel: [5], stride: [1], dilation: [1], dropout: 0.0,
+         residual: false, separable: true}
+  decoder:
+    _target_: nemo.collections.asr.modules.ConvASRDecoder
+    feat_in: 32
+    num_classes: 4
+    vocabulary: [' ', a, b, c]
+"""
+
+
+def test_frames_and_outputs_of_a_nemo_file_are_its_own(tmp_path):
+    path = tmp_path / "little.yaml"
+    path.write_text(NEMO)
+    expected = import_nemo(path)
+    assert (expected.outputs, expected.frames) == (5, 100)  # four characters and the blank
+    assert "one inference of 100 frames, 5 outputs" in said(str(path))
+    assert "one inference of 64 frames, 9 outputs" in said(
+        str(path), "--frames", "64", "--outputs", "9"
+    )
 
 
 # --- JSON and CSV
