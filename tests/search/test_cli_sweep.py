@@ -1,8 +1,8 @@
 """`dse sweep`: the file holds what `estimate` says, the frontier what a naive one holds."""
 
 import csv
-import json
 import itertools
+import json
 import math
 import os
 import subprocess
