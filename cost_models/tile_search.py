@@ -213,10 +213,12 @@ def _reason(
         needed = short[here]
         if np.all(needed > 0):
             place = _place(name, array, machine)
+            twice = isinstance(place, MemoryLevel) and place.double_buffered
+            double = " in two buffers" if twice else ""
             return UnmappableLayer(
                 f"{layer.name} needs {needed.min():,.0f} bits in '{name}', which holds "
-                f"{place.capacity_bits:,} (machine {place.where or machine.name}); make it larger, "
-                "or the array smaller"
+                f"{place.capacity_bits:,}{double} (machine {place.where or machine.name}); make it "
+                "larger, or the array smaller"
             )
     return UnmappableLayer(
         f"{layer.name} has no mapping on {machine.name} under which every tile fits the memories "
