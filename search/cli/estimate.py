@@ -32,7 +32,7 @@ from dse.lowering import lower
 from dse.point import DENSE, DesignPoint, point_from_node
 from dse.policies import POLICIES, apply_policy
 from dse.published import DEFAULT_DENSITY, published
-from search.cli.cost_tables import Priced, Use, application, print_costs
+from search.cli.cost_tables import Priced, Use, application, forgotten, print_costs
 
 DEFAULT_MACHINE = "kws_ternary"
 FRAMES, OUTPUTS = 128, 12
@@ -298,6 +298,7 @@ def _application_dict(cost: Cost, use: Use) -> dict[str, Any]:
         "rate": use.rate,
         "battery_mwh": use.battery_mwh,
         "audio_s_per_inference": use.audio_s,
+        "forgets": forgotten(cost) if use.duty_cycled else None,
     } | plain
 
 

@@ -360,6 +360,26 @@ def test_a_supply_that_is_cut_between_inferences_does_not_leak_then():
     assert f"busy {busy:.1%}" in shown
 
 
+@pytest.mark.parametrize(
+    ("machine", "memory"),
+    [("kws_ternary", "weight_sram"), ("edge_tpu_like", "weight_sram"), ("kws_int8_dram", None)],
+)
+def test_a_cut_of_the_supply_says_what_is_forgotten(machine, memory):
+    # Without DRAM, SRAM is all there is; where 256 Kibit hold all weights, they stay there and were
+    # counted once; the 64 Kibit of kws_int8_dram do not, so each inference reads them anyway.
+    design = "matchboxnet-3x1x64-P4"
+    stdout = said(design, "--machine", machine, "--duty-cycled")
+    [cost] = told(design, "--machine", machine, "--duty-cycled")
+    bits = cost["total"]["stored_bits"]
+    lost = cost["application"]["forgets"]
+    if memory is None:
+        assert lost is None and "Forgets:" not in stdout
+    else:
+        assert lost.startswith(f"'{memory}' of {machine} forgets {bits:,} bits of weights")
+        assert f"Forgets: {lost}." in stdout
+    assert "Forgets:" not in said(design, "--machine", machine)
+
+
 def test_energy_of_a_second_of_sound_is_that_of_real_time():
     # 64 frames of 10 ms: 1 / 0.64 inferences a second, and a second of leakage.
     [cost] = told(DESIGN, "--frames", "64")
