@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cost_models.accelerator import Accelerator
+from cost_models.accelerator import Accelerator, MemoryLevel
 from cost_models.band import Band
 from cost_models.energy import Component, PriceList
 from cost_models.latency import Bound
@@ -30,8 +30,8 @@ class LayerCost:
     busy_cycles: dict[str, int]
     """Of each part of the machine: `compute`, `fill and drain`, `generator`, `vector unit`, and the
     memories by name."""
-    port_cycles: dict[str, int]
-    """Of each port of the memories that have two: `sram read`, `sram write`."""
+    two_ports: tuple[MemoryLevel, ...]
+    """Memories of the machine with one port to read and one to write."""
     latency_cycles: int
     """That it adds to the network's: in-line layers only what the layer before does not hide."""
     exposed_cycles: int
@@ -78,6 +78,17 @@ class LayerCost:
     def regenerations(self) -> float:
         """Times that the generator makes each weight; 0 without one."""
         return self.trits / self.generated_weights if self.generated_weights else 0.0
+
+    @property
+    def port_cycles(self) -> dict[str, int]:
+        """Of each port of the memories that have two: `sram read`, `sram write`."""
+        cycles = {}
+        for memory in self.two_ports:
+            for action in ("read", "write"):
+                rows = [self.prices.memory_row(memory.name, each, action) for each in memory.holds]
+                bits = self.counts[rows].sum()
+                cycles[f"{memory.name} {action}"] = int(-(-bits // memory.bandwidth_bits_per_cycle))
+        return cycles
 
     @property
     def stall_cycles(self) -> int:
@@ -342,19 +353,6 @@ def busy_of(cycles: npt.NDArray[np.float64], machine: Accelerator) -> dict[str, 
     )
     assert len(names) == len(CYCLE_COLUMNS) + len(machine.memories)
     return {str(name): int(value) for name, value in zip(names, cycles, strict=True)}
-
-
-def ports_of(
-    counts: npt.NDArray[np.float64], prices: PriceList, machine: Accelerator
-) -> dict[str, int]:
-    """Cycles of the ports of memories with one to read and one to write."""
-    cycles = {}
-    for memory in machine.memories:
-        for action in ("read", "write") if memory.ports == "separate" else ():
-            rows = [prices.memory_row(memory.name, operand, action) for operand in memory.holds]
-            bits = counts[rows].sum()
-            cycles[f"{memory.name} {action}"] = int(-(-bits // memory.bandwidth_bits_per_cycle))
-    return cycles
 
 
 def bound_of(busy_cycles: dict[str, int], latency_cycles: int) -> str:

@@ -20,7 +20,7 @@ from cost_models.latency import (
     row_steps,
     skipped_cycles,
 )
-from cost_models.mapping import LOOPS, Candidates, Column, N, R, T, assignments, candidates_of
+from cost_models.mapping import LOOPS, Candidates, Column, N, R, T, candidates_of
 from cost_models.traffic import Precision, Residence, Traffic, register_name, traffic_of
 from cost_models.workload import Layer
 
@@ -122,6 +122,7 @@ def best_mappings(
     for row, bits in entries:
         energy = energy + bits * prices.prices_pj[row, 1]
     best = _best(found, traffic.mappable & possible, energy, latency, objective, len(layers))
+    ends = _end_cycles(machine, traffic, best)
     mapped: list[Mapped | InvalidInput] = []
     for index, at in enumerate(best):
         if at < 0:
@@ -136,7 +137,7 @@ def best_mappings(
                 ideal_cycles=float(ideal[at]),
                 fill_cycles=float(cycles[at] - ideal[at]),
                 memory_cycles=np.array([each[at] for each in busy]),
-                end_cycles=_end_cycles(machine, traffic, int(at)),
+                end_cycles=float(ends[index]),
                 trits=float(traffic.trits[at]),
                 tree_steps=_tree_steps(layers[index], found, at, array),
                 mapping=_mapping(found, at, array),
@@ -145,15 +146,14 @@ def best_mappings(
     return mapped
 
 
-def _end_cycles(machine: Accelerator, traffic: Traffic, at: int) -> float:
+def _end_cycles(machine: Accelerator, traffic: Traffic, at: npt.NDArray[np.intp]) -> Column:
     """Cycles of the first tiles on their way in, and the last on its way out, one by one."""
-    return float(
-        sum(
-            np.ceil(traffic.ends[memory.name, operand][at] / memory.bandwidth_bits_per_cycle)
-            for memory in machine.memories
-            for operand in memory.holds
-        )
-    )
+    cycles = np.zeros(len(at))
+    for memory in machine.memories:
+        for operand in memory.holds:
+            tile = traffic.ends[memory.name, operand][at]
+            cycles += np.ceil(tile / memory.bandwidth_bits_per_cycle)
+    return cycles
 
 
 def moved_entries(
@@ -279,7 +279,7 @@ def _tree_steps(layer: Layer, found: Candidates, at: np.intp, array: ComputeArra
 
 def _mapping(found: Candidates, at: np.intp, array: ComputeArray) -> Mapping:
     across = bool(found.views.across[at])
-    assignment = assignments(array, across=across)[int(found.assignment[at])]
+    assignment = found.kinds[across][int(found.assignment[at])]
     loops = assignment.loops
     order = tuple(
         (LOOPS[loop], int(count))

@@ -38,7 +38,7 @@ from cost_models.accelerator import (
     Operand,
     Register,
 )
-from cost_models.mapping import DEPTH, Candidates, Column, N, R, T, assignments
+from cost_models.mapping import DEPTH, Candidates, Column, N, R, T
 
 Cuts = npt.NDArray[np.float64]
 """One figure per position and candidate, shape (DEPTH + 1, candidates)."""
@@ -328,10 +328,10 @@ def _register_tile(
 
 def _shared(found: Candidates, array: ComputeArray, register: Register, loop: int) -> Column:
     """Iterations of a loop that elements with a common register take at once."""
-    table = np.ones((2, max(len(assignments(array, across=across)) for across in (False, True))))
-    for across in (False, True):
-        for number, assignment in enumerate(assignments(array, across=across)):
-            table[int(across), number] = assignment.shared(array, register, loop)
+    table = np.ones((2, max(map(len, found.kinds))))
+    for across, kinds in enumerate(found.kinds):
+        for number, assignment in enumerate(kinds):
+            table[across, number] = assignment.shared(array, register, loop)
     return table[found.views.across.astype(np.intp), found.assignment]
 
 

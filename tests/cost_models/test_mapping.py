@@ -163,7 +163,8 @@ def test_short_layers_may_run_on_parts_of_a_systolic_array(outputs, inputs, fram
     if whole[0] * whole[1] * frames < 2 * used:
         sizes = [[size for size in PARTS if size < limit] + [limit] for limit in (rows, columns)]
         others = {passes(r, n) for r, n in itertools.product(*sizes)} - {whole}
-        expected = sorted(cycles(*each) for each in others)[:6]
+        expected = sorted(cycles(*each) for each in others)[:3]
+        expected = [each for each in expected if each < cycles(*whole)]
     assert whole in got
     assert sorted(cycles(*each) for each in got - {whole}) == expected
 
