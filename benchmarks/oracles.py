@@ -78,6 +78,11 @@ class Compared:
     ours_ideal: float
     """Passes of the array when it unrolls what theirs does."""
     theirs_ideal: float
+    cycles: tuple[float, float]
+    """Ours: all transfers overlap with computing, and first loads and last stores do not."""
+    theirs_cycles: float
+    port_cycles: float
+    """Of their own accesses at their DRAM port."""
 
     @property
     def error(self) -> float:
@@ -132,6 +137,7 @@ def compare_zigzag(run: Path) -> list[Compared]:
     priced = pricer.rows(
         [Placed(layer, inputs_on_chip=int(on_chip), output_on_chip=on_chip) for layer in layers]
     )
+    latency, exposed = pricer.table.latency, pricer.table.exposed
     compared = []
     for layer, row, at in zip(layers, rows, priced, strict=True):
         ours_pj, parts_pj = 0.0, {}
@@ -158,6 +164,9 @@ def compare_zigzag(run: Path) -> list[Compared]:
                 parts_pj=both,
                 ours_ideal=ideal_with(layer, row["spatial_mapping"]),
                 theirs_ideal=float(row["cycles_ideal_temporal"]),
+                cycles=(latency[at], latency[at] + exposed[at]),
+                theirs_cycles=float(row["cycles_total"]),
+                port_cycles=float(row["dram_port_cycles_lower_bound"]),
             )
         )
     return compared
@@ -243,6 +252,17 @@ def main() -> None:
                 for (operand, part), (mine, other) in each.parts_pj.items():
                     if abs(mine - other) > 1e-6 * max(mine, other):
                         print(f"        {operand} in {part}: {mine:,.0f} / {other:,.0f} pJ")
+    print(f"\n{'cycles':52} {'ours':>9} {'to':>9} {'ZigZag':>9} {'its port':>9}  layers below that")
+    for run in zigzag_runs():
+        compared = compare_zigzag(run)
+        low, high = (sum(each.cycles[end] for each in compared) for end in (0, 1))
+        theirs = sum(each.theirs_cycles for each in compared)
+        port = sum(each.port_cycles for each in compared)
+        below = sum(each.theirs_cycles < each.port_cycles for each in compared)
+        print(
+            f"{run.stem:52} {low:9,.0f} {high:9,.0f} {theirs:9,.0f} {port:9,.0f}  "
+            f"{below} of {len(compared)}"
+        )
     equal: dict[str, list[bool]] = {}
     for one in compare_scalesim():
         equal.setdefault(one.array, []).append(one.ours == one.theirs)

@@ -174,6 +174,9 @@ class MemoryLevel:
     """Of each port."""
     ports: Literal["shared", "separate"] = "shared"
     """One port that reads or writes, or one that reads and one that writes."""
+    double_buffered: bool = False
+    """The next tile comes while one is used: a tile takes at most half of what whole tensors
+    leave."""
     word_bits: int = 1
     """Smallest access; traffic is rounded up to it for each layer and operand."""
     read_pj_per_bit: Constant | None = None
@@ -281,6 +284,9 @@ class Accelerator:
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain data, but where it was read from."""
         plain: dict[str, Any] = _without_places(asdict(self))
+        for memory in plain["memories"]:
+            if not memory["double_buffered"]:  # studies begun before there was this key go on
+                del memory["double_buffered"]
         return plain
 
     def chain(self, operand: Operand) -> tuple[MemoryLevel, ...]:

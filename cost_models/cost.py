@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cost_models.accelerator import Accelerator
+from cost_models.accelerator import Accelerator, MemoryLevel
 from cost_models.application import UW_PER_PJ_PER_S
 from cost_models.band import Band
 from cost_models.energy import Component, PriceList
@@ -31,10 +31,12 @@ class LayerCost:
     busy_cycles: dict[str, int]
     """Of each part of the machine: `compute`, `fill and drain`, `generator`, `vector unit`, and the
     memories by name."""
-    port_cycles: dict[str, int]
-    """Of each port of the memories that have two: `sram read`, `sram write`."""
+    two_ports: tuple[MemoryLevel, ...]
+    """Memories of the machine with one port to read and one to write."""
     latency_cycles: int
     """That it adds to the network's: in-line layers only what the layer before does not hide."""
+    exposed_cycles: int
+    """What the layer takes longer if its first loads and last stores overlap with nothing."""
     utilisation: float
     """Useful operations over those that the array could have done meanwhile; 0 for others."""
     mapping: Mapping | None
@@ -79,6 +81,17 @@ class LayerCost:
         return self.trits / self.generated_weights if self.generated_weights else 0.0
 
     @property
+    def port_cycles(self) -> dict[str, int]:
+        """Of each port of the memories that have two: `sram read`, `sram write`."""
+        cycles = {}
+        for memory in self.two_ports:
+            for action in ("read", "write"):
+                rows = [self.prices.memory_row(memory.name, each, action) for each in memory.holds]
+                bits = self.counts[rows].sum()
+                cycles[f"{memory.name} {action}"] = int(-(-bits // memory.bandwidth_bits_per_cycle))
+        return cycles
+
+    @property
     def stall_cycles(self) -> int:
         """Cycles in which the array waits for a memory, the generator, or the vector unit."""
         array = self.busy_cycles[Bound.COMPUTE] + self.busy_cycles[Bound.FILL]
@@ -119,6 +132,7 @@ class LayerCost:
             **{f"{name.replace(' ', '_')}_cycles": c for name, c in self.busy_cycles.items()},
             **{f"{name.replace(' ', '_')}_port_cycles": c for name, c in self.port_cycles.items()},
             "stall_cycles": self.stall_cycles,
+            "exposed_cycles": self.exposed_cycles,
             "latency_cycles": self.latency_cycles,
             "utilisation": self.utilisation,
             "bound": self.bound,
@@ -173,6 +187,14 @@ class Cost:
     def latency_cycles(self) -> int:
         """Cycles of one inference."""
         return self.total(lambda cost: cost.latency_cycles)
+
+    @property
+    def latency_high_cycles(self) -> int:
+        """Cycles of one inference if no layer's first load or last store overlaps with anything.
+
+        `latency_cycles` lets all transfers of a layer overlap with its computing: the lower end.
+        """
+        return self.latency_cycles + self.total(lambda cost: cost.exposed_cycles)
 
     @property
     def latency_us(self) -> float:
@@ -346,19 +368,6 @@ def busy_of(cycles: npt.NDArray[np.float64], machine: Accelerator) -> dict[str, 
     )
     assert len(names) == len(CYCLE_COLUMNS) + len(machine.memories)
     return {str(name): int(value) for name, value in zip(names, cycles, strict=True)}
-
-
-def ports_of(
-    counts: npt.NDArray[np.float64], prices: PriceList, machine: Accelerator
-) -> dict[str, int]:
-    """Cycles of the ports of memories with one to read and one to write."""
-    cycles = {}
-    for memory in machine.memories:
-        for action in ("read", "write") if memory.ports == "separate" else ():
-            rows = [prices.memory_row(memory.name, operand, action) for operand in memory.holds]
-            bits = counts[rows].sum()
-            cycles[f"{memory.name} {action}"] = int(-(-bits // memory.bandwidth_bits_per_cycle))
-    return cycles
 
 
 def bound_of(busy_cycles: dict[str, int], latency_cycles: int) -> str:

@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from cost_models.accelerator import Accelerator
-from cost_models.cost import Cost, LayerCost, busy_of, ports_of, stage_latencies
+from cost_models.cost import Cost, LayerCost, busy_of, stage_latencies
 from cost_models.energy import leakages_uw
 from cost_models.machine_area import machine_area_um2
 from cost_models.pricing import LayerPricer
@@ -43,7 +43,9 @@ def estimate(
         table.latency[rows], (layer.kind in IN_LINE for layer in workload.layers)
     )
     costs = []
-    for each, row, cycles in zip(placed, rows, latencies, strict=True):
+    exposures = table.exposed[rows]
+    two_ports = tuple(memory for memory in accelerator.memories if memory.ports == "separate")
+    for each, row, cycles, exposed in zip(placed, rows, latencies, exposures, strict=True):
         layer = each.layer
         busy = busy_of(table.cycles[row], accelerator)
         counts = table.counts[row]
@@ -53,8 +55,9 @@ def estimate(
                 counts=pricer.prices.with_leakage(counts, cycles),
                 prices=pricer.prices,
                 busy_cycles=busy,
-                port_cycles=ports_of(counts, pricer.prices, accelerator),
+                two_ports=two_ports,
                 latency_cycles=cycles,
+                exposed_cycles=int(exposed),
                 utilisation=_utilisation(layer, accelerator, cycles),
                 mapping=table.mappings[row],
                 generated_weights=layer.generated_weights if accelerator.generates(layer) else 0,

@@ -25,7 +25,6 @@ from cost_models.mapping import (
     N,
     R,
     T,
-    assignments,
     innermost,
 )
 from cost_models.traffic import Moved
@@ -77,7 +76,7 @@ def array_cycles(found: Candidates, array: ComputeArray) -> tuple[Column, npt.ND
     if array.interconnect != "systolic":
         return cycles, possible
     inner = innermost(found)
-    for number, assignment in enumerate(assignments(array, across=False)):
+    for number, assignment in enumerate(found.kinds[False]):
         here = ~found.views.across & (found.assignment == number)
         row_loop, column_loop = assignment.loops[:2]
         stream_loop = SYSTOLIC[row_loop, column_loop]
@@ -111,7 +110,7 @@ def array_cycles(found: Candidates, array: ComputeArray) -> tuple[Column, npt.ND
                 passes=tiles,
             )
         cycles = np.where(here, found.views.groups * exact, cycles)
-    for number, assignment in enumerate(assignments(array, across=True)):
+    for number, assignment in enumerate(found.kinds[True]):
         here = found.views.across & (found.assignment == number)
         rows, columns = _edges(found, array, *assignment.loops[:2])
         cycles = np.where(here, cycles + rows + columns - 2, cycles)
@@ -147,7 +146,7 @@ def skipped_cycles(
     skipped = cycles.copy()
     limits = np.zeros(len(cycles))
     for across in (False, True):
-        for number, assignment in enumerate(assignments(array, across=across)):
+        for number, assignment in enumerate(found.kinds[across]):
             here = (found.views.across == across) & (found.assignment == number)
             limits[here] = assignment.limit(array, R)
     layer = found.views.layer.astype(np.float64)

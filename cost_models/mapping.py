@@ -28,7 +28,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from cost_models.accelerator import AXES, ComputeArray, Register
+from cost_models.accelerator import AXES, ComputeArray, Dataflow, Register
 from cost_models.workload import Layer, LayerKind
 
 Column = npt.NDArray[np.float64]
@@ -43,7 +43,7 @@ MOST_SPLIT = 12
 
 PARTS = tuple(sorted({factor * 2**exponent for factor in (1, 3) for exponent in range(13)}))
 """Rows or columns of the parts of a systolic array that a layer may use."""
-MOST_PARTS = 6
+MOST_PARTS = 3
 """Parts that are tried for a layer: those that end first."""
 
 STATIONARY = {"weight_stationary": T, "output_stationary": R, "input_stationary": N}
@@ -170,10 +170,12 @@ def assignments(array: ComputeArray, *, across: bool) -> tuple[Assignment, ...]:
 class Candidates:
     """Mappings of layers, one a column."""
 
+    kinds: tuple[tuple[Assignment, ...], tuple[Assignment, ...]]
+    """`assignments` of the array; of depthwise layers with their channels across it."""
     views: Views
     """Of each candidate."""
     assignment: npt.NDArray[np.intp]
-    """Index into `assignments` of its kind; see `across` of the view."""
+    """Index into `kinds[across]`, by `across` of the view."""
     unrolled: npt.NDArray[np.float64]
     """Iterations of N, R and T at once, shape (3, candidates): evenly spread over the passes."""
     iterations: npt.NDArray[np.float64]
@@ -228,18 +230,20 @@ TEMPLATES = _templates()
 def candidates_of(layers: list[Layer], array: ComputeArray) -> Candidates:
     """All candidates of convolution layers on an array."""
     views = views_of(layers, array)
+    kinds = (assignments(array, across=False), assignments(array, across=True))
     pieces, narrower = [], []
     for across in (False, True):
         chosen = views.take(np.flatnonzero(views.across == across))
         if not len(chosen.layer):
             continue
-        for number, assignment in enumerate(assignments(array, across=across)):
+        for number, assignment in enumerate(kinds[across]):
             limits = np.array([[float(assignment.limit(array, loop))] for loop in (N, R, T)])
-            pieces.append(_arranged(chosen, number, limits, array))
+            pieces.append(_arranged(chosen, kinds, number, limits, array.dataflow))
             if array.interconnect == "systolic" and array.bypass:
                 short, parts = _narrowed(chosen, limits, assignment)
                 if len(short):
-                    narrower.append(_arranged(chosen.take(short), number, parts, array))
+                    some = chosen.take(short)
+                    narrower.append(_arranged(some, kinds, number, parts, array.dataflow))
     return _joined(pieces + narrower)  # of equals, the whole array is preferred
 
 
@@ -260,21 +264,23 @@ def _narrowed(
     whole = np.ceil(views.bounds / limits)
     used = np.ceil(views.bounds / whole)
     fill = 2 * used[rows] + used[columns] - 2
-    short = np.flatnonzero(views.groups * np.prod(whole, axis=0) < 2 * fill)
-    sizes = [
-        [size for size in PARTS if size < limits[loop, 0]] + [limits[loop, 0]]
-        for loop in (rows, columns)
-    ]
-    pairs = np.array(list(itertools.product(*sizes)), dtype=np.float64)
+    passes = views.groups * np.prod(whole, axis=0)
+    short = np.flatnonzero(passes < 2 * fill)
+    if not len(short):
+        return short, np.empty((3, 0))
+    pairs = _parts(limits[rows, 0], limits[columns, 0])
     place = np.repeat(short, len(pairs))
     parts = np.repeat(limits, len(place), axis=1)
     parts[[rows, columns]] = np.tile(pairs.T, len(short))
     bounds = views.bounds[:, place]
     iterations = np.ceil(bounds / parts)
     used = np.ceil(bounds / iterations)
-    cycles = views.groups[place] * np.prod(iterations, axis=0) + 2 * used[rows] + used[columns]
-    _, first = np.unique(np.concatenate([place[None], iterations]), axis=1, return_index=True)
-    first = first[(iterations != whole[:, place]).any(axis=0)[first]]
+    cycles = views.groups[place] * np.prod(iterations, axis=0) + 2 * used[rows] + used[columns] - 2
+    faster = np.flatnonzero(cycles < passes[place] + fill[place])
+    if not len(faster):
+        return place[:0], parts[:, :0]
+    own = np.concatenate([place[None], iterations])[:, faster]
+    first = faster[np.unique(own, axis=1, return_index=True)[1]]
     # The fastest few: a layer this short is not worth more.
     first = first[np.lexsort((cycles[first], place[first]))]
     rank = np.arange(len(first)) - np.searchsorted(place[first], place[first])
@@ -282,8 +288,19 @@ def _narrowed(
     return place[kept], parts[:, kept]
 
 
+@lru_cache(maxsize=64)
+def _parts(rows: float, columns: float) -> npt.NDArray[np.float64]:
+    """Rows and columns of the parts of a systolic array, the whole one last, shape (parts, 2)."""
+    sizes = [[size for size in PARTS if size < most] + [most] for most in (rows, columns)]
+    return np.array(list(itertools.product(*sizes)), dtype=np.float64)
+
+
 def _arranged(
-    views: Views, assignment: int, limits: npt.NDArray[np.float64], array: ComputeArray
+    views: Views,
+    kinds: tuple[tuple[Assignment, ...], tuple[Assignment, ...]],
+    assignment: int,
+    limits: npt.NDArray[np.float64],
+    dataflow: Dataflow,
 ) -> Candidates:
     """All orders in time of views on one assignment."""
     iterations = np.ceil(views.bounds / limits)
@@ -299,6 +316,7 @@ def _arranged(
     inner = TEMPLATES.inner[template]
     counts[inner, at] = np.where(split, size, counts[inner, at])
     found = Candidates(
+        kinds=kinds,
         views=views.take(view),
         assignment=np.full(len(view), assignment, dtype=np.intp),
         unrolled=unrolled[:, view],
@@ -306,7 +324,7 @@ def _arranged(
         order=TEMPLATES.order[:, template],
         counts=counts,
     )
-    wanted = STATIONARY.get(array.dataflow)
+    wanted = STATIONARY.get(dataflow)
     if wanted is None:
         return found
     follows = (innermost(found) == wanted) | (found.iterations[wanted] == 1)
@@ -348,6 +366,7 @@ def innermost(candidates: Candidates) -> npt.NDArray[np.intp]:
 def taken(candidates: Candidates, index: npt.NDArray[np.intp]) -> Candidates:
     """Some of the candidates."""
     return Candidates(
+        kinds=candidates.kinds,
         views=candidates.views.take(index),
         assignment=candidates.assignment[index],
         unrolled=candidates.unrolled[:, index],
@@ -365,6 +384,6 @@ def _joined(pieces: list[Candidates]) -> Candidates:
     others = {
         field.name: np.concatenate([getattr(piece, field.name) for piece in pieces], axis=-1)
         for field in fields(Candidates)
-        if field.name != "views"
+        if field.name not in ("kinds", "views")
     }
-    return Candidates(views=Views(**views), **others)
+    return Candidates(kinds=pieces[0].kinds, views=Views(**views), **others)

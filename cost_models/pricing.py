@@ -45,6 +45,8 @@ class PricedLayers:
     """Cycles that each part is busy, shape (layers, CYCLE_COLUMNS + memories)."""
     trits: npt.NDArray[np.float64]
     """Generated weights, as often as they are made."""
+    ends: npt.NDArray[np.float64]
+    """Cycles of first loads and last stores, one after the other."""
     mappings: list[Mapping | None] = field(default_factory=list)
 
     @property
@@ -53,6 +55,16 @@ class PricedLayers:
         array = self.cycles[:, 0] + self.cycles[:, 1]
         latency: npt.NDArray[np.float64] = np.maximum(array, self.cycles[:, 2:].max(axis=1))
         return latency
+
+    @property
+    def exposed(self) -> npt.NDArray[np.float64]:
+        """Cycles that each layer takes longer if first loads and last stores overlap with nothing.
+
+        Nothing where a port bounds it: there they are part of what the port is busy with.
+        """
+        longer = self.cycles[:, 0] + self.cycles[:, 1] + self.ends - self.latency
+        exposed: npt.NDArray[np.float64] = np.where(self.ends > 0, np.maximum(longer, 0.0), 0.0)
+        return exposed
 
 
 def flags_of(
@@ -88,6 +100,7 @@ class LayerPricer:
             counts=np.zeros((0, len(self.prices.entries))),
             cycles=np.zeros((0, width)),
             trits=np.zeros(0),
+            ends=np.zeros(0),
         )
 
     def rows(self, placed: Sequence[Placed]) -> npt.NDArray[np.int64]:
@@ -152,6 +165,7 @@ class LayerPricer:
             counts=np.concatenate([self.table.counts, added.counts]),
             cycles=np.concatenate([self.table.cycles, added.cycles]),
             trits=np.concatenate([self.table.trits, added.trits]),
+            ends=np.concatenate([self.table.ends, added.ends]),
             mappings=self.table.mappings + added.mappings,
         )
         self._rows[keys[kept]] = first + np.arange(len(kept))
@@ -240,7 +254,7 @@ class LayerPricer:
     ) -> PricedLayers:
         n, entries = len(numbers), len(self.prices.entries)
         counts, cycles = np.zeros((n, entries)), np.zeros((n, self.table.cycles.shape[1]))
-        trits, steps = np.zeros(n), np.zeros(n)
+        trits, steps, ends = np.zeros(n), np.zeros(n), np.zeros(n)
         arrays = np.full(n, -1)
         names = [array.name for array in self.machine.arrays]
         for at, each in enumerate(mapped):
@@ -250,6 +264,7 @@ class LayerPricer:
             cycles[at, 0], cycles[at, 1] = each.ideal_cycles, each.fill_cycles
             cycles[at, len(CYCLE_COLUMNS) :] = each.memory_cycles
             trits[at], steps[at] = each.trits, each.tree_steps
+            ends[at] = each.end_cycles
             arrays[at] = names.index(each.mapping.array)
         for place, array in enumerate(self.machine.arrays):
             here = np.flatnonzero(arrays == place)
@@ -263,7 +278,7 @@ class LayerPricer:
         self._write_activations(counts, cycles, others, numbers[others], flags[others])
         self._write_parameters(counts, cycles, numbers, flags)
         mappings = [None if each is None else each.mapping for each in mapped]
-        return PricedLayers(counts, cycles, trits, mappings)
+        return PricedLayers(counts, cycles, trits, ends, mappings)
 
     def _write_arithmetic(
         self,

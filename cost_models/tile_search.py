@@ -20,7 +20,7 @@ from cost_models.latency import (
     row_steps,
     skipped_cycles,
 )
-from cost_models.mapping import LOOPS, Candidates, Column, N, R, T, assignments, candidates_of
+from cost_models.mapping import LOOPS, Candidates, Column, N, R, T, candidates_of
 from cost_models.traffic import Precision, Residence, Traffic, register_name, traffic_of
 from cost_models.workload import Layer
 
@@ -70,6 +70,8 @@ class Mapped:
     fill_cycles: float
     memory_cycles: npt.NDArray[np.float64]
     """Of each memory's ports."""
+    end_cycles: float
+    """First loads and last stores, one after the other."""
     trits: float
     tree_steps: float
     """Additions of a tree's sum to an accumulator."""
@@ -120,6 +122,7 @@ def best_mappings(
     for row, bits in entries:
         energy = energy + bits * prices.prices_pj[row, 1]
     best = _best(found, traffic.mappable & possible, energy, latency, objective, len(layers))
+    ends = _end_cycles(machine, traffic, best)
     mapped: list[Mapped | InvalidInput] = []
     for index, at in enumerate(best):
         if at < 0:
@@ -134,12 +137,23 @@ def best_mappings(
                 ideal_cycles=float(ideal[at]),
                 fill_cycles=float(cycles[at] - ideal[at]),
                 memory_cycles=np.array([each[at] for each in busy]),
+                end_cycles=float(ends[index]),
                 trits=float(traffic.trits[at]),
                 tree_steps=_tree_steps(layers[index], found, at, array),
                 mapping=_mapping(found, at, array),
             )
         )
     return mapped
+
+
+def _end_cycles(machine: Accelerator, traffic: Traffic, at: npt.NDArray[np.intp]) -> Column:
+    """Cycles of the first tiles on their way in, and the last on its way out, one by one."""
+    cycles = np.zeros(len(at))
+    for memory in machine.memories:
+        for operand in memory.holds:
+            tile = traffic.ends[memory.name, operand][at]
+            cycles += np.ceil(tile / memory.bandwidth_bits_per_cycle)
+    return cycles
 
 
 def moved_entries(
@@ -199,10 +213,12 @@ def _reason(
         needed = short[here]
         if np.all(needed > 0):
             place = _place(name, array, machine)
+            twice = isinstance(place, MemoryLevel) and place.double_buffered
+            double = " in two buffers" if twice else ""
             return UnmappableLayer(
                 f"{layer.name} needs {needed.min():,.0f} bits in '{name}', which holds "
-                f"{place.capacity_bits:,} (machine {place.where or machine.name}); make it larger, "
-                "or the array smaller"
+                f"{place.capacity_bits:,}{double} (machine {place.where or machine.name}); make it "
+                "larger, or the array smaller"
             )
     return UnmappableLayer(
         f"{layer.name} has no mapping on {machine.name} under which every tile fits the memories "
@@ -263,7 +279,7 @@ def _tree_steps(layer: Layer, found: Candidates, at: np.intp, array: ComputeArra
 
 def _mapping(found: Candidates, at: np.intp, array: ComputeArray) -> Mapping:
     across = bool(found.views.across[at])
-    assignment = assignments(array, across=across)[int(found.assignment[at])]
+    assignment = found.kinds[across][int(found.assignment[at])]
     loops = assignment.loops
     order = tuple(
         (LOOPS[loop], int(count))

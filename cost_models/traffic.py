@@ -38,7 +38,7 @@ from cost_models.accelerator import (
     Operand,
     Register,
 )
-from cost_models.mapping import DEPTH, Candidates, Column, N, R, T, assignments
+from cost_models.mapping import DEPTH, Candidates, Column, N, R, T
 
 Cuts = npt.NDArray[np.float64]
 """One figure per position and candidate, shape (DEPTH + 1, candidates)."""
@@ -86,6 +86,9 @@ class Traffic:
     trits: Column
     """Generated weights, each as often as it is made."""
     mappable: npt.NDArray[np.bool_]
+    ends: Mapping[tuple[str, Operand], Column]
+    """Bits of one tile that a memory hands on inwards (weights and inputs) or takes up (outputs):
+    the first comes before the array begins, the last leaves after it has ended."""
     shortage: Mapping[str, Column]
     """Memory or register -> bits of the smallest tile, where that does not fit; 0 elsewhere."""
 
@@ -244,6 +247,7 @@ def traffic_of(
     trits = np.where(residence.generated, _at(tiles.crossings["weights"], cut["weights"]), 0.0)
 
     memories: dict[tuple[str, Operand], Moved] = {}
+    ends: dict[tuple[str, Operand], Column] = {}
     passing = _passing(machine, residence)
     for memory in machine.memories:
         above, short = _memory_cut(memory, machine, tiles, bits, precision, residence, passing)
@@ -267,8 +271,16 @@ def traffic_of(
                 rounded = np.ceil(getattr(moved, name) / memory.word_bits) * memory.word_bits
                 setattr(moved, name, rounded * reaches)
             memories[memory.name, operand] = moved
+            ends[memory.name, operand] = (
+                _at(tiles.elements[operand], below) * bits[operand] * reaches
+            )
     return Traffic(
-        registers=registers, memories=memories, trits=trits, mappable=mappable, shortage=shortage
+        registers=registers,
+        memories=memories,
+        trits=trits,
+        mappable=mappable,
+        ends=ends,
+        shortage=shortage,
     )
 
 
@@ -316,10 +328,10 @@ def _register_tile(
 
 def _shared(found: Candidates, array: ComputeArray, register: Register, loop: int) -> Column:
     """Iterations of a loop that elements with a common register take at once."""
-    table = np.ones((2, max(len(assignments(array, across=across)) for across in (False, True))))
-    for across in (False, True):
-        for number, assignment in enumerate(assignments(array, across=across)):
-            table[int(across), number] = assignment.shared(array, register, loop)
+    table = np.ones((2, max(map(len, found.kinds))))
+    for across, kinds in enumerate(found.kinds):
+        for number, assignment in enumerate(kinds):
+            table[across, number] = assignment.shared(array, register, loop)
     return table[found.views.across.astype(np.intp), found.assignment]
 
 
@@ -425,4 +437,4 @@ def _memory_cut(
         tile_bits = tile_bits + np.where(fills, tiles.elements[operand] * width, 0.0)
     # What is too large as a whole is said by `Cost.misfits`; tiles are priced as if it fitted.
     left = memory.capacity_bits - np.where(whole <= memory.capacity_bits, whole, 0.0)
-    return _outermost(tile_bits, left)
+    return _outermost(tile_bits, left / 2 if memory.double_buffered else left)

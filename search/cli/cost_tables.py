@@ -18,10 +18,11 @@ from cost_models.application import (
     inferences_per_second,
 )
 from cost_models.break_even import BreakEvenTotal, break_even
+from cost_models.residency import weights_stay
 from cost_models.roofline import roofline
 from cost_models.row_loads import RowLoad, row_loads
 from cost_models.streaming import Stream
-from cost_models.units import bits_to_kib, pj_to_uj, with_prefix
+from cost_models.units import bits_to_kib, cycles_to_us, pj_to_uj, with_prefix
 from cost_models.workload import CONVOLUTIONS
 from dse.errors import InvalidInput
 from dse.point import DesignPoint
@@ -104,6 +105,20 @@ def application(cost: Cost, use: Use) -> dict[str, Band | float | bool]:
     return figures if listened is None else figures | {"energy_per_audio_second_uj": listened}
 
 
+def forgotten(cost: Cost) -> str | None:
+    """What a cut of the supply loses, and the figures do not bring back; None where nothing is."""
+    machine = cost.accelerator
+    memory = machine.chain("weights")[-1]
+    if memory.kind == "dram":
+        if not weights_stay(cost.stored_bits, machine) or machine.weight_home is None:
+            return None
+        memory = machine.weight_home
+    return (
+        f"'{memory.name}' of {machine.name} forgets {cost.stored_bits:,} bits of weights when the "
+        "supply is cut, and loading them again is not counted"
+    )
+
+
 def listening_uj(cost: Cost, dynamic_pj: Band, use: Use) -> Band | None:
     """Energy to take in a second of sound, in real time; None where the machine is too slow."""
     try:
@@ -149,6 +164,9 @@ def print_costs(
     for each in priced:
         for misfit in each.misfits:
             console.print(f"[yellow]Does not fit:[/yellow] {escape(misfit)}. Priced as if it did.")
+    for each in priced:
+        if use.duty_cycled and (lost := forgotten(each.cost)):
+            console.print(f"[yellow]Forgets:[/yellow] {escape(lost)}.")
     machines = {each.cost.accelerator.name: each.cost.accelerator for each in priced}
     for machine in machines.values():
         console.print(f"machine     {machine.name}: {machine.description}", markup=False)
@@ -189,6 +207,11 @@ def _totals_table(priced: list[Priced], use: Use) -> Table:
         if any(cost.energies_pj[part] for cost in costs):
             table.add_row(f"  {_words(part)}", *(_share(cost, part) for cost in costs))
     table.add_row("[bold]latency[/bold]", *(f"{cost.latency_us / 1000:,.3f} ms" for cost in costs))
+    table.add_row(
+        "  first loads, last stores apart",
+        *(f"{cycles_to_us(c.latency_high_cycles, c.accelerator.clock_mhz) / 1000:,.3f} ms"
+          for c in costs),
+    )  # fmt: skip
     table.add_row(
         "  cycles, bound by",
         *(f"{cost.latency_cycles:,} at {cost.accelerator.clock_mhz:g} MHz" for cost in costs),

@@ -32,9 +32,11 @@ from dse.lowering import lower
 from dse.point import DENSE, DesignPoint, point_from_node
 from dse.policies import POLICIES, apply_policy
 from dse.published import DEFAULT_DENSITY, published
-from search.cli.cost_tables import Priced, Use, application, print_costs
+from search.cli.cost_tables import Priced, Use, application, forgotten, print_costs
 
 DEFAULT_MACHINE = "kws_ternary"
+FRAMES, OUTPUTS = 128, 12
+"""Of a keyword spotter: 1.28 s; ten words, unknown and silence."""
 FRAMES_PER_S = 100
 """Frames of 10 ms, as MatchboxNet and QuartzNet have them."""
 
@@ -56,10 +58,14 @@ FRAMES_PER_S = 100
     help="What the mapping of each layer minimises.",
 )
 @click.option(
-    "--frames", default=128, show_default=True, type=click.IntRange(min=1), help="Input frames."
+    "--frames",
+    type=click.IntRange(min=1),
+    help=f"Input frames.  [default: a NeMo file's own, or {FRAMES}]",
 )
 @click.option(
-    "--outputs", default=12, show_default=True, type=click.IntRange(min=1), help="Classes."
+    "--outputs",
+    type=click.IntRange(min=1),
+    help="Classes, or characters and blank.  [default: a NeMo file's own, or 12]",
 )
 @click.option(
     "--compare",
@@ -99,8 +105,8 @@ def command(
     machine: str,
     technology: str | None,
     objective: Objective,
-    frames: int,
-    outputs: int,
+    frames: int | None,
+    outputs: int | None,
     compare: str | None,
     hop: int | None,
     rate: float | None,
@@ -127,7 +133,7 @@ def command(
     for name, number in (("--rate", rate), ("--battery-mwh", battery_mwh)):
         if number is not None and not math.isfinite(number):
             raise InvalidInput(f"{name} must be a positive number, not {number}")
-    point = load_design(design)
+    point, frames, outputs = _read(design, frames, outputs)
     priced = [
         _price(each, name, technology, objective, frames, outputs, hop)
         for each, name in _columns(point, machine, compare)
@@ -149,14 +155,22 @@ def command(
 
 def load_design(design: str) -> DesignPoint:
     """A design by the name of its YAML file, ours or NeMo's, or of a published network."""
+    return _read(design, None, None)[0]
+
+
+def _read(design: str, frames: int | None, outputs: int | None) -> tuple[DesignPoint, int, int]:
+    """A design with its frames and outputs: as given, as a NeMo file says, or the usual ones."""
     if design.endswith((".yaml", ".yml")) or os.path.exists(design):
         node = read_yaml(design)
         if isinstance(node.value, dict) and "blocks" not in node.value:
             from dse.interchange.nemo import import_nemo
 
-            return import_nemo(Path(design)).point
-        return point_from_node(node)
-    return published(design)
+            found = import_nemo(Path(design), outputs=outputs)
+            return found.point, frames or found.frames or FRAMES, found.outputs
+        point = point_from_node(node)
+    else:
+        point = published(design)
+    return point, frames or FRAMES, outputs or OUTPUTS
 
 
 def price_design(
@@ -245,6 +259,7 @@ def _to_dict(priced: Priced, use: Use) -> dict[str, Any]:
         "technology": cost.technology.name,
         "total": cost.columns(),
         "energies_pj": {str(part): pj for part, pj in cost.energies_pj.items()},
+        "latency_high_cycles": cost.latency_high_cycles,
         "bounds_cycles": {str(part): cycles for part, cycles in cost.bounds_cycles.items()},
         "areas_um2": {part: asdict(area) for part, area in cost.areas_um2.items()},
         "leakages_uw": {part: asdict(leakage) for part, leakage in cost.leakages_uw.items()},
@@ -283,6 +298,7 @@ def _application_dict(cost: Cost, use: Use) -> dict[str, Any]:
         "rate": use.rate,
         "battery_mwh": use.battery_mwh,
         "audio_s_per_inference": use.audio_s,
+        "forgets": forgotten(cost) if use.duty_cycled else None,
     } | plain
 
 

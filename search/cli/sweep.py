@@ -1,5 +1,6 @@
 """`dse sweep`: price a whole space without training, and show what is cheapest for its size."""
 
+import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -48,6 +49,9 @@ HEADINGS = {"energy_pj": "energy", "trained_parameters": "trained", "area_um2": 
 
 SHOWN = 16
 """Rows of the frontier that are printed; the file has all."""
+
+METADATA = "ternary_dse"
+"""Key of the file's metadata: machines, technologies, frames, outputs, sample and seed as JSON."""
 
 Row = dict[str, Any]
 
@@ -227,7 +231,8 @@ def _run(
         disable=not console.is_terminal,
     )
     priced = feasible = 0
-    with bars, replacing(out) as temporary, _Parquet(temporary, sweep.space) as file:
+    about = _about(sweep, sample, seed)
+    with bars, replacing(out) as temporary, _Parquet(temporary, sweep.space, about) as file:
         task = bars.add_task("", total=total)
         for chunk in sweep.run(sample, seed):
             file.write(chunk)
@@ -238,10 +243,29 @@ def _run(
     return priced, feasible
 
 
+def _about(sweep: Sweep, sample: int | None, seed: int) -> dict[str, Any]:
+    """What the figures of a file depend on beside the axes; it stands in the file's metadata."""
+    return {
+        "machines": {
+            each.accelerator.name: {
+                "technology": each.technology.name,
+                "objective": each.objective,
+                "accelerator": each.accelerator.to_dict(),
+            }
+            for each in sweep.machines
+        },
+        "frames": sweep.frames,
+        "outputs": sweep.outputs,
+        "designs_of_the_space": sweep.size,
+        "sample": sample,
+        "seed": seed,
+    }
+
+
 class _Parquet:
     """Writes chunks to a Parquet file; axes are dictionaries, so a value costs a byte or two."""
 
-    def __init__(self, path: Path, space: SearchSpace) -> None:
+    def __init__(self, path: Path, space: SearchSpace, about: dict[str, Any]) -> None:
         try:
             import pyarrow
             import pyarrow.parquet
@@ -257,7 +281,7 @@ class _Parquet:
             fields.append((f"axis_{choice.name}", pyarrow.dictionary(pyarrow.int16(), values)))
         fields += [(name, pyarrow.float64()) for name in COST_COLUMNS]
         fields.append(("feasible", pyarrow.bool_()))
-        self._schema = pyarrow.schema(fields)
+        self._schema = pyarrow.schema(fields, metadata={METADATA: json.dumps(about)})
         self._values = {choice.name: list(choice.values) for choice in space.choices}
         self._writer = pyarrow.parquet.ParquetWriter(path, self._schema, compression="zstd")
 

@@ -238,8 +238,8 @@ def test_reads_a_file():
             "capacity_bits: 8192",
             "size_bits: 8192",
             "unknown key 'memories[0].size_bits': known keys here are name, kind, holds, "
-            "capacity_bits, bandwidth_bits_per_cycle, ports, word_bits, read_pj_per_bit, "
-            "write_pj_per_bit, leakage_uw, area_um2 (m.yaml:15)",
+            "capacity_bits, bandwidth_bits_per_cycle, ports, double_buffered, word_bits, "
+            "read_pj_per_bit, write_pj_per_bit, leakage_uw, area_um2 (m.yaml:15)",
         ),
         (
             "vector_lanes: 8",
@@ -437,6 +437,30 @@ def test_an_unmappable_layer_names_memory_sizes_and_line(tmp_path):
     estimated(TRAINED, path)  # exactly fits
 
 
+def test_a_tile_of_a_double_buffer_takes_half_of_it(tmp_path):
+    # As above: 8 bits are needed, and two buffers of 8 bits are 16.
+    path = tmp_path / "double.yaml"
+    text = TEXT.replace("kind: sram, holds", "kind: register_file, double_buffered: true, holds")
+    path.write_text(text.replace("8192", "15"))
+    with pytest.raises(UnmappableLayer) as error:
+        estimated(TRAINED, path)
+    assert str(error.value) == (
+        f"B1.0.pw needs 8 bits in 'buffer', which holds 15 in two buffers (machine {path}:15); "
+        "make it larger, or the array smaller"
+    )
+    for bits in (16, 64, 512, 1_024):
+        path.write_text(text.replace("8192", str(bits)))
+        double = estimated(TRAINED, path)
+        path.write_text(text.replace("double_buffered: true, ", "").replace("8192", str(bits // 2)))
+        single = estimated(TRAINED, path)
+        assert [row["count"] for row in double.energy_table] == [
+            row["count"] for row in single.energy_table
+        ]
+    assert read_again(double.accelerator) == double.accelerator
+    assert "double_buffered" in double.accelerator.to_dict()["memories"][0]
+    assert "double_buffered" not in single.accelerator.to_dict()["memories"][0]
+
+
 def test_an_unmappable_layer_names_registers(tmp_path):
     # A register of 4 bits holds no weight of 8.
     path = tmp_path / "small.yaml"
@@ -531,8 +555,8 @@ def read_again(machine):
         (
             ", where: here",
             "unknown key 'memories[0].where': known keys here are name, kind, holds, "
-            "capacity_bits, bandwidth_bits_per_cycle, ports, word_bits, read_pj_per_bit, "
-            "write_pj_per_bit, leakage_uw, area_um2",
+            "capacity_bits, bandwidth_bits_per_cycle, ports, double_buffered, word_bits, "
+            "read_pj_per_bit, write_pj_per_bit, leakage_uw, area_um2",
         ),
     ],
 )

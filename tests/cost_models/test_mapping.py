@@ -134,3 +134,47 @@ def test_a_channel_with_several_outputs_is_a_group():
     assert list(found.groups) == [4]
     assert tuple(found.bounds[:, 0]) == (2, 3, 6)
     assert not found.across.any()
+
+
+PARTS = sorted({factor * 2**exponent for factor in (1, 3) for exponent in range(13)})
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 40), st.integers(1, 90), st.integers(1, 70), st.sampled_from([4, 8, 24, 32]),
+    st.sampled_from([4, 8, 24, 32]),
+)  # fmt: skip
+def test_short_layers_may_run_on_parts_of_a_systolic_array(outputs, inputs, frames, rows, columns):
+    # Weight stationary: R along the rows, N along the columns, T passes by.
+    systolic = array(rows, columns, interconnect="systolic", dataflow="weight_stationary")
+    found = candidates_of([layer(inputs, outputs, frames)], systolic)
+    got = {(int(r), int(n)) for n, r, _ in found.iterations.T}
+
+    def passes(r_limit, n_limit):
+        return (-(-inputs // r_limit), -(-outputs // n_limit))
+
+    def cycles(r, n):
+        # The rows in use twice, to load and to pass, and the columns.
+        return r * n * frames + 2 * -(-inputs // r) + -(-outputs // n) - 2
+
+    whole = passes(rows, columns)
+    used = 2 * -(-inputs // whole[0]) + -(-outputs // whole[1]) - 2
+    expected = []
+    if whole[0] * whole[1] * frames < 2 * used:
+        sizes = [[size for size in PARTS if size < limit] + [limit] for limit in (rows, columns)]
+        others = {passes(r, n) for r, n in itertools.product(*sizes)} - {whole}
+        expected = sorted(cycles(*each) for each in others)[:3]
+        expected = [each for each in expected if each < cycles(*whole)]
+    assert whole in got
+    assert sorted(cycles(*each) for each in got - {whole}) == expected
+
+
+def test_data_that_must_pass_all_rows_uses_them():
+    def passes(bypass):
+        systolic = array(32, 32, interconnect="systolic", bypass=bypass)
+        found = candidates_of([layer(64, 8, 1)], systolic)
+        return {tuple(int(count) for count in each) for each in found.iterations.T}
+
+    # N and R, R and T, T and N on 32 rows and columns; each whole array.
+    assert passes(bypass=False) == {(1, 2, 1), (8, 2, 1), (1, 64, 1)}
+    assert passes(bypass=False) < passes(bypass=True)

@@ -233,6 +233,27 @@ def test_every_design_equals_estimate_bit_for_bit(which: str) -> None:
     assert check_equal(found, chunks, every=5)["valid"] > 50
 
 
+def test_weights_and_activations_share_a_memory_that_holds_both() -> None:
+    # As `Cost.misfits` says: each alone would fit a memory of 20,000 bits that many do not fit
+    # together.
+    shared = load_accelerator("kws_int8")
+    only = dataclasses.replace(
+        shared.memories[0], name="sram", holds=("weights", "inputs", "outputs"),
+        capacity_bits=20_000,
+    )  # fmt: skip
+    on = Machine(dataclasses.replace(shared, memories=(only,)), load_technology(shared.technology))
+    found = space(SMALL)
+    seen: Counter[tuple[bool, bool]] = Counter()
+    for chunk in swept(found, on):
+        for row in range(0, len(chunk.digits), 7):
+            values = chunk.piece.values(chunk.digits[row])
+            workload = lower(found.point(values), frames=FRAMES, outputs=OUTPUTS)
+            misfits = estimate(workload, on.accelerator, on.technology, on.objective).misfits
+            assert chunk.feasible[row] == (not misfits), (values, misfits)
+            seen[bool(chunk.feasible[row]), any("together" in each for each in misfits)] += 1
+    assert seen[True, False] > 5 and seen[False, True] > 5
+
+
 def test_machines_of_these_tests_lie_on_the_edge_of_residency() -> None:
     """Without this, `some ... stay` above would say nothing."""
     columns = {

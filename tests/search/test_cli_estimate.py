@@ -15,6 +15,7 @@ from cost_models.energy import Component
 from cost_models.roofline import roofline
 from cost_models.row_loads import row_loads
 from cost_models.streaming import stream
+from dse.interchange.nemo import import_nemo
 from dse.lowering import lower
 from dse.policies import apply_policy
 from dse.published import published
@@ -179,6 +180,39 @@ def test_a_name_with_brackets_is_no_markup(tmp_path):
     assert "[red]x[/blue] (key" in said(design_file(tmp_path, name="[red]x[/blue]"))
 
 
+NEMO = """\
+name: Little
+model:
+  sample_rate: 16000
+  labels: [' ', a, b, c]
+  preprocessor: {_target_: nemo.AudioToMelSpectrogramPreprocessor, features: 64}
+  crop_or_pad_augment: {_target_: nemo.CropOrPadSpectrogramAugmentation, audio_length: 100}
+  encoder:
+    _target_: nemo.collections.asr.modules.ConvASREncoder
+    feat_in: 64
+    activation: relu
+    jasper:
+      - {filters: 32, repeat: 1, kernel: [5], stride: [1], dilation: [1], dropout: 0.0,
+         residual: false, separable: true}
+  decoder:
+    _target_: nemo.collections.asr.modules.ConvASRDecoder
+    feat_in: 32
+    num_classes: 4
+    vocabulary: [' ', a, b, c]
+"""
+
+
+def test_frames_and_outputs_of_a_nemo_file_are_its_own(tmp_path):
+    path = tmp_path / "little.yaml"
+    path.write_text(NEMO)
+    expected = import_nemo(path)
+    assert (expected.outputs, expected.frames) == (5, 100)  # four characters and the blank
+    assert "one inference of 100 frames, 5 outputs" in said(str(path))
+    assert "one inference of 64 frames, 9 outputs" in said(
+        str(path), "--frames", "64", "--outputs", "9"
+    )
+
+
 # --- JSON and CSV
 
 
@@ -324,6 +358,26 @@ def test_a_supply_that_is_cut_between_inferences_does_not_leak_then():
     power = cut["application"]["average_power_uw"]["mid"]
     assert f"power at 10 a second, off between {power:,.3g} uW" in shown
     assert f"busy {busy:.1%}" in shown
+
+
+@pytest.mark.parametrize(
+    ("machine", "memory"),
+    [("kws_ternary", "weight_sram"), ("edge_tpu_like", "weight_sram"), ("kws_int8_dram", None)],
+)
+def test_a_cut_of_the_supply_says_what_is_forgotten(machine, memory):
+    # Without DRAM, SRAM is all there is; where 256 Kibit hold all weights, they stay there and were
+    # counted once; the 64 Kibit of kws_int8_dram do not, so each inference reads them anyway.
+    design = "matchboxnet-3x1x64-P4"
+    stdout = said(design, "--machine", machine, "--duty-cycled")
+    [cost] = told(design, "--machine", machine, "--duty-cycled")
+    bits = cost["total"]["stored_bits"]
+    lost = cost["application"]["forgets"]
+    if memory is None:
+        assert lost is None and "Forgets:" not in stdout
+    else:
+        assert lost.startswith(f"'{memory}' of {machine} forgets {bits:,} bits of weights")
+        assert f"Forgets: {lost}." in stdout
+    assert "Forgets:" not in said(design, "--machine", machine)
 
 
 def test_energy_of_a_second_of_sound_is_that_of_real_time():

@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import json
 import math
 import os
 import subprocess
@@ -104,6 +105,23 @@ def test_the_file_holds_what_estimate_says(space: Path) -> None:
         assert {name: row[name] for name in COST_COLUMNS} == cost.columns()
         assert row["feasible"] == (not cost.misfits)
     assert broken == 2 * BROKEN
+
+
+def test_the_file_says_what_its_figures_depend_on(space: Path) -> None:
+    swept(space, "--machine", "kws_tiny", "--objective", "latency", "--sample", 7, "--seed", 3)
+    about = json.loads(pq.read_schema(space.with_name("out.parquet")).metadata[b"ternary_dse"])
+    machine = about["machines"].pop("kws_tiny")
+    assert about == {
+        "machines": {},
+        "frames": 40,
+        "outputs": 3,
+        "designs_of_the_space": DESIGNS,
+        "sample": 7,
+        "seed": 3,
+    }
+    assert (machine["technology"], machine["objective"]) == ("low_leakage_45nm", "latency")
+    plain = json.dumps(load_accelerator("kws_tiny").to_dict())
+    assert machine["accelerator"] == json.loads(plain)
 
 
 def test_axes_that_do_not_matter_are_null(space: Path) -> None:
