@@ -18,19 +18,9 @@ from tests.search.postgres import Postgres
 from tests.search.test_workers import Watcher, numbers
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    yield server
-    server.remove()
-
-
-NAMES = (f"studies{number}" for number in itertools.count())
-
-
 @pytest.fixture
-def database(postgres: Postgres) -> str:
-    return postgres.database(next(NAMES))
+def database(postgres: Postgres, request: pytest.FixtureRequest) -> str:
+    return postgres.database(f"studies{abs(hash(request.node.name))}")
 
 
 def cluster(url: str, **changes: Any) -> Cluster:
