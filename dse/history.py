@@ -55,11 +55,20 @@ def read_history(folder: Path) -> tuple[EpochRecord, ...]:
     """
     path = folder / FILE_NAME
     try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InvalidFile(f"{path} does not exist: no epoch was finished in this folder") from None
+    return history_from_text(text, str(path))
+
+
+def history_from_text(text: str, path: str) -> tuple[EpochRecord, ...]:
+    """What `history.csv` of the given text says; `path` stands for it in messages.
+
+    Raises:
+        InvalidFile: a line is no record.
+    """
     history = []
-    for line, row in enumerate(rows, start=2):
+    for line, row in enumerate(csv.DictReader(text.splitlines()), start=2):
         try:
             epoch = int(row.pop("epoch"))
             numbers = {name: float(value) for name, value in row.items()}

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 FLIGHT = "flight"
 """User attribute of a trial in training: number of its take-off, epochs that it flies to."""
 
+_CONSTRAINTS_OF_OLD = "constraints"
+"""System attribute in which Optuna 4 kept the constraints of a trial, without their names."""
+
 
 @dataclass(slots=True)
 class Unfinished:
@@ -142,8 +145,14 @@ def tell(study: optuna.Study, trial: optuna.Trial, row: Evaluation, spec: "Study
     elif row.full or (row.status == "duplicate" and not partial):
         study.tell(trial, [row.column(name) for name in spec.objectives])
     else:
-        for name, excess in _excess(row, spec).items():
+        excesses = _excess(row, spec)
+        for name, excess in excesses.items():
             trial.set_constraint(name, excess)
+        if excesses:
+            # optuna-dashboard 0.21 reads no names: the reason, an attribute, tells them there.
+            study._storage.set_trial_system_attr(
+                trial._trial_id, _CONSTRAINTS_OF_OLD, list(excesses.values())
+            )
         study.tell(trial, state=TrialState.PRUNED)
 
 
@@ -157,7 +166,11 @@ def end_stopped(study: optuna.Study, rows: Iterable[Evaluation], spec: "StudySpe
 
 def attributes(row: Evaluation) -> dict[str, str]:
     """What optuna-dashboard shows beside a trial."""
-    return {"source": row.source, "design_key": row.key, "design": row.name, "status": row.status}
+    known = {
+        "source": row.source, "design_key": row.key, "design": row.name, "status": row.status,
+        "reason": row.reason,
+    }  # fmt: skip
+    return {name: text for name, text in known.items() if text or name != "reason"}
 
 
 def _excess(row: Evaluation, spec: "StudySpec") -> dict[str, float]:

@@ -11,6 +11,7 @@ from dse.evaluation import Pricing, Training
 from dse.files import write_text
 from dse.record import DESIGNS, GIVEN, RESOLVED, read_record
 from dse.sweep import Sweep
+from search.cluster.artifacts import study_root
 from search.cluster.publication import VIEW, check_no_view
 from search.loop import Loop
 from search.state import Outcome, Progress
@@ -22,6 +23,7 @@ from search.workers import InProcess, Trainers, Watch, Workers, WorkerSettings, 
 if TYPE_CHECKING:
     from dse.features import SpeechFeatures
     from search.cluster.coordinator import Cluster, Headquarters
+    from search.cluster.on_ray import RayOptions
 
 
 def run_study(
@@ -33,6 +35,7 @@ def run_study(
     cache: Path | None = None,
     workers: int = 1,
     cluster: "Cluster | None" = None,
+    on_ray: "RayOptions | None" = None,
 ) -> Outcome:
     """Start a study, or go on with it.
 
@@ -46,6 +49,7 @@ def run_study(
             this process. Rows depend on their number, and on nothing else that happens.
         cluster: the storage that the study is in, of which the folder becomes a view, and whose
             workers train; None for a study that is in its folder.
+        on_ray: the Ray cluster that trains.
 
     Raises:
         InvalidStudy: the folder holds another study, is in use, or no point meets the limits; the
@@ -57,7 +61,11 @@ def run_study(
         headquarters = None
         if cluster is not None:
             headquarters = stack.enter_context(_headquarters(cluster, spec))
-        return _run(spec, given, folder, progress, cache, workers, headquarters)
+        if on_ray is not None:
+            from search.cluster.on_ray import connected
+
+            stack.enter_context(connected(on_ray))
+        return _run(spec, given, folder, progress, cache, workers, headquarters, on_ray)
 
 
 def _run(
@@ -68,6 +76,7 @@ def _run(
     cache: Path | None,
     workers: int,
     headquarters: "Headquarters | None",
+    on_ray: "RayOptions | None",
 ) -> Outcome:
     if (folder / RESOLVED).exists():
         if headquarters is None:
@@ -104,22 +113,54 @@ def _run(
             stack.enter_context(headquarters.leading(folder))
         _write_record(spec, given, folder, features, found, workers)
         training = training_of(spec, features, folder / DESIGNS)
-        ledger: Ledger = FolderLedger(spec.name, spec.objectives)
+        ledger: Ledger = headquarters or FolderLedger(spec.name, spec.objectives)
         if headquarters is None:
             stack.enter_context(storage_errors(folder))
-            trainers = stack.enter_context(
-                trainers_of(spec, training, cache, workers, progress.epoch)
+        trainers: Trainers
+        if on_ray is not None:
+            root = (
+                study_root(on_ray.artifacts, spec.name)
+                if on_ray.artifacts
+                else f"file://{folder.resolve()}"
             )
-        else:
-            ledger = headquarters
+            trainers = stack.enter_context(
+                _ray_trainers(on_ray, spec, training, cache, root, workers, progress.epoch)
+            )
+        elif headquarters is not None:
             trainers = stack.enter_context(
                 headquarters.trainers(training, folder, cache, workers, progress.epoch)
+            )
+        else:
+            trainers = stack.enter_context(
+                trainers_of(spec, training, cache, workers, progress.epoch)
             )
         loop = Loop(spec, folder, pricing, sweep, training, trainers, progress, workers, ledger)
         outcome = loop.run(found)
         if headquarters is not None:
             headquarters.ended(outcome.ended_by)
         return outcome
+
+
+@contextmanager
+def _ray_trainers(
+    options: "RayOptions",
+    spec: StudySpec,
+    training: Training,
+    cache: Path | None,
+    root: str,
+    count: int,
+    watch: Watch,
+) -> Iterator[Trainers]:
+    """Tasks of a Ray cluster."""
+    from search.cluster.artifacts import open_artifacts
+    from search.cluster.on_ray import RayTrainers
+
+    store = open_artifacts(root)
+    trainers = RayTrainers(options, training, spec.data_folder, cache, store, count, watch)
+    try:
+        yield trainers
+    finally:
+        trainers.cancel()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from search.cli.storage_option import ARTIFACTS_HELP, storage_option
 
 if TYPE_CHECKING:
     from search.cluster.coordinator import Cluster
+    from search.cluster.on_ray import RayOptions
     from search.study_file import StudySpec
 
 EPILOG = """A study file names data, space, machine, objectives, limits and effort;
@@ -77,6 +79,32 @@ class _Workers(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes no
     help="With --storage: workers on this machine; 0 where all are elsewhere.  "
     "[default: as many as --workers]",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["processes", "ray"]),
+    default="processes",
+    show_default=True,
+    help="Who trains: processes (of this machine, or with --storage of any), or a Ray cluster.",
+)
+@click.option(
+    "--ray-address",
+    metavar="A",
+    help="Of the Ray cluster.  [default: $RAY_ADDRESS, or one on this machine]",
+)
+@click.option(
+    "--cpus-per-trial",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="With --engine ray: cores of a training.",
+)
+@click.option(
+    "--gpus-per-trial",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="With --engine ray: GPUs of a training, or a part of one.",
+)
 @click.option("--check", is_flag=True, help="Read and check the study, say what it is, and stop.")
 def command(
     study: Path,
@@ -89,6 +117,10 @@ def command(
     storage: str | None,
     artifacts: str,
     local_workers: int | None,
+    engine: str,
+    ray_address: str | None,
+    cpus_per_trial: float,
+    gpus_per_trial: float,
     check: bool,
 ) -> None:
     """Search the design space that STUDY describes.
@@ -99,8 +131,14 @@ def command(
     """
     if study.is_dir():
         out = out or study
-    if storage is None and (artifacts or local_workers is not None):
-        raise InvalidInput("--artifacts and --local-workers are for searches with --storage")
+    if storage is None and local_workers is not None:
+        raise InvalidInput("--local-workers is for searches with --storage")
+    if storage is None and engine != "ray" and artifacts:
+        raise InvalidInput("--artifacts is for searches with --storage or --engine ray")
+    if engine != "ray" and (ray_address or cpus_per_trial != 1 or gpus_per_trial):
+        raise InvalidInput(
+            "--ray-address, --cpus-per-trial and --gpus-per-trial are for --engine ray"
+        )
     spec, given = read_folder(study, data=data, trainings=trainings)
     console = Console(highlight=False, soft_wrap=True)
     if check:
@@ -111,14 +149,30 @@ def command(
 
         set_threads(threads)
     folder = out or Path("studies") / spec.name
-    cluster = None
     if storage is not None:
         workers = workers or _published_workers(storage, spec.name)
-    workers = workers or usual_workers(spec, folder, threads)
-    if storage is not None:
-        cluster = _cluster(storage, artifacts, workers if local_workers is None else local_workers,
-                           spec.name, console)  # fmt: skip
-    _run(spec, given, folder, cache, workers, cluster, console)
+    with ExitStack() as stack:
+        on_ray = None
+        if engine == "ray":
+            from search.cluster.on_ray import RayOptions, connected, slots
+
+            on_ray = RayOptions(
+                address=ray_address, cpus=cpus_per_trial, gpus=gpus_per_trial, artifacts=artifacts
+            )
+            stack.enter_context(connected(on_ray))
+            workers = workers or recorded_workers(folder) or min(slots(on_ray), MOST_WORKERS)
+        workers = workers or usual_workers(spec, folder, threads)
+        cluster = None
+        if storage is not None:
+            local = workers if local_workers is None else local_workers
+            cluster = _cluster(storage, artifacts, 0 if on_ray else local, spec.name, console)
+            if not cluster.local_workers and on_ray is None:
+                console.print(
+                    "workers are started elsewhere: dse worker --study "
+                    f"{spec.name} --storage {cluster.url}",
+                    markup=False,
+                )
+        _run(spec, given, folder, cache, workers, cluster, on_ray, console)
 
 
 def read_folder(
@@ -163,12 +217,19 @@ def _print_check(spec: "StudySpec", console: Console) -> None:
     )
 
 
+def recorded_workers(folder: Path) -> int | None:
+    """As many as the study of a folder began with; None for a new one."""
+    if not (folder / RESOLVED).exists():
+        return None
+    recorded = read_record(folder).resolved.get("workers", 1)
+    return recorded if isinstance(recorded, int) and 1 <= recorded <= MOST_WORKERS else None
+
+
 def usual_workers(spec: "StudySpec", folder: Path, threads: int | None) -> int:
     """As many as the study began with; for a new one, what the machine has room for."""
-    if (folder / RESOLVED).exists():
-        recorded = read_record(folder).resolved.get("workers", 1)
-        if isinstance(recorded, int) and 1 <= recorded <= MOST_WORKERS:
-            return recorded
+    recorded = recorded_workers(folder)
+    if recorded is not None:
+        return recorded
     from dse.batches import free_memory_bytes  # loads torch
     from dse.devices import choose_device
     from search.workers import choose_workers
@@ -196,11 +257,6 @@ def _cluster(
     from search.cluster.storages import storage_url
 
     url = storage_url(storage)
-    if local_workers == 0:
-        console.print(
-            f"workers are started elsewhere: dse worker --study {name} --storage {url}",
-            markup=False,
-        )
     return Cluster(
         url=url, artifacts=artifacts, local_workers=local_workers,
         say=lambda text: console.print(text, markup=False),
@@ -214,6 +270,7 @@ def _run(
     cache: Path | None,
     workers: int,
     cluster: "Cluster | None",
+    on_ray: "RayOptions | None",
     console: Console,
 ) -> None:
     from search.progress import TerminalProgress
@@ -224,7 +281,14 @@ def _run(
             beside = f", {workers} trainings at a time" if workers > 1 else ""
             console.print(f"study {spec.name} in {folder}{beside}", markup=False)
             outcome = run_study(
-                spec, given, folder, progress, cache=cache, workers=workers, cluster=cluster
+                spec,
+                given,
+                folder,
+                progress,
+                cache=cache,
+                workers=workers,
+                cluster=cluster,
+                on_ray=on_ray,
             )
     except KeyboardInterrupt:
         # Before the features are ready, there is no folder to go on with.

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from dse.errors import InvalidInput, InvalidStudy
 from dse.files import replacing
 from dse.history import FILE_NAME as HISTORY
+from dse.history import EpochRecord, history_from_text
 from dse.record import DESIGNS
 
 T = TypeVar("T")
@@ -67,6 +68,10 @@ class Artifacts:
             return
         names = self._tried(lambda: self._names(f"{DESIGNS}/{key}"))
         names = [name for name in names if checkpoints or not name.endswith(".pt")]
+        if not checkpoints:
+            # A history without its networks must not pass for all, should there be older ones.
+            for path in design.glob("*.pt"):
+                path.unlink()
         history = None
         if HISTORY in names:
             names.remove(HISTORY)
@@ -81,6 +86,14 @@ class Artifacts:
         if history is not None:
             with replacing(design / HISTORY) as temporary:
                 temporary.write_bytes(history)
+
+    def history(self, key: str) -> tuple[EpochRecord, ...]:
+        """The epochs of a design that are kept; none where there is no such design yet."""
+        try:
+            text = self._read(f"{DESIGNS}/{key}/{HISTORY}").decode()
+        except FileNotFoundError:
+            return ()
+        return history_from_text(text, f"{self.root}/{DESIGNS}/{key}/{HISTORY}")
 
     def put(self, name: str, path: Path) -> None:
         """Put one file there in one step."""

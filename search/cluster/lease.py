@@ -123,6 +123,8 @@ def _open_leases(storage: BaseStorage, queue_id: int) -> list[FrozenTrial]:
 
 
 def _end(storage: BaseStorage, trial_id: int) -> None:
+    # At once or not at all: who ends because the storage is gone shall not wait for it again.
+    storage = getattr(storage, "inner", storage)
     try:
         storage.set_trial_state_values(trial_id, TrialState.FAIL)
     except Exception:

@@ -1,8 +1,11 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+
+from tests.search.postgres import Postgres
 
 WORDS = {"left": 300.0, "right": 700.0, "stop": 1500.0}
 
@@ -57,3 +60,11 @@ def study_file(tones: Path, tmp_path: Path) -> Path:
     path = tmp_path / "tones.yaml"
     path.write_text(STUDY.format(data=tones, trainings=4, epochs=2))
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server; tests make a database each."""
+    server = Postgres()
+    yield server
+    server.remove()
