@@ -150,7 +150,12 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
             return {}
         trials = study.get_trials(deepcopy=False)
         values = self.propose(trials[: trial.number] + trials[trial.number + 1 :], trial.number)
-        return {} if values is None else dict(parameters(self.space, values))
+        if values is None:  # all that is known to be feasible was tried: the study ends with that
+            again = self.pool.draw(self.seed, trial.number, [], set())
+            if not len(again):
+                return {}
+            values = again.values[random.Random(trial.number).randrange(len(again))]
+        return dict(parameters(self.space, values))
 
     def sample_independent(
         self,
