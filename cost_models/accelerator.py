@@ -294,6 +294,11 @@ class Accelerator:
         return tuple(memory for memory in self.memories if operand in memory.holds)
 
     @property
+    def sram_bits(self) -> int:
+        """Capacity of all SRAMs together: not of registers and register files, nor of DRAM."""
+        return sum(memory.capacity_bits for memory in self.memories if memory.kind == "sram")
+
+    @property
     def activation_home(self) -> MemoryLevel | None:
         """The outermost memory below the backing one that can keep activations between layers."""
         if self.residency == "never":

@@ -16,8 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cost_models.accelerator import Accelerator
+from cost_models.application import UW_PER_PJ_PER_S
 from cost_models.book import LayerBook
-from cost_models.energy import Component
+from cost_models.energy import Component, leakages_uw
+from cost_models.machine_area import sum_of
 from cost_models.pricing import LayerPricer, flags_of
 from cost_models.residency import flow_of
 from cost_models.technology import Technology
@@ -120,6 +122,7 @@ class PartPricer:
     ) -> None:
         self.parts = parts
         self.pricer = LayerPricer(machine, technology, objective, parts.book)
+        self._leakage_uw = sum_of(leakages_uw(machine, technology).values()).mid
         activations = (0, 1) if machine.activation_home else (0,)
         weights = (0, 1) if machine.weight_home else (0,)
         self._used = [i + 2 * o + 4 * w for w in weights for o in activations for i in activations]
@@ -208,24 +211,26 @@ class PartPricer:
             axis=1,
         )  # fmt: skip
 
-    def price(self, networks: npt.NDArray[np.int64]) -> dict[str, Figures]:
-        """Costs of networks, by the names of `Cost.columns` that depend on the execution.
+    def price(self, networks: npt.NDArray[np.int64], rate: float = 1.0) -> dict[str, Figures]:
+        """Costs of networks, by the names of `Cost.columns`; all but the areas.
 
         Args:
             networks: numbers of their parts in order, shape (networks, parts); all `valid`.
+            rate: inferences a second, of the average power.
 
         Returns:
             column -> one figure per network.
         """
         starts = range(0, max(len(networks), 1), BLOCK)
-        blocks = [self._price_block(networks[start : start + BLOCK]) for start in starts]
+        blocks = [self._price_block(networks[start : start + BLOCK], rate) for start in starts]
         return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
-    def _price_block(self, networks: npt.NDArray[np.int64]) -> dict[str, Figures]:
+    def _price_block(self, networks: npt.NDArray[np.int64], rate: float) -> dict[str, Figures]:
         machine = self.pricer.machine
         exact, counts, latency, trits = self.counts(networks)
         prices = self.pricer.prices
         energy = prices.energy_pj(prices.with_leakage(counts, latency))
+        dynamic = prices.energy_pj(counts)[:, 1]
         columns = {name: exact[:, at] for at, name in enumerate(EXACT_COLUMNS)}
         columns["activation_bits"] = self._ends[networks, 2].max(axis=1)
         columns["trits"] = trits
@@ -235,6 +240,9 @@ class PartPricer:
         columns["energy_high_pj"] = energy[:, 2]
         columns["latency_cycles"] = latency
         columns["latency_us"] = latency / machine.clock_mhz
+        columns["leakage_uw"] = np.full(len(networks), self._leakage_uw)
+        columns["average_power_uw"] = dynamic * (rate * UW_PER_PJ_PER_S) + self._leakage_uw
+        columns["sram_bits"] = np.full(len(networks), float(machine.sram_bits))
         return columns
 
     def counts(self, networks: npt.NDArray[np.int64]) -> tuple[Figures, Figures, Figures, Figures]:

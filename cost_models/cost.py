@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cost_models.accelerator import Accelerator, MemoryLevel
+from cost_models.application import UW_PER_PJ_PER_S
 from cost_models.band import Band
 from cost_models.energy import Component, PriceList
 from cost_models.latency import Bound
@@ -283,8 +284,19 @@ class Cost:
                     )
         return rows
 
-    def columns(self) -> dict[str, float | int]:
-        """Totals by the names that they have in the results table."""
+    @property
+    def dynamic_energy(self) -> Band:
+        """Of one inference without leakage, with its band."""
+        return _band(self.prices.energy_pj(self.prices.with_leakage(self.counts, 0)))
+
+    def columns(self, rate: float = 1.0) -> dict[str, float | int]:
+        """Totals by the names that they have in the results table.
+
+        Args:
+            rate: inferences a second, of the average power (always powered:
+                `cost_models.application`). A rate that the machine cannot keep is not refused
+                here: a limit on `latency_us` does that.
+        """
         energy, area = self.energy, self.area
         return {
             "trained_parameters": self.workload.trained_parameters,
@@ -308,6 +320,9 @@ class Cost:
             "area_low_um2": area.low,
             "area_high_um2": area.high,
             "leakage_uw": self.leakage.mid,
+            "average_power_uw": self.dynamic_energy.scaled(rate * UW_PER_PJ_PER_S).mid
+            + self.leakage.mid,
+            "sram_bits": self.accelerator.sram_bits,
         }
 
 

@@ -13,11 +13,11 @@ from cost_models import Accelerator, Technology
 from cost_models.strict_yaml import dump_yaml, parse_yaml
 from dashboard.settings import Settings
 from dashboard.studies import FULL, find_studies
-from dse.budget import budget_from_node
+from dse.budget import Budget, budget_from_node
 from dse.errors import InvalidFile, InvalidInput
 from dse.frontier import pareto_mask
 from dse.record import read_record
-from dse.results import COST_COLUMNS
+from dse.results import MEASURED_COLUMNS, OBJECTIVE_COLUMNS
 from dse.space import SearchSpace
 from dse.space_file import space_from_node
 from dse.sweep import Machine, Sweep
@@ -117,9 +117,11 @@ def preview(
         raise InvalidFile("a study file needs a space")
     space: SearchSpace = space_from_node(node.value["space"])
     limits = node.value.get("limits")
+    given = budget_from_node(limits, OBJECTIVE_COLUMNS).limits if limits else ()
+    known = tuple(limit for limit in given if limit.column not in MEASURED_COLUMNS)
     sweep = Sweep(
         space, [Machine(accelerator=machine, technology=technology)], frames=128, outputs=12,
-        **({"budget": budget_from_node(limits, COST_COLUMNS)} if limits else {}),
+        budget=Budget(known),
     )  # fmt: skip
     chunks = list(sweep.run(sample=sample, seed=1))
     columns = {

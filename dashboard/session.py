@@ -84,7 +84,7 @@ def rows_or_stop(study: Study) -> None:
         why = f" {len(failed)} trainings failed." if len(failed) else ""
         st.info(
             f"No design is trained yet.{why} Let `dse search` go on, or widen the limits: "
-            f"{len(study.frame):,} candidates were priced."
+            f"{study.candidates:,} candidates were priced."
         )
         if len(failed):
             st.dataframe(failed[["trial", "name", "reason"]], hide_index=True)
@@ -121,12 +121,13 @@ def look_at(study: str) -> None:
 @st.cache_resource(max_entries=4, show_spinner="Building the study's designs …")
 def _fleet(mark: tuple[object, ...], _study_read: Study) -> tuple[Fleet, list[Evaluation]]:
     record, space = _study_read.record, space_of(_study_read.record)
-    places = _study_read.frame.index[_study_read.trained].tolist()[:MOST_FLEET]
+    places = _study_read.frame.index[_study_read.networks].tolist()[:MOST_FLEET]
     rows = [_study_read.row(place) for place in places]
     points = [point_of(row, record, space) for row in rows]
     known = [(point, row) for point, row in zip(points, rows, strict=True) if point is not None]
     outputs = outputs_of(rows, record)
-    fleet = Fleet([point for point, _ in known], frames=frames_of(record), outputs=outputs)
+    fleet = Fleet([point for point, _ in known], frames=frames_of(record), outputs=outputs,
+                  rate=record.rate)  # fmt: skip
     fleet.price(accelerator_of(record), technology_of(record))
     return fleet, [row for _, row in known]
 

@@ -18,8 +18,10 @@ import pyarrow.json
 
 from dse.errors import InvalidStudy
 from dse.frontier import pareto_mask
+from dse.on_machines import expanded
 from dse.record import RESOLVED, StudyRecord, read_record
 from dse.results import (
+    COLUMNS_SINCE,
     COST_COLUMNS,
     FILE_NAME,
     SCHEMA_VERSION,
@@ -47,7 +49,8 @@ class Study:
     """Told apart from the others on the page."""
     record: StudyRecord
     frame: pd.DataFrame
-    """The columns of `dse.results.table`, and `frontier`."""
+    """The columns of `dse.results.table`, and `frontier`; where a study has several machines, a
+    trained network has a row for each that suits it (`dse.on_machines`)."""
     table: pa.Table | None
     """The same rows with their own types; None where `rows` has them."""
     rows: Sequence[Evaluation] | None
@@ -69,18 +72,35 @@ class Study:
         """The row of a design: its training, or else the last that was recorded of it."""
         places = self.frame.index[self.frame["key"] == key].tolist()
         trained = [i for i in places if self.frame.at[i, "status"] in FULL]
-        return self.row((trained or places)[-1]) if places else None
+        best = [i for i in trained if self.frame.at[i, "frontier"]]
+        return self.row((best or trained or places)[-1]) if places else None
 
     def rows_where(self, mask: "pd.Series[bool]") -> list[Evaluation]:
         """The rows of a mask over the frame."""
         return [self.row(index) for index in self.frame.index[mask].tolist()]
 
     @property
+    def several_machines(self) -> bool:
+        """Whether the study chooses among machines."""
+        return self.record.resolved.get("hardware") is not None
+
+    @property
+    def candidates(self) -> int:
+        """Designs that were priced, on however many machines."""
+        return int((~self.frame.duplicated(["trial", "source", "key"])).sum())
+
+    @property
     def trained(self) -> "pd.Series[bool]":
-        """Mask of the trained designs, each counted once."""
+        """Mask of the trained designs, each counted once on each machine that suits it."""
         frame = self.frame
         trained = frame["status"].isin(FULL)
-        return trained & ~frame["key"].where(trained).duplicated()
+        return trained & ~frame[["key", "accelerator"]].where(trained).duplicated()
+
+    @property
+    def networks(self) -> "pd.Series[bool]":
+        """Mask of the trained designs, each counted once."""
+        trained = self.frame["status"].isin(FULL)
+        return trained & ~self.frame["key"].where(trained).duplicated()
 
 
 def find_studies(folders: Sequence[Path]) -> dict[str, Path]:
@@ -138,9 +158,10 @@ def read_study(label: str, folder: Path) -> Study:
         InvalidInput: the record or a row is damaged, or of another program.
     """
     record = read_record(folder)
-    table = _read_quickly(folder / FILE_NAME)
+    several = record.resolved.get("hardware") is not None
+    table = None if several else _read_quickly(folder / FILE_NAME)
     if table is None:
-        rows = read_rows(folder)
+        rows = expanded(read_rows(folder), record)
         frame = table_of(rows)
     else:
         rows = None
@@ -164,7 +185,7 @@ def _read_quickly(path: Path) -> pa.Table | None:
     content = content[: content.rfind(b"\n") + 1]  # a line that is being written is no row
     if not content:
         return None
-    numbers = ("error", "training_seconds", *COST_COLUMNS)
+    numbers = ("error", "quantised_error", "training_seconds", *COST_COLUMNS)
     known = pa.schema([(name, pa.float64()) for name in numbers])
     try:
         table = pyarrow.json.read_json(
@@ -181,7 +202,8 @@ def _read_quickly(path: Path) -> pa.Table | None:
     if not all(isinstance(v, int) and OLDEST <= v <= SCHEMA_VERSION for v in versions):
         return None
     done = pa.compute.is_in(table.column("status"), pa.array([*FULL, "stopped", "duplicate"]))
-    for name in ("error", *COST_COLUMNS):
+    wanted_now = [n for n in COST_COLUMNS if COLUMNS_SINCE.get(n, 0) <= min(versions)]
+    for name in ("error", *wanted_now):
         if pa.compute.any(pa.compute.and_(done, table.column(name).is_null())).as_py():
             return None
     missing = set(Evaluation.__slots__) - {"values", "cost"} - set(table.column_names)

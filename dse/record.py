@@ -6,7 +6,8 @@ A study is a folder:
     resolved.yaml    with every default spelled out, and the box of its hypervolume
     study.db         Optuna's storage
     results.jsonl    one row per evaluated design (`dse.results`)
-    designs/KEY/     design.yaml, history.csv, best.pt and last.pt of each trained design
+    designs/KEY/     of each trained design: design.yaml, history.csv, best.pt, last.pt and
+                     evaluation.json
     frontier.csv, frontier.png
 """
 
@@ -57,13 +58,22 @@ class StudyRecord:
         return dict(self.resolved["limits"])
 
     @property
+    def rate(self) -> float:
+        """Inferences a second, of the average power; 1 where the study does not say."""
+        rate = self.resolved.get("rate")
+        return float(rate) if isinstance(rate, int | float) else 1.0
+
+    @property
     def box(self) -> dict[str, list[float]]:
         """Objective -> best and worst value of the hypervolume's box."""
         return dict(self.resolved["box"])
 
     @property
     def machine(self) -> str:
-        """Name of the accelerator and of the technology it is priced with."""
+        """Names of the accelerator and of its technology; where there are several, how many."""
+        hardware = self.resolved.get("hardware")
+        if isinstance(hardware, dict):
+            return f"{len(hardware['machines'])} machines"
         return f"{self.resolved['accelerator']['name']}, {self.resolved['technology']['name']}"
 
 

@@ -19,8 +19,9 @@ from dse.files import replacing
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 3
-"""1: also of the first cost model, whose rows lack bands, area and trits; 3: rungs."""
+SCHEMA_VERSION = 4
+"""1: also of the first cost model, whose rows lack bands, area and trits; 3: rungs; 4: the error of
+the network as int8."""
 FILE_NAME = "results.jsonl"
 
 Status = Literal["trained", "stopped", "reused", "infeasible", "invalid", "duplicate", "failed"]
@@ -47,11 +48,29 @@ COST_COLUMNS = (
     "area_low_um2",
     "area_high_um2",
     "leakage_uw",
+    "average_power_uw",
+    "sram_bits",
 )
 """Columns of the cost of a design, from `cost_models.Cost.columns`; all may be limits."""
 
-OBJECTIVE_COLUMNS = ("error", *COST_COLUMNS)
+COLUMNS_SINCE = {"average_power_uw": 4, "sram_bits": 4}
+"""Columns that rows of earlier versions lack."""
+
+MEASURED_COLUMNS = ("error", "quantised_error")
+"""Columns that only a training tells; everything else is known before."""
+
+OBJECTIVE_COLUMNS = (*MEASURED_COLUMNS, *COST_COLUMNS)
 """Columns that a study may minimise."""
+
+
+def first_cost(objectives: Iterable[str]) -> str:
+    """The first objective that is known without a training; energy where there is none."""
+    return next((name for name in objectives if name not in MEASURED_COLUMNS), "energy_pj")
+
+
+def first_measured(objectives: Iterable[str]) -> str:
+    """What of a network's mistakes counts: the int8 one's where a study asks for it."""
+    return "quantised_error" if "quantised_error" in tuple(objectives) else "error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +97,8 @@ class Evaluation:
     """`COST_COLUMNS`; empty for an invalid design."""
     error: float | None = None
     """Share of validation clips told wrongly, at the best epoch."""
+    quantised_error: float | None = None
+    """Likewise of the same network as int8; None where it has no such form, or nobody looked."""
     best_epoch: int | None = None
     epochs: int | None = None
     training_seconds: float | None = None
@@ -104,9 +125,15 @@ class Evaluation:
         """Whether the design was trained, and its error is over a limit."""
         return self.status == "infeasible" and self.error is not None
 
+    @property
+    def measured(self) -> dict[str, float]:
+        """What the training told, by column."""
+        told = {name: getattr(self, name) for name in MEASURED_COLUMNS}
+        return {name: value for name, value in told.items() if value is not None}
+
     def column(self, name: str) -> float:
-        """`error` or a column of the cost; NaN where the row has none."""
-        value = self.error if name == "error" else self.cost.get(name)
+        """A measured column or one of the cost; NaN where the row has none."""
+        value = getattr(self, name) if name in MEASURED_COLUMNS else self.cost.get(name)
         return math.nan if value is None else float(value)
 
     def to_dict(self) -> dict[str, Any]:
@@ -119,7 +146,7 @@ class Evaluation:
 
 def evaluation_from_dict(row: dict[str, Any]) -> Evaluation:
     """The inverse of `Evaluation.to_dict`."""
-    row = {"computed": ""} | row  # rows of earlier versions do not say
+    row = {"computed": "", "quantised_error": None} | row  # rows of earlier versions do not say
     plain = {name: row[name] for name in Evaluation.__slots__ if name not in ("values", "cost")}
     values = {
         name.removeprefix("axis_"): value for name, value in row.items() if name.startswith("axis_")
@@ -193,9 +220,9 @@ def _read_line(line: bytes, path: Path, number: int) -> Evaluation:
         row = json.loads(line)
         version = row["schema_version"]
         first_model = version == 1 and "energy_pj" in row and "area_um2" not in row
-        if version in (1, 2, SCHEMA_VERSION) and not first_model:
+        if version in (1, 2, 3, SCHEMA_VERSION) and not first_model:
             evaluation = evaluation_from_dict(row)
-            _check_numbers(evaluation)
+            _check_numbers(evaluation, version)
             return evaluation
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidFile(
@@ -212,13 +239,14 @@ def _read_line(line: bytes, path: Path, number: int) -> Evaluation:
     )
 
 
-def _check_numbers(row: Evaluation) -> None:
+def _check_numbers(row: Evaluation, version: int) -> None:
     """Raise ValueError where a number that readers count on is missing or none."""
     columns: dict[str, Any] = dict(row.cost)
     if row.status in ("trained", "stopped", "reused", "duplicate"):
         columns |= {"error": row.error}
-        columns |= {name: row.cost.get(name) for name in COST_COLUMNS}
-    for name in ("error", "best_epoch", "epochs", "training_seconds"):
+        wanted = [name for name in COST_COLUMNS if COLUMNS_SINCE.get(name, 0) <= version]
+        columns |= {name: row.cost.get(name) for name in wanted}
+    for name in ("error", "quantised_error", "best_epoch", "epochs", "training_seconds"):
         if getattr(row, name) is not None:
             columns[name] = getattr(row, name)
     for name, value in columns.items():

@@ -10,16 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
 
 from dse.batches import Batches, class_weights
+from dse.best_scores import FILE_NAME as BEST_SCORES
+from dse.best_scores import write_best_scores
 from dse.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from dse.devices import (
     Computation,
@@ -29,16 +27,15 @@ from dse.devices import (
 )
 from dse.devices import Path as ComputationPath
 from dse.errors import InvalidCheckpoint, InvalidData, InvalidDesign, TrainingFailed, require
-from dse.fast import fast_scores
-from dse.features import FeatureSplit, SpeechFeatures
+from dse.features import SpeechFeatures
 from dse.history import EpochRecord, best_record, write_history
 from dse.network import SpeechNetwork, build_network
 from dse.optimisers import make_optimiser
-from dse.pictures import normalise
 from dse.point import DesignPoint
 from dse.recipe import Recipe
 from dse.schedules import learning_rate
 from dse.scores import Scores
+from dse.scoring import evaluate, score_best
 from dse.steps import Steps
 from dse.task import FeatureSpec, Task
 
@@ -56,9 +53,6 @@ __all__ = [
 BEST = "best.pt"
 LAST = "last.pt"
 
-EVALUATION_CLIPS = 256
-"""Clips of a batch in evaluation."""
-
 CHECK_STEPS = 50
 """The loss is looked at after so many steps: on a GPU, each look waits for it."""
 
@@ -70,6 +64,9 @@ class TrainingResult:
     validation_error: float
     """Share of validation clips told wrongly, at the best epoch: chosen as the lowest of all epochs
     and so a little optimistic; the testing split is not."""
+    quantised_error: float | None = None
+    """Likewise of the same network as int8 (`dse.best_scores`); None where it has no such form, or
+    was not kept."""
     best_epoch: int
     epochs: int
     history: tuple[EpochRecord, ...]
@@ -101,7 +98,8 @@ def train(
     """Train a design.
 
     After each epoch `folder` holds last.pt, best.pt (lowest validation error; of equal ones the
-    lower loss) and history.csv, each written in one step. A training that is interrupted, also by
+    lower loss) and history.csv, and at the end evaluation.json (`dse.best_scores`), each written in
+    one step. A training that is interrupted, also by
     Ctrl-C, goes on from last.pt when it is called again. A damaged last.pt or best.pt is set aside
     in the result's `note`, and the training starts afresh. Where memory is too short for a batch,
     it is computed in parts whose gradients are added up, and the `note` says so.
@@ -141,73 +139,8 @@ def train(
             run.keep(record)
             if report is not None:
                 report(record)
-    return run.result()
-
-
-def evaluate(
-    network: nn.Module,
-    split: FeatureSplit,
-    mean: Tensor | NDArray[np.float32],
-    deviation: Tensor | NDArray[np.float32],
-    *,
-    device: torch.device | str = "cpu",
-    batch_size: int = EVALUATION_CLIPS,
-    fast: bool = False,
-) -> Scores:
-    """Scores of a network on the clean clips of a split, in float32.
-
-    The network is left in evaluation mode, on `device`.
-
-    Args:
-        network: (N, coefficients, frames) -> (N, classes).
-        split: raw pictures and labels.
-        mean: (coefficients,), of the data that the network was trained on.
-        deviation: likewise.
-        device: to compute on.
-        batch_size: clips at once, fewer where memory runs out; does not change the scores beyond
-            rounding.
-        fast: by `dse.fast`, for networks of `dse.network`; the same but for rounding.
-    """
-    network.to(device).eval()
-    scores_of: Callable[[Tensor], Tensor] = network
-    if fast:
-        assert isinstance(network, SpeechNetwork)
-        scores_of = partial(fast_scores, network)
-    loss, confusion, start = 0.0, None, 0
-    with torch.inference_mode():
-        while start < len(split.labels):
-            chosen = slice(start, start + batch_size)
-            try:
-                summed, counts = _scored(scores_of, split, chosen, mean, deviation, device)
-            except (MemoryError, RuntimeError) as error:
-                if batch_size == 1 or not is_out_of_memory(error):
-                    raise
-                batch_size //= 2  # a clip's scores do not depend on the others
-                continue
-            loss += summed
-            confusion = counts if confusion is None else confusion + counts
-            start += batch_size
-    if confusion is None:
-        raise InvalidData("a split without clips cannot be evaluated")
-    return Scores(loss=loss / len(split.labels), confusion=confusion)
-
-
-def _scored(
-    scores_of: Callable[[Tensor], Tensor],
-    split: FeatureSplit,
-    chosen: slice,
-    mean: Tensor | NDArray[np.float32],
-    deviation: Tensor | NDArray[np.float32],
-    device: torch.device | str,
-) -> tuple[float, NDArray[np.int64]]:
-    """Summed loss and confusion matrix of some clips."""
-    pictures = torch.from_numpy(np.array(split.features[chosen, 0])).to(device)
-    labels = torch.from_numpy(np.array(split.labels[chosen])).to(device)
-    scores = scores_of(normalise(pictures, mean, deviation))
-    classes = scores.shape[1]
-    pairs = torch.bincount(labels * classes + scores.argmax(1), minlength=classes**2)
-    loss = functional.cross_entropy(scores, labels, reduction="sum").item()
-    return loss, pairs.reshape(classes, classes).cpu().numpy()
+    with _repeatable(computation.device):
+        return run.result()
 
 
 class _Run:
@@ -263,7 +196,8 @@ class _Run:
             write_history(self.folder, self.history)  # a kill may have come before it
         elif self.folder is not None:
             # Otherwise a kill in the first epoch would leave the old training to be resumed.
-            (self.folder / LAST).unlink(missing_ok=True)
+            for name in (LAST, BEST_SCORES):
+                (self.folder / name).unlink(missing_ok=True)
 
     def _find_checkpoint(self) -> Checkpoint | None:
         if self.folder is None or not (self.folder / LAST).exists():
@@ -381,10 +315,18 @@ class _Run:
         )
 
     def result(self) -> TrainingResult:
-        """What came out, once all epochs are done."""
+        """What came out, once all epochs are done; the best network is scored."""
         best = best_record(self.history)
+        scores = None
+        if self.folder is not None:
+            # Written anew at each end: a file that a kill left may be of an earlier rung.
+            scores = score_best(self.folder / BEST, self.features, self.computation)
+            write_best_scores(scores, self.folder)
+            if scores.int8 is None:
+                self.notes.append(f"not possible as int8: {scores.reason}")
         return TrainingResult(
             validation_error=best.validation_error,
+            quantised_error=None if scores is None else scores.quantised_error,
             best_epoch=best.epoch,
             epochs=len(self.history),
             history=tuple(self.history),

@@ -5,6 +5,7 @@ Inside, one unit per quantity; the factors here are for tables and axes only.
 
 LABELS: dict[str, tuple[str, str, float]] = {
     "error": ("error", "%", 100.0),
+    "quantised_error": ("error as int8", "%", 100.0),
     "trained_parameters": ("trained parameters", "", 1.0),
     "stored_bits": ("stored", "kbit", 1e-3),
     "activation_bits": ("activations alive at a time", "kbit", 1e-3),
@@ -26,6 +27,8 @@ LABELS: dict[str, tuple[str, str, float]] = {
     "area_low_um2": ("area of the machine, low", "mm2", 1e-6),
     "area_high_um2": ("area of the machine, high", "mm2", 1e-6),
     "leakage_uw": ("leakage", "uW", 1.0),
+    "average_power_uw": ("average power", "uW", 1.0),
+    "sram_bits": ("SRAM", "kbit", 1e-3),
 }
 """Column -> name, unit, and factor from the column's own unit to this one."""
 
@@ -44,6 +47,7 @@ def scaled(value: float, column: str) -> float:
 def shown(value: float, column: str) -> str:
     """A value of a column in the unit of its label, three to four digits long."""
     number = scaled(value, column)
-    if LABELS[column][2] == 1.0:
+    if LABELS[column][2] == 1.0 and column != "average_power_uw":
         return f"{number:,.0f}"
-    return f"{number:,.1f}" if abs(number) >= 10 or column == "error" else f"{number:.3g}"
+    percent = LABELS[column][1] == "%"
+    return f"{number:,.1f}" if abs(number) >= 10 or percent else f"{number:.3g}"

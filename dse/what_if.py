@@ -19,22 +19,23 @@ import numpy.typing as npt
 
 from cost_models import Accelerator, Constant, Technology
 from cost_models.accelerator import ZeroHandling
+from cost_models.application import UW_PER_PJ_PER_S
 from cost_models.batch import PartBook, PartPricer
 from cost_models.energy import leakages_uw, price_list
-from cost_models.machine_area import machine_area_um2, sum_of
+from cost_models.machine_area import sum_of
 from cost_models.strict_yaml import dump_yaml
 from cost_models.technology import Spread
 from cost_models.workload import GeneratorSpec, Layer
 from dse.errors import InvalidInput
 from dse.frontier import pareto_mask
 from dse.lowering import lower_block, lower_head, output_frames
+from dse.machine_columns import area_columns, fits
 from dse.point import DesignPoint
 
 Numbers = npt.NDArray[np.int64]
 Figures = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-AREA_COLUMNS = ("area_um2", "area_low_um2", "area_high_um2")
 SOURCE = "what-if: chosen by a person, measured by nobody"
 """Source of a constant that was set by hand."""
 
@@ -42,8 +43,19 @@ SOURCE = "what-if: chosen by a person, measured by nobody"
 class Fleet:
     """Networks cut into blocks that they share, ready to be priced on any machine."""
 
-    def __init__(self, points: Sequence[DesignPoint], *, frames: int, outputs: int) -> None:
+    def __init__(
+        self, points: Sequence[DesignPoint], *, frames: int, outputs: int, rate: float = 1.0
+    ) -> None:
+        """Cut networks into blocks.
+
+        Args:
+            points: the networks.
+            frames: of one inference.
+            outputs: of the head.
+            rate: inferences a second, of the average power.
+        """
         self.points = tuple(points)
+        self.rate = rate
         self.frames, self.outputs = frames, outputs
         self._parts = PartBook()
         self._known: dict[object, int] = {}
@@ -92,6 +104,10 @@ class Fleet:
     ) -> tuple[dict[str, Figures], Mask]:
         """Costs of all designs on a machine.
 
+        Args:
+            machine: that executes them.
+            technology: its constants.
+
         Returns:
             column of `Cost.columns` -> a figure a design, NaN where the machine cannot execute it;
             and which designs it executes and its memories hold.
@@ -108,36 +124,20 @@ class Fleet:
             executable[members[valid]] = True
             if not valid.any():
                 continue
-            priced = pricer.price(networks[valid])
-            priced |= self._machine_columns(machine, technology, networks[valid])
+            priced = pricer.price(networks[valid], self.rate)
+            priced |= self._areas(machine, technology, networks[valid])
             for name, figures in priced.items():
                 column = columns.setdefault(name, np.full(len(self), np.nan))
                 column[members[valid]] = figures
-        return columns, executable & self._fits(columns, machine)
-
-    def _fits(self, columns: Mapping[str, Figures], machine: Accelerator) -> Mask:
         if not columns:
-            return np.zeros(len(self), dtype=np.bool_)
-        weights, inputs = machine.chain("weights")[-1], machine.chain("inputs")[-1]
-        stored, alive = columns["stored_bits"], columns["activation_bits"]
-        fits = (stored <= weights.capacity_bits) & (alive <= inputs.capacity_bits)
-        if weights is inputs:
-            fits &= stored + alive <= inputs.capacity_bits
-        return fits
+            return columns, executable
+        return columns, executable & fits(columns, machine)
 
-    def _machine_columns(
+    def _areas(
         self, machine: Accelerator, technology: Technology, networks: Numbers
     ) -> dict[str, Figures]:
-        """Area and leakage; the generator is built for the matrices that a network has."""
         generators = np.array(self._spec_of_part, dtype=np.int64)[networks].max(axis=1)
-        columns = {name: np.zeros(len(networks)) for name in AREA_COLUMNS}
-        leakage = sum_of(leakages_uw(machine, technology).values()).mid
-        for number in np.unique(generators).tolist():
-            needed = [] if number < 0 or machine.generator is None else [self._specs[number]]
-            area = sum_of(machine_area_um2(machine, technology, needed).values())
-            for name, figure in zip(AREA_COLUMNS, (area.mid, area.low, area.high), strict=True):
-                columns[name][generators == number] = figure
-        return columns | {"leakage_uw": np.full(len(networks), leakage)}
+        return area_columns(machine, technology, generators, self._specs)
 
     def robustness(
         self,
@@ -182,6 +182,11 @@ class Fleet:
                     prices = price_list(machine, drawn)
                     energy = prices.with_leakage(counts, cycles) @ prices.prices_pj[:, 1]
                     points[:, place] = energy[here]
+                elif name == "average_power_uw":
+                    prices = price_list(machine, drawn)
+                    dynamic = (counts @ prices.prices_pj[:, 1]) * (self.rate * UW_PER_PJ_PER_S)
+                    leakage = self._drawn_machine(machine, drawn, "leakage_uw")
+                    points[:, place] = (dynamic + leakage)[here]
                 elif name.startswith(("area", "leakage")):
                     points[:, place] = self._drawn_machine(machine, drawn, name)[here]
             on[here[pareto_mask(points)]] += 1
@@ -202,9 +207,10 @@ class Fleet:
 
     def _drawn_machine(self, machine: Accelerator, drawn: Technology, name: str) -> Figures:
         column = np.zeros(len(self))
-        wanted = "leakage_uw" if name.startswith("leakage") else "area_um2"
+        if name.startswith("leakage"):
+            return column + sum_of(leakages_uw(machine, drawn).values()).mid
         for members, networks in self._groups:
-            column[members] = self._machine_columns(machine, drawn, networks)[wanted]
+            column[members] = self._areas(machine, drawn, networks)["area_um2"]
         return column
 
 
@@ -251,6 +257,9 @@ class ArrayChange:
 
     rows: int | None = None
     columns: int | None = None
+    lanes: int | None = None
+    operand_bits: int | None = None
+    accumulator_bits: int | None = None
     zero_handling: ZeroHandling | None = None
 
 

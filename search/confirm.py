@@ -22,9 +22,10 @@ from dse.errors import InvalidFile, InvalidStudy
 from dse.evaluation import Training
 from dse.files import replacing
 from dse.frontier import frontier_of, pareto_mask
+from dse.on_machines import expanded
 from dse.point import DesignPoint, point_from_node
-from dse.record import DESIGNS, RESOLVED
-from dse.results import Evaluation, read_rows
+from dse.record import DESIGNS, RESOLVED, read_record
+from dse.results import MEASURED_COLUMNS, Evaluation, first_cost, read_rows
 from search.storage import locked
 from search.study import load_data, trainers_of, training_of
 from search.study_file import StudySpec
@@ -45,6 +46,9 @@ class Repeat:
     seed: int
     validation_error: float
     test_error: float
+    validation_quantised_error: float | None = None
+    """As int8; None where that is not possible, or was not looked at (earlier versions)."""
+    test_quantised_error: float | None = None
     test_clips: int
     epochs: int
     seconds: float
@@ -61,16 +65,27 @@ class Confirmed:
     repeats: tuple[Repeat, ...]
     confirmed: bool = False
     """Not dominated by the mean test errors of the others."""
+    measured: str = "error"
+    """Whose errors they are: `error`, or `quantised_error` where the study minimises that."""
+
+    @property
+    def test_errors(self) -> list[float]:
+        """Of each seed, as int8 where the study minimises that; NaN where it is not known."""
+        return self._errors("test")
+
+    def _errors(self, split: str) -> list[float]:
+        told = [getattr(repeat, f"{split}_{self.measured}") for repeat in self.repeats]
+        return [math.nan if error is None else error for error in told]
 
     @property
     def test_error(self) -> float:
         """Mean over the seeds."""
-        return statistics.mean(repeat.test_error for repeat in self.repeats)
+        return statistics.mean(self.test_errors)
 
     @property
     def validation_error(self) -> float:
         """Mean over the seeds."""
-        return statistics.mean(repeat.validation_error for repeat in self.repeats)
+        return statistics.mean(self._errors("validation"))
 
     @property
     def half_width(self) -> float:
@@ -80,7 +95,7 @@ class Confirmed:
         count = len(self.repeats)
         if count < 2:
             return math.nan
-        deviation = statistics.stdev(repeat.test_error for repeat in self.repeats)
+        deviation = statistics.stdev(self.test_errors)
         return float(t.ppf(0.975, count - 1)) * deviation / math.sqrt(count)
 
 
@@ -90,7 +105,7 @@ def candidates_of(
     """The frontier, and the trained designs that chance alone may have kept from it.
 
     Args:
-        rows: of a study.
+        rows: of a study, on all its machines (`dse.on_machines.expanded`).
         objectives: of the study.
         clips: of the validation split; an error p of n clips has a standard error of
             sqrt(p (1 - p) / n).
@@ -98,19 +113,24 @@ def candidates_of(
     front = frontier_of(rows, objectives)
     if not front:
         return []
-    known = {row.key for row in front}
+    known = {(row.key, row.accelerator) for row in front}
     points = np.array([[row.column(name) for name in objectives] for row in front])
     near = []
     for row in rows:
-        if not row.full or row.key in known:
+        if not row.full or (row.key, row.accelerator) in known:
             continue
-        error = row.column("error")
-        lucky = error - NEAR * math.sqrt(max(error * (1 - error), 1 / clips) / clips)
-        own = [lucky if name == "error" else row.column(name) for name in objectives]
+        own = [
+            _lucky(row.column(name), clips) if name in MEASURED_COLUMNS else row.column(name)
+            for name in objectives
+        ]
         if pareto_mask(np.vstack([points, own]))[-1]:
-            known.add(row.key)
+            known.add((row.key, row.accelerator))
             near.append(row)
     return front + sorted(near, key=lambda row: row.column("error"))
+
+
+def _lucky(error: float, clips: int) -> float:
+    return error - NEAR * math.sqrt(max(error * (1 - error), 1 / clips) / clips)
 
 
 def read_repeats(folder: Path) -> list[Repeat]:
@@ -163,7 +183,7 @@ def confirm_study(
     if not (folder / RESOLVED).exists():
         raise InvalidStudy(f"{folder} holds no study: name the folder that dse search made")
     features = load_data(spec, cache)
-    rows = read_rows(folder)
+    rows = expanded(read_rows(folder), read_record(folder))
     chosen = candidates_of(rows, spec.objectives, len(features.validation.labels))
     if not chosen:
         raise InvalidStudy(f"{folder} has no trained design yet: let dse search train some first")
@@ -171,20 +191,21 @@ def confirm_study(
         _repair(folder)
         known = {(repeat.key, repeat.seed) for repeat in read_repeats(folder)}
         points = {row.key: _point(folder, row) for row in chosen}
+        names = {row.key: row.name for row in chosen}
         for seed in range(spec.seed + 1, spec.seed + 1 + seeds):
-            missing = [row for row in chosen if (row.key, seed) not in known]
+            missing = [key for key in points if (key, seed) not in known]
             fresh = dataclasses.replace(spec, seed=seed)
             training = training_of(fresh, features, folder / FOLDER / f"seed-{seed}")
             with trainers_of(fresh, training, cache, workers, lambda *_: None) as trainers:
                 # All at once: those for whom there is no worker yet wait.
-                for row in missing:
-                    trainers.start(points[row.key], spec.recipe.epochs)
-                for row in missing:
-                    result = trainers.finish(points[row.key])
-                    _append(folder, _tested(row.key, seed, training, result))
-                    known.add((row.key, seed))
+                for key in missing:
+                    trainers.start(points[key], spec.recipe.epochs)
+                for key in missing:
+                    result = trainers.finish(points[key])
+                    _append(folder, _tested(key, seed, training, result))
+                    known.add((key, seed))
                     if report is not None:
-                        report(row.name, len(known), seeds * len(chosen))
+                        report(names[key], len(known), seeds * len(points))
     return summarise(chosen, rows, spec, read_repeats(folder), seeds)
 
 
@@ -201,18 +222,26 @@ def summarise(
     for repeat in repeats:
         if repeat.seed in wanted:
             by_key.setdefault(repeat.key, []).append(repeat)
-    front = {row.key for row in frontier_of(rows, spec.objectives)}
+    front = {(row.key, row.accelerator) for row in frontier_of(rows, spec.objectives)}
     found = [
-        Confirmed(row=row, searched=row.key in front, repeats=tuple(by_key[row.key]))
+        Confirmed(
+            row=row,
+            searched=(row.key, row.accelerator) in front,
+            repeats=tuple(by_key[row.key]),
+            measured=spec.measured,
+        )
         for row in chosen
         if row.key in by_key
     ]
     points = [
-        [one.test_error if name == "error" else one.row.column(name) for name in spec.objectives]
+        [
+            one.test_error if name in MEASURED_COLUMNS else one.row.column(name)
+            for name in spec.objectives
+        ]
         for one in found
     ]
     stays = pareto_mask(np.array(points))
-    cost = next(name for name in spec.objectives if name != "error")
+    cost = first_cost(spec.objectives)
     marked = [
         dataclasses.replace(one, confirmed=bool(on)) for one, on in zip(found, stays, strict=True)
     ]
@@ -227,14 +256,15 @@ def write_confirmed(found: Sequence[Confirmed], folder: Path) -> Path:
         {
             "key": [one.row.key for one in found],
             "name": [one.row.name for one in found],
+            "accelerator": [one.row.accelerator for one in found],
             "confirmed": [one.confirmed for one in found],
             "on_searched_frontier": [one.searched for one in found],
-            "searched_validation_error": [one.row.error for one in found],
+            "searched_validation_error": [one.row.column(one.measured) for one in found],
             "validation_error": [one.validation_error for one in found],
             "test_error": [one.test_error for one in found],
             "test_error_half_width": [one.half_width for one in found],
             "seeds": [len(one.repeats) for one in found],
-            **{name: [one.row.cost[name] for one in found] for name in found[0].row.cost},
+            **{name: [one.row.column(name) for one in found] for name in found[0].row.cost},
         }
     )
     path = folder / TABLE
@@ -244,16 +274,21 @@ def write_confirmed(found: Sequence[Confirmed], folder: Path) -> Path:
 
 
 def _tested(key: str, seed: int, training: Training, result: Any) -> Repeat:
-    from dse.checkpoint import load_network
-    from dse.training import BEST, evaluate
+    from dse.devices import choose_computation, choose_device
+    from dse.scoring import score_best
+    from dse.training import BEST
 
-    network, checkpoint = load_network(training.designs / key / BEST)
-    scores = evaluate(network, training.features.testing, checkpoint.mean, checkpoint.deviation)
+    computation = choose_computation(training.recipe, choose_device("cpu"), "plain")
+    found = score_best(
+        training.designs / key / BEST, training.features, computation, split="testing"
+    )
     return Repeat(
         key=key,
         seed=seed,
         validation_error=result.validation_error,
-        test_error=scores.error,
+        test_error=found.error,
+        validation_quantised_error=result.quantised_error,
+        test_quantised_error=found.quantised_error,
         test_clips=len(training.features.testing.labels),
         epochs=result.epochs,
         seconds=round(result.seconds, 2),

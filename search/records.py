@@ -119,7 +119,7 @@ def tell(study: optuna.Study, trial: optuna.Trial, row: Evaluation, spec: "Study
         trial.set_user_attr(name, value)
     partial = row.epochs is not None and row.epochs < spec.recipe.epochs
     if row.error is not None and (partial or row.over_in_error):
-        trial.set_user_attr(ERROR, row.error)
+        trial.set_user_attr(ERROR, row.column(spec.measured))
         trial.set_user_attr(LENGTH, (row.epochs or spec.recipe.epochs) / spec.recipe.epochs)
     if row.status == "stopped":
         return
@@ -150,7 +150,7 @@ def _excess(row: Evaluation, spec: "StudySpec") -> dict[str, float]:
     """By how much the row violates each limit, so that samplers learn where not to look."""
     if row.status == "duplicate":
         return {}
-    columns = dict(row.cost) | ({} if row.error is None else {"error": row.error})
+    columns = row.cost | row.measured
     violated = spec.budget.violations(columns) if row.cost else ()
     if row.error is not None:
         violated += spec.measured_budget.violations(columns)

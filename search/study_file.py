@@ -8,21 +8,25 @@ import dataclasses
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from cost_models import Accelerator, Technology, load_accelerator, load_technology
+from cost_models.application import US_PER_S
 from cost_models.strict_yaml import Node, build, read_value, read_yaml
-from dse.budget import Budget, budget_from_node
+from dse.budget import Budget, Limit, budget_from_node
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy, require
+from dse.hardware import Hardware, hardware_from_node
 from dse.point import DesignPoint
 from dse.published import published, published_values
 from dse.recipe import Recipe, recipe_from_node
 from dse.record import RESOLVED
-from dse.results import OBJECTIVE_COLUMNS
+from dse.results import MEASURED_COLUMNS, OBJECTIVE_COLUMNS, first_measured
 from dse.space import SearchSpace, Values
 from dse.space_file import space_from_node
+from dse.sweep import Machine
 from dse.task import FeatureSpec, Task
 from search.effort import Effort, Patience
 from search.rungs import Rungs
@@ -45,7 +49,7 @@ CHANGEABLE = (
 )
 """What may change between runs of one study: how long it searches, and on what it computes."""
 
-PRICED = ("accelerator", "technology", "limits", "objectives")
+PRICED = ("accelerator", "technology", "hardware", "limits", "objectives", "rate")
 """What may change when a study is priced again (`search.reprice`): no training depends on it."""
 
 
@@ -68,9 +72,11 @@ class _File:
     space: Node
     machine: str = "kws_ternary"
     technology: str | None = None
+    hardware: Node | None = None
     recipe: Node | None = None
     objectives: tuple[str, ...] = ("error", "energy_pj")
     limits: Node | None = None
+    rate: float | None = None
     baselines: tuple[Node, ...] = ()
     warm_start: tuple[str, ...] = ()
     sampler: SamplerName = "known_cost"
@@ -125,12 +131,19 @@ class _File:
                 f"columns out of {', '.join(OBJECTIVE_COLUMNS)}",
                 objective,
             )
-        require(
-            "error" in self.objectives,
-            "objectives",
-            "a list with error (without it nothing needs training: use dse estimate)",
-            list(self.objectives),
-        )
+        for known, remedy in (
+            (False, "a list with error or quantised_error (without it nothing needs training: "
+                    "use dse sweep)"),
+            (True, "a list with a cost such as energy_pj beside the error"),
+        ):  # fmt: skip
+            require(
+                any((name not in MEASURED_COLUMNS) == known for name in self.objectives),
+                "objectives",
+                remedy,
+                list(self.objectives),
+            )
+        if self.rate is not None:
+            require(self.rate > 0 and math.isfinite(self.rate), "rate", "more than 0", self.rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +175,16 @@ class StudySpec:
     space: SearchSpace
     accelerator: Accelerator
     technology: Technology
+    hardware: Hardware | None = None
+    """The machines that networks are priced on; `accelerator` is the first of them."""
     recipe: Recipe
     objectives: tuple[str, ...]
     budget: Budget
     """Limits on what is known before training."""
     measured_budget: Budget
-    """Limits on the error."""
+    """Limits on what only a training tells."""
+    rate: float | None = None
+    """Inferences a second, which the machine must keep; None where nobody asked."""
     baselines: tuple[Baseline, ...]
     warm_start: tuple[Path, ...] = ()
     """Folders of earlier studies, whose designs are tried and whose trainings are not repeated."""
@@ -185,6 +202,24 @@ class StudySpec:
     """... or when the hypervolume has nearly stopped growing."""
     seed: int
     device: str
+
+    @property
+    def machines(self) -> tuple[Machine, ...]:
+        """All that networks are priced on."""
+        if self.hardware is not None:
+            return self.hardware.machines
+        return (Machine(self.accelerator, self.technology),)
+
+    @property
+    def measured(self) -> str:
+        """The column of a network's mistakes that a search models."""
+        return first_measured(self.objectives)
+
+    @property
+    def needs_int8(self) -> bool:
+        """Whether a network without a form in whole numbers is of no use."""
+        names = (*self.objectives, *(limit.column for limit in self.measured_budget.limits))
+        return "quantised_error" in names
 
     @property
     def effort(self) -> Effort:
@@ -211,9 +246,11 @@ class StudySpec:
             "space": self.space.to_dict(),
             "accelerator": self.accelerator.to_dict(),
             "technology": dataclasses.asdict(self.technology),
+            "hardware": None if self.hardware is None else self.hardware.to_dict(),
             "recipe": self.recipe.to_dict(),
             "objectives": list(self.objectives),
             "limits": self.budget.to_dict() | self.measured_budget.to_dict(),
+            "rate": self.rate,
             "baselines": [baseline.to_plain() for baseline in self.baselines],
             "warm_start": [str(folder) for folder in self.warm_start],
             "sampler": self.sampler,
@@ -258,17 +295,27 @@ def read_study(
             f"space.in_channels is {space.in_channels}, and data.features.coefficients "
             f"{file.data.features.coefficients}: leave in_channels out"
         )
-    accelerator = _at(node, "machine", lambda: load_accelerator(beside(file.machine, base)))
-    technology = _at(
-        node,
-        "technology",
-        lambda: load_technology(beside(file.technology or accelerator.technology, base)),
-    )
+
+    def load(machine: str) -> tuple[Accelerator, Technology]:
+        accelerator = load_accelerator(beside(machine, base))
+        name = beside(file.technology or accelerator.technology, base)
+        return accelerator, _at(node, "technology", lambda: load_technology(name))
+
+    accelerator, technology = _at(node, "machine", lambda: load(file.machine))
+    hardware = None
+    if file.hardware is not None:
+        hardware = hardware_from_node(file.hardware, load, file.machine)
+        if "machine" in node.value and "machine" in file.hardware.value:
+            raise node.value["machine"].error("machine: hardware.machine names them: leave it out")
+        accelerator = hardware.machines[0].accelerator
+        technology = hardware.machines[0].technology
     folder = data_folder or base / _expanded(file.data.folder)
     trainings = trainings or file.trainings
     recipe = Recipe() if file.recipe is None else recipe_from_node(file.recipe)
     limits = () if file.limits is None else budget_from_node(file.limits, OBJECTIVE_COLUMNS).limits
     rungs = None if file.rungs is None else _read_rungs(file.rungs, recipe.epochs)
+    rate = _rate(file, limits)
+    known = tuple(limit for limit in limits if limit.column not in MEASURED_COLUMNS)
     return StudySpec(
         name=file.name,
         base_folder=base,
@@ -278,10 +325,12 @@ def read_study(
         space=space,
         accelerator=accelerator,
         technology=technology,
+        hardware=hardware,
         recipe=recipe,
         objectives=file.objectives,
-        budget=Budget(tuple(limit for limit in limits if limit.column != "error")),
-        measured_budget=Budget(tuple(limit for limit in limits if limit.column == "error")),
+        budget=Budget(known if rate is None else _in_time(known, rate)),
+        measured_budget=Budget(tuple(limit for limit in limits if limit not in known)),
+        rate=rate,
         baselines=_read_baselines(file.baselines, space),
         warm_start=_earlier_studies(node, file.warm_start, base),
         sampler=file.sampler,
@@ -294,6 +343,21 @@ def read_study(
         seed=file.seed,
         device=file.device,
     )
+
+
+def _rate(file: _File, limits: Sequence[Limit]) -> float | None:
+    """Inferences a second: one where the average power matters and nobody says."""
+    used = (*file.objectives, *(limit.column for limit in limits))
+    return file.rate or (1.0 if "average_power_uw" in used else None)
+
+
+def _in_time(limits: tuple[Limit, ...], rate: float) -> tuple[Limit, ...]:
+    """The limits, and that an inference is done before the next one begins."""
+    most = Limit("latency_us", US_PER_S / rate)
+    upper = [limit for limit in limits if limit.column == "latency_us" and limit.upper]
+    if upper and upper[0].bound <= most.bound:
+        return limits
+    return (*(limit for limit in limits if limit not in upper), most)
 
 
 def _read_rungs(node: Node, epochs: int) -> Rungs | None:

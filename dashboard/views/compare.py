@@ -22,7 +22,7 @@ from dashboard.texts import plain, table_csv
 from dashboard.theme import PALETTE
 from dse.comparison import changed_axes, difference, dominates, trade
 from dse.errors import InvalidInput
-from dse.results import OBJECTIVE_COLUMNS, Evaluation
+from dse.results import MEASURED_COLUMNS, OBJECTIVE_COLUMNS, Evaluation
 from dse.study_designs import (
     accelerator_of,
     frames_of,
@@ -100,12 +100,11 @@ def _machines(study: Study) -> None:
             costs[name] = _cost(study, row, machine, technology)
         except InvalidInput as error:
             st.warning(plain(f"{name}: {error}"))
+    told = {name: row.column(name) for name in MEASURED_COLUMNS}
     if len(costs) < 2:
         st.info("Choose two to six machines that can execute the design.")
         return
-    _table(
-        list(costs), [{"error": row.column("error")} | cost.columns() for cost in costs.values()]
-    )
+    _table(list(costs), [told | cost.columns(study.record.rate) for cost in costs.values()])
     for name, cost in costs.items():
         for misfit in cost.misfits:
             st.warning(plain(f"{name}: {misfit}. Priced as if it did."))
@@ -220,8 +219,8 @@ def _mixers(study: Study) -> None:
         for generated, (_, row) in zip(frame["generated_weights"] > 0, frame.iterrows(),
                                        strict=True)
     ]  # fmt: skip
-    column = st.selectbox("Budget of", [c for c in study.record.objectives if c != "error"]
-                          + ["trained_parameters", "stored_bits"],
+    costs = [name for name in study.record.objectives if name not in MEASURED_COLUMNS]
+    column = st.selectbox("Budget of", [*costs, "trained_parameters", "stored_bits"],
                           format_func=lambda c: LABELS[c][0], key="budget_of")  # fmt: skip
     quartiles = frame[column].quantile([0.1, 0.25, 0.5, 0.75, 1.0]).drop_duplicates()
     lines = []

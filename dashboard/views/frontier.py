@@ -20,7 +20,7 @@ from dashboard.texts import figure, label, plain, table_csv
 from dashboard.theme import STATUS_HELP
 from dse.comparison import why_not_on_frontier
 from dse.frontier import hypervolume_share
-from dse.results import OBJECTIVE_COLUMNS, Evaluation
+from dse.results import OBJECTIVE_COLUMNS, Evaluation, first_cost
 from dse.units import LABELS
 
 COLUMNS = [name for name in OBJECTIVE_COLUMNS if name in LABELS]
@@ -48,8 +48,8 @@ def main() -> None:
 def _numbers(study: Study) -> None:
     frame, record = study.frame, study.record
     cells = st.columns(4)
-    cells[0].metric("candidates priced", f"{len(frame):,}")
-    cells[1].metric("designs trained", f"{int(study.trained.sum()):,}")
+    cells[0].metric("candidates priced", f"{study.candidates:,}")
+    cells[1].metric("designs trained", f"{int(study.networks.sum()):,}")
     cells[2].metric("on the frontier", f"{int(frame['frontier'].sum()):,}")
     # Only the frontier counts for the hypervolume, so only its rows are built.
     share = hypervolume_share(study.rows_where(frame["frontier"]), record.box)
@@ -64,14 +64,14 @@ def _numbers(study: Study) -> None:
 
 def _controls(study: Study, frame: pd.DataFrame) -> tuple[str, str, str, str, bool, bool, str]:
     axes = [name for name in frame.columns if name.startswith("axis_")]
-    names = ["kind", *axes, *COLUMNS, "source"]
-    costs = [name for name in study.record.objectives if name in COLUMNS and name != "error"]
+    machine = ["accelerator"] if study.several_machines else []
+    names = ["kind", *machine, *axes, *COLUMNS, "source"]
     cells = st.columns(4)
-    first = COLUMNS.index(costs[0] if costs else "energy_pj")
+    first = COLUMNS.index(first_cost(study.record.objectives))
     x = choose_one(cells[0], "Across", COLUMNS, "x", index=first, format_func=label)
     y = choose_one(cells[1], "Up", COLUMNS, "y", format_func=label)
     colour = choose_one(cells[2], "Colour", names, "colour", format_func=label)
-    symbols = ["kind", *(n for n in axes if frame[n].nunique() <= 7)]
+    symbols = ["kind", *(n for n in (*machine, *axes) if frame[n].nunique() <= 7)]
     shape = choose_one(cells[3], "Symbol", symbols, "symbol", format_func=label)
     with st.container(horizontal=True, vertical_alignment="center"):
         kind = st.segmented_control(
@@ -187,6 +187,8 @@ def _side_panel(study: Study, inside: pd.DataFrame, key: str | None, boxed: bool
 def _picked_design(study: Study, row: Evaluation) -> None:
     st.subheader(plain(row.name or row.key), anchor=False)
     st.text(f"trial {row.trial}, {row.status}, key {row.key}")
+    if study.several_machines:
+        st.text(f"on {row.accelerator}")
     if row.reason:
         st.text(row.reason)
     figures = {label(name).split(" (")[0]: figure(row.column(name), name)
@@ -206,7 +208,19 @@ def _picked_design(study: Study, row: Evaluation) -> None:
 
 def _table(inside: pd.DataFrame, study: Study) -> None:
     axes = [name for name in inside.columns if name.startswith("axis_")]
-    names = ["frontier", "trial", "name", "status", *COLUMNS, *axes, "source", "reason", "key"]
+    machine = ["accelerator"] if study.several_machines else []
+    names = [
+        "frontier",
+        "trial",
+        "name",
+        *machine,
+        "status",
+        *COLUMNS,
+        *axes,
+        "source",
+        "reason",
+        "key",
+    ]
     ordered = inside.sort_values(["frontier", "error"], ascending=[False, True])[names]
     ordered = ordered.rename(columns={name: label(name) for name in names})
     config = {

@@ -50,7 +50,7 @@ def _summary(label: str, folder: Path) -> dict[str, object]:
     except InvalidInput as error:
         return summary | {"state": "damaged", "note": str(error)}
     frame, record = study.frame, study.record
-    trained = frame[study.trained]
+    trained = frame[study.networks]
     wanted = record.resolved.get("trainings")
     done = len(trained) / wanted if isinstance(wanted, int) and wanted else None
     if not process and done is not None and done >= 1:
@@ -58,7 +58,7 @@ def _summary(label: str, folder: Path) -> dict[str, object]:
     return summary | {
         "progress": None if done is None else min(done, 1.0),
         "trained": len(trained),
-        "priced": len(frame),
+        "priced": study.candidates,
         "failed": int((frame["status"] == "failed").sum()),
         "least error (%)": 100 * trained["error"].min() if len(trained) else None,
         "least energy (uJ)": 1e-6 * trained["energy_pj"].min() if len(trained) else None,

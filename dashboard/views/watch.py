@@ -16,6 +16,7 @@ from dashboard.texts import figure, plain
 from dse.errors import InvalidInput
 from dse.history import FILE_NAME, read_history
 from dse.record import DESIGNS, RESOLVED
+from dse.results import first_cost
 
 EVERY_S = 2
 LATEST = 15  # rows
@@ -83,7 +84,7 @@ def _live(name: str, folder: Path) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         if study.trained.any():
-            cost = next(n for n in study.record.objectives if n != "error")
+            cost = first_cost(study.record.objectives)
             frame = sample_of(scaled_frame(study.frame))
             st.altair_chart(frontier_chart(frame, cost, "error", limits=study.record.limits,
                                            select=False), key="live_frontier")  # fmt: skip
@@ -97,11 +98,11 @@ def _live(name: str, folder: Path) -> None:
 
 def _progress(study: Study, state: str) -> None:
     resolved, frame = study.record.resolved, study.frame
-    trained = int(study.trained.sum())
+    trained = int(study.networks.sum())
     wanted = resolved.get("trainings")
     cells = st.columns(4)
     cells[0].metric("trained", f"{trained:,}" + (f" of {wanted:,}" if wanted else ""))
-    cells[1].metric("priced", f"{len(frame):,}")
+    cells[1].metric("priced", f"{study.candidates:,}")
     cells[2].metric("on the frontier", f"{int(frame['frontier'].sum()):,}")
     cells[3].metric("workers", str(resolved.get("workers", "unknown")))
     if isinstance(wanted, int) and wanted > 0:

@@ -24,7 +24,7 @@ from dashboard.what_if_controls import Chosen, choose_machine
 from dse.errors import InvalidInput
 from dse.files import write_text
 from dse.frontier import pareto_mask
-from dse.results import OBJECTIVE_COLUMNS, Evaluation
+from dse.results import MEASURED_COLUMNS, OBJECTIVE_COLUMNS, Evaluation, first_cost
 from dse.units import LABELS
 from dse.what_if import Fleet, Moves, machine_yaml, moves
 
@@ -90,8 +90,7 @@ def _answer(study: Study, chosen: Chosen) -> None:
 
 def _axes(objectives: list[str]) -> tuple[str, str]:
     left, right = st.columns(2)
-    cost = next(name for name in objectives if name != "error")
-    first = COLUMNS.index(cost)
+    first = COLUMNS.index(first_cost(objectives))
     x = choose_one(left, "Across", COLUMNS, "x", index=first, format_func=label)
     y = choose_one(right, "Up", COLUMNS, "y", format_func=label)
     return x, y
@@ -107,7 +106,7 @@ def _frame(
         "trial": [row.trial for row in rows],
         "source": [row.source for row in rows],
         "status": "trained",
-        "error": [row.column("error") for row in rows],
+        **{name: [row.column(name) for row in rows] for name in MEASURED_COLUMNS},
         **{name: np.where(fits, figures, np.nan) for name, figures in columns.items()},
     })  # fmt: skip
     frame["frontier"] = pareto_mask(frame[list(study.record.objectives)].to_numpy(dtype=float))
@@ -141,11 +140,11 @@ def _moves(found: Moves, rows: list[Evaluation]) -> None:
 
 def _before_and_after(study: Study, frame: pd.DataFrame, objectives: Sequence[str]) -> None:
     """Medians over the designs that run, before and after."""
-    scaled = scaled_frame(study.frame[study.trained]).set_index("key")
+    scaled = scaled_frame(study.frame[study.networks]).set_index("key")
     runs = frame[frame["energy_pj"].notna()].set_index("key")
     lines: list[dict[str, object]] = []
     for name in ("energy_pj", "latency_us", "area_um2", "leakage_uw", *objectives):
-        if name == "error" or name not in runs or any(line["column"] == label(name)
+        if name in MEASURED_COLUMNS or name not in runs or any(line["column"] == label(name)
                                                       for line in lines):  # fmt: skip
             continue
         before = float(scaled.loc[runs.index, name].median())
@@ -164,7 +163,8 @@ def _shares(
     mark: tuple[object, ...], machine: Accelerator, technology: Technology,
     objectives: tuple[str, ...], picks: tuple[int, ...], _fleet: Fleet, _errors: list[float],
 ) -> list[float]:  # fmt: skip
-    part = Fleet([_fleet.points[i] for i in picks], frames=_fleet.frames, outputs=_fleet.outputs)
+    part = Fleet([_fleet.points[i] for i in picks], frames=_fleet.frames, outputs=_fleet.outputs,
+                 rate=_fleet.rate)  # fmt: skip
     errors = [_errors[i] for i in picks]
     shares = part.robustness(machine, technology, errors, objectives, samples=SAMPLES)
     return [float(share) for share in shares]
@@ -179,7 +179,7 @@ def _robustness(
     ):  # fmt: skip
         return
     objectives = tuple(study.record.objectives)
-    costs = [name for name in objectives if name != "error"]
+    costs = [name for name in objectives if name not in MEASURED_COLUMNS]
     order = frame.assign(worth=frame["error"].rank() + frame[costs].rank().sum(axis=1))
     order = order.sort_values(["frontier", "worth"], ascending=[False, True])
     picks = tuple(sorted(int(i) for i in order.index[:MOST_ROBUST]))

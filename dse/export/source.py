@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dse.checkpoint import Checkpoint, load_network
 from dse.errors import InvalidDesign, InvalidInput
-from dse.features import load_features
+from dse.features import FeatureSplit, load_features
 from dse.network import SpeechNetwork, build_network
 from dse.pictures import normalise
 from dse.point import DesignPoint
@@ -98,16 +98,20 @@ def calibration_pictures(
         raise InvalidInput(
             f"{source.path} does not say how sound became pictures: train with `dse train`"
         )
-    training = load_features(data, task, features).training
-    count = min(clips, len(training))
-    chosen = torch.linspace(0, len(training) - 1, count).round().long().numpy()
-    pictures = torch.from_numpy(training.features[chosen, 0])
+    pictures = calibration_clips(load_features(data, task, features).training, clips)
     if pictures.shape[1] != source.point.in_channels:
         raise InvalidDesign(
             f"pictures have {pictures.shape[1]} features, and the network takes "
             f"{source.point.in_channels}"
         )
     return normalise(pictures, source.checkpoint.mean, source.checkpoint.deviation)
+
+
+def calibration_clips(training: FeatureSplit, clips: int = CALIBRATION_CLIPS) -> Tensor:
+    """Raw pictures of so many clips at most, evenly drawn: (clips, features, frames)."""
+    count = min(clips, len(training))
+    chosen = torch.linspace(0, len(training) - 1, count).round().long().numpy()
+    return torch.from_numpy(training.features[chosen, 0])
 
 
 def random_pictures(in_channels: int, clips: int) -> Tensor:

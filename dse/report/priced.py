@@ -22,15 +22,17 @@ from dse.errors import InvalidInput, InvalidStudy
 from dse.frontier import frontier_of, hypervolume_share
 from dse.history import read_history
 from dse.lowering import lower
+from dse.on_machines import expanded
 from dse.point import DENSE, DesignPoint
 from dse.record import RESOLVED, StudyRecord, read_record
 from dse.report.intervals import clips_behind, error_band
-from dse.results import COST_COLUMNS, Evaluation, latest, read_rows
+from dse.results import COST_COLUMNS, Evaluation, first_cost, latest, read_rows
 from dse.space import SearchSpace
 from dse.study_designs import (
     accelerator_of,
     design_folder,
     frames_of,
+    machine_of,
     outputs_of,
     point_of,
     space_of,
@@ -138,7 +140,7 @@ class StudyResults:
     @property
     def cost_objective(self) -> str:
         """The first objective that is no error: what the frontier's other axis is."""
-        return next(name for name in self.record.objectives if name != "error")
+        return first_cost(self.record.objectives)
 
     @cached_property
     def trained(self) -> tuple[Evaluation, ...]:
@@ -148,8 +150,13 @@ class StudyResults:
 
     @cached_property
     def frontier(self) -> tuple[Evaluation, ...]:
-        """Cheapest first."""
-        return tuple(frontier_of(self.rows, self.record.objectives))
+        """Cheapest first; of several machines each that suits a design (`dse.on_machines`)."""
+        return tuple(frontier_of(self.on_machines, self.record.objectives))
+
+    @cached_property
+    def on_machines(self) -> tuple[Evaluation, ...]:
+        """The rows, trained designs once for each machine that suits them."""
+        return tuple(expanded(self.rows, self.record))
 
     @cached_property
     def clips(self) -> int | None:
@@ -230,8 +237,9 @@ class StudyResults:
         at = [index for index, row in enumerate(self.rows) if row.full]
         if len(at) <= patience["trainings"]:
             return False
-        before = hypervolume_share(self.rows[: at[-patience["trainings"]]], self.record.box)
-        now = hypervolume_share(self.rows, self.record.box)
+        first = expanded(self.rows[: at[-patience["trainings"]]], self.record)
+        before = hypervolume_share(first, self.record.box)
+        now = hypervolume_share(self.on_machines, self.record.box)
         return now > 0 and (now - before) / now < float(patience["improvement"])
 
     def point_of(self, row: Evaluation) -> DesignPoint | None:
@@ -266,7 +274,7 @@ class StudyResults:
         if point is None:
             return None
         try:
-            cost = self.price(point)
+            cost = self.price(point, *machine_of(self.record, row))
         except InvalidInput:
             return None
         return Priced(label=row.name or row.key, point=point, cost=cost, row=row, why=why)
@@ -275,7 +283,7 @@ class StudyResults:
         """Columns of a row that today's model gives another figure."""
         if each.row is None:
             return ()
-        now = each.cost.columns()
+        now = each.cost.columns(self.record.rate)
         return tuple(
             name
             for name in COST_COLUMNS

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from dse.results import MEASURED_COLUMNS
 from dse.units import LABELS, shown
 from search.cli.search import read_folder, usual_workers, worker_count
 
@@ -71,8 +72,11 @@ def _table(found: Sequence["Confirmed"], objectives: Sequence[str]) -> Table:
         title=f"{seeds} fresh seeds, {clips} test clips", box=SIMPLE_HEAD, show_edge=False,
         pad_edge=False, collapse_padding=True,
     )  # fmt: skip
-    costs = [name for name in objectives if name != "error"]
+    costs = [name for name in objectives if name not in MEASURED_COLUMNS]
     printed.add_column("design", no_wrap=True)
+    several = len({one.row.accelerator for one in found}) > 1
+    if several:
+        printed.add_column("machine")
     for name in costs:
         printed.add_column(f"{LABELS[name][0]}\n{LABELS[name][1]}", justify="right")
     for heading in ("searched\nvalidation, %", "validation\nmean, %", "test\nmean, %"):
@@ -84,8 +88,9 @@ def _table(found: Sequence["Confirmed"], objectives: Sequence[str]) -> Table:
         interval = "" if math.isnan(half) else f"+- {100 * half:.1f}"
         printed.add_row(
             one.row.name,
+            *([one.row.accelerator] if several else []),
             *(shown(one.row.column(name), name) for name in costs),
-            f"{100 * one.row.column('error'):.1f}",
+            f"{100 * one.row.column(one.measured):.1f}",
             f"{100 * one.validation_error:.1f}",
             f"{100 * one.test_error:.1f}",
             interval,
@@ -104,7 +109,7 @@ def _verdict(found: Sequence["Confirmed"]) -> str:
     searched = [one for one in found if one.searched]
     stay = sum(one.confirmed for one in searched)
     new = sum(one.confirmed and not one.searched for one in found)
-    optimism = [one.validation_error - one.row.column("error") for one in searched]
+    optimism = [one.validation_error - one.row.column(one.measured) for one in searched]
     mean = 100 * sum(optimism) / len(optimism)
     return (
         f"{stay} of {len(searched)} designs stay on the frontier, {new} of {len(found)} are new "

@@ -90,8 +90,7 @@ def application(cost: Cost, use: Use) -> dict[str, Band | float | bool]:
     Raises:
         InvalidInput: the machine cannot keep the rate.
     """
-    low, mid, high = cost.prices.energy_pj(cost.prices.with_leakage(cost.counts, 0))
-    dynamic = Band(low=float(low), mid=float(mid), high=float(high))
+    dynamic = cost.dynamic_energy
     power = average_power_uw(
         dynamic, cost.latency_us, cost.leakage, use.rate, duty_cycled=use.duty_cycled
     )

@@ -80,6 +80,11 @@ Row = dict[str, Any]
 @click.option(
     "--outputs", type=click.IntRange(min=1), help="Classes.  [default: the study's, or 12]"
 )
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Inferences a second, of average_power_uw.  [default: the study's, or 1]",
+)
 @click.option("--sample", type=click.IntRange(min=1), help="Price so many designs, at random.")
 @click.option("--seed", default=0, show_default=True, help="Of the sample.")
 @click.option(
@@ -114,6 +119,7 @@ def command(
     objective: Objective,
     frames: int | None,
     outputs: int | None,
+    rate: float | None,
     sample: int | None,
     seed: int,
     limits: tuple[str, ...],
@@ -143,6 +149,7 @@ def command(
         frames=frames or given.frames,
         outputs=outputs or given.outputs,
         budget=Budget((*given.budget.limits, *_read_limits(limits))),
+        rate=rate or given.rate,
     )
     if sample is None and sweep.size > LARGEST:
         raise InvalidInput(
@@ -349,6 +356,7 @@ class _Given:
     budget: Budget
     frames: int = 128
     outputs: int = 12
+    rate: float = 1.0
 
 
 def _read(path: Path) -> _Given:
@@ -364,6 +372,7 @@ def _read(path: Path) -> _Given:
             budget=study.budget,
             frames=study.features.frames,
             outputs=_classes(study.task),
+            rate=study.rate or 1.0,
         )
     file = build(_File, node)
     accelerator = load_accelerator(beside(file.machine, path.parent))

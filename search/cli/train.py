@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cost_models.strict_yaml import build, dump_yaml, read_yaml
+from dse.best_scores import read_best_scores
 from dse.checkpoint import load_network
 from dse.devices import Path as ComputationPath
 from dse.devices import describe_device, set_threads
@@ -325,7 +326,15 @@ def _report(
         f"{result.seconds:.0f} s of training"
     )
     for name, found in scores.items():
-        console.print(f"{name:<12}{_accuracy(found)}")
+        console.print(f"{name:<12}{_accuracy(found.errors, found.clips)}")
+    best = read_best_scores(folder)
+    assert best is not None
+    if best.quantised_error is None:
+        console.print(f"as int8     not possible: {best.reason}", markup=False)
+    else:
+        clips = scores["validation"].clips
+        told = _accuracy(round(best.quantised_error * clips), clips)
+        console.print(f"as int8     {told} (validation)")
     pairs = scores["test"].worst_pairs(WORST_PAIRS)
     if pairs:
         names = features.classes
@@ -333,17 +342,15 @@ def _report(
             f"{names[true]} taken for {names[taken]} {count}x" for true, taken, count in pairs
         )
         console.print(f"mistakes    {listed} (test)", markup=False)
-    console.print(f"files       {folder}: best.pt, last.pt, history.csv, design.yaml", markup=False)
+    files = "best.pt, last.pt, history.csv, evaluation.json, design.yaml"
+    console.print(f"files       {folder}: {files}", markup=False)
     return scores["test"]
 
 
-def _accuracy(scores: Scores) -> str:
-    right = scores.clips - scores.errors
-    low, high = wilson_interval(right, scores.clips)
-    return (
-        f"{right / scores.clips:.1%} of {scores.clips:,} clips right "
-        f"(95 % interval {low:.1%} to {high:.1%})"
-    )
+def _accuracy(errors: int, clips: int) -> str:
+    right = clips - errors
+    low, high = wilson_interval(right, clips)
+    return f"{right / clips:.1%} of {clips:,} clips right (95 % interval {low:.1%} to {high:.1%})"
 
 
 def _report_spread(console: Console, tests: list[Scores]) -> None:

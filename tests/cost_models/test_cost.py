@@ -15,6 +15,7 @@ from cost_models import (
     Workload,
     estimate,
 )
+from cost_models.application import average_power_uw
 from cost_models.cost import misfits
 
 SPEC = GeneratorSpec(family=GeneratorFamily.LFSR_THRESHOLD, state_bits=10, decision_bits=3)
@@ -74,6 +75,7 @@ def test_columns_are_the_totals_by_name(cost):
     ) == cost.area.as_tuple()  # fmt: skip
     assert columns["weight_traffic_bits"] == cost.traffic_bits("weights")
     assert columns["leakage_uw"] == cost.leakage.mid
+    assert columns["sram_bits"] == 1_000 + 100_000
     for name, value in columns.items():
         counted = not name.endswith(("_pj", "_um2", "_uw", "_us"))
         assert type(value) is (int if counted else float), name
@@ -150,3 +152,26 @@ def test_what_does_not_fit_is_priced_all_the_same(machine, technology):
         "100,000",
     )
     assert cost.energy_pj > 0
+
+
+def test_average_power_is_dynamic_energy_at_the_rate_and_leakage_all_the_time(cost):
+    # Of the breakdown: everything but leakage is spent once an inference.
+    dynamic_pj = sum(
+        float(row["energy_pj"]) for row in cost.energy_table if row["component"] != "leakage"
+    )
+    assert 0 < dynamic_pj < cost.energy_pj  # the rest leaked within the inference
+    for rate in (1.0, 25.0):
+        expected_uw = dynamic_pj * rate * 1e-6 + cost.leakage.mid  # 1 pJ a second is 1e-6 uW
+        assert cost.columns(rate)["average_power_uw"] == pytest.approx(expected_uw, rel=1e-12)
+        power = average_power_uw(cost.dynamic_energy, cost.latency_us, cost.leakage, rate)
+        assert cost.columns(rate)["average_power_uw"] == power.mid
+    assert cost.columns() == cost.columns(1.0)
+
+
+def test_sram_is_neither_registers_nor_dram(machine):
+    outside = dataclasses.replace(
+        machine.memories[1], name="dram", kind="dram", capacity_bits=10**9, area_um2=None
+    )
+    files = dataclasses.replace(machine.memories[1], name="file", kind="register_file")
+    changed = dataclasses.replace(machine, memories=(*machine.memories, files, outside))
+    assert changed.sram_bits == 101_000

@@ -102,7 +102,7 @@ def test_a_row_without_its_numbers_is_named(
 def test_a_later_schema_is_refused(tmp_path: Path) -> None:
     later = json.dumps(row(0).to_dict() | {"schema_version": 99})
     (tmp_path / FILE_NAME).write_text(later + "\n")
-    with pytest.raises(InvalidFile, match="schema_version 99 cannot be read: this program reads 3"):
+    with pytest.raises(InvalidFile, match="schema_version 99 cannot be read: this program reads 4"):
         read_rows(tmp_path)
 
 

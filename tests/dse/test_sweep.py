@@ -382,6 +382,24 @@ def test_what_does_not_fit_is_priced_and_not_feasible() -> None:
     assert chunk.feasible.tolist() == [True, False]
 
 
+def test_weights_and_activations_share_the_memory_that_backs_both() -> None:
+    found = space("{blocks: 1, channels: 8}")
+    wide = machine("tpu_like")
+    assert wide.accelerator.chain("weights")[-1] is wide.accelerator.chain("inputs")[-1]
+    [chunk] = swept(found, wide)
+    together = int(chunk.columns["stored_bits"][0] + chunk.columns["activation_bits"][0])
+    name = wide.accelerator.chain("weights")[-1].name
+    for capacity, fits in ((together, True), (together - 1, False)):
+        [chunk] = swept(found, machine("tpu_like", **{name: capacity}))
+        assert chunk.feasible.tolist() == [fits]
+        cost = estimate(
+            lower(found.point(chunk.piece.values(chunk.digits[0])), frames=FRAMES, outputs=OUTPUTS),
+            chunk.machine.accelerator,
+            chunk.machine.technology,
+        )
+        assert (not cost.misfits) == fits  # fmt: skip
+
+
 def test_limits_decide_what_is_feasible_and_change_no_figure() -> None:
     found = space("{blocks: [1, 2], channels: [6, 8, 10, 12], kernel: [3, 5]}")
     free = swept(found)

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import math
 
 import numpy as np
@@ -9,9 +10,11 @@ from hypothesis import strategies as st
 
 import dse.batches
 import dse.devices
+import dse.scoring
 import dse.steps
 import dse.training
 from dse.batches import batch_sizes, class_weights
+from dse.best_scores import read_best_scores
 from dse.checkpoint import load_checkpoint, load_network
 from dse.devices import (
     choose_computation,
@@ -25,13 +28,17 @@ from dse.errors import (
     InvalidData,
     InvalidDesign,
     InvalidField,
+    InvalidFile,
     InvalidInput,
     TrainingFailed,
 )
+from dse.export.integer import quantise_network
+from dse.export.source import calibration_clips, trained
 from dse.fast import fast_scores
 from dse.features import FeatureSplit, SpeechFeatures
 from dse.generators import Generator
 from dse.history import EpochRecord, best_record, read_history
+from dse.pictures import normalise
 from dse.point import Block, DesignPoint, Mixer
 from dse.processor import Processor
 from dse.recipe import NO_AUGMENTATION, Recipe
@@ -258,10 +265,87 @@ def test_a_finished_training_is_not_repeated(features, tmp_path):
     assert again == first and records == []
 
 
+def test_the_best_network_is_scored_in_floats_and_as_int8(features, tmp_path):
+    result = train(POINT, features, RECIPE, seed=3, folder=tmp_path, device="cpu")
+    found = read_best_scores(tmp_path)
+    assert found.labels == features.classes and found.epoch == result.best_epoch
+    assert found.error == result.validation_error
+    assert found.quantised_error == result.quantised_error
+    # Clip by clip, with the reference of the exports and the calibration of `dse export header`.
+    source = trained(tmp_path / "best.pt")
+    checkpoint = source.checkpoint
+    chosen = normalise(calibration_clips(features.training), checkpoint.mean, checkpoint.deviation)
+    assert len(chosen) == 37  # all there are
+    network = quantise_network(source, chosen)
+    expected = np.zeros((CLASSES, CLASSES), dtype=np.int64)
+    clips = torch.from_numpy(np.array(features.validation.features[:, 0]))
+    pictures = normalise(clips, checkpoint.mean, checkpoint.deviation).numpy()
+    for picture, label in zip(pictures, features.validation.labels, strict=True):
+        expected[label, network.scores(network.quantise(picture)).argmax()] += 1
+    np.testing.assert_array_equal(found.int8, expected)
+    assert json.loads((tmp_path / "evaluation.json").read_text()) == {
+        "schema_version": 1, "split": "validation", "labels": ["yes", "no", "_unknown_"],
+        "clips": 15, "epoch": result.best_epoch, "reason": "",
+        "float": {"error": result.validation_error, "confusion": found.floats.tolist()},
+        "int8": {"error": result.quantised_error, "confusion": expected.tolist()},
+    }  # fmt: skip
+
+
+def test_a_kill_before_the_scores_costs_nothing_but_the_scores(features, tmp_path):
+    straight = train(POINT, features, RECIPE, seed=3, folder=tmp_path / "a", device="cpu")
+    train_until(4, features, RECIPE, tmp_path / "b")
+    assert not (tmp_path / "b/evaluation.json").exists()
+    records = []
+    again = train(POINT, features, RECIPE, seed=3, folder=tmp_path / "b", device="cpu",
+                  report=records.append)  # fmt: skip
+    assert records == [] and again.quantised_error == straight.quantised_error is not None
+    written = [(tmp_path / name / "evaluation.json").read_text() for name in ("a", "b")]
+    assert written[0] == written[1]
+
+
+def test_scores_of_a_rung_are_replaced_by_those_of_the_next(features, tmp_path):
+    recipe = dataclasses.replace(RECIPE, epochs=15, learning_rate=0.02)
+    first = train(POINT, features, recipe, seed=3, folder=tmp_path, device="cpu", until=1)
+    assert read_best_scores(tmp_path).epoch == first.best_epoch == 1
+    last = train(POINT, features, recipe, seed=3, folder=tmp_path, device="cpu")
+    assert read_best_scores(tmp_path).epoch == last.best_epoch > 1
+
+
+def test_a_network_without_a_form_in_whole_numbers_says_why(features, tmp_path, monkeypatch):
+    def too_large(source, pictures):
+        raise InvalidDesign("B1.0.pw: its gain of 1e+12 is too large for whole numbers")
+
+    monkeypatch.setattr(dse.scoring, "quantise_network", too_large)
+    result = train(POINT, features, RECIPE, seed=3, folder=tmp_path, device="cpu")
+    assert result.quantised_error is None
+    plain = json.loads((tmp_path / "evaluation.json").read_text())
+    assert plain["int8"] is None and "too large for whole numbers" in plain["reason"]
+    assert read_best_scores(tmp_path).quantised_error is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[]", "null", '{"schema_version": 2}',
+     '{"schema_version": 1, "labels": ["a", "b"], "epoch": 1, "reason": "", "int8": null,'
+     ' "float": {"confusion": [[1]]}}'],
+)  # fmt: skip
+def test_damaged_scores_are_refused(tmp_path, text):
+    assert read_best_scores(tmp_path) is None
+    (tmp_path / "evaluation.json").write_text(text)
+    with pytest.raises(InvalidFile, match=r"evaluation\.json cannot be read"):
+        read_best_scores(tmp_path)
+
+
 def test_a_fresh_training_forgets_the_one_before(features, tmp_path):
     train(POINT, features, RECIPE, seed=3, folder=tmp_path, device="cpu")
     shorter = dataclasses.replace(RECIPE, epochs=2)
-    result = train(POINT, features, shorter, seed=4, folder=tmp_path, device="cpu", resume=False)
+
+    def stop(record):
+        assert not (tmp_path / "evaluation.json").exists()  # of the training before
+
+    result = train(
+        POINT, features, shorter, seed=4, folder=tmp_path, device="cpu", resume=False, report=stop
+    )
     assert result.epochs == 2
     assert load_checkpoint(tmp_path / "best.pt").seed == 4
     assert len(read_history(tmp_path)) == 2
@@ -275,7 +359,8 @@ def test_the_folder_holds_best_last_and_history(features, tmp_path):
     result = train(
         POINT, features, RECIPE, seed=1, folder=tmp_path, device="cpu", task=task, spec=spec
     )
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "history.csv", "last.pt"]
+    names = {"best.pt", "evaluation.json", "history.csv", "last.pt"}
+    assert {path.name for path in tmp_path.iterdir()} == names
     assert read_history(tmp_path) == result.history
     best, last = load_checkpoint(tmp_path / "best.pt"), load_checkpoint(tmp_path / "last.pt")
     assert (best.epoch, last.epoch) == (result.best_epoch, 4)

@@ -93,10 +93,13 @@ def test_a_training_says_what_it_does_and_what_came_out(tones, place, capsys):
     assert right >= 8
     low, high = wilson_interval(right, 12)
     assert found[0].endswith(f"(95 % interval {low:.1%} to {high:.1%})")
-    assert "files       out/seed-1: best.pt, last.pt, history.csv, design.yaml" in printed
+    assert (
+        "files       out/seed-1: best.pt, last.pt, history.csv, evaluation.json, design.yaml"
+        in printed
+    )
     assert "next        dse estimate out/seed-1/design.yaml" in printed
     assert sorted(path.name for path in (place / "out/seed-1").iterdir()) == [
-        "best.pt", "design.yaml", "history.csv", "last.pt",
+        "best.pt", "design.yaml", "evaluation.json", "history.csv", "last.pt",
     ]  # fmt: skip
     checkpoint = load_checkpoint("out/seed-1/best.pt")
     assert checkpoint.classes == ("yes", "no", "_unknown_")

@@ -12,7 +12,10 @@ from typing import Any
 import optuna
 import pytest
 
-from dse.errors import InvalidData, InvalidInput, InvalidStudy
+import dse.scoring
+from dse.best_scores import read_best_scores
+from dse.errors import InvalidData, InvalidDesign, InvalidInput, InvalidStudy
+from dse.frontier import frontier_of
 from dse.point import DesignPoint
 from dse.record import read_record
 from dse.results import Evaluation, read_rows
@@ -117,7 +120,7 @@ def test_a_study_prices_all_and_trains_what_keeps_the_limits(
     for row in rows:
         if row.status == "trained":
             design = tmp_path / "study" / "designs" / row.key
-            assert {"design.yaml", "history.csv", "best.pt", "last.pt"} <= {
+            assert {"design.yaml", "history.csv", "best.pt", "last.pt", "evaluation.json"} <= {
                 path.name for path in design.iterdir()
             }
     assert [state.hypervolume for state in watcher.states] == sorted(
@@ -394,3 +397,43 @@ def test_a_stopped_search_says_how_to_go_on_and_exits_with_130(
     assert process.returncode == 130
     assert f"Go on with: dse search {tmp_path / 'study'}" in output
     assert "Traceback" not in output
+
+
+# --- errors of the network as int8
+
+
+def test_a_study_of_int8_errors_and_power(
+    study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = study_file.read_text() + "objectives: [quantised_error, average_power_uw]\nrate: 20\n"
+    study_file.write_text(text.replace("2500}", "2500, max_error: 0.9}"))
+    real = dse.scoring.quantise_network
+
+    def sometimes(source: Any, pictures: Any) -> Any:
+        if source.point.blocks[0].out_channels == 16:
+            raise InvalidDesign("no form in whole numbers")
+        return real(source, pictures)
+
+    monkeypatch.setattr(dse.scoring, "quantise_network", sometimes)
+    outcome = run(study_file, tmp_path / "study", trainings=6)
+    trained = [row for row in outcome.rows if row.status == "trained"]
+    failed = [row for row in outcome.rows if row.status == "failed"]
+    assert len(trained) == 6 and failed
+    for row in trained:
+        scores = read_best_scores(tmp_path / "study" / "designs" / row.key)
+        assert scores is not None and row.quantised_error == scores.quantised_error
+        assert row.cost["latency_us"] <= 50_000
+        power = row.cost["leakage_uw"] + 20e-6 * row.cost["energy_pj"]
+        # Energy counts what leaks while the inference runs; the average power counts that once.
+        leaked = row.cost["leakage_uw"] * 20 * row.cost["latency_us"] * 1e-6
+        assert row.cost["average_power_uw"] == pytest.approx(power - leaked, rel=1e-9)
+    assert {row.reason for row in failed} == {"not possible as int8: no form in whole numbers"}
+    assert all(row.error is None and row.cost for row in failed)
+    front = frontier_of(outcome.rows, ("quantised_error", "average_power_uw"))
+    assert front and outcome.state.frontier == len(front)
+    by_trial = {trial.number: trial for trial in trials(tmp_path / "study")}
+    for row in trained:
+        if row.trial >= 0:
+            assert by_trial[row.trial].values == [
+                row.quantised_error, row.cost["average_power_uw"],
+            ]  # fmt: skip

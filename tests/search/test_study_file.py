@@ -4,7 +4,7 @@ import pytest
 
 from cost_models.strict_yaml import dump_yaml
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy
-from search.study_file import check_unchanged, read_study
+from search.study_file import StudySpec, check_unchanged, read_study
 
 STUDY = """
 name: small
@@ -98,6 +98,9 @@ def test_more_effort_is_no_change(tmp_path: Path) -> None:
         (("name: small", "name: ../small"), "name must be up to 64 letters", 2),
         (("[error, energy_pj]", "[error, joy]"), "objectives must be columns out of error", 11),
         (("[error, energy_pj]", "[energy_pj, macs]"), "objectives must be a list with error", 11),
+        (("[error, energy_pj]", "[error, quantised_error]"), "a list with a cost such as", 11),
+        (("trainings: 3", "rate: 0"), "rate must be more than 0, not 0", 15),
+        (("trainings: 3", "rate: .inf"), "rate must be more than 0, not inf", 15),
         (("matchboxnet-3x1x64", "resnet"), "baselines: there is no published network 'resnet'", 13),
         (("trainings: 3", "machine: tpu9"), "machine: ", 15),
         (("trainings: 3", "seed: -1"), "seed must be from 0 to 2^32 - 1, not -1", 15),
@@ -139,3 +142,33 @@ def test_a_baseline_may_be_given_by_its_axes(tmp_path: Path) -> None:
         read_study(write(tmp_path, STUDY.replace(named, given.replace("16}", "17}"))))
     with pytest.raises(InvalidFile, match="there is no axis 'chanels'"):
         read_study(write(tmp_path, STUDY.replace(named, "baselines: [{chanels: 16}]")))
+
+
+def limits_of(spec: StudySpec) -> dict[str, float]:
+    return spec.budget.to_dict()
+
+
+def test_a_rate_is_a_limit_on_the_latency_too(tmp_path: Path) -> None:
+    plain = read_study(write(tmp_path))
+    assert plain.rate is None and limits_of(plain) == {"max_trained_parameters": 20000.0}
+    fast = read_study(write(tmp_path, STUDY + "rate: 40\n"))
+    assert fast.rate == 40
+    assert limits_of(fast) == {"max_trained_parameters": 20000.0, "max_latency_us": 25_000.0}
+    # A stricter one stays, a wider one gives way.
+    for given, kept in ((20_000, 20_000.0), (30_000, 25_000.0)):
+        text = STUDY.replace("20000}", f"20000, max_latency_us: {given}}}") + "rate: 40\n"
+        assert limits_of(read_study(write(tmp_path, text)))["max_latency_us"] == kept
+    # Where the average power matters and nobody says, it is one a second.
+    power = STUDY.replace("[error, energy_pj]", "[error, average_power_uw]")
+    assert read_study(write(tmp_path, power)).rate == 1.0
+    assert limits_of(read_study(write(tmp_path, power)))["max_latency_us"] == 1e6
+
+
+def test_errors_are_measured_and_all_else_is_known(tmp_path: Path) -> None:
+    text = STUDY.replace("[error, energy_pj]", "[quantised_error, sram_bits]")
+    text = text.replace("20000}", "20000, max_error: 0.5, max_quantised_error: 0.4}")
+    spec = read_study(write(tmp_path, text))
+    assert limits_of(spec) == {"max_trained_parameters": 20000.0}
+    assert spec.measured_budget.to_dict() == {"max_error": 0.5, "max_quantised_error": 0.4}
+    assert spec.measured == "quantised_error" and spec.needs_int8
+    assert not read_study(write(tmp_path)).needs_int8

@@ -12,6 +12,7 @@ from torch import nn
 from dse.errors import InvalidDesign
 from dse.export.c_code import build_and_check, c_files, comment, compiler
 from dse.export.integer import IntegerNetwork, quantise_network
+from dse.export.integer_batch import _sums, scores_of_clips
 from dse.export.source import Source, calibration_pictures, untrained
 from dse.generators import Generator
 from dse.point import DENSE, IDENTITY, Block, DesignPoint, Mixer
@@ -112,6 +113,34 @@ def test_extremes_do_not_overflow(tmp_path: Path) -> None:
     subprocess.run(compile_with_checks, cwd=tmp_path, check=True)
     ran = subprocess.run(["./check"], cwd=tmp_path, capture_output=True, text=True)
     assert (ran.stdout[:5], ran.stderr) == ("PASS:", "")
+
+
+@pytest.mark.parametrize(
+    "point", [EVERY_KIND, published("matchboxnet-3x1x64-P4")], ids=["every kind", "P4"]
+)
+def test_many_clips_at_once_score_as_one_at_a_time_bit_for_bit(point: DesignPoint) -> None:
+    network, features = quantised(source_of(point), clips=35)  # more than a batch
+    features[0], features[1] = 127, -127
+    one_at_a_time = np.stack([network.scores(clip) for clip in features])
+    assert np.unique(one_at_a_time).size > 100
+    np.testing.assert_array_equal(scores_of_clips(network, features), one_at_a_time)
+
+
+def test_sums_beyond_float32_are_exact() -> None:
+    # 1,601 inputs of 127 * 127, the last one less: odd sums that only a wider float tells apart.
+    point = DesignPoint(in_channels=1_601, head="framewise", blocks=(
+        Block(name="A", out_channels=2, kernel_size=1, separable=False),
+    ))  # fmt: skip
+    source = untrained(point, 1)
+    layer = source.network.blocks["A"].body[0][0]
+    layer.weight.data = torch.ones(2, 1_601, 1)
+    layer.weight.data[1, 0] = 126 / 127
+    network = quantise_network(source, torch.full((1, 1_601, 1), 127.0))
+    [path] = network.stages[0].paths
+    assert path.weights is not None and path.weights.astype(int).sum() == 2 * 1_601 * 127 - 1
+    sums = _sums(path, torch.full((1, 1_601, 1), 127)).ravel().tolist()
+    assert sums == [1_601 * 127 * 127, 1_601 * 127 * 127 - 127]
+    assert sums[0] > 2**24 and sums[0] % 2 == 1
 
 
 def test_whole_numbers_follow_the_float_network() -> None:
