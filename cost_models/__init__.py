@@ -23,6 +23,7 @@ from cost_models.library import (
     accelerator_names,
     load_accelerator,
     load_technology,
+    load_technology_of,
     technology_names,
 )
 from cost_models.technology import Constant, SramRow, SramTable, Technology
@@ -68,5 +69,6 @@ __all__ = [
     "estimate",
     "load_accelerator",
     "load_technology",
+    "load_technology_of",
     "technology_names",
 ]

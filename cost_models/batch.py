@@ -229,8 +229,8 @@ class PartPricer:
         machine = self.pricer.machine
         exact, counts, latency, trits = self.counts(networks)
         prices = self.pricer.prices
-        energy = prices.energy_pj(prices.with_leakage(counts, latency))
-        dynamic = prices.energy_pj(counts)[:, 1]
+        dynamic = prices.energy_pj(counts)
+        energy = prices.leaked_pj(dynamic, latency)
         columns = {name: exact[:, at] for at, name in enumerate(EXACT_COLUMNS)}
         columns["activation_bits"] = self._ends[networks, 2].max(axis=1)
         columns["trits"] = trits
@@ -241,7 +241,7 @@ class PartPricer:
         columns["latency_cycles"] = latency
         columns["latency_us"] = latency / machine.clock_mhz
         columns["leakage_uw"] = np.full(len(networks), self._leakage_uw)
-        columns["average_power_uw"] = dynamic * (rate * UW_PER_PJ_PER_S) + self._leakage_uw
+        columns["average_power_uw"] = dynamic[:, 1] * (rate * UW_PER_PJ_PER_S) + self._leakage_uw
         columns["sram_bits"] = np.full(len(networks), float(machine.sram_bits))
         return columns
 

@@ -120,6 +120,19 @@ class PriceList:
             energy += counts[..., row, None] * prices
         return energy
 
+    def leaked_pj(
+        self, dynamic_pj: npt.NDArray[np.float64], cycles: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """Energy with the leakage of `cycles` added to what it is without.
+
+        Leakage stands last in the list, so this is `energy_pj` of `with_leakage` to the last bit.
+        """
+        energy = dynamic_pj.copy()
+        for row, entry in enumerate(self.entries):
+            if entry.component is Component.LEAKAGE:
+                energy += cycles[..., None] * self.prices_pj[row]
+        return energy
+
 
 def price_list(machine: Accelerator, technology: Technology) -> PriceList:
     """All events of a machine with their prices.

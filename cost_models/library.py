@@ -11,6 +11,7 @@ from cost_models.strict_yaml import Node, build, read_value, read_yaml
 from cost_models.technology import Constant, Technology
 
 DATA = Path(__file__).parent / "data"
+YAML = (".yaml", ".yml")
 
 
 def technology_names() -> list[str]:
@@ -50,12 +51,32 @@ def load_accelerator(name_or_path: str | Path) -> Accelerator:
     path = _find("accelerators", "machine", name_or_path)
     node = read_yaml(path)
     machine = build(Accelerator, _per_bit(node), name=path.stem)
+    if Path(machine.technology).suffix not in YAML:
+        try:
+            _find("technologies", "technology", machine.technology)
+        except InvalidInput as error:
+            raise node.value["technology"].error(str(error)) from None
     return dataclasses.replace(
         machine,
         memories=tuple(map(_placed, machine.memories, node.value["memories"].value)),
         arrays=tuple(map(_placed, machine.arrays, node.value["arrays"].value)),
-        technology=_beside(machine.technology, path, node.value["technology"]),
     )
+
+
+def load_technology_of(machine: Accelerator, name_or_path: str | Path) -> Technology:
+    """The technology that a machine names: of the library, or a file beside the machine's.
+
+    Args:
+        machine: a machine.
+        name_or_path: where `load_accelerator` had it from.
+
+    Raises:
+        InvalidInput, InvalidFile: as `load_technology`.
+    """
+    beside = Path(name_or_path).parent / machine.technology
+    if Path(machine.technology).suffix in YAML and beside.is_file():
+        return load_technology(beside)
+    return load_technology(machine.technology)
 
 
 def _placed(part: Any, node: Node) -> Any:
@@ -65,18 +86,6 @@ def _placed(part: Any, node: Node) -> Any:
         if isinstance(getattr(part, operand, None), Register):
             changes[operand] = _placed(getattr(part, operand), node.value[operand])
     return dataclasses.replace(part, **changes)
-
-
-def _beside(technology: str, machine: Path, node: Node) -> str:
-    """A technology that a machine names: of the library, or a file as seen from the machine's."""
-    if technology.endswith((".yaml", ".yml")):
-        beside = machine.parent / technology
-        return str(beside) if beside.is_file() else technology
-    try:
-        _find("technologies", "technology", technology)
-    except InvalidInput as error:
-        raise node.error(str(error)) from None
-    return technology
 
 
 def _per_bit(machine: Node) -> Node:
@@ -134,7 +143,7 @@ def _names(folder: str) -> list[str]:
 
 def _find(folder: str, noun: str, name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
-    if path.suffix in (".yaml", ".yml"):
+    if path.suffix in YAML:
         return path
     name, known = str(name_or_path), _names(folder)
     if name in known:

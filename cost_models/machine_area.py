@@ -1,6 +1,7 @@
 """Area of a machine by part, and the leakage of its logic. Area belongs to the machine.
 
-arrays       elements * (arithmetic + registers), or the machine's own figure per element
+arrays       elements * arithmetic, or the machine's own figure per element
+registers    of all elements of an array, unless they are part of that figure
 vector unit  lanes * (multiplier + adder + comparator + register)
 memories     SRAM macros from the technology's table; register files per bit; DRAM: another chip
 generator    `cost_models.generator`, one per different generator of the design
@@ -45,9 +46,12 @@ def machine_area_um2(
     Raises:
         InvalidAccelerator: an SRAM is outside the technology's table.
     """
-    logic: dict[str, Band] = {
-        array.name: array_area_um2(array, technology) for array in machine.arrays
-    }
+    logic: dict[str, Band] = {}
+    for array in machine.arrays:
+        logic[array.name] = array_area_um2(array, technology)
+        registers = registers_area_um2(array, technology)
+        if registers != ZERO:
+            logic[f"registers of {array.name}"] = registers
     lane = vector_lane_area_um2(technology)
     logic["vector unit"] = lane.scaled(machine.vector_lanes)
     macros: dict[str, Band] = {}
@@ -71,11 +75,26 @@ def machine_area_um2(
 
 
 def array_area_um2(array: ComputeArray, technology: Technology) -> Band:
-    """Area of all elements with their registers."""
+    """Area of the arithmetic of all elements; all of an element where the machine has a figure."""
     if array.element_um2 is not None:
         return array.element_um2.band.scaled(array.elements)
+    if array.element == "mac":
+        logic = mac_logic_area_um2(
+            technology, array.operand_bits, array.operand_bits, array.accumulator_bits
+        )
+        return logic.scaled(array.elements)
+    if array.element == "ternary_adder":
+        element = ternary_adder_area_um2(technology, array.accumulator_bits)
+        return element.scaled(array.elements)
+    tree = ternary_tree_area_um2(technology, array.columns, array.operand_bits)
+    adder = adder_area_um2(technology, array.accumulator_bits)
+    return (tree + adder).scaled(array.rows)
+
+
+def registers_area_um2(array: ComputeArray, technology: Technology) -> Band:
+    """Area of the registers of all elements, unless they are part of the machine's own figure."""
     registers = ZERO
-    for operand in OPERANDS:
+    for operand in OPERANDS if array.element_um2 is None else ():
         register = array.register(operand)
         if register is None or (operand == "outputs" and array.element == "ternary_adder"):
             continue  # the accumulator is part of the measured element
@@ -84,17 +103,7 @@ def array_area_um2(array: ComputeArray, technology: Technology) -> Band:
         block = register_file_area_um2 if several else register_area_um2
         area = block(technology, register.capacity_bits)
         registers = registers + area.scaled(array.instances(operand))
-    if array.element == "mac":
-        logic = mac_logic_area_um2(
-            technology, array.operand_bits, array.operand_bits, array.accumulator_bits
-        )
-        return logic.scaled(array.elements) + registers
-    if array.element == "ternary_adder":
-        element = ternary_adder_area_um2(technology, array.accumulator_bits)
-        return element.scaled(array.elements) + registers
-    tree = ternary_tree_area_um2(technology, array.columns, array.operand_bits)
-    adder = adder_area_um2(technology, array.accumulator_bits)
-    return (tree + adder).scaled(array.rows) + registers
+    return registers
 
 
 def memory_area_um2(memory: MemoryLevel, technology: Technology) -> Band:

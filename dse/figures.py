@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dse.files import replacing
 from dse.frontier import frontier_of
+from dse.growth import Step
 from dse.record import StudyRecord
 from dse.results import Evaluation, first_cost, first_measured
 from dse.units import axis_label, scaled
@@ -60,6 +61,25 @@ def frontier_figure(rows: Sequence[Evaluation], record: StudyRecord) -> "Figure"
         labels = axes.get_legend_handles_labels()[1]
         columns = 4 if max(map(len, labels)) < LONG_LABEL else 1
         figure.legend(loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
+    return figure
+
+
+def growth_figure(steps: Sequence[Step], record: StudyRecord) -> "Figure":
+    """Hypervolume against trainings, and against epochs where rungs make them differ."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.5), layout="constrained")
+    axes = figure.add_subplot()
+    rungs = record.resolved.get("rungs") is not None
+    across = [step.epochs if rungs else step.trainings for step in steps]
+    volumes = [step.hypervolume for step in steps]
+    axes.step([0, *across], [0.0, *volumes], where="post", color=FRONTIER_COLOUR, linewidth=1.5)
+    axes.set_xlabel("epochs of all trainings" if rungs else "trainings")
+    axes.set_ylabel("hypervolume (share of the box)")
+    axes.set_xlim(0, None)
+    axes.set_ylim(0, None)
+    axes.grid(True, alpha=0.25)
+    axes.set_title(f"{record.name}: how the frontier grew", fontsize=10)
     return figure
 
 

@@ -36,6 +36,10 @@ BATCH, BATCHES = 32, 48
 CHANGES = 128
 """Changes of the frontier's designs in a pool."""
 
+ENOUGH, NEAREST, ROUNDS = 32, 64, 40
+"""A pool of fewer is filled up with changes of so many designs near the limits, in so many rounds
+at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
@@ -76,8 +80,11 @@ class Pool:
         self.choices = [choice for choice in self.space.choices if len(choice.values) > 1]
         self._whole: Candidates | None = None
         self._batches: dict[tuple[int, int], Candidates] = {}
-        sample = self.price(_random(self.space, random.Random(0), SCALE_SAMPLE)).columns
-        self.scales = {name: _scale(sample.get(name)) for name in COST_FEATURES}
+        sample, feasible = self.price_all(_random(self.space, random.Random(0), SCALE_SAMPLE))
+        if feasible.sum() < 2:  # limits that random designs hardly ever keep
+            feasible = ~np.isnan(sample.columns["energy_pj"])
+        columns = sample.take(np.flatnonzero(feasible).tolist()).columns
+        self.scales = {name: _scale(columns.get(name)) for name in COST_FEATURES}
 
     def price(self, designs: Sequence[Values]) -> Candidates:
         """Those of the designs that are feasible, with their costs."""
@@ -135,7 +142,48 @@ class Pool:
                 rng = random.Random(f"{seed}/changes/{number}")
                 near = [mutated(self.space, rng.choice(parents), rng) for _ in range(CHANGES)]
                 found.append(self.price(near))
-        return _unseen(joined([part for part in found if len(part)]), seen)
+        drawn = _unseen(joined(found), seen)
+        if len(drawn) >= ENOUGH or self.space.size <= ENUMERATED:
+            return drawn
+        return _unseen(joined([drawn, self._nearest(seed, number, parents, seen)]), seen)
+
+    def _nearest(
+        self, seed: int, number: int, parents: Sequence[Values], seen: Set[Identity]
+    ) -> Candidates:
+        """Feasible designs of a space in which random ones hardly ever are.
+
+        Changes of the designs that are nearest to the limits, over and over, until enough are
+        found: a narrow band of a large space is met in some ten rounds.
+        """
+        rng = random.Random(f"{seed}/nearest/{number}")
+        designs = [*parents[:NEAREST], *_random(self.space, rng, 4 * NEAREST)]
+        found = Candidates([], {})
+        for _ in range(ROUNDS):
+            new = _unseen(self.price(designs), seen)
+            found = _unseen(joined([found, new]), seen)
+            if len(found) >= ENOUGH:
+                break
+            excess = self._excess(designs)
+            nearest = [designs[index] for index in np.argsort(excess, kind="stable")[:NEAREST]]
+            changed = [mutated(self.space, rng.choice(nearest), rng) for _ in range(3 * NEAREST)]
+            designs = [*nearest, *changed]
+        return found
+
+    def _excess(self, designs: Sequence[Values]) -> Numbers:
+        """How far designs are beyond the limits, on the machine where that is least; shape (n,)."""
+        least = np.full(len(designs), np.inf)
+        placed = self.sweep.place(designs)
+        for machine in range(len(self.sweep.machines)):
+            columns, feasible = self.sweep.price_placed(placed, machine)
+            over = np.zeros(len(designs))
+            for limit in self.sweep.budget.limits:
+                difference = columns[limit.column] - limit.bound
+                beyond = (difference if limit.upper else -difference) / abs(limit.bound or 1)
+                over += np.maximum(np.nan_to_num(beyond, nan=np.inf), 0.0)
+            # Within the limits and not feasible: it does not fit the memories.
+            over[~feasible & (over == 0)] = 1.0
+            least = np.minimum(least, over)
+        return least
 
     def _batch(self, seed: int, index: int) -> Candidates:
         """Feasible designs of one batch of random ones."""
@@ -229,7 +277,8 @@ def _unseen(found: Candidates, seen: Set[Identity]) -> Candidates:
 
 
 def joined(parts: Sequence[Candidates]) -> Candidates:
-    """All of them in a row."""
+    """All of them in a row; those that hold none are left out."""
+    parts = [part for part in parts if len(part)]
     if not parts:
         return Candidates([], {})
     columns = {

@@ -21,6 +21,7 @@ from cost_models import (
     estimate,
     load_accelerator,
     load_technology,
+    load_technology_of,
 )
 from cost_models.break_even import BreakEvenTotal, break_even
 from cost_models.roofline import roofline
@@ -245,7 +246,9 @@ def _price(
     streamed = stream(workload, hop) if hop else None
     if streamed is not None:
         workload = streamed.workload
-    constants = load_technology(technology or accelerator.technology)
+    constants = (
+        load_technology(technology) if technology else load_technology_of(accelerator, machine)
+    )
     return Priced(point, estimate(workload, accelerator, constants, objective), streamed)
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from dse.files import write_text
 from dse.frontier import frontier_of, hypervolume_share
+from dse.growth import growth, growth_csv
 from dse.on_machines import expanded
 from dse.record import DESIGNS, StudyRecord, read_record
 from dse.results import Evaluation, first_measured, load_results, read_rows, table
@@ -58,7 +59,7 @@ def command(study: Path, out: Path | None, as_csv: bool) -> None:
 
 def show_frontier(study: Path, console: Console, out: Path | None = None) -> None:
     """Print the table, write CSV and PNG, and say where everything lies and what to try next."""
-    from dse.figures import frontier_figure, save_figure
+    from dse.figures import frontier_figure, growth_figure, save_figure
 
     record = read_record(study)
     load_results(study)  # refuses a folder without results
@@ -86,6 +87,9 @@ def show_frontier(study: Path, console: Console, out: Path | None = None) -> Non
     csv, plot = folder / "frontier.csv", folder / "frontier.png"
     write_text(csv, _csv(shown_rows, record))
     save_figure(frontier_figure(shown_rows, record), plot)
+    steps = growth(rows, record)
+    write_text(folder / "hypervolume.csv", growth_csv(steps))
+    save_figure(growth_figure(steps, record), folder / "hypervolume.png")
     _print_next(study, record, front, csv, plot, console)
 
 
@@ -135,6 +139,7 @@ def _print_next(
         f"""
 table      {csv}
 plot       {plot}
+over time  {csv.with_name("hypervolume.csv")}, hypervolume.png
 all rows   {study / "results.jsonl"}
 designs    {study / DESIGNS}/KEY: design.yaml, history.csv, evaluation.json, best.pt
 

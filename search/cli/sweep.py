@@ -22,6 +22,7 @@ from cost_models import (
     accelerator_names,
     load_accelerator,
     load_technology,
+    load_technology_of,
 )
 from cost_models.strict_yaml import Node, build, parse_yaml, read_yaml
 from dse.budget import Budget, Limit, budget_from_node
@@ -394,7 +395,8 @@ def _classes(task: Task) -> int:
 
 def _machine(name: str, technology: str | None, objective: Objective) -> Machine:
     accelerator = load_accelerator(name)
-    return Machine(accelerator, load_technology(technology or accelerator.technology), objective)
+    constants = load_technology(technology) if technology else load_technology_of(accelerator, name)
+    return Machine(accelerator, constants, objective)
 
 
 def _read_limits(limits: Iterable[str]) -> tuple[Limit, ...]:

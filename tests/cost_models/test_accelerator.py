@@ -21,6 +21,7 @@ from cost_models import (
     estimate,
     load_accelerator,
     load_technology,
+    load_technology_of,
 )
 from cost_models.errors import InvalidField
 from cost_models.strict_yaml import build, parse_yaml
@@ -600,8 +601,14 @@ def test_a_technology_file_lies_beside_its_machine(tmp_path):
     path.write_text(TEXT.replace("low_leakage_45nm", "mine.yaml"))
     (tmp_path / "mine.yaml").write_text(technology_yaml(load_technology("synthesis_45nm")))
     machine = load_accelerator(path)
-    assert load_technology(machine.technology).name == "mine"
-    assert estimated(TRAINED, path).energy_pj > 0
+    assert machine.technology == "mine.yaml"
+    technology = load_technology_of(machine, path)
+    assert technology.name == "mine"
+    assert dataclasses.replace(technology, name="synthesis_45nm") == load_technology(
+        "synthesis_45nm"
+    )
+    usual = load_accelerator("kws_int8")
+    assert load_technology_of(usual, "kws_int8") == load_technology("low_leakage_45nm")
 
 
 def test_skipping_needs_the_matrix():

@@ -15,6 +15,7 @@ from cost_models.energy import Component
 from cost_models.roofline import roofline
 from cost_models.row_loads import row_loads
 from cost_models.streaming import stream
+from cost_models.writing import accelerator_yaml, technology_yaml
 from dse.interchange.nemo import import_nemo
 from dse.lowering import lower
 from dse.policies import apply_policy
@@ -200,6 +201,16 @@ model:
     num_classes: 4
     vocabulary: [' ', a, b, c]
 """
+
+
+def test_a_machine_and_its_technology_may_lie_in_another_folder(tmp_path):
+    machine = dataclasses.replace(load_accelerator("kws_int8"), technology="mine.yaml")
+    (tmp_path / "chip.yaml").write_text(accelerator_yaml(machine))
+    (tmp_path / "mine.yaml").write_text(technology_yaml(load_technology("synthesis_45nm")))
+    [cost] = told(DESIGN, "--machine", str(tmp_path / "chip.yaml"))
+    assert (cost["accelerator"], cost["technology"]) == ("chip", "mine")
+    [other] = told(DESIGN, "--machine", "kws_int8", "--technology", "synthesis_45nm")
+    assert cost["total"] == other["total"]
 
 
 def test_frames_and_outputs_of_a_nemo_file_are_its_own(tmp_path):
