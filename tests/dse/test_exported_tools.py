@@ -341,6 +341,12 @@ def test_scalesim_topology_by_hand() -> None:
     assert rows[-1] == "head_linear,1,1,1,1,128,12,1,1:1,"
 
 
+def test_no_name_is_taken_for_a_depthwise_layer_of_scalesim() -> None:
+    point = DesignPoint(in_channels=8, blocks=(Block(name="DP1", out_channels=4, kernel_size=1),))
+    text = scalesim.topology_csv(lower(point, frames=16, outputs=3))
+    assert "Dp1_0" in text and "DP" not in text
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
