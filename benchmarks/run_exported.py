@@ -1,11 +1,16 @@
 """Run other tools on exported designs, and keep what they say for the tests.
 
     .venv/bin/python benchmarks/run_exported.py zigzag scalesim
+    .venv/bin/python benchmarks/run_exported.py accelforge --accelforge PYTHON
 
 pip puts each tool into a folder of its own, as neither may lie in ours: ZigZag brings a package
-`tests`, SCALE-Sim needs an older numpy. What else they import is taken from our environment. Files
-go to `tests/dse/exported/`: the exported files' SHA-256 beside the figures, so that a test notices
-when an export changes and this must run again. The tests run one case of each tool anew.
+`tests`, SCALE-Sim needs an older numpy. What else they import is taken from our environment.
+AccelForge needs Python 3.12 and much of its own: name an interpreter that has accelforge==1.0.467,
+and graphviz; it maps each layer by itself, for the least energy, some 20 s a layer.
+
+Files go to `tests/dse/exported/`: the exported files' SHA-256 beside the figures, so that a test
+notices when an export changes and this must run again. The tests run one case of ZigZag and one of
+SCALE-Sim anew.
 """
 
 import argparse
@@ -33,6 +38,7 @@ CASES = {
         ("matchboxnet-3x1x64", "kws_int8_dram", 128, 12),
     ),
     "scalesim": (("matchboxnet-3x1x64", "systolic_32x32", 128, 12),),
+    "accelforge": (("matchboxnet-3x1x64", "kws_int8_dram", 128, 12),),
 }
 """Tool -> design, machine, frames, outputs."""
 
@@ -79,6 +85,23 @@ for layer, name in zip(simulation.runner.single_layer_sim_object_list, names):
     rows.append({"layer": name, "cycles": int(report[1]), "stalls": int(report[2])})
 print(json.dumps(rows))
 """,
+    "accelforge": """
+import contextlib, io, json, accelforge
+from ruamel.yaml import YAML
+rows, yaml = [], YAML(typ="safe")
+for einsum in yaml.load(open("workload.yaml"))["workload"]["einsums"]:
+    with open("layer.yaml", "w") as file:
+        yaml.dump({"workload": {"einsums": [einsum]}}, file)
+    with contextlib.redirect_stdout(io.StringIO()):
+        spec = accelforge.Spec.from_yaml("arch.yaml", "layer.yaml")
+        spec.mapper.metrics = accelforge.Metrics.ENERGY
+        mapped = spec.map_workload_to_arch()
+    actions = mapped.energy(per_component=True, per_action=True)
+    mac = sum(joule for key, joule in actions.items() if "MAC" in key)
+    rows.append({"layer": einsum["name"], "energy_pj": float(mapped.energy()) * 1e12,
+                 "mac_energy_pj": float(mac) * 1e12})
+print(json.dumps(rows))
+""",
 }
 
 
@@ -111,15 +134,21 @@ def installed(tool: str, into: Path) -> Path:
     return folder
 
 
-def run(tool: str, folder: Path, files: dict[str, str]) -> list[dict[str, Any]]:
-    """What the tool in a folder says of each layer."""
+def run(
+    tool: str, folder: Path | None, files: dict[str, str], python: str = sys.executable
+) -> list[dict[str, Any]]:
+    """What the tool, in a folder or of an interpreter, says of each layer."""
+    environment = dict(os.environ)
+    environment.pop("PYTHONPATH", None)
+    if folder is not None:
+        environment["PYTHONPATH"] = str(folder.resolve())
     with tempfile.TemporaryDirectory() as place:
         for name, text in files.items():
             (Path(place) / name).write_text(text, encoding="utf-8")
         ran = subprocess.run(
-            [sys.executable, "-c", RUNNERS[tool]],
+            [python, "-c", RUNNERS[tool]],
             cwd=place,
-            env={**os.environ, "PYTHONPATH": str(folder.resolve())},
+            env=environment,
             capture_output=True,
             text=True,
         )
@@ -134,25 +163,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tools", nargs="+", choices=tuple(CASES))
     parser.add_argument("--into", type=Path, help="keep the tools here for the next time")
+    parser.add_argument("--accelforge", metavar="PYTHON", help="interpreter that has AccelForge")
     options = parser.parse_args()
+    if "accelforge" in options.tools and not options.accelforge:
+        parser.error("accelforge needs --accelforge PYTHON, an interpreter that has it")
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         for tool in options.tools:
-            packages = installed(tool, options.into or Path(scratch))
+            own = tool == "accelforge"
+            packages = None if own else installed(tool, options.into or Path(scratch))
             for case in CASES[tool]:
-                keep(tool, case, packages)
+                files = exported(tool, case)
+                python = options.accelforge if own else sys.executable
+                keep(tool, case, files, run(tool, packages, files, python))
 
 
-def keep(tool: str, case: tuple[str, str, int, int], packages: Path) -> None:
-    """Run a case and write down what the tool says."""
-    files = exported(tool, case)
-    layers = run(tool, packages, files)
+def keep(
+    tool: str,
+    case: tuple[str, str, int, int],
+    files: dict[str, str],
+    layers: list[dict[str, Any]],
+) -> None:
+    """Write down what a tool says of a case."""
     golden = {"tool": tool, "case": list(case), "sha256": digest(files), "layers": layers}
     path = FOLDER / f"{tool}__{case[0]}__{case[1]}.json"
     path.write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
     energy = sum(layer.get("energy_pj", 0.0) for layer in layers)
-    cycles = sum(layer["cycles"] for layer in layers)
-    print(f"{path.name}: {energy * 1e-6:.4f} uJ, {cycles:,.0f} cycles")
+    cycles = sum(layer["cycles"] for layer in layers if "cycles" in layer)
+    said = [f"{energy * 1e-6:.4f} uJ"] * bool(energy) + [f"{cycles:,.0f} cycles"] * bool(cycles)
+    print(f"{path.name}: {', '.join(said)}")
 
 
 if __name__ == "__main__":

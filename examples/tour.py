@@ -3,14 +3,16 @@
     python examples/tour.py                # into the folder `tour`
     python examples/tour.py FOLDER         # into another one
 
-Every step is a command of `dse`, printed before it runs, so that each can be tried by hand. The
-study is much too small to decide anything: a few words, four trainings of two epochs.
+Every step is a command of `dse`, printed before it runs, so that each can be tried by hand. What
+leaves at the end is what the study trained: its best design with ternary matrices. The study is
+much too small to decide anything: a few words, four trainings of two epochs.
 """
 
 import shlex
 import sys
 from pathlib import Path
 
+from dse.results import read_rows
 from search.cli import main as command_line
 
 WORDS = "yes,no,stop"
@@ -38,11 +40,11 @@ seed: 1
 """
 
 DESIGN = "matchboxnet-3x1x64-P2"
-"""A published network with ternary matrices, for the steps about hardware."""
+"""A published network with ternary matrices, to begin with."""
 
 
-def steps(folder: Path) -> list[list[str | Path]]:
-    """The commands, in order."""
+def find(folder: Path) -> list[list[str | Path]]:
+    """The commands from data to a report, in order."""
     study = folder / "studies" / "tour"
     return [
         # Speech that nobody had to record.
@@ -54,10 +56,25 @@ def steps(folder: Path) -> list[list[str | Path]]:
         ["search", folder / "tour.yaml", "--data", folder / "speech", "--out", study],
         ["frontier", study],
         ["report", study, "--format", "html,md", "--out", folder / "report"],
-        # The decision leaves the tool: circuits, a model, files for others.
-        ["export", "generator", DESIGN, "--layer", "B1.0.pw", "--out", folder / "rtl"],
-        ["export", "header", DESIGN, "--frames", "64", "--out", folder / "firmware"],
-        ["export", "zigzag", DESIGN, "--machine", "kws_int8", "--out", folder / "zigzag"],
+    ]  # fmt: skip
+
+
+def chosen(study: Path) -> Path:
+    """The folder of the trained design with ternary matrices that makes the fewest errors."""
+    ternary = [row for row in read_rows(study) if row.full and row.column("generated_weights")]
+    best = min(ternary, key=lambda row: (row.column("error"), row.column("energy_pj")))
+    return study / "designs" / best.key
+
+
+def build(folder: Path, design: Path) -> list[list[str | Path]]:
+    """The commands from a design to hardware: circuits, firmware, files for other tools."""
+    return [
+        ["export", "generator", design / "design.yaml", "--layer", "B1.0.pw",
+         "--out", folder / "rtl"],
+        ["export", "header", design / "best.pt", "--data", folder / "speech",
+         "--out", folder / "firmware"],
+        ["export", "zigzag", design / "design.yaml", "--machine", "kws_int8",
+         "--out", folder / "zigzag"],
     ]  # fmt: skip
 
 
@@ -77,7 +94,9 @@ def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "tour").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tour.yaml").write_text(STUDY, encoding="utf-8")
-    for arguments in steps(folder):
+    for arguments in find(folder):
+        dse(*arguments)
+    for arguments in build(folder, chosen(folder / "studies" / "tour")):
         dse(*arguments)
     print(f"\nReport: {folder / 'report'}; circuits: {folder / 'rtl'}; C: {folder / 'firmware'}")
 

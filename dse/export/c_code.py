@@ -25,7 +25,7 @@ from dse.mixers import Place
 from dse.ternary import start_state
 
 SOURCES = Path(__file__).parent / "c"
-FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror")
+FLAGS = ("-std=c99", "-pedantic", "-O2", "-Wall", "-Wextra", "-Werror")
 COMPILE_SECONDS = 120
 MOST_FRAMES = 10_000
 

@@ -54,8 +54,11 @@ def layout_csv(workload: Workload) -> str:
 
 
 def run_name(layer: Layer) -> str:
-    """A layer's name there: dots are not in it, `_x64` says that it stands for 64 runs."""
-    name = layer.name.replace(".", "_")
+    """A layer's name there: dots are not in it, `_x64` says that it stands for 64 runs.
+
+    Nor is `DP`, which SCALE-Sim would take for a depthwise layer, to be split by channels.
+    """
+    name = layer.name.replace(".", "_").replace("DP", "Dp")
     return f"{name}_x{layer.groups}" if layer.groups > 1 else name
 
 

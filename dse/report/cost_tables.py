@@ -160,35 +160,41 @@ def design_sections(priced: Sequence[Priced], use: Use, *, compared: bool = True
         )
     ]
     for number, each in enumerate(priced, start=1):
-        sections.append(_design_section(each, number, use))
+        sections += _design_sections(each, number, use)
     return sections
 
 
-def _design_section(each: Priced, number: int, use: Use) -> Section:
+def _design_sections(each: Priced, number: int, use: Use) -> list[Section]:
+    """What a design is, then what it costs."""
     cost = each.cost
     panel = break_even(cost)
-    tables = [
-        blocks_table(each.point, number),
-        _layers_table(cost, number),
-        _area_table(cost, number),
-    ]
+    tables = [_layers_table(cost, number), _area_table(cost, number)]
     if panel is not None:
         tables.append(_generator_table(panel, number))
     tables.append(_power_table(cost, number, use))
     why = f"{each.why}; " if each.why else ""
-    return Section(
-        name=f"design-{number}",
-        title=f"{each.named()} on {machine_of(cost)}",
-        sentences=(
-            f"Shown as: {why}key {each.point.key}. It has {network_words(each.point)}. "
-            f"{where_it_goes(cost)}",
-            *(f"Does not fit: {misfit}. It is priced as if it did." for misfit in cost.misfits),
-            *generator_sentences(cost, panel),
+    place = f"{each.named()} on {machine_of(cost)}"
+    return [
+        Section(
+            name=f"design-{number}",
+            title=place,
+            sentences=(
+                f"Shown as: {why}key {each.point.key}. It has {network_words(each.point)}. "
+                f"{where_it_goes(cost)}",
+                *(f"Does not fit: {misfit}. It is priced as if it did." for misfit in cost.misfits),
+                *generator_sentences(cost, panel),
+            ),
+            tables=(blocks_table(each.point, number),),
+            level=3,
         ),
-        plots=(_layers_plot(cost, number),),
-        tables=tuple(tables),
-        level=3,
-    )
+        Section(
+            name=f"design-{number}-costs",
+            title=f"{place}: layers, area and power",
+            plots=(_layers_plot(cost, number),),
+            tables=tuple(tables),
+            level=3,
+        ),
+    ]
 
 
 def where_it_goes(cost: Cost) -> str:

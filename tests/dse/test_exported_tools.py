@@ -134,8 +134,25 @@ def test_scalesim_on_an_exported_design_has_our_cycles(path: Path) -> None:
         assert layer.groups * row["cycles"] == scalesim.closed_form(machine.arrays[0], layer)
 
 
+@pytest.mark.parametrize(
+    "path", [path for path in GOLDEN if "accelforge" in path.name], ids=lambda path: path.stem
+)
+def test_accelforge_on_an_exported_design_agrees_with_our_estimate(path: Path) -> None:
+    golden, layers = figures_of(path)
+    cost = cost_of(golden["case"])
+    ours = energies_of(cost)
+    theirs = {layer["layer"]: layer["energy_pj"] for layer in layers}
+    assert list(theirs) == [name.replace(".", "_") for name in ours]
+    # Each MAC costs the same, so what differs is how often memories are accessed.
+    arithmetic = sum(ours.values()) - sum(energies_of(cost, macs=False).values())
+    assert sum(layer["mac_energy_pj"] for layer in layers) == pytest.approx(arithmetic, rel=1e-6)
+    for name, energy in ours.items():
+        assert -0.13 < energy / theirs[name.replace(".", "_")] - 1 < 0.04, name
+    assert sum(ours.values()) / sum(theirs.values()) - 1 == pytest.approx(-0.069, abs=0.001)
+
+
 def test_there_are_golden_figures() -> None:
-    assert {path.name.split("__")[0] for path in GOLDEN} == {"zigzag", "scalesim"}
+    assert {path.name.split("__")[0] for path in GOLDEN} == set(RUNNER.CASES)
 
 
 GROUPED = DesignPoint(
@@ -322,6 +339,12 @@ def test_scalesim_topology_by_hand() -> None:
     assert rows[1] == "Conv1_0_dw_x64,138,1,11,1,1,1,1,1:1,"
     assert rows[2] == "Conv1_0_pw,128,1,1,1,64,128,1,1:1,"
     assert rows[-1] == "head_linear,1,1,1,1,128,12,1,1:1,"
+
+
+def test_no_name_is_taken_for_a_depthwise_layer_of_scalesim() -> None:
+    point = DesignPoint(in_channels=8, blocks=(Block(name="DP1", out_channels=4, kernel_size=1),))
+    text = scalesim.topology_csv(lower(point, frames=16, outputs=3))
+    assert "Dp1_0" in text and "DP" not in text
 
 
 @pytest.mark.parametrize(

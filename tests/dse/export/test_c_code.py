@@ -107,7 +107,8 @@ def test_extremes_do_not_overflow(tmp_path: Path) -> None:
     full[1] = -127
     write(c_files(network, full), tmp_path)
     compile_with_checks = [
-        compiler(), "-std=c99", "-fsanitize=undefined,address", "-fno-sanitize-recover",
+        compiler(), "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror",
+        "-fsanitize=undefined,address", "-fno-sanitize-recover",
         "check.c", "ternary_dse.c", "-o", "check",
     ]  # fmt: skip
     subprocess.run(compile_with_checks, cwd=tmp_path, check=True)

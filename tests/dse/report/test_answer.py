@@ -419,7 +419,9 @@ def test_designs_are_chosen_by_trial_or_key(study: Path) -> None:
     titles = [section.title for section in report.sections if section.level == 3]
     assert titles == [
         "1x1x16 (trial 1) on kws_ternary",
+        "1x1x16 (trial 1) on kws_ternary: layers, area and power",
         "1x1x48 ternary 0.25 (trial 2) on kws_ternary",
+        "1x1x48 ternary 0.25 (trial 2) on kws_ternary: layers, area and power",
     ]
     with pytest.raises(InvalidStudy, match="has no design '99': give a trial number or a key"):
         study_report(study, chosen=["99"])
