@@ -30,11 +30,6 @@ from tests.search.postgres import PASSWORD, Postgres
 from tests.search.test_workers import Watcher, numbers
 
 
-@pytest.fixture
-def database(postgres: Postgres, request: pytest.FixtureRequest) -> str:
-    return postgres.database(f"studies{abs(hash(request.node.name))}")
-
-
 def cluster(url: str, **changes: Any) -> Cluster:
     quick = Cluster(
         url=storage_url(url), local_workers=2, poll_s=0.05, beat_s=0.2, lost_s=20.0,
@@ -43,11 +38,13 @@ def cluster(url: str, **changes: Any) -> Cluster:
     return dataclasses.replace(quick, **changes)
 
 
-def run(study_file: Path, folder: Path, watcher: Any = None, **options: Any) -> Outcome:
+def run(
+    study_file: Path, folder: Path, watcher: Any = None, workers: int = 2, **options: Any
+) -> Outcome:
     cache = study_file.parent / "cache"
     spec = read_study(study_file)
     return run_study(
-        spec, study_file.read_text(), folder, watcher or Watcher(), cache=cache, workers=2,
+        spec, study_file.read_text(), folder, watcher or Watcher(), cache=cache, workers=workers,
         **options,
     )  # fmt: skip
 
