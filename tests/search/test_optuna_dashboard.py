@@ -56,7 +56,7 @@ def test_optuna_dashboard_shows_names_and_constraints(study_file: Path, tmp_path
     best = {trial.user_attrs["design_key"] for trial in study.best_trials}
     assert best <= {row.key for row in rows if row.status == "trained"} and best
     over = [trial for trial in study.trials if trial.user_attrs["status"] == "infeasible"]
-    assert all(trial.constraints["trained_parameters <= 2500"] > 0 for trial in over)
+    assert all(trial.constraints["trained_parameters <= 2,500"] > 0 for trial in over)
 
 
 def fetch(port: int, path: str) -> bytes:
