@@ -23,6 +23,7 @@ from search.cluster.storages import StorageUnreachable, connect, storage_url
 from search.cluster.versions import code_version
 from search.cluster.view import pull
 from search.cluster.worker import WorkerOptions, work
+from search.reprice import reprice_study
 from search.state import Outcome
 from search.study import run_study
 from search.study_file import read_study
@@ -161,6 +162,9 @@ def test_a_study_of_another_space_is_refused(
     study_file.write_text(study_file.read_text().replace("kernel: 7", "kernel: 5", 1))
     with pytest.raises(InvalidInput, match="is the view of a study in postgresql://dse:\\*\\*\\*@"):
         run(study_file, tmp_path / "study")
+    spec, text = read_study(study_file), study_file.read_text()
+    with pytest.raises(InvalidInput, match="price a copy of it, or remove"):
+        reprice_study(spec, text, tmp_path / "study")
 
 
 def test_a_worker_of_another_version_or_with_other_data_is_refused(
