@@ -154,18 +154,14 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         trials = study.get_trials(deepcopy=False)
         before = self._recall(study)
         values = self.propose(trials[: trial.number] + trials[trial.number + 1 :], trial.number)
-<<<<<<< HEAD
         if self._hyper is not None and self._hyper != before:
             study.set_user_attr(FIT, [self._hyper[0], *self._hyper[1].theta])
-        return {} if values is None else dict(parameters(self.space, values))
-=======
         if values is None:  # all that is known to be feasible was tried: the study ends with that
             again = self.pool.draw(self.seed, trial.number, [], set())
             if not len(again):
                 return {}
             values = again.values[random.Random(trial.number).randrange(len(again))]
         return dict(parameters(self.space, values))
->>>>>>> w3-with-w6b
 
     def _recall(self, study: optuna.Study) -> tuple[int, surrogate.Hyper] | None:
         """The fit that a search before this one left.

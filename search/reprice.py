@@ -19,6 +19,7 @@ from dse.point import DesignPoint
 from dse.record import GIVEN, RESOLVED, StudyRecord, read_record
 from dse.results import FILE_NAME, Evaluation, latest, read_all_rows, repair
 from dse.sweep import Sweep
+from search.cluster.publication import check_no_view
 from search.storage import DATABASE, locked
 from search.study import load_data
 from search.study_file import PRICED, StudySpec, check_unchanged
@@ -50,9 +51,11 @@ def reprice_study(
 
     Raises:
         InvalidStudy: the folder holds no study, or one of another space, data or recipe.
+        InvalidInput: the folder is the view of a study in a storage.
     """
     if not (folder / RESOLVED).exists():
         raise InvalidStudy(f"{folder} holds no study: name the folder that dse search made")
+    check_no_view(folder, "price a copy of it")
     check_unchanged(spec, folder / RESOLVED, also=PRICED)
     with locked(folder):
         repair(folder)

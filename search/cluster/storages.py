@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
 
@@ -18,6 +19,7 @@ import sqlalchemy
 import sqlalchemy.exc
 from optuna.storages import BaseStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import get_lock_file
 from optuna.trial import FrozenTrial, TrialState
 
 from dse.errors import InvalidInput, InvalidStudy
@@ -27,6 +29,9 @@ ENVIRONMENT = "DSE_STORAGE"
 
 GIVE_UP_S = 300.0
 """A storage that is out of reach for so long is given up."""
+
+MOST_OF_A_LINE = 2**24
+"""Bytes in which the end of a journal's last line but one is looked for."""
 
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 10.0
@@ -143,6 +148,7 @@ def _open(url: StorageURL) -> BaseStorage:
     scheme, _, place = url.text.partition("://")
     if scheme == "journal":
         backend = JournalFileBackend(place)
+        _drop_half_a_line(Path(place), backend)
         return optuna.storages.JournalStorage(backend)
     if scheme == "grpc":
         return _open_proxy(url)
@@ -160,6 +166,17 @@ def _open(url: StorageURL) -> BaseStorage:
             f"the driver of {url} is not installed: pip install 'ternary-dse[cluster]'"
         ) from None
     return optuna.storages.get_storage(database)
+
+
+def _drop_half_a_line(path: Path, backend: JournalFileBackend) -> None:
+    """Drop a last line that a kill or a full disk cut short: the next would be glued to it."""
+    if not path.exists():
+        return
+    with get_lock_file(backend._lock), path.open("rb+") as file:  # writers hold the same lock
+        file.seek(max(0, path.stat().st_size - MOST_OF_A_LINE))
+        start, tail = file.tell(), file.read()
+        if tail and not tail.endswith(b"\n"):
+            file.truncate(start + tail.rfind(b"\n") + 1)
 
 
 def _open_proxy(url: StorageURL) -> BaseStorage:

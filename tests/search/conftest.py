@@ -68,3 +68,9 @@ def postgres() -> Iterator[Postgres]:
     server = Postgres()
     yield server
     server.remove()
+
+
+@pytest.fixture
+def database(postgres: Postgres, request: pytest.FixtureRequest) -> str:
+    """The URL of a database of the test's own, its password in it."""
+    return postgres.database(f"test{abs(hash(request.node.nodeid))}")

@@ -29,7 +29,7 @@ def free_port() -> int:
 class Postgres:
     """A server of its own, in a temporary folder, that can be stopped and started again."""
 
-    def __init__(self) -> None:
+    def __init__(self, fsync: bool = False) -> None:
         found = binaries()
         assert found is not None, "install postgresql: apt-get install postgresql"
         self.binaries = found
@@ -49,7 +49,7 @@ class Postgres:
         with (self.data / "postgresql.conf").open("a") as file:
             file.write(
                 f"port = {self.port}\nlisten_addresses = '127.0.0.1'\n"
-                f"unix_socket_directories = '{self.folder}'\nfsync = off\n"
+                f"unix_socket_directories = '{self.folder}'\nfsync = {'on' if fsync else 'off'}\n"
             )
         self.start()
 

@@ -23,16 +23,12 @@ from search.cluster.storages import StorageUnreachable, connect, storage_url
 from search.cluster.versions import code_version
 from search.cluster.view import pull
 from search.cluster.worker import WorkerOptions, work
+from search.reprice import reprice_study
 from search.state import Outcome
 from search.study import run_study
 from search.study_file import read_study
 from tests.search.postgres import PASSWORD, Postgres
 from tests.search.test_workers import Watcher, numbers
-
-
-@pytest.fixture
-def database(postgres: Postgres, request: pytest.FixtureRequest) -> str:
-    return postgres.database(f"studies{abs(hash(request.node.name))}")
 
 
 def cluster(url: str, **changes: Any) -> Cluster:
@@ -43,11 +39,13 @@ def cluster(url: str, **changes: Any) -> Cluster:
     return dataclasses.replace(quick, **changes)
 
 
-def run(study_file: Path, folder: Path, watcher: Any = None, **options: Any) -> Outcome:
+def run(
+    study_file: Path, folder: Path, watcher: Any = None, workers: int = 2, **options: Any
+) -> Outcome:
     cache = study_file.parent / "cache"
     spec = read_study(study_file)
     return run_study(
-        spec, study_file.read_text(), folder, watcher or Watcher(), cache=cache, workers=2,
+        spec, study_file.read_text(), folder, watcher or Watcher(), cache=cache, workers=workers,
         **options,
     )  # fmt: skip
 
@@ -164,6 +162,9 @@ def test_a_study_of_another_space_is_refused(
     study_file.write_text(study_file.read_text().replace("kernel: 7", "kernel: 5", 1))
     with pytest.raises(InvalidInput, match="is the view of a study in postgresql://dse:\\*\\*\\*@"):
         run(study_file, tmp_path / "study")
+    spec, text = read_study(study_file), study_file.read_text()
+    with pytest.raises(InvalidInput, match="price a copy of it, or remove"):
+        reprice_study(spec, text, tmp_path / "study")
 
 
 def test_a_worker_of_another_version_or_with_other_data_is_refused(

@@ -130,7 +130,6 @@ def test_a_training_that_was_stopped_early_is_learnt_from() -> None:
     assert before is not None and after is not None and before != after
 
 
-<<<<<<< HEAD
 def test_a_search_that_is_resumed_keeps_the_fit_of_its_predecessor() -> None:
     """Made anew, it would be of other errors: a training that was at a rung has gone on since."""
     sampler = KnownCostSampler(pool(), aim(), seed=9)
@@ -151,7 +150,8 @@ def test_a_search_that_is_resumed_keeps_the_fit_of_its_predecessor() -> None:
     anew = KnownCostSampler(pool(), aim(), seed=9)
     anew.propose(study.get_trials(), 99)
     assert resumed._hyper == sampler._hyper != anew._hyper
-=======
+
+
 def test_a_band_that_random_designs_hardly_ever_meet() -> None:
     band = Budget((
         Limit("trained_parameters", 26_050.0), Limit("trained_parameters", 26_000.0, upper=False),
@@ -195,7 +195,6 @@ def test_a_space_that_is_used_up_proposes_what_is_known_and_nothing_over_a_limit
         tried.append(identity(values))
         study.tell(trial, [0.5, 1e6])
     assert len(set(tried[:count])) == len(set(tried)) == count
->>>>>>> w3-with-w6b
 
 
 def test_a_space_that_is_used_up_brings_nothing() -> None:
