@@ -15,6 +15,7 @@ from typing import Literal
 from cost_models.cost import Cost
 from cost_models.energy import Component
 from cost_models.technology import SramTable
+from cost_models.workload import GeneratorSpec
 
 TRIT_BITS = 2
 
@@ -26,6 +27,9 @@ class BreakEven:
     """One ternary layer, generated and stored."""
 
     layer: str
+    generator: GeneratorSpec
+    trits_per_cycle: int
+    """That the machine's generator makes."""
     trits: int
     """Made, or read, per inference."""
     regenerations: float
@@ -78,12 +82,16 @@ def break_even(cost: Cost) -> BreakEvenTotal | None:
     read_pj = TRIT_BITS * sram.read_pj_per_bit(memory_bits).mid
     rows = []
     for layer in made:
+        spec, unit = layer.layer.generator, cost.accelerator.generator
+        assert spec is not None and unit is not None  # what makes trits
         generated_pj = layer.energies_pj.get(Component.GENERATOR, 0.0)
         stored_pj = layer.trits * read_pj
         positions = layer.layer.weight_entries * layer.layer.out_frames
         rows.append(
             BreakEven(
                 layer=layer.layer.name,
+                generator=spec,
+                trits_per_cycle=unit.trits_per_cycle,
                 trits=layer.trits,
                 regenerations=layer.regenerations,
                 reuse=positions / layer.trits,
