@@ -17,6 +17,7 @@ from cost_models.cost import Cost
 from cost_models.energy import Component
 from cost_models.machine_area import sum_of
 from cost_models.technology import SramTable
+from cost_models.workload import GeneratorSpec
 
 TRIT_BITS = 2
 
@@ -28,6 +29,9 @@ class BreakEven:
     """One ternary layer, generated and stored."""
 
     layer: str
+    generator: GeneratorSpec
+    trits_per_cycle: int
+    """That the machine's generator makes."""
     trits: int
     """Made, or read, per inference."""
     regenerations: float
@@ -97,12 +101,16 @@ def break_even(cost: Cost) -> BreakEvenTotal | None:
     read = sram.read_pj_per_bit(memory_bits).scaled(TRIT_BITS)
     rows = []
     for layer in made:
+        spec, unit = layer.layer.generator, cost.accelerator.generator
+        assert spec is not None and unit is not None  # what makes trits
         generated_pj = layer.energies_pj.get(Component.GENERATOR, 0.0)
         stored_pj = layer.trits * read.mid
         positions = layer.layer.weight_entries * layer.layer.out_frames
         rows.append(
             BreakEven(
                 layer=layer.layer.name,
+                generator=spec,
+                trits_per_cycle=unit.trits_per_cycle,
                 trits=layer.trits,
                 regenerations=layer.regenerations,
                 reuse=positions / layer.trits,

@@ -5,9 +5,10 @@ families that promise that. A statistic's deviation is the difference of the two
 matrices, in standard deviations: within about 4 there is nothing to see; beyond `FLAG` it is no
 accident. Structure that a family promises (exact fan-out) deviates by design.
 
-The standard error of that difference is itself estimated, from few matrices badly. So the difference
-is Welch's t, and the deviation is the normal variable that is as unlikely as that t (Wallace, Annals
-of Mathematical Statistics 30, 1959): the same number means the same however many matrices there are.
+The standard error of that difference is itself estimated, from few matrices badly. So the
+difference is Welch's t, and the deviation is the normal variable that is as unlikely as that t
+(Wallace, Annals of Mathematical Statistics 30, 1959): the same number means the same however many
+matrices there are.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from dse.generators.shift_register import Trits
 from dse.ternary import check_density, start_state
 
 FLAG = 5.0
-"""Deviations beyond are flagged: of a thousand statistics of sound generators, one in 1,700 runs."""
+"""Deviations beyond are flagged: chance does that to one of 1.7 million statistics."""
 MOST_DEVIATION = 99.0
 
 Floats = npt.NDArray[np.float64]

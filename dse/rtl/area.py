@@ -5,9 +5,12 @@ area). Figures depend on Yosys' version, which the extra `rtl` pins; layout adds
 """
 
 import gzip
+import itertools
 import json
 import re
 import tempfile
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -50,32 +53,25 @@ def synthesise(block: Block, libraries: tuple[Path, ...] = ()) -> SynthesisedAre
     Raises:
         InvalidInput: Yosys is not installed; a library is missing, unreadable or lacks a cell.
     """
+    registers, nand2_um2 = _facts(tuple(libraries) or (default_library(),))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         texts = [_text_of(path) for path in libraries or (default_library(),)]
-        files = []
         for index, text in enumerate(texts):
-            files.append(folder / f"cells{index}.lib")
-            files[-1].write_text(text, encoding="utf-8")
-        given = " ".join(f"-liberty {path}" for path in files)
+            (folder / f"cells{index}.lib").write_text(text, encoding="utf-8")
+        given = " ".join(f"-liberty cells{index}.lib" for index in range(len(texts)))
         report = folder / "report.json"
-        try:
-            run_script(
-                [
-                    *read_commands(block, folder),
-                    f"synth -flatten -top {block.top}",
-                    f"dfflibmap {given}",
-                    f"abc {given}",
-                    "opt_clean -purge",
-                    f"tee -o {report} stat -json {given}",
-                ]
-            )
-        except InvalidInput as error:
-            if "cannot be legalized" not in str(error):
-                raise
-            raise InvalidInput(
-                "the library has no D flip-flop: add the file that has the flip-flops"
-            ) from None
+        run_script(
+            [
+                *read_commands(block, folder),
+                f"synth -flatten -top {block.top}",
+                f"dfflibmap {given}",
+                f"abc {given}",
+                "opt_clean -purge",
+                f"tee -o {report.name} stat -json {given}",
+            ],
+            folder,
+        )
         text = report.read_text(encoding="utf-8")
     found = json.loads(text[text.index("{") :])["design"]
     kinds: dict[str, int] = found["num_cells_by_type"]
@@ -85,7 +81,6 @@ def synthesise(block: Block, libraries: tuple[Path, ...] = ()) -> SynthesisedAre
             f"the library lacks a cell for {rest[0]}: give one with an inverter, a NAND of two "
             "inputs and a D flip-flop"
         )
-    registers, nand2_um2 = _facts(tuple(libraries) or (default_library(),))
     return SynthesisedArea(
         cells=sum(count for kind, count in kinds.items() if kind != "$scopeinfo"),
         flip_flops=sum(count for kind, count in kinds.items() if kind in registers),
@@ -97,52 +92,151 @@ def synthesise(block: Block, libraries: tuple[Path, ...] = ()) -> SynthesisedAre
 def _text_of(path: Path) -> str:
     try:
         data = path.read_bytes()
-        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8", "replace")
-    except (OSError, EOFError, gzip.BadGzipFile) as error:
+        packed = data.startswith(b"\x1f\x8b") or path.suffix == ".gz"
+        text = (gzip.decompress(data) if packed else data).decode("utf-8", "replace")
+    except (OSError, EOFError, zlib.error) as error:
         raise InvalidInput(f"library {path} cannot be read: {error}") from None
     if not re.search(r"^\s*library\s*\(", text, re.M):
         raise InvalidInput(f"library {path} is no Liberty file: it has no `library (...)`")
+    if text.count("{") > text.count("}"):
+        raise InvalidInput(f"library {path} is cut off: it has more `{{` than `}}`")
     return text
 
 
 @lru_cache(maxsize=8)
 def _facts(libraries: tuple[Path, ...]) -> tuple[frozenset[str], float]:
-    """Names of the cells that hold a bit, and the area of a NAND; large libraries take seconds."""
-    cells = _cells([_text_of(path) for path in libraries])
-    registers = frozenset(name for name, body in cells if re.search(r"\bff\s*\(", body))
-    return registers, _nand2_um2(cells)
+    """Names of the cells that hold a bit, and the area of a NAND; large libraries take seconds.
+
+    Raises:
+        InvalidInput: a library is unreadable, has areas below 0, or lacks what every circuit needs.
+    """
+    cells = [cell for path in libraries for cell in _cells(path)]
+    registers = frozenset(cell.name for cell in cells if cell.holds_a_bit)
+    if not registers:
+        raise InvalidInput("the library has no D flip-flop: add the file that has the flip-flops")
+    # Yosys' mapper crashes, or asks for something else, where one of these is missing.
+    if not any(cell.computes(1, lambda a: not a) for cell in cells):
+        raise InvalidInput("the library has no inverter: add the file that has the inverters")
+    nands = [cell.area_um2 for cell in cells if cell.computes(2, lambda a, b: not (a and b))]
+    if not nands:
+        raise InvalidInput("the library has no NAND of two inputs to count gate equivalents in")
+    if not min(nands):
+        raise InvalidInput("the library has no areas: its NAND of two inputs has none")
+    return registers, min(nands)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cell:
+    """What is read of a cell."""
+
+    name: str
+    area_um2: float
+    functions: tuple[str, ...]
+    holds_a_bit: bool
+
+    def computes(self, inputs: int, wanted: Callable[..., bool]) -> bool:
+        """Whether it has one output, and that is this function of so many inputs."""
+        if len(self.functions) != 1 or self.holds_a_bit:
+            return False
+        text = self.functions[0]
+        names = sorted(set(re.findall(r"[A-Za-z_]\w*", text)))
+        if len(names) != inputs:
+            return False
+        rows = itertools.product((False, True), repeat=inputs)
+        try:
+            return all(
+                evaluate_function(text, dict(zip(names, row, strict=True))) == wanted(*row)
+                for row in rows
+            )
+        except ValueError:
+            return False
 
 
 _TELLING = ("cell", "area", "function", "ff")
 
 
-def _cells(texts: list[str]) -> list[tuple[str, str]]:
-    """Name and body of each cell."""
+def _cells(path: Path) -> list[_Cell]:
+    """The cells of a library."""
+    # Most lines are timing tables: tens of megabytes that no search has to go through.
+    lines = (line for line in _text_of(path).splitlines() if any(word in line for word in _TELLING))
+    parts = re.split(r'\bcell\s*\(\s*"?([^")\s]+)"?\s*\)', "\n".join(lines))
     found = []
-    for whole in texts:
-        # Most lines are timing tables: tens of megabytes that no search has to go through.
-        lines = (line for line in whole.splitlines() if any(word in line for word in _TELLING))
-        text = "\n".join(lines)
-        parts = re.split(r'\bcell\s*\(\s*"?([^")\s]+)"?\s*\)', text)
-        found += list(zip(parts[1::2], parts[2::2], strict=True))
+    for name, body in zip(parts[1::2], parts[2::2], strict=True):
+        area = re.search(r"\barea\s*:\s*\"?(-?[0-9.]+(?:[eE][-+]?[0-9]+)?)", body)
+        if area and float(area[1]) < 0:
+            raise InvalidInput(f"cell {name} of library {path} has an area of {area[1]}, below 0")
+        found.append(
+            _Cell(
+                name=name,
+                area_um2=float(area[1]) if area else 0.0,
+                functions=tuple(re.findall(r'\bfunction\s*:\s*"([^"]*)"', body)),
+                holds_a_bit=re.search(r"\bff\s*\(", body) is not None,
+            )
+        )
     return found
 
 
-def _nand2_um2(cells: list[tuple[str, str]]) -> float:
-    """Area of the smallest cell that is a NAND of two inputs."""
-    areas = []
-    for _, body in cells:
-        functions = re.findall(r'\bfunction\s*:\s*"([^"]*)"', body)
-        area = re.search(r"\barea\s*:\s*\"?([0-9.]+)", body)
-        if area and len(functions) == 1 and _is_nand2(functions[0]):
-            areas.append(float(area[1]))
-    if not areas:
-        raise InvalidInput("the library has no NAND of two inputs to count gate equivalents in")
-    return min(areas)
+def evaluate_function(text: str, values: Mapping[str, bool]) -> bool:
+    """A Liberty function: `!` before or `'` behind for NOT; `&`, `*` or a space; `|` or `+`; `^`.
 
+    Raises:
+        ValueError: it is no such function.
+    """
+    tokens = re.findall(r"\w+|[!'&*|+^()]", text)
+    if "".join(tokens) != re.sub(r"\s", "", text):
+        raise ValueError(text)
+    place = 0
 
-def _is_nand2(function: str) -> bool:
-    text = re.sub(r"[\s()]", "", function)
-    # !(A&B), or !A+!B; `*` and `|` are the other ways to write them.
-    negated = re.fullmatch(r"!\(+\s*\w+\s*\)*\s*[&*]\s*\(*\s*\w+\s*\)+", function.strip())
-    return bool(negated) or re.fullmatch(r"!\w+[+|]!\w+", text) is not None
+    def following() -> str:
+        return tokens[place] if place < len(tokens) else ""
+
+    def take() -> str:
+        nonlocal place
+        place += 1
+        return tokens[place - 1] if place <= len(tokens) else ""
+
+    def either() -> bool:
+        found = exclusive()
+        while following() in ("|", "+"):
+            take()
+            found = exclusive() | found
+        return found
+
+    def exclusive() -> bool:
+        found = both()
+        while following() == "^":
+            take()
+            found = both() ^ found
+        return found
+
+    def both() -> bool:
+        found = one()
+        while (token := following()) and token not in "|+^)":
+            if token in "&*":
+                take()
+            found = one() & found
+        return found
+
+    def one() -> bool:
+        token = take()
+        if token == "!":
+            return not one()
+        if token == "(":
+            found = either()
+            if take() != ")":
+                raise ValueError(text)
+        elif token in ("0", "1"):
+            found = token == "1"
+        elif token in values:
+            found = values[token]
+        else:
+            raise ValueError(text)
+        while following() == "'":
+            take()
+            found = not found
+        return found
+
+    found = either()
+    if place != len(tokens):
+        raise ValueError(text)
+    return found

@@ -1,13 +1,13 @@
 """A proof that the number of lanes never changes a matrix, for every start state and every length.
 
-Simulation compares some matrices; this compares all. Let `narrow` and `wide` be one generator with l
-and n * l lanes. Yosys' SAT solver shows, for every state S and every limit at once, that
+Simulation compares some matrices; this compares all. Let `narrow` and `wide` be one generator with
+l and n * l lanes. Yosys' SAT solver shows, for every state S and every limit at once, that
 
     n steps of narrow from S give the trits that one step of wide gives from S,
     and end in the state that this step of wide ends in,
 
-and that `load` puts both into the same state. By induction the streams are equal for ever. Registers
-become inputs (state now) and outputs (state next), so what is solved has no clock.
+and that `load` puts both into the same state. By induction the streams are equal for ever.
+Registers become inputs (state now) and outputs (state next), so what is solved has no clock.
 
 Between the n steps of narrow the state is named (`_Register.between`), which the solver checks as
 well; without that, it would have to find out by itself that equal sums are mixed into equal words.
@@ -61,12 +61,11 @@ def lanes_change_nothing(block: GeneratorBlock, lanes: int, circuit: Block | Non
         folder = Path(name)
         commands: list[str] = []
         for side, found in (("narrow", block.block()), ("wide", circuit or wide.block())):
-            (folder / side).mkdir()
             commands += _without_clock(side, found, registers, folder)
         (folder / "both.v").write_text(_both(block, steps, registers), encoding="utf-8")
         commands += [
             "design -reset",
-            *(f"read_verilog {folder}/{file}.v" for file in ("narrow", "wide", "both")),
+            *(f"read_verilog {file}.v" for file in ("narrow", "wide", "both")),
             "hierarchy -check -top both",
             "proc",
             "flatten",
@@ -74,7 +73,7 @@ def lanes_change_nothing(block: GeneratorBlock, lanes: int, circuit: Block | Non
             "sat -verify -prove same 1 both",
         ]
         try:
-            run_script(commands)
+            run_script(commands, folder)
         except InvalidInput as error:
             if "proof did fail" not in str(error):
                 raise
@@ -89,7 +88,7 @@ def _without_clock(
     names = " ".join(f"{side}/w:{register}" for register in registers)
     return [
         "design -reset",
-        *read_commands(circuit, folder / side),
+        *read_commands(circuit, folder, f"{side}_source"),
         f"hierarchy -top {circuit.top}",
         "proc",
         "flatten",
@@ -98,7 +97,7 @@ def _without_clock(
         "opt_clean",
         f"expose -evert-dff {names} {side}/t:$*dff*",
         "opt_clean",
-        f"write_verilog -noattr {folder}/{side}.v",
+        f"write_verilog -noattr {side}.v",
     ]
 
 

@@ -104,8 +104,7 @@ bits; frames at a time: {shape.frames}
 
 | port | bits | |
 |---|---|---|
-{_control_rows(block)}| `activations` | FRAMES * LANES * {ACTIVATION_BITS} | in: inputs chunk * LANES \
-and up, two's complement; lane 0 of frame 0 in the lowest byte, then lane 1; frame after frame |
+{_control_rows(block)}| `activations` | FRAMES * LANES * {ACTIVATION_BITS} | in: {_ACTIVATIONS} |
 | `chunk` | CHUNK_BITS | out: which inputs are wanted now, 0 to {chunks - 1} |
 | `valid` | 1 | out: `sums` are those of output `number` |
 | `number` | OUTPUT_BITS | out: 0 to {shape.outputs - 1} |
@@ -124,17 +123,18 @@ and up, two's complement; lane 0 of frame 0 in the lowest byte, then lane 1; fra
    with what follows (`chunk` + 1, or 0 after {chunks - 1}) while `enable` is high.
 3. `valid` is high for one cycle after the edge that took an output's last chunk.
 
-**Waiting.** `enable` is "activations are there and there is room for sums": low, nothing moves. There
-is no other handshake. Whoever receives sums has the cycle in which `valid` is high; one that cannot
-take them then holds `enable` low from that cycle on: `valid` falls, `sums` and `number` stay.
+**Waiting.** `enable` is "activations are there and there is room for sums": low, nothing moves.
+There is no other handshake. Whoever receives sums has the cycle in which `valid` is high; one that
+cannot take them then holds `enable` low from that cycle on: `valid` falls, `sums` and `number`
+stay.
 
 All registers are of one clock and change at its rising edge. There is no reset: after the first
 `load` every control output is defined, and `sums` are from the first `valid` on. There are no
 latches, no gated clocks, no memories.
 
-**Timing.** One cycle holds the generator's logic, a tree of log2(LANES) adders, and the accumulator.
-Where that is too long, put registers between the generator's `nonzero` and `negative` and the
-accumulator, and delay the accumulator's `enable` by as many cycles; `chunk` follows it.
+**Timing.** One cycle holds the generator's logic, log2(LANES) adders of the tree, and the
+accumulator. Where that is too long, put registers between the generator's `nonzero` and `negative`
+and the accumulator, and delay the accumulator's `enable` by as many cycles; `chunk` follows it.
 
 **Scale.** Activations are round(x / s), s the largest magnitude / 127; s * sums is what the float
 layer gives. Batch norm and requantisation are not part of the engine.
@@ -173,13 +173,16 @@ def _control_rows(block: GeneratorBlock) -> str:
     if block.top in ("lfsr_threshold", "counter_arx"):
         rows.append(("limit", str(k), f"in, with `load`: density * {2**k} - 1"))
     if block.top == "sobol":
-        text = (
-            f"in, with `load`: (inputs - LANES) / {2**k}, the blocks of a row but those of a cycle"
-        )
+        blocks = "the blocks of a row but those of a cycle"
+        text = f"in, with `load`: (inputs - LANES) / {2**k}, {blocks}"
         rows.append(("last_block", "16", text))
     return "".join(f"| `{name}` | {bits} | {text} |\n" for name, bits, text in rows)
 
 
+_ACTIVATIONS = (
+    "inputs chunk * LANES and up, two's complement; lane 0 of frame 0 in the lowest byte, then "
+    "lane 1; frame after frame"
+)
 _REGISTER_SEED = "in, with `load`: start state, first bit most significant; not 0"
 _SEEDS = {
     "counter_arx": "in, with `load`: key (32 bits, the upper), number of the first word (32)",
@@ -229,7 +232,7 @@ def _commands(top: str, sources: list[str]) -> str:
 
 
 def fusesoc_core(top: str, sources: Iterable[str], vectors: Iterable[str]) -> str:
-    """A core description for FuseSoC (CAPI2): the modules, and a target that runs the test bench."""
+    """A core description for FuseSoC (CAPI2): modules, and a target that runs the test bench."""
     verilog = "".join(f"      - {name}\n" for name in sources)
     # The simulation runs in a folder of its own: vectors are copied there.
     copied = "".join(f"      - {name}: {{file_type: user, copyto: {name}}}\n" for name in vectors)

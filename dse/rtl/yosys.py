@@ -5,6 +5,7 @@ A script that Yosys refuses ends its whole process, so it must not be ours.
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -42,39 +43,44 @@ class Block:
     """Texts of the Verilog files."""
 
 
-def run_script(commands: list[str], *, timeout_s: float = 600) -> None:
-    """Run Yosys commands, one a line.
+def run_script(commands: list[str], folder: Path, *, timeout_s: float = 600) -> None:
+    """Run Yosys commands, one a line, in a folder: names of files in it need no path.
+
+    A path may have spaces, which commands cannot have in a name.
 
     Raises:
         InvalidInput: Yosys is not installed, refuses a command, or takes too long.
     """
     require_yosys()
-    with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "script.ys"
-        script.write_text("\n".join(commands), encoding="utf-8")
-        try:
-            result = subprocess.run(
-                [sys.executable, "-c", _RUNNER, str(script)],
-                capture_output=True,
-                text=True,
-                timeout=timeout_s,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise InvalidInput(f"Yosys did not end within {timeout_s:g} s") from None
+    script = folder / "script.ys"
+    script.write_text("\n".join(commands), encoding="utf-8")
+    try:
+        result = subprocess.run(
+            [sys.executable, "-c", _RUNNER, script.name],
+            cwd=folder,
+            env={**os.environ, "TMPDIR": "."},  # ABC's files go there too
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise InvalidInput(
+            f"Yosys did not end within {timeout_s:g} s: the circuit is large, or the machine busy"
+        ) from None
     if result.returncode:
         output = f"{result.stdout}\n{result.stderr}"
         errors = re.findall(r"^.*ERROR: (.*)$", output, re.M) or [output.strip()[-300:]]
         raise InvalidInput(f"Yosys refuses the design: {errors[-1]}")
 
 
-def read_commands(block: Block, folder: Path) -> list[str]:
+def read_commands(block: Block, folder: Path, name: str = "source") -> list[str]:
     """Commands that read a block and set its parameters; its texts are written into `folder`."""
     commands = []
     for index, text in enumerate(block.sources):
-        path = folder / f"source{index}.v"
-        path.write_text(text, encoding="utf-8")
-        commands.append(f"read_verilog {path}")
+        file = f"{name}{index}.v"
+        (folder / file).write_text(text, encoding="utf-8")
+        commands.append(f"read_verilog {file}")
     for name, value in block.parameters.items():
         commands.append(f"chparam -set {name} {value} {block.top}")
     return commands
@@ -88,7 +94,6 @@ def gate_netlist(block: Block) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        out = folder / "netlist.json"
         run_script(
             [
                 *read_commands(block, folder),
@@ -96,10 +101,11 @@ def gate_netlist(block: Block) -> dict[str, Any]:
                 "delete t:$scopeinfo",
                 "dfflegalize -cell $_DFF_P_ 01",  # enables become multiplexers
                 "clean -purge",
-                f"write_json {out}",
-            ]
+                "write_json netlist.json",
+            ],
+            folder,
         )
-        modules = json.loads(out.read_text(encoding="utf-8"))["modules"]
+        modules = json.loads((folder / "netlist.json").read_text(encoding="utf-8"))["modules"]
     (module,) = (module for module in modules.values() if module["attributes"].get("top"))
     found: dict[str, Any] = module
     return found

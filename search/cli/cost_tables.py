@@ -387,6 +387,8 @@ def _print_generator(panel: BreakEvenTotal, console: Console) -> None:
     )
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("layer")
+    table.add_column("generator")
+    table.add_column("trits a cycle", justify="right")
     for heading in ("trits", "regenerated", "reuse", "generate, nJ", "store, nJ", "break-even"):
         table.add_column(heading, justify="right")
     table.add_column("cheaper")
@@ -394,6 +396,8 @@ def _print_generator(panel: BreakEvenTotal, console: Console) -> None:
         even = row.break_even_bits
         table.add_row(
             escape(row.layer),
+            str(row.generator.family),
+            f"{row.trits_per_cycle}",
             f"{row.trits:,}",
             f"{row.regenerations:.3g} x",
             f"{row.reuse:.3g}",

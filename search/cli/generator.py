@@ -87,7 +87,8 @@ def quality(
     console.print(
         f"measured/ideal means of {matrices} matrices of {size} x {size}; "
         "correlations are the largest of a matrix, at lags in standard errors; deviation: the "
-        f"farthest of all statistics from the ideal, in standard deviations, flagged beyond {FLAG:g}"
+        "farthest of all statistics from the ideal, in standard deviations, flagged beyond "
+        f"{FLAG:g}"
     )
     if out is not None:
         _write(out, found)

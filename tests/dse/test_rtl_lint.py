@@ -1,4 +1,4 @@
-"""What tools and people find in an exported folder: no warnings, no latches, and what it promises."""
+"""What tools and people find in an exported folder: no warnings, no latches, what it promises."""
 
 import re
 import shutil

@@ -41,6 +41,7 @@ def test_a_generator_is_exported_with_its_matrix(tmp_path: Path) -> None:
     assert PASS in result.output
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"README.md", "at_most.v", "lfsr_stream.v", "lfsr_threshold.v",
+                     "ternary_generator.core",
                      "ternary_generator.v", "test_bench.v", "trits.hex"}  # fmt: skip
     expected = ternary_matrix(7, "B2.skip", 20, 48, 0.125)
     assert np.array_equal(read_trits(tmp_path, 32, (20, 48)), expected)
@@ -177,6 +178,48 @@ def test_quality_of_one_family_flags_what_is_bad() -> None:
                  "--size", 64, "--matrices", 8, "--density", "0.5")  # fmt: skip
     (line,) = [line for line in result.output.splitlines() if line.startswith("counter_arx")]
     assert "correlation" in line.rpartition("+")[2]
+
+
+DESIGN = """
+in_channels: 16
+blocks:
+- {name: Conv1, out_channels: 32, kernel_size: 3}
+- name: B1
+  out_channels: 32
+  kernel_size: 3
+  mixer: {kind: ternary, density: 0.25, generator: one_hot}
+- name: B2
+  out_channels: 32
+  kernel_size: 3
+  mixer: {kind: ternary, density: 0.25, generator: counter_arx}
+"""
+
+
+def test_an_estimate_shows_each_layers_generator_and_what_lanes_change(tmp_path: Path) -> None:
+    design, machine = tmp_path / "design.yaml", tmp_path / "slow.yaml"
+    design.write_text(DESIGN)
+    run("export", "machine", "kws_ternary", "--out", machine)
+    text = machine.read_text()
+    assert text.count("trits_per_cycle: 32") == 1
+    machine.write_text(text.replace("trits_per_cycle: 32", "trits_per_cycle: 2"))
+    rows = {}
+    for name in ("kws_ternary", str(machine)):
+        output = run("estimate", design, "--machine", name).output
+        table = output.partition("Generate or store?")[2]
+        rows[name] = [
+            line.split() for line in table.splitlines() if line.strip().startswith(("B1.", "B2."))
+        ]
+        bound = [line for line in output.splitlines() if line.strip().startswith("B1.0.pw ")]
+        assert ("generator" in bound[0]) == (name != "kws_ternary")  # what latency is bound by
+    fast, slow = rows.values()
+    assert [row[:3] for row in fast] == [
+        ["B1.0.pw", "one_hot", "32"],
+        ["B2.0.pw", "counter_arx", "32"],
+    ]
+    assert [row[:3] for row in slow] == [
+        ["B1.0.pw", "one_hot", "2"],
+        ["B2.0.pw", "counter_arx", "2"],
+    ]
 
 
 def test_area_stands_beside_the_model() -> None:
