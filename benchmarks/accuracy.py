@@ -21,7 +21,6 @@ from dse.recipe import RECIPES
 from dse.task import FeatureSpec, Task
 from dse.training import BEST, evaluate, train
 
-
 WAYS = {
     "naive float32": ("plain", "float32"),
     "fast float32": ("fast", "float32"),
@@ -55,7 +54,7 @@ def main() -> None:
                 result = train(
                     published(options.network),
                     features,
-                    dataclasses.replace(recipe, precision=precision),
+                    dataclasses.replace(recipe, precision=precision),  # type: ignore[arg-type]
                     seed=seed,
                     folder=place,
                     device="cpu",

@@ -9,6 +9,14 @@ from dse.errors import InvalidInput, require
 from dse.processor import bfloat16_works, has_bfloat16_units, try_processor
 from dse.recipe import Recipe
 
+_OUT_OF_MEMORY = (
+    "can't allocate memory",  # torch itself
+    # oneDNN, which does not tell why; what worked at the step before failed for want of memory.
+    "could not create a primitive",
+    "could not execute a primitive",
+    "bad_alloc",
+)
+
 Path = Literal["auto", "fast", "plain"]
 """`fast`: `dse.fast`; `plain`: the network as it is written in `dse.network`."""
 
@@ -103,6 +111,6 @@ def set_threads(threads: int) -> None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out; on the CPU torch says so with a plain RuntimeError."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        words in str(error) for words in _OUT_OF_MEMORY
     )

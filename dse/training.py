@@ -183,6 +183,7 @@ def evaluate(
             except (MemoryError, RuntimeError) as error:
                 if batch_size == 1 or not is_out_of_memory(error):
                     raise
+                give_back_freed_memory()
                 batch_size //= 2  # a clip's scores do not depend on the others
                 continue
             loss += summed
