@@ -386,6 +386,43 @@ def show(result: dict[str, Any]) -> None:
             print(f"  {way}: {listed}")
 
 
+def tables(results: list[dict[str, Any]]) -> str:
+    """The tables of docs/performance.md."""
+    ways = ("naive float32", "fast float32", "keras float32", "naive bfloat16", "fast bfloat16")
+    fast = ("fast float32", "fast bfloat16")
+    lines = [
+        "| network | " + " | ".join(ways) + " | fast, samples/s | fast, epochs/h | "
+        "fast over naive: float32, bfloat16 | at the limits, float32 | bfloat16 |",
+        "|---" * 11 + "|",
+    ]
+    for result in results:
+        rows = result["ways"]
+        best = min((rows[way] for way in fast if way in rows), key=lambda row: row["ms_per_step"])
+        found = [f"{result['network']} ({result['clips']} x {result['frames']})"]
+        found += [f"{rows[way]['ms_per_step']:,.0f}" if way in rows else "-" for way in ways]
+        found += [f"{best['samples_per_s']:,.0f}", f"{best['epochs_per_hour']:.1f}"]
+        found.append(
+            ", ".join(f"**{rows[way]['times_naive']:.2f}**" for way in fast if way in rows)
+        )
+        found += [
+            f"{rows[way]['products_ms']:.0f} + {rows[way]['moving_ms']:.0f}" if way in rows else "-"
+            for way in fast
+        ]
+        lines.append("| " + " | ".join(found) + " |")
+    lines += [
+        "",
+        "| network | way | " + " | ".join(GROUPS) + " |",
+        "|---" * (len(GROUPS) + 2) + "|",
+    ]
+    for result in results:
+        for way in ("naive float32", *fast):
+            if way in result["ways"]:
+                shares = result["ways"][way]["shares"]
+                listed = " | ".join(f"{shares[name]:.0%}" for name in GROUPS)
+                lines.append(f"| {result['network']} | {way} | {listed} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Measure what the options name, print tables and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -407,6 +444,7 @@ def main() -> None:
         results.append(measure(name, case, options.rounds, options.keras, most))
         show(results[-1])
         sys.stdout.flush()
+    print("\n" + tables(results))
     if options.out is not None:
         record = {"torch": torch.__version__, "rounds": options.rounds, "limits": most,
                   "pipeline": fed, "results": results}  # fmt: skip

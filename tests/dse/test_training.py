@@ -506,6 +506,16 @@ def test_both_paths_train_to_the_same_numbers(features, tmp_path):
     assert results["plain"].computed == "cpu, 1 thread, float32, plain path"
 
 
+def test_path_and_numbers_are_chosen_by_device():
+    """A GPU takes the plain network in bfloat16, as its own convolutions are; nothing needs one."""
+    cuda = choose_computation(Recipe(), torch.device("cuda"))
+    assert cuda.label == "cuda, bfloat16, plain path"
+    assert choose_computation(Recipe(), torch.device("cpu")).fast
+    assert choose_computation(Recipe(precision="float32"), torch.device("cuda"), "fast").label == (
+        "cuda, float32, fast path"
+    )
+
+
 def test_a_checkpoint_of_one_path_goes_on_by_the_other_and_says_so(features, tmp_path):
     recipe = dataclasses.replace(RECIPE, epochs=3)
 
