@@ -54,7 +54,7 @@ def main() -> None:
                 result = train(
                     published(options.network),
                     features,
-                    dataclasses.replace(recipe, precision=precision),
+                    dataclasses.replace(recipe, precision=precision),  # type: ignore[arg-type]
                     seed=seed,
                     folder=place,
                     device="cpu",
@@ -69,6 +69,7 @@ def main() -> None:
                         "computed": result.computed,
                         "validation": 1 - result.validation_error,
                         "test": 1 - tested.error,
+                        "training_loss": result.history[-1].training_loss,
                         "seconds": result.seconds,
                     }
                 )
@@ -76,7 +77,9 @@ def main() -> None:
     for way in options.ways:
         found = [row["test"] for row in rows if row["way"] == way]
         spread = f", deviation {statistics.stdev(found):.1%}" if len(found) > 1 else ""
-        print(f"{way}: test {statistics.mean(found):.1%}{spread}")
+        losses = [row["training_loss"] for row in rows if row["way"] == way]
+        listed = ", ".join(f"{loss:.4f}" for loss in losses)
+        print(f"{way}: test {statistics.mean(found):.1%}{spread}; last training losses {listed}")
     if options.out is not None:
         options.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 

@@ -6,7 +6,8 @@
 One run, the ways interleaved round by round, one thread, process CPU time, median of the rounds:
 other work on the machine then disturbs all ways alike. A step is forward, loss, backward and
 optimiser on random pictures that are in memory. The naive way is `dse.network` (plain `nn.Conv1d`
-in the order of NeMo's blocks) with AdamW as torch gives it. docs/performance.md has results.
+in the order of NeMo's blocks) with AdamW as torch gives it; it, too, gains from the freed memory
+that the fast path has this process keep. docs/performance.md has results.
 """
 
 import argparse
@@ -28,11 +29,15 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from cost_models.strict_yaml import read_yaml
+from dse.allocation import keep_freed_memory
+from dse.augmentation import augment
 from dse.batches import Batches
 from dse.devices import Computation
+from dse.fast.products import product
 from dse.features import FeatureSplit, SpeechFeatures
 from dse.network import SpeechNetwork, build_network
 from dse.optimisers import make_optimiser
@@ -47,14 +52,8 @@ CPU = torch.device("cpu")
 TRAINING_CLIPS = 84_843
 """Of Speech Commands v2, all 35 words: what an epoch is in the column of epochs an hour."""
 
-GROUPS = {
-    "depthwise and other convolutions": ("convolution", "bmm", "as_strided", "index_select", "cat"),
-    "pointwise products": ("aten::mm", "addmm"),
-    "batch norm": ("batch_norm", "vector_norm", "aten::sum", "aten::mean"),
-    "relu": ("relu", "clamp_min", "threshold"),
-    "optimiser": ("adam", "Optimizer"),
-}
-"""Parts of a step, by what the names of their operations contain; the first that fits counts."""
+GROUPS = ("depthwise", "pointwise", "batch norm", "relu", "optimiser", "other")
+"""Parts of a step; `other` holds what is not in an operation of torch, too."""
 
 
 @dataclass(frozen=True)
@@ -200,20 +199,55 @@ def time_all(case: Case, rounds: int, keras: Keras | None) -> dict[str, Times]:
     return times
 
 
-def shares(step: Callable[[], None]) -> dict[str, float]:
-    """Where the time of a step goes, as shares of the time in operations."""
-    with profile(activities=[ProfilerActivity.CPU]) as seen:
-        for _ in range(2):
+class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up CPU time by `GROUPS`, and the bytes that operations read and write."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.milliseconds = dict.fromkeys(GROUPS, 0.0)
+        self.moved_bytes = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Run an operation."""
+        start = time.process_time()
+        found = function(*args, **(kwargs or {}))
+        self.milliseconds[group(function.__name__, args)] += 1000 * (time.process_time() - start)
+        if not function.is_view:
+            tensors = [one for one in tree_leaves((args, found)) if isinstance(one, torch.Tensor)]
+            self.moved_bytes += sum(one.numel() * one.element_size() for one in tensors)
+        return found
+
+
+def group(name: str, args: Any) -> str:
+    """The part of a step that an operation belongs to."""
+    if "convolution" in name:
+        weight = args[2] if "backward" in name else args[1]
+        return "pointwise" if weight.shape[-1] == 1 else "depthwise"
+    for found, parts in {
+        "depthwise": ("bmm", "as_strided", "cat", "flip"),
+        "pointwise": ("mm", "_linear_pointwise"),
+        "batch norm": ("batch_norm", "vector_norm", "mean"),
+        "relu": ("relu", "clamp_min", "threshold"),
+        "optimiser": ("adam",),
+    }.items():
+        if any(part in name for part in parts):
+            return found
+    return "other"
+
+
+def profile(
+    step: Callable[[], None], step_ms: float, times: int = 3
+) -> tuple[dict[str, float], float]:
+    """Where a step's time goes, as shares of `step_ms`, and the bytes that its operations move."""
+    step()
+    with Operations() as seen:
+        for _ in range(times):
             step()
-    found = dict.fromkeys([*GROUPS, "other"], 0.0)
-    for event in seen.key_averages():
-        group = next(
-            (name for name, parts in GROUPS.items() if any(part in event.key for part in parts)),
-            "other",
-        )
-        found[group] += event.self_cpu_time_total
-    total = sum(found.values())
-    return {name: value / total for name, value in found.items()}
+    found = {name: spent / times / step_ms for name, spent in seen.milliseconds.items()}
+    found["other"] = max(0.0, 1 - sum(found[name] for name in GROUPS if name != "other"))
+    return found, seen.moved_bytes / times
 
 
 def useful_flops(case: Case) -> float:
@@ -240,7 +274,7 @@ def limits() -> dict[str, float]:
 
     def gigaflops(dtype: torch.dtype) -> float:
         matrix = torch.ones(1024, 1024, dtype=dtype)
-        return 2 * 1024**3 / 1e6 / median_ms(lambda: matrix @ matrix)
+        return 2 * 1024**3 / 1e6 / median_ms(lambda: product(matrix, matrix))
 
     source = torch.zeros(2**27)
     target = torch.empty_like(source)
@@ -267,6 +301,7 @@ def median_ms(run: Callable[[], object], rounds: int = 7) -> float:
 def pipeline() -> dict[str, float]:
     """The feature cache's side of a step: clips a second and core, and milliseconds a batch."""
     clips, variants = 1024, 8
+    keep_freed_memory()  # as `dse.steps` does
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "features.npy"
         random = np.random.default_rng(0)
@@ -279,13 +314,18 @@ def pipeline() -> dict[str, float]:
         batches = Batches(features, Recipe().augmentation, 128, CPU)
         generator = torch.Generator().manual_seed(0)
         epoch_ms = median_ms(lambda: [len(labels) for _, labels in batches.epoch(generator)])
+        batch = torch.randn(128, 64, 128)
+        augment_ms = median_ms(lambda: augment(batch, Recipe().augmentation, generator), 31)
     return {
+        "augment_128_ms": augment_ms,
         "clips_per_s_and_core": 1000 * clips / epoch_ms,
         "batch_of_128_ms": epoch_ms * 128 / clips,
     }
 
 
-def measure(name: str, case: Case, rounds: int, python: str | None) -> dict[str, Any]:
+def measure(
+    name: str, case: Case, rounds: int, python: str | None, most: dict[str, float]
+) -> dict[str, Any]:
     """One network, all ways; Keras where it is asked for and has the layers."""
     keras = Keras(python, case) if python and name.startswith("matchboxnet") else None
     times = time_all(case, rounds, keras)
@@ -293,43 +333,94 @@ def measure(name: str, case: Case, rounds: int, python: str | None) -> dict[str,
         keras.close()
     naive = times["naive float32"].median_ms
     flops = useful_flops(case)
+    profiles = {way: profile(step, times[way].median_ms) for way, step in ways(case).items()}
+    rows: dict[str, dict[str, Any]] = {}
+    for way, found in times.items():
+        narrow = way.endswith("bfloat16")
+        rows[way] = {
+            "ms_per_step": found.median_ms,
+            "lowest_ms": min(found.milliseconds),
+            "highest_ms": max(found.milliseconds),
+            "samples_per_s": 1000 * case.clips / found.median_ms,
+            "epochs_per_hour": 3.6e6 * case.clips / found.median_ms / TRAINING_CLIPS,
+            "times_naive": naive / found.median_ms,
+            "products_ms": flops / 1e6 / most["bfloat16_gflops" if narrow else "float32_gflops"],
+        }
+        if way in profiles:
+            shares, moved_bytes = profiles[way]
+            rows[way] |= {"shares": shares, "moved_bytes": moved_bytes,
+                          "moving_ms": moved_bytes / 1e6 / most["copy_gb_per_s"]}  # fmt: skip
     return {
         "network": name,
         "clips": case.clips,
         "frames": case.frames,
         "useful_gflop_per_step": flops / 1e9,
-        "ways": {
-            way: {
-                "ms_per_step": found.median_ms,
-                "lowest_ms": min(found.milliseconds),
-                "highest_ms": max(found.milliseconds),
-                "samples_per_s": 1000 * case.clips / found.median_ms,
-                "epochs_per_hour": 3.6e6 * case.clips / found.median_ms / TRAINING_CLIPS,
-                "times_naive": naive / found.median_ms,
-                "useful_gflops": flops / 1e6 / found.median_ms,
-            }
-            for way, found in times.items()
-        },
-        "shares": {way: shares(step) for way, step in ways(case).items()},
+        "ways": rows,
     }
 
 
-def show(result: dict[str, Any], most: dict[str, float]) -> None:
-    """Print the table of one network."""
+def show(result: dict[str, Any]) -> None:
+    """Print the tables of one network.
+
+    `products` and `moving` are what a step would take at the machine's limits: its useful products
+    at the speed of a large one, and what its operations read and write at the speed of a copy.
+    """
     print(
         f"\n{result['network']}: batches of {result['clips']} x {result['frames']} frames, "
         f"{result['useful_gflop_per_step']:.1f} useful GFLOP a step"
     )
-    print(f"{'':16}{'ms':>8}{'samples/s':>11}{'epochs/h':>10}{'x naive':>9}{'of sgemm':>10}")
+    print(
+        f"{'':16}{'ms':>8}{'(lowest':>10}{'highest)':>10}{'samples/s':>11}{'epochs/h':>10}"
+        f"{'x naive':>9}{'products ms':>13}{'moving ms':>11}"
+    )
     for way, row in result["ways"].items():
+        moving = f"{row['moving_ms']:11.1f}" if "moving_ms" in row else f"{'-':>11}"
         print(
-            f"{way:16}{row['ms_per_step']:8.1f}{row['samples_per_s']:11.0f}"
-            f"{row['epochs_per_hour']:10.1f}{row['times_naive']:9.2f}"
-            f"{row['useful_gflops'] / most['float32_gflops']:10.0%}"
+            f"{way:16}{row['ms_per_step']:8.1f}{row['lowest_ms']:10.1f}{row['highest_ms']:10.1f}"
+            f"{row['samples_per_s']:11.0f}{row['epochs_per_hour']:10.1f}{row['times_naive']:9.2f}"
+            f"{row['products_ms']:13.1f}{moving}"
         )
-    for way, parts in result["shares"].items():
-        listed = ", ".join(f"{name} {share:.0%}" for name, share in parts.items())
-        print(f"  {way}: {listed}")
+    for way, row in result["ways"].items():
+        if "shares" in row:
+            listed = ", ".join(f"{name} {share:.0%}" for name, share in row["shares"].items())
+            print(f"  {way}: {listed}")
+
+
+def tables(results: list[dict[str, Any]]) -> str:
+    """The tables of docs/performance.md."""
+    ways = ("naive float32", "fast float32", "keras float32", "naive bfloat16", "fast bfloat16")
+    fast = ("fast float32", "fast bfloat16")
+    lines = [
+        "| network | " + " | ".join(ways) + " | fast, samples/s | fast, epochs/h | "
+        "fast over naive: float32, bfloat16 | at the limits, float32 | bfloat16 |",
+        "|---" * 11 + "|",
+    ]
+    for result in results:
+        rows = result["ways"]
+        best = min((rows[way] for way in fast if way in rows), key=lambda row: row["ms_per_step"])
+        found = [f"{result['network']} ({result['clips']} x {result['frames']})"]
+        found += [f"{rows[way]['ms_per_step']:,.0f}" if way in rows else "-" for way in ways]
+        found += [f"{best['samples_per_s']:,.0f}", f"{best['epochs_per_hour']:.1f}"]
+        found.append(
+            ", ".join(f"**{rows[way]['times_naive']:.2f}**" for way in fast if way in rows)
+        )
+        found += [
+            f"{rows[way]['products_ms']:.0f} + {rows[way]['moving_ms']:.0f}" if way in rows else "-"
+            for way in fast
+        ]
+        lines.append("| " + " | ".join(found) + " |")
+    lines += [
+        "",
+        "| network | way | " + " | ".join(GROUPS) + " |",
+        "|---" * (len(GROUPS) + 2) + "|",
+    ]
+    for result in results:
+        for way in ("naive float32", *fast):
+            if way in result["ways"]:
+                shares = result["ways"][way]["shares"]
+                listed = " | ".join(f"{shares[name]:.0%}" for name in GROUPS)
+                lines.append(f"| {result['network']} | {way} | {listed} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -350,9 +441,10 @@ def main() -> None:
     print("pipeline: " + ", ".join(f"{name} {value:,.1f}" for name, value in fed.items()))
     results = []
     for name, case in cases(options.networks).items():
-        results.append(measure(name, case, options.rounds, options.keras))
-        show(results[-1], most)
+        results.append(measure(name, case, options.rounds, options.keras, most))
+        show(results[-1])
         sys.stdout.flush()
+    print("\n" + tables(results))
     if options.out is not None:
         record = {"torch": torch.__version__, "rounds": options.rounds, "limits": most,
                   "pipeline": fed, "results": results}  # fmt: skip

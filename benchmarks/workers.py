@@ -20,12 +20,15 @@ sys.path.insert(0, {benchmarks!r})
 import torch
 from training import cases, fast_step
 from dse.network import build_network
+from dse.devices import uses_bfloat16
 from dse.processor import prepare
+from dse.recipe import Recipe
 threads, seconds, name = {threads}, {seconds}, {network!r}
 prepare()
 torch.set_num_threads(threads)
 case = cases([name])[name]
-step = fast_step(case, build_network(case.point, case.outputs), False)
+narrow = uses_bfloat16(Recipe(precision={precision!r}), torch.device("cpu"))
+step = fast_step(case, build_network(case.point, case.outputs), narrow)
 step(); step()
 print("ready", flush=True)
 sys.stdin.readline()
@@ -39,10 +42,16 @@ print(json.dumps({{"samples_per_s": steps * case.clips / taken, "peak_bytes": mo
 """
 
 
-def run(processes: int, threads: int, seconds: float, network: str) -> list[dict[str, float]]:
+def run(
+    processes: int, threads: int, seconds: float, network: str, precision: str
+) -> list[dict[str, float]]:
     """What each of so many processes did at the same time."""
     code = _CHILD.format(
-        benchmarks=str(Path(__file__).parent), threads=threads, seconds=seconds, network=network
+        benchmarks=str(Path(__file__).parent),
+        threads=threads,
+        seconds=seconds,
+        network=network,
+        precision=precision,
     )
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
     children = [
@@ -69,6 +78,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--networks", nargs="*", default=["ternary-20k", "matchboxnet-3x2x64"])
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="as in a recipe",
+    )
     options = parser.parse_args()
     count = options.processes
     ways = {"one process, one thread": (1, 1), f"one process, {count} threads": (1, count),
@@ -78,7 +93,7 @@ def main() -> None:
         peak = 0.0
         for _ in range(options.rounds):
             for way, (processes, threads) in ways.items():
-                results = run(processes, threads, options.seconds, network)
+                results = run(processes, threads, options.seconds, network, options.precision)
                 found[way].append(sum(one["samples_per_s"] for one in results))
                 peak = max(peak, *(one["peak_bytes"] for one in results))
         single = statistics.median(found["one process, one thread"])

@@ -47,9 +47,10 @@ def augment(batch: Tensor, settings: Augmentation, generator: torch.Generator) -
     high = _stretches(random[..., 2:], highest, rows)
     wide[:, settings.time_masks : settings.time_masks + settings.frequency_masks] = True
     high[:, : settings.time_masks] = True
-    # How many holes cover each point: the sum over holes of high x wide.
+    # How many holes cover each point: the sum over holes of high x wide. Then 1 where none does,
+    # else 0, as a product is several times faster than a masked copy.
     cover = torch.bmm(high.transpose(1, 2).to(batch.dtype), wide.to(batch.dtype))
-    return batch.masked_fill(cover != 0, 0)
+    return cover.neg_().add_(1).clamp_(min=0).mul_(batch)
 
 
 def _stretches(random: Tensor, limits: Tensor, size: int) -> Tensor:

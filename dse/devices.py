@@ -9,6 +9,14 @@ from dse.errors import InvalidInput, require
 from dse.processor import bfloat16_works, has_bfloat16_units, try_processor
 from dse.recipe import Recipe
 
+_OUT_OF_MEMORY = (
+    "can't allocate memory",  # torch itself
+    # oneDNN, which does not tell why; what worked at the step before failed for want of memory.
+    "could not create a primitive",
+    "could not execute a primitive",
+    "bad_alloc",
+)
+
 Path = Literal["auto", "fast", "plain"]
 """`fast`: `dse.fast`; `plain`: the network as it is written in `dse.network`."""
 
@@ -101,16 +109,8 @@ def set_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-OUT_OF_MEMORY = (
-    "can't allocate memory",  # torch's own allocator
-    "std::bad_alloc",  # C++ below it
-    "could not create a memory object",  # oneDNN
-)
-"""How a plain RuntimeError on the CPU says that memory ran out."""
-
-
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out; on the CPU torch says so with a plain RuntimeError."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
-        text in str(error) for text in OUT_OF_MEMORY
+        words in str(error) for words in _OUT_OF_MEMORY
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dse.allocation import give_back_freed_memory
 from dse.best_scores import BestScores
 from dse.checkpoint import load_network
 from dse.devices import Computation, is_out_of_memory
@@ -66,6 +67,7 @@ def evaluate(
             except (MemoryError, RuntimeError) as error:
                 if batch_size == 1 or not is_out_of_memory(error):
                     raise
+                give_back_freed_memory()
                 batch_size //= 2  # a clip's scores do not depend on the others
                 continue
             loss += summed

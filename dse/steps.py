@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dse.allocation import keep_freed_memory
+from dse.allocation import give_back_freed_memory, keep_freed_memory
 from dse.devices import Computation, is_out_of_memory
 from dse.errors import TrainingFailed
 from dse.fast import fast_scores
@@ -28,8 +28,6 @@ class Steps:
         self.recipe = recipe
         self.computation = computation
         self.class_weights = class_weights
-        if computation.device.type == "cpu":
-            keep_freed_memory()
         self.parts = 1
         """Into so many each batch is divided; their gradients are added up."""
 
@@ -45,6 +43,7 @@ class Steps:
             found = self._try(pictures, labels)
             if found is not None:
                 break
+            give_back_freed_memory()  # else the limit leaves nothing to whoever asks the system
             # Two clips at least: batch norm compares them.
             if len(labels) < 4 * self.parts:
                 raise TrainingFailed(
@@ -53,6 +52,9 @@ class Steps:
                     "design, or free memory"
                 )
             self.parts *= 2
+        if self.parts == 1 and self.computation.device.type == "cpu":
+            # Only now: memory kept in pieces would make the search for a smaller batch fail.
+            keep_freed_memory()
         if self.recipe.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
         self.optimiser.step()

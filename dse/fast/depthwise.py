@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 BLOCK_FRAMES = {torch.bfloat16: 32}
-"""Output frames of a block, by type: at most 13 % slower than the best of 8 to 128 for 4 to 128
+"""Output frames of a block, by type: at most 13 % slower than the best of 8 to 128 for 8 to 128
 clips, 13 to 87 taps (docs/performance.md). Narrow numbers want larger products."""
 BLOCK_FRAMES_ELSE = 16
 

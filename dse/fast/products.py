@@ -4,6 +4,8 @@ torch multiplies float32 by MKL, which on AMD's processors uses half the width o
 oneDNN, which torch brings along for convolutions, uses all of it.
 """
 
+from contextlib import suppress
+
 import torch
 from torch import Tensor
 
@@ -18,7 +20,12 @@ def product(left: Tensor, right: Tensor) -> Tensor:
         right: (inner, columns), likewise: oneDNN takes a thousand times as long for anything else.
     """
     if left.dtype == torch.float32 and left.device.type == "cpu" and float32_by_onednn():
-        # What torch.compile makes of nn.Linear; eager torch has no other way to oneDNN's product.
-        found: Tensor = torch.ops.mkldnn._linear_pointwise(left, right.t(), None, "none", [], "")
-        return found
+        with suppress(RuntimeError):  # oneDNN has no memory left for its code; MKL needs none
+            return _by_onednn(left, right)
     return torch.mm(left, right)
+
+
+def _by_onednn(left: Tensor, right: Tensor) -> Tensor:
+    """What `torch.compile` makes of `nn.Linear`; eager torch has no other way to this product."""
+    found: Tensor = torch.ops.mkldnn._linear_pointwise(left, right.t(), None, "none", [], "")
+    return found

@@ -448,6 +448,7 @@ def test_a_loss_that_is_no_number_fails_with_a_remedy(features, tmp_path):
     [
         torch.OutOfMemoryError("CUDA out of memory"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"),
+        RuntimeError("could not create a primitive"),  # oneDNN
         RuntimeError("std::bad_alloc"),
         MemoryError(),
     ],
@@ -590,6 +591,16 @@ def test_both_paths_train_to_the_same_numbers(features, tmp_path):
     assert results["plain"].computed == "cpu, 1 thread, float32, plain path"
 
 
+def test_path_and_numbers_are_chosen_by_device():
+    """A GPU takes the plain network in bfloat16, as its own convolutions are; nothing needs one."""
+    cuda = choose_computation(Recipe(), torch.device("cuda"))
+    assert cuda.label == "cuda, bfloat16, plain path"
+    assert choose_computation(Recipe(), torch.device("cpu")).fast
+    assert choose_computation(Recipe(precision="float32"), torch.device("cuda"), "fast").label == (
+        "cuda, float32, fast path"
+    )
+
+
 def test_a_checkpoint_of_one_path_goes_on_by_the_other_and_says_so(features, tmp_path):
     recipe = dataclasses.replace(RECIPE, epochs=3)
 
@@ -656,6 +667,19 @@ def test_a_batch_that_memory_is_too_short_for_is_computed_in_parts(features, roo
     )
     assert result.history[-1].training_loss < 0.8 * result.history[0].training_loss
     assert result.validation_error < 0.2
+
+
+def test_freed_memory_is_kept_only_where_whole_batches_fit(features, room_for, monkeypatch):
+    done = []
+    monkeypatch.setattr(dse.steps, "keep_freed_memory", lambda: done.append("keep"))
+    monkeypatch.setattr(dse.steps, "give_back_freed_memory", lambda: done.append("give back"))
+    room_for(8)
+    train(POINT, features, RECIPE, seed=1, folder=None, device="cpu")
+    assert set(done) == {"keep"}
+    done.clear()
+    room_for(3)
+    train(POINT, features, RECIPE, seed=1, folder=None, device="cpu")
+    assert done == ["give back", "give back"]  # halves do not fit, quarters do
 
 
 def test_parts_have_the_gradient_of_the_whole(features):

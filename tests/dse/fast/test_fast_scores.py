@@ -208,6 +208,18 @@ def test_either_library_multiplies(
                 assert (found - exact).norm() < 1e-6 * exact.norm()
 
 
+def test_a_product_that_onednn_has_no_memory_for_is_computed_without_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("could not create a primitive")
+
+    monkeypatch.setattr(dse.fast.products, "float32_by_onednn", lambda: True)
+    monkeypatch.setattr(dse.fast.products, "_by_onednn", fail)
+    found = product(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0], [4.0]]))
+    assert found.tolist() == [[11.0]]
+
+
 def test_fixed_weights_get_no_gradient() -> None:
     network = network_of(published("matchboxnet-3x1x64-P1"), 1)
     weight = network.blocks["B1"].body[0][1].weight
