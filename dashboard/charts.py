@@ -58,7 +58,9 @@ def axis(column: str, log: bool) -> dict[str, Any]:
     """Scale, title and format of an axis, with room at its ends."""
     # No ends of its own: then new figures need no new drawing. A "nice" logarithmic axis would end
     # at powers of ten.
-    scale = alt.Scale(type="log", nice=False, padding=14) if log else alt.Scale(zero=False)
+    scale = (
+        alt.Scale(type="log", nice=False, padding=14) if log else alt.Scale(zero=False, padding=10)
+    )
     return {"title": label(column), "scale": scale, "axis": alt.Axis(format="~g", labelFlush=True)}
 
 
@@ -84,7 +86,7 @@ def colour_of(column: str, even: bool) -> alt.Color:
 
 
 def chosen(frame: pd.DataFrame, selection: Mapping[str, Any] | None) -> pd.DataFrame:
-    """Rows within the box of a selection; all rows where there is none.
+    """Rows within the box of a selection; the frame itself where there is none.
 
     Args:
         frame: of `scaled_frame`.
@@ -98,7 +100,7 @@ def chosen(frame: pd.DataFrame, selection: Mapping[str, Any] | None) -> pd.DataF
         if column in frame and isinstance(ends, Sequence) and len(ends) == 2:
             low, high = sorted(float(end) for end in ends)
             mask &= frame[column].between(low, high)
-    return frame[mask]
+    return frame[mask] if box else frame
 
 
 def picked(selection: Mapping[str, Any] | None) -> str | None:

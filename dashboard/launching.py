@@ -10,8 +10,11 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from cost_models import accelerator_names, technology_names
 from dashboard.studies import inside, searching_process
 from dse.errors import InvalidStudy
 from dse.files import write_text
@@ -52,6 +55,56 @@ def check(text: str, root: Path) -> tuple[bool, str]:
         said = (done.stdout if done.returncode == 0 else done.stderr).strip()
         lines = said.replace(file.name, "study").replace(Path(file.name).name, "study").split("\n")
         return done.returncode == 0, " ".join(line.strip() for line in lines)
+
+
+def check_paths(node: Mapping[str, Any], root: Path, data: Sequence[Path]) -> None:
+    """Refuse a study that leads out of what the dashboard shows; what it is worth is `check`'s.
+
+    Args:
+        node: of a study file, as plain data.
+        root: folder of studies; machines that a page saved lie there, too.
+        data: folders of spoken words that are known.
+
+    Raises:
+        InvalidStudy: a folder, machine or technology is another one.
+    """
+    section = node.get("data")
+    folder = section.get("folder") if isinstance(section, Mapping) else None
+    known = [path.resolve() for path in data]
+    if folder is not None and (root / str(folder)).resolve() not in known:
+        raise InvalidStudy(
+            "the data must be a folder that the page knows: one beside the studies, one of another "
+            "study, or one that `dse dashboard --data FOLDER` named"
+        )
+    hardware = node.get("hardware")
+    machines = [node.get("machine"), hardware.get("machine") if isinstance(hardware, Mapping)
+                else None]  # fmt: skip
+    for given, library in ((machines, accelerator_names()), ([node.get("technology")],
+                                                              technology_names())):  # fmt: skip
+        for each in given:
+            for name in each if isinstance(each, list) else [each]:
+                if name is not None and name not in library:
+                    beside(root, name)
+    earlier = node.get("warm_start") or []
+    for each in earlier if isinstance(earlier, list) else [earlier]:
+        if (root / str(each)).resolve().parent != root.resolve():
+            raise InvalidStudy(f"warm_start leads out of the folder of studies: {each}")
+
+
+def beside(root: Path, name: object) -> Path:
+    """A machine's file in the folder of studies.
+
+    Raises:
+        InvalidStudy: the name is neither one of the package nor of a file there.
+    """
+    text = str(name)
+    path = inside(root, text) if text.endswith((".yaml", ".yml")) else root / "nothing"
+    if not path.is_file():
+        raise InvalidStudy(
+            f"{text} is no machine or technology of the package and no YAML file beside the "
+            "studies: choose one of those, or start the search with `dse search`"
+        )
+    return path
 
 
 def start(name: str, text: str, root: Path, *, workers: int | None = None) -> Path:

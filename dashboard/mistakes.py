@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.studies import Study
-from dashboard.texts import plain
+from dashboard.texts import plain, sentence
 from dashboard.theme import BLUE, VERMILION
 from dse.best_scores import SPLIT, BestScores, Confusion, read_best_scores
 from dse.errors import InvalidInput
@@ -25,7 +25,7 @@ def draw_mistakes(study: Study, row: Evaluation) -> None:
     try:
         best = read_best_scores(design_folder(study.record, row.key))
     except InvalidInput as error:
-        st.error(plain(error))
+        st.error(sentence(error))
         return
     if best is None:
         st.info(

@@ -10,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 from starlette.middleware import Middleware
+from streamlit import config
 
 from dashboard.startup import lifespan, preloads
 
@@ -82,4 +83,6 @@ def _host(scope: Message) -> str:
     return hosts[0].decode("latin-1").rsplit(":", 1)[0].lower() if hosts else ""
 
 
+# The tables' own CSV would keep a name that a spreadsheet takes for a formula; ours does not.
+config.set_option("client.disableDataExport", True)
 app = st.App("app.py", lifespan=lifespan, middleware=[Middleware(SecurityHeaders)])

@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboard.settings import Settings, read_settings
 from dashboard.studies import Study, find_studies, read_study, signature
-from dashboard.texts import plain
+from dashboard.texts import sentence
 from dse.errors import InvalidInput
 from dse.generators import Generator
 from dse.generators.choice import FamilyName
@@ -79,7 +79,7 @@ def current_study() -> Study:
     try:
         return load(str(st.session_state["study"]), folder)
     except InvalidInput as error:
-        st.error(plain(error))
+        st.error(sentence(error))
         st.stop()
 
 
@@ -107,7 +107,7 @@ def page(title: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
             try:
                 draw()
             except InvalidInput as error:
-                st.error(plain(error))
+                st.error(sentence(error))
 
         return drawn
 

@@ -19,14 +19,20 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>$:~@^=])")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 LONGEST = 120
 """Characters of a name that a page shows."""
+LONGEST_SENTENCE = 1_000
 
 
-def plain(text: object) -> str:
+def plain(text: object, longest: int = LONGEST) -> str:
     """A text for Markdown, in which nothing of it is Markdown; one line, not too long."""
     line = " ".join(str(text).split())
-    if len(line) > LONGEST:
-        line = line[: LONGEST - 1] + "…"
+    if len(line) > longest:
+        line = line[: longest - 1] + "…"
     return _MARKDOWN.sub(r"\\\1", line)
+
+
+def sentence(text: object) -> str:
+    """What went wrong, as `plain`, but long enough for its remedy."""
+    return plain(text, LONGEST_SENTENCE)
 
 
 def cell(value: object) -> object:

@@ -37,7 +37,7 @@ def main() -> None:
     with wide:
         inside, design = _plot(study, shown, x, y, colour, shape, log_x, log_y, kind)
     with narrow:
-        _side_panel(study, inside, design, boxed=len(inside) < len(shown))
+        _side_panel(study, inside, design, selected=inside is not shown)
     _table(inside, study)
 
 
@@ -203,13 +203,13 @@ def _plot_3d(drawn: pd.DataFrame, x: str, y: str, colour: str) -> None:
     st.plotly_chart(solid_figure(drawn, x, y, depth, colour), key="solid")
 
 
-def _side_panel(study: Study, inside: pd.DataFrame, design: str | None, boxed: bool) -> None:
+def _side_panel(study: Study, inside: pd.DataFrame, design: str | None, selected: bool) -> None:
     """The picked design, or what the box holds."""
     row = study.row_of(design) if design else None
     if row is not None:
         _picked_design(study, row, str(design))
         return
-    st.subheader("Selected" if boxed else "In the plot", anchor=False)
+    st.subheader("Selected" if selected else "In the plot", anchor=False)
     trained = inside[study.trained.loc[inside.index]]
     st.text(f"{len(inside):,} designs, {len(trained):,} trained, "
             f"{int(inside['frontier'].sum()):,} on the frontier")  # fmt: skip

@@ -11,7 +11,7 @@ from cost_models import (
     load_technology,
     technology_names,
 )
-from cost_models.strict_yaml import parse_yaml
+from cost_models.strict_yaml import dump_yaml, parse_yaml
 from dashboard.drafts import (
     DEFAULT_AXES,
     Preview,
@@ -20,14 +20,14 @@ from dashboard.drafts import (
     seconds_of_an_epoch,
     study_yaml,
 )
-from dashboard.launching import check, start
+from dashboard.launching import beside, check, check_paths, start
 from dashboard.session import page, settings
 from dashboard.studies import find_studies, inside
-from dashboard.texts import label, plain
+from dashboard.texts import label, sentence
 from dashboard.theme import BLUE, GREEN, GREY
 from dse.errors import InvalidInput
 from dse.matchboxnet import AXES
-from dse.record import GIVEN
+from dse.record import GIVEN, read_record
 from dse.results import OBJECTIVE_COLUMNS
 from dse.units import LABELS
 
@@ -49,7 +49,7 @@ def main() -> None:
     try:
         name, text = {"a form": _form, "YAML": _yaml, "a study of this folder": _clone}[source]()
     except InvalidInput as error:
-        st.error(plain(error))
+        st.error(sentence(error))
         return
     if not text:
         return
@@ -159,8 +159,13 @@ def _clone() -> tuple[str, str]:
     except (OSError, UnicodeDecodeError):
         st.error("The study file is not in the study's folder: use the form.")
         return "", ""
-    lines = [f"name: {name}" if line.startswith("name:") else line for line in text.splitlines()]
-    return name, "\n".join(lines) + "\n"
+    node = parse_yaml(text, "study").plain()
+    resolved = read_record(found[chosen]).resolved
+    if not isinstance(node, dict) or not isinstance(node.get("data"), dict):
+        raise InvalidInput("the study file that was cloned has no data: use the form")
+    # Its paths were seen from where it stood.
+    node["name"], node["data"]["folder"] = name, resolved["data_folder"]
+    return name, dump_yaml(node)
 
 
 def _name_in(text: str) -> str:
@@ -171,6 +176,9 @@ def _name_in(text: str) -> str:
 
 def _preview(text: str) -> None:
     node = parse_yaml(text, "study").plain()
+    if not isinstance(node, dict):
+        raise InvalidInput("a study file is a mapping of keys: docs/search.md describes them")
+    check_paths(node, settings().root, data_folders(settings()))
     machine = load_accelerator(_library(node.get("machine", "kws_ternary"), accelerator_names()))
     technology = load_technology(
         _library(node.get("technology", machine.technology), technology_names())
@@ -187,13 +195,8 @@ def _preview(text: str) -> None:
 
 
 def _library(name: object, known: list[str]) -> str:
-    """A machine or technology of the package; a page reads no file that somebody names."""
-    if name not in known:
-        raise InvalidInput(
-            f"the page knows the machines and technologies of the package ({', '.join(known)}): "
-            "start a search on your own file with `dse search`"
-        )
-    return str(name)
+    """A machine or technology of the package, or the file of one beside the studies."""
+    return str(name) if name in known else str(beside(settings().root, name))
 
 
 def _training_time(node: dict[str, object]) -> str:
@@ -247,13 +250,14 @@ def _start(name: str, text: str) -> None:
     inside(root, name)
     if settings().read_only:
         raise InvalidInput("the dashboard is read only")
+    check_paths(parse_yaml(text, "study").plain(), root, data_folders(settings()))
     with st.spinner("Checking …"):
         valid, said = check(text, root)
     if not valid:
-        st.error(plain(said))
+        st.error(sentence(said))
         return
     folder = start(name, text, root, workers=None if workers is None else int(workers))
-    st.success(plain(said))
+    st.success(sentence(said))
     st.switch_page("views/watch.py", query_params={"watched": folder.name})
 
 

@@ -11,6 +11,7 @@ from cost_models.strict_yaml import dump_yaml
 from dashboard.links import choose_many
 from dashboard.session import current_study, page
 from dashboard.studies import Study, signature
+from dashboard.texts import sentence
 from dashboard.views.compare import names_of
 from dse.errors import InvalidInput
 from dse.report import FORMATS, Report, Use, render, study_report
@@ -72,7 +73,7 @@ def _downloads(report: Report) -> None:
     try:
         content = render(report, form)
     except InvalidInput as error:
-        st.error(str(error))
+        st.error(sentence(error))
         return
     ending = form if form in KINDS else f"{form}.zip"
     right.download_button(

@@ -16,7 +16,7 @@ from dashboard.launching import LOG, log_tail, resume, stop
 from dashboard.links import choose_one
 from dashboard.session import load, page, settings
 from dashboard.studies import FULL, Study, find_studies, searching_process
-from dashboard.texts import figure, plain
+from dashboard.texts import figure, sentence
 from dse.errors import InvalidInput
 from dse.history import FILE_NAME, read_history
 from dse.record import DESIGNS, RESOLVED
@@ -64,7 +64,7 @@ def _buttons(folder: Path) -> None:
                 resume(folder, trainings=None if trainings is None else int(trainings))
                 st.toast("The search goes on.")
             except InvalidInput as error:
-                st.error(plain(error))
+                st.error(sentence(error))
         if st.button("Stop", icon=":material/stop:", key="stop"):
             stopped = stop(folder)
             st.toast("Asked to stop: nothing evaluated is lost." if stopped
@@ -83,7 +83,7 @@ def _live(name: str, folder: Path) -> None:
     try:
         study = load(name, folder)
     except InvalidInput as error:
-        st.error(plain(error))
+        st.error(sentence(error))
         return
     _progress(study, state)
     left, right = st.columns([3, 2], gap="medium")

@@ -21,7 +21,7 @@ from dashboard.session import (
     settings,
 )
 from dashboard.studies import Study, inside, signature
-from dashboard.texts import label, plain
+from dashboard.texts import label, plain, sentence
 from dashboard.what_if_controls import Chosen, choose_machine
 from dse.errors import InvalidInput
 from dse.files import write_text
@@ -46,7 +46,7 @@ def main() -> None:
         try:
             chosen = choose_machine(study)
         except InvalidInput as error:
-            st.error(plain(error))
+            st.error(sentence(error))
             return
     with wide:
         _answer(study, chosen)
@@ -62,7 +62,7 @@ def _answer(study: Study, chosen: Chosen) -> None:
     try:
         columns, fits = fleet.price(chosen.machine, chosen.technology)
     except InvalidInput as error:
-        st.error(plain(error))
+        st.error(sentence(error))
         return
     seconds = time.perf_counter() - began
     if not fits.any():

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import socket
 import subprocess
@@ -7,11 +8,16 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from cost_models import load_accelerator, load_technology
 from cost_models.strict_yaml import parse_yaml
+from dashboard.growth import growth
+from dashboard.studies import read_study
+from dse.best_scores import BestScores, write_best_scores
+from dse.frontier import hypervolume_share
 from dse.hardware import hardware_from_node
 from dse.results import Evaluation, append_row
 from tests.dashboard.conftest import OUTPUTS, Opened, write_study
@@ -149,7 +155,7 @@ def test_a_damaged_study_is_one_sentence(study: Path, open_page: Opened, page: s
         assert any("not a row of results" in str(error.value) for error in app.error)
 
 
-@pytest.mark.parametrize("page", ["frontier", "design", "studies", "watch", "report"])
+@pytest.mark.parametrize("page", PAGES)
 def test_failed_trials_show_their_reason(tmp_path: Path, open_page: Opened, page: str) -> None:
     folder = write_study(tmp_path / "studies" / "failing", designs=())
     append_row(folder, Evaluation(trial=0, status="failed", source="search", key="abc",
@@ -158,8 +164,32 @@ def test_failed_trials_show_their_reason(tmp_path: Path, open_page: Opened, page
     if page == "frontier":
         assert "1 trainings failed" in texts(app)
         assert list(app.dataframe[0].value["reason"]) == ["loss is nan in epoch 3"]
-    if page == "studies":
+    elif page == "studies":
         assert app.dataframe[0].value.iloc[0]["failed"] == 1
+    elif page == "watch":
+        assert app.dataframe[0].value.iloc[0]["reason"] == "loss is nan in epoch 3"
+    elif page in ("what_if", "compare"):
+        assert "1 trainings failed" in texts(app)
+    elif page == "design":
+        assert "No design of this study has a cost yet" in texts(app)
+    elif page == "report":
+        assert len(app.get("download_button")) == 1
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_failed_trials_beside_trained_ones(study: Path, open_page: Opened, page: str) -> None:
+    append_row(study, Evaluation(trial=9, status="failed", source="search", key="abc",
+                                 name="unlucky", reason="loss is nan in epoch 3"))  # fmt: skip
+    app = open_page(page, study.parent)
+    if page == "frontier":
+        app.multiselect[0].set_value(["failed"]).run()
+        assert not app.exception and "No design passes the filter" in texts(app)
+    elif page == "studies":
+        assert app.dataframe[0].value.iloc[0]["failed"] == 1
+    elif page == "watch":
+        assert app.dataframe[0].value.iloc[0]["design"] == "unlucky"
+    elif page == "what_if":
+        assert "4 trained designs" in texts(app)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -190,6 +220,30 @@ def test_the_design_page_shows_one_design_in_full(study: Path, open_page: Opened
     layers = next(f.value for f in app.dataframe if "bound by" in f.value)
     energy_uj = layers["energy (nJ)"].sum() * 1e-3
     assert f"{energy_uj:.3g} uJ" == app.metric[1].value
+
+
+def test_what_a_design_takes_for_what(study: Path, open_page: Opened) -> None:
+    key = AppKeys(study).key(1)
+    app = open_page("design", study.parent, study="small", design=key)
+    assert "kept no" in texts(app) and f"dse train small/designs/{key}" in texts(app)
+    floats = np.array([[18, 2, 0], [3, 17, 0], [0, 1, 19]])
+    best = BestScores(labels=("no", "![x](y)", "stop"), epoch=2, floats=floats, int8=None,
+                      reason="*no* C")  # fmt: skip
+    write_best_scores(best, study / "designs" / key)
+    app = open_page("design", study.parent, study="small", design=key)
+    said = texts(app)
+    assert "![x](y) is taken for no: 3 of 20 clips (15%)" in said
+    assert "No int8 figures: \\*no\\* C" in said
+    whole = np.array([[10, 5, 5], [3, 17, 0], [0, 1, 19]])
+    write_best_scores(dataclasses.replace(best, int8=whole, reason=""), study / "designs" / key)
+    app = open_page("design", study.parent, study="small", design=key)
+    values = {metric.label: metric.value for metric in app.metric}
+    assert values["error in float"] == "10.0 %" and values["error in int8"] == "23.3 %"
+    assert values["int8 less float"] == "+13.3 points"
+    assert "points: " in texts(app)
+    (study / "designs" / key / "evaluation.json").write_text("{")
+    app = open_page("design", study.parent, study="small", design=key)
+    assert any("cannot be read" in str(each.value) for each in app.error)
 
 
 def test_a_dominated_design_names_what_dominates_it(study: Path, open_page: Opened) -> None:
@@ -393,3 +447,106 @@ def test_the_dashboard_refuses_what_is_no_folder(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.strip().endswith("name the folder of a study, or run `dse search` first")
+
+
+def test_growth_is_the_hypervolume_of_what_was_known(study: Path) -> None:
+    found = read_study("small", study)
+    grown = growth(found)
+    assert grown["trained"].tolist() == [1, 2, 3, 4]
+    assert grown["hours"].tolist() == pytest.approx([8 / 3600 * n for n in (1, 2, 3, 4)])
+    rows = found.rows_where(found.trained)
+    shares = [hypervolume_share(rows[: n + 1], found.record.box) for n in range(4)]
+    assert grown["share"].tolist() == pytest.approx(shares)
+    assert growth(found, most=2)["trained"].tolist() == [1, 4]
+
+
+def speech(study: Path) -> Path:
+    """A folder that looks like one of spoken words, beside the studies."""
+    folder = study.parent.parent / "speech"
+    folder.mkdir()
+    (folder / "validation_list.txt").write_text("")
+    return folder
+
+
+def select_row(app: AppTest, row: int) -> None:
+    """Select a row of the table of studies, which `AppTest` cannot click."""
+    app.session_state["all_studies"] = {"selection": {"rows": [row], "columns": [], "cells": []}}
+    app.run()
+
+
+def test_a_study_is_gone_on_with_stopped_and_cloned(
+    study: Path, open_page: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dashboard.launching as launching
+
+    launched: list[list[str]] = []
+    monkeypatch.setattr(launching, "_launch", lambda words, folder: launched.append(words))
+    app = open_page("studies", study.parent)
+    select_row(app, 0)
+    assert not app.exception
+    assert "Best points: 3 of 3" in texts(app)
+    assert app.button(key="stop_study").disabled
+    app.button(key="resume_study").click().run()
+    assert launched == [[sys.executable, "-m", "search.cli", "search", str(study)]]
+    app = open_page("studies", study.parent, "--read-only")
+    select_row(app, 0)
+    keys = {button.key for button in app.button}
+    assert "open_study" in keys and not keys & {"resume_study", "stop_study", "clone_study"}
+    known = study.parent / "speech"  # the study was trained on it
+    known.mkdir()
+    (study / "study.yaml").write_text(
+        "name: small\ndata: {folder: elsewhere}\nspace: {blocks: [1, 2]}\n"
+    )
+    app = open_page("launch", study.parent)
+    app.button_group(key="launch_from").set_value("a study of this folder").run()
+    assert not app.exception and not app.error, app.error
+    assert f"folder: {known}" in texts(app)
+    assert "name: small-2" in texts(app)
+
+
+@pytest.mark.parametrize(
+    "page, name", [("design", "design"), ("watch", "watched"), ("compare", "compared")]
+)
+@pytest.mark.parametrize("value", ["../../../etc/passwd", "/etc", "%2e%2e/x", "<script>", "\x00"])
+def test_an_address_leads_nowhere_else(
+    study: Path, open_page: Opened, page: str, name: str, value: str
+) -> None:
+    app = open_page(page, study.parent, study="small", **{name: value})
+    assert not app.error and value not in texts(app)
+
+
+def test_a_read_only_dashboard_saves_nothing_whatever_is_sent(
+    study: Path, open_page: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("what_if", study.parent)
+    # The button was not grey when it was pressed: as if a page sent what its browser would not.
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--read-only"])
+    app.button(key="save_machine").click().run()
+    assert not app.exception and not app.success
+    assert sorted(path.name for path in study.parent.iterdir()) == ["small"]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("data: {folder: /etc}", "must be a folder that the page knows"),
+        ("data: {folder: ../../..}", "must be a folder that the page knows"),
+        ("machine: /etc/machine.yaml", "a name has up to 64"),
+        ("machine: ../machine.yaml", "a name has up to 64"),
+        ("machine: nothing.yaml", "no YAML file beside the studies"),
+        ("technology: ../x.yaml", "a name has up to 64"),
+        ("hardware: {machine: [kws_int8, ../x.yaml]}", "a name has up to 64"),
+        ("warm_start: [../../secret]", "leads out of the folder"),
+    ],
+)
+def test_a_study_file_stays_among_what_the_page_knows(
+    study: Path, open_page: Opened, line: str, words: str
+) -> None:
+    speech(study)
+    lines = {"data": "data: {folder: ../speech}", line.split(":")[0]: line}
+    text = "name: mine\nspace: {blocks: [1, 2]}\n" + "\n".join(lines.values()) + "\n"
+    app = open_page("launch", study.parent)
+    app.button_group(key="launch_from").set_value("YAML").run()
+    app.text_area(key="launch_yaml").set_value(text).run()
+    assert any(words in str(each.value).replace("\\", "") for each in app.error), app.error
+    assert not [button for button in app.button if button.label == "Check and start"]

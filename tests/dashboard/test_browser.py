@@ -161,7 +161,7 @@ def test_a_box_selects_and_a_click_opens_a_design(server: tuple[str, Path], page
     page.mouse.move(left + 0.12 * box["width"], top + 0.02 * box["height"])
     page.mouse.down()
     page.mouse.move(left + 0.3 * box["width"], top + 0.3 * box["height"], steps=4)
-    page.mouse.move(left + 0.55 * box["width"], top + 0.62 * box["height"], steps=4)
+    page.mouse.move(left + 0.85 * box["width"], top + 0.5 * box["height"], steps=4)
     page.mouse.up()
     page.get_by_text("Selected").wait_for()
     settle(page)
@@ -225,8 +225,8 @@ def test_a_report_is_downloaded(server: tuple[str, Path], page: Any, tmp_path: P
 
 @pytest.mark.slow
 @NEEDS_CHROMIUM
-def test_a_search_is_launched_watched_and_outlives_the_page(
-    server: tuple[str, Path], page: Any
+def test_a_search_is_launched_watched_and_decided_upon(
+    server: tuple[str, Path], page: Any, tmp_path: Path
 ) -> None:
     address, folder = server
     page.goto(f"{address}/launch")
@@ -253,7 +253,121 @@ def test_a_search_is_launched_watched_and_outlives_the_page(
     page.get_by_text("Watch a search").wait_for()
     page.goto("about:blank")  # the search goes on without a page
     page.goto(f"{address}/watch?watched=tones")
-    page.get_by_text("3 of 3").wait_for(timeout=180_000)
-    page.get_by_text("not running").wait_for(timeout=60_000)
+    second = page.context.new_page()  # and a second tab sees the same
+    second.set_default_timeout(60_000)
+    second.goto(f"{address}/watch?watched=tones")
+    for tab in (page, second):
+        tab.get_by_text("3 of 3").wait_for(timeout=180_000)
+        tab.get_by_text("not running").wait_for(timeout=60_000)
+    second.close()
     rows = (folder / "tones" / "results.jsonl").read_text().splitlines()
     assert sum('"status": "trained"' in row for row in rows) == 3
+    page.reload()
+    page.get_by_text("3 of 3").wait_for()
+    page.get_by_text(re.compile("Hypervolume 0[.]")).wait_for()
+    _decide(page, address, tmp_path)
+
+
+def _decide(page: Any, address: str, tmp_path: Path) -> None:
+    """From the plot of a finished search to its report."""
+    page.goto(f"{address}/?study=tones&view=lasso")
+    settle(page)
+    all_designs = page.get_by_text(re.compile(r"^\d+ designs, \d trained")).inner_text()
+    draw_round_all(page)
+    page.get_by_text("Selected", exact=True).wait_for()
+    settle(page)
+    chosen = page.get_by_text(re.compile(r"^\d+ designs, \d trained")).inner_text()
+    assert "3 trained" in chosen and int(chosen.split()[0]) <= int(all_designs.split()[0])
+    page.get_by_text("logarithmic across").click()
+    settle(page)
+    page.get_by_text("Selected", exact=True).wait_for()  # a lasso outlasts a change of axes
+    page.get_by_text("Open it").click()
+    page.get_by_text("One design in full").wait_for()
+    settle(page)
+    page.get_by_role("tab", name="Mistakes").click()
+    page.get_by_text("error in int8").wait_for()
+    page.get_by_text(re.compile("Rows are what was said.* 12 clips")).wait_for()
+    page.goto(f"{address}/what_if?study=tones")
+    settle(page)
+    before = page.locator(".st-key-what_if_seconds").inner_text()
+    assert before.startswith("3 trained designs priced anew")
+    page.get_by_role("slider", name="Clock (MHz)").focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function(
+        "before => document.querySelector('.st-key-what_if_seconds').innerText !== before",
+        arg=before,
+    )
+    settle(page)
+    assert "own.clock=" in page.url  # the view can be sent to a colleague
+    page.goto(f"{address}/report?study=tones")
+    settle(page)
+    with page.expect_download() as waiting:
+        page.locator(".st-key-download_report button").click()
+    waiting.value.save_as(tmp_path / "tones.html")
+    assert "Cost report: tones" in (tmp_path / "tones.html").read_text(encoding="utf-8")
+
+
+def draw_round_all(page: Any) -> None:
+    """Take the lasso, and draw round the whole of the plot."""
+    plot = page.locator(".st-key-lasso canvas").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    page.mouse.click(box["x"] + box["width"] - 114, box["y"] + 33)  # the first of three tools
+    page.wait_for_timeout(500)
+    corners = [(0.2, 0.12), (0.93, 0.12), (0.93, 0.72), (0.5, 0.73), (0.17, 0.72)]
+    places = [(box["x"] + a * box["width"], box["y"] + b * box["height"]) for a, b in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in [*places[1:], places[0]]:
+        page.mouse.move(*place, steps=6)
+    page.mouse.up()
+
+
+@pytest.mark.slow
+@NEEDS_CHROMIUM
+def test_a_lasso_selects_some_designs(server: tuple[str, Path], page: Any) -> None:
+    address, _ = server
+    page.goto(f"{address}/?study=small&view=lasso")
+    settle(page)
+    plot = page.locator(".st-key-lasso canvas").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    page.mouse.click(box["x"] + box["width"] - 114, box["y"] + 33)
+    page.wait_for_timeout(500)
+    # A triangle above the diagonal of the plot: what has much error for its energy.
+    corners = [(0.2, 0.12), (0.93, 0.12), (0.93, 0.5)]
+    places = [(box["x"] + a * box["width"], box["y"] + b * box["height"]) for a, b in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in [*places[1:], places[0]]:
+        page.mouse.move(*place, steps=6)
+    page.mouse.up()
+    page.get_by_text("Selected", exact=True).wait_for()
+    settle(page)
+    said = page.get_by_text(re.compile(r"^\d designs, \d trained")).inner_text()
+    assert 0 < int(said[0]) < 5, said
+
+
+@pytest.mark.slow
+@NEEDS_CHROMIUM
+def test_names_of_studies_run_nothing(server: tuple[str, Path], page: Any) -> None:
+    """No name becomes a script, markup or a request, on any page; `page` sees what does."""
+    address, folder = server
+    evil = "</script><img src=http://evil.example/x.png onerror=document.title='evil'>![x](/y)"
+    study = write_study(folder / "evil", name=evil)
+    text = (study / "results.jsonl").read_text()
+    for number in range(4):
+        text = text.replace(f'"design {number}"', f'"{evil}{number}"')
+    (study / "results.jsonl").write_text(text)
+    try:
+        for name in ("", "?view=lasso", "?view=parallel", "?view=3-D", "design", "what_if",
+                     "compare", "report", "studies", "watch?watched=evil"):  # fmt: skip
+            page.goto(f"{address}/{name}{'&' if '?' in name else '?'}study=evil")
+            settle(page)
+            if not name:
+                box = page.locator(".st-key-plot").bounding_box()
+                page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+            assert page.title() != "evil", name
+            assert page.locator("img[src*='evil.example']").count() == 0, name
+    finally:
+        shutil.rmtree(study)
