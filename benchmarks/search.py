@@ -37,7 +37,7 @@ from dse.sweep import Machine, Sweep
 from search.candidates import Pool, identity
 from search.known_cost import ERROR, LENGTH, Aim, KnownCostSampler
 from search.rungs import Ladder, Rungs
-from search.samplers import make_sampler
+from search.samplers import SamplerOfTrial
 from search.study_file import read_study
 from search.suggest import parameters, suggest
 
@@ -146,7 +146,7 @@ def play(
         promoted = ladder.promote() if ladder else None
         if promoted is None:
             number = len(study.get_trials(deepcopy=False))
-            study.sampler = optuna.samplers.RandomSampler(seed=number) if repeated else make(number)
+            study.sampler = SamplerOfTrial("random", 0, number) if repeated else make(number)
             trial = study.ask()
             key = identity(suggest(trial, found.space))
             repeated = any(key == other for _, other, _ in trials.values())
@@ -186,7 +186,7 @@ def strategies(found: Surface) -> dict[str, Strategy]:
     """Name -> what makes the samplers of a seed, and rungs."""
 
     def stock(name: str) -> Callable[[int], Make]:
-        return lambda seed: lambda number: make_sampler(name, seed, number)
+        return lambda seed: lambda number: SamplerOfTrial(name, seed, number)
 
     def known(seed: int) -> Make:
         sampler = KnownCostSampler(found.pool, found.aim, seed=seed)

@@ -90,7 +90,7 @@ def rows_or_stop(study: Study) -> None:
         why = f" {len(failed)} trainings failed." if len(failed) else ""
         st.info(
             f"No design is trained yet.{why} Let `dse search` go on, or widen the limits: "
-            f"{len(study.frame):,} candidates were priced."
+            f"{study.candidates:,} candidates were priced."
         )
         if len(failed):
             st.dataframe(failed[["trial", "name", "reason"]], hide_index=True)
@@ -142,9 +142,7 @@ KEPT = ("key", "name", "trial", "source", "status", *MEASURED_COLUMNS)
 @st.cache_resource(max_entries=4, show_spinner="Building the study's designs …")
 def _fleet(mark: tuple[object, ...], family: FamilyName | None, _study_read: Study) -> Trained:
     record, space, frame = _study_read.record, space_of(_study_read.record), _study_read.frame
-    # A network that the study has on several machines is one here.
-    once = _study_read.trained & ~frame["key"].where(_study_read.trained).duplicated()
-    places = np.flatnonzero(once.to_numpy())[:MOST_FLEET]
+    places = np.flatnonzero(_study_read.networks.to_numpy())[:MOST_FLEET]
     rows = _study_read.rows_at(places.tolist())
     points = [point_of(row, record, space) for row in rows]
     if family is not None:

@@ -23,6 +23,7 @@ import pyarrow.json
 from dashboard.charts import scaled_frame
 from dse.errors import InvalidStudy
 from dse.frontier import pareto_mask
+from dse.on_machines import expanded
 from dse.record import RESOLVED, StudyRecord, read_record
 from dse.results import (
     COLUMNS_SINCE,
@@ -54,7 +55,9 @@ class Study:
     """Told apart from the others on the page."""
     record: StudyRecord
     frame: pd.DataFrame
-    """The columns of `dse.results.table`, `frontier`, and `design` (`names_of_designs`)."""
+    """The columns of `dse.results.table`, `frontier`, and `design` (`names_of_designs`); where a
+    study has several machines, a trained network has a row for each that suits it
+    (`dse.on_machines`)."""
     table: pa.Table | None
     """The same rows with their own types; None where `rows` has them."""
     rows: Sequence[Evaluation] | None
@@ -114,6 +117,21 @@ class Study:
     def scaled(self) -> pd.DataFrame:
         """The frame in the units of people."""
         return scaled_frame(self.frame)
+
+    @functools.cached_property
+    def networks(self) -> "pd.Series[bool]":
+        """Mask of the trained designs, each counted once on however many machines."""
+        return self.trained & ~self.frame["key"].where(self.trained).duplicated()
+
+    @property
+    def several_machines(self) -> bool:
+        """Whether the study chooses among machines."""
+        return self.record.resolved.get("hardware") is not None
+
+    @functools.cached_property
+    def candidates(self) -> int:
+        """Designs that were priced, on however many machines."""
+        return int((~self.frame.duplicated(["trial", "source", "key"])).sum())
 
 
 def names_of_designs(frame: pd.DataFrame) -> "pd.Series[str]":
@@ -180,9 +198,10 @@ def read_study(label: str, folder: Path) -> Study:
         InvalidInput: the record or a row is damaged, or of another program.
     """
     record = read_record(folder)
-    table = _read_quickly(folder / FILE_NAME)
+    several = record.resolved.get("hardware") is not None
+    table = None if several else _read_quickly(folder / FILE_NAME)
     if table is None:
-        rows = read_rows(folder)
+        rows = expanded(read_rows(folder), record)
         frame = table_of(rows)
     else:
         rows = None

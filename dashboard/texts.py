@@ -68,9 +68,12 @@ def label(column: str) -> str:
     """A column as an axis or heading, with its unit; any other name as it is."""
     if column in LABELS:
         return axis_label(column)
-    return {"training_seconds": "training time (s)", "best_epoch": "best epoch"}.get(
-        column, column.removeprefix("axis_").replace("_", " ")
-    )
+    names = {
+        "training_seconds": "training time (s)",
+        "best_epoch": "best epoch",
+        "accelerator": "machine",
+    }
+    return names.get(column, column.removeprefix("axis_").replace("_", " "))
 
 
 def bits(count: float) -> str:

@@ -143,10 +143,10 @@ def frontier_of(rows: Sequence[Evaluation], objectives: Sequence[str]) -> list[E
     """The trained designs that no other trained design dominates, cheapest first.
 
     Args:
-        rows: of a study; a design that was evaluated twice counts once.
+        rows: of a study; a design that was evaluated twice on one machine counts once.
         objectives: columns, all minimised.
     """
-    trained = {row.key: row for row in reversed(rows) if row.full}
+    trained = {(row.key, row.accelerator): row for row in reversed(rows) if row.full}
     designs = list(reversed(trained.values()))
     if not designs:
         return []

@@ -12,6 +12,9 @@ from cost_models.workload import GeneratorSpec
 Figures = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
+Areas = dict[int, tuple[float, float, float]]
+"""Number of a generator -> `AREA_COLUMNS`."""
+
 AREA_COLUMNS = ("area_um2", "area_low_um2", "area_high_um2")
 
 
@@ -20,6 +23,7 @@ def area_columns(
     technology: Technology,
     generators: npt.NDArray[np.int64],
     specs: Sequence[GeneratorSpec],
+    known: Areas | None = None,
 ) -> dict[str, Figures]:
     """Area of the machine for each network: the generator is built for the matrices that it has.
 
@@ -28,12 +32,16 @@ def area_columns(
         technology: its own.
         generators: shape (networks,), places in `specs`; -1 for a network without any.
         specs: distinct generators.
+        known: areas of this machine by generator, which are looked up and added to.
     """
+    known = {} if known is None else known
     columns = {name: np.zeros(len(generators)) for name in AREA_COLUMNS}
     for number in np.unique(generators).tolist():
-        needed = [] if number < 0 or machine.generator is None else [specs[number]]
-        area = sum_of(machine_area_um2(machine, technology, needed).values())
-        for name, figure in zip(AREA_COLUMNS, (area.mid, area.low, area.high), strict=True):
+        if number not in known:
+            needed = [] if number < 0 or machine.generator is None else [specs[number]]
+            area = sum_of(machine_area_um2(machine, technology, needed).values())
+            known[number] = (area.mid, area.low, area.high)
+        for name, figure in zip(AREA_COLUMNS, known[number], strict=True):
             columns[name][generators == number] = figure
     return columns
 

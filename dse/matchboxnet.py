@@ -186,13 +186,19 @@ def _generator(values: Mapping[str, Value]) -> Generator:
     family = _family(values)
     if family != values.get("generator", family):
         raise InvalidDesign("'fan_in' is the older name of 'generator': leave out 'fan_in'")
+    names = ("threshold_bits", "rounds", "state_bits")
+    return _made(family, *(int(_get(values, name)) for name in names))
+
+
+@cache
+def _made(family: FamilyName, threshold_bits: int, rounds: int, state_bits: int) -> Generator:
+    """A sweep builds the same few again and again, for each block anew."""
+    axes = {"threshold_bits": threshold_bits, "rounds": rounds}
     given: dict[str, Any] = {
-        name: int(_get(values, name))
-        for name in ("threshold_bits", "rounds")
-        if family in PARAMETERS[name]
+        name: value for name, value in axes.items() if family in PARAMETERS[name]
     }
     if family in LFSR_FAMILIES:
-        given["taps"] = REGISTERS[int(_get(values, "state_bits"))]
+        given["taps"] = REGISTERS[state_bits]
     return Generator(family=family, **given)
 
 

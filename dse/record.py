@@ -70,7 +70,10 @@ class StudyRecord:
 
     @property
     def machine(self) -> str:
-        """Name of the accelerator and of the technology it is priced with."""
+        """Names of the accelerator and of its technology; where there are several, how many."""
+        hardware = self.resolved.get("hardware")
+        if isinstance(hardware, dict):
+            return f"{len(hardware['machines'])} machines"
         return f"{self.resolved['accelerator']['name']}, {self.resolved['technology']['name']}"
 
 

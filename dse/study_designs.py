@@ -16,6 +16,7 @@ from typing import Any
 from cost_models import Accelerator, Cost, Technology, estimate
 from cost_models.strict_yaml import build, parse_yaml, read_yaml
 from dse.errors import InvalidInput, InvalidStudy
+from dse.hardware import Hardware
 from dse.lowering import lower
 from dse.point import DesignPoint, point_from_node
 from dse.published import published
@@ -23,6 +24,7 @@ from dse.record import DESIGNS, RESOLVED, StudyRecord
 from dse.results import Evaluation
 from dse.space import SearchSpace
 from dse.space_file import space_from_node
+from dse.sweep import Machine
 
 DESIGN = "design.yaml"
 
@@ -75,6 +77,49 @@ def technology_of(record: StudyRecord) -> Technology:
         InvalidInput: the record lacks it, or an earlier program described it otherwise.
     """
     return _technology(_text(record, "technology"), str(record.folder / RESOLVED))
+
+
+def hardware_of(record: StudyRecord) -> Hardware | None:
+    """The machines that the study chooses from; None where it has one machine.
+
+    Raises:
+        InvalidInput: an earlier program described them otherwise, or a part is missing.
+    """
+    if record.resolved.get("hardware") is None:
+        return None
+    return _hardware(_text(record, "hardware"), str(record.folder / RESOLVED))
+
+
+@lru_cache(maxsize=16)
+def _hardware(text: str, where: str) -> Hardware:
+    plain = json.loads(text)
+    try:
+        technologies = {
+            name: _technology(json.dumps(each), where)
+            for name, each in plain["technologies"].items()
+        }
+        machines = tuple(
+            Machine(
+                accelerator_from_dict(each["accelerator"], where), technologies[each["technology"]]
+            )
+            for each in plain["machines"]
+        )
+        return Hardware(machines, int(plain["skipped"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidStudy(f"{where}: hardware cannot be read: {error}; restore the file") from None
+
+
+def machine_of(record: StudyRecord, row: Evaluation) -> tuple[Accelerator, Technology]:
+    """What a row was priced on: one of the study's machines.
+
+    Raises:
+        InvalidInput: the record cannot be read back, or has no machine of that name.
+    """
+    hardware = hardware_of(record)
+    if hardware is None:
+        return accelerator_of(record), technology_of(record)
+    machine = hardware.machine(row.accelerator)
+    return machine.accelerator, machine.technology
 
 
 @lru_cache(maxsize=64)

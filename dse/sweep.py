@@ -20,7 +20,7 @@ from cost_models.workload import GeneratorSpec, Layer
 from dse.budget import Budget
 from dse.errors import InvalidInput
 from dse.lowering import lower_block, lower_head, output_frames
-from dse.machine_columns import area_columns, fits
+from dse.machine_columns import Areas, area_columns, fits
 from dse.matchboxnet import (
     Value,
     axes_of_block,
@@ -151,6 +151,15 @@ class Chunk:
         return [None] * len(self.digits)
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Designs by their pieces."""
+
+    designs: int
+    parts: list[tuple[int, Numbers, Numbers, Numbers]]
+    """Number of the piece; places of its designs; their digits; their blocks."""
+
+
 @dataclass(slots=True)
 class Sweep:
     """Prices designs of a space on machines; remembers the blocks that it has priced."""
@@ -166,6 +175,7 @@ class Sweep:
     _pricers: dict[int, PartPricer] = field(default_factory=dict, init=False)
     _blocks: dict[object, int] = field(default_factory=dict, init=False)
     _tables: dict[tuple[int, int], Numbers] = field(default_factory=dict, init=False)
+    _known_areas: dict[int, Areas] = field(default_factory=dict, init=False)
     _specs: list[GeneratorSpec] = field(default_factory=list, init=False)
     """Distinct generators."""
     _generators: list[int] = field(default_factory=list, init=False)
@@ -237,28 +247,37 @@ class Sweep:
             Columns, each of shape (designs,), NaN where a design cannot be built or executed; and
             which designs are feasible.
         """
+        return self.price_placed(self.place(designs), machine)
+
+    def place(self, designs: Sequence[Values]) -> "Placed":
+        """Find the pieces and blocks of designs: the part of pricing that no machine changes."""
         members: dict[int, list[int]] = {}
         for index, values in enumerate(designs):
             members.setdefault(self._piece_of(values), []).append(index)
-        places_of: dict[int, Numbers] = {}
+        parts = []
         for number, places in members.items():
             free = self.pieces[number].free
-            places_of[number] = np.array(
+            digits = np.array(
                 [
                     [choice.values.index(designs[index][choice.name]) for choice in free]
                     for index in places
                 ],
                 dtype=np.int64,
             ).reshape(len(places), len(free))
-            # All blocks first: those that are new are then priced at once.
-            self._networks(number, places_of[number])
+            parts.append((number, np.array(places), digits, self._networks(number, digits)))
+        return Placed(len(designs), parts)
+
+    def price_placed(
+        self, placed: "Placed", machine: int = 0
+    ) -> tuple[dict[str, npt.NDArray[np.float64]], npt.NDArray[np.bool_]]:
+        """As `price_designs`, of designs that were placed."""
         columns: dict[str, npt.NDArray[np.float64]] = {}
-        feasible = np.zeros(len(designs), dtype=bool)
-        for number, places in members.items():
-            chunk = self._price(number, places_of[number], machine)
+        feasible = np.zeros(placed.designs, dtype=bool)
+        for number, places, digits, networks in placed.parts:
+            chunk = self._price_networks(number, digits, networks, machine)
             feasible[places] = chunk.feasible
             for name, figures in chunk.columns.items():
-                columns.setdefault(name, np.full(len(designs), np.nan))[places] = figures
+                columns.setdefault(name, np.full(placed.designs, np.nan))[places] = figures
         return columns, feasible
 
     def _piece_of(self, values: Values) -> int:
@@ -285,8 +304,12 @@ class Sweep:
         return self._price(number, chunk.digits, self.machines.index(machine))
 
     def _price(self, number: int, digits: Numbers, machine: int) -> Chunk:
+        return self._price_networks(number, digits, self._networks(number, digits), machine)
+
+    def _price_networks(
+        self, number: int, digits: Numbers, networks: Numbers, machine: int
+    ) -> Chunk:
         piece = self.pieces[number]
-        networks = self._networks(number, digits)
         pricer = self._pricer(machine)
         pricer.price_parts()
         valid = (networks != INVALID).all(axis=1)
@@ -321,7 +344,8 @@ class Sweep:
         spec = self.machines[machine]
         # All matrices of a network are made by one generator; -1 where there are none.
         generators = np.array(self._generators, dtype=np.int64)[networks].max(axis=1)
-        return area_columns(spec.accelerator, spec.technology, generators, self._specs)
+        known = self._known_areas.setdefault(machine, {})
+        return area_columns(spec.accelerator, spec.technology, generators, self._specs, known)
 
     def _generator_of(self, layers: list[Layer]) -> int:
         """The number of the generator that makes the matrices of a block; -1 without any."""

@@ -30,11 +30,15 @@ ENUMERATED = 20_000
 SCALE_SAMPLE = 300
 """Random designs from which the scales of the cost features are taken."""
 
-BATCH, BATCHES = 64, 24
+BATCH, BATCHES = 32, 48
 """Random designs of a batch, and batches of a pool."""
 
 CHANGES = 128
 """Changes of the frontier's designs in a pool."""
+
+ENOUGH, NEAREST, ROUNDS = 32, 64, 40
+"""A pool of fewer is filled up with changes of so many designs near the limits, in so many rounds
+at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,10 @@ class Candidates:
 
     values: list[Values]
     columns: dict[str, Numbers]
-    """Their costs, each of shape (n,)."""
+    """Their costs, each of shape (n,): on the first machine that executes them."""
+    machines: dict[str, Numbers] | None = None
+    """Their costs on all machines, each of shape (n, machines), NaN where a limit is broken; None
+    where there is one machine."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -51,25 +58,60 @@ class Candidates:
     def take(self, keep: Sequence[int]) -> "Candidates":
         """Some of them."""
         columns = {name: figures[list(keep)] for name, figures in self.columns.items()}
-        return Candidates([self.values[index] for index in keep], columns)
+        machines = self.machines and {
+            name: figures[list(keep)] for name, figures in self.machines.items()
+        }
+        return Candidates([self.values[index] for index in keep], columns, machines)
 
 
 class Pool:
-    """Draws candidates of one space on one machine."""
+    """Draws candidates of one space on the machines of a study."""
 
-    def __init__(self, sweep: Sweep) -> None:
+    def __init__(self, sweep: Sweep, costs: Sequence[str] = ()) -> None:
+        """Make a pool.
+
+        Args:
+            sweep: of the space, on the machines of the study.
+            costs: columns that are wanted on all machines, where there are several.
+        """
         self.sweep = sweep
+        self.costs = tuple(costs)
         self.space: SearchSpace = sweep.space
         self.choices = [choice for choice in self.space.choices if len(choice.values) > 1]
         self._whole: Candidates | None = None
         self._batches: dict[tuple[int, int], Candidates] = {}
-        sample = self.price(_random(self.space, random.Random(0), SCALE_SAMPLE)).columns
-        self.scales = {name: _scale(sample.get(name)) for name in COST_FEATURES}
+        sample, feasible = self.price_all(_random(self.space, random.Random(0), SCALE_SAMPLE))
+        if feasible.sum() < 2:  # limits that random designs hardly ever keep
+            feasible = ~np.isnan(sample.columns["energy_pj"])
+        columns = sample.take(np.flatnonzero(feasible).tolist()).columns
+        self.scales = {name: _scale(columns.get(name)) for name in COST_FEATURES}
 
     def price(self, designs: Sequence[Values]) -> Candidates:
         """Those of the designs that are feasible, with their costs."""
-        columns, feasible = self.sweep.price_designs(designs)
-        return Candidates(list(designs), columns).take(np.flatnonzero(feasible).tolist())
+        priced, feasible = self.price_all(designs)
+        return priced.take(np.flatnonzero(feasible).tolist())
+
+    def price_all(self, designs: Sequence[Values]) -> tuple[Candidates, npt.NDArray[np.bool_]]:
+        """All of the designs with their costs, and which of them are feasible on a machine."""
+        count = len(self.sweep.machines)
+        if count == 1:
+            columns, feasible = self.sweep.price_designs(designs)
+            return Candidates(list(designs), columns), feasible
+        first: dict[str, Numbers] = {}
+        machines: dict[str, Numbers] = {}
+        anywhere = np.zeros(len(designs), dtype=np.bool_)
+        placed = self.sweep.place(designs)
+        for machine in range(count):
+            columns, feasible = self.sweep.price_placed(placed, machine)
+            anywhere |= feasible
+            for name, figures in columns.items():
+                known = first.setdefault(name, figures)
+                first[name] = np.where(np.isnan(known), figures, known)
+                if name in self.costs:
+                    shape = (len(designs), count)
+                    here = machines.setdefault(name, np.full(shape, np.nan))
+                    here[feasible, machine] = figures[feasible]
+        return Candidates(list(designs), first, machines), anywhere
 
     def draw(
         self,
@@ -100,7 +142,48 @@ class Pool:
                 rng = random.Random(f"{seed}/changes/{number}")
                 near = [mutated(self.space, rng.choice(parents), rng) for _ in range(CHANGES)]
                 found.append(self.price(near))
-        return _unseen(_joined([part for part in found if len(part)]), seen)
+        drawn = _unseen(joined(found), seen)
+        if len(drawn) >= ENOUGH or self.space.size <= ENUMERATED:
+            return drawn
+        return _unseen(joined([drawn, self._nearest(seed, number, parents, seen)]), seen)
+
+    def _nearest(
+        self, seed: int, number: int, parents: Sequence[Values], seen: Set[Identity]
+    ) -> Candidates:
+        """Feasible designs of a space in which random ones hardly ever are.
+
+        Changes of the designs that are nearest to the limits, over and over, until enough are
+        found: a narrow band of a large space is met in some ten rounds.
+        """
+        rng = random.Random(f"{seed}/nearest/{number}")
+        designs = [*parents[:NEAREST], *_random(self.space, rng, 4 * NEAREST)]
+        found = Candidates([], {})
+        for _ in range(ROUNDS):
+            new = _unseen(self.price(designs), seen)
+            found = _unseen(joined([found, new]), seen)
+            if len(found) >= ENOUGH:
+                break
+            excess = self._excess(designs)
+            nearest = [designs[index] for index in np.argsort(excess, kind="stable")[:NEAREST]]
+            changed = [mutated(self.space, rng.choice(nearest), rng) for _ in range(3 * NEAREST)]
+            designs = [*nearest, *changed]
+        return found
+
+    def _excess(self, designs: Sequence[Values]) -> Numbers:
+        """How far designs are beyond the limits, on the machine where that is least; shape (n,)."""
+        least = np.full(len(designs), np.inf)
+        placed = self.sweep.place(designs)
+        for machine in range(len(self.sweep.machines)):
+            columns, feasible = self.sweep.price_placed(placed, machine)
+            over = np.zeros(len(designs))
+            for limit in self.sweep.budget.limits:
+                difference = columns[limit.column] - limit.bound
+                beyond = (difference if limit.upper else -difference) / abs(limit.bound or 1)
+                over += np.maximum(np.nan_to_num(beyond, nan=np.inf), 0.0)
+            # Within the limits and not feasible: it does not fit the memories.
+            over[~feasible & (over == 0)] = 1.0
+            least = np.minimum(least, over)
+        return least
 
     def _batch(self, seed: int, index: int) -> Candidates:
         """Feasible designs of one batch of random ones."""
@@ -193,10 +276,16 @@ def _unseen(found: Candidates, seen: Set[Identity]) -> Candidates:
     return found.take(keep)
 
 
-def _joined(parts: Sequence[Candidates]) -> Candidates:
+def joined(parts: Sequence[Candidates]) -> Candidates:
+    """All of them in a row; those that hold none are left out."""
+    parts = [part for part in parts if len(part)]
     if not parts:
         return Candidates([], {})
     columns = {
         name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns
     }
-    return Candidates([values for part in parts for values in part.values], columns)
+    machines = parts[0].machines and {
+        name: np.concatenate([part.machines[name] for part in parts if part.machines])
+        for name in parts[0].machines
+    }
+    return Candidates([values for part in parts for values in part.values], columns, machines)

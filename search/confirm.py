@@ -22,8 +22,9 @@ from dse.errors import InvalidFile, InvalidStudy
 from dse.evaluation import Training
 from dse.files import replacing
 from dse.frontier import frontier_of, pareto_mask
+from dse.on_machines import expanded
 from dse.point import DesignPoint, point_from_node
-from dse.record import DESIGNS, RESOLVED
+from dse.record import DESIGNS, RESOLVED, read_record
 from dse.results import MEASURED_COLUMNS, Evaluation, first_cost, read_rows
 from search.storage import locked
 from search.study import load_data, trainers_of, training_of
@@ -104,7 +105,7 @@ def candidates_of(
     """The frontier, and the trained designs that chance alone may have kept from it.
 
     Args:
-        rows: of a study.
+        rows: of a study, on all its machines (`dse.on_machines.expanded`).
         objectives: of the study.
         clips: of the validation split; an error p of n clips has a standard error of
             sqrt(p (1 - p) / n).
@@ -112,18 +113,18 @@ def candidates_of(
     front = frontier_of(rows, objectives)
     if not front:
         return []
-    known = {row.key for row in front}
+    known = {(row.key, row.accelerator) for row in front}
     points = np.array([[row.column(name) for name in objectives] for row in front])
     near = []
     for row in rows:
-        if not row.full or row.key in known:
+        if not row.full or (row.key, row.accelerator) in known:
             continue
         own = [
             _lucky(row.column(name), clips) if name in MEASURED_COLUMNS else row.column(name)
             for name in objectives
         ]
         if pareto_mask(np.vstack([points, own]))[-1]:
-            known.add(row.key)
+            known.add((row.key, row.accelerator))
             near.append(row)
     return front + sorted(near, key=lambda row: row.column("error"))
 
@@ -182,7 +183,7 @@ def confirm_study(
     if not (folder / RESOLVED).exists():
         raise InvalidStudy(f"{folder} holds no study: name the folder that dse search made")
     features = load_data(spec, cache)
-    rows = read_rows(folder)
+    rows = expanded(read_rows(folder), read_record(folder))
     chosen = candidates_of(rows, spec.objectives, len(features.validation.labels))
     if not chosen:
         raise InvalidStudy(f"{folder} has no trained design yet: let dse search train some first")
@@ -190,20 +191,21 @@ def confirm_study(
         _repair(folder)
         known = {(repeat.key, repeat.seed) for repeat in read_repeats(folder)}
         points = {row.key: _point(folder, row) for row in chosen}
+        names = {row.key: row.name for row in chosen}
         for seed in range(spec.seed + 1, spec.seed + 1 + seeds):
-            missing = [row for row in chosen if (row.key, seed) not in known]
+            missing = [key for key in points if (key, seed) not in known]
             fresh = dataclasses.replace(spec, seed=seed)
             training = training_of(fresh, features, folder / FOLDER / f"seed-{seed}")
             with trainers_of(fresh, training, cache, workers, lambda *_: None) as trainers:
                 # All at once: those for whom there is no worker yet wait.
-                for row in missing:
-                    trainers.start(points[row.key], spec.recipe.epochs)
-                for row in missing:
-                    result = trainers.finish(points[row.key])
-                    _append(folder, _tested(row.key, seed, training, result))
-                    known.add((row.key, seed))
+                for key in missing:
+                    trainers.start(points[key], spec.recipe.epochs)
+                for key in missing:
+                    result = trainers.finish(points[key])
+                    _append(folder, _tested(key, seed, training, result))
+                    known.add((key, seed))
                     if report is not None:
-                        report(row.name, len(known), seeds * len(chosen))
+                        report(names[key], len(known), seeds * len(points))
     return summarise(chosen, rows, spec, read_repeats(folder), seeds)
 
 
@@ -220,11 +222,11 @@ def summarise(
     for repeat in repeats:
         if repeat.seed in wanted:
             by_key.setdefault(repeat.key, []).append(repeat)
-    front = {row.key for row in frontier_of(rows, spec.objectives)}
+    front = {(row.key, row.accelerator) for row in frontier_of(rows, spec.objectives)}
     found = [
         Confirmed(
             row=row,
-            searched=row.key in front,
+            searched=(row.key, row.accelerator) in front,
             repeats=tuple(by_key[row.key]),
             measured=spec.measured,
         )
@@ -254,6 +256,7 @@ def write_confirmed(found: Sequence[Confirmed], folder: Path) -> Path:
         {
             "key": [one.row.key for one in found],
             "name": [one.row.name for one in found],
+            "accelerator": [one.row.accelerator for one in found],
             "confirmed": [one.confirmed for one in found],
             "on_searched_frontier": [one.searched for one in found],
             "searched_validation_error": [one.row.column(one.measured) for one in found],

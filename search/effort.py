@@ -1,11 +1,13 @@
 """When a study ends."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dse.errors import require
 from dse.frontier import hypervolume_share
 from dse.results import Evaluation, latest
+
+Volume = Callable[[Sequence[Evaluation], Mapping[str, Sequence[float]]], float]
 
 MAX_REPEATS = 100
 """So many duplicates or invalid points in a row end a study: its space is exhausted."""
@@ -69,6 +71,7 @@ class Effort:
         workers: int,
         flying: int = 0,
         flying_epochs: int = 0,
+        volume: Volume = hypervolume_share,
     ) -> str:
         """Why nothing more may be started; empty while something may.
 
@@ -78,6 +81,7 @@ class Effort:
             workers: trainings at a time.
             flying: designs in training, which will be trained in any case.
             flying_epochs: epochs that they will take.
+            volume: hypervolume of rows in a box.
         """
         last = latest(rows)
         if self._epochs_of(last, flying_epochs) >= self.trainings * self.epochs_each:
@@ -98,18 +102,18 @@ class Effort:
             row.status in ("duplicate", "invalid") for row in recent
         ):
             return f"the last {MAX_REPEATS} candidates brought no new design"
-        return self._out_of_patience(last, box)
+        return self._out_of_patience(last, box, volume)
 
     def _out_of_patience(
-        self, rows: Sequence[Evaluation], box: Mapping[str, Sequence[float]]
+        self, rows: Sequence[Evaluation], box: Mapping[str, Sequence[float]], volume: Volume
     ) -> str:
         if self.patience is None:
             return ""
         trained = [index for index, row in enumerate(rows) if row.status in ("trained", "reused")]
         if len(trained) <= self.patience.trainings:
             return ""
-        before = hypervolume_share(rows[: trained[-self.patience.trainings]], box)
-        now = hypervolume_share(rows, box)
+        before = volume(rows[: trained[-self.patience.trainings]], box)
+        now = volume(rows, box)
         if now > 0 and (now - before) / now < self.patience.improvement:
             return (
                 f"the last {self.patience.trainings} trainings raised the hypervolume by less than "

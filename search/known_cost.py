@@ -24,7 +24,7 @@ from dse.frontier import pareto_mask
 from dse.results import MEASURED_COLUMNS
 from dse.space import SearchSpace, Values
 from search import surrogate
-from search.candidates import Candidates, Identity, Pool, identity
+from search.candidates import Candidates, Identity, Pool, identity, joined
 from search.improvement import expected_improvement
 from search.suggest import distributions, parameters, values_of
 
@@ -70,13 +70,25 @@ class Aim:
         return min(worst, self.most_measured)
 
     def scaled_costs(self, columns: Mapping[str, Numbers]) -> Numbers:
-        """Costs such that the box is from 0 to 1; shape (n, m - 1)."""
+        """Costs such that the box is from 0 to 1; columns of (n,) or (n, k) -> (..., m - 1)."""
         scaled = []
         for name in self.costs:
             best, worst = self.box[name]
             logs = np.log10(np.maximum(columns[name], LEAST_COST))
             scaled.append((logs - best) / (worst - best))
-        return np.column_stack(scaled)
+        return np.stack(scaled, axis=-1)
+
+    def points(self, designs: Candidates) -> tuple[npt.NDArray[np.int64], Numbers]:
+        """Where designs stand in the space of costs: one point for each machine that suits one.
+
+        Returns:
+            The place of each point's design, shape (p,), and the points, shape (p, m - 1).
+        """
+        if designs.machines is None:
+            return np.arange(len(designs)), self.scaled_costs(designs.columns)
+        scaled = self.scaled_costs(designs.machines)
+        owners, machines = np.nonzero(~np.isnan(scaled).any(axis=2))
+        return owners, scaled[owners, machines]
 
 
 @dataclass(slots=True)
@@ -115,6 +127,9 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         self.seed = seed
         self.startup = startup
         self._hyper: tuple[int, surrogate.Hyper] | None = None
+        self._on_record = Candidates([], {})
+        self._known: dict[int, tuple[dict[str, Any], Values, Identity]] = {}
+        """Trial -> its parameters, and the design that they are."""
         self._random = optuna.samplers.RandomSampler(seed=seed)
         self._distributions = distributions(self.space)
 
@@ -135,7 +150,12 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
             return {}
         trials = study.get_trials(deepcopy=False)
         values = self.propose(trials[: trial.number] + trials[trial.number + 1 :], trial.number)
-        return {} if values is None else dict(parameters(self.space, values))
+        if values is None:  # all that is known to be feasible was tried: the study ends with that
+            again = self.pool.draw(self.seed, trial.number, [], set())
+            if not len(again):
+                return {}
+            values = again.values[random.Random(trial.number).randrange(len(again))]
+        return dict(parameters(self.space, values))
 
     def sample_independent(
         self,
@@ -159,17 +179,17 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         if len(known.errors) + len(known.pending) < self.startup:
             drawn = self.pool.draw(self.seed, number, [], known.seen)
             return drawn.values[rng.randrange(len(drawn))] if len(drawn) else None
-        full = [i for i, length in enumerate(known.lengths) if length >= 1]
-        drawn = self.pool.draw(self.seed, number, self._parents(known, full), known.seen)
+        observed = self._observed(known.designs)
+        parents = self._parents(known, observed)
+        drawn = self.pool.draw(self.seed, number, parents, known.seen)
         if not len(drawn):
             return None
         if len(known.errors) < 2:  # failures and trainings in flight only
             return drawn.values[rng.randrange(len(drawn))]
-        return drawn.values[int(np.argmax(self._worth(drawn, known)))]
+        return drawn.values[int(np.argmax(self._worth(drawn, known, observed)))]
 
-    def _worth(self, drawn: Candidates, known: _Observations) -> Numbers:
+    def _worth(self, drawn: Candidates, known: _Observations, observed: Candidates) -> Numbers:
         """Expected improvement of candidates."""
-        observed = self._priced(known.designs)
         features = self._features(observed, known.lengths)
         errors = np.array(known.errors)
         model = surrogate.fit(features, errors, hyper=self._fitted(features, errors))
@@ -177,8 +197,8 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         # Measured errors are noisy, and the lowest of many too good: the frontier is of what the
         # model makes of them.
         smooth = np.exp(model.mean_of(self._features(observed, [1.0] * len(observed))))
-        front_errors = smooth[full]
-        front_costs = self.aim.scaled_costs(observed.columns)[full]
+        owners, front_costs = self.aim.points(observed)
+        front_errors, front_costs = smooth[owners][full[owners]], front_costs[full[owners]]
         if known.pending:
             flying = self._priced(known.pending)
             expected = np.exp(model.mean_of(self._features(flying, [1.0] * len(flying))))
@@ -186,14 +206,20 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
             features = np.vstack([features, self._features(flying, [1.0] * len(flying))])
             errors = np.append(errors, expected)
             model = surrogate.fit(features, errors, hyper=self._fitted(features, errors))
-            front_errors = np.append(front_errors, expected)
-            front_costs = np.vstack([front_costs, self.aim.scaled_costs(flying.columns)])
+            owners, costs = self.aim.points(flying)
+            front_errors = np.append(front_errors, expected[owners])
+            front_costs = np.vstack([front_costs, costs])
         mean, deviation = model.predict(self._features(drawn, [1.0] * len(drawn)))
-        costs = self.aim.scaled_costs(drawn.columns)
+        owners, costs = self.aim.points(drawn)
         worst = np.ones(costs.shape[1])
-        return expected_improvement(
-            mean, deviation, costs, front_errors, front_costs, self.aim.worst_error, worst
-        )
+        improvement = expected_improvement(
+            mean[owners], deviation[owners], costs, front_errors, front_costs,
+            self.aim.worst_error, worst,
+        )  # fmt: skip
+        # A network is worth what it is on the machine that it improves the frontier most on.
+        best = np.zeros(len(drawn))
+        np.maximum.at(best, owners, improvement)
+        return best
 
     def _fitted(self, features: Numbers, errors: Numbers) -> surrogate.Hyper | None:
         """Length scales, fitted anew only when there are a twentieth more observations.
@@ -213,25 +239,37 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
 
     def _priced(self, designs: Sequence[Values]) -> Candidates:
         """Costs of designs that were trained; feasible once, and on record."""
-        columns, _ = self.pool.sweep.price_designs(designs)
-        return Candidates(list(designs), columns)
+        return self.pool.price_all(designs)[0]
 
-    def _parents(self, known: _Observations, full: Sequence[int]) -> list[Values]:
+    def _observed(self, designs: Sequence[Values]) -> Candidates:
+        """Costs of the designs on record; only what is new since the last proposal is priced."""
+        before = self._on_record
+        count = len(before)
+        if before.values != list(designs[:count]):
+            before, count = Candidates([], {}), 0
+        if len(designs) > count:
+            new = self._priced(designs[count:])
+            self._on_record = joined([before, new]) if count else new
+        return self._on_record
+
+    def _parents(self, known: _Observations, observed: Candidates) -> list[Values]:
         """The designs of the measured frontier."""
+        full = [index for index, length in enumerate(known.lengths) if length >= 1]
         if not full:
             return []
-        observed = self._priced([known.designs[index] for index in full])
-        errors = np.array([known.errors[index] for index in full])
-        points = np.column_stack([errors, self.aim.scaled_costs(observed.columns)])
-        return [observed.values[index] for index in np.flatnonzero(pareto_mask(points))]
+        errors = np.array(known.errors)[full]
+        owners, costs = self.aim.points(observed.take(full))
+        front = pareto_mask(np.column_stack([errors[owners], costs]))
+        return [known.designs[full[index]] for index in dict.fromkeys(owners[front].tolist())]
 
     def _observe(self, trials: Sequence[FrozenTrial]) -> _Observations:
         found = _Observations([], [], [], [], set())
         for trial in trials:
-            values = values_of(self.space, trial.params)
-            if values is None:  # asked for, and nothing decided yet
+            design = self._design(trial)
+            if design is None:  # asked for, and nothing decided yet
                 continue
-            found.seen.add(identity(values))
+            values, key = design
+            found.seen.add(key)
             if trial.state == TrialState.RUNNING and ERROR not in trial.user_attrs:
                 found.pending.append(values)
                 continue
@@ -241,6 +279,17 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
                 found.errors.append(error)
                 found.lengths.append(length)
         return found
+
+    def _design(self, trial: FrozenTrial) -> tuple[Values, Identity] | None:
+        """What a trial tries; None where not all is decided."""
+        known = self._known.get(trial.number)
+        if known is not None and known[0] == trial.params:
+            return known[1:]
+        values = values_of(self.space, trial.params)
+        if values is None:
+            return None
+        self._known[trial.number] = (trial.params, values, identity(values))
+        return self._known[trial.number][1:]
 
     def _error(self, trial: FrozenTrial) -> tuple[float | None, float]:
         """What was measured of a trial, and at which share of its epochs."""

@@ -10,7 +10,7 @@ fast which worker was, and a study gives the same rows again, also after kills.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +23,7 @@ from dse.errors import InvalidInput, TrainingFailed
 from dse.evaluation import Pricing, Training, utc_now
 from dse.files import write_text
 from dse.frontier import frontier_of, hypervolume_share
+from dse.on_machines import expanded
 from dse.point import DesignPoint
 from dse.record import read_record
 from dse.results import Evaluation, append_row, latest, read_all_rows, repair
@@ -83,7 +84,8 @@ class Loop:
         repair(folder)
         self.history = read_all_rows(folder)
         self.study = open_storage(folder, spec.name, spec.objectives)
-        self.box = read_record(folder).box
+        self.record = read_record(folder)
+        self.box = self.record.box
         self.samplers = Samplers(spec, sweep, self.box)
         self.ladder = None if spec.rungs is None else Ladder.of(spec.rungs, self.epochs)
         self.effort = spec.effort
@@ -113,13 +115,14 @@ class Loop:
     def state(self) -> State:
         """How far the study is."""
         rows = self.rows
+        expanded = self._expanded(rows)
         return State(
             trained=self.effort.trained(rows),
             trainings=self.spec.trainings,
             candidates=len(rows),
             max_candidates=self.spec.candidates,
-            frontier=len(frontier_of(rows, self.spec.objectives)),
-            hypervolume=hypervolume_share(rows, self.box),
+            frontier=len(frontier_of(expanded, self.spec.objectives)),
+            hypervolume=hypervolume_share(expanded, self.box),
             done=self.effort.share(rows),
         )
 
@@ -131,8 +134,13 @@ class Loop:
         fresh = [flight for flight in self.flying if not flight.since]
         epochs = sum(flight.until - flight.since for flight in self.flying)
         return self.effort.ended_by(
-            self.history, self.box, self.workers, flying=len(fresh), flying_epochs=epochs
-        )
+            self.history, self.box, self.workers, flying=len(fresh), flying_epochs=epochs,
+            volume=lambda rows, box: hypervolume_share(self._expanded(rows), box),
+        )  # fmt: skip
+
+    def _expanded(self, rows: Sequence[Evaluation]) -> list[Evaluation]:
+        """Trained networks on all machines that suit them, where the study has several."""
+        return expanded(rows, self.record) if self.spec.hardware else list(rows)
 
     def _climb(self) -> None:
         """Put what the rows say of rungs on the ladder."""
@@ -230,13 +238,17 @@ class Loop:
             name=point.name or _label(point, values),
         )  # fmt: skip
         try:
-            cost = self.pricing.price(point)
+            priced = self.pricing.best(point)
         except InvalidInput as error:
             return dataclasses.replace(row, status="invalid", reason=str(error))
-        row = dataclasses.replace(row, cost=self.pricing.columns(cost))
-        reason = self.pricing.infeasibility(cost)
-        if reason:
-            return dataclasses.replace(row, reason=reason)
+        row = dataclasses.replace(
+            row,
+            cost=priced.columns,
+            accelerator=priced.cost.accelerator.name,
+            technology=priced.cost.technology.name,
+        )
+        if priced.reason:
+            return dataclasses.replace(row, reason=priced.reason)
         return dataclasses.replace(row, status="trained")
 
     def _duplicate(self, row: Evaluation) -> Evaluation | None:

@@ -14,10 +14,11 @@ from dse.errors import InvalidInput, InvalidStudy
 from dse.evaluation import Pricing
 from dse.files import replacing, write_text
 from dse.frontier import frontier_of
+from dse.on_machines import expanded
 from dse.point import DesignPoint
 from dse.record import GIVEN, RESOLVED, StudyRecord, read_record
 from dse.results import FILE_NAME, Evaluation, latest, read_all_rows, repair
-from dse.sweep import Machine, Sweep
+from dse.sweep import Sweep
 from search.storage import DATABASE, locked
 from search.study import load_data
 from search.study_file import PRICED, StudySpec, check_unchanged
@@ -57,7 +58,7 @@ def reprice_study(
         repair(folder)
         record = read_record(folder)
         history = read_all_rows(folder)
-        before = frontier_of(latest(history), record.objectives)
+        before = frontier_of(expanded(latest(history), record), record.objectives)
         pricing = Pricing(
             accelerator=spec.accelerator,
             technology=spec.technology,
@@ -65,11 +66,12 @@ def reprice_study(
             frames=spec.features.frames,
             outputs=_outputs(spec, record, cache),
             rate=spec.rate or 1.0,
+            machines=() if spec.hardware is None else spec.machines,
+            objectives=spec.objectives,
         )
         rows = [_priced(row, spec, pricing) for row in history]
-        machine = Machine(spec.accelerator, spec.technology)
         sweep = Sweep(
-            spec.space, (machine,), frames=pricing.frames, outputs=pricing.outputs,
+            spec.space, spec.machines, frames=pricing.frames, outputs=pricing.outputs,
             budget=spec.budget, rate=pricing.rate,
         )  # fmt: skip
         box = reference_box(spec.objectives, survey(spec.space, pricing, sweep, seed=spec.seed))
@@ -83,7 +85,8 @@ def reprice_study(
         write_text(folder / RESOLVED, dump_yaml(spec.resolved() | kept | {"box": box}))
         for path in folder.glob(f"{DATABASE}*"):
             path.unlink()
-        return Repriced(len(rows), before, frontier_of(latest(rows), spec.objectives))
+        after = frontier_of(expanded(latest(rows), read_record(folder)), spec.objectives)
+        return Repriced(len(rows), before, after)
 
 
 def _outputs(spec: StudySpec, record: StudyRecord, cache: Path | None) -> int:
@@ -98,16 +101,16 @@ def _priced(row: Evaluation, spec: StudySpec, pricing: Pricing) -> Evaluation:
         return row
     try:
         point = _point_of(row, spec)
-        cost = pricing.price(point)
+        priced = pricing.best(point)
     except InvalidInput as error:
         return dataclasses.replace(row, status="invalid", reason=str(error), cost={})
     named = {
-        "accelerator": spec.accelerator.name,
-        "technology": spec.technology.name,
-        "cost": pricing.columns(cost),
+        "accelerator": priced.cost.accelerator.name,
+        "technology": priced.cost.technology.name,
+        "cost": priced.columns,
     }
     row = dataclasses.replace(row, **named)  # type: ignore[arg-type]
-    over = pricing.infeasibility(cost)
+    over = priced.reason
     if row.error is None:
         if row.status == "infeasible" and not over:
             over = "was over a limit when it was proposed, and is not trained"

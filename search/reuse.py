@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from dse.errors import InvalidInput
 from dse.evaluation import Training
 from dse.frontier import frontier_of
+from dse.on_machines import expanded
+from dse.record import read_record
 from dse.results import Evaluation, read_rows
 from search.study_file import Baseline
 
@@ -24,7 +26,7 @@ class Earlier:
         same = (training.features.key, spec.recipe.key, spec.seed)
         for folder in spec.warm_start:
             rows = read_rows(folder)
-            self.frontiers += frontier_of(rows, spec.objectives)
+            self.frontiers += frontier_of(expanded(rows, read_record(folder)), spec.objectives)
             for row in rows:
                 told = row.quantised_error is not None or not spec.needs_int8
                 if row.full and told and (row.data_key, row.recipe_key, row.seed) == same:

@@ -36,7 +36,8 @@ class Samplers:
             aim = Aim(spec.objectives, spec.measured, box, most)
             # A short search cannot spend all its trainings on a first look.
             startup = min(STARTUP, max(4, spec.trainings // 3))
-            self.known_cost = KnownCostSampler(Pool(sweep), aim, seed=spec.seed, startup=startup)
+            pool = Pool(sweep, aim.costs)
+            self.known_cost = KnownCostSampler(pool, aim, seed=spec.seed, startup=startup)
 
     def of(
         self, number: int, *, at_random: bool = False, decided: bool = False

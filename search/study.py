@@ -10,7 +10,7 @@ from dse.errors import InvalidStudy
 from dse.evaluation import Pricing, Training
 from dse.files import write_text
 from dse.record import DESIGNS, GIVEN, RESOLVED, read_record
-from dse.sweep import Machine, Sweep
+from dse.sweep import Sweep
 from search.loop import Loop
 from search.state import Outcome, Progress
 from search.storage import locked, storage_errors
@@ -62,10 +62,12 @@ def run_study(
         frames=spec.features.frames,
         outputs=len(features.classes),
         rate=spec.rate or 1.0,
+        machines=() if spec.hardware is None else spec.machines,
+        objectives=spec.objectives,
     )
     sweep = Sweep(
         spec.space,
-        (Machine(spec.accelerator, spec.technology),),
+        spec.machines,
         frames=pricing.frames,
         outputs=pricing.outputs,
         budget=spec.budget,

@@ -18,6 +18,7 @@ from cost_models.application import US_PER_S
 from cost_models.strict_yaml import Node, build, read_value, read_yaml
 from dse.budget import Budget, Limit, budget_from_node
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy, require
+from dse.hardware import Hardware, hardware_from_node
 from dse.point import DesignPoint
 from dse.published import published, published_values
 from dse.recipe import Recipe, recipe_from_node
@@ -25,6 +26,7 @@ from dse.record import RESOLVED
 from dse.results import MEASURED_COLUMNS, OBJECTIVE_COLUMNS, first_measured
 from dse.space import SearchSpace, Values
 from dse.space_file import space_from_node
+from dse.sweep import Machine
 from dse.task import FeatureSpec, Task
 from search.effort import Effort, Patience
 from search.rungs import Rungs
@@ -47,7 +49,7 @@ CHANGEABLE = (
 )
 """What may change between runs of one study: how long it searches, and on what it computes."""
 
-PRICED = ("accelerator", "technology", "limits", "objectives", "rate")
+PRICED = ("accelerator", "technology", "hardware", "limits", "objectives", "rate")
 """What may change when a study is priced again (`search.reprice`): no training depends on it."""
 
 
@@ -70,6 +72,7 @@ class _File:
     space: Node
     machine: str = "kws_ternary"
     technology: str | None = None
+    hardware: Node | None = None
     recipe: Node | None = None
     objectives: tuple[str, ...] = ("error", "energy_pj")
     limits: Node | None = None
@@ -172,6 +175,8 @@ class StudySpec:
     space: SearchSpace
     accelerator: Accelerator
     technology: Technology
+    hardware: Hardware | None = None
+    """The machines that networks are priced on; `accelerator` is the first of them."""
     recipe: Recipe
     objectives: tuple[str, ...]
     budget: Budget
@@ -197,6 +202,13 @@ class StudySpec:
     """... or when the hypervolume has nearly stopped growing."""
     seed: int
     device: str
+
+    @property
+    def machines(self) -> tuple[Machine, ...]:
+        """All that networks are priced on."""
+        if self.hardware is not None:
+            return self.hardware.machines
+        return (Machine(self.accelerator, self.technology),)
 
     @property
     def measured(self) -> str:
@@ -234,6 +246,7 @@ class StudySpec:
             "space": self.space.to_dict(),
             "accelerator": self.accelerator.to_dict(),
             "technology": dataclasses.asdict(self.technology),
+            "hardware": None if self.hardware is None else self.hardware.to_dict(),
             "recipe": self.recipe.to_dict(),
             "objectives": list(self.objectives),
             "limits": self.budget.to_dict() | self.measured_budget.to_dict(),
@@ -282,12 +295,20 @@ def read_study(
             f"space.in_channels is {space.in_channels}, and data.features.coefficients "
             f"{file.data.features.coefficients}: leave in_channels out"
         )
-    accelerator = _at(node, "machine", lambda: load_accelerator(beside(file.machine, base)))
-    technology = _at(
-        node,
-        "technology",
-        lambda: load_technology(beside(file.technology or accelerator.technology, base)),
-    )
+
+    def load(machine: str) -> tuple[Accelerator, Technology]:
+        accelerator = load_accelerator(beside(machine, base))
+        name = beside(file.technology or accelerator.technology, base)
+        return accelerator, _at(node, "technology", lambda: load_technology(name))
+
+    accelerator, technology = _at(node, "machine", lambda: load(file.machine))
+    hardware = None
+    if file.hardware is not None:
+        hardware = hardware_from_node(file.hardware, load, file.machine)
+        if "machine" in node.value and "machine" in file.hardware.value:
+            raise node.value["machine"].error("machine: hardware.machine names them: leave it out")
+        accelerator = hardware.machines[0].accelerator
+        technology = hardware.machines[0].technology
     folder = data_folder or base / _expanded(file.data.folder)
     trainings = trainings or file.trainings
     recipe = Recipe() if file.recipe is None else recipe_from_node(file.recipe)
@@ -304,6 +325,7 @@ def read_study(
         space=space,
         accelerator=accelerator,
         technology=technology,
+        hardware=hardware,
         recipe=recipe,
         objectives=file.objectives,
         budget=Budget(known if rate is None else _in_time(known, rate)),

@@ -5,6 +5,8 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from dse.errors import InvalidInput, InvalidStudy
 from dse.evaluation import Pricing
 from dse.matchboxnet import Value
@@ -35,7 +37,7 @@ def survey(space: SearchSpace, pricing: Pricing, sweep: Sweep, *, seed: int) -> 
     Args:
         space: of the study.
         pricing: prices one design, and says why it must not be built.
-        sweep: prices many designs of the space on the same machine under the same limits.
+        sweep: prices many designs of the space on the same machines under the same limits.
         seed: of the sample.
 
     Raises:
@@ -44,15 +46,21 @@ def survey(space: SearchSpace, pricing: Pricing, sweep: Sweep, *, seed: int) -> 
     """
     rng = random.Random(seed)
     sample = [space.sample(rng) for _ in range(SAMPLE)]
-    columns, feasible = sweep.price_designs(sample)
-    count = int(feasible.sum())
-    if not count:
+    inside = np.zeros(SAMPLE, dtype=np.bool_)
+    lowest: dict[str, float] = {}
+    highest: dict[str, float] = {}
+    for machine in range(len(sweep.machines)):
+        columns, feasible = sweep.price_designs(sample, machine)
+        inside |= feasible
+        for name, figures in columns.items() if feasible.any() else ():
+            kept = figures[feasible]
+            lowest[name] = min(lowest.get(name, math.inf), float(kept.min()))
+            highest[name] = max(highest.get(name, -math.inf), float(kept.max()))
+    if not inside.any():
         found = _nearest(space, pricing, sample)
         lowest = highest = dict(found.columns)
-        count = 1
-    else:
-        lowest = {name: float(figures[feasible].min()) for name, figures in columns.items()}
-        highest = {name: float(figures[feasible].max()) for name, figures in columns.items()}
+        inside[0] = True
+    count = int(inside.sum())
     return Survey(size=space.size, sampled=SAMPLE, feasible=count, lowest=lowest, highest=highest)
 
 
@@ -66,10 +74,15 @@ def _nearest(space: SearchSpace, pricing: Pricing, sample: list[Values]) -> "_Pr
     if nearest is None:
         check_not_empty(space)
         raise InvalidStudy(
-            f"{pricing.accelerator.name} can execute no point of the space: choose another "
-            "machine, or a space without ternary mixers"
+            f"{_machines(pricing)} can execute no point of the space: choose another machine, or "
+            "a space without ternary mixers"
         )
     return _descend(space, pricing, nearest)
+
+
+def _machines(pricing: Pricing) -> str:
+    count = len(pricing.machines)
+    return f"none of {count} machines" if count > 1 else pricing.accelerator.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +97,10 @@ class _Priced:
 def _price(space: SearchSpace, pricing: Pricing, values: Values) -> _Priced | None:
     """A point with its cost; None where it is no network or the machine cannot execute it."""
     try:
-        cost = pricing.price(space.point(values))
+        found = pricing.best(space.point(values))
     except InvalidInput:
         return None
-    columns = pricing.columns(cost)
-    excess = sum(max(0.0, limit.excess(columns)) for limit in pricing.budget.limits)
-    return _Priced(values, columns, excess + len(cost.misfits), pricing.infeasibility(cost))
+    return _Priced(values, found.columns, pricing.excess(found), found.reason)
 
 
 def _descend(space: SearchSpace, pricing: Pricing, start: _Priced) -> _Priced:

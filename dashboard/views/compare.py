@@ -27,6 +27,7 @@ from dse.results import MEASURED_COLUMNS, OBJECTIVE_COLUMNS, Evaluation
 from dse.study_designs import (
     accelerator_of,
     frames_of,
+    machine_of,
     outputs_of,
     point_of,
     price,
@@ -121,8 +122,9 @@ def _cost(
     point = point_of(row, study.record, space_of(study.record))
     if point is None:
         raise InvalidInput(f"nothing in the study says any more what {row.name} was")
+    own, its = machine_of(study.record, row)
     return price(
-        point, machine or accelerator_of(study.record), technology or technology_of(study.record),
+        point, machine or own, technology or its,
         frames_of(study.record), outputs_of([row], study.record),
     )  # fmt: skip
 

@@ -34,14 +34,13 @@ from dse.matrices import facts_of, matrix_at, ternary_places
 from dse.point import DesignPoint
 from dse.results import Evaluation
 from dse.study_designs import (
-    accelerator_of,
     design_folder,
     frames_of,
+    machine_of,
     outputs_of,
     point_of,
     price,
     space_of,
-    technology_of,
 )
 
 MOST_LISTED = 2_000  # designs in the choice; any other opens by its address
@@ -62,8 +61,8 @@ def main() -> None:
                    "its design.yaml to see more than its row.")  # fmt: skip
         return
     outputs = outputs_of([row], study.record)
-    cost = price(point, accelerator_of(study.record), technology_of(study.record),
-                 frames_of(study.record), outputs)  # fmt: skip
+    machine, technology = machine_of(study.record, row)
+    cost = price(point, machine, technology, frames_of(study.record), outputs)
     st.graphviz_chart(network_diagram(point, outputs), width="stretch")
     tabs = st.tabs(["Energy", "Latency", "Roofline", "Area", "Layers", "Generator", "Mistakes",
                     "Training"])  # fmt: skip

@@ -44,8 +44,8 @@ def main() -> None:
 def _numbers(study: Study) -> None:
     frame, record = study.frame, study.record
     cells = st.columns(4)
-    cells[0].metric("candidates priced", f"{len(frame):,}")
-    cells[1].metric("designs trained", f"{int(study.trained.sum()):,}")
+    cells[0].metric("candidates priced", f"{study.candidates:,}")
+    cells[1].metric("designs trained", f"{int(study.networks.sum()):,}")
     cells[2].metric("on the frontier", f"{int(frame['frontier'].sum()):,}")
     # Only the frontier counts for the hypervolume, so only its rows are built.
     share = hypervolume_share(study.rows_where(frame["frontier"]), record.box)
@@ -66,14 +66,15 @@ def _known(frame: pd.DataFrame) -> list[str]:
 def _controls(study: Study, frame: pd.DataFrame) -> tuple[str, str, str, str, bool, bool, str]:
     axes = [name for name in frame.columns if name.startswith("axis_")]
     columns = _known(frame)
-    names = ["kind", *axes, *columns, "source"]
+    machine = ["accelerator"] if study.several_machines else []
+    names = ["kind", *machine, *axes, *columns, "source"]
     cells = st.columns(4)
     asked = [first_cost(study.record.objectives), first_measured(study.record.objectives)]
     first, second = (columns.index(name) if name in columns else 0 for name in asked)
     x = choose_one(cells[0], "Across", columns, "x", index=first, format_func=label)
     y = choose_one(cells[1], "Up", columns, "y", index=second, format_func=label)
     colour = choose_one(cells[2], "Colour", names, "colour", format_func=label)
-    symbols = ["kind", *(n for n in axes if frame[n].nunique() <= 7)]
+    symbols = ["kind", *(n for n in (*machine, *axes) if frame[n].nunique() <= 7)]
     shape = choose_one(cells[3], "Symbol", symbols, "symbol", format_func=label)
     with st.container(horizontal=True, vertical_alignment="center"):
         kind = st.segmented_control(
@@ -226,6 +227,8 @@ def _side_panel(study: Study, inside: pd.DataFrame, design: str | None, selected
 def _picked_design(study: Study, row: Evaluation, design: str) -> None:
     st.subheader(plain(row.name or row.key), anchor=False)
     st.text(f"trial {row.trial}, {row.status}, key {row.key}")
+    if study.several_machines:
+        st.text(f"on {row.accelerator}")
     if row.reason:
         st.text(row.reason)
     figures = {label(name).split(" (")[0]: figure(row.column(name), name)
@@ -247,7 +250,9 @@ def _table(inside: pd.DataFrame, study: Study) -> None:
     ordered = inside.sort_values(["frontier", "error"], ascending=[False, True])
     axes = [name for name in inside.columns if name.startswith("axis_")]
     columns = _known(study.frame)
-    names = ["frontier", "trial", "name", "status", *columns, *axes, "source", "reason", "key"]
+    machine = ["accelerator"] if study.several_machines else []
+    names = ["frontier", "trial", "name", *machine, "status", *columns, *axes, "source", "reason",
+             "key"]  # fmt: skip
     first = ordered.head(MOST_ROWS)
     config = {
         label(name): st.column_config.NumberColumn(format="%.5g" if LABELS[name][1] else "%,d")

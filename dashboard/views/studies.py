@@ -57,7 +57,7 @@ def _summary(label: str, folder: Path) -> dict[str, object]:
     except InvalidInput as error:
         return summary | {"state": "damaged", "note": str(error)}
     frame, record = study.frame, study.record
-    trained = frame[study.trained]
+    trained = frame[study.networks]
     wanted = record.resolved.get("trainings")
     done = len(trained) / wanted if isinstance(wanted, int) and wanted else None
     if not process and done is not None and done >= 1:
@@ -72,7 +72,7 @@ def _summary(label: str, folder: Path) -> dict[str, object]:
         "owner": owner_of(folder),
         "searched by": f"process {process} on {socket.gethostname()}" if process else "",
         "least energy (uJ)": 1e-6 * trained["energy_pj"].min() if len(trained) else None,
-        "priced": len(frame),
+        "priced": study.candidates,
         "priced on": record.machine,
         "note": "",
     }

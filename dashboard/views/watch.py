@@ -110,11 +110,11 @@ def _live(name: str, folder: Path) -> None:
 
 def _progress(study: Study, state: str) -> None:
     resolved, frame = study.record.resolved, study.frame
-    trained = int(study.trained.sum())
+    trained = int(study.networks.sum())
     wanted = resolved.get("trainings")
     cells = st.columns(4)
     cells[0].metric("trained", f"{trained:,}" + (f" of {wanted:,}" if wanted else ""))
-    cells[1].metric("priced", f"{len(frame):,}")
+    cells[1].metric("priced", f"{study.candidates:,}")
     cells[2].metric("on the frontier", f"{int(frame['frontier'].sum()):,}")
     cells[3].metric("workers", str(resolved.get("workers", "unknown")))
     if isinstance(wanted, int) and wanted > 0:

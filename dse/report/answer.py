@@ -48,7 +48,7 @@ def knee_of(front: Sequence[Evaluation], cost: str) -> Evaluation | None:
 def chosen_of(results: StudyResults) -> list[tuple[Evaluation, str]]:
     """The designs that an answer is about, each once, with why."""
     cost = results.cost_objective
-    front = frontier_of(results.rows, ("error", cost))
+    front = frontier_of(results.on_machines, ("error", cost))
     best = best_of(results.trained, cost)
     kinds = [
         ([row for row in results.trained if results.is_ternary(row)], "best with ternary matrices"),
@@ -125,7 +125,7 @@ def _answer(results: StudyResults, chosen: Sequence[Priced], use: Use) -> list[s
     assert best is not None  # something is trained
     priced = {each.point.key: each for each in chosen}
     points = [_build(results, best, priced.get(best.key), use)]
-    knee = knee_of(frontier_of(results.rows, ("error", cost)), cost)
+    knee = knee_of(frontier_of(results.on_machines, ("error", cost)), cost)
     if knee is not None and knee.key != best.key:
         points.append(_knee(results, knee, best))
     points.append(_ternary_or_dense(results))

@@ -22,6 +22,7 @@ from dse.errors import InvalidInput, InvalidStudy
 from dse.frontier import frontier_of, hypervolume_share
 from dse.history import read_history
 from dse.lowering import lower
+from dse.on_machines import expanded
 from dse.point import DENSE, DesignPoint
 from dse.record import RESOLVED, StudyRecord, read_record
 from dse.report.intervals import clips_behind, error_band
@@ -31,6 +32,7 @@ from dse.study_designs import (
     accelerator_of,
     design_folder,
     frames_of,
+    machine_of,
     outputs_of,
     point_of,
     space_of,
@@ -148,8 +150,13 @@ class StudyResults:
 
     @cached_property
     def frontier(self) -> tuple[Evaluation, ...]:
-        """Cheapest first."""
-        return tuple(frontier_of(self.rows, self.record.objectives))
+        """Cheapest first; of several machines each that suits a design (`dse.on_machines`)."""
+        return tuple(frontier_of(self.on_machines, self.record.objectives))
+
+    @cached_property
+    def on_machines(self) -> tuple[Evaluation, ...]:
+        """The rows, trained designs once for each machine that suits them."""
+        return tuple(expanded(self.rows, self.record))
 
     @cached_property
     def clips(self) -> int | None:
@@ -230,8 +237,9 @@ class StudyResults:
         at = [index for index, row in enumerate(self.rows) if row.full]
         if len(at) <= patience["trainings"]:
             return False
-        before = hypervolume_share(self.rows[: at[-patience["trainings"]]], self.record.box)
-        now = hypervolume_share(self.rows, self.record.box)
+        first = expanded(self.rows[: at[-patience["trainings"]]], self.record)
+        before = hypervolume_share(first, self.record.box)
+        now = hypervolume_share(self.on_machines, self.record.box)
         return now > 0 and (now - before) / now < float(patience["improvement"])
 
     def point_of(self, row: Evaluation) -> DesignPoint | None:
@@ -266,7 +274,7 @@ class StudyResults:
         if point is None:
             return None
         try:
-            cost = self.price(point)
+            cost = self.price(point, *machine_of(self.record, row))
         except InvalidInput:
             return None
         return Priced(label=row.name or row.key, point=point, cost=cost, row=row, why=why)

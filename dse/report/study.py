@@ -48,7 +48,7 @@ from dse.report.priced import (
 )
 from dse.report.sources import sources_sections
 from dse.results import Evaluation
-from dse.study_designs import design_folder
+from dse.study_designs import design_folder, hardware_of
 from dse.units import LABELS, axis_label, scaled
 
 SHORTEST_KEY = 4
@@ -154,7 +154,7 @@ def _picked(results: StudyResults, wanted: Sequence[str]) -> list[tuple[Evaluati
 
 def _frontier_section(results: StudyResults) -> Section:
     record = results.record
-    share = hypervolume_share(results.rows, record.box)
+    share = hypervolume_share(results.on_machines, record.box)
     names = " against ".join(
         LABELS[name][0] if name in LABELS else name for name in record.objectives
     )
@@ -172,7 +172,7 @@ def _frontier_section(results: StudyResults) -> Section:
 
 def _frontier_plot(results: StudyResults) -> Scatter:
     cost = results.cost_objective
-    front = frontier_of(results.rows, ("error", cost))
+    front = frontier_of(results.on_machines, ("error", cost))
     keys = {row.key for row in front}
     series = [
         Series(
@@ -182,11 +182,13 @@ def _frontier_plot(results: StudyResults) -> Scatter:
             points=tuple(_point(results, row, cost, bar=False) for row in front),
         )
     ]
+    # On the machine that its row names, and on those of the frontier.
+    drawn = {(row.key, row.accelerator): row for row in (*results.trained, *front)}.values()
     for name, colour, marker, ternary in (
         ("dense", DENSE_COLOUR, "circle", False),
         ("with ternary matrices", TERNARY_COLOUR, "triangle", True),
     ):
-        group = [row for row in results.trained if results.is_ternary(row) == ternary]
+        group = [row for row in drawn if results.is_ternary(row) == ternary]
         if group:
             points = tuple(_point(results, row, cost, bar=row.key in keys) for row in group)
             series.append(
@@ -247,9 +249,12 @@ def _designs_table(
     shown = {"error", "trained_parameters", "generated_weights", "macs", "additions",
              "stored_bits", "energy_pj", "latency_us", "area_um2"}  # fmt: skip
     more = [column for column in further if column not in shown]
+    several = hardware_of(results.record) is not None
+    machine = (Column(name="machine", heading="machine", form="text"),) if several else ()
     columns = (
         Column(name="trial", heading="trial", form="text"),
         Column(name="design", heading="design", form="text"),
+        *machine,
         ERROR,
         TRAINED,
         GENERATED,
@@ -267,6 +272,7 @@ def _designs_table(
         (
             "base" if row.trial < 0 else str(row.trial),
             row.name or row.key,
+            *((row.accelerator,) if several else ()),
             results.error_of(row),
             cell_of(row, "trained_parameters"),
             cell_of(row, "generated_weights"),

@@ -74,6 +74,9 @@ def _table(found: Sequence["Confirmed"], objectives: Sequence[str]) -> Table:
     )  # fmt: skip
     costs = [name for name in objectives if name not in MEASURED_COLUMNS]
     printed.add_column("design", no_wrap=True)
+    several = len({one.row.accelerator for one in found}) > 1
+    if several:
+        printed.add_column("machine")
     for name in costs:
         printed.add_column(f"{LABELS[name][0]}\n{LABELS[name][1]}", justify="right")
     for heading in ("searched\nvalidation, %", "validation\nmean, %", "test\nmean, %"):
@@ -85,6 +88,7 @@ def _table(found: Sequence["Confirmed"], objectives: Sequence[str]) -> Table:
         interval = "" if math.isnan(half) else f"+- {100 * half:.1f}"
         printed.add_row(
             one.row.name,
+            *([one.row.accelerator] if several else []),
             *(shown(one.row.column(name), name) for name in costs),
             f"{100 * one.row.column(one.measured):.1f}",
             f"{100 * one.validation_error:.1f}",

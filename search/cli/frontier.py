@@ -10,8 +10,10 @@ from rich.table import Table
 
 from dse.files import write_text
 from dse.frontier import frontier_of, hypervolume_share
+from dse.growth import growth, growth_csv
+from dse.on_machines import expanded
 from dse.record import DESIGNS, StudyRecord, read_record
-from dse.results import Evaluation, load_results, read_rows, table
+from dse.results import Evaluation, first_measured, load_results, read_rows, table
 from dse.units import LABELS, shown
 
 COLUMNS = (
@@ -49,19 +51,21 @@ def command(study: Path, out: Path | None, as_csv: bool) -> None:
     if as_csv:
         read_record(study)
         load_results(study)
-        click.echo(_csv(read_rows(study), read_record(study)), nl=False)
+        record = read_record(study)
+        click.echo(_csv(expanded(read_rows(study), record), record), nl=False)
         return
     show_frontier(study, Console(highlight=False, soft_wrap=True), out)
 
 
 def show_frontier(study: Path, console: Console, out: Path | None = None) -> None:
     """Print the table, write CSV and PNG, and say where everything lies and what to try next."""
-    from dse.figures import frontier_figure, save_figure
+    from dse.figures import frontier_figure, growth_figure, save_figure
 
     record = read_record(study)
     load_results(study)  # refuses a folder without results
     rows = read_rows(study)
-    front = frontier_of(rows, record.objectives)
+    shown_rows = expanded(rows, record)
+    front = frontier_of(shown_rows, record.objectives)
     counts = {status: sum(row.status == status for row in rows) for status in
               ("trained", "reused", "stopped", "infeasible", "duplicate", "invalid",
                "failed")}  # fmt: skip
@@ -78,12 +82,15 @@ def show_frontier(study: Path, console: Console, out: Path | None = None) -> Non
     needed = console.measure(printed, options=console.options.update(width=MAX_WIDTH)).maximum
     console.width = max(needed, console.width)
     console.print(printed)
-    console.print(f"hypervolume {hypervolume_share(rows, record.box):.3f} of the study's box")
+    console.print(f"hypervolume {hypervolume_share(shown_rows, record.box):.3f} of the study's box")
     folder = out or study
     csv, plot = folder / "frontier.csv", folder / "frontier.png"
-    write_text(csv, _csv(rows, record))
-    save_figure(frontier_figure(rows, record), plot)
-    _print_next(study, front, csv, plot, console)
+    write_text(csv, _csv(shown_rows, record))
+    save_figure(frontier_figure(shown_rows, record), plot)
+    steps = growth(rows, record)
+    write_text(folder / "hypervolume.csv", growth_csv(steps))
+    save_figure(growth_figure(steps, record), folder / "hypervolume.png")
+    _print_next(study, record, front, csv, plot, console)
 
 
 def _csv(rows: list[Evaluation], record: StudyRecord) -> str:
@@ -101,6 +108,9 @@ def _table(front: list[Evaluation], record: StudyRecord) -> Table:
     )
     printed.add_column("trial", justify="right", no_wrap=True)
     printed.add_column("design", no_wrap=True)
+    several = record.resolved.get("hardware") is not None
+    if several:
+        printed.add_column("machine", no_wrap=True)
     for column in columns:
         name, unit, _ = LABELS[column]
         printed.add_column(f"{HEADINGS.get(column, name)}\n{unit}", justify="right", no_wrap=True)
@@ -108,21 +118,28 @@ def _table(front: list[Evaluation], record: StudyRecord) -> Table:
         printed.add_row(
             "base" if row.trial < 0 else str(row.trial),
             row.name,
+            *([row.accelerator] if several else []),
             *(shown(row.column(column), column) for column in columns),
         )
     return printed
 
 
 def _print_next(
-    study: Path, front: list[Evaluation], csv: Path, plot: Path, console: Console
+    study: Path,
+    record: StudyRecord,
+    front: list[Evaluation],
+    csv: Path,
+    plot: Path,
+    console: Console,
 ) -> None:
-    best = min(front, key=lambda row: row.column("error"))
+    best = min(front, key=lambda row: row.column(first_measured(record.objectives)))
     design = study / DESIGNS / best.key / "design.yaml"
     folder = shlex.quote(str(study))
     console.print(
         f"""
 table      {csv}
 plot       {plot}
+over time  {csv.with_name("hypervolume.csv")}, hypervolume.png
 all rows   {study / "results.jsonl"}
 designs    {study / DESIGNS}/KEY: design.yaml, history.csv, evaluation.json, best.pt
 

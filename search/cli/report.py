@@ -10,7 +10,7 @@ import click
 from cost_models import accelerator_names
 from dse.errors import InvalidInput
 from dse.point import DesignPoint
-from dse.record import RESOLVED
+from dse.record import RESOLVED, read_record
 from dse.report import FORMATS, Report, Use, designs_report, study_report, write_report
 from dse.report.designs import FRAMES, OUTPUTS
 from search.cli.estimate import DEFAULT_MACHINE, load_design
@@ -46,10 +46,8 @@ from search.cli.estimate import DEFAULT_MACHINE, load_design
 )
 @click.option(
     "--rate",
-    default=1.0,
-    show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Inferences a second for the average power.",
+    help="Inferences a second for the average power.  [default: the study's, or 1]",
 )
 @click.option(
     "--battery-mwh",
@@ -73,7 +71,7 @@ def command(
     chosen: tuple[str, ...],
     formats: str | None,
     out: Path | None,
-    rate: float,
+    rate: float | None,
     battery_mwh: float,
     frames: int,
     outputs: int,
@@ -90,8 +88,10 @@ def command(
       dse report matchboxnet-3x1x64-P3 --machine kws_ternary --machine kws_int8 --out p3.pdf
     """  # noqa: D301 (click reads the backspace as: do not wrap)
     wanted = _formats(formats, out)
-    use = Use(inferences_per_second=rate, battery_mwh=battery_mwh)
     study = _study(sources)
+    if rate is None:
+        rate = 1.0 if study is None else read_record(study).rate
+    use = Use(inferences_per_second=rate, battery_mwh=battery_mwh)
     if study is None:
         if chosen:
             raise click.UsageError("--design chooses from a study: name its folder first")

@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from cost_models import load_accelerator, load_technology
+from cost_models.strict_yaml import parse_yaml
 from dashboard.growth import growth
 from dashboard.studies import read_study
 from dse.best_scores import BestScores, write_best_scores
 from dse.frontier import hypervolume_share
+from dse.hardware import hardware_from_node
 from dse.results import Evaluation, append_row
-from tests.dashboard.conftest import Opened, write_study
+from tests.dashboard.conftest import OUTPUTS, Opened, write_study
 
 PAGES = ("frontier", "design", "what_if", "compare", "report", "studies", "launch", "watch")
 
@@ -39,6 +42,27 @@ def test_a_study_shows_its_numbers_and_frontier(study: Path, open_page: Opened) 
     assert list(table["frontier"]) == [True, True, True, False, False]
     assert "max\\_trained\\_parameters 6,000" in app.caption[0].value
     assert table.iloc[0]["error (%)"] == pytest.approx(10.0)
+
+
+def test_a_study_of_several_machines_shows_pairs(tmp_path: Path, open_page: Opened) -> None:
+    hardware = hardware_from_node(
+        parse_yaml("{machine: [kws_ternary, kws_int8], clock_mhz: [5, 20]}", "study"),
+        lambda name: (load_accelerator(name), load_technology("low_leakage_45nm")),
+        "kws_ternary",
+    )
+    folder = write_study(
+        tmp_path / "studies" / "machines", hardware=hardware.to_dict(), outputs=OUTPUTS,
+        objectives=["error", "energy_pj", "area_um2"], limits={},
+        box={"error": [0, 1], "energy_pj": [4, 7], "area_um2": [5, 7]},
+    )  # fmt: skip
+    app = open_page("frontier", folder.parent)
+    assert [metric.value for metric in app.metric[:2]] == ["5", "4"]  # whatever runs them
+    table = app.dataframe[-1].value
+    front = table[table["frontier"]]
+    assert int(app.metric[2].value) == len(front) > front["trial"].nunique()
+    assert set(front["machine"]) == {"kws_ternary, 20 MHz", "kws_int8, 20 MHz"}
+    for page in ("design", "what_if", "compare", "studies", "watch"):
+        open_page(page, folder.parent)
 
 
 def test_plot_and_table_agree(study: Path, open_page: Opened) -> None:

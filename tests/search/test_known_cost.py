@@ -17,7 +17,7 @@ from dse.space_file import space_from_node
 from dse.sweep import Machine, Sweep
 from search.candidates import Pool, identity, mutated
 from search.known_cost import ERROR, LENGTH, Aim, KnownCostSampler
-from search.suggest import suggest
+from search.suggest import suggest, values_of
 
 SPACE = """
 blocks: {low: 1, high: 4}
@@ -127,6 +127,51 @@ def test_a_training_that_was_stopped_early_is_learnt_from() -> None:
         trial.set_user_attr(LENGTH, 1 / 9)
     after = sampler.propose(study.get_trials(), 99)
     assert before is not None and after is not None and before != after
+
+
+def test_a_band_that_random_designs_hardly_ever_meet() -> None:
+    band = Budget((
+        Limit("trained_parameters", 26_050.0), Limit("trained_parameters", 26_000.0, upper=False),
+    ))  # fmt: skip
+    space, machines = pool().space, pool().sweep.machines
+    narrow = Pool(Sweep(space, machines, frames=64, outputs=12, budget=band))
+    rng = random.Random(5)
+    at_random = narrow.price([space.sample(rng) for _ in range(500)])
+    assert len(at_random) <= 3
+    sampler = KnownCostSampler(narrow, aim(), seed=3, startup=3)
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+    tried = set()
+    for _ in range(5):
+        trial = study.ask()
+        values = suggest(trial, space)
+        [parameters] = narrow.price([values]).columns["trained_parameters"]  # it is feasible
+        assert 26_000 <= parameters <= 26_050
+        tried.add(identity(values))
+        study.tell(trial, [0.5, 1e6])
+    assert len(tried) == 5
+    again = KnownCostSampler(narrow, aim(), seed=3, startup=3)
+    assert again.propose(study.get_trials()[:4], 4) == values_of(
+        space, study.get_trials()[4].params
+    )
+
+
+def test_a_space_that_is_used_up_proposes_what_is_known_and_nothing_over_a_limit() -> None:
+    space = space_from_node(parse_yaml("blocks: [1, 2]\nchannels: [16, 32, 96]", "space"))
+    every = Sweep(space, pool().sweep.machines, frames=64, outputs=12)
+    most = float(np.median(every.price_designs(list(space.enumerate()))[0]["trained_parameters"]))
+    sweep = Sweep(space, every.machines, 64, 12, Budget((Limit("trained_parameters", most),)))
+    count = len(Pool(sweep).draw(1, 0, [], set()))
+    assert 0 < count < space.size == 6
+    sampler = KnownCostSampler(Pool(sweep), aim(), seed=1)
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+    tried = []
+    for _ in range(count + 5):
+        trial = study.ask()
+        values = suggest(trial, space)
+        assert sweep.price_designs([values])[1].all()
+        tried.append(identity(values))
+        study.tell(trial, [0.5, 1e6])
+    assert len(set(tried[:count])) == len(set(tried)) == count
 
 
 def test_a_space_that_is_used_up_brings_nothing() -> None:

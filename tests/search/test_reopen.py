@@ -27,10 +27,24 @@ class _Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("sampler", ["known_cost", "tpe", "nsga2", "gp", "qmc", "random"])
+HARDWARE = """
+hardware: {machine: [kws_ternary, kws_int8], clock_mhz: [5, 20], arrays: {macs: {columns: [4, 8]}}}
+objectives: [error, energy_pj, area_um2]
+"""
+
+
+@pytest.mark.parametrize(
+    ("sampler", "more"),
+    [
+        *((name, "") for name in ("known_cost", "tpe", "nsga2", "gp", "qmc", "random")),
+        ("known_cost", HARDWARE),
+    ],
+    ids=lambda value: "hardware" if "hardware" in value else value,
+)
 def test_a_half_decided_trial_is_decided_as_undisturbed(
-    study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str
+    study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str, more: str
 ) -> None:
+    study_file.write_text(study_file.read_text() + more)
     spec = dataclasses.replace(read_study(study_file), sampler=sampler, trainings=6)  # type: ignore[arg-type]
     text, cache = study_file.read_text(), study_file.parent / "cache"
     whole = run_study(spec, text, tmp_path / "whole", Quiet(), cache=cache)
