@@ -134,6 +134,21 @@ class Study:
         """The frame in the units of people."""
         return scaled_frame(self.frame)
 
+    @functools.cached_property
+    def networks(self) -> "pd.Series[bool]":
+        """Mask of the trained designs, each counted once on however many machines."""
+        return self.trained & ~self.frame["key"].where(self.trained).duplicated()
+
+    @property
+    def several_machines(self) -> bool:
+        """Whether the study chooses among machines."""
+        return self.record.resolved.get("hardware") is not None
+
+    @functools.cached_property
+    def candidates(self) -> int:
+        """Designs that were priced, on however many machines."""
+        return int((~self.frame.duplicated(["trial", "source", "key"])).sum())
+
 
 def names_of_designs(frame: pd.DataFrame) -> "pd.Series[str]":
     """What tells designs apart: the key, and the machine where a network has several of them."""

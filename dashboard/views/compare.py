@@ -25,13 +25,12 @@ from dse.comparison import changed_axes, difference, dominates, trade
 from dse.errors import InvalidInput
 from dse.results import MEASURED_COLUMNS, OBJECTIVE_COLUMNS, Evaluation
 from dse.study_designs import (
-    accelerator_of,
     frames_of,
+    machine_of,
     outputs_of,
     point_of,
     price,
     space_of,
-    technology_of,
 )
 from dse.units import LABELS, shown
 
@@ -83,20 +82,18 @@ def _machines(study: Study) -> None:
     names = names_of(study)
     left, right = st.columns(2)
     key = choose_one(left, "Design", list(names), "design", format_func=lambda key: names[key])
-    own = accelerator_of(study.record)
+    row = study.row_of(key)
+    assert row is not None  # it is one of the names
+    own, its = machine_of(study.record, row)
     machines = choose_many(
         right, "Machines; the first is what the others are held against",
         ["the study's own", *accelerator_names()], "machines",
         default=["the study's own", "kws_int8", "kws_tiny"], most=MOST,
     )  # fmt: skip
-    row = study.row_of(key)
-    assert row is not None  # it is one of the names
     costs: dict[str, Cost] = {}
     for name in machines:
         machine = own if name == "the study's own" else load_accelerator(name)
-        technology = (
-            technology_of(study.record) if machine is own else load_technology(machine.technology)
-        )
+        technology = its if machine is own else load_technology(machine.technology)
         try:
             costs[name] = _cost(study, row, machine, technology)
         except InvalidInput as error:
@@ -121,8 +118,9 @@ def _cost(
     point = point_of(row, study.record, space_of(study.record))
     if point is None:
         raise InvalidInput(f"nothing in the study says any more what {row.name} was")
+    own, its = machine_of(study.record, row)
     return price(
-        point, machine or accelerator_of(study.record), technology or technology_of(study.record),
+        point, machine or own, technology or its,
         frames_of(study.record), outputs_of([row], study.record),
     )  # fmt: skip
 

@@ -132,7 +132,7 @@ def _over(study: Study, frame: pd.DataFrame) -> np.ndarray:
 
 def _keys_before(study: Study) -> list[str]:
     front = study.frame[study.trained & study.frame["frontier"]]
-    return [str(key) for key in front["key"]]
+    return list(dict.fromkeys(front["key"].astype(str)))
 
 
 def _moves(found: Moves, frame: pd.DataFrame) -> None:
