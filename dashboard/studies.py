@@ -114,22 +114,6 @@ class Study:
         return trained & ~self.frame["design"].where(trained).duplicated()
 
     @functools.cached_property
-    def networks(self) -> "pd.Series[bool]":
-        """Mask of the trained networks, each counted once on however many machines."""
-        trained = pd.Series(self.trained_anew, index=self.frame.index)
-        return trained & ~self.frame["key"].where(trained).duplicated()
-
-    @property
-    def several_machines(self) -> bool:
-        """Whether the study chooses among machines."""
-        return self.record.resolved.get("hardware") is not None
-
-    @property
-    def candidates(self) -> int:
-        """Designs that were priced, on however many machines."""
-        return int((~self.frame.duplicated(["trial", "source", "key"])).sum())
-
-    @functools.cached_property
     def scaled(self) -> pd.DataFrame:
         """The frame in the units of people."""
         return scaled_frame(self.frame)
