@@ -11,6 +11,7 @@ MOST_KEPT_BYTES = 2**30
 """Freed memory beyond this goes back, and so does a piece of this size."""
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc: malloc.h
+_USUAL_BYTES = 2**17  # glibc's own first value of both
 
 
 def keep_freed_memory() -> None:
@@ -22,9 +23,14 @@ def keep_freed_memory() -> None:
 
 
 def give_back_freed_memory() -> None:
-    """Give the system what this process kept."""
+    """Give the system what this process kept, and from now on each large piece that it frees.
+
+    Left alone, glibc keeps ever larger pieces, and what stands above them keeps their memory taken.
+    """
     library = _library()
     if library is not None:
+        library.mallopt(_TRIM_THRESHOLD, _USUAL_BYTES)
+        library.mallopt(_MMAP_THRESHOLD, _USUAL_BYTES)
         library.malloc_trim(0)
 
 

@@ -28,6 +28,8 @@ class Steps:
         self.recipe = recipe
         self.computation = computation
         self.class_weights = class_weights
+        if computation.device.type == "cpu":
+            give_back_freed_memory()  # until a whole batch is known to fit
         self.parts = 1
         """Into so many each batch is divided; their gradients are added up."""
 

@@ -80,7 +80,11 @@ def test_two_workers_give_the_same_rows_whatever_happens(study_file: Path, tmp_p
     assert undisturbed.state.trained == 4 and watcher.epochs == 8
     assert undisturbed.rows == read_rows(tmp_path / "undisturbed")
     trained = [row for row in undisturbed.rows if row.status == "trained"]
+<<<<<<< HEAD
     assert trained and all(row.computed.startswith("cpu, 1 thread, ") for row in trained)
+=======
+    assert all(row.computed.startswith("cpu, 1 thread, ") for row in trained)
+>>>>>>> w5
     # A worker is killed in the middle, and its design goes on in another; then comes a Ctrl-C, with
     # designs in flight; then the search goes on.
     with pytest.raises(KeyboardInterrupt):
@@ -142,7 +146,8 @@ def test_a_worker_keeps_to_its_memory(study_file: Path, tmp_path: Path) -> None:
             for block in point.blocks
         ),
     )
-    recipe = dataclasses.replace(spec.recipe, epochs=1, batch_size=64)
+    # In float32: in bfloat16 oneDNN may fail for want of memory for its code, and then for good.
+    recipe = dataclasses.replace(spec.recipe, epochs=1, batch_size=64, precision="float32")
     # Enough for half of a batch, not for a whole one, whatever torch itself takes here.
     memory_bytes = data_bytes_of_torch() + 256 * 1024**2
     limited = settings_of(study_file, tmp_path, recipe=recipe, memory_bytes=memory_bytes)
