@@ -80,11 +80,7 @@ def test_two_workers_give_the_same_rows_whatever_happens(study_file: Path, tmp_p
     assert undisturbed.state.trained == 4 and watcher.epochs == 8
     assert undisturbed.rows == read_rows(tmp_path / "undisturbed")
     trained = [row for row in undisturbed.rows if row.status == "trained"]
-<<<<<<< HEAD
     assert trained and all(row.computed.startswith("cpu, 1 thread, ") for row in trained)
-=======
-    assert all(row.computed.startswith("cpu, 1 thread, ") for row in trained)
->>>>>>> w5
     # A worker is killed in the middle, and its design goes on in another; then comes a Ctrl-C, with
     # designs in flight; then the search goes on.
     with pytest.raises(KeyboardInterrupt):
