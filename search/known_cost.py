@@ -30,8 +30,9 @@ from search.suggest import distributions, parameters, values_of
 
 Numbers = npt.NDArray[np.float64]
 
-STARTUP = 12
-"""Designs drawn at random before the model is asked."""
+STARTUP = 4
+"""Designs drawn at random before the model is asked; more of them waste trainings (measured with
+benchmarks/search.py: docs/search.md)."""
 
 LENGTH = "epochs_fraction"
 """User attribute: the share of a full training's epochs that an observed error is of."""

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dse.sweep import Sweep
 from search.candidates import Pool
-from search.known_cost import STARTUP, Aim, KnownCostSampler
+from search.known_cost import Aim, KnownCostSampler
 
 if TYPE_CHECKING:
     from search.study_file import StudySpec
@@ -34,10 +34,8 @@ class Samplers:
                 (limit.bound for limit in spec.measured_budget.limits if limit.upper), default=1.0
             )
             aim = Aim(spec.objectives, spec.measured, box, most)
-            # A short search cannot spend all its trainings on a first look.
-            startup = min(STARTUP, max(4, spec.trainings // 3))
             pool = Pool(sweep, aim.costs)
-            self.known_cost = KnownCostSampler(pool, aim, seed=spec.seed, startup=startup)
+            self.known_cost = KnownCostSampler(pool, aim, seed=spec.seed)
 
     def of(
         self, number: int, *, at_random: bool = False, decided: bool = False
