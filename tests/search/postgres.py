@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: the distribution's, else that of a wheel; as a user without rights."""
+"""A real PostgreSQL for tests: of the distribution, else of a wheel; as a user without rights."""
 
 import importlib.util
 import os
