@@ -11,7 +11,7 @@ import streamlit as st
 from dashboard.charts import sample_of
 from dashboard.cost_charts import curves_chart
 from dashboard.frontier_chart import frontier_chart
-from dashboard.growth import growth, growth_chart
+from dashboard.growth import growth_chart, growth_table
 from dashboard.launching import LOG, log_tail, resume, stop
 from dashboard.links import choose_one
 from dashboard.session import load, page, settings
@@ -100,9 +100,9 @@ def _live(name: str, folder: Path) -> None:
     with right:
         _curves(study)
         if study.trained.any():
-            grown = growth(study)
+            grown = growth_table(study)
             st.altair_chart(growth_chart(grown), key="live_growth")
-            st.caption(f"Hypervolume {grown['share'].iloc[-1]:.3f} after "
+            st.caption(f"Hypervolume {grown['hypervolume'].iloc[-1]:.3f} after "
                        f"{grown['hours'].iloc[-1]:.2g} hours of training.")  # fmt: skip
     _latest(study)
     _log(folder)

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from cost_models import load_accelerator, load_technology
 from cost_models.strict_yaml import parse_yaml
-from dashboard.growth import growth
+from dashboard.growth import growth_table
 from dashboard.studies import read_study
 from dse.best_scores import BestScores, write_best_scores
 from dse.frontier import hypervolume_share
@@ -451,13 +451,12 @@ def test_the_dashboard_refuses_what_is_no_folder(tmp_path: Path) -> None:
 
 def test_growth_is_the_hypervolume_of_what_was_known(study: Path) -> None:
     found = read_study("small", study)
-    grown = growth(found)
-    assert grown["trained"].tolist() == [1, 2, 3, 4]
+    grown = growth_table(found)
+    assert grown["trainings"].tolist() == [1, 2, 3, 4]
     assert grown["hours"].tolist() == pytest.approx([8 / 3600 * n for n in (1, 2, 3, 4)])
     rows = found.rows_where(found.trained)
     shares = [hypervolume_share(rows[: n + 1], found.record.box) for n in range(4)]
-    assert grown["share"].tolist() == pytest.approx(shares)
-    assert growth(found, most=2)["trained"].tolist() == [1, 4]
+    assert grown["hypervolume"].tolist() == pytest.approx(shares)
 
 
 def speech(study: Path) -> Path:
