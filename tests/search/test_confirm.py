@@ -104,7 +104,7 @@ def test_a_frontier_is_trained_again_and_nothing_twice(study_file: Path, searche
     )
     assert result.exit_code == 0, result.output
     assert "designs stay on the frontier" in result.output
-    assert (searched / "confirmed.csv").read_text().startswith("key,name,confirmed,")
+    assert (searched / "confirmed.csv").read_text().startswith("key,name,accelerator,confirmed,")
     path.write_bytes(b"{}\n")
     with pytest.raises(InvalidFile, match=r"confirm\.jsonl:1"):
         read_repeats(searched)
