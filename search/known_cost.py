@@ -34,6 +34,9 @@ STARTUP = 4
 """Designs drawn at random before the model is asked; more of them waste trainings (measured with
 benchmarks/search.py: docs/search.md)."""
 
+REMEMBERED = 4
+"""Fits of length scales that are kept: of what is on record, and with what is in training."""
+
 LENGTH = "epochs_fraction"
 """User attribute: the share of a full training's epochs that an observed error is of."""
 
@@ -127,7 +130,7 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         self.aim = aim
         self.seed = seed
         self.startup = startup
-        self._hyper: tuple[int, surrogate.Hyper] | None = None
+        self._hyper: dict[bytes, surrogate.Hyper] = {}
         self._on_record = Candidates([], {})
         self._known: dict[int, tuple[dict[str, Any], Values, Identity]] = {}
         """Trial -> its parameters, and the design that they are."""
@@ -225,14 +228,19 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
     def _fitted(self, features: Numbers, errors: Numbers) -> surrogate.Hyper | None:
         """Length scales, fitted anew only when there are a twentieth more observations.
 
-        They depend on the first so many observations: a study that is resumed finds the same.
+        They depend on the first so many observations alone.
         """
         if len(errors) > surrogate.MOST_OBSERVATIONS:
             return None
         count = _fitting_point(len(errors))
-        if self._hyper is None or self._hyper[0] != count:
-            self._hyper = (count, surrogate.fit_hyper(features[:count], errors[:count]))
-        return self._hyper[1]
+        # Known by what they were fitted to, not by how much: a design that went on to its next rung
+        # has another error since, and a study that is resumed then must find the same.
+        key = features[:count].tobytes() + errors[:count].tobytes()
+        if key not in self._hyper:
+            if len(self._hyper) >= REMEMBERED:
+                self._hyper.pop(next(iter(self._hyper)))
+            self._hyper[key] = surrogate.fit_hyper(features[:count], errors[:count])
+        return self._hyper[key]
 
     def _features(self, candidates: Candidates, lengths: Sequence[float]) -> Numbers:
         length = 1 + np.log(np.maximum(lengths, 1e-3)) / math.log(1000)

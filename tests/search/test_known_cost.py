@@ -129,6 +129,24 @@ def test_a_training_that_was_stopped_early_is_learnt_from() -> None:
     assert before is not None and after is not None and before != after
 
 
+def test_a_design_that_goes_on_to_its_next_rung_leaves_no_memory() -> None:
+    """Length scales were fitted to its earlier error; a study that is resumed never saw that."""
+    lived = KnownCostSampler(pool(), aim(), seed=3)
+    study, _ = search(lambda _: lived, 8)
+    waiting = study.ask()
+    suggest(waiting, pool().space)
+    for error, length in ((0.9, 0.1), (0.2, 0.5)):
+        waiting.set_user_attr(ERROR, error)
+        waiting.set_user_attr(LENGTH, length)
+        resumed = KnownCostSampler(pool(), aim(), seed=3)
+        trials = study.get_trials()
+        assert lived.propose(trials, 20) == resumed.propose(trials, 20)
+        known = lived._observe(trials)
+        observed = lived._observed(known.designs)
+        features, errors = lived._features(observed, known.lengths), np.array(known.errors)
+        assert lived._fitted(features, errors) == resumed._fitted(features, errors)
+
+
 def test_a_band_that_random_designs_hardly_ever_meet() -> None:
     band = Budget((
         Limit("trained_parameters", 26_050.0), Limit("trained_parameters", 26_000.0, upper=False),
