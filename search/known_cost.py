@@ -34,14 +34,14 @@ STARTUP = 4
 """Designs drawn at random before the model is asked; more of them waste trainings (measured with
 benchmarks/search.py: docs/search.md)."""
 
+REMEMBERED = 4
+"""Fits of length scales that are kept."""
+
 LENGTH = "epochs_fraction"
 """User attribute: the share of a full training's epochs that an observed error is of."""
 
 ERROR = "observed_error"
 """User attribute: the error of a training that was stopped early."""
-
-FIT = "known_cost_fit"
-"""User attribute of a study: how many observations the kernel was fitted to, and what came out."""
 
 LEAST_COST = 1e-12
 
@@ -130,7 +130,7 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         self.aim = aim
         self.seed = seed
         self.startup = startup
-        self._hyper: tuple[int, surrogate.Hyper] | None = None
+        self._hyper: dict[bytes, surrogate.Hyper] = {}
         self._on_record = Candidates([], {})
         self._known: dict[int, tuple[dict[str, Any], Values, Identity]] = {}
         """Trial -> its parameters, and the design that they are."""
@@ -153,27 +153,13 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         if "fixed_params" in trial.system_attrs:  # enqueued: all is decided
             return {}
         trials = study.get_trials(deepcopy=False)
-        before = self._recall(study)
         values = self.propose(trials[: trial.number] + trials[trial.number + 1 :], trial.number)
-        if self._hyper is not None and self._hyper != before:
-            study.set_user_attr(FIT, [self._hyper[0], *self._hyper[1].theta])
         if values is None:  # all that is known to be feasible was tried: the study ends with that
             again = self.pool.draw(self.seed, trial.number, [], set())
             if not len(again):
                 return {}
             values = again.values[random.Random(trial.number).randrange(len(again))]
         return dict(parameters(self.space, values))
-
-    def _recall(self, study: optuna.Study) -> tuple[int, surrogate.Hyper] | None:
-        """The fit that a search before this one left.
-
-        It was made of what was observed then, and a training that was at a rung then may have gone
-        on: fitted anew, a resumed study would propose something else.
-        """
-        if self._hyper is None and FIT in study.user_attrs:
-            count, *theta = study.user_attrs[FIT]
-            self._hyper = (int(count), surrogate.Hyper(tuple(theta)))
-        return self._hyper
 
     def sample_independent(
         self,
@@ -241,13 +227,21 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         return best
 
     def _fitted(self, features: Numbers, errors: Numbers) -> surrogate.Hyper | None:
-        """Length scales, fitted anew only when there are a twentieth more observations."""
+        """Length scales, fitted anew only when there are a twentieth more observations.
+
+        They depend on the first so many observations alone.
+        """
         if len(errors) > surrogate.MOST_OBSERVATIONS:
             return None
         count = _fitting_point(len(errors))
-        if self._hyper is None or self._hyper[0] != count:
-            self._hyper = (count, surrogate.fit_hyper(features[:count], errors[:count]))
-        return self._hyper[1]
+        # Known by what they were fitted to, not by how much: a design that went on to its next rung
+        # has another error since, and a study that is resumed then must find the same.
+        key = features[:count].tobytes() + errors[:count].tobytes()
+        if key not in self._hyper:
+            if len(self._hyper) >= REMEMBERED:
+                self._hyper.pop(next(iter(self._hyper)))
+            self._hyper[key] = surrogate.fit_hyper(features[:count], errors[:count])
+        return self._hyper[key]
 
     def _features(self, candidates: Candidates, lengths: Sequence[float]) -> Numbers:
         length = 1 + np.log(np.maximum(lengths, 1e-3)) / math.log(1000)

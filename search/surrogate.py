@@ -51,23 +51,9 @@ def fit(features: Numbers, errors: Numbers, *, hyper: "Hyper | None" = None) -> 
 
 @dataclass(frozen=True, slots=True)
 class Hyper:
-    """What was fitted of a kernel: plain numbers, which a study can keep."""
+    """A fitted kernel."""
 
-    theta: tuple[float, ...]
-    """Logarithms of variance, a length scale per feature, and noise."""
-
-    @property
-    def kernel(self) -> Any:
-        """As scikit-learn has it."""
-        return _kernel(len(self.theta) - 2).clone_with_theta(np.array(self.theta))
-
-
-def _kernel(features: int) -> Any:
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-
-    return ConstantKernel(1.0, (0.05, 20.0)) * Matern(
-        np.full(features, 1.0), (0.1, 30.0), nu=2.5
-    ) + WhiteKernel(0.05, (1e-4, 1.0))
+    kernel: Any
 
 
 def fit_hyper(features: Numbers, errors: Numbers) -> Hyper:
@@ -77,18 +63,21 @@ def fit_hyper(features: Numbers, errors: Numbers) -> Hyper:
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
     target = np.log(np.maximum(errors, LEAST_ERROR))
     if len(target) > FITTED_OBSERVATIONS:
         chosen = np.linspace(0, len(target) - 1, FITTED_OBSERVATIONS).astype(int)
         features, target = features[chosen], target[chosen]
-    kernel = _kernel(features.shape[1])
+    kernel = ConstantKernel(1.0, (0.05, 20.0)) * Matern(
+        np.full(features.shape[1], 1.0), (0.1, 30.0), nu=2.5
+    ) + WhiteKernel(0.05, (1e-4, 1.0))
     scaled = (target - target.mean()) / max(float(target.std()), 1e-6)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a scale at its bound: it is unused
         model = GaussianProcessRegressor(kernel, n_restarts_optimizer=0, random_state=0)
         model.fit(features, scaled)
-    return Hyper(tuple(model.kernel_.theta.tolist()))
+    return Hyper(model.kernel_)
 
 
 class _Process:
@@ -99,10 +88,9 @@ class _Process:
 
         self.solve = cho_solve
         self.mean, self.scale = float(target.mean()), max(float(target.std()), 1e-6)
-        kernel = hyper.kernel
-        self.smooth = kernel.k1
+        self.smooth = hyper.kernel.k1
         self.features = features
-        noise = kernel.k2.noise_level
+        noise = hyper.kernel.k2.noise_level
         covariance = self.smooth(features)
         covariance[np.diag_indices_from(covariance)] += noise + 1e-8
         self.factor = cho_factor(covariance, lower=True)

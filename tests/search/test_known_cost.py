@@ -3,7 +3,6 @@
 import math
 import random
 from functools import cache
-from types import SimpleNamespace
 
 import numpy as np
 import optuna
@@ -130,26 +129,22 @@ def test_a_training_that_was_stopped_early_is_learnt_from() -> None:
     assert before is not None and after is not None and before != after
 
 
-def test_a_search_that_is_resumed_keeps_the_fit_of_its_predecessor() -> None:
-    """Made anew, it would be of other errors: a training that was at a rung has gone on since."""
-    sampler = KnownCostSampler(pool(), aim(), seed=9)
-    study, _ = search(lambda _: sampler, 11)
-    study.sampler = optuna.samplers.RandomSampler(seed=0)
+def test_a_design_that_goes_on_to_its_next_rung_leaves_no_memory() -> None:
+    """Length scales were fitted to its earlier error; a study that is resumed never saw that."""
+    lived = KnownCostSampler(pool(), aim(), seed=3)
+    study, _ = search(lambda _: lived, 8)
     waiting = study.ask()
     suggest(waiting, pool().space)
-    waiting.set_user_attr(ERROR, 0.9)
-    waiting.set_user_attr(LENGTH, 1 / 9)
-    study.sampler = sampler
-    suggest(study.ask(), pool().space)  # fits to twelve observations
-    waiting.set_user_attr(ERROR, 0.02)
-    waiting.set_user_attr(LENGTH, 1 / 3)
-    asked = SimpleNamespace(number=99, system_attrs={})
-    resumed = KnownCostSampler(pool(), aim(), seed=9)
-    proposed = [each.sample_relative(study, asked, {}) for each in (sampler, resumed)]  # type: ignore[arg-type]
-    assert proposed[0] == proposed[1]
-    anew = KnownCostSampler(pool(), aim(), seed=9)
-    anew.propose(study.get_trials(), 99)
-    assert resumed._hyper == sampler._hyper != anew._hyper
+    for error, length in ((0.9, 0.1), (0.2, 0.5)):
+        waiting.set_user_attr(ERROR, error)
+        waiting.set_user_attr(LENGTH, length)
+        resumed = KnownCostSampler(pool(), aim(), seed=3)
+        trials = study.get_trials()
+        assert lived.propose(trials, 20) == resumed.propose(trials, 20)
+        known = lived._observe(trials)
+        observed = lived._observed(known.designs)
+        features, errors = lived._features(observed, known.lengths), np.array(known.errors)
+        assert lived._fitted(features, errors) == resumed._fitted(features, errors)
 
 
 def test_a_band_that_random_designs_hardly_ever_meet() -> None:
