@@ -82,17 +82,25 @@ def test_one_value_is_a_list_of_one_and_the_study_has_a_machine() -> None:
 
 
 def test_what_cannot_exist_is_left_out_and_counted() -> None:
-    # Registers of 24 bits do not hold sums of 32.
-    found = read("arrays: {macs: {accumulator_bits: [16, 24, 32]}}")
-    assert len(found.machines) == 2 and found.skipped == 1
+    # The columns of a ternary tree are its lanes.
+    found = read("arrays: {trees: {lanes: [1, 3]}}")
+    assert len(found.machines) == 1 and found.skipped == 1
     with pytest.raises(InvalidFile) as caught:
-        read("arrays: {macs: {accumulator_bits: [32, 40]}}")
-    assert "none of the 2 machines can exist: outputs must be registers of at least" in str(
+        read("arrays: {trees: {lanes: [3, 5]}}")
+    assert "none of the 2 machines can exist: lanes must be 1 for ternary trees" in str(
         caught.value
     )
     # Beyond the technology's table of SRAMs: seen only where it is priced.
     found = read("memories: {weight_sram: {capacity_bits: [1048576, 100000000000]}}")
     assert len(found.machines) == 1 and found.skipped == 1
+
+
+def test_wider_sums_widen_their_registers() -> None:
+    found = read("arrays: {macs: {accumulator_bits: [16, 24, 32]}}")
+    arrays = [machine.accelerator.arrays for machine in found.machines]
+    macs = [array for each in arrays for array in each if array.name == "macs"]
+    assert [array.accumulator_bits for array in macs] == [16, 24, 32]
+    assert [array.outputs.capacity_bits for array in macs] == [24, 24, 32]
 
 
 @pytest.mark.parametrize(
