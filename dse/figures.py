@@ -24,7 +24,9 @@ FRONTIER_COLOUR = "#009E73"
 QUIET_COLOUR = "#999999"
 MACHINE_COLOURS = ("#0072B2", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MACHINE_MARKERS = "o^sDvP"
-LONG_LABEL = 30
+ROOM = 1.4
+"""Factor by which the cost axis goes beyond what stands on it."""
+LONG_LABEL = 52
 """Letters of a label from which on each has a line of the legend to itself."""
 
 
@@ -43,7 +45,7 @@ def frontier_figure(rows: Sequence[Evaluation], record: StudyRecord) -> "Figure"
     cost, error = first_cost(record.objectives), first_measured(record.objectives)
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
-    _draw_infeasible(axes, rows, cost)
+    _draw_infeasible(axes, rows, cost, _span(rows, record, cost))
     _draw_stopped(axes, rows, cost, error)
     _draw_stairs(axes, frontier_of(rows, (error, cost)), cost, error)
     _draw_trained(axes, rows, cost, error)
@@ -51,6 +53,9 @@ def frontier_figure(rows: Sequence[Evaluation], record: StudyRecord) -> "Figure"
         if name.endswith(f"_{cost}"):
             axes.axvline(scaled(bound, cost), color=QUIET_COLOUR, linestyle="--", linewidth=1)
     axes.set_xscale("log")
+    span = _span(rows, record, cost)
+    if span is not None:
+        axes.set_xlim(*span)
     _plain_ticks(axes)
     axes.set_xlabel(axis_label(cost))
     axes.set_ylabel(f"validation {axis_label(error)}")
@@ -83,12 +88,31 @@ def growth_figure(steps: Sequence[Step], record: StudyRecord) -> "Figure":
     return figure
 
 
-def _draw_infeasible(axes: "Axes", rows: Sequence[Evaluation], cost: str) -> None:
+def _span(rows: Sequence[Evaluation], record: StudyRecord, cost: str) -> tuple[float, float] | None:
+    """Ends of the cost axis; None where nothing is trained.
+
+    Of what was trained and of limits: a design far over a limit must not squeeze them.
+    """
+    shown = [row.column(cost) for row in rows if row.full or row.status == "stopped"]
+    if not any(shown):
+        return None
+    shown += [bound for name, bound in record.limits.items() if name.endswith(f"_{cost}")]
+    positive = [scaled(figure, cost) for figure in shown if figure > 0]
+    return min(positive) / ROOM, max(positive) * ROOM
+
+
+def _draw_infeasible(
+    axes: "Axes",
+    rows: Sequence[Evaluation],
+    cost: str,
+    span: tuple[float, float] | None,
+) -> None:
     costs = [
         scaled(row.column(cost), cost)
         for row in rows
         if row.status == "infeasible" and row.error is None
     ]
+    beyond = 0 if span is None else sum(not span[0] <= each <= span[1] for each in costs)
     if costs:
         axes.plot(
             costs,
@@ -97,7 +121,8 @@ def _draw_infeasible(axes: "Axes", rows: Sequence[Evaluation], cost: str) -> Non
             color=QUIET_COLOUR,
             markersize=9,
             transform=axes.get_xaxis_transform(),
-            label=f"over a limit, not trained ({len(costs)})",
+            label=f"over a limit, not trained ({len(costs)}"
+            + (f", {beyond} beyond the axis)" if beyond else ")"),
         )
 
 

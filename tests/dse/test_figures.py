@@ -32,7 +32,8 @@ def row(key: str, error: float | None, energy_pj: float, **fields: object) -> Ev
 
 
 def test_the_frontier_is_drawn_in_the_units_of_its_axes() -> None:
-    rows = [row("d1", 0.3, 1e6), row("t1", 0.2, 2e6), row("t2", 0.25, 3e6), row("x", None, 9e6)]
+    rows = [row("d1", 0.3, 1e6), row("t1", 0.2, 2e6), row("t2", 0.25, 3e6)]
+    rows += [row("x", None, 6e6), row("y", None, 90e6)]
     (axes,) = frontier_figure(rows, RECORD).axes
     assert axes.get_xlabel() == "energy per inference (uJ)"
     assert axes.get_ylabel() == "validation error (%)"
@@ -43,7 +44,10 @@ def test_the_frontier_is_drawn_in_the_units_of_its_axes() -> None:
     assert list(np.asarray(stairs.get_ydata())) == [30.0, 20.0]
     assert list(np.asarray(lines["dense (1)"].get_xdata())) == [1.0]
     assert list(np.asarray(lines["with ternary matrices (2)"].get_ydata())) == [20.0, 25.0]
-    assert list(np.asarray(lines["over a limit, not trained (1)"].get_xdata())) == [9.0]
+    ticks = lines["over a limit, not trained (2, 1 beyond the axis)"]
+    assert list(np.asarray(ticks.get_xdata())) == [6.0, 90.0]
+    # From the cheapest trained one to the limit, with room: what is far over it squeezes nothing.
+    assert axes.get_xlim() == pytest.approx((1.0 / 1.4, 5.0 * 1.4))
     # The limit on energy is a line at 5 uJ; that on MACs is not on these axes.
     limits = [line for line in axes.lines if line.get_linestyle() == "--"]
     assert [list(np.asarray(line.get_xdata())) for line in limits] == [[5.0, 5.0]]
