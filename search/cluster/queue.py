@@ -8,6 +8,7 @@ there is none. Nothing here compares clocks of different machines: who beats is 
 import dataclasses
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,6 +147,17 @@ class Queue:
             self.storage.set_trial_state_values(
                 entry.trial_id, TrialState.COMPLETE, [float(result["validation_error"])]
             )
+
+    def settle(self, entry: Entry) -> None:
+        """End a training whose worker was killed between its last word and the end."""
+        if entry.state.is_finished() or not (entry.decided or entry.released):
+            return
+        with suppress(JobLost), _fenced():
+            if entry.result is not None:
+                error = float(entry.result["validation_error"])
+                self.storage.set_trial_state_values(entry.trial_id, TrialState.COMPLETE, [error])
+            else:
+                self.storage.set_trial_state_values(entry.trial_id, TrialState.FAIL)
 
     def end(self, entry: Entry, key: str, reason: str) -> None:
         """End a training without a number: it has `FAILED`, or is `RELEASED` for another."""

@@ -70,10 +70,13 @@ class RemoteTrainers:
         self.check = check
         """Called at each look: raises where there is no sense in waiting."""
         self.open: dict[str, _Open] = {}
+        entries = list(queue.entries())
+        for entry in entries:
+            queue.settle(entry)
         # Trainings that a coordinator before us has started go on, or are done already.
         self.known = {
             entry.job.identity: entry
-            for entry in queue.entries()
+            for entry in entries
             if not entry.released and not self._outdated(entry)
         }
 
@@ -100,6 +103,7 @@ class RemoteTrainers:
             if not mine.entry.decided:
                 time.sleep(self.poll_s)
         entry = self.open.pop(point.key).entry
+        self.queue.settle(entry)
         self.known.pop(entry.job.identity, None)
         folder = self.training.designs / point.key
         self.artifacts.pull(point.key, folder)
@@ -149,6 +153,7 @@ class RemoteTrainers:
     def _again(self, mine: _Open, reason: str) -> None:
         """Queue a training for another worker, which goes on from the last checkpoint."""
         before = mine.entry
+        self.queue.settle(before)
         deaths = before.job.deaths
         if before.beat[1] is not None:
             deaths = 0
