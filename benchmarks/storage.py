@@ -183,6 +183,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--trials", type=int, default=0, help="also fill a study with so many")
+    parser.add_argument("--storages", nargs="+", help="only these, of the table's names")
     parser.add_argument("--rows", type=int, nargs="*", default=[], help="simulate so many rows")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
@@ -201,6 +202,8 @@ def main() -> None:
                 "PostgreSQL": server.database("bench"),
                 "gRPC proxy on PostgreSQL": grpc,
             }
+            wanted = given.storages or list(urls)
+            urls = {name: url for name, url in urls.items() if name in wanted}
             print(f"{'storage':26}" + "".join(f"{n:>16}" for n in given.workers))
             for name, url in urls.items():
                 rates = {n: throughput(url, n, given.seconds) for n in given.workers}
@@ -213,7 +216,7 @@ def main() -> None:
                     "journal file": f"journal:///{folder}/many.log",
                     "PostgreSQL": server.database("many"),
                 }
-                for name in urls:
+                for name in (name for name in urls if name in wanted):
                     found["many"][name] = many(
                         urls[name], given.trials, max(given.workers), given.seconds
                     )
