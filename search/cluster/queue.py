@@ -8,7 +8,7 @@ there is none. Nothing here compares clocks of different machines: who beats is 
 import dataclasses
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,15 +167,13 @@ class Queue:
             self.storage.set_trial_state_values(entry.trial_id, TrialState.FAIL)
 
 
-class _fenced:
+@contextmanager
+def _fenced() -> Iterator[None]:
     """Within it, to write to a trial that has ended means that it is another's now."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        if isinstance(error, optuna.exceptions.UpdateFinishedTrialError):
-            raise JobLost from None
+    try:
+        yield
+    except optuna.exceptions.UpdateFinishedTrialError:
+        raise JobLost from None
 
 
 def _entry(trial: FrozenTrial) -> Entry:
