@@ -13,13 +13,13 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from dse.checkpoint import load_network
-from dse.devices import set_threads
-from dse.features import load_features
-from dse.published import published
-from dse.recipe import RECIPES
-from dse.task import FeatureSpec, Task
-from dse.training import BEST, evaluate, train
+from dse.design.published import published
+from dse.speech.features import load_features
+from dse.speech.task import FeatureSpec, Task
+from dse.training.checkpoint import load_network
+from dse.training.devices import set_threads
+from dse.training.recipe import RECIPES
+from dse.training.run import BEST, evaluate, train
 
 WAYS = {
     "naive float32": ("plain", "float32"),

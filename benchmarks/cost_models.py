@@ -46,11 +46,12 @@ from cost_models.estimation import pricer_of
 from cost_models.pricing import LayerPricer
 from cost_models.residency import place
 from cost_models.strict_yaml import parse_yaml
-from dse.lowering import lower
-from dse.published import published
-from dse.space import SearchSpace
-from dse.space_file import space_from_node
-from dse.sweep import Machine, Sweep
+from dse.design.published import published
+from dse.design.space import SearchSpace
+from dse.design.space_file import space_from_node
+from dse.networks.lowering import lower
+from dse.pricing.machine import Machine
+from dse.pricing.sweep import Sweep
 
 SPACE = """
 blocks: [2, 3]
@@ -146,11 +147,24 @@ def zigzag_cpu_s(python: str | None) -> tuple[float, float]:
         for extra in ((), ("--every-layer",)):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             subprocess.run(
-                [python, str(runner), "--machine", "tpu_like", "--network", "matchboxnet-3x2x64",
-                 "--weight-bits", "8", "--out", f"{folder}/run.csv", *extra],
-                check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                [
+                    python,
+                    str(runner),
+                    "--machine",
+                    "tpu_like",
+                    "--network",
+                    "matchboxnet-3x2x64",
+                    "--weight-bits",
+                    "8",
+                    "--out",
+                    f"{folder}/run.csv",
+                    *extra,
+                ],
+                check=True,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": str(runner.parents[1])},
-            )  # fmt: skip
+            )
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     return seconds[0], seconds[1]
@@ -179,7 +193,7 @@ def one_network(zigzag: str | None) -> dict[str, float]:
 
 def ten_million() -> dict[str, float]:
     """Wall time and memory for ten million designs, written to Parquet with their frontier."""
-    from search.cli import group
+    from dse_cli import group
 
     with tempfile.TemporaryDirectory() as folder:
         study = Path(folder) / "space.yaml"

@@ -41,11 +41,11 @@ import numpy as np
 
 from cost_models import load_accelerator, load_technology
 from cost_models.strict_yaml import dump_yaml, parse_yaml
-from dse.record import RESOLVED
-from dse.results import FILE_NAME, Evaluation
-from dse.space_file import space_from_node
-from dse.task import FeatureSpec
-from dse.what_if import Fleet
+from dse.design.space_file import space_from_node
+from dse.pricing.what_if import Fleet
+from dse.speech.task import FeatureSpec
+from dse.studies.record import RESOLVED
+from dse.studies.rows import FILE_NAME, Evaluation
 
 SPACE = """
 blocks: {low: 1, high: 4}
@@ -68,12 +68,19 @@ def write_study(folder: Path, count: int) -> None:
     technology = load_technology(machine.technology)
     space = space_from_node(parse_yaml(SPACE, "space"))
     record = {
-        "name": folder.name, "base_folder": "/", "data_folder": "/speech", "workers": 1,
-        "objectives": ["error", "energy_pj"], "limits": {"max_trained_parameters": LIMIT},
-        "box": {"error": [0.0, 1.0], "energy_pj": [5.0, 7.0]}, "trainings": count,
-        "accelerator": machine.to_dict(), "technology": dataclasses.asdict(technology),
-        "features": FeatureSpec().to_dict(), "space": space.to_dict(),
-    }  # fmt: skip
+        "name": folder.name,
+        "base_folder": "/",
+        "data_folder": "/speech",
+        "workers": 1,
+        "objectives": ["error", "energy_pj"],
+        "limits": {"max_trained_parameters": LIMIT},
+        "box": {"error": [0.0, 1.0], "energy_pj": [5.0, 7.0]},
+        "trainings": count,
+        "accelerator": machine.to_dict(),
+        "technology": dataclasses.asdict(technology),
+        "features": FeatureSpec().to_dict(),
+        "space": space.to_dict(),
+    }
     folder.mkdir(parents=True)
     (folder / RESOLVED).write_text(dump_yaml(json.loads(json.dumps(record))))
     draw, rng = random.Random(1), np.random.default_rng(1)
@@ -87,10 +94,15 @@ def write_study(folder: Path, count: int) -> None:
             size = np.log10(cost["trained_parameters"] + 0.25 * cost["generated_weights"])
             error = 0.04 + 0.5 * np.exp(-1.3 * (size - 2.9)) + 0.02 * rng.normal()
             row = Evaluation(
-                trial=trial, status="infeasible" if over else "trained", source="search",
-                key=point.key, name=point.summary, values=values[trial], cost=cost,
+                trial=trial,
+                status="infeasible" if over else "trained",
+                source="search",
+                key=point.key,
+                name=point.summary,
+                values=values[trial],
+                cost=cost,
                 error=None if over else float(np.clip(error, 0.02, 0.95)),
-            )  # fmt: skip
+            )
             file.write(json.dumps(row.to_dict()) + "\n")
 
 
@@ -98,9 +110,12 @@ def write_study(folder: Path, count: int) -> None:
 def served(arguments: list[str], port: int) -> Iterator[None]:
     """A server that answers, as long as it is needed."""
     process = subprocess.Popen(
-        arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        arguments,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
         env=os.environ | {"STREAMLIT_SERVER_FILE_WATCHER_TYPE": "none", "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     try:
         while True:
             try:
@@ -163,8 +178,16 @@ def measure_ours(browser: Any, folder: Path) -> dict[str, float]:
     """All figures of one study."""
     port = free_port()
     found: dict[str, float] = {}
-    dse = [sys.executable, "-m", "search.cli", "dashboard", str(folder), "--no-browser",
-           "--port", str(port)]  # fmt: skip
+    dse = [
+        sys.executable,
+        "-m",
+        "dse_cli",
+        "dashboard",
+        str(folder),
+        "--no-browser",
+        "--port",
+        str(port),
+    ]
     with served(dse, port):
         address = f"http://127.0.0.1:{port}"
         # The server's own start (loading Streamlit's modules) is not the study's.
@@ -201,11 +224,12 @@ def _box(page: Any) -> float:
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.4 * box["height"], steps=3)
     page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.6 * box["height"], steps=3)
     return timed(
-        page.mouse.up, page,
+        page.mouse.up,
+        page,
         "() => document.body.innerText.includes('Selected')"
         " && document.querySelector('[data-testid=stApp]').dataset.testScriptState"
         " === 'notRunning'",
-    )  # fmt: skip
+    )
 
 
 def _what_if(browser: Any, address: str) -> dict[str, float]:
@@ -223,12 +247,17 @@ def _what_if(browser: Any, address: str) -> dict[str, float]:
             "before => { const text = document.querySelector('.st-key-what_if_seconds');"
             " return text && text.innerText !== before && document.querySelector("
             "'[data-testid=stApp]').dataset.testScriptState === 'notRunning'; }",
-            arg=before, timeout=600_000, polling=20,
-        )  # fmt: skip
+            arg=before,
+            timeout=600_000,
+            polling=20,
+        )
         seconds.append(time.perf_counter() - began)
         spent.append(processor_s() - spent_before)
-        priced.append(float(page.locator(".st-key-what_if_seconds").inner_text().split(" in ")[1]
-                            .split(" s")[0]))  # fmt: skip
+        priced.append(
+            float(
+                page.locator(".st-key-what_if_seconds").inner_text().split(" in ")[1].split(" s")[0]
+            )
+        )
     page.close()
     return {
         "what_if_first_s": first,

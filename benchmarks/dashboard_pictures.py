@@ -20,8 +20,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))  # `benchmarks` is no package of its own
 
 from benchmarks.dashboard import free_port, served, write_study
-from dse.best_scores import BestScores, write_best_scores
-from dse.results import FILE_NAME
+from dse.studies.rows import FILE_NAME
+from dse.training.best_scores import BestScores, write_best_scores
 
 WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go", "silence", "other")
 ALIKE = {"no": "go", "go": "no", "up": "off", "off": "up", "on": "off", "down": "no", "left": "yes"}
@@ -65,9 +65,14 @@ def fill_designs(folder: Path) -> None:
         )
         (design / "history.csv").write_text(head + "\n".join(lines) + "\n")
         write_best_scores(
-            BestScores(labels=WORDS, epoch=EPOCHS, floats=confusion(row["error"], rng),
-                       int8=confusion(row["error"] + 0.006, rng)), design,
-        )  # fmt: skip
+            BestScores(
+                labels=WORDS,
+                epoch=EPOCHS,
+                floats=confusion(row["error"], rng),
+                int8=confusion(row["error"] + 0.006, rng),
+            ),
+            design,
+        )
 
 
 def photograph(page: Any, address: str, path: Path, *, tab: str = "", act: Any = None) -> None:
@@ -136,8 +141,16 @@ def main() -> None:
         speech.mkdir()
         (speech / "validation_list.txt").write_text("")
         port = free_port()
-        arguments = [sys.executable, "-m", "search.cli", "dashboard", str(folder.parent),
-                     "--no-browser", "--port", str(port)]  # fmt: skip
+        arguments = [
+            sys.executable,
+            "-m",
+            "dse_cli",
+            "dashboard",
+            str(folder.parent),
+            "--no-browser",
+            "--port",
+            str(port),
+        ]
         with served(arguments, port):
             browser = play.chromium.launch(
                 executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
@@ -163,9 +176,13 @@ def main() -> None:
             for name, how in pages.items():
                 if given.only and name not in given.only:
                     continue
-                photograph(page, f"http://127.0.0.1:{port}/{how['path']}",
-                           given.out / f"{name}.png", tab=how.get("tab", ""),
-                           act=how.get("act"))  # fmt: skip
+                photograph(
+                    page,
+                    f"http://127.0.0.1:{port}/{how['path']}",
+                    given.out / f"{name}.png",
+                    tab=how.get("tab", ""),
+                    act=how.get("act"),
+                )
             browser.close()
 
 

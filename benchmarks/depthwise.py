@@ -18,10 +18,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
-import dse.fast.depthwise
-from dse.allocation import keep_freed_memory
-from dse.fast.depthwise import BLOCK_FRAMES, BLOCK_FRAMES_ELSE, depthwise
+import dse.training.fast.depthwise
 from dse.processor import bfloat16_works, prepare
+from dse.training.allocation import keep_freed_memory
+from dse.training.fast.depthwise import BLOCK_FRAMES, BLOCK_FRAMES_ELSE, depthwise
 
 LAYERS = (
     # clips, frames, taps, dilation
@@ -41,9 +41,9 @@ CHOSEN = BLOCK_FRAMES
 BLOCKS = (8, 16, 32, 48, 64, 96, 128)
 
 
-def step(clips: int, frames: int, taps: int, dilation: int, dtype: torch.dtype, block: int) -> (
-    Callable[[], None]
-):  # fmt: skip
+def step(
+    clips: int, frames: int, taps: int, dilation: int, dtype: torch.dtype, block: int
+) -> Callable[[], None]:
     """Forward and backward of one layer with blocks of so many frames."""
     torch.manual_seed(0)
     inputs = torch.randn(CHANNELS, frames, clips, dtype=dtype, requires_grad=True)
@@ -51,7 +51,9 @@ def step(clips: int, frames: int, taps: int, dilation: int, dtype: torch.dtype, 
     gradient = torch.randn(CHANNELS, frames, clips, dtype=dtype)
 
     def run() -> None:
-        dse.fast.depthwise.BLOCK_FRAMES = dict.fromkeys((torch.float32, torch.bfloat16), block)
+        dse.training.fast.depthwise.BLOCK_FRAMES = dict.fromkeys(
+            (torch.float32, torch.bfloat16), block
+        )
         outputs = depthwise(inputs, weight, stride=1, dilation=dilation)
         torch.autograd.grad(outputs, (inputs, weight), gradient)
 

@@ -159,8 +159,10 @@ def _report(
     print(f"{title}: {kind.__name__}(")
     for field in fields(kind):
         print(f"    {field.name}={constants.get(field.name, 0):.5g},")
-    print(f")  # {len(rows)} designs, mean {np.mean(np.abs(errors)):.1%}, "
-          f"largest {np.max(np.abs(errors)):.1%}")  # fmt: skip
+    print(
+        f")  # {len(rows)} designs, mean {np.mean(np.abs(errors)):.1%}, "
+        f"largest {np.max(np.abs(errors)):.1%}"
+    )
     _by_family(rows, errors)
     return constants
 
@@ -210,8 +212,10 @@ def main() -> None:
         for name, errors in unseen.items():
             if not errors:
                 continue
-            print(f"# held out, {name}: {len(errors)}, mean {np.mean(np.abs(errors)):.1%}, "
-                  f"largest {np.max(np.abs(errors)):.1%}")  # fmt: skip
+            print(
+                f"# held out, {name}: {len(errors)}, mean {np.mean(np.abs(errors)):.1%}, "
+                f"largest {np.max(np.abs(errors)):.1%}"
+            )
     _report("45 nm", energy_rows(), ENERGY_PARTS, GeneratorEnergy)
 
 

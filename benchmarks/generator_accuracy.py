@@ -6,20 +6,20 @@
 Trains a small MatchboxNet (policy P2, density 0.25) of each family, and a dense control, on the ten
 commands; the seed draws matrices, first weights and batches. A row a training, appended, so that an
 interrupted run goes on. docs/generator.md holds the table of the committed file, and
-tests/dse/test_generator_accuracy.py what follows from it.
+tests/dse/ternary/test_generator_accuracy.py what follows from it.
 """
 
 import argparse
 import csv
 from pathlib import Path
 
-from dse.checkpoint import load_network
-from dse.features import load_features
-from dse.generators import FAMILIES
-from dse.matchboxnet import Value, matchboxnet
-from dse.recipe import Recipe
-from dse.task import FeatureSpec, Task
-from dse.training import evaluate, train
+from dse.design.families.matchboxnet import Value, matchboxnet
+from dse.speech.features import load_features
+from dse.speech.task import FeatureSpec, Task
+from dse.ternary.generators import FAMILIES
+from dse.training.checkpoint import load_network
+from dse.training.recipe import Recipe
+from dse.training.run import evaluate, train
 
 COLUMNS = ("family", "density", "seed", "epochs", "validation_error", "test_error", "test_clips")
 SHAPE: dict[str, Value] = {
@@ -53,13 +53,17 @@ def main() -> None:
         for family in (*FAMILIES, "dense"):
             if (family, seed) in done:
                 continue
-            values = SHAPE if family == "dense" else {
-                **SHAPE,
-                "policy": "P2",
-                "density": arguments.density,
-                "generator": family,
-                "ternary_seed": seed,
-            }  # fmt: skip
+            values = (
+                SHAPE
+                if family == "dense"
+                else {
+                    **SHAPE,
+                    "policy": "P2",
+                    "density": arguments.density,
+                    "generator": family,
+                    "ternary_seed": seed,
+                }
+            )
             folder = arguments.out.with_suffix("") / f"{family}-{seed}"
             recipe = Recipe(epochs=arguments.epochs)
             train(matchboxnet(values), features, recipe, seed=seed, folder=folder, device="cpu")

@@ -22,15 +22,26 @@ import random
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from dse.generators import FAMILIES, Generator, family_of
-from dse.generators.choice import LFSR_FAMILIES
-from dse.generators.counter_arx import entries_per_word
 from dse.rtl.area import synthesise
 from dse.rtl.designs import GeneratorBlock, module_text
 from dse.rtl.yosys import Block
+from dse.ternary.generators import FAMILIES, Generator, family_of
+from dse.ternary.generators.choice import LFSR_FAMILIES
+from dse.ternary.generators.counter_arx import entries_per_word
 
-COLUMNS = ("library", "block", "state_bits", "decision_bits", "rounds", "feedback_taps", "lanes",
-           "cells", "flip_flops", "area_um2", "nand2_um2")  # fmt: skip
+COLUMNS = (
+    "library",
+    "block",
+    "state_bits",
+    "decision_bits",
+    "rounds",
+    "feedback_taps",
+    "lanes",
+    "cells",
+    "flip_flops",
+    "area_um2",
+    "nand2_um2",
+)
 PENTANOMIAL = (64, 63, 61, 60)
 TAPS = ((89, 51), (127, 97), (521, 353))
 TREES = (8, 10, 11, 16, 24, 28, 32, 35, 40, 43, 47, 53, 55, 56, 59, 64)

@@ -5,10 +5,10 @@ python benchmarks/generator_speed.py
 
 import time
 
-from dse.generators import FAMILIES, Generator
-from dse.lowering import lower
-from dse.published import published
-from dse.ternary import ternary_matrix
+from dse.design.published import published
+from dse.networks.lowering import lower
+from dse.ternary.generators import FAMILIES, Generator
+from dse.ternary.matrix import ternary_matrix
 
 
 def main() -> None:

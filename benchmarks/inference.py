@@ -27,11 +27,11 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from dse.fast import fast_scores
-from dse.interchange.onnx import export_onnx
-from dse.network import build_network
+from dse.design.published import published
+from dse.export.onnx import export_onnx
+from dse.networks.network import build_network
 from dse.processor import prepare
-from dse.published import published
+from dse.training.fast import fast_scores
 
 NETWORKS = ("matchboxnet-3x2x64", "matchboxnet-3x2x64-P1", "matchboxnet-3x2x64-P4")
 """Dense; pointwise layers of blocks ternary; all 1x1 ternary, at a density of a quarter."""

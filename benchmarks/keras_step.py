@@ -25,9 +25,12 @@ def build(blocks: list[dict], frames: int, outputs: int) -> keras.Model:
         for repeat in range(block["repeats"]):
             layer = keras.layers.SeparableConv1D if block["separable"] else keras.layers.Conv1D
             values = layer(
-                block["channels"], block["kernel"], padding="same",
-                dilation_rate=block["dilation"], use_bias=False,
-            )(values)  # fmt: skip
+                block["channels"],
+                block["kernel"],
+                padding="same",
+                dilation_rate=block["dilation"],
+                use_bias=False,
+            )(values)
             values = keras.layers.BatchNormalization()(values)
             if repeat == block["repeats"] - 1 and block["skip"]:
                 skip = keras.layers.Conv1D(block["channels"], 1, use_bias=False)(around)

@@ -4,8 +4,8 @@ import argparse
 import dataclasses
 
 from cost_models.workload import CONVOLUTIONS, Layer, LayerKind
-from dse.lowering import lower
-from dse.published import published
+from dse.design.published import published
+from dse.networks.lowering import lower
 
 KIND_NAMES = {
     LayerKind.DEPTHWISE: "dw",

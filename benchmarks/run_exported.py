@@ -8,8 +8,8 @@ pip puts each tool into a folder of its own, as neither may lie in ours: ZigZag 
 AccelForge needs Python 3.12 and much of its own: name an interpreter that has accelforge==1.0.467,
 and graphviz; it maps each layer by itself, for the least energy, some 20 s a layer.
 
-Files go to `tests/dse/exported/`: the exported files' SHA-256 beside the figures, so that a test
-notices when an export changes and this must run again. The tests run one case of ZigZag and one of
+Files go to `tests/dse/interchange/exported/`: the exported files' SHA-256 beside the figures, so
+that a test notices when an export changes and this must run again. The tests run one case of ZigZag and one of
 SCALE-Sim anew.
 """
 
@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from cost_models import load_accelerator, load_technology
+from dse.design.published import published
 from dse.interchange.exporting import tool_files
-from dse.lowering import lower
-from dse.published import published
+from dse.networks.lowering import lower
 
-FOLDER = Path(__file__).parents[1] / "tests" / "dse" / "exported"
+FOLDER = Path(__file__).parents[1] / "tests" / "dse" / "interchange" / "exported"
 
 CASES = {
     "zigzag": (

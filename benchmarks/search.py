@@ -30,15 +30,16 @@ import optuna
 
 from cost_models import load_accelerator, load_technology
 from cost_models.strict_yaml import parse_yaml
-from dse.frontier import hypervolume
-from dse.space import SearchSpace, Values
-from dse.space_file import space_from_node
-from dse.sweep import Machine, Sweep
+from dse.design.space import SearchSpace, Values
+from dse.design.space_file import space_from_node
+from dse.pareto import hypervolume
+from dse.pricing.machine import Machine
+from dse.pricing.sweep import Sweep
+from dse.studies.rungs import Ladder, Rungs
+from dse.studies.spec import read_study
 from search.candidates import Pool, identity
 from search.known_cost import ERROR, LENGTH, Aim, KnownCostSampler
-from search.rungs import Ladder, Rungs
 from search.samplers import SamplerOfTrial
-from search.study_file import read_study
 from search.suggest import parameters, suggest
 
 FOLDER = Path(__file__).parent / "surface"

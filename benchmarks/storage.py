@@ -30,8 +30,9 @@ from typing import Any
 import numpy as np
 import optuna
 
-from dse.frontier import frontier_of, hypervolume_share, pareto_mask
-from dse.results import Evaluation, latest
+from dse.pareto import pareto_mask
+from dse.studies.frontier import frontier_of, hypervolume_share
+from dse.studies.rows import Evaluation, latest
 from search.cluster.storages import connect, storage_url
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -95,9 +96,11 @@ def proxy(url: str) -> Iterator[str]:
     """A gRPC proxy in front of a storage."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "search.cli", "storage", "serve", "--port", str(port)],
-        env=os.environ | {"DSE_STORAGE": url}, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, "-m", "dse_cli", "storage", "serve", "--port", str(port)],
+        env=os.environ | {"DSE_STORAGE": url},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert process.stdout is not None
         process.stdout.readline()
@@ -163,10 +166,17 @@ def rows(count: int) -> dict[str, Any]:
     numbers = rng.random((count, 2))
     names = ("error", "energy_pj")
     history = [
-        Evaluation(trial=n, status="trained", source="search", key=f"{n:08x}", error=float(e),
-                   cost={"energy_pj": 1e6 * float(c)}, epochs=30)
+        Evaluation(
+            trial=n,
+            status="trained",
+            source="search",
+            key=f"{n:08x}",
+            error=float(e),
+            cost={"energy_pj": 1e6 * float(c)},
+            epochs=30,
+        )
         for n, (e, c) in enumerate(numbers)
-    ]  # fmt: skip
+    ]
     box = {"error": [0.0, 1.0], "energy_pj": [1.0, 1e6]}
     last = latest(history)
     return {

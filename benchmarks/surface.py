@@ -19,10 +19,10 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from dse.devices import set_threads
-from dse.features import load_features
-from dse.training import train
-from search.study_file import read_study
+from dse.speech.features import load_features
+from dse.studies.spec import read_study
+from dse.training.devices import set_threads
+from dse.training.run import train
 
 STUDY = Path(__file__).parent / "surface" / "space.yaml"
 

@@ -5,9 +5,9 @@
 
 One run, the ways interleaved round by round, one thread, process CPU time, median of the rounds:
 other work on the machine then disturbs all ways alike. A step is forward, loss, backward and
-optimiser on random pictures that are in memory. The naive way is `dse.network` (plain `nn.Conv1d`
-in the order of NeMo's blocks) with AdamW as torch gives it; it, too, gains from the freed memory
-that the fast path has this process keep. docs/performance.md has results.
+optimiser on random pictures that are in memory. The naive way is `dse.networks.network` (plain
+`nn.Conv1d` in the order of NeMo's blocks) with AdamW as torch gives it; it, too, gains from the
+freed memory that the fast path has this process keep. docs/performance.md has results.
 """
 
 import argparse
@@ -33,20 +33,20 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from cost_models.strict_yaml import read_yaml
-from dse.allocation import keep_freed_memory
-from dse.augmentation import augment
-from dse.batches import Batches
-from dse.devices import Computation
-from dse.fast.products import product
-from dse.features import FeatureSplit, SpeechFeatures
-from dse.network import SpeechNetwork, build_network
-from dse.optimisers import make_optimiser
-from dse.point import DesignPoint, point_from_node
+from dse.design.point import DesignPoint, point_from_node
+from dse.design.published import published
+from dse.networks.network import SpeechNetwork, build_network
+from dse.networks.ternary_convolution import TernaryConv1d
 from dse.processor import bfloat16_works, prepare, try_processor
-from dse.published import published
-from dse.recipe import Recipe
-from dse.steps import Steps
-from dse.ternary_convolution import TernaryConv1d
+from dse.speech.features import FeatureSplit, SpeechFeatures
+from dse.training.allocation import keep_freed_memory
+from dse.training.augmentation import augment
+from dse.training.batches import Batches
+from dse.training.devices import Computation
+from dse.training.fast.products import product
+from dse.training.optimisers import make_optimiser
+from dse.training.recipe import Recipe
+from dse.training.steps import Steps
 
 CPU = torch.device("cpu")
 TRAINING_CLIPS = 84_843
@@ -108,7 +108,7 @@ def naive_step(case: Case, network: SpeechNetwork, bfloat16: bool) -> Callable[[
 
 
 def fast_step(case: Case, network: SpeechNetwork, bfloat16: bool) -> Callable[[], None]:
-    """As `dse.training` does it."""
+    """As `dse.training.run` does it."""
     recipe = Recipe(learning_rate=1e-4, label_smoothing=0.0)
     how = Computation(device=CPU, bfloat16=bfloat16, fast=True)
     steps = Steps(network, make_optimiser(network.parameters(), recipe), recipe, how, None)
@@ -155,12 +155,15 @@ class Keras:
         )
         blocks = [
             {
-                "kernel": block.kernel_size, "channels": block.out_channels,
-                "repeats": block.repeats, "dilation": block.dilation,
-                "separable": block.separable, "skip": block.skip is not None,
+                "kernel": block.kernel_size,
+                "channels": block.out_channels,
+                "repeats": block.repeats,
+                "dilation": block.dilation,
+                "separable": block.separable,
+                "skip": block.skip is not None,
             }
             for block in case.point.blocks
-        ]  # fmt: skip
+        ]
         self._say(json.dumps(blocks))
 
     def _say(self, line: str) -> str:
@@ -305,16 +308,22 @@ def median_ms(run: Callable[[], object], rounds: int = 7) -> float:
 def pipeline() -> dict[str, float]:
     """The feature cache's side of a step: clips a second and core, and milliseconds a batch."""
     clips, variants = 1024, 8
-    keep_freed_memory()  # as `dse.steps` does
+    keep_freed_memory()  # as `dse.training.steps` does
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "features.npy"
         random = np.random.default_rng(0)
         np.save(path, random.normal(size=(clips, variants, 64, 128)).astype(np.float16))
         split = FeatureSplit(np.load(path, mmap_mode="r"), np.zeros(clips, np.int64), ())
         features = SpeechFeatures(
-            training=split, validation=split, testing=split, classes=("a",), key="",
-            mean=np.zeros(64, np.float32), deviation=np.ones(64, np.float32), skipped=(),
-        )  # fmt: skip
+            training=split,
+            validation=split,
+            testing=split,
+            classes=("a",),
+            key="",
+            mean=np.zeros(64, np.float32),
+            deviation=np.ones(64, np.float32),
+            skipped=(),
+        )
         batches = Batches(features, Recipe().augmentation, 128, CPU)
         generator = torch.Generator().manual_seed(0)
         epoch_ms = median_ms(lambda: [len(labels) for _, labels in batches.epoch(generator)])
@@ -352,8 +361,11 @@ def measure(
         }
         if way in profiles:
             shares, moved_bytes = profiles[way]
-            rows[way] |= {"shares": shares, "moved_bytes": moved_bytes,
-                          "moving_ms": moved_bytes / 1e6 / most["copy_gb_per_s"]}  # fmt: skip
+            rows[way] |= {
+                "shares": shares,
+                "moved_bytes": moved_bytes,
+                "moving_ms": moved_bytes / 1e6 / most["copy_gb_per_s"],
+            }
     return {
         "network": name,
         "clips": case.clips,
@@ -450,8 +462,13 @@ def main() -> None:
         sys.stdout.flush()
     print("\n" + tables(results))
     if options.out is not None:
-        record = {"torch": torch.__version__, "rounds": options.rounds, "limits": most,
-                  "pipeline": fed, "results": results}  # fmt: skip
+        record = {
+            "torch": torch.__version__,
+            "rounds": options.rounds,
+            "limits": most,
+            "pipeline": fed,
+            "results": results,
+        }
         options.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 

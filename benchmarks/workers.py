@@ -19,10 +19,10 @@ import json, resource, sys, time
 sys.path.insert(0, {benchmarks!r})
 import torch
 from training import cases, fast_step
-from dse.network import build_network
-from dse.devices import uses_bfloat16
+from dse.networks.network import build_network
+from dse.training.devices import uses_bfloat16
 from dse.processor import prepare
-from dse.recipe import Recipe
+from dse.training.recipe import Recipe
 threads, seconds, name = {threads}, {seconds}, {network!r}
 prepare()
 torch.set_num_threads(threads)
@@ -56,11 +56,15 @@ def run(
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
     children = [
         subprocess.Popen(
-            [sys.executable, "-c", code], env=environment, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            [sys.executable, "-c", code],
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         for _ in range(processes)
-    ]  # fmt: skip
+    ]
     for child in children:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
@@ -86,8 +90,11 @@ def main() -> None:
     )
     options = parser.parse_args()
     count = options.processes
-    ways = {"one process, one thread": (1, 1), f"one process, {count} threads": (1, count),
-            f"{count} processes, one thread each": (count, 1)}  # fmt: skip
+    ways = {
+        "one process, one thread": (1, 1),
+        f"one process, {count} threads": (1, count),
+        f"{count} processes, one thread each": (count, 1),
+    }
     for network in options.networks:
         found: dict[str, list[float]] = {way: [] for way in ways}
         peak = 0.0

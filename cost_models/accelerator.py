@@ -264,8 +264,12 @@ class Accelerator:
     def _check_memories(self) -> None:
         for operand in OPERANDS:
             held = any(operand in memory.holds for memory in self.memories)
-            require(held, "memories", f"a list in which one holds the {operand}",
-                    [list(memory.holds) for memory in self.memories])  # fmt: skip
+            require(
+                held,
+                "memories",
+                f"a list in which one holds the {operand}",
+                [list(memory.holds) for memory in self.memories],
+            )
         last = self.chain("inputs")[-1].name
         require(
             self.chain("outputs")[-1].name == last,

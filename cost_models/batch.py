@@ -204,12 +204,13 @@ class PartPricer:
         columns = {"stored_bits": stored, "generated_weights": made}
         return np.stack(
             [
-                np.add.reduceat((columns[name] if name in columns else book.column(name))[numbers],
-                                starts)
+                np.add.reduceat(
+                    (columns[name] if name in columns else book.column(name))[numbers], starts
+                )
                 for name in EXACT_COLUMNS
             ],
             axis=1,
-        )  # fmt: skip
+        )
 
     def price(self, networks: npt.NDArray[np.int64], rate: float = 1.0) -> dict[str, Figures]:
         """Costs of networks, by the names of `Cost.columns`; all but the areas.

@@ -125,19 +125,26 @@ class LayerCost:
         }
         energies = by_component(self.prices, self.counts)
         band = self.energy
-        return counts | {f"{part}_pj": pj for part, pj in energies.items()} | {
-            "energy_pj": band.mid,
-            "energy_low_pj": band.low,
-            "energy_high_pj": band.high,
-            **{f"{name.replace(' ', '_')}_cycles": c for name, c in self.busy_cycles.items()},
-            **{f"{name.replace(' ', '_')}_port_cycles": c for name, c in self.port_cycles.items()},
-            "stall_cycles": self.stall_cycles,
-            "exposed_cycles": self.exposed_cycles,
-            "latency_cycles": self.latency_cycles,
-            "utilisation": self.utilisation,
-            "bound": self.bound,
-            "mapping": str(self.mapping) if self.mapping else "",
-        }  # fmt: skip
+        return (
+            counts
+            | {f"{part}_pj": pj for part, pj in energies.items()}
+            | {
+                "energy_pj": band.mid,
+                "energy_low_pj": band.low,
+                "energy_high_pj": band.high,
+                **{f"{name.replace(' ', '_')}_cycles": c for name, c in self.busy_cycles.items()},
+                **{
+                    f"{name.replace(' ', '_')}_port_cycles": c
+                    for name, c in self.port_cycles.items()
+                },
+                "stall_cycles": self.stall_cycles,
+                "exposed_cycles": self.exposed_cycles,
+                "latency_cycles": self.latency_cycles,
+                "utilisation": self.utilisation,
+                "bound": self.bound,
+                "mapping": str(self.mapping) if self.mapping else "",
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

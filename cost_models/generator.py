@@ -34,7 +34,8 @@ WORD_BITS = 32
 POINT_BITS = 16
 """Of a Sobol' point's number."""
 SECOND_TAPS = {89: 51, 127: 97, 521: 353, 607: 460}
-"""State bits -> the nearer of the two taps, of the registers that `dse.generators` offers."""
+"""State bits -> the nearer of the two taps, of the registers that `dse.ternary.generators`
+offers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,7 +62,7 @@ class WeightSource(StrEnum):
 
 
 class GeneratorFamily(StrEnum):
-    """How a generator turns its state into trits; `dse.generators` has the reference models."""
+    """How a generator turns its state into trits; models are in `dse.ternary.generators`."""
 
     LFSR_THRESHOLD = "lfsr_threshold"
     LFSR_AND = "lfsr_and"
@@ -129,9 +129,20 @@ class Layer:
 
     def __post_init__(self) -> None:
         """Refuse sizes that contradict each other."""
-        for name in ("in_channels", "out_channels", "in_frames", "out_frames", "kernel_size",
-                      "stride", "dilation", "groups", "weight_bits", "input_bits",
-                      "output_bits", "accumulator_bits"):  # fmt: skip
+        for name in (
+            "in_channels",
+            "out_channels",
+            "in_frames",
+            "out_frames",
+            "kernel_size",
+            "stride",
+            "dilation",
+            "groups",
+            "weight_bits",
+            "input_bits",
+            "output_bits",
+            "accumulator_bits",
+        ):
             if getattr(self, name) < 1:
                 raise InvalidLayer(
                     f"{self.name}: {name} must be at least 1, not {getattr(self, name)}"

@@ -13,7 +13,7 @@ import pandas as pd
 
 from dashboard.texts import label
 from dashboard.theme import COLOUR_OF_KIND, KINDS, PALETTE
-from dse.units import LABELS
+from dse.columns import LABELS
 
 MOST_POINTS = 3_000
 """Dominated points that are drawn; of more, a sample stands for all."""
@@ -77,12 +77,16 @@ def colour_of(column: str, even: bool) -> alt.Color:
         return alt.Color("kind:N", title=None, scale=scale, legend=legend)
     if even:
         ramp = alt.Scale(scheme="viridis")
-        return alt.Color(field=label(column), type="quantitative", title=label(column), scale=ramp,
-                         legend=legend)  # fmt: skip
+        return alt.Color(
+            field=label(column), type="quantitative", title=label(column), scale=ramp, legend=legend
+        )
     return alt.Color(
-        field=label(column), type="nominal", title=label(column),
-        scale=alt.Scale(range=PALETTE), legend=legend,
-    )  # fmt: skip
+        field=label(column),
+        type="nominal",
+        title=label(column),
+        scale=alt.Scale(range=PALETTE),
+        legend=legend,
+    )
 
 
 def chosen(frame: pd.DataFrame, selection: Mapping[str, Any] | None) -> pd.DataFrame:
@@ -123,10 +127,14 @@ def parallel_chart(frame: pd.DataFrame, columns: Sequence[str], colour: str) -> 
         colour: column.
     """
     frame = frame.sort_values("frontier", kind="stable")
-    who = pd.DataFrame({
-        KEY: frame["design"], "design": frame["name"], "on the frontier": frame["frontier"],
-        label(colour): frame[colour],
-    })  # fmt: skip
+    who = pd.DataFrame(
+        {
+            KEY: frame["design"],
+            "design": frame["name"],
+            "on the frontier": frame["frontier"],
+            label(colour): frame[colour],
+        }
+    )
     parts, ends = [], []
     for column in columns:
         values = frame[column].astype(float)
@@ -136,18 +144,29 @@ def parallel_chart(frame: pd.DataFrame, columns: Sequence[str], colour: str) -> 
         parts.append(who.assign(column=ends[-1], height=height, figure=values.map(_short)))
     long = pd.concat(parts)
     base = alt.Chart(long).encode(
-        x=alt.X("column:N", sort=ends, title=None,
-                axis=alt.Axis(labelAngle=0, labelLimit=190, grid=True, gridWidth=1.5, domain=False,
-                              labelExpr="split(datum.label, ': ')")),
-    )  # fmt: skip
+        x=alt.X(
+            "column:N",
+            sort=ends,
+            title=None,
+            axis=alt.Axis(
+                labelAngle=0,
+                labelLimit=190,
+                grid=True,
+                gridWidth=1.5,
+                domain=False,
+                labelExpr="split(datum.label, ': ')",
+            ),
+        ),
+    )
     front = "datum['on the frontier']"
     lines = base.mark_line().encode(
-        y=alt.Y("height:Q", title="least … most",
-                axis=alt.Axis(labels=False, ticks=False, grid=False)),
+        y=alt.Y(
+            "height:Q", title="least … most", axis=alt.Axis(labels=False, ticks=False, grid=False)
+        ),
         detail=f"{KEY}:N",
         color=colour_of(colour, is_even(frame[colour])),
         opacity=alt.condition(front, alt.value(0.95), alt.value(0.16)),
         strokeWidth=alt.condition(front, alt.value(2.2), alt.value(1.0)),
         tooltip=[alt.Tooltip("design:N"), alt.Tooltip("on the frontier:N")],
-    )  # fmt: skip
+    )
     return lines.properties(height=380)

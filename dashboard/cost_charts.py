@@ -11,8 +11,8 @@ import pandas as pd
 from cost_models import Cost
 from cost_models.roofline import roofline
 from dashboard.theme import BLUE, GREY, ORANGE, PALETTE, SKY, VERMILION, YELLOW, ink
-from dse.history import EpochRecord
-from dse.point import Block, DesignPoint
+from dse.design.point import Block, DesignPoint
+from dse.training.history import EpochRecord
 
 COMPONENTS = {
     "multiply_accumulate": "multiply-accumulate",
@@ -53,11 +53,15 @@ def stacked_chart(frame: pd.DataFrame, value: str, title: str, order: Sequence[s
         .encode(
             x=alt.X(f"{value}:Q", title=title, axis=alt.Axis(format="~s")),
             y=alt.Y(
-                "layer:N", sort=list(order), title=None,
+                "layer:N",
+                sort=list(order),
+                title=None,
                 axis=alt.Axis(labelLimit=120, labelOverlap=False, labelFlush=False),
             ),
             color=alt.Color(
-                "part:N", title=None, scale=alt.Scale(domain=parts, range=PALETTE),
+                "part:N",
+                title=None,
+                scale=alt.Scale(domain=parts, range=PALETTE),
                 legend=alt.Legend(orient="top", columns=5, labelLimit=160),
             ),
             order=alt.Order("rank:Q"),
@@ -65,35 +69,46 @@ def stacked_chart(frame: pd.DataFrame, value: str, title: str, order: Sequence[s
         )
         .transform_calculate(rank=f"indexof({parts}, datum.part)")
         .properties(height=max(120, 60 + 18 * len(order)))
-    )  # fmt: skip
+    )
 
 
 def latency_frame(cost: Cost) -> pd.DataFrame:
     """Cycles that each layer adds, and the part that bounds it; layers that add none left out."""
     return pd.DataFrame(
         [
-            {"layer": each.layer.name, "part": each.bound, "cycles": each.latency_cycles,
-             "us": each.latency_cycles / cost.accelerator.clock_mhz}
+            {
+                "layer": each.layer.name,
+                "part": each.bound,
+                "cycles": each.latency_cycles,
+                "us": each.latency_cycles / cost.accelerator.clock_mhz,
+            }
             for each in cost.layers
             if each.latency_cycles
         ],
         columns=["layer", "part", "cycles", "us"],
-    )  # fmt: skip
+    )
 
 
 def roofline_frame(cost: Cost) -> pd.DataFrame:
     """A point a convolution and memory: intensity, what the roofs allow, what is reached."""
     return pd.DataFrame(
         [
-            {"layer": roof.layer, "array": roof.array, "memory": memory, "intensity": intensity,
-             "attainable": roof.attainable, "reached": roof.reached, "limit": roof.limit,
-             "peak": roof.peak}
+            {
+                "layer": roof.layer,
+                "array": roof.array,
+                "memory": memory,
+                "intensity": intensity,
+                "attainable": roof.attainable,
+                "reached": roof.reached,
+                "limit": roof.limit,
+                "peak": roof.peak,
+            }
             for roof in roofline(cost)
             for memory, intensity in roof.intensity.items()
             if roof.reached > 0
         ],
         columns=["layer", "array", "memory", "intensity", "attainable", "reached", "limit", "peak"],
-    )  # fmt: skip
+    )
 
 
 def roofline_chart(cost: Cost, memory: str) -> Any:
@@ -108,24 +123,51 @@ def roofline_chart(cost: Cost, memory: str) -> Any:
         ridge = peak / bandwidth.bandwidth_bits_per_cycle
         edges = sorted({low, min(max(ridge, low), high), high})
         roofs += [
-            {"intensity": x, "roof": min(peak, x * bandwidth.bandwidth_bits_per_cycle),
-             "array": array}
+            {
+                "intensity": x,
+                "roof": min(peak, x * bandwidth.bandwidth_bits_per_cycle),
+                "array": array,
+            }
             for x in edges
-        ]  # fmt: skip
-    colours = alt.Color("array:N", scale=alt.Scale(range=[BLUE, VERMILION]),
-                        legend=alt.Legend(orient="bottom"))  # fmt: skip
-    x = alt.X("intensity:Q", scale=alt.Scale(type="log", nice=False, padding=8),
-              title=f"operations per bit through {memory}")  # fmt: skip
-    line = alt.Chart(pd.DataFrame(roofs)).mark_line(strokeWidth=2).encode(
-        x=x, y=alt.Y("roof:Q", title="operations a cycle",
-                 scale=alt.Scale(type="log", nice=False, padding=14)),
-        color=colours,
-    )  # fmt: skip
-    points = alt.Chart(frame).mark_point(filled=True, size=70, opacity=0.85).encode(
-        x=x, y=alt.Y("reached:Q"), color=colours,
-        tooltip=["layer", "array", "limit", alt.Tooltip("reached", format=".3~g"),
-                 alt.Tooltip("attainable", format=".3~g"), alt.Tooltip("intensity", format=".3~g")],
-    )  # fmt: skip
+        ]
+    colours = alt.Color(
+        "array:N", scale=alt.Scale(range=[BLUE, VERMILION]), legend=alt.Legend(orient="bottom")
+    )
+    x = alt.X(
+        "intensity:Q",
+        scale=alt.Scale(type="log", nice=False, padding=8),
+        title=f"operations per bit through {memory}",
+    )
+    line = (
+        alt.Chart(pd.DataFrame(roofs))
+        .mark_line(strokeWidth=2)
+        .encode(
+            x=x,
+            y=alt.Y(
+                "roof:Q",
+                title="operations a cycle",
+                scale=alt.Scale(type="log", nice=False, padding=14),
+            ),
+            color=colours,
+        )
+    )
+    points = (
+        alt.Chart(frame)
+        .mark_point(filled=True, size=70, opacity=0.85)
+        .encode(
+            x=x,
+            y=alt.Y("reached:Q"),
+            color=colours,
+            tooltip=[
+                "layer",
+                "array",
+                "limit",
+                alt.Tooltip("reached", format=".3~g"),
+                alt.Tooltip("attainable", format=".3~g"),
+                alt.Tooltip("intensity", format=".3~g"),
+            ],
+        )
+    )
     return alt.layer(line, points).properties(height=360)
 
 
@@ -209,20 +251,30 @@ def area_chart(cost: Cost) -> Any:
         ]
     )
     parts = list(tiles["part"])
-    tiles["ink"] = ["#000000" if PALETTE[i % len(PALETTE)] in PALE else "#FFFFFF"
-                    for i in range(len(tiles))]  # fmt: skip
+    tiles["ink"] = [
+        "#000000" if PALETTE[i % len(PALETTE)] in PALE else "#FFFFFF" for i in range(len(tiles))
+    ]
     across: dict[str, Any] = {"axis": None, "scale": alt.Scale(domain=[0, ASPECT], nice=False)}
     hidden: dict[str, Any] = {"axis": None, "scale": alt.Scale(domain=[0, 1], nice=False)}
     base = alt.Chart(tiles)
     boxes = base.mark_rect(stroke="white", strokeWidth=2).encode(
-        x=alt.X("x:Q", **across), x2="x2", y=alt.Y("y:Q", **hidden), y2="y2",
-        color=alt.Color("part:N", scale=alt.Scale(domain=parts, range=PALETTE),
-                        legend=alt.Legend(orient="bottom", columns=5, title=None)),
-        tooltip=["part", alt.Tooltip("mm2", title="area (mm2)", format=".3~g"),
-                 alt.Tooltip("low", title="at least (mm2)", format=".3~g"),
-                 alt.Tooltip("high", title="at most (mm2)", format=".3~g"),
-                 alt.Tooltip("share", format=".1%")],
-    )  # fmt: skip
+        x=alt.X("x:Q", **across),
+        x2="x2",
+        y=alt.Y("y:Q", **hidden),
+        y2="y2",
+        color=alt.Color(
+            "part:N",
+            scale=alt.Scale(domain=parts, range=PALETTE),
+            legend=alt.Legend(orient="bottom", columns=5, title=None),
+        ),
+        tooltip=[
+            "part",
+            alt.Tooltip("mm2", title="area (mm2)", format=".3~g"),
+            alt.Tooltip("low", title="at least (mm2)", format=".3~g"),
+            alt.Tooltip("high", title="at most (mm2)", format=".3~g"),
+            alt.Tooltip("share", format=".1%"),
+        ],
+    )
     names = base.mark_text(lineBreak="\n", fontSize=12, dy=-12).encode(
         x=alt.X("mx:Q", **across),
         y=alt.Y("my:Q", **hidden),
@@ -237,23 +289,28 @@ def history_chart(history: Sequence[EpochRecord]) -> Any:
     rows = [
         {"epoch": each.epoch, "split": split, "error": 100 * error}
         for each in history
-        for split, error in (("training", each.training_error),
-                             ("validation", each.validation_error))
-    ]  # fmt: skip
+        for split, error in (
+            ("training", each.training_error),
+            ("validation", each.validation_error),
+        )
+    ]
     return (
         alt.Chart(pd.DataFrame(rows))
         .mark_line(point=len(history) < 40)
         .encode(
             x=alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1), title="epoch"),
             y=alt.Y("error:Q", title="error (%)", scale=alt.Scale(zero=True)),
-            color=alt.Color("split:N", title=None, legend=alt.Legend(orient="top"),
-                            scale=alt.Scale(domain=["training", "validation"],
-                                            range=[GREY, BLUE])),
+            color=alt.Color(
+                "split:N",
+                title=None,
+                legend=alt.Legend(orient="top"),
+                scale=alt.Scale(domain=["training", "validation"], range=[GREY, BLUE]),
+            ),
             strokeDash=alt.StrokeDash("split:N", legend=None),
             tooltip=["epoch", "split", alt.Tooltip("error", title="error (%)", format=".4~g")],
         )
         .properties(height=280)
-    )  # fmt: skip
+    )
 
 
 def curves_chart(frame: pd.DataFrame) -> Any:
@@ -269,13 +326,19 @@ def curves_chart(frame: pd.DataFrame) -> Any:
         .encode(
             x=alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1), title="epoch"),
             y=alt.Y("error:Q", title="validation error (%)", scale=alt.Scale(zero=True)),
-            color=alt.Color("design:N", title=None, sort=order, scale=alt.Scale(range=PALETTE),
-                            legend=alt.Legend(orient="bottom", columns=1, labelLimit=320,
-                                              symbolSize=60, rowPadding=0)),
+            color=alt.Color(
+                "design:N",
+                title=None,
+                sort=order,
+                scale=alt.Scale(range=PALETTE),
+                legend=alt.Legend(
+                    orient="bottom", columns=1, labelLimit=320, symbolSize=60, rowPadding=0
+                ),
+            ),
             tooltip=["design:N", "epoch:Q", alt.Tooltip("error:Q", format=".3~g")],
         )
         .properties(height=250 + 24 * len(order))
-    )  # fmt: skip
+    )
 
 
 def network_diagram(point: DesignPoint, outputs: int) -> str:
@@ -283,14 +346,14 @@ def network_diagram(point: DesignPoint, outputs: int) -> str:
     colour = ink()
     lines = [
         "digraph network {",
-        f'graph [rankdir=LR, bgcolor=transparent, nodesep=0.25, ranksep=0.3, '
+        f"graph [rankdir=LR, bgcolor=transparent, nodesep=0.25, ranksep=0.3, "
         f'color="{colour}", fontcolor="{colour}"];',
         f'node [shape=box, style="rounded", fontname="sans-serif", fontsize=11, '
         f'color="{colour}", fontcolor="{colour}"];',
         f'edge [fontname="sans-serif", fontsize=10, arrowsize=0.6, color="{colour}", '
         f'fontcolor="{colour}"];',
         f'input [label="features\\n{point.in_channels}", shape=plain];',
-    ]  # fmt: skip
+    ]
     before = "input"
     for block in point.blocks:
         lines.append(_box(block))

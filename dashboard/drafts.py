@@ -13,14 +13,15 @@ from cost_models import Accelerator, Technology
 from cost_models.strict_yaml import dump_yaml, parse_yaml
 from dashboard.settings import Settings
 from dashboard.studies import FULL, find_studies
-from dse.budget import Budget, budget_from_node
+from dse.columns import MEASURED_COLUMNS, OBJECTIVE_COLUMNS
+from dse.design.space import SearchSpace
+from dse.design.space_file import space_from_node
 from dse.errors import InvalidFile, InvalidInput
-from dse.frontier import pareto_mask
-from dse.record import read_record
-from dse.results import MEASURED_COLUMNS, OBJECTIVE_COLUMNS
-from dse.space import SearchSpace
-from dse.space_file import space_from_node
-from dse.sweep import Machine, Sweep
+from dse.pareto import pareto_mask
+from dse.pricing.budget import Budget, budget_from_node
+from dse.pricing.machine import Machine
+from dse.pricing.sweep import Sweep
+from dse.studies.record import read_record
 
 DEFAULT_AXES = {
     "blocks": "{low: 1, high: 3}",
@@ -122,9 +123,12 @@ def preview(
     given = budget_from_node(limits, OBJECTIVE_COLUMNS).limits if limits else ()
     known = tuple(limit for limit in given if limit.column not in MEASURED_COLUMNS)
     sweep = Sweep(
-        space, [Machine(accelerator=machine, technology=technology)], frames=128, outputs=12,
+        space,
+        [Machine(accelerator=machine, technology=technology)],
+        frames=128,
+        outputs=12,
         budget=Budget(known),
-    )  # fmt: skip
+    )
     chunks = list(sweep.run(sample=sample, seed=1))
     columns = {
         name: np.concatenate([chunk.columns[name] for chunk in chunks if chunk.columns])

@@ -19,7 +19,7 @@ import streamlit as st
 from dashboard.charts import BOX, HEIGHT, KEY, PICK, axis, colour_of, is_even, stairs
 from dashboard.texts import label
 from dashboard.theme import GREEN, GREY, ORANGE, PINK, SHAPES
-from dse.units import LABELS
+from dse.columns import LABELS
 
 LAST = ("frontier", "source", "design")
 """Columns of every point, behind those that are drawn or that its hovering shows."""
@@ -112,8 +112,19 @@ def frontier_chart(
         if (column := name.partition("_")[2]) in (x, y)
         and bound * LABELS[column][2] <= BEYOND * float(seen[column].max())
     )
-    spec = _drawing(x, y, colour, shape, is_even(trained[colour]), log_x, log_y, bounds,
-                    tuple(tables), select, len(drawn) <= READ_OUT)  # fmt: skip
+    spec = _drawing(
+        x,
+        y,
+        colour,
+        shape,
+        is_even(trained[colour]),
+        log_x,
+        log_y,
+        bounds,
+        tuple(tables),
+        select,
+        len(drawn) <= READ_OUT,
+    )
     return Chart(spec, {name: told(table) for name, table in tables.items()})
 
 
@@ -141,18 +152,27 @@ def _rounded(figures: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
 
 @functools.lru_cache(maxsize=64)
 def _drawing(
-    x: str, y: str, colour: str, shape: str, even: bool, log_x: bool, log_y: bool,
-    limits: tuple[tuple[str, float], ...], tables: tuple[str, ...], select: tuple[str, ...],
+    x: str,
+    y: str,
+    colour: str,
+    shape: str,
+    even: bool,
+    log_x: bool,
+    log_y: bool,
+    limits: tuple[tuple[str, float], ...],
+    tables: tuple[str, ...],
+    select: tuple[str, ...],
     read_out: bool,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     base_x = alt.X(field=label(x), type="quantitative", **axis(x, log_x))
     base_y = alt.Y(field=label(y), type="quantitative", **axis(y, log_y))
     place: dict[str, Any] = {"x": base_x, "y": base_y}
     row = alt.TooltipContent("data")
     layers: list[Any] = [
-        _table("ticks").mark_tick(color=GREY, opacity=0.35, thickness=1.5, size=10,
-                                  orient="vertical", tooltip=row).encode(**place)
-    ]  # fmt: skip
+        _table("ticks")
+        .mark_tick(color=GREY, opacity=0.35, thickness=1.5, size=10, orient="vertical", tooltip=row)
+        .encode(**place)
+    ]
     if "ghost" in tables:
         layers.append(_step("ghost", x, place, GREY, [5, 4]))
     layers.append(_step("steps", x, place, GREEN, [1, 0]))
@@ -195,13 +215,15 @@ def _looks(colour: str, shape: str, even: bool) -> dict[str, Any]:
             "datum.status == 'infeasible'", alt.value(GREY), colour_of(colour, even)
         ),
         "shape": alt.Shape(
-            field=label(shape), type="nominal", title=label(shape),
+            field=label(shape),
+            type="nominal",
+            title=label(shape),
             scale=alt.Scale(range=SHAPES),
             legend=None if shape == colour else alt.Legend(orient="bottom"),
         ),
         "opacity": alt.condition(front, alt.value(1.0), alt.value(0.4)),
         "size": alt.condition(front, alt.value(95), alt.value(34)),
-    }  # fmt: skip
+    }
 
 
 def _step(table: str, x: str, place: dict[str, Any], colour: str, dash: list[int]) -> Any:
@@ -245,11 +267,12 @@ def _bar_marks(place: dict[str, Any]) -> list[Any]:
     base_y = place["y"]
     hover = [
         alt.Tooltip("design:N", title="confirmed"),
-        alt.Tooltip(field=label("error"), type="quantitative", title="mean test error (%)",
-                    format=".3~g"),
+        alt.Tooltip(
+            field=label("error"), type="quantitative", title="mean test error (%)", format=".3~g"
+        ),
         alt.Tooltip("least:Q", title="at least (%)", format=".3~g"),
         alt.Tooltip("most:Q", title="at most (%)", format=".3~g"),
-    ]  # fmt: skip
+    ]
     base = _table("bars").encode(x=place["x"], tooltip=hover)
     return [
         base.mark_rule(clip=True, color=PINK, strokeWidth=2).encode(y=alt.Y("least:Q"), y2="most"),
@@ -261,11 +284,18 @@ def _published_marks(place: dict[str, Any]) -> list[Any]:
     """Hollow: what other people measured on other recordings is not one of these designs."""
     base = _table("published").encode(**place)
     return [
-        base.mark_point(color=GREY, shape="diamond", size=110, strokeWidth=1.8, filled=False,
-                        tooltip=alt.TooltipContent("data")),
-        base.mark_text(align="left", dx=9, dy=-7, fontSize=11, color=GREY, fontStyle="italic")
-        .encode(text="design:N"),
-    ]  # fmt: skip
+        base.mark_point(
+            color=GREY,
+            shape="diamond",
+            size=110,
+            strokeWidth=1.8,
+            filled=False,
+            tooltip=alt.TooltipContent("data"),
+        ),
+        base.mark_text(
+            align="left", dx=9, dy=-7, fontSize=11, color=GREY, fontStyle="italic"
+        ).encode(text="design:N"),
+    ]
 
 
 def _floor(column: "pd.Series[float]", log: bool) -> float:

@@ -8,11 +8,11 @@ import pandas as pd
 
 from dashboard.studies import Study
 from dashboard.theme import GREEN
-from dse.growth import growth
+from dse.studies.growth import growth
 
 
 def growth_table(study: Study) -> pd.DataFrame:
-    """The steps of `dse.growth`, a row each.
+    """The steps of `dse.studies.growth`, a row each.
 
     Args:
         study: with at least one trained design.
@@ -31,9 +31,11 @@ def growth_chart(grown: pd.DataFrame) -> Any:
         .encode(
             x=alt.X("trainings:Q", title="trainings", axis=alt.Axis(tickMinStep=1)),
             y=alt.Y("hypervolume:Q", title="hypervolume", scale=alt.Scale(zero=False)),
-            tooltip=[alt.Tooltip("trainings:Q", title="trainings", format=","),
-                     alt.Tooltip("hours:Q", title="hours of training", format=".3~g"),
-                     alt.Tooltip("hypervolume:Q", title="hypervolume", format=".4f")],
+            tooltip=[
+                alt.Tooltip("trainings:Q", title="trainings", format=","),
+                alt.Tooltip("hours:Q", title="hours of training", format=".3~g"),
+                alt.Tooltip("hypervolume:Q", title="hypervolume", format=".4f"),
+            ],
         )
         .properties(height=200)
-    )  # fmt: skip
+    )

@@ -16,7 +16,7 @@ from dashboard.charts import HEIGHT, KEY, is_even, sample_of, stairs
 from dashboard.frontier_chart import HOVERED, LAST, told
 from dashboard.texts import label
 from dashboard.theme import COLOUR_OF_KIND, GREEN, GREY, ORANGE, PALETTE
-from dse.units import LABELS
+from dse.columns import LABELS
 
 SYMBOLS = ["circle", "triangle", "rect", "diamond", "pin", "arrow", "roundRect"]
 LARGE = 2_000
@@ -31,9 +31,17 @@ Numbers = npt.NDArray[np.float64]
 
 
 def draw_lasso(
-    frame: pd.DataFrame, x: str, y: str, colour: str, shape: str, *, log_x: bool, log_y: bool,
-    limits: Mapping[str, float], key: str,
-) -> tuple["pd.Series[bool] | None", str | None]:  # fmt: skip
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    colour: str,
+    shape: str,
+    *,
+    log_x: bool,
+    log_y: bool,
+    limits: Mapping[str, float],
+    key: str,
+) -> tuple["pd.Series[bool] | None", str | None]:
     """Draw the designs; which are selected, and the one that was clicked.
 
     Args:
@@ -53,17 +61,24 @@ def draw_lasso(
     known = frame[[x, y]].dropna()
     log_x, log_y = log_x and bool((known[x] > 0).all()), log_y and bool((known[y] > 0).all())
     option, series = lasso_option(frame, x, y, colour, shape, log_x, log_y, limits)
-    event = st.echarts_chart(option, key=key, height=HEIGHT, on_select="rerun",
-                             alt="Designs and their frontier")  # fmt: skip
+    event = st.echarts_chart(
+        option, key=key, height=HEIGHT, on_select="rerun", alt="Designs and their frontier"
+    )
     selection = event.selection if event else {"areas": [], "selected": []}
     mask = within(frame, x, y, selection["areas"], log_x, log_y)
     return mask, None if mask is not None else clicked(series, selection["selected"])
 
 
 def lasso_option(
-    frame: pd.DataFrame, x: str, y: str, colour: str, shape: str, log_x: bool, log_y: bool,
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    colour: str,
+    shape: str,
+    log_x: bool,
+    log_y: bool,
     limits: Mapping[str, float],
-) -> tuple[dict[str, Any], list[pd.DataFrame]]:  # fmt: skip
+) -> tuple[dict[str, Any], list[pd.DataFrame]]:
     """The chart as ECharts describes it, and the tables of its series of points."""
     drawn = frame.dropna(subset=[x, y])
     even = is_even(drawn[colour]) or drawn[colour].nunique() > MOST_GROUPS
@@ -75,33 +90,61 @@ def lasso_option(
     hovered = [label(n) for n in dict.fromkeys((x, y, *more)) if n in drawn]
     encode = {"x": label(x), "y": label(y), "tooltip": ["design", "trial", "status", *hovered]}
     tables, series, titles = [], [], []
-    shapes = {value: SYMBOLS[i % len(SYMBOLS)] for i, value in
-              enumerate(sorted(drawn[shape].dropna().unique(), key=str))}  # fmt: skip
+    shapes = {
+        value: SYMBOLS[i % len(SYMBOLS)]
+        for i, value in enumerate(sorted(drawn[shape].dropna().unique(), key=str))
+    }
     groups = drawn[colour].astype(str) if not even else pd.Series("designs", index=drawn.index)
-    tints = dict(COLOUR_OF_KIND) if colour == "kind" else dict(
-        zip(sorted(groups.unique()), PALETTE, strict=False))  # fmt: skip
+    tints = (
+        dict(COLOUR_OF_KIND)
+        if colour == "kind"
+        else dict(zip(sorted(groups.unique()), PALETTE, strict=False))
+    )
     split = [groups, drawn[shape].fillna(""), drawn["frontier"], drawn["status"] == "infeasible"]
     for (group, form, front, over), part in sorted(
         drawn.groupby(split, sort=False), key=lambda item: bool(item[0][2])
     ):
         tables.append(told(part))
         titles.append(str(group))
-        series.append({
-            "type": "scatter", "name": str(group), "datasetIndex": len(tables) - 1,
-            "encode": encode, "symbol": shapes.get(form, "circle"),
-            "symbolSize": 10 if front else 5, "large": len(part) > LARGE, "largeThreshold": LARGE,
-            "selectedMode": "single", "z": 3 if front else 2,
-            "itemStyle": {"opacity": 1.0 if front else 0.4,
-                          **({"color": GREY} if over else {} if even
-                             else {"color": tints.get(group, GREY)})},
-        })  # fmt: skip
+        series.append(
+            {
+                "type": "scatter",
+                "name": str(group),
+                "datasetIndex": len(tables) - 1,
+                "encode": encode,
+                "symbol": shapes.get(form, "circle"),
+                "symbolSize": 10 if front else 5,
+                "large": len(part) > LARGE,
+                "largeThreshold": LARGE,
+                "selectedMode": "single",
+                "z": 3 if front else 2,
+                "itemStyle": {
+                    "opacity": 1.0 if front else 0.4,
+                    **(
+                        {"color": GREY}
+                        if over
+                        else {}
+                        if even
+                        else {"color": tints.get(group, GREY)}
+                    ),
+                },
+            }
+        )
     steps = told(stairs(drawn[drawn["frontier"]], x, y, float(drawn[x].max())))
-    series.append({
-        "type": "line", "name": "frontier", "datasetIndex": len(tables), "step": "end",
-        "encode": {"x": label(x), "y": label(y)}, "showSymbol": False, "silent": True,
-        "lineStyle": {"color": GREEN, "width": 2}, "itemStyle": {"color": GREEN},
-        "markLine": _limits(limits, x, y, drawn),
-    })  # fmt: skip
+    series.append(
+        {
+            "type": "line",
+            "name": "frontier",
+            "datasetIndex": len(tables),
+            "step": "end",
+            "encode": {"x": label(x), "y": label(y)},
+            "showSymbol": False,
+            "silent": True,
+            "lineStyle": {"color": GREEN, "width": 2},
+            "itemStyle": {"color": GREEN},
+            "markLine": _limits(limits, x, y, drawn),
+        }
+    )
     option: dict[str, Any] = {
         "animation": False,
         "grid": {"left": 30, "right": 20, "top": 44, "bottom": 62},
@@ -109,31 +152,57 @@ def lasso_option(
         "tooltip": {"trigger": "item", "valueFormatter": "%.5g", "renderMode": "richText"},
         "xAxis": _axis(x, log_x, drawn, 30),
         "yAxis": _axis(y, log_y, drawn, 44),
-        "toolbox": {"right": 12, "top": 6, "itemSize": 20, "itemGap": 12, "feature": {"brush": {
-            "type": ["polygon", "rect", "clear"],
-            "title": {"polygon": "Lasso", "rect": "Box", "clear": "Clear"},
-        }}},
-        "brush": {"xAxisIndex": 0, "yAxisIndex": 0, "toolbox": ["polygon", "rect", "clear"],
-                  "throttleType": "debounce", "throttleDelay": 200, "outOfBrush": {}},
+        "toolbox": {
+            "right": 12,
+            "top": 6,
+            "itemSize": 20,
+            "itemGap": 12,
+            "feature": {
+                "brush": {
+                    "type": ["polygon", "rect", "clear"],
+                    "title": {"polygon": "Lasso", "rect": "Box", "clear": "Clear"},
+                }
+            },
+        },
+        "brush": {
+            "xAxisIndex": 0,
+            "yAxisIndex": 0,
+            "toolbox": ["polygon", "rect", "clear"],
+            "throttleType": "debounce",
+            "throttleDelay": 200,
+            "outOfBrush": {},
+        },
         "dataset": [{"source": table} for table in [*tables, steps]],
         "series": series,
-    }  # fmt: skip
+    }
     if even:
         figures = drawn[colour].astype(float) if is_even(drawn[colour]) else None
         if figures is not None:
             option["visualMap"] = {
-                "type": "continuous", "dimension": label(colour), "text": [label(colour), ""],
-                "min": float(figures.min()), "max": float(figures.max()), "right": 0, "top": 60,
-                "inRange": {"color": VIRIDIS}, "seriesIndex": list(range(len(tables))),
-            }  # fmt: skip
+                "type": "continuous",
+                "dimension": label(colour),
+                "text": [label(colour), ""],
+                "min": float(figures.min()),
+                "max": float(figures.max()),
+                "right": 0,
+                "top": 60,
+                "inRange": {"color": VIRIDIS},
+                "seriesIndex": list(range(len(tables))),
+            }
             option["grid"]["right"] = 90
     return option, tables
 
 
 def _axis(column: str, log: bool, drawn: pd.DataFrame, gap: int) -> dict[str, Any]:
-    axis: dict[str, Any] = {"type": "log" if log else "value", "scale": True, "name": label(column),
-            "nameLocation": "middle", "nameGap": gap, "logBase": 2,
-            "minorSplitLine": {"show": log, "lineStyle": {"color": "#88888830"}}}  # fmt: skip
+    axis: dict[str, Any] = {
+        "type": "log" if log else "value",
+        "scale": True,
+        "name": label(column),
+        "nameLocation": "middle",
+        "nameGap": gap,
+        "logBase": 2,
+        "minorSplitLine": {"show": log, "lineStyle": {"color": "#88888830"}},
+    }
     if log:  # or it would end at powers of its base
         figures = drawn[column]
         axis |= {"min": _short(figures.min() / 1.1), "max": _short(figures.max() * 1.1)}
@@ -152,14 +221,23 @@ def _limits(limits: Mapping[str, float], x: str, y: str, drawn: pd.DataFrame) ->
             place = bound * LABELS[column][2]
             if place <= float(drawn[column].max()) * 1.05:
                 lines.append({f"{'x' if column == x else 'y'}Axis": place, "name": f"{kind}."})
-    return {"silent": True, "symbol": "none", "data": lines, "label": {"formatter": "{b} allowed"},
-            "lineStyle": {"color": ORANGE, "type": "dashed"}}  # fmt: skip
+    return {
+        "silent": True,
+        "symbol": "none",
+        "data": lines,
+        "label": {"formatter": "{b} allowed"},
+        "lineStyle": {"color": ORANGE, "type": "dashed"},
+    }
 
 
 def within(
-    frame: pd.DataFrame, x: str, y: str, areas: Sequence[Mapping[str, Any]], log_x: bool,
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    areas: Sequence[Mapping[str, Any]],
+    log_x: bool,
     log_y: bool,
-) -> "pd.Series[bool] | None":  # fmt: skip
+) -> "pd.Series[bool] | None":
     """Which designs lie in any of the outlines; None where there is none.
 
     Widgets are no boundary: what is no outline is ignored.

@@ -18,7 +18,7 @@ from cost_models import accelerator_names, technology_names
 from dashboard.studies import inside, searching_process
 from dse.errors import InvalidStudy
 from dse.files import write_text
-from dse.record import RESOLVED
+from dse.studies.record import RESOLVED
 
 LOG = ".search.log"
 """In the study's folder; hidden, so that the search takes the folder for a new one."""
@@ -47,9 +47,13 @@ def check(text: str, root: Path) -> tuple[bool, str]:
         file.flush()
         try:
             done = subprocess.run(
-                [*_search(), file.name, "--check"], capture_output=True, text=True, check=False,
-                timeout=CHECK_SECONDS, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+                [*_search(), file.name, "--check"],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=CHECK_SECONDS,
+                stdin=subprocess.DEVNULL,
+            )
         except subprocess.TimeoutExpired:
             return False, f"the check took longer than {CHECK_SECONDS} s: make the space smaller"
         said = (done.stdout if done.returncode == 0 else done.stderr).strip()
@@ -77,10 +81,14 @@ def check_paths(node: Mapping[str, Any], root: Path, data: Sequence[Path]) -> No
             "study, or one that `dse dashboard --data FOLDER` named"
         )
     hardware = node.get("hardware")
-    machines = [node.get("machine"), hardware.get("machine") if isinstance(hardware, Mapping)
-                else None]  # fmt: skip
-    for given, library in ((machines, accelerator_names()), ([node.get("technology")],
-                                                              technology_names())):  # fmt: skip
+    machines = [
+        node.get("machine"),
+        hardware.get("machine") if isinstance(hardware, Mapping) else None,
+    ]
+    for given, library in (
+        (machines, accelerator_names()),
+        ([node.get("technology")], technology_names()),
+    ):
         for each in given:
             for name in each if isinstance(each, list) else [each]:
                 if name is not None and name not in library:
@@ -176,7 +184,7 @@ def log_tail(folder: Path, lines: int = 25) -> str:
 
 
 def _search() -> list[str]:
-    return [sys.executable, "-m", "search.cli", "search"]
+    return [sys.executable, "-m", "dse_cli", "search"]
 
 
 def _workers(workers: int | None) -> list[str]:
@@ -190,9 +198,13 @@ def _workers(workers: int | None) -> list[str]:
 def _launch(arguments: list[str], folder: Path) -> None:
     with (folder / LOG).open("ab") as log:
         process = subprocess.Popen(
-            arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-            start_new_session=True, close_fds=True,
-        )  # fmt: skip
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            close_fds=True,
+        )
     # Who started a process must ask how it ended, or it stays in the table of processes.
     threading.Thread(target=process.wait, daemon=True).start()
 

@@ -13,9 +13,14 @@ MOST_CHARACTERS = 2_000
 
 
 def choose_one(
-    place: Any, title: str, options: Sequence[str], key: str, *, index: int = 0,
+    place: Any,
+    title: str,
+    options: Sequence[str],
+    key: str,
+    *,
+    index: int = 0,
     format_func: Callable[[str], str] = str,
-) -> str:  # fmt: skip
+) -> str:
     """One of the options: the address's, or else that at `index`."""
     asked = st.query_params.get(key, "")[:MOST_CHARACTERS]
     first = list(options).index(asked) if asked in options else index
@@ -25,16 +30,26 @@ def choose_one(
 
 
 def choose_many(
-    place: Any, title: str, options: Sequence[str], key: str, *, default: Sequence[str],
-    most: int, format_func: Callable[[str], str] = str,
-) -> list[str]:  # fmt: skip
+    place: Any,
+    title: str,
+    options: Sequence[str],
+    key: str,
+    *,
+    default: Sequence[str],
+    most: int,
+    format_func: Callable[[str], str] = str,
+) -> list[str]:
     """Some of the options: the address's, separated by commas, or else the default ones."""
     asked = st.query_params.get(key, "")[:MOST_CHARACTERS].split(",")
     known = [each for each in dict.fromkeys(asked) if each in options][:most]
     values = place.multiselect(
-        title, options, default=known or [each for each in default if each in options], key=key,
-        format_func=format_func, max_selections=most,
-    )  # fmt: skip
+        title,
+        options,
+        default=known or [each for each in default if each in options],
+        key=key,
+        format_func=format_func,
+        max_selections=most,
+    )
     if values:
         st.query_params[key] = ",".join(values)
     elif key in st.query_params:

@@ -7,9 +7,9 @@ import pandas as pd
 from cost_models import Accelerator, Technology
 from dashboard.charts import scaled_frame
 from dashboard.studies import Study
+from dse.design.published import PUBLISHED, published
 from dse.errors import InvalidInput
-from dse.published import PUBLISHED, published
-from dse.study_designs import accelerator_of, frames_of, price, technology_of
+from dse.studies.designs import accelerator_of, frames_of, price, technology_of
 
 
 def published_points(study: Study) -> pd.DataFrame:
@@ -26,9 +26,7 @@ def published_points(study: Study) -> pd.DataFrame:
 
 
 @functools.lru_cache(maxsize=16)
-def _points(
-    machine: Accelerator, technology: Technology, frames: int, rate: float
-) -> pd.DataFrame:  # fmt: skip
+def _points(machine: Accelerator, technology: Technology, frames: int, rate: float) -> pd.DataFrame:
     rows = []
     for name, known in PUBLISHED.items():
         if known.accuracy is None:
@@ -37,8 +35,12 @@ def _points(
             cost = price(published(name), machine, technology, frames, known.outputs)
         except InvalidInput:
             continue
-        rows.append({
-            "name": name, "source": f"{known.source}, Speech Commands, {known.outputs} words",
-            "error": 1 - known.accuracy, **cost.columns(rate),
-        })  # fmt: skip
+        rows.append(
+            {
+                "name": name,
+                "source": f"{known.source}, Speech Commands, {known.outputs} words",
+                "error": 1 - known.accuracy,
+                **cost.columns(rate),
+            }
+        )
     return scaled_frame(pd.DataFrame(rows)) if rows else pd.DataFrame()

@@ -9,11 +9,11 @@ import streamlit as st
 from dashboard.studies import Study
 from dashboard.texts import plain, sentence
 from dashboard.theme import BLUE, VERMILION
-from dse.best_scores import SPLIT, BestScores, Confusion, read_best_scores
 from dse.errors import InvalidInput
-from dse.results import Evaluation
-from dse.scored import error_interval, int8_less_float, scores_of, worst_confusions
-from dse.study_designs import design_folder
+from dse.studies.designs import design_folder
+from dse.studies.rows import Evaluation
+from dse.studies.scored import error_interval, int8_less_float, scores_of, worst_confusions
+from dse.training.best_scores import SPLIT, BestScores, Confusion, read_best_scores
 
 MOST_NUMBERED = 16  # classes; the cells of more are too small for numbers
 WORST = 6  # mistakes in words
@@ -32,8 +32,11 @@ def draw_mistakes(study: Study, row: Evaluation) -> None:
             "Nothing says which words this design takes for which: its training kept no "
             "`evaluation.json`, as older versions did not. Train it anew to get one:"
         )
-        st.code(f"dse train {study.record.folder.name}/designs/{row.key}/design.yaml "
-                "--data FOLDER --out NEW_FOLDER", language="sh")  # fmt: skip
+        st.code(
+            f"dse train {study.record.folder.name}/designs/{row.key}/design.yaml "
+            "--data FOLDER --out NEW_FOLDER",
+            language="sh",
+        )
         return
     _numbers(best)
     forms = [("float", best.floats), ("int8", best.int8)]
@@ -46,8 +49,10 @@ def draw_mistakes(study: Study, row: Evaluation) -> None:
             chart = confusion_chart(best.labels, confusion)
             st.altair_chart(chart, key=f"confusion_{form}", alt=f"Confusion matrix, {form}")
             worst = worst_confusions(best.labels, confusion, WORST)
-            lines = [f"{true} is taken for {told}: {clips} of {all_} clips ({clips / all_:.0%})"
-                     for true, told, clips, all_ in worst]  # fmt: skip
+            lines = [
+                f"{true} is taken for {told}: {clips} of {all_} clips ({clips / all_:.0%})"
+                for true, told, clips, all_ in worst
+            ]
             st.text("\n".join(lines) or "No clip is told wrongly.")
     st.caption(
         f"Rows are what was said, columns what the network of epoch {best.epoch} told, of "
@@ -65,17 +70,21 @@ def _numbers(best: BestScores) -> None:
             cell.metric(f"error in {form}", "-")
             continue
         band, scores = error_interval(confusion), scores_of(confusion)
-        cell.metric(f"error in {form}", f"{band.mid:.1f} %",
-                    help=f"{scores.errors:,} of {scores.clips:,} clips")  # fmt: skip
+        cell.metric(
+            f"error in {form}",
+            f"{band.mid:.1f} %",
+            help=f"{scores.errors:,} of {scores.clips:,} clips",
+        )
         cell.caption(f"{band.low:.1f} to {band.high:.1f} %")
     difference = int8_less_float(best)
     if difference is None:
         cells[2].metric("int8 less float", "-")
         return
     cells[2].metric(
-        "int8 less float", f"{difference.mid:+.1f} points",
+        "int8 less float",
+        f"{difference.mid:+.1f} points",
         help="As if both had been told different clips: rather too wide an interval.",
-    )  # fmt: skip
+    )
     sure = difference.low > 0 or difference.high < 0
     cells[2].caption(
         f"{round(difference.low, 1) + 0.0:+.1f} to {round(difference.high, 1) + 0.0:+.1f} points: "
@@ -93,11 +102,17 @@ def confusion_chart(labels: tuple[str, ...], confusion: Confusion) -> Any:
             share = clips / spoken if spoken else 0.0
             # Half of a word taken for another is as loud as all of it told right.
             loud = share if right else min(1.0, (2 * share) ** 0.5)
-            rows.append({
-                "said": name, "told": other, "clips": clips, "share": share,
-                "kind": RIGHT if right else MISTAKES, "loud": 0.08 + 0.92 * loud if clips else 0.0,
-                "text": str(clips) if clips else "",
-            })  # fmt: skip
+            rows.append(
+                {
+                    "said": name,
+                    "told": other,
+                    "clips": clips,
+                    "share": share,
+                    "kind": RIGHT if right else MISTAKES,
+                    "loud": 0.08 + 0.92 * loud if clips else 0.0,
+                    "text": str(clips) if clips else "",
+                }
+            )
     many = len(labels) > MOST_NUMBERED
     order = list(labels)
     axis: dict[str, Any] = {
@@ -108,16 +123,24 @@ def confusion_chart(labels: tuple[str, ...], confusion: Confusion) -> Any:
         "domain": False,
     }
     base = alt.Chart(pd.DataFrame(rows)).encode(
-        x=alt.X("told:N", sort=order, title="told",
-                axis=alt.Axis(orient="top", labelAngle=-90 if len(order) > 6 else 0, **axis)),
+        x=alt.X(
+            "told:N",
+            sort=order,
+            title="told",
+            axis=alt.Axis(orient="top", labelAngle=-90 if len(order) > 6 else 0, **axis),
+        ),
         y=alt.Y("said:N", sort=order, title="said", axis=alt.Axis(**axis)),
         tooltip=["said:N", "told:N", "clips:Q", alt.Tooltip("share:Q", format=".1%")],
-    )  # fmt: skip
+    )
     squares = base.mark_rect(stroke="#8884", strokeWidth=0.5).encode(
-        color=alt.Color("kind:N", title=None, legend=alt.Legend(orient="bottom"),
-                        scale=alt.Scale(domain=[RIGHT, MISTAKES], range=[BLUE, VERMILION])),
+        color=alt.Color(
+            "kind:N",
+            title=None,
+            legend=alt.Legend(orient="bottom"),
+            scale=alt.Scale(domain=[RIGHT, MISTAKES], range=[BLUE, VERMILION]),
+        ),
         opacity=alt.Opacity("loud:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[0, 1])),
-    )  # fmt: skip
+    )
     height = max(220, min(560, 120 + 26 * len(order)))
     if many:
         return squares.properties(height=height)

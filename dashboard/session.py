@@ -12,12 +12,11 @@ import streamlit as st
 from dashboard.settings import Settings, read_settings
 from dashboard.studies import Study, find_studies, read_study, signature
 from dashboard.texts import sentence
+from dse.columns import MEASURED_COLUMNS
+from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
-from dse.generators import Generator
-from dse.generators.choice import FamilyName
-from dse.point import DesignPoint
-from dse.results import MEASURED_COLUMNS
-from dse.study_designs import (
+from dse.pricing.what_if import Fleet, regenerated
+from dse.studies.designs import (
     accelerator_of,
     frames_of,
     outputs_of,
@@ -25,7 +24,8 @@ from dse.study_designs import (
     space_of,
     technology_of,
 )
-from dse.what_if import Fleet, regenerated
+from dse.ternary.generators import Generator
+from dse.ternary.generators.choice import FamilyName
 
 NO_STUDY = (
     "There is no study here yet. Start one with `dse search examples/demo.yaml`, or on the page "
@@ -150,9 +150,10 @@ def _fleet(mark: tuple[object, ...], family: FamilyName | None, _study_read: Stu
     known = [i for i, point in enumerate(points) if point is not None]
     fleet = Fleet(
         [point for point in points if point is not None],
-        frames=frames_of(record), outputs=outputs_of(rows, record),
+        frames=frames_of(record),
+        outputs=outputs_of(rows, record),
         rate=record.rate,
-    )  # fmt: skip
+    )
     fleet.price(accelerator_of(record), technology_of(record))
     own = frame[list(KEPT)].iloc[places[known]]
     return Trained(fleet, own.assign(design=own["key"]).reset_index(drop=True), places[known])

@@ -36,9 +36,11 @@ def solid_figure(frame: pd.DataFrame, x: str, y: str, z: str, colour: str) -> An
         for axis, name in zip("xyz", (x, y, z), strict=True)
     }
     figure.update_layout(
-        scene=scene, height=560, margin={"l": 0, "r": 0, "t": 10, "b": 0},
+        scene=scene,
+        height=560,
+        margin={"l": 0, "r": 0, "t": 10, "b": 0},
         legend={"orientation": "h"},
-    )  # fmt: skip
+    )
     return figure
 
 
@@ -46,6 +48,11 @@ def _trace(frame: pd.DataFrame, x: str, y: str, z: str, name: str, colour: str, 
     # Names stand as escaped text: Plotly reads some HTML in what hovers.
     names = frame["name"].fillna("").str.replace("<", "&lt;", regex=False)
     return go.Scatter3d(
-        x=frame[x], y=frame[y], z=frame[z], mode="markers", name=name, text=names,
+        x=frame[x],
+        y=frame[y],
+        z=frame[z],
+        mode="markers",
+        name=name,
+        text=names,
         marker={"size": size, "color": colour, "opacity": 0.9 if size > 4 else 0.35},
-    )  # fmt: skip
+    )

@@ -16,9 +16,17 @@ from typing import Any
 from dashboard.settings import Settings, read_settings
 
 PARTS = (
-    "ArrowVegaLiteChart", "ButtonGroup", "Checkbox", "DataFrame", "DownloadButton", "Metric",
-    "Multiselect", "NumberInput", "Selectbox", "TextInput",
-)  # fmt: skip
+    "ArrowVegaLiteChart",
+    "ButtonGroup",
+    "Checkbox",
+    "DataFrame",
+    "DownloadButton",
+    "Metric",
+    "Multiselect",
+    "NumberInput",
+    "Selectbox",
+    "TextInput",
+)
 """Parts of Streamlit's page that most of our pages have, by the names of its files."""
 _IMPORT = re.compile(r"""(?:from|import)\s*["']\./([\w.$-]+\.js)["']""")
 MODULES = ("frontier", "what_if")
@@ -55,7 +63,8 @@ def warm_up(settings: Settings) -> None:
     from dashboard.charts import sample_of
     from dashboard.frontier_chart import frontier_chart
     from dashboard.studies import find_studies, read_study
-    from dse.results import FILE_NAME, first_cost
+    from dse.columns import first_cost
+    from dse.studies.rows import FILE_NAME
 
     for name in MODULES:
         importlib.import_module(f"dashboard.views.{name}")

@@ -1,8 +1,8 @@
 """Studies on the disk: found, read quickly, and never left behind for another folder.
 
 Rows are read by `pyarrow`, some ten times as fast as line by line, and those of a study that grows
-are read once; what `pyarrow` cannot read is read again by `dse.results`, which says what is wrong
-and where.
+are read once; what `pyarrow` cannot read is read again by `dse.studies.rows`, which says what is
+wrong and where.
 """
 
 import contextlib
@@ -21,28 +21,27 @@ import pyarrow.compute
 import pyarrow.json
 
 from dashboard.charts import scaled_frame
+from dse.columns import COST_COLUMNS, OBJECTIVE_COLUMNS
 from dse.errors import InvalidStudy
-from dse.frontier import pareto_mask
-from dse.on_machines import expanded
-from dse.record import RESOLVED, StudyRecord, read_record
-from dse.results import (
+from dse.pareto import pareto_mask
+from dse.studies.on_machines import expanded
+from dse.studies.record import RESOLVED, StudyRecord, read_record
+from dse.studies.rows import (
     COLUMNS_SINCE,
-    COST_COLUMNS,
     FILE_NAME,
-    OBJECTIVE_COLUMNS,
     SCHEMA_VERSION,
     Evaluation,
     evaluation_from_dict,
     read_rows,
 )
-from dse.results import table as table_of
+from dse.studies.rows import table as table_of
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Names of studies and files that a page may make."""
 FULL = ("trained", "reused")
 """Statuses of designs whose error is of a full training."""
 OLDEST = 2
-"""Schema version of rows that are read quickly; `dse.results` reads or refuses older ones."""
+"""Schema version of rows that are read quickly; `dse.studies.rows` reads or refuses older ones."""
 LOCK = ".lock"
 """Held by the search that works in the folder."""
 
@@ -55,9 +54,9 @@ class Study:
     """Told apart from the others on the page."""
     record: StudyRecord
     frame: pd.DataFrame
-    """The columns of `dse.results.table`, `frontier`, and `design` (`names_of_designs`); where a
-    study has several machines, a trained network has a row for each that suits it
-    (`dse.on_machines`)."""
+    """The columns of `dse.studies.rows.table`, `frontier`, and `design` (`names_of_designs`); where
+    a study has several machines, a trained network has a row for each that suits it
+    (`dse.pricing.on_machines`)."""
     table: pa.Table | None
     """The same rows with their own types; None where `rows` has them."""
     rows: Sequence[Evaluation] | None

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from cost_models.units import with_prefix
-from dse.units import LABELS, axis_label, shown
+from dse.columns import LABELS, axis_label, shown
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>$:~@^=])")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

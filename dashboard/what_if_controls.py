@@ -16,14 +16,18 @@ from cost_models.accelerator import ComputeArray, MemoryLevel, ZeroHandling
 from cost_models.energy import memory_prices
 from cost_models.units import with_prefix
 from dashboard.studies import Study
-from dse.generators.choice import FAMILIES, FamilyName
-from dse.study_designs import accelerator_of, technology_of
-from dse.what_if import ArrayChange, MemoryChange, varied
+from dse.pricing.what_if import ArrayChange, MemoryChange, varied
+from dse.studies.designs import accelerator_of, technology_of
+from dse.ternary.generators.choice import FAMILIES, FamilyName
 
 STUDYS = "the study's own"
 OWN_DRAM = "the technology's own"
-DRAM_KINDS = {"LPDDR5": "asap7_7nm", "HBM2": "tpuv4i_7nm", "LPDDR4": "low_leakage_45nm",
-              "DDR3 or DDR4": "horowitz_45nm"}  # fmt: skip
+DRAM_KINDS = {
+    "LPDDR5": "asap7_7nm",
+    "HBM2": "tpuv4i_7nm",
+    "LPDDR4": "low_leakage_45nm",
+    "DDR3 or DDR4": "horowitz_45nm",
+}
 """Kind of DRAM -> technology whose file has its energy a bit, with the source."""
 WIDTHS = (4, 6, 8, 10, 12, 16, 24, 32)  # bits of an operand
 SUMS = (12, 16, 20, 24, 28, 32, 40, 48)  # bits of an accumulator
@@ -48,10 +52,15 @@ def choose_machine(study: Study) -> Chosen:
     Raises:
         InvalidInput: its parts do not fit each other.
     """
-    base = st.selectbox("Machine", [STUDYS, *accelerator_names()], key="machine",
-                        bind="query-params")  # fmt: skip
-    tech = st.selectbox("Technology", ["the machine's own", *technology_names()],
-                        key="technology", bind="query-params")  # fmt: skip
+    base = st.selectbox(
+        "Machine", [STUDYS, *accelerator_names()], key="machine", bind="query-params"
+    )
+    tech = st.selectbox(
+        "Technology",
+        ["the machine's own", *technology_names()],
+        key="technology",
+        bind="query-params",
+    )
     machine = accelerator_of(study.record) if base == STUDYS else load_accelerator(base)
     technology = _technology(study, machine, base, tech)
     # Other sliders for another machine; their keys stand in the address.
@@ -62,12 +71,16 @@ def choose_machine(study: Study) -> Chosen:
     stored = False
     if machine.generator is not None:
         family = st.selectbox(
-            "Generator family", [AS_TRAINED, *FAMILIES], key="family", bind="query-params",
+            "Generator family",
+            [AS_TRAINED, *FAMILIES],
+            key="family",
+            bind="query-params",
             help="matrices of the same density, made by another circuit: other networks than those "
             "that were trained, so their errors are taken for the same, not known",
-        )  # fmt: skip
-        trits = _powers("Generator: trits a cycle", machine.generator.trits_per_cycle,
-                        f"{mark}.trits")  # fmt: skip
+        )
+        trits = _powers(
+            "Generator: trits a cycle", machine.generator.trits_per_cycle, f"{mark}.trits"
+        )
         stored = st.toggle(
             "Store matrices",
             key=f"{mark}.stored",
@@ -77,9 +90,14 @@ def choose_machine(study: Study) -> Chosen:
     arrays = {each.name: _array(each, mark) for each in machine.arrays}
     memories = {each.name: _memory(each, mark, technology) for each in machine.memories}
     changed = varied(
-        machine, clock_mhz=clock_mhz, vector_lanes=lanes, trits_per_cycle=trits,
-        ternary_weights="stored" if stored else None, arrays=arrays, memories=memories,
-    )  # fmt: skip
+        machine,
+        clock_mhz=clock_mhz,
+        vector_lanes=lanes,
+        trits_per_cycle=trits,
+        ternary_weights="stored" if stored else None,
+        arrays=arrays,
+        memories=memories,
+    )
     chosen = family if family in FAMILIES and not stored else None
     return Chosen(machine, changed, technology, chosen)
 
@@ -93,15 +111,21 @@ def _technology(study: Study, machine: Accelerator, base: str, name: str) -> Tec
 def _factor(title: str, value: float, key: str) -> float:
     """A slider from a sixteenth to sixteen times the value."""
     options = [round(value * 2.0 ** (step / 2), 6) for step in range(-8, 9)]
-    return float(st.select_slider(title, options, value=options[8], key=key, format_func=_short,
-                                  bind="query-params"))  # fmt: skip
+    return float(
+        st.select_slider(
+            title, options, value=options[8], key=key, format_func=_short, bind="query-params"
+        )
+    )
 
 
 def _powers(title: str, value: int, key: str) -> int:
     """A slider over whole numbers, doubled and halved from the value."""
     options = sorted({max(1, round(value * 2.0**step)) for step in range(-4, 5)})
-    return int(st.select_slider(title, options, value=value, key=key, format_func=_short,
-                                bind="query-params"))  # fmt: skip
+    return int(
+        st.select_slider(
+            title, options, value=value, key=key, format_func=_short, bind="query-params"
+        )
+    )
 
 
 def _bits(title: str, value: int, usual: tuple[int, ...], key: str) -> int:
@@ -119,17 +143,30 @@ def _array(array: ComputeArray, mark: str) -> ArrayChange:
         rows = _powers("Rows", array.rows, f"{mark}.{array.name}.rows")
         columns = _powers("Columns", array.columns, f"{mark}.{array.name}.columns")
         lanes = _powers("Lanes", array.lanes, f"{mark}.{array.name}.lanes")
-        width = _bits("Operand width (bit)", array.operand_bits, WIDTHS,
-                      f"{mark}.{array.name}.operand")  # fmt: skip
-        total = _bits("Accumulator width (bit)", array.accumulator_bits, SUMS,
-                      f"{mark}.{array.name}.sum")  # fmt: skip
+        width = _bits(
+            "Operand width (bit)", array.operand_bits, WIDTHS, f"{mark}.{array.name}.operand"
+        )
+        total = _bits(
+            "Accumulator width (bit)", array.accumulator_bits, SUMS, f"{mark}.{array.name}.sum"
+        )
         zero: ZeroHandling = array.zero_handling
         if array.element != "mac":
             handlings: list[ZeroHandling] = ["dense", "gated", "skipped"]
-            zero = st.selectbox("Zero trits", handlings, index=handlings.index(zero),
-                                required=True, key=f"{mark}.{array.name}.zero")  # fmt: skip
-    return ArrayChange(rows=rows, columns=columns, lanes=lanes, operand_bits=width,
-                       accumulator_bits=total, zero_handling=zero)  # fmt: skip
+            zero = st.selectbox(
+                "Zero trits",
+                handlings,
+                index=handlings.index(zero),
+                required=True,
+                key=f"{mark}.{array.name}.zero",
+            )
+    return ArrayChange(
+        rows=rows,
+        columns=columns,
+        lanes=lanes,
+        operand_bits=width,
+        accumulator_bits=total,
+        zero_handling=zero,
+    )
 
 
 def _memory(memory: MemoryLevel, mark: str, technology: Technology) -> MemoryChange:
@@ -139,18 +176,23 @@ def _memory(memory: MemoryLevel, mark: str, technology: Technology) -> MemoryCha
         energy = None
         if memory.kind == "dram":
             own = memory_prices(memory, technology)[0].mid
-            prices = {OWN_DRAM: own} | {kind: load_technology(name).dram_pj_per_bit.value
-                                        for kind, name in DRAM_KINDS.items()}  # fmt: skip
+            prices = {OWN_DRAM: own} | {
+                kind: load_technology(name).dram_pj_per_bit.value
+                for kind, name in DRAM_KINDS.items()
+            }
             kind = st.selectbox(
-                "DRAM kind", list(prices), key=f"{mark}.{memory.name}.kind",
+                "DRAM kind",
+                list(prices),
+                key=f"{mark}.{memory.name}.kind",
                 format_func=lambda kind: f"{kind}: {prices[kind]:.3g} pJ/bit",
-            )  # fmt: skip
+            )
             if kind in DRAM_KINDS:
                 energy = prices[kind]
         else:
             capacity = _powers("Capacity (bit)", capacity, f"{mark}.{memory.name}.capacity")
-        width = _powers("Port (bits a cycle)", memory.bandwidth_bits_per_cycle,
-                        f"{mark}.{memory.name}.width")  # fmt: skip
+        width = _powers(
+            "Port (bits a cycle)", memory.bandwidth_bits_per_cycle, f"{mark}.{memory.name}.width"
+        )
     return MemoryChange(
         capacity_bits=capacity, bandwidth_bits_per_cycle=width, access_pj_per_bit=energy
     )

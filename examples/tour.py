@@ -12,8 +12,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from dse.results import read_rows
-from search.cli import main as command_line
+from dse.studies.rows import read_rows
+from dse_cli import main as command_line
 
 WORDS = "yes,no,stop"
 
@@ -48,15 +48,24 @@ def find(folder: Path) -> list[list[str | Path]]:
     study = folder / "studies" / "tour"
     return [
         # Speech that nobody had to record.
-        ["data", "synthesize", folder / "speech", "--words", WORDS, "--clips-per-word", "24",
-         "--speakers", "12"],
+        [
+            "data",
+            "synthesize",
+            folder / "speech",
+            "--words",
+            WORDS,
+            "--clips-per-word",
+            "24",
+            "--speakers",
+            "12",
+        ],
         # What does a design cost, before any training?
         ["estimate", DESIGN, "--compare", "P0"],
         # Search: price many, train few.
         ["search", folder / "tour.yaml", "--data", folder / "speech", "--out", study],
         ["frontier", study],
         ["report", study, "--format", "html,md", "--out", folder / "report"],
-    ]  # fmt: skip
+    ]
 
 
 def chosen(study: Path) -> Path:
@@ -69,13 +78,34 @@ def chosen(study: Path) -> Path:
 def build(folder: Path, design: Path) -> list[list[str | Path]]:
     """The commands from a design to hardware: circuits, firmware, files for other tools."""
     return [
-        ["export", "generator", design / "design.yaml", "--layer", "B1.0.pw",
-         "--out", folder / "rtl"],
-        ["export", "header", design / "best.pt", "--data", folder / "speech",
-         "--out", folder / "firmware"],
-        ["export", "zigzag", design / "design.yaml", "--machine", "kws_int8",
-         "--out", folder / "zigzag"],
-    ]  # fmt: skip
+        [
+            "export",
+            "generator",
+            design / "design.yaml",
+            "--layer",
+            "B1.0.pw",
+            "--out",
+            folder / "rtl",
+        ],
+        [
+            "export",
+            "header",
+            design / "best.pt",
+            "--data",
+            folder / "speech",
+            "--out",
+            folder / "firmware",
+        ],
+        [
+            "export",
+            "zigzag",
+            design / "design.yaml",
+            "--machine",
+            "kws_int8",
+            "--out",
+            folder / "zigzag",
+        ],
+    ]
 
 
 def dse(*arguments: str | Path) -> None:

@@ -11,17 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dse.matchboxnet import Value
-from dse.space import Choice, SearchSpace, Values
-from dse.sweep import Sweep
+from dse.design.families.matchboxnet import Value
+from dse.design.space import Choice, SearchSpace, Values
+from dse.pricing.sweep import Sweep
 
 Numbers = npt.NDArray[np.float64]
 Identity = frozenset[tuple[str, Value]]
 """An assignment as something that sets can hold."""
 
 COST_FEATURES = (
-    "trained_parameters", "generated_weights", "macs", "additions", "energy_pj", "latency_cycles",
-)  # fmt: skip
+    "trained_parameters",
+    "generated_weights",
+    "macs",
+    "additions",
+    "energy_pj",
+    "latency_cycles",
+)
 """Costs that say something about error, too: they are features of its model, as logarithms."""
 
 ENUMERATED = 20_000

@@ -18,17 +18,19 @@ from typing import Any
 import numpy as np
 
 from cost_models.strict_yaml import read_yaml
+from dse.columns import MEASURED_COLUMNS, first_cost
+from dse.design.point import DesignPoint, point_from_node
 from dse.errors import InvalidFile, InvalidStudy
-from dse.evaluation import Training
 from dse.files import replacing
-from dse.frontier import frontier_of, pareto_mask
-from dse.on_machines import expanded
-from dse.point import DesignPoint, point_from_node
-from dse.record import DESIGNS, RESOLVED, read_record
-from dse.results import MEASURED_COLUMNS, Evaluation, first_cost, read_rows
+from dse.pareto import pareto_mask
+from dse.studies.frontier import frontier_of
+from dse.studies.on_machines import expanded
+from dse.studies.record import DESIGNS, RESOLVED, read_record
+from dse.studies.rows import Evaluation, read_rows
+from dse.studies.spec import StudySpec
+from dse.training.job import Training
 from search.storage import locked
 from search.study import load_data, trainers_of, training_of
-from search.study_file import StudySpec
 
 FILE_NAME = "confirm.jsonl"
 TABLE = "confirmed.csv"
@@ -105,7 +107,7 @@ def candidates_of(
     """The frontier, and the trained designs that chance alone may have kept from it.
 
     Args:
-        rows: of a study, on all its machines (`dse.on_machines.expanded`).
+        rows: of a study, on all its machines (`dse.pricing.on_machines.expanded`).
         objectives: of the study.
         clips: of the validation split; an error p of n clips has a standard error of
             sqrt(p (1 - p) / n).
@@ -274,9 +276,9 @@ def write_confirmed(found: Sequence[Confirmed], folder: Path) -> Path:
 
 
 def _tested(key: str, seed: int, training: Training, result: Any) -> Repeat:
-    from dse.devices import choose_computation, choose_device
-    from dse.scoring import score_best
-    from dse.training import BEST
+    from dse.training.devices import choose_computation, choose_device
+    from dse.training.run import BEST
+    from dse.training.scoring import score_best
 
     computation = choose_computation(training.recipe, choose_device("cpu"), "plain")
     found = score_best(

@@ -17,7 +17,7 @@ all but one coordinate certain. Everything is minimised.
 import numpy as np
 import numpy.typing as npt
 
-from dse.frontier import pareto_mask
+from dse.pareto import pareto_mask
 
 Numbers = npt.NDArray[np.float64]
 

@@ -20,9 +20,9 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from dse.frontier import pareto_mask
-from dse.results import MEASURED_COLUMNS
-from dse.space import SearchSpace, Values
+from dse.columns import MEASURED_COLUMNS
+from dse.design.space import SearchSpace, Values
+from dse.pareto import pareto_mask
 from search import surrogate
 from search.candidates import Candidates, Identity, Pool, identity, joined
 from search.improvement import expected_improvement
@@ -218,9 +218,14 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         owners, costs = self.aim.points(drawn)
         worst = np.ones(costs.shape[1])
         improvement = expected_improvement(
-            mean[owners], deviation[owners], costs, front_errors, front_costs,
-            self.aim.worst_error, worst,
-        )  # fmt: skip
+            mean[owners],
+            deviation[owners],
+            costs,
+            front_errors,
+            front_costs,
+            self.aim.worst_error,
+            worst,
+        )
         # A network is worth what it is on the machine that it improves the frontier most on.
         best = np.zeros(len(drawn))
         np.maximum.at(best, owners, improvement)

@@ -19,23 +19,24 @@ from typing import Any
 import optuna
 
 from cost_models.strict_yaml import dump_yaml
+from dse.design.point import DesignPoint
+from dse.design.space import Values
 from dse.errors import InvalidInput, TrainingFailed
-from dse.evaluation import Pricing, Training, utc_now
 from dse.files import write_text
-from dse.frontier import frontier_of, hypervolume_share
-from dse.on_machines import expanded
-from dse.point import DesignPoint
-from dse.record import read_record
-from dse.results import Evaluation, append_row, latest, read_all_rows, repair
-from dse.space import Values
-from dse.sweep import Sweep
+from dse.pricing.pricing import Pricing
+from dse.pricing.sweep import Sweep
+from dse.studies.frontier import frontier_of, hypervolume_share
+from dse.studies.on_machines import expanded
+from dse.studies.record import read_record
+from dse.studies.rows import Evaluation, append_row, latest, read_all_rows, repair, utc_now
+from dse.studies.rungs import Ladder
+from dse.studies.spec import StudySpec
+from dse.training.job import Training
 from search import records
 from search.reuse import Earlier
-from search.rungs import Ladder
 from search.samplers import Samplers
 from search.state import Outcome, Progress, State
 from search.storage import Ledger
-from search.study_file import StudySpec
 from search.suggest import parameters, suggest, values_of
 from search.survey import Survey
 from search.workers import Trainers
@@ -138,9 +139,13 @@ class Loop:
         fresh = [flight for flight in self.flying if not flight.since]
         epochs = sum(flight.until - flight.since for flight in self.flying)
         return self.effort.ended_by(
-            self.history, self.box, self.workers, flying=len(fresh), flying_epochs=epochs,
+            self.history,
+            self.box,
+            self.workers,
+            flying=len(fresh),
+            flying_epochs=epochs,
             volume=lambda rows, box: hypervolume_share(self._expanded(rows), box),
-        )  # fmt: skip
+        )
 
     def _expanded(self, rows: Sequence[Evaluation]) -> list[Evaluation]:
         """Trained networks on all machines that suit them, where the study has several."""
@@ -230,17 +235,24 @@ class Loop:
             point = self.spec.space.point(values, "" if source == "search" else source)
         except InvalidInput as error:
             return None, self._row(
-                trial=trial.number, source=source, values=values, status="invalid",
+                trial=trial.number,
+                source=source,
+                values=values,
+                status="invalid",
                 reason=str(error),
-            )  # fmt: skip
+            )
         return point, self._price(point, values, trial=trial.number, source=source)
 
     def _price(self, point: DesignPoint, values: Values, *, trial: int, source: str) -> Evaluation:
         """What is known before training: status `trained` means that it has to be."""
         row = self._row(
-            trial=trial, source=source, values=values, status="infeasible", key=point.key,
+            trial=trial,
+            source=source,
+            values=values,
+            status="infeasible",
+            key=point.key,
             name=point.name or _label(point, values),
-        )  # fmt: skip
+        )
         try:
             priced = self.pricing.best(point)
         except InvalidInput as error:
@@ -260,15 +272,21 @@ class Loop:
         for earlier in self.rows:
             if self.spec.needs_int8 and earlier.quantised_error is None:
                 continue
-            if earlier.key == row.key and earlier.trial != row.trial and (
-                earlier.full or earlier.status == "stopped" or earlier.over_in_error
-            ):  # fmt: skip
+            if (
+                earlier.key == row.key
+                and earlier.trial != row.trial
+                and (earlier.full or earlier.status == "stopped" or earlier.over_in_error)
+            ):
                 return dataclasses.replace(
-                    row, status="duplicate", error=earlier.error,
+                    row,
+                    status="duplicate",
+                    error=earlier.error,
                     quantised_error=earlier.quantised_error,
-                    best_epoch=earlier.best_epoch, epochs=earlier.epochs, name=earlier.name,
+                    best_epoch=earlier.best_epoch,
+                    epochs=earlier.epochs,
+                    name=earlier.name,
                     reason=f"trained as trial {earlier.trial}",
-                )  # fmt: skip
+                )
         return self.earlier.answer(row)
 
     def _take_off(
@@ -329,9 +347,15 @@ class Loop:
             result = self.trainers.finish(flight.point)
         except TrainingFailed as error:
             return dataclasses.replace(
-                flight.row, status="failed", reason=str(error), error=None,
-                quantised_error=None, best_epoch=None, epochs=None, finished_at=utc_now(),
-            )  # fmt: skip
+                flight.row,
+                status="failed",
+                reason=str(error),
+                error=None,
+                quantised_error=None,
+                best_epoch=None,
+                epochs=None,
+                finished_at=utc_now(),
+            )
         row = dataclasses.replace(
             flight.row,
             error=result.validation_error,

@@ -14,9 +14,9 @@ from rich.progress import (
     TextColumn,
 )
 
-from dse.point import DesignPoint
-from dse.results import Evaluation
-from dse.units import shown
+from dse.columns import shown
+from dse.design.point import DesignPoint
+from dse.studies.rows import Evaluation
 from search.state import State
 from search.survey import Survey
 

@@ -13,14 +13,14 @@ import optuna
 from optuna.trial import TrialState
 
 from dse.errors import InvalidStudy
-from dse.results import Evaluation, latest
+from dse.studies.rows import Evaluation, latest
 from search.known_cost import ERROR, LENGTH
 from search.suggest import parameters, suggest
 
 if TYPE_CHECKING:
+    from dse.studies.spec import StudySpec
     from search.samplers import Samplers
     from search.storage import Ledger
-    from search.study_file import StudySpec
 
 FLIGHT = "flight"
 """User attribute of a trial in training: number of its take-off, epochs that it flies to."""
@@ -167,9 +167,12 @@ def end_stopped(study: optuna.Study, rows: Iterable[Evaluation], spec: "StudySpe
 def attributes(row: Evaluation) -> dict[str, str]:
     """What optuna-dashboard shows beside a trial."""
     known = {
-        "source": row.source, "design_key": row.key, "design": row.name, "status": row.status,
+        "source": row.source,
+        "design_key": row.key,
+        "design": row.name,
+        "status": row.status,
         "reason": row.reason,
-    }  # fmt: skip
+    }
     return {name: text for name, text in known.items() if text or name != "reason"}
 
 

@@ -10,19 +10,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cost_models.strict_yaml import dump_yaml
+from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, InvalidStudy
-from dse.evaluation import Pricing
 from dse.files import replacing, write_text
-from dse.frontier import frontier_of
-from dse.on_machines import expanded
-from dse.point import DesignPoint
-from dse.record import GIVEN, RESOLVED, StudyRecord, read_record
-from dse.results import FILE_NAME, Evaluation, latest, read_all_rows, repair
-from dse.sweep import Sweep
+from dse.pricing.pricing import Pricing
+from dse.pricing.sweep import Sweep
+from dse.studies.frontier import frontier_of
+from dse.studies.on_machines import expanded
+from dse.studies.record import GIVEN, RESOLVED, StudyRecord, read_record
+from dse.studies.rows import FILE_NAME, Evaluation, latest, read_all_rows, repair
+from dse.studies.spec import PRICED, StudySpec, check_unchanged
 from search.cluster.publication import check_no_view
 from search.storage import DATABASE, locked
 from search.study import load_data
-from search.study_file import PRICED, StudySpec, check_unchanged
 from search.survey import reference_box, survey
 
 
@@ -74,9 +74,13 @@ def reprice_study(
         )
         rows = [_priced(row, spec, pricing) for row in history]
         sweep = Sweep(
-            spec.space, spec.machines, frames=pricing.frames, outputs=pricing.outputs,
-            budget=spec.budget, rate=pricing.rate,
-        )  # fmt: skip
+            spec.space,
+            spec.machines,
+            frames=pricing.frames,
+            outputs=pricing.outputs,
+            budget=spec.budget,
+            rate=pricing.rate,
+        )
         box = reference_box(spec.objectives, survey(spec.space, pricing, sweep, seed=spec.seed))
         kept = {
             name: record.resolved[name]

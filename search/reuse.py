@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dse.errors import InvalidInput
-from dse.evaluation import Training
-from dse.frontier import frontier_of
-from dse.on_machines import expanded
-from dse.record import read_record
-from dse.results import Evaluation, read_rows
-from search.study_file import Baseline
+from dse.studies.frontier import frontier_of
+from dse.studies.on_machines import expanded
+from dse.studies.record import read_record
+from dse.studies.rows import Evaluation, read_rows
+from dse.studies.spec import Baseline
+from dse.training.job import Training
 
 if TYPE_CHECKING:
-    from search.study_file import StudySpec
+    from dse.studies.spec import StudySpec
 
 
 class Earlier:
@@ -55,7 +55,12 @@ class Earlier:
             return None
         study, found = self.trained[row.key]
         return dataclasses.replace(
-            row, status="reused", error=found.error,
-            quantised_error=found.quantised_error, best_epoch=found.best_epoch,
-            epochs=found.epochs, computed=found.computed, reason=f"trained in {study}",
-        )  # fmt: skip
+            row,
+            status="reused",
+            error=found.error,
+            quantised_error=found.quantised_error,
+            best_epoch=found.best_epoch,
+            epochs=found.epochs,
+            computed=found.computed,
+            reason=f"trained in {study}",
+        )

@@ -13,12 +13,12 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from dse.sweep import Sweep
+from dse.pricing.sweep import Sweep
 from search.candidates import Pool
 from search.known_cost import Aim, KnownCostSampler
 
 if TYPE_CHECKING:
-    from search.study_file import StudySpec
+    from dse.studies.spec import StudySpec
 
 NAMES = ("known_cost", "tpe", "nsga2", "nsga3", "gp", "qmc", "random")
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dse.point import DesignPoint
-from dse.results import Evaluation
+from dse.design.point import DesignPoint
+from dse.studies.rows import Evaluation
 from search.survey import Survey
 
 
@@ -38,7 +38,7 @@ class Progress(Protocol):
         """A design keeps the limits and is going to be trained, or to go on, up to `epochs`."""
 
     def epoch(self, point: DesignPoint, record: Any) -> None:
-        """An epoch of a design is done (`dse.training.EpochRecord`)."""
+        """An epoch of a design is done (`dse.training.run.EpochRecord`)."""
 
     def evaluated(self, row: Evaluation, state: State) -> None:
         """A row was recorded."""

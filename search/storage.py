@@ -17,7 +17,7 @@ from dse.errors import InvalidStudy
 from dse.files import replacing
 
 if TYPE_CHECKING:
-    from dse.results import Evaluation
+    from dse.studies.rows import Evaluation
 
 LOCK = ".lock"
 DATABASE = "study.db"

@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING
 
 from cost_models.strict_yaml import dump_yaml
 from dse.errors import InvalidStudy
-from dse.evaluation import Pricing, Training
 from dse.files import write_text
-from dse.record import DESIGNS, GIVEN, RESOLVED, read_record
-from dse.sweep import Sweep
+from dse.pricing.pricing import Pricing
+from dse.pricing.sweep import Sweep
+from dse.studies.record import DESIGNS, GIVEN, RESOLVED, read_record
+from dse.studies.spec import StudySpec, check_same, check_unchanged
+from dse.training.job import Training
 from search.cluster.artifacts import study_root
 from search.cluster.publication import VIEW, check_no_view
 from search.loop import Loop
 from search.state import Outcome, Progress
 from search.storage import FolderLedger, Ledger, locked, storage_errors
-from search.study_file import StudySpec, check_same, check_unchanged
 from search.survey import Survey, reference_box, survey
 from search.workers import InProcess, Trainers, Watch, Workers, WorkerSettings, memory_of_a_worker
 
 if TYPE_CHECKING:
-    from dse.features import SpeechFeatures
+    from dse.speech.features import SpeechFeatures
     from search.cluster.coordinator import Cluster, Headquarters
     from search.cluster.on_ray import RayOptions
 
@@ -186,8 +187,8 @@ def load_data(
         InvalidData: the data cannot be used.
         InvalidInput: there is no such device.
     """
-    from dse.devices import choose_device  # loads torch
-    from dse.features import load_features
+    from dse.speech.features import load_features
+    from dse.training.devices import choose_device  # loads torch
 
     choose_device(spec.device)
     return load_features(spec.data_folder, spec.task, spec.features, cache=cache, report=report)
@@ -211,7 +212,7 @@ def trainers_of(
     spec: StudySpec, training: Training, cache: Path | None, count: int, watch: Watch
 ) -> Iterator[Trainers]:
     """Workers where several are wanted, else this process."""
-    from dse.batches import free_memory_bytes  # loads torch
+    from dse.training.batches import free_memory_bytes  # loads torch
 
     if count == 1:
         yield InProcess(training, watch)

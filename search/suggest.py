@@ -11,9 +11,9 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from dse.matchboxnet import Value
-from dse.space import Choice, SearchSpace, Values
-from dse.ternary import DENSITY_STEPS
+from dse.design.families.matchboxnet import Value
+from dse.design.space import Choice, SearchSpace, Values
+from dse.ternary.matrix import DENSITY_STEPS
 
 
 def suggest(trial: optuna.Trial, space: SearchSpace) -> Values:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dse.columns import MEASURED_COLUMNS
+from dse.design.families.matchboxnet import Value
+from dse.design.space import SearchSpace, Values, check_not_empty
 from dse.errors import InvalidInput, InvalidStudy
-from dse.evaluation import Pricing
-from dse.matchboxnet import Value
-from dse.results import MEASURED_COLUMNS
-from dse.space import SearchSpace, Values, check_not_empty
-from dse.sweep import Sweep
+from dse.pricing.pricing import Pricing
+from dse.pricing.sweep import Sweep
 
 SAMPLE = 500
 

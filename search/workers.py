@@ -20,14 +20,14 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dse.design.point import DesignPoint
 from dse.errors import TrainingFailed
-from dse.evaluation import Training
-from dse.point import DesignPoint
-from dse.recipe import Recipe
-from dse.task import FeatureSpec, Task
+from dse.speech.task import FeatureSpec, Task
+from dse.training.job import Training
+from dse.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from dse.training import TrainingResult
+    from dse.training.run import TrainingResult
 
 WORKER_BYTES = 1024**3
 """Memory that a worker must at least be given: torch takes 0.3 GiB, MatchboxNet-3x2x64 at batches
@@ -247,8 +247,8 @@ def _serve(settings: WorkerSettings, connection: Connection, parent: int) -> Non
     die_with(parent)
     if settings.memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (settings.memory_bytes, settings.memory_bytes))
-    from dse.devices import set_threads  # loads torch
-    from dse.features import load_features
+    from dse.speech.features import load_features
+    from dse.training.devices import set_threads  # loads torch
 
     set_threads(1)
     training = Training(

@@ -1,9 +1,14 @@
 """Spoken words for tests: a small synthetic corpus, and recorded speech where there is some."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+
+from tests.search.postgres import Postgres
 
 # Before anything loads torch. The networks of the tests are so small that two threads gain nothing,
 # and on a busy machine they wait for each other: 208 s against 28 s for the tests of training.
@@ -17,7 +22,7 @@ def synthetic_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Do not write into it: all tests share it.
     """
     pytest.importorskip("espeakng_loader", reason="pip install 'ternary-dse[synthesis]'")
-    from dse.datasets.synthesis import Synthesis, synthesize
+    from dse.speech.synthesis import Synthesis, synthesize
 
     folder = tmp_path_factory.mktemp("data") / "synthetic_speech"
     settings = Synthesis(
@@ -46,3 +51,72 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("real_speech"):
                 item.add_marker(skip)
+
+
+WORDS = {"left": 300.0, "right": 700.0, "stop": 1500.0}
+
+
+@pytest.fixture(scope="session")
+def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus that is quick to make and to learn: each word is a tone in noise."""
+    folder = tmp_path_factory.mktemp("tones")
+    rng = np.random.default_rng(0)
+    time = np.arange(16_000) / 16_000
+    for word, frequency_hz in WORDS.items():
+        (folder / word).mkdir()
+        for speaker in range(40):
+            tone = np.sin(2 * np.pi * frequency_hz * (1 + 0.05 * rng.normal()) * time)
+            clip = 0.1 * tone + 0.02 * rng.normal(size=16_000)
+            soundfile.write(folder / word / f"{speaker:08x}_nohash_0.wav", clip, 16_000)
+    names = [f"{word}/{speaker:08x}_nohash_0.wav" for word in WORDS for speaker in range(40)]
+    for split, speakers in (("validation", range(0, 8)), ("testing", range(8, 16))):
+        listed = [name for name in names if int(name.split("/")[1][:8], 16) in speakers]
+        (folder / f"{split}_list.txt").write_text("\n".join(listed) + "\n")
+    return folder
+
+
+STUDY = """
+name: tones
+data:
+  folder: {data}
+  task: {{kind: words, words: [left, right, stop], unknown: false, silence: false}}
+  features: {{variants: 1}}
+space:
+  blocks: {{low: 1, high: 2}}
+  policy: [P0, P2, P4]
+  density: [0.25, 0.5]
+  channels: {{low: 8, high: 32, step: 8}}
+  prologue_channels: [8, 16]
+  epilogue_channels: 16
+  final_channels: [16, 32]
+  prologue_stride: 4
+  kernel: 5
+  prologue_kernel: 5
+  epilogue_kernel: 5
+recipe: {{epochs: {epochs}, batch_size: 32}}
+limits: {{max_trained_parameters: 2500}}
+baselines: [matchboxnet-3x1x64]
+trainings: {trainings}
+"""
+
+
+@pytest.fixture
+def study_file(tones: Path, tmp_path: Path) -> Path:
+    """A study that trains four designs in seconds."""
+    path = tmp_path / "tones.yaml"
+    path.write_text(STUDY.format(data=tones, trainings=4, epochs=2))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server; tests make a database each."""
+    server = Postgres()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def database(postgres: Postgres, request: pytest.FixtureRequest) -> str:
+    """The URL of a database of the test's own, its password in it."""
+    return postgres.database(f"test{abs(hash(request.node.nodeid))}")

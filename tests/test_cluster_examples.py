@@ -13,7 +13,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from search.cli import group
+from dse_cli import group
 
 FOLDER = Path(__file__).parents[1] / "examples" / "cluster"
 SLURM = FOLDER / "slurm.sh"
@@ -59,9 +59,11 @@ def test_the_script_of_slurm_calls_us_rightly(role: str, tmp_path: Path) -> None
     fake.write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$OMP_NUM_THREADS" "$@"\n')
     fake.chmod(0o755)
     environment = os.environ | {
-        "PATH": f"{tmp_path}:{os.environ['PATH']}", "ROLE": role, "SLURM_CPUS_PER_TASK": "2",
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "ROLE": role,
+        "SLURM_CPUS_PER_TASK": "2",
         "DSE_STORAGE": "postgresql://dse:secret@db/dse",
-    }  # fmt: skip
+    }
     done = subprocess.run(
         [SLURM], env=environment, cwd=FOLDER.parents[1], capture_output=True, text=True, check=True
     )

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 import pytest
 
-from dse.matchboxnet import AXES
-from dse.recipe import Recipe
-from dse.results import COST_COLUMNS
-from search.cli import COMMANDS, group
+from dse.columns import COST_COLUMNS
+from dse.design.families.matchboxnet import AXES
+from dse.training.recipe import Recipe
+from dse_cli import COMMANDS, group
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

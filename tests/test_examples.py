@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from search.study_file import read_study
+from dse.studies.spec import read_study
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.yaml"))
 

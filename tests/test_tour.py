@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dse.results import load_results
 from dse.rtl.icarus import has_icarus
+from dse.studies.rows import load_results
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -21,18 +21,11 @@ from dashboard.session import current_study, page, rows_or_stop
 from dashboard.studies import Study
 from dashboard.texts import plain, table_csv
 from dashboard.theme import PALETTE
-from dse.comparison import changed_axes, difference, dominates, trade
+from dse.columns import LABELS, MEASURED_COLUMNS, OBJECTIVE_COLUMNS, shown
 from dse.errors import InvalidInput
-from dse.results import MEASURED_COLUMNS, OBJECTIVE_COLUMNS, Evaluation
-from dse.study_designs import (
-    frames_of,
-    machine_of,
-    outputs_of,
-    point_of,
-    price,
-    space_of,
-)
-from dse.units import LABELS, shown
+from dse.studies.comparison import changed_axes, difference, dominates, trade
+from dse.studies.designs import frames_of, machine_of, outputs_of, point_of, price, space_of
+from dse.studies.rows import Evaluation
 
 COLUMNS = [name for name in OBJECTIVE_COLUMNS if name in LABELS]
 MOST = 6
@@ -44,9 +37,14 @@ def main() -> None:
     study = current_study()
     rows_or_stop(study)
     kind = st.segmented_control(
-        "Compare", ["designs", "machines", "mixing layers"], default="designs", required=True,
-        key="compare", bind="query-params", label_visibility="collapsed",
-    )  # fmt: skip
+        "Compare",
+        ["designs", "machines", "mixing layers"],
+        default="designs",
+        required=True,
+        key="compare",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
     {"designs": _designs, "machines": _machines, "mixing layers": _mixers}[kind](study)
 
 
@@ -55,18 +53,24 @@ def names_of(study: Study) -> dict[str, str]:
     frame = study.frame[study.trained]
     frame = frame.sort_values(["frontier", "error"], ascending=[False, True]).head(2_000)
     stars = ["★ " if on else "" for on in frame["frontier"]]
-    texts = [f"{star}trial {trial}: {name}" for star, trial, name in
-             zip(stars, frame["trial"], frame["name"], strict=True)]  # fmt: skip
+    texts = [
+        f"{star}trial {trial}: {name}"
+        for star, trial, name in zip(stars, frame["trial"], frame["name"], strict=True)
+    ]
     return dict(zip(frame["design"], texts, strict=True))
 
 
 def _designs(study: Study) -> None:
     names = names_of(study)
     keys = choose_many(
-        st, "Designs (★ on the frontier); the first is what the others are held against",
-        list(names), "compared", default=list(names)[:3], most=MOST,
+        st,
+        "Designs (★ on the frontier); the first is what the others are held against",
+        list(names),
+        "compared",
+        default=list(names)[:3],
+        most=MOST,
         format_func=lambda key: names[key],
-    )  # fmt: skip
+    )
     rows = [row for key in keys if (row := study.row_of(key)) is not None]
     if len(rows) < 2:
         st.info("Choose two to six designs.")
@@ -86,10 +90,13 @@ def _machines(study: Study) -> None:
     assert row is not None  # it is one of the names
     own, its = machine_of(study.record, row)
     machines = choose_many(
-        right, "Machines; the first is what the others are held against",
-        ["the study's own", *accelerator_names()], "machines",
-        default=["the study's own", "kws_int8", "kws_tiny"], most=MOST,
-    )  # fmt: skip
+        right,
+        "Machines; the first is what the others are held against",
+        ["the study's own", *accelerator_names()],
+        "machines",
+        default=["the study's own", "kws_int8", "kws_tiny"],
+        most=MOST,
+    )
     costs: dict[str, Cost] = {}
     for name in machines:
         machine = own if name == "the study's own" else load_accelerator(name)
@@ -120,9 +127,12 @@ def _cost(
         raise InvalidInput(f"nothing in the study says any more what {row.name} was")
     own, its = machine_of(study.record, row)
     return price(
-        point, machine or own, technology or its,
-        frames_of(study.record), outputs_of([row], study.record),
-    )  # fmt: skip
+        point,
+        machine or own,
+        technology or its,
+        frames_of(study.record),
+        outputs_of([row], study.record),
+    )
 
 
 def _distinct(titles: Sequence[str]) -> list[str]:
@@ -151,8 +161,13 @@ def _table(titles: list[str], columns: Sequence[dict[str, float]]) -> None:
         lines.append(line)
     frame = pd.DataFrame(lines)
     st.dataframe(frame, hide_index=True, height=38 + 35 * len(lines))
-    st.download_button("Download as CSV", lambda: table_csv(frame), file_name="comparison.csv",
-                       mime="text/csv", icon=":material/download:")  # fmt: skip
+    st.download_button(
+        "Download as CSV",
+        lambda: table_csv(frame),
+        file_name="comparison.csv",
+        mime="text/csv",
+        icon=":material/download:",
+    )
 
 
 def _sentences(rows: list[Evaluation], objectives: Sequence[str]) -> None:
@@ -174,13 +189,18 @@ def _axes(rows: list[Evaluation], titles: list[str]) -> None:
         st.dataframe(
             pd.DataFrame(
                 [
-                    {"axis": axis, **{title: _value(row.values.get(axis))
-                                      for title, row in zip(titles, rows, strict=True)}}
+                    {
+                        "axis": axis,
+                        **{
+                            title: _value(row.values.get(axis))
+                            for title, row in zip(titles, rows, strict=True)
+                        },
+                    }
                     for axis in names
                 ]
             ),
             hide_index=True,
-        )  # fmt: skip
+        )
 
 
 def _value(value: object) -> str:
@@ -190,25 +210,40 @@ def _value(value: object) -> str:
 def _energies(costs: dict[str, Cost]) -> None:
     parts = pd.concat(
         [
-            energy_frame(cost).groupby("part", sort=False)["energy_nj"].sum().reset_index()
+            energy_frame(cost)
+            .groupby("part", sort=False)["energy_nj"]
+            .sum()
+            .reset_index()
             .assign(design=name)
             for name, cost in costs.items()
         ]
-    )  # fmt: skip
+    )
     parts["energy_uj"] = parts["energy_nj"] * 1e-3
     st.altair_chart(
-        alt.Chart(parts).mark_bar().encode(
+        alt.Chart(parts)
+        .mark_bar()
+        .encode(
             x=alt.X("energy_uj:Q", title="energy per inference (uJ)"),
-            y=alt.Y("design:N", sort=list(costs), title=None,
-                    axis=alt.Axis(labelLimit=220, labelFlush=False)),
-            color=alt.Color("part:N", title=None,
-                            scale=alt.Scale(domain=list(dict.fromkeys(parts["part"])),
-                                            range=PALETTE),
-                            legend=alt.Legend(orient="bottom", columns=6)),
-            tooltip=["design", "part",
-                     alt.Tooltip("energy_uj", title="energy (uJ)", format=".3~g")],
-        ).properties(height=90 + 45 * len(costs))
-    )  # fmt: skip
+            y=alt.Y(
+                "design:N",
+                sort=list(costs),
+                title=None,
+                axis=alt.Axis(labelLimit=220, labelFlush=False),
+            ),
+            color=alt.Color(
+                "part:N",
+                title=None,
+                scale=alt.Scale(domain=list(dict.fromkeys(parts["part"])), range=PALETTE),
+                legend=alt.Legend(orient="bottom", columns=6),
+            ),
+            tooltip=[
+                "design",
+                "part",
+                alt.Tooltip("energy_uj", title="energy (uJ)", format=".3~g"),
+            ],
+        )
+        .properties(height=90 + 45 * len(costs))
+    )
 
 
 def _mixers(study: Study) -> None:
@@ -216,14 +251,20 @@ def _mixers(study: Study) -> None:
     frame = study.frame[study.trained].copy()
     axes = [a for a in ("axis_policy", "axis_block_mixer", "axis_generator") if a in frame]
     frame["mixing"] = [
-        "dense" if not generated else
-        "ternary" + "".join(f", {v}" for a in axes if (v := row[a]) == v and v is not None)
-        for generated, (_, row) in zip(frame["generated_weights"] > 0, frame.iterrows(),
-                                       strict=True)
-    ]  # fmt: skip
+        "dense"
+        if not generated
+        else "ternary" + "".join(f", {v}" for a in axes if (v := row[a]) == v and v is not None)
+        for generated, (_, row) in zip(
+            frame["generated_weights"] > 0, frame.iterrows(), strict=True
+        )
+    ]
     costs = [name for name in study.record.objectives if name not in MEASURED_COLUMNS]
-    column = st.selectbox("Budget of", [*costs, "trained_parameters", "stored_bits"],
-                          format_func=lambda c: LABELS[c][0], key="budget_of")  # fmt: skip
+    column = st.selectbox(
+        "Budget of",
+        [*costs, "trained_parameters", "stored_bits"],
+        format_func=lambda c: LABELS[c][0],
+        key="budget_of",
+    )
     quartiles = frame[column].quantile([0.1, 0.25, 0.5, 0.75, 1.0]).drop_duplicates()
     lines = []
     for budget in quartiles:

@@ -27,13 +27,12 @@ from dashboard.session import current_study, page
 from dashboard.studies import FULL, Study
 from dashboard.texts import bits, figure, plain, to_csv
 from dashboard.theme import BLUE, VERMILION
-from dse.comparison import why_not_on_frontier
+from dse.design.matrices import facts_of, matrix_at
+from dse.design.places import ternary_places
+from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
-from dse.history import read_history
-from dse.matrices import facts_of, matrix_at, ternary_places
-from dse.point import DesignPoint
-from dse.results import Evaluation
-from dse.study_designs import (
+from dse.studies.comparison import why_not_on_frontier
+from dse.studies.designs import (
     design_folder,
     frames_of,
     machine_of,
@@ -42,6 +41,8 @@ from dse.study_designs import (
     price,
     space_of,
 )
+from dse.studies.rows import Evaluation
+from dse.training.history import read_history
 
 MOST_LISTED = 2_000  # designs in the choice; any other opens by its address
 
@@ -57,15 +58,18 @@ def main() -> None:
     _headline(study, row)
     point = point_of(row, study.record, space_of(study.record))
     if point is None:
-        st.warning("Nothing in the study's folder says any more what this network was: restore "
-                   "its design.yaml to see more than its row.")  # fmt: skip
+        st.warning(
+            "Nothing in the study's folder says any more what this network was: restore "
+            "its design.yaml to see more than its row."
+        )
         return
     outputs = outputs_of([row], study.record)
     machine, technology = machine_of(study.record, row)
     cost = price(point, machine, technology, frames_of(study.record), outputs)
     st.graphviz_chart(network_diagram(point, outputs), width="stretch")
-    tabs = st.tabs(["Energy", "Latency", "Roofline", "Area", "Layers", "Generator", "Mistakes",
-                    "Training"])  # fmt: skip
+    tabs = st.tabs(
+        ["Energy", "Latency", "Roofline", "Area", "Layers", "Generator", "Mistakes", "Training"]
+    )
     for tab, draw in zip(tabs, (_energy, _latency, _roofline, _area, _layers), strict=False):
         with tab:
             draw(cost)
@@ -109,16 +113,28 @@ def _choose(study: Study) -> Evaluation | None:
 
 def _headline(study: Study, row: Evaluation) -> None:
     cells = st.columns(6)
-    names = ("error", "energy_pj", "latency_us", "area_um2", "trained_parameters",
-             "generated_weights")  # fmt: skip
+    names = (
+        "error",
+        "energy_pj",
+        "latency_us",
+        "area_um2",
+        "trained_parameters",
+        "generated_weights",
+    )
     for cell, name in zip(cells, names, strict=True):
-        title = {"error": "validation error", "energy_pj": "energy per inference",
-                 "latency_us": "latency", "area_um2": "area of the machine",
-                 "trained_parameters": "trained parameters",
-                 "generated_weights": "generated weights"}[name]  # fmt: skip
+        title = {
+            "error": "validation error",
+            "energy_pj": "energy per inference",
+            "latency_us": "latency",
+            "area_um2": "area of the machine",
+            "trained_parameters": "trained parameters",
+            "generated_weights": "generated weights",
+        }[name]
         cell.metric(title, figure(row.column(name), name))
-    st.text(f"key {row.key} · priced on {study.record.machine} · {row.status}"
-            + (f": {row.reason}" if row.reason else ""))  # fmt: skip
+    st.text(
+        f"key {row.key} · priced on {study.record.machine} · {row.status}"
+        + (f": {row.reason}" if row.reason else "")
+    )
     if row.status in FULL:
         objectives = list(study.record.objectives)
         better = (study.frame[objectives] <= [row.column(name) for name in objectives]).all(axis=1)
@@ -153,8 +169,9 @@ def _latency(cost: Cost) -> None:
         f"{cost.utilisation:.0%}. What bounds: {bounds}."
     )
     frame = latency_frame(cost)
-    st.altair_chart(stacked_chart(frame, "us", "latency (us), by what bounds the layer",
-                                  list(frame["layer"])))  # fmt: skip
+    st.altair_chart(
+        stacked_chart(frame, "us", "latency (us), by what bounds the layer", list(frame["layer"]))
+    )
 
 
 def _roofline(cost: Cost) -> None:
@@ -207,13 +224,16 @@ def _layers(cost: Cost) -> None:
     }
     st.dataframe(shown, hide_index=True, column_config=config, height=460)
     st.download_button(
-        "Download all columns as CSV", lambda: to_csv(rows), file_name="layers.csv",
-        mime="text/csv", icon=":material/download:",
-    )  # fmt: skip
+        "Download all columns as CSV",
+        lambda: to_csv(rows),
+        file_name="layers.csv",
+        mime="text/csv",
+        icon=":material/download:",
+    )
 
 
 def _generator(point: DesignPoint, cost: Cost) -> None:
-    places = list(ternary_places(point))
+    places = list(ternary_places(point).values())
     if not places:
         st.info("This network has no ternary matrices: nothing is generated.")
         return
@@ -226,22 +246,33 @@ def _generator(point: DesignPoint, cost: Cost) -> None:
     left.dataframe(
         pd.DataFrame(
             [
-                {"layer": each.layer, "rows": each.rows, "columns": each.columns,
-                 "density": each.density, "negative": each.negatives / max(each.nonzeros, 1),
-                 "dead rows": each.dead_rows, "dead columns": each.dead_columns}
+                {
+                    "layer": each.layer,
+                    "rows": each.rows,
+                    "columns": each.columns,
+                    "density": each.density,
+                    "negative": each.negatives / max(each.nonzeros, 1),
+                    "dead rows": each.dead_rows,
+                    "dead columns": each.dead_columns,
+                }
                 for each in facts
             ]
         ),
         hide_index=True,
-        column_config={name: st.column_config.NumberColumn(format="percent")
-                       for name in ("density", "negative")},
-    )  # fmt: skip
+        column_config={
+            name: st.column_config.NumberColumn(format="percent")
+            for name in ("density", "negative")
+        },
+    )
     with left:
         _store_or_generate(cost)
     with right:
         layer = st.selectbox("Matrix", list(matrices), key="matrix")
-        st.image(_picture(matrices[layer]), width=330,
-                 caption="vermilion +1, blue -1, grey 0; rows are outputs")  # fmt: skip
+        st.image(
+            _picture(matrices[layer]),
+            width=330,
+            caption="vermilion +1, blue -1, grey 0; rows are outputs",
+        )
 
 
 def _picture(matrix: np.ndarray) -> np.ndarray:
@@ -270,23 +301,36 @@ def _store_or_generate(cost: Cost) -> None:
     st.dataframe(
         pd.DataFrame(
             [
-                {"layer": each.layer, "trits made": each.trits,
-                 "made anew (times)": each.regenerations, "uses of a trit": each.reuse,
-                 "generated (nJ)": each.generated_pj * 1e-3, "stored (nJ)": each.stored_pj * 1e-3,
-                 "break-even (kbit)": None if each.break_even_bits is None
-                 else each.break_even_bits * 1e-3,
-                 "cheaper": each.cheaper}
+                {
+                    "layer": each.layer,
+                    "trits made": each.trits,
+                    "made anew (times)": each.regenerations,
+                    "uses of a trit": each.reuse,
+                    "generated (nJ)": each.generated_pj * 1e-3,
+                    "stored (nJ)": each.stored_pj * 1e-3,
+                    "break-even (kbit)": None
+                    if each.break_even_bits is None
+                    else each.break_even_bits * 1e-3,
+                    "cheaper": each.cheaper,
+                }
                 for each in panel.layers
             ]
         ),
         hide_index=True,
         column_config={
             "trits made": st.column_config.NumberColumn(format="localized"),
-            **{name: st.column_config.NumberColumn(format="%.3g")
-               for name in ("made anew (times)", "uses of a trit", "generated (nJ)", "stored (nJ)",
-                            "break-even (kbit)")},
+            **{
+                name: st.column_config.NumberColumn(format="%.3g")
+                for name in (
+                    "made anew (times)",
+                    "uses of a trit",
+                    "generated (nJ)",
+                    "stored (nJ)",
+                    "break-even (kbit)",
+                )
+            },
         },
-    )  # fmt: skip
+    )
     st.caption("Break-even: the smallest SRAM whose read of two bits costs what a made trit costs.")
 
 
@@ -313,9 +357,12 @@ def _training(study: Study, row: Evaluation) -> None:
     best = min(history, key=lambda each: each.validation_error)
     left.text(f"Least validation error {100 * best.validation_error:.1f} % in epoch {best.epoch}.")
     right.download_button(
-        "Learning curve as CSV", lambda: to_csv(dataclasses.asdict(each) for each in history),
-        file_name="history.csv", mime="text/csv", icon=":material/download:",
-    )  # fmt: skip
+        "Learning curve as CSV",
+        lambda: to_csv(dataclasses.asdict(each) for each in history),
+        file_name="history.csv",
+        mime="text/csv",
+        icon=":material/download:",
+    )
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ from dashboard.session import current_study, open_design, page, rows_or_stop
 from dashboard.studies import FULL, Study, read_confirmed
 from dashboard.texts import figure, label, plain, table_csv
 from dashboard.theme import STATUS_HELP
-from dse.comparison import why_not_on_frontier
-from dse.frontier import hypervolume_share
-from dse.results import OBJECTIVE_COLUMNS, Evaluation, first_cost, first_measured
-from dse.units import LABELS
+from dse.columns import LABELS, OBJECTIVE_COLUMNS, first_cost, first_measured
+from dse.studies.comparison import why_not_on_frontier
+from dse.studies.frontier import hypervolume_share
+from dse.studies.rows import Evaluation
 
 COLUMNS = [name for name in OBJECTIVE_COLUMNS if name in LABELS]
 MOST_LINES = 400  # of dominated designs, in parallel coordinates
@@ -78,9 +78,14 @@ def _controls(study: Study, frame: pd.DataFrame) -> tuple[str, str, str, str, bo
     shape = choose_one(cells[3], "Symbol", symbols, "symbol", format_func=label)
     with st.container(horizontal=True, vertical_alignment="center"):
         kind = st.segmented_control(
-            "View", ["2-D", "lasso", "3-D", "parallel"], default="2-D", required=True, key="view",
-            bind="query-params", label_visibility="collapsed",
-        )  # fmt: skip
+            "View",
+            ["2-D", "lasso", "3-D", "parallel"],
+            default="2-D",
+            required=True,
+            key="view",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
         log_x = st.toggle("logarithmic across", True, key="log_x", bind="query-params")
         log_y = st.toggle("logarithmic up", False, key="log_y", bind="query-params")
     return x, y, colour, shape, log_x, log_y, kind
@@ -92,15 +97,22 @@ def _filtered(frame: pd.DataFrame) -> pd.DataFrame:
         left, right = st.columns(2)
         there = frame["status"].dropna().unique().tolist()
         statuses = left.multiselect(
-            "Status", there, default=[s for s in there if s in (*FULL, "stopped", "infeasible")],
+            "Status",
+            there,
+            default=[s for s in there if s in (*FULL, "stopped", "infeasible")],
             help="; ".join(f"{name}: {text}" for name, text in STATUS_HELP.items()),
-        )  # fmt: skip
+        )
         word = right.text_input("Design or baseline contains", key="contains", bind="query-params")
         only = left.toggle("Frontier only", key="frontier_only", bind="query-params")
         most = right.number_input(
-            "Error at most (%)", min_value=0.0, max_value=100.0, value=None, key="most_error",
-            placeholder="any", help="leaves out designs that are not trained",
-        )  # fmt: skip
+            "Error at most (%)",
+            min_value=0.0,
+            max_value=100.0,
+            value=None,
+            key="most_error",
+            placeholder="any",
+            help="leaves out designs that are not trained",
+        )
     mask = frame["status"].isin(statuses) & frame["cost_known"]
     if word:
         text = frame["name"].fillna("") + " " + frame["source"].fillna("")
@@ -113,9 +125,16 @@ def _filtered(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _plot(
-    study: Study, shown: pd.DataFrame, x: str, y: str, colour: str, shape: str, log_x: bool,
-    log_y: bool, kind: str,
-) -> tuple[pd.DataFrame, str | None]:  # fmt: skip
+    study: Study,
+    shown: pd.DataFrame,
+    x: str,
+    y: str,
+    colour: str,
+    shape: str,
+    log_x: bool,
+    log_y: bool,
+    kind: str,
+) -> tuple[pd.DataFrame, str | None]:
     """Draw the plot; the designs that are selected in it, and the one that was clicked."""
     if shown.empty:
         st.info("No design passes the filter: widen it.")
@@ -132,9 +151,11 @@ def _plot(
 
 def _plot_parallel(shown: pd.DataFrame, colour: str) -> None:
     columns = st.multiselect(
-        "Columns", _known(shown), format_func=label,
+        "Columns",
+        _known(shown),
+        format_func=label,
         default=["error", "energy_pj", "latency_us", "trained_parameters"],
-    )  # fmt: skip
+    )
     lines = shown[shown["status"].isin(FULL)].dropna(subset=columns)
     lines = sample_of(lines, MOST_LINES)
     if len(columns) > 1 and len(lines):
@@ -144,14 +165,29 @@ def _plot_parallel(shown: pd.DataFrame, colour: str) -> None:
 
 
 def _plot_lasso(
-    study: Study, shown: pd.DataFrame, x: str, y: str, colour: str, shape: str, log_x: bool,
+    study: Study,
+    shown: pd.DataFrame,
+    x: str,
+    y: str,
+    colour: str,
+    shape: str,
+    log_x: bool,
     log_y: bool,
-) -> tuple[pd.DataFrame, str | None]:  # fmt: skip
+) -> tuple[pd.DataFrame, str | None]:
     if shown[[x, y]].dropna().empty:
         st.info("No design here has figures in both columns: choose others.")
         return shown, None
-    mask, design = draw_lasso(shown, x, y, colour, shape, log_x=log_x, log_y=log_y,
-                              limits=study.record.limits, key="lasso")  # fmt: skip
+    mask, design = draw_lasso(
+        shown,
+        x,
+        y,
+        colour,
+        shape,
+        log_x=log_x,
+        log_y=log_y,
+        limits=study.record.limits,
+        key="lasso",
+    )
     st.caption(
         "Choose the lasso or the box in the corner of the plot, and draw round designs; click a "
         "point for its details; double-click to clear. Every design that has both figures is drawn."
@@ -160,19 +196,36 @@ def _plot_lasso(
 
 
 def _plot_2d(
-    study: Study, shown: pd.DataFrame, x: str, y: str, colour: str, shape: str, log_x: bool,
+    study: Study,
+    shown: pd.DataFrame,
+    x: str,
+    y: str,
+    colour: str,
+    shape: str,
+    log_x: bool,
     log_y: bool,
-) -> tuple[pd.DataFrame, str | None]:  # fmt: skip
+) -> tuple[pd.DataFrame, str | None]:
     drawn, confirmed = sample_of(shown), read_confirmed(study.record.folder)
     others = published_points(study) if st.session_state.get("published") else None
     chart = frontier_chart(
-        drawn, x, y, colour=colour, shape=shape, log_x=log_x, log_y=log_y,
-        limits=study.record.limits, confirmed=confirmed,
+        drawn,
+        x,
+        y,
+        colour=colour,
+        shape=shape,
+        log_x=log_x,
+        log_y=log_y,
+        limits=study.record.limits,
+        confirmed=confirmed,
         published=others if others is not None and {x, y} <= set(others) else None,
-    )  # fmt: skip
+    )
     event = chart.show("plot", modes=[BOX, PICK], description="Designs and their frontier")
-    rest = f" Drawn: all of the frontier and {len(drawn):,} of {len(shown):,} points; tables and " \
-           "selections count all." if len(drawn) < len(shown) else ""  # fmt: skip
+    rest = (
+        f" Drawn: all of the frontier and {len(drawn):,} of {len(shown):,} points; tables and "
+        "selections count all."
+        if len(drawn) < len(shown)
+        else ""
+    )
     st.caption(
         "Drag a box to select, click a point for its details, double-click to clear. Green stairs: "
         "the frontier of these two columns among the designs on the study's frontier; faint "
@@ -184,10 +237,12 @@ def _plot_2d(
         )
     )
     st.toggle(
-        "Published networks", key="published", bind="query-params",
+        "Published networks",
+        key="published",
+        bind="query-params",
         help="hollow: priced on this machine; their errors are those of their papers, on other "
         "recordings than these, so they say what others reached, not what these would",
-    )  # fmt: skip
+    )
     selection = dict(event.selection) if event else None
     return chosen(shown, selection), picked(selection)
 
@@ -211,8 +266,10 @@ def _side_panel(study: Study, inside: pd.DataFrame, design: str | None, selected
         return
     st.subheader("Selected" if selected else "In the plot", anchor=False)
     trained = inside[study.trained.loc[inside.index]]
-    st.text(f"{len(inside):,} designs, {len(trained):,} trained, "
-            f"{int(inside['frontier'].sum()):,} on the frontier")  # fmt: skip
+    st.text(
+        f"{len(inside):,} designs, {len(trained):,} trained, "
+        f"{int(inside['frontier'].sum()):,} on the frontier"
+    )
     if len(trained):
         for name in dict.fromkeys(("error", *study.record.objectives)):
             low, mid, high = trained[name].min(), trained[name].median(), trained[name].max()
@@ -231,9 +288,18 @@ def _picked_design(study: Study, row: Evaluation, design: str) -> None:
         st.text(f"on {row.accelerator}")
     if row.reason:
         st.text(row.reason)
-    figures = {label(name).split(" (")[0]: figure(row.column(name), name)
-               for name in ("error", "energy_pj", "latency_us", "area_um2", "trained_parameters",
-                            "stored_bits", "generated_weights")}  # fmt: skip
+    figures = {
+        label(name).split(" (")[0]: figure(row.column(name), name)
+        for name in (
+            "error",
+            "energy_pj",
+            "latency_us",
+            "area_um2",
+            "trained_parameters",
+            "stored_bits",
+            "generated_weights",
+        )
+    }
     st.dataframe(pd.DataFrame({"": figures.keys(), "value": figures.values()}), hide_index=True)
     if row.status in FULL:
         near = study.frame["status"].isin(FULL) & (
@@ -251,17 +317,31 @@ def _table(inside: pd.DataFrame, study: Study) -> None:
     axes = [name for name in inside.columns if name.startswith("axis_")]
     columns = _known(study.frame)
     machine = ["accelerator"] if study.several_machines else []
-    names = ["frontier", "trial", "name", *machine, "status", *columns, *axes, "source", "reason",
-             "key"]  # fmt: skip
+    names = [
+        "frontier",
+        "trial",
+        "name",
+        *machine,
+        "status",
+        *columns,
+        *axes,
+        "source",
+        "reason",
+        "key",
+    ]
     first = ordered.head(MOST_ROWS)
     config = {
         label(name): st.column_config.NumberColumn(format="%.5g" if LABELS[name][1] else "%,d")
         for name in columns
     }
     event = st.dataframe(
-        first[names].rename(columns={name: label(name) for name in names}), hide_index=True,
-        key="designs", on_select="rerun", selection_mode="single-row", column_config=config,
-    )  # fmt: skip
+        first[names].rename(columns={name: label(name) for name in names}),
+        hide_index=True,
+        key="designs",
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config=config,
+    )
     if len(ordered) > len(first):
         st.caption(f"The first {len(first):,} of {len(ordered):,} designs; the file has all.")
     rows = event.selection["rows"] if event else []
@@ -271,8 +351,10 @@ def _table(inside: pd.DataFrame, study: Study) -> None:
         st.download_button(
             "Download these designs as CSV",
             lambda: table_csv(ordered[names].rename(columns={name: label(name) for name in names})),
-            file_name="designs.csv", mime="text/csv", icon=":material/download:",
-        )  # fmt: skip
+            file_name="designs.csv",
+            mime="text/csv",
+            icon=":material/download:",
+        )
 
 
 if __name__ == "__main__":

@@ -25,11 +25,10 @@ from dashboard.session import page, settings
 from dashboard.studies import find_studies, inside
 from dashboard.texts import label, sentence
 from dashboard.theme import BLUE, GREEN, GREY
+from dse.columns import LABELS, OBJECTIVE_COLUMNS
+from dse.design.families.matchboxnet import AXES
 from dse.errors import InvalidInput
-from dse.matchboxnet import AXES
-from dse.record import GIVEN, read_record
-from dse.results import OBJECTIVE_COLUMNS
-from dse.units import LABELS
+from dse.studies.record import GIVEN, read_record
 
 LIMITS = ("trained_parameters", "stored_bits", "energy_pj", "latency_us", "area_um2")
 PREVIEW = 1_000  # designs
@@ -43,9 +42,12 @@ def main() -> None:
         st.info("The dashboard is read only: start searches with `dse search STUDY`.")
         return
     source = st.segmented_control(
-        "From", ["a form", "YAML", "a study of this folder"], default="a form", required=True,
+        "From",
+        ["a form", "YAML", "a study of this folder"],
+        default="a form",
+        required=True,
         key="launch_from",
-    )  # fmt: skip
+    )
     try:
         name, text = {"a form": _form, "YAML": _yaml, "a study of this folder": _clone}[source]()
     except InvalidInput as error:
@@ -65,8 +67,10 @@ def main() -> None:
 def _form() -> tuple[str, str]:
     folders = [str(path) for path in data_folders(settings())]
     if not folders:
-        st.warning("No folder of spoken words is known here: `dse data synthesize speech` makes "
-                   "one, and `dse dashboard --data FOLDER` names one.")  # fmt: skip
+        st.warning(
+            "No folder of spoken words is known here: `dse data synthesize speech` makes "
+            "one, and `dse dashboard --data FOLDER` names one."
+        )
         return "", ""
     left, right = st.columns(2, gap="medium")
     name = left.text_input("Name", "my-study", max_chars=64, key="launch_name")
@@ -80,51 +84,79 @@ def _form() -> tuple[str, str]:
         task |= {"words": words.split(), "unknown": extra, "silence": extra}
     axes = _axes()
     cells = st.columns(4)
-    machine = cells[0].selectbox("Machine", accelerator_names(), key="launch_machine",
-                                 index=accelerator_names().index("kws_ternary"))  # fmt: skip
-    technology = cells[1].selectbox("Technology", ["the machine's own", *technology_names()],
-                                    key="launch_technology")  # fmt: skip
+    machine = cells[0].selectbox(
+        "Machine",
+        accelerator_names(),
+        key="launch_machine",
+        index=accelerator_names().index("kws_ternary"),
+    )
+    technology = cells[1].selectbox(
+        "Technology", ["the machine's own", *technology_names()], key="launch_technology"
+    )
     sampler = cells[2].selectbox("Sampler", SAMPLERS, key="launch_sampler")
     seed = cells[3].number_input("Seed", 0, 2**31 - 1, 1, key="launch_seed")
     objectives = st.multiselect(
-        "Minimise", [n for n in OBJECTIVE_COLUMNS if n in LABELS], default=["error", "energy_pj"],
-        format_func=label, key="launch_objectives",
-    )  # fmt: skip
+        "Minimise",
+        [n for n in OBJECTIVE_COLUMNS if n in LABELS],
+        default=["error", "energy_pj"],
+        format_func=label,
+        key="launch_objectives",
+    )
     effort = st.columns([1, 1, 1, 1, 1.4])
     trainings = effort[0].number_input("Designs to train", 1, 100_000, 20, key="launch_trainings")
     epochs = effort[1].number_input("Epochs of a training", 1, 10_000, 16, key="launch_epochs")
     first = effort[2].number_input(
-        "First rung (epochs)", 1, 10_000, None, key="launch_rung", placeholder="none",
+        "First rung (epochs)",
+        1,
+        10_000,
+        None,
+        key="launch_rung",
+        placeholder="none",
         help="trainings are looked at after so many epochs, and only the best go on",
-    )  # fmt: skip
-    factor = effort[3].number_input("Factor of rungs", 2, 10, 3, key="launch_factor",
-                                    disabled=first is None)  # fmt: skip
-    base = effort[4].text_input("Baselines, separated by spaces", "matchboxnet-3x1x64",
-                               key="launch_baselines")  # fmt: skip
+    )
+    factor = effort[3].number_input(
+        "Factor of rungs", 2, 10, 3, key="launch_factor", disabled=first is None
+    )
+    base = effort[4].text_input(
+        "Baselines, separated by spaces", "matchboxnet-3x1x64", key="launch_baselines"
+    )
     text = study_yaml(
-        name=name, data_folder=folder, task=task, axes=axes, machine=machine,
+        name=name,
+        data_folder=folder,
+        task=task,
+        axes=axes,
+        machine=machine,
         technology=None if technology == "the machine's own" else technology,
-        objectives=objectives, limits=_limits(), baselines=base.split(), epochs=int(epochs),
-        sampler=sampler, trainings=int(trainings), seed=int(seed),
+        objectives=objectives,
+        limits=_limits(),
+        baselines=base.split(),
+        epochs=int(epochs),
+        sampler=sampler,
+        trainings=int(trainings),
+        seed=int(seed),
         rungs=None if first is None else {"first": int(first), "factor": int(factor)},
-    )  # fmt: skip
+    )
     return name, text
 
 
 def _axes() -> dict[str, str]:
     chosen = st.multiselect(
-        "Axes of the space; all others stand at MatchboxNet-3x1x64", list(AXES),
-        default=list(DEFAULT_AXES), key="launch_axes",
+        "Axes of the space; all others stand at MatchboxNet-3x1x64",
+        list(AXES),
+        default=list(DEFAULT_AXES),
+        key="launch_axes",
         format_func=lambda axis: f"{axis}: {AXES[axis].help}",
-    )  # fmt: skip
+    )
     cells = st.columns(3)
     return {
         axis: cells[place % 3].text_input(
-            f"`{axis}`", DEFAULT_AXES.get(axis, str(AXES[axis].default)), key=f"axis_{axis}",
+            f"`{axis}`",
+            DEFAULT_AXES.get(axis, str(AXES[axis].default)),
+            key=f"axis_{axis}",
             help="a value, a list, or a range such as {low: 16, high: 96, step: 16}",
         )
         for place, axis in enumerate(chosen)
-    }  # fmt: skip
+    }
 
 
 def _limits() -> dict[str, float]:
@@ -133,8 +165,14 @@ def _limits() -> dict[str, float]:
         cells = st.columns(len(LIMITS))
         for cell, column in zip(cells, LIMITS, strict=True):
             default = 20_000.0 if column == "trained_parameters" else None
-            value = cell.number_input(f"most {label(column)}", 0.0, None, default,
-                                      key=f"limit_{column}", placeholder="none")  # fmt: skip
+            value = cell.number_input(
+                f"most {label(column)}",
+                0.0,
+                None,
+                default,
+                key=f"limit_{column}",
+                placeholder="none",
+            )
             if value is not None:
                 limits[f"max_{column}"] = value / LABELS[column][2]
     return limits
@@ -142,8 +180,14 @@ def _limits() -> dict[str, float]:
 
 def _yaml() -> tuple[str, str]:
     given = st.session_state.get("launch_text", "name: my-study\ndata:\n  folder: ../speech\n")
-    text = st.text_area("Study file", given, height=420, max_chars=200_000, key="launch_yaml",
-                        help="docs/search.md describes every key")  # fmt: skip
+    text = st.text_area(
+        "Study file",
+        given,
+        height=420,
+        max_chars=200_000,
+        key="launch_yaml",
+        help="docs/search.md describes every key",
+    )
     return _name_in(text), text
 
 
@@ -186,12 +230,17 @@ def _preview(text: str) -> None:
     found = preview(text, machine, technology, sample=PREVIEW)
     cells = st.columns(3)
     cells[0].metric("designs of the space", f"{found.size:,}")
-    cells[1].metric("keep the limits", f"{found.feasible / max(found.sampled, 1):.0%}",
-                    help=f"of {found.sampled:,} drawn at random")  # fmt: skip
+    cells[1].metric(
+        "keep the limits",
+        f"{found.feasible / max(found.sampled, 1):.0%}",
+        help=f"of {found.sampled:,} drawn at random",
+    )
     cells[2].metric("training", _training_time(node))
     st.altair_chart(_sample_chart(found))
-    st.caption("Costs of a sample, before anything is trained, at 128 frames and 12 classes. The "
-               "green ones have the most weights for their energy.")  # fmt: skip
+    st.caption(
+        "Costs of a sample, before anything is trained, at 128 frames and 12 classes. The "
+        "green ones have the most weights for their energy."
+    )
 
 
 def _library(name: object, known: list[str]) -> str:
@@ -227,23 +276,35 @@ def _sample_chart(found: Preview) -> Any:
         alt.Chart(frame)
         .mark_point(filled=True, opacity=0.7)
         .encode(
-            x=alt.X("energy_pj:Q", title=label("energy_pj"),
-                    scale=alt.Scale(type="log", nice=False)),
-            y=alt.Y("weights:Q", title="weights", axis=alt.Axis(format="~s"),
-                    scale=alt.Scale(type="log", nice=False)),
-            color=alt.Color("kind:N", title=None, legend=alt.Legend(orient="bottom"),
-                            scale=alt.Scale(domain=kinds, range=[GREY, BLUE, GREEN])),
-            tooltip=[alt.Tooltip("energy_pj", title=label("energy_pj"), format=".3~g"),
-                     alt.Tooltip("weights", format=",")],
+            x=alt.X(
+                "energy_pj:Q", title=label("energy_pj"), scale=alt.Scale(type="log", nice=False)
+            ),
+            y=alt.Y(
+                "weights:Q",
+                title="weights",
+                axis=alt.Axis(format="~s"),
+                scale=alt.Scale(type="log", nice=False),
+            ),
+            color=alt.Color(
+                "kind:N",
+                title=None,
+                legend=alt.Legend(orient="bottom"),
+                scale=alt.Scale(domain=kinds, range=[GREY, BLUE, GREEN]),
+            ),
+            tooltip=[
+                alt.Tooltip("energy_pj", title=label("energy_pj"), format=".3~g"),
+                alt.Tooltip("weights", format=","),
+            ],
         )
         .properties(height=300)
-    )  # fmt: skip
+    )
 
 
 def _start(name: str, text: str) -> None:
     left, right = st.columns([1, 3], vertical_alignment="bottom")
-    workers = left.number_input("Trainings at a time", 1, 64, None, key="launch_workers",
-                                placeholder="auto")  # fmt: skip
+    workers = left.number_input(
+        "Trainings at a time", 1, 64, None, key="launch_workers", placeholder="auto"
+    )
     if not right.button("Check and start", type="primary", icon=":material/rocket_launch:"):
         return
     root = settings().root

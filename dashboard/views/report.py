@@ -15,13 +15,23 @@ from dashboard.texts import sentence
 from dashboard.views.compare import names_of
 from dse.errors import InvalidInput
 from dse.report import FORMATS, Report, Use, render, study_report
-from dse.study_designs import point_of, space_of
+from dse.studies.designs import point_of, space_of
 
-KINDS = {"html": "text/html", "pdf": "application/pdf", "json": "application/json",
-         "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}  # fmt: skip
-NAMES = {"html": "HTML, one file", "pdf": "PDF", "md": "Markdown and plots (ZIP)",
-         "csv": "tables as CSV (ZIP)", "json": "JSON", "parquet": "tables as Parquet (ZIP)",
-         "xlsx": "Excel"}  # fmt: skip
+KINDS = {
+    "html": "text/html",
+    "pdf": "application/pdf",
+    "json": "application/json",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+NAMES = {
+    "html": "HTML, one file",
+    "pdf": "PDF",
+    "md": "Markdown and plots (ZIP)",
+    "csv": "tables as CSV (ZIP)",
+    "json": "JSON",
+    "parquet": "tables as Parquet (ZIP)",
+    "xlsx": "Excel",
+}
 MOST_DESIGNS = 8
 
 
@@ -35,14 +45,24 @@ def main() -> None:
     names = names_of(study)
     left, right = st.columns(2)
     keys = choose_many(
-        left, "Designs that are broken down; none: those that the answer is about", list(names),
-        "reported", default=(), most=MOST_DESIGNS, format_func=lambda key: names[key],
-    )  # fmt: skip
-    machines = right.multiselect("Priced on further machines, too", accelerator_names(),
-                                 max_selections=4, key="report_machines")  # fmt: skip
+        left,
+        "Designs that are broken down; none: those that the answer is about",
+        list(names),
+        "reported",
+        default=(),
+        most=MOST_DESIGNS,
+        format_func=lambda key: names[key],
+    )
+    machines = right.multiselect(
+        "Priced on further machines, too",
+        accelerator_names(),
+        max_selections=4,
+        key="report_machines",
+    )
     rate = left.number_input("Inferences a second", 0.001, 100_000.0, 1.0, key="report_rate")
-    battery = right.number_input("Battery (mWh)", 1.0, 1e6, 650.0, key="report_battery",
-                                 help="650 mWh: a CR2032")  # fmt: skip
+    battery = right.number_input(
+        "Battery (mWh)", 1.0, 1e6, 650.0, key="report_battery", help="650 mWh: a CR2032"
+    )
     # A report is of networks: one that stands on several machines is in it once.
     networks = tuple(dict.fromkeys(each.partition("@")[0] for each in keys))
     report = _report(signature(study.record.folder), networks, tuple(machines), rate, battery)
@@ -58,9 +78,12 @@ def main() -> None:
 
 @st.cache_data(max_entries=8, show_spinner="Writing the report …")
 def _report(
-    mark: tuple[object, ...], keys: tuple[str, ...], machines: tuple[str, ...], rate: float,
+    mark: tuple[object, ...],
+    keys: tuple[str, ...],
+    machines: tuple[str, ...],
+    rate: float,
     battery: float,
-) -> Report:  # fmt: skip
+) -> Report:
     from pathlib import Path
 
     use = Use(inferences_per_second=rate, battery_mwh=battery)
@@ -77,9 +100,14 @@ def _downloads(report: Report) -> None:
         return
     ending = form if form in KINDS else f"{form}.zip"
     right.download_button(
-        "Download", content, file_name=f"{report.name}.{ending}", key="download_report",
-        mime=KINDS.get(form, "application/zip"), type="primary", icon=":material/download:",
-    )  # fmt: skip
+        "Download",
+        content,
+        file_name=f"{report.name}.{ending}",
+        key="download_report",
+        mime=KINDS.get(form, "application/zip"),
+        type="primary",
+        icon=":material/download:",
+    )
     st.caption("Preview")
     st.iframe(render(report, "html").decode(), height=800)
 
@@ -94,9 +122,13 @@ def _designs(study: Study, keys: list[str]) -> None:
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", row.name).strip("-.") or key
         left, right = st.columns([1, 3], vertical_alignment="center")
         left.download_button(
-            f"{name}.yaml", dump_yaml(point.to_dict()), file_name=f"{name}.yaml",
-            mime="application/yaml", icon=":material/download:", key=f"yaml_{key}",
-        )  # fmt: skip
+            f"{name}.yaml",
+            dump_yaml(point.to_dict()),
+            file_name=f"{name}.yaml",
+            mime="application/yaml",
+            icon=":material/download:",
+            key=f"yaml_{key}",
+        )
         # The name of the folder alone: paths of this machine are nobody else's business.
         trained = f"{study.record.folder.name}/designs/{row.key}/best.pt"
         right.code(f"dse export onnx {shlex.quote(trained)}", language="sh")

@@ -11,10 +11,10 @@ from dashboard.launching import resume, stop
 from dashboard.session import NO_STUDY, load, look_at, page, settings
 from dashboard.studies import find_studies, searching_process
 from dashboard.texts import figure, plain
+from dse.columns import LABELS
 from dse.errors import InvalidInput
-from dse.frontier import hypervolume_share
-from dse.results import FILE_NAME
-from dse.units import LABELS
+from dse.studies.frontier import hypervolume_share
+from dse.studies.rows import FILE_NAME
 
 MOST_BEST = 10  # points of a study
 
@@ -29,16 +29,18 @@ def main() -> None:
     summaries = [_summary(label, folder) for label, folder in found.items()]
     table = pd.DataFrame(summaries)
     event = st.dataframe(
-        table, hide_index=True, on_select="rerun", selection_mode="single-row", key="all_studies",
+        table,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key="all_studies",
         column_config={
-            "progress": st.column_config.ProgressColumn(
-                format="percent", min_value=0, max_value=1
-            ),
+            "progress": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
             "hypervolume": st.column_config.NumberColumn(format="%.3f"),
             "least error (%)": st.column_config.NumberColumn(format="%.1f"),
             "least energy (uJ)": st.column_config.NumberColumn(format="%.3g"),
         },
-    )  # fmt: skip
+    )
     rows = event.selection["rows"] if event else []
     names = list(found)
     if not rows or rows[0] >= len(names):
@@ -110,21 +112,33 @@ def _actions(name: str, folder: Path) -> None:
     running = searching_process(folder) is not None
     with st.container(horizontal=True):
         # Only a callback may change a choice that stands on the page already.
-        if st.button("Open", type="primary", icon=":material/scatter_plot:", key="open_study",
-                     on_click=look_at, args=(name,)):  # fmt: skip
+        if st.button(
+            "Open",
+            type="primary",
+            icon=":material/scatter_plot:",
+            key="open_study",
+            on_click=look_at,
+            args=(name,),
+        ):
             st.switch_page("views/frontier.py")
         if st.button("Watch", icon=":material/monitoring:", key="watch_study"):
             st.switch_page("views/watch.py", query_params={"watched": name})
         if settings().read_only:
             return
-        if st.button("Go on", icon=":material/play_arrow:", key="resume_study", disabled=running,
-                     help="search on, up to the trainings that the study says"):  # fmt: skip
+        if st.button(
+            "Go on",
+            icon=":material/play_arrow:",
+            key="resume_study",
+            disabled=running,
+            help="search on, up to the trainings that the study says",
+        ):
             resume(folder)
             st.switch_page("views/watch.py", query_params={"watched": name})
         if st.button("Stop", icon=":material/stop:", key="stop_study", disabled=not running):
             stopped = stop(folder)
-            st.toast("Asked to stop: nothing evaluated is lost." if stopped
-                     else "No search runs here.")  # fmt: skip
+            st.toast(
+                "Asked to stop: nothing evaluated is lost." if stopped else "No search runs here."
+            )
         if st.button("Clone", icon=":material/content_copy:", key="clone_study"):
             st.session_state["clone"] = name
             st.session_state["launch_from"] = "a study of this folder"
@@ -143,13 +157,18 @@ def _best(name: str, folder: Path) -> None:
         return
     names = list(dict.fromkeys(("error", *study.record.objectives, "trained_parameters")))
     front = front.sort_values("error").head(MOST_BEST)
-    st.caption(f"Best points: {len(front)} of {int(study.frame['frontier'].sum())} designs on the "
-               "frontier.")  # fmt: skip
+    st.caption(
+        f"Best points: {len(front)} of {int(study.frame['frontier'].sum())} designs on the "
+        "frontier."
+    )
     st.dataframe(
-        pd.DataFrame({"trial": front["trial"], "design": front["name"]}
-                     | {LABELS[n][0]: [figure(v, n) for v in front[n]] for n in names}),
-        hide_index=True, key="best_points",
-    )  # fmt: skip
+        pd.DataFrame(
+            {"trial": front["trial"], "design": front["name"]}
+            | {LABELS[n][0]: [figure(v, n) for v in front[n]] for n in names}
+        ),
+        hide_index=True,
+        key="best_points",
+    )
 
 
 if __name__ == "__main__":

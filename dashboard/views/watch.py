@@ -17,10 +17,10 @@ from dashboard.links import choose_one
 from dashboard.session import load, page, settings
 from dashboard.studies import FULL, Study, find_studies, searching_process
 from dashboard.texts import figure, sentence
+from dse.columns import first_cost, first_measured
 from dse.errors import InvalidInput
-from dse.history import FILE_NAME, read_history
-from dse.record import DESIGNS, RESOLVED
-from dse.results import first_cost, first_measured
+from dse.studies.record import DESIGNS, RESOLVED
+from dse.training.history import FILE_NAME, read_history
 
 EVERY_S = 2
 LATEST = 15  # rows
@@ -32,8 +32,10 @@ def main() -> None:
     """Draw the page."""
     folders = _watchable()
     if not folders:
-        st.info("Nothing is searched here yet: start a search on the page Launch, or with "
-                "`dse search STUDY`.")  # fmt: skip
+        st.info(
+            "Nothing is searched here yet: start a search on the page Launch, or with "
+            "`dse search STUDY`."
+        )
         return
     name = choose_one(st, "Study to watch", list(folders), "watched")
     folder = folders[name]
@@ -57,8 +59,15 @@ def _buttons(folder: Path) -> None:
     if settings().read_only:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        trainings = st.number_input("Train up to, in all", 1, 100_000, None, key="more",
-                                    placeholder="as the study says", width=220)  # fmt: skip
+        trainings = st.number_input(
+            "Train up to, in all",
+            1,
+            100_000,
+            None,
+            key="more",
+            placeholder="as the study says",
+            width=220,
+        )
         if st.button("Go on", icon=":material/play_arrow:", key="resume"):
             try:
                 resume(folder, trainings=None if trainings is None else int(trainings))
@@ -67,8 +76,9 @@ def _buttons(folder: Path) -> None:
                 st.error(sentence(error))
         if st.button("Stop", icon=":material/stop:", key="stop"):
             stopped = stop(folder)
-            st.toast("Asked to stop: nothing evaluated is lost." if stopped
-                     else "No search runs here.")  # fmt: skip
+            st.toast(
+                "Asked to stop: nothing evaluated is lost." if stopped else "No search runs here."
+            )
 
 
 @st.fragment(run_every=EVERY_S)
@@ -102,8 +112,10 @@ def _live(name: str, folder: Path) -> None:
         if study.trained.any():
             grown = growth_table(study)
             st.altair_chart(growth_chart(grown), key="live_growth")
-            st.caption(f"Hypervolume {grown['hypervolume'].iloc[-1]:.3f} after "
-                       f"{grown['hours'].iloc[-1]:.2g} hours of training.")  # fmt: skip
+            st.caption(
+                f"Hypervolume {grown['hypervolume'].iloc[-1]:.3f} after "
+                f"{grown['hours'].iloc[-1]:.2g} hours of training."
+            )
     _latest(study)
     _log(folder)
 
@@ -136,8 +148,10 @@ def _curves(study: Study) -> None:
         done = row is not None and row.status in FULL
         title = (row.name if row else folder.name) + ("" if done else ", in training")
         with contextlib.suppress(InvalidInput):
-            rows += [{"epoch": each.epoch, "error": 100 * each.validation_error, "design": title}
-                     for each in read_history(folder)]  # fmt: skip
+            rows += [
+                {"epoch": each.epoch, "error": 100 * each.validation_error, "design": title}
+                for each in read_history(folder)
+            ]
     if not rows:
         st.caption("No epoch is finished yet.")
         return
@@ -146,18 +160,20 @@ def _curves(study: Study) -> None:
 
 def _latest(study: Study) -> None:
     frame = study.frame.tail(LATEST).iloc[::-1]
-    shown = pd.DataFrame({
-        "trial": frame["trial"],
-        "design": frame["name"],
-        "status": frame["status"],
-        "error": [figure(v, "error") for v in frame["error"]],
-        "energy per inference": [figure(v, "energy_pj") for v in frame["energy_pj"]],
-        "trained parameters": [
-            figure(v, "trained_parameters") for v in frame["trained_parameters"]
-        ],
-        "training (s)": frame["training_seconds"].astype(float).round(1),
-        "reason": frame["reason"],
-    })  # fmt: skip
+    shown = pd.DataFrame(
+        {
+            "trial": frame["trial"],
+            "design": frame["name"],
+            "status": frame["status"],
+            "error": [figure(v, "error") for v in frame["error"]],
+            "energy per inference": [figure(v, "energy_pj") for v in frame["energy_pj"]],
+            "trained parameters": [
+                figure(v, "trained_parameters") for v in frame["trained_parameters"]
+            ],
+            "training (s)": frame["training_seconds"].astype(float).round(1),
+            "reason": frame["reason"],
+        }
+    )
     st.dataframe(shown, hide_index=True, key="latest")
 
 

@@ -23,12 +23,11 @@ from dashboard.session import (
 from dashboard.studies import Study, inside, signature
 from dashboard.texts import label, plain, sentence
 from dashboard.what_if_controls import Chosen, choose_machine
+from dse.columns import LABELS, MEASURED_COLUMNS, OBJECTIVE_COLUMNS, first_cost, first_measured
 from dse.errors import InvalidInput
 from dse.files import write_text
-from dse.frontier import pareto_mask
-from dse.results import MEASURED_COLUMNS, OBJECTIVE_COLUMNS, first_cost, first_measured
-from dse.units import LABELS
-from dse.what_if import Fleet, Moves, machine_yaml, moves
+from dse.pareto import pareto_mask
+from dse.pricing.what_if import Fleet, Moves, machine_yaml, moves
 
 COLUMNS = [name for name in OBJECTIVE_COLUMNS if name in LABELS]
 SAMPLES = 100
@@ -66,8 +65,10 @@ def _answer(study: Study, chosen: Chosen) -> None:
         return
     seconds = time.perf_counter() - began
     if not fits.any():
-        st.warning("No trained design runs on this machine: its memories are too small, or it "
-                   "cannot make or store ternary matrices.")  # fmt: skip
+        st.warning(
+            "No trained design runs on this machine: its memories are too small, or it "
+            "cannot make or store ternary matrices."
+        )
         return
     frame = _frame(study, trained, columns, fits)
     objectives = list(study.record.objectives)
@@ -161,27 +162,42 @@ def _before_and_after(
     runs, scaled = frame[run], study.scaled.iloc[trained.places[run]]
     lines: list[dict[str, object]] = []
     for name in ("energy_pj", "latency_us", "area_um2", "leakage_uw", *objectives):
-        if name in MEASURED_COLUMNS or name not in runs or any(line["column"] == label(name)
-                                                      for line in lines):  # fmt: skip
+        if (
+            name in MEASURED_COLUMNS
+            or name not in runs
+            or any(line["column"] == label(name) for line in lines)
+        ):
             continue
         before = float(scaled[name].median())
         after = float(runs[name].median())
         change = f"{after / before - 1:+.1%}" if before else ""
         lines.append({"column": label(name), "before": before, "after": after, "change": change})
     st.dataframe(
-        pd.DataFrame(lines), hide_index=True,
-        column_config={name: st.column_config.NumberColumn(f"median {name}", format="%.4g")
-                       for name in ("before", "after")},
-    )  # fmt: skip
+        pd.DataFrame(lines),
+        hide_index=True,
+        column_config={
+            name: st.column_config.NumberColumn(f"median {name}", format="%.4g")
+            for name in ("before", "after")
+        },
+    )
 
 
 @st.cache_data(max_entries=32, show_spinner="Drawing technologies …")
 def _shares(
-    mark: tuple[object, ...], machine: Accelerator, technology: Technology,
-    objectives: tuple[str, ...], picks: tuple[int, ...], _fleet: Fleet, _errors: list[float],
-) -> list[float]:  # fmt: skip
-    part = Fleet([_fleet.points[i] for i in picks], frames=_fleet.frames, outputs=_fleet.outputs,
-                 rate=_fleet.rate)  # fmt: skip
+    mark: tuple[object, ...],
+    machine: Accelerator,
+    technology: Technology,
+    objectives: tuple[str, ...],
+    picks: tuple[int, ...],
+    _fleet: Fleet,
+    _errors: list[float],
+) -> list[float]:
+    part = Fleet(
+        [_fleet.points[i] for i in picks],
+        frames=_fleet.frames,
+        outputs=_fleet.outputs,
+        rate=_fleet.rate,
+    )
     errors = [_errors[i] for i in picks]
     shares = part.robustness(machine, technology, errors, objectives, samples=SAMPLES)
     return [float(share) for share in shares]
@@ -190,8 +206,9 @@ def _shares(
 def _robustness(study: Study, fleet: Fleet, chosen: Chosen, frame: pd.DataFrame) -> None:
     if not st.toggle(
         "Robustness: how sure is the frontier, given the bands of the constants?",
-        key="robust", bind="query-params",
-    ):  # fmt: skip
+        key="robust",
+        bind="query-params",
+    ):
         return
     # The error that the study asks for is the one that the draws hold designs against.
     measured = first_measured(study.record.objectives)
@@ -203,24 +220,29 @@ def _robustness(study: Study, fleet: Fleet, chosen: Chosen, frame: pd.DataFrame)
     errors = (frame[measured] / LABELS[measured][2]).tolist()
     mark = (*signature(study.record.folder), chosen.family)
     shares = _shares(mark, chosen.machine, chosen.technology, objectives, picks, fleet, errors)
-    table = pd.DataFrame({
-        "design": [frame["name"].iloc[i] for i in picks],
-        "trial": [frame["trial"].iloc[i] for i in picks],
-        "on the frontier (share of draws)": shares,
-        "now on the frontier": [bool(frame["frontier"].iloc[i]) for i in picks],
-        **{label(name): [frame[name].iloc[i] for i in picks] for name in (measured, *costs)},
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "design": [frame["name"].iloc[i] for i in picks],
+            "trial": [frame["trial"].iloc[i] for i in picks],
+            "on the frontier (share of draws)": shares,
+            "now on the frontier": [bool(frame["frontier"].iloc[i]) for i in picks],
+            **{label(name): [frame[name].iloc[i] for i in picks] for name in (measured, *costs)},
+        }
+    )
     table = table[table.iloc[:, 2] > 0].sort_values(table.columns[2], ascending=False)
     st.dataframe(
-        table, hide_index=True,
+        table,
+        hide_index=True,
         column_config={
             table.columns[2]: st.column_config.ProgressColumn(
                 format="percent", min_value=0, max_value=1
             ),
-            **{label(name): st.column_config.NumberColumn(format="%.4g")
-               for name in (measured, *costs)},
+            **{
+                label(name): st.column_config.NumberColumn(format="%.4g")
+                for name in (measured, *costs)
+            },
         },
-    )  # fmt: skip
+    )
     st.caption(
         f"{SAMPLES} technologies, each constant drawn within its own band and the same for all "
         "designs of a draw; mappings and cycles stay. Errors are taken as they were measured."
@@ -233,9 +255,12 @@ def _save(chosen: Chosen) -> None:
     name = left.text_input("Name", value="my_machine", max_chars=64, key="machine_name")
     text = machine_yaml(chosen.machine, based_on=chosen.base.name if _varied(chosen) else "")
     middle.download_button(
-        "Download as YAML", text, file_name="machine.yaml", mime="application/yaml",
+        "Download as YAML",
+        text,
+        file_name="machine.yaml",
+        mime="application/yaml",
         icon=":material/download:",
-    )  # fmt: skip
+    )
     if right.button("Save beside the studies", disabled=settings().read_only, key="save_machine"):
         if settings().read_only:
             raise InvalidInput("the dashboard is read only: download the machine instead")

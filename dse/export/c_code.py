@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dse.design.places import Place
 from dse.errors import InvalidDesign
-from dse.export.integer import IntegerNetwork, Stage
-from dse.export.integer import Path as TensorPath
-from dse.generators import family_of
-from dse.generators.choice import LFSR_FAMILIES
-from dse.lowering import output_frames
-from dse.mixers import Place
-from dse.ternary import start_state
+from dse.networks.lowering import output_frames
+from dse.ternary.generators import family_of
+from dse.ternary.generators.choice import LFSR_FAMILIES
+from dse.ternary.matrix import start_state
+from dse.training.integer import IntegerNetwork, Stage
+from dse.training.integer import Path as TensorPath
 
 SOURCES = Path(__file__).parent / "c"
 FLAGS = ("-std=c99", "-pedantic", "-O2", "-Wall", "-Wextra", "-Werror")
@@ -123,7 +123,7 @@ def vectors_header(network: IntegerNetwork, features: npt.NDArray[np.int8]) -> s
     """Inputs and the scores that the Python model gives."""
     scores = np.stack([network.scores(clip) for clip in features])
     lines = [
-        "/* Test vectors, from the Python model dse.export.integer. */",
+        "/* Test vectors, from the Python model dse.training.integer. */",
         f"#define VECTORS {len(features)}",
         f"#define VECTOR_FRAMES {features.shape[2]}",
         f"#define VECTOR_SCORES {scores[0].size}",
@@ -202,10 +202,14 @@ def comment(text: str) -> str:
 
 def _string(text: str) -> str:
     """A C string: what is not a letter, digit or space in octal."""
-    return '"' + "".join(
-        chr(byte) if (chr(byte).isalnum() and byte < 128) or byte == 32 else f"\\{byte:03o}"
-        for byte in text.encode()
-    ) + '"'  # fmt: skip
+    return (
+        '"'
+        + "".join(
+            chr(byte) if (chr(byte).isalnum() and byte < 128) or byte == 32 else f"\\{byte:03o}"
+            for byte in text.encode()
+        )
+        + '"'
+    )
 
 
 def _table(kind: str, name: str, values: Any) -> str:

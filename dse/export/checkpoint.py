@@ -1,11 +1,12 @@
 """A trained network as one PyTorch file: state dict, design, features, seeds of its matrices.
 
-    from dse.checkpoint import load_network
+    from dse.training.checkpoint import load_network
     network, about = load_network("model.pt")
     scores = network(pictures)         # normalised with about.mean and about.deviation
 
-It is a checkpoint of `dse.checkpoint` without the optimiser, plus `ternary`: what makes each
-ternary matrix. `torch.load(path, weights_only=True)` reads it where this package is not installed.
+It is a checkpoint of `dse.training.checkpoint` without the optimiser, plus `ternary`: what makes
+each ternary matrix. `torch.load(path, weights_only=True)` reads it where this package is not
+installed.
 """
 
 import dataclasses
@@ -14,11 +15,11 @@ from pathlib import Path
 
 import torch
 
-from dse.checkpoint import save_checkpoint
+from dse.design.matrices import seeds
 from dse.errors import InvalidInput
-from dse.export.places import seeds
-from dse.export.source import Source
 from dse.files import replacing
+from dse.training.checkpoint import save_checkpoint
+from dse.training.source import Source
 
 
 def export_checkpoint(source: Source, path: Path) -> None:

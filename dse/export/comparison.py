@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from dse.errors import InvalidInput
-from dse.export.integer import SCORE_STEPS, IntegerNetwork
-from dse.export.source import Source
+from dse.training.integer import SCORE_STEPS, IntegerNetwork
+from dse.training.source import Source
 
 
 def compare_onnx(source: Source, path: Path, pictures: Tensor) -> str:

@@ -25,9 +25,9 @@ from onnxruntime.quantization.shape_inference import (  # type: ignore[import-un
 from torch import Tensor
 
 from dse.export.comparison import runtime_of_its_time
-from dse.export.source import Source
+from dse.export.onnx import INPUT, OPSET, export_onnx
 from dse.files import replacing
-from dse.interchange.onnx import INPUT, OPSET, export_onnx
+from dse.training.source import Source
 
 
 class _Pictures(CalibrationDataReader):  # type: ignore[misc]

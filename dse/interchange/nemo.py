@@ -17,7 +17,7 @@ What NeMo does, and where a design says the same (nemo: modules/conv_asr.py, sub
 
 Names, which NeMo's lists do not have: blocks with a skip are B1, B2, ...; the others are Conv1,
 Conv2, ... before a pooled head and C1, C2, ... before a framewise one. So MatchboxNet and QuartzNet
-get the names of their papers, and equal the designs of `dse.published`.
+get the names of their papers, and equal the designs of `dse.design.published`.
 """
 
 import dataclasses
@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cost_models.strict_yaml import MAX_NODES, Node, build, parse_yaml, read_value, read_yaml
+from dse.design.point import DENSE, Block, DesignPoint
 from dse.errors import InvalidFile, InvalidInput
-from dse.point import DENSE, Block, DesignPoint
 
 MAX_INTERPOLATIONS = 32
 """References in a row; more are taken for a loop."""

@@ -8,8 +8,8 @@ the user's.
 from typing import Any
 
 from cost_models.strict_yaml import dump_yaml
+from dse.design.point import DENSE, Block, DesignPoint
 from dse.errors import InvalidDesign
-from dse.point import DENSE, Block, DesignPoint
 
 
 def nemo_yaml(point: DesignPoint, *, outputs: int, labels: tuple[str, ...] = ()) -> str:

@@ -30,13 +30,29 @@ MAX_NODES = 20_000
 MAX_ELEMENTS = 50_000_000
 
 _NEAREST = {
-    "LSTM": "Conv", "GRU": "Conv", "RNN": "Conv", "ConvTranspose": "Conv", "Attention": "Conv",
-    "MaxPool": "GlobalAveragePool", "GlobalMaxPool": "GlobalAveragePool",
-    "ReduceMax": "GlobalAveragePool", "Sigmoid": "Relu", "Tanh": "Relu", "LeakyRelu": "Relu",
-    "PRelu": "Relu", "Elu": "Relu", "HardSwish": "Relu", "HardSigmoid": "Relu", "Gelu": "Relu",
-    "LayerNormalization": "BatchNormalization", "InstanceNormalization": "BatchNormalization",
-    "GroupNormalization": "BatchNormalization", "Mul": "Add", "Sub": "Add", "Concat": "Add",
-}  # fmt: skip
+    "LSTM": "Conv",
+    "GRU": "Conv",
+    "RNN": "Conv",
+    "ConvTranspose": "Conv",
+    "Attention": "Conv",
+    "MaxPool": "GlobalAveragePool",
+    "GlobalMaxPool": "GlobalAveragePool",
+    "ReduceMax": "GlobalAveragePool",
+    "Sigmoid": "Relu",
+    "Tanh": "Relu",
+    "LeakyRelu": "Relu",
+    "PRelu": "Relu",
+    "Elu": "Relu",
+    "HardSwish": "Relu",
+    "HardSigmoid": "Relu",
+    "Gelu": "Relu",
+    "LayerNormalization": "BatchNormalization",
+    "InstanceNormalization": "BatchNormalization",
+    "GroupNormalization": "BatchNormalization",
+    "Mul": "Add",
+    "Sub": "Add",
+    "Concat": "Add",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,9 +391,17 @@ _OPERATORS: MappingProxyType[str, Callable[[_Reader, onnx.NodeProto], None]] = M
         "ReduceMean": _pool,
         "Constant": _constant,
         **dict.fromkeys(
-            ("Flatten", "Squeeze", "Unsqueeze", "Reshape", "Identity", "Dropout",
-             "QuantizeLinear", "DequantizeLinear"),
+            (
+                "Flatten",
+                "Squeeze",
+                "Unsqueeze",
+                "Reshape",
+                "Identity",
+                "Dropout",
+                "QuantizeLinear",
+                "DequantizeLinear",
+            ),
             _pass,
         ),
     }
-)  # fmt: skip
+)

@@ -143,11 +143,12 @@ def _unrolled(layer: Layer, mapping: Mapping, array: ComputeArray) -> dict[str, 
         return None  # over channels and taps at once
     names = {"N": "G" if layer.kind is LayerKind.DEPTHWISE else "K", "R": reduction, "T": "OX"}
     bounds = {
-        "N": layer.out_channels if layer.kind is LayerKind.DEPTHWISE
+        "N": layer.out_channels
+        if layer.kind is LayerKind.DEPTHWISE
         else layer.out_channels // layer.groups,
         "R": layer.in_channels // layer.groups * layer.kernel_size,
         "T": layer.out_frames,
-    }  # fmt: skip
+    }
     sizes = (array.rows, array.columns)
     if any(loop not in names for loop in (mapping.rows, mapping.columns)):
         return None
@@ -252,8 +253,9 @@ def _memory(memory: MemoryLevel, technology: Technology, dimensions: list[str]) 
     read, write = memory_prices(memory, technology)
     width = memory.bandwidth_bits_per_cycle
     least = min(memory.word_bits, width)
-    letters = [LETTERS[operand] for operand in ("inputs", "weights", "outputs")
-               if operand in memory.holds]  # fmt: skip
+    letters = [
+        LETTERS[operand] for operand in ("inputs", "weights", "outputs") if operand in memory.holds
+    ]
     ups = [f"{letter}, {way}" for letter in letters for way in _ways(letter, "tl", "th")]
     downs = [f"{letter}, {way}" for letter in letters for way in _ways(letter, "fh", "fl")]
     if memory.ports == "shared":
@@ -476,15 +478,18 @@ def _level(name: str, memory: _Memory, node: Node, file: str, notes: list[str]) 
     return MemoryLevel(
         name=name,
         kind="dram" if "dram" in (name + memory.mem_type).lower() else "sram",
-        holds=tuple(operand for operand in ("weights", "inputs", "outputs")
-                    if LETTERS[operand] in memory.operands),
+        holds=tuple(
+            operand
+            for operand in ("weights", "inputs", "outputs")
+            if LETTERS[operand] in memory.operands
+        ),
         capacity_bits=memory.size,
         bandwidth_bits_per_cycle=widest,
         ports="shared" if shared else "separate",
         word_bits=min(port.bandwidth_min for port in memory.ports),
         read_pj_per_bit=read,
         write_pj_per_bit=write,
-    )  # fmt: skip
+    )
 
 
 def _prices(

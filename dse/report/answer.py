@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from cost_models import Band
-from dse.frontier import frontier_of
+from dse.columns import LABELS, scaled
 from dse.report.comparison import (
     area_of,
     best_of,
@@ -19,8 +19,8 @@ from dse.report.content import Section, significant
 from dse.report.cost_tables import where_it_goes
 from dse.report.network import network_words
 from dse.report.priced import Priced, StudyResults, Use, power_at
-from dse.results import Evaluation
-from dse.units import LABELS, scaled
+from dse.studies.frontier import frontier_of
+from dse.studies.rows import Evaluation
 
 
 def knee_of(front: Sequence[Evaluation], cost: str) -> Evaluation | None:

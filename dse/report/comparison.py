@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cost_models import Accelerator, Band, Technology, estimate
+from dse.columns import LABELS, scaled
+from dse.design.published import PUBLISHED, published
 from dse.errors import InvalidInput
-from dse.lowering import lower
-from dse.published import PUBLISHED, published
+from dse.networks.lowering import lower
 from dse.report.content import Cell, Column, Section, Table
 from dse.report.cost_tables import AREA, BAND_NOTE, DESIGN, ENERGY, ERROR, LATENCY
-from dse.report.intervals import difference_band
 from dse.report.priced import Priced, StudyResults, dense_of, trial_of
-from dse.results import Evaluation
-from dse.units import LABELS, scaled
+from dse.studies.intervals import difference_band
+from dse.studies.rows import Evaluation
 
 
 def best_of(rows: Sequence[Evaluation], cost: str) -> Evaluation | None:

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cost_models import Band
+from dse.columns import LABELS
 from dse.errors import InvalidFile
 from dse.report.comparison import energy_of
 from dse.report.content import Cell, Column, Section, Table, significant
 from dse.report.cost_tables import ENERGY, KEY, MACHINE
 from dse.report.priced import StudyResults
-from dse.results import Evaluation
-from dse.units import LABELS
+from dse.studies.rows import Evaluation
 
 FILE_NAME = "confirmed.csv"
 """Written by `dse confirm` into the study's folder."""

@@ -6,8 +6,8 @@ from cost_models import Component, Cost
 from cost_models.break_even import BreakEvenTotal, break_even
 from cost_models.units import with_prefix
 from cost_models.workload import CONVOLUTIONS
-from dse.figures import DENSE_COLOUR, FRONTIER_COLOUR, QUIET_COLOUR, TERNARY_COLOUR
 from dse.report.content import Bars, Cell, Column, Section, Table, significant
+from dse.report.figures import DENSE_COLOUR, FRONTIER_COLOUR, QUIET_COLOUR, TERNARY_COLOUR
 from dse.report.network import blocks_table, network_words
 from dse.report.priced import Priced, Use, battery_at, highest_rate, power_at
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from cost_models import Accelerator, Technology
+from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
-from dse.point import DesignPoint
 from dse.report.answer import band_words
 from dse.report.comparison import counterparts_table, published_section
 from dse.report.content import Cell, Column, Report, Section, Table, significant

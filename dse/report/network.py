@@ -1,6 +1,6 @@
 """What a network is, for people who must build it: a sentence, and a row a block."""
 
-from dse.point import Block, DesignPoint, Mixer
+from dse.design.point import Block, DesignPoint, Mixer
 from dse.report.content import Cell, Column, Table
 
 MOST_NAMED = 6

@@ -18,17 +18,12 @@ from cost_models import (
     load_technology,
 )
 from cost_models.application import average_power_uw, battery_days, inferences_per_second
+from dse.columns import COST_COLUMNS, first_cost
+from dse.design.point import DENSE, DesignPoint
+from dse.design.space import SearchSpace
 from dse.errors import InvalidInput, InvalidStudy
-from dse.frontier import frontier_of, hypervolume_share
-from dse.history import read_history
-from dse.lowering import lower
-from dse.on_machines import expanded
-from dse.point import DENSE, DesignPoint
-from dse.record import RESOLVED, StudyRecord, read_record
-from dse.report.intervals import clips_behind, error_band
-from dse.results import COST_COLUMNS, Evaluation, first_cost, latest, read_rows
-from dse.space import SearchSpace
-from dse.study_designs import (
+from dse.networks.lowering import lower
+from dse.studies.designs import (
     accelerator_of,
     design_folder,
     frames_of,
@@ -39,6 +34,12 @@ from dse.study_designs import (
     space_of,
     technology_of,
 )
+from dse.studies.frontier import frontier_of, hypervolume_share
+from dse.studies.intervals import clips_behind, error_band
+from dse.studies.on_machines import expanded
+from dse.studies.record import RESOLVED, StudyRecord, read_record
+from dse.studies.rows import Evaluation, latest, read_rows
+from dse.training.history import read_history
 
 USUAL_OUTPUTS = 12
 """Ten command words, unknown and silence."""

@@ -7,11 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cost_models import Accelerator, Technology
+from dse.columns import LABELS, axis_label, scaled
+from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, InvalidStudy
-from dse.figures import DENSE_COLOUR, FRONTIER_COLOUR, QUIET_COLOUR, TERNARY_COLOUR
-from dse.frontier import frontier_of, hypervolume_share
-from dse.point import DesignPoint
-from dse.record import GIVEN
 from dse.report.answer import answer_section, chosen_of, limits_words
 from dse.report.comparison import (
     area_of,
@@ -42,6 +40,7 @@ from dse.report.cost_tables import (
     design_sections,
     machines_table,
 )
+from dse.report.figures import DENSE_COLOUR, FRONTIER_COLOUR, QUIET_COLOUR, TERNARY_COLOUR
 from dse.report.priced import (
     Priced,
     StudyResults,
@@ -52,9 +51,10 @@ from dse.report.priced import (
     read_study_results,
 )
 from dse.report.sources import sources_sections
-from dse.results import Evaluation
-from dse.study_designs import design_folder
-from dse.units import LABELS, axis_label, scaled
+from dse.studies.designs import design_folder
+from dse.studies.frontier import frontier_of, hypervolume_share
+from dse.studies.record import GIVEN
+from dse.studies.rows import Evaluation
 
 SHORTEST_KEY = 4
 """Digits of a key that are taken for its beginning."""
@@ -301,8 +301,18 @@ def _designs_table(
     results: StudyResults, rows: Sequence[Evaluation], name: str, title: str
 ) -> Table:
     further = [column for column in results.record.objectives if column in LABELS]
-    shown = {"error", "quantised_error", "trained_parameters", "generated_weights", "macs",
-             "additions", "stored_bits", "energy_pj", "latency_us", "area_um2"}  # fmt: skip
+    shown = {
+        "error",
+        "quantised_error",
+        "trained_parameters",
+        "generated_weights",
+        "macs",
+        "additions",
+        "stored_bits",
+        "energy_pj",
+        "latency_us",
+        "area_um2",
+    }
     more = [column for column in further if column not in shown]
     quantised = any(quantised_of(row) is not None for row in rows)
     columns = (
@@ -496,9 +506,12 @@ def _provenance_section(results: StudyResults, priced: Sequence[Priced]) -> Sect
         ("limits", limits_words(record.limits) or "none"),
         ("search space", plain_text(resolved.get("space", "not recorded"))),
         ("sampler", plain_text(resolved.get("sampler", "not recorded"))),
-        ("effort", f"{plain_text(resolved.get('trainings', '?'))} trainings, at most "
-                   f"{plain_text(resolved.get('candidates', '?'))} candidates, "
-                   f"{plain_text(workers)} at a time"),
+        (
+            "effort",
+            f"{plain_text(resolved.get('trainings', '?'))} trainings, at most "
+            f"{plain_text(resolved.get('candidates', '?'))} candidates, "
+            f"{plain_text(workers)} at a time",
+        ),
         ("seeds", distinct("seed")),
         ("data", f"{Path(str(resolved['data_folder'])).name}, features {distinct('data_key')}"),
         ("task", plain_text(resolved.get("task", "not recorded"))),
@@ -506,7 +519,7 @@ def _provenance_section(results: StudyResults, priced: Sequence[Priced]) -> Sect
         ("recipe", f"{distinct('recipe_key')}: {plain_text(resolved.get('recipe', ''))}"),
         ("computed", distinct("computed")),
         ("machine", record.machine),
-    ]  # fmt: skip
+    ]
     sentences = []
     drifted = {name: results.drifted(each) for each in priced if (name := each.named())}
     changed = {name: columns for name, columns in drifted.items() if columns}

@@ -187,8 +187,9 @@ def _write_answer(sheet: Any, report: Report, looks: dict[str, Any]) -> None:
     for section in report.sections:
         lines += [("", "wrap"), (section.title, "head")]
         lines += [(text, "wrap") for text in (*section.sentences, *section.points, *section.code)]
-        lines += [(f"Sheet {table.name}: {table.title}. {table.note}", "wrap")
-                  for table in section.tables]  # fmt: skip
+        lines += [
+            (f"Sheet {table.name}: {table.title}. {table.note}", "wrap") for table in section.tables
+        ]
     for number, (text, look) in enumerate(lines):
         sheet.write_string(number, 0, text[:CELL], looks[look])
 

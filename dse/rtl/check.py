@@ -3,12 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
-from dse.generators.shift_register import Bits
-from dse.quantisation import ACTIVATION_BITS
 from dse.rtl.designs import GeneratorBlock
 from dse.rtl.export import EngineExport
 from dse.rtl.netlist import Simulation
 from dse.rtl.yosys import Block
+from dse.ternary.generators.shift_register import Bits
+from dse.ternary.quantised import ACTIVATION_BITS
 
 
 def simulate_trits(

@@ -10,12 +10,12 @@ from importlib import resources
 import numpy as np
 
 from dse.errors import InvalidDesign
-from dse.generators import Generator, family_of
-from dse.generators.choice import LFSR_FAMILIES
-from dse.generators.counter_arx import entries_per_word
-from dse.generators.shift_register import Bits
 from dse.rtl.yosys import Block
-from dse.ternary import check_density
+from dse.ternary.generators import Generator, family_of
+from dse.ternary.generators.choice import LFSR_FAMILIES
+from dse.ternary.generators.counter_arx import entries_per_word
+from dse.ternary.generators.shift_register import Bits
+from dse.ternary.matrix import check_density
 
 MOST_LANES = 4_096
 _HELPERS = {

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dse.errors import InvalidDesign
-from dse.generators import family_of
-from dse.generators.shift_register import Bits
-from dse.quantisation import ACTIVATION_BITS, SUM_BITS, mix_quantised
 from dse.rtl.designs import GeneratorBlock, check_lanes_divide, module_text
 from dse.rtl.readme import EngineShape, engine_readme, fusesoc_core, generator_readme
 from dse.rtl.yosys import Block
+from dse.ternary.generators import family_of
+from dse.ternary.generators.shift_register import Bits
+from dse.ternary.quantised import ACTIVATION_BITS, SUM_BITS, mix_quantised
 
 ENGINE_MODULES = ("ternary_accumulator", "ternary_tree")
 MOST_FRAMES = 64

@@ -47,8 +47,9 @@ class Simulation:
         self.ports: dict[str, list[Any]] = {
             name: port["bits"] for name, port in module["ports"].items()
         }
-        self.inputs = [name for name, port in module["ports"].items()
-                       if port["direction"] == "input"]  # fmt: skip
+        self.inputs = [
+            name for name, port in module["ports"].items() if port["direction"] == "input"
+        ]
         cells = module["cells"].values()
         flip_flops = [cell["connections"] for cell in cells if cell["type"] == _FLIP_FLOP]
         self._registers = [(pins["D"][0], pins["Q"][0]) for pins in flip_flops]
@@ -107,8 +108,11 @@ class Simulation:
                     stack.pop()
                     continue
                 pins = {name: nets[0] for name, nets in driver[bit]["connections"].items()}
-                waiting = [net for name, net in pins.items()
-                           if name != "Y" and net in driver and net not in done]  # fmt: skip
+                waiting = [
+                    net
+                    for name, net in pins.items()
+                    if name != "Y" and net in driver and net not in done
+                ]
                 if waiting:
                     stack.extend(waiting)
                     continue

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dse.errors import InvalidDesign, InvalidInput
-from dse.generators.counter_arx import entries_per_word
-from dse.generators.sobol import STEP
 from dse.rtl.designs import GeneratorBlock
 from dse.rtl.yosys import Block, read_commands, run_script
+from dse.ternary.generators.counter_arx import entries_per_word
+from dse.ternary.generators.sobol import STEP
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from dse.quantisation import ACTIVATION_BITS
 from dse.rtl.designs import GeneratorBlock
+from dse.ternary.quantised import ACTIVATION_BITS
 
 Words = Mapping[str, tuple[int, int]]
 """Input that is taken with `load` -> (width, value)."""
@@ -207,7 +207,7 @@ def _run_time(block: GeneratorBlock) -> str:
     """Words that are taken with `load`, and what is wired in."""
     always = (
         "`seed`: any layer and any `ternary_seed`, from "
-        "`dse.ternary.start_state(seed, layer, generator)`."
+        "`dse.ternary.matrix.start_state(seed, layer, generator)`."
     )
     if block.top in ("lfsr_threshold", "counter_arx"):
         k = block.decision_bits

@@ -1,6 +1,6 @@
 """Where the files of trained designs are kept for all machines: a shared folder, S3, or the like.
 
-A design has a folder there, named by its key, with the files that `dse.training` writes. What
+A design has a folder there, named by its key, with the files that `dse.training.run` writes. What
 stands there is whole: local files are renamed into place, and object stores show no half object.
 """
 
@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from dse.errors import InvalidInput, InvalidStudy
 from dse.files import replacing
-from dse.history import FILE_NAME as HISTORY
-from dse.history import EpochRecord, history_from_text
-from dse.record import DESIGNS
+from dse.studies.record import DESIGNS
+from dse.training.history import FILE_NAME as HISTORY
+from dse.training.history import EpochRecord, history_from_text
 
 T = TypeVar("T")
 

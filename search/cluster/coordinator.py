@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from dse.errors import InvalidStudy
-from dse.evaluation import Training
-from dse.record import GIVEN, RESOLVED
-from dse.results import Evaluation, read_all_rows
+from dse.studies.record import GIVEN, RESOLVED
+from dse.studies.rows import Evaluation, read_all_rows
+from dse.training.job import Training
 from search.cluster.artifacts import open_artifacts, study_root
 from search.cluster.lease import leased
 from search.cluster.publication import (
@@ -45,7 +45,7 @@ from search.storage import DATABASE, open_storage
 from search.workers import Watch, die_with, one_thread_of_openmp
 
 if TYPE_CHECKING:
-    from search.study_file import StudySpec
+    from dse.studies.spec import StudySpec
 
 STILLBORN = 5
 """So many workers of this machine may end, one after the other, before they claim a training."""
@@ -95,9 +95,13 @@ class Headquarters:
         queue = study_of(self.storage, name + JOBS, ("error",), metric_names=False)
         what = f"study {name} in {cluster.url}"
         with leased(
-            self.storage, queue._study_id, what, beat_s=cluster.lease_beat_s,
-            expires_s=cluster.lease_s, waiting=cluster.say,
-        ) as self.check:  # fmt: skip
+            self.storage,
+            queue._study_id,
+            what,
+            beat_s=cluster.lease_beat_s,
+            expires_s=cluster.lease_s,
+            waiting=cluster.say,
+        ) as self.check:
             published = self.published()
             if published is not None:
                 pull_rows(self.storage, published, folder, cluster.url)
@@ -159,10 +163,14 @@ class Headquarters:
         store = open_artifacts(self.root(folder))
         store.mark(self.mark)
         options = WorkerOptions(
-            name=self.spec.name, data_folder=self.spec.data_folder, cache=cache,
-            artifacts=self.cluster.artifacts, device=self.spec.device,
-            beat_s=self.cluster.beat_s, poll_s=self.cluster.poll_s,
-        )  # fmt: skip
+            name=self.spec.name,
+            data_folder=self.spec.data_folder,
+            cache=cache,
+            artifacts=self.cluster.artifacts,
+            device=self.spec.device,
+            beat_s=self.cluster.beat_s,
+            poll_s=self.cluster.poll_s,
+        )
         with ExitStack() as stack:
             crew = stack.enter_context(LocalWorkers(self.cluster, options))
 
@@ -171,10 +179,16 @@ class Headquarters:
                 crew.look()
 
             yield RemoteTrainers(
-                Queue(self.storage, self.spec.name), training, store, code_version(), count,
-                watch, lost_s=self.cluster.lost_s, poll_s=self.cluster.poll_s,
+                Queue(self.storage, self.spec.name),
+                training,
+                store,
+                code_version(),
+                count,
+                watch,
+                lost_s=self.cluster.lost_s,
+                poll_s=self.cluster.poll_s,
                 check=check,
-            )  # fmt: skip
+            )
 
 
 @dataclass(slots=True)
@@ -219,16 +233,16 @@ class LocalWorkers:
             self.processes.append(self._start())
 
     def _start(self) -> BaseProcess:
-        from dse.batches import free_memory_bytes  # loads torch
+        from dse.training.batches import free_memory_bytes  # loads torch
         from search.workers import memory_of_a_worker
 
         memory = memory_of_a_worker(self.cluster.local_workers, free_memory_bytes())
         # The URL travels through a pipe: nobody sees it among the arguments of processes.
         process = multiprocessing.get_context("spawn").Process(
-            target=_live, args=(self.cluster.url, self.cluster.give_up_s, self.options, memory,
-                                os.getpid()),
+            target=_live,
+            args=(self.cluster.url, self.cluster.give_up_s, self.options, memory, os.getpid()),
             daemon=True,
-        )  # fmt: skip
+        )
         with one_thread_of_openmp():
             process.start()
         return process
@@ -248,7 +262,7 @@ def _live(
     die_with(parent)
     if memory is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-    from dse.devices import set_threads  # loads torch
+    from dse.training.devices import set_threads  # loads torch
 
     set_threads(1)
     try:

@@ -15,13 +15,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, InvalidStudy, TrainingFailed
-from dse.evaluation import Training
-from dse.history import read_history
-from dse.point import DesignPoint
-from dse.recipe import Recipe
-from dse.record import DESIGNS
-from dse.task import FeatureSpec, Task
+from dse.speech.task import FeatureSpec, Task
+from dse.studies.record import DESIGNS
+from dse.training.history import read_history
+from dse.training.job import Training
+from dse.training.recipe import Recipe
 from search.cluster.artifacts import Artifacts, open_artifacts
 from search.cluster.publication import point_of
 from search.cluster.remote import LIVES
@@ -29,8 +29,8 @@ from search.cluster.versions import code_version
 from search.workers import Watch
 
 if TYPE_CHECKING:
-    from dse.features import SpeechFeatures
-    from dse.training import TrainingResult
+    from dse.speech.features import SpeechFeatures
+    from dse.training.run import TrainingResult
 
 WATCH_S = 2.0
 """The histories of running trainings are looked at so often."""
@@ -154,17 +154,30 @@ class RayTrainers:
         self.artifacts = artifacts
         self.watch = watch
         self.settings = _Settings(
-            data_folder=data_folder.resolve(), cache=cache, task=training.task,
-            features=training.spec, recipe=training.recipe, seed=training.seed,
-            device=training.device, data_key=training.features.key, code=code_version(),
-            artifacts=artifacts.root, threads=max(1, int(options.cpus)),
-        )  # fmt: skip
+            data_folder=data_folder.resolve(),
+            cache=cache,
+            task=training.task,
+            features=training.spec,
+            recipe=training.recipe,
+            seed=training.seed,
+            device=training.device,
+            data_key=training.features.key,
+            code=code_version(),
+            artifacts=artifacts.root,
+            threads=max(1, int(options.cpus)),
+        )
         # A task that dies is started again here, where it is known whether it got on.
         self.task = ray.remote(
-            num_cpus=options.cpus, num_gpus=options.gpus, max_retries=0,
-            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(self.settings.threads),
-                                      "OMP_WAIT_POLICY": "PASSIVE"}},
-        )(train_task)  # fmt: skip
+            num_cpus=options.cpus,
+            num_gpus=options.gpus,
+            max_retries=0,
+            runtime_env={
+                "env_vars": {
+                    "OMP_NUM_THREADS": str(self.settings.threads),
+                    "OMP_WAIT_POLICY": "PASSIVE",
+                }
+            },
+        )(train_task)
         self.open: dict[str, _Open] = {}
 
     def start(self, point: DesignPoint, until: int) -> None:
@@ -185,7 +198,7 @@ class RayTrainers:
         self.artifacts.pull(point.key, folder)
         if "failed" in outcome:
             raise TrainingFailed(outcome["failed"])
-        from dse.training import TrainingResult  # loads torch
+        from dse.training.run import TrainingResult  # loads torch
 
         return TrainingResult(**outcome["result"], history=read_history(folder))
 
@@ -203,10 +216,13 @@ class RayTrainers:
         try:
             outcome: dict[str, Any] = self.ray.get(mine.reference)
         except (
-            exceptions.WorkerCrashedError, exceptions.NodeDiedError, exceptions.OutOfMemoryError,
-            exceptions.LocalRayletDiedError, exceptions.ObjectLostError,
+            exceptions.WorkerCrashedError,
+            exceptions.NodeDiedError,
+            exceptions.OutOfMemoryError,
+            exceptions.LocalRayletDiedError,
+            exceptions.ObjectLostError,
             exceptions.RuntimeEnvSetupError,
-        ) as error:  # fmt: skip
+        ) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         else:
             if "refused" in outcome:
@@ -218,8 +234,10 @@ class RayTrainers:
         mine.deaths = 1 if mine.epochs > mine.epochs_at_death else mine.deaths + 1
         mine.epochs_at_death = mine.epochs
         if mine.deaths >= LIVES:
-            return {"failed": f"{LIVES} tasks ended in it; the last: {reason}: if memory was "
-                              "short, give trainings more"}  # fmt: skip
+            return {
+                "failed": f"{LIVES} tasks ended in it; the last: {reason}: if memory was "
+                "short, give trainings more"
+            }
         mine.reference = self._submit(mine.point, mine.until)
         return None
 
@@ -241,7 +259,7 @@ def train_task(settings: _Settings, design: dict[str, Any], until: int) -> dict[
             "refused": f"this search is ternary-dse {settings.code}, and a node of the Ray "
             f"cluster has {code_version()}: install the same version there"
         }
-    from dse.devices import set_threads  # loads torch
+    from dse.training.devices import set_threads  # loads torch
 
     set_threads(settings.threads)
     point = point_of(design)
@@ -258,10 +276,14 @@ def train_task(settings: _Settings, design: dict[str, Any], until: int) -> dict[
         folder = work / DESIGNS / point.key
         store.pull(point.key, folder)
         training = Training(
-            features=features, task=settings.task, spec=settings.features,
-            recipe=settings.recipe, seed=settings.seed, device=settings.device,
+            features=features,
+            task=settings.task,
+            spec=settings.features,
+            recipe=settings.recipe,
+            seed=settings.seed,
+            device=settings.device,
             designs=work / DESIGNS,
-        )  # fmt: skip
+        )
         result = training.train(point, lambda _: store.push(point.key, folder), until)
         store.push(point.key, folder)
     except TrainingFailed as error:
@@ -277,6 +299,6 @@ def train_task(settings: _Settings, design: dict[str, Any], until: int) -> dict[
 @lru_cache(maxsize=2)
 def _features(folder: Path, task: Task, spec: FeatureSpec, cache: Path | None) -> "SpeechFeatures":
     """A node's process keeps them for its next task."""
-    from dse.features import load_features
+    from dse.speech.features import load_features
 
     return load_features(folder, task, spec, cache=cache)

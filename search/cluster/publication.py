@@ -16,11 +16,11 @@ import optuna
 from optuna.storages import BaseStorage
 
 from cost_models.strict_yaml import dump_yaml, parse_yaml
+from dse.design.point import DesignPoint, point_from_node
 from dse.errors import InvalidInput, InvalidStudy
 from dse.files import replacing, write_text
-from dse.point import DesignPoint, point_from_node
-from dse.record import GIVEN, RESOLVED, read_record
-from dse.results import FILE_NAME, Evaluation, evaluation_from_dict, read_all_rows, repair
+from dse.studies.record import GIVEN, RESOLVED, read_record
+from dse.studies.rows import FILE_NAME, Evaluation, evaluation_from_dict, read_all_rows, repair
 from search.cluster.storages import StorageURL
 
 STUDY = "dse:study.yaml"
@@ -215,9 +215,11 @@ def study_of(
 ) -> optuna.Study:
     """The Optuna study of a name, made where there is none."""
     study = optuna.create_study(
-        storage=storage, study_name=name, directions=["minimize"] * len(objectives),
+        storage=storage,
+        study_name=name,
+        directions=["minimize"] * len(objectives),
         load_if_exists=True,
-    )  # fmt: skip
+    )
     if metric_names:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

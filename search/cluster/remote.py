@@ -7,17 +7,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dse.design.point import DesignPoint
 from dse.errors import TrainingFailed
-from dse.evaluation import Training
-from dse.history import EpochRecord, read_history
-from dse.point import DesignPoint
+from dse.training.history import EpochRecord, read_history
+from dse.training.job import Training
 from search.cluster.artifacts import Artifacts
 from search.cluster.queue import RELEASED, STOPPED, Entry, Job, JobLost, Queue
 from search.cluster.whereabouts import surely_dead
 from search.workers import Watch
 
 if TYPE_CHECKING:
-    from dse.training import TrainingResult
+    from dse.training.run import TrainingResult
 
 LIVES = 3
 """A training whose workers die so often, one after the other and without an epoch, has failed."""
@@ -109,7 +109,7 @@ class RemoteTrainers:
         self.artifacts.pull(point.key, folder)
         if entry.result is None:
             raise TrainingFailed(entry.failed)
-        from dse.training import TrainingResult  # loads torch
+        from dse.training.run import TrainingResult  # loads torch
 
         return TrainingResult(**entry.result, history=read_history(folder))
 
@@ -161,8 +161,10 @@ class RemoteTrainers:
             deaths += 1
         if deaths >= LIVES:
             told = reason or "its worker ended"
-            failed = f"{LIVES} workers ended in it; the last: {told}: if memory was short, " \
-                     "give workers more"  # fmt: skip
+            failed = (
+                f"{LIVES} workers ended in it; the last: {told}: if memory was short, "
+                "give workers more"
+            )
             mine.entry = dataclasses.replace(before, failed=failed)
             return
         mine.entry = self._put(dataclasses.replace(before.job, deaths=deaths), mine.point)

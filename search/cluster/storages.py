@@ -36,16 +36,24 @@ MOST_OF_A_LINE = 2**24
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 10.0
 
-DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg",
-           "mysql": "mysql+pymysql", "mariadb": "mysql+pymysql"}  # fmt: skip
+DRIVERS = {
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mysql+pymysql",
+}
 """What is installed for a bare name of a database."""
 
 SCHEMES = "postgresql://, mysql://, sqlite:///, journal:/// or grpc://"
 
 HOPELESS = (
-    "authentication failed", "no password supplied", "does not exist", "access denied",
-    "unknown database", "no pg_hba.conf entry",
-)  # fmt: skip
+    "authentication failed",
+    "no password supplied",
+    "does not exist",
+    "access denied",
+    "unknown database",
+    "no pg_hba.conf entry",
+)
 """What a database answers when waiting does not help."""
 
 

@@ -19,10 +19,10 @@ from optuna.storages import BaseStorage
 
 from cost_models.strict_yaml import build, dump_yaml, parse_yaml
 from dse.errors import InvalidStudy, TrainingFailed
-from dse.evaluation import Training
-from dse.recipe import recipe_from_node
-from dse.record import DESIGNS
-from dse.task import FeatureSpec, Task
+from dse.speech.task import FeatureSpec, Task
+from dse.studies.record import DESIGNS
+from dse.training.job import Training
+from dse.training.recipe import recipe_from_node
 from search.cluster.artifacts import Artifacts, open_artifacts, study_root
 from search.cluster.publication import Published, find, point_of
 from search.cluster.queue import FAILED, RELEASED, STOPPED, Entry, JobLost, Queue
@@ -31,7 +31,7 @@ from search.cluster.versions import code_version
 from search.cluster.whereabouts import whereabouts
 
 if TYPE_CHECKING:
-    from dse.features import SpeechFeatures
+    from dse.speech.features import SpeechFeatures
 
 BEAT_S = 10.0
 POLL_S = 1.0
@@ -166,11 +166,13 @@ def _work_folder(given: Path | None) -> Iterator[Path]:
 
 def _training_of(published: Published, options: WorkerOptions, designs: Path) -> Training:
     """What the study trains on, from its record; the data must be the same."""
-    from dse.features import load_features  # loads torch
+    from dse.speech.features import load_features  # loads torch
 
     record = published.record
-    node = {name: parse_yaml(dump_yaml(record[name]), "resolved.yaml")
-            for name in ("task", "features", "recipe")}  # fmt: skip
+    node = {
+        name: parse_yaml(dump_yaml(record[name]), "resolved.yaml")
+        for name in ("task", "features", "recipe")
+    }
     task, spec = build(Task, node["task"]), build(FeatureSpec, node["features"])
     data_folder = options.data_folder or Path(record["data_folder"])
     features = load_features(data_folder, task, spec, cache=options.cache)

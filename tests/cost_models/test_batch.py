@@ -225,8 +225,15 @@ def test_random_networks_lie_on_both_sides_of_residency(
     machines: dict[str, Accelerator], technology: Technology
 ) -> None:
     """Without this, the test above might never meet a border that fits on one side only."""
-    plan = {"channels": 8, "kernel": 3, "stride": 1, "ternary": False, "skip": "matrix",
-            "repeats": 1, "norm": True}  # fmt: skip
+    plan = {
+        "channels": 8,
+        "kernel": 3,
+        "stride": 1,
+        "ternary": False,
+        "skip": "matrix",
+        "repeats": 1,
+        "norm": True,
+    }
     for frames, stay in ((8, True), (40, False)):
         # Input, depthwise, 1x1, skip: alive together at the add are two tensors of 8 channels and
         # 8 frames x 8 bits, or 40; 2 * 8 * 40 * 8 = 5,120 bits.
@@ -251,8 +258,15 @@ def test_a_border_stays_only_if_it_fits_on_both_sides(
     # P0 leaves 4 channels x 24 frames x 8 bits = 768 bits. As P1's input it lives beside 768 bits
     # of the depthwise layer, which fits 3,000; but with a matrix around P1, it waits until P1's 8
     # channels, 1,536 bits, and its own depthwise output, 768, are there: 3,072, which does not.
-    first = {"channels": 4, "kernel": 3, "stride": 1, "ternary": False, "skip": "none",
-             "repeats": 1, "norm": False}  # fmt: skip
+    first = {
+        "channels": 4,
+        "kernel": 3,
+        "stride": 1,
+        "ternary": False,
+        "skip": "none",
+        "repeats": 1,
+        "norm": False,
+    }
     for skip, stays in (("none", True), ("matrix", False)):
         second = {**first, "channels": 8, "skip": skip}
         cost = estimate(network([first, second], 24)[1], machines["DRAM"], technology)
@@ -277,8 +291,15 @@ def test_parts_that_cannot_be_executed_are_not_valid(
 def test_parts_may_come_in_any_number_of_turns(
     machine: Accelerator, technology: Technology
 ) -> None:
-    plan = {"channels": 4, "kernel": 3, "stride": 1, "ternary": True, "skip": "none",
-            "repeats": 2, "norm": True}  # fmt: skip
+    plan = {
+        "channels": 4,
+        "kernel": 3,
+        "stride": 1,
+        "ternary": True,
+        "skip": "none",
+        "repeats": 2,
+        "norm": True,
+    }
     rows = [[plan, {**plan, "kernel": kernel}] for kernel in (1, 3, 5)]
     at_once, in_turns = PartBook(), PartBook()
     one = PartPricer(at_once, machine, technology)
@@ -299,8 +320,15 @@ def test_parts_may_come_in_any_number_of_turns(
 def test_a_book_serves_several_machines(
     machines: dict[str, Accelerator], technology: Technology
 ) -> None:
-    plan = {"channels": 8, "kernel": 5, "stride": 2, "ternary": True, "skip": "matrix",
-            "repeats": 1, "norm": True}  # fmt: skip
+    plan = {
+        "channels": 8,
+        "kernel": 5,
+        "stride": 2,
+        "ternary": True,
+        "skip": "matrix",
+        "repeats": 1,
+        "norm": True,
+    }
     parts, workload = network([plan, {**plan, "ternary": False}], 24)
     book = PartBook()
     numbers = np.array([[book.add(each) for each in parts]])

@@ -16,8 +16,8 @@ from cost_models.workload import (
     WeightSource,
     Workload,
 )
-from dse.lowering import lower
-from dse.published import published
+from dse.design.published import published
+from dse.networks.lowering import lower
 
 SPEC = GeneratorSpec(family=GeneratorFamily.LFSR_THRESHOLD, state_bits=31, decision_bits=4)
 

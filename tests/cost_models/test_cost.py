@@ -68,11 +68,15 @@ def test_columns_are_the_totals_by_name(cost):
         assert columns[name] == getattr(cost, name), name
     assert columns["latency_us"] == columns["latency_cycles"] / 2  # at 2 MHz
     assert (
-        columns["energy_low_pj"], columns["energy_pj"], columns["energy_high_pj"],
-    ) == cost.energy.as_tuple()  # fmt: skip
+        columns["energy_low_pj"],
+        columns["energy_pj"],
+        columns["energy_high_pj"],
+    ) == cost.energy.as_tuple()
     assert (
-        columns["area_low_um2"], columns["area_um2"], columns["area_high_um2"],
-    ) == cost.area.as_tuple()  # fmt: skip
+        columns["area_low_um2"],
+        columns["area_um2"],
+        columns["area_high_um2"],
+    ) == cost.area.as_tuple()
     assert columns["weight_traffic_bits"] == cost.traffic_bits("weights")
     assert columns["leakage_uw"] == cost.leakage.mid
     assert columns["sram_bits"] == 1_000 + 100_000

@@ -154,9 +154,14 @@ def test_mixing_energy_is_that_of_two_simulated_generators() -> None:
     for k, words, energy_pj in ((7, 4, 0.53712), (8, 5, 0.67786)):
         blank = generator_parts(LFSR, 1)
         parts = dataclasses.replace(
-            blank, lanes=16, state_bits=32, threshold_bits=k, fresh_bits=0, compare_bits=16 * k,
+            blank,
+            lanes=16,
+            state_bits=32,
+            threshold_bits=k,
+            fresh_bits=0,
+            compare_bits=16 * k,
             mixing_bits=words * 32 * 4,
-        )  # fmt: skip
+        )
         assert generator_energy_pj_per_trit(parts, ENERGY_45NM) == pytest.approx(
             energy_pj, rel=0.05
         )

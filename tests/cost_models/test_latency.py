@@ -125,9 +125,11 @@ def test_the_closed_form_counts_cycle_by_cycle():
         last = max(t + k + n for t in range(frames) for k in range(rows) for n in range(columns))
         total = rows + last + 1
         found = systolic_cycles(
-            np.array([float(rows)]), np.array([float(columns)]), np.array([float(frames)]),
+            np.array([float(rows)]),
+            np.array([float(columns)]),
+            np.array([float(frames)]),
             reloads=True,
-        )  # fmt: skip
+        )
         assert found[0] == total - 1  # the last cycle of all tiles is not counted
 
 
@@ -160,8 +162,12 @@ def test_vector_lanes(machine, technology, kind, operations):
 def test_in_line_layers_add_what_the_layer_before_does_not_hide():
     # 100 | 30 beside it | 90 more beside it: 120, so 20 more | 50 | 50 beside it
     assert stage_latencies([100, 30, 90, 50, 50], [False, True, True, False, True]) == [
-        100, 0, 20, 50, 0,
-    ]  # fmt: skip
+        100,
+        0,
+        20,
+        50,
+        0,
+    ]
     assert stage_latencies([7], [True]) == [7]  # nothing before it
     assert stage_latencies([], []) == []
 

@@ -16,8 +16,8 @@ from cost_models import (
 )
 from cost_models.library import DATA
 from cost_models.strict_yaml import read_yaml
-from dse.lowering import lower
-from dse.published import published
+from dse.design.published import published
+from dse.networks.lowering import lower
 
 
 def test_names_what_it_has():

@@ -141,9 +141,12 @@ PARTS = sorted({factor * 2**exponent for factor in (1, 3) for exponent in range(
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.integers(1, 40), st.integers(1, 90), st.integers(1, 70), st.sampled_from([4, 8, 24, 32]),
+    st.integers(1, 40),
+    st.integers(1, 90),
+    st.integers(1, 70),
     st.sampled_from([4, 8, 24, 32]),
-)  # fmt: skip
+    st.sampled_from([4, 8, 24, 32]),
+)
 def test_short_layers_may_run_on_parts_of_a_systolic_array(outputs, inputs, frames, rows, columns):
     # Weight stationary: R along the rows, N along the columns, T passes by.
     systolic = array(rows, columns, interconnect="systolic", dataflow="weight_stationary")

@@ -28,10 +28,10 @@ from cost_models import (
 from cost_models.break_even import break_even
 from cost_models.pricing import LayerPricer
 from cost_models.tile_search import Placed
-from dse.lowering import lower
-from dse.point import DesignPoint
-from dse.policies import apply_policy
-from dse.published import published
+from dse.design.point import DesignPoint
+from dse.design.policies import apply_policy
+from dse.design.published import published
+from dse.networks.lowering import lower
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "model.md"

@@ -189,8 +189,14 @@ def test_cycles_equal_scalesims():
     found = list(oracles.compare_scalesim())
     assert len(found) == 7 * 21
     assert {each.array for each in found} == {
-        "ws 32 32", "os 32 32", "is 32 32", "ws 16 16", "os 16 16", "is 16 16", "ws 8 32",
-    }  # fmt: skip
+        "ws 32 32",
+        "os 32 32",
+        "is 32 32",
+        "ws 16 16",
+        "os 16 16",
+        "is 16 16",
+        "ws 8 32",
+    }
     for each in found:
         assert each.ours == each.theirs, (each.array, each.layer.name)
 

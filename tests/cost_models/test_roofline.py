@@ -18,8 +18,8 @@ from cost_models import (
 )
 from cost_models.roofline import roofline
 from cost_models.workload import Layer, LayerKind, WeightSource, Workload
-from dse.lowering import lower
-from dse.published import published
+from dse.design.published import published
+from dse.networks.lowering import lower
 
 
 def pointwise(in_channels: int, out_channels: int, frames: int) -> Layer:
@@ -74,9 +74,11 @@ def test_only_convolutions_have_roofs() -> None:
 
 
 @given(
-    st.integers(1, 12), st.integers(1, 12), st.integers(1, 20),
+    st.integers(1, 12),
+    st.integers(1, 12),
+    st.integers(1, 20),
     st.sampled_from(["edp", "energy", "latency"]),
-)  # fmt: skip
+)
 @settings(
     deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -16,8 +16,8 @@ from cost_models import (
 )
 from cost_models.latency import Bound
 from cost_models.row_loads import row_load, row_loads
-from dse.lowering import lower
-from dse.published import published
+from dse.design.published import published
+from dse.networks.lowering import lower
 
 # Rows with 4, 1, 0, 2, 3, 0 of 4 entries.
 MASK = np.array(

@@ -16,8 +16,8 @@ from cost_models.workload import (
     WeightSource,
     Workload,
 )
-from dse.lowering import lower
-from dse.published import published
+from dse.design.published import published
+from dse.networks.lowering import lower
 
 FRAMES = 24
 
@@ -51,7 +51,7 @@ def pointwise(
         out_frames=frames,
         weights=WeightSource.TRAINED,
         **changes,
-    )  # fmt: skip
+    )
 
 
 def same_shape(name: str, kind: LayerKind, channels: int, **changes: Any) -> Layer:

@@ -26,10 +26,18 @@ def layer(kind: LayerKind, **fields: Any) -> Layer:
 
 def counts(one: Layer) -> dict[str, int]:
     names = (
-        "weight_entries", "trained_parameters", "generated_weights", "stored_bits", "macs",
-        "multiplications", "additions", "dense_additions", "weight_traffic_bits",
-        "input_traffic_bits", "output_traffic_bits",
-    )  # fmt: skip
+        "weight_entries",
+        "trained_parameters",
+        "generated_weights",
+        "stored_bits",
+        "macs",
+        "multiplications",
+        "additions",
+        "dense_additions",
+        "weight_traffic_bits",
+        "input_traffic_bits",
+        "output_traffic_bits",
+    )
     return {name: getattr(one, name) for name in names if getattr(one, name)}
 
 

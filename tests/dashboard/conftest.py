@@ -10,13 +10,13 @@ from streamlit.testing.v1 import AppTest
 
 from cost_models import load_accelerator, load_technology
 from cost_models.strict_yaml import dump_yaml, parse_yaml
-from dse.budget import Budget, Limit
-from dse.evaluation import Pricing
-from dse.lowering import lower
-from dse.record import RESOLVED
-from dse.results import Evaluation, append_row
-from dse.space_file import space_from_node
-from dse.task import FeatureSpec
+from dse.design.space_file import space_from_node
+from dse.networks.lowering import lower
+from dse.pricing.budget import Budget, Limit
+from dse.pricing.pricing import Pricing
+from dse.speech.task import FeatureSpec
+from dse.studies.record import RESOLVED
+from dse.studies.rows import Evaluation, append_row
 
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 
@@ -47,27 +47,45 @@ def write_study(folder: Path, designs: Any = DESIGNS, **changes: Any) -> Path:
     space = space_from_node(parse_yaml(SPACE, "space"))
     budget = Budget((Limit("trained_parameters", 6000.0),))
     record = {
-        "name": folder.name, "base_folder": "/", "data_folder": str(folder.parent / "speech"),
-        "objectives": ["error", "energy_pj"], "limits": budget.to_dict(),
+        "name": folder.name,
+        "base_folder": "/",
+        "data_folder": str(folder.parent / "speech"),
+        "objectives": ["error", "energy_pj"],
+        "limits": budget.to_dict(),
         "box": {"error": [0.0, 1.0], "energy_pj": [4.0, 7.0]},
-        "accelerator": machine.to_dict(), "technology": dataclasses.asdict(technology),
-        "features": FeatureSpec(frames=FRAMES).to_dict(), "space": space.to_dict(),
-        "trainings": 4, "workers": 1,
-    }  # fmt: skip
+        "accelerator": machine.to_dict(),
+        "technology": dataclasses.asdict(technology),
+        "features": FeatureSpec(frames=FRAMES).to_dict(),
+        "space": space.to_dict(),
+        "trainings": 4,
+        "workers": 1,
+    }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESOLVED).write_text(dump_yaml(json.loads(json.dumps(record | changes))))
-    pricing = Pricing(accelerator=machine, technology=technology, budget=budget, frames=FRAMES,
-                      outputs=OUTPUTS)  # fmt: skip
+    pricing = Pricing(
+        accelerator=machine, technology=technology, budget=budget, frames=FRAMES, outputs=OUTPUTS
+    )
     for trial, (values, error) in enumerate(designs):
         point = space.point(values)
         cost = pricing.price(point)
         assert lower(point, frames=FRAMES, outputs=OUTPUTS).trained_parameters
-        append_row(folder, Evaluation(
-            trial=trial, status="infeasible" if error is None else "trained", source="search",
-            key=point.key, name=f"design {trial}", values=values, cost=dict(cost.columns()),
-            error=error, epochs=4, best_epoch=3, training_seconds=8.0,
-            reason="" if error is not None else "stored_bits is over its limit",
-        ))  # fmt: skip
+        append_row(
+            folder,
+            Evaluation(
+                trial=trial,
+                status="infeasible" if error is None else "trained",
+                source="search",
+                key=point.key,
+                name=f"design {trial}",
+                values=values,
+                cost=dict(cost.columns()),
+                error=error,
+                epochs=4,
+                best_epoch=3,
+                training_seconds=8.0,
+                reason="" if error is not None else "stored_bits is over its limit",
+            ),
+        )
     return folder
 
 

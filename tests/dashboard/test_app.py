@@ -16,10 +16,10 @@ from cost_models import load_accelerator, load_technology
 from cost_models.strict_yaml import parse_yaml
 from dashboard.growth import growth_table
 from dashboard.studies import read_study
-from dse.best_scores import BestScores, write_best_scores
-from dse.frontier import hypervolume_share
-from dse.hardware import hardware_from_node
-from dse.results import Evaluation, append_row
+from dse.pricing.hardware import hardware_from_node
+from dse.studies.frontier import hypervolume_share
+from dse.studies.rows import Evaluation, append_row
+from dse.training.best_scores import BestScores, write_best_scores
 from tests.dashboard.conftest import OUTPUTS, Opened, write_study
 
 PAGES = ("frontier", "design", "what_if", "compare", "report", "studies", "launch", "watch")
@@ -27,8 +27,16 @@ PAGES = ("frontier", "design", "what_if", "compare", "report", "studies", "launc
 
 def texts(app: AppTest) -> str:
     """All that a page says in words."""
-    kinds = (app.text, app.markdown, app.caption, app.info, app.error, app.warning, app.success,
-             app.code)  # fmt: skip
+    kinds = (
+        app.text,
+        app.markdown,
+        app.caption,
+        app.info,
+        app.error,
+        app.warning,
+        app.success,
+        app.code,
+    )
     return "\n".join(str(each.value) for kind in kinds for each in kind)
 
 
@@ -51,10 +59,13 @@ def test_a_study_of_several_machines_shows_pairs(tmp_path: Path, open_page: Open
         "kws_ternary",
     )
     folder = write_study(
-        tmp_path / "studies" / "machines", hardware=hardware.to_dict(), outputs=OUTPUTS,
-        objectives=["error", "energy_pj", "area_um2"], limits={},
+        tmp_path / "studies" / "machines",
+        hardware=hardware.to_dict(),
+        outputs=OUTPUTS,
+        objectives=["error", "energy_pj", "area_um2"],
+        limits={},
         box={"error": [0, 1], "energy_pj": [4, 7], "area_um2": [5, 7]},
-    )  # fmt: skip
+    )
     app = open_page("frontier", folder.parent)
     assert [metric.value for metric in app.metric[:2]] == ["5", "4"]  # whatever runs them
     table = app.dataframe[-1].value
@@ -158,8 +169,17 @@ def test_a_damaged_study_is_one_sentence(study: Path, open_page: Opened, page: s
 @pytest.mark.parametrize("page", PAGES)
 def test_failed_trials_show_their_reason(tmp_path: Path, open_page: Opened, page: str) -> None:
     folder = write_study(tmp_path / "studies" / "failing", designs=())
-    append_row(folder, Evaluation(trial=0, status="failed", source="search", key="abc",
-                                  name="unlucky", reason="loss is nan in epoch 3"))  # fmt: skip
+    append_row(
+        folder,
+        Evaluation(
+            trial=0,
+            status="failed",
+            source="search",
+            key="abc",
+            name="unlucky",
+            reason="loss is nan in epoch 3",
+        ),
+    )
     app = open_page(page, folder.parent)
     if page == "frontier":
         assert "1 trainings failed" in texts(app)
@@ -178,8 +198,17 @@ def test_failed_trials_show_their_reason(tmp_path: Path, open_page: Opened, page
 
 @pytest.mark.parametrize("page", PAGES)
 def test_failed_trials_beside_trained_ones(study: Path, open_page: Opened, page: str) -> None:
-    append_row(study, Evaluation(trial=9, status="failed", source="search", key="abc",
-                                 name="unlucky", reason="loss is nan in epoch 3"))  # fmt: skip
+    append_row(
+        study,
+        Evaluation(
+            trial=9,
+            status="failed",
+            source="search",
+            key="abc",
+            name="unlucky",
+            reason="loss is nan in epoch 3",
+        ),
+    )
     app = open_page(page, study.parent)
     if page == "frontier":
         app.multiselect[0].set_value(["failed"]).run()
@@ -201,8 +230,16 @@ def test_texts_of_studies_are_no_markup(tmp_path: Path, open_page: Opened, page:
         lines.replace('"design 0"', '"' + evil + '"').replace('"design 1"', '"=HYPERLINK(1)"')
     )
     app = open_page(page, folder.parent)
-    for element in (*app.markdown, *app.caption, *app.header, *app.subheader, *app.info,
-                    *app.success, *app.warning, *app.error):  # fmt: skip
+    for element in (
+        *app.markdown,
+        *app.caption,
+        *app.header,
+        *app.subheader,
+        *app.info,
+        *app.success,
+        *app.warning,
+        *app.error,
+    ):
         said = str(element.value)
         assert "![x]" not in said and "**bold**" not in said
         assert "<img" not in said.replace("\\<img", "")
@@ -227,8 +264,9 @@ def test_what_a_design_takes_for_what(study: Path, open_page: Opened) -> None:
     app = open_page("design", study.parent, study="small", design=key)
     assert "kept no" in texts(app) and f"dse train small/designs/{key}" in texts(app)
     floats = np.array([[18, 2, 0], [3, 17, 0], [0, 1, 19]])
-    best = BestScores(labels=("no", "![x](y)", "stop"), epoch=2, floats=floats, int8=None,
-                      reason="*no* C")  # fmt: skip
+    best = BestScores(
+        labels=("no", "![x](y)", "stop"), epoch=2, floats=floats, int8=None, reason="*no* C"
+    )
     write_best_scores(best, study / "designs" / key)
     app = open_page("design", study.parent, study="small", design=key)
     said = texts(app)
@@ -389,12 +427,24 @@ class AppKeys:
 @pytest.mark.slow
 def test_the_server_listens_on_this_machine_only(study: Path) -> None:
     port = 8599
-    arguments = [sys.executable, "-m", "search.cli", "dashboard", str(study), "--no-browser",
-                 "--port", str(port)]  # fmt: skip
+    arguments = [
+        sys.executable,
+        "-m",
+        "dse_cli",
+        "dashboard",
+        str(study),
+        "--no-browser",
+        "--port",
+        str(port),
+    ]
     process = subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env=os.environ | {"STREAMLIT_SERVER_FILE_WATCHER_TYPE": "none"}, start_new_session=True,
-    )  # fmt: skip
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"STREAMLIT_SERVER_FILE_WATCHER_TYPE": "none"},
+        start_new_session=True,
+    )
     try:
         assert _answer(port, "127.0.0.1", process) == 200
         # Another address of this machine's loopback network: nothing listens there.
@@ -442,9 +492,11 @@ def _open_socket(port: int, host: str) -> str:
 
 def test_the_dashboard_refuses_what_is_no_folder(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "search.cli", "dashboard", str(tmp_path / "none")],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "dse_cli", "dashboard", str(tmp_path / "none")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2
     assert done.stderr.strip().endswith("name the folder of a study, or run `dse search` first")
 
@@ -486,7 +538,7 @@ def test_a_study_is_gone_on_with_stopped_and_cloned(
     assert "Best points: 3 of 3" in texts(app)
     assert app.button(key="stop_study").disabled
     app.button(key="resume_study").click().run()
-    assert launched == [[sys.executable, "-m", "search.cli", "search", str(study)]]
+    assert launched == [[sys.executable, "-m", "dse_cli", "search", str(study)]]
     app = open_page("studies", study.parent, "--read-only")
     select_row(app, 0)
     keys = {button.key for button in app.button}

@@ -78,12 +78,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "search.cli", "dashboard", str(folder), "--no-browser",
-         "--port", str(port)],
-        env=os.environ | {"STREAMLIT_SERVER_FILE_WATCHER_TYPE": "none", "OMP_NUM_THREADS": "1",
-                          "XDG_CACHE_HOME": str(root / "cache")},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "dse_cli",
+            "dashboard",
+            str(folder),
+            "--no-browser",
+            "--port",
+            str(port),
+        ],
+        env=os.environ
+        | {
+            "STREAMLIT_SERVER_FILE_WATCHER_TYPE": "none",
+            "OMP_NUM_THREADS": "1",
+            "XDG_CACHE_HOME": str(root / "cache"),
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
         _wait_for(lambda: _answers(port), 90)
         yield f"http://localhost:{port}", folder
@@ -126,12 +140,22 @@ def page(browser: Any) -> Iterator[Any]:
     opened, wrong = context.new_page(), []
     opened.set_default_timeout(60_000)
     opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on("console", lambda message: wrong.append(f"{message.text} {message.location['url']}")
-              if message.type == "error" and not PROBES.search(message.location["url"])
-              else None)  # fmt: skip
-    opened.on("request", lambda request: wrong.append(request.url)
-              if not re.match(r"(http|ws)://localhost:|data:|blob:|about:", request.url)
-              else None)  # fmt: skip
+    opened.on(
+        "console",
+        lambda message: (
+            wrong.append(f"{message.text} {message.location['url']}")
+            if message.type == "error" and not PROBES.search(message.location["url"])
+            else None
+        ),
+    )
+    opened.on(
+        "request",
+        lambda request: (
+            wrong.append(request.url)
+            if not re.match(r"(http|ws)://localhost:|data:|blob:|about:", request.url)
+            else None
+        ),
+    )
     yield opened
     assert opened.get_by_test_id("stException").count() == 0
     context.close()
@@ -360,8 +384,18 @@ def test_names_of_studies_run_nothing(server: tuple[str, Path], page: Any) -> No
         text = text.replace(f'"design {number}"', f'"{evil}{number}"')
     (study / "results.jsonl").write_text(text)
     try:
-        for name in ("", "?view=lasso", "?view=parallel", "?view=3-D", "design", "what_if",
-                     "compare", "report", "studies", "watch?watched=evil"):  # fmt: skip
+        for name in (
+            "",
+            "?view=lasso",
+            "?view=parallel",
+            "?view=3-D",
+            "design",
+            "what_if",
+            "compare",
+            "report",
+            "studies",
+            "watch?watched=evil",
+        ):
             page.goto(f"{address}/{name}{'&' if '?' in name else '?'}study=evil")
             settle(page)
             if not name:

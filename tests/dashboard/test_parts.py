@@ -35,10 +35,9 @@ from dashboard.studies import (
     searching_process,
 )
 from dashboard.texts import cell, figure, plain, table_csv, to_csv
+from dse.design.published import published
 from dse.errors import InvalidFile, InvalidStudy
-from dse.published import published
-from dse.results import Evaluation, append_row, read_rows
-from dse.study_designs import (
+from dse.studies.designs import (
     accelerator_from_dict,
     accelerator_of,
     design_folder,
@@ -49,6 +48,7 @@ from dse.study_designs import (
     space_of,
     technology_of,
 )
+from dse.studies.rows import Evaluation, append_row, read_rows
 from tests.dashboard.conftest import DESIGNS, FRAMES, OUTPUTS, write_study
 
 
@@ -210,12 +210,20 @@ def test_charts_of_a_cost_sum_to_it() -> None:
 
 def test_a_preview_counts_what_keeps_the_limits() -> None:
     text = study_yaml(
-        name="mine", data_folder="/speech", task={"kind": "commands"},
+        name="mine",
+        data_folder="/speech",
+        task={"kind": "commands"},
         axes={"blocks": "[1, 2]", "channels": "{low: 16, high: 64, step: 16}"},
-        machine="kws_ternary", technology=None, objectives=["error", "energy_pj"],
-        limits={"max_trained_parameters": 40000.0}, baselines=[], epochs=2, sampler="tpe",
-        trainings=3, seed=1,
-    )  # fmt: skip
+        machine="kws_ternary",
+        technology=None,
+        objectives=["error", "energy_pj"],
+        limits={"max_trained_parameters": 40000.0},
+        baselines=[],
+        epochs=2,
+        sampler="tpe",
+        trainings=3,
+        seed=1,
+    )
     machine = load_accelerator("kws_ternary")
     found = preview(text, machine, load_technology(machine.technology))
     assert (found.size, found.sampled) == (8, 8)
@@ -224,15 +232,25 @@ def test_a_preview_counts_what_keeps_the_limits() -> None:
     assert found.frame["frontier"].any() and not found.frame.loc[~within, "frontier"].any()
     with pytest.raises(InvalidFile, match="axis blocks"):
         study_yaml(
-            name="mine", data_folder="/speech", task={}, axes={"blocks": "[1"}, machine="m",
-            technology=None, objectives=[], limits={}, baselines=[], epochs=1, sampler="tpe",
-            trainings=1, seed=1,
-        )  # fmt: skip
+            name="mine",
+            data_folder="/speech",
+            task={},
+            axes={"blocks": "[1"},
+            machine="m",
+            technology=None,
+            objectives=[],
+            limits={},
+            baselines=[],
+            epochs=1,
+            sampler="tpe",
+            trainings=1,
+            seed=1,
+        )
 
 
 def test_the_form_offers_the_samplers_of_the_search() -> None:
     from dashboard.views.launch import SAMPLERS
-    from search.study_file import SamplerName
+    from dse.studies.spec import SamplerName
 
     assert tuple(SAMPLERS) == get_args(SamplerName)
 
@@ -361,9 +379,14 @@ def test_one_network_on_two_machines_is_two_designs(study: Path) -> None:
 
 def test_a_chart_has_the_figures_that_hovering_shows() -> None:
     front = scaled_frame(frame()).assign(
-        name=[f"d{i}" for i in range(4)], trial=range(4), status="trained", design=list("abcd"),
-        latency_us=1.0, area_um2=2.0, trained_parameters=123_456.0,
-    )  # fmt: skip
+        name=[f"d{i}" for i in range(4)],
+        trial=range(4),
+        status="trained",
+        design=list("abcd"),
+        latency_us=1.0,
+        area_um2=2.0,
+        trained_parameters=123_456.0,
+    )
     drawn = frontier_chart(front, "energy_pj", "error", limits={"max_energy_pj": 2.5e6})
     points = drawn.data["points"]
     assert points["design"].tolist() == ["d2", "d0", "d1"]  # the frontier is drawn last
@@ -374,8 +397,12 @@ def test_a_chart_has_the_figures_that_hovering_shows() -> None:
     text = json.dumps(drawn.spec)
     assert '"datum": 2.5' in text and "max. allowed" in text
     # Other figures are the same drawing, so a browser keeps it.
-    again = frontier_chart(front.assign(error=front["error"] * 0.9), "energy_pj", "error",
-                           limits={"max_energy_pj": 2.5e6})  # fmt: skip
+    again = frontier_chart(
+        front.assign(error=front["error"] * 0.9),
+        "energy_pj",
+        "error",
+        limits={"max_energy_pj": 2.5e6},
+    )
     assert again.spec is drawn.spec and again.data["steps"]["error (%)"].tolist()[0] == 27.0
     # A limit far off would squeeze the designs into a corner.
     far = frontier_chart(front, "energy_pj", "error", limits={"max_energy_pj": 2.5e9})
@@ -428,30 +455,47 @@ def test_a_lasso_is_straight_on_a_logarithmic_axis() -> None:
     assert within(points, "x", "y", box, True, False).tolist() == [False, False, True, False]
     assert within(points, "x", "y", [], True, False) is None
     # What a page sends is not believed to be an outline.
-    for bad in ({}, {"coord_range": "x"}, {"coord_range": [[1, 2]]}, {"coord_range": [[1], [2, 3]]},
-                {"coord_range": None}, {"brush_type": "rect", "coord_range": [1, 2]}):  # fmt: skip
+    for bad in (
+        {},
+        {"coord_range": "x"},
+        {"coord_range": [[1, 2]]},
+        {"coord_range": [[1], [2, 3]]},
+        {"coord_range": None},
+        {"brush_type": "rect", "coord_range": [1, 2]},
+    ):
         assert within(points, "x", "y", [bad], True, False) is None
 
 
 def test_a_lasso_chart_draws_every_design() -> None:
     many = pd.concat([frame()] * 2000, ignore_index=True).assign(
-        name="<img src=x onerror=alert(1)>", trial=1, status="trained", latency_us=1.0,
-        area_um2=2.0, trained_parameters=3.0, design=[f"d{i}" for i in range(8000)],
-    )  # fmt: skip
+        name="<img src=x onerror=alert(1)>",
+        trial=1,
+        status="trained",
+        latency_us=1.0,
+        area_um2=2.0,
+        trained_parameters=3.0,
+        design=[f"d{i}" for i in range(8000)],
+    )
     scaled = scaled_frame(many)
-    option, tables = lasso_option(scaled, "energy_pj", "error", "kind", "kind", True, False,
-                                  {"max_energy_pj": 2e6})  # fmt: skip
+    option, tables = lasso_option(
+        scaled, "energy_pj", "error", "kind", "kind", True, False, {"max_energy_pj": 2e6}
+    )
     assert sum(map(len, tables)) == 6000  # a quarter has no error
     points = [each for each in option["series"] if each["type"] == "scatter"]
-    assert all(each["large"] == (len(table) > 2000)
-               for each, table in zip(points, tables, strict=True))  # fmt: skip
+    assert all(
+        each["large"] == (len(table) > 2000) for each, table in zip(points, tables, strict=True)
+    )
     assert option["tooltip"]["renderMode"] == "richText"  # names are texts, not HTML
     assert option["series"][-1]["markLine"]["data"] == [{"xAxis": 2.0, "name": "max."}]
     hit = clicked(tables, [{"series_index": 1, "data_indices": [2]}])
     assert hit == tables[1]["key"].iloc[2]
-    for bad in ([], [{}], [{"series_index": 99, "data_indices": [0]}],
-                [{"series_index": 0, "data_indices": [10**9]}],
-                [{"series_index": "0", "data_indices": ["x"]}]):  # fmt: skip
+    for bad in (
+        [],
+        [{}],
+        [{"series_index": 99, "data_indices": [0]}],
+        [{"series_index": 0, "data_indices": [10**9]}],
+        [{"series_index": "0", "data_indices": ["x"]}],
+    ):
         assert clicked(tables, bad) is None
     ramped, fewer = lasso_option(scaled, "energy_pj", "error", "trial", "kind", True, False, {})
     assert "visualMap" not in ramped  # one value is no ramp
@@ -466,6 +510,7 @@ def test_published_networks_are_priced_on_the_studys_machine(study: Path) -> Non
     assert row["error"] == pytest.approx(100 * (1 - 0.9721))
     assert "30 words" in row["source"]
     machine = load_accelerator("kws_ternary")
-    cost = price(published("matchboxnet-3x1x64"), machine, load_technology(machine.technology),
-                 FRAMES, 30)  # fmt: skip
+    cost = price(
+        published("matchboxnet-3x1x64"), machine, load_technology(machine.technology), FRAMES, 30
+    )
     assert row["energy_pj"] == pytest.approx(cost.energy_pj * 1e-6)

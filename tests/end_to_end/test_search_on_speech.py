@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dse.checkpoint import load_network
-from dse.features import load_features
-from dse.results import load_results
-from dse.training import evaluate
+from dse.speech.features import load_features
+from dse.studies.rows import load_results
+from dse.training.checkpoint import load_network
+from dse.training.run import evaluate
 
 STUDY = """
 name: speech
@@ -34,7 +34,7 @@ trainings: 3
 
 
 def dse(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "search.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "dse_cli", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -114,8 +114,14 @@ def test_a_folder_that_may_not_be_written_is_one_sentence(
     study.write_text(STUDY)
     (tmp_path / "taken").write_text("")
     done = dse(
-        "search", study, "--out", tmp_path / "taken" / "study", "--data", synthetic_speech,
-        "--cache", tmp_path / "cache",
-    )  # fmt: skip
+        "search",
+        study,
+        "--out",
+        tmp_path / "taken" / "study",
+        "--data",
+        synthetic_speech,
+        "--cache",
+        tmp_path / "cache",
+    )
     assert done.returncode == 2, done.stderr
     assert "taken" in done.stderr and len(done.stderr.strip().splitlines()) == 1

@@ -53,9 +53,17 @@ class Postgres:
             for path in (self.folder, secret):
                 shutil.chown(path, self.user)
         self._run(
-            "initdb", "-D", str(self.data), "-U", USER, "--pwfile", str(secret),
-            "--auth-host=scram-sha-256", "--auth-local=scram-sha-256", "--no-sync",
-        )  # fmt: skip
+            "initdb",
+            "-D",
+            str(self.data),
+            "-U",
+            USER,
+            "--pwfile",
+            str(secret),
+            "--auth-host=scram-sha-256",
+            "--auth-local=scram-sha-256",
+            "--no-sync",
+        )
         with (self.data / "postgresql.conf").open("a") as file:
             file.write(
                 f"port = {self.port}\nlisten_addresses = '127.0.0.1'\n"
@@ -80,9 +88,16 @@ class Postgres:
     def database(self, name: str) -> str:
         """The URL of a new database, its password in it."""
         self._run(
-            "createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, name,
+            "createdb",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-U",
+            USER,
+            name,
             password=PASSWORD,
-        )  # fmt: skip
+        )
         return self.url(name)
 
     def url(self, name: str, password: str = PASSWORD) -> str:
@@ -93,9 +108,13 @@ class Postgres:
     def _run(self, program: str, *arguments: str, password: str = "") -> None:
         done = subprocess.run(
             [*self.prefix, str(self.binaries / program), *arguments],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd="/",
-            user=self.user or None, env=os.environ | ({"PGPASSWORD": password} if password else {}),
-        )  # fmt: skip
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd="/",
+            user=self.user or None,
+            env=os.environ | ({"PGPASSWORD": password} if password else {}),
+        )
         assert done.returncode == 0, done.stderr
 
 

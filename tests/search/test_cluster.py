@@ -16,6 +16,7 @@ import pytest
 from optuna.trial import TrialState
 
 from dse.errors import InvalidInput, InvalidStudy
+from dse.studies.spec import read_study
 from search.cluster.coordinator import Cluster
 from search.cluster.lease import leased
 from search.cluster.publication import study_of
@@ -26,16 +27,20 @@ from search.cluster.worker import WorkerOptions, work
 from search.reprice import reprice_study
 from search.state import Outcome
 from search.study import run_study
-from search.study_file import read_study
 from tests.search.postgres import PASSWORD, Postgres
 from tests.search.test_workers import Watcher, numbers
 
 
 def cluster(url: str, **changes: Any) -> Cluster:
     quick = Cluster(
-        url=storage_url(url), local_workers=2, poll_s=0.05, beat_s=0.2, lost_s=20.0,
-        lease_beat_s=0.3, lease_s=3.0,
-    )  # fmt: skip
+        url=storage_url(url),
+        local_workers=2,
+        poll_s=0.05,
+        beat_s=0.2,
+        lost_s=20.0,
+        lease_beat_s=0.3,
+        lease_s=3.0,
+    )
     return dataclasses.replace(quick, **changes)
 
 
@@ -45,9 +50,14 @@ def run(
     cache = study_file.parent / "cache"
     spec = read_study(study_file)
     return run_study(
-        spec, study_file.read_text(), folder, watcher or Watcher(), cache=cache, workers=workers,
+        spec,
+        study_file.read_text(),
+        folder,
+        watcher or Watcher(),
+        cache=cache,
+        workers=workers,
         **options,
-    )  # fmt: skip
+    )
 
 
 def test_the_rows_are_those_of_one_machine(study_file: Path, tmp_path: Path, database: str) -> None:
@@ -221,7 +231,7 @@ def test_commands_on_two_machines_and_no_word_of_the_password(
 ) -> None:
     """`dse search` here, `dse worker` there, `dse pull` and `dse storage show` anywhere."""
     environment = os.environ | {"DSE_STORAGE": database}
-    dse, output = [sys.executable, "-m", "search.cli"], tmp_path / "output"
+    dse, output = [sys.executable, "-m", "dse_cli"], tmp_path / "output"
     output.mkdir()
 
     def start(name: str, *arguments: str) -> subprocess.Popen[bytes]:
@@ -231,8 +241,19 @@ def test_commands_on_two_machines_and_no_word_of_the_password(
             )
 
     cache = str(study_file.parent / "cache")
-    search = start("search", "search", str(study_file), "--workers", "2", "--local-workers", "1",
-                   "--artifacts", str(tmp_path / "shared"), "--cache", cache)  # fmt: skip
+    search = start(
+        "search",
+        "search",
+        str(study_file),
+        "--workers",
+        "2",
+        "--local-workers",
+        "1",
+        "--artifacts",
+        str(tmp_path / "shared"),
+        "--cache",
+        cache,
+    )
     worker = start("worker", "worker", "--study", "tones", "--cache", cache)
     seen = ""
     while search.poll() is None:
@@ -256,5 +277,5 @@ def test_commands_on_two_machines_and_no_word_of_the_password(
         if path.is_file():
             content = path.read_bytes().decode(errors="replace")
             assert all(secret not in content for secret in storage_url(database).secrets), path
-    assert "search.cli" in seen
+    assert "dse_cli" in seen
     assert all(secret not in seen for secret in storage_url(database).secrets)

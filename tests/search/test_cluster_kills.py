@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from dse.history import read_history
-from dse.results import read_all_rows
+from dse.studies.rows import read_all_rows
+from dse.studies.spec import read_study
+from dse.training.history import read_history
 from search.cluster.queue import Queue
 from search.cluster.storages import connect, storage_url
 from search.cluster.view import pull
 from search.study import run_study
-from search.study_file import read_study
 from tests.search.postgres import Postgres
 from tests.search.test_workers import Watcher, numbers
 
@@ -27,14 +27,14 @@ KILLS = 24
 _LIVES = """
 import json, os, random, signal, sys, time
 from pathlib import Path
-import dse.training, search.known_cost, search.study, sklearn.gaussian_process, scipy.stats
+import dse.training.run, search.known_cost, search.study, sklearn.gaussian_process, scipy.stats
 import torch, torch.optim, torch._dynamo
 import search.cluster.coordinator
 from search.cluster.coordinator import Cluster
 from search.cluster.storages import connect, storage_url
 from search.cluster.worker import WorkerOptions, work
 from search.study import run_study
-from search.study_file import read_study
+from dse.studies.spec import read_study
 
 class Quiet:
     def __getattr__(self, name):
@@ -113,9 +113,11 @@ def test_kills_of_coordinator_and_workers_lose_and_double_nothing(
     database = postgres.database("kills")
     lives = subprocess.run(
         [sys.executable, "-c", _LIVES, str(study_file), str(tmp_path), str(cache), str(KILLS)],
-        capture_output=True, text=True, timeout=500,
+        capture_output=True,
+        text=True,
+        timeout=500,
         env=os.environ | {"DSE_STORAGE": database, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     assert lives.returncode == 0, lives.stderr
     told = json.loads(lives.stdout.splitlines()[-1])
     assert told["coordinator"] + told["worker"] == KILLS, "it ended before it was killed so often"

@@ -50,10 +50,11 @@ def test_networks_in_s3_and_trials_behind_a_proxy(
     alone = run(study_file, tmp_path / "alone")
     port = free_port()
     proxy = subprocess.Popen(
-        [sys.executable, "-m", "search.cli", "storage", "serve", "--port", str(port)],
+        [sys.executable, "-m", "dse_cli", "storage", "serve", "--port", str(port)],
         env=os.environ | {"DSE_STORAGE": postgres.database("proxied")},
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert proxy.stdout is not None
         assert proxy.stdout.readline().startswith("serves postgresql://dse:***@127.0.0.1")

@@ -5,26 +5,26 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from dse.columns import COST_COLUMNS
 from dse.errors import InvalidFile, InvalidStudy
-from dse.results import COST_COLUMNS, Evaluation, read_rows
-from search.cli import group
-from search.confirm import (
-    FILE_NAME,
-    Repeat,
-    candidates_of,
-    confirm_study,
-    read_repeats,
-    summarise,
-)
-from search.study_file import read_study
+from dse.studies.rows import Evaluation, read_rows
+from dse.studies.spec import read_study
+from dse_cli import group
+from search.confirm import FILE_NAME, Repeat, candidates_of, confirm_study, read_repeats, summarise
 
 
 def row(key: str, error: float, energy_pj: float) -> Evaluation:
     cost = dict.fromkeys(COST_COLUMNS, 1.0) | {"energy_pj": energy_pj}
     return Evaluation(
-        trial=int(key, 36), status="trained", source="search", key=key, name=key, cost=cost,
-        error=error, epochs=2,
-    )  # fmt: skip
+        trial=int(key, 36),
+        status="trained",
+        source="search",
+        key=key,
+        name=key,
+        cost=cost,
+        error=error,
+        epochs=2,
+    )
 
 
 OBJECTIVES = ("error", "energy_pj")
@@ -42,9 +42,14 @@ def test_what_luck_may_have_kept_off_the_frontier_is_tried_too() -> None:
 
 def repeat(key: str, seed: int, error: float) -> Repeat:
     return Repeat(
-        key=key, seed=seed, validation_error=error, test_error=error, test_clips=100, epochs=2,
+        key=key,
+        seed=seed,
+        validation_error=error,
+        test_error=error,
+        test_clips=100,
+        epochs=2,
         seconds=1.0,
-    )  # fmt: skip
+    )
 
 
 def test_means_and_intervals_by_hand(study_file: Path) -> None:
@@ -139,12 +144,15 @@ def test_a_study_is_priced_on_another_machine_without_training(
     ]
     assert {one.accelerator for one in again} == {"kws_int8"}
     spec = read_study(study_file)
-    from dse.evaluation import Pricing
+    from dse.pricing.pricing import Pricing
 
     pricing = Pricing(
-        accelerator=spec.accelerator, technology=spec.technology, budget=spec.budget,
-        frames=spec.features.frames, outputs=3,
-    )  # fmt: skip
+        accelerator=spec.accelerator,
+        technology=spec.technology,
+        budget=spec.budget,
+        frames=spec.features.frames,
+        outputs=3,
+    )
     for one in again:
         if one.values:
             assert one.cost == dict(pricing.price(spec.space.point(one.values)).columns())
@@ -154,9 +162,19 @@ def test_a_study_is_priced_on_another_machine_without_training(
     # The search goes on from the new record, and trains only what is new.
     result = CliRunner().invoke(
         group,
-        ["search", str(study_file), "--out", str(searched), "--cache", str(cache),
-         "--trainings", "5", "--workers", "1"],
-    )  # fmt: skip
+        [
+            "search",
+            str(study_file),
+            "--out",
+            str(searched),
+            "--cache",
+            str(cache),
+            "--trainings",
+            "5",
+            "--workers",
+            "1",
+        ],
+    )
     assert result.exit_code == 0, result.output
     final = read_rows(searched)
     assert sum(one.status == "trained" for one in final) == 5

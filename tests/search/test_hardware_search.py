@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from dse.frontier import frontier_of, hypervolume_share
-from dse.on_machines import expanded
-from dse.record import read_record
-from dse.results import Evaluation, read_rows
-from search.cli import group
+from dse.studies.frontier import frontier_of, hypervolume_share
+from dse.studies.on_machines import expanded
+from dse.studies.record import read_record
+from dse.studies.rows import Evaluation, read_rows
+from dse.studies.spec import read_study
+from dse_cli import group
 from search.state import State
 from search.study import run_study
-from search.study_file import read_study
 
 HARDWARE = """
 hardware: {machine: [kws_ternary, kws_int8], clock_mhz: [5, 20], arrays: {macs: {columns: [4, 8]}}}
@@ -115,8 +115,11 @@ def test_a_network_is_tried_if_one_machine_keeps_the_limits(
 ) -> None:
     text = machines_file.read_text()
     free, _ = run(machines_file, tmp_path / "free", trainings=2)
-    areas = sorted(row.cost["area_um2"] for row in expanded(free, read_record(tmp_path / "free"))
-                   if row.status == "trained")  # fmt: skip
+    areas = sorted(
+        row.cost["area_um2"]
+        for row in expanded(free, read_record(tmp_path / "free"))
+        if row.status == "trained"
+    )
     bound = (areas[0] + areas[-1]) / 2
     machines_file.write_text(text.replace("2500}", f"2500, max_area_um2: {bound}}}"))
     rows, watcher = run(machines_file, tmp_path / "limited", trainings=3)

@@ -6,16 +6,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtri
 
-from dse.frontier import hypervolume
+from dse.pareto import hypervolume
 from search.improvement import expected_improvement, expected_shortfall, undominated
 
 
 def test_an_empty_frontier_leaves_the_whole_box() -> None:
     # An error that is certain: ln 0.5. The candidate at cost 0.25 dominates 0.5 x 0.75.
     worth = expected_improvement(
-        np.array([np.log(0.5)]), np.array([1e-9]), np.array([[0.25]]),
-        np.empty(0), np.empty((0, 1)), 1.0, np.ones(1),
-    )  # fmt: skip
+        np.array([np.log(0.5)]),
+        np.array([1e-9]),
+        np.array([[0.25]]),
+        np.empty(0),
+        np.empty((0, 1)),
+        1.0,
+        np.ones(1),
+    )
     assert worth == pytest.approx([0.375])
 
 
@@ -26,17 +31,27 @@ def test_steps_of_a_frontier_by_hand() -> None:
     0.4 and 0.6 it is alone below cost 0.8: (0.8 - 0.2) x 0.2. Together 0.08 + 0.12.
     """
     worth = expected_improvement(
-        np.array([np.log(0.4)]), np.array([1e-9]), np.array([[0.2]]),
-        np.array([0.2, 0.6]), np.array([[0.8], [0.4]]), 1.0, np.ones(1),
-    )  # fmt: skip
+        np.array([np.log(0.4)]),
+        np.array([1e-9]),
+        np.array([[0.2]]),
+        np.array([0.2, 0.6]),
+        np.array([[0.8], [0.4]]),
+        1.0,
+        np.ones(1),
+    )
     assert worth == pytest.approx([0.2])
 
 
 def test_a_dominated_candidate_that_is_certain_is_worth_nothing() -> None:
     worth = expected_improvement(
-        np.array([np.log(0.5)]), np.array([1e-9]), np.array([[0.9]]),
-        np.array([0.2]), np.array([[0.8]]), 1.0, np.ones(1),
-    )  # fmt: skip
+        np.array([np.log(0.5)]),
+        np.array([1e-9]),
+        np.array([[0.9]]),
+        np.array([0.2]),
+        np.array([[0.8]]),
+        1.0,
+        np.ones(1),
+    )
     assert worth == pytest.approx([0.0], abs=1e-12)
 
 

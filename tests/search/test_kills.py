@@ -15,20 +15,20 @@ from typing import Any
 import optuna
 import pytest
 
-from dse.history import read_history
-from dse.results import Evaluation, read_all_rows, read_rows
+from dse.studies.rows import Evaluation, read_all_rows, read_rows
+from dse.studies.spec import read_study
+from dse.training.history import read_history
 from search.study import run_study
-from search.study_file import read_study
 
 KILLS = 50
 
 _LIVES = """
 import json, os, random, signal, sys, time
 from pathlib import Path
-import dse.training, search.known_cost, search.study, sklearn.gaussian_process, scipy.stats
+import dse.training.run, search.known_cost, search.study, sklearn.gaussian_process, scipy.stats
 import torch.optim, torch._dynamo
 from search.study import run_study
-from search.study_file import read_study
+from dse.studies.spec import read_study
 
 class Quiet:
     def __getattr__(self, name):
@@ -100,8 +100,10 @@ def test_fifty_kills_lose_nothing_and_double_nothing(study_file: Path, tmp_path:
 
     lives = subprocess.run(
         [sys.executable, "-c", _LIVES, str(study_file), str(folder), str(cache), str(KILLS), "3"],
-        capture_output=True, text=True, timeout=500,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
     assert lives.returncode == 0, lives.stderr
     told = json.loads(lives.stdout.splitlines()[-1])
     assert told["kills"] == KILLS, "the study ended before it was killed so often"

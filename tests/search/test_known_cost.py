@@ -10,11 +10,12 @@ import pytest
 
 from cost_models import load_accelerator, load_technology
 from cost_models.strict_yaml import parse_yaml
-from dse.budget import Budget, Limit
-from dse.frontier import hypervolume
-from dse.space import SearchSpace, Values
-from dse.space_file import space_from_node
-from dse.sweep import Machine, Sweep
+from dse.design.space import SearchSpace, Values
+from dse.design.space_file import space_from_node
+from dse.pareto import hypervolume
+from dse.pricing.budget import Budget, Limit
+from dse.pricing.machine import Machine
+from dse.pricing.sweep import Sweep
 from search.candidates import Pool, identity, mutated
 from search.known_cost import ERROR, LENGTH, Aim, KnownCostSampler
 from search.suggest import suggest, values_of
@@ -148,9 +149,12 @@ def test_a_design_that_goes_on_to_its_next_rung_leaves_no_memory() -> None:
 
 
 def test_a_band_that_random_designs_hardly_ever_meet() -> None:
-    band = Budget((
-        Limit("trained_parameters", 26_050.0), Limit("trained_parameters", 26_000.0, upper=False),
-    ))  # fmt: skip
+    band = Budget(
+        (
+            Limit("trained_parameters", 26_050.0),
+            Limit("trained_parameters", 26_000.0, upper=False),
+        )
+    )
     space, machines = pool().space, pool().sweep.machines
     narrow = Pool(Sweep(space, machines, frames=64, outputs=12, budget=band))
     rng = random.Random(5)

@@ -97,7 +97,7 @@ def test_a_clock_that_jumps_changes_no_row(
 
     with monkeypatch.context() as patch:
         patch.setattr("time.time", clock)
-        patch.setattr("dse.evaluation.datetime", _Jumping(clock))
+        patch.setattr("dse.pricing.pricing.datetime", _Jumping(clock))
         jumped = run(study_file, tmp_path / "study", cluster=cluster(database))
     assert next(jumps) > 10
     assert numbers(jumped.rows) == numbers(run(study_file, tmp_path / "calm").rows)
@@ -122,9 +122,11 @@ def test_a_worker_whose_disk_is_full_leaves_its_design_to_another(
     database, cache = postgres.database("full"), str(study_file.parent / "cache")
     full = subprocess.Popen(
         [sys.executable, "-c", _FULL, "worker", "--study", "tones", "--cache", cache],
-        env=os.environ | {"DSE_STORAGE": database}, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"DSE_STORAGE": database},
+        stderr=subprocess.PIPE,
+        text=True,
         stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     url, folder = storage_url(database), tmp_path / "study"
     outcome: list[Any] = []
     search = threading.Thread(
@@ -137,9 +139,12 @@ def test_a_worker_whose_disk_is_full_leaves_its_design_to_another(
     assert full.returncode == 2
     assert said.count("\n") == 1 and "the disk is full; free some space and run again" in said
     good = subprocess.run(
-        [sys.executable, "-m", "search.cli", "worker", "--study", "tones", "--cache", cache],
-        env=os.environ | {"DSE_STORAGE": database}, capture_output=True, text=True, timeout=200,
-    )  # fmt: skip
+        [sys.executable, "-m", "dse_cli", "worker", "--study", "tones", "--cache", cache],
+        env=os.environ | {"DSE_STORAGE": database},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
     search.join(timeout=200)
     assert good.returncode == 0, good.stderr
     assert numbers(outcome[0].rows) == numbers(alone.rows)
@@ -149,7 +154,7 @@ def test_a_worker_whose_disk_is_full_leaves_its_design_to_another(
 
 _FULL = """
 import resource, sys
-from search.cli import main
+from dse_cli import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 main(sys.argv[1:])
 """

@@ -3,7 +3,8 @@ import time
 
 from rich.console import Console
 
-from dse.results import COST_COLUMNS, Evaluation
+from dse.columns import COST_COLUMNS
+from dse.studies.rows import Evaluation
 from search.progress import TerminalProgress
 from search.state import State
 

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from dse.errors import InvalidInput
-from dse.history import read_history
-from dse.results import read_rows
-from search.cli import group
+from dse.studies.rows import read_rows
+from dse.training.history import read_history
+from dse_cli import group
 from tests.search.test_cluster import run
 from tests.search.test_workers import numbers
 
@@ -24,7 +24,7 @@ import ray
 from ray.cluster_utils import Cluster
 from search.cluster.on_ray import RayOptions
 from search.study import run_study
-from search.study_file import read_study
+from dse.studies.spec import read_study
 
 study, folder, cache = map(Path, sys.argv[1:4])
 small = {"object_store_memory": 80 * 1024**2, "num_cpus": 1}
@@ -60,11 +60,20 @@ def test_a_node_that_is_killed_changes_no_row(study_file: Path, tmp_path: Path) 
     alone = run(study_file, tmp_path / "alone")
     folder = tmp_path / "study"
     done = subprocess.run(
-        [sys.executable, "-c", _SEARCH, str(study_file), str(folder),
-         str(study_file.parent / "cache"), str(tmp_path / "told.json")],
-        capture_output=True, text=True, timeout=400,
+        [
+            sys.executable,
+            "-c",
+            _SEARCH,
+            str(study_file),
+            str(folder),
+            str(study_file.parent / "cache"),
+            str(tmp_path / "told.json"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=400,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, sys.path))},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     told = json.loads((tmp_path / "told.json").read_text())
     assert told["killed"] == 1 and told["nodes"] == 3 and told["trained"] == 4

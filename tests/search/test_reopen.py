@@ -7,10 +7,10 @@ from typing import Any
 import optuna
 import pytest
 
-from dse.results import Evaluation
+from dse.studies.rows import Evaluation
+from dse.studies.spec import read_study
 from search import loop as loop_module
 from search.study import run_study
-from search.study_file import read_study
 
 
 class Quiet:

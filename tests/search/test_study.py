@@ -12,18 +12,18 @@ from typing import Any
 import optuna
 import pytest
 
-import dse.scoring
-from dse.best_scores import read_best_scores
+import dse.training.scoring
+from dse.design.point import DesignPoint
 from dse.errors import InvalidData, InvalidDesign, InvalidInput, InvalidStudy
-from dse.frontier import frontier_of
-from dse.point import DesignPoint
-from dse.record import read_record
-from dse.results import Evaluation, read_rows
-from search.effort import MAX_REPEATS
+from dse.studies.effort import MAX_REPEATS
+from dse.studies.frontier import frontier_of
+from dse.studies.record import read_record
+from dse.studies.rows import Evaluation, read_rows
+from dse.studies.spec import read_study
+from dse.training.best_scores import read_best_scores
 from search.state import Outcome, State
 from search.storage import locked
 from search.study import run_study
-from search.study_file import read_study
 from search.survey import Survey
 
 
@@ -331,14 +331,27 @@ def test_a_device_that_is_not_there_leaves_nothing_behind(study_file: Path, tmp_
 
 
 def start(study_file: Path, folder: Path, workers: int = 1) -> subprocess.Popen[str]:
-    arguments = [sys.executable, "-m", "search.cli", "search", str(study_file), "--out",
-                 str(folder), "--cache", str(study_file.parent / "cache"),
-                 "--workers", str(workers)]  # fmt: skip
+    arguments = [
+        sys.executable,
+        "-m",
+        "dse_cli",
+        "search",
+        str(study_file),
+        "--out",
+        str(folder),
+        "--cache",
+        str(study_file.parent / "cache"),
+        "--workers",
+        str(workers),
+    ]
     return subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         # Tests that run in the background inherit an ignored SIGINT; a terminal's child does not.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.slow
@@ -407,14 +420,14 @@ def test_a_study_of_int8_errors_and_power(
 ) -> None:
     text = study_file.read_text() + "objectives: [quantised_error, average_power_uw]\nrate: 20\n"
     study_file.write_text(text.replace("2500}", "2500, max_error: 0.9}"))
-    real = dse.scoring.quantise_network
+    real = dse.training.scoring.quantise_network
 
     def sometimes(source: Any, pictures: Any) -> Any:
         if source.point.blocks[0].out_channels == 16:
             raise InvalidDesign("no form in whole numbers")
         return real(source, pictures)
 
-    monkeypatch.setattr(dse.scoring, "quantise_network", sometimes)
+    monkeypatch.setattr(dse.training.scoring, "quantise_network", sometimes)
     outcome = run(study_file, tmp_path / "study", trainings=6)
     trained = [row for row in outcome.rows if row.status == "trained"]
     failed = [row for row in outcome.rows if row.status == "failed"]
@@ -435,5 +448,6 @@ def test_a_study_of_int8_errors_and_power(
     for row in trained:
         if row.trial >= 0:
             assert by_trial[row.trial].values == [
-                row.quantised_error, row.cost["average_power_uw"],
-            ]  # fmt: skip
+                row.quantised_error,
+                row.cost["average_power_uw"],
+            ]

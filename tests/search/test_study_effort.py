@@ -8,13 +8,13 @@ import optuna
 import pytest
 
 from dse.errors import InvalidFile
-from dse.history import read_history
-from dse.results import Evaluation, read_all_rows, read_rows
-from search.effort import Patience
-from search.rungs import Rungs
+from dse.studies.effort import Patience
+from dse.studies.rows import Evaluation, read_all_rows, read_rows
+from dse.studies.rungs import Rungs
+from dse.studies.spec import read_study
+from dse.training.history import read_history
 from search.state import Outcome, State
 from search.study import run_study
-from search.study_file import read_study
 from search.survey import Survey
 
 
@@ -45,9 +45,13 @@ def run(
     spec = dataclasses.replace(read_study(study_file), **changes)
     spec = dataclasses.replace(spec, recipe=dataclasses.replace(spec.recipe, epochs=4))
     return run_study(
-        spec, study_file.read_text(), folder, watcher or Quiet(),
-        cache=study_file.parent / "cache", workers=workers,
-    )  # fmt: skip
+        spec,
+        study_file.read_text(),
+        folder,
+        watcher or Quiet(),
+        cache=study_file.parent / "cache",
+        workers=workers,
+    )
 
 
 def numbers(rows: list[Evaluation]) -> list[dict[str, Any]]:
@@ -133,9 +137,11 @@ def test_other_recipes_are_no_answer_but_their_designs_are_tried(
     run(study_file, tmp_path / "first", trainings=3)
     spec = read_study(study_file)
     spec = dataclasses.replace(
-        spec, warm_start=((tmp_path / "first").resolve(),), trainings=3,
+        spec,
+        warm_start=((tmp_path / "first").resolve(),),
+        trainings=3,
         recipe=dataclasses.replace(spec.recipe, epochs=1),
-    )  # fmt: skip
+    )
     cache = study_file.parent / "cache"
     outcome = run_study(spec, study_file.read_text(), tmp_path / "other", Quiet(), cache=cache)
     assert not [row for row in outcome.rows if row.status == "reused"]

@@ -4,7 +4,7 @@ import pytest
 
 from cost_models.strict_yaml import dump_yaml
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy
-from search.study_file import StudySpec, check_unchanged, read_study
+from dse.studies.spec import StudySpec, check_unchanged, read_study
 
 STUDY = """
 name: small

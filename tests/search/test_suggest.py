@@ -3,8 +3,8 @@ import pytest
 from optuna.trial import FixedTrial
 
 from cost_models.strict_yaml import parse_yaml
-from dse.space import SearchSpace
-from dse.space_file import space_from_node
+from dse.design.space import SearchSpace
+from dse.design.space_file import space_from_node
 from search.samplers import make_sampler
 from search.suggest import parameters, suggest
 

@@ -13,21 +13,15 @@ from typing import Any
 
 import pytest
 
+from dse.design.point import DesignPoint
 from dse.errors import TrainingFailed
-from dse.features import load_features
-from dse.point import DesignPoint
-from dse.record import DESIGNS
-from dse.results import Evaluation, read_rows
+from dse.speech.features import load_features
+from dse.studies.record import DESIGNS
+from dse.studies.rows import Evaluation, read_rows
+from dse.studies.spec import read_study
 from search.state import Outcome
 from search.study import run_study
-from search.study_file import read_study
-from search.workers import (
-    WORKER_BYTES,
-    Workers,
-    WorkerSettings,
-    choose_workers,
-    memory_of_a_worker,
-)
+from search.workers import WORKER_BYTES, Workers, WorkerSettings, choose_workers, memory_of_a_worker
 
 
 class Watcher:
@@ -146,9 +140,11 @@ def test_a_worker_keeps_to_its_memory(study_file: Path, tmp_path: Path) -> None:
     torch_bytes = data_bytes_of_torch()
     for spare in (256, 320, 400, 500):  # MiB: what a worker takes beside torch differs a little
         limited = settings_of(
-            study_file, tmp_path / str(spare), recipe=recipe,
+            study_file,
+            tmp_path / str(spare),
+            recipe=recipe,
             memory_bytes=torch_bytes + spare * 1024**2,
-        )  # fmt: skip
+        )
         with Workers(limited, 1, lambda *_: None) as workers:
             workers.start(wide, 1)
             try:
@@ -165,13 +161,16 @@ def test_a_worker_keeps_to_its_memory(study_file: Path, tmp_path: Path) -> None:
 def data_bytes_of_torch() -> int:
     """What RLIMIT_DATA counts of a process that has only loaded what a worker loads."""
     code = (
-        "import dse.training, torch; torch.mm(torch.ones(64, 64), torch.ones(64, 64));"
+        "import dse.training.run, torch; torch.mm(torch.ones(64, 64), torch.ones(64, 64));"
         "print(open('/proc/self/status').read())"
     )
     status = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        [sys.executable, "-c", code],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     return int(status.split("VmData:")[1].split()[0]) * 1024
 
 
@@ -179,10 +178,21 @@ def test_workers_die_with_a_search_that_is_killed(study_file: Path, tmp_path: Pa
     study_file.write_text(study_file.read_text().replace("epochs: 2", "epochs: 400"))
     folder = tmp_path / "study"
     process = subprocess.Popen(
-        [sys.executable, "-m", "search.cli", "search", str(study_file), "--out", str(folder),
-         "--cache", str(study_file.parent / "cache"), "--workers", "2"],
+        [
+            sys.executable,
+            "-m",
+            "dse_cli",
+            "search",
+            str(study_file),
+            "--out",
+            str(folder),
+            "--cache",
+            str(study_file.parent / "cache"),
+            "--workers",
+            "2",
+        ],
         stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     begun = time.monotonic()
     while len(list(folder.glob("designs/*/last.pt"))) < 2:
         assert process.poll() is None and time.monotonic() - begun < 120
@@ -214,7 +224,7 @@ def test_the_rule_for_the_number_of_workers_by_hand() -> None:
 
 
 def test_a_study_goes_on_with_the_workers_it_began_with(study_file: Path, tmp_path: Path) -> None:
-    from search.cli.search import usual_workers
+    from dse_cli.search import usual_workers
 
     spec = read_study(study_file)
     folder = tmp_path / "study"
@@ -231,7 +241,7 @@ def test_a_study_goes_on_with_the_workers_it_began_with(study_file: Path, tmp_pa
 def test_a_wrong_number_of_workers_is_refused(
     study_file: Path, given: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from search.cli import main
+    from dse_cli import main
 
     with pytest.raises(SystemExit) as stop:
         main(["search", str(study_file), "--workers", given])

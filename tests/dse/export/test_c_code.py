@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import nn
 
+from dse.design.point import DENSE, IDENTITY, Block, DesignPoint, Mixer
+from dse.design.published import published
 from dse.errors import InvalidDesign
 from dse.export.c_code import build_and_check, c_files, comment, compiler
-from dse.export.integer import IntegerNetwork, quantise_network
-from dse.export.integer_batch import _sums, scores_of_clips
-from dse.export.source import Source, calibration_pictures, untrained
-from dse.generators import Generator
-from dse.point import DENSE, IDENTITY, Block, DesignPoint, Mixer
-from dse.published import published
-from dse.ternary import ternary_matrix
+from dse.ternary.generators import Generator
+from dse.ternary.matrix import ternary_matrix
+from dse.training.integer import IntegerNetwork, quantise_network
+from dse.training.integer_batch import _sums, scores_of_clips
+from dse.training.source import Source, calibration_pictures, untrained
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C compiler")
 
@@ -31,22 +31,46 @@ EVERY_KIND = DesignPoint(
     in_channels=8,
     head="framewise",
     blocks=(
-        Block(name="A", out_channels=16, kernel_size=5, stride=2, dilation=2,
-              mixer=ternary("lfsr_threshold", 0.375, threshold_bits=5, taps=(89, 51)),
-              skip=ternary("one_hot", 0.125)),
+        Block(
+            name="A",
+            out_channels=16,
+            kernel_size=5,
+            stride=2,
+            dilation=2,
+            mixer=ternary("lfsr_threshold", 0.375, threshold_bits=5, taps=(89, 51)),
+            skip=ternary("one_hot", 0.125),
+        ),
         Block(name="B", out_channels=16, kernel_size=3, mixer=IDENTITY, skip=IDENTITY, repeats=2),
         Block(name="C", out_channels=12, kernel_size=3, separable=False, groups=2, skip=DENSE),
-        Block(name="D", out_channels=8, kernel_size=1, mixer=ternary("counter_arx"),
-              skip_norm=False, skip=ternary("lfsr_and", 0.5, shift=3)),
-        Block(name="E", out_channels=8, kernel_size=3, mixer=ternary("sobol", 0.5),
-              skip=IDENTITY, skip_norm=False),
-        Block(name="F", out_channels=72, kernel_size=1, separable=False,
-              mixer=ternary("lfsr_and", 0.25, shift=1, override=True)),
+        Block(
+            name="D",
+            out_channels=8,
+            kernel_size=1,
+            mixer=ternary("counter_arx"),
+            skip_norm=False,
+            skip=ternary("lfsr_and", 0.5, shift=3),
+        ),
+        Block(
+            name="E",
+            out_channels=8,
+            kernel_size=3,
+            mixer=ternary("sobol", 0.5),
+            skip=IDENTITY,
+            skip_norm=False,
+        ),
+        Block(
+            name="F",
+            out_channels=72,
+            kernel_size=1,
+            separable=False,
+            mixer=ternary("lfsr_and", 0.25, shift=1, override=True),
+        ),
         Block(name="G", out_channels=8, kernel_size=3, mixer=ternary("sobol", 0.125)),
-        Block(name="H", out_channels=8, kernel_size=1, 
-              mixer=ternary("lfsr_threshold", 0.25, shift=20)),
+        Block(
+            name="H", out_channels=8, kernel_size=1, mixer=ternary("lfsr_threshold", 0.25, shift=20)
+        ),
     ),
-)  # fmt: skip
+)
 
 
 def source_of(point: DesignPoint, outputs: int = 5) -> Source:
@@ -107,10 +131,20 @@ def test_extremes_do_not_overflow(tmp_path: Path) -> None:
     full[1] = -127
     write(c_files(network, full), tmp_path)
     compile_with_checks = [
-        compiler(), "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror",
-        "-fsanitize=undefined,address", "-fno-sanitize-recover",
-        "check.c", "ternary_dse.c", "-o", "check",
-    ]  # fmt: skip
+        compiler(),
+        "-std=c99",
+        "-pedantic",
+        "-Wall",
+        "-Wextra",
+        "-Wconversion",
+        "-Werror",
+        "-fsanitize=undefined,address",
+        "-fno-sanitize-recover",
+        "check.c",
+        "ternary_dse.c",
+        "-o",
+        "check",
+    ]
     subprocess.run(compile_with_checks, cwd=tmp_path, check=True)
     ran = subprocess.run(["./check"], cwd=tmp_path, capture_output=True, text=True)
     assert (ran.stdout[:5], ran.stderr) == ("PASS:", "")
@@ -129,9 +163,11 @@ def test_many_clips_at_once_score_as_one_at_a_time_bit_for_bit(point: DesignPoin
 
 def test_sums_beyond_float32_are_exact() -> None:
     # 1,601 inputs of 127 * 127, the last one less: odd sums that only a wider float tells apart.
-    point = DesignPoint(in_channels=1_601, head="framewise", blocks=(
-        Block(name="A", out_channels=2, kernel_size=1, separable=False),
-    ))  # fmt: skip
+    point = DesignPoint(
+        in_channels=1_601,
+        head="framewise",
+        blocks=(Block(name="A", out_channels=2, kernel_size=1, separable=False),),
+    )
     source = untrained(point, 1)
     layer = source.network.blocks["A"].body[0][0]
     layer.weight.data = torch.ones(2, 1_601, 1)
@@ -161,9 +197,11 @@ def test_one_stage_by_hand() -> None:
     # Two features, one frame; a dense 1x1 to one channel: 0.5 * a - 1.0 * b, batch norm that does
     # nothing but the square root of 1 + eps, ReLU. Calibrated on (2, -1) -> 2: input scale 2 / 127,
     # weights 127 * (0.5, -1) = (64 to even of 63.5, -127), output scale 2 / 127 / sqrt(1.001).
-    point = DesignPoint(in_channels=2, head="framewise", blocks=(
-        Block(name="A", out_channels=1, kernel_size=1, separable=False),
-    ))  # fmt: skip
+    point = DesignPoint(
+        in_channels=2,
+        head="framewise",
+        blocks=(Block(name="A", out_channels=1, kernel_size=1, separable=False),),
+    )
     source = untrained(point, 1)
     body, head = source.network.blocks["A"].body[0], source.network.head
     body[0].weight.data = torch.tensor([[[0.5], [-1.0]]])

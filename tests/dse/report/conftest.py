@@ -12,14 +12,14 @@ import pytest
 
 from cost_models import estimate
 from cost_models.strict_yaml import dump_yaml
+from dse.design.published import published
 from dse.files import write_text
-from dse.history import EpochRecord, write_history
-from dse.lowering import lower
-from dse.published import published
-from dse.record import DESIGNS, RESOLVED
+from dse.networks.lowering import lower
 from dse.report import Report, study_report
-from dse.results import Evaluation, append_row
-from search.study_file import StudySpec, read_study
+from dse.studies.record import DESIGNS, RESOLVED
+from dse.studies.rows import Evaluation, append_row
+from dse.studies.spec import StudySpec, read_study
+from dse.training.history import EpochRecord, write_history
 
 STUDY = """
 name: small
@@ -38,9 +38,13 @@ trainings: 4
 """
 CLIPS = 64
 SMALL: dict[str, Any] = {
-    "blocks": 1, "channels": 16, "prologue_channels": 32, "prologue_stride": 2,
-    "epilogue_channels": 32, "final_channels": 32,
-}  # fmt: skip
+    "blocks": 1,
+    "channels": 16,
+    "prologue_channels": 32,
+    "prologue_stride": 2,
+    "epilogue_channels": 32,
+    "final_channels": 32,
+}
 DENSE = SMALL | {"policy": "P0"}
 TERNARY = SMALL | {"policy": "P2", "density": 0.25, "channels": 48}
 LARGER = SMALL | {"policy": "P1", "density": 0.25, "channels": 96, "blocks": 2}
@@ -79,16 +83,27 @@ class StudyMaker:
         workload = lower(point, frames=self.spec.features.frames, outputs=12)
         cost = estimate(workload, self.spec.accelerator, self.spec.technology)
         row = Evaluation(
-            trial=self.count, status="infeasible" if wrong is None else "trained", source=source,
-            key=point.key, name=point.name or point.summary, values=axes, cost=cost.columns(),
+            trial=self.count,
+            status="infeasible" if wrong is None else "trained",
+            source=source,
+            key=point.key,
+            name=point.name or point.summary,
+            values=axes,
+            cost=cost.columns(),
             error=None if wrong is None else wrong / clips,
             reason="trained_parameters is over its limit" if wrong is None else "",
-            best_epoch=None if wrong is None else 1, epochs=None if wrong is None else 2,
-            training_seconds=None if wrong is None else 1.5, computed="cpu, 1 thread", seed=7,
-            accelerator=self.spec.accelerator.name, technology="low_leakage_45nm", data_key="d4ta",
-            recipe_key="r3cipe", code_version="0.1.0",
+            best_epoch=None if wrong is None else 1,
+            epochs=None if wrong is None else 2,
+            training_seconds=None if wrong is None else 1.5,
+            computed="cpu, 1 thread",
+            seed=7,
+            accelerator=self.spec.accelerator.name,
+            technology="low_leakage_45nm",
+            data_key="d4ta",
+            recipe_key="r3cipe",
+            code_version="0.1.0",
             finished_at=f"2026-11-20T10:00:{self.count:02d}+00:00",
-        )  # fmt: skip
+        )
         row = dataclasses.replace(row, **changes)
         self.count += 1
         append_row(self.folder, row)
@@ -103,9 +118,14 @@ class StudyMaker:
 
 def epoch(number: int, error: float) -> EpochRecord:
     return EpochRecord(
-        epoch=number, learning_rate=0.01, training_loss=1.0, training_error=0.5,
-        validation_loss=1.0, validation_error=error, seconds=1.0,
-    )  # fmt: skip
+        epoch=number,
+        learning_rate=0.01,
+        training_loss=1.0,
+        training_error=0.5,
+        validation_loss=1.0,
+        validation_error=error,
+        seconds=1.0,
+    )
 
 
 @pytest.fixture

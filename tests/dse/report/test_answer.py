@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from cost_models import load_accelerator
+from dse.design.published import published
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy
-from dse.published import published
 from dse.report import Report, Use, designs_report, study_report
 from dse.report.answer import knee_of
-from dse.results import FILE_NAME, Evaluation, append_row
+from dse.studies.rows import FILE_NAME, Evaluation, append_row
 
 from .conftest import DENSE, LARGER, SMALL, STUDY, TERNARY, StudyMaker
 

@@ -7,7 +7,7 @@ import pytest
 
 from dse.errors import InvalidFile
 from dse.report import study_report
-from dse.results import Evaluation
+from dse.studies.rows import Evaluation
 from search.confirm import Confirmed, Repeat, write_confirmed
 
 from .conftest import DENSE, TERNARY, StudyMaker
@@ -18,11 +18,16 @@ Make = Callable[..., StudyMaker]
 def confirmed(row: Evaluation, stays: bool, validation: float, *tests: float) -> Confirmed:
     repeats = tuple(
         Repeat(
-            key=row.key, seed=seed, validation_error=validation, test_error=test, test_clips=100,
-            epochs=2, seconds=1.0,
+            key=row.key,
+            seed=seed,
+            validation_error=validation,
+            test_error=test,
+            test_clips=100,
+            epochs=2,
+            seconds=1.0,
         )
         for seed, test in enumerate(tests)
-    )  # fmt: skip
+    )
     return Confirmed(row=row, searched=True, repeats=repeats, confirmed=stays)
 
 
@@ -68,8 +73,9 @@ def test_fresh_seeds_that_contradict_the_answer_stand_beside_it(make: Make) -> N
 def test_a_dearer_design_that_fresh_seeds_prefer_is_named_with_its_price(make: Make) -> None:
     maker = make()
     cheap, dear = maker.add(DENSE, 16), maker.add(TERNARY, 24)
-    write_confirmed([confirmed(cheap, True, 0.4, 0.42), confirmed(dear, True, 0.3, 0.31)],
-                    maker.folder)  # fmt: skip
+    write_confirmed(
+        [confirmed(cheap, True, 0.4, 0.42), confirmed(dear, True, 0.3, 0.31)], maker.folder
+    )
     points = study_report(maker.folder).sections[0].points
     times = dear.column("energy_pj") / cheap.column("energy_pj")
     assert points[3] == (
@@ -90,8 +96,9 @@ def test_fresh_seeds_that_agree_say_how_sure_it_is(make: Make) -> None:
 def test_without_fresh_seeds_the_report_names_the_command(make: Make) -> None:
     folder, *_ = two_designs(make)
     points = study_report(folder).sections[0].points
-    assert points[-1].endswith("`dse confirm` judges the frontier on the test split, with several "
-                               "seeds.")  # fmt: skip
+    assert points[-1].endswith(
+        "`dse confirm` judges the frontier on the test split, with several seeds."
+    )
 
 
 def test_designs_that_are_not_of_the_study_are_left_out(make: Make) -> None:

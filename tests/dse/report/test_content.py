@@ -6,9 +6,17 @@ from dse.report.content import Column, Report, Table, significant
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0"), (5.2437, "5.24"), (9.996, "10.0"), (99.96, "100"), (12_345.6, "12,300"),
-     (0.002834, "0.00283"), (-1.5, "-1.50"), (1e-9, "1.00e-09")],
-)  # fmt: skip
+    [
+        (0.0, "0"),
+        (5.2437, "5.24"),
+        (9.996, "10.0"),
+        (99.96, "100"),
+        (12_345.6, "12,300"),
+        (0.002834, "0.00283"),
+        (-1.5, "-1.50"),
+        (1e-9, "1.00e-09"),
+    ],
+)
 def test_three_digits(value: float, text: str) -> None:
     assert significant(value) == text
 

@@ -142,8 +142,10 @@ def squeezed(text: str) -> str:
 
 
 def frames_of(report: Report, form: str) -> dict[str, pd.DataFrame]:
-    files = {name.split("/")[-1].split(".")[0]: content
-             for name, content in files_of(report, form).items()}  # fmt: skip
+    files = {
+        name.split("/")[-1].split(".")[0]: content
+        for name, content in files_of(report, form).items()
+    }
     if form == "parquet":
         return {name: pd.read_parquet(io.BytesIO(content)) for name, content in files.items()}
     # Only an empty cell is nothing: "nan" or "None" would be names.
@@ -330,9 +332,11 @@ def test_very_long_names_do_not_break_a_page(hostile_report: Report) -> None:
     table = hostile_report.table("designs")
     rows = tuple((row[0], long, *row[2:]) for row in table.rows)
     section = dataclasses.replace(
-        hostile_report.sections[0], points=(long,), title=long[:300],
+        hostile_report.sections[0],
+        points=(long,),
+        title=long[:300],
         tables=(dataclasses.replace(table, rows=rows),),
-    )  # fmt: skip
+    )
     report = dataclasses.replace(hostile_report, title=long[:500], sections=(section,))
     for form in FORMATS:
         assert render(report, form)
@@ -344,8 +348,15 @@ def test_pictures_are_well_formed_and_complete(report: Report, hostile_report: R
             if name.endswith(".svg"):
                 root = ElementTree.fromstring(content)
                 assert {e.tag.split("}")[1] for e in root.iter()} <= {
-                    "svg", "title", "rect", "polyline", "polygon", "circle", "text", "g",
-                }  # fmt: skip
+                    "svg",
+                    "title",
+                    "rect",
+                    "polyline",
+                    "polygon",
+                    "circle",
+                    "text",
+                    "g",
+                }
                 assert f"]({name})" in render_markdown(each)
 
 
@@ -367,9 +378,12 @@ def test_a_design_far_over_a_limit_does_not_squeeze_the_others() -> None:
         return Series(name=name, colour="#000000", marker=marker, points=points)
 
     plot = Scatter(
-        name="plot", title="plot", x_title="uJ", y_title="%",
+        name="plot",
+        title="plot",
+        x_title="uJ",
+        y_title="%",
         series=(series("dense", "circle", 1.0, 2.0), series("over (2)", "tick", 5.0, 100.0)),
-    )  # fmt: skip
+    )
     shapes = draw(plot).shapes
     texts = [shape.text for shape in shapes if isinstance(shape, Words)]
     assert "over (2), 1 of them far off" in texts and "5" in texts
@@ -425,9 +439,12 @@ def test_an_unknown_format_is_refused(report: Report) -> None:
 
 @pytest.mark.parametrize(
     ("form", "module", "words"),
-    [("pdf", "reportlab", "PDF needs reportlab"), ("xlsx", "xlsxwriter", "XLSX needs XlsxWriter"),
-     ("parquet", "pyarrow", "Parquet needs pyarrow")],
-)  # fmt: skip
+    [
+        ("pdf", "reportlab", "PDF needs reportlab"),
+        ("xlsx", "xlsxwriter", "XLSX needs XlsxWriter"),
+        ("parquet", "pyarrow", "Parquet needs pyarrow"),
+    ],
+)
 def test_a_missing_library_is_one_sentence(
     report: Report, form: str, module: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

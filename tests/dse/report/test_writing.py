@@ -14,7 +14,7 @@ import pytest
 
 from dse.errors import InvalidInput
 from dse.report import FORMATS, Report, render, study_report, write_report
-from search.cli import main
+from dse_cli import main
 
 from .conftest import DENSE, StudyMaker
 
@@ -97,9 +97,21 @@ def test_the_command_takes_formats_machines_and_designs(
 ) -> None:
     out_folder = tmp_path / "review"
     code, out, _ = run(
-        capsys, "report", study, "matchboxnet-3x1x64-P2", "--design", 1, "--machine", "kws_int8",
-        "--rate", 10, "--format", "json,csv", "--out", out_folder,
-    )  # fmt: skip
+        capsys,
+        "report",
+        study,
+        "matchboxnet-3x1x64-P2",
+        "--design",
+        1,
+        "--machine",
+        "kws_int8",
+        "--rate",
+        10,
+        "--format",
+        "json,csv",
+        "--out",
+        out_folder,
+    )
     assert code == 0
     assert str(out_folder / "small.json") in out
     machines = (out_folder / "csv" / "on_machines.csv").read_text().splitlines()
@@ -147,9 +159,12 @@ def test_a_line_that_repeats_a_report_is_safe_in_a_shell(
     ],
 )
 def test_a_mistake_is_one_sentence(
-    arguments: list[str], words: str, study: Path, tmp_path: Path,
+    arguments: list[str],
+    words: str,
+    study: Path,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     (tmp_path / "empty").mkdir()
     places = {"STUDY": str(study), "EMPTY": str(tmp_path / "empty")}
     code, out, err = run(capsys, "report", *(places.get(each, each) for each in arguments))
@@ -169,7 +184,7 @@ def test_a_study_in_progress_says_so_in_the_terminal(
 
 def test_loads_no_library_before_its_format_is_asked_for() -> None:
     code = (
-        "import sys, dse.report, search.cli.report; "
+        "import sys, dse.report, dse_cli.report; "
         "print(*sorted({'torch', 'optuna', 'reportlab', 'xlsxwriter', 'pyarrow', 'matplotlib'} "
         "& set(sys.modules)))"
     )

@@ -1,0 +1,101 @@
+"""Columns as people read them: names with units, numbers of a readable size.
+
+Inside, one unit per quantity; the factors here are for tables and axes only.
+"""
+
+from collections.abc import Iterable
+
+COST_COLUMNS = (
+    "trained_parameters",
+    "stored_bits",
+    "activation_bits",
+    "generated_weights",
+    "trits",
+    "macs",
+    "multiplications",
+    "additions",
+    "dense_additions",
+    "weight_traffic_bits",
+    "activation_traffic_bits",
+    "dram_traffic_bits",
+    "energy_pj",
+    "energy_low_pj",
+    "energy_high_pj",
+    "latency_cycles",
+    "latency_us",
+    "area_um2",
+    "area_low_um2",
+    "area_high_um2",
+    "leakage_uw",
+    "average_power_uw",
+    "sram_bits",
+)
+"""Columns of the cost of a design, from `cost_models.Cost.columns`; all may be limits."""
+
+
+MEASURED_COLUMNS = ("error", "quantised_error")
+"""Columns that only a training tells; everything else is known before."""
+
+
+OBJECTIVE_COLUMNS = (*MEASURED_COLUMNS, *COST_COLUMNS)
+"""Columns that a study may minimise."""
+
+
+def first_cost(objectives: Iterable[str]) -> str:
+    """The first objective that is known without a training; energy where there is none."""
+    return next((name for name in objectives if name not in MEASURED_COLUMNS), "energy_pj")
+
+
+def first_measured(objectives: Iterable[str]) -> str:
+    """What of a network's mistakes counts: the int8 one's where a study asks for it."""
+    return "quantised_error" if "quantised_error" in tuple(objectives) else "error"
+
+
+LABELS: dict[str, tuple[str, str, float]] = {
+    "error": ("error", "%", 100.0),
+    "quantised_error": ("error as int8", "%", 100.0),
+    "trained_parameters": ("trained parameters", "", 1.0),
+    "stored_bits": ("stored", "kbit", 1e-3),
+    "activation_bits": ("activations alive at a time", "kbit", 1e-3),
+    "generated_weights": ("generated weights", "", 1.0),
+    "trits": ("trits made per inference", "", 1.0),
+    "macs": ("MACs", "M", 1e-6),
+    "multiplications": ("multiplications", "M", 1e-6),
+    "additions": ("additions", "M", 1e-6),
+    "dense_additions": ("additions of a dense datapath", "M", 1e-6),
+    "weight_traffic_bits": ("weight traffic", "kbit", 1e-3),
+    "activation_traffic_bits": ("activation traffic", "kbit", 1e-3),
+    "dram_traffic_bits": ("DRAM traffic", "kbit", 1e-3),
+    "energy_pj": ("energy per inference", "uJ", 1e-6),
+    "energy_low_pj": ("energy per inference, low", "uJ", 1e-6),
+    "energy_high_pj": ("energy per inference, high", "uJ", 1e-6),
+    "latency_cycles": ("latency", "cycles", 1.0),
+    "latency_us": ("latency", "ms", 1e-3),
+    "area_um2": ("area of the machine", "mm2", 1e-6),
+    "area_low_um2": ("area of the machine, low", "mm2", 1e-6),
+    "area_high_um2": ("area of the machine, high", "mm2", 1e-6),
+    "leakage_uw": ("leakage", "uW", 1.0),
+    "average_power_uw": ("average power", "uW", 1.0),
+    "sram_bits": ("SRAM", "kbit", 1e-3),
+}
+"""Column -> name, unit, and factor from the column's own unit to this one."""
+
+
+def axis_label(column: str) -> str:
+    """`energy per inference (uJ)`."""
+    name, unit, _ = LABELS[column]
+    return f"{name} ({unit})" if unit else name
+
+
+def scaled(value: float, column: str) -> float:
+    """A value of a column in the unit of its label."""
+    return value * LABELS[column][2]
+
+
+def shown(value: float, column: str) -> str:
+    """A value of a column in the unit of its label, three to four digits long."""
+    number = scaled(value, column)
+    if LABELS[column][2] == 1.0 and column != "average_power_uw":
+        return f"{number:,.0f}"
+    percent = LABELS[column][1] == "%"
+    return f"{number:,.1f}" if abs(number) >= 10 or percent else f"{number:.3g}"

@@ -1,0 +1,1 @@
+"""Design points: networks as data, and the spaces they are chosen from. No torch."""

@@ -1,0 +1,81 @@
+"""Where in a network a mixing layer stands."""
+
+from dataclasses import dataclass
+
+from dse.design.point import Block, DesignPoint, Mixer
+from dse.errors import InvalidDesign
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One 1x1 matrix of a network: its name, its shape, how it is mixed."""
+
+    name: str
+    in_channels: int
+    out_channels: int
+    mixer: Mixer
+    ternary_seed: int
+    stride: int = 1
+    groups: int = 1
+
+
+def main_place(block: Block, repeat: int, in_channels: int, ternary_seed: int) -> Place:
+    """The 1x1 of a sub-block; a depthwise layer before it has taken the stride already."""
+    return Place(
+        name=f"{block.name}.{repeat}.pw",
+        in_channels=in_channels,
+        out_channels=block.out_channels,
+        mixer=block.mixer,
+        ternary_seed=ternary_seed,
+        stride=block.stride if repeat == 0 and not block.separable else 1,
+        groups=block.groups,
+    )
+
+
+def skip_place(block: Block, mixer: Mixer, in_channels: int, ternary_seed: int) -> Place:
+    """The path around a block."""
+    return Place(
+        name=f"{block.name}.skip",
+        in_channels=in_channels,
+        out_channels=block.out_channels,
+        mixer=mixer,
+        ternary_seed=ternary_seed,
+        stride=block.stride,
+    )
+
+
+def places(point: DesignPoint) -> dict[str, Place]:
+    """All 1x1 matrices of a design by the names of their layers, in order of execution."""
+    found: dict[str, Place] = {}
+    channels = point.in_channels
+    for block in point.blocks:
+        inputs = channels
+        for repeat in range(block.repeats):
+            if block.separable or block.kernel_size == 1:
+                place = main_place(block, repeat, inputs, point.ternary_seed)
+                found[place.name] = place
+            inputs = block.out_channels
+        if block.skip is not None:
+            place = skip_place(block, block.skip, channels, point.ternary_seed)
+            found[place.name] = place
+        channels = block.out_channels
+    return found
+
+
+def ternary_places(point: DesignPoint) -> dict[str, Place]:
+    """Those of `places` whose matrix is ternary."""
+    return {name: place for name, place in places(point).items() if place.mixer.kind == "ternary"}
+
+
+def ternary_place(point: DesignPoint, layer: str) -> Place:
+    """The place of a ternary layer by its name.
+
+    Raises:
+        InvalidDesign: the design has no such layer, or it is not ternary.
+    """
+    every, ternary = places(point), ternary_places(point)
+    if layer not in ternary:
+        listed = f"ternary layers are {', '.join(ternary)}" if ternary else "it has no ternary one"
+        what = f"is {every[layer].mixer.kind}" if layer in every else "does not exist"
+        raise InvalidDesign(f"layer {layer} of {point.label} {what}: {listed}")
+    return ternary[layer]

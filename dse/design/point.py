@@ -1,0 +1,315 @@
+"""A design point: one network, fully described, as data.
+
+A network is a row of blocks, then a head. A block repeats depthwise -> pointwise -> batch norm ->
+ReLU -> dropout (or convolution -> batch norm -> ... where it is not separable); its skip, where it
+has one, is mixed, normalised and added before the last ReLU. These are the blocks of MatchboxNet
+(arXiv 2004.08531) and QuartzNet (arXiv 1910.10261).
+
+Wherever channels are mixed by a 1x1 matrix, a `Mixer` says how: it is the choice that this project
+is about.
+"""
+
+import dataclasses
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cost_models.strict_yaml import Node, build
+from dse.errors import InvalidDesign, require
+from dse.ternary.generators import Generator
+from dse.ternary.generators.choice import OLDER_NAMES
+from dse.ternary.matrix import check_density
+
+SCHEMA_VERSION = 2
+"""1: ternary mixers had `fan_in`, `iid` or `one_hot`, where they now have a `generator`."""
+READS = (1, 2)
+
+MixerKind = Literal["dense", "ternary", "identity"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mixer:
+    """How one place of the network mixes its channels."""
+
+    kind: MixerKind = "dense"
+    """A name in `dse.networks.mixers.MIXERS`."""
+    density: float | None = None
+    """Share of non-zero entries; ternary only."""
+    generator: Generator | None = None
+    """What makes the matrix; ternary only."""
+
+    def __post_init__(self) -> None:
+        """Ternary needs density and generator, the others have none."""
+        if self.kind == "ternary":
+            if self.density is None or self.generator is None:
+                raise InvalidDesign("a ternary mixer needs density and generator")
+            check_density(self.density, self.generator)
+        else:
+            require(self.density is None, "density", f"left out for kind {self.kind}", self.density)
+            if self.generator is not None:
+                label = self.generator.label
+                require(False, "generator", f"left out for kind {self.kind}", label)
+
+
+MOST = {
+    "out_channels": 16_384,
+    "kernel_size": 4_095,
+    "repeats": 100,
+    "stride": 1_024,
+    "dilation": 1_024,
+}
+"""Far beyond any network for speech: a slip of the keyboard must not fill the memory."""
+
+DENSE = Mixer()
+IDENTITY = Mixer(kind="identity")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A block of `repeats` sub-blocks of equal shape."""
+
+    name: str
+    """Distinct in its network, a capital letter first; ternary matrices are a function of it
+    (`B2.0.pw`)."""
+    out_channels: int
+    kernel_size: int
+    repeats: int = 1
+    stride: int = 1
+    """Applied by the first sub-block, and by the skip."""
+    dilation: int = 1
+    dropout: float = 0.0
+    separable: bool = True
+    """Depthwise then 1x1; otherwise one convolution over all channels (1x1 if the kernel is 1)."""
+    groups: int = 1
+    """Groups of the dense 1x1 matrix or the convolution."""
+    mixer: Mixer = DENSE
+    """Of every 1x1 in the block's main path."""
+    skip: Mixer | None = None
+    """Of the path around the block; no skip where it is None."""
+    skip_norm: bool = True
+    """Batch norm on the skip, also where it is the identity (NeMo and the published counts)."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without knowing the block's input."""
+        require(
+            re.fullmatch("[A-Z][A-Za-z0-9]*", self.name) is not None,
+            "name",
+            # Dots separate parts of layer names; torch's own attributes start with small letters.
+            "a capital letter, then letters and digits, such as Conv1",
+            self.name,
+        )
+        for name in ("out_channels", "kernel_size", "repeats", "stride", "dilation", "groups"):
+            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        for name, most in MOST.items():
+            require(getattr(self, name) <= most, name, f"at most {most:,}", getattr(self, name))
+        require(
+            self.kernel_size % 2 == 1,
+            "kernel_size",
+            "odd, so that padding keeps the number of frames",
+            self.kernel_size,
+        )
+        require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
+        if self.mixer.kind != "dense":
+            require(self.groups == 1, "groups", f"1 for a {self.mixer.kind} mixer", self.groups)
+            if not self.separable and self.kernel_size > 1:
+                raise InvalidDesign(
+                    f"block {self.name}: a convolution over {self.kernel_size} frames cannot be "
+                    f"{self.mixer.kind}; make the block separable, or its kernel 1"
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesignPoint:
+    """A network: what a search chooses, what is trained, and what is priced."""
+
+    blocks: tuple[Block, ...]
+    in_channels: int = 64
+    """Features per frame."""
+    head: Literal["pooled", "framewise"] = "pooled"
+    """Average over time, then a linear layer; or a 1x1 with bias at every frame (CTC)."""
+    ternary_seed: int = 1
+    """All ternary matrices of the network follow from it and their layers' names."""
+    name: str = dataclasses.field(default="", compare=False)
+    """For people; not part of the design's identity."""
+
+    def __post_init__(self) -> None:
+        """Check that each block fits its input."""
+        require(len(self.blocks) >= 1, "blocks", "a list of at least one block", [])
+        most = MOST["out_channels"]
+        require(
+            1 <= self.in_channels <= most, "in_channels", f"from 1 to {most:,}", self.in_channels
+        )
+        names = [block.name for block in self.blocks]
+        require(len(set(names)) == len(names), "blocks", "distinct in their names", names)
+        channels = self.in_channels
+        for block in self.blocks:
+            check_block(block, channels)
+            channels = block.out_channels
+
+    @property
+    def key(self) -> str:
+        """Twelve hex digits that are the same for the same network, whatever its name."""
+        content = {key: value for key, value in self.to_dict().items() if key != "name"}
+        # Keys outlive the schema: those of designs that version 1 could say stay what they were.
+        content |= {"schema_version": 1, "blocks": [_as_before(b) for b in content["blocks"]]}
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def label(self) -> str:
+        """The name, or the key where there is none."""
+        return self.name or self.key
+
+    @property
+    def summary(self) -> str:
+        """Blocks with a skip x most sub-blocks x their channels: `3x1x64`, `2x2x32/48 ternary`."""
+        residual = [block for block in self.blocks if block.skip is not None] or self.blocks
+        repeats = max(block.repeats for block in residual)
+        widths = dict.fromkeys(block.out_channels for block in residual)
+        mixers = [mixer for block in self.blocks for mixer in (block.mixer, block.skip) if mixer]
+        density = next((mixer.density for mixer in mixers if mixer.kind == "ternary"), None)
+        text = f"{len(residual)}x{repeats}x{'/'.join(map(str, widths))}"
+        return text if density is None else f"{text} ternary {density:.2g}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """All choices as plain data; `point_from_node` reads it back from YAML."""
+        return {"schema_version": SCHEMA_VERSION, "name": self.name} | {
+            "in_channels": self.in_channels,
+            "head": self.head,
+            "ternary_seed": self.ternary_seed,
+            "blocks": [_block_to_dict(block) for block in self.blocks],
+        }
+
+
+def check_block(block: Block, in_channels: int) -> None:
+    """Raise `InvalidDesign` if a mixer of the block does not fit its input width."""
+    places = [
+        (block.mixer, in_channels if repeat == 0 else block.out_channels, f"{repeat}.pw")
+        for repeat in range(min(block.repeats, 2))
+    ]
+    if block.skip is not None:
+        places.append((block.skip, in_channels, "skip"))
+    for mixer, columns, place in places:
+        where = f"{block.name}.{place}"
+        if mixer.kind == "identity" and columns != block.out_channels:
+            raise InvalidDesign(
+                f"{where}: an identity cannot turn {columns} channels into {block.out_channels}; "
+                "use a dense or ternary mixer, or equal widths"
+            )
+        if mixer.kind == "ternary":
+            assert mixer.density is not None and mixer.generator is not None  # Mixer checked it
+            try:
+                check_density(mixer.density, mixer.generator, columns)
+            except InvalidDesign as error:
+                raise InvalidDesign(f"{where}: {error}") from None
+    if in_channels % block.groups or block.out_channels % block.groups:
+        raise InvalidDesign(
+            f"block {block.name}: {block.groups} groups do not divide {in_channels} input and "
+            f"{block.out_channels} output channels"
+        )
+    strided = [("skip", block.skip)]
+    if not block.separable:  # where it is, the depthwise convolution strides
+        strided.append(("0.pw", block.mixer))
+    for place, strided_mixer in strided:
+        if block.stride > 1 and strided_mixer is not None and strided_mixer.kind == "identity":
+            raise InvalidDesign(
+                f"{block.name}.{place}: an identity cannot skip frames; use stride 1, or a dense "
+                "or ternary mixer"
+            )
+
+
+def _block_to_dict(block: Block) -> dict[str, Any]:
+    plain = dataclasses.asdict(block)
+    plain["mixer"] = _mixer_to_dict(block.mixer)
+    plain["skip"] = None if block.skip is None else _mixer_to_dict(block.skip)
+    return plain
+
+
+def _mixer_to_dict(mixer: Mixer) -> dict[str, Any]:
+    plain: dict[str, Any] = {"kind": mixer.kind}
+    if mixer.density is not None and mixer.generator is not None:
+        generator = mixer.generator.to_dict()
+        short = len(generator) == 1  # all parameters at their defaults
+        plain |= {
+            "density": mixer.density,
+            "generator": mixer.generator.family if short else generator,
+        }
+    return plain
+
+
+_FAN_IN: dict[str, str] = {family: fan_in for fan_in, family in OLDER_NAMES.items()}
+
+
+def _as_before(block: dict[str, Any]) -> dict[str, Any]:
+    """A block's plain data in the words of schema version 1, where they suffice."""
+
+    def mixer(plain: dict[str, Any] | None) -> dict[str, Any] | None:
+        generator = None if plain is None else plain.get("generator")
+        if plain is None or not isinstance(generator, str) or generator not in _FAN_IN:
+            return plain
+        rest = {key: value for key, value in plain.items() if key != "generator"}
+        return rest | {"fan_in": _FAN_IN[generator]}
+
+    return block | {"mixer": mixer(block["mixer"]), "skip": mixer(block["skip"])}
+
+
+def point_from_node(node: Node) -> DesignPoint:
+    """Read a design from YAML: what `DesignPoint.to_dict` wrote, or a person.
+
+    Raises:
+        InvalidFile: a key or value is wrong, or `schema_version` is of a later program.
+    """
+    if isinstance(node.value, dict) and "schema_version" in node.value:
+        version = node.value["schema_version"]
+        if isinstance(version.value, bool) or version.value not in READS:
+            raise version.error(
+                f"schema_version {version.value!r} cannot be read: this program reads "
+                f"{' and '.join(map(str, READS))}; use the program that wrote the file"
+            )
+        keys = {key: child for key, child in node.value.items() if key != "schema_version"}
+        node = dataclasses.replace(node, value=keys)
+    return build(DesignPoint, _in_todays_words(node))
+
+
+def _in_todays_words(node: Node) -> Node:
+    """`fan_in` of a mixer as its generator, and a generator's bare name as a mapping."""
+    blocks = node.value.get("blocks") if isinstance(node.value, dict) else None
+    if blocks is None or not isinstance(blocks.value, list):
+        return node
+    changed = [_block_in_todays_words(block) for block in blocks.value]
+    return _with(node, {"blocks": dataclasses.replace(blocks, value=changed)})
+
+
+def _block_in_todays_words(block: Node) -> Node:
+    if not isinstance(block.value, dict):
+        return block
+    mixers = {
+        name: _mixer_in_todays_words(block.value[name])
+        for name in ("mixer", "skip")
+        if name in block.value and isinstance(block.value[name].value, dict)
+    }
+    return _with(block, mixers)
+
+
+def _mixer_in_todays_words(mixer: Node) -> Node:
+    keys = dict(mixer.value)
+    if "fan_in" in keys:
+        older = keys.pop("fan_in")
+        if "generator" in keys:
+            raise older.error(
+                f"{older.key} is the older name of the generator: leave it out beside 'generator'"
+            )
+        if older.value not in OLDER_NAMES:
+            listed = ", ".join(OLDER_NAMES)
+            raise older.error(f"{older.key} must be one of {listed}, not {older.value!r}")
+        keys["generator"] = dataclasses.replace(older, value=OLDER_NAMES[older.value])
+    generator = keys.get("generator")
+    if generator is not None and isinstance(generator.value, str):
+        keys["generator"] = dataclasses.replace(generator, value={"family": generator})
+    return dataclasses.replace(mixer, value=keys)
+
+
+def _with(node: Node, changed: dict[str, Node]) -> Node:
+    return dataclasses.replace(node, value={**node.value, **changed})

@@ -1,0 +1,67 @@
+"""Replacement policies: which 1x1 matrices of a network become constant ternary.
+
+The ternary paper (arXiv 2103.17142) leaves open which layers were replaced; these five steps are
+ours, each keeping what the one before replaced:
+
+* P0: none.
+* P1: the pointwise matrices of blocks with a skip.
+* P2: and the skips: the identity where widths match (batch norm kept), ternary where not.
+* P3: and the pointwise matrices of separable blocks without a skip (Conv1 and Conv2).
+* P4: and 1x1 blocks that are not separable (Conv3).
+
+The head is always trained.
+"""
+
+import dataclasses
+
+from dse.design.point import IDENTITY, Block, DesignPoint, Mixer
+from dse.errors import InvalidDesign
+from dse.ternary.generators import Generator, as_generator
+
+POLICIES = ("P0", "P1", "P2", "P3", "P4")
+
+
+def apply_policy(
+    point: DesignPoint,
+    policy: str,
+    *,
+    density: float,
+    generator: Generator | str = "lfsr_threshold",
+    fan_in: str | None = None,
+) -> DesignPoint:
+    """The design with the matrices of a policy replaced.
+
+    Args:
+        point: a design; mixers that the policy does not name stay as they are.
+        policy: one of `POLICIES`.
+        density: share of non-zero entries of the ternary matrices.
+        generator: what makes them, see `dse.ternary.generators`.
+        fan_in: older name of the generator: `iid` or `one_hot`.
+
+    Raises:
+        InvalidDesign: the policy is unknown, or a matrix cannot have this density.
+    """
+    if policy not in POLICIES:
+        raise InvalidDesign(f"policy must be one of {', '.join(POLICIES)}, not {policy!r}")
+    ternary = Mixer(kind="ternary", density=density, generator=as_generator(fan_in or generator))
+    blocks, in_channels = [], point.in_channels
+    for block in point.blocks:
+        blocks.append(replaced(block, in_channels, policy, ternary))
+        in_channels = block.out_channels
+    name = point.name if policy == "P0" or not point.name else f"{point.name}-{policy}"
+    return dataclasses.replace(point, blocks=tuple(blocks), name=name)
+
+
+def replaced(block: Block, in_channels: int, policy: str, ternary: Mixer) -> Block:
+    """A block with its matrices replaced as `policy` says; it reads `in_channels` channels."""
+    level = POLICIES.index(policy)
+    if not level:
+        return block
+    first_level = 1 if block.skip is not None else 3 if block.separable else 4
+    mixes = block.separable or block.kernel_size == 1
+    if mixes and level >= first_level:
+        block = dataclasses.replace(block, mixer=ternary)
+    if block.skip is not None and level >= 2:
+        same = in_channels == block.out_channels and block.stride == 1
+        block = dataclasses.replace(block, skip=IDENTITY if same else ternary)
+    return block

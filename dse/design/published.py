@@ -1,0 +1,116 @@
+"""Published networks by name: baselines that a search is held against.
+
+Accuracies are those their papers print, on the official Speech Commands; nothing measured on other
+data may be compared with them.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dse.design.families.matchboxnet import Value, matchboxnet
+from dse.design.point import DENSE, Block, DesignPoint
+from dse.design.policies import POLICIES, apply_policy
+from dse.errors import InvalidDesign
+
+DEFAULT_DENSITY = 0.25
+"""Density of `NAME-P1`..`NAME-P4`. The paper's is not known; Li et al. (KDD 2006) propose
+1/sqrt(D), which is 0.125 for 64 inputs, Achlioptas (2003) 1/3; a quarter lies between them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a paper prints about a network."""
+
+    values: Mapping[str, Value]  # of `dse.design.families.matchboxnet`
+    outputs: int
+    parameters: int  # rounded as printed
+    accuracy: float | None  # on Speech Commands v1 (30 outputs) or v2 (35 outputs)
+    source: str
+
+
+_MATCHBOXNET = "MatchboxNet, arXiv 2004.08531v2"
+
+PUBLISHED: dict[str, Published] = {
+    "matchboxnet-3x1x64": Published(
+        {"blocks": 3, "repeats": 1, "channels": 64}, 30, 77_000, 0.9721, f"{_MATCHBOXNET}, table 2"
+    ),
+    "matchboxnet-3x2x64": Published(
+        {"blocks": 3, "repeats": 2, "channels": 64}, 30, 93_000, 0.9748, f"{_MATCHBOXNET}, table 2"
+    ),
+    "matchboxnet-6x2x64": Published(
+        {"blocks": 6, "repeats": 2, "channels": 64}, 35, 140_000, 0.9737, f"{_MATCHBOXNET}, table 3"
+    ),
+}
+
+_QUARTZNET_GROUPS = ((33, 256), (39, 256), (51, 512), (63, 512), (75, 512))
+"""Kernel and channels of the five groups of blocks (QuartzNet, arXiv 1910.10261, table 1)."""
+
+
+def published(name: str) -> DesignPoint:
+    """A network by its name in the literature.
+
+    Args:
+        name: `matchboxnet-BxRxC` (B blocks, R sub-blocks, C channels), `quartznet-5x5`, `-10x5` or
+            `-15x5`; either may end in a policy, `-P1` to `-P4`, with ternary matrices of density
+            `DEFAULT_DENSITY`.
+
+    Raises:
+        InvalidDesign: no such network.
+    """
+    values = published_values(name)
+    if values is not None:
+        return dataclasses.replace(matchboxnet(values), name=name)
+    base, policy = _split(name)
+    if match := re.fullmatch(r"quartznet-(5|10|15)x(\d{1,2})", base):
+        point = quartznet(int(match[1]) // 5, int(match[2]), name=base)
+        return apply_policy(point, policy, density=DEFAULT_DENSITY)
+    raise InvalidDesign(
+        f"there is no published network {name!r}: use matchboxnet-BxRxC such as "
+        f"{', '.join(PUBLISHED)}, or quartznet-5x5, quartznet-10x5, quartznet-15x5; "
+        "add -P1 to -P4 for ternary matrices"
+    )
+
+
+def published_values(name: str) -> dict[str, Value] | None:
+    """The axes of `families.matchboxnet` that describe a network; None if it is no such network."""
+    base, policy = _split(name)
+    match = re.fullmatch(r"matchboxnet-(\d{1,2})x(\d{1,2})x(\d{1,4})", base)
+    if match is None:
+        return None
+    blocks, repeats, channels = map(int, match.groups())
+    values: dict[str, Value] = {"blocks": blocks, "repeats": repeats, "channels": channels}
+    if policy != "P0":
+        values |= {"policy": policy, "density": DEFAULT_DENSITY}
+    return values
+
+
+def _split(name: str) -> tuple[str, str]:
+    base, _, policy = name.rpartition("-")
+    return (base, policy) if policy in POLICIES else (name, "P0")
+
+
+def quartznet(copies: int, repeats: int, *, name: str = "") -> DesignPoint:
+    """QuartzNet with each of its five groups standing `copies` times in a row.
+
+    C1 has stride 2 and C2 dilation 2; both are separable (with dense ones the counts would be 20 M
+    and more). The head gives scores at every frame.
+    """
+    blocks = [Block(name="C1", out_channels=256, kernel_size=33, stride=2)]
+    numbers = ((kernel, channels) for kernel, channels in _QUARTZNET_GROUPS for _ in range(copies))
+    for number, (kernel, channels) in enumerate(numbers, start=1):
+        blocks.append(
+            Block(
+                name=f"B{number}",
+                out_channels=channels,
+                kernel_size=kernel,
+                repeats=repeats,
+                skip=DENSE,
+            )
+        )
+    blocks += [
+        Block(name="C2", out_channels=512, kernel_size=87, dilation=2),
+        Block(name="C3", out_channels=1024, kernel_size=1, separable=False),
+    ]
+    return DesignPoint(blocks=tuple(blocks), head="framewise", name=name)

@@ -1,0 +1,230 @@
+"""The search space: which values each axis of a family may take.
+
+Every axis is a finite, ordered list of values, so a space has a size, both ends of a range are
+reached, and a point either belongs to it or does not. `dse.design.space_file` reads spaces from
+YAML.
+"""
+
+import hashlib
+import itertools
+import json
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dse.design.families.matchboxnet import (
+    AXES,
+    MIXER_AXES,
+    Value,
+    matchboxnet,
+    matters,
+    split_name,
+)
+from dse.design.point import DesignPoint
+from dse.errors import InvalidInput, InvalidSpace
+
+Values = dict[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One axis of a space and all values that it may take."""
+
+    name: str
+    values: tuple[Value, ...]
+    log: bool = False
+    """Draw evenly over the logarithm; for ranges only."""
+    ordered: bool = False
+    """The values are a range; otherwise a list, of which none is near another."""
+
+    def draw(self, rng: random.Random) -> Value:
+        """One value at random: each as likely, or as its share of the logarithmic axis."""
+        if not self.log:
+            return rng.choice(self.values)
+        return rng.choices(self.values, weights=_log_weights(self.values))[0]
+
+
+def _log_weights(values: tuple[Value, ...]) -> list[float]:
+    numbers = [float(value) for value in values]
+    edges = [math.sqrt(a * b) for a, b in itertools.pairwise(numbers)]
+    first = numbers[0] ** 2 / edges[0] if edges else numbers[0] / 2
+    last = numbers[-1] ** 2 / edges[-1] if edges else numbers[-1] * 2
+    bounds = [first, *edges, last]
+    return [math.log(b / a) for a, b in itertools.pairwise(bounds)]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSpace:
+    """All design points that a study may try."""
+
+    choices: tuple[Choice, ...]
+    """In the order in which they are decided: what decides whether another matters comes first."""
+    in_channels: int = 64
+    family: Literal["matchboxnet"] = "matchboxnet"
+
+    def walk(self, choose: Callable[[Choice], Value]) -> Values:
+        """Decide axis by axis, leaving out those that do not matter for what was decided.
+
+        Args:
+            choose: gives one of `choice.values`.
+
+        Returns:
+            axis -> value; the input of `point`.
+        """
+        values: Values = {}
+        for choice in self.choices:
+            if matters(choice.name, values):
+                values[choice.name] = choose(choice)
+        return values
+
+    def sample(self, rng: random.Random) -> Values:
+        """A random assignment."""
+        return self.walk(lambda choice: choice.draw(rng))
+
+    def point(self, values: Mapping[str, Value], name: str = "") -> DesignPoint:
+        """The design point of an assignment.
+
+        Raises:
+            InvalidDesign: the values fit no network, such as blocks that do not divide a width.
+        """
+        return matchboxnet(values, in_channels=self.in_channels, name=name)
+
+    def contains(self, values: Mapping[str, Value]) -> bool:
+        """Whether `walk` can give exactly these values."""
+        remaining = dict(values)
+
+        def choose(choice: Choice) -> Value:
+            value = remaining.pop(choice.name, None)
+            if value is None or value not in choice.values:
+                raise LookupError(choice.name)
+            return value
+
+        try:
+            self.walk(choose)
+        except LookupError:
+            return False
+        return not remaining
+
+    def complete(self, values: Mapping[str, Value], *, fill: bool = False) -> Values | None:
+        """`values` with the family's defaults for axes that they leave open, if that is in here.
+
+        A published network is described by a few values; in a space that varies the dropout too, it
+        stands at the default dropout. None where the space does not contain it.
+
+        Args:
+            values: axis -> value.
+            fill: where the space lacks the default of an open axis, take its first value.
+
+        Raises:
+            InvalidDesign: there is no such axis.
+        """
+        for name in values:
+            split_name(name)
+        if "policy" not in values and any(choice.name == "policy" for choice in self.choices):
+            values = {**values, "policy": AXES["policy"].default}
+        used: set[str] = set()
+
+        def choose(choice: Choice) -> Value:
+            base, _ = split_name(choice.name)
+            used.update({base, choice.name})
+            value = values.get(choice.name, values.get(base, AXES[base].default))
+            open_axis = choice.name not in values and base not in values
+            # Dropout is a matter of training, not of a published structure.
+            if open_axis and value not in choice.values and (fill or base.endswith("dropout")):
+                value = choice.values[0]
+            if base == "kernel" and choice.name != base and "kernel" not in values:
+                block = int(choice.name.rpartition("_b")[2])
+                value = int(AXES["kernel"].default) + 2 * (block - 1)
+            if value not in choice.values:
+                raise LookupError(choice.name)
+            return value
+
+        try:
+            completed = self.walk(choose)
+        except LookupError:
+            return None
+        left_over = {
+            name: value
+            for name, value in values.items()
+            if name not in used and value != AXES[split_name(name)[0]].default
+        }
+        return None if left_over else completed
+
+    @property
+    def size(self) -> int:
+        """Number of assignments that `walk` can give."""
+        return self._count(0, {})
+
+    def _count(self, index: int, decided: Values) -> int:
+        if index == len(self.choices):
+            return 1
+        choice = self.choices[index]
+        if not matters(choice.name, decided):
+            return self._count(index + 1, decided)
+        base, _ = split_name(choice.name)
+        if base not in DECIDING:
+            return len(choice.values) * self._count(index + 1, decided)
+        return sum(
+            self._count(index + 1, {**decided, choice.name: value}) for value in choice.values
+        )
+
+    def enumerate(self) -> Iterator[Values]:
+        """All assignments, in a fixed order."""
+        yield from self._enumerate(0, {})
+
+    def _enumerate(self, index: int, decided: Values) -> Iterator[Values]:
+        if index == len(self.choices):
+            yield dict(decided)
+            return
+        choice = self.choices[index]
+        if not matters(choice.name, decided):
+            yield from self._enumerate(index + 1, decided)
+            return
+        for value in choice.values:
+            yield from self._enumerate(index + 1, {**decided, choice.name: value})
+
+    @property
+    def digest(self) -> str:
+        """Twelve hex digits that change when the space does."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The space with all values spelled out; `space_from_node` reads it back."""
+        axes = {
+            choice.name: {"values": list(choice.values), "log": choice.log}
+            if not choice.ordered
+            else _range_to_dict(choice)
+            for choice in self.choices
+        }
+        return {"family": self.family, "in_channels": self.in_channels, **axes}
+
+
+DECIDING = frozenset({"blocks", "policy", "generator", "fan_in", *MIXER_AXES})
+"""Axes on whose value depends whether another axis matters."""
+
+
+def _range_to_dict(choice: Choice) -> dict[str, Any]:
+    values = choice.values
+    plain: dict[str, Any] = {"low": values[0], "high": values[-1], "log": choice.log}
+    if len(values) > 1 and not choice.log:
+        plain["step"] = float(values[1]) - float(values[0])
+        if all(isinstance(value, int) for value in values):
+            plain["step"] = int(plain["step"])
+    return plain
+
+
+def check_not_empty(space: SearchSpace) -> None:
+    """Raise `InvalidSpace` if not one of a thousand random points can be built."""
+    rng = random.Random(0)
+    reason = ""
+    for _ in range(1000):
+        try:
+            space.point(space.sample(rng))
+        except InvalidInput as error:
+            reason = str(error)
+        else:
+            return
+    raise InvalidSpace(f"no point of the space can be built; for example: {reason}")

@@ -1,0 +1,92 @@
+"""What reaches a ternary layer: a trained network's activations on speech, as int8."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dse.errors import InvalidDesign, InvalidInput
+from dse.networks.network import SpeechNetwork
+from dse.networks.ternary_convolution import TernaryConv1d
+from dse.speech.features import load_features
+from dse.speech.mfcc import normalise
+from dse.ternary.quantised import quantise
+from dse.training.checkpoint import load_network
+
+CLIPS = 16
+"""Of the testing split; their frames are drawn from."""
+
+
+def layer_inputs(
+    network: SpeechNetwork, layer: str, pictures: torch.Tensor
+) -> npt.NDArray[np.float32]:
+    """Inputs of a ternary layer.
+
+    Args:
+        network: in evaluation mode.
+        layer: its name, such as `B1.0.pw`.
+        pictures: normalised, (N, features, frames).
+
+    Returns:
+        (N, in_channels, frames at that layer).
+
+    Raises:
+        InvalidDesign: the network has no such ternary layer.
+    """
+    modules = {
+        module.layer: module for module in network.modules() if isinstance(module, TernaryConv1d)
+    }
+    if layer not in modules:
+        raise InvalidDesign(f"layer {layer} is not a ternary one: these are {', '.join(modules)}")
+    seen: list[torch.Tensor] = []
+
+    def keep(_module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
+        seen.append(inputs[0].detach())
+
+    handle = modules[layer].register_forward_pre_hook(keep)
+    try:
+        with torch.inference_mode():
+            network(pictures)
+    finally:
+        handle.remove()
+    found: npt.NDArray[np.float32] = seen[0].numpy()
+    return found
+
+
+def speech_activations(
+    checkpoint: Path, data: Path, layer: str, count: int
+) -> npt.NDArray[np.int8]:
+    """Frames of a layer's input on the testing clips of a folder, quantised to int8.
+
+    Args:
+        checkpoint: of a trained network.
+        data: folder of speech that has the network's classes.
+        layer: name of the ternary layer.
+        count: frames wanted; drawn evenly from the first clips.
+
+    Returns:
+        (in_channels, count).
+
+    Raises:
+        InvalidInput: the checkpoint does not say how sound became pictures, or the clips have fewer
+            frames.
+    """
+    network, found = load_network(checkpoint)
+    if found.task is None or found.features is None:
+        raise InvalidInput(
+            f"{checkpoint} does not say how sound became pictures: train with `dse train`"
+        )
+    testing = load_features(data, found.task, found.features).testing
+    pictures = torch.from_numpy(np.array(testing.features[:CLIPS, 0]))
+    inputs = layer_inputs(network, layer, normalise(pictures, found.mean, found.deviation))
+    frames = inputs.transpose(1, 0, 2).reshape(inputs.shape[1], -1)
+    if count > frames.shape[1]:
+        raise InvalidInput(
+            f"{count} test vectors are more than the {frames.shape[1]} frames of the first "
+            f"{min(CLIPS, len(testing))} clips: use fewer"
+        )
+    chosen = np.linspace(0, frames.shape[1] - 1, count).round().astype(int)
+    quantised, _ = quantise(frames)
+    return quantised[:, chosen]

@@ -1,0 +1,185 @@
+"""A network as an ONNX graph, for runtimes that know nothing of torch.
+
+The graph has the network's layers one for one: Conv, BatchNormalization, Add, Relu,
+GlobalAveragePool, Gemm. Batch norms are not merged here: runtimes do it where they can, and the
+entries of ternary matrices stay -1, 0 and +1: as float constants, or as int8 ones that a
+DequantizeLinear of scale 1 widens, a quarter of the size. Needs `onnx`
+(`pip install 'ternary-dse[onnx]'`).
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from dse.errors import InvalidDesign
+from dse.files import replacing
+from dse.networks.network import PooledHead, ResidualBlock, SpeechNetwork
+from dse.networks.ternary_convolution import TernaryConv1d
+
+OPSETS = range(17, 28)
+"""17 is read by runtimes of 2022 on; 27 is the newest in which onnxruntime 1.32 computes int8, too
+(28 has a new DequantizeLinear, which it does not have)."""
+OPSET = min(OPSETS[-1], onnx.defs.onnx_opset_version())
+"""The newest that the installed onnx knows."""
+Ternary = Literal["float", "int8"]
+
+INPUT, OUTPUT = "features", "scores"
+
+
+def export_onnx(
+    network: SpeechNetwork,
+    path: Path,
+    *,
+    in_channels: int,
+    opset: int = OPSET,
+    ternary: Ternary = "float",
+) -> None:
+    """Write a network in evaluation mode as ONNX, in one step.
+
+    The graph maps `features` (clips, in_channels, frames), both sizes free, to `scores`
+    (clips, outputs), or (clips, outputs, frames) of a framewise head.
+
+    Args:
+        network: with the statistics and weights to write.
+        path: of the file.
+        in_channels: features per frame.
+        opset: version of the operators, one of `OPSETS`.
+        ternary: how entries of ternary matrices are stored.
+
+    Raises:
+        InvalidDesign: the network has a layer that this export does not know, or the opset is not
+            one of them.
+        OSError: the file cannot be written.
+    """
+    model = to_onnx(network, in_channels=in_channels, opset=opset, ternary=ternary)
+    with replacing(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())
+
+
+def to_onnx(
+    network: SpeechNetwork, *, in_channels: int, opset: int = OPSET, ternary: Ternary = "float"
+) -> onnx.ModelProto:
+    """The graph that `export_onnx` writes, checked by `onnx.checker`."""
+    if opset not in OPSETS:
+        raise InvalidDesign(f"opset must be from {OPSETS[0]} to {OPSETS[-1]}, not {opset}")
+    graph = _Graph(ternary)
+    values = INPUT
+    for name, block in network.blocks.items():
+        assert isinstance(block, ResidualBlock)
+        values = _block(graph, name, block, values)
+    if isinstance(network.head, PooledHead):
+        pooled = graph.add("GlobalAveragePool", [values], "head.pool")
+        flat = graph.add("Flatten", [pooled], "head.flat", axis=1)
+        weight = graph.constant("head.weight", network.head.linear.weight)
+        bias = graph.constant("head.bias", network.head.linear.bias)
+        graph.add("Gemm", [flat, weight, bias], OUTPUT, transB=1)
+        shape: list[str | int] = ["clips", network.head.linear.out_features]
+    else:
+        _layer(graph, OUTPUT, network.head, values)
+        shape = ["clips", network.head.out_channels, "out_frames"]
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "speech_network",
+            [
+                helper.make_tensor_value_info(
+                    INPUT, TensorProto.FLOAT, ["clips", in_channels, "frames"]
+                )
+            ],
+            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape)],
+            graph.constants,
+        ),
+        opset_imports=[helper.make_opsetid("", opset)],
+        ir_version=helper.find_min_ir_version_for([helper.make_opsetid("", opset)]),
+        producer_name="ternary-dse",
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+class _Graph:
+    """Nodes and constants so far; a value is known by its name."""
+
+    def __init__(self, ternary: Ternary) -> None:
+        self.ternary = ternary
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def add(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """Add a node; returns the name of its output."""
+        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+        return output
+
+    def constant(self, name: str, values: Tensor) -> str:
+        """Add a constant; returns its name."""
+        plain = values.detach().cpu().numpy().astype(np.float32)
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(plain), name))
+        return name
+
+    def trits(self, name: str, values: Tensor) -> str:
+        """Add a constant of -1, 0 and +1; returns the name of its float form."""
+        if self.ternary == "float":
+            return self.constant(name, values)
+        plain = np.ascontiguousarray(values.detach().cpu().numpy().astype(np.int8))
+        self.constants.append(numpy_helper.from_array(plain, f"{name}.int8"))
+        if "one" not in {constant.name for constant in self.constants}:
+            self.constants.append(numpy_helper.from_array(np.array(1, dtype=np.float32), "one"))
+        return self.add("DequantizeLinear", [f"{name}.int8", "one"], name)
+
+
+def _block(graph: _Graph, name: str, block: ResidualBlock, inputs: str) -> str:
+    values = inputs
+    for index, sub_block in enumerate(block.body):
+        assert isinstance(sub_block, nn.Sequential)
+        for place, layer in enumerate(sub_block):
+            values = _layer(graph, f"{name}.{index}.{place}", layer, values)
+        if index == len(block.body) - 1 and block.skip is not None:
+            around = inputs
+            for place, layer in enumerate(block.skip):
+                around = _layer(graph, f"{name}.skip.{place}", layer, around)
+            values = graph.add("Add", [values, around], f"{name}.sum")
+        values = graph.add("Relu", [values], f"{name}.{index}.relu")
+    return values
+
+
+def _layer(graph: _Graph, name: str, layer: nn.Module, inputs: str) -> str:
+    if isinstance(layer, nn.Identity):
+        return inputs
+    if isinstance(layer, nn.BatchNorm1d):
+        assert layer.running_mean is not None and layer.running_var is not None
+        statistics = {
+            "weight": layer.weight,
+            "bias": layer.bias,
+            "mean": layer.running_mean,
+            "variance": layer.running_var,
+        }
+        constants = [graph.constant(f"{name}.{key}", value) for key, value in statistics.items()]
+        return graph.add("BatchNormalization", [inputs, *constants], name, epsilon=layer.eps)
+    if isinstance(layer, TernaryConv1d):
+        weight = graph.trits(f"{name}.weight", layer.weight)
+        return graph.add("Conv", [inputs, weight], name, kernel_shape=[1], strides=[layer.stride])
+    if isinstance(layer, nn.Conv1d):
+        return _convolution(graph, name, layer, inputs)
+    raise InvalidDesign(f"{name}: {type(layer).__name__} has no form in ONNX here")
+
+
+def _convolution(graph: _Graph, name: str, layer: nn.Conv1d, inputs: str) -> str:
+    constants = [graph.constant(f"{name}.weight", layer.weight)]
+    if layer.bias is not None:
+        constants.append(graph.constant(f"{name}.bias", layer.bias))
+    padding = layer.padding[0]
+    assert isinstance(padding, int)
+    return graph.add(
+        "Conv",
+        [inputs, *constants],
+        name,
+        kernel_shape=list(layer.kernel_size),
+        strides=list(layer.stride),
+        dilations=list(layer.dilation),
+        pads=[padding, padding],
+        group=layer.groups,
+    )

@@ -1,0 +1,191 @@
+"""View 1 of a design point: the workload that a machine executes for one inference."""
+
+import dataclasses
+
+from cost_models.workload import INPUT, Layer, LayerKind, WeightSource, Workload
+from dse.design.places import Place, main_place, skip_place
+from dse.design.point import Block, DesignPoint, Mixer
+from dse.errors import InvalidDesign
+from dse.networks.mixers import MIXERS
+
+
+def output_frames(in_frames: int, stride: int) -> int:
+    """Frames after a layer with an odd kernel and padding dilation * (kernel - 1) / 2."""
+    return (in_frames - 1) // stride + 1
+
+
+def lower(point: DesignPoint, *, frames: int, outputs: int) -> Workload:
+    """The layers of one inference, in order of execution.
+
+    Args:
+        point: the design.
+        frames: input frames per inference.
+        outputs: classes, or characters and blank of a framewise head.
+
+    Returns:
+        A workload whose layer names equal those of the network (`B1.0.pw`, `B1.skip`).
+
+    Raises:
+        InvalidDesign: frames or outputs are less than 1.
+    """
+    for name, value in (("frames", frames), ("outputs", outputs)):
+        if value < 1:
+            raise InvalidDesign(f"{name} must be at least 1, not {value}")
+    layers: list[Layer] = []
+    channels, before = point.in_channels, INPUT
+    for block in point.blocks:
+        layers += lower_block(block, channels, frames, point.ternary_seed, before)
+        channels, frames = block.out_channels, output_frames(frames, block.stride)
+        before = layers[-1].name
+    layers += lower_head(point.head, channels, frames, outputs)
+    return Workload(point.label, tuple(layers))
+
+
+def lower_block(
+    block: Block, in_channels: int, in_frames: int, seed: int, before: str = INPUT
+) -> list[Layer]:
+    """The layers of one block.
+
+    Args:
+        block: the block.
+        in_channels: channels of its input.
+        in_frames: frames of its input.
+        seed: the design's `ternary_seed`.
+        before: layer that its input comes from.
+    """
+    layers: list[Layer] = []
+    channels, frames = in_channels, in_frames
+    for repeat in range(block.repeats):
+        name = f"{block.name}.{repeat}"
+        stride = block.stride if repeat == 0 else 1
+        after = output_frames(frames, stride)
+        if block.separable:
+            layers.append(
+                Layer(
+                    name=f"{name}.dw",
+                    kind=LayerKind.DEPTHWISE,
+                    in_channels=channels,
+                    out_channels=channels,
+                    in_frames=frames,
+                    out_frames=after,
+                    kernel_size=block.kernel_size,
+                    stride=stride,
+                    dilation=block.dilation,
+                    groups=channels,
+                    weights=WeightSource.TRAINED,
+                )
+            )
+            frames = after
+        if block.separable or block.kernel_size == 1:
+            place = main_place(block, repeat, channels, seed)
+            layers += _lower_mixer(place, frames, norm=True)
+        else:
+            layers.append(_convolution(block, f"{name}.conv", channels, frames, after, stride))
+            layers.append(_batch_norm(f"{name}.bn", block.out_channels, after, folded=True))
+        channels, frames = block.out_channels, after
+        if repeat == block.repeats - 1 and block.skip is not None:
+            main = layers[-1].name
+            skip = _lower_skip_mixer(block, block.skip, in_channels, in_frames, seed, before)
+            layers += skip
+            add = _same_shape(
+                LayerKind.RESIDUAL_ADD, f"{block.name}.add", block.out_channels, frames
+            )
+            beside = skip[-1].name if skip else before
+            layers.append(dataclasses.replace(add, reads=(main, beside)))
+        layers.append(_same_shape(LayerKind.ACTIVATION, f"{name}.relu", channels, frames))
+    return layers
+
+
+def _lower_skip_mixer(
+    block: Block, skip: Mixer, in_channels: int, in_frames: int, seed: int, before: str
+) -> list[Layer]:
+    """The path around a block, from the layer that the block reads; empty for the bare identity."""
+    place = skip_place(block, skip, in_channels, seed)
+    layers = _lower_mixer(place, in_frames, norm=block.skip_norm)
+    if layers:
+        layers[0] = dataclasses.replace(layers[0], reads=(before,))
+    return layers
+
+
+def _lower_mixer(place: Place, in_frames: int, *, norm: bool) -> list[Layer]:
+    out_frames = output_frames(in_frames, place.stride)
+    layer = MIXERS[place.mixer.kind].lower(place, in_frames, out_frames)
+    layers = [] if layer is None else [layer]
+    if norm:
+        # Gain and offset merge into weights that can take any value, not into -1, 0, +1.
+        folded = layer is not None and layer.weights is WeightSource.TRAINED
+        layers.append(_batch_norm(f"{place.name}.bn", place.out_channels, out_frames, folded))
+    return layers
+
+
+def lower_head(head: str, channels: int, frames: int, outputs: int) -> list[Layer]:
+    """The layers after the blocks: scores, and which of them is the highest."""
+    pooled = head == "pooled"
+    layers = []
+    if pooled:
+        layers.append(
+            Layer(
+                name="head.pool",
+                kind=LayerKind.AVERAGE_POOL,
+                in_channels=channels,
+                out_channels=channels,
+                in_frames=frames,
+                out_frames=1,
+            )
+        )
+        frames = 1
+    layers.append(
+        Layer(
+            name="head.linear",
+            kind=LayerKind.LINEAR if pooled else LayerKind.POINTWISE,
+            in_channels=channels,
+            out_channels=outputs,
+            in_frames=frames,
+            out_frames=frames,
+            weights=WeightSource.TRAINED,
+            bias=True,
+        )
+    )
+    layers.append(_same_shape(LayerKind.ARGMAX, "head.argmax", outputs, frames))
+    return layers
+
+
+def _convolution(
+    block: Block, name: str, in_channels: int, in_frames: int, out_frames: int, stride: int
+) -> Layer:
+    return Layer(
+        name=name,
+        kind=LayerKind.CONVOLUTION,
+        in_channels=in_channels,
+        out_channels=block.out_channels,
+        in_frames=in_frames,
+        out_frames=out_frames,
+        kernel_size=block.kernel_size,
+        stride=stride,
+        dilation=block.dilation,
+        groups=block.groups,
+        weights=WeightSource.TRAINED,
+    )
+
+
+def _batch_norm(name: str, channels: int, frames: int, folded: bool) -> Layer:
+    return Layer(
+        name=name,
+        kind=LayerKind.BATCH_NORM,
+        in_channels=channels,
+        out_channels=channels,
+        in_frames=frames,
+        out_frames=frames,
+        folded=folded,
+    )
+
+
+def _same_shape(kind: LayerKind, name: str, channels: int, frames: int) -> Layer:
+    return Layer(
+        name=name,
+        kind=kind,
+        in_channels=channels,
+        out_channels=channels,
+        in_frames=frames,
+        out_frames=frames,
+    )

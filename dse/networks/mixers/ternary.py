@@ -1,0 +1,72 @@
+"""Constant sparse random ternary 1x1 convolution (arXiv 2103.17142).
+
+Entries -1, 0, +1 that are never trained and never stored: the design's generator
+(`dse.ternary.generators`) makes them from its seed and the layer's name, on chip as here. No
+multiplications.
+"""
+
+from typing import TYPE_CHECKING
+
+from cost_models.workload import GeneratorFamily, GeneratorSpec, Layer, LayerKind, WeightSource
+from dse.design.places import Place
+from dse.ternary.generators import Generator, family_of
+from dse.ternary.matrix import count_nonzeros, nonzero_mask
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def lower(place: Place, in_frames: int, out_frames: int) -> Layer:
+    """The layer that a machine executes; its non-zeros are counted on the matrix."""
+    density, generator = _rule(place)
+    rows, columns = place.out_channels, place.in_channels
+    return Layer(
+        name=place.name,
+        kind=LayerKind.POINTWISE,
+        in_channels=columns,
+        out_channels=rows,
+        in_frames=in_frames,
+        out_frames=out_frames,
+        stride=place.stride,
+        weights=WeightSource.GENERATED,
+        nonzeros=count_nonzeros(place.ternary_seed, place.name, rows, columns, density, generator),
+        nonzero_mask=nonzero_mask(
+            place.ternary_seed, place.name, rows, columns, density, generator
+        ),
+        generator=generator_spec(density, generator),
+        weight_bits=2,
+    )
+
+
+def build(place: Place) -> "nn.Module":
+    """(N, in_channels, T) -> (N, out_channels, ceil(T / stride)), nothing to train."""
+    # Imported here: what a search prices must not load torch.
+    from dse.networks.ternary_convolution import TernaryConv1d
+
+    density, generator = _rule(place)
+    return TernaryConv1d(
+        place.in_channels,
+        place.out_channels,
+        density=density,
+        generator=generator,
+        seed=place.ternary_seed,
+        layer=place.name,
+        stride=place.stride,
+    )
+
+
+def generator_spec(density: float, generator: Generator) -> GeneratorSpec:
+    """What a machine needs to know of a generator at a density."""
+    family = family_of(generator)
+    return GeneratorSpec(
+        family=GeneratorFamily(generator.family),
+        state_bits=family.state_bits(generator),
+        decision_bits=family.decision_bits(generator, density),
+        rounds=generator.rounds if generator.family in ("counter_arx", "sobol") else 0,
+    )
+
+
+def _rule(place: Place) -> tuple[float, Generator]:
+    density, generator = place.mixer.density, place.mixer.generator
+    assert density is not None and generator is not None  # Mixer checked it
+    return density, generator

@@ -1,0 +1,164 @@
+"""View 2 of a design point: the torch network that is trained.
+
+Plain `nn.Conv1d` on (N, C, T), in the order of operations of the published networks. It owns the
+parameters and is the oracle of `dse.training.fast`, which computes the same in a faster layout.
+"""
+
+import torch
+from torch import nn
+
+from dse.design.places import main_place, skip_place
+from dse.design.point import Block, DesignPoint
+from dse.errors import InvalidDesign
+from dse.networks.mixers import MIXERS
+from dse.processor import prepare
+
+# NeMo's values, with which the published accuracies were reached (nemo: jasper.py, `init_weights`
+# and `normalization`): eps 1e-3, momentum 0.1, Xavier-uniform convolutions.
+BATCH_NORM_EPS = 1e-3
+BATCH_NORM_MOMENTUM = 0.1
+
+
+class SpeechNetwork(nn.Module):
+    """The network of a design point: (N, features, frames) -> class scores.
+
+    Scores have shape (N, outputs) for a pooled head, (N, outputs, frames) for a framewise one.
+    """
+
+    def __init__(self, point: DesignPoint, outputs: int) -> None:
+        """Build all blocks and the head; weights are drawn from torch's global generator."""
+        super().__init__()
+        channels = point.in_channels
+        self.blocks = nn.ModuleDict()
+        for block in point.blocks:
+            self.blocks[block.name] = ResidualBlock(block, channels, point.ternary_seed)
+            channels = block.out_channels
+        self.head = (
+            PooledHead(channels, outputs)
+            if point.head == "pooled"
+            else nn.Conv1d(channels, outputs, kernel_size=1)
+        )
+        self.apply(_initialise)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(N, features, frames) -> (N, outputs) or (N, outputs, frames)."""
+        for block in self.blocks.values():
+            features = block(features)
+        scores: torch.Tensor = self.head(features)
+        return scores
+
+
+class ResidualBlock(nn.Module):
+    """Sub-blocks in a row, and the skip around them."""
+
+    def __init__(self, block: Block, in_channels: int, seed: int) -> None:
+        """Build the sub-blocks of `block` for inputs of `in_channels`."""
+        super().__init__()
+        self.body = nn.ModuleList()
+        channels = in_channels
+        for repeat in range(block.repeats):
+            self.body.append(_sub_block(block, repeat, channels, seed))
+            channels = block.out_channels
+        self.skip = (
+            None
+            if block.skip is None
+            else nn.Sequential(
+                MIXERS[block.skip.kind].build(skip_place(block, block.skip, in_channels, seed)),
+                *([_batch_norm(block.out_channels)] if block.skip_norm else []),
+            )
+        )
+        self.relu = nn.ReLU(inplace=True)
+        self.dropout = nn.Dropout(block.dropout)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, T) -> (N, out_channels, ceil(T / stride))."""
+        outputs = inputs
+        last = len(self.body) - 1
+        for index, sub_block in enumerate(self.body):
+            outputs = sub_block(outputs)
+            if index == last and self.skip is not None:
+                outputs = outputs + self.skip(inputs)
+            outputs = self.dropout(self.relu(outputs))
+        return outputs
+
+
+class PooledHead(nn.Module):
+    """Average over time, then a linear layer with bias."""
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        """Build the linear layer."""
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool1d(1)
+        self.linear = nn.Linear(channels, outputs)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(N, channels, T) -> (N, outputs)."""
+        scores: torch.Tensor = self.linear(self.pool(inputs)[:, :, 0])
+        return scores
+
+
+def _sub_block(block: Block, repeat: int, channels: int, seed: int) -> nn.Sequential:
+    stride = block.stride if repeat == 0 else 1
+    padding = block.dilation * (block.kernel_size - 1) // 2
+    layers: list[nn.Module] = []
+    if block.separable:
+        layers.append(
+            nn.Conv1d(
+                channels,
+                channels,
+                block.kernel_size,
+                stride=stride,
+                padding=padding,
+                dilation=block.dilation,
+                groups=channels,
+                bias=False,
+            )
+        )
+    if block.separable or block.kernel_size == 1:
+        place = main_place(block, repeat, channels, seed)
+        layers.append(MIXERS[block.mixer.kind].build(place))
+    else:
+        layers.append(
+            nn.Conv1d(
+                channels,
+                block.out_channels,
+                block.kernel_size,
+                stride=stride,
+                padding=padding,
+                dilation=block.dilation,
+                groups=block.groups,
+                bias=False,
+            )
+        )
+    layers.append(_batch_norm(block.out_channels))
+    return nn.Sequential(*layers)
+
+
+def _batch_norm(channels: int) -> nn.BatchNorm1d:
+    return nn.BatchNorm1d(channels, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM)
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv1d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def build_network(point: DesignPoint, outputs: int) -> SpeechNetwork:
+    """The network of a design, freshly initialised.
+
+    Args:
+        point: the design.
+        outputs: classes, or characters and blank of a framewise head.
+
+    Returns:
+        A network on the CPU, in training mode.
+
+    Raises:
+        InvalidDesign: outputs are less than 1.
+    """
+    if outputs < 1:
+        raise InvalidDesign(f"outputs must be at least 1, not {outputs}")
+    prepare()
+    return SpeechNetwork(point, outputs)

@@ -1,0 +1,1 @@
+"""Recordings become features of a task: corpora, download, synthesis, mel cepstra."""

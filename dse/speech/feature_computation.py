@@ -1,0 +1,330 @@
+"""Pictures of all clips of a task: read, varied, transformed on a few threads, and written.
+
+`dse.speech.features` keeps them in a cache; `dse.speech.mfcc` says how sound becomes a picture,
+`dse.speech.variation` how a clip is varied.
+"""
+
+import hashlib
+import os
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dse.errors import InvalidData
+from dse.speech.audio import Samples, UnreadableSound, read_clip, read_noise
+from dse.speech.mfcc import clip_samples, compute_features, real_frames
+from dse.speech.speech_commands import SPLITS, Corpus, Drawing, Example, Split, refuse_empty_classes
+from dse.speech.task import FeatureSpec, Task
+from dse.speech.variation import silence, vary
+
+MAX_UNREADABLE_SHARE = 0.01
+MAX_UNREADABLE = 5
+"""A run stops when more than this share of the clips, and this many, cannot be read."""
+
+NOISE_SHARES: dict[Split, tuple[float, float]] = {
+    "training": (0.0, 0.8),
+    "validation": (0.8, 0.9),
+    "testing": (0.9, 1.0),
+}
+"""The part of each background noise that a split may use, from the beginning to the end."""
+
+SMALLEST_DEVIATION = 1e-3
+"""A coefficient that varies less is only shifted: dividing would blow up rounding errors."""
+
+_BATCH_CLIPS = 64
+_MAX_THREADS = 8
+_AT_ONCE = 32  # sounds transformed together: their spectra (7 MB) stay in the processor's cache
+
+Report = Callable[[str, int, int], None]
+"""Called with what is being done, how many clips are done, how many there are."""
+
+
+class _Statistics:
+    """Running mean and deviation of each coefficient."""
+
+    def __init__(self, coefficients: int) -> None:
+        self.count = 0
+        self.total = np.zeros(coefficients)
+        self.squares = np.zeros(coefficients)
+
+    def add(self, pictures: NDArray[np.float32]) -> None:
+        """Take in (clips, coefficients, frames)."""
+        values = pictures.astype(np.float64)
+        self.count += values.shape[0] * values.shape[2]
+        self.total += values.sum(axis=(0, 2))
+        self.squares += np.square(values).sum(axis=(0, 2))
+
+    def mean_and_deviation(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Both (coefficients,); the deviation is 1 where nothing varies."""
+        mean = self.total / self.count
+        deviation = np.sqrt(np.maximum(0, self.squares / self.count - np.square(mean)))
+        return mean, np.where(deviation < SMALLEST_DEVIATION, 1.0, deviation)
+
+
+class _Skipped:
+    """Files that could not be read, until there are too many."""
+
+    def __init__(self, folder: Path, total: int) -> None:
+        self.folder = folder
+        self.total = total
+        self.clips: list[str] = []
+        self.noises: list[str] = []
+
+    def clip(self, name: str, reason: str) -> None:
+        """Note a clip; too many of them stop the run."""
+        self.clips.append(f"{name}: {reason}")
+        limit = max(MAX_UNREADABLE, MAX_UNREADABLE_SHARE * self.total)
+        if len(self.clips) > limit:
+            raise InvalidData(
+                f"{len(self.clips)} of {self.total} clips in {self.folder} cannot be read, at most "
+                f"{int(limit)} may be: mend or remove them (the first: {self.clips[0]})"
+            )
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What one thread made of some examples of a split."""
+
+    examples: list[Example]
+    """Those that could be read."""
+    pictures: NDArray[np.float32]
+    """(clips, variants, coefficients, frames)."""
+    digests: list[bytes]
+    """Of the sounds."""
+    unreadable: list[tuple[str, str]]
+    """Name and reason."""
+
+
+def compute(
+    corpus: Corpus,
+    drawing: Drawing,
+    task: Task,
+    spec: FeatureSpec,
+    folder: Path,
+    settings: str,
+    report: Report | None,
+) -> dict[str, Any]:
+    """Write the pictures of all splits into `folder`; returns what else the cache keeps.
+
+    Args:
+        corpus: the sounds.
+        drawing: the examples of each split.
+        task: its seed draws silence.
+        spec: how sound becomes pictures.
+        folder: gets an .npy file for each split.
+        settings: text that the key of the features covers beside sounds and labels.
+        report: told the progress.
+
+    Raises:
+        InvalidData: too many files cannot be read, or a class has none that can.
+    """
+    total = sum(len(drawing.split(split)) for split in SPLITS)
+    skipped = _Skipped(corpus.folder, total)
+    noises = _read_noises(corpus, spec, skipped)
+    digest = hashlib.blake2b(settings.encode(), digest_size=8)
+    statistics = _Statistics(spec.coefficients)
+    contents: dict[str, Any] = {"classes": drawing.classes}
+    done = 0
+    for split in SPLITS:
+        variants = spec.variants if split == "training" else 1
+        make = partial(_make_batch, corpus.folder, noises[split], task, spec, variants)
+        for noise in noises[split]:
+            digest.update(noise.tobytes())
+        with _SplitFile(folder / f"{split}.npy", variants, spec) as file:
+            for batch in _in_threads(make, _cut(drawing.split(split))):
+                for name, reason in batch.unreadable:
+                    skipped.clip(name, reason)
+                for example, sound_digest in zip(batch.examples, batch.digests, strict=True):
+                    line = f"{split} {example.label} {example.identity}\n"
+                    digest.update(line.encode("utf-8", "surrogateescape") + sound_digest)
+                if batch.examples:
+                    if split == "training":
+                        statistics.add(batch.pictures[:, 0, :, real_frames(spec)])
+                    file.add(batch)
+                done += len(batch.examples) + len(batch.unreadable)
+                if report is not None:
+                    report("features", done, total)
+        contents[split] = file.contents()
+    _refuse_unreadable_classes(corpus, drawing, contents, skipped)
+    mean, deviation = statistics.mean_and_deviation()
+    if spec.normalisation != "training_set":
+        mean, deviation = np.zeros(spec.coefficients), np.ones(spec.coefficients)
+    return contents | {
+        "key": digest.hexdigest(),
+        "mean": mean.tolist(),
+        "deviation": deviation.tolist(),
+        "skipped": skipped.clips + skipped.noises,
+    }
+
+
+def _cut(examples: Sequence[Example]) -> list[Sequence[Example]]:
+    starts = range(0, len(examples), _BATCH_CLIPS)
+    return [examples[start : start + _BATCH_CLIPS] for start in starts]
+
+
+def _refuse_unreadable_classes(
+    corpus: Corpus, drawing: Drawing, contents: dict[str, Any], skipped: _Skipped
+) -> None:
+    for split in SPLITS:
+        try:
+            refuse_empty_classes(corpus.folder, split, drawing.classes, contents[split]["labels"])
+        except InvalidData as error:  # they were there by name, so files could not be read
+            raise InvalidData(f"{error} (unreadable: {', '.join(skipped.clips)})") from None
+
+
+class _SplitFile:
+    """The pictures of a split on their way to the disk, as an .npy file.
+
+    The head is written twice, as the number of readable clips is known at the end. Plain writes
+    rather than a memory map: on a full disk they raise OSError, where a map kills the process with
+    SIGBUS.
+    """
+
+    def __init__(self, path: Path, variants: int, spec: FeatureSpec) -> None:
+        self.path = path
+        self.shape = (variants, spec.coefficients, spec.frames)
+        self.kept: list[Example] = []
+        self.last_crc32 = 0
+
+    def __enter__(self) -> "_SplitFile":
+        self.file = self.path.open("wb")
+        self._write_head()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None:
+                self.file.seek(0)
+                self._write_head()
+                self.file.flush()
+                os.fsync(self.file.fileno())
+        finally:
+            self.file.close()
+
+    def _write_head(self) -> None:
+        """Its length does not depend on the number of clips."""
+        shape = (len(self.kept), *self.shape)
+        np.lib.format.write_array_header_1_0(
+            self.file, {"descr": "<f2", "fortran_order": False, "shape": shape}
+        )
+
+    def add(self, batch: _Batch) -> None:
+        """Write the pictures of a batch that has some."""
+        rounded = batch.pictures.astype(np.float16)
+        self.file.write(rounded.tobytes())
+        self.last_crc32 = zlib.crc32(rounded[-1].tobytes())
+        self.kept += batch.examples
+
+    def contents(self) -> dict[str, Any]:
+        """What the cache keeps about the split."""
+        return {
+            "names": [example.name for example in self.kept],
+            "labels": [example.label for example in self.kept],
+            "last_crc32": self.last_crc32,
+        }
+
+
+def _read_noises(
+    corpus: Corpus, spec: FeatureSpec, skipped: _Skipped
+) -> dict[Split, list[Samples]]:
+    noises: dict[Split, list[Samples]] = {split: [] for split in SPLITS}
+    for name in corpus.noises:
+        try:
+            sound = read_noise(corpus.folder / name, spec.sample_rate_hz)
+        except UnreadableSound as error:
+            skipped.noises.append(f"{name}: {error}")
+            continue
+        for split, (start, end) in NOISE_SHARES.items():
+            part = sound[int(start * len(sound)) : int(end * len(sound))]
+            if len(part):
+                noises[split].append(part)
+    return noises
+
+
+def _in_threads(
+    make: Callable[[Sequence[Example]], _Batch], batches: Sequence[Sequence[Example]]
+) -> Iterator[_Batch]:
+    """`make(batch)` for each batch, in order, on a few threads.
+
+    Each thread computes alone: the threads within an operation of torch wait for each other
+    actively, which costs five times the work on a machine that has other things to do.
+    """
+    threads = torch.get_num_threads()
+    workers = min(_MAX_THREADS, os.cpu_count() or 1)
+    waiting: deque[Future[_Batch]] = deque()
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        try:
+            for batch in batches:
+                waiting.append(pool.submit(make, batch))
+                if len(waiting) > 2 * workers:  # no more, so that they do not fill the memory
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+            torch.set_num_threads(threads)
+
+
+def _make_batch(
+    folder: Path,
+    noises: Sequence[Samples],
+    task: Task,
+    spec: FeatureSpec,
+    variants: int,
+    examples: Sequence[Example],
+) -> _Batch:
+    readable: list[Example] = []
+    sounds: list[Samples] = []
+    unreadable: list[tuple[str, str]] = []
+    samples = clip_samples(spec)
+    for example in examples:
+        if example.clip is None:
+            sound = silence(noises, samples, task.seed, example.identity)
+        else:
+            try:
+                sound = read_clip(folder / example.name, spec.sample_rate_hz, samples)
+            except UnreadableSound as error:
+                unreadable.append((example.name, str(error)))
+                continue
+        readable.append(example)
+        sounds.append(np.ascontiguousarray(sound, dtype=np.float32))
+    return _Batch(
+        examples=readable,
+        pictures=_pictures(readable, sounds, noises, variants, spec),
+        digests=[hashlib.blake2b(sound.tobytes()).digest() for sound in sounds],
+        unreadable=unreadable,
+    )
+
+
+def _pictures(
+    examples: Sequence[Example],
+    sounds: Sequence[Samples],
+    noises: Sequence[Samples],
+    variants: int,
+    spec: FeatureSpec,
+) -> NDArray[np.float32]:
+    """(clips, variants, coefficients, frames)."""
+    shape = (len(examples), variants, spec.coefficients, spec.frames)
+    if not examples:
+        return np.empty(shape, dtype=np.float32)
+    versions = [
+        sound if variant == 0 else vary(sound, noises, spec, example.identity, variant)
+        for example, sound in zip(examples, sounds, strict=True)
+        for variant in range(variants)
+    ]
+    with torch.no_grad():
+        parts = [
+            compute_features(torch.from_numpy(np.stack(versions[start : start + _AT_ONCE])), spec)
+            for start in range(0, len(versions), _AT_ONCE)
+        ]
+    return torch.cat(parts).numpy().reshape(shape)

@@ -1,0 +1,237 @@
+"""Pictures of a task's clips, computed once and kept on disk as a memory map.
+
+`dse.speech.feature_computation` computes them.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dse.errors import InvalidData
+from dse.files import cache_folder
+from dse.speech.feature_computation import Report, compute
+from dse.speech.speech_commands import SPLITS, Corpus, Drawing, Split, draw, scan
+from dse.speech.task import FeatureSpec, Task
+
+CODE_VERSION = 1
+"""Goes up with every change that moves a feature: caches of other versions are not found."""
+
+
+_ABANDONED_S = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class FeatureSplit:
+    """Pictures of one split."""
+
+    features: NDArray[np.float16]
+    """(clips, variants, coefficients, frames), a read-only memory map; not normalised. Variant 0 is
+    the clean clip; validation and testing have no other."""
+    labels: NDArray[np.int64]
+    """(clips,), indices into `SpeechFeatures.classes`."""
+    names: tuple[str, ...]
+    """Paths relative to the data folder; `_silence_/...` for cut-outs of noise."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class SpeechFeatures:
+    """Pictures of a task, ready to train on."""
+
+    training: FeatureSplit
+    validation: FeatureSplit
+    testing: FeatureSplit
+    classes: tuple[str, ...]
+    key: str
+    """16 hex digits of sounds, labels, task and features: the same wherever the folder stands."""
+    mean: NDArray[np.float32]
+    """(coefficients,), over the real frames of the clean training clips; zeros without
+    normalisation."""
+    deviation: NDArray[np.float32]
+    """(coefficients,), likewise; ones without normalisation."""
+    skipped: tuple[str, ...]
+    """`path: reason` of each file that could not be read."""
+
+    def split(self, name: Split) -> FeatureSplit:
+        """One split by its name."""
+        return {"training": self.training, "validation": self.validation, "testing": self.testing}[
+            name
+        ]
+
+
+def load_features(
+    data_folder: Path,
+    task: Task,
+    spec: FeatureSpec,
+    cache: Path | None = None,
+    report: Report | None = None,
+) -> SpeechFeatures:
+    """Pictures of all clips of a task: from the cache, or computed and put there.
+
+    The cache is found by names, sizes and times of all files, task, features and code version. A
+    damaged one is computed again. Several processes may ask for the same one at once: each computes
+    in a folder of its own, the first to finish puts it in place.
+
+    Args:
+        data_folder: a folder in the layout of Speech Commands.
+        task: which clips are which class.
+        spec: how sound becomes pictures.
+        cache: folder of caches; by default `features` in `dse.files.cache_folder()`.
+        report: told the progress of a computation.
+
+    Raises:
+        InvalidData: the folder, a class or too many clips cannot be used.
+        OSError: the cache cannot be written.
+    """
+    corpus = scan(data_folder)
+    drawing = draw(corpus, task)
+    root = cache if cache is not None else cache_folder() / "features"
+    place = root / _cache_name(corpus, task, spec)
+    found = _open(place, spec)
+    if found is not None:
+        return found
+    root.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(root)
+    # A leading dot: not a cache yet. `mkdtemp` gives each process a folder of its own.
+    temporary = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=root))
+    try:
+        _compute(corpus, drawing, task, spec, temporary, report)
+        kept = _put_in_place(temporary, place, spec)
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(root)  # a failed write() does not know its file
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return kept
+
+
+def _cache_name(corpus: Corpus, task: Task, spec: FeatureSpec) -> str:
+    digest = hashlib.blake2b(digest_size=12)
+    digest.update(_settings(task, spec).encode())
+    digest.update(str(corpus.folder.resolve()).encode("utf-8", "surrogateescape"))
+    for clip in corpus.clips:
+        line = f"{clip.path}\0{clip.split}\0{clip.size_bytes}\0{clip.changed_ns}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    for noise in corpus.noises:
+        status = (corpus.folder / noise).stat()
+        line = f"{noise}\0{status.st_size}\0{status.st_mtime_ns}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _settings(task: Task, spec: FeatureSpec) -> str:
+    return json.dumps(
+        {"code": CODE_VERSION, "task": task.to_dict(), "features": spec.to_dict()}, sort_keys=True
+    )
+
+
+def _put_in_place(temporary: Path, place: Path, spec: FeatureSpec) -> SpeechFeatures:
+    """Rename `temporary` to `place`, or take the sound cache that stands there already."""
+    for _ in range(10):
+        try:
+            temporary.rename(place)
+        except OSError:
+            if not place.exists():
+                raise
+            found = _open(place, spec)
+            if found is not None:
+                return found
+            # Damaged: moved out of the way in one step, so that nobody sees half of it.
+            aside = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
+            try:
+                place.rename(aside / "damaged")
+            except FileNotFoundError:
+                pass  # another process was faster
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
+        else:
+            found = _open(place, spec)
+            if found is not None:
+                return found
+    raise InvalidData(f"the feature cache {place} changes while it is read: remove it and retry")
+
+
+def _remove_abandoned(root: Path) -> None:
+    """Remove what killed processes left behind more than a day ago."""
+    for child in root.glob(".*"):
+        try:
+            if child.is_dir() and time.time() - child.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(child, ignore_errors=True)
+        except OSError:
+            continue
+
+
+def _compute(
+    corpus: Corpus,
+    drawing: Drawing,
+    task: Task,
+    spec: FeatureSpec,
+    folder: Path,
+    report: Report | None,
+) -> None:
+    """Fill `folder` with a cache."""
+    settings = _settings(task, spec)
+    contents = compute(corpus, drawing, task, spec, folder, settings, report)
+    contents |= {
+        "settings": json.loads(settings),
+        "data_folder": str(corpus.folder.resolve()),
+    }
+    text = json.dumps(contents).encode()
+    with (folder / "contents.json").open("wb") as file:
+        file.write(f"{zlib.crc32(text):08x}".encode() + text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _open(place: Path, spec: FeatureSpec) -> SpeechFeatures | None:
+    """The cache in `place`, or None where there is none or it is damaged."""
+    try:
+        text = (place / "contents.json").read_bytes()
+        contents = json.loads(text[8:])
+        if int(text[:8], 16) != zlib.crc32(text[8:]):
+            return None
+        splits = {}
+        for split in SPLITS:
+            labels = np.array(contents[split]["labels"], dtype=np.int64)
+            names = tuple(contents[split]["names"])
+            features = np.load(place / f"{split}.npy", mmap_mode="r", allow_pickle=False)
+            variants = spec.variants if split == "training" else 1
+            shape = (len(names), variants, spec.coefficients, spec.frames)
+            if features.shape != shape or features.dtype != np.float16 or len(labels) != len(names):
+                return None
+            if zlib.crc32(features[-1].tobytes()) != contents[split]["last_crc32"]:
+                return None
+            splits[split] = FeatureSplit(features, labels, names)
+        return SpeechFeatures(
+            **splits,
+            classes=tuple(contents["classes"]),
+            key=contents["key"],
+            mean=np.array(contents["mean"], dtype=np.float32),
+            deviation=np.array(contents["deviation"], dtype=np.float32),
+            skipped=tuple(contents["skipped"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return None
+
+
+def iterate_batches(split: FeatureSplit, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Clean pictures and labels of a split in order: (n, coefficients, frames) and (n,)."""
+    for start in range(0, len(split), size):
+        pictures = np.array(split.features[start : start + size, 0])
+        labels = np.array(split.labels[start : start + size])
+        yield torch.from_numpy(pictures).float(), torch.from_numpy(labels)

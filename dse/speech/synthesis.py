@@ -1,0 +1,504 @@
+"""A corpus of synthetic words in the layout of Speech Commands, made offline with eSpeak NG.
+
+Every clip follows from the options alone: its speaker from the seed and a number, its way of
+speaking, room and noise from the seed and its file name. So a corpus may be interrupted and gone on
+with, and made by any number of processes, and comes out the same to the sample.
+
+Speakers are voice x accent, with a pitch and tempo of their own. Their names are chosen so that the
+published hash rule (`which_split`) puts 70 / 15 / 15 % of them into training, validation, testing:
+no lists are needed, and the small corpora that this makes get splits that are large enough.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import queue
+import re
+import subprocess
+import sys
+import threading
+import wave
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dse.errors import InvalidData, require
+from dse.files import write_text
+from dse.speech.audio import Samples, resample
+from dse.speech.speech_commands import NOISE_FOLDER, Split, which_split
+from dse.speech.task import COMMANDS
+from dse.speech.voices import (
+    ACCENTS,
+    SAMPLE_RATE_HZ,
+    VOICES,
+    Speak,
+    Utterance,
+    refuse_missing_library,
+)
+
+CLIP_RATE_HZ = 16_000
+CLIP_SAMPLES = 16_000
+OTHER_WORDS = ("bed", "bird", "cat", "dog", "happy", "house", "marvin", "sheila", "tree", "wow")
+"""Ten more words of Speech Commands, for the class of unknown words."""
+MARKER = "synthesis.json"
+"""Says in the folder that the corpus is ours, with which options, and whether it is complete."""
+NOISE_S = 30.0
+"""Length of each background noise."""
+NOISES = ("white_noise", "pink_noise", "brown_noise", "mains_hum", "babble", "clatter")
+
+_SPLIT_OF_TWENTY: tuple[Split, ...] = tuple(
+    "validation" if place in (1, 7, 14) else "testing" if place in (2, 10, 17) else "training"
+    for place in range(20)
+)
+_LONGEST_WORD_S = 0.85
+_WORD = re.compile(r"[a-z][a-z0-9'-]{0,39}")
+
+Report = Callable[[str, int, int], None]
+"""Called with what is being done, how many clips are done, how many there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synthesis:
+    """What a synthetic corpus consists of."""
+
+    words: tuple[str, ...] = COMMANDS + OTHER_WORDS
+    """Folder names, and what is said."""
+    speakers: int = 100
+    """At least 3, so that each split has one; at most one for each voice and accent."""
+    clips_per_word: int = 150
+    """All speakers say each word once before one says it twice."""
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        """Check words and counts."""
+        require(len(self.words) >= 1, "words", "a list of at least one word", list(self.words))
+        require(len(set(self.words)) == len(self.words), "words", "distinct", list(self.words))
+        for word in self.words:
+            require(
+                _WORD.fullmatch(word) is not None,
+                "words",
+                "lower-case words of letters, digits, ' and -",
+                word,
+            )
+        most = len(VOICES) * len(ACCENTS)
+        require(3 <= self.speakers <= most, "speakers", f"from 3 to {most}", self.speakers)
+        require(
+            self.clips_per_word >= self.speakers,
+            "clips_per_word",
+            f"at least the {self.speakers} speakers, so that each split has every word",
+            self.clips_per_word,
+        )
+        require(0 <= self.seed < 2**63, "seed", "from 0 to 2^63 - 1", self.seed)
+
+    @property
+    def clips(self) -> int:
+        """All clips of all words, noises not counted."""
+        return self.clips_per_word * len(self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A made-up person."""
+
+    name: str
+    """8 hex digits; the published hash rule puts them into the wanted split."""
+    voice: str
+    pitch: int
+    words_per_minute: int
+    pitch_range: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One clip to make."""
+
+    path: str
+    """Relative to the corpus."""
+    utterance: Utterance
+
+
+def _random(*parts: object) -> np.random.Generator:
+    digest = hashlib.blake2b(" ".join(map(str, parts)).encode(), digest_size=16).digest()
+    return np.random.default_rng(int.from_bytes(digest))
+
+
+def wanted_split(index: int) -> Split:
+    """The split of the speaker with this number: of each twenty, three and three are held out."""
+    return _SPLIT_OF_TWENTY[index % 20]
+
+
+def speaker(settings: Synthesis, index: int) -> Speaker:
+    """The person with this number; the same for each count of speakers and words."""
+    # A walk through all pairs: voices and accents both change from one speaker to the next.
+    order = _random("voices", settings.seed).permutation(len(VOICES))
+    voice = VOICES[order[index % len(VOICES)]]
+    accent = ACCENTS[(index + index // len(VOICES)) % len(ACCENTS)]
+    random = _random("speaker", settings.seed, index)
+    attempt = 0
+    while True:
+        text = f"{settings.seed} {index} {attempt}"
+        name = hashlib.sha256(text.encode()).hexdigest()[:8]
+        if which_split(f"{name}_nohash_0.wav") == wanted_split(index):
+            break
+        attempt += 1
+    return Speaker(
+        name=name,
+        voice=f"{accent}+{voice}",
+        pitch=int(random.integers(20, 81)),
+        words_per_minute=int(random.integers(125, 191)),
+        pitch_range=int(random.integers(20, 81)),
+    )
+
+
+def recordings(settings: Synthesis, index: int) -> list[Recording]:
+    """All clips of one speaker, words in order, takes within."""
+    person = speaker(settings, index)
+    takes = settings.clips_per_word // settings.speakers
+    takes += index < settings.clips_per_word % settings.speakers
+    made = []
+    for word in settings.words:
+        for take in range(takes):
+            path = f"{word}/{person.name}_nohash_{take}.wav"
+            random = _random("take", settings.seed, path)
+            utterance = Utterance(
+                text=word,
+                voice=person.voice,
+                words_per_minute=round(person.words_per_minute * random.uniform(0.85, 1.2)),
+                pitch=int(np.clip(person.pitch + random.integers(-8, 9), 0, 99)),
+                pitch_range=int(np.clip(person.pitch_range + random.integers(-15, 16), 0, 99)),
+                seed=int(random.integers(2**31)),
+                longest_s=_LONGEST_WORD_S,
+            )
+            made.append(Recording(path, utterance))
+    return made
+
+
+# --- sound ---------------------------------------------------------------------------------------
+
+
+def record(spoken: NDArray[np.int16], random: np.random.Generator) -> NDArray[np.int16]:
+    """A word as a microphone in some room would hear it: 16,000 samples at 16 kHz.
+
+    A short room, a place within the second, a level between -24 and -3 dB of full scale, a tilt of
+    the spectrum, and coloured noise 5 to 35 dB below the word.
+    """
+    word = resample((spoken / 32768).astype(np.float32), SAMPLE_RATE_HZ, CLIP_RATE_HZ)
+    loud = np.flatnonzero(np.abs(word) > 0.01 * max(float(np.abs(word).max(initial=0)), 1e-6))
+    word = word[loud[0] : loud[-1] + 1] if len(loud) else np.zeros(1, dtype=np.float32)
+    word = word[:CLIP_SAMPLES]
+    start = round(float(random.triangular(0, 0.5, 1)) * (CLIP_SAMPLES - len(word)))
+    clip = np.zeros(CLIP_SAMPLES, dtype=np.float64)
+    clip[start : start + len(word)] = word
+    word_rms = float(np.sqrt(np.mean(np.square(word, dtype=np.float64))))
+    noise_rms = word_rms / 10 ** (random.uniform(5, 35) / 20)
+    noise = coloured_noise(CLIP_SAMPLES, random.uniform(0, 2), random)
+    clip = _in_room(clip, random) + noise * noise_rms
+    peak = float(np.abs(clip).max())
+    level = 10 ** (random.uniform(-24, -3) / 20)
+    return _to_int16(clip * (level / max(peak, 1e-9)))
+
+
+def _in_room(clip: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+    """Echoes that die away within 0.1 to 0.4 s, and a microphone that tilts the spectrum."""
+    reverberation_s = random.uniform(0.1, 0.4)
+    seconds = np.arange(round(reverberation_s * CLIP_RATE_HZ)) / CLIP_RATE_HZ
+    # 60 dB quieter after the reverberation time: 10^(-3 t / T).
+    room = random.standard_normal(len(seconds)) * 10 ** (-3 * seconds / reverberation_s)
+    room[: CLIP_RATE_HZ // 500] = 0  # the first echo comes after 2 ms
+    room *= random.uniform(0.0, 0.5) / max(float(np.sqrt(np.square(room).sum())), 1e-9)
+    room[0] = 1
+    size = 2 * CLIP_SAMPLES
+    hertz = np.fft.rfftfreq(size, 1 / CLIP_RATE_HZ)
+    tilt_db = random.uniform(-3, 3) * np.log2(np.maximum(hertz, 125) / 1000)
+    spectrum = np.fft.rfft(clip, size) * np.fft.rfft(room, size) * 10 ** (tilt_db / 20)
+    return np.asarray(np.fft.irfft(spectrum, size)[: len(clip)])
+
+
+def coloured_noise(samples: int, slope: float, random: np.random.Generator) -> NDArray[np.float64]:
+    """Gaussian noise with power proportional to 1 / f^slope and an RMS of 1 (0 white, 1 pink)."""
+    spectrum = np.fft.rfft(random.standard_normal(samples))
+    hertz = np.fft.rfftfreq(samples, 1 / CLIP_RATE_HZ)
+    spectrum *= np.maximum(hertz, 20) ** (-slope / 2)
+    noise = np.fft.irfft(spectrum, samples)
+    return np.asarray(noise / np.sqrt(np.mean(np.square(noise))))
+
+
+def background_noise(kind: str, settings: Synthesis, speak: Speak) -> NDArray[np.int16]:
+    """`NOISE_S` seconds of one of `NOISES`."""
+    random = _random("noise", settings.seed, kind)
+    samples = round(NOISE_S * CLIP_RATE_HZ)
+    seconds = np.arange(samples) / CLIP_RATE_HZ
+    if kind == "white_noise":
+        noise = coloured_noise(samples, 0, random)
+    elif kind == "pink_noise":
+        noise = coloured_noise(samples, 1, random)
+    elif kind == "brown_noise":
+        noise = coloured_noise(samples, 2, random)
+    elif kind == "mains_hum":
+        noise = coloured_noise(samples, 1, random) * 0.2
+        for harmonic in range(1, 12):
+            phase = random.uniform(0, 2 * np.pi)
+            noise += np.sin(2 * np.pi * 50 * harmonic * seconds + phase) / harmonic
+    elif kind == "babble":
+        noise = _babble(settings, samples, random, speak)
+    elif kind == "clatter":
+        noise = _clatter(samples, random)
+    else:
+        raise ValueError(f"no noise is called {kind!r}")
+    noise = noise / np.sqrt(np.mean(np.square(noise)))
+    return _to_int16(noise * min(0.1, 0.9 / float(np.abs(noise).max())))
+
+
+def _babble(
+    settings: Synthesis, samples: int, random: np.random.Generator, speak: Speak
+) -> NDArray[np.float64]:
+    """Twelve voices that talk at once, in sentences without the words of the corpus."""
+    sentences = (
+        "the weather will probably change before we arrive there",
+        "somebody should have brought another umbrella yesterday evening",
+        "they were talking about a very long journey across mountains",
+        "nearly everything in this kitchen belongs to my grandmother",
+        "please remember to ask him about those letters and newspapers",
+    )
+    noise = np.zeros(samples)
+    for number in range(12):
+        person = speaker(settings, 1000 + number)
+        utterances = [
+            Utterance(
+                text=sentences[int(random.integers(len(sentences)))],
+                voice=person.voice,
+                words_per_minute=person.words_per_minute,
+                pitch=person.pitch,
+                pitch_range=person.pitch_range,
+                seed=int(random.integers(2**31)),
+                longest_s=60.0,
+            )
+            for _ in range(12)
+        ]
+        spoken = np.concatenate(speak(utterances)) / 32768
+        voice = resample(spoken.astype(np.float32), SAMPLE_RATE_HZ, CLIP_RATE_HZ)
+        voice = np.roll(np.resize(voice, samples), int(random.integers(samples)))
+        noise += voice / max(float(np.sqrt(np.mean(np.square(voice)))), 1e-9)
+    return noise
+
+
+def _clatter(samples: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Short ringing knocks, three a second, over a quiet floor: something like a kitchen."""
+    noise = coloured_noise(samples, 1, random) * 0.05
+    ring = np.arange(CLIP_RATE_HZ // 5) / CLIP_RATE_HZ
+    for _ in range(round(3 * samples / CLIP_RATE_HZ)):
+        start = int(random.integers(samples - len(ring)))
+        hertz = random.uniform(300, 5000)
+        knock = np.sin(2 * np.pi * hertz * ring) * np.exp(-ring / random.uniform(0.005, 0.04))
+        noise[start : start + len(ring)] += knock * random.uniform(0.2, 1)
+    return noise
+
+
+def _to_int16(sound: NDArray[np.float64] | Samples) -> NDArray[np.int16]:
+    return np.clip(np.rint(sound * 32767), -32768, 32767).astype(np.int16)
+
+
+# --- folder --------------------------------------------------------------------------------------
+
+
+def synthesize(
+    folder: Path, settings: Synthesis, jobs: int = 1, report: Report | None = None
+) -> None:
+    """Make a corpus in `folder`, or check and finish one of the same settings.
+
+    Args:
+        folder: missing, empty, or a corpus made with the same settings, finished or not.
+        settings: what to make.
+        jobs: worker processes.
+        report: told the progress.
+
+    Raises:
+        InvalidData: the folder holds something else, or eSpeak NG is not there or fails.
+        OSError: the folder cannot be written.
+    """
+    require(jobs >= 1, "jobs", "at least 1", jobs)
+    refuse_missing_library()
+    prepare(folder, settings)
+    for word in settings.words:
+        (folder / word).mkdir(exist_ok=True)
+    (folder / NOISE_FOLDER).mkdir(exist_ok=True)
+    write_text(folder / "README.md", _readme(settings))
+    _run_workers(folder, settings, min(jobs, settings.speakers), report)
+    _write_marker(folder, settings, complete=True)
+
+
+def prepare(folder: Path, settings: Synthesis) -> None:
+    """Make `folder` and mark it as an unfinished corpus; refuse one that holds something else."""
+    if folder.exists() and not folder.is_dir():
+        raise InvalidData(f"{folder} is a file: name a new or empty folder")
+    marker = folder / MARKER
+    if marker.exists():
+        _refuse_other_corpus(folder, settings)
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise InvalidData(
+            f"{folder} is not empty and holds no synthetic corpus: name a new or empty folder"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_marker(folder, settings, complete=False)
+
+
+def _refuse_other_corpus(folder: Path, settings: Synthesis) -> None:
+    try:
+        found = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        made_with = dict(found["settings"])
+    except (ValueError, KeyError, TypeError):
+        raise InvalidData(
+            f"{folder / MARKER} is damaged: remove the folder, or name an empty one"
+        ) from None
+    for key, value in _plain(settings).items():
+        if made_with.get(key) != value:
+            raise InvalidData(
+                f"{folder} holds a corpus made with {key} {made_with.get(key)}, not {value}: give "
+                "the same options to check and finish it, or name an empty folder"
+            )
+
+
+def _plain(settings: Synthesis) -> dict[str, Any]:
+    return asdict(settings) | {"words": list(settings.words), "version": 1}
+
+
+def _write_marker(folder: Path, settings: Synthesis, *, complete: bool) -> None:
+    content = {"settings": _plain(settings), "complete": complete}
+    write_text(folder / MARKER, json.dumps(content, indent=1) + "\n")
+
+
+def _readme(settings: Synthesis) -> str:
+    return f"""# Synthetic spoken words
+
+Nobody spoke these words: they are the output of eSpeak NG, made by `dse data synthesize` with
+{settings.speakers} made-up speakers, {settings.clips_per_word} clips a word, seed {settings.seed}.
+Accuracies measured on them say nothing about recorded speech.
+
+Words: {", ".join(settings.words)}.
+
+Layout and file names are those of Speech Commands: `word/speaker_nohash_number.wav`, 16 kHz, mono,
+16 bit, one second. The published hash rule gives the splits, about 70 / 15 / 15 % of the speakers.
+The sounds in `{NOISE_FOLDER}` are generated as well.
+
+Licence: whoever made this folder with ternary-dse may treat the sounds as CC0 1.0
+(https://creativecommons.org/publicdomain/zero/1.0/): the authors of ternary-dse claim no rights in
+them. eSpeak NG is free software under GPL-3.0; the sound that it makes is not covered by it.
+"""
+
+
+def write_wav(path: Path, samples: NDArray[np.int16]) -> None:
+    """Write 16 kHz, mono, 16 bit in one step; the temporary name is none that a loader reads."""
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("wb") as file, wave.open(file) as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(CLIP_RATE_HZ)
+        sound.writeframes(samples.tobytes())
+    temporary.replace(path)
+
+
+def is_complete(path: Path, samples: int) -> bool:
+    """Whether `path` is a WAV file of this many samples, by its size."""
+    try:
+        return path.stat().st_size == 44 + 2 * samples
+    except FileNotFoundError:
+        return False
+
+
+def make_speaker(folder: Path, settings: Synthesis, index: int, speak: Speak) -> int:
+    """Make the clips of one speaker that are not there yet; says how many the speaker has."""
+    planned = recordings(settings, index)
+    paths = [folder / recording.path for recording in planned]
+    if not all(is_complete(path, CLIP_SAMPLES) for path in paths):
+        # All are spoken even if few are missing: a voice depends on what it said before.
+        spoken = speak([recording.utterance for recording in planned])
+        for recording, path, sound in zip(planned, paths, spoken, strict=True):
+            random = _random("room", settings.seed, recording.path)
+            write_wav(path, record(sound, random))
+    return len(planned)
+
+
+def make_noises(folder: Path, settings: Synthesis, speak: Speak) -> None:
+    """Make the background noises that are not there yet."""
+    for kind in NOISES:
+        path = folder / NOISE_FOLDER / f"{kind}.wav"
+        if not is_complete(path, round(NOISE_S * CLIP_RATE_HZ)):
+            write_wav(path, background_noise(kind, settings, speak))
+
+
+# --- workers -------------------------------------------------------------------------------------
+
+
+def _run_workers(folder: Path, settings: Synthesis, jobs: int, report: Report | None) -> None:
+    messages: queue.Queue[dict[str, Any]] = queue.Queue()
+    workers = [
+        _start_worker(folder, settings, list(range(job, settings.speakers, jobs)), job == 0)
+        for job in range(jobs)
+    ]
+    try:
+        for worker in workers:
+            threading.Thread(target=_listen, args=(worker, messages), daemon=True).start()
+        done, running = 0, jobs
+        while running:
+            message = messages.get()
+            if "clips" in message:
+                done += message["clips"]
+                if report is not None:
+                    report("synthesis", done, settings.clips)
+            elif "errno" in message:
+                raise OSError(message["errno"], message["reason"], message["place"])
+            elif "problem" in message:
+                raise InvalidData(message["problem"])
+            elif message["left"] != 0:
+                raise InvalidData(
+                    f"a synthesis process stopped with status {message['left']}: run the same "
+                    f"command again to finish {folder}"
+                )
+            else:
+                running -= 1
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+            for pipe in (worker.stdin, worker.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
+
+
+def _start_worker(
+    folder: Path, settings: Synthesis, speakers: Sequence[int], noises: bool
+) -> "subprocess.Popen[str]":
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "dse.speech.synthesis_worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # One thread each: the processes are the parallelism, and a fork wants no other threads.
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+    )
+    order = {
+        "folder": str(folder),
+        "settings": asdict(settings),
+        "speakers": list(speakers),
+        "noises": noises,
+    }
+    assert worker.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # it died at once; its status will say so
+        worker.stdin.write(json.dumps(order))
+        worker.stdin.close()
+    return worker
+
+
+def _listen(worker: "subprocess.Popen[str]", messages: "queue.Queue[dict[str, Any]]") -> None:
+    assert worker.stdout is not None
+    with contextlib.suppress(ValueError):  # closed because another worker failed
+        for line in worker.stdout:
+            messages.put(json.loads(line))
+    messages.put({"left": worker.wait()})

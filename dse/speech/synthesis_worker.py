@@ -1,0 +1,48 @@
+"""One process of `dse.speech.synthesis`: reads an order from stdin, says on stdout what is done.
+
+A process of its own, because eSpeak NG is a library with global state: see `dse.speech.voices`.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from dse.errors import InvalidInput
+from dse.speech.synthesis import Synthesis, make_noises, make_speaker
+from dse.speech.voices import open_library
+
+
+def _tell(**message: Any) -> None:
+    print(json.dumps(message), flush=True)
+
+
+def main() -> None:
+    """Make the speakers, and perhaps the noises, that the order names."""
+    # Ctrl-C reaches the whole group: the parent says what there is to say.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    order = json.load(sys.stdin)
+    folder = Path(order["folder"])
+    words = tuple(order["settings"].pop("words"))
+    settings = Synthesis(words=words, **order["settings"])
+    try:
+        speak = open_library()
+        for index in order["speakers"]:
+            _tell(clips=make_speaker(folder, settings, index, speak))
+        if order["noises"]:
+            make_noises(folder, settings, speak)
+    except InvalidInput as error:
+        _tell(problem=str(error))
+    except BrokenPipeError:
+        os._exit(1)  # the parent is gone
+    except OSError as error:
+        _tell(errno=error.errno, reason=error.strerror, place=str(error.filename or folder))
+    sys.stdout.flush()
+    # Past all exit handlers: eSpeak NG has some that crash now and then.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Two designs side by side: differences in percent, and why one of them is not on the frontier."""
+
+import math
+from collections.abc import Sequence
+
+from dse.columns import LABELS, shown
+from dse.studies.rows import Evaluation
+
+FULL = ("trained", "reused")
+"""Statuses of designs whose error is of a full training."""
+
+
+def difference(before: float, after: float) -> float:
+    """Relative change; NaN where there is nothing to relate it to."""
+    return (after - before) / abs(before) if before else (0.0 if after == before else math.nan)
+
+
+def dominators(
+    row: Evaluation, rows: Sequence[Evaluation], objectives: Sequence[str]
+) -> list[Evaluation]:
+    """Trained designs that are nowhere worse than `row` and somewhere better, nearest first.
+
+    Nearest is the one that changes the fewest axes, then the one of the least error.
+    """
+    better = [other for other in rows if dominates(other, row, objectives)]
+    distinct = {other.key: other for other in reversed(better)}
+    return sorted(
+        distinct.values(), key=lambda other: (axes_apart(row, other), other.column("error"))
+    )
+
+
+def dominates(one: Evaluation, other: Evaluation, objectives: Sequence[str]) -> bool:
+    """Whether a trained design is nowhere worse than another, and somewhere better."""
+    if one.status not in FULL:
+        return False
+    pairs = [(one.column(name), other.column(name)) for name in objectives]
+    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+
+
+def axes_apart(one: Evaluation, other: Evaluation) -> int:
+    """Axes in which two designs differ."""
+    return len(changed_axes(one, other))
+
+
+def changed_axes(one: Evaluation, other: Evaluation) -> dict[str, tuple[object, object]]:
+    """Axis -> its value in the two designs, where they differ; None where it does not matter."""
+    names = dict.fromkeys((*one.values, *other.values))
+    pairs = {name: (one.values.get(name), other.values.get(name)) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def trade(one: Evaluation, other: Evaluation, objectives: Sequence[str]) -> str:
+    """`B has 0.3 % less error at 2.1x the energy per inference` with points of percent for errors.
+
+    Args:
+        one: what is compared with.
+        other: what the sentence is about.
+        objectives: the columns to speak of, `error` first where it is among them.
+    """
+    ordered = sorted(objectives, key=lambda name: name != "error")
+    parts = [_part(name, one.column(name), other.column(name)) for name in ordered]
+    equal = all(one.column(name) == other.column(name) for name in ordered)
+    if equal:
+        return "both are equal in " + " and ".join(LABELS[name][0] for name in ordered)
+    first, *rest = parts
+    return " ".join(filter(None, (first, "at " + " and ".join(rest) if rest else "")))
+
+
+def _part(name: str, before: float, after: float) -> str:
+    label = LABELS[name][0]
+    if math.isnan(before) or math.isnan(after):
+        return f"no known {label}"
+    if before == after:
+        return f"the same {label}"
+    if name == "error":
+        points = 100 * abs(after - before)
+        return f"{points:.2g} points {'less' if after < before else 'more'} error"
+    if before <= 0 or after <= 0:
+        return f"{shown(after, name)} instead of {shown(before, name)} {LABELS[name][1]} {label}"
+    ratio = after / before
+    if 0.5 <= ratio <= 2:
+        return f"{abs(ratio - 1):.1%} {'less' if ratio < 1 else 'more'} {label}"
+    return f"{ratio:.2g}x the {label}"
+
+
+def why_not_on_frontier(
+    row: Evaluation, rows: Sequence[Evaluation], objectives: Sequence[str]
+) -> str:
+    """One sentence: what dominates a design, and what would change; empty on the frontier."""
+    found = dominators(row, rows, objectives)
+    if not found:
+        return ""
+    nearest = found[0]
+    axes = changed_axes(row, nearest)
+    changes = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in axes.items())
+    others = len(found) - 1
+    more = f"; so do {others} more" if others > 1 else "; so does another one" if others else ""
+    return (
+        f"{nearest.name or nearest.key} dominates it: {trade(row, nearest, objectives)}"
+        + (f" ({changes})" if changes else "")
+        + more
+    )

@@ -1,0 +1,122 @@
+"""When a study ends."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dse.errors import require
+from dse.studies.frontier import hypervolume_share
+from dse.studies.rows import Evaluation, latest
+
+Volume = Callable[[Sequence[Evaluation], Mapping[str, Sequence[float]]], float]
+
+MAX_REPEATS = 100
+"""So many duplicates or invalid points in a row end a study: its space is exhausted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """The `patience` section of a study file: when more trainings are not worth it."""
+
+    trainings: int = 20
+    improvement: float = 0.01
+    """Relative, of the hypervolume, over so many trainings."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        require(self.trainings >= 1, "trainings", "at least 1", self.trainings)
+        require(0 < self.improvement < 1, "improvement", "in (0, 1)", self.improvement)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """What may be spent; the first limit that is reached ends the study."""
+
+    trainings: int
+    """Full trainings, or as many epochs where rungs divide them among more designs."""
+    epochs_each: int
+    """Of a full training."""
+    rungs: bool
+    candidates: int
+    """Designs that are priced one by one."""
+    epochs: int | None = None
+    """Of all designs together."""
+    hours: float | None = None
+    """Of training, summed over the designs and divided by the workers."""
+    patience: Patience | None = None
+
+    def spent_epochs(self, rows: Sequence[Evaluation]) -> int:
+        """Epochs trained so far; `rows` are the last ones of the trials."""
+        return sum(row.epochs or 0 for row in rows if row.status not in ("duplicate", "reused"))
+
+    def trained(self, rows: Sequence[Evaluation]) -> int:
+        """Designs trained for all epochs, also those whose error is over a limit."""
+        return sum(row.status in ("trained", "reused") or row.over_in_error for row in rows)
+
+    def share(self, rows: Sequence[Evaluation]) -> float:
+        """Of what may be spent in trainings or epochs, how much is."""
+        shares = [self._epochs_of(rows, 0) / (self.trainings * self.epochs_each)]
+        if self.epochs is not None:
+            shares.append(self.spent_epochs(rows) / self.epochs)
+        return min(1.0, max(shares))
+
+    def _epochs_of(self, rows: Sequence[Evaluation], flying: int) -> int:
+        if self.rungs:
+            return self.spent_epochs(rows) + flying
+        return self.trained(rows) * self.epochs_each + flying
+
+    def ended_by(
+        self,
+        rows: Sequence[Evaluation],
+        box: Mapping[str, Sequence[float]],
+        workers: int,
+        flying: int = 0,
+        flying_epochs: int = 0,
+        volume: Volume = hypervolume_share,
+    ) -> str:
+        """Why nothing more may be started; empty while something may.
+
+        Args:
+            rows: all rows of the study, oldest first.
+            box: of its hypervolume.
+            workers: trainings at a time.
+            flying: designs in training, which will be trained in any case.
+            flying_epochs: epochs that they will take.
+            volume: hypervolume of rows in a box.
+        """
+        last = latest(rows)
+        if self._epochs_of(last, flying_epochs) >= self.trainings * self.epochs_each:
+            if self.rungs:
+                return (
+                    f"{self.spent_epochs(last):,} epochs are trained, as {self.trainings} designs"
+                )
+            return f"{self.trained(last)} designs are trained"
+        if len(last) + flying >= self.candidates:
+            return f"{len(last)} candidates are priced"
+        if self.epochs is not None and self.spent_epochs(last) + flying_epochs >= self.epochs:
+            return f"{self.spent_epochs(last):,} epochs are trained"
+        hours = sum(row.training_seconds or 0.0 for row in last) / 3600 / workers
+        if self.hours is not None and hours >= self.hours:
+            return f"{hours:.2g} hours are spent on training"
+        recent = last[-MAX_REPEATS:]
+        if len(recent) == MAX_REPEATS and all(
+            row.status in ("duplicate", "invalid") for row in recent
+        ):
+            return f"the last {MAX_REPEATS} candidates brought no new design"
+        return self._out_of_patience(last, box, volume)
+
+    def _out_of_patience(
+        self, rows: Sequence[Evaluation], box: Mapping[str, Sequence[float]], volume: Volume
+    ) -> str:
+        if self.patience is None:
+            return ""
+        trained = [index for index, row in enumerate(rows) if row.status in ("trained", "reused")]
+        if len(trained) <= self.patience.trainings:
+            return ""
+        before = volume(rows[: trained[-self.patience.trainings]], box)
+        now = volume(rows, box)
+        if now > 0 and (now - before) / now < self.patience.improvement:
+            return (
+                f"the last {self.patience.trainings} trainings raised the hypervolume by less than "
+                f"{self.patience.improvement:.2%}"
+            )
+        return ""

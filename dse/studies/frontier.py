@@ -1,0 +1,48 @@
+"""The frontier of a study: which trained designs are best, and how much of a box they cover."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from dse.columns import MEASURED_COLUMNS
+from dse.pareto import hypervolume, pareto_mask
+from dse.studies.rows import Evaluation
+
+
+def frontier_of(rows: Sequence[Evaluation], objectives: Sequence[str]) -> list[Evaluation]:
+    """The trained designs that no other trained design dominates, cheapest first.
+
+    Args:
+        rows: of a study; a design that was evaluated twice on one machine counts once.
+        objectives: columns, all minimised.
+    """
+    trained = {(row.key, row.accelerator): row for row in reversed(rows) if row.full}
+    designs = list(reversed(trained.values()))
+    if not designs:
+        return []
+    points = np.array([[row.column(name) for name in objectives] for row in designs])
+    front = [row for row, on in zip(designs, pareto_mask(points), strict=True) if on]
+    by = next((name for name in objectives if name not in MEASURED_COLUMNS), objectives[0])
+    return sorted(front, key=lambda row: row.column(by))
+
+
+def hypervolume_share(rows: Sequence[Evaluation], box: Mapping[str, Sequence[float]]) -> float:
+    """Share of a box that the trained designs dominate.
+
+    Args:
+        rows: of a study.
+        box: objective -> best and worst value; costs (all but errors) as log10.
+
+    Returns:
+        Between 0 and 1; comparable between states of one study, and between studies of one box.
+    """
+    trained = [row for row in rows if row.full]
+    if not trained:
+        return 0.0
+    scaled = np.empty((len(trained), len(box)))
+    for index, (name, (best, worst)) in enumerate(box.items()):
+        column = np.array([row.column(name) for row in trained])
+        if name not in MEASURED_COLUMNS:
+            column = np.log10(np.maximum(column, 1e-12))
+        scaled[:, index] = np.maximum((column - best) / (worst - best), 0.0)
+    return hypervolume(scaled, np.ones(len(box)))

@@ -1,0 +1,90 @@
+"""How the hypervolume of a study grew: after each training, and what it had cost until then.
+
+It is what a stop rule looks at, and what tells whether a search is worth going on with.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+
+from dse.studies.frontier import hypervolume_share
+from dse.studies.on_machines import expanded
+from dse.studies.record import StudyRecord
+from dse.studies.rows import Evaluation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A study after one of its trainings."""
+
+    trial: int
+    """The trial that was trained."""
+    trainings: int
+    """Full trainings so far; those of earlier studies that were reused cost nothing."""
+    epochs: int
+    """Of all trainings so far, also of those that a rung stopped."""
+    hours: float
+    """Of training so far, summed over all workers."""
+    hypervolume: float
+    """Share of the study's box."""
+    finished_at: str
+    """UTC, ISO 8601."""
+
+
+def growth(rows: Sequence[Evaluation], record: StudyRecord) -> list[Step]:
+    """The steps of a study, oldest first.
+
+    Args:
+        rows: of the study, one a trial, in the order in which they were recorded.
+        record: what the study was asked; with several machines, all of them count.
+    """
+    steps: list[Step] = []
+    trainings = epochs = 0
+    seconds = volume = 0.0
+    front: list[Evaluation] = []
+    for row in rows:
+        if row.status not in ("duplicate", "reused"):
+            epochs += row.epochs or 0
+            seconds += row.training_seconds or 0.0
+        if not row.full:
+            continue
+        trainings += row.status == "trained"
+        new = expanded([row], record)
+        if _improves(new, front, record.box):
+            front = [*front, *new]
+            volume = hypervolume_share(front, record.box)
+        steps.append(
+            Step(
+                trial=row.trial,
+                trainings=trainings,
+                epochs=epochs,
+                hours=seconds / 3600,
+                hypervolume=volume,
+                finished_at=row.finished_at,
+            )
+        )
+    return steps
+
+
+def _improves(
+    new: Sequence[Evaluation], front: Sequence[Evaluation], box: dict[str, list[float]]
+) -> bool:
+    """Whether no known design is at least as good: the others add nothing, at no cost."""
+    if not front:
+        return True
+    known = np.array([[row.column(name) for name in box] for row in front])
+    points = np.array([[row.column(name) for name in box] for row in new])
+    covered = [bool((known <= point).all(axis=1).any()) for point in points]
+    return not all(covered)
+
+
+def growth_csv(steps: Sequence[Step]) -> str:
+    """The steps as a table: a line a training."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Step)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(step) for step in steps)
+    return text.getvalue()

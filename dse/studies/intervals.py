@@ -1,0 +1,56 @@
+"""How sure an error is: clips behind it, its interval, and that of a difference.
+
+A validation error is k wrong of n clips. Rows hold k / n only, so n is found as the smallest number
+of clips of which all errors of a study are whole numbers: errors of many epochs leave no smaller
+one. Were the true n a multiple, the intervals would be too wide, never too narrow.
+"""
+
+import math
+from collections.abc import Iterable
+from fractions import Fraction
+
+from cost_models import Band
+from dse.training.scores import wilson_interval
+
+MOST_CLIPS = 200_000
+"""More than any split that is known here."""
+ROUNDING = 1e-12
+
+
+def clips_behind(errors: Iterable[float]) -> int | None:
+    """Smallest number of clips of which all errors are whole numbers.
+
+    None where there is none up to `MOST_CLIPS`, or no error that tells anything.
+    """
+    clips = 1
+    for error in errors:
+        share = Fraction(error).limit_denominator(MOST_CLIPS)
+        if abs(float(share) - error) > ROUNDING:
+            return None
+        clips = math.lcm(clips, share.denominator)
+        if clips > MOST_CLIPS:
+            return None
+    return clips if clips > 1 else None
+
+
+def error_band(error: float, clips: int | None) -> Band:
+    """An error in percent with its 95 % interval (Wilson); no interval where n is not known."""
+    if clips is None:
+        return Band(low=100 * error, mid=100 * error, high=100 * error)
+    low, high = wilson_interval(round(error * clips), clips)
+    # Rounding may leave an end a last bit inside the error itself.
+    return Band(low=100 * min(low, error), mid=100 * error, high=100 * max(high, error))
+
+
+def difference_band(error: float, other: float, clips: int) -> Band:
+    """`error` less `other` in percent points with its 95 % interval, each told on `clips` clips.
+
+    As if they were different clips: designs judged on the same clips differ more surely than this.
+
+    Source: Newcombe, Statistics in Medicine 17 (1998) 873-890, method 10, from Wilson's intervals.
+    """
+    first, second = error_band(error, clips), error_band(other, clips)
+    difference = first.mid - second.mid
+    below = math.hypot(first.mid - first.low, second.high - second.mid)
+    above = math.hypot(first.high - first.mid, second.mid - second.low)
+    return Band(low=difference - below, mid=difference, high=difference + above)

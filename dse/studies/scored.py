@@ -1,0 +1,39 @@
+"""How sure the figures of a trained design are, and which classes it takes for which."""
+
+from cost_models import Band
+from dse.studies.intervals import difference_band, error_band
+from dse.training.best_scores import BestScores, Confusion
+from dse.training.scores import Scores
+
+
+def scores_of(confusion: Confusion) -> Scores:
+    """A confusion as scores; nobody knows its loss."""
+    return Scores(loss=float("nan"), confusion=confusion)
+
+
+def error_interval(confusion: Confusion) -> Band:
+    """The error in percent with its 95 % interval."""
+    scores = scores_of(confusion)
+    return error_band(scores.error, scores.clips)
+
+
+def int8_less_float(best: BestScores) -> Band | None:
+    """How many percent points more the int8 network errs, with the 95 % interval.
+
+    As if both had been told different clips, so the interval is rather too wide: confusions do not
+    say which clips each got wrong. None where there is no int8 network.
+    """
+    if best.int8 is None:
+        return None
+    whole, floats = scores_of(best.int8), scores_of(best.floats)
+    return difference_band(whole.error, floats.error, floats.clips)
+
+
+def worst_confusions(
+    labels: tuple[str, ...], confusion: Confusion, count: int
+) -> list[tuple[str, str, int, int]]:
+    """The most frequent mistakes: true class, taken for, so many clips, of so many."""
+    return [
+        (labels[true], labels[told], clips, int(confusion[true].sum()))
+        for true, told, clips in scores_of(confusion).worst_pairs(count)
+    ]

@@ -1,0 +1,486 @@
+"""The study file: everything that a search needs to know, as data.
+
+`read_study` turns a person's YAML into a `StudySpec`; `StudySpec.resolved` spells every default
+out, so that a study can be repeated when the defaults have changed.
+"""
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from cost_models import Accelerator, Technology, load_accelerator, load_technology
+from cost_models.application import US_PER_S
+from cost_models.strict_yaml import Node, build, read_value, read_yaml
+from dse.columns import MEASURED_COLUMNS, OBJECTIVE_COLUMNS, first_measured
+from dse.design.point import DesignPoint
+from dse.design.published import published, published_values
+from dse.design.space import SearchSpace, Values
+from dse.design.space_file import space_from_node
+from dse.errors import InvalidFile, InvalidInput, InvalidStudy, require
+from dse.pricing.budget import Budget, Limit, budget_from_node
+from dse.pricing.hardware import Hardware, hardware_from_node
+from dse.pricing.machine import Machine
+from dse.speech.task import FeatureSpec, Task
+from dse.studies.effort import Effort, Patience
+from dse.studies.record import RESOLVED
+from dse.studies.rungs import Rungs
+from dse.training.recipe import Recipe, recipe_from_node
+
+SCHEMA_VERSION = 1
+
+SamplerName = Literal["known_cost", "tpe", "nsga2", "nsga3", "gp", "qmc", "random"]
+
+CHANGEABLE = (
+    "trainings",
+    "candidates",
+    "epochs",
+    "hours",
+    "patience",
+    "device",
+    "baselines",
+    "warm_start",
+    "data_folder",
+    "base_folder",
+)
+"""What may change between runs of one study: how long it searches, and on what it computes."""
+
+PRICED = ("accelerator", "technology", "hardware", "limits", "objectives", "rate")
+"""What may change when a study is priced again (`search.reprice`): no training depends on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSection:
+    """The `data` section of a study file."""
+
+    folder: str
+    """Folder in the layout of Speech Commands; a relative one is seen from the study file."""
+    task: Task = field(default_factory=Task)
+    features: FeatureSpec = field(default_factory=FeatureSpec)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """The study file as it stands; parts with a reader of their own stay nodes."""
+
+    name: str
+    data: DataSection
+    space: Node
+    machine: str = "kws_ternary"
+    technology: str | None = None
+    hardware: Node | None = None
+    recipe: Node | None = None
+    objectives: tuple[str, ...] = ("error", "energy_pj")
+    limits: Node | None = None
+    rate: float | None = None
+    baselines: tuple[Node, ...] = ()
+    warm_start: tuple[str, ...] = ()
+    sampler: SamplerName = "known_cost"
+    rungs: Node | None = None
+    trainings: int = 20
+    candidates: int | None = None
+    epochs: int | None = None
+    hours: float | None = None
+    patience: Patience | None = None
+    seed: int = 1
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Check names and numbers."""
+        require(
+            re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", self.name) is not None,
+            "name",
+            "up to 64 letters, digits, '.', '_' and '-' (it names a folder)",
+            self.name,
+        )
+        require(self.trainings >= 1, "trainings", "at least 1", self.trainings)
+        if self.epochs is not None:
+            require(self.epochs >= 1, "epochs", "at least 1", self.epochs)
+        if self.hours is not None:
+            require(
+                self.hours > 0 and math.isfinite(self.hours), "hours", "more than 0", self.hours
+            )
+        require(0 <= self.seed < 2**32, "seed", "from 0 to 2^32 - 1", self.seed)
+        require(
+            re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", self.device) is not None,
+            "device",
+            "auto, cpu or cuda",
+            self.device,
+        )
+        if self.candidates is not None:
+            require(
+                self.candidates >= self.trainings,
+                "candidates",
+                f"at least trainings, {self.trainings}",
+                self.candidates,
+            )
+        require(
+            len(self.objectives) >= 2 and len(set(self.objectives)) == len(self.objectives),
+            "objectives",
+            "a list of two or more different columns",
+            list(self.objectives),
+        )
+        for objective in self.objectives:
+            require(
+                objective in OBJECTIVE_COLUMNS,
+                "objectives",
+                f"columns out of {', '.join(OBJECTIVE_COLUMNS)}",
+                objective,
+            )
+        for known, remedy in (
+            (
+                False,
+                "a list with error or quantised_error (without it nothing needs training: "
+                "use dse sweep)",
+            ),
+            (True, "a list with a cost such as energy_pj beside the error"),
+        ):
+            require(
+                any((name not in MEASURED_COLUMNS) == known for name in self.objectives),
+                "objectives",
+                remedy,
+                list(self.objectives),
+            )
+        if self.rate is not None:
+            require(self.rate > 0 and math.isfinite(self.rate), "rate", "more than 0", self.rate)
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A design that a study evaluates before it searches."""
+
+    name: str
+    """Of a published network, or made from the values."""
+    point: DesignPoint
+    values: Values | None
+    """Its place in the space; None where it lies beside it."""
+    published: bool = True
+
+    def to_plain(self) -> Any:
+        """As the study file has it."""
+        return self.name if self.published else self.values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudySpec:
+    """A study, read and checked."""
+
+    name: str
+    base_folder: Path
+    """Relative paths of the study file are seen from here."""
+    data_folder: Path
+    task: Task
+    features: FeatureSpec
+    space: SearchSpace
+    accelerator: Accelerator
+    technology: Technology
+    hardware: Hardware | None = None
+    """The machines that networks are priced on; `accelerator` is the first of them."""
+    recipe: Recipe
+    objectives: tuple[str, ...]
+    budget: Budget
+    """Limits on what is known before training."""
+    measured_budget: Budget
+    """Limits on what only a training tells."""
+    rate: float | None = None
+    """Inferences a second, which the machine must keep; None where nobody asked."""
+    baselines: tuple[Baseline, ...]
+    warm_start: tuple[Path, ...] = ()
+    """Folders of earlier studies, whose designs are tried and whose trainings are not repeated."""
+    sampler: SamplerName
+    rungs: Rungs | None = None
+    trainings: int
+    """The study ends when so many designs are trained."""
+    candidates: int
+    """... or when so many are priced."""
+    epochs: int | None = None
+    """... or when so many epochs are trained, of all designs together."""
+    hours: float | None = None
+    """... or so many hours."""
+    patience: Patience | None = None
+    """... or when the hypervolume has nearly stopped growing."""
+    seed: int
+    device: str
+
+    @property
+    def machines(self) -> tuple[Machine, ...]:
+        """All that networks are priced on."""
+        if self.hardware is not None:
+            return self.hardware.machines
+        return (Machine(self.accelerator, self.technology),)
+
+    @property
+    def measured(self) -> str:
+        """The column of a network's mistakes that a search models."""
+        return first_measured(self.objectives)
+
+    @property
+    def needs_int8(self) -> bool:
+        """Whether a network without a form in whole numbers is of no use."""
+        names = (*self.objectives, *(limit.column for limit in self.measured_budget.limits))
+        return "quantised_error" in names
+
+    @property
+    def effort(self) -> Effort:
+        """When the study ends."""
+        return Effort(
+            trainings=self.trainings,
+            epochs_each=self.recipe.epochs,
+            rungs=self.rungs is not None,
+            candidates=self.candidates,
+            epochs=self.epochs,
+            hours=self.hours,
+            patience=self.patience,
+        )
+
+    def resolved(self) -> dict[str, Any]:
+        """All of it as plain data, defaults spelled out."""
+        plain = {
+            "schema_version": SCHEMA_VERSION,
+            "name": self.name,
+            "base_folder": str(self.base_folder.resolve()),
+            "data_folder": str(self.data_folder.resolve()),
+            "task": self.task.to_dict(),
+            "features": self.features.to_dict(),
+            "space": self.space.to_dict(),
+            "accelerator": self.accelerator.to_dict(),
+            "technology": dataclasses.asdict(self.technology),
+            "hardware": None if self.hardware is None else self.hardware.to_dict(),
+            "recipe": self.recipe.to_dict(),
+            "objectives": list(self.objectives),
+            "limits": self.budget.to_dict() | self.measured_budget.to_dict(),
+            "rate": self.rate,
+            "baselines": [baseline.to_plain() for baseline in self.baselines],
+            "warm_start": [str(folder) for folder in self.warm_start],
+            "sampler": self.sampler,
+            "rungs": None if self.rungs is None else dataclasses.asdict(self.rungs),
+            "trainings": self.trainings,
+            "candidates": self.candidates,
+            "epochs": self.epochs,
+            "hours": self.hours,
+            "patience": None if self.patience is None else dataclasses.asdict(self.patience),
+            "seed": self.seed,
+            "device": self.device,
+        }
+        # Through JSON: tuples become lists and enumerations texts, as YAML will give them back.
+        return dict(json.loads(json.dumps(plain)))
+
+
+def read_study(
+    path: Path,
+    *,
+    data_folder: Path | None = None,
+    base: Path | None = None,
+    trainings: int | None = None,
+) -> StudySpec:
+    """Read a study file.
+
+    Args:
+        path: YAML; docs/search.md describes it.
+        data_folder: takes the place of `data.folder`.
+        base: relative paths are seen from here; from the file's folder where it is None.
+        trainings: takes the place of `trainings`.
+
+    Raises:
+        InvalidFile: unreadable, or a key or value is wrong; the message names file and line.
+        InvalidInput: a machine, technology or baseline that there is not.
+    """
+    node = read_yaml(path)
+    file = build(_File, node)
+    base = path.parent if base is None else base
+    space = space_from_node(file.space, in_channels=file.data.features.coefficients)
+    if space.in_channels != file.data.features.coefficients:
+        raise file.space.error(
+            f"space.in_channels is {space.in_channels}, and data.features.coefficients "
+            f"{file.data.features.coefficients}: leave in_channels out"
+        )
+
+    def load(machine: str) -> tuple[Accelerator, Technology]:
+        accelerator = load_accelerator(beside(machine, base))
+        name = beside(file.technology or accelerator.technology, base)
+        return accelerator, _at(node, "technology", lambda: load_technology(name))
+
+    accelerator, technology = _at(node, "machine", lambda: load(file.machine))
+    hardware = None
+    if file.hardware is not None:
+        hardware = hardware_from_node(file.hardware, load, file.machine)
+        if "machine" in node.value and "machine" in file.hardware.value:
+            raise node.value["machine"].error("machine: hardware.machine names them: leave it out")
+        accelerator = hardware.machines[0].accelerator
+        technology = hardware.machines[0].technology
+    folder = data_folder or base / _expanded(file.data.folder)
+    trainings = trainings or file.trainings
+    recipe = Recipe() if file.recipe is None else recipe_from_node(file.recipe)
+    limits = () if file.limits is None else budget_from_node(file.limits, OBJECTIVE_COLUMNS).limits
+    rungs = None if file.rungs is None else _read_rungs(file.rungs, recipe.epochs)
+    rate = _rate(file, limits)
+    known = tuple(limit for limit in limits if limit.column not in MEASURED_COLUMNS)
+    return StudySpec(
+        name=file.name,
+        base_folder=base,
+        data_folder=folder,
+        task=file.data.task,
+        features=file.data.features,
+        space=space,
+        accelerator=accelerator,
+        technology=technology,
+        hardware=hardware,
+        recipe=recipe,
+        objectives=file.objectives,
+        budget=Budget(known if rate is None else _in_time(known, rate)),
+        measured_budget=Budget(tuple(limit for limit in limits if limit not in known)),
+        rate=rate,
+        baselines=_read_baselines(file.baselines, space),
+        warm_start=_earlier_studies(node, file.warm_start, base),
+        sampler=file.sampler,
+        rungs=rungs,
+        trainings=trainings,
+        candidates=max(file.candidates or 50 * trainings, trainings),
+        epochs=file.epochs,
+        hours=file.hours,
+        patience=file.patience,
+        seed=file.seed,
+        device=file.device,
+    )
+
+
+def _rate(file: _File, limits: Sequence[Limit]) -> float | None:
+    """Inferences a second: one where the average power matters and nobody says."""
+    used = (*file.objectives, *(limit.column for limit in limits))
+    return file.rate or (1.0 if "average_power_uw" in used else None)
+
+
+def _in_time(limits: tuple[Limit, ...], rate: float) -> tuple[Limit, ...]:
+    """The limits, and that an inference is done before the next one begins."""
+    most = Limit("latency_us", US_PER_S / rate)
+    upper = [limit for limit in limits if limit.column == "latency_us" and limit.upper]
+    if upper and upper[0].bound <= most.bound:
+        return limits
+    return (*(limit for limit in limits if limit not in upper), most)
+
+
+def _read_rungs(node: Node, epochs: int) -> Rungs | None:
+    """`none`, or the epochs of the first rung and the factor between rungs."""
+    if node.value in (None, "none"):
+        return None
+    rungs = build(Rungs, node)
+    if len(rungs.levels(epochs)) < 2:
+        raise node.error(
+            f"rungs: the first rung is at {rungs.first} epochs and the next at "
+            f"{rungs.first * rungs.factor}, and the recipe has {epochs}: lower first or factor"
+        )
+    return rungs
+
+
+def _earlier_studies(node: Node, folders: tuple[str, ...], base: Path) -> tuple[Path, ...]:
+    found = []
+    for folder in folders:
+        path = base / _expanded(folder)
+        if not (path / RESOLVED).exists():
+            raise node.value["warm_start"].error(
+                f"warm_start: {path} holds no study: name folders that dse search made"
+            )
+        found.append(path.resolve())
+    return tuple(found)
+
+
+def _expanded(folder: str) -> Path:
+    """A leading `~` becomes the home folder, where there is that user."""
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError:
+        return Path(folder)
+
+
+def _read_baselines(nodes: tuple[Node, ...], space: SearchSpace) -> tuple[Baseline, ...]:
+    baselines: dict[str, Baseline] = {}
+    for node in nodes:
+        baseline = _read_baseline(node, space)
+        if baseline.name in baselines:
+            raise node.error(f"baselines: '{baseline.name}' stands there twice: leave one out")
+        baselines[baseline.name] = baseline
+    return tuple(baselines.values())
+
+
+def _read_baseline(node: Node, space: SearchSpace) -> Baseline:
+    """The name of a published network, or values of axes."""
+    try:
+        if isinstance(node.value, str):
+            values = published_values(node.value)
+            place = None if values is None else space.complete(values)
+            return Baseline(node.value, published(node.value), place)
+        given = read_value(dict[str, Any], node)
+        place = space.complete(given, fill=True)
+        if place is None:
+            raise node.error(f"the space has no design with {given}: widen an axis or change it")
+        point = space.point(place)
+    except InvalidFile:
+        raise
+    except InvalidInput as error:
+        raise node.error(f"baselines: {error}") from None
+    name = f"{point.summary}, {point.key[:4]}"
+    return Baseline(name, dataclasses.replace(point, name=name), place, published=False)
+
+
+def beside(name: str, base: Path) -> str | Path:
+    """A name of the library, or a file as seen from a folder."""
+    return base / name if name.endswith((".yaml", ".yml")) else name
+
+
+def _at(node: Node, key: str, read: Any) -> Any:
+    """The result of `read`; its errors get the place of `key`."""
+    try:
+        return read()
+    except InvalidFile:
+        raise
+    except InvalidInput as error:
+        raise node.value.get(key, node).error(f"{key}: {error}") from None
+
+
+def check_unchanged(spec: StudySpec, resolved_file: Path, also: tuple[str, ...] = ()) -> None:
+    """Refuse to resume a study whose file now says something else.
+
+    Args:
+        spec: as the file is now.
+        resolved_file: as the study was begun.
+        also: keys that may differ, besides `CHANGEABLE`.
+
+    Raises:
+        InvalidStudy: names the first setting that differs, with both values.
+    """
+    check_same(spec, read_yaml(resolved_file).plain(), str(resolved_file.parent), also)
+
+
+def check_same(
+    spec: StudySpec, before: dict[str, Any], where: str, also: tuple[str, ...] = ()
+) -> None:
+    """As `check_unchanged`, with the study's record and the name of the place it stands in."""
+    now = spec.resolved()
+    for key in now:
+        if key in (*CHANGEABLE, *also) or before.get(key) == now[key]:
+            continue
+        place, old, new = _first_difference(key, before.get(key), now[key])
+        priced = "price the study again (dse reprice), " if key in PRICED else ""
+        raise InvalidStudy(
+            f"{where} is a study with {place} {old}, and the file now says {new}: "
+            f"undo the change, {priced}or give the study another name"
+        )
+
+
+def _first_difference(key: str, before: Any, now: Any) -> tuple[str, str, str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in [*now, *before]:
+            if before.get(name) != now.get(name):
+                return _first_difference(f"{key}.{name}", before.get(name), now.get(name))
+    return key, _short(before), _short(now)
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    text = json.dumps(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -1,0 +1,1 @@
+"""A ternary matrix as a function of (seed, layer): one file a generator family."""

@@ -1,0 +1,83 @@
+"""Shift register and decoder: one non-zero entry in every block of B = 1/density inputs.
+
+Each block takes log2(B) bits as the place of its non-zero entry, the first bit the most
+significant, and one sign bit; sign bit 1 means -1. Exact fan-in, no dead rows, the fewest random
+bits a trit; another distribution than independent entries. B is a power of two that divides the
+inputs.
+"""
+
+import math
+
+import numpy as np
+
+from dse.errors import InvalidDesign
+from dse.ternary.generators.choice import Generator
+from dse.ternary.generators.shift_register import Bits, Trits, jump_ahead, numbers, register_entries
+
+
+def check(generator: Generator, density: float, columns: int | None) -> None:
+    """Raise `InvalidDesign` unless blocks of 1/density divide the columns."""
+    check_block(generator, density, columns)
+    generator.check_overlap(decision_bits(generator, density) + 1)
+
+
+def check_block(generator: Generator, density: float, columns: int | None) -> None:
+    """Raise `InvalidDesign` unless 1/density is a power of two that divides the columns."""
+    mantissa, exponent = math.frexp(density)  # 2^(exponent-1) <= density < 2^exponent
+    if mantissa != 0.5:
+        raise InvalidDesign(
+            f"density must be 1/B with B a power of two for generator {generator.family}, not "
+            f"{density}: the nearest are {2.0 ** (exponent - 1)} and {2.0**exponent}"
+        )
+    block = 2 ** (1 - exponent)
+    if columns is None:
+        return
+    if block > columns:
+        raise InvalidDesign(
+            f"generator {generator.family} at density {density} makes one non-zero entry in "
+            f"{block} inputs, but there are {columns}: use a density of "
+            f"1/{2 ** (columns.bit_length() - 1)} or more"
+        )
+    if columns % block:
+        raise InvalidDesign(
+            f"generator {generator.family} at density {density} needs blocks of {block} inputs, "
+            f"which do not divide {columns} channels: change density or channels"
+        )
+
+
+def state_bits(generator: Generator) -> int:
+    """The register's length."""
+    return generator.taps[0]
+
+
+def decision_bits(generator: Generator, density: float) -> int:
+    """Bits that say which entry of a block is not zero."""
+    return 1 - math.frexp(density)[1]
+
+
+def matrix(generator: Generator, density: float, state: Bits, rows: int, columns: int) -> Trits:
+    """Entries in row-major order, block by block."""
+    place_bits = decision_bits(generator, density)
+    block = 2**place_bits
+    blocks = rows * columns // block
+    bits = register_entries(state, generator.taps, blocks, place_bits + 1, generator.shift)
+    place = numbers(bits[:, :place_bits])
+    return scatter(place, bits[:, place_bits], block).reshape(rows, columns)
+
+
+def scatter(place: np.ndarray, sign: np.ndarray, block: int) -> Trits:
+    """One non-zero entry a block: at `place`, negative where `sign` is 1; shape (blocks, block)."""
+    trits = np.zeros((len(place), block), dtype=np.int8)
+    trits[np.arange(len(place)), place] = 1 - 2 * sign.astype(np.int8)
+    return trits
+
+
+def jump(generator: Generator, density: float, state: Bits, entries: int, columns: int) -> Bits:
+    """The state after so many entries, which must be whole blocks."""
+    place_bits = decision_bits(generator, density)
+    if entries % 2**place_bits:
+        raise InvalidDesign(
+            f"one_hot goes on by whole blocks of {2**place_bits} entries, not by {entries}"
+        )
+    step = generator.shift or place_bits + 1
+    return jump_ahead(state, (entries >> place_bits) * step, generator.taps)

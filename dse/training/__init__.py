@@ -1,0 +1,1 @@
+"""All of torch that learns and scores; what needs no torch (recipe, history, scores) says so."""

@@ -1,0 +1,114 @@
+"""How well the best network of a training does on validation clips: `evaluation.json`. No torch.
+
+    {"schema_version": 1, "split": "validation", "labels": ["yes", "no"], "clips": 40, "epoch": 7,
+     "float": {"error": 0.1, "confusion": [[19, 1], [3, 17]]},
+     "int8": {"error": 0.125, "confusion": [[18, 2], [3, 17]]}, "reason": ""}
+
+Confusions have a row for each true class and a column for each class told. `int8` is the network in
+whole numbers as `dse export header` writes it (`dse.training.integer`), with the ranges of
+activations taken from training clips; null, with a `reason`, where the network has no such form.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dse.errors import InvalidFile
+from dse.files import write_text
+
+FILE_NAME = "evaluation.json"
+SCHEMA_VERSION = 1
+SPLIT = "validation"
+
+Confusion = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BestScores:
+    """What the network of the best epoch tells of the validation clips."""
+
+    labels: tuple[str, ...]
+    epoch: int
+    """1-based: the epoch whose network it is."""
+    floats: Confusion
+    """(classes, classes): clips of class [row] that the network took for class [column]."""
+    int8: Confusion | None
+    """Likewise of the network in whole numbers; None where it has no such form."""
+    reason: str = ""
+    """Why it has none."""
+
+    @property
+    def error(self) -> float:
+        """Share of clips told wrongly by the network in floats."""
+        return _error(self.floats)
+
+    @property
+    def quantised_error(self) -> float | None:
+        """Share of clips told wrongly by the network in whole numbers."""
+        return None if self.int8 is None else _error(self.int8)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in the file."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "split": SPLIT,
+            "labels": list(self.labels),
+            "clips": int(self.floats.sum()),
+            "epoch": self.epoch,
+            "float": _plain(self.floats),
+            "int8": None if self.int8 is None else _plain(self.int8),
+            "reason": self.reason,
+        }
+
+
+def write_best_scores(scores: BestScores, folder: Path) -> None:
+    """Write `evaluation.json` into a design's folder in one step."""
+    write_text(folder / FILE_NAME, json.dumps(scores.to_dict()) + "\n")
+
+
+def read_best_scores(folder: Path) -> BestScores | None:
+    """What a design's folder says; None where nothing was evaluated yet, as by earlier versions.
+
+    Raises:
+        InvalidFile: the file is damaged, or of a later version.
+    """
+    path = folder / FILE_NAME
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        if plain["schema_version"] != SCHEMA_VERSION:
+            raise ValueError(f"schema_version {plain['schema_version']!r}")
+        labels = tuple(map(str, plain["labels"]))
+        int8 = plain["int8"]
+        return BestScores(
+            labels=labels,
+            epoch=int(plain["epoch"]),
+            floats=_confusion(plain["float"], len(labels)),
+            int8=None if int8 is None else _confusion(int8, len(labels)),
+            reason=str(plain["reason"]),
+        )
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidFile(
+            f"{path} cannot be read ({error}): move it away; a training that goes on writes it anew"
+        ) from None
+
+
+def _error(confusion: Confusion) -> float:
+    clips = int(confusion.sum())
+    return (clips - int(np.trace(confusion))) / clips
+
+
+def _plain(confusion: Confusion) -> dict[str, Any]:
+    return {"error": _error(confusion), "confusion": confusion.tolist()}
+
+
+def _confusion(plain: dict[str, Any], classes: int) -> Confusion:
+    confusion = np.array(plain["confusion"], dtype=np.int64)
+    if confusion.shape != (classes, classes) or (confusion < 0).any() or not confusion.any():
+        raise ValueError(f"no confusion matrix of {classes} classes")
+    return confusion

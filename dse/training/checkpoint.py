@@ -1,0 +1,179 @@
+"""A trained network on disk, with all that is needed to use it or to go on training it.
+
+    network, checkpoint = load_network("trained/best.pt")
+    pictures = normalise(raw_pictures, checkpoint.mean, checkpoint.deviation)
+    words = [checkpoint.classes[index] for index in network(pictures).argmax(1)]
+
+A file holds tensors, numbers and texts only and is read with `weights_only=True`: a checkpoint from
+a stranger cannot run code. Ternary matrices are not in it; they follow from the design's seed.
+"""
+
+import dataclasses
+import io
+import json
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cost_models.strict_yaml import build, parse_yaml
+from dse.design.point import DesignPoint, point_from_node
+from dse.errors import InvalidCheckpoint, InvalidInput
+from dse.files import replacing
+from dse.networks.network import SpeechNetwork, build_network
+from dse.speech.task import FeatureSpec, Task
+from dse.training.history import EpochRecord
+from dse.training.recipe import Recipe, recipe_from_node
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A network after an epoch, and where it comes from."""
+
+    point: DesignPoint
+    classes: tuple[str, ...]
+    data_key: str
+    """`SpeechFeatures.key` of the data that it was trained on."""
+    task: Task | None
+    """How the classes were drawn; None where the trainer was not told."""
+    features: FeatureSpec | None
+    """How sound became pictures; None where the trainer was not told."""
+    mean: Tensor
+    """(coefficients,), subtracted from the pictures."""
+    deviation: Tensor
+    """(coefficients,), the pictures are divided by it."""
+    recipe: Recipe
+    seed: int
+    history: tuple[EpochRecord, ...]
+    """All epochs up to this one."""
+    network: dict[str, Tensor]
+    """State of the network."""
+    optimiser: dict[str, Any] | None = None
+    """State of the optimiser; in `last.pt` only."""
+    computed: str = ""
+    """How the last epochs were computed (`dse.training.devices.Computation.label`); empty in
+    checkpoints of earlier versions."""
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch that went into these weights, 1-based."""
+        return self.history[-1].epoch
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint in one step: a kill or a full disk leaves the old file as it was.
+
+    Raises:
+        OSError: the disk is full, or the folder may not be written to.
+    """
+    plain = {
+        "schema_version": SCHEMA_VERSION,
+        "design": checkpoint.point.to_dict(),
+        "classes": list(checkpoint.classes),
+        "data_key": checkpoint.data_key,
+        "task": checkpoint.task.to_dict() if checkpoint.task else None,
+        "features": checkpoint.features.to_dict() if checkpoint.features else None,
+        "mean": checkpoint.mean,
+        "deviation": checkpoint.deviation,
+        "recipe": checkpoint.recipe.to_dict(),
+        "seed": checkpoint.seed,
+        "history": [dataclasses.asdict(record) for record in checkpoint.history],
+        "network": checkpoint.network,
+        "optimiser": checkpoint.optimiser,
+        "computed": checkpoint.computed,
+    }
+    # Through memory: torch reports a full disk as RuntimeError, a plain write as OSError.
+    buffer = io.BytesIO()
+    torch.save(plain, buffer)
+    with replacing(path) as temporary:
+        temporary.write_bytes(buffer.getvalue())
+
+
+def load_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a checkpoint; its tensors come to the CPU.
+
+    Raises:
+        InvalidCheckpoint: there is no such file, it is damaged, or of another program or version.
+    """
+    path = Path(path)
+    plain = _read(path)
+    if not isinstance(plain, dict) or "schema_version" not in plain:
+        raise InvalidCheckpoint(f"{path} was not written by dse: name a best.pt or last.pt")
+    if plain["schema_version"] != SCHEMA_VERSION:
+        raise InvalidCheckpoint(
+            f"{path} has schema_version {plain['schema_version']}, and this program reads "
+            f"{SCHEMA_VERSION}: use the program that wrote it"
+        )
+    try:
+        return Checkpoint(
+            point=point_from_node(_node(plain["design"], path)),
+            classes=tuple(plain["classes"]),
+            data_key=plain["data_key"],
+            task=build(Task, _node(plain["task"], path)) if plain["task"] else None,
+            features=build(FeatureSpec, _node(plain["features"], path))
+            if plain["features"]
+            else None,
+            mean=plain["mean"],
+            deviation=plain["deviation"],
+            recipe=recipe_from_node(_node(plain["recipe"], path)),
+            seed=plain["seed"],
+            history=tuple(EpochRecord(**record) for record in plain["history"]),
+            network=plain["network"],
+            optimiser=plain["optimiser"],
+            computed=plain.get("computed", ""),
+        )
+    except (KeyError, TypeError, InvalidInput) as error:
+        raise InvalidCheckpoint(f"{path} lacks a part or holds a wrong one: {error}") from None
+
+
+def load_network(path: Path | str) -> tuple[SpeechNetwork, Checkpoint]:
+    """The trained network of a checkpoint, on the CPU and in evaluation mode.
+
+    Raises:
+        InvalidCheckpoint: like `load_checkpoint`; or the weights do not fit the design.
+    """
+    checkpoint = load_checkpoint(path)
+    # The first weights are drawn and thrown away; the caller's random numbers stay as they were.
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(checkpoint.point, len(checkpoint.classes))
+    try:
+        network.load_state_dict(checkpoint.network)
+    except RuntimeError:
+        raise InvalidCheckpoint(
+            f"the weights in {path} do not fit its design {checkpoint.point.key}: train it again"
+        ) from None
+    return network.eval(), checkpoint
+
+
+def _read(path: Path) -> Any:
+    try:
+        # torch does not look at the checksums of the archive, so a flipped bit would go unseen.
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is None:
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InvalidCheckpoint(f"{path} does not exist: name a best.pt or last.pt") from None
+    except IsADirectoryError:
+        raise InvalidCheckpoint(f"{path} is a folder: name a best.pt or last.pt in it") from None
+    except (
+        zipfile.BadZipFile,
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        NotImplementedError,
+    ):
+        pass
+    raise InvalidCheckpoint(f"{path} is damaged: remove it and train again, or restore a copy")
+
+
+def _node(plain: Any, path: Path) -> Any:
+    return parse_yaml(json.dumps(plain), str(path))

@@ -1,0 +1,143 @@
+"""Batch norm, residual sum and ReLU over (C, T, N): each channel is one contiguous row."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+MOST_OFFSET = 16.0
+"""Where mean^2 exceeds this times the variance, E[x^2] - mean^2 loses digits: see `_moments`."""
+
+
+def norm(inputs: Tensor, module: nn.BatchNorm1d, residual: Tensor | None, relu: bool) -> Tensor:
+    """Batch norm as `module` in its mode does it, plus the residual, through a ReLU.
+
+    Updates the module's running mean and variance in training mode, as torch does.
+
+    Args:
+        inputs: (C, T, N), contiguous.
+        module: affine, with running statistics.
+        residual: (C, T, N), or None.
+        relu: without it, batch norm and sum alone.
+
+    Raises:
+        ValueError: training mode and one value per channel, which cannot be compared.
+    """
+    if not module.training:
+        return _norm_fixed(inputs, module, residual, relu)
+    count = inputs.shape[1] * inputs.shape[2]
+    if count < 2:
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got input size {inputs.shape}"
+        )
+    outputs: Tensor = _Norm.apply(  # type: ignore[no-untyped-call]
+        inputs, module.weight, module.bias, residual, relu, module
+    )
+    return outputs
+
+
+def _norm_fixed(
+    inputs: Tensor, module: nn.BatchNorm1d, residual: Tensor | None, relu: bool
+) -> Tensor:
+    rows = inputs.view(1, inputs.shape[0], -1)
+    outputs = nn.functional.batch_norm(
+        rows,
+        module.running_mean,
+        module.running_var,
+        module.weight,
+        module.bias,
+        False,
+        0.0,
+        module.eps,
+    ).view(inputs.shape)
+    if residual is not None:
+        outputs = outputs + residual
+    return torch.relu(outputs) if relu else outputs
+
+
+class _Norm(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        inputs: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        residual: Tensor | None,
+        relu: bool,
+        module: nn.BatchNorm1d,
+    ) -> Tensor:
+        rows = inputs.view(1, inputs.shape[0], -1)
+        mean, variance = _moments(rows)
+        _update(module, mean, variance, rows.shape[2])
+        # Training statistics in, so that torch's evaluation mode applies them: one pass.
+        outputs, _, _ = torch.native_batch_norm(
+            rows, weight, bias, mean, variance, False, 0.0, module.eps
+        )
+        outputs = outputs.view(inputs.shape)
+        if residual is not None:
+            outputs.add_(residual)
+        if relu:
+            outputs.relu_()
+        deviation = (variance + module.eps).rsqrt_()
+        ctx.save_for_backward(rows, weight, mean, deviation, *([outputs] if relu else []))
+        ctx.eps = module.eps
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        rows, weight, mean, deviation, *outputs = ctx.saved_tensors
+        gradient = gradients[0]
+        if outputs:
+            # Every gradient that arrives here was made for this layer alone
+            # (`dse.training.fast.forward`), so it is changed in place; that of the pooling is one
+            # number for all frames.
+            target = gradient if gradient.is_contiguous() else torch.empty_like(outputs[0])
+            torch.ops.aten.threshold_backward.grad_input(gradient, outputs[0], 0, grad_input=target)
+            gradient = target
+        gradient = gradient.contiguous()
+        to_inputs, to_weight, to_bias = torch.ops.aten.native_batch_norm_backward(
+            gradient.view(rows.shape),
+            rows,
+            weight,
+            None,
+            None,
+            mean,
+            deviation,
+            True,
+            ctx.eps,
+            [True, True, True],
+        )
+        to_residual = gradient if ctx.needs_input_grad[3] else None
+        return to_inputs.view(gradient.shape), to_weight, to_bias, to_residual, None, None
+
+
+def _update(module: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int) -> None:
+    """Running statistics, as torch keeps them: of the variance, the unbiased estimate."""
+    assert module.num_batches_tracked is not None
+    assert module.running_mean is not None and module.running_var is not None
+    momentum = module.momentum or 0.0
+    module.num_batches_tracked.add_(1)
+    module.running_mean.lerp_(mean, momentum)
+    module.running_var.lerp_(variance * (count / (count - 1)), momentum)
+
+
+def _moments(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel, (C,) each, in float32 or more.
+
+    Args:
+        rows: (1, C, values).
+    """
+    if rows.dtype == torch.bfloat16:
+        # Two passes with sums in float32; of wider numbers torch does the same 8 times as slowly.
+        empty = torch.empty(rows.shape[1])
+        mean, variance = torch.batch_norm_update_stats(rows, empty, empty.clone(), 0.0)
+        return mean, variance
+    # E[x^2] - mean^2 from two fast sums, as `torch.var_mean` takes 20 times as long; by deviations
+    # from the mean where that would cancel.
+    mean = rows[0].mean(dim=1)
+    square = torch.linalg.vector_norm(rows[0], dim=1).square() / rows.shape[2]
+    variance = (square - mean.square()).clamp_(min=0)
+    if bool((mean.square() > MOST_OFFSET * variance).any()):
+        away = rows[0] - mean[:, None]
+        variance = torch.linalg.vector_norm(away, dim=1).square() / rows.shape[2]
+    return mean, variance

@@ -1,0 +1,89 @@
+"""Scores of many clips of a network in whole numbers, to the last bit those of one clip at a time.
+
+Sums are computed in floats, which hold whole numbers exactly up to 2^24 (float32) or 2^53 (float64)
+and are many times faster; what is scaled takes 64-bit integers, as in `IntegerNetwork.scores`.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dse.networks.lowering import output_frames
+from dse.training.integer import INT8_LIMIT, MEAN_STEPS, SCORE_LIMIT, IntegerNetwork, Path
+
+CLIPS = 32
+"""Of a batch: its tensors stay in the caches."""
+
+EXACT_IN_FLOAT32 = 2**24
+
+
+def scores_of_clips(
+    network: IntegerNetwork, features: npt.NDArray[np.int8]
+) -> npt.NDArray[np.int32]:
+    """Scores of clips.
+
+    Args:
+        network: in whole numbers.
+        features: (clips, features, frames), as `network.quantise` gives them.
+
+    Returns:
+        (clips, outputs), or (clips, outputs, frames) of a framewise head.
+    """
+    with torch.inference_mode():
+        parts = [
+            _scores(network, torch.from_numpy(features[start : start + CLIPS]).long())
+            for start in range(0, len(features), CLIPS)
+        ]
+    found: npt.NDArray[np.int32] = torch.cat(parts).to(torch.int32).numpy()
+    return found
+
+
+def _scores(network: IntegerNetwork, values: Tensor) -> Tensor:
+    kept = values
+    for stage in network.stages:
+        if stage.begins_block:
+            kept = values
+        total = torch.from_numpy(stage.offsets)[:, None] + (1 << (stage.shift - 1))
+        for path, inputs in zip(stage.paths, (values, kept), strict=False):
+            total = total + _sums(path, inputs) * torch.from_numpy(path.multipliers)[:, None]
+        values = (total >> stage.shift).clamp_(0 if stage.relu else -INT8_LIMIT, INT8_LIMIT)
+    head = network.head
+    if head.pooled:
+        frames = values.shape[2]
+        summed = MEAN_STEPS * values.sum(dim=2, keepdim=True) + frames // 2
+        values = torch.div(summed, frames, rounding_mode="floor")
+    # The mean is in 1/128ths: beyond float32.
+    sums = (torch.from_numpy(head.weights).double() @ values.double()).long()
+    total = sums * torch.from_numpy(head.multipliers)[:, None]
+    total = total + torch.from_numpy(head.offsets)[:, None] + (1 << (head.shift - 1))
+    scores = (total >> head.shift).clamp_(-SCORE_LIMIT, SCORE_LIMIT)
+    return scores[:, :, 0] if head.pooled else scores
+
+
+def _sums(path: Path, inputs: Tensor) -> Tensor:
+    """(clips, in_channels, frames) -> (clips, outputs, frames after the stride), exact."""
+    if path.weights is None:
+        return inputs
+    outputs, per_group, taps = path.weights.shape
+    after = output_frames(inputs.shape[2], path.stride)
+    small = per_group * taps * INT8_LIMIT**2 < EXACT_IN_FLOAT32
+    kind = torch.float32 if small else torch.float64
+    margin = path.dilation * (taps - 1) // 2
+    padded = functional.pad(inputs.to(kind), (margin, margin))
+    weights = torch.from_numpy(path.weights).to(kind)
+    rows = outputs // path.groups
+    total = torch.zeros((len(inputs), outputs, after), dtype=kind)
+    # Products of matrices and not torch's convolutions, some of which round on the way.
+    for tap in range(taps):
+        first = tap * path.dilation
+        seen = padded[:, :, first : first + (after - 1) * path.stride + 1 : path.stride]
+        if per_group == rows == 1:
+            total.addcmul_(seen, weights[:, :, tap])
+            continue
+        for group in range(path.groups):
+            part = slice(group * rows, (group + 1) * rows)
+            read = seen[:, group * per_group : (group + 1) * per_group]
+            total[:, part] += weights[part, :, tap] @ read
+    return total.long()

@@ -1,0 +1,60 @@
+"""What a design is trained on, and how: all that a training needs besides the design."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dse.design.point import DesignPoint
+from dse.speech.task import FeatureSpec, Task
+
+if TYPE_CHECKING:
+    from dse.speech.features import SpeechFeatures
+    from dse.training.history import EpochRecord
+    from dse.training.recipe import Recipe
+    from dse.training.run import TrainingResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What a design is trained on, and how."""
+
+    features: "SpeechFeatures"
+    task: Task
+    spec: FeatureSpec
+    recipe: "Recipe"
+    seed: int
+    device: str
+    designs: Path
+    """Each trained design gets a folder here, named by its key."""
+
+    def train(
+        self,
+        point: DesignPoint,
+        report: "Callable[[EpochRecord], None] | None" = None,
+        until: int | None = None,
+    ) -> "TrainingResult":
+        """Train the design, going on from its last checkpoint where there is one.
+
+        Args:
+            point: the design.
+            report: called after each epoch.
+            until: stop after so many epochs; all of the recipe's where it is None.
+
+        Raises:
+            TrainingFailed: no number came out; the message says why.
+        """
+        from dse.training.run import train  # loads torch
+
+        return train(
+            point,
+            self.features,
+            self.recipe,
+            seed=self.seed,
+            folder=self.designs / point.key,
+            device=self.device,
+            report=report,
+            task=self.task,
+            spec=self.spec,
+            until=until,
+        )

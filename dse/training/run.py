@@ -1,0 +1,412 @@
+"""Train one design, and tell how well it does.
+
+The same design, data, recipe, seed, machine and number of threads give the same numbers. All random
+numbers of an epoch follow from (seed, epoch) alone, so a training that was interrupted and resumed
+ends bit for bit where an undisturbed one does, and no generator states need to be kept.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dse.design.point import DesignPoint
+from dse.errors import InvalidCheckpoint, InvalidData, InvalidDesign, TrainingFailed, require
+from dse.networks.network import SpeechNetwork, build_network
+from dse.speech.features import SpeechFeatures
+from dse.speech.task import FeatureSpec, Task
+from dse.training.allocation import give_back_freed_memory
+from dse.training.batches import Batches, class_weights
+from dse.training.best_scores import FILE_NAME as BEST_SCORES
+from dse.training.best_scores import write_best_scores
+from dse.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from dse.training.devices import Computation, choose_computation, choose_device, is_out_of_memory
+from dse.training.devices import Path as ComputationPath
+from dse.training.history import EpochRecord, best_record, write_history
+from dse.training.optimisers import make_optimiser
+from dse.training.recipe import Recipe
+from dse.training.schedules import learning_rate
+from dse.training.scores import Scores
+from dse.training.scoring import evaluate, score_best
+from dse.training.steps import Steps
+
+__all__ = [
+    "BEST",
+    "LAST",
+    "EpochRecord",
+    "Scores",
+    "TrainingResult",
+    "check_design",
+    "evaluate",
+    "train",
+]
+
+BEST = "best.pt"
+LAST = "last.pt"
+
+CHECK_STEPS = 50
+"""The loss is looked at after so many steps: on a GPU, each look waits for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingResult:
+    """What came out of a training."""
+
+    validation_error: float
+    """Share of validation clips told wrongly, at the best epoch: chosen as the lowest of all epochs
+    and so a little optimistic; the testing split is not."""
+    quantised_error: float | None = None
+    """Likewise of the same network as int8 (`dse.training.best_scores`); None where it has no such
+    form, or was not kept."""
+    best_epoch: int
+    epochs: int
+    history: tuple[EpochRecord, ...]
+    seconds: float
+    """Of all epochs, also those before an interruption."""
+    device: str
+    computed: str
+    """How, such as `cpu, 1 thread, float32, fast path`."""
+    note: str = ""
+    """What a person should know, such as a damaged checkpoint that was not used."""
+
+
+def train(
+    point: DesignPoint,
+    features: SpeechFeatures,
+    recipe: Recipe,
+    *,
+    seed: int,
+    folder: Path | None,
+    device: str = "auto",
+    report: Callable[[EpochRecord], None] | None = None,
+    resume: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+    task: Task | None = None,
+    spec: FeatureSpec | None = None,
+    path: ComputationPath = "auto",
+    until: int | None = None,
+) -> TrainingResult:
+    """Train a design.
+
+    After each epoch `folder` holds last.pt, best.pt (lowest validation error; of equal ones the
+    lower loss) and history.csv, and at the end evaluation.json (`dse.training.best_scores`), each
+    written in one step. A training that is interrupted, also by Ctrl-C, goes on from last.pt when
+    it is called again. A damaged last.pt or best.pt is set aside in the result's `note`, and the
+    training starts afresh. Where memory is too short for a batch, it is computed in parts whose
+    gradients are added up, and the `note` says so.
+
+    Args:
+        point: a design with a pooled head.
+        features: its training split is trained on, its validation split decides the best epoch.
+        recipe: how.
+        seed: 0 or more; of first weights, order of the clips, variants, holes and dropout.
+        folder: for checkpoints and history; None keeps nothing.
+        device: `auto` (CUDA where there is one, else the CPU) or a name that torch knows.
+        report: called after each epoch.
+        resume: go on from `folder`, or, if False, start afresh there.
+        progress: called after each batch with the batches done and the batches in all.
+        task: kept in the checkpoint, for whoever uses the network later.
+        spec: likewise.
+        path: `dse.training.devices.choose_computation` says what `auto` is.
+        until: stop after so many epochs of the recipe, ready to go on; the learning rate is that of
+            the whole recipe. All of them where it is None.
+
+    Raises:
+        InvalidDesign: the design does not fit the features.
+        InvalidData: a split has too few clips.
+        InvalidCheckpoint: `folder` holds a training of another design, data, recipe or seed.
+        TrainingFailed: the loss is no number, or the memory is full.
+        OSError: the checkpoint cannot be written.
+    """
+    require(seed >= 0, "seed", "0 or more", seed)
+    check_design(point, features.training.features.shape[2])
+    _check_clips(features)
+    computation = choose_computation(recipe, choose_device(device), path)
+    run = _Run(point, features, recipe, seed, folder, computation, task, spec)
+    with _repeatable(computation.device), _memory_errors(run):
+        run.prepare(resume)
+        for epoch in range(len(run.history) + 1, min(until or recipe.epochs, recipe.epochs) + 1):
+            record = run.train_epoch(epoch, progress)
+            run.keep(record)
+            if report is not None:
+                report(record)
+    with _repeatable(computation.device):
+        return run.result()
+
+
+class _Run:
+    """One training: its network and optimiser, which move, and its history."""
+
+    def __init__(
+        self,
+        point: DesignPoint,
+        features: SpeechFeatures,
+        recipe: Recipe,
+        seed: int,
+        folder: Path | None,
+        computation: Computation,
+        task: Task | None,
+        spec: FeatureSpec | None,
+    ) -> None:
+        self.point = point
+        self.features = features
+        self.recipe = recipe
+        self.seed = seed
+        self.folder = folder
+        self.computation = computation
+        self.device = computation.device
+        self.task = task
+        self.spec = spec
+        self.history: list[EpochRecord] = []
+        self.notes: list[str] = []
+        self.batches = Batches(features, recipe.augmentation, recipe.batch_size, self.device)
+
+    def prepare(self, resume: bool) -> None:
+        """Build network and optimiser, from the last checkpoint where there is one."""
+        found = self._find_checkpoint() if resume else None
+        self._seed(epoch=0)
+        self.network: SpeechNetwork = build_network(self.point, len(self.features.classes))
+        self.network.to(self.device)
+        self.optimiser = make_optimiser(self.network.parameters(), self.recipe)
+        weights = (
+            class_weights(self.features.training.labels, len(self.features.classes)).to(self.device)
+            if self.recipe.class_weights == "balanced"
+            else None
+        )
+        self.steps = Steps(self.network, self.optimiser, self.recipe, self.computation, weights)
+        if found is not None:
+            assert found.optimiser is not None and self.folder is not None
+            self.network.load_state_dict(found.network)
+            self.optimiser.load_state_dict(found.optimiser)
+            self.history = list(found.history)
+            if found.computed and found.computed != self.computation.label:
+                self.notes.append(
+                    f"epochs 1 to {found.epoch} were computed on {found.computed}; from there on "
+                    f"{self.computation.label}"
+                )
+            write_history(self.folder, self.history)  # a kill may have come before it
+        elif self.folder is not None:
+            # Otherwise a kill in the first epoch would leave the old training to be resumed.
+            for name in (LAST, BEST_SCORES):
+                (self.folder / name).unlink(missing_ok=True)
+
+    def _find_checkpoint(self) -> Checkpoint | None:
+        if self.folder is None or not (self.folder / LAST).exists():
+            return None
+        path = self.folder / LAST
+        try:
+            last = load_checkpoint(path)
+            if last.optimiser is None:
+                raise InvalidCheckpoint(f"{path} lacks the state of the optimiser")
+            best = load_checkpoint(self.folder / BEST)
+        except InvalidCheckpoint as error:
+            what = str(error).split(":")[0]  # without the remedy: it is applied here
+            self.notes.append(f"{what}; the training started afresh")
+            return None
+        _check_same(last, path, self.point, self.features, self.recipe, self.seed)
+        # best.pt is written first: it may be of the epoch that was not finished, never older.
+        if best.epoch < best_record(last.history).epoch or best.seed != self.seed:
+            self.notes.append(
+                f"{self.folder / BEST} is of another training; the training started afresh"
+            )
+            return None
+        return last
+
+    def _seed(self, epoch: int) -> torch.Generator:
+        """Seed torch for an epoch; returns a generator on the CPU of the same origin."""
+        state = np.random.SeedSequence((self.seed, epoch)).generate_state(2, np.uint64)
+        # torch's seeds are signed.
+        torch.manual_seed(int(state[0] >> np.uint64(1)))
+        return torch.Generator().manual_seed(int(state[1] >> np.uint64(1)))
+
+    def train_epoch(self, epoch: int, progress: Callable[[int, int], None] | None) -> EpochRecord:
+        """Train for one epoch, then validate."""
+        started = time.perf_counter()
+        self.network.train()
+        loss, error, rate = self._show_all(epoch, progress)
+        scored = evaluate(
+            self.network,
+            self.features.validation,
+            self.batches.mean,
+            self.batches.deviation,
+            device=self.device,
+            fast=self.computation.fast,
+        )
+        self._check_loss(scored.loss, "validation", epoch, rate)
+        return EpochRecord(
+            epoch=epoch,
+            learning_rate=rate,
+            training_loss=loss,
+            training_error=error,
+            validation_loss=scored.loss,
+            validation_error=scored.error,
+            seconds=time.perf_counter() - started,
+        )
+
+    def _show_all(
+        self, epoch: int, progress: Callable[[int, int], None] | None
+    ) -> tuple[float, float, float]:
+        """A step for each batch; returns mean loss, share of errors and last learning rate."""
+        count = len(self.batches.sizes)
+        steps, first_step = count * self.recipe.epochs, count * (epoch - 1)
+        clips = len(self.features.training.labels)
+        loss_sum = torch.zeros((), device=self.device)
+        errors = torch.zeros((), dtype=torch.int64, device=self.device)
+        rate = 0.0
+        parts = self.steps.parts
+        for index, (pictures, labels) in enumerate(self.batches.epoch(self._seed(epoch))):
+            rate = learning_rate(self.recipe, first_step + index, steps)
+            loss, scores = self.steps.step(pictures, labels, rate)
+            loss_sum += loss * len(labels)
+            errors += (scores.argmax(1) != labels).sum()
+            if index % CHECK_STEPS == CHECK_STEPS - 1:
+                self._check_loss(loss_sum.item(), "training", epoch, rate)
+            if progress is not None:
+                progress(first_step + index + 1, steps)
+        if self.steps.parts != parts:
+            self.notes.append(
+                f"out of memory in epoch {epoch}: batches of {max(self.batches.sizes)} clips are "
+                f"computed in {self.steps.parts} parts, and batch norm compares the clips of a part"
+            )
+        self._check_loss(loss_sum.item(), "training", epoch, rate)
+        return loss_sum.item() / clips, errors.item() / clips, rate
+
+    def _check_loss(self, loss: float, split: str, epoch: int, rate: float) -> None:
+        if not math.isfinite(loss):
+            raise TrainingFailed(
+                f"the {split} loss is {loss} in epoch {epoch} at learning rate {rate:.3g}: "
+                "lower learning_rate, or set gradient_clip"
+            )
+
+    def keep(self, record: EpochRecord) -> None:
+        """Add the epoch to the history, and write the folder's files."""
+        self.history.append(record)
+        if self.folder is None:
+            return
+        if best_record(self.history) is record:
+            save_checkpoint(self._checkpoint(None), self.folder / BEST)
+        save_checkpoint(self._checkpoint(self.optimiser.state_dict()), self.folder / LAST)
+        write_history(self.folder, self.history)
+
+    def _checkpoint(self, optimiser: dict[str, object] | None) -> Checkpoint:
+        return Checkpoint(
+            point=self.point,
+            classes=self.features.classes,
+            data_key=self.features.key,
+            task=self.task,
+            features=self.spec,
+            mean=self.batches.mean.cpu(),
+            deviation=self.batches.deviation.cpu(),
+            recipe=self.recipe,
+            seed=self.seed,
+            history=tuple(self.history),
+            network=self.network.state_dict(),
+            optimiser=optimiser,
+            computed=self.computation.label,
+        )
+
+    def result(self) -> TrainingResult:
+        """What came out, once all epochs are done; the best network is scored."""
+        best = best_record(self.history)
+        scores = None
+        if self.folder is not None:
+            # Written anew at each end: a file that a kill left may be of an earlier rung.
+            scores = score_best(self.folder / BEST, self.features, self.computation)
+            write_best_scores(scores, self.folder)
+            if scores.int8 is None:
+                self.notes.append(f"not possible as int8: {scores.reason}")
+        return TrainingResult(
+            validation_error=best.validation_error,
+            quantised_error=None if scores is None else scores.quantised_error,
+            best_epoch=best.epoch,
+            epochs=len(self.history),
+            history=tuple(self.history),
+            seconds=sum(record.seconds for record in self.history),
+            device=str(self.device),
+            computed=self.computation.label,
+            note="; ".join(self.notes),
+        )
+
+
+def check_design(point: DesignPoint, coefficients: int) -> None:
+    """Refuse a design that cannot be trained on pictures of so many rows.
+
+    Raises:
+        InvalidDesign: another number of features per frame, or a head that is not pooled.
+    """
+    if point.in_channels != coefficients:
+        raise InvalidDesign(
+            f"design {point.label} takes {point.in_channels} features per frame, and the data has "
+            f"{coefficients}: set in_channels of the design, or coefficients of the features"
+        )
+    if point.head != "pooled":
+        raise InvalidDesign(
+            f"design {point.label} has a {point.head} head, which gives scores at every frame: "
+            "set head to pooled to tell words apart"
+        )
+
+
+def _check_clips(features: SpeechFeatures) -> None:
+    if len(features.training.labels) < 2:
+        raise InvalidData("the training split needs at least two clips: add more")
+    if len(features.validation.labels) < 1:
+        raise InvalidData("the validation split needs at least one clip: add some")
+
+
+def _check_same(
+    found: Checkpoint,
+    path: Path,
+    point: DesignPoint,
+    features: SpeechFeatures,
+    recipe: Recipe,
+    seed: int,
+) -> None:
+    """Refuse to go on from a checkpoint of another training."""
+    before, now = found.recipe.to_dict(), recipe.to_dict()
+    settings = [(f"recipe with {name}", before[name], now[name]) for name in now]
+    for what, old, new in (
+        ("design", found.point.key, point.key),
+        ("data", found.data_key, features.key),
+        ("classes", ", ".join(found.classes), ", ".join(features.classes)),
+        ("seed", found.seed, seed),
+        *settings,
+    ):
+        if old != new:
+            raise InvalidCheckpoint(
+                f"{path} is of {what} {old}, and this training of {what} {new}: choose another "
+                "folder, or start afresh (--fresh)"
+            )
+
+
+@contextmanager
+def _repeatable(device: torch.device) -> Iterator[None]:
+    """Leave the caller's random numbers and memory alone; cuDNN chooses repeatable algorithms."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        cudnn.deterministic, cudnn.benchmark = True, False
+        try:
+            yield
+        finally:
+            cudnn.deterministic, cudnn.benchmark = before
+            give_back_freed_memory()  # of `dse.training.steps`
+
+
+@contextmanager
+def _memory_errors(run: _Run) -> Iterator[None]:
+    """Say in one sentence that memory ran out where a smaller part of a batch does not help."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainingFailed(
+            f"out of memory in epoch {len(run.history) + 1} on {run.device} with batches of "
+            f"{run.recipe.batch_size} clips: lower batch_size"
+        ) from None

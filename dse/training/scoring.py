@@ -1,0 +1,172 @@
+"""How well a network does on a split, in floats and in whole numbers."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dse.errors import InvalidData, InvalidDesign
+from dse.networks.network import SpeechNetwork
+from dse.speech.features import FeatureSplit, SpeechFeatures, iterate_batches
+from dse.speech.mfcc import normalise
+from dse.training.allocation import give_back_freed_memory
+from dse.training.best_scores import BestScores
+from dse.training.checkpoint import load_network
+from dse.training.devices import Computation, is_out_of_memory
+from dse.training.fast import fast_scores
+from dse.training.integer import IntegerNetwork, quantise_network
+from dse.training.integer_batch import scores_of_clips
+from dse.training.scores import Scores
+from dse.training.source import Source, calibration_clips
+
+EVALUATION_CLIPS = 256
+"""Clips of a batch."""
+
+
+def evaluate(
+    network: nn.Module,
+    split: FeatureSplit,
+    mean: Tensor | NDArray[np.float32],
+    deviation: Tensor | NDArray[np.float32],
+    *,
+    device: torch.device | str = "cpu",
+    batch_size: int = EVALUATION_CLIPS,
+    fast: bool = False,
+) -> Scores:
+    """Scores of a network on the clean clips of a split, in float32.
+
+    The network is left in evaluation mode, on `device`.
+
+    Args:
+        network: (N, coefficients, frames) -> (N, classes).
+        split: raw pictures and labels.
+        mean: (coefficients,), of the data that the network was trained on.
+        deviation: likewise.
+        device: to compute on.
+        batch_size: clips at once, fewer where memory runs out; does not change the scores beyond
+            rounding.
+        fast: by `dse.training.fast`, for networks of `dse.networks.network`; the same but for
+            rounding.
+    """
+    network.to(device).eval()
+    scores_of: Callable[[Tensor], Tensor] = network
+    if fast:
+        assert isinstance(network, SpeechNetwork)
+        scores_of = partial(fast_scores, network)
+    loss, confusion, start = 0.0, None, 0
+    with torch.inference_mode():
+        while start < len(split.labels):
+            chosen = slice(start, start + batch_size)
+            try:
+                summed, counts = _scored(scores_of, split, chosen, mean, deviation, device)
+            except (MemoryError, RuntimeError) as error:
+                if batch_size == 1 or not is_out_of_memory(error):
+                    raise
+                give_back_freed_memory()
+                batch_size //= 2  # a clip's scores do not depend on the others
+                continue
+            loss += summed
+            confusion = counts if confusion is None else confusion + counts
+            start += batch_size
+    if confusion is None:
+        raise InvalidData("a split without clips cannot be evaluated")
+    return Scores(loss=loss / len(split.labels), confusion=confusion)
+
+
+def _scored(
+    scores_of: Callable[[Tensor], Tensor],
+    split: FeatureSplit,
+    chosen: slice,
+    mean: Tensor | NDArray[np.float32],
+    deviation: Tensor | NDArray[np.float32],
+    device: torch.device | str,
+) -> tuple[float, NDArray[np.int64]]:
+    """Summed loss and confusion matrix of some clips."""
+    pictures = torch.from_numpy(np.array(split.features[chosen, 0])).to(device)
+    labels = torch.from_numpy(np.array(split.labels[chosen])).to(device)
+    scores = scores_of(normalise(pictures, mean, deviation))
+    classes = scores.shape[1]
+    pairs = torch.bincount(labels * classes + scores.argmax(1), minlength=classes**2)
+    loss = functional.cross_entropy(scores, labels, reduction="sum").item()
+    return loss, pairs.reshape(classes, classes).cpu().numpy()
+
+
+def score_best(
+    path: Path,
+    features: SpeechFeatures,
+    computation: Computation,
+    split: Literal["validation", "testing"] = "validation",
+) -> BestScores:
+    """Scores of a training's best network on a split, in floats and as int8.
+
+    The ranges of int8 activations come from the training clips that `dse export header` takes.
+
+    Args:
+        path: checkpoint of the best epoch.
+        features: that it was trained on.
+        computation: of the training; whole numbers are computed on the CPU.
+        split: the testing split is for those who confirm.
+    """
+    clips = features.split(split)
+    network, checkpoint = load_network(path)
+    floats = evaluate(
+        network,
+        clips,
+        checkpoint.mean,
+        checkpoint.deviation,
+        device=computation.device,
+        fast=computation.fast,
+    )
+    source = Source(
+        network=network.to("cpu"),
+        point=checkpoint.point,
+        outputs=len(checkpoint.classes),
+        checkpoint=checkpoint,
+    )
+    int8, reason = None, ""
+    try:
+        pictures = normalise(
+            calibration_clips(features.training), checkpoint.mean, checkpoint.deviation
+        )
+        int8 = evaluate_integer(
+            quantise_network(source, pictures),
+            clips,
+            checkpoint.mean,
+            checkpoint.deviation,
+        )
+    except InvalidDesign as error:
+        reason = str(error)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = "out of memory"
+    return BestScores(
+        labels=checkpoint.classes,
+        epoch=checkpoint.epoch,
+        floats=floats.confusion,
+        int8=int8,
+        reason=reason,
+    )
+
+
+def evaluate_integer(
+    network: IntegerNetwork,
+    split: FeatureSplit,
+    mean: Tensor | NDArray[np.float32],
+    deviation: Tensor | NDArray[np.float32],
+) -> NDArray[np.int64]:
+    """Confusion matrix of a pooled network in whole numbers on the clean clips of a split."""
+    classes = len(network.classes)
+    confusion = np.zeros((classes, classes), dtype=np.int64)
+    for pictures, labels in iterate_batches(split, EVALUATION_CLIPS):
+        told = scores_of_clips(
+            network, network.quantise(normalise(pictures, mean, deviation).numpy())
+        ).argmax(axis=1)
+        np.add.at(confusion, (labels.numpy(), told), 1)
+    return confusion

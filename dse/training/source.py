@@ -1,0 +1,120 @@
+"""What is exported: a trained network of a checkpoint, or the untrained one of a design."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dse.design.point import DesignPoint
+from dse.errors import InvalidDesign, InvalidInput
+from dse.networks.network import SpeechNetwork, build_network
+from dse.speech.features import FeatureSplit, load_features
+from dse.speech.mfcc import normalise
+from dse.training.checkpoint import Checkpoint, load_network
+
+CALIBRATION_CLIPS = 64
+"""Of the training split; ranges of activations come from them."""
+RANDOM_FRAMES = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A network in evaluation mode, and where it comes from."""
+
+    network: SpeechNetwork
+    point: DesignPoint
+    outputs: int
+    """Classes, or characters and blank."""
+    checkpoint: Checkpoint | None
+    """None where the network is untrained."""
+    path: Path | None = None
+    """Of the checkpoint."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the outputs; numbers where they have none."""
+        if self.checkpoint is not None:
+            return self.checkpoint.classes
+        return tuple(str(number) for number in range(self.outputs))
+
+    @property
+    def title(self) -> str:
+        """What it is, for comments: `matchboxnet-3x1x64, untrained`."""
+        state = (
+            "untrained" if self.checkpoint is None else f"trained, {self.checkpoint.epoch} epochs"
+        )
+        return f"{self.point.label} ({self.point.key}), {state}"
+
+
+def trained(path: Path) -> Source:
+    """The network of a checkpoint. Raises `InvalidCheckpoint` like `load_checkpoint`."""
+    network, checkpoint = load_network(path)
+    return Source(
+        network=network,
+        point=checkpoint.point,
+        outputs=len(checkpoint.classes),
+        checkpoint=checkpoint,
+        path=path,
+    )
+
+
+def untrained(point: DesignPoint, outputs: int, seed: int = 1) -> Source:
+    """The network of a design with its first weights, as a training with this seed draws them.
+
+    Its shapes, speed and memory are those of the trained one; its scores mean nothing.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build_network(point, outputs)
+    return Source(network=network.eval(), point=point, outputs=outputs, checkpoint=None)
+
+
+def calibration_pictures(
+    source: Source, data: Path | None, clips: int = CALIBRATION_CLIPS
+) -> Tensor:
+    """Normalised pictures that ranges of activations are taken from: (clips, features, frames).
+
+    Args:
+        source: the network.
+        data: folder of speech with the network's classes. An untrained network takes random
+            pictures instead: its ranges mean nothing either way.
+        clips: of the training split, drawn evenly.
+
+    Raises:
+        InvalidInput: a trained network without data, or an untrained one with data.
+        InvalidDesign: the folder's pictures have another number of features.
+    """
+    if source.checkpoint is None:
+        if data is not None:
+            raise InvalidInput("--data needs a trained network: give a checkpoint such as best.pt")
+        return random_pictures(source.point.in_channels, clips)
+    if data is None:
+        raise InvalidInput(
+            "int8 needs the ranges of activations on real speech: name a folder with --data"
+        )
+    task, features = source.checkpoint.task, source.checkpoint.features
+    if task is None or features is None:
+        raise InvalidInput(
+            f"{source.path} does not say how sound became pictures: train with `dse train`"
+        )
+    pictures = calibration_clips(load_features(data, task, features).training, clips)
+    if pictures.shape[1] != source.point.in_channels:
+        raise InvalidDesign(
+            f"pictures have {pictures.shape[1]} features, and the network takes "
+            f"{source.point.in_channels}"
+        )
+    return normalise(pictures, source.checkpoint.mean, source.checkpoint.deviation)
+
+
+def calibration_clips(training: FeatureSplit, clips: int = CALIBRATION_CLIPS) -> Tensor:
+    """Raw pictures of so many clips at most, evenly drawn: (clips, features, frames)."""
+    count = min(clips, len(training))
+    chosen = torch.linspace(0, len(training) - 1, count).round().long().numpy()
+    return torch.from_numpy(training.features[chosen, 0])
+
+
+def random_pictures(in_channels: int, clips: int) -> Tensor:
+    """Pictures of noise, the same every time."""
+    drawn = torch.Generator().manual_seed(1)
+    return torch.randn(clips, in_channels, RANDOM_FRAMES, generator=drawn)

@@ -1,0 +1,110 @@
+"""One step of a training: scores, loss, gradients, optimiser; in parts where memory is short."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dse.errors import TrainingFailed
+from dse.networks.network import SpeechNetwork
+from dse.training.allocation import give_back_freed_memory, keep_freed_memory
+from dse.training.devices import Computation, is_out_of_memory
+from dse.training.fast import fast_scores
+from dse.training.recipe import Recipe
+
+
+class Steps:
+    """Makes steps; halves its batches when memory runs out, and keeps to that."""
+
+    def __init__(
+        self,
+        network: SpeechNetwork,
+        optimiser: torch.optim.Optimizer,
+        recipe: Recipe,
+        computation: Computation,
+        class_weights: Tensor | None,
+    ) -> None:
+        self.network = network
+        self.optimiser = optimiser
+        self.recipe = recipe
+        self.computation = computation
+        self.class_weights = class_weights
+        if computation.device.type == "cpu":
+            give_back_freed_memory()  # until a whole batch is known to fit
+        self.parts = 1
+        """Into so many each batch is divided; their gradients are added up."""
+
+    def step(self, pictures: Tensor, labels: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+        """Move the weights once; returns the loss and the scores, without their gradients.
+
+        Raises:
+            TrainingFailed: memory runs out even with two clips at a time.
+        """
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        while True:
+            found = self._try(pictures, labels)
+            if found is not None:
+                break
+            give_back_freed_memory()  # else the limit leaves nothing to whoever asks the system
+            # Two clips at least: batch norm compares them.
+            if len(labels) < 4 * self.parts:
+                raise TrainingFailed(
+                    f"out of memory on {self.computation.device} even with "
+                    f"{len(labels) // self.parts} of {len(labels)} clips at a time: take a smaller "
+                    "design, or free memory"
+                )
+            self.parts *= 2
+        if self.parts == 1 and self.computation.device.type == "cpu":
+            # Only now: memory kept in pieces would make the search for a smaller batch fail.
+            keep_freed_memory()
+        if self.recipe.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
+        self.optimiser.step()
+        return found
+
+    def scores(self, pictures: Tensor) -> Tensor:
+        """Class scores in training mode, by the path and in the numbers of the computation."""
+        bfloat16 = self.computation.bfloat16
+        if self.computation.fast:
+            dtype = torch.bfloat16 if bfloat16 else torch.float32
+            return fast_scores(self.network, pictures, dtype)
+        with torch.autocast(pictures.device.type, dtype=torch.bfloat16, enabled=bfloat16):
+            scores: Tensor = self.network(pictures)
+        return scores
+
+    def _try(self, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Gradients of a batch; None where memory ran out. What was taken is free on return."""
+        self.optimiser.zero_grad()
+        try:
+            return self._gradients(pictures, labels)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+        if pictures.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
+    def _gradients(self, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        losses, scores = [], []
+        whole = self._weight(labels)
+        # A smaller batch is divided into fewer: batch norm needs two clips in each part.
+        parts = max(1, min(self.parts, len(labels) // 2))
+        for some, theirs in zip(
+            pictures.tensor_split(parts), labels.tensor_split(parts), strict=True
+        ):
+            found = self.scores(some)
+            loss = functional.cross_entropy(
+                found.float(),
+                theirs,
+                weight=self.class_weights,
+                label_smoothing=self.recipe.label_smoothing,
+            )
+            # The loss is a weighted mean; that of the whole batch is the same mean of its parts'.
+            loss = loss * (self._weight(theirs) / whole)
+            loss.backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+            scores.append(found.detach())
+        return torch.stack(losses).sum(), torch.cat(scores)
+
+    def _weight(self, labels: Tensor) -> float | Tensor:
+        return len(labels) if self.class_weights is None else self.class_weights[labels].sum()

@@ -1,0 +1,133 @@
+"""`dse confirm`: is the frontier more than luck?"""
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from dse.columns import LABELS, MEASURED_COLUMNS, shown
+from dse_cli.search import read_folder, usual_workers, worker_count
+
+if TYPE_CHECKING:
+    from search.confirm import Confirmed
+
+EPILOG = """
+\b
+Examples:
+  dse confirm studies/demo
+  dse confirm studies/demo --seeds 10 --workers 2
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option(
+    "--seeds",
+    type=click.IntRange(2, 100),
+    default=5,
+    show_default=True,
+    help="Trainings of each design.",
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Folder of spoken words, if it has moved."
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    help="Folder of the feature cache.  [default: the user's cache folder]",
+)
+@click.option(
+    "--workers",
+    type=worker_count(),
+    help="Designs trained at a time: a number, or auto.  [default: auto]",
+)
+def command(
+    study: Path, seeds: int, data: Path | None, cache: Path | None, workers: int | None
+) -> None:
+    """Train the frontier of STUDY and its near neighbours again, with seeds it never used.
+
+    The error that a search reports is the lowest of many noisy ones, on a split that it has looked
+    at all the time. This is the only command that looks at the test split. It can be stopped and
+    repeated: what is trained stays.
+    """
+    from search.confirm import confirm_study, write_confirmed
+
+    spec, _ = read_folder(study, data=data)
+    console = Console(highlight=False, soft_wrap=True)
+    count = workers or usual_workers(spec, study, None)
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bars:
+        task = bars.add_task("trainings", total=None)
+
+        def report(name: str, done: int, total: int) -> None:
+            bars.update(task, description=f"trained {name}", completed=done, total=total)
+
+        found = confirm_study(spec, study, seeds=seeds, cache=cache, workers=count, report=report)
+    path = write_confirmed(found, study)
+    console.print(_table(found, spec.objectives))
+    console.print(_verdict(found), markup=False)
+    console.print(f"table      {os.fspath(path)}", markup=False)
+
+
+def _table(found: Sequence["Confirmed"], objectives: Sequence[str]) -> Table:
+    clips, seeds = found[0].repeats[0].test_clips, max(len(one.repeats) for one in found)
+    printed = Table(
+        title=f"{seeds} fresh seeds, {clips} test clips",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    costs = [name for name in objectives if name not in MEASURED_COLUMNS]
+    printed.add_column("design", no_wrap=True)
+    several = len({one.row.accelerator for one in found}) > 1
+    if several:
+        printed.add_column("machine")
+    for name in costs:
+        printed.add_column(f"{LABELS[name][0]}\n{LABELS[name][1]}", justify="right")
+    for heading in ("searched\nvalidation, %", "validation\nmean, %", "test\nmean, %"):
+        printed.add_column(heading, justify="right")
+    printed.add_column("95 %\ninterval", justify="right")
+    printed.add_column("frontier")
+    for one in found:
+        half = one.half_width
+        interval = "" if math.isnan(half) else f"+- {100 * half:.1f}"
+        printed.add_row(
+            one.row.name,
+            *([one.row.accelerator] if several else []),
+            *(shown(one.row.column(name), name) for name in costs),
+            f"{100 * one.row.column(one.measured):.1f}",
+            f"{100 * one.validation_error:.1f}",
+            f"{100 * one.test_error:.1f}",
+            interval,
+            _place(one),
+        )
+    return printed
+
+
+def _place(one: "Confirmed") -> str:
+    if one.confirmed:
+        return "confirmed" if one.searched else "new"
+    return "lost" if one.searched else "as before: off"
+
+
+def _verdict(found: Sequence["Confirmed"]) -> str:
+    searched = [one for one in found if one.searched]
+    stay = sum(one.confirmed for one in searched)
+    new = sum(one.confirmed and not one.searched for one in found)
+    optimism = [one.validation_error - one.row.column(one.measured) for one in searched]
+    mean = 100 * sum(optimism) / len(optimism)
+    return (
+        f"{stay} of {len(searched)} designs stay on the frontier, {new} of {len(found)} are new "
+        f"there; the search's validation errors were {mean:+.1f} points off the means of fresh "
+        "seeds (positive: too good)"
+    )

@@ -1,0 +1,173 @@
+"""`dse data`: look at a folder of spoken words, make one, fetch one."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+from dse.speech.download import ARCHIVES, fetch
+from dse.speech.inspection import Inspection, inspect
+from dse.speech.speech_commands import SPLITS
+from dse.speech.synthesis import Synthesis, synthesize
+
+_DEFAULTS = Synthesis()
+FOLDER = click.Path(path_type=Path)
+
+
+@click.group()
+def command() -> None:
+    """Inspect, synthesize or fetch spoken words."""
+
+
+@command.command("inspect")
+@click.argument("folder", metavar="DIR", type=FOLDER)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+def inspect_command(folder: Path, as_json: bool) -> None:
+    """Decode every clip of DIR and say what it holds: words, splits, speakers, damage."""
+    with _progress("clips") as report:
+        found = inspect(folder, report)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=1))
+    else:
+        _print(found)
+
+
+@command.command("synthesize")
+@click.argument("folder", metavar="DIR", type=FOLDER)
+@click.option(
+    "--words", help="Words, separated by commas.  [default: the ten commands and ten more]"
+)
+@click.option("--speakers", default=_DEFAULTS.speakers, show_default=True, help="Made-up people.")
+@click.option(
+    "--clips-per-word",
+    default=_DEFAULTS.clips_per_word,
+    show_default=True,
+    help="Clips of each word, at least one a speaker.",
+)
+@click.option("--seed", default=_DEFAULTS.seed, show_default=True, help="Other numbers, others.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one a core, at most 8]")
+def synthesize_command(
+    folder: Path, words: str | None, speakers: int, clips_per_word: int, seed: int, jobs: int | None
+) -> None:
+    """Make a corpus of synthetic words in DIR, offline, with eSpeak NG.
+
+    The same options give the same sounds. An interrupted command goes on when it is run again.
+    """
+    chosen: dict[str, Any] = {}
+    if words is not None:
+        chosen["words"] = tuple(word.strip() for word in words.split(",") if word.strip())
+    settings = Synthesis(speakers=speakers, clips_per_word=clips_per_word, seed=seed, **chosen)
+    jobs = jobs or min(8, os.cpu_count() or 1)
+    with _progress("clips") as report:
+        synthesize(folder, settings, jobs, report)
+    click.echo(
+        f"{settings.clips:,} clips of {len(settings.words)} words by {speakers} made-up speakers "
+        f"in {folder}"
+    )
+
+
+@command.command("fetch", epilog="The archives: CC BY 4.0, Pete Warden, Google.")
+@click.argument("name", metavar="NAME", type=click.Choice(list(ARCHIVES)))
+@click.argument("folder", metavar="DIR", type=FOLDER)
+@click.option("--url", help="A mirror of the same archive; its checksum must be the published one.")
+def fetch_command(name: str, folder: Path, url: str | None) -> None:
+    """Download the published archive NAME, check it, and unpack it into DIR.
+
+    NAME is speech-commands-v0.01 (30 words, 1.5 GB) or speech-commands-v0.02 (35 words, 2.4 GB).
+    An interrupted download goes on when the command is run again.
+    """
+    with _progress("bytes") as report:
+        fetch(ARCHIVES[name], folder, url, report)
+    click.echo(f"{name} is in {folder}")
+
+
+@contextmanager
+def _progress(unit: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on stderr for each stage; nothing where stderr is no terminal."""
+    columns: tuple[ProgressColumn, ...] = (
+        (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(),)
+    )
+    console = Console(stderr=True)
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        *columns,
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    tasks: dict[str, Any] = {}
+    with progress:
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=total or None)
+            progress.update(tasks[stage], completed=done, total=total or None)
+
+        yield report
+
+
+def _print(found: Inspection) -> None:
+    console = Console(soft_wrap=True)
+    table = Table("word", *SPLITS, "speakers", title=str(found.folder), title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in found.words:
+        table.add_row(row.word, *(f"{row.clips[split]:,}" for split in SPLITS), str(row.speakers))
+    table.add_section()
+    totals = (f"{sum(row.clips[split] for row in found.words):,}" for split in SPLITS)
+    table.add_row("all", *totals, str(sum(found.speakers.values()) - found.shared_speakers))
+    console.print(table)
+    for line in _lines(found):
+        console.print(line, highlight=False, markup=False)
+
+
+def _lines(found: Inspection) -> Iterator[str]:
+    by = "validation_list.txt and testing_list.txt" if found.split_by == "lists" else "file names"
+    yield f"Splits by {by}; speakers: " + ", ".join(
+        f"{found.speakers[split]} {split}" for split in SPLITS
+    )
+    if found.shared_speakers:
+        yield f"{found.shared_speakers} speakers are in more than one split"
+    yield f"Rates: {_counts(found.sample_rates, ' Hz')}; formats: {_counts(found.formats)}; " + (
+        f"channels: {_counts(found.channels)}"
+    )
+    if found.durations_s:
+        shortest, median, longest = found.durations_s
+        yield (
+            f"Durations: {shortest:.2f} to {longest:.2f} s, median {median:.2f} s; all together "
+            f"{found.total_s / 60:.1f} min"
+        )
+    yield f"Background noises: {len(found.noises)}, {sum(found.noises.values()):.0f} s"
+    if found.doubles:
+        yield f"{found.doubles} FLAC files beside a WAV file of the same name are passed over"
+    if found.listed_but_missing:
+        yield f"{found.listed_but_missing} lines of the lists name no file of the folder"
+    if found.unreadable:
+        yield f"{len(found.unreadable)} files cannot be read:"
+        for name, reason in list(found.unreadable.items())[:20]:
+            yield f"  {name}: {reason}"
+        if len(found.unreadable) > 20:
+            yield f"  ... and {len(found.unreadable) - 20} more (--json names all)"
+
+
+def _counts(counts: dict[Any, int], unit: str = "") -> str:
+    common = Counter(counts).most_common()
+    return ", ".join(f"{key}{unit} ({count:,})" for key, count in common) or "none"

@@ -1,0 +1,322 @@
+"""`dse estimate`: what one design costs on one machine, or on several side by side."""
+
+import csv
+import dataclasses
+import json
+import math
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+from rich.console import Console
+
+from cost_models import (
+    Band,
+    Cost,
+    Objective,
+    accelerator_names,
+    estimate,
+    load_accelerator,
+    load_technology,
+    load_technology_of,
+)
+from cost_models.break_even import BreakEvenTotal, break_even
+from cost_models.roofline import roofline
+from cost_models.row_loads import row_loads
+from cost_models.streaming import stream
+from cost_models.strict_yaml import read_yaml
+from dse.design.point import DENSE, DesignPoint, point_from_node
+from dse.design.policies import POLICIES, apply_policy
+from dse.design.published import DEFAULT_DENSITY, published
+from dse.errors import InvalidDesign, InvalidInput
+from dse.networks.lowering import lower
+from dse_cli.cost_tables import Priced, Use, application, forgotten, print_costs
+
+DEFAULT_MACHINE = "kws_ternary"
+FRAMES, OUTPUTS = 128, 12
+"""Of a keyword spotter: 1.28 s; ten words, unknown and silence."""
+FRAMES_PER_S = 100
+"""Frames of 10 ms, as MatchboxNet and QuartzNet have them."""
+
+
+@click.command(short_help="Price one design: counts, energy, latency, area.")
+@click.argument("design")
+@click.option(
+    "--machine",
+    default=DEFAULT_MACHINE,
+    show_default=True,
+    help=f"Machine: {', '.join(accelerator_names())}, or a YAML file.",
+)
+@click.option("--technology", help="Technology instead of the machine's own: a name or YAML file.")
+@click.option(
+    "--objective",
+    type=click.Choice(get_args(Objective)),
+    default="edp",
+    show_default=True,
+    help="What the mapping of each layer minimises.",
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(min=1),
+    help=f"Input frames.  [default: a NeMo file's own, or {FRAMES}]",
+)
+@click.option(
+    "--outputs",
+    type=click.IntRange(min=1),
+    help="Classes, or characters and blank.  [default: a NeMo file's own, or 12]",
+)
+@click.option(
+    "--compare",
+    help="Further columns, separated by commas: machines, or policies P0 to P4 of the same design.",
+)
+@click.option(
+    "--stream",
+    "hop",
+    type=click.IntRange(min=1),
+    help="Listen to a stream: each inference computes only so many new frames.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Inferences a second for the average power.  [default: real time with --stream, or 1]",
+)
+@click.option(
+    "--battery-mwh",
+    default=650.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Battery for the days that it lasts: a CR2032.",
+)
+@click.option(
+    "--duty-cycled",
+    is_flag=True,
+    help="The supply is cut between inferences: nothing leaks then, and SRAM forgets.",
+)
+@click.option("--mapping", "with_mapping", is_flag=True, help="Show the mapping of each layer.")
+@click.option(
+    "--roofline", "with_roofline", is_flag=True, help="Show what each layer could reach at most."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: all of it.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: one row a machine and layer.")
+def command(
+    design: str,
+    machine: str,
+    technology: str | None,
+    objective: Objective,
+    frames: int | None,
+    outputs: int | None,
+    compare: str | None,
+    hop: int | None,
+    rate: float | None,
+    battery_mwh: float,
+    duty_cycled: bool,
+    with_mapping: bool,
+    with_roofline: bool,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Print what one inference of DESIGN costs: exact counts, estimated energy, latency and area.
+
+    DESIGN is a YAML file of ours or of NeMo, or the name of a published network with or without a
+    policy of ternary matrices.
+
+    \b
+      dse estimate matchboxnet-3x2x64
+      dse estimate matchboxnet-3x2x64-P3 --compare P0,kws_int8,kws_int8_dram
+      dse estimate matchboxnet-3x1x64-P3 --stream 4
+      dse estimate my_design.yaml --machine my_chip.yaml --json
+    """  # noqa: D301 (click reads the backspace as: do not wrap)
+    if as_json and as_csv:
+        raise click.UsageError("choose one of --json and --csv")
+    for name, number in (("--rate", rate), ("--battery-mwh", battery_mwh)):
+        if number is not None and not math.isfinite(number):
+            raise InvalidInput(f"{name} must be a positive number, not {number}")
+    point, frames, outputs = _read(design, frames, outputs)
+    priced = [
+        _price(each, name, technology, objective, frames, outputs, hop)
+        for each, name in _columns(point, machine, compare)
+    ]
+    use = Use(
+        rate=rate if rate is not None else FRAMES_PER_S / hop if hop else 1.0,
+        audio_s=(hop or frames) / FRAMES_PER_S,
+        battery_mwh=battery_mwh,
+        duty_cycled=duty_cycled,
+    )
+    if as_json:
+        click.echo(json.dumps([_to_dict(each, use) for each in priced], indent=2))
+    elif as_csv:
+        _write_csv(priced)
+    else:
+        console = Console(highlight=False)
+        print_costs(priced, frames, outputs, use, with_mapping, with_roofline, console)
+
+
+def load_design(design: str) -> DesignPoint:
+    """A design by the name of its YAML file, ours or NeMo's, or of a published network."""
+    return _read(design, None, None)[0]
+
+
+def _read(design: str, frames: int | None, outputs: int | None) -> tuple[DesignPoint, int, int]:
+    """A design with its frames and outputs: as given, as a NeMo file says, or the usual ones."""
+    if design.endswith((".yaml", ".yml")) or os.path.exists(design):
+        node = read_yaml(design)
+        if isinstance(node.value, dict) and "blocks" not in node.value:
+            from dse.interchange.nemo import import_nemo
+
+            found = import_nemo(Path(design), outputs=outputs)
+            return found.point, frames or found.frames or FRAMES, found.outputs
+        point = point_from_node(node)
+    else:
+        point = published(design)
+    return point, frames or FRAMES, outputs or OUTPUTS
+
+
+def price_design(
+    point: DesignPoint, machine: str, *, technology: str | None, frames: int, outputs: int
+) -> Cost:
+    """The cost of a design on a machine of the library or of a file."""
+    return _price(point, machine, technology, "edp", frames, outputs, None).cost
+
+
+def _columns(
+    point: DesignPoint, machine: str, compare: str | None
+) -> list[tuple[DesignPoint, str]]:
+    """What stands side by side: the design on its machine, then as `--compare` says."""
+    columns = [(point, machine)]
+    for name in filter(None, (part.strip() for part in (compare or "").split(","))):
+        if name in POLICIES:
+            columns.append((_with_policy(_dense(point), name, point), machine))
+        else:
+            columns.append((point, name))
+    distinct = {(each.key, name): (each, name) for each, name in columns}
+    return list(distinct.values())
+
+
+def _with_policy(dense: DesignPoint, policy: str, like: DesignPoint) -> DesignPoint:
+    """A dense design with a policy's matrices ternary, made as another design makes its own."""
+    mixers = [mixer for block in like.blocks for mixer in (block.mixer, block.skip) if mixer]
+    ternary = next((mixer for mixer in mixers if mixer.kind == "ternary"), None)
+    if ternary is None or ternary.density is None or ternary.generator is None:
+        return apply_policy(dense, policy, density=DEFAULT_DENSITY)
+    return apply_policy(dense, policy, density=ternary.density, generator=ternary.generator)
+
+
+def _dense(point: DesignPoint) -> DesignPoint:
+    """The design before a policy: the published network, or this one with dense matrices.
+
+    A policy may have put identities in the place of skips; where the network is not a published
+    one, nobody knows, and they stay.
+    """
+    base, _, policy = point.name.rpartition("-")
+    if policy in POLICIES and base:
+        try:
+            network = published(base)
+        except InvalidDesign:
+            pass
+        else:
+            if _with_policy(network, policy, point).key == point.key:
+                return network
+    blocks = tuple(
+        dataclasses.replace(
+            block,
+            mixer=DENSE if block.mixer.kind == "ternary" else block.mixer,
+            skip=DENSE if block.skip and block.skip.kind == "ternary" else block.skip,
+        )
+        for block in point.blocks
+    )
+    if blocks == point.blocks:
+        return point
+    return dataclasses.replace(point, blocks=blocks, name=base if policy in POLICIES else "")
+
+
+def _price(
+    point: DesignPoint,
+    machine: str,
+    technology: str | None,
+    objective: Objective,
+    frames: int,
+    outputs: int,
+    hop: int | None,
+) -> Priced:
+    accelerator = load_accelerator(machine)
+    workload = lower(point, frames=frames, outputs=outputs)
+    streamed = stream(workload, hop) if hop else None
+    if streamed is not None:
+        workload = streamed.workload
+    constants = (
+        load_technology(technology) if technology else load_technology_of(accelerator, machine)
+    )
+    return Priced(point, estimate(workload, accelerator, constants, objective), streamed)
+
+
+def _to_dict(priced: Priced, use: Use) -> dict[str, Any]:
+    cost, point = priced.cost, priced.point
+    panel = break_even(cost)
+    return {
+        "design": point.label,
+        "design_key": point.key,
+        "accelerator": cost.accelerator.name,
+        "technology": cost.technology.name,
+        "total": cost.columns(),
+        "energies_pj": {str(part): pj for part, pj in cost.energies_pj.items()},
+        "latency_high_cycles": cost.latency_high_cycles,
+        "bounds_cycles": {str(part): cycles for part, cycles in cost.bounds_cycles.items()},
+        "areas_um2": {part: asdict(area) for part, area in cost.areas_um2.items()},
+        "leakages_uw": {part: asdict(leakage) for part, leakage in cost.leakages_uw.items()},
+        "application": _application_dict(cost, use),
+        "break_even": None if panel is None else _break_even_dict(panel),
+        "row_loads": [asdict(load) | {"imbalance": load.imbalance} for load in row_loads(cost)],
+        "roofline": [asdict(roof) for roof in roofline(cost)],
+        "stream": None
+        if priced.stream is None
+        else {
+            "hop_frames": priced.stream.hop_frames,
+            "state_bits": priced.stream.state_bits,
+            "wait_frames": priced.stream.wait_frames,
+        },
+        "misfits": list(priced.misfits),
+        "layers": cost.breakdown,
+        "accesses": cost.energy_table,
+        "sources": {"accelerator": cost.accelerator.source} | cost.technology.sources,
+    }
+
+
+def _break_even_dict(panel: BreakEvenTotal) -> dict[str, Any]:
+    derived = ("generated_pj", "stored_pj", "cheaper", "certain", "smaller")
+    return asdict(panel) | {name: getattr(panel, name) for name in derived}
+
+
+def _application_dict(cost: Cost, use: Use) -> dict[str, Any]:
+    try:
+        figures = application(cost, use)
+    except InvalidInput as error:
+        return {"rate": use.rate, "not_possible": str(error)}
+    plain = {
+        name: asdict(value) if isinstance(value, Band) else value for name, value in figures.items()
+    }
+    return {
+        "rate": use.rate,
+        "battery_mwh": use.battery_mwh,
+        "audio_s_per_inference": use.audio_s,
+        "forgets": forgotten(cost) if use.duty_cycled else None,
+    } | plain
+
+
+def _write_csv(priced: list[Priced]) -> None:
+    rows: list[dict[str, Any]] = [
+        {
+            "design": each.point.label,
+            "accelerator": each.cost.accelerator.name,
+            "technology": each.cost.technology.name,
+            **row,
+        }
+        for each in priced
+        for row in each.cost.breakdown
+    ]
+    fields = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(sys.stdout, fieldnames=fields, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)

@@ -1,0 +1,267 @@
+"""`dse export checkpoint|onnx|header|design|machine`: a design leaves as a model or as data."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.decorators import FC
+
+from cost_models import load_accelerator
+from cost_models.strict_yaml import dump_yaml
+from dse.design.point import DesignPoint
+from dse.errors import InvalidInput
+from dse.files import write_text
+from dse_cli.estimate import load_design
+
+if TYPE_CHECKING:
+    from dse.training.source import Source
+
+DEFAULT_FRAMES = 128
+DEFAULT_OUTPUTS = 12
+VECTORS = 4
+
+
+def out_file(help_text: str) -> Callable[[FC], FC]:
+    """`--out FILE`."""
+    return click.option(
+        "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help=help_text
+    )
+
+
+OUTPUTS = click.option(
+    "--outputs",
+    type=click.IntRange(min=1),
+    help=f"Outputs of an untrained network.  [default: {DEFAULT_OUTPUTS}]",
+)
+_SEED = click.option(
+    "--seed", type=click.IntRange(min=0), help="Of an untrained network's weights.  [default: 1]"
+)
+_DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of speech: int8 takes the ranges of activations from its training clips.",
+)
+
+
+@click.command()
+@click.argument("checkpoint", metavar="CHECKPOINT")
+@out_file("PyTorch file to write, such as model.pt.")
+def checkpoint(checkpoint: str, out: Path) -> None:
+    """Write a trained network as one PyTorch file: weights, design, features, seeds.
+
+    \b
+      dse export checkpoint trained/best.pt --out model.pt
+    """  # noqa: D301 (click reads the backspace as: do not wrap)
+    from dse.export.checkpoint import export_checkpoint
+
+    source = load_source(checkpoint, None, None)
+    export_checkpoint(source, out)
+    click.echo(f"{source.title}: written to {out}")
+    click.echo(
+        "read it with dse.training.checkpoint.load_network, or torch.load(..., weights_only=True)"
+    )
+
+
+@click.command()
+@click.argument("design", metavar="DESIGN_OR_CHECKPOINT")
+@out_file("ONNX file to write.")
+@click.option("--int8", is_flag=True, help="Quantise: QDQ, weights per channel.")
+@click.option(
+    "--ternary",
+    type=click.Choice(["float", "int8"]),
+    default="float",
+    show_default=True,
+    help="How entries of ternary matrices are stored; not with --int8.",
+)
+@click.option(
+    "--opset",
+    type=int,
+    help="Version of the operators, 17 to 27.  [default: the newest; older runtimes need less]",
+)
+@_DATA
+@OUTPUTS
+@_SEED
+def onnx(
+    design: str,
+    out: Path,
+    int8: bool,
+    ternary: str,
+    opset: int | None,
+    data: Path | None,
+    outputs: int | None,
+    seed: int | None,
+) -> None:
+    """Write a network as ONNX, any number of clips and frames, checked in onnxruntime.
+
+    \b
+      dse export onnx trained/best.pt --out model.onnx
+      dse export onnx trained/best.pt --int8 --data speech --out model.int8.onnx
+      dse export onnx matchboxnet-3x1x64-P2 --out untrained.onnx
+    """  # noqa: D301 (click reads the backspace as: do not wrap)
+    if int8 and ternary != "float":
+        raise click.UsageError("choose one of --int8 and --ternary int8")
+    if data is not None and not int8:
+        raise click.UsageError("--data is for --int8: floats need no ranges")
+    _needs_onnx()
+    from dse.export.onnx import OPSET, export_onnx
+    from dse.export.onnx_int8 import export_onnx_int8
+    from dse.training.source import calibration_pictures, random_pictures
+
+    source = load_source(design, outputs, seed)
+    opset = OPSET if opset is None else opset
+    if int8:
+        pictures = calibration_pictures(source, data)
+        export_onnx_int8(source, out, pictures, opset=opset)
+    else:
+        pictures = random_pictures(source.point.in_channels, VECTORS)
+        export_onnx(
+            source.network,
+            out,
+            in_channels=source.point.in_channels,
+            opset=opset,
+            ternary="int8" if ternary == "int8" else "float",
+        )
+    from dse.export.comparison import compare_onnx
+
+    click.echo(f"{source.title}: written to {out}, {out.stat().st_size:,} bytes, opset {opset}")
+    click.echo(f"onnxruntime against torch: {compare_onnx(source, out, pictures)}")
+
+
+@click.command()
+@click.argument("design", metavar="DESIGN_OR_CHECKPOINT")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to write into; files of the same name are replaced.",
+)
+@_DATA
+@click.option(
+    "--frames",
+    type=click.IntRange(min=1),
+    help=f"Longest clip.  [default: what it was trained on, or {DEFAULT_FRAMES}]",
+)
+@click.option("--check/--no-check", default=True, help="Compile and run the test vectors.")
+@OUTPUTS
+@_SEED
+def header(
+    design: str,
+    out: Path,
+    data: Path | None,
+    frames: int | None,
+    check: bool,
+    outputs: int | None,
+    seed: int | None,
+) -> None:
+    """Write a network as C for microcontrollers: int8 weights, scales, seeds of matrices.
+
+    A folder with model.h, a small reference in C99 without floats, and test vectors that a C
+    compiler, where there is one, checks bit for bit.
+
+    \b
+      dse export header trained/best.pt --data speech --out firmware
+    """  # noqa: D301 (click reads the backspace as: do not wrap)
+    from dse.export.c_code import build_and_check, c_files, compiler, weight_bytes, work_bytes
+    from dse.export.comparison import compare_integer
+    from dse.training.integer import quantise_network
+    from dse.training.source import calibration_pictures
+
+    source = load_source(design, outputs, seed)
+    pictures = calibration_pictures(source, data)
+    if frames is not None:
+        pictures = pictures[:, :, :frames]
+        if pictures.shape[2] < frames:
+            raise InvalidInput(
+                f"--frames must be at most the {pictures.shape[2]} frames of a clip, not {frames}"
+            )
+    network = quantise_network(source, pictures)
+    files = c_files(network, network.quantise(pictures[:VECTORS].numpy()))
+    for name, text in files.items():
+        write_text(out / name, text)
+    longest = pictures.shape[2]
+    click.echo(source.title)
+    click.echo(
+        f"{weight_bytes(network):,} bytes of constants, {work_bytes(network, longest):,} bytes of "
+        f"memory for {longest} frames"
+    )
+    click.echo(f"whole numbers against torch: {compare_integer(source, network, pictures)}")
+    click.echo(f"files in {out}: {', '.join(sorted(files))}")
+    if not check:
+        return
+    if compiler() is None:
+        click.echo("not compiled: there is no C compiler (cc, gcc or clang)")
+        return
+    verdict = build_and_check(out)
+    click.echo(f"C compiler: {verdict}")
+    if not verdict.startswith("PASS"):
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.argument("design", metavar="DESIGN_OR_CHECKPOINT")
+@out_file("YAML file to write.")
+def design(design: str, out: Path) -> None:
+    """Write a design as YAML: of a checkpoint, a published network or a NeMo file.
+
+    \b
+      dse export design matchboxnet-3x1x64-P2 --out design.yaml
+    """  # noqa: D301 (click reads the backspace as: do not wrap)
+    point = load_point(design)
+    write_text(out, dump_yaml(point.to_dict()))
+    click.echo(f"{point.label}: design {point.key} written to {out}")
+
+
+@click.command()
+@click.argument("machine")
+@out_file("YAML file to write.")
+def machine(machine: str, out: Path) -> None:
+    """Write a machine as YAML: one of the library to start your own from, or a file.
+
+    \b
+      dse export machine kws_ternary --out my_chip.yaml
+    """  # noqa: D301 (click reads the backspace as: do not wrap)
+    from cost_models.writing import accelerator_yaml
+
+    accelerator = load_accelerator(machine)
+    write_text(out, accelerator_yaml(accelerator))
+    click.echo(f"{accelerator.name}: written to {out}; its name is that of the file")
+
+
+MODEL_COMMANDS = (checkpoint, onnx, header, design, machine)
+
+
+def load_source(design: str, outputs: int | None, seed: int | None) -> "Source":
+    """The network of a checkpoint, or the untrained one of a design."""
+    from dse.training.source import trained, untrained
+
+    if design.endswith(".pt"):
+        for option, value in (("--outputs", outputs), ("--seed", seed)):
+            if value is not None:
+                raise click.UsageError(f"{option} comes from the checkpoint: leave it out")
+        return trained(Path(design))
+    point = load_design(design)
+    return untrained(
+        point,
+        DEFAULT_OUTPUTS if outputs is None else outputs,
+        1 if seed is None else seed,
+    )
+
+
+def load_point(design: str) -> DesignPoint:
+    """The design of a checkpoint, a YAML file or a published name."""
+    if design.endswith(".pt"):
+        from dse.training.checkpoint import load_checkpoint
+
+        return load_checkpoint(Path(design)).point
+    return load_design(design)
+
+
+def _needs_onnx() -> None:
+    try:
+        import onnx  # noqa: F401 (whether it is there)
+        import onnxruntime  # type: ignore[import-untyped]  # noqa: F401
+    except ImportError:
+        raise InvalidInput(
+            "ONNX needs two more packages: pip install 'ternary-dse[onnx]'"
+        ) from None

@@ -1,0 +1,162 @@
+"""`dse frontier`: the best designs of a study."""
+
+import shlex
+from pathlib import Path
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from dse.columns import LABELS, first_measured, shown
+from dse.files import write_text
+from dse.studies.frontier import frontier_of, hypervolume_share
+from dse.studies.growth import growth, growth_csv
+from dse.studies.on_machines import expanded
+from dse.studies.record import DESIGNS, StudyRecord, read_record
+from dse.studies.rows import Evaluation, load_results, read_rows, table
+
+COLUMNS = (
+    "error",
+    "trained_parameters",
+    "stored_bits",
+    "macs",
+    "additions",
+    "energy_pj",
+    "latency_us",
+)
+
+
+MAX_WIDTH = 500
+"""Columns of the widest table that is measured."""
+
+HEADINGS = {
+    "trained_parameters": "trained",
+    "additions": "adds",
+    "energy_pj": "energy",
+}
+"""Short names, so that the table fits 80 columns."""
+
+
+@click.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for frontier.csv and frontier.png.  [default: the study's]",
+)
+@click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV, write nothing.")
+def command(study: Path, out: Path | None, as_csv: bool) -> None:
+    """Print the frontier of STUDY, a study's folder; write it as CSV and as a plot."""
+    if as_csv:
+        read_record(study)
+        load_results(study)
+        record = read_record(study)
+        click.echo(_csv(expanded(read_rows(study), record), record), nl=False)
+        return
+    show_frontier(study, Console(highlight=False, soft_wrap=True), out)
+
+
+def show_frontier(study: Path, console: Console, out: Path | None = None) -> None:
+    """Print the table, write CSV and PNG, and say where everything lies and what to try next."""
+    from dse.report.figures import frontier_figure, growth_figure, save_figure
+
+    record = read_record(study)
+    load_results(study)  # refuses a folder without results
+    rows = read_rows(study)
+    shown_rows = expanded(rows, record)
+    front = frontier_of(shown_rows, record.objectives)
+    counts = {
+        status: sum(row.status == status for row in rows)
+        for status in (
+            "trained",
+            "reused",
+            "stopped",
+            "infeasible",
+            "duplicate",
+            "invalid",
+            "failed",
+        )
+    }
+    console.print(
+        f"{record.name}: {len(rows)} candidates priced on {record.machine}: "
+        + (", ".join(f"{count} {status}" for status, count in counts.items() if count) or "none"),
+        markup=False,
+    )
+    if not front:
+        console.print("no design is trained yet: let the search go on, or raise its limits")
+        return
+    printed = _table(front, record)
+    # Where the window is narrower, its lines wrap; a number cut short would be lost.
+    needed = console.measure(printed, options=console.options.update(width=MAX_WIDTH)).maximum
+    console.width = max(needed, console.width)
+    console.print(printed)
+    console.print(f"hypervolume {hypervolume_share(shown_rows, record.box):.3f} of the study's box")
+    folder = out or study
+    csv, plot = folder / "frontier.csv", folder / "frontier.png"
+    write_text(csv, _csv(shown_rows, record))
+    save_figure(frontier_figure(shown_rows, record), plot)
+    steps = growth(rows, record)
+    write_text(folder / "hypervolume.csv", growth_csv(steps))
+    save_figure(growth_figure(steps, record), folder / "hypervolume.png")
+    _print_next(study, record, front, csv, plot, console)
+
+
+def _csv(rows: list[Evaluation], record: StudyRecord) -> str:
+    return str(table(frontier_of(rows, record.objectives)).to_csv(index=False))
+
+
+def _table(front: list[Evaluation], record: StudyRecord) -> Table:
+    columns = [*COLUMNS, *(name for name in record.objectives if name not in COLUMNS)]
+    printed = Table(
+        title=f"frontier: {' against '.join(record.objectives)}",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    printed.add_column("trial", justify="right", no_wrap=True)
+    printed.add_column("design", no_wrap=True)
+    several = record.resolved.get("hardware") is not None
+    if several:
+        printed.add_column("machine", no_wrap=True)
+    for column in columns:
+        name, unit, _ = LABELS[column]
+        printed.add_column(f"{HEADINGS.get(column, name)}\n{unit}", justify="right", no_wrap=True)
+    for row in front:
+        printed.add_row(
+            "base" if row.trial < 0 else str(row.trial),
+            row.name,
+            *([row.accelerator] if several else []),
+            *(shown(row.column(column), column) for column in columns),
+        )
+    return printed
+
+
+def _print_next(
+    study: Path,
+    record: StudyRecord,
+    front: list[Evaluation],
+    csv: Path,
+    plot: Path,
+    console: Console,
+) -> None:
+    best = min(front, key=lambda row: row.column(first_measured(record.objectives)))
+    design = study / DESIGNS / best.key / "design.yaml"
+    folder = shlex.quote(str(study))
+    console.print(
+        f"""
+table      {csv}
+plot       {plot}
+over time  {csv.with_name("hypervolume.csv")}, hypervolume.png
+all rows   {study / "results.jsonl"}
+designs    {study / DESIGNS}/KEY: design.yaml, history.csv, evaluation.json, best.pt
+
+next:
+  dse estimate {shlex.quote(str(design))}    where its energy and time go
+  dse search {folder} --trainings N    search on
+  dse confirm {folder}    is this more than luck? fresh seeds, and the test split
+  dse report {folder}    the decision, for others to read
+  dse dashboard {folder}    look at it in the browser""",
+        markup=False,
+    )

@@ -1,0 +1,204 @@
+"""`dse report`: the cost report of a study, or of designs on machines."""
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from cost_models import accelerator_names
+from dse.design.point import DesignPoint
+from dse.errors import InvalidInput
+from dse.report import FORMATS, Report, Use, designs_report, study_report, write_report
+from dse.report.designs import FRAMES, OUTPUTS
+from dse.report.priced import rate_of
+from dse.studies.record import RESOLVED, read_record
+from dse_cli.estimate import DEFAULT_MACHINE, load_design
+
+
+@click.command(short_help="Write the cost report of a study or of designs.")
+@click.argument("sources", metavar="STUDY|DESIGN...", nargs=-1, required=True)
+@click.option(
+    "--machine",
+    "machines",
+    multiple=True,
+    help=f"Machine: {', '.join(accelerator_names())}, or a YAML file; several times for several. "
+    "Of a study: further ones beside its own.  [default: of designs, kws_ternary]",
+)
+@click.option("--technology", help="Technology instead of the machines' own; of designs only.")
+@click.option(
+    "--design",
+    "chosen",
+    multiple=True,
+    help="Design of the study to show in full: a trial number or a key; several times for several. "
+    " [default: those that the answer is about]",
+)
+@click.option(
+    "--format",
+    "formats",
+    help=f"Formats, separated by commas: {', '.join(FORMATS)}.  [default: html, or as --out ends]",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder to write into, or a file that ends in .html, .pdf, .json or .xlsx.  "
+    "[default: STUDY/report, or report]",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Inferences a second for the average power.  [default: the study's, or 1]",
+)
+@click.option(
+    "--battery-mwh",
+    default=650.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Battery for the days that it lasts: a CR2032.",
+)
+@click.option(
+    "--frames",
+    default=FRAMES,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Input frames; of designs only, a study has its own.",
+)
+@click.option(
+    "--outputs",
+    default=OUTPUTS,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Classes; of designs only.",
+)
+def command(
+    sources: tuple[str, ...],
+    machines: tuple[str, ...],
+    technology: str | None,
+    chosen: tuple[str, ...],
+    formats: str | None,
+    out: Path | None,
+    rate: float | None,
+    battery_mwh: float,
+    frames: int,
+    outputs: int,
+) -> None:
+    """Write a report for the design review: what to build and why, with all figures behind it.
+
+    STUDY is a study's folder; what follows it are further designs to show beside its own. DESIGN is
+    a YAML file of ours or of NeMo, the name of a published network, or a folder with a design.yaml.
+
+    \b
+      dse report studies/demo
+      dse report studies/demo --machine kws_int8 --format html,pdf,xlsx --out review
+      dse report studies/demo --design 7 --design 12 --rate 10
+      dse report matchboxnet-3x1x64-P3 --machine kws_ternary --machine kws_int8 --out p3.pdf
+    """  # noqa: D301 (click reads the backspace as: do not wrap)
+    wanted = _formats(formats, out)
+    study = _study(sources)
+    if rate is None:
+        rate = 1.0 if study is None else rate_of(read_record(study))
+    use = Use(inferences_per_second=rate, battery_mwh=battery_mwh)
+    if study is None:
+        if chosen:
+            raise click.UsageError("--design chooses from a study: name its folder first")
+        report = designs_report(
+            _designs(sources),
+            machines=machines or (DEFAULT_MACHINE,),
+            technology=technology,
+            frames=frames,
+            outputs=outputs,
+            use=use,
+            commands=[_line(sources, machines, technology, frames, outputs, rate)],
+        )
+        folder = Path("report")
+    else:
+        _refuse("technology", "frames", "outputs")
+        further = [source for source in sources if Path(source) != study]
+        report = study_report(
+            study, machines=machines, designs=_designs(further), chosen=chosen, use=use
+        )
+        folder = study / "report"
+    for path in write_report(report, out or folder, wanted):
+        click.echo(path)
+    _print_answer(report)
+
+
+def _formats(formats: str | None, out: Path | None) -> list[str]:
+    if formats is None:
+        suffix = "" if out is None or out.is_dir() else out.suffix.removeprefix(".")
+        return [suffix if suffix in FORMATS else "html"]
+    wanted = [name for part in formats.split(",") if (name := part.strip().lower())]
+    unknown = [name for name in wanted if name not in FORMATS]
+    if unknown or not wanted:
+        what = f"there is no format {unknown[0]!r}" if unknown else "--format names none"
+        raise InvalidInput(f"{what}: formats are {', '.join(FORMATS)}")
+    return wanted
+
+
+def _study(sources: Sequence[str]) -> Path | None:
+    """The study among the sources; a folder that is neither study nor design is taken for one."""
+    studies = [
+        Path(source)
+        for source in sources
+        if os.path.isdir(source)
+        and (
+            os.path.exists(os.path.join(source, RESOLVED))
+            or not os.path.exists(os.path.join(source, "design.yaml"))
+        )
+    ]
+    if len(set(studies)) > 1:
+        raise InvalidInput(
+            f"one study at a time: {studies[0]} and {studies[1]} are two; make a report of each"
+        )
+    return studies[0] if studies else None
+
+
+def _designs(sources: Sequence[str]) -> list[DesignPoint]:
+    return [
+        load_design(os.path.join(source, "design.yaml") if os.path.isdir(source) else source)
+        for source in sources
+    ]
+
+
+def _refuse(*names: str) -> None:
+    """A study has its own machine, frames and classes."""
+    context = click.get_current_context()
+    for name in names:
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} comes from the study: leave it out")
+
+
+def _line(
+    sources: Sequence[str],
+    machines: Sequence[str],
+    technology: str | None,
+    frames: int,
+    outputs: int,
+    rate: float,
+) -> str:
+    """The command that repeats a report of designs; files by their names, not by their folders."""
+    words = ["dse", "report", *(_short(source) for source in sources)]
+    for machine in machines:
+        words += ["--machine", _short(machine)]
+    if technology is not None:
+        words += ["--technology", _short(technology)]
+    for name, value, usual in (
+        ("frames", frames, FRAMES),
+        ("outputs", outputs, OUTPUTS),
+        ("rate", rate, 1.0),
+    ):
+        if value != usual:
+            words += [f"--{name}", f"{value:g}"]
+    return shlex.join(words)
+
+
+def _short(source: str) -> str:
+    return os.path.basename(os.path.normpath(source)) if os.path.exists(source) else source
+
+
+def _print_answer(report: Report) -> None:
+    """The answer, so that nobody need open the report to know it."""
+    answer = report.sections[0]
+    for text in (*answer.sentences[1:], *answer.points[:1]):
+        click.echo(f"\n{text}")

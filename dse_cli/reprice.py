@@ -1,0 +1,64 @@
+"""`dse reprice`: a study on today's machine, without training."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from dse_cli.frontier import show_frontier
+from dse_cli.search import read_folder
+
+if TYPE_CHECKING:
+    from dse.studies.spec import StudySpec
+
+EPILOG = """
+\b
+Examples:
+  dse reprice studies/demo                     the cost model has changed
+  dse reprice demo.yaml --out studies/demo     the file now names another machine
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the study, where STUDY is a file.  [default: studies/NAME]",
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Folder of spoken words, if it has moved."
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    help="Folder of the feature cache.  [default: the user's cache folder]",
+)
+def command(study: Path, out: Path | None, data: Path | None, cache: Path | None) -> None:
+    """Compute the costs of all designs of a study anew; errors stay as they were trained.
+
+    STUDY is the study's folder, or its file with another machine, technology, limits or objectives.
+    Designs that were never trained stay so; `dse search` goes on from the new record.
+    """
+    from search.reprice import reprice_study
+
+    if study.is_dir():
+        out = out or study
+    spec, given = read_folder(study, data=data)
+    folder = out or Path("studies") / spec.name
+    console = Console(highlight=False, soft_wrap=True)
+    found = reprice_study(spec, given, folder, cache=cache)
+    before, after = {row.key for row in found.before}, {row.key for row in found.after}
+    console.print(
+        f"{found.rows:,} rows priced on {_machines(spec)}; "
+        f"{len(after - before)} designs enter the frontier, {len(before - after)} leave it\n",
+        markup=False,
+    )
+    show_frontier(folder, console)
+
+
+def _machines(spec: "StudySpec") -> str:
+    if spec.hardware is not None:
+        return f"{len(spec.machines)} machines"
+    return f"{spec.accelerator.name} with {spec.technology.name}"

@@ -1,0 +1,354 @@
+"""`dse train`: one design or published baseline, on a folder of words."""
+
+import dataclasses
+import re
+import shlex
+import statistics
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from cost_models.strict_yaml import build, dump_yaml, read_yaml
+from dse.design.point import DesignPoint
+from dse.errors import TrainingFailed
+from dse.files import write_text
+from dse.networks.lowering import lower
+from dse.speech.features import SpeechFeatures, load_features
+from dse.speech.task import FeatureSpec, Task
+from dse.training.best_scores import read_best_scores
+from dse.training.checkpoint import load_network
+from dse.training.devices import Path as ComputationPath
+from dse.training.devices import describe_device, set_threads
+from dse.training.recipe import RECIPES, Recipe, load_recipe
+from dse.training.run import BEST, EpochRecord, TrainingResult, check_design, evaluate, train
+from dse.training.scores import Scores, wilson_interval
+from dse_cli.estimate import load_design
+
+WORST_PAIRS = 5
+
+
+@click.command(short_help="Train one design or a published baseline.")
+@click.argument("design")
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of words in the layout of Speech Commands.",
+)
+@click.option(
+    "--recipe",
+    default="default",
+    show_default=True,
+    help=f"Recipe: {', '.join(RECIPES)}, or a YAML file.",
+)
+@click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's.")
+@click.option(
+    "--task",
+    "kind",
+    type=click.Choice(["commands", "all_words", "words"]),
+    help="Ten command words (the default), every word of the folder, or those of --words.",
+)
+@click.option("--words", help="Words to tell apart, separated by commas.")
+@click.option(
+    "--unknown/--no-unknown", default=True, show_default=True, help="A class of all other words."
+)
+@click.option(
+    "--unknown-fraction",
+    default=Task().unknown_fraction,
+    show_default=True,
+    help="Unknown clips per clip of the words, at most.",
+)
+@click.option("--silence/--no-silence", default=True, show_default=True, help="A class of silence.")
+@click.option(
+    "--features",
+    "features_file",
+    type=click.Path(path_type=Path),
+    help="YAML file with settings of the features, such as {kind: log_mel, variants: 4}.",
+)
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(min=0), help="Seed.")
+@click.option(
+    "--seeds",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Train so many times, with seeds from --seed up, and report the spread.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder; seed N goes to seed-N in it.  [default: trained/DESIGN]",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 256),  # torch dies of some ten thousand
+    help="CPU threads.  [default: all cores]",
+)
+@click.option(
+    "--path",
+    type=click.Choice(["auto", "fast", "plain"]),
+    default="auto",
+    show_default=True,
+    help="How the network is computed; the same but for rounding (docs/performance.md).",
+)
+@click.option(
+    "--resume/--fresh",
+    default=True,
+    show_default=True,
+    help="Go on from the last finished epoch in the folder, or start afresh.",
+)
+def command(
+    design: str,
+    data: Path,
+    recipe: str,
+    epochs: int | None,
+    kind: str | None,
+    words: str | None,
+    unknown: bool,
+    unknown_fraction: float,
+    silence: bool,
+    features_file: Path | None,
+    seed: int,
+    seeds: int,
+    out: Path | None,
+    device: str,
+    threads: int | None,
+    path: ComputationPath,
+    resume: bool,
+) -> None:
+    """Train DESIGN on a folder of spoken words, and say how well it tells them apart.
+
+    DESIGN is a YAML file, or the name of a published network with or without a policy of ternary
+    matrices. Ctrl-C stops; the same command goes on from the last finished epoch.
+
+    \b
+      dse train matchboxnet-3x1x64 --data speech
+      dse train matchboxnet-3x1x64-P1 --data speech --seeds 3
+      dse train my_design.yaml --data speech --words yes,no --recipe my_recipe.yaml
+    """  # noqa: D301 (click reads the backspace as: do not wrap)
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        if threads is not None:
+            set_threads(threads)
+        point = load_design(design)
+        spec = _features(features_file, point)
+        check_design(point, spec.coefficients)
+        chosen = load_recipe(recipe)
+        if epochs is not None:
+            chosen = dataclasses.replace(chosen, epochs=epochs)
+        task = _task(kind, words, unknown, unknown_fraction, silence)
+        where = describe_device(device, chosen, path)
+        features = _load(console, data, task, spec)
+        _introduce(console, point, features, chosen, where)
+        folder = out if out is not None else Path("trained") / _file_name(point.label)
+        tests = []
+        for number in range(seed, seed + seeds):
+            place = folder / f"seed-{number}"
+            result = _train(
+                console, point, features, chosen, number, place, device, path, resume, task, spec
+            )
+            tests.append(_report(console, features, place, result, number))
+    except KeyboardInterrupt:
+        again = "the same command" if resume else "the same command without --fresh"
+        click.echo(f"\ndse: stopped; {again} goes on from the last finished epoch", err=True)
+        sys.exit(130)
+    except TrainingFailed as error:
+        click.echo(f"dse: {error}", err=True)
+        sys.exit(1)
+    if seeds > 1:
+        _report_spread(console, tests)
+    yaml_file = shlex.quote(str(folder / f"seed-{seed}" / "design.yaml"))
+    console.print(
+        f"next        dse estimate {yaml_file}   (what it costs in silicon)", markup=False
+    )
+
+
+def _task(
+    kind: str | None, words: str | None, unknown: bool, unknown_fraction: float, silence: bool
+) -> Task:
+    listed = tuple(word.strip() for word in words.split(",") if word.strip()) if words else ()
+    return Task(
+        kind=kind or ("words" if listed else "commands"),  # type: ignore[arg-type]
+        words=listed,
+        unknown=unknown,
+        unknown_fraction=unknown_fraction,
+        silence=silence,
+    )
+
+
+def _features(file: Path | None, point: DesignPoint) -> FeatureSpec:
+    """The settings of the file; without one, as many coefficients as the design takes."""
+    if file is None:
+        return FeatureSpec(coefficients=point.in_channels)
+    return build(FeatureSpec, read_yaml(file))
+
+
+def _file_name(label: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", label)
+
+
+def _load(console: Console, data: Path, task: Task, spec: FeatureSpec) -> SpeechFeatures:
+    """The features, with a bar while they are computed."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} of {task.total:.0f} clips"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    ) as progress:
+        bar = progress.add_task("features", total=None, visible=False)
+
+        def report(_: str, done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total, visible=True)
+
+        return load_features(data, task, spec, report=report)
+
+
+def _introduce(
+    console: Console,
+    point: DesignPoint,
+    features: SpeechFeatures,
+    recipe: Recipe,
+    device: str,
+) -> None:
+    frames = features.training.features.shape[3]
+    workload = lower(point, frames=frames, outputs=len(features.classes))
+    parameters = sum(layer.trained_parameters for layer in workload.layers)
+    clips = [
+        f"{len(getattr(features, split)):,} {split}"
+        for split in ("training", "validation", "testing")
+    ]
+    for line in (
+        f"design      {point.label} (key {point.key}), {parameters:,} trained parameters",
+        f"data        {len(features.classes)} classes; clips: {', '.join(clips)}",
+        f"recipe      {recipe.epochs} epochs of {recipe.optimiser}, batches of "
+        f"{recipe.batch_size}, learning rate {recipe.learning_rate:g}",
+        f"device      {device}",
+    ):
+        console.print(line, markup=False)
+    if features.skipped:
+        console.print(
+            f"left out    {len(features.skipped)} files that cannot be read; the first: "
+            f"{features.skipped[0]}",
+            markup=False,
+        )
+
+
+def _train(
+    console: Console,
+    point: DesignPoint,
+    features: SpeechFeatures,
+    recipe: Recipe,
+    seed: int,
+    folder: Path,
+    device: str,
+    path: ComputationPath,
+    resume: bool,
+    task: Task,
+    spec: FeatureSpec,
+) -> TrainingResult:
+    """Train with a bar; where the output is no terminal, with a line an epoch."""
+    with Progress(
+        TextColumn("seed {task.fields[seed]}, epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+        BarColumn(bar_width=10),
+        TextColumn("{task.fields[state]}"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    ) as progress:
+        bar = progress.add_task("", total=None, seed=seed, epoch=1, epochs=recipe.epochs, state="")
+        best = 1.0
+
+        def step(done: int, total: int) -> None:
+            if progress.tasks[0].total is None:
+                # The pace of a resumed training does not count what was done before.
+                progress.reset(bar, total=total, completed=done - 1)
+            progress.update(bar, completed=done, epoch=(done - 1) * recipe.epochs // total + 1)
+
+        def report(record: EpochRecord) -> None:
+            nonlocal best
+            best = min(best, record.validation_error)
+            state = f"error {record.validation_error:.1%}, lowest {best:.1%}"
+            progress.update(bar, state=state)
+            if not console.is_terminal:
+                console.print(
+                    f"epoch {record.epoch}/{recipe.epochs}  training error "
+                    f"{record.training_error:.1%}  validation {state}  {record.seconds:.1f} s"
+                )
+
+        result = train(
+            point,
+            features,
+            recipe,
+            seed=seed,
+            folder=folder,
+            device=device,
+            report=report,
+            resume=resume,
+            progress=step,
+            task=task,
+            spec=spec,
+            path=path,
+        )
+    write_text(folder / "design.yaml", dump_yaml(point.to_dict()))
+    return result
+
+
+def _report(
+    console: Console, features: SpeechFeatures, folder: Path, result: TrainingResult, seed: int
+) -> Scores:
+    """Print what the best epoch gets right; returns its scores on the testing split."""
+    network, checkpoint = load_network(folder / BEST)
+    splits = {"validation": features.validation, "test": features.testing}
+    scores = {
+        name: evaluate(network, split, checkpoint.mean, checkpoint.deviation, device=result.device)
+        for name, split in splits.items()
+    }
+    if result.note:
+        console.print(f"[yellow]note[/yellow]        {escape(result.note)}")
+    console.print(
+        f"seed {seed}      best epoch {result.best_epoch} of {result.epochs}, "
+        f"{result.seconds:.0f} s of training"
+    )
+    for name, found in scores.items():
+        console.print(f"{name:<12}{_accuracy(found.errors, found.clips)}")
+    best = read_best_scores(folder)
+    assert best is not None
+    if best.quantised_error is None:
+        console.print(f"as int8     not possible: {best.reason}", markup=False)
+    else:
+        clips = scores["validation"].clips
+        told = _accuracy(round(best.quantised_error * clips), clips)
+        console.print(f"as int8     {told} (validation)")
+    pairs = scores["test"].worst_pairs(WORST_PAIRS)
+    if pairs:
+        names = features.classes
+        listed = ", ".join(
+            f"{names[true]} taken for {names[taken]} {count}x" for true, taken, count in pairs
+        )
+        console.print(f"mistakes    {listed} (test)", markup=False)
+    files = "best.pt, last.pt, history.csv, evaluation.json, design.yaml"
+    console.print(f"files       {folder}: {files}", markup=False)
+    return scores["test"]
+
+
+def _accuracy(errors: int, clips: int) -> str:
+    right = clips - errors
+    low, high = wilson_interval(right, clips)
+    return f"{right / clips:.1%} of {clips:,} clips right (95 % interval {low:.1%} to {high:.1%})"
+
+
+def _report_spread(console: Console, tests: list[Scores]) -> None:
+    shares = [1 - scores.error for scores in tests]
+    console.print(
+        f"{len(tests)} seeds     test {statistics.mean(shares):.1%} on average, "
+        f"{min(shares):.1%} to {max(shares):.1%}, deviation {statistics.stdev(shares):.1%}"
+    )

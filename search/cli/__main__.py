@@ -1,5 +1,0 @@
-"""`python -m search.cli` is `dse`."""
-
-from search.cli import main
-
-main()

@@ -1,0 +1,47 @@
+import math
+from typing import Any
+
+from dse.columns import COST_COLUMNS
+from dse.studies.comparison import difference, dominators, trade, why_not_on_frontier
+from dse.studies.rows import Evaluation
+
+OBJECTIVES = ("error", "energy_pj")
+
+
+def row(key: str, error: float, energy_pj: float, **fields: Any) -> Evaluation:
+    cost = dict.fromkeys(COST_COLUMNS, 1.0) | {"energy_pj": energy_pj}
+    given = {"status": "trained", "source": "search", "name": f"design {key}"} | fields
+    return Evaluation(trial=0, key=key, error=error, cost=cost, **given)
+
+
+def test_a_difference_is_relative_to_what_was_before() -> None:
+    assert difference(2.0, 3.0) == 0.5
+    assert difference(0.0, 0.0) == 0.0
+    assert math.isnan(difference(0.0, 1.0))
+
+
+def test_a_trade_names_points_and_ratios() -> None:
+    assert trade(row("a", 0.203, 1e6), row("b", 0.2, 2.1e6), OBJECTIVES) == (
+        "0.3 points less error at 2.1x the energy per inference"
+    )
+    assert trade(row("a", 0.2, 1e6), row("b", 0.2, 0.9e6), OBJECTIVES) == (
+        "the same error at 10.0% less energy per inference"
+    )
+    assert trade(row("a", 0.2, 1e6), row("b", 0.2, 1e6), OBJECTIVES) == (
+        "both are equal in error and energy per inference"
+    )
+
+
+def test_dominators_are_trained_and_nearest_first() -> None:
+    mine = row("a", 0.3, 2e6, values={"channels": 32, "blocks": 2})
+    far = row("b", 0.1, 1e6, values={"channels": 16, "blocks": 3})
+    near = row("c", 0.2, 2e6, values={"channels": 16, "blocks": 2})
+    failed = row("d", 0.1, 1e6, status="failed", values=dict(mine.values))
+    dearer = row("e", 0.1, 3e6)
+    rows = [mine, far, near, failed, dearer, far]
+    assert [each.key for each in dominators(mine, rows, OBJECTIVES)] == ["c", "b"]
+    assert why_not_on_frontier(mine, rows, OBJECTIVES) == (
+        "design c dominates it: 10 points less error at the same energy per inference "
+        "(channels 32 -> 16); so does another one"
+    )
+    assert why_not_on_frontier(far, rows, OBJECTIVES) == ""

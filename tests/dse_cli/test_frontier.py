@@ -1,0 +1,148 @@
+"""`dse frontier` and `dse search` as a person meets them."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from dse.columns import COST_COLUMNS
+from dse.studies.record import RESOLVED
+from dse.studies.rows import FILE_NAME, Evaluation, append_row
+from dse_cli import main
+
+RECORD = """
+name: small
+base_folder: /
+data_folder: /speech
+objectives: [error, energy_pj]
+limits: {}
+box: {error: [0.0, 1.0], energy_pj: [4.0, 7.0]}
+accelerator: {name: kws_ternary}
+technology: {name: horowitz_45nm}
+"""
+
+COST = dict.fromkeys(COST_COLUMNS, 81_234.5)
+
+
+def row(trial: int, error: float | None, energy_pj: float) -> Evaluation:
+    return Evaluation(
+        trial=trial,
+        status="infeasible" if error is None else "trained",
+        source="search",
+        key=f"key{trial}",
+        name="3x2x16/32/48 ternary 0.25",
+        error=error,
+        cost=COST | {"energy_pj": energy_pj},
+    )
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """Trials 0 and 1 are the frontier, 2 is dominated. The name would be markup to rich."""
+    folder = tmp_path / "my [bold] study"
+    folder.mkdir()
+    (folder / RESOLVED).write_text(RECORD)
+    for item in (row(0, 0.4, 123_456.0), row(1, 0.2, 1e6), row(2, 0.3, 2e6), row(3, None, 9e6)):
+        append_row(folder, item)
+    return folder
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as caught:
+        main([str(argument) for argument in arguments])
+    assert isinstance(caught.value.code, int)
+    out, err = capsys.readouterr()
+    return caught.value.code, out, err
+
+
+def test_no_number_of_the_table_is_cut_short(
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    code, out, _ = run(capsys, "frontier", study)
+    assert code == 0
+    assert "…" not in out
+    assert "small: 4 candidates priced on kws_ternary, horowitz_45nm: 3 trained, 1 infeas" in out
+    rows = [line.split() for line in out.splitlines() if re.match(r" +\d+ +3x2x16", line)]
+    assert [line[0] for line in rows] == ["0", "1"]
+    assert rows[0][1:6] == ["3x2x16/32/48", "ternary", "0.25", "40.0", "81,234"]
+    assert "0.123" in rows[0]  # 123,456 pJ
+
+
+def test_folders_are_printed_as_they_are_called(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = run(capsys, "frontier", study)
+    assert f"table      {study / 'frontier.csv'}\n" in out
+    assert f"dse search '{study}' --trainings N" in out  # as a shell takes it
+    assert f"dse estimate '{study}/designs/key1/design.yaml'" in out
+    assert (study / "frontier.csv").exists() and (study / "frontier.png").exists()
+
+
+def test_csv_is_the_frontier_and_nothing_is_written(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(study.iterdir())
+    code, out, _ = run(capsys, "frontier", study, "--csv")
+    read = list(csv.DictReader(io.StringIO(out)))
+    assert (code, [line["trial"] for line in read]) == (0, ["0", "1"])
+    assert float(read[0]["energy_pj"]) == 123_456.0
+    assert sorted(study.iterdir()) == before
+
+
+def test_a_study_without_trained_designs_says_what_to_do(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (study / FILE_NAME).write_text("")
+    code, out, _ = run(capsys, "frontier", study)
+    assert code == 0
+    assert "0 candidates priced on kws_ternary, horowitz_45nm: none" in out
+    assert "no design is trained yet: let the search go on" in out
+
+
+@pytest.mark.parametrize("command", ["frontier", "search"])
+def test_a_folder_that_is_no_study_is_one_sentence(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(capsys, command, tmp_path)
+    assert code == 2
+    assert err == (
+        f"dse: {tmp_path} holds no study (no resolved.yaml): name a folder that `dse search` made\n"
+    )
+
+
+def test_check_says_what_a_study_is(
+    study_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(capsys, "search", study_file, "--check", "--trainings", 6)
+    assert code == 0
+    assert "minimises error, energy_pj; trained_parameters <= 2,500;" in out
+    assert "ends after 6 trainings or 300 candidates" in out
+    assert not (tmp_path / "studies").exists()
+
+
+def test_ctrl_c_before_there_is_a_folder_names_no_folder(
+    study_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dse.speech.features.load_features", interrupted)
+    code, out, _ = run(capsys, "search", study_file, "--out", tmp_path / "[b] x")
+    assert code == 130
+    assert f"study tones in {tmp_path}/[b] x" in out
+    assert out.endswith("nothing evaluated is lost. Go on with: the same command\n")
+
+
+def test_a_record_cut_short_is_one_sentence(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (study / RESOLVED).write_text(RECORD.replace("base_folder: /\n", ""))
+    code, _, err = run(capsys, "search", study)
+    assert code == 2
+    assert err == f"dse: {study / RESOLVED} lacks base_folder: restore the file from a backup\n"
