@@ -9,7 +9,8 @@ AccelForge needs Python 3.12 and much of its own: name an interpreter that has a
 and graphviz; it maps each layer by itself, for the least energy, some 20 s a layer.
 
 Files go to `tests/dse/interchange/exported/`: the exported files' SHA-256 beside the figures, so
-that a test notices when an export changes and this must run again. The tests run one case of ZigZag and one of
+that a test notices when an export changes and this must run again. The tests run one case of ZigZag
+and one of
 SCALE-Sim anew.
 """
 
