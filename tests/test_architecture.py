@@ -24,7 +24,7 @@ MAY_IMPORT = {
 """The dashboard is a program of its own, which the command line starts as a process."""
 
 FLOORS = (
-    {"errors", "columns", "pareto"},
+    {"errors", "columns", "colours", "pareto"},
     {"files"},
     {"processor", "ternary"},
     {"design", "speech"},
@@ -40,6 +40,7 @@ OF_TORCH = {"processor", "speech", "networks", "training", "export"}
 """Rooms of `dse` that may import torch."""
 TORCH_FREE = (
     "cost_models",
+    "dse.colours",
     "dse.columns",
     "dse.pareto",
     "dse.ternary.matrix",
