@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dse.design.families.matchboxnet import Value
-from dse.design.space import Choice, SearchSpace, Values
+from dse.design.families.family import Value, Values
+from dse.design.space import Choice, SearchSpace
 from dse.pricing.sweep import Sweep
 
 Numbers = npt.NDArray[np.float64]

@@ -21,7 +21,8 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from dse.columns import MEASURED_COLUMNS
-from dse.design.space import SearchSpace, Values
+from dse.design.families.family import Values
+from dse.design.space import SearchSpace
 from dse.pareto import pareto_mask
 from search import surrogate
 from search.candidates import Candidates, Identity, Pool, identity, joined

@@ -19,8 +19,8 @@ from typing import Any
 import optuna
 
 from cost_models.strict_yaml import dump_yaml
+from dse.design.families.family import Values
 from dse.design.point import DesignPoint
-from dse.design.space import Values
 from dse.errors import InvalidInput, TrainingFailed
 from dse.files import write_text
 from dse.pricing.pricing import Pricing

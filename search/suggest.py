@@ -11,8 +11,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from dse.design.families.matchboxnet import Value
-from dse.design.space import Choice, SearchSpace, Values
+from dse.design.families.family import Value, Values
+from dse.design.space import Choice, SearchSpace
 from dse.ternary.matrix import DENSITY_STEPS
 
 

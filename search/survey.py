@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dse.columns import MEASURED_COLUMNS
-from dse.design.families.matchboxnet import Value
-from dse.design.space import SearchSpace, Values, check_not_empty
+from dse.design.families.family import Value, Values
+from dse.design.space import SearchSpace, check_not_empty
 from dse.errors import InvalidInput, InvalidStudy
 from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep

@@ -26,7 +26,7 @@ from dashboard.studies import find_studies, inside
 from dashboard.texts import label, sentence
 from dashboard.theme import BLUE, GREEN, GREY
 from dse.columns import LABELS, OBJECTIVE_COLUMNS
-from dse.design.families.matchboxnet import AXES
+from dse.design.families import DEFAULT
 from dse.errors import InvalidInput
 from dse.studies.record import GIVEN, read_record
 
@@ -141,17 +141,17 @@ def _form() -> tuple[str, str]:
 
 def _axes() -> dict[str, str]:
     chosen = st.multiselect(
-        "Axes of the space; all others stand at MatchboxNet-3x1x64",
-        list(AXES),
+        f"Axes of the space; all others stand at {DEFAULT.default}",
+        list(DEFAULT.axes),
         default=list(DEFAULT_AXES),
         key="launch_axes",
-        format_func=lambda axis: f"{axis}: {AXES[axis].help}",
+        format_func=lambda axis: f"{axis}: {DEFAULT.axes[axis].help}",
     )
     cells = st.columns(3)
     return {
         axis: cells[place % 3].text_input(
             f"`{axis}`",
-            DEFAULT_AXES.get(axis, str(AXES[axis].default)),
+            DEFAULT_AXES.get(axis, str(DEFAULT.axes[axis].default)),
             key=f"axis_{axis}",
             help="a value, a list, or a range such as {low: 16, high: 96, step: 16}",
         )

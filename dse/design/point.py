@@ -19,14 +19,13 @@ from typing import Any, Literal
 from cost_models.strict_yaml import Node, build
 from dse.errors import InvalidDesign, require
 from dse.ternary.generators import Generator
-from dse.ternary.generators.choice import OLDER_NAMES
 from dse.ternary.matrix import check_density
 
 SCHEMA_VERSION = 2
-"""1: ternary mixers had `fan_in`, `iid` or `one_hot`, where they now have a `generator`."""
-READS = (1, 2)
 
 MixerKind = Literal["dense", "ternary", "identity"]
+Head = Literal["pooled", "framewise"]
+"""Average over time, then a linear layer; or a 1x1 with bias at every frame (CTC)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +126,7 @@ class DesignPoint:
     blocks: tuple[Block, ...]
     in_channels: int = 64
     """Features per frame."""
-    head: Literal["pooled", "framewise"] = "pooled"
-    """Average over time, then a linear layer; or a 1x1 with bias at every frame (CTC)."""
+    head: Head = "pooled"
     ternary_seed: int = 1
     """All ternary matrices of the network follow from it and their layers' names."""
     name: str = dataclasses.field(default="", compare=False)
@@ -152,8 +150,7 @@ class DesignPoint:
     def key(self) -> str:
         """Twelve hex digits that are the same for the same network, whatever its name."""
         content = {key: value for key, value in self.to_dict().items() if key != "name"}
-        # Keys outlive the schema: those of designs that version 1 could say stay what they were.
-        content |= {"schema_version": 1, "blocks": [_as_before(b) for b in content["blocks"]]}
+        content |= {"schema_version": 1, "blocks": [_hashed(block) for block in content["blocks"]]}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -239,18 +236,22 @@ def _mixer_to_dict(mixer: Mixer) -> dict[str, Any]:
     return plain
 
 
-_FAN_IN: dict[str, str] = {family: fan_in for fan_in, family in OLDER_NAMES.items()}
+_HASHED_AS = {"lfsr_threshold": "iid", "one_hot": "one_hot"}
 
 
-def _as_before(block: dict[str, Any]) -> dict[str, Any]:
-    """A block's plain data in the words of schema version 1, where they suffice."""
+def _hashed(block: dict[str, Any]) -> dict[str, Any]:
+    """A block's plain data as `DesignPoint.key` hashes it.
+
+    Results are found by their key, so what is hashed never changes, whatever files are like: two
+    generators, where all their parameters stand at the defaults, are hashed by a word of their own.
+    """
 
     def mixer(plain: dict[str, Any] | None) -> dict[str, Any] | None:
         generator = None if plain is None else plain.get("generator")
-        if plain is None or not isinstance(generator, str) or generator not in _FAN_IN:
+        if plain is None or not isinstance(generator, str) or generator not in _HASHED_AS:
             return plain
         rest = {key: value for key, value in plain.items() if key != "generator"}
-        return rest | {"fan_in": _FAN_IN[generator]}
+        return rest | {"fan_in": _HASHED_AS[generator]}
 
     return block | {"mixer": mixer(block["mixer"]), "skip": mixer(block["skip"])}
 
@@ -263,53 +264,24 @@ def point_from_node(node: Node) -> DesignPoint:
     """
     if isinstance(node.value, dict) and "schema_version" in node.value:
         version = node.value["schema_version"]
-        if isinstance(version.value, bool) or version.value not in READS:
+        if isinstance(version.value, bool) or version.value != SCHEMA_VERSION:
             raise version.error(
                 f"schema_version {version.value!r} cannot be read: this program reads "
-                f"{' and '.join(map(str, READS))}; use the program that wrote the file"
+                f"{SCHEMA_VERSION}; use the program that wrote the file"
             )
         keys = {key: child for key, child in node.value.items() if key != "schema_version"}
         node = dataclasses.replace(node, value=keys)
-    return build(DesignPoint, _in_todays_words(node))
+    return build(DesignPoint, _spelled_out(node))
 
 
-def _in_todays_words(node: Node) -> Node:
-    """`fan_in` of a mixer as its generator, and a generator's bare name as a mapping."""
-    blocks = node.value.get("blocks") if isinstance(node.value, dict) else None
-    if blocks is None or not isinstance(blocks.value, list):
+def _spelled_out(node: Node) -> Node:
+    """The same with every generator that is a bare name as the mapping that it stands for."""
+    if isinstance(node.value, list):
+        return dataclasses.replace(node, value=[_spelled_out(child) for child in node.value])
+    if not isinstance(node.value, dict):
         return node
-    changed = [_block_in_todays_words(block) for block in blocks.value]
-    return _with(node, {"blocks": dataclasses.replace(blocks, value=changed)})
-
-
-def _block_in_todays_words(block: Node) -> Node:
-    if not isinstance(block.value, dict):
-        return block
-    mixers = {
-        name: _mixer_in_todays_words(block.value[name])
-        for name in ("mixer", "skip")
-        if name in block.value and isinstance(block.value[name].value, dict)
-    }
-    return _with(block, mixers)
-
-
-def _mixer_in_todays_words(mixer: Node) -> Node:
-    keys = dict(mixer.value)
-    if "fan_in" in keys:
-        older = keys.pop("fan_in")
-        if "generator" in keys:
-            raise older.error(
-                f"{older.key} is the older name of the generator: leave it out beside 'generator'"
-            )
-        if older.value not in OLDER_NAMES:
-            listed = ", ".join(OLDER_NAMES)
-            raise older.error(f"{older.key} must be one of {listed}, not {older.value!r}")
-        keys["generator"] = dataclasses.replace(older, value=OLDER_NAMES[older.value])
+    keys = {key: _spelled_out(child) for key, child in node.value.items()}
     generator = keys.get("generator")
     if generator is not None and isinstance(generator.value, str):
         keys["generator"] = dataclasses.replace(generator, value={"family": generator})
-    return dataclasses.replace(mixer, value=keys)
-
-
-def _with(node: Node, changed: dict[str, Node]) -> Node:
-    return dataclasses.replace(node, value={**node.value, **changed})
+    return dataclasses.replace(node, value=keys)

@@ -27,7 +27,6 @@ def apply_policy(
     *,
     density: float,
     generator: Generator | str = "lfsr_threshold",
-    fan_in: str | None = None,
 ) -> DesignPoint:
     """The design with the matrices of a policy replaced.
 
@@ -36,14 +35,13 @@ def apply_policy(
         policy: one of `POLICIES`.
         density: share of non-zero entries of the ternary matrices.
         generator: what makes them, see `dse.ternary.generators`.
-        fan_in: older name of the generator: `iid` or `one_hot`.
 
     Raises:
         InvalidDesign: the policy is unknown, or a matrix cannot have this density.
     """
     if policy not in POLICIES:
         raise InvalidDesign(f"policy must be one of {', '.join(POLICIES)}, not {policy!r}")
-    ternary = Mixer(kind="ternary", density=density, generator=as_generator(fan_in or generator))
+    ternary = Mixer(kind="ternary", density=density, generator=as_generator(generator))
     blocks, in_channels = [], point.in_channels
     for block in point.blocks:
         blocks.append(replaced(block, in_channels, policy, ternary))

@@ -4,12 +4,12 @@ Accuracies are those their papers print, on the official Speech Commands; nothin
 data may be compared with them.
 """
 
-import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dse.design.families.matchboxnet import Value, matchboxnet
+from dse.design.families.family import Family, Value
+from dse.design.families.matchboxnet import MATCHBOXNET
 from dse.design.point import DENSE, Block, DesignPoint
 from dse.design.policies import POLICIES, apply_policy
 from dse.errors import InvalidDesign
@@ -23,7 +23,7 @@ DEFAULT_DENSITY = 0.25
 class Published:
     """What a paper prints about a network."""
 
-    values: Mapping[str, Value]  # of `dse.design.families.matchboxnet`
+    values: Mapping[str, Value]  # axes of MatchboxNet
     outputs: int
     parameters: int  # rounded as printed
     accuracy: float | None  # on Speech Commands v1 (30 outputs) or v2 (35 outputs)
@@ -61,7 +61,7 @@ def published(name: str) -> DesignPoint:
     """
     values = published_values(name)
     if values is not None:
-        return dataclasses.replace(matchboxnet(values), name=name)
+        return MATCHBOXNET.build(values, name=name)
     base, policy = _split(name)
     if match := re.fullmatch(r"quartznet-(5|10|15)x(\d{1,2})", base):
         point = quartznet(int(match[1]) // 5, int(match[2]), name=base)
@@ -73,8 +73,10 @@ def published(name: str) -> DesignPoint:
     )
 
 
-def published_values(name: str) -> dict[str, Value] | None:
-    """The axes of `families.matchboxnet` that describe a network; None if it is no such network."""
+def published_values(name: str, family: Family = MATCHBOXNET) -> dict[str, Value] | None:
+    """The axes of a family that describe a network; None if it is no network of that family."""
+    if family is not MATCHBOXNET:
+        return None
     base, policy = _split(name)
     match = re.fullmatch(r"matchboxnet-(\d{1,2})x(\d{1,2})x(\d{1,4})", base)
     if match is None:

@@ -12,20 +12,12 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from dse.design.families.matchboxnet import (
-    AXES,
-    MIXER_AXES,
-    Value,
-    matchboxnet,
-    matters,
-    split_name,
-)
+from dse.design.families import DEFAULT
+from dse.design.families.family import Family, Value, Values
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, InvalidSpace
-
-Values = dict[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +54,7 @@ class SearchSpace:
     choices: tuple[Choice, ...]
     """In the order in which they are decided: what decides whether another matters comes first."""
     in_channels: int = 64
-    family: Literal["matchboxnet"] = "matchboxnet"
+    family: Family = DEFAULT
 
     def walk(self, choose: Callable[[Choice], Value]) -> Values:
         """Decide axis by axis, leaving out those that do not matter for what was decided.
@@ -75,7 +67,7 @@ class SearchSpace:
         """
         values: Values = {}
         for choice in self.choices:
-            if matters(choice.name, values):
+            if self.family.matters(choice.name, values):
                 values[choice.name] = choose(choice)
         return values
 
@@ -89,7 +81,7 @@ class SearchSpace:
         Raises:
             InvalidDesign: the values fit no network, such as blocks that do not divide a width.
         """
-        return matchboxnet(values, in_channels=self.in_channels, name=name)
+        return self.family.build(values, in_channels=self.in_channels, name=name)
 
     def contains(self, values: Mapping[str, Value]) -> bool:
         """Whether `walk` can give exactly these values."""
@@ -120,23 +112,22 @@ class SearchSpace:
         Raises:
             InvalidDesign: there is no such axis.
         """
+        family, used = self.family, set[str]()
         for name in values:
-            split_name(name)
-        if "policy" not in values and any(choice.name == "policy" for choice in self.choices):
-            values = {**values, "policy": AXES["policy"].default}
-        used: set[str] = set()
+            family.split(name)
 
         def choose(choice: Choice) -> Value:
-            base, _ = split_name(choice.name)
+            base, _ = family.split(choice.name)
             used.update({base, choice.name})
-            value = values.get(choice.name, values.get(base, AXES[base].default))
-            open_axis = choice.name not in values and base not in values
-            # Dropout is a matter of training, not of a published structure.
-            if open_axis and value not in choice.values and (fill or base.endswith("dropout")):
+            value = values.get(choice.name, values.get(base, family.default_of(choice.name)))
+            left_open = choice.name not in values and base not in values
+            fills = family.axes[base].fills
+            if (
+                left_open
+                and value not in choice.values
+                and fills in ("always", "asked")[: 1 + fill]
+            ):
                 value = choice.values[0]
-            if base == "kernel" and choice.name != base and "kernel" not in values:
-                block = int(choice.name.rpartition("_b")[2])
-                value = int(AXES["kernel"].default) + 2 * (block - 1)
             if value not in choice.values:
                 raise LookupError(choice.name)
             return value
@@ -148,7 +139,7 @@ class SearchSpace:
         left_over = {
             name: value
             for name, value in values.items()
-            if name not in used and value != AXES[split_name(name)[0]].default
+            if name not in used and value != family.axis(name).default
         }
         return None if left_over else completed
 
@@ -161,10 +152,9 @@ class SearchSpace:
         if index == len(self.choices):
             return 1
         choice = self.choices[index]
-        if not matters(choice.name, decided):
+        if not self.family.matters(choice.name, decided):
             return self._count(index + 1, decided)
-        base, _ = split_name(choice.name)
-        if base not in DECIDING:
+        if not self.family.axis(choice.name).decides:
             return len(choice.values) * self._count(index + 1, decided)
         return sum(
             self._count(index + 1, {**decided, choice.name: value}) for value in choice.values
@@ -179,7 +169,7 @@ class SearchSpace:
             yield dict(decided)
             return
         choice = self.choices[index]
-        if not matters(choice.name, decided):
+        if not self.family.matters(choice.name, decided):
             yield from self._enumerate(index + 1, decided)
             return
         for value in choice.values:
@@ -199,11 +189,7 @@ class SearchSpace:
             else _range_to_dict(choice)
             for choice in self.choices
         }
-        return {"family": self.family, "in_channels": self.in_channels, **axes}
-
-
-DECIDING = frozenset({"blocks", "policy", "generator", "fan_in", *MIXER_AXES})
-"""Axes on whose value depends whether another axis matters."""
+        return {"family": self.family.name, "in_channels": self.in_channels, **axes}
 
 
 def _range_to_dict(choice: Choice) -> dict[str, Any]:

@@ -10,28 +10,16 @@ An axis is one of
 and `per_block: true` in a range (or in `{values: [...]}`) lets each block have its own value.
 """
 
-import dataclasses
-import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cost_models.strict_yaml import Node, build
-from dse.design.families.matchboxnet import (
-    AXES,
-    MAX_BLOCKS,
-    MIXER_AXES,
-    TERNARY_AXES,
-    Value,
-    matchboxnet,
-    split_name,
-)
-from dse.design.space import Choice, SearchSpace, Values
+from dse.design.families import DEFAULT, FAMILIES, ternary
+from dse.design.families.family import BLOCKS, Axis, Family, Value, Values
+from dse.design.space import Choice, SearchSpace
 from dse.errors import InvalidDesign, InvalidField
-from dse.ternary.generators import as_generator
-from dse.ternary.generators.choice import PARAMETERS
-from dse.ternary.matrix import DENSITY_STEPS, check_density
 
 MAX_VALUES = 10_000
 
@@ -66,57 +54,42 @@ def space_from_node(node: Node, *, in_channels: int = 64) -> SearchSpace:
     if not isinstance(node.value, dict):
         raise node.error(f"{node.key or 'space'} must be a mapping of axes")
     axes = dict(node.value)
-    family = axes.pop("family", None)
-    if family is not None and family.value != "matchboxnet":
-        raise family.error(f"space.family must be matchboxnet, not {family.value!r}")
+    family = _read_family(axes.pop("family", None))
     if "in_channels" in axes:
         in_channels = axes.pop("in_channels").value
-    read: dict[str, tuple[Choice, bool]] = {}
-    for name, child in axes.items():
-        read[name] = _read_axis(name, child)
-    if "policy" in axes:
-        for name in axes:
-            if split_name(name)[0] in MIXER_AXES:
-                raise axes[name].error(
-                    f"'policy' chooses all mixers and skips: leave out 'policy' or '{name}'"
-                )
-    _check_generators(read, axes)
-    most = max(int(value) for value in _values_of(read, "blocks"))
-    for name in axes:
-        if (split_name(name)[1] or 0) > most:
-            raise axes[name].error(
-                f"'{name}' is of a block that no design has: blocks are at most {most}"
-            )
-    return SearchSpace(_in_order(read), in_channels)
+    read = {name: _read_axis(name, child, family) for name, child in axes.items()}
+    if clash := family.clash(axes):
+        raise axes[clash[0]].error(clash[1])
 
+    def values_of(name: str) -> tuple[Value, ...]:
+        return read[name][0].values if name in read else (family.axes[name].default,)
 
-def _check_generators(read: Mapping[str, tuple[Choice, bool]], axes: Mapping[str, Node]) -> None:
-    """Every generator of the space must be able to make every density of it."""
-    if "fan_in" in read and "generator" in read:
-        raise axes["fan_in"].error(
-            "'fan_in' is the older name of 'generator': leave out one of them"
-        )
-    names = _values_of(read, "fan_in" if "fan_in" in read else "generator")
-    node = next((axes[name] for name in ("density", "threshold_bits") if name in axes), None)
-    for name, density, bits in itertools.product(
-        names, _values_of(read, "density"), _values_of(read, "threshold_bits")
-    ):
-        generator = as_generator(str(name))
-        if generator.family in PARAMETERS["threshold_bits"]:
-            generator = dataclasses.replace(generator, threshold_bits=int(bits))
+    if "generator" in family.axes:
         try:
-            check_density(float(density), generator)
+            ternary.check_generators(values_of)
         except InvalidDesign as error:
-            where = node or axes["fan_in" if "fan_in" in axes else "generator"]
-            raise where.error(f"{error} (or leave out {name})") from None
+            where = ("density", "threshold_bits", "generator")
+            raise next(axes[name] for name in where if name in axes).error(str(error)) from None
+    blocks = max(map(int, values_of(BLOCKS))) if BLOCKS in family.axes else 0
+    for name in axes:
+        if (family.split(name)[1] or 0) > blocks:
+            raise axes[name].error(
+                f"'{name}' is of a block that no design has: blocks are at most {blocks}"
+            )
+    return SearchSpace(_in_order(read, family, blocks), in_channels, family)
 
 
-def _values_of(read: Mapping[str, tuple[Choice, bool]], name: str) -> tuple[Value, ...]:
-    return read[name][0].values if name in read else (AXES[name].default,)
+def _read_family(node: Node | None) -> Family:
+    if node is None:
+        return DEFAULT
+    if node.value not in FAMILIES:
+        raise node.error(f"space.family must be one of {', '.join(FAMILIES)}, not {node.value!r}")
+    return FAMILIES[node.value]
 
 
-def _in_order(read: Mapping[str, tuple[Choice, bool]]) -> tuple[Choice, ...]:
-    blocks = max(int(value) for value in _values_of(read, "blocks"))
+def _in_order(
+    read: Mapping[str, tuple[Choice, bool]], family: Family, blocks: int
+) -> tuple[Choice, ...]:
     choices: dict[str, Choice] = {}
     for name, (choice, per_block) in read.items():
         if per_block:
@@ -125,35 +98,35 @@ def _in_order(read: Mapping[str, tuple[Choice, bool]]) -> tuple[Choice, ...]:
                 choices[own] = Choice(own, choice.values, choice.log, choice.ordered)
         else:
             choices.setdefault(name, choice)
-    order = {base: index for index, base in enumerate(AXES)}
+    order = {base: index for index, base in enumerate(family.axes)}
 
     def place(name: str) -> tuple[int, int]:
-        base, block = split_name(name)
+        base, block = family.split(name)
         return order[base], block or 0
 
     return tuple(choices[name] for name in sorted(choices, key=place))
 
 
-def _read_axis(name: str, node: Node) -> tuple[Choice, bool]:
+def _read_axis(name: str, node: Node, family: Family) -> tuple[Choice, bool]:
     try:
-        base, block = split_name(name)
+        base, block = family.split(name)
     except InvalidDesign as error:
         raise node.error(str(error)) from None
     per_block = False
     if isinstance(node.value, dict):
-        choice, per_block = _read_mapping(name, base, node)
+        choice, per_block = _read_mapping(name, family.axes[base], node)
     else:
         raw = node.plain()
         choice = Choice(name, tuple(raw) if isinstance(raw, list) else (raw,))
-    if per_block and (not AXES[base].per_block or block is not None):
+    if per_block and (not family.axes[base].per_block or block is not None):
         raise node.error(f"'{name}' is one value: it cannot be per_block")
     if not choice.values:
         raise node.error(f"'{name}' has no values: list at least one")
-    _check_values(name, choice, node)
+    _check_values(choice, node, family)
     return choice, per_block
 
 
-def _read_mapping(name: str, base: str, node: Node) -> tuple[Choice, bool]:
+def _read_mapping(name: str, axis: Axis, node: Node) -> tuple[Choice, bool]:
     if "values" in node.value:
         listed = build(_List, node)
         return Choice(name, listed.values, listed.log), listed.per_block
@@ -166,14 +139,14 @@ def _read_mapping(name: str, base: str, node: Node) -> tuple[Choice, bool]:
         raise node.error(f"'{name}' cannot be logarithmic from {given.low:g}: low must be above 0")
     if given.log and given.step is not None:
         raise node.error(f"'{name}' cannot have both log and step: leave out one of them")
-    if base == "density":
-        values = _density_values(given, node)
+    if axis.grid:
+        values = _fractions(name, given, axis.grid, node)
     else:
-        values = _grid(name, given, isinstance(AXES[base].default, int), node)
+        values = _steps(name, given, isinstance(axis.default, int), node)
     return Choice(name, values, given.log, ordered=True), given.per_block
 
 
-def _grid(name: str, given: _Range, whole: bool, node: Node) -> tuple[Value, ...]:
+def _steps(name: str, given: _Range, whole: bool, node: Node) -> tuple[Value, ...]:
     if not whole and (given.step is None or given.log):
         raise node.error(f"'{name}' needs a step: {{low: ..., high: ..., step: ...}}, or a list")
     step = 1.0 if given.step is None else given.step
@@ -196,45 +169,39 @@ def _grid(name: str, given: _Range, whole: bool, node: Node) -> tuple[Value, ...
     return tuple(round(number, 12) for number in numbers)
 
 
-def _density_values(given: _Range, node: Node) -> tuple[Value, ...]:
-    """The densities of the generator between two ends: n/256, or every `step` of it."""
-    step = (given.step or 1 / DENSITY_STEPS) * DENSITY_STEPS
-    low, high = given.low * DENSITY_STEPS, given.high * DENSITY_STEPS
+def _fractions(name: str, given: _Range, grid: int, node: Node) -> tuple[Value, ...]:
+    """The fractions n/grid between two ends, all or every `step` of them."""
+    step = (given.step or 1 / grid) * grid
+    low, high = given.low * grid, given.high * grid
     for label, number in (("low", low), ("high", high), ("step", step)):
-        if number % 1 or not 1 <= number <= DENSITY_STEPS:
-            raise node.error(
-                f"density: {label} must be n/{DENSITY_STEPS} in (0, 1], not "
-                f"{number / DENSITY_STEPS:g}"
-            )
+        if number % 1 or not 1 <= number <= grid:
+            raise node.error(f"{name}: {label} must be n/{grid} in (0, 1], not {number / grid:g}")
     if (high - low) % step:
         raise node.error(
-            f"density never reaches its high end {given.high:g} from {given.low:g} in steps of "
+            f"{name} never reaches its high end {given.high:g} from {given.low:g} in steps of "
             f"{given.step:g}"
         )
-    return tuple(n / DENSITY_STEPS for n in range(int(low), int(high) + 1, int(step)))
+    return tuple(n / grid for n in range(int(low), int(high) + 1, int(step)))
 
 
-def _check_values(name: str, choice: Choice, node: Node) -> None:
-    """Every value must make a network; a kernel with its growth is checked at the point."""
+def _check_values(choice: Choice, node: Node, family: Family) -> None:
+    """Every value must make a network by itself; how values go together is the point's to check."""
+    name, (base, block) = choice.name, family.split(choice.name)
+    axis = family.axes[base]
     if len(set(map(repr, choice.values))) != len(choice.values):
         raise node.error(f"'{name}' lists a value twice")
-    base, _ = split_name(name)
-    if base in ("kernel", "prologue_kernel", "epilogue_kernel"):
+    if axis.odd:
         for value in choice.values:
             if isinstance(value, int) and value % 2 == 0:
                 raise node.error(f"'{name}' must be odd, not {value}: use an odd low and step 2")
     for value in choice.values:
-        values: Values = {name: value}
-        if base != "blocks":
-            values["blocks"] = MAX_BLOCKS if name != base else 1
-        if base == "density":
-            continue  # with the generators, once all axes are read
-        if base in TERNARY_AXES:
-            values["policy"] = "P4"
-            if base in ("rounds", "threshold_bits"):
-                values |= {"generator": "counter_arx", "density": 0.5}
+        values: Values = {**axis.beside, name: value}
+        if BLOCKS in family.axes:
+            values.setdefault(BLOCKS, block or 1)
         try:
-            matchboxnet(values)
+            family.check(name, value)
+            if not axis.grid:  # fractions depend on the generator, which is not read yet
+                family.build(values)
         except InvalidDesign as error:
             raise node.error(str(error)) from None
         except InvalidField as error:

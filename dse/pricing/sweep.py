@@ -16,18 +16,9 @@ import numpy.typing as npt
 
 from cost_models.batch import PartBook, PartPricer
 from cost_models.workload import GeneratorSpec, Layer
-from dse.design.families.matchboxnet import (
-    Value,
-    axes_of_block,
-    block_at,
-    channels_before,
-    matters,
-    split_name,
-    strides_before,
-    uses_ternary,
-)
+from dse.design.families.family import Value, Values
 from dse.design.point import Block
-from dse.design.space import DECIDING, Choice, SearchSpace, Values
+from dse.design.space import Choice, SearchSpace
 from dse.errors import InvalidInput
 from dse.networks.lowering import lower_block, lower_head, output_frames
 from dse.pricing.budget import Budget
@@ -58,11 +49,6 @@ class Piece:
         """Designs of the piece."""
         return math.prod(len(choice.values) for choice in self.free)
 
-    @property
-    def blocks(self) -> int:
-        """Residual blocks, the same in all its designs."""
-        return int(self.fixed.get("blocks", 3))
-
     def digits(self, numbers: Numbers) -> Numbers:
         """Places of the designs' values on the free axes, shape (designs, axes)."""
         digits = np.empty((len(numbers), len(self.free)), dtype=np.int64)
@@ -88,9 +74,9 @@ def pieces_of(space: SearchSpace) -> list[Piece]:
             yield Piece(decided, free)
             return
         choice = space.choices[index]
-        if not matters(choice.name, decided):
+        if not space.family.matters(choice.name, decided):
             yield from grow(index + 1, decided, free)
-        elif split_name(choice.name)[0] in DECIDING or len(choice.values) == 1:
+        elif space.family.axis(choice.name).decides or len(choice.values) == 1:
             for value in choice.values:
                 yield from grow(index + 1, {**decided, choice.name: value}, free)
         else:
@@ -276,7 +262,7 @@ class Sweep:
         names = {
             choice.name
             for choice in self.space.choices
-            if split_name(choice.name)[0] in DECIDING or len(choice.values) == 1
+            if self.space.family.axis(choice.name).decides or len(choice.values) == 1
         }
         key = tuple((name, value) for name, value in values.items() if name in names)
         if not self._piece_numbers:
@@ -319,7 +305,7 @@ class Sweep:
 
     def _networks(self, number: int, digits: Numbers) -> Numbers:
         """Block numbers of designs of a piece, shape (designs, blocks)."""
-        blocks = range(self.pieces[number].blocks + 4)
+        blocks = range(self.space.family.parts(self.pieces[number].fixed))
         return np.stack([self._block_numbers(number, index, digits) for index in blocks], axis=1)
 
     def _pricer(self, machine: int) -> PartPricer:
@@ -352,7 +338,8 @@ class Sweep:
         """The number of one block of each design; INVALID where it cannot be built."""
         piece = self.pieces[number]
         names = [choice.name for choice in piece.free]
-        mine = axes_of_block(names, index, piece.blocks)
+        reach = self.space.family.reach
+        mine = [name for name in names if index in reach(name, piece.fixed)]
         keys = np.zeros(len(digits), dtype=np.int64)
         for name in mine:
             place = names.index(name)
@@ -400,20 +387,14 @@ class Sweep:
 
     def _identity(self, values: Values, index: int) -> object:
         """What a block is: equal ones are one block wherever they stand."""
-        in_channels = self.space.in_channels
-        channels, frames = channels_before(values, index, in_channels), self.frames
-        for stride in strides_before(values, index):
+        part, frames = self.space.family.part(values, index, self.space.in_channels), self.frames
+        for stride in part.strides:
             frames = output_frames(frames, stride)
-        if index == int(values.get("blocks", 3)) + 3:
-            return ("head", channels, frames)
-        block = block_at(values, index, in_channels)
-        seed = int(values.get("ternary_seed", 1)) if uses_ternary(values) else 1
-        return (block, channels, frames, seed)
+        return (part.content, part.in_channels, frames, part.ternary_seed)
 
     def _lowered(self, identity: object) -> list[Layer]:
         assert isinstance(identity, tuple)
-        if identity[0] == "head":
-            return lower_head("pooled", identity[1], identity[2], self.outputs)
-        block, channels, frames, seed = identity
-        assert isinstance(block, Block)
-        return lower_block(block, channels, frames, seed)
+        content, channels, frames, seed = identity
+        if isinstance(content, Block):
+            return lower_block(content, channels, frames, seed)
+        return lower_head(content, channels, frames, self.outputs)

@@ -17,9 +17,10 @@ from cost_models import Accelerator, Technology, load_accelerator, load_technolo
 from cost_models.application import US_PER_S
 from cost_models.strict_yaml import Node, build, read_value, read_yaml
 from dse.columns import MEASURED_COLUMNS, OBJECTIVE_COLUMNS, first_measured
+from dse.design.families.family import Values
 from dse.design.point import DesignPoint
 from dse.design.published import published, published_values
-from dse.design.space import SearchSpace, Values
+from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy, require
 from dse.pricing.budget import Budget, Limit, budget_from_node
@@ -410,7 +411,7 @@ def _read_baseline(node: Node, space: SearchSpace) -> Baseline:
     """The name of a published network, or values of axes."""
     try:
         if isinstance(node.value, str):
-            values = published_values(node.value)
+            values = published_values(node.value, space.family)
             place = None if values is None else space.complete(values)
             return Baseline(node.value, published(node.value), place)
         given = read_value(dict[str, Any], node)

@@ -76,7 +76,7 @@ def ternary_matrix(
         rows: output channels, at least 1.
         columns: input channels, at least 1.
         density: share of non-zero entries (expected, or exact where fan-in is).
-        generator: with its parameters, or a family's name (`iid` is an older one).
+        generator: with its parameters, or a family's name.
 
     Returns:
         Entries -1, 0 and +1, shape (rows, columns), dtype int8. The same on every machine.

@@ -10,7 +10,8 @@ import pytest
 
 from cost_models import load_accelerator, load_technology
 from cost_models.strict_yaml import parse_yaml
-from dse.design.space import SearchSpace, Values
+from dse.design.families.family import Values
+from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
 from dse.pareto import hypervolume
 from dse.pricing.budget import Budget, Limit

@@ -1,1 +1,11 @@
-"""Families of networks: a handful of named values becomes a design point; one file a family."""
+"""Families of networks by name: one file each, under the contract of `family.Family`."""
+
+from dse.design.families.family import Family
+from dse.design.families.matchboxnet import MATCHBOXNET
+
+__all__ = ["DEFAULT", "FAMILIES"]
+
+DEFAULT: Family = MATCHBOXNET
+"""Of spaces that do not name theirs."""
+FAMILIES: dict[str, Family] = {family.name: family for family in (MATCHBOXNET,)}
+"""What `space.family` may say."""

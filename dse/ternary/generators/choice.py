@@ -177,16 +177,13 @@ _DEFAULTS: dict[str, Any] = {
     "override": False,
 }
 
-OLDER_NAMES: dict[str, FamilyName] = {"iid": "lfsr_threshold", "one_hot": "one_hot"}
-"""`fan_in` of files written before generators were a choice -> family."""
-
 
 def as_generator(generator: Generator | str) -> Generator:
-    """A generator by its family's name, or by the older name of a fan-in rule.
+    """A generator, or that of a family's name with its parameters at their defaults.
 
     Raises:
         InvalidField: there is no such family.
     """
     if isinstance(generator, Generator):
         return generator
-    return Generator(family=cast(FamilyName, OLDER_NAMES.get(generator, generator)))
+    return Generator(family=cast(FamilyName, generator))

@@ -86,13 +86,6 @@ def test_parameters_matter_to_the_generators_that_have_them() -> None:
             assert not matters(axis, {"policy": "P0", "generator": family})
 
 
-def test_the_older_name_of_the_generator_says_the_same() -> None:
-    for older, family in (("iid", "lfsr_threshold"), ("one_hot", "one_hot")):
-        assert matchboxnet({"policy": "P1", "fan_in": older}) == matchboxnet(
-            {"policy": "P1", "generator": family}
-        )
-
-
 def test_names_of_the_literature() -> None:
     for name in PUBLISHED:
         assert published(name).name == name
@@ -116,12 +109,8 @@ def test_names_of_the_literature() -> None:
         ({"prologue_kernel_b1": 3}, "'prologue_kernel' is one value for the whole network"),
         ({"channels_b0": 3}, "there is no axis 'channels_b0'"),
         (
-            {"policy": "P1", "fan_in": "one_hot", "density": 0.125, "channels": 20},
+            {"policy": "P1", "generator": "one_hot", "density": 0.125, "channels": 20},
             "needs blocks of 8 inputs, which do not divide 20 channels",
-        ),
-        (
-            {"policy": "P1", "fan_in": "one_hot", "generator": "sobol"},
-            "'fan_in' is the older name of 'generator': leave out 'fan_in'",
         ),
         ({"generator": "mersenne"}, "'generator' must be one of lfsr_threshold, lfsr_and, one_hot"),
         ({"state_bits": 64}, "'state_bits' must be one of 89, 127, 521, 607, not 64"),

@@ -133,11 +133,14 @@ def test_default_of_every_axis_is_matchboxnet_3x1x64() -> None:
         ("channels: []", "'channels' has no values: list at least one"),
         ("channels: [16, 16]", "'channels' lists a value twice"),
         ("policy: [P7]", "'policy' must be one of P0, P1, P2, P3, P4, not 'P7'"),
-        ("{policy: P1, skip: dense}", "leave out 'policy' or 'skip'"),
+        (
+            "{policy: P1, skip: dense}",
+            "'policy' chooses 'skip' as well: leave out either 'policy' or 'skip'",
+        ),
         ("{policy: P1, density: 0.3}", "the nearest are 0.296875 and 0.300781"),
         ("{policy: P1, density: {low: 0.1, high: 0.5}}", "density: low must be n/256"),
         (
-            "{policy: P1, fan_in: [iid, one_hot], density: [0.25, 0.375]}",
+            "{policy: P1, generator: [lfsr_threshold, one_hot], density: [0.25, 0.375]}",
             "density must be 1/B with B a power of two for generator one_hot, not 0.375: the "
             "nearest are 0.25 and 0.5 (or leave out one_hot)",
         ),
@@ -154,10 +157,7 @@ def test_default_of_every_axis_is_matchboxnet_3x1x64() -> None:
             "rounds must be at least 6: with fewer, neighbouring counters give trits",
         ),
         ("threshold_bits: 17", "threshold_bits must be from 1 to 16, not 17"),
-        (
-            "{policy: P1, fan_in: iid, generator: one_hot}",
-            "'fan_in' is the older name of 'generator': leave out one of them",
-        ),
+        ("{policy: P1, fan_in: iid}", "there is no axis 'fan_in'; axes are blocks, policy"),
         ("dropout: {low: 0, high: 0.3}", "'dropout' needs a step"),
         ("dropout: 1.5", "dropout must be in [0, 1), not 1.5"),
         ("prologue_kernel: {low: 3, high: 9, step: 2, per_block: true}", "cannot be per_block"),
@@ -165,7 +165,7 @@ def test_default_of_every_axis_is_matchboxnet_3x1x64() -> None:
         ("channels: {low: 1.5, high: 3}", "'channels' takes whole numbers"),
         ("channels: {low: 1, high: 8, log: true, step: 2}", "cannot have both log and step"),
         ("{blocks: [1, 2], channels_b3: 8}", "'channels_b3' is of a block that no design has"),
-        ("family: resnet", "space.family must be matchboxnet, not 'resnet'"),
+        ("family: resnet", "space.family must be one of matchboxnet, not 'resnet'"),
         ("channels: {low: 1, hihg: 8}", "unknown key 'channels.hihg': did you mean 'high'?"),
     ],
 )

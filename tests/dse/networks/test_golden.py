@@ -135,7 +135,7 @@ def test_every_golden_policy_is_met() -> None:
             expected = policies[policy]
             # At density 1 every entry is an addition; one_hot makes other densities exact too.
             for density in (1.0, 0.5, 0.25):
-                point = apply_policy(published(name), policy, density=density, fan_in="one_hot")
+                point = apply_policy(published(name), policy, density=density, generator="one_hot")
                 workload = lower(point, frames=frames, outputs=int(outputs))
                 generated = [
                     layer for layer in workload.layers if layer.weights is WeightSource.GENERATED

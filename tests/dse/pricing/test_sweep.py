@@ -15,14 +15,10 @@ from cost_models import estimate, load_accelerator, load_technology
 from cost_models.errors import InvalidInput
 from cost_models.strict_yaml import parse_yaml
 from dse.columns import COST_COLUMNS
-from dse.design.families.matchboxnet import (
-    axes_of_block,
-    block_at,
-    channels_before,
-    matters,
-    strides_before,
-)
-from dse.design.space import Choice, SearchSpace, Values
+from dse.design.families import DEFAULT
+from dse.design.families.family import Values
+from dse.design.point import Block
+from dse.design.space import Choice, SearchSpace
 from dse.design.space_file import space_from_node
 from dse.errors import InvalidFile
 from dse.networks.lowering import lower, lower_block, output_frames
@@ -527,16 +523,16 @@ def test_a_draw_that_a_small_piece_cannot_give_goes_to_the_others(
 
 def block_with_its_input(values: Values, index: int) -> object:
     """Layers of a block, or of the head its inputs, as a machine gets them."""
-    channels, frames = channels_before(values, index, IN_CHANNELS), FRAMES
-    for stride in strides_before(values, index):
-        frames = output_frames(frames, stride)
-    if index == int(values["blocks"]) + 3:
-        return channels, frames
     try:
-        block = block_at(values, index, IN_CHANNELS)
+        part = DEFAULT.part(values, index, IN_CHANNELS)
     except InvalidInput:
         return "invalid"
-    return lower_block(block, channels, frames, int(values.get("ternary_seed", 1)))
+    frames = FRAMES
+    for stride in part.strides:
+        frames = output_frames(frames, stride)
+    if not isinstance(part.content, Block):
+        return part.in_channels, frames
+    return lower_block(part.content, part.in_channels, frames, part.ternary_seed)
 
 
 @given(axes_of_spaces(), st.data())
@@ -553,8 +549,8 @@ def test_other_axes_change_neither_a_block_nor_its_input(
         **{choice.name: data.draw(st.sampled_from(choice.values)) for choice in piece.free},
     }
     names = [choice.name for choice in piece.free]
-    for index in range(piece.blocks + 4):
-        mine = axes_of_block(names, index, piece.blocks)
+    for index in range(found.family.parts(piece.fixed)):
+        mine = [name for name in names if index in found.family.reach(name, piece.fixed)]
         expected = block_with_its_input(values, index)
         for choice in piece.free:
             if choice.name in mine:
@@ -564,34 +560,24 @@ def test_other_axes_change_neither_a_block_nor_its_input(
                 assert block_with_its_input(changed, index) == expected, (choice.name, index)
 
 
-def test_axes_of_block_leaves_out_what_stands_behind() -> None:
+def test_a_part_is_not_reached_by_what_stands_behind_it() -> None:
     """Otherwise a block would be built anew for every value of all axes."""
     names = ["channels_b1", "channels_b2", "kernel_b2", "stride_b1", "stride_b2", "dropout"]
     names += ["prologue_kernel", "epilogue_channels", "final_channels"]
-    assert axes_of_block(names, 0, 2) == ["prologue_kernel"]
-    assert axes_of_block(names, 1, 2) == ["channels_b1", "stride_b1"]
-    assert axes_of_block(names, 2, 2) == [
-        "channels_b1",
-        "channels_b2",
-        "kernel_b2",
-        "stride_b1",
-        "stride_b2",
-    ]
-    assert axes_of_block(names, 3, 2) == [
-        "channels_b2",
-        "stride_b1",
-        "stride_b2",
-        "epilogue_channels",
-    ]
-    assert axes_of_block(names, 5, 2) == ["stride_b1", "stride_b2", "final_channels"]
+
+    def mine(index: int) -> list[str]:
+        return [name for name in names if index in DEFAULT.reach(name, {"blocks": 2})]
+
+    assert mine(0) == ["prologue_kernel"]
+    assert mine(1) == ["channels_b1", "stride_b1"]
+    assert mine(2) == ["channels_b1", "channels_b2", "kernel_b2", "stride_b1", "stride_b2"]
+    assert mine(3) == ["channels_b2", "stride_b1", "stride_b2", "epilogue_channels"]
+    assert mine(5) == ["stride_b1", "stride_b2", "final_channels"]
 
 
 def test_every_axis_of_a_family_matters_somewhere_or_is_dropout() -> None:
     found = space(SMALL)
     for piece in pieces_of(found):
         for choice in piece.free:
-            assert matters(choice.name, piece.fixed)
-            reached = [
-                i for i in range(piece.blocks + 4) if axes_of_block([choice.name], i, piece.blocks)
-            ]
-            assert reached, choice.name
+            assert found.family.matters(choice.name, piece.fixed)
+            assert list(found.family.reach(choice.name, piece.fixed)), choice.name

@@ -124,12 +124,12 @@ def test_one_hot_blocks_take_the_place_and_a_sign_in_row_major_order() -> None:
     assert matrix.tolist() == np.reshape(expected, (rows, columns)).tolist()
 
 
-@pytest.mark.parametrize(("density", "rule"), [(1.0, "one_hot"), (1.0, "iid")])
+@pytest.mark.parametrize(("density", "rule"), [(1.0, "one_hot"), (1.0, "lfsr_threshold")])
 def test_density_1_leaves_only_signs(density: float, rule: str) -> None:
     assert np.all(np.abs(ternary_matrix(1, "a", 4, 4, density, rule)) == 1)
 
 
-@pytest.mark.parametrize("rule", ["iid", "one_hot"])
+@pytest.mark.parametrize("rule", ["lfsr_threshold", "one_hot"])
 def test_a_taller_matrix_starts_with_the_smaller_one(rule: str) -> None:
     # And so the number of lanes that work at a time, or the number of rows made, changes nothing.
     tall = ternary_matrix(5, "a", 64, 32, 0.25, rule)
@@ -150,15 +150,15 @@ def test_seeds_and_layers_have_matrices_of_their_own() -> None:
     ("arguments", "digest"),
     [
         (
-            (1, "Conv1.0.pw", 128, 64, 0.25, "iid"),
+            (1, "Conv1.0.pw", 128, 64, 0.25, "lfsr_threshold"),
             "5253d256c7de003007530144cb99f44a68627e75541a95b6016379a5e8afece3",
         ),
         (
-            (1, "B1.0.pw", 64, 128, 0.125, "iid"),
+            (1, "B1.0.pw", 64, 128, 0.125, "lfsr_threshold"),
             "237a97d889a03cbe75a3ee93e772a2badc90007013a4d81d718b6a84c6bb0220",
         ),
         (
-            (2026, "B3.skip", 64, 64, 0.37890625, "iid"),
+            (2026, "B3.skip", 64, 64, 0.37890625, "lfsr_threshold"),
             "97af05bddc27e8ca84eee40223a865adfd6cc7aede01fd50c087fcf58636acb7",
         ),
         (
@@ -181,19 +181,19 @@ def test_every_machine_makes_the_same_matrix(
 @pytest.mark.parametrize(
     ("density", "rule", "message"),
     [
-        (0.0, "iid", "density must be in (0, 1], not 0.0"),
-        (1.5, "iid", "density must be in (0, 1], not 1.5"),
-        (float("nan"), "iid", "density must be in (0, 1], not nan"),
+        (0.0, "lfsr_threshold", "density must be in (0, 1], not 0.0"),
+        (1.5, "lfsr_threshold", "density must be in (0, 1], not 1.5"),
+        (float("nan"), "lfsr_threshold", "density must be in (0, 1], not nan"),
         (
             0.1,
-            "iid",
+            "lfsr_threshold",
             "density must be n/256 for generator lfsr_threshold with 8 threshold bits, not 0.1: "
             "the nearest are 0.09765625 and "
             "0.1015625",
         ),
         (
             0.001,
-            "iid",
+            "lfsr_threshold",
             "density must be n/256 for generator lfsr_threshold with 8 threshold bits, not 0.001: "
             "the nearest is 0.00390625",
         ),
@@ -220,7 +220,7 @@ def test_a_density_that_cannot_be_made_is_refused(density: float, rule: str, mes
 def test_the_densities_that_a_message_offers_can_be_made() -> None:
     offered = 0
     for density in np.linspace(0.001, 0.999, 97):
-        for rule in ("iid", "one_hot"):
+        for rule in ("lfsr_threshold", "one_hot"):
             try:
                 check_density(float(density), rule)
             except InvalidDesign as error:

@@ -1,0 +1,198 @@
+"""The contract of a network family: what a space, a search and a sweep know of it, and no more.
+
+A family turns a handful of named values (*axes*) into a network. It describes the network as a row
+of *parts*, its blocks and then its head, and builds any one part from the values alone:
+
+    values = {"blocks": 2, "channels": 32, ...}
+    parts:     0      1     2     3     4     5
+             Conv1    B1    B2  Conv2 Conv3  head      family.parts(values) == 6
+
+Two things are made of that. A *design point* is all parts in a row (`Family.build`). A *sweep*
+never builds designs: a part depends on few axes (`Family.reach`), so each combination of those few
+is built and priced once, and a design of ten million is a row of part numbers. Both call the same
+`Family.part`, so that a sweep and a design cannot disagree.
+
+A new family is a file beside `matchboxnet.py`, which gives these functions, and a line in
+`dse.design.families.FAMILIES`. Axes are decided in their order: an axis that decides whether others
+matter (`Axis.decides`) stands before them.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal
+
+from dse.design.point import Block, DesignPoint, Head
+from dse.errors import InvalidDesign
+
+Value = int | float | str | bool
+Values = dict[str, Value]
+"""Axis -> value: an assignment, complete or not."""
+
+BLOCKS = "blocks"
+"""The axis whose value says how many blocks are numbered, for families that have axes for each
+block; its maximum is the highest number there may be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """One thing that may be chosen about a network."""
+
+    default: Value
+    """Its type is the axis's: whole numbers for an `int`, numbers for a `float`."""
+    help: str
+    per_block: bool = False
+    """May be given for one block, too: `channels_b2` then overrides `channels`."""
+    step: int = 0
+    """Added to the default from block to block."""
+    options: tuple[Value, ...] | None = None
+    """All values there are, for an axis of names."""
+    minimum: float = 1
+    maximum: float | None = None
+    grid: int = 0
+    """A range is of n/grid; any numbers where it is 0."""
+    odd: bool = False
+    """Only odd values make a network."""
+    decides: bool = False
+    """Whether another axis matters, or how many parts there are, depends on its value."""
+    replaces: tuple[str, ...] = ()
+    """Axes that this one chooses all at once: they may not stand beside it."""
+    beside: Mapping[str, Value] = field(default_factory=dict)
+    """Values of other axes under which this one matters, to try each of its values by itself."""
+    fills: Literal["always", "asked", "never"] = "asked"
+    """Whether a network that leaves the axis open may take a space's first value where the space
+    lacks the default. Always: it is a matter of training, not of structure. Asked: in a person's
+    own words, which mean the space. Never: to leave it open means the default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A block of a network, or its head, with what it reads."""
+
+    content: Block | Head
+    in_channels: int
+    strides: tuple[int, ...]
+    """Of the parts before it: what they leave of the frames."""
+    ternary_seed: int = 1
+    """The network's; the same in all its blocks."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Family:
+    """A way to build networks from named values."""
+
+    name: str
+    """As `space.family` has it."""
+    default: str
+    """What the network is where all axes stand at their defaults, for people."""
+    axes: Mapping[str, Axis]
+    """In the order in which they are decided."""
+    matters: Callable[[str, Mapping[str, Value]], bool]
+    """(axis, values of those before it) -> whether it changes the network."""
+    parts: Callable[[Mapping[str, Value]], int]
+    """Blocks and head of the network; only axes that decide may change that."""
+    part: Callable[[Mapping[str, Value], int, int], Part]
+    """(values, index, features a frame) -> that part, whatever is wrong with the others. Raises
+    `InvalidDesign` where it cannot be built."""
+    reach: Callable[[str, Mapping[str, Value]], Collection[int]]
+    """(axis, values of those that decide) -> the parts that it may change, or whose input it
+    changes. To say too many costs a sweep time; one too few would make it wrong."""
+
+    def split(self, name: str) -> tuple[str, int | None]:
+        """`channels_b2` -> (`channels`, 2); `channels` -> (`channels`, None).
+
+        Raises:
+            InvalidDesign: there is no such axis.
+        """
+        return _split(self, name)
+
+    def axis(self, name: str) -> Axis:
+        """The axis of a name, with or without its block."""
+        return self.axes[self.split(name)[0]]
+
+    def default_of(self, name: str) -> Value:
+        """The value of an axis that is left open, with or without its block."""
+        base, block = self.split(name)
+        default, step = self.axes[base].default, self.axes[base].step
+        return int(default) + (block - 1) * step if block is not None and step else default
+
+    def get(self, values: Mapping[str, Value], axis: str, block: int | None = None) -> Any:
+        """What an assignment says of an axis, for one block or for all; its default otherwise."""
+        if block is not None and f"{axis}_b{block}" in values:
+            return values[f"{axis}_b{block}"]
+        return values.get(axis, self.axes[axis].default)
+
+    def build(
+        self, values: Mapping[str, Value], *, in_channels: int = 64, name: str = ""
+    ) -> DesignPoint:
+        """The design point of an assignment.
+
+        Args:
+            values: axis -> value; what is missing takes its default.
+            in_channels: features per frame.
+            name: for people.
+
+        Raises:
+            InvalidDesign: an unknown axis, a value that it may not have, axes that exclude each
+                other, or a network that cannot be built.
+        """
+        for axis, value in values.items():
+            self.check(axis, value)
+        if clash := self.clash(values):
+            raise InvalidDesign(clash[1])
+        parts = [self.part(values, index, in_channels) for index in range(self.parts(values))]
+        [head] = (part.content for part in parts if not isinstance(part.content, Block))
+        return DesignPoint(
+            blocks=tuple(part.content for part in parts if isinstance(part.content, Block)),
+            in_channels=in_channels,
+            head=head,
+            ternary_seed=parts[0].ternary_seed,
+            name=name,
+        )
+
+    def clash(self, names: Collection[str]) -> tuple[str, str] | None:
+        """An axis that may not stand beside another of the names, and why; None if all may."""
+        for chooser in names:
+            replaced = self.axis(chooser).replaces
+            for name in names if replaced else ():
+                if self.split(name)[0] in replaced:
+                    return name, (
+                        f"'{chooser}' chooses '{name}' as well: leave out either '{chooser}' or "
+                        f"'{name}'"
+                    )
+        return None
+
+    def check(self, name: str, value: Value) -> None:
+        """Raise `InvalidDesign` unless an axis may have a value, whatever the others have."""
+        axis = self.axis(name)
+        if axis.options is not None:
+            right = isinstance(value, bool) == isinstance(axis.default, bool)
+            if value not in axis.options or not right:
+                options = ", ".join(
+                    str(option).lower() if isinstance(option, bool) else str(option)
+                    for option in axis.options
+                )
+                raise InvalidDesign(f"'{name}' must be one of {options}, not {value!r}")
+            return
+        whole = isinstance(axis.default, int)
+        if not isinstance(value, int if whole else int | float) or isinstance(value, bool):
+            kind = "a whole number" if whole else "a number"
+            raise InvalidDesign(f"'{name}' must be {kind}, not {value!r}")
+        if value < axis.minimum:
+            raise InvalidDesign(f"'{name}' must be at least {axis.minimum}, not {value!r}")
+        if axis.maximum is not None and value > axis.maximum:
+            raise InvalidDesign(f"'{name}' must be at most {axis.maximum}, not {value!r}")
+
+
+@cache
+def _split(family: Family, name: str) -> tuple[str, int | None]:
+    axes = family.axes
+    if name in axes:
+        return name, None
+    base, _, number = name.rpartition("_b")
+    if base in axes and number.isdecimal():
+        if not axes[base].per_block:
+            raise InvalidDesign(f"'{base}' is one value for the whole network: '{name}' is not")
+        if 1 <= int(number) <= (axes[BLOCKS].maximum or 0):
+            return base, int(number)
+    raise InvalidDesign(f"there is no axis '{name}'; axes are {', '.join(axes)}")
