@@ -1,15 +1,17 @@
 # One environment for everything; `make PYTHON=python3.12` uses another interpreter.
 PYTHON ?= python3
 VENV ?= .venv
+JOBS ?= 2
 BIN := $(VENV)/bin
 DEMO ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format dashboard clean
+.PHONY: help setup demo test test-all check format dashboard clean
 
 help:
 	@echo "make demo        build the environment, synthesize speech, run a small search"
-	@echo "make test        the whole test suite"
+	@echo "make test        the tests, without soaks: minutes; JOBS=8 in eight processes"
+	@echo "make test-all    and the soaks: many kills, clusters, the browser at length"
 	@echo "make check       lint, format and types"
 	@echo "make dashboard   look at the demo's study in the browser"
 	@echo "make clean       remove the environment and the demo"
@@ -28,8 +30,14 @@ demo: setup
 	$(BIN)/dse data synthesize $(DEMO)/speech
 	$(BIN)/dse search examples/demo.yaml --data $(DEMO)/speech --out $(DEMO)/study --cache $(DEMO)/cache
 
+# Each file in one process: its tests share what is costly to make. The longest files begin first.
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
 test: setup
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+test-all: setup
+	$(PYTEST) -m ""
 
 check: setup
 	$(BIN)/ruff check .

@@ -100,9 +100,16 @@ trainings: {trainings}
 """
 
 
+@pytest.fixture(scope="session")
+def tones_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the features of the tones are kept: the first test that wants them computes them."""
+    return tmp_path_factory.mktemp("tones_cache")
+
+
 @pytest.fixture
-def study_file(tones: Path, tmp_path: Path) -> Path:
-    """A study that trains four designs in seconds."""
+def study_file(tones: Path, tones_cache: Path, tmp_path: Path) -> Path:
+    """A study that trains four designs in seconds; the `cache` beside it is everyone's."""
+    (tmp_path / "cache").symlink_to(tones_cache, target_is_directory=True)
     path = tmp_path / "tones.yaml"
     path.write_text(STUDY.format(data=tones, trainings=4, epochs=2))
     return path

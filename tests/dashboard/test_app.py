@@ -424,7 +424,6 @@ class AppKeys:
         return str(self.keys[trial])
 
 
-@pytest.mark.slow
 def test_the_server_listens_on_this_machine_only(study: Path) -> None:
     port = 8599
     arguments = [

@@ -172,7 +172,6 @@ def settle(page: Any) -> None:
     page.wait_for_timeout(600)  # Streamlit waits that long with what a plot sends
 
 
-@pytest.mark.slow
 @NEEDS_CHROMIUM
 def test_a_box_selects_and_a_click_opens_a_design(server: tuple[str, Path], page: Any) -> None:
     address, _ = server
@@ -199,7 +198,7 @@ def test_a_box_selects_and_a_click_opens_a_design(server: tuple[str, Path], page
     page.get_by_text("A point a convolution").wait_for()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @NEEDS_CHROMIUM
 def test_a_click_on_a_point_shows_its_design(server: tuple[str, Path], page: Any) -> None:
     import numpy as np
@@ -218,7 +217,7 @@ def test_a_click_on_a_point_shows_its_design(server: tuple[str, Path], page: Any
     assert page.get_by_text("On the frontier: no trained design").count() == 1
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @NEEDS_CHROMIUM
 def test_a_slider_moves_the_frontier(server: tuple[str, Path], page: Any) -> None:
     address, _ = server
@@ -233,7 +232,7 @@ def test_a_slider_moves_the_frontier(server: tuple[str, Path], page: Any) -> Non
     assert page.get_by_text("trained designs priced anew").count() == 1
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @NEEDS_CHROMIUM
 def test_a_report_is_downloaded(server: tuple[str, Path], page: Any, tmp_path: Path) -> None:
     address, _ = server
@@ -247,7 +246,6 @@ def test_a_report_is_downloaded(server: tuple[str, Path], page: Any, tmp_path: P
     assert "Cost report: small" in path.read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
 @NEEDS_CHROMIUM
 def test_a_search_is_launched_watched_and_decided_upon(
     server: tuple[str, Path], page: Any, tmp_path: Path
@@ -347,7 +345,7 @@ def draw_round_all(page: Any) -> None:
     page.mouse.up()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @NEEDS_CHROMIUM
 def test_a_lasso_selects_some_designs(server: tuple[str, Path], page: Any) -> None:
     address, _ = server
@@ -372,7 +370,6 @@ def test_a_lasso_selects_some_designs(server: tuple[str, Path], page: Any) -> No
     assert 0 < int(said[0]) < 5, said
 
 
-@pytest.mark.slow
 @NEEDS_CHROMIUM
 def test_names_of_studies_run_nothing(server: tuple[str, Path], page: Any) -> None:
     """No name becomes a script, markup or a request, on any page; `page` sees what does."""

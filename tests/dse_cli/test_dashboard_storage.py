@@ -8,7 +8,6 @@ import time
 import urllib.request
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
 
 from dse.errors import InvalidInput
@@ -19,7 +18,6 @@ from tests.search.postgres import free_port
 from tests.search.test_cluster import cluster, run
 
 
-@pytest.mark.slow
 def test_the_dashboard_of_a_storage(study_file: Path, tmp_path: Path, database: str) -> None:
     outcome = run(study_file, tmp_path / "study", cluster=cluster(database))
     port, url = free_port(), storage_url(database)

@@ -38,7 +38,6 @@ def dse(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.slow
 def test_from_speech_to_a_frontier_and_a_network(synthetic_speech: Path, tmp_path: Path) -> None:
     study, folder = tmp_path / "speech.yaml", tmp_path / "study"
     study.write_text(STUDY)

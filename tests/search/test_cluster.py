@@ -90,7 +90,6 @@ class Outage(Watcher):
             threading.Timer(self.seconds, self.server.start).start()
 
 
-@pytest.mark.slow
 def test_an_outage_of_the_database_is_outlived_or_ends_in_one_sentence(
     study_file: Path, tmp_path: Path, postgres: Postgres, database: str
 ) -> None:
@@ -225,7 +224,6 @@ def test_a_storage_that_cannot_be_used_is_one_sentence_without_password(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.slow
 def test_commands_on_two_machines_and_no_word_of_the_password(
     study_file: Path, tmp_path: Path, database: str
 ) -> None:

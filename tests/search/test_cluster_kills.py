@@ -1,7 +1,8 @@
 """Coordinator and workers of a study in PostgreSQL are killed at random, and nothing is lost.
 
 All are forked from a process that has loaded torch: starting Python for each life would take
-minutes. A killed coordinator goes on in a new folder half of the time, as on another machine.
+minutes. A killed coordinator goes on in a new folder half of the time, as on another machine. Four
+kills are for every day, 24 are a soak.
 """
 
 import json
@@ -21,8 +22,6 @@ from search.cluster.view import pull
 from search.study import run_study
 from tests.search.postgres import Postgres
 from tests.search.test_workers import Watcher, numbers
-
-KILLS = 24
 
 _LIVES = """
 import json, os, random, signal, sys, time
@@ -99,20 +98,22 @@ print(json.dumps(done | {"machines": machine + 1}))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kills", "trainings", "epochs"), [(4, 6, 6), pytest.param(24, 16, 9, marks=pytest.mark.soak)]
+)
 def test_kills_of_coordinator_and_workers_lose_and_double_nothing(
-    study_file: Path, tmp_path: Path, postgres: Postgres
+    study_file: Path, tmp_path: Path, postgres: Postgres, kills: int, trainings: int, epochs: int
 ) -> None:
-    text = study_file.read_text().replace("epochs: 2", "epochs: 9")
-    text = text.replace("trainings: 4", "trainings: 16\nrungs: {first: 1, factor: 3}")
+    text = study_file.read_text().replace("epochs: 2", f"epochs: {epochs}")
+    text = text.replace("trainings: 4", f"trainings: {trainings}\nrungs: {{first: 1, factor: 3}}")
     study_file.write_text(text)
     cache = study_file.parent / "cache"
     spec = read_study(study_file)
     whole = run_study(spec, text, tmp_path / "whole", Watcher(), cache=cache, workers=2)
 
-    database = postgres.database("kills")
+    database = postgres.database(f"kills{kills}")
     lives = subprocess.run(
-        [sys.executable, "-c", _LIVES, str(study_file), str(tmp_path), str(cache), str(KILLS)],
+        [sys.executable, "-c", _LIVES, str(study_file), str(tmp_path), str(cache), str(kills)],
         capture_output=True,
         text=True,
         timeout=500,
@@ -120,8 +121,8 @@ def test_kills_of_coordinator_and_workers_lose_and_double_nothing(
     )
     assert lives.returncode == 0, lives.stderr
     told = json.loads(lives.stdout.splitlines()[-1])
-    assert told["coordinator"] + told["worker"] == KILLS, "it ended before it was killed so often"
-    assert min(told.values()) > 1, told
+    assert told["coordinator"] + told["worker"] == kills, "it ended before it was killed so often"
+    assert min(told.values()) >= 1, told
 
     url, view = storage_url(database), tmp_path / "view"
     with connect(url) as storage:

@@ -43,7 +43,6 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.stop()
 
 
-@pytest.mark.slow
 def test_networks_in_s3_and_trials_behind_a_proxy(
     study_file: Path, tmp_path: Path, postgres: Postgres, s3: str
 ) -> None:
@@ -73,7 +72,6 @@ def test_networks_in_s3_and_trials_behind_a_proxy(
         assert here.read_bytes() == path.read_bytes()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
 def test_files_that_machines_share(study_file: Path, tmp_path: Path, kind: str) -> None:
     """Begun in its folder, a study moves into a storage and goes on there with the same rows."""

@@ -80,7 +80,6 @@ def searched(study_file: Path, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_a_frontier_is_trained_again_and_nothing_twice(study_file: Path, searched: Path) -> None:
     spec, cache = read_study(study_file), study_file.parent / "cache"
     before = (searched / "results.jsonl").read_bytes()
@@ -120,7 +119,6 @@ def test_a_folder_without_a_study_is_refused(study_file: Path, tmp_path: Path) -
         confirm_study(read_study(study_file), tmp_path / "nothing", seeds=2)
 
 
-@pytest.mark.slow
 def test_a_study_is_priced_on_another_machine_without_training(
     study_file: Path, searched: Path
 ) -> None:

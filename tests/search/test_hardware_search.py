@@ -57,7 +57,6 @@ def call(*arguments: object) -> str:
     return result.output
 
 
-@pytest.mark.slow
 def test_machines_cost_no_training_and_stand_on_the_frontier(
     machines_file: Path, tmp_path: Path
 ) -> None:

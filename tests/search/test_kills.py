@@ -1,8 +1,8 @@
-"""Fifty kills at random moments of one study, against the same study undisturbed.
+"""Kills at random moments of one study, against the same study undisturbed.
 
 The study has rungs, so that a kill meets new designs, designs that go on, storage and record. A
 process that has loaded torch is forked for each life: starting Python fifty times would take
-minutes.
+minutes. Ten kills of a small study are for every day, fifty of a larger one are a soak.
 """
 
 import dataclasses
@@ -20,8 +20,6 @@ from dse.studies.spec import read_study
 from dse.training.history import read_history
 from search.study import run_study
 
-KILLS = 50
-
 _LIVES = """
 import json, os, random, signal, sys, time
 from pathlib import Path
@@ -35,7 +33,7 @@ class Quiet:
         return lambda *_, **__: None
 
 study, folder, cache = map(Path, sys.argv[1:4])
-kills = int(sys.argv[4])
+kills, most_changes = int(sys.argv[4]), int(sys.argv[5])
 
 def live():
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -60,14 +58,14 @@ def wait_for_a_change(child, before):
         time.sleep(0.001)
     return False
 
-rng, done, moments = random.Random(int(sys.argv[5])), 0, []
+rng, done, moments = random.Random(3), 0, []
 while done < kills:
     child = os.fork()
     if child == 0:
         live()
         os._exit(0)
     # Counted in what it wrote, not in seconds: on a busy machine, too, each life gets on a little.
-    ended = any(wait_for_a_change(child, safely()) for _ in range(rng.randrange(1, 40)))
+    ended = any(wait_for_a_change(child, safely()) for _ in range(rng.randrange(1, most_changes)))
     if ended:
         break
     time.sleep(rng.choice((0, rng.uniform(0, 0.01), rng.uniform(0, 0.1))))
@@ -89,25 +87,30 @@ def numbers(rows: list[Evaluation]) -> list[dict[str, Any]]:
     return [dataclasses.replace(row, **clock).to_dict() for row in rows]
 
 
-@pytest.mark.slow
-def test_fifty_kills_lose_nothing_and_double_nothing(study_file: Path, tmp_path: Path) -> None:
-    text = study_file.read_text().replace("epochs: 2", "epochs: 9")
-    text = text.replace("trainings: 4", "trainings: 30\nrungs: {first: 1, factor: 3}")
+@pytest.mark.parametrize(
+    ("kills", "trainings", "epochs", "most_changes"),
+    [(10, 6, 4, 16), pytest.param(50, 30, 9, 40, marks=pytest.mark.soak)],
+)
+def test_kills_lose_nothing_and_double_nothing(
+    study_file: Path, tmp_path: Path, kills: int, trainings: int, epochs: int, most_changes: int
+) -> None:
+    text = study_file.read_text().replace("epochs: 2", f"epochs: {epochs}")
+    text = text.replace("trainings: 4", f"trainings: {trainings}\nrungs: {{first: 1, factor: 3}}")
     study_file.write_text(text)
     cache, folder = study_file.parent / "cache", tmp_path / "killed"
     spec = read_study(study_file)
     undisturbed = run_study(spec, text, tmp_path / "whole", Quiet(), cache=cache)
 
     lives = subprocess.run(
-        [sys.executable, "-c", _LIVES, str(study_file), str(folder), str(cache), str(KILLS), "3"],
+        [sys.executable, "-c", _LIVES, *map(str, (study_file, folder, cache, kills, most_changes))],
         capture_output=True,
         text=True,
         timeout=500,
     )
     assert lives.returncode == 0, lives.stderr
     told = json.loads(lives.stdout.splitlines()[-1])
-    assert told["kills"] == KILLS, "the study ended before it was killed so often"
-    assert told["states"] > 10  # the kills came at different stages
+    assert told["kills"] == kills, "the study ended before it was killed so often"
+    assert told["states"] > kills // 5  # the kills came at different stages
 
     final = run_study(spec, text, folder, Quiet(), cache=cache)
     assert numbers(final.rows) == numbers(undisturbed.rows)

@@ -89,7 +89,6 @@ def test_rungs_train_more_designs_with_the_same_epochs(study_file: Path, tmp_pat
     assert "RUNNING" not in states.values()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_study_with_rungs_that_is_stopped_ends_as_if_it_had_not_been(
     study_file: Path, tmp_path: Path, workers: int

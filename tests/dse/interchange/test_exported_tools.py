@@ -49,7 +49,6 @@ def figures_of(path: Path) -> tuple[dict, list[dict]]:
     return golden, golden["layers"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["zigzag__matchboxnet-3x1x64-P2__kws_int8", "scalesim__matchboxnet-3x1x64__systolic_32x32"],
