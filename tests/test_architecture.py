@@ -5,13 +5,14 @@ Packages stand on a ladder, `dse_cli -> dashboard, search -> dse -> cost_models`
 and a newcomer can read the house from the ground up.
 """
 
-import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.house import Room, floors, imports, sources
+from tests.house import module_name as name_in
 
 ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
@@ -68,34 +69,11 @@ TORCH_FREE = (
 
 
 def modules() -> list[Path]:
-    return sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
+    return sources(ROOT)
 
 
 def module_name(path: Path) -> str:
-    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    return name.removesuffix(".__init__")
-
-
-def imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """Each imported module, and whether it is loaded when the file is.
-
-    Not when the import stands in a function, or under `if TYPE_CHECKING`.
-    """
-
-    def visit(node: ast.AST, at_once: bool) -> Iterator[tuple[str, bool]]:
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, at_once) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute"
-            for alias in node.names:
-                yield f"{node.module}.{alias.name}", at_once
-        guarded = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        if guarded or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            at_once = False
-        for child in ast.iter_child_nodes(node):
-            yield from visit(child, at_once)
-
-    yield from visit(ast.parse(path.read_text(encoding="utf-8")), True)
+    return name_in(path, ROOT)
 
 
 def top(name: str) -> str:
@@ -120,6 +98,13 @@ def test_tells_what_is_loaded_at_once(tmp_path):
         "def g():\n    import h\n"
     )
     assert dict(imports(path)) == {"a.b": True, "c.d": True, "e": False, "f": True, "h": False}
+
+
+def test_a_circle_of_rooms_is_counted_once():
+    arrows = {"a": "", "b": "ac", "c": "b", "d": "c"}
+    rooms = {name: Room(1, 1, 0, frozenset(imported)) for name, imported in arrows.items()}
+    # b and c wait for each other: b is set down on a, and its arrow to c leads back up.
+    assert floors(rooms) == ({"a": 0, "b": 1, "c": 2, "d": 3}, 1)
 
 
 def test_finds_the_packages():

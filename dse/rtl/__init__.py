@@ -4,7 +4,6 @@
 * `designs`: which module and which parameters make a design's generator or engine, and the words
   (seed, limit) that start it.
 * `export`: a folder with modules, top, self-checking test bench and vectors.
-* `yosys`, `netlist`: synthesis by pyosys (the extra `rtl`), and a simulator of its netlists.
-* `check`: those netlists beside the reference model.
+* `yosys`, `area`: synthesis by pyosys (the extra `rtl`), and the cells of a library that it takes.
 * `icarus`: the exported test bench in Icarus Verilog, where it is installed.
 """

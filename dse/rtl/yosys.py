@@ -4,15 +4,12 @@ A script that Yosys refuses ends its whole process, so it must not be ours.
 """
 
 import importlib.util
-import json
 import os
 import re
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dse.errors import InvalidInput
 
@@ -84,28 +81,3 @@ def read_commands(block: Block, folder: Path, name: str = "source") -> list[str]
     for name, value in block.parameters.items():
         commands.append(f"chparam -set {name} {value} {block.top}")
     return commands
-
-
-def gate_netlist(block: Block) -> dict[str, Any]:
-    """The module as simple gates and flip-flops: one entry of Yosys' JSON.
-
-    Raises:
-        InvalidInput: Yosys is not installed or refuses the design.
-    """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        run_script(
-            [
-                *read_commands(block, folder),
-                f"synth -flatten -noabc -top {block.top}",
-                "delete t:$scopeinfo",
-                "dfflegalize -cell $_DFF_P_ 01",  # enables become multiplexers
-                "clean -purge",
-                "write_json netlist.json",
-            ],
-            folder,
-        )
-        modules = json.loads((folder / "netlist.json").read_text(encoding="utf-8"))["modules"]
-    (module,) = (module for module in modules.values() if module["attributes"].get("top"))
-    found: dict[str, Any] = module
-    return found

@@ -15,11 +15,9 @@ import pytest
 from dse.design.families.matchboxnet import matchboxnet
 from dse.errors import InvalidInput
 from dse.rtl import yosys
-from dse.rtl.check import simulate_sums, simulate_trits
 from dse.rtl.designs import GeneratorBlock, module_text
 from dse.rtl.export import EngineExport, GeneratorExport
 from dse.rtl.icarus import has_icarus, run_test_bench
-from dse.rtl.netlist import Simulation
 from dse.rtl.yosys import Block
 from dse.speech.features import load_features
 from dse.speech.task import FeatureSpec, Task
@@ -29,6 +27,8 @@ from dse.ternary.quantised import mix_quantised, quantise
 from dse.training.checkpoint import load_network
 from dse.training.recipe import NO_AUGMENTATION, Recipe
 from dse.training.run import train
+from tests.dse.rtl.check import simulate_sums, simulate_trits
+from tests.dse.rtl.netlist import Simulation
 
 icarus = pytest.mark.skipif(not has_icarus(), reason="Icarus Verilog is not installed")
 

@@ -12,11 +12,11 @@ from dse.errors import InvalidInput
 from dse.rtl.designs import GeneratorBlock
 from dse.rtl.export import EngineExport, GeneratorExport
 from dse.rtl.icarus import has_icarus, run_test_bench
-from dse.rtl.netlist import Simulation
-from dse.rtl.proof import lanes_change_nothing
-from dse.rtl.yosys import Block, gate_netlist
+from dse.rtl.yosys import Block
 from dse.ternary.generators import Generator
 from dse.ternary.matrix import start_state
+from tests.dse.rtl.netlist import Simulation, gate_netlist
+from tests.dse.rtl.proof import lanes_change_nothing
 
 icarus = pytest.mark.skipif(not has_icarus(), reason="Icarus Verilog is not installed")
 verilator = pytest.mark.skipif(

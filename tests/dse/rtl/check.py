@@ -5,10 +5,10 @@ import numpy.typing as npt
 
 from dse.rtl.designs import GeneratorBlock
 from dse.rtl.export import EngineExport
-from dse.rtl.netlist import Simulation
 from dse.rtl.yosys import Block
 from dse.ternary.generators.shift_register import Bits
 from dse.ternary.quantised import ACTIVATION_BITS
+from tests.dse.rtl.netlist import Simulation
 
 
 def simulate_trits(

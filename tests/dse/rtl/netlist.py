@@ -5,12 +5,15 @@ bitwise operations. Python's integers have as many bits as wanted, so hundreds o
 of their own run in the time of one.
 """
 
+import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dse.rtl.yosys import Block, gate_netlist
+from dse.rtl.yosys import Block, read_commands, run_script
 
 BitArray = npt.NDArray[np.uint8]
 
@@ -131,3 +134,28 @@ class Simulation:
         names_of: dict[str, Any] = {}
         exec(compile("\n".join(lines), "<netlist>", "exec"), names_of)
         return names_of["evaluate"]
+
+
+def gate_netlist(block: Block) -> dict[str, Any]:
+    """The module as simple gates and flip-flops: one entry of Yosys' JSON.
+
+    Raises:
+        InvalidInput: Yosys is not installed or refuses the design.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        run_script(
+            [
+                *read_commands(block, folder),
+                f"synth -flatten -noabc -top {block.top}",
+                "delete t:$scopeinfo",
+                "dfflegalize -cell $_DFF_P_ 01",  # enables become multiplexers
+                "clean -purge",
+                "write_json netlist.json",
+            ],
+            folder,
+        )
+        modules = json.loads((folder / "netlist.json").read_text(encoding="utf-8"))["modules"]
+    (module,) = (module for module in modules.values() if module["attributes"].get("top"))
+    found: dict[str, Any] = module
+    return found
