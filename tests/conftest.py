@@ -109,8 +109,13 @@ def tones_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def study_file(tones: Path, tones_cache: Path, tmp_path: Path) -> Path:
     """A study that trains four designs in seconds; the `cache` beside it is everyone's."""
-    (tmp_path / "cache").symlink_to(tones_cache, target_is_directory=True)
-    path = tmp_path / "tones.yaml"
+    return write_study_file(tmp_path, tones, tones_cache)
+
+
+def write_study_file(folder: Path, tones: Path, cache: Path) -> Path:
+    """Write `tones.yaml` into a folder, and a link to the cache beside it."""
+    (folder / "cache").symlink_to(cache, target_is_directory=True)
+    path = folder / "tones.yaml"
     path.write_text(STUDY.format(data=tones, trainings=4, epochs=2))
     return path
 

@@ -27,6 +27,7 @@ from search.cluster.worker import WorkerOptions, work
 from search.reprice import reprice_study
 from search.state import Outcome
 from search.study import run_study
+from tests.search.conftest import Undisturbed
 from tests.search.postgres import PASSWORD, Postgres
 from tests.search.test_workers import Watcher, numbers
 
@@ -60,11 +61,12 @@ def run(
     )
 
 
-def test_the_rows_are_those_of_one_machine(study_file: Path, tmp_path: Path, database: str) -> None:
-    alone = run(study_file, tmp_path / "alone")
+def test_the_rows_are_those_of_one_machine(
+    study_file: Path, tmp_path: Path, database: str, undisturbed: Undisturbed
+) -> None:
     watcher = Watcher()
     outcome = run(study_file, tmp_path / "here", watcher, cluster=cluster(database))
-    assert numbers(outcome.rows) == numbers(alone.rows)
+    assert numbers(outcome.rows) == numbers(undisturbed(2).rows)
     assert watcher.epochs > 0
     # Another machine makes the same folder, to the byte.
     url = storage_url(database)
@@ -91,9 +93,12 @@ class Outage(Watcher):
 
 
 def test_an_outage_of_the_database_is_outlived_or_ends_in_one_sentence(
-    study_file: Path, tmp_path: Path, postgres: Postgres, database: str
+    study_file: Path,
+    tmp_path: Path,
+    postgres: Postgres,
+    database: str,
+    undisturbed: Undisturbed,
 ) -> None:
-    alone = run(study_file, tmp_path / "alone")
     folder = tmp_path / "study"
     # Longer than the patience: one sentence, no password, nothing lost.
     with pytest.raises(StorageUnreachable) as caught:
@@ -104,7 +109,7 @@ def test_an_outage_of_the_database_is_outlived_or_ends_in_one_sentence(
     postgres.start()
     # A short one is not even noticed.
     outcome = run(study_file, folder, Outage(postgres, 2, 2.0), cluster=cluster(database))
-    assert numbers(outcome.rows) == numbers(alone.rows)
+    assert numbers(outcome.rows) == numbers(undisturbed(2).rows)
 
 
 def test_two_coordinators_are_refused_and_the_other_is_named(

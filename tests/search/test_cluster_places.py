@@ -13,6 +13,7 @@ from dse.errors import InvalidInput, InvalidStudy
 from search.cluster.artifacts import Artifacts, open_artifacts, study_root
 from search.cluster.storages import connect, storage_url
 from search.cluster.view import pull
+from tests.search.conftest import Undisturbed
 from tests.search.postgres import Postgres, free_port
 from tests.search.test_cluster import cluster, run
 from tests.search.test_workers import numbers
@@ -44,9 +45,8 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_networks_in_s3_and_trials_behind_a_proxy(
-    study_file: Path, tmp_path: Path, postgres: Postgres, s3: str
+    study_file: Path, tmp_path: Path, postgres: Postgres, s3: str, undisturbed: Undisturbed
 ) -> None:
-    alone = run(study_file, tmp_path / "alone")
     port = free_port()
     proxy = subprocess.Popen(
         [sys.executable, "-m", "dse_cli", "storage", "serve", "--port", str(port)],
@@ -59,7 +59,7 @@ def test_networks_in_s3_and_trials_behind_a_proxy(
         assert proxy.stdout.readline().startswith("serves postgresql://dse:***@127.0.0.1")
         url = f"grpc://127.0.0.1:{port}"
         outcome = run(study_file, tmp_path / "here", cluster=cluster(url, artifacts=s3))
-        assert numbers(outcome.rows) == numbers(alone.rows)
+        assert numbers(outcome.rows) == numbers(undisturbed(2).rows)
         with connect(storage_url(url)) as storage:
             pull(storage, storage_url(url), "tones", tmp_path / "there")
     finally:
@@ -73,16 +73,17 @@ def test_networks_in_s3_and_trials_behind_a_proxy(
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
-def test_files_that_machines_share(study_file: Path, tmp_path: Path, kind: str) -> None:
+def test_files_that_machines_share(
+    study_file: Path, tmp_path: Path, kind: str, undisturbed: Undisturbed
+) -> None:
     """Begun in its folder, a study moves into a storage and goes on there with the same rows."""
-    alone = run(study_file, tmp_path / "alone")
     text = study_file.read_text()
     study_file.write_text(text.replace("trainings: 4", "trainings: 2"))
     run(study_file, tmp_path / "study")
     study_file.write_text(text)
     url = f"{kind}:///{tmp_path / 'shared'}"
     moved = run(study_file, tmp_path / "study", cluster=cluster(url))
-    assert numbers(moved.rows) == numbers(alone.rows)
+    assert numbers(moved.rows) == numbers(undisturbed(2).rows)
     with connect(storage_url(url)) as storage:
         assert pull(storage, storage_url(url), "tones", tmp_path / "view").rows == len(moved.rows)
 

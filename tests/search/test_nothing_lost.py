@@ -18,13 +18,14 @@ from optuna.trial import TrialState
 from dse.errors import InvalidStudy
 from search.cluster.storages import connect, storage_url
 from search.cluster.view import pull
+from tests.search.conftest import Undisturbed
 from tests.search.postgres import Postgres
 from tests.search.test_cluster import cluster, run
 from tests.search.test_workers import Watcher, numbers
 
 
 def test_a_database_that_is_locked_for_a_while_is_waited_for(
-    study_file: Path, tmp_path: Path
+    study_file: Path, tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
     folder = tmp_path / "study"
     held: list[float] = []
@@ -42,12 +43,12 @@ def test_a_database_that_is_locked_for_a_while_is_waited_for(
 
     locked = run(study_file, folder, Watcher({2: hold, 6: hold}), workers=1)
     assert len(held) >= 1
-    assert numbers(locked.rows) == numbers(run(study_file, tmp_path / "free", workers=1).rows)
+    assert numbers(locked.rows) == numbers(undisturbed(1).rows)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3])
 def test_a_database_that_was_cut_short_is_rebuilt(
-    study_file: Path, tmp_path: Path, share: float
+    study_file: Path, tmp_path: Path, share: float, undisturbed: Undisturbed
 ) -> None:
     text = study_file.read_text()
     study_file.write_text(text.replace("trainings: 4", "trainings: 2"))
@@ -64,8 +65,7 @@ def test_a_database_that_was_cut_short_is_rebuilt(
             run(study_file, folder, workers=1)
         database.unlink()
     resumed = run(study_file, folder, workers=1)
-    whole = run(study_file, tmp_path / "whole", workers=1)
-    assert numbers(resumed.rows) == numbers(whole.rows)
+    assert numbers(resumed.rows) == numbers(undisturbed(1).rows)
 
 
 def test_a_journal_that_was_cut_short_is_gone_on_with(tmp_path: Path) -> None:
@@ -86,7 +86,11 @@ def test_a_journal_that_was_cut_short_is_gone_on_with(tmp_path: Path) -> None:
 
 
 def test_a_clock_that_jumps_changes_no_row(
-    study_file: Path, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+    study_file: Path,
+    tmp_path: Path,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    undisturbed: Undisturbed,
 ) -> None:
     rng, day_s = random.Random(1), 24 * 3600.0
     jumps = itertools.count()
@@ -100,7 +104,7 @@ def test_a_clock_that_jumps_changes_no_row(
         patch.setattr("dse.pricing.pricing.datetime", _Jumping(clock))
         jumped = run(study_file, tmp_path / "study", cluster=cluster(database))
     assert next(jumps) > 10
-    assert numbers(jumped.rows) == numbers(run(study_file, tmp_path / "calm").rows)
+    assert numbers(jumped.rows) == numbers(undisturbed(2).rows)
 
 
 class _Jumping:
@@ -114,10 +118,9 @@ class _Jumping:
 
 
 def test_a_worker_whose_disk_is_full_leaves_its_design_to_another(
-    study_file: Path, tmp_path: Path, postgres: Postgres
+    study_file: Path, tmp_path: Path, postgres: Postgres, undisturbed: Undisturbed
 ) -> None:
     """No file of that worker can grow beyond 4 KiB; it says so, and the other one trains all."""
-    alone = run(study_file, tmp_path / "alone")
     database, cache = postgres.database("full"), str(study_file.parent / "cache")
     full = subprocess.Popen(
         [sys.executable, "-c", _FULL, "worker", "--study", "tones", "--cache", cache],
@@ -146,7 +149,7 @@ def test_a_worker_whose_disk_is_full_leaves_its_design_to_another(
     )
     search.join(timeout=200)
     assert good.returncode == 0, good.stderr
-    assert numbers(outcome[0].rows) == numbers(alone.rows)
+    assert numbers(outcome[0].rows) == numbers(undisturbed(2).rows)
     with connect(url) as storage:
         pull(storage, url, "tones", tmp_path / "view")
 

@@ -25,6 +25,7 @@ from search.state import Outcome, State
 from search.storage import locked
 from search.study import run_study
 from search.survey import Survey
+from tests.search.conftest import Undisturbed
 
 
 class Watcher:
@@ -129,29 +130,33 @@ def test_a_study_prices_all_and_trains_what_keeps_the_limits(
     assert_consistent(tmp_path / "study")
 
 
-def test_the_same_study_gives_the_same_numbers(study_file: Path, tmp_path: Path) -> None:
-    first = run(study_file, tmp_path / "one")
-    second = run(study_file, tmp_path / "two")
-    assert numbers(first.rows) == numbers(second.rows)
+def test_the_same_study_gives_the_same_numbers(
+    study_file: Path, tmp_path: Path, undisturbed: Undisturbed
+) -> None:
+    again = run(study_file, tmp_path / "study")
+    assert numbers(again.rows) == numbers(undisturbed(1).rows)
 
 
-def test_an_interrupted_study_ends_as_an_undisturbed_one(study_file: Path, tmp_path: Path) -> None:
-    undisturbed = run(study_file, tmp_path / "undisturbed")
+def test_an_interrupted_study_ends_as_an_undisturbed_one(
+    study_file: Path, tmp_path: Path, undisturbed: Undisturbed
+) -> None:
     folder = tmp_path / "interrupted"
     for epochs in (1, 3, 1):
         with pytest.raises(KeyboardInterrupt):
             run(study_file, folder, Watcher(stop_after_epochs=epochs))
     resumed = run(study_file, folder)
-    assert numbers(resumed.rows) == numbers(undisturbed.rows)
+    assert numbers(resumed.rows) == numbers(undisturbed(1).rows)
     assert_consistent(folder)
 
 
-def test_a_finished_study_goes_on_with_more_trainings(study_file: Path, tmp_path: Path) -> None:
+def test_a_finished_study_goes_on_with_more_trainings(
+    study_file: Path, tmp_path: Path, undisturbed: Undisturbed
+) -> None:
     folder = tmp_path / "study"
     run(study_file, folder, trainings=2)
     assert run(study_file, folder, trainings=2).state.trained == 2  # nothing left to do
     more = run(study_file, folder)
-    assert numbers(more.rows) == numbers(run(study_file, tmp_path / "other").rows)
+    assert numbers(more.rows) == numbers(undisturbed(1).rows)
 
 
 def test_a_lost_storage_is_rebuilt_from_the_rows(study_file: Path, tmp_path: Path) -> None:
@@ -363,10 +368,10 @@ def start(study_file: Path, folder: Path, workers: int = 1) -> subprocess.Popen[
     ],
 )
 def test_kill_9_at_random_moments_loses_and_doubles_nothing(
-    study_file: Path, tmp_path: Path, most_kills: int, workers: int
+    study_file: Path, tmp_path: Path, most_kills: int, workers: int, undisturbed: Undisturbed
 ) -> None:
     """Kills until it has hit trainings in the middle; ends as an undisturbed study."""
-    undisturbed = run(study_file, tmp_path / "undisturbed", workers=workers)
+    whole = numbers(undisturbed(workers).rows)
     folder, rng = tmp_path / "killed", random.Random(7)
     kills = 0
     while kills < most_kills:
@@ -386,10 +391,10 @@ def test_kill_9_at_random_moments_loses_and_doubles_nothing(
         process.stdout.close()
         kills += 1
         known = read_rows(folder) if (folder / "results.jsonl").exists() else []
-        assert numbers(known) == numbers(undisturbed.rows)[: len(known)]
+        assert numbers(known) == whole[: len(known)]
     assert kills >= most_kills // 2
     final = run(study_file, folder, workers=workers)
-    assert numbers(final.rows) == numbers(undisturbed.rows)
+    assert numbers(final.rows) == whole
     assert_consistent(folder)
 
 
