@@ -4,7 +4,6 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -14,9 +13,7 @@ from rich.table import Table
 
 from dse.columns import LABELS, MEASURED_COLUMNS, shown
 from dse_cli.search import read_folder, usual_workers, worker_count
-
-if TYPE_CHECKING:
-    from search.confirm import Confirmed
+from search.confirm import Confirmed, confirm_study, write_confirmed
 
 EPILOG = """
 \b
@@ -57,8 +54,6 @@ def command(
     at all the time. This is the only command that looks at the test split. It can be stopped and
     repeated: what is trained stays.
     """
-    from search.confirm import confirm_study, write_confirmed
-
     spec, _ = read_folder(study, data=data)
     console = Console(highlight=False, soft_wrap=True)
     count = workers or usual_workers(spec, study, None)
@@ -78,7 +73,7 @@ def command(
     console.print(f"table      {os.fspath(path)}", markup=False)
 
 
-def _table(found: Sequence["Confirmed"], objectives: Sequence[str]) -> Table:
+def _table(found: Sequence[Confirmed], objectives: Sequence[str]) -> Table:
     clips, seeds = found[0].repeats[0].test_clips, max(len(one.repeats) for one in found)
     printed = Table(
         title=f"{seeds} fresh seeds, {clips} test clips",
@@ -114,13 +109,13 @@ def _table(found: Sequence["Confirmed"], objectives: Sequence[str]) -> Table:
     return printed
 
 
-def _place(one: "Confirmed") -> str:
+def _place(one: Confirmed) -> str:
     if one.confirmed:
         return "confirmed" if one.searched else "new"
     return "lost" if one.searched else "as before: off"
 
 
-def _verdict(found: Sequence["Confirmed"]) -> str:
+def _verdict(found: Sequence[Confirmed]) -> str:
     searched = [one for one in found if one.searched]
     stay = sum(one.confirmed for one in searched)
     new = sum(one.confirmed and not one.searched for one in found)

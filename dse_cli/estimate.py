@@ -32,6 +32,7 @@ from dse.design.point import DENSE, DesignPoint, point_from_node
 from dse.design.policies import POLICIES, apply_policy
 from dse.design.published import DEFAULT_DENSITY, published
 from dse.errors import InvalidDesign, InvalidInput
+from dse.interchange.nemo import import_nemo
 from dse.networks.lowering import lower
 from dse_cli.cost_tables import Priced, Use, application, forgotten, print_costs
 
@@ -164,8 +165,6 @@ def _read(design: str, frames: int | None, outputs: int | None) -> tuple[DesignP
     if design.endswith((".yaml", ".yml")) or os.path.exists(design):
         node = read_yaml(design)
         if isinstance(node.value, dict) and "blocks" not in node.value:
-            from dse.interchange.nemo import import_nemo
-
             found = import_nemo(Path(design), outputs=outputs)
             return found.point, frames or found.frames or FRAMES, found.outputs
         point = point_from_node(node)

@@ -9,6 +9,7 @@ from click.decorators import FC
 
 from cost_models import load_accelerator
 from cost_models.strict_yaml import dump_yaml
+from cost_models.writing import accelerator_yaml
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.files import write_text
@@ -221,8 +222,6 @@ def machine(machine: str, out: Path) -> None:
     \b
       dse export machine kws_ternary --out my_chip.yaml
     """  # noqa: D301 (click reads the backspace as: do not wrap)
-    from cost_models.writing import accelerator_yaml
-
     accelerator = load_accelerator(machine)
     write_text(out, accelerator_yaml(accelerator))
     click.echo(f"{accelerator.name}: written to {out}; its name is that of the file")

@@ -7,6 +7,7 @@ import click
 from cost_models import load_accelerator, load_technology
 from dse.files import write_text
 from dse.interchange.exporting import tool_files
+from dse.interchange.nemo_export import nemo_yaml
 from dse.networks.lowering import lower
 from dse_cli.estimate import DEFAULT_MACHINE
 from dse_cli.export_model import DEFAULT_FRAMES, DEFAULT_OUTPUTS, load_point, out_file
@@ -89,8 +90,6 @@ def nemo(design: str, out: Path, outputs: int | None) -> None:
     \b
       dse export nemo matchboxnet-3x2x64 --outputs 30 --out matchboxnet.yaml
     """  # noqa: D301 (click reads the backspace as: do not wrap)
-    from dse.interchange.nemo_export import nemo_yaml
-
     labels: tuple[str, ...] = ()
     if design.endswith(".pt") and outputs is None:
         from dse.training.checkpoint import load_checkpoint

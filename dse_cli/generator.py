@@ -15,6 +15,8 @@ from cost_models.generator import AREA_FITS, generator_area_um2, generator_parts
 from dse.errors import InvalidDesign
 from dse.files import replacing, write_text
 from dse.networks.mixers.ternary import generator_spec
+from dse.rtl.area import default_library, synthesise
+from dse.rtl.designs import GeneratorBlock
 from dse.ternary.generators import FAMILIES, Generator
 from dse.ternary.generators.choice import LFSR_FAMILIES
 from dse.ternary.quality import FLAG, KNOWN_BAD, Quality, measure
@@ -211,9 +213,6 @@ def area(density: float, lanes_list: str, libraries: tuple[Path, ...], **paramet
       dse generator area --lanes 8,16,32,64
       dse generator area --family counter_arx --threshold-bits 7 --library my_cells.lib
     """  # noqa: D301 (click reads the backspace as: do not wrap)
-    from dse.rtl.area import default_library, synthesise
-    from dse.rtl.designs import GeneratorBlock
-
     generator = read_generator(**parameters)
     blocks = [
         GeneratorBlock(generator=generator, density=density, lanes=lanes)
@@ -254,7 +253,9 @@ def area(density: float, lanes_list: str, libraries: tuple[Path, ...], **paramet
     console.print(f"model   {note}", markup=False)
 
 
-def _model_um2(block: Any, nand2_um2: float, libraries: Sequence[Path]) -> tuple[float, str]:
+def _model_um2(
+    block: GeneratorBlock, nand2_um2: float, libraries: Sequence[Path]
+) -> tuple[float, str]:
     """The analytic area, and where its constants are from."""
     spec = generator_spec(block.density, block.generator)
     taps = 4 if block.generator.family in LFSR_FAMILIES and len(block.generator.taps) > 2 else 2

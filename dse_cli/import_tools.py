@@ -10,6 +10,9 @@ from cost_models.accelerator import Accelerator
 from cost_models.writing import accelerator_yaml, technology_yaml
 from dse.errors import InvalidInput
 from dse.files import write_text
+from dse.interchange.accelergy import import_tables
+from dse.interchange.scalesim import import_configuration
+from dse.interchange.zigzag import import_hardware, import_workload, is_workload
 
 _FILE = click.argument("file", type=click.Path(path_type=Path))
 _OUT = click.option(
@@ -35,8 +38,6 @@ def zigzag(
       dse import zigzag eyeriss_like.yaml --out eyeriss.yaml
       dse import zigzag workload.yaml --machine kws_int8
     """  # noqa: D301 (click reads the backspace as: do not wrap)
-    from dse.interchange.zigzag import import_hardware, import_workload, is_workload
-
     if is_workload(file):
         if out is not None:
             raise click.UsageError("--out is for machines: a workload has no file of ours")
@@ -59,8 +60,6 @@ def scalesim(file: Path, out: Path | None) -> None:
     \b
       dse import scalesim scale.cfg --out systolic.yaml
     """  # noqa: D301 (click reads the backspace as: do not wrap)
-    from dse.interchange.scalesim import import_configuration
-
     _write_machine(import_configuration(file), out)
 
 
@@ -90,8 +89,6 @@ def accelergy(
       dse import accelergy ERT.yaml --art ART.yaml --out my_technology.yaml
       dse import accelergy ERT.yaml --take dram_pj_per_bit=system.DRAM.read/64 --out my.yaml
     """  # noqa: D301 (click reads the backspace as: do not wrap)
-    from dse.interchange.accelergy import import_tables
-
     found = import_tables(file, load_technology(base), art=art, takes=takes)
     for line in found.taken:
         click.echo(line)

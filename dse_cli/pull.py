@@ -8,6 +8,8 @@ from rich.console import Console
 
 from dse.errors import InvalidInput
 from dse_cli.storage_option import ENVIRONMENT
+from search.cluster.storages import connect, storage_url
+from search.cluster.view import names, pull
 
 
 @click.command()
@@ -44,9 +46,6 @@ def command(
     looked at, reported and exported as any other, and `dse search --storage` goes on with it. URL
     may stand in $DSE_STORAGE.
     """
-    from search.cluster.storages import connect, storage_url
-    from search.cluster.view import names, pull
-
     if url is None:
         raise InvalidInput(f"name the storage, as an argument or in ${ENVIRONMENT}")
     console = Console(highlight=False, soft_wrap=True)

@@ -1,15 +1,14 @@
 """`dse storage`: what a storage holds, and a proxy in front of it."""
 
-from typing import TYPE_CHECKING
-
 import click
 from rich.console import Console
 
 from dse.errors import InvalidInput
 from dse_cli.storage_option import ENVIRONMENT
-
-if TYPE_CHECKING:
-    from search.cluster.storages import Patient, StorageURL
+from search.cluster.proxy import serve as serve_storage
+from search.cluster.publication import find, names
+from search.cluster.queue import Queue
+from search.cluster.storages import Patient, StorageURL, connect, storage_url
 
 
 @click.group()
@@ -21,17 +20,13 @@ def command() -> None:
 @click.argument("url", metavar="[URL]", required=False, envvar=ENVIRONMENT)
 def show(url: str | None) -> None:
     """List the studies of the storage at URL, what is queued and who works."""
-    from search.cluster.storages import connect, storage_url
-
     place = storage_url(_given(url))
     console = Console(highlight=False, soft_wrap=True)
     with connect(place) as storage:
         _show(storage, place, console)
 
 
-def _show(storage: "Patient", place: "StorageURL", console: Console) -> None:
-    from search.cluster.publication import find, names
-    from search.cluster.queue import Queue
+def _show(storage: Patient, place: StorageURL, console: Console) -> None:
 
     found = names(storage)
     console.print(f"{place}: {len(found)} studies", markup=False)
@@ -71,9 +66,6 @@ def serve(url: str | None, host: str, port: int, threads: int) -> None:
     Workers then share the proxy's few connections to the database. The proxy asks for no password:
     let only the cluster's own network reach its port.
     """
-    from search.cluster.proxy import serve as serve_storage
-    from search.cluster.storages import storage_url
-
     place = storage_url(_given(url))
     console = Console(highlight=False, soft_wrap=True)
     serve_storage(

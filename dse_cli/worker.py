@@ -5,7 +5,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from dse.training.devices import set_threads
 from dse_cli.storage_option import storage_option
+from search.cluster.storages import connect, storage_url
+from search.cluster.worker import WorkerOptions
+from search.cluster.worker import work as work_for
 
 
 @click.command()
@@ -60,11 +64,6 @@ def command(
     be killed at any moment: its design goes on in another one from its last epoch. It ends when
     its study has ended.
     """
-    from dse.training.devices import set_threads  # loads torch
-    from search.cluster.storages import connect, storage_url
-    from search.cluster.worker import WorkerOptions
-    from search.cluster.worker import work as work_for
-
     set_threads(threads)
     console = Console(highlight=False, soft_wrap=True)
     url = storage_url(storage)

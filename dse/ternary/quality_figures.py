@@ -1,16 +1,14 @@
 """Figures of generators' statistics: measurements in, matplotlib figures out."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
 
 from dse.ternary.generators import Generator, family_of
 from dse.ternary.matrix import start_state
 from dse.ternary.quality import FLAG, STATISTICS, Quality
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 COLOURS = (
     "#0072B2",
@@ -26,10 +24,8 @@ COLOURS = (
 """Okabe and Ito's, told apart with any colour vision, and one more."""
 
 
-def deviations_figure(qualities: Sequence[Quality]) -> "Figure":
+def deviations_figure(qualities: Sequence[Quality]) -> Figure:
     """A row a generator and density, a column a statistic: standard deviations from the ideal."""
-    from matplotlib.figure import Figure
-
     numbers = np.array([[each.deviation for each in quality.statistics] for quality in qualities])
     figure = Figure(figsize=(9, 1.8 + 0.2 * len(qualities)), layout="constrained")
     axes = figure.add_subplot()
@@ -69,10 +65,8 @@ def deviations_figure(qualities: Sequence[Quality]) -> "Figure":
     return figure
 
 
-def statistics_figure(qualities: Sequence[Quality]) -> "Figure":
+def statistics_figure(qualities: Sequence[Quality]) -> Figure:
     """A panel a statistic: measured values over density, beside the ideal."""
-    from matplotlib.figure import Figure
-
     names = list(STATISTICS)
     figure = Figure(figsize=(10, 13), layout="constrained")
     panels = figure.subplots(-(-len(names) // 2), 2, sharex=True).ravel()
@@ -107,11 +101,8 @@ def statistics_figure(qualities: Sequence[Quality]) -> "Figure":
     return figure
 
 
-def matrices_figure(generators: Sequence[Generator], density: float, size: int = 64) -> "Figure":
+def matrices_figure(generators: Sequence[Generator], density: float, size: int = 64) -> Figure:
     """A matrix of each generator: +1 and -1 in two colours."""
-    from matplotlib.colors import ListedColormap
-    from matplotlib.figure import Figure
-
     columns = min(len(generators), 3)
     rows = -(-len(generators) // columns)
     figure = Figure(figsize=(3.2 * columns, 3.4 * rows), layout="constrained")
