@@ -173,13 +173,6 @@ def _read(design: str, frames: int | None, outputs: int | None) -> tuple[DesignP
     return point, frames or FRAMES, outputs or OUTPUTS
 
 
-def price_design(
-    point: DesignPoint, machine: str, *, technology: str | None, frames: int, outputs: int
-) -> Cost:
-    """The cost of a design on a machine of the library or of a file."""
-    return _price(point, machine, technology, "edp", frames, outputs, None).cost
-
-
 def _columns(
     point: DesignPoint, machine: str, compare: str | None
 ) -> list[tuple[DesignPoint, str]]:

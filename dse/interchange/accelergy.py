@@ -45,7 +45,6 @@ def import_tables(
     *,
     art: Path | str | None = None,
     takes: Iterable[str] = (),
-    name: str | None = None,
 ) -> ImportedTechnology:
     """Put the figures of an ERT, and of an ART, into a technology.
 
@@ -55,7 +54,6 @@ def import_tables(
         art: YAML of areas in um2.
         takes: `CONSTANT=COMPONENT.ACTION/DIVISOR` for energies, `CONSTANT=COMPONENT/DIVISOR` for
             areas; before what names say.
-        name: of the technology; the file's where it is left out.
 
     Raises:
         InvalidFile: a file cannot be read, or an energy in it is nonsense.
@@ -80,7 +78,7 @@ def import_tables(
         )
     technology = dataclasses.replace(
         base,
-        name=name or ert.stem,
+        name=ert.stem,
         description=f"{base.description}; with figures of {ert.name}",
         **found,  # type: ignore[arg-type]
     )

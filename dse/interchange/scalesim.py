@@ -12,7 +12,7 @@ import configparser
 import dataclasses
 from pathlib import Path
 
-from cost_models.accelerator import Accelerator, ComputeArray, MemoryLevel, Operand
+from cost_models.accelerator import Accelerator, MemoryLevel, Operand
 from cost_models.library import load_accelerator
 from cost_models.workload import CONVOLUTIONS, Layer, Workload
 from dse.errors import InvalidFile, InvalidInput
@@ -136,25 +136,6 @@ def _share_bits(machine: Accelerator, operand: Operand) -> int:
         return 0
     largest = max(levels, key=lambda level: level.capacity_bits)
     return largest.capacity_bits // len(largest.holds)
-
-
-def closed_form(array: ComputeArray, layer: Layer) -> int:
-    """Cycles that SCALE-Sim 3.0.0 reports without stalls, of all runs of a layer.
-
-    M frames, N filters, K inputs of a filter, on an array of R rows and C columns; fitted to it,
-    and equal on all layers that were run (docs/model.md).
-    """
-    m, n = layer.out_frames, layer.out_channels // layer.groups
-    k = layer.in_channels // layer.groups * layer.kernel_size
-    r, c = array.rows, array.columns
-    dataflow = _LETTERS[array.dataflow]
-    if dataflow == "ws":
-        cycles = -(-k // r) * -(-n // c) * (2 * r + c + m - 2) - 1
-    elif dataflow == "os":
-        cycles = -(-m // r) * -(-n // c) * (r + c + k - 2) - 1
-    else:
-        cycles = -(-k // r) * -(-m // c) * (2 * r + c + n - 2) - 1
-    return layer.groups * cycles
 
 
 # ---- import ----

@@ -358,7 +358,6 @@ def import_hardware(
     *,
     technology: str = "low_leakage_45nm",
     clock_mhz: float = 200.0,
-    vector_lanes: int | None = None,
 ) -> ImportedMachine:
     """Read a machine from ZigZag's hardware YAML.
 
@@ -366,7 +365,6 @@ def import_hardware(
         path: the file; it is read as data, nothing in it is executed.
         technology: prices what the file does not.
         clock_mhz: not in the file.
-        vector_lanes: not in the file; as many as the array's longer side where it is left out.
 
     Raises:
         InvalidFile: the file cannot be read, or describes what a machine of ours cannot be.
@@ -448,7 +446,7 @@ def import_hardware(
                 ),
             ),
             memories=tuple(memories),
-            vector_lanes=vector_lanes or max(sizes),
+            vector_lanes=max(sizes),
             ternary_weights="stored",
         )
     except InvalidInput as error:

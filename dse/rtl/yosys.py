@@ -13,6 +13,9 @@ from pathlib import Path
 
 from dse.errors import InvalidInput
 
+LONGEST_S = 600.0
+"""Patience with one script."""
+
 _RUNNER = """
 import sys
 from pyosys import libyosys as yosys
@@ -40,7 +43,7 @@ class Block:
     """Texts of the Verilog files."""
 
 
-def run_script(commands: list[str], folder: Path, *, timeout_s: float = 600) -> None:
+def run_script(commands: list[str], folder: Path) -> None:
     """Run Yosys commands, one a line, in a folder: names of files in it need no path.
 
     A path may have spaces, which commands cannot have in a name.
@@ -58,12 +61,12 @@ def run_script(commands: list[str], folder: Path, *, timeout_s: float = 600) -> 
             env={**os.environ, "TMPDIR": "."},  # ABC's files go there too
             capture_output=True,
             text=True,
-            timeout=timeout_s,
+            timeout=LONGEST_S,
             check=False,
         )
     except subprocess.TimeoutExpired:
         raise InvalidInput(
-            f"Yosys did not end within {timeout_s:g} s: the circuit is large, or the machine busy"
+            f"Yosys did not end within {LONGEST_S:g} s: the circuit is large, or the machine busy"
         ) from None
     if result.returncode:
         output = f"{result.stdout}\n{result.stderr}"

@@ -47,18 +47,19 @@ class Scores:
         ]
 
 
-def wilson_interval(successes: int, total: int, z: float = 1.959964) -> tuple[float, float]:
-    """Interval of a share that `successes` of `total` independent trials leave open.
+def wilson_interval(successes: int, total: int) -> tuple[float, float]:
+    """The 95 % interval of a share that `successes` of `total` independent trials leave open.
 
+        z = 1.96, the quantile of the normal distribution that leaves out 2.5 % on each side,
         (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
 
     Args:
         successes: 0 to `total`.
         total: at least 1.
-        z: quantile of the normal distribution; the default gives 95 %.
 
     Source: Wilson, J. Am. Stat. Assoc. 22 (1927) 209-212.
     """
+    z = 1.959964
     share = successes / total
     middle = share + z * z / (2 * total)
     half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
