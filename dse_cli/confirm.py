@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from dse.columns import LABELS, MEASURED_COLUMNS, shown
-from dse_cli.search import read_folder, usual_workers, worker_count
+from dse_cli.options import Workers, cache_option, moved_data_option
+from dse_cli.search import read_folder, usual_workers
 from search.confirm import Confirmed, confirm_study, write_confirmed
 
 EPILOG = """
@@ -32,17 +33,11 @@ Examples:
     show_default=True,
     help="Trainings of each design.",
 )
-@click.option(
-    "--data", type=click.Path(path_type=Path), help="Folder of spoken words, if it has moved."
-)
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path),
-    help="Folder of the feature cache.  [default: the user's cache folder]",
-)
+@moved_data_option
+@cache_option
 @click.option(
     "--workers",
-    type=worker_count(),
+    type=Workers(),
     help="Designs trained at a time: a number, or auto.  [default: auto]",
 )
 def command(

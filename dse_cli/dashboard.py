@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from dse.errors import InvalidInput
-from dse_cli.storage_option import ENVIRONMENT
+from dse_cli.options import ENVIRONMENT
 
 PULL_S = 10.0
 """The studies of a storage are pulled so often."""

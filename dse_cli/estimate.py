@@ -8,7 +8,7 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 from rich.console import Console
@@ -17,7 +17,6 @@ from cost_models import (
     Band,
     Cost,
     Objective,
-    accelerator_names,
     estimate,
     load_accelerator,
     load_technology,
@@ -35,10 +34,16 @@ from dse.errors import InvalidDesign, InvalidInput
 from dse.interchange.nemo import import_nemo
 from dse.networks.lowering import lower
 from dse_cli.cost_tables import Priced, Use, application, forgotten, print_costs
+from dse_cli.options import (
+    DEFAULT_MACHINE,
+    FRAMES,
+    MACHINES,
+    OUTPUTS,
+    battery_option,
+    mapping_objective_option,
+    rate_option,
+)
 
-DEFAULT_MACHINE = "kws_ternary"
-FRAMES, OUTPUTS = 128, 12
-"""Of a keyword spotter: 1.28 s; ten words, unknown and silence."""
 FRAMES_PER_S = 100
 """Frames of 10 ms, as MatchboxNet and QuartzNet have them."""
 
@@ -49,16 +54,10 @@ FRAMES_PER_S = 100
     "--machine",
     default=DEFAULT_MACHINE,
     show_default=True,
-    help=f"Machine: {', '.join(accelerator_names())}, or a YAML file.",
+    help=f"{MACHINES}.",
 )
 @click.option("--technology", help="Technology instead of the machine's own: a name or YAML file.")
-@click.option(
-    "--objective",
-    type=click.Choice(get_args(Objective)),
-    default="edp",
-    show_default=True,
-    help="What the mapping of each layer minimises.",
-)
+@mapping_objective_option
 @click.option(
     "--frames",
     type=click.IntRange(min=1),
@@ -79,18 +78,8 @@ FRAMES_PER_S = 100
     type=click.IntRange(min=1),
     help="Listen to a stream: each inference computes only so many new frames.",
 )
-@click.option(
-    "--rate",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Inferences a second for the average power.  [default: real time with --stream, or 1]",
-)
-@click.option(
-    "--battery-mwh",
-    default=650.0,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
-    help="Battery for the days that it lasts: a CR2032.",
-)
+@rate_option("Inferences a second for the average power.  [default: real time with --stream, or 1]")
+@battery_option
 @click.option(
     "--duty-cycled",
     is_flag=True,

@@ -21,6 +21,7 @@ from dse_cli.estimate import load_design
 from dse_cli.export_model import MODEL_COMMANDS
 from dse_cli.export_tools import TOOL_COMMANDS
 from dse_cli.generator_options import generator_options, read_generator
+from dse_cli.options import folder_out_option
 
 DEFAULT_LANES = 16
 DEFAULT_VECTORS = 8
@@ -35,12 +36,6 @@ for _command in (*MODEL_COMMANDS, *TOOL_COMMANDS):
     command.add_command(_command)
 
 
-_OUT = click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder to write into; files of the same name are replaced.",
-)
 _LANES = click.option(
     "--lanes", default=DEFAULT_LANES, show_default=True, help="Trits made in a cycle."
 )
@@ -62,7 +57,7 @@ _CHECK = click.option(
 @click.option("--seed", default=1, show_default=True, help="The design's ternary_seed.")
 @click.option("--state", help="Start state in hexadecimal, instead of seed and layer.")
 @_LANES
-@_OUT
+@folder_out_option
 @_CHECK
 def generator(
     design: str | None,
@@ -125,7 +120,7 @@ def generator(
 @click.option(
     "--vectors", default=DEFAULT_VECTORS, show_default=True, help="Test vectors, times --frames."
 )
-@_OUT
+@folder_out_option
 @_CHECK
 def engine(
     design: str,

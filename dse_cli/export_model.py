@@ -1,11 +1,9 @@
 """`dse export checkpoint|onnx|header|design|machine`: a design leaves as a model or as data."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.decorators import FC
 
 from cost_models import load_accelerator
 from cost_models.strict_yaml import dump_yaml
@@ -14,26 +12,18 @@ from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.files import write_text
 from dse_cli.estimate import load_design
+from dse_cli.options import FRAMES, OUTPUTS, file_out_option, folder_out_option
 
 if TYPE_CHECKING:
     from dse.training.source import Source
 
-DEFAULT_FRAMES = 128
-DEFAULT_OUTPUTS = 12
 VECTORS = 4
 
 
-def out_file(help_text: str) -> Callable[[FC], FC]:
-    """`--out FILE`."""
-    return click.option(
-        "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help=help_text
-    )
-
-
-OUTPUTS = click.option(
+_OUTPUTS = click.option(
     "--outputs",
     type=click.IntRange(min=1),
-    help=f"Outputs of an untrained network.  [default: {DEFAULT_OUTPUTS}]",
+    help=f"Outputs of an untrained network.  [default: {OUTPUTS}]",
 )
 _SEED = click.option(
     "--seed", type=click.IntRange(min=0), help="Of an untrained network's weights.  [default: 1]"
@@ -47,7 +37,7 @@ _DATA = click.option(
 
 @click.command()
 @click.argument("checkpoint", metavar="CHECKPOINT")
-@out_file("PyTorch file to write, such as model.pt.")
+@file_out_option("PyTorch file to write, such as model.pt.")
 def checkpoint(checkpoint: str, out: Path) -> None:
     """Write a trained network as one PyTorch file: weights, design, features, seeds.
 
@@ -66,7 +56,7 @@ def checkpoint(checkpoint: str, out: Path) -> None:
 
 @click.command()
 @click.argument("design", metavar="DESIGN_OR_CHECKPOINT")
-@out_file("ONNX file to write.")
+@file_out_option("ONNX file to write.")
 @click.option("--int8", is_flag=True, help="Quantise: QDQ, weights per channel.")
 @click.option(
     "--ternary",
@@ -81,7 +71,7 @@ def checkpoint(checkpoint: str, out: Path) -> None:
     help="Version of the operators, 17 to 27.  [default: the newest; older runtimes need less]",
 )
 @_DATA
-@OUTPUTS
+@_OUTPUTS
 @_SEED
 def onnx(
     design: str,
@@ -131,20 +121,15 @@ def onnx(
 
 @click.command()
 @click.argument("design", metavar="DESIGN_OR_CHECKPOINT")
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder to write into; files of the same name are replaced.",
-)
+@folder_out_option
 @_DATA
 @click.option(
     "--frames",
     type=click.IntRange(min=1),
-    help=f"Longest clip.  [default: what it was trained on, or {DEFAULT_FRAMES}]",
+    help=f"Longest clip.  [default: what it was trained on, or {FRAMES}]",
 )
 @click.option("--check/--no-check", default=True, help="Compile and run the test vectors.")
-@OUTPUTS
+@_OUTPUTS
 @_SEED
 def header(
     design: str,
@@ -201,7 +186,7 @@ def header(
 
 @click.command()
 @click.argument("design", metavar="DESIGN_OR_CHECKPOINT")
-@out_file("YAML file to write.")
+@file_out_option("YAML file to write.")
 def design(design: str, out: Path) -> None:
     """Write a design as YAML: of a checkpoint, a published network or a NeMo file.
 
@@ -215,7 +200,7 @@ def design(design: str, out: Path) -> None:
 
 @click.command()
 @click.argument("machine")
-@out_file("YAML file to write.")
+@file_out_option("YAML file to write.")
 def machine(machine: str, out: Path) -> None:
     """Write a machine as YAML: one of the library to start your own from, or a file.
 
@@ -242,7 +227,7 @@ def load_source(design: str, outputs: int | None, seed: int | None) -> "Source":
     point = load_design(design)
     return untrained(
         point,
-        DEFAULT_OUTPUTS if outputs is None else outputs,
+        OUTPUTS if outputs is None else outputs,
         1 if seed is None else seed,
     )
 

@@ -9,8 +9,8 @@ from dse.files import write_text
 from dse.interchange.exporting import tool_files
 from dse.interchange.nemo_export import nemo_yaml
 from dse.networks.lowering import lower
-from dse_cli.estimate import DEFAULT_MACHINE
-from dse_cli.export_model import DEFAULT_FRAMES, DEFAULT_OUTPUTS, load_point, out_file
+from dse_cli.export_model import load_point
+from dse_cli.options import DEFAULT_MACHINE, FRAMES, OUTPUTS, file_out_option, folder_out_option
 
 _TOOLS = {
     "zigzag": (
@@ -43,16 +43,9 @@ def _tool_command(tool: str) -> click.Command:
     @click.argument("design")
     @click.option("--machine", default=DEFAULT_MACHINE, show_default=True, help="Name or file.")
     @click.option("--technology", help="Instead of the machine's own: a name or YAML file.")
-    @click.option("--frames", default=DEFAULT_FRAMES, show_default=True, type=click.IntRange(min=1))
-    @click.option(
-        "--outputs", default=DEFAULT_OUTPUTS, show_default=True, type=click.IntRange(min=1)
-    )
-    @click.option(
-        "--out",
-        required=True,
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Folder to write into; files of the same name are replaced.",
-    )
+    @click.option("--frames", default=FRAMES, show_default=True, type=click.IntRange(min=1))
+    @click.option("--outputs", default=OUTPUTS, show_default=True, type=click.IntRange(min=1))
+    @folder_out_option
     def command(
         design: str, machine: str, technology: str | None, frames: int, outputs: int, out: Path
     ) -> None:
@@ -77,12 +70,11 @@ def _tool_command(tool: str) -> click.Command:
 
 @click.command()
 @click.argument("design")
-@out_file("YAML file to write.")
+@file_out_option("YAML file to write.")
 @click.option(
     "--outputs",
     type=click.IntRange(min=1),
-    help=f"Outputs of the head, blank included.  [default: classes of a checkpoint, "
-    f"or {DEFAULT_OUTPUTS}]",
+    help=f"Outputs of the head, blank included.  [default: classes of a checkpoint, or {OUTPUTS}]",
 )
 def nemo(design: str, out: Path, outputs: int | None) -> None:
     """Write a network without ternary matrices as NeMo YAML: preprocessor, encoder, decoder.
@@ -96,7 +88,7 @@ def nemo(design: str, out: Path, outputs: int | None) -> None:
 
         labels = load_checkpoint(Path(design)).classes
     point = load_point(design)
-    count = outputs or len(labels) or DEFAULT_OUTPUTS
+    count = outputs or len(labels) or OUTPUTS
     write_text(out, nemo_yaml(point, outputs=count, labels=labels))
     click.echo(f"{point.label}: {count} outputs, written to {out}")
 

@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 
 from dse.errors import InvalidInput
-from dse_cli.storage_option import ENVIRONMENT
+from dse_cli.options import ENVIRONMENT, study_out_option, worker_artifacts_option
 from search.cluster.storages import connect, storage_url
 from search.cluster.view import names, pull
 
@@ -15,17 +15,8 @@ from search.cluster.view import names, pull
 @click.command()
 @click.argument("url", metavar="[URL]", required=False, envvar=ENVIRONMENT)
 @click.option("--study", metavar="NAME", help="Name of the study.  [default: all that are there]")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Folder of the study.  [default: studies/NAME]",
-)
-@click.option(
-    "--artifacts",
-    default="",
-    metavar="FOLDER|URL",
-    help="The coordinator's --artifacts, where this machine sees them elsewhere.",
-)
+@study_out_option
+@worker_artifacts_option
 @click.option(
     "--checkpoints/--no-checkpoints",
     default=True,

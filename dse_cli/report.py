@@ -7,14 +7,13 @@ from pathlib import Path
 
 import click
 
-from cost_models import accelerator_names
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.report import FORMATS, Report, Use, designs_report, study_report, write_report
-from dse.report.designs import FRAMES, OUTPUTS
 from dse.report.priced import rate_of
 from dse.studies.record import RESOLVED, read_record
-from dse_cli.estimate import DEFAULT_MACHINE, load_design
+from dse_cli.estimate import load_design
+from dse_cli.options import DEFAULT_MACHINE, FRAMES, MACHINES, OUTPUTS, battery_option, rate_option
 
 
 @click.command(short_help="Write the cost report of a study or of designs.")
@@ -23,7 +22,7 @@ from dse_cli.estimate import DEFAULT_MACHINE, load_design
     "--machine",
     "machines",
     multiple=True,
-    help=f"Machine: {', '.join(accelerator_names())}, or a YAML file; several times for several. "
+    help=f"{MACHINES}; several times for several. "
     "Of a study: further ones beside its own.  [default: of designs, kws_ternary]",
 )
 @click.option("--technology", help="Technology instead of the machines' own; of designs only.")
@@ -45,18 +44,8 @@ from dse_cli.estimate import DEFAULT_MACHINE, load_design
     help="Folder to write into, or a file that ends in .html, .pdf, .json or .xlsx.  "
     "[default: STUDY/report, or report]",
 )
-@click.option(
-    "--rate",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Inferences a second for the average power.  [default: the study's, or 1]",
-)
-@click.option(
-    "--battery-mwh",
-    default=650.0,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
-    help="Battery for the days that it lasts: a CR2032.",
-)
+@rate_option("Inferences a second for the average power.  [default: the study's, or 1]")
+@battery_option
 @click.option(
     "--frames",
     default=FRAMES,

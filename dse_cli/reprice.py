@@ -7,6 +7,7 @@ import click
 from rich.console import Console
 
 from dse_cli.frontier import show_frontier
+from dse_cli.options import cache_option, moved_data_option
 from dse_cli.search import read_folder
 
 if TYPE_CHECKING:
@@ -27,14 +28,8 @@ Examples:
     type=click.Path(path_type=Path),
     help="Folder of the study, where STUDY is a file.  [default: studies/NAME]",
 )
-@click.option(
-    "--data", type=click.Path(path_type=Path), help="Folder of spoken words, if it has moved."
-)
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path),
-    help="Folder of the feature cache.  [default: the user's cache folder]",
-)
+@moved_data_option
+@cache_option
 def command(study: Path, out: Path | None, data: Path | None, cache: Path | None) -> None:
     """Compute the costs of all designs of a study anew; errors stay as they were trained.
 

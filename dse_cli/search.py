@@ -12,7 +12,14 @@ from rich.console import Console
 from dse.errors import InvalidInput
 from dse.studies.record import GIVEN, RESOLVED, read_record
 from dse_cli.frontier import show_frontier
-from dse_cli.storage_option import ARTIFACTS_HELP, storage_option
+from dse_cli.options import (
+    MOST_WORKERS,
+    Workers,
+    cache_option,
+    storage_option,
+    study_out_option,
+    threads_option,
+)
 
 if TYPE_CHECKING:
     from dse.studies.spec import StudySpec
@@ -24,24 +31,6 @@ examples/demo.yaml is a small one, docs/search.md describes every key. Exit code
 that you can mend, 130 stopped by Ctrl-C (the same command resumes)."""
 
 
-MOST_WORKERS = 256
-
-
-class _Workers(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
-    """A number of workers, or `auto`, which is None."""
-
-    name = "N|auto"
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | None:
-        if value == "auto":
-            return None
-        if not value.isdecimal() or not 1 <= int(value) <= MOST_WORKERS:
-            self.fail(f"{value!r} is not auto or a number from 1 to {MOST_WORKERS}", param, ctx)
-        return int(value)
-
-
 @click.command(epilog=EPILOG)
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option(
@@ -49,30 +38,24 @@ class _Workers(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes no
     type=click.Path(path_type=Path),
     help="Folder of spoken words, in place of the study's data.folder.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Folder of the study.  [default: studies/NAME]",
-)
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path),
-    help="Folder of the feature cache.  [default: the user's cache folder]",
-)
+@study_out_option
+@cache_option
 @click.option("--trainings", type=click.IntRange(min=1), help="In place of the study's trainings.")
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 256),  # torch dies of some ten thousand
-    help="CPU threads.  [default: all cores]",
-)
+@threads_option
 @click.option(
     "--workers",
-    type=_Workers(),
+    type=Workers(),
     help="Designs trained at a time, each in a process with one thread: a number, or auto. "
     "[default: auto, or what the study began with]",
 )
 @storage_option()
-@click.option("--artifacts", default="", metavar="FOLDER|URL", help=ARTIFACTS_HELP)
+@click.option(
+    "--artifacts",
+    default="",
+    metavar="FOLDER|URL",
+    help="Where the files of trained designs are kept for all machines: a shared folder, or a URL "
+    "such as s3://BUCKET/PREFIX.  [default: the study's folder]",
+)
 @click.option(
     "--local-workers",
     type=click.IntRange(0, MOST_WORKERS),
@@ -197,11 +180,6 @@ def read_folder(
         study = study / GIVEN
     spec = read_study(study, data_folder=data, base=base, trainings=trainings)
     return spec, study.read_text(encoding="utf-8")
-
-
-def worker_count() -> "_Workers":
-    """The type of `--workers`: None for auto."""
-    return _Workers()
 
 
 def _print_check(spec: "StudySpec", console: Console) -> None:

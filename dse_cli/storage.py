@@ -4,7 +4,7 @@ import click
 from rich.console import Console
 
 from dse.errors import InvalidInput
-from dse_cli.storage_option import ENVIRONMENT
+from dse_cli.options import ENVIRONMENT
 from search.cluster.proxy import serve as serve_storage
 from search.cluster.publication import find, names
 from search.cluster.queue import Queue

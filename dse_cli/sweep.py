@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -19,7 +19,6 @@ from cost_models import (
     Accelerator,
     Objective,
     Technology,
-    accelerator_names,
     load_accelerator,
     load_technology,
     load_technology_of,
@@ -36,6 +35,14 @@ from dse.pricing.machine import Machine
 from dse.pricing.sweep import Chunk, Sweep
 from dse.speech.task import COMMANDS, Task
 from dse.studies.spec import beside, read_study
+from dse_cli.options import (
+    DEFAULT_MACHINE,
+    FRAMES,
+    MACHINES,
+    OUTPUTS,
+    mapping_objective_option,
+    rate_option,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,28 +70,17 @@ Row = dict[str, Any]
     "--machine",
     "machines",
     multiple=True,
-    help=f"Machine, once or more: {', '.join(accelerator_names())}, or a YAML file.  "
-    "[default: the study's, or kws_ternary]",
+    help=f"{MACHINES}; several times for several.  [default: the study's, or {DEFAULT_MACHINE}]",
 )
 @click.option("--technology", help="Technology instead of the machines' own: a name or YAML file.")
-@click.option(
-    "--objective",
-    type=click.Choice(get_args(Objective)),
-    default="edp",
-    show_default=True,
-    help="What the mapping of each layer minimises.",
-)
+@mapping_objective_option
 @click.option(
     "--frames", type=click.IntRange(min=1), help="Input frames.  [default: the study's, or 128]"
 )
 @click.option(
     "--outputs", type=click.IntRange(min=1), help="Classes.  [default: the study's, or 12]"
 )
-@click.option(
-    "--rate",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Inferences a second, of average_power_uw.  [default: the study's, or 1]",
-)
+@rate_option("Inferences a second, of average_power_uw.  [default: the study's, or 1]")
 @click.option("--sample", type=click.IntRange(min=1), help="Price so many designs, at random.")
 @click.option("--seed", default=0, show_default=True, help="Of the sample.")
 @click.option(
@@ -341,7 +337,7 @@ class _File:
     """What a file may say that is no study."""
 
     space: Node
-    machine: str = "kws_ternary"
+    machine: str = DEFAULT_MACHINE
     technology: str | None = None
     limits: Node | None = None
 
@@ -354,8 +350,8 @@ class _Given:
     accelerator: Accelerator
     technology: Technology
     budget: Budget
-    frames: int = 128
-    outputs: int = 12
+    frames: int = FRAMES
+    outputs: int = OUTPUTS
     rate: float = 1.0
 
 

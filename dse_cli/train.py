@@ -27,6 +27,7 @@ from dse.training.recipe import RECIPES, Recipe, load_recipe
 from dse.training.run import BEST, EpochRecord, TrainingResult, check_design, evaluate, train
 from dse.training.scores import Scores, wilson_interval
 from dse_cli.estimate import load_design
+from dse_cli.options import threads_option
 
 WORST_PAIRS = 5
 
@@ -83,11 +84,7 @@ WORST_PAIRS = 5
     help="Folder; seed N goes to seed-N in it.  [default: trained/DESIGN]",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 256),  # torch dies of some ten thousand
-    help="CPU threads.  [default: all cores]",
-)
+@threads_option
 @click.option(
     "--path",
     type=click.Choice(["auto", "fast", "plain"]),

@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 
 from dse.training.devices import set_threads
-from dse_cli.storage_option import storage_option
+from dse_cli.options import cache_option, storage_option, worker_artifacts_option
 from search.cluster.storages import connect, storage_url
 from search.cluster.worker import WorkerOptions
 from search.cluster.worker import work as work_for
@@ -15,22 +15,13 @@ from search.cluster.worker import work as work_for
 @click.command()
 @click.option("--study", required=True, metavar="NAME", help="Name of the study.")
 @storage_option(required=True)
-@click.option(
-    "--artifacts",
-    default="",
-    metavar="FOLDER|URL",
-    help="The coordinator's --artifacts, where this machine sees them elsewhere.",
-)
+@worker_artifacts_option
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
     help="Folder of spoken words.  [default: the same path as on the coordinator's machine]",
 )
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path),
-    help="Folder of the feature cache.  [default: the user's cache folder]",
-)
+@cache_option
 @click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True)
 @click.option("--device", default="", help="In place of the study's, such as cuda:1.")
 @click.option(

@@ -1,0 +1,104 @@
+"""Options that several commands share: one word means the same, and reads the same, everywhere."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import click
+from click.decorators import FC
+
+from cost_models import Objective, accelerator_names
+
+DEFAULT_MACHINE = "kws_ternary"
+FRAMES, OUTPUTS = 128, 12
+"""Of a keyword spotter: 1.28 s; ten words, unknown and silence."""
+MACHINES = f"Machine: {', '.join(accelerator_names())}, or a YAML file"
+MOST_WORKERS = 256
+ENVIRONMENT = "DSE_STORAGE"
+
+
+class Workers(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
+    """A number of workers, or `auto`, which is None."""
+
+    name = "N|auto"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        """What a person typed, as a number."""
+        if value == "auto":
+            return None
+        if not value.isdecimal() or not 1 <= int(value) <= MOST_WORKERS:
+            self.fail(f"{value!r} is not auto or a number from 1 to {MOST_WORKERS}", param, ctx)
+        return int(value)
+
+
+study_out_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the study.  [default: studies/NAME]",
+)
+moved_data_option = click.option(
+    "--data", type=click.Path(path_type=Path), help="Folder of spoken words, if it has moved."
+)
+cache_option = click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    help="Folder of the feature cache.  [default: the user's cache folder]",
+)
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(1, 256),  # torch dies of some ten thousand
+    help="CPU threads.  [default: all cores]",
+)
+worker_artifacts_option = click.option(
+    "--artifacts",
+    default="",
+    metavar="FOLDER|URL",
+    help="The coordinator's --artifacts, where this machine sees them elsewhere.",
+)
+mapping_objective_option = click.option(
+    "--objective",
+    type=click.Choice(get_args(Objective)),
+    default="edp",
+    show_default=True,
+    help="What the mapping of each layer minimises.",
+)
+battery_option = click.option(
+    "--battery-mwh",
+    default=650.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Battery for the days that it lasts: a CR2032.",
+)
+folder_out_option = click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to write into; files of the same name are replaced.",
+)
+
+
+def file_out_option(help_text: str) -> Callable[[FC], FC]:
+    """`--out FILE`, which must be given."""
+    return click.option(
+        "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help=help_text
+    )
+
+
+def rate_option(help_text: str) -> Callable[[FC], FC]:
+    """`--rate`, more than 0; what it is by default differs from command to command."""
+    return click.option("--rate", type=click.FloatRange(min=0, min_open=True), help=help_text)
+
+
+def storage_option(required: bool = False) -> Callable[[FC], FC]:
+    """`--storage`; better in the environment, where other users cannot read a password."""
+    return click.option(
+        "--storage",
+        metavar="URL",
+        envvar=ENVIRONMENT,
+        required=required,
+        help="Storage that many machines share: postgresql://USER@HOST/DATABASE, mysql://..., "
+        f"sqlite:///FILE, journal:///FILE or grpc://HOST:PORT; also read from ${ENVIRONMENT}, "
+        "which hides its password from other users.",
+    )
