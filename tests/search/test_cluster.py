@@ -13,10 +13,12 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from click.testing import CliRunner
 from optuna.trial import TrialState
 
 from dse.errors import InvalidInput, InvalidStudy
 from dse.studies.spec import read_study
+from dse_cli import group
 from search.cluster.coordinator import Cluster
 from search.cluster.lease import leased
 from search.cluster.publication import study_of
@@ -27,15 +29,17 @@ from search.cluster.worker import WorkerOptions, work
 from search.reprice import reprice_study
 from search.state import Outcome
 from search.study import run_study
+from tests.conftest import write_study_file
 from tests.search.conftest import Undisturbed
 from tests.search.postgres import PASSWORD, Postgres
 from tests.search.test_workers import Watcher, numbers
 
 
 def cluster(url: str, **changes: Any) -> Cluster:
+    """A cluster that is quick to notice; one worker, whose start takes longer than the study."""
     quick = Cluster(
         url=storage_url(url),
-        local_workers=2,
+        local_workers=1,
         poll_s=0.05,
         beat_s=0.2,
         lost_s=20.0,
@@ -61,20 +65,41 @@ def run(
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """A study that has ended, in a database and in the coordinator's folder."""
+
+    file: Path
+    folder: Path
+    database: str
+    outcome: Outcome
+    epochs: int
+
+
+@pytest.fixture(scope="module")
+def published(
+    tones: Path, tones_cache: Path, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Published:
+    """Searched once for all tests that only look at it or are refused; do not change it."""
+    root, watcher = tmp_path_factory.mktemp("published"), Watcher()
+    file, database = write_study_file(root, tones, tones_cache), postgres.database("published")
+    two = cluster(database, local_workers=2)
+    outcome = run(file, root / "study", watcher, cluster=two)
+    return Published(file, root / "study", database, outcome, watcher.epochs)
+
+
 def test_the_rows_are_those_of_one_machine(
-    study_file: Path, tmp_path: Path, database: str, undisturbed: Undisturbed
+    published: Published, tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
-    watcher = Watcher()
-    outcome = run(study_file, tmp_path / "here", watcher, cluster=cluster(database))
-    assert numbers(outcome.rows) == numbers(undisturbed(2).rows)
-    assert watcher.epochs > 0
+    assert numbers(published.outcome.rows) == numbers(undisturbed(2).rows)
+    assert published.epochs > 0
     # Another machine makes the same folder, to the byte.
-    url = storage_url(database)
+    url = storage_url(published.database)
     with connect(url) as storage:
         pulled = pull(storage, url, "tones", tmp_path / "there")
-    assert pulled.ended == outcome.ended_by
-    for path in sorted((tmp_path / "here").rglob("[!.]*")):
-        other = tmp_path / "there" / path.relative_to(tmp_path / "here")
+    assert pulled.ended == published.outcome.ended_by
+    for path in sorted(published.folder.rglob("[!.]*")):
+        other = tmp_path / "there" / path.relative_to(published.folder)
         if path.is_file() and path.name != "study.id" and not path.name.startswith("frontier"):
             assert other.read_bytes() == path.read_bytes(), path
 
@@ -162,9 +187,9 @@ def test_a_holder_that_was_asleep_finds_out(database: str) -> None:
 
 
 def test_a_study_of_another_space_is_refused(
-    study_file: Path, tmp_path: Path, database: str
+    published: Published, study_file: Path, tmp_path: Path
 ) -> None:
-    run(study_file, tmp_path / "study", cluster=cluster(database))
+    database = published.database
     study_file.write_text(study_file.read_text().replace("kernel: 5", "kernel: 7", 1))
     with pytest.raises(InvalidStudy) as caught:
         run(study_file, tmp_path / "other", cluster=cluster(database))
@@ -175,18 +200,17 @@ def test_a_study_of_another_space_is_refused(
     # A view is not searched as if it were a study of its own.
     study_file.write_text(study_file.read_text().replace("kernel: 7", "kernel: 5", 1))
     with pytest.raises(InvalidInput, match="is the view of a study in postgresql://dse:\\*\\*\\*@"):
-        run(study_file, tmp_path / "study")
+        run(study_file, published.folder)
     spec, text = read_study(study_file), study_file.read_text()
     with pytest.raises(InvalidInput, match="price a copy of it, or remove"):
-        reprice_study(spec, text, tmp_path / "study")
+        reprice_study(spec, text, published.folder)
 
 
 def test_a_worker_of_another_version_or_with_other_data_is_refused(
-    study_file: Path, tmp_path: Path, tones: Path, database: str, monkeypatch: pytest.MonkeyPatch
+    published: Published, tmp_path: Path, tones: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(study_file, tmp_path / "study", cluster=cluster(database))
-    url = storage_url(database)
-    options = WorkerOptions(name="tones", cache=study_file.parent / "cache", idle_s=0.0)
+    url = storage_url(published.database)
+    options = WorkerOptions(name="tones", cache=published.file.parent / "cache", idle_s=0.0)
     with connect(url) as storage:
         with monkeypatch.context() as patch, pytest.raises(InvalidStudy) as caught:
             patch.setattr("search.cluster.worker.code_version", lambda: "0.0.9+00000000")
@@ -269,8 +293,13 @@ def test_commands_on_two_machines_and_no_word_of_the_password(
     assert search.returncode == 0, (output / "search").read_text()
     assert worker.wait(60) == 0, (output / "worker").read_text()
     assert "trainings done" in (output / "worker").read_text()
-    assert start("pull", "pull", "--out", "view", "--no-checkpoints").wait(60) == 0
-    assert start("show", "storage", "show").wait(60) == 0
+    for name, arguments in (
+        ("pull", ["pull", "--out", str(tmp_path / "view"), "--no-checkpoints"]),
+        ("show", ["storage", "show"]),
+    ):
+        done = CliRunner().invoke(group, arguments, env={"DSE_STORAGE": database})
+        assert done.exit_code == 0, done.output
+        (output / name).write_text(done.output)
     assert "tones: " in (output / "show").read_text()
     assert not list((tmp_path / "view").rglob("*.pt"))
     assert (tmp_path / "view/results.jsonl").read_text() == (
