@@ -11,6 +11,7 @@ microphone, regulator, wake-up after a power cut, self-discharge of the battery.
 """
 
 import math
+from dataclasses import dataclass
 
 from cost_models.band import Band
 from cost_models.errors import InvalidInput, require
@@ -21,6 +22,25 @@ UWH_PER_MWH = 1e3
 HOURS_PER_DAY = 24
 ROUNDING = 1e-9
 """A rate that is the inverse of the latency fits, whatever the last bit says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """How a machine is used: what its power and the life of its battery depend on."""
+
+    inferences_per_second: float = 1.0
+    battery_mwh: float = 650.0
+    """Usable; the default is a CR2032 (225 mAh at 2.9 V)."""
+    audio_s: float = 1.0
+    """New sound in each inference: a hop of a stream, or a whole utterance."""
+    duty_cycled: bool = False
+    """The supply is cut between inferences: nothing leaks then, and SRAM forgets."""
+
+    @property
+    def words(self) -> str:
+        """`1 inference a second`."""
+        rate = self.inferences_per_second
+        return f"{rate:,.10g} inference{'' if rate == 1 else 's'} a second"
 
 
 def inferences_per_second(latency_us: float) -> float:

@@ -1,7 +1,6 @@
 """What `dse estimate` prints: totals side by side, layers, area, generate or store."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from cost_models import Band, Cost
 from cost_models.application import (
+    Use,
     average_power_uw,
     battery_days,
     busy_share,
@@ -21,11 +21,10 @@ from cost_models.break_even import BreakEvenTotal, break_even
 from cost_models.residency import weights_stay
 from cost_models.roofline import roofline
 from cost_models.row_loads import RowLoad, row_loads
-from cost_models.streaming import Stream
 from cost_models.units import bits_to_kib, cycles_to_us, pj_to_uj, with_prefix
 from cost_models.workload import CONVOLUTIONS
-from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
+from dse.pricing.priced import Priced
 
 MIN_WIDTH = 118  # columns
 MAX_WIDTH = 10_000
@@ -46,44 +45,6 @@ COUNTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Priced:
-    """One column of the comparison."""
-
-    point: DesignPoint
-    cost: Cost
-    stream: Stream | None
-
-    @property
-    def misfits(self) -> tuple[str, ...]:
-        """What does not fit, the state that a stream keeps included."""
-        if self.stream is None:
-            return self.cost.misfits
-        machine = self.cost.accelerator
-        kept = machine.activation_home or machine.chain("inputs")[-1]
-        bits = self.cost.activation_bits + self.stream.state_bits
-        if bits <= kept.capacity_bits:
-            return self.cost.misfits
-        return (
-            *self.cost.misfits,
-            f"activations of a hop and what is kept between hops take {bits:,} bits, and "
-            f"'{kept.name}' of {machine.name} has {kept.capacity_bits:,}",
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
-    """How a machine is used: what power and battery life depend on."""
-
-    rate: float
-    """Inferences a second."""
-    audio_s: float
-    """New sound in each inference: a hop of a stream, or all frames."""
-    battery_mwh: float
-    duty_cycled: bool
-    """The supply is cut between inferences."""
-
-
 def application(cost: Cost, use: Use) -> dict[str, Band | float | bool]:
     """What a cost means in a product, by unit-suffixed names.
 
@@ -92,11 +53,15 @@ def application(cost: Cost, use: Use) -> dict[str, Band | float | bool]:
     """
     dynamic = cost.dynamic_energy
     power = average_power_uw(
-        dynamic, cost.latency_us, cost.leakage, use.rate, duty_cycled=use.duty_cycled
+        dynamic,
+        cost.latency_us,
+        cost.leakage,
+        use.inferences_per_second,
+        duty_cycled=use.duty_cycled,
     )
     figures: dict[str, Band | float | bool] = {
         "inferences_per_second": inferences_per_second(cost.latency_us),
-        "busy_share": busy_share(cost.latency_us, use.rate),
+        "busy_share": busy_share(cost.latency_us, use.inferences_per_second),
         "duty_cycled": use.duty_cycled,
         "average_power_uw": power,
         "battery_days": battery_days(power, use.battery_mwh),
@@ -255,7 +220,9 @@ def _add_application(table: Table, costs: list[Cost], use: Use) -> None:
     rates = (inferences_per_second(cost.latency_us) for cost in costs)
     table.add_row("inferences a second, at most", *(f"{rate:,.3g}" for rate in rates))
     off = ", off between" if use.duty_cycled else ""
-    table.add_row(f"[bold]power[/bold] at {use.rate:g} a second{off}", *cells["power"])
+    table.add_row(
+        f"[bold]power[/bold] at {use.inferences_per_second:g} a second{off}", *cells["power"]
+    )
     table.add_row("  busy", *cells["busy"])
     table.add_row(f"  {use.battery_mwh:g} mWh last", *cells["battery"])
     table.add_row("a second of sound, in real time", *cells["audio"])

@@ -22,6 +22,7 @@ from cost_models import (
     load_technology,
     load_technology_of,
 )
+from cost_models.application import Use
 from cost_models.break_even import BreakEvenTotal, break_even
 from cost_models.roofline import roofline
 from cost_models.row_loads import row_loads
@@ -33,7 +34,8 @@ from dse.design.published import DEFAULT_DENSITY, published
 from dse.errors import InvalidDesign, InvalidInput
 from dse.interchange.nemo import import_nemo
 from dse.networks.lowering import lower
-from dse_cli.cost_tables import Priced, Use, application, forgotten, print_costs
+from dse.pricing.priced import Priced
+from dse_cli.cost_tables import application, forgotten, print_costs
 from dse_cli.options import (
     DEFAULT_MACHINE,
     FRAMES,
@@ -130,7 +132,7 @@ def command(
         for each, name in _columns(point, machine, compare)
     ]
     use = Use(
-        rate=rate if rate is not None else FRAMES_PER_S / hop if hop else 1.0,
+        inferences_per_second=rate if rate is not None else FRAMES_PER_S / hop if hop else 1.0,
         audio_s=(hop or frames) / FRAMES_PER_S,
         battery_mwh=battery_mwh,
         duty_cycled=duty_cycled,
@@ -230,7 +232,11 @@ def _price(
     constants = (
         load_technology(technology) if technology else load_technology_of(accelerator, machine)
     )
-    return Priced(point, estimate(workload, accelerator, constants, objective), streamed)
+    return Priced(
+        point=point,
+        cost=estimate(workload, accelerator, constants, objective),
+        stream=streamed,
+    )
 
 
 def _to_dict(priced: Priced, use: Use) -> dict[str, Any]:
@@ -274,12 +280,12 @@ def _application_dict(cost: Cost, use: Use) -> dict[str, Any]:
     try:
         figures = application(cost, use)
     except InvalidInput as error:
-        return {"rate": use.rate, "not_possible": str(error)}
+        return {"rate": use.inferences_per_second, "not_possible": str(error)}
     plain = {
         name: asdict(value) if isinstance(value, Band) else value for name, value in figures.items()
     }
     return {
-        "rate": use.rate,
+        "rate": use.inferences_per_second,
         "battery_mwh": use.battery_mwh,
         "audio_s_per_inference": use.audio_s,
         "forgets": forgotten(cost) if use.duty_cycled else None,

@@ -9,9 +9,9 @@ A report is made once; every format prints the same numbers, and the same result
 bytes. Loads neither torch nor a library of a format that is not asked for.
 """
 
+from cost_models.application import Use
 from dse.report.content import Report, Section, Table
 from dse.report.designs import designs_report
-from dse.report.priced import Use
 from dse.report.study import study_report
 from dse.report.writing import FORMATS, render, write_report
 

@@ -4,7 +4,9 @@ import math
 from collections.abc import Sequence
 
 from cost_models import Band
+from cost_models.application import Use
 from dse.columns import LABELS, scaled
+from dse.pricing.priced import Priced
 from dse.report.comparison import (
     area_of,
     best_of,
@@ -18,7 +20,7 @@ from dse.report.confirmation import Confirmation, sure_words
 from dse.report.content import Section, significant
 from dse.report.cost_tables import where_it_goes
 from dse.report.network import network_words
-from dse.report.priced import Priced, StudyResults, Use, power_at
+from dse.report.priced import StudyResults, power_at
 from dse.studies.frontier import frontier_of
 from dse.studies.rows import Evaluation
 

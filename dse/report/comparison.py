@@ -8,9 +8,10 @@ from dse.columns import LABELS, scaled
 from dse.design.published import PUBLISHED, published
 from dse.errors import InvalidInput
 from dse.networks.lowering import lower
+from dse.pricing.priced import Priced
 from dse.report.content import Cell, Column, Section, Table
 from dse.report.cost_tables import AREA, BAND_NOTE, DESIGN, ENERGY, ERROR, LATENCY
-from dse.report.priced import Priced, StudyResults, dense_of, trial_of
+from dse.report.priced import StudyResults, dense_of, trial_of
 from dse.studies.intervals import difference_band
 from dse.studies.rows import Evaluation
 

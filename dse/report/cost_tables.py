@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 
 from cost_models import Component, Cost
+from cost_models.application import Use
 from cost_models.break_even import BreakEvenTotal, break_even
 from cost_models.units import with_prefix
 from cost_models.workload import CONVOLUTIONS
+from dse.pricing.priced import Priced
 from dse.report.content import Bars, Cell, Column, Section, Table, significant
 from dse.report.figures import DENSE_COLOUR, FRONTIER_COLOUR, QUIET_COLOUR, TERNARY_COLOUR
 from dse.report.network import blocks_table, network_words
-from dse.report.priced import Priced, Use, battery_at, highest_rate, power_at
+from dse.report.priced import battery_at, highest_rate, power_at
 
 COMPONENTS: dict[Component, tuple[str, str]] = {
     Component.MULTIPLY_ACCUMULATE: ("multiply-accumulate", DENSE_COLOUR),

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from cost_models import Accelerator, Technology
+from cost_models.application import Use
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
+from dse.pricing.priced import Priced
 from dse.report.answer import band_words
 from dse.report.comparison import counterparts_table, published_section
 from dse.report.content import Cell, Column, Report, Section, Table, significant
 from dse.report.cost_tables import components_plot, design_sections, machine_of, machines_table
-from dse.report.priced import Priced, Use, load_machine, power_at, price_designs
+from dse.report.priced import load_machine, power_at, price_designs
 from dse.report.sources import sources_sections
 
 FRAMES = 128
@@ -138,7 +140,7 @@ def _answer_section(priced: Sequence[Priced], frames: int, outputs: int, use: Us
 
 
 def _place(each: Priced, machines: int) -> str:
-    return f"{each.label} on {machine_of(each.cost)}" if machines > 1 else each.label
+    return f"{each.point.label} on {machine_of(each.cost)}" if machines > 1 else each.point.label
 
 
 def _costs(each: Priced, use: Use) -> str:

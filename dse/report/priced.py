@@ -23,6 +23,7 @@ from dse.design.point import DENSE, DesignPoint
 from dse.design.space import SearchSpace
 from dse.errors import InvalidInput, InvalidStudy
 from dse.networks.lowering import lower
+from dse.pricing.priced import Priced
 from dse.studies.designs import (
     accelerator_of,
     design_folder,
@@ -47,44 +48,10 @@ EXHAUSTED = 100
 """So many duplicates in a row end a study."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
-    """How a machine is used: what average power depends on."""
-
-    inferences_per_second: float = 1.0
-    battery_mwh: float = 650.0
-    """A CR2032."""
-
-    @property
-    def words(self) -> str:
-        """`1 inference a second`."""
-        rate = self.inferences_per_second
-        return f"{rate:,.10g} inference{'' if rate == 1 else 's'} a second"
-
-
 def rate_of(record: StudyRecord) -> float:
     """Inferences a second: as the study says, or 1."""
     rate = record.resolved.get("rate")
     return float(rate) if isinstance(rate, int | float) and rate > 0 else 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Priced:
-    """A design on a machine."""
-
-    label: str
-    point: DesignPoint
-    cost: Cost
-    row: Evaluation | None = None
-    """What a study recorded of it; None where it was never evaluated."""
-    why: str = ""
-    """Why the report shows it: `lowest error`."""
-
-    def named(self) -> str:
-        """`1x1x64 (trial 7)`: distinct within a study."""
-        if self.row is None:
-            return self.label
-        return f"{self.label} ({trial_of(self.row)})"
 
 
 def trial_of(row: Evaluation) -> str:
@@ -295,18 +262,16 @@ class StudyResults:
             cost = self.price(point, *self.machine_of(row))
         except InvalidInput:
             return None
-        return Priced(label=row.name or row.key, point=point, cost=cost, row=row, why=why)
+        return Priced(point=point, cost=cost, trial=trial_of(row), recorded=row.cost, why=why)
 
     def drifted(self, each: Priced) -> tuple[str, ...]:
         """Columns of a row that today's model gives another figure."""
-        if each.row is None:
-            return ()
         now = each.cost.columns(self.record.rate)
         return tuple(
             name
             for name in COST_COLUMNS
-            if name in each.row.cost
-            and abs(now[name] - each.row.cost[name]) > 1e-9 * max(abs(now[name]), 1e-12)
+            if name in each.recorded
+            and abs(now[name] - each.recorded[name]) > 1e-9 * max(abs(now[name]), 1e-12)
         )
 
 
@@ -382,7 +347,6 @@ def price_designs(
     """
     return [
         Priced(
-            label=point.label,
             point=point,
             cost=estimate(lower(point, frames=frames, outputs=outputs), machine, technology),
         )

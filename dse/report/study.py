@@ -1,5 +1,6 @@
 """The report of a study: its answer, and all that stands behind it."""
 
+import dataclasses
 import re
 import shlex
 from collections.abc import Sequence
@@ -7,9 +8,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cost_models import Accelerator, Technology
+from cost_models.application import Use
 from dse.columns import LABELS, axis_label, scaled
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, InvalidStudy
+from dse.pricing.priced import Priced
 from dse.report.answer import answer_section, chosen_of, limits_words
 from dse.report.comparison import (
     area_of,
@@ -42,9 +45,7 @@ from dse.report.cost_tables import (
 )
 from dse.report.figures import DENSE_COLOUR, FRONTIER_COLOUR, QUIET_COLOUR, TERNARY_COLOUR
 from dse.report.priced import (
-    Priced,
     StudyResults,
-    Use,
     load_machine,
     plain_text,
     rate_of,
@@ -101,8 +102,7 @@ def study_report(
     # Of several machines that of the answer stands for all where one must.
     own = results.machine_of(picked[0][0]) if picked else (results.accelerator, results.technology)
     further = [
-        Priced(label=point.label, point=point, cost=results.price(point, *own), why="asked for")
-        for point in designs
+        Priced(point=point, cost=results.price(point, *own), why="asked for") for point in designs
     ]
     everything = [*priced, *further]
     confirmed = read_confirmations(results)
@@ -458,9 +458,7 @@ def _machines_section(
             except InvalidInput as error:
                 refused.append(f"{each.named()} on {machine.name}: {error}.")
                 continue
-            everything.append(
-                Priced(label=each.label, point=each.point, cost=cost, row=each.row, why=each.why)
-            )
+            everything.append(dataclasses.replace(each, cost=cost))
     everything.sort(key=lambda each: [p.point.key for p in priced].index(each.point.key))
     return Section(
         name="machines",
@@ -530,7 +528,7 @@ def _provenance_section(results: StudyResults, priced: Sequence[Priced]) -> Sect
             "from the recorded ones. Tables of designs have the recorded figures, breakdowns "
             "today's."
         )
-    elif any(each.row is not None for each in priced):
+    elif any(each.trial for each in priced):
         sentences.append(
             "Breakdowns are computed anew by today's model, and their sums equal the recorded rows."
         )

@@ -1,0 +1,45 @@
+"""A design on a machine, as reports and the command line show it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cost_models import Cost
+from cost_models.streaming import Stream
+from dse.design.point import DesignPoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Priced:
+    """A design with its whole cost on one machine, and what is known of it besides."""
+
+    point: DesignPoint
+    cost: Cost
+    """By layer, with machine and technology."""
+    stream: Stream | None = None
+    """What the machine keeps from hop to hop; None where each inference stands alone."""
+    trial: str = ""
+    """Of the study that evaluated it: `trial 7`; empty where none did."""
+    recorded: Mapping[str, float] = field(default_factory=dict)
+    """Columns of its cost as the study has them: those of the cost model of that day."""
+    why: str = ""
+    """Why it is shown: `lowest error`."""
+
+    def named(self) -> str:
+        """`1x1x64 (trial 7)`: distinct within a study."""
+        return f"{self.point.label} ({self.trial})" if self.trial else self.point.label
+
+    @property
+    def misfits(self) -> tuple[str, ...]:
+        """What does not fit, one sentence each; the state that a stream keeps included."""
+        if self.stream is None:
+            return self.cost.misfits
+        machine = self.cost.accelerator
+        kept = machine.activation_home or machine.chain("inputs")[-1]
+        bits = self.cost.activation_bits + self.stream.state_bits
+        if bits <= kept.capacity_bits:
+            return self.cost.misfits
+        return (
+            *self.cost.misfits,
+            f"activations of a hop and what is kept between hops take {bits:,} bits, and "
+            f"'{kept.name}' of {machine.name} has {kept.capacity_bits:,}",
+        )
