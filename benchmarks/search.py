@@ -38,10 +38,10 @@ from dse.pricing.machine import Machine
 from dse.pricing.sweep import Sweep
 from dse.studies.rungs import Ladder, Rungs
 from dse.studies.spec import read_study
-from search.candidates import Pool, identity
-from search.known_cost import ERROR, LENGTH, Aim, KnownCostSampler
+from search.candidates import Pool, identify
+from search.known_cost import EPOCHS_FRACTION, OBSERVED_ERROR, Aim, KnownCostSampler
 from search.samplers import SamplerOfTrial
-from search.suggest import parameters, suggest
+from search.suggest import suggest, write_parameters
 
 FOLDER = Path(__file__).parent / "surface"
 MARKS = (15, 25, 40, 60)
@@ -112,7 +112,7 @@ def surface(objectives: tuple[str, ...] = ("error", "energy_pj")) -> Surface:
             values = spec.space.walk(lambda choice, v=values: v[choice.name])
             designs.append(values)
             names = sorted((n for n in row if n.startswith("error_")), key=lambda n: int(n[6:]))
-            curves[identity(values)] = [float(row[name]) for name in names]
+            curves[identify(values)] = [float(row[name]) for name in names]
     machine = Machine(load_accelerator("kws_ternary"), load_technology("low_leakage_45nm"))
     sweep = Sweep(spec.space, (machine,), frames=spec.features.frames, outputs=11)
     pool = Pool(sweep)
@@ -122,9 +122,9 @@ def surface(objectives: tuple[str, ...] = ("error", "energy_pj")) -> Surface:
         logs = np.log10(pool._whole.columns[name])
         box[name] = [float(logs.min()), float(logs.max())]
     aim = Aim(objectives, "error", box)
-    scaled = aim.scaled_costs(pool._whole.columns)
+    scaled = aim.scale_costs(pool._whole.columns)
     costs = {
-        identity(values): tuple(row)
+        identify(values): tuple(row)
         for values, row in zip(pool._whole.values, scaled.tolist(), strict=True)
     }
     curves = {key: curve for key, curve in curves.items() if key in costs}
@@ -142,7 +142,7 @@ def play(
     study = optuna.create_study(directions=["minimize"] * len(found.aim.objectives))
     trials: dict[int, tuple[optuna.Trial, Any, int]] = {}
     trained: dict[Any, tuple[float, ...]] = {}
-    ladder = Ladder.of(rungs, found.epochs) if rungs else None
+    ladder = Ladder.empty(rungs, found.epochs) if rungs else None
     spent, track, repeated, misses = 0, [], False, 0
     while spent < epochs and misses < 500:
         promoted = ladder.promote() if ladder else None
@@ -150,7 +150,7 @@ def play(
             number = len(study.get_trials(deepcopy=False))
             study.sampler = SamplerOfTrial("random", 0, number) if repeated else make(number)
             trial = study.ask()
-            key = identity(suggest(trial, found.space))
+            key = identify(suggest(trial, found.space))
             repeated = any(key == other for _, other, _ in trials.values())
             if repeated or key not in found.curves:
                 misses += 1
@@ -173,8 +173,8 @@ def play(
             trained[key] = point
             study.tell(trial, found.raw(point))
         else:
-            trial.set_user_attr(ERROR, point[0])
-            trial.set_user_attr(LENGTH, until / found.epochs)
+            trial.set_user_attr(OBSERVED_ERROR, point[0])
+            trial.set_user_attr(EPOCHS_FRACTION, until / found.epochs)
         track.append((spent, len(trained), found.share(list(trained.values()))))
     return track
 
@@ -256,7 +256,7 @@ def overhead(found: Surface) -> dict[int, float]:
     for count in (100, 1_000, 10_000):
         while len(trials) < count:
             values = space.sample(random_of)
-            study.enqueue_trial(parameters(space, values))
+            study.enqueue_trial(write_parameters(space, values))
             trial = study.ask()
             suggest(trial, space)
             priced = pool.price([values])

@@ -23,8 +23,9 @@ from dse.training.best_scores import read_best_scores
 from dse.training.checkpoint import load_network
 from dse.training.devices import Path as ComputationPath
 from dse.training.devices import describe_device, set_threads
+from dse.training.history import TrainingResult
 from dse.training.recipe import RECIPES, Recipe, load_recipe
-from dse.training.run import BEST, EpochRecord, TrainingResult, check_design, evaluate, train
+from dse.training.run import BEST, EpochRecord, check_design, evaluate, train
 from dse.training.scores import Scores, wilson_interval
 from dse_cli.estimate import load_design
 from dse_cli.options import threads_option

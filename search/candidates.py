@@ -1,6 +1,21 @@
 """Designs that a sampler may propose: drawn at random or near good ones, priced, and described.
 
-Everything here is known without training: a candidate that breaks a limit is never proposed.
+Everything here is known without training, so a design that breaks a limit is never proposed.
+
+A pool for one proposal has two parts:
+
+    random     48 batches of 32 designs. A batch depends on the seed and its number alone, and trial
+               n sees batches n to n + 47: the next one drops a batch and adds one, so that pricing
+               is paid for 32 designs a trial, not for 1,536.
+    near       128 changes of designs of the frontier, one to three axes each: improvements are
+               often near what is good, where random designs of a large space hardly ever are.
+
+A space of at most `ENUMERATED` designs is its own pool. Where limits leave so little of a space
+that a pool has fewer than `ENOUGH` designs, changes of the designs nearest to the limits fill it
+up.
+
+All randomness is seeded by (seed, purpose, number), never by a generator that is passed on: what is
+drawn for trial n does not depend on how often the study was stopped before.
 """
 
 import math
@@ -14,8 +29,8 @@ import numpy.typing as npt
 from dse.design.families.family import Value, Values
 from dse.design.space import Choice, SearchSpace
 from dse.pricing.sweep import Sweep
+from search.improvement import Floats
 
-Numbers = npt.NDArray[np.float64]
 Identity = frozenset[tuple[str, Value]]
 """An assignment as something that sets can hold."""
 
@@ -47,26 +62,26 @@ at most."""
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
-    """Feasible designs."""
+class PricedDesigns:
+    """Designs of a space and what they cost."""
 
     values: list[Values]
-    columns: dict[str, Numbers]
+    columns: dict[str, Floats]
     """Their costs, each of shape (n,): on the first machine that executes them."""
-    machines: dict[str, Numbers] | None = None
+    machines: dict[str, Floats] | None = None
     """Their costs on all machines, each of shape (n, machines), NaN where a limit is broken; None
     where there is one machine."""
 
     def __len__(self) -> int:
         return len(self.values)
 
-    def take(self, keep: Sequence[int]) -> "Candidates":
+    def take(self, keep: Sequence[int]) -> "PricedDesigns":
         """Some of them."""
         columns = {name: figures[list(keep)] for name, figures in self.columns.items()}
         machines = self.machines and {
             name: figures[list(keep)] for name, figures in self.machines.items()
         }
-        return Candidates([self.values[index] for index in keep], columns, machines)
+        return PricedDesigns([self.values[index] for index in keep], columns, machines)
 
 
 class Pool:
@@ -83,27 +98,27 @@ class Pool:
         self.costs = tuple(costs)
         self.space: SearchSpace = sweep.space
         self.choices = [choice for choice in self.space.choices if len(choice.values) > 1]
-        self._whole: Candidates | None = None
-        self._batches: dict[tuple[int, int], Candidates] = {}
-        sample, feasible = self.price_all(_random(self.space, random.Random(0), SCALE_SAMPLE))
+        self._whole: PricedDesigns | None = None
+        self._batches: dict[tuple[int, int], PricedDesigns] = {}
+        sample, feasible = self.price_all(_sample(self.space, random.Random(0), SCALE_SAMPLE))
         if feasible.sum() < 2:  # limits that random designs hardly ever keep
             feasible = ~np.isnan(sample.columns["energy_pj"])
         columns = sample.take(np.flatnonzero(feasible).tolist()).columns
-        self.scales = {name: _scale(columns.get(name)) for name in COST_FEATURES}
+        self.scales = {name: _measure_scale(columns.get(name)) for name in COST_FEATURES}
 
-    def price(self, designs: Sequence[Values]) -> Candidates:
+    def price(self, designs: Sequence[Values]) -> PricedDesigns:
         """Those of the designs that are feasible, with their costs."""
         priced, feasible = self.price_all(designs)
         return priced.take(np.flatnonzero(feasible).tolist())
 
-    def price_all(self, designs: Sequence[Values]) -> tuple[Candidates, npt.NDArray[np.bool_]]:
+    def price_all(self, designs: Sequence[Values]) -> tuple[PricedDesigns, npt.NDArray[np.bool_]]:
         """All of the designs with their costs, and which of them are feasible on a machine."""
         count = len(self.sweep.machines)
         if count == 1:
             columns, feasible = self.sweep.price_designs(designs)
-            return Candidates(list(designs), columns), feasible
-        first: dict[str, Numbers] = {}
-        machines: dict[str, Numbers] = {}
+            return PricedDesigns(list(designs), columns), feasible
+        first: dict[str, Floats] = {}
+        machines: dict[str, Floats] = {}
         anywhere = np.zeros(len(designs), dtype=np.bool_)
         placed = self.sweep.place(designs)
         for machine in range(count):
@@ -116,7 +131,7 @@ class Pool:
                     shape = (len(designs), count)
                     here = machines.setdefault(name, np.full(shape, np.nan))
                     here[feasible, machine] = figures[feasible]
-        return Candidates(list(designs), first, machines), anywhere
+        return PricedDesigns(list(designs), first, machines), anywhere
 
     def draw(
         self,
@@ -124,7 +139,7 @@ class Pool:
         number: int,
         parents: Sequence[Values],
         seen: Set[Identity],
-    ) -> Candidates:
+    ) -> PricedDesigns:
         """Feasible designs that were not seen: random ones, and changes of the parents.
 
         The random ones come in batches, of which each trial adds one and drops one: pricing a
@@ -145,36 +160,36 @@ class Pool:
             found = [self._batch(seed, number + index) for index in range(BATCHES)]
             if parents:
                 rng = random.Random(f"{seed}/changes/{number}")
-                near = [mutated(self.space, rng.choice(parents), rng) for _ in range(CHANGES)]
+                near = [mutate(self.space, rng.choice(parents), rng) for _ in range(CHANGES)]
                 found.append(self.price(near))
-        drawn = _unseen(joined(found), seen)
+        drawn = _drop_seen(join(found), seen)
         if len(drawn) >= ENOUGH or self.space.size <= ENUMERATED:
             return drawn
-        return _unseen(joined([drawn, self._nearest(seed, number, parents, seen)]), seen)
+        return _drop_seen(join([drawn, self._nearest(seed, number, parents, seen)]), seen)
 
     def _nearest(
         self, seed: int, number: int, parents: Sequence[Values], seen: Set[Identity]
-    ) -> Candidates:
+    ) -> PricedDesigns:
         """Feasible designs of a space in which random ones hardly ever are.
 
         Changes of the designs that are nearest to the limits, over and over, until enough are
         found: a narrow band of a large space is met in some ten rounds.
         """
         rng = random.Random(f"{seed}/nearest/{number}")
-        designs = [*parents[:NEAREST], *_random(self.space, rng, 4 * NEAREST)]
-        found = Candidates([], {})
+        designs = [*parents[:NEAREST], *_sample(self.space, rng, 4 * NEAREST)]
+        found = PricedDesigns([], {})
         for _ in range(ROUNDS):
-            new = _unseen(self.price(designs), seen)
-            found = _unseen(joined([found, new]), seen)
+            new = _drop_seen(self.price(designs), seen)
+            found = _drop_seen(join([found, new]), seen)
             if len(found) >= ENOUGH:
                 break
             excess = self._excess(designs)
             nearest = [designs[index] for index in np.argsort(excess, kind="stable")[:NEAREST]]
-            changed = [mutated(self.space, rng.choice(nearest), rng) for _ in range(3 * NEAREST)]
+            changed = [mutate(self.space, rng.choice(nearest), rng) for _ in range(3 * NEAREST)]
             designs = [*nearest, *changed]
         return found
 
-    def _excess(self, designs: Sequence[Values]) -> Numbers:
+    def _excess(self, designs: Sequence[Values]) -> Floats:
         """How far designs are beyond the limits, on the machine where that is least; shape (n,)."""
         least = np.full(len(designs), np.inf)
         placed = self.sweep.place(designs)
@@ -190,28 +205,33 @@ class Pool:
             least = np.minimum(least, over)
         return least
 
-    def _batch(self, seed: int, index: int) -> Candidates:
+    def _batch(self, seed: int, index: int) -> PricedDesigns:
         """Feasible designs of one batch of random ones."""
         key = (seed, index)
         if key not in self._batches:
             rng = random.Random(f"{seed}/batch/{index}")
-            self._batches[key] = self.price(_random(self.space, rng, BATCH))
+            self._batches[key] = self.price(_sample(self.space, rng, BATCH))
             self._batches.pop((seed, index - 4 * BATCHES), None)
         return self._batches[key]
 
-    def features(self, candidates: Candidates) -> Numbers:
-        """What the model of the error sees, each column from about 0 to 1; shape (n, f)."""
-        columns = [self._axis(choice, candidates.values) for choice in self.choices]
+    def make_features(self, candidates: PricedDesigns) -> Floats:
+        """What the model of the error sees, each column from about 0 to 1; shape (n, f).
+
+        The axes, and costs besides: how much is trained and computed is a product of many axes,
+        which the model need not find by itself.
+        """
+        columns = [self._encode_axis(choice, candidates.values) for choice in self.choices]
         for name, (low, width) in self.scales.items():
             logs = np.log10(np.maximum(candidates.columns[name], 1.0))
             columns.append(((logs - low) / width)[:, None])
         return np.hstack(columns)
 
-    def _axis(self, choice: Choice, designs: Iterable[Values]) -> Numbers:
+    def _encode_axis(self, choice: Choice, designs: Iterable[Values]) -> Floats:
         """One column for an axis of numbers, one for each value of another.
 
         A number that does not matter to a design stands in the middle: what it would change is
-        told apart by the axis that switches it off.
+        told apart by the axis that switches it off. Sizes are logarithms: from 16 to 32 channels is
+        as far as from 32 to 64.
         """
         chosen = [values.get(choice.name) for values in designs]
         if any(isinstance(value, str | bool) for value in choice.values):
@@ -227,25 +247,25 @@ class Pool:
         return np.array([[0.5 if value is None else places[value]] for value in chosen])
 
 
-def identity(values: Mapping[str, Value]) -> Identity:
+def identify(values: Mapping[str, Value]) -> Identity:
     """Equal for equal assignments."""
     return frozenset(values.items())
 
 
-def mutated(space: SearchSpace, values: Values, rng: random.Random) -> Values:
+def mutate(space: SearchSpace, values: Values, rng: random.Random) -> Values:
     """A design with one to three axes changed: numbers to a near value, others to any."""
     open_axes = [c for c in space.choices if len(c.values) > 1 and c.name in values]
     count = min(len(open_axes), rng.choice((1, 1, 2, 3)))
     changed: Values = dict(values)
     for choice in rng.sample(open_axes, count):
-        changed[choice.name] = _neighbour(choice, values[choice.name], rng)
+        changed[choice.name] = _draw_neighbour(choice, values[choice.name], rng)
     # Axes that matter only now are drawn at random.
     return space.walk(
         lambda choice: changed[choice.name] if choice.name in changed else choice.draw(rng)
     )
 
 
-def _neighbour(choice: Choice, value: Value, rng: random.Random) -> Value:
+def _draw_neighbour(choice: Choice, value: Value, rng: random.Random) -> Value:
     place = choice.values.index(value)
     if isinstance(value, str | bool):
         others = [other for other in choice.values if other != value]
@@ -256,11 +276,11 @@ def _neighbour(choice: Choice, value: Value, rng: random.Random) -> Value:
     return choice.values[rng.choice(within)]
 
 
-def _random(space: SearchSpace, rng: random.Random, count: int) -> list[Values]:
+def _sample(space: SearchSpace, rng: random.Random, count: int) -> list[Values]:
     return [space.sample(rng) for _ in range(count)]
 
 
-def _scale(figures: Numbers | None) -> tuple[float, float]:
+def _measure_scale(figures: Floats | None) -> tuple[float, float]:
     """Lowest logarithm and the width of the range; a constant column becomes zeros."""
     if figures is None or not len(figures):
         return 0.0, 1.0
@@ -269,23 +289,23 @@ def _scale(figures: Numbers | None) -> tuple[float, float]:
     return low, (high - low) if high - low > 1e-9 else 1.0
 
 
-def _unseen(found: Candidates, seen: Set[Identity]) -> Candidates:
+def _drop_seen(found: PricedDesigns, seen: Set[Identity]) -> PricedDesigns:
     """Each design once, without those that were seen."""
     known = set(seen)
     keep = []
     for index, values in enumerate(found.values):
-        key = identity(values)
+        key = identify(values)
         if key not in known:
             known.add(key)
             keep.append(index)
     return found.take(keep)
 
 
-def joined(parts: Sequence[Candidates]) -> Candidates:
+def join(parts: Sequence[PricedDesigns]) -> PricedDesigns:
     """All of them in a row; those that hold none are left out."""
     parts = [part for part in parts if len(part)]
     if not parts:
-        return Candidates([], {})
+        return PricedDesigns([], {})
     columns = {
         name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns
     }
@@ -293,4 +313,4 @@ def joined(parts: Sequence[Candidates]) -> Candidates:
         name: np.concatenate([part.machines[name] for part in parts if part.machines])
         for name in parts[0].machines
     }
-    return Candidates([values for part in parts for values in part.values], columns, machines)
+    return PricedDesigns([values for part in parts for values in part.values], columns, machines)

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from scipy.stats import t as student_t
 
 from cost_models.strict_yaml import read_yaml
 from dse.columns import MEASURED_COLUMNS, first_cost
@@ -30,7 +32,7 @@ from dse.studies.rows import Evaluation, read_rows
 from dse.studies.spec import StudySpec
 from dse.training.job import Training
 from search.storage import locked
-from search.study import load_data, trainers_of, training_of
+from search.study import load_data, make_training, open_trainers
 
 FILE_NAME = "confirm.jsonl"
 TABLE = "confirmed.csv"
@@ -92,22 +94,20 @@ class Confirmed:
     @property
     def half_width(self) -> float:
         """Of the 95 % interval of the mean test error: Student's t over the seeds; NaN for one."""
-        from scipy.stats import t
-
         count = len(self.repeats)
         if count < 2:
             return math.nan
         deviation = statistics.stdev(self.test_errors)
-        return float(t.ppf(0.975, count - 1)) * deviation / math.sqrt(count)
+        return float(student_t.ppf(0.975, count - 1)) * deviation / math.sqrt(count)
 
 
-def candidates_of(
+def choose_designs(
     rows: Sequence[Evaluation], objectives: Sequence[str], clips: int
 ) -> list[Evaluation]:
     """The frontier, and the trained designs that chance alone may have kept from it.
 
     Args:
-        rows: of a study, on all its machines (`dse.pricing.on_machines.expanded`).
+        rows: of a study, on all its machines (`dse.studies.on_machines.expanded`).
         objectives: of the study.
         clips: of the validation split; an error p of n clips has a standard error of
             sqrt(p (1 - p) / n).
@@ -122,7 +122,9 @@ def candidates_of(
         if not row.full or (row.key, row.accelerator) in known:
             continue
         own = [
-            _lucky(row.column(name), clips) if name in MEASURED_COLUMNS else row.column(name)
+            _lower_by_luck(row.column(name), clips)
+            if name in MEASURED_COLUMNS
+            else row.column(name)
             for name in objectives
         ]
         if pareto_mask(np.vstack([points, own]))[-1]:
@@ -131,7 +133,7 @@ def candidates_of(
     return front + sorted(near, key=lambda row: row.column("error"))
 
 
-def _lucky(error: float, clips: int) -> float:
+def _lower_by_luck(error: float, clips: int) -> float:
     return error - NEAR * math.sqrt(max(error * (1 - error), 1 / clips) / clips)
 
 
@@ -186,25 +188,25 @@ def confirm_study(
         raise InvalidStudy(f"{folder} holds no study: name the folder that dse search made")
     features = load_data(spec, cache)
     rows = expanded(read_rows(folder), read_record(folder))
-    chosen = candidates_of(rows, spec.objectives, len(features.validation.labels))
+    chosen = choose_designs(rows, spec.objectives, len(features.validation.labels))
     if not chosen:
         raise InvalidStudy(f"{folder} has no trained design yet: let dse search train some first")
     with locked(folder):
         _repair(folder)
         known = {(repeat.key, repeat.seed) for repeat in read_repeats(folder)}
-        points = {row.key: _point(folder, row) for row in chosen}
+        points = {row.key: _read_point(folder, row) for row in chosen}
         names = {row.key: row.name for row in chosen}
         for seed in range(spec.seed + 1, spec.seed + 1 + seeds):
             missing = [key for key in points if (key, seed) not in known]
             fresh = dataclasses.replace(spec, seed=seed)
-            training = training_of(fresh, features, folder / FOLDER / f"seed-{seed}")
-            with trainers_of(fresh, training, cache, workers, lambda *_: None) as trainers:
+            training = make_training(fresh, features, folder / FOLDER / f"seed-{seed}")
+            with open_trainers(fresh, training, cache, workers, lambda *_: None) as trainers:
                 # All at once: those for whom there is no worker yet wait.
                 for key in missing:
                     trainers.start(points[key], spec.recipe.epochs)
                 for key in missing:
                     result = trainers.finish(points[key])
-                    _append(folder, _tested(key, seed, training, result))
+                    _append(folder, _test_best(key, seed, training, result))
                     known.add((key, seed))
                     if report is not None:
                         report(names[key], len(known), seeds * len(points))
@@ -252,8 +254,6 @@ def summarise(
 
 def write_confirmed(found: Sequence[Confirmed], folder: Path) -> Path:
     """Write `confirmed.csv` into the study's folder."""
-    import pandas as pd
-
     table = pd.DataFrame(
         {
             "key": [one.row.key for one in found],
@@ -275,7 +275,7 @@ def write_confirmed(found: Sequence[Confirmed], folder: Path) -> Path:
     return path
 
 
-def _tested(key: str, seed: int, training: Training, result: Any) -> Repeat:
+def _test_best(key: str, seed: int, training: Training, result: Any) -> Repeat:
     from dse.training.devices import choose_computation, choose_device
     from dse.training.run import BEST
     from dse.training.scoring import score_best
@@ -297,7 +297,7 @@ def _tested(key: str, seed: int, training: Training, result: Any) -> Repeat:
     )
 
 
-def _point(folder: Path, row: Evaluation) -> DesignPoint:
+def _read_point(folder: Path, row: Evaluation) -> DesignPoint:
     return point_from_node(read_yaml(folder / DESIGNS / row.key / "design.yaml"))
 
 

@@ -1,28 +1,51 @@
 """How much a design of known costs and uncertain error is expected to improve a frontier.
 
-All objectives but one are known before training, so the expected hypervolume improvement has a
-closed form: a sum of one-dimensional expected improvements over the steps of the frontier.
+All objectives but one are known before training. So the expected hypervolume improvement, for which
+in general space is cut into many boxes, is a sum over the steps of the frontier of expectations in
+one dimension.
 
-Let a candidate have costs c and error e. At a given error level t, what it adds is the volume A(t)
-of the part of cost space that it dominates and that no frontier point with an error of at most t
-does. So it adds the integral of A over [e, r], r being the worst error that counts. A(t) changes
-only at the errors of the frontier, e_1 < ... < e_k, and the expectation is
+Let a candidate have costs c and error e. At an error level t, let A(t) be the volume of the part of
+cost space that c dominates and that no frontier point with an error of at most t does. With one
+cost, and points a and b on the frontier, A(t) is a length:
 
-    sum over j of A_j (E[max(e_(j+1) - e, 0)] - E[max(e_j - e, 0)]),   e_0 = -inf, e_(k+1) = r.
+    cost
+    worst |. . . . . . . . . . . . . . . . . . . .
+          |               |
+        a |               o . . . . . . . . . . .
+          |  A =          |  A =        |
+        c |  worst - c    |  a - c      |  A = 0       the candidate's cost
+          |               |             |
+        b |               |             o . . . .
+          +---------------+-------------+------------> error level t
 
-This is the hypervolume improvement of Emmerich et al. (IEEE Trans. Evol. Comp. 10(4), 2006) with
-all but one coordinate certain. Everything is minimised.
+What the candidate adds is the integral of A from its error to the worst that counts,
+
+    improvement(e) = integral over t from e to r of A(t) dt
+
+A changes only at the errors of the frontier, e_1 < ... < e_k, and is A_j between e_j and e_(j+1),
+so
+
+    E[improvement] = sum over j of A_j (E[max(e_(j+1) - e, 0)] - E[max(e_j - e, 0)])
+
+with e_0 = -inf and e_(k+1) = r. For ln e normal with mean m and deviation s (`expected_shortfall`),
+
+    E[max(t - e, 0)] = t Phi(z) - exp(m + s^2 / 2) Phi(z - s),    z = (ln t - m) / s
+
+the value of a put option in the formula of Black and Scholes. This is the expected hypervolume
+improvement of Emmerich et al. (IEEE Trans. Evol. Comp. 10(4), 2006) with all coordinates but one
+certain. Everything is minimised.
 """
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr
 
 from dse.pareto import pareto_mask
 
-Numbers = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
 
 
-def expected_shortfall(thresholds: Numbers, mean: Numbers, deviation: Numbers) -> Numbers:
+def expected_shortfall(thresholds: Floats, mean: Floats, deviation: Floats) -> Floats:
     """E[max(t - e, 0)] of an error whose logarithm is normal.
 
     Args:
@@ -33,23 +56,21 @@ def expected_shortfall(thresholds: Numbers, mean: Numbers, deviation: Numbers) -
     Returns:
         Shape (k, n).
     """
-    from scipy.special import ndtr
-
     t = np.maximum(thresholds, 1e-300)
     z = (np.log(t) - mean) / deviation
-    expected: Numbers = t * ndtr(z) - np.exp(mean + deviation**2 / 2) * ndtr(z - deviation)
+    expected: Floats = t * ndtr(z) - np.exp(mean + deviation**2 / 2) * ndtr(z - deviation)
     return np.maximum(expected, 0.0)
 
 
 def expected_improvement(
-    mean: Numbers,
-    deviation: Numbers,
-    costs: Numbers,
-    errors: Numbers,
-    known: Numbers,
+    mean: Floats,
+    deviation: Floats,
+    costs: Floats,
+    errors: Floats,
+    known: Floats,
     worst_error: float,
-    worst_costs: Numbers,
-) -> Numbers:
+    worst_costs: Floats,
+) -> Floats:
     """Expected hypervolume improvement of candidates.
 
     Args:
@@ -70,9 +91,10 @@ def expected_improvement(
     errors, known = errors[front], known[front]
     steps = np.unique(errors)
     total = np.zeros(len(mean))
-    # Below the lowest error, nothing is dominated yet.
+    # E[max(e_0 - e, 0)]: no error is below minus infinity.
     before = np.zeros(len(mean))
     for index, end in enumerate([*steps.tolist(), worst_error]):
+        # Between `level` and `end`, the candidate is held against the points up to `level`.
         level = -np.inf if index == 0 else steps[index - 1]
         area = undominated(costs, known[errors <= level], worst_costs)
         reached = expected_shortfall(np.array([[end]]), mean, deviation)[0]
@@ -81,7 +103,7 @@ def expected_improvement(
     return total
 
 
-def undominated(corners: Numbers, points: Numbers, worst: Numbers) -> Numbers:
+def undominated(corners: Floats, points: Floats, worst: Floats) -> Floats:
     """Volume between each corner and `worst` that none of the points dominates.
 
     Args:
@@ -92,25 +114,25 @@ def undominated(corners: Numbers, points: Numbers, worst: Numbers) -> Numbers:
     Returns:
         Shape (n,).
     """
-    volume: Numbers = np.prod(np.maximum(worst - corners, 0.0), axis=1)
+    volume: Floats = np.prod(np.maximum(worst - corners, 0.0), axis=1)
     points = points[(points < worst).all(axis=1)]
     if not len(points):
         return volume
     if corners.shape[1] == 1:
-        left: Numbers = np.maximum(points.min() - corners[:, 0], 0.0)
+        left: Floats = np.maximum(points.min() - corners[:, 0], 0.0)
         return left
     points = points[pareto_mask(points)]
     return volume - _dominated(corners, points, worst)
 
 
-def _dominated(corners: Numbers, points: Numbers, worst: Numbers) -> Numbers:
+def _dominated(corners: Floats, points: Floats, worst: Floats) -> Floats:
     """Volume between each corner and `worst` that the points dominate, slice by slice.
 
     Between two neighbouring values of the last coordinate, the dominated set is that of the points
     below, in one dimension less.
     """
     if corners.shape[1] == 1:
-        length: Numbers = np.maximum(worst[0] - np.maximum(points.min(), corners[:, 0]), 0.0)
+        length: Floats = np.maximum(worst[0] - np.maximum(points.min(), corners[:, 0]), 0.0)
         return length
     points = points[np.argsort(points[:, -1], kind="stable")]
     ends = np.append(points[1:, -1], worst[-1])

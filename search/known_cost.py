@@ -1,11 +1,38 @@
 """The known-cost sampler: only what training tells is modelled, everything else is computed.
 
-Optuna's own samplers take all objectives of a design for unknown until it is told. Here energy,
-latency, area and every limit are known before; so a model of the error alone (`search.surrogate`)
-is asked for which of many feasible designs the expected hypervolume improvement is largest
-(`search.improvement`). Designs in training count as if they came out as predicted, so that several
-workers get different ones. A proposal depends on the seed, on the trial's number and on what is
-recorded, and on nothing else.
+Which design should be trained next? To train one takes minutes; to price it takes microseconds,
+with no doubt about what comes out. So of a design x
+
+    c(x)   energy, latency, area, parameters   computed, for every design that is looked at
+    e(x)   the error                           modelled, from the designs that were trained
+
+A general sampler is told objectives and knows nothing of where they come from: TPE, NSGA-II or a
+Gaussian process for each objective has to learn c from trained designs as well, and finds out by
+proposing them which designs break a limit. Here nothing is spent on that.
+
+One proposal (`KnownCostSampler.propose`):
+
+    1 read        what the trials say: errors, designs in training, designs seen
+    2 model       ln e(x) is normal with a mean and a deviation             search.surrogate
+    3 draw        feasible designs that were not seen: random ones, and     search.candidates
+                  changes of the designs of the frontier
+    4 weigh       EHVI(x) = E[ HV(F + {(e(x), c(x))}) - HV(F) ]             search.improvement
+                  F the frontier so far, HV its hypervolume in the study's
+                  box, the expectation over e(x) alone: a closed form
+    5 propose     the one of the largest EHVI
+
+Before `STARTUP` designs are trained or in training, step 5 is a draw at random.
+
+Three traps, and what is done about them:
+
+* *The lowest of many noisy errors is too good.* F is made of what the model says of the trained
+  designs, not of what was measured: a lucky training moves F a little, and not by all of its luck.
+* *Several workers must not get the same design.* Designs in training count as if they came out as
+  predicted (the "Kriging believer" of Ginsbourger et al., 2010): that lowers the deviation around
+  them, and puts them into F, so their neighbours are worth less.
+* *A study that was killed must go on as if it had not been.* A proposal depends on the seed, on the
+  trial's number and on what is recorded, and on nothing else: no state of a random generator, and
+  no length scales but those that the same observations give again (`_fit_hyperparameters`).
 """
 
 import math
@@ -25,11 +52,9 @@ from dse.design.families.family import Values
 from dse.design.space import SearchSpace
 from dse.pareto import pareto_mask
 from search import surrogate
-from search.candidates import Candidates, Identity, Pool, identity, joined
-from search.improvement import expected_improvement
-from search.suggest import distributions, parameters, values_of
-
-Numbers = npt.NDArray[np.float64]
+from search.candidates import Identity, Pool, PricedDesigns, identify, join
+from search.improvement import Floats, expected_improvement
+from search.suggest import list_distributions, read_parameters, write_parameters
 
 STARTUP = 4
 """Designs drawn at random before the model is asked; more of them waste trainings (measured with
@@ -38,10 +63,10 @@ benchmarks/search.py: docs/search.md)."""
 REMEMBERED = 4
 """Fits of length scales that are kept."""
 
-LENGTH = "epochs_fraction"
+EPOCHS_FRACTION = "epochs_fraction"
 """User attribute: the share of a full training's epochs that an observed error is of."""
 
-ERROR = "observed_error"
+OBSERVED_ERROR = "observed_error"
 """User attribute: the error of a training that was stopped early."""
 
 LEAST_COST = 1e-12
@@ -55,7 +80,7 @@ class Aim:
     measured: str
     """The column that training tells: `error` or another measured one."""
     box: Mapping[str, Sequence[float]]
-    """Objective -> best and worst value; costs as log10 (`search.survey.reference_box`)."""
+    """Objective -> best and worst value; costs as log10 (`search.survey.measure_box`)."""
     most_measured: float = math.inf
     """A limit on the measured column."""
 
@@ -74,8 +99,12 @@ class Aim:
         worst = float(self.box[self.measured][1]) if self.measured in self.box else 1.0
         return min(worst, self.most_measured)
 
-    def scaled_costs(self, columns: Mapping[str, Numbers]) -> Numbers:
-        """Costs such that the box is from 0 to 1; columns of (n,) or (n, k) -> (..., m - 1)."""
+    def scale_costs(self, columns: Mapping[str, Floats]) -> Floats:
+        """Costs such that the box is from 0 to 1; columns of (n,) or (n, k) -> (..., m - 1).
+
+        Logarithms first: half the energy is as much of a step at 1 uJ as at 100 uJ. On a linear
+        scale, to halve a small energy would be worth next to nothing.
+        """
         scaled = []
         for name in self.costs:
             best, worst = self.box[name]
@@ -83,28 +112,32 @@ class Aim:
             scaled.append((logs - best) / (worst - best))
         return np.stack(scaled, axis=-1)
 
-    def points(self, designs: Candidates) -> tuple[npt.NDArray[np.int64], Numbers]:
+    def list_points(self, designs: PricedDesigns) -> tuple[npt.NDArray[np.int64], Floats]:
         """Where designs stand in the space of costs: one point for each machine that suits one.
 
         Returns:
             The place of each point's design, shape (p,), and the points, shape (p, m - 1).
         """
         if designs.machines is None:
-            return np.arange(len(designs)), self.scaled_costs(designs.columns)
-        scaled = self.scaled_costs(designs.machines)
+            return np.arange(len(designs)), self.scale_costs(designs.columns)
+        scaled = self.scale_costs(designs.machines)
         owners, machines = np.nonzero(~np.isnan(scaled).any(axis=2))
         return owners, scaled[owners, machines]
 
 
 @dataclass(slots=True)
-class _Observations:
-    """What is recorded of a study, in the order of its trials."""
+class _Known:
+    """What the trials of a study say, in their order."""
 
     designs: list[Values]
+    """Those of which an error is known, of a full training or at a rung."""
     errors: list[float]
-    lengths: list[float]
+    fractions: list[float]
+    """The share of a full training's epochs that each error is of."""
     pending: list[Values]
+    """Those in training, of which no error is known yet."""
     seen: set[Identity]
+    """All that was ever proposed, feasible or not: none is proposed again."""
 
 
 class KnownCostSampler(optuna.samplers.BaseSampler):
@@ -131,12 +164,13 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         self.aim = aim
         self.seed = seed
         self.startup = startup
-        self._hyper: dict[bytes, surrogate.Hyper] = {}
-        self._on_record = Candidates([], {})
+        self._hyper: dict[bytes, surrogate.Hyperparameters] = {}
+        """What they were fitted to -> the fit."""
+        self._on_record = PricedDesigns([], {})
         self._known: dict[int, tuple[dict[str, Any], Values, Identity]] = {}
         """Trial -> its parameters, and the design that they are."""
         self._random = optuna.samplers.RandomSampler(seed=seed)
-        self._distributions = distributions(self.space)
+        self._distributions = list_distributions(self.space)
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
@@ -151,16 +185,17 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         search_space: dict[str, BaseDistribution],
     ) -> dict[str, Any]:
         """The parameters of the next design; none where every feasible one is known."""
-        if "fixed_params" in trial.system_attrs:  # enqueued: all is decided
+        if "fixed_params" in trial.system_attrs:  # enqueued, as baselines are: all is decided
             return {}
         trials = study.get_trials(deepcopy=False)
+        # Without this trial itself: after a kill it is there with some of its axes.
         values = self.propose(trials[: trial.number] + trials[trial.number + 1 :], trial.number)
         if values is None:  # all that is known to be feasible was tried: the study ends with that
             again = self.pool.draw(self.seed, trial.number, [], set())
             if not len(again):
                 return {}
             values = again.values[random.Random(trial.number).randrange(len(again))]
-        return dict(parameters(self.space, values))
+        return dict(write_parameters(self.space, values))
 
     def sample_independent(
         self,
@@ -180,43 +215,45 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
             number: of the trial that is asked for.
         """
         rng = random.Random(f"{self.seed}/{number}")
-        known = self._observe(trials)
+        known = self._read_trials(trials)
         if len(known.errors) + len(known.pending) < self.startup:
             drawn = self.pool.draw(self.seed, number, [], known.seen)
             return drawn.values[rng.randrange(len(drawn))] if len(drawn) else None
-        observed = self._observed(known.designs)
-        parents = self._parents(known, observed)
+        trained = self._price_trained(known.designs)
+        parents = self._find_parents(known, trained)
         drawn = self.pool.draw(self.seed, number, parents, known.seen)
         if not len(drawn):
             return None
         if len(known.errors) < 2:  # failures and trainings in flight only
             return drawn.values[rng.randrange(len(drawn))]
-        return drawn.values[int(np.argmax(self._worth(drawn, known, observed)))]
+        return drawn.values[int(np.argmax(self._weigh(drawn, known, trained)))]
 
-    def _worth(self, drawn: Candidates, known: _Observations, observed: Candidates) -> Numbers:
-        """Expected improvement of candidates."""
-        features = self._features(observed, known.lengths)
+    def _weigh(self, drawn: PricedDesigns, known: _Known, trained: PricedDesigns) -> Floats:
+        """Steps 2 and 4: what each design drawn is expected to add to the frontier; shape (n,)."""
+        features = self._make_features(trained, known.fractions)
         errors = np.array(known.errors)
-        hyper = self._fitted(features, errors)
+        hyper = self._fit_hyperparameters(features, errors)
         model = surrogate.fit(features, errors, hyper=hyper)
-        full = np.array(known.lengths) >= 1
+        # Errors at a rung teach the model, but are on no frontier: they would not last.
+        full = np.array(known.fractions) >= 1
         # Measured errors are noisy, and the lowest of many too good: the frontier is of what the
         # model makes of them.
-        smooth = np.exp(model.mean_of(self._features(observed, [1.0] * len(observed))))
-        owners, front_costs = self.aim.points(observed)
+        smooth = np.exp(model.predict_mean(self._make_features(trained, [1.0] * len(trained))))
+        owners, front_costs = self.aim.list_points(trained)
         front_errors, front_costs = smooth[owners][full[owners]], front_costs[full[owners]]
         if known.pending:
-            flying = self._priced(known.pending)
-            expected = np.exp(model.mean_of(self._features(flying, [1.0] * len(flying))))
+            pending = self._price(known.pending)
+            described = self._make_features(pending, [1.0] * len(pending))
+            expected = np.exp(model.predict_mean(described))
             # As if told what is expected of them: their neighbours are worth less then.
-            features = np.vstack([features, self._features(flying, [1.0] * len(flying))])
+            features = np.vstack([features, described])
             errors = np.append(errors, expected)
             model = surrogate.fit(features, errors, hyper=hyper)
-            owners, costs = self.aim.points(flying)
+            owners, costs = self.aim.list_points(pending)
             front_errors = np.append(front_errors, expected[owners])
             front_costs = np.vstack([front_costs, costs])
-        mean, deviation = model.predict(self._features(drawn, [1.0] * len(drawn)))
-        owners, costs = self.aim.points(drawn)
+        mean, deviation = model.predict(self._make_features(drawn, [1.0] * len(drawn)))
+        owners, costs = self.aim.list_points(drawn)
         worst = np.ones(costs.shape[1])
         improvement = expected_improvement(
             mean[owners],
@@ -227,97 +264,107 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
             self.aim.worst_error,
             worst,
         )
-        # A network is worth what it is on the machine that it improves the frontier most on.
+        # A network is worth what it is on the machine that it improves the frontier most on. All
+        # its points improve it by at least that, and by less than their sum where they overlap.
         best = np.zeros(len(drawn))
         np.maximum.at(best, owners, improvement)
         return best
 
-    def _fitted(self, features: Numbers, errors: Numbers) -> surrogate.Hyper | None:
+    def _fit_hyperparameters(
+        self, features: Floats, errors: Floats
+    ) -> surrogate.Hyperparameters | None:
         """Length scales, fitted anew only when there are a twentieth more observations.
 
-        They depend on the first so many observations alone.
+        They depend on the first so many observations alone, never on an earlier fit: a study that
+        was resumed has made none. None where there are so many that a forest takes over.
         """
         if len(errors) > surrogate.MOST_OBSERVATIONS:
             return None
-        count = _fitting_point(len(errors))
+        count = _choose_fitting_count(len(errors))
         # Known by what they were fitted to, not by how much: a design that went on to its next rung
         # has another error since, and a study that is resumed then must find the same.
         key = features[:count].tobytes() + errors[:count].tobytes()
         if key not in self._hyper:
             if len(self._hyper) >= REMEMBERED:
                 self._hyper.pop(next(iter(self._hyper)))
-            self._hyper[key] = surrogate.fit_hyper(features[:count], errors[:count])
+            self._hyper[key] = surrogate.fit_hyperparameters(features[:count], errors[:count])
         return self._hyper[key]
 
-    def _features(self, candidates: Candidates, lengths: Sequence[float]) -> Numbers:
-        length = 1 + np.log(np.maximum(lengths, 1e-3)) / math.log(1000)
-        return np.hstack([self.pool.features(candidates), length[:, None]])
+    def _make_features(self, designs: PricedDesigns, fractions: Sequence[float]) -> Floats:
+        """What the model sees of designs, shape (n, f + 1); the last column is how long they train.
 
-    def _priced(self, designs: Sequence[Values]) -> Candidates:
+        1 is a full training, 0 a thousandth of one, logarithmic in between. The model learns from
+        rungs what more epochs bring, and is asked at 1.
+        """
+        length = 1 + np.log(np.maximum(fractions, 1e-3)) / math.log(1000)
+        return np.hstack([self.pool.make_features(designs), length[:, None]])
+
+    def _price(self, designs: Sequence[Values]) -> PricedDesigns:
         """Costs of designs that were trained; feasible once, and on record."""
         return self.pool.price_all(designs)[0]
 
-    def _observed(self, designs: Sequence[Values]) -> Candidates:
+    def _price_trained(self, designs: Sequence[Values]) -> PricedDesigns:
         """Costs of the designs on record; only what is new since the last proposal is priced."""
         before = self._on_record
         count = len(before)
         if before.values != list(designs[:count]):
-            before, count = Candidates([], {}), 0
+            before, count = PricedDesigns([], {}), 0
         if len(designs) > count:
-            new = self._priced(designs[count:])
-            self._on_record = joined([before, new]) if count else new
+            new = self._price(designs[count:])
+            self._on_record = join([before, new]) if count else new
         return self._on_record
 
-    def _parents(self, known: _Observations, observed: Candidates) -> list[Values]:
+    def _find_parents(self, known: _Known, trained: PricedDesigns) -> list[Values]:
         """The designs of the measured frontier."""
-        full = [index for index, length in enumerate(known.lengths) if length >= 1]
+        full = [index for index, fraction in enumerate(known.fractions) if fraction >= 1]
         if not full:
             return []
         errors = np.array(known.errors)[full]
-        owners, costs = self.aim.points(observed.take(full))
+        owners, costs = self.aim.list_points(trained.take(full))
         front = pareto_mask(np.column_stack([errors[owners], costs]))
         return [known.designs[full[index]] for index in dict.fromkeys(owners[front].tolist())]
 
-    def _observe(self, trials: Sequence[FrozenTrial]) -> _Observations:
-        found = _Observations([], [], [], [], set())
+    def _read_trials(self, trials: Sequence[FrozenTrial]) -> _Known:
+        found = _Known([], [], [], [], set())
         for trial in trials:
-            design = self._design(trial)
+            design = self._read_design(trial)
             if design is None:  # asked for, and nothing decided yet
                 continue
             values, key = design
             found.seen.add(key)
-            if trial.state == TrialState.RUNNING and ERROR not in trial.user_attrs:
+            # A trial that waits at a rung is open, too, and its error there is known.
+            if trial.state == TrialState.RUNNING and OBSERVED_ERROR not in trial.user_attrs:
                 found.pending.append(values)
                 continue
-            error, length = self._error(trial)
+            error, fraction = self._read_error(trial)
             if error is not None:
                 found.designs.append(values)
                 found.errors.append(error)
-                found.lengths.append(length)
+                found.fractions.append(fraction)
         return found
 
-    def _design(self, trial: FrozenTrial) -> tuple[Values, Identity] | None:
+    def _read_design(self, trial: FrozenTrial) -> tuple[Values, Identity] | None:
         """What a trial tries; None where not all is decided."""
         known = self._known.get(trial.number)
         if known is not None and known[0] == trial.params:
             return known[1:]
-        values = values_of(self.space, trial.params)
+        values = read_parameters(self.space, trial.params)
         if values is None:
             return None
-        self._known[trial.number] = (trial.params, values, identity(values))
+        self._known[trial.number] = (trial.params, values, identify(values))
         return self._known[trial.number][1:]
 
-    def _error(self, trial: FrozenTrial) -> tuple[float | None, float]:
+    def _read_error(self, trial: FrozenTrial) -> tuple[float | None, float]:
         """What was measured of a trial, and at which share of its epochs."""
         if trial.state == TrialState.COMPLETE and self.aim.measured in self.aim.objectives:
             return float(trial.values[self.aim.objectives.index(self.aim.measured)]), 1.0
-        if ERROR in trial.user_attrs:
-            length = float(trial.user_attrs.get(LENGTH, 1.0))
-            return float(trial.user_attrs[ERROR]), length
+        if OBSERVED_ERROR in trial.user_attrs:
+            fraction = float(trial.user_attrs.get(EPOCHS_FRACTION, 1.0))
+            return float(trial.user_attrs[OBSERVED_ERROR]), fraction
         return None, 0.0
 
 
-def _fitting_point(count: int) -> int:
+def _choose_fitting_count(count: int) -> int:
     """The largest number of a fixed sequence that is at most `count`; steps are of a twentieth."""
     at = min(count, 12)
     while at + max(3, at // 20) <= count:

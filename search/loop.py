@@ -1,12 +1,40 @@
 """The loop of a study: ask for a design, price it, train it if it keeps the limits, record, tell.
 
-A row of results is on the disk before Optuna is told, so `kill -9` at any moment costs at most the
-epoch in training: when the study resumes, a trial that has a row is told from it, and a trial that
-has none is evaluated again under its own number, going on from its last checkpoint.
+      +---------------------------------------------------------------------------+
+      v                                                                           |
+    1 ask --> 2 price --> keeps the limits? --- no ---------------> 5 record --> 6 tell
+                                | yes                                  ^
+                                v                                      |
+                            3 submit --> 4 train (oldest first) -------+
 
-Designs land in the order in which they took off, whichever is trained first, and the next is asked
-for when one has landed. So what the sampler knew when it proposed a design does not depend on how
-fast which worker was, and a study gives the same rows again, also after kills.
+What each step leaves on the disk, and what `kill -9` in the middle of it loses:
+
+    step       written                                       lost by a kill
+    1 ask      study.db: an open trial, its axes one by one  nothing: the axes that are missing are
+                                                             asked of a sampler that knows the same
+    2 price    nothing                                       microseconds: the trial is priced again
+    3 submit   study.db: `submitted` = (place in the order,  nothing: trials in training are
+               epochs); designs/KEY/design.yaml              submitted again, in the same order
+    4 train    designs/KEY/: best.pt, last.pt, history.csv   the epoch in training
+               after each epoch
+    5 record   results.jsonl: one line, flushed to the disk  nothing: half a line is cut off, and
+                                                             the outcome made again from last.pt
+    6 tell     study.db: the trial has ended                 nothing: it is told from its row
+
+The row is written before Optuna is told, never after. So rows can always tell the storage what it
+lacks, or rebuild it where it was lost (`search.records`); a storage that knew of a result that no
+row holds could not be explained to anybody, and is refused.
+
+**The same rows however often it is killed.** Designs are finished in the order in which they were
+submitted, whichever is trained first, and another is asked for only when the oldest has finished.
+So what the sampler knew when it proposed design n depends on n and on how many may be submitted at
+a time, and not on which worker was fast. No worker waits for that: one design more may be submitted
+than there are workers (`Trainers.window`).
+
+**Duplicates.** A sampler may propose a design that is trained already, or is being trained. It
+takes its place in the order all the same, and when its turn comes it repeats the error of the
+other: had it been recorded at once, then a study that was stopped in between would have other rows
+than one that was not.
 """
 
 import dataclasses
@@ -37,14 +65,14 @@ from search.reuse import Earlier
 from search.samplers import Samplers
 from search.state import Outcome, Progress, State
 from search.storage import Ledger
-from search.suggest import parameters, suggest, values_of
+from search.suggest import read_parameters, suggest, write_parameters
 from search.survey import Survey
 from search.workers import Trainers
 
 
 @dataclass(frozen=True, slots=True)
-class _Flight:
-    """A design that keeps the limits and is being trained."""
+class _Submitted:
+    """A design that keeps the limits and has its place in the order of trainings."""
 
     point: DesignPoint
     row: Evaluation
@@ -52,15 +80,15 @@ class _Flight:
     trial: optuna.Trial | None
     """None for a baseline beside the space."""
     until: int
-    """Epochs that it is trained up to."""
-    since: int
-    """Epochs that it had before."""
-    twin: bool
-    """The same design is trained, or in flight already: this one waits for what comes out."""
+    """Epochs that it is trained up to: those of its next rung, or all."""
+    epochs_before: int
+    """Epochs that it had before, at the rung where it waited; 0 for one that starts."""
+    is_duplicate: bool
+    """The same design is trained, or submitted, already: this one waits for what comes out."""
 
 
 class Loop:
-    """One run of a study: the rows so far, what is in flight, and what waits at a rung."""
+    """One run of a study: the rows so far, what is in training, and what waits at a rung."""
 
     def __init__(
         self,
@@ -82,7 +110,7 @@ class Loop:
         self.progress = progress
         self.workers = workers
         self.epochs = spec.recipe.epochs
-        self.flying: list[_Flight] = []
+        self.submitted: list[_Submitted] = []
         repair(folder)
         self.history = read_all_rows(folder)
         self.ledger = ledger
@@ -90,10 +118,11 @@ class Loop:
         self.record = read_record(folder)
         self.box = self.record.box
         self.samplers = Samplers(spec, sweep, self.box)
-        self.ladder = None if spec.rungs is None else Ladder.of(spec.rungs, self.epochs)
+        self.ladder = None if spec.rungs is None else Ladder.empty(spec.rungs, self.epochs)
         self.effort = spec.effort
         self.earlier = Earlier(spec, training)
-        self.takeoffs = 0
+        self.submissions = 0
+        """So many designs were submitted in this run: the next one's place in the order."""
 
     @property
     def rows(self) -> list[Evaluation]:
@@ -106,16 +135,16 @@ class Loop:
         again = records.reconcile(
             self.study, self.folder, self.history, self.spec, self.samplers, self.ledger
         )
-        self._climb()
+        self._restore_rungs()
         self._add_baselines()
         while True:
-            while self._may_ask():
-                self._next(again)
-            if not self.flying:
+            while self._may_submit():
+                self._submit_next(again)
+            if not self.submitted:
                 ended = self._ended_by()
                 records.end_stopped(self.study, self.rows, self.spec)
                 return Outcome(self.rows, self.state(), ended)
-            self._land()
+            self._finish_oldest()
 
     def state(self) -> State:
         """How far the study is."""
@@ -131,19 +160,19 @@ class Loop:
             done=self.effort.share(rows),
         )
 
-    def _may_ask(self) -> bool:
-        """Whether another design may take off, if all that fly are trained in the end."""
-        return len(self.flying) < self.trainers.window and not self._ended_by()
+    def _may_submit(self) -> bool:
+        """Whether there is effort left for another design when all submitted ones are trained."""
+        return len(self.submitted) < self.trainers.window and not self._ended_by()
 
     def _ended_by(self) -> str:
-        fresh = [flight for flight in self.flying if not flight.since]
-        epochs = sum(flight.until - flight.since for flight in self.flying)
+        new = [job for job in self.submitted if not job.epochs_before]
+        epochs = sum(job.until - job.epochs_before for job in self.submitted)
         return self.effort.ended_by(
             self.history,
             self.box,
             self.workers,
-            flying=len(fresh),
-            flying_epochs=epochs,
+            in_training=len(new),
+            epochs_in_training=epochs,
             volume=lambda rows, box: hypervolume_share(self._expanded(rows), box),
         )
 
@@ -151,15 +180,17 @@ class Loop:
         """Trained networks on all machines that suit them, where the study has several."""
         return expanded(rows, self.record) if self.spec.hardware else list(rows)
 
-    def _climb(self) -> None:
-        """Put what the rows say of rungs on the ladder."""
+    def _restore_rungs(self) -> None:
+        """Put every design on the rung where its rows say it stands."""
         if self.ladder is None:
             return
         for row in self.history:
             self._record_rung(row)
         ended = {t.number for t in self.study.get_trials(deepcopy=False) if t.state.is_finished()}
-        for trials in self.ladder.left:
-            trials |= ended  # a trial that Optuna was told of cannot go on
+        for trials in self.ladder.promoted:
+            # A study that ended closed the trials that waited at rungs, and Optuna opens none
+            # again: with more effort, new designs are tried, and those do not go on.
+            trials |= ended
 
     def _record_rung(self, row: Evaluation) -> None:
         """Where rungs are climbed: baselines are not."""
@@ -169,43 +200,43 @@ class Loop:
             objectives = [row.column(name) for name in self.spec.objectives]
             self.ladder.record(row.trial, row.epochs, objectives)
 
-    def _next(self, again: "records.Unfinished") -> None:
-        """Let one take off: what flew when the study was stopped, who may go on, or a new one."""
+    def _submit_next(self, again: records.Unfinished) -> None:
+        """Submit one: what was in training when the study was stopped, who is promoted, or new."""
         number = again.pop()
         if number is not None:
-            trial = self._reopen(number)
+            trial = self._resume_trial(number)
             until = again.until(number)
             if until is not None:
-                self._go_on(number, until, trial)
+                self._continue_from_rung(number, until, trial)
                 return
-            self._take_off(*self._price_trial(trial), trial)
+            self._submit_or_record(*self._price_trial(trial), trial)
             return
         promoted = None if self.ladder is None else self.ladder.promote()
         if promoted is not None:
-            self._go_on(*promoted, self._reopen(promoted[0]))
+            self._continue_from_rung(*promoted, self._resume_trial(promoted[0]))
             return
-        trial = self._ask()
-        self._take_off(*self._price_trial(trial), trial)
+        trial = self._ask_for_trial()
+        self._submit_or_record(*self._price_trial(trial), trial)
 
-    def _ask(self) -> optuna.Trial:
-        self.study.sampler = self._sampler(len(self.study.get_trials(deepcopy=False)))
+    def _ask_for_trial(self) -> optuna.Trial:
+        self.study.sampler = self._choose_sampler(len(self.study.get_trials(deepcopy=False)))
         return self.study.ask()
 
-    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
+    def _choose_sampler(self, number: int) -> optuna.samplers.BaseSampler:
         # A sampler that repeats itself has nothing new to say: then the next point is random.
         repeated = bool(self.history) and self.history[-1].status == "duplicate"
-        return self.samplers.of(number, at_random=repeated)
+        return self.samplers.choose(number, at_random=repeated)
 
-    def _reopen(self, number: int) -> optuna.Trial:
+    def _resume_trial(self, number: int) -> optuna.Trial:
         """A trial that was asked for before; what it had decided it keeps.
 
         A kill may have come when some axes were decided: the others are asked of the same sampler,
         which knows what it knew.
         """
         frozen = self.study.get_trials(deepcopy=False)[number]
-        whole = values_of(self.spec.space, frozen.params) is not None
+        whole = read_parameters(self.spec.space, frozen.params) is not None
         self.study.sampler = (
-            self.samplers.of(number, decided=True) if whole else self._sampler(number)
+            self.samplers.choose(number, decided=True) if whole else self._choose_sampler(number)
         )
         return optuna.Trial(self.study, frozen._trial_id)
 
@@ -214,17 +245,17 @@ class Loop:
         trials = self.study.get_trials(deepcopy=False)
         known = {row.source for row in self.history}
         known |= {str(trial.user_attrs.get("source")) for trial in trials}
-        for baseline in (*self.spec.baselines, *self.earlier.baselines()):
+        for baseline in (*self.spec.baselines, *self.earlier.find_baselines()):
             if baseline.name in known:
                 continue
             if baseline.values is None:
                 row = self._price(baseline.point, {}, trial=-1, source=baseline.name)
-                while len(self.flying) >= self.trainers.window:
-                    self._land()
-                self._take_off(baseline.point, row, None)
+                while len(self.submitted) >= self.trainers.window:
+                    self._finish_oldest()
+                self._submit_or_record(baseline.point, row, None)
             else:
                 self.study.enqueue_trial(
-                    parameters(self.spec.space, baseline.values),
+                    write_parameters(self.spec.space, baseline.values),
                     user_attrs={"source": baseline.name},
                 )
 
@@ -234,7 +265,7 @@ class Loop:
         try:
             point = self.spec.space.point(values, "" if source == "search" else source)
         except InvalidInput as error:
-            return None, self._row(
+            return None, self._make_row(
                 trial=trial.number,
                 source=source,
                 values=values,
@@ -245,13 +276,13 @@ class Loop:
 
     def _price(self, point: DesignPoint, values: Values, *, trial: int, source: str) -> Evaluation:
         """What is known before training: status `trained` means that it has to be."""
-        row = self._row(
+        row = self._make_row(
             trial=trial,
             source=source,
             values=values,
             status="infeasible",
             key=point.key,
-            name=point.name or _label(point, values),
+            name=point.name or _make_label(point, values),
         )
         try:
             priced = self.pricing.best(point)
@@ -267,7 +298,7 @@ class Loop:
             return dataclasses.replace(row, reason=priced.reason)
         return dataclasses.replace(row, status="trained")
 
-    def _duplicate(self, row: Evaluation) -> Evaluation | None:
+    def _find_duplicate(self, row: Evaluation) -> Evaluation | None:
         """The row of a design that another trial has trained, or an earlier study."""
         for earlier in self.rows:
             if self.spec.needs_int8 and earlier.quantised_error is None:
@@ -287,67 +318,68 @@ class Loop:
                     name=earlier.name,
                     reason=f"trained as trial {earlier.trial}",
                 )
-        return self.earlier.answer(row)
+        return self.earlier.find_training(row)
 
-    def _take_off(
+    def _submit_or_record(
         self, point: DesignPoint | None, row: Evaluation, trial: optuna.Trial | None
     ) -> None:
-        """Record what is not trained; start the training of what is."""
+        """Submit a design that keeps the limits; record any other as it is."""
         if point is None or row.status != "trained":
             self._record(row, trial)
             return
-        # In flight, too, what was trained before: its place in the order must not depend on whether
-        # its twin landed before this search was stopped, or after.
-        twin = self._duplicate(row) is not None
-        twin |= any(flight.point.key == point.key for flight in self.flying)
+        # A duplicate is submitted, too: its place in the order must not depend on whether the other
+        # was finished before this search was stopped, or after.
+        is_duplicate = self._find_duplicate(row) is not None
+        is_duplicate |= any(job.point.key == point.key for job in self.submitted)
         # A baseline is there to be compared with: no rung stops it.
-        rungs = self.ladder is not None and row.source == "search"
-        until = self.ladder.levels[0] if self.ladder is not None and rungs else self.epochs
-        self._launch(_Flight(point, row, trial, until, 0, twin))
+        until = self.epochs
+        if self.ladder is not None and row.source == "search":
+            until = self.ladder.levels[0]
+        self._submit(_Submitted(point, row, trial, until, 0, is_duplicate))
 
-    def _go_on(self, number: int, until: int, trial: optuna.Trial) -> None:
+    def _continue_from_rung(self, number: int, until: int, trial: optuna.Trial) -> None:
         """Train a design that waited at a rung up to the next."""
         assert self.ladder is not None
         before = next(row for row in reversed(self.history) if row.trial == number)
         for rung, level in enumerate(self.ladder.levels):
             if level < until:
-                self.ladder.left[rung].add(number)
+                self.ladder.promoted[rung].add(number)
         point = self.spec.space.point(before.values)
         row = dataclasses.replace(before, status="trained", reason="")
-        self._launch(_Flight(point, row, trial, until, before.epochs or 0, twin=False))
+        self._submit(_Submitted(point, row, trial, until, before.epochs or 0, is_duplicate=False))
 
-    def _launch(self, flight: _Flight) -> None:
-        self.takeoffs += 1
-        if flight.trial is not None:
-            records.mark_flight(flight.trial, self.takeoffs, flight.until)
-        self.flying.append(flight)
-        if not flight.twin:
-            self._start(flight)
+    def _submit(self, job: _Submitted) -> None:
+        self.submissions += 1
+        if job.trial is not None:
+            records.mark_submitted(job.trial, self.submissions, job.until)
+        self.submitted.append(job)
+        if not job.is_duplicate:
+            self._start_training(job)
 
-    def _start(self, flight: _Flight) -> None:
-        design = self.training.designs / flight.point.key / "design.yaml"
+    def _start_training(self, job: _Submitted) -> None:
+        design = self.training.designs / job.point.key / "design.yaml"
         if not design.exists():
-            write_text(design, dump_yaml(flight.point.to_dict()))
-        self.progress.training(flight.point, flight.row.cost, flight.until)
-        self.trainers.start(flight.point, flight.until)
+            write_text(design, dump_yaml(job.point.to_dict()))
+        self.progress.training(job.point, job.row.cost, job.until)
+        self.trainers.start(job.point, job.until)
 
-    def _land(self) -> None:
-        """Wait for the design that took off first, and record it."""
-        flight = self.flying[0]
-        row = None if flight.since else self._duplicate(flight.row)
+    def _finish_oldest(self) -> None:
+        """Wait for the design that was submitted first, and record what came out."""
+        job = self.submitted[0]
+        row = None if job.epochs_before else self._find_duplicate(job.row)
         if row is None:
-            if flight.twin:
-                self._start(flight)
-            row = self._finish(flight)
-        self.flying.pop(0)
-        self._record(row, flight.trial)
+            if job.is_duplicate:
+                self._start_training(job)
+            row = self._collect_result(job)
+        self.submitted.pop(0)
+        self._record(row, job.trial)
 
-    def _finish(self, flight: _Flight) -> Evaluation:
+    def _collect_result(self, job: _Submitted) -> Evaluation:
         try:
-            result = self.trainers.finish(flight.point)
+            result = self.trainers.finish(job.point)
         except TrainingFailed as error:
             return dataclasses.replace(
-                flight.row,
+                job.row,
                 status="failed",
                 reason=str(error),
                 error=None,
@@ -357,7 +389,7 @@ class Loop:
                 finished_at=utc_now(),
             )
         row = dataclasses.replace(
-            flight.row,
+            job.row,
             error=result.validation_error,
             quantised_error=result.quantised_error,
             best_epoch=result.best_epoch,
@@ -376,7 +408,7 @@ class Loop:
         over = self.spec.measured_budget.explain(row.measured)
         return dataclasses.replace(row, status="infeasible", reason=over) if over else row
 
-    def _row(self, **fields: Any) -> Evaluation:
+    def _make_row(self, **fields: Any) -> Evaluation:
         return Evaluation(
             seed=self.spec.seed,
             accelerator=self.spec.accelerator.name,
@@ -389,6 +421,7 @@ class Loop:
         )
 
     def _record(self, row: Evaluation, trial: optuna.Trial | None) -> None:
+        """Steps 5 and 6 of the loop; their order is what makes kills harmless."""
         append_row(self.folder, row)
         self.ledger.write(len(self.history), row, trial)
         self.history.append(row)
@@ -398,7 +431,7 @@ class Loop:
         self.progress.evaluated(row, self.state())
 
 
-def _label(point: DesignPoint, values: Mapping[str, Any]) -> str:
+def _make_label(point: DesignPoint, values: Mapping[str, Any]) -> str:
     """`4x1x80 P1 0.062` where a policy was searched; otherwise `DesignPoint.summary`."""
     policy = values.get("policy")
     return point.summary.replace("ternary", str(policy)) if policy else point.summary

@@ -1,44 +1,54 @@
-"""What Optuna's storage and the rows of results say of each other.
+"""What Optuna's storage and the rows of results say of each other, and how they come to agree.
 
-The rows are the truth: they are on the disk first. The storage is told from them, and rebuilt from
-them where it was lost.
+A study is on the disk twice: as rows (`results.jsonl`), which everything that reads results reads,
+and as trials in Optuna's storage, which samplers learn from. A kill may come between the two
+writes, so they can differ, but in one direction only, since the rows are written first
+(`search.loop`):
+
+    row?   trial     what happened                           what `reconcile` does
+    yes    ended     all was written                         nothing
+    yes    open      killed between record and tell          tells the trial from its row
+    yes    open      waits at a rung (status `stopped`)      leaves it open; resubmits it where it
+                                                             was `submitted` for more epochs
+    no     open      killed before its row                   resubmits it under its own number
+    yes    missing   the storage was lost                    enqueues and tells it again
+    no     ended     results.jsonl was cut or replaced       refuses, and says what to restore
+
+So the rows are the truth, and the storage is told from them.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import optuna
 from optuna.trial import TrialState
 
 from dse.errors import InvalidStudy
 from dse.studies.rows import Evaluation, latest
-from search.known_cost import ERROR, LENGTH
-from search.suggest import parameters, suggest
+from dse.studies.spec import StudySpec
+from search.known_cost import EPOCHS_FRACTION, OBSERVED_ERROR
+from search.samplers import Samplers
+from search.storage import Ledger
+from search.suggest import suggest, write_parameters
 
-if TYPE_CHECKING:
-    from dse.studies.spec import StudySpec
-    from search.samplers import Samplers
-    from search.storage import Ledger
+SUBMITTED = "submitted"
+"""User attribute of a trial in training: its place in the order, and to how many epochs."""
 
-FLIGHT = "flight"
-"""User attribute of a trial in training: number of its take-off, epochs that it flies to."""
-
-_CONSTRAINTS_OF_OLD = "constraints"
+_UNNAMED_CONSTRAINTS = "constraints"
 """System attribute in which Optuna 4 kept the constraints of a trial, without their names."""
 
 
 @dataclass(slots=True)
 class Unfinished:
-    """Trials that were in flight when the study was stopped, in the order of their take-offs."""
+    """Trials that were in training when the study was stopped, in the order of submission."""
 
     numbers: list[int]
     goals: dict[int, int]
     """Trial -> epochs that it was going to, where it had been at a rung before."""
 
     def pop(self) -> int | None:
-        """The next one; None where all have taken off again."""
+        """The next one; None where all are submitted again."""
         return self.numbers.pop(0) if self.numbers else None
 
     def until(self, number: int) -> int | None:
@@ -50,14 +60,14 @@ def reconcile(
     study: optuna.Study,
     folder: Path,
     history: Sequence[Evaluation],
-    spec: "StudySpec",
-    samplers: "Samplers",
-    ledger: "Ledger",
+    spec: StudySpec,
+    samplers: Samplers,
+    ledger: Ledger,
 ) -> Unfinished:
     """Tell Optuna what only the rows know.
 
     Returns:
-        The trials that were in flight.
+        The trials that were in training.
 
     Raises:
         InvalidStudy: the storage knows more than the rows, or rows are missing.
@@ -65,7 +75,7 @@ def reconcile(
     rows = {row.trial: row for row in latest(history) if row.trial >= 0}
     trials = study.get_trials(deepcopy=False)
     if len(trials) < len(rows):
-        _rebuild(study, folder, history, len(trials), spec, samplers, ledger)
+        _rebuild_storage(study, folder, history, len(trials), spec, samplers, ledger)
         trials = study.get_trials(deepcopy=False)
     open_trials = {trial.number: trial for trial in trials if not trial.state.is_finished()}
     for place, written in enumerate(history):
@@ -74,7 +84,7 @@ def reconcile(
         elif written.trial in open_trials:
             trial_id = open_trials[written.trial]._trial_id
             ledger.write(place, written, optuna.Trial(study, trial_id))
-    flights: list[tuple[int, int]] = []
+    unfinished: list[tuple[int, int]] = []
     goals = {}
     for trial in trials:
         number = trial.number
@@ -86,27 +96,28 @@ def reconcile(
             )
         if trial.state != TrialState.RUNNING:
             continue
-        takeoff, until = trial.user_attrs.get(FLIGHT, (10**9 + number, 0))
+        # One that was killed before it was submitted comes after all that were.
+        place, until = trial.user_attrs.get(SUBMITTED, (10**9 + number, 0))
         if row is None:
-            flights.append((takeoff, number))
+            unfinished.append((place, number))
         elif row.status == "stopped" and (row.epochs or 0) < until:
-            flights.append((takeoff, number))
+            unfinished.append((place, number))
             goals[number] = until
         else:
             tell(study, optuna.Trial(study, trial._trial_id), row, spec)
-    return Unfinished([number for _, number in sorted(flights)], goals)
+    return Unfinished([number for _, number in sorted(unfinished)], goals)
 
 
-def _rebuild(
+def _rebuild_storage(
     study: optuna.Study,
     folder: Path,
     history: Sequence[Evaluation],
     known: int,
-    spec: "StudySpec",
-    samplers: "Samplers",
-    ledger: "Ledger",
+    spec: StudySpec,
+    samplers: Samplers,
+    ledger: Ledger,
 ) -> None:
-    """Put rows into a storage that was lost."""
+    """Put rows into a storage that was lost: the same trials, numbers and order."""
     rows = {row.trial: row for row in latest(history) if row.trial >= 0}
     for number in range(known, max(rows) + 1):
         row = rows.get(number)
@@ -115,8 +126,8 @@ def _rebuild(
                 f"{folder}: the storage is lost and results.jsonl has no row for trial "
                 f"{number}: restore study.db, or start a study of another name"
             )
-        study.enqueue_trial(parameters(spec.space, row.values), user_attrs=attributes(row))
-        study.sampler = samplers.of(number, decided=True)
+        study.enqueue_trial(write_parameters(spec.space, row.values), user_attrs=describe_row(row))
+        study.sampler = samplers.choose(number, decided=True)
         trial = study.ask()
         suggest(trial, spec.space)
         for place, written in enumerate(history):
@@ -125,19 +136,25 @@ def _rebuild(
         tell(study, trial, row, spec)
 
 
-def mark_flight(trial: optuna.Trial, takeoff: int, until: int) -> None:
+def mark_submitted(trial: optuna.Trial, place: int, until: int) -> None:
     """Note on a trial that it is in training, so that a study that is killed finds it again."""
-    trial.set_user_attr(FLIGHT, [takeoff, until])
+    trial.set_user_attr(SUBMITTED, [place, until])
 
 
-def tell(study: optuna.Study, trial: optuna.Trial, row: Evaluation, spec: "StudySpec") -> None:
-    """Tell Optuna what a row says; a trial that waits at a rung stays open."""
-    for name, value in attributes(row).items():
+def tell(study: optuna.Study, trial: optuna.Trial, row: Evaluation, spec: StudySpec) -> None:
+    """Tell Optuna what a row says, as a state of its trial.
+
+    complete: an error and costs. fail: training gave no number. pruned: over a limit, known before
+    training or after; by how much is told as constraints, so that samplers learn where not to
+    look. A trial that waits at a rung stays open: Optuna knows no way back from an end.
+    """
+    for name, value in describe_row(row).items():
         trial.set_user_attr(name, value)
     partial = row.epochs is not None and row.epochs < spec.recipe.epochs
     if row.error is not None and (partial or row.over_in_error):
-        trial.set_user_attr(ERROR, row.column(spec.measured))
-        trial.set_user_attr(LENGTH, (row.epochs or spec.recipe.epochs) / spec.recipe.epochs)
+        trial.set_user_attr(OBSERVED_ERROR, row.column(spec.measured))
+        fraction = (row.epochs or spec.recipe.epochs) / spec.recipe.epochs
+        trial.set_user_attr(EPOCHS_FRACTION, fraction)
     if row.status == "stopped":
         return
     if row.status == "failed":
@@ -145,18 +162,19 @@ def tell(study: optuna.Study, trial: optuna.Trial, row: Evaluation, spec: "Study
     elif row.full or (row.status == "duplicate" and not partial):
         study.tell(trial, [row.column(name) for name in spec.objectives])
     else:
-        excesses = _excess(row, spec)
+        excesses = _measure_violations(row, spec)
         for name, excess in excesses.items():
             trial.set_constraint(name, excess)
         if excesses:
-            # optuna-dashboard 0.21 reads no names: the reason, an attribute, tells them there.
+            # Optuna 5 names constraints, optuna-dashboard 0.21 still reads the list without names:
+            # the attribute `reason` tells them there.
             study._storage.set_trial_system_attr(
-                trial._trial_id, _CONSTRAINTS_OF_OLD, list(excesses.values())
+                trial._trial_id, _UNNAMED_CONSTRAINTS, list(excesses.values())
             )
         study.tell(trial, state=TrialState.PRUNED)
 
 
-def end_stopped(study: optuna.Study, rows: Iterable[Evaluation], spec: "StudySpec") -> None:
+def end_stopped(study: optuna.Study, rows: Iterable[Evaluation], spec: StudySpec) -> None:
     """Close the trials that wait at a rung: none is left running when a study has ended."""
     waiting = {row.trial for row in rows if row.status == "stopped" and row.trial >= 0}
     for trial in study.get_trials(deepcopy=False):
@@ -164,7 +182,7 @@ def end_stopped(study: optuna.Study, rows: Iterable[Evaluation], spec: "StudySpe
             study.tell(optuna.Trial(study, trial._trial_id), state=TrialState.PRUNED)
 
 
-def attributes(row: Evaluation) -> dict[str, str]:
+def describe_row(row: Evaluation) -> dict[str, str]:
     """What optuna-dashboard shows beside a trial."""
     known = {
         "source": row.source,
@@ -176,7 +194,7 @@ def attributes(row: Evaluation) -> dict[str, str]:
     return {name: text for name, text in known.items() if text or name != "reason"}
 
 
-def _excess(row: Evaluation, spec: "StudySpec") -> dict[str, float]:
+def _measure_violations(row: Evaluation, spec: StudySpec) -> dict[str, float]:
     """By how much the row violates each limit, so that samplers learn where not to look."""
     if row.status == "duplicate":
         return {}

@@ -23,7 +23,7 @@ from dse.studies.spec import PRICED, StudySpec, check_unchanged
 from search.cluster.publication import check_no_view
 from search.storage import DATABASE, locked
 from search.study import load_data
-from search.survey import reference_box, survey
+from search.survey import measure_box, survey
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,12 +67,12 @@ def reprice_study(
             technology=spec.technology,
             budget=spec.budget,
             frames=spec.features.frames,
-            outputs=_outputs(spec, record, cache),
+            outputs=_count_outputs(spec, record, cache),
             rate=spec.rate or 1.0,
             machines=() if spec.hardware is None else spec.machines,
             objectives=spec.objectives,
         )
-        rows = [_priced(row, spec, pricing) for row in history]
+        rows = [_price_row(row, spec, pricing) for row in history]
         sweep = Sweep(
             spec.space,
             spec.machines,
@@ -81,7 +81,7 @@ def reprice_study(
             budget=spec.budget,
             rate=pricing.rate,
         )
-        box = reference_box(spec.objectives, survey(spec.space, pricing, sweep, seed=spec.seed))
+        box = measure_box(spec.objectives, survey(spec.space, pricing, sweep, seed=spec.seed))
         kept = {
             name: record.resolved[name]
             for name in ("data_key", "workers", "outputs")
@@ -96,18 +96,18 @@ def reprice_study(
         return Repriced(len(rows), before, after)
 
 
-def _outputs(spec: StudySpec, record: StudyRecord, cache: Path | None) -> int:
+def _count_outputs(spec: StudySpec, record: StudyRecord, cache: Path | None) -> int:
     """Classes of the data; studies of earlier versions did not record how many."""
     recorded = record.resolved.get("outputs")
     return recorded if isinstance(recorded, int) else len(load_data(spec, cache).classes)
 
 
-def _priced(row: Evaluation, spec: StudySpec, pricing: Pricing) -> Evaluation:
+def _price_row(row: Evaluation, spec: StudySpec, pricing: Pricing) -> Evaluation:
     """A row with the costs of today; its status changes only where a limit does."""
     if row.status == "invalid" or not row.key:
         return row
     try:
-        point = _point_of(row, spec)
+        point = _find_point(row, spec)
         priced = pricing.best(point)
     except InvalidInput as error:
         return dataclasses.replace(row, status="invalid", reason=str(error), cost={})
@@ -132,7 +132,7 @@ def _priced(row: Evaluation, spec: StudySpec, pricing: Pricing) -> Evaluation:
     return row
 
 
-def _point_of(row: Evaluation, spec: StudySpec) -> DesignPoint:
+def _find_point(row: Evaluation, spec: StudySpec) -> DesignPoint:
     if row.values:
         return spec.space.point(row.values)
     named = {baseline.name: baseline.point for baseline in spec.baselines}

@@ -2,24 +2,20 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from dse.errors import InvalidInput
 from dse.studies.frontier import frontier_of
 from dse.studies.on_machines import expanded
 from dse.studies.record import read_record
 from dse.studies.rows import Evaluation, read_rows
-from dse.studies.spec import Baseline
+from dse.studies.spec import Baseline, StudySpec
 from dse.training.job import Training
-
-if TYPE_CHECKING:
-    from dse.studies.spec import StudySpec
 
 
 class Earlier:
     """The trained designs of the studies that a study starts from."""
 
-    def __init__(self, spec: "StudySpec", training: Training) -> None:
+    def __init__(self, spec: StudySpec, training: Training) -> None:
         self.spec = spec
         self.frontiers: list[Evaluation] = []
         self.trained: dict[str, tuple[str, Evaluation]] = {}
@@ -32,7 +28,7 @@ class Earlier:
                 if row.full and told and (row.data_key, row.recipe_key, row.seed) == same:
                     self.trained.setdefault(row.key, (folder.name, row))
 
-    def baselines(self) -> Iterator[Baseline]:
+    def find_baselines(self) -> Iterator[Baseline]:
         """The designs of their frontiers that lie in the space of this study."""
         known = set()
         for row in self.frontiers:
@@ -49,7 +45,7 @@ class Earlier:
                 named = dataclasses.replace(point, name=name)
                 yield Baseline(name, named, values, published=False)
 
-    def answer(self, row: Evaluation) -> Evaluation | None:
+    def find_training(self, row: Evaluation) -> Evaluation | None:
         """The row of a design that was trained on the same data, recipe and seed; else None."""
         if row.key not in self.trained:
             return None

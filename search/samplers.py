@@ -1,24 +1,27 @@
-"""Samplers by name.
+"""Samplers by name: ours (`search.known_cost`) and Optuna's, made fit for a study that is killed.
 
-Each trial gets a sampler of its own seed, so that a study that was stopped and resumed proposes
-what it would have proposed undisturbed.
+Optuna's samplers hold a random generator that moves with each call. A study that was stopped and
+resumed would start it anew and propose other designs than one that ran through. So each trial gets
+a sampler of its own, with a seed made of the study's and of the trial's number; what it learns from
+is the storage, which is the same either way.
+
+A new sampler is a name in `NAMES` and a case in `make_sampler`; one that must know costs stands
+beside the known-cost one in `Samplers`.
 """
 
 import warnings
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from dse.pricing.sweep import Sweep
+from dse.studies.spec import StudySpec
 from search.candidates import Pool
 from search.known_cost import Aim, KnownCostSampler
-
-if TYPE_CHECKING:
-    from dse.studies.spec import StudySpec
 
 NAMES = ("known_cost", "tpe", "nsga2", "nsga3", "gp", "qmc", "random")
 
@@ -26,7 +29,7 @@ NAMES = ("known_cost", "tpe", "nsga2", "nsga3", "gp", "qmc", "random")
 class Samplers:
     """The sampler of each trial of a study."""
 
-    def __init__(self, spec: "StudySpec", sweep: Sweep, box: Mapping[str, Sequence[float]]) -> None:
+    def __init__(self, spec: StudySpec, sweep: Sweep, box: Mapping[str, Sequence[float]]) -> None:
         self.name, self.seed = spec.sampler, spec.seed
         self.known_cost: KnownCostSampler | None = None
         if spec.sampler == "known_cost":
@@ -37,10 +40,10 @@ class Samplers:
             pool = Pool(sweep, aim.costs)
             self.known_cost = KnownCostSampler(pool, aim, seed=spec.seed)
 
-    def of(
+    def choose(
         self, number: int, *, at_random: bool = False, decided: bool = False
     ) -> optuna.samplers.BaseSampler:
-        """The sampler that proposes one trial.
+        """The sampler that proposes one trial of the study.
 
         Args:
             number: of the trial.

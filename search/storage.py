@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import optuna
 import sqlalchemy.event
@@ -15,9 +15,7 @@ import sqlalchemy.exc
 
 from dse.errors import InvalidStudy
 from dse.files import replacing
-
-if TYPE_CHECKING:
-    from dse.studies.rows import Evaluation
+from dse.studies.rows import Evaluation
 
 LOCK = ".lock"
 DATABASE = "study.db"
@@ -29,7 +27,7 @@ class Ledger(Protocol):
     def open(self, folder: Path) -> optuna.Study:
         """The Optuna study, made where there is none yet."""
 
-    def write(self, place: int, row: "Evaluation", trial: optuna.Trial | None) -> None:
+    def write(self, place: int, row: Evaluation, trial: optuna.Trial | None) -> None:
         """Keep a row, before Optuna is told of it; the same may be written again.
 
         Args:
@@ -50,7 +48,7 @@ class FolderLedger:
         """The Optuna study of the folder."""
         return open_storage(folder, self.name, self.objectives)
 
-    def write(self, place: int, row: "Evaluation", trial: optuna.Trial | None) -> None:
+    def write(self, place: int, row: Evaluation, trial: optuna.Trial | None) -> None:
         """Nothing: the row is in the folder."""
 
 

@@ -1,4 +1,9 @@
-"""Run a study: its data, its folder and who trains for it; `search.loop` does the searching."""
+"""Run a study: its data, its folder and who trains for it; `search.loop` does the searching.
+
+The order matters, since each step can refuse: the study must be the one that is in the folder, the
+data must load before a folder is made for it, the survey must find a design within the limits, and
+the folder must be nobody else's while it is written to.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,8 +23,8 @@ from search.cluster.publication import VIEW, check_no_view
 from search.loop import Loop
 from search.state import Outcome, Progress
 from search.storage import FolderLedger, Ledger, locked, storage_errors
-from search.survey import Survey, reference_box, survey
-from search.workers import InProcess, Trainers, Watch, Workers, WorkerSettings, memory_of_a_worker
+from search.survey import Survey, measure_box, survey
+from search.workers import InProcess, Trainers, Watch, Workers, WorkerSettings, share_memory
 
 if TYPE_CHECKING:
     from dse.speech.features import SpeechFeatures
@@ -83,7 +88,7 @@ def _run(
         if headquarters is None:
             check_no_view(folder, "give its --storage")
         check_unchanged(spec, folder / RESOLVED)
-    elif folder.exists() and any(map(_is_foreign, folder.iterdir())):
+    elif folder.exists() and any(map(_was_there_before, folder.iterdir())):
         raise InvalidStudy(
             f"{folder} is not empty and holds no study: choose another folder with --out"
         )
@@ -113,7 +118,7 @@ def _run(
         if headquarters is not None:
             stack.enter_context(headquarters.leading(folder))
         _write_record(spec, given, folder, features, found, workers)
-        training = training_of(spec, features, folder / DESIGNS)
+        training = make_training(spec, features, folder / DESIGNS)
         ledger: Ledger = headquarters or FolderLedger(spec.name, spec.objectives)
         if headquarters is None:
             stack.enter_context(storage_errors(folder))
@@ -133,7 +138,7 @@ def _run(
             )
         else:
             trainers = stack.enter_context(
-                trainers_of(spec, training, cache, workers, progress.epoch)
+                open_trainers(spec, training, cache, workers, progress.epoch)
             )
         loop = Loop(spec, folder, pricing, sweep, training, trainers, progress, workers, ledger)
         outcome = loop.run(found)
@@ -194,7 +199,7 @@ def load_data(
     return load_features(spec.data_folder, spec.task, spec.features, cache=cache, report=report)
 
 
-def training_of(spec: StudySpec, features: "SpeechFeatures", designs: Path) -> Training:
+def make_training(spec: StudySpec, features: "SpeechFeatures", designs: Path) -> Training:
     """How a study trains its designs, each in a folder below `designs`."""
     return Training(
         features=features,
@@ -208,7 +213,7 @@ def training_of(spec: StudySpec, features: "SpeechFeatures", designs: Path) -> T
 
 
 @contextmanager
-def trainers_of(
+def open_trainers(
     spec: StudySpec, training: Training, cache: Path | None, count: int, watch: Watch
 ) -> Iterator[Trainers]:
     """Workers where several are wanted, else this process."""
@@ -226,13 +231,13 @@ def trainers_of(
         seed=spec.seed,
         device=spec.device,
         designs=training.designs,
-        memory_bytes=memory_of_a_worker(count, free_memory_bytes()),
+        memory_bytes=share_memory(count, free_memory_bytes()),
     )
     with Workers(settings, count, watch) as workers:
         yield workers
 
 
-def _is_foreign(path: Path) -> bool:
+def _was_there_before(path: Path) -> bool:
     """Whether a file was there before us: a kill may leave the lock and study.yaml alone."""
     return not path.name.startswith(".") and path.name not in (GIVEN, VIEW)
 
@@ -246,7 +251,7 @@ def _write_record(
     workers: int,
 ) -> None:
     """Write study.yaml and resolved.yaml; a resumed study keeps its box, and must keep its data."""
-    box = reference_box(spec.objectives, found)
+    box = measure_box(spec.objectives, found)
     if (folder / RESOLVED).exists():
         record = read_record(folder)
         box = record.box

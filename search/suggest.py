@@ -27,7 +27,7 @@ def suggest(trial: optuna.Trial, space: SearchSpace) -> Values:
 
 
 def _suggest(trial: optuna.Trial, choice: Choice) -> Value:
-    name, distribution = _distribution(choice)
+    name, distribution = _make_distribution(choice)
     if distribution is None:
         return choice.values[0]
     suggested: Any
@@ -42,10 +42,10 @@ def _suggest(trial: optuna.Trial, choice: Choice) -> Value:
         suggested = trial.suggest_float(
             name, distribution.low, distribution.high, step=distribution.step
         )
-    return _own(choice, suggested / DENSITY_STEPS if name != choice.name else suggested)
+    return _round_to_space(choice, suggested / DENSITY_STEPS if name != choice.name else suggested)
 
 
-def _distribution(choice: Choice) -> tuple[str, BaseDistribution | None]:
+def _make_distribution(choice: Choice) -> tuple[str, BaseDistribution | None]:
     """The parameter's name and distribution; None for an axis of one value."""
     values = choice.values
     if len(values) == 1:
@@ -62,14 +62,14 @@ def _distribution(choice: Choice) -> tuple[str, BaseDistribution | None]:
     return choice.name, FloatDistribution(low, high, step=float(values[1]) - low)
 
 
-def _own(choice: Choice, suggested: Any) -> Value:
+def _round_to_space(choice: Choice, suggested: Any) -> Value:
     """The space's own value: Optuna's steps carry rounding errors."""
     if isinstance(suggested, str | bool) or not choice.ordered:
         return cast(Value, suggested)
     return min(choice.values, key=lambda value: abs(float(value) - float(suggested)))
 
 
-def parameters(space: SearchSpace, values: Values) -> dict[str, Value]:
+def write_parameters(space: SearchSpace, values: Values) -> dict[str, Value]:
     """Optuna's parameters for an assignment of the space, to enqueue it."""
     choices = {choice.name: choice for choice in space.choices}
     named: dict[str, Value] = {}
@@ -84,17 +84,17 @@ def parameters(space: SearchSpace, values: Values) -> dict[str, Value]:
     return named
 
 
-def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
+def list_distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
     """Optuna's distribution of every axis that has a choice, as `suggest` asks for it."""
     return {
         name: distribution
-        for name, distribution in map(_distribution, space.choices)
+        for name, distribution in map(_make_distribution, space.choices)
         if distribution is not None
     }
 
 
-def values_of(space: SearchSpace, named: Mapping[str, Any]) -> Values | None:
-    """The assignment of Optuna's parameters, the inverse of `parameters`.
+def read_parameters(space: SearchSpace, named: Mapping[str, Any]) -> Values | None:
+    """The assignment of Optuna's parameters, the inverse of `write_parameters`.
 
     None where they are not of a whole design: the trial was asked for, and stopped before all of
     it was decided.
@@ -104,8 +104,8 @@ def values_of(space: SearchSpace, named: Mapping[str, Any]) -> Values | None:
         if len(choice.values) == 1:
             return choice.values[0]
         if choice.name in named:
-            return _own(choice, named[choice.name])
-        return _own(choice, named[f"{choice.name}_256ths"] / DENSITY_STEPS)
+            return _round_to_space(choice, named[choice.name])
+        return _round_to_space(choice, named[f"{choice.name}_256ths"] / DENSITY_STEPS)
 
     try:
         return space.walk(choose)

@@ -1,9 +1,30 @@
 """What is known about the error of designs that were not trained: a prediction with its doubt.
 
-A Gaussian process (Matern 5/2, a length scale per feature, a noise term) on the logarithm of the
-error; beyond `MOST_OBSERVATIONS` a random forest, whose time does not grow with the cube of them.
-Both are scikit-learn's. A training that was stopped early is an observation, too: the share of its
-epochs is a feature, and predictions are made for full length.
+A Gaussian process on the logarithm of the error. With y = (ln e - mean) / deviation over the
+trained designs, two designs with features x and x' covary by
+
+    k(x, x') = v * matern52(r) + noise * [the same observation]
+    matern52(r) = (1 + sqrt(5) r + 5 r^2 / 3) exp(-sqrt(5) r)
+    r^2 = sum over features f of ((x_f - x'_f) / l_f)^2
+
+Close designs have close errors; how close is close, a length scale l_f for each feature, is fitted
+by maximum likelihood, and a feature that says nothing gets a long one. With K = k(X, X) + noise I,
+
+    mean(x)      = k(x, X) K^-1 y
+    variance(x)  = k(x, x) - k(x, X) K^-1 k(X, x)
+
+by one Cholesky factor of K. The variance is of the error that a design *has*, not of the next
+training's: the noise term, which stands for the luck of a seed, is left out of k(x, x).
+
+Why the logarithm: errors are above 0 and differ by factors, and a design at 2 % is as far below one
+at 4 % as that is below 8 %. Why Matern 5/2: smooth, but not as smooth as a Gaussian, which would
+believe too firmly in a trend. Why a length as a feature (`search.known_cost`): a training that was
+stopped early is an observation, too, and predictions are made for full length.
+
+The factor takes time with the cube of the observations: beyond `MOST_OBSERVATIONS`, a random forest
+takes over, whose doubt is how far its trees disagree. Kernels, their fit and the forest are
+scikit-learn's; the prediction is written here, because scikit-learn's deviation has the noise in
+it.
 """
 
 import warnings
@@ -11,9 +32,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-Numbers = npt.NDArray[np.float64]
+from search.improvement import Floats
 
 MOST_OBSERVATIONS = 1_500
 """Beyond, a forest takes over: the process's matrix of 1,500 is factorised in 0.1 s."""
@@ -28,14 +53,21 @@ LEAST_ERROR = 1e-3
 class Surrogate(Protocol):
     """A fitted model of ln error."""
 
-    def predict(self, features: Numbers) -> tuple[Numbers, Numbers]:
+    def predict(self, features: Floats) -> tuple[Floats, Floats]:
         """Mean and deviation of ln error without the noise of training, each of shape (n,)."""
 
-    def mean_of(self, features: Numbers) -> Numbers:
+    def predict_mean(self, features: Floats) -> Floats:
         """The mean alone, which is quicker to compute."""
 
 
-def fit(features: Numbers, errors: Numbers, *, hyper: "Hyper | None" = None) -> Surrogate:
+@dataclass(frozen=True, slots=True)
+class Hyperparameters:
+    """A fitted kernel: variance and length scales (k1), noise (k2)."""
+
+    kernel: Any
+
+
+def fit(features: Floats, errors: Floats, *, hyper: Hyperparameters | None = None) -> Surrogate:
     """Fit a model to trained designs.
 
     Args:
@@ -46,25 +78,14 @@ def fit(features: Numbers, errors: Numbers, *, hyper: "Hyper | None" = None) -> 
     target = np.log(np.maximum(errors, LEAST_ERROR))
     if len(errors) > MOST_OBSERVATIONS:
         return _Forest(features, target)
-    return _Process(features, target, hyper or fit_hyper(features, errors))
+    return _Process(features, target, hyper or fit_hyperparameters(features, errors))
 
 
-@dataclass(frozen=True, slots=True)
-class Hyper:
-    """A fitted kernel."""
-
-    kernel: Any
-
-
-def fit_hyper(features: Numbers, errors: Numbers) -> Hyper:
+def fit_hyperparameters(features: Floats, errors: Floats) -> Hyperparameters:
     """Length scales, variance and noise of most likelihood.
 
     Of many observations, evenly spaced ones are taken, always the last among them.
     """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-
     target = np.log(np.maximum(errors, LEAST_ERROR))
     if len(target) > FITTED_OBSERVATIONS:
         chosen = np.linspace(0, len(target) - 1, FITTED_OBSERVATIONS).astype(int)
@@ -77,29 +98,25 @@ def fit_hyper(features: Numbers, errors: Numbers) -> Hyper:
         warnings.simplefilter("ignore", ConvergenceWarning)  # a scale at its bound: it is unused
         model = GaussianProcessRegressor(kernel, n_restarts_optimizer=0, random_state=0)
         model.fit(features, scaled)
-    return Hyper(model.kernel_)
+    return Hyperparameters(model.kernel_)
 
 
 class _Process:
     """Gaussian process with a given kernel."""
 
-    def __init__(self, features: Numbers, target: Numbers, hyper: Hyper) -> None:
-        from scipy.linalg import cho_factor, cho_solve
-
-        self.solve = cho_solve
+    def __init__(self, features: Floats, target: Floats, hyper: Hyperparameters) -> None:
         self.mean, self.scale = float(target.mean()), max(float(target.std()), 1e-6)
         self.smooth = hyper.kernel.k1
         self.features = features
         noise = hyper.kernel.k2.noise_level
         covariance = self.smooth(features)
+        # A little more than the noise: the same design, seen twice, must not make it singular.
         covariance[np.diag_indices_from(covariance)] += noise + 1e-8
         self.factor = cho_factor(covariance, lower=True)
         self.weights = cho_solve(self.factor, (target - self.mean) / self.scale)
 
-    def predict(self, features: Numbers) -> tuple[Numbers, Numbers]:
+    def predict(self, features: Floats) -> tuple[Floats, Floats]:
         """See `Surrogate`."""
-        from scipy.linalg import solve_triangular
-
         between = self.smooth(features, self.features)
         mean = self.mean + self.scale * (between @ self.weights)
         explained = solve_triangular(self.factor[0], between.T, lower=True, check_finite=False)
@@ -107,9 +124,9 @@ class _Process:
         deviation = np.sqrt(np.maximum(variance, 1e-8))
         return mean, deviation * self.scale
 
-    def mean_of(self, features: Numbers) -> Numbers:
+    def predict_mean(self, features: Floats) -> Floats:
         """See `Surrogate`."""
-        mean: Numbers = self.mean + self.scale * (
+        mean: Floats = self.mean + self.scale * (
             self.smooth(features, self.features) @ self.weights
         )
         return mean
@@ -118,19 +135,17 @@ class _Process:
 class _Forest:
     """Random forest; its doubt is how far its trees disagree."""
 
-    def __init__(self, features: Numbers, target: Numbers) -> None:
-        from sklearn.ensemble import ExtraTreesRegressor
-
+    def __init__(self, features: Floats, target: Floats) -> None:
         self.model = ExtraTreesRegressor(
             n_estimators=64, min_samples_leaf=3, bootstrap=True, max_samples=0.8, random_state=0
         )
         self.model.fit(features, target)
 
-    def predict(self, features: Numbers) -> tuple[Numbers, Numbers]:
+    def predict(self, features: Floats) -> tuple[Floats, Floats]:
         """See `Surrogate`."""
         trees = np.stack([tree.predict(features) for tree in self.model.estimators_])
         return trees.mean(axis=0), np.maximum(trees.std(axis=0), 1e-4)
 
-    def mean_of(self, features: Numbers) -> Numbers:
+    def predict_mean(self, features: Floats) -> Floats:
         """See `Surrogate`."""
         return self.predict(features)[0]

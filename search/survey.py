@@ -1,4 +1,14 @@
-"""Look at a space before searching it: what share keeps the limits, and what costs there are."""
+"""Look at a space before searching it: what share keeps the limits, and what costs there are.
+
+`SAMPLE` random designs are priced, which answers two questions before anything is trained:
+
+* Is there anything to search? Where no design of the sample keeps the limits, the one nearest to
+  them is improved axis by axis. Either that finds a feasible design, or the study ends here with
+  the limit that cannot be kept, and not after a thousand candidates.
+* In which box is hypervolume measured? Between the lowest and the highest cost of the feasible
+  sample. A box made once, before the first row, and kept in `resolved.yaml`, keeps the hypervolume
+  of a study comparable with itself: one that grew with the results would move under the curve.
+"""
 
 import math
 import random
@@ -57,36 +67,15 @@ def survey(space: SearchSpace, pricing: Pricing, sweep: Sweep, *, seed: int) -> 
             lowest[name] = min(lowest.get(name, math.inf), float(kept.min()))
             highest[name] = max(highest.get(name, -math.inf), float(kept.max()))
     if not inside.any():
-        found = _nearest(space, pricing, sample)
+        found = _approach_limits(space, pricing, sample)
         lowest = highest = dict(found.columns)
         inside[0] = True
     count = int(inside.sum())
     return Survey(size=space.size, sampled=SAMPLE, feasible=count, lowest=lowest, highest=highest)
 
 
-def _nearest(space: SearchSpace, pricing: Pricing, sample: list[Values]) -> "_Priced":
-    """The point of the sample that is nearest to the limits, improved until it keeps them."""
-    nearest: _Priced | None = None
-    for values in sample:
-        priced = _price(space, pricing, values)
-        if priced is not None and (nearest is None or priced.excess < nearest.excess):
-            nearest = priced
-    if nearest is None:
-        check_not_empty(space)
-        raise InvalidStudy(
-            f"{_machines(pricing)} can execute no point of the space: choose another machine, or "
-            "a space without ternary mixers"
-        )
-    return _descend(space, pricing, nearest)
-
-
-def _machines(pricing: Pricing) -> str:
-    count = len(pricing.machines)
-    return f"none of {count} machines" if count > 1 else pricing.accelerator.name
-
-
 @dataclass(frozen=True, slots=True)
-class _Priced:
+class _Attempt:
     values: Values
     columns: Mapping[str, float]
     excess: float
@@ -94,23 +83,46 @@ class _Priced:
     reason: str
 
 
-def _price(space: SearchSpace, pricing: Pricing, values: Values) -> _Priced | None:
+def _approach_limits(space: SearchSpace, pricing: Pricing, sample: list[Values]) -> _Attempt:
+    """The point of the sample that is nearest to the limits, improved until it keeps them."""
+    nearest: _Attempt | None = None
+    for values in sample:
+        priced = _price(space, pricing, values)
+        if priced is not None and (nearest is None or priced.excess < nearest.excess):
+            nearest = priced
+    if nearest is None:
+        check_not_empty(space)
+        raise InvalidStudy(
+            f"{_name_machines(pricing)} can execute no point of the space: choose another machine, "
+            "or a space without ternary mixers"
+        )
+    return _descend(space, pricing, nearest)
+
+
+def _name_machines(pricing: Pricing) -> str:
+    count = len(pricing.machines)
+    return f"none of {count} machines" if count > 1 else pricing.accelerator.name
+
+
+def _price(space: SearchSpace, pricing: Pricing, values: Values) -> _Attempt | None:
     """A point with its cost; None where it is no network or the machine cannot execute it."""
     try:
         found = pricing.best(space.point(values))
     except InvalidInput:
         return None
-    return _Priced(values, found.columns, pricing.excess(found), found.reason)
+    return _Attempt(values, found.columns, pricing.excess(found), found.reason)
 
 
-def _descend(space: SearchSpace, pricing: Pricing, start: _Priced) -> _Priced:
+def _descend(space: SearchSpace, pricing: Pricing, start: _Attempt) -> _Attempt:
     """Change one axis at a time while that brings the point nearer to the limits."""
     best, improved = start, True
     while improved and best.excess > 0:
         improved = False
         for choice in space.choices:
             for value in choice.values:
-                priced = _price(space, pricing, _changed(space, best.values, choice.name, value))
+                priced = _price(
+                    space, pricing, _change_axis(space, best.values, choice.name, value)
+                )
                 if priced is not None and priced.excess < best.excess - 1e-12:
                     best, improved = priced, True
     if best.excess > 0:
@@ -121,13 +133,13 @@ def _descend(space: SearchSpace, pricing: Pricing, start: _Priced) -> _Priced:
     return best
 
 
-def _changed(space: SearchSpace, values: Values, name: str, value: Value) -> Values:
+def _change_axis(space: SearchSpace, values: Values, name: str, value: Value) -> Values:
     """The assignment with one axis changed; axes that now matter take their first value."""
     wanted: Values = {**values, name: value}
     return space.walk(lambda choice: wanted.get(choice.name, choice.values[0]))
 
 
-def reference_box(objectives: tuple[str, ...], found: Survey) -> dict[str, list[float]]:
+def measure_box(objectives: tuple[str, ...], found: Survey) -> dict[str, list[float]]:
     """The box in which a study's hypervolume is measured: objective -> best and worst value.
 
     Errors count from 0 to 1; costs on a logarithmic scale between the lowest and the highest cost

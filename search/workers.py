@@ -1,9 +1,25 @@
-"""Trainings side by side: processes of one thread each, which only train.
+"""Who trains for a study: this process, or processes of one thread each, which do nothing else.
 
-The coordinator (`search.study`) asks Optuna, prices, and writes rows; a worker gets a design,
-trains it in the study's folder as a search without workers would, and sends epochs and outcome
-back. Two processes of one thread get more done than one of two threads, which wait for each other
-in every layer (docs/performance.md).
+      this process: asks, prices, writes rows            processes that train
+      ------------------------------------------         --------------------
+      start(design) -> waiting -> assigned  ----pipe----> train, epoch by epoch, in the
+                                            <---pipe----- study's folder; each epoch's record
+      finish(design) <- outcomes            <---pipe----- outcome
+
+Processes and not threads: two of one thread each get more done than one of two, whose threads wait
+for each other in every layer (docs/performance.md). Spawned and not forked, since a copy of a
+process with threads may hold locks that nobody frees.
+
+What may go wrong, and what is done:
+
+* *This process is killed.* Its workers must not go on writing into the study's folder: the kernel
+  kills them with it (`die_with`).
+* *A worker is killed*, most likely for memory. Its design goes on in another, from its last
+  checkpoint; after `ATTEMPTS` of them it has failed, which is a row like any other.
+* *Memory is short.* Each worker gets a share of what is free, and a limit on it: then a batch is
+  computed in parts, where otherwise the kernel would choose whom to kill.
+* *A full disk, bad input.* That is the study's affair and not the design's: the exception is sent
+  over and raised here.
 """
 
 import ctypes
@@ -18,16 +34,14 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from dse.design.point import DesignPoint
 from dse.errors import TrainingFailed
 from dse.speech.task import FeatureSpec, Task
+from dse.training.history import TrainingResult
 from dse.training.job import Training
 from dse.training.recipe import Recipe
-
-if TYPE_CHECKING:
-    from dse.training.run import TrainingResult
 
 WORKER_BYTES = 1024**3
 """Memory that a worker must at least be given: torch takes 0.3 GiB, MatchboxNet-3x2x64 at batches
@@ -36,7 +50,7 @@ of 128 another 0.4 (docs/performance.md)."""
 MEMORY_SHARE = 0.8
 """The share of free memory that all workers together may take."""
 
-LIVES = 2
+ATTEMPTS = 2
 """A training whose worker died goes on in a new one; if that dies too, the training has failed."""
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
@@ -50,12 +64,13 @@ class Trainers(Protocol):
     """Who trains for a study."""
 
     window: int
-    """So many designs may be started before the first of them is finished."""
+    """So many designs may be started before the first of them is finished. Rows depend on it: what
+    the sampler does not know of yet is what is in the window."""
 
     def start(self, point: DesignPoint, until: int) -> None:
         """Train a design up to so many epochs, now or when its turn comes."""
 
-    def finish(self, point: DesignPoint) -> "TrainingResult":
+    def finish(self, point: DesignPoint) -> TrainingResult:
         """The outcome of a design that was started.
 
         Raises:
@@ -77,7 +92,7 @@ class InProcess:
         """Remember how far: `finish` trains."""
         self.until[point.key] = until
 
-    def finish(self, point: DesignPoint) -> "TrainingResult":
+    def finish(self, point: DesignPoint) -> TrainingResult:
         """Train the design."""
         until = self.until.pop(point.key)
         return self.training.train(point, lambda record: self.watch(point, record), until)
@@ -111,7 +126,7 @@ class _Job:
 class _Worker:
     process: BaseProcess
     connection: Connection
-    job: "_Job | None" = None
+    job: _Job | None = None
     """What it trains; None where it waits for work."""
 
 
@@ -143,34 +158,34 @@ class Workers:
     def start(self, point: DesignPoint, until: int) -> None:
         """Give a design to a free worker, or keep it until one is free."""
         self.waiting.append(_Job(point, until))
-        self._hand_out()
+        self._assign()
 
-    def finish(self, point: DesignPoint) -> "TrainingResult":
+    def finish(self, point: DesignPoint) -> TrainingResult:
         """Wait until a design is trained."""
         while point.key not in self.outcomes:
-            self._listen()
+            self._receive()
         outcome = self.outcomes.pop(point.key)
         if isinstance(outcome, TrainingFailed):
             raise outcome
         return outcome
 
-    def _hand_out(self) -> None:
+    def _assign(self) -> None:
         while self.waiting:
             free = next((worker for worker in self.workers if worker.job is None), None)
             if free is None:
                 if len(self.workers) == self.count:
                     return
-                free = self._employ()
+                free = self._spawn()
             free.job = self.waiting.pop(0)
-            with suppress(BrokenPipeError):  # it died idle: `_listen` sees that, too
+            with suppress(BrokenPipeError):  # it died idle: `_receive` sees that, too
                 free.connection.send(free.job)
 
-    def _employ(self) -> _Worker:
+    def _spawn(self) -> _Worker:
         # Spawned, not forked: a copy of a process with threads may hold locks that nobody frees.
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(
-            target=_serve, args=(self.settings, theirs, os.getpid()), daemon=True
+            target=_train_for, args=(self.settings, theirs, os.getpid()), daemon=True
         )
         with one_thread_of_openmp():
             process.start()
@@ -179,7 +194,7 @@ class Workers:
         self.workers.append(worker)
         return worker
 
-    def _listen(self) -> None:
+    def _receive(self) -> None:
         """Take what the workers send next."""
         by_connection = {worker.connection: worker for worker in self.workers}
         for ready in wait(list(by_connection)):
@@ -187,7 +202,7 @@ class Workers:
             try:
                 message = worker.connection.recv()
             except (EOFError, ConnectionResetError):
-                self._bury(worker)
+                self._replace_dead(worker)
                 continue
             assert worker.job is not None
             if isinstance(message, _Finished):
@@ -197,9 +212,9 @@ class Workers:
                 raise message
             else:
                 self.watch(worker.job.point, message)
-        self._hand_out()
+        self._assign()
 
-    def _bury(self, worker: _Worker) -> None:
+    def _replace_dead(self, worker: _Worker) -> None:
         """A worker died: its design goes on in another, from its last checkpoint, or has failed."""
         worker.process.join()
         worker.connection.close()
@@ -208,14 +223,14 @@ class Workers:
             return
         key = worker.job.point.key
         self.deaths[key] = self.deaths.get(key, 0) + 1
-        if self.deaths[key] < LIVES:
+        if self.deaths[key] < ATTEMPTS:
             self.waiting.insert(0, worker.job)
             return
         code = worker.process.exitcode
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         self.outcomes[key] = TrainingFailed(
-            f"its worker ended {LIVES} times, at last with {how}: if memory was short, use fewer "
-            "--workers"
+            f"its worker ended {ATTEMPTS} times, at last with {how}: if memory was short, use "
+            "fewer --workers"
         )
 
 
@@ -240,7 +255,7 @@ class one_thread_of_openmp:
             os.environ["OMP_NUM_THREADS"] = self.before
 
 
-def _serve(settings: WorkerSettings, connection: Connection, parent: int) -> None:
+def _train_for(settings: WorkerSettings, connection: Connection, parent: int) -> None:
     """The life of a worker: train what is sent, until there is nobody to send."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the coordinator decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -299,6 +314,6 @@ def choose_workers(device: str, cores: int, free_bytes: int) -> int:
     return max(1, min(cores, fitting))
 
 
-def memory_of_a_worker(workers: int, free_bytes: int) -> int | None:
+def share_memory(workers: int, free_bytes: int) -> int | None:
     """What one of so many workers may take; None where nobody knows what is free."""
     return int(MEMORY_SHARE * free_bytes) // workers if free_bytes else None

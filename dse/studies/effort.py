@@ -59,18 +59,18 @@ class Effort:
             shares.append(self.spent_epochs(rows) / self.epochs)
         return min(1.0, max(shares))
 
-    def _epochs_of(self, rows: Sequence[Evaluation], flying: int) -> int:
+    def _epochs_of(self, rows: Sequence[Evaluation], in_training: int) -> int:
         if self.rungs:
-            return self.spent_epochs(rows) + flying
-        return self.trained(rows) * self.epochs_each + flying
+            return self.spent_epochs(rows) + in_training
+        return self.trained(rows) * self.epochs_each + in_training
 
     def ended_by(
         self,
         rows: Sequence[Evaluation],
         box: Mapping[str, Sequence[float]],
         workers: int,
-        flying: int = 0,
-        flying_epochs: int = 0,
+        in_training: int = 0,
+        epochs_in_training: int = 0,
         volume: Volume = hypervolume_share,
     ) -> str:
         """Why nothing more may be started; empty while something may.
@@ -79,20 +79,20 @@ class Effort:
             rows: all rows of the study, oldest first.
             box: of its hypervolume.
             workers: trainings at a time.
-            flying: designs in training, which will be trained in any case.
-            flying_epochs: epochs that they will take.
+            in_training: designs submitted, which will be trained in any case.
+            epochs_in_training: epochs that they will take.
             volume: hypervolume of rows in a box.
         """
         last = latest(rows)
-        if self._epochs_of(last, flying_epochs) >= self.trainings * self.epochs_each:
+        if self._epochs_of(last, epochs_in_training) >= self.trainings * self.epochs_each:
             if self.rungs:
                 return (
                     f"{self.spent_epochs(last):,} epochs are trained, as {self.trainings} designs"
                 )
             return f"{self.trained(last)} designs are trained"
-        if len(last) + flying >= self.candidates:
+        if len(last) + in_training >= self.candidates:
             return f"{len(last)} candidates are priced"
-        if self.epochs is not None and self.spent_epochs(last) + flying_epochs >= self.epochs:
+        if self.epochs is not None and self.spent_epochs(last) + epochs_in_training >= self.epochs:
             return f"{self.spent_epochs(last):,} epochs are trained"
         hours = sum(row.training_seconds or 0.0 for row in last) / 3600 / workers
         if self.hours is not None and hours >= self.hours:

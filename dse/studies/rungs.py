@@ -1,9 +1,25 @@
-"""Rungs: train many designs a little, and only those that may matter to the end.
+"""Rungs: train many designs a little, and train on only those that may matter in the end.
 
-Asynchronous successive halving (Li et al., MLSys 2020) for several objectives. A design that has
-reached a rung goes on if it is among the best 1/factor of those that reached it, by non-dominated
-rank - and always if it is on that rung's frontier. Ranking by error alone would end all cheap
-designs, whose error is never the lowest.
+    epochs of a rung    first, first * factor, first * factor^2, ..., all
+
+    epochs  2   o o o o o o o o o o o o     12 designs, 24 epochs
+    epochs  6   o     o   o     o           4 of them go on: 16 epochs more
+    epochs 18         o                     1 of those: 12 epochs more, its training is complete
+
+Twelve full trainings would take 216 epochs, these take 52. It works as far as designs that are
+better after a few epochs are better in the end, which a short look can only suggest: hence the
+factor, and hence the error at a rung is told to the sampler as what it is, an error after so many
+epochs.
+
+This is asynchronous successive halving (Li et al., MLSys 2020): a design is promoted as soon as it
+is among the best 1/factor of those that have reached its rung *so far*. Nobody waits until a rung
+is full, so no worker idles; the price is that an early design may be promoted that would not have
+been among the best of many.
+
+Our objectives are several, so "best" is by non-dominated rank: the frontier of a rung first, then
+the frontier of the rest, and so on; and all of a rung's frontier goes on, be it more than 1/factor.
+Ranking by error alone would end all cheap designs, whose error is never the lowest, and leave of
+the frontier only its expensive end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,12 +64,12 @@ class Ladder:
     factor: int
     reached: list[dict[int, tuple[float, ...]]]
     """Per rung: trial -> its objectives there."""
-    left: list[set[int]]
+    promoted: list[set[int]]
     """Per rung: trials that went on from it."""
 
     @classmethod
-    def of(cls, rungs: Rungs, epochs: int) -> "Ladder":
-        """An empty one."""
+    def empty(cls, rungs: Rungs, epochs: int) -> "Ladder":
+        """A ladder on which nobody stands yet, for trainings of so many epochs."""
         levels = rungs.levels(epochs)
         return cls(levels, rungs.factor, [{} for _ in levels], [set() for _ in levels])
 
@@ -61,8 +77,10 @@ class Ladder:
         """A design has reached the rung of so many epochs."""
         rung = self.levels.index(epochs)
         self.reached[rung][trial] = tuple(objectives)
+        # It has passed the rungs below, also where a study is read from its rows, of which the last
+        # alone may be left.
         for below in range(rung):
-            self.left[below].add(trial)
+            self.promoted[below].add(trial)
 
     def promote(self) -> tuple[int, int] | None:
         """A trial that may go on, and to how many epochs; None where all wait for company.
@@ -70,31 +88,31 @@ class Ladder:
         The highest rung is looked at first: what is nearly done is finished.
         """
         for rung in reversed(range(len(self.levels) - 1)):
-            for trial in best_of(self.reached[rung], self.factor):
-                if trial not in self.left[rung]:
-                    self.left[rung].add(trial)
+            for trial in choose_promoted(self.reached[rung], self.factor):
+                if trial not in self.promoted[rung]:
+                    self.promoted[rung].add(trial)
                     return trial, self.levels[rung + 1]
         return None
 
 
-def best_of(reached: Mapping[int, tuple[float, ...]], factor: int) -> list[int]:
+def choose_promoted(reached: Mapping[int, tuple[float, ...]], factor: int) -> list[int]:
     """The trials of a rung that may go on, best first: its frontier, and 1/factor of all.
 
     Args:
         reached: trial -> objectives, all minimised.
         factor: of the rungs.
     """
-    # One or two designs are always their own frontier: nothing is known of them yet.
+    # One or two designs are nearly always their own frontier: nothing is known of them yet.
     if len(reached) < factor:
         return []
     trials = list(reached)
-    ranks = non_dominated_ranks(np.array([reached[trial] for trial in trials]))
+    ranks = rank_by_dominance(np.array([reached[trial] for trial in trials]))
     count = max(int((ranks == 0).sum()), len(trials) // factor)
     order = sorted(range(len(trials)), key=lambda i: (ranks[i], reached[trials[i]], trials[i]))
     return [trials[index] for index in order[:count]]
 
 
-def non_dominated_ranks(points: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+def rank_by_dominance(points: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """0 for the frontier, 1 for the frontier of the rest, and so on; shape (n,)."""
     ranks = np.full(len(points), -1)
     rank = 0

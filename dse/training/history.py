@@ -1,4 +1,4 @@
-"""What a training did, epoch by epoch: the records, their best, and `history.csv`. No torch."""
+"""What a training did: its epochs, the best of them, `history.csv`, and what came out. No torch."""
 
 import csv
 import dataclasses
@@ -30,6 +30,28 @@ class EpochRecord:
     validation_error: float
     seconds: float
     """Training and validation, wall clock; not reproducible, unlike all others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingResult:
+    """What came out of a training."""
+
+    validation_error: float
+    """Share of validation clips told wrongly, at the best epoch: chosen as the lowest of all epochs
+    and so a little optimistic; the testing split is not."""
+    quantised_error: float | None = None
+    """Likewise of the same network as int8 (`dse.training.best_scores`); None where it has no such
+    form, or was not kept."""
+    best_epoch: int
+    epochs: int
+    history: tuple[EpochRecord, ...]
+    seconds: float
+    """Of all epochs, also those before an interruption."""
+    device: str
+    computed: str
+    """How, such as `cpu, 1 thread, float32, fast path`."""
+    note: str = ""
+    """What a person should know, such as a damaged checkpoint that was not used."""
 
 
 def best_record(history: Sequence[EpochRecord]) -> EpochRecord:

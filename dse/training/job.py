@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from dse.design.point import DesignPoint
 from dse.speech.task import FeatureSpec, Task
+from dse.training.history import EpochRecord, TrainingResult
+from dse.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from dse.speech.features import SpeechFeatures
-    from dse.training.history import EpochRecord
-    from dse.training.recipe import Recipe
-    from dse.training.run import TrainingResult
+    from dse.speech.features import SpeechFeatures  # loads torch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +21,7 @@ class Training:
     features: "SpeechFeatures"
     task: Task
     spec: FeatureSpec
-    recipe: "Recipe"
+    recipe: Recipe
     seed: int
     device: str
     designs: Path
@@ -31,9 +30,9 @@ class Training:
     def train(
         self,
         point: DesignPoint,
-        report: "Callable[[EpochRecord], None] | None" = None,
+        report: Callable[[EpochRecord], None] | None = None,
         until: int | None = None,
-    ) -> "TrainingResult":
+    ) -> TrainingResult:
         """Train the design, going on from its last checkpoint where there is one.
 
         Args:

@@ -9,7 +9,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ from dse.training.best_scores import write_best_scores
 from dse.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from dse.training.devices import Computation, choose_computation, choose_device, is_out_of_memory
 from dse.training.devices import Path as ComputationPath
-from dse.training.history import EpochRecord, best_record, write_history
+from dse.training.history import EpochRecord, TrainingResult, best_record, write_history
 from dse.training.optimisers import make_optimiser
 from dse.training.recipe import Recipe
 from dse.training.schedules import learning_rate
@@ -51,28 +50,6 @@ LAST = "last.pt"
 
 CHECK_STEPS = 50
 """The loss is looked at after so many steps: on a GPU, each look waits for it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingResult:
-    """What came out of a training."""
-
-    validation_error: float
-    """Share of validation clips told wrongly, at the best epoch: chosen as the lowest of all epochs
-    and so a little optimistic; the testing split is not."""
-    quantised_error: float | None = None
-    """Likewise of the same network as int8 (`dse.training.best_scores`); None where it has no such
-    form, or was not kept."""
-    best_epoch: int
-    epochs: int
-    history: tuple[EpochRecord, ...]
-    seconds: float
-    """Of all epochs, also those before an interruption."""
-    device: str
-    computed: str
-    """How, such as `cpu, 1 thread, float32, fast path`."""
-    note: str = ""
-    """What a person should know, such as a damaged checkpoint that was not used."""
 
 
 def train(

@@ -234,9 +234,9 @@ class LocalWorkers:
 
     def _start(self) -> BaseProcess:
         from dse.training.batches import free_memory_bytes  # loads torch
-        from search.workers import memory_of_a_worker
+        from search.workers import share_memory
 
-        memory = memory_of_a_worker(self.cluster.local_workers, free_memory_bytes())
+        memory = share_memory(self.cluster.local_workers, free_memory_bytes())
         # The URL travels through a pipe: nobody sees it among the arguments of processes.
         process = multiprocessing.get_context("spawn").Process(
             target=_live,

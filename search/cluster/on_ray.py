@@ -19,7 +19,7 @@ from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, InvalidStudy, TrainingFailed
 from dse.speech.task import FeatureSpec, Task
 from dse.studies.record import DESIGNS
-from dse.training.history import read_history
+from dse.training.history import TrainingResult, read_history
 from dse.training.job import Training
 from dse.training.recipe import Recipe
 from search.cluster.artifacts import Artifacts, open_artifacts
@@ -30,7 +30,6 @@ from search.workers import Watch
 
 if TYPE_CHECKING:
     from dse.speech.features import SpeechFeatures
-    from dse.training.run import TrainingResult
 
 WATCH_S = 2.0
 """The histories of running trainings are looked at so often."""
@@ -184,7 +183,7 @@ class RayTrainers:
         """Submit a design."""
         self.open[point.key] = _Open(point, until, self._submit(point, until))
 
-    def finish(self, point: DesignPoint) -> "TrainingResult":
+    def finish(self, point: DesignPoint) -> TrainingResult:
         """Wait until a design is trained, and fetch what was written."""
         mine = self.open[point.key]
         while True:
@@ -198,8 +197,6 @@ class RayTrainers:
         self.artifacts.pull(point.key, folder)
         if "failed" in outcome:
             raise TrainingFailed(outcome["failed"])
-        from dse.training.run import TrainingResult  # loads torch
-
         return TrainingResult(**outcome["result"], history=read_history(folder))
 
     def cancel(self) -> None:

@@ -5,19 +5,15 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from dse.design.point import DesignPoint
 from dse.errors import TrainingFailed
-from dse.training.history import EpochRecord, read_history
+from dse.training.history import EpochRecord, TrainingResult, read_history
 from dse.training.job import Training
 from search.cluster.artifacts import Artifacts
 from search.cluster.queue import RELEASED, STOPPED, Entry, Job, JobLost, Queue
 from search.cluster.whereabouts import surely_dead
 from search.workers import Watch
-
-if TYPE_CHECKING:
-    from dse.training.run import TrainingResult
 
 LIVES = 3
 """A training whose workers die so often, one after the other and without an epoch, has failed."""
@@ -95,7 +91,7 @@ class RemoteTrainers:
         entry = self.known.get(job.identity) or self._put(job, point)
         self.open[point.key] = _Open(point, entry, since=time.monotonic())
 
-    def finish(self, point: DesignPoint) -> "TrainingResult":
+    def finish(self, point: DesignPoint) -> TrainingResult:
         """Wait until a design is trained, and fetch what was written."""
         mine = self.open[point.key]
         while not mine.entry.decided:
@@ -109,8 +105,6 @@ class RemoteTrainers:
         self.artifacts.pull(point.key, folder)
         if entry.result is None:
             raise TrainingFailed(entry.failed)
-        from dse.training.run import TrainingResult  # loads torch
-
         return TrainingResult(**entry.result, history=read_history(folder))
 
     def look(self) -> None:

@@ -10,7 +10,7 @@ from dse.errors import InvalidFile, InvalidStudy
 from dse.studies.rows import Evaluation, read_rows
 from dse.studies.spec import read_study
 from dse_cli import group
-from search.confirm import FILE_NAME, Repeat, candidates_of, confirm_study, read_repeats, summarise
+from search.confirm import FILE_NAME, Repeat, choose_designs, confirm_study, read_repeats, summarise
 
 
 def row(key: str, error: float, energy_pj: float) -> Evaluation:
@@ -34,10 +34,10 @@ ROWS = [row("a", 0.30, 1.0), row("b", 0.10, 3.0), row("c", 0.32, 2.0), row("d", 
 
 def test_what_luck_may_have_kept_off_the_frontier_is_tried_too() -> None:
     """Of 400 clips an error of 0.32 has a standard error of 0.0233: 0.32 - 2 x 0.0233 < 0.30."""
-    assert [one.key for one in candidates_of(ROWS, OBJECTIVES, 400)] == ["a", "b", "c"]
+    assert [one.key for one in choose_designs(ROWS, OBJECTIVES, 400)] == ["a", "b", "c"]
     # Of 40,000 clips it is 0.0023: c is dominated beyond doubt.
-    assert [one.key for one in candidates_of(ROWS, OBJECTIVES, 40_000)] == ["a", "b"]
-    assert candidates_of([], OBJECTIVES, 400) == []
+    assert [one.key for one in choose_designs(ROWS, OBJECTIVES, 40_000)] == ["a", "b"]
+    assert choose_designs([], OBJECTIVES, 400) == []
 
 
 def repeat(key: str, seed: int, error: float) -> Repeat:

@@ -17,9 +17,9 @@ from dse.pareto import hypervolume
 from dse.pricing.budget import Budget, Limit
 from dse.pricing.machine import Machine
 from dse.pricing.sweep import Sweep
-from search.candidates import Pool, identity, mutated
-from search.known_cost import ERROR, LENGTH, Aim, KnownCostSampler
-from search.suggest import suggest, values_of
+from search.candidates import Pool, identify, mutate
+from search.known_cost import EPOCHS_FRACTION, OBSERVED_ERROR, Aim, KnownCostSampler
+from search.suggest import read_parameters, suggest
 
 SPACE = """
 blocks: {low: 1, high: 4}
@@ -74,7 +74,7 @@ def search(sampler_of: object, trainings: int, tell: bool = True) -> tuple[optun
         columns = {name: float(figures[0]) for name, figures in priced.columns.items()}
         error = error_of(values, columns)
         study.tell(trial, [error, columns["energy_pj"]])
-        points.append([error, float(aim().scaled_costs(priced.columns)[0, 0])])
+        points.append([error, float(aim().scale_costs(priced.columns)[0, 0])])
     return study, hypervolume(np.array(points), np.ones(2))
 
 
@@ -113,7 +113,7 @@ def test_workers_that_ask_at_once_get_different_designs() -> None:
     study, _ = search(lambda _: sampler, 14)
     study.sampler = sampler
     asked = [suggest(study.ask(), pool().space) for _ in range(4)]
-    assert len({identity(values) for values in asked}) == 4
+    assert len({identify(values) for values in asked}) == 4
 
 
 def test_a_training_that_was_stopped_early_is_learnt_from() -> None:
@@ -125,8 +125,8 @@ def test_a_training_that_was_stopped_early_is_learnt_from() -> None:
         study.sampler = optuna.samplers.RandomSampler(seed=number)
         trial = study.ask()
         suggest(trial, pool().space)
-        trial.set_user_attr(ERROR, 0.02)
-        trial.set_user_attr(LENGTH, 1 / 9)
+        trial.set_user_attr(OBSERVED_ERROR, 0.02)
+        trial.set_user_attr(EPOCHS_FRACTION, 1 / 9)
     after = sampler.propose(study.get_trials(), 99)
     assert before is not None and after is not None and before != after
 
@@ -137,16 +137,17 @@ def test_a_design_that_goes_on_to_its_next_rung_leaves_no_memory() -> None:
     study, _ = search(lambda _: lived, 8)
     waiting = study.ask()
     suggest(waiting, pool().space)
-    for error, length in ((0.9, 0.1), (0.2, 0.5)):
-        waiting.set_user_attr(ERROR, error)
-        waiting.set_user_attr(LENGTH, length)
+    for error, fraction in ((0.9, 0.1), (0.2, 0.5)):
+        waiting.set_user_attr(OBSERVED_ERROR, error)
+        waiting.set_user_attr(EPOCHS_FRACTION, fraction)
         resumed = KnownCostSampler(pool(), aim(), seed=3)
         trials = study.get_trials()
         assert lived.propose(trials, 20) == resumed.propose(trials, 20)
-        known = lived._observe(trials)
-        observed = lived._observed(known.designs)
-        features, errors = lived._features(observed, known.lengths), np.array(known.errors)
-        assert lived._fitted(features, errors) == resumed._fitted(features, errors)
+        known = lived._read_trials(trials)
+        trained = lived._price_trained(known.designs)
+        features, errors = lived._make_features(trained, known.fractions), np.array(known.errors)
+        fits = [one._fit_hyperparameters(features, errors) for one in (lived, resumed)]
+        assert fits[0] == fits[1]
 
 
 def test_a_band_that_random_designs_hardly_ever_meet() -> None:
@@ -169,11 +170,11 @@ def test_a_band_that_random_designs_hardly_ever_meet() -> None:
         values = suggest(trial, space)
         [parameters] = narrow.price([values]).columns["trained_parameters"]  # it is feasible
         assert 26_000 <= parameters <= 26_050
-        tried.add(identity(values))
+        tried.add(identify(values))
         study.tell(trial, [0.5, 1e6])
     assert len(tried) == 5
     again = KnownCostSampler(narrow, aim(), seed=3, startup=3)
-    assert again.propose(study.get_trials()[:4], 4) == values_of(
+    assert again.propose(study.get_trials()[:4], 4) == read_parameters(
         space, study.get_trials()[4].params
     )
 
@@ -192,7 +193,7 @@ def test_a_space_that_is_used_up_proposes_what_is_known_and_nothing_over_a_limit
         trial = study.ask()
         values = suggest(trial, space)
         assert sweep.price_designs([values])[1].all()
-        tried.append(identity(values))
+        tried.append(identify(values))
         study.tell(trial, [0.5, 1e6])
     assert len(set(tried[:count])) == len(set(tried)) == count
 
@@ -205,7 +206,7 @@ def test_a_space_that_is_used_up_brings_nothing() -> None:
     tried = set()
     for _ in range(4):
         trial = study.ask()
-        tried.add(identity(suggest(trial, space)))
+        tried.add(identify(suggest(trial, space)))
         study.tell(trial, [0.5, 1e6])
     assert len(tried) == 4 == space.size
     assert sampler.propose(study.get_trials(), 4) is None
@@ -221,7 +222,7 @@ def test_changed_designs_stay_in_the_space() -> None:
     rng = random.Random(0)
     for _ in range(200):
         values = space.sample(rng)
-        changed = mutated(space, values, rng)
+        changed = mutate(space, values, rng)
         assert space.contains(changed)
 
 
@@ -230,4 +231,4 @@ def test_an_axis_that_does_not_matter_stands_in_the_middle(name: str) -> None:
     values = pool().space.walk(lambda choice: choice.values[0])
     assert name not in values  # one block, nothing ternary
     choice = next(choice for choice in pool().choices if choice.name == name)
-    assert pool()._axis(choice, [values]).tolist() == [[0.5]]
+    assert pool()._encode_axis(choice, [values]).tolist() == [[0.5]]

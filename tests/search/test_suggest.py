@@ -6,7 +6,7 @@ from cost_models.strict_yaml import parse_yaml
 from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
 from search.samplers import make_sampler
-from search.suggest import parameters, suggest
+from search.suggest import suggest, write_parameters
 
 SPACE = """
 blocks: {low: 1, high: 3}
@@ -38,7 +38,7 @@ def test_parameters_are_the_inverse_of_suggest() -> None:
 
     for seed in range(100):
         values = space().sample(random.Random(seed))
-        assert suggest(FixedTrial(parameters(space(), values)), space()) == values
+        assert suggest(FixedTrial(write_parameters(space(), values)), space()) == values
 
 
 def test_fixed_axes_are_no_parameters() -> None:

@@ -3,7 +3,7 @@ import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
 
 from search import surrogate
-from search.known_cost import _fitting_point
+from search.known_cost import _choose_fitting_count
 
 
 def observations(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -18,7 +18,7 @@ def observations(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def test_it_predicts_as_scikit_learn_does_with_the_same_kernel() -> None:
     features, errors = observations(60)
-    hyper = surrogate.fit_hyper(features, errors)
+    hyper = surrogate.fit_hyperparameters(features, errors)
     model = surrogate.fit(features, errors, hyper=hyper)
     fresh = np.random.default_rng(1).uniform(0, 1, (40, 4))
     target = np.log(errors)
@@ -31,12 +31,12 @@ def test_it_predicts_as_scikit_learn_does_with_the_same_kernel() -> None:
     found = model.predict(fresh)
     assert found[0] == pytest.approx(mean * target.std() + target.mean(), rel=1e-6)
     assert found[1] == pytest.approx(expected * target.std(), rel=1e-4)
-    assert model.mean_of(fresh) == pytest.approx(found[0], rel=1e-9)
+    assert model.predict_mean(fresh) == pytest.approx(found[0], rel=1e-9)
 
 
 def test_it_finds_what_matters_and_how_noisy_trainings_are() -> None:
     features, errors = observations(120)
-    hyper = surrogate.fit_hyper(features, errors)
+    hyper = surrogate.fit_hyperparameters(features, errors)
     scales = hyper.kernel.k1.k2.length_scale
     assert scales[0] < scales[2] and scales[0] < scales[3]
     noise = np.sqrt(hyper.kernel.k2.noise_level) * np.log(errors).std()
@@ -54,7 +54,7 @@ def test_forest_and_process_tell_good_designs_from_bad(
     mean, deviation = model.predict(fresh)
     assert np.corrcoef(mean, np.log(truth))[0, 1] > 0.9
     assert (deviation > 0).all()
-    assert model.mean_of(fresh) == pytest.approx(mean)
+    assert model.predict_mean(fresh) == pytest.approx(mean)
 
 
 def test_no_error_at_all_is_a_number() -> None:
@@ -71,8 +71,8 @@ def test_equal_errors_are_no_division_by_zero() -> None:
 
 
 def test_scales_are_fitted_again_after_a_twentieth_more_observations() -> None:
-    points = [_fitting_point(count) for count in range(2, 400)]
+    points = [_choose_fitting_count(count) for count in range(2, 400)]
     assert all(point <= count for point, count in zip(points, range(2, 400), strict=True))
     assert points == sorted(points)
     assert len(set(points)) < 90
-    assert _fitting_point(12) == 12 and _fitting_point(14) == 12 and _fitting_point(15) == 15
+    assert [_choose_fitting_count(count) for count in (12, 14, 15)] == [12, 12, 15]

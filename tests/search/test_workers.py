@@ -21,7 +21,7 @@ from dse.studies.rows import Evaluation, read_rows
 from dse.studies.spec import read_study
 from search.state import Outcome
 from search.study import run_study
-from search.workers import WORKER_BYTES, Workers, WorkerSettings, choose_workers, memory_of_a_worker
+from search.workers import WORKER_BYTES, Workers, WorkerSettings, choose_workers, share_memory
 
 
 class Watcher:
@@ -219,8 +219,8 @@ def test_the_rule_for_the_number_of_workers_by_hand() -> None:
     assert choose_workers("cpu", 16, WORKER_BYTES // 2) == 1
     assert choose_workers("cpu", 4, 0) == 4  # a system that does not tell
     assert choose_workers("cuda", 16, 64 * WORKER_BYTES) == 1
-    assert memory_of_a_worker(4, 10 * WORKER_BYTES) == 2 * WORKER_BYTES
-    assert memory_of_a_worker(4, 0) is None
+    assert share_memory(4, 10 * WORKER_BYTES) == 2 * WORKER_BYTES
+    assert share_memory(4, 0) is None
 
 
 def test_a_study_goes_on_with_the_workers_it_began_with(study_file: Path, tmp_path: Path) -> None:

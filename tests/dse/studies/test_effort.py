@@ -26,14 +26,14 @@ def row(trial: int, **fields: object) -> Evaluation:
     return Evaluation(**(known | fields))  # type: ignore[arg-type]
 
 
-def ended(effort: Effort, rows: list[Evaluation], workers: int = 1, **flying: int) -> str:
-    return effort.ended_by(rows, BOX, workers, **flying)
+def ended(effort: Effort, rows: list[Evaluation], workers: int = 1, **submitted: int) -> str:
+    return effort.ended_by(rows, BOX, workers, **submitted)
 
 
 def test_trainings_that_are_under_way_count() -> None:
     rows = [row(0), row(1)]
     assert ended(EFFORT, rows) == ""
-    assert ended(EFFORT, rows, flying=1, flying_epochs=10) == "2 designs are trained"
+    assert ended(EFFORT, rows, in_training=1, epochs_in_training=10) == "2 designs are trained"
     assert ended(EFFORT, [*rows, row(2)]) == "3 designs are trained"
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dse.errors import InvalidInput
-from dse.studies.rungs import Ladder, Rungs, best_of, non_dominated_ranks
+from dse.studies.rungs import Ladder, Rungs, choose_promoted, rank_by_dominance
 
 
 def test_levels_by_hand() -> None:
@@ -22,16 +22,16 @@ def test_impossible_rungs_are_refused(wrong: dict[str, int]) -> None:
 
 def test_ranks_by_hand() -> None:
     points = np.array([[1.0, 4.0], [2.0, 2.0], [4.0, 1.0], [3.0, 3.0], [5.0, 5.0], [2.0, 2.0]])
-    assert non_dominated_ranks(points).tolist() == [0, 0, 0, 1, 2, 0]
+    assert rank_by_dominance(points).tolist() == [0, 0, 0, 1, 2, 0]
 
 
 def test_the_cheap_end_goes_on_though_its_error_is_the_highest() -> None:
     reached = {0: (0.9, 1.0), 1: (0.5, 5.0), 2: (0.6, 6.0), 3: (0.7, 7.0), 4: (0.4, 9.0)}
-    assert best_of(reached, 3) == [4, 1, 0]
+    assert choose_promoted(reached, 3) == [4, 1, 0]
 
 
 def test_nobody_goes_on_before_there_is_company() -> None:
-    ladder = Ladder.of(Rungs(first=1, factor=3), 9)
+    ladder = Ladder.empty(Rungs(first=1, factor=3), 9)
     ladder.record(0, 1, (0.5, 1.0))
     ladder.record(1, 1, (0.6, 2.0))
     assert ladder.promote() is None
@@ -41,7 +41,7 @@ def test_nobody_goes_on_before_there_is_company() -> None:
 
 
 def test_what_is_nearly_done_is_finished_first() -> None:
-    ladder = Ladder.of(Rungs(first=1, factor=2), 4)
+    ladder = Ladder.empty(Rungs(first=1, factor=2), 4)
     for trial in range(4):
         ladder.record(trial, 1, (0.5 + 0.1 * trial, float(trial)))
     ladder.record(2, 2, (0.3, 2.0))
@@ -57,14 +57,14 @@ def test_what_is_nearly_done_is_finished_first() -> None:
 def test_every_design_goes_on_once_at_most_and_the_frontier_always(
     errors: list[tuple[float, float]], factor: int
 ) -> None:
-    ladder = Ladder.of(Rungs(first=1, factor=factor), factor)
+    ladder = Ladder.empty(Rungs(first=1, factor=factor), factor)
     for trial, objectives in enumerate(errors):
         ladder.record(trial, 1, objectives)
     gone = []
     while (promoted := ladder.promote()) is not None:
         gone.append(promoted[0])
     assert len(gone) == len(set(gone))
-    ranks = non_dominated_ranks(np.array(errors))
+    ranks = rank_by_dominance(np.array(errors))
     if len(errors) >= factor:
         assert set(np.flatnonzero(ranks == 0)) <= set(gone)
         assert len(gone) == max((ranks == 0).sum(), len(errors) // factor)
