@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check format dashboard clean
+.PHONY: help setup demo test test-all check format dashboard docs clean
 
 help:
 	@echo "make demo        build the environment, synthesize speech, run a small search"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-all    and the soaks: many kills, clusters, the browser at length"
 	@echo "make check       lint, format and types"
 	@echo "make dashboard   look at the demo's study in the browser"
+	@echo "make docs        the documentation as a site, in site/"
 	@echo "make clean       remove the environment and the demo"
 
 # The stamp is newer than what it was installed from, or pip runs again.
@@ -51,5 +52,10 @@ format: setup
 dashboard: setup
 	$(BIN)/dse dashboard $(DEMO)/study
 
+# A broken link is an error. To read it with its search: python3 -m http.server --directory site
+docs: setup
+	$(BIN)/python tests/test_reference.py
+	$(BIN)/zensical build --strict
+
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) site .cache

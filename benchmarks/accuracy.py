@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/accuracy.py --data speech --epochs 15 --out accuracy.json
 
 Same design, data, recipe and seeds; the ways are interleaved, and computed on one thread each.
-docs/performance.md has results.
+docs/evidence/performance.md has results.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """How fast the dashboard draws large studies, in headless Chromium.
 
-    .venv/bin/python benchmarks/dashboard.py --out docs/dashboard/benchmark.json
+    .venv/bin/python benchmarks/dashboard.py --out docs/how-to/dashboard/benchmark.json
     .venv/bin/python benchmarks/dashboard.py --optuna-dashboard OTHER/bin/optuna-dashboard
 
 A study of so many rows is made: designs of a space of 1.2 million, priced by the model; errors are

@@ -1,6 +1,6 @@
-"""The pictures of docs/dashboard.md: a study is made, and every page is photographed.
+"""The pictures of docs/how-to/dashboard.md: a study is made, and every page is photographed.
 
-    .venv/bin/python benchmarks/dashboard_pictures.py docs/dashboard
+    .venv/bin/python benchmarks/dashboard_pictures.py docs/how-to/dashboard
     .venv/bin/python benchmarks/dashboard_pictures.py /tmp/dark --dark
 
 The study is that of `benchmarks/dashboard.py`, of 400 designs: the model's costs, errors from a

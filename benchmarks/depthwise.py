@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 .venv/bin/python benchmarks/depthwise.py --out depthwise.json
 
 Forward and backward of one layer on one thread, process CPU time, the blocks interleaved, median of
-the rounds. docs/performance.md has results.
+the rounds. docs/evidence/performance.md has results.
 """
 
 import argparse

@@ -5,7 +5,7 @@
 
 Trains a small MatchboxNet (policy P2, density 0.25) of each family, and a dense control, on the ten
 commands; the seed draws matrices, first weights and batches. A row a training, appended, so that an
-interrupted run goes on. docs/generator.md holds the table of the committed file, and
+interrupted run goes on. docs/evidence/generator.md holds the table of the committed file, and
 tests/dse/ternary/test_generator_accuracy.py what follows from it.
 """
 

@@ -5,7 +5,7 @@
 One clip at a time on one thread, process CPU time; the ways are interleaved, each round is the mean
 of many runs, and the table shows medians of the rounds. int8 is onnxruntime's static quantisation
 (QDQ, per channel) calibrated on random pictures: a question of speed and size here, not of
-accuracy. docs/performance.md has results.
+accuracy. docs/evidence/performance.md has results.
 """
 
 import argparse

@@ -6,7 +6,7 @@ The table (benchmarks/surface/curves.csv, made by benchmarks/surface.py) has the
 of every design of a small space after every epoch. A strategy asks for designs; "training" one is
 a look into the table, costs are the cost model's. All strategies play by the rules of `dse search`:
 designs over the limits are not trained, a repeated design costs nothing and is followed by a random
-one. docs/search.md has results.
+one. docs/how-to/search.md has results.
 """
 
 import sys

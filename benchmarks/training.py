@@ -7,7 +7,7 @@ One run, the ways interleaved round by round, one thread, process CPU time, medi
 other work on the machine then disturbs all ways alike. A step is forward, loss, backward and
 optimiser on random pictures that are in memory. The naive way is `dse.networks.network` (plain
 `nn.Conv1d` in the order of NeMo's blocks) with AdamW as torch gives it; it, too, gains from the
-freed memory that the fast path has this process keep. docs/performance.md has results.
+freed memory that the fast path has this process keep. docs/evidence/performance.md has results.
 """
 
 import argparse
@@ -403,7 +403,7 @@ def show(result: dict[str, Any]) -> None:
 
 
 def tables(results: list[dict[str, Any]]) -> str:
-    """The tables of docs/performance.md."""
+    """The tables of docs/evidence/performance.md."""
     ways = ("naive float32", "fast float32", "keras float32", "naive bfloat16", "fast bfloat16")
     fast = ("fast float32", "fast bfloat16")
     lines = [

@@ -13,7 +13,8 @@ unit. Registers are not in a figure unless it says so.
 
 A product of fewer bits than the sum has its sign extended, which costs about as much again as the
 adder's upper part: without that term, a MAC of 8x4 and 24 bits would come out 16 % too small.
-Measured errors against synthesis: docs/technologies.md; tests/cost_models/test_area_anchors.py.
+Measured errors against synthesis: docs/evidence/technologies.md;
+tests/cost_models/test_area_anchors.py.
 """
 
 from cost_models.band import Band

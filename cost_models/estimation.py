@@ -19,7 +19,9 @@ def estimate(
     technology: Technology,
     objective: Objective = "edp",
 ) -> Cost:
-    """Energy, latency, traffic and area of one inference: docs/model.md has every equation.
+    """Energy, latency, traffic and area of one inference.
+
+    docs/evidence/model.md has every equation.
 
     Args:
         workload: the layers, in order.

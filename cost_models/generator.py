@@ -21,7 +21,7 @@ Counts, for L lanes, k decision bits, B = 2^k inputs a block (one-hot and Sobol'
 The decision bits come from the design, the lanes from the machine. State and counters are
 flip-flops with load and enable; random bits are the XOR gates of the leap-forward register.
 
-How good it is: docs/generator.md ("Area and energy") and the docstrings of the tables.
+How good it is: docs/evidence/generator.md ("Area and energy") and the docstrings of the tables.
 """
 
 from dataclasses import dataclass, fields
@@ -136,7 +136,7 @@ def _hasty_bits(made: int, state_bits: int, and_bits: int) -> int:
     """Bits of a short cycle behind the second tap; later bits or wide ANDs are longer paths.
 
     The two limits are read off Yosys' results in sky130, whose XOR of three is large; they are not
-    all there is to it (docs/generator.md).
+    all there is to it (docs/evidence/generator.md).
     """
     if and_bits > 4 or made > 1.75 * state_bits or state_bits not in SECOND_TAPS:
         return 0
@@ -315,7 +315,7 @@ the largest is minimised), errors:
     nangate45      69 designs   mean 2.0 %   largest 4.2 %
 
 Designs at random that no fit has seen: benchmarks/generator_area_held_out.csv and
-docs/generator.md.
+docs/evidence/generator.md.
 
 The first three are our own Verilog in a small library of this program with cell areas of sky130,
 in sky130_fd_sc_hd and in ASAP7 (RVT, typical). nangate45 are areas of generators of the same form,

@@ -62,7 +62,7 @@ def systolic_cycles(
         input stationary   ceil(K/R) ceil(M/C) (2R + C + N - 2) - 1
 
     Source: SCALE-Sim 3.0.0 (github.com/scalesim-project/SCALE-Sim), whose cycles this equals in all
-    layers that we ran (docs/model.md, "Against SCALE-Sim").
+    layers that we ran (docs/evidence/model.md, "Against SCALE-Sim").
     """
     fill = 2 * rows if reloads else rows
     total: Column = passes * (fill + columns + stream - 2) - 1

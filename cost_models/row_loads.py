@@ -9,7 +9,8 @@ tile waits for its fullest row:
     imbalance         = skipping / filled
 
 All of it is counted on the matrix, not expected from a density. What finds the next non-zero entry,
-and the crossbar that brings it its input, are not priced: docs/model.md, "What it leaves out".
+and the crossbar that brings it its input, are not priced: docs/evidence/model.md, "What it leaves
+out".
 """
 
 from dataclasses import dataclass

@@ -17,7 +17,7 @@ bits of an input):
     other area       = see `cost_models.area`
 
 The SRAM table is interpolated between its rows, in the logarithms of capacity and value: energy and
-area follow powers of the capacity (docs/model.md, "Memories").
+area follow powers of the capacity (docs/evidence/model.md, "Memories").
 """
 
 import bisect

@@ -140,7 +140,7 @@ def print_costs(
         console.print(f"technology  {technology.name}: {technology.description}", markup=False)
     console.print(
         "Figures in brackets: the lowest and the highest that the sources of the constants allow.\n"
-        "Equations and errors: docs/model.md; sources of all constants: --json."
+        "Equations and errors: docs/evidence/model.md; sources of all constants: --json."
     )
 
 

@@ -77,7 +77,7 @@ def quality(
     \b
       dse generator quality
       dse generator quality --family counter_arx --rounds 4 --override
-      dse generator quality --known-bad --out docs/generator
+      dse generator quality --known-bad --out docs/evidence/generator
     """  # noqa: D301 (click reads the backspace as: do not wrap)
     if not 8 <= size <= 4096:
         raise InvalidDesign(f"size must be from 8 to 4,096, not {size}")

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from search.cluster.on_ray import RayOptions
 
 EPILOG = """A study file names data, space, machine, objectives, limits and effort;
-examples/demo.yaml is a small one, docs/search.md describes every key. Exit codes: 0 done, 2 input
-that you can mend, 130 stopped by Ctrl-C (the same command resumes)."""
+examples/demo.yaml is a small one, docs/how-to/search.md describes every key. Exit codes: 0 done,
+2 input that you can mend, 130 stopped by Ctrl-C (the same command resumes)."""
 
 
 @click.command(epilog=EPILOG)

@@ -91,7 +91,7 @@ WORST_PAIRS = 5
     type=click.Choice(["auto", "fast", "plain"]),
     default="auto",
     show_default=True,
-    help="How the network is computed; the same but for rounding (docs/performance.md).",
+    help="How the network is computed; the same but for rounding (docs/evidence/performance.md).",
 )
 @click.option(
     "--resume/--fresh",

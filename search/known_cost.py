@@ -58,7 +58,7 @@ from search.suggest import list_distributions, read_parameters, write_parameters
 
 STARTUP = 4
 """Designs drawn at random before the model is asked; more of them waste trainings (measured with
-benchmarks/search.py: docs/search.md)."""
+benchmarks/search.py: docs/how-to/search.md)."""
 
 REMEMBERED = 4
 """Fits of length scales that are kept."""

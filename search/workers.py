@@ -7,8 +7,8 @@
       finish(design) <- outcomes            <---pipe----- outcome
 
 Processes and not threads: two of one thread each get more done than one of two, whose threads wait
-for each other in every layer (docs/performance.md). Spawned and not forked, since a copy of a
-process with threads may hold locks that nobody frees.
+for each other in every layer (docs/evidence/performance.md). Spawned and not forked, since a copy
+of a process with threads may hold locks that nobody frees.
 
 What may go wrong, and what is done:
 
@@ -45,7 +45,7 @@ from dse.training.recipe import Recipe
 
 WORKER_BYTES = 1024**3
 """Memory that a worker must at least be given: torch takes 0.3 GiB, MatchboxNet-3x2x64 at batches
-of 128 another 0.4 (docs/performance.md)."""
+of 128 another 0.4 (docs/evidence/performance.md)."""
 
 MEMORY_SHARE = 0.8
 """The share of free memory that all workers together may take."""

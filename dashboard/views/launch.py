@@ -186,7 +186,7 @@ def _yaml() -> tuple[str, str]:
         height=420,
         max_chars=200_000,
         key="launch_yaml",
-        help="docs/search.md describes every key",
+        help="docs/how-to/search.md describes every key",
     )
     return _name_in(text), text
 
@@ -221,7 +221,9 @@ def _name_in(text: str) -> str:
 def _preview(text: str) -> None:
     node = parse_yaml(text, "study").plain()
     if not isinstance(node, dict):
-        raise InvalidInput("a study file is a mapping of keys: docs/search.md describes them")
+        raise InvalidInput(
+            "a study file is a mapping of keys: docs/how-to/search.md describes them"
+        )
     check_paths(node, settings().root, data_folders(settings()))
     machine = load_accelerator(_library(node.get("machine", "kws_ternary"), accelerator_names()))
     technology = load_technology(

@@ -64,7 +64,7 @@ def seeds(point: DesignPoint) -> list[dict[str, Any]]:
     """What makes each ternary matrix, as plain data: enough to make it again without this package.
 
     `start_state` is hexadecimal, its first bit the most significant of the first digit, padded with
-    zeros at the end to whole bytes; docs/generator.md says what each family does with it.
+    zeros at the end to whole bytes; docs/evidence/generator.md says what each family does with it.
     """
     rows: list[dict[str, Any]] = []
     for place in ternary_places(point).values():

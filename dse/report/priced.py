@@ -192,7 +192,7 @@ class StudyResults:
 
     @property
     def _ended(self) -> bool:
-        """Whether any of the limits to its effort is reached: those of docs/search.md."""
+        """Whether any of the limits to its effort is reached: those of docs/how-to/search.md."""
         resolved, rows = self.record.resolved, self.rows
         recipe = resolved.get("recipe")
         each = recipe.get("epochs", 1) if isinstance(recipe, dict) else 1

@@ -60,8 +60,8 @@ MEASURED_ERRORS: tuple[tuple[str, str, str, str], ...] = (
     ("area", "own synthesis, 45 nm", "register file, 5 anchors", "at most 5.9 %"),
     ("area", "own synthesis, ASAP7", "8-bit adder, the worst of all anchors", "12.8 %"),
 )
-"""Quantity, against what, where, and how far off: figures of docs/model.md and
-docs/technologies.md, which say how they were measured; a test holds them together."""
+"""Quantity, against what, where, and how far off: figures of docs/evidence/model.md and
+docs/evidence/technologies.md, which say how they were measured; a test holds them together."""
 
 
 def sources_sections(
@@ -119,7 +119,8 @@ def model_error_section() -> Section:
                 title="The model against others",
                 columns=columns,
                 rows=MEASURED_ERRORS,
-                note="docs/model.md and docs/technologies.md have all runs, commands and reasons.",
+                note="docs/evidence/model.md and docs/evidence/technologies.md have all runs, "
+                "commands and reasons.",
             ),
         ),
     )

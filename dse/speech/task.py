@@ -82,7 +82,7 @@ class FeatureSpec:
     """Copies of each training clip in the cache: the first clean, the others shifted and noisy."""
     time_shift_ms: float = 100.0
     """A varied copy is shifted by up to this much either way. MatchboxNet, with 85,000 clips, used
-    5 ms; on 1,823 clips 100 ms gave several points more (docs/results/first-search.md)."""
+    5 ms; on 1,823 clips 100 ms gave several points more (docs/evidence/results/first-search.md)."""
     white_noise_db: tuple[float, ...] = (-90.0, -46.0)
     """Lowest and highest level of the white noise of a varied copy, relative to full scale."""
     background_noise_probability: float = 0.5

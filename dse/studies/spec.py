@@ -281,7 +281,7 @@ def read_study(
     """Read a study file.
 
     Args:
-        path: YAML; docs/search.md describes it.
+        path: YAML; docs/how-to/search.md describes it.
         data_folder: takes the place of `data.folder`.
         base: relative paths are seen from here; from the file's folder where it is None.
         trainings: takes the place of `trainings`.

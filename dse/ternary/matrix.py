@@ -4,7 +4,7 @@ The reference model of the generators that hardware builds: the torch layer, the
 models and the exported Verilog agree with it bit for bit. A family of `dse.ternary.generators`, the
 design's choice, turns the layer's start state into entries in row-major order; how many of them a
 machine makes per cycle (its lanes) never changes the matrix. The families are compared in
-docs/generator.md.
+docs/evidence/generator.md.
 """
 
 import hashlib

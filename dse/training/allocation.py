@@ -1,7 +1,7 @@
 """Keep the memory that a training step frees: the next step takes as much again.
 
 The C library gives large pieces back to the system when they are freed, and the system clears each
-page that it hands out again: a tenth of a step in float32 (docs/performance.md).
+page that it hands out again: a tenth of a step in float32 (docs/evidence/performance.md).
 """
 
 import ctypes

@@ -45,8 +45,9 @@ class Computation:
 def choose_computation(recipe: Recipe, device: torch.device, path: Path = "auto") -> Computation:
     """How a recipe is computed on a device.
 
-    The path is `dse.training.fast` on a CPU, where it was measured (docs/performance.md); elsewhere
-    the plain network, whose convolutions are the device's own.
+    The path is `dse.training.fast` on a CPU, where it was measured
+    (docs/evidence/performance.md); elsewhere the plain network, whose
+    convolutions are the device's own.
 
     Raises:
         InvalidInput: the recipe wants bfloat16 and the processor ends programs that compute in it.
@@ -90,7 +91,7 @@ def uses_bfloat16(recipe: Recipe, device: torch.device) -> bool:
     if not bfloat16_works():
         raise InvalidInput(
             "precision bfloat16 cannot be computed here: its products end the process with an "
-            "illegal instruction (docs/performance.md); set precision to auto or float32"
+            "illegal instruction (docs/evidence/performance.md); set precision to auto or float32"
         )
     return True
 

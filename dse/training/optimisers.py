@@ -78,7 +78,8 @@ def make_optimiser(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.
     """
     rate, decay = recipe.learning_rate, recipe.weight_decay
     beta1, beta2 = recipe.betas
-    # `fused` is one kernel for all tensors: a third of the time of the loop (docs/training.md).
+    # `fused` is one kernel for all tensors: a third of the time of the loop
+    # (docs/how-to/training.md).
     if recipe.optimiser == "adamw":
         return torch.optim.AdamW(
             parameters, lr=rate, betas=(beta1, beta2), weight_decay=decay, fused=True

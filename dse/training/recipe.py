@@ -1,7 +1,7 @@
 """How a network is trained, as data: optimiser, schedule, regularisation. Loads without torch.
 
 The default is meant for a search on a small or medium data set; `RECIPES` holds it and the recipe
-with which MatchboxNet was published (docs/training.md).
+with which MatchboxNet was published (docs/how-to/training.md).
 """
 
 import dataclasses

@@ -113,7 +113,7 @@ def storage_url(text: str) -> StorageURL:
     except (sqlalchemy.exc.ArgumentError, ValueError):
         known = False
     if not known:
-        raise InvalidInput(f"the storage is none of {SCHEMES}: see docs/cluster.md")
+        raise InvalidInput(f"the storage is none of {SCHEMES}: see docs/how-to/many-machines.md")
     given = [url.password, *(v for k, v in url.query.items() if "pass" in k)]
     secrets = [str(secret) for secret in given if secret]
     spelled = {form for s in secrets for form in (s, quote(s, safe=""), quote_plus(s))}

@@ -330,11 +330,11 @@ def test_the_middle_is_what_speech_layers_do(energy, measured, tolerance):
     assert energy(load_technology("synthesis_45nm")).mid == pytest.approx(measured, rel=tolerance)
 
 
-DOCS = Path(__file__).parents[2] / "docs" / "technologies.md"
+DOCS = Path(__file__).parents[2] / "docs" / "evidence" / "technologies.md"
 
 
 def area_table():
-    """Lines of the table of areas in docs/technologies.md."""
+    """Lines of the table of areas in docs/evidence/technologies.md."""
     errors = {}
     for name, block, sizes, measured in ANCHORS + OUTSIDE:
         error = area(name, block, sizes).mid / measured - 1
@@ -348,7 +348,7 @@ def area_table():
 
 
 def energy_table():
-    """Lines of the table of energies in docs/technologies.md."""
+    """Lines of the table of energies in docs/evidence/technologies.md."""
     technologies = [load_technology(name) for name in ("synthesis_45nm", "horowitz_45nm")]
     for operator, energy, measured in OPERATORS:
         bands = [energy(technology) for technology in technologies]

@@ -108,7 +108,8 @@ def test_areas_that_no_fit_has_seen_are_within_8_percent(library: str, fits: Mod
     found = fits.held_out_errors(library, AREA_FITS[library], DATAPATH_FITS[library])
     assert set(found) >= {*map(str, GeneratorFamily), "ternary_tree", "ternary_pe"}
     assert sum(map(len, found.values())) >= 50
-    # docs/generator.md says so: Yosys' own choices jump by as much from one size to the next.
+    # docs/evidence/generator.md says so: Yosys' own choices jump by as much from one size to the
+    # next.
     known = {("sky130", "lfsr_and N=89"): 0.14, ("small_130nm", "ternary_pe"): 0.12}
     for name, errors in found.items():
         assert max(map(abs, errors)) < known.get((library, name), 0.08), name

@@ -1,4 +1,4 @@
-"""Figures of docs/model.md: derived by hand, or what the model says today.
+"""Figures of docs/evidence/model.md: derived by hand, or what the model says today.
 
 `python tests/cost_models/test_model_document.py` prints the tables that the document must have.
 """
@@ -34,7 +34,7 @@ from dse.design.published import published
 from dse.networks.lowering import lower
 
 ROOT = Path(__file__).parents[2]
-DOCUMENT = ROOT / "docs" / "model.md"
+DOCUMENT = ROOT / "docs" / "evidence" / "model.md"
 ZIGZAG = Path(__file__).parent / "oracles" / "zigzag"
 
 
@@ -62,7 +62,7 @@ def example(interconnect: str = "broadcast") -> Cost:
     )
     machine = Accelerator(
         name="example",
-        description="of docs/model.md",
+        description="of docs/evidence/model.md",
         source="made up for the document",
         technology="low_leakage_45nm",
         clock_mhz=10.0,

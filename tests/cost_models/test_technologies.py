@@ -173,7 +173,7 @@ def test_ternary_on_horowitz_level():
         assert ratio == pytest.approx(0.889, rel=2e-3), field
 
 
-DOCS = Path(__file__).parents[2] / "docs" / "technologies.md"
+DOCS = Path(__file__).parents[2] / "docs" / "evidence" / "technologies.md"
 
 
 def shown(band, digits=3):
@@ -181,7 +181,7 @@ def shown(band, digits=3):
 
 
 def constants_table():
-    """Lines of the table of constants in docs/technologies.md."""
+    """Lines of the table of constants in docs/evidence/technologies.md."""
     for name in NAMES:
         t = load_technology(name)
         columns = (

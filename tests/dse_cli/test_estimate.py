@@ -77,7 +77,7 @@ def test_prints_counts_energy_latency_area_and_bounds():
         "machine kws_ternary: ",
         "technology low_leakage_45nm: ",
         "Figures in brackets: the lowest and the highest that the sources of the constants allow.",
-        "docs/model.md",
+        "docs/evidence/model.md",
     ):
         assert text in stdout, text
     for part, pj in cost.energies_pj.items():

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-/* Families of generators; docs/generator.md has what each does. */
+/* Families of generators; docs/evidence/generator.md has what each does. */
 enum { TDSE_THRESHOLD, TDSE_AND, TDSE_ONE_HOT, TDSE_COUNTER, TDSE_SOBOL };
 
 typedef struct {

@@ -1,7 +1,8 @@
 """Which generator makes a matrix: a family and its parameters, the design's choice.
 
-Parameters that measurements show to be bad (docs/generator.md) are refused with the reason;
-`override: true` accepts them, to repeat the measurement or to build someone else's hardware.
+Parameters that measurements show to be bad (docs/evidence/generator.md) are refused with the
+reason; `override: true` accepts them, to repeat the measurement or to build someone else's
+hardware.
 """
 
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ from torch import Tensor
 
 BLOCK_FRAMES = {torch.bfloat16: 32}
 """Output frames of a block, by type: at most 13 % slower than the best of 8 to 128 for 8 to 128
-clips, 13 to 87 taps (docs/performance.md). Narrow numbers want larger products."""
+clips, 13 to 87 taps (docs/evidence/performance.md). Narrow numbers want larger products."""
 BLOCK_FRAMES_ELSE = 16
 
 

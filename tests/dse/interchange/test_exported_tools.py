@@ -111,7 +111,8 @@ def test_zigzag_on_an_exported_design_agrees_with_our_estimate(path: Path) -> No
     assert len(prescribed) > len(ours) / 2
     for name, energy in ours.items():
         difference = energy / theirs[name] - 1
-        # docs/model.md: over all orders of loops, it finds a layer at most 3.4 % better than ours.
+        # docs/evidence/model.md: over all orders of loops, it finds a layer at most 3.4 % better
+        # than ours.
         assert difference < 0.034, name
         if name in prescribed:  # unrolled alike, the difference is the order of loops alone
             assert abs(difference) < 0.08, name
@@ -121,7 +122,7 @@ def test_zigzag_on_an_exported_design_agrees_with_our_estimate(path: Path) -> No
 
 
 def closed_form(array: ComputeArray, layer: Layer) -> int:
-    """Cycles that SCALE-Sim 3.0.0 reports without stalls: the form in docs/model.md, fitted to it.
+    """Cycles that SCALE-Sim 3.0.0 reports without stalls: docs/evidence/model.md, fitted to it.
 
     M frames, N filters, K inputs of a filter, on an array of R rows and C columns.
     """

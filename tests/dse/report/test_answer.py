@@ -460,7 +460,7 @@ def test_designs_without_a_study_are_compared_by_cost_alone() -> None:
     points = [published("matchboxnet-3x1x64"), published("matchboxnet-3x1x64-P3")]
     report = designs_report(points, machines=["kws_ternary", "kws_int8"])
     text = answer(report)
-    # docs/model.md has the same figures: 5.24 (3.5 to 19).
+    # docs/evidence/model.md has the same figures: 5.24 (3.5 to 19).
     least = r"Least energy: matchboxnet-3x1x64-P3 on kws_ternary, 5\.24 \(3\.\d+ to 1[89]\.\d\) uJ"
     assert re.search(least, text)
     assert re.search(r"The dearest is matchboxnet-3x1x64 on kws_\w+: 11\.\d", text)
@@ -495,7 +495,7 @@ def test_constants_of_a_machines_own_are_there() -> None:
 
 
 def test_the_measured_error_is_that_of_the_documents() -> None:
-    root = Path(__file__).parents[3] / "docs"
+    root = Path(__file__).parents[3] / "docs" / "evidence"
     text = "\n".join((root / name).read_text() for name in ("model.md", "technologies.md"))
     report = designs_report([published("matchboxnet-3x1x64")])
     for quantity, against, where, difference in report.table("model_error").rows:

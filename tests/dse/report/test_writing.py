@@ -193,7 +193,7 @@ def test_loads_no_library_before_its_format_is_asked_for() -> None:
 
 
 def test_the_example_of_the_document_runs() -> None:
-    text = (Path(__file__).parents[3] / "docs" / "reports.md").read_text()
+    text = (Path(__file__).parents[3] / "docs" / "how-to" / "reports.md").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", text, re.S)
     names: dict[str, Any] = {}
     exec(compile(example, "reports.md", "exec"), names)

@@ -1,7 +1,7 @@
 """What benchmarks/generator_accuracy.csv says: families of one density learn equally well.
 
 The file is a measurement of 60 trainings on synthesised speech (its script repeats it in about a
-quarter of an hour); this test holds the claim of docs/generator.md against it.
+quarter of an hour); this test holds the claim of docs/evidence/generator.md against it.
 """
 
 import csv

@@ -155,7 +155,7 @@ def test_a_deep_network_on_long_clips_agrees() -> None:
 def test_bfloat16_keeps_to_its_bound(name: str) -> None:
     from dse.processor import bfloat16_works
 
-    assert bfloat16_works(), "bfloat16 products end this process: see docs/performance.md"
+    assert bfloat16_works(), "bfloat16 products end this process: see docs/evidence/performance.md"
     network = network_of(published(name), 1)
     pictures = torch.randn(16, 64, 128)
     found = results(network, pictures, torch.bfloat16)

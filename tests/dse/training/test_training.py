@@ -574,7 +574,7 @@ def test_bfloat16_that_would_end_the_process_is_refused(features, processor):
         train(POINT, features, Recipe(precision="bfloat16"), seed=1, folder=None, device="cpu")
     assert str(error.value) == (
         "precision bfloat16 cannot be computed here: its products end the process with an illegal "
-        "instruction (docs/performance.md); set precision to auto or float32"
+        "instruction (docs/evidence/performance.md); set precision to auto or float32"
     )
 
 

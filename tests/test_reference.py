@@ -1,0 +1,95 @@
+"""The generated pages of the reference are what the program says of itself today.
+
+`python tests/test_reference.py` writes them; `make docs` does that before it builds the site.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from dse.columns import COST_COLUMNS, LABELS, MEASURED_COLUMNS
+from dse_cli import COMMANDS, group
+
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+WIDTH = 100
+
+
+def describe_commands() -> str:
+    """Every command with the text of its `--help`."""
+    lines = [
+        "# Commands",
+        "",
+        "What `dse COMMAND --help` prints; `python tests/test_reference.py` writes this page.",
+        "",
+    ]
+    for context in walk(group, "dse", None):
+        names = context.command_path
+        level = max(2, len(names.split()))
+        lines += [f"{'#' * level} {names}", "", "```text", context.get_help().rstrip(), "```", ""]
+    return "\n".join(lines)
+
+
+def walk(
+    command: click.Command, name: str, parent: click.Context | None
+) -> Iterator[click.Context]:
+    """A command and all below it, in the order of the help."""
+    context = click.Context(
+        command,
+        info_name=name,
+        parent=parent,
+        terminal_width=WIDTH,
+        max_content_width=WIDTH,
+        **command.context_settings,
+    )
+    yield context
+    if isinstance(command, click.Group):
+        for below in command.list_commands(context):
+            found = command.get_command(context, below)
+            assert found is not None
+            yield from walk(found, below, context)
+
+
+def describe_columns() -> str:
+    """Every column that may be an objective or a limit."""
+    lines = [
+        "# Columns of the results",
+        "",
+        "A name ends in its unit; what has none is a count, or a share from 0 to 1. All are",
+        "minimised, and all may be limits (`max_COLUMN`, `min_COLUMN`). People are shown the unit",
+        "on the right. `python tests/test_reference.py` writes this page.",
+        "",
+        "| column | known | is | shown in |",
+        "|---|---|---|---|",
+    ]
+    for name in (*MEASURED_COLUMNS, *COST_COLUMNS):
+        label, unit, factor = LABELS[name]
+        known = "after the training" if name in MEASURED_COLUMNS else "before"
+        shown = unit or ("as it is" if factor == 1 else f"x {factor:g}")
+        lines.append(f"| `{name}` | {known} | {label} | {shown} |")
+    lines += [
+        "",
+        "`_low_` and `_high_` are the ends of the band that the sources of the constants leave.",
+        "How each is counted or estimated: [cost model](../evidence/model.md).",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+PAGES = {"commands.md": describe_commands, "columns.md": describe_columns}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_is_what_the_program_says(name: str) -> None:
+    assert (REFERENCE / name).read_text() == PAGES[name](), "python tests/test_reference.py"
+
+
+def test_every_command_is_there() -> None:
+    text = (REFERENCE / "commands.md").read_text()
+    assert [name for name in COMMANDS if f"\n## dse {name}\n" not in text] == []
+
+
+if __name__ == "__main__":
+    for name, describe in PAGES.items():
+        (REFERENCE / name).write_text(describe())
