@@ -224,7 +224,7 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         drawn = self.pool.draw(self.seed, number, parents, known.seen)
         if not len(drawn):
             return None
-        if len(known.errors) < 2:  # failures and trainings in flight only
+        if len(known.errors) < 2:  # only failures, and designs in training
             return drawn.values[rng.randrange(len(drawn))]
         return drawn.values[int(np.argmax(self._weigh(drawn, known, trained)))]
 

@@ -5,8 +5,8 @@ resumed would start it anew and propose other designs than one that ran through.
 a sampler of its own, with a seed made of the study's and of the trial's number; what it learns from
 is the storage, which is the same either way.
 
-A new sampler is a name in `NAMES` and a case in `make_sampler`; one that must know costs stands
-beside the known-cost one in `Samplers`.
+A new sampler is a name in `dse.studies.spec.SamplerName` and a case in `make_sampler`; one that
+must know costs stands beside the known-cost one in `Samplers`.
 """
 
 import warnings
@@ -22,8 +22,6 @@ from dse.pricing.sweep import Sweep
 from dse.studies.spec import StudySpec
 from search.candidates import Pool
 from search.known_cost import Aim, KnownCostSampler
-
-NAMES = ("known_cost", "tpe", "nsga2", "nsga3", "gp", "qmc", "random")
 
 
 class Samplers:

@@ -1,6 +1,6 @@
 """Launch: a search is put together, looked at before it runs, and started."""
 
-from typing import Any
+from typing import Any, get_args
 
 import altair as alt
 import streamlit as st
@@ -29,10 +29,11 @@ from dse.columns import LABELS, OBJECTIVE_COLUMNS
 from dse.design.families import DEFAULT
 from dse.errors import InvalidInput
 from dse.studies.record import GIVEN, read_record
+from dse.studies.spec import SamplerName
 
 LIMITS = ("trained_parameters", "stored_bits", "energy_pj", "latency_us", "area_um2")
 PREVIEW = 1_000  # designs
-SAMPLERS = ["known_cost", "tpe", "nsga2", "nsga3", "gp", "qmc", "random"]  # as the search has them
+SAMPLERS = list(get_args(SamplerName))
 
 
 @page("Start a search")

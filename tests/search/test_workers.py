@@ -77,7 +77,7 @@ def test_two_workers_give_the_same_rows_whatever_happens(study_file: Path, tmp_p
     trained = [row for row in undisturbed.rows if row.status == "trained"]
     assert trained and all(row.computed.startswith("cpu, 1 thread, ") for row in trained)
     # A worker is killed in the middle, and its design goes on in another; then comes a Ctrl-C, with
-    # designs in flight; then the search goes on.
+    # designs in training; then the search goes on.
     with pytest.raises(KeyboardInterrupt):
         run(study_file, tmp_path / "stopped", Watcher({2: kill_a_worker, 5: interrupt}))
     assert multiprocessing.active_children() == []
