@@ -21,9 +21,11 @@ from scipy.optimize import linprog, nnls
 from cost_models.generator import (
     AREA_PARTS,
     ENERGY_PARTS,
+    FAMILIES,
     GeneratorArea,
     GeneratorEnergy,
     GeneratorParts,
+    GeneratorSpec,
     generator_area_um2,
     generator_parts,
 )
@@ -33,7 +35,6 @@ from cost_models.ternary_datapath import (
     ternary_tree_um2,
     tree_bits,
 )
-from cost_models.workload import GeneratorFamily, GeneratorSpec
 
 HERE = Path(__file__).parent
 AREAS, ENERGIES = HERE / "generator_area.csv", HERE / "generator_energy.csv"
@@ -46,7 +47,7 @@ def parts_of(row: Mapping[str, str]) -> GeneratorParts:
     """The parts of a row's generator."""
     return generator_parts(
         GeneratorSpec(
-            family=GeneratorFamily(row["block"]),
+            family=row["block"],
             state_bits=int(row["state_bits"]),
             decision_bits=int(row["decision_bits"]),
             rounds=int(row["rounds"]),
@@ -60,11 +61,10 @@ def area_rows(library: str, path: Path = AREAS) -> list[Row]:
     """Generators of one library: area in um2."""
     with path.open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["library"] == library]
-    families = {str(family) for family in GeneratorFamily}
     return [
         (_name(row), parts_of(row), float(row["area_um2"]))
         for row in rows
-        if row["block"] in families
+        if row["block"] in FAMILIES
     ]
 
 

@@ -24,9 +24,8 @@ from pathlib import Path
 
 from dse.rtl.area import synthesise
 from dse.rtl.designs import GeneratorBlock, module_text
-from dse.rtl.yosys import Block
-from dse.ternary.generators import FAMILIES, Generator, family_of
-from dse.ternary.generators.choice import LFSR_FAMILIES
+from dse.rtl.yosys import Circuit
+from dse.ternary.generators import FAMILIES, Generator, family_of, has
 from dse.ternary.generators.counter_arx import entries_per_word
 
 COLUMNS = (
@@ -103,7 +102,7 @@ def drawn(count: int, seed: int = 4) -> Iterator[tuple[str, GeneratorBlock]]:
         yield family, _block(generator, 2.0**-bits if exact else 0.25, lanes)
 
 
-Wanted = Iterator[tuple[tuple[str, ...], Block]]
+Wanted = Iterator[tuple[tuple[str, ...], Circuit]]
 """Columns after `library` up to `lanes`, and what to synthesise."""
 
 
@@ -111,7 +110,7 @@ def rows_of(found: Iterator[tuple[str, GeneratorBlock]]) -> Wanted:
     """Generators."""
     for family, block in found:
         generator = block.generator
-        register = generator.family in LFSR_FAMILIES
+        register = has(generator.family, "taps")
         numbers = (
             family_of(generator).state_bits(generator),
             block.decision_bits,
@@ -119,7 +118,7 @@ def rows_of(found: Iterator[tuple[str, GeneratorBlock]]) -> Wanted:
             len(generator.taps) if register else 0,
             block.lanes,
         )
-        yield (family, *map(str, numbers)), block.block()
+        yield (family, *map(str, numbers)), block.circuit()
 
 
 def datapaths(lanes: Iterable[int], sum_bits: Iterable[int]) -> Wanted:
@@ -133,8 +132,8 @@ def datapaths(lanes: Iterable[int], sum_bits: Iterable[int]) -> Wanted:
         yield ("ternary_pe", str(bits), "8", "0", "0", "1"), _datapath("ternary_pe", SUM_BITS=bits)
 
 
-def _datapath(name: str, **parameters: int) -> Block:
-    return Block(top=name, parameters=parameters, sources=(module_text(name),))
+def _datapath(name: str, **parameters: int) -> Circuit:
+    return Circuit(top=name, parameters=parameters, sources=(module_text(name),))
 
 
 def rows_wanted(held_out: int = 0) -> Wanted:

@@ -6,7 +6,7 @@ Example:
     cost.energy, cost.latency_us, cost.area, cost.columns(), cost.breakdown
 """
 
-from cost_models.accelerator import Accelerator, ComputeArray, Generator, MemoryLevel, Register
+from cost_models.accelerator import Accelerator, ComputeArray, GeneratorUnit, MemoryLevel, Register
 from cost_models.band import Band
 from cost_models.cost import Cost, LayerCost
 from cost_models.energy import Component
@@ -18,6 +18,7 @@ from cost_models.errors import (
     UnmappableLayer,
 )
 from cost_models.estimation import estimate
+from cost_models.generator import GeneratorSpec
 from cost_models.latency import Bound
 from cost_models.library import (
     accelerator_names,
@@ -28,14 +29,7 @@ from cost_models.library import (
 )
 from cost_models.technology import Constant, SramRow, SramTable, Technology
 from cost_models.tile_search import Mapping, Objective
-from cost_models.workload import (
-    GeneratorFamily,
-    GeneratorSpec,
-    Layer,
-    LayerKind,
-    WeightSource,
-    Workload,
-)
+from cost_models.workload import Layer, LayerKind, WeightSource, Workload
 
 __all__ = [
     "Accelerator",
@@ -45,9 +39,8 @@ __all__ = [
     "ComputeArray",
     "Constant",
     "Cost",
-    "Generator",
-    "GeneratorFamily",
     "GeneratorSpec",
+    "GeneratorUnit",
     "InvalidAccelerator",
     "InvalidFile",
     "InvalidInput",

@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from cost_models.errors import InvalidAccelerator, require
+from cost_models.generator import GeneratorSpec
 from cost_models.strict_yaml import OURS
 from cost_models.technology import Constant
-from cost_models.workload import CONVOLUTIONS, GeneratorSpec, Layer, WeightSource
+from cost_models.workload import CONVOLUTIONS, Layer, WeightSource
 
 Operand = Literal["weights", "inputs", "outputs"]
 OPERANDS: tuple[Operand, ...] = ("weights", "inputs", "outputs")
@@ -197,8 +198,8 @@ class MemoryLevel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Generator:
-    """Makes ternary weights from a seed."""
+class GeneratorUnit:
+    """The part of a machine that makes ternary weights from a seed."""
 
     trits_per_cycle: int
     """Lanes. The sequence does not depend on them."""
@@ -230,7 +231,7 @@ class Accelerator:
     """Batch norm, residual add, pooling: one multiplication and one addition a cycle each."""
     ternary_weights: TernaryWeights
     """Made by the generator; read from memory, two bits each; or not executable."""
-    generator: Generator | None = None
+    generator: GeneratorUnit | None = None
     residency: Literal["where_it_fits", "never"] = "where_it_fits"
     """Whether activations stay in an SRAM between layers, and weights between inferences, where
     they fit; otherwise every layer begins and ends in the backing memory."""

@@ -15,9 +15,9 @@ from typing import Literal
 from cost_models.band import Band
 from cost_models.cost import Cost
 from cost_models.energy import Component
+from cost_models.generator import GeneratorSpec
 from cost_models.machine_area import sum_of
 from cost_models.technology import SramTable
-from cost_models.workload import GeneratorSpec
 
 TRIT_BITS = 2
 

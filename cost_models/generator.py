@@ -24,10 +24,10 @@ flip-flops with load and enable; random bits are the XOR gates of the leap-forwa
 How good it is: docs/evidence/generator.md ("Area and energy") and the docstrings of the tables.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-from cost_models.errors import InvalidAccelerator
-from cost_models.workload import GeneratorFamily, GeneratorSpec
+from cost_models.errors import InvalidAccelerator, require
 
 WORD_BITS = 32
 """Of the mixing function."""
@@ -36,6 +36,31 @@ POINT_BITS = 16
 SECOND_TAPS = {89: 51, 127: 97, 521: 353, 607: 460}
 """State bits -> the nearer of the two taps, of the registers that `dse.ternary.generators`
 offers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorSpec:
+    """What makes a ternary matrix: the design's choice, which hardware must match bit for bit.
+
+    The number of lanes is not part of it: no family's matrix depends on how many trits are made per
+    cycle.
+    """
+
+    family: str
+    """A name in `FAMILIES`; how it turns its state into trits is in `dse.ternary.generators`."""
+    state_bits: int
+    """Of the shift register or counter; stored once a layer to start it."""
+    decision_bits: int
+    """Random bits that decide whether and where an entry is not zero: compared with a threshold
+    (k), ANDed (j), or the place in a block of 2^bits entries (one-hot); the sign takes one more."""
+    rounds: int = 0
+    """Of the mixing function; 0 for families without one."""
+
+    def __post_init__(self) -> None:
+        """The family is known, sizes are not negative, and there is a state."""
+        require(self.family in FAMILIES, "family", f"one of {', '.join(FAMILIES)}", self.family)
+        for name, least in (("state_bits", 1), ("decision_bits", 0), ("rounds", 0)):
+            require(getattr(self, name) >= least, name, f"at least {least}", getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,44 +117,72 @@ def generator_parts(spec: GeneratorSpec, lanes: int, *, feedback_taps: int = 2) 
         raise InvalidAccelerator(f"trits per cycle must be at least 1, not {lanes}")
     if feedback_taps not in (2, 4):
         raise InvalidAccelerator(f"a shift register has 2 or 4 taps here, not {feedback_taps}")
-    family, k = spec.family, spec.decision_bits
-    blocks = -(-lanes // 2**k)
     counts = dict.fromkeys((field.name for field in fields(GeneratorParts)), 0)
-    counts |= {"lanes": lanes, "state_bits": spec.state_bits}
-    fresh = "fresh_bits" if feedback_taps == 2 else "fresh_bits_four_taps"
-    match family:
-        case GeneratorFamily.LFSR_THRESHOLD:
-            counts |= {"threshold_bits": k, fresh: lanes * (k + 1), "compare_bits": lanes * k}
-        case GeneratorFamily.LFSR_AND:
-            counts |= {fresh: lanes * (k + 1), "and_inputs": lanes * k}
-        case GeneratorFamily.ONE_HOT:
-            counts |= {fresh: blocks * (k + 1), "decoder_gates": blocks * _decoder_gates(k)}
-        case GeneratorFamily.COUNTER_ARX:
-            per_word = 1 << ((WORD_BITS // (k + 1)).bit_length() - 1)
-            words = -(-lanes // per_word)
-            counts |= {
-                "threshold_bits": k,
-                "compare_bits": lanes * k,
-                "mixing_bits": words * WORD_BITS * spec.rounds,
-            }
-        case GeneratorFamily.SOBOL:
-            words = -(-blocks // WORD_BITS)
-            counts |= {
-                # Key, output, the used digits of the shift; then block, offset and last block.
-                "state_bits": WORD_BITS + POINT_BITS + k + 3 * POINT_BITS,
-                "decoder_gates": blocks * _decoder_gates(k),
-                "mixing_bits": words * WORD_BITS * spec.rounds,
-                # Digit d is the XOR of the bits j with C(j, d) odd: those that contain d's bits.
-                "point_bits": blocks * sum(POINT_BITS >> d.bit_count() for d in range(k)),
-            }
-        case _:
-            raise InvalidAccelerator(f"there is no model of generator {family!r}")
+    counts |= {"lanes": lanes, "state_bits": spec.state_bits} | FAMILIES[spec.family](spec, lanes)
+    if feedback_taps == 4:
+        counts["fresh_bits_four_taps"], counts["fresh_bits"] = counts["fresh_bits"], 0
+        counts["hasty_bits"] = 0
     for part in ("", "_four_taps"):
         made = counts[f"fresh_bits{part}"]
         counts[f"deep_bits{part}"] = sum(bit // spec.state_bits for bit in range(made))
-    if family is GeneratorFamily.LFSR_AND:
-        counts["hasty_bits"] = _hasty_bits(counts["fresh_bits"], spec.state_bits, k)
     return GeneratorParts(**counts)
+
+
+# --- the families: parts besides the state, for some lanes
+
+
+def _lfsr_threshold(spec: GeneratorSpec, lanes: int) -> dict[str, int]:
+    k = spec.decision_bits
+    return {"threshold_bits": k, "fresh_bits": lanes * (k + 1), "compare_bits": lanes * k}
+
+
+def _lfsr_and(spec: GeneratorSpec, lanes: int) -> dict[str, int]:
+    j = spec.decision_bits
+    made = lanes * (j + 1)
+    hasty = _hasty_bits(made, spec.state_bits, j)
+    return {"fresh_bits": made, "hasty_bits": hasty, "and_inputs": lanes * j}
+
+
+def _one_hot(spec: GeneratorSpec, lanes: int) -> dict[str, int]:
+    k, blocks = spec.decision_bits, _blocks(spec, lanes)
+    return {"fresh_bits": blocks * (k + 1), "decoder_gates": blocks * _decoder_gates(k)}
+
+
+def _counter_arx(spec: GeneratorSpec, lanes: int) -> dict[str, int]:
+    k = spec.decision_bits
+    per_word = 1 << ((WORD_BITS // (k + 1)).bit_length() - 1)
+    words = -(-lanes // per_word)
+    mixing = words * WORD_BITS * spec.rounds
+    return {"threshold_bits": k, "compare_bits": lanes * k, "mixing_bits": mixing}
+
+
+def _sobol(spec: GeneratorSpec, lanes: int) -> dict[str, int]:
+    k, blocks = spec.decision_bits, _blocks(spec, lanes)
+    words = -(-blocks // WORD_BITS)
+    return {
+        # Key, output, the used digits of the shift; then block, offset and last block.
+        "state_bits": WORD_BITS + POINT_BITS + k + 3 * POINT_BITS,
+        "decoder_gates": blocks * _decoder_gates(k),
+        "mixing_bits": words * WORD_BITS * spec.rounds,
+        # Digit d is the XOR of the bits j with C(j, d) odd: those that contain d's bits.
+        "point_bits": blocks * sum(POINT_BITS >> d.bit_count() for d in range(k)),
+    }
+
+
+FAMILIES: dict[str, Callable[[GeneratorSpec, int], dict[str, int]]] = {
+    "lfsr_threshold": _lfsr_threshold,
+    "lfsr_and": _lfsr_and,
+    "one_hot": _one_hot,
+    "counter_arx": _counter_arx,
+    "sobol": _sobol,
+}
+"""Family -> what its circuit has: (spec, lanes) -> part of `GeneratorParts` -> count."""
+
+
+def _blocks(spec: GeneratorSpec, lanes: int) -> int:
+    """Blocks of 2^decision_bits lanes; the last may be used in part."""
+    size: int = 2**spec.decision_bits
+    return -(-lanes // size)
 
 
 def _hasty_bits(made: int, state_bits: int, and_bits: int) -> int:

@@ -23,13 +23,10 @@ from cost_models.area import (
 )
 from cost_models.band import ZERO, Band
 from cost_models.errors import InvalidAccelerator
-from cost_models.generator import generator_parts
+from cost_models.generator import GeneratorSpec, generator_parts
 from cost_models.technology import Technology
-from cost_models.workload import GeneratorFamily, GeneratorSpec
 
-USUAL_GENERATOR = GeneratorSpec(
-    family=GeneratorFamily.LFSR_THRESHOLD, state_bits=127, decision_bits=8
-)
+USUAL_GENERATOR = GeneratorSpec(family="lfsr_threshold", state_bits=127, decision_bits=8)
 """What a machine's generator is taken to be where no design is given."""
 
 

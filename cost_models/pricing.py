@@ -16,10 +16,9 @@ from cost_models.accelerator import Accelerator, ComputeArray, MemoryLevel
 from cost_models.book import LayerBook
 from cost_models.energy import Component, Entry, PriceList, generator_prices, price_list
 from cost_models.errors import InvalidInput
-from cost_models.generator import generator_parts
+from cost_models.generator import GeneratorSpec, generator_parts
 from cost_models.technology import Technology
 from cost_models.tile_search import Mapped, Mapping, Objective, Placed, best_mappings
-from cost_models.workload import GeneratorSpec
 
 Column = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]

@@ -23,7 +23,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from cost_models.errors import InvalidLayer, require
+from cost_models.errors import InvalidLayer
+from cost_models.generator import GeneratorSpec
 
 INPUT = "input"
 """What the first layer reads."""
@@ -59,39 +60,6 @@ class WeightSource(StrEnum):
     TRAINED = "trained"  # learned, stored, read
     GENERATED = "generated"  # constant ternary, made on chip from a seed: nothing stored or read
     NONE = "none"  # the layer has no weights
-
-
-class GeneratorFamily(StrEnum):
-    """How a generator turns its state into trits; models are in `dse.ternary.generators`."""
-
-    LFSR_THRESHOLD = "lfsr_threshold"
-    LFSR_AND = "lfsr_and"
-    ONE_HOT = "one_hot"
-    COUNTER_ARX = "counter_arx"
-    SOBOL = "sobol"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeneratorSpec:
-    """What makes a ternary matrix: the design's choice, which hardware must match bit for bit.
-
-    The number of lanes is not part of it: no family's matrix depends on how many trits are made per
-    cycle.
-    """
-
-    family: GeneratorFamily
-    state_bits: int
-    """Of the shift register or counter; stored once a layer to start it."""
-    decision_bits: int
-    """Random bits that decide whether and where an entry is not zero: compared with a threshold
-    (k), ANDed (j), or the place in a block of 2^bits entries (one-hot); the sign takes one more."""
-    rounds: int = 0
-    """Of the mixing function; counter_arx only."""
-
-    def __post_init__(self) -> None:
-        """Sizes are not negative, and there is a state."""
-        for name, least in (("state_bits", 1), ("decision_bits", 0), ("rounds", 0)):
-            require(getattr(self, name) >= least, name, f"at least {least}", getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,6 @@ from dse.studies.designs import (
     technology_of,
 )
 from dse.ternary.generators import Generator
-from dse.ternary.generators.choice import FamilyName
 
 NO_STUDY = (
     "There is no study here yet. Start one with `dse search examples/demo.yaml`, or on the page "
@@ -140,7 +139,7 @@ KEPT = ("key", "name", "trial", "source", "status", *MEASURED_COLUMNS)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Building the study's designs …")
-def _fleet(mark: tuple[object, ...], family: FamilyName | None, _study_read: Study) -> Trained:
+def _fleet(mark: tuple[object, ...], family: str | None, _study_read: Study) -> Trained:
     record, space, frame = _study_read.record, space_of(_study_read.record), _study_read.frame
     places = np.flatnonzero(_study_read.networks.to_numpy())[:MOST_FLEET]
     rows = _study_read.rows_at(places.tolist())
@@ -166,7 +165,7 @@ def _of_family(point: DesignPoint | None, generator: Generator) -> DesignPoint |
         return None  # the generator cannot make its densities
 
 
-def fleet_of(study: Study, family: FamilyName | None = None) -> Trained:
+def fleet_of(study: Study, family: str | None = None) -> Trained:
     """The trained designs of a study ready to be priced anew.
 
     Args:

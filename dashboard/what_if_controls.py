@@ -18,7 +18,7 @@ from cost_models.units import with_prefix
 from dashboard.studies import Study
 from dse.pricing.what_if import ArrayChange, MemoryChange, varied
 from dse.studies.designs import accelerator_of, technology_of
-from dse.ternary.generators.choice import FAMILIES, FamilyName
+from dse.ternary.generators import FAMILIES
 
 STUDYS = "the study's own"
 OWN_DRAM = "the technology's own"
@@ -42,7 +42,7 @@ class Chosen:
     """The machine that it was varied from."""
     machine: Accelerator
     technology: Technology
-    family: FamilyName | None = None
+    family: str | None = None
     """Generator that makes the matrices instead of the designs' own."""
 
 

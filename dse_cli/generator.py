@@ -17,8 +17,7 @@ from dse.files import replacing, write_text
 from dse.networks.mixers.ternary import generator_spec
 from dse.rtl.area import default_library, synthesise
 from dse.rtl.designs import GeneratorBlock
-from dse.ternary.generators import FAMILIES, Generator
-from dse.ternary.generators.choice import LFSR_FAMILIES
+from dse.ternary.generators import FAMILIES, Generator, has
 from dse.ternary.quality import FLAG, KNOWN_BAD, Quality, measure
 from dse_cli.generator_options import generator_options, read_generator
 
@@ -234,7 +233,7 @@ def area(density: float, lanes_list: str, libraries: tuple[Path, ...], **paramet
     console.width = max(console.width, 110)
     note = ""
     for block in blocks:
-        found = synthesise(block.block(), libraries)
+        found = synthesise(block.circuit(), libraries)
         model, note = _model_um2(block, found.nand2_um2, libraries)
         table.add_row(
             f"{block.lanes}",
@@ -258,7 +257,7 @@ def _model_um2(
 ) -> tuple[float, str]:
     """The analytic area, and where its constants are from."""
     spec = generator_spec(block.density, block.generator)
-    taps = 4 if block.generator.family in LFSR_FAMILIES and len(block.generator.taps) > 2 else 2
+    taps = 4 if has(block.generator.family, "taps") and len(block.generator.taps) > 2 else 2
     parts = generator_parts(spec, block.lanes, feedback_taps=taps)
     names = " ".join(path.name.lower() for path in libraries) or SMALL
     for library, constants in AREA_FITS.items():

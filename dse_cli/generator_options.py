@@ -20,8 +20,8 @@ def generator_options(*, family_required: bool = True) -> Callable[[F], F]:
     options = [
         click.option(
             "--family",
-            type=click.Choice(FAMILIES),
-            default=FAMILIES[0] if family_required else None,
+            type=click.Choice(list(FAMILIES)),
+            default=Generator().family if family_required else None,
             show_default=family_required,
             help="How a start state becomes trits.",
         ),
@@ -65,7 +65,7 @@ def read_generator(
         "taps": None if taps is None else read_taps(taps),
     }
     return Generator(
-        family=family,  # type: ignore[arg-type]
+        family=family,
         **{name: value for name, value in given.items() if value is not None},
     )
 

@@ -18,8 +18,7 @@ import numpy.typing as npt
 from dse.design.places import Place
 from dse.errors import InvalidDesign
 from dse.networks.lowering import output_frames
-from dse.ternary.generators import family_of
-from dse.ternary.generators.choice import LFSR_FAMILIES
+from dse.ternary.generators import family_of, has
 from dse.ternary.matrix import start_state
 from dse.training.integer import IntegerNetwork, Stage
 from dse.training.integer import Path as TensorPath
@@ -29,13 +28,6 @@ FLAGS = ("-std=c99", "-pedantic", "-O2", "-Wall", "-Wextra", "-Werror")
 COMPILE_SECONDS = 120
 MOST_FRAMES = 10_000
 
-_FAMILIES = {
-    "lfsr_threshold": "TDSE_THRESHOLD",
-    "lfsr_and": "TDSE_AND",
-    "one_hot": "TDSE_ONE_HOT",
-    "counter_arx": "TDSE_COUNTER",
-    "sobol": "TDSE_SOBOL",
-}
 _KINDS = {
     "convolution": "TDSE_CONVOLUTION",
     "ternary": "TDSE_TERNARY",
@@ -257,13 +249,13 @@ def _generator_tables(prefix: str, place: Place) -> list[str]:
     assert generator is not None and density is not None  # Mixer checked it
     family = family_of(generator)
     decision = family.decision_bits(generator, density)
-    register = generator.family in LFSR_FAMILIES
+    register = has(generator.family, "taps")
     state = _state(place)
     steps = generator.shift or decision + 1
     rounds = 0 if register else generator.rounds
     taps = generator.taps if register else (0,)
     fields = (
-        f"{_FAMILIES[generator.family]}, {decision}, {rounds}, {len(taps)}, {steps}, {len(state)}, "
+        f"{family.C_NAME}, {decision}, {rounds}, {len(taps)}, {steps}, {len(state)}, "
         f"{round(density * 2**decision)}u, {prefix}_taps, {prefix}_state"
     )
     return [

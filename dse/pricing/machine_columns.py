@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cost_models import Accelerator, Technology
+from cost_models.generator import GeneratorSpec
 from cost_models.machine_area import machine_area_um2, sum_of
-from cost_models.workload import GeneratorSpec
 
 Figures = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cost_models.batch import PartBook, PartPricer
-from cost_models.workload import GeneratorSpec, Layer
+from cost_models.generator import GeneratorSpec
+from cost_models.workload import Layer
 from dse.design.families.family import Value, Values
 from dse.design.point import Block
 from dse.design.space import Choice, SearchSpace

@@ -22,10 +22,11 @@ from cost_models.accelerator import ZeroHandling
 from cost_models.application import UW_PER_PJ_PER_S
 from cost_models.batch import PartBook, PartPricer
 from cost_models.energy import leakages_uw, price_list
+from cost_models.generator import GeneratorSpec
 from cost_models.machine_area import sum_of
 from cost_models.strict_yaml import dump_yaml
 from cost_models.technology import Spread
-from cost_models.workload import GeneratorSpec, Layer
+from cost_models.workload import Layer
 from dse.design.point import DesignPoint, Mixer
 from dse.errors import InvalidInput
 from dse.networks.lowering import lower_block, lower_head, output_frames

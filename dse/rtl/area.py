@@ -1,4 +1,4 @@
-"""Cells and area of a block, synthesised by Yosys with a cell library.
+"""Cells and area of a circuit, synthesised by Yosys with a cell library.
 
 One flow, Yosys' default: `synth`, flip-flops and logic mapped to the library's cells (ABC, for
 area). Figures depend on Yosys' version, which the extra `rtl` pins; layout adds wires and clocks.
@@ -17,14 +17,14 @@ from importlib import resources
 from pathlib import Path
 
 from dse.errors import InvalidInput
-from dse.rtl.yosys import Block, read_commands, run_script
+from dse.rtl.yosys import Circuit, read_commands, run_script
 
 DEFAULT_LIBRARY = "small_130nm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesisedArea:
-    """What a block takes in one library."""
+    """What a circuit takes in one library."""
 
     cells: int
     flip_flops: int
@@ -43,11 +43,11 @@ def default_library() -> Path:
     return Path(str(resources.files("dse.rtl"))) / "libraries" / f"{DEFAULT_LIBRARY}.lib"
 
 
-def synthesise(block: Block, libraries: tuple[Path, ...] = ()) -> SynthesisedArea:
-    """Synthesise a block.
+def synthesise(circuit: Circuit, libraries: tuple[Path, ...] = ()) -> SynthesisedArea:
+    """Synthesise a circuit.
 
     Args:
-        block: module and parameters.
+        circuit: module and parameters.
         libraries: Liberty files, `.lib` or `.lib.gz`, read together; the small one where empty.
 
     Raises:
@@ -63,8 +63,8 @@ def synthesise(block: Block, libraries: tuple[Path, ...] = ()) -> SynthesisedAre
         report = folder / "report.json"
         run_script(
             [
-                *read_commands(block, folder),
-                f"synth -flatten -top {block.top}",
+                *read_commands(circuit, folder),
+                f"synth -flatten -top {circuit.top}",
                 f"dfflibmap {given}",
                 f"abc {given}",
                 "opt_clean -purge",

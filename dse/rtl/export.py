@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dse.errors import InvalidDesign
-from dse.rtl.designs import GeneratorBlock, check_lanes_divide, module_text
+from dse.rtl.designs import GeneratorBlock, module_text
 from dse.rtl.readme import EngineShape, engine_readme, fusesoc_core, generator_readme
-from dse.rtl.yosys import Block
+from dse.rtl.yosys import Circuit
 from dse.ternary.generators import family_of
+from dse.ternary.generators.blocks import check_lanes_divide
 from dse.ternary.generators.shift_register import Bits
 from dse.ternary.quantised import ACTIVATION_BITS, SUM_BITS, mix_quantised
 
@@ -103,10 +104,10 @@ class EngineExport:
         """The reference, (outputs, frames)."""
         return mix_quantised(self.generator.matrix, self.activations)
 
-    def block(self) -> Block:
+    def circuit(self) -> Circuit:
         """What Yosys reads: top, accumulator, tree and generator."""
         names = (*self.generator.block.modules, *ENGINE_MODULES)
-        return Block(
+        return Circuit(
             top="ternary_engine",
             parameters={},
             sources=(*(module_text(name) for name in names), _engine_top(self)),
@@ -198,19 +199,9 @@ def _instance(block: GeneratorBlock, words: Mapping[str, object]) -> str:
     )
 
 
-def _word_ports(block: GeneratorBlock) -> dict[str, int]:
-    """Inputs besides clk, load and enable, with their widths."""
-    ports = {"seed": block.state_bits}
-    if block.top in ("lfsr_threshold", "counter_arx"):
-        ports["limit"] = block.decision_bits
-    if block.top == "sobol":
-        ports["last_block"] = 16
-    return ports
-
-
 def _input_lines(block: GeneratorBlock) -> str:
     return "".join(
-        f"    input  [{width - 1}:0] {name},\n" for name, width in _word_ports(block).items()
+        f"    input  [{width - 1}:0] {name},\n" for name, width in block.word_bits.items()
     )
 
 
@@ -230,7 +221,7 @@ module ternary_generator #(
 {_input_lines(block)}    output [LANES-1:0] nonzero,
     output [LANES-1:0] negative  // where nonzero
 );
-{_instance(block, _word_ports(block))}endmodule
+{_instance(block, block.word_bits)}endmodule
 """
 
 
@@ -264,7 +255,7 @@ module ternary_engine #(
     wire [LANES-1:0] nonzero;
     wire [LANES-1:0] negative;
 
-{_instance(block, _word_ports(block))}
+{_instance(block, block.word_bits)}
     ternary_accumulator #(
         .LANES(LANES), .CHUNKS(CHUNKS), .OUTPUTS(OUTPUTS), .FRAMES(FRAMES),
         .ACTIVATION_BITS({ACTIVATION_BITS}), .SUM_BITS(SUM_BITS)

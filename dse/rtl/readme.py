@@ -168,39 +168,29 @@ def _control_rows(block: GeneratorBlock) -> str:
         ("clk", "1", "rising edge"),
         ("load", "1", "in: take the words below and begin"),
         ("enable", "1", "in: move on"),
-        ("seed", str(block.state_bits), _SEEDS.get(block.top, _REGISTER_SEED)),
+        ("seed", str(block.state_bits), f"in, with `load`: {block.family.SEED}"),
     ]
-    if block.top in ("lfsr_threshold", "counter_arx"):
-        rows.append(("limit", str(k), f"in, with `load`: density * {2**k} - 1"))
-    if block.top == "sobol":
-        blocks = "the blocks of a row but those of a cycle"
-        text = f"in, with `load`: (inputs - LANES) / {2**k}, {blocks}"
-        rows.append(("last_block", "16", text))
+    for word, bits in block.word_bits.items():
+        if word in _WORDS:
+            rows.append((word, str(bits), f"in, with `load`: {_WORDS[word].format(2**k)}"))
     return "".join(f"| `{name}` | {bits} | {text} |\n" for name, bits, text in rows)
 
 
+_WORDS = {
+    "limit": "density * {} - 1",
+    "last_block": "(inputs - LANES) / {}, the blocks of a row but those of a cycle",
+}
 _ACTIVATIONS = (
     "inputs chunk * LANES and up, two's complement; lane 0 of frame 0 in the lowest byte, then "
     "lane 1; frame after frame"
 )
-_REGISTER_SEED = "in, with `load`: start state, first bit most significant; not 0"
-_SEEDS = {
-    "counter_arx": "in, with `load`: key (32 bits, the upper), number of the first word (32)",
-    "sobol": "in, with `load`: key of the signs (32 bits, the upper), start (16), shift (16)",
-}
 
 
 def _lanes_rule(block: GeneratorBlock) -> str:
     """Which other lanes there may be."""
     same = "Another number of lanes gives the same trits in the same order, more or fewer a cycle"
-    size = 2**block.decision_bits
-    per_word = {"one_hot": f"; it is a multiple of {size}", "counter_arx": "; it is whole words"}
-    if block.top == "sobol":
-        return (
-            f"{same}; it is {size} times a power of two, divides the inputs, and changes "
-            "`last_block`. The vectors here are for this one."
-        )
-    return f"{same}{per_word.get(block.top, '')}. The vectors here are for this one."
+    rule = block.family.lanes_rule(block.generator, block.density)
+    return f"{same}{rule}. The vectors here are for this one."
 
 
 def _run_time(block: GeneratorBlock) -> str:
@@ -209,7 +199,7 @@ def _run_time(block: GeneratorBlock) -> str:
         "`seed`: any layer and any `ternary_seed`, from "
         "`dse.ternary.matrix.start_state(seed, layer, generator)`."
     )
-    if block.top in ("lfsr_threshold", "counter_arx"):
+    if "limit" in block.word_bits:
         k = block.decision_bits
         return f"{always}\n`limit`: any density n/{2**k}; {2**k - 1} makes every entry non-zero."
     return f"{always}\nThe density, {block.density:g}, is wired in."

@@ -34,7 +34,7 @@ def require_yosys() -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class Circuit:
     """A module with its parameters: what is synthesised or simulated."""
 
     top: str
@@ -74,13 +74,13 @@ def run_script(commands: list[str], folder: Path) -> None:
         raise InvalidInput(f"Yosys refuses the design: {errors[-1]}")
 
 
-def read_commands(block: Block, folder: Path, name: str = "source") -> list[str]:
-    """Commands that read a block and set its parameters; its texts are written into `folder`."""
+def read_commands(circuit: Circuit, folder: Path, name: str = "source") -> list[str]:
+    """Commands that read a circuit and set its parameters; its texts are written into `folder`."""
     commands = []
-    for index, text in enumerate(block.sources):
+    for index, text in enumerate(circuit.sources):
         file = f"{name}{index}.v"
         (folder / file).write_text(text, encoding="utf-8")
         commands.append(f"read_verilog {file}")
-    for name, value in block.parameters.items():
-        commands.append(f"chparam -set {name} {value} {block.top}")
+    for name, value in circuit.parameters.items():
+        commands.append(f"chparam -set {name} {value} {circuit.top}")
     return commands

@@ -96,7 +96,7 @@ def count_nonzeros(
     seed: int, layer: str, rows: int, columns: int, density: float, generator: Generator
 ) -> int:
     """Exact number of non-zero entries of `ternary_matrix`, remembered between calls."""
-    if generator.family in ("one_hot", "sobol"):  # one a block, whatever the seed
+    if family_of(generator).EXACT_FAN_IN:  # one a block, whatever the seed
         check_density(density, generator, columns)
         return rows * columns // round(1 / density)
     mask = nonzero_mask(seed, layer, rows, columns, density, generator)

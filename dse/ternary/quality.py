@@ -80,7 +80,7 @@ def measure(generator: Generator, density: float, *, size: int, matrices: int) -
             state = start_state(seed, "quality", generator)
             yield family.matrix(generator, density, state, size, size)
 
-    ideal_of = ideal_blocks if generator.family in ("one_hot", "sobol") else ideal_entries
+    ideal_of = ideal_blocks if family.EXACT_FAN_IN else ideal_entries
     rng = np.random.default_rng(20_210_317)
     ours = np.array([_all_of(matrix) for matrix in made()])
     theirs = np.array([_all_of(ideal_of(rng, size, density)) for _ in range(matrices)])

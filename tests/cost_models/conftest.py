@@ -11,7 +11,7 @@ from cost_models import (
     Accelerator,
     ComputeArray,
     Constant,
-    Generator,
+    GeneratorUnit,
     MemoryLevel,
     Register,
     SramRow,
@@ -136,5 +136,5 @@ def machine() -> Accelerator:
         ),
         vector_lanes=2,
         ternary_weights="generated",
-        generator=Generator(trits_per_cycle=4),
+        generator=GeneratorUnit(trits_per_cycle=4),
     )

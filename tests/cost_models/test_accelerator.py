@@ -7,7 +7,6 @@ import pytest
 from cost_models import (
     Accelerator,
     ComputeArray,
-    GeneratorFamily,
     GeneratorSpec,
     InvalidAccelerator,
     InvalidFile,
@@ -27,7 +26,7 @@ from cost_models.errors import InvalidField
 from cost_models.strict_yaml import build, parse_yaml
 from cost_models.writing import accelerator_yaml, technology_yaml
 
-SPEC = GeneratorSpec(family=GeneratorFamily.LFSR_THRESHOLD, state_bits=10, decision_bits=3)
+SPEC = GeneratorSpec(family="lfsr_threshold", state_bits=10, decision_bits=3)
 
 TERNARY = Layer(
     name="B1.0.pw",
@@ -364,7 +363,7 @@ def test_refuses_generated_weights_with_a_remedy(machine):
 
 def test_refuses_a_generator_of_another_sequence(machine):
     other = dataclasses.replace(
-        SPEC, family=GeneratorFamily.COUNTER_ARX, state_bits=32, decision_bits=8, rounds=4
+        SPEC, family="counter_arx", state_bits=32, decision_bits=8, rounds=4
     )
     fixed = dataclasses.replace(machine.generator, spec=other)
     assert refusal(TERNARY, dataclasses.replace(machine, generator=fixed)) == (

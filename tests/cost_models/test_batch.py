@@ -10,20 +10,13 @@ from hypothesis import strategies as st
 
 from cost_models import Accelerator, MemoryLevel, Technology, estimate
 from cost_models.batch import PartBook, PartPricer
-from cost_models.workload import (
-    INPUT,
-    GeneratorFamily,
-    GeneratorSpec,
-    Layer,
-    LayerKind,
-    WeightSource,
-    Workload,
-)
+from cost_models.generator import GeneratorSpec
+from cost_models.workload import INPUT, Layer, LayerKind, WeightSource, Workload
 
 MEMORY_BITS = 3_000
 """Of the small SRAMs below: some of the random networks fit, some tensors and some weights."""
 
-SPEC = GeneratorSpec(family=GeneratorFamily.LFSR_THRESHOLD, state_bits=31, decision_bits=4)
+SPEC = GeneratorSpec(family="lfsr_threshold", state_bits=31, decision_bits=4)
 
 
 def with_dram(machine: Accelerator, **changes: Any) -> Accelerator:

@@ -8,18 +8,12 @@ import pytest
 
 from cost_models import Accelerator, Technology, estimate, load_accelerator, load_technology
 from cost_models.break_even import break_even, break_even_bits
-from cost_models.workload import (
-    GeneratorFamily,
-    GeneratorSpec,
-    Layer,
-    LayerKind,
-    WeightSource,
-    Workload,
-)
+from cost_models.generator import GeneratorSpec
+from cost_models.workload import Layer, LayerKind, WeightSource, Workload
 from dse.design.published import published
 from dse.networks.lowering import lower
 
-SPEC = GeneratorSpec(family=GeneratorFamily.LFSR_THRESHOLD, state_bits=31, decision_bits=4)
+SPEC = GeneratorSpec(family="lfsr_threshold", state_bits=31, decision_bits=4)
 
 
 def ternary(name: str = "pw", channels: int = 4, frames: int = 3, **changes: Any) -> Layer:

@@ -7,7 +7,6 @@ import pytest
 from cost_models import (
     Bound,
     Component,
-    GeneratorFamily,
     GeneratorSpec,
     Layer,
     LayerKind,
@@ -18,7 +17,7 @@ from cost_models import (
 from cost_models.application import average_power_uw
 from cost_models.cost import misfits
 
-SPEC = GeneratorSpec(family=GeneratorFamily.LFSR_THRESHOLD, state_bits=10, decision_bits=3)
+SPEC = GeneratorSpec(family="lfsr_threshold", state_bits=10, decision_bits=3)
 LAYERS = (
     Layer(
         name="B1.0.pw",

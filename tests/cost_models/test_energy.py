@@ -10,7 +10,6 @@ import pytest
 
 from cost_models import (
     Component,
-    GeneratorFamily,
     GeneratorSpec,
     Layer,
     LayerKind,
@@ -22,7 +21,7 @@ from cost_models import (
 from cost_models.energy import memory_prices, price_list
 from cost_models.technology import Constant
 
-SPEC = GeneratorSpec(family=GeneratorFamily.LFSR_THRESHOLD, state_bits=10, decision_bits=3)
+SPEC = GeneratorSpec(family="lfsr_threshold", state_bits=10, decision_bits=3)
 OWN = Constant(value=7.0, low=6.0, high=9.0, source="of the machine")
 
 

@@ -8,7 +8,6 @@ import pytest
 from cost_models import (
     Bound,
     ComputeArray,
-    GeneratorFamily,
     GeneratorSpec,
     Layer,
     LayerKind,
@@ -21,7 +20,7 @@ from cost_models.cost import bound_of, stage_latencies
 from cost_models.latency import systolic_cycles
 
 WIDE = 10**9
-SPEC = GeneratorSpec(family=GeneratorFamily.LFSR_THRESHOLD, state_bits=10, decision_bits=3)
+SPEC = GeneratorSpec(family="lfsr_threshold", state_bits=10, decision_bits=3)
 
 
 def fast(machine, **changes):

@@ -22,7 +22,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cost_models import Accelerator, ComputeArray, Generator, Layer, MemoryLevel, Register
+from cost_models import Accelerator, ComputeArray, GeneratorUnit, Layer, MemoryLevel, Register
 from cost_models.accelerator import OPERANDS
 from cost_models.latency import ideal_cycles
 from cost_models.mapping import DEPTH, Candidates, N, R, T, candidates_of, taken
@@ -298,7 +298,7 @@ def machines(draw, array):
         memories=(*memories, dram),
         vector_lanes=1,
         ternary_weights="generated",
-        generator=Generator(trits_per_cycle=1),
+        generator=GeneratorUnit(trits_per_cycle=1),
         residency="never",
     )
 

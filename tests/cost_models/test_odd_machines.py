@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from cost_models import (
     Accelerator,
     ComputeArray,
-    GeneratorFamily,
     GeneratorSpec,
     InvalidInput,
     Layer,
@@ -26,8 +25,9 @@ from cost_models import (
     load_technology,
     technology_names,
 )
-from cost_models.accelerator import AXES, OPERANDS, Generator
+from cost_models.accelerator import AXES, OPERANDS, GeneratorUnit
 from cost_models.break_even import break_even
+from cost_models.generator import FAMILIES
 from cost_models.roofline import roofline
 from cost_models.row_loads import row_loads
 from cost_models.streaming import stream
@@ -42,7 +42,7 @@ constants = st.sampled_from([None, OWN])
 
 SPECS = st.builds(
     GeneratorSpec,
-    family=st.sampled_from(GeneratorFamily),
+    family=st.sampled_from(sorted(FAMILIES)),
     state_bits=st.sampled_from([1, 31, 127]),
     decision_bits=st.integers(0, 8),
     rounds=st.integers(0, 8),
@@ -183,7 +183,7 @@ def machines(draw):
             )
         )
     ternary = draw(st.sampled_from(["generated", "stored", "stored", "refused"]))
-    generator = Generator(trits_per_cycle=draw(SIZES)) if ternary == "generated" else None
+    generator = GeneratorUnit(trits_per_cycle=draw(SIZES)) if ternary == "generated" else None
     return Accelerator(
         name="random",
         description="",

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from cost_models import (
     Component,
-    GeneratorFamily,
     GeneratorSpec,
     InvalidAccelerator,
     Layer,
@@ -35,7 +34,7 @@ from cost_models.workload import CONVOLUTIONS, IN_LINE
 
 MACHINES = {name: load_accelerator(name) for name in accelerator_names()}
 TECHNOLOGIES = {name: load_technology(name) for name in technology_names()}
-SPEC = GeneratorSpec(family=GeneratorFamily.LFSR_THRESHOLD, state_bits=127, decision_bits=8)
+SPEC = GeneratorSpec(family="lfsr_threshold", state_bits=127, decision_bits=8)
 CHANNELS = st.sampled_from([1, 2, 5, 8, 17, 32, 48, 64])
 FRAMES = st.sampled_from([1, 2, 7, 16, 33])
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cost_models import (
     Accelerator,
-    Generator,
+    GeneratorUnit,
     Technology,
     accelerator_names,
     estimate,
@@ -109,7 +109,7 @@ def test_networks_stay_below_their_roofs_on_all_machines(name: str) -> None:
 def test_skipped_zeros_are_no_operations() -> None:
     """With a generator that never lacks trits, skipping would seem to beat its array's peak."""
     machine = load_accelerator("kws_ternary_skipped")
-    machine = dataclasses.replace(machine, generator=Generator(trits_per_cycle=4_096))
+    machine = dataclasses.replace(machine, generator=GeneratorUnit(trits_per_cycle=4_096))
     workload = lower(published("matchboxnet-3x1x64-P3"), frames=128, outputs=12)
     cost = estimate(workload, machine, load_technology(machine.technology), "latency")
     for layer, roof in zip(

@@ -6,17 +6,10 @@ from typing import Any
 import pytest
 
 from cost_models.errors import InvalidField, InvalidLayer
-from cost_models.workload import (
-    CONVOLUTIONS,
-    GeneratorFamily,
-    GeneratorSpec,
-    Layer,
-    LayerKind,
-    WeightSource,
-    Workload,
-)
+from cost_models.generator import GeneratorSpec
+from cost_models.workload import CONVOLUTIONS, Layer, LayerKind, WeightSource, Workload
 
-SPEC = GeneratorSpec(family=GeneratorFamily.LFSR_THRESHOLD, state_bits=127, decision_bits=8)
+SPEC = GeneratorSpec(family="lfsr_threshold", state_bits=127, decision_bits=8)
 
 
 def layer(kind: LayerKind, **fields: Any) -> Layer:

@@ -4,13 +4,12 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 from dse.design.families.family import Axis, Value
 from dse.design.point import Mixer
 from dse.errors import InvalidDesign
-from dse.ternary.generators import FAMILIES, FamilyName, Generator, as_generator
-from dse.ternary.generators.choice import LFSR_FAMILIES, PARAMETERS, REGISTERS
+from dse.ternary.generators import FAMILIES, REGISTERS, Generator, as_generator, has
 from dse.ternary.matrix import DENSITY_STEPS, check_density
 
 _TERNARY: dict[str, Value] = {"policy": "P4"}
@@ -25,7 +24,7 @@ AXES: dict[str, Axis] = {
     ),
     "generator": Axis(
         default="lfsr_threshold",
-        options=FAMILIES,
+        options=tuple(FAMILIES),
         decides=True,
         beside=_TERNARY,
         help="what makes them",
@@ -43,23 +42,25 @@ AXES: dict[str, Axis] = {
 }
 
 
+_PARAMETERS = {"state_bits": "taps", "threshold_bits": "threshold_bits", "rounds": "rounds"}
+"""Axis -> the generator's parameter that it sets."""
+
+
 def matters(axis: str, values: Mapping[str, Value]) -> bool:
     """Whether one of these axes matters to a network that has ternary matrices."""
-    families = PARAMETERS.get("taps" if axis == "state_bits" else axis)
-    return families is None or _family(values) in families
+    parameter = _PARAMETERS.get(axis)
+    return parameter is None or has(_family(values), parameter)
 
 
 def ternary_mixer(values: Mapping[str, Value]) -> Mixer:
     """The mixer that the axes describe."""
-    density = float(values.get("density", AXES["density"].default))
+    density = float(_get(values, "density"))
     return Mixer(kind="ternary", density=density, generator=generator_of(values))
 
 
 def generator_of(values: Mapping[str, Value]) -> Generator:
     """The generator that the axes describe; those of other families do not matter."""
-    family = _family(values)
-    names = ("threshold_bits", "rounds", "state_bits")
-    return _made(family, *(int(values.get(name, AXES[name].default)) for name in names))
+    return _made(_family(values), *(int(_get(values, axis)) for axis in _PARAMETERS))
 
 
 def check_generators(values_of: Callable[[str], tuple[Value, ...]]) -> None:
@@ -72,7 +73,7 @@ def check_generators(values_of: Callable[[str], tuple[Value, ...]]) -> None:
         values_of("generator"), values_of("density"), values_of("threshold_bits")
     ):
         generator = as_generator(str(name))
-        if generator.family in PARAMETERS["threshold_bits"]:
+        if has(generator.family, "threshold_bits"):
             generator = dataclasses.replace(generator, threshold_bits=int(bits))
         try:
             check_density(float(density), generator)
@@ -80,17 +81,17 @@ def check_generators(values_of: Callable[[str], tuple[Value, ...]]) -> None:
             raise InvalidDesign(f"{error} (or leave out {name})") from None
 
 
-def _family(values: Mapping[str, Value]) -> FamilyName:
-    return cast(FamilyName, values.get("generator", AXES["generator"].default))
+def _family(values: Mapping[str, Value]) -> str:
+    return str(_get(values, "generator"))
+
+
+def _get(values: Mapping[str, Value], axis: str) -> Value:
+    return values.get(axis, AXES[axis].default)
 
 
 @cache
-def _made(family: FamilyName, threshold_bits: int, rounds: int, state_bits: int) -> Generator:
+def _made(family: str, state_bits: int, threshold_bits: int, rounds: int) -> Generator:
     """A sweep builds the same few again and again, for each block anew."""
-    axes = {"threshold_bits": threshold_bits, "rounds": rounds}
-    given: dict[str, Any] = {
-        name: value for name, value in axes.items() if family in PARAMETERS[name]
-    }
-    if family in LFSR_FAMILIES:
-        given["taps"] = REGISTERS[state_bits]
+    axes = {"taps": REGISTERS[state_bits], "threshold_bits": threshold_bits, "rounds": rounds}
+    given: dict[str, Any] = {name: value for name, value in axes.items() if has(family, name)}
     return Generator(family=family, **given)

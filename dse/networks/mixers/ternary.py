@@ -7,9 +7,10 @@ multiplications.
 
 from typing import TYPE_CHECKING
 
-from cost_models.workload import GeneratorFamily, GeneratorSpec, Layer, LayerKind, WeightSource
+from cost_models.generator import GeneratorSpec
+from cost_models.workload import Layer, LayerKind, WeightSource
 from dse.design.places import Place
-from dse.ternary.generators import Generator, family_of
+from dse.ternary.generators import Generator, family_of, has
 from dse.ternary.matrix import count_nonzeros, nonzero_mask
 
 if TYPE_CHECKING:
@@ -59,10 +60,10 @@ def generator_spec(density: float, generator: Generator) -> GeneratorSpec:
     """What a machine needs to know of a generator at a density."""
     family = family_of(generator)
     return GeneratorSpec(
-        family=GeneratorFamily(generator.family),
+        family=generator.family,
         state_bits=family.state_bits(generator),
         decision_bits=family.decision_bits(generator, density),
-        rounds=generator.rounds if generator.family in ("counter_arx", "sobol") else 0,
+        rounds=generator.rounds if has(generator.family, "rounds") else 0,
     )
 
 

@@ -19,29 +19,55 @@ It costs more logic than a register.
 import numpy as np
 import numpy.typing as npt
 
-from dse.errors import InvalidDesign
-from dse.ternary.generators.choice import Generator
-from dse.ternary.generators.lfsr_threshold import check_threshold
+from dse.errors import InvalidDesign, require
+from dse.ternary.generators import thresholds
+from dse.ternary.generators.parameters import Parameters
 from dse.ternary.generators.shift_register import Bits, Trits
 
 Words = npt.NDArray[np.uint32]
+
+PARAMETERS = ("threshold_bits", "rounds")
+EXACT_FAN_IN = False
+HELPERS = ("arx32", "at_most")
+SEED = "key (32 bits, the upper), number of the first word (32)"
+C_NAME = "TDSE_COUNTER"
+
 STATE_BITS = 64
 WORD_BITS = 32
+LEAST_ROUNDS = 6
+MOST_ROUNDS = 32
+
+decision_bits = thresholds.decision_bits
+start_words = thresholds.start_words
 
 
-def check(generator: Generator, density: float, columns: int | None) -> None:
+def check_parameters(generator: Parameters) -> None:
+    """Raise `InvalidField` for a bad threshold or too few rounds."""
+    thresholds.check_threshold_bits(generator)
+    check_rounds(generator)
+
+
+def check_rounds(generator: Parameters) -> None:
+    """Raise `InvalidField` for rounds out of range, or too few to mix."""
+    rounds = generator.rounds
+    require(1 <= rounds <= MOST_ROUNDS, "rounds", f"from 1 to {MOST_ROUNDS}", rounds)
+    require(
+        generator.override or rounds >= LEAST_ROUNDS,
+        "rounds",
+        f"at least {LEAST_ROUNDS}: with fewer, neighbouring counters give trits that follow one "
+        "another (set override to accept)",
+        rounds,
+    )
+
+
+def check(generator: Parameters, density: float, columns: int | None) -> None:
     """Raise `InvalidDesign` unless the density is n/2^k."""
-    check_threshold(generator, density)
+    thresholds.check_threshold(generator, density)
 
 
-def state_bits(generator: Generator) -> int:
+def state_bits(generator: Parameters) -> int:
     """Key and counter."""
     return STATE_BITS
-
-
-def decision_bits(generator: Generator, density: float) -> int:
-    """Bits that are compared."""
-    return generator.threshold_bits
 
 
 def entries_per_word(threshold_bits: int) -> int:
@@ -75,7 +101,7 @@ def join_state(high: int, low: int) -> Bits:
     return np.unpackbits(np.array([high, low], dtype=">u4").view(np.uint8))
 
 
-def matrix(generator: Generator, density: float, state: Bits, rows: int, columns: int) -> Trits:
+def matrix(generator: Parameters, density: float, state: Bits, rows: int, columns: int) -> Trits:
     """Entries in row-major order."""
     key, start = split_state(state)
     per_word, width = entries_per_word(generator.threshold_bits), generator.threshold_bits + 1
@@ -93,7 +119,7 @@ def matrix(generator: Generator, density: float, state: Bits, rows: int, columns
     return trits.ravel()[: rows * columns].reshape(rows, columns)
 
 
-def jump(generator: Generator, density: float, state: Bits, entries: int, columns: int) -> Bits:
+def jump(generator: Parameters, density: float, state: Bits, entries: int, columns: int) -> Bits:
     """The state after so many entries, which must be whole words: the counter goes on."""
     key, start = split_state(state)
     per_word = entries_per_word(generator.threshold_bits)
@@ -102,3 +128,23 @@ def jump(generator: Generator, density: float, state: Bits, entries: int, column
             f"counter_arx goes on by whole words of {per_word} entries, not by {entries}"
         )
     return join_state(key, (start + entries // per_word) % 2**32)
+
+
+def check_lanes(generator: Parameters, density: float, lanes: int) -> None:
+    """Raise `InvalidDesign` unless the lanes are whole words."""
+    per_word = entries_per_word(generator.threshold_bits)
+    if lanes % per_word:
+        raise InvalidDesign(
+            f"lanes must be a multiple of {per_word}, the entries that a word of counter_arx "
+            f"makes, not {lanes}"
+        )
+
+
+def lanes_rule(generator: Parameters, density: float) -> str:
+    """Whole words."""
+    return "; it is whole words"
+
+
+def verilog_parameters(generator: Parameters, density: float) -> dict[str, int]:
+    """K and rounds."""
+    return {"THRESHOLD_BITS": generator.threshold_bits, "ROUNDS": generator.rounds}

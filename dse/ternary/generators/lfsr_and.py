@@ -10,13 +10,24 @@ import math
 import numpy as np
 
 from dse.errors import InvalidDesign
-from dse.ternary.generators.choice import Generator
-from dse.ternary.generators.shift_register import Bits, Trits, jump_ahead, register_entries
+from dse.ternary.generators import registers
+from dse.ternary.generators.parameters import Parameters
+from dse.ternary.generators.shift_register import Bits, Trits, register_entries
+
+PARAMETERS = registers.PARAMETERS
+EXACT_FAN_IN = False
+HELPERS = registers.HELPERS
+SEED = registers.SEED
+C_NAME = "TDSE_AND"
 
 MOST_AND_BITS = 16
 
+state_bits = registers.state_bits
+check_parameters = registers.check_register
+check_lanes = registers.check_any_lanes
 
-def check(generator: Generator, density: float, columns: int | None) -> None:
+
+def check(generator: Parameters, density: float, columns: int | None) -> None:
     """Raise `InvalidDesign` unless the density is 2^-j and the windows are sound."""
     mantissa, exponent = math.frexp(density)  # 2^(exponent-1) <= density < 2^exponent
     if mantissa != 0.5:
@@ -28,20 +39,15 @@ def check(generator: Generator, density: float, columns: int | None) -> None:
         raise InvalidDesign(
             f"density must be at least 1/2^{MOST_AND_BITS} for generator lfsr_and, not {density}"
         )
-    generator.check_overlap(2 - exponent)
+    registers.check_overlap(generator, 2 - exponent)
 
 
-def state_bits(generator: Generator) -> int:
-    """The register's length."""
-    return generator.taps[0]
-
-
-def decision_bits(generator: Generator, density: float) -> int:
+def decision_bits(generator: Parameters, density: float) -> int:
     """Bits that are ANDed: j of density 2^-j."""
     return 1 - math.frexp(density)[1]
 
 
-def matrix(generator: Generator, density: float, state: Bits, rows: int, columns: int) -> Trits:
+def matrix(generator: Parameters, density: float, state: Bits, rows: int, columns: int) -> Trits:
     """Entries in row-major order."""
     j = decision_bits(generator, density)
     bits = register_entries(state, generator.taps, rows * columns, j + 1, generator.shift)
@@ -52,7 +58,23 @@ def matrix(generator: Generator, density: float, state: Bits, rows: int, columns
     return trits.reshape(rows, columns)
 
 
-def jump(generator: Generator, density: float, state: Bits, entries: int, columns: int) -> Bits:
+def jump(generator: Parameters, density: float, state: Bits, entries: int, columns: int) -> Bits:
     """The state after so many entries."""
-    step = generator.shift or decision_bits(generator, density) + 1
-    return jump_ahead(state, entries * step, generator.taps)
+    return registers.jump(generator, state, entries, decision_bits(generator, density) + 1)
+
+
+def verilog_parameters(generator: Parameters, density: float) -> dict[str, int]:
+    """Register and j."""
+    return registers.verilog_parameters(generator, "AND_BITS", decision_bits(generator, density))
+
+
+def start_words(
+    generator: Parameters, density: float, lanes: int, columns: int
+) -> dict[str, tuple[int, int]]:
+    """The density is wired in."""
+    return {}
+
+
+def lanes_rule(generator: Parameters, density: float) -> str:
+    """Any number will do."""
+    return ""

@@ -7,41 +7,35 @@ differ in their fan-in. Costs a k-bit comparator a lane; densities are the fines
 
 import numpy as np
 
-from dse.errors import InvalidDesign
-from dse.ternary.generators.choice import Generator
-from dse.ternary.generators.shift_register import Bits, Trits, jump_ahead, numbers, register_entries
+from dse.ternary.generators import registers, thresholds
+from dse.ternary.generators.parameters import Parameters
+from dse.ternary.generators.shift_register import Bits, Trits, numbers, register_entries
+
+PARAMETERS = (*registers.PARAMETERS, "threshold_bits")
+EXACT_FAN_IN = False
+HELPERS = (*registers.HELPERS, "at_most")
+SEED = registers.SEED
+C_NAME = "TDSE_THRESHOLD"
+
+state_bits = registers.state_bits
+decision_bits = thresholds.decision_bits
+check_lanes = registers.check_any_lanes
+start_words = thresholds.start_words
 
 
-def check(generator: Generator, density: float, columns: int | None) -> None:
+def check_parameters(generator: Parameters) -> None:
+    """Raise `InvalidField` for a bad register or threshold."""
+    thresholds.check_threshold_bits(generator)
+    registers.check_register(generator)
+
+
+def check(generator: Parameters, density: float, columns: int | None) -> None:
     """Raise `InvalidDesign` unless the density is n/2^k and the windows are sound."""
-    check_threshold(generator, density)
-    generator.check_overlap(generator.threshold_bits + 1)
+    thresholds.check_threshold(generator, density)
+    registers.check_overlap(generator, generator.threshold_bits + 1)
 
 
-def check_threshold(generator: Generator, density: float) -> None:
-    """Raise `InvalidDesign` unless the density is n/2^threshold_bits, n from 1."""
-    steps: int = 2**generator.threshold_bits
-    if (density * steps) % 1:
-        low = int(density * steps)
-        near = [f"{n / steps}" for n in (low, low + 1) if n >= 1]
-        raise InvalidDesign(
-            f"density must be n/{steps} for generator {generator.family} with "
-            f"{generator.threshold_bits} threshold bits, not {density}: "
-            f"the nearest {'are' if len(near) > 1 else 'is'} {' and '.join(near)}"
-        )
-
-
-def state_bits(generator: Generator) -> int:
-    """The register's length."""
-    return generator.taps[0]
-
-
-def decision_bits(generator: Generator, density: float) -> int:
-    """Bits that are compared."""
-    return generator.threshold_bits
-
-
-def matrix(generator: Generator, density: float, state: Bits, rows: int, columns: int) -> Trits:
+def matrix(generator: Parameters, density: float, state: Bits, rows: int, columns: int) -> Trits:
     """Entries in row-major order."""
     width = generator.threshold_bits + 1
     bits = register_entries(state, generator.taps, rows * columns, width, generator.shift)
@@ -57,7 +51,16 @@ def decide(bits: Bits, density: float) -> Trits:
     return trits
 
 
-def jump(generator: Generator, density: float, state: Bits, entries: int, columns: int) -> Bits:
+def jump(generator: Parameters, density: float, state: Bits, entries: int, columns: int) -> Bits:
     """The state after so many entries."""
-    step = generator.shift or generator.threshold_bits + 1
-    return jump_ahead(state, entries * step, generator.taps)
+    return registers.jump(generator, state, entries, generator.threshold_bits + 1)
+
+
+def verilog_parameters(generator: Parameters, density: float) -> dict[str, int]:
+    """Register and k."""
+    return registers.verilog_parameters(generator, "THRESHOLD_BITS", generator.threshold_bits)
+
+
+def lanes_rule(generator: Parameters, density: float) -> str:
+    """Any number will do."""
+    return ""

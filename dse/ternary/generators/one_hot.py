@@ -6,78 +6,61 @@ bits a trit; another distribution than independent entries. B is a power of two 
 inputs.
 """
 
-import math
-
-import numpy as np
-
 from dse.errors import InvalidDesign
-from dse.ternary.generators.choice import Generator
-from dse.ternary.generators.shift_register import Bits, Trits, jump_ahead, numbers, register_entries
+from dse.ternary.generators import blocks, registers
+from dse.ternary.generators.parameters import Parameters
+from dse.ternary.generators.shift_register import Bits, Trits, numbers, register_entries
+
+PARAMETERS = registers.PARAMETERS
+EXACT_FAN_IN = True
+HELPERS = registers.HELPERS
+SEED = registers.SEED
+C_NAME = "TDSE_ONE_HOT"
+
+state_bits = registers.state_bits
+check_parameters = registers.check_register
+decision_bits = blocks.place_bits
+check_lanes = blocks.check_whole_blocks
 
 
-def check(generator: Generator, density: float, columns: int | None) -> None:
+def check(generator: Parameters, density: float, columns: int | None) -> None:
     """Raise `InvalidDesign` unless blocks of 1/density divide the columns."""
-    check_block(generator, density, columns)
-    generator.check_overlap(decision_bits(generator, density) + 1)
+    blocks.check_block(generator, density, columns)
+    registers.check_overlap(generator, decision_bits(generator, density) + 1)
 
 
-def check_block(generator: Generator, density: float, columns: int | None) -> None:
-    """Raise `InvalidDesign` unless 1/density is a power of two that divides the columns."""
-    mantissa, exponent = math.frexp(density)  # 2^(exponent-1) <= density < 2^exponent
-    if mantissa != 0.5:
-        raise InvalidDesign(
-            f"density must be 1/B with B a power of two for generator {generator.family}, not "
-            f"{density}: the nearest are {2.0 ** (exponent - 1)} and {2.0**exponent}"
-        )
-    block = 2 ** (1 - exponent)
-    if columns is None:
-        return
-    if block > columns:
-        raise InvalidDesign(
-            f"generator {generator.family} at density {density} makes one non-zero entry in "
-            f"{block} inputs, but there are {columns}: use a density of "
-            f"1/{2 ** (columns.bit_length() - 1)} or more"
-        )
-    if columns % block:
-        raise InvalidDesign(
-            f"generator {generator.family} at density {density} needs blocks of {block} inputs, "
-            f"which do not divide {columns} channels: change density or channels"
-        )
-
-
-def state_bits(generator: Generator) -> int:
-    """The register's length."""
-    return generator.taps[0]
-
-
-def decision_bits(generator: Generator, density: float) -> int:
-    """Bits that say which entry of a block is not zero."""
-    return 1 - math.frexp(density)[1]
-
-
-def matrix(generator: Generator, density: float, state: Bits, rows: int, columns: int) -> Trits:
+def matrix(generator: Parameters, density: float, state: Bits, rows: int, columns: int) -> Trits:
     """Entries in row-major order, block by block."""
     place_bits = decision_bits(generator, density)
     block = 2**place_bits
-    blocks = rows * columns // block
-    bits = register_entries(state, generator.taps, blocks, place_bits + 1, generator.shift)
+    count = rows * columns // block
+    bits = register_entries(state, generator.taps, count, place_bits + 1, generator.shift)
     place = numbers(bits[:, :place_bits])
-    return scatter(place, bits[:, place_bits], block).reshape(rows, columns)
+    return blocks.scatter(place, bits[:, place_bits], block).reshape(rows, columns)
 
 
-def scatter(place: np.ndarray, sign: np.ndarray, block: int) -> Trits:
-    """One non-zero entry a block: at `place`, negative where `sign` is 1; shape (blocks, block)."""
-    trits = np.zeros((len(place), block), dtype=np.int8)
-    trits[np.arange(len(place)), place] = 1 - 2 * sign.astype(np.int8)
-    return trits
-
-
-def jump(generator: Generator, density: float, state: Bits, entries: int, columns: int) -> Bits:
+def jump(generator: Parameters, density: float, state: Bits, entries: int, columns: int) -> Bits:
     """The state after so many entries, which must be whole blocks."""
     place_bits = decision_bits(generator, density)
     if entries % 2**place_bits:
         raise InvalidDesign(
             f"one_hot goes on by whole blocks of {2**place_bits} entries, not by {entries}"
         )
-    step = generator.shift or place_bits + 1
-    return jump_ahead(state, (entries >> place_bits) * step, generator.taps)
+    return registers.jump(generator, state, entries >> place_bits, place_bits + 1)
+
+
+def verilog_parameters(generator: Parameters, density: float) -> dict[str, int]:
+    """Register and log2(B)."""
+    return registers.verilog_parameters(generator, "BLOCK_BITS", decision_bits(generator, density))
+
+
+def start_words(
+    generator: Parameters, density: float, lanes: int, columns: int
+) -> dict[str, tuple[int, int]]:
+    """The density is wired in."""
+    return {}
+
+
+def lanes_rule(generator: Parameters, density: float) -> str:
+    """Whole blocks."""
+    return f"; it is a multiple of {2 ** decision_bits(generator, density)}"

@@ -27,27 +27,41 @@ import numpy as np
 import numpy.typing as npt
 
 from dse.errors import InvalidDesign
-from dse.ternary.generators.choice import Generator
-from dse.ternary.generators.counter_arx import STATE_BITS, WORD_BITS, arx, join_state, split_state
-from dse.ternary.generators.one_hot import check_block, decision_bits, scatter
+from dse.ternary.generators import blocks
+from dse.ternary.generators.counter_arx import (
+    STATE_BITS,
+    WORD_BITS,
+    arx,
+    check_rounds,
+    join_state,
+    split_state,
+)
+from dse.ternary.generators.parameters import Parameters
 from dse.ternary.generators.shift_register import Bits, Trits
 
-__all__ = ["STATE_BITS", "check", "decision_bits", "jump", "matrix", "place_masks", "state_bits"]
+PARAMETERS = ("rounds",)
+EXACT_FAN_IN = True
+HELPERS = ("arx32",)
+SEED = "key of the signs (32 bits, the upper), start (16), shift (16)"
+C_NAME = "TDSE_SOBOL"
 
 ROW_BITS = 16
 STEP = 40_503
 
+decision_bits = blocks.place_bits
+check_parameters = check_rounds
 
-def check(generator: Generator, density: float, columns: int | None) -> None:
+
+def check(generator: Parameters, density: float, columns: int | None) -> None:
     """Raise `InvalidDesign` unless blocks of 1/density divide the columns."""
-    check_block(generator, density, columns)
+    blocks.check_block(generator, density, columns)
     if density < 2.0**-ROW_BITS:
         raise InvalidDesign(
             f"density must be at least 1/2^{ROW_BITS} for generator sobol, not {density}"
         )
 
 
-def state_bits(generator: Generator) -> int:
+def state_bits(generator: Parameters) -> int:
     """Key, first output and shift."""
     return STATE_BITS
 
@@ -58,28 +72,28 @@ def place_masks(place_bits: int) -> list[int]:
     return [sum(1 << j for j in range(ROW_BITS) if i & j == i) for i in range(place_bits)]
 
 
-def matrix(generator: Generator, density: float, state: Bits, rows: int, columns: int) -> Trits:
+def matrix(generator: Parameters, density: float, state: Bits, rows: int, columns: int) -> Trits:
     """Entries in row-major order, block by block."""
     place_bits = decision_bits(generator, density)
     block = 2**place_bits
     key, low = split_state(state)
     first, shift = low >> 16, (low & 0xFFFF) >> (16 - place_bits)
     outputs = (np.arange(rows) + first) % 2**ROW_BITS
-    blocks = np.arange(columns // block)
-    points = (outputs[:, None] + block * STEP * blocks[None, :]) % 2**ROW_BITS
+    numbers = np.arange(columns // block)
+    points = (outputs[:, None] + block * STEP * numbers[None, :]) % 2**ROW_BITS
     place = _places(place_bits)[points] ^ shift
-    sign = _signs(outputs, len(blocks), key, generator.rounds)
-    return scatter(place.ravel(), sign.ravel(), block).reshape(rows, columns)
+    sign = _signs(outputs, len(numbers), key, generator.rounds)
+    return blocks.scatter(place.ravel(), sign.ravel(), block).reshape(rows, columns)
 
 
 def _signs(
-    outputs: npt.NDArray[np.int64], blocks: int, key: int, rounds: int
+    outputs: npt.NDArray[np.int64], count: int, key: int, rounds: int
 ) -> npt.NDArray[np.uint8]:
-    groups = np.arange(-(-blocks // WORD_BITS), dtype=np.uint32)
+    groups = np.arange(-(-count // WORD_BITS), dtype=np.uint32)
     words = (outputs.astype(np.uint32) << np.uint32(16))[:, None] | groups[None, :]
     mixed = arx(words, key, rounds).astype(">u4")
     bits = np.unpackbits(mixed.view(np.uint8).reshape(len(outputs), -1), axis=1)
-    return bits[:, :blocks]
+    return bits[:, :count]
 
 
 @lru_cache(maxsize=32)
@@ -95,10 +109,42 @@ def _places(place_bits: int) -> npt.NDArray[np.int64]:
     return places
 
 
-def jump(generator: Generator, density: float, state: Bits, entries: int, columns: int) -> Bits:
+def jump(generator: Parameters, density: float, state: Bits, entries: int, columns: int) -> Bits:
     """The state after so many entries, which must be whole rows: the first output moves on."""
     if entries % columns:
         raise InvalidDesign(f"sobol goes on by whole rows of {columns} entries, not by {entries}")
     key, low = split_state(state)
     first = ((low >> 16) + entries // columns) % 2**ROW_BITS
     return join_state(key, first << 16 | low & 0xFFFF)
+
+
+def check_lanes(generator: Parameters, density: float, lanes: int) -> None:
+    """Raise `InvalidDesign` unless the lanes are a power of two of blocks."""
+    blocks.check_whole_blocks(generator, density, lanes)
+    block = 2 ** decision_bits(generator, density)
+    if (lanes // block) & (lanes // block - 1):
+        raise InvalidDesign(
+            f"lanes must be {block} times a power of two for sobol at density {density:g}, not "
+            f"{lanes}"
+        )
+
+
+def lanes_rule(generator: Parameters, density: float) -> str:
+    """A cycle must not begin within one row and end in the next."""
+    return (
+        f"; it is {2 ** decision_bits(generator, density)} times a power of two, divides the "
+        "inputs, and changes `last_block`"
+    )
+
+
+def verilog_parameters(generator: Parameters, density: float) -> dict[str, int]:
+    """log2(B) and rounds."""
+    return {"BLOCK_BITS": decision_bits(generator, density), "ROUNDS": generator.rounds}
+
+
+def start_words(
+    generator: Parameters, density: float, lanes: int, columns: int
+) -> dict[str, tuple[int, int]]:
+    """The last cycle of a row: the number of its first block."""
+    blocks.check_lanes_divide(lanes, columns)
+    return {"last_block": (ROW_BITS, (columns - lanes) >> decision_bits(generator, density))}

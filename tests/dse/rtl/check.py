@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from dse.rtl.designs import GeneratorBlock
 from dse.rtl.export import EngineExport
-from dse.rtl.yosys import Block
+from dse.rtl.yosys import Circuit
 from dse.ternary.generators.shift_register import Bits
 from dse.ternary.quantised import ACTIVATION_BITS
 from tests.dse.rtl.netlist import Simulation
@@ -16,7 +16,7 @@ def simulate_trits(
     states: list[Bits],
     rows: int,
     columns: int,
-    circuit: Block | None = None,
+    circuit: Circuit | None = None,
 ) -> npt.NDArray[np.int8]:
     """The matrices that a generator's circuit makes from several start states at once.
 
@@ -33,7 +33,7 @@ def simulate_trits(
     Raises:
         InvalidInput: Yosys is not installed or refuses the circuit.
     """
-    simulation = Simulation(circuit or block.block(), len(states))
+    simulation = Simulation(circuit or block.circuit(), len(states))
     words = [block.start_words(state, columns) for state in states]
     for name, (width, value) in words[0].items():
         simulation.set(name, value if name != "seed" else _seeds(words, width))
@@ -47,7 +47,7 @@ def simulate_trits(
     return np.concatenate(parts, axis=1)[:, :entries].reshape(len(states), rows, columns)
 
 
-def simulate_sums(export: EngineExport, circuit: Block | None = None) -> npt.NDArray[np.int32]:
+def simulate_sums(export: EngineExport, circuit: Circuit | None = None) -> npt.NDArray[np.int32]:
     """The sums that an engine's circuit makes of the export's activations.
 
     Args:
@@ -63,7 +63,7 @@ def simulate_sums(export: EngineExport, circuit: Block | None = None) -> npt.NDA
     inputs, total = export.activations.shape
     lanes, frames = export.generator.block.lanes, export.frames
     groups = total // frames  # one copy of the circuit each
-    simulation = Simulation(circuit or export.block(), groups)
+    simulation = Simulation(circuit or export.circuit(), groups)
     for name, (_, value) in export.generator.words.items():
         simulation.set(name, value)
     _load(simulation)

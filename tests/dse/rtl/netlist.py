@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dse.rtl.yosys import Block, read_commands, run_script
+from dse.rtl.yosys import Circuit, read_commands, run_script
 
 BitArray = npt.NDArray[np.uint8]
 
@@ -39,13 +39,13 @@ _FLIP_FLOP = "$_DFF_P_"
 class Simulation:
     """`copies` circuits that share a clock and differ in their inputs; all registers start at 0."""
 
-    def __init__(self, block: Block, copies: int = 1) -> None:
-        """Synthesise the block with Yosys and compile its gates.
+    def __init__(self, circuit: Circuit, copies: int = 1) -> None:
+        """Synthesise the circuit with Yosys and compile its gates.
 
         Raises:
             InvalidInput: Yosys is not installed or refuses the design.
         """
-        module = gate_netlist(block)
+        module = gate_netlist(circuit)
         self.copies = copies
         self.ports: dict[str, list[Any]] = {
             name: port["bits"] for name, port in module["ports"].items()
@@ -136,7 +136,7 @@ class Simulation:
         return names_of["evaluate"]
 
 
-def gate_netlist(block: Block) -> dict[str, Any]:
+def gate_netlist(block: Circuit) -> dict[str, Any]:
     """The module as simple gates and flip-flops: one entry of Yosys' JSON.
 
     Raises:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from dse.errors import InvalidDesign, InvalidInput
 from dse.rtl.designs import GeneratorBlock
-from dse.rtl.yosys import Block, read_commands, run_script
+from dse.rtl.yosys import Circuit, read_commands, run_script
 from dse.ternary.generators.counter_arx import entries_per_word
 from dse.ternary.generators.sobol import STEP
 
@@ -38,7 +38,7 @@ class _Register:
     """Offset of narrow's value where the two registers mean different things; `last_held` only."""
 
 
-def lanes_change_nothing(block: GeneratorBlock, lanes: int, circuit: Block | None = None) -> bool:
+def lanes_change_nothing(block: GeneratorBlock, lanes: int, circuit: Circuit | None = None) -> bool:
     """Whether a generator makes the same trits with another number of lanes, from any state.
 
     Args:
@@ -60,7 +60,7 @@ def lanes_change_nothing(block: GeneratorBlock, lanes: int, circuit: Block | Non
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         commands: list[str] = []
-        for side, found in (("narrow", block.block()), ("wide", circuit or wide.block())):
+        for side, found in (("narrow", block.circuit()), ("wide", circuit or wide.circuit())):
             commands += _without_clock(side, found, registers, folder)
         (folder / "both.v").write_text(_both(block, steps, registers), encoding="utf-8")
         commands += [
@@ -82,7 +82,7 @@ def lanes_change_nothing(block: GeneratorBlock, lanes: int, circuit: Block | Non
 
 
 def _without_clock(
-    side: str, circuit: Block, registers: Mapping[str, _Register], folder: Path
+    side: str, circuit: Circuit, registers: Mapping[str, _Register], folder: Path
 ) -> list[str]:
     """Commands that write a module whose registers are ports NAME.q (now) and NAME.d (next)."""
     names = " ".join(f"{side}/w:{register}" for register in registers)

@@ -12,11 +12,11 @@ from dse.errors import InvalidInput
 from dse.networks.mixers.ternary import generator_spec
 from dse.rtl.area import default_library, evaluate_function, synthesise
 from dse.rtl.designs import GeneratorBlock, module_text
-from dse.rtl.yosys import Block
+from dse.rtl.yosys import Circuit
 from dse.ternary.generators import Generator
 
 LIBERTY = Path(__file__).parents[4] / "shared" / "liberty"
-NAND_AND_REGISTER = Block(
+NAND_AND_REGISTER = Circuit(
     top="both",
     parameters={},
     sources=(
@@ -36,7 +36,7 @@ def test_a_nand_and_a_flip_flop_by_hand() -> None:
 def test_a_processing_element_keeps_its_sum() -> None:
     areas = {}
     for bits in (16, 24, 32):
-        block = Block(
+        block = Circuit(
             top="ternary_pe", parameters={"SUM_BITS": bits}, sources=(module_text("ternary_pe"),)
         )
         areas[bits] = synthesise(block)
@@ -174,7 +174,7 @@ def test_the_model_holds_for_designs_outside_the_fit(
     generator: Generator, density: float, lanes: int
 ) -> None:
     block = GeneratorBlock(generator=generator, density=density, lanes=lanes)
-    area_um2 = synthesise(block.block()).area_um2
+    area_um2 = synthesise(block.circuit()).area_um2
     assert model_um2(block, "small_130nm") == pytest.approx(area_um2, rel=0.08)
 
 
@@ -185,7 +185,7 @@ def test_the_model_holds_for_designs_outside_the_fit(
 )
 def test_the_model_holds_in_libraries_of_foundries(library: str, files: str) -> None:
     block = GeneratorBlock(generator=Generator(taps=(89, 51)), density=0.25, lanes=24)
-    area = synthesise(block.block(), tuple(sorted(LIBERTY.glob(files))))
+    area = synthesise(block.circuit(), tuple(sorted(LIBERTY.glob(files))))
     assert area.flip_flops == 89 + 8
     assert area.nand2_um2 == {"sky130": 3.7536, "asap7": 0.05832}[library]
     assert model_um2(block, library) == pytest.approx(area.area_um2, rel=0.08)

@@ -18,7 +18,7 @@ from dse.rtl import yosys
 from dse.rtl.designs import GeneratorBlock, module_text
 from dse.rtl.export import EngineExport, GeneratorExport
 from dse.rtl.icarus import has_icarus, run_test_bench
-from dse.rtl.yosys import Block
+from dse.rtl.yosys import Circuit
 from dse.speech.features import load_features
 from dse.speech.task import FeatureSpec, Task
 from dse.ternary.generators import Generator
@@ -69,7 +69,7 @@ def columns_for(lanes: int) -> int:
     return 128 if 128 % lanes == 0 else 12 * lanes
 
 
-def mismatches(block: GeneratorBlock, circuit: Block | None = None) -> int:
+def mismatches(block: GeneratorBlock, circuit: Circuit | None = None) -> int:
     generator, density = block.generator, block.density
     columns = columns_for(block.lanes)
     states = [start_state(seed, "B1.0.pw", generator) for seed in range(COPIES)]
@@ -120,13 +120,13 @@ def test_a_broken_circuit_is_found(
         module_text(name).replace(right, wrong) if name == module else module_text(name)
         for name in block.modules
     ]
-    assert mismatches(block, dataclasses.replace(block.block(), sources=tuple(sources))) > 100
+    assert mismatches(block, dataclasses.replace(block.circuit(), sources=tuple(sources))) > 100
 
 
 def test_trits_wait_while_enable_is_low_and_begin_again_with_load() -> None:
     for generator in (Generator(), LFSR_AND, ONE_HOT, ARX, SOBOL):
         block = GeneratorBlock(generator=generator, density=0.25, lanes=16)
-        simulation = Simulation(block.block())
+        simulation = Simulation(block.circuit())
         for name, (_, value) in block.start_words(start_state(1, "a", generator), 64).items():
             simulation.set(name, value)
         simulation.set("load", 1)
@@ -155,7 +155,7 @@ def test_flip_flops_are_the_state_and_what_is_held_beside_it() -> None:
         (ARX, 64 + 8),
     ):
         block = GeneratorBlock(generator=generator, density=0.25, lanes=16)
-        assert Simulation(block.block()).flip_flops == expected
+        assert Simulation(block.circuit()).flip_flops == expected
 
 
 def test_the_seed_is_the_start_state_first_bit_first() -> None:
@@ -295,7 +295,7 @@ def test_the_exported_engine_passes_its_test_bench(
 def test_a_broken_engine_is_found(module: str, right: str, wrong: str) -> None:
     export = engine_export(Generator(), 0.5, 16, 1, extremes(48, 12))
     assert module_text(module).count(right) == 1
-    block = export.block()
+    block = export.circuit()
     sources = tuple(text.replace(right, wrong) for text in block.sources)
     assert np.any(simulate_sums(export, dataclasses.replace(block, sources=sources)) != export.sums)
 
@@ -435,7 +435,7 @@ def test_engines_that_do_not_fit_are_refused() -> None:
 def test_a_missing_toolchain_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(yosys.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InvalidInput) as caught:
-        Simulation(GeneratorBlock(generator=Generator(), density=0.25, lanes=4).block())
+        Simulation(GeneratorBlock(generator=Generator(), density=0.25, lanes=4).circuit())
     assert str(caught.value) == (
         "synthesis needs Yosys: install it with `pip install 'ternary-dse[rtl]'` (pyosys)"
     )
@@ -448,6 +448,6 @@ def test_a_missing_toolchain_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_what_yosys_refuses_is_one_sentence() -> None:
-    broken = Block(top="nothing", parameters={}, sources=("module other; endmodule",))
+    broken = Circuit(top="nothing", parameters={}, sources=("module other; endmodule",))
     with pytest.raises(InvalidInput, match=r"^Yosys refuses the design: .*nothing"):
         Simulation(broken)

@@ -12,7 +12,7 @@ from dse.errors import InvalidInput
 from dse.rtl.designs import GeneratorBlock
 from dse.rtl.export import EngineExport, GeneratorExport
 from dse.rtl.icarus import has_icarus, run_test_bench
-from dse.rtl.yosys import Block
+from dse.rtl.yosys import Circuit
 from dse.ternary.generators import Generator
 from dse.ternary.matrix import start_state
 from tests.dse.rtl.netlist import Simulation, gate_netlist
@@ -117,14 +117,14 @@ def test_verilator_warns_of_nothing(
 def test_no_lanes_make_latches(lanes: int) -> None:
     # `gate_netlist` legalises flip-flops to those of one rising edge; Yosys refuses any other.
     block = GeneratorBlock(generator=Generator(), density=0.25, lanes=lanes)
-    kinds = {cell["type"] for cell in gate_netlist(block.block())["cells"].values()}
+    kinds = {cell["type"] for cell in gate_netlist(block.circuit())["cells"].values()}
     assert {kind for kind in kinds if "DFF" in kind or "LATCH" in kind} == {"$_DFF_P_"}
 
 
 def test_a_latch_would_be_seen() -> None:
     text = "module t(input e, input d, output reg q); always @* if (e) q = d; endmodule"
     with pytest.raises(InvalidInput, match="latches are not supported"):
-        gate_netlist(Block(top="t", parameters={}, sources=(text,)))
+        gate_netlist(Circuit(top="t", parameters={}, sources=(text,)))
 
 
 # --- lanes never change the matrix: for every start state
@@ -167,11 +167,11 @@ def test_the_proof_fails_where_lanes_change_something(
     few, many = (2, 8) if generator.family in ("counter_arx", "sobol") else (4, 16)
     density = 0.5 if generator.family == "sobol" else 0.25
     wide = GeneratorBlock(generator=generator, density=density, lanes=many)
-    assert sum(text.count(right) for text in wide.block().sources) == 1, module
-    circuit = Block(
+    assert sum(text.count(right) for text in wide.circuit().sources) == 1, module
+    circuit = Circuit(
         top=wide.top,
         parameters=wide.parameters,
-        sources=tuple(text.replace(right, wrong) for text in wide.block().sources),
+        sources=tuple(text.replace(right, wrong) for text in wide.circuit().sources),
     )
     block = GeneratorBlock(generator=generator, density=density, lanes=few)
     # With few lanes and the same mistake, some would agree: it is one of two that is broken.
@@ -220,7 +220,7 @@ def test_the_bench_of_an_engine_fails_where_it_is_broken(
 
 def test_an_engine_waits_as_its_readme_says() -> None:
     export = engine_export(Generator(), 0.5, 16, 1)
-    simulation = Simulation(export.block())
+    simulation = Simulation(export.circuit())
     for name, (_, value) in export.generator.words.items():
         simulation.set(name, value)
     simulation.set("load", 1)

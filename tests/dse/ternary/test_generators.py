@@ -11,8 +11,7 @@ import pytest
 from dse.design.places import main_place, skip_place
 from dse.design.published import published
 from dse.errors import InvalidInput
-from dse.ternary.generators import FAMILIES, Generator, family_of
-from dse.ternary.generators.choice import REGISTERS
+from dse.ternary.generators import FAMILIES, REGISTERS, Generator, family_of
 from dse.ternary.generators.counter_arx import arx, entries_per_word
 from dse.ternary.generators.shift_register import is_irreducible, jump_ahead, lfsr_bits
 from dse.ternary.matrix import check_density, nonzero_mask, start_state, ternary_matrix

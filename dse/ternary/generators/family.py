@@ -1,0 +1,70 @@
+"""What the file of a generator family provides: a module with these constants and functions."""
+
+from typing import Protocol
+
+from dse.ternary.generators.parameters import Parameters
+from dse.ternary.generators.shift_register import Bits, Trits
+
+
+class Family(Protocol):
+    """A module in this package; the functions take what `choice.Generator` has checked."""
+
+    @property
+    def PARAMETERS(self) -> tuple[str, ...]:
+        """Which fields of `Parameters` are its own."""
+
+    @property
+    def EXACT_FAN_IN(self) -> bool:
+        """One non-zero entry in each block of 1/density inputs; else entries are independent."""
+
+    @property
+    def HELPERS(self) -> tuple[str, ...]:
+        """Verilog modules of `dse/rtl/verilog/` that its own, of the family's name, consists of."""
+
+    @property
+    def SEED(self) -> str:
+        """What its start state is, for data sheets."""
+
+    @property
+    def C_NAME(self) -> str:
+        """Its constant in the exported C, `dse/export/c/ternary_dse.h`."""
+
+    # --- the matrix
+
+    def check_parameters(self, generator: Parameters) -> None:
+        """Raise `InvalidField` for parameters out of range or known to be bad."""
+
+    def check(self, generator: Parameters, density: float, columns: int | None) -> None:
+        """Raise `InvalidDesign` unless this density can be made, and should be."""
+
+    def state_bits(self, generator: Parameters) -> int:
+        """Bits that start a layer."""
+
+    def decision_bits(self, generator: Parameters, density: float) -> int:
+        """Random bits that decide whether and where an entry is not zero, sign excluded."""
+
+    def matrix(
+        self, generator: Parameters, density: float, state: Bits, rows: int, columns: int
+    ) -> Trits:
+        """Entries in row-major order, shape (rows, columns)."""
+
+    def jump(
+        self, generator: Parameters, density: float, state: Bits, entries: int, columns: int
+    ) -> Bits:
+        """The state after `entries` entries, without making them."""
+
+    # --- the circuit
+
+    def check_lanes(self, generator: Parameters, density: float, lanes: int) -> None:
+        """Raise `InvalidDesign` unless its circuit can make so many trits a cycle."""
+
+    def lanes_rule(self, generator: Parameters, density: float) -> str:
+        """The end of "another number of lanes gives the same trits", for data sheets."""
+
+    def verilog_parameters(self, generator: Parameters, density: float) -> dict[str, int]:
+        """Parameters of its module beside LANES, in the module's order."""
+
+    def start_words(
+        self, generator: Parameters, density: float, lanes: int, columns: int
+    ) -> dict[str, tuple[int, int]]:
+        """Inputs that are taken with `load` beside `seed`: name -> (width, value)."""
