@@ -33,7 +33,7 @@ class Mixer:
     """How one place of the network mixes its channels."""
 
     kind: MixerKind = "dense"
-    """A name in `dse.networks.mixers.MIXERS`."""
+    """A file in `dse/networks/mixers/`."""
     density: float | None = None
     """Share of non-zero entries; ternary only."""
     generator: Generator | None = None

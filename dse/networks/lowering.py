@@ -169,15 +169,8 @@ def _convolution(
 
 
 def _batch_norm(name: str, channels: int, frames: int, folded: bool) -> Layer:
-    return Layer(
-        name=name,
-        kind=LayerKind.BATCH_NORM,
-        in_channels=channels,
-        out_channels=channels,
-        in_frames=frames,
-        out_frames=frames,
-        folded=folded,
-    )
+    layer = _same_shape(LayerKind.BATCH_NORM, name, channels, frames)
+    return dataclasses.replace(layer, folded=folded)
 
 
 def _same_shape(kind: LayerKind, name: str, channels: int, frames: int) -> Layer:

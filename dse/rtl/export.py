@@ -16,8 +16,8 @@ from dse.rtl.designs import GeneratorBlock, module_text
 from dse.rtl.readme import EngineShape, engine_readme, fusesoc_core, generator_readme
 from dse.rtl.yosys import Circuit
 from dse.ternary.generators import family_of
-from dse.ternary.generators.blocks import check_lanes_divide
 from dse.ternary.generators.shift_register import Bits
+from dse.ternary.generators.sobol import check_lanes_divide
 from dse.ternary.quantised import ACTIVATION_BITS, SUM_BITS, mix_quantised
 
 ENGINE_MODULES = ("ternary_accumulator", "ternary_tree")

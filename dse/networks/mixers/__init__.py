@@ -1,14 +1,17 @@
 """Mixing layers: ways to mix channels by a 1x1 matrix, one file each.
 
-A mixing layer says what it stores and executes (`lower`) and how it is trained (`build`). To add
-one: write a file with these two functions, name it in `MIXERS` and in `dse.design.point.MixerKind`.
+A mixing layer says what it stores and executes (`lower`) and how it is trained (`build`): the two
+views of one matrix, side by side. To add one: write a file with these two functions, and put its
+name into `dse.design.point.MixerKind`. Files of designs, both views, exports of what they share and
+the fast training path (which runs a layer that it does not know as it was written) find it there.
 """
 
-from typing import TYPE_CHECKING, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast, get_args
 
 from cost_models.workload import Layer
 from dse.design.places import Place
-from dse.networks.mixers import dense, identity, ternary
+from dse.design.point import MixerKind
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,4 +29,7 @@ class MixingLayer(Protocol):
         """The module that maps (N, in_channels, T) to (N, out_channels, ceil(T / stride))."""
 
 
-MIXERS: dict[str, MixingLayer] = {"dense": dense, "identity": identity, "ternary": ternary}
+MIXERS: dict[str, MixingLayer] = {
+    kind: cast(MixingLayer, import_module(f"{__name__}.{kind}")) for kind in get_args(MixerKind)
+}
+"""Kind -> the file of that name."""

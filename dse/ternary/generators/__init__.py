@@ -5,9 +5,9 @@ in its file, under the contract of `family.Family`: its parameters and which of 
 matrix, the jump to a later state, and what its Verilog module takes. The design's choice, a family
 with its parameters, is a `Generator`.
 
-    parameters       what a family reads of the choice: taps, rounds, ...
-    shift_register   a stream of bits         registers, thresholds, blocks    what families share
-    lfsr_threshold   lfsr_and   one_hot   counter_arx   sobol                  the families
+    family           the contract, and the parameters that a family reads
+    shift_register   a stream of bits;  registers: what the families on it share
+    lfsr_threshold   lfsr_and   one_hot   counter_arx   sobol: the families
     choice           the registry `FAMILIES`, and `Generator`, checked at birth
 
 `dse.ternary.matrix` is the door: it hashes the start state and calls the family.

@@ -11,8 +11,7 @@ from typing import Any
 
 from dse.errors import require
 from dse.ternary.generators import counter_arx, lfsr_and, lfsr_threshold, one_hot, sobol
-from dse.ternary.generators.family import Family
-from dse.ternary.generators.parameters import Parameters
+from dse.ternary.generators.family import Family, Parameters
 
 FAMILIES: MappingProxyType[str, Family] = MappingProxyType(
     {

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dse.errors import InvalidDesign, require
-from dse.ternary.generators import thresholds
-from dse.ternary.generators.parameters import Parameters
+from dse.ternary.generators import lfsr_threshold
+from dse.ternary.generators.family import Parameters
 from dse.ternary.generators.shift_register import Bits, Trits
 
 Words = npt.NDArray[np.uint32]
@@ -37,13 +37,13 @@ WORD_BITS = 32
 LEAST_ROUNDS = 6
 MOST_ROUNDS = 32
 
-decision_bits = thresholds.decision_bits
-start_words = thresholds.start_words
+decision_bits = lfsr_threshold.decision_bits
+start_words = lfsr_threshold.start_words
 
 
 def check_parameters(generator: Parameters) -> None:
     """Raise `InvalidField` for a bad threshold or too few rounds."""
-    thresholds.check_threshold_bits(generator)
+    lfsr_threshold.check_threshold_bits(generator)
     check_rounds(generator)
 
 
@@ -62,7 +62,7 @@ def check_rounds(generator: Parameters) -> None:
 
 def check(generator: Parameters, density: float, columns: int | None) -> None:
     """Raise `InvalidDesign` unless the density is n/2^k."""
-    thresholds.check_threshold(generator, density)
+    lfsr_threshold.check_threshold(generator, density)
 
 
 def state_bits(generator: Parameters) -> int:

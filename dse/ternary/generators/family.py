@@ -1,9 +1,30 @@
-"""What the file of a generator family provides: a module with these constants and functions."""
+"""What the file of a generator family provides, and what it reads of the design's choice."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
-from dse.ternary.generators.parameters import Parameters
 from dse.ternary.generators.shift_register import Bits, Trits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """All parameters that any family has; `choice.Generator` is one that was checked.
+
+    A family reads its own (`Family.PARAMETERS`); the others stand at their defaults.
+    """
+
+    family: str = "lfsr_threshold"
+    """A module in `dse.ternary.generators`."""
+    taps: tuple[int, ...] = (127, 97)
+    """Of the shift register: bit[n] is the XOR of bit[n - tap]; the first is its length."""
+    shift: int = 0
+    """Bits that the register moves on from entry to entry; 0: as many as the entry takes."""
+    threshold_bits: int = 8
+    """Random bits that are compared with density x 2^threshold_bits."""
+    rounds: int = 6
+    """Of the mixing function behind a counter."""
+    override: bool = False
+    """Accept parameters that are known to be bad."""
 
 
 class Family(Protocol):

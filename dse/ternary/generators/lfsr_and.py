@@ -11,7 +11,7 @@ import numpy as np
 
 from dse.errors import InvalidDesign
 from dse.ternary.generators import registers
-from dse.ternary.generators.parameters import Parameters
+from dse.ternary.generators.family import Parameters
 from dse.ternary.generators.shift_register import Bits, Trits, register_entries
 
 PARAMETERS = registers.PARAMETERS
@@ -25,6 +25,8 @@ MOST_AND_BITS = 16
 state_bits = registers.state_bits
 check_parameters = registers.check_register
 check_lanes = registers.check_any_lanes
+lanes_rule = registers.any_lanes
+start_words = registers.no_words
 
 
 def check(generator: Parameters, density: float, columns: int | None) -> None:
@@ -66,15 +68,3 @@ def jump(generator: Parameters, density: float, state: Bits, entries: int, colum
 def verilog_parameters(generator: Parameters, density: float) -> dict[str, int]:
     """Register and j."""
     return registers.verilog_parameters(generator, "AND_BITS", decision_bits(generator, density))
-
-
-def start_words(
-    generator: Parameters, density: float, lanes: int, columns: int
-) -> dict[str, tuple[int, int]]:
-    """The density is wired in."""
-    return {}
-
-
-def lanes_rule(generator: Parameters, density: float) -> str:
-    """Any number will do."""
-    return ""

@@ -7,8 +7,9 @@ differ in their fan-in. Costs a k-bit comparator a lane; densities are the fines
 
 import numpy as np
 
-from dse.ternary.generators import registers, thresholds
-from dse.ternary.generators.parameters import Parameters
+from dse.errors import InvalidDesign, require
+from dse.ternary.generators import registers
+from dse.ternary.generators.family import Parameters
 from dse.ternary.generators.shift_register import Bits, Trits, numbers, register_entries
 
 PARAMETERS = (*registers.PARAMETERS, "threshold_bits")
@@ -17,22 +18,47 @@ HELPERS = (*registers.HELPERS, "at_most")
 SEED = registers.SEED
 C_NAME = "TDSE_THRESHOLD"
 
+MOST_THRESHOLD_BITS = 16
+
 state_bits = registers.state_bits
-decision_bits = thresholds.decision_bits
 check_lanes = registers.check_any_lanes
-start_words = thresholds.start_words
+lanes_rule = registers.any_lanes
 
 
 def check_parameters(generator: Parameters) -> None:
     """Raise `InvalidField` for a bad register or threshold."""
-    thresholds.check_threshold_bits(generator)
+    check_threshold_bits(generator)
     registers.check_register(generator)
 
 
 def check(generator: Parameters, density: float, columns: int | None) -> None:
     """Raise `InvalidDesign` unless the density is n/2^k and the windows are sound."""
-    thresholds.check_threshold(generator, density)
+    check_threshold(generator, density)
     registers.check_overlap(generator, generator.threshold_bits + 1)
+
+
+def check_threshold_bits(generator: Parameters) -> None:
+    """Raise `InvalidField` where there are none, or too many."""
+    most, bits = MOST_THRESHOLD_BITS, generator.threshold_bits
+    require(1 <= bits <= most, "threshold_bits", f"from 1 to {most}", bits)
+
+
+def check_threshold(generator: Parameters, density: float) -> None:
+    """Raise `InvalidDesign` unless the density is n/2^threshold_bits, n from 1."""
+    steps: int = 2**generator.threshold_bits
+    if (density * steps) % 1:
+        low = int(density * steps)
+        near = [f"{n / steps}" for n in (low, low + 1) if n >= 1]
+        raise InvalidDesign(
+            f"density must be n/{steps} for generator {generator.family} with "
+            f"{generator.threshold_bits} threshold bits, not {density}: "
+            f"the nearest {'are' if len(near) > 1 else 'is'} {' and '.join(near)}"
+        )
+
+
+def decision_bits(generator: Parameters, density: float) -> int:
+    """Bits that are compared."""
+    return generator.threshold_bits
 
 
 def matrix(generator: Parameters, density: float, state: Bits, rows: int, columns: int) -> Trits:
@@ -61,6 +87,9 @@ def verilog_parameters(generator: Parameters, density: float) -> dict[str, int]:
     return registers.verilog_parameters(generator, "THRESHOLD_BITS", generator.threshold_bits)
 
 
-def lanes_rule(generator: Parameters, density: float) -> str:
-    """Any number will do."""
-    return ""
+def start_words(
+    generator: Parameters, density: float, lanes: int, columns: int
+) -> dict[str, tuple[int, int]]:
+    """The threshold, one below, so that density 1 fits."""
+    k = generator.threshold_bits
+    return {"limit": (k, round(density * 2**k) - 1)}

@@ -6,9 +6,13 @@ bits a trit; another distribution than independent entries. B is a power of two 
 inputs.
 """
 
+import math
+
+import numpy as np
+
 from dse.errors import InvalidDesign
-from dse.ternary.generators import blocks, registers
-from dse.ternary.generators.parameters import Parameters
+from dse.ternary.generators import registers
+from dse.ternary.generators.family import Parameters
 from dse.ternary.generators.shift_register import Bits, Trits, numbers, register_entries
 
 PARAMETERS = registers.PARAMETERS
@@ -19,14 +23,42 @@ C_NAME = "TDSE_ONE_HOT"
 
 state_bits = registers.state_bits
 check_parameters = registers.check_register
-decision_bits = blocks.place_bits
-check_lanes = blocks.check_whole_blocks
+start_words = registers.no_words
 
 
 def check(generator: Parameters, density: float, columns: int | None) -> None:
     """Raise `InvalidDesign` unless blocks of 1/density divide the columns."""
-    blocks.check_block(generator, density, columns)
+    check_block(generator, density, columns)
     registers.check_overlap(generator, decision_bits(generator, density) + 1)
+
+
+def check_block(generator: Parameters, density: float, columns: int | None) -> None:
+    """Raise `InvalidDesign` unless 1/density is a power of two that divides the columns."""
+    mantissa, exponent = math.frexp(density)  # 2^(exponent-1) <= density < 2^exponent
+    if mantissa != 0.5:
+        raise InvalidDesign(
+            f"density must be 1/B with B a power of two for generator {generator.family}, not "
+            f"{density}: the nearest are {2.0 ** (exponent - 1)} and {2.0**exponent}"
+        )
+    block = 2 ** (1 - exponent)
+    if columns is None:
+        return
+    if block > columns:
+        raise InvalidDesign(
+            f"generator {generator.family} at density {density} makes one non-zero entry in "
+            f"{block} inputs, but there are {columns}: use a density of "
+            f"1/{2 ** (columns.bit_length() - 1)} or more"
+        )
+    if columns % block:
+        raise InvalidDesign(
+            f"generator {generator.family} at density {density} needs blocks of {block} inputs, "
+            f"which do not divide {columns} channels: change density or channels"
+        )
+
+
+def decision_bits(generator: Parameters, density: float) -> int:
+    """Bits that say which entry of a block is not zero: log2(B)."""
+    return 1 - math.frexp(density)[1]
 
 
 def matrix(generator: Parameters, density: float, state: Bits, rows: int, columns: int) -> Trits:
@@ -36,7 +68,14 @@ def matrix(generator: Parameters, density: float, state: Bits, rows: int, column
     count = rows * columns // block
     bits = register_entries(state, generator.taps, count, place_bits + 1, generator.shift)
     place = numbers(bits[:, :place_bits])
-    return blocks.scatter(place, bits[:, place_bits], block).reshape(rows, columns)
+    return scatter(place, bits[:, place_bits], block).reshape(rows, columns)
+
+
+def scatter(place: np.ndarray, sign: np.ndarray, block: int) -> Trits:
+    """One non-zero entry a block: at `place`, negative where `sign` is 1; shape (blocks, block)."""
+    trits = np.zeros((len(place), block), dtype=np.int8)
+    trits[np.arange(len(place)), place] = 1 - 2 * sign.astype(np.int8)
+    return trits
 
 
 def jump(generator: Parameters, density: float, state: Bits, entries: int, columns: int) -> Bits:
@@ -54,11 +93,14 @@ def verilog_parameters(generator: Parameters, density: float) -> dict[str, int]:
     return registers.verilog_parameters(generator, "BLOCK_BITS", decision_bits(generator, density))
 
 
-def start_words(
-    generator: Parameters, density: float, lanes: int, columns: int
-) -> dict[str, tuple[int, int]]:
-    """The density is wired in."""
-    return {}
+def check_lanes(generator: Parameters, density: float, lanes: int) -> None:
+    """Raise `InvalidDesign` unless the lanes are whole blocks."""
+    block = 2 ** decision_bits(generator, density)
+    if lanes % block:
+        raise InvalidDesign(
+            f"lanes must be a multiple of {block}, the block of {generator.family} at density "
+            f"{density:g}, not {lanes}"
+        )
 
 
 def lanes_rule(generator: Parameters, density: float) -> str:

@@ -10,7 +10,7 @@ import itertools
 from functools import lru_cache
 
 from dse.errors import InvalidDesign, require
-from dse.ternary.generators.parameters import Parameters
+from dse.ternary.generators.family import Parameters
 from dse.ternary.generators.shift_register import Bits, is_irreducible, jump_ahead
 
 PARAMETERS = ("taps", "shift")
@@ -111,6 +111,18 @@ def jump(generator: Parameters, state: Bits, steps: int, bits_per_step: int) -> 
 
 def check_any_lanes(generator: Parameters, density: float, lanes: int) -> None:
     """A register makes as many bits a cycle as wanted."""
+
+
+def any_lanes(generator: Parameters, density: float) -> str:
+    """No rule."""
+    return ""
+
+
+def no_words(
+    generator: Parameters, density: float, lanes: int, columns: int
+) -> dict[str, tuple[int, int]]:
+    """The density is wired in."""
+    return {}
 
 
 def verilog_parameters(generator: Parameters, name: str, bits: int) -> dict[str, int]:

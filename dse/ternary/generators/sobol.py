@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dse.errors import InvalidDesign
-from dse.ternary.generators import blocks
+from dse.ternary.generators import one_hot
 from dse.ternary.generators.counter_arx import (
     STATE_BITS,
     WORD_BITS,
@@ -36,7 +36,7 @@ from dse.ternary.generators.counter_arx import (
     join_state,
     split_state,
 )
-from dse.ternary.generators.parameters import Parameters
+from dse.ternary.generators.family import Parameters
 from dse.ternary.generators.shift_register import Bits, Trits
 
 PARAMETERS = ("rounds",)
@@ -48,13 +48,13 @@ C_NAME = "TDSE_SOBOL"
 ROW_BITS = 16
 STEP = 40_503
 
-decision_bits = blocks.place_bits
+decision_bits = one_hot.decision_bits
 check_parameters = check_rounds
 
 
 def check(generator: Parameters, density: float, columns: int | None) -> None:
     """Raise `InvalidDesign` unless blocks of 1/density divide the columns."""
-    blocks.check_block(generator, density, columns)
+    one_hot.check_block(generator, density, columns)
     if density < 2.0**-ROW_BITS:
         raise InvalidDesign(
             f"density must be at least 1/2^{ROW_BITS} for generator sobol, not {density}"
@@ -83,7 +83,7 @@ def matrix(generator: Parameters, density: float, state: Bits, rows: int, column
     points = (outputs[:, None] + block * STEP * numbers[None, :]) % 2**ROW_BITS
     place = _places(place_bits)[points] ^ shift
     sign = _signs(outputs, len(numbers), key, generator.rounds)
-    return blocks.scatter(place.ravel(), sign.ravel(), block).reshape(rows, columns)
+    return one_hot.scatter(place.ravel(), sign.ravel(), block).reshape(rows, columns)
 
 
 def _signs(
@@ -120,7 +120,7 @@ def jump(generator: Parameters, density: float, state: Bits, entries: int, colum
 
 def check_lanes(generator: Parameters, density: float, lanes: int) -> None:
     """Raise `InvalidDesign` unless the lanes are a power of two of blocks."""
-    blocks.check_whole_blocks(generator, density, lanes)
+    one_hot.check_lanes(generator, density, lanes)
     block = 2 ** decision_bits(generator, density)
     if (lanes // block) & (lanes // block - 1):
         raise InvalidDesign(
@@ -146,5 +146,15 @@ def start_words(
     generator: Parameters, density: float, lanes: int, columns: int
 ) -> dict[str, tuple[int, int]]:
     """The last cycle of a row: the number of its first block."""
-    blocks.check_lanes_divide(lanes, columns)
+    check_lanes_divide(lanes, columns)
     return {"last_block": (ROW_BITS, (columns - lanes) >> decision_bits(generator, density))}
+
+
+def check_lanes_divide(lanes: int, columns: int) -> None:
+    """Raise `InvalidDesign` unless the lanes divide the columns; names those that would."""
+    if columns % lanes:
+        near = [n for n in range(1, columns + 1) if columns % n == 0]
+        low = max((n for n in near if n < lanes), default=1)
+        high = min((n for n in near if n > lanes), default=columns)
+        offered = f"{low} or {high}" if low != high else f"{low}"
+        raise InvalidDesign(f"{lanes} lanes do not divide {columns} inputs: use {offered} lanes")
