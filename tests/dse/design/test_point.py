@@ -237,8 +237,8 @@ def test_later_sub_blocks_are_checked_at_their_own_width() -> None:
         (
             "blocks:\n  - name: B1\n    out_channels: 8\n    kernel_size: 3\n"
             "    mixer: {kind: ternary, density: 0.5, generator: lsfr}\n",
-            "blocks[0].mixer.generator must be one of lfsr_threshold, lfsr_and, one_hot, "
-            "counter_arx, sobol, not 'lsfr' (design.yaml:5)",
+            "blocks[0].mixer.generator.family must be one of lfsr_threshold, lfsr_and, "
+            "one_hot, counter_arx, sobol, not 'lsfr' (design.yaml:5)",
         ),
         ("3\n", "the file must be a mapping of keys, not 3 (design.yaml:1)"),
     ],
