@@ -1,4 +1,8 @@
-"""Where in a network a mixing layer stands."""
+"""Where in a network a mixing layer stands.
+
+Both views of a point need each 1x1 matrix's name, shape and stride, and a ternary matrix is a
+function of that name: so the names are made here, once.
+"""
 
 from dataclasses import dataclass
 

@@ -3,6 +3,12 @@
 Every axis is a finite, ordered list of values, so a space has a size, both ends of a range are
 reached, and a point either belongs to it or does not. `dse.design.space_file` reads spaces from
 YAML.
+
+A space is a tree, not a box: an axis is left out where it changes nothing (no density without
+ternary matrices, no channels of a block that is not there). One function walks it, `walk`, deciding
+axis by axis; a random choice at each makes a sample, a sampler's choice a trial, given values a
+test of membership. Were axes kept that mean nothing, one network would be proposed, and trained,
+many times over.
 """
 
 import hashlib

@@ -1,4 +1,16 @@
-"""View 1 of a design point: the workload that a machine executes for one inference."""
+"""View 1 of a design point: the workload that a machine executes for one inference.
+
+A block of two sub-blocks with a skip, in order of execution (`x` is what the block reads):
+
+    x -> 0.dw -> 0.pw -> 0.pw.bn -> 0.relu -> 1.dw -> 1.pw -> 1.pw.bn -> add -> 1.relu
+    x -> skip -> skip.bn ------------------------------------------------^
+
+The depthwise layer of the first sub-block takes the block's stride, and the skip takes it too, so
+that both arrive with equally many frames. What order costs: `x` must stay alive until `add`.
+
+Batch norm costs nothing behind trained weights, which can swallow its gain and offset. Behind a
+ternary matrix it stays a layer: -1, 0 and +1 have no room for a gain.
+"""
 
 import dataclasses
 
