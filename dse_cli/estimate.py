@@ -34,8 +34,10 @@ from dse.design.published import DEFAULT_DENSITY, published
 from dse.errors import InvalidDesign, InvalidInput
 from dse.interchange.nemo import import_nemo
 from dse.networks.lowering import lower
+from dse.pricing.application import application, forgotten
 from dse.pricing.priced import Priced
-from dse_cli.cost_tables import application, forgotten, print_costs
+from dse.report.estimate import estimate_sections
+from dse.report.terminal import print_sections
 from dse_cli.options import (
     DEFAULT_MACHINE,
     FRAMES,
@@ -142,8 +144,10 @@ def command(
     elif as_csv:
         _write_csv(priced)
     else:
-        console = Console(highlight=False)
-        print_costs(priced, frames, outputs, use, with_mapping, with_roofline, console)
+        sections = estimate_sections(
+            priced, frames, outputs, use, mapping=with_mapping, roofline=with_roofline
+        )
+        print_sections(sections, Console(highlight=False))
 
 
 def load_design(design: str) -> DesignPoint:

@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from dse.columns import LABELS, first_measured, shown
+from dse.columns import LABELS, first_cost, first_measured, shown
 from dse.files import write_text
 from dse.studies.frontier import frontier_of, hypervolume_share
 from dse.studies.growth import growth, growth_csv
@@ -59,7 +59,8 @@ def command(study: Path, out: Path | None, as_csv: bool) -> None:
 
 def show_frontier(study: Path, console: Console, out: Path | None = None) -> None:
     """Print the table, write CSV and PNG, and say where everything lies and what to try next."""
-    from dse.report.figures import frontier_figure, growth_figure, save_figure
+    from dse.report.figures import figure_of, growth_figure, save_figure
+    from dse.report.frontier_plot import frontier_plot
 
     record = read_record(study)
     load_results(study)  # refuses a folder without results
@@ -95,7 +96,14 @@ def show_frontier(study: Path, console: Console, out: Path | None = None) -> Non
     folder = out or study
     csv, plot = folder / "frontier.csv", folder / "frontier.png"
     write_text(csv, _csv(shown_rows, record))
-    save_figure(frontier_figure(shown_rows, record), plot)
+    drawn = frontier_plot(
+        shown_rows,
+        title=f"{record.name}: {record.machine}",
+        cost=first_cost(record.objectives),
+        error=first_measured(record.objectives),
+        limits=record.limits,
+    )
+    save_figure(figure_of(drawn), plot)
     steps = growth(rows, record)
     write_text(folder / "hypervolume.csv", growth_csv(steps))
     save_figure(growth_figure(steps, record), folder / "hypervolume.png")

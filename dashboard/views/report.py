@@ -29,7 +29,6 @@ NAMES = {
     "md": "Markdown and plots (ZIP)",
     "csv": "tables as CSV (ZIP)",
     "json": "JSON",
-    "parquet": "tables as Parquet (ZIP)",
     "xlsx": "Excel",
 }
 MOST_DESIGNS = 8

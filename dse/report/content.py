@@ -12,7 +12,21 @@ from typing import Literal
 
 from cost_models import Band
 
-Cell = str | int | float | Band | None
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A number and what share of a whole it is."""
+
+    value: float
+    whole: float
+
+    @property
+    def percent(self) -> float:
+        """0 where there is no whole."""
+        return 100 * self.value / self.whole if self.whole else 0.0
+
+
+Cell = str | int | float | Band | Part | None
 """None where there is no such number."""
 
 Form = Literal["text", "count", "figure", "percent", "exact"]
@@ -47,8 +61,6 @@ class Field:
     name: str
     """With its unit: `energy_low_uj`."""
     form: Form
-    end: Literal["", "low", "high"] = ""
-    """Of a band; the middle figure, or the value, where it is empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +76,10 @@ class Column:
     form: Form = "figure"
     band: bool = False
     """Cells are bands: three numbers in files of tables, one cell for people."""
+    part: bool = False
+    """Cells are parts of a whole: number and share in percent."""
+    aside: bool = False
+    """Left out where there is little room: in a terminal."""
 
     @property
     def title(self) -> str:
@@ -73,22 +89,24 @@ class Column:
     @property
     def fields(self) -> tuple[Field, ...]:
         """What it becomes in a file of a table."""
-        ends: tuple[Literal["", "low", "high"], ...] = ("", "low", "high") if self.band else ("",)
+        unit = SUFFIXES[self.unit]
+        names = [(self.name, unit, self.form)]
+        if self.band:
+            names += [(f"{self.name}_{end}", unit, self.form) for end in ("low", "high")]
+        if self.part:
+            names.append((f"{self.name}_share", "percent", "percent"))
         return tuple(
-            Field(
-                name="_".join(filter(None, (self.name, end, SUFFIXES[self.unit]))),
-                form=self.form,
-                end=end,
-            )
-            for end in ends
+            Field(name="_".join(filter(None, (name, end))), form=form) for name, end, form in names
         )
 
     def plain(self, cell: Cell) -> tuple[str | int | float | None, ...]:
         """A cell as the values of `fields`."""
         if isinstance(cell, Band):
             return (kept(cell.mid), kept(cell.low), kept(cell.high))
+        if isinstance(cell, Part):
+            return (kept(cell.value), kept(cell.percent))
         value = kept(cell) if isinstance(cell, float) else cell
-        return (value, None, None) if self.band else (value,)
+        return (value, *(None for _ in self.fields[1:]))
 
     def show(self, cell: Cell) -> str:
         """A cell as people read it: `5.24 (3.50 to 19.1)`."""
@@ -97,7 +115,14 @@ class Column:
             if cell.low == cell.high:
                 return middle
             return f"{middle} ({shown(cell.low, self.form)} to {shown(cell.high, self.form)})"
+        if isinstance(cell, Part):
+            return f"{shown(cell.value, self.form)}, {cell.percent:.1f} %"
         return shown(cell, self.form)
+
+
+def printable(text: str) -> str:
+    """A text without control characters, which XML 1.0 does not have."""
+    return "".join(c for c in text if c >= " " or c in "\t\n")
 
 
 def kept(value: float) -> float:
@@ -165,6 +190,15 @@ class Table:
             for row in self.rows
         ]
 
+    def marked(self, row: int) -> bool:
+        """Whether a row stands out: none does where all are marked."""
+        return any(self.marks) and not all(self.marks) and self.marks[row]
+
+    def notes(self, look: str) -> str:
+        """The note, and what rows of such a look are: `Shaded: on the frontier.`."""
+        some = any(self.marks) and not all(self.marks)
+        return f"{self.note}{f' {look}: on the frontier.' if some else ''}".strip()
+
     @property
     def shown_rows(self) -> list[tuple[str, ...]]:
         """Rows as people read them."""
@@ -181,10 +215,14 @@ class Point:
     x: float
     y: float | Band
     """A band is drawn as an error bar."""
-    tip: str
+    tip: str = ""
     """What is said about it where the reader points at it."""
     label: str = ""
     """Written beside it."""
+
+
+Marker = Literal["circle", "triangle", "square", "diamond", "down", "plus", "dot", "tick", "stairs"]
+"""dot: of the crowd; tick: on the cost axis, the design has no error; stairs: a frontier."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,9 +230,9 @@ class Series:
     """Points of one kind."""
 
     name: str
+    """The legend adds how many there are."""
     colour: str
-    marker: Literal["circle", "triangle", "tick", "stairs"]
-    """tick: on the cost axis, as the design has no error; stairs: a frontier."""
+    marker: Marker
     points: tuple[Point, ...]
 
 

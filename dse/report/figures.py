@@ -1,72 +1,261 @@
-"""Figures of a study: tables in, matplotlib figures out."""
+"""Every plot that does not move, drawn by matplotlib: the report's, and the study's PNG.
 
-from collections import Counter
+What a plot says is content (`Scatter`, `Bars`); here it becomes a figure, which `svg.py` and
+`pdf.py` save in their formats. Texts are texts: what matplotlib would take for a formula (`$x^2$`)
+is not one, as designs may have any name.
+"""
+
+import dataclasses
+import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal
 
-from dse.columns import axis_label, first_cost, first_measured, scaled
+from cost_models import Band
+from dse.colours import FRONTIER, GRID, INK, LIMIT
 from dse.files import replacing
-from dse.studies.frontier import frontier_of
+from dse.report.content import Bars, Plot, Scatter, Series, printable, significant
 from dse.studies.growth import Step
 from dse.studies.record import StudyRecord
-from dse.studies.rows import Evaluation
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, told apart with any colour vision (https://jfly.uni-koeln.de/color/).
-DENSE_COLOUR = "#0072B2"
-TERNARY_COLOUR = "#D55E00"
-FRONTIER_COLOUR = "#009E73"
-QUIET_COLOUR = "#999999"
-MACHINE_COLOURS = ("#0072B2", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MACHINE_MARKERS = "o^sDvP"
+MARKERS = {
+    "circle": "o",
+    "triangle": "^",
+    "square": "s",
+    "diamond": "D",
+    "down": "v",
+    "plus": "P",
+    "dot": ".",
+    "tick": "|",
+}
+_ONE_AT_A_TIME = Lock()
+"""Settings of matplotlib are those of the whole program."""
+WIDTH = 7.6  # inches: the width of a page's text
 ROOM = 1.4
 """Factor by which the cost axis goes beyond what stands on it."""
-LONG_LABEL = 52
-"""Letters of a label from which on each has a line of the legend to itself."""
+FAR = 3.0
+"""A limit further off than so many times the dearest design, or the cheapest, is not drawn."""
+LEGEND_LETTERS = 110
+"""Of one line of the legend, about."""
+HALF_A_BAR = 0.36
+"""Half the height of a bar, where the next begins at 1."""
+MOST_LETTERS = 40
+"""Of a name within a plot."""
 
 
-def frontier_figure(rows: Sequence[Evaluation], record: StudyRecord) -> "Figure":
-    """Error against the first cost objective: every trained design, and the frontier as stairs.
+def figure_of(plot: Plot) -> "Figure":
+    """Draw a plot.
 
-    Designs over a limit have no error; they stand as ticks on the cost axis. Limits on a drawn
-    column are lines.
-
-    Args:
-        rows: of the study.
-        record: what the study was asked.
+    Artists carry ids (gid), which SVG keeps: `series-2` the marks of a series, `of-2` what stands
+    beside them, `name-2` its name in the legend. Series of bars are their parts.
     """
     from matplotlib.figure import Figure
 
-    cost, error = first_cost(record.objectives), first_measured(record.objectives)
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.add_subplot()
-    _draw_infeasible(axes, rows, cost, _span(rows, record, cost))
-    _draw_stopped(axes, rows, cost, error)
-    _draw_stairs(axes, frontier_of(rows, (error, cost)), cost, error)
-    _draw_trained(axes, rows, cost, error)
-    for name, bound in record.limits.items():
-        if name.endswith(f"_{cost}"):
-            axes.axvline(scaled(bound, cost), color=QUIET_COLOUR, linestyle="--", linewidth=1)
+    height = 4.6 if isinstance(plot, Scatter) else 1.2 + 0.21 * len(plot.bars)
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure.patch.set_gid("ground")
+    axes = figure.add_subplot(facecolor="none")
+    axes.tick_params(labelsize=8, colors=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[:].set_color(INK)
+    axes.set_axisbelow(True)
+    axes.set_title(_one_line(plot.title), fontsize=9, loc="left", color=INK, parse_math=False)
+    axes.set_xlabel(plot.x_title, fontsize=9, color=INK, parse_math=False)
+    keys = _draw_scatter(axes, plot) if isinstance(plot, Scatter) else _draw_bars(axes, plot)
+    if keys:
+        _draw_legend(figure, keys)
+    return figure
+
+
+def counted(plot: Scatter) -> Scatter:
+    """The plot with what can be drawn only, and with the number of points in each name."""
+    span = cost_span(plot)
+    return dataclasses.replace(
+        plot,
+        series=tuple(_counted(series, span) for series in plot.series),
+        limits=tuple(x for x in plot.limits if span and span[0] < x < span[1]),
+    )
+
+
+def _counted(series: Series, span: tuple[float, float] | None) -> Series:
+    """Ticks far from all designs would squeeze these into a corner: they are counted instead."""
+    ends = span if span and series.marker == "tick" else (0.0, float("inf"))
+    points = tuple(point for point in series.points if ends[0] < point.x <= ends[1])
+    beyond = len(series.points) - len(points)
+    more = f", {beyond} beyond the axis" if beyond else ""
+    name = f"{series.name} ({len(series.points):,}{more})"
+    return dataclasses.replace(series, points=points, name=name)
+
+
+def cost_span(plot: Scatter) -> tuple[float, float] | None:
+    """Ends of the cost axis: of what was trained, and of limits near it; None without a point."""
+    trained = [p.x for s in plot.series if s.marker != "tick" for p in s.points if p.x > 0]
+    xs = trained or [p.x for s in plot.series for p in s.points if p.x > 0]
+    if not xs:
+        return None
+    xs += [x for x in plot.limits if min(xs) / FAR < x < max(xs) * FAR]
+    return min(xs) / ROOM, max(xs) * ROOM
+
+
+def _draw_scatter(axes: "Axes", plot: Scatter) -> list[tuple[Any, str]]:
+    """Draw the series, and return what the legend names."""
+    span, plot = cost_span(plot), counted(plot)
     axes.set_xscale("log")
-    span = _span(rows, record, cost)
     if span is not None:
         axes.set_xlim(*span)
+    keys = []
+    for index, series in enumerate(plot.series):
+        if series.points or series.marker == "tick":
+            keys.append((_draw_series(axes, series, index, span), series.name))
+    for limit in plot.limits:
+        line = axes.axvline(limit, color=LIMIT, linestyle="--", linewidth=1.2)
+    if plot.limits:
+        keys.append((line, "limit"))
     _plain_ticks(axes)
-    axes.set_xlabel(axis_label(cost))
-    axes.set_ylabel(f"validation {axis_label(error)}")
+    axes.set_ylabel(plot.y_title, fontsize=9, color=INK, parse_math=False)
     axes.set_ylim(0, axes.get_ylim()[1] * 1.05)  # room for the labels of the topmost points
-    axes.grid(True, which="both", alpha=0.25)
-    axes.set_title(f"{record.name}: {record.machine}", fontsize=10)
-    if axes.get_legend_handles_labels()[0]:
-        labels = axes.get_legend_handles_labels()[1]
-        columns = 4 if max(map(len, labels)) < LONG_LABEL else 1
-        figure.legend(loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
-    return figure
+    axes.grid(True, color=GRID, linewidth=0.7)
+    return keys
+
+
+def _draw_series(axes: "Axes", series: Series, index: int, span: tuple[float, float] | None) -> Any:
+    """Marks with their error bars and labels, ticks, or stairs."""
+    xs = [point.x for point in series.points]
+    ys = [point.y.mid if isinstance(point.y, Band) else point.y for point in series.points]
+    look: dict[str, Any] = {"color": series.colour, "gid": f"series-{index}", "label": series.name}
+    if series.marker == "stairs":
+        # Below its cheapest design the frontier promises nothing; beyond its best it stays level.
+        axes.plot([xs[-1], xs[-1] * 1e3], [ys[-1]] * 2, color=series.colour, gid=f"of-{index}")
+        (line,) = axes.step(xs, ys, where="post", linewidth=1.5, zorder=1.5, **look)
+        return line
+    if series.marker == "tick":
+        (line,) = axes.plot(
+            xs,
+            [0.02] * len(xs),
+            "|",
+            markersize=9,
+            transform=axes.get_xaxis_transform(),
+            zorder=1,
+            **look,
+        )
+        return line
+    barred = [point for point in series.points if isinstance(point.y, Band)]
+    if barred:
+        bands = [point.y for point in barred if isinstance(point.y, Band)]
+        _, caps, bars = axes.errorbar(
+            [point.x for point in barred],
+            [band.mid for band in bands],
+            [[b.mid - b.low for b in bands], [b.high - b.mid for b in bands]],
+            fmt="none",
+            ecolor=series.colour,
+            elinewidth=0.9,
+            capsize=2.5,
+        )
+        for artist in (*caps, *bars):
+            artist.set_gid(f"of-{index}")
+    size, height = (4, 1.8) if series.marker == "dot" else (6, 2.0)
+    (line,) = axes.plot(xs, ys, MARKERS[series.marker], markersize=size, zorder=height, **look)
+    for point, y in zip(series.points, ys, strict=True):
+        if point.label:
+            # Beyond two thirds of the axis a label to the right would leave it.
+            left = span is not None and (point.x / span[0]) ** 3 > (span[1] / span[0]) ** 2
+            axes.annotate(
+                shortened(point.label),
+                (point.x, y),
+                xytext=(-6 if left else 6, 5),
+                textcoords="offset points",
+                horizontalalignment="right" if left else "left",
+                fontsize=8,
+                color=INK,
+                gid=f"of-{index}",
+                parse_math=False,
+            )
+    return line
+
+
+def _plain_ticks(axes: "Axes") -> None:
+    """Label a logarithmic axis 0.2, 0.5, 1 instead of powers of ten; a narrow one evenly."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+    low, high = axes.get_xlim()
+    wide = high / low > 4
+    steps: tuple[float, ...] = (1.0, 2.0, 5.0) if high / low < 1e3 else (1.0,)
+    if high / low < 15:
+        steps = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
+    axes.xaxis.set_major_locator(LogLocator(subs=steps) if wide else MaxNLocator(8))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _draw_bars(axes: "Axes", plot: Bars) -> list[tuple[Any, str]]:
+    """Draw the stacks, the first on top, and return what the legend names."""
+    from matplotlib.collections import PolyCollection
+
+    keys, sums = [], [sum(parts) for _, parts in plot.bars]
+    ends = [0.0] * len(plot.bars)
+    for index, (name, colour) in enumerate(plot.parts):
+        boxes = []
+        for row, (_, parts) in enumerate(plot.bars):
+            start, ends[row] = ends[row], ends[row] + parts[index]
+            if parts[index] > 0:
+                top, bottom = row - HALF_A_BAR, row + HALF_A_BAR
+                corners = [(start, top), (ends[row], top), (ends[row], bottom), (start, bottom)]
+                boxes.append(corners)
+        drawn = PolyCollection(boxes, facecolors=colour, gid=f"series-{index}")
+        keys.append((axes.add_collection(drawn, autolim=False), name))
+    for row, total in enumerate(sums):
+        axes.annotate(
+            significant(total),
+            (total, row),
+            xytext=(3, 0),
+            textcoords="offset points",
+            verticalalignment="center",
+            fontsize=7,
+            color=INK,
+            in_layout=False,
+        )
+    names = [shortened(name) for name, _ in plot.bars]
+    axes.set_yticks(range(len(names)), names, fontsize=8, parse_math=False)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlim(0, max([*sums, 1e-12]) * 1.1)  # room for the sums
+    axes.xaxis.grid(True, color=GRID, linewidth=0.7)
+    return keys
+
+
+def _draw_legend(figure: "Figure", keys: Sequence[tuple[Any, str]]) -> None:
+    names = [_one_line(name) for _, name in keys]
+    legend = figure.legend(
+        [handle for handle, _ in keys],
+        names,
+        loc="outside lower center",
+        ncols=min(max(LEGEND_LETTERS // (max(map(len, names)) + 5), 1), 4),
+        fontsize=8,
+        frameon=False,
+        labelcolor=INK,
+    )
+    for (handle, _), text in zip(keys, legend.get_texts(), strict=True):
+        text.set_parse_math(False)
+        series = str(handle.get_gid() or "").removeprefix("series-")
+        if series.isdigit():
+            text.set_gid(f"name-{series}")
+
+
+def shortened(name: str) -> str:
+    """A name on one line, its end cut where it is too long."""
+    name = _one_line(name)
+    return name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}…"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(printable(text).split())
 
 
 def growth_figure(steps: Sequence[Step], record: StudyRecord) -> "Figure":
@@ -78,173 +267,36 @@ def growth_figure(steps: Sequence[Step], record: StudyRecord) -> "Figure":
     rungs = record.resolved.get("rungs") is not None
     across = [step.epochs if rungs else step.trainings for step in steps]
     volumes = [step.hypervolume for step in steps]
-    axes.step([0, *across], [0.0, *volumes], where="post", color=FRONTIER_COLOUR, linewidth=1.5)
+    axes.step([0, *across], [0.0, *volumes], where="post", color=FRONTIER, linewidth=1.5)
     axes.set_xlabel("epochs of all trainings" if rungs else "trainings")
     axes.set_ylabel("hypervolume (share of the box)")
     axes.set_xlim(0, None)
     axes.set_ylim(0, None)
-    axes.grid(True, alpha=0.25)
-    axes.set_title(f"{record.name}: how the frontier grew", fontsize=10)
+    axes.grid(True, color=GRID)
+    axes.set_title(f"{record.name}: how the frontier grew", fontsize=10, parse_math=False)
     return figure
 
 
-def _span(rows: Sequence[Evaluation], record: StudyRecord, cost: str) -> tuple[float, float] | None:
-    """Ends of the cost axis; None where nothing is trained.
+def saved(figure: "Figure", form: Literal["svg", "pdf"]) -> bytes:
+    """A figure as vectors: the same figure gives the same bytes, and its texts stay texts."""
+    from matplotlib import rc_context
 
-    Of what was trained and of limits: a design far over a limit must not squeeze them.
-    """
-    shown = [row.column(cost) for row in rows if row.full or row.status == "stopped"]
-    if not any(shown):
-        return None
-    shown += [bound for name, bound in record.limits.items() if name.endswith(f"_{cost}")]
-    positive = [scaled(figure, cost) for figure in shown if figure > 0]
-    return min(positive) / ROOM, max(positive) * ROOM
-
-
-def _draw_infeasible(
-    axes: "Axes",
-    rows: Sequence[Evaluation],
-    cost: str,
-    span: tuple[float, float] | None,
-) -> None:
-    costs = [
-        scaled(row.column(cost), cost)
-        for row in rows
-        if row.status == "infeasible" and row.error is None
-    ]
-    beyond = 0 if span is None else sum(not span[0] <= each <= span[1] for each in costs)
-    if costs:
-        axes.plot(
-            costs,
-            [0.02] * len(costs),
-            "|",
-            color=QUIET_COLOUR,
-            markersize=9,
-            transform=axes.get_xaxis_transform(),
-            label=f"over a limit, not trained ({len(costs)}"
-            + (f", {beyond} beyond the axis)" if beyond else ")"),
-        )
-
-
-def _draw_stopped(axes: "Axes", rows: Sequence[Evaluation], cost: str, error: str) -> None:
-    stopped = [row for row in rows if row.status == "stopped"]
-    if stopped:
-        axes.plot(
-            [scaled(row.column(cost), cost) for row in stopped],
-            [100 * row.column(error) for row in stopped],
-            ".",
-            color=QUIET_COLOUR,
-            markersize=4,
-            label=f"stopped at a rung ({len(stopped)})",
-        )
-
-
-def _draw_trained(axes: "Axes", rows: Sequence[Evaluation], cost: str, error: str) -> None:
-    trained = [row for row in rows if row.full]
-    for colour, marker, label, group in _groups(trained, cost, error):
-        axes.plot(
-            [scaled(row.column(cost), cost) for row in group],
-            [100 * row.column(error) for row in group],
-            marker,
-            color=colour,
-            label=f"{label} ({len(group)})",
-        )
-    highest = max((row.column(cost) for row in trained), default=0.0)
-    for row in trained:
-        if row.source != "search":
-            left = row.column(cost) > 0.6 * highest  # else the label would leave the axes
-            axes.annotate(
-                row.source,
-                (scaled(row.column(cost), cost), 100 * row.column(error)),
-                xytext=(-6 if left else 6, 6),
-                textcoords="offset points",
-                horizontalalignment="right" if left else "left",
-                fontsize=8,
-            )
-
-
-def _groups(
-    trained: Sequence[Evaluation], cost: str, error: str
-) -> list[tuple[str, str, str, list[Evaluation]]]:
-    """Colour, marker, label and rows: by the way of mixing, or by machine where there are several.
-
-    Of many machines, those with most designs on the frontier have colours, the others share one.
-    """
-    if len({row.accelerator for row in trained}) <= 1:
-        return [
-            (colour, marker, label, group)
-            for colour, marker, label, ternary in (
-                (DENSE_COLOUR, "o", "dense", False),
-                (TERNARY_COLOUR, "^", "with ternary matrices", True),
-            )
-            if (group := [r for r in trained if (r.cost["generated_weights"] > 0) == ternary])
-        ]
-    on_front = Counter(row.accelerator for row in frontier_of(trained, (error, cost)))
-    named = [name for name, _ in on_front.most_common(len(MACHINE_COLOURS))]
-    groups = []
-    others = [row for row in trained if row.accelerator not in named]
-    if others:
-        count = len({row.accelerator for row in others})
-        label = f"{count} other machine{'s' if count > 1 else ''}"
-        groups.append((QUIET_COLOUR, ".", label, others))
-    for name, colour, marker in zip(named, MACHINE_COLOURS, MACHINE_MARKERS, strict=False):
-        group = [row for row in trained if row.accelerator == name]
-        groups.append((colour, marker, name, group))
-    return groups
-
-
-def _draw_stairs(axes: "Axes", front: Sequence[Evaluation], cost: str, error: str) -> None:
-    if not front:
-        return
-    costs = [scaled(row.column(cost), cost) for row in front]
-    errors = [100 * row.column(error) for row in front]
-    (line,) = axes.step(
-        costs,
-        errors,
-        where="post",
-        color=FRONTIER_COLOUR,
-        linewidth=1.5,
-        label=f"frontier ({len(front)})",
-        zorder=1,
-    )
-    # Below its cheapest design the frontier promises nothing; beyond its best it stays level.
-    axes.plot([costs[-1], costs[-1] * 1.5], [errors[-1]] * 2, color=line.get_color(), zorder=1)
-
-
-def _plain_ticks(axes: "Axes") -> None:
-    """Label a logarithmic axis 0.2, 0.5, 1 instead of powers of ten."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    target = io.BytesIO()
+    dates: dict[str, None] = dict.fromkeys(["Date"] if form == "svg" else ["CreationDate"])
+    # Ids that are the same in every run, and letters as letters.
+    fixed: dict[Any, Any] = {
+        "svg.hashsalt": "ternary-dse",
+        "svg.fonttype": "none",
+        "pdf.fonttype": 42,
+    }
+    with _ONE_AT_A_TIME, rc_context(fixed), warnings.catch_warnings():
+        # A name may have letters that DejaVu lacks: a box stands for them.
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        figure.savefig(target, format=form, metadata=dates | {"Creator": None})
+    return target.getvalue()
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
     """Write a figure in one step; the format follows the suffix."""
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=150, format=path.suffix.removeprefix("."))
-
-
-def history_figure(history: "pd.DataFrame") -> "Figure":
-    """Training and validation error over the epochs of one design.
-
-    Args:
-        history: `history.csv` of a trained design.
-    """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    figure = Figure(figsize=(5, 3.4), layout="constrained")
-    axes = figure.add_subplot()
-    for column, colour in (("training_error", QUIET_COLOUR), ("validation_error", DENSE_COLOUR)):
-        axes.plot(
-            history["epoch"], 100 * history[column], color=colour, label=column.replace("_", " ")
-        )
-    axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_ylabel("error (%)")
-    axes.set_ylim(bottom=0)
-    axes.grid(True, alpha=0.25)
-    axes.legend(fontsize=8)
-    return figure

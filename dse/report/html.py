@@ -1,17 +1,23 @@
 """A report as one page: everything is within it, nothing is loaded, and it works from a disk.
 
-Every text goes through `text`, so that a design called `<script>` is a word. Were that to fail, the
-page's own policy (CSP) still runs one script only: the one whose hash it names.
+The page is a template (`page.html`) in which Jinja2 escapes every text, so that a design called
+`<script>` is a word. Were that to fail, the page's own policy (CSP) still runs one script only: the
+one whose hash it names.
 """
 
 import base64
 import hashlib
+from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
 from cost_models import Band
-from dse.report.content import Cell, Column, Plot, Report, Section, Table, shown
-from dse.report.drawing import draw
-from dse.report.svg import svg_inline, text
+from dse.report.content import Cell, Column, Part, Report, printable, shown
+from dse.report.svg import svg_inline
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from markupsafe import Markup
 
 SHORT = 26
 """Letters of a text that stays on one line."""
@@ -20,42 +26,20 @@ SHORT = 26
 def html_page(report: Report) -> str:
     """The page."""
     style, script = _resource("page.css"), _resource("page.js")
-    policy = (
-        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"
-    )
-    links = "".join(
-        f'<a href="#{text(section.name)}">{text(section.title)}</a>\n'
-        for section in report.sections
-        if section.level == 2
-    )
-    body = "\n".join(_section(section) for section in report.sections)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="ternary-dse {text(report.version)}">
-<title>{text(report.title)}</title>
-<style>{style}</style>
-</head>
-<body>
-<header>
-<h1>{text(report.title)}</h1>
-<p class="subtitle">{text(report.subtitle)}</p>
-</header>
-<nav aria-label="Contents">
-{links}</nav>
-<main>
-{body}
-</main>
-<footer>Made by ternary-dse {text(report.version)}, <code>dse report</code>.</footer>
-<div id="tip" role="status" hidden></div>
-<script>{script}</script>
-</body>
-</html>
-"""
+    return _template().render(report=report, style=style, script=script)
+
+
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+    def finalised(value: Any) -> Any:
+        return value if isinstance(value, Markup) else printable(str(value))
+
+    page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=finalised)
+    page.globals |= {"hash": _hash, "svg": svg_inline, "kind": _kind, "drawn": _cell}
+    return page.from_string(_resource("page.html"))
 
 
 def _resource(name: str) -> str:
@@ -67,59 +51,23 @@ def _hash(content: str) -> str:
     return f"sha256-{base64.b64encode(digest).decode()}"
 
 
-def _section(section: Section) -> str:
-    level = section.level
-    parts = [f"<h{level}>{text(section.title)}</h{level}>"]
-    parts += [f"<p>{text(sentence)}</p>" for sentence in section.sentences]
-    if section.points:
-        items = "\n".join(f"<li>{text(point)}</li>" for point in section.points)
-        parts.append(f"<ul>\n{items}\n</ul>")
-    if section.code:
-        parts.append(f"<pre>{text(chr(10).join(section.code))}</pre>")
-    parts += [_figure(plot) for plot in section.plots]
-    parts += [_table(table) for table in section.tables if table.rows]
-    content = "\n".join(parts)
-    return f'<section id="{text(section.name)}">\n{content}\n</section>'
-
-
-def _figure(plot: Plot) -> str:
-    return f'<figure id="plot-{text(plot.name)}">\n{svg_inline(draw(plot))}\n</figure>'
-
-
-def _table(table: Table) -> str:
-    head = "".join(
-        f'<th scope="col" class="{_kind(column)}">{text(column.title)}</th>'
-        for column in table.columns
-    )
-    marks = table.marks or (False,) * len(table.rows)
-    some = any(marks) and not all(marks)
-    rows = []
-    for row, marked in zip(table.rows, marks, strict=True):
-        cells = "".join(_cell(c, v) for c, v in zip(table.columns, row, strict=True))
-        rows.append(f'<tr class="front">{cells}</tr>' if some and marked else f"<tr>{cells}</tr>")
-    legend = " Shaded: on the frontier." if some else ""
-    note = f"{table.note}{legend}".strip()
-    return (
-        f'<div class="wide"><table id="table-{text(table.name)}">\n'
-        f"<caption>{text(table.title)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
-        + "\n".join(rows)
-        + "\n</tbody></table></div>\n"
-        + (f'<p class="note">{text(note)}</p>' if note else "")
-    )
-
-
 def _kind(column: Column) -> str:
     return "text" if column.form == "text" else "number"
 
 
-def _cell(column: Column, cell: Cell) -> str:
-    kind = _kind(column)
-    if isinstance(cell, Band):
-        words = text(shown(cell.mid, column.form))
-        band = text(column.show(cell).removeprefix(shown(cell.mid, column.form)).strip())
-        inner = f'{words} <span class="band">{band}</span>' if band else words
-        return f'<td class="{kind}" data-value="{cell.mid!r}">{inner}</td>'
+def _cell(column: Column, cell: Cell) -> "Markup":
+    """A cell: the number, what stands beside it in a quieter colour, and what it is sorted by."""
+    from markupsafe import Markup
+
+    words, kind, value = printable(column.show(cell)), _kind(column), ""
     if isinstance(cell, str) and len(cell) <= SHORT:
         kind = "text short"
-    value = f' data-value="{cell!r}"' if isinstance(cell, int | float) else ""
-    return f'<td class="{kind}"{value}>{text(column.show(cell))}</td>'
+    number = cell.mid if isinstance(cell, Band) else cell.value if isinstance(cell, Part) else cell
+    if isinstance(number, int | float):
+        value = Markup(' data-value="{}"').format(repr(number))
+    inner = Markup("{}").format(words)
+    if isinstance(cell, Band | Part) and isinstance(number, float):
+        first = shown(number, column.form)
+        beside = words.removeprefix(first)
+        inner = Markup('{}<span class="band">{}</span>').format(first, beside) if beside else inner
+    return Markup('<td class="{}"{}>{}</td>').format(kind, value, inner)

@@ -7,7 +7,6 @@ line, so line breaks become spaces.
 import re
 
 from dse.report.content import Cell, Column, Report, Section, Table
-from dse.report.drawing import draw
 from dse.report.svg import svg_file
 
 SPECIAL = re.compile(r"([\\`*\[\]|~$#!{}])")
@@ -16,9 +15,7 @@ LINK = re.compile(r"(?i)(https?|ftp|www|mailto|xmpp)([:.])")
 
 def markdown_files(report: Report) -> dict[str, bytes]:
     """File name -> content: the page, and a picture for each plot."""
-    pictures = {
-        f"{report.name}-{plot.name}.svg": svg_file(draw(plot)).encode() for plot in report.plots
-    }
+    pictures = {f"{report.name}-{plot.name}.svg": svg_file(plot).encode() for plot in report.plots}
     return {f"{report.name}.md": markdown_page(report).encode()} | pictures
 
 
@@ -76,14 +73,12 @@ def _table(table: Table) -> list[str]:
         return []
     head = [plain(column.title) for column in table.columns]
     lines = [_line(head), _line([_rule(column) for column in table.columns])]
-    marks = table.marks or (False,) * len(table.rows)
-    for row, marked in zip(table.rows, marks, strict=True):
+    for number, row in enumerate(table.rows):
         cells = [_cell(column, cell) for column, cell in zip(table.columns, row, strict=True)]
-        if marked and not all(marks):
+        if table.marked(number):
             cells[0] = f"**{cells[0]}**"
         lines.append(_line(cells))
-    bold = " Bold: on the frontier." if any(table.marks) and not all(table.marks) else ""
-    note = f"{table.note}{bold}".strip()
+    note = table.notes("Bold")
     return [f"**{plain(table.title)}**", "\n".join(lines), plain(note) if note else ""]
 
 

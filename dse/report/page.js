@@ -9,8 +9,11 @@ function show(mark, x, y) {
   tip.style.left = Math.max(4, Math.min(x + 14, innerWidth - box.width - 8)) + "px";
   tip.style.top = (y + box.height + 24 > innerHeight ? y - box.height - 10 : y + 14) + "px";
 }
-for (const mark of document.querySelectorAll("[data-tip]")) {
-  mark.querySelector("title").remove();
+for (const mark of document.querySelectorAll(".tipped")) {
+  const title = mark.querySelector("title");  // what a browser shows without this script
+  mark.dataset.tip = title.textContent;
+  title.remove();
+  mark.setAttribute("tabindex", "0");
   mark.addEventListener("mousemove", (event) => show(mark, event.clientX, event.clientY));
   mark.addEventListener("mouseleave", () => { tip.hidden = true; });
   mark.addEventListener("focus", () => {
@@ -20,20 +23,17 @@ for (const mark of document.querySelectorAll("[data-tip]")) {
   mark.addEventListener("blur", () => { tip.hidden = true; });
 }
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hidden = true; });
-for (const plot of document.querySelectorAll("svg.plot")) {
-  for (const name of plot.querySelectorAll("text[data-series]")) {
-    name.classList.add("legend");
-    name.setAttribute("tabindex", "0");
-    name.setAttribute("role", "button");
-    const toggle = () => {
-      const off = name.classList.toggle("off");
-      for (const shape of plot.querySelectorAll(`[data-series="${name.dataset.series}"]`)) {
-        if (shape !== name) shape.classList.toggle("hidden", off);
-      }
-    };
-    name.addEventListener("click", toggle);
-    name.addEventListener("keydown", (event) => { if (event.key === "Enter") toggle(); });
-  }
+for (const name of document.querySelectorAll("svg.plot [data-legend]")) {
+  const series = `[data-series="${name.dataset.legend}"]`;
+  name.classList.add("legend");
+  name.setAttribute("tabindex", "0");
+  name.setAttribute("role", "button");
+  const toggle = () => {
+    const off = name.classList.toggle("off");
+    for (const shape of name.closest("svg").querySelectorAll(series)) shape.classList.toggle("hidden", off);
+  };
+  name.addEventListener("click", toggle);
+  name.addEventListener("keydown", (event) => { if (event.key === "Enter") toggle(); });
 }
 for (const table of document.querySelectorAll("table")) {
   const heads = [...table.tHead.rows[0].cells];

@@ -1,22 +1,24 @@
 """A report as PDF: A4, page numbers, bookmarks, vector plots, letters that are embedded.
 
-Drawn by reportlab, an optional dependency. Letters are DejaVu Sans, which matplotlib brings: Latin,
-Greek, Cyrillic and signs; what it lacks is shown as a box. Texts are escaped before reportlab's
-own little markup language sees them.
+Laid out by reportlab, which leaves room for plots; each is a page of matplotlib's PDF, and pypdf
+lays it into its room. Both libraries are optional dependencies. Letters are DejaVu Sans, which
+matplotlib brings: Latin, Greek, Cyrillic and signs; what it lacks is shown as a box. Texts are
+escaped before reportlab's own little markup language sees them.
 """
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from dse.colours import FAINT, GRID, INK
 from dse.errors import InvalidInput
-from dse.report.content import Column, Report, Section, Table
-from dse.report.drawing import Box, Line, Mark, Picture, Words, draw
+from dse.report.content import Column, Plot, Report, Section, Table, printable
+from dse.report.figures import figure_of, saved
 
-INK, QUIET, GRID = "#1f2328", "#59636e", "#d8dee4"
-COLOURS = {"ink": INK, "quiet": QUIET, "grid": GRID}
 FONT, BOLD, MONO = "DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono"
 CELL_SIZE = 6.2
 NARROWEST = 26.0  # points, of a column of words that wrap
@@ -31,21 +33,22 @@ def pdf_document(report: Report) -> bytes:
     """The document.
 
     Raises:
-        InvalidInput: reportlab is not installed.
+        InvalidInput: reportlab or pypdf is not installed.
     """
     try:
+        import pypdf  # noqa: F401
         import reportlab  # noqa: F401
     except ImportError:
         raise InvalidInput(
-            "PDF needs reportlab: pip install 'ternary-dse[report]', or choose another format"
+            "PDF needs reportlab and pypdf: pip install 'ternary-dse[report]', or choose another "
+            "format"
         ) from None
     return _Document(report).content()
 
 
 def clean(words: str) -> str:
     """A text as reportlab's paragraphs take it: no markup, no control characters."""
-    kept = "".join(c for c in words if c >= " " or c in "\t\n")
-    return escape(kept, quote=False)
+    return escape(printable(words), quote=False)
 
 
 class _Document:
@@ -58,6 +61,7 @@ class _Document:
         from reportlab.lib.units import mm
 
         self.report = report
+        self.rooms: list[_Room] = []
         self.page = A4
         self.margin = 13 * mm
         self.width = A4[0] - 2 * self.margin
@@ -71,13 +75,13 @@ class _Document:
         bold = {"fontName": BOLD}
         self.styles = {
             "title": style("title", 18, fontName=BOLD),
-            "subtitle": style("subtitle", 9, textColor=QUIET, spaceAfter=8),
+            "subtitle": style("subtitle", 9, textColor=FAINT, spaceAfter=8),
             "h2": style("h2", 13, spaceBefore=14, spaceAfter=4, **bold),
             "h3": style("h3", 10.5, spaceBefore=10, spaceAfter=3, **bold),
             "caption": style("caption", 8.5, spaceBefore=8, spaceAfter=3, **bold),
             "text": style("text", 9, spaceAfter=3),
             "point": style("point", 9, leftIndent=11, bulletIndent=2, spaceAfter=3),
-            "note": style("note", 7, textColor=QUIET, spaceBefore=2, spaceAfter=6),
+            "note": style("note", 7, textColor=FAINT, spaceBefore=2, spaceAfter=6),
             "code": style(
                 "code",
                 8,
@@ -121,7 +125,7 @@ class _Document:
         )
         document.addPageTemplates(PageTemplate("page", [frame]))
         document.build(self._story(), canvasmaker=_numbered_canvas(self.report, self.margin))
-        return target.getvalue()
+        return _with_plots(target.getvalue(), self.rooms)
 
     def _paragraph(self, words: str, style: str, **more: Any) -> Any:
         from reportlab.platypus import Paragraph
@@ -150,7 +154,7 @@ class _Document:
         if section.code:
             lines = "\n".join(_folded(line, 90) for line in section.code)
             parts.append(Preformatted(lines, self.styles["code"]))
-        parts += [_drawn(draw(plot), self.width) for plot in section.plots]
+        parts += [_room_for(_vector(plot), self.width, self.rooms) for plot in section.plots]
         for table in section.tables:
             if table.rows:
                 parts += self._table(table)
@@ -160,15 +164,11 @@ class _Document:
         """Room that a heading needs below it: its sentences and the first plot, on one page."""
         if not section.plots:
             return 120.0
-        picture = draw(section.plots[0])
-        height = picture.height * self.width / picture.width
-        return float(min(90.0 + height, 500.0))
+        return min(90.0 + _vector(section.plots[0]).fitted(self.width)[1], 500.0)
 
     def _table(self, table: Table) -> list[Any]:
         from reportlab.platypus import CondPageBreak, LongTable
 
-        marks = table.marks or (False,) * len(table.rows)
-        some = any(marks) and not all(marks)
         widths = _widths(table, self.width)
         rows = [[self._cell(column, column.title, head=True) for column in table.columns]]
         rows += [
@@ -187,12 +187,11 @@ class _Document:
             ("TOPPADDING", (0, 0), (-1, -1), 1.2),
             ("BOTTOMPADDING", (0, 0), (-1, -1), 1.6),
         ]
-        if some:
-            looks += [
-                ("BACKGROUND", (0, row), (-1, row), "#e6f4ee")
-                for row, marked in enumerate(marks, start=1)
-                if marked
-            ]
+        looks += [
+            ("BACKGROUND", (0, row + 1), (-1, row + 1), "#e6f4ee")
+            for row in range(len(table.rows))
+            if table.marked(row)
+        ]
         made = LongTable(
             rows,
             colWidths=widths,
@@ -200,7 +199,7 @@ class _Document:
             hAlign="LEFT",
             style=looks,
         )
-        note = f"{table.note}{' Shaded: on the frontier.' if some else ''}".strip()
+        note = table.notes("Shaded")
         parts = [CondPageBreak(70), self._paragraph(table.title, "caption"), made]
         return [*parts, self._paragraph(note, "note")] if note else parts
 
@@ -318,79 +317,72 @@ def _bookmark(title: str, name: str, level: int) -> Any:
     return Bookmark()
 
 
-def _drawn(picture: Picture, available: float) -> Any:
+@dataclass(frozen=True, slots=True)
+class _Vector:
+    """A plot as a page of a PDF of its own."""
+
+    content: bytes
+    width: float
+    height: float
+
+    def fitted(self, available: float) -> tuple[float, float]:
+        """Its factor and its height where it is as wide as the page allows."""
+        scale = min(available / self.width, 680 / self.height)
+        return scale, self.height * scale
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """Where a plot goes: its page from 0, its lower left corner, its factor."""
+
+    vector: _Vector
+    page: int
+    x: float
+    y: float
+    scale: float
+
+
+@lru_cache(maxsize=16)  # its height is asked for before it is drawn
+def _vector(plot: Plot) -> _Vector:
+    figure = figure_of(plot)
+    width, height = figure.get_size_inches() * 72
+    return _Vector(saved(figure, "pdf"), float(width), float(height))
+
+
+def _room_for(vector: _Vector, available: float, rooms: list[_Room]) -> Any:
     from reportlab.platypus.flowables import Flowable
 
-    scale = min(available / picture.width, 680 / picture.height)
+    scale, height = vector.fitted(available)
 
-    class Drawing(Flowable):  # type: ignore[misc]
-        """A plot, as wide as the page allows."""
+    class Room(Flowable):  # type: ignore[misc]
+        """Takes the room of a plot, and notes where that is."""
 
         def wrap(self, *_: float) -> tuple[float, float]:
-            return (available, picture.height * scale + 6)
+            return (available, height + 6)
 
         def draw(self) -> None:
-            self.canv.saveState()
-            self.canv.translate(0, picture.height * scale)
-            self.canv.scale(scale, scale)
-            for shape in picture.shapes:
-                _draw_shape(self.canv, shape)
-            self.canv.restoreState()
+            x, y = self.canv.absolutePosition(0, 6)
+            rooms.append(_Room(vector, self.canv.getPageNumber() - 1, x, y, scale))
 
-    return Drawing()
+    return Room()
 
 
-def _draw_shape(canvas: Any, shape: Line | Mark | Box | Words) -> None:
-    colour = COLOURS.get(shape.colour, shape.colour)
-    match shape:
-        case Line():
-            canvas.setStrokeColor(colour)
-            canvas.setLineWidth(shape.width)
-            canvas.setDash(*([[5, 4]] if shape.dashed else [[]]))
-            path = canvas.beginPath()
-            for number, (x, y) in enumerate(shape.points):
-                (path.lineTo if number else path.moveTo)(x, -y)
-            canvas.drawPath(path)
-            canvas.setDash([])
-        case Box():
-            canvas.setFillColor(colour)
-            canvas.rect(shape.x, -shape.y - shape.height, max(shape.width, 0.3), shape.height, 0, 1)
-        case Mark():
-            canvas.setFillColor(colour)
-            _draw_mark(canvas, shape)
-        case Words():
-            canvas.setFillColor(colour)
-            # DejaVu is wider than the letters that the sheet was laid out for.
-            canvas.setFont(BOLD if shape.bold else FONT, shape.size * 0.88)
-            put = {
-                "start": canvas.drawString,
-                "middle": canvas.drawCentredString,
-                "end": canvas.drawRightString,
-            }[shape.anchor]
-            words = "".join(c for c in shape.text if c >= " ")
-            if shape.upright:
-                canvas.saveState()
-                canvas.translate(shape.x, -shape.y)
-                canvas.rotate(90)
-                put(0, 0, words)
-                canvas.restoreState()
-            else:
-                put(shape.x, -shape.y, words)
+def _with_plots(document: bytes, rooms: Sequence[_Room]) -> bytes:
+    """The document with each plot in its room."""
+    from pypdf import PdfReader, PdfWriter, Transformation
 
-
-def _draw_mark(canvas: Any, mark: Mark) -> None:
-    x, y = mark.x, -mark.y
-    if mark.kind == "circle":
-        canvas.circle(x, y, 4, 0, 1)
-    elif mark.kind == "triangle":
-        path = canvas.beginPath()
-        path.moveTo(x, y + 5)
-        path.lineTo(x + 4.6, y - 3.5)
-        path.lineTo(x - 4.6, y - 3.5)
-        path.close()
-        canvas.drawPath(path, 0, 1)
-    else:
-        canvas.rect(x - 0.8, y - 5, 1.6, 10, 0, 1)
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(document)))
+    for room in rooms:
+        (plot,) = PdfReader(io.BytesIO(room.vector.content)).pages
+        place = Transformation().scale(room.scale).translate(room.x, room.y)
+        page = writer.pages[room.page]
+        page.merge_transformed_page(plot, place)
+        if not page.get("/Annots"):  # an empty list of links, which comes with the plot
+            page.pop("/Annots", None)
+        page.compress_content_streams()
+    target = io.BytesIO()
+    writer.write(target)
+    return target.getvalue()
 
 
 def _numbered_canvas(report: Report, margin: float) -> Any:
@@ -411,7 +403,7 @@ def _numbered_canvas(report: Report, margin: float) -> Any:
             for page in self._pages:
                 self.__dict__.update(page)
                 self.setFont(FONT, 7)
-                self.setFillColor(QUIET)
+                self.setFillColor(FAINT)
                 title = report.title if len(report.title) <= 90 else f"{report.title[:89]}…"
                 self.drawString(margin, margin - 6, title)
                 self.drawRightString(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cost_models import Accelerator, Technology
 from cost_models.application import Use
-from dse.columns import LABELS, axis_label, scaled
+from dse.columns import LABELS, axis_label
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, InvalidStudy
 from dse.pricing.priced import Priced
@@ -24,7 +24,7 @@ from dse.report.comparison import (
     quantised_of,
 )
 from dse.report.confirmation import confirmed_section, read_confirmations
-from dse.report.content import Cell, Column, Point, Report, Scatter, Section, Series, Table
+from dse.report.content import Cell, Column, Report, Section, Table
 from dse.report.cost_tables import (
     ADDITIONS,
     AREA,
@@ -43,7 +43,7 @@ from dse.report.cost_tables import (
     design_sections,
     machines_table,
 )
-from dse.report.figures import DENSE_COLOUR, FRONTIER_COLOUR, QUIET_COLOUR, TERNARY_COLOUR
+from dse.report.frontier_plot import frontier_plot
 from dse.report.priced import (
     StudyResults,
     load_machine,
@@ -53,7 +53,7 @@ from dse.report.priced import (
 )
 from dse.report.sources import sources_sections
 from dse.studies.designs import design_folder
-from dse.studies.frontier import frontier_of, hypervolume_share
+from dse.studies.frontier import hypervolume_share
 from dse.studies.record import GIVEN
 from dse.studies.rows import Evaluation
 
@@ -184,83 +184,20 @@ def _frontier_section(results: StudyResults) -> Section:
             f"{names[:1].upper()}{names[1:]}: designs that no other trained design beats in all of "
             f"them, cheapest first. They dominate {share:.3f} of the study's box (hypervolume).",
         ),
-        plots=(_frontier_plot(results),),
+        plots=(
+            frontier_plot(
+                results.pairs,
+                title=f"{record.name}: {record.machine}",
+                cost=results.cost_objective,
+                limits=record.limits,
+                is_ternary=results.is_ternary,
+                band_of=results.error_of,
+            ),
+        ),
         tables=(
             _designs_table(results, results.frontier, "frontier", "Designs on the frontier"),
             *((_fleet_table(results),) if results.several_machines else ()),
         ),
-    )
-
-
-def _frontier_plot(results: StudyResults) -> Scatter:
-    cost = results.cost_objective
-    front = frontier_of(results.pairs, ("error", cost))
-    pairs = {(row.key, row.accelerator) for row in front}
-    series = [
-        Series(
-            name=f"frontier ({len(front)})",
-            colour=FRONTIER_COLOUR,
-            marker="stairs",
-            points=tuple(_point(results, row, cost, bar=False) for row in front),
-        )
-    ]
-    for name, colour, marker, ternary in (
-        ("dense", DENSE_COLOUR, "circle", False),
-        ("with ternary matrices", TERNARY_COLOUR, "triangle", True),
-    ):
-        group = [row for row in results.pairs if row.full and results.is_ternary(row) == ternary]
-        if group:
-            points = tuple(
-                _point(results, row, cost, bar=(row.key, row.accelerator) in pairs) for row in group
-            )
-            series.append(
-                Series(
-                    name=f"{name} ({len(group)})",
-                    colour=colour,
-                    marker="triangle" if marker == "triangle" else "circle",
-                    points=points,
-                )
-            )
-    over = [r for r in results.rows if r.status == "infeasible" and r.column(cost) > 0]
-    if over:
-        series.append(
-            Series(
-                name=f"over a limit ({len(over)})",
-                colour=QUIET_COLOUR,
-                marker="tick",
-                points=tuple(
-                    Point(
-                        x=scaled(row.column(cost), cost), y=0.0, tip=f"{named(row)}: {row.reason}"
-                    )
-                    for row in over
-                ),
-            )
-        )
-    return Scatter(
-        name="frontier",
-        title=f"Error against {LABELS[cost][0]}; bars on the frontier are 95 % intervals",
-        x_title=axis_label(cost),
-        y_title="validation error (%)",
-        series=tuple(series),
-        limits=tuple(
-            scaled(bound, cost)
-            for name, bound in results.record.limits.items()
-            if name in (f"max_{cost}", f"min_{cost}")
-        ),
-    )
-
-
-def _point(results: StudyResults, row: Evaluation, cost: str, *, bar: bool) -> Point:
-    band = results.error_of(row)
-    assert band is not None  # only trained rows are drawn
-    tip = (
-        f"{results.named(row)}\nerror {ERROR.show(band)} %\n"
-        f"{axis_label(cost)} {scaled(row.column(cost), cost):.3g}\n"
-        f"{row.column('trained_parameters'):,.0f} trained parameters\nkey {row.key}"
-    )
-    label = row.source if row.source != "search" else f"{row.trial}" if bar else ""
-    return Point(
-        x=scaled(row.column(cost), cost), y=band if bar else band.mid, tip=tip, label=label
     )
 
 

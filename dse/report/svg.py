@@ -1,95 +1,114 @@
-"""Pictures as SVG: within a page, which colours them, or as files of their own."""
+"""Plots as SVG: matplotlib's, made fit for a page that allows no style but its own.
 
-from html import escape
+matplotlib writes `style="fill: #0072b2"`, which the page's policy (CSP) refuses, ids that would
+clash among plots, and no word of what a mark is. So its tree is read back and changed: styles
+become attributes, ids go where nothing refers to them, the page's own colours become classes, which
+it sets for light and dark, and marks get their tips. Repeatable: no date, ids from a fixed salt.
+"""
 
-from dse.report.drawing import Box, Line, Mark, Picture, Shape, Words
+import re
+from functools import lru_cache
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
-FIXED = {"ink": "#1f2328", "quiet": "#6e7781", "grid": "#d8dee4"}
-"""Colours of a file; a page has its own, for light and dark."""
+from dse.colours import GRID, INK
+from dse.report.content import Bars, Plot, Scatter, printable, significant
+from dse.report.figures import counted, figure_of, saved
 
-
-def svg_file(picture: Picture) -> str:
-    """A picture as a file: white ground, fixed colours."""
-    ground = '<rect width="100%" height="100%" fill="#ffffff"/>'
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        + _svg(picture, ground, inline=False, attributes='xmlns="http://www.w3.org/2000/svg" ')
-        + "\n"
-    )
-
-
-def svg_inline(picture: Picture) -> str:
-    """A picture as part of a page: colours by class, marks that tell what they are."""
-    return _svg(picture, "", inline=True, attributes='class="plot" role="img" ')
+SVG = "http://www.w3.org/2000/svg"
+XLINK = "http://www.w3.org/1999/xlink"
+PAGE_COLOURS = {INK.lower(): "ink", GRID.lower(): "grid"}
+FONT = "system-ui, 'Segoe UI', Helvetica, Arial, sans-serif"
 
 
-def _svg(picture: Picture, ground: str, *, inline: bool, attributes: str) -> str:
-    size = f"{picture.width:g} {picture.height:g}"
-    fixed = "" if inline else f'width="{picture.width:g}" height="{picture.height:g}" '
-    shapes = "\n".join(_shape(shape, inline) for shape in picture.shapes)
-    return (
-        f'<svg {attributes}{fixed}viewBox="0 0 {size}" '
-        f'font-family="system-ui, Helvetica, Arial, sans-serif">\n'
-        f"<title>{text(picture.title)}</title>\n{ground}{shapes}\n</svg>"
-    )
+def svg_file(plot: Plot) -> str:
+    """A plot as a file: white ground, fixed colours."""
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{_drawn(plot)[0]}\n'
 
 
-def text(words: str) -> str:
-    """A text as XML: no markup, and no control characters, which XML 1.0 does not have."""
-    return escape("".join(c for c in words if c >= " " or c in "\t\n"), quote=True)
+def svg_inline(plot: Plot) -> str:
+    """A plot as part of a page: no ground of its own, as wide as the page allows."""
+    return _drawn(plot)[1]
 
 
-def _shape(shape: Shape, inline: bool) -> str:
-    series = f' data-series="{shape.series}"' if inline and shape.series >= 0 else ""
-    match shape:
-        case Line():
-            points = " ".join(f"{x:.1f},{y:.1f}" for x, y in shape.points)
-            dashes = ' stroke-dasharray="5 4"' if shape.dashed else ""
-            return (
-                f'<polyline points="{points}" fill="none" {_paint("stroke", shape.colour, inline)} '
-                f'stroke-width="{shape.width:g}"{dashes}{series}/>'
-            )
-        case Words():
-            return _words(shape, series, inline)
-        case Mark():
-            return _tipped(_mark(shape, inline), shape.tip, series, inline)
-        case Box():
-            box = (
-                f'<rect x="{shape.x:.2f}" y="{shape.y:.1f}" width="{max(shape.width, 0.3):.2f}" '
-                f'height="{shape.height:.1f}" {_paint("fill", shape.colour, inline)}/>'
-            )
-            return _tipped(box, shape.tip, series, inline)
+@lru_cache(maxsize=64)  # a page of the dashboard asks again and again
+def _drawn(plot: Plot) -> tuple[str, str]:
+    """As a file and as part of a page."""
+    drawn = saved(figure_of(plot), "svg").decode()
+    ElementTree.register_namespace("", SVG)
+    ElementTree.register_namespace("xlink", XLINK)
+    root = ElementTree.fromstring(drawn)
+    for element in root.findall(f"{{{SVG}}}metadata"):
+        root.remove(element)
+    for defs in root.findall(f"{{{SVG}}}defs"):
+        for style in defs.findall(f"{{{SVG}}}style"):
+            defs.remove(style)
+    referred = set(re.findall(r"#(\w+)", drawn))
+    tips = _tips(plot)
+    for element in root.iter():
+        _styled(element)
+        name = element.get("id", "")
+        if name not in referred:
+            element.attrib.pop("id", None)
+        _known(element, name, tips)
+    # What matplotlib's style sheet said of all elements, these inherit.
+    root.attrib |= {"stroke-linejoin": "round", "stroke-linecap": "butt", "font-family": FONT}
+    title = Element(f"{{{SVG}}}title")
+    title.text = printable(plot.title)
+    root.insert(0, title)
+    file = ElementTree.tostring(root, encoding="unicode")
+    for figure in root:
+        for ground in figure.findall("*[@data-ground]"):
+            figure.remove(ground)
+    root.attrib = {k: v for k, v in root.attrib.items() if k not in ("width", "height")}
+    root.attrib |= {"class": "plot", "role": "img"}
+    return file, ElementTree.tostring(root, encoding="unicode")
 
 
-def _words(words: Words, series: str, inline: bool) -> str:
-    weight = ' font-weight="600"' if words.bold else ""
-    turned = f' transform="rotate(-90 {words.x:.1f} {words.y:.1f})"' if words.upright else ""
-    return (
-        f'<text x="{words.x:.1f}" y="{words.y:.1f}" font-size="{words.size:g}" '
-        f'text-anchor="{words.anchor}"{weight}{turned} {_paint("fill", words.colour, inline)}'
-        f"{series}>{text(words.text)}</text>"
-    )
+def _styled(element: Element) -> None:
+    """Styles as attributes, and the page's colours as classes, too."""
+    for each in filter(None, element.attrib.pop("style", "").split(";")):
+        name, _, value = (part.strip() for part in each.partition(":"))
+        if name != "font-family":
+            element.set(name, value)
+    names = [
+        f"{what}-{PAGE_COLOURS[colour]}"
+        for what in ("fill", "stroke")
+        if (colour := element.get(what, "").lower()) in PAGE_COLOURS
+    ]
+    if names:
+        element.set("class", " ".join(names))
+    if element.text:
+        element.text = printable(element.text)
 
 
-def _mark(mark: Mark, inline: bool) -> str:
-    fill = _paint("fill", mark.colour, inline)
-    x, y = mark.x, mark.y
-    if mark.kind == "circle":
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" {fill}/>'
-    if mark.kind == "triangle":
-        points = f"{x:.1f},{y - 5:.1f} {x + 4.6:.1f},{y + 3.5:.1f} {x - 4.6:.1f},{y + 3.5:.1f}"
-        return f'<polygon points="{points}" {fill}/>'
-    return f'<rect x="{x - 0.8:.1f}" y="{y - 5:.1f}" width="1.6" height="10" {fill}/>'
+def _tips(plot: Plot) -> list[list[str]]:
+    """Of each series, what each of its marks is."""
+    if isinstance(plot, Scatter):
+        series = counted(plot).series
+        return [[p.tip for p in each.points] if each.marker != "stairs" else [] for each in series]
+    return [
+        [_bar_tip(plot, name, lengths, part) for name, lengths in plot.bars if lengths[part] > 0]
+        for part in range(len(plot.parts))
+    ]
 
 
-def _tipped(shape: str, tip: str, series: str, inline: bool) -> str:
-    if not tip:
-        return f"<g{series}>{shape}</g>" if series else shape
-    shown = f' class="tipped" tabindex="0" data-tip="{text(tip)}"' if inline else ""
-    return f"<g{series}{shown}>{shape}<title>{text(tip)}</title></g>"
+def _bar_tip(plot: Bars, name: str, lengths: tuple[float, ...], part: int) -> str:
+    share = f"{significant(lengths[part])} of {significant(sum(lengths))}"
+    return f"{name}\n{plot.parts[part][0]}: {share}\n{plot.x_title}"
 
 
-def _paint(what: str, colour: str, inline: bool) -> str:
-    if colour in FIXED:
-        return f'class="{what}-{colour}"' if inline else f'{what}="{FIXED[colour]}"'
-    return f'{what}="{colour}"'
+def _known(group: Element, name: str, tips: list[list[str]]) -> None:
+    """Say to which series a group belongs, and what each of its marks is."""
+    what, _, series = name.partition("-")
+    if name == "ground":
+        group.set("data-ground", "")
+    if what in ("series", "of", "name") and series:
+        group.set("data-legend" if what == "name" else "data-series", series)
+    if what == "series":
+        # Marks are uses of one shape, bars are shapes.
+        marks = list(group.iter(f"{{{SVG}}}use")) or list(group.iter(f"{{{SVG}}}path"))
+        for mark, tip in zip(marks, tips[int(series)], strict=bool(tips[int(series)])):
+            title = ElementTree.SubElement(mark, f"{{{SVG}}}title")
+            title.text = printable(tip)
+            mark.set("class", f"{mark.get('class', '')} tipped".strip())

@@ -1,4 +1,4 @@
-"""Tables as files for programs: CSV, JSON, Parquet, XLSX. Whole numbers, not shortened ones.
+"""Tables as files for programs: CSV, JSON, XLSX. Whole numbers, not shortened ones.
 
 A text that a spreadsheet would take for a formula is not one: CSV puts an apostrophe before it, as
 spreadsheets themselves do; XLSX stores it as a text and marks it as one. Numbers are never touched.
@@ -95,40 +95,6 @@ def _table_to_dict(table: Table) -> dict[str, Any]:
             for row in table.plain_rows
         ],
     }
-
-
-def parquet_bytes(table: Table) -> bytes:
-    """A table as Parquet, with its title and note in the schema.
-
-    Raises:
-        InvalidInput: pyarrow is not installed.
-    """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise InvalidInput(
-            "Parquet needs pyarrow: pip install 'ternary-dse[report]', or choose another format"
-        ) from None
-    kinds = {"text": pyarrow.string(), "count": pyarrow.float64()}
-    schema = pyarrow.schema(
-        [(field.name, kinds.get(field.form, pyarrow.float64())) for field in table.fields],
-        metadata={"title": table.title, "note": table.note},
-    )
-    columns = list(zip(*table.plain_rows, strict=True)) or [()] * len(table.fields)
-    arrays = [
-        pyarrow.array([_typed(value, field) for value in column], type=each.type)
-        for column, field, each in zip(columns, table.fields, schema, strict=True)
-    ]
-    sink = pyarrow.BufferOutputStream()
-    pyarrow.parquet.write_table(pyarrow.Table.from_arrays(arrays, schema=schema), sink)
-    return bytes(sink.getvalue().to_pybytes())
-
-
-def _typed(value: Any, field: Field) -> Any:
-    if value is None or field.form == "text":
-        return value
-    return float(value)
 
 
 def xlsx_bytes(report: Report) -> bytes:

@@ -7,25 +7,20 @@ from pathlib import Path
 
 from dse.errors import InvalidInput
 from dse.files import replacing
-from dse.report.content import Report, Table
+from dse.report.content import Report
 from dse.report.html import html_page
 from dse.report.markdown import markdown_files
 from dse.report.pdf import pdf_document
-from dse.report.tables import csv_text, json_text, parquet_bytes, xlsx_bytes
+from dse.report.tables import csv_text, json_text, xlsx_bytes
 
-FORMATS = ("html", "pdf", "md", "csv", "json", "parquet", "xlsx")
-"""All formats; `csv` and `parquet` are a file a table, `md` has its plots beside it."""
+FORMATS = ("html", "pdf", "md", "csv", "json", "xlsx")
+"""All formats; `csv` is a file a table, `md` has its plots beside it."""
 
 SINGLE: dict[str, Callable[[Report], bytes]] = {
     "html": lambda report: html_page(report).encode(),
     "pdf": pdf_document,
     "json": lambda report: json_text(report).encode(),
     "xlsx": xlsx_bytes,
-}
-
-OF_TABLES: dict[str, Callable[[Table], bytes]] = {
-    "csv": lambda table: csv_text(table).encode(),
-    "parquet": parquet_bytes,
 }
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -42,15 +37,15 @@ def files_of(report: Report, form: str) -> dict[str, bytes]:
         return {f"{report.name}.{form}": SINGLE[form](report)}
     if form == "md":
         return markdown_files(report)
-    if form in OF_TABLES:
-        return {f"{form}/{table.name}.{form}": OF_TABLES[form](table) for table in report.tables}
+    if form == "csv":
+        return {f"csv/{table.name}.csv": csv_text(table).encode() for table in report.tables}
     raise InvalidInput(f"there is no format {form!r}: formats are {', '.join(FORMATS)}")
 
 
 def render(report: Report, form: str) -> bytes:
     """A report as the bytes of one file: for a download.
 
-    Formats of several files (`md`, `csv`, `parquet`) come as a ZIP archive.
+    Formats of several files (`md`, `csv`) come as a ZIP archive.
 
     Raises:
         InvalidInput: there is no such format, or its library is not installed.

@@ -20,6 +20,8 @@ from dse.design.policies import apply_policy
 from dse.design.published import published
 from dse.interchange.nemo import import_nemo
 from dse.networks.lowering import lower
+from dse.report.content import significant
+from dse.report.cost_tables import COMPONENT_WORDS
 from dse_cli import group, main
 
 DESIGN = "matchboxnet-3x1x64-P1"
@@ -43,6 +45,11 @@ def told(*arguments):
     return json.loads(run(*arguments, "--json").stdout)
 
 
+def shown(band):
+    """A band as it is printed."""
+    return f"{significant(band.mid)} ({significant(band.low)} to {significant(band.high)})"
+
+
 def price(machine, frames=128, outputs=12, design=DESIGN, objective="edp"):
     accelerator = load_accelerator(machine)
     workload = lower(published(design), frames=frames, outputs=outputs)
@@ -62,31 +69,30 @@ def design_file(folder, **changes):
 def test_prints_counts_energy_latency_area_and_bounds():
     stdout = said(DESIGN)
     cost = price("kws_ternary")
-    energy, area = cost.energy, cost.area
-    mid, low, high = (figure * 1e-6 for figure in (energy.mid, energy.low, energy.high))
-    mm2, least, most = (figure * 1e-6 for figure in (area.mid, area.low, area.high))
     for text in (
         f"{DESIGN} (key {published(DESIGN).key}), one inference of 128 frames, 12 outputs",
-        f"trained parameters {cost.workload.trained_parameters:,} (",
-        f"activations alive, bits {cost.activation_bits:,} (",
-        f"energy {mid:,.3g} uJ ({low:,.3g}-{high:,.3g})",
-        f"cycles, bound by {cost.latency_cycles:,} at 10 MHz",
-        f"area {mm2:,.3g} mm2 ({least:,.3g}-{most:,.3g})",
-        "ternary addition",
+        f"trained parameters {cost.workload.trained_parameters:,} ",
+        f"stored (bit) {cost.stored_bits:,} ",
+        f"activations alive at a time (bit) {cost.activation_bits:,} ",
+        f"energy (uJ) {shown(cost.energy.scaled(1e-6))} ",
+        f"latency (ms) {significant(cost.latency_us * 1e-3)} ",
+        f" cycles {cost.latency_cycles:,} clock, MHz 10.0 ",
+        f"area (mm2) {shown(cost.area.scaled(1e-6))} ",
+        "of it ternary addition",
         "B1.0.pw.bn",
         "machine kws_ternary: ",
         "technology low_leakage_45nm: ",
-        "Figures in brackets: the lowest and the highest that the sources of the constants allow.",
+        "Figures in brackets are the lowest and the highest that the sources",
         "docs/evidence/model.md",
     ):
         assert text in stdout, text
     for part, pj in cost.energies_pj.items():
         if pj:
-            words = part.replace("_", " ")
-            words = words.upper() if part in ("sram", "dram") else words
-            assert f"{words} {pj * 1e-6:,.3f} uJ {pj / cost.energy_pj:.1%}" in stdout
+            share = f"{100 * pj / cost.energy_pj:.1f} %"
+            words = f"of it {COMPONENT_WORDS[part]} (uJ) {significant(pj * 1e-6)}, {share}"
+            assert words in stdout
     for bound, cycles in cost.bounds_cycles.items():
-        assert f" {bound} {cycles / cost.latency_cycles:.1%}" in stdout
+        assert f"bound by {bound} (%) {100 * cycles / cost.latency_cycles:.1f}" in stdout
     for part in cost.areas_um2:
         assert f" {part} " in stdout
 
@@ -98,12 +104,13 @@ def test_a_line_a_layer():
         [line] = [
             line
             for line in stdout.splitlines()
-            if line.split()[:1] == [layer.layer.name] and line.rstrip().endswith(layer.bound)
+            if line.split()[:1] == [layer.layer.name]
+            and line.rstrip().endswith(layer.bound if layer.latency_cycles else ".")
         ]
-        assert f"{layer.energy_pj / 1000:,.2f}" in line
-        assert f"{layer.energy_pj / cost.energy_pj:.1%}" in line
+        assert significant(layer.energy_pj * 1e-3) in line.split()
+        assert f"{100 * layer.energy_pj / cost.energy_pj:.1f}" in line.split()
         if layer.latency_cycles:
-            assert f"{layer.latency_cycles:,}" in line
+            assert f"{layer.latency_cycles:,}" in line.split()
 
 
 def test_a_line_a_memory_and_operand():
@@ -122,7 +129,7 @@ def test_a_line_a_memory_and_operand():
         [line] = [line for line in stdout.splitlines() if line.startswith(f" {name}")]
         cells = line.removeprefix(f" {name}").split()
         counts = [f"{int(each[action]):,}" if each[action] else "." for action in ("read", "write")]
-        assert cells[:3] == [*counts, f"{each['pj'] / 1000:,.2f}"]
+        assert cells[:3] == [*counts, f"{significant(each['pj'] * 1e-3)},"]
 
 
 def test_a_roofline_on_request():
@@ -134,7 +141,7 @@ def test_a_roofline_on_request():
             for line in stdout.splitlines()
             if line.split()[:1] == [roof.layer] and line.split()[4:5] == [roof.limit]
         ]
-        figures = [f"{roof.reached:,.3g}", f"{roof.attainable:,.3g}", f"{roof.peak:,}"]
+        figures = [significant(roof.reached), significant(roof.attainable), f"{roof.peak:,}"]
         assert line.split()[1:4] == figures
 
 
@@ -273,9 +280,7 @@ def test_compares_all_machines_of_the_library():
     stdout = said(DESIGN, "--machine", names[0], "--compare", ",".join(names))
     for name in names:
         assert stdout.count(f"machine {name}: ") == 1
-        energy = price(name).energy
-        mid, low, high = (figure * 1e-6 for figure in (energy.mid, energy.low, energy.high))
-        assert f"{mid:,.3g} uJ ({low:,.3g}-{high:,.3g})" in stdout
+        assert f" {shown(price(name).energy.scaled(1e-6))} " in stdout
 
 
 def test_compares_policies_of_a_published_network():
@@ -352,7 +357,9 @@ def test_power_is_energy_without_leakage_and_leakage_all_the_time():
 def test_a_rate_that_is_too_high_is_said_in_place_of_power():
     stdout = said(DESIGN, "--rate", "1000")
     at_most = 1e6 / price("kws_ternary").latency_us
-    assert f"inferences a second, at most {at_most:,.3g} power at 1000 a second too slow" in stdout
+    assert (
+        f"inferences a second, at most {significant(at_most)} power at 1000 a second (uW) too slow"
+    ) in stdout
     [cost] = told(DESIGN, "--rate", "1000")
     assert "1,000 inferences a second do not fit" in cost["application"]["not_possible"]
 
@@ -368,10 +375,10 @@ def test_a_supply_that_is_cut_between_inferences_does_not_leak_then():
     assert saved == pytest.approx((1 - busy) * cost.leakage.mid)
     assert always["application"]["duty_cycled"] is False
     assert cut["application"]["duty_cycled"] is True
-    shown = said(DESIGN, "--rate", "10", "--duty-cycled")
+    printed = said(DESIGN, "--rate", "10", "--duty-cycled")
     power = cut["application"]["average_power_uw"]["mid"]
-    assert f"power at 10 a second, off between {power:,.3g} uW" in shown
-    assert f"busy {busy:.1%}" in shown
+    assert f"power at 10 a second, off between (uW) {significant(power)} (" in printed
+    assert f"busy (%) {100 * busy:.1f}" in printed
 
 
 @pytest.mark.parametrize(
@@ -402,7 +409,8 @@ def test_energy_of_a_second_of_sound_is_that_of_real_time():
     uj = (expected.energy_pj - leaked) * 1e-6 / 0.64 + expected.leakage.mid
     assert cost["application"]["audio_s_per_inference"] == 0.64
     assert cost["application"]["energy_per_audio_second_uj"]["mid"] == pytest.approx(uj)
-    assert f"a second of sound, in real time {uj:,.3g} uJ" in said(DESIGN, "--frames", "64")
+    listening = f"a second of sound, in real time (uJ) {significant(uj)} ("
+    assert listening in said(DESIGN, "--frames", "64")
     # A stream takes in a hop: 4 frames.
     [hop] = told(DESIGN, "--stream", "4")
     assert hop["application"]["audio_s_per_inference"] == 0.04
@@ -412,7 +420,7 @@ def test_energy_of_a_second_of_sound_is_that_of_real_time():
     large = ("quartznet-5x5", "--frames", "200", "--machine", "kws_tiny", "--rate", "0.01")
     [slow] = told(*large)
     assert "energy_per_audio_second_uj" not in slow["application"]
-    assert "a second of sound, in real time too slow" in said(*large)
+    assert "a second of sound, in real time (uJ) too slow" in said(*large)
 
 
 @pytest.mark.parametrize("option", ["--rate", "--battery-mwh"])
@@ -440,7 +448,7 @@ def test_a_stream_prices_a_hop_at_real_time():
     assert cost["application"]["rate"] == 25
     stdout = said(DESIGN, "--stream", "4")
     assert "a hop of 4 frames, 12 outputs" in stdout
-    assert f"kept between hops, bits {hop.state_bits:,}" in stdout
+    assert f"kept between hops (bit) {hop.state_bits:,}" in stdout
     assert f"waits for frames {hop.wait_frames}" in stdout
     assert "power at 25 a second" in stdout
 

@@ -1,7 +1,7 @@
 import pytest
 
 from cost_models import Band
-from dse.report.content import Column, Report, Table, significant
+from dse.report.content import Column, Part, Report, Table, significant
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,15 @@ def test_a_band_is_one_cell_for_people_and_three_fields_for_programs() -> None:
     assert names == ["energy_uj", "energy_low_uj", "energy_high_uj"]
     assert column.plain(band) == (5.2437, 3.5, 19.06)
     assert column.plain(None) == (None, None, None)
+
+
+def test_a_part_has_its_share() -> None:
+    column = Column(name="sram", heading="SRAM", unit="uJ", part=True)
+    assert column.show(Part(0.25, 2.0)) == "0.250, 12.5 %"
+    assert [field.name for field in column.fields] == ["sram_uj", "sram_share_percent"]
+    assert column.plain(Part(0.25, 2.0)) == (0.25, 12.5)
+    assert column.plain(None) == (None, None)
+    assert Part(0.0, 0.0).percent == 0.0
 
 
 def test_what_is_missing_is_shown_as_missing() -> None:

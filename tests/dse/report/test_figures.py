@@ -1,25 +1,23 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
+from cost_models import Band
 from dse.columns import COST_COLUMNS, LABELS, OBJECTIVE_COLUMNS, axis_label, scaled, shown
-from dse.report.figures import frontier_figure, history_figure, save_figure
-from dse.studies.record import StudyRecord
+from dse.report.content import Scatter
+from dse.report.figures import figure_of, save_figure
+from dse.report.frontier_plot import frontier_plot
 from dse.studies.rows import Evaluation
 
-RECORD = StudyRecord(
-    Path("study"),
-    {
-        "name": "small",
-        "objectives": ["error", "energy_pj"],
-        "limits": {"max_energy_pj": 5e6, "max_macs": 1e6},
-        "box": {},
-        "accelerator": {"name": "machine"},
-        "technology": {"name": "45nm"},
-    },
-)
+
+def plot(rows: list[Evaluation]) -> Scatter:
+    return frontier_plot(
+        rows,
+        title="small: machine, 45nm",
+        cost="energy_pj",
+        limits={"max_energy_pj": 5e6, "max_macs": 1e6},
+    )
 
 
 def row(key: str, error: float | None, energy_pj: float, **fields: object) -> Evaluation:
@@ -27,21 +25,20 @@ def row(key: str, error: float | None, energy_pj: float, **fields: object) -> Ev
     cost["generated_weights"] = 100.0 if key.startswith("t") else 0.0
     return Evaluation(
         trial=0,
-        status="infeasible" if error is None else "trained",
         key=key,
         error=error,
         cost=cost,
-        **({"source": "search"} | fields),  # type: ignore[arg-type]
+        **({"source": "search", "status": "infeasible" if error is None else "trained"} | fields),  # type: ignore[arg-type]
     )
 
 
 def test_the_frontier_is_drawn_in_the_units_of_its_axes() -> None:
     rows = [row("d1", 0.3, 1e6), row("t1", 0.2, 2e6), row("t2", 0.25, 3e6)]
     rows += [row("x", None, 6e6), row("y", None, 90e6)]
-    (axes,) = frontier_figure(rows, RECORD).axes
+    (axes,) = figure_of(plot(rows)).axes
     assert axes.get_xlabel() == "energy per inference (uJ)"
     assert axes.get_ylabel() == "validation error (%)"
-    assert axes.get_title() == "small: machine, 45nm"
+    assert axes.get_title("left") == "small: machine, 45nm"
     lines = {str(line.get_label()): line for line in axes.lines}
     stairs = lines["frontier (2)"]
     assert list(np.asarray(stairs.get_xdata())) == [1.0, 2.0]
@@ -49,7 +46,7 @@ def test_the_frontier_is_drawn_in_the_units_of_its_axes() -> None:
     assert list(np.asarray(lines["dense (1)"].get_xdata())) == [1.0]
     assert list(np.asarray(lines["with ternary matrices (2)"].get_ydata())) == [20.0, 25.0]
     ticks = lines["over a limit, not trained (2, 1 beyond the axis)"]
-    assert list(np.asarray(ticks.get_xdata())) == [6.0, 90.0]
+    assert list(np.asarray(ticks.get_xdata())) == [6.0]
     # From the cheapest trained one to the limit, with room: what is far over it squeezes nothing.
     assert axes.get_xlim() == pytest.approx((1.0 / 1.4, 5.0 * 1.4))
     # The limit on energy is a line at 5 uJ; that on MACs is not on these axes.
@@ -58,24 +55,55 @@ def test_the_frontier_is_drawn_in_the_units_of_its_axes() -> None:
 
 
 def test_baselines_are_named_in_the_figure() -> None:
-    figure = frontier_figure([row("d", 0.3, 1e6, source="matchboxnet-3x1x64")], RECORD)
+    figure = figure_of(plot([row("d", 0.3, 1e6, source="matchboxnet-3x1x64")]))
     assert [text.get_text() for text in figure.axes[0].texts] == ["matchboxnet-3x1x64"]
 
 
 def test_a_study_without_results_is_an_empty_figure() -> None:
-    assert frontier_figure([], RECORD).axes[0].get_xlabel() == "energy per inference (uJ)"
+    assert figure_of(plot([])).axes[0].get_xlabel() == "energy per inference (uJ)"
 
 
-def test_a_learning_curve_has_both_errors_in_percent() -> None:
-    history = pd.DataFrame(
-        {"epoch": [1, 2], "training_error": [0.5, 0.25], "validation_error": [0.6, 0.5]}
+def test_trainings_that_were_stopped_are_small_and_grey() -> None:
+    rows = [row("d", 0.3, 1e6), row("s", 0.4, 2e6, status="stopped")]
+    kinds = {series.name: (series.marker, len(series.points)) for series in plot(rows).series}
+    assert kinds == {
+        "frontier": ("stairs", 1),
+        "dense": ("circle", 1),
+        "stopped at a rung": ("dot", 1),
+    }
+
+
+def test_of_several_machines_each_on_the_frontier_has_its_colour() -> None:
+    rows = [
+        row(f"{place}", 0.5 - 0.05 * place, 1e6 * (1 + place), accelerator=f"machine{place}")
+        for place in range(8)
+    ]
+    drawn = plot([*rows, row("9", 0.9, 9e6, accelerator="dear")]).series
+    assert [series.name for series in drawn] == [
+        "frontier",
+        *(f"machine{place}" for place in range(6)),
+        "3 other machines",
+    ]
+    assert len({series.colour for series in drawn}) == len(drawn)
+    assert len({series.marker for series in drawn}) == len(drawn)  # not told by colour alone
+
+
+def test_intervals_are_bars_on_the_frontier_only() -> None:
+    rows = [row("d1", 0.3, 1e6), row("d2", 0.4, 2e6)]
+    drawn = frontier_plot(
+        rows,
+        title="",
+        cost="energy_pj",
+        band_of=lambda row: Band(low=10.0, mid=100 * row.column("error"), high=90.0),
     )
-    (axes,) = history_figure(history).axes
-    assert [list(np.asarray(line.get_ydata())) for line in axes.lines] == [[50, 25], [60, 50]]
+    dense = next(series for series in drawn.series if series.name == "dense")
+    assert [point.y for point in dense.points] == [Band(low=10.0, mid=30.0, high=90.0), 40.0]
+    assert drawn.y_title == "validation error (%), bars: 95 % intervals"
+    assert "error 40.0 (10.0 to 90.0) %" in dense.points[1].tip
 
 
 def test_figures_are_written_by_their_suffix(tmp_path: Path) -> None:
-    figure = frontier_figure([row("d", 0.3, 1e6)], RECORD)
+    figure = figure_of(plot([row("d", 0.3, 1e6)]))
     save_figure(figure, tmp_path / "figure.png")
     save_figure(figure, tmp_path / "figure.svg")
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")

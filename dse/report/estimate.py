@@ -1,0 +1,126 @@
+"""What `dse estimate` says of a design: totals side by side; of a single one all that is behind."""
+
+from collections.abc import Iterator, Sequence
+
+from cost_models import Cost
+from cost_models.application import Use
+from cost_models.break_even import BreakEvenTotal, break_even
+from dse.pricing.application import forgotten
+from dse.pricing.priced import Priced
+from dse.report.content import Column, Section, significant
+from dse.report.cost_tables import (
+    BAND_NOTE,
+    accesses_table,
+    area_table,
+    generator_table,
+    layers_table,
+    loads_table,
+    roofline_table,
+    totals_table,
+)
+
+_NANOJOULE = Column(name="energy", heading="energy", unit="nJ", band=True)
+
+
+def estimate_sections(
+    priced: Sequence[Priced],
+    frames: int,
+    outputs: int,
+    use: Use,
+    *,
+    mapping: bool = False,
+    roofline: bool = False,
+) -> list[Section]:
+    """Totals of designs on machines; layers, accesses, area and generator of a single one.
+
+    Args:
+        priced: what stands side by side.
+        frames: input frames of an inference.
+        outputs: classes.
+        use: what power and battery life depend on.
+        mapping: say how each layer is mapped.
+        roofline: say what each layer could reach at most.
+    """
+    hop = priced[0].stream
+    what = f"a hop of {hop.hop_frames} frames" if hop else f"one inference of {frames} frames"
+    points = {each.point.key: each.point for each in priced}.values()
+    sections = [
+        Section(
+            name="totals",
+            title="Costs",
+            sentences=tuple(
+                f"{point.label} (key {point.key}), {what}, {outputs} outputs" for point in points
+            ),
+            tables=(totals_table(priced, use),),
+        )
+    ]
+    if roofline:
+        tables = tuple(roofline_table(each.cost) for each in priced)
+        sections.append(Section(name="roofline", title="Roofline", tables=tables))
+    if len(priced) == 1:
+        sections += _in_full(priced[0].cost, mapping)
+    sections.append(Section(name="notes", title="Notes", points=tuple(_notes(priced, use))))
+    return sections
+
+
+def _in_full(cost: Cost, mapping: bool) -> list[Section]:
+    sections = [
+        Section(
+            name="layers",
+            title="Layers, memories, area",
+            tables=(layers_table(cost, mapping=mapping), accesses_table(cost), area_table(cost)),
+        )
+    ]
+    panel = break_even(cost)
+    if panel is not None:
+        sections.append(
+            Section(
+                name="generator",
+                title="Generate or store?",
+                sentences=(store_words(panel),),
+                tables=(generator_table(panel),),
+            )
+        )
+    loads = loads_table(cost)
+    if loads.rows:
+        sections.append(
+            Section(
+                name="loads",
+                title=loads.title,
+                sentences=(loads.note,),
+                tables=(loads,),
+            )
+        )
+    return sections
+
+
+def store_words(panel: BreakEvenTotal) -> str:
+    """Which is cheaper, by how much, and how sure that is."""
+    saved = significant(panel.stored_pj / panel.generated_pj, 2) if panel.generated_pj else "-"
+    generated, stored = (
+        _NANOJOULE.show(band.scaled(1e-3)) for band in (panel.generated, panel.stored)
+    )
+    surely = "whatever the bands say" if panel.certain else "though the bands overlap"
+    return (
+        f"Generate or store? {panel.stored_bits:,} bits of trits. Energy: generating takes "
+        f"{generated} nJ, reading them from an SRAM of {panel.memory_bits:,} bits {stored} nJ, "
+        f"{saved} times: {panel.cheaper}, {surely}. Area: {panel.generator_um2:,.0f} um2 against "
+        f"{panel.memory_um2:,.0f} um2: {panel.smaller}."
+    )
+
+
+def _notes(priced: Sequence[Priced], use: Use) -> Iterator[str]:
+    """What does not fit or is forgotten, and where the numbers come from."""
+    for each in priced:
+        for misfit in each.misfits:
+            yield f"Does not fit: {misfit}. Priced as if it did."
+    for each in priced:
+        if use.duty_cycled and (lost := forgotten(each.cost)):
+            yield f"Forgets: {lost}."
+    for machine in {each.cost.accelerator.name: each.cost.accelerator for each in priced}.values():
+        yield f"machine     {machine.name}: {machine.description}"
+    for each in {each.cost.technology.name: each for each in priced}.values():
+        technology = each.cost.technology
+        yield f"technology  {technology.name}: {technology.description}"
+    yield BAND_NOTE
+    yield "Equations and errors: docs/evidence/model.md; sources of all constants: --json."

@@ -1,0 +1,145 @@
+"""The frontier of a study as a plot: one, for the report, the command line and all formats.
+
+error ^  |_ .        each mark a trained design, with its 95 % interval on the frontier
+      |    |___ .
+      |  '     '|___   the stairs: with so much to spend, no lower error was found
+      +--|--||-------> cost, logarithmic; ticks are designs over a limit, never trained
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from cost_models import Band
+from dse.colours import DENSE, FRONTIER, QUIET, SERIES, TERNARY
+from dse.columns import LABELS, axis_label, scaled
+from dse.report.content import Marker, Point, Scatter, Series
+from dse.studies.frontier import frontier_of
+from dse.studies.rows import Evaluation
+
+MACHINE_COLOURS = tuple(colour for colour in SERIES if colour not in (FRONTIER, QUIET))
+MACHINE_MARKERS: tuple[Marker, ...] = ("circle", "triangle", "square", "diamond", "down", "plus")
+
+
+MOST_NAMED = len(MACHINE_MARKERS)
+
+
+def generates(row: Evaluation) -> bool:
+    """Whether the machine of a row makes ternary weights for it."""
+    return row.cost["generated_weights"] > 0
+
+
+def unknown(row: Evaluation) -> Band | None:
+    """No interval: where nobody counted the clips."""
+    return None
+
+
+def frontier_plot(
+    rows: Sequence[Evaluation],
+    *,
+    title: str,
+    cost: str,
+    error: str = "error",
+    limits: dict[str, float] | None = None,
+    is_ternary: Callable[[Evaluation], bool] = generates,
+    band_of: Callable[[Evaluation], Band | None] = unknown,
+) -> Scatter:
+    """Error against a cost: every trained design, and the frontier as stairs.
+
+    Designs over a limit have no error; they stand as ticks on the cost axis.
+
+    Args:
+        rows: of a study; of several machines, a trained network once for each.
+        title: of the plot.
+        cost: column across.
+        error: column upwards.
+        limits: of the study, by their names: `max_energy_pj`.
+        is_ternary: tells a design with ternary matrices.
+        band_of: the interval of an error in percent, drawn on the frontier.
+    """
+    front = frontier_of(rows, (error, cost))
+    on_front = {(row.key, row.accelerator) for row in front}
+
+    def point(row: Evaluation) -> Point:
+        best = (row.key, row.accelerator) in on_front
+        percent = 100 * row.column(error)
+        band = band_of(row) if error == "error" else None
+        beside = row.source != "search"
+        return Point(
+            x=scaled(row.column(cost), cost),
+            y=band if best and band is not None else percent,
+            tip=_tip(row, cost, percent, band),
+            label=row.source if beside else str(row.trial) if best and band else "",
+        )
+
+    over = [row for row in rows if row.status == "infeasible" and row.error is None]
+    stopped = [row for row in rows if row.status == "stopped"]
+    groups = [
+        ("frontier", FRONTIER, "stairs", tuple(map(point, front))),
+        *(
+            (name, colour, marker, tuple(map(point, group)))
+            for name, colour, marker, group in _groups(rows, front, is_ternary)
+        ),
+        ("stopped at a rung", QUIET, "dot", tuple(map(point, stopped))),
+        ("over a limit, not trained", QUIET, "tick", tuple(_over(row, cost) for row in over)),
+    ]
+    bars = any(isinstance(each.y, Band) for *_, points in groups for each in points)
+    return Scatter(
+        name="frontier",
+        title=title,
+        x_title=axis_label(cost),
+        y_title=f"validation {axis_label(error)}{', bars: 95 % intervals' if bars else ''}",
+        series=tuple(
+            Series(name=name, colour=colour, marker=marker, points=points)
+            for name, colour, marker, points in groups
+            if points
+        ),
+        limits=tuple(
+            scaled(bound, cost)
+            for name, bound in (limits or {}).items()
+            if name in (f"max_{cost}", f"min_{cost}")
+        ),
+    )
+
+
+def _over(row: Evaluation, cost: str) -> Point:
+    return Point(
+        x=scaled(row.column(cost), cost), y=0.0, tip=f"{row.name or row.key}: {row.reason}"
+    )
+
+
+def _tip(row: Evaluation, cost: str, percent: float, band: Band | None) -> str:
+    interval = f" ({band.low:.1f} to {band.high:.1f})" if band else ""
+    trial = "baseline" if row.trial < 0 else f"trial {row.trial}"
+    return (
+        f"{row.name or row.key} ({trial}) on {row.accelerator}\nerror {percent:.1f}{interval} %\n"
+        f"{LABELS[cost][0]}: {scaled(row.column(cost), cost):,.3g} {LABELS[cost][1]}\n"
+        f"{row.column('trained_parameters'):,.0f} trained parameters\nkey {row.key}"
+    )
+
+
+def _groups(
+    rows: Sequence[Evaluation],
+    front: Sequence[Evaluation],
+    is_ternary: Callable[[Evaluation], bool],
+) -> list[tuple[str, str, Marker, list[Evaluation]]]:
+    """Trained rows: by their way of mixing, or by machine where there are several.
+
+    Of many machines, those with most designs on the frontier have colours, the others share one.
+    """
+    trained = [row for row in rows if row.full]
+    if len({row.accelerator for row in trained}) <= 1:
+        ternary = [is_ternary(row) for row in trained]
+        pairs = list(zip(trained, ternary, strict=True))
+        return [
+            ("dense", DENSE, "circle", [row for row, is_so in pairs if not is_so]),
+            ("with ternary matrices", TERNARY, "triangle", [row for row, is_so in pairs if is_so]),
+        ]
+    named = [name for name, _ in Counter(r.accelerator for r in front).most_common(MOST_NAMED)]
+    groups: list[tuple[str, str, Marker, list[Evaluation]]] = [
+        (name, colour, marker, [row for row in trained if row.accelerator == name])
+        for name, colour, marker in zip(named, MACHINE_COLOURS, MACHINE_MARKERS, strict=False)
+    ]
+    others = [row for row in trained if row.accelerator not in named]
+    count = len({row.accelerator for row in others})
+    groups.append((f"{count} other machine{'s' if count > 1 else ''}", QUIET, "dot", others))
+    return groups
