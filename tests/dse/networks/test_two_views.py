@@ -152,7 +152,7 @@ def mixers(draw: st.DrawFn, kinds: tuple[str, ...] = ("dense", "ternary", "ident
     kind = draw(st.sampled_from(kinds))
     if kind != "ternary":
         return IDENTITY if kind == "identity" else DENSE
-    family = draw(st.sampled_from(FAMILIES))
+    family = draw(st.sampled_from(list(FAMILIES)))
     density = draw(st.sampled_from(DENSITIES[family]))
     return Mixer(kind="ternary", density=density, generator=Generator(family=family))
 
