@@ -22,6 +22,7 @@ from dse.ternary.generators import family_of, has
 from dse.ternary.matrix import start_state
 from dse.training.integer import IntegerNetwork, Stage
 from dse.training.integer import Path as TensorPath
+from dse.training.integer_scores import scores_of_clips
 
 SOURCES = Path(__file__).parent / "c"
 FLAGS = ("-std=c99", "-pedantic", "-O2", "-Wall", "-Wextra", "-Werror")
@@ -113,7 +114,7 @@ def model_header(network: IntegerNetwork, frames: int) -> str:
 
 def vectors_header(network: IntegerNetwork, features: npt.NDArray[np.int8]) -> str:
     """Inputs and the scores that the Python model gives."""
-    scores = np.stack([network.scores(clip) for clip in features])
+    scores = scores_of_clips(network, features)
     lines = [
         "/* Test vectors, from the Python model dse.training.integer. */",
         f"#define VECTORS {len(features)}",

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dse.errors import InvalidInput
 from dse.training.integer import SCORE_STEPS, IntegerNetwork
+from dse.training.integer_scores import scores_of_clips
 from dse.training.source import Source
 
 
@@ -51,8 +52,8 @@ def runtime_of_its_time() -> Iterator[None]:
 
 def compare_integer(source: Source, network: IntegerNetwork, pictures: Tensor) -> str:
     """Scores in whole numbers against torch."""
-    clips = [network.scores(network.quantise(clip)) for clip in pictures.numpy()]
-    return _line(_expected(source, pictures), np.stack(clips) / SCORE_STEPS)
+    found = scores_of_clips(network, network.quantise(pictures.numpy()))
+    return _line(_expected(source, pictures), found / SCORE_STEPS)
 
 
 def _expected(source: Source, pictures: Tensor) -> npt.NDArray[np.float32]:

@@ -71,7 +71,7 @@ def write_best_scores(scores: BestScores, folder: Path) -> None:
 
 
 def read_best_scores(folder: Path) -> BestScores | None:
-    """What a design's folder says; None where nothing was evaluated yet, as by earlier versions.
+    """What a design's folder says; None where nothing was evaluated yet.
 
     Raises:
         InvalidFile: the file is damaged, or of a later version.

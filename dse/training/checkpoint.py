@@ -54,11 +54,10 @@ class Checkpoint:
     """All epochs up to this one."""
     network: dict[str, Tensor]
     """State of the network."""
+    computed: str
+    """How the last epochs were computed (`dse.training.devices.Computation.label`)."""
     optimiser: dict[str, Any] | None = None
     """State of the optimiser; in `last.pt` only."""
-    computed: str = ""
-    """How the last epochs were computed (`dse.training.devices.Computation.label`); empty in
-    checkpoints of earlier versions."""
 
     @property
     def epoch(self) -> int:
@@ -126,7 +125,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             history=tuple(EpochRecord(**record) for record in plain["history"]),
             network=plain["network"],
             optimiser=plain["optimiser"],
-            computed=plain.get("computed", ""),
+            computed=plain["computed"],
         )
     except (KeyError, TypeError, InvalidInput) as error:
         raise InvalidCheckpoint(f"{path} lacks a part or holds a wrong one: {error}") from None

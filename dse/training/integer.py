@@ -24,7 +24,6 @@ from torch import Tensor, nn
 
 from dse.design.places import Place, places
 from dse.errors import InvalidDesign
-from dse.networks.lowering import output_frames
 from dse.networks.network import PooledHead, ResidualBlock
 from dse.networks.ternary_convolution import TernaryConv1d
 from dse.training.source import Source
@@ -60,30 +59,6 @@ class Path:
     def taps(self) -> int:
         """Kernel size."""
         return 1 if self.weights is None else int(self.weights.shape[2])
-
-    def sums(self, inputs: Whole) -> Whole:
-        """(in_channels, frames) -> (outputs, frames after the stride), exact."""
-        frames = inputs.shape[1]
-        after = output_frames(frames, self.stride)
-        if self.weights is None:
-            return inputs
-        outputs, per_group, taps = self.weights.shape
-        margin = self.dilation * (taps - 1) // 2
-        padded = np.pad(inputs, ((0, 0), (margin, margin)))
-        weights = self.weights.astype(np.int64)
-        total = np.zeros((outputs, after), dtype=np.int64)
-        rows = outputs // self.groups
-        for tap in range(taps):
-            first = tap * self.dilation
-            seen = padded[:, first : first + (after - 1) * self.stride + 1 : self.stride]
-            if per_group == 1 and rows == 1:
-                total += weights[:, 0, tap, None] * seen
-                continue
-            for group in range(self.groups):
-                part = slice(group * rows, (group + 1) * rows)
-                read = seen[group * per_group : (group + 1) * per_group]
-                total[part] += weights[part, :, tap] @ read
-        return total
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,26 +114,6 @@ class IntegerNetwork:
         scaled = np.rint(np.asarray(pictures, dtype=np.float64) / self.input_scale)
         limited: npt.NDArray[np.int8] = np.clip(scaled, -127, 127).astype(np.int8)
         return limited
-
-    def scores(self, features: npt.NDArray[np.int8]) -> npt.NDArray[np.int32]:
-        """(features, frames) -> (outputs,), or (outputs, frames) of a framewise head."""
-        values = kept = features.astype(np.int64)
-        for stage in self.stages:
-            if stage.begins_block:
-                kept = values
-            total = stage.offsets[:, None] + (1 << (stage.shift - 1))
-            for path, inputs in zip(stage.paths, (values, kept), strict=False):
-                total = total + path.sums(inputs) * path.multipliers[:, None]
-            values = np.clip(total >> stage.shift, 0 if stage.relu else -127, 127)
-        head = self.head
-        if head.pooled:
-            frames = values.shape[1]
-            values = (MEAN_STEPS * values.sum(axis=1, keepdims=True) + frames // 2) // frames
-        sums = head.weights.astype(np.int64) @ values
-        total = sums * head.multipliers[:, None] + head.offsets[:, None] + (1 << (head.shift - 1))
-        limited: npt.NDArray[np.int32]
-        limited = np.clip(total >> head.shift, -SCORE_LIMIT, SCORE_LIMIT).astype(np.int32)
-        return limited[:, 0] if head.pooled else limited
 
 
 def quantise_network(source: Source, pictures: Tensor) -> IntegerNetwork:

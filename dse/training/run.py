@@ -161,7 +161,7 @@ class _Run:
             self.network.load_state_dict(found.network)
             self.optimiser.load_state_dict(found.optimiser)
             self.history = list(found.history)
-            if found.computed and found.computed != self.computation.label:
+            if found.computed != self.computation.label:
                 self.notes.append(
                     f"epochs 1 to {found.epoch} were computed on {found.computed}; from there on "
                     f"{self.computation.label}"

@@ -21,7 +21,7 @@ from dse.training.checkpoint import load_network
 from dse.training.devices import Computation, is_out_of_memory
 from dse.training.fast import fast_scores
 from dse.training.integer import IntegerNetwork, quantise_network
-from dse.training.integer_batch import scores_of_clips
+from dse.training.integer_scores import scores_of_clips
 from dse.training.scores import Scores
 from dse.training.source import Source, calibration_clips
 

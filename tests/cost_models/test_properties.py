@@ -472,7 +472,7 @@ def test_a_tree_takes_as_many_entries_a_step_as_it_has_lanes():
     machine = MACHINES["kws_ternary_skipped"]
     for memory in machine.memories:
         machine = altered(machine, memory.name, bandwidth_bits_per_cycle=10**6)
-    generator = dataclasses.replace(machine.generator, trits_per_cycle=10**6)
+    generator = dataclasses.replace(machine.generator, trits_per_cycle=4096)
     machine = dataclasses.replace(machine, generator=generator)
     for ones, steps in ((4, 1), (30, 1), (32, 1), (33, 2), (48, 2)):
         mask = np.zeros((4, 48), dtype=bool)

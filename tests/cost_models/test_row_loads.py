@@ -78,7 +78,7 @@ def test_the_cycles_of_a_machine_that_skips_are_these_steps():
     memories = tuple(
         dataclasses.replace(each, bandwidth_bits_per_cycle=10**9) for each in machine.memories
     )
-    generator = dataclasses.replace(machine.generator, trits_per_cycle=10**6)
+    generator = dataclasses.replace(machine.generator, trits_per_cycle=4096)
     machine = dataclasses.replace(machine, memories=memories, generator=generator)
     workload = lower(published("matchboxnet-3x1x64-P3"), frames=64, outputs=12)
     cost = estimate(workload, machine, load_technology(machine.technology), "latency")

@@ -16,8 +16,9 @@ from dse.export.c_code import build_and_check, c_files, comment, compiler
 from dse.ternary.generators import Generator
 from dse.ternary.matrix import ternary_matrix
 from dse.training.integer import IntegerNetwork, quantise_network
-from dse.training.integer_batch import _sums, scores_of_clips
+from dse.training.integer_scores import _sums, scores_of_clips
 from dse.training.source import Source, calibration_pictures, untrained
+from tests.dse.training.one_clip import score_clip
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C compiler")
 
@@ -107,9 +108,9 @@ def test_compiled_scores_are_those_of_the_model_bit_for_bit(
     point: DesignPoint, tmp_path: Path
 ) -> None:
     network, features = quantised(source_of(point))
-    assert np.unique(network.scores(features[0])).size > 1
+    assert np.unique(score_clip(network, features[0])).size > 1
     write(c_files(network, features[:2]), tmp_path)
-    scores = network.scores(features[0]).size
+    scores = score_clip(network, features[0]).size
     assert build_and_check(tmp_path) == f"PASS: {2 * scores} scores"
 
 
@@ -156,7 +157,7 @@ def test_extremes_do_not_overflow(tmp_path: Path) -> None:
 def test_many_clips_at_once_score_as_one_at_a_time_bit_for_bit(point: DesignPoint) -> None:
     network, features = quantised(source_of(point), clips=35)  # more than a batch
     features[0], features[1] = 127, -127
-    one_at_a_time = np.stack([network.scores(clip) for clip in features])
+    one_at_a_time = np.stack([score_clip(network, clip) for clip in features])
     assert np.unique(one_at_a_time).size > 100
     np.testing.assert_array_equal(scores_of_clips(network, features), one_at_a_time)
 
@@ -186,7 +187,7 @@ def test_whole_numbers_follow_the_float_network() -> None:
     network = quantise_network(source, pictures)
     with torch.no_grad():
         expected = source.network(pictures).numpy()
-    found = np.stack([network.scores(network.quantise(clip.numpy())) for clip in pictures]) / 65_536
+    found = scores_of_clips(network, network.quantise(pictures.numpy())) / 65_536
     spread = expected.std()
     # Rounding to 8 bits in some twenty tensors: measured 2 % of the spread.
     assert np.abs(found - expected).max() < 0.15 * spread
@@ -214,10 +215,10 @@ def test_one_stage_by_hand() -> None:
     assert network.quantise(np.array([2.0, -1.0])).tolist() == [127, -64]  # -63.5 to even
     # 64 * 127 + 127 * 64 = 16,256 times 1/127 (weights' scale; gain and output scale cancel) = 128
     # -> limited to 127 -> 127 * 2 / 127 / sqrt(1.001) + 0.25 as the score.
-    score = network.scores(np.array([[127], [-64]], dtype=np.int8))
+    score = scores_of_clips(network, np.array([[[127], [-64]]], dtype=np.int8))
     assert score.item() == pytest.approx(65_536 * (2 / 1.001**0.5 + 0.25), abs=2)
     # Negative sums stop at the ReLU: only the bias is left.
-    assert network.scores(np.array([[-100], [0]], dtype=np.int8)).item() == 65_536 // 4
+    assert scores_of_clips(network, np.array([[[-100], [0]]], dtype=np.int8)).item() == 65_536 // 4
 
 
 def test_ternary_paths_hold_the_reference_matrix() -> None:

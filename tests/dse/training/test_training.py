@@ -44,6 +44,7 @@ from dse.training.integer import quantise_network
 from dse.training.recipe import NO_AUGMENTATION, Recipe
 from dse.training.run import evaluate, train
 from dse.training.source import calibration_clips, trained
+from tests.dse.training.one_clip import score_clip
 
 COEFFICIENTS, FRAMES, CLASSES = 8, 12, 3
 RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.01, precision="float32")
@@ -286,7 +287,7 @@ def test_the_best_network_is_scored_in_floats_and_as_int8(features, tmp_path):
     clips = torch.from_numpy(np.array(features.validation.features[:, 0]))
     pictures = normalise(clips, checkpoint.mean, checkpoint.deviation).numpy()
     for picture, label in zip(pictures, features.validation.labels, strict=True):
-        expected[label, network.scores(network.quantise(picture)).argmax()] += 1
+        expected[label, score_clip(network, network.quantise(picture)).argmax()] += 1
     np.testing.assert_array_equal(found.int8, expected)
     assert json.loads((tmp_path / "evaluation.json").read_text()) == {
         "schema_version": 1,
@@ -647,15 +648,6 @@ def test_a_checkpoint_of_one_path_goes_on_by_the_other_and_says_so(features, tmp
         "epochs 1 to 2 were computed on cpu, 1 thread, float32, plain path; from there on cpu, "
         "1 thread, float32, fast path"
     )
-
-
-def test_checkpoints_from_before_there_were_two_paths_load(features, tmp_path):
-    train(POINT, features, RECIPE, seed=1, folder=tmp_path, device="cpu")
-    plain = torch.load(tmp_path / "last.pt", weights_only=True)
-    del plain["computed"]
-    torch.save(plain, tmp_path / "last.pt")
-    assert load_checkpoint(tmp_path / "last.pt").computed == ""
-    assert train(POINT, features, RECIPE, seed=1, folder=tmp_path, device="cpu").note == ""
 
 
 def test_an_unknown_path_is_refused(features):

@@ -1,7 +1,8 @@
-"""Scores of many clips of a network in whole numbers, to the last bit those of one clip at a time.
+"""Scores of clips by a network in whole numbers (`dse.training.integer`), exact to the last bit.
 
 Sums are computed in floats, which hold whole numbers exactly up to 2^24 (float32) or 2^53 (float64)
-and are many times faster; what is scaled takes 64-bit integers, as in `IntegerNetwork.scores`.
+and are many times faster than integers, for which there are no fast products of matrices; what is
+scaled takes 64-bit integers.
 """
 
 import numpy as np
