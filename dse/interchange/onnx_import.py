@@ -185,8 +185,18 @@ class _Reader:
         self.constants[name] = found
         return found
 
-    def add(self, node: onnx.NodeProto, layer: Layer, like: _Value) -> None:
-        """Append a layer that makes the node's first output."""
+    def add(self, node: onnx.NodeProto, kind: LayerKind, like: _Value, **other: Any) -> None:
+        """Append a layer that makes the node's first output of a tensor.
+
+        Args:
+            node: names the layer.
+            kind: of the layer.
+            like: what it reads; its shape comes out again.
+            other: fields of the layer that differ from that.
+        """
+        size = {"in_channels": like.channels, "in_frames": like.frames, "reads": (like.layer,)}
+        size |= {"out_channels": like.channels, "out_frames": like.frames}
+        layer = Layer(name=self.name(node), kind=kind, **(size | other))  # type: ignore[arg-type]
         self.layers.append(layer)
         made = _Value(layer.out_channels, layer.out_frames, layer.name, like.axis, like.rank)
         self.values[node.output[0]] = made
@@ -248,22 +258,16 @@ def _convolution(reader: _Reader, node: onnx.NodeProto) -> None:
         }
     reader.add(
         node,
-        Layer(
-            name=reader.name(node),
-            kind=kind,
-            in_channels=read.channels,
-            out_channels=outputs,
-            in_frames=read.frames,
-            out_frames=after,
-            kernel_size=taps,
-            stride=stride,
-            dilation=dilation,
-            groups=groups,
-            bias=len(node.input) > 2 and node.input[2] != "",
-            reads=(read.layer,),
-            **more,
-        ),
+        kind,
         read,
+        out_channels=outputs,
+        out_frames=after,
+        kernel_size=taps,
+        stride=stride,
+        dilation=dilation,
+        groups=groups,
+        bias=len(node.input) > 2 and node.input[2] != "",
+        **more,
     )
 
 
@@ -275,18 +279,14 @@ def _linear(reader: _Reader, node: onnx.NodeProto) -> None:
         raise reader.error(node, f"takes {inputs} numbers, and gets {read.channels * read.frames}")
     reader.add(
         node,
-        Layer(
-            name=reader.name(node),
-            kind=LayerKind.LINEAR,
-            in_channels=inputs,
-            out_channels=outputs,
-            in_frames=1,
-            out_frames=1,
-            weights=WeightSource.TRAINED,
-            bias=node.op_type == "Gemm" and len(node.input) > 2,
-            reads=(read.layer,),
-        ),
+        LayerKind.LINEAR,
         read,
+        in_channels=inputs,
+        out_channels=outputs,
+        in_frames=1,
+        out_frames=1,
+        weights=WeightSource.TRAINED,
+        bias=node.op_type == "Gemm" and len(node.input) > 2,
     )
 
 
@@ -294,22 +294,8 @@ def _same(kind: LayerKind) -> Callable[[_Reader, onnx.NodeProto], None]:
     def read_node(reader: _Reader, node: onnx.NodeProto) -> None:
         read = reader.value(node)
         before = next((each for each in reader.layers if each.name == read.layer), None)
-        reader.add(
-            node,
-            Layer(
-                name=reader.name(node),
-                kind=kind,
-                in_channels=read.channels,
-                out_channels=read.channels,
-                in_frames=read.frames,
-                out_frames=read.frames,
-                folded=kind is LayerKind.BATCH_NORM
-                and before is not None
-                and before.weights is WeightSource.TRAINED,
-                reads=(read.layer,),
-            ),
-            read,
-        )
+        folded = before is not None and before.weights is WeightSource.TRAINED
+        reader.add(node, kind, read, folded=kind is LayerKind.BATCH_NORM and folded)
 
     return read_node
 
@@ -322,38 +308,14 @@ def _add(reader: _Reader, node: onnx.NodeProto) -> None:
     first, second = reader.value(node, 0), reader.value(node, 1)
     if (first.channels, first.frames) != (second.channels, second.frames):
         raise reader.error(node, "adds tensors of different shapes")
-    reader.add(
-        node,
-        Layer(
-            name=reader.name(node),
-            kind=LayerKind.RESIDUAL_ADD,
-            in_channels=first.channels,
-            out_channels=first.channels,
-            in_frames=first.frames,
-            out_frames=first.frames,
-            reads=(first.layer, second.layer),
-        ),
-        first,
-    )
+    reader.add(node, LayerKind.RESIDUAL_ADD, first, reads=(first.layer, second.layer))
 
 
 def _pool(reader: _Reader, node: onnx.NodeProto) -> None:
     read, options = reader.value(node), _attributes(node)
     if node.op_type == "AveragePool" and options["kernel_shape"][read.axis - 2] != read.frames:
         raise reader.error(node, "averages over part of the frames: over all is supported")
-    reader.add(
-        node,
-        Layer(
-            name=reader.name(node),
-            kind=LayerKind.AVERAGE_POOL,
-            in_channels=read.channels,
-            out_channels=read.channels,
-            in_frames=read.frames,
-            out_frames=1,
-            reads=(read.layer,),
-        ),
-        read,
-    )
+    reader.add(node, LayerKind.AVERAGE_POOL, read, out_frames=1)
 
 
 def _pass(reader: _Reader, node: onnx.NodeProto) -> None:
