@@ -5,13 +5,15 @@ Packages stand on a ladder, `dse_cli -> dashboard, search -> dse -> cost_models`
 and a newcomer can read the house from the ground up.
 """
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.house import Room, floors, imports, sources
+from tests.house import Room, floors, sources
+from tests.house import imports as read_imports
 from tests.house import module_name as name_in
 
 ROOT = Path(__file__).parents[1]
@@ -70,6 +72,12 @@ TORCH_FREE = (
 
 def modules() -> list[Path]:
     return sources(ROOT)
+
+
+@functools.cache
+def imports(path: Path) -> tuple[tuple[str, bool], ...]:
+    """Each imported name, and whether it is loaded at once: five tests ask, one parse answers."""
+    return tuple(read_imports(path))
 
 
 def module_name(path: Path) -> str:

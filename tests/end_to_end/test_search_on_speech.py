@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from dse.speech.features import load_features
 from dse.studies.rows import load_results
 from dse.training.checkpoint import load_network
 from dse.training.run import evaluate
+from dse_cli import main
 
 STUDY = """
 name: speech
@@ -33,16 +36,40 @@ trainings: 3
 """
 
 
-def dse(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dse_cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def test_from_speech_to_a_frontier_and_a_network(synthetic_speech: Path, tmp_path: Path) -> None:
+Dse = Callable[..., Done]
+
+
+@pytest.fixture
+def dse(capfd: pytest.CaptureFixture[str]) -> Dse:
+    """Run a command in this process, which has loaded torch already."""
+
+    def run(*arguments: object) -> Done:
+        with pytest.raises(SystemExit) as stop:
+            main([*map(str, arguments)])
+        assert isinstance(stop.value.code, int)
+        return Done(stop.value.code, *capfd.readouterr())
+
+    return run
+
+
+def test_from_speech_to_a_frontier_and_a_network(
+    synthetic_speech: Path, tmp_path: Path, dse: Dse
+) -> None:
     study, folder = tmp_path / "speech.yaml", tmp_path / "study"
     study.write_text(STUDY)
-    searched = dse(
-        "search", study, "--data", synthetic_speech, "--out", folder, "--cache", tmp_path / "cache"
+    # As a person starts it: from a shell.
+    arguments = ["search", study, "--data", synthetic_speech, "--out", folder]
+    searched = subprocess.run(
+        [sys.executable, "-m", "dse_cli", *arguments, "--cache", tmp_path / "cache"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert searched.returncode == 0, searched.stderr
     assert "finished: 3 designs are trained" in searched.stdout
@@ -92,7 +119,7 @@ def test_from_speech_to_a_frontier_and_a_network(synthetic_speech: Path, tmp_pat
     ],
 )
 def test_wrong_input_is_one_sentence_and_leaves_nothing(
-    synthetic_speech: Path, tmp_path: Path, change: tuple[str, str], message: str
+    synthetic_speech: Path, tmp_path: Path, change: tuple[str, str], message: str, dse: Dse
 ) -> None:
     study, folder = tmp_path / "speech.yaml", tmp_path / "study"
     text = STUDY.replace(*change)
@@ -106,7 +133,7 @@ def test_wrong_input_is_one_sentence_and_leaves_nothing(
 
 
 def test_a_folder_that_may_not_be_written_is_one_sentence(
-    synthetic_speech: Path, tmp_path: Path
+    synthetic_speech: Path, tmp_path: Path, dse: Dse
 ) -> None:
     """A file where the folder should be made: the same for root, whom permissions do not stop."""
     study = tmp_path / "speech.yaml"
