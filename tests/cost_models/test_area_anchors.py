@@ -5,6 +5,7 @@ ripple carry; flow area: the default. Nangate 45 nm typical at 1.1 V, SkyWater s
 ASAP7 typical. Energies: toggles of a simulation with gate delays, at 0.9 V by (0.9 / 1.1)^2.
 """
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,11 @@ from cost_models.area import (
 )
 from cost_models.band import Band
 from cost_models.errors import InvalidAccelerator, InvalidField
-from cost_models.library import load_technology, technology_names
+from cost_models.library import load_technology as read_technology
+from cost_models.library import technology_names
 
 TOLERANCE = 0.08
+load_technology = functools.cache(read_technology)
 
 # technology, block, its sizes, um2
 ANCHORS = [
