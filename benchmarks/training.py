@@ -39,6 +39,7 @@ from dse.networks.network import SpeechNetwork, build_network
 from dse.networks.ternary_convolution import TernaryConv1d
 from dse.processor import bfloat16_works, prepare, try_processor
 from dse.speech.features import FeatureSplit, SpeechFeatures
+from dse.speech.task import FeatureSpec, Task
 from dse.training.allocation import keep_freed_memory
 from dse.training.augmentation import augment
 from dse.training.batches import Batches
@@ -315,6 +316,8 @@ def pipeline() -> dict[str, float]:
         np.save(path, random.normal(size=(clips, variants, 64, 128)).astype(np.float16))
         split = FeatureSplit(np.load(path, mmap_mode="r"), np.zeros(clips, np.int64), ())
         features = SpeechFeatures(
+            task=Task(),
+            spec=FeatureSpec(),
             training=split,
             validation=split,
             testing=split,

@@ -146,9 +146,7 @@ def command(
         tests = []
         for number in range(seed, seed + seeds):
             place = folder / f"seed-{number}"
-            result = _train(
-                console, point, features, chosen, number, place, device, path, resume, task, spec
-            )
+            result = _train(console, point, features, chosen, number, place, device, path, resume)
             tests.append(_report(console, features, place, result, number))
     except KeyboardInterrupt:
         again = "the same command" if resume else "the same command without --fresh"
@@ -248,8 +246,6 @@ def _train(
     device: str,
     path: ComputationPath,
     resume: bool,
-    task: Task,
-    spec: FeatureSpec,
 ) -> TrainingResult:
     """Train with a bar; where the output is no terminal, with a line an epoch."""
     with Progress(
@@ -292,8 +288,6 @@ def _train(
             report=report,
             resume=resume,
             progress=step,
-            task=task,
-            spec=spec,
             path=path,
         )
     write_text(folder / "design.yaml", dump_yaml(point.to_dict()))

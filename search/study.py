@@ -203,8 +203,6 @@ def make_training(spec: StudySpec, features: "SpeechFeatures", designs: Path) ->
     """How a study trains its designs, each in a folder below `designs`."""
     return Training(
         features=features,
-        task=spec.task,
-        spec=spec.features,
         recipe=spec.recipe,
         seed=spec.seed,
         device=spec.device,

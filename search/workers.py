@@ -270,8 +270,6 @@ def _train_for(settings: WorkerSettings, connection: Connection, parent: int) ->
         features=load_features(
             settings.data_folder, settings.task, settings.features, cache=settings.cache
         ),
-        task=settings.task,
-        spec=settings.features,
         recipe=settings.recipe,
         seed=settings.seed,
         device=settings.device,

@@ -70,14 +70,9 @@ def speech_activations(
         (in_channels, count).
 
     Raises:
-        InvalidInput: the checkpoint does not say how sound became pictures, or the clips have fewer
-            frames.
+        InvalidInput: the clips have fewer frames.
     """
     network, found = load_network(checkpoint)
-    if found.task is None or found.features is None:
-        raise InvalidInput(
-            f"{checkpoint} does not say how sound became pictures: train with `dse train`"
-        )
     testing = load_features(data, found.task, found.features).testing
     pictures = torch.from_numpy(np.array(testing.features[:CLIPS, 0]))
     inputs = layer_inputs(network, layer, normalise(pictures, found.mean, found.deviation))

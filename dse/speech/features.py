@@ -52,6 +52,10 @@ class FeatureSplit:
 class SpeechFeatures:
     """Pictures of a task, ready to train on."""
 
+    task: Task
+    """How the classes were drawn."""
+    spec: FeatureSpec
+    """How sound became pictures."""
     training: FeatureSplit
     validation: FeatureSplit
     testing: FeatureSplit
@@ -101,7 +105,7 @@ def load_features(
     drawing = draw(corpus, task)
     root = cache if cache is not None else cache_folder() / "features"
     place = root / _cache_name(corpus, task, spec)
-    found = _open(place, spec)
+    found = _open(place, task, spec)
     if found is not None:
         return found
     root.mkdir(parents=True, exist_ok=True)
@@ -110,7 +114,7 @@ def load_features(
     temporary = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=root))
     try:
         _compute(corpus, drawing, task, spec, temporary, report)
-        kept = _put_in_place(temporary, place, spec)
+        kept = _put_in_place(temporary, place, task, spec)
     except OSError as error:
         if error.filename is None:
             error.filename = str(root)  # a failed write() does not know its file
@@ -140,7 +144,7 @@ def _settings(task: Task, spec: FeatureSpec) -> str:
     )
 
 
-def _put_in_place(temporary: Path, place: Path, spec: FeatureSpec) -> SpeechFeatures:
+def _put_in_place(temporary: Path, place: Path, task: Task, spec: FeatureSpec) -> SpeechFeatures:
     """Rename `temporary` to `place`, or take the sound cache that stands there already."""
     for _ in range(10):
         try:
@@ -148,7 +152,7 @@ def _put_in_place(temporary: Path, place: Path, spec: FeatureSpec) -> SpeechFeat
         except OSError:
             if not place.exists():
                 raise
-            found = _open(place, spec)
+            found = _open(place, task, spec)
             if found is not None:
                 return found
             # Damaged: moved out of the way in one step, so that nobody sees half of it.
@@ -160,7 +164,7 @@ def _put_in_place(temporary: Path, place: Path, spec: FeatureSpec) -> SpeechFeat
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
         else:
-            found = _open(place, spec)
+            found = _open(place, task, spec)
             if found is not None:
                 return found
     raise InvalidData(f"the feature cache {place} changes while it is read: remove it and retry")
@@ -198,7 +202,7 @@ def _compute(
         os.fsync(file.fileno())
 
 
-def _open(place: Path, spec: FeatureSpec) -> SpeechFeatures | None:
+def _open(place: Path, task: Task, spec: FeatureSpec) -> SpeechFeatures | None:
     """The cache in `place`, or None where there is none or it is damaged."""
     try:
         text = (place / "contents.json").read_bytes()
@@ -218,6 +222,8 @@ def _open(place: Path, spec: FeatureSpec) -> SpeechFeatures | None:
                 return None
             splits[split] = FeatureSplit(features, labels, names)
         return SpeechFeatures(
+            task=task,
+            spec=spec,
             **splits,
             classes=tuple(contents["classes"]),
             key=contents["key"],

@@ -40,10 +40,10 @@ class Checkpoint:
     classes: tuple[str, ...]
     data_key: str
     """`SpeechFeatures.key` of the data that it was trained on."""
-    task: Task | None
-    """How the classes were drawn; None where the trainer was not told."""
-    features: FeatureSpec | None
-    """How sound became pictures; None where the trainer was not told."""
+    task: Task
+    """How the classes were drawn."""
+    features: FeatureSpec
+    """How sound became pictures."""
     mean: Tensor
     """(coefficients,), subtracted from the pictures."""
     deviation: Tensor
@@ -76,8 +76,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "design": checkpoint.point.to_dict(),
         "classes": list(checkpoint.classes),
         "data_key": checkpoint.data_key,
-        "task": checkpoint.task.to_dict() if checkpoint.task else None,
-        "features": checkpoint.features.to_dict() if checkpoint.features else None,
+        "task": checkpoint.task.to_dict(),
+        "features": checkpoint.features.to_dict(),
         "mean": checkpoint.mean,
         "deviation": checkpoint.deviation,
         "recipe": checkpoint.recipe.to_dict(),
@@ -114,10 +114,8 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             point=point_from_node(_node(plain["design"], path)),
             classes=tuple(plain["classes"]),
             data_key=plain["data_key"],
-            task=build(Task, _node(plain["task"], path)) if plain["task"] else None,
-            features=build(FeatureSpec, _node(plain["features"], path))
-            if plain["features"]
-            else None,
+            task=build(Task, _node(plain["task"], path)),
+            features=build(FeatureSpec, _node(plain["features"], path)),
             mean=plain["mean"],
             deviation=plain["deviation"],
             recipe=recipe_from_node(_node(plain["recipe"], path)),

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dse.design.point import DesignPoint
-from dse.speech.task import FeatureSpec, Task
 from dse.training.history import EpochRecord, TrainingResult
 from dse.training.recipe import Recipe
 
@@ -19,8 +18,6 @@ class Training:
     """What a design is trained on, and how."""
 
     features: "SpeechFeatures"
-    task: Task
-    spec: FeatureSpec
     recipe: Recipe
     seed: int
     device: str
@@ -53,7 +50,5 @@ class Training:
             folder=self.designs / point.key,
             device=self.device,
             report=report,
-            task=self.task,
-            spec=self.spec,
             until=until,
         )

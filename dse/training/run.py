@@ -18,7 +18,6 @@ from dse.design.point import DesignPoint
 from dse.errors import InvalidCheckpoint, InvalidData, InvalidDesign, TrainingFailed, require
 from dse.networks.network import SpeechNetwork, build_network
 from dse.speech.features import SpeechFeatures
-from dse.speech.task import FeatureSpec, Task
 from dse.training.allocation import give_back_freed_memory
 from dse.training.batches import Batches, class_weights
 from dse.training.best_scores import FILE_NAME as BEST_SCORES
@@ -63,8 +62,6 @@ def train(
     report: Callable[[EpochRecord], None] | None = None,
     resume: bool = True,
     progress: Callable[[int, int], None] | None = None,
-    task: Task | None = None,
-    spec: FeatureSpec | None = None,
     path: ComputationPath = "auto",
     until: int | None = None,
 ) -> TrainingResult:
@@ -87,8 +84,6 @@ def train(
         report: called after each epoch.
         resume: go on from `folder`, or, if False, start afresh there.
         progress: called after each batch with the batches done and the batches in all.
-        task: kept in the checkpoint, for whoever uses the network later.
-        spec: likewise.
         path: `dse.training.devices.choose_computation` says what `auto` is.
         until: stop after so many epochs of the recipe, ready to go on; the learning rate is that of
             the whole recipe. All of them where it is None.
@@ -104,7 +99,7 @@ def train(
     check_design(point, features.training.features.shape[2])
     _check_clips(features)
     computation = choose_computation(recipe, choose_device(device), path)
-    run = _Run(point, features, recipe, seed, folder, computation, task, spec)
+    run = _Run(point, features, recipe, seed, folder, computation)
     with _repeatable(computation.device), _memory_errors(run):
         run.prepare(resume)
         for epoch in range(len(run.history) + 1, min(until or recipe.epochs, recipe.epochs) + 1):
@@ -127,8 +122,6 @@ class _Run:
         seed: int,
         folder: Path | None,
         computation: Computation,
-        task: Task | None,
-        spec: FeatureSpec | None,
     ) -> None:
         self.point = point
         self.features = features
@@ -137,8 +130,6 @@ class _Run:
         self.folder = folder
         self.computation = computation
         self.device = computation.device
-        self.task = task
-        self.spec = spec
         self.history: list[EpochRecord] = []
         self.notes: list[str] = []
         self.batches = Batches(features, recipe.augmentation, recipe.batch_size, self.device)
@@ -275,8 +266,8 @@ class _Run:
             point=self.point,
             classes=self.features.classes,
             data_key=self.features.key,
-            task=self.task,
-            features=self.spec,
+            task=self.features.task,
+            features=self.features.spec,
             mean=self.batches.mean.cpu(),
             deviation=self.batches.deviation.cpu(),
             recipe=self.recipe,

@@ -28,8 +28,6 @@ class Source:
     """Classes, or characters and blank."""
     checkpoint: Checkpoint | None
     """None where the network is untrained."""
-    path: Path | None = None
-    """Of the checkpoint."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -55,7 +53,6 @@ def trained(path: Path) -> Source:
         point=checkpoint.point,
         outputs=len(checkpoint.classes),
         checkpoint=checkpoint,
-        path=path,
     )
 
 
@@ -93,12 +90,8 @@ def calibration_pictures(
         raise InvalidInput(
             "int8 needs the ranges of activations on real speech: name a folder with --data"
         )
-    task, features = source.checkpoint.task, source.checkpoint.features
-    if task is None or features is None:
-        raise InvalidInput(
-            f"{source.path} does not say how sound became pictures: train with `dse train`"
-        )
-    pictures = calibration_clips(load_features(data, task, features).training, clips)
+    speech = load_features(data, source.checkpoint.task, source.checkpoint.features)
+    pictures = calibration_clips(speech.training, clips)
     if pictures.shape[1] != source.point.in_channels:
         raise InvalidDesign(
             f"pictures have {pictures.shape[1]} features, and the network takes "

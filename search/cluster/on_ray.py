@@ -155,8 +155,8 @@ class RayTrainers:
         self.settings = _Settings(
             data_folder=data_folder.resolve(),
             cache=cache,
-            task=training.task,
-            features=training.spec,
+            task=training.features.task,
+            features=training.features.spec,
             recipe=training.recipe,
             seed=training.seed,
             device=training.device,
@@ -274,8 +274,6 @@ def train_task(settings: _Settings, design: dict[str, Any], until: int) -> dict[
         store.pull(point.key, folder)
         training = Training(
             features=features,
-            task=settings.task,
-            spec=settings.features,
             recipe=settings.recipe,
             seed=settings.seed,
             device=settings.device,

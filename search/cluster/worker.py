@@ -179,8 +179,6 @@ def _training_of(published: Published, options: WorkerOptions, designs: Path) ->
     _check_data(features, str(record["data_key"]), data_folder)
     return Training(
         features=features,
-        task=task,
-        spec=spec,
         recipe=recipe_from_node(node["recipe"]),
         seed=int(record["seed"]),
         device=options.device or str(record["device"]),

@@ -346,8 +346,6 @@ def trained(synthetic_speech: Path, tmp_path_factory: pytest.TempPathFactory) ->
         seed=1,
         folder=folder,
         device="cpu",
-        task=task,
-        spec=spec,
     )
     return folder / "best.pt"
 

@@ -84,12 +84,6 @@ def test_a_network_gives_the_same_scores_in_three_lines(path):
     assert checkpoint.classes == ("yes", "no", "up")
 
 
-def test_what_the_trainer_was_not_told_is_none(tmp_path):
-    save_checkpoint(checkpoint_of(SMALL, task=None, features=None), tmp_path / "best.pt")
-    found = load_checkpoint(tmp_path / "best.pt")
-    assert (found.task, found.features) == (None, None)
-
-
 def test_ternary_matrices_are_not_saved_and_come_back_from_their_seed(tmp_path):
     dense, ternary = published("matchboxnet-3x2x64"), published("matchboxnet-3x2x64-P4")
     for name, point in (("dense", dense), ("ternary", ternary)):

@@ -84,6 +84,8 @@ def split(clips, variants, seed):
 @pytest.fixture
 def features():
     return SpeechFeatures(
+        task=Task(silence=False),
+        spec=FeatureSpec(coefficients=COEFFICIENTS, frames=FRAMES),
         training=split(37, 2, seed=1),
         validation=split(15, 1, seed=2),
         testing=split(15, 1, seed=3),
@@ -372,17 +374,15 @@ def test_a_fresh_training_forgets_the_one_before(features, tmp_path):
 
 
 def test_the_folder_holds_best_last_and_history(features, tmp_path):
-    task, spec = Task(silence=False), FeatureSpec(coefficients=COEFFICIENTS, frames=FRAMES)
-    result = train(
-        POINT, features, RECIPE, seed=1, folder=tmp_path, device="cpu", task=task, spec=spec
-    )
+    result = train(POINT, features, RECIPE, seed=1, folder=tmp_path, device="cpu")
     names = {"best.pt", "evaluation.json", "history.csv", "last.pt"}
     assert {path.name for path in tmp_path.iterdir()} == names
     assert read_history(tmp_path) == result.history
     best, last = load_checkpoint(tmp_path / "best.pt"), load_checkpoint(tmp_path / "last.pt")
     assert (best.epoch, last.epoch) == (result.best_epoch, 4)
     assert best.optimiser is None and last.optimiser is not None
-    assert (last.task, last.features, last.seed, last.recipe) == (task, spec, 1, RECIPE)
+    assert (last.task, last.features) == (features.task, features.spec)
+    assert (last.seed, last.recipe) == (1, RECIPE)
     assert (last.classes, last.data_key) == (features.classes, features.key)
     network, checkpoint = load_network(tmp_path / "best.pt")
     scores = evaluate(network, features.validation, checkpoint.mean, checkpoint.deviation)
