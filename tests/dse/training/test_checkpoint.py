@@ -38,6 +38,7 @@ def checkpoint_of(point: DesignPoint, classes=("yes", "no", "up"), **changes) ->
         seed=3,
         history=(record, dataclasses.replace(record, epoch=2)),
         network=build_network(point, len(classes)).state_dict(),
+        computed="cpu, 1 thread, float32, plain path",
     )
     return dataclasses.replace(checkpoint, **changes)
 

@@ -750,7 +750,7 @@ def test_batches_take_every_clip_and_leave_none_alone(clips, limit):
 
 def run_of(features, recipe, seed=1):
     how = choose_computation(recipe, torch.device("cpu"))
-    run = dse.training.run._Run(POINT, features, recipe, seed, None, how, None, None)
+    run = dse.training.run._Run(POINT, features, recipe, seed, None, how)
     run.prepare(resume=False)
     return run
 
