@@ -19,7 +19,6 @@ same size and two objectives, written to SQLite in the same run, until its front
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import random
@@ -39,24 +38,27 @@ from typing import Any
 
 import numpy as np
 
-from cost_models import load_accelerator, load_technology
-from cost_models.strict_yaml import dump_yaml, parse_yaml
-from dse.design.space_file import space_from_node
 from dse.pricing.what_if import Fleet
-from dse.speech.task import FeatureSpec
-from dse.studies.record import RESOLVED
+from dse.studies.folder import GIVEN, RESOLVED
+from dse.studies.resolved import Begun, resolved_yaml
 from dse.studies.rows import FILE_NAME, Evaluation
+from dse.studies.spec import read_study
 
-SPACE = """
-blocks: {low: 1, high: 4}
-repeats: [1, 2]
-channels: {low: 16, high: 96, step: 16, per_block: true}
-policy: [P0, P1, P2, P3, P4]
-density: [0.125, 0.25, 0.5]
-prologue_channels: [32, 64]
-prologue_stride: 2
-epilogue_channels: [32, 64, 128]
-final_channels: [32, 64, 128]
+STUDY = """
+name: {name}
+data: {{folder: /speech}}
+space:
+  blocks: {{low: 1, high: 4}}
+  repeats: [1, 2]
+  channels: {{low: 16, high: 96, step: 16, per_block: true}}
+  policy: [P0, P1, P2, P3, P4]
+  density: [0.125, 0.25, 0.5]
+  prologue_channels: [32, 64]
+  prologue_stride: 2
+  epilogue_channels: [32, 64, 128]
+  final_channels: [32, 64, 128]
+limits: {{max_trained_parameters: 30000}}
+trainings: {count}
 """
 LIMIT = 30_000
 REPEATS = 3
@@ -64,29 +66,18 @@ REPEATS = 3
 
 def write_study(folder: Path, count: int) -> None:
     """A study of priced designs with drawn errors."""
-    machine = load_accelerator("kws_ternary")
-    technology = load_technology(machine.technology)
-    space = space_from_node(parse_yaml(SPACE, "space"))
-    record = {
-        "name": folder.name,
-        "base_folder": "/",
-        "data_folder": "/speech",
-        "workers": 1,
-        "objectives": ["error", "energy_pj"],
-        "limits": {"max_trained_parameters": LIMIT},
-        "box": {"error": [0.0, 1.0], "energy_pj": [5.0, 7.0]},
-        "trainings": count,
-        "accelerator": machine.to_dict(),
-        "technology": dataclasses.asdict(technology),
-        "features": FeatureSpec().to_dict(),
-        "space": space.to_dict(),
-    }
     folder.mkdir(parents=True)
-    (folder / RESOLVED).write_text(dump_yaml(json.loads(json.dumps(record))))
+    given = folder / GIVEN
+    given.write_text(STUDY.format(name=folder.name, count=count))
+    spec = read_study(given)
+    box = {"error": (0.0, 1.0), "energy_pj": (5.0, 7.0)}
+    begun = Begun(data_key="drawn", outputs=12, box=box, workers=1)
+    (folder / RESOLVED).write_text(resolved_yaml(spec, begun))
+    space = spec.space
     draw, rng = random.Random(1), np.random.default_rng(1)
     values = [space.sample(draw) for _ in range(count)]
     points = [space.point(each) for each in values]
-    columns, _ = Fleet(points, frames=128, outputs=12).price(machine, technology)
+    columns, _ = Fleet(points, frames=128, outputs=12).price(spec.accelerator, spec.technology)
     with (folder / FILE_NAME).open("w") as file:
         for trial, point in enumerate(points):
             cost = {name: float(figures[trial]) for name, figures in columns.items()}

@@ -21,7 +21,7 @@ from dse.pareto import pareto_mask
 from dse.pricing.budget import Budget, budget_from_node
 from dse.pricing.machine import Machine
 from dse.pricing.sweep import Sweep
-from dse.studies.record import read_record
+from dse.studies.study import open_study
 
 DEFAULT_AXES = {
     "blocks": "{low: 1, high: 3}",
@@ -37,7 +37,7 @@ def data_folders(settings: Settings) -> list[Path]:
     found = list(settings.data)
     for folder in find_studies(settings.folders).values():
         try:
-            found.append(Path(read_record(folder).resolved["data_folder"]))
+            found.append(open_study(folder).asked.data_folder)
         except InvalidInput:
             continue
     for around in (settings.root, settings.root.parent):
@@ -152,7 +152,7 @@ def seconds_of_an_epoch(settings: Settings, data_folder: Path) -> float | None:
     seconds: list[float] = []
     for label, folder in find_studies(settings.folders).items():
         try:
-            if Path(read_record(folder).resolved["data_folder"]) != data_folder:
+            if open_study(folder).asked.data_folder != data_folder:
                 continue
             frame = load(label, folder).frame
         except InvalidInput:

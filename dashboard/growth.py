@@ -6,12 +6,12 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from dashboard.studies import Study
+from dashboard.studies import StudyFrame
 from dashboard.theme import GREEN
 from dse.studies.growth import growth
 
 
-def growth_table(study: Study) -> pd.DataFrame:
+def growth_table(study: StudyFrame) -> pd.DataFrame:
     """The steps of `dse.studies.growth`, a row each.
 
     Args:
@@ -20,7 +20,7 @@ def growth_table(study: Study) -> pd.DataFrame:
     frame = study.frame
     # A network that the study has on several machines was trained once.
     trained = frame["error"].notna() & ~frame.duplicated(["trial", "source", "key"])
-    return pd.DataFrame(map(asdict, growth(study.rows_where(trained), study.record)))
+    return pd.DataFrame(map(asdict, growth(study.rows_where(trained), study.of)))
 
 
 def growth_chart(grown: pd.DataFrame) -> Any:

@@ -18,7 +18,7 @@ from cost_models import accelerator_names, technology_names
 from dashboard.studies import inside, searching_process
 from dse.errors import InvalidStudy
 from dse.files import write_text
-from dse.studies.record import RESOLVED
+from dse.studies.folder import RESOLVED
 
 LOG = ".search.log"
 """In the study's folder; hidden, so that the search takes the folder for a new one."""

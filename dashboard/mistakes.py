@@ -6,11 +6,10 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from dashboard.studies import Study
+from dashboard.studies import StudyFrame
 from dashboard.texts import plain, sentence
 from dashboard.theme import BLUE, VERMILION
 from dse.errors import InvalidInput
-from dse.studies.designs import design_folder
 from dse.studies.rows import Evaluation
 from dse.studies.scored import error_interval, int8_less_float, scores_of, worst_confusions
 from dse.training.best_scores import SPLIT, BestScores, Confusion, read_best_scores
@@ -20,10 +19,10 @@ WORST = 6  # mistakes in words
 MISTAKES, RIGHT = "mistakes", "right"
 
 
-def draw_mistakes(study: Study, row: Evaluation) -> None:
+def draw_mistakes(study: StudyFrame, row: Evaluation) -> None:
     """The panel of a design."""
     try:
-        best = read_best_scores(design_folder(study.record, row.key))
+        best = read_best_scores(study.of.folder_of(row))
     except InvalidInput as error:
         st.error(sentence(error))
         return
@@ -33,7 +32,7 @@ def draw_mistakes(study: Study, row: Evaluation) -> None:
             "`evaluation.json`, as older versions did not. Train it anew to get one:"
         )
         st.code(
-            f"dse train {study.record.folder.name}/designs/{row.key}/design.yaml "
+            f"dse train {study.of.folder.name}/designs/{row.key}/design.yaml "
             "--data FOLDER --out NEW_FOLDER",
             language="sh",
         )

@@ -10,20 +10,12 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.settings import Settings, read_settings
-from dashboard.studies import Study, find_studies, read_study, signature
+from dashboard.studies import StudyFrame, find_studies, read_study, signature
 from dashboard.texts import sentence
 from dse.columns import MEASURED_COLUMNS
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.pricing.what_if import Fleet, regenerated
-from dse.studies.designs import (
-    accelerator_of,
-    frames_of,
-    outputs_of,
-    point_of,
-    space_of,
-    technology_of,
-)
 from dse.ternary.generators import Generator
 
 NO_STUDY = (
@@ -56,11 +48,11 @@ def study_folder() -> Path | None:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the study …")
-def _study(label: str, mark: tuple[object, ...]) -> Study:
+def _study(label: str, mark: tuple[object, ...]) -> StudyFrame:
     return read_study(label, Path(str(mark[0])))
 
 
-def load(label: str, folder: Path) -> Study:
+def load(label: str, folder: Path) -> StudyFrame:
     """A study, read again only where its files changed.
 
     Raises:
@@ -69,7 +61,7 @@ def load(label: str, folder: Path) -> Study:
     return _study(label, signature(folder))
 
 
-def current_study() -> Study:
+def current_study() -> StudyFrame:
     """The chosen study; the page ends with a sentence where there is none, or it is damaged."""
     folder = study_folder()
     if folder is None:
@@ -82,7 +74,7 @@ def current_study() -> Study:
         st.stop()
 
 
-def rows_or_stop(study: Study) -> None:
+def rows_or_stop(study: StudyFrame) -> None:
     """End the page with a sentence where no design is trained yet."""
     if not study.trained.any():
         failed = study.frame[study.frame["status"] == "failed"]
@@ -139,22 +131,22 @@ KEPT = ("key", "name", "trial", "source", "status", *MEASURED_COLUMNS)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Building the study's designs …")
-def _fleet(mark: tuple[object, ...], family: str | None, _study_read: Study) -> Trained:
-    record, space, frame = _study_read.record, space_of(_study_read.record), _study_read.frame
+def _fleet(mark: tuple[object, ...], family: str | None, _study_read: StudyFrame) -> Trained:
+    study, asked = _study_read.of, _study_read.asked
     places = np.flatnonzero(_study_read.networks.to_numpy())[:MOST_FLEET]
     rows = _study_read.rows_at(places.tolist())
-    points = [point_of(row, record, space) for row in rows]
+    points = [study.point_of(row) for row in rows]
     if family is not None:
         points = [_of_family(point, Generator(family=family)) for point in points]
     known = [i for i, point in enumerate(points) if point is not None]
     fleet = Fleet(
         [point for point in points if point is not None],
-        frames=frames_of(record),
-        outputs=outputs_of(rows, record),
-        rate=record.rate,
+        frames=asked.features.frames,
+        outputs=study.begun.outputs,
+        rate=asked.inferences_per_second,
     )
-    fleet.price(accelerator_of(record), technology_of(record))
-    own = frame[list(KEPT)].iloc[places[known]]
+    fleet.price(asked.accelerator, asked.technology)
+    own = _study_read.frame[list(KEPT)].iloc[places[known]]
     return Trained(fleet, own.assign(design=own["key"]).reset_index(drop=True), places[known])
 
 
@@ -165,14 +157,11 @@ def _of_family(point: DesignPoint | None, generator: Generator) -> DesignPoint |
         return None  # the generator cannot make its densities
 
 
-def fleet_of(study: Study, family: str | None = None) -> Trained:
+def fleet_of(study: StudyFrame, family: str | None = None) -> Trained:
     """The trained designs of a study ready to be priced anew.
 
     Args:
         study: the study.
         family: generator of their matrices; None leaves them as they were trained.
-
-    Raises:
-        InvalidInput: the record lacks what is needed.
     """
-    return _fleet(signature(study.record.folder), family, study)
+    return _fleet(signature(study.of.folder), family, study)

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from dse.studies.record import RESOLVED
+from dse.studies.folder import RESOLVED
 
 READ_ONLY = "--read-only"
 DATA = "--data="

@@ -80,9 +80,9 @@ def warm_up(settings: Settings) -> None:
             break
         try:
             study = read_study(label, folder)
-            cost = first_cost(study.record.objectives)
+            cost = first_cost(study.asked.objectives)
             if study.trained.any():
-                frontier_chart(sample_of(study.scaled), cost, "error", limits=study.record.limits)
+                frontier_chart(sample_of(study.scaled), cost, "error", limits=study.asked.limits)
         except Exception as error:  # whatever it is, a page says it better
             logging.getLogger(__name__).info("%s was not read beforehand: %s", label, error)
 

@@ -10,9 +10,10 @@ import functools
 import os
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import pandas as pd
@@ -24,10 +25,8 @@ from dashboard.charts import scaled_frame
 from dse.columns import COST_COLUMNS, OBJECTIVE_COLUMNS
 from dse.errors import InvalidStudy
 from dse.pareto import pareto_mask
-from dse.studies.on_machines import expanded
-from dse.studies.record import RESOLVED, StudyRecord, read_record
+from dse.studies.folder import RESOLVED
 from dse.studies.rows import (
-    COLUMNS_SINCE,
     FILE_NAME,
     SCHEMA_VERSION,
     Evaluation,
@@ -35,51 +34,80 @@ from dse.studies.rows import (
     read_rows,
 )
 from dse.studies.rows import table as table_of
+from dse.studies.spec import StudySpec
+from dse.studies.study import Study, open_study
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Names of studies and files that a page may make."""
 FULL = ("trained", "reused")
 """Statuses of designs whose error is of a full training."""
-OLDEST = 2
-"""Schema version of rows that are read quickly; `dse.studies.rows` reads or refuses older ones."""
 LOCK = ".lock"
 """Held by the search that works in the folder."""
 
 
+class TableRows(Sequence[Evaluation]):
+    """Rows as a table of columns; one is made an `Evaluation` when it is asked for."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+        self._optional = {
+            name for name in table.column_names if name.startswith("axis_") or name in COST_COLUMNS
+        }
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @overload
+    def __getitem__(self, place: int) -> Evaluation: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Evaluation]: ...
+    def __getitem__(self, place: int | slice) -> Evaluation | list[Evaluation]:
+        if isinstance(place, slice):
+            return self.at(range(len(self))[place])
+        return self.at([range(len(self))[place]])[0]
+
+    def __iter__(self) -> Iterator[Evaluation]:
+        return iter(self[:])
+
+    def at(self, places: Sequence[int]) -> list[Evaluation]:
+        """Rows by their places."""
+        return [
+            evaluation_from_dict(
+                {
+                    n: value
+                    for n, value in row.items()
+                    if value is not None or n not in self._optional
+                }
+            )
+            for row in self.table.take(pa.array(places, type=pa.int64())).to_pylist()
+        ]
+
+
 @dataclass(frozen=True, eq=False)  # without slots: what is derived from it is kept in it
-class Study:
-    """A study as pages need it."""
+class StudyFrame:
+    """A study as pages need it: its rows as a table."""
 
     label: str
     """Told apart from the others on the page."""
-    record: StudyRecord
+    of: Study
     frame: pd.DataFrame
     """The columns of `dse.studies.rows.table`, `frontier`, and `design` (`names_of_designs`); where
     a study has several machines, a trained network has a row for each that suits it
     (`dse.pricing.on_machines`)."""
-    table: pa.Table | None
-    """The same rows with their own types; None where `rows` has them."""
-    rows: Sequence[Evaluation] | None
+
+    @property
+    def asked(self) -> StudySpec:
+        """What the study was asked."""
+        return self.of.asked
 
     def row(self, index: int) -> Evaluation:
         """One row, by its place in the frame."""
-        return self.rows_at([index])[0]
+        return self.of.pairs[index]
 
     def rows_at(self, places: Sequence[int]) -> list[Evaluation]:
         """Rows by their places in the frame."""
-        if self.rows is not None:
-            return [self.rows[place] for place in places]
-        assert self.table is not None
-        always = [
-            name.startswith("axis_") or name in COST_COLUMNS for name in self.table.column_names
-        ]
-        optional = {n for n, each in zip(self.table.column_names, always, strict=True) if each}
-        return [
-            evaluation_from_dict(
-                {n: value for n, value in row.items() if value is not None or n not in optional}
-            )
-            for row in self.table.take(pa.array(places, type=pa.int64())).to_pylist()
-        ]
+        rows = self.of.pairs
+        return rows.at(places) if isinstance(rows, TableRows) else [rows[i] for i in places]
 
     def row_of(self, design: str) -> Evaluation | None:
         """The row of a design: on the frontier, or trained, or else the last that was recorded.
@@ -121,11 +149,6 @@ class Study:
     def networks(self) -> "pd.Series[bool]":
         """Mask of the trained designs, each counted once on however many machines."""
         return self.trained & ~self.frame["key"].where(self.trained).duplicated()
-
-    @property
-    def several_machines(self) -> bool:
-        """Whether the study chooses among machines."""
-        return self.record.resolved.get("hardware") is not None
 
     @functools.cached_property
     def candidates(self) -> int:
@@ -190,30 +213,32 @@ def signature(folder: Path) -> tuple[object, ...]:
     return (str(folder), *marks)
 
 
-def read_study(label: str, folder: Path) -> Study:
+def read_study(label: str, folder: Path) -> StudyFrame:
     """A study with all its rows.
 
     Raises:
         InvalidInput: the record or a row is damaged, or of another program.
     """
-    record = read_record(folder)
-    several = record.resolved.get("hardware") is not None
-    table = None if several else _read_quickly(folder / FILE_NAME)
-    if table is None:
-        rows = expanded(read_rows(folder), record)
-        frame = table_of(rows)
-    else:
-        rows = None
-        frame = table.to_pandas()
+    study = open_study(folder, read_rows_quickly)
+    if isinstance(study.pairs, TableRows):
+        frame = study.pairs.table.to_pandas()
         frame = frame.reindex(columns=list(dict.fromkeys([*table_of([]).columns, *frame.columns])))
+    else:
+        frame = table_of(study.pairs)
     frame = frame.reset_index(drop=True)
     frame["design"] = names_of_designs(frame)
     frame["frontier"] = False
-    study = Study(label, record, frame, table, rows)
-    points = frame.loc[study.trained, list(record.objectives)].astype(float)
+    found = StudyFrame(label, study, frame)
+    points = frame.loc[found.trained, list(study.asked.objectives)].astype(float)
     if len(points):
         frame.loc[points.index, "frontier"] = pareto_mask(points.to_numpy())
-    return study
+    return found
+
+
+def read_rows_quickly(folder: Path) -> Sequence[Evaluation]:
+    """As `read_rows`, by columns; line by line where anything is not as it should be."""
+    table = _read_quickly(folder / FILE_NAME)
+    return read_rows(folder) if table is None else TableRows(table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,20 +312,16 @@ def _parse(content: bytes) -> pa.Table | None:
         )
     except pa.ArrowInvalid:
         return None
-    wanted = {"trial", "status", "key", "name", "source", "seed", "schema_version"}
-    if not wanted <= set(table.column_names):
+    wanted = set(Evaluation.__slots__) - {"values", "cost"}
+    if not wanted | {"schema_version"} <= set(table.column_names):
         return None
     versions = table.column("schema_version").unique().to_pylist()
-    if not all(isinstance(v, int) and OLDEST <= v <= SCHEMA_VERSION for v in versions):
+    if versions != [SCHEMA_VERSION]:
         return None
     done = pa.compute.is_in(table.column("status"), pa.array([*FULL, "stopped", "duplicate"]))
-    wanted_now = [n for n in COST_COLUMNS if COLUMNS_SINCE.get(n, 0) <= min(versions)]
-    for name in ("error", *wanted_now):
+    for name in ("error", *COST_COLUMNS):
         if pa.compute.any(pa.compute.and_(done, table.column(name).is_null())).as_py():
             return None
-    missing = set(Evaluation.__slots__) - {"values", "cost"} - set(table.column_names)
-    for name in sorted(missing):
-        table = table.append_column(name, pa.nulls(len(table)))
     return table
 
 

@@ -15,9 +15,8 @@ from cost_models import (
 from cost_models.accelerator import ComputeArray, MemoryLevel, ZeroHandling
 from cost_models.energy import memory_prices
 from cost_models.units import with_prefix
-from dashboard.studies import Study
+from dashboard.studies import StudyFrame
 from dse.pricing.what_if import ArrayChange, MemoryChange, varied
-from dse.studies.designs import accelerator_of, technology_of
 from dse.ternary.generators import FAMILIES
 
 STUDYS = "the study's own"
@@ -46,7 +45,7 @@ class Chosen:
     """Generator that makes the matrices instead of the designs' own."""
 
 
-def choose_machine(study: Study) -> Chosen:
+def choose_machine(study: StudyFrame) -> Chosen:
     """The machine of the controls.
 
     Raises:
@@ -61,7 +60,7 @@ def choose_machine(study: Study) -> Chosen:
         key="technology",
         bind="query-params",
     )
-    machine = accelerator_of(study.record) if base == STUDYS else load_accelerator(base)
+    machine = study.asked.accelerator if base == STUDYS else load_accelerator(base)
     technology = _technology(study, machine, base, tech)
     # Other sliders for another machine; their keys stand in the address.
     mark = "own" if base == STUDYS else base
@@ -102,10 +101,10 @@ def choose_machine(study: Study) -> Chosen:
     return Chosen(machine, changed, technology, chosen)
 
 
-def _technology(study: Study, machine: Accelerator, base: str, name: str) -> Technology:
+def _technology(study: StudyFrame, machine: Accelerator, base: str, name: str) -> Technology:
     if name != "the machine's own":
         return load_technology(name)
-    return technology_of(study.record) if base == STUDYS else load_technology(machine.technology)
+    return study.asked.technology if base == STUDYS else load_technology(machine.technology)
 
 
 def _factor(title: str, value: float, key: str) -> float:

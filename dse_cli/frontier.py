@@ -1,6 +1,7 @@
 """`dse frontier`: the best designs of a study."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -8,13 +9,13 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from dse.columns import LABELS, first_cost, first_measured, shown
+from dse.columns import LABELS, shown
 from dse.files import write_text
-from dse.studies.frontier import frontier_of, hypervolume_share
+from dse.studies.folder import DESIGNS
 from dse.studies.growth import growth, growth_csv
-from dse.studies.on_machines import expanded
-from dse.studies.record import DESIGNS, StudyRecord, read_record
-from dse.studies.rows import Evaluation, load_results, read_rows, table
+from dse.studies.rows import Evaluation, load_results, table
+from dse.studies.spec import StudySpec
+from dse.studies.study import Study, open_study
 
 COLUMNS = (
     "error",
@@ -49,10 +50,9 @@ HEADINGS = {
 def command(study: Path, out: Path | None, as_csv: bool) -> None:
     """Print the frontier of STUDY, a study's folder; write it as CSV and as a plot."""
     if as_csv:
-        read_record(study)
+        found = open_study(study)
         load_results(study)
-        record = read_record(study)
-        click.echo(_csv(expanded(read_rows(study), record), record), nl=False)
+        click.echo(_csv(found), nl=False)
         return
     show_frontier(study, Console(highlight=False, soft_wrap=True), out)
 
@@ -62,11 +62,9 @@ def show_frontier(study: Path, console: Console, out: Path | None = None) -> Non
     from dse.report.figures import figure_of, growth_figure, save_figure
     from dse.report.frontier_plot import frontier_plot
 
-    record = read_record(study)
+    found = open_study(study)
     load_results(study)  # refuses a folder without results
-    rows = read_rows(study)
-    shown_rows = expanded(rows, record)
-    front = frontier_of(shown_rows, record.objectives)
+    asked, rows, front = found.asked, found.rows, found.frontier
     counts = {
         status: sum(row.status == status for row in rows)
         for status in (
@@ -80,44 +78,44 @@ def show_frontier(study: Path, console: Console, out: Path | None = None) -> Non
         )
     }
     console.print(
-        f"{record.name}: {len(rows)} candidates priced on {record.machine}: "
+        f"{asked.name}: {len(rows)} candidates priced on {asked.machine_words}: "
         + (", ".join(f"{count} {status}" for status, count in counts.items() if count) or "none"),
         markup=False,
     )
     if not front:
         console.print("no design is trained yet: let the search go on, or raise its limits")
         return
-    printed = _table(front, record)
+    printed = _table(front, asked)
     # Where the window is narrower, its lines wrap; a number cut short would be lost.
     needed = console.measure(printed, options=console.options.update(width=MAX_WIDTH)).maximum
     console.width = max(needed, console.width)
     console.print(printed)
-    console.print(f"hypervolume {hypervolume_share(shown_rows, record.box):.3f} of the study's box")
+    console.print(f"hypervolume {found.hypervolume:.3f} of the study's box")
     folder = out or study
     csv, plot = folder / "frontier.csv", folder / "frontier.png"
-    write_text(csv, _csv(shown_rows, record))
+    write_text(csv, _csv(found))
     drawn = frontier_plot(
-        shown_rows,
-        title=f"{record.name}: {record.machine}",
-        cost=first_cost(record.objectives),
-        error=first_measured(record.objectives),
-        limits=record.limits,
+        found.pairs,
+        title=f"{asked.name}: {asked.machine_words}",
+        cost=found.cost_objective,
+        error=asked.measured,
+        limits=asked.limits,
     )
     save_figure(figure_of(drawn), plot)
-    steps = growth(rows, record)
+    steps = growth(rows, found)
     write_text(folder / "hypervolume.csv", growth_csv(steps))
-    save_figure(growth_figure(steps, record), folder / "hypervolume.png")
-    _print_next(study, record, front, csv, plot, console)
+    save_figure(growth_figure(steps, asked), folder / "hypervolume.png")
+    _print_next(study, found, csv, plot, console)
 
 
-def _csv(rows: list[Evaluation], record: StudyRecord) -> str:
-    return str(table(frontier_of(rows, record.objectives)).to_csv(index=False))
+def _csv(study: Study) -> str:
+    return str(table(study.frontier).to_csv(index=False))
 
 
-def _table(front: list[Evaluation], record: StudyRecord) -> Table:
-    columns = [*COLUMNS, *(name for name in record.objectives if name not in COLUMNS)]
+def _table(front: Sequence[Evaluation], asked: StudySpec) -> Table:
+    columns = [*COLUMNS, *(name for name in asked.objectives if name not in COLUMNS)]
     printed = Table(
-        title=f"frontier: {' against '.join(record.objectives)}",
+        title=f"frontier: {' against '.join(asked.objectives)}",
         box=SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
@@ -125,8 +123,7 @@ def _table(front: list[Evaluation], record: StudyRecord) -> Table:
     )
     printed.add_column("trial", justify="right", no_wrap=True)
     printed.add_column("design", no_wrap=True)
-    several = record.resolved.get("hardware") is not None
-    if several:
+    if asked.several_machines:
         printed.add_column("machine", no_wrap=True)
     for column in columns:
         name, unit, _ = LABELS[column]
@@ -135,7 +132,7 @@ def _table(front: list[Evaluation], record: StudyRecord) -> Table:
         printed.add_row(
             "base" if row.trial < 0 else str(row.trial),
             row.name,
-            *([row.accelerator] if several else []),
+            *([row.accelerator] if asked.several_machines else []),
             *(shown(row.column(column), column) for column in columns),
         )
     return printed
@@ -143,13 +140,12 @@ def _table(front: list[Evaluation], record: StudyRecord) -> Table:
 
 def _print_next(
     study: Path,
-    record: StudyRecord,
-    front: list[Evaluation],
+    found: Study,
     csv: Path,
     plot: Path,
     console: Console,
 ) -> None:
-    best = min(front, key=lambda row: row.column(first_measured(record.objectives)))
+    best = min(found.frontier, key=lambda row: row.column(found.asked.measured))
     design = study / DESIGNS / best.key / "design.yaml"
     folder = shlex.quote(str(study))
     console.print(

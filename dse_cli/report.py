@@ -10,8 +10,8 @@ import click
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.report import FORMATS, Report, Use, designs_report, study_report, write_report
-from dse.report.priced import rate_of
-from dse.studies.record import RESOLVED, read_record
+from dse.studies.folder import RESOLVED
+from dse.studies.study import open_study
 from dse_cli.estimate import load_design
 from dse_cli.options import DEFAULT_MACHINE, FRAMES, MACHINES, OUTPUTS, battery_option, rate_option
 
@@ -86,7 +86,7 @@ def command(
     wanted = _formats(formats, out)
     study = _study(sources)
     if rate is None:
-        rate = 1.0 if study is None else rate_of(read_record(study))
+        rate = 1.0 if study is None else open_study(study).asked.inferences_per_second
     use = Use(inferences_per_second=rate, battery_mwh=battery_mwh)
     if study is None:
         if chosen:

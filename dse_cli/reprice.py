@@ -1,7 +1,6 @@
 """`dse reprice`: a study on today's machine, without training."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -9,9 +8,6 @@ from rich.console import Console
 from dse_cli.frontier import show_frontier
 from dse_cli.options import cache_option, moved_data_option
 from dse_cli.search import read_folder
-
-if TYPE_CHECKING:
-    from dse.studies.spec import StudySpec
 
 EPILOG = """
 \b
@@ -46,14 +42,8 @@ def command(study: Path, out: Path | None, data: Path | None, cache: Path | None
     found = reprice_study(spec, given, folder, cache=cache)
     before, after = {row.key for row in found.before}, {row.key for row in found.after}
     console.print(
-        f"{found.rows:,} rows priced on {_machines(spec)}; "
+        f"{found.rows:,} rows priced on {spec.machine_words}; "
         f"{len(after - before)} designs enter the frontier, {len(before - after)} leave it\n",
         markup=False,
     )
     show_frontier(folder, console)
-
-
-def _machines(spec: "StudySpec") -> str:
-    if spec.hardware is not None:
-        return f"{len(spec.machines)} machines"
-    return f"{spec.accelerator.name} with {spec.technology.name}"

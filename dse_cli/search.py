@@ -10,7 +10,8 @@ import click
 from rich.console import Console
 
 from dse.errors import InvalidInput
-from dse.studies.record import GIVEN, RESOLVED, read_record
+from dse.studies.folder import GIVEN, RESOLVED
+from dse.studies.study import open_study
 from dse_cli.frontier import show_frontier
 from dse_cli.options import (
     MOST_WORKERS,
@@ -175,8 +176,8 @@ def read_folder(
 
     base = None
     if study.is_dir():
-        recorded = read_record(study).resolved
-        base, data = Path(recorded["base_folder"]), data or Path(recorded["data_folder"])
+        asked = open_study(study).asked
+        base, data = asked.base_folder, data or asked.data_folder
         study = study / GIVEN
     spec = read_study(study, data_folder=data, base=base, trainings=trainings)
     return spec, study.read_text(encoding="utf-8")
@@ -199,8 +200,7 @@ def recorded_workers(folder: Path) -> int | None:
     """As many as the study of a folder began with; None for a new one."""
     if not (folder / RESOLVED).exists():
         return None
-    recorded = read_record(folder).resolved.get("workers", 1)
-    return recorded if isinstance(recorded, int) and 1 <= recorded <= MOST_WORKERS else None
+    return open_study(folder).begun.workers
 
 
 def usual_workers(spec: "StudySpec", folder: Path, threads: int | None) -> int:
@@ -224,8 +224,7 @@ def _published_workers(storage: str, name: str) -> int | None:
     url = storage_url(storage)
     with connect(url) as patient:
         published = find(patient, name, url)
-    workers = None if published is None else published.record.get("workers")
-    return workers if isinstance(workers, int) and 1 <= workers <= MOST_WORKERS else None
+    return None if published is None else published.begun.workers
 
 
 def _cluster(

@@ -25,11 +25,11 @@ from dse.design.point import DesignPoint, point_from_node
 from dse.errors import InvalidFile, InvalidStudy
 from dse.files import replacing
 from dse.pareto import pareto_mask
+from dse.studies.folder import DESIGNS
 from dse.studies.frontier import frontier_of
-from dse.studies.on_machines import expanded
-from dse.studies.record import DESIGNS, RESOLVED, read_record
-from dse.studies.rows import Evaluation, read_rows
+from dse.studies.rows import Evaluation
 from dse.studies.spec import StudySpec
+from dse.studies.study import open_study
 from dse.training.job import Training
 from search.storage import locked
 from search.study import load_data, make_training, open_trainers
@@ -184,10 +184,9 @@ def confirm_study(
     Raises:
         InvalidStudy: the folder holds no study, nothing is trained yet, or it is in use.
     """
-    if not (folder / RESOLVED).exists():
-        raise InvalidStudy(f"{folder} holds no study: name the folder that dse search made")
+    study = open_study(folder)
     features = load_data(spec, cache)
-    rows = expanded(read_rows(folder), read_record(folder))
+    rows = study.pairs
     chosen = choose_designs(rows, spec.objectives, len(features.validation.labels))
     if not chosen:
         raise InvalidStudy(f"{folder} has no trained design yet: let dse search train some first")

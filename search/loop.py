@@ -54,11 +54,10 @@ from dse.files import write_text
 from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
 from dse.studies.frontier import frontier_of, hypervolume_share
-from dse.studies.on_machines import expanded
-from dse.studies.record import read_record
 from dse.studies.rows import Evaluation, append_row, latest, read_all_rows, repair, utc_now
 from dse.studies.rungs import Ladder
 from dse.studies.spec import StudySpec
+from dse.studies.study import open_study
 from dse.training.job import Training
 from search import records
 from search.reuse import Earlier
@@ -115,8 +114,8 @@ class Loop:
         self.history = read_all_rows(folder)
         self.ledger = ledger
         self.study = ledger.open(folder)
-        self.record = read_record(folder)
-        self.box = self.record.box
+        self.found = open_study(folder)
+        self.box = self.found.begun.box
         self.samplers = Samplers(spec, sweep, self.box)
         self.ladder = None if spec.rungs is None else Ladder.empty(spec.rungs, self.epochs)
         self.effort = spec.effort
@@ -176,9 +175,9 @@ class Loop:
             volume=lambda rows, box: hypervolume_share(self._expanded(rows), box),
         )
 
-    def _expanded(self, rows: Sequence[Evaluation]) -> list[Evaluation]:
+    def _expanded(self, rows: Sequence[Evaluation]) -> Sequence[Evaluation]:
         """Trained networks on all machines that suit them, where the study has several."""
-        return expanded(rows, self.record) if self.spec.hardware else list(rows)
+        return self.found.expanded(rows)
 
     def _restore_rungs(self) -> None:
         """Put every design on the rung where its rows say it stands."""

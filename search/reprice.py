@@ -9,20 +9,18 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cost_models.strict_yaml import dump_yaml
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, InvalidStudy
 from dse.files import replacing, write_text
 from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
-from dse.studies.frontier import frontier_of
-from dse.studies.on_machines import expanded
-from dse.studies.record import GIVEN, RESOLVED, StudyRecord, read_record
-from dse.studies.rows import FILE_NAME, Evaluation, latest, read_all_rows, repair
+from dse.studies.folder import GIVEN, RESOLVED
+from dse.studies.resolved import resolved_yaml
+from dse.studies.rows import FILE_NAME, Evaluation, read_all_rows, repair
 from dse.studies.spec import PRICED, StudySpec, check_unchanged
+from dse.studies.study import open_study
 from search.cluster.publication import check_no_view
 from search.storage import DATABASE, locked
-from search.study import load_data
 from search.survey import measure_box, survey
 
 
@@ -31,9 +29,9 @@ class Repriced:
     """What pricing again came to."""
 
     rows: int
-    before: list[Evaluation]
+    before: tuple[Evaluation, ...]
     """The frontier as it was."""
-    after: list[Evaluation]
+    after: tuple[Evaluation, ...]
 
 
 def reprice_study(
@@ -53,23 +51,21 @@ def reprice_study(
         InvalidStudy: the folder holds no study, or one of another space, data or recipe.
         InvalidInput: the folder is the view of a study in a storage.
     """
-    if not (folder / RESOLVED).exists():
-        raise InvalidStudy(f"{folder} holds no study: name the folder that dse search made")
+    study = open_study(folder)
     check_no_view(folder, "price a copy of it")
-    check_unchanged(spec, folder / RESOLVED, also=PRICED)
+    check_unchanged(spec, study.asked, str(folder), also=PRICED)
     with locked(folder):
         repair(folder)
-        record = read_record(folder)
         history = read_all_rows(folder)
-        before = frontier_of(expanded(latest(history), record), record.objectives)
+        before = study.frontier
         pricing = Pricing(
             accelerator=spec.accelerator,
             technology=spec.technology,
             budget=spec.budget,
             frames=spec.features.frames,
-            outputs=_count_outputs(spec, record, cache),
-            rate=spec.rate or 1.0,
-            machines=() if spec.hardware is None else spec.machines,
+            outputs=study.begun.outputs,
+            rate=spec.inferences_per_second,
+            machines=spec.machines,
             objectives=spec.objectives,
         )
         rows = [_price_row(row, spec, pricing) for row in history]
@@ -82,24 +78,14 @@ def reprice_study(
             rate=pricing.rate,
         )
         box = measure_box(spec.objectives, survey(spec.space, pricing, sweep, seed=spec.seed))
-        kept = {
-            name: record.resolved[name]
-            for name in ("data_key", "workers", "outputs")
-            if name in record.resolved
-        }
         _write(folder, rows)
         write_text(folder / GIVEN, given)
-        write_text(folder / RESOLVED, dump_yaml(spec.resolved() | kept | {"box": box}))
+        write_text(
+            folder / RESOLVED, resolved_yaml(spec, dataclasses.replace(study.begun, box=box))
+        )
         for path in folder.glob(f"{DATABASE}*"):
             path.unlink()
-        after = frontier_of(expanded(latest(rows), read_record(folder)), spec.objectives)
-        return Repriced(len(rows), before, after)
-
-
-def _count_outputs(spec: StudySpec, record: StudyRecord, cache: Path | None) -> int:
-    """Classes of the data; studies of earlier versions did not record how many."""
-    recorded = record.resolved.get("outputs")
-    return recorded if isinstance(recorded, int) else len(load_data(spec, cache).classes)
+        return Repriced(len(rows), before, open_study(folder).frontier)
 
 
 def _price_row(row: Evaluation, spec: StudySpec, pricing: Pricing) -> Evaluation:

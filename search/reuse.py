@@ -5,10 +5,9 @@ from collections.abc import Iterator
 
 from dse.errors import InvalidInput
 from dse.studies.frontier import frontier_of
-from dse.studies.on_machines import expanded
-from dse.studies.record import read_record
-from dse.studies.rows import Evaluation, read_rows
+from dse.studies.rows import Evaluation
 from dse.studies.spec import Baseline, StudySpec
+from dse.studies.study import open_study
 from dse.training.job import Training
 
 
@@ -21,9 +20,9 @@ class Earlier:
         self.trained: dict[str, tuple[str, Evaluation]] = {}
         same = (training.features.key, spec.recipe.key, spec.seed)
         for folder in spec.warm_start:
-            rows = read_rows(folder)
-            self.frontiers += frontier_of(expanded(rows, read_record(folder)), spec.objectives)
-            for row in rows:
+            study = open_study(folder)
+            self.frontiers += frontier_of(study.pairs, spec.objectives)
+            for row in study.rows:
                 told = row.quantised_error is not None or not spec.needs_int8
                 if row.full and told and (row.data_key, row.recipe_key, row.seed) == same:
                     self.trained.setdefault(row.key, (folder.name, row))

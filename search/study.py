@@ -5,18 +5,19 @@ data must load before a folder is made for it, the survey must find a design wit
 the folder must be nobody else's while it is written to.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cost_models.strict_yaml import dump_yaml
 from dse.errors import InvalidStudy
 from dse.files import write_text
 from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
-from dse.studies.record import DESIGNS, GIVEN, RESOLVED, read_record
-from dse.studies.spec import StudySpec, check_same, check_unchanged
+from dse.studies.folder import DESIGNS, GIVEN, RESOLVED
+from dse.studies.resolved import Begun, read_resolved, resolved_yaml
+from dse.studies.spec import StudySpec, check_unchanged
 from dse.training.job import Training
 from search.cluster.artifacts import study_root
 from search.cluster.publication import VIEW, check_no_view
@@ -87,7 +88,7 @@ def _run(
     if (folder / RESOLVED).exists():
         if headquarters is None:
             check_no_view(folder, "give its --storage")
-        check_unchanged(spec, folder / RESOLVED)
+        check_unchanged(spec, read_resolved(folder)[0], str(folder))
     elif folder.exists() and any(map(_was_there_before, folder.iterdir())):
         raise InvalidStudy(
             f"{folder} is not empty and holds no study: choose another folder with --out"
@@ -100,8 +101,8 @@ def _run(
         budget=spec.budget,
         frames=spec.features.frames,
         outputs=len(features.classes),
-        rate=spec.rate or 1.0,
-        machines=() if spec.hardware is None else spec.machines,
+        rate=spec.inferences_per_second,
+        machines=spec.machines,
         objectives=spec.objectives,
     )
     sweep = Sweep(
@@ -179,7 +180,7 @@ def _headquarters(cluster: "Cluster", spec: StudySpec) -> Iterator["Headquarters
         headquarters = Headquarters(storage, cluster, spec)
         published = headquarters.published()
         if published is not None:
-            check_same(spec, published.record, str(cluster.url))
+            check_unchanged(spec, published.asked, str(cluster.url))
         yield headquarters
 
 
@@ -249,17 +250,19 @@ def _write_record(
     workers: int,
 ) -> None:
     """Write study.yaml and resolved.yaml; a resumed study keeps its box, and must keep its data."""
-    box = measure_box(spec.objectives, found)
+    begun = Begun(
+        data_key=features.key,
+        outputs=len(features.classes),
+        box=measure_box(spec.objectives, found),
+        workers=workers,
+    )
     if (folder / RESOLVED).exists():
-        record = read_record(folder)
-        box = record.box
-        before = record.resolved.get("data_key")
-        if before != features.key:
+        _, before = read_resolved(folder)
+        if before.data_key != features.key:
             raise InvalidStudy(
-                f"{folder} was searched on other data (features {before}, now {features.key}): "
-                f"restore {spec.data_folder}, or give the study another name"
+                f"{folder} was searched on other data (features {before.data_key}, now "
+                f"{features.key}): restore {spec.data_folder}, or give the study another name"
             )
+        begun = dataclasses.replace(begun, box=before.box)
     write_text(folder / GIVEN, given)
-    of_data = {"data_key": features.key, "outputs": len(features.classes)}
-    more = of_data | {"box": box, "workers": workers}
-    write_text(folder / RESOLVED, dump_yaml(spec.resolved() | more))
+    write_text(folder / RESOLVED, resolved_yaml(spec, begun))

@@ -8,9 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from cost_models import (
-    Accelerator,
     Cost,
-    Technology,
     accelerator_names,
     load_accelerator,
     load_technology,
@@ -18,13 +16,13 @@ from cost_models import (
 from dashboard.cost_charts import energy_frame
 from dashboard.links import choose_many, choose_one
 from dashboard.session import current_study, page, rows_or_stop
-from dashboard.studies import Study
+from dashboard.studies import StudyFrame
 from dashboard.texts import plain, table_csv
 from dashboard.theme import PALETTE
 from dse.columns import LABELS, MEASURED_COLUMNS, OBJECTIVE_COLUMNS, shown
 from dse.errors import InvalidInput
+from dse.pricing.machine import Machine
 from dse.studies.comparison import changed_axes, difference, dominates, trade
-from dse.studies.designs import frames_of, machine_of, outputs_of, point_of, price, space_of
 from dse.studies.rows import Evaluation
 
 COLUMNS = [name for name in OBJECTIVE_COLUMNS if name in LABELS]
@@ -48,7 +46,7 @@ def main() -> None:
     {"designs": _designs, "machines": _machines, "mixing layers": _mixers}[kind](study)
 
 
-def names_of(study: Study) -> dict[str, str]:
+def names_of(study: StudyFrame) -> dict[str, str]:
     """Design -> name of the trained ones, the frontier first, the least error first."""
     frame = study.frame[study.trained]
     frame = frame.sort_values(["frontier", "error"], ascending=[False, True]).head(2_000)
@@ -60,7 +58,7 @@ def names_of(study: Study) -> dict[str, str]:
     return dict(zip(frame["design"], texts, strict=True))
 
 
-def _designs(study: Study) -> None:
+def _designs(study: StudyFrame) -> None:
     names = names_of(study)
     keys = choose_many(
         st,
@@ -77,18 +75,18 @@ def _designs(study: Study) -> None:
         return
     titles = _distinct([row.name or row.key for row in rows])
     _table(titles, [{name: row.column(name) for name in COLUMNS} for row in rows])
-    _sentences(rows, study.record.objectives)
+    _sentences(rows, study.asked.objectives)
     _axes(rows, titles)
     _energies(dict(zip(titles, [_cost(study, row) for row in rows], strict=True)))
 
 
-def _machines(study: Study) -> None:
+def _machines(study: StudyFrame) -> None:
     names = names_of(study)
     left, right = st.columns(2)
     key = choose_one(left, "Design", list(names), "design", format_func=lambda key: names[key])
     row = study.row_of(key)
     assert row is not None  # it is one of the names
-    own, its = machine_of(study.record, row)
+    own = study.of.machine_of(row)
     machines = choose_many(
         right,
         "Machines; the first is what the others are held against",
@@ -99,40 +97,30 @@ def _machines(study: Study) -> None:
     )
     costs: dict[str, Cost] = {}
     for name in machines:
-        machine = own if name == "the study's own" else load_accelerator(name)
-        technology = its if machine is own else load_technology(machine.technology)
+        machine = own
+        if name != "the study's own":
+            machine = Machine(found := load_accelerator(name), load_technology(found.technology))
         try:
-            costs[name] = _cost(study, row, machine, technology)
+            costs[name] = _cost(study, row, machine)
         except InvalidInput as error:
             st.warning(plain(f"{name}: {error}"))
     told = {name: row.column(name) for name in MEASURED_COLUMNS}
     if len(costs) < 2:
         st.info("Choose two to six machines that can execute the design.")
         return
-    _table(list(costs), [told | cost.columns(study.record.rate) for cost in costs.values()])
+    rate = study.asked.inferences_per_second
+    _table(list(costs), [told | cost.columns(rate) for cost in costs.values()])
     for name, cost in costs.items():
         for misfit in cost.misfits:
             st.warning(plain(f"{name}: {misfit}. Priced as if it did."))
     _energies(costs)
 
 
-def _cost(
-    study: Study,
-    row: Evaluation,
-    machine: Accelerator | None = None,
-    technology: Technology | None = None,
-) -> Cost:
-    point = point_of(row, study.record, space_of(study.record))
+def _cost(study: StudyFrame, row: Evaluation, machine: Machine | None = None) -> Cost:
+    point = study.of.point_of(row)
     if point is None:
         raise InvalidInput(f"nothing in the study says any more what {row.name} was")
-    own, its = machine_of(study.record, row)
-    return price(
-        point,
-        machine or own,
-        technology or its,
-        frames_of(study.record),
-        outputs_of([row], study.record),
-    )
+    return study.of.price(point, machine or study.of.machine_of(row))
 
 
 def _distinct(titles: Sequence[str]) -> list[str]:
@@ -246,7 +234,7 @@ def _energies(costs: dict[str, Cost]) -> None:
     )
 
 
-def _mixers(study: Study) -> None:
+def _mixers(study: StudyFrame) -> None:
     """The best design of each way of mixing channels within the same budget."""
     frame = study.frame[study.trained].copy()
     axes = [a for a in ("axis_policy", "axis_block_mixer", "axis_generator") if a in frame]
@@ -258,7 +246,7 @@ def _mixers(study: Study) -> None:
             frame["generated_weights"] > 0, frame.iterrows(), strict=True
         )
     ]
-    costs = [name for name in study.record.objectives if name not in MEASURED_COLUMNS]
+    costs = [name for name in study.asked.objectives if name not in MEASURED_COLUMNS]
     column = st.selectbox(
         "Budget of",
         [*costs, "trained_parameters", "stored_bits"],

@@ -24,7 +24,7 @@ from dashboard.cost_charts import (
 from dashboard.links import choose_one
 from dashboard.mistakes import draw_mistakes
 from dashboard.session import current_study, page
-from dashboard.studies import FULL, Study
+from dashboard.studies import FULL, StudyFrame
 from dashboard.texts import bits, figure, plain, to_csv
 from dashboard.theme import BLUE, VERMILION
 from dse.design.matrices import facts_of, matrix_at
@@ -32,17 +32,7 @@ from dse.design.places import ternary_places
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.studies.comparison import why_not_on_frontier
-from dse.studies.designs import (
-    design_folder,
-    frames_of,
-    machine_of,
-    outputs_of,
-    point_of,
-    price,
-    space_of,
-)
 from dse.studies.rows import Evaluation
-from dse.training.history import read_history
 
 MOST_LISTED = 2_000  # designs in the choice; any other opens by its address
 
@@ -56,17 +46,15 @@ def main() -> None:
         st.info("No design of this study has a cost yet: let `dse search` go on.")
         return
     _headline(study, row)
-    point = point_of(row, study.record, space_of(study.record))
+    point = study.of.point_of(row)
     if point is None:
         st.warning(
             "Nothing in the study's folder says any more what this network was: restore "
             "its design.yaml to see more than its row."
         )
         return
-    outputs = outputs_of([row], study.record)
-    machine, technology = machine_of(study.record, row)
-    cost = price(point, machine, technology, frames_of(study.record), outputs)
-    st.graphviz_chart(network_diagram(point, outputs), width="stretch")
+    cost = study.of.price(point, study.of.machine_of(row))
+    st.graphviz_chart(network_diagram(point, study.of.begun.outputs), width="stretch")
     tabs = st.tabs(
         ["Energy", "Latency", "Roofline", "Area", "Layers", "Generator", "Mistakes", "Training"]
     )
@@ -81,7 +69,7 @@ def main() -> None:
         _training(study, row)
 
 
-def _choose(study: Study) -> Evaluation | None:
+def _choose(study: StudyFrame) -> Evaluation | None:
     """The design of the address, or one of the list: the frontier first."""
     frame = study.frame[study.frame["key"].fillna("").ne("") & study.frame["energy_pj"].notna()]
     if frame.empty:
@@ -111,7 +99,7 @@ def _choose(study: Study) -> Evaluation | None:
     return study.row_of(design)
 
 
-def _headline(study: Study, row: Evaluation) -> None:
+def _headline(study: StudyFrame, row: Evaluation) -> None:
     cells = st.columns(6)
     names = (
         "error",
@@ -132,11 +120,11 @@ def _headline(study: Study, row: Evaluation) -> None:
         }[name]
         cell.metric(title, figure(row.column(name), name))
     st.text(
-        f"key {row.key} · priced on {study.record.machine} · {row.status}"
+        f"key {row.key} · priced on {study.asked.machine_words} · {row.status}"
         + (f": {row.reason}" if row.reason else "")
     )
     if row.status in FULL:
-        objectives = list(study.record.objectives)
+        objectives = list(study.asked.objectives)
         better = (study.frame[objectives] <= [row.column(name) for name in objectives]).all(axis=1)
         rows = study.rows_where(better & study.frame["status"].isin(FULL))
         why = why_not_on_frontier(row, rows, objectives)
@@ -334,7 +322,7 @@ def _store_or_generate(cost: Cost) -> None:
     st.caption("Break-even: the smallest SRAM whose read of two bits costs what a made trit costs.")
 
 
-def _training(study: Study, row: Evaluation) -> None:
+def _training(study: StudyFrame, row: Evaluation) -> None:
     known = {
         "status": row.status,
         "epochs": row.epochs,
@@ -349,7 +337,7 @@ def _training(study: Study, row: Evaluation) -> None:
     facts = {name: str(value) for name, value in known.items() if value not in (None, "")}
     right.dataframe(pd.DataFrame({"": facts.keys(), "value": facts.values()}), hide_index=True)
     try:
-        history = read_history(design_folder(study.record, row.key))
+        history = study.of.history_of(row)
     except InvalidInput:
         left.info("The learning curve of this design is not in the study's folder.")
         return

@@ -11,10 +11,10 @@ from dashboard.lasso_chart import draw_lasso
 from dashboard.links import choose_one
 from dashboard.literature import published_points
 from dashboard.session import current_study, open_design, page, rows_or_stop
-from dashboard.studies import FULL, Study, read_confirmed
+from dashboard.studies import FULL, StudyFrame, read_confirmed
 from dashboard.texts import figure, label, plain, table_csv
 from dashboard.theme import STATUS_HELP
-from dse.columns import LABELS, OBJECTIVE_COLUMNS, first_cost, first_measured
+from dse.columns import LABELS, OBJECTIVE_COLUMNS, first_cost
 from dse.studies.comparison import why_not_on_frontier
 from dse.studies.frontier import hypervolume_share
 from dse.studies.rows import Evaluation
@@ -41,35 +41,35 @@ def main() -> None:
     _table(inside, study)
 
 
-def _numbers(study: Study) -> None:
-    frame, record = study.frame, study.record
+def _numbers(study: StudyFrame) -> None:
+    frame, asked = study.frame, study.asked
     cells = st.columns(4)
     cells[0].metric("candidates priced", f"{study.candidates:,}")
     cells[1].metric("designs trained", f"{int(study.networks.sum()):,}")
     cells[2].metric("on the frontier", f"{int(frame['frontier'].sum()):,}")
     # Only the frontier counts for the hypervolume, so only its rows are built.
-    share = hypervolume_share(study.rows_where(frame["frontier"]), record.box)
+    share = hypervolume_share(study.rows_where(frame["frontier"]), study.of.begun.box)
     cells[3].metric(
         "hypervolume",
         f"{share:.3f}",
         help="share of the box between the cheapest and dearest feasible design and error 0 to 1",
     )
-    limits = ", ".join(f"{name} {bound:,.6g}" for name, bound in record.limits.items())
-    st.caption(plain(f"Priced on {record.machine}. Limits: {limits or 'none'}."))
+    limits = ", ".join(f"{name} {bound:,.6g}" for name, bound in asked.limits.items())
+    st.caption(plain(f"Priced on {asked.machine_words}. Limits: {limits or 'none'}."))
 
 
 def _known(frame: pd.DataFrame) -> list[str]:
-    """Columns that the study has figures of: rows of before a column lack it."""
+    """Columns that the study has figures of."""
     return [name for name in COLUMNS if name in frame and frame[name].notna().any()]
 
 
-def _controls(study: Study, frame: pd.DataFrame) -> tuple[str, str, str, str, bool, bool, str]:
+def _controls(study: StudyFrame, frame: pd.DataFrame) -> tuple[str, str, str, str, bool, bool, str]:
     axes = [name for name in frame.columns if name.startswith("axis_")]
     columns = _known(frame)
-    machine = ["accelerator"] if study.several_machines else []
+    machine = ["accelerator"] if study.asked.several_machines else []
     names = ["kind", *machine, *axes, *columns, "source"]
     cells = st.columns(4)
-    asked = [first_cost(study.record.objectives), first_measured(study.record.objectives)]
+    asked = [first_cost(study.asked.objectives), study.asked.measured]
     first, second = (columns.index(name) if name in columns else 0 for name in asked)
     x = choose_one(cells[0], "Across", columns, "x", index=first, format_func=label)
     y = choose_one(cells[1], "Up", columns, "y", index=second, format_func=label)
@@ -125,7 +125,7 @@ def _filtered(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _plot(
-    study: Study,
+    study: StudyFrame,
     shown: pd.DataFrame,
     x: str,
     y: str,
@@ -165,7 +165,7 @@ def _plot_parallel(shown: pd.DataFrame, colour: str) -> None:
 
 
 def _plot_lasso(
-    study: Study,
+    study: StudyFrame,
     shown: pd.DataFrame,
     x: str,
     y: str,
@@ -185,7 +185,7 @@ def _plot_lasso(
         shape,
         log_x=log_x,
         log_y=log_y,
-        limits=study.record.limits,
+        limits=study.asked.limits,
         key="lasso",
     )
     st.caption(
@@ -196,7 +196,7 @@ def _plot_lasso(
 
 
 def _plot_2d(
-    study: Study,
+    study: StudyFrame,
     shown: pd.DataFrame,
     x: str,
     y: str,
@@ -205,7 +205,7 @@ def _plot_2d(
     log_x: bool,
     log_y: bool,
 ) -> tuple[pd.DataFrame, str | None]:
-    drawn, confirmed = sample_of(shown), read_confirmed(study.record.folder)
+    drawn, confirmed = sample_of(shown), read_confirmed(study.of.folder)
     others = published_points(study) if st.session_state.get("published") else None
     chart = frontier_chart(
         drawn,
@@ -215,7 +215,7 @@ def _plot_2d(
         shape=shape,
         log_x=log_x,
         log_y=log_y,
-        limits=study.record.limits,
+        limits=study.asked.limits,
         confirmed=confirmed,
         published=others if others is not None and {x, y} <= set(others) else None,
     )
@@ -258,7 +258,9 @@ def _plot_3d(drawn: pd.DataFrame, x: str, y: str, colour: str) -> None:
     st.plotly_chart(solid_figure(drawn, x, y, depth, colour), key="solid")
 
 
-def _side_panel(study: Study, inside: pd.DataFrame, design: str | None, selected: bool) -> None:
+def _side_panel(
+    study: StudyFrame, inside: pd.DataFrame, design: str | None, selected: bool
+) -> None:
     """The picked design, or what the box holds."""
     row = study.row_of(design) if design else None
     if row is not None:
@@ -271,7 +273,7 @@ def _side_panel(study: Study, inside: pd.DataFrame, design: str | None, selected
         f"{int(inside['frontier'].sum()):,} on the frontier"
     )
     if len(trained):
-        for name in dict.fromkeys(("error", *study.record.objectives)):
+        for name in dict.fromkeys(("error", *study.asked.objectives)):
             low, mid, high = trained[name].min(), trained[name].median(), trained[name].max()
             st.text(f"{label(name)}:\n{low:.3g} … {high:.3g}, median {mid:.3g}")
         best = trained.sort_values("error").iloc[0]
@@ -281,10 +283,10 @@ def _side_panel(study: Study, inside: pd.DataFrame, design: str | None, selected
     st.caption("Click a point to see the design.")
 
 
-def _picked_design(study: Study, row: Evaluation, design: str) -> None:
+def _picked_design(study: StudyFrame, row: Evaluation, design: str) -> None:
     st.subheader(plain(row.name or row.key), anchor=False)
     st.text(f"trial {row.trial}, {row.status}, key {row.key}")
-    if study.several_machines:
+    if study.asked.several_machines:
         st.text(f"on {row.accelerator}")
     if row.reason:
         st.text(row.reason)
@@ -303,20 +305,20 @@ def _picked_design(study: Study, row: Evaluation, design: str) -> None:
     st.dataframe(pd.DataFrame({"": figures.keys(), "value": figures.values()}), hide_index=True)
     if row.status in FULL:
         near = study.frame["status"].isin(FULL) & (
-            study.frame[list(study.record.objectives)]
-            <= [row.column(name) for name in study.record.objectives]
+            study.frame[list(study.asked.objectives)]
+            <= [row.column(name) for name in study.asked.objectives]
         ).all(axis=1)
-        why = why_not_on_frontier(row, study.rows_where(near), study.record.objectives)
+        why = why_not_on_frontier(row, study.rows_where(near), study.asked.objectives)
         st.text(why or "On the frontier: no trained design is better in all objectives.")
     if st.button("Open the design", type="primary", icon=":material/open_in_new:", key="open"):
         open_design(design)
 
 
-def _table(inside: pd.DataFrame, study: Study) -> None:
+def _table(inside: pd.DataFrame, study: StudyFrame) -> None:
     ordered = inside.sort_values(["frontier", "error"], ascending=[False, True])
     axes = [name for name in inside.columns if name.startswith("axis_")]
     columns = _known(study.frame)
-    machine = ["accelerator"] if study.several_machines else []
+    machine = ["accelerator"] if study.asked.several_machines else []
     names = [
         "frontier",
         "trial",

@@ -28,8 +28,9 @@ from dashboard.theme import BLUE, GREEN, GREY
 from dse.columns import LABELS, OBJECTIVE_COLUMNS
 from dse.design.families import DEFAULT
 from dse.errors import InvalidInput
-from dse.studies.record import GIVEN, read_record
+from dse.studies.folder import GIVEN
 from dse.studies.spec import SamplerName
+from dse.studies.study import open_study
 
 LIMITS = ("trained_parameters", "stored_bits", "energy_pj", "latency_us", "area_um2")
 PREVIEW = 1_000  # designs
@@ -205,11 +206,11 @@ def _clone() -> tuple[str, str]:
         st.error("The study file is not in the study's folder: use the form.")
         return "", ""
     node = parse_yaml(text, "study").plain()
-    resolved = read_record(found[chosen]).resolved
+    asked = open_study(found[chosen]).asked
     if not isinstance(node, dict) or not isinstance(node.get("data"), dict):
         raise InvalidInput("the study file that was cloned has no data: use the form")
     # Its paths were seen from where it stood.
-    node["name"], node["data"]["folder"] = name, resolved["data_folder"]
+    node["name"], node["data"]["folder"] = name, str(asked.data_folder)
     return name, dump_yaml(node)
 
 

@@ -10,12 +10,11 @@ from cost_models import accelerator_names
 from cost_models.strict_yaml import dump_yaml
 from dashboard.links import choose_many
 from dashboard.session import current_study, page
-from dashboard.studies import Study, signature
+from dashboard.studies import StudyFrame, signature
 from dashboard.texts import sentence
 from dashboard.views.compare import names_of
 from dse.errors import InvalidInput
 from dse.report import FORMATS, Report, Use, render, study_report
-from dse.studies.designs import point_of, space_of
 
 KINDS = {
     "html": "text/html",
@@ -64,7 +63,7 @@ def main() -> None:
     )
     # A report is of networks: one that stands on several machines is in it once.
     networks = tuple(dict.fromkeys(each.partition("@")[0] for each in keys))
-    report = _report(signature(study.record.folder), networks, tuple(machines), rate, battery)
+    report = _report(signature(study.of.folder), networks, tuple(machines), rate, battery)
     titles = [section.title for section in report.sections]
     wanted = st.multiselect("Sections", titles, default=titles, key="report_sections")
     kept = tuple(section for section in report.sections if section.title in wanted)
@@ -111,11 +110,11 @@ def _downloads(report: Report) -> None:
     st.iframe(render(report, "html").decode(), height=800)
 
 
-def _designs(study: Study, keys: list[str]) -> None:
+def _designs(study: StudyFrame, keys: list[str]) -> None:
     """The chosen designs as files, and the command that exports one."""
     for key in keys:
         row = study.row_of(key)
-        point = None if row is None else point_of(row, study.record, space_of(study.record))
+        point = None if row is None else study.of.point_of(row)
         if row is None or point is None:
             continue
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", row.name).strip("-.") or key
@@ -129,7 +128,7 @@ def _designs(study: Study, keys: list[str]) -> None:
             key=f"yaml_{key}",
         )
         # The name of the folder alone: paths of this machine are nobody else's business.
-        trained = f"{study.record.folder.name}/designs/{row.key}/best.pt"
+        trained = f"{study.of.folder.name}/designs/{row.key}/best.pt"
         right.code(f"dse export onnx {shlex.quote(trained)}", language="sh")
 
 

@@ -58,24 +58,23 @@ def _summary(label: str, folder: Path) -> dict[str, object]:
         study = load(label, folder)
     except InvalidInput as error:
         return summary | {"state": "damaged", "note": str(error)}
-    frame, record = study.frame, study.record
+    frame, asked = study.frame, study.asked
     trained = frame[study.networks]
-    wanted = record.resolved.get("trainings")
-    done = len(trained) / wanted if isinstance(wanted, int) and wanted else None
-    if not process and done is not None and done >= 1:
+    done = len(trained) / asked.trainings
+    if not process and done >= 1:
         summary["state"] = "done"
     return summary | {
-        "progress": None if done is None else min(done, 1.0),
+        "progress": min(done, 1.0),
         "trained": len(trained),
         "failed": int((frame["status"] == "failed").sum()),
         "least error (%)": 100 * trained["error"].min() if len(trained) else None,
-        "hypervolume": hypervolume_share(study.rows_where(frame["frontier"]), record.box),
+        "hypervolume": hypervolume_share(study.rows_where(frame["frontier"]), study.of.begun.box),
         "last row": _age(folder / FILE_NAME),
         "owner": owner_of(folder),
         "searched by": f"process {process} on {socket.gethostname()}" if process else "",
         "least energy (uJ)": 1e-6 * trained["energy_pj"].min() if len(trained) else None,
         "priced": study.candidates,
-        "priced on": record.machine,
+        "priced on": asked.machine_words,
         "note": "",
     }
 
@@ -155,7 +154,7 @@ def _best(name: str, folder: Path) -> None:
     if front.empty:
         st.info("No design is trained yet.")
         return
-    names = list(dict.fromkeys(("error", *study.record.objectives, "trained_parameters")))
+    names = list(dict.fromkeys(("error", *study.asked.objectives, "trained_parameters")))
     front = front.sort_values("error").head(MOST_BEST)
     st.caption(
         f"Best points: {len(front)} of {int(study.frame['frontier'].sum())} designs on the "

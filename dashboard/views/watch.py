@@ -15,11 +15,11 @@ from dashboard.growth import growth_chart, growth_table
 from dashboard.launching import LOG, log_tail, resume, stop
 from dashboard.links import choose_one
 from dashboard.session import load, page, settings
-from dashboard.studies import FULL, Study, find_studies, searching_process
+from dashboard.studies import FULL, StudyFrame, find_studies, searching_process
 from dashboard.texts import figure, sentence
-from dse.columns import first_cost, first_measured
+from dse.columns import first_cost
 from dse.errors import InvalidInput
-from dse.studies.record import DESIGNS, RESOLVED
+from dse.studies.folder import DESIGNS, RESOLVED
 from dse.training.history import FILE_NAME, read_history
 
 EVERY_S = 2
@@ -99,10 +99,10 @@ def _live(name: str, folder: Path) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         if study.trained.any():
-            cost = first_cost(study.record.objectives)
+            cost = first_cost(study.asked.objectives)
             frame = sample_of(study.scaled)
-            told = first_measured(study.record.objectives)
-            frontier_chart(frame, cost, told, limits=study.record.limits, select=()).show(
+            told = study.asked.measured
+            frontier_chart(frame, cost, told, limits=study.asked.limits, select=()).show(
                 "live_frontier"
             )
         else:
@@ -120,24 +120,19 @@ def _live(name: str, folder: Path) -> None:
     _log(folder)
 
 
-def _progress(study: Study, state: str) -> None:
-    resolved, frame = study.record.resolved, study.frame
-    trained = int(study.networks.sum())
-    wanted = resolved.get("trainings")
+def _progress(study: StudyFrame, state: str) -> None:
+    wanted, trained = study.asked.trainings, int(study.networks.sum())
     cells = st.columns(4)
-    cells[0].metric("trained", f"{trained:,}" + (f" of {wanted:,}" if wanted else ""))
+    cells[0].metric("trained", f"{trained:,} of {wanted:,}")
     cells[1].metric("priced", f"{study.candidates:,}")
-    cells[2].metric("on the frontier", f"{int(frame['frontier'].sum()):,}")
-    cells[3].metric("workers", str(resolved.get("workers", "unknown")))
-    if isinstance(wanted, int) and wanted > 0:
-        st.progress(min(trained / wanted, 1.0), text=state)
-    else:
-        st.text(state)
+    cells[2].metric("on the frontier", f"{int(study.frame['frontier'].sum()):,}")
+    cells[3].metric("workers", f"{study.of.begun.workers}")
+    st.progress(min(trained / wanted, 1.0), text=state)
 
 
-def _curves(study: Study) -> None:
+def _curves(study: StudyFrame) -> None:
     """Learning curves of the designs that are in training, or were last."""
-    designs = study.record.folder / DESIGNS
+    designs = study.of.folder / DESIGNS
     files = []
     for path in designs.glob(f"*/{FILE_NAME}"):
         with contextlib.suppress(OSError):
@@ -158,7 +153,7 @@ def _curves(study: Study) -> None:
     st.altair_chart(curves_chart(pd.DataFrame(rows)), key="live_curve")
 
 
-def _latest(study: Study) -> None:
+def _latest(study: StudyFrame) -> None:
     frame = study.frame.tail(LATEST).iloc[::-1]
     shown = pd.DataFrame(
         {

@@ -20,7 +20,7 @@ from dashboard.session import (
     rows_or_stop,
     settings,
 )
-from dashboard.studies import Study, inside, signature
+from dashboard.studies import StudyFrame, inside, signature
 from dashboard.texts import label, plain, sentence
 from dashboard.what_if_controls import Chosen, choose_machine
 from dse.columns import LABELS, MEASURED_COLUMNS, OBJECTIVE_COLUMNS, first_cost, first_measured
@@ -51,7 +51,7 @@ def main() -> None:
         _answer(study, chosen)
 
 
-def _answer(study: Study, chosen: Chosen) -> None:
+def _answer(study: StudyFrame, chosen: Chosen) -> None:
     trained = fleet_of(study, chosen.family)
     if not len(trained.fleet):
         st.warning("No trained design has densities that this generator can make.")
@@ -71,11 +71,11 @@ def _answer(study: Study, chosen: Chosen) -> None:
         )
         return
     frame = _frame(study, trained, columns, fits)
-    objectives = list(study.record.objectives)
+    objectives = list(study.asked.objectives)
     x, y = _axes(objectives)
     old = study.scaled[study.trained & study.frame["frontier"]]
     chart = frontier_chart(
-        sample_of(frame, MOST_POINTS), x, y, limits=study.record.limits, ghost=old, select=(PICK,)
+        sample_of(frame, MOST_POINTS), x, y, limits=study.asked.limits, ghost=old, select=(PICK,)
     )
     event = chart.show("what_if_plot", modes=[PICK], description="The frontier, old and new")
     other = "Matrices are of another generator than the trained ones. " if chosen.family else ""
@@ -106,24 +106,24 @@ def _axes(objectives: list[str]) -> tuple[str, str]:
 
 
 def _frame(
-    study: Study, trained: Trained, columns: dict[str, np.ndarray], fits: np.ndarray
+    study: StudyFrame, trained: Trained, columns: dict[str, np.ndarray], fits: np.ndarray
 ) -> pd.DataFrame:
     """The trained designs with their new costs; designs that do not run have none."""
     costs = {name: np.where(fits, figures, np.nan) for name, figures in columns.items()}
     frame = trained.frame.assign(status="trained", **costs)
     # A baseline that the study trained beyond its limits counts here as it counts there.
     over = _over(study, frame) & ~_over(study, study.frame.iloc[trained.places])
-    points = frame[list(study.record.objectives)].to_numpy(dtype=float)
+    points = frame[list(study.asked.objectives)].to_numpy(dtype=float)
     points[over] = np.nan  # over a limit: on no frontier
     frame["frontier"] = pareto_mask(points)
     frame.loc[over, "status"] = "infeasible"
     return scaled_frame(frame)
 
 
-def _over(study: Study, frame: pd.DataFrame) -> np.ndarray:
+def _over(study: StudyFrame, frame: pd.DataFrame) -> np.ndarray:
     """Which designs are over a limit of the study."""
     over = np.zeros(len(frame), dtype=bool)
-    for limit, bound in study.record.limits.items():
+    for limit, bound in study.asked.limits.items():
         kind, _, name = limit.partition("_")
         if name in frame:
             figures = frame[name].to_numpy(dtype=float)
@@ -131,7 +131,7 @@ def _over(study: Study, frame: pd.DataFrame) -> np.ndarray:
     return over
 
 
-def _keys_before(study: Study) -> list[str]:
+def _keys_before(study: StudyFrame) -> list[str]:
     front = study.frame[study.trained & study.frame["frontier"]]
     return list(dict.fromkeys(front["key"].astype(str)))
 
@@ -155,7 +155,7 @@ def _moves(found: Moves, frame: pd.DataFrame) -> None:
 
 
 def _before_and_after(
-    study: Study, trained: Trained, frame: pd.DataFrame, objectives: Sequence[str]
+    study: StudyFrame, trained: Trained, frame: pd.DataFrame, objectives: Sequence[str]
 ) -> None:
     """Medians over the designs that run, before and after."""
     run = frame["energy_pj"].notna().to_numpy()
@@ -203,7 +203,7 @@ def _shares(
     return [float(share) for share in shares]
 
 
-def _robustness(study: Study, fleet: Fleet, chosen: Chosen, frame: pd.DataFrame) -> None:
+def _robustness(study: StudyFrame, fleet: Fleet, chosen: Chosen, frame: pd.DataFrame) -> None:
     if not st.toggle(
         "Robustness: how sure is the frontier, given the bands of the constants?",
         key="robust",
@@ -211,14 +211,14 @@ def _robustness(study: Study, fleet: Fleet, chosen: Chosen, frame: pd.DataFrame)
     ):
         return
     # The error that the study asks for is the one that the draws hold designs against.
-    measured = first_measured(study.record.objectives)
-    costs = [name for name in study.record.objectives if name not in MEASURED_COLUMNS]
+    measured = study.asked.measured
+    costs = [name for name in study.asked.objectives if name not in MEASURED_COLUMNS]
     objectives = ("error", *costs)
     order = frame.assign(worth=frame[measured].rank() + frame[costs].rank().sum(axis=1))
     order = order.sort_values(["frontier", "worth"], ascending=[False, True])
     picks = tuple(sorted(int(i) for i in order.index[:MOST_ROBUST]))
     errors = (frame[measured] / LABELS[measured][2]).tolist()
-    mark = (*signature(study.record.folder), chosen.family)
+    mark = (*signature(study.of.folder), chosen.family)
     shares = _shares(mark, chosen.machine, chosen.technology, objectives, picks, fleet, errors)
     table = pd.DataFrame(
         {

@@ -20,9 +20,10 @@ from dse.report.confirmation import Confirmation, sure_words
 from dse.report.content import Section, significant
 from dse.report.cost_tables import where_it_goes
 from dse.report.network import network_words
-from dse.report.priced import StudyResults, power_at
+from dse.report.priced import power_at
 from dse.studies.frontier import frontier_of
 from dse.studies.rows import Evaluation
+from dse.studies.study import Study
 
 
 def knee_of(front: Sequence[Evaluation], cost: str) -> Evaluation | None:
@@ -50,7 +51,7 @@ def knee_of(front: Sequence[Evaluation], cost: str) -> Evaluation | None:
     return front[lowest] if below[lowest] > 1e-9 else None
 
 
-def chosen_of(results: StudyResults) -> list[tuple[Evaluation, str]]:
+def chosen_of(results: Study) -> list[tuple[Evaluation, str]]:
     """The designs that an answer is about, each once, with why."""
     cost = results.cost_objective
     front = frontier_of(results.pairs, ("error", cost))
@@ -68,16 +69,19 @@ def chosen_of(results: StudyResults) -> list[tuple[Evaluation, str]]:
     return [(row, ", ".join(why)) for row, why in found.values()]
 
 
-def question_of(results: StudyResults) -> str:
+def question_of(results: Study) -> str:
     """What the study asked."""
-    record = results.record
-    objectives = [LABELS[name][0] if name in LABELS else name for name in record.objectives]
+    asked = results.asked
+    objectives = [LABELS[name][0] if name in LABELS else name for name in asked.objectives]
     together = f"{', '.join(objectives[:-1])} and {objectives[-1]}"
-    limits = limits_words(record.limits)
+    limits = limits_words(asked.limits)
     within = f" within {limits}" if limits else ""
-    if results.several_machines:
-        return f"Which design, and on which of {record.machine}, has the least {together}{within}?"
-    return f"Which design has the least {together}{within}, on {record.machine}?"
+    if results.asked.several_machines:
+        return (
+            f"Which design, and on which of {asked.machine_words}, has the least "
+            f"{together}{within}?"
+        )
+    return f"Which design has the least {together}{within}, on {asked.machine_words}?"
 
 
 def limits_words(limits: dict[str, float]) -> str:
@@ -97,15 +101,14 @@ def limits_words(limits: dict[str, float]) -> str:
 
 
 def answer_section(
-    results: StudyResults,
+    results: Study,
     chosen: Sequence[Priced],
     use: Use,
     confirmed: Sequence[Confirmation] = (),
 ) -> Section:
     """Question and answer."""
     sentences = [question_of(results)]
-    if results.progress:
-        sentences.append(results.progress)
+    sentences += filter(None, [progress_words(results)])
     if not results.trained:
         points: list[str] = [nothing_trained(results)]
     else:
@@ -115,7 +118,19 @@ def answer_section(
     )
 
 
-def nothing_trained(results: StudyResults) -> str:
+def progress_words(results: Study) -> str:
+    """A sentence where the study has not ended; empty where it has."""
+    if results.ended_by:
+        return ""
+    asked = results.asked
+    return (
+        f"The study is in progress: {asked.effort.trained(results.rows):,} of "
+        f"{asked.trainings:,} trainings are done, and {len(results.rows):,} of at most "
+        f"{asked.candidates:,} candidates are priced. What follows may change."
+    )
+
+
+def nothing_trained(results: Study) -> str:
     """Why there is no answer, and what to do."""
     counts: dict[str, int] = {}
     for row in results.rows:
@@ -132,7 +147,7 @@ def nothing_trained(results: StudyResults) -> str:
 
 
 def _answer(
-    results: StudyResults,
+    results: Study,
     chosen: Sequence[Priced],
     use: Use,
     confirmed: Sequence[Confirmation],
@@ -162,12 +177,12 @@ def _lower_first(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _build(results: StudyResults, best: Evaluation, priced: Priced | None, use: Use) -> str:
+def _build(results: Study, best: Evaluation, priced: Priced | None, use: Use) -> str:
     count = len(results.trained)
     lead = (
         "the only trained design" if count == 1 else f"the lowest error of {count} trained designs"
     )
-    limits = " that keep the limits" if results.record.limits and count > 1 else ""
+    limits = " that keep the limits" if results.asked.limits and count > 1 else ""
     text = (
         f"Build {results.named(best)}: {lead}{limits}, {error_words(results, best)}, "
         f"{costs_words(best, results.cost_objective)}."
@@ -183,7 +198,7 @@ def _build(results: StudyResults, best: Evaluation, priced: Priced | None, use: 
     return text
 
 
-def error_words(results: StudyResults, row: Evaluation) -> str:
+def error_words(results: Study, row: Evaluation) -> str:
     """`39.1 % validation error (95 % interval 31.0 to 47.8 %, 50 of 128 clips)`."""
     band = results.error_of(row)
     assert band is not None  # the row is trained
@@ -224,7 +239,7 @@ def band_words(band: Band) -> str:
     return f"{significant(band.mid)} ({significant(band.low)} to {significant(band.high)})"
 
 
-def _knee(results: StudyResults, knee: Evaluation, best: Evaluation) -> str:
+def _knee(results: Study, knee: Evaluation, best: Evaluation) -> str:
     cost = results.cost_objective
     share = knee.column(cost) / best.column(cost)
     points = 100 * (knee.column("error") - best.column("error"))
@@ -235,7 +250,7 @@ def _knee(results: StudyResults, knee: Evaluation, best: Evaluation) -> str:
     )
 
 
-def _ternary_or_dense(results: StudyResults) -> str:
+def _ternary_or_dense(results: Study) -> str:
     cost = results.cost_objective
     ternary = best_of([row for row in results.trained if results.is_ternary(row)], cost)
     dense = best_of([row for row in results.trained if not results.is_ternary(row)], cost)
@@ -274,7 +289,7 @@ def _ternary_or_dense(results: StudyResults) -> str:
     )
 
 
-def _at_its_cost(results: StudyResults) -> str:
+def _at_its_cost(results: Study) -> str:
     """Where the best dense design costs more than the best ternary one: who stands at its cost."""
     cost = results.cost_objective
     ternary = best_of([row for row in results.trained if results.is_ternary(row)], cost)
@@ -300,7 +315,7 @@ def _at_its_cost(results: StudyResults) -> str:
     return f"{text}."
 
 
-def _cheaper_than_dense(results: StudyResults) -> str:
+def _cheaper_than_dense(results: Study) -> str:
     """Where only ternary designs were trained, what they gain is not known: said, not hidden."""
     cost = results.cost_objective
     dense = [row.column(cost) for row in results.trained if not results.is_ternary(row)]

@@ -11,9 +11,9 @@ from dse.networks.lowering import lower
 from dse.pricing.priced import Priced
 from dse.report.content import Cell, Column, Section, Table
 from dse.report.cost_tables import AREA, BAND_NOTE, DESIGN, ENERGY, ERROR, LATENCY
-from dse.report.priced import StudyResults, dense_of, trial_of
 from dse.studies.intervals import difference_band
 from dse.studies.rows import Evaluation
+from dse.studies.study import Study, dense_of, trial_of
 
 
 def best_of(rows: Sequence[Evaluation], cost: str) -> Evaluation | None:
@@ -50,7 +50,7 @@ def verdict_of(difference: Band) -> str:
     return "not told apart by these clips"
 
 
-def rivals_of(results: StudyResults) -> list[Rivals]:
+def rivals_of(results: Study) -> list[Rivals]:
     """Every ternary design of the frontier, and the best one, against dense at no higher cost."""
     cost = results.cost_objective
     ternary = [row for row in results.frontier if results.is_ternary(row)]
@@ -68,16 +68,14 @@ def rivals_of(results: StudyResults) -> list[Rivals]:
     return found
 
 
-def difference_of(
-    results: StudyResults, row: Evaluation | None, other: Evaluation | None
-) -> Band | None:
+def difference_of(results: Study, row: Evaluation | None, other: Evaluation | None) -> Band | None:
     """Errors of two trained designs; None where one is missing, or the clips are not known."""
     if row is None or other is None or results.clips is None:
         return None
     return difference_band(row.column("error"), other.column("error"), results.clips)
 
 
-def dense_section(results: StudyResults, chosen: Sequence[Priced]) -> Section:
+def dense_section(results: Study, chosen: Sequence[Priced]) -> Section:
     """What the ternary matrices gain or do not gain."""
     rivals = rivals_of(results)
     tables = []
@@ -100,7 +98,7 @@ def dense_section(results: StudyResults, chosen: Sequence[Priced]) -> Section:
     )
 
 
-def _rivals_table(results: StudyResults, rivals: Sequence[Rivals]) -> Table:
+def _rivals_table(results: Study, rivals: Sequence[Rivals]) -> Table:
     objective = results.cost_objective
     name, unit, _ = LABELS[objective]
     columns = (
@@ -149,9 +147,7 @@ def named(row: Evaluation) -> str:
     return f"{row.name or row.key} ({trial_of(row)})"
 
 
-def counterparts_table(
-    chosen: Sequence[Priced], results: StudyResults | None = None
-) -> Table | None:
+def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -> Table | None:
     """Each ternary design beside the same network with dense matrices, on the same machine."""
     columns = (
         DESIGN,
@@ -209,7 +205,7 @@ def published_section(
     *,
     frames: int,
     outputs: int,
-    results: StudyResults | None = None,
+    results: Study | None = None,
 ) -> Section:
     """Baselines of the study, and the networks of the literature on its machine."""
     tables = []
@@ -229,7 +225,7 @@ def published_section(
     )
 
 
-def _baselines_table(results: StudyResults, rows: Sequence[Evaluation]) -> Table:
+def _baselines_table(results: Study, rows: Sequence[Evaluation]) -> Table:
     columns = (
         Column(name="baseline", heading="baseline", form="text"),
         Column(name="status", heading="status", form="text"),

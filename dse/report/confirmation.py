@@ -14,8 +14,8 @@ from dse.errors import InvalidFile
 from dse.report.comparison import energy_of
 from dse.report.content import Cell, Column, Section, Table, significant
 from dse.report.cost_tables import ENERGY, KEY, MACHINE
-from dse.report.priced import StudyResults
 from dse.studies.rows import Evaluation
+from dse.studies.study import Study
 
 FILE_NAME = "confirmed.csv"
 """Written by `dse confirm` into the study's folder."""
@@ -52,7 +52,7 @@ class Confirmation:
         return "lost" if self.searched else "off, as before"
 
 
-def read_confirmations(results: StudyResults) -> tuple[Confirmation, ...]:
+def read_confirmations(results: Study) -> tuple[Confirmation, ...]:
     """What `dse confirm` found, in its order; empty where it never ran.
 
     Designs that the study has no row of are left out.
@@ -60,7 +60,7 @@ def read_confirmations(results: StudyResults) -> tuple[Confirmation, ...]:
     Raises:
         InvalidFile: its table is damaged.
     """
-    path = results.record.folder / FILE_NAME
+    path = results.folder / FILE_NAME
     if not path.exists():
         return ()
     pairs = {(row.key, row.accelerator): row for row in results.pairs if row.full}
@@ -101,7 +101,7 @@ def _share(text: str) -> float:
     return value
 
 
-def confirmed_section(results: StudyResults, found: Sequence[Confirmation]) -> Section:
+def confirmed_section(results: Study, found: Sequence[Confirmation]) -> Section:
     """The table of fresh seeds, and how much the search flattered."""
     seeds = max(one.seeds for one in found)
     searched = [one for one in found if one.searched]
@@ -112,7 +112,7 @@ def confirmed_section(results: StudyResults, found: Sequence[Confirmation]) -> S
     columns = (
         Column(name="trial", heading="trial", form="text"),
         Column(name="design", heading="design", form="text"),
-        *((MACHINE,) if results.several_machines else ()),
+        *((MACHINE,) if results.asked.several_machines else ()),
         Column(name="searched_error", heading="searched, validation", unit="%", form="percent"),
         Column(name="validation_error", heading="fresh, validation", unit="%", form="percent"),
         Column(name="test_error", heading="fresh, test", unit="%", form="percent", band=True),
@@ -125,7 +125,7 @@ def confirmed_section(results: StudyResults, found: Sequence[Confirmation]) -> S
         (
             "base" if one.row.trial < 0 else str(one.row.trial),
             one.row.name or one.row.key,
-            *((one.row.accelerator,) if results.several_machines else ()),
+            *((one.row.accelerator,) if results.asked.several_machines else ()),
             100 * one.row.column("error"),
             100 * one.validation_error,
             one.test_band if one.half_width is not None else 100 * one.test_error,
@@ -160,7 +160,7 @@ def confirmed_section(results: StudyResults, found: Sequence[Confirmation]) -> S
     )
 
 
-def sure_words(results: StudyResults, best: Evaluation, found: Sequence[Confirmation]) -> list[str]:
+def sure_words(results: Study, best: Evaluation, found: Sequence[Confirmation]) -> list[str]:
     """How sure an answer is, as sentences: what fresh seeds say, or that nobody asked them."""
     count = len(results.trained)
     flattered = (

@@ -18,7 +18,7 @@ from dse.colours import FRONTIER, GRID, INK, LIMIT
 from dse.files import replacing
 from dse.report.content import Bars, Plot, Scatter, Series, printable, significant
 from dse.studies.growth import Step
-from dse.studies.record import StudyRecord
+from dse.studies.spec import StudySpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -258,13 +258,13 @@ def _one_line(text: str) -> str:
     return " ".join(printable(text).split())
 
 
-def growth_figure(steps: Sequence[Step], record: StudyRecord) -> "Figure":
+def growth_figure(steps: Sequence[Step], asked: StudySpec) -> "Figure":
     """Hypervolume against trainings, and against epochs where rungs make them differ."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3.5), layout="constrained")
     axes = figure.add_subplot()
-    rungs = record.resolved.get("rungs") is not None
+    rungs = asked.rungs is not None
     across = [step.epochs if rungs else step.trainings for step in steps]
     volumes = [step.hypervolume for step in steps]
     axes.step([0, *across], [0.0, *volumes], where="post", color=FRONTIER, linewidth=1.5)
@@ -273,7 +273,7 @@ def growth_figure(steps: Sequence[Step], record: StudyRecord) -> "Figure":
     axes.set_xlim(0, None)
     axes.set_ylim(0, None)
     axes.grid(True, color=GRID)
-    axes.set_title(f"{record.name}: how the frontier grew", fontsize=10, parse_math=False)
+    axes.set_title(f"{asked.name}: how the frontier grew", fontsize=10, parse_math=False)
     return figure
 
 

@@ -12,8 +12,9 @@ from cost_models.application import Use
 from dse.columns import LABELS, axis_label
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, InvalidStudy
+from dse.pricing.machine import Machine
 from dse.pricing.priced import Priced
-from dse.report.answer import answer_section, chosen_of, limits_words
+from dse.report.answer import answer_section, chosen_of, limits_words, progress_words
 from dse.report.comparison import (
     area_of,
     cell_of,
@@ -45,17 +46,16 @@ from dse.report.cost_tables import (
 )
 from dse.report.frontier_plot import frontier_plot
 from dse.report.priced import (
-    StudyResults,
+    drifted,
     load_machine,
+    open_evaluated,
     plain_text,
-    rate_of,
-    read_study_results,
+    price_row,
 )
 from dse.report.sources import sources_sections
-from dse.studies.designs import design_folder
-from dse.studies.frontier import hypervolume_share
-from dse.studies.record import GIVEN
+from dse.studies.folder import GIVEN
 from dse.studies.rows import Evaluation
+from dse.studies.study import Study
 
 SHORTEST_KEY = 4
 """Digits of a key that are taken for its beginning."""
@@ -94,15 +94,15 @@ def study_report(
         InvalidFile: its record or its results are damaged.
         InvalidInput: a machine that there is not.
     """
-    results = read_study_results(folder)
-    use = use or Use(inferences_per_second=rate_of(results.record))
+    results = open_evaluated(folder)
+    use = use or Use(inferences_per_second=results.asked.inferences_per_second)
     picked = _picked(results, chosen) if chosen else chosen_of(results)
-    priced = [each for row, why in picked if (each := results.priced(row, why)) is not None]
+    priced = [each for row, why in picked if (each := price_row(results, row, why)) is not None]
     lost = [row for row, _ in picked if row.key not in {each.point.key for each in priced}]
     # Of several machines that of the answer stands for all where one must.
-    own = results.machine_of(picked[0][0]) if picked else (results.accelerator, results.technology)
+    own = results.machine_of(picked[0][0]) if picked else results.asked.machines[0]
     further = [
-        Priced(point=point, cost=results.price(point, *own), why="asked for") for point in designs
+        Priced(point=point, cost=results.price(point, own), why="asked for") for point in designs
     ]
     everything = [*priced, *further]
     confirmed = read_confirmations(results)
@@ -116,9 +116,10 @@ def study_report(
         sections.append(dense_section(results, everything))
     sections.append(
         published_section(
-            *own,
-            frames=results.frames,
-            outputs=results.outputs,
+            own.accelerator,
+            own.technology,
+            frames=results.asked.features.frames,
+            outputs=results.begun.outputs,
             results=results,
         )
     )
@@ -130,13 +131,13 @@ def study_report(
         sections.append(_machines_section(results, everything, others, use))
     sections += sources_sections([*used, *others], more=_assumptions(results, use))
     sections.append(_provenance_section(results, everything))
-    record = results.record
+    asked = results.asked
     dated = max((row.finished_at for row in results.rows), default="")
-    state = "in progress" if results.progress else f"{len(results.trained)} designs trained"
+    state = "in progress" if progress_words(results) else f"{len(results.trained)} designs trained"
     return Report(
-        name=re.sub(r"[^A-Za-z0-9_.-]+", "_", record.name).lstrip(".") or "study",
-        title=f"Cost report: {record.name}",
-        subtitle=f"{record.machine}; {state}; last result {dated or 'not dated'}",
+        name=re.sub(r"[^A-Za-z0-9_.-]+", "_", asked.name).lstrip(".") or "study",
+        title=f"Cost report: {asked.name}",
+        subtitle=f"{asked.machine_words}; {state}; last result {dated or 'not dated'}",
         sections=tuple(sections),
         dated=dated,
         version=version("ternary-dse"),
@@ -144,15 +145,17 @@ def study_report(
 
 
 def _machines_of(
-    results: StudyResults, own: tuple[Accelerator, Technology], priced: Sequence[Priced]
+    results: Study, own: Machine, priced: Sequence[Priced]
 ) -> list[tuple[Accelerator, Technology]]:
     """The machines that the report has figures of: the study's one, or those it came to."""
-    used = [own, *((each.cost.accelerator, each.cost.technology) for each in priced)]
+    used = [own, *(Machine(each.cost.accelerator, each.cost.technology) for each in priced)]
     used += [results.machine_of(row) for row in results.frontier]
-    return list({machine.name: (machine, technology) for machine, technology in used}.values())
+    return list(
+        {each.accelerator.name: (each.accelerator, each.technology) for each in used}.values()
+    )
 
 
-def _picked(results: StudyResults, wanted: Sequence[str]) -> list[tuple[Evaluation, str]]:
+def _picked(results: Study, wanted: Sequence[str]) -> list[tuple[Evaluation, str]]:
     known = [row for row in results.rows if row.key]
     picked = []
     for name in wanted:
@@ -164,44 +167,43 @@ def _picked(results: StudyResults, wanted: Sequence[str]) -> list[tuple[Evaluati
         found.sort(key=lambda row: not row.full)  # a design may have rows without its error, too
         if not found:
             raise InvalidStudy(
-                f"{results.record.folder} has no design '{name}': give a trial number or a key of "
+                f"{results.folder} has no design '{name}': give a trial number or a key of "
                 "its results"
             )
         picked.append((found[0], "asked for"))
     return picked
 
 
-def _frontier_section(results: StudyResults) -> Section:
-    record = results.record
-    share = hypervolume_share(results.pairs, record.box)
+def _frontier_section(results: Study) -> Section:
     names = " against ".join(
-        LABELS[name][0] if name in LABELS else name for name in record.objectives
+        LABELS[name][0] if name in LABELS else name for name in results.asked.objectives
     )
     return Section(
         name="frontier",
         title="Frontier",
         sentences=(
             f"{names[:1].upper()}{names[1:]}: designs that no other trained design beats in all of "
-            f"them, cheapest first. They dominate {share:.3f} of the study's box (hypervolume).",
+            f"them, cheapest first. They dominate {results.hypervolume:.3f} of the study's box "
+            "(hypervolume).",
         ),
         plots=(
             frontier_plot(
                 results.pairs,
-                title=f"{record.name}: {record.machine}",
+                title=f"{results.asked.name}: {results.asked.machine_words}",
                 cost=results.cost_objective,
-                limits=record.limits,
+                limits=results.asked.limits,
                 is_ternary=results.is_ternary,
                 band_of=results.error_of,
             ),
         ),
         tables=(
             _designs_table(results, results.frontier, "frontier", "Designs on the frontier"),
-            *((_fleet_table(results),) if results.several_machines else ()),
+            *((_fleet_table(results),) if results.asked.several_machines else ()),
         ),
     )
 
 
-def _fleet_table(results: StudyResults) -> Table:
+def _fleet_table(results: Study) -> Table:
     """Which of the study's machines the frontier comes to."""
     by_machine: dict[str, list[Evaluation]] = {}
     for row in results.frontier:
@@ -227,17 +229,15 @@ def _fleet_table(results: StudyResults) -> Table:
     ]
     return Table(
         name="machines_on_frontier",
-        title=f"Machines on the frontier: {len(rows)} of the study's {results.record.machine}",
+        title=f"Machines on the frontier: {len(rows)} of the study's {results.asked.machine_words}",
         columns=columns,
         rows=tuple(rows),
         note="Every trained network was priced on all of them. " + BAND_NOTE,
     )
 
 
-def _designs_table(
-    results: StudyResults, rows: Sequence[Evaluation], name: str, title: str
-) -> Table:
-    further = [column for column in results.record.objectives if column in LABELS]
+def _designs_table(results: Study, rows: Sequence[Evaluation], name: str, title: str) -> Table:
+    further = [column for column in results.asked.objectives if column in LABELS]
     shown = {
         "error",
         "quantised_error",
@@ -255,7 +255,7 @@ def _designs_table(
     columns = (
         Column(name="trial", heading="trial", form="text"),
         Column(name="design", heading="design", form="text"),
-        *((MACHINE,) if results.several_machines else ()),
+        *((MACHINE,) if results.asked.several_machines else ()),
         ERROR,
         *((QUANTISED,) if quantised else ()),
         TRAINED,
@@ -274,7 +274,7 @@ def _designs_table(
         (
             "base" if row.trial < 0 else str(row.trial),
             row.name or row.key,
-            *((row.accelerator,) if results.several_machines else ()),
+            *((row.accelerator,) if results.asked.several_machines else ()),
             results.error_of(row),
             *((quantised_of(row),) if quantised else ()),
             cell_of(row, "trained_parameters"),
@@ -300,7 +300,7 @@ def _designs_table(
     )
 
 
-def _designs_section(results: StudyResults, lost: Sequence[Evaluation]) -> Section:
+def _designs_section(results: Study, lost: Sequence[Evaluation]) -> Section:
     counts: dict[str, int] = {}
     for row in results.rows:
         counts[row.status] = counts.get(row.status, 0) + 1
@@ -318,7 +318,7 @@ def _designs_section(results: StudyResults, lost: Sequence[Evaluation]) -> Secti
             f"{reused:,} of the errors {'is' if reused == 1 else 'are'} of earlier studies of the "
             "same data and recipe; their networks lie there."
         )
-    missing = [row for row in rows if row.status != "reused" and not _has_checkpoint(results, row)]
+    missing = [row for row in rows if row.status != "reused" and not results.has_checkpoint(row)]
     if missing:
         sentences.append(
             f"Checkpoints are missing for {', '.join(named(row) for row in missing[:10])}"
@@ -343,7 +343,7 @@ def _designs_section(results: StudyResults, lost: Sequence[Evaluation]) -> Secti
     )
 
 
-def _others_table(results: StudyResults, rows: Sequence[Evaluation]) -> Table:
+def _others_table(results: Study, rows: Sequence[Evaluation]) -> Table:
     columns = (
         Column(name="trial", heading="trial", form="text"),
         Column(name="design", heading="design", form="text"),
@@ -373,15 +373,8 @@ def _others_table(results: StudyResults, rows: Sequence[Evaluation]) -> Table:
     )
 
 
-def _has_checkpoint(results: StudyResults, row: Evaluation) -> bool:
-    try:
-        return (design_folder(results.record, row.key) / "best.pt").exists()
-    except InvalidStudy:  # a key that could lead out of the folder
-        return False
-
-
 def _machines_section(
-    results: StudyResults,
+    results: Study,
     priced: Sequence[Priced],
     machines: Sequence[tuple[Accelerator, Technology]],
     use: Use,
@@ -391,7 +384,7 @@ def _machines_section(
     for machine, technology in machines:
         for each in priced:
             try:
-                cost = results.price(each.point, machine, technology)
+                cost = results.price(each.point, Machine(machine, technology))
             except InvalidInput as error:
                 refused.append(f"{each.named()} on {machine.name}: {error}.")
                 continue
@@ -407,7 +400,7 @@ def _machines_section(
     )
 
 
-def _assumptions(results: StudyResults, use: Use) -> list[str]:
+def _assumptions(results: Study, use: Use) -> list[str]:
     clips = (
         "The number of validation clips does not follow from the recorded errors, so errors have "
         "no interval."
@@ -415,66 +408,61 @@ def _assumptions(results: StudyResults, use: Use) -> list[str]:
         else f"Errors were told on {results.clips:,} validation clips (the smallest number of "
         "which all recorded errors are whole numbers); intervals are Wilson's, 95 %."
     )
+    features = results.asked.features
     return [
-        f"An inference has {results.frames} frames of {results.space.in_channels} features and "
-        f"{results.outputs} classes.",
+        f"An inference has {features.frames} frames of {features.coefficients} features and "
+        f"{results.begun.outputs} classes.",
         f"Average power is that of {use.words}, always powered; the "
         f"battery has {use.battery_mwh:g} mWh.",
         clips,
     ]
 
 
-def _provenance_section(results: StudyResults, priced: Sequence[Priced]) -> Section:
-    record, rows = results.record, results.rows
-    resolved = record.resolved
+def _provenance_section(results: Study, priced: Sequence[Priced]) -> Section:
+    asked, begun, rows = results.asked, results.begun, results.rows
+    plain = asked.resolved()
 
     def distinct(name: str) -> str:
         return ", ".join(sorted({str(getattr(row, name)) for row in rows} - {""})) or "not recorded"
 
-    workers = resolved.get("workers", 1)
     facts: list[tuple[Cell, ...]] = [
-        ("study", record.name),
+        ("study", asked.name),
         ("program that reported", f"ternary-dse {version('ternary-dse')}"),
         ("program that searched", f"ternary-dse {distinct('code_version')}"),
         ("first and last result", f"{_ends(rows)}"),
-        ("objectives", ", ".join(record.objectives)),
-        ("limits", limits_words(record.limits) or "none"),
-        ("search space", plain_text(resolved.get("space", "not recorded"))),
-        ("sampler", plain_text(resolved.get("sampler", "not recorded"))),
+        ("objectives", ", ".join(asked.objectives)),
+        ("limits", limits_words(asked.limits) or "none"),
+        ("search space", plain_text(plain["space"])),
+        ("sampler", asked.sampler),
         (
             "effort",
-            f"{plain_text(resolved.get('trainings', '?'))} trainings, at most "
-            f"{plain_text(resolved.get('candidates', '?'))} candidates, "
-            f"{plain_text(workers)} at a time",
+            f"{asked.trainings} trainings, at most {asked.candidates} candidates, "
+            f"{begun.workers} at a time",
         ),
         ("seeds", distinct("seed")),
-        ("data", f"{Path(str(resolved['data_folder'])).name}, features {distinct('data_key')}"),
-        ("task", plain_text(resolved.get("task", "not recorded"))),
-        ("features", plain_text(resolved.get("features", "not recorded"))),
-        ("recipe", f"{distinct('recipe_key')}: {plain_text(resolved.get('recipe', ''))}"),
+        ("data", f"{asked.data_folder.name}, features {distinct('data_key')}"),
+        ("task", plain_text(plain["task"])),
+        ("features", plain_text(plain["features"])),
+        ("recipe", f"{distinct('recipe_key')}: {plain_text(plain['recipe'])}"),
         ("computed", distinct("computed")),
-        ("machine", record.machine),
+        ("machine", asked.machine_words),
     ]
     sentences = []
-    drifted = {name: results.drifted(each) for each in priced if (name := each.named())}
-    changed = {name: columns for name, columns in drifted.items() if columns}
+    changed = {column for each in priced for column in drifted(results, each)}
     if changed:
-        columns = sorted({column for each in changed.values() for column in each})
         sentences.append(
-            f"The cost model has changed since: today's figures of {', '.join(columns)} differ "
-            "from the recorded ones. Tables of designs have the recorded figures, breakdowns "
-            "today's."
+            f"The cost model has changed since: today's figures of {', '.join(sorted(changed))} "
+            "differ from the recorded ones. Tables of designs have the recorded figures, "
+            "breakdowns today's."
         )
     elif any(each.trial for each in priced):
         sentences.append(
             "Breakdowns are computed anew by today's model, and their sums equal the recorded rows."
         )
-    folder = shlex.quote(record.name)
-    trainings = resolved.get("trainings")
+    folder = shlex.quote(asked.name)
     code = [
-        f"dse search {GIVEN} --data DATA_FOLDER --out {folder}"
-        + (f" --trainings {trainings}" if isinstance(trainings, int) else "")
-        + (f" --workers {workers}" if isinstance(workers, int) and workers > 1 else ""),
+        f"dse search {GIVEN} --data DATA_FOLDER --out {folder} --trainings {asked.trainings}"
+        + (f" --workers {begun.workers}" if begun.workers > 1 else ""),
         f"dse report {folder}",
     ]
     return Section(

@@ -5,15 +5,14 @@ It is what a stop rule looks at, and what tells whether a search is worth going 
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
 from dse.studies.frontier import hypervolume_share
-from dse.studies.on_machines import expanded
-from dse.studies.record import StudyRecord
 from dse.studies.rows import Evaluation
+from dse.studies.study import Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +33,12 @@ class Step:
     """UTC, ISO 8601."""
 
 
-def growth(rows: Sequence[Evaluation], record: StudyRecord) -> list[Step]:
+def growth(rows: Sequence[Evaluation], study: Study) -> list[Step]:
     """The steps of a study, oldest first.
 
     Args:
         rows: of the study, one a trial, in the order in which they were recorded.
-        record: what the study was asked; with several machines, all of them count.
+        study: that they are of; with several machines, all of them count.
     """
     steps: list[Step] = []
     trainings = epochs = 0
@@ -52,10 +51,10 @@ def growth(rows: Sequence[Evaluation], record: StudyRecord) -> list[Step]:
         if not row.full:
             continue
         trainings += row.status == "trained"
-        new = expanded([row], record)
-        if _improves(new, front, record.box):
+        new = study.expanded([row])
+        if _improves(new, front, study.begun.box):
             front = [*front, *new]
-            volume = hypervolume_share(front, record.box)
+            volume = hypervolume_share(front, study.begun.box)
         steps.append(
             Step(
                 trial=row.trial,
@@ -69,9 +68,7 @@ def growth(rows: Sequence[Evaluation], record: StudyRecord) -> list[Step]:
     return steps
 
 
-def _improves(
-    new: Sequence[Evaluation], front: Sequence[Evaluation], box: dict[str, list[float]]
-) -> bool:
+def _improves(new: Sequence[Evaluation], front: Sequence[Evaluation], box: Iterable[str]) -> bool:
     """Whether no known design is at least as good: the others add nothing, at no cost."""
     if not front:
         return True

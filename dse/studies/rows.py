@@ -4,6 +4,7 @@ A study appends rows to `results.jsonl`, one JSON object a line, each flushed to
 search goes on. A line cut short by a crash is not a row; it is dropped when the study resumes.
 """
 
+import dataclasses
 import errno
 import json
 import math
@@ -22,15 +23,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 4
-"""1: also of the first cost model, whose rows lack bands, area and trits; 3: rungs; 4: the error of
-the network as int8."""
+"""Of a row; rows of another one are not read, as their figures mean something else."""
 FILE_NAME = "results.jsonl"
 
 Status = Literal["trained", "stopped", "reused", "infeasible", "invalid", "duplicate", "failed"]
-
-
-COLUMNS_SINCE = {"average_power_uw": 4, "sram_bits": 4}
-"""Columns that rows of earlier versions lack."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +102,6 @@ class Evaluation:
 
 def evaluation_from_dict(row: dict[str, Any]) -> Evaluation:
     """The inverse of `Evaluation.to_dict`."""
-    row = {"computed": "", "quantised_error": None} | row  # rows of earlier versions do not say
     plain = {name: row[name] for name in Evaluation.__slots__ if name not in ("values", "cost")}
     values = {
         name.removeprefix("axis_"): value for name, value in row.items() if name.startswith("axis_")
@@ -148,7 +143,7 @@ def read_rows(folder: Path) -> list[Evaluation]:
     """The last row of each trial, oldest first; none where nothing was evaluated yet.
 
     Raises:
-        InvalidFile: a line is no row, or was written by a later program.
+        InvalidFile: a line is no row, or was written by another program.
     """
     return latest(read_all_rows(folder))
 
@@ -179,33 +174,40 @@ def _read_line(line: bytes, path: Path, number: int) -> Evaluation:
     try:
         row = json.loads(line)
         version = row["schema_version"]
-        first_model = version == 1 and "energy_pj" in row and "area_um2" not in row
-        if version in (1, 2, 3, SCHEMA_VERSION) and not first_model:
+        if version == SCHEMA_VERSION:
             evaluation = evaluation_from_dict(row)
-            _check_numbers(evaluation, version)
-            return evaluation
+            _check_numbers(evaluation)
+            return _writable(evaluation) if HALF in line.lower() else evaluation
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidFile(
             f"not a row of results: {error}; move the file away or restore it ({path}:{number})"
         ) from None
-    if first_model:
-        raise InvalidFile(
-            "these rows were priced by the first cost model, and their costs mean something else "
-            f"than today's: run the study anew, in another folder ({path}:{number})"
-        )
     raise InvalidFile(
-        f"schema_version {version!r} cannot be read: this program reads {SCHEMA_VERSION} "
-        f"({path}:{number})"
+        f"schema_version {version!r} cannot be read: this program reads {SCHEMA_VERSION}; search "
+        f"anew, in another folder ({path}:{number})"
     )
 
 
-def _check_numbers(row: Evaluation, version: int) -> None:
+HALF = b"\\ud"
+"""Begins half of a character in JSON: escapes may write what no text can hold."""
+
+
+def _writable(row: Evaluation) -> Evaluation:
+    """The row with texts that can be written: what is half of a character becomes a `?`."""
+    texts: dict[str, Any] = {
+        name: value.encode("utf-8", "replace").decode()
+        for name in Evaluation.__slots__
+        if isinstance(value := getattr(row, name), str)
+    }
+    return dataclasses.replace(row, **texts)
+
+
+def _check_numbers(row: Evaluation) -> None:
     """Raise ValueError where a number that readers count on is missing or none."""
     columns: dict[str, Any] = dict(row.cost)
     if row.status in ("trained", "stopped", "reused", "duplicate"):
         columns |= {"error": row.error}
-        wanted = [name for name in COST_COLUMNS if COLUMNS_SINCE.get(name, 0) <= version]
-        columns |= {name: row.cost.get(name) for name in wanted}
+        columns |= {name: row.cost.get(name) for name in COST_COLUMNS}
     for name in ("error", "quantised_error", "best_epoch", "epochs", "training_seconds"):
         if getattr(row, name) is not None:
             columns[name] = getattr(row, name)

@@ -28,7 +28,7 @@ from dse.pricing.hardware import Hardware, hardware_from_node
 from dse.pricing.machine import Machine
 from dse.speech.task import FeatureSpec, Task
 from dse.studies.effort import Effort, Patience
-from dse.studies.record import RESOLVED
+from dse.studies.folder import RESOLVED
 from dse.studies.rungs import Rungs
 from dse.training.recipe import Recipe, recipe_from_node
 
@@ -177,10 +177,8 @@ class StudySpec:
     task: Task
     features: FeatureSpec
     space: SearchSpace
-    accelerator: Accelerator
-    technology: Technology
-    hardware: Hardware | None = None
-    """The machines that networks are priced on; `accelerator` is the first of them."""
+    hardware: Hardware
+    """The machines that networks are priced on: one, or all combinations of hardware axes."""
     recipe: Recipe
     objectives: tuple[str, ...]
     budget: Budget
@@ -209,10 +207,40 @@ class StudySpec:
 
     @property
     def machines(self) -> tuple[Machine, ...]:
-        """All that networks are priced on."""
-        if self.hardware is not None:
-            return self.hardware.machines
-        return (Machine(self.accelerator, self.technology),)
+        """All that networks are priced on; the first one stands for all where one must."""
+        return self.hardware.machines
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """Of the first machine."""
+        return self.machines[0].accelerator
+
+    @property
+    def technology(self) -> Technology:
+        """Of the first machine."""
+        return self.machines[0].technology
+
+    @property
+    def several_machines(self) -> bool:
+        """Whether the study chooses the machine, too."""
+        return len(self.machines) > 1
+
+    @property
+    def machine_words(self) -> str:
+        """Names of the machine and of its technology; where there are several, how many."""
+        if self.several_machines:
+            return f"{len(self.machines)} machines"
+        return f"{self.accelerator.name}, {self.technology.name}"
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """All limits, as a study file has them: `max_...` and `min_...` of columns."""
+        return self.budget.to_dict() | self.measured_budget.to_dict()
+
+    @property
+    def inferences_per_second(self) -> float:
+        """What the average power of a row is of: the study's rate, or 1 where it does not say."""
+        return self.rate or 1.0
 
     @property
     def measured(self) -> str:
@@ -250,10 +278,10 @@ class StudySpec:
             "space": self.space.to_dict(),
             "accelerator": self.accelerator.to_dict(),
             "technology": dataclasses.asdict(self.technology),
-            "hardware": None if self.hardware is None else self.hardware.to_dict(),
+            "hardware": self.hardware.to_dict() if self.several_machines else None,
             "recipe": self.recipe.to_dict(),
             "objectives": list(self.objectives),
-            "limits": self.budget.to_dict() | self.measured_budget.to_dict(),
+            "limits": self.limits,
             "rate": self.rate,
             "baselines": [baseline.to_plain() for baseline in self.baselines],
             "warm_start": [str(folder) for folder in self.warm_start],
@@ -300,26 +328,13 @@ def read_study(
             f"{file.data.features.coefficients}: leave in_channels out"
         )
 
-    def load(machine: str) -> tuple[Accelerator, Technology]:
-        accelerator = load_accelerator(beside(machine, base))
-        name = beside(file.technology or accelerator.technology, base)
-        return accelerator, _at(node, "technology", lambda: load_technology(name))
-
-    accelerator, technology = _at(node, "machine", lambda: load(file.machine))
-    hardware = None
-    if file.hardware is not None:
-        hardware = hardware_from_node(file.hardware, load, file.machine)
-        if "machine" in node.value and "machine" in file.hardware.value:
-            raise node.value["machine"].error("machine: hardware.machine names them: leave it out")
-        accelerator = hardware.machines[0].accelerator
-        technology = hardware.machines[0].technology
     folder = data_folder or base / _expanded(file.data.folder)
     trainings = trainings or file.trainings
     recipe = Recipe() if file.recipe is None else recipe_from_node(file.recipe)
     limits = () if file.limits is None else budget_from_node(file.limits, OBJECTIVE_COLUMNS).limits
     rungs = None if file.rungs is None else _read_rungs(file.rungs, recipe.epochs)
     rate = _rate(file, limits)
-    known = tuple(limit for limit in limits if limit.column not in MEASURED_COLUMNS)
+    budget, measured_budget = split_limits(limits if rate is None else _in_time(limits, rate))
     return StudySpec(
         name=file.name,
         base_folder=base,
@@ -327,15 +342,13 @@ def read_study(
         task=file.data.task,
         features=file.data.features,
         space=space,
-        accelerator=accelerator,
-        technology=technology,
-        hardware=hardware,
+        hardware=_read_hardware(file, node, base),
         recipe=recipe,
         objectives=file.objectives,
-        budget=Budget(known if rate is None else _in_time(known, rate)),
-        measured_budget=Budget(tuple(limit for limit in limits if limit not in known)),
+        budget=budget,
+        measured_budget=measured_budget,
         rate=rate,
-        baselines=_read_baselines(file.baselines, space),
+        baselines=read_baselines(file.baselines, space),
         warm_start=_earlier_studies(node, file.warm_start, base),
         sampler=file.sampler,
         rungs=rungs,
@@ -349,18 +362,41 @@ def read_study(
     )
 
 
+def _read_hardware(file: _File, node: Node, base: Path) -> Hardware:
+    """The machine of a study file, or all that its hardware axes make."""
+
+    def load(machine: str) -> tuple[Accelerator, Technology]:
+        accelerator = load_accelerator(beside(machine, base))
+        name = beside(file.technology or accelerator.technology, base)
+        return accelerator, _at(node, "technology", lambda: load_technology(name))
+
+    one = Machine(*_at(node, "machine", lambda: load(file.machine)))
+    if file.hardware is None:
+        return Hardware((one,))
+    hardware = hardware_from_node(file.hardware, load, file.machine)
+    if "machine" in node.value and "machine" in file.hardware.value:
+        raise node.value["machine"].error("machine: hardware.machine names them: leave it out")
+    return hardware
+
+
+def split_limits(limits: Sequence[Limit]) -> tuple[Budget, Budget]:
+    """Limits on what is known before training, and on what only a training tells."""
+    known = tuple(limit for limit in limits if limit.column not in MEASURED_COLUMNS)
+    return Budget(known), Budget(tuple(limit for limit in limits if limit not in known))
+
+
 def _rate(file: _File, limits: Sequence[Limit]) -> float | None:
     """Inferences a second: one where the average power matters and nobody says."""
     used = (*file.objectives, *(limit.column for limit in limits))
     return file.rate or (1.0 if "average_power_uw" in used else None)
 
 
-def _in_time(limits: tuple[Limit, ...], rate: float) -> tuple[Limit, ...]:
+def _in_time(limits: Sequence[Limit], rate: float) -> tuple[Limit, ...]:
     """The limits, and that an inference is done before the next one begins."""
     most = Limit("latency_us", US_PER_S / rate)
     upper = [limit for limit in limits if limit.column == "latency_us" and limit.upper]
     if upper and upper[0].bound <= most.bound:
-        return limits
+        return tuple(limits)
     return (*(limit for limit in limits if limit not in upper), most)
 
 
@@ -397,7 +433,12 @@ def _expanded(folder: str) -> Path:
         return Path(folder)
 
 
-def _read_baselines(nodes: tuple[Node, ...], space: SearchSpace) -> tuple[Baseline, ...]:
+def read_baselines(nodes: tuple[Node, ...], space: SearchSpace) -> tuple[Baseline, ...]:
+    """The `baselines` of a study file, or of a record.
+
+    Raises:
+        InvalidFile: there is no such network, it is no design of the space, or it stands twice.
+    """
     baselines: dict[str, Baseline] = {}
     for node in nodes:
         baseline = _read_baseline(node, space)
@@ -442,29 +483,25 @@ def _at(node: Node, key: str, read: Any) -> Any:
         raise node.value.get(key, node).error(f"{key}: {error}") from None
 
 
-def check_unchanged(spec: StudySpec, resolved_file: Path, also: tuple[str, ...] = ()) -> None:
+def check_unchanged(
+    spec: StudySpec, begun: StudySpec, where: str, also: tuple[str, ...] = ()
+) -> None:
     """Refuse to resume a study whose file now says something else.
 
     Args:
         spec: as the file is now.
-        resolved_file: as the study was begun.
+        begun: as the study was begun.
+        where: the place that the study stands in.
         also: keys that may differ, besides `CHANGEABLE`.
 
     Raises:
         InvalidStudy: names the first setting that differs, with both values.
     """
-    check_same(spec, read_yaml(resolved_file).plain(), str(resolved_file.parent), also)
-
-
-def check_same(
-    spec: StudySpec, before: dict[str, Any], where: str, also: tuple[str, ...] = ()
-) -> None:
-    """As `check_unchanged`, with the study's record and the name of the place it stands in."""
-    now = spec.resolved()
+    before, now = begun.resolved(), spec.resolved()
     for key in now:
-        if key in (*CHANGEABLE, *also) or before.get(key) == now[key]:
+        if key in (*CHANGEABLE, *also) or before[key] == now[key]:
             continue
-        place, old, new = _first_difference(key, before.get(key), now[key])
+        place, old, new = _first_difference(key, before[key], now[key])
         priced = "price the study again (dse reprice), " if key in PRICED else ""
         raise InvalidStudy(
             f"{where} is a study with {place} {old}, and the file now says {new}: "

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from dse.errors import InvalidInput, InvalidStudy
 from dse.files import replacing
-from dse.studies.record import DESIGNS
+from dse.studies.folder import DESIGNS
 from dse.training.history import FILE_NAME as HISTORY
 from dse.training.history import EpochRecord, history_from_text
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from dse.errors import InvalidStudy
-from dse.studies.record import GIVEN, RESOLVED
+from dse.studies.folder import GIVEN, RESOLVED
 from dse.studies.rows import Evaluation, read_all_rows
 from dse.training.job import Training
 from search.cluster.artifacts import open_artifacts, study_root

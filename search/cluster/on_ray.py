@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, InvalidStudy, TrainingFailed
 from dse.speech.task import FeatureSpec, Task
-from dse.studies.record import DESIGNS
+from dse.studies.folder import DESIGNS
 from dse.training.history import TrainingResult, read_history
 from dse.training.job import Training
 from dse.training.recipe import Recipe

@@ -19,8 +19,11 @@ from cost_models.strict_yaml import dump_yaml, parse_yaml
 from dse.design.point import DesignPoint, point_from_node
 from dse.errors import InvalidInput, InvalidStudy
 from dse.files import replacing, write_text
-from dse.studies.record import GIVEN, RESOLVED, read_record
+from dse.studies.folder import GIVEN, RESOLVED
+from dse.studies.resolved import Begun, parse_resolved
 from dse.studies.rows import FILE_NAME, Evaluation, evaluation_from_dict, read_all_rows, repair
+from dse.studies.spec import StudySpec
+from dse.studies.study import open_study
 from search.cluster.storages import StorageURL
 
 STUDY = "dse:study.yaml"
@@ -54,11 +57,14 @@ class Published:
     """Why the study ended; empty while it goes on."""
 
     @property
-    def record(self) -> dict[str, Any]:
-        """What `resolved` says."""
-        plain = parse_yaml(self.resolved, RESOLVED).plain()
-        assert isinstance(plain, dict)
-        return plain
+    def asked(self) -> StudySpec:
+        """What the study was asked."""
+        return parse_resolved(self.resolved, RESOLVED)[0]
+
+    @property
+    def begun(self) -> Begun:
+        """What it knows since it has begun."""
+        return parse_resolved(self.resolved, RESOLVED)[1]
 
 
 def find(storage: BaseStorage, name: str, url: StorageURL) -> Published | None:
@@ -144,7 +150,7 @@ def pull_rows(storage: BaseStorage, published: Published, folder: Path, url: Sto
     rows = rows_of(storage, published.study_id)
     write_text(folder / GIVEN, published.given)
     write_text(folder / RESOLVED, published.resolved)
-    write_view(folder, str(published.record["name"]), url)
+    write_view(folder, published.asked.name, url)
     if before[: len(rows)] != rows:
         lines = [json.dumps(row.to_dict(), allow_nan=False) + "\n" for row in rows]
         with replacing(folder / FILE_NAME) as temporary:
@@ -165,7 +171,7 @@ def read_rows_of_view(folder: Path, published: Published, url: StorageURL) -> li
     """
     if not folder.exists() or not any(folder.iterdir()):
         return []
-    name = published.record["name"]
+    name = published.asked.name
     if not (folder / RESOLVED).exists():
         left = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
         if left - {GIVEN, VIEW}:
@@ -173,7 +179,7 @@ def read_rows_of_view(folder: Path, published: Published, url: StorageURL) -> li
                 f"{folder} is not empty and holds no study: choose another folder with --out"
             )
         return []
-    if read_record(folder).name != name or not (folder / VIEW).exists():
+    if open_study(folder).asked.name != name or not (folder / VIEW).exists():
         raise InvalidStudy(
             f"{folder} holds a study of its own, not the view of '{name}' in {url}: choose "
             "another folder with --out"

@@ -6,7 +6,7 @@ from pathlib import Path
 from optuna.storages import BaseStorage
 
 from dse.errors import InvalidStudy
-from dse.studies.record import DESIGNS
+from dse.studies.folder import DESIGNS
 from dse.studies.rows import Evaluation, read_all_rows
 from search.cluster.artifacts import open_artifacts, study_root
 from search.cluster.publication import Published, find, names, pull_rows

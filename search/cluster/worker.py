@@ -17,12 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.storages import BaseStorage
 
-from cost_models.strict_yaml import build, dump_yaml, parse_yaml
 from dse.errors import InvalidStudy, TrainingFailed
-from dse.speech.task import FeatureSpec, Task
-from dse.studies.record import DESIGNS
+from dse.studies.folder import DESIGNS
 from dse.training.job import Training
-from dse.training.recipe import recipe_from_node
 from search.cluster.artifacts import Artifacts, open_artifacts, study_root
 from search.cluster.publication import Published, find, point_of
 from search.cluster.queue import FAILED, RELEASED, STOPPED, Entry, JobLost, Queue
@@ -168,20 +165,15 @@ def _training_of(published: Published, options: WorkerOptions, designs: Path) ->
     """What the study trains on, from its record; the data must be the same."""
     from dse.speech.features import load_features  # loads torch
 
-    record = published.record
-    node = {
-        name: parse_yaml(dump_yaml(record[name]), "resolved.yaml")
-        for name in ("task", "features", "recipe")
-    }
-    task, spec = build(Task, node["task"]), build(FeatureSpec, node["features"])
-    data_folder = options.data_folder or Path(record["data_folder"])
-    features = load_features(data_folder, task, spec, cache=options.cache)
-    _check_data(features, str(record["data_key"]), data_folder)
+    asked = published.asked
+    data_folder = options.data_folder or asked.data_folder
+    features = load_features(data_folder, asked.task, asked.features, cache=options.cache)
+    _check_data(features, published.begun.data_key, data_folder)
     return Training(
         features=features,
-        recipe=recipe_from_node(node["recipe"]),
-        seed=int(record["seed"]),
-        device=options.device or str(record["device"]),
+        recipe=asked.recipe,
+        seed=asked.seed,
+        device=options.device or asked.device,
         designs=designs,
     )
 

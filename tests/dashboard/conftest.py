@@ -8,27 +8,29 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cost_models import load_accelerator, load_technology
-from cost_models.strict_yaml import dump_yaml, parse_yaml
-from dse.design.space_file import space_from_node
 from dse.networks.lowering import lower
-from dse.pricing.budget import Budget, Limit
 from dse.pricing.pricing import Pricing
-from dse.speech.task import FeatureSpec
-from dse.studies.record import RESOLVED
+from dse.studies.folder import RESOLVED
+from dse.studies.resolved import Begun, resolved_yaml
 from dse.studies.rows import Evaluation, append_row
+from tests.studies import read
 
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 
-SPACE = """
-blocks: [1, 2]
-policy: [P0, P2, P4]
-density: [0.25, 0.5]
-channels: [16, 24, 32]
-prologue_channels: 16
-epilogue_channels: 16
-final_channels: 16
-kernel: 5
+STUDY = """
+name: small
+data: {folder: speech, features: {frames: 64}}
+space:
+  blocks: [1, 2]
+  policy: [P0, P2, P4]
+  density: [0.25, 0.5]
+  channels: [16, 24, 32]
+  prologue_channels: 16
+  epilogue_channels: 16
+  final_channels: 16
+  kernel: 5
+limits: {max_trained_parameters: 6000}
+trainings: 4
 """
 DESIGNS: tuple[tuple[dict[str, Any], float | None], ...] = (
     ({"blocks": 1, "policy": "P0", "channels": 16}, 0.40),
@@ -38,32 +40,23 @@ DESIGNS: tuple[tuple[dict[str, Any], float | None], ...] = (
     ({"blocks": 2, "policy": "P4", "density": 0.5, "channels": 32}, None),
 )
 FRAMES, OUTPUTS = 64, 3
+BOX = {"error": (0.0, 1.0), "energy_pj": (4.0, 7.0)}
 
 
-def write_study(folder: Path, designs: Any = DESIGNS, **changes: Any) -> Path:
+def write_study(folder: Path, designs: Any = DESIGNS, box: Any = BOX, **asked: Any) -> Path:
     """A study's folder as `dse search` leaves it, with rows that the model priced."""
-    machine = load_accelerator("kws_ternary")
-    technology = load_technology(machine.technology)
-    space = space_from_node(parse_yaml(SPACE, "space"))
-    budget = Budget((Limit("trained_parameters", 6000.0),))
-    record = {
-        "name": folder.name,
-        "base_folder": "/",
-        "data_folder": str(folder.parent / "speech"),
-        "objectives": ["error", "energy_pj"],
-        "limits": budget.to_dict(),
-        "box": {"error": [0.0, 1.0], "energy_pj": [4.0, 7.0]},
-        "accelerator": machine.to_dict(),
-        "technology": dataclasses.asdict(technology),
-        "features": FeatureSpec(frames=FRAMES).to_dict(),
-        "space": space.to_dict(),
-        "trainings": 4,
-        "workers": 1,
-    }
+    own = {"name": folder.name, "data_folder": folder.parent / "speech"}
+    spec = dataclasses.replace(read(STUDY), **(own | asked))
+    begun = Begun(data_key="d4ta", outputs=OUTPUTS, box=box, workers=1)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / RESOLVED).write_text(dump_yaml(json.loads(json.dumps(record | changes))))
+    (folder / RESOLVED).write_text(resolved_yaml(spec, begun))
+    space, machine = spec.space, spec.machines[0]
     pricing = Pricing(
-        accelerator=machine, technology=technology, budget=budget, frames=FRAMES, outputs=OUTPUTS
+        accelerator=machine.accelerator,
+        technology=machine.technology,
+        budget=spec.budget,
+        frames=FRAMES,
+        outputs=OUTPUTS,
     )
     for trial, (values, error) in enumerate(designs):
         point = space.point(values)
@@ -78,6 +71,8 @@ def write_study(folder: Path, designs: Any = DESIGNS, **changes: Any) -> Path:
                 key=point.key,
                 name=f"design {trial}",
                 values=values,
+                accelerator=machine.accelerator.name,
+                technology=machine.technology.name,
                 cost=dict(cost.columns()),
                 error=error,
                 epochs=4,

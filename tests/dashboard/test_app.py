@@ -16,11 +16,12 @@ from cost_models import load_accelerator, load_technology
 from cost_models.strict_yaml import parse_yaml
 from dashboard.growth import growth_table
 from dashboard.studies import read_study
+from dse.pricing.budget import Budget
 from dse.pricing.hardware import hardware_from_node
 from dse.studies.frontier import hypervolume_share
 from dse.studies.rows import Evaluation, append_row
 from dse.training.best_scores import BestScores, write_best_scores
-from tests.dashboard.conftest import OUTPUTS, Opened, write_study
+from tests.dashboard.conftest import Opened, write_study
 
 PAGES = ("frontier", "design", "what_if", "compare", "report", "studies", "launch", "watch")
 
@@ -60,11 +61,10 @@ def test_a_study_of_several_machines_shows_pairs(tmp_path: Path, open_page: Open
     )
     folder = write_study(
         tmp_path / "studies" / "machines",
-        hardware=hardware.to_dict(),
-        outputs=OUTPUTS,
-        objectives=["error", "energy_pj", "area_um2"],
-        limits={},
-        box={"error": [0, 1], "energy_pj": [4, 7], "area_um2": [5, 7]},
+        hardware=hardware,
+        objectives=("error", "energy_pj", "area_um2"),
+        budget=Budget(),
+        box={"error": (0, 1), "energy_pj": (4, 7), "area_um2": (5, 7)},
     )
     app = open_page("frontier", folder.parent)
     assert [metric.value for metric in app.metric[:2]] == ["5", "4"]  # whatever runs them
@@ -506,7 +506,7 @@ def test_growth_is_the_hypervolume_of_what_was_known(study: Path) -> None:
     assert grown["trainings"].tolist() == [1, 2, 3, 4]
     assert grown["hours"].tolist() == pytest.approx([8 / 3600 * n for n in (1, 2, 3, 4)])
     rows = found.rows_where(found.trained)
-    shares = [hypervolume_share(rows[: n + 1], found.record.box) for n in range(4)]
+    shares = [hypervolume_share(rows[: n + 1], found.of.begun.box) for n in range(4)]
     assert grown["hypervolume"].tolist() == pytest.approx(shares)
 
 

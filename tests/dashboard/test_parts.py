@@ -29,6 +29,7 @@ from dashboard.settings import Settings, read_settings
 from dashboard.startup import preloads, warm_up
 from dashboard.studies import (
     LOCK,
+    TableRows,
     find_studies,
     inside,
     read_study,
@@ -37,18 +38,9 @@ from dashboard.studies import (
 from dashboard.texts import cell, figure, plain, table_csv, to_csv
 from dse.design.published import published
 from dse.errors import InvalidFile, InvalidStudy
-from dse.studies.designs import (
-    accelerator_from_dict,
-    accelerator_of,
-    design_folder,
-    frames_of,
-    outputs_of,
-    point_of,
-    price,
-    space_of,
-    technology_of,
-)
+from dse.pricing.machine import Machine
 from dse.studies.rows import Evaluation, append_row, read_rows
+from dse.studies.study import open_study, price
 from tests.dashboard.conftest import DESIGNS, FRAMES, OUTPUTS, write_study
 
 
@@ -98,9 +90,10 @@ def test_reading_by_columns_is_reading_by_lines(study: Path) -> None:
     with (study / "results.jsonl").open("a") as file:
         file.write('{"half a li')
     quick = read_study("small", study)
-    assert quick.table is not None
+    assert isinstance(quick.of.rows, TableRows)
     rows = read_rows(study)
-    assert [quick.row(i) for i in range(len(rows))] == rows
+    assert [quick.row(i) for i in range(len(rows))] == list(quick.of.rows) == rows
+    assert (quick.of.rows[-1], quick.of.rows[1:3]) == (rows[-1], rows[1:3])
 
 
 def test_what_cannot_be_read_by_columns_is_read_by_lines(study: Path) -> None:
@@ -125,28 +118,25 @@ def test_the_last_row_of_a_trial_counts_and_unknown_statuses_are_shown(study: Pa
 
 
 def test_the_machine_and_designs_of_a_study_come_back(study: Path) -> None:
-    found = read_study("small", study)
-    record, rows = found.record, read_rows(study)
-    machine, technology = load_accelerator("kws_ternary"), load_technology("low_leakage_45nm")
-    assert accelerator_of(record) == machine
-    assert technology_of(record) == technology
-    assert accelerator_from_dict(machine.to_dict(), "x") == machine
-    assert (frames_of(record), outputs_of(rows, record)) == (FRAMES, OUTPUTS)
-    for row, (values, _) in zip(rows, DESIGNS, strict=True):
-        point = point_of(row, record, space_of(record))
+    found = open_study(study)
+    machine = load_accelerator("kws_ternary")
+    assert found.asked.machines == (Machine(machine, load_technology("low_leakage_45nm")),)
+    assert (found.asked.features.frames, found.begun.outputs) == (FRAMES, OUTPUTS)
+    for row, (values, _) in zip(found.rows, DESIGNS, strict=True):
+        point = found.point_of(row)
         assert point is not None and point.key == row.key and row.values == values
-        assert price(point, machine, technology, FRAMES, OUTPUTS).columns() == row.cost
+        assert found.price(point, found.machine_of(row)).columns() == row.cost
     with pytest.raises(InvalidStudy, match="is no key"):
-        design_folder(record, "../x")
+        found.folder_of(dataclasses.replace(found.rows[0], key="../x"))
 
 
 def test_a_baseline_is_known_by_its_name_and_a_stranger_is_not(study: Path) -> None:
-    record = read_study("small", study).record
+    found = open_study(study)
     baseline = published("matchboxnet-3x1x64")
     row = Evaluation(trial=-1, status="trained", source="matchboxnet-3x1x64", key=baseline.key)
-    assert point_of(row, record, space_of(record)) == baseline
+    assert found.point_of(row) == baseline
     stranger = Evaluation(trial=-1, status="trained", source="mine", key="abc")
-    assert point_of(stranger, record, space_of(record)) is None
+    assert found.point_of(stranger) is None
 
 
 def frame() -> pd.DataFrame:
@@ -200,7 +190,7 @@ def test_a_treemap_fills_its_square_with_the_shares() -> None:
 def test_charts_of_a_cost_sum_to_it() -> None:
     machine = load_accelerator("kws_ternary")
     point = published("matchboxnet-3x1x64-P2")
-    cost = price(point, machine, load_technology(machine.technology), 128, 12)
+    cost = price(point, Machine(machine, load_technology(machine.technology)), 128, 12)
     assert energy_frame(cost)["energy_nj"].sum() == pytest.approx(cost.energy_pj * 1e-3)
     roofs = roofline_frame(cost)
     assert (roofs["reached"] <= roofs["peak"] + 1e-9).all()
@@ -510,7 +500,6 @@ def test_published_networks_are_priced_on_the_studys_machine(study: Path) -> Non
     assert row["error"] == pytest.approx(100 * (1 - 0.9721))
     assert "30 words" in row["source"]
     machine = load_accelerator("kws_ternary")
-    cost = price(
-        published("matchboxnet-3x1x64"), machine, load_technology(machine.technology), FRAMES, 30
-    )
+    on = Machine(machine, load_technology(machine.technology))
+    cost = price(published("matchboxnet-3x1x64"), on, FRAMES, 30)
     assert row["energy_pj"] == pytest.approx(cost.energy_pj * 1e-6)

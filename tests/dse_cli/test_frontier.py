@@ -8,20 +8,10 @@ from pathlib import Path
 import pytest
 
 from dse.columns import COST_COLUMNS
-from dse.studies.record import RESOLVED
+from dse.studies.folder import RESOLVED
 from dse.studies.rows import FILE_NAME, Evaluation, append_row
 from dse_cli import main
-
-RECORD = """
-name: small
-base_folder: /
-data_folder: /speech
-objectives: [error, energy_pj]
-limits: {}
-box: {error: [0.0, 1.0], energy_pj: [4.0, 7.0]}
-accelerator: {name: kws_ternary}
-technology: {name: horowitz_45nm}
-"""
+from tests.studies import begin
 
 COST = dict.fromkeys(COST_COLUMNS, 81_234.5)
 
@@ -42,8 +32,7 @@ def row(trial: int, error: float | None, energy_pj: float) -> Evaluation:
 def study(tmp_path: Path) -> Path:
     """Trials 0 and 1 are the frontier, 2 is dominated. The name would be markup to rich."""
     folder = tmp_path / "my [bold] study"
-    folder.mkdir()
-    (folder / RESOLVED).write_text(RECORD)
+    begin(folder)
     for item in (row(0, 0.4, 123_456.0), row(1, 0.2, 1e6), row(2, 0.3, 2e6), row(3, None, 9e6)):
         append_row(folder, item)
     return folder
@@ -64,7 +53,7 @@ def test_no_number_of_the_table_is_cut_short(
     code, out, _ = run(capsys, "frontier", study)
     assert code == 0
     assert "…" not in out
-    assert "small: 4 candidates priced on kws_ternary, horowitz_45nm: 3 trained, 1 infeas" in out
+    assert "small: 4 candidates priced on kws_ternary, low_leakage_45nm: 3 trained, 1 infeas" in out
     rows = [line.split() for line in out.splitlines() if re.match(r" +\d+ +3x2x16", line)]
     assert [line[0] for line in rows] == ["0", "1"]
     assert rows[0][1:6] == ["3x2x16/32/48", "ternary", "0.25", "40.0", "81,234"]
@@ -98,7 +87,7 @@ def test_a_study_without_trained_designs_says_what_to_do(
     (study / FILE_NAME).write_text("")
     code, out, _ = run(capsys, "frontier", study)
     assert code == 0
-    assert "0 candidates priced on kws_ternary, horowitz_45nm: none" in out
+    assert "0 candidates priced on kws_ternary, low_leakage_45nm: none" in out
     assert "no design is trained yet: let the search go on" in out
 
 
@@ -142,7 +131,11 @@ def test_ctrl_c_before_there_is_a_folder_names_no_folder(
 def test_a_record_cut_short_is_one_sentence(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (study / RESOLVED).write_text(RECORD.replace("base_folder: /\n", ""))
+    path = study / RESOLVED
+    path.write_text(re.sub(r"(?m)^base_folder: .*\n", "", path.read_text()))
     code, _, err = run(capsys, "search", study)
     assert code == 2
-    assert err == f"dse: {study / RESOLVED} lacks base_folder: restore the file from a backup\n"
+    assert err == (
+        f"dse: missing key 'base_folder' ({path}:1): restore resolved.yaml from a backup, or "
+        "search anew with this version\n"
+    )

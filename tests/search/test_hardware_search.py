@@ -9,10 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from dse.studies.frontier import frontier_of, hypervolume_share
-from dse.studies.on_machines import expanded
-from dse.studies.record import read_record
 from dse.studies.rows import Evaluation, read_rows
 from dse.studies.spec import read_study
+from dse.studies.study import open_study
 from dse_cli import group
 from search.state import State
 from search.study import run_study
@@ -64,8 +63,8 @@ def test_machines_cost_no_training_and_stand_on_the_frontier(
     rows, watcher = run(machines_file, folder, trainings=6)
     assert len(watcher.trained) == len(set(watcher.trained)) == 6
     assert len({row.trial for row in rows if row.trial >= 0}) == sum(row.trial >= 0 for row in rows)
-    record = read_record(folder)
-    pairs = expanded(rows, record)
+    study = open_study(folder)
+    pairs = study.pairs
     front = frontier_of(pairs, OBJECTIVES)
     assert len({row.accelerator for row in front}) > 1
     # A row names one of its network's points; the study counts them all.
@@ -75,8 +74,8 @@ def test_machines_cost_no_training_and_stand_on_the_frontier(
             assert points[row.key, row.accelerator] == row
     state = watcher.states[-1]
     assert state.frontier == len(front)
-    assert state.hypervolume == hypervolume_share(pairs, record.box)
-    assert state.hypervolume > hypervolume_share(rows, record.box)
+    assert state.hypervolume == hypervolume_share(pairs, study.begun.box)
+    assert state.hypervolume > hypervolume_share(rows, study.begun.box)
     volumes = [each.hypervolume for each in watcher.states]
     assert volumes == sorted(volumes)
 
@@ -116,7 +115,7 @@ def test_a_network_is_tried_if_one_machine_keeps_the_limits(
     free, _ = run(machines_file, tmp_path / "free", trainings=2)
     areas = sorted(
         row.cost["area_um2"]
-        for row in expanded(free, read_record(tmp_path / "free"))
+        for row in open_study(tmp_path / "free").expanded(free)
         if row.status == "trained"
     )
     bound = (areas[0] + areas[-1]) / 2
@@ -124,7 +123,7 @@ def test_a_network_is_tried_if_one_machine_keeps_the_limits(
     rows, watcher = run(machines_file, tmp_path / "limited", trainings=3)
     trained = [row for row in rows if row.status == "trained"]
     assert len(trained) == 3 == len(watcher.trained)
-    for row in expanded(trained, read_record(tmp_path / "limited")):
+    for row in open_study(tmp_path / "limited").expanded(trained):
         assert row.cost["area_um2"] <= bound
     machines_file.write_text(text.replace("2500}", f"2500, max_area_um2: {areas[0] / 100}}}"))
     with pytest.raises(Exception, match=r"no point of the space meets the limits: .*area_um2 is"):

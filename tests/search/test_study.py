@@ -17,9 +17,9 @@ from dse.design.point import DesignPoint
 from dse.errors import InvalidData, InvalidDesign, InvalidInput, InvalidStudy
 from dse.studies.effort import MAX_REPEATS
 from dse.studies.frontier import frontier_of
-from dse.studies.record import read_record
 from dse.studies.rows import Evaluation, read_rows
 from dse.studies.spec import read_study
+from dse.studies.study import open_study
 from dse.training.best_scores import read_best_scores
 from search.state import Outcome, State
 from search.storage import locked
@@ -86,7 +86,7 @@ def assert_consistent(folder: Path) -> None:
     rows = read_rows(folder)
     by_trial = {row.trial: row for row in rows if row.trial >= 0}
     assert len(by_trial) == sum(row.trial >= 0 for row in rows)
-    objectives = read_record(folder).objectives
+    objectives = open_study(folder).asked.objectives
     finished = [trial for trial in trials(folder) if trial.state.is_finished()]
     assert sorted(by_trial) == [trial.number for trial in finished]
     for trial in finished:

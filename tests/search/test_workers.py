@@ -16,12 +16,13 @@ import pytest
 from dse.design.point import DesignPoint
 from dse.errors import TrainingFailed
 from dse.speech.features import load_features
-from dse.studies.record import DESIGNS
+from dse.studies.folder import DESIGNS
 from dse.studies.rows import Evaluation, read_rows
 from dse.studies.spec import read_study
 from search.state import Outcome
 from search.study import run_study
 from search.workers import WORKER_BYTES, Workers, WorkerSettings, choose_workers, share_memory
+from tests.studies import begin
 
 
 class Watcher:
@@ -229,11 +230,7 @@ def test_a_study_goes_on_with_the_workers_it_began_with(study_file: Path, tmp_pa
     spec = read_study(study_file)
     folder = tmp_path / "study"
     assert usual_workers(spec, folder, 1) == 1
-    folder.mkdir()
-    (folder / "resolved.yaml").write_text(
-        "name: a\nbase_folder: .\ndata_folder: .\nobjectives: []\nlimits: {}\nbox: {}\n"
-        "accelerator: {name: m}\ntechnology: {name: t}\nworkers: 7\n"
-    )
+    begin(folder, workers=7)
     assert usual_workers(spec, folder, 1) == 7
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 import re
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 
 from cost_models import Accelerator, Technology, estimate, load_accelerator, load_technology
-from cost_models.strict_yaml import dump_yaml, parse_yaml
+from cost_models.strict_yaml import parse_yaml
 from dse.columns import COST_COLUMNS
 from dse.design.point import DesignPoint
 from dse.design.space_file import space_from_node
@@ -20,11 +19,14 @@ from dse.pricing.budget import Budget, Limit
 from dse.pricing.hardware import MOST, Hardware, hardware_from_node
 from dse.pricing.on_machines import OnMachines, choose
 from dse.pricing.pricing import Pricing
-from dse.studies.designs import hardware_of, machine_of
+from dse.speech.task import FeatureSpec
+from dse.studies.folder import RESOLVED
 from dse.studies.frontier import frontier_of
-from dse.studies.on_machines import expanded
-from dse.studies.record import RESOLVED, read_record
+from dse.studies.resolved import Begun, resolved_yaml
 from dse.studies.rows import Evaluation
+from dse.studies.study import open_study
+from tests.studies import SMALL
+from tests.studies import read as read_spec
 
 FRAMES, OUTPUTS = 64, 4
 SPACE = space_from_node(
@@ -258,25 +260,23 @@ def test_a_network_that_fits_nowhere_is_priced_where_it_is_nearest() -> None:
 # --- read back from a study's folder
 
 
+ASKED = dataclasses.replace(
+    read_spec(SMALL),
+    space=SPACE,
+    features=FeatureSpec(frames=FRAMES),
+    hardware=HARDWARE,
+    objectives=OBJECTIVES,
+    budget=Budget((Limit("area_um2", 1e9),)),
+    measured_budget=Budget((Limit("error", 0.9),)),
+    rate=20.0,
+)
+BOX = {"error": (0.0, 1.0), "energy_pj": (4.0, 8.0), "area_um2": (4.0, 7.0)}
+BEGUN = Begun(data_key="d4ta", outputs=OUTPUTS, box=BOX, workers=1)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    first = HARDWARE.machines[0]
-    resolved = {
-        "name": "machines",
-        "base_folder": str(tmp_path),
-        "data_folder": "speech",
-        "objectives": list(OBJECTIVES),
-        "limits": {"max_error": 0.9, "max_area_um2": 1e9},
-        "box": {"error": [0.0, 1.0], "energy_pj": [4.0, 8.0], "area_um2": [4.0, 7.0]},
-        "accelerator": first.accelerator.to_dict(),
-        "technology": dataclasses.asdict(first.technology),
-        "space": SPACE.to_dict(),
-        "features": {"frames": FRAMES},
-        "outputs": OUTPUTS,
-        "rate": 20.0,
-        "hardware": HARDWARE.to_dict(),
-    }
-    (tmp_path / RESOLVED).write_text(dump_yaml(json.loads(json.dumps(resolved))))
+    (tmp_path / RESOLVED).write_text(resolved_yaml(ASKED, BEGUN))
     return tmp_path
 
 
@@ -299,21 +299,18 @@ def rows() -> list[Evaluation]:
 
 
 def test_machines_come_back_as_they_were(folder: Path) -> None:
-    record = read_record(folder)
-    assert hardware_of(record) == HARDWARE
-    assert record.machine == "12 machines"
+    study = open_study(folder)
+    assert study.asked.hardware == HARDWARE
+    assert study.asked.machine_words == "12 machines"
     row = dataclasses.replace(rows()[0], accelerator=HARDWARE.machines[5].accelerator.name)
-    assert machine_of(record, row) == (
-        HARDWARE.machines[5].accelerator,
-        HARDWARE.machines[5].technology,
-    )
+    assert study.machine_of(row) == HARDWARE.machines[5]
     with pytest.raises(InvalidInput, match="has no machine 'as recorded'"):
-        machine_of(record, rows()[0])
+        study.machine_of(rows()[0])
 
 
 def test_trained_rows_are_expanded_and_others_stay(folder: Path) -> None:
-    record = read_record(folder)
-    found = expanded(rows(), record)
+    study = open_study(folder)
+    found = study.expanded(rows())
     offers = on_machines(Budget())
     for row in rows():
         mine = [each for each in found if each.trial == row.trial]
@@ -329,12 +326,12 @@ def test_trained_rows_are_expanded_and_others_stay(folder: Path) -> None:
     front = frontier_of(found, OBJECTIVES)
     pairs = {(row.key, row.accelerator) for row in front}
     assert len(pairs) == len(front) > len({row.key for row in front})
-    assert expanded(found[:0], record) == []
+    assert study.expanded([]) == []
 
 
 def test_a_study_of_one_machine_keeps_its_rows(folder: Path) -> None:
-    path = folder / RESOLVED
-    path.write_text(re.sub(r"(?ms)^hardware:.*?^(?=\w)", "", path.read_text() + "\nzz: 1\n"))
-    record = read_record(folder)
-    assert hardware_of(record) is None
-    assert expanded(rows(), record) == rows()
+    alone = dataclasses.replace(ASKED, hardware=Hardware(HARDWARE.machines[:1]))
+    (folder / RESOLVED).write_text(resolved_yaml(alone, BEGUN))
+    study = open_study(folder)
+    assert study.asked.hardware == alone.hardware and not study.asked.several_machines
+    assert study.expanded(rows()) == rows()

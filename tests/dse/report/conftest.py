@@ -1,9 +1,7 @@
 """Studies without training: designs that are really priced, with errors that a test chooses."""
 
 import dataclasses
-import functools
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,15 +9,15 @@ from typing import Any
 import pytest
 
 from cost_models import estimate
-from cost_models.strict_yaml import dump_yaml
+from cost_models.strict_yaml import dump_yaml, read_yaml
 from dse.design.published import published
 from dse.files import write_text
 from dse.networks.lowering import lower
 from dse.report import Report, study_report
-from dse.studies.record import DESIGNS, RESOLVED
+from dse.studies.folder import DESIGNS, RESOLVED
 from dse.studies.rows import Evaluation, append_row
-from dse.studies.spec import StudySpec, read_study
 from dse.training.history import EpochRecord, write_history
+from tests.studies import begin
 
 STUDY = """
 name: small
@@ -50,25 +48,15 @@ TERNARY = SMALL | {"policy": "P2", "density": 0.25, "channels": 48}
 LARGER = SMALL | {"policy": "P1", "density": 0.25, "channels": 96, "blocks": 2}
 
 
-@functools.cache
-def read(text: str) -> StudySpec:
-    """A study file; reading its machine and technology takes longer than most tests."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "study.yaml"
-        path.write_text(text)
-        return read_study(path)
-
-
 class StudyMaker:
     """Writes the folder of a study, a row at a time."""
 
     def __init__(self, folder: Path, text: str = STUDY, **resolved: Any) -> None:
         self.folder = folder
-        folder.mkdir(parents=True)
-        self.spec = read(text)
-        box = {"error": [0.0, 1.0], "energy_pj": [4.0, 8.0]}
-        plain = self.spec.resolved() | {"data_key": "d4ta", "box": box, "workers": 1}
-        (folder / RESOLVED).write_text(dump_yaml(plain | resolved))
+        self.spec = begin(folder, text)
+        if resolved:
+            plain = read_yaml(folder / RESOLVED).plain()
+            (folder / RESOLVED).write_text(dump_yaml(plain | resolved))
         self.count = 0
 
     def add(

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,17 +10,10 @@ from dse.columns import COST_COLUMNS
 from dse.report.figures import growth_figure
 from dse.studies.frontier import hypervolume_share
 from dse.studies.growth import growth, growth_csv
-from dse.studies.record import StudyRecord
 from dse.studies.rows import Evaluation, Status
+from tests.studies import SMALL, read, study_of
 
-RECORD = StudyRecord(
-    Path("nowhere"),
-    {
-        "name": "small",
-        "objectives": ["error", "energy_pj"],
-        "box": {"error": [0.0, 1.0], "energy_pj": [0.0, 2.0]},
-    },
-)
+STUDY = study_of(box={"error": (0.0, 1.0), "energy_pj": (0.0, 2.0)})
 
 
 def row(
@@ -53,7 +45,7 @@ ROWS = [
 
 
 def test_steps_by_hand() -> None:
-    steps = growth(ROWS, RECORD)
+    steps = growth(ROWS, STUDY)
     assert [step.trial for step in steps] == [0, 3, 5, 6]
     assert [step.trainings for step in steps] == [1, 2, 2, 3]
     assert [step.epochs for step in steps] == [4, 10, 10, 14]
@@ -63,7 +55,7 @@ def test_steps_by_hand() -> None:
     lines = list(csv.DictReader(io.StringIO(growth_csv(steps))))
     assert [float(line["hypervolume"]) for line in lines] == [s.hypervolume for s in steps]
     assert lines[0]["finished_at"] == "2026-11-25T10:00:00"
-    assert growth([], RECORD) == []
+    assert growth([], STUDY) == []
 
 
 def test_the_last_step_is_the_studys_hypervolume() -> None:
@@ -72,19 +64,19 @@ def test_the_last_step_is_the_studys_hypervolume() -> None:
         row(trial, "trained", float(rng.uniform(0.1, 1)), float(10 ** rng.uniform(0, 2)), 1)
         for trial in range(60)
     ]
-    steps = growth(rows, RECORD)
+    steps = growth(rows, STUDY)
     for count in (1, 2, 17, 60):
-        share = hypervolume_share(rows[:count], RECORD.box)
+        share = hypervolume_share(rows[:count], STUDY.begun.box)
         assert steps[count - 1].hypervolume == pytest.approx(share, rel=1e-12)
 
 
 def test_the_figure_is_against_epochs_where_there_are_rungs() -> None:
-    steps = growth(ROWS, RECORD)
-    [axes] = growth_figure(steps, RECORD).axes
+    steps = growth(ROWS, STUDY)
+    [axes] = growth_figure(steps, STUDY.asked).axes
     assert axes.get_xlabel() == "trainings"
     [line] = axes.get_lines()
     assert list(line.get_xdata()) == [0, 1, 2, 2, 3]
     assert list(line.get_ydata()) == [0.0, *(step.hypervolume for step in steps)]
-    climbed = StudyRecord(Path("nowhere"), RECORD.resolved | {"rungs": {"first": 2, "factor": 2}})
+    climbed = read(SMALL + "rungs: {first: 2, factor: 2}\n")
     [axes] = growth_figure(steps, climbed).axes
     assert list(axes.get_lines()[0].get_xdata()) == [0, 4, 10, 10, 14]

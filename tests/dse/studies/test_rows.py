@@ -107,44 +107,22 @@ def test_a_row_without_its_numbers_is_named(
     assert message in str(caught.value)
 
 
-def test_a_later_schema_is_refused(tmp_path: Path) -> None:
-    later = json.dumps(row(0).to_dict() | {"schema_version": 99})
-    (tmp_path / FILE_NAME).write_text(later + "\n")
-    with pytest.raises(InvalidFile, match="schema_version 99 cannot be read: this program reads 4"):
-        read_rows(tmp_path)
-
-
-def test_rows_of_the_first_cost_model_are_refused(tmp_path: Path) -> None:
-    plain = row(0).to_dict()
-    added = {
-        "activation_bits",
-        "trits",
-        "dram_traffic_bits",
-        "energy_low_pj",
-        "energy_high_pj",
-        "area_um2",
-        "area_low_um2",
-        "area_high_um2",
-        "leakage_uw",
-    }
-    assert added <= set(COST_COLUMNS)
-    old = {key: value for key, value in plain.items() if key not in added}
+@pytest.mark.parametrize("version", [1, 3, 99, "4"])
+def test_another_schema_is_refused(tmp_path: Path, version: object) -> None:
     path = tmp_path / FILE_NAME
-    path.write_text(json.dumps(old | {"schema_version": 1}) + "\n")
+    path.write_text(json.dumps(row(0).to_dict() | {"schema_version": version}) + "\n")
     with pytest.raises(InvalidFile) as caught:
         read_rows(tmp_path)
     assert str(caught.value) == (
-        "these rows were priced by the first cost model, and their costs mean something else than "
-        f"today's: run the study anew, in another folder ({path}:1)"
+        f"schema_version {version!r} cannot be read: this program reads 4; search anew, in another "
+        f"folder ({path}:1)"
     )
-    # What was never priced is the same as ever, and so is a row of today's columns.
-    invalid = dataclasses.replace(row(1), status="invalid", cost={}, error=None)
-    path.write_text(
-        "".join(
-            json.dumps(each.to_dict() | {"schema_version": 1}) + "\n" for each in (row(0), invalid)
-        )
-    )
-    assert read_rows(tmp_path) == [row(0), invalid]
+
+
+def test_half_a_character_becomes_a_question_mark(tmp_path: Path) -> None:
+    append_row(tmp_path, dataclasses.replace(row(0), name="\ud800 \U0001f600", reason="\udcff"))
+    [read] = read_rows(tmp_path)
+    assert (read.name, read.reason) == ("? \U0001f600", "?")
 
 
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:

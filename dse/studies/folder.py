@@ -1,0 +1,32 @@
+"""What lies in a study's folder, and under which names.
+
+study.yaml       as the person gave it
+resolved.yaml    with every default spelled out, and the box of its hypervolume
+study.db         Optuna's storage
+results.jsonl    one row per evaluated design (`dse.studies.rows`)
+designs/KEY/     of each trained design: design.yaml, history.csv, best.pt, last.pt and
+evaluation.json
+frontier.csv, frontier.png
+confirmed.csv    what fresh seeds said of the frontier (`dse.studies.confirmed`)
+"""
+
+from pathlib import Path
+
+from dse.errors import InvalidStudy
+
+RESOLVED = "resolved.yaml"
+GIVEN = "study.yaml"
+DESIGNS = "designs"
+DESIGN = "design.yaml"
+CHECKPOINT = "best.pt"
+
+
+def design_folder(study: Path, key: str) -> Path:
+    """Folder of a trained design of the study in a folder.
+
+    Raises:
+        InvalidStudy: the key is no word of letters and digits, and could lead out of the folder.
+    """
+    if not key or not key.isascii() or not key.isalnum():
+        raise InvalidStudy(f"{key!r} is no key of a design: keys are letters and digits")
+    return study / DESIGNS / key

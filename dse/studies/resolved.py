@@ -1,0 +1,210 @@
+"""`resolved.yaml`: what a study was asked, written when it begins and read back into typed parts.
+
+It is `StudySpec.resolved`, every default spelled out, and what only the begun study knows: the key
+of its data, how many classes they have, the box of its hypervolume, and how many trainings it does
+at a time. The strict reader reads it back, so that an unknown, missing or mistyped key is refused
+with its file and line, and no reader of a study ever holds a bare dictionary.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from cost_models import Accelerator, Technology
+from cost_models.strict_yaml import Node, build, dump_yaml, parse_yaml
+from dse.columns import OBJECTIVE_COLUMNS
+from dse.design.space_file import space_from_node
+from dse.errors import InvalidField, InvalidFile, InvalidInput, InvalidStudy, require
+from dse.pricing.budget import budget_from_node
+from dse.pricing.hardware import Hardware
+from dse.pricing.machine import Machine
+from dse.speech.task import FeatureSpec, Task
+from dse.studies.effort import Patience
+from dse.studies.folder import RESOLVED
+from dse.studies.rungs import Rungs
+from dse.studies.spec import SamplerName, StudySpec, read_baselines, split_limits
+from dse.training.recipe import recipe_from_node
+
+Named = TypeVar("Named", Accelerator, Technology)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """What a study knows only since it has begun."""
+
+    data_key: str
+    """Of the features: data, task and feature settings."""
+    outputs: int
+    """Classes of the data."""
+    box: Mapping[str, Sequence[float]]
+    """Objective -> best and worst value of the hypervolume's box; costs as log10."""
+    workers: int
+    """Trainings at a time, on which the rows depend."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        require(self.outputs >= 1, "outputs", "at least 1", self.outputs)
+        require(self.workers >= 1, "workers", "at least 1", self.workers)
+        for ends in self.box.values():
+            require(len(ends) == 2, "box", "best and worst value of each objective", list(ends))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """The file as it stands; parts with a reader of their own stay nodes."""
+
+    schema_version: Literal[1]
+    name: str
+    base_folder: str
+    data_folder: str
+    task: Task
+    features: FeatureSpec
+    space: Node
+    accelerator: Node
+    technology: Node
+    hardware: Node | None
+    recipe: Node
+    objectives: tuple[str, ...]
+    limits: Node
+    rate: float | None
+    baselines: tuple[Node, ...]
+    warm_start: tuple[str, ...]
+    sampler: SamplerName
+    rungs: Rungs | None
+    trainings: int
+    candidates: int
+    epochs: int | None
+    hours: float | None
+    patience: Patience | None
+    seed: int
+    device: str
+    data_key: str
+    outputs: int
+    box: dict[str, tuple[float, ...]]
+    workers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    accelerator: Node
+    technology: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fleet:
+    """`Hardware.to_dict`: machines name their technologies, each of which stands there once."""
+
+    skipped: int
+    machines: tuple[_Place, ...]
+    technologies: dict[str, Node]
+
+
+def resolved_yaml(spec: StudySpec, begun: Begun) -> str:
+    """The text of `resolved.yaml`."""
+    known = json.loads(json.dumps(dataclasses.asdict(begun)))  # tuples become lists
+    return dump_yaml(spec.resolved() | known)
+
+
+def read_resolved(folder: Path) -> tuple[StudySpec, Begun]:
+    """What the study in a folder was asked, and what it knows since it has begun.
+
+    Raises:
+        InvalidStudy: the folder holds no study.
+        InvalidFile: its record is damaged, or of another program.
+    """
+    path = folder / RESOLVED
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InvalidStudy(
+            f"{folder} holds no study (no {RESOLVED}): name a folder that `dse search` made"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidFile(f"{path} cannot be read: {error}; restore it from a backup") from None
+    return parse_resolved(text, str(path))
+
+
+@lru_cache(maxsize=16)
+def parse_resolved(text: str, where: str) -> tuple[StudySpec, Begun]:
+    """As `read_resolved`, of the file's text; remembered, as a page is drawn many times.
+
+    Raises:
+        InvalidFile: the record is damaged, or of another program.
+    """
+    try:
+        node = parse_yaml(text, where)
+        record = build(_Record, node)
+        try:
+            begun = Begun(
+                data_key=record.data_key,
+                outputs=record.outputs,
+                box=record.box,
+                workers=record.workers,
+            )
+        except InvalidField as error:
+            raise node.value[error.field].error(str(error)) from None
+        return _spec(record), begun
+    except InvalidInput as error:
+        raise InvalidFile(
+            f"{error}: restore {RESOLVED} from a backup, or search anew with this version"
+        ) from None
+
+
+def _spec(record: _Record) -> StudySpec:
+    space = space_from_node(record.space)
+    limits = budget_from_node(record.limits, OBJECTIVE_COLUMNS).limits
+    budget, measured_budget = split_limits(limits)
+    parsed: dict[str, Any] = {
+        "base_folder": Path(record.base_folder),
+        "data_folder": Path(record.data_folder),
+        "space": space,
+        "hardware": _hardware(record),
+        "recipe": recipe_from_node(record.recipe),
+        "budget": budget,
+        "measured_budget": measured_budget,
+        "baselines": read_baselines(record.baselines, space),
+        "warm_start": tuple(map(Path, record.warm_start)),
+    }
+    names = {field.name for field in dataclasses.fields(StudySpec)}
+    same = {name: getattr(record, name) for name in names - set(parsed)}
+    return StudySpec(**same, **parsed)
+
+
+def _hardware(record: _Record) -> Hardware:
+    if record.hardware is None:
+        accelerator = _named(Accelerator, record.accelerator)
+        return Hardware((Machine(accelerator, _named(Technology, record.technology)),))
+    fleet = build(_Fleet, record.hardware)
+    technologies = {name: _named(Technology, node) for name, node in fleet.technologies.items()}
+    machines = []
+    for place in fleet.machines:
+        if place.technology not in technologies:
+            raise record.hardware.error(f"hardware lacks the technology {place.technology}")
+        accelerator = _named(Accelerator, place.accelerator)
+        machines.append(Machine(accelerator, technologies[place.technology]))
+    return Hardware(tuple(machines), fleet.skipped)
+
+
+def _named(kind: type[Named], node: Node) -> Named:
+    """A machine or technology: its name stands in the record, where libraries have a file's name.
+
+    What was left out is written as null, and the strict reader wants it left out.
+    """
+    node = _without_none(node)
+    if not isinstance(node.value, dict) or "name" not in node.value:
+        raise node.error(f"missing key '{node.key}.name'")
+    fields = dict(node.value)
+    return build(kind, dataclasses.replace(node, value=fields), name=str(fields.pop("name").value))
+
+
+def _without_none(node: Node) -> Node:
+    value = node.value
+    if isinstance(value, dict):
+        value = {key: _without_none(each) for key, each in value.items() if each.value is not None}
+    elif isinstance(value, list):
+        value = [_without_none(each) for each in value]
+    return dataclasses.replace(node, value=value)

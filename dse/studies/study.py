@@ -1,0 +1,241 @@
+"""A study: what was asked, and what was found. Search, reports and pages all read this one.
+
+    study = open_study(Path("studies/demo"))
+    study.asked.objectives            # typed parts of resolved.yaml, as of the study file
+    study.frontier                    # rows; read when they are first asked for
+    point = study.point_of(row)       # the network of a row, as an object again
+    cost = study.price(point)         # by today's model, on the study's machine
+
+No torch: a checkpoint is not needed to know a design.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from cost_models import Band, Cost, estimate
+from cost_models.strict_yaml import read_yaml
+from dse.columns import first_cost
+from dse.design.point import DENSE, DesignPoint, point_from_node
+from dse.design.published import published
+from dse.errors import InvalidInput
+from dse.networks.lowering import lower
+from dse.pricing.machine import Machine
+from dse.studies.folder import CHECKPOINT, DESIGN, design_folder
+from dse.studies.frontier import frontier_of, hypervolume_share
+from dse.studies.intervals import clips_behind, error_band
+from dse.studies.on_machines import expanded
+from dse.studies.resolved import Begun, read_resolved
+from dse.studies.rows import Evaluation, read_rows
+from dse.studies.spec import StudySpec
+from dse.training.history import EpochRecord, read_history
+
+Reader = Callable[[Path], Sequence[Evaluation]]
+
+
+@dataclass(frozen=True, eq=False)  # without slots: what is derived from it is kept in it
+class Study:
+    """A study, read back from its folder; what is derived from its rows is computed once."""
+
+    folder: Path
+    asked: StudySpec
+    begun: Begun
+    reader: Reader = read_rows
+    """Reads the last row of each trial from the folder; pages have a quicker one."""
+
+    @cached_property
+    def rows(self) -> Sequence[Evaluation]:
+        """One a trial, the last, as they were when they were first asked for."""
+        return self.reader(self.folder)
+
+    @cached_property
+    def trained(self) -> tuple[Evaluation, ...]:
+        """Designs whose error counts, each once, in the order of their trials."""
+        first = {row.key: row for row in reversed(self.rows) if row.full}
+        return tuple(reversed(first.values()))
+
+    @cached_property
+    def pairs(self) -> Sequence[Evaluation]:
+        """`rows`, but a trained network once for each machine of the study that suits it."""
+        return self.expanded(self.rows)
+
+    def expanded(self, rows: Sequence[Evaluation]) -> Sequence[Evaluation]:
+        """Rows of the study, trained networks once for each machine that suits them."""
+        return expanded(rows, self.asked, self.begun.outputs, self.point_of)
+
+    @cached_property
+    def frontier(self) -> tuple[Evaluation, ...]:
+        """Cheapest first; of several machines it has pairs of a network and a machine."""
+        return tuple(frontier_of(self.pairs, self.asked.objectives))
+
+    @property
+    def hypervolume(self) -> float:
+        """Share of the study's box that its trained designs dominate."""
+        return hypervolume_share(self.pairs, self.begun.box)
+
+    @cached_property
+    def ended_by(self) -> str:
+        """Why nothing more is started; empty while something may."""
+        return self.asked.effort.ended_by(
+            self.rows,
+            self.begun.box,
+            self.begun.workers,
+            volume=lambda rows, box: hypervolume_share(self.expanded(rows), box),
+        )
+
+    @property
+    def cost_objective(self) -> str:
+        """The first objective that is no error: what the frontier's other axis is."""
+        return first_cost(self.asked.objectives)
+
+    def machine_of(self, row: Evaluation) -> Machine:
+        """What a row was priced on: one of the study's machines.
+
+        Raises:
+            InvalidInput: the study has no machine of that name.
+        """
+        return self.asked.hardware.machine(row.accelerator)
+
+    def point_of(self, row: Evaluation) -> DesignPoint | None:
+        """The network of a row; None where nothing says any more what it was.
+
+        Its axes in the space, else its design file, else its name among the published networks;
+        the key of the row says whether it is the same network.
+        """
+        for read in (self._of_space, self._of_file, self._of_name):
+            try:
+                point = read(row)
+            except (InvalidInput, OSError):
+                continue
+            if point is not None and point.key == row.key:
+                return dataclasses.replace(point, name=row.name)
+        return None
+
+    def _of_space(self, row: Evaluation) -> DesignPoint | None:
+        if not row.values:
+            return None
+        values = {name: value for name, value in row.values.items() if value is not None}
+        return self.asked.space.point(values)
+
+    def _of_file(self, row: Evaluation) -> DesignPoint | None:
+        path = self.folder_of(row) / DESIGN
+        return point_from_node(read_yaml(path)) if path.is_file() else None
+
+    def _of_name(self, row: Evaluation) -> DesignPoint | None:
+        return published(row.source)
+
+    def price(self, point: DesignPoint, machine: Machine | None = None) -> Cost:
+        """The cost of a design by today's model; remembered, as a page is drawn many times.
+
+        Args:
+            point: it.
+            machine: instead of the study's first one.
+
+        Raises:
+            InvalidInput: the machine cannot execute the design.
+        """
+        features, on = self.asked.features, machine or self.asked.machines[0]
+        return price(point, on, features.frames, self.begun.outputs)
+
+    def is_ternary(self, row: Evaluation) -> bool:
+        """Whether any matrix of a trained design is ternary, whether made or stored."""
+        return row.key in self._ternary
+
+    @cached_property
+    def _ternary(self) -> frozenset[str]:
+        found = set()
+        for row in self.trained:
+            point = self.point_of(row)
+            generates = row.column("generated_weights") > 0
+            if generates or (point is not None and dense_of(point) is not point):
+                found.add(row.key)
+        return frozenset(found)
+
+    def named(self, row: Evaluation) -> str:
+        """`1x1x64 (trial 7)`, and on which machine where the study has several."""
+        name = f"{row.name or row.key} ({trial_of(row)})"
+        return f"{name} on {row.accelerator}" if self.asked.several_machines else name
+
+    def folder_of(self, row: Evaluation) -> Path:
+        """Folder of a trained design.
+
+        Raises:
+            InvalidStudy: the row's key could lead out of the study's folder.
+        """
+        return design_folder(self.folder, row.key)
+
+    def history_of(self, row: Evaluation) -> tuple[EpochRecord, ...]:
+        """The epochs of a trained design.
+
+        Raises:
+            InvalidInput: there are none, or they are damaged.
+        """
+        return read_history(self.folder_of(row))
+
+    def has_checkpoint(self, row: Evaluation) -> bool:
+        """Whether the trained network of a row lies in the study's folder."""
+        try:
+            return (self.folder_of(row) / CHECKPOINT).exists()
+        except InvalidInput:
+            return False
+
+    @cached_property
+    def clips(self) -> int | None:
+        """Validation clips behind each error, as far as the errors tell."""
+        errors = [row.column("error") for row in self.trained]
+        for row in self.trained:
+            try:
+                errors += [epoch.validation_error for epoch in self.history_of(row)]
+            except (InvalidInput, OSError, UnicodeDecodeError):
+                continue  # gone or damaged: the other errors must do
+        return clips_behind(errors)
+
+    def error_of(self, row: Evaluation | None) -> Band | None:
+        """A row's validation error in percent with the 95 % interval."""
+        if row is None or row.error is None:
+            return None
+        return error_band(row.error, self.clips)
+
+
+def open_study(folder: Path, reader: Reader = read_rows) -> Study:
+    """The study in a folder; its rows are read when they are first asked for.
+
+    Raises:
+        InvalidStudy: the folder holds no study.
+        InvalidFile: its record is damaged, or of another program.
+    """
+    return Study(folder, *read_resolved(folder), reader)
+
+
+def dense_of(point: DesignPoint) -> DesignPoint:
+    """The same network with dense matrices where it has ternary ones; identities stay."""
+    blocks = tuple(
+        dataclasses.replace(
+            block,
+            mixer=DENSE if block.mixer.kind == "ternary" else block.mixer,
+            skip=DENSE if block.skip and block.skip.kind == "ternary" else block.skip,
+        )
+        for block in point.blocks
+    )
+    if blocks == point.blocks:
+        return point
+    # The seed is that of a network without ternary matrices, so that the key is its key, too.
+    return dataclasses.replace(point, blocks=blocks, ternary_seed=1, name="")
+
+
+def trial_of(row: Evaluation) -> str:
+    """`trial 7`, or `baseline` for one beside the space."""
+    return "baseline" if row.trial < 0 else f"trial {row.trial}"
+
+
+@lru_cache(maxsize=256)
+def price(point: DesignPoint, machine: Machine, frames: int, outputs: int) -> Cost:
+    """The cost of a design; remembered.
+
+    Raises:
+        InvalidInput: the machine cannot execute the design.
+    """
+    workload = lower(point, frames=frames, outputs=outputs)
+    return estimate(workload, machine.accelerator, machine.technology)

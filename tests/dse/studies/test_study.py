@@ -1,0 +1,147 @@
+"""A study read back from its folder."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from cost_models.strict_yaml import dump_yaml, parse_yaml
+from dse.columns import COST_COLUMNS
+from dse.errors import InvalidFile, InvalidInput, InvalidStudy
+from dse.studies.folder import RESOLVED
+from dse.studies.resolved import parse_resolved, resolved_yaml
+from dse.studies.rows import Evaluation, append_row
+from dse.studies.spec import read_study
+from dse.studies.study import dense_of, open_study
+from tests.studies import SMALL, begin, study_of
+
+EVERYTHING = """
+name: everything
+data: {folder: speech, task: {kind: words, words: [yes, "no"]}, features: {frames: 64}}
+space:
+  blocks: {low: 1, high: 2}
+  channels: {low: 16, high: 48, step: 16, per_block: true}
+  policy: [P0, P2]
+  density: {low: 0.125, high: 0.5, log: true}
+hardware: {machine: [kws_ternary, kws_int8], clock_mhz: [5, 20]}
+technology: low_leakage_45nm
+recipe: {epochs: 12}
+objectives: [error, quantised_error, energy_pj]
+limits: {max_trained_parameters: 20000, max_error: 0.5, max_average_power_uw: 40}
+rate: 25
+baselines: [matchboxnet-3x1x64, {blocks: 1, policy: P0}]
+rungs: {first: 2, factor: 3}
+trainings: 4
+epochs: 100
+hours: 2.5
+patience: {trainings: 3, improvement: 0.02}
+seed: 7
+"""
+
+
+@pytest.mark.parametrize("text", [SMALL, EVERYTHING])
+def test_what_was_asked_comes_back_as_typed_parts(text: str, tmp_path: Path) -> None:
+    asked = begin(tmp_path / "study", text, workers=3)
+    study = open_study(tmp_path / "study")
+    assert study.asked.resolved() == asked.resolved()
+    for part in ("task", "features", "space", "hardware", "recipe", "budget", "measured_budget"):
+        assert getattr(study.asked, part) == getattr(asked, part)
+    assert (study.asked.effort, study.asked.rungs) == (asked.effort, asked.rungs)
+    assert study.asked.baselines == asked.baselines
+    assert study.begun.workers == 3
+
+
+@pytest.mark.parametrize("path", sorted(Path("examples").glob("*.yaml")), ids=str)
+def test_the_record_of_an_example_comes_back(path: Path) -> None:
+    asked, begun = read_study(path), study_of().begun
+    text = resolved_yaml(asked, begun)
+    again, known = parse_resolved(text, RESOLVED)
+    assert again.resolved() == asked.resolved()
+    assert resolved_yaml(again, known) == text
+
+
+def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidStudy, match=r"holds no study \(no resolved\.yaml\)"):
+        open_study(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trainings": None}, "trainings must be a whole number"),
+        ({"older": 1}, "unknown key 'older'"),
+        ({"schema_version": 2}, "schema_version must be one of 1"),
+        ({"workers": 0}, "workers must be at least 1, not 0"),
+        ({"box": {"error": [0]}}, "box must be best and worst value of each objective, not [0.0]"),
+        ({"accelerator": {"array": 1}}, "missing key 'accelerator.name'"),
+        ({"limits": {"max_beauty": 1}}, "unknown limit 'max_beauty'"),
+    ],
+)
+def test_a_damaged_record_is_one_sentence(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    begin(tmp_path)
+    path = tmp_path / RESOLVED
+    plain = parse_yaml(path.read_text(), "record").plain()
+    path.write_text(dump_yaml(plain | change))
+    with pytest.raises(InvalidFile, match=re.escape(message)) as caught:
+        open_study(tmp_path)
+    assert str(path) in str(caught.value)
+    assert str(caught.value).endswith("from a backup, or search anew with this version")
+    path.write_text("cut short")
+    with pytest.raises(InvalidFile, match="must be a mapping"):
+        open_study(tmp_path)
+
+
+def test_rows_are_read_once_and_when_they_are_asked_for(tmp_path: Path) -> None:
+    begin(tmp_path)
+    calls: list[Path] = []
+
+    def reader(folder: Path) -> list[Evaluation]:
+        calls.append(folder)
+        return []
+
+    study = open_study(tmp_path, reader)
+    assert not calls
+    assert study.frontier == study.trained == () and study.hypervolume == 0.0
+    assert calls == [tmp_path]
+
+
+def test_a_study_says_why_it_has_ended(tmp_path: Path) -> None:
+    """Four trainings are asked for; by hand, one more is missing until the fourth."""
+    spec = begin(tmp_path)
+    assert open_study(tmp_path).ended_by == ""
+    for trial in range(4):
+        assert open_study(tmp_path).ended_by == ""
+        append_row(tmp_path, row(trial, f"{trial}"))
+    assert open_study(tmp_path).ended_by == f"{spec.trainings} designs are trained"
+
+
+def test_a_machine_is_told_by_its_name() -> None:
+    study = study_of(EVERYTHING)
+    [*_, last] = study.asked.machines
+    assert study.machine_of(row(0, "a", accelerator=last.accelerator.name)) == last
+    with pytest.raises(InvalidInput, match="has no machine 'nobody'"):
+        study.machine_of(row(0, "a", accelerator="nobody"))
+
+
+def test_dense_networks_stay_what_they_are() -> None:
+    space = study_of(EVERYTHING).asked.space
+    dense = space.point({"blocks": 1, "channels_b1": 16, "policy": "P0"})
+    ternary = space.point({"blocks": 1, "channels_b1": 16, "policy": "P2", "density": 0.25})
+    assert dense_of(dense) is dense
+    assert dense_of(ternary).key == dense.key
+
+
+def row(trial: int, key: str, **fields: str) -> Evaluation:
+    known = Evaluation(
+        trial=trial,
+        status="trained",
+        source="search",
+        key=key,
+        error=0.5,
+        epochs=1,
+        cost=dict.fromkeys(COST_COLUMNS, 1.0),
+    )
+    return dataclasses.replace(known, **fields)  # type: ignore[arg-type]
