@@ -7,9 +7,13 @@ from pathlib import Path
 
 import click
 
+from cost_models.application import Use
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
-from dse.report import FORMATS, Report, Use, designs_report, study_report, write_report
+from dse.report.content import Report
+from dse.report.designs import designs_report
+from dse.report.study import study_report
+from dse.report.writing import FORMATS, write_report
 from dse.studies.folder import RESOLVED
 from dse.studies.study import open_study
 from dse_cli.estimate import load_design

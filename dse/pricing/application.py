@@ -41,6 +41,14 @@ def application(cost: Cost, use: Use) -> dict[str, Band | float | bool]:
     return figures if listened is None else figures | {"energy_per_audio_second_uj": listened}
 
 
+def power_at(cost: Cost, rate: float) -> Band | None:
+    """Average power in microwatts, always powered; None where the rate is too high."""
+    try:
+        return average_power_uw(cost.dynamic_energy, cost.latency_us, cost.leakage, rate)
+    except InvalidInput:
+        return None
+
+
 def forgotten(cost: Cost) -> str | None:
     """What a cut of the supply loses, and the figures do not bring back; None where nothing is."""
     machine = cost.accelerator

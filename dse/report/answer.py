@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from cost_models import Band
 from cost_models.application import Use
 from dse.columns import LABELS, scaled
+from dse.pricing.application import power_at
 from dse.pricing.priced import Priced
 from dse.report.comparison import (
     area_of,
@@ -20,7 +21,6 @@ from dse.report.confirmation import Confirmation, sure_words
 from dse.report.content import Section, significant
 from dse.report.cost_tables import where_it_goes
 from dse.report.network import network_words
-from dse.report.priced import power_at
 from dse.studies.frontier import frontier_of
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study

@@ -6,9 +6,10 @@ people shorten it, all by `Column.show`.
 """
 
 import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 from cost_models import Band
 
@@ -28,6 +29,8 @@ class Part:
 
 Cell = str | int | float | Band | Part | None
 """None where there is no such number."""
+
+Thing = TypeVar("Thing")
 
 Form = Literal["text", "count", "figure", "percent", "exact"]
 """text; whole number; three significant digits; one decimal; four significant digits."""
@@ -206,6 +209,24 @@ class Table:
             tuple(column.show(cell) for column, cell in zip(self.columns, row, strict=True))
             for row in self.rows
         ]
+
+
+def table_of(
+    things: Iterable[Thing],
+    cells: Sequence[tuple[Column, Callable[[Thing], Cell]]],
+    *,
+    name: str,
+    title: str,
+    note: str = "",
+) -> Table:
+    """A table with a row a thing: each column stands beside what its cells are made of."""
+    return Table(
+        name=name,
+        title=title,
+        columns=tuple(column for column, _ in cells),
+        rows=tuple(tuple(cell(thing) for _, cell in cells) for thing in things),
+        note=note,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

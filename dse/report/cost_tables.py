@@ -1,23 +1,22 @@
 """Tables and plots of what designs cost, whatever they come from."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cost_models import Band, Component, Cost
-from cost_models.application import Use, inferences_per_second
-from cost_models.break_even import BreakEvenTotal, break_even
-from cost_models.roofline import roofline
-from cost_models.row_loads import row_loads
+from cost_models.application import Use, battery_days, inferences_per_second
+from cost_models.break_even import BreakEven, BreakEvenTotal, break_even
+from cost_models.roofline import Roof, roofline
+from cost_models.row_loads import RowLoad, row_loads
 from cost_models.units import cycles_to_us, with_prefix
 from cost_models.workload import CONVOLUTIONS
 from dse.colours import COMPONENTS
 from dse.columns import COST_COLUMNS, LABELS
 from dse.errors import InvalidInput
-from dse.pricing.application import application
+from dse.pricing.application import application, power_at
 from dse.pricing.priced import Priced
-from dse.report.content import Bars, Cell, Column, Part, Section, Table, significant
+from dse.report.content import Bars, Cell, Column, Part, Section, Table, significant, table_of
 from dse.report.network import blocks_table, network_words
-from dse.report.priced import battery_at, highest_rate, power_at
 
 COUNTS = COST_COLUMNS[: COST_COLUMNS.index("energy_pj")]
 """Columns that are counted, not estimated."""
@@ -56,132 +55,155 @@ BAND_NOTE = (
 )
 
 
+MAPPING = Column(name="mapping", heading="mapping: unrolled; loops, innermost first", form="text")
+
+PricedCell = tuple[Column, Callable[[Priced], Cell]]
+"""A column of tables of designs, and what its cells are made of."""
+
+NAMES: tuple[PricedCell, ...] = (
+    (DESIGN, lambda each: each.named()),
+    (MACHINE, lambda each: machine_of(each.cost)),
+)
+ENERGIES: PricedCell = (ENERGY, lambda each: each.cost.energy.scaled(1e-6))
+LATENCIES: PricedCell = (LATENCY, lambda each: each.cost.latency_us * 1e-3)
+AREAS: PricedCell = (AREA, lambda each: each.cost.area.scaled(1e-6))
+
+
 def machines_table(priced: Sequence[Priced], use: Use, name: str, title: str) -> Table:
     """Designs on machines, a row each: counts, energy, latency, area and power with bands."""
-    columns = (
-        DESIGN,
-        MACHINE,
-        TRAINED,
-        MACS,
-        STORED,
-        ENERGY,
-        LATENCY,
-        AREA,
-        _power(use),
-        Column(name="fits", heading="fits", form="text"),
+    rate = use.inferences_per_second
+    heading = f"average power at {rate:g} a second"
+    cells: tuple[PricedCell, ...] = (
+        *NAMES,
+        (TRAINED, lambda each: each.cost.workload.trained_parameters),
+        (MACS, lambda each: each.cost.workload.macs),
+        (STORED, lambda each: each.cost.stored_bits * 1e-3),
+        ENERGIES,
+        LATENCIES,
+        AREAS,
+        (
+            Column(name="average_power", heading=heading, unit="uW", band=True),
+            lambda each: power_at(each.cost, rate),
+        ),
+        (_words("fits"), lambda each: "no" if each.cost.misfits else "yes"),
     )
-    rows: list[tuple[Cell, ...]] = []
-    for each in priced:
-        cost = each.cost
-        rows.append(
-            (
-                each.named(),
-                machine_of(cost),
-                cost.workload.trained_parameters,
-                cost.workload.macs,
-                cost.stored_bits * 1e-3,
-                cost.energy.scaled(1e-6),
-                cost.latency_us * 1e-3,
-                cost.area.scaled(1e-6),
-                power_at(cost, use.inferences_per_second),
-                "no" if cost.misfits else "yes",
-            )
-        )
-    return Table(name=name, title=title, columns=columns, rows=tuple(rows), note=BAND_NOTE)
+    return table_of(priced, cells, name=name, title=title, note=BAND_NOTE)
 
 
 def totals_table(priced: Sequence[Priced], use: Use) -> Table:
     """All that is known of whole networks on machines, a row each: dozens of columns."""
-    costs = [each.cost for each in priced]
-    parts = [part for part in Component if any(cost.energies_pj[part] for cost in costs)]
-    bounds = list(dict.fromkeys(name for cost in costs for name in cost.bounds_cycles))
-    streams = any(each.stream for each in priced)
-    columns = (
-        DESIGN,
-        MACHINE,
-        *(_count(name) for name in COUNTS),
-        ENERGY,
-        *(_component(part, "of it ") for part in parts),
-        LATENCY,
-        Column(name="latency_high", heading="first loads, last stores apart", unit="ms"),
-        Column(name="cycles", heading="cycles", form="count"),
-        Column(name="clock_mhz", heading="clock, MHz"),
-        *(_share(f"bound_{name}", f"bound by {name}") for name in bounds),
-        _share("utilisation", "utilisation"),
-        AREA,
+    bounds = dict.fromkeys(name for each in priced for name in each.cost.bounds_cycles)
+    cells: list[PricedCell] = [
+        *NAMES,
+        *(_counted(name) for name in COUNTS),
+        ENERGIES,
+        *(_component(part, "of it ") for part in _used(priced)),
+        LATENCIES,
+        (
+            Column(name="latency_high", heading="first loads, last stores apart", unit="ms"),
+            lambda each: _high_us(each.cost) * 1e-3,
+        ),
+        (_count("cycles"), lambda each: each.cost.latency_cycles),
+        (
+            Column(name="clock_mhz", heading="clock, MHz"),
+            lambda each: float(each.cost.accelerator.clock_mhz),
+        ),
+        *(_bound(name) for name in bounds),
+        (_percent("utilisation"), lambda each: 100 * each.cost.utilisation),
+        AREAS,
         *_in_use(use),
-        *((_bits("state", "kept between hops"), WAIT_FRAMES) if streams else ()),
-    )
-    rows: list[tuple[Cell, ...]] = []
-    for each, cost in zip(priced, costs, strict=True):
-        counts, cycles = cost.columns(), cost.latency_cycles
-        high_us = cycles_to_us(cost.latency_high_cycles, cost.accelerator.clock_mhz)
-        hop = each.stream
-        rows.append(
+    ]
+    if any(each.stream for each in priced):
+        cells += [
             (
-                each.named(),
-                machine_of(cost),
-                *(int(counts[name]) for name in COUNTS),
-                cost.energy.scaled(1e-6),
-                *(_part(cost, part) for part in parts),
-                cost.latency_us * 1e-3,
-                high_us * 1e-3,
-                cycles,
-                float(cost.accelerator.clock_mhz),
-                *(100 * cost.bounds_cycles.get(name, 0) / (cycles or 1) for name in bounds),
-                100 * cost.utilisation,
-                cost.area.scaled(1e-6),
-                *_used(cost, use),
-                *((hop.state_bits, hop.wait_frames) if hop else (None, None) if streams else ()),
-            )
-        )
-    return Table(name="totals", title="Costs", columns=columns, rows=tuple(rows), note=BAND_NOTE)
+                Column(name="state", heading="kept between hops", unit="bit", form="count"),
+                lambda each: each.stream.state_bits if each.stream else None,
+            ),
+            (
+                _count("wait_frames", "waits for frames"),
+                lambda each: each.stream.wait_frames if each.stream else None,
+            ),
+        ]
+    return table_of(priced, cells, name="totals", title="Costs", note=BAND_NOTE)
 
 
-MAPPING = Column(name="mapping", heading="mapping: unrolled; loops, innermost first", form="text")
-WAIT_FRAMES = Column(name="wait_frames", heading="waits for frames", form="count")
+def _words(name: str, heading: str = "") -> Column:
+    return Column(name=name, heading=heading or name, form="text")
 
 
-def _count(name: str) -> Column:
-    label = LABELS[name][0]
-    if name.endswith("_bits"):
-        return _bits(name.removesuffix("_bits"), label)
-    return Column(name=name, heading=label, form="count")
+def _count(name: str, heading: str = "") -> Column:
+    return Column(name=name, heading=heading or name, form="count")
 
 
-def _bits(name: str, heading: str) -> Column:
-    return Column(name=name, heading=heading, unit="bit", form="count")
+def _percent(name: str, heading: str = "") -> Column:
+    return Column(name=name, heading=heading or name, unit="%", form="percent")
 
 
-def _share(name: str, heading: str) -> Column:
-    return Column(name=name, heading=heading, unit="%", form="percent")
+def _counted(name: str) -> PricedCell:
+    """A column of the results table that is counted, not estimated: exact, in its own unit."""
+    unit = "bit" if name.endswith("_bits") else ""
+    plain = name.removesuffix("_bits")
+    column = Column(name=plain, heading=LABELS[name][0], unit=unit, form="count")
+    return column, lambda each: int(each.cost.columns()[name])
 
 
-def _in_use(use: Use) -> tuple[Column, ...]:
-    """What a cost means in a product: columns."""
+def _component(part: Component, of: str = "") -> PricedCell:
+    column = Column(name=str(part), heading=f"{of}{COMPONENT_WORDS[part]}", unit="uJ", part=True)
+    return column, lambda each: Part(each.cost.energies_pj[part] * 1e-6, each.cost.energy_pj * 1e-6)
+
+
+def _used(priced: Sequence[Priced]) -> list[Component]:
+    """Components that spend energy in any of the designs."""
+    return [part for part in Component if any(each.cost.energies_pj[part] for each in priced)]
+
+
+def _high_us(cost: Cost) -> float:
+    return cycles_to_us(cost.latency_high_cycles, cost.accelerator.clock_mhz)
+
+
+def _bound(name: str) -> PricedCell:
+    def share(each: Priced) -> float:
+        return 100 * each.cost.bounds_cycles.get(name, 0) / (each.cost.latency_cycles or 1)
+
+    return _percent(f"bound_{name}", f"bound by {name}"), share
+
+
+def _in_use(use: Use) -> tuple[PricedCell, ...]:
+    """What a cost means in a product; a machine that is too slow has no power at that rate."""
     off = ", off between" if use.duty_cycled else ""
-    rate = f"{use.inferences_per_second:g}"
+    power = f"power at {use.inferences_per_second:g} a second{off}"
+    days = f"{use.battery_mwh:g} mWh last"
+    listening = "a second of sound, in real time"
+
+    def figure(name: str, otherwise: str | None, factor: float = 1.0) -> Callable[[Priced], Cell]:
+        def cell(each: Priced) -> Cell:
+            try:
+                value = application(each.cost, use).get(name, TOO_SLOW)
+            except InvalidInput:
+                return otherwise
+            return value if isinstance(value, str | Band) else factor * value
+
+        return cell
+
     return (
-        Column(name="highest_rate", heading="inferences a second, at most"),
-        Column(name="power", heading=f"power at {rate} a second{off}", unit="uW", band=True),
-        _share("busy", "busy"),
-        Column(name="battery", heading=f"{use.battery_mwh:g} mWh last", unit="days", band=True),
-        Column(name="listening", heading="a second of sound, in real time", unit="uJ", band=True),
+        (
+            Column(name="highest_rate", heading="inferences a second, at most"),
+            lambda each: inferences_per_second(each.cost.latency_us),
+        ),
+        (
+            Column(name="power", heading=power, unit="uW", band=True),
+            figure("average_power_uw", TOO_SLOW),
+        ),
+        (_percent("busy"), figure("busy_share", None, 100)),
+        (
+            Column(name="battery", heading=days, unit="days", band=True),
+            figure("battery_days", None),
+        ),
+        (
+            Column(name="listening", heading=listening, unit="uJ", band=True),
+            figure("energy_per_audio_second_uj", None),
+        ),
     )
-
-
-def _used(cost: Cost, use: Use) -> tuple[Cell, ...]:
-    """What a cost means in a product: cells."""
-    most = inferences_per_second(cost.latency_us)
-    try:
-        figures = application(cost, use)
-    except InvalidInput:
-        return (most, TOO_SLOW, None, None, None)
-    power, days = figures["average_power_uw"], figures["battery_days"]
-    listening = figures.get("energy_per_audio_second_uj", TOO_SLOW)
-    assert isinstance(power, Band) and isinstance(days, Band)
-    assert isinstance(listening, Band | str)
-    return (most, power, 100 * float(figures["busy_share"]), days, listening)  # type: ignore[arg-type]
 
 
 def machine_of(cost: Cost) -> str:
@@ -191,51 +213,23 @@ def machine_of(cost: Cost) -> str:
     return f"{cost.accelerator.name}, {cost.technology.name}"
 
 
-def _power(use: Use) -> Column:
-    return Column(
-        name="average_power",
-        heading=f"average power at {use.inferences_per_second:g} a second",
-        unit="uW",
-        band=True,
-    )
-
-
 def components_table(priced: Sequence[Priced], name: str = "components") -> Table:
     """Energy by component, a row a design."""
-    used = [part for part in Component if any(each.cost.energies_pj[part] for each in priced)]
-    columns = [DESIGN, MACHINE]
-    columns += [_component(part) for part in used]
-    columns.append(Column(name="energy", heading="all", unit="uJ"))
-    rows: list[tuple[Cell, ...]] = [
+    cells: tuple[PricedCell, ...] = (
+        *NAMES,
+        *(_component(part) for part in _used(priced)),
         (
-            each.named(),
-            machine_of(each.cost),
-            *(_part(each.cost, part) for part in used),
-            each.cost.energy_pj * 1e-6,
-        )
-        for each in priced
-    ]
-    return Table(
-        name=name,
-        title="Energy by component (middle figures)",
-        columns=tuple(columns),
-        rows=tuple(rows),
+            Column(name="energy", heading="all", unit="uJ"),
+            lambda each: each.cost.energy_pj * 1e-6,
+        ),
     )
-
-
-def _component(part: Component, of: str = "") -> Column:
-    heading = f"{of}{COMPONENT_WORDS[part]}"
-    return Column(name=str(part), heading=heading, unit="uJ", part=True)
-
-
-def _part(cost: Cost, part: Component) -> Part:
-    return Part(cost.energies_pj[part] * 1e-6, cost.energy_pj * 1e-6)
+    return table_of(priced, cells, name=name, title="Energy by component (middle figures)")
 
 
 def components_plot(priced: Sequence[Priced], name: str = "components") -> Bars:
     """Energy by component, a bar a design."""
-    used = [part for part in Component if any(each.cost.energies_pj[part] for each in priced)]
-    several = not _one_machine(priced)
+    used = _used(priced)
+    several = len({machine_of(each.cost) for each in priced}) > 1
     return Bars(
         name=name,
         title="Energy per inference by component",
@@ -249,10 +243,6 @@ def components_plot(priced: Sequence[Priced], name: str = "components") -> Bars:
             for each in priced
         ),
     )
-
-
-def _one_machine(priced: Sequence[Priced]) -> bool:
-    return len({machine_of(each.cost) for each in priced}) == 1
 
 
 def design_sections(priced: Sequence[Priced], use: Use, *, compared: bool = True) -> list[Section]:
@@ -471,72 +461,67 @@ def area_table(cost: Cost, name: str = "area") -> Table:
 
 def generator_table(panel: BreakEvenTotal, name: str = "generator") -> Table:
     """What generating costs and storing would cost, a row a ternary layer."""
-    columns = (
-        LAYER,
-        Column(name="family", heading="generator", form="text"),
-        Column(name="trits_per_cycle", heading="trits a cycle", form="count"),
-        Column(name="trits", heading="trits made", form="count"),
-        Column(name="regenerations", heading="times each", form="figure"),
-        Column(name="reuse", heading="positions a trit", form="figure"),
-        Column(name="generated", heading="generate", unit="nJ"),
-        Column(name="stored", heading="store", unit="nJ"),
-        Column(name="break_even", heading="break-even SRAM", form="text"),
-        Column(name="cheaper", heading="cheaper", form="text"),
-    )
-    rows = tuple(
+    cells: tuple[tuple[Column, Callable[[BreakEven], Cell]], ...] = (
+        (LAYER, lambda row: row.layer),
+        (_words("family", "generator"), lambda row: str(row.generator.family)),
+        (_count("trits_per_cycle", "trits a cycle"), lambda row: row.trits_per_cycle),
+        (_count("trits", "trits made"), lambda row: row.trits),
+        (Column(name="regenerations", heading="times each"), lambda row: row.regenerations),
+        (Column(name="reuse", heading="positions a trit"), lambda row: row.reuse),
         (
-            row.layer,
-            str(row.generator.family),
-            row.trits_per_cycle,
-            row.trits,
-            row.regenerations,
-            row.reuse,
-            row.generated_pj * 1e-3,
-            row.stored_pj * 1e-3,
-            "beyond the table"
-            if row.break_even_bits is None
-            else with_prefix(row.break_even_bits, "bit"),
-            row.cheaper,
-        )
-        for row in panel.layers
+            Column(name="generated", heading="generate", unit="nJ"),
+            lambda row: row.generated_pj * 1e-3,
+        ),
+        (Column(name="stored", heading="store", unit="nJ"), lambda row: row.stored_pj * 1e-3),
+        (
+            _words("break_even", "break-even SRAM"),
+            lambda row: (
+                "beyond the table"
+                if row.break_even_bits is None
+                else with_prefix(row.break_even_bits, "bit")
+            ),
+        ),
+        (_words("cheaper"), lambda row: row.cheaper),
     )
-    return Table(
+    return table_of(
+        panel.layers,
+        cells,
         name=name,
         title="Generate or store, layer by layer",
-        columns=columns,
-        rows=rows,
         note=f"All ternary entries together, two bits each, are {panel.stored_bits:,} bits. The "
         "break-even is the smallest SRAM whose read costs more than generating.",
     )
 
 
 def _power_table(cost: Cost, number: int, use: Use) -> Table:
-    columns = (
-        Column(name="rate", heading="inferences a second", form="figure"),
-        Column(name="power", heading="average power", unit="uW", band=True),
-        Column(name="leakage", heading="of it leakage", unit="uW", band=True),
-        Column(name="battery", heading=f"{use.battery_mwh:g} mWh last", unit="days", band=True),
-        Column(name="busy", heading="busy", unit="%", form="percent"),
+    highest = inferences_per_second(cost.latency_us)
+    days = f"{use.battery_mwh:g} mWh last"
+    cells: tuple[tuple[Column, Callable[[float], Cell]], ...] = (
+        (Column(name="rate", heading="inferences a second"), lambda rate: rate),
+        (
+            Column(name="power", heading="average power", unit="uW", band=True),
+            lambda rate: power_at(cost, rate),
+        ),
+        (
+            Column(name="leakage", heading="of it leakage", unit="uW", band=True),
+            lambda rate: cost.leakage if power_at(cost, rate) else None,
+        ),
+        (
+            Column(name="battery", heading=days, unit="days", band=True),
+            lambda rate: (
+                battery_days(power, use.battery_mwh) if (power := power_at(cost, rate)) else None
+            ),
+        ),
+        (
+            _percent("busy"),
+            lambda rate: 100 * rate / highest if power_at(cost, rate) else None,
+        ),
     )
-    highest = highest_rate(cost)
-    rates = sorted({use.inferences_per_second, 1.0, 10.0, highest})
-    rows: list[tuple[Cell, ...]] = []
-    for rate in rates:
-        power = power_at(cost, rate)
-        rows.append(
-            (
-                rate,
-                power,
-                None if power is None else cost.leakage,
-                battery_at(power, use.battery_mwh),
-                None if power is None else 100 * rate / highest,
-            )
-        )
-    return Table(
+    return table_of(
+        sorted({use.inferences_per_second, 1.0, 10.0, highest}),
+        cells,
         name=f"power_{number}",
         title="Average power",
-        columns=columns,
-        rows=tuple(rows),
         note=f"Always powered; the stated rate is {use.inferences_per_second:g} a second, the last "
         "row is as fast as the machine goes. Rows without power are too fast for it. Microphone, "
         "regulator and features are not part of it.",
@@ -578,62 +563,44 @@ def accesses_table(cost: Cost) -> Table:
 
 def roofline_table(cost: Cost) -> Table:
     """What each convolution could reach, by which roof, and what it does reach."""
-    memories = [memory.name for memory in cost.accelerator.memories]
-    columns = (
-        LAYER,
-        Column(name="reached", heading="reached"),
-        Column(name="attainable", heading="attainable"),
-        Column(name="peak", heading="peak", form="count"),
-        Column(name="limit", heading="lowest roof", form="text"),
-        *(Column(name=f"per_bit_{name}", heading=f"a bit, {name}") for name in memories),
-    )
-    rows: list[tuple[Cell, ...]] = [
-        (
-            roof.layer,
-            roof.reached,
-            roof.attainable,
-            roof.peak,
-            roof.limit,
-            *(roof.intensity.get(name) for name in memories),
-        )
-        for roof in roofline(cost)
+    cells: list[tuple[Column, Callable[[Roof], Cell]]] = [
+        (LAYER, lambda roof: roof.layer),
+        (Column(name="reached", heading="reached"), lambda roof: roof.reached),
+        (Column(name="attainable", heading="attainable"), lambda roof: roof.attainable),
+        (_count("peak"), lambda roof: roof.peak),
+        (_words("limit", "lowest roof"), lambda roof: roof.limit),
+        *(_intensity(memory.name) for memory in cost.accelerator.memories),
     ]
     title = f"Operations a cycle on {cost.accelerator.name}"
-    return Table(name="roofline", title=title, columns=columns, rows=tuple(rows))
+    return table_of(roofline(cost), cells, name="roofline", title=title)
+
+
+def _intensity(memory: str) -> tuple[Column, Callable[[Roof], Cell]]:
+    column = Column(name=f"per_bit_{memory}", heading=f"a bit, {memory}")
+    return column, lambda roof: roof.intensity.get(memory)
 
 
 def loads_table(cost: Cost) -> Table:
     """How unevenly the non-zero entries lie in the ternary matrices that are known."""
-    columns = (
-        LAYER,
-        Column(name="rows", heading="rows", form="text"),
-        Column(name="nonzeros", heading="non-zeros", form="count"),
-        Column(name="a_row", heading="a row", form="text"),
-        Column(name="tile", heading="tile", form="text"),
-        Column(name="dense", heading="dense", form="count"),
-        Column(name="skipped", heading="skipped", form="count"),
-        Column(name="filled", heading="filled", form="count"),
-        Column(name="imbalance", heading="imbalance", unit="times"),
-    )
-    rows: list[tuple[Cell, ...]] = [
+    cells: tuple[tuple[Column, Callable[[RowLoad], Cell]], ...] = (
+        (LAYER, lambda load: load.layer),
+        (_words("rows"), lambda load: f"{load.rows:,} x {load.entries_per_row:,}"),
+        (_count("nonzeros", "non-zeros"), lambda load: load.nonzeros),
+        (_words("a_row", "a row"), lambda load: f"{load.fewest:,} to {load.most:,}"),
+        (_words("tile"), lambda load: f"{load.rows_together:,} x {load.entries_together:,}"),
+        (_count("dense"), lambda load: load.dense_steps),
+        (_count("skipped"), lambda load: load.skipping_steps),
+        (_count("filled"), lambda load: load.filled_steps),
         (
-            load.layer,
-            f"{load.rows:,} x {load.entries_per_row:,}",
-            load.nonzeros,
-            f"{load.fewest:,} to {load.most:,}",
-            f"{load.rows_together:,} x {load.entries_together:,}",
-            load.dense_steps,
-            load.skipping_steps,
-            load.filled_steps,
-            load.imbalance,
-        )
-        for load in row_loads(cost)
-    ]
-    return Table(
+            Column(name="imbalance", heading="imbalance", unit="times"),
+            lambda load: load.imbalance,
+        ),
+    )
+    return table_of(
+        row_loads(cost),
+        cells,
         name="loads",
         title="Non-zero entries, counted on the matrices",
-        columns=columns,
-        rows=tuple(rows),
         note="Steps through a matrix if zeros take a step, if they are skipped (a tile of rows "
         "waits for its fullest), and if they filled every step.",
     )

@@ -7,12 +7,13 @@ from cost_models import Accelerator, Technology
 from cost_models.application import Use
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
+from dse.pricing.application import power_at
 from dse.pricing.priced import Priced
 from dse.report.answer import band_words
 from dse.report.comparison import counterparts_table, published_section
 from dse.report.content import Cell, Column, Report, Section, Table, significant
 from dse.report.cost_tables import components_plot, design_sections, machine_of, machines_table
-from dse.report.priced import load_machine, power_at, price_designs
+from dse.report.priced import load_machine, price_designs
 from dse.report.sources import sources_sections
 
 FRAMES = 128

@@ -7,14 +7,11 @@ from typing import Any
 
 from cost_models import (
     Accelerator,
-    Band,
-    Cost,
     Technology,
     estimate,
     load_accelerator,
     load_technology,
 )
-from cost_models.application import average_power_uw, battery_days, inferences_per_second
 from dse.columns import COST_COLUMNS
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, InvalidStudy
@@ -22,24 +19,6 @@ from dse.networks.lowering import lower
 from dse.pricing.priced import Priced
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study, open_study, trial_of
-
-
-def power_at(cost: Cost, rate: float) -> Band | None:
-    """Average power in microwatts, always powered; None where the rate is too high."""
-    try:
-        return average_power_uw(cost.dynamic_energy, cost.latency_us, cost.leakage, rate)
-    except InvalidInput:
-        return None
-
-
-def battery_at(power_uw: Band | None, battery_mwh: float) -> Band | None:
-    """Days that a battery lasts."""
-    return None if power_uw is None else battery_days(power_uw, battery_mwh)
-
-
-def highest_rate(cost: Cost) -> float:
-    """Inferences a second at most."""
-    return inferences_per_second(cost.latency_us)
 
 
 def price_row(study: Study, row: Evaluation, why: str = "") -> Priced | None:
