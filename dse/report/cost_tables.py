@@ -50,6 +50,8 @@ LATENCY = Column(name="latency", heading="latency", unit="ms")
 AREA = Column(name="area", heading="area", unit="mm2", band=True)
 KEY = Column(name="design_key", heading="key", form="text")
 
+_NANOJOULES = Column(name="energy", heading="energy", unit="nJ", band=True)
+
 BAND_NOTE = (
     "Figures in brackets are the lowest and the highest that the sources of the constants allow."
 )
@@ -334,22 +336,23 @@ def generator_sentences(cost: Cost, panel: BreakEvenTotal | None) -> tuple[str, 
         + (f", {spec.rounds} rounds" if spec.rounds else "")
         for spec in specs
     )
-    saved = ""
-    if panel.generated_pj and panel.stored_pj:
-        ratio = max(panel.stored_pj / panel.generated_pj, panel.generated_pj / panel.stored_pj)
-        saved = f", a factor of {significant(ratio, 2)} in favour of the {_wins(panel.cheaper)}"
-    return (
-        f"Generator: {made}; {cost.accelerator.generator.trits_per_cycle} trits a cycle.",
-        f"Generate or store: making the trits takes {significant(panel.generated_pj * 1e-3)} nJ "
-        f"per inference, reading them from an SRAM of {panel.memory_bits:,} bits "
-        f"{significant(panel.stored_pj * 1e-3)} nJ{saved}. The generator takes "
-        f"{panel.generator_um2:,.0f} um2, that SRAM {panel.memory_um2:,.0f} um2: the "
-        f"{_wins(panel.smaller)} is smaller.",
+    lanes = cost.accelerator.generator.trits_per_cycle
+    return (f"Generator: {made}; {lanes} trits a cycle.", store_words(panel))
+
+
+def store_words(panel: BreakEvenTotal) -> str:
+    """Which is cheaper, by how much, and how sure that is."""
+    saved = significant(panel.stored_pj / panel.generated_pj, 2) if panel.generated_pj else "-"
+    generated, stored = (
+        _NANOJOULES.show(band.scaled(1e-3)) for band in (panel.generated, panel.stored)
     )
-
-
-def _wins(which: str) -> str:
-    return "generator" if which == "generate" else "memory"
+    surely = "whatever the bands say" if panel.certain else "though the bands overlap"
+    return (
+        f"Generate or store? {panel.stored_bits:,} bits of trits. Energy: generating takes "
+        f"{generated} nJ, reading them from an SRAM of {panel.memory_bits:,} bits {stored} nJ, "
+        f"{saved} times: {panel.cheaper}, {surely}. Area: {panel.generator_um2:,.0f} um2 against "
+        f"{panel.memory_um2:,.0f} um2: {panel.smaller}."
+    )
 
 
 def layers_table(cost: Cost, name: str = "layers", *, mapping: bool = False) -> Table:
@@ -361,7 +364,7 @@ def layers_table(cost: Cost, name: str = "layers", *, mapping: bool = False) -> 
         dataclasses.replace(GENERATED, heading="generated"),
         MACS,
         ADDITIONS,
-        Column(name="energy", heading="energy", unit="nJ", band=True),
+        _NANOJOULES,
         Column(name="share", heading="share", unit="%", form="percent"),
         Column(name="cycles", heading="cycles", form="count"),
         Column(name="waits", heading="waits", form="count"),

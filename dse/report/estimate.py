@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from cost_models import Cost
 from cost_models.application import Use
-from cost_models.break_even import BreakEvenTotal, break_even
+from cost_models.break_even import break_even
 from dse.pricing.application import forgotten
 from dse.pricing.priced import Priced
-from dse.report.content import Column, Section, significant
+from dse.report.content import Section
 from dse.report.cost_tables import (
     BAND_NOTE,
     accesses_table,
@@ -16,10 +16,9 @@ from dse.report.cost_tables import (
     layers_table,
     loads_table,
     roofline_table,
+    store_words,
     totals_table,
 )
-
-_NANOJOULE = Column(name="energy", heading="energy", unit="nJ", band=True)
 
 
 def estimate_sections(
@@ -92,21 +91,6 @@ def _in_full(cost: Cost, mapping: bool) -> list[Section]:
             )
         )
     return sections
-
-
-def store_words(panel: BreakEvenTotal) -> str:
-    """Which is cheaper, by how much, and how sure that is."""
-    saved = significant(panel.stored_pj / panel.generated_pj, 2) if panel.generated_pj else "-"
-    generated, stored = (
-        _NANOJOULE.show(band.scaled(1e-3)) for band in (panel.generated, panel.stored)
-    )
-    surely = "whatever the bands say" if panel.certain else "though the bands overlap"
-    return (
-        f"Generate or store? {panel.stored_bits:,} bits of trits. Energy: generating takes "
-        f"{generated} nJ, reading them from an SRAM of {panel.memory_bits:,} bits {stored} nJ, "
-        f"{saved} times: {panel.cheaper}, {surely}. Area: {panel.generator_um2:,.0f} um2 against "
-        f"{panel.memory_um2:,.0f} um2: {panel.smaller}."
-    )
 
 
 def _notes(priced: Sequence[Priced], use: Use) -> Iterator[str]:

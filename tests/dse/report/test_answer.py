@@ -254,8 +254,10 @@ def test_breakdowns_sum_to_the_recorded_rows(study: Path) -> None:
     assert layers.plain_rows[-1][names.index("energy_nj")] == pytest.approx(1e3 * recorded)
     areas = column(report, "area_1", "area_um2")
     assert sum(area for area in areas[:-1] if area is not None) == pytest.approx(areas[-1])
-    parts = report.table("components").plain_rows[0][2:]
-    assert sum(parts[:-1]) == pytest.approx(parts[-1])
+    *parts, total = report.table("components").plain_rows[0][2:]
+    energies, shares = parts[::2], parts[1::2]
+    assert sum(energies) == pytest.approx(total)
+    assert sum(shares) == pytest.approx(100.0)
 
 
 def test_a_study_in_progress_is_named_as_such(make: Make) -> None:
