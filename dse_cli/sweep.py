@@ -29,7 +29,7 @@ from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
 from dse.errors import InvalidInput
 from dse.files import replacing
-from dse.pareto import pareto_mask, undominated_by
+from dse.pareto import pareto_mask, sift
 from dse.pricing.budget import Budget, Limit, budget_from_node
 from dse.pricing.machine import Machine
 from dse.pricing.sweep import Chunk, Sweep
@@ -188,16 +188,14 @@ class Frontier:
         points = np.stack(
             [sign * _column(chunk, name)[inside] for name, sign in self.objectives.items()], axis=1
         )
-        # Most of a chunk is worse than what is known: that is seen faster than its own frontier.
-        fresh = undominated_by(points, self._points)
+        fresh = sift(points, self._points)
         inside, points = inside[fresh], points[fresh]
-        best = pareto_mask(points)
-        new = [_row(chunk, int(index)) for index in inside[best]]
-        together = np.concatenate([self._points, points[best]])
+        together = np.concatenate([self._points, points])
         stays = pareto_mask(together)
+        known = len(self._points)
         self._points = together[stays]
-        rows = self._rows + new
-        self._rows = [rows[index] for index in np.flatnonzero(stays)]
+        self._rows = [self._rows[place] for place in np.flatnonzero(stays[:known])]
+        self._rows += [_row(chunk, int(place)) for place in inside[stays[known:]]]
 
     def rows(self) -> list[Row]:
         """Designs by the first objective; of equal ones the first that was seen."""

@@ -26,10 +26,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from dse.errors import require
-from dse.pareto import pareto_mask
+from dse.pareto import rank_by_dominance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,18 +109,3 @@ def choose_promoted(reached: Mapping[int, tuple[float, ...]], factor: int) -> li
     count = max(int((ranks == 0).sum()), len(trials) // factor)
     order = sorted(range(len(trials)), key=lambda i: (ranks[i], reached[trials[i]], trials[i]))
     return [trials[index] for index in order[:count]]
-
-
-def rank_by_dominance(points: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """0 for the frontier, 1 for the frontier of the rest, and so on; shape (n,)."""
-    ranks = np.full(len(points), -1)
-    rank = 0
-    while (ranks < 0).any():
-        left = np.flatnonzero(ranks < 0)
-        front = pareto_mask(points[left])
-        if not front.any():  # only NaN is left
-            ranks[left] = rank
-            break
-        ranks[left[front]] = rank
-        rank += 1
-    return ranks

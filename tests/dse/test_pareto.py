@@ -5,11 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dse import pareto as frontier
-from dse.pareto import hypervolume, pareto_mask, undominated_by
+from dse.pareto import hypervolume, pareto_mask, rank_by_dominance, sift
 from dse.studies.frontier import frontier_of, hypervolume_share
 from dse.studies.rows import Evaluation
 
+MANY = 3_000
+
+numbers = st.sampled_from([*map(float, range(7)), math.inf, -math.inf, math.nan])
+any_points = st.integers(1, 5).flatmap(
+    lambda columns: st.lists(st.lists(numbers, min_size=columns, max_size=columns), min_size=1)
+)
 points = st.integers(1, 3).flatmap(
     lambda columns: st.lists(
         st.lists(st.integers(0, 6).map(float), min_size=columns, max_size=columns),
@@ -30,12 +35,12 @@ def row(key: str, error: float, energy_pj: float, status: str = "trained") -> Ev
     )
 
 
-@given(points)
+@given(any_points)
 @settings(deadline=None)
-def test_mask_equals_the_definition(rows: list[list[float]]) -> None:
+def test_masks_and_ranks_equal_the_definition(rows: list[list[float]]) -> None:
     array = np.array(rows)
-    naive = [not any((q <= p).all() and (q < p).any() for q in array) for p in array]
-    assert pareto_mask(array).tolist() == naive
+    assert pareto_mask(array).tolist() == naive_mask(array)
+    check_ranks(array)
 
 
 @given(points)
@@ -58,7 +63,7 @@ def naive_mask(array: np.ndarray) -> list[bool]:
 
 
 def many_points(seed: int) -> np.ndarray:
-    """Sets that are hard for thinning out: ties, whole duplicates, NaN, infinities, fronts."""
+    """Sets that are hard to compare: ties, whole duplicates, NaN, infinities, fronts."""
     rng = np.random.default_rng(seed)
     count, columns = int(rng.integers(1, 400)), int(rng.integers(1, 5))
     kinds = [
@@ -81,35 +86,43 @@ def many_points(seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(70))
-def test_thinning_out_changes_nothing(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if these were too many points to be compared one by one."""
-    monkeypatch.setattr(frontier, "MANY", 0)
+def test_the_mask_of_a_hard_set_is_the_naive_one(seed: int) -> None:
     array = many_points(seed)
     before = array.copy()
-    assert pareto_mask(array).tolist() == naive_mask(array)
+    mask = pareto_mask(array)
+    assert mask.tolist() == naive_mask(array)
+    order = np.random.default_rng(seed).permutation(len(array))
+    assert pareto_mask(array[order]).tolist() == mask[order].tolist()
+    check_ranks(array)
     np.testing.assert_array_equal(array, before)
 
 
-@pytest.mark.parametrize("seed", range(7))
-def test_many_points_are_thinned_out_rightly(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    columns = 1 + seed % 4
-    points = rng.normal(size=(frontier.MANY + 500, columns))
-    if seed % 2:
-        points = np.round(points, 1)  # ties
-    points[::50] = math.nan
-    assert pareto_mask(points).tolist() == naive_mask(points)
-    order = rng.permutation(len(points))
-    assert pareto_mask(points[order]).tolist() == pareto_mask(points)[order].tolist()
+@pytest.mark.parametrize("columns", [1, 2, 3, 5])
+def test_points_without_a_single_number_are_dominated(columns: int) -> None:
+    assert pareto_mask(np.full((9, columns), math.nan)).tolist() == [False] * 9
+    assert pareto_mask(np.empty((0, columns))).tolist() == []
+    assert rank_by_dominance(np.full((3, columns), math.nan)).tolist() == [0, 0, 0]
+    assert rank_by_dominance(np.empty((0, columns))).tolist() == []
 
 
-def test_many_points_without_a_single_number() -> None:
-    assert not pareto_mask(np.full((frontier.MANY + 1, 2), math.nan)).any()
+def test_ranks_by_hand() -> None:
+    points = np.array([[1.0, 4.0], [2.0, 2.0], [4.0, 1.0], [3.0, 3.0], [5.0, 5.0], [2.0, 2.0]])
+    assert rank_by_dominance(points).tolist() == [0, 0, 0, 1, 2, 0]
+
+
+def check_ranks(array: np.ndarray) -> None:
+    """A rank is the frontier of what the lower ones leave; the last may be that of NaN."""
+    ranks = rank_by_dominance(array)
+    numbers = ~np.isnan(array).any(axis=1)
+    for rank in range(ranks.max() + 1):
+        left = np.flatnonzero(ranks >= rank)
+        expected = naive_mask(array[left]) if numbers[left].any() else [True] * len(left)
+        assert (ranks[left] == rank).tolist() == expected
 
 
 def test_a_front_of_many_points_is_kept_whole() -> None:
     # x + y is the same for all: nothing dominates anything.
-    x = np.arange(frontier.MANY + 1, dtype=float)
+    x = np.arange(MANY + 1, dtype=float)
     assert pareto_mask(np.stack([x, -x], axis=1)).all()
     # And each point that is a little worse than one of them goes.
     worse = np.stack([x, -x + 0.5], axis=1)
@@ -149,18 +162,14 @@ def test_hypervolume_share_by_hand() -> None:
     assert hypervolume_share([], box) == 0.0
 
 
-@given(
-    points=st.lists(st.tuples(*[st.integers(0, 6)] * 3), min_size=1, max_size=30),
-    others=st.lists(st.tuples(*[st.integers(0, 6)] * 3), max_size=12),
-)
-def test_undominated_by_a_frontier_is_what_comparing_one_by_one_says(
-    points: list[tuple[int, ...]], others: list[tuple[int, ...]]
+@given(any_points, st.integers(0, 12))
+@settings(deadline=None)
+def test_a_sieve_keeps_all_that_the_frontier_does_not_dominate(
+    rows: list[list[float]], count: int
 ) -> None:
-    front = np.array(others, dtype=float).reshape(len(others), 3)
-    found = undominated_by(np.array(points, dtype=float), front)
-    for point, stays in zip(points, found, strict=True):
-        dominated = any(
-            all(a <= b for a, b in zip(other, point, strict=True)) and other != point
-            for other in others
-        )
-        assert stays == (not dominated)
+    array = np.array(rows)
+    front = array[:count][pareto_mask(array[:count])]
+    left = set(sift(array, front).tolist())
+    beaten = [((front <= p).all(axis=1) & (front < p).any(axis=1)).any() for p in array]
+    # So few points sift with the whole frontier: exactly what it dominates is thrown out.
+    assert left == {place for place, each in enumerate(beaten) if not each}

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dse.errors import InvalidInput
-from dse.studies.rungs import Ladder, Rungs, choose_promoted, rank_by_dominance
+from dse.pareto import rank_by_dominance
+from dse.studies.rungs import Ladder, Rungs, choose_promoted
 
 
 def test_levels_by_hand() -> None:
@@ -18,11 +19,6 @@ def test_levels_by_hand() -> None:
 def test_impossible_rungs_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(InvalidInput):
         Rungs(**wrong)
-
-
-def test_ranks_by_hand() -> None:
-    points = np.array([[1.0, 4.0], [2.0, 2.0], [4.0, 1.0], [3.0, 3.0], [5.0, 5.0], [2.0, 2.0]])
-    assert rank_by_dominance(points).tolist() == [0, 0, 0, 1, 2, 0]
 
 
 def test_the_cheap_end_goes_on_though_its_error_is_the_highest() -> None:
