@@ -51,6 +51,7 @@ from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
 from dse.networks.lowering import lower
 from dse.pricing.machine import Machine
+from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
 
 SPACE = """
@@ -94,9 +95,8 @@ def cpu_seconds(action: Callable[[], object], rounds: int = 1) -> float:
 def designs_per_second(machine: str) -> dict[str, float]:
     """Cold and warm throughput on one machine."""
     accelerator = load_accelerator(machine)
-    sweep = Sweep(
-        space_of(SPACE), [Machine(accelerator, load_technology(accelerator.technology))], 128, 12
-    )
+    machines = [Machine(accelerator, load_technology(accelerator.technology))]
+    sweep = Sweep(space_of(SPACE), Pricing(machines, frames=128, outputs=12))
     count = 400_000
 
     def run() -> None:
@@ -116,7 +116,7 @@ def repricing() -> dict[str, float]:
     accelerator = load_accelerator("kws_ternary")
     technology = load_technology(accelerator.technology)
     space = space_of(SPACE)
-    sweep = Sweep(space, [Machine(accelerator, technology)], 128, 12)
+    sweep = Sweep(space, Pricing([Machine(accelerator, technology)], frames=128, outputs=12))
     chunks = list(sweep.run(sample=10_000, seed=2))
 
     def changed(factor: int) -> Accelerator:
@@ -131,8 +131,9 @@ def repricing() -> dict[str, float]:
     times = []
     for factor in (3, 5, 7):
         begun = time.process_time()
+        pricer = sweep.pricing.on(Machine(changed(factor), technology))
         for chunk in chunks:
-            sweep.reprice(chunk, Machine(changed(factor), technology))
+            pricer.price(chunk.cut)
         times.append(time.process_time() - begun)
     return {"re-pricing 10,000 designs on a changed machine, s": statistics.median(times)}
 

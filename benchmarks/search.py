@@ -35,6 +35,7 @@ from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
 from dse.pareto import hypervolume
 from dse.pricing.machine import Machine
+from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
 from dse.studies.rungs import Ladder, Rungs
 from dse.studies.spec import read_study
@@ -114,7 +115,7 @@ def surface(objectives: tuple[str, ...] = ("error", "energy_pj")) -> Surface:
             names = sorted((n for n in row if n.startswith("error_")), key=lambda n: int(n[6:]))
             curves[identify(values)] = [float(row[name]) for name in names]
     machine = Machine(load_accelerator("kws_ternary"), load_technology("low_leakage_45nm"))
-    sweep = Sweep(spec.space, (machine,), frames=spec.features.frames, outputs=11)
+    sweep = Sweep(spec.space, Pricing((machine,), frames=spec.features.frames, outputs=11))
     pool = Pool(sweep)
     pool._whole = pool.price(designs)  # a table that is not whole yet is the space
     box = {"error": [0.0, 1.0]}
@@ -247,7 +248,7 @@ def compare(found: Surface, names: list[str], seeds: int) -> dict[str, Any]:
 def overhead(found: Surface) -> dict[int, float]:
     """CPU seconds of one proposal of a large space at so many recorded trials."""
     space = space_from_node(parse_yaml(LARGE, "space"), in_channels=40)
-    sweep = Sweep(space, found.pool.sweep.machines, frames=64, outputs=11)
+    sweep = Sweep(space, Pricing(found.pool.sweep.pricing.machines, frames=64, outputs=11))
     pool = Pool(sweep)
     random_of = random.Random(0)
     seconds = {}

@@ -20,6 +20,7 @@ from dse.errors import InvalidFile, InvalidInput
 from dse.pareto import pareto_mask
 from dse.pricing.budget import Budget, budget_from_node
 from dse.pricing.machine import Machine
+from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
 from dse.studies.study import open_study
 
@@ -122,13 +123,8 @@ def preview(
     limits = node.value.get("limits")
     given = budget_from_node(limits, OBJECTIVE_COLUMNS).limits if limits else ()
     known = tuple(limit for limit in given if limit.column not in MEASURED_COLUMNS)
-    sweep = Sweep(
-        space,
-        [Machine(accelerator=machine, technology=technology)],
-        frames=128,
-        outputs=12,
-        budget=Budget(known),
-    )
+    priced_on = [Machine(accelerator=machine, technology=technology)]
+    sweep = Sweep(space, Pricing(priced_on, frames=128, outputs=12, budget=Budget(known)))
     chunks = list(sweep.run(sample=sample, seed=1))
     columns = {
         name: np.concatenate([chunk.columns[name] for chunk in chunks if chunk.columns])

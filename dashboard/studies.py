@@ -93,7 +93,7 @@ class StudyFrame:
     frame: pd.DataFrame
     """The columns of `dse.studies.rows.table`, `frontier`, and `design` (`names_of_designs`); where
     a study has several machines, a trained network has a row for each that suits it
-    (`dse.pricing.on_machines`)."""
+    (`dse.studies.on_machines`)."""
 
     @property
     def asked(self) -> StudySpec:

@@ -32,6 +32,7 @@ from dse.files import replacing
 from dse.pareto import pareto_mask, sift
 from dse.pricing.budget import Budget, Limit, budget_from_node
 from dse.pricing.machine import Machine
+from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Chunk, Sweep
 from dse.speech.task import COMMANDS, Task
 from dse.studies.spec import beside, read_study
@@ -139,14 +140,14 @@ def command(
     if not chosen:
         constants = load_technology(technology) if technology else given.technology
         chosen = [Machine(given.accelerator, constants, objective)]
-    sweep = Sweep(
-        space=given.space,
-        machines=chosen,
+    pricing = Pricing(
+        chosen,
         frames=frames or given.frames,
         outputs=outputs or given.outputs,
         budget=Budget((*given.budget.limits, *_read_limits(limits))),
         rate=rate or given.rate,
     )
+    sweep = Sweep(given.space, pricing)
     if sample is None and sweep.size > LARGEST:
         raise InvalidInput(
             f"{space} has {sweep.size:,} designs, more than the {LARGEST:,} that are priced "
@@ -164,10 +165,10 @@ def command(
     _write_frontier(rows, csv)
     _print(rows, objectives, console)
     console.print(
-        f"{priced:,} designs priced on {len(sweep.machines)} machine"
-        f"{'s' if len(sweep.machines) > 1 else ''} in {seconds:,.1f} s "
+        f"{priced:,} designs priced on {len(sweep.pricing.machines)} machine"
+        f"{'s' if len(sweep.pricing.machines) > 1 else ''} in {seconds:,.1f} s "
         f"({priced / seconds:,.0f} a second), {feasible:,} of them feasible; the space has "
-        f"{sweep.size:,}. One inference: {sweep.frames} frames, {sweep.outputs} outputs."
+        f"{sweep.size:,}. One inference: {sweep.book.frames} frames, {sweep.book.outputs} outputs."
     )
     console.print(f"All: {out}   frontier: {csv}", markup=False, soft_wrap=True)
 
@@ -215,7 +216,7 @@ def _run(
     console: Console,
 ) -> tuple[int, int]:
     """Price, write and collect chunk by chunk; returns how many were priced and feasible."""
-    total = min(sample or sweep.size, sweep.size) * len(sweep.machines)
+    total = min(sample or sweep.size, sweep.size) * len(sweep.pricing.machines)
     bars = Progress(
         TextColumn("pricing"),
         BarColumn(bar_width=24),
@@ -247,10 +248,10 @@ def _about(sweep: Sweep, sample: int | None, seed: int) -> dict[str, Any]:
                 "objective": each.objective,
                 "accelerator": each.accelerator.to_dict(),
             }
-            for each in sweep.machines
+            for each in sweep.pricing.machines
         },
-        "frames": sweep.frames,
-        "outputs": sweep.outputs,
+        "frames": sweep.book.frames,
+        "outputs": sweep.book.outputs,
         "designs_of_the_space": sweep.size,
         "sample": sample,
         "seed": seed,

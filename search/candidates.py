@@ -113,25 +113,23 @@ class Pool:
 
     def price_all(self, designs: Sequence[Values]) -> tuple[PricedDesigns, npt.NDArray[np.bool_]]:
         """All of the designs with their costs, and which of them are feasible on a machine."""
-        count = len(self.sweep.machines)
-        if count == 1:
-            columns, feasible = self.sweep.price_designs(designs)
-            return PricedDesigns(list(designs), columns), feasible
+        cut = self.sweep.cut(designs)
+        pricers = self.sweep.pricing.pricers
         first: dict[str, Floats] = {}
         machines: dict[str, Floats] = {}
         anywhere = np.zeros(len(designs), dtype=np.bool_)
-        placed = self.sweep.place(designs)
-        for machine in range(count):
-            columns, feasible = self.sweep.price_placed(placed, machine)
+        for at, pricer in enumerate(pricers):
+            columns, feasible = pricer.price(cut)
             anywhere |= feasible
             for name, figures in columns.items():
                 known = first.setdefault(name, figures)
                 first[name] = np.where(np.isnan(known), figures, known)
                 if name in self.costs:
-                    shape = (len(designs), count)
+                    shape = (len(designs), len(pricers))
                     here = machines.setdefault(name, np.full(shape, np.nan))
-                    here[feasible, machine] = figures[feasible]
-        return PricedDesigns(list(designs), first, machines), anywhere
+                    here[feasible, at] = figures[feasible]
+        on_all = machines if len(pricers) > 1 else None
+        return PricedDesigns(list(designs), first, on_all), anywhere
 
     def draw(
         self,
@@ -192,14 +190,10 @@ class Pool:
     def _excess(self, designs: Sequence[Values]) -> Floats:
         """How far designs are beyond the limits, on the machine where that is least; shape (n,)."""
         least = np.full(len(designs), np.inf)
-        placed = self.sweep.place(designs)
-        for machine in range(len(self.sweep.machines)):
-            columns, feasible = self.sweep.price_placed(placed, machine)
-            over = np.zeros(len(designs))
-            for limit in self.sweep.budget.limits:
-                difference = columns[limit.column] - limit.bound
-                beyond = (difference if limit.upper else -difference) / abs(limit.bound or 1)
-                over += np.maximum(np.nan_to_num(beyond, nan=np.inf), 0.0)
+        cut = self.sweep.cut(designs)
+        for pricer in self.sweep.pricing.pricers:
+            columns, feasible = pricer.price(cut)
+            over = np.zeros(len(designs)) + pricer.budget.excess(columns)
             # Within the limits and not feasible: it does not fit the memories.
             over[~feasible & (over == 0)] = 1.0
             least = np.minimum(least, over)

@@ -51,7 +51,6 @@ from dse.design.families.family import Values
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, TrainingFailed
 from dse.files import write_text
-from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
 from dse.studies.frontier import frontier_of, hypervolume_share
 from dse.studies.rows import Evaluation, append_row, latest, read_all_rows, repair, utc_now
@@ -93,7 +92,6 @@ class Loop:
         self,
         spec: StudySpec,
         folder: Path,
-        pricing: Pricing,
         sweep: Sweep,
         training: Training,
         trainers: Trainers,
@@ -103,7 +101,7 @@ class Loop:
     ) -> None:
         self.spec = spec
         self.folder = folder
-        self.pricing = pricing
+        self.pricing = sweep.pricing
         self.training = training
         self.trainers = trainers
         self.progress = progress
@@ -290,8 +288,8 @@ class Loop:
         row = dataclasses.replace(
             row,
             cost=priced.columns,
-            accelerator=priced.cost.accelerator.name,
-            technology=priced.cost.technology.name,
+            accelerator=priced.machine.accelerator.name,
+            technology=priced.machine.technology.name,
         )
         if priced.reason:
             return dataclasses.replace(row, reason=priced.reason)

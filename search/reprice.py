@@ -59,25 +59,16 @@ def reprice_study(
         history = read_all_rows(folder)
         before = study.frontier
         pricing = Pricing(
-            accelerator=spec.accelerator,
-            technology=spec.technology,
+            spec.machines,
             budget=spec.budget,
             frames=spec.features.frames,
             outputs=study.begun.outputs,
             rate=spec.inferences_per_second,
-            machines=spec.machines,
             objectives=spec.objectives,
         )
         rows = [_price_row(row, spec, pricing) for row in history]
-        sweep = Sweep(
-            spec.space,
-            spec.machines,
-            frames=pricing.frames,
-            outputs=pricing.outputs,
-            budget=spec.budget,
-            rate=pricing.rate,
-        )
-        box = measure_box(spec.objectives, survey(spec.space, pricing, sweep, seed=spec.seed))
+        sweep = Sweep(spec.space, pricing)
+        box = measure_box(spec.objectives, survey(sweep, seed=spec.seed))
         _write(folder, rows)
         write_text(folder / GIVEN, given)
         write_text(
@@ -98,8 +89,8 @@ def _price_row(row: Evaluation, spec: StudySpec, pricing: Pricing) -> Evaluation
     except InvalidInput as error:
         return dataclasses.replace(row, status="invalid", reason=str(error), cost={})
     named = {
-        "accelerator": priced.cost.accelerator.name,
-        "technology": priced.cost.technology.name,
+        "accelerator": priced.machine.accelerator.name,
+        "technology": priced.machine.technology.name,
         "cost": priced.columns,
     }
     row = dataclasses.replace(row, **named)  # type: ignore[arg-type]

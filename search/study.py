@@ -96,24 +96,15 @@ def _run(
     # Loading the data comes before the folder is made: a wrong data folder leaves nothing behind.
     features = load_data(spec, cache, progress.preparing)
     pricing = Pricing(
-        accelerator=spec.accelerator,
-        technology=spec.technology,
+        spec.machines,
         budget=spec.budget,
         frames=spec.features.frames,
         outputs=len(features.classes),
         rate=spec.inferences_per_second,
-        machines=spec.machines,
         objectives=spec.objectives,
     )
-    sweep = Sweep(
-        spec.space,
-        spec.machines,
-        frames=pricing.frames,
-        outputs=pricing.outputs,
-        budget=spec.budget,
-        rate=pricing.rate,
-    )
-    found = survey(spec.space, pricing, sweep, seed=spec.seed)
+    sweep = Sweep(spec.space, pricing)
+    found = survey(sweep, seed=spec.seed)
     with ExitStack() as stack:
         stack.enter_context(locked(folder))
         if headquarters is not None:
@@ -141,7 +132,7 @@ def _run(
             trainers = stack.enter_context(
                 open_trainers(spec, training, cache, workers, progress.epoch)
             )
-        loop = Loop(spec, folder, pricing, sweep, training, trainers, progress, workers, ledger)
+        loop = Loop(spec, folder, sweep, training, trainers, progress, workers, ledger)
         outcome = loop.run(found)
         if headquarters is not None:
             headquarters.ended(outcome.ended_by)

@@ -12,7 +12,6 @@
 
 import math
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +20,7 @@ from dse.columns import MEASURED_COLUMNS
 from dse.design.families.family import Value, Values
 from dse.design.space import SearchSpace, check_not_empty
 from dse.errors import InvalidInput, InvalidStudy
-from dse.pricing.pricing import Pricing
+from dse.pricing.pricing import Offer, Pricing
 from dse.pricing.sweep import Sweep
 
 SAMPLE = 500
@@ -41,26 +40,25 @@ class Survey:
     highest: dict[str, float]
 
 
-def survey(space: SearchSpace, pricing: Pricing, sweep: Sweep, *, seed: int) -> Survey:
+def survey(sweep: Sweep, *, seed: int) -> Survey:
     """Price `SAMPLE` random points.
 
     Args:
-        space: of the study.
-        pricing: prices one design, and says why it must not be built.
-        sweep: prices many designs of the space on the same machines under the same limits.
+        sweep: of the space, on the machines and under the limits of the study.
         seed: of the sample.
 
     Raises:
         InvalidStudy: no point keeps the limits. Where none of the sample does, the nearest one is
             first improved axis by axis as far as it goes.
     """
-    rng = random.Random(seed)
+    space, pricing, rng = sweep.space, sweep.pricing, random.Random(seed)
     sample = [space.sample(rng) for _ in range(SAMPLE)]
     inside = np.zeros(SAMPLE, dtype=np.bool_)
     lowest: dict[str, float] = {}
     highest: dict[str, float] = {}
-    for machine in range(len(sweep.machines)):
-        columns, feasible = sweep.price_designs(sample, machine)
+    cut = sweep.cut(sample)
+    for pricer in pricing.pricers:
+        columns, feasible = pricer.price(cut)
         inside |= feasible
         for name, figures in columns.items() if feasible.any() else ():
             kept = figures[feasible]
@@ -68,7 +66,7 @@ def survey(space: SearchSpace, pricing: Pricing, sweep: Sweep, *, seed: int) -> 
             highest[name] = max(highest.get(name, -math.inf), float(kept.max()))
     if not inside.any():
         found = _approach_limits(space, pricing, sample)
-        lowest = highest = dict(found.columns)
+        lowest = highest = found.offer.columns
         inside[0] = True
     count = int(inside.sum())
     return Survey(size=space.size, sampled=SAMPLE, feasible=count, lowest=lowest, highest=highest)
@@ -77,10 +75,9 @@ def survey(space: SearchSpace, pricing: Pricing, sweep: Sweep, *, seed: int) -> 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
     values: Values
-    columns: Mapping[str, float]
+    offer: Offer
     excess: float
     """How far beyond the limits; 0 for a feasible point."""
-    reason: str
 
 
 def _approach_limits(space: SearchSpace, pricing: Pricing, sample: list[Values]) -> _Attempt:
@@ -101,16 +98,16 @@ def _approach_limits(space: SearchSpace, pricing: Pricing, sample: list[Values])
 
 def _name_machines(pricing: Pricing) -> str:
     count = len(pricing.machines)
-    return f"none of {count} machines" if count > 1 else pricing.accelerator.name
+    return f"none of {count} machines" if count > 1 else pricing.machines[0].accelerator.name
 
 
 def _price(space: SearchSpace, pricing: Pricing, values: Values) -> _Attempt | None:
     """A point with its cost; None where it is no network or the machine cannot execute it."""
     try:
-        found = pricing.best(space.point(values))
+        offer = pricing.best(space.point(values))
     except InvalidInput:
         return None
-    return _Attempt(values, found.columns, pricing.excess(found), found.reason)
+    return _Attempt(values, offer, pricing.excess(offer))
 
 
 def _descend(space: SearchSpace, pricing: Pricing, start: _Attempt) -> _Attempt:
@@ -127,8 +124,8 @@ def _descend(space: SearchSpace, pricing: Pricing, start: _Attempt) -> _Attempt:
                     best, improved = priced, True
     if best.excess > 0:
         raise InvalidStudy(
-            f"no point of the space meets the limits: the nearest found fails with {best.reason}; "
-            "widen the space or the limit"
+            "no point of the space meets the limits: the nearest found fails with "
+            f"{best.offer.reason}; widen the space or the limit"
         )
     return best
 

@@ -123,11 +123,10 @@ def _frame(
 def _over(study: StudyFrame, frame: pd.DataFrame) -> np.ndarray:
     """Which designs are over a limit of the study."""
     over = np.zeros(len(frame), dtype=bool)
-    for limit, bound in study.asked.limits.items():
-        kind, _, name = limit.partition("_")
-        if name in frame:
-            figures = frame[name].to_numpy(dtype=float)
-            over |= figures > bound if kind == "max" else figures < bound
+    asked = study.asked
+    for limit in (*asked.budget.limits, *asked.measured_budget.limits):
+        if limit.column in frame:
+            over |= limit.excess({limit.column: frame[limit.column].to_numpy(dtype=float)}) > 0
     return over
 
 
@@ -192,14 +191,8 @@ def _shares(
     _fleet: Fleet,
     _errors: list[float],
 ) -> list[float]:
-    part = Fleet(
-        [_fleet.points[i] for i in picks],
-        frames=_fleet.frames,
-        outputs=_fleet.outputs,
-        rate=_fleet.rate,
-    )
     errors = [_errors[i] for i in picks]
-    shares = part.robustness(machine, technology, errors, objectives, samples=SAMPLES)
+    shares = _fleet.some(picks).robustness(machine, technology, errors, objectives, samples=SAMPLES)
     return [float(share) for share in shares]
 
 

@@ -1,10 +1,26 @@
-"""Limits that a design must keep: a budget of trained parameters, and other columns of its cost."""
+"""Limits that a design must keep: a budget of trained parameters, and other columns of its cost.
+
+Whether a design keeps a limit is decided in one place, `Limit.excess`: how far a column is outside
+of its bound, as a share of the bound. Of one design it is a number, of a million of them an array;
+all else here asks only for its sign or its size.
+
+    kept          excess <= 0        a column that is NaN (cannot be built, executed) keeps nothing
+    broken        excess >  0        and breaks nothing either: it is not known
+    how far       sum of what is above 0, the distance that a search walks down
+"""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from cost_models.strict_yaml import Node, read_value
+
+Figures = TypeVar("Figures", float, npt.NDArray[np.float64])
+"""A figure of one design, or a column of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +32,12 @@ class Limit:
     upper: bool = True
     """The column may be at most `bound`; otherwise at least."""
 
-    def excess(self, columns: Mapping[str, float]) -> float:
-        """How far a design is outside, as a share of the bound; 0 or less where it keeps it."""
+    def excess(self, columns: Mapping[str, Figures]) -> Figures:
+        """How far designs are outside, as a share of the bound; 0 or less where they keep it.
+
+        A bound of 0 counts as 1, so that there is something to divide by. The sign is exact: a
+        difference of two floats is 0 only where they are equal.
+        """
         difference = columns[self.column] - self.bound
         return (difference if self.upper else -difference) / abs(self.bound or 1)
 
@@ -32,8 +52,28 @@ class Budget:
 
     limits: tuple[Limit, ...] = ()
 
+    def kept(self, columns: Mapping[str, npt.NDArray[np.float64]]) -> npt.NDArray[np.bool_]:
+        """Which designs keep all limits; NaN keeps none.
+
+        Args:
+            columns: of the costs, each of shape (designs,).
+        """
+        inside = np.ones(len(next(iter(columns.values()))), dtype=np.bool_)
+        for limit in self.limits:
+            inside &= limit.excess(columns) <= 0
+        return inside
+
+    def excess(self, columns: Mapping[str, Figures]) -> Figures:
+        """How far designs are outside all limits together; 0 where they keep them, inf for NaN."""
+        over: Any = 0.0
+        for limit in self.limits:
+            beyond: Any = limit.excess(columns)
+            over = over + np.maximum(np.where(np.isnan(beyond), np.inf, beyond), 0.0)
+        found: Figures = over
+        return found
+
     def violations(self, columns: Mapping[str, float]) -> tuple[Limit, ...]:
-        """The limits that a design with these costs does not keep, in the order of the study."""
+        """The limits that a design with these costs breaks, in the order of the study."""
         return tuple(limit for limit in self.limits if limit.excess(columns) > 0)
 
     def explain(self, columns: Mapping[str, float]) -> str:

@@ -8,7 +8,7 @@
       memories: {weight_sram: {capacity_bits: [262144, 1048576]}}
 
 No training depends on the machine, so each network is priced on every one of them, and none of
-these axes costs a training (`dse.pricing.on_machines`).
+these axes costs a training (`dse.pricing.pricing`).
 """
 
 import dataclasses

@@ -1,101 +1,169 @@
-"""Evaluate a design point: cost first, and training only for what keeps the limits."""
+"""What a study prices its designs on: its machines, under its limits.
 
+No training depends on the machine. So a network is priced on all machines of its study: it has one
+error and as many costs as there are machines.
+
+    best     the machine that the row of a trial names: of those that keep the limits, the one of
+             the least product of the costs that are objectives
+    offers   those that keep the limits and that no other machine beats in all these costs: the
+             points of a study's frontier and hypervolume
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
 
 import numpy as np
 
-from cost_models import Accelerator, Cost, Technology, estimate
+from cost_models import estimate
+from cost_models.cost import misfits
+from dse.columns import COST_COLUMNS, MEASURED_COLUMNS
 from dse.design.point import DesignPoint
-from dse.errors import InvalidInput
 from dse.networks.lowering import lower
+from dse.pareto import pareto_mask
+from dse.pricing.book import DesignBook
 from dse.pricing.budget import Budget
 from dse.pricing.machine import Machine
-from dse.pricing.on_machines import choose, known_costs
+from dse.pricing.pricer import Figures, Mask, Pricer
 
-if TYPE_CHECKING:
-    pass
+LEAST_COST = 1e-12
+"""Costs of 0 have no logarithm."""
 
 
 @dataclass(frozen=True, slots=True)
-class Priced:
-    """A design on a machine."""
+class Offer:
+    """What a machine makes of a design."""
 
-    cost: Cost
+    machine: Machine
     columns: dict[str, float]
-    """Of a row."""
-    reason: str
-    """Why it must not be built; empty where it may."""
+    """Of a row; counts are whole numbers, as `Cost.columns` has them."""
+    reason: str = ""
+    """Why it must not be built there; empty where it may."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Pricing:
-    """What a design is priced on."""
+    """Prices designs on all machines of a study, which share the book of what is priced."""
 
-    accelerator: Accelerator
-    technology: Technology
-    budget: Budget
-    frames: int
-    outputs: int
-    rate: float = 1.0
-    """Inferences a second, of the average power."""
-    machines: tuple[Machine, ...] = ()
-    """All that a study chooses from; where there are none, it is the one machine."""
-    objectives: tuple[str, ...] = ("error", "energy_pj")
-    """Of the study: their costs decide between machines."""
+    def __init__(
+        self,
+        machines: Sequence[Machine],
+        *,
+        frames: int,
+        outputs: int,
+        budget: Budget | None = None,
+        rate: float = 1.0,
+        objectives: Sequence[str] = ("error", "energy_pj"),
+    ) -> None:
+        """Know the machines.
 
-    def price(self, point: DesignPoint) -> Cost:
-        """Cost of one inference of the design.
+        Args:
+            machines: that a study chooses from; often one.
+            frames: input frames of one inference.
+            outputs: classes.
+            budget: limits on costs.
+            rate: inferences a second, of the average power.
+            objectives: of the study; their costs decide between machines.
+        """
+        self.machines = tuple(machines)
+        self.budget, self.rate = budget or Budget(), rate
+        self.costs = tuple(name for name in objectives if name not in MEASURED_COLUMNS)
+        self.book = DesignBook(frames, outputs)
+        self.offered: dict[str, tuple[Offer, ...]] = {}
+        """Key of a network -> what `offer` found."""
+
+    @cached_property
+    def pricers(self) -> tuple[Pricer, ...]:
+        """One a machine, in their order.
 
         Raises:
-            InvalidAccelerator: the machine cannot execute it.
+            InvalidInput: a memory of a machine is outside its technology's table.
         """
-        workload = lower(point, frames=self.frames, outputs=self.outputs)
-        return estimate(workload, self.accelerator, self.technology)
+        return tuple(self.on(machine) for machine in self.machines)
 
-    def columns(self, cost: Cost) -> dict[str, float]:
-        """The columns of a row."""
-        return dict(cost.columns(self.rate))
+    def on(self, machine: Machine) -> Pricer:
+        """The same designs on any machine."""
+        return Pricer(self.book, machine, self.budget, self.rate)
 
-    def infeasibility(self, cost: Cost) -> str:
-        """Why a design of this cost must not be built; empty where it may."""
-        over = self.budget.explain(self.columns(cost))
-        return "; ".join(filter(None, (over, *cost.misfits)))
-
-    def best(self, point: DesignPoint) -> Priced:
-        """The design on the machine that suits it (`dse.pricing.on_machines.choose`).
+    def best(self, point: DesignPoint) -> Offer:
+        """A network on the machine that suits it (`choose`).
 
         Where it keeps the limits on none, on the one on which it is nearest to keeping them.
 
         Raises:
-            InvalidAccelerator: no machine can execute it.
+            InvalidInput: no machine can execute it.
         """
-        if not self.machines:
-            cost = self.price(point)
-            return Priced(cost, self.columns(cost), self.infeasibility(cost))
-        workload = lower(point, frames=self.frames, outputs=self.outputs)
-        found: list[Priced] = []
-        refused: InvalidInput | None = None
-        for machine in self.machines:
-            try:
-                cost = estimate(workload, machine.accelerator, machine.technology)
-            except InvalidInput as error:
-                refused = refused or error
-                continue
-            found.append(Priced(cost, self.columns(cost), self.infeasibility(cost)))
-        if not found:
-            assert refused is not None
-            raise refused
-        feasible = np.array([not each.reason for each in found])
+        cut = self.book.cut([point])
+        priced = [(pricer.machine, pricer.price(cut).columns) for pricer in self.pricers]
+        offers = [
+            self._offer(machine, columns)
+            for machine, columns in priced
+            if not np.isnan(columns["energy_pj"][0])
+        ]
+        if not offers:
+            workload = lower(point, frames=self.book.frames, outputs=self.book.outputs)
+            estimate(workload, self.machines[0].accelerator, self.machines[0].technology)
+            raise AssertionError(f"{self.machines[0]} executes what the pricer says it cannot")
+        feasible = np.array([not offer.reason for offer in offers])
         if not feasible.any():
-            return min(found, key=self.excess)
-        costs = {
-            name: np.array([float(each.columns[name]) for each in found])
-            for name in known_costs(self.objectives)
-        }
-        return found[choose(costs, feasible)]
+            return min(offers, key=self.excess)
+        return offers[choose(_stacked(self.costs, offers), feasible)]
 
-    def excess(self, priced: "Priced") -> float:
+    def _offer(self, machine: Machine, figures: Mapping[str, Figures]) -> Offer:
+        """What is known of a single design, in words where it must not be built."""
+        columns = _plain(figures, 0)
+        bits = int(columns["stored_bits"]), int(columns["activation_bits"])
+        too_large = misfits(*bits, machine.accelerator)
+        reasons = filter(None, (self.budget.explain(columns), *too_large))
+        return Offer(machine, columns, "; ".join(reasons))
+
+    def excess(self, offer: Offer) -> float:
         """How far a design is beyond the limits; 0 where it keeps them."""
-        over = sum(max(0.0, limit.excess(priced.columns)) for limit in self.budget.limits)
-        return over + len(priced.cost.misfits)
+        bits = int(offer.columns["stored_bits"]), int(offer.columns["activation_bits"])
+        return self.budget.excess(offer.columns) + len(misfits(*bits, offer.machine.accelerator))
+
+    def offer(self, points: Mapping[str, DesignPoint]) -> None:
+        """Find the offers of networks that are new, by their keys; all of them at once.
+
+        They get a book of their own: what a machine has priced would fill the memory if all
+        machines of a study kept it for all networks.
+        """
+        new = {key: point for key, point in points.items() if key not in self.offered}
+        if not new:
+            return
+        book = DesignBook(self.book.frames, self.book.outputs)
+        cut = book.cut(list(new.values()))
+        priced = [Pricer(book, each, self.budget, self.rate).price(cut) for each in self.machines]
+        for row, key in enumerate(new):
+            costs = [[each.columns[name][row] for name in self.costs] for each in priced]
+            feasible = np.array([each.feasible[row] for each in priced])
+            best = pareto_mask(np.where(feasible[:, None], np.array(costs), np.nan))
+            self.offered[key] = tuple(
+                Offer(self.machines[at], _plain(priced[at].columns, row))
+                for at in np.flatnonzero(best)
+            )
+
+
+def choose(costs: Mapping[str, Figures], feasible: Mask) -> int:
+    """The feasible machine of the least product of costs; of equal ones the first.
+
+    Args:
+        costs: the objectives that are costs, each of shape (machines,).
+        feasible: which machines keep the limits; one at least.
+    """
+    worth = np.zeros(len(feasible))
+    for figures in costs.values():
+        worth = worth + np.log10(np.maximum(np.where(feasible, figures, 1.0), LEAST_COST))
+    return int(np.flatnonzero(feasible)[np.argmin(worth[feasible])])
+
+
+def _stacked(names: Iterable[str], offers: Sequence[Offer]) -> dict[str, Figures]:
+    return {name: np.array([float(each.columns[name]) for each in offers]) for name in names}
+
+
+def _plain(columns: Mapping[str, Figures], row: int) -> dict[str, float]:
+    """The costs of one design as plain numbers: counts stay whole."""
+    physical = ("_pj", "_um2", "_uw", "_us")
+    return {
+        name: float(columns[name][row]) if name.endswith(physical) else int(columns[name][row])
+        for name in COST_COLUMNS
+    }

@@ -2,40 +2,41 @@
 
 A space is cut where a choice decides which other axes matter (the number of blocks, the policy);
 each piece is a plain product of axes, so a design is a number in mixed radix, and the designs of a
-piece are columns of digits. A block depends on a few axes only: each combination of those is built,
-lowered and priced once (`cost_models.batch`), and a design is a row of block numbers. So ten
-million designs are some thousand blocks and then sums of columns, in chunks that bound the memory.
+piece are columns of digits:
+
+    piece    blocks 3, policy P1; free: channels (32, 48, 64), kernel (11, 13)
+    design   number 3 of 6  =  digits (1, 1)  =  channels 48, kernel 13
+
+A part of a network (a block, or the head) depends on a few axes only, so its own digits are its
+place in a table of part numbers; what the table does not know yet is built and lowered once
+(`dse.pricing.book`). From then on enumerating costs a table look-up a part: ten million designs are
+some thousand parts and then sums of rows (`dse.pricing.pricer`), in chunks that bound the memory.
 """
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from cost_models.batch import PartBook, PartPricer
-from cost_models.generator import GeneratorSpec
-from cost_models.workload import Layer
 from dse.design.families.family import Value, Values
-from dse.design.point import Block
 from dse.design.space import Choice, SearchSpace
 from dse.errors import InvalidInput
-from dse.networks.lowering import lower_block, lower_head, output_frames
-from dse.pricing.budget import Budget
+from dse.networks.lowering import output_frames
+from dse.pricing.book import NO_PART, Cut, Numbers, Rows
 from dse.pricing.machine import Machine
-from dse.pricing.machine_columns import Areas, area_columns, fits
+from dse.pricing.pricing import Pricing
 
 CHUNK = 100_000
 """Designs that are priced at a time; some 200 MB."""
 
-INVALID = -1
-"""The number of a block that cannot be built, or that the machine cannot execute."""
+UNKNOWN = NO_PART - 1
+"""Stands in a table for the number of a part that was not met yet."""
 
 MOST_COLOURS = 1_000_000_000
 """Designs of a space from which numpy draws without replacement exactly."""
-
-Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,8 @@ class Chunk:
     piece: Piece
     machine: Machine
     digits: Numbers
+    cut: Cut
+    """The same designs for another `Pricer`."""
     columns: dict[str, npt.NDArray[np.float64]]
     """NaN for designs that cannot be built or executed."""
     feasible: npt.NDArray[np.bool_]
@@ -129,43 +132,22 @@ class Chunk:
         return [None] * len(self.digits)
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """Designs by their pieces."""
-
-    designs: int
-    parts: list[tuple[int, Numbers, Numbers, Numbers]]
-    """Number of the piece; places of its designs; their digits; their blocks."""
-
-
-@dataclass(slots=True)
 class Sweep:
-    """Prices designs of a space on machines; remembers the blocks that it has priced."""
+    """Prices designs of a space on machines; remembers the parts that it has met."""
 
-    space: SearchSpace
-    machines: Sequence[Machine]
-    frames: int
-    outputs: int
-    budget: Budget = field(default_factory=Budget)
-    rate: float = 1.0
-    """Inferences a second, of the average power."""
-    _parts: PartBook = field(default_factory=PartBook, init=False)
-    _pricers: dict[int, PartPricer] = field(default_factory=dict, init=False)
-    _blocks: dict[object, int] = field(default_factory=dict, init=False)
-    _tables: dict[tuple[int, int], Numbers] = field(default_factory=dict, init=False)
-    _known_areas: dict[int, Areas] = field(default_factory=dict, init=False)
-    _specs: list[GeneratorSpec] = field(default_factory=list, init=False)
-    """Distinct generators."""
-    _generators: list[int] = field(default_factory=list, init=False)
-    """Of each block, its place among them; -1 where nothing is generated."""
-    _piece_numbers: dict[tuple[tuple[str, Value], ...], int] = field(
-        default_factory=dict, init=False
-    )
-    pieces: list[Piece] = field(init=False)
+    def __init__(self, space: SearchSpace, pricing: Pricing) -> None:
+        """Cut the space.
 
-    def __post_init__(self) -> None:
-        """Cut the space."""
-        self.pieces = pieces_of(self.space)
+        Args:
+            space: of the designs.
+            pricing: the machines, the limits, and the book that parts are written into.
+        """
+        self.space, self.pricing, self.book = space, pricing, pricing.book
+        self.pieces = pieces_of(space)
+        self._tables: dict[tuple[int, int], Numbers] = {}
+        self._piece_numbers: dict[tuple[tuple[str, Value], ...], int] = {
+            tuple(piece.fixed.items()): number for number, piece in enumerate(self.pieces)
+        }
 
     @property
     def size(self) -> int:
@@ -185,11 +167,12 @@ class Sweep:
         """
         rng = np.random.default_rng(seed)
         counts = self._counts(sample, rng)
-        machines = range(len(self.machines))  # those of today: `reprice` may add others meanwhile
         for number, (piece, count) in enumerate(zip(self.pieces, counts, strict=True)):
             for digits in _digits(piece, count, rng):
-                for machine in machines:
-                    yield self._price(number, digits, machine)
+                rows = Rows(np.arange(len(digits)), self._networks(number, digits))
+                cut = Cut(len(digits), (rows,))
+                for pricer in self.pricing.pricers:
+                    yield Chunk(piece, pricer.machine, digits, cut, *pricer.price(cut))
 
     def _counts(self, sample: int | None, rng: np.random.Generator) -> list[int | None]:
         """Designs to draw from each piece; None for all of it."""
@@ -212,27 +195,16 @@ class Sweep:
             ]
         return list(counts)
 
-    def price_designs(
-        self, designs: Sequence[Values], machine: int = 0
-    ) -> tuple[dict[str, npt.NDArray[np.float64]], npt.NDArray[np.bool_]]:
-        """Price chosen designs of the space.
+    def cut(self, designs: Sequence[Values]) -> Cut:
+        """Chosen designs of the space as rows of part numbers, ready for any `Pricer`.
 
         Args:
             designs: assignments as `SearchSpace.walk` gives them.
-            machine: its place among the sweep's machines.
-
-        Returns:
-            Columns, each of shape (designs,), NaN where a design cannot be built or executed; and
-            which designs are feasible.
         """
-        return self.price_placed(self.place(designs), machine)
-
-    def place(self, designs: Sequence[Values]) -> "Placed":
-        """Find the pieces and blocks of designs: the part of pricing that no machine changes."""
         members: dict[int, list[int]] = {}
         for index, values in enumerate(designs):
             members.setdefault(self._piece_of(values), []).append(index)
-        parts = []
+        groups = []
         for number, places in members.items():
             free = self.pieces[number].free
             digits = np.array(
@@ -242,21 +214,8 @@ class Sweep:
                 ],
                 dtype=np.int64,
             ).reshape(len(places), len(free))
-            parts.append((number, np.array(places), digits, self._networks(number, digits)))
-        return Placed(len(designs), parts)
-
-    def price_placed(
-        self, placed: "Placed", machine: int = 0
-    ) -> tuple[dict[str, npt.NDArray[np.float64]], npt.NDArray[np.bool_]]:
-        """As `price_designs`, of designs that were placed."""
-        columns: dict[str, npt.NDArray[np.float64]] = {}
-        feasible = np.zeros(placed.designs, dtype=bool)
-        for number, places, digits, networks in placed.parts:
-            chunk = self._price_networks(number, digits, networks, machine)
-            feasible[places] = chunk.feasible
-            for name, figures in chunk.columns.items():
-                columns.setdefault(name, np.full(placed.designs, np.nan))[places] = figures
-        return columns, feasible
+            groups.append(Rows(np.array(places), self._networks(number, digits)))
+        return Cut(len(designs), tuple(groups))
 
     def _piece_of(self, values: Values) -> int:
         """The piece in which a design lies."""
@@ -266,77 +225,15 @@ class Sweep:
             if self.space.family.axis(choice.name).decides or len(choice.values) == 1
         }
         key = tuple((name, value) for name, value in values.items() if name in names)
-        if not self._piece_numbers:
-            for number, piece in enumerate(self.pieces):
-                self._piece_numbers[tuple(piece.fixed.items())] = number
         return self._piece_numbers[key]
 
-    def reprice(self, chunk: Chunk, machine: Machine) -> Chunk:
-        """The designs of a chunk on another machine; all mappings are searched anew.
-
-        Blocks that the sweep has built are not built again.
-        """
-        if machine not in self.machines:
-            self.machines = (*self.machines, machine)
-        number = self.pieces.index(chunk.piece)
-        return self._price(number, chunk.digits, self.machines.index(machine))
-
-    def _price(self, number: int, digits: Numbers, machine: int) -> Chunk:
-        return self._price_networks(number, digits, self._networks(number, digits), machine)
-
-    def _price_networks(
-        self, number: int, digits: Numbers, networks: Numbers, machine: int
-    ) -> Chunk:
-        piece = self.pieces[number]
-        pricer = self._pricer(machine)
-        pricer.price_parts()
-        valid = (networks != INVALID).all(axis=1)
-        valid[valid] = pricer.valid[networks[valid]].all(axis=1)
-        priced = pricer.price(networks[valid], self.rate)
-        priced |= self._areas(machine, networks[valid])
-        columns = {}
-        for name, figures in priced.items():
-            columns[name] = np.full(len(digits), np.nan)
-            columns[name][valid] = figures
-        feasible = valid & fits(columns, self.machines[machine].accelerator)
-        for limit in self.budget.limits:
-            within = columns[limit.column] <= limit.bound
-            feasible &= within if limit.upper else columns[limit.column] >= limit.bound
-        return Chunk(piece, self.machines[machine], digits, columns, feasible)
-
     def _networks(self, number: int, digits: Numbers) -> Numbers:
-        """Block numbers of designs of a piece, shape (designs, blocks)."""
-        blocks = range(self.space.family.parts(self.pieces[number].fixed))
-        return np.stack([self._block_numbers(number, index, digits) for index in blocks], axis=1)
+        """Part numbers of designs of a piece, shape (designs, parts)."""
+        parts = range(self.space.family.parts(self.pieces[number].fixed))
+        return np.stack([self._part_numbers(number, index, digits) for index in parts], axis=1)
 
-    def _pricer(self, machine: int) -> PartPricer:
-        if machine not in self._pricers:
-            spec = self.machines[machine]
-            self._pricers[machine] = PartPricer(
-                self._parts, spec.accelerator, spec.technology, spec.objective
-            )
-        return self._pricers[machine]
-
-    def _areas(self, machine: int, networks: Numbers) -> dict[str, npt.NDArray[np.float64]]:
-        """Area for each network."""
-        spec = self.machines[machine]
-        # All matrices of a network are made by one generator; -1 where there are none.
-        generators = np.array(self._generators, dtype=np.int64)[networks].max(axis=1)
-        known = self._known_areas.setdefault(machine, {})
-        return area_columns(spec.accelerator, spec.technology, generators, self._specs, known)
-
-    def _generator_of(self, layers: list[Layer]) -> int:
-        """The number of the generator that makes the matrices of a block; -1 without any."""
-        specs = {layer.generator for layer in layers if layer.generator is not None}
-        if not specs:
-            return -1
-        [spec] = specs
-        if spec not in self._specs:
-            self._specs.append(spec)
-        return self._specs.index(spec)
-
-    def _block_numbers(self, number: int, index: int, digits: Numbers) -> Numbers:
-        """The number of one block of each design; INVALID where it cannot be built."""
+    def _part_numbers(self, number: int, index: int, digits: Numbers) -> Numbers:
+        """The number of one part of each design; `NO_PART` where it cannot be built."""
         piece = self.pieces[number]
         names = [choice.name for choice in piece.free]
         reach = self.space.family.reach
@@ -347,35 +244,34 @@ class Sweep:
             keys = keys * len(piece.free[place].values) + digits[:, place]
         table = self._table(number, index, piece, mine)
         if table is not None:
-            missing = np.unique(keys[table[keys] < INVALID])
-            table[missing] = self._new_blocks(piece, index, mine, missing)
+            missing = np.unique(keys[table[keys] == UNKNOWN])
+            table[missing] = self._new_parts(piece, index, mine, missing)
             return table[keys]
         distinct, back = np.unique(keys, return_inverse=True)
-        return self._new_blocks(piece, index, mine, distinct)[back]
+        return self._new_parts(piece, index, mine, distinct)[back]
 
     def _table(self, number: int, index: int, piece: Piece, mine: list[str]) -> Numbers | None:
-        """Block numbers by key, INVALID - 1 where not known yet; None where too large."""
+        """Part numbers by key, `UNKNOWN` where not met yet; None where too large."""
         size = math.prod(len(choice.values) for choice in piece.free if choice.name in mine)
         if size > 2**22:
             return None
         key = (number, index)
         if key not in self._tables:
-            self._tables[key] = np.full(size, INVALID - 1, dtype=np.int64)
+            self._tables[key] = np.full(size, UNKNOWN, dtype=np.int64)
         return self._tables[key]
 
-    def _new_blocks(self, piece: Piece, index: int, mine: list[str], keys: Numbers) -> Numbers:
-        numbers = np.full(len(keys), INVALID, dtype=np.int64)
+    def _new_parts(self, piece: Piece, index: int, mine: list[str], keys: Numbers) -> Numbers:
+        numbers = np.full(len(keys), NO_PART, dtype=np.int64)
         for at, key in enumerate(keys.tolist()):
+            values = self._values_of(piece, mine, key)
             try:
-                identity = self._identity(self._values_of(piece, mine, key), index)
-            except InvalidInput:
+                part = self.space.family.part(values, index, self.space.in_channels)
+            except InvalidInput:  # it cannot be built
                 continue
-            number = self._blocks.get(identity)
-            if number is None:
-                layers = self._lowered(identity)
-                number = self._blocks[identity] = self._parts.add(layers)
-                self._generators.append(self._generator_of(layers))
-            numbers[at] = number
+            frames = functools.reduce(output_frames, part.strides, self.book.frames)
+            numbers[at] = self.book.number(
+                part.content, part.in_channels, frames, part.ternary_seed
+            )
         return numbers
 
     def _values_of(self, piece: Piece, mine: list[str], key: int) -> Values:
@@ -385,17 +281,3 @@ class Sweep:
             key, digit = divmod(key, len(sizes[name].values))
             values[name] = sizes[name].values[digit]
         return values
-
-    def _identity(self, values: Values, index: int) -> object:
-        """What a block is: equal ones are one block wherever they stand."""
-        part, frames = self.space.family.part(values, index, self.space.in_channels), self.frames
-        for stride in part.strides:
-            frames = output_frames(frames, stride)
-        return (part.content, part.in_channels, frames, part.ternary_seed)
-
-    def _lowered(self, identity: object) -> list[Layer]:
-        assert isinstance(identity, tuple)
-        content, channels, frames, seed = identity
-        if isinstance(content, Block):
-            return lower_block(content, channels, frames, seed)
-        return lower_head(content, channels, frames, self.outputs)

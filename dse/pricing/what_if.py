@@ -2,7 +2,7 @@
 
 Errors belong to networks and stay; costs belong to the machine. `Fleet` holds the designs of a
 study cut into their blocks, so that another machine is the price of some hundred blocks and then
-sums of columns (`cost_models.batch`): the figures are those of `estimate`, to the last bit.
+sums of rows (`dse.pricing.pricer`): the figures are those of `estimate`, to the last bit.
 
     fleet = Fleet(points, frames=128, outputs=12)
     columns, valid = fleet.price(varied(machine, clock_mhz=50), technology)
@@ -15,40 +15,33 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from cost_models import Accelerator, Constant, Technology
 from cost_models.accelerator import ZeroHandling
 from cost_models.application import UW_PER_PJ_PER_S
-from cost_models.batch import PartBook, PartPricer
 from cost_models.energy import leakages_uw, price_list
-from cost_models.generator import GeneratorSpec
 from cost_models.machine_area import sum_of
 from cost_models.strict_yaml import dump_yaml
 from cost_models.technology import Spread
-from cost_models.workload import Layer
 from dse.design.point import DesignPoint, Mixer
 from dse.errors import InvalidInput
-from dse.networks.lowering import lower_block, lower_head, output_frames
 from dse.pareto import pareto_mask
-from dse.pricing.machine_columns import area_columns, fits
+from dse.pricing.book import DesignBook
+from dse.pricing.machine import Machine
+from dse.pricing.pricer import Costs, Figures, Pricer, machine_area
 from dse.ternary.generators import Generator
-
-Numbers = npt.NDArray[np.int64]
-Figures = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 SOURCE = "what-if: chosen by a person, measured by nobody"
 """Source of a constant that was set by hand."""
 
 
 class Fleet:
-    """Networks cut into blocks that they share, ready to be priced on any machine."""
+    """Trained networks, cut into the parts that they share, ready to be priced on any machine."""
 
     def __init__(
         self, points: Sequence[DesignPoint], *, frames: int, outputs: int, rate: float = 1.0
     ) -> None:
-        """Cut networks into blocks.
+        """Cut networks.
 
         Args:
             points: the networks.
@@ -58,88 +51,33 @@ class Fleet:
         """
         self.points = tuple(points)
         self.rate = rate
-        self.frames, self.outputs = frames, outputs
-        self._parts = PartBook()
-        self._known: dict[object, int] = {}
-        self._specs: list[GeneratorSpec] = []
-        self._spec_of_part: list[int] = []
-        networks = [self._network(point, frames) for point in self.points]
-        self._groups: list[tuple[Numbers, Numbers]] = []
-        for length in sorted({len(network) for network in networks}):
-            members = [i for i, network in enumerate(networks) if len(network) == length]
-            rows = np.array([networks[i] for i in members], dtype=np.int64)
-            self._groups.append((np.array(members, dtype=np.int64), rows))
+        self.book = DesignBook(frames, outputs)
+        self.cut = self.book.cut(self.points)
 
     def __len__(self) -> int:
         """Designs in it."""
         return len(self.points)
 
-    def _network(self, point: DesignPoint, frames: int) -> list[int]:
-        """Numbers of the blocks of a network, its head last."""
-        channels, numbers = point.in_channels, []
-        for block in point.blocks:
-            key = (block, channels, frames, point.ternary_seed)
-            if key not in self._known:
-                self._known[key] = self._add(
-                    lower_block(block, channels, frames, point.ternary_seed)
-                )
-            numbers.append(self._known[key])
-            channels, frames = block.out_channels, output_frames(frames, block.stride)
-        key_of_head = (point.head, channels, frames)
-        if key_of_head not in self._known:
-            layers = lower_head(point.head, channels, frames, self.outputs)
-            self._known[key_of_head] = self._add(layers)
-        return [*numbers, self._known[key_of_head]]
+    def some(self, places: Sequence[int]) -> "Fleet":
+        """A few of the networks."""
+        points = [self.points[at] for at in places]
+        frames, outputs = self.book.frames, self.book.outputs
+        return Fleet(points, frames=frames, outputs=outputs, rate=self.rate)
 
-    def _add(self, layers: list[Layer]) -> int:
-        specs = [layer.generator for layer in layers if layer.generator is not None]
-        number = -1
-        if specs:
-            if specs[0] not in self._specs:
-                self._specs.append(specs[0])
-            number = self._specs.index(specs[0])
-        self._spec_of_part.append(number)
-        return self._parts.add(layers)
-
-    def price(
-        self, machine: Accelerator, technology: Technology
-    ) -> tuple[dict[str, Figures], Mask]:
-        """Costs of all designs on a machine.
+    def price(self, machine: Accelerator, technology: Technology) -> Costs:
+        """Costs of all designs on a machine, without any limit.
 
         Args:
             machine: that executes them.
             technology: its constants.
 
-        Returns:
-            column of `Cost.columns` -> a figure a design, NaN where the machine cannot execute it;
-            and which designs it executes and its memories hold.
-
         Raises:
             InvalidInput: a memory of the machine is outside its technology's table.
         """
-        pricer = PartPricer(self._parts, machine, technology)
-        pricer.price_parts()
-        columns: dict[str, Figures] = {}
-        executable = np.zeros(len(self), dtype=np.bool_)
-        for members, networks in self._groups:
-            valid = pricer.valid[networks].all(axis=1)
-            executable[members[valid]] = True
-            if not valid.any():
-                continue
-            priced = pricer.price(networks[valid], self.rate)
-            priced |= self._areas(machine, technology, networks[valid])
-            for name, figures in priced.items():
-                column = columns.setdefault(name, np.full(len(self), np.nan))
-                column[members[valid]] = figures
-        if not columns:
-            return columns, executable
-        return columns, executable & fits(columns, machine)
+        return self._pricer(machine, technology).price(self.cut)
 
-    def _areas(
-        self, machine: Accelerator, technology: Technology, networks: Numbers
-    ) -> dict[str, Figures]:
-        generators = np.array(self._spec_of_part, dtype=np.int64)[networks].max(axis=1)
-        return area_columns(machine, technology, generators, self._specs)
+    def _pricer(self, machine: Accelerator, technology: Technology) -> Pricer:
+        return Pricer(self.book, Machine(machine, technology), rate=self.rate)
 
     def robustness(
         self,
@@ -168,8 +106,9 @@ class Fleet:
         Returns:
             Between 0 and 1, a figure a design.
         """
-        columns, valid = self.price(machine, technology)
-        counts, cycles = self._counts(machine, technology)
+        pricer = self._pricer(machine, technology)
+        columns, valid = pricer.price(self.cut)
+        counts, cycles = pricer.events(self.cut)
         on = np.zeros(len(self))
         here = np.flatnonzero(valid)
         if not len(here):
@@ -194,25 +133,15 @@ class Fleet:
             on[here[pareto_mask(points)]] += 1
         return on / samples
 
-    def _counts(self, machine: Accelerator, technology: Technology) -> tuple[Figures, Figures]:
-        """Events without leakage, and cycles, of all designs; 0 where they cannot be executed."""
-        pricer = PartPricer(self._parts, machine, technology)
-        pricer.price_parts()
-        counts = np.zeros((len(self), len(pricer.pricer.prices.entries)))
-        cycles = np.zeros(len(self))
-        for members, networks in self._groups:
-            valid = pricer.valid[networks].all(axis=1)
-            if valid.any():
-                _, counted, latency, _ = pricer.counts(networks[valid])
-                counts[members[valid]], cycles[members[valid]] = counted, latency
-        return counts, cycles
-
     def _drawn_machine(self, machine: Accelerator, drawn: Technology, name: str) -> Figures:
         column = np.zeros(len(self))
         if name.startswith("leakage"):
             return column + sum_of(leakages_uw(machine, drawn).values()).mid
-        for members, networks in self._groups:
-            column[members] = self._areas(machine, drawn, networks)["area_um2"]
+        for places, networks in self.cut.groups:
+            generators = self.book.generators_of(networks)
+            for one in np.unique(generators).tolist():
+                area_um2, _, _ = machine_area(machine, drawn, self.book, one)
+                column[places[generators == one]] = area_um2
         return column
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from dse.design.point import DesignPoint
 from dse.pricing.budget import Budget
 from dse.pricing.machine import Machine
-from dse.pricing.on_machines import OnMachines
+from dse.pricing.pricing import Pricing
 from dse.studies.rows import Evaluation
 from dse.studies.spec import StudySpec
 
@@ -36,7 +36,7 @@ def expanded(
     trained = {row.key: row for row in rows if row.full} if asked.several_machines else {}
     if not trained:
         return rows
-    pricing = _on_machines(
+    pricing = _pricing(
         asked.machines,
         asked.objectives,
         asked.budget,
@@ -44,41 +44,40 @@ def expanded(
         outputs,
         asked.inferences_per_second,
     )
-    points = {key: point_of(row) for key, row in trained.items() if not pricing.knows(key)}
-    pricing.price({key: point for key, point in points.items() if point is not None})
+    points = {key: point_of(row) for key, row in trained.items() if key not in pricing.offered}
+    pricing.offer({key: point for key, point in points.items() if point is not None})
     return _offered(rows, pricing)
 
 
-def _offered(rows: Sequence[Evaluation], pricing: OnMachines) -> list[Evaluation]:
+def _offered(rows: Sequence[Evaluation], pricing: Pricing) -> list[Evaluation]:
     """Each trained row once for each machine that its network is offered on.
 
     Rows of networks that were not priced stay as they are, and so do all others.
     """
     found: list[Evaluation] = []
     for row in rows:
-        offers = pricing.offers(row.key) if row.full else ()
         found += [
             dataclasses.replace(
                 row,
-                accelerator=machine.accelerator.name,
-                technology=machine.technology.name,
-                cost=cost,
+                accelerator=offer.machine.accelerator.name,
+                technology=offer.machine.technology.name,
+                cost=offer.columns,
             )
-            for machine, cost in offers
+            for offer in (pricing.offered.get(row.key, ()) if row.full else ())
         ] or [row]
     return found
 
 
 @lru_cache(maxsize=8)
-def _on_machines(
+def _pricing(
     machines: tuple[Machine, ...],
     objectives: tuple[str, ...],
     budget: Budget,
     frames: int,
     outputs: int,
     rate: float,
-) -> OnMachines:
+) -> Pricing:
     """One for each study that is looked at, so that what is priced stays priced."""
-    return OnMachines(
+    return Pricing(
         machines, objectives=objectives, budget=budget, frames=frames, outputs=outputs, rate=rate
     )

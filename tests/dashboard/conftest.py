@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from cost_models import estimate
 from dse.networks.lowering import lower
-from dse.pricing.pricing import Pricing
 from dse.studies.folder import RESOLVED
 from dse.studies.resolved import Begun, resolved_yaml
 from dse.studies.rows import Evaluation, append_row
@@ -51,17 +51,11 @@ def write_study(folder: Path, designs: Any = DESIGNS, box: Any = BOX, **asked: A
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESOLVED).write_text(resolved_yaml(spec, begun))
     space, machine = spec.space, spec.machines[0]
-    pricing = Pricing(
-        accelerator=machine.accelerator,
-        technology=machine.technology,
-        budget=spec.budget,
-        frames=FRAMES,
-        outputs=OUTPUTS,
-    )
     for trial, (values, error) in enumerate(designs):
         point = space.point(values)
-        cost = pricing.price(point)
-        assert lower(point, frames=FRAMES, outputs=OUTPUTS).trained_parameters
+        workload = lower(point, frames=FRAMES, outputs=OUTPUTS)
+        cost = estimate(workload, machine.accelerator, machine.technology)
+        assert workload.trained_parameters
         append_row(
             folder,
             Evaluation(

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from cost_models import estimate
 from dse.columns import COST_COLUMNS
 from dse.errors import InvalidFile, InvalidStudy
+from dse.networks.lowering import lower
 from dse.studies.rows import Evaluation, read_rows
 from dse.studies.spec import read_study
 from dse_cli import group
@@ -142,18 +144,11 @@ def test_a_study_is_priced_on_another_machine_without_training(
     ]
     assert {one.accelerator for one in again} == {"kws_int8"}
     spec = read_study(study_file)
-    from dse.pricing.pricing import Pricing
-
-    pricing = Pricing(
-        accelerator=spec.accelerator,
-        technology=spec.technology,
-        budget=spec.budget,
-        frames=spec.features.frames,
-        outputs=3,
-    )
     for one in again:
         if one.values:
-            assert one.cost == dict(pricing.price(spec.space.point(one.values)).columns())
+            point = spec.space.point(one.values)
+            workload = lower(point, frames=spec.features.frames, outputs=3)
+            assert one.cost == estimate(workload, spec.accelerator, spec.technology).columns()
     assert histories == {
         path: path.stat().st_mtime_ns for path in searched.glob("designs/*/last.pt")
     }

@@ -16,6 +16,7 @@ from dse.design.space_file import space_from_node
 from dse.pareto import hypervolume
 from dse.pricing.budget import Budget, Limit
 from dse.pricing.machine import Machine
+from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
 from search.candidates import Pool, identify, mutate
 from search.known_cost import EPOCHS_FRACTION, OBSERVED_ERROR, Aim, KnownCostSampler
@@ -37,7 +38,7 @@ BUDGET = Budget((Limit("trained_parameters", 30_000.0),))
 def pool() -> Pool:
     space = space_from_node(parse_yaml(SPACE, "space"), in_channels=40)
     machine = Machine(load_accelerator("kws_ternary"), load_technology("low_leakage_45nm"))
-    return Pool(Sweep(space, (machine,), frames=64, outputs=12, budget=BUDGET))
+    return Pool(Sweep(space, Pricing((machine,), frames=64, outputs=12, budget=BUDGET)))
 
 
 @cache
@@ -157,8 +158,8 @@ def test_a_band_that_random_designs_hardly_ever_meet() -> None:
             Limit("trained_parameters", 26_000.0, upper=False),
         )
     )
-    space, machines = pool().space, pool().sweep.machines
-    narrow = Pool(Sweep(space, machines, frames=64, outputs=12, budget=band))
+    space, machines = pool().space, pool().sweep.pricing.machines
+    narrow = Pool(Sweep(space, Pricing(machines, frames=64, outputs=12, budget=band)))
     rng = random.Random(5)
     at_random = narrow.price([space.sample(rng) for _ in range(500)])
     assert len(at_random) <= 3
@@ -181,9 +182,11 @@ def test_a_band_that_random_designs_hardly_ever_meet() -> None:
 
 def test_a_space_that_is_used_up_proposes_what_is_known_and_nothing_over_a_limit() -> None:
     space = space_from_node(parse_yaml("blocks: [1, 2]\nchannels: [16, 32, 96]", "space"))
-    every = Sweep(space, pool().sweep.machines, frames=64, outputs=12)
-    most = float(np.median(every.price_designs(list(space.enumerate()))[0]["trained_parameters"]))
-    sweep = Sweep(space, every.machines, 64, 12, Budget((Limit("trained_parameters", most),)))
+    every = Sweep(space, Pricing(pool().sweep.pricing.machines, frames=64, outputs=12))
+    priced = every.pricing.pricers[0].price(every.cut(list(space.enumerate())))
+    most = float(np.median(priced.columns["trained_parameters"]))
+    budget = Budget((Limit("trained_parameters", most),))
+    sweep = Sweep(space, Pricing(every.pricing.machines, frames=64, outputs=12, budget=budget))
     count = len(Pool(sweep).draw(1, 0, [], set()))
     assert 0 < count < space.size == 6
     sampler = KnownCostSampler(Pool(sweep), aim(), seed=1)
@@ -192,7 +195,7 @@ def test_a_space_that_is_used_up_proposes_what_is_known_and_nothing_over_a_limit
     for _ in range(count + 5):
         trial = study.ask()
         values = suggest(trial, space)
-        assert sweep.price_designs([values])[1].all()
+        assert sweep.pricing.pricers[0].price(sweep.cut([values])).feasible.all()
         tried.append(identify(values))
         study.tell(trial, [0.5, 1e6])
     assert len(set(tried[:count])) == len(set(tried)) == count
@@ -200,7 +203,7 @@ def test_a_space_that_is_used_up_proposes_what_is_known_and_nothing_over_a_limit
 
 def test_a_space_that_is_used_up_brings_nothing() -> None:
     space = space_from_node(parse_yaml("blocks: [1, 2]\nchannels: [16, 32]", "space"))
-    sweep = Sweep(space, pool().sweep.machines, frames=64, outputs=12)
+    sweep = Sweep(space, Pricing(pool().sweep.pricing.machines, frames=64, outputs=12))
     sampler = KnownCostSampler(Pool(sweep), aim(), seed=1)
     study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
     tried = set()

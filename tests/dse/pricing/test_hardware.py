@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,7 @@ from dse.errors import InvalidFile, InvalidInput
 from dse.networks.lowering import lower
 from dse.pricing.budget import Budget, Limit
 from dse.pricing.hardware import MOST, Hardware, hardware_from_node
-from dse.pricing.on_machines import OnMachines, choose
-from dse.pricing.pricing import Pricing
+from dse.pricing.pricing import Offer, Pricing, choose
 from dse.speech.task import FeatureSpec
 from dse.studies.folder import RESOLVED
 from dse.studies.frontier import frontier_of
@@ -149,8 +149,8 @@ POINTS = {point.key: point for point in (SPACE.point(each) for each in SPACE.enu
 VALUES = {SPACE.point(each).key: each for each in SPACE.enumerate()}
 
 
-def on_machines(budget: Budget) -> OnMachines:
-    found = OnMachines(
+def on_machines(budget: Budget) -> Pricing:
+    found = Pricing(
         HARDWARE.machines,
         objectives=OBJECTIVES,
         budget=budget,
@@ -158,8 +158,12 @@ def on_machines(budget: Budget) -> OnMachines:
         outputs=OUTPUTS,
         rate=20.0,
     )
-    found.price(POINTS)
+    found.offer(POINTS)
     return found
+
+
+def costs_of(offers: Sequence[Offer]) -> dict[str, dict[str, float]]:
+    return {offer.machine.accelerator.name: offer.columns for offer in offers}
 
 
 def by_estimate(point: DesignPoint, budget: Budget) -> dict[str, dict[str, float]]:
@@ -190,7 +194,7 @@ def test_a_network_is_offered_where_no_other_machine_beats_it() -> None:
                 for other in kept.values()
             )
         ]
-        offers = {machine.accelerator.name: cost for machine, cost in found.offers(key)}
+        offers = costs_of(found.offered[key])
         assert offers == {name: kept[name] for name in best}  # to the last bit
         counts.add(len(best))
         for cost in offers.values():
@@ -203,26 +207,16 @@ def test_a_network_is_offered_where_no_other_machine_beats_it() -> None:
 
 def test_the_row_names_the_machine_of_the_least_product() -> None:
     budget = Budget()
-    pricing = Pricing(
-        accelerator=HARDWARE.machines[0].accelerator,
-        technology=HARDWARE.machines[0].technology,
-        budget=budget,
-        frames=FRAMES,
-        outputs=OUTPUTS,
-        rate=20.0,
-        machines=HARDWARE.machines,
-        objectives=OBJECTIVES,
-    )
-    offered = on_machines(budget)
+    pricing = on_machines(budget)
     for key, point in POINTS.items():
         kept = by_estimate(point, budget)
         products = {name: cost["energy_pj"] * cost["area_um2"] for name, cost in kept.items()}
         best = pricing.best(point)
-        assert best.cost.accelerator.name == min(products, key=products.__getitem__)
+        assert best.machine.accelerator.name == min(products, key=products.__getitem__)
         assert not best.reason
         # What the row says is among the points of the frontier.
-        name = best.cost.accelerator.name
-        offers = {machine.accelerator.name: cost for machine, cost in offered.offers(key)}
+        name = best.machine.accelerator.name
+        offers = costs_of(pricing.offered[key])
         assert offers[name] == best.columns
 
 
@@ -241,20 +235,11 @@ def test_a_network_that_fits_nowhere_is_priced_where_it_is_nearest() -> None:
     free = by_estimate(point, Budget())
     nearest = min(free, key=lambda name: free[name]["latency_us"])
     budget = Budget((Limit("latency_us", free[nearest]["latency_us"] / 2),))
-    pricing = Pricing(
-        accelerator=HARDWARE.machines[0].accelerator,
-        technology=HARDWARE.machines[0].technology,
-        budget=budget,
-        frames=FRAMES,
-        outputs=OUTPUTS,
-        rate=20.0,
-        machines=HARDWARE.machines,
-        objectives=OBJECTIVES,
-    )
+    pricing = on_machines(budget)
     best = pricing.best(point)
     assert best.columns["latency_us"] == free[nearest]["latency_us"]
     assert best.reason.startswith("latency_us is ")
-    assert on_machines(budget).offers(point.key) == ()
+    assert pricing.offered[point.key] == ()
 
 
 # --- read back from a study's folder
@@ -318,7 +303,7 @@ def test_trained_rows_are_expanded_and_others_stay(folder: Path) -> None:
             assert mine == [row]
             continue
         assert [(each.accelerator, each.cost) for each in mine] == [
-            (machine.accelerator.name, cost) for machine, cost in offers.offers(row.key)
+            (offer.machine.accelerator.name, offer.columns) for offer in offers.offered[row.key]
         ]
         assert {(each.error, each.key, each.status) for each in mine} == {
             (row.error, row.key, "trained")

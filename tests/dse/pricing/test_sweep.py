@@ -25,6 +25,7 @@ from dse.networks.lowering import lower, lower_block, output_frames
 from dse.pricing import sweep as module
 from dse.pricing.budget import Budget, Limit
 from dse.pricing.machine import Machine
+from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Chunk, Sweep, pieces_of
 
 IN_CHANNELS, FRAMES, OUTPUTS = 12, 40, 3
@@ -48,8 +49,12 @@ def machine(name: str = "kws_ternary", **memories: int) -> Machine:
 
 
 def swept(found: SearchSpace, *machines: Machine, **options: Any) -> list[Chunk]:
-    sweep = Sweep(found, machines or (machine(),), FRAMES, OUTPUTS, options.pop("budget", Budget()))
+    sweep = sweep_of(found, *(machines or (machine(),)), budget=options.pop("budget", Budget()))
     return list(sweep.run(**options))
+
+
+def sweep_of(found: SearchSpace, *machines: Machine, budget: Budget | None = None) -> Sweep:
+    return Sweep(found, Pricing(machines, frames=FRAMES, outputs=OUTPUTS, budget=budget))
 
 
 def designs(chunks: list[Chunk]) -> list[Values]:
@@ -297,13 +302,14 @@ def test_several_machines_get_the_same_designs() -> None:
 def test_a_chunk_on_another_machine_is_as_if_swept_there() -> None:
     found = space(SMALL)
     first, other = machine("kws_ternary"), MACHINES["both"]
-    sweep = Sweep(found, (first,), FRAMES, OUTPUTS)
+    sweep = sweep_of(found, first)
+    elsewhere = sweep.pricing.on(other)
     for chunk, expected in zip(sweep.run(), swept(found, other), strict=True):
-        repriced = sweep.reprice(chunk, other)
-        assert repriced.machine is other
-        assert designs([repriced]) == designs([expected])
+        assert designs([chunk]) == designs([expected])
+        columns, feasible = elsewhere.price(chunk.cut)
+        assert feasible.tolist() == expected.feasible.tolist()
         for name in COST_COLUMNS:
-            np.testing.assert_array_equal(repriced.columns[name], expected.columns[name])
+            np.testing.assert_array_equal(columns[name], expected.columns[name])
 
 
 def test_chunks_do_not_change_figures(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -455,7 +461,7 @@ def test_a_sample_depends_on_its_seed_alone() -> None:
 def test_every_design_is_drawn_as_often() -> None:
     # 24 designs, samples of 6: each is in a quarter of 400 samples, 100 with a deviation of 8.7.
     found = space(PIECES)
-    sweep = Sweep(found, (), FRAMES, OUTPUTS)
+    sweep = sweep_of(found)
     drawn: Counter[tuple[int, int]] = Counter()
     for seed in range(400):
         rng = np.random.default_rng(seed)
@@ -497,7 +503,7 @@ def test_pieces_of_a_huge_space_give_no_more_than_they_have() -> None:
             Choice("ternary_seed", range(200_000_000)),  # type: ignore[arg-type]
         )
     )
-    sweep = Sweep(found, (), FRAMES, OUTPUTS)
+    sweep = sweep_of(found)
     assert [piece.size for piece in sweep.pieces] == [1, 1_600_000_000]
     assert sweep.size > module.MOST_COLOURS
     counts = sweep._counts(1_600_000_000, np.random.default_rng(0))
@@ -510,7 +516,7 @@ def test_a_draw_that_a_small_piece_cannot_give_goes_to_the_others(
     # As if 24 designs were too many for exact draws: pieces of 2 would often be overdrawn.
     monkeypatch.setattr(module, "MOST_COLOURS", 1)
     found = space(PIECES)
-    sweep = Sweep(found, (), FRAMES, OUTPUTS)
+    sweep = sweep_of(found)
     for seed in range(50):
         counts = sweep._counts(20, np.random.default_rng(seed))
         assert sum(count for count in counts if count is not None) == 20

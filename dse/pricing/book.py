@@ -1,0 +1,134 @@
+"""Designs cut into the parts that they share: what can be known of them before any machine is.
+
+A network is a row of parts, its blocks and its head:
+
+    Conv1 | B1 | B2 | ... | Conv3 | head        ->        17 | 3 | 3 | ... | 40 | 8
+
+What a part costs depends on the block, on the channels and frames that it reads, and on the seed of
+its ternary matrices, not on where in which network it stands. So ten million designs of a space
+have some thousand distinct parts; each is lowered to layers once, gets a number, and from then on a
+design is a row of whole numbers, which numpy handles a million at a time. `dse.pricing.pricer`
+prices such rows on a machine.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cost_models.batch import PartBook
+from cost_models.generator import GeneratorSpec
+from dse.design.point import Block, DesignPoint, Head
+from dse.networks.lowering import lower_block, lower_head, output_frames
+
+Numbers = npt.NDArray[np.int64]
+
+NO_PART = -1
+"""Stands in a row for a part that cannot be built; so does the network then."""
+
+
+class Rows(NamedTuple):
+    """Designs of equally many parts."""
+
+    places: Numbers
+    """Where they stand among all designs, shape (designs,)."""
+    networks: Numbers
+    """Numbers of their parts in order, or `NO_PART`, shape (designs, parts)."""
+
+
+class Cut(NamedTuple):
+    """Designs as rows of part numbers."""
+
+    designs: int
+    """How many there are, whatever their parts."""
+    groups: tuple[Rows, ...]
+    """Those of equally many parts together, so that each group is one array."""
+
+
+class DesignBook:
+    """Distinct parts of designs, each lowered once; all machines share it."""
+
+    def __init__(self, frames: int, outputs: int) -> None:
+        """Begin a book.
+
+        Args:
+            frames: input frames of one inference.
+            outputs: classes.
+        """
+        self.frames, self.outputs = frames, outputs
+        self.parts = PartBook()
+        self.generators: list[tuple[GeneratorSpec, ...]] = [()]
+        """Distinct sets of generators that parts or networks need; the first is none."""
+        self._numbers: dict[tuple[Block | Head, int, int, int], int] = {}
+        self._generators_of_part: list[int] = []
+
+    def number(
+        self, content: Block | Head, in_channels: int, in_frames: int, ternary_seed: int
+    ) -> int:
+        """The number of a part; a new one is lowered and written into the book.
+
+        Args:
+            content: a block, or the kind of a head.
+            in_channels: that it reads.
+            in_frames: that it reads.
+            ternary_seed: of the network's matrices; a head has none.
+        """
+        seed = ternary_seed if isinstance(content, Block) else 0
+        key = (content, in_channels, in_frames, seed)
+        if key not in self._numbers:
+            layers = (
+                lower_block(content, in_channels, in_frames, seed)
+                if isinstance(content, Block)
+                else lower_head(content, in_channels, in_frames, self.outputs)
+            )
+            self._numbers[key] = self.parts.add(layers)
+            specs = [layer.generator for layer in layers if layer.generator is not None]
+            self._generators_of_part.append(self._set_of(specs))
+        return self._numbers[key]
+
+    def cut(self, points: Sequence[DesignPoint]) -> Cut:
+        """Designs as rows of part numbers.
+
+        Raises:
+            InvalidInput: a design cannot be lowered.
+        """
+        networks: dict[int, dict[int, list[int]]] = {}
+        for place, point in enumerate(points):
+            numbers = self._network(point)
+            networks.setdefault(len(numbers), {})[place] = numbers
+        return Cut(
+            len(points),
+            tuple(
+                Rows(np.array(list(rows)), np.array(list(rows.values())))
+                for rows in networks.values()
+            ),
+        )
+
+    def generators_of(self, networks: Numbers) -> Numbers:
+        """Places in `generators` of what makes the matrices of networks, shape (designs,).
+
+        Nearly always one generator makes all matrices of a network, so that its number is that of
+        all parts that have any; networks of several are looked at one by one.
+        """
+        parts = np.array(self._generators_of_part, dtype=np.int64)[networks]
+        found: Numbers = parts.max(axis=1)
+        mixed = ((parts != 0) & (parts != found[:, None])).any(axis=1)
+        for at in np.flatnonzero(mixed):
+            found[at] = self._set_of([spec for one in parts[at] for spec in self.generators[one]])
+        return found
+
+    def _set_of(self, specs: Sequence[GeneratorSpec]) -> int:
+        distinct = tuple(dict.fromkeys(specs))
+        if distinct not in self.generators:
+            self.generators.append(distinct)
+        return self.generators.index(distinct)
+
+    def _network(self, point: DesignPoint) -> list[int]:
+        """Numbers of the blocks of a network and of its head."""
+        channels, frames, seed = point.in_channels, self.frames, point.ternary_seed
+        numbers = []
+        for block in point.blocks:
+            numbers.append(self.number(block, channels, frames, seed))
+            channels, frames = block.out_channels, output_frames(frames, block.stride)
+        return [*numbers, self.number(point.head, channels, frames, seed)]

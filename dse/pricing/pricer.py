@@ -1,0 +1,143 @@
+"""The pricer: any number of designs on one machine, from one network to ten million.
+
+    parts of the book  --each priced once-->  PartPricer  --sums of rows-->  columns of costs
+    generators of each design                          -->  area of the machine built for it
+    columns            --memories, limits-->  which designs are feasible
+
+Whoever has designs comes here: a sweep with digits of a space, what-if with trained networks, the
+sampler with candidates, a study with one network for all of its machines. Figures equal those of
+`cost_models.estimate` to the last bit (tests/dse/pricing), so that a design costs the same wherever
+it is asked for.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cost_models import Accelerator, Technology
+from cost_models.batch import PartPricer
+from cost_models.machine_area import machine_area_um2, sum_of
+from dse.pricing.book import NO_PART, Cut, DesignBook, Numbers
+from dse.pricing.budget import Budget
+from dse.pricing.machine import Machine
+
+Figures = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+AREA_COLUMNS = ("area_um2", "area_low_um2", "area_high_um2")
+
+
+class Costs(NamedTuple):
+    """Costs of designs on one machine."""
+
+    columns: dict[str, Figures]
+    """By the names of `Cost.columns`, each of shape (designs,); NaN for designs that cannot be
+    built, or that the machine cannot execute."""
+    feasible: Mask
+    """Which can be built and executed, fit the memories, and keep the limits; shape (designs,)."""
+
+
+class Pricer:
+    """Prices designs of a book on one machine; remembers the parts that it has priced."""
+
+    def __init__(
+        self, book: DesignBook, machine: Machine, budget: Budget | None = None, rate: float = 1.0
+    ) -> None:
+        """Know a machine.
+
+        Args:
+            book: of the designs.
+            machine: executes them.
+            budget: limits that decide what is feasible; they change no figure.
+            rate: inferences a second, of the average power.
+
+        Raises:
+            InvalidInput: a memory of the machine is outside its technology's table.
+        """
+        self.book, self.machine = book, machine
+        self.budget, self.rate = budget or Budget(), rate
+        self._parts = PartPricer(
+            book.parts, machine.accelerator, machine.technology, machine.objective
+        )
+        self._areas: dict[int, tuple[float, float, float]] = {}
+        """By the place of its generators in the book."""
+
+    def price(self, cut: Cut) -> Costs:
+        """Costs of designs, as the book has cut them."""
+        columns: dict[str, Figures] = {}
+        feasible = np.zeros(cut.designs, dtype=np.bool_)
+        for places, networks, executable in self._executable(cut):
+            here = places[executable]
+            for name, figures in self._columns(networks[executable]).items():
+                columns.setdefault(name, np.full(cut.designs, np.nan))[here] = figures
+            feasible[here] = True
+        if columns:
+            feasible &= held(columns, self.machine.accelerator) & self.budget.kept(columns)
+        return Costs(columns, feasible)
+
+    def events(self, cut: Cut) -> tuple[Figures, Figures]:
+        """What happens in designs, whatever it costs: the part that no technology changes.
+
+        Returns:
+            Counts of the price list's events without leakage, shape (designs, entries), and cycles,
+            shape (designs,); 0 where a design cannot be executed.
+        """
+        counts = np.zeros((cut.designs, len(self._parts.pricer.prices.entries)))
+        cycles = np.zeros(cut.designs)
+        for places, networks, executable in self._executable(cut):
+            here = places[executable]
+            _, counts[here], cycles[here], _ = self._parts.counts(networks[executable])
+        return counts, cycles
+
+    def _executable(self, cut: Cut) -> list[tuple[Numbers, Numbers, Mask]]:
+        """Each group of a cut, with which of its designs can be built and executed."""
+        self._parts.price_parts()
+        groups = []
+        for places, networks in cut.groups:
+            executable = (networks != NO_PART).all(axis=1)
+            executable[executable] = self._parts.valid[networks[executable]].all(axis=1)
+            groups.append((places, networks, executable))
+        return groups
+
+    def _columns(self, networks: Numbers) -> dict[str, Figures]:
+        generators = self.book.generators_of(networks)
+        new = set(np.unique(generators).tolist()) - self._areas.keys()
+        on, technology = self.machine.accelerator, self.machine.technology
+        self._areas |= {one: machine_area(on, technology, self.book, one) for one in new}
+        columns = self._parts.price(networks, self.rate)
+        columns |= {name: np.empty(len(networks)) for name in AREA_COLUMNS}
+        for one in np.unique(generators).tolist():
+            for name, area_um2 in zip(AREA_COLUMNS, self._areas[one], strict=True):
+                columns[name][generators == one] = area_um2
+        return columns
+
+
+def machine_area(
+    machine: Accelerator, technology: Technology, book: DesignBook, generators: int
+) -> tuple[float, float, float]:
+    """Area of a machine whose generator is built for the matrices of a design, `AREA_COLUMNS`.
+
+    Args:
+        machine: is built.
+        technology: in this process.
+        book: of the design.
+        generators: place in `book.generators` of those that the design needs.
+    """
+    needed = () if machine.generator is None else book.generators[generators]
+    area = sum_of(machine_area_um2(machine, technology, needed).values())
+    return area.mid, area.low, area.high
+
+
+def held(columns: Mapping[str, Figures], machine: Accelerator) -> Mask:
+    """Which networks the backing memories hold (`cost_models.cost.misfits` says what is too large).
+
+    NaN fits nowhere.
+    """
+    weights, inputs = machine.chain("weights")[-1], machine.chain("inputs")[-1]
+    stored, alive = columns["stored_bits"], columns["activation_bits"]
+    fits: Mask = (stored <= weights.capacity_bits) & (alive <= inputs.capacity_bits)
+    if weights is inputs:
+        fits &= stored + alive <= inputs.capacity_bits
+    return fits
