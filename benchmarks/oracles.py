@@ -32,7 +32,8 @@ from cost_models import (
 from cost_models.energy import Component
 from cost_models.latency import ideal_cycles
 from cost_models.mapping import N, R, T, candidates_of
-from cost_models.pricing import LayerPricer, Placed
+from cost_models.pricing import LayerPricer
+from cost_models.residency import Placed
 
 ORACLES = Path(__file__).parents[1] / "tests" / "cost_models" / "oracles"
 
@@ -224,7 +225,7 @@ def compare_scalesim() -> Iterator[Cycles]:
             layers, here, pricer.rows([Placed(layer) for layer in layers]), strict=True
         ):
             # Its depthwise layers are as many runs as there are channels, each with its own end.
-            ours = float(pricer.table.cycles[at, :2].sum())
+            ours = float(pricer.table.array_cycles[at] + pricer.table.fill_cycles[at])
             yield Cycles(" ".join(key), layer, ours, int(row["cycles"]))
 
 

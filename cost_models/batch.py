@@ -20,8 +20,8 @@ from cost_models.application import UW_PER_PJ_PER_S
 from cost_models.book import LayerBook
 from cost_models.energy import Component, leakages_uw
 from cost_models.machine_area import sum_of
-from cost_models.pricing import LayerPricer, flags_of
-from cost_models.residency import flow_of
+from cost_models.pricing import LayerPricer
+from cost_models.residency import BORDERS, Borders, Residence, flow_of
 from cost_models.technology import Technology
 from cost_models.tile_search import Objective
 from cost_models.workload import IN_LINE, INPUT, Layer
@@ -29,14 +29,17 @@ from cost_models.workload import IN_LINE, INPUT, Layer
 Figures = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
 
-BLOCK = 4096
+NETWORKS_AT_ONCE = 4096
 """Networks that are summed at a time: their counts (some 30 of 8 bytes each) stay in the cache."""
 
-PARTS = 512
+PARTS_AT_ONCE = 512
 """Parts whose layers are summed at a time, for the same reason."""
 
-VARIANTS = 8
-"""Input on the chip: 1; output: 2; weights: 4."""
+FIRST_READ, SECOND_READ, WRITTEN = range(3)
+"""Columns of a layer's peaks: of the tensors that it reads, and of the one that it writes."""
+
+PART_INPUT, PART_OUTPUT, WHOLE_PART = range(3)
+"""Columns of a part's peaks: of the tensors that it shares, and of all steps."""
 
 BEFORE, BEHIND = -1.0, -2.0
 """Stand for the size of the tensor that is shared with the part before, or behind."""
@@ -63,14 +66,14 @@ class PartBook:
         self.book = LayerBook()
         self._starts: list[int] = [0]
         self._layers: list[int] = []
-        self._peaks: list[tuple[float, float, float]] = []
-        self._ends: list[tuple[float, float, float]] = []
+        self._peaks: list[list[float]] = []
+        self._part_peaks: list[tuple[float, float, float]] = []
         self._columns: tuple[Numbers, Numbers, Figures] | None = None
         """Layers, starts and peaks as columns, as of the last time that they were asked for."""
 
     def __len__(self) -> int:
         """Parts in the book."""
-        return len(self._ends)
+        return len(self._part_peaks)
 
     def add(self, layers: Sequence[Layer]) -> int:
         """Write a part into the book; its number."""
@@ -82,15 +85,18 @@ class PartBook:
         border[INPUT] = BEFORE
         border.update((name, BEHIND) for name in ends)
         for layer, names in zip(layers, flow.reads, strict=True):
-            read = [border[name] for name in names]
-            second = read[1] if len(read) > 1 else NOTHING
-            written = NOTHING if layer.kind in IN_LINE else border[layer.name]
-            self._peaks.append((read[0], second, written))
+            peaks = [NOTHING] * 3
+            peaks[FIRST_READ] = border[names[0]]
+            if len(names) > 1:
+                peaks[SECOND_READ] = border[names[1]]
+            if layer.kind not in IN_LINE:
+                peaks[WRITTEN] = border[layer.name]
+            self._peaks.append(peaks)
         self._layers += self.book.numbers(layers)
         self._starts.append(len(self._layers))
         [end] = ends
-        self._ends.append((peak[INPUT], peak[end], float(max(flow.alive_bits))))
-        return len(self._ends) - 1
+        self._part_peaks.append((peak[INPUT], peak[end], float(max(flow.alive_bits))))
+        return len(self._part_peaks) - 1
 
     def slice(self, first: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Figures]:
         """Layers from part `first` on: their numbers, where parts start, and the peaks."""
@@ -105,9 +111,9 @@ class PartBook:
         numbers, starts, peaks = known
         return numbers[begin:], starts[first:-1] - begin, peaks[begin:]
 
-    def ends(self, first: int) -> Figures:
-        """Of each part from `first`: peak of its input, of its output, and of all, in bits."""
-        return np.array(self._ends[first:]).reshape(-1, 3)
+    def part_peaks(self, first: int) -> Figures:
+        """Bits at the peaks of the parts from `first` on: `PART_INPUT`, `PART_OUTPUT`, ..."""
+        return np.array(self._part_peaks[first:]).reshape(-1, 3)
 
 
 class PartPricer:
@@ -123,15 +129,18 @@ class PartPricer:
         self.parts = parts
         self.pricer = LayerPricer(machine, technology, objective, parts.book)
         self._leakage_uw = sum_of(leakages_uw(machine, technology).values()).mid
-        activations = (0, 1) if machine.activation_home else (0,)
-        weights = (0, 1) if machine.weight_home else (0,)
-        self._used = [i + 2 * o + 4 * w for w in weights for o in activations for i in activations]
+        self._met = [
+            borders
+            for borders in BORDERS
+            if machine.activation_home or not (borders.input_on_chip or borders.output_on_chip)
+            if machine.weight_home or not borders.weights_on_chip
+        ]
         entries = len(self.pricer.prices.entries)
-        self._counts = np.zeros((0, VARIANTS, entries))
-        self._latency = np.zeros((0, VARIANTS))
-        self._trits = np.zeros((0, VARIANTS))
+        self._counts = np.zeros((0, len(BORDERS), entries))
+        self._latency = np.zeros((0, len(BORDERS)))
+        self._trits = np.zeros((0, len(BORDERS)))
         self._exact = np.zeros((0, len(EXACT_COLUMNS)))
-        self._ends = np.zeros((0, 3))
+        self._peaks = np.zeros((0, 3))
         self.valid = np.zeros(0, dtype=np.bool_)
         """Parts that the machine can execute."""
 
@@ -142,41 +151,43 @@ class PartPricer:
             return
         numbers, starts, peaks = self.parts.slice(first)
         n, entries = last - first, self._counts.shape[2]
-        counts = np.zeros((n, VARIANTS, entries))
-        latency, trits = np.zeros((n, VARIANTS)), np.zeros((n, VARIANTS))
+        counts = np.zeros((n, len(BORDERS), entries))
+        latency, trits = np.zeros((n, len(BORDERS))), np.zeros((n, len(BORDERS)))
         valid = np.ones(n, dtype=np.bool_)
-        for variant in self._used:
-            rows = self.pricer.rows_of(numbers, self._flags(peaks, variant))
+        for borders in self._met:
+            rows = self.pricer.rows_of(numbers, self._residence(peaks, borders))
             executable = rows >= 0
             valid &= np.logical_and.reduceat(executable, starts)
             rows = np.where(executable, rows, 0)
             table = self.pricer.table
             if not len(table.trits):
                 continue
-            for begin in range(0, n, PARTS):
-                some = starts[begin : begin + PARTS]
-                stop = starts[begin + PARTS] if begin + PARTS < n else len(rows)
+            for begin in range(0, n, PARTS_AT_ONCE):
+                some = starts[begin : begin + PARTS_AT_ONCE]
+                stop = starts[begin + PARTS_AT_ONCE] if begin + PARTS_AT_ONCE < n else len(rows)
                 layers = table.counts[rows[some[0] : stop]]
-                np.add.reduceat(
-                    layers, some - some[0], axis=0, out=counts[begin : begin + PARTS, variant]
-                )
-            trits[:, variant] = np.add.reduceat(table.trits[rows], starts)
-            latency[:, variant] = self._latencies(numbers, starts, table.latency[rows])
+                sums = counts[begin : begin + PARTS_AT_ONCE, borders.key]
+                np.add.reduceat(layers, some - some[0], axis=0, out=sums)
+            trits[:, borders.key] = np.add.reduceat(table.trits[rows], starts)
+            latency[:, borders.key] = self._latencies(numbers, starts, table.latency[rows])
         self._counts = np.concatenate([self._counts, counts])
         self._latency = np.concatenate([self._latency, latency])
         self._trits = np.concatenate([self._trits, trits])
         self._exact = np.concatenate([self._exact, self._exact_of(numbers, starts)])
-        self._ends = np.concatenate([self._ends, self.parts.ends(first)])
+        self._peaks = np.concatenate([self._peaks, self.parts.part_peaks(first)])
         self.valid = np.concatenate([self.valid, valid])
 
-    def _flags(self, peaks: Figures, variant: int) -> npt.NDArray[np.int64]:
+    def _residence(self, peaks: Figures, borders: Borders) -> Residence:
         """Residence of each layer, given that of what its part shares with others."""
         home = self.pricer.machine.activation_home
         on_chip = (peaks >= 0) & (peaks <= (home.capacity_bits if home else -1))
-        on_chip[peaks == BEFORE] = bool(variant & 1)
-        on_chip[peaks == BEHIND] = bool(variant & 2)
-        inputs = on_chip[:, 0].astype(np.int64) + on_chip[:, 1]
-        return flags_of(inputs, on_chip[:, 2].astype(np.int64), bool(variant & 4))
+        on_chip[peaks == BEFORE] = borders.input_on_chip
+        on_chip[peaks == BEHIND] = borders.output_on_chip
+        return Residence(
+            on_chip[:, FIRST_READ].astype(np.int64) + on_chip[:, SECOND_READ],
+            on_chip[:, WRITTEN],
+            np.full(len(peaks), borders.weights_on_chip),
+        )
 
     def _latencies(
         self, numbers: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], latency: Figures
@@ -222,18 +233,20 @@ class PartPricer:
         Returns:
             column -> one figure per network.
         """
-        starts = range(0, max(len(networks), 1), BLOCK)
-        blocks = [self._price_block(networks[start : start + BLOCK], rate) for start in starts]
-        return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+        starts = range(0, max(len(networks), 1), NETWORKS_AT_ONCE)
+        pieces = [
+            self._price_some(networks[start : start + NETWORKS_AT_ONCE], rate) for start in starts
+        ]
+        return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
-    def _price_block(self, networks: npt.NDArray[np.int64], rate: float) -> dict[str, Figures]:
+    def _price_some(self, networks: npt.NDArray[np.int64], rate: float) -> dict[str, Figures]:
         machine = self.pricer.machine
         exact, counts, latency, trits = self.counts(networks)
         prices = self.pricer.prices
         dynamic = prices.energy_pj(counts)
         energy = prices.leaked_pj(dynamic, latency)
         columns = {name: exact[:, at] for at, name in enumerate(EXACT_COLUMNS)}
-        columns["activation_bits"] = self._ends[networks, 2].max(axis=1)
+        columns["activation_bits"] = self._peaks[networks, WHOLE_PART].max(axis=1)
         columns["trits"] = trits
         columns |= self._traffic(counts)
         columns["energy_pj"] = energy[:, 1]
@@ -259,34 +272,35 @@ class PartPricer:
         exact = np.zeros((len(networks), len(EXACT_COLUMNS)))
         for place in range(networks.shape[1]):
             exact += self._exact[networks[:, place]]
-        variant = self._variants(networks, exact[:, EXACT_COLUMNS.index("stored_bits")])
+        borders = self._borders(networks, exact[:, EXACT_COLUMNS.index("stored_bits")]).key
         entries = self._counts.shape[2]
         counts = np.zeros((len(networks), entries))
         latency, trits = np.zeros(len(networks)), np.zeros(len(networks))
         flat = self._counts.reshape(-1, entries)
         for place in range(networks.shape[1]):
-            row = networks[:, place] * VARIANTS + variant[:, place]
+            row = networks[:, place] * len(BORDERS) + borders[:, place]
             counts += flat[row]
             latency += self._latency.reshape(-1)[row]
             trits += self._trits.reshape(-1)[row]
         return exact, counts, latency, trits
 
-    def _variants(
-        self, networks: npt.NDArray[np.int64], stored_bits: Figures
-    ) -> npt.NDArray[np.int64]:
+    def _borders(self, networks: npt.NDArray[np.int64], stored_bits: Figures) -> Borders:
+        """What parts share with their neighbours, each of shape (networks, parts)."""
         machine = self.pricer.machine
         home = machine.activation_home
-        fits = self._ends[:, :2] <= (home.capacity_bits if home else -1)
-        inside = fits[networks[:, :-1], 1] & fits[networks[:, 1:], 0]
+        fits = self._peaks <= (home.capacity_bits if home else -1)
+        # A tensor between two parts lives in both: it stays if that fits on either side.
+        inside = fits[networks[:, :-1], PART_OUTPUT] & fits[networks[:, 1:], PART_INPUT]
         edge = np.zeros((len(networks), 1), dtype=np.bool_)
         if machine.input_arrives_on_chip:
-            edge = fits[networks[:, :1], 0] & fits[networks[:, -1:], 1]
-        coming = np.concatenate([edge, inside], axis=1)
-        going = np.concatenate([inside, edge], axis=1)
+            edge = fits[networks[:, :1], PART_INPUT] & fits[networks[:, -1:], PART_OUTPUT]
         kept = machine.weight_home
         resident = stored_bits <= (kept.capacity_bits if kept else -1)
-        variant: npt.NDArray[np.int64] = coming + 2 * going + 4 * resident[:, None]
-        return variant
+        return Borders(
+            input_on_chip=np.concatenate([edge, inside], axis=1),
+            output_on_chip=np.concatenate([inside, edge], axis=1),
+            weights_on_chip=resident[:, None],
+        )
 
     def _traffic(self, counts: Figures) -> dict[str, Figures]:
         memories = (Component.BUFFER, Component.SRAM, Component.DRAM)

@@ -5,7 +5,7 @@ in their ternary matrix are different rows, but have the same mapping where zero
 share a shape.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from operator import attrgetter
 
@@ -23,35 +23,34 @@ _SHAPE = attrgetter(
     )
 )
 
-COLUMNS = (
-    "convolution",
-    "in_line",
-    "generated",
-    "weight_entries",
-    "out_channels",
-    "out_frames",
-    "nonzeros",
-    "weight_bits",
-    "input_bits",
-    "output_bits",
-    "accumulator_bits",
-    "bias",
-    "stored_bits",
-    "trained_bits",
-    "generator_state_bits",
-    "decision_bits",
-    "rounds",
-    "multiplications",
-    "additions",
-    "comparisons",
-    "tensors",
-    "input_traffic_bits",
-    "output_traffic_bits",
-    "trained_parameters",
-    "macs",
-    "dense_additions",
-)
-"""Columns of `LayerBook.column`."""
+COLUMNS: dict[str, Callable[[Layer], float]] = {
+    "convolution": lambda layer: layer.kind in CONVOLUTIONS,
+    "in_line": lambda layer: layer.kind in IN_LINE,
+    "generated": lambda layer: layer.weights is WeightSource.GENERATED,
+    "weight_entries": attrgetter("weight_entries"),
+    "out_channels": attrgetter("out_channels"),
+    "out_frames": attrgetter("out_frames"),
+    "nonzeros": attrgetter("nonzeros"),
+    "weight_bits": attrgetter("weight_bits"),
+    "input_bits": attrgetter("input_bits"),
+    "accumulator_bits": attrgetter("accumulator_bits"),
+    "bias": attrgetter("bias"),
+    "stored_bits": attrgetter("stored_bits"),
+    "trained_bits": lambda layer: (
+        layer.weight_entries * layer.weight_bits if layer.weights is WeightSource.TRAINED else 0
+    ),
+    "generator_state_bits": attrgetter("generator_state_bits"),
+    "multiplications": attrgetter("multiplications"),
+    "additions": attrgetter("additions"),
+    "comparisons": attrgetter("comparisons"),
+    "tensors": lambda layer: 2 if layer.kind is LayerKind.RESIDUAL_ADD else 1,
+    "input_traffic_bits": attrgetter("input_traffic_bits"),
+    "output_traffic_bits": attrgetter("output_traffic_bits"),
+    "trained_parameters": attrgetter("trained_parameters"),
+    "macs": attrgetter("macs"),
+    "dense_additions": attrgetter("dense_additions"),
+}
+"""What `LayerBook.column` knows, and how a layer says it."""
 
 
 class LayerBook:
@@ -62,8 +61,7 @@ class LayerBook:
         self._numbers: dict[object, int] = {}
         self._shapes: dict[object, int] = {}
         self._shape_of: list[int] = []
-        self._rows: list[tuple[float, ...]] = []
-        self._columns = np.zeros((0, len(COLUMNS)))
+        self._columns: dict[str, npt.NDArray[np.float64]] = {}
 
     def __len__(self) -> int:
         """Distinct layers."""
@@ -79,7 +77,6 @@ class LayerBook:
                 number = self._numbers[identity] = len(self.layers)
                 self.layers.append(layer)
                 self._shape_of.append(self._shapes.setdefault(_SHAPE(layer), len(self._shapes)))
-                self._rows.append(_row(layer))
             found.append(number)
         return found
 
@@ -88,40 +85,9 @@ class LayerBook:
         return self._shape_of[number]
 
     def column(self, name: str) -> npt.NDArray[np.float64]:
-        """One of `COLUMNS`, by the numbers of the layers."""
-        if len(self._columns) < len(self._rows):
-            self._columns = np.array(self._rows, dtype=np.float64)
-        return self._columns[:, COLUMNS.index(name)]
-
-
-def _row(layer: Layer) -> tuple[float, ...]:
-    trained = layer.weights is WeightSource.TRAINED
-    spec = layer.generator
-    return (
-        layer.kind in CONVOLUTIONS,
-        layer.kind in IN_LINE,
-        layer.weights is WeightSource.GENERATED,
-        layer.weight_entries,
-        layer.out_channels,
-        layer.out_frames,
-        layer.nonzeros,
-        layer.weight_bits,
-        layer.input_bits,
-        layer.output_bits,
-        layer.accumulator_bits,
-        layer.bias,
-        layer.stored_bits,
-        layer.weight_entries * layer.weight_bits if trained else 0,
-        layer.generator_state_bits,
-        spec.decision_bits if spec else 0,
-        spec.rounds if spec else 0,
-        layer.multiplications,
-        layer.additions,
-        layer.comparisons,
-        2 if layer.kind is LayerKind.RESIDUAL_ADD else 1,
-        layer.input_traffic_bits,
-        layer.output_traffic_bits,
-        layer.trained_parameters,
-        layer.macs,
-        layer.dense_additions,
-    )
+        """One of `COLUMNS`, by the numbers of the layers, shape (layers,)."""
+        known = self._columns.get(name, np.zeros(0))
+        if len(known) < len(self.layers):
+            new = [float(COLUMNS[name](layer)) for layer in self.layers[len(known) :]]
+            known = self._columns[name] = np.concatenate([known, new])
+        return known

@@ -12,7 +12,7 @@ from cost_models.band import Band
 from cost_models.energy import Component, PriceList
 from cost_models.latency import Bound
 from cost_models.machine_area import sum_of
-from cost_models.pricing import CYCLE_COLUMNS
+from cost_models.pricing import PricedLayers
 from cost_models.residency import alive_bits
 from cost_models.technology import Technology
 from cost_models.tile_search import Mapping
@@ -364,17 +364,17 @@ def by_component(prices: PriceList, counts: npt.NDArray[np.float64]) -> dict[Com
     return energies
 
 
-def busy_of(cycles: npt.NDArray[np.float64], machine: Accelerator) -> dict[str, int]:
-    """A row of `PricedLayers.cycles` by the names of the parts."""
-    names = (
-        Bound.COMPUTE,
-        Bound.FILL,
-        Bound.GENERATOR,
-        Bound.VECTOR_UNIT,
-        *(memory.name for memory in machine.memories),
-    )
-    assert len(names) == len(CYCLE_COLUMNS) + len(machine.memories)
-    return {str(name): int(value) for name, value in zip(names, cycles, strict=True)}
+def busy_of(table: PricedLayers, row: int, machine: Accelerator) -> dict[str, int]:
+    """Cycles that each part of a machine is busy with a layer, by the names of the parts."""
+    parts = {
+        Bound.COMPUTE: table.array_cycles,
+        Bound.FILL: table.fill_cycles,
+        Bound.GENERATOR: table.generator_cycles,
+        Bound.VECTOR_UNIT: table.vector_cycles,
+    }
+    busy = {str(part): int(cycles[row]) for part, cycles in parts.items()}
+    ports = zip(machine.memories, table.memory_cycles[row], strict=True)
+    return busy | {memory.name: int(cycles) for memory, cycles in ports}
 
 
 def bound_of(busy_cycles: dict[str, int], latency_cycles: int) -> str:

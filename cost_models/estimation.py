@@ -49,7 +49,7 @@ def estimate(
     two_ports = tuple(memory for memory in accelerator.memories if memory.ports == "separate")
     for each, row, cycles, exposed in zip(placed, rows, latencies, exposures, strict=True):
         layer = each.layer
-        busy = busy_of(table.cycles[row], accelerator)
+        busy = busy_of(table, row, accelerator)
         counts = table.counts[row]
         costs.append(
             LayerCost(

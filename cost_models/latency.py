@@ -12,6 +12,7 @@ stage   = a layer and what is done in line with it (batch norm, ReLU): max of th
 network = sum over the stages: one runs after the other
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import numpy as np
@@ -129,7 +130,7 @@ def _edges(
 
 def skipped_cycles(
     found: Candidates,
-    layers: list[Layer],
+    layers: Sequence[Layer],
     array: ComputeArray,
     cycles: Column,
     known: npt.NDArray[np.bool_],

@@ -22,8 +22,10 @@ Everything here is a column: one entry per candidate, of many layers at once.
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -74,30 +76,36 @@ class Views:
         return Views(**taken)
 
 
-def views_of(layers: list[Layer], array: ComputeArray) -> Views:
+def views_of(layers: Sequence[Layer], array: ComputeArray) -> Views:
     """The loops of convolution layers on an array, in the order of the layers."""
-    rows: list[tuple[float, ...]] = []
+    rows: list[dict[str, Any]] = []
     for index, layer in enumerate(layers):
-        shape = (layer.kernel_size, layer.stride, layer.dilation, layer.in_frames)
+        common = {
+            "layer": index,
+            "taps": layer.kernel_size,
+            "stride": layer.stride,
+            "dilation": layer.dilation,
+            "in_frames": layer.in_frames,
+        }
         one_each = layer.groups == layer.in_channels == layer.out_channels
         depthwise = layer.kind is LayerKind.DEPTHWISE and one_each
         taps, frames = layer.kernel_size, layer.out_frames
         if depthwise and array.depthwise != "one_channel_per_pass":
-            rows.append((index, 1, layer.out_channels, taps, frames, *shape, True))
+            bounds = (layer.out_channels, taps, frames)
+            rows.append({**common, "groups": 1, "bounds": bounds, "across": True})
         if not depthwise or array.depthwise != "channels_across_array":
             outputs = layer.out_channels // layer.groups
             reduction = layer.in_channels // layer.groups * taps
-            rows.append((index, layer.groups, outputs, reduction, frames, *shape, False))
-    columns = np.array(rows, dtype=np.float64).reshape(-1, 10).T
+            bounds = (outputs, reduction, frames)
+            rows.append({**common, "groups": layer.groups, "bounds": bounds, "across": False})
+    kinds = {"layer": np.intp, "across": np.bool_}
     return Views(
-        layer=columns[0].astype(np.intp),
-        groups=columns[1],
-        bounds=columns[2:5],
-        taps=columns[5],
-        stride=columns[6],
-        dilation=columns[7],
-        in_frames=columns[8],
-        across=columns[9].astype(np.bool_),
+        **{
+            field.name: np.array(
+                [row[field.name] for row in rows], dtype=kinds.get(field.name, np.float64)
+            ).T
+            for field in fields(Views)
+        }
     )
 
 
@@ -227,7 +235,7 @@ def _templates() -> _Templates:
 TEMPLATES = _templates()
 
 
-def candidates_of(layers: list[Layer], array: ComputeArray) -> Candidates:
+def candidates_of(layers: Sequence[Layer], array: ComputeArray) -> Candidates:
     """All candidates of convolution layers on an array."""
     views = views_of(layers, array)
     kinds = (assignments(array, across=False), assignments(array, across=True))

@@ -7,7 +7,7 @@ differ only in their ternary matrix share a mapping; only their arithmetic diffe
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,15 @@ from cost_models.book import LayerBook
 from cost_models.energy import Component, Entry, PriceList, generator_prices, price_list
 from cost_models.errors import InvalidInput
 from cost_models.generator import GeneratorSpec, generator_parts
+from cost_models.residency import (
+    RESIDENCES,
+    Placed,
+    Residence,
+    residence_of,
+    residence_of_keys,
+)
 from cost_models.technology import Technology
-from cost_models.tile_search import Mapped, Mapping, Objective, Placed, best_mappings
+from cost_models.tile_search import Mapped, Mapping, Objective, best_mappings
 
 Column = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
@@ -26,51 +33,79 @@ Numbers = npt.NDArray[np.int64]
 BATCH = 48
 """Layers whose candidates are in memory at a time, some 100 MB."""
 
-FLAGS = 12
-"""Combinations of inputs (0, 1, 2), output and weights on the chip."""
-
-CYCLE_COLUMNS = ("array", "fill", "generator", "vector")
-"""Columns of `PricedLayers.cycles`; the memories' follow, in the order of the machine."""
+NO_ARRAY = -1
+"""Stands for the array of a layer that none executes: it is done by the vector unit."""
 
 
 @dataclass(slots=True)
 class PricedLayers:
-    """A table of distinct layers: counts of events, and cycles."""
+    """A table of distinct layers, one a row: counts of events, and cycles."""
 
     counts: npt.NDArray[np.float64]
-    """Shape (layers, entries of the price list). Leakage is left out: it follows from the latency
-    of the whole network, in which layers overlap."""
-    cycles: npt.NDArray[np.float64]
-    """Cycles that each part is busy, shape (layers, CYCLE_COLUMNS + memories)."""
-    trits: npt.NDArray[np.float64]
+    """Of the events of the price list, shape (layers, entries). Leakage is left out: it follows
+    from the latency of the whole network, in which layers overlap."""
+    array_cycles: Column
+    """Passes of the array; 0 for what is not a convolution."""
+    fill_cycles: Column
+    """Beyond these: filling, draining, loading what stays still."""
+    generator_cycles: Column
+    vector_cycles: Column
+    memory_cycles: npt.NDArray[np.float64]
+    """Of each memory's ports, shape (layers, memories), in the order of the machine."""
+    trits: Column
     """Generated weights, as often as they are made."""
-    ends: npt.NDArray[np.float64]
-    """Cycles of first loads and last stores, one after the other."""
-    mappings: list[Mapping | None] = field(default_factory=list)
+    end_cycles: Column
+    """First loads and last stores, one after the other."""
+    mappings: list[Mapping | None]
+    """None for what is not a convolution."""
 
     @property
-    def latency(self) -> npt.NDArray[np.float64]:
-        """Cycles of each layer: its array with filling and draining, or the slowest other part."""
-        array = self.cycles[:, 0] + self.cycles[:, 1]
-        latency: npt.NDArray[np.float64] = np.maximum(array, self.cycles[:, 2:].max(axis=1))
+    def latency(self) -> Column:
+        """Cycles of each layer: its array with filling and draining, or the slowest other part.
+
+        Transfers overlap with computing (tiles are double buffered), so a layer takes as long as
+        the part of the machine that is busy longest, not as the sum of them.
+        """
+        others = np.maximum(self.generator_cycles, self.vector_cycles)
+        ports = self.memory_cycles.max(axis=1, initial=0.0)
+        array = self.array_cycles + self.fill_cycles
+        latency: Column = np.maximum(array, np.maximum(others, ports))
         return latency
 
     @property
-    def exposed(self) -> npt.NDArray[np.float64]:
+    def exposed(self) -> Column:
         """Cycles that each layer takes longer if first loads and last stores overlap with nothing.
 
         Nothing where a port bounds it: there they are part of what the port is busy with.
         """
-        longer = self.cycles[:, 0] + self.cycles[:, 1] + self.ends - self.latency
-        exposed: npt.NDArray[np.float64] = np.where(self.ends > 0, np.maximum(longer, 0.0), 0.0)
-        return exposed
+        longer = self.array_cycles + self.fill_cycles + self.end_cycles - self.latency
+        return np.where(self.end_cycles > 0, np.maximum(longer, 0.0), 0.0)
 
 
-def flags_of(
-    inputs_on_chip: Numbers | int, output_on_chip: Numbers | bool, weights_on_chip: bool
-) -> Numbers:
-    """Residence as a number below `FLAGS`."""
-    return np.asarray(inputs_on_chip + 3 * np.asarray(output_on_chip) + 6 * int(weights_on_chip))
+def empty_table(layers: int, entries: int, memories: int) -> PricedLayers:
+    """A table of layers in which nothing happens yet."""
+    array, fill, generator, vector, trits, ends = (np.zeros(layers) for _ in range(6))
+    return PricedLayers(
+        counts=np.zeros((layers, entries)),
+        array_cycles=array,
+        fill_cycles=fill,
+        generator_cycles=generator,
+        vector_cycles=vector,
+        memory_cycles=np.zeros((layers, memories)),
+        trits=trits,
+        end_cycles=ends,
+        mappings=[None] * layers,
+    )
+
+
+def joined(one: PricedLayers, other: PricedLayers) -> PricedLayers:
+    """The rows of two tables of one machine."""
+    columns = {
+        each.name: np.concatenate([getattr(one, each.name), getattr(other, each.name)])
+        for each in fields(PricedLayers)
+        if each.name != "mappings"
+    }
+    return PricedLayers(**columns, mappings=one.mappings + other.mappings)
 
 
 class LayerPricer:
@@ -94,13 +129,7 @@ class LayerPricer:
         self._rows = np.zeros(0, dtype=np.int64)  # by layer and residence; -1 not yet, -2 never
         self._mapped: dict[tuple[int, int], Mapped | InvalidInput] = {}
         self._generators: dict[GeneratorSpec, list[tuple[int, int]]] = {}
-        width = len(CYCLE_COLUMNS) + len(machine.memories)
-        self.table = PricedLayers(
-            counts=np.zeros((0, len(self.prices.entries))),
-            cycles=np.zeros((0, width)),
-            trits=np.zeros(0),
-            ends=np.zeros(0),
-        )
+        self.table = self._empty(0)
 
     def rows(self, placed: Sequence[Placed]) -> npt.NDArray[np.int64]:
         """Rows of `table` of these layers, pricing those that are new.
@@ -111,33 +140,32 @@ class LayerPricer:
             InvalidLayer: the machine skips zeros, and a matrix is not known.
         """
         numbers = np.array(self.book.numbers([each.layer for each in placed]), dtype=np.int64)
-        flags = np.array(
-            [
-                each.inputs_on_chip + 3 * each.output_on_chip + 6 * each.weights_on_chip
-                for each in placed
-            ],
-            dtype=np.int64,
-        )
-        rows = self.rows_of(numbers, flags)
+        residence = residence_of(placed)
+        rows = self.rows_of(numbers, residence)
         if (rows < 0).any():
             at = int(np.flatnonzero(rows < 0)[0])
-            raise self.error_of(int(numbers[at]), int(flags[at]), placed[at].layer.name)
+            error = self.errors[int((numbers * RESIDENCES + residence.key)[at])]
+            # The layer that was priced first may have had another name.
+            priced, name = self.book.layers[numbers[at]].name, placed[at].layer.name
+            raise type(error)(str(error).replace(priced, name, 1))
         return rows
 
-    def error_of(self, number: int, flags: int, name: str) -> InvalidInput:
-        """Why a layer cannot be priced, said of the layer with this name."""
-        error = self.errors[number * FLAGS + flags]
-        priced = self.book.layers[number].name
-        return type(error)(str(error).replace(priced, name, 1))
+    def _empty(self, layers: int) -> PricedLayers:
+        return empty_table(layers, len(self.prices.entries), len(self.machine.memories))
 
-    def rows_of(self, numbers: Numbers, flags: Numbers) -> Numbers:
-        """Rows of layers by their numbers in the book; negative where there is none (`errors`)."""
-        most = len(self.book) * FLAGS
+    def rows_of(self, numbers: Numbers, residence: Residence) -> Numbers:
+        """Rows of layers by their numbers in the book; negative where there is none (`errors`).
+
+        Args:
+            numbers: of the layers, shape (layers,).
+            residence: what of their operands is on the chip.
+        """
+        most = len(self.book) * RESIDENCES
         if len(self._rows) < most:
             grown = np.full(max(most, 2 * len(self._rows)), -1, dtype=np.int64)
             grown[: len(self._rows)] = self._rows
             self._rows = grown
-        keys = numbers * FLAGS + flags
+        keys = numbers * RESIDENCES + residence.key
         new = np.unique(keys[self._rows[keys] == -1])
         if len(new):
             self._add(new)
@@ -145,7 +173,8 @@ class LayerPricer:
         return rows
 
     def _add(self, keys: Numbers) -> None:
-        numbers, flags = np.divmod(keys, FLAGS)
+        numbers, rest = np.divmod(keys, RESIDENCES)
+        residence = residence_of_keys(rest)
         good = np.array(
             [
                 self._executable(int(key), int(number))
@@ -153,20 +182,14 @@ class LayerPricer:
             ]
         )
         convolution = self.book.column("convolution")[numbers] > 0
-        found = self._search(keys, numbers, flags, np.flatnonzero(good & convolution))
+        found = self._search(keys, np.flatnonzero(good & convolution))
         for place in np.flatnonzero(good & convolution):
             good[place] = int(place) in found
         self._rows[keys[~good]] = -2
         kept = np.flatnonzero(good)
         first = len(self.table.trits)
-        added = self._priced(numbers[kept], flags[kept], [found.get(int(at)) for at in kept])
-        self.table = PricedLayers(
-            counts=np.concatenate([self.table.counts, added.counts]),
-            cycles=np.concatenate([self.table.cycles, added.cycles]),
-            trits=np.concatenate([self.table.trits, added.trits]),
-            ends=np.concatenate([self.table.ends, added.ends]),
-            mappings=self.table.mappings + added.mappings,
-        )
+        mapped = [found.get(int(at)) for at in kept]
+        self.table = joined(self.table, self._priced(numbers[kept], residence.take(kept), mapped))
         self._rows[keys[kept]] = first + np.arange(len(kept))
 
     def _executable(self, key: int, number: int) -> bool:
@@ -179,17 +202,20 @@ class LayerPricer:
 
     # The mapping of convolutions
 
-    def _search(
-        self, keys: Numbers, numbers: Numbers, flags: Numbers, wanted: npt.NDArray[np.intp]
-    ) -> dict[int, Mapped]:
-        """Mappings of the layers at these places; those without one get an error instead."""
+    def _search(self, keys: Numbers, wanted: npt.NDArray[np.intp]) -> dict[int, Mapped]:
+        """Mappings of the layers at these places; those without one get an error instead.
+
+        A mapping is remembered by what it depends on. Where zeros cost a cycle like other entries
+        it is the shape and the residence, and all ternary matrices of a shape share it; a machine
+        that skips zeros has cycles that depend on the matrix itself (its number, told apart from
+        shapes by a complement).
+        """
         new: dict[str, dict[tuple[int, int], int]] = {}
         identity: dict[int, tuple[int, int]] = {}
         for place in wanted.tolist():
-            number = int(numbers[place])
-            # Skipping depends on the matrix itself, everything else only on its shape.
+            number, residence = divmod(int(keys[place]), RESIDENCES)
             own = ~number if self._skips else self.book.shape(number)
-            identity[place] = (own, int(flags[place]))
+            identity[place] = (own, residence)
             if identity[place] not in self._mapped:
                 name = self.machine.array_for(self.book.layers[number]).name
                 new.setdefault(name, {}).setdefault(identity[place], place)
@@ -197,7 +223,9 @@ class LayerPricer:
             array = next(array for array in self.machine.arrays if array.name == name)
             items = list(places.items())
             for start in range(0, len(items), BATCH):
-                self._search_batch(items[start : start + BATCH], numbers, flags, array)
+                some = items[start : start + BATCH]
+                answers = self._best(keys[[place for _, place in some]], array)
+                self._mapped.update(zip((own for own, _ in some), answers, strict=True))
         found: dict[int, Mapped] = {}
         for place, key in identity.items():
             mapped = self._mapped[key]
@@ -207,34 +235,21 @@ class LayerPricer:
                 found[place] = mapped
         return found
 
-    def _search_batch(
-        self,
-        items: list[tuple[tuple[int, int], int]],
-        numbers: Numbers,
-        flags: Numbers,
-        array: ComputeArray,
-    ) -> None:
-        placed = []
-        for _, place in items:
-            weights, rest = divmod(int(flags[place]), 6)
-            output, inputs = divmod(rest, 3)
-            layer = self.book.layers[numbers[place]]
-            placed.append(Placed(layer, inputs, bool(output), bool(weights)))
-        places = np.array([place for _, place in items])
-        counts = np.zeros((len(items), len(self.prices.entries)))
-        cycles = np.zeros((len(items), self.table.cycles.shape[1]))
-        self._write_parameters(counts, cycles, numbers[places], flags[places])
-        answers = best_mappings(
-            placed,
+    def _best(self, keys: Numbers, array: ComputeArray) -> list[Mapped | InvalidInput]:
+        numbers, rest = np.divmod(keys, RESIDENCES)
+        residence = residence_of_keys(rest)
+        beside = self._empty(len(keys))
+        self._write_parameters(beside, numbers, residence)
+        return best_mappings(
+            [self.book.layers[number] for number in numbers],
+            residence,
             array,
             self.machine,
             self.prices,
             self.objective,
-            list(self._trit_pj(numbers[places])),
-            cycles[:, len(CYCLE_COLUMNS) :],
+            self._trit_pj(numbers),
+            beside.memory_cycles,
         )
-        for (own, _), answer in zip(items, answers, strict=True):
-            self._mapped[own] = answer
 
     def _trit_pj(self, numbers: Numbers) -> Column:
         """Energy of one generated trit, mid figure."""
@@ -249,35 +264,40 @@ class LayerPricer:
     # Counts, as columns over layers
 
     def _priced(
-        self, numbers: Numbers, flags: Numbers, mapped: list[Mapped | None]
+        self, numbers: Numbers, residence: Residence, mapped: list[Mapped | None]
     ) -> PricedLayers:
-        n, entries = len(numbers), len(self.prices.entries)
-        counts, cycles = np.zeros((n, entries)), np.zeros((n, self.table.cycles.shape[1]))
-        trits, steps, ends = np.zeros(n), np.zeros(n), np.zeros(n)
-        arrays = np.full(n, -1)
+        """Counts and cycles of layers under their mappings: each part of a machine writes its own.
+
+        Args:
+            numbers: of the layers in the book, shape (layers,).
+            residence: what of their operands is on the chip.
+            mapped: of each layer; None for what is not a convolution.
+        """
+        table = self._empty(len(numbers))
+        steps, arrays = np.zeros(len(numbers)), np.full(len(numbers), NO_ARRAY)
         names = [array.name for array in self.machine.arrays]
         for at, each in enumerate(mapped):
             if each is None:
                 continue
-            counts[at] = each.moved
-            cycles[at, 0], cycles[at, 1] = each.ideal_cycles, each.fill_cycles
-            cycles[at, len(CYCLE_COLUMNS) :] = each.memory_cycles
-            trits[at], steps[at] = each.trits, each.tree_steps
-            ends[at] = each.end_cycles
+            table.counts[at] = each.moved
+            table.array_cycles[at], table.fill_cycles[at] = each.ideal_cycles, each.fill_cycles
+            table.memory_cycles[at] = each.memory_cycles
+            table.trits[at], steps[at] = each.trits, each.tree_steps
+            table.end_cycles[at] = each.end_cycles
+            table.mappings[at] = each.mapping
             arrays[at] = names.index(each.mapping.array)
         for place, array in enumerate(self.machine.arrays):
             here = np.flatnonzero(arrays == place)
             if len(here):
-                self._write_arithmetic(counts, here, numbers[here], array, steps[here])
-        self._write_generator(counts, numbers, trits)
+                self._write_arithmetic(table.counts, here, numbers[here], array, steps[here])
+        self._write_generator(table.counts, numbers, table.trits)
         lanes = self.machine.generator.trits_per_cycle if self.machine.generator else 1
-        cycles[:, 2] = np.ceil(trits / lanes)
-        others = np.flatnonzero(arrays < 0)
-        self._write_vector(counts, cycles, others, numbers[others])
-        self._write_activations(counts, cycles, others, numbers[others], flags[others])
-        self._write_parameters(counts, cycles, numbers, flags)
-        mappings = [None if each is None else each.mapping for each in mapped]
-        return PricedLayers(counts, cycles, trits, ends, mappings)
+        table.generator_cycles[:] = np.ceil(table.trits / lanes)
+        others = np.flatnonzero(arrays == NO_ARRAY)
+        self._write_vector(table, others, numbers[others])
+        self._write_activations(table, others, numbers[others], residence.take(others))
+        self._write_parameters(table, numbers, residence)
+        return table
 
     def _write_arithmetic(
         self,
@@ -351,10 +371,9 @@ class LayerPricer:
 
     def _write_parameters(
         self,
-        counts: npt.NDArray[np.float64],
-        cycles: npt.NDArray[np.float64],
+        table: PricedLayers,
         numbers: Numbers,
-        flags: Numbers,
+        residence: Residence,
     ) -> None:
         """Biases, batch norms and start states: read once, through all memories of the weights."""
         bits = self.book.column("stored_bits")[numbers] - self.book.column("trained_bits")[numbers]
@@ -366,21 +385,19 @@ class LayerPricer:
         for memory in chain:
             place = self.machine.memories.index(memory)
             words = np.ceil(bits / memory.word_bits) * memory.word_bits * coming
-            counts[:, self.prices.memory_row(memory.name, "weights", "read")] += words
+            table.counts[:, self.prices.memory_row(memory.name, "weights", "read")] += words
             moved = words
             if home is not None and memory.name == home.name:
-                coming = coming * (flags < 6)
+                coming = coming * ~residence.weights_on_chip
             if memory is not chain[-1]:
                 filled = words * coming
-                counts[:, self.prices.memory_row(memory.name, "weights", "write")] += filled
+                table.counts[:, self.prices.memory_row(memory.name, "weights", "write")] += filled
                 moved = moved + filled
-            column = len(CYCLE_COLUMNS) + place
-            cycles[:, column] += np.ceil(moved / memory.bandwidth_bits_per_cycle)
+            table.memory_cycles[:, place] += np.ceil(moved / memory.bandwidth_bits_per_cycle)
 
     def _write_vector(
         self,
-        counts: npt.NDArray[np.float64],
-        cycles: npt.NDArray[np.float64],
+        table: PricedLayers,
         here: Numbers,
         numbers: Numbers,
     ) -> None:
@@ -388,43 +405,43 @@ class LayerPricer:
         column = {name: self.book.column(name)[numbers] for name in _VECTOR}
         sums = column["additions"] * column["accumulator_bits"]
         gain = column["weight_bits"] * column["accumulator_bits"]
-        counts[here, self._post("multiplication")] += column["multiplications"] * gain
-        counts[here, self._post("addition")] += sums
-        counts[here, self._post("accumulation")] += sums
-        counts[here, self._post("comparison")] += column["comparisons"] * column["input_bits"]
+        table.counts[here, self._post("multiplication")] += column["multiplications"] * gain
+        table.counts[here, self._post("addition")] += sums
+        table.counts[here, self._post("accumulation")] += sums
+        table.counts[here, self._post("comparison")] += column["comparisons"] * column["input_bits"]
         operations = np.maximum(
             column["multiplications"], np.maximum(column["additions"], column["comparisons"])
         )
-        cycles[here, 3] = np.ceil(operations / self.machine.vector_lanes)
+        table.vector_cycles[here] = np.ceil(operations / self.machine.vector_lanes)
 
     def _write_activations(
         self,
-        counts: npt.NDArray[np.float64],
-        cycles: npt.NDArray[np.float64],
+        table: PricedLayers,
         here: Numbers,
         numbers: Numbers,
-        flags: Numbers,
+        residence: Residence,
     ) -> None:
         """Inputs and outputs of what is not a convolution; nothing for what is done in line."""
         tensors = self.book.column("tensors")[numbers]
         in_bits = self.book.column("input_traffic_bits")[numbers] / tensors
         out_bits = self.book.column("output_traffic_bits")[numbers]
-        inputs_on_chip, output_on_chip = flags % 3, flags // 3 % 2
         chain = [each for each in self.machine.chain("inputs") if "outputs" in each.holds]
         home = self.machine.activation_home
         coming, going = tensors.copy(), np.ones(len(numbers))
+        counts = table.counts
         for memory in chain:
             read = self._move(counts, here, memory, "inputs", "read", coming * in_bits)
             written = self._move(counts, here, memory, "outputs", "write", going * out_bits)
             if home is not None and memory.name == home.name:
-                coming, going = coming - inputs_on_chip, going - output_on_chip
+                coming = coming - residence.inputs_on_chip
+                going = going - residence.output_on_chip
             if memory is not chain[-1]:
-                more = self._move(counts, here, memory, "inputs", "write", coming * in_bits)
-                written = written + more
-                read = read + self._move(counts, here, memory, "outputs", "read", going * out_bits)
+                filled = self._move(counts, here, memory, "inputs", "write", coming * in_bits)
+                drained = self._move(counts, here, memory, "outputs", "read", going * out_bits)
+                written, read = written + filled, read + drained
             bits = read + written if memory.ports == "shared" else np.maximum(read, written)
-            column = len(CYCLE_COLUMNS) + self.machine.memories.index(memory)
-            cycles[here, column] += np.ceil(bits / memory.bandwidth_bits_per_cycle)
+            place = self.machine.memories.index(memory)
+            table.memory_cycles[here, place] += np.ceil(bits / memory.bandwidth_bits_per_cycle)
 
     def _move(
         self,

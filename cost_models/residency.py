@@ -3,21 +3,94 @@
 An activation tensor lives from the layer that writes it to the last layer that reads it. It stays
 in the activations' home (the outermost memory below the backing one that holds inputs and outputs)
 if, in every step of its life, all tensors that are alive then fit there together. Otherwise it goes
-out to the backing memory and comes back. Layers done in line (batch norm, ReLU) write no tensor:
-what they work on is the tensor of the layer before.
+out to the backing memory and comes back. A block with a skip, which holds its input until the add:
+
+    step             dw      pw      skip    add     alive in a step: all that is marked there
+    input of block   read    waits   read            the skip reads it when dw and pw are done
+    output of dw     made    read
+    output of pw             made    waits   read    the add needs the skip's, too
+    output of skip                   made    read
+    output of add                            made    input of the next block
+
+Layers done in line (batch norm, ReLU) write no tensor: what they work on is the tensor of the layer
+before.
 
 All weights stay in the weights' home if together they fit there; otherwise each layer's come anew
 for every inference. So a network that outgrows a memory by one weight pays at once: a cliff that
-hardware has, too.
+hardware has, too. Generated weights take no room; of a trained layer its weights, biases and batch
+norm do.
+
+Nothing is half on the chip: no tensor is split between memories, and which one stays is not
+optimised (two that fit one at a time, but not together, both go out).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from cost_models.accelerator import Accelerator
 from cost_models.errors import InvalidLayer
-from cost_models.tile_search import Placed
 from cost_models.workload import IN_LINE, INPUT, Layer
+
+Numbers = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A layer and what of its operands is on the chip when it runs."""
+
+    layer: Layer
+    inputs_on_chip: int = 0
+    """Input tensors that are in the activations' home; a residual add has two."""
+    output_on_chip: bool = False
+    weights_on_chip: bool = False
+
+
+class Residence(NamedTuple):
+    """What of layers' operands is on the chip when they run: `Placed` as columns."""
+
+    inputs_on_chip: Numbers
+    """Input tensors in the activations' home: 0, 1, or 2 of a residual add; shape (layers,)."""
+    output_on_chip: Mask
+    """The outputs stay in the activations' home; shape (layers,)."""
+    weights_on_chip: Mask
+    """The weights are in the weights' home since the last inference; shape (layers,)."""
+
+    @property
+    def key(self) -> Numbers:
+        """Below `RESIDENCES`, and different where anything is: an index into tables."""
+        found: Numbers = self.inputs_on_chip + 3 * self.output_on_chip + 6 * self.weights_on_chip
+        return found
+
+    def take(self, index: npt.NDArray[np.intp]) -> "Residence":
+        """That of some layers, repeated as given."""
+        return Residence(
+            self.inputs_on_chip[index], self.output_on_chip[index], self.weights_on_chip[index]
+        )
+
+
+RESIDENCES = 3 * 2 * 2
+"""Different residences of a layer."""
+
+
+def residence_of(placed: Sequence[Placed]) -> Residence:
+    """Residence as columns."""
+    return Residence(
+        np.array([each.inputs_on_chip for each in placed], dtype=np.int64),
+        np.array([each.output_on_chip for each in placed], dtype=np.bool_),
+        np.array([each.weights_on_chip for each in placed], dtype=np.bool_),
+    )
+
+
+def residence_of_keys(keys: Numbers) -> Residence:
+    """Residence by its keys."""
+    rest, inputs = np.divmod(keys, 3)
+    weights, output = np.divmod(rest, 2)
+    return Residence(inputs, output > 0, weights > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +167,30 @@ def alive_bits(layers: Sequence[Layer]) -> list[int]:
     return list(flow_of(layers).alive_bits)
 
 
-@dataclass(frozen=True, slots=True)
-class Borders:
-    """What is known of the tensors that a part of a network shares with the parts beside it."""
+class Borders(NamedTuple):
+    """What a part of a network shares with the rest of it: booleans, or columns of them.
 
-    input_on_chip: bool
-    output_on_chip: bool
-    weights_on_chip: bool
+    All else about a part is the same wherever it stands, so a part has as many prices as there are
+    borders, and no more.
+    """
+
+    input_on_chip: Any
+    output_on_chip: Any
+    weights_on_chip: Any
+
+    @property
+    def key(self) -> Any:
+        """The place in `BORDERS` of equal ones."""
+        return self.input_on_chip + 2 * self.output_on_chip + 4 * self.weights_on_chip
+
+
+BORDERS = tuple(
+    Borders(input_on_chip, output_on_chip, weights_on_chip)
+    for weights_on_chip in (False, True)
+    for output_on_chip in (False, True)
+    for input_on_chip in (False, True)
+)
+"""All that there are, by their keys."""
 
 
 def place(layers: Sequence[Layer], machine: Accelerator) -> list[Placed]:

@@ -3,7 +3,7 @@
 Only what depends on the mapping is weighed: traffic, trits, cycles and the leakage meanwhile.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,22 +21,12 @@ from cost_models.latency import (
     skipped_cycles,
 )
 from cost_models.mapping import LOOPS, Candidates, Column, N, R, T, candidates_of
-from cost_models.traffic import Precision, Residence, Traffic, register_name, traffic_of
+from cost_models.residency import Residence
+from cost_models.traffic import Precision, Traffic, register_name, traffic_of
 from cost_models.workload import Layer
 
 Objective = Literal["energy", "latency", "edp"]
 """What the mapping of each layer minimises: energy, cycles, or their product."""
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A layer and what of its operands is on the chip when it runs."""
-
-    layer: Layer
-    inputs_on_chip: int = 0
-    """Input tensors that are in the activations' home; a residual add has two."""
-    output_on_chip: bool = False
-    weights_on_chip: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,34 +69,38 @@ class Mapped:
 
 
 def best_mappings(
-    placed: Sequence[Placed],
+    layers: Sequence[Layer],
+    residence: Residence,
     array: ComputeArray,
     machine: Accelerator,
     prices: PriceList,
     objective: Objective,
-    trit_pj: Sequence[float],
+    trit_pj: Column,
     beside: npt.NDArray[np.float64],
 ) -> list[Mapped | InvalidInput]:
     """The best candidate of each layer, or why there is none.
 
     Args:
-        placed: convolutions that this array executes.
+        layers: convolutions that this array executes.
+        residence: what of their operands is on the chip.
         array: of the machine.
         machine: its memories and generator.
         prices: of the machine.
-        objective: what is minimised; the other figure, then the order, breaks ties.
-        trit_pj: energy of a generated trit of each layer.
+        objective: what is minimised; the other figure, then the order of the candidates, breaks
+            ties, so that the same layer always gets the same mapping.
+        trit_pj: energy of a generated trit of each layer, shape (layers,).
         beside: cycles that biases and start states take of each memory's ports, shape (layers,
-            memories).
+            memories): they share the ports, so that a mapping must not count on having them alone.
     """
-    layers = [each.layer for each in placed]
     found = candidates_of(layers, array)
-    precision, residence = _columns(placed, found, array, machine)
+    owner = found.views.layer  # of each candidate
+    generated = np.array([machine.generates(layer) for layer in layers], dtype=np.bool_)[owner]
+    precision = _precision(layers, owner, array)
     cycles, possible = array_cycles(found, array)
     ideal = ideal_cycles(found)
-    traffic = traffic_of(found, array, machine, precision, residence)
+    traffic = traffic_of(found, array, machine, precision, residence.take(owner), generated)
     if array.zero_handling == "skipped":
-        known = np.array([bool(layer.nonzero_mask) for layer in layers])[found.views.layer]
+        known = np.array([bool(layer.nonzero_mask) for layer in layers])[owner]
         cycles = ideal = skipped_cycles(found, layers, array, cycles, known)
         possible = possible & known
     busy = [
@@ -115,10 +109,10 @@ def best_mappings(
     ]
     lanes = machine.generator.trits_per_cycle if machine.generator else 1
     made = np.ceil(traffic.trits / lanes)
-    ports = np.max(np.stack(busy) + beside[found.views.layer].T, axis=0)
+    ports = np.max(np.stack(busy) + beside[owner].T, axis=0)
     latency = np.maximum(cycles, np.maximum(made, ports))
     entries = moved_entries(traffic, array, prices)
-    energy = latency * prices.idle_pj + traffic.trits * np.array(trit_pj)[found.views.layer]
+    energy = latency * prices.idle_pj + traffic.trits * trit_pj[owner]
     for row, bits in entries:
         energy = energy + bits * prices.prices_pj[row, 1]
     best = _best(found, traffic.mappable & possible, energy, latency, objective, len(layers))
@@ -242,31 +236,20 @@ def sum_bits(layer: Layer, array: ComputeArray) -> int:
     return min(layer.accumulator_bits, array.accumulator_bits)
 
 
-def _columns(
-    placed: Sequence[Placed], found: Candidates, array: ComputeArray, machine: Accelerator
-) -> tuple[Precision, Residence]:
-    index = found.views.layer
+def _precision(
+    layers: Sequence[Layer], owner: npt.NDArray[np.intp], array: ComputeArray
+) -> Precision:
+    """Bits of the operands of each candidate, which are those of the layer that owns it."""
 
-    def column(values: list[float]) -> Column:
-        return np.array(values, dtype=np.float64)[index]
+    def column(values: Iterable[int]) -> Column:
+        return np.fromiter(values, dtype=np.float64, count=len(layers))[owner]
 
-    def flags(values: list[bool]) -> npt.NDArray[np.bool_]:
-        return np.array(values, dtype=np.bool_)[index]
-
-    layers = [each.layer for each in placed]
-    precision = Precision(
-        weight_bits=column([layer.weight_bits for layer in layers]),
-        input_bits=column([layer.input_bits for layer in layers]),
-        output_bits=column([layer.output_bits for layer in layers]),
-        accumulator_bits=column([sum_bits(layer, array) for layer in layers]),
+    return Precision(
+        weight_bits=column(layer.weight_bits for layer in layers),
+        input_bits=column(layer.input_bits for layer in layers),
+        output_bits=column(layer.output_bits for layer in layers),
+        accumulator_bits=column(sum_bits(layer, array) for layer in layers),
     )
-    residence = Residence(
-        input_on_chip=flags([each.inputs_on_chip > 0 for each in placed]),
-        output_on_chip=flags([each.output_on_chip for each in placed]),
-        weights_on_chip=flags([each.weights_on_chip for each in placed]),
-        generated=flags([machine.generates(layer) for layer in layers]),
-    )
-    return precision, residence
 
 
 def _tree_steps(layer: Layer, found: Candidates, at: np.intp, array: ComputeArray) -> float:

@@ -39,6 +39,7 @@ from cost_models.accelerator import (
     Register,
 )
 from cost_models.mapping import DEPTH, Candidates, Column, N, R, T
+from cost_models.residency import Mask, Residence
 
 Cuts = npt.NDArray[np.float64]
 """One figure per position and candidate, shape (DEPTH + 1, candidates)."""
@@ -52,20 +53,6 @@ class Precision:
     input_bits: Column
     output_bits: Column
     accumulator_bits: Column
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Residence:
-    """What need not leave the chip, or enter it, for a layer; one figure a candidate."""
-
-    input_on_chip: npt.NDArray[np.bool_]
-    """The inputs are in the activations' home when the layer begins."""
-    output_on_chip: npt.NDArray[np.bool_]
-    """The outputs stay in the activations' home."""
-    weights_on_chip: npt.NDArray[np.bool_]
-    """The weights are in the weights' home since the last inference."""
-    generated: npt.NDArray[np.bool_]
-    """The generator makes the weights."""
 
 
 @dataclass(slots=True)
@@ -204,6 +191,7 @@ def traffic_of(
     machine: Accelerator,
     precision: Precision,
     residence: Residence,
+    generated: Mask,
 ) -> Traffic:
     """Traffic of candidates on one array of a machine.
 
@@ -212,7 +200,8 @@ def traffic_of(
         array: where they run.
         machine: its memories.
         precision: bits of the operands.
-        residence: what is on the chip already, or stays there.
+        residence: what is on the chip already, or stays there; one figure a candidate.
+        generated: candidates whose weights the generator makes.
     """
     tiles = tiles_of(found, array)
     bits: dict[Operand, Column] = {
@@ -244,13 +233,13 @@ def traffic_of(
                 written_bits=_at(tiles.crossings[operand], cut[operand]) * width,
             )
     registers["outputs"] = _accumulators(found, tiles, array, cut["outputs"], precision)
-    trits = np.where(residence.generated, _at(tiles.crossings["weights"], cut["weights"]), 0.0)
+    trits = np.where(generated, _at(tiles.crossings["weights"], cut["weights"]), 0.0)
 
     memories: dict[tuple[str, Operand], Moved] = {}
     ends: dict[tuple[str, Operand], Column] = {}
-    passing = _passing(machine, residence)
+    passing = _passing(machine, residence, generated)
     for memory in machine.memories:
-        above, short = _memory_cut(memory, machine, tiles, bits, precision, residence, passing)
+        above, short = _memory_cut(memory, tiles, bits, precision, passing)
         shortage[memory.name] = short
         mappable &= short == 0
         for operand in memory.holds:
@@ -393,10 +382,10 @@ Passing = dict[tuple[str, Operand], tuple[npt.NDArray[np.bool_], npt.NDArray[np.
 """(memory, operand) -> whether the operand comes here at all, and whether it goes on from here."""
 
 
-def _passing(machine: Accelerator, residence: Residence) -> Passing:
+def _passing(machine: Accelerator, residence: Residence, generated: Mask) -> Passing:
     homes = {
         "weights": (machine.weight_home, residence.weights_on_chip),
-        "inputs": (machine.activation_home, residence.input_on_chip),
+        "inputs": (machine.activation_home, residence.inputs_on_chip > 0),
         "outputs": (machine.activation_home, residence.output_on_chip),
     }
     passing: Passing = {}
@@ -404,7 +393,7 @@ def _passing(machine: Accelerator, residence: Residence) -> Passing:
         home, resident = homes[operand]
         reaches = np.ones_like(resident)
         if operand == "weights":
-            reaches = ~residence.generated
+            reaches = ~generated
         chain = machine.chain(operand)
         for memory in chain:
             fills = reaches & (memory is not chain[-1])
@@ -417,15 +406,13 @@ def _passing(machine: Accelerator, residence: Residence) -> Passing:
 
 def _memory_cut(
     memory: MemoryLevel,
-    machine: Accelerator,
     tiles: Tiles,
     bits: Mapping[Operand, Column],
     precision: Precision,
-    residence: Residence,
     passing: Passing,
 ) -> tuple[npt.NDArray[np.intp], Column]:
     """The cut of a memory: operands that end here are here as a whole, tiles share the rest."""
-    n = len(residence.generated)
+    n = len(precision.weight_bits)
     whole = np.zeros(n)
     tile_bits = np.zeros((DEPTH + 1, n))
     for operand in memory.holds:

@@ -27,7 +27,7 @@ from cost_models import (
 )
 from cost_models.break_even import break_even
 from cost_models.pricing import LayerPricer
-from cost_models.tile_search import Placed
+from cost_models.residency import Placed
 from dse.design.point import DesignPoint
 from dse.design.policies import apply_policy
 from dse.design.published import published

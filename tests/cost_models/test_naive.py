@@ -26,7 +26,8 @@ from cost_models import Accelerator, ComputeArray, GeneratorUnit, Layer, MemoryL
 from cost_models.accelerator import OPERANDS
 from cost_models.latency import ideal_cycles
 from cost_models.mapping import DEPTH, Candidates, N, R, T, candidates_of, taken
-from cost_models.traffic import Precision, Residence, tiles_of, traffic_of
+from cost_models.residency import Residence
+from cost_models.traffic import Precision, tiles_of, traffic_of
 from cost_models.workload import LayerKind, WeightSource
 
 WEIGHT, INPUT, OUTPUT, SUM = 3.0, 8.0, 5.0, 24.0  # bits, all different
@@ -326,12 +327,8 @@ def test_reads_and_writes_equal_those_of_a_walk(data, layer, array, generated):
             output_bits=alike(OUTPUT, 1),
             accumulator_bits=alike(SUM, 1),
         ),
-        Residence(
-            input_on_chip=no,
-            output_on_chip=no,
-            weights_on_chip=no,
-            generated=alike(generated, 1),
-        ),
+        Residence(inputs_on_chip=no, output_on_chip=no, weights_on_chip=no),
+        alike(generated, 1),
     )
     walked = walk(one, array.interconnect == "multicast")
     bits = {"weights": WEIGHT, "inputs": INPUT}

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from cost_models import LayerKind, load_technology
-from cost_models.pricing import LayerPricer, Placed
+from cost_models.pricing import LayerPricer
+from cost_models.residency import Placed
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "oracles.py"
 
