@@ -11,6 +11,10 @@ unit. Registers are not in a figure unless it says so.
     B(n, i)        n / 2 adders of i + 1 bits, n / 4 of i + 2 bits, ...; an odd lane waits a level
     vector lane    multiplier + adder + comparator + register * w
 
+Each block is a sum of terms, so that a machine of any width has an area; a term is what grows with
+something a person chooses (a * b full adders of a product, w flip-flops of a register). Every
+figure comes as a band: low, mid, high.
+
 A product of fewer bits than the sum has its sign extended, which costs about as much again as the
 adder's upper part: without that term, a MAC of 8x4 and 24 bits would come out 16 % too small.
 Measured errors against synthesis: docs/evidence/technologies.md;
@@ -26,7 +30,11 @@ AND_INPUTS = 2
 
 
 def multiplier_area_um2(technology: Technology, a_bits: int, b_bits: int) -> Band:
-    """Area of a combinational multiplier with the full product.
+    """Area of a combinational multiplier with the full product of `a_bits + b_bits`.
+
+    Of the a * b positions of its array, those at the edge need less than a full adder: hence the
+    term that is taken off. What is subtracted makes the bands cross: the lowest area has the lowest
+    body and the highest edge.
 
     The fit holds from 4x4 to 16x16 (32x32 lies on it, too); below, the partial products alone are
     a floor.
@@ -45,7 +53,7 @@ def multiplier_area_um2(technology: Technology, a_bits: int, b_bits: int) -> Ban
 
 
 def adder_area_um2(technology: Technology, bits: int) -> Band:
-    """Area of a combinational adder."""
+    """Area of a combinational adder of two numbers of `bits`; in proportion to the width."""
     _require_positive(bits=bits)
     return technology.adder_um2_per_bit.band.scaled(bits)
 
@@ -53,7 +61,14 @@ def adder_area_um2(technology: Technology, bits: int) -> Band:
 def mac_logic_area_um2(
     technology: Technology, a_bits: int, b_bits: int, accumulator_bits: int
 ) -> Band:
-    """Area of multiplier and adder of a multiply-accumulate unit, without its accumulator."""
+    """Area of multiplier and adder of a multiply-accumulate unit, without its accumulator.
+
+    Args:
+        technology: its constants.
+        a_bits: of one operand.
+        b_bits: of the other.
+        accumulator_bits: of the sum; those beyond the product's extend its sign.
+    """
     _require_positive(accumulator_bits=accumulator_bits)
     multiplier = multiplier_area_um2(technology, a_bits, b_bits)
     extended_bits = max(0, accumulator_bits - a_bits - b_bits)
@@ -67,21 +82,35 @@ def mac_area_um2(technology: Technology, a_bits: int, b_bits: int, accumulator_b
 
 
 def ternary_adder_area_um2(technology: Technology, accumulator_bits: int) -> Band:
-    """Area of an element that adds, subtracts or skips its input, its accumulator included."""
+    """Area of an element that adds, subtracts or skips its input, its accumulator included.
+
+    No multiplier: a weight of -1, 0 or +1 selects what is added. That is what ternary weights save
+    in silicon.
+    """
     _require_positive(accumulator_bits=accumulator_bits)
     per_bit = technology.ternary_adder_um2_per_bit.band.scaled(accumulator_bits)
     return per_bit + technology.ternary_adder_um2.band
 
 
 def ternary_tree_area_um2(technology: Technology, lanes: int, input_bits: int) -> Band:
-    """Area of a tree that sums ternary multiples of its inputs, without an accumulator below it."""
+    """Area of a tree that sums ternary multiples of its inputs, without an accumulator below it.
+
+    Args:
+        technology: its constants.
+        lanes: inputs that are summed at once.
+        input_bits: of each; an accumulator adds one sum a cycle instead of one input a cycle, so
+            the wide adder is there once for all lanes.
+    """
     _require_positive(lanes=lanes, input_bits=input_bits)
     selects = technology.tree_lane_um2_per_bit.band.scaled(lanes * input_bits)
     return selects + technology.adder_um2_per_bit.band.scaled(tree_adder_bits(lanes, input_bits))
 
 
 def tree_adder_bits(lanes: int, input_bits: int) -> int:
-    """Bits of all adders of a tree, whose sums grow by a bit at each level."""
+    """Bits of all adders of a tree, whose sums grow by a bit at each level.
+
+    Four lanes of 8 bits: two adders of 9 bits, then one of 10, 28 in all.
+    """
     bits, width = 0, input_bits
     while lanes > 1:
         width += 1
@@ -97,7 +126,7 @@ def comparator_area_um2(technology: Technology, bits: int) -> Band:
 
 
 def register_area_um2(technology: Technology, bits: int) -> Band:
-    """Area of flip-flops with enable."""
+    """Area of flip-flops with enable that drive what they feed directly: no decoder, no port."""
     _require_positive(bits=bits)
     return technology.register_um2_per_bit.band.scaled(bits)
 

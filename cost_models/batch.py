@@ -1,10 +1,23 @@
-"""Price very many networks that share their parts: each distinct part once, then sums of columns.
+"""Price very many networks that share their parts: each distinct part once, then sums of rows.
 
-A network is a row of parts (blocks), each a list of layers that shares only its input and output
-with the parts beside it. A part has a few variants: its input, its output and the weights are on
-the chip or not. The cost of a network is the sum over its parts, of the variant that its neighbours
-and the size of all weights decide; sums of counts are exact, so this gives to the last bit what
-`estimate` gives for the network as a whole.
+A network is a row of parts, each a list of layers that shares only its input and output with the
+parts beside it:
+
+    part 17          part 3           part 40         part 8
+    +---------+      +---------+      +---------+     +---------+
+    | layers  |--t1--| layers  |--t2--| layers  |--t3-| layers  |      t: the tensor between two
+    +---------+      +---------+      +---------+     +---------+
+
+What is inside of a part costs the same wherever it stands, but for its *borders*: whether its input
+is on the chip when it begins, whether its output stays there, and whether the weights of the whole
+network do. So a part has at most eight prices. The cost of a network is the sum over its parts, of
+the price that its neighbours and the size of all weights decide; counts are whole numbers, whose
+sums are exact in any order, so this gives to the last bit what `estimate` gives for the network as
+a whole.
+
+Whether t2 stays on the chip depends on both parts that it touches: in each it is alive together
+with other tensors. A part therefore knows the *peak* of its input and of its output: the most bits
+that are alive in any step in which that tensor is. t2 stays where it fits in both.
 
 What is known of a part whatever the machine stands in a `PartBook`, so that the next machine starts
 from there.
@@ -76,7 +89,14 @@ class PartBook:
         return len(self._part_peaks)
 
     def add(self, layers: Sequence[Layer]) -> int:
-        """Write a part into the book; its number."""
+        """Write a part into the book; its number.
+
+        Args:
+            layers: of the part, in order; what its first one reads comes from the part before.
+
+        Raises:
+            InvalidLayer: a layer reads one that is not before it.
+        """
         flow = flow_of(layers)
         # The most that is alive in any step of a tensor's life: it stays if that fits.
         peak = {each.name: float(max(flow.alive_bits[flow.life(each)])) for each in flow.tensors}
@@ -99,7 +119,13 @@ class PartBook:
         return len(self._part_peaks) - 1
 
     def slice(self, first: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Figures]:
-        """Layers from part `first` on: their numbers, where parts start, and the peaks."""
+        """Layers from part `first` on.
+
+        Returns:
+            Their numbers in the layer book, shape (layers,); the index at which each part starts,
+            shape (parts,); and the peaks of the tensors that they read and write, shape (layers,
+            3), `BEFORE` and `BEHIND` for those that the part shares.
+        """
         begin = self._starts[first]
         known = self._columns
         if known is None or len(known[0]) < len(self._layers):  # the next machine asks again
@@ -145,7 +171,10 @@ class PartPricer:
         """Parts that the machine can execute."""
 
     def price_parts(self) -> None:
-        """Price all parts of the book that are new."""
+        """Price all parts of the book that are new, under each of the borders that can be met.
+
+        A machine without a home for activations or weights never meets those that need one.
+        """
         first, last = len(self.valid), len(self.parts)
         if first == last:
             return
@@ -192,7 +221,11 @@ class PartPricer:
     def _latencies(
         self, numbers: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], latency: Figures
     ) -> Figures:
-        """Cycles of each part: in-line layers run beside the layer before them."""
+        """Cycles of each part, shape (parts,): in-line layers run beside the layer before them.
+
+        A stage is a layer and those done in line with it; it takes as long as the longer of the
+        two. The first layer of a part begins a stage: whatever is before it is another part.
+        """
         in_line = self.parts.book.column("in_line")[numbers] > 0
         in_line[starts] = False
         stages = np.flatnonzero(~in_line)

@@ -6,7 +6,13 @@ An entry is a component (what spends), a part (which array or memory), an operan
 Counts are whole numbers (bits, products of bits, cycles), so sums of them are exact in any order;
 prices are pJ per unit of count, with their band.
 So every total, by whatever it is grouped, is a sum over the same table, and a changed constant only
-changes the prices.
+changes the prices. Counts and prices are kept apart to the end for that reason: what a layer does
+on a machine is found once, and another technology, or a thousand draws of uncertain constants,
+are other prices of the same counts.
+
+Bits are the unit of count wherever energy grows with the width: an addition of 24 bits is 24 of
+one bit, a multiplication of 8 by 4 bits is 32. Small widths are the point of these machines, and a
+price per operation would hide them.
 
     MAC              multiplication a * b bits, addition of w bits; its sum in the outputs register
     ternary adder    position of w bits for each clocked trit, addition of w bits where not zero
@@ -82,7 +88,7 @@ class PriceList:
 
     @cached_property
     def idle_pj(self) -> float:
-        """Leakage of the whole machine per cycle, mid figure."""
+        """Leakage of the whole machine per cycle, mid figure: what a mapping pays for its time."""
         rows = [row for row, each in enumerate(self.entries) if each.component is Component.LEAKAGE]
         return float(self.prices_pj[rows, 1].sum())
 
@@ -102,7 +108,12 @@ class PriceList:
     def with_leakage(
         self, counts: npt.NDArray[np.float64], cycles: npt.NDArray[np.float64] | int
     ) -> npt.NDArray[np.float64]:
-        """Counts with the leakage of `cycles`: shape (..., entries) and shape (...)."""
+        """Counts with the leakage of `cycles`.
+
+        Args:
+            counts: of events, shape (..., entries); those of leakage are overwritten.
+            cycles: in which the machine leaks, shape (...).
+        """
         complete = counts.copy()
         for row, entry in enumerate(self.entries):
             if entry.component is Component.LEAKAGE:
@@ -135,7 +146,10 @@ class PriceList:
 
 
 def price_list(machine: Accelerator, technology: Technology) -> PriceList:
-    """All events of a machine with their prices.
+    """All events of a machine with their prices, in pJ per unit of count.
+
+    The order is part of the result: sums run over it, one entry after the other, and leakage, which
+    is known last, stands last (`PriceList.leaked_pj`).
 
     Raises:
         InvalidAccelerator: an SRAM is outside the technology's table.
@@ -169,7 +183,11 @@ def price_list(machine: Accelerator, technology: Technology) -> PriceList:
 
 
 def generator_prices(technology: Technology) -> dict[str, Constant]:
-    """Parts of `GeneratorParts` that spend energy, and what a unit of each spends a cycle."""
+    """Parts of `GeneratorParts` that spend energy, and what a unit of each spends a cycle.
+
+    Keys are fields of `GeneratorParts`, so that what a generator has and what it spends meet by
+    name. Threshold registers are clocked like the state.
+    """
     return {
         "state_bits": technology.generator_state_pj_per_bit,
         "threshold_bits": technology.generator_state_pj_per_bit,
@@ -189,7 +207,10 @@ _MEMORY_COMPONENTS = {
 
 
 def memory_prices(memory: MemoryLevel, technology: Technology) -> tuple[Band, Band]:
-    """Energy to read and to write one bit of a memory.
+    """Energy to read and to write one bit of a memory, in pJ.
+
+    The machine's own figures come first; where it has none, those of the technology for a memory of
+    this kind and size.
 
     Raises:
         InvalidAccelerator: an SRAM is outside the technology's table.
@@ -273,6 +294,9 @@ def _register_prices(
 
 def leakages_uw(machine: Accelerator, technology: Technology) -> dict[str, Band]:
     """Leakage power of each memory and of all logic; a DRAM's standby power only where it is given.
+
+    It flows as long as the supply is on, whether anything is computed or not: in the energy of an
+    inference it counts for its latency, in the average power all the time.
 
     Raises:
         InvalidAccelerator: an SRAM is outside the technology's table.

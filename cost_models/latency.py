@@ -7,6 +7,9 @@ memory port          bits over bandwidth; a shared port reads and writes in turn
 generator            trits / trits per cycle
 vector unit          operations / lanes
 
+Rounding up is per layer, not per access: a port that moves 33 bits of 32 a cycle is busy for two
+cycles, one that moves 33 bits a thousand times for 1032, as words follow each other without a gap.
+
 layer   = max of them: transfers overlap with computing
 stage   = a layer and what is done in line with it (batch norm, ReLU): max of the two
 network = sum over the stages: one runs after the other
@@ -44,7 +47,7 @@ class Bound(StrEnum):
 
 
 def ideal_cycles(found: Candidates) -> Column:
-    """Passes of the array, all of them useful."""
+    """Passes of the array, all of them useful, shape (candidates,); the order does not matter."""
     passes: Column = found.views.groups * np.prod(found.iterations, axis=0)
     return passes
 
@@ -53,6 +56,14 @@ def systolic_cycles(
     rows: Column, columns: Column, stream: Column, *, reloads: bool, passes: Column | float = 1.0
 ) -> Column:
     """Cycles of `passes` tiles on a systolic array, one after the other.
+
+    Values enter at the edges and move on by one element a cycle, so that element (r, c) works r + c
+    cycles after element (0, 0) on the same:
+
+        cycle  0  1  2  3  4  5         elements that are not reached yet wait,
+        (0,0)  #  #  #  #  .  .         and the first are done while the last still work
+        (0,1)  .  #  #  #  #  .
+        (1,1)  .  .  #  #  #  #
 
     A tile loads its stationary operand (`rows` cycles, where there is one to reload), lets `stream`
     values pass, and drains (rows + columns - 2); the last cycle of the last tile is not counted
@@ -71,7 +82,20 @@ def systolic_cycles(
 
 
 def array_cycles(found: Candidates, array: ComputeArray) -> tuple[Column, npt.NDArray[np.bool_]]:
-    """Cycles with filling and draining, and whether the array can run a candidate at all."""
+    """Cycles with filling and draining, and whether the array can run a candidate at all.
+
+    What is not systolic broadcasts its operands: nothing to fill. On a systolic array with a second
+    register for what stays still, the next tile is loaded while this one computes, and only the
+    first and the last pay; without one, each tile pays, and the loop that streams must be the
+    innermost one, for nothing else can run through a tile.
+
+    Args:
+        found: candidates.
+        array: where they run.
+
+    Returns:
+        Both of shape (candidates,).
+    """
     cycles = ideal_cycles(found)
     possible = np.ones(len(cycles), dtype=np.bool_)
     if array.interconnect != "systolic":
@@ -121,7 +145,7 @@ def array_cycles(found: Candidates, array: ComputeArray) -> tuple[Column, npt.ND
 def _edges(
     found: Candidates, array: ComputeArray, row_loop: int, column_loop: int
 ) -> tuple[Column, Column]:
-    """Rows and columns that data passes on its way in and out."""
+    """Rows and columns that data passes on its way in and out; with a bypass only those in use."""
     if array.bypass:
         return found.unrolled[row_loop], found.unrolled[column_loop]
     n = len(found.views.layer)
@@ -165,6 +189,15 @@ def row_steps(layer: Layer, rows: int, together: int, groups: int = 1) -> int:
 
     Each row takes `together` of its non-zero entries a step; a tile of rows takes as long as its
     fullest one, and no tile has rows of two groups. Exact: counted on the matrix.
+
+        row   non-zeros   steps of 4
+        0     9           3            a tile of two rows takes 3 steps, of which row 1 uses 2
+        1     5           2
+        2     4           1            and one of these two takes 1:  4 steps in all
+        3     3           1
+
+    A matrix of the same density whose rows are alike would be faster: what counts is the fullest
+    row of each tile, not the mean (`cost_models.row_loads`).
     """
     steps = -(-row_nonzeros(layer) // together)
     return int(np.maximum.reduceat(steps, tile_starts(layer, rows, groups)).sum())
@@ -190,7 +223,10 @@ def tile_starts(layer: Layer, rows: int, groups: int) -> npt.NDArray[np.int64]:
 
 
 def port_cycles(memory: MemoryLevel, moved: list[Moved]) -> Column:
-    """Cycles that the ports of a memory are busy with all its operands."""
+    """Cycles that the ports of a memory are busy with all its operands, shape (candidates,).
+
+    A shared port reads and writes in turn; of two ports, the busier one counts.
+    """
     read = sum(each.read_bits for each in moved)
     written = sum(each.written_bits for each in moved)
     bits = read + written if memory.ports == "shared" else np.maximum(read, written)

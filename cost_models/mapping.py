@@ -6,9 +6,27 @@ A convolution is three loops (a group at a time):
     R  reduction: input channels of the group times kernel taps     (depthwise: taps)
     T  output frames
 
+A pass of the array takes some iterations of each at once (*unrolled*: in space); the rest of them
+follow each other (*iterations*: in time). A 1x1 convolution of 64 to 96 channels and 128 frames, on
+8 rows that unroll N and 16 columns that unroll R, in the order T, R, N from the innermost out:
+
+    for n in 12:                        depth 2      96 output channels / 8
+      for r in 4:                       depth 1      64 inputs / 16
+        for t in 128:                   depth 0      frames; the innermost loop
+          8 x 16 x 1 iterations of N, R, T at once, one pass of the array
+
 A candidate says which loop each axis of the array unrolls (rows, columns, lanes), and in what order
 the remaining iterations follow, innermost first. One loop may be split in two, its inner part a
-power of two, so that a tile of it stays below while another loop runs:
+power of two, so that a tile of it stays below while another loop runs. Above, T might be split into
+8 times 16 frames, with R between:
+
+    for n in 12:
+      for t_outer in 8:
+        for r in 4:                     sums of 16 frames stay in the accumulators until all four r
+          for t in 16:                  have been added; the weights come again for each t_outer
+
+which trades fetches of weights (or, where they are generated, generating them again) for partial
+sums that need not leave. All that are tried:
 
     {all assignments of N, R, T to the axes that the array allows}
   x {the whole array} + {parts of a systolic array, for layers that end before it is filled}
@@ -18,7 +36,8 @@ power of two, so that a tile of it stays below while another loop runs:
 The search is exact over this set. Which loop is innermost is the dataflow: T keeps weights still
 (weight stationary), R keeps sums (output stationary), N keeps inputs (input stationary).
 
-Everything here is a column: one entry per candidate, of many layers at once.
+Everything here is a column: one entry per candidate, of many layers at once. A layer has
+hundreds of candidates, which numpy prices in less time than Python would need for a few.
 """
 
 import itertools
@@ -77,7 +96,13 @@ class Views:
 
 
 def views_of(layers: Sequence[Layer], array: ComputeArray) -> Views:
-    """The loops of convolution layers on an array, in the order of the layers."""
+    """The loops of convolution layers on an array, in the order of the layers.
+
+    A depthwise layer has no reduction over channels: channel c of the output needs channel c of the
+    input alone. It can run group by group like any other layer (one channel per pass: N has one
+    iteration), or with its channels in the place of N, side by side on the array; then inputs
+    depend on N. Where the array allows both, both are candidates.
+    """
     rows: list[dict[str, Any]] = []
     for index, layer in enumerate(layers):
         common = {
@@ -124,7 +149,10 @@ class Assignment:
         return limit
 
     def shared(self, array: ComputeArray, register: Register, loop: int) -> int:
-        """Iterations of a loop that elements with one common register take at once."""
+        """Iterations of a loop that elements with one common register take at once.
+
+        Elements along the axes of `register.shared_along` have one register together.
+        """
         shared = 1
         for axis, axis_loop, size in zip(AXES, self.loops, array.sizes, strict=True):
             shared *= size if axis_loop == loop and axis in register.shared_along else 1
@@ -139,6 +167,10 @@ input stationary (SCALE-Sim, arXiv 1811.02883)."""
 @lru_cache(maxsize=256)
 def assignments(array: ComputeArray, *, across: bool) -> tuple[Assignment, ...]:
     """What the axes of an array may unroll.
+
+    A tree sums its columns, so these unroll R; a systolic array lets one loop stream through
+    (`SYSTOLIC`); other arrays may unroll any loop along any axis. Assignments that cannot be told
+    apart, by how much of each loop they take at once and share, are tried once.
 
     Args:
         array: what computes.
@@ -187,7 +219,8 @@ class Candidates:
     unrolled: npt.NDArray[np.float64]
     """Iterations of N, R and T at once, shape (3, candidates): evenly spread over the passes."""
     iterations: npt.NDArray[np.float64]
-    """Passes over N, R and T that follow each other, shape (3, candidates)."""
+    """Passes over N, R and T that follow each other, shape (3, candidates). Their product with the
+    groups is the passes of the layer, whatever their order."""
     order: npt.NDArray[np.intp]
     """Loop at each depth, innermost first, shape (DEPTH, candidates)."""
     counts: npt.NDArray[np.float64]
@@ -196,7 +229,10 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Templates:
-    """Orders of loops, one a column."""
+    """Orders of loops, one a column: made once, for all layers.
+
+    Arrays of shape (templates,), `order` of (DEPTH, templates).
+    """
 
     order: npt.NDArray[np.intp]
     split: npt.NDArray[np.intp]
@@ -210,6 +246,7 @@ class _Templates:
 
 def _templates() -> _Templates:
     rows = []
+    # Three loops and a fourth depth, the outermost, that has nothing to do.
     for order in itertools.permutations((N, R, T)):
         rows.append(((*order, order[-1]), -1, 0, DEPTH - 1, 1))
     for split in (N, R, T):
@@ -220,6 +257,7 @@ def _templates() -> _Templates:
                 ((split, a, b, split), 0, 3),
                 ((a, split, b, split), 1, 3),
             ):
+                # Parts that touch would be one loop, which an order above already is.
                 for exponent in range(1, MOST_SPLIT + 1):
                     rows.append((order, split, inner, outer, 2**exponent))
     orders, splits, inners, outers, sizes = zip(*rows, strict=True)
@@ -236,7 +274,12 @@ TEMPLATES = _templates()
 
 
 def candidates_of(layers: Sequence[Layer], array: ComputeArray) -> Candidates:
-    """All candidates of convolution layers on an array."""
+    """All candidates of convolution layers on an array.
+
+    Args:
+        layers: convolutions; `Candidates.views.layer` counts them.
+        array: executes them.
+    """
     views = views_of(layers, array)
     kinds = (assignments(array, across=False), assignments(array, across=True))
     pieces, narrower = [], []
@@ -259,6 +302,9 @@ def _narrowed(
     views: Views, limits: npt.NDArray[np.float64], assignment: Assignment
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
     """Parts of a systolic array, for layers that would end before all of it is filled and drained.
+
+    A layer of 20 passes on a 128 x 128 array waits some 380 cycles until values have run through
+    all rows and columns. Using fewer of them takes more passes and fills sooner.
 
     Args:
         views: layers.
@@ -310,8 +356,18 @@ def _arranged(
     limits: npt.NDArray[np.float64],
     dataflow: Dataflow,
 ) -> Candidates:
-    """All orders in time of views on one assignment."""
+    """All orders in time of views on one assignment.
+
+    Args:
+        views: layers.
+        kinds: assignments, of which the views' is one.
+        assignment: which.
+        limits: iterations of N, R, T that the array takes at once, shape (3, 1) or (3, views).
+        dataflow: orders that are none of it are left out.
+    """
     iterations = np.ceil(views.bounds / limits)
+    # Evenly spread: 9 channels on 8 rows are passes of 5 and 4, whose tiles are smaller than
+    # those of 8 and 1, and which take as long.
     unrolled = np.ceil(views.bounds / iterations)
     valid = _valid_templates(iterations)
     view, template = np.nonzero(valid)
@@ -319,6 +375,8 @@ def _arranged(
     at = np.arange(len(view))
     split = TEMPLATES.split[template] >= 0
     size = TEMPLATES.size[template]
+    # Both parts of a split loop have its whole count by now: the inner one becomes the power of
+    # two, the outer one what is left. The spare depth of an order without a split counts 1.
     whole = counts[TEMPLATES.outer[template], at]
     counts[TEMPLATES.outer[template], at] = np.where(split, np.ceil(whole / size), 1.0)
     inner = TEMPLATES.inner[template]
@@ -335,6 +393,7 @@ def _arranged(
     wanted = STATIONARY.get(dataflow)
     if wanted is None:
         return found
+    # A loop of one iteration is innermost wherever it stands.
     follows = (innermost(found) == wanted) | (found.iterations[wanted] == 1)
     return taken(found, np.flatnonzero(follows))
 

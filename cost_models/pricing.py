@@ -4,9 +4,28 @@ A layer's price is its counts of priced events (`cost_models.energy`) and its cy
 mapping of `cost_models.mapping` for one objective. What the layer is called, and where in a network
 it stands, do not matter: equal layers under equal residence are one row of the table. Layers that
 differ only in their ternary matrix share a mapping; only their arithmetic differs.
+
+    layers  ->  numbers in the book     equal layers, equal number (`cost_models.book`)
+    number, residence  ->  row          looked up; what is new is priced in one go:
+                                          executable at all?
+                                          convolutions: mapping searched (`tile_search`)
+                                          counts and cycles, part by part of the machine
+    row  ->  counts, cycles, trits      of one inference
+
+What each part of a machine writes into a row:
+
+    mapping      bits through registers and memories, cycles of array and ports, trits
+    arithmetic   operations of the array: all positions, or the non-zero ones where zeros are gated
+                 or skipped; rounding and bias of each output
+    generator    cycles * units of each of its parts; trits / trits per cycle, rounded up
+    vector unit  operations of batch norm, ReLU, residual add, pooling; its inputs and outputs
+    parameters   biases, batch norm and start states, once a layer, through the weights' memories
+
+A row has no leakage: how long the network takes as a whole is known only where layers stand in a
+row, and what leaks meanwhile is added there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -63,8 +82,8 @@ class PricedLayers:
     def latency(self) -> Column:
         """Cycles of each layer: its array with filling and draining, or the slowest other part.
 
-        Transfers overlap with computing (tiles are double buffered), so a layer takes as long as
-        the part of the machine that is busy longest, not as the sum of them.
+        Transfers are taken to overlap with computing, so a layer takes as long as the part of the
+        machine that is busy longest, not as the sum of them; `exposed` says what that hides.
         """
         others = np.maximum(self.generator_cycles, self.vector_cycles)
         ports = self.memory_cycles.max(axis=1, initial=0.0)
@@ -109,7 +128,11 @@ def joined(one: PricedLayers, other: PricedLayers) -> PricedLayers:
 
 
 class LayerPricer:
-    """Prices layers on one machine; remembers those that it has seen."""
+    """Prices layers on one machine; remembers those that it has seen.
+
+    Searching a mapping takes a millisecond, looking one up nearly nothing, and networks of a space
+    repeat their layers: that is what makes a sweep of millions possible.
+    """
 
     def __init__(
         self,
@@ -132,7 +155,7 @@ class LayerPricer:
         self.table = self._empty(0)
 
     def rows(self, placed: Sequence[Placed]) -> npt.NDArray[np.int64]:
-        """Rows of `table` of these layers, pricing those that are new.
+        """Rows of `table` of these layers, shape (layers,), pricing those that are new.
 
         Raises:
             InvalidAccelerator: the machine cannot execute a layer.
@@ -173,6 +196,7 @@ class LayerPricer:
         return rows
 
     def _add(self, keys: Numbers) -> None:
+        """Price layers under residences that are new, and enter their rows."""
         numbers, rest = np.divmod(keys, RESIDENCES)
         residence = residence_of_keys(rest)
         good = np.array(
@@ -193,6 +217,7 @@ class LayerPricer:
         self._rows[keys[kept]] = first + np.arange(len(kept))
 
     def _executable(self, key: int, number: int) -> bool:
+        """Whether the machine has what a layer needs; remembers why not."""
         try:
             self.machine.check_executable(self.book.layers[number])
         except InvalidInput as error:
@@ -236,6 +261,7 @@ class LayerPricer:
         return found
 
     def _best(self, keys: Numbers, array: ComputeArray) -> list[Mapped | InvalidInput]:
+        """The best mapping on an array of each of these layers, or why there is none."""
         numbers, rest = np.divmod(keys, RESIDENCES)
         residence = residence_of_keys(rest)
         beside = self._empty(len(keys))
@@ -252,7 +278,10 @@ class LayerPricer:
         )
 
     def _trit_pj(self, numbers: Numbers) -> Column:
-        """Energy of one generated trit, mid figure."""
+        """Energy of one generated trit in pJ, mid figure, shape (layers,).
+
+        All parts of the generator work in each of its cycles, in which it makes `lanes` trits.
+        """
         if self.machine.generator is None:
             return np.zeros(len(numbers))
         lanes = np.full(len(numbers), float(self.machine.generator.trits_per_cycle))
@@ -307,24 +336,37 @@ class LayerPricer:
         array: ComputeArray,
         steps: Column,
     ) -> None:
-        column = {name: self.book.column(name)[numbers] for name in _ARITHMETIC}
-        frames = column["out_frames"]
-        positions = column["weight_entries"] * frames
-        nonzeros = column["nonzeros"] * frames
+        """Operations of layers on an array.
+
+        A dense array spends its energy on every position of the matrix, zero or not. Gated adders
+        save the clock of zeros but not their cycles; an array that skips zeros saves both. Only a
+        non-zero entry adds.
+
+        Args:
+            counts: of the whole table, written to.
+            here: rows of these layers.
+            numbers: of these layers in the book.
+            array: that executes them.
+            steps: sums that trees hand to accumulators.
+        """
+        column = self._columns_of(numbers)
+        frames = column("out_frames")
+        positions = column("weight_entries") * frames
+        nonzeros = column("nonzeros") * frames
         gated = array.zero_handling == "gated" and array.element == "ternary_adder"
         clocked = nonzeros if array.zero_handling == "skipped" or gated else positions
-        width = np.minimum(column["accumulator_bits"], array.accumulator_bits)
+        width = np.minimum(column("accumulator_bits"), array.accumulator_bits)
         if array.element == "mac":
             component = Component.MULTIPLY_ACCUMULATE
             done = {
                 "operation": positions,
-                "multiplication": positions * column["weight_bits"] * column["input_bits"],
+                "multiplication": positions * column("weight_bits") * column("input_bits"),
                 "addition": positions * width,
             }
         else:
             component = Component.TERNARY_ADDITION
             tree = array.element == "ternary_tree"
-            bits = column["input_bits"] if tree else width
+            bits = column("input_bits") if tree else width
             done = {
                 "operation": clocked,
                 "position": clocked * bits,
@@ -336,9 +378,13 @@ class LayerPricer:
             if row is not None:
                 counts[here, row] += count
         # Rounding to the width of the outputs, and the bias where there is one.
-        outputs = column["out_channels"] * frames * column["accumulator_bits"]
-        counts[here, self._post("addition")] += outputs * (1 + column["bias"])
-        counts[here, self._post("accumulation")] += outputs * column["bias"]
+        outputs = column("out_channels") * frames * column("accumulator_bits")
+        counts[here, self._post("addition")] += outputs * (1 + column("bias"))
+        counts[here, self._post("accumulation")] += outputs * column("bias")
+
+    def _columns_of(self, numbers: Numbers) -> Callable[[str], Column]:
+        """Columns of the book for some of its layers, by their names."""
+        return lambda name: self.book.column(name)[numbers]
 
     def _post(self, action: str) -> int:
         return self.prices.position[Entry(Component.POST_PROCESSING, "vector unit", "", action)]
@@ -356,7 +402,7 @@ class LayerPricer:
                 counts[at, row] += cycles[at] * units
 
     def _parts_of(self, number: int) -> list[tuple[int, int]]:
-        """Rows of the price list and units of the generator that a layer needs."""
+        """Rows of the price list of a generator's parts, and how many units of each it has."""
         spec, generator = self.book.layers[number].generator, self.machine.generator
         if spec is None or generator is None:
             return []
@@ -375,10 +421,15 @@ class LayerPricer:
         numbers: Numbers,
         residence: Residence,
     ) -> None:
-        """Biases, batch norms and start states: read once, through all memories of the weights."""
-        bits = self.book.column("stored_bits")[numbers] - self.book.column("trained_bits")[numbers]
+        """Biases, batch norms and start states: read once, through all memories of the weights.
+
+        `coming` is 1 where they still have to come from further out: not beyond the weights' home
+        where all weights of the network stay there.
+        """
+        column = self._columns_of(numbers)
+        bits = column("stored_bits") - column("trained_bits")
         if self.machine.ternary_weights != "generated":
-            bits = bits - self.book.column("generator_state_bits")[numbers]
+            bits = bits - column("generator_state_bits")
         coming = np.ones(len(numbers))
         chain = self.machine.chain("weights")
         home = self.machine.weight_home
@@ -402,15 +453,15 @@ class LayerPricer:
         numbers: Numbers,
     ) -> None:
         """Batch norm, activation, residual add, pooling, maximum, softmax."""
-        column = {name: self.book.column(name)[numbers] for name in _VECTOR}
-        sums = column["additions"] * column["accumulator_bits"]
-        gain = column["weight_bits"] * column["accumulator_bits"]
-        table.counts[here, self._post("multiplication")] += column["multiplications"] * gain
+        column = self._columns_of(numbers)
+        sums = column("additions") * column("accumulator_bits")
+        gain = column("weight_bits") * column("accumulator_bits")
+        table.counts[here, self._post("multiplication")] += column("multiplications") * gain
         table.counts[here, self._post("addition")] += sums
         table.counts[here, self._post("accumulation")] += sums
-        table.counts[here, self._post("comparison")] += column["comparisons"] * column["input_bits"]
+        table.counts[here, self._post("comparison")] += column("comparisons") * column("input_bits")
         operations = np.maximum(
-            column["multiplications"], np.maximum(column["additions"], column["comparisons"])
+            column("multiplications"), np.maximum(column("additions"), column("comparisons"))
         )
         table.vector_cycles[here] = np.ceil(operations / self.machine.vector_lanes)
 
@@ -421,10 +472,15 @@ class LayerPricer:
         numbers: Numbers,
         residence: Residence,
     ) -> None:
-        """Inputs and outputs of what is not a convolution; nothing for what is done in line."""
-        tensors = self.book.column("tensors")[numbers]
-        in_bits = self.book.column("input_traffic_bits")[numbers] / tensors
-        out_bits = self.book.column("output_traffic_bits")[numbers]
+        """Inputs and outputs of what is not a convolution; nothing for what is done in line.
+
+        They stream through the vector unit: each input is read once, each output written once, with
+        no tile to keep. `coming` and `going` are the tensors that pass a memory on their way from
+        and to the backing one; those that are at home go no further.
+        """
+        column = self._columns_of(numbers)
+        tensors, out_bits = column("tensors"), column("output_traffic_bits")
+        in_bits = column("input_traffic_bits") / tensors
         chain = [each for each in self.machine.chain("inputs") if "outputs" in each.holds]
         home = self.machine.activation_home
         coming, going = tensors.copy(), np.ones(len(numbers))
@@ -456,23 +512,3 @@ class LayerPricer:
         words: Column = np.ceil(bits / memory.word_bits) * memory.word_bits
         counts[here, self.prices.memory_row(memory.name, operand, action)] += words
         return words
-
-
-_ARITHMETIC = (
-    "out_frames",
-    "weight_entries",
-    "nonzeros",
-    "accumulator_bits",
-    "weight_bits",
-    "input_bits",
-    "out_channels",
-    "bias",
-)
-_VECTOR = (
-    "additions",
-    "accumulator_bits",
-    "weight_bits",
-    "multiplications",
-    "comparisons",
-    "input_bits",
-)

@@ -196,51 +196,30 @@ BORDERS = tuple(
 def place(layers: Sequence[Layer], machine: Accelerator) -> list[Placed]:
     """Each layer of a network with what of its operands is on the chip.
 
+    Args:
+        layers: of the whole network, in order.
+        machine: its homes decide.
+
     Raises:
         InvalidLayer: a layer reads one that is not before it.
     """
     flow = flow_of(layers)
-    # Features come from outside, and scores go there, unless the chip makes the features.
-    arrives = machine.input_arrives_on_chip and all(border_fits(flow, machine))
-    stored_bits = sum(machine.stored_bits(layer) for layer in layers)
-    borders = Borders(arrives, arrives, weights_stay(stored_bits, machine))
-    return place_within(layers, flow, machine, borders)
-
-
-def place_within(
-    layers: Sequence[Layer], flow: Flow, machine: Accelerator, borders: Borders
-) -> list[Placed]:
-    """Each layer of a part of a network with what of its operands is on the chip.
-
-    Args:
-        layers: the part; only its input and output are shared with others.
-        flow: `flow_of` them.
-        machine: its activations' home decides over the tensors within.
-        borders: of the tensors that are shared.
-    """
     fits = flow.fits(machine)
     stays = {tensor.name: all(fits[flow.life(tensor)]) for tensor in flow.tensors}
-    for tensor in flow.tensors:
-        if tensor.last == len(layers):
-            stays[tensor.name] = borders.output_on_chip
-    stays[INPUT] = borders.input_on_chip
+    [given] = [tensor.name for tensor in flow.tensors if tensor.first < 0]
+    [made] = [tensor.name for tensor in flow.tensors if tensor.last == len(layers)]
+    # Features come from outside, and scores go there, unless the chip makes the features.
+    stays[given] = stays[made] = machine.input_arrives_on_chip and stays[given] and stays[made]
+    resident = weights_stay(sum(machine.stored_bits(layer) for layer in layers), machine)
     return [
         Placed(
             layer,
             inputs_on_chip=sum(stays[name] for name in names),
             output_on_chip=layer.kind not in IN_LINE and stays[layer.name],
-            weights_on_chip=borders.weights_on_chip,
+            weights_on_chip=resident,
         )
         for layer, names in zip(layers, flow.reads, strict=True)
     ]
-
-
-def border_fits(flow: Flow, machine: Accelerator) -> tuple[bool, bool]:
-    """Whether all fits in every step of the input's life, and of the output's, within a part."""
-    fits = flow.fits(machine)
-    [given] = [tensor for tensor in flow.tensors if tensor.first < 0]
-    [made] = [tensor for tensor in flow.tensors if tensor.last == len(flow.reads)]
-    return all(fits[flow.life(given)]), all(fits[flow.life(made)])
 
 
 def weights_stay(stored_bits: int, machine: Accelerator) -> bool:

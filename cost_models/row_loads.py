@@ -8,6 +8,18 @@ tile waits for its fullest row:
     steps, filled     = ceil(non-zeros / (rows of a tile * entries a step)): no lane ever idle
     imbalance         = skipping / filled
 
+Four rows of 16 entries, two a tile, four entries a step:
+
+    row   non-zeros   steps alone
+    0     9           3               tile: 3
+    1     5           2
+    2     4           1               tile: 1
+    3     3           1
+
+    dense     2 tiles * 16 / 4                 8
+    skipping  3 + 1                            4       twice as fast, at a density of 21 / 64
+    filled    ceil(21 / (2 * 4))               3       imbalance 4 / 3
+
 All of it is counted on the matrix, not expected from a density. What finds the next non-zero entry,
 and the crossbar that brings it its input, are not priced: docs/evidence/model.md, "What it leaves
 out".
@@ -48,12 +60,15 @@ class RowLoad:
 
     @property
     def imbalance(self) -> float:
-        """Steps of skipping over those in which every lane had a non-zero entry."""
+        """Steps of skipping over those in which every lane had a non-zero entry; 1 is best."""
         return self.skipping_steps / self.filled_steps if self.filled_steps else 1.0
 
 
 def row_loads(cost: Cost) -> list[RowLoad]:
-    """The loads of all layers with a known ternary matrix, as their mappings lay them out."""
+    """The loads of all layers with a known ternary matrix, as their mappings lay them out.
+
+    Layers without a mask, or that are no convolution, are left out.
+    """
     loads = []
     for each in cost.layers:
         layer = each.layer

@@ -1,6 +1,25 @@
 """The best mapping of each layer on one array: all candidates priced as columns.
 
-Only what depends on the mapping is weighed: traffic, trits, cycles and the leakage meanwhile.
+Of each candidate it is known what it moves (`cost_models.traffic`) and how long the array takes
+(`cost_models.latency`). Only what depends on the mapping is weighed; arithmetic, biases and batch
+norm cost the same under each of them:
+
+    latency = max(array with filling, trits / trits per cycle, busiest port)
+    energy  = sum of moved bits * price + trits * price of a trit + latency * leakage
+
+    energy     least energy, then least latency
+    latency    the other way round
+    edp        least energy * latency, then least energy
+
+A trit costs the generator's state, comparison and so on; generating a weight a second time costs as
+much as the first time. So the search weighs regeneration against traffic of inputs and sums by
+itself: where trits are dear, it finds orders in which weights stay still.
+
+Leakage counts for as long as the layer takes. Without it the search would prefer mappings that save
+a little traffic and let the whole chip leak meanwhile.
+
+Each layer is weighed alone. What of its operands is on the chip is given (`cost_models.residency`),
+and does not depend on the mapping.
 """
 
 from collections.abc import Iterable, Sequence
@@ -52,7 +71,7 @@ class Mapping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapped:
-    """What the best mapping of a layer makes happen."""
+    """What the best mapping of a layer makes happen; counts of one inference."""
 
     moved: npt.NDArray[np.float64]
     """Counts of the traffic entries of the price list."""
@@ -103,6 +122,7 @@ def best_mappings(
         known = np.array([bool(layer.nonzero_mask) for layer in layers])[owner]
         cycles = ideal = skipped_cycles(found, layers, array, cycles, known)
         possible = possible & known
+    # A port that reads and writes in turn is busy with all operands of its memory together.
     busy = [
         port_cycles(memory, [traffic.memories[memory.name, each] for each in memory.holds])
         for memory in machine.memories
@@ -141,7 +161,16 @@ def best_mappings(
 
 
 def _end_cycles(machine: Accelerator, traffic: Traffic, at: npt.NDArray[np.intp]) -> Column:
-    """Cycles of the first tiles on their way in, and the last on its way out, one by one."""
+    """Cycles of the first tiles on their way in, and the last on its way out, one by one.
+
+    The model lets transfers overlap with computing. Before the first pass there is nothing to
+    overlap with, nor after the last: `Cost.latency_high_cycles` adds these as an upper bound.
+
+    Args:
+        machine: its memories.
+        traffic: of all candidates.
+        at: the chosen ones, shape (layers,).
+    """
     cycles = np.zeros(len(at))
     for memory in machine.memories:
         for operand in memory.holds:
@@ -153,7 +182,7 @@ def _end_cycles(machine: Accelerator, traffic: Traffic, at: npt.NDArray[np.intp]
 def moved_entries(
     traffic: Traffic, array: ComputeArray, prices: PriceList
 ) -> list[tuple[int, Column]]:
-    """Rows of the price list with the bits that move, per candidate."""
+    """Rows of the price list with the bits that move, each of shape (candidates,)."""
     entries: list[tuple[int, Column]] = []
     for operand, moved in traffic.registers.items():
         for action, bits in (("read", moved.read_bits), ("write", moved.written_bits)):
@@ -173,7 +202,11 @@ def _best(
     objective: Objective,
     layers: int,
 ) -> npt.NDArray[np.intp]:
-    """The best candidate of each layer; -1 where none is usable."""
+    """The best candidate of each layer, shape (layers,); -1 where none is usable.
+
+    Sorted by layer, then by what is minimised, then by the other figure; the sort is stable, so
+    that of equal candidates the first is taken, on every machine and in every batch.
+    """
     first, second = {
         "energy": (energy, latency),
         "latency": (latency, energy),
@@ -196,7 +229,7 @@ def _reason(
     traffic: Traffic,
     machine: Accelerator,
 ) -> InvalidInput:
-    """Why a layer has no mapping."""
+    """Why a layer has no mapping: the first place into which not even its smallest tile fits."""
     if array.zero_handling == "skipped" and not layer.nonzero_mask:
         return InvalidLayer(
             f"{layer.name}: a machine that skips zeros needs to know them: give nonzero_mask, or "
@@ -232,7 +265,7 @@ def _place(name: str, array: ComputeArray, machine: Accelerator) -> MemoryLevel 
 
 
 def sum_bits(layer: Layer, array: ComputeArray) -> int:
-    """Width of a layer's sums on an array, which may saturate below what the layer asks for."""
+    """Bits of a layer's sums on an array, which may saturate below what the layer asks for."""
     return min(layer.accumulator_bits, array.accumulator_bits)
 
 
@@ -253,6 +286,7 @@ def _precision(
 
 
 def _tree_steps(layer: Layer, found: Candidates, at: np.intp, array: ComputeArray) -> float:
+    """Sums that trees hand to accumulators: one for each output and pass over R."""
     if array.element != "ternary_tree":
         return 0.0
     if array.zero_handling == "skipped":

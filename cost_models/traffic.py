@@ -1,18 +1,42 @@
 """Traffic: how often each operand crosses each boundary of the memory hierarchy.
 
-Cut a candidate's loops at position p: what lies inside (the unrolled iterations and the p innermost
-loops) is a tile, what lies outside moves tiles. An operand depends on two of the three loops
-(weights: N, R; inputs: R, T, and N in depthwise layers; outputs: N, T). Its tile moves whenever one
-of its loops outside advances, so over a whole layer it crosses the cut
+The loops of a layer in the order of a candidate (`cost_models.mapping`), here weight stationary:
+
+    for n in 4:                        position 3, all loops inside
+      for r in 2:                      position 2
+        for t in 3:                    position 1
+          one pass of the array        position 0: only what is unrolled is inside
+
+Cut the loops at a position: what lies inside is a *tile*, what lies outside moves tiles. A level of
+the hierarchy that holds a tile has such a cut, and what passes through its ports is what crosses
+the cuts. An operand depends on two of the three loops:
+
+    weights  N, R          inputs  R, T (and N in depthwise layers)          outputs  N, T
+
+Its tile is exchanged whenever one of its own loops outside the cut advances, and stays while others
+do. So over the whole layer the operand crosses the cut
 
     crossings(p) = elements * product of the loops outside that it does not depend on, and that
                               stand outside the innermost loop outside that it does depend on
 
-times: loops directly outside the cut that it does not depend on come for free (the tile stays). For
-inputs, `elements` grows with the halo: tiles of frames overlap by the kernel. Tiles at the edges
-are counted as they are, which a walk through all loops confirms (tests/cost_models/test_naive.py),
-with two exceptions: an outer part that ends with a single inner iteration is counted as if its tile
-moved; and tiles of a dense convolution that end within the taps of a channel, as if they did not.
+times. In the nest above, at position 0, of loops with 4, 2 and 3 iterations:
+
+    weights  T is directly outside and not theirs: the tile stays     1   each is fetched once
+    inputs   theirs is T, and N stands outside of it                  4   read anew for every n
+    outputs  theirs is T, and R stands outside of it                  2   sums leave incomplete
+
+With R innermost (output stationary: n, t, r) it is T that stands outside the innermost loop of the
+weights: they cross 3 times, and sums stay until they are complete. That is why a generator of
+ternary weights makes them again and again: it stores nothing, so a weight that is asked for a
+second time, because it has left the registers meanwhile, is made a second time. The trits of a
+layer are the crossings of its weights at the cut of the weights' registers, and the dataflow
+decides whether that is one time a weight or one time a weight and tile of frames.
+
+For inputs, `elements` grows with the halo: tiles of frames overlap by the kernel. Tiles at the
+edges are counted as they are, which a walk through all loops confirms
+(tests/cost_models/test_naive.py), with two exceptions: an outer part that ends with a single inner
+iteration is counted as if its tile moved; and tiles of a dense convolution that end within the taps
+of a channel, as if they did not.
 
 Registers and memories hold the largest tile that fits: the cut of a level is the outermost position
 whose tile fits (operands that share a memory share the cut), at least that of the level below.
@@ -22,6 +46,15 @@ whose tile fits (operands that share a memory share the cut), at least that of t
     outputs           = the same upwards; a tile that leaves before its sums are complete leaves,
                         and returns, in accumulator width
     registers         = times the elements that get a copy of their own
+
+An example through a whole hierarchy, weights of the nest above with a register that holds one tile
+of a pass (position 1: T comes for free) and a buffer that holds those of two r (position 2):
+
+    backing memory   read      crossings(2) = 1 * weights
+    buffer           written   crossings(2) = 1 * weights,   read  crossings(1) = 1 * weights
+    register         written   crossings(1) = 1 * weights,   read  crossings(0) * copies
+
+Legend: N output channels, R reduction (input channels of a group times taps), T output frames.
 """
 
 from collections.abc import Mapping
@@ -57,7 +90,7 @@ class Precision:
 
 @dataclass(slots=True)
 class Moved:
-    """Bits that cross the ports of one level for one operand, per candidate."""
+    """Bits that cross the ports of one level for one operand, each of shape (candidates,)."""
 
     read_bits: Column
     written_bits: Column
@@ -72,7 +105,8 @@ class Traffic:
     memories: Mapping[tuple[str, Operand], Moved]
     trits: Column
     """Generated weights, each as often as it is made."""
-    mappable: npt.NDArray[np.bool_]
+    mappable: Mask
+    """Candidates whose smallest tiles fit every register and memory that they pass."""
     ends: Mapping[tuple[str, Operand], Column]
     """Bits of one tile that a memory hands on inwards (weights and inputs) or takes up (outputs):
     the first comes before the array begins, the last leaves after it has ended."""
@@ -82,14 +116,14 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tiles:
-    """Tiles of each operand at each cut."""
+    """Tiles of each operand at each cut, whatever the machine's memories hold."""
 
     crossings: Mapping[Operand, Cuts]
     """Elements that cross over the whole layer, all groups."""
     elements: Mapping[Operand, Cuts]
     """Elements of a tile."""
     partial: npt.NDArray[np.bool_]
-    """Whether sums are incomplete where a tile of outputs crosses the cut."""
+    """Whether sums are incomplete where a tile of outputs crosses the cut, shape (DEPTH + 1, n)."""
     totals: Mapping[Operand, Column]
     """Elements of the whole tensor, all groups."""
     inside: npt.NDArray[np.float64]
@@ -97,7 +131,15 @@ class Tiles:
 
 
 def tiles_of(found: Candidates, array: ComputeArray) -> Tiles:
-    """Tiles and crossings of every candidate at every cut."""
+    """Tiles and crossings of every candidate at every cut.
+
+    Position 0 has only what the array unrolls inside; each further position adds one loop, from the
+    innermost; at position DEPTH the whole layer (of a group) is inside and everything crosses once.
+
+    Args:
+        found: candidates.
+        array: where they run; a multicast network hands one input to all elements that need it.
+    """
     views = found.views
     n = len(views.layer)
     inside = np.ones((DEPTH + 1, 3, n))
@@ -105,8 +147,10 @@ def tiles_of(found: Candidates, array: ComputeArray) -> Tiles:
         for loop in (N, R, T):
             here = np.where(found.order[depth] == loop, found.counts[depth], 1.0)
             np.multiply(inside[depth, loop], here, out=inside[depth + 1, loop])
+    # Unrolled and iterated may cover more than there is: the last tile is not filled.
     size = np.minimum(views.bounds, found.unrolled * inside)
     outputs, reduction, frames = size[:, N], size[:, R], size[:, T]
+    # R runs over the taps of a channel first, so a small tile of R is some taps of one channel.
     taps = np.minimum(reduction, views.taps)
     channels = np.where(views.across, outputs, np.ceil(reduction / taps))
     window = _window(frames, taps, found)
@@ -116,6 +160,7 @@ def tiles_of(found: Candidates, array: ComputeArray) -> Tiles:
         "outputs": views.groups * views.bounds[N] * views.bounds[T],
     }
     all_channels = np.where(views.across, views.bounds[N], views.bounds[R] / views.taps)
+    # A channel's taps come in tiles: whole ones, and what is left. Each reads its own windows.
     whole = np.floor(views.taps / taps)
     seen = whole * _windows(frames, taps, found)
     seen = seen + _windows(frames, views.taps - whole * taps, found)
@@ -157,7 +202,10 @@ def _window(frames: Cuts, taps: Cuts, found: Candidates) -> Cuts:
 
 
 def _windows(frames: Cuts, taps: Cuts, found: Candidates) -> Cuts:
-    """Input frames over all tiles of frames, overlaps counted as often as they are read."""
+    """Input frames over all tiles of frames, overlaps counted as often as they are read.
+
+    All tiles but the last have `frames` outputs; the last has what is left.
+    """
     whole = np.ceil(found.views.bounds[T] / frames)
     last = found.views.bounds[T] - (whole - 1) * frames
     total: Cuts = (whole - 1) * _window(frames, taps, found) + _window(last, taps, found)
@@ -165,14 +213,20 @@ def _windows(frames: Cuts, taps: Cuts, found: Candidates) -> Cuts:
 
 
 def _moves(found: Candidates) -> dict[Operand, Cuts]:
-    """How often the whole tensor crosses each cut; see `crossings` in the module's docstring."""
+    """How often the whole tensor crosses each cut; see `crossings` in the module's docstring.
+
+    The loops are walked from the outermost inwards. `outside` collects the iterations of the loop
+    that an operand does not depend on. Where a loop of its own advances, the tile moves as often as
+    `outside` says by then; where a loop that is not its own stands directly outside the cut, the
+    number is that of the cut further out: the tile stays.
+    """
     n = len(found.views.layer)
     moved: dict[Operand, Cuts] = {}
     repeats: dict[Operand, int] = {"weights": T, "inputs": N, "outputs": R}
     for operand, loop in repeats.items():
         free = found.order == loop
         if operand == "inputs":
-            free = free & ~found.views.across
+            free = free & ~found.views.across  # depthwise: each channel has inputs of its own
         times = np.ones((DEPTH + 1, n))
         outside = np.ones(n)  # product of all independent loops outside the cut
         for depth in reversed(range(DEPTH)):
@@ -193,7 +247,10 @@ def traffic_of(
     residence: Residence,
     generated: Mask,
 ) -> Traffic:
-    """Traffic of candidates on one array of a machine.
+    """Traffic of candidates on one array of a machine: registers first, then memory by memory.
+
+    From the innermost level outwards each level takes the outermost cut that fits. What it hands
+    inwards crosses the cut of the level below, what it takes in crosses its own.
 
     Args:
         found: mappings.
@@ -233,6 +290,7 @@ def traffic_of(
                 written_bits=_at(tiles.crossings[operand], cut[operand]) * width,
             )
     registers["outputs"] = _accumulators(found, tiles, array, cut["outputs"], precision)
+    # The generator feeds the registers: it makes what crosses their cut, as often as it does.
     trits = np.where(generated, _at(tiles.crossings["weights"], cut["weights"]), 0.0)
 
     memories: dict[tuple[str, Operand], Moved] = {}
@@ -244,6 +302,8 @@ def traffic_of(
         mappable &= short == 0
         for operand in memory.holds:
             reaches, fills = passing[memory.name, operand]
+            # An operand that does not come here (generated weights; what stays in a home further
+            # in) leaves the cut where it was.
             below = cut[operand]
             cut[operand] = np.where(reaches, np.maximum(below, above), below)
             moved = (
@@ -257,6 +317,7 @@ def traffic_of(
                 )
             )
             for name in ("read_bits", "written_bits"):
+                # A memory hands out whole words: once per layer, not per access, is rounded up.
                 rounded = np.ceil(getattr(moved, name) / memory.word_bits) * memory.word_bits
                 setattr(moved, name, rounded * reaches)
             memories[memory.name, operand] = moved
@@ -290,7 +351,17 @@ def _in_words(bits: Column, register: Register) -> Column:
 
 
 def _outermost(needed_bits: Cuts, capacity_bits: Column) -> tuple[npt.NDArray[np.intp], Column]:
-    """The outermost cut whose tile fits, and the bits of the smallest tile where none does."""
+    """The outermost cut whose tile fits, and the bits of the smallest tile where none does.
+
+    Tiles only grow outwards, so positions are counted as long as all of them fit.
+
+    Args:
+        needed_bits: of the tile at each position, shape (DEPTH + 1, candidates).
+        capacity_bits: of the level, shape (candidates,).
+
+    Returns:
+        Positions, 0 where nothing fits; and the bits at position 0 there, 0 elsewhere.
+    """
     fits = needed_bits <= capacity_bits
     position = np.sum(np.cumprod(fits, axis=0), axis=0) - 1
     short = np.where(fits[0], 0.0, needed_bits[0])
@@ -300,7 +371,11 @@ def _outermost(needed_bits: Cuts, capacity_bits: Column) -> tuple[npt.NDArray[np
 def _register_tile(
     found: Candidates, tiles: Tiles, array: ComputeArray, register: Register, operand: Operand
 ) -> Cuts:
-    """Elements of an operand in one register file at each cut."""
+    """Elements of an operand in one register file at each cut, shape (DEPTH + 1, candidates).
+
+    A register serves the elements that share it: their share of the unrolled iterations, times the
+    iterations in time that are inside the cut.
+    """
     depends = {"weights": (N, R), "inputs": (R, T), "outputs": (N, T)}[operand]
     held = np.ones_like(tiles.inside[:, N])
     for loop in (N, R, T):
@@ -325,7 +400,11 @@ def _shared(found: Candidates, array: ComputeArray, register: Register, loop: in
 
 
 def _copies(found: Candidates, array: ComputeArray, register: Register, operand: Operand) -> Column:
-    """Registers that get a copy of the same element."""
+    """Registers that get a copy of the same element.
+
+    Elements that unroll a loop on which the operand does not depend need the same element at once
+    (weights: those that work on different frames), each register of its own a copy.
+    """
     repeated = {"weights": T, "inputs": N, "outputs": R}[operand]
     apart = found.unrolled[repeated] / np.minimum(
         _shared(found, array, register, repeated), found.unrolled[repeated]
@@ -343,7 +422,11 @@ def _accumulators(
     cut: npt.NDArray[np.intp],
     precision: Precision,
 ) -> Moved:
-    """Every operation reads and writes a sum; a tile that leaves is read once more."""
+    """Every operation reads and writes a sum; a tile that leaves is read once more.
+
+    Elements that unroll R and have one accumulator in common first add among each other (a tree's
+    lanes), so that the accumulator is read and written once a pass, not once an operation.
+    """
     register = array.register("outputs")
     assert register is not None  # every array has accumulators
     copies = _copies(found, array, register, "outputs")
@@ -366,7 +449,12 @@ def _outputs_moved(
     fills: npt.NDArray[np.bool_],
     precision: Precision,
 ) -> Moved:
-    """Outputs come up from the cut below, and go on where `fills` (not the backing memory)."""
+    """Outputs come up from the cut below, and go on where `fills` (not the backing memory).
+
+    Of all crossings of a cut, the last brings complete outputs, in `output_bits`. All before it
+    bring partial sums, in `accumulator_bits`, and each of those comes back to be added to: written
+    by the level below and read by it, and the same once more between this level and the one above.
+    """
     total = tiles.totals["outputs"]
     partial_below = _at(tiles.crossings["outputs"], below) - total
     partial_above = (_at(tiles.crossings["outputs"], above) - total) * fills
@@ -383,6 +471,12 @@ Passing = dict[tuple[str, Operand], tuple[npt.NDArray[np.bool_], npt.NDArray[np.
 
 
 def _passing(machine: Accelerator, residence: Residence, generated: Mask) -> Passing:
+    """Which memories each operand passes on its way between the backing memory and the array.
+
+    Chains go from the innermost memory outwards. An operand that is resident in its home ends
+    there: the home is not filled from further out, and nothing further out sees it. Generated
+    weights come into no memory at all.
+    """
     homes = {
         "weights": (machine.weight_home, residence.weights_on_chip),
         "inputs": (machine.activation_home, residence.inputs_on_chip > 0),
@@ -411,7 +505,11 @@ def _memory_cut(
     precision: Precision,
     passing: Passing,
 ) -> tuple[npt.NDArray[np.intp], Column]:
-    """The cut of a memory: operands that end here are here as a whole, tiles share the rest."""
+    """The cut of a memory: operands that end here are here as a whole, tiles share the rest.
+
+    All operands that pass share one cut, so their tiles are of the same loops. A double-buffered
+    memory has half of its room for the tile in use: the next one is on its way into the other half.
+    """
     n = len(precision.weight_bits)
     whole = np.zeros(n)
     tile_bits = np.zeros((DEPTH + 1, n))
