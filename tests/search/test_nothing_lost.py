@@ -101,7 +101,7 @@ def test_a_clock_that_jumps_changes_no_row(
 
     with monkeypatch.context() as patch:
         patch.setattr("time.time", clock)
-        patch.setattr("dse.pricing.pricing.datetime", _Jumping(clock))
+        patch.setattr("dse.studies.rows.datetime", _Jumping(clock))
         jumped = run(study_file, tmp_path / "study", cluster=cluster(database))
     assert next(jumps) > 10
     assert numbers(jumped.rows) == numbers(undisturbed(2).rows)
