@@ -3,7 +3,7 @@
 An activation tensor lives from the layer that writes it to the last layer that reads it. It stays
 in the activations' home (the outermost memory below the backing one that holds inputs and outputs)
 if, in every step of its life, all tensors that are alive then fit there together. Otherwise it goes
-out to the backing memory and comes back. A block with a skip, which holds its input until the add:
+out to the backing memory and comes back. A block with a skip, whose input must wait for it:
 
     step             dw      pw      skip    add     alive in a step: all that is marked there
     input of block   read    waits   read            the skip reads it when dw and pw are done
@@ -17,8 +17,8 @@ before.
 
 All weights stay in the weights' home if together they fit there; otherwise each layer's come anew
 for every inference. So a network that outgrows a memory by one weight pays at once: a cliff that
-hardware has, too. Generated weights take no room; of a trained layer its weights, biases and batch
-norm do.
+hardware has, too. Of a generated matrix only the generator's start state takes room (or its entries,
+on a machine that stores them); of a trained layer its weights, biases and batch norm do.
 
 Nothing is half on the chip: no tensor is split between memories, and which one stays is not
 optimised (two that fit one at a time, but not together, both go out).

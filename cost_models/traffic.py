@@ -2,10 +2,14 @@
 
 The loops of a layer in the order of a candidate (`cost_models.mapping`), here weight stationary:
 
-    for n in 4:                        position 3, all loops inside
-      for r in 2:                      position 2
-        for t in 3:                    position 1
-          one pass of the array        position 0: only what is unrolled is inside
+    ................................   position 3: all loops are inside
+    for n in 4:
+      ..............................   position 2
+      for r in 2:
+        ............................   position 1
+        for t in 3:
+          ..........................   position 0: only what the array unrolls is inside
+          one pass of the array
 
 Cut the loops at a position: what lies inside is a *tile*, what lies outside moves tiles. A level of
 the hierarchy that holds a tile has such a cut, and what passes through its ports is what crosses
