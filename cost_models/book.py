@@ -54,7 +54,10 @@ COLUMNS: dict[str, Callable[[Layer], float]] = {
 
 
 class LayerBook:
-    """All distinct layers seen so far, each with a number."""
+    """All distinct layers seen so far, each with a number; grows, and never forgets.
+
+    Machines share it: that two layers are equal does not depend on who prices them.
+    """
 
     def __init__(self) -> None:
         self.layers: list[Layer] = []
@@ -68,7 +71,7 @@ class LayerBook:
         return len(self.layers)
 
     def numbers(self, layers: Sequence[Layer]) -> list[int]:
-        """The numbers of layers; new ones are written into the book."""
+        """The numbers of layers, one each in their order; new ones are written into the book."""
         found = []
         for layer in layers:
             identity = _IDENTITY(layer)
@@ -81,7 +84,10 @@ class LayerBook:
         return found
 
     def shape(self, number: int) -> int:
-        """The shape of a layer: equal for layers that differ only in their matrix."""
+        """The shape of a layer: equal for layers that differ only in their ternary matrix.
+
+        A number below that of all layers; layers of one shape share a mapping.
+        """
         return self._shape_of[number]
 
     def column(self, name: str) -> npt.NDArray[np.float64]:

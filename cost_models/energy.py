@@ -62,7 +62,10 @@ class Component(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Entry:
-    """A line of the energy table."""
+    """A line of the energy table: who spends, where, on what, doing what.
+
+    Totals by component, by memory or by operand are sums over the lines that agree in it.
+    """
 
     component: Component
     part: str
@@ -75,7 +78,10 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PriceList:
-    """What each event costs on one machine in one technology."""
+    """What each event costs on one machine in one technology.
+
+    The link between counts and joules: the same counts under two price lists are two technologies.
+    """
 
     entries: tuple[Entry, ...]
     prices_pj: npt.NDArray[np.float64]

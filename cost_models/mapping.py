@@ -73,7 +73,11 @@ STATIONARY = {"weight_stationary": T, "output_stationary": R, "input_stationary"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Views:
-    """Layers as loops; a depthwise layer has two views, one per strategy."""
+    """Layers as loops; a depthwise layer has two views, one per strategy.
+
+    Of shape (views,) unless said otherwise; bounds are whole numbers, kept as floats because all
+    arithmetic on them is.
+    """
 
     layer: npt.NDArray[np.intp]
     """Index of the layer that a view belongs to."""
@@ -90,7 +94,7 @@ class Views:
     """Depthwise with N over the channels: inputs depend on N."""
 
     def take(self, index: npt.NDArray[np.intp]) -> "Views":
-        """The views of these indices, repeated as given."""
+        """The views of these indices, repeated as given: from one a layer to one a candidate."""
         taken = {field.name: getattr(self, field.name)[..., index] for field in fields(self)}
         return Views(**taken)
 
@@ -136,13 +140,17 @@ def views_of(layers: Sequence[Layer], array: ComputeArray) -> Views:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Which loop each axis of the array unrolls."""
+    """Which loop each axis of the array unrolls.
+
+    Axes that unroll the same loop multiply: rows and lanes that both unroll R reduce rows * lanes
+    inputs at once.
+    """
 
     loops: tuple[int, int, int]
     """Of rows, columns and lanes."""
 
     def limit(self, array: ComputeArray, loop: int) -> int:
-        """Iterations of a loop that the array can take at once."""
+        """Iterations of a loop that the array can take at once; 1 where no axis unrolls it."""
         limit = 1
         for axis_loop, size in zip(self.loops, array.sizes, strict=True):
             limit *= size if axis_loop == loop else 1
@@ -208,7 +216,11 @@ def assignments(array: ComputeArray, *, across: bool) -> tuple[Assignment, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """Mappings of layers, one a column."""
+    """Mappings of layers, one a column, those of all layers in a row.
+
+    `views.layer` says whose each is. A loop that is split stands in `order` twice, with `counts` of
+    its inner and outer part.
+    """
 
     kinds: tuple[tuple[Assignment, ...], tuple[Assignment, ...]]
     """`assignments` of the array; of depthwise layers with their channels across it."""
@@ -423,7 +435,10 @@ def _valid_templates(iterations: npt.NDArray[np.float64]) -> npt.NDArray[np.bool
 
 
 def innermost(candidates: Candidates) -> npt.NDArray[np.intp]:
-    """The innermost loop of more than one iteration; -1 where there is none."""
+    """The innermost loop of more than one iteration, shape (candidates,); -1 where there is none.
+
+    It is the dataflow: what does not depend on this loop stays still while it runs.
+    """
     found = np.full(candidates.order.shape[1], -1, dtype=np.intp)
     for depth in reversed(range(DEPTH)):
         found = np.where(candidates.counts[depth] > 1, candidates.order[depth], found)
@@ -431,7 +446,7 @@ def innermost(candidates: Candidates) -> npt.NDArray[np.intp]:
 
 
 def taken(candidates: Candidates, index: npt.NDArray[np.intp]) -> Candidates:
-    """Some of the candidates."""
+    """Some of the candidates, in the order of `index`."""
     return Candidates(
         kinds=candidates.kinds,
         views=candidates.views.take(index),

@@ -17,8 +17,8 @@ before.
 
 All weights stay in the weights' home if together they fit there; otherwise each layer's come anew
 for every inference. So a network that outgrows a memory by one weight pays at once: a cliff that
-hardware has, too. Of a generated matrix only the generator's start state takes room (or its entries,
-on a machine that stores them); of a trained layer its weights, biases and batch norm do.
+hardware has, too. Of a generated matrix only the generator's start state takes room (or, on a
+machine that stores them, its entries); of a trained layer its weights, biases and batch norm do.
 
 Nothing is half on the chip: no tensor is split between memories, and which one stays is not
 optimised (two that fit one at a time, but not together, both go out).
@@ -78,7 +78,7 @@ RESIDENCES = 3 * 2 * 2
 
 
 def residence_of(placed: Sequence[Placed]) -> Residence:
-    """Residence as columns."""
+    """Residence of placed layers as columns, in their order."""
     return Residence(
         np.array([each.inputs_on_chip for each in placed], dtype=np.int64),
         np.array([each.output_on_chip for each in placed], dtype=np.bool_),
@@ -87,7 +87,7 @@ def residence_of(placed: Sequence[Placed]) -> Residence:
 
 
 def residence_of_keys(keys: Numbers) -> Residence:
-    """Residence by its keys."""
+    """Residence by its keys, as `Residence.key` makes them; shape (layers,)."""
     rest, inputs = np.divmod(keys, 3)
     weights, output = np.divmod(rest, 2)
     return Residence(inputs, output > 0, weights > 0)
@@ -95,7 +95,7 @@ def residence_of_keys(keys: Numbers) -> Residence:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """An activation tensor and the steps in which it is alive."""
+    """An activation tensor and the steps in which it is alive; a step is the index of a layer."""
 
     name: str
     """Of the layer that writes it, or `INPUT`."""
@@ -108,7 +108,10 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Which tensors a row of layers reads and writes."""
+    """Which tensors a row of layers reads and writes, and what is alive meanwhile.
+
+    It follows from the layers alone; what of it fits is the machine's matter.
+    """
 
     tensors: tuple[Tensor, ...]
     reads: tuple[tuple[str, ...], ...]
@@ -123,12 +126,15 @@ class Flow:
         return [bits <= capacity_bits for bits in self.alive_bits]
 
     def life(self, tensor: Tensor) -> slice:
-        """The steps in which a tensor is alive."""
+        """The steps in which a tensor is alive, cut to those of the row: a slice of its layers."""
         return slice(max(tensor.first, 0), min(tensor.last, len(self.reads) - 1) + 1)
 
 
 def flow_of(layers: Sequence[Layer]) -> Flow:
-    """The tensors of a row of layers.
+    """The tensors of a row of layers: a network, or a part of one.
+
+    A layer that names what it reads (a residual add) reads those tensors, any other one that of the
+    layer before it. An in-line layer's name is another name for the tensor that it works on.
 
     Raises:
         InvalidLayer: a layer reads one that is not before it.
@@ -223,6 +229,9 @@ def place(layers: Sequence[Layer], machine: Accelerator) -> list[Placed]:
 
 
 def weights_stay(stored_bits: int, machine: Accelerator) -> bool:
-    """Whether the weights of a network stay in the weights' home between inferences."""
+    """Whether the weights of a network stay in the weights' home between inferences: all or none.
+
+    Which of them would stay, were only some to, is a choice that nobody has made.
+    """
     home = machine.weight_home
     return home is not None and stored_bits <= home.capacity_bits

@@ -50,7 +50,11 @@ Objective = Literal["energy", "latency", "edp"]
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """The mapping that was chosen for a layer, in words and numbers."""
+    """The mapping that was chosen for a layer, in words and numbers.
+
+    `rows N, columns R; T 128, N 2`: rows unroll output channels and columns the reduction; in time
+    frames are innermost, so that weights stay still for 128 passes.
+    """
 
     array: str
     unrolled: tuple[int, int, int]
@@ -71,7 +75,11 @@ class Mapping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapped:
-    """What the best mapping of a layer makes happen; counts of one inference."""
+    """What the best mapping of a layer makes happen, in one inference.
+
+    Only what depends on the mapping; arithmetic and parameters are added when the layer gets its
+    row (`LayerPricer`).
+    """
 
     moved: npt.NDArray[np.float64]
     """Counts of the traffic entries of the price list."""
@@ -182,7 +190,13 @@ def _end_cycles(machine: Accelerator, traffic: Traffic, at: npt.NDArray[np.intp]
 def moved_entries(
     traffic: Traffic, array: ComputeArray, prices: PriceList
 ) -> list[tuple[int, Column]]:
-    """Rows of the price list with the bits that move, each of shape (candidates,)."""
+    """Rows of the price list with the bits that move, each of shape (candidates,).
+
+    Args:
+        traffic: of the candidates.
+        array: whose registers they pass.
+        prices: of the machine; a row per memory or register, operand, and direction.
+    """
     entries: list[tuple[int, Column]] = []
     for operand, moved in traffic.registers.items():
         for action, bits in (("read", moved.read_bits), ("write", moved.written_bits)):
@@ -265,7 +279,10 @@ def _place(name: str, array: ComputeArray, machine: Accelerator) -> MemoryLevel 
 
 
 def sum_bits(layer: Layer, array: ComputeArray) -> int:
-    """Bits of a layer's sums on an array, which may saturate below what the layer asks for."""
+    """Bits of a layer's sums on an array, which may saturate below what the layer asks for.
+
+    A narrower sum is never widened: an array with more bits clocks only those that the layer has.
+    """
     return min(layer.accumulator_bits, array.accumulator_bits)
 
 

@@ -84,7 +84,11 @@ Cuts = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Precision:
-    """Bits of the operands, one figure a candidate."""
+    """Bits of the operands, each of shape (candidates,).
+
+    A sum has more bits than the output that is made of it, so where outputs travel before they are
+    complete, they cost more than what arrives in the end.
+    """
 
     weight_bits: Column
     input_bits: Column
@@ -94,7 +98,11 @@ class Precision:
 
 @dataclass(slots=True)
 class Moved:
-    """Bits that cross the ports of one level for one operand, each of shape (candidates,)."""
+    """Bits that cross the ports of one level for one operand, each of shape (candidates,).
+
+    Over the whole layer, and from the level's own point of view: what a buffer hands to registers
+    is a read of the buffer and, once for each register that gets a copy, a write of theirs.
+    """
 
     read_bits: Column
     written_bits: Column
@@ -102,7 +110,10 @@ class Moved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """All traffic of candidates, and the trits that the generator makes for them."""
+    """All traffic of candidates, and the trits that the generator makes for them.
+
+    Columns are of shape (candidates,); figures of candidates that are not `mappable` mean nothing.
+    """
 
     registers: Mapping[Operand, Moved]
     """Of the array's registers, all elements together."""
@@ -120,7 +131,10 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tiles:
-    """Tiles of each operand at each cut, whatever the machine's memories hold."""
+    """Tiles of each operand at each cut, whatever the machine's memories hold.
+
+    The geometry of a mapping: which memory holds which of these tiles is decided after it.
+    """
 
     crossings: Mapping[Operand, Cuts]
     """Elements that cross over the whole layer, all groups."""
@@ -339,7 +353,7 @@ def traffic_of(
 
 
 def register_name(operand: Operand, array: ComputeArray) -> str:
-    """What the registers of an operand are called in messages."""
+    """What the registers of an operand are called in messages and as keys of `Traffic.shortage`."""
     return f"{operand} registers of {array.name}"
 
 
