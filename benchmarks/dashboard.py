@@ -133,7 +133,7 @@ IDLE = (
     "() => { const app = document.querySelector('[data-testid=stApp]');"
     " return app && app.dataset.testScriptState === 'notRunning'"
     " && app.dataset.testConnectionState === 'CONNECTED'"
-    " && document.querySelector('canvas.marks, svg.marks'); }"
+    " && document.querySelector('[data-testid=stEChartsChart][aria-busy=false]'); }"
 )
 
 
@@ -209,7 +209,9 @@ def measure_ours(browser: Any, folder: Path) -> dict[str, float]:
 
 
 def _box(page: Any) -> float:
-    box = page.locator(".st-key-plot canvas.marks, .st-key-plot svg.marks").first.bounding_box()
+    box = page.locator(".st-key-plot canvas").first.bounding_box()
+    page.mouse.click(box["x"] + box["width"] - 130, box["y"] + 31)  # the first of the tools
+    page.wait_for_timeout(500)
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.2 * box["height"])
     page.mouse.down()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.4 * box["height"], steps=3)

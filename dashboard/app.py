@@ -9,7 +9,7 @@ import streamlit as st
 from PIL import Image
 
 from dashboard.session import choose_study, settings
-from dashboard.theme import BLUE, GREY, VERMILION
+from dse.colours import BLUE, GREY, VERMILION
 
 PAGES = {
     "Understand": (

@@ -1,27 +1,49 @@
-"""Tables and what all charts share: units, axes, colours that all can tell apart, selections.
+"""What all charts share: their library, axes with units, hovering, colours.
 
-Columns of a table stand in their people's units here (`scaled_frame`): a selection comes back in
-them, too, and `chosen` looks up which rows it holds.
+Charts are ECharts', which comes with Streamlit: a chart is a dictionary, its option
+(https://echarts.apache.org/en/option.html), and its tables travel beside it as Arrow. Streamlit's
+other two libraries were tried on the same designs in Chromium. Plotly forgets what is selected as
+soon as a figure changes, and sends every selected point to the server (7.6 MB for half of
+100,000). Vega-Lite (Altair) has neither a lasso nor a treemap, and takes 3 s for a new drawing of
+100,000 points, ECharts 0.7 s. What ECharts does not do: box and lasso are tools that are taken with
+a click before they draw, and it has no third dimension but colour.
+
+Three traps:
+
+- An option may hold no JavaScript. Hovering shows columns of the table, those of `encode.tooltip`;
+  bars of uncertainty, which would need a function, are a line with gaps.
+- Hovering is drawn on the canvas (`richText`), so that a name in a study is never markup.
+- A logarithmic axis ends at powers of its base and has marks there alone, and an axis of any kind
+  leaves out the lines of limits, unless it is told better (`ends_of`).
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import altair as alt
 import numpy as np
 import pandas as pd
+import streamlit as st
 
 from dashboard.texts import label
-from dashboard.theme import COLOUR_OF_KIND, KINDS, PALETTE
+from dse.colours import DENSE, QUIET, SERIES, TERNARY
 from dse.columns import LABELS
 
+Option = dict[str, Any]
+
+KINDS = ("dense", "with ternary matrices")
+TINTS = dict(zip(KINDS, (DENSE, TERNARY), strict=True))
+"""Kind of a design -> its colour."""
+RAMP = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
+"""Viridis: from the least figures to the largest, each step as many designs."""
+MOST_GROUPS = 9
+"""Colours that one plot can tell apart; of more names, those of the fewest designs share one."""
 MOST_POINTS = 3_000
-"""Dominated points that are drawn; of more, a sample stands for all."""
-BOX, PICK = "box", "pick"
-"""Names of the selections."""
-KEY = "key"
-"""Column of a drawn point that says which design it is: `Study.frame`'s `design`."""
+"""Dominated points of a plot that is drawn often; of more, a sample stands for all."""
 HEIGHT = 460  # px
+
+
+LEGEND: Option = {"type": "scroll", "bottom": 0, "itemWidth": 14}
 
 
 def scaled_frame(frame: pd.DataFrame) -> pd.DataFrame:
@@ -44,129 +66,259 @@ def sample_of(frame: pd.DataFrame, most: int = MOST_POINTS) -> pd.DataFrame:
     return frame.iloc[np.sort(np.concatenate([np.flatnonzero(always), drawn]))]
 
 
-def stairs(front: pd.DataFrame, x: str, y: str, end: float | None = None) -> pd.DataFrame:
-    """Corners of the frontier in these two columns, by increasing x; a last level step to `end`."""
-    points = front[[x, y]].dropna().sort_values([x, y])
-    best = points[y].cummin()
-    kept = points[(best < best.shift(fill_value=np.inf))]
-    if len(kept) and end is not None and end > kept[x].iloc[-1]:
-        kept = pd.concat([kept, pd.DataFrame({x: [end], y: [kept[y].iloc[-1]]})])
-    return kept.reset_index(drop=True)
+def ink() -> str:
+    """Colour of letters in drawings that Streamlit does not colour: on a light or a dark page."""
+    return "#FAFAFA" if st.context.theme.type == "dark" else "#31333F"
 
 
-def axis(column: str, log: bool) -> dict[str, Any]:
-    """Scale, title and format of an axis, with room at its ends."""
-    # No ends of its own: then new figures need no new drawing. A "nice" logarithmic axis would end
-    # at powers of ten.
-    scale = (
-        alt.Scale(type="log", nice=False, padding=14) if log else alt.Scale(zero=False, padding=10)
-    )
-    return {"title": label(column), "scale": scale, "axis": alt.Axis(format="~g", labelFlush=True)}
-
-
-def is_even(column: "pd.Series[Any]") -> bool:
-    """Whether a column is coloured by an even ramp: numbers, and more than a few."""
-    return bool(pd.api.types.is_numeric_dtype(column)) and column.nunique() > 8
-
-
-def colour_of(column: str, even: bool) -> alt.Color:
-    """Colours of a column: an even ramp for numbers, apart for names."""
-    legend = alt.Legend(orient="bottom", columns=6, labelLimit=220)
-    if column == "kind":
-        scale = alt.Scale(domain=list(KINDS), range=list(COLOUR_OF_KIND.values()))
-        return alt.Color("kind:N", title=None, scale=scale, legend=legend)
-    if even:
-        ramp = alt.Scale(scheme="viridis")
-        return alt.Color(
-            field=label(column), type="quantitative", title=label(column), scale=ramp, legend=legend
-        )
-    return alt.Color(
-        field=label(column),
-        type="nominal",
-        title=label(column),
-        scale=alt.Scale(range=PALETTE),
-        legend=legend,
-    )
-
-
-def chosen(frame: pd.DataFrame, selection: Mapping[str, Any] | None) -> pd.DataFrame:
-    """Rows within the box of a selection; the frame itself where there is none.
+def chart(series: Iterable[Option], **parts: Any) -> Option:
+    """An option of these series, whose tables become its datasets.
 
     Args:
-        frame: of `scaled_frame`.
-        selection: `event.selection` of the chart; ranges by the columns' labels.
+        series: as `points`, `line` and `bars` make them.
+        parts: of the option, such as `xAxis`; those that are given replace the usual ones.
     """
-    box = (selection or {}).get(BOX) or {}
-    columns = {label(str(name)): name for name in frame.columns}
-    mask = pd.Series(True, index=frame.index)
-    for told, ends in box.items():
-        column = columns.get(told, "")
-        if column in frame and isinstance(ends, Sequence) and len(ends) == 2:
-            low, high = sorted(float(end) for end in ends)
-            mask &= frame[column].between(low, high)
-    return frame[mask] if box else frame
+    placed: list[Option] = []
+    tables: list[Option] = []
+    for each in series:
+        own = {name: value for name, value in each.items() if name != "table"}
+        if "table" in each:
+            own["datasetIndex"] = len(tables)
+            tables.append({"source": each["table"]})
+        placed.append(own)
+    return {
+        "animation": False,
+        "tooltip": {"trigger": "item", "renderMode": "richText", "valueFormatter": "%.4g"},
+        "legend": LEGEND,
+        "grid": {"top": 16, "bottom": 38, "left": 4, "right": 24},
+        "dataset": tables,
+        "series": placed,
+        **parts,
+    }
 
 
-def picked(selection: Mapping[str, Any] | None) -> str | None:
-    """The design that was clicked; None where none was."""
-    points = (selection or {}).get(PICK) or []
-    design = points[-1].get(KEY) if points else None
-    return str(design) if design else None
+def axis(title: str, ends: tuple[float, float] | None = None, *, log: bool = False) -> Option:
+    """An axis of figures; where it is logarithmic its ends must be given."""
+    drawn: Option = {"type": "value", "scale": True, "name": title, "nameLocation": "middle"}
+    if ends is not None:
+        drawn |= {"min": ends[0], "max": ends[1]}
+    if log:
+        assert ends is not None
+        ticks = {"customValues": _ticks(*ends)}
+        drawn |= {"type": "log", "axisTick": ticks, "axisLabel": ticks}
+    return drawn
 
 
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+def _ticks(low: float, high: float) -> list[float]:
+    """Marks of a logarithmic axis: 1, 2 and 5 of each decade, or more, or fewer."""
+    leads = (1,) if high / low > 3000 else (1, 2, 5) if high / low > 8 else (1, 1.5, *range(2, 10))
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)))
+    marks = (float(f"{lead}e{decade}") for decade in decades for lead in leads)
+    inside = [mark for mark in marks if low <= mark <= high]
+    return inside if len(inside) > 1 else [low, high]
 
 
-def parallel_chart(frame: pd.DataFrame, columns: Sequence[str], colour: str) -> Any:
-    """Every design a line through the columns, each scaled from its least to its largest figure.
+def names(values: Sequence[str], title: str = "", **more: Any) -> Option:
+    """An axis of names, all of them written, the first at the top where it is upright."""
+    shown = {"interval": 0, "width": 130, "overflow": "truncate"} | more.pop("axisLabel", {})
+    return {
+        "type": "category",
+        "data": list(values),
+        "name": title,
+        "nameLocation": "middle",
+        "axisLabel": shown,
+        "axisTick": {"show": False},
+        **more,
+    }
+
+
+def ends_of(figures: Iterable[float], log: bool) -> tuple[float, float]:
+    """Ends of an axis on which these figures stand, rounded, with room on both sides."""
+    known = [each for each in map(float, figures) if math.isfinite(each)]
+    low, high = min(known, default=0.0), max(known, default=1.0)
+    if log:
+        return float(f"{low / 1.12:.3g}"), float(f"{high * 1.12:.3g}")
+    span = high - low or abs(high) or 1.0
+    decade = 10.0 ** math.floor(math.log10(span / 6))
+    step = next(lead for lead in (5, 2, 1) if lead * decade <= span / 6 or lead == 1) * decade
+    ends = math.floor((low - 0.02 * span) / step), math.ceil((high + 0.02 * span) / step)
+    low = max(ends[0] * step, 0.0 if low >= 0 else -math.inf)
+    return float(f"{low:.12g}"), float(f"{ends[1] * step:.12g}")
+
+
+def points(
+    name: str,
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    colour: str,
+    *,
+    hovered: Sequence[str] = (),
+    size: float | Sequence[float] = 6,
+    symbol: str = "circle",
+    opacity: float = 1.0,
+    **more: Any,
+) -> Option:
+    """A series of points; hovering shows these columns, or x and y."""
+    return {
+        "type": "scatter",
+        "name": name,
+        "table": table,
+        "encode": {"x": x, "y": y, "tooltip": list(hovered or (x, y))},
+        "symbol": symbol,
+        "symbolSize": size,
+        "itemStyle": {"color": colour, "opacity": opacity},
+        **more,
+    }
+
+
+def line(
+    name: str,
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    colour: str,
+    *,
+    hovered: Sequence[str] = (),
+    dots: bool = False,
+    dash: str = "solid",
+    **more: Any,
+) -> Option:
+    """A series of points joined by lines; a missing figure is a gap."""
+    return {
+        "type": "line",
+        "name": name,
+        "table": table,
+        "encode": {"x": x, "y": y, "tooltip": list(hovered or (x, y))},
+        "showSymbol": dots,
+        "symbolSize": 5,
+        "lineStyle": {"color": colour, "width": 2, "type": dash},
+        "itemStyle": {"color": colour},
+        **more,
+    }
+
+
+def stairs(name: str, table: pd.DataFrame, x: str, y: str, colour: str, **more: Any) -> Option:
+    """A line that is level until the next point, as a frontier is, and has nothing to say."""
+    return line(name, table, x, y, colour, step="end", silent=True, **more)
+
+
+def stacked(
+    frame: pd.DataFrame, value: str, title: str, order: Sequence[str], tints: dict[str, str]
+) -> tuple[Option, int]:
+    """A bar a layer, divided by part; and how tall it is drawn.
+
+    Args:
+        frame: `layer`, `part` and the column of the figures, a row a part of a layer.
+        value: the column.
+        title: of its axis.
+        order: layers from the top.
+        tints: part -> colour, in the order of the stack.
+    """
+    table = frame.pivot_table(index="layer", columns="part", values=value, sort=False)
+    table = table.reindex(list(order)).reset_index()
+    series = [
+        {
+            "type": "bar",
+            "stack": "all",
+            "name": part,
+            "table": table,
+            "encode": {"x": part, "y": "layer", "tooltip": [part]},
+            "itemStyle": {"color": tint},
+        }
+        for part, tint in tints.items()
+        if part in table
+    ]
+    option = chart(series, xAxis=axis(title), yAxis=names(order, inverse=True))
+    return option, max(150, 100 + 19 * len(order))
+
+
+def told(table: pd.DataFrame) -> pd.DataFrame:
+    """A table as hovering shows it: columns by their labels, figures to five digits.
+
+    Five digits are finer than a pixel; what hovering shows is the row itself, since sentences
+    made for each of 100,000 points would be most of what is sent.
+    """
+    columns: dict[str, Any] = {}
+    for name in table.columns:
+        figures = pd.api.types.is_float_dtype(table[name])
+        column = _rounded(table[name].to_numpy()) if figures else table[name]
+        columns["design" if name == "name" else label(name)] = column
+    return pd.DataFrame(columns, index=table.index).reset_index(drop=True)
+
+
+def _rounded(figures: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    with np.errstate(divide="ignore", invalid="ignore"):
+        digits = 10.0 ** (4 - np.floor(np.log10(np.abs(figures))))
+        rounded = np.round(figures * digits) / digits
+    return np.where(np.isfinite(rounded), rounded, figures)
+
+
+def grouped(column: "pd.Series[Any]") -> tuple["pd.Series[str]", dict[str, str]]:
+    """The group of each row, and the colour of each group, in the order of a legend.
+
+    A column of more than a few numbers is cut into steps of a ramp, each with as many rows: a plot
+    of costs over decades would else be one colour with a few points of another. Steps can be drawn
+    in one go, as a ramp that is computed for each point cannot.
+    """
+    if pd.api.types.is_numeric_dtype(column) and column.nunique() > MOST_GROUPS:
+        cut = pd.qcut(column, len(RAMP), duplicates="drop")
+        titles = {each: f"{each.left:.3g} to {each.right:.3g}" for each in cut.cat.categories}
+        groups = cut.map(titles).astype(object).fillna("unknown").astype(str)
+        steps = np.linspace(0, len(RAMP) - 1, len(titles)).round().astype(int)
+        tints = {title: RAMP[i] for title, i in zip(titles.values(), steps, strict=True)}
+    else:
+        groups = column.astype(object).where(column.notna(), "unknown").map(worded)
+        usual = groups[groups != "unknown"].value_counts().index[:MOST_GROUPS]
+        if column.name == "kind":
+            tints = dict(TINTS)
+        else:
+            order = dict.fromkeys(worded(each) for each in column.dropna().sort_values(key=_ranked))
+            tints = dict(zip([each for each in order if each in usual], SERIES, strict=False))
+            groups = groups.where(groups.isin([*usual, "unknown"]), "others")
+    rest = {name: QUIET for name in ("others", "unknown") if (groups == name).any()}
+    return groups, {name: tint for name, tint in tints.items() if (groups == name).any()} | rest
+
+
+def worded(value: object) -> str:
+    """A value of a column as a legend says it."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _ranked(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    return column if pd.api.types.is_numeric_dtype(column) else column.astype(str)
+
+
+def parallel(frame: pd.DataFrame, columns: Sequence[str], colour: str) -> Option:
+    """Every design a line through the columns, each from its least to its largest figure.
 
     Args:
         frame: of `scaled_frame`; the frontier's lines are drawn strong, on top.
         columns: at least two.
         colour: column.
     """
-    frame = frame.sort_values("frontier", kind="stable")
-    who = pd.DataFrame(
+    groups, tints = grouped(frame[colour])
+    axes = []
+    for place, column in enumerate(columns):
+        low, high = ends_of(frame[column], log=False)
+        axes.append({"dim": place, "name": label(column), "min": low, "max": high})
+    series = [
         {
-            KEY: frame["design"],
-            "design": frame["name"],
-            "on the frontier": frame["frontier"],
-            label(colour): frame[colour],
+            "type": "parallel",
+            "name": name,
+            "z": 3 if front else 2,
+            "lineStyle": {"color": tint, "opacity": 0.95 if front else 0.16, "width": 1 + front},
+            "itemStyle": {"color": tint},
+            "data": [
+                {"name": str(design), "value": values}
+                for design, values in zip(
+                    part["name"], told(part[list(columns)]).to_numpy(float).tolist(), strict=True
+                )
+            ],
         }
-    )
-    parts, ends = [], []
-    for column in columns:
-        values = frame[column].astype(float)
-        low, high = float(values.min()), float(values.max())
-        ends.append(f"{label(column)}: {_short(low)} … {_short(high)}")
-        height = (values - low) / (high - low) if high > low else 0.5
-        parts.append(who.assign(column=ends[-1], height=height, figure=values.map(_short)))
-    long = pd.concat(parts)
-    base = alt.Chart(long).encode(
-        x=alt.X(
-            "column:N",
-            sort=ends,
-            title=None,
-            axis=alt.Axis(
-                labelAngle=0,
-                labelLimit=190,
-                grid=True,
-                gridWidth=1.5,
-                domain=False,
-                labelExpr="split(datum.label, ': ')",
-            ),
-        ),
-    )
-    front = "datum['on the frontier']"
-    lines = base.mark_line().encode(
-        y=alt.Y(
-            "height:Q", title="least … most", axis=alt.Axis(labels=False, ticks=False, grid=False)
-        ),
-        detail=f"{KEY}:N",
-        color=colour_of(colour, is_even(frame[colour])),
-        opacity=alt.condition(front, alt.value(0.95), alt.value(0.16)),
-        strokeWidth=alt.condition(front, alt.value(2.2), alt.value(1.0)),
-        tooltip=[alt.Tooltip("design:N"), alt.Tooltip("on the frontier:N")],
-    )
-    return lines.properties(height=380)
+        for name, tint in tints.items()
+        for front in (False, True)
+        if len(part := frame[(groups == name) & (frame["frontier"] == front)])
+    ]
+    space = {"top": 44, "bottom": 50, "left": 70, "right": 90}
+    return chart(series, parallelAxis=axes, parallel=space)

@@ -1,18 +1,17 @@
 """Charts of one cost: energy and cycles by layer, roofline, areas; the network as a diagram."""
 
+import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
 
-import altair as alt
 import pandas as pd
 
 from cost_models import Cost
 from cost_models.roofline import roofline
-from dashboard.theme import BLUE, GREY, ORANGE, PALETTE, SKY, VERMILION, YELLOW, ink
+from dashboard.charts import Option, axis, chart, ends_of, ink, line, points
+from dse.colours import BRICK, INDIGO, SAND, SERIES, TERNARY
+from dse.colours import COMPONENTS as COLOURS
 from dse.design.point import Block, DesignPoint
-from dse.training.history import EpochRecord
 
 COMPONENTS = {
     "multiply_accumulate": "multiply-accumulate",
@@ -23,11 +22,6 @@ COMPONENTS = {
     "leakage": "leakage",
 }
 """How components are called; memories are called by their own names."""
-
-ASPECT = 2.6
-"""Width of a treemap over its height."""
-PALE = (ORANGE, SKY, YELLOW)
-"""Colours on which letters are black."""
 
 
 def energy_frame(cost: Cost) -> pd.DataFrame:
@@ -42,34 +36,6 @@ def energy_frame(cost: Cost) -> pd.DataFrame:
     for name in figures:
         total[name.replace("_pj", "_nj")] = total.pop(name) * 1e-3
     return total
-
-
-def stacked_chart(frame: pd.DataFrame, value: str, title: str, order: Sequence[str]) -> Any:
-    """A bar a layer, divided by part."""
-    parts = list(dict.fromkeys(frame["part"]))
-    return (
-        alt.Chart(frame)
-        .mark_bar()
-        .encode(
-            x=alt.X(f"{value}:Q", title=title, axis=alt.Axis(format="~s")),
-            y=alt.Y(
-                "layer:N",
-                sort=list(order),
-                title=None,
-                axis=alt.Axis(labelLimit=120, labelOverlap=False, labelFlush=False),
-            ),
-            color=alt.Color(
-                "part:N",
-                title=None,
-                scale=alt.Scale(domain=parts, range=PALETTE),
-                legend=alt.Legend(orient="top", columns=5, labelLimit=160),
-            ),
-            order=alt.Order("rank:Q"),
-            tooltip=["layer:N", "part:N", alt.Tooltip(f"{value}:Q", title=title, format=",.4~g")],
-        )
-        .transform_calculate(rank=f"indexof({parts}, datum.part)")
-        .properties(height=max(120, 60 + 18 * len(order)))
-    )
 
 
 def latency_frame(cost: Cost) -> pd.DataFrame:
@@ -111,233 +77,104 @@ def roofline_frame(cost: Cost) -> pd.DataFrame:
     )
 
 
-def roofline_chart(cost: Cost, memory: str) -> Any:
-    """Operations a cycle against operations per bit of one memory, under its roofs."""
+def roofline_chart(cost: Cost, memory: str) -> Option:
+    """Operations a cycle against operations per bit of one memory, under its roofs.
+
+    An array does `min(peak, intensity x bandwidth)` operations a cycle at most: a slope where the
+    memory is too slow, level from the ridge `peak / bandwidth` on.
+    """
     frame = roofline_frame(cost)
     frame = frame[frame["memory"] == memory]
     bandwidth = next(m for m in cost.accelerator.memories if m.name == memory)
-    low, high = frame["intensity"].min() / 3, frame["intensity"].max() * 3
-    roofs = []
-    for array in dict.fromkeys(frame["array"]):
-        peak = float(frame.loc[frame["array"] == array, "peak"].iloc[0])
+    across, up = f"operations per bit through {memory}", "operations a cycle"
+    ends = ends_of(frame["intensity"], log=True)
+    low, high = ends[0] / 2, ends[1] * 2
+    series, heights = [], list(frame["reached"])
+    for array, tint in zip(dict.fromkeys(frame["array"]), SERIES, strict=False):
+        part = frame[frame["array"] == array].drop(columns="memory").reset_index(drop=True)
+        peak = float(part["peak"].iloc[0])
         ridge = peak / bandwidth.bandwidth_bits_per_cycle
         edges = sorted({low, min(max(ridge, low), high), high})
-        roofs += [
-            {
-                "intensity": x,
-                "roof": min(peak, x * bandwidth.bandwidth_bits_per_cycle),
-                "array": array,
-            }
-            for x in edges
-        ]
-    colours = alt.Color(
-        "array:N", scale=alt.Scale(range=[BLUE, VERMILION]), legend=alt.Legend(orient="bottom")
-    )
-    x = alt.X(
-        "intensity:Q",
-        scale=alt.Scale(type="log", nice=False, padding=8),
-        title=f"operations per bit through {memory}",
-    )
-    line = (
-        alt.Chart(pd.DataFrame(roofs))
-        .mark_line(strokeWidth=2)
-        .encode(
-            x=x,
-            y=alt.Y(
-                "roof:Q",
-                title="operations a cycle",
-                scale=alt.Scale(type="log", nice=False, padding=14),
-            ),
-            color=colours,
+        roof = [min(peak, edge * bandwidth.bandwidth_bits_per_cycle) for edge in edges]
+        heights += roof
+        table = pd.DataFrame({across: edges, up: roof})
+        series.append(line(array, table, across, up, tint, silent=True))
+        hovered = ["layer", "limit", "reached", "attainable", "intensity"]
+        series.append(
+            points(array, part, "intensity", "reached", tint, hovered=hovered, size=9, opacity=0.85)
         )
+    return chart(
+        series,
+        xAxis=axis(across, (low, high), log=True),
+        yAxis=axis(up, ends_of(heights, log=True), log=True),
     )
-    points = (
-        alt.Chart(frame)
-        .mark_point(filled=True, size=70, opacity=0.85)
-        .encode(
-            x=x,
-            y=alt.Y("reached:Q"),
-            color=colours,
-            tooltip=[
-                "layer",
-                "array",
-                "limit",
-                alt.Tooltip("reached", format=".3~g"),
-                alt.Tooltip("attainable", format=".3~g"),
-                alt.Tooltip("intensity", format=".3~g"),
-            ],
-        )
-    )
-    return alt.layer(line, points).properties(height=360)
 
 
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """A rectangle of a treemap."""
-
-    name: str
-    size: float
-    x: float
-    y: float
-    width: float
-    height: float
-
-
-def treemap(sizes: dict[str, float], width: float = 1.0, height: float = 1.0) -> list[Tile]:
-    """Rectangles that fill one of these sides, as near to squares as rows allow, largest first.
-
-    Rows are filled along the shorter side as long as the worst ratio of sides gets better (Bruls,
-    Huizing, van Wijk, Squarified Treemaps, 2000).
-    """
-    left = sorted(((n, s) for n, s in sizes.items() if s > 0), key=lambda item: -item[1])
-    total = sum(size for _, size in left) / (width * height)
-    tiles: list[Tile] = []
-    x = y = 0.0
-    while left:
-        side = min(width, height)
-        count = 1
-        while count < len(left) and _worst(left[: count + 1], side, total) <= _worst(
-            left[:count], side, total
-        ):
-            count += 1
-        row, left = left[:count], left[count:]
-        depth = sum(size for _, size in row) / total / side
-        along = 0.0
-        for name, size in row:
-            extent = size / total / depth
-            if width >= height:
-                tiles.append(Tile(name, size, x, y + along, depth, extent))
-            else:
-                tiles.append(Tile(name, size, x + along, y, extent, depth))
-            along += extent
-        if width >= height:
-            x, width = x + depth, width - depth
-        else:
-            y, height = y + depth, height - depth
-    return tiles
-
-
-def _worst(row: Sequence[tuple[str, float]], side: float, total: float) -> float:
-    """The largest ratio of sides in a row."""
-    areas = [size / total for _, size in row]
-    depth = sum(areas) / side
-    return max(max(depth**2 / area, area / depth**2) for area in areas)
-
-
-def area_chart(cost: Cost) -> Any:
+def area_chart(cost: Cost) -> Option:
     """The areas of the machine's parts as a treemap, in mm2."""
     total = cost.area.mid
-    tiles = pd.DataFrame(
-        [
+    areas = {name: band for name, band in cost.areas_um2.items() if band.mid > 0}
+    tints = tints_of(areas)
+    tiles = []
+    for name, area in areas.items():
+        size = f"{name}\n{area.mid * 1e-6:.3g} mm2\n{area.mid / total:.1%}"
+        band = f"\n{area.low * 1e-6:.3g} to {area.high * 1e-6:.3g} mm2"
+        tiles.append(
             {
-                "part": tile.name,
-                "mm2": tile.size * 1e-6,
-                "share": tile.size / total,
-                "low": cost.areas_um2[tile.name].low * 1e-6,
-                "high": cost.areas_um2[tile.name].high * 1e-6,
-                "x": tile.x,
-                "x2": tile.x + tile.width,
-                "y": tile.y,
-                "y2": tile.y + tile.height,
-                "mx": tile.x + tile.width / 2,
-                "my": tile.y + tile.height / 2,
-                "text": f"{tile.name}\n{tile.size * 1e-6:.3g} mm2\n{tile.size / total:.0%}"
-                if tile.width > 0.3 and tile.height > 0.24
-                else "",
+                "name": name,
+                "value": area.mid * 1e-6,
+                "itemStyle": {"color": tints[name]},
+                "label": {"formatter": size, "color": letters_on(tints[name]), "lineHeight": 16},
+                "tooltip": {"formatter": size + band},
             }
-            for tile in treemap(
-                {name: band.mid for name, band in cost.areas_um2.items()}, width=ASPECT
-            )
-        ]
-    )
-    parts = list(tiles["part"])
-    tiles["ink"] = [
-        "#000000" if PALETTE[i % len(PALETTE)] in PALE else "#FFFFFF" for i in range(len(tiles))
-    ]
-    across: dict[str, Any] = {"axis": None, "scale": alt.Scale(domain=[0, ASPECT], nice=False)}
-    hidden: dict[str, Any] = {"axis": None, "scale": alt.Scale(domain=[0, 1], nice=False)}
-    base = alt.Chart(tiles)
-    boxes = base.mark_rect(stroke="white", strokeWidth=2).encode(
-        x=alt.X("x:Q", **across),
-        x2="x2",
-        y=alt.Y("y:Q", **hidden),
-        y2="y2",
-        color=alt.Color(
-            "part:N",
-            scale=alt.Scale(domain=parts, range=PALETTE),
-            legend=alt.Legend(orient="bottom", columns=5, title=None),
-        ),
-        tooltip=[
-            "part",
-            alt.Tooltip("mm2", title="area (mm2)", format=".3~g"),
-            alt.Tooltip("low", title="at least (mm2)", format=".3~g"),
-            alt.Tooltip("high", title="at most (mm2)", format=".3~g"),
-            alt.Tooltip("share", format=".1%"),
-        ],
-    )
-    names = base.mark_text(lineBreak="\n", fontSize=12, dy=-12).encode(
-        x=alt.X("mx:Q", **across),
-        y=alt.Y("my:Q", **hidden),
-        text="text:N",
-        color=alt.Color("ink:N", scale=None),
-    )
-    return alt.layer(boxes, names).properties(height=330)
-
-
-def history_chart(history: Sequence[EpochRecord]) -> Any:
-    """Training and validation error over the epochs."""
-    rows = [
-        {"epoch": each.epoch, "split": split, "error": 100 * error}
-        for each in history
-        for split, error in (
-            ("training", each.training_error),
-            ("validation", each.validation_error),
         )
-    ]
-    return (
-        alt.Chart(pd.DataFrame(rows))
-        .mark_line(point=len(history) < 40)
-        .encode(
-            x=alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1), title="epoch"),
-            y=alt.Y("error:Q", title="error (%)", scale=alt.Scale(zero=True)),
-            color=alt.Color(
-                "split:N",
-                title=None,
-                legend=alt.Legend(orient="top"),
-                scale=alt.Scale(domain=["training", "validation"], range=[GREY, BLUE]),
-            ),
-            strokeDash=alt.StrokeDash("split:N", legend=None),
-            tooltip=["epoch", "split", alt.Tooltip("error", title="error (%)", format=".4~g")],
-        )
-        .properties(height=280)
-    )
+    still = {"roam": False, "nodeClick": False, "breadcrumb": {"show": False}}
+    series = {"type": "treemap", "name": "area", "data": tiles, "bottom": 8, **still}
+    return chart([series], legend={"show": False})
 
 
-def curves_chart(frame: pd.DataFrame) -> Any:
-    """Validation errors of several trainings over their epochs.
+def letters_on(colour: str) -> str:
+    """Black, or white where a colour is too dark for it (by its relative luminance)."""
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    luminance = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
+    return "#000000" if luminance > 0.2 else "#FFFFFF"
+
+
+def tints_of(parts: Iterable[str]) -> dict[str, str]:
+    """Colours of the parts of a cost: a component's own; others, such as memories, by turns."""
+    own = {text: COLOURS[component] for component, text in COMPONENTS.items()}
+    turns = itertools.cycle((INDIGO, BRICK, SAND, *SERIES))
+    return {part: own.get(part) or next(turns) for part in dict.fromkeys(parts)}
+
+
+def curves_chart(frame: pd.DataFrame, title: str, *, tall: bool = False) -> Option:
+    """Errors over the epochs, a line a training or split.
 
     Args:
-        frame: `epoch`, `error` in percent and `design`, a row an epoch.
+        frame: `epoch`, `error` in percent and `curve`, a row an epoch.
+        title: of the axis of errors.
+        tall: names of curves are long: one below the other.
     """
-    order = list(dict.fromkeys(frame["design"]))
-    return (
-        alt.Chart(frame)
-        .mark_line(point=bool(frame["epoch"].max() < 40))
-        .encode(
-            x=alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1), title="epoch"),
-            y=alt.Y("error:Q", title="validation error (%)", scale=alt.Scale(zero=True)),
-            color=alt.Color(
-                "design:N",
-                title=None,
-                sort=order,
-                scale=alt.Scale(range=PALETTE),
-                legend=alt.Legend(
-                    orient="bottom", columns=1, labelLimit=320, symbolSize=60, rowPadding=0
-                ),
-            ),
-            tooltip=["design:N", "epoch:Q", alt.Tooltip("error:Q", format=".3~g")],
+    curves = list(dict.fromkeys(frame["curve"]))
+    dots = bool(frame["epoch"].max() < 40)
+    series = [
+        line(
+            name,
+            frame.loc[frame["curve"] == name, ["epoch", "error"]].reset_index(drop=True),
+            "epoch",
+            "error",
+            tint,
+            dots=dots,
         )
-        .properties(height=250 + 24 * len(order))
+        for name, tint in zip(curves, SERIES, strict=False)
+    ]
+    rows = len(curves) if tall else 1
+    return chart(
+        series,
+        legend={"bottom": 0, "orient": "vertical" if tall else "horizontal", "left": "center"},
+        grid={"top": 16, "bottom": 20 + 22 * rows, "left": 4, "right": 24},
+        xAxis=axis("epoch") | {"minInterval": 1},
+        yAxis=axis(title) | {"min": 0},
     )
 
 
@@ -360,7 +197,7 @@ def network_diagram(point: DesignPoint, outputs: int) -> str:
         lines.append(f"{before} -> {block.name};")
         if block.skip is not None:
             kind = block.skip.kind
-            mark = f', color="{VERMILION}"' if kind == "ternary" else ""
+            mark = f', color="{TERNARY}"' if kind == "ternary" else ""
             lines.append(
                 f'{before} -> {block.name} [label="skip: {kind}", style=dashed{mark}, '
                 "constraint=false];"
@@ -380,7 +217,7 @@ def _box(block: Block) -> str:
     )
     repeats = f"{block.repeats} x " if block.repeats > 1 else ""
     text = f"{block.name}\\n{repeats}{block.out_channels} channels\\n{kernel}\\n{mixer}"
-    mark = f', color="{VERMILION}", penwidth=2' if ternary else ""
+    mark = f', color="{TERNARY}", penwidth=2' if ternary else ""
     return f'{block.name} [label="{text}"{mark}];'
 
 

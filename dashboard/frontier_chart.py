@@ -1,52 +1,119 @@
-"""The frontier's chart: how it is drawn stands apart from the figures.
+"""The frontier: designs in any two columns, drawn in one way on every page, and selected in it.
 
-A browser that has drawn a chart once takes new figures for it in some hundredths of a second; a new
-drawing takes half a second. So the drawing depends on columns, scales and limits alone
-(`_drawing`), is kept, and refers to its tables by name.
+What is drawn, from the back: priced designs without an error as ticks at the foot; an older
+frontier in grey dashes; the frontier as stairs; limits as dashed lines; dominated points, faint;
+the frontier's points, large; confirmed errors with their intervals; published networks, hollow.
+
+A browser says which outline was drawn, not which points lie in it: that is computed here
+(`within`), over all rows, so those that hide below others count, too.
 """
 
-import copy
-import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import altair as alt
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import streamlit as st
+from matplotlib.path import Path as Outline
 
-from dashboard.charts import BOX, HEIGHT, KEY, PICK, axis, colour_of, is_even, stairs
+from dashboard.charts import (
+    HEIGHT,
+    LEGEND,
+    Option,
+    axis,
+    chart,
+    ends_of,
+    grouped,
+    line,
+    points,
+    stairs,
+    told,
+    worded,
+)
 from dashboard.texts import label
-from dashboard.theme import GREEN, GREY, ORANGE, PINK, SHAPES
+from dse.colours import FRONTIER, LIMIT, PINK, QUIET
 from dse.columns import LABELS
 
-LAST = ("frontier", "source", "design")
-"""Columns of every point, behind those that are drawn or that its hovering shows."""
-TOLD = {"name": "design", "design": KEY, "frontier": "on the frontier"}
-"""Column -> how hovering calls it, where that is not its label."""
-READ_OUT = 500
-"""A chart of more points is not read out point by point: its table is."""
+SYMBOLS = ("circle", "triangle", "rect", "diamond", "pin", "arrow", "roundRect")
+LARGE = 2_000
+"""A series of more points is drawn in one go."""
+MOST_HOVERED = 20_000
+"""Of a series of more points hovering shows what is drawn: the rest were most of what is sent."""
 HOVERED = ("error", "energy_pj", "latency_us", "area_um2", "trained_parameters")
 BEYOND = 1.5
-"""A limit further off than so many times the dearest design is named, not drawn."""
+"""A limit further off than so many times the dearest design would squeeze them into a corner."""
+OVER = "over a limit"
+
+Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
-    """A drawing and the tables that it names."""
+class Selected:
+    """What a reader selected in the plot."""
 
-    spec: dict[str, Any]
-    data: dict[str, pd.DataFrame]
+    inside: "pd.Series[bool] | None" = None
+    """Mask over the frame of the designs in the outlines; None where none is drawn."""
+    design: str | None = None
+    """The design that was clicked, where nothing is outlined."""
 
-    def show(self, key: str, *, modes: list[str] | None = None, description: str = "") -> Any:
-        """Draw it; what is selected in it where `modes` are given."""
-        spec = copy.copy(self.spec) | {"datasets": dict(self.data)}
-        if modes is None:
-            return st.vega_lite_chart(spec=spec, key=key, alt=description or None)
-        return st.vega_lite_chart(
-            spec=spec, key=key, on_select="rerun", selection_mode=modes, alt=description or None
+
+@dataclass(frozen=True, slots=True)
+class FrontierChart:
+    """The drawing, and how a selection in it is understood."""
+
+    option: Option
+    frame: pd.DataFrame
+    x: str
+    y: str
+    log_x: bool
+    log_y: bool
+    clickable: list["pd.Series[str]"]
+    """Designs of the points of each series, for the first series of the option."""
+
+    def show(self, key: str, *, outlines: bool = True) -> Selected:
+        """Draw it, and say what is selected: by a click, and by a box or lasso.
+
+        Args:
+            key: of the widget.
+            outlines: offer box and lasso; a click selects always.
+        """
+        option = self.option | (OUTLINES if outlines else {})
+        event = st.echarts_chart(
+            option, key=key, height=HEIGHT, on_select="rerun", alt="Designs and their frontier"
         )
+        areas = event.selection["areas"] if event else []
+        inside = within(self.frame, self.x, self.y, areas, self.log_x, self.log_y)
+        # A browser names a click by series and place. Both mean another design once colours or
+        # filters change, so what they meant when they came is kept.
+        places = [dict(each) for each in event.selection["selected"]] if event else []
+        last = st.session_state.get(f"{key}.clicked")
+        if last is None or last[0] != places:
+            last = st.session_state[f"{key}.clicked"] = (places, clicked(self.clickable, places))
+        return Selected(inside, last[1] if inside is None else None)
+
+
+TOOLS = ["rect", "polygon", "clear"]
+OUTLINES: Option = {
+    "toolbox": {
+        "right": 12,
+        "top": 4,
+        "itemSize": 20,
+        "itemGap": 12,
+        "feature": {
+            "brush": {"type": TOOLS, "title": {"rect": "Box", "polygon": "Lasso", "clear": "Clear"}}
+        },
+    },
+    "brush": {
+        "xAxisIndex": 0,
+        "yAxisIndex": 0,
+        "toolbox": TOOLS,
+        "throttleType": "debounce",
+        "throttleDelay": 200,
+        "outOfBrush": {},
+    },
+}
 
 
 def frontier_chart(
@@ -62,8 +129,7 @@ def frontier_chart(
     ghost: pd.DataFrame | None = None,
     confirmed: pd.DataFrame | None = None,
     published: pd.DataFrame | None = None,
-    select: tuple[str, ...] = (BOX, PICK),
-) -> Chart:
+) -> FrontierChart:
     """Designs in two columns: the frontier as stairs, dominated and infeasible points greyed.
 
     Args:
@@ -72,236 +138,253 @@ def frontier_chart(
         y: column.
         colour: column that colours the trained points.
         shape: column of their symbols.
-        log_x: logarithmic axis.
+        log_x: logarithmic axis, where all figures are above 0.
         log_y: likewise.
         limits: `max_...` and `min_...` of columns in their own units; lines where they are drawn.
         ghost: an older frontier, of `scaled_frame`.
         confirmed: of `dashboard.studies.read_confirmed`; bars where `y` is the error.
         published: networks of the literature, of `scaled_frame`.
-        select: which selections there are: a box, a click.
     """
-    wanted = dict.fromkeys(("name", "trial", "status", x, y, *HOVERED, colour, shape, *LAST))
-    drawn = frame[[name for name in wanted if name in frame]].dropna(subset=[x])
-    # What is drawn last is on top: the frontier.
-    drawn = drawn.sort_values("frontier", kind="stable")
-    missing = drawn[y].isna()
-    trained, others = drawn[~missing], drawn[missing]
-    ends = [drawn[x], *([] if ghost is None else [ghost[x]])]
-    end = max((float(each.max()) for each in ends if len(each)), default=1.0)
-    seen = pd.concat([drawn[[x, y]], *([] if ghost is None else [ghost[[x, y]]])])
-    log_x, log_y = (
-        log and bool((seen[name].dropna() > 0).all()) for log, name in ((log_x, x), (log_y, y))
+    drawn = frame.dropna(subset=[x])
+    trained, others = drawn.dropna(subset=[y]), drawn[drawn[y].isna()]
+    extra = [each for each in (ghost, published) if each is not None]
+    seen = {n: pd.concat([drawn[n], *(each[n] for each in extra)]).dropna() for n in (x, y)}
+    log_x, log_y = log_x and bool((seen[x] > 0).all()), log_y and bool((seen[y] > 0).all())
+    lines = _limits(limits or {}, seen, {x: log_x, y: log_y})
+    ends_x = ends_of([*seen[x], *(end for on, end, _ in lines if on == x)], log_x)
+    ends_y = ends_of([*seen[y], *(end for on, end, _ in lines if on == y)], log_y)
+    series, clickable = _points(trained, x, y, colour, shape)
+    front = corners(trained[trained["frontier"]], x, y, ends_x[1])
+    series.append(
+        stairs("frontier", told(front), label(x), label(y), FRONTIER, z=2)
+        | {"markLine": _mark_lines(lines, x)}
     )
-    tables = {
-        "ticks": others.assign(**{y: _floor(seen[y], log_y)})[["name", "trial", "status", x, y]],
-        "steps": stairs(trained[trained["frontier"]], x, y, end),
-        "points": trained,
-    }
     if ghost is not None:
-        tables["ghost"] = stairs(ghost, x, y, end)
+        old = told(corners(ghost, x, y, ends_x[1]))
+        series.append(stairs("frontier before", old, label(x), label(y), QUIET, dash="dashed", z=1))
+    if len(others):
+        foot = told(others.assign(**{y: ends_y[0]})[["name", "trial", "status", x, y]])
+        series.append(
+            points(
+                "without an error",
+                foot,
+                label(x),
+                label(y),
+                QUIET,
+                hovered=["design", "trial", "status", label(x)],
+                symbol="rect",
+                size=[1.5, 10],
+                opacity=0.35,
+                symbolOffset=[0, -5],
+                large=len(foot) > LARGE,
+                largeThreshold=LARGE,
+            )
+        )
     if confirmed is not None and y == "error":
-        tables["bars"] = _bars(drawn, confirmed, x)
+        series += _bars(drawn, confirmed, x)
     if published is not None:
-        tables["published"] = published[["name", "source", x, y]].dropna()
+        series.append(_published(published, x, y))
     named = trained.loc[trained["source"] != "search", ["source", x, y]]
     if len(named):
-        tables["names"] = named
-    bounds = tuple(
-        (name, bound * LABELS[column][2])
-        for name, bound in (limits or {}).items()
-        if (column := name.partition("_")[2]) in (x, y)
-        and bound * LABELS[column][2] <= BEYOND * float(seen[column].max())
+        series.append(_written(told(named), "baselines", x, y, "source") | {"symbolSize": 0})
+    keys: list[Option] = [LEGEND | {"data": _legend(series, trained[colour])}]
+    if shape != colour:
+        symbols = {f"{label(shape)} {worded(k)}": s for k, s in _symbols(trained[shape]).items()}
+        series += [
+            {"type": "scatter", "name": n, "symbol": s, "itemStyle": {"color": QUIET}, "data": []}
+            for n, s in symbols.items()
+        ]
+        keys.append(LEGEND | {"bottom": 24, "selectedMode": False, "data": list(symbols)})
+    option = chart(
+        series,
+        legend=keys,
+        grid={"top": 40, "bottom": 44 + 24 * (len(keys) - 1), "left": 4, "right": 24},
+        xAxis=axis(label(x), ends_x, log=log_x),
+        yAxis=axis(label(y), ends_y, log=log_y),
     )
-    spec = _drawing(
-        x,
-        y,
-        colour,
-        shape,
-        is_even(trained[colour]),
-        log_x,
-        log_y,
-        bounds,
-        tuple(tables),
-        select,
-        len(drawn) <= READ_OUT,
-    )
-    return Chart(spec, {name: told(table) for name, table in tables.items()})
+    return FrontierChart(option, frame, x, y, log_x, log_y, clickable)
 
 
-def told(table: pd.DataFrame) -> pd.DataFrame:
-    """A table whose columns have the names that hovering shows, its figures as long as it shows.
-
-    What hovering shows is then the row itself: sentences made for each point beforehand took most
-    of a browser's time.
-    """
-    columns: dict[str, Any] = {}
-    for name in table.columns:
-        figures = pd.api.types.is_float_dtype(table[name])
-        column = _rounded(table[name].to_numpy()) if figures else table[name]
-        columns[TOLD.get(name, label(name))] = column
-    return pd.DataFrame(columns, index=table.index).reset_index(drop=True)
+def corners(front: pd.DataFrame, x: str, y: str, end: float | None = None) -> pd.DataFrame:
+    """Corners of the frontier in these two columns, by increasing x; a last level step to `end`."""
+    ordered = front[[x, y]].dropna().sort_values([x, y])
+    best = ordered[y].cummin()
+    kept = ordered[(best < best.shift(fill_value=np.inf))]
+    if len(kept) and end is not None and end > kept[x].iloc[-1]:
+        kept = pd.concat([kept, pd.DataFrame({x: [end], y: [kept[y].iloc[-1]]})])
+    return kept.reset_index(drop=True)
 
 
-def _rounded(figures: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """To five digits: finer than a pixel."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        digits = 10.0 ** (4 - np.floor(np.log10(np.abs(figures))))
-        rounded = np.round(figures * digits) / digits
-    return np.where(np.isfinite(rounded), rounded, figures)
-
-
-@functools.lru_cache(maxsize=64)
-def _drawing(
-    x: str,
-    y: str,
-    colour: str,
-    shape: str,
-    even: bool,
-    log_x: bool,
-    log_y: bool,
-    limits: tuple[tuple[str, float], ...],
-    tables: tuple[str, ...],
-    select: tuple[str, ...],
-    read_out: bool,
-) -> dict[str, Any]:
-    base_x = alt.X(field=label(x), type="quantitative", **axis(x, log_x))
-    base_y = alt.Y(field=label(y), type="quantitative", **axis(y, log_y))
-    place: dict[str, Any] = {"x": base_x, "y": base_y}
-    row = alt.TooltipContent("data")
-    layers: list[Any] = [
-        _table("ticks")
-        .mark_tick(color=GREY, opacity=0.35, thickness=1.5, size=10, orient="vertical", tooltip=row)
-        .encode(**place)
-    ]
-    if "ghost" in tables:
-        layers.append(_step("ghost", x, place, GREY, [5, 4]))
-    layers.append(_step("steps", x, place, GREEN, [1, 0]))
-    layers += [_limit(name, bound, x) for name, bound in limits]
-    if "bars" in tables:
-        layers += _bar_marks(place)
-    points = _table("points").mark_point(filled=True, strokeWidth=0.6, tooltip=row)
-    points = points.encode(**place, **_looks(colour, shape, even))
-    if BOX in select:
-        points = points.add_params(alt.selection_interval(name=BOX, encodings=["x", "y"]))
-    if PICK in select:
-        points = points.add_params(
-            alt.selection_point(name=PICK, fields=[KEY], on="click", clear="dblclick")
+def _points(
+    trained: pd.DataFrame, x: str, y: str, colour: str, shape: str
+) -> tuple[list[Option], list["pd.Series[str]"]]:
+    """A series for each look, the frontier's last; and the designs of their points."""
+    groups, tints = grouped(trained[colour])
+    over = trained["status"] == "infeasible"
+    groups, tints = groups.where(~over, OVER), tints | {OVER: QUIET}
+    symbols = _symbols(trained[shape])
+    looks = [trained["frontier"], groups, trained[shape].where(trained[shape].notna(), "")]
+    order = {name: place for place, name in enumerate(tints)}
+    parts: list[Any] = [(*look, part) for look, part in trained.groupby(looks, sort=False)]
+    series, designs = [], []
+    for front, group, form, part in sorted(parts, key=lambda it: (it[0], order[it[1]])):
+        more = HOVERED if len(part) <= MOST_HOVERED else ()
+        who = ("name", "trial", "status") if more else ()
+        wanted = [n for n in dict.fromkeys((*who, x, y, *more)) if n in part]
+        table = told(part[wanted])
+        designs.append(part["design"])
+        series.append(
+            points(
+                group,
+                table,
+                label(x),
+                label(y),
+                tints[group],
+                hovered=list(table.columns),
+                size=11 if front else 5 if len(part) > LARGE else 7,
+                symbol=symbols.get(form, "circle"),
+                opacity=1.0 if front else 0.4,
+                large=len(part) > LARGE,
+                largeThreshold=LARGE,
+                selectedMode="single",
+                select={"itemStyle": {"borderWidth": 2, "opacity": 1}},
+                z=4 if front else 3,
+            )
         )
-    layers.append(points)
-    if "published" in tables:
-        layers += _published_marks(place)
-    if "names" in tables:
-        layers.append(
-            _table("names")
-            .mark_text(align="left", dx=8, dy=-8, fontSize=11, color=GREY)
-            .encode(**place, text="source:N")
-        )
-    with alt.utils.schemapi.debug_mode(False):  # its tests check it
-        chart = alt.layer(*layers).properties(height=HEIGHT).resolve_legend(color="independent")
-        if not read_out:
-            chart = chart.configure_mark(aria=False)
-        return dict(chart.to_dict())
+    return series, designs
 
 
-def _table(name: str) -> Any:
-    return alt.Chart(alt.NamedData(name))
+def _symbols(column: "pd.Series[Any]") -> dict[object, str]:
+    values = sorted(column.dropna().unique().tolist(), key=str)
+    return {value: SYMBOLS[i % len(SYMBOLS)] for i, value in enumerate(values)}
 
 
-def _looks(colour: str, shape: str, even: bool) -> dict[str, Any]:
-    """Colour and symbol of a point: the frontier large, what is over a limit grey."""
-    front = f"datum['{TOLD['frontier']}']"
+def _legend(series: Sequence[Option], coloured: "pd.Series[Any]") -> list[Option]:
+    """An entry for each name, those of the colours in their order, none as faint as its points."""
+    shown = {each["name"] for each in series if each["name"] != "baselines"}
+    order = dict.fromkeys([*grouped(coloured)[1], *(each["name"] for each in series)])
+    return [{"name": name, "itemStyle": {"opacity": 1}} for name in order if name in shown]
+
+
+def _limits(
+    limits: Mapping[str, float], seen: Mapping[str, "pd.Series[float]"], log: Mapping[str, bool]
+) -> list[tuple[str, float, str]]:
+    """Column, place in its people's unit, and words, of the limits on what is drawn."""
+    found = []
+    for name, bound in limits.items():
+        kind, _, column = name.partition("_")
+        if column in seen and len(seen[column]):
+            place = bound * LABELS[column][2]
+            if place <= BEYOND * float(seen[column].max()) and (place > 0 or not log[column]):
+                found.append((column, place, f"{kind}. allowed"))
+    return found
+
+
+def _mark_lines(lines: Sequence[tuple[str, float, str]], x: str) -> Option:
     return {
-        "color": alt.condition(
-            "datum.status == 'infeasible'", alt.value(GREY), colour_of(colour, even)
-        ),
-        "shape": alt.Shape(
-            field=label(shape),
-            type="nominal",
-            title=label(shape),
-            scale=alt.Scale(range=SHAPES),
-            legend=None if shape == colour else alt.Legend(orient="bottom"),
-        ),
-        "opacity": alt.condition(front, alt.value(1.0), alt.value(0.4)),
-        "size": alt.condition(front, alt.value(95), alt.value(34)),
+        "silent": True,
+        "symbol": "none",
+        "data": [
+            {"xAxis" if column == x else "yAxis": place, "name": words}
+            for column, place, words in lines
+        ],
+        "label": {"formatter": "{b}", "color": LIMIT, "position": "insideEndTop"},
+        "lineStyle": {"color": LIMIT, "type": "dashed", "width": 1.5},
     }
 
 
-def _step(table: str, x: str, place: dict[str, Any], colour: str, dash: list[int]) -> Any:
-    return (
-        _table(table)
-        .mark_line(
-            clip=True, interpolate="step-after", color=colour, strokeWidth=2, strokeDash=dash
-        )
-        .encode(**place, order=alt.Order(field=label(x), type="quantitative"))
-    )
-
-
-def _limit(name: str, bound: float, x: str) -> Any:
-    """A dashed line with its name."""
-    kind, _, column = name.partition("_")
-    row = alt.Chart(alt.InlineData(values=[{"limit": f"{kind}. allowed"}]))
-    rule = row.mark_rule(clip=True, color=ORANGE, strokeDash=[6, 3], strokeWidth=1.5)
-    text = row.mark_text(clip=True, color=ORANGE, align="left", dx=4, dy=-6, fontSize=11)
-    place: dict[str, Any]
-    if column == x:
-        place, edge = {"x": alt.datum(bound)}, {"y": alt.value(12)}
-    else:
-        place, edge = {"y": alt.datum(bound)}, {"x": alt.value(4)}
-    return alt.layer(rule.encode(**place), text.encode(**place, **edge, text="limit:N"))
-
-
-def _bars(frame: pd.DataFrame, confirmed: pd.DataFrame, x: str) -> pd.DataFrame:
+def _bars(frame: pd.DataFrame, confirmed: pd.DataFrame, x: str) -> list[Option]:
     """Mean test error of fresh seeds with its interval, at the cost of its design."""
     key = frame["design"].astype(str).str.partition("@")[0]
     places = frame.assign(key=key).drop_duplicates("key").set_index("key")[x]
-    bars = confirmed[confirmed["key"].isin(places.index)].copy()
-    bars[x] = places.loc[bars["key"]].to_numpy()
-    bars["error"] = 100 * bars["test_error"]
-    half = 100 * bars["test_error_half_width"].fillna(0.0)
-    return bars.assign(least=bars["error"] - half, most=bars["error"] + half)[
-        ["name", x, "error", "least", "most"]
-    ]
-
-
-def _bar_marks(place: dict[str, Any]) -> list[Any]:
-    base_y = place["y"]
-    hover = [
-        alt.Tooltip("design:N", title="confirmed"),
-        alt.Tooltip(
-            field=label("error"), type="quantitative", title="mean test error (%)", format=".3~g"
-        ),
-        alt.Tooltip("least:Q", title="at least (%)", format=".3~g"),
-        alt.Tooltip("most:Q", title="at most (%)", format=".3~g"),
-    ]
-    base = _table("bars").encode(x=place["x"], tooltip=hover)
+    known = confirmed[confirmed["key"].isin(places.index)]
+    mean = 100 * known["test_error"]
+    half = 100 * known["test_error_half_width"].fillna(0.0)
+    table = pd.DataFrame(
+        {
+            "design": known["name"],
+            label(x): places.loc[known["key"]].to_numpy(),
+            "mean test error (%)": mean,
+            "at least (%)": mean - half,
+            "at most (%)": mean + half,
+        }
+    ).reset_index(drop=True)
+    across, up = label(x), "mean test error (%)"
+    # From the least to the most, then a gap before the next.
+    heights = (table["at least (%)"], table["at most (%)"], np.nan)
+    stems = pd.concat([pd.DataFrame({across: table[across], up: each}) for each in heights])
+    joined = stems.sort_index(kind="stable").reset_index(drop=True)
+    hovered = ["design", *table.columns[2:]]
     return [
-        base.mark_rule(clip=True, color=PINK, strokeWidth=2).encode(y=alt.Y("least:Q"), y2="most"),
-        base.mark_point(clip=True, color=PINK, shape="diamond", size=60).encode(y=base_y),
+        line("confirmed", joined, across, up, PINK, silent=True, z=5),
+        points(
+            "confirmed", table, across, up, PINK, hovered=hovered, symbol="diamond", size=9, z=5
+        ),
     ]
 
 
-def _published_marks(place: dict[str, Any]) -> list[Any]:
+def _published(published: pd.DataFrame, x: str, y: str) -> Option:
     """Hollow: what other people measured on other recordings is not one of these designs."""
-    base = _table("published").encode(**place)
-    return [
-        base.mark_point(
-            color=GREY,
-            shape="diamond",
-            size=110,
-            strokeWidth=1.8,
-            filled=False,
-            tooltip=alt.TooltipContent("data"),
-        ),
-        base.mark_text(
-            align="left", dx=9, dy=-7, fontSize=11, color=GREY, fontStyle="italic"
-        ).encode(text="design:N"),
-    ]
+    table = told(published[["name", "source", x, y]].dropna())
+    hollow = {"color": "transparent", "borderColor": QUIET, "borderWidth": 2}
+    drawn = _written(table, "published", x, y, "design")
+    return drawn | {"symbol": "diamond", "symbolSize": 12, "itemStyle": hollow}
 
 
-def _floor(column: "pd.Series[float]", log: bool) -> float:
-    """Where designs without a figure stand: at the foot of the axis."""
-    known = column.dropna()
-    if not len(known):
-        return 1.0
-    low, high = float(known.min()), float(known.max())
-    return low * 0.9 if log and low > 0 else low - 0.04 * (high - low or 1.0)
+def _written(table: pd.DataFrame, name: str, x: str, y: str, column: str) -> Option:
+    """Points with the texts of a column beside them."""
+    written = {"show": True, "formatter": f"{{@{column}}}", "position": "right", "color": QUIET}
+    hovered = [name for name in table.columns if name != column]
+    drawn = points(name, table, label(x), label(y), QUIET, hovered=[column, *hovered], z=5)
+    return drawn | {"label": written, "labelLayout": {"hideOverlap": True}}
+
+
+def within(
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    areas: Sequence[Mapping[str, Any]],
+    log_x: bool,
+    log_y: bool,
+) -> "pd.Series[bool] | None":
+    """Which designs lie in any of the outlines; None where there is none.
+
+    An outline is straight where it was drawn: on a logarithmic axis, in logarithms. Widgets are no
+    boundary: what is no outline is ignored.
+    """
+    places = _as_drawn(frame[[x, y]].to_numpy(dtype=float), log_x, log_y)
+    known = np.isfinite(places).all(axis=1)
+    found = None
+    for area in areas:
+        try:
+            outline = np.array(area["coord_range"], dtype=float)
+        except (KeyError, TypeError, ValueError):
+            continue
+        if area.get("brush_type") == "rect" and outline.shape == (2, 2):
+            (left, right), (low, high) = outline
+            outline = np.array([[left, low], [right, low], [right, high], [left, high]])
+        if outline.ndim != 2 or outline.shape[1] != 2 or len(outline) < 3:
+            continue
+        shape = Outline(_as_drawn(outline, log_x, log_y))
+        hit = known & shape.contains_points(np.where(np.c_[known, known], places, 0.0))
+        found = hit if found is None else found | hit
+    return None if found is None else pd.Series(found, index=frame.index)
+
+
+def _as_drawn(places: Numbers, log_x: bool, log_y: bool) -> Numbers:
+    """Where figures stand on the axes; shape (n, 2)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where([log_x, log_y], np.log10(places), places)
+
+
+def clicked(
+    designs: Sequence["pd.Series[str]"], selected: Sequence[Mapping[str, Any]]
+) -> str | None:
+    """The design of the last point that was clicked; None where none was."""
+    for entry in reversed(list(selected)):
+        number, places = entry.get("series_index"), entry.get("data_indices") or []
+        if isinstance(number, int) and 0 <= number < len(designs) and places:
+            place = places[-1]
+            if isinstance(place, int) and 0 <= place < len(designs[number]):
+                return str(designs[number].iloc[place])
+    return None

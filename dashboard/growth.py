@@ -1,14 +1,15 @@
 """How the hypervolume of a study grew, with trainings and with hours."""
 
 from dataclasses import asdict
-from typing import Any
 
-import altair as alt
 import pandas as pd
 
+from dashboard.charts import Option, axis, chart, line
 from dashboard.studies import StudyFrame
-from dashboard.theme import GREEN
+from dse.colours import FRONTIER
 from dse.studies.growth import growth
+
+HOURS = "hours of training"
 
 
 def growth_table(study: StudyFrame) -> pd.DataFrame:
@@ -23,19 +24,18 @@ def growth_table(study: StudyFrame) -> pd.DataFrame:
     return pd.DataFrame(map(asdict, growth(study.rows_where(trained), study.of)))
 
 
-def growth_chart(grown: pd.DataFrame) -> Any:
+def growth_chart(grown: pd.DataFrame) -> Option:
     """The hypervolume as stairs over the trainings."""
-    return (
-        alt.Chart(grown[["trainings", "hours", "hypervolume"]])
-        .mark_line(interpolate="step-after", color=GREEN, point=len(grown) < 40)
-        .encode(
-            x=alt.X("trainings:Q", title="trainings", axis=alt.Axis(tickMinStep=1)),
-            y=alt.Y("hypervolume:Q", title="hypervolume", scale=alt.Scale(zero=False)),
-            tooltip=[
-                alt.Tooltip("trainings:Q", title="trainings", format=","),
-                alt.Tooltip("hours:Q", title="hours of training", format=".3~g"),
-                alt.Tooltip("hypervolume:Q", title="hypervolume", format=".4f"),
-            ],
-        )
-        .properties(height=200)
+    table = grown[["trainings", "hours", "hypervolume"]].rename(columns={"hours": HOURS})
+    steps = line(
+        "hypervolume",
+        table,
+        "trainings",
+        "hypervolume",
+        FRONTIER,
+        hovered=["trainings", HOURS, "hypervolume"],
+        dots=len(grown) < 40,
+        step="end",
     )
+    across = axis("trainings") | {"minInterval": 1}
+    return chart([steps], legend={"show": False}, xAxis=across, yAxis=axis("hypervolume"))

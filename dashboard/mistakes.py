@@ -1,14 +1,12 @@
 """What a network takes for what: confusions in float and in int8, side by side, and in words."""
 
-from typing import Any
-
-import altair as alt
-import pandas as pd
+import numpy as np
 import streamlit as st
 
+from dashboard.charts import Option, chart, ink, names
 from dashboard.studies import StudyFrame
 from dashboard.texts import plain, sentence
-from dashboard.theme import BLUE, VERMILION
+from dse.colours import BLUE, VERMILION
 from dse.errors import InvalidInput
 from dse.studies.rows import Evaluation
 from dse.studies.scored import error_interval, int8_less_float, scores_of, worst_confusions
@@ -45,8 +43,12 @@ def draw_mistakes(study: StudyFrame, row: Evaluation) -> None:
             if confusion is None:
                 st.info("No int8 figures: " + plain(best.reason or "it was not evaluated") + ".")
                 continue
-            chart = confusion_chart(best.labels, confusion)
-            st.altair_chart(chart, key=f"confusion_{form}", alt=f"Confusion matrix, {form}")
+            st.echarts_chart(
+                confusion_chart(best.labels, confusion),
+                key=f"confusion_{form}",
+                height=max(240, min(580, 140 + 26 * len(best.labels))),
+                alt=f"Confusion matrix, {form}",
+            )
             worst = worst_confusions(best.labels, confusion, WORST)
             lines = [
                 f"{true} is taken for {told}: {clips} of {all_} clips ({clips / all_:.0%})"
@@ -91,60 +93,47 @@ def _numbers(best: BestScores) -> None:
     )
 
 
-def confusion_chart(labels: tuple[str, ...], confusion: Confusion) -> Any:
+def confusion_chart(labels: tuple[str, ...], confusion: Confusion) -> Option:
     """A square for each pair of classes: right ones blue, mistakes vermilion, by share of a row."""
-    rows = []
-    for true, name in enumerate(labels):
-        spoken = int(confusion[true].sum())
-        for told, other in enumerate(labels):
-            clips, right = int(confusion[true, told]), true == told
-            share = clips / spoken if spoken else 0.0
-            # Half of a word taken for another is as loud as all of it told right.
-            loud = share if right else min(1.0, (2 * share) ** 0.5)
-            rows.append(
-                {
-                    "said": name,
-                    "told": other,
-                    "clips": clips,
-                    "share": share,
-                    "kind": RIGHT if right else MISTAKES,
-                    "loud": 0.08 + 0.92 * loud if clips else 0.0,
-                    "text": str(clips) if clips else "",
-                }
-            )
-    many = len(labels) > MOST_NUMBERED
-    order = list(labels)
-    axis: dict[str, Any] = {
-        "labelLimit": 110,
-        "labelOverlap": False,
-        "labelFlush": False,
-        "ticks": False,
-        "domain": False,
-    }
-    base = alt.Chart(pd.DataFrame(rows)).encode(
-        x=alt.X(
-            "told:N",
-            sort=order,
-            title="told",
-            axis=alt.Axis(orient="top", labelAngle=-90 if len(order) > 6 else 0, **axis),
-        ),
-        y=alt.Y("said:N", sort=order, title="said", axis=alt.Axis(**axis)),
-        tooltip=["said:N", "told:N", "clips:Q", alt.Tooltip("share:Q", format=".1%")],
+    squares: dict[str, list[Option]] = {RIGHT: [], MISTAKES: []}
+    numbered = len(labels) <= MOST_NUMBERED
+    for true, told in np.argwhere(confusion).tolist():
+        clips = int(confusion[true, told])
+        share = clips / int(confusion[true].sum())
+        # Half of a word taken for another is as loud as all of it told right.
+        loud = share if true == told else min(1.0, (2 * share) ** 0.5)
+        number = {"show": numbered, "color": "#FFFFFF" if loud > 0.45 else ink()}
+        values = [told, true, loud, clips, float(f"{100 * share:.3g}")]
+        squares[RIGHT if true == told else MISTAKES].append({"value": values, "label": number})
+    tints = {RIGHT: BLUE, MISTAKES: VERMILION}
+    series = [
+        {
+            "type": "heatmap",
+            "name": name,
+            "dimensions": ["told", "said", "loud", "clips", "share (%)"],
+            "encode": {"x": 0, "y": 1, "value": 2, "tooltip": [0, 1, 3, 4]},
+            "data": cells,
+            "label": {"formatter": "{@[3]}", "textBorderWidth": 0},
+            "itemStyle": {"color": tints[name], "borderColor": "#8884", "borderWidth": 0.5},
+        }
+        for name, cells in squares.items()
+    ]
+    ramps = [
+        {
+            "show": False,
+            "seriesIndex": place,
+            "dimension": 2,
+            "min": 0,
+            "max": 1,
+            "inRange": {"color": [f"{tints[name]}14", tints[name]]},
+        }
+        for place, name in enumerate(squares)
+    ]
+    turned = {"rotate": 90 if len(labels) > 6 else 0, "hideOverlap": False}
+    return chart(
+        series,
+        visualMap=ramps,
+        grid={"top": 4, "bottom": 36, "left": 4, "right": 8},
+        xAxis=names(labels, "told", position="top", axisLabel=turned),
+        yAxis=names(labels, "said", inverse=True),
     )
-    squares = base.mark_rect(stroke="#8884", strokeWidth=0.5).encode(
-        color=alt.Color(
-            "kind:N",
-            title=None,
-            legend=alt.Legend(orient="bottom"),
-            scale=alt.Scale(domain=[RIGHT, MISTAKES], range=[BLUE, VERMILION]),
-        ),
-        opacity=alt.Opacity("loud:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[0, 1])),
-    )
-    height = max(220, min(560, 120 + 26 * len(order)))
-    if many:
-        return squares.properties(height=height)
-    numbers = base.mark_text(fontSize=11).encode(
-        text="text:N",
-        color=alt.condition("datum.loud > 0.6", alt.value("#FFFFFF"), alt.value("#777777")),
-    )
-    return alt.layer(squares, numbers).properties(height=height)

@@ -5,14 +5,13 @@ elsewhere: a name in a study that got through as markup would find nobody to tal
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 from starlette.middleware import Middleware
 from streamlit import config
 
-from dashboard.startup import lifespan, preloads
+from dashboard.startup import lifespan
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -20,7 +19,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 POLICY = {
     "default-src": "'self'",
-    # Vega and Streamlit compile expressions; Graphviz is WebAssembly.
+    # Streamlit compiles expressions; Graphviz is WebAssembly.
     "script-src": "'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' blob:",
     "style-src": "'self' 'unsafe-inline'",
     "img-src": "'self' data: blob:",
@@ -41,7 +40,6 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
 }
 HOSTS = ("localhost", "127.0.0.1")
-PRELOADS = preloads(Path(st.__file__).parent / "static").encode("latin-1")
 
 
 class SecurityHeaders:
@@ -61,11 +59,6 @@ class SecurityHeaders:
                     for name, value in message.get("headers", [])
                     if name.decode("latin-1").lower() not in HEADERS
                 ]
-                if PRELOADS and any(
-                    name == b"content-type" and value.startswith(b"text/html")
-                    for name, value in theirs
-                ):
-                    ours.append((b"link", PRELOADS))
                 message = {**message, "headers": [*theirs, *ours]}
             await send(message)
 

@@ -20,6 +20,16 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 LONGEST = 120
 """Characters of a name that a page shows."""
 LONGEST_SENTENCE = 1_000
+STATUS_HELP = {
+    "trained": "within the limits, trained",
+    "stopped": "trained for fewer epochs: others were better by then",
+    "reused": "trained by another study",
+    "infeasible": "over a limit: priced, not trained",
+    "duplicate": "trained before under another number",
+    "invalid": "no such network, or the machine cannot execute it",
+    "failed": "training gave no number",
+}
+"""Statuses of today; a page shows others as they are called."""
 
 
 def plain(text: object, longest: int = LONGEST) -> str:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
@@ -13,12 +12,12 @@ from cost_models import (
     load_accelerator,
     load_technology,
 )
-from dashboard.cost_charts import energy_frame
+from dashboard.charts import stacked
+from dashboard.cost_charts import energy_frame, tints_of
 from dashboard.links import choose_many, choose_one
 from dashboard.session import current_study, page, rows_or_stop
 from dashboard.studies import StudyFrame
 from dashboard.texts import plain, table_csv
-from dashboard.theme import PALETTE
 from dse.columns import LABELS, MEASURED_COLUMNS, OBJECTIVE_COLUMNS, shown
 from dse.errors import InvalidInput
 from dse.pricing.machine import Machine
@@ -202,36 +201,14 @@ def _energies(costs: dict[str, Cost]) -> None:
             .groupby("part", sort=False)["energy_nj"]
             .sum()
             .reset_index()
-            .assign(design=name)
+            .assign(layer=name)
             for name, cost in costs.items()
         ]
     )
     parts["energy_uj"] = parts["energy_nj"] * 1e-3
-    st.altair_chart(
-        alt.Chart(parts)
-        .mark_bar()
-        .encode(
-            x=alt.X("energy_uj:Q", title="energy per inference (uJ)"),
-            y=alt.Y(
-                "design:N",
-                sort=list(costs),
-                title=None,
-                axis=alt.Axis(labelLimit=220, labelFlush=False),
-            ),
-            color=alt.Color(
-                "part:N",
-                title=None,
-                scale=alt.Scale(domain=list(dict.fromkeys(parts["part"])), range=PALETTE),
-                legend=alt.Legend(orient="bottom", columns=6),
-            ),
-            tooltip=[
-                "design",
-                "part",
-                alt.Tooltip("energy_uj", title="energy (uJ)", format=".3~g"),
-            ],
-        )
-        .properties(height=90 + 45 * len(costs))
-    )
+    title = "energy per inference (uJ)"
+    option, height = stacked(parts, "energy_uj", title, list(costs), tints_of(parts["part"]))
+    st.echarts_chart(option, key="energies", height=height + 22 * len(costs))
 
 
 def _mixers(study: StudyFrame) -> None:

@@ -10,23 +10,24 @@ from cost_models import Cost
 from cost_models.application import inferences_per_second
 from cost_models.break_even import break_even
 from cost_models.units import pj_to_uj, with_prefix
+from dashboard.charts import stacked
 from dashboard.cost_charts import (
     area_chart,
+    curves_chart,
     energy_frame,
-    history_chart,
     latency_frame,
     network_diagram,
     roofline_chart,
     roofline_frame,
     shares,
-    stacked_chart,
+    tints_of,
 )
 from dashboard.links import choose_one
 from dashboard.mistakes import draw_mistakes
 from dashboard.session import current_study, page
 from dashboard.studies import FULL, StudyFrame
 from dashboard.texts import bits, figure, plain, to_csv
-from dashboard.theme import BLUE, VERMILION
+from dse.colours import BLUE, VERMILION
 from dse.design.matrices import facts_of, matrix_at
 from dse.design.places import ternary_places
 from dse.design.point import DesignPoint
@@ -144,7 +145,8 @@ def _energy(cost: Cost) -> None:
     )
     frame = energy_frame(cost)
     order = list(dict.fromkeys(frame["layer"]))
-    st.altair_chart(stacked_chart(frame, "energy_nj", "energy (nJ)", order))
+    option, height = stacked(frame, "energy_nj", "energy (nJ)", order, tints_of(frame["part"]))
+    st.echarts_chart(option, key="energy", height=height)
 
 
 def _latency(cost: Cost) -> None:
@@ -157,16 +159,16 @@ def _latency(cost: Cost) -> None:
         f"{cost.utilisation:.0%}. What bounds: {bounds}."
     )
     frame = latency_frame(cost)
-    st.altair_chart(
-        stacked_chart(frame, "us", "latency (us), by what bounds the layer", list(frame["layer"]))
-    )
+    title = "latency (us), by what bounds the layer"
+    option, height = stacked(frame, "us", title, list(frame["layer"]), tints_of(frame["part"]))
+    st.echarts_chart(option, key="latency", height=height)
 
 
 def _roofline(cost: Cost) -> None:
     frame = roofline_frame(cost)
     memories = list(dict.fromkeys(frame["memory"]))
     memory = st.selectbox("Memory", memories, key="roof_memory")
-    st.altair_chart(roofline_chart(cost, memory))
+    st.echarts_chart(roofline_chart(cost, memory), key="roofline", height=400)
     st.caption(
         "A point a convolution. Below its roof, something else bounds it: another memory, fill and "
         "drain, or the generator; hovering says what."
@@ -180,7 +182,7 @@ def _area(cost: Cost) -> None:
         f"bands of the constants), {plain(cost.technology.name)}. Leakage "
         f"{cost.leakage.mid:.3g} uW. DRAM, where there is one, is another chip."
     )
-    st.altair_chart(area_chart(cost))
+    st.echarts_chart(area_chart(cost), key="area", height=340)
 
 
 def _layers(cost: Cost) -> None:
@@ -341,7 +343,15 @@ def _training(study: StudyFrame, row: Evaluation) -> None:
     except InvalidInput:
         left.info("The learning curve of this design is not in the study's folder.")
         return
-    left.altair_chart(history_chart(history))
+    curves = pd.DataFrame(
+        [
+            {"epoch": each.epoch, "curve": split, "error": 100 * error}
+            for split in ("training", "validation")
+            for each in history
+            for error in (getattr(each, f"{split}_error"),)
+        ]
+    )
+    left.echarts_chart(curves_chart(curves, "error (%)"), key="history", height=300)
     best = min(history, key=lambda each: each.validation_error)
     left.text(f"Least validation error {100 * best.validation_error:.1f} % in epoch {best.epoch}.")
     right.download_button(

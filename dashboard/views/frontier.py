@@ -1,19 +1,17 @@
 """Frontier: what there is to choose from, and what each choice costs."""
 
-import importlib.util
+from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
 
-from dashboard.charts import BOX, PICK, chosen, parallel_chart, picked, sample_of
-from dashboard.frontier_chart import frontier_chart
-from dashboard.lasso_chart import draw_lasso
+from dashboard.charts import HEIGHT, parallel, sample_of
+from dashboard.frontier_chart import Selected, frontier_chart
 from dashboard.links import choose_one
 from dashboard.literature import published_points
 from dashboard.session import current_study, open_design, page, rows_or_stop
 from dashboard.studies import FULL, StudyFrame, read_confirmed
-from dashboard.texts import figure, label, plain, table_csv
-from dashboard.theme import STATUS_HELP
+from dashboard.texts import STATUS_HELP, figure, label, plain, table_csv
 from dse.columns import LABELS, OBJECTIVE_COLUMNS, first_cost
 from dse.studies.comparison import why_not_on_frontier
 from dse.studies.frontier import hypervolume_share
@@ -24,6 +22,22 @@ MOST_LINES = 400  # of dominated designs, in parallel coordinates
 MOST_ROWS = 1_000  # of the table; the file to download has all
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the plot shows: columns, and how."""
+
+    x: str
+    y: str
+    colour: str
+    shape: str
+    log_x: bool
+    log_y: bool
+    published: bool
+    """Networks of the literature are drawn, too."""
+    parallel: bool
+    """Lines through several columns instead of points."""
+
+
 @page("Which design, on which machine")
 def main() -> None:
     """Draw the page."""
@@ -31,13 +45,14 @@ def main() -> None:
     _numbers(study)
     rows_or_stop(study)
     frame = study.scaled
-    x, y, colour, shape, log_x, log_y, kind = _controls(study, frame)
+    view = _controls(study, frame)
     shown = _filtered(frame)
     wide, narrow = st.columns([3, 1.15], gap="medium")
     with wide:
-        inside, design = _plot(study, shown, x, y, colour, shape, log_x, log_y, kind)
+        selected = _plot(study, shown, view)
+    inside = shown if selected.inside is None else shown[selected.inside]
     with narrow:
-        _side_panel(study, inside, design, selected=inside is not shown)
+        _side_panel(study, inside, selected.design, selected=inside is not shown)
     _table(inside, study)
 
 
@@ -63,7 +78,7 @@ def _known(frame: pd.DataFrame) -> list[str]:
     return [name for name in COLUMNS if name in frame and frame[name].notna().any()]
 
 
-def _controls(study: StudyFrame, frame: pd.DataFrame) -> tuple[str, str, str, str, bool, bool, str]:
+def _controls(study: StudyFrame, frame: pd.DataFrame) -> View:
     axes = [name for name in frame.columns if name.startswith("axis_")]
     columns = _known(frame)
     machine = ["accelerator"] if study.asked.several_machines else []
@@ -79,8 +94,8 @@ def _controls(study: StudyFrame, frame: pd.DataFrame) -> tuple[str, str, str, st
     with st.container(horizontal=True, vertical_alignment="center"):
         kind = st.segmented_control(
             "View",
-            ["2-D", "lasso", "3-D", "parallel"],
-            default="2-D",
+            ["points", "parallel"],
+            default="points",
             required=True,
             key="view",
             bind="query-params",
@@ -88,7 +103,14 @@ def _controls(study: StudyFrame, frame: pd.DataFrame) -> tuple[str, str, str, st
         )
         log_x = st.toggle("logarithmic across", True, key="log_x", bind="query-params")
         log_y = st.toggle("logarithmic up", False, key="log_y", bind="query-params")
-    return x, y, colour, shape, log_x, log_y, kind
+        published = st.toggle(
+            "published networks",
+            key="published",
+            bind="query-params",
+            help="hollow: priced on this machine; their errors are those of their papers, on other "
+            "recordings than these, so they say what others reached, not what these would",
+        )
+    return View(x, y, colour, shape, log_x, log_y, published, kind == "parallel")
 
 
 def _filtered(frame: pd.DataFrame) -> pd.DataFrame:
@@ -124,29 +146,17 @@ def _filtered(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[mask]
 
 
-def _plot(
-    study: StudyFrame,
-    shown: pd.DataFrame,
-    x: str,
-    y: str,
-    colour: str,
-    shape: str,
-    log_x: bool,
-    log_y: bool,
-    kind: str,
-) -> tuple[pd.DataFrame, str | None]:
+def _plot(study: StudyFrame, shown: pd.DataFrame, view: View) -> Selected:
     """Draw the plot; the designs that are selected in it, and the one that was clicked."""
     if shown.empty:
         st.info("No design passes the filter: widen it.")
-    elif kind == "parallel":
-        _plot_parallel(shown, colour)
-    elif kind == "3-D":
-        _plot_3d(sample_of(shown), x, y, colour)
-    elif kind == "lasso":
-        return _plot_lasso(study, shown, x, y, colour, shape, log_x, log_y)
+    elif view.parallel:
+        _plot_parallel(shown, view.colour)
+    elif shown[view.x].isna().all():
+        st.info(f"No design here has a figure for {label(view.x)}: choose another column.")
     else:
-        return _plot_2d(study, shown, x, y, colour, shape, log_x, log_y)
-    return shown, None
+        return _plot_points(study, shown, view)
+    return Selected()
 
 
 def _plot_parallel(shown: pd.DataFrame, colour: str) -> None:
@@ -159,103 +169,38 @@ def _plot_parallel(shown: pd.DataFrame, colour: str) -> None:
     lines = shown[shown["status"].isin(FULL)].dropna(subset=columns)
     lines = sample_of(lines, MOST_LINES)
     if len(columns) > 1 and len(lines):
-        st.altair_chart(parallel_chart(lines, columns, colour), key="lines")
+        st.echarts_chart(parallel(lines, columns, colour), key="lines", height=HEIGHT)
     else:
         st.info("Choose at least two columns that trained designs have.")
 
 
-def _plot_lasso(
-    study: StudyFrame,
-    shown: pd.DataFrame,
-    x: str,
-    y: str,
-    colour: str,
-    shape: str,
-    log_x: bool,
-    log_y: bool,
-) -> tuple[pd.DataFrame, str | None]:
-    if shown[[x, y]].dropna().empty:
-        st.info("No design here has figures in both columns: choose others.")
-        return shown, None
-    mask, design = draw_lasso(
-        shown,
-        x,
-        y,
-        colour,
-        shape,
-        log_x=log_x,
-        log_y=log_y,
-        limits=study.asked.limits,
-        key="lasso",
-    )
-    st.caption(
-        "Choose the lasso or the box in the corner of the plot, and draw round designs; click a "
-        "point for its details; double-click to clear. Every design that has both figures is drawn."
-    )
-    return (shown if mask is None else shown[mask]), design
-
-
-def _plot_2d(
-    study: StudyFrame,
-    shown: pd.DataFrame,
-    x: str,
-    y: str,
-    colour: str,
-    shape: str,
-    log_x: bool,
-    log_y: bool,
-) -> tuple[pd.DataFrame, str | None]:
-    drawn, confirmed = sample_of(shown), read_confirmed(study.of.folder)
-    others = published_points(study) if st.session_state.get("published") else None
+def _plot_points(study: StudyFrame, shown: pd.DataFrame, view: View) -> Selected:
+    confirmed = read_confirmed(study.of.folder)
+    others = published_points(study) if view.published else None
     chart = frontier_chart(
-        drawn,
-        x,
-        y,
-        colour=colour,
-        shape=shape,
-        log_x=log_x,
-        log_y=log_y,
+        shown,
+        view.x,
+        view.y,
+        colour=view.colour,
+        shape=view.shape,
+        log_x=view.log_x,
+        log_y=view.log_y,
         limits=study.asked.limits,
         confirmed=confirmed,
-        published=others if others is not None and {x, y} <= set(others) else None,
+        published=others if others is not None and {view.x, view.y} <= set(others) else None,
     )
-    event = chart.show("plot", modes=[BOX, PICK], description="Designs and their frontier")
-    rest = (
-        f" Drawn: all of the frontier and {len(drawn):,} of {len(shown):,} points; tables and "
-        "selections count all."
-        if len(drawn) < len(shown)
-        else ""
-    )
+    selected = chart.show("plot")
     st.caption(
-        "Drag a box to select, click a point for its details, double-click to clear. Green stairs: "
-        "the frontier of these two columns among the designs on the study's frontier; faint "
-        f"points are dominated; grey ticks at the foot have no error.{rest}"
+        "Click a point for its details; take the box or the lasso above the plot to select, "
+        "double-click to clear. Green stairs: the frontier of these two columns among the designs "
+        "on the study's frontier; faint points are dominated; grey ticks at the foot have no error."
         + (
             " Pink: mean test error of fresh seeds with its interval."
-            if confirmed is not None and y == "error"
+            if confirmed is not None and view.y == "error"
             else ""
         )
     )
-    st.toggle(
-        "Published networks",
-        key="published",
-        bind="query-params",
-        help="hollow: priced on this machine; their errors are those of their papers, on other "
-        "recordings than these, so they say what others reached, not what these would",
-    )
-    selection = dict(event.selection) if event else None
-    return chosen(shown, selection), picked(selection)
-
-
-def _plot_3d(drawn: pd.DataFrame, x: str, y: str, colour: str) -> None:
-    others = [name for name in _known(drawn) if name not in (x, y)]
-    depth = choose_one(st, "Depth", others, "depth", format_func=label)
-    if importlib.util.find_spec("plotly") is None:
-        st.info("Three dimensions need Plotly: `pip install plotly`. The other views do not.")
-        return
-    from dashboard.solid import solid_figure
-
-    st.plotly_chart(solid_figure(drawn, x, y, depth, colour), key="solid")
+    return selected
 
 
 def _side_panel(

@@ -1,8 +1,7 @@
 """Launch: a search is put together, looked at before it runs, and started."""
 
-from typing import Any, get_args
+from typing import get_args
 
-import altair as alt
 import streamlit as st
 
 from cost_models import (
@@ -12,6 +11,7 @@ from cost_models import (
     technology_names,
 )
 from cost_models.strict_yaml import dump_yaml, parse_yaml
+from dashboard.charts import Option, axis, chart, ends_of, points
 from dashboard.drafts import (
     DEFAULT_AXES,
     Preview,
@@ -24,7 +24,7 @@ from dashboard.launching import beside, check, check_paths, start
 from dashboard.session import page, settings
 from dashboard.studies import find_studies, inside
 from dashboard.texts import label, sentence
-from dashboard.theme import BLUE, GREEN, GREY
+from dse.colours import BLUE, FRONTIER, QUIET
 from dse.columns import LABELS, OBJECTIVE_COLUMNS
 from dse.design.families import DEFAULT
 from dse.errors import InvalidInput
@@ -240,7 +240,7 @@ def _preview(text: str) -> None:
         help=f"of {found.sampled:,} drawn at random",
     )
     cells[2].metric("training", _training_time(node))
-    st.altair_chart(_sample_chart(found))
+    st.echarts_chart(_sample_chart(found), key="sample", height=320)
     st.caption(
         "Costs of a sample, before anything is trained, at 128 frames and 12 classes. The "
         "green ones have the most weights for their energy."
@@ -268,39 +268,31 @@ def _training_time(node: dict[str, object]) -> str:
     return f"about {minutes:.0f} min" if minutes < 120 else f"about {minutes / 60:.0f} h"
 
 
-def _sample_chart(found: Preview) -> Any:
+def _sample_chart(found: Preview) -> Option:
+    energy = label("energy_pj")
     frame = found.frame[["energy_pj", "weights", "feasible", "frontier"]].copy()
-    frame["energy_pj"] *= LABELS["energy_pj"][2]
-    kinds = ["over a limit", "keeps the limits", "most for the energy"]
-    frame["kind"] = kinds[0]
-    frame.loc[frame["feasible"], "kind"] = kinds[1]
-    frame.loc[frame["frontier"], "kind"] = kinds[2]
-    frame = frame.sort_values("frontier")  # the last are drawn on top
-    return (
-        alt.Chart(frame)
-        .mark_point(filled=True, opacity=0.7)
-        .encode(
-            x=alt.X(
-                "energy_pj:Q", title=label("energy_pj"), scale=alt.Scale(type="log", nice=False)
-            ),
-            y=alt.Y(
-                "weights:Q",
-                title="weights",
-                axis=alt.Axis(format="~s"),
-                scale=alt.Scale(type="log", nice=False),
-            ),
-            color=alt.Color(
-                "kind:N",
-                title=None,
-                legend=alt.Legend(orient="bottom"),
-                scale=alt.Scale(domain=kinds, range=[GREY, BLUE, GREEN]),
-            ),
-            tooltip=[
-                alt.Tooltip("energy_pj", title=label("energy_pj"), format=".3~g"),
-                alt.Tooltip("weights", format=","),
-            ],
+    frame[energy] = frame["energy_pj"] * LABELS["energy_pj"][2]
+    front, feasible = frame["frontier"], frame["feasible"]
+    kinds = {
+        "over a limit": (~feasible & ~front, QUIET),
+        "keeps the limits": (feasible & ~front, BLUE),
+        "most for the energy": (front, FRONTIER),
+    }
+    series = [
+        points(
+            name,
+            frame.loc[mask, [energy, "weights"]].reset_index(drop=True),
+            energy,
+            "weights",
+            tint,
+            opacity=0.7,
         )
-        .properties(height=300)
+        for name, (mask, tint) in kinds.items()
+    ]
+    return chart(
+        series,
+        xAxis=axis(energy, ends_of(frame[energy], log=True), log=True),
+        yAxis=axis("weights", ends_of(frame["weights"], log=True), log=True),
     )
 
 

@@ -102,16 +102,15 @@ def _live(name: str, folder: Path) -> None:
             cost = first_cost(study.asked.objectives)
             frame = sample_of(study.scaled)
             told = study.asked.measured
-            frontier_chart(frame, cost, told, limits=study.asked.limits, select=()).show(
-                "live_frontier"
-            )
+            chart = frontier_chart(frame, cost, told, limits=study.asked.limits)
+            chart.show("live_frontier", outlines=False)
         else:
             st.info("No design is trained yet.")
     with right:
         _curves(study)
         if study.trained.any():
             grown = growth_table(study)
-            st.altair_chart(growth_chart(grown), key="live_growth")
+            st.echarts_chart(growth_chart(grown), key="live_growth", height=210)
             st.caption(
                 f"Hypervolume {grown['hypervolume'].iloc[-1]:.3f} after "
                 f"{grown['hours'].iloc[-1]:.2g} hours of training."
@@ -144,13 +143,16 @@ def _curves(study: StudyFrame) -> None:
         title = (row.name if row else folder.name) + ("" if done else ", in training")
         with contextlib.suppress(InvalidInput):
             rows += [
-                {"epoch": each.epoch, "error": 100 * each.validation_error, "design": title}
+                {"epoch": each.epoch, "error": 100 * each.validation_error, "curve": title}
                 for each in read_history(folder)
             ]
     if not rows:
         st.caption("No epoch is finished yet.")
         return
-    st.altair_chart(curves_chart(pd.DataFrame(rows)), key="live_curve")
+    frame = pd.DataFrame(rows)
+    option = curves_chart(frame, "validation error (%)", tall=True)
+    height = 250 + 22 * frame["curve"].nunique()
+    st.echarts_chart(option, key="live_curve", height=height)
 
 
 def _latest(study: StudyFrame) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from cost_models import Accelerator, Technology
-from dashboard.charts import PICK, picked, sample_of, scaled_frame
+from dashboard.charts import sample_of, scaled_frame
 from dashboard.frontier_chart import frontier_chart
 from dashboard.links import choose_one
 from dashboard.session import (
@@ -74,10 +74,9 @@ def _answer(study: StudyFrame, chosen: Chosen) -> None:
     objectives = list(study.asked.objectives)
     x, y = _axes(objectives)
     old = study.scaled[study.trained & study.frame["frontier"]]
-    chart = frontier_chart(
-        sample_of(frame, MOST_POINTS), x, y, limits=study.asked.limits, ghost=old, select=(PICK,)
-    )
-    event = chart.show("what_if_plot", modes=[PICK], description="The frontier, old and new")
+    drawn = sample_of(frame, MOST_POINTS)
+    chart = frontier_chart(drawn, x, y, limits=study.asked.limits, ghost=old)
+    key = chart.show("what_if_plot", outlines=False).design
     other = "Matrices are of another generator than the trained ones. " if chosen.family else ""
     st.container(key="what_if_seconds").caption(
         f"{len(fleet):,} trained designs priced anew in {seconds:.3f} s on "
@@ -86,7 +85,6 @@ def _answer(study: StudyFrame, chosen: Chosen) -> None:
         f"{int((~fits).sum()):,} designs do not run or do not fit. Drawn: the frontier and at most "
         f"{MOST_POINTS:,} others."
     )
-    key = picked(event.selection if event else None)
     if key and st.button("Open the design that was clicked", key="open"):
         open_design(key)
     found = moves(_keys_before(study), frame.loc[frame["frontier"], "key"].tolist())

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import os
 import socket
 import subprocess
@@ -6,10 +7,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from math import nan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.testing.v1 import AppTest
 
 from cost_models import load_accelerator, load_technology
@@ -39,6 +44,18 @@ def texts(app: AppTest) -> str:
         app.code,
     )
     return "\n".join(str(each.value) for kind in kinds for each in kind)
+
+
+def drawn(app: AppTest, place: int = 0) -> dict[str, Any]:
+    """The option of a chart, as the browser gets it."""
+    return dict(json.loads(app.get("echarts_chart")[place].proto.spec))
+
+
+def tables_of(app: AppTest, place: int = 0) -> list[pd.DataFrame]:
+    """The tables of a chart, in the order in which its series name them."""
+    proto = app.get("echarts_chart")[place].proto
+    sent = {each.name: convert_arrow_bytes_to_pandas_df(each.data.data) for each in proto.datasets}
+    return [sent[each["source"]["name"]] for each in json.loads(proto.spec)["dataset"]]
 
 
 def test_a_study_shows_its_numbers_and_frontier(study: Path, open_page: Opened) -> None:
@@ -78,8 +95,36 @@ def test_a_study_of_several_machines_shows_pairs(tmp_path: Path, open_page: Open
 
 def test_plot_and_table_agree(study: Path, open_page: Opened) -> None:
     app = open_page("frontier", study.parent)
-    spec = app.get("vega_lite_chart")[0].proto.spec
-    assert "energy per inference (uJ)" in spec and '"name": "box"' in spec.replace('":"', '": "')
+    option = drawn(app)
+    assert option["xAxis"]["name"] == "energy per inference (uJ)"
+    assert option["yAxis"]["name"] == "error (%)"
+    assert option["brush"]["toolbox"] == ["rect", "polygon", "clear"]
+    # Four trained designs, by kind and by whether they are on the frontier, and one not trained.
+    tables = tables_of(app)
+    points = [each for each in option["series"] if each["type"] == "scatter"]
+    rows = [tables[each["datasetIndex"]] for each in points]
+    designs = pd.concat(rows).set_index("design")
+    assert sorted(designs.index) == [f"design {number}" for number in range(5)]
+    assert designs["error (%)"].loc["design 1"] == 10.0
+    listed = app.dataframe[-1].value.set_index("name")
+    for name, energy in listed["energy per inference (uJ)"].items():
+        assert designs["energy per inference (uJ)"].loc[name] == pytest.approx(energy, rel=1e-4)
+    sizes = {
+        name: each["symbolSize"]
+        for each, t in zip(points, rows, strict=True)
+        for name in t["design"]
+    }
+    assert sizes["design 0"] > sizes["design 3"]  # on the frontier, and not
+
+
+def test_a_limit_on_a_drawn_column_is_a_line(study: Path, open_page: Opened) -> None:
+    app = open_page("frontier", study.parent, x="trained_parameters")
+    front = next(each for each in drawn(app)["series"] if each["name"] == "frontier")
+    assert front["markLine"]["data"] == [{"xAxis": 6000.0, "name": "max. allowed"}]
+    least, most = drawn(app)["xAxis"]["min"], drawn(app)["xAxis"]["max"]
+    assert least < 6000 < most
+    watch = open_page("watch", study.parent)
+    assert "brush" not in drawn(watch)  # a click selects, nothing else
 
 
 def test_confirmed_designs_have_bars(study: Path, open_page: Opened) -> None:
@@ -88,7 +133,12 @@ def test_confirmed_designs_have_bars(study: Path, open_page: Opened) -> None:
         "key,name,test_error,test_error_half_width\n" + f"{key},design 1,0.12,0.02\n"
     )
     app = open_page("frontier", study.parent)
-    assert "mean test error (%)" in app.get("vega_lite_chart")[0].proto.spec
+    bars = [each for each in drawn(app)["series"] if each["name"] == "confirmed"]
+    interval, mean = (tables_of(app)[each["datasetIndex"]] for each in bars)
+    assert mean["mean test error (%)"].tolist() == [12.0]
+    # A line from the least to the most, then a gap.
+    assert interval["mean test error (%)"].tolist() == pytest.approx([10.0, 14.0, nan], nan_ok=True)
+    assert interval.iloc[:, 0].nunique() == 1
     assert "fresh seeds" in texts(app)
     (study / "confirmed.csv").write_text("key,name\n1,2\n")
     assert "fresh seeds" not in texts(open_page("frontier", study.parent))
@@ -120,22 +170,29 @@ def test_a_hostile_address_falls_back(study: Path, open_page: Opened) -> None:
     assert app.selectbox(key="x").value == "energy_pj"
 
 
-@pytest.mark.parametrize("view", ["lasso", "3-D", "parallel"])
-def test_other_views_are_drawn(study: Path, open_page: Opened, view: str) -> None:
-    app = open_page("frontier", study.parent, view=view)
-    kind = {"3-D": "plotly_chart", "lasso": "echarts_chart", "parallel": "vega_lite_chart"}[view]
-    assert len(app.get(kind)) == 1
+def test_parallel_coordinates_have_a_line_a_trained_design(study: Path, open_page: Opened) -> None:
+    option = drawn(open_page("frontier", study.parent, view="parallel"))
+    names = [each["name"] for each in option["parallelAxis"]]
+    assert names[:2] == ["error (%)", "energy per inference (uJ)"]
+    lines = {each["name"]: each["value"] for part in option["series"] for each in part["data"]}
+    assert sorted(lines) == [f"design {number}" for number in range(4)]
+    assert lines["design 1"][0] == 10.0
+    assert option["parallelAxis"][0]["min"] <= 10 and option["parallelAxis"][0]["max"] >= 50
 
 
 def test_published_networks_are_drawn_when_they_are_asked_for(
     study: Path, open_page: Opened
 ) -> None:
     app = open_page("frontier", study.parent)
-    names = [each.name for each in app.get("vega_lite_chart")[0].proto.datasets]
-    assert "published" not in names
+    assert "published" not in [each["name"] for each in drawn(app)["series"]]
     app.toggle(key="published").set_value(True).run()
     assert not app.exception
-    assert "published" in [each.name for each in app.get("vega_lite_chart")[0].proto.datasets]
+    series = next(each for each in drawn(app)["series"] if each["name"] == "published")
+    shown = tables_of(app)[series["datasetIndex"]]
+    assert "matchboxnet-3x1x64" in shown["design"].tolist()
+    assert series["itemStyle"]["color"] == "transparent"
+    linked = open_page("frontier", study.parent, published="true")
+    assert "published" in [each["name"] for each in drawn(linked)["series"]]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -415,8 +472,6 @@ class AppKeys:
     """Keys of the rows of a study."""
 
     def __init__(self, folder: Path) -> None:
-        import json
-
         lines = (folder / "results.jsonl").read_text().splitlines()
         self.keys = [json.loads(line)["key"] for line in lines]
 

@@ -177,15 +177,8 @@ def test_a_box_selects_and_a_click_opens_a_design(server: tuple[str, Path], page
     address, _ = server
     page.goto(f"{address}/?study=small")
     settle(page)
-    plot = page.locator(".st-key-plot canvas.marks, .st-key-plot svg.marks").first
-    box = plot.bounding_box()
     assert page.get_by_text("5 designs, 4 trained, 3 on the frontier").count() == 1
-    left, top = box["x"], box["y"]
-    page.mouse.move(left + 0.12 * box["width"], top + 0.02 * box["height"])
-    page.mouse.down()
-    page.mouse.move(left + 0.3 * box["width"], top + 0.3 * box["height"], steps=4)
-    page.mouse.move(left + 0.85 * box["width"], top + 0.5 * box["height"], steps=4)
-    page.mouse.up()
+    draw_round(page, BOX, [(0.12, 0.13), (0.3, 0.3), (0.9, 0.5)])
     page.get_by_text("Selected").wait_for()
     settle(page)
     said = page.get_by_text(re.compile(r"^\d designs, \d trained")).inner_text()
@@ -207,7 +200,7 @@ def test_a_click_on_a_point_shows_its_design(server: tuple[str, Path], page: Any
     address, _ = server
     page.goto(f"{address}/?study=small")
     settle(page)
-    box = page.locator(".st-key-plot canvas.marks, .st-key-plot svg.marks").first.bounding_box()
+    box = plot_of(page)
     picture = Image.open(io.BytesIO(page.screenshot(clip=box))).convert("RGB")
     pixels = np.asarray(picture).astype(int)[: int(0.8 * box["height"])]  # above the legend
     rows, columns = np.nonzero(np.abs(pixels - [0x00, 0x72, 0xB2]).sum(axis=2) < 12)
@@ -292,10 +285,10 @@ def test_a_search_is_launched_watched_and_decided_upon(
 
 def _decide(page: Any, address: str, tmp_path: Path) -> None:
     """From the plot of a finished search to its report."""
-    page.goto(f"{address}/?study=tones&view=lasso")
+    page.goto(f"{address}/?study=tones")
     settle(page)
     all_designs = page.get_by_text(re.compile(r"^\d+ designs, \d trained")).inner_text()
-    draw_round_all(page)
+    draw_round(page, LASSO, ALL)
     page.get_by_text("Selected", exact=True).wait_for()
     settle(page)
     chosen = page.get_by_text(re.compile(r"^\d+ designs, \d trained")).inner_text()
@@ -329,18 +322,27 @@ def _decide(page: Any, address: str, tmp_path: Path) -> None:
     assert "Cost report: tones" in (tmp_path / "tones.html").read_text(encoding="utf-8")
 
 
-def draw_round_all(page: Any) -> None:
-    """Take the lasso, and draw round the whole of the plot."""
-    plot = page.locator(".st-key-lasso canvas").first
+BOX, LASSO = 130, 94
+"""How far a tool stands from the right end of the plot, in px."""
+ALL = [(0.16, 0.13), (0.95, 0.13), (0.95, 0.76), (0.5, 0.78), (0.14, 0.76)]
+
+
+def plot_of(page: Any) -> Any:
+    """Where the plot stands, all of it in view."""
+    plot = page.locator(".st-key-plot canvas").first
     plot.scroll_into_view_if_needed()
-    box = plot.bounding_box()
-    page.mouse.click(box["x"] + box["width"] - 114, box["y"] + 33)  # the first of three tools
+    return plot.bounding_box()
+
+
+def draw_round(page: Any, tool: int, corners: list[tuple[float, float]]) -> None:
+    """Take the box or the lasso, and draw with it; corners are shares of the plot."""
+    box = plot_of(page)
+    page.mouse.click(box["x"] + box["width"] - tool, box["y"] + 31)
     page.wait_for_timeout(500)
-    corners = [(0.2, 0.12), (0.93, 0.12), (0.93, 0.72), (0.5, 0.73), (0.17, 0.72)]
     places = [(box["x"] + a * box["width"], box["y"] + b * box["height"]) for a, b in corners]
     page.mouse.move(*places[0])
     page.mouse.down()
-    for place in [*places[1:], places[0]]:
+    for place in [*places[1:], places[0]] if tool == LASSO else places[1:]:
         page.mouse.move(*place, steps=6)
     page.mouse.up()
 
@@ -349,21 +351,10 @@ def draw_round_all(page: Any) -> None:
 @NEEDS_CHROMIUM
 def test_a_lasso_selects_some_designs(server: tuple[str, Path], page: Any) -> None:
     address, _ = server
-    page.goto(f"{address}/?study=small&view=lasso")
+    page.goto(f"{address}/?study=small")
     settle(page)
-    plot = page.locator(".st-key-lasso canvas").first
-    plot.scroll_into_view_if_needed()
-    box = plot.bounding_box()
-    page.mouse.click(box["x"] + box["width"] - 114, box["y"] + 33)
-    page.wait_for_timeout(500)
     # A triangle above the diagonal of the plot: what has much error for its energy.
-    corners = [(0.2, 0.12), (0.93, 0.12), (0.93, 0.5)]
-    places = [(box["x"] + a * box["width"], box["y"] + b * box["height"]) for a, b in corners]
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    for place in [*places[1:], places[0]]:
-        page.mouse.move(*place, steps=6)
-    page.mouse.up()
+    draw_round(page, LASSO, [(0.2, 0.13), (0.93, 0.13), (0.93, 0.5)])
     page.get_by_text("Selected", exact=True).wait_for()
     settle(page)
     said = page.get_by_text(re.compile(r"^\d designs, \d trained")).inner_text()
@@ -383,9 +374,7 @@ def test_names_of_studies_run_nothing(server: tuple[str, Path], page: Any) -> No
     try:
         for name in (
             "",
-            "?view=lasso",
             "?view=parallel",
-            "?view=3-D",
             "design",
             "what_if",
             "compare",

@@ -8,25 +8,36 @@ import time
 from pathlib import Path
 from typing import get_args
 
-import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.path import Path as Outline
 
 from cost_models import load_accelerator, load_technology
-from dashboard.charts import chosen, picked, sample_of, scaled_frame, stairs
-from dashboard.cost_charts import energy_frame, network_diagram, roofline_frame, treemap
+from dashboard.charts import (
+    axis,
+    ends_of,
+    grouped,
+    parallel,
+    sample_of,
+    scaled_frame,
+    stacked,
+)
+from dashboard.cost_charts import (
+    area_chart,
+    energy_frame,
+    network_diagram,
+    roofline_chart,
+    roofline_frame,
+    tints_of,
+)
 from dashboard.drafts import data_folders, preview, study_yaml
-from dashboard.frontier_chart import frontier_chart
-from dashboard.lasso_chart import clicked, inside_outline, lasso_option, within
+from dashboard.frontier_chart import clicked, corners, frontier_chart, within
 from dashboard.launching import LOG, check, log_tail, resume, start, stop
 from dashboard.literature import published_points
 from dashboard.settings import Settings, read_settings
-from dashboard.startup import preloads, warm_up
+from dashboard.startup import warm_up
 from dashboard.studies import (
     LOCK,
     TableRows,
@@ -156,35 +167,70 @@ def test_a_selection_is_looked_up_in_all_rows() -> None:
     scaled = scaled_frame(frame())
     assert scaled["energy_pj"].tolist()[:3] == [1.0, 2.0, 3.0]
     assert scaled["kind"].tolist()[:2] == ["dense", "with ternary matrices"]
-    box = {"box": {"energy per inference (uJ)": [1.5, 3.5], "error (%)": [30.0, 22.0]}}
-    assert chosen(scaled, box)["key"].tolist() == ["c"]
-    assert len(chosen(scaled, {"box": {}})) == len(chosen(scaled, None)) == 4
-    assert picked({"pick": [{"key": "b"}]}) == "b"
-    assert picked({"pick": []}) is None
+    box = [{"brush_type": "rect", "coord_range": [[1.5, 3.5], [30.0, 22.0]]}]
+    mask = within(scaled, "energy_pj", "error", box, True, False)
+    assert mask is not None and scaled[mask]["key"].tolist() == ["c"]
 
 
 def test_stairs_fall_and_samples_keep_the_frontier() -> None:
     points = pd.DataFrame({"x": [10.0, 1.0, 2.0, 2.0], "y": [1.0, 3.0, 4.0, 2.0]})
-    assert stairs(points, "x", "y").to_numpy().tolist() == [[1, 3], [2, 2], [10, 1]]
-    assert stairs(points, "x", "y", 13.0).to_numpy().tolist() == [[1, 3], [2, 2], [10, 1], [13, 1]]
+    assert corners(points, "x", "y").to_numpy().tolist() == [[1, 3], [2, 2], [10, 1]]
+    assert corners(points, "x", "y", 13.0).to_numpy().tolist() == [[1, 3], [2, 2], [10, 1], [13, 1]]
     many = pd.concat([frame()] * 500, ignore_index=True)
     few = sample_of(many, 100)
     assert few["frontier"].sum() == 1000 and len(few) == 1100
 
 
-def test_a_treemap_fills_its_square_with_the_shares() -> None:
-    sizes = {"a": 6.0, "b": 3.0, "c": 2.0, "d": 1.0, "none": 0.0}
-    tiles = treemap(sizes, width=2.0)
-    assert [tile.name for tile in tiles] == list("abcd")
-    for tile in tiles:
-        assert tile.width * tile.height == pytest.approx(2 * sizes[tile.name] / 12)
-        assert tile.x >= -1e-9 and tile.x + tile.width <= 2 + 1e-9
-        assert tile.y >= -1e-9 and tile.y + tile.height <= 1 + 1e-9
-    corners = np.linspace(0.01, 0.99, 23)
-    for x in 2 * corners:
-        for y in corners:
-            inside_of = [t.x <= x < t.x + t.width and t.y <= y < t.y + t.height for t in tiles]
-            assert sum(inside_of) == 1
+@given(
+    st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9),
+    st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=9),
+)
+def test_axes_have_room_for_what_stands_on_them(any_sign: list[float], above: list[float]) -> None:
+    low, high = ends_of(any_sign, log=False)
+    assert low <= min(any_sign) and max(any_sign) <= high and low < high
+    assert low >= 0 or min(any_sign) < 0
+    ends = ends_of(above, log=True)
+    assert 0 < ends[0] < min(above) and max(above) < ends[1]
+    marks = axis("x", ends, log=True)["axisLabel"]["customValues"]
+    assert len(marks) >= 2 and marks == sorted(marks)
+    assert all(ends[0] <= mark <= ends[1] for mark in marks)
+
+
+def test_colours_go_by_name_or_by_steps_of_a_ramp() -> None:
+    groups, tints = grouped(pd.Series(["P4", "P0", None, "P0"], name="axis_policy"))
+    assert groups.tolist() == ["P4", "P0", "unknown", "P0"]
+    assert list(tints) == ["P0", "P4", "unknown"] and len(set(tints.values())) == 3
+    # Ten names: the nine of the most designs, the rest together.
+    groups, tints = grouped(pd.Series([*"aabbccddeeffgghhiij"], name="source"))
+    assert groups.tolist()[-3:] == ["i", "i", "others"] and list(tints) == [*"abcdefghi", "others"]
+    # A number over decades: each step has as many designs.
+    groups, tints = grouped(pd.Series(10.0 ** np.arange(20), name="energy_pj"))
+    assert groups.value_counts().tolist() == [4] * 5 and list(tints) == list(dict.fromkeys(groups))
+    assert list(grouped(pd.Series([10, 9, 9, np.nan], name="axis_x"))[1]) == ["9", "10", "unknown"]
+    assert grouped(pd.Series([], dtype=float, name="error"))[1] == {}
+
+
+def test_bars_stack_to_the_whole_of_a_layer() -> None:
+    rows = pd.DataFrame(
+        {"layer": ["a", "b", "a"], "part": ["x", "x", "y"], "figure": [1.0, 2.0, 4.0]}
+    )
+    option, _ = stacked(rows, "figure", "energy (nJ)", ["b", "a"], {"y": "#111111", "x": "#222222"})
+    assert [each["name"] for each in option["series"]] == ["y", "x"]  # in the order of the stack
+    assert option["yAxis"]["data"] == ["b", "a"] and option["yAxis"]["inverse"]
+    table = option["dataset"][0]["source"].set_index("layer")
+    assert table.loc["a", ["x", "y"]].tolist() == [1.0, 4.0]
+    assert table.loc["b", "x"] == 2.0 and np.isnan(table.loc["b", "y"])
+
+
+def test_parallel_lines_go_from_least_to_most() -> None:
+    scaled = scaled_frame(frame()).dropna().assign(name=["<b>", "two", "three"])
+    option = parallel(scaled, ["error", "energy_pj"], "kind")
+    assert [each["min"] for each in option["parallelAxis"]] == [19.0, 0.8]
+    assert [each["max"] for each in option["parallelAxis"]] == [31.0, 3.2]
+    lines = {line["name"]: line["value"] for each in option["series"] for line in each["data"]}
+    assert lines == {"<b>": [30.0, 1.0], "two": [20.0, 2.0], "three": [25.0, 3.0]}
+    strong = {each["lineStyle"]["opacity"] > 0.5: each["data"] for each in option["series"]}
+    assert [line["name"] for line in strong[False]] == ["three"]  # not on the frontier
 
 
 def test_charts_of_a_cost_sum_to_it() -> None:
@@ -194,6 +240,20 @@ def test_charts_of_a_cost_sum_to_it() -> None:
     assert energy_frame(cost)["energy_nj"].sum() == pytest.approx(cost.energy_pj * 1e-3)
     roofs = roofline_frame(cost)
     assert (roofs["reached"] <= roofs["peak"] + 1e-9).all()
+    memory = machine.memories[0]
+    drawn = roofline_chart(cost, memory.name)
+    assert drawn["xAxis"]["type"] == drawn["yAxis"]["type"] == "log"
+    for roof, reached in zip(drawn["series"][::2], drawn["series"][1::2], strict=True):
+        edges = drawn["dataset"][roof["datasetIndex"]]["source"].to_numpy()
+        slope = edges[:, 0] * memory.bandwidth_bits_per_cycle
+        peak = roofs.loc[roofs["array"] == roof["name"], "peak"].iloc[0]
+        assert edges[:, 1].tolist() == pytest.approx(np.minimum(slope, peak).tolist())
+        assert roof["name"] == reached["name"] and roof["lineStyle"]["color"]
+    tiles = area_chart(cost)["series"][0]["data"]
+    assert sum(tile["value"] for tile in tiles) == pytest.approx(cost.area.mid * 1e-6)
+    assert all(tile["label"]["formatter"].startswith(tile["name"]) for tile in tiles)
+    parts = energy_frame(cost)["part"]
+    assert set(tints_of(parts)) == set(parts)
     text = network_diagram(point, 12)
     assert text.count("->") == len(point.blocks) + 1 + sum(b.skip is not None for b in point.blocks)
 
@@ -377,39 +437,37 @@ def test_a_chart_has_the_figures_that_hovering_shows() -> None:
         area_um2=2.0,
         trained_parameters=123_456.0,
     )
-    drawn = frontier_chart(front, "energy_pj", "error", limits={"max_energy_pj": 2.5e6})
-    points = drawn.data["points"]
+    chart = frontier_chart(front, "energy_pj", "error", limits={"max_energy_pj": 2.5e6})
+    series = chart.option["series"]
+    tables = [each["source"] for each in chart.option["dataset"]]
+    kinds = [(each["name"], each["symbolSize"]) for each in series[:3]]
+    assert kinds == [("dense", 7), ("dense", 11), ("with ternary matrices", 11)]
+    points = pd.concat(tables[:3])
     assert points["design"].tolist() == ["d2", "d0", "d1"]  # the frontier is drawn last
     assert points["energy per inference (uJ)"].tolist() == [3.0, 1.0, 2.0]
-    assert points["key"].tolist() == ["c", "a", "b"]
     assert points["trained parameters"].tolist() == [123_460.0] * 3
-    assert drawn.data["steps"]["error (%)"].tolist() == [30.0, 20.0, 20.0]
-    text = json.dumps(drawn.spec)
-    assert '"datum": 2.5' in text and "max. allowed" in text
-    # Other figures are the same drawing, so a browser keeps it.
-    again = frontier_chart(
-        front.assign(error=front["error"] * 0.9),
-        "energy_pj",
-        "error",
-        limits={"max_energy_pj": 2.5e6},
+    assert [key for designs in chart.clickable for key in designs] == ["c", "a", "b"]
+    assert all("trained parameters" in each["encode"]["tooltip"] for each in series[:3])
+    steps = next(each for each in series if each["name"] == "frontier")
+    corner = tables[steps["datasetIndex"]]
+    assert corner["error (%)"].tolist() == [30.0, 20.0, 20.0] and steps["step"] == "end"
+    assert steps["markLine"]["data"] == [{"xAxis": 2.5, "name": "max. allowed"}]
+    assert chart.option["tooltip"]["renderMode"] == "richText"  # names are texts, not HTML
+    # A limit far off would squeeze the designs into a corner; one at 0 is on no logarithmic axis.
+    for bound in (2.5e9, 0.0):
+        far = frontier_chart(front, "energy_pj", "error", limits={"max_energy_pj": bound})
+        assert "allowed" not in json.dumps([each.get("markLine") for each in far.option["series"]])
+    # An older frontier in dashes, and symbols of another column than colours in a legend of theirs.
+    old = front.assign(error=front["error"] * 2)
+    shaped = front.assign(axis_blocks=[1, 2, 2, 2])
+    both = frontier_chart(shaped, "energy_pj", "error", shape="axis_blocks", ghost=old).option
+    ghost = next(each for each in both["series"] if each["name"] == "frontier before")
+    table = both["dataset"][ghost["datasetIndex"]]["source"]
+    assert (
+        table["error (%)"].tolist()[:2] == [60.0, 40.0] and ghost["lineStyle"]["type"] == "dashed"
     )
-    assert again.spec is drawn.spec and again.data["steps"]["error (%)"].tolist()[0] == 27.0
-    # A limit far off would squeeze the designs into a corner.
-    far = frontier_chart(front, "energy_pj", "error", limits={"max_energy_pj": 2.5e9})
-    assert "allowed" not in json.dumps(far.spec)
-    alt.Chart.from_dict({**drawn.spec, "datasets": {}})  # the schema of Vega-Lite
-
-
-def test_a_browser_is_told_what_it_will_need(tmp_path: Path) -> None:
-    scripts = tmp_path / "static" / "js"
-    scripts.mkdir(parents=True)
-    (scripts / "Metric.abc.js").write_text('import{a as b}from"./deep.1.js";import"./gone.2.js";')
-    (scripts / "deep.1.js").write_text('import{b}from"./Metric.abc.js";')
-    assert preloads(tmp_path, ("Metric", "Nothing")) == (
-        "</static/js/Metric.abc.js>; rel=modulepreload, </static/js/deep.1.js>; rel=modulepreload"
-    )
-    assert preloads(tmp_path / "nowhere") == ""
-    assert "ArrowVegaLiteChart" in preloads(Path(streamlit.__file__).parent / "static")
+    assert both["legend"][1]["data"] == ["blocks 1", "blocks 2"]
+    assert {each["symbol"] for each in both["series"][:3]} == {"circle", "triangle"}
 
 
 def test_studies_are_read_before_they_are_asked_for(study: Path) -> None:
@@ -419,20 +477,6 @@ def test_studies_are_read_before_they_are_asked_for(study: Path) -> None:
     (study.parent / "broken" / "results.jsonl").write_text("{broken\n")
     warm_up(Settings((study.parent,), False))
     assert study / "results.jsonl" in studies._PARSED
-
-
-SIXTEENTHS = st.integers(-80, 80).map(lambda n: n / 16)
-POINTS = st.tuples(SIXTEENTHS, SIXTEENTHS)
-
-
-@given(st.lists(POINTS, min_size=3, max_size=8), st.lists(POINTS, min_size=1, max_size=20))
-def test_an_outline_encloses_what_matplotlib_says(
-    outline: list[tuple[float, float]], points: list[tuple[float, float]]
-) -> None:
-    # Points on no corner's level.
-    corners, places = np.array(outline), np.array(points) + np.array([[0.013, 0.017]])
-    theirs = Outline(np.vstack([corners, corners[:1]])).contains_points(places)
-    assert inside_outline(places[:, 0], places[:, 1], corners).tolist() == theirs.tolist()
 
 
 def test_a_lasso_is_straight_on_a_logarithmic_axis() -> None:
@@ -456,10 +500,10 @@ def test_a_lasso_is_straight_on_a_logarithmic_axis() -> None:
         assert within(points, "x", "y", [bad], True, False) is None
 
 
-def test_a_lasso_chart_draws_every_design() -> None:
+def test_a_frontier_chart_draws_every_design() -> None:
     many = pd.concat([frame()] * 2000, ignore_index=True).assign(
         name="<img src=x onerror=alert(1)>",
-        trial=1,
+        trial=range(8000),
         status="trained",
         latency_us=1.0,
         area_um2=2.0,
@@ -467,18 +511,13 @@ def test_a_lasso_chart_draws_every_design() -> None:
         design=[f"d{i}" for i in range(8000)],
     )
     scaled = scaled_frame(many)
-    option, tables = lasso_option(
-        scaled, "energy_pj", "error", "kind", "kind", True, False, {"max_energy_pj": 2e6}
-    )
-    assert sum(map(len, tables)) == 6000  # a quarter has no error
-    points = [each for each in option["series"] if each["type"] == "scatter"]
-    assert all(
-        each["large"] == (len(table) > 2000) for each, table in zip(points, tables, strict=True)
-    )
-    assert option["tooltip"]["renderMode"] == "richText"  # names are texts, not HTML
-    assert option["series"][-1]["markLine"]["data"] == [{"xAxis": 2.0, "name": "max."}]
-    hit = clicked(tables, [{"series_index": 1, "data_indices": [2]}])
-    assert hit == tables[1]["key"].iloc[2]
+    for colour in ("kind", "trial"):
+        chart = frontier_chart(scaled, "energy_pj", "error", colour=colour)
+        assert sum(map(len, chart.clickable)) == 6000  # a quarter has no error
+        for series, designs in zip(chart.option["series"], chart.clickable, strict=False):
+            assert series["large"] == (len(designs) > 2000)
+    hit = clicked(chart.clickable, [{"series_index": 1, "data_indices": [2]}])
+    assert hit == chart.clickable[1].iloc[2]
     for bad in (
         [],
         [{}],
@@ -486,12 +525,7 @@ def test_a_lasso_chart_draws_every_design() -> None:
         [{"series_index": 0, "data_indices": [10**9]}],
         [{"series_index": "0", "data_indices": ["x"]}],
     ):
-        assert clicked(tables, bad) is None
-    ramped, fewer = lasso_option(scaled, "energy_pj", "error", "trial", "kind", True, False, {})
-    assert "visualMap" not in ramped  # one value is no ramp
-    coloured = scaled.assign(trial=range(8000))
-    ramped, fewer = lasso_option(coloured, "energy_pj", "error", "trial", "kind", True, False, {})
-    assert ramped["visualMap"]["max"] == 7998 and sum(map(len, fewer)) == 6000
+        assert clicked(chart.clickable, bad) is None
 
 
 def test_published_networks_are_priced_on_the_studys_machine(study: Path) -> None:
