@@ -11,11 +11,11 @@ come from the DRAM without passing an SRAM, outputs may have a buffer of their o
 
 import math
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from cost_models.allowed import OURS, Count, Name, Positive, Source, check_fields
 from cost_models.errors import InvalidAccelerator, require
 from cost_models.generator import GeneratorSpec
-from cost_models.strict_yaml import OURS
 from cost_models.technology import Constant
 from cost_models.workload import CONVOLUTIONS, Layer, WeightSource
 
@@ -32,31 +32,25 @@ Depthwise = Literal["auto", "one_channel_per_pass", "channels_across_array"]
 TernaryWeights = Literal["generated", "stored", "refused"]
 
 
-def _require_at_least(minimum: int, value: object, *names: str) -> None:
-    for name in names:
-        number = getattr(value, name)
-        require(number >= minimum, name, f"at least {minimum}", number)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
     """Storage of one operand in every element of an array."""
 
-    capacity_bits: int
+    capacity_bits: Count
     """Of one register file."""
     shared_along: tuple[Axis, ...] = ()
     """Elements along these axes of the array share one; an accumulator below an adder tree, say."""
-    word_bits: int = 1
+    word_bits: Count = 1
     """Smallest access: narrower values cost as much."""
     read_pj_per_bit: Constant | None = None
     """The technology's register where it is left out."""
     write_pj_per_bit: Constant | None = None
-    where: str = field(default="", compare=False, metadata={OURS: True})
+    where: Annotated[str, OURS] = field(default="", compare=False)
     """File and line that describe it, for messages."""
 
     def __post_init__(self) -> None:
         """Holds something."""
-        _require_at_least(1, self, "capacity_bits", "word_bits")
+        check_fields(self)
         fits = self.word_bits <= self.capacity_bits
         require(fits, "word_bits", f"at most capacity_bits ({self.capacity_bits})", self.word_bits)
 
@@ -65,21 +59,21 @@ class Register:
 class ComputeArray:
     """What computes, and how much of it a cycle."""
 
-    name: str
+    name: Name
     element: Element
     """A multiply-accumulate unit, a ternary adder with its accumulator, or a lane of a ternary
     adder tree: `rows` trees of `columns` lanes, one accumulator a tree."""
-    rows: int
-    columns: int
-    lanes: int = 1
+    rows: Count
+    columns: Count
+    lanes: Count = 1
     """Elements at each place of the array."""
     interconnect: Literal["broadcast", "multicast", "systolic"] = "broadcast"
     """Operands reach whole rows or columns in a cycle; or any set of elements (an input then
     serves several frames of a convolution at once, along diagonals); or move from neighbour to
     neighbour."""
-    operand_bits: int = 8
+    operand_bits: Count = 8
     """Widest weight or activation that an element takes."""
-    accumulator_bits: int = 24
+    accumulator_bits: Count = 24
     """Widest sum that an element holds."""
     saturates: bool = False
     """Wider sums than that stop at the largest number, instead of being refused."""
@@ -99,13 +93,12 @@ class ComputeArray:
     """Of one operation, whatever its width; the technology's where it is left out."""
     element_um2: Constant | None = None
     """Of one element with its registers; the technology's where it is left out."""
-    where: str = field(default="", compare=False, metadata={OURS: True})
+    where: Annotated[str, OURS] = field(default="", compare=False)
     """File and line that describe it, for messages."""
 
     def __post_init__(self) -> None:
         """Sizes are positive, and parts fit each other."""
-        require(bool(self.name.strip()), "name", "a text", self.name)
-        _require_at_least(1, self, "rows", "columns", "lanes", "operand_bits", "accumulator_bits")
+        check_fields(self)
         require(
             self.zero_handling == "dense" or self.element != "mac",
             "zero_handling",
@@ -167,18 +160,18 @@ class ComputeArray:
 class MemoryLevel:
     """A memory between the arrays and the outside, or the DRAM outside."""
 
-    name: str
+    name: Name
     kind: Literal["register_file", "sram", "dram"]
     holds: tuple[Operand, ...]
-    capacity_bits: int
-    bandwidth_bits_per_cycle: int
+    capacity_bits: Count
+    bandwidth_bits_per_cycle: Count
     """Of each port."""
     ports: Literal["shared", "separate"] = "shared"
     """One port that reads or writes, or one that reads and one that writes."""
     double_buffered: bool = False
     """The next tile comes while one is used: a tile takes at most half of what whole tensors
     leave."""
-    word_bits: int = 1
+    word_bits: Count = 1
     """Smallest access; traffic is rounded up to it for each layer and operand."""
     read_pj_per_bit: Constant | None = None
     """The technology's where it is left out: of a register, an SRAM of this size, its DRAM."""
@@ -186,13 +179,12 @@ class MemoryLevel:
     leakage_uw: Constant | None = None
     area_um2: Constant | None = None
     """A DRAM has none: it is another chip."""
-    where: str = field(default="", compare=False, metadata={OURS: True})
+    where: Annotated[str, OURS] = field(default="", compare=False)
     """File and line that describe it, for messages."""
 
     def __post_init__(self) -> None:
         """Sizes are positive, and it holds something."""
-        require(bool(self.name.strip()), "name", "a text", self.name)
-        _require_at_least(1, self, "capacity_bits", "bandwidth_bits_per_cycle", "word_bits")
+        check_fields(self)
         distinct = 1 <= len(self.holds) == len(set(self.holds))
         require(distinct, "holds", "a list of distinct operands", list(self.holds))
 
@@ -201,7 +193,7 @@ class MemoryLevel:
 class GeneratorUnit:
     """The part of a machine that makes ternary weights from a seed."""
 
-    trits_per_cycle: int
+    trits_per_cycle: Count
     """Lanes. The sequence does not depend on them."""
     spec: GeneratorSpec | None = None
     """The one generator that this machine has; left out, it is built for the design that runs: the
@@ -209,7 +201,7 @@ class GeneratorUnit:
 
     def __post_init__(self) -> None:
         """There is a lane."""
-        _require_at_least(1, self, "trits_per_cycle")
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,15 +211,15 @@ class Accelerator:
     name: str
     """Of its file."""
     description: str
-    source: str
+    source: Source
     """Where its sizes come from: a publication, or whose design choice they are."""
     technology: str
     """Technology that it is priced with unless another is asked for: name or file."""
-    clock_mhz: float
+    clock_mhz: Positive
     arrays: tuple[ComputeArray, ...]
     memories: tuple[MemoryLevel, ...]
     """Innermost first."""
-    vector_lanes: int
+    vector_lanes: Count
     """Batch norm, residual add, pooling: one multiplication and one addition a cycle each."""
     ternary_weights: TernaryWeights
     """Made by the generator; read from memory, two bits each; or not executable."""
@@ -241,9 +233,7 @@ class Accelerator:
 
     def __post_init__(self) -> None:
         """Parts fit each other."""
-        require(0 < self.clock_mhz < math.inf, "clock_mhz", "a positive number", self.clock_mhz)
-        require(bool(self.source.strip()), "source", "a text that says where from", self.source)
-        _require_at_least(1, self, "vector_lanes")
+        check_fields(self)
         for parts in ("arrays", "memories"):
             names = [part.name for part in getattr(self, parts)]
             distinct = 1 <= len(names) == len(set(names))

@@ -8,6 +8,7 @@
     - UnmappableLayer: a layer whose smallest tile is larger than a memory of the machine
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -26,7 +27,20 @@ class InvalidField(InvalidInput):
 
 
 class InvalidFile(InvalidInput):
-    """A file that cannot be read, or a value in it; the message ends in `(file:line)`."""
+    """A file that cannot be read, or values in it: a line each, which ends in `(file:line)`."""
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(message)
+        self.problems: tuple[tuple[int, str], ...] = ((line, message),)
+
+    @classmethod
+    def of(cls, errors: Iterable["InvalidFile"]) -> "InvalidFile":
+        """All errors of a file as one, in the order of its lines."""
+        problems = dict.fromkeys(problem for error in errors for problem in error.problems)
+        ordered = tuple(sorted(problems, key=lambda problem: problem[0]))
+        together = cls("\n".join(message for _, message in ordered))
+        together.problems = ordered
+        return together
 
 
 class InvalidLayer(InvalidInput):

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from cost_models.accelerator import OPERANDS, Accelerator, Register
+from cost_models.allowed import Count
 from cost_models.errors import InvalidInput
-from cost_models.strict_yaml import Node, build, read_value, read_yaml
+from cost_models.reading import Problems, build, read_value
+from cost_models.strict_yaml import Node, read_yaml
 from cost_models.technology import Constant, Technology
 
 DATA = Path(__file__).parent / "data"
@@ -50,7 +52,11 @@ def load_accelerator(name_or_path: str | Path) -> Accelerator:
     """
     path = _find("accelerators", "machine", name_or_path)
     node = read_yaml(path)
-    machine = build(Accelerator, _per_bit(node), name=path.stem)
+    problems = Problems()
+    per_bit = _per_bit(node, problems)
+    with problems.part():
+        machine = build(Accelerator, per_bit, name=path.stem)
+    problems.tell()
     if Path(machine.technology).suffix not in YAML:
         try:
             _find("technologies", "technology", machine.technology)
@@ -88,53 +94,53 @@ def _placed(part: Any, node: Node) -> Any:
     return dataclasses.replace(part, **changes)
 
 
-def _per_bit(machine: Node) -> Node:
+def _per_bit(machine: Node, problems: Problems) -> Node:
     """The machine with energies per access, of a word, as energies per bit; places stay.
 
-    Raises:
-        InvalidFile: an energy is given in both ways, or per access of an unknown word.
+    A problem is an energy that is given in both ways, or per access of an unknown word.
     """
     parts = dict(machine.value) if isinstance(machine.value, dict) else {}
     for key in ("arrays", "memories"):
         if key in parts and isinstance(parts[key].value, list):
-            converted = [_part_per_bit(child) for child in parts[key].value]
+            converted = [_part_per_bit(child, problems) for child in parts[key].value]
             parts[key] = dataclasses.replace(parts[key], value=converted)
     return dataclasses.replace(machine, value=parts) if parts else machine
 
 
-def _part_per_bit(part: Node) -> Node:
+def _part_per_bit(part: Node, problems: Problems) -> Node:
     if not isinstance(part.value, dict):
         return part
     values = dict(part.value)
     for operand in OPERANDS:
         if operand in values:
-            values[operand] = _part_per_bit(values[operand])
+            values[operand] = _part_per_bit(values[operand], problems)
     for action in ("read", "write"):
         access, bit = f"{action}_pj_per_access", f"{action}_pj_per_bit"
-        if access not in values:
-            continue
-        given = values.pop(access)
-        if bit in values:
-            raise given.error(f"{given.key} and {bit} are both given: leave one out")
-        if "word_bits" not in values:
-            raise given.error(f"{given.key} is of a word: give word_bits, how wide an access is")
-        word_bits = read_value(int, values["word_bits"])
-        if word_bits < 1:
-            raise values["word_bits"].error(
-                f"{values['word_bits'].key} must be at least 1, not {word_bits}"
-            )
-        constant = build(Constant, given)
-        figures = {name: getattr(constant, name) for name in ("value", "low", "high")}
-        plain = {name: each / word_bits for name, each in figures.items() if each is not None}
-        plain["source"] = f"{constant.source} ({constant.value:g} pJ for {word_bits} bits)"
-        values[bit] = dataclasses.replace(
-            given,
-            value={
-                name: dataclasses.replace(given, value=each, key=f"{given.key}.{name}")
-                for name, each in plain.items()
-            },
-        )
+        if access in values:
+            given = values.pop(access)
+            with problems.part():
+                if bit in values:
+                    raise given.error(f"{given.key} and {bit} are both given: leave one out")
+                if "word_bits" not in values:
+                    remedy = "give word_bits, how wide an access is"
+                    raise given.error(f"{given.key} is of a word: {remedy}")
+                values[bit] = _divided(given, read_value(Count, values["word_bits"]))
     return dataclasses.replace(part, value=values)
+
+
+def _divided(given: Node, word_bits: int) -> Node:
+    """A constant per access of a word as the same per bit."""
+    constant = build(Constant, given)
+    figures = {name: getattr(constant, name) for name in ("value", "low", "high")}
+    plain = {name: each / word_bits for name, each in figures.items() if each is not None}
+    plain["source"] = f"{constant.source} ({constant.value:g} pJ for {word_bits} bits)"
+    return dataclasses.replace(
+        given,
+        value={
+            name: dataclasses.replace(given, value=each, key=f"{given.key}.{name}")
+            for name, each in plain.items()
+        },
+    )
 
 
 def _names(folder: str) -> list[str]:

@@ -1,47 +1,54 @@
-"""Strict YAML: a file becomes frozen dataclasses, or one sentence that names file, line and key.
+"""Strict YAML with lines: a file becomes `Node`s, which know where they stand.
 
-Differences to `yaml.safe_load`, each of which has bitten users of this field:
+By hand, as no library reads YAML 1.2 strictly and keeps the lines: PyYAML has the lines, YAML 1.1
+and no limits; ruamel.yaml reads 1.2 and has no limits either; strictyaml reads texts only. So
+libyaml and PyYAML parse, and what is ours is the table of scalars and the walk. Differences to
+`yaml.safe_load`, each of which has bitten users of this field:
 
-* unknown and duplicate keys are refused (PyYAML keeps the last of two in silence);
+* duplicate keys are refused (PyYAML keeps the last of two in silence);
 * booleans are `true` and `false` only, as in YAML 1.2: `words: [yes, no, on, off]` are four words;
 * `1e-3` is a number, as in YAML 1.2, and `12:30`, `010` and `2020-01-31` are texts;
 * size and number of nodes are bounded, so that nested aliases cannot fill the memory.
+
+What the keys mean is for `cost_models.reading`.
 """
 
-import contextlib
-import dataclasses
-import difflib
 import re
-import types
-import typing
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union
+from typing import Any
 
 import yaml
+from yaml.composer import Composer
+from yaml.constructor import SafeConstructor
+from yaml.cyaml import CParser  # type: ignore[attr-defined]
+from yaml.resolver import Resolver
 
-from cost_models.errors import InvalidField, InvalidFile, InvalidInput
+from cost_models.errors import InvalidFile
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 100_000
 MAX_SHOWN = 80
 """Characters of a wrong value in an error message."""
 
-OURS = "ours"
-"""In the metadata of a field: it is ours, not the file's."""
 
-T = TypeVar("T")
+class _Loader(Composer, CParser, Resolver):
+    """PyYAML's loader with the scalars of YAML 1.2 (yaml.org/spec/1.2.2, section 10.3.2).
 
+    libyaml parses, which is some ten times faster than Python. Nodes are composed by Python: the
+    composer in C recurses on the C stack, and a file of 100,000 brackets ends the process there.
+    """
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader with the scalars of YAML 1.2 (https://yaml.org/spec/1.2.2/, section 10.3.2)."""
+    def __init__(self, text: str) -> None:
+        CParser.__init__(self, text)
+        Composer.__init__(self)
+        Resolver.__init__(self)
 
 
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    for first, resolvers in Resolver.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
@@ -86,7 +93,7 @@ class Node:
 
     def error(self, message: str) -> InvalidFile:
         """An error that ends in the place of this node."""
-        return InvalidFile(f"{message} ({self.where})")
+        return InvalidFile(f"{message} ({self.where})", self.line)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -148,208 +155,81 @@ def read_yaml(path: Path | str, *, doubled: list[str] | None = None) -> Node:
 def parse_yaml(text: str, name: str, *, doubled: list[str] | None = None) -> Node:
     """Parse YAML text; `name` stands for the file in error messages. Raises like `read_yaml`."""
     try:
-        root = yaml.compose(text, Loader=_Loader)
+        root = _Loader(text).get_single_node()
         if root is None:
             raise InvalidFile(f"the file is empty ({name}:1)")
-        return _convert(root, name, "", iter(range(MAX_NODES)), doubled)
+        conversion = _Conversion(name)
+        converted = conversion.node(root, "", root.start_mark.line + 1)
     except RecursionError:
         raise InvalidFile(
             f"not readable as YAML: too many levels, or an alias within its own anchor ({name}:1)"
         ) from None
+    except UnicodeEncodeError:
+        raise InvalidFile(f"not readable as YAML: it is no UTF-8 text ({name}:1)") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise InvalidFile(f"not readable as YAML: {problem} ({name}:{line})") from None
+    if doubled is not None:
+        doubled += [f"{error}; the last one holds" for error in conversion.doubled]
+    elif conversion.doubled:
+        raise InvalidFile.of(conversion.doubled)
+    return converted
 
 
-def _convert(
-    node: yaml.Node, file: str, key: str, budget: Iterator[int], doubled: list[str] | None
-) -> Node:
-    line = node.start_mark.line + 1
-    if next(budget, None) is None:
-        raise InvalidFile(f"more than {MAX_NODES:,} YAML nodes, aliases expanded ({file}:{line})")
-    value: Any
-    if isinstance(node, yaml.MappingNode):
-        value = {}
-        for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise InvalidFile(f"a key must be a plain word ({file}:{line})")
-            name = str(key_node.value)
-            key_line = key_node.start_mark.line + 1
-            if name in value:
-                message = (
-                    f"duplicate key '{_join(key, name)}': it already stands on line "
-                    f"{value[name].line} ({file}:{key_line})"
-                )
-                if doubled is None:
-                    raise InvalidFile(message)
-                doubled.append(f"{message}; the last one holds")
-            child = _convert(value_node, file, _join(key, name), budget, doubled)
-            # An alias is reported where it is used, not where its anchor stands.
-            value[name] = dataclasses.replace(child, line=key_line)
-    elif isinstance(node, yaml.SequenceNode):
-        value = [
-            _convert(child, file, f"{key}[{index}]", budget, doubled)
-            for index, child in enumerate(node.value)
-        ]
-    else:
-        value = _scalar(node, file, line)
-    return Node(value=value, file=file, line=line, key=key)
+@dataclass(frozen=True, slots=True)
+class _Conversion:
+    """From PyYAML's nodes to ours, within a budget of nodes."""
+
+    file: str
+    doubled: list[InvalidFile] = field(default_factory=list)
+    budget: Iterator[int] = field(default_factory=lambda: iter(range(MAX_NODES)))
+
+    def node(self, node: yaml.Node, key: str, line: int) -> Node:
+        """A node and all below it; `line` is its key's: an alias stands where it is used."""
+        if next(self.budget, None) is None:
+            raise InvalidFile(
+                f"more than {MAX_NODES:,} YAML nodes, aliases expanded ({self.file}:{line})"
+            )
+        value: Any
+        if isinstance(node, yaml.MappingNode):
+            value = {}
+            for key_node, value_node in node.value:
+                child_line = key_node.start_mark.line + 1
+                if not isinstance(key_node, yaml.ScalarNode):
+                    raise InvalidFile(f"a key must be a plain word ({self.file}:{child_line})")
+                name = str(key_node.value)
+                child = self.node(value_node, join(key, name), child_line)
+                if name in value:
+                    first = f"it already stands on line {value[name].line}"
+                    self.doubled.append(child.error(f"duplicate key '{child.key}': {first}"))
+                value[name] = child
+        elif isinstance(node, yaml.SequenceNode):
+            value = [
+                self.node(child, f"{key}[{index}]", child.start_mark.line + 1)
+                for index, child in enumerate(node.value)
+            ]
+        else:
+            value = self._scalar(node, line)
+        return Node(value=value, file=self.file, line=line, key=key)
+
+    def _scalar(self, node: yaml.Node, line: int) -> Any:
+        try:
+            return SafeConstructor().construct_object(node)
+        except (yaml.YAMLError, ValueError):
+            raise InvalidFile(
+                f"cannot read the value {short(node.value)} ({self.file}:{line})"
+            ) from None
 
 
-def _scalar(node: yaml.Node, file: str, line: int) -> Any:
-    loader = _Loader("")
-    try:
-        return loader.construct_object(node)
-    except (yaml.YAMLError, ValueError):
-        raise InvalidFile(f"cannot read the value {_short(node.value)} ({file}:{line})") from None
-    finally:
-        loader.dispose()
-
-
-def _join(parent: str, name: str) -> str:
+def join(parent: str, name: str) -> str:
+    """The dotted path of a key."""
     return f"{parent}.{name}" if parent else name
 
 
-def build(cls: type[T], node: Node, **given: Any) -> T:
-    """Build a dataclass from a mapping, checking keys and types.
-
-    Fields are read by their annotation: `bool`, `int`, `float` (an int is accepted), `str`,
-    `Literal`, `X | None`, `tuple[X, ...]`, `dict[str, X]`, another dataclass, or `Node` for a part
-    that the caller reads itself.
-
-    Args:
-        cls: a dataclass; its fields with `OURS` in their metadata are not read.
-        node: the mapping.
-        given: fields that do not come from the file.
-
-    Raises:
-        InvalidFile: a key is unknown or missing, a type is wrong, or the dataclass refuses a value.
-    """
-    if not isinstance(node.value, dict):
-        raise node.error(
-            f"{node.key or 'the file'} must be a mapping of keys, not {_name(node.value)}"
-        )
-    fields = {
-        field.name: field
-        for field in dataclasses.fields(cls)  # type: ignore[arg-type]
-        if field.init and field.name not in given and not field.metadata.get(OURS)
-    }
-    refuse_unknown_keys(node, fields)
-    hints = typing.get_type_hints(cls)
-    values = dict(given)
-    for name, field in fields.items():
-        if name in node.value:
-            values[name] = read_value(hints[name], node.value[name])
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise node.error(f"missing key '{_join(node.key, name)}'")
-    try:
-        return cls(**values)
-    except InvalidField as error:
-        child = node.value.get(error.field, node)
-        raise child.error(_join(node.key, str(error))) from None
-    except InvalidFile:
-        raise
-    except InvalidInput as error:
-        raise node.error(str(error)) from None
-
-
-def refuse_unknown_keys(node: Node, known: Mapping[str, Any]) -> None:
-    """Raise `InvalidFile` for the first key of a mapping that is not in `known`."""
-    for name, child in node.value.items():
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
-            raise child.error(
-                f"unknown key '{child.key}': {hint}known keys here are {', '.join(known)}"
-            )
-
-
-def read_value(kind: Any, node: Node) -> Any:
-    """The value of `node` as the annotated type `kind`. Raises `InvalidFile` if it is another."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if kind is Node:
-        return node
-    if kind is Any:
-        return node.plain()
-    if origin in (Union, types.UnionType):
-        if node.value is None and type(None) in arguments:
-            return None
-        kinds = [argument for argument in arguments if argument is not type(None)]
-        return _read_any_of(kinds, node)
-    if origin is Literal:
-        # type(): `true` equals 1, but is not the number one.
-        if not any(
-            node.value == argument and type(node.value) is type(argument) for argument in arguments
-        ):
-            raise _wrong(node, f"one of {', '.join(map(str, arguments))}")
-        return node.value
-    if origin is tuple:
-        if not isinstance(node.value, list):
-            raise _wrong(node, "a list")
-        return tuple(read_value(arguments[0], child) for child in node.value)
-    if origin is dict:
-        if not isinstance(node.value, dict):
-            raise _wrong(node, "a mapping of keys")
-        return {key: read_value(arguments[1], child) for key, child in node.value.items()}
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        if node.value not in list(kind):
-            raise _wrong(node, f"one of {', '.join(kind)}")
-        return kind(node.value)
-    if dataclasses.is_dataclass(kind):
-        return build(kind, node)  # type: ignore[arg-type]
-    return _read_scalar(kind, node)
-
-
-def _read_any_of(kinds: list[Any], node: Node) -> Any:
-    if len(kinds) == 1:
-        return read_value(kinds[0], node)
-    for kind in kinds:
-        try:
-            return read_value(kind, node)
-        except InvalidFile:
-            continue
-    raise _wrong(node, " or ".join(_kind_name(kind) for kind in kinds))
-
-
-def _read_scalar(kind: Any, node: Node) -> Any:
-    value = node.value
-    if kind is bool and isinstance(value, bool):
-        return value
-    if kind is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        with contextlib.suppress(OverflowError):
-            return float(value)
-    if kind is str and isinstance(value, str):
-        return value
-    raise _wrong(node, _kind_name(kind))
-
-
-def _kind_name(kind: Any) -> str:
-    names = {
-        bool: "true or false",
-        int: "a whole number",
-        float: "a number",
-        str: "a text",
-    }
-    return names.get(kind, getattr(kind, "__name__", str(kind)))
-
-
-def _wrong(node: Node, expected: str) -> InvalidFile:
-    return node.error(f"{node.key or 'the file'} must be {expected}, not {_name(node.value)}")
-
-
-def _name(value: Any) -> str:
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    return "empty" if value is None else _short(value)
-
-
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value for a sentence, cut where it is long."""
     try:
         text = repr(value)
     except ValueError:  # an int of more digits than Python prints

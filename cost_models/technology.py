@@ -23,7 +23,9 @@ area follow powers of the capacity (docs/evidence/model.md, "Memories").
 import bisect
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
+from cost_models.allowed import Allowed, Count, Positive, Source, check_fields
 from cost_models.band import Band
 from cost_models.errors import InvalidAccelerator, require
 
@@ -32,23 +34,21 @@ from cost_models.errors import InvalidAccelerator, require
 class Constant:
     """A number, its band where sources disagree, and where it comes from."""
 
-    value: float
-    source: str
+    value: Positive
+    source: Source
     """Publication or derivation, in words that let a reader find and redo it."""
-    low: float | None = None
+    low: Annotated[float, Allowed(gt=0, words="positive and at most value")] | None = None
     """Lowest figure that a source supports; `value` where it is left out."""
-    high: float | None = None
+    high: Annotated[float, Allowed(gt=0, words="finite and at least value")] | None = None
     """Highest figure that a source supports; `value` where it is left out."""
 
     def __post_init__(self) -> None:
         """A physical constant is a positive number with a source, within its band."""
-        require(0 < self.value < math.inf, "value", "a positive number", self.value)
-        require(bool(self.source.strip()), "source", "a text that says where from", self.source)
+        check_fields(self)
         if self.low is not None:
-            require(0 < self.low <= self.value, "low", "positive and at most value", self.low)
+            require(self.low <= self.value, "low", "positive and at most value", self.low)
         if self.high is not None:
-            above = self.value <= self.high < math.inf
-            require(above, "high", "finite and at least value", self.high)
+            require(self.value <= self.high, "high", "finite and at least value", self.high)
 
     @property
     def band(self) -> Band:
@@ -64,15 +64,13 @@ class Constant:
 class Spread:
     """How far the sources of a whole table lie apart, as factors of its figures."""
 
-    low: float
-    high: float
-    source: str
+    low: Annotated[float, Allowed(gt=0.0, le=1.0)]
+    high: Annotated[float, Allowed(ge=1)]
+    source: Source
 
     def __post_init__(self) -> None:
         """Factors around 1 with a source."""
-        require(0 < self.low <= 1, "low", "in (0, 1]", self.low)
-        require(1 <= self.high < math.inf, "high", "at least 1", self.high)
-        require(bool(self.source.strip()), "source", "a text that says where from", self.source)
+        check_fields(self)
 
     def band(self, value: float) -> Band:
         """The band of one figure of the table."""
@@ -86,28 +84,26 @@ EXACT = Spread(low=1.0, high=1.0, source="one source")
 class SramRow:
     """An SRAM macro of one capacity."""
 
-    capacity_bits: int
-    read_pj_per_bit: float
-    write_pj_per_bit: float
-    area_um2: float
+    capacity_bits: Annotated[int, Allowed(ge=1, words="a positive number")]
+    read_pj_per_bit: Positive
+    write_pj_per_bit: Positive
+    area_um2: Positive
     """Of the whole macro."""
-    leakage_uw: float
+    leakage_uw: Positive
     """Of the whole macro."""
 
     def __post_init__(self) -> None:
         """All are positive."""
-        for name in SramRow.__dataclass_fields__:
-            value = getattr(self, name)
-            require(0 < value < math.inf, name, "a positive number", value)
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SramTable:
     """SRAM macros by capacity."""
 
-    source: str
+    source: Source
     """Of all rows."""
-    word_bits: int
+    word_bits: Count
     """Bits of the access that the energies were divided by."""
     rows: tuple[SramRow, ...]
     """By increasing capacity."""
@@ -117,8 +113,7 @@ class SramTable:
 
     def __post_init__(self) -> None:
         """There are rows, in order, with a source."""
-        require(bool(self.source.strip()), "source", "a text that says where from", self.source)
-        require(self.word_bits >= 1, "word_bits", "at least 1", self.word_bits)
+        check_fields(self)
         capacities = [row.capacity_bits for row in self.rows]
         ordered = len(capacities) >= 1 and capacities == sorted(set(capacities))
         require(ordered, "rows", "a list by increasing capacity_bits", capacities)
@@ -164,8 +159,8 @@ class Technology:
     name: str
     """Of its file."""
     description: str
-    node_nm: int
-    voltage_v: float
+    node_nm: Count
+    voltage_v: Annotated[float, Allowed(gt=0.0, lt=10.0)]
 
     # Energy of arithmetic
     multiplication_pj_per_bit2: Constant
@@ -234,8 +229,7 @@ class Technology:
 
     def __post_init__(self) -> None:
         """Node and voltage are positive."""
-        require(self.node_nm >= 1, "node_nm", "at least 1", self.node_nm)
-        require(0 < self.voltage_v < 10, "voltage_v", "in (0, 10)", self.voltage_v)
+        check_fields(self)
 
     @property
     def sources(self) -> dict[str, str]:

@@ -23,7 +23,8 @@ from cost_models import (
     load_technology,
     load_technology_of,
 )
-from cost_models.strict_yaml import Node, build, parse_yaml, read_yaml
+from cost_models.reading import build
+from cost_models.strict_yaml import Node, parse_yaml, read_yaml
 from dse.columns import COST_COLUMNS, LABELS, shown
 from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cost_models.strict_yaml import build, dump_yaml, read_yaml
+from cost_models.reading import build
+from cost_models.strict_yaml import dump_yaml, read_yaml
 from dse.design.point import DesignPoint
 from dse.errors import TrainingFailed
 from dse.files import write_text

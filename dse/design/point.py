@@ -12,11 +12,12 @@ is about.
 import dataclasses
 import hashlib
 import json
-import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from cost_models.strict_yaml import Node, build
+from cost_models.allowed import Allowed, Count, Share, check_fields
+from cost_models.reading import build
+from cost_models.strict_yaml import Node
 from dse.errors import InvalidDesign, require
 from dse.ternary.generators import Generator
 from dse.ternary.matrix import check_density
@@ -52,14 +53,9 @@ class Mixer:
                 require(False, "generator", f"left out for kind {self.kind}", label)
 
 
-MOST = {
-    "out_channels": 16_384,
-    "kernel_size": 4_095,
-    "repeats": 100,
-    "stride": 1_024,
-    "dilation": 1_024,
-}
-"""Far beyond any network for speech: a slip of the keyboard must not fill the memory."""
+# Far beyond any network for speech: a slip of the keyboard must not fill the memory.
+Channels = Annotated[int, Allowed(ge=1, le=16_384)]
+Frames = Annotated[int, Allowed(ge=1, le=1_024)]
 
 DENSE = Mixer()
 IDENTITY = Mixer(kind="identity")
@@ -69,19 +65,26 @@ IDENTITY = Mixer(kind="identity")
 class Block:
     """A block of `repeats` sub-blocks of equal shape."""
 
-    name: str
+    name: Annotated[
+        str,
+        # Dots separate parts of layer names; torch's own attributes start with small letters.
+        Allowed(
+            pattern="[A-Z][A-Za-z0-9]*",
+            words="a capital letter, then letters and digits, such as Conv1",
+        ),
+    ]
     """Distinct in its network, a capital letter first; ternary matrices are a function of it
     (`B2.0.pw`)."""
-    out_channels: int
-    kernel_size: int
-    repeats: int = 1
-    stride: int = 1
+    out_channels: Channels
+    kernel_size: Annotated[int, Allowed(ge=1, le=4_095)]
+    repeats: Annotated[int, Allowed(ge=1, le=100)] = 1
+    stride: Frames = 1
     """Applied by the first sub-block, and by the skip."""
-    dilation: int = 1
-    dropout: float = 0.0
+    dilation: Frames = 1
+    dropout: Share = 0.0
     separable: bool = True
     """Depthwise then 1x1; otherwise one convolution over all channels (1x1 if the kernel is 1)."""
-    groups: int = 1
+    groups: Count = 1
     """Groups of the dense 1x1 matrix or the convolution."""
     mixer: Mixer = DENSE
     """Of every 1x1 in the block's main path."""
@@ -92,24 +95,13 @@ class Block:
 
     def __post_init__(self) -> None:
         """Check what can be checked without knowing the block's input."""
-        require(
-            re.fullmatch("[A-Z][A-Za-z0-9]*", self.name) is not None,
-            "name",
-            # Dots separate parts of layer names; torch's own attributes start with small letters.
-            "a capital letter, then letters and digits, such as Conv1",
-            self.name,
-        )
-        for name in ("out_channels", "kernel_size", "repeats", "stride", "dilation", "groups"):
-            require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        for name, most in MOST.items():
-            require(getattr(self, name) <= most, name, f"at most {most:,}", getattr(self, name))
+        check_fields(self)
         require(
             self.kernel_size % 2 == 1,
             "kernel_size",
             "odd, so that padding keeps the number of frames",
             self.kernel_size,
         )
-        require(0 <= self.dropout < 1, "dropout", "in [0, 1)", self.dropout)
         if self.mixer.kind != "dense":
             require(self.groups == 1, "groups", f"1 for a {self.mixer.kind} mixer", self.groups)
             if not self.separable and self.kernel_size > 1:
@@ -124,7 +116,7 @@ class DesignPoint:
     """A network: what a search chooses, what is trained, and what is priced."""
 
     blocks: tuple[Block, ...]
-    in_channels: int = 64
+    in_channels: Channels = 64
     """Features per frame."""
     head: Head = "pooled"
     ternary_seed: int = 1
@@ -135,10 +127,7 @@ class DesignPoint:
     def __post_init__(self) -> None:
         """Check that each block fits its input."""
         require(len(self.blocks) >= 1, "blocks", "a list of at least one block", [])
-        most = MOST["out_channels"]
-        require(
-            1 <= self.in_channels <= most, "in_channels", f"from 1 to {most:,}", self.in_channels
-        )
+        check_fields(self)
         names = [block.name for block in self.blocks]
         require(len(set(names)) == len(names), "blocks", "distinct in their names", names)
         channels = self.in_channels

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cost_models.strict_yaml import Node, build
+from cost_models.reading import Problems, build
+from cost_models.strict_yaml import Node
 from dse.design.families import DEFAULT, FAMILIES, ternary
 from dse.design.families.family import BLOCKS, Axis, Family, Value, Values
 from dse.design.space import Choice, SearchSpace
@@ -57,7 +58,12 @@ def space_from_node(node: Node, *, in_channels: int = 64) -> SearchSpace:
     family = _read_family(axes.pop("family", None))
     if "in_channels" in axes:
         in_channels = axes.pop("in_channels").value
-    read = {name: _read_axis(name, child, family) for name, child in axes.items()}
+    read: dict[str, tuple[Choice, bool]] = {}
+    problems = Problems()
+    for name, child in axes.items():
+        with problems.part():
+            read[name] = _read_axis(name, child, family)
+    problems.tell()
     if clash := family.clash(axes):
         raise axes[clash[0]].error(clash[1])
 

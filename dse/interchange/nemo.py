@@ -27,7 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cost_models.strict_yaml import MAX_NODES, Node, build, parse_yaml, read_value, read_yaml
+from cost_models.reading import build, read_value
+from cost_models.strict_yaml import MAX_NODES, Node, parse_yaml, read_yaml
 from dse.design.point import DENSE, Block, DesignPoint
 from dse.errors import InvalidFile, InvalidInput
 
@@ -78,7 +79,7 @@ class _Item:
 class _Encoder:
     """Arguments of ConvASREncoder and JasperEncoder."""
 
-    jasper: tuple[Node, ...]
+    jasper: tuple[_Item, ...]
     activation: str
     feat_in: int | None = None
     normalization_mode: str = "batch"
@@ -148,12 +149,15 @@ def import_nemo(
         raise encoder_node.error(
             f"the encoder {class_name} is not supported: {' and '.join(_ENCODERS)} are"
         )
-    encoder = build(_Encoder, tree.resolve_all(arguments))
+    arguments = tree.resolve_all(arguments)
+    encoder = build(_Encoder, arguments)
     _check_encoder(encoder, arguments)
     decoder_name, decoder, decoder_place = _read_decoder(tree, decoder_node)
     head = _DECODERS[decoder_name]
     point = DesignPoint(
-        blocks=_read_blocks(encoder, "Conv" if head.head == "pooled" else "C"),
+        blocks=_read_blocks(
+            encoder, arguments.value["jasper"].value, "Conv" if head.head == "pooled" else "C"
+        ),
         in_channels=_in_channels(tree, scope, encoder, arguments),
         head=head.head,
         name=_name(tree, Path(path), overrides),
@@ -343,12 +347,11 @@ def _plain(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _read_blocks(encoder: _Encoder, prefix: str) -> tuple[Block, ...]:
+def _read_blocks(encoder: _Encoder, items: list[Node], prefix: str) -> tuple[Block, ...]:
     blocks: list[Block] = []
     skips = dense_residuals = 0
     residual_mode = encoder.residual_mode
-    for node in encoder.jasper:
-        item = build(_Item, node)
+    for item, node in zip(encoder.jasper, items, strict=True):
         residual_mode = item.residual_mode or residual_mode
         dense_residuals += item.residual_dense
         _check_item(item, node, residual_mode, dense_residuals)

@@ -27,7 +27,8 @@ from cost_models.accelerator import (
 )
 from cost_models.energy import memory_prices, price_list
 from cost_models.estimation import estimate
-from cost_models.strict_yaml import Node, build, dump_yaml, read_value, read_yaml
+from cost_models.reading import build, read_value
+from cost_models.strict_yaml import Node, dump_yaml, read_yaml
 from cost_models.technology import Constant, Technology
 from cost_models.tile_search import Mapping
 from cost_models.workload import CONVOLUTIONS, Layer, LayerKind, WeightSource, Workload

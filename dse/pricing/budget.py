@@ -9,15 +9,19 @@ all else here asks only for its sign or its size.
     how far       sum of what is above 0, the distance that a search walks down
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from cost_models.strict_yaml import Node, read_value
+from cost_models.allowed import Allowed
+from cost_models.reading import Problems, read_value
+from cost_models.strict_yaml import Node
+
+# A comparison with NaN is never true: such a limit would let everything pass.
+Bound = Annotated[float, Allowed(ge=0, words="a finite number from 0 up")]
 
 Figures = TypeVar("Figures", float, npt.NDArray[np.float64])
 """A figure of one design, or a column of them."""
@@ -104,18 +108,12 @@ def budget_from_node(node: Node, columns: tuple[str, ...]) -> Budget:
     """
     if not isinstance(node.value, dict):
         raise node.error("limits must be a mapping such as {max_trained_parameters: 80000}")
+    problems = Problems()
     limits: list[Limit] = []
     for key, child in node.value.items():
-        kind, _, column = key.partition("_")
-        if kind not in ("max", "min") or column not in columns:
-            raise child.error(
-                f"unknown limit '{key}': write max_ or min_ and a column: {', '.join(columns)}"
-            )
-        bound = read_value(float, child)
-        # A comparison with NaN is never true: such a limit would let everything pass.
-        if not (math.isfinite(bound) and bound >= 0):
-            raise child.error(f"{child.key} must be a finite number from 0 up, not {bound:g}")
-        limits.append(Limit(column, bound, upper=kind == "max"))
+        with problems.part():
+            limits.append(_limit(key, child, columns))
+    problems.tell()
     bounds = {(limit.column, limit.upper): limit.bound for limit in limits}
     for (column, upper), bound in bounds.items():
         if upper and bounds.get((column, False), bound) > bound:
@@ -124,3 +122,12 @@ def budget_from_node(node: Node, columns: tuple[str, ...]) -> Budget:
                 f"max_{column} {bound:,.6g}: the minimum is above the maximum"
             )
     return Budget(tuple(limits))
+
+
+def _limit(key: str, node: Node, columns: tuple[str, ...]) -> Limit:
+    kind, _, column = key.partition("_")
+    if kind not in ("max", "min") or column not in columns:
+        raise node.error(
+            f"unknown limit '{key}': write max_ or min_ and a column: {', '.join(columns)}"
+        )
+    return Limit(column, read_value(Bound, node), upper=kind == "max")

@@ -15,32 +15,84 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from cost_models import Accelerator, Technology
 from cost_models.accelerator import ZeroHandling
+from cost_models.allowed import Allowed
 from cost_models.energy import leakages_uw, price_list
 from cost_models.machine_area import machine_area_um2
-from cost_models.strict_yaml import Node, read_value, refuse_unknown_keys
-from dse.errors import InvalidFile, InvalidInput
+from cost_models.reading import build
+from cost_models.strict_yaml import Node
+from dse.errors import InvalidFile, InvalidInput, require
 from dse.pricing.machine import Machine
 from dse.pricing.what_if import ArrayChange, MemoryChange, varied
 
 MOST = 256
 """Machines of a study: each network is priced on all of them, 10 ms each."""
 
-_PLAIN = {"clock_mhz": float, "vector_lanes": int, "trits_per_cycle": int}
-_PARTS: dict[str, dict[str, Any]] = {
-    "arrays": {
-        "rows": int,
-        "columns": int,
-        "lanes": int,
-        "operand_bits": int,
-        "accumulator_bits": int,
-        "zero_handling": ZeroHandling,
-    },
-    "memories": {"capacity_bits": int, "bandwidth_bits_per_cycle": int},
-}
+AboveZero = Annotated[float, Allowed(gt=0, words="above 0")]
+Size = Annotated[int, Allowed(gt=0, words="above 0")]
+
+
+def _check_choices(section: Any) -> None:
+    """Each axis has values, and each of them once."""
+    for field in dataclasses.fields(section):
+        values = getattr(section, field.name)
+        if isinstance(values, tuple):
+            distinct = len(values) == len(set(values)) > 0
+            require(distinct, field.name, "a value, or a list of different ones", list(values))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayChoices:
+    """What may vary of one compute array: a value, or a list of values, for each key."""
+
+    rows: Size | tuple[Size, ...] | None = None
+    columns: Size | tuple[Size, ...] | None = None
+    lanes: Size | tuple[Size, ...] | None = None
+    operand_bits: Size | tuple[Size, ...] | None = None
+    accumulator_bits: Size | tuple[Size, ...] | None = None
+    zero_handling: ZeroHandling | tuple[ZeroHandling, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Values are different."""
+        _check_choices(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryChoices:
+    """What may vary of one memory."""
+
+    capacity_bits: Size | tuple[Size, ...] | None = None
+    bandwidth_bits_per_cycle: Size | tuple[Size, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Values are different."""
+        _check_choices(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HardwareSection:
+    """The `hardware` section of a study file: a value, or a list of values, for each key."""
+
+    machine: str | tuple[str, ...] | None = None
+    """Names of the library, or files; the study's machine where it is left out."""
+    clock_mhz: AboveZero | tuple[AboveZero, ...] | None = None
+    vector_lanes: Size | tuple[Size, ...] | None = None
+    trits_per_cycle: Size | tuple[Size, ...] | None = None
+    """Lanes of the generator; of machines that have one."""
+    arrays: dict[str, ArrayChoices] | None = None
+    """By name of the array; of machines that have it."""
+    memories: dict[str, MemoryChoices] | None = None
+    """By name of the memory; of machines that have it."""
+
+    def __post_init__(self) -> None:
+        """Values are different."""
+        _check_choices(self)
+
+
+_PLAIN = ("clock_mhz", "vector_lanes", "trits_per_cycle")
 _SHOWN = {"clock_mhz": "{:g} MHz", "vector_lanes": "{} vector lanes", "trits_per_cycle": "{} trits"}
 
 Load = Callable[[str], tuple[Accelerator, Technology]]
@@ -114,13 +166,11 @@ def hardware_from_node(node: Node, load: Load, default: str) -> Hardware:
     Raises:
         InvalidFile: an unknown key or part, a value that cannot be, too many machines, or none.
     """
-    if not isinstance(node.value, dict):
-        raise node.error("hardware must be a mapping such as {clock_mhz: [5, 10]}")
-    refuse_unknown_keys(node, {"machine": str, **_PLAIN, **_PARTS})
+    section = build(HardwareSection, node)
+    names = (default,) if section.machine is None else _several(section.machine)
     named = node.value.get("machine")
-    names = (default,) if named is None else _values(named, str)
     bases = [_loaded(name, load, named or node) for name in names]
-    axes = list(_axes(node))
+    axes = list(_axes(section, node))
     for axis, where in axes:
         if not any(axis.matters(machine) for machine, _ in bases):
             what = f"{axis.part}.{axis.owner}" if axis.part else "a generator"
@@ -140,39 +190,21 @@ def _loaded(name: str, load: Load, where: Node) -> tuple[Accelerator, Technology
         raise where.error(f"hardware.machine: {error}") from None
 
 
-def _axes(node: Node) -> Iterator[tuple[_Axis, Node]]:
+def _axes(section: HardwareSection, node: Node) -> Iterator[tuple[_Axis, Node]]:
     """The axes of the section, and where they stand."""
-    for field, kind in _PLAIN.items():
-        if field in node.value:
-            yield _Axis("", "", field, _values(node.value[field], kind)), node.value[field]
-    for part, fields in _PARTS.items():
-        owners = node.value.get(part)
-        if owners is None:
-            continue
-        for owner, changes in _mapping(owners).items():
-            refuse_unknown_keys(changes, _mapping(changes) and fields)
-            for field, child in changes.value.items():
-                yield _Axis(part, owner, field, _values(child, fields[field])), child
+    for name in _PLAIN:
+        if (values := getattr(section, name)) is not None:
+            yield _Axis("", "", name, _several(values)), node.value[name]
+    for part in ("arrays", "memories"):
+        for owner, choices in (getattr(section, part) or {}).items():
+            place = node.value[part].value[owner].value
+            for field in dataclasses.fields(choices):
+                if (values := getattr(choices, field.name)) is not None:
+                    yield _Axis(part, owner, field.name, _several(values)), place[field.name]
 
 
-def _mapping(node: Node) -> dict[str, Node]:
-    if not isinstance(node.value, dict) or not node.value:
-        raise node.error(f"{node.key} must be a mapping, such as {{trees: {{rows: [2, 4]}}}}")
-    return node.value
-
-
-def _values(node: Node, kind: Any) -> tuple[Any, ...]:
-    """One value, or a list of different ones; numbers are above 0."""
-    children = node.value if isinstance(node.value, list) else [node]
-    values = tuple(read_value(kind, child) for child in children)
-    if not values:
-        raise node.error(f"{node.key} must be a value or a list of values, not an empty list")
-    for value, child in zip(values, children, strict=True):
-        if isinstance(value, int | float) and not 0 < value < float("inf"):
-            raise child.error(f"{node.key} must be above 0, not {value:g}")
-        if values.count(value) > 1:
-            raise child.error(f"{node.key}: {value} stands there twice: leave one out")
-    return values
+def _several(values: Any) -> tuple[Any, ...]:
+    return values if isinstance(values, tuple) else (values,)
 
 
 def _combined(

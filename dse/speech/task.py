@@ -2,8 +2,9 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from cost_models.allowed import Allowed, check_fields
 from dse.errors import require
 
 COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
@@ -11,6 +12,9 @@ COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go
 
 UNKNOWN = "_unknown_"
 SILENCE = "_silence_"
+
+
+Part = Annotated[float, Allowed(gt=0.0, le=1.0)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,17 +27,18 @@ class Task:
     """The classes, in order, when `kind` is `words`; empty otherwise."""
     unknown: bool = True
     """One more class of clips of all other words; not with `all_words`."""
-    unknown_fraction: float = 0.1
+    unknown_fraction: Part = 0.1
     """Unknown clips per clip of the chosen words, in each split (at most what the folder has)."""
     silence: bool = True
     """One more class of cut-outs of `_background_noise_` (digital silence where there is none)."""
-    silence_fraction: float = 0.1
+    silence_fraction: Part = 0.1
     """Silence clips per clip of the chosen words, in each split."""
     seed: int = 1
     """Draws unknown and silence clips; the same seed gives the same clips."""
 
     def __post_init__(self) -> None:
         """Check the fields against each other."""
+        check_fields(self)
         if self.kind == "words":
             require(len(self.words) >= 2, "words", "a list of at least two words", list(self.words))
         else:
@@ -41,22 +46,10 @@ class Task:
                 not self.words, "words", f"left out when kind is '{self.kind}'", list(self.words)
             )
         require(len(set(self.words)) == len(self.words), "words", "distinct", list(self.words))
-        for name in ("unknown_fraction", "silence_fraction"):
-            require(0 < getattr(self, name) <= 1, name, "in (0, 1]", getattr(self, name))
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain data, for a resolved study or a checkpoint."""
         return dataclasses.asdict(self) | {"words": list(self.words)}
-
-
-MOST = {
-    "coefficients": 1_024,
-    "frames": 16_384,
-    "sample_rate_hz": 384_000,
-    "fft_size": 65_536,
-    "variants": 1_000,
-}
-"""Far beyond any features of a second: a slip of the keyboard must not fill memory or disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,27 +58,29 @@ class FeatureSpec:
 
     The defaults are those of MatchboxNet (arXiv 2004.08531, section 3; NeMo's
     `AudioToMFCCPreprocessor`): 64 MFCC of 64 mel bands, windows of 25 ms every 10 ms, 128 frames.
+    The upper limits are far beyond any features of a second: a slip of the keyboard must not fill
+    memory or disk.
     """
 
     kind: Literal["mfcc", "log_mel"] = "mfcc"
-    coefficients: int = 64
+    coefficients: Annotated[int, Allowed(ge=1, le=1_024)] = 64
     """Rows of the picture: mel bands, and as many cepstral coefficients."""
-    frames: int = 128
+    frames: Annotated[int, Allowed(ge=1, le=16_384)] = 128
     """Columns; a clip of one second has 101, padded with zeros on both sides."""
-    sample_rate_hz: int = 16_000
+    sample_rate_hz: Annotated[int, Allowed(ge=1, le=384_000)] = 16_000
     window_ms: float = 25.0
     hop_ms: float = 10.0
-    fft_size: int = 512
+    fft_size: Annotated[int, Allowed(ge=1, le=65_536)] = 512
     normalisation: Literal["training_set", "none"] = "training_set"
     """Subtract the mean of each coefficient over the training split and divide by its deviation."""
-    variants: int = 8
+    variants: Annotated[int, Allowed(ge=1, le=1_000)] = 8
     """Copies of each training clip in the cache: the first clean, the others shifted and noisy."""
-    time_shift_ms: float = 100.0
+    time_shift_ms: Annotated[float, Allowed(ge=0.0, le=1000.0)] = 100.0
     """A varied copy is shifted by up to this much either way. MatchboxNet, with 85,000 clips, used
     5 ms; on 1,823 clips 100 ms gave several points more (docs/evidence/results/first-search.md)."""
     white_noise_db: tuple[float, ...] = (-90.0, -46.0)
     """Lowest and highest level of the white noise of a varied copy, relative to full scale."""
-    background_noise_probability: float = 0.5
+    background_noise_probability: Annotated[float, Allowed(ge=0.0, le=1.0)] = 0.5
     """Share of the varied copies that get a piece of `_background_noise_` mixed in."""
     background_noise_snr_db: tuple[float, ...] = (5.0, 30.0)
     """Lowest and highest signal-to-noise ratio of that mix."""
@@ -93,9 +88,7 @@ class FeatureSpec:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name, most in MOST.items():
-            value = getattr(self, name)
-            require(1 <= value <= most, name, f"from 1 to {most:,}", value)
+        check_fields(self)
         for name in ("window_ms", "hop_ms"):
             value = getattr(self, name)
             samples = value * self.sample_rate_hz / 1000
@@ -112,11 +105,6 @@ class FeatureSpec:
             f"at least the window of {window_samples:.0f} samples",
             self.fft_size,
         )
-        require(
-            0 <= self.time_shift_ms <= 1000, "time_shift_ms", "in [0, 1000]", self.time_shift_ms
-        )
-        probability = self.background_noise_probability
-        require(0 <= probability <= 1, "background_noise_probability", "in [0, 1]", probability)
         for name in ("white_noise_db", "background_noise_snr_db"):
             bounds = getattr(self, name)
             require(

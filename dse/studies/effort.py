@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from dse.errors import require
+from cost_models.allowed import Allowed, Count, check_fields
 from dse.studies.frontier import hypervolume_share
 from dse.studies.rows import Evaluation, latest
 
@@ -17,14 +18,13 @@ MAX_REPEATS = 100
 class Patience:
     """The `patience` section of a study file: when more trainings are not worth it."""
 
-    trainings: int = 20
-    improvement: float = 0.01
+    trainings: Count = 20
+    improvement: Annotated[float, Allowed(gt=0.0, lt=1.0)] = 0.01
     """Relative, of the hypervolume, over so many trainings."""
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        require(self.trainings >= 1, "trainings", "at least 1", self.trainings)
-        require(0 < self.improvement < 1, "improvement", "in (0, 1)", self.improvement)
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

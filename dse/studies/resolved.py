@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from cost_models import Accelerator, Technology
-from cost_models.strict_yaml import Node, build, dump_yaml, parse_yaml
+from cost_models.reading import build
+from cost_models.strict_yaml import Node, dump_yaml, parse_yaml
 from dse.columns import OBJECTIVE_COLUMNS
 from dse.design.space_file import space_from_node
 from dse.errors import InvalidField, InvalidFile, InvalidInput, InvalidStudy, require

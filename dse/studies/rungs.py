@@ -24,10 +24,11 @@ the frontier only its expensive end.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from dse.errors import require
+from cost_models.allowed import Allowed, Count, check_fields
 from dse.pareto import rank_by_dominance
 
 
@@ -35,15 +36,14 @@ from dse.pareto import rank_by_dominance
 class Rungs:
     """The `rungs` section of a study file."""
 
-    first: int = 2
+    first: Count = 2
     """Epochs at which a training is first looked at."""
-    factor: int = 3
+    factor: Annotated[int, Allowed(ge=2)] = 3
     """Each rung has so many times the epochs of the one below, and lets 1/factor of them pass."""
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        require(self.first >= 1, "first", "at least 1", self.first)
-        require(self.factor >= 2, "factor", "at least 2", self.factor)
+        check_fields(self)
 
     def levels(self, epochs: int) -> tuple[int, ...]:
         """Epochs of all rungs; the last is the full training."""

@@ -6,16 +6,16 @@ out, so that a study can be repeated when the defaults have changed.
 
 import dataclasses
 import json
-import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from cost_models import Accelerator, Technology, load_accelerator, load_technology
+from cost_models.allowed import Allowed, Count, check_fields
 from cost_models.application import US_PER_S
-from cost_models.strict_yaml import Node, build, read_value, read_yaml
+from cost_models.reading import Problems, build
+from cost_models.strict_yaml import Node, read_yaml
 from dse.columns import MEASURED_COLUMNS, OBJECTIVE_COLUMNS, first_measured
 from dse.design.families.family import Values
 from dse.design.point import DesignPoint
@@ -24,13 +24,13 @@ from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy, require
 from dse.pricing.budget import Budget, Limit, budget_from_node
-from dse.pricing.hardware import Hardware, hardware_from_node
+from dse.pricing.hardware import Hardware, HardwareSection, hardware_from_node
 from dse.pricing.machine import Machine
 from dse.speech.task import FeatureSpec, Task
 from dse.studies.effort import Effort, Patience
 from dse.studies.folder import RESOLVED
 from dse.studies.rungs import Rungs
-from dse.training.recipe import Recipe, recipe_from_node
+from dse.training.recipe import Recipe, spelled_out
 
 SCHEMA_VERSION = 1
 
@@ -65,53 +65,64 @@ class DataSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _File:
-    """The study file as it stands; parts with a reader of their own stay nodes."""
+class StudyFile:
+    """The study file as it stands, with what it may leave out."""
 
-    name: str
+    name: Annotated[
+        str,
+        Allowed(
+            pattern="[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
+            words="up to 64 letters, digits, '.', '_' and '-' (it names a folder)",
+        ),
+    ]
+    """Of the study's folder and its Optuna study."""
     data: DataSection
-    space: Node
+    space: Any
+    """The axes of the design space."""
     machine: str = "kws_ternary"
+    """Name of an accelerator (`dse estimate --help` lists them), or a YAML file."""
     technology: str | None = None
-    hardware: Node | None = None
-    recipe: Node | None = None
+    """Name or YAML file; the machine's own where it is left out."""
+    hardware: HardwareSection | None = None
+    """Machines that are searched together with the network."""
+    recipe: Recipe = field(default_factory=Recipe)
+    """Name of a recipe, or its fields."""
     objectives: tuple[str, ...] = ("error", "energy_pj")
-    limits: Node | None = None
-    rate: float | None = None
-    baselines: tuple[Node, ...] = ()
+    """Two or more columns, all minimised: `error` or `quantised_error`, and at least one cost."""
+    limits: dict[str, float] | None = None
+    """`max_COLUMN` and `min_COLUMN` of costs, `error` and `quantised_error`."""
+    rate: Annotated[float, Allowed(gt=0)] | None = None
+    """Inferences a second, which a machine must keep; 1 where `average_power_uw` is an objective or
+    limited and nothing is said."""
+    baselines: tuple[str | dict[str, Any], ...] = ()
+    """Designs that are evaluated first: names of published networks, or values of axes."""
     warm_start: tuple[str, ...] = ()
+    """Folders of earlier studies: the designs of their frontiers are tried, and what they trained
+    alike is not trained again."""
     sampler: SamplerName = "known_cost"
-    rungs: Node | None = None
-    trainings: int = 20
+    """What proposes designs."""
+    rungs: Rungs | Literal["none"] | None = None
+    """Epochs of the first look at a training, and the factor from one look to the next."""
+    trainings: Count = 20
+    """The study ends when so many designs are trained."""
     candidates: int | None = None
-    epochs: int | None = None
-    hours: float | None = None
+    """... or when so many are priced; 50 per training where it is left out."""
+    epochs: Count | None = None
+    """... or when so many epochs are trained, of all designs together."""
+    hours: Annotated[float, Allowed(gt=0)] | None = None
+    """... or so many hours: of training, of all designs, divided by the workers."""
     patience: Patience | None = None
-    seed: int = 1
-    device: str = "auto"
+    """... or when the hypervolume has nearly stopped growing."""
+    seed: Annotated[int, Allowed(ge=0, lt=2**32, words="from 0 to 2^32 - 1")] = 1
+    """Of proposals and trainings."""
+    device: Annotated[
+        str, Allowed(pattern="auto|cpu|cuda(:[0-9]+)?", words="auto, cpu or cuda")
+    ] = "auto"
+    """What trainings compute on."""
 
     def __post_init__(self) -> None:
         """Check names and numbers."""
-        require(
-            re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", self.name) is not None,
-            "name",
-            "up to 64 letters, digits, '.', '_' and '-' (it names a folder)",
-            self.name,
-        )
-        require(self.trainings >= 1, "trainings", "at least 1", self.trainings)
-        if self.epochs is not None:
-            require(self.epochs >= 1, "epochs", "at least 1", self.epochs)
-        if self.hours is not None:
-            require(
-                self.hours > 0 and math.isfinite(self.hours), "hours", "more than 0", self.hours
-            )
-        require(0 <= self.seed < 2**32, "seed", "from 0 to 2^32 - 1", self.seed)
-        require(
-            re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", self.device) is not None,
-            "device",
-            "auto, cpu or cuda",
-            self.device,
-        )
+        check_fields(self)
         if self.candidates is not None:
             require(
                 self.candidates >= self.trainings,
@@ -146,8 +157,6 @@ class _File:
                 remedy,
                 list(self.objectives),
             )
-        if self.rate is not None:
-            require(self.rate > 0 and math.isfinite(self.rate), "rate", "more than 0", self.rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,20 +328,22 @@ def read_study(
         InvalidInput: a machine, technology or baseline that there is not.
     """
     node = read_yaml(path)
-    file = build(_File, node)
+    file, space, limits = _parts(node)
     base = path.parent if base is None else base
-    space = space_from_node(file.space, in_channels=file.data.features.coefficients)
-    if space.in_channels != file.data.features.coefficients:
-        raise file.space.error(
-            f"space.in_channels is {space.in_channels}, and data.features.coefficients "
-            f"{file.data.features.coefficients}: leave in_channels out"
-        )
-
-    folder = data_folder or base / _expanded(file.data.folder)
     trainings = trainings or file.trainings
-    recipe = Recipe() if file.recipe is None else recipe_from_node(file.recipe)
-    limits = () if file.limits is None else budget_from_node(file.limits, OBJECTIVE_COLUMNS).limits
-    rungs = None if file.rungs is None else _read_rungs(file.rungs, recipe.epochs)
+    problems = Problems()
+    with problems.part():
+        hardware = _read_hardware(file, node, base)
+    with problems.part():
+        rungs = _rungs(file, node)
+    with problems.part():
+        baselines = read_baselines(
+            node.value["baselines"].value if file.baselines else (), space
+        )
+    with problems.part():
+        warm_start = _earlier_studies(node, file.warm_start, base)
+    problems.tell()
+    folder = data_folder or base / _expanded(file.data.folder)
     rate = _rate(file, limits)
     budget, measured_budget = split_limits(limits if rate is None else _in_time(limits, rate))
     return StudySpec(
@@ -342,14 +353,14 @@ def read_study(
         task=file.data.task,
         features=file.data.features,
         space=space,
-        hardware=_read_hardware(file, node, base),
-        recipe=recipe,
+        hardware=hardware,
+        recipe=file.recipe,
         objectives=file.objectives,
         budget=budget,
         measured_budget=measured_budget,
         rate=rate,
-        baselines=read_baselines(file.baselines, space),
-        warm_start=_earlier_studies(node, file.warm_start, base),
+        baselines=baselines,
+        warm_start=warm_start,
         sampler=file.sampler,
         rungs=rungs,
         trainings=trainings,
@@ -362,7 +373,36 @@ def read_study(
     )
 
 
-def _read_hardware(file: _File, node: Node, base: Path) -> Hardware:
+def _parts(node: Node) -> tuple[StudyFile, SearchSpace, tuple[Limit, ...]]:
+    """The file, and its parts that have a reader of their own: what is wrong in any is told."""
+    keys = dict(node.value) if isinstance(node.value, dict) else {}
+    problems = Problems()
+    with problems.part():
+        if "recipe" in keys:
+            recipe = keys.pop("recipe")
+            keys["recipe"] = spelled_out(recipe)
+    with problems.part():
+        file = build(StudyFile, dataclasses.replace(node, value=keys) if keys else node)
+    limits: tuple[Limit, ...] = ()
+    with problems.part():
+        if "limits" in keys and keys["limits"].value is not None:
+            limits = budget_from_node(keys["limits"], OBJECTIVE_COLUMNS).limits
+    with problems.part():
+        if "space" in keys:
+            space = space_from_node(keys["space"])
+    problems.tell()
+    coefficients = file.data.features.coefficients
+    if "in_channels" not in keys["space"].value:
+        space = dataclasses.replace(space, in_channels=coefficients)
+    if space.in_channels != coefficients:
+        raise keys["space"].error(
+            f"space.in_channels is {space.in_channels}, and data.features.coefficients "
+            f"{coefficients}: leave in_channels out"
+        )
+    return file, space, limits
+
+
+def _read_hardware(file: StudyFile, node: Node, base: Path) -> Hardware:
     """The machine of a study file, or all that its hardware axes make."""
 
     def load(machine: str) -> tuple[Accelerator, Technology]:
@@ -370,13 +410,11 @@ def _read_hardware(file: _File, node: Node, base: Path) -> Hardware:
         name = beside(file.technology or accelerator.technology, base)
         return accelerator, _at(node, "technology", lambda: load_technology(name))
 
-    one = Machine(*_at(node, "machine", lambda: load(file.machine)))
     if file.hardware is None:
-        return Hardware((one,))
-    hardware = hardware_from_node(file.hardware, load, file.machine)
-    if "machine" in node.value and "machine" in file.hardware.value:
+        return Hardware((Machine(*_at(node, "machine", lambda: load(file.machine))),))
+    if "machine" in node.value and file.hardware.machine is not None:
         raise node.value["machine"].error("machine: hardware.machine names them: leave it out")
-    return hardware
+    return hardware_from_node(node.value["hardware"], load, file.machine)
 
 
 def split_limits(limits: Sequence[Limit]) -> tuple[Budget, Budget]:
@@ -385,7 +423,7 @@ def split_limits(limits: Sequence[Limit]) -> tuple[Budget, Budget]:
     return Budget(known), Budget(tuple(limit for limit in limits if limit not in known))
 
 
-def _rate(file: _File, limits: Sequence[Limit]) -> float | None:
+def _rate(file: StudyFile, limits: Sequence[Limit]) -> float | None:
     """Inferences a second: one where the average power matters and nobody says."""
     used = (*file.objectives, *(limit.column for limit in limits))
     return file.rate or (1.0 if "average_power_uw" in used else None)
@@ -400,13 +438,13 @@ def _in_time(limits: Sequence[Limit], rate: float) -> tuple[Limit, ...]:
     return (*(limit for limit in limits if limit not in upper), most)
 
 
-def _read_rungs(node: Node, epochs: int) -> Rungs | None:
+def _rungs(file: StudyFile, node: Node) -> Rungs | None:
     """`none`, or the epochs of the first rung and the factor between rungs."""
-    if node.value in (None, "none"):
+    rungs, epochs = file.rungs, file.recipe.epochs
+    if not isinstance(rungs, Rungs):
         return None
-    rungs = build(Rungs, node)
     if len(rungs.levels(epochs)) < 2:
-        raise node.error(
+        raise node.value["rungs"].error(
             f"rungs: the first rung is at {rungs.first} epochs and the next at "
             f"{rungs.first * rungs.factor}, and the recipe has {epochs}: lower first or factor"
         )
@@ -433,18 +471,21 @@ def _expanded(folder: str) -> Path:
         return Path(folder)
 
 
-def read_baselines(nodes: tuple[Node, ...], space: SearchSpace) -> tuple[Baseline, ...]:
+def read_baselines(nodes: Sequence[Node], space: SearchSpace) -> tuple[Baseline, ...]:
     """The `baselines` of a study file, or of a record.
 
     Raises:
         InvalidFile: there is no such network, it is no design of the space, or it stands twice.
     """
     baselines: dict[str, Baseline] = {}
-    for node in nodes:
-        baseline = _read_baseline(node, space)
-        if baseline.name in baselines:
-            raise node.error(f"baselines: '{baseline.name}' stands there twice: leave one out")
-        baselines[baseline.name] = baseline
+    problems = Problems()
+    for each in nodes:
+        with problems.part():
+            baseline = _read_baseline(each, space)
+            if baseline.name in baselines:
+                raise each.error(f"baselines: '{baseline.name}' stands there twice: leave one out")
+            baselines[baseline.name] = baseline
+    problems.tell()
     return tuple(baselines.values())
 
 
@@ -455,7 +496,7 @@ def _read_baseline(node: Node, space: SearchSpace) -> Baseline:
             values = published_values(node.value, space.family)
             place = None if values is None else space.complete(values)
             return Baseline(node.value, published(node.value), place)
-        given = read_value(dict[str, Any], node)
+        given = node.plain()
         place = space.complete(given, fill=True)
         if place is None:
             raise node.error(f"the space has no design with {given}: widen an axis or change it")

@@ -20,7 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cost_models.strict_yaml import build, parse_yaml
+from cost_models.reading import build
+from cost_models.strict_yaml import parse_yaml
 from dse.design.point import DesignPoint, point_from_node
 from dse.errors import InvalidCheckpoint, InvalidInput
 from dse.files import replacing

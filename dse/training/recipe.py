@@ -7,16 +7,19 @@ with which MatchboxNet was published (docs/how-to/training.md).
 import dataclasses
 import hashlib
 import json
-import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from cost_models.strict_yaml import Node, build, read_yaml
+from cost_models.allowed import Allowed, Count, Share, check_fields
+from cost_models.reading import build
+from cost_models.strict_yaml import Node, dump_yaml, join, parse_yaml, read_yaml
 from dse.errors import InvalidInput, require
 
 OptimiserName = Literal["adamw", "sgd", "novograd"]
 ScheduleName = Literal["warmup_hold_decay", "cosine", "constant"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Whole = Annotated[int, Allowed(ge=0)]
+FromZero = Annotated[float, Allowed(ge=0, words="a finite number from 0 up")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,28 +29,26 @@ class Augmentation:
     The defaults are MatchboxNet's SpecAugment without its SpecCutout (arXiv 2004.08531, section 3).
     """
 
-    time_masks: int = 2
+    time_masks: Whole = 2
     """Stretches of columns set to zero."""
-    time_width: int = 25
+    time_width: Whole = 25
     """Columns of each at most; the width is drawn from 0 to this."""
-    frequency_masks: int = 2
+    frequency_masks: Whole = 2
     """Stretches of rows set to zero."""
-    frequency_width: int = 15
+    frequency_width: Whole = 15
     """Rows of each at most."""
-    rectangles: int = 0
+    rectangles: Whole = 0
     """Rectangles set to zero; MatchboxNet has 5, too many for 40 epochs of 2,000 clips."""
-    rectangle_time: int = 25
+    rectangle_time: Whole = 25
     """Columns of each at most."""
-    rectangle_frequency: int = 15
+    rectangle_frequency: Whole = 15
     """Rows of each at most."""
     varied: bool = True
     """Draw one of the cached variants of a clip anew in each epoch; otherwise always the clean."""
 
     def __post_init__(self) -> None:
         """Check the counts."""
-        for name in self.__slots__:
-            if name != "varied":
-                require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+        check_fields(self)
 
 
 NO_AUGMENTATION = Augmentation(time_masks=0, frequency_masks=0, rectangles=0, varied=False)
@@ -58,28 +59,28 @@ NO_AUGMENTATION = Augmentation(time_masks=0, frequency_masks=0, rectangles=0, va
 class Recipe:
     """All choices of a training but the data, the network and the seed."""
 
-    epochs: int = 40
-    batch_size: int = 32
+    epochs: Count = 40
+    batch_size: Annotated[int, Allowed(ge=2, words="at least 2, as batch norm compares clips")] = 32
     """Clips of a batch at most; the clips of an epoch are shared out evenly."""
     optimiser: OptimiserName = "adamw"
-    learning_rate: float = 0.01
+    learning_rate: Annotated[float, Allowed(gt=0)] = 0.01
     """The highest of the schedule."""
-    min_learning_rate: float = 0.0
+    min_learning_rate: FromZero = 0.0
     """The last of the schedule (`constant` does not use it)."""
-    weight_decay: float = 0.1
+    weight_decay: FromZero = 0.1
     """Per step the weights shrink by this times the learning rate; of all parameters."""
     betas: tuple[float, ...] = (0.9, 0.999)
     """Decay of the first and second moment; `sgd` takes the first as its Nesterov momentum."""
     schedule: ScheduleName = "cosine"
-    warmup_fraction: float = 0.1
+    warmup_fraction: Share = 0.1
     """Share of the steps in which the learning rate rises linearly."""
-    hold_fraction: float = 0.0
+    hold_fraction: FromZero = 0.0
     """Share of the steps at the highest learning rate, after the warm-up (not with `constant`)."""
-    label_smoothing: float = 0.1
+    label_smoothing: Share = 0.1
     """Share of the target that is spread evenly over all classes."""
     class_weights: Literal["none", "balanced"] = "none"
     """`balanced`: a clip of class c counts clips / (classes * clips of c)."""
-    gradient_clip: float | None = None
+    gradient_clip: Annotated[float, Allowed(gt=0, words="more than 0, or null")] | None = None
     """Longer gradients (2-norm over all parameters) are cut to this length."""
     precision: Precision = "auto"
     """`bfloat16` runs matrix products of the training in 16 bits (autocast); `auto` does so on CUDA
@@ -88,17 +89,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        require(self.epochs >= 1, "epochs", "at least 1", self.epochs)
-        require(
-            self.batch_size >= 2,
-            "batch_size",
-            "at least 2, as batch norm compares clips",
-            self.batch_size,
-        )
-        for name in ("learning_rate", "min_learning_rate", "weight_decay"):
-            value = getattr(self, name)
-            require(value >= 0 and math.isfinite(value), name, "a finite number from 0 up", value)
-        require(self.learning_rate > 0, "learning_rate", "more than 0", self.learning_rate)
+        check_fields(self)
         require(
             self.min_learning_rate <= self.learning_rate,
             "min_learning_rate",
@@ -111,7 +102,6 @@ class Recipe:
             "two numbers in [0, 1)",
             list(self.betas),
         )
-        require(0 <= self.warmup_fraction < 1, "warmup_fraction", "in [0, 1)", self.warmup_fraction)
         limit = 1 - self.warmup_fraction
         require(
             0 <= self.hold_fraction <= limit,
@@ -119,11 +109,6 @@ class Recipe:
             f"in [0, {limit:g}], what the warm-up leaves",
             self.hold_fraction,
         )
-        require(0 <= self.label_smoothing < 1, "label_smoothing", "in [0, 1)", self.label_smoothing)
-        if self.gradient_clip is not None:
-            require(
-                self.gradient_clip > 0, "gradient_clip", "more than 0, or null", self.gradient_clip
-            )
 
     @property
     def key(self) -> str:
@@ -167,21 +152,33 @@ def recipe_from_node(node: Node) -> Recipe:
     Raises:
         InvalidFile: a key or value is wrong, or there is no recipe of that name.
     """
+    return build(Recipe, spelled_out(node))
+
+
+def spelled_out(node: Node) -> Node:
+    """A recipe's name, or the `base` that it goes out from, as a mapping of fields.
+
+    Raises:
+        InvalidFile: there is no recipe of that name.
+    """
     if isinstance(node.value, str):
-        return _named(node, node.value)
+        return dataclasses.replace(node, value=_named(node, node.key))
     if not isinstance(node.value, dict) or "base" not in node.value:
-        return build(Recipe, node)
-    base = node.value["base"]
-    fields = {f.name: getattr(_named(base, base.value), f.name) for f in dataclasses.fields(Recipe)}
-    keys = {key: child for key, child in node.value.items() if key != "base"}
-    given = {name: value for name, value in fields.items() if name not in keys}
-    return build(Recipe, dataclasses.replace(node, value=keys), **given)
+        return node
+    given = {key: child for key, child in node.value.items() if key != "base"}
+    return dataclasses.replace(node, value=_named(node.value["base"], node.key) | given)
 
 
-def _named(node: Node, name: Any) -> Recipe:
+def _named(node: Node, key: str) -> dict[str, Node]:
+    """The fields of the recipe that `node` names, all at its place; `key` leads to the recipe."""
+    name = node.value
     if not isinstance(name, str) or name not in RECIPES:
         raise node.error(f"there is no recipe {name!r}: recipes are {', '.join(RECIPES)}")
-    return RECIPES[name]
+    fields: dict[str, Node] = parse_yaml(dump_yaml(RECIPES[name].to_dict()), name).value
+    return {
+        field: dataclasses.replace(node, value=child.value, key=join(key, field))
+        for field, child in fields.items()
+    }
 
 
 def load_recipe(name_or_file: str) -> Recipe:

@@ -23,7 +23,8 @@ from cost_models import (
     load_technology_of,
 )
 from cost_models.errors import InvalidField
-from cost_models.strict_yaml import build, parse_yaml
+from cost_models.reading import build
+from cost_models.strict_yaml import parse_yaml
 from cost_models.writing import accelerator_yaml, technology_yaml
 
 SPEC = GeneratorSpec(family="lfsr_threshold", state_bits=10, decision_bits=3)

@@ -4,7 +4,8 @@ import pytest
 
 from cost_models.band import Band
 from cost_models.errors import InvalidAccelerator, InvalidField, InvalidFile
-from cost_models.strict_yaml import build, parse_yaml
+from cost_models.reading import build
+from cost_models.strict_yaml import parse_yaml
 from cost_models.technology import Constant, Spread, SramRow, SramTable, Technology
 
 CONSTANTS = tuple(

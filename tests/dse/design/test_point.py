@@ -69,9 +69,9 @@ def test_the_key_tells_networks_apart_and_not_their_names() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"out_channels": 0}, "out_channels must be at least 1, not 0"),
-        ({"stride": 0}, "stride must be at least 1, not 0"),
-        ({"dilation": 1_000_000}, "dilation must be at most 1,024, not 1000000"),
+        ({"out_channels": 0}, "out_channels must be from 1 to 16,384, not 0"),
+        ({"stride": 0}, "stride must be from 1 to 1,024, not 0"),
+        ({"dilation": 1_000_000}, "dilation must be from 1 to 1,024, not 1000000"),
         (
             {"kernel_size": 4},
             "kernel_size must be odd, so that padding keeps the number of frames, not 4",

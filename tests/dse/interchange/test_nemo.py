@@ -457,7 +457,7 @@ FIRST = "model__encoder__jasper__0__"
         ),
         (
             {FIRST + "filters": "0"},
-            "model.encoder.jasper[0]: out_channels must be at least 1, not 0",
+            "model.encoder.jasper[0]: out_channels must be from 1 to 16,384, not 0",
         ),
         ({"model__repeat": "two"}, "model.repeat must be a whole number, not 'two'"),
         (

@@ -1,0 +1,271 @@
+"""From a YAML node to a dataclass by pydantic: all errors at once, each a sentence with its line.
+
+    machine = build(Accelerator, read_yaml("my_chip.yaml"), name="my_chip")
+
+The dataclass is the whole description of its file: annotations are types and what is allowed
+(`cost_models.allowed`), defaults are defaults, the texts below fields are the reference. Pydantic
+finds what is wrong and where; the sentence is ours, from the annotation that stands there.
+"""
+
+import contextlib
+import dataclasses
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from types import GenericAlias, UnionType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from cost_models.allowed import OURS, allowed
+from cost_models.errors import InvalidField, InvalidFile
+from cost_models.strict_yaml import Node, join, short
+
+T = TypeVar("T")
+
+
+class Problems:
+    """Errors of the parts of a file, to be told together.
+
+    with problems.part():
+        space = read_the_space(node)
+    with problems.part():
+        limits = read_the_limits(node)
+    problems.tell()
+    """
+
+    def __init__(self) -> None:
+        self._found: list[InvalidFile] = []
+
+    @contextlib.contextmanager
+    def part(self) -> Iterator[None]:
+        """What is read here may fail, and the other parts are read all the same."""
+        try:
+            yield
+        except InvalidFile as error:
+            self._found.append(error)
+
+    def tell(self) -> None:
+        """Raise what was found."""
+        if self._found:
+            raise InvalidFile.of(self._found)
+
+
+def build(cls: type[T], node: Node, **given: Any) -> T:
+    """Build a dataclass from a mapping.
+
+    Args:
+        cls: a dataclass; its fields that are marked `OURS` do not come from files.
+        node: the mapping.
+        given: fields that do not come from the file, as plain data.
+
+    Raises:
+        InvalidFile: keys are unknown or missing, types are wrong, or values are refused; the
+            message has a line for each.
+    """
+    built: T = _read(cls, node, given)
+    return built
+
+
+def read_value(kind: Any, node: Node) -> Any:
+    """The value of `node` as the annotated type `kind`. Raises `InvalidFile` if it is another."""
+    return _read(kind, node, {})
+
+
+def _read(kind: Any, node: Node, given: Mapping[str, Any]) -> Any:
+    from pydantic import ValidationError
+
+    plain = node.plain()
+    found: list[InvalidFile] = []
+    if given and isinstance(plain, dict):
+        known = [name for name in known_keys(kind) if name not in given]
+        found = [unknown_key(node.value[name], known) for name in plain if name in given]
+        plain |= given
+    try:
+        # Through JSON: only there does `strict` take a list for a tuple and a text for an
+        # enumeration, and yet neither 2.0 for a whole number nor 1 for true.
+        value = adapter(kind).validate_json(json.dumps([plain]))[0]
+    except ValidationError as error:
+        found += _sentences(kind, node, given, error.errors(include_url=False))
+    if found:
+        raise InvalidFile.of(found)
+    return value
+
+
+@cache
+def adapter(kind: Any, *, docs: bool = False) -> Any:
+    """Pydantic's reader of a list of one `kind`.
+
+    A dataclass of the standard library has the configuration of what it stands in, and none of its
+    own: hence the list. With `docs`, the texts below fields are read from the source.
+    """
+    # Here, as loading pydantic takes a third of the time that loading cost_models takes.
+    from pydantic import ConfigDict, TypeAdapter
+
+    config = ConfigDict(
+        strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=docs
+    )
+    listed: Any = GenericAlias(tuple, (kind,))
+    return TypeAdapter(listed, config=config)
+
+
+def known_keys(kind: Any) -> list[str]:
+    """Keys of a mapping that becomes the dataclass `kind`, or the one in a union."""
+    cls = next(each for each in _branches(kind) if dataclasses.is_dataclass(each))
+    hints = get_type_hints(cls, include_extras=True)
+    names = [field.name for field in dataclasses.fields(cls)]
+    return [name for name in names if OURS not in get_args(hints[name])]
+
+
+def unknown_key(child: Node, known: Iterable[str]) -> InvalidFile:
+    """The error of a key that nobody knows, with the nearest one and all that are known."""
+    name = child.key.rpartition(".")[2]
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return child.error(f"unknown key '{child.key}': {hint}known keys here are {', '.join(known)}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a location of pydantic's leads to."""
+
+    annotation: Any
+    node: Node
+    path: tuple[str | int, ...]
+    """The steps that the file has. Others are missing keys, or names of a union's branches."""
+
+
+def _follow(annotation: Any, node: Node, location: Iterable[str | int]) -> _Place:
+    path: list[str | int] = []
+    for step in location:
+        value: Any = node.value
+        keyed = isinstance(value, dict) and step in value
+        if keyed or (isinstance(value, list) and isinstance(step, int)):
+            annotation, node = _below(annotation, step), value[step]
+            path.append(step)
+    return _Place(annotation, node, tuple(path))
+
+
+_UNKNOWN = "unexpected_keyword_argument"
+_OUT_OF_BOUNDS = {
+    "finite_number",
+    "greater_than",
+    "greater_than_equal",
+    "less_than",
+    "less_than_equal",
+    "string_pattern_mismatch",
+}
+
+
+def _sentences(
+    kind: Any, root: Node, given: Mapping[str, Any], errors: Sequence[Any]
+) -> Iterator[InvalidFile]:
+    """What pydantic found, in our words.
+
+    Of a union pydantic tells why each branch fails. That a value is of the wrong kind is said once,
+    with all branches; and not at all where it is of one branch's kind and fails there: `[1, x]` for
+    a number or a list of numbers is a list with a wrong entry. A key that is missing beside an
+    unknown one is most often that one, misspelt.
+    """
+    places = [_follow(kind, root, error["loc"][1:]) for error in errors]
+    unknown = [error["loc"] for error in errors if error["type"] == _UNKNOWN]
+    misspelt = {location[:-1] for location in unknown}
+    of_kind: set[tuple[str | int, ...]] = set()
+    wrong_kind = []
+    for error, place in zip(errors, places, strict=True):
+        node, (*_, last) = place.node, error["loc"]
+        of_kind.update(place.path[:end] for end in range(len(place.path)))
+        if error["type"] == "missing":
+            if error["loc"][:-1] not in misspelt:
+                yield node.error(f"missing key '{join(node.key, last)}'")
+        elif error["type"] == _UNKNOWN:
+            parent = _follow(kind, root, error["loc"][1:-1])
+            known = known_keys(parent.annotation)
+            if parent.node is root:
+                known = [name for name in known if name not in given]
+            yield unknown_key(node, known)
+        elif error["type"] == "value_error":
+            yield _refusal(node, error["ctx"]["error"])
+        elif error["type"] in _OUT_OF_BOUNDS:
+            yield _out_of_bounds(place)
+        else:
+            wrong_kind.append(place)
+            continue
+        of_kind.add(place.path)
+    yield from (_wrong_kind(place) for place in wrong_kind if place.path not in of_kind)
+
+
+def _below(kind: Any, step: str | int) -> Any:
+    """The annotation of a field, of a list's entries, or of a mapping's values."""
+    for branch in _branches(kind):
+        if dataclasses.is_dataclass(branch):
+            hints = get_type_hints(branch, include_extras=True)
+            if step in hints:
+                return hints[str(step)]
+        elif get_origin(branch) is (tuple if isinstance(step, int) else dict):
+            return get_args(branch)[0 if isinstance(step, int) else 1]
+    return Any
+
+
+def _branches(kind: Any) -> tuple[Any, ...]:
+    """The types that an annotation allows, but None; one where it is no union."""
+    if get_origin(kind) is Annotated:
+        return _branches(get_args(kind)[0])
+    if get_origin(kind) in (Union, UnionType):
+        return tuple(branch for each in get_args(kind) for branch in _branches(each))
+    return () if kind is type(None) else (kind,)
+
+
+def _refusal(node: Node, error: Exception) -> InvalidFile:
+    """What a dataclass said at its birth, with the place of the field that it named."""
+    if isinstance(error, InvalidField):
+        child = node.value.get(error.field, node) if isinstance(node.value, dict) else node
+        return child.error(join(node.key, str(error)))
+    return node.error(str(error))
+
+
+def _out_of_bounds(place: _Place) -> InvalidFile:
+    value = place.node.value
+    if float in _branches(place.annotation):
+        with contextlib.suppress(OverflowError):
+            value = float(value)  # as the dataclass would have shown it
+    return _must_be(place.node, str(allowed(place.annotation) or "a finite number"), short(value))
+
+
+def _wrong_kind(place: _Place) -> InvalidFile:
+    value: Any = place.node.value
+    shown = "empty" if value is None else _PARTS.get(type(value)) or short(value)
+    kinds = dict.fromkeys(map(_kind_name, _branches(place.annotation)))
+    return _must_be(place.node, " or ".join(kinds), shown)
+
+
+def _must_be(node: Node, expected: str, shown: str) -> InvalidFile:
+    return node.error(f"{node.key or 'the file'} must be {expected}, not {shown}")
+
+
+_KINDS: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+}
+_PARTS: dict[Any, str] = {list: "a list", dict: "a mapping"}
+
+
+def _kind_name(kind: Any) -> str:
+    origin = get_origin(kind)
+    if origin is Literal:
+        return f"one of {', '.join(map(str, get_args(kind)))}"
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return f"one of {', '.join(kind)}"
+    return _KINDS.get(kind) or ("a list" if origin is tuple else "a mapping of keys")

@@ -1,0 +1,261 @@
+"""`dse schema`: the keys of the files that people write, as JSON Schema or as tables.
+
+Both come from the dataclasses that read the files (`cost_models.reading`), so that they cannot say
+anything else than the program does. What is added here are the shorthands that a reader spells out
+before the dataclass sees them, and the axes of a search space, which are its family's.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from cost_models import Accelerator, Technology
+from cost_models.reading import adapter
+from dse.design.families import DEFAULT, FAMILIES
+from dse.design.point import DesignPoint
+from dse.studies.spec import StudyFile
+from dse.training.recipe import RECIPES, Recipe
+
+Schema = dict[str, Any]
+
+
+def _study(root: Schema, parts: Schema) -> None:
+    root["properties"]["recipe"] = _or_named({"$ref": "#/$defs/Recipe"}, RECIPES)
+    root["properties"]["space"] = {"$ref": "#/$defs/Space"}
+    parts["Space"] = _space()
+    _recipe(parts["Recipe"], parts)
+
+
+def _accelerator(root: Schema, parts: Schema) -> None:
+    _without_name(root, parts)
+    for part in (parts["Register"], parts["MemoryLevel"]):
+        for action in ("read", "write"):
+            part["properties"][f"{action}_pj_per_access"] = {
+                "$ref": "#/$defs/Constant",
+                "description": f"Of a word of `word_bits`, instead of `{action}_pj_per_bit`.",
+            }
+
+
+def _without_name(root: Schema, parts: Schema) -> None:
+    del root["properties"]["name"]  # it is the file's
+    root["required"].remove("name")
+
+
+def _design(root: Schema, parts: Schema) -> None:
+    root["properties"]["schema_version"] = {
+        "type": "integer",
+        "description": "Of the program that wrote the file; a person leaves it out.",
+    }
+    generator = parts["Mixer"]["properties"]["generator"]
+    families = parts["Generator"]["properties"]["family"]["enum"]
+    parts["Mixer"]["properties"]["generator"] = generator | _or_named(
+        {"$ref": "#/$defs/Generator"}, families
+    )
+
+
+def _recipe(root: Schema, parts: Schema) -> None:
+    root["properties"]["base"] = {
+        "enum": list(RECIPES),
+        "description": "The recipe that says what this one leaves out; `default` without it.",
+    }
+
+
+def _or_named(schema: Schema, names: Any) -> Schema:
+    return {"anyOf": [{"enum": list(names)}, schema]}
+
+
+def _space() -> Schema:
+    """The axes of all families: a value, a list, or a range."""
+    properties: Schema = {
+        "family": {"enum": list(FAMILIES), "default": DEFAULT.name},
+        "in_channels": {
+            "type": "integer",
+            "description": "Features per frame; those of `data.features` where it is left out.",
+        },
+    }
+    of_blocks: Schema = {}
+    every = {name: axis for family in FAMILIES.values() for name, axis in family.axes.items()}
+    for name, axis in every.items():
+        kind = {bool: "boolean", int: "integer", float: "number", str: "string"}[type(axis.default)]
+        value: Schema = {"enum": list(axis.options)} if axis.options else {"type": kind}
+        listed = {"type": "array", "items": value, "minItems": 1}
+        ends = {end: {"type": "number"} for end in ("low", "high", "step")}
+        flags = {flag: {"type": "boolean"} for flag in ("log", "per_block")}
+        shapes = [value, listed, _mapping({"values": listed} | flags, ["values"])]
+        if not axis.options:
+            shapes.append(_mapping(ends | flags, ["low", "high"]))
+        properties[name] = {"anyOf": shapes, "default": axis.default, "description": axis.help}
+        if axis.per_block:
+            of_blocks[f"^{name}_b[1-9][0-9]?$"] = {"anyOf": shapes}
+    return _mapping(properties, []) | {
+        "title": "Space",
+        "description": "What may vary of a network: for each axis a value, a list of values, or a "
+        "range such as `{low: 16, high: 96, step: 16}`.",
+        "patternProperties": of_blocks,
+    }
+
+
+def _mapping(properties: Schema, required: list[str]) -> Schema:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "required": required,
+    }
+
+
+KINDS: dict[str, tuple[type, Callable[[Schema, Schema], None]]] = {
+    "study": (StudyFile, _study),
+    "accelerator": (Accelerator, _accelerator),
+    "technology": (Technology, _without_name),
+    "design": (DesignPoint, _design),
+    "recipe": (Recipe, _recipe),
+}
+"""What a person may write -> the dataclass that reads it, and what is added to its schema."""
+
+
+def json_schema(kind: str) -> Schema:
+    """The JSON Schema (draft 2020-12) of a kind of file."""
+    cls, add = KINDS[kind]
+    generated: Schema = adapter(cls, docs=True).json_schema()
+    parts: Schema = generated.get("$defs", {})
+    root = parts.pop(cls.__name__, None) or generated["prefixItems"][0]
+    add(root, parts)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "$defs": parts}
+
+
+# --- tables
+
+
+def tables(kind: str) -> str:
+    """The keys of a kind of file as Markdown: a table for each mapping in it."""
+    schema = json_schema(kind)
+    lines = [
+        f"# The keys of {'an' if kind[0] in 'aeiou' else 'a'} {kind} file",
+        "",
+        f"Written by `dse schema {kind} --format markdown`; a test holds it.",
+        "",
+        *_table(schema),
+    ]
+    waiting, done = list(_parts_of(schema)), set()
+    while waiting:
+        name = waiting.pop(0)
+        if name not in done:
+            done.add(name)
+            part = schema["$defs"][name]
+            lines += ["", f"## {_words(name)}", "", *_table(part)]
+            waiting += _parts_of(part)
+    return "\n".join(lines) + "\n"
+
+
+def _table(schema: Schema) -> Iterator[str]:
+    yield from (schema.get("description", "").split("\n\n")[0].replace("\n", " "), "")
+    yield from ("| key | value | default | meaning |", "|---|---|---|---|")
+    for name, value in schema["properties"].items():
+        default = "required" if name in schema.get("required", ()) else _default(value)
+        meaning = value.get("description", "").replace("\n", " ")
+        cells = (f"`{name}`", _value(value) + _unit(name), default, meaning)
+        yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+
+def _default(schema: Schema) -> str:
+    value = schema.get("default")
+    if value is None or isinstance(value, dict):
+        return ""
+    return str(value) if isinstance(value, str) else json.dumps(value)
+
+
+_TYPES = {
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "boolean": "true or false",
+}
+
+
+def _value(schema: Schema) -> str:
+    """What may stand there, in words."""
+    if "$ref" in schema:
+        words = _words(schema["$ref"].rpartition("/")[2])
+        return f"[{words.lower()}](#{words.lower().replace(' ', '-')})"
+    if "anyOf" in schema:
+        branches = map(_value, schema["anyOf"])
+        return " or ".join(dict.fromkeys(branch for branch in branches if branch))
+    if "enum" in schema or "const" in schema:
+        return ", ".join(f"`{_plain(each)}`" for each in schema.get("enum", [schema.get("const")]))
+    kind = schema.get("type")
+    if kind == "array":
+        return f"list of {_value(schema['items'])}"
+    if kind == "object":
+        values = schema.get("additionalProperties")
+        keys = ", ".join(schema.get("properties", {}))
+        return f"name: {_value(values)}" if isinstance(values, dict) else f"`{{{keys}}}`"
+    return _TYPES.get(str(kind), "") + _bounds(schema)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _bounds(schema: Schema) -> str:
+    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    return "".join(f" {sign} {schema[key]:,g}" for key, sign in signs.items() if key in schema)
+
+
+_UNITS = {
+    **{"pj": "pJ", "um2": "µm²", "uw": "µW", "nw": "nW", "mhz": "MHz", "hz": "Hz", "ms": "ms"},
+    **{"db": "dB", "nm": "nm", "v": "V", "bits": "bits", "bit2": "bit²"},
+}
+
+
+def _unit(name: str) -> str:
+    """The unit that ends a key's name: `read_pj_per_bit` is in pJ per bit."""
+    found = re.search(r"_(pj|um2|uw|nw|mhz|hz|ms|db|nm|v|bits)(?:_per_(\w+))?$", name)
+    if found is None:
+        return ""
+    per = f" per {_UNITS.get(found[2], found[2])}" if found[2] else ""
+    return f", {_UNITS[found[1]]}{per}"
+
+
+def _words(name: str) -> str:
+    """`ComputeArray` -> `Compute array`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", name).capitalize()
+
+
+def _parts_of(schema: Any) -> Iterator[str]:
+    """Names of the mappings that a schema refers to, in their order."""
+    if isinstance(schema, dict):
+        for key, value in schema.items():
+            if key == "$ref":
+                yield value.rpartition("/")[2]
+            elif key != "$defs":
+                yield from _parts_of(value)
+    elif isinstance(schema, list):
+        for each in schema:
+            yield from _parts_of(each)
+
+
+@click.command(short_help="Print which keys a file may have, as JSON Schema or tables.")
+@click.argument("kind", type=click.Choice(list(KINDS)))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json", "markdown"]),
+    default="json",
+    show_default=True,
+    help="JSON Schema, for editors; or tables, for people.",
+)
+def command(kind: str, form: str) -> None:
+    """Print the keys of a KIND of file: types, units, bounds, defaults and meaning.
+
+    An editor with a YAML language server completes and checks a file whose first line is
+
+    \b
+      # yaml-language-server: $schema=study.schema.json
+
+    when `dse schema study > study.schema.json` has written that file beside it.
+    """  # noqa: D301 (click's \b keeps line breaks)
+    click.echo(json.dumps(json_schema(kind), indent=2) if form == "json" else tables(kind), nl=False)
