@@ -4,13 +4,15 @@
 
 The dataclass is the whole description of its file: annotations are types and what is allowed
 (`cost_models.allowed`), defaults are defaults, the texts below fields are the reference. Pydantic
-finds what is wrong and where; the sentence is ours, from the annotation that stands there.
+finds what is wrong and where; the sentence is ours, from the annotation that stands there. What is
+plainly right is built without it: loading pydantic takes as long as pricing a design.
 """
 
 import contextlib
 import dataclasses
 import difflib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,7 +30,7 @@ from typing import (
 )
 
 from cost_models.allowed import OURS, allowed
-from cost_models.errors import InvalidField, InvalidFile
+from cost_models.errors import InvalidField, InvalidFile, InvalidInput
 from cost_models.strict_yaml import Node, join, short
 
 T = TypeVar("T")
@@ -83,14 +85,17 @@ def read_value(kind: Any, node: Node) -> Any:
 
 
 def _read(kind: Any, node: Node, given: Mapping[str, Any]) -> Any:
-    from pydantic import ValidationError
-
     plain = node.plain()
     found: list[InvalidFile] = []
     if given and isinstance(plain, dict):
         known = [name for name in known_keys(kind) if name not in given]
         found = [unknown_key(node.value[name], known) for name in plain if name in given]
         plain |= given
+    if not found:
+        with contextlib.suppress(_Doubtful):
+            return _plainly(kind, plain)
+    from pydantic import ValidationError
+
     try:
         # Through JSON: only there does `strict` take a list for a tuple and a text for an
         # enumeration, and yet neither 2.0 for a whole number nor 1 for true.
@@ -102,6 +107,57 @@ def _read(kind: Any, node: Node, given: Mapping[str, Any]) -> Any:
     return value
 
 
+class _Doubtful(Exception):
+    """A value may be wrong: pydantic shall say whether, and what."""
+
+
+def _plainly(kind: Any, value: Any) -> Any:
+    """What pydantic makes of a value that is right; raises `_Doubtful` for all others."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
+    if origin is Annotated:
+        built = _plainly(arguments[0], value)
+        if OURS in arguments or not all(each.holds(built) for each in arguments[1:]):
+            raise _Doubtful
+        return built
+    if origin in (Union, UnionType):
+        for branch in arguments:
+            with contextlib.suppress(_Doubtful):
+                return _plainly(branch, value)
+    elif origin is Literal:
+        if any(value == each and type(value) is type(each) for each in arguments):
+            return value
+    elif origin is tuple and isinstance(value, list):
+        return tuple(_plainly(arguments[0], each) for each in value)
+    elif origin is dict and isinstance(value, dict):
+        return {key: _plainly(arguments[1], each) for key, each in value.items()}
+    elif _is_dataclass(kind) and isinstance(value, dict):
+        hints = _hints(kind)
+        if value.keys() <= hints.keys():
+            fields = {name: _plainly(hints[name], each) for name, each in value.items()}
+            with contextlib.suppress(InvalidInput, TypeError):  # TypeError: a key is missing
+                return kind(**fields)
+    elif kind is float and type(value) in (int, float):
+        with contextlib.suppress(OverflowError):
+            if math.isfinite(value):
+                return float(value)
+    elif type(value) is kind:
+        return value
+    elif isinstance(kind, type) and issubclass(kind, StrEnum) and value in list(kind):
+        return kind(value)
+    raise _Doubtful
+
+
+def _is_dataclass(kind: Any) -> bool:
+    return dataclasses.is_dataclass(kind)
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
+
+
 @cache
 def adapter(kind: Any, *, docs: bool = False) -> Any:
     """Pydantic's reader of a list of one `kind`.
@@ -109,7 +165,6 @@ def adapter(kind: Any, *, docs: bool = False) -> Any:
     A dataclass of the standard library has the configuration of what it stands in, and none of its
     own: hence the list. With `docs`, the texts below fields are read from the source.
     """
-    # Here, as loading pydantic takes a third of the time that loading cost_models takes.
     from pydantic import ConfigDict, TypeAdapter
 
     config = ConfigDict(
@@ -121,8 +176,8 @@ def adapter(kind: Any, *, docs: bool = False) -> Any:
 
 def known_keys(kind: Any) -> list[str]:
     """Keys of a mapping that becomes the dataclass `kind`, or the one in a union."""
-    cls = next(each for each in _branches(kind) if dataclasses.is_dataclass(each))
-    hints = get_type_hints(cls, include_extras=True)
+    cls = next(each for each in _branches(kind) if _is_dataclass(each))
+    hints = _hints(cls)
     names = [field.name for field in dataclasses.fields(cls)]
     return [name for name in names if OURS not in get_args(hints[name])]
 
@@ -208,10 +263,9 @@ def _sentences(
 def _below(kind: Any, step: str | int) -> Any:
     """The annotation of a field, of a list's entries, or of a mapping's values."""
     for branch in _branches(kind):
-        if dataclasses.is_dataclass(branch):
-            hints = get_type_hints(branch, include_extras=True)
-            if step in hints:
-                return hints[str(step)]
+        if _is_dataclass(branch):
+            if step in _hints(branch):
+                return _hints(branch)[str(step)]
         elif get_origin(branch) is (tuple if isinstance(step, int) else dict):
             return get_args(branch)[0 if isinstance(step, int) else 1]
     return Any

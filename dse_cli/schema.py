@@ -6,6 +6,7 @@ before the dataclass sees them, and the axes of a search space, which are its fa
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +16,7 @@ import click
 from cost_models import Accelerator, Technology
 from cost_models.reading import adapter
 from dse.design.families import DEFAULT, FAMILIES
+from dse.design.families.family import Axis
 from dse.design.point import DesignPoint
 from dse.studies.spec import StudyFile
 from dse.training.recipe import RECIPES, Recipe
@@ -23,8 +25,9 @@ Schema = dict[str, Any]
 
 
 def _study(root: Schema, parts: Schema) -> None:
-    root["properties"]["recipe"] = _or_named({"$ref": "#/$defs/Recipe"}, RECIPES)
-    root["properties"]["space"] = {"$ref": "#/$defs/Space"}
+    recipe = root["properties"]["recipe"]
+    recipe |= _or_named({"$ref": recipe.pop("$ref")}, RECIPES)
+    root["properties"]["space"] |= {"$ref": "#/$defs/Space"}
     parts["Space"] = _space()
     _recipe(parts["Recipe"], parts)
 
@@ -77,29 +80,40 @@ def _space() -> Schema:
         },
     }
     of_blocks: Schema = {}
-    every = {name: axis for family in FAMILIES.values() for name, axis in family.axes.items()}
-    for name, axis in every.items():
-        kind = {bool: "boolean", int: "integer", float: "number", str: "string"}[type(axis.default)]
-        value: Schema = {"enum": list(axis.options)} if axis.options else {"type": kind}
-        listed = {"type": "array", "items": value, "minItems": 1}
-        ends = {end: {"type": "number"} for end in ("low", "high", "step")}
-        flags = {flag: {"type": "boolean"} for flag in ("log", "per_block")}
-        shapes = [value, listed, _mapping({"values": listed} | flags, ["values"])]
-        if not axis.options:
-            shapes.append(_mapping(ends | flags, ["low", "high"]))
-        properties[name] = {"anyOf": shapes, "default": axis.default, "description": axis.help}
-        if axis.per_block:
-            of_blocks[f"^{name}_b[1-9][0-9]?$"] = {"anyOf": shapes}
-    return _mapping(properties, []) | {
-        "title": "Space",
+    for family in FAMILIES.values():
+        for name, axis in family.axes.items():
+            shapes = _axis(axis)
+            properties[name] = {"anyOf": shapes, "default": axis.default, "description": axis.help}
+            if axis.per_block:
+                of_blocks[f"^{name}_b[1-9][0-9]?$"] = {"anyOf": shapes}
+    return _mapping("Space", properties, []) | {
         "description": "What may vary of a network: for each axis a value, a list of values, or a "
         "range such as `{low: 16, high: 96, step: 16}`.",
         "patternProperties": of_blocks,
     }
 
 
-def _mapping(properties: Schema, required: list[str]) -> Schema:
+def _axis(axis: Axis) -> list[Schema]:
+    """What may stand for an axis; names have no range."""
+    kind = {bool: "boolean", int: "integer", float: "number", str: "string"}[type(axis.default)]
+    value: Schema = {"enum": list(axis.options)} if axis.options else {"type": kind}
+    for end, bound in (("minimum", axis.minimum), ("maximum", axis.maximum)):
+        if not axis.options and bound is not None and math.isfinite(bound):
+            value[end] = bound
+    listed = {"type": "array", "items": value, "minItems": 1}
+    flags: Schema = {flag: {"type": "boolean"} for flag in ("log", "per_block")}
+    ends: Schema = {end: {"type": "number"} for end in ("low", "high", "step")}
+    shapes = [
+        value,
+        listed,
+        _mapping("a list for each block", {"values": listed} | flags, ["values"]),
+    ]
+    return shapes if axis.options else [*shapes, _mapping("a range", ends | flags, ["low", "high"])]
+
+
+def _mapping(title: str, properties: Schema, required: list[str]) -> Schema:
     return {
+        "title": title,
         "type": "object",
         "additionalProperties": False,
         "properties": properties,
@@ -136,28 +150,29 @@ def tables(kind: str) -> str:
     lines = [
         f"# The keys of {'an' if kind[0] in 'aeiou' else 'a'} {kind} file",
         "",
-        f"Written by `dse schema {kind} --format markdown`; a test holds it.",
+        f"What `dse schema {kind} --format markdown` prints; `python tests/test_reference.py` writes",
+        "this page.",
         "",
-        *_table(schema),
+        *_table(schema, schema["$defs"]),
     ]
     waiting, done = list(_parts_of(schema)), set()
     while waiting:
         name = waiting.pop(0)
-        if name not in done:
+        part = schema["$defs"][name]
+        if name not in done and "properties" in part:
             done.add(name)
-            part = schema["$defs"][name]
-            lines += ["", f"## {_words(name)}", "", *_table(part)]
+            lines += ["", f"## {_words(name)}", "", *_table(part, schema["$defs"])]
             waiting += _parts_of(part)
     return "\n".join(lines) + "\n"
 
 
-def _table(schema: Schema) -> Iterator[str]:
+def _table(schema: Schema, parts: Schema) -> Iterator[str]:
     yield from (schema.get("description", "").split("\n\n")[0].replace("\n", " "), "")
     yield from ("| key | value | default | meaning |", "|---|---|---|---|")
     for name, value in schema["properties"].items():
         default = "required" if name in schema.get("required", ()) else _default(value)
         meaning = value.get("description", "").replace("\n", " ")
-        cells = (f"`{name}`", _value(value) + _unit(name), default, meaning)
+        cells = (f"`{name}`", _value(value, parts) + _unit(name), default, meaning)
         yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
 
 
@@ -176,23 +191,31 @@ _TYPES = {
 }
 
 
-def _value(schema: Schema) -> str:
+def _value(schema: Schema, parts: Schema) -> str:
     """What may stand there, in words."""
     if "$ref" in schema:
-        words = _words(schema["$ref"].rpartition("/")[2])
-        return f"[{words.lower()}](#{words.lower().replace(' ', '-')})"
+        name = schema["$ref"].rpartition("/")[2]
+        if "properties" not in parts[name]:
+            return _value(parts[name], parts)
+        words = _words(name).lower()
+        return f"[{words}](#{words.replace(' ', '-')})"
     if "anyOf" in schema:
-        branches = map(_value, schema["anyOf"])
-        return " or ".join(dict.fromkeys(branch for branch in branches if branch))
+        branches = schema["anyOf"]
+        words_of = (
+            "a list of such" if each.get("items") in branches else _value(each, parts)
+            for each in branches
+        )
+        return " or ".join(dict.fromkeys(filter(None, words_of)))
     if "enum" in schema or "const" in schema:
         return ", ".join(f"`{_plain(each)}`" for each in schema.get("enum", [schema.get("const")]))
     kind = schema.get("type")
     if kind == "array":
-        return f"list of {_value(schema['items'])}"
+        return f"list of {_value(schema['items'], parts)}"
     if kind == "object":
         values = schema.get("additionalProperties")
-        keys = ", ".join(schema.get("properties", {}))
-        return f"name: {_value(values)}" if isinstance(values, dict) else f"`{{{keys}}}`"
+        if isinstance(values, dict):
+            return f"name: {_value(values, parts)}"
+        return schema["title"] if "properties" in schema else "a mapping"
     return _TYPES.get(str(kind), "") + _bounds(schema)
 
 
@@ -202,7 +225,7 @@ def _plain(value: Any) -> str:
 
 def _bounds(schema: Schema) -> str:
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    return "".join(f" {sign} {schema[key]:,g}" for key, sign in signs.items() if key in schema)
+    return "".join(f" {sign} {schema[key]:,}" for key, sign in signs.items() if key in schema)
 
 
 _UNITS = {
@@ -258,4 +281,4 @@ def command(kind: str, form: str) -> None:
 
     when `dse schema study > study.schema.json` has written that file beside it.
     """  # noqa: D301 (click's \b keeps line breaks)
-    click.echo(json.dumps(json_schema(kind), indent=2) if form == "json" else tables(kind), nl=False)
+    click.echo(json.dumps(json_schema(kind), indent=2) if form == "json" else tables(kind).rstrip())

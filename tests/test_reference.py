@@ -3,7 +3,8 @@
 `python tests/test_reference.py` writes them; `make docs` does that before it builds the site.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ import pytest
 
 from dse.columns import COST_COLUMNS, LABELS, MEASURED_COLUMNS
 from dse_cli import COMMANDS, group
+from dse_cli.schema import KINDS, tables
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 WIDTH = 100
@@ -77,7 +79,11 @@ def describe_columns() -> str:
     return "\n".join(lines)
 
 
-PAGES = {"commands.md": describe_commands, "columns.md": describe_columns}
+PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": describe_commands,
+    "columns.md": describe_columns,
+    **{f"{kind}.md": partial(tables, kind) for kind in KINDS},
+}
 
 
 @pytest.mark.parametrize("name", PAGES)

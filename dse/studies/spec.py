@@ -61,7 +61,9 @@ class DataSection:
     folder: str
     """Folder in the layout of Speech Commands; a relative one is seen from the study file."""
     task: Task = field(default_factory=Task)
+    """What is told apart: ten command words, unknown and silence unless it says otherwise."""
     features: FeatureSpec = field(default_factory=FeatureSpec)
+    """How sound becomes pictures: MatchboxNet's 64 MFCC x 128 frames unless it says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,7 @@ class StudyFile:
     ]
     """Of the study's folder and its Optuna study."""
     data: DataSection
+    """Recordings, and what is made of them."""
     space: Any
     """The axes of the design space."""
     machine: str = "kws_ternary"

@@ -1,13 +1,18 @@
 import dataclasses
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from cost_models import (
+    Accelerator,
     Component,
     InvalidFile,
     InvalidInput,
+    Technology,
     accelerator_names,
     estimate,
     load_accelerator,
@@ -15,6 +20,7 @@ from cost_models import (
     technology_names,
 )
 from cost_models.library import DATA
+from cost_models.reading import adapter, build
 from cost_models.strict_yaml import read_yaml
 from dse.design.published import published
 from dse.networks.lowering import lower
@@ -178,3 +184,18 @@ def test_names_do_not_come_from_the_file(tmp_path):
     path.write_text("name: other\n")
     with pytest.raises(InvalidFile, match="unknown key 'name'"):
         load_accelerator(path)
+
+
+def test_what_is_plainly_right_is_read_without_pydantic_and_as_pydantic_reads_it() -> None:
+    code = (
+        "import sys; from cost_models import *\n"
+        "for name in accelerator_names(): load_accelerator(name)\n"
+        "for name in technology_names(): load_technology(name)\n"
+        "assert 'pydantic' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    for folder, cls in (("accelerators", Accelerator), ("technologies", Technology)):
+        for path in sorted((DATA / folder).glob("*.yaml")):
+            plain = read_yaml(path).plain() | {"name": path.stem}
+            by_pydantic = adapter(cls).validate_json(json.dumps([plain]))[0]
+            assert build(cls, read_yaml(path), name=path.stem) == by_pydantic
