@@ -112,5 +112,6 @@ def _describe(error: OSError) -> str:
 
 
 def _stop(message: str, code: int) -> NoReturn:
-    print(f"dse: {message}", file=sys.stderr)
+    for line in message.splitlines():  # a file may have several errors
+        print(f"dse: {line}", file=sys.stderr)
     raise SystemExit(code)

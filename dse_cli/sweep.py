@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,8 @@ from cost_models import (
     load_technology,
     load_technology_of,
 )
-from cost_models.reading import build
-from cost_models.strict_yaml import Node, parse_yaml, read_yaml
+from cost_models.reading import Problems, build
+from cost_models.strict_yaml import parse_yaml, read_yaml
 from dse.columns import COST_COLUMNS, LABELS, shown
 from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
@@ -336,10 +336,10 @@ def _row(chunk: Chunk, index: int) -> Row:
 class _File:
     """What a file may say that is no study."""
 
-    space: Node
+    space: Any
     machine: str = DEFAULT_MACHINE
     technology: str | None = None
-    limits: Node | None = None
+    limits: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -370,14 +370,23 @@ def _read(path: Path) -> _Given:
             outputs=_classes(study.task),
             rate=study.rate or 1.0,
         )
-    file = build(_File, node)
+    problems = Problems()
+    with problems.part():
+        file = build(_File, node)
+    with problems.part():
+        space = space_from_node(node.value["space"])
+    budget = Budget()
+    with problems.part():
+        if "limits" in node.value:
+            budget = budget_from_node(node.value["limits"], COST_COLUMNS)
+    problems.tell()
     accelerator = load_accelerator(beside(file.machine, path.parent))
     technology = beside(file.technology or accelerator.technology, path.parent)
     return _Given(
-        space=space_from_node(file.space),
+        space=space,
         accelerator=accelerator,
         technology=load_technology(technology),
-        budget=Budget() if file.limits is None else budget_from_node(file.limits, COST_COLUMNS),
+        budget=budget,
     )
 
 
