@@ -63,7 +63,7 @@ class Recipe:
     batch_size: Annotated[int, Allowed(ge=2, words="at least 2, as batch norm compares clips")] = 32
     """Clips of a batch at most; the clips of an epoch are shared out evenly."""
     optimiser: OptimiserName = "adamw"
-    learning_rate: Annotated[float, Allowed(gt=0)] = 0.01
+    learning_rate: Annotated[float, Allowed(gt=0, words="a finite number above 0")] = 0.01
     """The highest of the schedule."""
     min_learning_rate: FromZero = 0.0
     """The last of the schedule (`constant` does not use it)."""

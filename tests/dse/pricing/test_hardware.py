@@ -122,7 +122,7 @@ def test_wider_sums_widen_their_registers() -> None:
             "or a list of different ones, not [5.0, 5.0]",
             1,
         ),
-        ("vector_lanes: 2.5", "must be a whole number, not 2.5", 1),
+        ("vector_lanes: 2.5", "must be a whole number or a list, not 2.5", 1),
         ("machine: [kws_ternary, kws_9]", "hardware.machine: ", 1),
         ("machine: kws_int8\ntrits_per_cycle: 8", "none of kws_int8 has a generator", 2),
         ("arrays: {trees: {rows: 2}}\nmachine: kws_int8", "none of kws_int8 has arrays.trees", 1),

@@ -85,8 +85,8 @@ def test_the_key_changes_with_every_field():
             "optimiser: adam",
             "optimiser must be one of adamw, sgd, novograd, not 'adam' (r.yaml:1)",
         ),
-        ("learning_rate: 0", "learning_rate must be more than 0, not 0.0 (r.yaml:1)"),
-        ("learning_rate: .inf", "learning_rate must be a finite number from 0 up, not inf"),
+        ("learning_rate: 0", "learning_rate must be a finite number above 0, not 0.0 (r.yaml:1)"),
+        ("learning_rate: .inf", "learning_rate must be a finite number above 0, not inf"),
         ("weight_decay: -1", "weight_decay must be a finite number from 0 up, not -1.0"),
         (
             "learning_rate: 0.1\nmin_learning_rate: 0.2",
