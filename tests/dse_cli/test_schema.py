@@ -13,7 +13,8 @@ from cost_models.strict_yaml import dump_yaml, read_yaml
 from dse.design.published import published
 from dse.studies.spec import read_study
 from dse.training.recipe import RECIPES
-from dse_cli.schema import KINDS, command, json_schema
+from dse_cli import group
+from dse_cli.schema import KINDS, json_schema
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,7 +25,7 @@ def kind(request) -> str:
 
 
 def written(kind: str, form: str) -> str:
-    result = CliRunner().invoke(command, [kind, "--format", form])
+    result = CliRunner().invoke(group, ["schema", kind, "--format", form])
     assert result.exit_code == 0
     return result.output
 
