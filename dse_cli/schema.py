@@ -19,6 +19,7 @@ from dse.design.families import DEFAULT, FAMILIES
 from dse.design.families.family import Axis
 from dse.design.point import DesignPoint
 from dse.studies.spec import StudyFile
+from dse.ternary.generators import FAMILIES as GENERATORS
 from dse.training.recipe import RECIPES, Recipe
 
 Schema = dict[str, Any]
@@ -53,9 +54,9 @@ def _design(root: Schema, parts: Schema) -> None:
         "description": "Of the program that wrote the file; a person leaves it out.",
     }
     generator = parts["Mixer"]["properties"]["generator"]
-    families = parts["Generator"]["properties"]["family"]["enum"]
+    parts["Generator"]["properties"]["family"]["enum"] = list(GENERATORS)
     parts["Mixer"]["properties"]["generator"] = generator | _or_named(
-        {"$ref": "#/$defs/Generator"}, families
+        {"$ref": "#/$defs/Generator"}, GENERATORS
     )
 
 
