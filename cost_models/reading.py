@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from types import GenericAlias, UnionType
+from types import GenericAlias, NoneType, UnionType
 from typing import (
     Annotated,
     Any,
@@ -85,46 +85,47 @@ def read_value(kind: Any, node: Node) -> Any:
 
 
 def _read(kind: Any, node: Node, given: Mapping[str, Any]) -> Any:
-    plain = node.plain()
     found: list[InvalidFile] = []
-    if given and isinstance(plain, dict):
+    whole = node
+    if given and isinstance(node.value, dict):
         known = [name for name in known_keys(kind) if name not in given]
-        found = [unknown_key(node.value[name], known) for name in plain if name in given]
-        plain |= given
+        found = [unknown_key(node.value[name], known) for name in node.value if name in given]
+        ours = {key: Node(value, node.file, node.line, key) for key, value in given.items()}
+        whole = dataclasses.replace(node, value=node.value | ours)
     if not found:
         with contextlib.suppress(_Doubtful):
-            return _plainly(kind, plain)
+            return _plainly(kind, whole)
     from pydantic import ValidationError
 
     try:
         # Through JSON: only there does `strict` take a list for a tuple and a text for an
         # enumeration, and yet neither 2.0 for a whole number nor 1 for true.
-        value = adapter(kind).validate_json(json.dumps([plain]))[0]
+        adapter(kind).validate_json(json.dumps([whole.plain()]))
     except ValidationError as error:
         found += _sentences(kind, node, given, error.errors(include_url=False))
-    if found:
-        raise InvalidFile.of(found)
-    return value
+    # None found: `true` where 1 must stand, which pydantic takes for the same.
+    raise InvalidFile.of(found or [_wrong_kind(_Place(kind, node, ()))])
 
 
 class _Doubtful(Exception):
     """A value may be wrong: pydantic shall say whether, and what."""
 
 
-def _plainly(kind: Any, value: Any) -> Any:
+def _plainly(kind: Any, node: Node) -> Any:
     """What pydantic makes of a value that is right; raises `_Doubtful` for all others."""
-    origin, arguments = get_origin(kind), get_args(kind)
-    if kind is Any:
-        return value
+    origin, arguments, value = get_origin(kind), get_args(kind), node.value
+    if kind is Any or kind is Node:
+        return node if kind is Node else node.plain()
     if origin is Annotated:
-        built = _plainly(arguments[0], value)
+        built = _plainly(arguments[0], node)
         if OURS in arguments or not all(each.holds(built) for each in arguments[1:]):
             raise _Doubtful
         return built
     if origin in (Union, UnionType):
-        for branch in arguments:
+        # None first: a `Node` may be anything, and yet `Node | None` shall be None.
+        for branch in sorted(arguments, key=lambda branch: branch is not NoneType):
             with contextlib.suppress(_Doubtful):
-                return _plainly(branch, value)
+                return _plainly(branch, node)
     elif origin is Literal:
         if any(value == each and type(value) is type(each) for each in arguments):
             return value

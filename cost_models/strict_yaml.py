@@ -91,6 +91,13 @@ class Node:
             return [child.plain() for child in self.value]
         return self.value
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """A field that is a `Node` takes anything: its owner reads it."""
+        from pydantic_core import core_schema
+
+        return core_schema.any_schema()
+
     def error(self, message: str) -> InvalidFile:
         """An error that ends in the place of this node."""
         return InvalidFile(f"{message} ({self.where})", self.line)

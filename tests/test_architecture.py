@@ -39,7 +39,7 @@ FLOORS = (
 """Rooms of `dse`, the ground first. Rooms of one floor do not know each other."""
 
 PURE = {"numpy", "yaml"}  # besides the standard library: all that cost_models imports
-READS_FILES = {"cost_models.allowed", "cost_models.reading"}
+READS_FILES = {f"cost_models.{name}" for name in ("allowed", "reading", "strict_yaml")}
 """May import pydantic too, in functions: what computes must not need it, nor load it."""
 OF_TORCH = {"processor", "speech", "networks", "training", "export"}
 """Rooms of `dse` that may import torch."""

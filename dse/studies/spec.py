@@ -340,9 +340,7 @@ def read_study(
     with problems.part():
         rungs = _rungs(file, node)
     with problems.part():
-        baselines = read_baselines(
-            node.value["baselines"].value if file.baselines else (), space
-        )
+        baselines = read_baselines(node.value["baselines"].value if file.baselines else (), space)
     with problems.part():
         warm_start = _earlier_studies(node, file.warm_start, base)
     problems.tell()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cost_models.errors import InvalidFile, InvalidInput, require
 from cost_models.reading import build, read_value
-from cost_models.strict_yaml import MAX_BYTES, dump_yaml, parse_yaml, read_yaml
+from cost_models.strict_yaml import MAX_BYTES, Node, dump_yaml, parse_yaml, read_yaml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Car:
     gears: tuple[float, ...] = ()
     owner: str | None = None
     prices: dict[str, int] | None = None
-    extra: Any = None
+    extra: Node | None = None
 
     def __post_init__(self) -> None:
         require(self.doors >= 1, "doors", "at least 1", self.doors)
@@ -60,7 +60,7 @@ def test_a_complete_file_becomes_a_dataclass() -> None:
     assert car.gears == (3.6, 2.0, 1.0)
     assert car.owner is None and car.electric is False and car.doors == 2
     assert car.prices == {"new": 5000, "used": 300}
-    assert car.extra == {"colour": "red"}
+    assert car.extra is not None and car.extra.plain() == {"colour": "red"}
 
 
 @pytest.mark.parametrize(
@@ -278,6 +278,7 @@ def test_true_is_neither_a_number_nor_a_text() -> None:
         (float, "must be a number, not True"),
         (str, "must be a text, not True"),
         (Literal["true"], "must be one of true, not True"),
+        (Literal[1], "must be one of 1, not True"),
     ):
         with pytest.raises(InvalidFile, match=message):
             read_value(kind, parse_yaml("true", "a.yaml"))
