@@ -12,7 +12,7 @@ import pandas as pd
 from cost_models import Accelerator, Technology
 from cost_models.strict_yaml import dump_yaml, parse_yaml
 from dashboard.settings import Settings
-from dashboard.studies import FULL, find_studies
+from dashboard.studies import find_studies
 from dse.columns import MEASURED_COLUMNS, OBJECTIVE_COLUMNS
 from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
@@ -22,6 +22,7 @@ from dse.pricing.budget import Budget, budget_from_node
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
+from dse.studies.rows import FULL
 from dse.studies.study import open_study
 
 DEFAULT_AXES = {

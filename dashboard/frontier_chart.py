@@ -142,7 +142,7 @@ def frontier_chart(
         log_y: likewise.
         limits: `max_...` and `min_...` of columns in their own units; lines where they are drawn.
         ghost: an older frontier, of `scaled_frame`.
-        confirmed: of `dashboard.studies.read_confirmed`; bars where `y` is the error.
+        confirmed: of `dashboard.studies.table_of_confirmed`; bars where `y` is the error.
         published: networks of the literature, of `scaled_frame`.
     """
     drawn = frame.dropna(subset=[x])

@@ -22,7 +22,6 @@ def warm_up(settings: Settings) -> None:
     """Load what pages need, and read the newest studies; what fails will be said on its page."""
     from dashboard.frontier_chart import frontier_chart
     from dashboard.studies import find_studies, read_study
-    from dse.columns import first_cost
     from dse.studies.rows import FILE_NAME
 
     for name in MODULES:
@@ -39,7 +38,7 @@ def warm_up(settings: Settings) -> None:
             break
         try:
             study = read_study(label, folder)
-            cost = first_cost(study.asked.objectives)
+            cost = study.of.cost_objective
             if study.trained.any():
                 frontier_chart(study.scaled, cost, "error", limits=study.asked.limits)
         except Exception as error:  # whatever it is, a page says it better

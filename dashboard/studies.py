@@ -23,11 +23,13 @@ import pyarrow.json
 
 from dashboard.charts import scaled_frame
 from dse.columns import COST_COLUMNS, OBJECTIVE_COLUMNS
-from dse.errors import InvalidStudy
+from dse.errors import InvalidFile, InvalidStudy
 from dse.pareto import pareto_mask
+from dse.studies.confirmed import read_confirmed
 from dse.studies.folder import RESOLVED
 from dse.studies.rows import (
     FILE_NAME,
+    FULL,
     SCHEMA_VERSION,
     Evaluation,
     evaluation_from_dict,
@@ -39,8 +41,6 @@ from dse.studies.study import Study, open_study
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Names of studies and files that a page may make."""
-FULL = ("trained", "reused")
-"""Statuses of designs whose error is of a full training."""
 LOCK = ".lock"
 """Held by the search that works in the folder."""
 
@@ -334,22 +334,20 @@ def _latest(table: pa.Table) -> pa.Table:
     return table if last.all() else table.filter(pa.array(last))
 
 
-CONFIRMED = "confirmed.csv"
-"""What fresh seeds said of the frontier's designs; written beside the rows."""
+def table_of_confirmed(study: Study) -> pd.DataFrame | None:
+    """What fresh seeds said of the frontier's designs; None where nobody asked them.
 
-
-def read_confirmed(folder: Path) -> pd.DataFrame | None:
-    """Key, name, mean test error and the half width of its interval; None where nobody confirmed.
-
-    A file that lacks a column, or holds none that can be read, counts as none.
+    A table that cannot be read counts as none.
     """
-    wanted = ["key", "name", "test_error", "test_error_half_width"]
     try:
-        table = pd.read_csv(folder / CONFIRMED, dtype={"key": str, "name": str})
-        numbers = table[wanted[2:]].astype(float)
-    except (OSError, ValueError, KeyError):
+        found = read_confirmed(study)
+    except InvalidFile:
         return None
-    return table[wanted[:2]].join(numbers)
+    if not found:
+        return None
+    lines = [(one.row.key, one.row.name, one.test_error, one.half_width) for one in found]
+    names = ["key", "name", "test_error", "test_error_half_width"]
+    return pd.DataFrame(lines, columns=names).astype(dict.fromkeys(names[2:], float))
 
 
 def searching_process(folder: Path) -> int | None:

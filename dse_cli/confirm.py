@@ -1,6 +1,5 @@
 """`dse confirm`: is the frontier more than luck?"""
 
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from dse.columns import LABELS, MEASURED_COLUMNS, shown
+from dse.studies.confirmed import Confirmed, write_confirmed
 from dse_cli.options import Workers, cache_option, moved_data_option
 from dse_cli.search import read_folder, usual_workers
-from search.confirm import Confirmed, confirm_study, write_confirmed
+from search.confirm import confirm_study, read_repeats
 
 EPILOG = """
 \b
@@ -63,13 +63,14 @@ def command(
 
         found = confirm_study(spec, study, seeds=seeds, cache=cache, workers=count, report=report)
     path = write_confirmed(found, study)
-    console.print(_table(found, spec.objectives))
+    clips = read_repeats(study)[0].test_clips
+    console.print(_table(found, spec.objectives, clips))
     console.print(_verdict(found), markup=False)
     console.print(f"table      {os.fspath(path)}", markup=False)
 
 
-def _table(found: Sequence[Confirmed], objectives: Sequence[str]) -> Table:
-    clips, seeds = found[0].repeats[0].test_clips, max(len(one.repeats) for one in found)
+def _table(found: Sequence[Confirmed], objectives: Sequence[str], clips: int) -> Table:
+    seeds = max(one.seeds for one in found)
     printed = Table(
         title=f"{seeds} fresh seeds, {clips} test clips",
         box=SIMPLE_HEAD,
@@ -90,12 +91,12 @@ def _table(found: Sequence[Confirmed], objectives: Sequence[str]) -> Table:
     printed.add_column("frontier")
     for one in found:
         half = one.half_width
-        interval = "" if math.isnan(half) else f"+- {100 * half:.1f}"
+        interval = "" if half is None else f"+- {100 * half:.1f}"
         printed.add_row(
             one.row.name,
             *([one.row.accelerator] if several else []),
             *(shown(one.row.column(name), name) for name in costs),
-            f"{100 * one.row.column(one.measured):.1f}",
+            f"{100 * one.searched_error:.1f}",
             f"{100 * one.validation_error:.1f}",
             f"{100 * one.test_error:.1f}",
             interval,
@@ -114,7 +115,7 @@ def _verdict(found: Sequence[Confirmed]) -> str:
     searched = [one for one in found if one.searched]
     stay = sum(one.confirmed for one in searched)
     new = sum(one.confirmed and not one.searched for one in found)
-    optimism = [one.validation_error - one.row.column(one.measured) for one in searched]
+    optimism = [one.validation_error - one.searched_error for one in searched]
     mean = 100 * sum(optimism) / len(optimism)
     return (
         f"{stay} of {len(searched)} designs stay on the frontier, {new} of {len(found)} are new "

@@ -16,26 +16,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.stats import t as student_t
 
-from cost_models.strict_yaml import read_yaml
 from dse.columns import MEASURED_COLUMNS, first_cost
-from dse.design.point import DesignPoint, point_from_node
+from dse.design.point import DesignPoint
 from dse.errors import InvalidFile, InvalidStudy
 from dse.files import replacing
 from dse.pareto import pareto_mask
-from dse.studies.folder import DESIGNS
+from dse.studies.confirmed import Confirmed
+from dse.studies.folder import DESIGN
 from dse.studies.frontier import frontier_of
 from dse.studies.rows import Evaluation
 from dse.studies.spec import StudySpec
-from dse.studies.study import open_study
+from dse.studies.study import Study, open_study
 from dse.training.job import Training
 from search.storage import locked
 from search.study import load_data, make_training, open_trainers
 
 FILE_NAME = "confirm.jsonl"
-TABLE = "confirmed.csv"
 FOLDER = "confirm"
 
 NEAR = 2.0
@@ -51,54 +49,11 @@ class Repeat:
     validation_error: float
     test_error: float
     validation_quantised_error: float | None = None
-    """As int8; None where that is not possible, or was not looked at (earlier versions)."""
+    """As int8; None where that is not possible, or was not looked at."""
     test_quantised_error: float | None = None
     test_clips: int
     epochs: int
     seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Confirmed:
-    """What fresh seeds say of a design."""
-
-    row: Evaluation
-    """As the search recorded it."""
-    searched: bool
-    """On the frontier of the search."""
-    repeats: tuple[Repeat, ...]
-    confirmed: bool = False
-    """Not dominated by the mean test errors of the others."""
-    measured: str = "error"
-    """Whose errors they are: `error`, or `quantised_error` where the study minimises that."""
-
-    @property
-    def test_errors(self) -> list[float]:
-        """Of each seed, as int8 where the study minimises that; NaN where it is not known."""
-        return self._errors("test")
-
-    def _errors(self, split: str) -> list[float]:
-        told = [getattr(repeat, f"{split}_{self.measured}") for repeat in self.repeats]
-        return [math.nan if error is None else error for error in told]
-
-    @property
-    def test_error(self) -> float:
-        """Mean over the seeds."""
-        return statistics.mean(self.test_errors)
-
-    @property
-    def validation_error(self) -> float:
-        """Mean over the seeds."""
-        return statistics.mean(self._errors("validation"))
-
-    @property
-    def half_width(self) -> float:
-        """Of the 95 % interval of the mean test error: Student's t over the seeds; NaN for one."""
-        count = len(self.repeats)
-        if count < 2:
-            return math.nan
-        deviation = statistics.stdev(self.test_errors)
-        return float(student_t.ppf(0.975, count - 1)) * deviation / math.sqrt(count)
 
 
 def choose_designs(
@@ -193,7 +148,7 @@ def confirm_study(
     with locked(folder):
         _repair(folder)
         known = {(repeat.key, repeat.seed) for repeat in read_repeats(folder)}
-        points = {row.key: _read_point(folder, row) for row in chosen}
+        points = {row.key: _find_point(study, row) for row in chosen}
         names = {row.key: row.name for row in chosen}
         for seed in range(spec.seed + 1, spec.seed + 1 + seeds):
             missing = [key for key in points if (key, seed) not in known]
@@ -227,12 +182,7 @@ def summarise(
             by_key.setdefault(repeat.key, []).append(repeat)
     front = {(row.key, row.accelerator) for row in frontier_of(rows, spec.objectives)}
     found = [
-        Confirmed(
-            row=row,
-            searched=(row.key, row.accelerator) in front,
-            repeats=tuple(by_key[row.key]),
-            measured=spec.measured,
-        )
+        judge(row, by_key[row.key], spec.measured, searched=(row.key, row.accelerator) in front)
         for row in chosen
         if row.key in by_key
     ]
@@ -251,27 +201,40 @@ def summarise(
     return sorted(marked, key=lambda one: (not one.confirmed, one.row.column(cost)))
 
 
-def write_confirmed(found: Sequence[Confirmed], folder: Path) -> Path:
-    """Write `confirmed.csv` into the study's folder."""
-    table = pd.DataFrame(
-        {
-            "key": [one.row.key for one in found],
-            "name": [one.row.name for one in found],
-            "accelerator": [one.row.accelerator for one in found],
-            "confirmed": [one.confirmed for one in found],
-            "on_searched_frontier": [one.searched for one in found],
-            "searched_validation_error": [one.row.column(one.measured) for one in found],
-            "validation_error": [one.validation_error for one in found],
-            "test_error": [one.test_error for one in found],
-            "test_error_half_width": [one.half_width for one in found],
-            "seeds": [len(one.repeats) for one in found],
-            **{name: [one.row.column(name) for one in found] for name in found[0].row.cost},
-        }
+def judge(
+    row: Evaluation, repeats: Sequence[Repeat], measured: str, *, searched: bool
+) -> Confirmed:
+    """Means over the seeds, and how sure that of the test errors is.
+
+    The 95 % interval is Student's t over n seeds: mean +- t(n - 1) s / sqrt(n).
+
+    Args:
+        row: as the search recorded the design.
+        repeats: its trainings with fresh seeds.
+        measured: whose errors count: `error`, or `quantised_error` where the study minimises that.
+        searched: whether it was on the frontier of the search.
+    """
+    tests = _errors(repeats, f"test_{measured}")
+    count = len(repeats)
+    half = None
+    if count > 1:
+        t = float(student_t.ppf(0.975, count - 1))
+        half = t * statistics.stdev(tests) / math.sqrt(count)
+    return Confirmed(
+        row=row,
+        searched_error=row.column(measured),
+        validation_error=statistics.mean(_errors(repeats, f"validation_{measured}")),
+        test_error=statistics.mean(tests),
+        half_width=half,
+        seeds=count,
+        searched=searched,
     )
-    path = folder / TABLE
-    with replacing(path) as temporary:
-        table.to_csv(temporary, index=False)
-    return path
+
+
+def _errors(repeats: Sequence[Repeat], name: str) -> list[float]:
+    """Of each seed; NaN where it is not known."""
+    told = [getattr(repeat, name) for repeat in repeats]
+    return [math.nan if error is None else error for error in told]
 
 
 def _test_best(key: str, seed: int, training: Training, result: Any) -> Repeat:
@@ -296,8 +259,14 @@ def _test_best(key: str, seed: int, training: Training, result: Any) -> Repeat:
     )
 
 
-def _read_point(folder: Path, row: Evaluation) -> DesignPoint:
-    return point_from_node(read_yaml(folder / DESIGNS / row.key / "design.yaml"))
+def _find_point(study: Study, row: Evaluation) -> DesignPoint:
+    point = study.point_of(row)
+    if point is None:
+        raise InvalidStudy(
+            f"nothing in {study.folder} says any more what {row.name or row.key} was: restore "
+            f"{study.folder_of(row) / DESIGN}"
+        )
+    return point
 
 
 def _append(folder: Path, repeat: Repeat) -> None:

@@ -9,7 +9,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, InvalidStudy
 from dse.files import replacing, write_text
 from dse.pricing.pricing import Pricing
@@ -18,7 +17,7 @@ from dse.studies.folder import GIVEN, RESOLVED
 from dse.studies.resolved import resolved_yaml
 from dse.studies.rows import FILE_NAME, Evaluation, read_all_rows, repair
 from dse.studies.spec import PRICED, StudySpec, check_unchanged
-from dse.studies.study import open_study
+from dse.studies.study import Study, open_study
 from search.cluster.publication import check_no_view
 from search.storage import DATABASE, locked
 from search.survey import measure_box, survey
@@ -66,7 +65,7 @@ def reprice_study(
             rate=spec.inferences_per_second,
             objectives=spec.objectives,
         )
-        rows = [_price_row(row, spec, pricing) for row in history]
+        rows = [_price_row(row, study, spec, pricing) for row in history]
         sweep = Sweep(spec.space, pricing)
         box = measure_box(spec.objectives, survey(sweep, seed=spec.seed))
         _write(folder, rows)
@@ -79,12 +78,14 @@ def reprice_study(
         return Repriced(len(rows), before, open_study(folder).frontier)
 
 
-def _price_row(row: Evaluation, spec: StudySpec, pricing: Pricing) -> Evaluation:
+def _price_row(row: Evaluation, study: Study, spec: StudySpec, pricing: Pricing) -> Evaluation:
     """A row with the costs of today; its status changes only where a limit does."""
     if row.status == "invalid" or not row.key:
         return row
     try:
-        point = _find_point(row, spec)
+        point = study.point_of(row)
+        if point is None:
+            raise InvalidStudy("nothing in the study says any more what this network was")
         priced = pricing.best(point)
     except InvalidInput as error:
         return dataclasses.replace(row, status="invalid", reason=str(error), cost={})
@@ -107,17 +108,6 @@ def _price_row(row: Evaluation, spec: StudySpec, pricing: Pricing) -> Evaluation
     if row.over_in_error and not over:
         return dataclasses.replace(row, status="trained", reason="")
     return row
-
-
-def _find_point(row: Evaluation, spec: StudySpec) -> DesignPoint:
-    if row.values:
-        return spec.space.point(row.values)
-    named = {baseline.name: baseline.point for baseline in spec.baselines}
-    if row.source not in named:
-        raise InvalidStudy(
-            f"baseline '{row.source}' is not in the study file any more: put it back"
-        )
-    return named[row.source]
 
 
 def _write(folder: Path, rows: Sequence[Evaluation]) -> None:

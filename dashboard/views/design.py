@@ -25,7 +25,7 @@ from dashboard.cost_charts import (
 from dashboard.links import choose_one
 from dashboard.mistakes import draw_mistakes
 from dashboard.session import current_study, page
-from dashboard.studies import FULL, StudyFrame
+from dashboard.studies import StudyFrame
 from dashboard.texts import bits, figure, plain, to_csv
 from dse.colours import BLUE, VERMILION
 from dse.design.matrices import facts_of, matrix_at
@@ -33,7 +33,7 @@ from dse.design.places import ternary_places
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.studies.comparison import why_not_on_frontier
-from dse.studies.rows import Evaluation
+from dse.studies.rows import FULL, Evaluation
 
 MOST_LISTED = 2_000  # designs in the choice; any other opens by its address
 
@@ -124,7 +124,7 @@ def _headline(study: StudyFrame, row: Evaluation) -> None:
         f"key {row.key} · priced on {study.asked.machine_words} · {row.status}"
         + (f": {row.reason}" if row.reason else "")
     )
-    if row.status in FULL:
+    if row.full:
         objectives = list(study.asked.objectives)
         better = (study.frame[objectives] <= [row.column(name) for name in objectives]).all(axis=1)
         rows = study.rows_where(better & study.frame["status"].isin(FULL))

@@ -10,12 +10,12 @@ from dashboard.frontier_chart import Selected, frontier_chart
 from dashboard.links import choose_one
 from dashboard.literature import published_points
 from dashboard.session import current_study, open_design, page, rows_or_stop
-from dashboard.studies import FULL, StudyFrame, read_confirmed
+from dashboard.studies import StudyFrame, table_of_confirmed
 from dashboard.texts import STATUS_HELP, figure, label, plain, table_csv
 from dse.columns import LABELS, OBJECTIVE_COLUMNS, first_cost
 from dse.studies.comparison import why_not_on_frontier
 from dse.studies.frontier import hypervolume_share
-from dse.studies.rows import Evaluation
+from dse.studies.rows import FULL, Evaluation
 
 COLUMNS = [name for name in OBJECTIVE_COLUMNS if name in LABELS]
 MOST_LINES = 400  # of dominated designs, in parallel coordinates
@@ -84,7 +84,7 @@ def _controls(study: StudyFrame, frame: pd.DataFrame) -> View:
     machine = ["accelerator"] if study.asked.several_machines else []
     names = ["kind", *machine, *axes, *columns, "source"]
     cells = st.columns(4)
-    asked = [first_cost(study.asked.objectives), study.asked.measured]
+    asked = [study.of.cost_objective, study.asked.measured]
     first, second = (columns.index(name) if name in columns else 0 for name in asked)
     x = choose_one(cells[0], "Across", columns, "x", index=first, format_func=label)
     y = choose_one(cells[1], "Up", columns, "y", index=second, format_func=label)
@@ -175,7 +175,7 @@ def _plot_parallel(shown: pd.DataFrame, colour: str) -> None:
 
 
 def _plot_points(study: StudyFrame, shown: pd.DataFrame, view: View) -> Selected:
-    confirmed = read_confirmed(study.of.folder)
+    confirmed = table_of_confirmed(study.of)
     others = published_points(study) if view.published else None
     chart = frontier_chart(
         shown,
@@ -248,7 +248,7 @@ def _picked_design(study: StudyFrame, row: Evaluation, design: str) -> None:
         )
     }
     st.dataframe(pd.DataFrame({"": figures.keys(), "value": figures.values()}), hide_index=True)
-    if row.status in FULL:
+    if row.full:
         near = study.frame["status"].isin(FULL) & (
             study.frame[list(study.asked.objectives)]
             <= [row.column(name) for name in study.asked.objectives]

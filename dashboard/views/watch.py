@@ -15,9 +15,8 @@ from dashboard.growth import growth_chart, growth_table
 from dashboard.launching import LOG, log_tail, resume, stop
 from dashboard.links import choose_one
 from dashboard.session import load, page, settings
-from dashboard.studies import FULL, StudyFrame, find_studies, searching_process
+from dashboard.studies import StudyFrame, find_studies, searching_process
 from dashboard.texts import figure, sentence
-from dse.columns import first_cost
 from dse.errors import InvalidInput
 from dse.studies.folder import DESIGNS, RESOLVED
 from dse.training.history import FILE_NAME, read_history
@@ -99,7 +98,7 @@ def _live(name: str, folder: Path) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         if study.trained.any():
-            cost = first_cost(study.asked.objectives)
+            cost = study.of.cost_objective
             frame = sample_of(study.scaled)
             told = study.asked.measured
             chart = frontier_chart(frame, cost, told, limits=study.asked.limits)
@@ -139,7 +138,7 @@ def _curves(study: StudyFrame) -> None:
     rows = []
     for _, folder in sorted(files, reverse=True)[:CURVES]:
         row = study.row_of(folder.name)
-        done = row is not None and row.status in FULL
+        done = row is not None and row.full
         title = (row.name if row else folder.name) + ("" if done else ", in training")
         with contextlib.suppress(InvalidInput):
             rows += [

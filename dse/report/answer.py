@@ -17,10 +17,11 @@ from dse.report.comparison import (
     rivals_of,
     verdict_of,
 )
-from dse.report.confirmation import Confirmation, sure_words
+from dse.report.confirmation import sure_words
 from dse.report.content import Section, significant
 from dse.report.cost_tables import where_it_goes
 from dse.report.network import network_words
+from dse.studies.confirmed import Confirmed
 from dse.studies.frontier import frontier_of
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study
@@ -104,7 +105,7 @@ def answer_section(
     results: Study,
     chosen: Sequence[Priced],
     use: Use,
-    confirmed: Sequence[Confirmation] = (),
+    confirmed: Sequence[Confirmed] = (),
 ) -> Section:
     """Question and answer."""
     sentences = [question_of(results)]
@@ -150,7 +151,7 @@ def _answer(
     results: Study,
     chosen: Sequence[Priced],
     use: Use,
-    confirmed: Sequence[Confirmation],
+    confirmed: Sequence[Confirmed],
 ) -> list[str]:
     cost = results.cost_objective
     best = best_of(results.trained, cost)

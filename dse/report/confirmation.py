@@ -4,110 +4,31 @@ A search keeps the lowest of many noisy errors; `dse confirm` trains the frontie
 the test split. Where that was done, a report must say so, most of all where it changes the answer.
 """
 
-import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from cost_models import Band
 from dse.columns import LABELS
-from dse.errors import InvalidFile
 from dse.report.comparison import energy_of
 from dse.report.content import Cell, Column, Section, Table, significant
 from dse.report.cost_tables import ENERGY, KEY, MACHINE
+from dse.studies.confirmed import Confirmed
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study
 
-FILE_NAME = "confirmed.csv"
-"""Written by `dse confirm` into the study's folder."""
+
+def _place(one: Confirmed) -> str:
+    """What became of a design."""
+    if one.confirmed:
+        return "stays" if one.searched else "new"
+    return "lost" if one.searched else "off, as before"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Confirmation:
-    """Means over fresh seeds of one design, errors as shares."""
-
-    row: Evaluation
-    """As the search recorded it."""
-    validation_error: float
-    test_error: float
-    half_width: float | None
-    """Of the 95 % interval of the mean test error, over the seeds; None for one seed."""
-    seeds: int
-    searched: bool
-    """On the frontier of the search."""
-    confirmed: bool
-    """On the frontier of mean test errors."""
-
-    @property
-    def test_band(self) -> Band:
-        """Mean test error in percent with its 95 % interval."""
-        half = self.half_width or 0.0
-        low, high = max(self.test_error - half, 0.0), min(self.test_error + half, 1.0)
-        return Band(low=100 * low, mid=100 * self.test_error, high=100 * high)
-
-    @property
-    def place(self) -> str:
-        """What became of it."""
-        if self.confirmed:
-            return "stays" if self.searched else "new"
-        return "lost" if self.searched else "off, as before"
-
-
-def read_confirmations(results: Study) -> tuple[Confirmation, ...]:
-    """What `dse confirm` found, in its order; empty where it never ran.
-
-    Designs that the study has no row of are left out.
-
-    Raises:
-        InvalidFile: its table is damaged.
-    """
-    path = results.folder / FILE_NAME
-    if not path.exists():
-        return ()
-    pairs = {(row.key, row.accelerator): row for row in results.pairs if row.full}
-    networks = {row.key: row for row in results.trained}
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            found = []
-            for line in csv.DictReader(file):
-                # Tables of earlier versions do not name the machine, as there was one.
-                row = pairs.get((line["key"], line.get("accelerator") or ""))
-                row = row or networks.get(line["key"])
-                if row is not None:
-                    found.append(_confirmation(row, line))
-            return tuple(found)
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise InvalidFile(
-            f"{path} cannot be read: {error!r}; let `dse confirm` write it again, or move it away"
-        ) from None
-
-
-def _confirmation(row: Evaluation, line: dict[str, str]) -> Confirmation:
-    half = line["test_error_half_width"]
-    return Confirmation(
-        row=row,
-        validation_error=_share(line["validation_error"]),
-        test_error=_share(line["test_error"]),
-        half_width=float(half) if half else None,
-        seeds=int(line["seeds"]),
-        searched=line["on_searched_frontier"] == "True",
-        confirmed=line["confirmed"] == "True",
-    )
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise ValueError(f"{text} is no share of clips")
-    return value
-
-
-def confirmed_section(results: Study, found: Sequence[Confirmation]) -> Section:
+def confirmed_section(results: Study, found: Sequence[Confirmed]) -> Section:
     """The table of fresh seeds, and how much the search flattered."""
     seeds = max(one.seeds for one in found)
     searched = [one for one in found if one.searched]
     stay = sum(one.confirmed for one in searched)
     new = sum(one.confirmed and not one.searched for one in found)
-    off = [100 * (one.validation_error - one.row.column("error")) for one in searched or found]
+    off = [100 * (one.validation_error - one.searched_error) for one in searched or found]
     mean = sum(off) / len(off)
     columns = (
         Column(name="trial", heading="trial", form="text"),
@@ -126,11 +47,11 @@ def confirmed_section(results: Study, found: Sequence[Confirmation]) -> Section:
             "base" if one.row.trial < 0 else str(one.row.trial),
             one.row.name or one.row.key,
             *((one.row.accelerator,) if results.asked.several_machines else ()),
-            100 * one.row.column("error"),
+            100 * one.searched_error,
             100 * one.validation_error,
             one.test_band if one.half_width is not None else 100 * one.test_error,
             one.seeds,
-            one.place,
+            _place(one),
             energy_of(one.row),
             one.row.key,
         )
@@ -160,7 +81,7 @@ def confirmed_section(results: Study, found: Sequence[Confirmation]) -> Section:
     )
 
 
-def sure_words(results: Study, best: Evaluation, found: Sequence[Confirmation]) -> list[str]:
+def sure_words(results: Study, best: Evaluation, found: Sequence[Confirmed]) -> list[str]:
     """How sure an answer is, as sentences: what fresh seeds say, or that nobody asked them."""
     count = len(results.trained)
     flattered = (
@@ -202,16 +123,14 @@ def sure_words(results: Study, best: Evaluation, found: Sequence[Confirmation]) 
     return texts
 
 
-def _errors(one: Confirmation) -> str:
+def _errors(one: Confirmed) -> str:
     return (
         f"{one.test_band.mid:.1f} % test error and {100 * one.validation_error:.1f} % validation "
         "error"
     )
 
 
-def _in_its_place(
-    own: Confirmation, found: Sequence[Confirmation], cost: str
-) -> Confirmation | None:
+def _in_its_place(own: Confirmed, found: Sequence[Confirmed], cost: str) -> Confirmed | None:
     """The design of the lowest mean test error that costs no more than `own`, if not `own`."""
     cheap = [one for one in found if one.row.column(cost) <= own.row.column(cost)]
     best = min(cheap, key=lambda one: (one.test_error, one.row.column(cost)))

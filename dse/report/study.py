@@ -24,7 +24,7 @@ from dse.report.comparison import (
     published_section,
     quantised_of,
 )
-from dse.report.confirmation import confirmed_section, read_confirmations
+from dse.report.confirmation import confirmed_section
 from dse.report.content import Cell, Column, Report, Section, Table
 from dse.report.cost_tables import (
     ADDITIONS,
@@ -53,6 +53,7 @@ from dse.report.priced import (
     price_row,
 )
 from dse.report.sources import sources_sections
+from dse.studies.confirmed import read_confirmed
 from dse.studies.folder import GIVEN
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study
@@ -105,7 +106,7 @@ def study_report(
         Priced(point=point, cost=results.price(point, own), why="asked for") for point in designs
     ]
     everything = [*priced, *further]
-    confirmed = read_confirmations(results)
+    confirmed = read_confirmed(results)
     sections = [answer_section(results, priced, use, confirmed)]
     if results.trained:
         sections.append(_frontier_section(results))

@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from dse.columns import LABELS, shown
 from dse.studies.rows import Evaluation
 
-FULL = ("trained", "reused")
-"""Statuses of designs whose error is of a full training."""
-
 
 def difference(before: float, after: float) -> float:
     """Relative change; NaN where there is nothing to relate it to."""
@@ -31,7 +28,7 @@ def dominators(
 
 def dominates(one: Evaluation, other: Evaluation, objectives: Sequence[str]) -> bool:
     """Whether a trained design is nowhere worse than another, and somewhere better."""
-    if one.status not in FULL:
+    if not one.full:
         return False
     pairs = [(one.column(name), other.column(name)) for name in objectives]
     return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)

@@ -50,7 +50,7 @@ class Effort:
 
     def trained(self, rows: Sequence[Evaluation]) -> int:
         """Designs trained for all epochs, also those whose error is over a limit."""
-        return sum(row.status in ("trained", "reused") or row.over_in_error for row in rows)
+        return sum(row.full or row.over_in_error for row in rows)
 
     def share(self, rows: Sequence[Evaluation]) -> float:
         """Of what may be spent in trainings or epochs, how much is."""
@@ -109,7 +109,7 @@ class Effort:
     ) -> str:
         if self.patience is None:
             return ""
-        trained = [index for index, row in enumerate(rows) if row.status in ("trained", "reused")]
+        trained = [index for index, row in enumerate(rows) if row.full]
         if len(trained) <= self.patience.trainings:
             return ""
         before = volume(rows[: trained[-self.patience.trainings]], box)

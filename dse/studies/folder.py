@@ -19,6 +19,7 @@ GIVEN = "study.yaml"
 DESIGNS = "designs"
 DESIGN = "design.yaml"
 CHECKPOINT = "best.pt"
+CONFIRMED = "confirmed.csv"
 
 
 def design_folder(study: Path, key: str) -> Path:

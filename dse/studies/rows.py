@@ -26,6 +26,9 @@ SCHEMA_VERSION = 4
 """Of a row; rows of another one are not read, as their figures mean something else."""
 FILE_NAME = "results.jsonl"
 
+FULL = ("trained", "reused")
+"""Statuses of designs whose error is of a full training."""
+
 Status = Literal["trained", "stopped", "reused", "infeasible", "invalid", "duplicate", "failed"]
 
 
@@ -74,7 +77,7 @@ class Evaluation:
     @property
     def full(self) -> bool:
         """Whether the error is of a full training that counts."""
-        return self.status in ("trained", "reused")
+        return self.status in FULL
 
     @property
     def over_in_error(self) -> bool:

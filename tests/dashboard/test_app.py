@@ -23,8 +23,9 @@ from dashboard.growth import growth_table
 from dashboard.studies import read_study
 from dse.pricing.budget import Budget
 from dse.pricing.hardware import hardware_from_node
+from dse.studies.confirmed import Confirmed, write_confirmed
 from dse.studies.frontier import hypervolume_share
-from dse.studies.rows import Evaluation, append_row
+from dse.studies.rows import Evaluation, append_row, read_rows
 from dse.training.best_scores import BestScores, write_best_scores
 from tests.dashboard.conftest import Opened, write_study
 
@@ -128,10 +129,17 @@ def test_a_limit_on_a_drawn_column_is_a_line(study: Path, open_page: Opened) -> 
 
 
 def test_confirmed_designs_have_bars(study: Path, open_page: Opened) -> None:
-    key = AppKeys(study).key(1)
-    (study / "confirmed.csv").write_text(
-        "key,name,test_error,test_error_half_width\n" + f"{key},design 1,0.12,0.02\n"
+    row = read_rows(study)[1]
+    fresh = Confirmed(
+        row=row,
+        searched_error=row.column("error"),
+        validation_error=0.11,
+        test_error=0.12,
+        half_width=0.02,
+        seeds=3,
+        searched=True,
     )
+    write_confirmed([fresh], study)
     app = open_page("frontier", study.parent)
     bars = [each for each in drawn(app)["series"] if each["name"] == "confirmed"]
     interval, mean = (tables_of(app)[each["datasetIndex"]] for each in bars)

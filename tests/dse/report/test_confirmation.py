@@ -1,5 +1,6 @@
 """What `dse confirm` found, in reports."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import pytest
 
 from dse.errors import InvalidFile
 from dse.report import study_report
+from dse.studies.confirmed import Confirmed, write_confirmed
 from dse.studies.rows import Evaluation
-from search.confirm import Confirmed, Repeat, write_confirmed
+from search.confirm import Repeat, judge
 
 from .conftest import DENSE, TERNARY, StudyMaker
 
@@ -28,7 +30,7 @@ def confirmed(row: Evaluation, stays: bool, validation: float, *tests: float) ->
         )
         for seed, test in enumerate(tests)
     )
-    return Confirmed(row=row, searched=True, repeats=repeats, confirmed=stays)
+    return dataclasses.replace(judge(row, repeats, "error", searched=True), confirmed=stays)
 
 
 def two_designs(make: Make) -> tuple[Path, Evaluation, Evaluation]:
