@@ -12,7 +12,7 @@ from dashboard.literature import published_points
 from dashboard.session import current_study, open_design, page, rows_or_stop
 from dashboard.studies import StudyFrame, table_of_confirmed
 from dashboard.texts import STATUS_HELP, figure, label, plain, table_csv
-from dse.columns import LABELS, OBJECTIVE_COLUMNS, first_cost
+from dse.columns import LABELS, OBJECTIVE_COLUMNS
 from dse.studies.comparison import why_not_on_frontier
 from dse.studies.frontier import hypervolume_share
 from dse.studies.rows import FULL, Evaluation
