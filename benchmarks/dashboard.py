@@ -210,7 +210,7 @@ def measure_ours(browser: Any, folder: Path) -> dict[str, float]:
 
 def _box(page: Any) -> float:
     box = page.locator(".st-key-plot canvas").first.bounding_box()
-    page.mouse.click(box["x"] + box["width"] - 130, box["y"] + 31)  # the first of the tools
+    page.mouse.click(box["x"] + box["width"] - 114, box["y"] + 31)  # the first of the tools
     page.wait_for_timeout(500)
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.2 * box["height"])
     page.mouse.down()

@@ -111,7 +111,7 @@ def first_row(page: Any) -> None:
 def lasso(page: Any) -> None:
     """Draw round some designs."""
     box = page.locator(".st-key-plot canvas").first.bounding_box()
-    page.mouse.click(box["x"] + box["width"] - 94, box["y"] + 31)
+    page.mouse.click(box["x"] + box["width"] - 77, box["y"] + 31)
     page.wait_for_timeout(500)
     corners = [(0.17, 0.16), (0.4, 0.16), (0.5, 0.5), (0.4, 0.7), (0.17, 0.5)]
     places = [(box["x"] + a * box["width"], box["y"] + b * box["height"]) for a, b in corners]

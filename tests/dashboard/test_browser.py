@@ -322,7 +322,7 @@ def _decide(page: Any, address: str, tmp_path: Path) -> None:
     assert "Cost report: tones" in (tmp_path / "tones.html").read_text(encoding="utf-8")
 
 
-BOX, LASSO = 130, 94
+BOX, LASSO = 114, 77
 """How far a tool stands from the right end of the plot, in px."""
 ALL = [(0.16, 0.13), (0.95, 0.13), (0.95, 0.76), (0.5, 0.78), (0.14, 0.76)]
 
