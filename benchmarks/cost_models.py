@@ -42,7 +42,7 @@ from pathlib import Path
 import numpy as np
 
 from cost_models import Accelerator, estimate, load_accelerator, load_technology
-from cost_models.estimation import pricer_of
+from cost_models.estimation import find_pricer
 from cost_models.pricing import LayerPricer
 from cost_models.residency import place
 from cost_models.strict_yaml import parse_yaml
@@ -179,7 +179,7 @@ def one_network(zigzag: str | None) -> dict[str, float]:
     placed = place(workload.layers, accelerator)
     first = cpu_seconds(lambda: LayerPricer(accelerator, technology).rows(placed), 7)
     estimate(workload, accelerator, technology)
-    pricer_of(accelerator, technology)
+    find_pricer(accelerator, technology)
     again = cpu_seconds(lambda: estimate(workload, accelerator, technology), 21)
     low, high = zigzag_cpu_s(zigzag)
     return {

@@ -25,7 +25,7 @@ from pathlib import Path
 from dse.rtl.area import synthesise
 from dse.rtl.designs import GeneratorBlock, module_text
 from dse.rtl.yosys import Circuit
-from dse.ternary.generators import FAMILIES, Generator, family_of, has
+from dse.ternary.generators import FAMILIES, Generator, find_family, has
 from dse.ternary.generators.counter_arx import entries_per_word
 
 COLUMNS = (
@@ -106,13 +106,13 @@ Wanted = Iterator[tuple[tuple[str, ...], Circuit]]
 """Columns after `library` up to `lanes`, and what to synthesise."""
 
 
-def rows_of(found: Iterator[tuple[str, GeneratorBlock]]) -> Wanted:
+def find_rows(found: Iterator[tuple[str, GeneratorBlock]]) -> Wanted:
     """Generators."""
     for family, block in found:
         generator = block.generator
         register = has(generator.family, "taps")
         numbers = (
-            family_of(generator).state_bits(generator),
+            find_family(generator).state_bits(generator),
             block.decision_bits,
             0 if register else generator.rounds,
             len(generator.taps) if register else 0,
@@ -139,14 +139,14 @@ def _datapath(name: str, **parameters: int) -> Circuit:
 def rows_wanted(held_out: int = 0) -> Wanted:
     """Designs of the fit; or, where a number is given, as many generators that it does not see."""
     if not held_out:
-        yield from rows_of(designs())
+        yield from find_rows(designs())
         yield from datapaths(TREES, (16, 20, 24, 32))
         return
     dice = random.Random(5)
     others = sorted(set(range(8, 65)) - set(TREES))
     yield from datapaths(dice.sample(others, held_out // 6), (18, 22, 27, 30))
-    fitted = {key for key, _ in rows_of(designs())}
-    yield from (row for row in rows_of(drawn(held_out)) if row[0] not in fitted)
+    fitted = {key for key, _ in find_rows(designs())}
+    yield from (row for row in find_rows(drawn(held_out)) if row[0] not in fitted)
 
 
 def measure(out: Path, libraries: list[str], held_out: int = 0) -> None:

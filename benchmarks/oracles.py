@@ -31,7 +31,7 @@ from cost_models import (
 )
 from cost_models.energy import Component
 from cost_models.latency import ideal_cycles
-from cost_models.mapping import N, R, T, candidates_of
+from cost_models.mapping import N, R, T, list_candidates
 from cost_models.pricing import LayerPricer
 from cost_models.residency import Placed
 
@@ -117,7 +117,7 @@ def layer_of(row: dict[str, str]) -> Layer:
     )
 
 
-def machine_of(run: Path) -> Accelerator:
+def say_machine(run: Path) -> Accelerator:
     """The machine of a run, with activations where the run has them."""
     machine = load_accelerator(run.name.split("__")[0])
     if "locality" in run.name:
@@ -127,7 +127,7 @@ def machine_of(run: Path) -> Accelerator:
 
 def compare_zigzag(run: Path) -> list[Compared]:
     """Every layer of a run in both models."""
-    machine = machine_of(run)
+    machine = say_machine(run)
     names = ZIGZAG_MEMORIES[machine.name]
     on_chip = "locality" in run.name
     objective = "energy" if run.stem.endswith("_energy") else "edp"
@@ -187,7 +187,7 @@ def ideal_with(layer: Layer, spatial_mapping: str) -> float:
         depthwise="channels_across_array",
         outputs=Register(capacity_bits=24),
     )
-    found = candidates_of([layer], array)
+    found = list_candidates([layer], array)
     same = np.ones(found.order.shape[1], dtype=np.bool_)
     for bound, size, passes in zip(found.views.bounds[:, 0], sizes, found.iterations, strict=True):
         same &= passes == math.ceil(bound / size)

@@ -31,7 +31,7 @@ import numpy as np
 import optuna
 
 from dse.pareto import pareto_mask
-from dse.studies.frontier import frontier_of, hypervolume_share
+from dse.studies.frontier import find_frontier, hypervolume_share
 from dse.studies.rows import Evaluation, latest
 from search.cluster.storages import connect, storage_url
 
@@ -181,7 +181,7 @@ def rows(count: int) -> dict[str, Any]:
     last = latest(history)
     return {
         "latest_s": processor_seconds(lambda: latest(history)),
-        "frontier_s": processor_seconds(lambda: frontier_of(last, names)),
+        "frontier_s": processor_seconds(lambda: find_frontier(last, names)),
         "hypervolume_s": processor_seconds(lambda: hypervolume_share(last, box)),
         "write_s": processor_seconds(lambda: [json.dumps(row.to_dict()) for row in history]),
     }

@@ -32,9 +32,9 @@ from cost_models.accelerator import Accelerator
 from cost_models.application import UW_PER_PJ_PER_S
 from cost_models.book import LayerBook
 from cost_models.energy import Component, leakages_uw
-from cost_models.machine_area import sum_of
+from cost_models.machine_area import sum_bands
 from cost_models.pricing import LayerPricer
-from cost_models.residency import BORDERS, Borders, Residence, flow_of
+from cost_models.residency import BORDERS, Borders, Residence, trace_flow
 from cost_models.technology import Technology
 from cost_models.tile_search import Objective
 from cost_models.workload import IN_LINE, INPUT, Layer
@@ -97,7 +97,7 @@ class PartBook:
         Raises:
             InvalidLayer: a layer reads one that is not before it.
         """
-        flow = flow_of(layers)
+        flow = trace_flow(layers)
         # The most that is alive in any step of a tensor's life: it stays if that fits.
         peak = {each.name: float(max(flow.alive_bits[flow.life(each)])) for each in flow.tensors}
         ends = {each.name for each in flow.tensors if each.last == len(layers)}
@@ -154,7 +154,7 @@ class PartPricer:
     ) -> None:
         self.parts = parts
         self.pricer = LayerPricer(machine, technology, objective, parts.book)
-        self._leakage_uw = sum_of(leakages_uw(machine, technology).values()).mid
+        self._leakage_uw = sum_bands(leakages_uw(machine, technology).values()).mid
         self._met = [
             borders
             for borders in BORDERS
@@ -184,7 +184,7 @@ class PartPricer:
         latency, trits = np.zeros((n, len(BORDERS))), np.zeros((n, len(BORDERS)))
         valid = np.ones(n, dtype=np.bool_)
         for borders in self._met:
-            rows = self.pricer.rows_of(numbers, self._residence(peaks, borders))
+            rows = self.pricer.find_rows(numbers, self._residence(peaks, borders))
             executable = rows >= 0
             valid &= np.logical_and.reduceat(executable, starts)
             rows = np.where(executable, rows, 0)
@@ -202,7 +202,7 @@ class PartPricer:
         self._counts = np.concatenate([self._counts, counts])
         self._latency = np.concatenate([self._latency, latency])
         self._trits = np.concatenate([self._trits, trits])
-        self._exact = np.concatenate([self._exact, self._exact_of(numbers, starts)])
+        self._exact = np.concatenate([self._exact, self._sum_exact(numbers, starts)])
         self._peaks = np.concatenate([self._peaks, self.parts.part_peaks(first)])
         self.valid = np.concatenate([self.valid, valid])
 
@@ -235,7 +235,7 @@ class PartPricer:
         total: Figures = np.add.reduceat(longest, first)
         return total
 
-    def _exact_of(self, numbers: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]) -> Figures:
+    def _sum_exact(self, numbers: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]) -> Figures:
         book, machine = self.parts.book, self.pricer.machine
         generated, entries = book.column("generated"), book.column("weight_entries")
         stored = book.column("stored_bits")

@@ -16,7 +16,7 @@ from cost_models.band import Band
 from cost_models.cost import Cost
 from cost_models.energy import Component
 from cost_models.generator import GeneratorSpec
-from cost_models.machine_area import sum_of
+from cost_models.machine_area import sum_bands
 from cost_models.technology import SramTable
 
 TRIT_BITS = 2
@@ -124,7 +124,7 @@ def break_even(cost: Cost) -> BreakEvenTotal | None:
         layers=tuple(rows),
         stored_bits=stored_bits,
         memory_bits=memory_bits,
-        generated=sum_of(layer.band_of(Component.GENERATOR) for layer in made),
+        generated=sum_bands(layer.sum_component(Component.GENERATOR) for layer in made),
         stored=read.scaled(sum(row.trits for row in rows)),
         generator_um2=cost.areas_um2["generator"].mid,
         memory_um2=sram.area_um2(memory_bits).mid,

@@ -11,7 +11,7 @@ from cost_models.application import UW_PER_PJ_PER_S
 from cost_models.band import Band
 from cost_models.energy import Component, PriceList
 from cost_models.latency import Bound
-from cost_models.machine_area import sum_of
+from cost_models.machine_area import sum_bands
 from cost_models.pricing import PricedLayers
 from cost_models.residency import alive_bits
 from cost_models.technology import Technology
@@ -65,7 +65,7 @@ class LayerCost:
         """Mid figures by component; those that the layer does not use are left out."""
         return {part: pj for part, pj in by_component(self.prices, self.counts).items() if pj}
 
-    def band_of(self, component: Component) -> Band:
+    def sum_component(self, component: Component) -> Band:
         """Energy of one component, with its band."""
         spent = [each.component is component for each in self.prices.entries]
         return _band(self.prices.energy_pj(np.where(spent, self.counts, 0.0)))
@@ -73,7 +73,7 @@ class LayerCost:
     @property
     def bound(self) -> str:
         """The part that takes longest: a `Bound`, or the name of a memory."""
-        return bound_of(self.busy_cycles, self.latency_cycles)
+        return find_bound(self.busy_cycles, self.latency_cycles)
 
     @property
     def regenerations(self) -> float:
@@ -227,12 +227,12 @@ class Cost:
     @property
     def area(self) -> Band:
         """Of the machine, with its band."""
-        return sum_of(self.areas_um2.values())
+        return sum_bands(self.areas_um2.values())
 
     @property
     def leakage(self) -> Band:
         """Power of the idle machine in microwatts, with its band."""
-        return sum_of(self.leakages_uw.values())
+        return sum_bands(self.leakages_uw.values())
 
     @property
     def stored_bits(self) -> int:
@@ -364,7 +364,7 @@ def by_component(prices: PriceList, counts: npt.NDArray[np.float64]) -> dict[Com
     return energies
 
 
-def busy_of(table: PricedLayers, row: int, machine: Accelerator) -> dict[str, int]:
+def count_busy_cycles(table: PricedLayers, row: int, machine: Accelerator) -> dict[str, int]:
     """Cycles that each part of a machine is busy with a layer, by the names of the parts."""
     parts = {
         Bound.COMPUTE: table.array_cycles,
@@ -377,7 +377,7 @@ def busy_of(table: PricedLayers, row: int, machine: Accelerator) -> dict[str, in
     return busy | {memory.name: int(cycles) for memory, cycles in ports}
 
 
-def bound_of(busy_cycles: dict[str, int], latency_cycles: int) -> str:
+def find_bound(busy_cycles: dict[str, int], latency_cycles: int) -> str:
     """The part that takes longest; the array before others among equals."""
     if not latency_cycles:
         return Bound.NOTHING

@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from cost_models.accelerator import Accelerator
-from cost_models.cost import Cost, LayerCost, busy_of, stage_latencies
+from cost_models.cost import Cost, LayerCost, count_busy_cycles, stage_latencies
 from cost_models.energy import leakages_uw
 from cost_models.machine_area import machine_area_um2
 from cost_models.pricing import LayerPricer
@@ -37,7 +37,7 @@ def estimate(
             technology's table.
         UnmappableLayer: no part of a layer fits a memory that it must pass.
     """
-    pricer = pricer_of(accelerator, technology, objective)
+    pricer = find_pricer(accelerator, technology, objective)
     placed = place(workload.layers, accelerator)
     rows = pricer.rows(placed)
     table = pricer.table
@@ -49,7 +49,7 @@ def estimate(
     two_ports = tuple(memory for memory in accelerator.memories if memory.ports == "separate")
     for each, row, cycles, exposed in zip(placed, rows, latencies, exposures, strict=True):
         layer = each.layer
-        busy = busy_of(table, row, accelerator)
+        busy = count_busy_cycles(table, row, accelerator)
         counts = table.counts[row]
         costs.append(
             LayerCost(
@@ -84,7 +84,7 @@ def estimate(
 
 
 @lru_cache(maxsize=16)
-def pricer_of(
+def find_pricer(
     accelerator: Accelerator, technology: Technology, objective: Objective = "edp"
 ) -> LayerPricer:
     """The pricer of a machine; it remembers the layers that it has priced."""

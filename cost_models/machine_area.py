@@ -59,12 +59,12 @@ def machine_area_um2(
         kept[memory.name] = memory_area_um2(memory, technology)
     if machine.generator is not None:
         needed = dict.fromkeys(specs) or [machine.generator.spec or USUAL_GENERATOR]
-        logic["generator"] = sum_of(
+        logic["generator"] = sum_bands(
             _generator_area_um2(spec, machine.generator.trits_per_cycle, technology)
             for spec in needed
         )
     share = technology.control_share.band
-    total = sum_of(logic.values())
+    total = sum_bands(logic.values())
     logic["control"] = Band(
         low=total.low * share.low, mid=total.mid * share.mid, high=total.high * share.high
     )
@@ -140,10 +140,12 @@ def _generator_area_um2(spec: GeneratorSpec, lanes: int, technology: Technology)
         "mixing_bits": technology.generator_mixing_um2_per_bit,
         "point_bits": technology.adder_um2_per_bit,
     }
-    return sum_of(constant.band.scaled(getattr(parts, part)) for part, constant in per_unit.items())
+    return sum_bands(
+        constant.band.scaled(getattr(parts, part)) for part, constant in per_unit.items()
+    )
 
 
-def sum_of(bands: Iterable[Band]) -> Band:
+def sum_bands(bands: Iterable[Band]) -> Band:
     """Sum of any number of bands."""
     total = ZERO
     for band in bands:
@@ -155,7 +157,9 @@ def logic_leakage_uw(machine: Accelerator, technology: Technology) -> Band:
     """Leakage of everything that is not an SRAM macro or a DRAM: area times leakage per area."""
     kinds = {memory.name: memory.kind for memory in machine.memories}
     areas = machine_area_um2(machine, technology)
-    logic = sum_of(area for part, area in areas.items() if kinds.get(part) not in ("sram", "dram"))
+    logic = sum_bands(
+        area for part, area in areas.items() if kinds.get(part) not in ("sram", "dram")
+    )
     leakage = technology.logic_leakage_nw_per_um2.band
     return Band(
         low=logic.low * leakage.low * 1e-3,

@@ -99,7 +99,7 @@ class Views:
         return Views(**taken)
 
 
-def views_of(layers: Sequence[Layer], array: ComputeArray) -> Views:
+def view_loops(layers: Sequence[Layer], array: ComputeArray) -> Views:
     """The loops of convolution layers on an array, in the order of the layers.
 
     A depthwise layer has no reduction over channels: channel c of the output needs channel c of the
@@ -285,14 +285,14 @@ def _templates() -> _Templates:
 TEMPLATES = _templates()
 
 
-def candidates_of(layers: Sequence[Layer], array: ComputeArray) -> Candidates:
+def list_candidates(layers: Sequence[Layer], array: ComputeArray) -> Candidates:
     """All candidates of convolution layers on an array.
 
     Args:
         layers: convolutions; `Candidates.views.layer` counts them.
         array: executes them.
     """
-    views = views_of(layers, array)
+    views = view_loops(layers, array)
     kinds = (assignments(array, across=False), assignments(array, across=True))
     pieces, narrower = [], []
     for across in (False, True):

@@ -40,7 +40,7 @@ from cost_models.residency import (
     RESIDENCES,
     Placed,
     Residence,
-    residence_of,
+    gather_residence,
     residence_of_keys,
 )
 from cost_models.technology import Technology
@@ -163,8 +163,8 @@ class LayerPricer:
             InvalidLayer: the machine skips zeros, and a matrix is not known.
         """
         numbers = np.array(self.book.numbers([each.layer for each in placed]), dtype=np.int64)
-        residence = residence_of(placed)
-        rows = self.rows_of(numbers, residence)
+        residence = gather_residence(placed)
+        rows = self.find_rows(numbers, residence)
         if (rows < 0).any():
             at = int(np.flatnonzero(rows < 0)[0])
             error = self.errors[int((numbers * RESIDENCES + residence.key)[at])]
@@ -176,7 +176,7 @@ class LayerPricer:
     def _empty(self, layers: int) -> PricedLayers:
         return empty_table(layers, len(self.prices.entries), len(self.machine.memories))
 
-    def rows_of(self, numbers: Numbers, residence: Residence) -> Numbers:
+    def find_rows(self, numbers: Numbers, residence: Residence) -> Numbers:
         """Rows of layers by their numbers in the book; negative where there is none (`errors`).
 
         Args:
@@ -349,7 +349,7 @@ class LayerPricer:
             array: that executes them.
             steps: sums that trees hand to accumulators.
         """
-        column = self._columns_of(numbers)
+        column = self._select_columns(numbers)
         frames = column("out_frames")
         positions = column("weight_entries") * frames
         nonzeros = column("nonzeros") * frames
@@ -382,7 +382,7 @@ class LayerPricer:
         counts[here, self._post("addition")] += outputs * (1 + column("bias"))
         counts[here, self._post("accumulation")] += outputs * column("bias")
 
-    def _columns_of(self, numbers: Numbers) -> Callable[[str], Column]:
+    def _select_columns(self, numbers: Numbers) -> Callable[[str], Column]:
         """Columns of the book for some of its layers, by their names."""
         return lambda name: self.book.column(name)[numbers]
 
@@ -397,11 +397,11 @@ class LayerPricer:
             return
         cycles = np.ceil(trits / generator.trits_per_cycle)
         for at in np.flatnonzero(trits):
-            parts = self._parts_of(int(numbers[at]))
+            parts = self._find_parts(int(numbers[at]))
             for row, units in parts:
                 counts[at, row] += cycles[at] * units
 
-    def _parts_of(self, number: int) -> list[tuple[int, int]]:
+    def _find_parts(self, number: int) -> list[tuple[int, int]]:
         """Rows of the price list of a generator's parts, and how many units of each it has."""
         spec, generator = self.book.layers[number].generator, self.machine.generator
         if spec is None or generator is None:
@@ -426,7 +426,7 @@ class LayerPricer:
         `coming` is 1 where they still have to come from further out: not beyond the weights' home
         where all weights of the network stay there.
         """
-        column = self._columns_of(numbers)
+        column = self._select_columns(numbers)
         bits = column("stored_bits") - column("trained_bits")
         if self.machine.ternary_weights != "generated":
             bits = bits - column("generator_state_bits")
@@ -453,7 +453,7 @@ class LayerPricer:
         numbers: Numbers,
     ) -> None:
         """Batch norm, activation, residual add, pooling, maximum, softmax."""
-        column = self._columns_of(numbers)
+        column = self._select_columns(numbers)
         sums = column("additions") * column("accumulator_bits")
         gain = column("weight_bits") * column("accumulator_bits")
         table.counts[here, self._post("multiplication")] += column("multiplications") * gain
@@ -478,7 +478,7 @@ class LayerPricer:
         no tile to keep. `coming` and `going` are the tensors that pass a memory on their way from
         and to the backing one; those that are at home go no further.
         """
-        column = self._columns_of(numbers)
+        column = self._select_columns(numbers)
         tensors, out_bits = column("tensors"), column("output_traffic_bits")
         in_bits = column("input_traffic_bits") / tensors
         chain = [each for each in self.machine.chain("inputs") if "outputs" in each.holds]

@@ -77,7 +77,7 @@ RESIDENCES = 3 * 2 * 2
 """Different residences of a layer."""
 
 
-def residence_of(placed: Sequence[Placed]) -> Residence:
+def gather_residence(placed: Sequence[Placed]) -> Residence:
     """Residence of placed layers as columns, in their order."""
     return Residence(
         np.array([each.inputs_on_chip for each in placed], dtype=np.int64),
@@ -130,7 +130,7 @@ class Flow:
         return slice(max(tensor.first, 0), min(tensor.last, len(self.reads) - 1) + 1)
 
 
-def flow_of(layers: Sequence[Layer]) -> Flow:
+def trace_flow(layers: Sequence[Layer]) -> Flow:
     """The tensors of a row of layers: a network, or a part of one.
 
     A layer that names what it reads (a residual add) reads those tensors, any other one that of the
@@ -170,7 +170,7 @@ def flow_of(layers: Sequence[Layer]) -> Flow:
 
 def alive_bits(layers: Sequence[Layer]) -> list[int]:
     """Bits of all tensors that are alive in each step: the memory that activations need."""
-    return list(flow_of(layers).alive_bits)
+    return list(trace_flow(layers).alive_bits)
 
 
 class Borders(NamedTuple):
@@ -209,7 +209,7 @@ def place(layers: Sequence[Layer], machine: Accelerator) -> list[Placed]:
     Raises:
         InvalidLayer: a layer reads one that is not before it.
     """
-    flow = flow_of(layers)
+    flow = trace_flow(layers)
     fits = flow.fits(machine)
     stays = {tensor.name: all(fits[flow.life(tensor)]) for tensor in flow.tensors}
     [given] = [tensor.name for tensor in flow.tensors if tensor.first < 0]

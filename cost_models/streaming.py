@@ -15,7 +15,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from cost_models.errors import InvalidInput, InvalidLayer
-from cost_models.residency import flow_of
+from cost_models.residency import trace_flow
 from cost_models.workload import CONVOLUTIONS, INPUT, Layer, LayerKind, Workload
 
 
@@ -42,7 +42,7 @@ def stream(workload: Workload, hop_frames: int) -> Stream:
         InvalidLayer: a layer has no streaming form.
     """
     layers = workload.layers
-    reads = flow_of(layers).reads
+    reads = trace_flow(layers).reads
     rate = _rates(layers, reads)
     total_stride = max(rate.values())
     if hop_frames < 1 or hop_frames % total_stride:

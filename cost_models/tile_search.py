@@ -39,9 +39,9 @@ from cost_models.latency import (
     row_steps,
     skipped_cycles,
 )
-from cost_models.mapping import LOOPS, Candidates, Column, N, R, T, candidates_of
+from cost_models.mapping import LOOPS, Candidates, Column, N, R, T, list_candidates
 from cost_models.residency import Residence
-from cost_models.traffic import Precision, Traffic, register_name, traffic_of
+from cost_models.traffic import Precision, Traffic, count_traffic, register_name
 from cost_models.workload import Layer
 
 Objective = Literal["energy", "latency", "edp"]
@@ -119,13 +119,13 @@ def best_mappings(
         beside: cycles that biases and start states take of each memory's ports, shape (layers,
             memories): they share the ports, so that a mapping must not count on having them alone.
     """
-    found = candidates_of(layers, array)
+    found = list_candidates(layers, array)
     owner = found.views.layer  # of each candidate
     generated = np.array([machine.generates(layer) for layer in layers], dtype=np.bool_)[owner]
     precision = _precision(layers, owner, array)
     cycles, possible = array_cycles(found, array)
     ideal = ideal_cycles(found)
-    traffic = traffic_of(found, array, machine, precision, residence.take(owner), generated)
+    traffic = count_traffic(found, array, machine, precision, residence.take(owner), generated)
     if array.zero_handling == "skipped":
         known = np.array([bool(layer.nonzero_mask) for layer in layers])[owner]
         cycles = ideal = skipped_cycles(found, layers, array, cycles, known)
@@ -268,7 +268,7 @@ def _reason(
 
 
 def _place(name: str, array: ComputeArray, machine: Accelerator) -> MemoryLevel | Register:
-    """The memory of this name, or the register of the array that `traffic_of` calls so."""
+    """The memory of this name, or the register of the array that `count_traffic` calls so."""
     for memory in machine.memories:
         if memory.name == name:
             return memory

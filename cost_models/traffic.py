@@ -148,7 +148,7 @@ class Tiles:
     """Iterations of N, R, T within the cut beyond the unrolled ones, shape (DEPTH + 1, 3, n)."""
 
 
-def tiles_of(found: Candidates, array: ComputeArray) -> Tiles:
+def count_tiles(found: Candidates, array: ComputeArray) -> Tiles:
     """Tiles and crossings of every candidate at every cut.
 
     Position 0 has only what the array unrolls inside; each further position adds one loop, from the
@@ -257,7 +257,7 @@ def _moves(found: Candidates) -> dict[Operand, Cuts]:
     return moved
 
 
-def traffic_of(
+def count_traffic(
     found: Candidates,
     array: ComputeArray,
     machine: Accelerator,
@@ -278,7 +278,7 @@ def traffic_of(
         residence: what is on the chip already, or stays there; one figure a candidate.
         generated: candidates whose weights the generator makes.
     """
-    tiles = tiles_of(found, array)
+    tiles = count_tiles(found, array)
     bits: dict[Operand, Column] = {
         "weights": precision.weight_bits,
         "inputs": precision.input_bits,

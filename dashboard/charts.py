@@ -14,7 +14,7 @@ Three traps:
   bars of uncertainty, which would need a function, are a line with gaps.
 - Hovering is drawn on the canvas (`richText`), so that a name in a study is never markup.
 - A logarithmic axis ends at powers of its base and has marks there alone, and an axis of any kind
-  leaves out the lines of limits, unless it is told better (`ends_of`).
+  leaves out the lines of limits, unless it is told better (`find_ends`).
 """
 
 import math
@@ -56,7 +56,7 @@ def scaled_frame(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def sample_of(frame: pd.DataFrame, most: int = MOST_POINTS) -> pd.DataFrame:
+def draw_sample(frame: pd.DataFrame, most: int = MOST_POINTS) -> pd.DataFrame:
     """All of the frontier and the baselines, and of the other points at most so many."""
     always = (frame["frontier"] | (frame["source"] != "search")).to_numpy()
     others = np.flatnonzero(~always)
@@ -132,7 +132,7 @@ def names(values: Sequence[str], title: str = "", **more: Any) -> Option:
     }
 
 
-def ends_of(figures: Iterable[float], log: bool) -> tuple[float, float]:
+def find_ends(figures: Iterable[float], log: bool) -> tuple[float, float]:
     """Ends of an axis on which these figures stand, rounded, with room on both sides."""
     known = [each for each in map(float, figures) if math.isfinite(each)]
     low, high = min(known, default=0.0), max(known, default=1.0)
@@ -300,7 +300,7 @@ def parallel(frame: pd.DataFrame, columns: Sequence[str], colour: str) -> Option
     groups, tints = grouped(frame[colour])
     axes = []
     for place, column in enumerate(columns):
-        low, high = ends_of(frame[column], log=False)
+        low, high = find_ends(frame[column], log=False)
         axes.append({"dim": place, "name": label(column), "min": low, "max": high})
     series = [
         {

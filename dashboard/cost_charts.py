@@ -8,7 +8,7 @@ import pandas as pd
 
 from cost_models import Cost
 from cost_models.roofline import roofline
-from dashboard.charts import Option, axis, chart, ends_of, ink, line, points
+from dashboard.charts import Option, axis, chart, find_ends, ink, line, points
 from dse.colours import BRICK, INDIGO, SAND, SERIES, TERNARY
 from dse.colours import COMPONENTS as COLOURS
 from dse.design.point import Block, DesignPoint
@@ -87,7 +87,7 @@ def roofline_chart(cost: Cost, memory: str) -> Option:
     frame = frame[frame["memory"] == memory]
     bandwidth = next(m for m in cost.accelerator.memories if m.name == memory)
     across, up = f"operations per bit through {memory}", "operations a cycle"
-    ends = ends_of(frame["intensity"], log=True)
+    ends = find_ends(frame["intensity"], log=True)
     low, high = ends[0] / 2, ends[1] * 2
     series, heights = [], list(frame["reached"])
     for array, tint in zip(dict.fromkeys(frame["array"]), SERIES, strict=False):
@@ -106,7 +106,7 @@ def roofline_chart(cost: Cost, memory: str) -> Option:
     return chart(
         series,
         xAxis=axis(across, (low, high), log=True),
-        yAxis=axis(up, ends_of(heights, log=True), log=True),
+        yAxis=axis(up, find_ends(heights, log=True), log=True),
     )
 
 
@@ -114,7 +114,7 @@ def area_chart(cost: Cost) -> Option:
     """The areas of the machine's parts as a treemap, in mm2."""
     total = cost.area.mid
     areas = {name: band for name, band in cost.areas_um2.items() if band.mid > 0}
-    tints = tints_of(areas)
+    tints = choose_tints(areas)
     tiles = []
     for name, area in areas.items():
         size = f"{name}\n{area.mid * 1e-6:.3g} mm2\n{area.mid / total:.1%}"
@@ -140,7 +140,7 @@ def letters_on(colour: str) -> str:
     return "#000000" if luminance > 0.2 else "#FFFFFF"
 
 
-def tints_of(parts: Iterable[str]) -> dict[str, str]:
+def choose_tints(parts: Iterable[str]) -> dict[str, str]:
     """Colours of the parts of a cost: a component's own; others, such as memories, by turns."""
     own = {text: COLOURS[component] for component, text in COMPONENTS.items()}
     turns = itertools.cycle((INDIGO, BRICK, SAND, *SERIES))

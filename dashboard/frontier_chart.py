@@ -24,7 +24,7 @@ from dashboard.charts import (
     Option,
     axis,
     chart,
-    ends_of,
+    find_ends,
     grouped,
     line,
     points,
@@ -151,8 +151,8 @@ def frontier_chart(
     seen = {n: pd.concat([drawn[n], *(each[n] for each in extra)]).dropna() for n in (x, y)}
     log_x, log_y = log_x and bool((seen[x] > 0).all()), log_y and bool((seen[y] > 0).all())
     lines = _limits(limits or {}, seen, {x: log_x, y: log_y})
-    ends_x = ends_of([*seen[x], *(end for on, end, _ in lines if on == x)], log_x)
-    ends_y = ends_of([*seen[y], *(end for on, end, _ in lines if on == y)], log_y)
+    ends_x = find_ends([*seen[x], *(end for on, end, _ in lines if on == x)], log_x)
+    ends_y = find_ends([*seen[y], *(end for on, end, _ in lines if on == y)], log_y)
     series, clickable = _points(trained, x, y, colour, shape)
     front = corners(trained[trained["frontier"]], x, y, ends_x[1])
     series.append(

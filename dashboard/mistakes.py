@@ -9,7 +9,7 @@ from dashboard.texts import plain, sentence
 from dse.colours import BLUE, VERMILION
 from dse.errors import InvalidInput
 from dse.studies.rows import Evaluation
-from dse.studies.scored import error_interval, int8_less_float, scores_of, worst_confusions
+from dse.studies.scored import error_interval, int8_less_float, score_confusion, worst_confusions
 from dse.training.best_scores import SPLIT, BestScores, Confusion, read_best_scores
 
 MOST_NUMBERED = 16  # classes; the cells of more are too small for numbers
@@ -20,7 +20,7 @@ MISTAKES, RIGHT = "mistakes", "right"
 def draw_mistakes(study: StudyFrame, row: Evaluation) -> None:
     """The panel of a design."""
     try:
-        best = read_best_scores(study.of.folder_of(row))
+        best = read_best_scores(study.of.find_folder(row))
     except InvalidInput as error:
         st.error(sentence(error))
         return
@@ -70,7 +70,7 @@ def _numbers(best: BestScores) -> None:
         if confusion is None:
             cell.metric(f"error in {form}", "-")
             continue
-        band, scores = error_interval(confusion), scores_of(confusion)
+        band, scores = error_interval(confusion), score_confusion(confusion)
         cell.metric(
             f"error in {form}",
             f"{band.mid:.1f} %",

@@ -135,7 +135,7 @@ def _fleet(mark: tuple[object, ...], family: str | None, _study_read: StudyFrame
     study, asked = _study_read.of, _study_read.asked
     places = np.flatnonzero(_study_read.networks.to_numpy())[:MOST_FLEET]
     rows = _study_read.rows_at(places.tolist())
-    points = [study.point_of(row) for row in rows]
+    points = [study.build_point(row) for row in rows]
     if family is not None:
         points = [_of_family(point, Generator(family=family)) for point in points]
     known = [i for i, point in enumerate(points) if point is not None]
@@ -157,7 +157,7 @@ def _of_family(point: DesignPoint | None, generator: Generator) -> DesignPoint |
         return None  # the generator cannot make its densities
 
 
-def fleet_of(study: StudyFrame, family: str | None = None) -> Trained:
+def load_fleet(study: StudyFrame, family: str | None = None) -> Trained:
     """The trained designs of a study ready to be priced anew.
 
     Args:

@@ -35,7 +35,7 @@ from dse.studies.rows import (
     evaluation_from_dict,
     read_rows,
 )
-from dse.studies.rows import table as table_of
+from dse.studies.rows import table as make_table
 from dse.studies.spec import StudySpec
 from dse.studies.study import Study, open_study
 
@@ -109,7 +109,7 @@ class StudyFrame:
         rows = self.of.pairs
         return rows.at(places) if isinstance(rows, TableRows) else [rows[i] for i in places]
 
-    def row_of(self, design: str) -> Evaluation | None:
+    def find_row(self, design: str) -> Evaluation | None:
         """The row of a design: on the frontier, or trained, or else the last that was recorded.
 
         Args:
@@ -222,9 +222,11 @@ def read_study(label: str, folder: Path) -> StudyFrame:
     study = open_study(folder, read_rows_quickly)
     if isinstance(study.pairs, TableRows):
         frame = study.pairs.table.to_pandas()
-        frame = frame.reindex(columns=list(dict.fromkeys([*table_of([]).columns, *frame.columns])))
+        frame = frame.reindex(
+            columns=list(dict.fromkeys([*make_table([]).columns, *frame.columns]))
+        )
     else:
-        frame = table_of(study.pairs)
+        frame = make_table(study.pairs)
     frame = frame.reset_index(drop=True)
     frame["design"] = names_of_designs(frame)
     frame["frontier"] = False

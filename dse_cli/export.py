@@ -86,7 +86,7 @@ def generator(
     if design is not None:
         _refuse_options("layer", "lanes", "out", "check", "design", "state")
         point = load_design(design)
-        made = generator_of(ternary_place(point, layer), lanes, point.label)
+        made = build_generator(ternary_place(point, layer), lanes, point.label)
         if state is not None:
             made = _replace_state(made, state)
     else:
@@ -156,7 +156,7 @@ def engine(
     else:
         point = load_design(design)
     place = ternary_place(point, layer)
-    made = generator_of(place, lanes, point.label)
+    made = build_generator(place, lanes, point.label)
     count = vectors * frames
     if data is None:
         rng = np.random.default_rng(point.ternary_seed % 2**32)
@@ -172,7 +172,7 @@ def engine(
     )
 
 
-def generator_of(place: Place, lanes: int, label: str) -> GeneratorExport:
+def build_generator(place: Place, lanes: int, label: str) -> GeneratorExport:
     """What makes a layer's matrix."""
     found, density = place.mixer.generator, place.mixer.density
     assert found is not None and density is not None  # Mixer checked it

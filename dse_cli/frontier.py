@@ -59,7 +59,7 @@ def command(study: Path, out: Path | None, as_csv: bool) -> None:
 
 def show_frontier(study: Path, console: Console, out: Path | None = None) -> None:
     """Print the table, write CSV and PNG, and say where everything lies and what to try next."""
-    from dse.report.figures import figure_of, growth_figure, save_figure
+    from dse.report.figures import draw_plot, growth_figure, save_figure
     from dse.report.frontier_plot import frontier_plot
 
     found = open_study(study)
@@ -101,7 +101,7 @@ def show_frontier(study: Path, console: Console, out: Path | None = None) -> Non
         error=asked.measured,
         limits=asked.limits,
     )
-    save_figure(figure_of(drawn), plot)
+    save_figure(draw_plot(drawn), plot)
     steps = growth(rows, found)
     write_text(folder / "hypervolume.csv", growth_csv(steps))
     save_figure(growth_figure(steps, asked), folder / "hypervolume.png")

@@ -156,14 +156,14 @@ def tables(kind: str) -> str:
         "",
         *_table(schema, schema["$defs"]),
     ]
-    waiting, done = list(_parts_of(schema)), set()
+    waiting, done = list(_find_parts(schema)), set()
     while waiting:
         name = waiting.pop(0)
         part = schema["$defs"][name]
         if name not in done and "properties" in part:
             done.add(name)
             lines += ["", f"## {_words(name)}", "", *_table(part, schema["$defs"])]
-            waiting += _parts_of(part)
+            waiting += _find_parts(part)
     return "\n".join(lines) + "\n"
 
 
@@ -249,17 +249,17 @@ def _words(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", " ", name).capitalize()
 
 
-def _parts_of(schema: Any) -> Iterator[str]:
+def _find_parts(schema: Any) -> Iterator[str]:
     """Names of the mappings that a schema refers to, in their order."""
     if isinstance(schema, dict):
         for key, value in schema.items():
             if key == "$ref":
                 yield value.rpartition("/")[2]
             elif key != "$defs":
-                yield from _parts_of(value)
+                yield from _find_parts(value)
     elif isinstance(schema, list):
         for each in schema:
-            yield from _parts_of(each)
+            yield from _find_parts(each)
 
 
 @click.command(short_help="Print which keys a file may have, as JSON Schema or tables.")

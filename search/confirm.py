@@ -25,7 +25,7 @@ from dse.files import replacing
 from dse.pareto import pareto_mask
 from dse.studies.confirmed import Confirmed
 from dse.studies.folder import DESIGN
-from dse.studies.frontier import frontier_of
+from dse.studies.frontier import find_frontier
 from dse.studies.rows import Evaluation
 from dse.studies.spec import StudySpec
 from dse.studies.study import Study, open_study
@@ -67,7 +67,7 @@ def choose_designs(
         clips: of the validation split; an error p of n clips has a standard error of
             sqrt(p (1 - p) / n).
     """
-    front = frontier_of(rows, objectives)
+    front = find_frontier(rows, objectives)
     if not front:
         return []
     known = {(row.key, row.accelerator) for row in front}
@@ -180,7 +180,7 @@ def summarise(
     for repeat in repeats:
         if repeat.seed in wanted:
             by_key.setdefault(repeat.key, []).append(repeat)
-    front = {(row.key, row.accelerator) for row in frontier_of(rows, spec.objectives)}
+    front = {(row.key, row.accelerator) for row in find_frontier(rows, spec.objectives)}
     found = [
         judge(row, by_key[row.key], spec.measured, searched=(row.key, row.accelerator) in front)
         for row in chosen
@@ -260,11 +260,11 @@ def _test_best(key: str, seed: int, training: Training, result: Any) -> Repeat:
 
 
 def _find_point(study: Study, row: Evaluation) -> DesignPoint:
-    point = study.point_of(row)
+    point = study.build_point(row)
     if point is None:
         raise InvalidStudy(
             f"nothing in {study.folder} says any more what {row.name or row.key} was: restore "
-            f"{study.folder_of(row) / DESIGN}"
+            f"{study.find_folder(row) / DESIGN}"
         )
     return point
 

@@ -52,7 +52,7 @@ from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, TrainingFailed
 from dse.files import write_text
 from dse.pricing.sweep import Sweep
-from dse.studies.frontier import frontier_of, hypervolume_share
+from dse.studies.frontier import find_frontier, hypervolume_share
 from dse.studies.rows import Evaluation, append_row, latest, read_all_rows, repair, utc_now
 from dse.studies.rungs import Ladder
 from dse.studies.spec import StudySpec
@@ -152,7 +152,7 @@ class Loop:
             trainings=self.spec.trainings,
             candidates=len(rows),
             max_candidates=self.spec.candidates,
-            frontier=len(frontier_of(expanded, self.spec.objectives)),
+            frontier=len(find_frontier(expanded, self.spec.objectives)),
             hypervolume=hypervolume_share(expanded, self.box),
             done=self.effort.share(rows),
         )

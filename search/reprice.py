@@ -83,7 +83,7 @@ def _price_row(row: Evaluation, study: Study, spec: StudySpec, pricing: Pricing)
     if row.status == "invalid" or not row.key:
         return row
     try:
-        point = study.point_of(row)
+        point = study.build_point(row)
         if point is None:
             raise InvalidStudy("nothing in the study says any more what this network was")
         priced = pricing.best(point)

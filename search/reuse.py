@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from dse.errors import InvalidInput
-from dse.studies.frontier import frontier_of
+from dse.studies.frontier import find_frontier
 from dse.studies.rows import Evaluation
 from dse.studies.spec import Baseline, StudySpec
 from dse.studies.study import open_study
@@ -21,7 +21,7 @@ class Earlier:
         same = (training.features.key, spec.recipe.key, spec.seed)
         for folder in spec.warm_start:
             study = open_study(folder)
-            self.frontiers += frontier_of(study.pairs, spec.objectives)
+            self.frontiers += find_frontier(study.pairs, spec.objectives)
             for row in study.rows:
                 told = row.quantised_error is not None or not spec.needs_int8
                 if row.full and told and (row.data_key, row.recipe_key, row.seed) == same:

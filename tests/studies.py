@@ -31,13 +31,13 @@ def read(text: str) -> StudySpec:
 
 def begin(folder: Path, text: str = SMALL, **begun: Any) -> StudySpec:
     """Write the record of a study; `begun` changes what `dse.studies.resolved.Begun` has."""
-    study = study_of(text, folder=folder, **begun)
+    study = open_optuna_study(text, folder=folder, **begun)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESOLVED).write_text(resolved_yaml(study.asked, study.begun), encoding="utf-8")
     return study.asked
 
 
-def study_of(text: str = SMALL, *, folder: Path = Path("nowhere"), **begun: Any) -> Study:
+def open_optuna_study(text: str = SMALL, *, folder: Path = Path("nowhere"), **begun: Any) -> Study:
     """A study that lies in no folder."""
     known = {"data_key": "d4ta", "outputs": 12, "box": BOX, "workers": 1} | begun
     return Study(folder, read(text), Begun(**known))

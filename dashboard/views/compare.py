@@ -13,7 +13,7 @@ from cost_models import (
     load_technology,
 )
 from dashboard.charts import stacked
-from dashboard.cost_charts import energy_frame, tints_of
+from dashboard.cost_charts import choose_tints, energy_frame
 from dashboard.links import choose_many, choose_one
 from dashboard.session import current_study, page, rows_or_stop
 from dashboard.studies import StudyFrame
@@ -45,7 +45,7 @@ def main() -> None:
     {"designs": _designs, "machines": _machines, "mixing layers": _mixers}[kind](study)
 
 
-def names_of(study: StudyFrame) -> dict[str, str]:
+def name_designs(study: StudyFrame) -> dict[str, str]:
     """Design -> name of the trained ones, the frontier first, the least error first."""
     frame = study.frame[study.trained]
     frame = frame.sort_values(["frontier", "error"], ascending=[False, True]).head(2_000)
@@ -58,7 +58,7 @@ def names_of(study: StudyFrame) -> dict[str, str]:
 
 
 def _designs(study: StudyFrame) -> None:
-    names = names_of(study)
+    names = name_designs(study)
     keys = choose_many(
         st,
         "Designs (★ on the frontier); the first is what the others are held against",
@@ -68,7 +68,7 @@ def _designs(study: StudyFrame) -> None:
         most=MOST,
         format_func=lambda key: names[key],
     )
-    rows = [row for key in keys if (row := study.row_of(key)) is not None]
+    rows = [row for key in keys if (row := study.find_row(key)) is not None]
     if len(rows) < 2:
         st.info("Choose two to six designs.")
         return
@@ -80,12 +80,12 @@ def _designs(study: StudyFrame) -> None:
 
 
 def _machines(study: StudyFrame) -> None:
-    names = names_of(study)
+    names = name_designs(study)
     left, right = st.columns(2)
     key = choose_one(left, "Design", list(names), "design", format_func=lambda key: names[key])
-    row = study.row_of(key)
+    row = study.find_row(key)
     assert row is not None  # it is one of the names
-    own = study.of.machine_of(row)
+    own = study.of.find_machine(row)
     machines = choose_many(
         right,
         "Machines; the first is what the others are held against",
@@ -116,10 +116,10 @@ def _machines(study: StudyFrame) -> None:
 
 
 def _cost(study: StudyFrame, row: Evaluation, machine: Machine | None = None) -> Cost:
-    point = study.of.point_of(row)
+    point = study.of.build_point(row)
     if point is None:
         raise InvalidInput(f"nothing in the study says any more what {row.name} was")
-    return study.of.price(point, machine or study.of.machine_of(row))
+    return study.of.price(point, machine or study.of.find_machine(row))
 
 
 def _distinct(titles: Sequence[str]) -> list[str]:
@@ -207,7 +207,7 @@ def _energies(costs: dict[str, Cost]) -> None:
     )
     parts["energy_uj"] = parts["energy_nj"] * 1e-3
     title = "energy per inference (uJ)"
-    option, height = stacked(parts, "energy_uj", title, list(costs), tints_of(parts["part"]))
+    option, height = stacked(parts, "energy_uj", title, list(costs), choose_tints(parts["part"]))
     st.echarts_chart(option, key="energies", height=height + 22 * len(costs))
 
 

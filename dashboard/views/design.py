@@ -13,6 +13,7 @@ from cost_models.units import pj_to_uj, with_prefix
 from dashboard.charts import stacked
 from dashboard.cost_charts import (
     area_chart,
+    choose_tints,
     curves_chart,
     energy_frame,
     latency_frame,
@@ -20,7 +21,6 @@ from dashboard.cost_charts import (
     roofline_chart,
     roofline_frame,
     shares,
-    tints_of,
 )
 from dashboard.links import choose_one
 from dashboard.mistakes import draw_mistakes
@@ -28,7 +28,7 @@ from dashboard.session import current_study, page
 from dashboard.studies import StudyFrame
 from dashboard.texts import bits, figure, plain, to_csv
 from dse.colours import BLUE, VERMILION
-from dse.design.matrices import facts_of, matrix_at
+from dse.design.matrices import count_facts, matrix_at
 from dse.design.places import ternary_places
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
@@ -47,14 +47,14 @@ def main() -> None:
         st.info("No design of this study has a cost yet: let `dse search` go on.")
         return
     _headline(study, row)
-    point = study.of.point_of(row)
+    point = study.of.build_point(row)
     if point is None:
         st.warning(
             "Nothing in the study's folder says any more what this network was: restore "
             "its design.yaml to see more than its row."
         )
         return
-    cost = study.of.price(point, study.of.machine_of(row))
+    cost = study.of.price(point, study.of.find_machine(row))
     st.graphviz_chart(network_diagram(point, study.of.begun.outputs), width="stretch")
     tabs = st.tabs(
         ["Energy", "Latency", "Roofline", "Area", "Layers", "Generator", "Mistakes", "Training"]
@@ -81,7 +81,7 @@ def _choose(study: StudyFrame) -> Evaluation | None:
     asked = st.query_params.get("design", "")
     if asked and asked not in designs:
         # Beyond the list; or a key alone, of a network that stands on several machines.
-        row = study.row_of(asked)
+        row = study.find_row(asked)
         known = frame.index[frame["design"] == asked].tolist()
         if not known and row is not None:
             known = frame.index[(frame["key"] == row.key) & (frame["trial"] == row.trial)].tolist()
@@ -97,7 +97,7 @@ def _choose(study: StudyFrame) -> Evaluation | None:
     }
     title = "Design (★ on the frontier)"
     design = choose_one(st, title, designs, "design", format_func=lambda each: names[each])
-    return study.row_of(design)
+    return study.find_row(design)
 
 
 def _headline(study: StudyFrame, row: Evaluation) -> None:
@@ -145,7 +145,7 @@ def _energy(cost: Cost) -> None:
     )
     frame = energy_frame(cost)
     order = list(dict.fromkeys(frame["layer"]))
-    option, height = stacked(frame, "energy_nj", "energy (nJ)", order, tints_of(frame["part"]))
+    option, height = stacked(frame, "energy_nj", "energy (nJ)", order, choose_tints(frame["part"]))
     st.echarts_chart(option, key="energy", height=height)
 
 
@@ -160,7 +160,7 @@ def _latency(cost: Cost) -> None:
     )
     frame = latency_frame(cost)
     title = "latency (us), by what bounds the layer"
-    option, height = stacked(frame, "us", title, list(frame["layer"]), tints_of(frame["part"]))
+    option, height = stacked(frame, "us", title, list(frame["layer"]), choose_tints(frame["part"]))
     st.echarts_chart(option, key="latency", height=height)
 
 
@@ -228,7 +228,7 @@ def _generator(point: DesignPoint, cost: Cost) -> None:
         st.info("This network has no ternary matrices: nothing is generated.")
         return
     matrices = {place.name: matrix_at(place) for place in places}
-    facts = [facts_of(place, matrices[place.name]) for place in places]
+    facts = [count_facts(place, matrices[place.name]) for place in places]
     generator = places[0].mixer.generator
     assert generator is not None  # a ternary mixer has one
     st.text(f"Generator: {generator.label}; seed {point.ternary_seed}")
@@ -339,7 +339,7 @@ def _training(study: StudyFrame, row: Evaluation) -> None:
     facts = {name: str(value) for name, value in known.items() if value not in (None, "")}
     right.dataframe(pd.DataFrame({"": facts.keys(), "value": facts.values()}), hide_index=True)
     try:
-        history = study.of.history_of(row)
+        history = study.of.load_history(row)
     except InvalidInput:
         left.info("The learning curve of this design is not in the study's folder.")
         return

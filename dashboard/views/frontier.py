@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from dashboard.charts import HEIGHT, parallel, sample_of
+from dashboard.charts import HEIGHT, draw_sample, parallel
 from dashboard.frontier_chart import Selected, frontier_chart
 from dashboard.links import choose_one
 from dashboard.literature import published_points
@@ -167,7 +167,7 @@ def _plot_parallel(shown: pd.DataFrame, colour: str) -> None:
         default=["error", "energy_pj", "latency_us", "trained_parameters"],
     )
     lines = shown[shown["status"].isin(FULL)].dropna(subset=columns)
-    lines = sample_of(lines, MOST_LINES)
+    lines = draw_sample(lines, MOST_LINES)
     if len(columns) > 1 and len(lines):
         st.echarts_chart(parallel(lines, columns, colour), key="lines", height=HEIGHT)
     else:
@@ -207,7 +207,7 @@ def _side_panel(
     study: StudyFrame, inside: pd.DataFrame, design: str | None, selected: bool
 ) -> None:
     """The picked design, or what the box holds."""
-    row = study.row_of(design) if design else None
+    row = study.find_row(design) if design else None
     if row is not None:
         _picked_design(study, row, str(design))
         return

@@ -11,7 +11,7 @@ from cost_models import (
     technology_names,
 )
 from cost_models.strict_yaml import dump_yaml, parse_yaml
-from dashboard.charts import Option, axis, chart, ends_of, points
+from dashboard.charts import Option, axis, chart, find_ends, points
 from dashboard.drafts import (
     DEFAULT_AXES,
     Preview,
@@ -291,8 +291,8 @@ def _sample_chart(found: Preview) -> Option:
     ]
     return chart(
         series,
-        xAxis=axis(energy, ends_of(frame[energy], log=True), log=True),
-        yAxis=axis("weights", ends_of(frame["weights"], log=True), log=True),
+        xAxis=axis(energy, find_ends(frame[energy], log=True), log=True),
+        yAxis=axis("weights", find_ends(frame["weights"], log=True), log=True),
     )
 
 

@@ -12,7 +12,7 @@ from dashboard.links import choose_many
 from dashboard.session import current_study, page
 from dashboard.studies import StudyFrame, signature
 from dashboard.texts import sentence
-from dashboard.views.compare import names_of
+from dashboard.views.compare import name_designs
 from dse.errors import InvalidInput
 from dse.report import FORMATS, Report, Use, render, study_report
 
@@ -40,7 +40,7 @@ def main() -> None:
     if study.frame.empty:
         st.info("Nothing was evaluated yet: let `dse search` go on.")
         return
-    names = names_of(study)
+    names = name_designs(study)
     left, right = st.columns(2)
     keys = choose_many(
         left,
@@ -113,8 +113,8 @@ def _downloads(report: Report) -> None:
 def _designs(study: StudyFrame, keys: list[str]) -> None:
     """The chosen designs as files, and the command that exports one."""
     for key in keys:
-        row = study.row_of(key)
-        point = None if row is None else study.of.point_of(row)
+        row = study.find_row(key)
+        point = None if row is None else study.of.build_point(row)
         if row is None or point is None:
             continue
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", row.name).strip("-.") or key

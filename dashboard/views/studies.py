@@ -70,7 +70,7 @@ def _summary(label: str, folder: Path) -> dict[str, object]:
         "least error (%)": 100 * trained["error"].min() if len(trained) else None,
         "hypervolume": hypervolume_share(study.rows_where(frame["frontier"]), study.of.begun.box),
         "last row": _age(folder / FILE_NAME),
-        "owner": owner_of(folder),
+        "owner": find_owner(folder),
         "searched by": f"process {process} on {socket.gethostname()}" if process else "",
         "least energy (uJ)": 1e-6 * trained["energy_pj"].min() if len(trained) else None,
         "priced": study.candidates,
@@ -79,7 +79,7 @@ def _summary(label: str, folder: Path) -> dict[str, object]:
     }
 
 
-def owner_of(folder: Path) -> str:
+def find_owner(folder: Path) -> str:
     """Who made a study, on this machine; a number where nobody has a name."""
     try:
         number = folder.stat().st_uid

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from dashboard.charts import sample_of
+from dashboard.charts import draw_sample
 from dashboard.cost_charts import curves_chart
 from dashboard.frontier_chart import frontier_chart
 from dashboard.growth import growth_chart, growth_table
@@ -99,7 +99,7 @@ def _live(name: str, folder: Path) -> None:
     with left:
         if study.trained.any():
             cost = study.of.cost_objective
-            frame = sample_of(study.scaled)
+            frame = draw_sample(study.scaled)
             told = study.asked.measured
             chart = frontier_chart(frame, cost, told, limits=study.asked.limits)
             chart.show("live_frontier", outlines=False)
@@ -137,7 +137,7 @@ def _curves(study: StudyFrame) -> None:
             files.append((path.stat().st_mtime, path.parent))
     rows = []
     for _, folder in sorted(files, reverse=True)[:CURVES]:
-        row = study.row_of(folder.name)
+        row = study.find_row(folder.name)
         done = row is not None and row.full
         title = (row.name if row else folder.name) + ("" if done else ", in training")
         with contextlib.suppress(InvalidInput):

@@ -8,13 +8,13 @@ import pandas as pd
 import streamlit as st
 
 from cost_models import Accelerator, Technology
-from dashboard.charts import sample_of, scaled_frame
+from dashboard.charts import draw_sample, scaled_frame
 from dashboard.frontier_chart import frontier_chart
 from dashboard.links import choose_one
 from dashboard.session import (
     Trained,
     current_study,
-    fleet_of,
+    load_fleet,
     open_design,
     page,
     rows_or_stop,
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _answer(study: StudyFrame, chosen: Chosen) -> None:
-    trained = fleet_of(study, chosen.family)
+    trained = load_fleet(study, chosen.family)
     if not len(trained.fleet):
         st.warning("No trained design has densities that this generator can make.")
         return
@@ -74,7 +74,7 @@ def _answer(study: StudyFrame, chosen: Chosen) -> None:
     objectives = list(study.asked.objectives)
     x, y = _axes(objectives)
     old = study.scaled[study.trained & study.frame["frontier"]]
-    drawn = sample_of(frame, MOST_POINTS)
+    drawn = draw_sample(frame, MOST_POINTS)
     chart = frontier_chart(drawn, x, y, limits=study.asked.limits, ghost=old)
     key = chart.show("what_if_plot", outlines=False).design
     other = "Matrices are of another generator than the trained ones. " if chosen.family else ""

@@ -47,7 +47,7 @@ def matrix_at(place: Place) -> Trits:
     )
 
 
-def facts_of(place: Place, matrix: Trits) -> MatrixFacts:
+def count_facts(place: Place, matrix: Trits) -> MatrixFacts:
     """Counts of one matrix."""
     return MatrixFacts(
         layer=place.name,

@@ -125,7 +125,7 @@ class SearchSpace:
         def choose(choice: Choice) -> Value:
             base, _ = family.split(choice.name)
             used.update({base, choice.name})
-            value = values.get(choice.name, values.get(base, family.default_of(choice.name)))
+            value = values.get(choice.name, values.get(base, family.find_default(choice.name)))
             left_open = choice.name not in values and base not in values
             fills = family.axes[base].fills
             if (

@@ -67,16 +67,16 @@ def space_from_node(node: Node, *, in_channels: int = 64) -> SearchSpace:
     if clash := family.clash(axes):
         raise axes[clash[0]].error(clash[1])
 
-    def values_of(name: str) -> tuple[Value, ...]:
+    def list_values(name: str) -> tuple[Value, ...]:
         return read[name][0].values if name in read else (family.axes[name].default,)
 
     if "generator" in family.axes:
         try:
-            ternary.check_generators(values_of)
+            ternary.check_generators(list_values)
         except InvalidDesign as error:
             where = ("density", "threshold_bits", "generator")
             raise next(axes[name] for name in where if name in axes).error(str(error)) from None
-    blocks = max(map(int, values_of(BLOCKS))) if BLOCKS in family.axes else 0
+    blocks = max(map(int, list_values(BLOCKS))) if BLOCKS in family.axes else 0
     for name in axes:
         if (family.split(name)[1] or 0) > blocks:
             raise axes[name].error(

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from dse.design.places import Place
 from dse.errors import InvalidDesign
 from dse.networks.lowering import output_frames
-from dse.ternary.generators import family_of, has
+from dse.ternary.generators import find_family, has
 from dse.ternary.matrix import start_state
 from dse.training.integer import IntegerNetwork, Stage
 from dse.training.integer import Path as TensorPath
@@ -248,7 +248,7 @@ def _stage_tables(number: int, stage: Stage) -> list[str]:
 def _generator_tables(prefix: str, place: Place) -> list[str]:
     generator, density = place.mixer.generator, place.mixer.density
     assert generator is not None and density is not None  # Mixer checked it
-    family = family_of(generator)
+    family = find_family(generator)
     decision = family.decision_bits(generator, density)
     register = has(generator.family, "taps")
     state = _state(place)

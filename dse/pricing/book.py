@@ -84,7 +84,7 @@ class DesignBook:
             )
             self._numbers[key] = self.parts.add(layers)
             specs = [layer.generator for layer in layers if layer.generator is not None]
-            self._generators_of_part.append(self._set_of(specs))
+            self._generators_of_part.append(self._number_set(specs))
         return self._numbers[key]
 
     def cut(self, points: Sequence[DesignPoint]) -> Cut:
@@ -105,7 +105,7 @@ class DesignBook:
             ),
         )
 
-    def generators_of(self, networks: Numbers) -> Numbers:
+    def find_generators(self, networks: Numbers) -> Numbers:
         """Places in `generators` of what makes the matrices of networks, shape (designs,).
 
         Nearly always one generator makes all matrices of a network, so that its number is that of
@@ -115,10 +115,12 @@ class DesignBook:
         found: Numbers = parts.max(axis=1)
         mixed = ((parts != 0) & (parts != found[:, None])).any(axis=1)
         for at in np.flatnonzero(mixed):
-            found[at] = self._set_of([spec for one in parts[at] for spec in self.generators[one]])
+            found[at] = self._number_set(
+                [spec for one in parts[at] for spec in self.generators[one]]
+            )
         return found
 
-    def _set_of(self, specs: Sequence[GeneratorSpec]) -> int:
+    def _number_set(self, specs: Sequence[GeneratorSpec]) -> int:
         distinct = tuple(dict.fromkeys(specs))
         if distinct not in self.generators:
             self.generators.append(distinct)

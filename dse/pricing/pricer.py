@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from cost_models import Accelerator, Technology
 from cost_models.batch import PartPricer
-from cost_models.machine_area import machine_area_um2, sum_of
+from cost_models.machine_area import machine_area_um2, sum_bands
 from dse.pricing.book import NO_PART, Cut, DesignBook, Numbers
 from dse.pricing.budget import Budget
 from dse.pricing.machine import Machine
@@ -102,7 +102,7 @@ class Pricer:
         return groups
 
     def _columns(self, networks: Numbers) -> dict[str, Figures]:
-        generators = self.book.generators_of(networks)
+        generators = self.book.find_generators(networks)
         new = set(np.unique(generators).tolist()) - self._areas.keys()
         on, technology = self.machine.accelerator, self.machine.technology
         self._areas |= {one: machine_area(on, technology, self.book, one) for one in new}
@@ -126,7 +126,7 @@ def machine_area(
         generators: place in `book.generators` of those that the design needs.
     """
     needed = () if machine.generator is None else book.generators[generators]
-    area = sum_of(machine_area_um2(machine, technology, needed).values())
+    area = sum_bands(machine_area_um2(machine, technology, needed).values())
     return area.mid, area.low, area.high
 
 

@@ -68,7 +68,7 @@ class Piece:
         return {**self.fixed, **chosen}
 
 
-def pieces_of(space: SearchSpace) -> list[Piece]:
+def cut_pieces(space: SearchSpace) -> list[Piece]:
     """The pieces of a space, in the order in which `SearchSpace.enumerate` meets them."""
 
     def grow(index: int, decided: Values, free: tuple[Choice, ...]) -> Iterator[Piece]:
@@ -143,7 +143,7 @@ class Sweep:
             pricing: the machines, the limits, and the book that parts are written into.
         """
         self.space, self.pricing, self.book = space, pricing, pricing.book
-        self.pieces = pieces_of(space)
+        self.pieces = cut_pieces(space)
         self._tables: dict[tuple[int, int], Numbers] = {}
         self._piece_numbers: dict[tuple[tuple[str, Value], ...], int] = {
             tuple(piece.fixed.items()): number for number, piece in enumerate(self.pieces)
@@ -203,7 +203,7 @@ class Sweep:
         """
         members: dict[int, list[int]] = {}
         for index, values in enumerate(designs):
-            members.setdefault(self._piece_of(values), []).append(index)
+            members.setdefault(self._find_piece(values), []).append(index)
         groups = []
         for number, places in members.items():
             free = self.pieces[number].free
@@ -217,7 +217,7 @@ class Sweep:
             groups.append(Rows(np.array(places), self._networks(number, digits)))
         return Cut(len(designs), tuple(groups))
 
-    def _piece_of(self, values: Values) -> int:
+    def _find_piece(self, values: Values) -> int:
         """The piece in which a design lies."""
         names = {
             choice.name
@@ -263,7 +263,7 @@ class Sweep:
     def _new_parts(self, piece: Piece, index: int, mine: list[str], keys: Numbers) -> Numbers:
         numbers = np.full(len(keys), NO_PART, dtype=np.int64)
         for at, key in enumerate(keys.tolist()):
-            values = self._values_of(piece, mine, key)
+            values = self._decode_values(piece, mine, key)
             try:
                 part = self.space.family.part(values, index, self.space.in_channels)
             except InvalidInput:  # it cannot be built
@@ -274,7 +274,7 @@ class Sweep:
             )
         return numbers
 
-    def _values_of(self, piece: Piece, mine: list[str], key: int) -> Values:
+    def _decode_values(self, piece: Piece, mine: list[str], key: int) -> Values:
         values = dict(piece.fixed)
         sizes = {choice.name: choice for choice in piece.free}
         for name in reversed(mine):

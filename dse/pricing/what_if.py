@@ -20,7 +20,7 @@ from cost_models import Accelerator, Constant, Technology
 from cost_models.accelerator import ZeroHandling
 from cost_models.application import UW_PER_PJ_PER_S
 from cost_models.energy import leakages_uw, price_list
-from cost_models.machine_area import sum_of
+from cost_models.machine_area import sum_bands
 from cost_models.strict_yaml import dump_yaml
 from cost_models.technology import Spread
 from dse.design.point import DesignPoint, Mixer
@@ -136,9 +136,9 @@ class Fleet:
     def _drawn_machine(self, machine: Accelerator, drawn: Technology, name: str) -> Figures:
         column = np.zeros(len(self))
         if name.startswith("leakage"):
-            return column + sum_of(leakages_uw(machine, drawn).values()).mid
+            return column + sum_bands(leakages_uw(machine, drawn).values()).mid
         for places, networks in self.cut.groups:
-            generators = self.book.generators_of(networks)
+            generators = self.book.find_generators(networks)
             for one in np.unique(generators).tolist():
                 area_um2, _, _ = machine_area(machine, drawn, self.book, one)
                 column[places[generators == one]] = area_um2

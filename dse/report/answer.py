@@ -9,25 +9,25 @@ from dse.columns import LABELS, scaled
 from dse.pricing.application import power_at
 from dse.pricing.priced import Priced
 from dse.report.comparison import (
-    area_of,
-    best_of,
-    difference_of,
-    energy_of,
-    quantised_of,
-    rivals_of,
-    verdict_of,
+    compare_errors,
+    find_best,
+    find_rivals,
+    read_area,
+    read_energy,
+    read_quantised_error,
+    say_verdict,
 )
 from dse.report.confirmation import sure_words
 from dse.report.content import Section, significant
 from dse.report.cost_tables import where_it_goes
 from dse.report.network import network_words
 from dse.studies.confirmed import Confirmed
-from dse.studies.frontier import frontier_of
+from dse.studies.frontier import find_frontier
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study
 
 
-def knee_of(front: Sequence[Evaluation], cost: str) -> Evaluation | None:
+def find_knee(front: Sequence[Evaluation], cost: str) -> Evaluation | None:
     """Where a frontier bends: beyond it, less error costs disproportionately more.
 
     The design farthest below the straight line between the frontier's ends, error against the
@@ -52,17 +52,17 @@ def knee_of(front: Sequence[Evaluation], cost: str) -> Evaluation | None:
     return front[lowest] if below[lowest] > 1e-9 else None
 
 
-def chosen_of(results: Study) -> list[tuple[Evaluation, str]]:
+def choose_answers(results: Study) -> list[tuple[Evaluation, str]]:
     """The designs that an answer is about, each once, with why."""
     cost = results.cost_objective
-    front = frontier_of(results.pairs, ("error", cost))
-    best = best_of(results.trained, cost)
+    front = find_frontier(results.pairs, ("error", cost))
+    best = find_best(results.trained, cost)
     kinds = [
         ([row for row in results.trained if results.is_ternary(row)], "best with ternary matrices"),
         ([row for row in results.trained if not results.is_ternary(row)], "best dense design"),
     ]
-    wanted = [(best, "lowest error"), (knee_of(front, cost), "knee of the frontier")]
-    wanted += [(best_of(rows, cost), why) for rows, why in kinds]
+    wanted = [(best, "lowest error"), (find_knee(front, cost), "knee of the frontier")]
+    wanted += [(find_best(rows, cost), why) for rows, why in kinds]
     found: dict[str, tuple[Evaluation, list[str]]] = {}
     for row, why in wanted:
         if row is not None:
@@ -70,7 +70,7 @@ def chosen_of(results: Study) -> list[tuple[Evaluation, str]]:
     return [(row, ", ".join(why)) for row, why in found.values()]
 
 
-def question_of(results: Study) -> str:
+def say_question(results: Study) -> str:
     """What the study asked."""
     asked = results.asked
     objectives = [LABELS[name][0] if name in LABELS else name for name in asked.objectives]
@@ -108,7 +108,7 @@ def answer_section(
     confirmed: Sequence[Confirmed] = (),
 ) -> Section:
     """Question and answer."""
-    sentences = [question_of(results)]
+    sentences = [say_question(results)]
     sentences += filter(None, [progress_words(results)])
     if not results.trained:
         points: list[str] = [nothing_trained(results)]
@@ -154,13 +154,13 @@ def _answer(
     confirmed: Sequence[Confirmed],
 ) -> list[str]:
     cost = results.cost_objective
-    best = best_of(results.trained, cost)
+    best = find_best(results.trained, cost)
     assert best is not None  # something is trained
     priced = {each.point.key: each for each in chosen}
     points = [_build(results, best, priced.get(best.key), use)]
     if best.key in priced:
         points.append(f"It has {network_words(priced[best.key].point)}.")
-    knee = knee_of(frontier_of(results.pairs, ("error", cost)), cost)
+    knee = find_knee(find_frontier(results.pairs, ("error", cost)), cost)
     if knee is not None and knee.key != best.key:
         points.append(_knee(results, knee, best))
     points += [_ternary_or_dense(results), _at_its_cost(results), _cheaper_than_dense(results)]
@@ -201,9 +201,9 @@ def _build(results: Study, best: Evaluation, priced: Priced | None, use: Use) ->
 
 def error_words(results: Study, row: Evaluation) -> str:
     """`39.1 % validation error (95 % interval 31.0 to 47.8 %, 50 of 128 clips)`."""
-    band = results.error_of(row)
+    band = results.find_error_band(row)
     assert band is not None  # the row is trained
-    int8 = quantised_of(row)
+    int8 = read_quantised_error(row)
     more = "" if int8 is None else f" and {int8:.1f} % as int8"
     if results.clips is None:
         return f"{band.mid:.1f} % validation error (the number of clips is not known){more}"
@@ -217,7 +217,7 @@ def error_words(results: Study, row: Evaluation) -> str:
 def costs_words(row: Evaluation, cost: str) -> str:
     """Energy, latency and area of a row, and the objective where it is none of them."""
     words = []
-    energy, area = energy_of(row), area_of(row)
+    energy, area = read_energy(row), read_area(row)
     if energy is not None:
         words.append(
             f"{band_words(energy)} uJ and {row.column('latency_us') * 1e-3:.3g} ms per inference"
@@ -253,8 +253,8 @@ def _knee(results: Study, knee: Evaluation, best: Evaluation) -> str:
 
 def _ternary_or_dense(results: Study) -> str:
     cost = results.cost_objective
-    ternary = best_of([row for row in results.trained if results.is_ternary(row)], cost)
-    dense = best_of([row for row in results.trained if not results.is_ternary(row)], cost)
+    ternary = find_best([row for row in results.trained if results.is_ternary(row)], cost)
+    dense = find_best([row for row in results.trained if not results.is_ternary(row)], cost)
     if ternary is None and dense is None:
         return ""
     if dense is None:
@@ -264,7 +264,7 @@ def _ternary_or_dense(results: Study) -> str:
         )
     if ternary is None:
         return "What ternary matrices gain is not known: no design with them was trained."
-    difference = difference_of(results, ternary, dense)
+    difference = compare_errors(results, ternary, dense)
     points = 100 * (ternary.column("error") - dense.column("error"))
     ratio = ternary.column(cost) / dense.column(cost) if dense.column(cost) else math.nan
     on_front = sum(results.is_ternary(row) for row in results.frontier)
@@ -277,7 +277,7 @@ def _ternary_or_dense(results: Study) -> str:
         text += (
             f"; the difference of {signed(points)} points has a 95 % interval of "
             f"{signed(difference.low)} to {signed(difference.high)}, so "
-            f"{_verdict_words(verdict_of(difference))}"
+            f"{_verdict_words(say_verdict(difference))}"
         )
     text += "."
     if ratio == ratio:
@@ -293,11 +293,11 @@ def _ternary_or_dense(results: Study) -> str:
 def _at_its_cost(results: Study) -> str:
     """Where the best dense design costs more than the best ternary one: who stands at its cost."""
     cost = results.cost_objective
-    ternary = best_of([row for row in results.trained if results.is_ternary(row)], cost)
-    dense = best_of([row for row in results.trained if not results.is_ternary(row)], cost)
+    ternary = find_best([row for row in results.trained if results.is_ternary(row)], cost)
+    dense = find_best([row for row in results.trained if not results.is_ternary(row)], cost)
     if ternary is None or dense is None or dense.column(cost) <= ternary.column(cost):
         return ""
-    rivals = next(each for each in rivals_of(results) if each.ternary.key == ternary.key)
+    rivals = next(each for each in find_rivals(results) if each.ternary.key == ternary.key)
     name = LABELS[cost][0]
     if rivals.dense is None:
         return (
@@ -324,7 +324,7 @@ def _cheaper_than_dense(results: Study) -> str:
         return ""
     below = [
         row
-        for row in frontier_of(results.pairs, ("error", cost))
+        for row in find_frontier(results.pairs, ("error", cost))
         if results.is_ternary(row) and row.column(cost) < min(dense)
     ]
     if not below:

@@ -13,10 +13,10 @@ from dse.report.content import Cell, Column, Section, Table
 from dse.report.cost_tables import AREA, BAND_NOTE, DESIGN, ENERGY, ERROR, LATENCY
 from dse.studies.intervals import difference_band
 from dse.studies.rows import Evaluation
-from dse.studies.study import Study, dense_of, trial_of
+from dse.studies.study import Study, make_dense, say_trial
 
 
-def best_of(rows: Sequence[Evaluation], cost: str) -> Evaluation | None:
+def find_best(rows: Sequence[Evaluation], cost: str) -> Evaluation | None:
     """The row of the lowest error; of equal ones the cheapest, then the first."""
     return min(rows, key=lambda row: (row.column("error"), row.column(cost)), default=None)
 
@@ -38,10 +38,10 @@ class Rivals:
             return "no dense design as cheap was trained"
         if self.difference is None:
             return "the number of clips is not known"
-        return verdict_of(self.difference)
+        return say_verdict(self.difference)
 
 
-def verdict_of(difference: Band) -> str:
+def say_verdict(difference: Band) -> str:
     """Who is better, where the interval leaves it no doubt."""
     if difference.high < 0:
         return "ternary is better"
@@ -50,25 +50,25 @@ def verdict_of(difference: Band) -> str:
     return "not told apart by these clips"
 
 
-def rivals_of(results: Study) -> list[Rivals]:
+def find_rivals(results: Study) -> list[Rivals]:
     """Every ternary design of the frontier, and the best one, against dense at no higher cost."""
     cost = results.cost_objective
     ternary = [row for row in results.frontier if results.is_ternary(row)]
-    best = best_of([row for row in results.trained if results.is_ternary(row)], cost)
+    best = find_best([row for row in results.trained if results.is_ternary(row)], cost)
     if best is not None and best.key not in {row.key for row in ternary}:
         ternary.append(best)
     dense = [row for row in results.trained if not results.is_ternary(row)]
     found = []
     for row in ternary:
         cheap = [other for other in dense if other.column(cost) <= row.column(cost)]
-        rival = best_of(cheap, cost)
+        rival = find_best(cheap, cost)
         found.append(
-            Rivals(ternary=row, dense=rival, difference=difference_of(results, row, rival))
+            Rivals(ternary=row, dense=rival, difference=compare_errors(results, row, rival))
         )
     return found
 
 
-def difference_of(results: Study, row: Evaluation | None, other: Evaluation | None) -> Band | None:
+def compare_errors(results: Study, row: Evaluation | None, other: Evaluation | None) -> Band | None:
     """Errors of two trained designs; None where one is missing, or the clips are not known."""
     if row is None or other is None or results.clips is None:
         return None
@@ -77,7 +77,7 @@ def difference_of(results: Study, row: Evaluation | None, other: Evaluation | No
 
 def dense_section(results: Study, chosen: Sequence[Priced]) -> Section:
     """What the ternary matrices gain or do not gain."""
-    rivals = rivals_of(results)
+    rivals = find_rivals(results)
     tables = []
     if rivals:
         tables.append(_rivals_table(results, rivals))
@@ -123,10 +123,10 @@ def _rivals_table(results: Study, rivals: Sequence[Rivals]) -> Table:
         rows.append(
             (
                 results.named(each.ternary),
-                results.error_of(each.ternary),
+                results.find_error_band(each.ternary),
                 scaled(each.ternary.column(objective), objective),
                 None if dense is None else results.named(dense),
-                results.error_of(dense),
+                results.find_error_band(dense),
                 None if dense is None else scaled(dense.column(objective), objective),
                 each.difference,
                 each.verdict,
@@ -144,7 +144,7 @@ def _rivals_table(results: Study, rivals: Sequence[Rivals]) -> Table:
 
 def named(row: Evaluation) -> str:
     """`1x1x64 (trial 7)`."""
-    return f"{row.name or row.key} ({trial_of(row)})"
+    return f"{row.name or row.key} ({say_trial(row)})"
 
 
 def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -> Table | None:
@@ -164,7 +164,7 @@ def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -
     errors = {} if results is None else {row.key: row for row in results.trained}
     rows: list[tuple[Cell, ...]] = []
     for each in chosen:
-        dense = dense_of(each.point)
+        dense = make_dense(each.point)
         if dense.key == each.point.key:
             continue
         first = each.cost.workload.layers[0]
@@ -239,10 +239,10 @@ def _baselines_table(results: Study, rows: Sequence[Evaluation]) -> Table:
         (
             row.source,
             row.status,
-            results.error_of(row),
-            cell_of(row, "trained_parameters"),
-            energy_of(row),
-            cell_of(row, "latency_us", 1e-3),
+            results.find_error_band(row),
+            read_cell(row, "trained_parameters"),
+            read_energy(row),
+            read_cell(row, "latency_us", 1e-3),
             row.reason,
         )
         for row in rows
@@ -255,24 +255,24 @@ def _baselines_table(results: Study, rows: Sequence[Evaluation]) -> Table:
     )
 
 
-def quantised_of(row: Evaluation) -> float | None:
+def read_quantised_error(row: Evaluation) -> float | None:
     """Its validation error as int8 in percent; None where nobody looked."""
     error: float | None = getattr(row, "quantised_error", None)
     return None if error is None else 100 * error
 
 
-def cell_of(row: Evaluation, column: str, factor: float = 1.0) -> float | None:
+def read_cell(row: Evaluation, column: str, factor: float = 1.0) -> float | None:
     """A column of a row, or nothing."""
     value = row.column(column)
     return value * factor if value == value else None
 
 
-def energy_of(row: Evaluation) -> Band | None:
+def read_energy(row: Evaluation) -> Band | None:
     """The recorded energy in uJ with its band."""
     return _recorded_band(row, "energy_low_pj", "energy_pj", "energy_high_pj")
 
 
-def area_of(row: Evaluation) -> Band | None:
+def read_area(row: Evaluation) -> Band | None:
     """The recorded area in mm2 with its band."""
     return _recorded_band(row, "area_low_um2", "area_um2", "area_high_um2")
 

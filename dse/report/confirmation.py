@@ -7,7 +7,7 @@ the test split. Where that was done, a report must say so, most of all where it 
 from collections.abc import Sequence
 
 from dse.columns import LABELS
-from dse.report.comparison import energy_of
+from dse.report.comparison import read_energy
 from dse.report.content import Cell, Column, Section, Table, significant
 from dse.report.cost_tables import ENERGY, KEY, MACHINE
 from dse.studies.confirmed import Confirmed
@@ -52,7 +52,7 @@ def confirmed_section(results: Study, found: Sequence[Confirmed]) -> Section:
             one.test_band if one.half_width is not None else 100 * one.test_error,
             one.seeds,
             _place(one),
-            energy_of(one.row),
+            read_energy(one.row),
             one.row.key,
         )
         for one in found

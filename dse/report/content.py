@@ -211,7 +211,7 @@ class Table:
         ]
 
 
-def table_of(
+def make_table(
     things: Iterable[Thing],
     cells: Sequence[tuple[Column, Callable[[Thing], Cell]]],
     *,

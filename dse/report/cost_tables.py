@@ -15,7 +15,7 @@ from dse.columns import COST_COLUMNS, LABELS
 from dse.errors import InvalidInput
 from dse.pricing.application import application, power_at
 from dse.pricing.priced import Priced
-from dse.report.content import Bars, Cell, Column, Part, Section, Table, significant, table_of
+from dse.report.content import Bars, Cell, Column, Part, Section, Table, make_table, significant
 from dse.report.network import blocks_table, network_words
 
 COUNTS = COST_COLUMNS[: COST_COLUMNS.index("energy_pj")]
@@ -64,7 +64,7 @@ PricedCell = tuple[Column, Callable[[Priced], Cell]]
 
 NAMES: tuple[PricedCell, ...] = (
     (DESIGN, lambda each: each.named()),
-    (MACHINE, lambda each: machine_of(each.cost)),
+    (MACHINE, lambda each: say_machine(each.cost)),
 )
 ENERGIES: PricedCell = (ENERGY, lambda each: each.cost.energy.scaled(1e-6))
 LATENCIES: PricedCell = (LATENCY, lambda each: each.cost.latency_us * 1e-3)
@@ -89,7 +89,7 @@ def machines_table(priced: Sequence[Priced], use: Use, name: str, title: str) ->
         ),
         (_words("fits"), lambda each: "no" if each.cost.misfits else "yes"),
     )
-    return table_of(priced, cells, name=name, title=title, note=BAND_NOTE)
+    return make_table(priced, cells, name=name, title=title, note=BAND_NOTE)
 
 
 def totals_table(priced: Sequence[Priced], use: Use) -> Table:
@@ -126,7 +126,7 @@ def totals_table(priced: Sequence[Priced], use: Use) -> Table:
                 lambda each: each.stream.wait_frames if each.stream else None,
             ),
         ]
-    return table_of(priced, cells, name="totals", title="Costs", note=BAND_NOTE)
+    return make_table(priced, cells, name="totals", title="Costs", note=BAND_NOTE)
 
 
 def _words(name: str, heading: str = "") -> Column:
@@ -208,7 +208,7 @@ def _in_use(use: Use) -> tuple[PricedCell, ...]:
     )
 
 
-def machine_of(cost: Cost) -> str:
+def say_machine(cost: Cost) -> str:
     """The machine, and the technology where it is not the machine's own."""
     if cost.technology.name == cost.accelerator.technology:
         return cost.accelerator.name
@@ -225,13 +225,13 @@ def components_table(priced: Sequence[Priced], name: str = "components") -> Tabl
             lambda each: each.cost.energy_pj * 1e-6,
         ),
     )
-    return table_of(priced, cells, name=name, title="Energy by component (middle figures)")
+    return make_table(priced, cells, name=name, title="Energy by component (middle figures)")
 
 
 def components_plot(priced: Sequence[Priced], name: str = "components") -> Bars:
     """Energy by component, a bar a design."""
     used = _used(priced)
-    several = len({machine_of(each.cost) for each in priced}) > 1
+    several = len({say_machine(each.cost) for each in priced}) > 1
     return Bars(
         name=name,
         title="Energy per inference by component",
@@ -239,7 +239,7 @@ def components_plot(priced: Sequence[Priced], name: str = "components") -> Bars:
         parts=tuple((COMPONENT_WORDS[part], COMPONENTS[part]) for part in used),
         bars=tuple(
             (
-                f"{each.named()}, {machine_of(each.cost)}" if several else each.named(),
+                f"{each.named()}, {say_machine(each.cost)}" if several else each.named(),
                 tuple(each.cost.energies_pj[part] * 1e-6 for part in used),
             )
             for each in priced
@@ -281,7 +281,7 @@ def _design_sections(each: Priced, number: int, use: Use) -> list[Section]:
         tables.append(generator_table(panel, f"generator_{number}"))
     tables.append(_power_table(cost, number, use))
     why = f"{each.why}; " if each.why else ""
-    place = f"{each.named()} on {machine_of(cost)}"
+    place = f"{each.named()} on {say_machine(cost)}"
     return [
         Section(
             name=f"design-{number}",
@@ -486,7 +486,7 @@ def generator_table(panel: BreakEvenTotal, name: str = "generator") -> Table:
         ),
         (_words("cheaper"), lambda row: row.cheaper),
     )
-    return table_of(
+    return make_table(
         panel.layers,
         cells,
         name=name,
@@ -520,7 +520,7 @@ def _power_table(cost: Cost, number: int, use: Use) -> Table:
             lambda rate: 100 * rate / highest if power_at(cost, rate) else None,
         ),
     )
-    return table_of(
+    return make_table(
         sorted({use.inferences_per_second, 1.0, 10.0, highest}),
         cells,
         name=f"power_{number}",
@@ -575,7 +575,7 @@ def roofline_table(cost: Cost) -> Table:
         *(_intensity(memory.name) for memory in cost.accelerator.memories),
     ]
     title = f"Operations a cycle on {cost.accelerator.name}"
-    return table_of(roofline(cost), cells, name="roofline", title=title)
+    return make_table(roofline(cost), cells, name="roofline", title=title)
 
 
 def _intensity(memory: str) -> tuple[Column, Callable[[Roof], Cell]]:
@@ -599,7 +599,7 @@ def loads_table(cost: Cost) -> Table:
             lambda load: load.imbalance,
         ),
     )
-    return table_of(
+    return make_table(
         row_loads(cost),
         cells,
         name="loads",

@@ -12,7 +12,7 @@ from dse.pricing.priced import Priced
 from dse.report.answer import band_words
 from dse.report.comparison import counterparts_table, published_section
 from dse.report.content import Cell, Column, Report, Section, Table, significant
-from dse.report.cost_tables import components_plot, design_sections, machine_of, machines_table
+from dse.report.cost_tables import components_plot, design_sections, machines_table, say_machine
 from dse.report.priced import load_machine, price_designs
 from dse.report.sources import sources_sections
 
@@ -87,7 +87,7 @@ def designs_report(
     return Report(
         name="designs" if len(distinct) > 1 else f"design-{distinct[0].key}",
         title=f"Cost report: {names}{more}",
-        subtitle="; ".join(dict.fromkeys(machine_of(each.cost) for each in priced)),
+        subtitle="; ".join(dict.fromkeys(say_machine(each.cost) for each in priced)),
         sections=tuple(sections),
         dated="",
         version=version("ternary-dse"),
@@ -96,9 +96,9 @@ def designs_report(
 
 def _answer_section(priced: Sequence[Priced], frames: int, outputs: int, use: Use) -> Section:
     designs = len({each.point.key for each in priced})
-    machines = len({machine_of(each.cost) for each in priced})
+    machines = len({say_machine(each.cost) for each in priced})
     what = "this design" if designs == 1 else f"each of {designs} designs"
-    where = machine_of(priced[0].cost) if machines == 1 else f"each of {machines} machines"
+    where = say_machine(priced[0].cost) if machines == 1 else f"each of {machines} machines"
     points = []
     # What does not fit cannot be built; only where nothing fits is it the answer all the same.
     fitting = [each for each in priced if not each.cost.misfits] or list(priced)
@@ -122,7 +122,7 @@ def _answer_section(priced: Sequence[Priced], frames: int, outputs: int, use: Us
         points.append(
             f"The fastest is {_place(fastest, machines)}: "
             f"{significant(fastest.cost.latency_us * 1e-3)} ms; the smallest machine is "
-            f"{machine_of(min(fitting, key=lambda each: each.cost.area.mid).cost)}."
+            f"{say_machine(min(fitting, key=lambda each: each.cost.area.mid).cost)}."
         )
     for each in priced:
         if each.cost.misfits:
@@ -141,7 +141,7 @@ def _answer_section(priced: Sequence[Priced], frames: int, outputs: int, use: Us
 
 
 def _place(each: Priced, machines: int) -> str:
-    return f"{each.point.label} on {machine_of(each.cost)}" if machines > 1 else each.point.label
+    return f"{each.point.label} on {say_machine(each.cost)}" if machines > 1 else each.point.label
 
 
 def _costs(each: Priced, use: Use) -> str:

@@ -49,7 +49,7 @@ MOST_LETTERS = 40
 """Of a name within a plot."""
 
 
-def figure_of(plot: Plot) -> "Figure":
+def draw_plot(plot: Plot) -> "Figure":
     """Draw a plot.
 
     Artists carry ids (gid), which SVG keeps: `series-2` the marks of a series, `of-2` what stands

@@ -13,7 +13,7 @@ from cost_models import Band
 from dse.colours import DENSE, FRONTIER, QUIET, SERIES, TERNARY
 from dse.columns import LABELS, axis_label, scaled
 from dse.report.content import Marker, Point, Scatter, Series
-from dse.studies.frontier import frontier_of
+from dse.studies.frontier import find_frontier
 from dse.studies.rows import Evaluation
 
 MACHINE_COLOURS = tuple(colour for colour in SERIES if colour not in (FRONTIER, QUIET))
@@ -41,7 +41,7 @@ def frontier_plot(
     error: str = "error",
     limits: dict[str, float] | None = None,
     is_ternary: Callable[[Evaluation], bool] = generates,
-    band_of: Callable[[Evaluation], Band | None] = unknown,
+    sum_component: Callable[[Evaluation], Band | None] = unknown,
 ) -> Scatter:
     """Error against a cost: every trained design, and the frontier as stairs.
 
@@ -54,15 +54,15 @@ def frontier_plot(
         error: column upwards.
         limits: of the study, by their names: `max_energy_pj`.
         is_ternary: tells a design with ternary matrices.
-        band_of: the interval of an error in percent, drawn on the frontier.
+        sum_component: the interval of an error in percent, drawn on the frontier.
     """
-    front = frontier_of(rows, (error, cost))
+    front = find_frontier(rows, (error, cost))
     on_front = {(row.key, row.accelerator) for row in front}
 
     def point(row: Evaluation) -> Point:
         best = (row.key, row.accelerator) in on_front
         percent = 100 * row.column(error)
-        band = band_of(row) if error == "error" else None
+        band = sum_component(row) if error == "error" else None
         beside = row.source != "search"
         return Point(
             x=scaled(row.column(cost), cost),

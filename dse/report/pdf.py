@@ -17,7 +17,7 @@ from typing import Any
 from dse.colours import FAINT, GRID, INK
 from dse.errors import InvalidInput
 from dse.report.content import Column, Plot, Report, Section, Table, printable
-from dse.report.figures import figure_of, saved
+from dse.report.figures import draw_plot, saved
 
 FONT, BOLD, MONO = "DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono"
 CELL_SIZE = 6.2
@@ -344,7 +344,7 @@ class _Room:
 
 @lru_cache(maxsize=16)  # its height is asked for before it is drawn
 def _vector(plot: Plot) -> _Vector:
-    figure = figure_of(plot)
+    figure = draw_plot(plot)
     width, height = figure.get_size_inches() * 72
     return _Vector(saved(figure, "pdf"), float(width), float(height))
 

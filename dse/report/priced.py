@@ -18,19 +18,19 @@ from dse.errors import InvalidInput, InvalidStudy
 from dse.networks.lowering import lower
 from dse.pricing.priced import Priced
 from dse.studies.rows import Evaluation
-from dse.studies.study import Study, open_study, trial_of
+from dse.studies.study import Study, open_study, say_trial
 
 
 def price_row(study: Study, row: Evaluation, why: str = "") -> Priced | None:
     """A row's design with its whole cost; None where its network is not known any more."""
-    point = study.point_of(row)
+    point = study.build_point(row)
     if point is None:
         return None
     try:
-        cost = study.price(point, study.machine_of(row))
+        cost = study.price(point, study.find_machine(row))
     except InvalidInput:
         return None
-    return Priced(point=point, cost=cost, trial=trial_of(row), recorded=row.cost, why=why)
+    return Priced(point=point, cost=cost, trial=say_trial(row), recorded=row.cost, why=why)
 
 
 def drifted(study: Study, each: Priced) -> tuple[str, ...]:

@@ -14,15 +14,15 @@ from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, InvalidStudy
 from dse.pricing.machine import Machine
 from dse.pricing.priced import Priced
-from dse.report.answer import answer_section, chosen_of, limits_words, progress_words
+from dse.report.answer import answer_section, choose_answers, limits_words, progress_words
 from dse.report.comparison import (
-    area_of,
-    cell_of,
     dense_section,
-    energy_of,
     named,
     published_section,
-    quantised_of,
+    read_area,
+    read_cell,
+    read_energy,
+    read_quantised_error,
 )
 from dse.report.confirmation import confirmed_section
 from dse.report.content import Cell, Column, Report, Section, Table
@@ -97,11 +97,11 @@ def study_report(
     """
     results = open_evaluated(folder)
     use = use or Use(inferences_per_second=results.asked.inferences_per_second)
-    picked = _picked(results, chosen) if chosen else chosen_of(results)
+    picked = _picked(results, chosen) if chosen else choose_answers(results)
     priced = [each for row, why in picked if (each := price_row(results, row, why)) is not None]
     lost = [row for row, _ in picked if row.key not in {each.point.key for each in priced}]
     # Of several machines that of the answer stands for all where one must.
-    own = results.machine_of(picked[0][0]) if picked else results.asked.machines[0]
+    own = results.find_machine(picked[0][0]) if picked else results.asked.machines[0]
     further = [
         Priced(point=point, cost=results.price(point, own), why="asked for") for point in designs
     ]
@@ -126,7 +126,7 @@ def study_report(
     )
     if everything:
         sections += design_sections(everything, use)
-    used = _machines_of(results, own, priced)
+    used = _list_machines(results, own, priced)
     others = [pair for name in dict.fromkeys(machines) if (pair := load_machine(name)) not in used]
     if others and everything:
         sections.append(_machines_section(results, everything, others, use))
@@ -145,12 +145,12 @@ def study_report(
     )
 
 
-def _machines_of(
+def _list_machines(
     results: Study, own: Machine, priced: Sequence[Priced]
 ) -> list[tuple[Accelerator, Technology]]:
     """The machines that the report has figures of: the study's one, or those it came to."""
     used = [own, *(Machine(each.cost.accelerator, each.cost.technology) for each in priced)]
-    used += [results.machine_of(row) for row in results.frontier]
+    used += [results.find_machine(row) for row in results.frontier]
     return list(
         {each.accelerator.name: (each.accelerator, each.technology) for each in used}.values()
     )
@@ -194,7 +194,7 @@ def _frontier_section(results: Study) -> Section:
                 cost=results.cost_objective,
                 limits=results.asked.limits,
                 is_ternary=results.is_ternary,
-                band_of=results.error_of,
+                sum_component=results.find_error_band,
             ),
         ),
         tables=(
@@ -224,7 +224,7 @@ def _fleet_table(results: Study) -> Table:
             100 * min(row.column("error") for row in rows),
             min(row.column("energy_pj") for row in rows) * 1e-6,
             min(row.column("latency_us") for row in rows) * 1e-3,
-            area_of(rows[0]),
+            read_area(rows[0]),
         )
         for name, rows in sorted(by_machine.items(), key=lambda item: -len(item[1]))
     ]
@@ -252,7 +252,7 @@ def _designs_table(results: Study, rows: Sequence[Evaluation], name: str, title:
         "area_um2",
     }
     more = [column for column in further if column not in shown]
-    quantised = any(quantised_of(row) is not None for row in rows)
+    quantised = any(read_quantised_error(row) is not None for row in rows)
     columns = (
         Column(name="trial", heading="trial", form="text"),
         Column(name="design", heading="design", form="text"),
@@ -276,17 +276,17 @@ def _designs_table(results: Study, rows: Sequence[Evaluation], name: str, title:
             "base" if row.trial < 0 else str(row.trial),
             row.name or row.key,
             *((row.accelerator,) if results.asked.several_machines else ()),
-            results.error_of(row),
-            *((quantised_of(row),) if quantised else ()),
-            cell_of(row, "trained_parameters"),
-            cell_of(row, "generated_weights"),
-            cell_of(row, "macs"),
-            cell_of(row, "additions"),
-            cell_of(row, "stored_bits", 1e-3),
-            energy_of(row),
-            cell_of(row, "latency_us", 1e-3),
-            area_of(row),
-            *(cell_of(row, column, LABELS[column][2]) for column in more),
+            results.find_error_band(row),
+            *((read_quantised_error(row),) if quantised else ()),
+            read_cell(row, "trained_parameters"),
+            read_cell(row, "generated_weights"),
+            read_cell(row, "macs"),
+            read_cell(row, "additions"),
+            read_cell(row, "stored_bits", 1e-3),
+            read_energy(row),
+            read_cell(row, "latency_us", 1e-3),
+            read_area(row),
+            *(read_cell(row, column, LABELS[column][2]) for column in more),
             row.key,
         )
         for row in rows
@@ -364,7 +364,7 @@ def _others_table(results: Study, rows: Sequence[Evaluation]) -> Table:
                 row.name or row.key or "-",
                 row.status,
                 row.epochs if row.error is not None else None,
-                results.error_of(row),
+                results.find_error_band(row),
                 row.reason,
             )
             for row in rows[-MOST_ROWS:]

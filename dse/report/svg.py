@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 
 from dse.colours import GRID, INK
 from dse.report.content import Bars, Plot, Scatter, printable, significant
-from dse.report.figures import counted, figure_of, saved
+from dse.report.figures import counted, draw_plot, saved
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
@@ -34,7 +34,7 @@ def svg_inline(plot: Plot) -> str:
 @lru_cache(maxsize=64)  # a page of the dashboard asks again and again
 def _drawn(plot: Plot) -> tuple[str, str]:
     """As a file and as part of a page."""
-    drawn = saved(figure_of(plot), "svg").decode()
+    drawn = saved(draw_plot(plot), "svg").decode()
     ElementTree.register_namespace("", SVG)
     ElementTree.register_namespace("xlink", XLINK)
     root = ElementTree.fromstring(drawn)

@@ -27,7 +27,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest date of a ZIP: archives of equal content are equal."""
 
 
-def files_of(report: Report, form: str) -> dict[str, bytes]:
+def render_files(report: Report, form: str) -> dict[str, bytes]:
     """Path within a folder -> content, of one format.
 
     Raises:
@@ -50,7 +50,7 @@ def render(report: Report, form: str) -> bytes:
     Raises:
         InvalidInput: there is no such format, or its library is not installed.
     """
-    files = files_of(report, form)
+    files = render_files(report, form)
     if form in SINGLE:
         (content,) = files.values()
         return content
@@ -99,7 +99,7 @@ def write_report(report: Report, out: Path, formats: Sequence[str] = ("html",)) 
         contents = {
             out / name: content
             for form in dict.fromkeys(formats)
-            for name, content in files_of(report, form).items()
+            for name, content in render_files(report, form).items()
         }
     for path, content in contents.items():
         with replacing(path) as temporary:

@@ -56,7 +56,7 @@ def synthesise(circuit: Circuit, libraries: tuple[Path, ...] = ()) -> Synthesise
     registers, nand2_um2 = _facts(tuple(libraries) or (default_library(),))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        texts = [_text_of(path) for path in libraries or (default_library(),)]
+        texts = [_read_text(path) for path in libraries or (default_library(),)]
         for index, text in enumerate(texts):
             (folder / f"cells{index}.lib").write_text(text, encoding="utf-8")
         given = " ".join(f"-liberty cells{index}.lib" for index in range(len(texts)))
@@ -89,7 +89,7 @@ def synthesise(circuit: Circuit, libraries: tuple[Path, ...] = ()) -> Synthesise
     )
 
 
-def _text_of(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         data = path.read_bytes()
         packed = data.startswith(b"\x1f\x8b") or path.suffix == ".gz"
@@ -158,7 +158,9 @@ _TELLING = ("cell", "area", "function", "ff")
 def _cells(path: Path) -> list[_Cell]:
     """The cells of a library."""
     # Most lines are timing tables: tens of megabytes that no search has to go through.
-    lines = (line for line in _text_of(path).splitlines() if any(word in line for word in _TELLING))
+    lines = (
+        line for line in _read_text(path).splitlines() if any(word in line for word in _TELLING)
+    )
     parts = re.split(r'\bcell\s*\(\s*"?([^")\s]+)"?\s*\)', "\n".join(lines))
     found = []
     for name, body in zip(parts[1::2], parts[2::2], strict=True):

@@ -11,7 +11,7 @@ import numpy as np
 
 from dse.errors import InvalidDesign
 from dse.rtl.yosys import Circuit
-from dse.ternary.generators import Family, Generator, family_of, has
+from dse.ternary.generators import Family, Generator, find_family, has
 from dse.ternary.generators.shift_register import Bits
 from dse.ternary.matrix import check_density
 
@@ -36,7 +36,7 @@ class GeneratorBlock:
     @property
     def family(self) -> Family:
         """What is true of the family alone."""
-        return family_of(self.generator)
+        return find_family(self.generator)
 
     @property
     def decision_bits(self) -> int:

@@ -15,7 +15,7 @@ from dse.errors import InvalidDesign
 from dse.rtl.designs import GeneratorBlock, module_text
 from dse.rtl.readme import EngineShape, engine_readme, fusesoc_core, generator_readme
 from dse.rtl.yosys import Circuit
-from dse.ternary.generators import family_of
+from dse.ternary.generators import find_family
 from dse.ternary.generators.shift_register import Bits
 from dse.ternary.generators.sobol import check_lanes_divide
 from dse.ternary.quantised import ACTIVATION_BITS, SUM_BITS, mix_quantised
@@ -39,7 +39,7 @@ class GeneratorExport:
     def matrix(self) -> npt.NDArray[np.int8]:
         """The reference."""
         block = self.block
-        return family_of(block.generator).matrix(
+        return find_family(block.generator).matrix(
             block.generator, block.density, self.state, self.rows, self.columns
         )
 

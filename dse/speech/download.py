@@ -190,7 +190,7 @@ def _receive(url: str, packed: Path, present_bytes: int, tell: Report) -> bool:
         packed.unlink()  # longer than the archive: not a beginning of it
         return False
     with response:
-        start_bytes = _start_of(response, present_bytes)
+        start_bytes = _find_start(response, present_bytes)
         length = response.headers.get("Content-Length")
         total_bytes = start_bytes + int(length) if length else 0
         done_bytes = start_bytes
@@ -204,7 +204,7 @@ def _receive(url: str, packed: Path, present_bytes: int, tell: Report) -> bool:
     return not total_bytes or done_bytes >= total_bytes
 
 
-def _start_of(response: http.client.HTTPResponse, present_bytes: int) -> int:
+def _find_start(response: http.client.HTTPResponse, present_bytes: int) -> int:
     """Where the answer begins: 0 unless the server says that it continues our file."""
     if response.status == 206:
         found = response.headers.get("Content-Range", "")

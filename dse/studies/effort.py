@@ -54,12 +54,12 @@ class Effort:
 
     def share(self, rows: Sequence[Evaluation]) -> float:
         """Of what may be spent in trainings or epochs, how much is."""
-        shares = [self._epochs_of(rows, 0) / (self.trainings * self.epochs_each)]
+        shares = [self._count_epochs(rows, 0) / (self.trainings * self.epochs_each)]
         if self.epochs is not None:
             shares.append(self.spent_epochs(rows) / self.epochs)
         return min(1.0, max(shares))
 
-    def _epochs_of(self, rows: Sequence[Evaluation], in_training: int) -> int:
+    def _count_epochs(self, rows: Sequence[Evaluation], in_training: int) -> int:
         if self.rungs:
             return self.spent_epochs(rows) + in_training
         return self.trained(rows) * self.epochs_each + in_training
@@ -84,7 +84,7 @@ class Effort:
             volume: hypervolume of rows in a box.
         """
         last = latest(rows)
-        if self._epochs_of(last, epochs_in_training) >= self.trainings * self.epochs_each:
+        if self._count_epochs(last, epochs_in_training) >= self.trainings * self.epochs_each:
             if self.rungs:
                 return (
                     f"{self.spent_epochs(last):,} epochs are trained, as {self.trainings} designs"

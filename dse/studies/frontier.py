@@ -9,7 +9,7 @@ from dse.pareto import hypervolume, pareto_mask
 from dse.studies.rows import Evaluation
 
 
-def frontier_of(rows: Sequence[Evaluation], objectives: Sequence[str]) -> list[Evaluation]:
+def find_frontier(rows: Sequence[Evaluation], objectives: Sequence[str]) -> list[Evaluation]:
     """The trained designs that no other trained design dominates, cheapest first.
 
     Args:

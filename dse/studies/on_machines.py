@@ -16,7 +16,7 @@ def expanded(
     rows: Sequence[Evaluation],
     asked: StudySpec,
     outputs: int,
-    point_of: Callable[[Evaluation], DesignPoint | None],
+    read_point: Callable[[Evaluation], DesignPoint | None],
 ) -> Sequence[Evaluation]:
     """Rows of a study, trained networks once for each machine that suits them.
 
@@ -27,7 +27,7 @@ def expanded(
         rows: of the study.
         asked: what the study was asked.
         outputs: classes of its data.
-        point_of: the network of a row.
+        read_point: the network of a row.
 
     Returns:
         Rows that differ in `accelerator`, `technology` and `cost`, in the order of `rows`; a
@@ -44,7 +44,7 @@ def expanded(
         outputs,
         asked.inferences_per_second,
     )
-    points = {key: point_of(row) for key, row in trained.items() if key not in pricing.offered}
+    points = {key: read_point(row) for key, row in trained.items() if key not in pricing.offered}
     pricing.offer({key: point for key, point in points.items() if point is not None})
     return _offered(rows, pricing)
 

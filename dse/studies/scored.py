@@ -6,14 +6,14 @@ from dse.training.best_scores import BestScores, Confusion
 from dse.training.scores import Scores
 
 
-def scores_of(confusion: Confusion) -> Scores:
+def score_confusion(confusion: Confusion) -> Scores:
     """A confusion as scores; nobody knows its loss."""
     return Scores(loss=float("nan"), confusion=confusion)
 
 
 def error_interval(confusion: Confusion) -> Band:
     """The error in percent with its 95 % interval."""
-    scores = scores_of(confusion)
+    scores = score_confusion(confusion)
     return error_band(scores.error, scores.clips)
 
 
@@ -25,7 +25,7 @@ def int8_less_float(best: BestScores) -> Band | None:
     """
     if best.int8 is None:
         return None
-    whole, floats = scores_of(best.int8), scores_of(best.floats)
+    whole, floats = score_confusion(best.int8), score_confusion(best.floats)
     return difference_band(whole.error, floats.error, floats.clips)
 
 
@@ -35,5 +35,5 @@ def worst_confusions(
     """The most frequent mistakes: true class, taken for, so many clips, of so many."""
     return [
         (labels[true], labels[told], clips, int(confusion[true].sum()))
-        for true, told, clips in scores_of(confusion).worst_pairs(count)
+        for true, told, clips in score_confusion(confusion).worst_pairs(count)
     ]

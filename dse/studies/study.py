@@ -3,7 +3,7 @@
     study = open_study(Path("studies/demo"))
     study.asked.objectives            # typed parts of resolved.yaml, as of the study file
     study.frontier                    # rows; read when they are first asked for
-    point = study.point_of(row)       # the network of a row, as an object again
+    point = study.build_point(row)       # the network of a row, as an object again
     cost = study.price(point)         # by today's model, on the study's machine
 
 No torch: a checkpoint is not needed to know a design.
@@ -24,7 +24,7 @@ from dse.errors import InvalidInput
 from dse.networks.lowering import lower
 from dse.pricing.machine import Machine
 from dse.studies.folder import CHECKPOINT, DESIGN, design_folder
-from dse.studies.frontier import frontier_of, hypervolume_share
+from dse.studies.frontier import find_frontier, hypervolume_share
 from dse.studies.intervals import clips_behind, error_band
 from dse.studies.on_machines import expanded
 from dse.studies.resolved import Begun, read_resolved
@@ -63,12 +63,12 @@ class Study:
 
     def expanded(self, rows: Sequence[Evaluation]) -> Sequence[Evaluation]:
         """Rows of the study, trained networks once for each machine that suits them."""
-        return expanded(rows, self.asked, self.begun.outputs, self.point_of)
+        return expanded(rows, self.asked, self.begun.outputs, self.build_point)
 
     @cached_property
     def frontier(self) -> tuple[Evaluation, ...]:
         """Cheapest first; of several machines it has pairs of a network and a machine."""
-        return tuple(frontier_of(self.pairs, self.asked.objectives))
+        return tuple(find_frontier(self.pairs, self.asked.objectives))
 
     @property
     def hypervolume(self) -> float:
@@ -90,7 +90,7 @@ class Study:
         """The first objective that is no error: what the frontier's other axis is."""
         return first_cost(self.asked.objectives)
 
-    def machine_of(self, row: Evaluation) -> Machine:
+    def find_machine(self, row: Evaluation) -> Machine:
         """What a row was priced on: one of the study's machines.
 
         Raises:
@@ -98,7 +98,7 @@ class Study:
         """
         return self.asked.hardware.machine(row.accelerator)
 
-    def point_of(self, row: Evaluation) -> DesignPoint | None:
+    def build_point(self, row: Evaluation) -> DesignPoint | None:
         """The network of a row; None where nothing says any more what it was.
 
         Its axes in the space, else its design file, else its name among the published networks;
@@ -120,7 +120,7 @@ class Study:
         return self.asked.space.point(values)
 
     def _of_file(self, row: Evaluation) -> DesignPoint | None:
-        path = self.folder_of(row) / DESIGN
+        path = self.find_folder(row) / DESIGN
         return point_from_node(read_yaml(path)) if path.is_file() else None
 
     def _of_name(self, row: Evaluation) -> DesignPoint | None:
@@ -147,18 +147,18 @@ class Study:
     def _ternary(self) -> frozenset[str]:
         found = set()
         for row in self.trained:
-            point = self.point_of(row)
+            point = self.build_point(row)
             generates = row.column("generated_weights") > 0
-            if generates or (point is not None and dense_of(point) is not point):
+            if generates or (point is not None and make_dense(point) is not point):
                 found.add(row.key)
         return frozenset(found)
 
     def named(self, row: Evaluation) -> str:
         """`1x1x64 (trial 7)`, and on which machine where the study has several."""
-        name = f"{row.name or row.key} ({trial_of(row)})"
+        name = f"{row.name or row.key} ({say_trial(row)})"
         return f"{name} on {row.accelerator}" if self.asked.several_machines else name
 
-    def folder_of(self, row: Evaluation) -> Path:
+    def find_folder(self, row: Evaluation) -> Path:
         """Folder of a trained design.
 
         Raises:
@@ -166,18 +166,18 @@ class Study:
         """
         return design_folder(self.folder, row.key)
 
-    def history_of(self, row: Evaluation) -> tuple[EpochRecord, ...]:
+    def load_history(self, row: Evaluation) -> tuple[EpochRecord, ...]:
         """The epochs of a trained design.
 
         Raises:
             InvalidInput: there are none, or they are damaged.
         """
-        return read_history(self.folder_of(row))
+        return read_history(self.find_folder(row))
 
     def has_checkpoint(self, row: Evaluation) -> bool:
         """Whether the trained network of a row lies in the study's folder."""
         try:
-            return (self.folder_of(row) / CHECKPOINT).exists()
+            return (self.find_folder(row) / CHECKPOINT).exists()
         except InvalidInput:
             return False
 
@@ -187,12 +187,12 @@ class Study:
         errors = [row.column("error") for row in self.trained]
         for row in self.trained:
             try:
-                errors += [epoch.validation_error for epoch in self.history_of(row)]
+                errors += [epoch.validation_error for epoch in self.load_history(row)]
             except (InvalidInput, OSError, UnicodeDecodeError):
                 continue  # gone or damaged: the other errors must do
         return clips_behind(errors)
 
-    def error_of(self, row: Evaluation | None) -> Band | None:
+    def find_error_band(self, row: Evaluation | None) -> Band | None:
         """A row's validation error in percent with the 95 % interval."""
         if row is None or row.error is None:
             return None
@@ -209,7 +209,7 @@ def open_study(folder: Path, reader: Reader = read_rows) -> Study:
     return Study(folder, *read_resolved(folder), reader)
 
 
-def dense_of(point: DesignPoint) -> DesignPoint:
+def make_dense(point: DesignPoint) -> DesignPoint:
     """The same network with dense matrices where it has ternary ones; identities stay."""
     blocks = tuple(
         dataclasses.replace(
@@ -225,7 +225,7 @@ def dense_of(point: DesignPoint) -> DesignPoint:
     return dataclasses.replace(point, blocks=blocks, ternary_seed=1, name="")
 
 
-def trial_of(row: Evaluation) -> str:
+def say_trial(row: Evaluation) -> str:
     """`trial 7`, or `baseline` for one beside the space."""
     return "baseline" if row.trial < 0 else f"trial {row.trial}"
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dse.errors import InvalidDesign
-from dse.ternary.generators import Generator, as_generator, family_of
+from dse.ternary.generators import Generator, as_generator, find_family
 
 DENSITY_STEPS = 256
 """Densities that are searched as a range are n/256: what the default generator can make."""
@@ -35,7 +35,7 @@ def start_state(seed: int, layer: str, generator: Generator = DEFAULT) -> npt.ND
         then of the same text with `/1`, `/2`, ... where one hash is too short.
     """
     text = f"ternary-dse/{seed}/{layer}"
-    count = family_of(generator).state_bits(generator)
+    count = find_family(generator).state_bits(generator)
     digest = hashlib.sha256(text.encode()).digest()
     for more in range(1, -(-count // 256)):
         digest += hashlib.sha256(f"{text}/{more}".encode()).digest()
@@ -57,7 +57,7 @@ def check_density(
     if not 0 < density <= 1:
         raise InvalidDesign(f"density must be in (0, 1], not {density}")
     generator = as_generator(generator)
-    family_of(generator).check(generator, density, in_channels)
+    find_family(generator).check(generator, density, in_channels)
 
 
 def ternary_matrix(
@@ -88,7 +88,7 @@ def ternary_matrix(
     generator = as_generator(generator)
     check_density(density, generator, columns)
     state = start_state(seed, layer, generator)
-    return family_of(generator).matrix(generator, density, state, rows, columns)
+    return find_family(generator).matrix(generator, density, state, rows, columns)
 
 
 @lru_cache(maxsize=65_536)
@@ -96,7 +96,7 @@ def count_nonzeros(
     seed: int, layer: str, rows: int, columns: int, density: float, generator: Generator
 ) -> int:
     """Exact number of non-zero entries of `ternary_matrix`, remembered between calls."""
-    if family_of(generator).EXACT_FAN_IN:  # one a block, whatever the seed
+    if find_family(generator).EXACT_FAN_IN:  # one a block, whatever the seed
         check_density(density, generator, columns)
         return rows * columns // round(1 / density)
     mask = nonzero_mask(seed, layer, rows, columns, density, generator)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dse.ternary.generators import Generator, family_of
+from dse.ternary.generators import Generator, find_family
 from dse.ternary.generators.shift_register import Trits
 from dse.ternary.matrix import check_density, start_state
 
@@ -73,7 +73,7 @@ def measure(generator: Generator, density: float, *, size: int, matrices: int) -
             and not overridden.
     """
     check_density(density, generator, size)
-    family = family_of(generator)
+    family = find_family(generator)
 
     def made() -> Iterator[Trits]:
         for seed in range(matrices):
@@ -82,8 +82,8 @@ def measure(generator: Generator, density: float, *, size: int, matrices: int) -
 
     ideal_of = ideal_blocks if family.EXACT_FAN_IN else ideal_entries
     rng = np.random.default_rng(20_210_317)
-    ours = np.array([_all_of(matrix) for matrix in made()])
-    theirs = np.array([_all_of(ideal_of(rng, size, density)) for _ in range(matrices)])
+    ours = np.array([_measure_all(matrix) for matrix in made()])
+    theirs = np.array([_measure_all(ideal_of(rng, size, density)) for _ in range(matrices)])
     found = []
     for column, name in enumerate(STATISTICS):
         mean, ideal = float(ours[:, column].mean()), float(theirs[:, column].mean())
@@ -184,7 +184,7 @@ STATISTICS: dict[str, Callable[[Trits], float]] = {
 rows or columns; of the stream with itself in standard errors, over all lags up to half of it."""
 
 
-def _all_of(matrix: Trits) -> list[float]:
+def _measure_all(matrix: Trits) -> list[float]:
     return [statistic(matrix) for statistic in STATISTICS.values()]
 
 

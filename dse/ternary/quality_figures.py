@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from dse.ternary.generators import Generator, family_of
+from dse.ternary.generators import Generator, find_family
 from dse.ternary.matrix import start_state
 from dse.ternary.quality import FLAG, STATISTICS, Quality
 
@@ -110,7 +110,7 @@ def matrices_figure(generators: Sequence[Generator], density: float, size: int =
     colours = ListedColormap(["#D55E00", "#FFFFFF", "#0072B2"])
     for axes, generator in zip(panels, generators, strict=False):
         state = start_state(1, "quality", generator)
-        matrix = family_of(generator).matrix(generator, density, state, size, size)
+        matrix = find_family(generator).matrix(generator, density, state, size, size)
         axes.imshow(matrix, cmap=colours, vmin=-1, vmax=1, interpolation="nearest")
         axes.set_title(generator.label, fontsize=8)
         axes.set_xticks([])

@@ -55,16 +55,16 @@ def evaluate(
             rounding.
     """
     network.to(device).eval()
-    scores_of: Callable[[Tensor], Tensor] = network
+    score_confusion: Callable[[Tensor], Tensor] = network
     if fast:
         assert isinstance(network, SpeechNetwork)
-        scores_of = partial(fast_scores, network)
+        score_confusion = partial(fast_scores, network)
     loss, confusion, start = 0.0, None, 0
     with torch.inference_mode():
         while start < len(split.labels):
             chosen = slice(start, start + batch_size)
             try:
-                summed, counts = _scored(scores_of, split, chosen, mean, deviation, device)
+                summed, counts = _scored(score_confusion, split, chosen, mean, deviation, device)
             except (MemoryError, RuntimeError) as error:
                 if batch_size == 1 or not is_out_of_memory(error):
                     raise
@@ -80,7 +80,7 @@ def evaluate(
 
 
 def _scored(
-    scores_of: Callable[[Tensor], Tensor],
+    score_confusion: Callable[[Tensor], Tensor],
     split: FeatureSplit,
     chosen: slice,
     mean: Tensor | NDArray[np.float32],
@@ -90,7 +90,7 @@ def _scored(
     """Summed loss and confusion matrix of some clips."""
     pictures = torch.from_numpy(np.array(split.features[chosen, 0])).to(device)
     labels = torch.from_numpy(np.array(split.labels[chosen])).to(device)
-    scores = scores_of(normalise(pictures, mean, deviation))
+    scores = score_confusion(normalise(pictures, mean, deviation))
     classes = scores.shape[1]
     pairs = torch.bincount(labels * classes + scores.argmax(1), minlength=classes**2)
     loss = functional.cross_entropy(scores, labels, reduction="sum").item()

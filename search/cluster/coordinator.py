@@ -30,10 +30,10 @@ from search.cluster.publication import (
     STUDY,
     Published,
     find,
+    open_optuna_study,
     publish,
     pull_rows,
     put_row,
-    study_of,
     write_view,
 )
 from search.cluster.queue import Queue
@@ -92,7 +92,7 @@ class Headquarters:
             InvalidStudy: another process leads, or the folder holds something else.
         """
         cluster, name = self.cluster, self.spec.name
-        queue = study_of(self.storage, name + JOBS, ("error",), metric_names=False)
+        queue = open_optuna_study(self.storage, name + JOBS, ("error",), metric_names=False)
         what = f"study {name} in {cluster.url}"
         with leased(
             self.storage,
@@ -116,7 +116,7 @@ class Headquarters:
         if not (folder / RESOLVED).exists() or not (folder / DATABASE).exists():
             return
         before = open_storage(folder, self.spec.name, self.spec.objectives)
-        study_id = study_of(self.storage, self.spec.name, self.spec.objectives)._study_id
+        study_id = open_optuna_study(self.storage, self.spec.name, self.spec.objectives)._study_id
         rows = list(enumerate(read_all_rows(folder)))
         for trial in before.get_trials()[self.storage.get_n_trials(study_id) :]:
             for place, row in rows:
@@ -126,7 +126,7 @@ class Headquarters:
 
     def open(self, folder: Path) -> optuna.Study:
         """The Optuna study; what the folder says of the study is published."""
-        study = study_of(self.storage, self.spec.name, self.spec.objectives)
+        study = open_optuna_study(self.storage, self.spec.name, self.spec.objectives)
         self.study_id = study._study_id
         kept = {
             STUDY: (folder / GIVEN).read_text(encoding="utf-8"),

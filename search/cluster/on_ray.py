@@ -23,7 +23,7 @@ from dse.training.history import TrainingResult, read_history
 from dse.training.job import Training
 from dse.training.recipe import Recipe
 from search.cluster.artifacts import Artifacts, open_artifacts
-from search.cluster.publication import point_of
+from search.cluster.publication import read_point
 from search.cluster.remote import LIVES
 from search.cluster.versions import code_version
 from search.workers import Watch
@@ -259,7 +259,7 @@ def train_task(settings: _Settings, design: dict[str, Any], until: int) -> dict[
     from dse.training.devices import set_threads  # loads torch
 
     set_threads(settings.threads)
-    point = point_of(design)
+    point = read_point(design)
     store = open_artifacts(settings.artifacts)
     work = Path(tempfile.mkdtemp(prefix="dse-ray-"))
     try:

@@ -119,7 +119,7 @@ def put_row(
         storage.set_trial_system_attr(trial_id, key, plain)
 
 
-def rows_of(storage: BaseStorage, study_id: int) -> list[Evaluation]:
+def find_rows(storage: BaseStorage, study_id: int) -> list[Evaluation]:
     """All rows in their order.
 
     Raises:
@@ -147,7 +147,7 @@ def pull_rows(storage: BaseStorage, published: Published, folder: Path, url: Sto
         InvalidStudy: the folder holds another study.
     """
     before = read_rows_of_view(folder, published, url)
-    rows = rows_of(storage, published.study_id)
+    rows = find_rows(storage, published.study_id)
     write_text(folder / GIVEN, published.given)
     write_text(folder / RESOLVED, published.resolved)
     write_view(folder, published.asked.name, url)
@@ -188,12 +188,12 @@ def read_rows_of_view(folder: Path, published: Published, url: StorageURL) -> li
     return read_all_rows(folder)
 
 
-def point_of(plain: dict[str, Any]) -> DesignPoint:
+def read_point(plain: dict[str, Any]) -> DesignPoint:
     """The inverse of `DesignPoint.to_dict`."""
     return point_from_node(parse_yaml(dump_yaml(plain), "the design of a training"))
 
 
-def view_of(folder: Path) -> str:
+def read_view(folder: Path) -> str:
     """What a folder is a view of; empty where it is a study of its own."""
     path = folder / VIEW
     if not path.exists():
@@ -208,7 +208,7 @@ def check_no_view(folder: Path, what: str) -> None:
     Raises:
         InvalidInput: the folder is a view.
     """
-    storage = view_of(folder)
+    storage = read_view(folder)
     if storage:
         raise InvalidInput(
             f"{folder} is the view of a study in {storage}: {what}, or remove {folder / VIEW} to "
@@ -216,7 +216,7 @@ def check_no_view(folder: Path, what: str) -> None:
         )
 
 
-def study_of(
+def open_optuna_study(
     storage: BaseStorage, name: str, objectives: Sequence[str], *, metric_names: bool = True
 ) -> optuna.Study:
     """The Optuna study of a name, made where there is none."""

@@ -17,7 +17,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from search.cluster.lease import BEAT
-from search.cluster.publication import JOBS, study_of
+from search.cluster.publication import JOBS, open_optuna_study
 from search.cluster.whereabouts import shown
 
 JOB = "dse:job"
@@ -89,7 +89,7 @@ class Queue:
 
     def __init__(self, storage: BaseStorage, name: str) -> None:
         self.storage = storage
-        study = study_of(storage, name + JOBS, ("error",), metric_names=False)
+        study = open_optuna_study(storage, name + JOBS, ("error",), metric_names=False)
         self.study_id: int = study._study_id
         self.read: dict[int, Entry] = {}
         """Entries that cannot change any more."""

@@ -21,7 +21,7 @@ from dse.errors import InvalidStudy, TrainingFailed
 from dse.studies.folder import DESIGNS
 from dse.training.job import Training
 from search.cluster.artifacts import Artifacts, open_artifacts, study_root
-from search.cluster.publication import Published, find, point_of
+from search.cluster.publication import Published, find, read_point
 from search.cluster.queue import FAILED, RELEASED, STOPPED, Entry, JobLost, Queue
 from search.cluster.storages import StorageURL
 from search.cluster.versions import code_version
@@ -81,9 +81,9 @@ def work(storage: BaseStorage, url: StorageURL, options: WorkerOptions, say: Say
     with suppress(_Idle):
         published = _await(storage, url, options, idle, say)
         _check_code(published.code, url)
-        artifacts = _artifacts_of(published, options, url)
+        artifacts = _find_artifacts(published, options, url)
         with _work_folder(options.work) as folder:
-            training = _training_of(published, options, folder / DESIGNS)
+            training = _prepare_training(published, options, folder / DESIGNS)
             say(f"works for study {options.name} in {url} as {_name()}")
             queue = Queue(storage, options.name)
             return _serve(queue, storage, url, options, training, artifacts, idle, say)
@@ -141,7 +141,7 @@ def _check_code(wanted: str, url: StorageURL) -> None:
         )
 
 
-def _artifacts_of(published: Published, options: WorkerOptions, url: StorageURL) -> Artifacts:
+def _find_artifacts(published: Published, options: WorkerOptions, url: StorageURL) -> Artifacts:
     root = study_root(options.artifacts, options.name) if options.artifacts else published.artifacts
     store = open_artifacts(root)
     if store.marked() != published.mark:
@@ -161,7 +161,7 @@ def _work_folder(given: Path | None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _training_of(published: Published, options: WorkerOptions, designs: Path) -> Training:
+def _prepare_training(published: Published, options: WorkerOptions, designs: Path) -> Training:
     """What the study trains on, from its record; the data must be the same."""
     from dse.speech.features import load_features  # loads torch
 
@@ -230,7 +230,7 @@ def _train(
     queue: Queue, entry: Entry, training: Training, artifacts: Artifacts, beat_s: float, say: Say
 ) -> None:
     """Train a design and keep it, unless the coordinator gave it to another meanwhile."""
-    point = point_of(entry.job.design)
+    point = read_point(entry.job.design)
     folder = training.designs / point.key
     shutil.rmtree(folder, ignore_errors=True)
     say(f"trains {point.name or point.summary} up to epoch {entry.job.until}")

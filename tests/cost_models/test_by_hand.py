@@ -31,7 +31,7 @@ SRAM = MemoryLevel(
 )
 
 
-def machine_of(array, *memories):
+def say_machine(array, *memories):
     return Accelerator(
         name="small",
         description="by hand",
@@ -88,7 +88,7 @@ def test_pointwise_weight_stationary(technology):
     # weights, 3 frames through each. Sums of the first tile leave incomplete and come back.
     layer = trained(LayerKind.POINTWISE, 4, 2, 3, 3)
     array = array_of(2, 2, interconnect="systolic", dataflow="weight_stationary")
-    cost = cost_of(layer, machine_of(array), technology)
+    cost = cost_of(layer, say_machine(array), technology)
     assert str(cost.layers[0].mapping) == "rows R, columns N; T 3, R 2"
     assert counts(cost) == {
         # 4 * 2 * 3 = 24 MACs
@@ -144,7 +144,7 @@ def test_pointwise_output_stationary(technology):
     # 2 x 2 with frames along rows, outputs along columns; 4 -> 2 channels, 3 frames in 2 tiles.
     layer = trained(LayerKind.POINTWISE, 4, 2, 3, 3)
     array = array_of(2, 2, interconnect="systolic", dataflow="output_stationary")
-    cost = cost_of(layer, machine_of(array), technology)
+    cost = cost_of(layer, say_machine(array), technology)
     assert str(cost.layers[0].mapping) == "rows T, columns N; R 4, T 2"
     assert counts(cost) == {
         ("macs", "", "multiplication"): 24 * 8 * 8,
@@ -169,7 +169,7 @@ def test_pointwise_input_stationary(technology):
     layer = trained(LayerKind.POINTWISE, 2, 3, 4, 4)
     array = array_of(2, 2, interconnect="systolic", dataflow="input_stationary")
     array = dataclasses.replace(array, inputs=Register(capacity_bits=8))
-    cost = cost_of(layer, machine_of(array), technology)
+    cost = cost_of(layer, say_machine(array), technology)
     assert str(cost.layers[0].mapping) == "rows R, columns T; N 3, T 2"
     found = counts(cost)
     # 8 inputs are loaded once
@@ -186,7 +186,7 @@ def test_depthwise_channels_across_the_array(technology):
     # 2 channels, 3 taps, 4 frames of 6; a channel a row, sums stay.
     layer = trained(LayerKind.DEPTHWISE, 2, 2, 6, 4, kernel_size=3, groups=2)
     array = array_of(2, 1, dataflow="output_stationary", depthwise="channels_across_array")
-    cost = cost_of(layer, machine_of(array), technology)
+    cost = cost_of(layer, say_machine(array), technology)
     assert str(cost.layers[0].mapping) == "rows N, columns T; R 3, T 4"
     assert counts(cost) == {
         ("macs", "", "multiplication"): 24 * 8 * 8,
@@ -208,7 +208,7 @@ def test_depthwise_one_channel_per_pass(technology):
     # The same layer, one channel after the other: the rows take 2 frames.
     layer = trained(LayerKind.DEPTHWISE, 2, 2, 6, 4, kernel_size=3, groups=2)
     array = array_of(2, 1, dataflow="output_stationary", depthwise="one_channel_per_pass")
-    cost = cost_of(layer, machine_of(array), technology, "latency")
+    cost = cost_of(layer, say_machine(array), technology, "latency")
     assert str(cost.layers[0].mapping) == "rows T, columns T; R 3, T 2"
     found = counts(cost)
     # 3 weights of each of 2 channels, for each of 2 tiles of frames, a copy for each of 2 rows
@@ -219,9 +219,9 @@ def test_depthwise_one_channel_per_pass(technology):
     assert cost.latency_cycles == 12  # 2 channels * 3 taps * 2
     # On 4 x 1 a single channel of 4 frames fills the array, so it takes 6; across it takes 12.
     wide = dataclasses.replace(array, rows=4)
-    assert cost_of(layer, machine_of(wide), technology, "latency").latency_cycles == 6
+    assert cost_of(layer, say_machine(wide), technology, "latency").latency_cycles == 6
     across = dataclasses.replace(wide, depthwise="channels_across_array")
-    assert cost_of(layer, machine_of(across), technology, "latency").latency_cycles == 12
+    assert cost_of(layer, say_machine(across), technology, "latency").latency_cycles == 12
 
 
 def test_convolution_with_stride_and_dilation(technology):
@@ -231,7 +231,7 @@ def test_convolution_with_stride_and_dilation(technology):
     layer = trained(LayerKind.CONVOLUTION, 2, 2, 8, 3, kernel_size=2, stride=2, dilation=3)
     dram = dataclasses.replace(SRAM, name="dram", kind="dram", capacity_bits=10**6)
     array = array_of(2, 4)
-    machine = dataclasses.replace(machine_of(array, SRAM, dram), residency="never")
+    machine = dataclasses.replace(say_machine(array, SRAM, dram), residency="never")
     cost = cost_of(layer, machine, technology)
     found = counts(cost)
     assert found["dram", "inputs", "read"] == 2 * 6 * 8
@@ -248,7 +248,7 @@ def test_linear_with_bias(technology):
     # 3 -> 2, one frame, 2 x 1, sums stay: 3 passes. 2 biases of 24 bits are read, too.
     layer = trained(LayerKind.LINEAR, 3, 2, 1, 1, bias=True)
     array = array_of(2, 1, dataflow="output_stationary")
-    cost = cost_of(layer, machine_of(array), technology, "latency")
+    cost = cost_of(layer, say_machine(array), technology, "latency")
     assert str(cost.layers[0].mapping) == "rows N, columns T; R 3"
     assert counts(cost) == {
         ("macs", "", "multiplication"): 6 * 64,
@@ -274,7 +274,7 @@ def test_words_round_up(technology):
     array = array_of(2, 2, interconnect="systolic", dataflow="weight_stationary")
     array = dataclasses.replace(array, weights=Register(capacity_bits=8, word_bits=8))
     sram = dataclasses.replace(SRAM, word_bits=64)
-    found = counts(cost_of(layer, machine_of(array, sram), technology))
+    found = counts(cost_of(layer, say_machine(array, sram), technology))
     assert found["sram", "weights", "read"] == 64
     assert found["macs", "weights", "write"] == 8 * 8
     assert found["sram", "outputs", "write"] == 192  # 6 * 24 + 6 * 8 = 192 = 3 words
@@ -286,7 +286,7 @@ def test_accumulators_shared_below_an_adder_tree(technology):
     layer = trained(LayerKind.POINTWISE, 4, 2, 3, 3)
     tree = Register(capacity_bits=24, shared_along=("columns",))
     array = array_of(1, 2, dataflow="output_stationary", outputs=tree)
-    cost = cost_of(layer, machine_of(array), technology)
+    cost = cost_of(layer, say_machine(array), technology)
     assert cost.layers[0].mapping.columns == "R"
     found = counts(cost)
     # 6 sums, updated in each of 2 passes, read once more at the end
@@ -299,12 +299,12 @@ def test_ports(technology):
     layer = trained(LayerKind.POINTWISE, 4, 2, 3, 3)
     array = array_of(2, 2, interconnect="systolic", dataflow="weight_stationary")
     narrow = dataclasses.replace(SRAM, bandwidth_bits_per_cycle=10)
-    shared = cost_of(layer, machine_of(array, narrow), technology)
+    shared = cost_of(layer, say_machine(array, narrow), technology)
     assert shared.layers[0].busy_cycles["sram"] == 50  # 496 / 10
     assert (shared.latency_cycles, shared.layers[0].bound) == (50, "sram")
     assert shared.layers[0].stall_cycles == 50 - 13
     separate = dataclasses.replace(narrow, ports="separate")
-    cost = cost_of(layer, machine_of(array, separate), technology)
+    cost = cost_of(layer, say_machine(array, separate), technology)
     assert cost.layers[0].busy_cycles["sram"] == 31  # 304 / 10
 
 
@@ -313,7 +313,7 @@ def test_bands_carry_through(technology):
     # area A, control share s and leakage l of an area: with s = 1, low is (1/2 + 1/4) / 2 of A l
     # where mid is 2 A l, so 3/16 of it; high is (2 + 4) * 2, so 6 times.
     layer = trained(LayerKind.POINTWISE, 4, 2, 3, 3)
-    cost = cost_of(layer, machine_of(array_of(2, 2)), technology)
+    cost = cost_of(layer, say_machine(array_of(2, 2)), technology)
     assert technology.control_share.value == 1.0
     rows = cost.energy_table
     for row in rows:

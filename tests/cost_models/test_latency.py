@@ -16,7 +16,7 @@ from cost_models import (
     Workload,
 )
 from cost_models import estimate as estimated
-from cost_models.cost import bound_of, stage_latencies
+from cost_models.cost import find_bound, stage_latencies
 from cost_models.latency import systolic_cycles
 
 WIDE = 10**9
@@ -214,5 +214,5 @@ def test_generator_bounds_short_layers(machine, technology):
     ],
 )
 def test_the_slowest_part_bounds(busy, bound):
-    assert bound_of(busy, max(busy.values())) == bound
-    assert bound_of(busy, 0) == Bound.NOTHING
+    assert find_bound(busy, max(busy.values())) == bound
+    assert find_bound(busy, 0) == Bound.NOTHING

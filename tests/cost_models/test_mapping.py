@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cost_models import ComputeArray, Layer, LayerKind, Register, WeightSource
-from cost_models.mapping import MOST_SPLIT, N, R, T, candidates_of, views_of
+from cost_models.mapping import MOST_SPLIT, N, R, T, list_candidates, view_loops
 
 
 def layer(in_channels, out_channels, frames, **changes):
@@ -66,13 +66,13 @@ def orders(found):
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40))
 def test_candidates_are_the_documented_set_each_once(outputs, inputs, frames):
     # On one element, every loop has as many iterations as its bound.
-    found = orders(candidates_of([layer(inputs, outputs, frames)], array()))
+    found = orders(list_candidates([layer(inputs, outputs, frames)], array()))
     assert len(set(found)) == len(found)
     assert set(found) == documented((outputs, inputs, frames))
 
 
 def test_inner_parts_go_up_to_4096():
-    found = orders(candidates_of([layer(1, 2, 10_000)], array()))
+    found = orders(list_candidates([layer(1, 2, 10_000)], array()))
     inner = {order[0][1] for order in found if len(order) == 3 and order[0][0] == T}
     assert inner == {2**exponent for exponent in range(1, 13)}
 
@@ -82,22 +82,22 @@ def test_inner_parts_go_up_to_4096():
     [("weight_stationary", T), ("output_stationary", R), ("input_stationary", N)],
 )
 def test_a_dataflow_fixes_the_innermost_loop(dataflow, innermost):
-    found = orders(candidates_of([layer(5, 6, 7)], array(dataflow=dataflow)))
+    found = orders(list_candidates([layer(5, 6, 7)], array(dataflow=dataflow)))
     assert {order[0][0] for order in found} == {innermost}
-    free = orders(candidates_of([layer(5, 6, 7)], array()))
+    free = orders(list_candidates([layer(5, 6, 7)], array()))
     assert {order for order in free if order[0][0] == innermost} == set(found)
 
 
 def test_iterations_are_spread_evenly():
     # 10 on 4: 3 passes of 4, 4, 2 at once, which the array counts as 4; 9 on 4: 3 passes of 3.
     for bound, at_once in ((10, 4), (9, 3), (4, 4), (5, 3), (3, 3)):
-        found = candidates_of([layer(1, bound, 1)], array(4))
+        found = list_candidates([layer(1, bound, 1)], array(4))
         across = found.unrolled[N].max()
         assert across == at_once
 
 
 def test_every_loop_may_lie_along_either_axis():
-    found = candidates_of([layer(6, 6, 6)], array(2, 3))
+    found = list_candidates([layer(6, 6, 6)], array(2, 3))
     unrolled = {tuple(int(each) for each in column) for column in found.unrolled.T}
     # rows take 2 of one loop, columns 3 of one; or both the same loop, 6.
     expected = set()
@@ -120,7 +120,7 @@ def test_every_loop_may_lie_along_either_axis():
 )
 def test_views_of_a_depthwise_layer(depthwise, views):
     one = layer(4, 4, 6, kind=LayerKind.DEPTHWISE, groups=4, kernel_size=3)
-    found = views_of([one], array(depthwise=depthwise))
+    found = view_loops([one], array(depthwise=depthwise))
     assert [
         (groups, tuple(bounds), across)
         for groups, bounds, across in zip(found.groups, found.bounds.T, found.across, strict=True)
@@ -130,7 +130,7 @@ def test_views_of_a_depthwise_layer(depthwise, views):
 def test_a_channel_with_several_outputs_is_a_group():
     # Two outputs see the same channel: across the array its inputs would be read twice.
     one = layer(4, 8, 6, kind=LayerKind.DEPTHWISE, groups=4, kernel_size=3)
-    found = views_of([one], array())
+    found = view_loops([one], array())
     assert list(found.groups) == [4]
     assert tuple(found.bounds[:, 0]) == (2, 3, 6)
     assert not found.across.any()
@@ -150,7 +150,7 @@ PARTS = sorted({factor * 2**exponent for factor in (1, 3) for exponent in range(
 def test_short_layers_may_run_on_parts_of_a_systolic_array(outputs, inputs, frames, rows, columns):
     # Weight stationary: R along the rows, N along the columns, T passes by.
     systolic = array(rows, columns, interconnect="systolic", dataflow="weight_stationary")
-    found = candidates_of([layer(inputs, outputs, frames)], systolic)
+    found = list_candidates([layer(inputs, outputs, frames)], systolic)
     got = {(int(r), int(n)) for n, r, _ in found.iterations.T}
 
     def passes(r_limit, n_limit):
@@ -175,7 +175,7 @@ def test_short_layers_may_run_on_parts_of_a_systolic_array(outputs, inputs, fram
 def test_data_that_must_pass_all_rows_uses_them():
     def passes(bypass):
         systolic = array(32, 32, interconnect="systolic", bypass=bypass)
-        found = candidates_of([layer(64, 8, 1)], systolic)
+        found = list_candidates([layer(64, 8, 1)], systolic)
         return {tuple(int(count) for count in each) for each in found.iterations.T}
 
     # N and R, R and T, T and N on 32 rows and columns; each whole array.

@@ -25,9 +25,9 @@ from hypothesis import strategies as st
 from cost_models import Accelerator, ComputeArray, GeneratorUnit, Layer, MemoryLevel, Register
 from cost_models.accelerator import OPERANDS
 from cost_models.latency import ideal_cycles
-from cost_models.mapping import DEPTH, Candidates, N, R, T, candidates_of, taken
+from cost_models.mapping import DEPTH, Candidates, N, R, T, list_candidates, taken
 from cost_models.residency import Residence
-from cost_models.traffic import Precision, tiles_of, traffic_of
+from cost_models.traffic import Precision, count_tiles, count_traffic
 from cost_models.workload import LayerKind, WeightSource
 
 WEIGHT, INPUT, OUTPUT, SUM = 3.0, 8.0, 5.0, 24.0  # bits, all different
@@ -224,7 +224,7 @@ def arrays(draw):
 
 
 def some_candidates(draw, layer, array, count):
-    found = candidates_of([layer], array)
+    found = list_candidates([layer], array)
     chosen = draw(
         st.lists(st.integers(0, found.order.shape[1] - 1), min_size=count, max_size=count)
     )
@@ -235,7 +235,7 @@ def some_candidates(draw, layer, array, count):
 @given(st.data(), layers(), arrays())
 def test_crossings_equal_those_of_a_walk(data, layer, array):
     found = some_candidates(data.draw, layer, array, 3)
-    tiles = tiles_of(found, array)
+    tiles = count_tiles(found, array)
     ideal = ideal_cycles(found)
     for at in range(3):
         one = candidate(found, at)
@@ -258,7 +258,7 @@ def test_crossings_equal_those_of_a_walk(data, layer, array):
 @given(st.data(), layers(), arrays())
 def test_tiles_are_as_large_as_those_of_a_walk(data, layer, array):
     found = some_candidates(data.draw, layer, array, 2)
-    tiles = tiles_of(found, array)
+    tiles = count_tiles(found, array)
     for at in range(2):
         one = candidate(found, at)
         walked = walk(one, multicast=True)
@@ -317,7 +317,7 @@ def test_reads_and_writes_equal_those_of_a_walk(data, layer, array, generated):
     assume(not any(one.ends_within_taps(depth) for depth in range(DEPTH + 1)))
     machine = data.draw(machines(array))
     no = alike(False, 1)
-    traffic = traffic_of(
+    traffic = count_traffic(
         found,
         array,
         machine,
@@ -404,5 +404,5 @@ def test_windows_count_each_input_frame_once(stride, dilation, taps):
         array = ComputeArray(
             name="macs", element="mac", rows=1, columns=1, outputs=Register(capacity_bits=24)
         )
-        tiles = tiles_of(candidates_of([layer], array), array)
+        tiles = count_tiles(list_candidates([layer], array), array)
         assert set(tiles.totals["inputs"]) == {len(seen)}

@@ -72,7 +72,7 @@ def test_edge_tpu_with_quartznet_differs_by_frames_that_do_not_exist():
     layers = compared(EDGE_QUARTZNET)
     assert -0.10 < total_error(layers) < -0.03
     run = oracles.ORACLES / "zigzag" / f"{EDGE_QUARTZNET}.csv"
-    machine = oracles.machine_of(run)
+    machine = oracles.find_machine(run)
     pricer = LayerPricer(machine, load_technology(machine.technology), "edp")
     ours = theirs = 0.0
     for each in layers:

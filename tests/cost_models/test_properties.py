@@ -28,7 +28,7 @@ from cost_models import (
     technology_names,
 )
 from cost_models.accelerator import OPERANDS
-from cost_models.cost import busy_of
+from cost_models.cost import count_busy_cycles
 from cost_models.latency import row_steps
 from cost_models.pricing import LayerPricer
 from cost_models.residency import Placed
@@ -498,7 +498,7 @@ def test_pricing_alone_equals_pricing_among_others(workload, machine, data):
         for each in placed:
             pricer = LayerPricer(machine, technology)
             [row] = pricer.rows([each])
-            alone.append((pricer.table.counts[row], busy_of(pricer.table, row, machine)))
+            alone.append((pricer.table.counts[row], count_busy_cycles(pricer.table, row, machine)))
         shuffled = data.draw(st.permutations(range(len(placed))))
         pricer = LayerPricer(machine, technology)
         rows = pricer.rows([placed[at] for at in shuffled])
@@ -506,7 +506,7 @@ def test_pricing_alone_equals_pricing_among_others(workload, machine, data):
         assume(False)
     for at, row in zip(shuffled, rows, strict=True):
         assert np.array_equal(pricer.table.counts[row], alone[at][0])
-        assert busy_of(pricer.table, row, machine) == alone[at][1]
+        assert count_busy_cycles(pricer.table, row, machine) == alone[at][1]
         assert pricer.table.mappings[row] is None or pricer.table.mappings[row].array
 
 

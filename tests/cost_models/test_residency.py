@@ -16,7 +16,7 @@ from cost_models import (
     Workload,
     estimate,
 )
-from cost_models.residency import alive_bits, flow_of, place, weights_stay
+from cost_models.residency import alive_bits, place, trace_flow, weights_stay
 from cost_models.workload import INPUT
 
 TENSOR = 4 * 5 * 8
@@ -67,7 +67,7 @@ def on_chip(layers, machine):
 
 
 def test_tensors_of_a_chain():
-    flow = flow_of(CHAIN)
+    flow = trace_flow(CHAIN)
     lives = {each.name: (each.bits, each.first, each.last) for each in flow.tensors}
     # The output of the last layer lives on to the end: 3 layers.
     assert lives == {
@@ -81,7 +81,7 @@ def test_tensors_of_a_chain():
 
 
 def test_tensors_of_a_residual_block():
-    flow = flow_of(RESIDUAL)
+    flow = trace_flow(RESIDUAL)
     lives = {each.name: (each.first, each.last) for each in flow.tensors}
     # a lives until it is added; norm and ReLU write no tensor, so the add reads c.
     assert lives == {
@@ -210,5 +210,5 @@ def test_a_memory_is_not_given_away_twice(machine):
 
 def test_refuses_a_tensor_that_is_not_there():
     with pytest.raises(InvalidLayer) as error:
-        flow_of([layer("a"), layer("b", LayerKind.RESIDUAL_ADD, "a", "c"), layer("c")])
+        trace_flow([layer("a"), layer("b", LayerKind.RESIDUAL_ADD, "a", "c"), layer("c")])
     assert str(error.value) == "b reads 'c', which is no layer before it"

@@ -17,20 +17,20 @@ from hypothesis import strategies as st
 from cost_models import load_accelerator, load_technology
 from dashboard.charts import (
     axis,
-    ends_of,
+    draw_sample,
+    find_ends,
     grouped,
     parallel,
-    sample_of,
     scaled_frame,
     stacked,
 )
 from dashboard.cost_charts import (
     area_chart,
+    choose_tints,
     energy_frame,
     network_diagram,
     roofline_chart,
     roofline_frame,
-    tints_of,
 )
 from dashboard.drafts import data_folders, preview, study_yaml
 from dashboard.frontier_chart import clicked, corners, frontier_chart, within
@@ -123,7 +123,7 @@ def test_the_last_row_of_a_trial_counts_and_unknown_statuses_are_shown(study: Pa
         file.write(json.dumps(again) + "\n" + json.dumps(odd) + "\n")
     found = read_study("small", study)
     assert found.frame["trial"].tolist() == [1, 2, 3, 4, 0, 9]
-    row = found.row_of(first.key)
+    row = found.find_row(first.key)
     assert row is not None and row.error == 0.3
     assert int(found.trained.sum()) == 4
 
@@ -134,20 +134,20 @@ def test_the_machine_and_designs_of_a_study_come_back(study: Path) -> None:
     assert found.asked.machines == (Machine(machine, load_technology("low_leakage_45nm")),)
     assert (found.asked.features.frames, found.begun.outputs) == (FRAMES, OUTPUTS)
     for row, (values, _) in zip(found.rows, DESIGNS, strict=True):
-        point = found.point_of(row)
+        point = found.build_point(row)
         assert point is not None and point.key == row.key and row.values == values
-        assert found.price(point, found.machine_of(row)).columns() == row.cost
+        assert found.price(point, found.find_machine(row)).columns() == row.cost
     with pytest.raises(InvalidStudy, match="is no key"):
-        found.folder_of(dataclasses.replace(found.rows[0], key="../x"))
+        found.find_folder(dataclasses.replace(found.rows[0], key="../x"))
 
 
 def test_a_baseline_is_known_by_its_name_and_a_stranger_is_not(study: Path) -> None:
     found = open_study(study)
     baseline = published("matchboxnet-3x1x64")
     row = Evaluation(trial=-1, status="trained", source="matchboxnet-3x1x64", key=baseline.key)
-    assert found.point_of(row) == baseline
+    assert found.build_point(row) == baseline
     stranger = Evaluation(trial=-1, status="trained", source="mine", key="abc")
-    assert found.point_of(stranger) is None
+    assert found.build_point(stranger) is None
 
 
 def frame() -> pd.DataFrame:
@@ -177,7 +177,7 @@ def test_stairs_fall_and_samples_keep_the_frontier() -> None:
     assert corners(points, "x", "y").to_numpy().tolist() == [[1, 3], [2, 2], [10, 1]]
     assert corners(points, "x", "y", 13.0).to_numpy().tolist() == [[1, 3], [2, 2], [10, 1], [13, 1]]
     many = pd.concat([frame()] * 500, ignore_index=True)
-    few = sample_of(many, 100)
+    few = draw_sample(many, 100)
     assert few["frontier"].sum() == 1000 and len(few) == 1100
 
 
@@ -186,10 +186,10 @@ def test_stairs_fall_and_samples_keep_the_frontier() -> None:
     st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=9),
 )
 def test_axes_have_room_for_what_stands_on_them(any_sign: list[float], above: list[float]) -> None:
-    low, high = ends_of(any_sign, log=False)
+    low, high = find_ends(any_sign, log=False)
     assert low <= min(any_sign) and max(any_sign) <= high and low < high
     assert low >= 0 or min(any_sign) < 0
-    ends = ends_of(above, log=True)
+    ends = find_ends(above, log=True)
     assert 0 < ends[0] < min(above) and max(above) < ends[1]
     marks = axis("x", ends, log=True)["axisLabel"]["customValues"]
     assert len(marks) >= 2 and marks == sorted(marks)
@@ -253,7 +253,7 @@ def test_charts_of_a_cost_sum_to_it() -> None:
     assert sum(tile["value"] for tile in tiles) == pytest.approx(cost.area.mid * 1e-6)
     assert all(tile["label"]["formatter"].startswith(tile["name"]) for tile in tiles)
     parts = energy_frame(cost)["part"]
-    assert set(tints_of(parts)) == set(parts)
+    assert set(choose_tints(parts)) == set(parts)
     text = network_diagram(point, 12)
     assert text.count("->") == len(point.blocks) + 1 + sum(b.skip is not None for b in point.blocks)
 
@@ -419,12 +419,12 @@ def test_one_network_on_two_machines_is_two_designs(study: Path) -> None:
     names = found.frame["design"].tolist()
     assert names[-2:] == [f"{row.key}@small array", f"{row.key}@large array"]
     assert len(set(names)) == len(names) == 7
-    chosen_row = found.row_of(f"{row.key}@large array")
+    chosen_row = found.find_row(f"{row.key}@large array")
     assert chosen_row is not None and chosen_row.trial == 21
     # A link of before says the key alone: of its machines, the one on the frontier.
-    least = found.row_of(row.key)
+    least = found.find_row(row.key)
     assert least is not None and least.trial == 20
-    assert found.row_of("nobody") is None
+    assert found.find_row("nobody") is None
 
 
 def test_a_chart_has_the_figures_that_hovering_shows() -> None:

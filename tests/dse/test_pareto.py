@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dse.pareto import hypervolume, pareto_mask, rank_by_dominance, sift
-from dse.studies.frontier import frontier_of, hypervolume_share
+from dse.studies.frontier import find_frontier, hypervolume_share
 from dse.studies.rows import Evaluation
 
 MANY = 3_000
@@ -148,9 +148,9 @@ def test_frontier_is_cheapest_first_and_holds_each_design_once() -> None:
         row("b", 0.3, 10.0),
         row("d", 0.0, 1.0, status="infeasible"),
     ]
-    assert [item.key for item in frontier_of(rows, ("error", "energy_pj"))] == ["b", "a"]
-    assert [item.key for item in frontier_of(rows[::-1], ("error", "energy_pj"))] == ["b", "a"]
-    assert frontier_of([], ("error", "energy_pj")) == []
+    assert [item.key for item in find_frontier(rows, ("error", "energy_pj"))] == ["b", "a"]
+    assert [item.key for item in find_frontier(rows[::-1], ("error", "energy_pj"))] == ["b", "a"]
+    assert find_frontier([], ("error", "energy_pj")) == []
 
 
 def test_hypervolume_share_by_hand() -> None:

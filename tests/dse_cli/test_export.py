@@ -96,7 +96,7 @@ def test_checkpoint_loads_in_three_lines_and_in_plain_torch(best: Path, tmp_path
         assert matrix.any()
 
 
-def scores_of(path: Path, pictures: torch.Tensor) -> np.ndarray:
+def score_confusion(path: Path, pictures: torch.Tensor) -> np.ndarray:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (scores,) = session.run(None, {"features": pictures.numpy()})
     return np.asarray(scores)
@@ -113,7 +113,7 @@ def test_onnx_in_onnxruntime_is_torch(
     pictures = torch.randn(3, 16, 77)
     with torch.no_grad():
         expected = network(pictures).numpy()
-    np.testing.assert_allclose(scores_of(out, pictures), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(score_confusion(out, pictures), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("more", [(), ("--opset", "17")])
@@ -126,7 +126,7 @@ def test_int8_is_calibrated_on_real_features(
     pictures = calibration_pictures(source, tones)
     with torch.no_grad():
         expected = source.network(pictures).numpy()
-    found = scores_of(out, pictures)
+    found = score_confusion(out, pictures)
     # 8 bits in five tensors: a few hundredths of the spread of the scores.
     assert 0 < np.abs(found - expected).max() < 0.2 * expected.std()
     import onnx

@@ -72,7 +72,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return lines[0].removeprefix("dse: ")
 
 
-def values_of(row: dict[str, Any]) -> dict[str, Any]:
+def list_values(row: dict[str, Any]) -> dict[str, Any]:
     axes = {
         key.removeprefix("axis_"): value for key, value in row.items() if key.startswith("axis_")
     }
@@ -88,14 +88,14 @@ def test_the_file_holds_what_estimate_says(space: Path) -> None:
     rows, _, _ = swept(space, "--machine", "kws_ternary", "--machine", "kws_int8_dram")
     found = space_from_node(read_yaml(space).value["space"])
     assert len(rows) == 2 * DESIGNS == 2 * found.size
-    designs = [(row["machine"], tuple(sorted(values_of(row).items()))) for row in rows]
+    designs = [(row["machine"], tuple(sorted(list_values(row).items()))) for row in rows]
     assert len(set(designs)) == len(rows)
     broken = 0
     for row in rows:
         machine = load_accelerator(row["machine"])
-        assert found.contains(values_of(row))
+        assert found.contains(list_values(row))
         try:
-            workload = lower(found.point(values_of(row)), frames=40, outputs=3)
+            workload = lower(found.point(list_values(row)), frames=40, outputs=3)
         except InvalidInput:
             assert all(row[name] is None for name in COST_COLUMNS)
             assert not row["feasible"]

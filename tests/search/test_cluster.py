@@ -21,7 +21,7 @@ from dse.studies.spec import read_study
 from dse_cli import group
 from search.cluster.coordinator import Cluster
 from search.cluster.lease import leased
-from search.cluster.publication import study_of
+from search.cluster.publication import open_optuna_study
 from search.cluster.storages import StorageUnreachable, connect, storage_url
 from search.cluster.versions import code_version
 from search.cluster.view import pull
@@ -160,11 +160,11 @@ def test_two_coordinators_are_refused_and_the_other_is_named(
 _HOLD = """
 import sys, time
 from search.cluster.lease import leased
-from search.cluster.publication import study_of
+from search.cluster.publication import open_optuna_study
 from search.cluster.storages import connect, storage_url
 
 with connect(storage_url(sys.argv[1])) as storage:
-    queue = study_of(storage, "tones/jobs", ("error",), metric_names=False)
+    queue = open_optuna_study(storage, "tones/jobs", ("error",), metric_names=False)
     with leased(storage, queue._study_id, "it", beat_s=0.2):
         print("holds", flush=True)
         time.sleep(600)
@@ -174,7 +174,7 @@ with connect(storage_url(sys.argv[1])) as storage:
 def test_a_holder_that_was_asleep_finds_out(database: str) -> None:
     url = storage_url(database)
     with connect(url) as storage:
-        queue = study_of(storage, "tones/jobs", ("error",), metric_names=False)._study_id
+        queue = open_optuna_study(storage, "tones/jobs", ("error",), metric_names=False)._study_id
         with leased(storage, queue, "study tones", beat_s=0.1) as check:
             check()
             (trial,) = storage.get_all_trials(queue)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from dse.studies.frontier import frontier_of, hypervolume_share
+from dse.studies.frontier import find_frontier, hypervolume_share
 from dse.studies.rows import Evaluation, read_rows
 from dse.studies.spec import read_study
 from dse.studies.study import open_study
@@ -65,7 +65,7 @@ def test_machines_cost_no_training_and_stand_on_the_frontier(
     assert len({row.trial for row in rows if row.trial >= 0}) == sum(row.trial >= 0 for row in rows)
     study = open_study(folder)
     pairs = study.pairs
-    front = frontier_of(pairs, OBJECTIVES)
+    front = find_frontier(pairs, OBJECTIVES)
     assert len({row.accelerator for row in front}) > 1
     # A row names one of its network's points; the study counts them all.
     points = {(row.key, row.accelerator): row for row in pairs}

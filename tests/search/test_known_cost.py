@@ -52,7 +52,7 @@ def aim() -> Aim:
     )
 
 
-def error_of(values: Values, columns: dict[str, float]) -> float:
+def find_error_band(values: Values, columns: dict[str, float]) -> float:
     """Falls with the weights, ternary ones counting a quarter; repeats and long kernels help."""
     weights = columns["trained_parameters"] + 0.25 * columns["generated_weights"]
     help_of = 1.1 * (values["kernel"] == 13) + 1.2 * (values["repeats"] == 2)
@@ -73,7 +73,7 @@ def search(sampler_of: object, trainings: int, tell: bool = True) -> tuple[optun
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
             continue
         columns = {name: float(figures[0]) for name, figures in priced.columns.items()}
-        error = error_of(values, columns)
+        error = find_error_band(values, columns)
         study.tell(trial, [error, columns["energy_pj"]])
         points.append([error, float(aim().scale_costs(priced.columns)[0, 0])])
     return study, hypervolume(np.array(points), np.ones(2))

@@ -16,7 +16,7 @@ import dse.training.scoring
 from dse.design.point import DesignPoint
 from dse.errors import InvalidData, InvalidDesign, InvalidInput, InvalidStudy
 from dse.studies.effort import MAX_REPEATS
-from dse.studies.frontier import frontier_of
+from dse.studies.frontier import find_frontier
 from dse.studies.rows import Evaluation, read_rows
 from dse.studies.spec import read_study
 from dse.studies.study import open_study
@@ -452,7 +452,7 @@ def test_a_study_of_int8_errors_and_power(
         assert row.cost["average_power_uw"] == pytest.approx(power - leaked, rel=1e-9)
     assert {row.reason for row in failed} == {"not possible as int8: no form in whole numbers"}
     assert all(row.error is None and row.cost for row in failed)
-    front = frontier_of(outcome.rows, ("quantised_error", "average_power_uw"))
+    front = find_frontier(outcome.rows, ("quantised_error", "average_power_uw"))
     assert front and outcome.state.frontier == len(front)
     by_trial = {trial.number: trial for trial in trials(tmp_path / "study")}
     for row in trained:

@@ -110,7 +110,7 @@ class Family:
         """The axis of a name, with or without its block."""
         return self.axes[self.split(name)[0]]
 
-    def default_of(self, name: str) -> Value:
+    def find_default(self, name: str) -> Value:
         """The value of an axis that is left open, with or without its block."""
         base, block = self.split(name)
         default, step = self.axes[base].default, self.axes[base].step

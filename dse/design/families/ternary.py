@@ -55,22 +55,22 @@ def matters(axis: str, values: Mapping[str, Value]) -> bool:
 def ternary_mixer(values: Mapping[str, Value]) -> Mixer:
     """The mixer that the axes describe."""
     density = float(_get(values, "density"))
-    return Mixer(kind="ternary", density=density, generator=generator_of(values))
+    return Mixer(kind="ternary", density=density, generator=build_generator(values))
 
 
-def generator_of(values: Mapping[str, Value]) -> Generator:
+def build_generator(values: Mapping[str, Value]) -> Generator:
     """The generator that the axes describe; those of other families do not matter."""
     return _made(_family(values), *(int(_get(values, axis)) for axis in _PARAMETERS))
 
 
-def check_generators(values_of: Callable[[str], tuple[Value, ...]]) -> None:
+def check_generators(list_values: Callable[[str], tuple[Value, ...]]) -> None:
     """Raise `InvalidDesign` unless every generator of a space can make every density of it.
 
     Args:
-        values_of: axis -> all values that it may take.
+        list_values: axis -> all values that it may take.
     """
     for name, density, bits in itertools.product(
-        values_of("generator"), values_of("density"), values_of("threshold_bits")
+        list_values("generator"), list_values("density"), list_values("threshold_bits")
     ):
         generator = as_generator(str(name))
         if has(generator.family, "threshold_bits"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cost_models.generator import GeneratorSpec
 from cost_models.workload import Layer, LayerKind, WeightSource
 from dse.design.places import Place
-from dse.ternary.generators import Generator, family_of, has
+from dse.ternary.generators import Generator, find_family, has
 from dse.ternary.matrix import count_nonzeros, nonzero_mask
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def build(place: Place) -> "nn.Module":
 
 def generator_spec(density: float, generator: Generator) -> GeneratorSpec:
     """What a machine needs to know of a generator at a density."""
-    family = family_of(generator)
+    family = find_family(generator)
     return GeneratorSpec(
         family=generator.family,
         state_bits=family.state_bits(generator),

@@ -24,8 +24,8 @@ Spaces, files, the command line, the dashboard and exports find it by the regist
 `tests/dse/ternary/test_generators.py` and `tests/dse/rtl/test_rtl.py` run over all families.
 """
 
-from dse.ternary.generators.choice import FAMILIES, Generator, as_generator, family_of, has
+from dse.ternary.generators.choice import FAMILIES, Generator, as_generator, find_family, has
 from dse.ternary.generators.family import Family
 from dse.ternary.generators.registers import REGISTERS
 
-__all__ = ["FAMILIES", "REGISTERS", "Family", "Generator", "as_generator", "family_of", "has"]
+__all__ = ["FAMILIES", "REGISTERS", "Family", "Generator", "as_generator", "find_family", "has"]

@@ -38,12 +38,12 @@ class Generator(Parameters):
         )
         for name, default in _DEFAULTS.items():
             value = getattr(self, name)
-            if name in (*family_of(self).PARAMETERS, "override") or value == default:
+            if name in (*find_family(self).PARAMETERS, "override") or value == default:
                 continue
             having = ", ".join(sorted(each for each in FAMILIES if has(each, name)))
             shown = list(value) if isinstance(value, tuple) else value
             require(False, name, f"left out for family {self.family} (it is of {having})", shown)
-        family_of(self).check_parameters(self)
+        find_family(self).check_parameters(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The family, and parameters that are not at their default."""
@@ -63,7 +63,7 @@ class Generator(Parameters):
         return f"{name}({given})" if given else name
 
 
-def family_of(generator: Parameters) -> Family:
+def find_family(generator: Parameters) -> Family:
     """The module of a generator's family."""
     return FAMILIES[generator.family]
 

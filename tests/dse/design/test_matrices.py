@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cost_models.workload import WeightSource
-from dse.design.matrices import facts_of, matrix_at
+from dse.design.matrices import count_facts, matrix_at
 from dse.design.places import ternary_places
 from dse.design.published import published
 from dse.networks.lowering import lower
@@ -21,7 +21,7 @@ def test_matrices_are_those_that_are_priced(name: str) -> None:
     for place, layer in zip(places, layers, strict=True):
         matrix = matrix_at(place)
         assert matrix.shape == (layer.out_channels, layer.in_channels)
-        assert facts_of(place, matrix).nonzeros == layer.nonzeros
+        assert count_facts(place, matrix).nonzeros == layer.nonzeros
         assert np.packbits(matrix != 0).tobytes() == layer.nonzero_mask
 
 
@@ -33,7 +33,7 @@ def test_dead_rows_and_columns_are_counted() -> None:
     place = next(iter(ternary_places(published("matchboxnet-3x1x64-P1")).values()))
     matrix = np.zeros((place.out_channels, place.in_channels), dtype=np.int8)
     matrix[0, 0], matrix[0, 1], matrix[2, 1] = 1, -1, 1
-    facts = facts_of(place, matrix)
+    facts = count_facts(place, matrix)
     assert (facts.nonzeros, facts.negatives) == (3, 1)
     assert facts.dead_rows == place.out_channels - 2
     assert facts.dead_columns == place.in_channels - 2

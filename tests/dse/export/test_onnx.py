@@ -34,7 +34,7 @@ def random_network(point: DesignPoint, outputs: int) -> SpeechNetwork:
     return network
 
 
-def scores_of(model: Any, pictures: torch.Tensor) -> np.ndarray:
+def score_confusion(model: Any, pictures: torch.Tensor) -> np.ndarray:
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     (scores,) = session.run(None, {"features": pictures.numpy()})
     return np.asarray(scores)
@@ -67,7 +67,7 @@ def test_onnxruntime_gives_the_networks_scores(
     pictures = torch.randn(clips, point.in_channels, frames)
     with torch.no_grad():
         expected = network(pictures).numpy()
-    np.testing.assert_allclose(scores_of(str(path), pictures), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(score_confusion(str(path), pictures), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_opset_is_the_newest_that_is_computed() -> None:

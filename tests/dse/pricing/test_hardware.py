@@ -21,7 +21,7 @@ from dse.pricing.hardware import MOST, Hardware, hardware_from_node
 from dse.pricing.pricing import Offer, Pricing, choose
 from dse.speech.task import FeatureSpec
 from dse.studies.folder import RESOLVED
-from dse.studies.frontier import frontier_of
+from dse.studies.frontier import find_frontier
 from dse.studies.resolved import Begun, resolved_yaml
 from dse.studies.rows import Evaluation
 from dse.studies.study import open_study
@@ -292,9 +292,9 @@ def test_machines_come_back_as_they_were(folder: Path) -> None:
     assert study.asked.hardware == HARDWARE
     assert study.asked.machine_words == "12 machines"
     row = dataclasses.replace(rows()[0], accelerator=HARDWARE.machines[5].accelerator.name)
-    assert study.machine_of(row) == HARDWARE.machines[5]
+    assert study.find_machine(row) == HARDWARE.machines[5]
     with pytest.raises(InvalidInput, match="has no machine 'as recorded'"):
-        study.machine_of(rows()[0])
+        study.find_machine(rows()[0])
 
 
 def test_trained_rows_are_expanded_and_others_stay(folder: Path) -> None:
@@ -312,7 +312,7 @@ def test_trained_rows_are_expanded_and_others_stay(folder: Path) -> None:
         assert {(each.error, each.key, each.status) for each in mine} == {
             (row.error, row.key, "trained")
         }
-    front = frontier_of(found, OBJECTIVES)
+    front = find_frontier(found, OBJECTIVES)
     pairs = {(row.key, row.accelerator) for row in front}
     assert len(pairs) == len(front) > len({row.key for row in front})
     assert study.expanded([]) == []

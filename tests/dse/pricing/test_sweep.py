@@ -26,7 +26,7 @@ from dse.pricing import sweep as module
 from dse.pricing.budget import Budget, Limit
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Pricing
-from dse.pricing.sweep import Chunk, Sweep, pieces_of
+from dse.pricing.sweep import Chunk, Sweep, cut_pieces
 
 IN_CHANNELS, FRAMES, OUTPUTS = 12, 40, 3
 
@@ -177,7 +177,7 @@ slowly = settings(
 def test_pieces_cover_a_space_exactly_once(axes: dict[str, Any]) -> None:
     found = space_or_nothing(axes)
     assume(found.size <= 5_000)
-    pieces = pieces_of(found)
+    pieces = cut_pieces(found)
     listed = [
         piece.values(digits)
         for piece in pieces
@@ -189,7 +189,7 @@ def test_pieces_cover_a_space_exactly_once(axes: dict[str, Any]) -> None:
 
 
 def test_digits_are_the_number_in_mixed_radix_last_axis_fastest() -> None:
-    [piece] = pieces_of(space("{blocks: 1, channels: [6, 8], repeats: [1, 2], stride: [1, 2, 3]}"))
+    [piece] = cut_pieces(space("{blocks: 1, channels: [6, 8], repeats: [1, 2], stride: [1, 2, 3]}"))
     # The free axes, in the order of the family: repeats (2), channels (2), stride (3).
     assert [choice.name for choice in piece.free] == ["repeats", "channels", "stride"]
     # 7 = 1 * 6 + 0 * 3 + 1.
@@ -547,7 +547,7 @@ def test_other_axes_change_neither_a_block_nor_its_input(
     axes: dict[str, Any], data: st.DataObject
 ) -> None:
     found = space_or_nothing(axes)
-    pieces = [piece for piece in pieces_of(found) if piece.free]
+    pieces = [piece for piece in cut_pieces(found) if piece.free]
     assume(pieces)
     piece = data.draw(st.sampled_from(pieces))
     values = {
@@ -583,7 +583,7 @@ def test_a_part_is_not_reached_by_what_stands_behind_it() -> None:
 
 def test_every_axis_of_a_family_matters_somewhere_or_is_dropout() -> None:
     found = space(SMALL)
-    for piece in pieces_of(found):
+    for piece in cut_pieces(found):
         for choice in piece.free:
             assert found.family.matters(choice.name, piece.fixed)
             assert list(found.family.reach(choice.name, piece.fixed)), choice.name

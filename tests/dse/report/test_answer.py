@@ -13,7 +13,7 @@ from cost_models import load_accelerator
 from dse.design.published import published
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy
 from dse.report import Report, Use, designs_report, study_report
-from dse.report.answer import knee_of
+from dse.report.answer import find_knee
 from dse.studies.rows import FILE_NAME, Evaluation, append_row
 
 from .conftest import DENSE, LARGER, SMALL, STUDY, TERNARY, StudyMaker
@@ -186,9 +186,9 @@ def test_the_knee_is_farthest_below_the_line_between_the_ends() -> None:
         )
 
     front = [row(1, 0.5), row(10, 0.2), row(100, 0.1)]
-    assert knee_of(front, "energy_pj") is front[1]
-    assert knee_of(front[:2], "energy_pj") is None
-    assert knee_of([row(1, 0.5), row(10, 0.4), row(100, 0.1)], "energy_pj") is None
+    assert find_knee(front, "energy_pj") is front[1]
+    assert find_knee(front[:2], "energy_pj") is None
+    assert find_knee([row(1, 0.5), row(10, 0.4), row(100, 0.1)], "energy_pj") is None
 
 
 def test_a_dense_rival_costs_no_more_than_the_ternary_design(report: Report) -> None:

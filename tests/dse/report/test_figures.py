@@ -6,7 +6,7 @@ import pytest
 from cost_models import Band
 from dse.columns import COST_COLUMNS, LABELS, OBJECTIVE_COLUMNS, axis_label, scaled, shown
 from dse.report.content import Scatter
-from dse.report.figures import figure_of, save_figure
+from dse.report.figures import draw_plot, save_figure
 from dse.report.frontier_plot import frontier_plot
 from dse.studies.rows import Evaluation
 
@@ -35,7 +35,7 @@ def row(key: str, error: float | None, energy_pj: float, **fields: object) -> Ev
 def test_the_frontier_is_drawn_in_the_units_of_its_axes() -> None:
     rows = [row("d1", 0.3, 1e6), row("t1", 0.2, 2e6), row("t2", 0.25, 3e6)]
     rows += [row("x", None, 6e6), row("y", None, 90e6)]
-    (axes,) = figure_of(plot(rows)).axes
+    (axes,) = draw_plot(plot(rows)).axes
     assert axes.get_xlabel() == "energy per inference (uJ)"
     assert axes.get_ylabel() == "validation error (%)"
     assert axes.get_title("left") == "small: machine, 45nm"
@@ -55,12 +55,12 @@ def test_the_frontier_is_drawn_in_the_units_of_its_axes() -> None:
 
 
 def test_baselines_are_named_in_the_figure() -> None:
-    figure = figure_of(plot([row("d", 0.3, 1e6, source="matchboxnet-3x1x64")]))
+    figure = draw_plot(plot([row("d", 0.3, 1e6, source="matchboxnet-3x1x64")]))
     assert [text.get_text() for text in figure.axes[0].texts] == ["matchboxnet-3x1x64"]
 
 
 def test_a_study_without_results_is_an_empty_figure() -> None:
-    assert figure_of(plot([])).axes[0].get_xlabel() == "energy per inference (uJ)"
+    assert draw_plot(plot([])).axes[0].get_xlabel() == "energy per inference (uJ)"
 
 
 def test_trainings_that_were_stopped_are_small_and_grey() -> None:
@@ -94,7 +94,7 @@ def test_intervals_are_bars_on_the_frontier_only() -> None:
         rows,
         title="",
         cost="energy_pj",
-        band_of=lambda row: Band(low=10.0, mid=100 * row.column("error"), high=90.0),
+        sum_component=lambda row: Band(low=10.0, mid=100 * row.column("error"), high=90.0),
     )
     dense = next(series for series in drawn.series if series.name == "dense")
     assert [point.y for point in dense.points] == [Band(low=10.0, mid=30.0, high=90.0), 40.0]
@@ -103,7 +103,7 @@ def test_intervals_are_bars_on_the_frontier_only() -> None:
 
 
 def test_figures_are_written_by_their_suffix(tmp_path: Path) -> None:
-    figure = figure_of(plot([row("d", 0.3, 1e6)]))
+    figure = draw_plot(plot([row("d", 0.3, 1e6)]))
     save_figure(figure, tmp_path / "figure.png")
     save_figure(figure, tmp_path / "figure.svg")
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")

@@ -26,10 +26,10 @@ from markdown_it.token import Token
 from dse.errors import InvalidInput
 from dse.report import FORMATS, Report, render, study_report
 from dse.report.content import Part, Point, Scatter, Series, Table, significant
-from dse.report.figures import figure_of
+from dse.report.figures import draw_plot
 from dse.report.markdown import plain
 from dse.report.svg import svg_inline
-from dse.report.writing import files_of
+from dse.report.writing import render_files
 
 from .conftest import DENSE, HOSTILE, TERNARY, StudyMaker
 
@@ -148,7 +148,7 @@ def frames_of(report: Report) -> dict[str, pd.DataFrame]:
         name.split("/")[-1].split(".")[0]: pd.read_csv(
             io.BytesIO(content), keep_default_na=False, na_values=[""]
         )
-        for name, content in files_of(report, "csv").items()
+        for name, content in render_files(report, "csv").items()
     }
 
 
@@ -214,7 +214,7 @@ def test_html_markdown_and_pdf_show_the_same_numbers(report: Report) -> None:
 
 
 def render_markdown(report: Report) -> str:
-    return files_of(report, "md")[f"{report.name}.md"].decode()
+    return render_files(report, "md")[f"{report.name}.md"].decode()
 
 
 def test_every_sentence_is_in_every_format_for_people(report: Report) -> None:
@@ -276,13 +276,13 @@ def test_hostile_names_are_texts_in_markdown(hostile_report: Report) -> None:
 
 
 def test_hostile_names_are_texts_in_csv(hostile_report: Report) -> None:
-    for name, content in files_of(hostile_report, "csv").items():
+    for name, content in render_files(hostile_report, "csv").items():
         frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
         for column in frame.columns:
             for cell in frame[column]:
                 number = re.fullmatch(r"-?[\d.]+(e[+-]?\d+)?", cell) is not None
                 assert number or not cell.startswith(FORMULA), (name, column, cell)
-    designs = pd.read_csv(io.BytesIO(files_of(hostile_report, "csv")["csv/designs.csv"]))
+    designs = pd.read_csv(io.BytesIO(render_files(hostile_report, "csv")["csv/designs.csv"]))
     assert f"'{HOSTILE[1]}" in set(designs["design"])
 
 
@@ -312,7 +312,7 @@ def test_hostile_names_are_texts_in_pdf(hostile_report: Report) -> None:
 
 def test_hostile_names_are_no_paths(hostile_report: Report) -> None:
     for form in FORMATS:
-        for name in files_of(hostile_report, form):
+        for name in render_files(hostile_report, form):
             assert re.fullmatch(r"(csv/)?[A-Za-z0-9_-][A-Za-z0-9_.-]*", name), name
 
 
@@ -346,7 +346,7 @@ XLINK = "{http://www.w3.org/1999/xlink}"
 def pictures_of(report: Report) -> dict[str, ElementTree.Element]:
     return {
         name: ElementTree.fromstring(content)
-        for name, content in files_of(report, "md").items()
+        for name, content in render_files(report, "md").items()
         if name.endswith(".svg")
     }
 
@@ -428,7 +428,7 @@ def test_a_design_far_over_a_limit_does_not_squeeze_the_others() -> None:
         series=(series("dense", "circle", 1.0, 2.0), series("over", "tick", 2.5, 5.0, 100.0)),
         limits=(5.0, 100.0),
     )
-    (axes,) = figure_of(plot).axes
+    (axes,) = draw_plot(plot).axes
     # From the cheapest to the limit that is near the others, with room.
     assert axes.get_xlim() == pytest.approx((1.0 / 1.4, 5.0 * 1.4))
     lines = {str(line.get_label()): list(line.get_xdata()) for line in axes.lines}

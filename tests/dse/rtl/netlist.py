@@ -131,9 +131,9 @@ class Simulation:
         wanted |= {d for d, _ in self._registers}
         lines += [f" v[{bit}] = n{bit}" for bit in driver if bit in wanted]
         lines.append(" return v")
-        names_of: dict[str, Any] = {}
-        exec(compile("\n".join(lines), "<netlist>", "exec"), names_of)
-        return names_of["evaluate"]
+        name_designs: dict[str, Any] = {}
+        exec(compile("\n".join(lines), "<netlist>", "exec"), name_designs)
+        return name_designs["evaluate"]
 
 
 def gate_netlist(block: Circuit) -> dict[str, Any]:

@@ -355,12 +355,12 @@ def test_the_engine_of_a_trained_layer_on_speech(
     layer: str, trained: Path, synthetic_speech: Path
 ) -> None:
     from dse.export.activations import speech_activations
-    from dse_cli.export import generator_of, ternary_place
+    from dse_cli.export import build_generator, ternary_place
 
     activations = speech_activations(trained, synthetic_speech, layer, 60)
     assert activations.dtype == np.int8 and len(np.unique(activations)) > 20
     network, checkpoint = load_network(trained)
-    made = generator_of(ternary_place(checkpoint.point, layer), 8, "small")
+    made = build_generator(ternary_place(checkpoint.point, layer), 8, "small")
     export = EngineExport(generator=made, activations=activations, frames=2)
     # The circuit, the quantised layer, and torch's own layer on the same whole numbers.
     assert np.array_equal(simulate_sums(export), export.sums)

@@ -11,9 +11,9 @@ from dse.report.figures import growth_figure
 from dse.studies.frontier import hypervolume_share
 from dse.studies.growth import growth, growth_csv
 from dse.studies.rows import Evaluation, Status
-from tests.studies import SMALL, read, study_of
+from tests.studies import SMALL, open_optuna_study, read
 
-STUDY = study_of(box={"error": (0.0, 1.0), "energy_pj": (0.0, 2.0)})
+STUDY = open_optuna_study(box={"error": (0.0, 1.0), "energy_pj": (0.0, 2.0)})
 
 
 def row(

@@ -13,8 +13,8 @@ from dse.studies.folder import RESOLVED
 from dse.studies.resolved import parse_resolved, resolved_yaml
 from dse.studies.rows import Evaluation, append_row
 from dse.studies.spec import read_study
-from dse.studies.study import dense_of, open_study
-from tests.studies import SMALL, begin, study_of
+from dse.studies.study import make_dense, open_study
+from tests.studies import SMALL, begin, open_optuna_study
 
 EVERYTHING = """
 name: everything
@@ -54,7 +54,7 @@ def test_what_was_asked_comes_back_as_typed_parts(text: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("path", sorted(Path("examples").glob("*.yaml")), ids=str)
 def test_the_record_of_an_example_comes_back(path: Path) -> None:
-    asked, begun = read_study(path), study_of().begun
+    asked, begun = read_study(path), open_optuna_study().begun
     text = resolved_yaml(asked, begun)
     again, known = parse_resolved(text, RESOLVED)
     assert again.resolved() == asked.resolved()
@@ -119,19 +119,19 @@ def test_a_study_says_why_it_has_ended(tmp_path: Path) -> None:
 
 
 def test_a_machine_is_told_by_its_name() -> None:
-    study = study_of(EVERYTHING)
+    study = open_optuna_study(EVERYTHING)
     [*_, last] = study.asked.machines
-    assert study.machine_of(row(0, "a", accelerator=last.accelerator.name)) == last
+    assert study.find_machine(row(0, "a", accelerator=last.accelerator.name)) == last
     with pytest.raises(InvalidInput, match="has no machine 'nobody'"):
-        study.machine_of(row(0, "a", accelerator="nobody"))
+        study.find_machine(row(0, "a", accelerator="nobody"))
 
 
 def test_dense_networks_stay_what_they_are() -> None:
-    space = study_of(EVERYTHING).asked.space
+    space = open_optuna_study(EVERYTHING).asked.space
     dense = space.point({"blocks": 1, "channels_b1": 16, "policy": "P0"})
     ternary = space.point({"blocks": 1, "channels_b1": 16, "policy": "P2", "density": 0.25})
-    assert dense_of(dense) is dense
-    assert dense_of(ternary).key == dense.key
+    assert make_dense(dense) is dense
+    assert make_dense(ternary).key == dense.key
 
 
 def row(trial: int, key: str, **fields: str) -> Evaluation:

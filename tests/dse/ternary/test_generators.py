@@ -11,7 +11,7 @@ import pytest
 from dse.design.places import main_place, skip_place
 from dse.design.published import published
 from dse.errors import InvalidInput
-from dse.ternary.generators import FAMILIES, REGISTERS, Generator, family_of
+from dse.ternary.generators import FAMILIES, REGISTERS, Generator, find_family
 from dse.ternary.generators.counter_arx import arx, entries_per_word
 from dse.ternary.generators.shift_register import is_irreducible, jump_ahead, lfsr_bits
 from dse.ternary.matrix import check_density, nonzero_mask, start_state, ternary_matrix
@@ -138,7 +138,7 @@ def test_a_word_makes_a_power_of_two_of_entries(threshold_bits: int, entries: in
 
 @pytest.mark.parametrize(("generator", "density"), EVERY, ids=IDS)
 def test_jumping_ahead_is_going_there(generator: Generator, density: float) -> None:
-    family, columns = family_of(generator), 64
+    family, columns = find_family(generator), 64
     state = start_state(1, "a", generator)
     tall = family.matrix(generator, density, state, 40, columns)
     for rows in (0, 1, 17, 39):
@@ -240,7 +240,7 @@ def test_sobol_paths_are_spread_evenly() -> None:
     for density, seed in itertools.product((0.5, 0.25, 0.125, 1 / 16), range(5)):
         block = round(1 / density)
         generator = Generator(family="sobol")
-        family = family_of(generator)
+        family = find_family(generator)
         state = start_state(seed, "a", generator)
         output = int("".join(map(str, state[32:48])), 2)
         matrix = family.matrix(generator, density, state, 64 + block, 64)
@@ -421,7 +421,7 @@ def test_what_a_family_cannot_make_is_refused(
 def test_a_jump_into_the_middle_is_refused(family: str, entries: int, message: str) -> None:
     generator = Generator(family=family)  # type: ignore[arg-type]
     with pytest.raises(InvalidInput) as caught:
-        family_of(generator).jump(generator, 0.25, start_state(1, "a", generator), entries, 64)
+        find_family(generator).jump(generator, 0.25, start_state(1, "a", generator), entries, 64)
     assert str(caught.value) == message
 
 
