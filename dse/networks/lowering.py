@@ -181,11 +181,13 @@ def _convolution(
 
 
 def _batch_norm(name: str, channels: int, frames: int, folded: bool) -> Layer:
-    layer = _same_shape(LayerKind.BATCH_NORM, name, channels, frames)
-    return dataclasses.replace(layer, folded=folded)
+    # Not a replaced copy: a sweep lowers ten thousand blocks, and a copy is checked twice.
+    return _same_shape(LayerKind.BATCH_NORM, name, channels, frames, folded=folded)
 
 
-def _same_shape(kind: LayerKind, name: str, channels: int, frames: int) -> Layer:
+def _same_shape(
+    kind: LayerKind, name: str, channels: int, frames: int, *, folded: bool = False
+) -> Layer:
     return Layer(
         name=name,
         kind=kind,
@@ -193,4 +195,5 @@ def _same_shape(kind: LayerKind, name: str, channels: int, frames: int) -> Layer
         out_channels=channels,
         in_frames=frames,
         out_frames=frames,
+        folded=folded,
     )

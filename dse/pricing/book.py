@@ -113,6 +113,8 @@ class DesignBook:
         """
         parts = np.array(self._generators_of_part, dtype=np.int64)[networks]
         found: Numbers = parts.max(axis=1)
+        if len(self.generators) <= 2:  # none, and one other: nothing to mix
+            return found
         mixed = ((parts != 0) & (parts != found[:, None])).any(axis=1)
         for at in np.flatnonzero(mixed):
             found[at] = self._number_set(
