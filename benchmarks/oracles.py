@@ -117,7 +117,7 @@ def layer_of(row: dict[str, str]) -> Layer:
     )
 
 
-def say_machine(run: Path) -> Accelerator:
+def find_machine(run: Path) -> Accelerator:
     """The machine of a run, with activations where the run has them."""
     machine = load_accelerator(run.name.split("__")[0])
     if "locality" in run.name:
@@ -127,7 +127,7 @@ def say_machine(run: Path) -> Accelerator:
 
 def compare_zigzag(run: Path) -> list[Compared]:
     """Every layer of a run in both models."""
-    machine = say_machine(run)
+    machine = find_machine(run)
     names = ZIGZAG_MEMORIES[machine.name]
     on_chip = "locality" in run.name
     objective = "energy" if run.stem.endswith("_energy") else "edp"

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from cost_models import Band
 from dse.errors import InvalidFile
 from dse.files import replacing
@@ -51,6 +49,8 @@ class Confirmed:
 
 def write_confirmed(found: Sequence[Confirmed], folder: Path) -> Path:
     """Write `confirmed.csv` into a study's folder."""
+    import pandas as pd  # loads pyarrow where that is installed
+
     table = pd.DataFrame(
         {
             "key": [one.row.key for one in found],

@@ -16,6 +16,7 @@ from dse.design.space_file import space_from_node
 from dse.errors import InvalidDesign, InvalidFile
 from dse.networks.lowering import lower
 from dse.pricing.machine import Machine
+from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
 
 FRAMES, OUTPUTS, FEATURES = 30, 3, 10
@@ -94,7 +95,9 @@ def test_a_sweep_of_it_equals_one_by_one() -> None:
     accelerator = load_accelerator("kws_ternary")
     technology = load_technology(accelerator.technology)
     seen = 0
-    for chunk in Sweep(found, [Machine(accelerator, technology)], FRAMES, OUTPUTS).run():
+    machine = Machine(accelerator, technology)
+    sweep = Sweep(found, Pricing((machine,), frames=FRAMES, outputs=OUTPUTS))
+    for chunk in sweep.run():
         for row, digits in enumerate(chunk.digits):
             workload = lower(
                 found.point(chunk.piece.values(digits)), frames=FRAMES, outputs=OUTPUTS
