@@ -240,6 +240,7 @@ def test_a_report_is_downloaded(server: tuple[str, Path], page: Any, tmp_path: P
 
 
 @NEEDS_CHROMIUM
+@pytest.mark.soak
 def test_a_search_is_launched_watched_and_decided_upon(
     server: tuple[str, Path], page: Any, tmp_path: Path
 ) -> None:

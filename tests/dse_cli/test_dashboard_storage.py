@@ -8,6 +8,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from dse.errors import InvalidInput
@@ -18,6 +19,7 @@ from tests.search.postgres import free_port
 from tests.search.test_cluster import cluster, run
 
 
+@pytest.mark.soak
 def test_the_dashboard_of_a_storage(study_file: Path, tmp_path: Path, database: str) -> None:
     outcome = run(study_file, tmp_path / "study", cluster=cluster(database))
     port, url = free_port(), storage_url(database)

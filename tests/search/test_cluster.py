@@ -117,6 +117,7 @@ class Outage(Watcher):
             threading.Timer(self.seconds, self.server.start).start()
 
 
+@pytest.mark.soak
 def test_an_outage_of_the_database_is_outlived_or_ends_in_one_sentence(
     study_file: Path,
     tmp_path: Path,
@@ -137,6 +138,7 @@ def test_an_outage_of_the_database_is_outlived_or_ends_in_one_sentence(
     assert numbers(outcome.rows) == numbers(undisturbed(2).rows)
 
 
+@pytest.mark.soak
 def test_two_coordinators_are_refused_and_the_other_is_named(
     study_file: Path, tmp_path: Path, database: str
 ) -> None:
@@ -253,6 +255,7 @@ def test_a_storage_that_cannot_be_used_is_one_sentence_without_password(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.soak
 def test_commands_on_two_machines_and_no_word_of_the_password(
     study_file: Path, tmp_path: Path, database: str
 ) -> None:

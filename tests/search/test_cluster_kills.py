@@ -1,8 +1,8 @@
 """Coordinator and workers of a study in PostgreSQL are killed at random, and nothing is lost.
 
 All are forked from a process that has loaded torch: starting Python for each life would take
-minutes. A killed coordinator goes on in a new folder half of the time, as on another machine. Four
-kills are for every day, 24 are a soak.
+minutes. A killed coordinator goes on in a new folder half of the time, as on another machine. Both
+are soaks: `make test` kills the search of one machine (`test_kills.py`).
 """
 
 import json
@@ -98,9 +98,8 @@ print(json.dumps(done | {"machines": machine + 1}))
 """
 
 
-@pytest.mark.parametrize(
-    ("kills", "trainings", "epochs"), [(4, 6, 6), pytest.param(24, 16, 9, marks=pytest.mark.soak)]
-)
+@pytest.mark.soak
+@pytest.mark.parametrize(("kills", "trainings", "epochs"), [(4, 6, 6), (24, 16, 9)])
 def test_kills_of_coordinator_and_workers_lose_and_double_nothing(
     study_file: Path, tmp_path: Path, postgres: Postgres, kills: int, trainings: int, epochs: int
 ) -> None:

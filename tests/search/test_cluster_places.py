@@ -44,6 +44,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.stop()
 
 
+@pytest.mark.soak
 def test_networks_in_s3_and_trials_behind_a_proxy(
     study_file: Path, tmp_path: Path, postgres: Postgres, s3: str, undisturbed: Undisturbed
 ) -> None:
@@ -72,6 +73,7 @@ def test_networks_in_s3_and_trials_behind_a_proxy(
         assert here.read_bytes() == path.read_bytes()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
 def test_files_that_machines_share(
     study_file: Path, tmp_path: Path, kind: str, undisturbed: Undisturbed

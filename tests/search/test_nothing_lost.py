@@ -117,6 +117,7 @@ class _Jumping:
         return datetime.fromtimestamp(self.clock(), UTC)
 
 
+@pytest.mark.soak
 def test_a_worker_whose_disk_is_full_leaves_its_design_to_another(
     study_file: Path, tmp_path: Path, postgres: Postgres, undisturbed: Undisturbed
 ) -> None:

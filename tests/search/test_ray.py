@@ -54,6 +54,7 @@ cluster.shutdown()
 """
 
 
+@pytest.mark.soak
 def test_a_node_that_is_killed_changes_no_row(study_file: Path, tmp_path: Path) -> None:
     study_file.write_text(study_file.read_text().replace("epochs: 2", "epochs: 6"))
     alone = run(study_file, tmp_path / "alone")

@@ -52,7 +52,10 @@ def figures_of(path: Path) -> tuple[dict, list[dict]]:
 
 @pytest.mark.parametrize(
     "name",
-    ["zigzag__matchboxnet-3x1x64-P2__kws_int8", "scalesim__matchboxnet-3x1x64__systolic_32x32"],
+    [
+        pytest.param("zigzag__matchboxnet-3x1x64-P2__kws_int8", marks=pytest.mark.soak),
+        "scalesim__matchboxnet-3x1x64__systolic_32x32",
+    ],
 )
 def test_the_tool_itself_says_what_is_kept(name: str, pytestconfig: pytest.Config) -> None:
     golden = json.loads((ROOT / "tests/dse/interchange/exported" / f"{name}.json").read_text())
