@@ -9,7 +9,11 @@ The depthwise layer of the first sub-block takes the block's stride, and the ski
 that both arrive with equally many frames. What order costs: `x` must stay alive until `add`.
 
 Batch norm costs nothing behind trained weights, which can swallow its gain and offset. Behind a
-ternary matrix it stays a layer: -1, 0 and +1 have no room for a gain.
+ternary matrix it stays a layer: -1, 0 and +1 have no room for a gain. Nor has the identity of a
+skip, which has no weights at all. Dropout is no layer: inference does not do it.
+
+A block that is not separable has one `conv` (or, for a kernel of one frame, one `pw`) in place of
+dw and pw. Frames T after the first sub-block are ceil(frames / stride); others keep them.
 """
 
 import dataclasses
@@ -22,7 +26,11 @@ from dse.networks.mixers import MIXERS
 
 
 def output_frames(in_frames: int, stride: int) -> int:
-    """Frames after a layer with an odd kernel and padding dilation * (kernel - 1) / 2."""
+    """Frames after a layer with an odd kernel and padding dilation * (kernel - 1) / 2.
+
+    That is ceil(in_frames / stride), for any kernel and dilation: with this padding, the general
+    floor((T + 2 p - d (K - 1) - 1) / s) + 1 has no K or d left.
+    """
     return (in_frames - 1) // stride + 1
 
 
@@ -64,6 +72,10 @@ def lower_block(
         in_frames: frames of its input.
         seed: the design's `ternary_seed`.
         before: layer that its input comes from.
+
+    Returns:
+        The layers in order of execution: the main path, then the skip, the sum, the ReLU. They are
+        named by the block alone, so a block can be lowered without its network.
     """
     layers: list[Layer] = []
     channels, frames = in_channels, in_frames
@@ -96,6 +108,9 @@ def lower_block(
             layers.append(_batch_norm(f"{name}.bn", block.out_channels, after, folded=True))
         channels, frames = block.out_channels, after
         if repeat == block.repeats - 1 and block.skip is not None:
+            # The sum reads the main path, which ends in its batch norm, and the last layer of the
+            # skip, or without one (bare identity) the block's input. Either way that input is read
+            # behind the whole main path, and takes memory until then.
             main = layers[-1].name
             skip = _lower_skip_mixer(block, block.skip, in_channels, in_frames, seed, before)
             layers += skip
@@ -120,6 +135,7 @@ def _lower_skip_mixer(
 
 
 def _lower_mixer(place: Place, in_frames: int, *, norm: bool) -> list[Layer]:
+    """A 1x1 matrix and its batch norm; none, one or both of them."""
     out_frames = output_frames(in_frames, place.stride)
     layer = MIXERS[place.mixer.kind].lower(place, in_frames, out_frames)
     layers = [] if layer is None else [layer]
@@ -131,7 +147,14 @@ def _lower_mixer(place: Place, in_frames: int, *, norm: bool) -> list[Layer]:
 
 
 def lower_head(head: str, channels: int, frames: int, outputs: int) -> list[Layer]:
-    """The layers after the blocks: scores, and which of them is the highest."""
+    """The layers after the blocks: scores, and which of them is the highest.
+
+    Args:
+        head: `pooled` averages over frames and scores once; `framewise` scores every frame.
+        channels: of the last block.
+        frames: of the last block.
+        outputs: classes, or characters and blank.
+    """
     pooled = head == "pooled"
     layers = []
     if pooled:
@@ -188,6 +211,7 @@ def _batch_norm(name: str, channels: int, frames: int, folded: bool) -> Layer:
 def _same_shape(
     kind: LayerKind, name: str, channels: int, frames: int, *, folded: bool = False
 ) -> Layer:
+    """A layer without weights, described by the shape of its input alone."""
     return Layer(
         name=name,
         kind=kind,

@@ -2,6 +2,17 @@
 
 Plain `nn.Conv1d` on (N, C, T), in the order of operations of the published networks. It owns the
 parameters and is the oracle of `dse.training.fast`, which computes the same in a faster layout.
+
+A block with R sub-blocks F_1 .. F_R, each depthwise -> 1x1 -> batch norm (or convolution -> batch
+norm), and a skip S:
+
+    x_0 = x      x_r = dropout(relu(F_r(x_(r-1))))           r < R
+                 y = dropout(relu(F_R(x_(R-1)) + S(x)))
+
+There is neither norm nor ReLU between depthwise and 1x1, and the skip is added before the last
+ReLU. Convolutions have no bias, as the batch norm behind them has one.
+
+Source: Kriman et al., QuartzNet, arXiv 1910.10261; MatchboxNet, arXiv 2004.08531.
 """
 
 import torch
@@ -22,6 +33,8 @@ BATCH_NORM_MOMENTUM = 0.1
 class SpeechNetwork(nn.Module):
     """The network of a design point: (N, features, frames) -> class scores.
 
+    Module names are layer names of the workload but for their prefixes: `blocks.B1.body.0` holds
+    `B1.0.dw` and `B1.0.pw`, `blocks.B1.skip` is `B1.skip`. Scores are logits, without softmax.
     Scores have shape (N, outputs) for a pooled head, (N, outputs, frames) for a framewise one.
     """
 
@@ -49,7 +62,12 @@ class SpeechNetwork(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Sub-blocks in a row, and the skip around them."""
+    """Sub-blocks in a row, and the skip around them.
+
+    `body[r]` is a Sequential whose last layer is the batch norm; `skip` is None, or a Sequential of
+    the mixing layer and, with `skip_norm`, a batch norm. `dse.training.fast` and
+    `dse.training.integer` walk these modules: they rely on that order.
+    """
 
     def __init__(self, block: Block, in_channels: int, seed: int) -> None:
         """Build the sub-blocks of `block` for inputs of `in_channels`."""
@@ -98,6 +116,7 @@ class PooledHead(nn.Module):
 
 
 def _sub_block(block: Block, repeat: int, channels: int, seed: int) -> nn.Sequential:
+    """(N, channels, T) -> (N, block.out_channels, ceil(T / stride)), without skip and ReLU."""
     stride = block.stride if repeat == 0 else 1
     padding = block.dilation * (block.kernel_size - 1) // 2
     layers: list[nn.Module] = []
@@ -139,6 +158,7 @@ def _batch_norm(channels: int) -> nn.BatchNorm1d:
 
 
 def _initialise(module: nn.Module) -> None:
+    """Xavier-uniform weights, biases of zero; ternary matrices are of another class and stay."""
     if isinstance(module, nn.Conv1d | nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
@@ -147,6 +167,9 @@ def _initialise(module: nn.Module) -> None:
 
 def build_network(point: DesignPoint, outputs: int) -> SpeechNetwork:
     """The network of a design, freshly initialised.
+
+    Weights are drawn from torch's global generator: seed it before, or wrap the call in
+    `torch.random.fork_rng` where the caller's random numbers must not move.
 
     Args:
         point: the design.

@@ -3,6 +3,13 @@
 The pictures stay where they are computed from: in a GPU's memory where they fit, else in the
 feature cache's memory map, whose pages the system keeps in memory while there is room, once for all
 processes that train on them.
+
+    cache (clips, variants, coefficients, frames), float16, on disk
+      -> chosen clips and variants, float16    `_take`
+      -> normalised, float32                   `dse.speech.mfcc.normalise`
+      -> with holes                            `dse.training.augmentation.augment`
+
+Pictures are stored and moved as float16, at half the memory and half the reading.
 """
 
 import math
@@ -25,7 +32,10 @@ MEMORY_SHARE = 0.5
 
 
 class Batches:
-    """The training split of a task, ready to be shown in batches."""
+    """The training split of a task, ready to be shown in batches.
+
+    Holds no random state: `epoch` with a generator in the same state gives the same batches.
+    """
 
     def __init__(
         self,
@@ -46,8 +56,15 @@ class Batches:
     def epoch(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Pictures (clips, coefficients, frames) and labels of all batches of one epoch.
 
+        Each clip comes once, in one of its variants: an epoch has as many steps with variants as
+        without, and other variants come in other epochs.
+
         Args:
-            generator: on the CPU; decides order, variants and holes.
+            generator: on the CPU; decides order, variants and holes. Order and variants are the
+                same on every device, holes are drawn on the device and differ between kinds of it.
+
+        Yields:
+            Pictures in float32 and labels (clips,), both on the device.
         """
         clips, variants = self.split.features.shape[:2]
         order = torch.randperm(clips, generator=generator)
@@ -81,12 +98,27 @@ def batch_sizes(clips: int, limit: int) -> list[int]:
 
 
 def class_weights(labels: NDArray[np.int64], classes: int) -> Tensor:
-    """Weight of each class, clips / (classes * clips of the class): 1 on average over the clips."""
+    """Weight of each class, clips / (classes * clips of the class): 1 on average over the clips.
+
+    So each class has about the same part in the loss of an epoch, however many clips it has.
+
+    Args:
+        labels: (clips,), of the training split.
+        classes: how many there are; one without clips counts as if it had one.
+
+    Returns:
+        (classes,), float32.
+    """
     counts = np.bincount(labels, minlength=classes)
     return torch.from_numpy(len(labels) / (classes * np.maximum(counts, 1))).float()
 
 
 def _resident(split: FeatureSplit, device: torch.device) -> Tensor | NDArray[np.float16]:
+    """The pictures as a tensor on the GPU where they fit, else the memory map.
+
+    On a CPU they are never copied: several processes that train on one task share the pages of the
+    map, where each copy would take its own memory.
+    """
     stored = split.features
     if device.type == "cuda":
         free_bytes, _ = torch.cuda.mem_get_info(device)

@@ -6,6 +6,10 @@
 
 A file holds tensors, numbers and texts only and is read with `weights_only=True`: a checkpoint from
 a stranger cannot run code. Ternary matrices are not in it; they follow from the design's seed.
+
+last.pt holds the optimiser's state as well and serves to go on; best.pt is for use. `mean` and
+`deviation` belong to the network as much as its weights: pictures that are normalised by other
+numbers, such as those of other data, give other scores without any message.
 """
 
 import dataclasses
@@ -69,6 +73,10 @@ class Checkpoint:
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint in one step: a kill or a full disk leaves the old file as it was.
 
+    Args:
+        checkpoint: tensors on any device; they are stored with it and read back to the CPU.
+        path: replaced if it exists.
+
     Raises:
         OSError: the disk is full, or the folder may not be written to.
     """
@@ -97,6 +105,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 def load_checkpoint(path: Path | str) -> Checkpoint:
     """Read a checkpoint; its tensors come to the CPU.
+
+    Safe on files of strangers: nothing in them is executed. `load_network` builds the network too.
 
     Raises:
         InvalidCheckpoint: there is no such file, it is damaged, or of another program or version.
@@ -150,6 +160,7 @@ def load_network(path: Path | str) -> tuple[SpeechNetwork, Checkpoint]:
 
 
 def _read(path: Path) -> Any:
+    """The plain data of a file; in whatever way torch or zip fail at it, it is damaged."""
     try:
         # torch does not look at the checksums of the archive, so a flipped bit would go unseen.
         with zipfile.ZipFile(path) as archive:
@@ -174,4 +185,5 @@ def _read(path: Path) -> Any:
 
 
 def _node(plain: Any, path: Path) -> Any:
+    """Plain data as the node of a YAML file, so that the readers of such files check it."""
     return parse_yaml(json.dumps(plain), str(path))

@@ -1,4 +1,16 @@
-"""Where and how a training computes: device, threads, numbers, layout."""
+"""Where and how a training computes: device, threads, numbers, layout.
+
+Three choices, each made from what the recipe says and what the machine can:
+
+    device    CUDA or CPU                   `choose_device`
+    numbers   float32 or bfloat16           `uses_bfloat16`
+    path      `dse.training.fast` or plain  `choose_computation`
+
+None changes what is trained, all change how it rounds. So a checkpoint records
+`Computation.label`, and a training that goes on elsewhere says so in its result. bfloat16 has
+float32's range and 8 bits of its precision: unlike float16 it needs no scaling of the loss.
+Parameters, their gradients, batch statistics and the loss stay in float32.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -106,12 +118,18 @@ def describe_device(name: str, recipe: Recipe, path: Path = "auto") -> str:
 
 
 def set_threads(threads: int) -> None:
-    """Let torch use so many CPU threads from now on, in the whole process."""
+    """Let torch use so many CPU threads from now on, in the whole process.
+
+    Another number of threads divides sums in another way: results agree but for rounding only.
+    """
     torch.set_num_threads(threads)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out; on the CPU torch says so with a plain RuntimeError."""
+    """Whether memory ran out; on the CPU torch says so with a plain RuntimeError.
+
+    Known by words in the message, so an error that only resembles them is taken for it.
+    """
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
         words in str(error) for words in _OUT_OF_MEMORY
     )

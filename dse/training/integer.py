@@ -10,6 +10,18 @@ behind a ReLU. Multipliers hold the scales of weights, inputs and output, and th
 norm; offsets hold its offset. Weights are symmetric int8 with a scale a channel; ternary matrices
 stay -1, 0, +1. All products are proved to fit 64 bits when the network is made.
 
+Where that comes from: let the real input be x = a x' and the real weight w = b[o] w' with whole x'
+and w', and let batch norm multiply by g[o] and add h[o]. The real output y = c y' is then
+
+    y'[o, t] = (a b[o] g[o] / c) sum w' x' + h[o] / c,      multiplier[o] = round(2^shift a b g / c)
+                                                            offset[o] = round(2^shift h / c)
+
+Zero is always the whole number 0 (symmetric quantisation, no zero points), so zero padding needs no
+correction. Each tensor's step c is its largest magnitude on the calibration clips over 127. A skip
+is added before the shift, with a multiplier of its own: the sum of a residual block is rounded once
+and its two inputs may have different steps. Batch norm is never computed by itself, also behind
+ternary matrices: its gain is part of the multiplier that the change of scale needs anyway.
+
 The pooled head averages in 1/128ths, `mean = (128 * sum over frames + frames // 2) // frames`, and
 gives scores in 1/65,536ths, 32 bits. A framewise head is a stage with such scores.
 """
@@ -28,6 +40,7 @@ from dse.networks.network import PooledHead, ResidualBlock
 from dse.networks.ternary_convolution import TernaryConv1d
 from dse.training.source import Source
 
+# Of the multipliers of a stage, the largest decides the shift: the more bits, the less rounding.
 MOST_SHIFT = 40
 MULTIPLIER_BITS = 30
 MEAN_STEPS = 128
@@ -40,7 +53,11 @@ PathKind = Literal["convolution", "ternary", "identity"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Path:
-    """What is summed of one tensor."""
+    """What is summed of one tensor: a convolution, a ternary matrix, or the tensor as it is.
+
+    The sum is exact, in units of (input step x weight step) of its channel; `multipliers` bring it
+    to the units of the output. Padding is dilation * (taps - 1) / 2 zeros on both sides.
+    """
 
     name: str
     kind: PathKind
@@ -63,7 +80,11 @@ class Path:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stage:
-    """What makes one tensor."""
+    """What makes one tensor: one path, or two that meet (the last sub-block and the skip).
+
+    A depthwise layer is a stage of its own without batch norm or ReLU, as between it and the 1x1
+    the real network has none. Dropout is gone: it does nothing in inference.
+    """
 
     name: str
     paths: tuple[Path, ...]
@@ -84,7 +105,11 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Head:
-    """What makes the scores."""
+    """What makes the scores: a matrix behind the mean over frames, or one for every frame.
+
+    Scores are real ones times `SCORE_STEPS`. They are not quantised to a range: it would have to be
+    chosen from data, and the index of the largest does not need one.
+    """
 
     pooled: bool
     weights: npt.NDArray[np.int8]
@@ -96,7 +121,10 @@ class Head:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class IntegerNetwork:
-    """A quantised network."""
+    """A quantised network: all that inference needs, and nothing of torch.
+
+    `dse.training.integer_scores.scores_of_clips` computes it; `dse export header` writes it as C.
+    """
 
     title: str
     classes: tuple[str, ...]
@@ -110,17 +138,24 @@ class IntegerNetwork:
     deviation: tuple[float, ...]
 
     def quantise(self, pictures: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
-        """Normalised features of any shape as int8, half to even."""
+        """Normalised features of any shape as int8, half to even.
+
+        What lies beyond the range of the calibration clips is cut to -127 or 127, silently.
+        """
         scaled = np.rint(np.asarray(pictures, dtype=np.float64) / self.input_scale)
         limited: npt.NDArray[np.int8] = np.clip(scaled, -127, 127).astype(np.int8)
         return limited
 
 
 def quantise_network(source: Source, pictures: Tensor) -> IntegerNetwork:
-    """The network in whole numbers.
+    """The network in whole numbers: quantised after training, without training it again.
+
+    The clips go through the network in floats, stage by stage, to find the range of each tensor;
+    the rounding of earlier stages has no part in the ranges of later ones. The largest magnitude is
+    taken, not a percentile: nothing of the calibration clips is cut, and one outlier costs steps.
 
     Args:
-        source: the network.
+        source: the network, on the CPU and in evaluation mode.
         pictures: normalised, (clips, features, frames); the largest magnitude of each tensor on
             them becomes 127.
 
@@ -164,7 +199,15 @@ _Part = tuple[nn.Module, nn.Module | None, Tensor, float]
 
 
 class _Maker:
-    """Goes through the network with pictures, and quantises what it passes."""
+    """Goes through the network with pictures, and quantises what it passes.
+
+    The walk is that of `ResidualBlock.forward`, with a block's stages
+
+        dw -> pw -> dw -> pw + skip             separable
+        conv -> conv + skip                     not separable ("pw" for a kernel of one frame)
+
+    `values` and `scale` are the tensor before, in floats, and its step.
+    """
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -178,6 +221,7 @@ class _Maker:
         for block in self.source.point.blocks:
             module = self.source.network.blocks[block.name]
             assert isinstance(module, ResidualBlock)
+            # For the skip. `begins` marks the block's first stage, before which inference keeps it.
             kept, kept_scale, begins = values, scale, True
             for repeat, body in enumerate(module.body):
                 assert isinstance(body, nn.Sequential)
@@ -208,13 +252,18 @@ class _Maker:
         relu: bool,
         begins: bool,
     ) -> tuple[Stage, Tensor, float]:
+        """One stage from the paths that meet in it; returns it, its output in floats and the step.
+
+        Two passes over `parts`: the first finds the range of the output, by which the second
+        divides.
+        """
         total: Any = 0
         for layer, norm, values, _ in parts:
             summed = layer(values)
             gain, offset = _gain_and_offset(norm, summed.shape[1])
             total = total + summed * gain.float()[:, None] + offset.float()[:, None]
         total = total.clamp_min(0) if relu else total
-        scale = _scale(name, total)
+        scale = _scale(name, total)  # behind the ReLU: what it cuts off needs no range
         reals, offsets, made = [], np.zeros(total.shape[1]), []
         for layer, norm, _, in_scale in parts:
             gain, offset = _gain_and_offset(norm, total.shape[1])
@@ -260,6 +309,12 @@ class _Maker:
 
 
 def _gain_and_offset(norm: nn.Module | None, channels: int) -> tuple[Tensor, Tensor]:
+    """Batch norm in evaluation as gain * x + offset, (channels,) each, float64.
+
+        gain = weight / sqrt(running variance + eps)      offset = bias - running mean * gain
+
+    Without a batch norm 1 and 0.
+    """
     if norm is None:
         return torch.ones(channels).double(), torch.zeros(channels).double()
     assert isinstance(norm, nn.BatchNorm1d)
@@ -271,7 +326,7 @@ def _gain_and_offset(norm: nn.Module | None, channels: int) -> tuple[Tensor, Ten
 def _weights(
     layer: nn.Module, channels: int
 ) -> tuple[PathKind, npt.NDArray[np.int8] | None, npt.NDArray[np.float64]]:
-    """Kind, int8 weights and the scale of each output channel."""
+    """Kind, int8 weights and the scale of each output channel (real weight = scale * int8)."""
     if isinstance(layer, nn.Identity):
         return "identity", None, np.ones(channels)
     if isinstance(layer, TernaryConv1d):
@@ -283,6 +338,12 @@ def _weights(
 
 
 def _quantised(weights: Tensor) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
+    """Symmetric int8 weights and the step of each output channel, the first axis.
+
+    A channel's largest magnitude becomes 127; -128 is not used, so positive and negative weights
+    have the same range.
+    A channel of zeros has step 1, as 0 would divide by itself.
+    """
     plain = weights.numpy()
     axes = tuple(range(1, plain.ndim))
     scales = np.abs(plain).max(axis=axes) / INT8_LIMIT
@@ -292,6 +353,7 @@ def _quantised(weights: Tensor) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.fl
 
 
 def _scale(name: str, values: Tensor) -> float:
+    """The step of a tensor: its largest magnitude / 127; 1 where it is zero throughout."""
     largest = float(values.abs().max())
     if not np.isfinite(largest):
         raise InvalidDesign(f"{name} must be finite to be quantised, not {largest}")
@@ -301,7 +363,20 @@ def _scale(name: str, values: Tensor) -> float:
 def _fixed(
     name: str, reals: list[npt.NDArray[np.float64]], offsets: npt.NDArray[np.float64]
 ) -> tuple[list[Whole], Whole, int]:
-    """Real multipliers and offsets as whole numbers over 2^shift."""
+    """Real multipliers and offsets as whole numbers over 2^shift.
+
+    The shift is the largest, up to `MOST_SHIFT`, with which all multipliers stay in
+    `MULTIPLIER_BITS`. It is one for all channels and both paths of the stage, as the sum of paths
+    is shifted once; a channel whose gain is 2^-k of the largest has k bits fewer.
+
+    Args:
+        name: of the stage, for messages.
+        reals: real multipliers of each path, (outputs,) each.
+        offsets: in units of the output, (outputs,).
+
+    Raises:
+        InvalidDesign: something is not finite, or a multiplier is too large even at shift 1.
+    """
     largest = max(float(np.abs(each).max()) for each in reals)
     if not (np.isfinite(largest) and np.isfinite(offsets).all()):
         raise InvalidDesign(f"{name}: weights and batch norm must be finite to be quantised")
@@ -321,7 +396,23 @@ def _check_sums(
     offsets: Whole,
     shift: int,
 ) -> None:
-    """Raise `InvalidDesign` unless sums fit 32 bits and products 64, whatever the input."""
+    """Raise `InvalidDesign` unless sums fit 32 bits and products 64, whatever the input.
+
+    For each output channel, with |input| at most `most`:
+
+        |sum| <= most * sum of |weights| < 2^31
+        |offset| + 2^shift + sum over paths of |multiplier| * |sum| < 2^63
+
+    2^shift is more than the `half` that is added for rounding. Partial sums are bounded by the same
+    numbers, so the order of additions does not matter, and C code needs no checks of its own.
+
+    Args:
+        name: of the stage, for messages.
+        weights: of each path, with the largest magnitude of its input; None for the identity.
+        multipliers: of each path.
+        offsets: of the stage.
+        shift: of the stage.
+    """
     worst = [abs(int(offset)) + 2**shift for offset in offsets]
     for (matrix, most), each in zip(weights, multipliers, strict=True):
         for channel, multiplier in enumerate(each):

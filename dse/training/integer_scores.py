@@ -23,7 +23,7 @@ EXACT_IN_FLOAT32 = 2**24
 def scores_of_clips(
     network: IntegerNetwork, features: npt.NDArray[np.int8]
 ) -> npt.NDArray[np.int32]:
-    """Scores of clips.
+    """Scores of clips, in 1/65,536ths: the same bits as the exported C code gives.
 
     Args:
         network: in whole numbers.
@@ -42,10 +42,13 @@ def scores_of_clips(
 
 
 def _scores(network: IntegerNetwork, values: Tensor) -> Tensor:
+    """Scores of one batch, int64; the equations stand in `dse.training.integer`."""
     kept = values
     for stage in network.stages:
         if stage.begins_block:
             kept = values
+        # Offset and half of 2^shift first, then the paths: `>>` of a negative int64 rounds towards
+        # minus infinity, so adding half rounds to the nearest, ties upwards.
         total = torch.from_numpy(stage.offsets)[:, None] + (1 << (stage.shift - 1))
         for path, inputs in zip(stage.paths, (values, kept), strict=False):
             total = total + _sums(path, inputs) * torch.from_numpy(path.multipliers)[:, None]
@@ -69,6 +72,8 @@ def _sums(path: Path, inputs: Tensor) -> Tensor:
         return inputs
     outputs, per_group, taps = path.weights.shape
     after = output_frames(inputs.shape[2], path.stride)
+    # A bound on every partial sum too, so no order of additions rounds; up to 1,040 inputs and taps
+    # are summed in float32.
     small = per_group * taps * INT8_LIMIT**2 < EXACT_IN_FLOAT32
     kind = torch.float32 if small else torch.float64
     margin = path.dilation * (taps - 1) // 2
@@ -80,7 +85,7 @@ def _sums(path: Path, inputs: Tensor) -> Tensor:
     for tap in range(taps):
         first = tap * path.dilation
         seen = padded[:, :, first : first + (after - 1) * path.stride + 1 : path.stride]
-        if per_group == rows == 1:
+        if per_group == rows == 1:  # depthwise: a number a channel, not a matrix
             total.addcmul_(seen, weights[:, :, tap])
             continue
         for group in range(path.groups):

@@ -6,6 +6,12 @@ NovoGrad for each parameter tensor w with gradient g, step size lr, decay d:
     m <- beta1 m + g / (sqrt(v) + eps) + d w
     w <- w - lr m
 
+A tensor's step is normalised by the running length of its gradient, so it does not depend on how
+large the gradients of that layer happen to be, and the second moment is one number where Adam keeps
+one for each weight. The decay goes through the momentum, which is a sum and not a mean: weights
+shrink by about lr d / (1 - beta1) a step, 20 times lr d at beta1 = 0.95. The same factor holds for
+the normalised gradient: learning rates of other optimisers cannot be carried over.
+
 Source: Ginsburg et al., arXiv 1905.11286, as in NeMo (nemo/core/optim/novograd.py), which starts m
 at 0 and does not average the gradient (`grad_averaging=False`).
 """
@@ -20,7 +26,12 @@ from dse.training.recipe import Recipe
 
 
 class NovoGrad(torch.optim.Optimizer):
-    """NovoGrad; all tensors of a group are updated by a handful of fused loops."""
+    """NovoGrad; all tensors of a group are updated by a handful of fused loops.
+
+    The equations stand at the head of this module. State of a parameter: `momentum`, of its shape,
+    and `squared_norm`, a scalar. Gradients of bfloat16 products arrive here as float32, as the
+    parameters are.
+    """
 
     def __init__(
         self,
@@ -36,7 +47,14 @@ class NovoGrad(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Update all parameters that have a gradient."""
+        """Update all parameters that have a gradient; the others keep their state.
+
+        Args:
+            closure: computes the loss anew, as torch's optimisers take it.
+
+        Returns:
+            What `closure` gave, or None without it.
+        """
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -74,7 +92,16 @@ def make_optimiser(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.
     """The optimiser of a recipe, at its highest learning rate.
 
     Weight decay is decoupled from the loss in `adamw`; in `sgd` it is added to the gradient, in
-    `novograd` to the normalised gradient. It is applied to all parameters, as torch and NeMo do.
+    `novograd` to the normalised gradient. It is applied to all parameters, gains and offsets of
+    batch norm included, as torch and NeMo do. Ternary matrices are buffers: they neither move nor
+    decay.
+
+    Args:
+        parameters: of the network, on the device that it will be trained on.
+        recipe: optimiser, learning rate, weight decay, betas.
+
+    Raises:
+        ValueError: the recipe names no optimiser of this module.
     """
     rate, decay = recipe.learning_rate, recipe.weight_decay
     beta1, beta2 = recipe.betas

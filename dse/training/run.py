@@ -3,6 +3,21 @@
 The same design, data, recipe, seed, machine and number of threads give the same numbers. All random
 numbers of an epoch follow from (seed, epoch) alone, so a training that was interrupted and resumed
 ends bit for bit where an undisturbed one does, and no generator states need to be kept.
+
+    train:  check -> prepare (new, or from last.pt)
+            for each epoch:  batches -> steps -> validate -> best.pt, last.pt, history.csv
+            score best.pt in floats and in whole numbers -> evaluation.json
+
+    recipe                  all choices, as data
+    batches, augmentation   what is shown: order of clips, variants, holes
+    steps                   one step, in parts where memory is short
+    optimisers, schedules   where a step goes, and how far
+    fast/                   scores and gradients in less time
+    scoring                 a network on a split
+    checkpoint, history, best_scores    what is kept
+
+The testing split is not touched here: the best epoch is chosen on the validation split, whose error
+is a little too good for that reason.
 """
 
 import math
@@ -112,7 +127,10 @@ def train(
 
 
 class _Run:
-    """One training: its network and optimiser, which move, and its history."""
+    """One training: its network and optimiser, which move, and its history.
+
+    Call `prepare`, then `train_epoch` and `keep` for each epoch, then `result`.
+    """
 
     def __init__(
         self,
@@ -137,7 +155,9 @@ class _Run:
     def prepare(self, resume: bool) -> None:
         """Build network and optimiser, from the last checkpoint where there is one."""
         found = self._find_checkpoint() if resume else None
-        self._seed(epoch=0)
+        self._seed(
+            epoch=0
+        )  # no epoch has this number: first weights have random numbers of their own
         self.network: SpeechNetwork = build_network(self.point, len(self.features.classes))
         self.network.to(self.device)
         self.optimiser = make_optimiser(self.network.parameters(), self.recipe)
@@ -164,6 +184,11 @@ class _Run:
                 (self.folder / name).unlink(missing_ok=True)
 
     def _find_checkpoint(self) -> Checkpoint | None:
+        """The folder's last.pt; None where there is nothing (sound) to go on from.
+
+        Damage is repaired by starting afresh, with a note; a sound checkpoint of another design,
+        data, recipe or seed is a mistake of the caller, whose work would be lost: that is refused.
+        """
         if self.folder is None or not (self.folder / LAST).exists():
             return None
         path = self.folder / LAST
@@ -186,7 +211,12 @@ class _Run:
         return last
 
     def _seed(self, epoch: int) -> torch.Generator:
-        """Seed torch for an epoch; returns a generator on the CPU of the same origin."""
+        """Seed torch for an epoch; returns a generator on the CPU of the same origin.
+
+        torch's global generator serves first weights and dropout, the one returned the order of
+        clips, variants and holes. `SeedSequence` hashes the pair, so that (1, 2) and (2, 1), or
+        neighbouring seeds, have nothing in common, as sums such as seed + epoch would.
+        """
         state = np.random.SeedSequence((self.seed, epoch)).generate_state(2, np.uint64)
         # torch's seeds are signed.
         torch.manual_seed(int(state[0] >> np.uint64(1)))
@@ -219,7 +249,11 @@ class _Run:
     def _show_all(
         self, epoch: int, progress: Callable[[int, int], None] | None
     ) -> tuple[float, float, float]:
-        """A step for each batch; returns mean loss, share of errors and last learning rate."""
+        """A step for each batch; returns mean loss, share of errors and last learning rate.
+
+        Sums stay on the device until the end of the epoch: reading a number from a GPU waits for
+        all that was queued before it. What is summed is of the weights as they were at each step.
+        """
         count = len(self.batches.sizes)
         steps, first_step = count * self.recipe.epochs, count * (epoch - 1)
         clips = len(self.features.training.labels)
@@ -252,7 +286,12 @@ class _Run:
             )
 
     def keep(self, record: EpochRecord) -> None:
-        """Add the epoch to the history, and write the folder's files."""
+        """Add the epoch to the history, and write the folder's files.
+
+        best.pt comes before last.pt. A kill between them leaves a best.pt of an epoch that last.pt
+        has not seen; the epoch is then trained again, to the same bits, and the file is right
+        again. The other way round, last.pt could name a best epoch whose weights nobody has.
+        """
         self.history.append(record)
         if self.folder is None:
             return
@@ -353,7 +392,10 @@ def _check_same(
 
 @contextmanager
 def _repeatable(device: torch.device) -> Iterator[None]:
-    """Leave the caller's random numbers and memory alone; cuDNN chooses repeatable algorithms."""
+    """Leave the caller's random numbers and memory alone; cuDNN chooses repeatable algorithms.
+
+    `benchmark` is off as it picks the algorithm by a race, which may end differently each time.
+    """
     cudnn = torch.backends.cudnn
     before = cudnn.deterministic, cudnn.benchmark
     devices = [device] if device.type == "cuda" else []

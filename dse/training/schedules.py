@@ -10,6 +10,10 @@ the learning rate of step s = 0 .. N - 1 is
 where f(p) is (1 - p)^2 for `warmup_hold_decay`, (1 + cos(pi p)) / 2 for `cosine`, and 1 for
 `constant`.
 
+The first step of a warm-up is already above 0, and the first after it has `top`. The last step has
+p = 1 - 1 / (N - W - H), so the rate comes near `low` without reaching it. N counts the steps of the
+whole recipe: a training that is stopped early and goes on later follows the same curve.
+
 Source: NeMo `PolynomialHoldDecayAnnealing` (nemo/core/optim/lr_scheduler.py) for warm-up, hold and
 polynomial; Loshchilov & Hutter, arXiv 1608.03983, for the cosine.
 """
@@ -26,6 +30,10 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
         recipe: its schedule, fractions and learning rates.
         step: 0-based, over all epochs.
         steps: of the whole training.
+
+    Returns:
+        The rate, from `min_learning_rate` to `learning_rate` after the warm-up; in the warm-up it
+        may be lower.
     """
     top, low = recipe.learning_rate, recipe.min_learning_rate
     warmup = int(recipe.warmup_fraction * steps)
@@ -36,6 +44,7 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     decay_starts = warmup + int(recipe.hold_fraction * steps)
     if step < decay_starts:
         return top
+    # Never a division by zero: where nothing is left for the decay, all steps ended above.
     progress = (step - decay_starts) / (steps - decay_starts)
     return low + (top - low) * _DECAYS[recipe.schedule](progress)
 

@@ -1,4 +1,9 @@
-"""How well a network does on a split, in floats and in whole numbers."""
+"""How well a network does on a split, in floats and in whole numbers.
+
+All scores are of clean clips (variant 0 of the cache), without holes, label smoothing or weights of
+classes, in evaluation mode, and in float32 even where training computes in bfloat16: so numbers of
+different recipes compare.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -53,6 +58,9 @@ def evaluate(
             rounding.
         fast: by `dse.training.fast`, for networks of `dse.networks.network`; the same but for
             rounding.
+
+    Raises:
+        InvalidData: the split has no clips.
     """
     network.to(device).eval()
     score_confusion: Callable[[Tensor], Tensor] = network
@@ -92,6 +100,8 @@ def _scored(
     labels = torch.from_numpy(np.array(split.labels[chosen])).to(device)
     scores = score_confusion(normalise(pictures, mean, deviation))
     classes = scores.shape[1]
+    # A confusion matrix is a histogram of pairs (true, told), each as one number true * C + told:
+    # counted where the scores are, so that a GPU hands over C^2 numbers and not one a clip.
     pairs = torch.bincount(labels * classes + scores.argmax(1), minlength=classes**2)
     loss = functional.cross_entropy(scores, labels, reduction="sum").item()
     return loss, pairs.reshape(classes, classes).cpu().numpy()
@@ -111,7 +121,14 @@ def score_best(
         path: checkpoint of the best epoch.
         features: that it was trained on.
         computation: of the training; whole numbers are computed on the CPU.
-        split: the testing split is for those who confirm.
+        split: the testing split is for those who confirm: once, of a network that is chosen.
+
+    Returns:
+        Both confusion matrices; `int8` None with a `reason` where the network has no form in whole
+        numbers, or memory ran out.
+
+    Raises:
+        InvalidCheckpoint: like `dse.training.checkpoint.load_network`.
     """
     clips = features.split(split)
     network, checkpoint = load_network(path)
@@ -161,7 +178,19 @@ def evaluate_integer(
     mean: Tensor | NDArray[np.float32],
     deviation: Tensor | NDArray[np.float32],
 ) -> NDArray[np.int64]:
-    """Confusion matrix of a pooled network in whole numbers on the clean clips of a split."""
+    """Confusion matrix of a pooled network in whole numbers on the clean clips of a split.
+
+    Exact: the same counts on every machine, given the same features and the same quantised network.
+
+    Args:
+        network: quantised; a framewise head has no such matrix.
+        split: raw pictures and labels.
+        mean: (coefficients,), of the data that the network was trained on.
+        deviation: likewise.
+
+    Returns:
+        (classes, classes): clips of class [row] that the network took for class [column].
+    """
     classes = len(network.classes)
     confusion = np.zeros((classes, classes), dtype=np.int64)
     for pictures, labels in iterate_batches(split, EVALUATION_CLIPS):

@@ -1,4 +1,8 @@
-"""What is exported: a trained network of a checkpoint, or the untrained one of a design."""
+"""What is exported: a trained network of a checkpoint, or the untrained one of a design.
+
+And the clips that int8 needs: the range of each activation is taken from `CALIBRATION_CLIPS` of the
+training split. Validation clips would make the validation error of the int8 network too good.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,13 +105,24 @@ def calibration_pictures(
 
 
 def calibration_clips(training: FeatureSplit, clips: int = CALIBRATION_CLIPS) -> Tensor:
-    """Raw pictures of so many clips at most, evenly drawn: (clips, features, frames)."""
+    """Raw pictures of so many clips at most, evenly drawn: (clips, features, frames).
+
+    Evenly spaced places of the split, its first and last clip included, and clean clips only. No
+    random number is drawn: the same features give the same ranges, and the same int8 network.
+
+    Args:
+        training: raw pictures; they have to be normalised before a network sees them.
+        clips: at most; all clips of a smaller split.
+    """
     count = min(clips, len(training))
     chosen = torch.linspace(0, len(training) - 1, count).round().long().numpy()
     return torch.from_numpy(training.features[chosen, 0])
 
 
 def random_pictures(in_channels: int, clips: int) -> Tensor:
-    """Pictures of noise, the same every time."""
+    """Pictures of noise, the same every time: (clips, in_channels, RANDOM_FRAMES), normal(0, 1).
+
+    Zero mean and deviation one are what normalised features have.
+    """
     drawn = torch.Generator().manual_seed(1)
     return torch.randn(clips, in_channels, RANDOM_FRAMES, generator=drawn)

@@ -1,4 +1,14 @@
-"""One step of a training: scores, loss, gradients, optimiser; in parts where memory is short."""
+"""One step of a training: scores, loss, gradients, optimiser; in parts where memory is short.
+
+Gradient accumulation: with a batch in parts of weight W_p (clips, or the sum of their class
+weights), W in all, and mean losses L_p,
+
+    loss of the batch = sum_p (W_p / W) L_p,      gradient = sum_p (W_p / W) gradient of L_p
+
+so one step from all parts is that of the whole batch, but for batch norm, whose mean and variance
+are those of a part. Activations are what fills the memory, and those of a part are free before the
+next part begins.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +23,12 @@ from dse.training.recipe import Recipe
 
 
 class Steps:
-    """Makes steps; halves its batches when memory runs out, and keeps to that."""
+    """Makes steps; halves its batches when memory runs out, and keeps to that.
+
+    A try that ran out of memory has already moved running statistics of batch norm and drawn random
+    numbers for dropout, and is not undone: such a training is sound, but not repeatable bit for bit
+    on a machine with other memory. `parts` tells whether it happened.
+    """
 
     def __init__(
         self,
@@ -35,6 +50,15 @@ class Steps:
 
     def step(self, pictures: Tensor, labels: Tensor, rate: float) -> tuple[Tensor, Tensor]:
         """Move the weights once; returns the loss and the scores, without their gradients.
+
+        Args:
+            pictures: (clips, coefficients, frames), normalised and augmented, on the device.
+            labels: (clips,), indices of classes.
+            rate: learning rate of this step; the optimiser's own is overwritten.
+
+        Returns:
+            The loss, a scalar still on the device, and scores (clips, classes), in bfloat16 where
+            the computation is: both of the weights before the step.
 
         Raises:
             TrainingFailed: memory runs out even with two clips at a time.

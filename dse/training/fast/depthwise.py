@@ -5,14 +5,29 @@ For kernel w of K taps, dilation d, stride s and padding p,
     y[c, o, n] = sum_k w[c, k] x[c, o s + k d - p, n]  =  sum_i M[c, o, i] x[c, i - p, n]
     M[c, o, o s + k d] = w[c, k], zero elsewhere
 
-so M times all clips, one a column, gives all frames at once. It is cut into blocks of B outputs,
-each with the inputs that it needs, which stand in one piece as clips are the last axis. The product
-takes about (B + (K - 1) d) / K times the multiplications of the convolution and is still several
-times faster, as it runs at the speed of matrix products, forwards and backwards. Every block has
-the same M; only at the ends of the clip its columns are cut.
+so M times all clips, one a column, gives all frames at once. For K = 3, B = 4 and d = 1, M of one
+channel is, at stride 1 and at stride 2 (dots are zeros that are multiplied all the same):
+
+    w0 w1 w2 .  .  .            w0 w1 w2 .  .  .  .  .  .
+    .  w0 w1 w2 .  .            .  .  w0 w1 w2 .  .  .  .
+    .  .  w0 w1 w2 .            .  .  .  .  w0 w1 w2 .  .
+    .  .  .  w0 w1 w2           .  .  .  .  .  .  w0 w1 w2
+
+It has B rows (output frames) and (B - 1) s + (K - 1) d + 1 columns (input frames). The clip is cut
+into blocks of B outputs, each with the inputs that it needs, which stand in one piece as clips are
+the last axis. The product takes about (B + (K - 1) d) / K times the multiplications of the
+convolution and is still several times faster, as it runs at the speed of matrix products, forwards
+and backwards. Every block has the same M; only at the ends of the clip its columns are cut.
 
 Both ways between w and M are one strided view: a step in o is a row and s columns, one in k is d
 columns.
+
+Backwards, with g the gradient of y, both gradients are products of the same shapes:
+
+    gradient of x = M^T g                  of w[c, k] = sum_o D[c, o, o s + k d],  D = g x^T
+
+D is dense, and only its band is read. The product sums over clips; the products of all blocks are
+added up in one D.
 """
 
 from typing import Any
@@ -55,7 +70,9 @@ class _Depthwise(torch.autograd.Function):
         to_inputs = to_weight = None
         if ctx.needs_input_grad[0]:
             # Without stride it is the convolution with the kernel turned round, which writes each
-            # value once; with stride, blocks are added where they overlap.
+            # value once; with stride, blocks are added where they overlap. Kernels are odd
+            # (`dse.design.point.Block`), so padding is the same on both sides and one shape serves
+            # both ways.
             to_inputs = (
                 _convolve(gradient, weight.flip(1), shape)
                 if shape.stride == 1
@@ -67,7 +84,13 @@ class _Depthwise(torch.autograd.Function):
 
 
 class _Shape:
-    """Sizes of one depthwise layer and of its blocks."""
+    """Sizes of one depthwise layer and of its blocks.
+
+    A block of `rows` output frames reads `columns` input frames. Blocks at the ends of the clip
+    would read padding: there, `first` to `last` is cut to frames that exist and M is cut to the
+    columns that meet them, so no padded copy of the input is ever made. The last block may have
+    fewer output frames; it uses the first rows of M.
+    """
 
     def __init__(self, inputs: Tensor, taps: int, stride: int, dilation: int) -> None:
         frames = inputs.shape[1]
@@ -87,7 +110,12 @@ class _Shape:
             self.blocks.append((start, end, first, last, first - before))
 
     def band(self, matrix: Tensor) -> Tensor:
-        """The entries of `matrix` (C, rows, columns) that hold taps, as (C, rows, K)."""
+        """The entries of `matrix` (C, rows, columns) that hold taps, as (C, rows, K).
+
+        A view: writing to it fills the band (`_banded`), summing it over rows gathers the gradient
+        of the taps (`_to_weight`). It goes by the strides of `matrix`, so a transposed matrix works
+        as well as a contiguous one.
+        """
         channel, row, column = matrix.stride()
         size = (matrix.shape[0], self.rows, self.taps)
         return matrix.as_strided(
@@ -97,6 +125,8 @@ class _Shape:
 
 def _convolve(inputs: Tensor, weight: Tensor, shape: _Shape) -> Tensor:
     matrix = _banded(weight, shape)
+    # One product per block, batched over channels: (C, outputs, inputs) @ (C, inputs, N). As clips
+    # come last, a block's frames of a channel are one contiguous piece, read without a copy.
     parts = [
         torch.bmm(matrix[:, : end - start, left : left + last - first], inputs[:, first:last])
         for start, end, first, last, left in shape.blocks
@@ -111,6 +141,8 @@ def _banded(weight: Tensor, shape: _Shape) -> Tensor:
 
 
 def _to_inputs(gradient: Tensor, weight: Tensor, shape: _Shape) -> Tensor:
+    # M^T g, block by block. Neighbouring blocks read the same (K - 1) d + 1 - s input frames, whose
+    # gradients add up: hence `+=` into zeros, where the forward pass could concatenate.
     turned = _banded(weight, shape).transpose(1, 2)
     total = gradient.new_zeros(gradient.shape[0], shape.frames, gradient.shape[2])
     for start, end, first, last, left in shape.blocks:
@@ -121,7 +153,12 @@ def _to_inputs(gradient: Tensor, weight: Tensor, shape: _Shape) -> Tensor:
 
 
 def _to_weight(gradient: Tensor, inputs: Tensor, weight: Tensor, shape: _Shape) -> Tensor:
-    """The gradient of M, turned (columns, rows): products are faster the longer side first."""
+    """The gradient of the taps, (C, K), by way of that of M, which is the sum over all blocks.
+
+    M's gradient is kept turned, (C, columns, rows): products are faster the longer side first. It
+    is summed in float32 also where activations are bfloat16, whose 8 bits would swallow small terms
+    in a sum over blocks and rows.
+    """
     sums = torch.promote_types(weight.dtype, torch.float32)
     total = weight.new_zeros(weight.shape[0], shape.columns, shape.rows, dtype=sums)
     for start, end, first, last, left in shape.blocks:

@@ -1,4 +1,16 @@
-"""A whole network in (C, T, N)."""
+"""A whole network in (C, T, N).
+
+What each layer becomes, with C channels, T frames, N clips:
+
+    1x1, dense or ternary    (O, C) @ (C, T N), one product            `pointwise`
+    depthwise                C products (B, columns) @ (columns, N)    `depthwise`
+    norm + skip + ReLU       passes over rows of T N values            `norm`
+    pooled head              mean over T, then (N, C) @ (C, outputs)   `_Pool`
+    anything else            permuted to (N, C, T), run as it is, and back
+
+The walk over blocks repeats `ResidualBlock.forward`: a change of the order of operations there must
+be made here too. Tests hold both against each other.
+"""
 
 from typing import Any
 
@@ -26,9 +38,10 @@ def fast_scores(
         dtype: of activations and matrix products; batch statistics are always float32.
 
     Returns:
-        (N, outputs), or (N, outputs, frames) of a framewise head.
+        (N, outputs), or (N, outputs, frames) of a framewise head; of type `dtype`.
     """
-    # As the transpose of a matrix, which is copied in tiles, four times as fast as a permutation.
+    # (N, C, T) -> (N, C T) -> (C T, N) -> (C, T, N). As the transpose of a matrix, which is copied
+    # in tiles, four times as fast as a permutation.
     values = features.to(dtype).flatten(1).t().contiguous().view(*features.shape[1:], -1)
     for block in network.blocks.values():
         assert isinstance(block, ResidualBlock)
@@ -43,6 +56,10 @@ def fast_scores(
 
 
 def _block(block: ResidualBlock, inputs: Tensor) -> Tensor:
+    """(in_channels, T, N) -> (out_channels, ceil(T / stride), N).
+
+    The last layer of a sub-block is its batch norm, which takes the skip and the ReLU along.
+    """
     values = inputs
     last = len(block.body) - 1
     for index, sub_block in enumerate(block.body):
@@ -80,6 +97,7 @@ def _layer(layer: nn.Module, inputs: Tensor) -> Tensor:
 
 
 def _convolution(layer: nn.Conv1d, inputs: Tensor) -> Tensor:
+    """By its kind: 1x1, depthwise, or whatever else torch computes in (N, C, T)."""
     weight = layer.weight.to(inputs.dtype)
     (taps,), (stride,), (dilation,) = layer.kernel_size, layer.stride, layer.dilation
     if taps == 1:
@@ -99,7 +117,11 @@ def _convolution(layer: nn.Conv1d, inputs: Tensor) -> Tensor:
 
 
 class _Pool(torch.autograd.Function):
-    """Mean over frames, (C, T, N) -> (C, N); its gradient is spread by a view, not by a copy."""
+    """Mean over frames, (C, T, N) -> (C, N); its gradient is spread by a view, not by a copy.
+
+    All frames of the view share one number in memory: whoever takes this gradient must not write to
+    it in place (`_Norm.backward` looks whether it is contiguous first).
+    """
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:

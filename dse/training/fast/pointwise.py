@@ -1,4 +1,10 @@
-"""1x1 convolution as one matrix product over all clips and frames."""
+"""1x1 convolution as one matrix product over all clips and frames.
+
+    y[o, (t, n)] = sum_c w[o, c] x[c, (t, n)]
+
+In (C, T, N) the index (t, n) is one axis of T N columns without any copy; in torch's (N, C, T) it
+would be N products of T columns each. With G groups it is G products of (O / G, C / G).
+"""
 
 from typing import Any
 
@@ -10,6 +16,9 @@ from dse.training.fast.products import product
 
 def pointwise(inputs: Tensor, weight: Tensor, *, groups: int = 1, stride: int = 1) -> Tensor:
     """(C, T, N) -> (O, ceil(T / stride), N); no gradient is computed for a fixed weight.
+
+    A ternary matrix is such a weight: of the three products of a step (forwards, to the inputs, to
+    the weight) it needs two.
 
     Args:
         inputs: contiguous.

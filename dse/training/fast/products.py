@@ -1,7 +1,8 @@
 """Products of two matrices, in float32 by the faster of two libraries.
 
 torch multiplies float32 by MKL, which on AMD's processors uses half the width of the vector units;
-oneDNN, which torch brings along for convolutions, uses all of it.
+oneDNN, which torch brings along for convolutions, uses all of it. `dse.processor` times both on the
+machine at hand, once, and remembers which is faster.
 """
 
 from contextlib import suppress
@@ -14,6 +15,8 @@ from dse.processor import float32_by_onednn
 
 def product(left: Tensor, right: Tensor) -> Tensor:
     """The product left @ right, without gradients.
+
+    For use within `torch.autograd.Function`s, which write their own backward pass.
 
     Args:
         left: (rows, inner), contiguous or the transpose of a contiguous matrix.
