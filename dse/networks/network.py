@@ -101,7 +101,10 @@ class ResidualBlock(nn.Module):
 
 
 class PooledHead(nn.Module):
-    """Average over time, then a linear layer with bias."""
+    """Average over time, then a linear layer with bias: one vector of scores for the whole clip.
+
+    The average takes clips of any length; frames of padding count in it like all others.
+    """
 
     def __init__(self, channels: int, outputs: int) -> None:
         """Build the linear layer."""

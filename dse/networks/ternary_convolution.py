@@ -1,4 +1,14 @@
-"""The ternary mixing layer in torch."""
+"""The ternary mixing layer in torch.
+
+    y[o, t] = sum_i W[o, i] x[i, s t],    W[o, i] in {-1, 0, +1}, drawn once and never trained
+
+Sparse random signs keep distances between inputs about as they are (random projections, Achlioptas
+2003). What is learned stands around the matrix: depthwise kernels before it, gains and offsets of
+the batch norm behind it. A machine needs adders and no multipliers for it, and a generator in place
+of a memory.
+
+Source: arXiv 2103.17142.
+"""
 
 import torch
 from torch import nn
@@ -31,6 +41,15 @@ class TernaryConv1d(nn.Module):
     ) -> None:
         """Generate the matrix.
 
+        Args:
+            in_channels: columns of the matrix.
+            out_channels: its rows.
+            density: share of entries that are not zero, as nearly as the generator makes it.
+            generator: the family and its settings.
+            seed: the design's `ternary_seed`.
+            layer: name of the layer (`B1.0.pw`). Two layers of one name and shape would be equal.
+            stride: frames from one output to the next.
+
         Raises:
             InvalidDesign: the generator cannot make this density.
         """
@@ -38,6 +57,8 @@ class TernaryConv1d(nn.Module):
         self.stride = stride
         self.layer = layer
         matrix = ternary_matrix(seed, layer, out_channels, in_channels, density, generator)
+        # (rows, columns, 1) in float32: a kernel of `conv1d`. A buffer moves with the module to a
+        # device; it is not among `parameters()`, so no optimiser sees it.
         self.register_buffer(
             "weight", torch.from_numpy(matrix).float()[:, :, None], persistent=False
         )

@@ -2,6 +2,12 @@
 
 The C library gives large pieces back to the system when they are freed, and the system clears each
 page that it hands out again: a tenth of a step in float32 (docs/evidence/performance.md).
+
+Two limits of glibc decide. Pieces of at least M_MMAP_THRESHOLD bytes are mapped one by one and
+unmapped when freed; smaller ones are cut from the heap, whose free top goes back when it is longer
+than M_TRIM_THRESHOLD. Setting one of them also ends glibc's own adjustment of the first.
+
+Source: mallopt(3).
 """
 
 import ctypes
@@ -15,7 +21,10 @@ _USUAL_BYTES = 2**17  # glibc's own first value of both
 
 
 def keep_freed_memory() -> None:
-    """Have this process keep what it frees, up to `MOST_KEPT_BYTES`; nothing without glibc."""
+    """Have this process keep what it frees, up to `MOST_KEPT_BYTES`; nothing without glibc.
+
+    For the whole process, from now on: call `give_back_freed_memory` when the training is over.
+    """
     library = _library()
     if library is not None:
         library.mallopt(_TRIM_THRESHOLD, MOST_KEPT_BYTES)

@@ -2,6 +2,14 @@
 
 Masked values become 0, which is the mean of each coefficient once the pictures are normalised.
 
+A hole h of a clip is the product of two 1-D masks, rows[h, q] and columns[h, t], 1 inside and 0
+outside. With H holes
+
+    cover[q, t] = sum_h rows[h, q] columns[h, t]        a matrix product, (Q, H) @ (H, T)
+    out[q, t]   = max(0, 1 - cover[q, t]) x[q, t]       holes may overlap
+
+A time mask has all rows, a frequency mask all columns, a rectangle of SpecCutout neither.
+
 `dse.training.recipe.Augmentation` says how many and how large.
 
 Source: Park et al., SpecAugment, arXiv 1904.08779; DeVries & Taylor, Cutout, arXiv 1708.04552;
@@ -18,6 +26,7 @@ def augment(batch: Tensor, settings: Augmentation, generator: torch.Generator) -
     """A copy of `batch` with holes; each clip gets its own.
 
     Each width is drawn from 0 to its limit, each position so that the hole lies within the picture.
+    Columns of padding count as picture: a hole there changes nothing, as they are 0 already.
     Holes are built from 1-D masks and one small matrix product, which is cheaper than masks of the
     size of the batch for each of them.
 
@@ -25,6 +34,9 @@ def augment(batch: Tensor, settings: Augmentation, generator: torch.Generator) -
         batch: (clips, coefficients, frames), normalised.
         settings: how many and how large.
         generator: on the device of `batch`; the same state gives the same holes.
+
+    Returns:
+        (clips, coefficients, frames), never `batch` itself.
     """
     clips, rows, columns = batch.shape
     # A time mask is a rectangle of all rows, a frequency mask one of all columns.
@@ -61,6 +73,7 @@ def _stretches(random: Tensor, limits: Tensor, size: int) -> Tensor:
         limits: (stretches,), widths are drawn from 0 to this, both included.
         size: places there are; a wider limit is cut to it.
     """
+    # floor(u (n + 1)) is uniform over 0..n, both for widths and for starts that leave room.
     width = (random[..., 0] * (limits.clamp(max=size) + 1)).floor()[..., None]
     start = (random[..., 1:] * (size - width + 1)).floor()
     place = torch.arange(size, device=random.device)

@@ -7,6 +7,10 @@
 Confusions have a row for each true class and a column for each class told. `int8` is the network in
 whole numbers as `dse export header` writes it (`dse.training.integer`), with the ranges of
 activations taken from training clips; null, with a `reason`, where the network has no such form.
+
+Counts are kept, not only errors: a reader can compute the recall of a class, the most frequent
+mistakes or an interval (`dse.training.scores`) without the network and without the data. The gap
+between the two errors is the price of int8 without training for it.
 """
 
 import json
@@ -66,7 +70,11 @@ class BestScores:
 
 
 def write_best_scores(scores: BestScores, folder: Path) -> None:
-    """Write `evaluation.json` into a design's folder in one step."""
+    """Write `evaluation.json` into a design's folder in one step: the old file, or all of the new.
+
+    Raises:
+        OSError: the disk is full, or the folder may not be written to.
+    """
     write_text(folder / FILE_NAME, json.dumps(scores.to_dict()) + "\n")
 
 
@@ -99,6 +107,7 @@ def read_best_scores(folder: Path) -> BestScores | None:
 
 
 def _error(confusion: Confusion) -> float:
+    """Share of clips off the diagonal."""
     clips = int(confusion.sum())
     return (clips - int(np.trace(confusion))) / clips
 
@@ -108,6 +117,7 @@ def _plain(confusion: Confusion) -> dict[str, Any]:
 
 
 def _confusion(plain: dict[str, Any], classes: int) -> Confusion:
+    # The error in the file is for people; here it always follows from the counts.
     confusion = np.array(plain["confusion"], dtype=np.int64)
     if confusion.shape != (classes, classes) or (confusion < 0).any() or not confusion.any():
         raise ValueError(f"no confusion matrix of {classes} classes")

@@ -39,7 +39,10 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A network after an epoch, and where it comes from."""
+    """A network after an epoch, and where it comes from: design, data, recipe and seed.
+
+    These four decide whether a training may go on from it (`dse.training.run`).
+    """
 
     point: DesignPoint
     classes: tuple[str, ...]

@@ -35,7 +35,10 @@ Path = Literal["auto", "fast", "plain"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Computation:
-    """How the steps of a training are computed."""
+    """How the steps of a training are computed; made by `choose_computation`.
+
+    Validation computes on the same device and path, always in float32.
+    """
 
     device: torch.device
     bfloat16: bool
@@ -55,7 +58,7 @@ class Computation:
 
 
 def choose_computation(recipe: Recipe, device: torch.device, path: Path = "auto") -> Computation:
-    """How a recipe is computed on a device.
+    """How a recipe is computed on a device: numbers by the recipe, the path by the device.
 
     The path is `dse.training.fast` on a CPU, where it was measured
     (docs/evidence/performance.md); elsewhere the plain network, whose

@@ -34,7 +34,7 @@ class EpochRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingResult:
-    """What came out of a training."""
+    """What came out of a training, finished or stopped after some of its epochs."""
 
     validation_error: float
     """Share of validation clips told wrongly, at the best epoch: chosen as the lowest of all epochs
@@ -55,7 +55,13 @@ class TrainingResult:
 
 
 def best_record(history: Sequence[EpochRecord]) -> EpochRecord:
-    """The epoch of the lowest validation error; of equal ones the lower loss, then the earlier."""
+    """The epoch of the lowest validation error; of equal ones the lower loss, then the earlier.
+
+    Errors of a small split are often equal, as they are whole numbers of clips; losses hardly ever.
+
+    Args:
+        history: at least one epoch, in order.
+    """
     return min(history, key=lambda record: (record.validation_error, record.validation_loss))
 
 
@@ -64,6 +70,7 @@ def write_history(folder: Path, history: Sequence[EpochRecord]) -> None:
     text = io.StringIO()
     names = [field.name for field in dataclasses.fields(EpochRecord)]
     writer = csv.writer(text, lineterminator="\n")
+    # The writer puts a float down by `repr`, the shortest text that reads back as the same number.
     writer.writerow(names)
     writer.writerows([getattr(record, name) for name in names] for record in history)
     write_text(folder / FILE_NAME, text.getvalue())

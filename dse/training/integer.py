@@ -215,7 +215,11 @@ class _Maker:
         self.input_scale = 1.0
 
     def run(self, values: Tensor) -> tuple[list[Stage], float]:
-        """All stages, and the scale of the last tensor."""
+        """All stages but the head, and the step of the last tensor, which the head reads.
+
+        Args:
+            values: normalised clips, (clips, features, frames), float32.
+        """
         scale = self.input_scale = _scale("the input", values)
         stages: list[Stage] = []
         for block in self.source.point.blocks:
@@ -341,8 +345,7 @@ def _quantised(weights: Tensor) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.fl
     """Symmetric int8 weights and the step of each output channel, the first axis.
 
     A channel's largest magnitude becomes 127; -128 is not used, so positive and negative weights
-    have the same range.
-    A channel of zeros has step 1, as 0 would divide by itself.
+    have the same range. A channel of zeros has step 1, as 0 would divide by itself.
     """
     plain = weights.numpy()
     axes = tuple(range(1, plain.ndim))

@@ -1,4 +1,8 @@
-"""What a design is trained on, and how: all that a training needs besides the design."""
+"""What a design is trained on, and how: all that a training needs besides the design.
+
+A process that trains for a study makes one `Training` and hands it one design after the other. This
+module loads without torch; `Training.train` loads it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,7 +39,8 @@ class Training:
         Args:
             point: the design.
             report: called after each epoch.
-            until: stop after so many epochs; all of the recipe's where it is None.
+            until: stop after so many epochs, counted from the first of all, and ready to go on:
+                the rungs of a study call again with more. All of the recipe's where it is None.
 
         Raises:
             TrainingFailed: no number came out; the message says why.

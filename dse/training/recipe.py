@@ -146,6 +146,12 @@ RECIPES: dict[str, Recipe] = {
 def recipe_from_node(node: Node) -> Recipe:
     """Read a recipe from YAML: a mapping of fields, or the name of one of `RECIPES`.
 
+    In a study file, for example:
+
+        recipe: matchboxnet
+        recipe: {base: matchboxnet, epochs: 100}
+        recipe: {epochs: 100, optimiser: sgd}
+
     With the key `base`, what the mapping leaves out is taken from the recipe of that name; without
     it, from the default.
 

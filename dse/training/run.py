@@ -155,9 +155,8 @@ class _Run:
     def prepare(self, resume: bool) -> None:
         """Build network and optimiser, from the last checkpoint where there is one."""
         found = self._find_checkpoint() if resume else None
-        self._seed(
-            epoch=0
-        )  # no epoch has this number: first weights have random numbers of their own
+        # No epoch has this number: first weights have random numbers of their own.
+        self._seed(epoch=0)
         self.network: SpeechNetwork = build_network(self.point, len(self.features.classes))
         self.network.to(self.device)
         self.optimiser = make_optimiser(self.network.parameters(), self.recipe)
@@ -251,8 +250,9 @@ class _Run:
     ) -> tuple[float, float, float]:
         """A step for each batch; returns mean loss, share of errors and last learning rate.
 
-        Sums stay on the device until the end of the epoch: reading a number from a GPU waits for
-        all that was queued before it. What is summed is of the weights as they were at each step.
+        Sums stay on the device, but for a look every `CHECK_STEPS`: reading a number from a GPU
+        waits for all that was queued before it. Each batch is scored by the weights before its own
+        step, so loss and error are worse than those of the network at the end of the epoch.
         """
         count = len(self.batches.sizes)
         steps, first_step = count * self.recipe.epochs, count * (epoch - 1)

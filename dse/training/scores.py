@@ -1,4 +1,9 @@
-"""What a network got right and wrong on a split, and how sure that is. No torch."""
+"""What a network got right and wrong on a split, and how sure that is. No torch.
+
+An error of 5 % on 400 clips is 20 clips: its 95 % interval is about 3.3 % to 7.6 %, and a design
+with 4.5 % is not shown to be better. So each error has its counts with it, and `wilson_interval`
+says what they leave open.
+"""
 
 import math
 from dataclasses import dataclass
@@ -9,7 +14,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Scores:
-    """A network on one split."""
+    """A network on one split: counts, from which all shares follow."""
 
     loss: float
     """Mean cross-entropy in nats, without label smoothing and class weights."""
@@ -53,9 +58,17 @@ def wilson_interval(successes: int, total: int) -> tuple[float, float]:
         z = 1.96, the quantile of the normal distribution that leaves out 2.5 % on each side,
         (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
 
+    Unlike p -+ z sqrt(p (1 - p) / n) it is right for few trials and for shares near 0 or 1: with no
+    error among n clips it does not say that there never is one. It stays within [0, 1]. It holds
+    for one share; two networks on the same clips are not independent, and their difference is
+    often surer than their intervals suggest.
+
     Args:
         successes: 0 to `total`.
         total: at least 1.
+
+    Returns:
+        Lower and upper end, shares from 0 to 1.
 
     Source: Wilson, J. Am. Stat. Assoc. 22 (1927) 209-212.
     """

@@ -42,7 +42,7 @@ class Source:
 
     @property
     def title(self) -> str:
-        """What it is, for comments: `matchboxnet-3x1x64, untrained`."""
+        """What it is, for comments: label and key of the design, `trained, 40 epochs`."""
         state = (
             "untrained" if self.checkpoint is None else f"trained, {self.checkpoint.epoch} epochs"
         )
@@ -50,7 +50,11 @@ class Source:
 
 
 def trained(path: Path) -> Source:
-    """The network of a checkpoint. Raises `InvalidCheckpoint` like `load_checkpoint`."""
+    """The network of a checkpoint, such as best.pt.
+
+    Raises:
+        InvalidCheckpoint: like `dse.training.checkpoint.load_network`.
+    """
     network, checkpoint = load_network(path)
     return Source(
         network=network,
@@ -61,9 +65,20 @@ def trained(path: Path) -> Source:
 
 
 def untrained(point: DesignPoint, outputs: int, seed: int = 1) -> Source:
-    """The network of a design with its first weights, as a training with this seed draws them.
+    """The network of a design with first weights, drawn as those of a training are.
 
-    Its shapes, speed and memory are those of the trained one; its scores mean nothing.
+    A training of the same seed starts from other numbers: it hashes the seed with the epoch.
+
+    Its shapes, speed and memory are those of the trained one; its scores mean nothing. The caller's
+    random numbers stay as they were.
+
+    Args:
+        point: the design; its `ternary_seed` decides the ternary matrices.
+        outputs: classes, or characters and blank of a framewise head.
+        seed: of the trained weights' first values.
+
+    Raises:
+        InvalidDesign: outputs are less than 1.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -109,6 +109,7 @@ class Steps:
         return None
 
     def _gradients(self, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Add up the gradients of all parts in the parameters; returns loss and scores."""
         losses, scores = [], []
         whole = self._weight(labels)
         # A smaller batch is divided into fewer: batch norm needs two clips in each part.

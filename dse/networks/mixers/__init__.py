@@ -20,7 +20,11 @@ __all__ = ["MIXERS", "MixingLayer"]
 
 
 class MixingLayer(Protocol):
-    """What a module in this package provides."""
+    """What a module in this package provides.
+
+    Both functions take a `Place`: name, widths, stride and mixer of one 1x1. They must agree on
+    what it stores and on ceil(T / stride) frames of output; a test compares counts of both.
+    """
 
     def lower(self, place: Place, in_frames: int, out_frames: int) -> Layer | None:
         """The layer that a machine executes; None where there is nothing to execute."""

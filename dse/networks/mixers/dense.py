@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def lower(place: Place, in_frames: int, out_frames: int) -> Layer:
-    """The layer that a machine executes."""
+    """The layer that a machine executes: out * in / groups weights, each used once a frame."""
     return Layer(
         name=place.name,
         kind=LayerKind.POINTWISE,
@@ -25,7 +25,10 @@ def lower(place: Place, in_frames: int, out_frames: int) -> Layer:
 
 
 def build(place: Place) -> "nn.Module":
-    """(N, in_channels, T) -> (N, out_channels, ceil(T / stride)), without bias."""
+    """(N, in_channels, T) -> (N, out_channels, ceil(T / stride)), without bias.
+
+    The batch norm behind it has an offset, which would swallow a bias.
+    """
     from torch import nn
 
     return nn.Conv1d(

@@ -1,4 +1,8 @@
-"""Identity: nothing is mixed, stored or executed; equal widths and stride 1 only."""
+"""Identity: nothing is mixed, stored or executed; equal widths and stride 1 only.
+
+Mostly for skips: the sum behind a bare identity is an addition a value and nothing else. With
+`skip_norm` its batch norm is executed, as there are no weights that could take it in.
+"""
 
 from typing import TYPE_CHECKING
 

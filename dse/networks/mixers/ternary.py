@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 def lower(place: Place, in_frames: int, out_frames: int) -> Layer:
-    """The layer that a machine executes; its non-zeros are counted on the matrix."""
+    """The layer that a machine executes; its non-zeros are counted on the matrix.
+
+    Not density * rows * columns: a random matrix is off that by chance, and a machine that skips
+    zeros waits for its fullest row, which only the matrix itself (`nonzero_mask`) tells.
+    """
     density, generator = _rule(place)
     rows, columns = place.out_channels, place.in_channels
     return Layer(

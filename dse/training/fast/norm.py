@@ -77,6 +77,12 @@ def _norm_fixed(
 
 
 class _Norm(torch.autograd.Function):
+    """Training mode: the equations at the head of this module, forwards and backwards.
+
+    Kept for the backward pass: the input (as rows), two numbers a channel, and with ReLU the
+    output, which stands for its own mask (y > 0). The residual is not kept: nothing needs it.
+    """
+
     @staticmethod
     def forward(
         ctx: Any,
