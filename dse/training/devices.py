@@ -123,7 +123,8 @@ def describe_device(name: str, recipe: Recipe, path: Path = "auto") -> str:
 def set_threads(threads: int) -> None:
     """Let torch use so many CPU threads from now on, in the whole process.
 
-    Another number of threads divides sums in another way: results agree but for rounding only.
+    Another number of threads divides sums in another way: a step agrees but for rounding, and a
+    training drifts away from there.
     """
     torch.set_num_threads(threads)
 

@@ -252,7 +252,7 @@ class _Run:
 
         Sums stay on the device, but for a look every `CHECK_STEPS`: reading a number from a GPU
         waits for all that was queued before it. Each batch is scored by the weights before its own
-        step, so loss and error are worse than those of the network at the end of the epoch.
+        step, so early in a training loss and error are worse than those at the end of the epoch.
         """
         count = len(self.batches.sizes)
         steps, first_step = count * self.recipe.epochs, count * (epoch - 1)

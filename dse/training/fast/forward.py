@@ -9,7 +9,7 @@ What each layer becomes, with C channels, T frames, N clips:
     anything else            permuted to (N, C, T), run as it is, and back
 
 The walk over blocks repeats `ResidualBlock.forward`: a change of the order of operations there must
-be made here too. Tests hold both against each other.
+be made here too. Tests hold one against the other.
 """
 
 from typing import Any

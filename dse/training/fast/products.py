@@ -1,8 +1,8 @@
 """Products of two matrices, in float32 by the faster of two libraries.
 
 torch multiplies float32 by MKL, which on AMD's processors uses half the width of the vector units;
-oneDNN, which torch brings along for convolutions, uses all of it. `dse.processor` times both on the
-machine at hand, once, and remembers which is faster.
+oneDNN, which torch brings along for convolutions, uses all of it. `dse.processor` times both, once,
+on processors that name units for bfloat16, and remembers which is faster; others take MKL.
 """
 
 from contextlib import suppress
