@@ -1,4 +1,11 @@
-"""Writing files so that nothing is ever half-written."""
+"""Writing files so that nothing is ever half-written.
+
+The recipe: write beside the file, flush to the disk, rename over it. A rename within one folder
+happens at once or not at all, so a reader, or the next start after a crash, sees the old content or
+the new, never a part. The temporary file must be in the same folder: across file systems a rename
+would be a copy. And it must be on the disk first: some file systems keep the order of renames, but
+not that of data, and would leave an empty file after a power cut.
+"""
 
 import os
 import tempfile
@@ -12,6 +19,13 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes the place of `path` in one step.
 
     A full disk, an error or `kill -9` in the middle leaves the old file as it was.
+
+        with replacing(folder / "model.pt") as temporary:
+            torch.save(state, temporary)
+
+    The temporary name begins with a dot and has the ending of `path`, for writers that go by it;
+    `kill -9` leaves it lying. Folders that are missing are made. Two writers at once do not mix:
+    the last to finish wins.
 
     Raises:
         OSError: the folder cannot be written to, or the disk is full.
@@ -30,7 +44,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        # mkstemp gives 0600; the file gets what a plain open() would have given it.
+        # mkstemp gives 0600; the file gets what a plain open() would have given it. The umask can
+        # be read by setting it only, for the whole process: for an instant there is none.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
@@ -44,12 +59,19 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text in one step; the old content stays until the new is complete."""
+    """Write UTF-8 text in one step; the old content stays until the new is complete.
+
+    Raises:
+        OSError: as `replacing`.
+    """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def cache_folder() -> Path:
-    """Folder for what can be computed again: `$XDG_CACHE_HOME/ternary-dse`, or `~/.cache/...`."""
+    """Folder for what can be computed again: `$XDG_CACHE_HOME/ternary-dse`, or `~/.cache/...`.
+
+    It may be removed at any time. It is not made here: whoever writes makes it.
+    """
     root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(root) / "ternary-dse"

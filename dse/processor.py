@@ -6,6 +6,14 @@ process with an illegal instruction. And of float32, oneDNN multiplies twice as 
 processors, which eager torch takes all the same. So the products of a training step are timed in a
 process of their own, if need be with oneDNN held to instructions that work, and the outcome is
 remembered in `dse.files.cache_folder()`.
+
+    names no bfloat16 units         nothing is tried: float32 by what torch takes
+    survives the trial              times compared
+    survives it only without AMX    times compared, and oneDNN held to `WITHOUT_AMX` from then on
+    survives neither                remembered as such: no bfloat16, no oneDNN
+
+The trap is the order: oneDNN reads `ONEDNN_MAX_CPU_ISA` at its first use and never again, so
+`prepare` must run before the first product or convolution of a process.
 """
 
 import hashlib
@@ -107,6 +115,8 @@ def prepare() -> None:
 
     Does nothing, and tries nothing, on a processor that names no units for bfloat16.
     """
+    # A wish of the user's stays. Processes started from here inherit the setting; as it is part of
+    # `_machine`, they try once more and remember that outcome beside this one.
     if has_bfloat16_units() and try_processor().isa:
         os.environ.setdefault(ISA, try_processor().isa)
 
@@ -134,7 +144,13 @@ def bfloat16_works() -> bool:
 
 @lru_cache(maxsize=1)
 def try_processor() -> Processor:
-    """The trial's outcome: remembered from an earlier one on this machine, or tried now."""
+    """The trial's outcome: remembered from an earlier one on this machine, or tried now.
+
+    The first time torch starts in a process of its own (in two, where the first does not survive),
+    for at most `TRIAL_TIMEOUT_S` each. Where nothing can be timed the answer is that float32 by
+    torch is best, and that is remembered as well: to have it tried again, remove `processor-*.json`
+    from `dse.files.cache_folder()`.
+    """
     path = cache_folder() / f"processor-{_machine()}.json"
     with suppress(OSError, ValueError, TypeError):  # not there, or not ours
         return Processor(**json.loads(path.read_text(encoding="utf-8")))
@@ -168,6 +184,8 @@ def _try(settings: dict[str, str]) -> Processor | None:
             text=True,
             timeout=TRIAL_TIMEOUT_S,
         )
+        # A process that was ended in the middle printed fewer numbers: ValueError, as unpacking
+        # says. Its exit status is not needed.
         float32_ms, onednn_ms, bfloat16_ms = map(float, done.stdout.split())
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None

@@ -2,6 +2,18 @@
 
 One flow, Yosys' default: `synth`, flip-flops and logic mapped to the library's cells (ABC, for
 area). Figures depend on Yosys' version, which the extra `rtl` pins; layout adds wires and clocks.
+
+    read_verilog, chparam       the modules, with LANES and the rest set
+    synth -flatten              hierarchy dissolved, so that logic is shared across modules
+    dfflibmap                   flip-flops to the library's; first, since ABC sees logic alone
+    abc                         the logic between them to the library's gates
+    stat -json                  cells by type, and the sum of their areas
+
+Areas of two processes are not comparable in um2. In gate equivalents, area / area of the smallest
+two-input NAND, they come close: that is the figure to compare with papers.
+
+Which cell is an inverter or a NAND is found by its function, not by its name (`nand2_1`, `ND2D1`),
+which each library chooses for itself.
 """
 
 import gzip
@@ -44,7 +56,9 @@ def default_library() -> Path:
 
 
 def synthesise(circuit: Circuit, libraries: tuple[Path, ...] = ()) -> SynthesisedArea:
-    """Synthesise a circuit.
+    """Synthesise a circuit: how many cells of a library it takes, and their area.
+
+    No constraint on timing is given: the result is small, not fast.
 
     Args:
         circuit: module and parameters.
@@ -74,6 +88,8 @@ def synthesise(circuit: Circuit, libraries: tuple[Path, ...] = ()) -> Synthesise
         )
         text = report.read_text(encoding="utf-8")
     found = json.loads(text[text.index("{") :])["design"]
+    # Names with `$` are Yosys' own gates, which no cell of the library could take the place of;
+    # `$scopeinfo` is a remark about dissolved modules, no gate.
     kinds: dict[str, int] = found["num_cells_by_type"]
     rest = [kind for kind in kinds if kind.startswith("$") and kind != "$scopeinfo"]
     if rest:
@@ -107,6 +123,8 @@ def _read_text(path: Path) -> str:
 def _facts(libraries: tuple[Path, ...]) -> tuple[frozenset[str], float]:
     """Names of the cells that hold a bit, and the area of a NAND; large libraries take seconds.
 
+    Remembered by path: a library that is changed while the process runs keeps its old facts.
+
     Raises:
         InvalidInput: a library is unreadable, has areas below 0, or lacks what every circuit needs.
     """
@@ -135,7 +153,11 @@ class _Cell:
     holds_a_bit: bool
 
     def computes(self, inputs: int, wanted: Callable[..., bool]) -> bool:
-        """Whether it has one output, and that is this function of so many inputs."""
+        """Whether it has one output, and that is this function of so many inputs.
+
+        By its truth table, so `!(A & B)`, `(A*B)'` and `!A | !B` are all NANDs. Which name is which
+        input does not matter for the functions asked for here: they are symmetric.
+        """
         if len(self.functions) != 1 or self.holds_a_bit:
             return False
         text = self.functions[0]
@@ -161,6 +183,8 @@ def _cells(path: Path) -> list[_Cell]:
     lines = (
         line for line in _read_text(path).splitlines() if any(word in line for word in _TELLING)
     )
+    # No parser of Liberty: from `cell (NAME)` to the next one goes the body of a cell. A split by a
+    # pattern with one group gives [head, name, body, name, body, ...].
     parts = re.split(r'\bcell\s*\(\s*"?([^")\s]+)"?\s*\)', "\n".join(lines))
     found = []
     for name, body in zip(parts[1::2], parts[2::2], strict=True):
@@ -181,6 +205,17 @@ def _cells(path: Path) -> list[_Cell]:
 def evaluate_function(text: str, values: Mapping[str, bool]) -> bool:
     """A Liberty function: `!` before or `'` behind for NOT; `&`, `*` or a space; `|` or `+`; `^`.
 
+    A recursive descent, one function a level, the loosest first:
+
+        either     = exclusive { ("|" | "+") exclusive }
+        exclusive  = both { "^" both }
+        both       = one { ["&" | "*"] one }
+        one        = "!" one | ("(" either ")" | "0" | "1" | name) { "'" }
+
+    Args:
+        text: what stands in quotes behind `function`.
+        values: of all names in it.
+
     Raises:
         ValueError: it is no such function.
     """
@@ -197,6 +232,8 @@ def evaluate_function(text: str, values: Mapping[str, bool]) -> bool:
         place += 1
         return tokens[place - 1] if place <= len(tokens) else ""
 
+    # `|` and `&` rather than `or` and `and` below, which would leave the tokens of the second
+    # operand where they are when the first one has decided.
     def either() -> bool:
         found = exclusive()
         while following() in ("|", "+"):

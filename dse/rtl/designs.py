@@ -2,6 +2,13 @@
 
 Everything that hardware must agree on with the reference is decided here: the module's parameters
 follow from generator, density, lanes; its inputs `seed`, `limit` and `last_block` from the layer.
+
+The line between the two is what may change after the chip is made. Parameters are wired in. Start
+words come with `load`: one circuit makes the matrices of all layers of a network, a few words each,
+one after the other.
+
+Lanes are the entries made in one cycle, lane 0 the first of them. They change speed and area, never
+the matrix: it is one stream in row-major order, cut into pieces of LANES.
 """
 
 from dataclasses import dataclass
@@ -55,18 +62,23 @@ class GeneratorBlock:
 
     @property
     def parameters(self) -> dict[str, int]:
-        """The module's parameters, in its order."""
+        """The module's parameters, in its order: LANES, then what the family has."""
         own = self.family.verilog_parameters(self.generator, self.density)
         return {"LANES": self.lanes, **own}
 
     @property
     def word_bits(self) -> dict[str, int]:
-        """Inputs that are taken with `load`, with their widths."""
+        """Inputs that are taken with `load`, with their widths in bits: `seed` and the family's."""
+        # Widths do not depend on the columns; as many as lanes is a number that lanes divide.
         own = self.family.start_words(self.generator, self.density, self.lanes, self.lanes)
         return {"seed": self.state_bits} | {name: bits for name, (bits, _) in own.items()}
 
     def start_words(self, state: Bits, columns: int) -> dict[str, tuple[int, int]]:
         """Input -> (width, value) of the words that the module takes with `load`.
+
+        Args:
+            state: (state_bits,) zeros and ones, as `dse.ternary.matrix.start_state` gives them.
+            columns: inputs of the layer, length of a row.
 
         Raises:
             InvalidDesign: the state has another length, a register's is all zeros, or the lanes do
@@ -86,7 +98,7 @@ class GeneratorBlock:
         return words | own
 
     def circuit(self) -> Circuit:
-        """What Yosys reads."""
+        """What Yosys reads: the family's module on top, with its parameters."""
         return Circuit(
             top=self.top,
             parameters=self.parameters,
@@ -100,7 +112,10 @@ class GeneratorBlock:
 
 
 def seed_word(state: Bits) -> int:
-    """A start state as the number that `seed` takes: the first bit is the most significant."""
+    """A start state as the number that `seed` takes: the first bit is the most significant.
+
+    The C export packs it the same way, eight bits a byte: [1, 0, 0, 0, 0, 0, 0, 0] is 0x80.
+    """
     return int("".join(map(str, state.tolist())), 2)
 
 

@@ -2,6 +2,22 @@
 
 Functions here return texts by file name; writing them is the command line's. Vectors come from the
 reference model, so a test bench that passes says that hardware and reference agree.
+
+A generator alone is checked by all its trits, an engine by sums. The engine's loops, in time:
+
+    for group of FRAMES frames:                     `load` once before each
+        for output r:
+            for chunk of LANES inputs:              one cycle, with `enable`
+                LANES trits of row r are made, and used at once by all frames of the group
+                for frame in group:                 side by side, a tree and accumulator each
+                    sum[frame] += sum over lanes of trit[lane] * activation[lane, frame]
+            `valid`: FRAMES sums of output r
+
+No weight is ever stored: the matrix is made again for each group, INPUTS * OUTPUTS / LANES cycles a
+group. More frames share each trit, for more trees; more lanes shorten it, for a wider tree.
+
+Vectors are text for `$readmemh`: a word in hexadecimal a line, most significant digit first. Hence
+the reversals below: what is lowest in a word stands last in its line.
 """
 
 import math
@@ -37,7 +53,7 @@ class GeneratorExport:
 
     @property
     def matrix(self) -> npt.NDArray[np.int8]:
-        """The reference."""
+        """What the hardware must make: trits of the reference model, (rows, columns)."""
         block = self.block
         return find_family(block.generator).matrix(
             block.generator, block.density, self.state, self.rows, self.columns
@@ -50,7 +66,7 @@ class GeneratorExport:
 
     @property
     def cycles(self) -> int:
-        """To make the whole matrix."""
+        """To make the whole matrix, LANES trits each; the last one may have some to spare."""
         return math.ceil(self.rows * self.columns / self.block.lanes)
 
     def files(self) -> dict[str, str]:
@@ -148,7 +164,16 @@ class EngineExport:
 
 
 def trits_hex(matrix: npt.NDArray[np.int8], lanes: int) -> str:
-    """A line a cycle: signs, then non-zeros, of all lanes, lane 0 the least significant bit."""
+    """A line a cycle: signs, then non-zeros, of all lanes, lane 0 the least significant bit.
+
+    A word is {negative[LANES-1:0], nonzero[LANES-1:0]} in Verilog's order, of 2 * LANES bits. Rows
+    follow each other without a gap, so a cycle may end one row and begin the next; the last line is
+    filled with zeros, which the test bench does not compare.
+
+    Args:
+        matrix: (rows, columns) of -1, 0, 1.
+        lanes: trits a cycle.
+    """
     trits = np.concatenate([matrix.ravel(), np.zeros(-matrix.size % lanes, dtype=np.int8)])
     cycles = trits.reshape(-1, lanes)
     digits = -(-2 * lanes // 4)
@@ -159,7 +184,16 @@ def trits_hex(matrix: npt.NDArray[np.int8], lanes: int) -> str:
 
 
 def activations_hex(activations: npt.NDArray[np.int8], lanes: int, frames: int) -> str:
-    """A line a cycle: `lanes` inputs of `frames` frames, lane 0 of frame 0 in the lowest byte."""
+    """A line a cycle: `lanes` inputs of `frames` frames, lane 0 of frame 0 in the lowest byte.
+
+    Line number: group * chunks + chunk. Byte number in a word: frame * lanes + lane.
+
+    Args:
+        activations: (inputs, frames of all groups) int8, as two's complement.
+        lanes: divide the inputs.
+        frames: of a group; divide the frames of all.
+    """
+    # Axes are (chunk, lane, group, frame), wanted as (group, chunk | frame, lane): lines | bytes.
     inputs, total = activations.shape
     groups = activations.reshape(inputs // lanes, lanes, total // frames, frames)
     lines = groups.transpose(2, 0, 3, 1).reshape(-1, frames * lanes)
@@ -167,7 +201,14 @@ def activations_hex(activations: npt.NDArray[np.int8], lanes: int, frames: int) 
 
 
 def sums_hex(sums: npt.NDArray[np.int32], frames: int, bits: int) -> str:
-    """A line an output and group of frames, group by group; frame 0 in the lowest bits."""
+    """A line an output and group of frames, group by group; frame 0 in the lowest bits.
+
+    Args:
+        sums: (outputs, frames of all groups).
+        frames: of a group.
+        bits: width of a sum; it is written as two's complement, that is modulo 2^bits. A sum that
+            does not fit would wrap here as it does in the circuit.
+    """
     outputs, total = sums.shape
     groups = sums.reshape(outputs, total // frames, frames).transpose(1, 0, 2)
     digits = -(-frames * bits // 4)
@@ -179,7 +220,7 @@ def sums_hex(sums: npt.NDArray[np.int32], frames: int, bits: int) -> str:
 
 
 def _number(bits: npt.NDArray[np.bool_]) -> int:
-    """Bit 0 first."""
+    """A row of bits as a number, the first one the least significant."""
     return int.from_bytes(np.packbits(bits, bitorder="little").tobytes(), "little")
 
 
@@ -298,7 +339,15 @@ _VERDICT = """\
 """
 
 
+# Both benches change inputs at the falling edge and look before the next rising one, so there is
+# no race with the registers, which change at the rising edge. The passes with pauses hold `enable`
+# low now and then: a circuit that moves on without it is found out. Comparisons use `!==`, to which
+# an undefined bit (x) is a mismatch; `!=` would let it pass. And PASS needs the full number of
+# comparisons, so that a bench which compares nothing cannot pass.
+
+
 def _generator_bench(export: GeneratorExport) -> str:
+    # Twice: once at full speed, once with pauses, and `load` in between must begin again.
     trits = export.rows * export.columns
     verdict = _VERDICT.format(expected=2 * trits, what="trits")
     return f"""\
@@ -350,6 +399,8 @@ endmodule
 
 
 def _engine_bench(export: EngineExport) -> str:
+    # The buffer of activations answers in the same cycle: `inputs` is addressed by `chunk` itself.
+    # Groups with an odd number run with pauses.
     generator = export.generator
     total = export.activations.shape[1]
     groups = total // export.frames

@@ -1,4 +1,9 @@
-"""The exported test bench in Icarus Verilog."""
+"""The exported test bench in Icarus Verilog: compiled by `iverilog`, run by `vvp`.
+
+A simulator interprets Verilog by its rules, four values a bit (0, 1, x, z), so registers that were
+never set show up as x. What it does not say: whether the circuit can be synthesised (`yosys`), and
+how fast it is.
+"""
 
 import shutil
 import subprocess
@@ -15,6 +20,8 @@ def has_icarus() -> bool:
 def run_test_bench(folder: Path, *, timeout_s: float = 600) -> str:
     """Compile and run the test bench of an exported folder.
 
+    A bench that finds differences is no error here: its verdict begins with `FAIL`.
+
     Args:
         folder: what `dse export` wrote; all its Verilog files are compiled.
         timeout_s: for each of the two steps.
@@ -27,6 +34,7 @@ def run_test_bench(folder: Path, *, timeout_s: float = 600) -> str:
     """
     if not has_icarus():
         raise InvalidInput("the test bench needs Icarus Verilog: install the package `iverilog`")
+    # Run in the folder, as `$readmemh` looks for the vectors where the simulation was started.
     program = folder / "test_bench.vvp"
     sources = sorted(path.name for path in folder.glob("*.v"))
     try:

@@ -222,7 +222,13 @@ def _commands(top: str, sources: list[str]) -> str:
 
 
 def fusesoc_core(top: str, sources: Iterable[str], vectors: Iterable[str]) -> str:
-    """A core description for FuseSoC (CAPI2): modules, and a target that runs the test bench."""
+    """A core description for FuseSoC (CAPI2): modules, and a target that runs the test bench.
+
+    Args:
+        top: name of the top module, and of the core.
+        sources: Verilog files but the test bench.
+        vectors: files that the test bench reads.
+    """
     verilog = "".join(f"      - {name}\n" for name in sources)
     # The simulation runs in a folder of its own: vectors are copied there.
     copied = "".join(f"      - {name}: {{file_type: user, copyto: {name}}}\n" for name in vectors)

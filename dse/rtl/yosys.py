@@ -1,6 +1,7 @@
 """Yosys by its Python wheel, pyosys: scripts in a process of their own.
 
-A script that Yosys refuses ends its whole process, so it must not be ours.
+A script that Yosys refuses ends its whole process, so it must not be ours. What it has to say comes
+back as files in a folder, by names without a path: a command of Yosys is split at spaces.
 """
 
 import importlib.util
@@ -75,7 +76,17 @@ def run_script(commands: list[str], folder: Path) -> None:
 
 
 def read_commands(circuit: Circuit, folder: Path, name: str = "source") -> list[str]:
-    """Commands that read a circuit and set its parameters; its texts are written into `folder`."""
+    """Commands that read a circuit and set its parameters; its texts are written into `folder`.
+
+    Args:
+        circuit: what to read.
+        folder: the one that `run_script` will run in.
+        name: beginning of the files' names, `source0.v` and so on; different ones let a script read
+            several circuits.
+
+    Returns:
+        Lines for the beginning of a script. All modules are read before parameters are set.
+    """
     commands = []
     for index, text in enumerate(circuit.sources):
         file = f"{name}{index}.v"

@@ -1,4 +1,10 @@
-"""Sound files as arrays of one length and rate: read, mix down, resample, crop or pad."""
+"""Sound files as arrays of one length and rate: read, mix down, resample, crop or pad.
+
+The order matters: channels are averaged before resampling (half the work of stereo, the same result
+up to rounding, as both are linear), and the length is fitted last, so that a crop is counted in
+samples of the wanted rate. Levels stay as recorded: whole-number formats come as fractions of full
+scale, and nothing is made louder or quieter.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +66,10 @@ class Description:
 
 
 def describe(path: Path) -> Description:
-    """Decode the whole of `path`, a block at a time.
+    """Decode the whole of `path`, a block of 2^20 frames at a time, and say what it holds.
+
+    Decoding to the end is the point: the head of a damaged or cut-off file promises a length that
+    its samples do not keep. `duration_s` counts what was decoded.
 
     Raises:
         UnreadableSound: as `read_clip`.
@@ -113,14 +122,30 @@ def _reason(path: Path, error: Exception) -> str:
 
 
 def resample(sound: Samples, from_hz: int, to_hz: int) -> Samples:
-    """`sound` at another rate; unchanged where the rates agree. Source: soxr, quality HQ."""
+    """`sound` at another rate; unchanged where the rates agree.
+
+    Band-limited: what lies above half the lower rate is filtered away rather than folded back.
+
+    Args:
+        sound: (samples,) at `from_hz`.
+        from_hz: rate that it has.
+        to_hz: rate wanted.
+
+    Returns:
+        About samples * to_hz / from_hz of them; `fit_length` makes the number exact.
+
+    Source: soxr, quality HQ.
+    """
     if from_hz == to_hz:
         return np.ascontiguousarray(sound)
     return np.asarray(soxr.resample(sound, from_hz, to_hz), dtype=np.float32)
 
 
 def fit_length(sound: Samples, samples: int) -> Samples:
-    """The middle of `sound`, or `sound` between zeros: exactly `samples` samples."""
+    """The middle of `sound`, or `sound` between zeros: exactly `samples` samples.
+
+    An odd sample too many is cut off, and an odd zero put, at the end.
+    """
     excess = len(sound) - samples
     if excess >= 0:
         return sound[excess // 2 : excess // 2 + samples]

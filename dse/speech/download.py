@@ -2,6 +2,17 @@
 
 While a fetch runs, everything lies in `DIR.download` beside the folder; the folder itself appears
 when the archive is whole, has the published checksum and is unpacked.
+
+    DIR.download/archive.tar.gz.part      grows; kept over interruptions
+    DIR.download/unpacked/                filled, then renamed to DIR
+
+Nothing of the archive is trusted before its SHA-256 is right, so plain http and mirrors are safe:
+they can only fail. Resuming asks for `Range: bytes=N-` and has four answers to tell apart:
+
+    206, starts at N      the rest: written behind what is there
+    200                   the server knows no ranges: the whole file, from the beginning
+    416, total is N       nothing is left: the file was complete
+    416, otherwise        what is there is longer than the archive, so no beginning of it: removed
 """
 
 import contextlib
@@ -60,7 +71,7 @@ and TensorFlow Datasets, speech_commands/checksums.tsv (v0.02); sizes: the serve
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 30.0
-_ATTEMPTS = 4  # without a single new byte
+_ATTEMPTS = 4  # without a single new byte: any progress starts the count, and the pauses, again
 
 
 def fetch(
@@ -174,6 +185,7 @@ def _lower(reason: object) -> str:
 
 def _receive(url: str, packed: Path, present_bytes: int, tell: Report) -> bool:
     """One request; whether the file is complete after it."""
+    # Not compressed on the way: lengths and ranges must count bytes of the archive itself.
     headers = {"User-Agent": "ternary-dse", "Accept-Encoding": "identity"}
     if present_bytes:
         headers["Range"] = f"bytes={present_bytes}-"

@@ -2,6 +2,15 @@
 
 `dse.speech.features` keeps them in a cache; `dse.speech.mfcc` says how sound becomes a picture,
 `dse.speech.variation` how a clip is varied.
+
+    for split in training, validation, testing:
+        for batch of 64 examples:                     on threads, results in order
+            read, crop or pad, vary                   (clips * variants, samples) float32
+            STFT, mel, log, DCT, 32 at a time         (clips, variants, coefficients, frames)
+            digest, statistics, write as float16      on the one thread that asked
+
+Order is kept although threads finish in any: the digest of the features, the file and the sums of
+the statistics come out the same to the bit for each number of threads.
 """
 
 import hashlib
@@ -35,7 +44,11 @@ NOISE_SHARES: dict[Split, tuple[float, float]] = {
     "validation": (0.8, 0.9),
     "testing": (0.9, 1.0),
 }
-"""The part of each background noise that a split may use, from the beginning to the end."""
+"""The part of each background noise that a split may use, from the beginning to the end.
+
+There are only a few noises, so they cannot be parted by file; parted in time, no split hears a
+piece that another one was trained with.
+"""
 
 SMALLEST_DEVIATION = 1e-3
 """A coefficient that varies less is only shifted: dividing would blow up rounding errors."""
@@ -49,7 +62,12 @@ Report = Callable[[str, int, int], None]
 
 
 class _Statistics:
-    """Running mean and deviation of each coefficient."""
+    """Running mean and deviation of each coefficient: sums of x and of x^2.
+
+    In 64 bits, since mean(x^2) - mean(x)^2 takes the difference of two large numbers: in 32 bits
+    the deviation of a coefficient far from zero would be noise. Rounding may still leave a
+    difference a little below 0, hence the maximum.
+    """
 
     def __init__(self, coefficients: int) -> None:
         self.count = 0
@@ -127,6 +145,9 @@ def compute(
     Raises:
         InvalidData: too many files cannot be read, or a class has none that can.
     """
+    # What the key covers: settings, then for each split its noises and the label, identity and
+    # sound of each readable example; neither folder nor times: the same sounds in another place
+    # are the same features, though their cache has another name.
     total = sum(len(drawing.split(split)) for split in SPLITS)
     skipped = _Skipped(corpus.folder, total)
     noises = _read_noises(corpus, spec, skipped)
@@ -147,6 +168,7 @@ def compute(
                     line = f"{split} {example.label} {example.identity}\n"
                     digest.update(line.encode("utf-8", "surrogateescape") + sound_digest)
                 if batch.examples:
+                    # Clean clips only, before they are rounded to float16.
                     if split == "training":
                         statistics.add(batch.pictures[:, 0, :, real_frames(spec)])
                     file.add(batch)
@@ -313,10 +335,11 @@ def _pictures(
     variants: int,
     spec: FeatureSpec,
 ) -> NDArray[np.float32]:
-    """(clips, variants, coefficients, frames)."""
+    """Pictures of all versions of some sounds: (clips, variants, coefficients, frames)."""
     shape = (len(examples), variants, spec.coefficients, spec.frames)
     if not examples:
         return np.empty(shape, dtype=np.float32)
+    # Clip by clip, its variants side by side: the order that reshape() at the end takes them in.
     versions = [
         sound if variant == 0 else vary(sound, noises, spec, example.identity, variant)
         for example, sound in zip(examples, sounds, strict=True)

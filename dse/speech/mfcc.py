@@ -8,6 +8,18 @@ For a clip x of 16,000 samples, window w (Hann, periodic, 400 samples) and hop 1
     C[q, t] = sum_m D[q, m] L[m, t]                              D: DCT-II, orthonormal
 
 `log_mel` keeps L, `mfcc` keeps C. A second has 101 columns, padded with zeros on both sides.
+The window stands in the middle of the 512 samples of a transform, and with the reflection column t
+is centred on sample 160 t: the first and last columns see half sound, half its mirror image. Bin k
+is at 16,000 k / 512 = 31.25 k Hz.
+
+Why the DCT: neighbouring mel bands overlap and rise and fall together; the DCT turns them into
+coefficients that are correlated less (q = 0 is loudness, small q the envelope, large q the fine
+structure). It is square and orthonormal here and all 64 are kept, so nothing is lost: L and C
+differ in the basis alone, and a pointwise layer can undo it.
+
+A trap in the sizes: mel bands narrow towards low frequencies. Of 64 bands the lowest is about 57 Hz
+wide at the foot, less than two bins. With more bands or a shorter transform some triangle has no
+bin inside: its row of L is ln(1e-6) in every column and tells nothing.
 
 Source: NeMo `AudioToMFCCPreprocessor` as MatchboxNet uses it (arXiv 2004.08531, section 3), that is
 torchaudio `MFCC(log_mels=True, norm="ortho")` with `MelSpectrogram(mel_scale="htk", norm=None,
@@ -33,12 +45,15 @@ LOG_OFFSET = 1e-6
 
 
 def clip_samples(spec: FeatureSpec) -> int:
-    """Samples of a clip of one second."""
+    """Samples of a clip of one second: what every clip is cropped or padded to before the STFT."""
     return round(CLIP_S * spec.sample_rate_hz)
 
 
 def window_samples(spec: FeatureSpec) -> int:
-    """Samples of the window, rounded to whole ones."""
+    """Samples of the window, rounded to whole ones and at most `fft_size`.
+
+    A window shorter than the transform is zero outside: the spectrum is interpolated, not sharper.
+    """
     return min(round(spec.window_ms * spec.sample_rate_hz / 1000), spec.fft_size)
 
 
@@ -48,7 +63,13 @@ def hop_samples(spec: FeatureSpec) -> int:
 
 
 def real_frames(spec: FeatureSpec) -> slice:
-    """The columns of a picture that show sound; the others are padding."""
+    """The columns of a picture that show sound; the others are padding.
+
+    Statistics are taken over these alone: zeros of padding would pull the mean towards 0 and make
+    the deviation smaller or larger, by an amount that depends on `frames`.
+    """
+    # One column for each hop and one for the sample 0: the STFT is centred. The padding is split
+    # as `_fit_frames` splits it, the odd column behind; the two must agree.
     computed = clip_samples(spec) // hop_samples(spec) + 1
     before = max(0, (spec.frames - computed) // 2)
     return slice(before, before + min(computed, spec.frames))
@@ -58,6 +79,10 @@ def mel_filters(spec: FeatureSpec) -> Tensor:
     """Triangles on the HTK mel scale, peak 1, (coefficients, fft_size // 2 + 1).
 
     mel(f) = 2595 log10(1 + f / 700); corners equally spaced in mel from 0 to half the sample rate.
+    Triangle m rises from corner m to corner m + 1 and falls to corner m + 2, so neighbours cross at
+    one half. Peaks are 1, not areas ("norm=None"): high bands, which are wider, collect more power.
+    After the logarithm that is a constant, which the normalisation subtracts.
+
     Source: torchaudio `melscale_fbanks(norm=None, mel_scale="htk")`.
     """
     highest_hz = spec.sample_rate_hz / 2
@@ -67,11 +92,16 @@ def mel_filters(spec: FeatureSpec) -> Tensor:
     bins_hz = torch.linspace(0, highest_hz, spec.fft_size // 2 + 1, dtype=torch.float64)
     rising = (bins_hz - corners_hz[:-2, None]) / (corners_hz[1:-1] - corners_hz[:-2])[:, None]
     falling = (corners_hz[2:, None] - bins_hz) / (corners_hz[2:] - corners_hz[1:-1])[:, None]
+    # Both lines go on without end; the lower one is the triangle where it is above zero.
     return torch.minimum(rising, falling).clamp(min=0).float()
 
 
 def cosine_matrix(size: int) -> Tensor:
-    """The orthonormal DCT-II as a matrix, (size, size)."""
+    """The orthonormal DCT-II as a matrix, (size, size): its transpose is its inverse.
+
+    D[q, m] = sqrt(2 / size) cos(pi q (m + 1/2) / size), row 0 divided by sqrt(2): a constant
+    spectrum of height h gives C[0] = h sqrt(size) and zeros.
+    """
     index = torch.arange(size, dtype=torch.float64)
     matrix = torch.cos(math.pi / size * (index + 0.5) * index[:, None]) * math.sqrt(2 / size)
     matrix[0] /= math.sqrt(2)
@@ -90,7 +120,7 @@ def _filters(spec: FeatureSpec) -> Tensor:
 
 
 def compute_features(clips: Tensor, spec: FeatureSpec) -> Tensor:
-    """Pictures of clips.
+    """Pictures of clips: STFT, power, mel bands, logarithm, and the DCT for `mfcc`.
 
     Args:
         clips: (clips, samples) float32, full scale at -1 and 1, at `spec.sample_rate_hz`.
@@ -121,6 +151,8 @@ def compute_features(clips: Tensor, spec: FeatureSpec) -> Tensor:
         pad_mode="reflect",
         return_complex=True,
     )
+    # spectrum: (clips, fft_size // 2 + 1, columns), complex. Squares of the parts rather than
+    # abs().square(), which would take a root first.
     power = spectrum.real.square() + spectrum.imag.square()
     picture = (_filters(spec) @ power + LOG_OFFSET).log()
     if spec.kind == "mfcc":
@@ -140,6 +172,10 @@ def normalise(
     batch: Tensor, mean: Tensor | NDArray[np.float32], deviation: Tensor | NDArray[np.float32]
 ) -> Tensor:
     """(batch - mean) / deviation for each coefficient; padding stays zero.
+
+    Zero is then the mean of a coefficient, so padding is neither loud nor quiet to the network, and
+    what a convolution pads with at the edges looks the same. (Moved by -mean / deviation instead,
+    padding would be a sound that no recording has.)
 
     A column is padding when it is exactly zero in every coefficient: sound never is, as even
     digital silence has ln(1e-6) in each mel band.

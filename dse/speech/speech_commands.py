@@ -6,6 +6,11 @@
     DIR/validation_list.txt            optional, both or neither: one `word/file` a line
     DIR/testing_list.txt
 
+A split must part speakers, not clips: a network recognises a voice that it has heard, and clips of
+one person in training and testing make the error look smaller than it is for strangers. Hence the
+hash rule on the speaker's name, which needs no list and keeps each file where it is when others are
+added.
+
 Source: Warden, "Speech Commands", arXiv 1804.03209, sections 6.3 (layout) and 7 (splits).
 """
 
@@ -122,6 +127,8 @@ def which_split(file_name: str) -> Split:
     Source: arXiv 1804.03209, section 7, and README.md of the archive, `which_set`.
     """
     base = os.path.basename(file_name)
+    # Why a hash and not a draw: the split of a file depends on nothing but its name, so a corpus
+    # may grow without clips wandering from training to testing.
     if "_nohash_" in base:
         hashed = re.sub(r"_nohash_.*$", "", base, flags=re.DOTALL)
     else:
@@ -142,6 +149,7 @@ def scan(folder: Path) -> Corpus:
 
     Sub-folders whose name starts with `_` or `.` are no words. The split is that of the lists where
     both are there (a list may name `.wav` where the file is `.flac`), else that of `which_split`.
+    With lists, a clip in neither is training.
 
     Raises:
         InvalidData: the folder is missing or holds no clips, or its lists contradict themselves.
@@ -169,6 +177,7 @@ def scan(folder: Path) -> Corpus:
             name = os.path.splitext(path)[0]
             split = which_split(path) if listed is None else listed.get(name, "training")
             clip = Clip(path, word, split, status.st_size, status.st_mtime_ns)
+            # Entries come sorted, so a FLAC copy before its WAV gives way to it.
             if name in clips:
                 doubles += 1
                 if not path.lower().endswith(".wav"):
@@ -268,6 +277,10 @@ def draw(corpus: Corpus, task: Task) -> Drawing:
     order of files nor on which other files are there. Silence examples have no file:
     `dse.speech.features` cuts them out of the noises.
 
+    Classes are numbered words first, in the order given, then unknown, then silence. In each split
+    there are round(fraction * clips of the chosen words) unknown and as many silence examples as
+    their fraction says, at least one of each; of unknown ones no more than the folder has.
+
     Raises:
         InvalidData: a chosen word is not there, or a class has no clip in some split.
     """
@@ -285,6 +298,8 @@ def draw(corpus: Corpus, task: Task) -> Drawing:
         examples = list(chosen)
         if unknown:
             others = [clip for clip in clips if clip.word not in words]
+            # The smallest hashes are a uniform sample without replacement. One more file of another
+            # word pushes out one clip at most; with a shuffle it would change them all.
             others.sort(key=lambda clip: _rank(task.seed, clip.name))
             count = max(1, round(task.unknown_fraction * len(chosen)))
             examples += [
@@ -321,7 +336,16 @@ def refuse_missing_words(corpus: Corpus, words: Iterable[str]) -> None:
 def refuse_empty_classes(
     folder: Path, split: Split, classes: tuple[str, ...], labels: Iterable[int]
 ) -> None:
-    """Raise `InvalidData` for the first class without a clip in `split`."""
+    """Raise `InvalidData` for the first class without a clip in `split`.
+
+    Asked twice: of file names before anything is decoded, and of what could be read afterwards.
+
+    Args:
+        folder: named in the message.
+        split: likewise.
+        classes: all of the task.
+        labels: indices into `classes` of the examples that are there.
+    """
     present = set(labels)
     for index, name in enumerate(classes):
         if index not in present:

@@ -7,6 +7,16 @@ with, and made by any number of processes, and comes out the same to the sample.
 Speakers are voice x accent, with a pitch and tempo of their own. Their names are chosen so that the
 published hash rule (`which_split`) puts 70 / 15 / 15 % of them into training, validation, testing:
 no lists are needed, and the small corpora that this makes get splits that are large enough.
+
+What it is for: to try the whole program without a download and without anybody's voice. Errors on
+such a corpus say nothing about recorded speech: a synthesiser varies far less than people do.
+
+    speaker i      voice, accent, name from (seed, i); pitch, tempo, range drawn by (seed, i)
+    take           small deviations from them, drawn by (seed, file name)
+    room           place in the second, echo, tilt, noise, level, drawn by (seed, file name)
+
+No number is drawn from a stream that clips share. That is what makes the order of work, the number
+of processes and an interruption invisible in the result.
 """
 
 import contextlib
@@ -128,17 +138,24 @@ def _random(*parts: object) -> np.random.Generator:
 
 
 def wanted_split(index: int) -> Split:
-    """The split of the speaker with this number: of each twenty, three and three are held out."""
+    """The split of the speaker with this number: of each twenty, three and three are held out.
+
+    Numbers 1 and 2 are among them, so that even three speakers fill all three splits.
+    """
     return _SPLIT_OF_TWENTY[index % 20]
 
 
 def speaker(settings: Synthesis, index: int) -> Speaker:
     """The person with this number; the same for each count of speakers and words."""
-    # A walk through all pairs: voices and accents both change from one speaker to the next.
+    # A walk through all pairs: voices and accents both change from one speaker to the next. The
+    # accent moves one further after each round of voices: there are 76 of them and 8 accents, and
+    # 76 + 1 is odd, so a voice meets all accents before it meets one again.
     order = _random("voices", settings.seed).permutation(len(VOICES))
     voice = VOICES[order[index % len(VOICES)]]
     accent = ACCENTS[(index + index // len(VOICES)) % len(ACCENTS)]
     random = _random("speaker", settings.seed, index)
+    # The split follows from a hash of the name, so names are tried until one falls into the split
+    # that is wanted: 10 tries on average for one that is held out, 1.25 for training.
     attempt = 0
     while True:
         text = f"{settings.seed} {index} {attempt}"
@@ -156,7 +173,10 @@ def speaker(settings: Synthesis, index: int) -> Speaker:
 
 
 def recordings(settings: Synthesis, index: int) -> list[Recording]:
-    """All clips of one speaker, words in order, takes within."""
+    """All clips of one speaker, words in order, takes within.
+
+    Where the speakers do not divide the clips of a word, the first ones say it once more.
+    """
     person = speaker(settings, index)
     takes = settings.clips_per_word // settings.speakers
     takes += index < settings.clips_per_word % settings.speakers
@@ -186,8 +206,18 @@ def record(spoken: NDArray[np.int16], random: np.random.Generator) -> NDArray[np
 
     A short room, a place within the second, a level between -24 and -3 dB of full scale, a tilt of
     the spectrum, and coloured noise 5 to 35 dB below the word.
+
+        clip = level * (room * word at start + noise) / peak        `*` before `word`: convolution
+
+    The ratio of word to noise is taken over the word alone, not over the second as `vary` takes it:
+    a short word is not buried deeper than a long one. The level is that of the highest peak.
+
+    Args:
+        spoken: (samples,) at `SAMPLE_RATE_HZ`, any length.
+        random: all of the clip's room is drawn from it, in a fixed order.
     """
     word = resample((spoken / 32768).astype(np.float32), SAMPLE_RATE_HZ, CLIP_RATE_HZ)
+    # The synthesiser's own pauses, 40 dB below its peak, are cut off: the place is drawn below.
     loud = np.flatnonzero(np.abs(word) > 0.01 * max(float(np.abs(word).max(initial=0)), 1e-6))
     word = word[loud[0] : loud[-1] + 1] if len(loud) else np.zeros(1, dtype=np.float32)
     word = word[:CLIP_SAMPLES]
@@ -211,16 +241,29 @@ def _in_room(clip: NDArray[np.float64], random: np.random.Generator) -> NDArray[
     room = random.standard_normal(len(seconds)) * 10 ** (-3 * seconds / reverberation_s)
     room[: CLIP_RATE_HZ // 500] = 0  # the first echo comes after 2 ms
     room *= random.uniform(0.0, 0.5) / max(float(np.sqrt(np.square(room).sum())), 1e-9)
+    # The direct sound. Behind it come echoes of at most half its amplitude in all (the root of
+    # the sum of their squares), so it stands out by 6 dB or more.
     room[0] = 1
+    # A product of spectra is a circular convolution. Clip and room together are shorter than two
+    # clips, so no echo comes round to the beginning; those past the second are cut off.
     size = 2 * CLIP_SAMPLES
     hertz = np.fft.rfftfreq(size, 1 / CLIP_RATE_HZ)
+    # So many dB an octave, 0 at 1 kHz, level below 125 Hz; magnitudes alone, no change of phase.
     tilt_db = random.uniform(-3, 3) * np.log2(np.maximum(hertz, 125) / 1000)
     spectrum = np.fft.rfft(clip, size) * np.fft.rfft(room, size) * 10 ** (tilt_db / 20)
     return np.asarray(np.fft.irfft(spectrum, size)[: len(clip)])
 
 
 def coloured_noise(samples: int, slope: float, random: np.random.Generator) -> NDArray[np.float64]:
-    """Gaussian noise with power proportional to 1 / f^slope and an RMS of 1 (0 white, 1 pink)."""
+    """Gaussian noise with power proportional to 1 / f^slope and an RMS of 1 (0 white, 1 pink).
+
+    Args:
+        samples: how many, at `CLIP_RATE_HZ`.
+        slope: 0 white, 1 pink (-3 dB an octave), 2 brown (-6 dB an octave); level below 20 Hz,
+            where 1 / f would put most of the power into a few bins nobody hears.
+        random: the source.
+    """
+    # White noise has a flat spectrum; amplitudes go with the root of the power.
     spectrum = np.fft.rfft(random.standard_normal(samples))
     hertz = np.fft.rfftfreq(samples, 1 / CLIP_RATE_HZ)
     spectrum *= np.maximum(hertz, 20) ** (-slope / 2)
@@ -229,7 +272,16 @@ def coloured_noise(samples: int, slope: float, random: np.random.Generator) -> N
 
 
 def background_noise(kind: str, settings: Synthesis, speak: Speak) -> NDArray[np.int16]:
-    """`NOISE_S` seconds of one of `NOISES`."""
+    """`NOISE_S` seconds of one of `NOISES`, at `CLIP_RATE_HZ`.
+
+    All have the same RMS of 0.1 (-20 dB of full scale), except those with peaks more than nine
+    times as high, which are made quieter so that they are not clipped.
+
+    Args:
+        kind: one of `NOISES`; another one raises `ValueError`.
+        settings: its seed draws the noise.
+        speak: for the voices of `babble`; the others do not use it.
+    """
     random = _random("noise", settings.seed, kind)
     samples = round(NOISE_S * CLIP_RATE_HZ)
     seconds = np.arange(samples) / CLIP_RATE_HZ
@@ -267,6 +319,7 @@ def _babble(
     )
     noise = np.zeros(samples)
     for number in range(12):
+        # Beyond the largest number of speakers: nobody of the corpus is in its noise.
         person = speaker(settings, 1000 + number)
         utterances = [
             Utterance(
@@ -404,7 +457,11 @@ def write_wav(path: Path, samples: NDArray[np.int16]) -> None:
 
 
 def is_complete(path: Path, samples: int) -> bool:
-    """Whether `path` is a WAV file of this many samples, by its size."""
+    """Whether `path` is a WAV file of this many samples, by its size.
+
+    44 bytes of head (RIFF, `fmt `, `data`, as `wave` writes them), then 2 bytes a sample. What is
+    inside is not looked at: `write_wav` leaves no half-written file under this name.
+    """
     try:
         return path.stat().st_size == 44 + 2 * samples
     except FileNotFoundError:
@@ -436,6 +493,12 @@ def make_noises(folder: Path, settings: Synthesis, speak: Speak) -> None:
 
 
 def _run_workers(folder: Path, settings: Synthesis, jobs: int, report: Report | None) -> None:
+    """Share the speakers out in turns, and follow the workers until all have left.
+
+    A line of JSON from a worker is one of `clips` (made for one speaker), `problem`, or `errno`
+    with reason and place. `left` is added here when its output ends, with the exit status: a
+    worker that crashes says nothing, and would otherwise be waited for for ever.
+    """
     messages: queue.Queue[dict[str, Any]] = queue.Queue()
     workers = [
         _start_worker(folder, settings, list(range(job, settings.speakers, jobs)), job == 0)

@@ -11,7 +11,10 @@ COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go
 """The ten command words of the Speech Commands task (Warden, arXiv 1804.03209, section 5.1)."""
 
 UNKNOWN = "_unknown_"
+"""Class of words that are none of the chosen ones; no folder of words can have its name, as those
+begin without `_`."""
 SILENCE = "_silence_"
+"""Class of clips in which nobody speaks."""
 
 
 Part = Annotated[float, Allowed(gt=0.0, le=1.0)]

@@ -1,4 +1,13 @@
-"""Sounds of examples that are not in the folder as they are: varied clips, and silence."""
+"""Sounds of examples that are not in the folder as they are: varied clips, and silence.
+
+Training on a few copies of each clip, shifted and noisy, is the cheapest remedy against learning a
+small corpus by heart. The copies are made once, before training (`FeatureSpec.variants`), and kept
+with the clean ones.
+
+Each sound draws its random numbers from a generator of its own, seeded by what it is (seed, name of
+the clip without ending, number of the variant). So a clip's copies stay the same when files are
+added, threads change or WAV becomes FLAC, and features are repeatable to the bit without any order.
+"""
 
 import hashlib
 import math
@@ -25,7 +34,17 @@ def _cut_out(noises: Sequence[Samples], samples: int, random: np.random.Generato
 
 
 def silence(noises: Sequence[Samples], samples: int, seed: int, identity: str) -> Samples:
-    """A piece of background noise at a volume drawn from [0, 1]; zeros where there is no noise."""
+    """A piece of background noise at a volume drawn from [0, 1); zeros where there is no noise.
+
+    Noises shorter than the clip are repeated. Volumes near 0 are wanted: a quiet room is silence,
+    too.
+
+    Args:
+        noises: (samples,) each, those that the split may use.
+        samples: length of the clip.
+        seed: `Task.seed`.
+        identity: of the example, `_silence_/training/0007`.
+    """
     if not noises:
         return np.zeros(samples, dtype=np.float32)
     random = _generator("silence", seed, identity)
@@ -38,9 +57,23 @@ def vary(
     """A copy of `clip`, shifted and noisy, the same for the same seed, identity and variant.
 
     Shift by a whole number of samples (zeros come in); with `background_noise_probability` a piece
-    of noise at a signal-to-noise ratio over the whole second; white noise. Source for shift and
-    white noise: MatchboxNet (arXiv 2004.08531, section 3), NeMo `ShiftPerturbation` and
-    `WhiteNoisePerturbation`.
+    of noise at a signal-to-noise ratio over the whole second; white noise.
+
+        noise gain   = rms(clip) / rms(noise) / 10^(SNR / 20)
+        white noise  = 10^(level / 20) * N(0, 1)          level in dB of full scale, an RMS
+
+    Args:
+        clip: (samples,).
+        noises: pieces to mix in; none: white noise alone.
+        spec: ranges of shift, ratio and level, and the seed.
+        identity: what the random numbers are drawn by, beside seed and variant.
+        variant: 1 and up; 0 is the clean clip, which no caller varies.
+
+    Returns:
+        (samples,), not limited to full scale.
+
+    Source for shift and white noise: MatchboxNet (arXiv 2004.08531, section 3), NeMo
+    `ShiftPerturbation` and `WhiteNoisePerturbation`.
     """
     random = _generator("vary", spec.seed, identity, variant)
     limit = round(spec.time_shift_ms * spec.sample_rate_hz / 1000)

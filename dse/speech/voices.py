@@ -89,7 +89,8 @@ def open_library() -> Speak:
 
     Returns:
         A function that says utterances: one array of samples at `SAMPLE_RATE_HZ` each. What it
-        returns does not depend on what was said before.
+        returns does not depend on what was said in earlier calls; within a call the utterances
+        share one fork, and later ones may depend on earlier ones.
 
     Raises:
         InvalidData: the package is missing, or its library does not start.
@@ -113,6 +114,8 @@ def open_library() -> Speak:
 
 
 def _say(library: Any, utterance: Utterance) -> NDArray[np.int16]:
+    # Faster rather than cut: a word without its end is another word. Length need not fall in
+    # proportion to the rate, so each round speeds up by 10 % at the least, and ends at the limit.
     rate = utterance.words_per_minute
     while True:
         samples = _say_once(library, utterance, rate)
@@ -157,6 +160,11 @@ def _seed(library: Any, seed: int) -> None:
 
 
 def _say_in_fork(library: Any, utterances: Sequence[Utterance]) -> list[NDArray[np.int16]]:
+    """Say them in a copy of this process that ends afterwards, with all that the library changed.
+
+    Through the pipe comes for each utterance its length in bytes (32 bits, little-endian), a byte
+    that is 1 where it failed, and the samples or the reason.
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:  # leaves by _exit alone: no exit handler of anyone runs twice
@@ -174,6 +182,8 @@ def _say_in_fork(library: Any, utterances: Sequence[Utterance]) -> list[NDArray[
         finally:
             os._exit(code)
     os.close(writing)
+    # Read to the end before waiting: a pipe holds some 64 kB, and a child that cannot write more
+    # would never end.
     with os.fdopen(reading, "rb") as pipe:
         content = pipe.read()
     _, status = os.waitpid(child, 0)
