@@ -98,12 +98,15 @@ class Processor:
 
     @property
     def onednn_pays(self) -> bool:
-        """Whether oneDNN is the better library for float32."""
+        """Whether oneDNN is the better library for float32, by the margin of `WORTH`."""
         return self.onednn_ms <= WORTH * self.float32_ms
 
 
 def has_bfloat16_units() -> bool:
-    """Whether the processor says that it has instructions for bfloat16."""
+    """Whether the processor says that it has instructions for bfloat16 (AVX-512 BF16 or AMX).
+
+    Cheap, and no proof: `bfloat16_works` and `Processor.bfloat16_pays` are what was tried.
+    """
     # Later versions of torch than the oldest that is supported can tell what a CPU has.
     found: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
@@ -132,7 +135,10 @@ def float32_by_onednn() -> bool:
 
 @lru_cache(maxsize=1)
 def bfloat16_works() -> bool:
-    """Whether products in bfloat16 can be computed in this process."""
+    """Whether products in bfloat16 can be computed in this process, fast or slowly.
+
+    Ask before the first one: where the answer is no, that product would end the process.
+    """
     if not has_bfloat16_units():
         return True  # slowly: torch computes them by other instructions
     prepare()

@@ -1,4 +1,9 @@
-"""What reaches a ternary layer: a trained network's activations on speech, as int8."""
+"""What reaches a ternary layer: a trained network's activations on speech, as int8.
+
+For the vectors of an exported engine. Random numbers would test its sums as well; these are what
+the circuit will see in use, in sizes and in what follows what, as estimates of power from the
+switching of wires need it.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +27,7 @@ CLIPS = 16
 def layer_inputs(
     network: SpeechNetwork, layer: str, pictures: torch.Tensor
 ) -> npt.NDArray[np.float32]:
-    """Inputs of a ternary layer.
+    """Inputs of a ternary layer, caught on the way while the network computes its scores.
 
     Args:
         network: in evaluation mode.
@@ -67,7 +72,8 @@ def speech_activations(
         count: frames wanted; drawn evenly from the first clips.
 
     Returns:
-        (in_channels, count).
+        (in_channels, count), whole numbers from -127 to 127; 127 is the largest magnitude in the
+        frames of all the clips drawn from.
 
     Raises:
         InvalidInput: the clips have fewer frames.
@@ -76,6 +82,8 @@ def speech_activations(
     testing = load_features(data, found.task, found.features).testing
     pictures = torch.from_numpy(np.array(testing.features[:CLIPS, 0]))
     inputs = layer_inputs(network, layer, normalise(pictures, found.mean, found.deviation))
+    # Clips one after the other: a matrix of (channels, clips * frames). Its range gives the scale,
+    # not that of the chosen frames: they are a sample, and the scale does not depend on `count`.
     frames = inputs.transpose(1, 0, 2).reshape(inputs.shape[1], -1)
     if count > frames.shape[1]:
         raise InvalidInput(

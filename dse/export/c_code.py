@@ -3,6 +3,22 @@
 Trained weights are int8 tables; a ternary matrix is a generator and its start state, a few bytes,
 and the reference makes its rows as it needs them. Functions here return texts by file name; writing
 them is the command line's. `build_and_check` compiles them where there is a C compiler.
+
+    ternary_dse.c, .h    the reference, the same for all networks
+    model.h              sizes and tables of this one
+    check.c, vectors.h   runs it on test vectors and compares with `dse.training.integer`
+
+Layouts, as C reads them (all row-major, the last index the fastest):
+
+    weights       [output][input / groups][tap] int8      one table a convolution
+    multipliers   [output] int32                          one table a path of a stage
+    offsets       [output] int64                          one table a stage
+    features      [feature][frame] int8                   a clip
+    scores        [class][frame] int32                    [class] of a pooled head
+
+A ternary path has no table of weights. The reference makes row r of its matrix, adds or subtracts
+the inputs for all frames at once, and forgets the row: `in_channels` bytes instead of
+in_channels * out_channels. Shift registers go forwards alone, so rows must be made in order.
 """
 
 import shutil
@@ -37,7 +53,7 @@ _KINDS = {
 
 
 def c_files(network: IntegerNetwork, features: npt.NDArray[np.int8]) -> dict[str, str]:
-    """File name -> text.
+    """All files of a network for a microcontroller: file name -> text.
 
     Args:
         network: what to write.
@@ -58,7 +74,15 @@ def c_files(network: IntegerNetwork, features: npt.NDArray[np.int8]) -> dict[str
 
 
 def model_header(network: IntegerNetwork, frames: int) -> str:
-    """Tables of the network; they are compiled where `MODEL_TABLES` is defined."""
+    """Text of `model.h`: sizes for everybody, tables where `MODEL_TABLES` is defined.
+
+    Tables are `static`: included by two files they would be in the program twice. So the reference
+    alone defines `MODEL_TABLES`, and a caller that wants names of classes `MODEL_NAMES`.
+
+    Args:
+        network: what to write.
+        frames: of the longest clip; they size the tensors, which are arrays of fixed size.
+    """
     lines = [
         "/* " + comment(network.title) + " */",
         "#ifndef MODEL_H",
@@ -113,7 +137,14 @@ def model_header(network: IntegerNetwork, frames: int) -> str:
 
 
 def vectors_header(network: IntegerNetwork, features: npt.NDArray[np.int8]) -> str:
-    """Inputs and the scores that the Python model gives."""
+    """Text of `vectors.h`: inputs, and the scores that the Python model gives for them.
+
+    The check asks for equality of each score: whole numbers leave no room for a tolerance.
+
+    Args:
+        network: computes the scores.
+        features: (clips, features, frames), as `IntegerNetwork.quantise` gives them.
+    """
     scores = scores_of_clips(network, features)
     lines = [
         "/* Test vectors, from the Python model dse.training.integer. */",
@@ -127,7 +158,12 @@ def vectors_header(network: IntegerNetwork, features: npt.NDArray[np.int8]) -> s
 
 
 def weight_bytes(network: IntegerNetwork) -> int:
-    """Bytes of all constant tables: int8 weights, multipliers, offsets, start states."""
+    """Bytes of all constant tables: int8 weights, multipliers, offsets, start states.
+
+    What goes to flash, program code and the structs that point to the tables not counted. Batch
+    norms take no bytes of their own: they are in multipliers and offsets.
+    """
+    # int8 weights of the head; a multiplier (4 bytes) and an offset (8 bytes) an output.
     total = network.head.weights.size + 12 * len(network.head.multipliers)
     for stage in network.stages:
         total += 8 * stage.out_channels
@@ -141,7 +177,21 @@ def weight_bytes(network: IntegerNetwork) -> int:
 
 
 def work_bytes(network: IntegerNetwork, frames: int) -> int:
-    """Bytes of the reference's tensors, sums and registers."""
+    """Bytes of the reference's tensors, sums and registers: what goes to RAM, the stack apart.
+
+    Three tensors of the largest size take turns: one is read, one written, and one holds the
+    block's input for its skip.
+
+        3 * most_values                 int8 tensors
+        channels                        int8, one row of a ternary matrix
+        4 * frames                      int32 sums of one output
+        8 * max(channels, frames)       int64 totals of one output, or means of the pooled head
+        2 * (state bits + 8)            shift registers, a bit a byte, for the two paths of a stage
+
+    Args:
+        network: what is computed.
+        frames: of the longest clip.
+    """
     channels = _most_channels(network)
     return (
         3 * most_values(network, frames)
@@ -153,7 +203,11 @@ def work_bytes(network: IntegerNetwork, frames: int) -> int:
 
 
 def most_values(network: IntegerNetwork, frames: int) -> int:
-    """Values of the largest tensor."""
+    """Values of the largest tensor, input included: channels * frames at that place.
+
+    Frames become fewer at each stride, channels mostly more; neither end of the network need be
+    the largest.
+    """
     most = network.in_channels * frames
     for stage in network.stages:
         frames = output_frames(frames, stage.paths[0].stride)
@@ -162,12 +216,22 @@ def most_values(network: IntegerNetwork, frames: int) -> int:
 
 
 def compiler() -> str | None:
-    """A C compiler, where there is one."""
+    """Path of a C compiler, the first of `cc`, `gcc`, `clang` on the PATH; None without one."""
     return next(filter(None, (shutil.which(name) for name in ("cc", "gcc", "clang"))), None)
 
 
 def build_and_check(folder: Path) -> str:
-    """Compile the files of a folder and run the check: its line, `PASS: ...` or `FAIL: ...`."""
+    """Compile the files of a folder and run the check: its line, `PASS: ...` or `FAIL: ...`.
+
+    Warnings count as errors (`FLAGS`). The program is made in a folder that is removed afterwards.
+    Ask `compiler` first: without one this fails an assertion.
+
+    Args:
+        folder: where the texts of `c_files` were written.
+
+    Raises:
+        subprocess.TimeoutExpired: compiler or check took more than `COMPILE_SECONDS`.
+    """
     found = compiler()
     assert found is not None
     with tempfile.TemporaryDirectory() as scratch:
@@ -188,13 +252,21 @@ def build_and_check(folder: Path) -> str:
 
 
 def comment(text: str) -> str:
-    """Text from a stranger, such as a design's name, that cannot end a comment."""
+    """Text from a stranger, such as a design's name, that cannot end a comment.
+
+    Nor join the next line to it: a backslash at the end of a line does, and so does its trigraph
+    `??/`, which C99 reads as a backslash. What is not printable ASCII becomes `?`.
+    """
     plain = "".join(letter if " " <= letter <= "~" else "?" for letter in text)
     return plain.replace("*/", "* /").replace("??/", "?/").rstrip("\\")
 
 
 def _string(text: str) -> str:
-    """A C string: what is not a letter, digit or space in octal."""
+    """A C string: what is not a letter, digit or space in octal, a byte of UTF-8 at a time.
+
+    Octal and not hexadecimal: an escape in hexadecimal takes all digits that follow, a letter from
+    a to f behind it included. One in octal ends after three digits.
+    """
     return (
         '"'
         + "".join(
@@ -206,6 +278,7 @@ def _string(text: str) -> str:
 
 
 def _table(kind: str, name: str, values: Any) -> str:
+    """A constant array of C, row-major, in lines of at most 114 characters."""
     numbers: Iterable[int] = np.asarray(values).ravel().tolist()
     suffix = "LL" if kind == "int64_t" else ""
     text = ",".join(f"{number}{suffix}" for number in numbers)
@@ -252,6 +325,8 @@ def _generator_tables(prefix: str, place: Place) -> list[str]:
     decision = family.decision_bits(generator, density)
     register = has(generator.family, "taps")
     state = _state(place)
+    # A decision takes `decision` bits for the entry and one for its sign; a register with a shift
+    # of its own moves by that many bits instead.
     steps = generator.shift or decision + 1
     rounds = 0 if register else generator.rounds
     taps = generator.taps if register else (0,)

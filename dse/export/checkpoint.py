@@ -7,6 +7,9 @@
 It is a checkpoint of `dse.training.checkpoint` without the optimiser, plus `ternary`: what makes
 each ternary matrix. `torch.load(path, weights_only=True)` reads it where this package is not
 installed.
+
+With `weights_only` the reader runs none of the file's code, so tensors, numbers, strings, lists and
+dictionaries are all that may be inside.
 """
 
 import dataclasses
@@ -23,7 +26,7 @@ from dse.training.source import Source
 
 
 def export_checkpoint(source: Source, path: Path) -> None:
-    """Write the file in one step.
+    """Write the file in one step; the optimiser's state, of use to go on training alone, stays out.
 
     Raises:
         InvalidInput: the network is untrained: there are no weights worth a file.

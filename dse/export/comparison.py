@@ -1,4 +1,9 @@
-"""How far an exported network is from the one in torch, in one line."""
+"""How far an exported network is from the one in torch, in one line.
+
+Two figures, since either alone misleads: the largest difference of a score (one the size of
+rounding errors says that the arithmetic is the same, a large one that a layer is wrong), and in how
+many cases the class is the same, which is what a user of the network sees.
+"""
 
 import contextlib
 from collections.abc import Iterator
@@ -17,7 +22,12 @@ from dse.training.source import Source
 
 
 def compare_onnx(source: Source, path: Path, pictures: Tensor) -> str:
-    """Scores of an ONNX file in onnxruntime against torch.
+    """Scores of an ONNX file in onnxruntime, on the CPU, against torch.
+
+    Args:
+        source: the network in torch.
+        path: the ONNX file that was made of it, in float32 or int8.
+        pictures: (clips, features, frames), normalised.
 
     Raises:
         InvalidInput: the installed onnxruntime does not compute this version of the operators.
@@ -51,7 +61,15 @@ def runtime_of_its_time() -> Iterator[None]:
 
 
 def compare_integer(source: Source, network: IntegerNetwork, pictures: Tensor) -> str:
-    """Scores in whole numbers against torch."""
+    """Scores in whole numbers, brought to torch's scale, against torch.
+
+    What this measures is the quantisation: `network` gives the same whole numbers as the C code.
+
+    Args:
+        source: the network in torch.
+        network: the same one, quantised.
+        pictures: (clips, features, frames), normalised.
+    """
     found = scores_of_clips(network, network.quantise(pictures.numpy()))
     return _line(_expected(source, pictures), found / SCORE_STEPS)
 
@@ -65,6 +83,7 @@ def _expected(source: Source, pictures: Tensor) -> npt.NDArray[np.float32]:
 def _line(expected: npt.NDArray[Any], found: npt.NDArray[Any]) -> str:
     worst = float(np.abs(found - expected).max())
     largest = float(np.abs(expected).max())
+    # Classes are axis 1. A framewise head has (clips, classes, frames): each frame is a case.
     same = int((found.argmax(axis=1) == expected.argmax(axis=1)).sum())
     return (
         f"largest difference {worst:.2g} of scores up to {largest:.3g}, the same class in {same} "

@@ -38,7 +38,7 @@ def export_onnx(
     opset: int = OPSET,
     ternary: Ternary = "float",
 ) -> None:
-    """Write a network in evaluation mode as ONNX, in one step.
+    """Write a network in evaluation mode as ONNX, in one step: the file is whole or not there.
 
     The graph maps `features` (clips, in_channels, frames), both sizes free, to `scores`
     (clips, outputs), or (clips, outputs, frames) of a framewise head.
@@ -48,7 +48,8 @@ def export_onnx(
         path: of the file.
         in_channels: features per frame.
         opset: version of the operators, one of `OPSETS`.
-        ternary: how entries of ternary matrices are stored.
+        ternary: how entries of ternary matrices are stored; `float` is read by every runtime and
+            every quantiser, `int8` is a quarter of the size. The values are the same.
 
     Raises:
         InvalidDesign: the network has a layer that this export does not know, or the opset is not
@@ -63,7 +64,21 @@ def export_onnx(
 def to_onnx(
     network: SpeechNetwork, *, in_channels: int, opset: int = OPSET, ternary: Ternary = "float"
 ) -> onnx.ModelProto:
-    """The graph that `export_onnx` writes, checked by `onnx.checker`."""
+    """The graph that `export_onnx` writes, checked by `onnx.checker` with its shapes.
+
+    Built node by node from the modules rather than traced: nothing depends on an example input, and
+    a layer without a form in ONNX is refused instead of being written as something else.
+
+    Args:
+        network: in evaluation mode; batch norms are written with their running statistics.
+        in_channels: features per frame.
+        opset: one of `OPSETS`; the file says the oldest version of the format that has it, so that
+            no runtime refuses it for being newer than it needs to be.
+        ternary: as in `export_onnx`.
+
+    Raises:
+        InvalidDesign: as `export_onnx`.
+    """
     if opset not in OPSETS:
         raise InvalidDesign(f"opset must be from {OPSETS[0]} to {OPSETS[-1]}, not {opset}")
     graph = _Graph(ternary)
@@ -102,7 +117,11 @@ def to_onnx(
 
 
 class _Graph:
-    """Nodes and constants so far; a value is known by its name."""
+    """Nodes and constants so far; a value is known by its name.
+
+    ONNX has no edges: a node lists names of inputs and outputs, and each name is written once. The
+    nodes must stand in an order in which they can be computed, which is the order of `add`.
+    """
 
     def __init__(self, ternary: Ternary) -> None:
         self.ternary = ternary
@@ -110,12 +129,12 @@ class _Graph:
         self.constants: list[onnx.TensorProto] = []
 
     def add(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        """Add a node; returns the name of its output."""
+        """Add a node of one output, which it shares its name with; returns that name."""
         self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
     def constant(self, name: str, values: Tensor) -> str:
-        """Add a constant; returns its name."""
+        """Add a constant in float32, of the tensor's shape; returns its name."""
         plain = values.detach().cpu().numpy().astype(np.float32)
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(plain), name))
         return name
@@ -126,12 +145,21 @@ class _Graph:
             return self.constant(name, values)
         plain = np.ascontiguousarray(values.detach().cpu().numpy().astype(np.int8))
         self.constants.append(numpy_helper.from_array(plain, f"{name}.int8"))
+        # One scale for all: DequantizeLinear is value * scale, and trits stay what they are.
         if "one" not in {constant.name for constant in self.constants}:
             self.constants.append(numpy_helper.from_array(np.array(1, dtype=np.float32), "one"))
         return self.add("DequantizeLinear", [f"{name}.int8", "one"], name)
 
 
 def _block(graph: _Graph, name: str, block: ResidualBlock, inputs: str) -> str:
+    """The nodes of a residual block; returns the name of its output.
+
+    A skip, where there is one, comes in at the last sub-block, before its ReLU:
+
+        inputs -+-> sub-block -> Relu -> ... -> sub-block -> Add -> Relu ->
+                |                                             |
+                +-------------------- skip -------------------+
+    """
     values = inputs
     for index, sub_block in enumerate(block.body):
         assert isinstance(sub_block, nn.Sequential)

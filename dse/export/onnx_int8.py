@@ -3,6 +3,12 @@
 Batch norms are merged into the convolutions before them, weights are quantised per channel, and
 ranges of activations come from the pictures that are given. Needs `onnx` and `onnxruntime`
 (`pip install 'ternary-dse[onnx]'`).
+
+QDQ is a way to write quantisation, not to compute it: the operators stay those of float32, with
+QuantizeLinear and DequantizeLinear around them. A runtime that has a kernel in int8 recognises the
+pattern and takes it; another one computes the same graph in float32 with values rounded to 8 bits.
+The quantiser gives ternary matrices a scale like any other weights. It is not the arithmetic of
+`dse.training.integer`, which the C code computes, so scores of the two differ a little.
 """
 
 import contextlib
@@ -48,7 +54,8 @@ def export_onnx_int8(source: Source, path: Path, pictures: Tensor, *, opset: int
     Args:
         source: the network.
         path: of the file.
-        pictures: (clips, features, frames), normalised.
+        pictures: (clips, features, frames), normalised; for calibration: the ranges of activations
+            are those seen on them, so they should be clips like those to come.
         opset: of the operators.
 
     Raises:

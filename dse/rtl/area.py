@@ -36,7 +36,7 @@ DEFAULT_LIBRARY = "small_130nm"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesisedArea:
-    """What a circuit takes in one library."""
+    """What a circuit takes in one library: cells before placement, nothing for wires."""
 
     cells: int
     flip_flops: int
@@ -46,12 +46,15 @@ class SynthesisedArea:
 
     @property
     def gate_equivalents(self) -> float:
-        """Area in two-input NANDs."""
+        """Area in two-input NANDs, to compare circuits across libraries and processes."""
         return self.area_um2 / self.nand2_um2
 
 
 def default_library() -> Path:
-    """The small library that comes with this program."""
+    """Path of the small library that comes with this program, for first figures without a PDK.
+
+    For figures to quote, give the library of the process that is meant.
+    """
     return Path(str(resources.files("dse.rtl"))) / "libraries" / f"{DEFAULT_LIBRARY}.lib"
 
 

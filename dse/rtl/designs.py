@@ -27,7 +27,13 @@ MOST_LANES = 4_096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratorBlock:
-    """A generator as hardware: a module of `verilog/` and what starts it."""
+    """A generator as hardware: a module of `verilog/` and what starts it.
+
+    Without a layer: one block serves all layers that have its generator and density.
+
+    Raises:
+        InvalidDesign: the generator cannot make this density, or not with so many lanes.
+    """
 
     generator: Generator
     density: float
@@ -42,17 +48,17 @@ class GeneratorBlock:
 
     @property
     def family(self) -> Family:
-        """What is true of the family alone."""
+        """The module of `dse.ternary.generators` that knows what only this family does."""
         return find_family(self.generator)
 
     @property
     def decision_bits(self) -> int:
-        """Bits that decide about one entry or block."""
+        """Bits that decide about one entry or, with exact fan-in, one block; without the sign."""
         return self.family.decision_bits(self.generator, self.density)
 
     @property
     def state_bits(self) -> int:
-        """Width of `seed`."""
+        """Width of `seed` in bits."""
         return self.family.state_bits(self.generator)
 
     @property
@@ -107,7 +113,7 @@ class GeneratorBlock:
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """Verilog modules that it consists of."""
+        """Names of the Verilog modules that it consists of, the top one first."""
         return (self.top, *self.family.HELPERS)
 
 
@@ -120,5 +126,5 @@ def seed_word(state: Bits) -> int:
 
 
 def module_text(name: str) -> str:
-    """The text of a module in `verilog/`."""
+    """The text of a module in `verilog/`, by its name without `.v`."""
     return (resources.files("dse.rtl") / "verilog" / f"{name}.v").read_text(encoding="utf-8")

@@ -42,7 +42,7 @@ MOST_FRAMES = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratorExport:
-    """One matrix on one generator."""
+    """One matrix on one generator: a circuit whose whole output can be checked, trit by trit."""
 
     block: GeneratorBlock
     state: Bits
@@ -86,7 +86,12 @@ class GeneratorExport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineExport:
-    """One quantised ternary layer on a generator, an add/sub tree and accumulators."""
+    """One quantised ternary layer on a generator, an add/sub tree and accumulators.
+
+    Raises:
+        InvalidDesign: lanes do not divide the inputs, frames not the test vectors, or the test
+            vectors are of another layer.
+    """
 
     generator: GeneratorExport
     activations: npt.NDArray[np.int8]
@@ -96,7 +101,10 @@ class EngineExport:
     sum_bits: int = SUM_BITS
 
     def __post_init__(self) -> None:
-        """Check that frames and lanes divide what is there."""
+        """Check that frames and lanes divide what is there.
+
+        A chunk must not hold entries of two rows: they would belong to different sums.
+        """
         check_lanes_divide(self.generator.block.lanes, self.generator.columns)
         if not 1 <= self.frames <= MOST_FRAMES:
             raise InvalidDesign(f"frames must be from 1 to {MOST_FRAMES}, not {self.frames}")
@@ -112,16 +120,19 @@ class EngineExport:
 
     @property
     def chunks(self) -> int:
-        """Cycles an output."""
+        """Pieces of LANES inputs in a row, that is cycles an output takes."""
         return self.generator.columns // self.generator.block.lanes
 
     @property
     def sums(self) -> npt.NDArray[np.int32]:
-        """The reference, (outputs, frames)."""
+        """What the hardware must compute: exact sums of the reference, (outputs, frames)."""
         return mix_quantised(self.generator.matrix, self.activations)
 
     def circuit(self) -> Circuit:
-        """What Yosys reads: top, accumulator, tree and generator."""
+        """What Yosys reads: top, accumulator, tree and generator.
+
+        It has no parameters to set: the top's defaults are already those of this layer.
+        """
         names = (*self.generator.block.modules, *ENGINE_MODULES)
         return Circuit(
             top="ternary_engine",

@@ -27,7 +27,7 @@ for line in open(sys.argv[1], encoding="utf-8"):
 
 
 def require_yosys() -> None:
-    """Raise `InvalidInput` unless pyosys is installed."""
+    """Raise `InvalidInput`, saying how to get it, unless pyosys (the extra `rtl`) is installed."""
     if importlib.util.find_spec("pyosys") is None:
         raise InvalidInput(
             "synthesis needs Yosys: install it with `pip install 'ternary-dse[rtl]'` (pyosys)"

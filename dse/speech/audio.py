@@ -56,7 +56,7 @@ def read_noise(path: Path, rate_hz: int) -> Samples:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A sound file that can be decoded from beginning to end."""
+    """A sound file that can be decoded from beginning to end, as it is: not resampled."""
 
     rate_hz: int
     channels: int

@@ -38,7 +38,7 @@ Report = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A published archive."""
+    """A published archive, a gzipped tar; known by its checksum, wherever it comes from."""
 
     url: str
     sha256: str

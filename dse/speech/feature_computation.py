@@ -82,7 +82,10 @@ class _Statistics:
         self.squares += np.square(values).sum(axis=(0, 2))
 
     def mean_and_deviation(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Both (coefficients,); the deviation is 1 where nothing varies."""
+        """Both (coefficients,); the deviation is 1 where nothing varies.
+
+        Of the population (divided by the count, not by one less), over all clips and frames.
+        """
         mean = self.total / self.count
         deviation = np.sqrt(np.maximum(0, self.squares / self.count - np.square(mean)))
         return mean, np.where(deviation < SMALLEST_DEVIATION, 1.0, deviation)
@@ -98,7 +101,14 @@ class _Skipped:
         self.noises: list[str] = []
 
     def clip(self, name: str, reason: str) -> None:
-        """Note a clip; too many of them stop the run."""
+        """Note a clip; too many of them stop the run.
+
+        A few damaged files in a large corpus are usual. Many are a wrong folder or a bad disk,
+        which one wants to hear of before a day of training.
+
+        Raises:
+            InvalidData: more than `MAX_UNREADABLE` clips and more than `MAX_UNREADABLE_SHARE`.
+        """
         self.clips.append(f"{name}: {reason}")
         limit = max(MAX_UNREADABLE, MAX_UNREADABLE_SHARE * self.total)
         if len(self.clips) > limit:

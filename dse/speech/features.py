@@ -51,7 +51,11 @@ _ABANDONED_S = 24 * 3600.0
 
 @dataclass(frozen=True)
 class FeatureSplit:
-    """Pictures of one split."""
+    """Pictures of one split; row i of `features` is clip `names[i]` of class `labels[i]`.
+
+    Pages of the map are read when they are touched, and the system shares them between processes
+    that open the same cache.
+    """
 
     features: NDArray[np.float16]
     """(clips, variants, coefficients, frames), a read-only memory map; not normalised. Variant 0 is
@@ -67,7 +71,11 @@ class FeatureSplit:
 
 @dataclass(frozen=True)
 class SpeechFeatures:
-    """Pictures of a task, ready to train on."""
+    """Pictures of a task, to train on after `dse.speech.mfcc.normalise` with `mean`, `deviation`.
+
+    Both are of the training split and serve all three: statistics of the other splits would tell
+    the network something about clips that it must not know.
+    """
 
     task: Task
     """How the classes were drawn."""
@@ -88,7 +96,7 @@ class SpeechFeatures:
     """`path: reason` of each file that could not be read."""
 
     def split(self, name: Split) -> FeatureSplit:
-        """One split by its name."""
+        """The pictures of the split of this name, for loops over `SPLITS`."""
         return {"training": self.training, "validation": self.validation, "testing": self.testing}[
             name
         ]

@@ -22,7 +22,7 @@ Report = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class WordCount:
-    """One word of the folder."""
+    """One word of the folder: clips in each split, and by how many people."""
 
     word: str
     clips: dict[Split, int]

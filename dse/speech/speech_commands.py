@@ -41,7 +41,7 @@ _TESTING_PERCENT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One sound file of a word."""
+    """One sound file of a word, by its name and what the folder says; it has not been opened."""
 
     path: str
     """Relative to the data folder, with `/`: `yes/3a1f09bc_nohash_0.wav`."""
@@ -80,13 +80,13 @@ class Corpus:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Names of the word folders that hold clips, sorted."""
+        """Names of the word folders that hold clips, sorted; empty folders are no words."""
         return tuple(sorted({clip.word for clip in self.clips}))
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One clip of a task and its class."""
+    """One clip of a task and its class; the same file may be of another class in another task."""
 
     name: str
     """Relative path of the file; `_silence_/training/0007` for a cut-out of noise."""
@@ -103,7 +103,11 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """The examples of one task in one folder."""
+    """The examples of one task in one folder: which clips, of which class, in which split.
+
+    Sorted by path within the chosen words, then within the unknown ones, then silence by number;
+    shuffling is left to the training.
+    """
 
     classes: tuple[str, ...]
     training: tuple[Example, ...]
@@ -111,7 +115,7 @@ class Drawing:
     testing: tuple[Example, ...]
 
     def split(self, name: Split) -> tuple[Example, ...]:
-        """The examples of one split."""
+        """The examples of the split of this name, for loops over `SPLITS`."""
         return {"training": self.training, "validation": self.validation, "testing": self.testing}[
             name
         ]

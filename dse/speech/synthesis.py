@@ -74,7 +74,7 @@ Report = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synthesis:
-    """What a synthetic corpus consists of."""
+    """What a synthetic corpus consists of; everything in it follows from these four."""
 
     words: tuple[str, ...] = COMMANDS + OTHER_WORDS
     """Folder names, and what is said."""
@@ -113,7 +113,7 @@ class Synthesis:
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """A made-up person."""
+    """A made-up person: centre values, from which each take differs a little."""
 
     name: str
     """8 hex digits; the published hash rule puts them into the wanted split."""
@@ -125,7 +125,7 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One clip to make."""
+    """One clip to make: where it goes and what is said; its room is drawn by the path."""
 
     path: str
     """Relative to the corpus."""
@@ -386,7 +386,14 @@ def synthesize(
 
 
 def prepare(folder: Path, settings: Synthesis) -> None:
-    """Make `folder` and mark it as an unfinished corpus; refuse one that holds something else."""
+    """Make `folder` and mark it as an unfinished corpus; refuse one that holds something else.
+
+    The marker comes before the first sound, so that an interrupted corpus is known for one.
+
+    Raises:
+        InvalidData: the folder is a file, holds something else, or a corpus of other settings.
+        OSError: it cannot be made.
+    """
     if folder.exists() and not folder.is_dir():
         raise InvalidData(f"{folder} is a file: name a new or empty folder")
     marker = folder / MARKER
@@ -446,7 +453,15 @@ them. eSpeak NG is free software under GPL-3.0; the sound that it makes is not c
 
 
 def write_wav(path: Path, samples: NDArray[np.int16]) -> None:
-    """Write 16 kHz, mono, 16 bit in one step; the temporary name is none that a loader reads."""
+    """Write 16 kHz, mono, 16 bit in one step; the temporary name is none that a loader reads.
+
+    Not by `dse.files.replacing`, which waits for the disk after each file: a corpus has thousands
+    of them, and each can be made again.
+
+    Args:
+        path: its folder must be there.
+        samples: (samples,) at `CLIP_RATE_HZ`.
+    """
     temporary = path.with_name(f".{path.name}.part")
     with temporary.open("wb") as file, wave.open(file) as sound:
         sound.setnchannels(1)
@@ -469,7 +484,17 @@ def is_complete(path: Path, samples: int) -> bool:
 
 
 def make_speaker(folder: Path, settings: Synthesis, index: int, speak: Speak) -> int:
-    """Make the clips of one speaker that are not there yet; says how many the speaker has."""
+    """Make the clips of one speaker that are not there yet.
+
+    Args:
+        folder: of the corpus; those of the words must be there.
+        settings: what the corpus consists of.
+        index: number of the speaker, from 0.
+        speak: from `dse.speech.voices.open_library`.
+
+    Returns:
+        How many clips the speaker has, those that were there included.
+    """
     planned = recordings(settings, index)
     paths = [folder / recording.path for recording in planned]
     if not all(is_complete(path, CLIP_SAMPLES) for path in paths):
@@ -482,7 +507,7 @@ def make_speaker(folder: Path, settings: Synthesis, index: int, speak: Speak) ->
 
 
 def make_noises(folder: Path, settings: Synthesis, speak: Speak) -> None:
-    """Make the background noises that are not there yet."""
+    """Make the background noises that are not there yet, in `NOISE_FOLDER` of `folder`."""
     for kind in NOISES:
         path = folder / NOISE_FOLDER / f"{kind}.wav"
         if not is_complete(path, round(NOISE_S * CLIP_RATE_HZ)):

@@ -20,7 +20,13 @@ def _tell(**message: Any) -> None:
 
 
 def main() -> None:
-    """Make the speakers, and perhaps the noises, that the order names."""
+    """Make the speakers, and perhaps the noises, that the order names.
+
+    stdin: one JSON object with `folder`, `settings` (fields of `Synthesis`), `speakers` (numbers)
+    and `noises` (whether to make them). stdout: a line of JSON for each speaker, `clips`, or for
+    what ended the work, `problem` or `errno`, `reason`, `place`. The exit status is 0 in all these
+    cases: another one means that the process crashed, or that nobody listens any more.
+    """
     # Ctrl-C reaches the whole group: the parent says what there is to say.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     order = json.load(sys.stdin)

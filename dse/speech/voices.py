@@ -55,7 +55,7 @@ _FASTEST_WORDS_PER_MINUTE = 450
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What to say and how."""
+    """What to say and how: all that the sound depends on, in a fresh fork of the library."""
 
     text: str
     voice: str
@@ -73,7 +73,10 @@ class Utterance:
 
 
 def refuse_missing_library() -> None:
-    """Raise `InvalidData` unless the eSpeak NG package can be imported."""
+    """Raise `InvalidData` unless the eSpeak NG package is installed.
+
+    It is looked for, not imported: the user's process must not load the library.
+    """
     if importlib.util.find_spec("espeakng_loader") is None:
         raise InvalidData(
             "synthesis needs the package espeakng-loader, which is not installed: "
@@ -82,6 +85,7 @@ def refuse_missing_library() -> None:
 
 
 Speak = Callable[[Sequence[Utterance]], list[NDArray[np.int16]]]
+"""Says utterances: of each its samples, (samples,), at `SAMPLE_RATE_HZ`."""
 
 
 def open_library() -> Speak:
@@ -128,6 +132,8 @@ def _say(library: Any, utterance: Utterance) -> NDArray[np.int16]:
 def _say_once(library: Any, utterance: Utterance, rate: int) -> NDArray[np.int16]:
     pieces: list[bytes] = []
 
+    # The library calls this with pieces of sound while it speaks, and with a null pointer at the
+    # end; the buffer is its own, so a piece is copied. 0 means: go on.
     def keep(samples: Any, count: int, events: Any) -> int:
         if samples and count > 0:
             pieces.append(ctypes.string_at(samples, 2 * count))
