@@ -8,8 +8,8 @@ It is a checkpoint of `dse.training.checkpoint` without the optimiser, plus `ter
 each ternary matrix. `torch.load(path, weights_only=True)` reads it where this package is not
 installed.
 
-With `weights_only` the reader runs none of the file's code, so tensors, numbers, strings, lists and
-dictionaries are all that may be inside.
+With `weights_only` the reader makes no objects of classes that a file names, so a file from a
+stranger cannot run code; tensors and plain data are all that may be inside.
 """
 
 import dataclasses

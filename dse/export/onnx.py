@@ -49,7 +49,7 @@ def export_onnx(
         in_channels: features per frame.
         opset: version of the operators, one of `OPSETS`.
         ternary: how entries of ternary matrices are stored; `float` is read by every runtime and
-            every quantiser, `int8` is a quarter of the size. The values are the same.
+            every quantiser, `int8` takes a quarter of the bytes for them. The values are the same.
 
     Raises:
         InvalidDesign: the network has a layer that this export does not know, or the opset is not

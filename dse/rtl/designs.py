@@ -4,8 +4,9 @@ Everything that hardware must agree on with the reference is decided here: the m
 follow from generator, density, lanes; its inputs `seed`, `limit` and `last_block` from the layer.
 
 The line between the two is what may change after the chip is made. Parameters are wired in. Start
-words come with `load`: one circuit makes the matrices of all layers of a network, a few words each,
-one after the other.
+words come with `load`: one circuit makes the matrices of one layer after the other, from a few
+words each. The density is among them where the family has an input `limit`; else it is wired in,
+and all layers have the same.
 
 Lanes are the entries made in one cycle, lane 0 the first of them. They change speed and area, never
 the matrix: it is one stream in row-major order, cut into pieces of LANES.

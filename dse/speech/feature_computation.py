@@ -141,7 +141,7 @@ def compute(
     settings: str,
     report: Report | None,
 ) -> dict[str, Any]:
-    """Write the pictures of all splits into `folder`; returns what else the cache keeps.
+    """Write the pictures of all splits into `folder`, training first.
 
     Args:
         corpus: the sounds.
@@ -151,6 +151,10 @@ def compute(
         folder: gets an .npy file for each split.
         settings: text that the key of the features covers beside sounds and labels.
         report: told the progress.
+
+    Returns:
+        What else the cache keeps, as plain data for JSON: `classes`, for each split its `names`,
+        `labels` and `last_crc32`, and `key`, `mean`, `deviation`, `skipped`.
 
     Raises:
         InvalidData: too many files cannot be read, or a class has none that can.

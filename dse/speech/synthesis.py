@@ -215,6 +215,9 @@ def record(spoken: NDArray[np.int16], random: np.random.Generator) -> NDArray[np
     Args:
         spoken: (samples,) at `SAMPLE_RATE_HZ`, any length.
         random: all of the clip's room is drawn from it, in a fixed order.
+
+    Returns:
+        (16000,): a word that is longer than the second loses its end.
     """
     word = resample((spoken / 32768).astype(np.float32), SAMPLE_RATE_HZ, CLIP_RATE_HZ)
     # The synthesiser's own pauses, 40 dB below its peak, are cut off: the place is drawn below.
