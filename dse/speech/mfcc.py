@@ -17,7 +17,7 @@ coefficients that are correlated less (q = 0 is loudness, small q the envelope, 
 structure). It is square and orthonormal here and all 64 are kept, so nothing is lost: L and C
 differ in the basis alone, and a pointwise layer can undo it.
 
-A trap in the sizes: mel bands narrow towards low frequencies. Of 64 bands the lowest is about 57 Hz
+A trap in the sizes: mel bands narrow towards low frequencies. Of 64 bands the lowest is about 56 Hz
 wide at the foot, less than two bins. With more bands or a shorter transform some triangle has no
 bin inside: its row of L is ln(1e-6) in every column and tells nothing.
 
