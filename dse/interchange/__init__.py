@@ -1,1 +1,13 @@
-"""Formats of other tools: what they describe becomes a design, and back."""
+"""Formats of other tools: what they describe becomes a design, and back.
+
+    nemo, nemo_export   NeMo YAML <-> `DesignPoint`    a network, before it is lowered
+    onnx_import         ONNX -> `Workload`             layers, already of fixed shape
+    zigzag              workload and hardware YAML <-> `Workload`, `Accelerator`
+    scalesim            topology CSV, cfg <- `Workload`, `Accelerator`; cfg -> `Accelerator`
+    accelforge          workload and architecture YAML <- `Workload`, `Accelerator`
+    accelergy           ERT, ART -> `Technology`       energies and areas of components
+
+Readers of networks refuse a layer or an operator that ours cannot express, with its place in the
+file: a network that has lost a feature in silence would still get a price. Exporters write what
+both tools can express; what they leave out stands in the docstring of the module.
+"""

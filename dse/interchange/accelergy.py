@@ -5,6 +5,13 @@ component is. Widths are read from names such as `system.mult8`, `add16`, `reg32
 `multiplication_pj_per_bit2=system.pe.mac.mac_random/64` takes that action, divided by 64. What no
 table has stays as it is in the technology that one begins with. Random data is preferred to
 repeated: `mult_random` before `mult_reused`.
+
+    addition, register     pJ per bit    = energy / width       linear: a bit slice is repeated
+    multiplication         pJ per bit^2  = energy / width^2     one cell for each pair of bits
+
+An ERT is the "energy reference table", an ART the "area reference table" that Accelergy writes from
+an architecture and its estimators (Cacti, Aladdin and others); Timeloop multiplies its entries with
+action counts. Here they are made independent of the width, and become `Constant`s with a source.
 """
 
 import dataclasses
@@ -27,6 +34,8 @@ _AREAS = {
     r"add(?:er)?": ("adder_um2_per_bit", 1),
     r"reg(?:ister)?": ("register_um2_per_bit", 1),
 }
+# Parts of action names, best first. A component has several figures, such as `mult_random` (both
+# operands new in each cycle), `mult_reused` (one is held) and `mult_gated` (off).
 _PREFERRED = ("random", "write", "add", "mult", "access", "read")
 _LEAST_EXPONENT, _MOST_EXPONENT = -12, 12
 
@@ -47,6 +56,10 @@ def import_tables(
     takes: Iterable[str] = (),
 ) -> ImportedTechnology:
     """Put the figures of an ERT, and of an ART, into a technology.
+
+    Names are read first, takes second, so a take wins over what a name says. Of several widths of a
+    component (`mult8`, `mult16`) the first in the file counts: the technology has one constant, and
+    the division by the width assumes that all widths would give the same.
 
     Args:
         ert: YAML of energies in pJ.
@@ -146,6 +159,8 @@ def _figure(node: Node, unit: str) -> float:
 
 
 def _pick(actions: dict[str, float]) -> tuple[str, float]:
+    # The outer loop is over preferences: the best kind of action wins, wherever the file lists it.
+    # An action of 0 pJ (idle, gated) says nothing about the cost of a bit.
     for wanted in _PREFERRED:
         for action, energy in actions.items():
             if wanted in action and energy > 0:
@@ -162,6 +177,7 @@ def _guess(
     unit: str,
 ) -> None:
     action, value = picked
+    # Only the last part of the path names the component: `system.add_unit.mult8` is a multiplier.
     last = component.rpartition(".")[2].lower()
     for pattern, (constant, power) in patterns.items():
         match = re.fullmatch(rf"(?:int|fixed)?_?{pattern}_?(\d{{1,3}})", last)
@@ -190,6 +206,8 @@ def _take(
             f"{', '.join(sorted(known))}"
         )
     constant, source, text = match[1], match[2], match[3] or "1"
+    # `a.b.c` is component a.b.c of the ART, or action c of component a.b of the ERT: the name alone
+    # does not tell, so the ART is asked first.
     component, _, action = source.rpartition(".")
     value = areas.get(source)
     if value is None and component in energies:

@@ -28,7 +28,18 @@ def layer_name(layer: Layer) -> str:
 
 
 def workload_yaml(workload: Workload, machine: Accelerator) -> str:
-    """One Einsum a layer that has weights."""
+    """The layers that have weights, each as an Einsum over its loop nest.
+
+        O[g, k, t] += W[g, k, c, f] * I[g, c, stride * t + dilation * f]
+
+    with g over groups, k and c over the channels of a group, t over output frames and f over the
+    taps of the kernel. A depthwise layer has no k and c; one group has no g. Each layer has ranks
+    and tensors of its own (`k_b1_conv`), so the mapper can keep nothing from one to the next.
+
+    Args:
+        workload: layers without weights (batch norm, activations, pooling) are left out.
+        machine: says which weights it generates: these get 1 bit each.
+    """
     layers = [layer for layer in workload.layers if layer.kind in CONVOLUTIONS]
     lines = ["workload:", "  einsums:"]
     for layer in layers:
@@ -51,6 +62,9 @@ def _einsum(layer: Layer, machine: Accelerator) -> list[str]:
     channels = [shown["g"]] if grouped else []
     reads = [*channels, *([] if depthwise else [shown["c"]])]
     makes = [*channels, *([] if depthwise else [shown["k"]])]
+    # An affine index: neighbouring output frames read overlapping windows of the input, and the
+    # mapper must see that to count the reuse. Padding has no word here: frames beyond the ends are
+    # read like others.
     frame = f"{layer.stride} * {shown['t']} + {layer.dilation} * {shown['f']}"
     ranks = ", ".join(f"{each.upper()}: {each}" for each in reads)
     weights = [*makes, *([] if depthwise else [shown["c"]]), shown["f"]]
@@ -71,7 +85,15 @@ def _einsum(layer: Layer, machine: Accelerator) -> list[str]:
 
 
 def architecture_yaml(machine: Accelerator, technology: Technology) -> str:
-    """The machine, outermost memory first."""
+    """The machine as a list of nodes, outermost first: DRAM, SRAMs, elements, registers, MAC.
+
+    All elements are one spatial dimension (`fanout: rows * columns * lanes`), because the mapper
+    there unrolls a loop over one side of an array only.
+
+    Args:
+        machine: its array of multipliers and its memories are written, nothing else.
+        technology: its mid figures become J a bit; leakage and area are written as 0.
+    """
     array = mac_array(machine)
     hertz = machine.clock_mhz * 1e6
     lines = ["arch:", "  nodes:"]
@@ -121,6 +143,7 @@ def _memory(memory: MemoryLevel, technology: Technology, hertz: float) -> list[s
         _identifier(memory.name), size, f"{{keep: {held}}}", read.mid, write.mid, throughput
     )
     if memory.ports == "separate":
+        # Reads and writes go on at the same time, so the slower of the two takes the time.
         lines.insert(2, "    total_latency: max(a.n_calls / a.throughput for a in actions)")
     return lines
 

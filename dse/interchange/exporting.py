@@ -1,4 +1,9 @@
-"""A workload and a machine as the files of another tool, by the tool's name."""
+"""A workload and a machine as the files of another tool, by the tool's name.
+
+What is exported is a problem, not our answer to it: the other tool searches its own mapping and
+counts its own accesses, so that its result is an independent check. ZigZag is given more, the loops
+that ours unrolls over the array, because its own search tries few of these.
+"""
 
 from collections.abc import Callable
 from types import MappingProxyType

@@ -137,6 +137,9 @@ def import_nemo(
         outputs: outputs of the head, blank included, where the file does not say or another number
             is wanted.
 
+    Returns:
+        The design, and the sizes that make it a workload: `lower(point, frames=, outputs=)`.
+
     Raises:
         InvalidFile: the file cannot be read, or its network is one that a design cannot describe.
         InvalidInput: an override that changes nothing.
@@ -174,11 +177,22 @@ def import_nemo(
 
 
 class _Tree:
-    """The file with overrides put in; references are followed where a value is read."""
+    """The file with overrides put in; references (`${model.repeat}`) are followed where read.
+
+    Lazily, because a NeMo file is full of references to what only a trainer has: data paths, a
+    tokenizer, `???`. Only those that the network depends on need an answer.
+
+    An override becomes a node whose file is `--set KEY`. That does two things: an error message
+    names the option as its place, and a node with such a file that is read crosses its override off
+    the list of those that nobody has read. What stays on the list changes nothing, which is nearly
+    always a misspelled key, and is an error.
+    """
 
     def __init__(self, root: Node, overrides: Mapping[str, str]) -> None:
         self.root = root
         self._unread: set[str] = set()
+        # Nodes that `resolve_all` may copy, in all. A list of references to lists of references
+        # doubles at each level: the depth alone does not bound that.
         self._budget = iter(range(MAX_NODES))
         for key, text in overrides.items():
             place = f"--set {key}"
@@ -265,6 +279,7 @@ def _with_value(node: Node, path: list[str], value: Node) -> Node:
         return value
     part, rest = path[0], path[1:]
     children: Any
+    # Only the last part of a path may be new: files leave keys with defaults out.
     if isinstance(node.value, dict) and (part in node.value or not rest):
         child = node.value.get(part, value)
         children = node.value | {part: _with_value(child, rest, value)}
@@ -300,6 +315,10 @@ def _class_and_arguments(tree: _Tree, node: Node, name: str) -> tuple[str, Node]
     """Class name and mapping of arguments, whichever layout they stand in."""
     if not isinstance(node.value, dict):
         raise node.error(f"'{node.key}' must be a mapping of keys")
+    # Three generations:  header: {full_spec: nemo.X}, init_params: {...}      0.x
+    #                     cls: nemo.X, params: {...}                           1.0 beta
+    #                     _target_: nemo.X, and the arguments beside it        since (Hydra)
+    # A section of 0.x may have none of them: then its key is the class.
     for wrapper, arguments, class_key in (
         ("header", "init_params", "full_spec"),
         ("cls", "params", None),
@@ -352,6 +371,7 @@ def _read_blocks(encoder: _Encoder, items: list[Node], prefix: str) -> tuple[Blo
     skips = dense_residuals = 0
     residual_mode = encoder.residual_mode
     for item, node in zip(encoder.jasper, items, strict=True):
+        # As in NeMo's loop over the list, a block's own mode stays in force for those after it.
         residual_mode = item.residual_mode or residual_mode
         dense_residuals += item.residual_dense
         _check_item(item, node, residual_mode, dense_residuals)
@@ -392,6 +412,8 @@ def _check_item(item: _Item, node: Node, residual_mode: str, dense_residuals: in
         raise _unsupported(node, "future_context", item.future_context, -1, " (one-sided padding)")
     if item.residual and residual_mode not in ("add", "stride_add"):
         raise _unsupported(node, "residual_mode", residual_mode, "add")
+    # Dense residuals add a skip from every block before that has one, too. The first such block has
+    # only its own input, which is the ordinary skip.
     if item.residual and item.residual_dense and dense_residuals > 1:
         raise _unsupported(
             node,

@@ -25,6 +25,7 @@ def nemo_yaml(point: DesignPoint, *, outputs: int, labels: tuple[str, ...] = ())
     """
     for block in point.blocks:
         _check(block)
+    # A framewise head is trained with CTC: NeMo adds the blank to the classes by itself.
     classes = outputs - (point.head == "framewise")
     if classes < 1:
         raise InvalidDesign("a framewise head needs 2 outputs, a class and the blank")
@@ -58,6 +59,8 @@ def nemo_yaml(point: DesignPoint, *, outputs: int, labels: tuple[str, ...] = ())
                     "feat_in": point.in_channels,
                     "activation": "relu",
                     "conv_mask": True,
+                    # "add" would leave the skip at all frames where the block has a stride;
+                    # without a stride the two are the same.
                     "residual_mode": "stride_add",
                     "jasper": [_item(block) for block in point.blocks],
                 },

@@ -6,6 +6,11 @@ becomes a ternary matrix with its exact count of non-zero entries; nothing says 
 machines that generate matrices refuse it, and machines that store them take two bits each. Weights
 of 8 bits otherwise: a graph in floats is priced as if it were quantised.
 
+Each operator becomes one layer (`_OPERATORS`), or none: those that only move or reshape numbers
+(Flatten, Reshape, QuantizeLinear, ...) pass the tensor that they read on under a new name. Shapes
+are not taken from the file's `value_info`, which exporters may leave out: they follow from the
+input's shape and the weights', node by node.
+
 The file is data: nothing in it is executed, external files are not opened. Needs `onnx`.
 """
 
@@ -57,7 +62,11 @@ _NEAREST = {
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """A tensor of activations."""
+    """A tensor of activations, as the layer that made it left it.
+
+    Flatten and Reshape leave it as it is, so (channels, frames) are still known when a linear layer
+    asks for channels * frames numbers.
+    """
 
     channels: int
     frames: int
@@ -73,7 +82,8 @@ def import_onnx(path: Path | str, *, frames: int | None = None) -> Workload:
 
     Args:
         path: the file.
-        frames: of the input, where the file leaves them open.
+        frames: of the input, where the file leaves them open (a dynamic axis); they also override
+            a length that the file has.
 
     Raises:
         InvalidFile: the file cannot be read, or has an operator or a shape that is none of ours; it
@@ -146,6 +156,8 @@ class _Reader:
                 f"input {given.name!r} has {len(dims)} dimensions: a 1-D network takes clips, "
                 f"channels, frames ({self.path})"
             )
+        # The first dimension is the batch: one clip is priced, whatever it says. A dynamic length
+        # reads as 0.
         channels, axis = dims[1], 2
         if len(dims) == 4:
             if 1 not in dims[2:]:
@@ -234,8 +246,10 @@ def _convolution(reader: _Reader, node: onnx.NodeProto) -> None:
     stride = options.get("strides", [1] * len(kernel))[place]
     dilation = options.get("dilations", [1] * len(kernel))[place]
     groups = options.get("group", 1)
+    # ONNX lists all begins, then all ends: (x1_begin, x2_begin, x1_end, x2_end).
     padded = read.frames + pads[place] + pads[place + len(kernel)]
     after = (padded - dilation * (taps - 1) - 1) // stride + 1
+    # Weights are (outputs, inputs / groups, taps).
     if weights.shape[1] * groups != read.channels:
         raise reader.error(
             node, f"takes {weights.shape[1] * groups} channels, and gets {read.channels}"
@@ -249,6 +263,8 @@ def _convolution(reader: _Reader, node: onnx.NodeProto) -> None:
     )
     more: dict[str, Any] = {"weights": WeightSource.TRAINED}
     if ternary:
+        # A bit an entry, row by row: rows are output channels, which skipping of zeros runs side by
+        # side (`cost_models.latency.row_nonzeros` unpacks it).
         mask = weights.reshape(-1) != 0
         more = {
             "weights": WeightSource.GENERATED,
@@ -274,6 +290,8 @@ def _convolution(reader: _Reader, node: onnx.NodeProto) -> None:
 def _linear(reader: _Reader, node: onnx.NodeProto) -> None:
     read, weights = reader.value(node), reader.constant(node, 1)
     transposed = bool(_attributes(node).get("transB", 0))
+    # Weights stand on the right, (inputs, outputs); with transB they are (outputs, inputs), as
+    # PyTorch keeps them.
     outputs, inputs = weights.shape if transposed else weights.shape[::-1]
     if inputs != read.channels * read.frames:
         raise reader.error(node, f"takes {inputs} numbers, and gets {read.channels * read.frames}")
@@ -294,6 +312,8 @@ def _same(kind: LayerKind) -> Callable[[_Reader, onnx.NodeProto], None]:
     def read_node(reader: _Reader, node: onnx.NodeProto) -> None:
         read = reader.value(node)
         before = next((each for each in reader.layers if each.name == read.layer), None)
+        # A batch norm goes into trained weights for nothing (w * scale, b + offset). Into a ternary
+        # matrix it cannot: the entries would not be -1, 0, +1 any more, so it stays and is priced.
         folded = before is not None and before.weights is WeightSource.TRAINED
         reader.add(node, kind, read, folded=kind is LayerKind.BATCH_NORM and folded)
 
@@ -323,6 +343,9 @@ def _pass(reader: _Reader, node: onnx.NodeProto) -> None:
     if name in reader.values:
         reader.values[node.output[0]] = reader.values[name]
         return
+    # Weights of a quantised graph are integers and a scale. One scale for all is multiplied in, so
+    # that -127, 0 and 127 at 1/127 are seen as ternary. Scales per channel are left out: shapes and
+    # zeros are the same without them.
     whole = reader.constant(node, 0)
     if node.op_type == "DequantizeLinear":
         scale = reader.constant(node, 1)

@@ -6,6 +6,8 @@ name ends in `_x64` where 64 equal runs make the layer, so its cycles count 64 t
 word is a byte). A memory that holds several operands is divided among them evenly, whole KiB. Its
 cfg asks for `InterfaceBandwidth: CALC`: USER inflates reads of small filters (3.0.0), and CALC
 reports no stalls.
+
+A convolution over frames is written as one over images of width 1: IFMAP Height is time.
 """
 
 import configparser
@@ -38,7 +40,12 @@ LAYOUT_FACTORS = 20
 
 
 def topology_csv(workload: Workload) -> str:
-    """The layers that have weights: one line each."""
+    """The layers that have weights: one line each, for one group of the layer.
+
+    Frames stand in the columns of heights, all widths are 1; channels and filters are those of one
+    group. IFMAP Height is (output frames - 1) * stride + taps, so that SCALE-Sim, which does not
+    pad, comes to the same output frames.
+    """
     header = (
         "Layer name,IFMAP Height,IFMAP Width,Filter Height,Filter Width,Channels,Num Filter,"
         "Strides,Sparsity,"
@@ -47,7 +54,7 @@ def topology_csv(workload: Workload) -> str:
 
 
 def layout_csv(workload: Workload) -> str:
-    """A layout of ones: none."""
+    """A layout whose factors are all 1, which is no layout: the program wants the file anyway."""
     lines = ["Layer name," + "factor," * LAYOUT_FACTORS]
     lines += [f"{run_name(layer)}," + "1," * LAYOUT_FACTORS for layer in _convolutions(workload)]
     return "\n".join(lines) + "\n"
@@ -74,7 +81,10 @@ def _entry(layer: Layer) -> str:
 
 
 def configuration(machine: Accelerator) -> str:
-    """The machine's array of multipliers as a cfg file.
+    """The machine's array of multipliers, its SRAMs and dataflow as a cfg file.
+
+    Sizes of SRAMs are whole KiB, at least 1; Bandwidth is that of the outermost memory in words of
+    one byte a cycle. A dataflow that our mapper chooses by layer (`auto`) is written as `ws`.
 
     Raises:
         InvalidInput: the array has lanes, which SCALE-Sim does not know.
@@ -130,7 +140,11 @@ UseRamulatorTrace: False
 
 
 def _share_bits(machine: Accelerator, operand: Operand) -> int:
-    """What an operand has of the largest memory on the chip that holds it."""
+    """Bits that an operand has of the largest memory on the chip that holds it.
+
+    SCALE-Sim has an SRAM for each operand; a unified buffer is divided evenly among those it holds.
+    0 where the operand is on the chip nowhere.
+    """
     levels = [each for each in machine.chain(operand) if each.kind != "dram"]
     if not levels:
         return 0
@@ -175,6 +189,8 @@ def import_configuration(path: Path | str) -> Accelerator:
                 kind="sram",
                 holds=(operand,),
                 capacity_bits=kib * KIB_BITS,
+                # The presets have no bandwidth of an SRAM: a byte a cycle for each element of the
+                # longer side, so that an SRAM does not hold the array up.
                 bandwidth_bits_per_cycle=8 * max(array.rows, array.columns),
             )
         )

@@ -9,6 +9,15 @@ no generator, no leakage, no area of anything. A generated matrix has weights of
 nothing is stored or read, while its additions cost as much as multiplications. Skips are written as
 links of one chain, since branches would only change which activations may stay on chip. ONNX is not
 used between the two: ZigZag 3.9.1 cannot read Conv of one dimension from it.
+
+A layer there is a loop nest, named by its dimensions; time is OX, the second axis of an image (OY,
+FY) is not used, and B is one clip:
+
+    for g in G: for k in K: for c in C: for ox in OX: for fx in FX:
+        O[g][k][ox] += W[g][k][c][fx] * I[g][c][stride * ox + dilation * fx]
+
+K and C are channels of one group. Our mapper has three loops in their place: N output channels, R
+the reduction (C and FX together), T output frames (`cost_models.mapping`).
 """
 
 import re
@@ -47,7 +56,12 @@ LINKS = {"O": "O", "W": "I2", "I": "I1"}
 
 
 def workload_yaml(workload: Workload, machine: Accelerator) -> str:
-    """The layers that have weights, in order, each reading the one before it."""
+    """The layers that have weights, in order, each reading the one before it.
+
+    Args:
+        workload: other layers are left out: ZigZag prices operators of multiply-accumulates only.
+        machine: says which weights it generates (0 bits), and how wide its accumulators are.
+    """
     array = mac_array(machine)
     layers = [layer for layer in workload.layers if layer.kind in CONVOLUTIONS]
     return dump_yaml([_node(number, layer, machine, array) for number, layer in enumerate(layers)])
@@ -74,11 +88,15 @@ def _node(number: int, layer: Layer, machine: Accelerator, array: ComputeArray) 
     taps = layer.kernel_size
     outputs, inputs = layer.out_channels // layer.groups, layer.in_channels // layer.groups
     loops = {"B": 1, "G": layer.groups, "K": outputs, "C": inputs}
+    # A loop of one step is not written, and then it must be missing from the equation and from
+    # loop_dims alike.
     used = ["B", *(name for name in ("G", "K", "C") if loops[name] > 1 or _always(name, layer))]
     used.append("OX")
     loops |= {"OX": layer.out_frames, "FX": taps}
     one_frame = taps == 1 and layer.stride == 1
     used += [] if one_frame else ["FX"]
+    # Where an output frame reads the one input frame of its number, both have the index ox. Else
+    # inputs have an index ix of their own, "partially relevant" (pr) to ox and fx: windows overlap.
     frame = "ox" if one_frame else "ix"
 
     def subscripts(names: str) -> str:
@@ -91,6 +109,8 @@ def _node(number: int, layer: Layer, machine: Accelerator, array: ComputeArray) 
     if not one_frame:
         padding = layer.dilation * (taps - 1) // 2
         node["dimension_relations"] = [f"ix={layer.stride}*ox+{layer.dilation}*fx"]
+        # IX is given as the frames that exist; padding is what the windows read beyond them, which
+        # is not fetched.
         node |= {"pr_loop_dims": ["IX"], "pr_loop_sizes": [layer.in_frames]}
         node["padding"] = [[padding, padding]]
     return node
@@ -111,6 +131,8 @@ def mapping_yaml(workload: Workload, machine: Accelerator, technology: Technolog
     """
     rows: list[dict[str, Any]] = [{"name": "default", "memory_operand_links": dict(LINKS)}]
     array = mac_array(machine)
+    # Our mapper must decide under what ZigZag knows: one array, no generator, and nothing that
+    # stays on the chip from layer to layer.
     alone = replace(
         machine,
         arrays=(array,),
@@ -136,12 +158,22 @@ def mapping_yaml(workload: Workload, machine: Accelerator, technology: Technolog
 
 
 def _unrolled(layer: Layer, mapping: Mapping, array: ComputeArray) -> dict[str, str] | None:
-    """`{D1: 'OX, 8', D2: 'K, 8'}`; None where ZigZag has no words for it."""
+    """`{D1: 'OX, 8', D2: 'K, 8'}`: the loop that runs over each side of the array, and how far.
+
+    Args:
+        layer: gives the bounds of the loops.
+        mapping: our loops over the rows and over the columns: N, R or T.
+        array: D1 are its rows, D2 its columns.
+
+    Returns:
+        None where it cannot be said in ZigZag's words: arrays with lanes or of one side, a
+        reduction over channels and taps at once, loops that do not fill the array evenly.
+    """
     if array.lanes > 1 or array.rows == 1 or array.columns == 1:
         return None
     reduction = "FX" if layer.kernel_size > 1 else "C"
     if layer.kernel_size > 1 and layer.groups != layer.in_channels:
-        return None  # over channels and taps at once
+        return None  # R runs over channels and taps at once, C or FX over one of them
     names = {"N": "G" if layer.kind is LayerKind.DEPTHWISE else "K", "R": reduction, "T": "OX"}
     bounds = {
         "N": layer.out_channels
@@ -153,6 +185,7 @@ def _unrolled(layer: Layer, mapping: Mapping, array: ComputeArray) -> dict[str, 
     sizes = (array.rows, array.columns)
     if any(loop not in names for loop in (mapping.rows, mapping.columns)):
         return None
+    # One loop may run over both sides: frames over 8 x 8 elements need 64 of them at a time.
     needed = {mapping.rows: 1, mapping.columns: 1}
     for loop, size in zip((mapping.rows, mapping.columns), sizes, strict=True):
         needed[loop] *= size
@@ -172,10 +205,19 @@ def mac_array(machine: Accelerator) -> ComputeArray:
 
 
 def hardware_yaml(machine: Accelerator, technology: Technology) -> str:
-    """The machine as ZigZag sees it, priced with the mid figures of a technology."""
+    """The machine as ZigZag sees it, priced with the mid figures of a technology.
+
+    Memories are listed from the multipliers outwards. Costs are pJ for an access of the whole port:
+    our pJ a bit times `bandwidth_max`; an access of fewer bits is charged for at least
+    `bandwidth_min`, our `word_bits`. Sizes are bits.
+
+    Args:
+        machine: its array of multipliers, registers and memories are written.
+        technology: prices what the machine does not price itself.
+    """
     array = mac_array(machine)
     by_axis = {axis: size for axis, size in zip(AXES, array.sizes, strict=True) if size > 1}
-    by_axis = by_axis or {"rows": 1}
+    by_axis = by_axis or {"rows": 1}  # a single multiplier: ZigZag wants a dimension all the same
     sizes = list(by_axis.values())
     of_axis = {axis: f"D{number}" for number, axis in enumerate(by_axis, 1)}
     names = list(of_axis.values())
@@ -225,6 +267,10 @@ def _register(
     }
     width = array.accumulator_bits if operand == "outputs" else array.operand_bits
     letter = LETTERS[operand]
+    # A port's allocation says which transfers go through it, seen from this memory: tl and th are
+    # reads, to the lower level (nearer the multipliers) and to the higher one; fl and fh are
+    # writes, from there. Inputs and weights only come down: written fh, read tl. Outputs go both
+    # ways: a partial sum is drained (th), and fetched again (fh) to go on.
     if operand == "outputs":
         ports = [
             _port("r_port_1", "read", width, width, [f"{letter}, tl"]),
@@ -257,6 +303,7 @@ def _memory(memory: MemoryLevel, technology: Technology, dimensions: list[str]) 
     letters = [
         LETTERS[operand] for operand in ("inputs", "weights", "outputs") if operand in memory.holds
     ]
+    # Reads leave the memory (tl, th), writes come into it (fh, fl): see `_register`.
     ups = [f"{letter}, {way}" for letter in letters for way in _ways(letter, "tl", "th")]
     downs = [f"{letter}, {way}" for letter in letters for way in _ways(letter, "fh", "fl")]
     if memory.ports == "shared":
@@ -350,7 +397,11 @@ class ImportedMachine:
 
 
 def is_workload(path: Path | str) -> bool:
-    """Whether a file of ZigZag lists layers; otherwise it describes hardware."""
+    """Whether a file of ZigZag lists layers; otherwise it describes hardware.
+
+    Told by its form: a workload is a list, hardware a mapping. Raises `InvalidFile` where the file
+    cannot be read.
+    """
     return isinstance(read_yaml(path, doubled=[]).value, list)
 
 
@@ -364,8 +415,13 @@ def import_hardware(
 
     Args:
         path: the file; it is read as data, nothing in it is executed.
-        technology: prices what the file does not.
-        clock_mhz: not in the file.
+        technology: name of what prices leakage, area, and memories whose costs the file does not
+            have.
+        clock_mhz: not in the file: ZigZag counts cycles, and cycles have no length there.
+
+    Returns:
+        The machine, and as notes what was assumed, or left out, and keys that stand there twice
+        (ZigZag's own parser keeps the last of two in silence, so such files are about).
 
     Raises:
         InvalidFile: the file cannot be read, or describes what a machine of ours cannot be.
@@ -388,6 +444,8 @@ def import_hardware(
             raise node.error(f"{node.key} serves {unknown[0]}, which the array does not have")
         if not memory.ports or not memory.operands:
             raise node.error(f"{node.key} must have ports and operands")
+        # What serves all dimensions is one memory below the whole array; what serves some is
+        # repeated along the others: registers, shared by the elements along those it serves.
         if set(memory.served_dimensions) == whole and (whole or not memory.ports):
             memories.append(_level(name, memory, node, path.name, notes))
             continue
@@ -406,6 +464,7 @@ def import_hardware(
         widest = max(port.bandwidth_max for port in memory.ports)
         least = min(port.bandwidth_min for port in memory.ports)
         if operand == "outputs":
+            # The file has no width of an accumulator; its port cannot be narrower than a sum.
             accumulator_bits = min(widest, memory.size)
         registers[operand] = Register(
             capacity_bits=memory.size,
@@ -506,6 +565,7 @@ def _prices(
     if memory.auto_cost_extraction or memory.r_cost is None or memory.w_cost is None:
         notes.append(f"{name}: its costs are not in the file, the technology prices it")
         return None, None
+    # Their cost is of an access of a whole port, ours of a bit: divide by the widest port.
     width = max(port.bandwidth_max for port in memory.ports)
     found = []
     for key, cost in (("r_cost", memory.r_cost), ("w_cost", memory.w_cost)):
@@ -526,6 +586,10 @@ _OPERATORS = ("Conv", "Conv_downsample", "Gemm")
 
 def import_workload(path: Path | str) -> Workload:
     """Read the layers of ZigZag's workload YAML, of one dimension.
+
+    Which kind a layer is follows from its loops: G equal to all channels is depthwise, FX over 1 a
+    convolution, one frame in and out a linear layer, all else pointwise. The layers are a chain:
+    `operand_source`, which says who reads whom, is not read.
 
     Raises:
         InvalidFile: the file cannot be read, or has a layer that is none of ours.
@@ -574,6 +638,8 @@ def _layer(node: Node) -> Layer:
     groups, taps, after = loops.get("G", 1), loops.get("FX", 1), loops.get("OX", 1)
     in_channels = groups * loops.get("C", 1)
     out_channels = groups * loops.get("K", 1)
+    # Where pr_loop_sizes are left out, input frames are those of "same" padding: the windows of the
+    # first and the last output frame reach beyond the ends.
     before = (after - 1) * stride + 1
     if "pr_loop_sizes" in node.value and node.value["pr_loop_sizes"].value:
         before = read_value(tuple[int, ...], node.value["pr_loop_sizes"])[0]

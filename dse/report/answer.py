@@ -1,4 +1,19 @@
-"""The answer first: what to build and why, in plain sentences that follow from the rows."""
+"""The answer first: what to build and why, in plain sentences that follow from the rows.
+
+Each sentence is computed, and left out where its premise does not hold. In order:
+
+    what to build           the lowest error of all trained designs, with interval, cost and power;
+                            and what network that is
+    how sure that is        what fresh seeds say where `dse confirm` ran; else a warning, at the end
+    the knee                where the frontier bends, if that is another design
+    ternary or dense        the best of each, wherever it stands on the cost axis
+    at its cost             the best dense design that costs no more, where the best one costs more
+    cheaper than dense      part of the frontier that no dense design was tried in
+    where it goes           the dearest component and layer
+
+"Ternary or dense" alone would mislead: two best designs at different costs say little about the
+matrices. Hence the two sentences after it.
+"""
 
 import math
 from collections.abc import Sequence
@@ -31,12 +46,26 @@ def find_knee(front: Sequence[Evaluation], cost: str) -> Evaluation | None:
     """Where a frontier bends: beyond it, less error costs disproportionately more.
 
     The design farthest below the straight line between the frontier's ends, error against the
-    logarithm of cost, both scaled to 0..1. None for fewer than three designs, or where no design
-    lies below that line.
+    logarithm of cost, both scaled to 0..1. With x = 0 at the cheapest and y = 0 at the lowest error
+    the line is x + y = 1, and 1 - x - y is the distance below it (times the square root of 2):
+
+        1 *                    the line from * to *; the knee is the o
+          |  `  .
+        y |  o     `  .
+          |        o     ` .
+        0 +------------------*
+          0        x         1
+
+    The logarithm is there because costs of a study span decades: on a linear axis nearly every
+    frontier would have its knee at its cheapest designs.
 
     Args:
-        front: of error and cost, cheapest first.
-        cost: the column.
+        front: of error and cost, cheapest first, both minimised.
+        cost: the column of `front` that is across.
+
+    Returns:
+        None for fewer than three designs, for a cost of 0, for ends that are equal in cost or in
+        error, and where no design lies below the line.
     """
     if len(front) < 3 or front[0].column(cost) <= 0:
         return None
@@ -53,7 +82,11 @@ def find_knee(front: Sequence[Evaluation], cost: str) -> Evaluation | None:
 
 
 def choose_answers(results: Study) -> list[tuple[Evaluation, str]]:
-    """The designs that an answer is about, each once, with why."""
+    """The designs that an answer is about, each once, with why.
+
+    The lowest error, the knee, the best ternary and the best dense design: four at most, often
+    fewer, as one design may be several of them (`lowest error, best with ternary matrices`).
+    """
     cost = results.cost_objective
     front = find_frontier(results.pairs, ("error", cost))
     best = find_best(results.trained, cost)
@@ -107,7 +140,14 @@ def answer_section(
     use: Use,
     confirmed: Sequence[Confirmed] = (),
 ) -> Section:
-    """Question and answer."""
+    """Question and answer.
+
+    Args:
+        results: the study.
+        chosen: designs that are priced anew; sentences on layers, network and power need them.
+        use: rate at which the power is told.
+        confirmed: what `dse confirm` found; empty where it never ran.
+    """
     sentences = [say_question(results)]
     sentences += filter(None, [progress_words(results)])
     if not results.trained:
@@ -234,7 +274,7 @@ def costs_words(row: Evaluation, cost: str) -> str:
 
 
 def band_words(band: Band) -> str:
-    """`5.24 (3.50 to 19.1)`."""
+    """`5.24 (3.50 to 19.1)`: three significant digits each, without a unit; `5.24` where exact."""
     if band.low == band.high:
         return significant(band.mid)
     return f"{significant(band.mid)} ({significant(band.low)} to {significant(band.high)})"
@@ -266,6 +306,7 @@ def _ternary_or_dense(results: Study) -> str:
         return "What ternary matrices gain is not known: no design with them was trained."
     difference = compare_errors(results, ternary, dense)
     points = 100 * (ternary.column("error") - dense.column("error"))
+    # Both won a selection, so both errors are too low; the interval knows of clips only.
     ratio = ternary.column(cost) / dense.column(cost) if dense.column(cost) else math.nan
     on_front = sum(results.is_ternary(row) for row in results.frontier)
     text = (
@@ -280,7 +321,7 @@ def _ternary_or_dense(results: Study) -> str:
             f"{_verdict_words(say_verdict(difference))}"
         )
     text += "."
-    if ratio == ratio:
+    if ratio == ratio:  # not NaN: the dense design costs something
         text += f" It takes {significant(ratio, 2)} times the {LABELS[cost][0]} of the dense one."
     if len(results.frontier) == 1:
         return f"{text} The frontier is one design, {'' if on_front else 'not '}a ternary one."

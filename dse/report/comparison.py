@@ -1,4 +1,17 @@
-"""Ternary against dense, and against published networks: what is gained, and what is not."""
+"""Ternary against dense, and against published networks: what is gained, and what is not.
+
+Three comparisons, each with its own trap:
+
+    rivals          trained against trained at no higher cost. Both errors are measured, but the
+                    dense one is the lowest of many: the more were tried, the luckier it is.
+    counterparts    the same network with each ternary matrix replaced by a trained one. Its cost is
+                    known; its error only where the study came to train that network, too.
+    published       networks of the literature. Costs are ours on this machine, accuracies theirs on
+                    their data.
+
+A difference of two errors counts where its 95 % interval (Newcombe's, from two of Wilson) leaves
+out 0; else the clips do not tell the two apart, whichever has the lower error.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +30,10 @@ from dse.studies.study import Study, make_dense, say_trial
 
 
 def find_best(rows: Sequence[Evaluation], cost: str) -> Evaluation | None:
-    """The row of the lowest error; of equal ones the cheapest, then the first."""
+    """The row of the lowest error; of equal ones the cheapest, then the first; None of none.
+
+    Equal errors are common: an error is a number of wrong clips out of a few hundred.
+    """
     return min(rows, key=lambda row: (row.column("error"), row.column(cost)), default=None)
 
 
@@ -42,7 +58,11 @@ class Rivals:
 
 
 def say_verdict(difference: Band) -> str:
-    """Who is better, where the interval leaves it no doubt."""
+    """Who is better, where the 95 % interval leaves it no doubt.
+
+    Args:
+        difference: ternary less dense, in percent points of error: below 0 ternary is better.
+    """
     if difference.high < 0:
         return "ternary is better"
     if difference.low > 0:
@@ -51,7 +71,12 @@ def say_verdict(difference: Band) -> str:
 
 
 def find_rivals(results: Study) -> list[Rivals]:
-    """Every ternary design of the frontier, and the best one, against dense at no higher cost."""
+    """Every ternary design of the frontier, and the best one, against dense at no higher cost.
+
+    "No higher" by the study's cost objective: a dense design at 1 % of the cost is a rival, too. So
+    a verdict for ternary says that nothing dense, as cheap or cheaper, did as well; it does not
+    say that nothing could: that depends on how many dense designs were trained.
+    """
     cost = results.cost_objective
     ternary = [row for row in results.frontier if results.is_ternary(row)]
     best = find_best([row for row in results.trained if results.is_ternary(row)], cost)
@@ -165,6 +190,7 @@ def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -
     rows: list[tuple[Cell, ...]] = []
     for each in chosen:
         dense = make_dense(each.point)
+        # Equal keys: there was no ternary matrix to replace.
         if dense.key == each.point.key:
             continue
         first = each.cost.workload.layers[0]
@@ -256,13 +282,16 @@ def _baselines_table(results: Study, rows: Sequence[Evaluation]) -> Table:
 
 
 def read_quantised_error(row: Evaluation) -> float | None:
-    """Its validation error as int8 in percent; None where nobody looked."""
+    """Its validation error as int8 (integer inference) in percent; None where nobody looked."""
     error: float | None = getattr(row, "quantised_error", None)
     return None if error is None else 100 * error
 
 
 def read_cell(row: Evaluation, column: str, factor: float = 1.0) -> float | None:
-    """A column of a row, or nothing."""
+    """A column of a row times `factor` (to its unit for people); None where the row has none.
+
+    A missing figure is NaN in a row, the one number that is not equal to itself.
+    """
     value = row.column(column)
     return value * factor if value == value else None
 

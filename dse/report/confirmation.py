@@ -2,6 +2,13 @@
 
 A search keeps the lowest of many noisy errors; `dse confirm` trains the frontier anew and looks at
 the test split. Where that was done, a report must say so, most of all where it changes the answer.
+
+That the winner's error is too low on average is selection bias (the winner's curse): of many
+designs of equal merit, one seed each, the luckiest is kept. Seeds that the search did not select by
+have no such bias, and neither has a test split that nobody chose by; so the two together say how
+much of the search's error was luck:
+
+    optimism = mean over designs of (fresh validation error - searched validation error)
 """
 
 from collections.abc import Sequence
@@ -23,11 +30,17 @@ def _place(one: Confirmed) -> str:
 
 
 def confirmed_section(results: Study, found: Sequence[Confirmed]) -> Section:
-    """The table of fresh seeds, and how much the search flattered."""
+    """The table of fresh seeds, and how much the search flattered.
+
+    Args:
+        results: the study.
+        found: what `dse confirm` left, at least one design.
+    """
     seeds = max(one.seeds for one in found)
     searched = [one for one in found if one.searched]
     stay = sum(one.confirmed for one in searched)
     new = sum(one.confirmed and not one.searched for one in found)
+    # Over what the search selected: its near neighbours were not chosen by their errors.
     off = [100 * (one.validation_error - one.searched_error) for one in searched or found]
     mean = sum(off) / len(off)
     columns = (

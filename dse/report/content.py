@@ -3,6 +3,16 @@
 A report is made once, from results and estimates; every format prints this content, so a number is
 the same in all of them. A cell holds the number itself, in the unit of its column; only formats for
 people shorten it, all by `Column.show`.
+
+    Report
+      Section            title, sentences, points, code
+        Table            columns, and rows of cells: a cell for each column
+          Column         heading, unit, form: for people one cell, `show`: "5.24 (3.50 to 19.1)"
+                         for programs one to three fields, `plain`: energy_uj, energy_low_uj,
+                         energy_high_uj
+        Plot             Scatter or Bars, without a library: `figures.py` draws them
+
+Whoever adds a table writes columns and cells; all formats follow.
 """
 
 import math
@@ -91,7 +101,11 @@ class Column:
 
     @property
     def fields(self) -> tuple[Field, ...]:
-        """What it becomes in a file of a table."""
+        """What it becomes in a file of a table: one field, or more for bands and parts.
+
+        Names carry the unit: `energy_uj`, `energy_low_uj`, `energy_high_uj`; `sram_uj`,
+        `sram_share_percent`.
+        """
         unit = SUFFIXES[self.unit]
         names = [(self.name, unit, self.form)]
         if self.band:
@@ -103,7 +117,11 @@ class Column:
         )
 
     def plain(self, cell: Cell) -> tuple[str | int | float | None, ...]:
-        """A cell as the values of `fields`."""
+        """A cell as the values of `fields`, one for each; None where it has no such number.
+
+        A plain number in a column of bands fills the first field only: nothing is known of its
+        ends, which is not the same as ends equal to it.
+        """
         if isinstance(cell, Band):
             return (kept(cell.mid), kept(cell.low), kept(cell.high))
         if isinstance(cell, Part):
@@ -124,7 +142,7 @@ class Column:
 
 
 def printable(text: str) -> str:
-    """A text without control characters, which XML 1.0 does not have."""
+    """A text without control characters, which XML 1.0 does not have; tab and new line stay."""
     return "".join(c for c in text if c >= " " or c in "\t\n")
 
 
@@ -137,7 +155,12 @@ def kept(value: float) -> float:
 
 
 def shown(value: str | int | float | None, form: Form) -> str:
-    """A value as people read it."""
+    """A value as people read it: rounded by its form, thousands with commas, no unit.
+
+    Args:
+        value: in the unit of its column.
+        form: how it is rounded; texts are left as they are, whatever it is.
+    """
     if value is None:
         return NOTHING
     if isinstance(value, str):
@@ -219,7 +242,15 @@ def make_table(
     title: str,
     note: str = "",
 ) -> Table:
-    """A table with a row a thing: each column stands beside what its cells are made of."""
+    """A table with a row a thing: each column stands beside what its cells are made of.
+
+    Args:
+        things: what rows are about: priced designs, layers, rates.
+        cells: of each column, what makes its cell of a thing, in the column's unit.
+        name: of the table's file and sheet.
+        title: above it.
+        note: below it.
+    """
     return Table(
         name=name,
         title=title,

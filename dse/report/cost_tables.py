@@ -1,4 +1,16 @@
-"""Tables and plots of what designs cost, whatever they come from."""
+"""Tables and plots of what designs cost, whatever they come from.
+
+All are made of `Priced`: a design with its whole `Cost` on one machine. Costs come in pJ, us, um2
+and uW; columns are in uJ (nJ for a layer), ms, mm2 (um2 for a part) and uW, and the factor stands
+where the cell is made.
+
+Two kinds of energy must not be confused. `cost.energy` is that of one inference with the leakage of
+its own duration. Average power counts leakage all the time, so it is
+
+    power = dynamic energy * rate + leakage
+
+and not energy * rate (`cost_models.application`).
+"""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -72,7 +84,15 @@ AREAS: PricedCell = (AREA, lambda each: each.cost.area.scaled(1e-6))
 
 
 def machines_table(priced: Sequence[Priced], use: Use, name: str, title: str) -> Table:
-    """Designs on machines, a row each: counts, energy, latency, area and power with bands."""
+    """Designs on machines, a row each: counts, energy, latency, area and power with bands.
+
+    Args:
+        priced: rows, in this order.
+        use: the rate of the column of power, which is always powered here; empty where the machine
+            cannot keep that rate.
+        name: of the table's file and sheet.
+        title: above it.
+    """
     rate = use.inferences_per_second
     heading = f"average power at {rate:g} a second"
     cells: tuple[PricedCell, ...] = (
@@ -93,7 +113,12 @@ def machines_table(priced: Sequence[Priced], use: Use, name: str, title: str) ->
 
 
 def totals_table(priced: Sequence[Priced], use: Use) -> Table:
-    """All that is known of whole networks on machines, a row each: dozens of columns."""
+    """All that is known of whole networks on machines, a row each: dozens of columns.
+
+    For tables that stand on their side (a terminal) and for files. Components that spend nothing in
+    any row are left out. "Bound by X" is the share of the cycles that belongs to layers which X, an
+    array or a memory say, bounds; these shares add up to all cycles.
+    """
     bounds = dict.fromkeys(name for each in priced for name in each.cost.bounds_cycles)
     cells: list[PricedCell] = [
         *NAMES,
@@ -171,7 +196,11 @@ def _bound(name: str) -> PricedCell:
 
 
 def _in_use(use: Use) -> tuple[PricedCell, ...]:
-    """What a cost means in a product; a machine that is too slow has no power at that rate."""
+    """What a cost means in a product; a machine that is too slow has no power at that rate.
+
+    "Too slow" is told once, in the column of power, and the others are empty: a busy share over
+    100 % would look like a figure.
+    """
     off = ", off between" if use.duty_cycled else ""
     power = f"power at {use.inferences_per_second:g} a second{off}"
     days = f"{use.battery_mwh:g} mWh last"
@@ -216,7 +245,7 @@ def say_machine(cost: Cost) -> str:
 
 
 def components_table(priced: Sequence[Priced], name: str = "components") -> Table:
-    """Energy by component, a row a design."""
+    """Energy by component in uJ with its share of the whole, a row a design; mid figures."""
     cells: tuple[PricedCell, ...] = (
         *NAMES,
         *(_component(part) for part in _used(priced)),
@@ -306,7 +335,11 @@ def _design_sections(each: Priced, number: int, use: Use) -> list[Section]:
 
 
 def where_it_goes(cost: Cost) -> str:
-    """What dominates energy and cycles."""
+    """What dominates energy and cycles, as sentences: where an engineer would begin to improve.
+
+    The bound is the one that most cycles wait for: as layers run one after the other, removing it
+    saves at most its share.
+    """
     part, pj = max(cost.energies_pj.items(), key=lambda item: item[1])
     layer = max(cost.layers, key=lambda layer: layer.energy_pj)
     text = (
@@ -436,7 +469,11 @@ def _layers_plot(cost: Cost, number: int) -> Bars:
 
 
 def area_table(cost: Cost, name: str = "area") -> Table:
-    """Area and leakage, a row a part of the machine, the largest first."""
+    """Area and leakage, a row a part of the machine, the largest first.
+
+    Of the machine, not of the network: a design that leaves half of an SRAM empty pays for all of
+    it. Rows without an area are leakage of several parts together.
+    """
     columns = (
         Column(name="part", heading="part", form="text"),
         Column(name="area", heading="area", unit="um2", form="count", band=True),
@@ -463,7 +500,12 @@ def area_table(cost: Cost, name: str = "area") -> Table:
 
 
 def generator_table(panel: BreakEvenTotal, name: str = "generator") -> Table:
-    """What generating costs and storing would cost, a row a ternary layer."""
+    """What generating costs and storing would cost, a row a ternary layer.
+
+    "Times each" is how often an entry is made anew in one inference: a mapping whose outer loops
+    run over time asks for the same matrix again and again, and both ways pay for each. "Positions a
+    trit" is the other side of it: the operations that a trit serves before it is made again.
+    """
     cells: tuple[tuple[Column, Callable[[BreakEven], Cell]], ...] = (
         (LAYER, lambda row: row.layer),
         (_words("family", "generator"), lambda row: str(row.generator.family)),
@@ -532,7 +574,12 @@ def _power_table(cost: Cost, number: int, use: Use) -> Table:
 
 
 def accesses_table(cost: Cost) -> Table:
-    """What moves where: a row a memory, or the registers of an array, and operand."""
+    """What moves where: a row a memory, or the registers of an array, and operand.
+
+    Bits are counts of the whole inference; energy is mid figures, with its share of all energy.
+    "Busy" is of the memory as a whole and therefore the same in the rows of all its operands: it
+    must not be added up.
+    """
     columns = (
         Column(name="place", heading="memory, operand", form="text"),
         Column(name="read", heading="bits read", form="count"),
@@ -565,7 +612,12 @@ def accesses_table(cost: Cost) -> Table:
 
 
 def roofline_table(cost: Cost) -> Table:
-    """What each convolution could reach, by which roof, and what it does reach."""
+    """What each convolution could reach, by which roof, and what it does reach.
+
+    All in operations a cycle: a multiply-accumulate, or a ternary position. "A bit, SRAM" is the
+    arithmetic intensity against that memory: operations for each bit that crosses its ports. A
+    layer far below its lowest roof loses its cycles to something else: edges of the array, say.
+    """
     cells: list[tuple[Column, Callable[[Roof], Cell]]] = [
         (LAYER, lambda roof: roof.layer),
         (Column(name="reached", heading="reached"), lambda roof: roof.reached),

@@ -37,8 +37,9 @@ def estimate_sections(
         frames: input frames of an inference.
         outputs: classes.
         use: what power and battery life depend on.
-        mapping: say how each layer is mapped.
-        roofline: say what each layer could reach at most.
+        mapping: say how each layer is mapped: what is unrolled over the array, and the order of
+            the loops, innermost first.
+        roofline: say what each layer could reach at most, on each machine.
     """
     hop = priced[0].stream
     what = f"a hop of {hop.hop_frames} frames" if hop else f"one inference of {frames} frames"

@@ -35,7 +35,8 @@ MARKERS = {
     "tick": "|",
 }
 _ONE_AT_A_TIME = Lock()
-"""Settings of matplotlib are those of the whole program."""
+"""Settings of matplotlib (`rc_context`) are those of the whole process: two threads that save at
+once would see each other's."""
 WIDTH = 7.6  # inches: the width of a page's text
 ROOM = 1.4
 """Factor by which the cost axis goes beyond what stands on it."""
@@ -52,7 +53,8 @@ MOST_LETTERS = 40
 def draw_plot(plot: Plot) -> "Figure":
     """Draw a plot.
 
-    Artists carry ids (gid), which SVG keeps: `series-2` the marks of a series, `of-2` what stands
+    Without pyplot, which keeps each figure until it is closed and looks for a display. Artists
+    carry ids (gid), which SVG keeps: `series-2` the marks of a series, `of-2` what stands
     beside them, `name-2` its name in the legend. Series of bars are their parts.
     """
     from matplotlib.figure import Figure
@@ -94,7 +96,12 @@ def _counted(series: Series, span: tuple[float, float] | None) -> Series:
 
 
 def cost_span(plot: Scatter) -> tuple[float, float] | None:
-    """Ends of the cost axis: of what was trained, and of limits near it; None without a point."""
+    """Ends of the cost axis: of what was trained, and of limits near it; None without a point.
+
+    Designs over a limit were priced without being trained, often at a hundred times the cost; they
+    do not stretch the axis unless there is nothing else. Points of cost 0 have no place on a
+    logarithmic axis.
+    """
     trained = [p.x for s in plot.series if s.marker != "tick" for p in s.points if p.x > 0]
     xs = trained or [p.x for s in plot.series for p in s.points if p.x > 0]
     if not xs:
@@ -130,6 +137,8 @@ def _draw_series(axes: "Axes", series: Series, index: int, span: tuple[float, fl
     ys = [point.y.mid if isinstance(point.y, Band) else point.y for point in series.points]
     look: dict[str, Any] = {"color": series.colour, "gid": f"series-{index}", "label": series.name}
     if series.marker == "stairs":
+        # where="post": with a budget between two designs one gets the cheaper one, so the error
+        # stays level until the next; a straight line would promise what nobody found.
         # Below its cheapest design the frontier promises nothing; beyond its best it stays level.
         axes.plot([xs[-1], xs[-1] * 1e3], [ys[-1]] * 2, color=series.colour, gid=f"of-{index}")
         (line,) = axes.step(xs, ys, where="post", linewidth=1.5, zorder=1.5, **look)
@@ -137,7 +146,7 @@ def _draw_series(axes: "Axes", series: Series, index: int, span: tuple[float, fl
     if series.marker == "tick":
         (line,) = axes.plot(
             xs,
-            [0.02] * len(xs),
+            [0.02] * len(xs),  # of the height of the axes: no error, whatever the scale
             "|",
             markersize=9,
             transform=axes.get_xaxis_transform(),
@@ -163,7 +172,8 @@ def _draw_series(axes: "Axes", series: Series, index: int, span: tuple[float, fl
     (line,) = axes.plot(xs, ys, MARKERS[series.marker], markersize=size, zorder=height, **look)
     for point, y in zip(series.points, ys, strict=True):
         if point.label:
-            # Beyond two thirds of the axis a label to the right would leave it.
+            # log(x / low) > 2/3 log(high / low), raised to the third power, as the axis is
+            # logarithmic. Beyond two thirds of the axis a label to the right would leave it.
             left = span is not None and (point.x / span[0]) ** 3 > (span[1] / span[0]) ** 2
             axes.annotate(
                 shortened(point.label),
@@ -180,7 +190,11 @@ def _draw_series(axes: "Axes", series: Series, index: int, span: tuple[float, fl
 
 
 def _plain_ticks(axes: "Axes") -> None:
-    """Label a logarithmic axis 0.2, 0.5, 1 instead of powers of ten; a narrow one evenly."""
+    """Label a logarithmic axis 0.2, 0.5, 1 instead of powers of ten; a narrow one evenly.
+
+    Ticks by the span of the axis (high / low): some eight, evenly, up to 4; seven a decade below
+    15; three a decade (1, 2, 5) below 1,000; else one.
+    """
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
     low, high = axes.get_xlim()
@@ -195,7 +209,11 @@ def _plain_ticks(axes: "Axes") -> None:
 
 
 def _draw_bars(axes: "Axes", plot: Bars) -> list[tuple[Any, str]]:
-    """Draw the stacks, the first on top, and return what the legend names."""
+    """Draw the stacks, the first on top, and return what the legend names.
+
+    All boxes of a part are one collection of polygons with one id: that is what `svg.py` takes as a
+    series. Parts of length 0 have no box, and its tips leave them out likewise.
+    """
     from matplotlib.collections import PolyCollection
 
     keys, sums = [], [sum(parts) for _, parts in plot.bars]
@@ -259,7 +277,13 @@ def _one_line(text: str) -> str:
 
 
 def growth_figure(steps: Sequence[Step], asked: StudySpec) -> "Figure":
-    """Hypervolume against trainings, and against epochs where rungs make them differ."""
+    """Hypervolume against trainings, or against epochs where rungs make trainings unequal.
+
+    Args:
+        steps: of the study, in the order in which trainings ended; the curve starts at 0, 0.
+        asked: the study; with rungs (successive halving) a training may end after few epochs, so
+            the number of trainings says little of the effort.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3.5), layout="constrained")
@@ -278,7 +302,12 @@ def growth_figure(steps: Sequence[Step], asked: StudySpec) -> "Figure":
 
 
 def saved(figure: "Figure", form: Literal["svg", "pdf"]) -> bytes:
-    """A figure as vectors: the same figure gives the same bytes, and its texts stay texts."""
+    """A figure as vectors: the same figure gives the same bytes, and its texts stay texts.
+
+    What would differ from run to run: the date in the metadata, and the ids of an SVG, which are
+    random unless they have a salt (`svg.hashsalt`). Letters of an SVG are left to the reader's
+    fonts (`none`), those of a PDF are embedded as TrueType (42).
+    """
     from matplotlib import rc_context
 
     target = io.BytesIO()

@@ -21,10 +21,15 @@ MACHINE_MARKERS: tuple[Marker, ...] = ("circle", "triangle", "square", "diamond"
 
 
 MOST_NAMED = len(MACHINE_MARKERS)
+"""Machines with a colour of their own; all others are one grey series."""
 
 
 def generates(row: Evaluation) -> bool:
-    """Whether the machine of a row makes ternary weights for it."""
+    """Whether the machine of a row makes ternary weights for it.
+
+    Known from the row alone. A design whose ternary matrices are stored is not among these: a study
+    that can rebuild its networks gives `Study.is_ternary` instead.
+    """
     return row.cost["generated_weights"] > 0
 
 
@@ -45,10 +50,11 @@ def frontier_plot(
 ) -> Scatter:
     """Error against a cost: every trained design, and the frontier as stairs.
 
-    Designs over a limit have no error; they stand as ticks on the cost axis.
+    Designs over a limit have no error; they stand as ticks on the cost axis. The frontier is that
+    of these two axes, also where the study has more objectives.
 
     Args:
-        rows: of a study; of several machines, a trained network once for each.
+        rows: of a study; of several machines, a trained network once for each (`Study.pairs`).
         title: of the plot.
         cost: column across.
         error: column upwards.

@@ -56,7 +56,10 @@ def _kind(column: Column) -> str:
 
 
 def _cell(column: Column, cell: Cell) -> "Markup":
-    """A cell: the number, what stands beside it in a quieter colour, and what it is sorted by."""
+    """A cell: the number, what stands beside it in a quieter colour, and what it is sorted by.
+
+    `data-value` is the number in full: "12,300 (9,100 to 15,000)" cannot be sorted by its letters.
+    """
     from markupsafe import Markup
 
     words, kind, value = printable(column.show(cell)), _kind(column), ""

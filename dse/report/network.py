@@ -34,6 +34,7 @@ def network_words(point: DesignPoint) -> str:
 
 def _mixers(block: Block) -> list[Mixer]:
     """Of the matrices that mix channels; an identity is none."""
+    # Each sub-block has a 1x1 of its own: one mixer in the design, `repeats` matrices.
     main = [block.mixer] * block.repeats
     if not block.separable and block.kernel_size > 1:
         main = []  # a convolution over frames
@@ -45,7 +46,12 @@ def _density(mixer: Mixer) -> str:
 
 
 def blocks_table(point: DesignPoint, number: int) -> Table:
-    """A row a block, and how its channels are mixed."""
+    """A row a block, and how its channels are mixed: what is needed to write the network down.
+
+    Args:
+        point: the design.
+        number: of the design in its report: the table is `blocks_2`.
+    """
     columns = (
         Column(name="block", heading="block", form="text"),
         Column(name="repeats", heading="sub-blocks", form="count"),

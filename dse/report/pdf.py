@@ -4,6 +4,14 @@ Laid out by reportlab, which leaves room for plots; each is a page of matplotlib
 lays it into its room. Both libraries are optional dependencies. Letters are DejaVu Sans, which
 matplotlib brings: Latin, Greek, Cyrillic and signs; what it lacks is shown as a box. Texts are
 escaped before reportlab's own little markup language sees them.
+
+Made in two passes, because reportlab cannot take in a page of another PDF:
+
+    1  reportlab lays out texts and tables; a plot is an empty box (`Room`) that notes the page and
+       the corner where the layout put it
+    2  pypdf merges the plot's own page there, scaled and moved
+
+Units are points, 1/72 inch, from the lower left corner of the page.
 """
 
 import io
@@ -251,7 +259,21 @@ def _register_fonts() -> None:
 
 
 def _widths(table: Table, available: float) -> list[float]:
-    """Widths of columns: numbers as wide as they are, words share the rest."""
+    """Widths of columns in points: numbers as wide as they are, words share the rest.
+
+    Each column has two widths: `needed`, at which nothing wraps, and `least`, below which a word or
+    a number would break in its middle. Then, in this order:
+
+        sum(needed) fits        needed: no cell wraps
+        long texts wrap         `least` becomes `needed` for all but long texts, if that fits
+        sum(least) is too wide  texts that wrap give way down to NARROWEST, words broken anywhere
+        still too wide          all shrink by one factor; numbers wrap, too
+        room is left            each gets the same share of the way from least to needed
+
+    Args:
+        table: its headings and cells as people read them.
+        available: width of the page's text.
+    """
     from reportlab.pdfbase.pdfmetrics import stringWidth
 
     def width(words: str, font: str = FONT) -> float:
@@ -386,7 +408,11 @@ def _with_plots(document: bytes, rooms: Sequence[_Room]) -> bytes:
 
 
 def _numbered_canvas(report: Report, margin: float) -> Any:
-    """A canvas that knows how many pages there are when it writes `page 2 of 9`."""
+    """A canvas that knows how many pages there are when it writes `page 2 of 9`.
+
+    The number of pages is known when the last one is laid out. So a page that ends is not written
+    but kept, as a copy of the canvas's attributes, and all are written when the document is saved.
+    """
     from reportlab.pdfgen.canvas import Canvas
 
     class Numbered(Canvas):  # type: ignore[misc]

@@ -22,7 +22,16 @@ from dse.studies.study import Study, open_study, say_trial
 
 
 def price_row(study: Study, row: Evaluation, why: str = "") -> Priced | None:
-    """A row's design with its whole cost; None where its network is not known any more."""
+    """A row's design with its whole cost, priced anew by today's model on the row's machine.
+
+    A row has totals only; layers and components need the network again. None where that is not
+    known any more, or the machine cannot execute it.
+
+    Args:
+        study: that the row is of.
+        row: an evaluation.
+        why: why it is shown, for the report: `lowest error`.
+    """
     point = study.build_point(row)
     if point is None:
         return None
@@ -34,7 +43,15 @@ def price_row(study: Study, row: Evaluation, why: str = "") -> Priced | None:
 
 
 def drifted(study: Study, each: Priced) -> tuple[str, ...]:
-    """Columns of a row that today's model gives another figure."""
+    """Columns of a row that today's model gives another figure.
+
+    Relative to 1e-9: sums of floats may differ in their last bits from one processor to another,
+    and no change of the model is that small.
+
+    Args:
+        study: gives the rate that columns of power depend on.
+        each: priced by today's model, with the row's `recorded` figures; empty ones drift nowhere.
+    """
     now = each.cost.columns(study.asked.inferences_per_second)
     return tuple(
         name
@@ -77,7 +94,13 @@ def price_designs(
     frames: int,
     outputs: int,
 ) -> list[Priced]:
-    """Each design on each machine.
+    """Each design on each machine: all machines of the first design, then those of the second.
+
+    Args:
+        points: the designs.
+        machines: each with the technology that prices it.
+        frames: input frames of an inference.
+        outputs: classes of the head.
 
     Raises:
         InvalidInput: a machine cannot execute a design.
@@ -93,7 +116,7 @@ def price_designs(
 
 
 def plain_text(value: Any) -> str:
-    """Plain data as one line."""
+    """Plain data (what JSON can say) as one line: a text as it is, all else as JSON."""
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False)

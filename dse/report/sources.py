@@ -67,7 +67,12 @@ docs/evidence/technologies.md, which say how they were measured; a test holds th
 def sources_sections(
     machines: Sequence[tuple[Accelerator, Technology]], *, more: Sequence[str] = ()
 ) -> list[Section]:
-    """Assumptions, constants with their sources, and the measured error of the model."""
+    """Assumptions, constants with their sources, and the measured error of the model.
+
+    Args:
+        machines: all that the report has figures of; equal ones are told once.
+        more: assumptions of this report, before those of the model: frames, rate, battery.
+    """
     accelerators = list(dict.fromkeys(machine for machine, _ in machines))
     technologies = list(dict.fromkeys(technology for _, technology in machines))
     return [
@@ -95,7 +100,10 @@ def sources_sections(
 
 
 def model_error_section() -> Section:
-    """How far the model was from others where it was held against them."""
+    """How far the model was from other tools and from synthesis, where it was held against them.
+
+    The same in each report: figures of validation runs, not of the designs reported.
+    """
     columns = tuple(
         Column(name=name, heading=heading, form="text")
         for name, heading in (
@@ -179,6 +187,7 @@ def _constants_table(machines: Sequence[Accelerator], technologies: Sequence[Tec
                 rows.append((technology.name, *_constant(each.name, constant)))
         for name in SPREADS:
             spread = getattr(technology.sram, name)
+            # A spread is a factor on the figures of the table: 0.7 to 1.4 times, say.
             band = Band(low=spread.low, mid=1.0, high=spread.high)
             rows.append((technology.name, f"sram {_words(name)}", band, "times", spread.source))
         rows.append((technology.name, "sram table", None, "", technology.sram.source))

@@ -1,4 +1,10 @@
-"""The report of a study: its answer, and all that stands behind it."""
+"""The report of a study: its answer, and all that stands behind it.
+
+Two kinds of figures meet here. Tables of designs show what the rows have recorded, computed by the
+cost model of that day; breakdowns (layers, components, area) are priced anew by today's. The two
+agree as long as the model is the same; where it is not, "Provenance" says which columns have moved
+(`priced.drifted`).
+"""
 
 import dataclasses
 import re
@@ -157,6 +163,13 @@ def _list_machines(
 
 
 def _picked(results: Study, wanted: Sequence[str]) -> list[tuple[Evaluation, str]]:
+    """Rows of the study by trial number, key, or beginning of a key.
+
+    A name that is a trial number is taken for one, even if a key begins with the same digits.
+
+    Raises:
+        InvalidStudy: there is none, or a beginning that several keys share.
+    """
     known = [row for row in results.rows if row.key]
     picked = []
     for name in wanted:
@@ -224,7 +237,7 @@ def _fleet_table(results: Study) -> Table:
             100 * min(row.column("error") for row in rows),
             min(row.column("energy_pj") for row in rows) * 1e-6,
             min(row.column("latency_us") for row in rows) * 1e-3,
-            read_area(rows[0]),
+            read_area(rows[0]),  # of the machine, so the same for each of its designs
         )
         for name, rows in sorted(by_machine.items(), key=lambda item: -len(item[1]))
     ]
@@ -390,6 +403,7 @@ def _machines_section(
                 refused.append(f"{each.named()} on {machine.name}: {error}.")
                 continue
             everything.append(dataclasses.replace(each, cost=cost))
+    # Stable: each design's own machine first, the others as they were asked for.
     everything.sort(key=lambda each: [p.point.key for p in priced].index(each.point.key))
     return Section(
         name="machines",

@@ -4,6 +4,15 @@ matplotlib writes `style="fill: #0072b2"`, which the page's policy (CSP) refuses
 clash among plots, and no word of what a mark is. So its tree is read back and changed: styles
 become attributes, ids go where nothing refers to them, the page's own colours become classes, which
 it sets for light and dark, and marks get their tips. Repeatable: no date, ids from a fixed salt.
+
+What a group is, it knows by the id that `figures.py` gave it (gid):
+
+    series-2   marks of a series      -> data-series="2", each mark with a <title>: its tip
+    of-2       bars and labels of it  -> data-series="2"
+    name-2     its name in the legend -> data-legend="2"
+    ground     the white ground       -> taken out of what stands within a page
+
+The page's script needs no more to let a reader hide a series by its name in the legend.
 """
 
 import re

@@ -27,7 +27,11 @@ CELL = 32_000  # characters of a text, a little less than a workbook allows
 
 
 def csv_text(table: Table) -> str:
-    """A table as CSV with one line of names."""
+    """A table as CSV: a line of field names with their units, then a line a row.
+
+    Numbers have 15 significant digits and no separators; what is not known is empty, which is not
+    0. Lines end in a line feed, on all systems.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([field.name for field in table.fields])
@@ -53,7 +57,11 @@ def _number(value: int | float) -> int | float:
 
 
 def json_text(report: Report) -> str:
-    """All of a report as JSON: sentences, tables with whole numbers, plots with their points."""
+    """All of a report as JSON: its sentences, and its tables with a dictionary a row.
+
+    Plots are left out: their designs stand in the tables. NaN and infinity are refused
+    (ValueError), as JSON has no word for them.
+    """
     plain = {
         "schema_version": 1,
         "program": f"ternary-dse {report.version}",

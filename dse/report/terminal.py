@@ -2,6 +2,9 @@
 
 A table of few rows and many columns (totals of designs) stands on its side: a line a figure, a
 column a design.
+
+Widths are kept so that a figure is never cut: a pipe or a file has no width, so tables take what
+they need there, and `grep` finds a row on one line. In a terminal cells fold instead.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,9 @@
-"""From a report to files: which formats there are, where they go, and nothing half-written."""
+"""From a report to files: which formats there are, where they go, and nothing half-written.
+
+The same report gives the same bytes in each format, so that a report in version control changes
+when its numbers do. Hence no date of making in any of them: where a format must have one (ZIP,
+XLSX, PDF), it is fixed, or that of the last result.
+"""
 
 import io
 import zipfile
@@ -59,6 +64,7 @@ def render(report: Report, form: str) -> bytes:
         for name, content in files.items():
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
+            # Permissions of Unix, in the upper half: without them unpacked files cannot be read.
             entry.external_attr = 0o644 << 16
             writer.writestr(entry, content)
     return archive.getvalue()
