@@ -42,7 +42,11 @@ _LEAST_EXPONENT, _MOST_EXPONENT = -12, 12
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ImportedTechnology:
-    """A technology, and where each of its new constants comes from."""
+    """A technology, and where each of its new constants comes from.
+
+    `taken` has a line for each constant that was replaced: all others are still the base's, of
+    another node perhaps, and whoever prices with the result should read which.
+    """
 
     technology: Technology
     taken: tuple[str, ...]

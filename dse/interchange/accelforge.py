@@ -23,7 +23,7 @@ _PJ = 1e-12
 
 
 def layer_name(layer: Layer) -> str:
-    """A layer's name there, an identifier."""
+    """A layer's name there: an identifier, as names of ranks and tensors are made of it."""
     return layer.name.replace(".", "_")
 
 

@@ -38,7 +38,11 @@ MAX_INTERPOLATIONS = 32
 
 @dataclass(frozen=True, slots=True)
 class ImportedNetwork:
-    """What a NeMo file says about a network."""
+    """What a NeMo file says about a network, and about the clips that it takes.
+
+    A design says neither how long its input is nor how many outputs its head has: both belong to
+    the task, and the same design can be priced for another.
+    """
 
     point: DesignPoint
     outputs: int
@@ -211,7 +215,15 @@ class _Tree:
         return None if child.value is None else child
 
     def resolve(self, node: Node) -> Node:
-        """Follow `${a.b}` until a value comes. Children stay as they are."""
+        """Follow `${a.b}` until a value comes. Children stay as they are.
+
+        Paths begin at the root of the file, wherever the reference stands. What OmegaConf knows
+        besides (`${a}_${b}`, `${oc.env:HOME}`, resolvers) is refused: it would need an evaluator.
+
+        Raises:
+            InvalidFile: the value is left open (???), or the reference is no plain one, leads
+                nowhere, or in a circle.
+        """
         for _ in range(MAX_INTERPOLATIONS):
             if node.file.startswith("--set "):
                 self._unread.discard(node.file)
@@ -237,7 +249,11 @@ class _Tree:
         raise node.error(f"references to '{node.key}' go round in a circle")
 
     def resolve_all(self, node: Node, depth: int = 0) -> Node:
-        """The value with all references below it followed."""
+        """The value with all references below it followed: what `build` can read.
+
+        Raises:
+            InvalidFile: as `resolve`, or the value grows without end.
+        """
         if next(self._budget, None) is None or depth > MAX_INTERPOLATIONS:
             raise node.error(f"'{node.key}' is too large once its references are followed")
         node = self.resolve(node)

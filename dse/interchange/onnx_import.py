@@ -124,7 +124,15 @@ class _Reader:
         self.layers: list[Layer] = []
 
     def workload(self, frames: int | None) -> Workload:
-        """All layers."""
+        """All layers, in the order of the nodes.
+
+        Args:
+            frames: of the input; None for what the file says.
+
+        Raises:
+            InvalidFile: with the node that cannot be read. Whatever a damaged node makes an
+                operator's reader stumble over (an index, a type) becomes this error, too.
+        """
         inputs = [each for each in self.graph.input if each.name not in self.tensors]
         if len(inputs) != 1:
             raise InvalidFile(f"{self.path} has {len(inputs)} inputs: a workload has one")
@@ -175,14 +183,24 @@ class _Reader:
         return _Value(channels, length, INPUT, axis, len(dims))
 
     def value(self, node: onnx.NodeProto, index: int = 0) -> _Value:
-        """A tensor of activations that a node reads."""
+        """A tensor of activations that a node reads: the network's input, or of a node before.
+
+        Raises:
+            InvalidFile: the tensor is a constant, or nothing has made it.
+        """
         name = node.input[index]
         if name not in self.values:
             raise self.error(node, f"reads {name[:80]!r}, which is no tensor of activations")
         return self.values[name]
 
     def constant(self, node: onnx.NodeProto, index: int) -> npt.NDArray[Any]:
-        """A constant that a node reads."""
+        """A constant that a node reads, as an array; remembered, as several nodes may share it.
+
+        Its size is checked before it is unpacked: a damaged file may claim terabytes.
+
+        Raises:
+            InvalidFile: the tensor is none, is too large, or lies in another file.
+        """
         name = node.input[index]
         if name in self.constants:
             return self.constants[name]
@@ -214,7 +232,7 @@ class _Reader:
         self.values[node.output[0]] = made
 
     def name(self, node: onnx.NodeProto) -> str:
-        """A distinct name for the node's layer."""
+        """A distinct name for the node's layer: ONNX asks for distinct tensors, not nodes."""
         name = node.name or node.output[0]
         taken = {layer.name for layer in self.layers}
         return name if name not in taken else f"{name}#{len(self.layers)}"

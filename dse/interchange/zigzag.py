@@ -109,8 +109,8 @@ def _node(number: int, layer: Layer, machine: Accelerator, array: ComputeArray) 
     if not one_frame:
         padding = layer.dilation * (taps - 1) // 2
         node["dimension_relations"] = [f"ix={layer.stride}*ox+{layer.dilation}*fx"]
-        # IX is given as the frames that exist; padding is what the windows read beyond them, which
-        # is not fetched.
+        # IX is given as the frames that exist; padding, of which there is as much on both sides, is
+        # told apart from them.
         node |= {"pr_loop_dims": ["IX"], "pr_loop_sizes": [layer.in_frames]}
         node["padding"] = [[padding, padding]]
     return node
@@ -200,7 +200,11 @@ def _unrolled(layer: Layer, mapping: Mapping, array: ComputeArray) -> dict[str, 
 
 
 def mac_array(machine: Accelerator) -> ComputeArray:
-    """The array of multipliers: the one that ZigZag gets."""
+    """The first array of multipliers: the one that ZigZag and AccelForge get.
+
+    A machine may have adders for its ternary layers besides; the other tools know one array, and
+    run all layers on this one.
+    """
     return next(array for array in machine.arrays if array.element == "mac")
 
 
@@ -208,8 +212,8 @@ def hardware_yaml(machine: Accelerator, technology: Technology) -> str:
     """The machine as ZigZag sees it, priced with the mid figures of a technology.
 
     Memories are listed from the multipliers outwards. Costs are pJ for an access of the whole port:
-    our pJ a bit times `bandwidth_max`; an access of fewer bits is charged for at least
-    `bandwidth_min`, our `word_bits`. Sizes are bits.
+    our pJ a bit times `bandwidth_max`. `bandwidth_min` is our `word_bits`, the smallest access.
+    Sizes are bits; area is written as 0.
 
     Args:
         machine: its array of multipliers, registers and memories are written.
@@ -243,7 +247,14 @@ def hardware_yaml(machine: Accelerator, technology: Technology) -> str:
 
 
 def operation_pj(array: ComputeArray, technology: Technology) -> float:
-    """Of one MAC with operands of 8 bits; ZigZag knows one price for all."""
+    """Energy of one multiply-accumulate in pJ; the other tools know one price for all layers.
+
+    The array's own figure (`operation_pj`), or
+
+        pJ per bit^2 * operand_bits^2 + pJ per bit * accumulator_bits
+
+    of the technology, at the full widths of the array.
+    """
     if array.operation_pj is not None:
         return array.operation_pj.value
     bits = array.operand_bits
@@ -390,7 +401,11 @@ class _Hardware:
 
 @dataclass(frozen=True, slots=True)
 class ImportedMachine:
-    """A machine, and what its file says that a machine of ours does not."""
+    """A machine, and what its file says that a machine of ours does not.
+
+    `notes` are sentences for people, none of them an error: a cost of 0, a missing register, a key
+    that stands there twice.
+    """
 
     machine: Accelerator
     notes: tuple[str, ...]
@@ -464,7 +479,7 @@ def import_hardware(
         widest = max(port.bandwidth_max for port in memory.ports)
         least = min(port.bandwidth_min for port in memory.ports)
         if operand == "outputs":
-            # The file has no width of an accumulator; its port cannot be narrower than a sum.
+            # The file has no width of an accumulator: the widest port of the sums stands for it.
             accumulator_bits = min(widest, memory.size)
         registers[operand] = Register(
             capacity_bits=memory.size,

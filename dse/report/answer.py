@@ -104,7 +104,7 @@ def choose_answers(results: Study) -> list[tuple[Evaluation, str]]:
 
 
 def say_question(results: Study) -> str:
-    """What the study asked."""
+    """What the study asked: its objectives, limits and machines as one question."""
     asked = results.asked
     objectives = [LABELS[name][0] if name in LABELS else name for name in asked.objectives]
     together = f"{', '.join(objectives[:-1])} and {objectives[-1]}"
@@ -119,7 +119,12 @@ def say_question(results: Study) -> str:
 
 
 def limits_words(limits: dict[str, float]) -> str:
-    """`at most 10,000 trained parameters, at least ...`."""
+    """`at most 10,000 trained parameters, at least ...`; empty where there are no limits.
+
+    Args:
+        limits: `max_` or `min_` and a column -> bound, in the unit of the column (pJ, us); words
+            have the unit for people (uJ, ms).
+    """
     words = []
     for name, bound in limits.items():
         kind, _, column = name.partition("_")
@@ -172,7 +177,7 @@ def progress_words(results: Study) -> str:
 
 
 def nothing_trained(results: Study) -> str:
-    """Why there is no answer, and what to do."""
+    """Why there is no answer, and what to do: mend what fails, go on, or raise the limits."""
     counts: dict[str, int] = {}
     for row in results.rows:
         counts[row.status] = counts.get(row.status, 0) + 1
@@ -380,7 +385,7 @@ def _cheaper_than_dense(results: Study) -> str:
 
 
 def signed(points: float) -> str:
-    """`+1.2`, `-0.3`, `0.0`."""
+    """A difference in percent points: `+1.2`, `-0.3`, and `0.0` without a sign."""
     text = f"{points:+.1f}"
     return "0.0" if text in ("+0.0", "-0.0") else text
 

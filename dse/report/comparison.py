@@ -39,7 +39,7 @@ def find_best(rows: Sequence[Evaluation], cost: str) -> Evaluation | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rivals:
-    """A ternary design and the dense one that stands against it."""
+    """A trained ternary design and the trained dense one that stands against it."""
 
     ternary: Evaluation
     dense: Evaluation | None
@@ -49,7 +49,7 @@ class Rivals:
 
     @property
     def verdict(self) -> str:
-        """What the clips allow to say."""
+        """What the clips allow to say: a verdict, or why there is none."""
         if self.dense is None:
             return "no dense design as cheap was trained"
         if self.difference is None:
@@ -101,7 +101,12 @@ def compare_errors(results: Study, row: Evaluation | None, other: Evaluation | N
 
 
 def dense_section(results: Study, chosen: Sequence[Priced]) -> Section:
-    """What the ternary matrices gain or do not gain."""
+    """What the ternary matrices gain or do not gain: rivals, then counterparts.
+
+    Args:
+        results: the study.
+        chosen: designs whose dense counterparts are priced.
+    """
     rivals = find_rivals(results)
     tables = []
     if rivals:
@@ -173,7 +178,18 @@ def named(row: Evaluation) -> str:
 
 
 def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -> Table | None:
-    """Each ternary design beside the same network with dense matrices, on the same machine."""
+    """Each ternary design beside the same network with dense matrices, on the same machine.
+
+    Dense weights are stored and multiplied, ternary ones are made or stored as two bits and added:
+    the ratio of energies is what a generator is worth, at whatever error.
+
+    Args:
+        chosen: designs; those without a ternary matrix are left out.
+        results: the study whose trained designs have an error to show; None shows none.
+
+    Returns:
+        None where no design has a ternary matrix.
+    """
     columns = (
         DESIGN,
         Column(name="machine", heading="machine", form="text"),
@@ -233,7 +249,18 @@ def published_section(
     outputs: int,
     results: Study | None = None,
 ) -> Section:
-    """Baselines of the study, and the networks of the literature on its machine."""
+    """Baselines of the study, and the networks of the literature on its machine.
+
+    Parameters are shown as printed and as counted here: where the two agree, our network is likely
+    the paper's.
+
+    Args:
+        machine: what prices the published networks.
+        technology: of the machine.
+        frames: input frames of an inference: the same for all, whatever the paper's were.
+        outputs: classes that costs are for; parameters are counted with the paper's.
+        results: the study whose baselines are shown; None for a report without one.
+    """
     tables = []
     if results is not None:
         baselines = [row for row in results.rows if row.source != "search"]
@@ -297,12 +324,12 @@ def read_cell(row: Evaluation, column: str, factor: float = 1.0) -> float | None
 
 
 def read_energy(row: Evaluation) -> Band | None:
-    """The recorded energy in uJ with its band."""
+    """The recorded energy per inference in uJ with its band; None where there is none."""
     return _recorded_band(row, "energy_low_pj", "energy_pj", "energy_high_pj")
 
 
 def read_area(row: Evaluation) -> Band | None:
-    """The recorded area in mm2 with its band."""
+    """The recorded area of the machine in mm2 with its band; None where there is none."""
     return _recorded_band(row, "area_low_um2", "area_um2", "area_high_um2")
 
 

@@ -26,7 +26,7 @@ from cost_models import Band
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A number and what share of a whole it is."""
+    """A number and what share of a whole it is; both in the unit of the column."""
 
     value: float
     whole: float
@@ -187,7 +187,7 @@ def significant(value: float, digits: int = 3) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows of numbers with their units."""
+    """Rows of numbers with their units; each row has a cell for each column."""
 
     name: str
     """Of its file and its sheet: lower case and `_`."""
@@ -201,7 +201,7 @@ class Table:
 
     @property
     def fields(self) -> tuple[Field, ...]:
-        """Columns of plain values."""
+        """Columns of plain values: more than `columns` where some are bands or parts."""
         return tuple(field for column in self.columns for field in column.fields)
 
     @property
@@ -217,7 +217,7 @@ class Table:
         ]
 
     def marked(self, row: int) -> bool:
-        """Whether a row stands out: none does where all are marked."""
+        """Whether a row (from 0) stands out: none does where all are marked, as in a frontier."""
         return any(self.marks) and not all(self.marks) and self.marks[row]
 
     def notes(self, look: str) -> str:
@@ -227,7 +227,7 @@ class Table:
 
     @property
     def shown_rows(self) -> list[tuple[str, ...]]:
-        """Rows as people read them."""
+        """Rows as people read them: a text for each of `columns`."""
         return [
             tuple(column.show(cell) for column, cell in zip(self.columns, row, strict=True))
             for row in self.rows
@@ -303,7 +303,7 @@ class Scatter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bars:
-    """Horizontal bars, each a stack of parts."""
+    """Horizontal bars, each a stack of parts, from a linear axis that begins at 0."""
 
     name: str
     title: str
@@ -319,7 +319,7 @@ Plot = Scatter | Bars
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A heading and what stands below it."""
+    """A heading and what stands below it; all but the heading may be missing."""
 
     name: str
     """Of its anchor: lower case and `-`."""

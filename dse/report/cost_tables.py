@@ -198,8 +198,7 @@ def _bound(name: str) -> PricedCell:
 def _in_use(use: Use) -> tuple[PricedCell, ...]:
     """What a cost means in a product; a machine that is too slow has no power at that rate.
 
-    "Too slow" is told once, in the column of power, and the others are empty: a busy share over
-    100 % would look like a figure.
+    "Too slow" is told once, in the column of power; the other columns are empty then.
     """
     off = ", off between" if use.duty_cycled else ""
     power = f"power at {use.inferences_per_second:g} a second{off}"
@@ -258,7 +257,11 @@ def components_table(priced: Sequence[Priced], name: str = "components") -> Tabl
 
 
 def components_plot(priced: Sequence[Priced], name: str = "components") -> Bars:
-    """Energy by component, a bar a design."""
+    """Energy per inference by component in uJ, a bar a design; mid figures.
+
+    Colours belong to components, not to places in the list, so that bars of different reports can
+    be compared.
+    """
     used = _used(priced)
     several = len({say_machine(each.cost) for each in priced}) > 1
     return Bars(
@@ -374,7 +377,11 @@ def generator_sentences(cost: Cost, panel: BreakEvenTotal | None) -> tuple[str, 
 
 
 def store_words(panel: BreakEvenTotal) -> str:
-    """Which is cheaper, by how much, and how sure that is."""
+    """Which is cheaper, by how much, and how sure that is.
+
+    Energy and area are told apart, as they may disagree: a generator can be smaller than the SRAM
+    that it replaces and still spend more on each trit.
+    """
     saved = significant(panel.stored_pj / panel.generated_pj, 2) if panel.generated_pj else "-"
     generated, stored = (
         _NANOJOULES.show(band.scaled(1e-3)) for band in (panel.generated, panel.stored)

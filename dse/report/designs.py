@@ -1,4 +1,8 @@
-"""The report of designs without a study: what they cost, on one machine or on several."""
+"""The report of designs without a study: what they cost, on one machine or on several.
+
+Nothing was trained, so it answers what a design costs and which is cheapest, and not which to
+build: the cheapest of several designs is rarely the most accurate.
+"""
 
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -33,8 +37,9 @@ def designs_report(
     """The cost report of one design or several, on one machine or several.
 
     Args:
-        points: the designs.
-        machines: names of the library, or YAML files.
+        points: the designs; equal ones (of one key) count once.
+        machines: names of the library, or YAML files; the first is the one that the published
+            networks are priced on.
         technology: in place of the machines' own: a name or a YAML file.
         frames: input frames of an inference.
         outputs: classes.

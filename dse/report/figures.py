@@ -280,7 +280,7 @@ def growth_figure(steps: Sequence[Step], asked: StudySpec) -> "Figure":
     """Hypervolume against trainings, or against epochs where rungs make trainings unequal.
 
     Args:
-        steps: of the study, in the order in which trainings ended; the curve starts at 0, 0.
+        steps: of the study, one after each training; the curve starts at 0, 0.
         asked: the study; with rungs (successive halving) a training may end after few epochs, so
             the number of trainings says little of the effort.
     """
@@ -326,6 +326,11 @@ def saved(figure: "Figure", form: Literal["svg", "pdf"]) -> bytes:
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
-    """Write a figure in one step; the format follows the suffix."""
+    """Write a figure in one step, so that a reader never sees half of it.
+
+    Args:
+        figure: what to write.
+        path: the format follows its suffix (`.png`, `.svg`, `.pdf`); pixels are 150 an inch.
+    """
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=150, format=path.suffix.removeprefix("."))

@@ -34,7 +34,7 @@ def generates(row: Evaluation) -> bool:
 
 
 def unknown(row: Evaluation) -> Band | None:
-    """No interval: where nobody counted the clips."""
+    """No interval: the default of `frontier_plot`, where nobody counted the clips."""
     return None
 
 

@@ -24,7 +24,7 @@ SHORT = 26
 
 
 def html_page(report: Report) -> str:
-    """The page."""
+    """The page as one text: style, script and plots (SVG) are within it."""
     style, script = _resource("page.css"), _resource("page.js")
     return _template().render(report=report, style=style, script=script)
 

@@ -20,7 +20,7 @@ def markdown_files(report: Report) -> dict[str, bytes]:
 
 
 def markdown_page(report: Report) -> str:
-    """The page alone."""
+    """The page alone; it links to its plots as `<report>-<plot>.svg`, beside it."""
     parts = [f"# {plain(report.title)}", plain(report.subtitle)]
     for section in report.sections:
         parts += _section(section, report.name)

@@ -38,7 +38,7 @@ NO_BREAK = "\u00a0"
 
 
 def pdf_document(report: Report) -> bytes:
-    """The document.
+    """The document: the same report gives the same bytes.
 
     Raises:
         InvalidInput: reportlab or pypdf is not installed.
@@ -169,7 +169,11 @@ class _Document:
         return parts
 
     def _together_with(self, section: Section) -> float:
-        """Room that a heading needs below it: its sentences and the first plot, on one page."""
+        """Room in points that a heading needs below it; else it begins a new page.
+
+        Some 90 for itself and a few sentences, and the height of the first plot, so that a heading does
+        not stand alone at the foot of a page; 500 at most, as no page has much more.
+        """
         if not section.plots:
             return 120.0
         return min(90.0 + _vector(section.plots[0]).fitted(self.width)[1], 500.0)
@@ -225,7 +229,7 @@ def _together(words: str) -> str:
 
 
 def _cut(words: str, width: float) -> str:
-    """A text that leaves its row shorter than a page."""
+    """A text that leaves its row shorter than a page: cut where it would take `MOST_LINES`."""
     from reportlab.pdfbase.pdfmetrics import stringWidth
 
     needed = float(stringWidth(words, FONT, CELL_SIZE))

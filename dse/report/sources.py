@@ -211,6 +211,10 @@ def _constants_table(machines: Sequence[Accelerator], technologies: Sequence[Tec
 
 
 def _constant(name: str, constant: Constant) -> tuple[Cell, ...]:
+    """A field's name in words, its value, its unit in words, its source.
+
+    The unit is read off the end of the name: `addition_pj_per_bit` is "addition", in pJ per bit.
+    """
     end = next((end for end in UNITS if name.endswith(end)), "")
     what = _words(name.removesuffix(end))
     return (what, constant.band, UNITS.get(end, ""), " ".join(constant.source.split()))

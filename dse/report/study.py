@@ -358,6 +358,7 @@ def _designs_section(results: Study, lost: Sequence[Evaluation]) -> Section:
 
 
 def _others_table(results: Study, rows: Sequence[Evaluation]) -> Table:
+    """Candidates that have no full error: over a limit, stopped at a rung, failed; with why."""
     columns = (
         Column(name="trial", heading="trial", form="text"),
         Column(name="design", heading="design", form="text"),
@@ -393,6 +394,11 @@ def _machines_section(
     machines: Sequence[tuple[Accelerator, Technology]],
     use: Use,
 ) -> Section:
+    """The chosen designs on further machines, their own first.
+
+    A machine that cannot execute a design (ternary matrices on one without generator that refuses
+    to store them, say) is a sentence instead of a row.
+    """
     everything = list(priced)
     refused = []
     for machine, technology in machines:

@@ -31,7 +31,7 @@ FONT = "system-ui, 'Segoe UI', Helvetica, Arial, sans-serif"
 
 
 def svg_file(plot: Plot) -> str:
-    """A plot as a file: white ground, fixed colours."""
+    """A plot as a file of its own: white ground, fixed colours, a size in points."""
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{_drawn(plot)[0]}\n'
 
 
@@ -52,6 +52,8 @@ def _drawn(plot: Plot) -> tuple[str, str]:
     for defs in root.findall(f"{{{SVG}}}defs"):
         for style in defs.findall(f"{{{SVG}}}style"):
             defs.remove(style)
+    # Ids that clip paths and markers are referred to by must stay; all others would be there twice
+    # in a page of several plots.
     referred = set(re.findall(r"#(\w+)", drawn))
     tips = _tips(plot)
     for element in root.iter():

@@ -26,7 +26,14 @@ BANDS = 8
 
 
 def print_sections(sections: Sequence[Section], console: Console) -> None:
-    """Print sentences, lists and tables; tables have their titles, sections none."""
+    """Print sentences, lists and tables; tables have their titles, sections none.
+
+    Plots and code are left out, and so are tables without rows.
+
+    Args:
+        sections: what to print.
+        console: is widened to at least `MIN_WIDTH` columns, and stays so.
+    """
     console.width = max(console.width, MIN_WIDTH)
     for section in sections:
         for text in (*section.sentences, *section.points):
@@ -71,6 +78,11 @@ def _cell(column: Column, cell: Cell, *, wide: bool) -> str:
 
 
 def _sideways(table: Table) -> Printed:
+    """A line a figure, a column a row of the table.
+
+    Texts of a row (design, machine) are the head of its column; a text that is the same in all rows
+    tells none apart and is left out.
+    """
     printed = Printed(box=None, pad_edge=False)
     heads = [column for column in table.columns if column.form == "text"]
     same = {head.name for head in heads if _distinct(table, head) == 1 and len(table.rows) > 1}
