@@ -32,7 +32,7 @@ from dse.studies.study import Study, make_dense, say_trial
 def find_best(rows: Sequence[Evaluation], cost: str) -> Evaluation | None:
     """The row of the lowest error; of equal ones the cheapest, then the first; None of none.
 
-    Equal errors are common: an error is a number of wrong clips out of a few hundred.
+    Equal errors are common: an error is a whole number of wrong clips out of not so many.
     """
     return min(rows, key=lambda row: (row.column("error"), row.column(cost)), default=None)
 
@@ -181,7 +181,7 @@ def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -
     """Each ternary design beside the same network with dense matrices, on the same machine.
 
     Dense weights are stored and multiplied, ternary ones are made or stored as two bits and added:
-    the ratio of energies is what a generator is worth, at whatever error.
+    the ratio of energies is what that is worth on this machine, at whatever error.
 
     Args:
         chosen: designs; those without a ternary matrix are left out.

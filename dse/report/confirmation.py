@@ -5,8 +5,7 @@ the test split. Where that was done, a report must say so, most of all where it 
 
 That the winner's error is too low on average is selection bias (the winner's curse): of many
 designs of equal merit, one seed each, the luckiest is kept. Seeds that the search did not select by
-have no such bias, and neither has a test split that nobody chose by; so the two together say how
-much of the search's error was luck:
+have no such bias, so the difference says how much of the search's error was luck:
 
     optimism = mean over designs of (fresh validation error - searched validation error)
 """

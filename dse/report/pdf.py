@@ -171,8 +171,8 @@ class _Document:
     def _together_with(self, section: Section) -> float:
         """Room in points that a heading needs below it; else it begins a new page.
 
-        Some 90 for itself and a few sentences, and the height of the first plot, so that a heading does
-        not stand alone at the foot of a page; 500 at most, as no page has much more.
+        Some 90 for itself and a few sentences, and the height of the first plot, so that a heading
+        does not stand alone at the foot of a page; 500 at most.
         """
         if not section.plots:
             return 120.0
