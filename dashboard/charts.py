@@ -47,7 +47,20 @@ LEGEND: Option = {"type": "scroll", "bottom": 0, "itemWidth": 14}
 
 
 def scaled_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with its columns in the units of their labels, and the kind of each design."""
+    """The table with its columns in the units of their labels, and the kind of each design.
+
+    Results files hold base units (pJ, us, um2, bits, errors as shares of 1); people read uJ, ms or
+    percent. `dse.columns.LABELS` has the factor between them, and this is the one place of the
+    dashboard where a whole table is multiplied by it. All charts expect a table that went through
+    here; limits of a study and what `StudyFrame.row` returns are still in base units.
+
+    Args:
+        frame: `StudyFrame.frame`, or a table with the same columns. It is not changed.
+
+    Returns:
+        A copy with two more columns: `kind` (one of `KINDS`; a design is ternary as soon as a
+        single weight of it is generated) and `cost_known` (False where pricing failed).
+    """
     factors = {name: LABELS[name][2] for name in LABELS if name in frame}
     scaled = frame.assign(**{name: frame[name] * factor for name, factor in factors.items()})
     ternary = scaled["generated_weights"].fillna(0) > 0
@@ -57,7 +70,19 @@ def scaled_frame(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_sample(frame: pd.DataFrame, most: int = MOST_POINTS) -> pd.DataFrame:
-    """All of the frontier and the baselines, and of the other points at most so many."""
+    """All of the frontier and the baselines, and of the other points at most so many.
+
+    What a decision rests on is never left out; the rest shows where designs lie, for which a
+    uniform sample is enough. The seed is fixed: the same table is drawn by the same points, and
+    does not flicker where a page is drawn again and again.
+
+    Args:
+        frame: with `frontier` and `source`, a row a design.
+        most: points beside the frontier and the baselines.
+
+    Returns:
+        Rows of the frame in their order, with their index: masks of the whole frame still apply.
+    """
     always = (frame["frontier"] | (frame["source"] != "search")).to_numpy()
     others = np.flatnonzero(~always)
     if len(others) <= most:
@@ -75,8 +100,11 @@ def chart(series: Iterable[Option], **parts: Any) -> Option:
     """An option of these series, whose tables become its datasets.
 
     Args:
-        series: as `points`, `line` and `bars` make them.
-        parts: of the option, such as `xAxis`; those that are given replace the usual ones.
+        series: as `points`, `line` and `stacked` make them: ECharts series with one more key,
+            `table`. Tables are taken out and listed as datasets, and each series gets the number
+            of its own; Streamlit sends datasets as Arrow, beside the option, which is JSON.
+        parts: of the option, such as `xAxis`; those that are given replace the usual ones whole
+            (a `grid` without `left` has ECharts' own left margin, not ours).
     """
     placed: list[Option] = []
     tables: list[Option] = []
@@ -98,7 +126,14 @@ def chart(series: Iterable[Option], **parts: Any) -> Option:
 
 
 def axis(title: str, ends: tuple[float, float] | None = None, *, log: bool = False) -> Option:
-    """An axis of figures; where it is logarithmic its ends must be given."""
+    """An axis of figures; where it is logarithmic its ends must be given.
+
+    Args:
+        title: with the unit, as `dashboard.texts.label` writes it.
+        ends: least and largest figure, of `find_ends`; without them ECharts chooses, and need not
+            start at 0 (`scale`).
+        log: base 10. Ends must be above 0: the logarithm of anything else is no place.
+    """
     drawn: Option = {"type": "value", "scale": True, "name": title, "nameLocation": "middle"}
     if ends is not None:
         drawn |= {"min": ends[0], "max": ends[1]}
@@ -111,6 +146,8 @@ def axis(title: str, ends: tuple[float, float] | None = None, *, log: bool = Fal
 
 def _ticks(low: float, high: float) -> list[float]:
     """Marks of a logarithmic axis: 1, 2 and 5 of each decade, or more, or fewer."""
+    # By the span of the axis: beyond 3.5 decades their powers alone, from one decade on the usual
+    # 1-2-5, and within less all leading digits, or an axis from 3 to 4 would have no mark at all.
     leads = (1,) if high / low > 3000 else (1, 2, 5) if high / low > 8 else (1, 1.5, *range(2, 10))
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)))
     marks = (float(f"{lead}e{decade}") for decade in decades for lead in leads)
@@ -133,7 +170,17 @@ def names(values: Sequence[str], title: str = "", **more: Any) -> Option:
 
 
 def find_ends(figures: Iterable[float], log: bool) -> tuple[float, float]:
-    """Ends of an axis on which these figures stand, rounded, with room on both sides."""
+    """Ends of an axis on which these figures stand, rounded, with room on both sides.
+
+    Linear: ends are multiples of a step of 1, 2 or 5 times a power of ten, the largest that is no
+    more than a sixth of the span, so that the ends fall on marks; 2 % of the span stay free on each
+    side, and an axis of figures that are never negative does not begin below 0. Logarithmic: 12 %
+    on each side, as room is a ratio there.
+
+    Args:
+        figures: NaN and infinity are ignored; without any figure the axis goes from 0 to 1.
+        log: the axis is logarithmic. The figures must be above 0, which is not checked.
+    """
     known = [each for each in map(float, figures) if math.isfinite(each)]
     low, high = min(known, default=0.0), max(known, default=1.0)
     if log:
@@ -159,7 +206,21 @@ def points(
     opacity: float = 1.0,
     **more: Any,
 ) -> Option:
-    """A series of points; hovering shows these columns, or x and y."""
+    """A series of points; hovering shows these columns, or x and y.
+
+    Args:
+        name: in the legend. Series of one name share an entry, and are switched on and off by it.
+        table: a row a point; its columns are already named as hovering should name them (`told`).
+        x: column across.
+        y: column up.
+        colour: of all points. A column of colours would make ECharts style each point by itself,
+            which is why `grouped` cuts a column into a few series instead.
+        hovered: columns, in the order in which they are shown.
+        size: px; two figures are width and height.
+        symbol: ECharts' name of a shape.
+        opacity: below 1, so that where points lie on each other it is darker.
+        more: of the series; replaces what stands here.
+    """
     return {
         "type": "scatter",
         "name": name,
@@ -184,7 +245,19 @@ def line(
     dash: str = "solid",
     **more: Any,
 ) -> Option:
-    """A series of points joined by lines; a missing figure is a gap."""
+    """A series of points joined by lines in the order of the rows; a missing figure is a gap.
+
+    Args:
+        name: in the legend.
+        table: a row a corner, sorted already: ECharts does not sort.
+        x: column across.
+        y: column up; NaN interrupts the line, which is how intervals are drawn as one series.
+        colour: of line and points.
+        hovered: columns; x and y where there are none.
+        dots: draw the corners, too. Without them, only the line can be seen, and nothing hovered.
+        dash: `solid`, `dashed` or `dotted`.
+        more: of the series; replaces what stands here.
+    """
     return {
         "type": "line",
         "name": name,
@@ -207,6 +280,10 @@ def stacked(
     frame: pd.DataFrame, value: str, title: str, order: Sequence[str], tints: dict[str, str]
 ) -> tuple[Option, int]:
     """A bar a layer, divided by part; and how tall it is drawn.
+
+    One table serves all series: its rows are layers, its columns parts (a pivot of `frame`), and
+    the series of a part reads its column. The height (px) grows with the layers, as the name
+    of each is written.
 
     Args:
         frame: `layer`, `part` and the column of the figures, a row a part of a layer.
@@ -248,6 +325,8 @@ def told(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rounded(figures: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    # round(x * 10^d) / 10^d with d = 4 - floor(log10 |x|) keeps five significant digits. Zero has
+    # no logarithm: 0 * inf is NaN there, and the last line puts back what stood there before.
     with np.errstate(divide="ignore", invalid="ignore"):
         digits = 10.0 ** (4 - np.floor(np.log10(np.abs(figures))))
         rounded = np.round(figures * digits) / digits
@@ -262,6 +341,8 @@ def grouped(column: "pd.Series[Any]") -> tuple["pd.Series[str]", dict[str, str]]
     in one go, as a ramp that is computed for each point cannot.
     """
     if pd.api.types.is_numeric_dtype(column) and column.nunique() > MOST_GROUPS:
+        # Quantiles may coincide where many designs share a figure (bits of few widths): such a
+        # step is dropped, and the colours of the rest are spread over the whole ramp again.
         cut = pd.qcut(column, len(RAMP), duplicates="drop")
         titles = {each: f"{each.left:.3g} to {each.right:.3g}" for each in cut.cat.categories}
         groups = cut.map(titles).astype(object).fillna("unknown").astype(str)
@@ -291,6 +372,11 @@ def _ranked(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 def parallel(frame: pd.DataFrame, columns: Sequence[str], colour: str) -> Option:
     """Every design a line through the columns, each from its least to its largest figure.
+
+    Parallel coordinates: m objectives are m upright axes, a design is a polyline that crosses each
+    at its figure. Lines that cross between two neighbouring axes say that the two objectives are at
+    odds; lines side by side say that they go together. Only neighbours can be read so, which is why
+    a reader orders the columns.
 
     Args:
         frame: of `scaled_frame`; the frontier's lines are drawn strong, on top.

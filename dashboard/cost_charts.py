@@ -25,7 +25,15 @@ COMPONENTS = {
 
 
 def energy_frame(cost: Cost) -> pd.DataFrame:
-    """Energy by layer and part: a component, or a memory by its name; nJ, with the band."""
+    """Energy by layer and part: a component, or a memory by its name; nJ, with the band.
+
+    Operands and actions (read, write) of a part are summed, lower ends with lower ends: the band of
+    a sum is thus that of constants which all err in the same direction, the widest one.
+
+    Returns:
+        A row a layer and part that has any event, in the order of the network: `layer`, `part`,
+        `energy_low_nj`, `energy_nj`, `energy_high_nj`, for one inference.
+    """
     rows = pd.DataFrame(cost.energy_table)
     rows["part"] = [
         COMPONENTS.get(component, part)
@@ -39,7 +47,12 @@ def energy_frame(cost: Cost) -> pd.DataFrame:
 
 
 def latency_frame(cost: Cost) -> pd.DataFrame:
-    """Cycles that each layer adds, and the part that bounds it; layers that add none left out."""
+    """Cycles that each layer adds, and the part that bounds it; layers that add none left out.
+
+    Returns:
+        A row a layer: `part` (the array, memory or generator that is busy longest), `cycles`, and
+        `us`, which is cycles by the clock in MHz, as that is cycles per microsecond.
+    """
     return pd.DataFrame(
         [
             {
@@ -56,7 +69,15 @@ def latency_frame(cost: Cost) -> pd.DataFrame:
 
 
 def roofline_frame(cost: Cost) -> pd.DataFrame:
-    """A point a convolution and memory: intensity, what the roofs allow, what is reached."""
+    """A point a convolution and memory: intensity, what the roofs allow, what is reached.
+
+    Returns:
+        A row a convolution and memory that it uses: `intensity` in operations a bit through this
+        memory's ports; `peak`, `attainable` and `reached` in operations a cycle. `attainable` and
+        `limit` are those of the lowest roof of all memories, so they are the same in all rows of a
+        layer. An operation is a multiply-accumulate or a ternary position
+        (`cost_models.roofline`).
+    """
     return pd.DataFrame(
         [
             {
@@ -82,6 +103,21 @@ def roofline_chart(cost: Cost, memory: str) -> Option:
 
     An array does `min(peak, intensity x bandwidth)` operations a cycle at most: a slope where the
     memory is too slow, level from the ridge `peak / bandwidth` on.
+
+        operations |        ________________  peak of the array (operations a cycle)
+        a cycle    |      /.        o
+                   |    /  .                  o a layer: as high as it reaches
+                   |  /    .
+                   +-------+------------- operations per bit through this memory
+                         ridge
+
+    Both axes are logarithmic, so the slope is 1 and three points draw a roof exactly. A layer left
+    of the ridge gains from bandwidth or from reuse, one right of it from a larger array; one well
+    below its roof is held up by something that this plot does not show, such as another memory.
+
+    Args:
+        cost: of a network on a machine.
+        memory: name of one of its memories; only layers that use it are drawn.
     """
     frame = roofline_frame(cost)
     frame = frame[frame["memory"] == memory]
@@ -134,14 +170,25 @@ def area_chart(cost: Cost) -> Option:
 
 
 def letters_on(colour: str) -> str:
-    """Black, or white where a colour is too dark for it (by its relative luminance)."""
+    """Black, or white where a colour is too dark for it (by its relative luminance).
+
+    Weights of the primaries are those of Rec. 709; a power of 2.2 stands for sRGB's curve, which is
+    close enough for a choice of two.
+
+    Args:
+        colour: `#rrggbb`.
+    """
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     luminance = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
     return "#000000" if luminance > 0.2 else "#FFFFFF"
 
 
 def choose_tints(parts: Iterable[str]) -> dict[str, str]:
-    """Colours of the parts of a cost: a component's own; others, such as memories, by turns."""
+    """Colours of the parts of a cost: a component's own; others, such as memories, by turns.
+
+    A component looks the same in every chart; the colour of a memory depends on its place among the
+    parts, so hand over the parts in one order where two charts are to be compared.
+    """
     own = {text: COLOURS[component] for component, text in COMPONENTS.items()}
     turns = itertools.cycle((INDIGO, BRICK, SAND, *SERIES))
     return {part: own.get(part) or next(turns) for part in dict.fromkeys(parts)}
@@ -179,7 +226,15 @@ def curves_chart(frame: pd.DataFrame, title: str, *, tall: bool = False) -> Opti
 
 
 def network_diagram(point: DesignPoint, outputs: int) -> str:
-    """The network in Graphviz' language: a box a block, an arc a skip; ternary ones coloured."""
+    """The network in Graphviz' language: a box a block, an arc a skip; ternary ones coloured.
+
+    A skip leads from the input of its block to its output and is drawn as a second, dashed edge
+    into the block; `constraint=false` keeps it from having a say in where boxes are placed.
+
+    Args:
+        point: the network.
+        outputs: classes of its head.
+    """
     colour = ink()
     lines = [
         "digraph network {",
@@ -222,7 +277,7 @@ def _box(block: Block) -> str:
 
 
 def shares(cost: Cost) -> list[tuple[str, float]]:
-    """Parts of the energy, largest first."""
+    """Parts of the energy, largest first: name and share of the whole, between 0 and 1."""
     frame = energy_frame(cost).groupby("part")["energy_nj"].sum().sort_values(ascending=False)
     total = float(frame.sum())
     return [(str(part), float(nj) / total) for part, nj in frame.items() if not math.isclose(nj, 0)]

@@ -98,7 +98,10 @@ def study_yaml(
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a sample of a space costs; nothing is trained."""
+    """What a sample of a space costs; nothing is trained.
+
+    Says before a search whether its limits leave anything to train, and where designs lie.
+    """
 
     size: int
     """Designs of the space."""
@@ -114,6 +117,17 @@ def preview(
 ) -> Preview:
     """Price a sample of the space of a study file.
 
+    Nothing is known yet of errors, so limits of measured columns (`max_error`) are left aside, and
+    the frontier that is drawn takes the number of weights, trained and generated, for what a design
+    may be able to learn. Inputs are 128 frames and 12 classes whatever the study's task is: costs
+    compare designs of the sample, but are not the figures that the search will record.
+
+    Args:
+        text: of a study file; of it, `space` and `limits` are read.
+        machine: to price on.
+        technology: its constants.
+        sample: designs to draw, without replacement; all of a smaller space.
+
     Raises:
         InvalidInput: the space or the limits cannot be read.
     """
@@ -126,6 +140,7 @@ def preview(
     known = tuple(limit for limit in given if limit.column not in MEASURED_COLUMNS)
     priced_on = [Machine(accelerator=machine, technology=technology)]
     sweep = Sweep(space, Pricing(priced_on, frames=128, outputs=12, budget=Budget(known)))
+    # A chunk is designs of one piece of the space (the same axes matter), as arrays of columns.
     chunks = list(sweep.run(sample=sample, seed=1))
     columns = {
         name: np.concatenate([chunk.columns[name] for chunk in chunks if chunk.columns])
@@ -136,6 +151,7 @@ def preview(
     sampled = len(frame)
     frame = frame[frame["energy_pj"].notna()].reset_index(drop=True)
     frame["weights"] = frame["trained_parameters"] + frame["generated_weights"]
+    # `pareto_mask` minimises: most weights are least negative ones; NaN is never on a frontier.
     points = frame[["energy_pj", "weights"]].to_numpy() * [1, -1]
     points[~frame["feasible"].to_numpy()] = np.nan
     frame["frontier"] = pareto_mask(points)
@@ -143,7 +159,15 @@ def preview(
 
 
 def seconds_of_an_epoch(settings: Settings, data_folder: Path) -> float | None:
-    """Median of the trainings of known studies on the same data; None where there are none."""
+    """Seconds of one epoch: median over the trainings of known studies on the same data.
+
+    A rough figure for a forecast: it asks neither how large those networks were, nor how many were
+    trained side by side, nor on which device. Trainings that were taken over from another study
+    count with the seconds that their rows hold.
+
+    Returns:
+        None where no study on this folder has a full training.
+    """
     from dashboard.session import load
 
     seconds: list[float] = []

@@ -4,6 +4,15 @@ What is drawn, from the back: priced designs without an error as ticks at the fo
 frontier in grey dashes; the frontier as stairs; limits as dashed lines; dominated points, faint;
 the frontier's points, large; confirmed errors with their intervals; published networks, hollow.
 
+"Before" and "better" are one direction everywhere: both columns are minimised, so the good corner
+is at the lower left, and the frontier is a staircase that falls from left to right.
+
+    up |  x                  A design is dominated where another is at most as large in every
+       |  '--x               objective, and smaller in one. A frontier in more than two objectives
+       |     '-----x         is wider than the stairs of two of them: a point off the stairs may be
+       |           '-----    on it for the sake of a third.
+       +---------------- across
+
 A browser says which outline was drawn, not which points lie in it: that is computed here
 (`within`), over all rows, so those that hide below others count, too.
 """
@@ -145,6 +154,8 @@ def frontier_chart(
         confirmed: of `dashboard.studies.table_of_confirmed`; bars where `y` is the error.
         published: networks of the literature, of `scaled_frame`.
     """
+    # An axis is logarithmic only where everything on it has a logarithm: a leakage of 0, say, or an
+    # error of 0 %, turns it linear instead of vanishing.
     drawn = frame.dropna(subset=[x])
     trained, others = drawn.dropna(subset=[y]), drawn[drawn[y].isna()]
     extra = [each for each in (ghost, published) if each is not None]
@@ -153,6 +164,8 @@ def frontier_chart(
     lines = _limits(limits or {}, seen, {x: log_x, y: log_y})
     ends_x = find_ends([*seen[x], *(end for on, end, _ in lines if on == x)], log_x)
     ends_y = find_ends([*seen[y], *(end for on, end, _ in lines if on == y)], log_y)
+    # Designs come first, so that the number of a series, which a click reports, is a place in
+    # `clickable`; everything that is added below is behind them and not to be clicked.
     series, clickable = _points(trained, x, y, colour, shape)
     front = corners(trained[trained["frontier"]], x, y, ends_x[1])
     series.append(
@@ -188,6 +201,7 @@ def frontier_chart(
     if len(named):
         series.append(_written(told(named), "baselines", x, y, "source") | {"symbolSize": 0})
     keys: list[Option] = [LEGEND | {"data": _legend(series, trained[colour])}]
+    # Symbols have a legend of their own: empty series, which draw nothing but an entry.
     if shape != colour:
         symbols = {f"{label(shape)} {worded(k)}": s for k, s in _symbols(trained[shape]).items()}
         series += [
@@ -206,7 +220,21 @@ def frontier_chart(
 
 
 def corners(front: pd.DataFrame, x: str, y: str, end: float | None = None) -> pd.DataFrame:
-    """Corners of the frontier in these two columns, by increasing x; a last level step to `end`."""
+    """Corners of the frontier in these two columns, by increasing x; a last level step to `end`.
+
+    One sweep from the left: sorted by (x, y), a point is a corner exactly where its y is below the
+    least y of all points before it. The study's frontier is in all its objectives; this projects
+    it, so points that are on it for the sake of a third column fall off here.
+
+    Args:
+        front: designs of the frontier, both columns minimised.
+        x: column across.
+        y: column up; rows that lack either are left out.
+        end: where the axis ends. The last corner is as good there, as it costs less.
+
+    Returns:
+        Columns x and y, a row a corner, y strictly falling (but for the step to `end`).
+    """
     ordered = front[[x, y]].dropna().sort_values([x, y])
     best = ordered[y].cummin()
     kept = ordered[(best < best.shift(fill_value=np.inf))]
@@ -294,7 +322,11 @@ def _mark_lines(lines: Sequence[tuple[str, float, str]], x: str) -> Option:
 
 
 def _bars(frame: pd.DataFrame, confirmed: pd.DataFrame, x: str) -> list[Option]:
-    """Mean test error of fresh seeds with its interval, at the cost of its design."""
+    """Mean test error of fresh seeds with its interval, at the cost of its design.
+
+    What is confirmed is a network, known by its key, whatever it runs on: where the study has it on
+    several machines (`KEY@MACHINE`), its bar stands at the first of them.
+    """
     key = frame["design"].astype(str).str.partition("@")[0]
     places = frame.assign(key=key).drop_duplicates("key").set_index("key")[x]
     known = confirmed[confirmed["key"].isin(places.index)]
@@ -351,6 +383,19 @@ def within(
 
     An outline is straight where it was drawn: on a logarithmic axis, in logarithms. Widgets are no
     boundary: what is no outline is ignored.
+
+    Args:
+        frame: of `scaled_frame`: the designs that may be selected, drawn or hidden below others.
+        x: column across.
+        y: column up.
+        areas: as ECharts' brush reports them, in figures of the axes, not in pixels: `brush_type`
+            and `coord_range`, which is [[left, right], [low, high]] of a box (`rect`) and a list
+            of corners [x, y] of a lasso.
+        log_x: the axis across is logarithmic.
+        log_y: the axis up is.
+
+    Returns:
+        A mask with the index of the frame. A design without a figure in either column is in none.
     """
     places = _as_drawn(frame[[x, y]].to_numpy(dtype=float), log_x, log_y)
     known = np.isfinite(places).all(axis=1)
@@ -380,7 +425,14 @@ def _as_drawn(places: Numbers, log_x: bool, log_y: bool) -> Numbers:
 def clicked(
     designs: Sequence["pd.Series[str]"], selected: Sequence[Mapping[str, Any]]
 ) -> str | None:
-    """The design of the last point that was clicked; None where none was."""
+    """The design of the last point that was clicked; None where none was.
+
+    Args:
+        designs: of the points of each series, in the order of the series and of their rows
+            (`FrontierChart.clickable`).
+        selected: as ECharts reports it: `series_index` and the `data_indices` in it. It comes from
+            a browser, so a number that fits no point is passed over.
+    """
     for entry in reversed(list(selected)):
         number, places = entry.get("series_index"), entry.get("data_indices") or []
         if isinstance(number, int) and 0 <= number < len(designs) and places:

@@ -1,4 +1,8 @@
-"""How the hypervolume of a study grew, with trainings and with hours."""
+"""How the hypervolume of a study grew, with trainings and with hours.
+
+The hypervolume is the share of a box that the frontier dominates; the box is fixed when a study
+begins, so the curve never falls. Where it has become level, further trainings find nothing better.
+"""
 
 from dataclasses import asdict
 

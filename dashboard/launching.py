@@ -2,6 +2,10 @@
 
 A search goes on when the page is closed or the server ends, and is found again by the lock in its
 folder. Nothing that a page sends becomes a word of a command but names and numbers checked here.
+
+Why processes and not threads of the server: Streamlit runs a page's script anew at each click and
+drops its state when the browser leaves; a training of hours must depend on neither. What page and
+search share is the study's folder alone, which a search started in a terminal writes just so.
 """
 
 import os
@@ -30,6 +34,9 @@ CHECK_SECONDS = 60
 
 def check(text: str, root: Path) -> tuple[bool, str]:
     """What `dse search FILE --check` says to the text of a study file.
+
+    The text is put into a file of its own in `root` for as long as the check takes, as paths in it
+    are seen from where it stands; messages say `study` in place of that file's name.
 
     Args:
         text: YAML.
@@ -160,7 +167,10 @@ def resume(folder: Path, *, trainings: int | None = None, workers: int | None = 
 
 
 def stop(folder: Path) -> bool:
-    """Ask the search in a folder to stop, as Ctrl-C does; whether there was one."""
+    """Ask the search in a folder to stop, as Ctrl-C does; whether there was one.
+
+    Returns at once. What is evaluated is in the folder already, so `resume` goes on from there.
+    """
     process = searching_process(folder)
     if process is None:
         return False
@@ -202,6 +212,7 @@ def _launch(arguments: list[str], folder: Path) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
+            # A session of its own: Ctrl-C in the server's terminal goes to its foreground group.
             start_new_session=True,
             close_fds=True,
         )
@@ -210,6 +221,7 @@ def _launch(arguments: list[str], folder: Path) -> None:
 
 
 def _ignores_interrupts(process: int) -> bool:
+    """Whether SIGINT is ignored: bit n - 1 of the mask SigIgn in /proc is signal n (Linux)."""
     try:
         status = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
     except OSError:

@@ -21,7 +21,16 @@ def choose_one(
     index: int = 0,
     format_func: Callable[[str], str] = str,
 ) -> str:
-    """One of the options: the address's, or else that at `index`."""
+    """One of the options: the address's, or else that at `index`.
+
+    Args:
+        place: that draws the widget: `st`, or a column of it.
+        title: of the widget.
+        options: keys, not words: a key stands in the address and must mean the same tomorrow.
+        key: of the widget, and of the parameter in the address.
+        index: of the option that is chosen where the address says nothing.
+        format_func: key -> words.
+    """
     asked = st.query_params.get(key, "")[:MOST_CHARACTERS]
     first = list(options).index(asked) if asked in options else index
     value = place.selectbox(title, options, index=first, key=key, format_func=format_func)
@@ -39,7 +48,17 @@ def choose_many(
     most: int,
     format_func: Callable[[str], str] = str,
 ) -> list[str]:
-    """Some of the options: the address's, separated by commas, or else the default ones."""
+    """Some of the options: the address's, separated by commas, or else the default ones.
+
+    Args:
+        place: that draws the widget: `st`, or a column of it.
+        title: of the widget.
+        options: keys, which may hold no comma.
+        key: of the widget, and of the parameter in the address.
+        default: those of the options that are chosen where the address names none.
+        most: that can be chosen; of an address with more, the first.
+        format_func: key -> words.
+    """
     asked = st.query_params.get(key, "")[:MOST_CHARACTERS].split(",")
     known = [each for each in dict.fromkeys(asked) if each in options][:most]
     values = place.multiselect(

@@ -16,7 +16,12 @@ def published_points(study: StudyFrame) -> pd.DataFrame:
     """A row a published network whose paper prints an accuracy, in the units of people.
 
     Each is priced with the outputs that its paper trained it for; a network that the study's
-    machine cannot execute is left out.
+    machine cannot execute is left out. Frames are the study's, so that all costs are of the same
+    length of sound. Of several machines, the first one counts.
+
+    Returns:
+        `name`, `source`, `error` (one less the printed accuracy) and all columns of a cost; empty,
+        without columns, where no network runs.
     """
     asked = study.asked
     return _points(asked.machines[0], asked.features.frames, asked.inferences_per_second)

@@ -18,7 +18,12 @@ MISTAKES, RIGHT = "mistakes", "right"
 
 
 def draw_mistakes(study: StudyFrame, row: Evaluation) -> None:
-    """The panel of a design."""
+    """The panel of a design: errors, confusion matrices in float and int8, the worst pairs.
+
+    Args:
+        study: that the design is of; its folder must hold the design's `evaluation.json`.
+        row: of the design, trained in full or in part.
+    """
     try:
         best = read_best_scores(study.of.find_folder(row))
     except InvalidInput as error:
@@ -94,7 +99,17 @@ def _numbers(best: BestScores) -> None:
 
 
 def confusion_chart(labels: tuple[str, ...], confusion: Confusion) -> Option:
-    """A square for each pair of classes: right ones blue, mistakes vermilion, by share of a row."""
+    """A square for each pair of classes: right ones blue, mistakes vermilion, by share of a row.
+
+    Rows are normalised, as classes have different numbers of clips. Mistakes are darkened by the
+    square root of their share, sqrt(2 s): 2 % of a row, which a linear ramp would leave white, are
+    as strong as 20 % of it told right. Two series, since a series of ECharts has one ramp.
+
+    Args:
+        labels: of the classes, n of them.
+        confusion: clips, shape (n, n): row what was said, column what was told. Pairs of no clip
+            have no square.
+    """
     squares: dict[str, list[Option]] = {RIGHT: [], MISTAKES: []}
     numbered = len(labels) <= MOST_NUMBERED
     for true, told in np.argwhere(confusion).tolist():

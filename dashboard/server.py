@@ -49,7 +49,12 @@ class SecurityHeaders:
         self.app = app
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer as the app does, with more headers."""
+        """Answer as the app does, with more headers (ASGI: `scope` says what the request is).
+
+        Headers go out with the message `http.response.start`, so `send` is wrapped: ours take the
+        place of the app's of the same names. A request under a foreign host name gets 403 and never
+        reaches the app. All this is for HTTP; websockets are passed on as they are.
+        """
 
         async def send_more(message: Message) -> None:
             if message["type"] == "http.response.start":

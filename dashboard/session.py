@@ -1,4 +1,11 @@
-"""What all pages share: the study that is looked at, read once and kept; the way to a design."""
+"""What all pages share: the study that is looked at, read once and kept; the way to a design.
+
+Streamlit runs the whole script of a page anew at every click, so whatever takes longer than a
+moment is kept in a cache of the server, for all who look at it. A cached function's key is its
+arguments, but for those whose names begin with an underscore, which are not hashed. Hence a `mark`
+(`dashboard.studies.signature`) stands for a study: the frame itself need not be hashed, and a study
+that has grown is another key.
+"""
 
 import functools
 from collections.abc import Callable
@@ -75,7 +82,7 @@ def current_study() -> StudyFrame:
 
 
 def rows_or_stop(study: StudyFrame) -> None:
-    """End the page with a sentence where no design is trained yet."""
+    """End the page with a sentence where no design is trained yet: nothing behind this is run."""
     if not study.trained.any():
         failed = study.frame[study.frame["status"] == "failed"]
         why = f" {len(failed)} trainings failed." if len(failed) else ""
@@ -89,7 +96,15 @@ def rows_or_stop(study: StudyFrame) -> None:
 
 
 def page(title: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """A page with a title, whose errors that a reader can mend are sentences."""
+    """A page with a title, whose errors that a reader can mend are sentences.
+
+    Args:
+        title: above the page.
+
+    Returns:
+        A decorator of the function that draws it. `InvalidInput` becomes its message in red below
+        what was drawn before; any other exception is a mistake of ours and left to Streamlit.
+    """
 
     def wrap(draw: Callable[[], None]) -> Callable[[], None]:
         @functools.wraps(draw)
@@ -106,12 +121,20 @@ def page(title: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
 
 
 def open_design(key: str) -> None:
-    """Go to the page of a design."""
+    """Go to the page of a design.
+
+    Args:
+        key: of the column `design`: a key, or KEY@MACHINE where a network stands on several.
+    """
     st.switch_page("views/design.py", query_params={"design": key})
 
 
 def look_at(study: str) -> None:
-    """Choose another study; for the callback of a button."""
+    """Choose another study; for the callback of a button.
+
+    Streamlit refuses a new value for a widget that this run has drawn already, and callbacks run
+    before anything is drawn.
+    """
     st.session_state["study"] = study
 
 
@@ -145,6 +168,7 @@ def _fleet(mark: tuple[object, ...], family: str | None, _study_read: StudyFrame
         outputs=study.begun.outputs,
         rate=asked.inferences_per_second,
     )
+    # The figures are not used: what pricing remembers is there before the first slider is moved.
     fleet.price(asked.accelerator, asked.technology)
     own = _study_read.frame[list(KEPT)].iloc[places[known]]
     return Trained(fleet, own.assign(design=own["key"]).reset_index(drop=True), places[known])
@@ -159,6 +183,10 @@ def _of_family(point: DesignPoint | None, generator: Generator) -> DesignPoint |
 
 def load_fleet(study: StudyFrame, family: str | None = None) -> Trained:
     """The trained designs of a study ready to be priced anew.
+
+    Costs depend on shapes, densities and generators, never on trained values, so the error of a
+    training holds on any machine that computes the same network, and only costs are computed anew.
+    A design whose densities the family cannot make, or of which only its row is left, is left out.
 
     Args:
         study: the study.

@@ -26,13 +26,20 @@ class Settings:
 
     @property
     def root(self) -> Path:
-        """Where new studies and machines are written: the first folder, or the one around it."""
+        """Where new studies and machines are written: the first folder, or the one around it.
+
+        The one around it where the first folder is itself a study: studies lie beside each other.
+        """
         first = self.folders[0]
         return first.parent if (first / RESOLVED).exists() else first
 
 
 def read_settings(arguments: list[str] | None = None) -> Settings:
-    """From the arguments of the script: `sys.argv` where none are given."""
+    """From the arguments of the script: `sys.argv` where none are given.
+
+    Streamlit hands on to a script what stands behind `--`. No argument parser: `dse dashboard`, the
+    one that starts the server, has checked what it was given.
+    """
     given = sys.argv[1:] if arguments is None else arguments
     folders = tuple(Path(each) for each in given if not each.startswith("--"))
     data = tuple(Path(each.removeprefix(DATA)) for each in given if each.startswith(DATA))

@@ -19,7 +19,11 @@ MOST_BYTES = 400_000_000  # of rows that are read before they are asked for
 
 
 def warm_up(settings: Settings) -> None:
-    """Load what pages need, and read the newest studies; what fails will be said on its page."""
+    """Load what pages need, and read the newest studies; what fails will be said on its page.
+
+    What stays of it are loaded modules and the parsed rows (`dashboard.studies` keeps them for the
+    process); the study itself is built again for the page, whose cache is Streamlit's.
+    """
     from dashboard.frontier_chart import frontier_chart
     from dashboard.studies import find_studies, read_study
     from dse.studies.rows import FILE_NAME
@@ -47,6 +51,6 @@ def warm_up(settings: Settings) -> None:
 
 @contextlib.asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
-    """Begin to warm up when the server starts."""
+    """Begin to warm up when the server starts, in a thread that the server's end does not await."""
     threading.Thread(target=warm_up, args=(read_settings(),), daemon=True).start()
     yield {}

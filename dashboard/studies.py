@@ -3,6 +3,14 @@
 Rows are read by `pyarrow`, some ten times as fast as line by line, and those of a study that grows
 are read once; what `pyarrow` cannot read is read again by `dse.studies.rows`, which says what is
 wrong and where.
+
+Three counts of the same file are easily mixed up:
+
+- a row of the file: a trial (a candidate of the search) at a rung; only its last one counts
+  (`_latest`);
+- a row of `StudyFrame.frame`: a trial on a machine, so a study of three machines may have three of
+  one trained network;
+- a design (`trained`): each key, or key and machine, once; a network (`networks`): each key once.
 """
 
 import contextlib
@@ -46,7 +54,12 @@ LOCK = ".lock"
 
 
 class TableRows(Sequence[Evaluation]):
-    """Rows as a table of columns; one is made an `Evaluation` when it is asked for."""
+    """Rows as a table of columns; one is made an `Evaluation` when it is asked for.
+
+    Of 100,000 rows a page needs a few as objects (the frontier, the design that was clicked) and
+    all of them as columns, so no object is made of the rest. A column of Arrow has a value in every
+    row: null in an axis or a cost means that the row never had it, and is left out of the object.
+    """
 
     def __init__(self, table: pa.Table) -> None:
         self.table = table
@@ -70,7 +83,7 @@ class TableRows(Sequence[Evaluation]):
         return iter(self[:])
 
     def at(self, places: Sequence[int]) -> list[Evaluation]:
-        """Rows by their places."""
+        """Rows by their places, in the order that is asked for; places may repeat."""
         return [
             evaluation_from_dict(
                 {
@@ -122,6 +135,8 @@ class StudyFrame:
         places = np.flatnonzero(mask.to_numpy())
         if not len(places):
             return None
+        # A design that was proposed again has duplicates, which repeat its error: wanted is the row
+        # of its training. Read backwards, as argmax takes the first of equal ones, this the last.
         worth = 2 * frame["frontier"].to_numpy()[places] + self.trained_anew[places]
         return self.row(int(places[len(places) - 1 - worth[::-1].argmax()]))
 
@@ -131,18 +146,23 @@ class StudyFrame:
 
     @functools.cached_property
     def trained_anew(self) -> "np.ndarray":
-        """Mask of the rows whose error is of a full training."""
+        """Mask of the rows whose error is of a full training, here or in another study.
+
+        Others have an error, too: a training that was stopped at a rung (`stopped`), whose error is
+        of fewer epochs and must not be held against full ones, and a `duplicate`, which repeats
+        that of the design it is.
+        """
         return self.frame["status"].isin(FULL).to_numpy()
 
     @functools.cached_property
     def trained(self) -> "pd.Series[bool]":
-        """Mask of the trained designs, each counted once."""
+        """Mask of the trained designs, each counted once: its first row; on each machine."""
         trained = pd.Series(self.trained_anew, index=self.frame.index)
         return trained & ~self.frame["design"].where(trained).duplicated()
 
     @functools.cached_property
     def scaled(self) -> pd.DataFrame:
-        """The frame in the units of people."""
+        """The frame in the units of `dse.columns.LABELS` (uJ, %, ...): `charts.scaled_frame`."""
         return scaled_frame(self.frame)
 
     @functools.cached_property
@@ -187,6 +207,13 @@ def find_studies(folders: Sequence[Path]) -> dict[str, Path]:
 def inside(root: Path, name: str) -> Path:
     """A path of that name directly in a folder.
 
+    The name comes from a browser. Its pattern has no separator and no leading dot, which keeps out
+    `..` and hidden files; resolving keeps out a symbolic link of a good name that leads elsewhere.
+
+    Args:
+        root: folder of studies.
+        name: of a file or folder, which need not exist.
+
     Raises:
         InvalidStudy: the name could lead elsewhere, or is not one for a file.
     """
@@ -202,7 +229,12 @@ def inside(root: Path, name: str) -> Path:
 
 
 def signature(folder: Path) -> tuple[object, ...]:
-    """What changes when a study does; cheap."""
+    """What changes when a study does; cheap: a key of caches, of two calls of `stat`.
+
+    Returns:
+        The folder, which readers of a cached study take from here, and the time (ns) and size of
+        its record and its rows; zeros where a file is not there.
+    """
     marks = []
     for name in (RESOLVED, FILE_NAME):
         try:
@@ -215,6 +247,13 @@ def signature(folder: Path) -> tuple[object, ...]:
 
 def read_study(label: str, folder: Path) -> StudyFrame:
     """A study with all its rows.
+
+    The frontier is computed here, over the trained designs and in all objectives of the study: it
+    is not in the files, since every new row may change it.
+
+    Args:
+        label: of `find_studies`.
+        folder: of the study.
 
     Raises:
         InvalidInput: the record or a row is damaged, or of another program.
@@ -273,7 +312,17 @@ def _read_quickly(path: Path) -> pa.Table | None:
 
 
 def _parse_more(path: Path, known: _Parsed | None) -> _Parsed | None:
-    """What was read before with what was added since; all anew where the file is another one."""
+    """What was read before with what was added since; all anew where the file is another one.
+
+    A search only ever appends lines, so bytes that were parsed once need not be parsed again:
+
+        | parsed before ............ end | added since, whole lines | begun |
+        0                       known.size                last newline
+
+    Three things tell a file that was replaced or shortened (a study that was priced anew): device
+    and inode, a size below what was read, and the last `COMPARED` bytes before `known.size`, which
+    must be what they were. Size and time alone would take a new file of more rows for the old one.
+    """
     try:
         with path.open("rb") as file:
             stat = os.fstat(file.fileno())
@@ -297,6 +346,8 @@ def _parse_more(path: Path, known: _Parsed | None) -> _Parsed | None:
         try:
             table = pa.concat_tables([known.table, table], promote_options="permissive")
         except (pa.ArrowInvalid, pa.ArrowTypeError):
+            # Types are inferred from each part: whole numbers become floats, null anything; an axis
+            # of numbers in one part and texts in the next does not fit, so all is read in one go.
             return _parse_more(path, None)
     if table is None:
         return None
@@ -304,6 +355,12 @@ def _parse_more(path: Path, known: _Parsed | None) -> _Parsed | None:
 
 
 def _parse(content: bytes) -> pa.Table | None:
+    """Whole lines of JSON as columns; None where the careful reader must say what is wrong.
+
+    Checked is only what pages rely on: the version of the schema, all fields of an `Evaluation`,
+    and an error and costs of every row that has been trained or is a duplicate of such a one.
+    """
+    # Figures are floats from the first line on, even where the first thousand are whole numbers.
     numbers = (*OBJECTIVE_COLUMNS, "training_seconds")
     known = pa.schema([(name, pa.float64()) for name in numbers])
     try:
@@ -355,7 +412,10 @@ def table_of_confirmed(study: Study) -> pd.DataFrame | None:
 def searching_process(folder: Path) -> int | None:
     """Process that searches in a study's folder; None where nobody does.
 
-    The lock itself is not tried: a search that begins at that moment would be refused.
+    The lock itself is not tried: a search that begins at that moment would be refused. Instead, the
+    number that the search wrote into the lock's file is asked for by signal 0, which is delivered
+    to nobody but fails where there is no such process. A search of another user, whom we may send
+    no signals, counts as none here.
     """
     try:
         text = (folder / LOCK).read_text(encoding="ascii").strip()

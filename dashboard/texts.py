@@ -62,12 +62,18 @@ def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def table_csv(frame: pd.DataFrame) -> str:
-    """A table as CSV."""
+    """A table as CSV, without its index; texts that begin like a formula as `cell` has them."""
     return to_csv({str(k): v for k, v in row.items()} for row in frame.to_dict("records"))
 
 
 def figure(value: float, column: str) -> str:
-    """A figure of a column with its unit: `1.23 uJ`; a hyphen where there is none."""
+    """A figure of a column with its unit: `1.23 uJ`; a hyphen where there is none.
+
+    Args:
+        value: in the unit of the results file (pJ, a share), not of `scaled_frame`: it is converted
+            here.
+        column: of `dse.columns.LABELS`.
+    """
     if value != value:  # NaN
         return "-"
     unit = LABELS[column][1]

@@ -1,4 +1,10 @@
-"""The machine of the what-if page, put together from pickers and sliders."""
+"""The machine of the what-if page, put together from pickers and sliders.
+
+A slider stands at the value of the machine that is varied, and steps are ratios, as what they do to
+energy and time mostly is: the clock by factors of sqrt(2), sizes by factors of 2. Its key holds the
+name of that machine: Streamlit keeps a widget's value under its key, and a value of one machine
+would otherwise be carried over to the next.
+"""
 
 from dataclasses import dataclass
 
@@ -46,7 +52,13 @@ class Chosen:
 
 
 def choose_machine(study: StudyFrame) -> Chosen:
-    """The machine of the controls.
+    """The machine of the controls: draws them, and puts together what they say.
+
+    A matrix that is stored needs no generator, so that the family is asked for only where the base
+    machine has one, and means nothing once matrices are stored.
+
+    Args:
+        study: whose machine and technology are offered first; of several machines, its first.
 
     Raises:
         InvalidInput: its parts do not fit each other.
@@ -108,7 +120,7 @@ def _technology(study: StudyFrame, machine: Accelerator, base: str, name: str) -
 
 
 def _factor(title: str, value: float, key: str) -> float:
-    """A slider from a sixteenth to sixteen times the value."""
+    """A slider from a sixteenth to sixteen times the value, two steps a factor of two."""
     options = [round(value * 2.0 ** (step / 2), 6) for step in range(-8, 9)]
     return float(
         st.select_slider(

@@ -106,6 +106,14 @@ def _table(found: Sequence[Confirmed], objectives: Sequence[str], clips: int) ->
 
 
 def _place(one: Confirmed) -> str:
+    """What became of a design: on the frontier of the search, and on that of mean test errors.
+
+                    confirmed    not confirmed
+        searched    confirmed    lost
+        neighbour   new          as before: off
+
+    A neighbour is a design near the search's frontier, trained again along with it.
+    """
     if one.confirmed:
         return "confirmed" if one.searched else "new"
     return "lost" if one.searched else "as before: off"
@@ -115,6 +123,8 @@ def _verdict(found: Sequence[Confirmed]) -> str:
     searched = [one for one in found if one.searched]
     stay = sum(one.confirmed for one in searched)
     new = sum(one.confirmed and not one.searched for one in found)
+    # The winner's curse: of many noisy errors a search keeps the lowest, so luck is part of what it
+    # reports. Fresh seeds on the same split measure how much, apart from what the test split adds.
     optimism = [one.validation_error - one.searched_error for one in searched]
     mean = 100 * sum(optimism) / len(optimism)
     return (

@@ -82,6 +82,7 @@ def _arguments(
     read_only: bool,
     data: tuple[Path, ...],
 ) -> list[str]:
+    # What stands before `--` is Streamlit's, what stands behind it is `dashboard.settings`'.
     # Streamlit listens on every interface and accepts any host name unless told otherwise.
     return [
         sys.executable,
@@ -126,6 +127,8 @@ def _pulled(text: str) -> Iterator[Path]:
             for name in names(storage):
                 pull(storage, url, name, Path(root) / name, checkpoints=False)
 
+        # A storage that is away for a while is no reason to end: pages go on with what they have,
+        # and the same message is printed once, without the password of the URL.
         def go_on() -> None:
             told = ""
             while not stop.wait(PULL_S):

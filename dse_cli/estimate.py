@@ -151,7 +151,13 @@ def command(
 
 
 def load_design(design: str) -> DesignPoint:
-    """A design by the name of its YAML file, ours or NeMo's, or of a published network."""
+    """A design by the name of its YAML file, ours or NeMo's, or of a published network.
+
+    What ends in `.yaml` or `.yml`, or exists, is a file; a file without `blocks` is NeMo's.
+
+    Raises:
+        InvalidInput: there is no such file or network, or something in it is wrong.
+    """
     return _read(design, None, None)[0]
 
 
@@ -171,7 +177,11 @@ def _read(design: str, frames: int | None, outputs: int | None) -> tuple[DesignP
 def _columns(
     point: DesignPoint, machine: str, compare: str | None
 ) -> list[tuple[DesignPoint, str]]:
-    """What stands side by side: the design on its machine, then as `--compare` says."""
+    """What stands side by side: the design on its machine, then as `--compare` says.
+
+    A name is a policy's before it is a machine's: a policy changes the design and keeps the
+    machine, a machine the other way round. The same network on the same machine stands there once.
+    """
     columns = [(point, machine)]
     for name in filter(None, (part.strip() for part in (compare or "").split(","))):
         if name in POLICIES:
@@ -183,7 +193,11 @@ def _columns(
 
 
 def _with_policy(dense: DesignPoint, policy: str, like: DesignPoint) -> DesignPoint:
-    """A dense design with a policy's matrices ternary, made as another design makes its own."""
+    """A dense design with a policy's matrices ternary, made as another design makes its own.
+
+    So that a comparison of policies changes the policy alone, density and generator are taken over
+    from the first ternary matrix of `like`; where it has none, they are the defaults.
+    """
     mixers = [mixer for block in like.blocks for mixer in (block.mixer, block.skip) if mixer]
     ternary = next((mixer for mixer in mixers if mixer.kind == "ternary"), None)
     if ternary is None or ternary.density is None or ternary.generator is None:
@@ -228,6 +242,12 @@ def _price(
     outputs: int,
     hop: int | None,
 ) -> Priced:
+    """Lower, perhaps stream, and price a design.
+
+    With a `hop`, one inference is `hop` new frames instead of a whole clip of `frames`: layers keep
+    the tail of their inputs as state and compute new outputs alone, so that energy and latency are
+    those of a hop, and an inference is due every `hop` frames.
+    """
     accelerator = load_accelerator(machine)
     workload = lower(point, frames=frames, outputs=outputs)
     streamed = stream(workload, hop) if hop else None

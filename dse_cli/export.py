@@ -173,7 +173,16 @@ def engine(
 
 
 def build_generator(place: Place, lanes: int, label: str) -> GeneratorExport:
-    """What makes a layer's matrix."""
+    """The generator block of a layer, and the state in which it starts.
+
+    The state is a function of the network's seed and the layer's name, so that hardware which is
+    loaded with it makes the very matrix that was trained with.
+
+    Args:
+        place: of a ternary matrix in a design, rows x columns = outputs x inputs.
+        lanes: trits that the block makes in a cycle.
+        label: of the design, for the title.
+    """
     found, density = place.mixer.generator, place.mixer.density
     assert found is not None and density is not None  # Mixer checked it
     return GeneratorExport(
@@ -210,6 +219,7 @@ def _replace_state(made: GeneratorExport, text: str) -> GeneratorExport:
         raise InvalidDesign(
             f"--state must be a hexadecimal number of up to {bits} bits, not {text!r}"
         )
+    # The first bit of the array is the most significant one of the number.
     state: Bits = np.array([int(digit) for digit in f"{value:0{bits}b}"], dtype=np.uint8)
     return GeneratorExport(
         block=made.block,

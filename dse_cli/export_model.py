@@ -216,7 +216,17 @@ MODEL_COMMANDS = (checkpoint, onnx, header, design, machine)
 
 
 def load_source(design: str, outputs: int | None, seed: int | None) -> "Source":
-    """The network of a checkpoint, or the untrained one of a design."""
+    """The network of a checkpoint, or the untrained one of a design.
+
+    Args:
+        design: a checkpoint, told by its ending `.pt`, or a name that `load_design` takes.
+        outputs: classes of an untrained network; None for the usual number.
+        seed: of its random weights; None for 1.
+
+    Raises:
+        UsageError: outputs or seed are given for a checkpoint, which has its own.
+        InvalidInput: there is no such design, or it cannot be read.
+    """
     from dse.training.source import trained, untrained
 
     if design.endswith(".pt"):
@@ -233,7 +243,7 @@ def load_source(design: str, outputs: int | None, seed: int | None) -> "Source":
 
 
 def load_point(design: str) -> DesignPoint:
-    """The design of a checkpoint, a YAML file or a published name."""
+    """The design of a checkpoint, a YAML file or a published name; only the first loads torch."""
     if design.endswith(".pt"):
         from dse.training.checkpoint import load_checkpoint
 

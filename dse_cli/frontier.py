@@ -58,7 +58,17 @@ def command(study: Path, out: Path | None, as_csv: bool) -> None:
 
 
 def show_frontier(study: Path, console: Console, out: Path | None = None) -> None:
-    """Print the table, write CSV and PNG, and say where everything lies and what to try next."""
+    """Print the table, write CSV and PNG, and say where everything lies and what to try next.
+
+    Args:
+        study: folder of the study.
+        console: to print on; it is made as wide as the table, whose numbers must not be cut.
+        out: folder for `frontier.csv`, `frontier.png`, `hypervolume.csv` and `hypervolume.png`,
+            which are replaced; the study's where it is None.
+
+    Raises:
+        InvalidInput: there is no study, or it has no results.
+    """
     from dse.report.figures import draw_plot, growth_figure, save_figure
     from dse.report.frontier_plot import frontier_plot
 

@@ -136,6 +136,11 @@ def _table() -> Table:
 
 
 def _cells(quality: Quality) -> list[str]:
+    """A row of the table.
+
+    Density is shown as its relative error against what was asked for, of the measured matrices and
+    of the ideal ones, which are drawn at random and may miss it by chance.
+    """
     worst = max(quality.statistics, key=lambda each: abs(each.deviation))
     flags = len(quality.flagged)
     verdict = f"{worst.deviation:+.1f}" + (f" {worst.name}" if flags else "")
@@ -255,7 +260,16 @@ def area(density: float, lanes_list: str, libraries: tuple[Path, ...], **paramet
 def _model_um2(
     block: GeneratorBlock, nand2_um2: float, libraries: Sequence[Path]
 ) -> tuple[float, str]:
-    """The analytic area, and where its constants are from."""
+    """The analytic area, and where its constants are from.
+
+    Constants were fitted to a few libraries, which are recognised by their names. For any other,
+    those of the small one are scaled by the area of its NAND2, the field's usual gate equivalent.
+
+    Args:
+        block: the generator.
+        nand2_um2: area of the NAND of two inputs in the library that was synthesised with.
+        libraries: files of it; none means the small one.
+    """
     spec = generator_spec(block.density, block.generator)
     taps = 4 if has(block.generator.family, "taps") and len(block.generator.taps) > 2 else 2
     parts = generator_parts(spec, block.lanes, feedback_taps=taps)

@@ -14,6 +14,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 def generator_options(*, family_required: bool = True) -> Callable[[F], F]:
     """Options for the family and its parameters; `read_generator` takes them.
 
+    None of the parameters has a default here: a family has those of its own, and one that was not
+    typed must be told from one that was, as a parameter of another family is an error.
+
     Args:
         family_required: the family has a default; otherwise it may be left out.
     """
@@ -71,7 +74,11 @@ def read_generator(
 
 
 def read_taps(text: str) -> tuple[int, ...]:
-    """`127,97` as numbers."""
+    """`127,97` as numbers, in their order: delays in bits, the largest first, that are XORed.
+
+    Raises:
+        InvalidDesign: it is something else; what makes good taps is `Generator`'s.
+    """
     try:
         return tuple(int(word) for word in text.split(","))
     except ValueError:

@@ -25,7 +25,7 @@ class Workers(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes non
     def convert(
         self, value: str, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | None:
-        """What a person typed, as a number."""
+        """What a person typed, as a number; `auto` is None, as is an option that was left out."""
         if value == "auto":
             return None
         if not value.isdecimal() or not 1 <= int(value) <= MOST_WORKERS:

@@ -155,7 +155,10 @@ def _designs(sources: Sequence[str]) -> list[DesignPoint]:
 
 
 def _refuse(*names: str) -> None:
-    """A study has its own machine, frames and classes."""
+    """A study has its own machine, frames and classes: an error for those that were typed.
+
+    click is asked where a value is from, since a default looks like what was typed.
+    """
     context = click.get_current_context()
     for name in names:
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:

@@ -133,7 +133,15 @@ KINDS: dict[str, tuple[type, Callable[[Schema, Schema], None]]] = {
 
 
 def json_schema(kind: str) -> Schema:
-    """The JSON Schema (draft 2020-12) of a kind of file."""
+    """The JSON Schema (draft 2020-12) of a kind of file: the root mapping, its parts in `$defs`.
+
+    Pydantic makes it from the dataclass, its types, bounds, defaults and the texts below fields.
+    The reader is one of a tuple of a single such dataclass (`cost_models.reading.adapter`), so the
+    root is a part of its own or, where nothing else refers to it, written into `prefixItems`.
+
+    Args:
+        kind: of `KINDS`.
+    """
     cls, add = KINDS[kind]
     generated: Schema = adapter(cls, docs=True).json_schema()
     parts: Schema = generated.get("$defs", {})
@@ -146,7 +154,13 @@ def json_schema(kind: str) -> Schema:
 
 
 def tables(kind: str) -> str:
-    """The keys of a kind of file as Markdown: a table for each mapping in it."""
+    """The keys of a kind of file as Markdown: a table for each mapping in it.
+
+    Tables come in the order in which a reader meets a mapping, breadth first, each of them once.
+
+    Args:
+        kind: of `KINDS`.
+    """
     schema = json_schema(kind)
     lines = [
         f"# The keys of {'an' if kind[0] in 'aeiou' else 'a'} {kind} file",
@@ -178,6 +192,7 @@ def _table(schema: Schema, parts: Schema) -> Iterator[str]:
 
 
 def _default(schema: Schema) -> str:
+    """What is taken where a key is left out; empty where that is nothing, or a whole mapping."""
     value = schema.get("default")
     if value is None or isinstance(value, dict):
         return ""

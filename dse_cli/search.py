@@ -197,14 +197,25 @@ def _print_check(spec: "StudySpec", console: Console) -> None:
 
 
 def recorded_workers(folder: Path) -> int | None:
-    """As many as the study of a folder began with; None for a new one."""
+    """Trainings at a time that the study of a folder began with; None for a new one.
+
+    A resumed search keeps the number: which results the sampler knows when it proposes the next
+    design depends on it (`search.loop`), so with another one the study would get other rows.
+    """
     if not (folder / RESOLVED).exists():
         return None
     return open_study(folder).begun.workers
 
 
 def usual_workers(spec: "StudySpec", folder: Path, threads: int | None) -> int:
-    """As many as the study began with; for a new one, what the machine has room for."""
+    """As many as the study began with; for a new one, what the machine has room for.
+
+    Args:
+        spec: the study; its device decides whether cores or a GPU are shared.
+        folder: of the study, which need not exist.
+        threads: CPU threads that may be used; None for all that this process may run on, which
+            under a batch system or in a container can be fewer than the machine has.
+    """
     recorded = recorded_workers(folder)
     if recorded is not None:
         return recorded

@@ -1,4 +1,15 @@
-"""`dse sweep`: price a whole space without training, and show what is cheapest for its size."""
+"""`dse sweep`: price a whole space without training, and show what is cheapest for its size.
+
+A space of a billion designs fits in no memory, so nothing here ever holds more than a chunk of it:
+
+    for chunk in sweep.run(...):        # some 100,000 designs of one piece on one machine
+        Parquet file    <- all of them, as columns
+        Frontier.add    <- those that nothing seen so far dominates
+
+A *piece* is the part of a space in which the same axes matter; in it, a design is a row of digits,
+one for each free axis, and a digit is the place of a value in the list of its axis. Values
+themselves are written out for the few designs of the frontier alone.
+"""
 
 import json
 import time
@@ -175,7 +186,11 @@ def command(
 
 
 class Frontier:
-    """The designs that no other of those seen so far dominates."""
+    """The designs that no other of those seen so far dominates, kept up to date chunk by chunk.
+
+    Dominance is transitive, so what a chunk throws out need never be looked at again, and at the
+    end this is the frontier of all designs, whatever the order of the chunks.
+    """
 
     def __init__(self, objectives: dict[str, float]) -> None:
         self.objectives = objectives
@@ -183,7 +198,12 @@ class Frontier:
         self._rows: list[Row] = []
 
     def add(self, chunk: Chunk) -> None:
-        """Take up the feasible designs of a chunk."""
+        """Take up the feasible designs of a chunk; those known that it beats are let go.
+
+        Two steps, as the first is much cheaper: `sift` holds the chunk against a few known points,
+        which throws out nearly all of it; `pareto_mask` then decides between what is left and what
+        was known. Places in `together` are first those of the known, then those of the new points.
+        """
         inside = np.flatnonzero(chunk.feasible)
         if not len(inside):
             return
@@ -201,6 +221,7 @@ class Frontier:
 
     def rows(self) -> list[Row]:
         """Designs by the first objective; of equal ones the first that was seen."""
+        # lexsort's last key is its first criterion: reversed, objectives count in their order.
         order = np.lexsort(self._points.T[::-1])
         kept: dict[tuple[float, ...], Row] = {}
         for index in order:
@@ -260,7 +281,14 @@ def _about(sweep: Sweep, sample: int | None, seed: int) -> dict[str, Any]:
 
 
 class _Parquet:
-    """Writes chunks to a Parquet file; axes are dictionaries, so a value costs a byte or two."""
+    """Writes chunks to a Parquet file; axes are dictionaries, so a value costs a byte or two.
+
+    A row a design and machine: `machine`, `axis_*`, the columns of a cost, `feasible`. An axis that
+    does not matter to a design (the density of a dense block) is null, and so is a cost of a design
+    that cannot be built or executed. Digits of a chunk are indices into the axis's values already,
+    so no value is ever made an object. All chunks have one schema, with every axis of the space,
+    whichever of them their piece has.
+    """
 
     def __init__(self, path: Path, space: SearchSpace, about: dict[str, Any]) -> None:
         try:
@@ -317,6 +345,10 @@ def _places(chunk: Chunk, name: str, values: list[Any]) -> np.ndarray[Any, np.dt
 
 
 def _column(chunk: Chunk, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """A column, shape (designs,). `weights` are made up here: trained and generated ones together.
+
+    They stand for what a network may be able to learn, which nothing can say before a training.
+    """
     if name == "weights":
         columns = chunk.columns
         return columns["trained_parameters"] + columns["generated_weights"]
@@ -356,6 +388,10 @@ class _Given:
 
 
 def _read(path: Path) -> _Given:
+    """What a file says of a sweep: a file with a `data` section is read as a study, as strictly.
+
+    Of any other, the mistakes of its sections are collected and told together.
+    """
     node = read_yaml(path)
     if not isinstance(node.value, dict) or "space" not in node.value:
         raise node.error("a sweep needs a file with a 'space' section, such as a study's")
@@ -447,7 +483,7 @@ def _print(rows: list[Row], objectives: dict[str, float], console: Console) -> N
         table.add_column(f"{heading}, {unit}" if unit else heading, justify="right")
     several = len({row["machine"] for row in rows}) > 1
     table.add_column("machine, design" if several else "design", overflow="fold")
-    step = max(1, -(-len(rows) // SHOWN))
+    step = max(1, -(-len(rows) // SHOWN))  # rounded up: from the whole frontier, evenly
     for row in rows[::step]:
         cells = [
             f"{row[name]:,.0f}" if name not in LABELS else shown(row[name], name)

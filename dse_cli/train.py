@@ -334,6 +334,11 @@ def _report(
 
 
 def _accuracy(errors: int, clips: int) -> str:
+    """Share of right clips with Wilson's interval, which stays within 0 and 1 and holds near them.
+
+    It is the uncertainty of a finite set of clips, given one training; that of the training is the
+    spread over seeds (`_report_spread`).
+    """
     right = clips - errors
     low, high = wilson_interval(right, clips)
     return f"{right / clips:.1%} of {clips:,} clips right (95 % interval {low:.1%} to {high:.1%})"

@@ -46,7 +46,10 @@ def main() -> None:
 
 
 def name_designs(study: StudyFrame) -> dict[str, str]:
-    """Design -> name of the trained ones, the frontier first, the least error first."""
+    """Design -> name of the trained ones, the frontier first, the least error first.
+
+    At most 2,000, those of the least error; keys are of the column `design`.
+    """
     frame = study.frame[study.trained]
     frame = frame.sort_values(["frontier", "error"], ascending=[False, True]).head(2_000)
     stars = ["★ " if on else "" for on in frame["frontier"]]
@@ -133,7 +136,13 @@ def _distinct(titles: Sequence[str]) -> list[str]:
 
 
 def _table(titles: list[str], columns: Sequence[dict[str, float]]) -> None:
-    """Figures with units, and how far they are from the first in percent."""
+    """Figures with units, and how far they are from the first in percent.
+
+    Args:
+        titles: of the columns of the table; the first is the reference.
+        columns: name -> figure in its base unit, for each title. No change is written where the
+            reference is 0, of which nothing is a percentage.
+    """
     lines = []
     for name in COLUMNS:
         if all(math.isnan(figures.get(name, math.nan)) for figures in columns):
@@ -212,7 +221,13 @@ def _energies(costs: dict[str, Cost]) -> None:
 
 
 def _mixers(study: StudyFrame) -> None:
-    """The best design of each way of mixing channels within the same budget."""
+    """The best design of each way of mixing channels within the same budget.
+
+    The fair form of "are ternary matrices worth it": not at the same shape, where the dense network
+    has more trained weights, but at the same cost, where the ternary one may spend what it saves on
+    width or depth. Budgets are quantiles of the trained designs, 10 % to all, so each is one that
+    the search has looked at; the best of a way that was tried more often has had more luck, too.
+    """
     frame = study.frame[study.trained].copy()
     axes = [a for a in ("axis_policy", "axis_block_mixer", "axis_generator") if a in frame]
     frame["mixing"] = [

@@ -126,6 +126,7 @@ def _headline(study: StudyFrame, row: Evaluation) -> None:
     )
     if row.full:
         objectives = list(study.asked.objectives)
+        # Nowhere worse than it: nothing else can dominate it, so no other row is made an object.
         better = (study.frame[objectives] <= [row.column(name) for name in objectives]).all(axis=1)
         rows = study.rows_where(better & study.frame["status"].isin(FULL))
         why = why_not_on_frontier(row, rows, objectives)
@@ -266,7 +267,11 @@ def _generator(point: DesignPoint, cost: Cost) -> None:
 
 
 def _picture(matrix: np.ndarray) -> np.ndarray:
-    """The matrix as coloured squares."""
+    """The matrix as coloured squares: shape (rows, columns) of trits -> (height, width, 3) of RGB.
+
+    An entry is a whole number of pixels wide, or a browser's scaling would make patterns of its own
+    in a matrix of which one looks for patterns.
+    """
     colours = {1: VERMILION, -1: BLUE, 0: "#DDDDDD"}
     picture = np.zeros((*matrix.shape, 3), dtype=np.uint8)
     for value, colour in colours.items():
@@ -276,6 +281,11 @@ def _picture(matrix: np.ndarray) -> np.ndarray:
 
 
 def _store_or_generate(cost: Cost) -> None:
+    """Whether a generator or an SRAM that holds all matrices is cheaper, in total and by layer.
+
+    The SRAM is as large as two bits for each generated weight, within the table of the technology;
+    as many trits are read from it as the generator makes, those that are made anew included.
+    """
     panel = break_even(cost)
     if panel is None:
         st.info("This machine stores the ternary matrices: it has no generator.")

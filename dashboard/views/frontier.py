@@ -1,4 +1,9 @@
-"""Frontier: what there is to choose from, and what each choice costs."""
+"""Frontier: what there is to choose from, and what each choice costs.
+
+Two frames with the same index are on this page: `study.frame` in base units, with which rows are
+compared and masks are made, and `study.scaled` in the units of people, which is drawn and listed.
+A filter narrows the second one; its index still finds the rows of the first.
+"""
 
 from dataclasses import dataclass
 
@@ -249,6 +254,8 @@ def _picked_design(study: StudyFrame, row: Evaluation, design: str) -> None:
     }
     st.dataframe(pd.DataFrame({"": figures.keys(), "value": figures.values()}), hide_index=True)
     if row.full:
+        # Whatever dominates a design is nowhere worse than it: only such rows are made objects.
+        # The design itself and its equals are among them, and dominate nothing.
         near = study.frame["status"].isin(FULL) & (
             study.frame[list(study.asked.objectives)]
             <= [row.column(name) for name in study.asked.objectives]

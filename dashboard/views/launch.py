@@ -176,6 +176,7 @@ def _limits() -> dict[str, float]:
                 placeholder="none",
             )
             if value is not None:
+                # Typed in the unit of the label (uJ, kbit), written in that of the file (pJ, bit).
                 limits[f"max_{column}"] = value / LABELS[column][2]
     return limits
 
@@ -248,7 +249,11 @@ def _preview(text: str) -> None:
 
 
 def _library(name: object, known: list[str]) -> str:
-    """A machine or technology of the package, or the file of one beside the studies."""
+    """A machine or technology of the package, or the path of a file of one beside the studies.
+
+    Raises:
+        InvalidStudy: it is neither; no other file of this computer may be named by a page.
+    """
     return str(name) if name in known else str(beside(settings().root, name))
 
 
@@ -261,6 +266,8 @@ def _training_time(node: dict[str, object]) -> str:
     trainings = node.get("trainings", 20)
     if not isinstance(folder, str) or not isinstance(epochs, int) or not isinstance(trainings, int):
         return "unknown"
+    # All epochs one after another: rungs, which stop most trainings early, and workers, which
+    # train side by side, make it less; networks larger than those of known studies make it more.
     seconds = seconds_of_an_epoch(settings(), Path(folder))
     if seconds is None:
         return "unknown"

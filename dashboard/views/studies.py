@@ -80,7 +80,12 @@ def _summary(label: str, folder: Path) -> dict[str, object]:
 
 
 def find_owner(folder: Path) -> str:
-    """Who made a study, on this machine; a number where nobody has a name."""
+    """Who made a study: the owner of its folder on this machine.
+
+    Returns:
+        The name of the account; its number where it has no name (in a container, say) or the system
+        knows no accounts; empty where the folder cannot be looked at.
+    """
     try:
         number = folder.stat().st_uid
     except OSError:

@@ -80,6 +80,7 @@ def _buttons(folder: Path) -> None:
             )
 
 
+# A fragment is run again alone: what a reader is typing into the rest of the page stays.
 @st.fragment(run_every=EVERY_S)
 def _live(name: str, folder: Path) -> None:
     """What changes while the search runs."""

@@ -1,4 +1,11 @@
-"""What if: the trained designs of a study on another machine, without training anything anew."""
+"""What if: the trained designs of a study on another machine, without training anything anew.
+
+The error of a network is measured once; energy, latency and area follow from its layers and a
+machine. So the (error, cost) plane of the study can be drawn again for any machine at the price of
+pricing, and the question of the page is which designs are on the frontier of the new plane. What
+it cannot say is which designs a search on that machine would have found: candidates that the study
+never trained, over a limit of the old machine for instance, are not in the fleet.
+"""
 
 import time
 from collections.abc import Sequence
@@ -106,7 +113,17 @@ def _axes(objectives: list[str]) -> tuple[str, str]:
 def _frame(
     study: StudyFrame, trained: Trained, columns: dict[str, np.ndarray], fits: np.ndarray
 ) -> pd.DataFrame:
-    """The trained designs with their new costs; designs that do not run have none."""
+    """The trained designs with their new costs; designs that do not run have none.
+
+    Args:
+        study: where they are from.
+        trained: n designs of it.
+        columns: name -> costs, shape (n,), in base units.
+        fits: which of them run on the machine, shape (n,).
+
+    Returns:
+        Of `scaled_frame`, n rows; `frontier` is that of the new machine, within the study's limits.
+    """
     costs = {name: np.where(fits, figures, np.nan) for name, figures in columns.items()}
     frame = trained.frame.assign(status="trained", **costs)
     # A baseline that the study trained beyond its limits counts here as it counts there.
@@ -119,7 +136,7 @@ def _frame(
 
 
 def _over(study: StudyFrame, frame: pd.DataFrame) -> np.ndarray:
-    """Which designs are over a limit of the study."""
+    """Which designs are over a limit of the study; one without a figure (NaN) is over none."""
     over = np.zeros(len(frame), dtype=bool)
     asked = study.asked
     for limit in (*asked.budget.limits, *asked.measured_budget.limits):
@@ -154,7 +171,11 @@ def _moves(found: Moves, frame: pd.DataFrame) -> None:
 def _before_and_after(
     study: StudyFrame, trained: Trained, frame: pd.DataFrame, objectives: Sequence[str]
 ) -> None:
-    """Medians over the designs that run, before and after."""
+    """Medians over the designs that run, before and after.
+
+    Both over the same designs, those that run on the new machine; else a machine that cannot
+    execute the large ones would seem to have made all of them cheaper.
+    """
     run = frame["energy_pj"].notna().to_numpy()
     runs, scaled = frame[run], study.scaled.iloc[trained.places[run]]
     lines: list[dict[str, object]] = []
@@ -205,9 +226,12 @@ def _robustness(study: StudyFrame, fleet: Fleet, chosen: Chosen, frame: pd.DataF
     measured = study.asked.measured
     costs = [name for name in study.asked.objectives if name not in MEASURED_COLUMNS]
     objectives = ("error", *costs)
+    # A frontier of each draw is looked for among few enough to wait for it. Ranks can be added, as
+    # percent and pJ cannot: the least sum is near the good corner, whatever the units.
     order = frame.assign(worth=frame[measured].rank() + frame[costs].rank().sum(axis=1))
     order = order.sort_values(["frontier", "worth"], ascending=[False, True])
     picks = tuple(sorted(int(i) for i in order.index[:MOST_ROBUST]))
+    # The frame is in percent, `robustness` takes shares; `picks` are places in fleet and frame.
     errors = (frame[measured] / LABELS[measured][2]).tolist()
     mark = (*signature(study.of.folder), chosen.family)
     shares = _shares(mark, chosen.machine, chosen.technology, objectives, picks, fleet, errors)
