@@ -35,7 +35,11 @@ STYLE = """<style>
 
 
 def main() -> None:
-    """Draw the frame around the page, and the page."""
+    """Draw the frame around the page, and the page.
+
+    Streamlit runs this at every click, whichever page is open. The study is chosen before the page
+    is run, as pages read the choice from the session.
+    """
     st.set_page_config(page_title="ternary-dse", page_icon=_icon(), layout="wide")
     pages = {
         group: [

@@ -362,7 +362,7 @@ def grouped(column: "pd.Series[Any]") -> tuple["pd.Series[str]", dict[str, str]]
 
 
 def worded(value: object) -> str:
-    """A value of a column as a legend says it."""
+    """A value of a column as a legend says it: floats to four digits, the rest as it is."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -49,9 +49,13 @@ def energy_frame(cost: Cost) -> pd.DataFrame:
 def latency_frame(cost: Cost) -> pd.DataFrame:
     """Cycles that each layer adds, and the part that bounds it; layers that add none left out.
 
+    Parts of a machine work on a layer at the same time, so a layer takes as long as the slowest of
+    them, which is what bounds it: only a faster one of these makes the layer faster. A layer that
+    runs in line behind another (batch norm, say) adds only what it takes beyond that one.
+
     Returns:
-        A row a layer: `part` (the array, memory or generator that is busy longest), `cycles`, and
-        `us`, which is cycles by the clock in MHz, as that is cycles per microsecond.
+        A row a layer: `part` (`cost_models.cost.LayerCost.bound`), `cycles`, and `us`: cycles
+        divided by the clock in MHz, which is cycles per microsecond.
     """
     return pd.DataFrame(
         [
@@ -121,6 +125,8 @@ def roofline_chart(cost: Cost, memory: str) -> Option:
     """
     frame = roofline_frame(cost)
     frame = frame[frame["memory"] == memory]
+    # Intensity counts bits read and written together, the bandwidth is that of one port: a memory
+    # with separate ports moves up to twice as much, so its layers may lie above the slope.
     bandwidth = next(m for m in cost.accelerator.memories if m.name == memory)
     across, up = f"operations per bit through {memory}", "operations a cycle"
     ends = find_ends(frame["intensity"], log=True)
@@ -147,7 +153,11 @@ def roofline_chart(cost: Cost, memory: str) -> Option:
 
 
 def area_chart(cost: Cost) -> Option:
-    """The areas of the machine's parts as a treemap, in mm2."""
+    """The areas of the machine's parts as a treemap, in mm2.
+
+    Areas of tiles are areas of silicon, as no axis could show them; it is no floorplan, so where a
+    tile lies means nothing. Parts without area (a DRAM is another chip) have no tile.
+    """
     total = cost.area.mid
     areas = {name: band for name, band in cost.areas_um2.items() if band.mid > 0}
     tints = choose_tints(areas)

@@ -1,4 +1,8 @@
-"""A study that is not yet: the form's answers as YAML, and what is known before anything runs."""
+"""A study that is not yet: the form's answers as YAML, and what is known before anything runs.
+
+Costs are known before a training, errors after it. So a space can be judged by half: how many of
+its designs keep the limits, and how much network the energy buys.
+"""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -72,7 +76,13 @@ def study_yaml(
     seed: int,
     rungs: Mapping[str, int] | None = None,
 ) -> str:
-    """The study file of a form.
+    """The study file of a form, as text.
+
+    Axes come as they were typed (`{low: 16, high: 64, step: 16}`), and each is read as YAML by
+    itself, so that an error names its axis. Whether it all makes a study is not asked here
+    (`dashboard.launching.check`). What is left at "none" has no key, so that the file says only
+    what a person chose. Arguments are named as the keys of the file are, but for `epochs`, which is
+    the recipe's, and `data_folder` and `task`, which are those of `data`; limits are in base units.
 
     Raises:
         InvalidFile: what was typed for an axis is no YAML.

@@ -60,7 +60,7 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """What a reader selected in the plot."""
+    """What a reader selected in the plot: by outlines, or else by a click, or nothing at all."""
 
     inside: "pd.Series[bool] | None" = None
     """Mask over the frame of the designs in the outlines; None where none is drawn."""
@@ -70,7 +70,11 @@ class Selected:
 
 @dataclass(frozen=True, slots=True)
 class FrontierChart:
-    """The drawing, and how a selection in it is understood."""
+    """The drawing, and how a selection in it is understood.
+
+    A browser answers in places (the third point of the second series; a corner of a lasso), so what
+    it takes to turn them into designs again is kept beside the option.
+    """
 
     option: Option
     frame: pd.DataFrame

@@ -29,7 +29,12 @@ def growth_table(study: StudyFrame) -> pd.DataFrame:
 
 
 def growth_chart(grown: pd.DataFrame) -> Option:
-    """The hypervolume as stairs over the trainings."""
+    """The hypervolume as stairs over the trainings.
+
+    Args:
+        grown: of `growth_table`, at least one row. Across are trainings, since hours depend on the
+            computer; they are told by hovering.
+    """
     table = grown[["trainings", "hours", "hypervolume"]].rename(columns={"hours": HOURS})
     steps = line(
         "hypervolume",

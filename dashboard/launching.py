@@ -180,7 +180,11 @@ def stop(folder: Path) -> bool:
 
 
 def log_tail(folder: Path, lines: int = 25) -> str:
-    """The last lines that a launched search printed; empty where none was."""
+    """The last lines that a launched search printed; empty where none was.
+
+    At most the last 20 kB are read, whatever the length of the log; a character that is cut in two
+    at their beginning is replaced.
+    """
     try:
         with (folder / LOG).open("rb") as file:
             file.seek(0, os.SEEK_END)

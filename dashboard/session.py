@@ -39,7 +39,10 @@ def settings() -> Settings:
 
 
 def choose_study() -> None:
-    """The choice of the study, kept in the address."""
+    """The choice of the study, kept in the address (`?study=LABEL`), drawn on every page.
+
+    The button needs no action: any click runs the script again, which looks at the files.
+    """
     found = find_studies(settings().folders)
     if found:
         st.selectbox("Study", list(found), key="study", bind="query-params")
@@ -47,7 +50,10 @@ def choose_study() -> None:
 
 
 def study_folder() -> Path | None:
-    """Folder of the study that is chosen; None where there is none."""
+    """Folder of the study that is chosen; None where there is none.
+
+    The choice is a label, and only labels of the server's own folders lead to a folder.
+    """
     found = find_studies(settings().folders)
     chosen = st.session_state.get("study")
     # Widgets are no boundary: what is not among the studies of the folders is not read.
@@ -140,7 +146,7 @@ def look_at(study: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """The trained networks of a study, ready to be priced anew."""
+    """The trained networks of a study, ready to be priced anew: three views in one order."""
 
     fleet: Fleet
     frame: pd.DataFrame
@@ -184,7 +190,7 @@ def _of_family(point: DesignPoint | None, generator: Generator) -> DesignPoint |
 def load_fleet(study: StudyFrame, family: str | None = None) -> Trained:
     """The trained designs of a study ready to be priced anew.
 
-    Costs depend on shapes, densities and generators, never on trained values, so the error of a
+    Costs depend on shapes and ternary matrices, never on trained values, so the error of a
     training holds on any machine that computes the same network, and only costs are computed anew.
     A design whose densities the family cannot make, or of which only its row is left, is left out.
 

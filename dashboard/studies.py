@@ -98,7 +98,12 @@ class TableRows(Sequence[Evaluation]):
 
 @dataclass(frozen=True, eq=False)  # without slots: what is derived from it is kept in it
 class StudyFrame:
-    """A study as pages need it: its rows as a table."""
+    """A study as pages need it: its rows as a table.
+
+    It is a snapshot of the files at the time of reading, shared by all who look at the page, so
+    nothing may be written into `frame`. Costs and errors are in base units (pJ, us, um2, shares of
+    1); `scaled` has those that are shown.
+    """
 
     label: str
     """Told apart from the others on the page."""
@@ -114,7 +119,7 @@ class StudyFrame:
         return self.of.asked
 
     def row(self, index: int) -> Evaluation:
-        """One row, by its place in the frame."""
+        """One row, by its place in the frame: 0 to n - 1, which is also its index there."""
         return self.of.pairs[index]
 
     def rows_at(self, places: Sequence[int]) -> list[Evaluation]:
@@ -167,7 +172,11 @@ class StudyFrame:
 
     @functools.cached_property
     def networks(self) -> "pd.Series[bool]":
-        """Mask of the trained designs, each counted once on however many machines."""
+        """Mask of the trained designs, each counted once on however many machines.
+
+        As many as there were trainings, or results taken over from other studies: what a machine
+        changes is the cost of a network, not its training.
+        """
         return self.trained & ~self.frame["key"].where(self.trained).duplicated()
 
     @functools.cached_property
@@ -301,7 +310,11 @@ COMPARED = 4096  # bytes of what was read before
 
 
 def _read_quickly(path: Path) -> pa.Table | None:
-    """Rows by columns; None where anything is not as it should be."""
+    """Rows by columns; None where anything is not as it should be.
+
+    Taken out and put back, a file is the newest entry of the dictionary, which keeps the order of
+    insertion: so the one that is let go is the one that was asked for longest ago.
+    """
     with _PARSED_LOCK:
         parsed = _parse_more(path, _PARSED.pop(path, None))
         if parsed is not None:

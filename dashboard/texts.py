@@ -41,7 +41,10 @@ def plain(text: object, longest: int = LONGEST) -> str:
 
 
 def sentence(text: object) -> str:
-    """What went wrong, as `plain`, but long enough for its remedy."""
+    """What went wrong, as `plain`, but long enough for its remedy.
+
+    For messages of errors, which quote what stands in files, and may go to `st.error` only so.
+    """
     return plain(text, LONGEST_SENTENCE)
 
 
@@ -51,7 +54,11 @@ def cell(value: object) -> object:
 
 
 def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Rows as CSV, columns in the order in which they first appear."""
+    """Rows as CSV, columns in the order in which they first appear.
+
+    A row need not have all columns: what it lacks is left empty. Texts are those of `cell`, as a
+    name of a study may reach a colleague's spreadsheet as a formula otherwise.
+    """
     listed = [dict(row) for row in rows]
     names = list(dict.fromkeys(name for row in listed for name in row))
     text = io.StringIO()

@@ -150,6 +150,7 @@ def _short(value: float) -> str:
 
 
 def _array(array: ComputeArray, mark: str) -> ArrayChange:
+    """The sliders of one array; what to do with zero trits is asked of ternary elements alone."""
     with st.expander(f"Array {array.name}: {array.rows} x {array.columns} {array.element}"):
         rows = _powers("Rows", array.rows, f"{mark}.{array.name}.rows")
         columns = _powers("Columns", array.columns, f"{mark}.{array.name}.columns")
@@ -181,6 +182,10 @@ def _array(array: ComputeArray, mark: str) -> ArrayChange:
 
 
 def _memory(memory: MemoryLevel, mark: str, technology: Technology) -> MemoryChange:
+    """The sliders of one memory: a DRAM has a kind with an energy a bit, any other a capacity.
+
+    The energy of an SRAM is not asked for: it follows from the capacity by the technology's table.
+    """
     size = with_prefix(float(memory.capacity_bits), "bit")
     with st.expander(f"Memory {memory.name}: {size}, {memory.kind}"):
         capacity = memory.capacity_bits

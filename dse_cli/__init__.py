@@ -71,7 +71,18 @@ def group() -> None:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run `dse`; input errors become one sentence on stderr and exit code 2."""
+    """Run `dse`; input errors become one sentence on stderr and exit code 2.
+
+    Other exceptions are mistakes of ours and keep their traceback; of those of the system, only
+    such as name an error of the system (`errno`) are sentences. SIGTERM is treated as Ctrl-C, and
+    the handler from before is put back, as the process of a caller may go on.
+
+    Args:
+        arguments: without the program's name; those of the process where it is None.
+
+    Raises:
+        SystemExit: otherwise always. 0 done, 1 failed, 2 input that can be mended, 130 interrupted.
+    """
     # Before torch loads OpenMP: threads that wait for each other sleep instead of spinning. Where
     # other programs use the cores, too, a training step is then ten times faster (a step of a 6 K
     # network with two threads on two busy cores: 1,122 ms spinning, 108 ms sleeping).

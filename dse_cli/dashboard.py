@@ -82,6 +82,7 @@ def _arguments(
     read_only: bool,
     data: tuple[Path, ...],
 ) -> list[str]:
+    """The command that serves the dashboard, with every setting that must not be left to chance."""
     # What stands before `--` is Streamlit's, what stands behind it is `dashboard.settings`'.
     # Streamlit listens on every interface and accepts any host name unless told otherwise.
     return [

@@ -1,4 +1,10 @@
-"""`dse estimate`: what one design costs on one machine, or on several side by side."""
+"""`dse estimate`: what one design costs on one machine, or on several side by side.
+
+    design -> lower -> workload (layers with shapes) -> [stream] -> estimate on a machine -> Cost
+
+Counts (MACs, additions, bits) are exact; energy, latency and area are estimates of a model whose
+constants have bands. Nothing is trained: no cost depends on the value of a trained weight.
+"""
 
 import csv
 import dataclasses
@@ -264,6 +270,7 @@ def _price(
 
 
 def _to_dict(priced: Priced, use: Use) -> dict[str, Any]:
+    """All that is known of a cost, as JSON: base units, which end the names (`_pj`, `_cycles`)."""
     cost, point = priced.cost, priced.point
     panel = break_even(cost)
     return {
@@ -301,6 +308,7 @@ def _break_even_dict(panel: BreakEvenTotal) -> dict[str, Any]:
 
 
 def _application_dict(cost: Cost, use: Use) -> dict[str, Any]:
+    """Power and battery at a rate; the reason instead where the machine is too slow for it."""
     try:
         figures = application(cost, use)
     except InvalidInput as error:

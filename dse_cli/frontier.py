@@ -1,4 +1,8 @@
-"""`dse frontier`: the best designs of a study."""
+"""`dse frontier`: the best designs of a study, in its objectives, as table, CSV and plots.
+
+"Best" is not dominated: no other trained design is at most as large in every objective and smaller
+in one. Baselines count like any other design; those outside the space stand there as `base`.
+"""
 
 import shlex
 from collections.abc import Sequence

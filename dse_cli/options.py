@@ -18,7 +18,7 @@ ENVIRONMENT = "DSE_STORAGE"
 
 
 class Workers(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
-    """A number of workers, or `auto`, which is None."""
+    """A number of workers, or `auto`, which is None: what the study or the machine says."""
 
     name = "N|auto"
 

@@ -1,4 +1,8 @@
-"""`dse search`: search a design space, or resume a search."""
+"""`dse search`: search a design space, or resume a search.
+
+What is slow to load (torch, Optuna, Ray) is imported where it is used, so that a mistake in a study
+file is told at once.
+"""
 
 import os
 import shlex
@@ -263,6 +267,7 @@ def _run(
     on_ray: "RayOptions | None",
     console: Console,
 ) -> None:
+    """Search, print the frontier; after Ctrl-C, say which command goes on, and exit with 130."""
     from search.progress import TerminalProgress
     from search.study import run_study
 

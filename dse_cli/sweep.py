@@ -220,7 +220,11 @@ class Frontier:
         self._rows += [_row(chunk, int(place)) for place in inside[stays[known:]]]
 
     def rows(self) -> list[Row]:
-        """Designs by the first objective; of equal ones the first that was seen."""
+        """Designs by the first objective; of equal ones the first that was seen.
+
+        Equal in all objectives, that is: none of them dominates another, so all are kept until
+        here, and one is as good as any for whoever reads the table.
+        """
         # lexsort's last key is its first criterion: reversed, objectives count in their order.
         order = np.lexsort(self._points.T[::-1])
         kept: dict[tuple[float, ...], Row] = {}
@@ -317,7 +321,7 @@ class _Parquet:
         self._writer.close()
 
     def write(self, chunk: Chunk) -> None:
-        """Append one row per design."""
+        """Append one row per design, in the order of the chunk: all have the same machine."""
         arrow = self._arrow
         rows = len(chunk.digits)
         columns: list[pa.Array] = [

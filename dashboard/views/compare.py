@@ -1,4 +1,9 @@
-"""Compare: two to six designs, or one design on two to six machines, side by side."""
+"""Compare: two to six designs, or one design on two to six machines, side by side.
+
+The first of what is compared is the reference: changes in percent and sentences are against it.
+Designs are compared by what the study recorded of them; machines by pricing anew, with errors as
+they were measured, as the network stays the same.
+"""
 
 import math
 from collections.abc import Sequence

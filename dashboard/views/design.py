@@ -1,4 +1,9 @@
-"""Design: one network on one machine, in full: where its energy, time and area go, and why."""
+"""Design: one network on one machine, in full: where its energy, time and area go, and why.
+
+The headline is what the study recorded. Everything below is priced now, from the network and the
+machine of the study's record: where the cost model has changed since, the two differ, and
+`dse reprice` brings the record up to date.
+"""
 
 import dataclasses
 
@@ -101,6 +106,7 @@ def _choose(study: StudyFrame) -> Evaluation | None:
 
 
 def _headline(study: StudyFrame, row: Evaluation) -> None:
+    """Six figures as they were recorded, and whether the design is on the frontier, or why not."""
     cells = st.columns(6)
     names = (
         "error",
@@ -187,6 +193,7 @@ def _area(cost: Cost) -> None:
 
 
 def _layers(cost: Cost) -> None:
+    """The breakdown by layer, for people; the file to download has all columns in base units."""
     rows = cost.breakdown
     frame = pd.DataFrame(rows)
     shown = pd.DataFrame(
@@ -224,6 +231,11 @@ def _layers(cost: Cost) -> None:
 
 
 def _generator(point: DesignPoint, cost: Cost) -> None:
+    """The ternary matrices themselves, made here from seed and layer as hardware makes them.
+
+    Dead rows are outputs that no input reaches, dead columns inputs that nothing uses: capacity
+    that is paid for and lost, and the reason to look at low densities twice.
+    """
     places = list(ternary_places(point).values())
     if not places:
         st.info("This network has no ternary matrices: nothing is generated.")

@@ -234,6 +234,7 @@ def _side_panel(
 
 
 def _picked_design(study: StudyFrame, row: Evaluation, design: str) -> None:
+    """The figures of one design, and in a sentence what keeps it off the frontier."""
     st.subheader(plain(row.name or row.key), anchor=False)
     st.text(f"trial {row.trial}, {row.status}, key {row.key}")
     if study.asked.several_machines:
@@ -267,6 +268,11 @@ def _picked_design(study: StudyFrame, row: Evaluation, design: str) -> None:
 
 
 def _table(inside: pd.DataFrame, study: StudyFrame) -> None:
+    """What is selected as rows, the frontier first; a file of all is made when it is asked for.
+
+    A browser gets the first `MOST_ROWS`. The selected row comes back as a place in these, and may
+    be of a run before the filter changed: hence the check against their number.
+    """
     ordered = inside.sort_values(["frontier", "error"], ascending=[False, True])
     axes = [name for name in inside.columns if name.startswith("axis_")]
     columns = _known(study.frame)

@@ -1,4 +1,9 @@
-"""Launch: a search is put together, looked at before it runs, and started."""
+"""Launch: a search is put together, looked at before it runs, and started.
+
+Three ways lead to the same thing, the text of a study file: a form, the text itself, or a study to
+clone. From there on there is one way: a preview prices a sample of the space, `dse search --check`
+reads the text as it would be read, and a process of its own searches it (`dashboard.launching`).
+"""
 
 from typing import get_args
 
@@ -67,6 +72,11 @@ def main() -> None:
 
 
 def _form() -> tuple[str, str]:
+    """Name and text of the study file that the form describes; empty where no data is known.
+
+    The form makes YAML and nothing else: what is checked and started is the text that is shown, so
+    that whatever a form can do can be done, and repeated, without it.
+    """
     folders = [str(path) for path in data_folders(settings())]
     if not folders:
         st.warning(
@@ -304,6 +314,10 @@ def _sample_chart(found: Preview) -> Option:
 
 
 def _start(name: str, text: str) -> None:
+    """The button, and what it does: paths, then the study, then a process of its own.
+
+    Everything is checked again here, as the text of the preview and this one may be of two runs.
+    """
     left, right = st.columns([1, 3], vertical_alignment="bottom")
     workers = left.number_input(
         "Trainings at a time", 1, 64, None, key="launch_workers", placeholder="auto"

@@ -1,4 +1,8 @@
-"""Report: the decision as a document, of chosen designs, sections and machines."""
+"""Report: the decision as a document, of chosen designs, sections and machines.
+
+The document is `dse.report`'s, the same that `dse report` writes; the preview is its HTML, in a
+frame of its own, whatever format is downloaded.
+"""
 
 import dataclasses
 import re
@@ -74,6 +78,7 @@ def main() -> None:
     _designs(study, keys)
 
 
+# `mark` begins with the folder and changes with the study's files: no report is of old rows.
 @st.cache_data(max_entries=8, show_spinner="Writing the report …")
 def _report(
     mark: tuple[object, ...],

@@ -1,4 +1,7 @@
-"""Studies: all there are, how far they are, and what they came to."""
+"""Studies: all there are, how far they are, and what they came to.
+
+All studies of the server's folders are read for it, each only where its files have changed.
+"""
 
 import datetime
 import socket
@@ -52,6 +55,11 @@ def main() -> None:
 
 
 def _summary(label: str, folder: Path) -> dict[str, object]:
+    """A line of the table; one that says so for a damaged study, which must not hide the others.
+
+    Hypervolumes are shares of a study's own box, so they compare two states of a study; those of
+    two studies only where both have the same box.
+    """
     process = searching_process(folder)
     summary: dict[str, object] = {"study": label, "state": "searching" if process else "idle"}
     try:

@@ -1,4 +1,10 @@
-"""Watch: a search while it runs; it goes on without the page."""
+"""Watch: a search while it runs; it goes on without the page.
+
+Nothing is asked of the search itself: its lock says that it runs, its rows what is evaluated, the
+histories in `designs/KEY` how far trainings are, and its log what it printed. All are only read, so
+any number of readers may watch, and a search on another machine that shares the folder, too, except
+that its process is not seen here.
+"""
 
 import contextlib
 import os
@@ -130,7 +136,11 @@ def _progress(study: StudyFrame, state: str) -> None:
 
 
 def _curves(study: StudyFrame) -> None:
-    """Learning curves of the designs that are in training, or were last."""
+    """Learning curves of the designs that are in training, or were last.
+
+    By the time of their histories, which are written after each epoch: no list of what is in
+    training is needed. A folder may go or a file be half written meanwhile; both are passed over.
+    """
     designs = study.of.folder / DESIGNS
     files = []
     for path in designs.glob(f"*/{FILE_NAME}"):

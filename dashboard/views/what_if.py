@@ -59,6 +59,7 @@ def main() -> None:
 
 
 def _answer(study: StudyFrame, chosen: Chosen) -> None:
+    """Price, draw, and say what has changed; in the order in which a reader asks."""
     trained = load_fleet(study, chosen.family)
     if not len(trained.fleet):
         st.warning("No trained design has densities that this generator can make.")
@@ -216,6 +217,12 @@ def _shares(
 
 
 def _robustness(study: StudyFrame, fleet: Fleet, chosen: Chosen, frame: pd.DataFrame) -> None:
+    """In how many of the technologies that the bands allow each design is on the frontier.
+
+    A constant is off in the same way for all designs, so bands of single designs overlap even where
+    their order is certain. Drawing whole technologies keeps what designs have in common, and the
+    share of draws says how far a place on the frontier rests on constants that nobody knows well.
+    """
     if not st.toggle(
         "Robustness: how sure is the frontier, given the bands of the constants?",
         key="robust",
