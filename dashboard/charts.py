@@ -254,7 +254,7 @@ def line(
         y: column up; NaN interrupts the line, which is how intervals are drawn as one series.
         colour: of line and points.
         hovered: columns; x and y where there are none.
-        dots: draw the corners, too. Without them, only the line can be seen, and nothing hovered.
+        dots: draw the corners, too, of a line of few.
         dash: `solid`, `dashed` or `dotted`.
         more: of the series; replaces what stands here.
     """

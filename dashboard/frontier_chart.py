@@ -4,8 +4,8 @@ What is drawn, from the back: priced designs without an error as ticks at the fo
 frontier in grey dashes; the frontier as stairs; limits as dashed lines; dominated points, faint;
 the frontier's points, large; confirmed errors with their intervals; published networks, hollow.
 
-"Before" and "better" are one direction everywhere: both columns are minimised, so the good corner
-is at the lower left, and the frontier is a staircase that falls from left to right.
+All columns are minimised, so the good corner is at the lower left, and a frontier is a staircase
+that falls from left to right:
 
     up |  x                  A design is dominated where another is at most as large in every
        |  '--x               objective, and smaller in one. A frontier in more than two objectives
@@ -250,7 +250,23 @@ def corners(front: pd.DataFrame, x: str, y: str, end: float | None = None) -> pd
 def _points(
     trained: pd.DataFrame, x: str, y: str, colour: str, shape: str
 ) -> tuple[list[Option], list["pd.Series[str]"]]:
-    """A series for each look, the frontier's last; and the designs of their points."""
+    """A series for each look, the frontier's last; and the designs of their points.
+
+    A look is (on the frontier, group of the colour, symbol). What is drawn last lies on top, so
+    dominated points come first and the frontier's after them, each in the order of the legend.
+    Beyond `LARGE` points ECharts draws a series in one go, which is fast but knows one style.
+
+    Args:
+        trained: designs with figures in both columns.
+        x: column across.
+        y: column up.
+        colour: column that `grouped` cuts into colours; designs over a limit are grey whatever
+            they have there.
+        shape: column of the symbols.
+
+    Returns:
+        The series, and for each of them the column `design` of its rows, in the same order.
+    """
     groups, tints = grouped(trained[colour])
     over = trained["status"] == "infeasible"
     groups, tints = groups.where(~over, OVER), tints | {OVER: QUIET}
@@ -294,6 +310,7 @@ def _symbols(column: "pd.Series[Any]") -> dict[object, str]:
 def _legend(series: Sequence[Option], coloured: "pd.Series[Any]") -> list[Option]:
     """An entry for each name, those of the colours in their order, none as faint as its points."""
     shown = {each["name"] for each in series if each["name"] != "baselines"}
+    # A legend's entry looks as the series does, faint where its points are: hence full opacity.
     order = dict.fromkeys([*grouped(coloured)[1], *(each["name"] for each in series)])
     return [{"name": name, "itemStyle": {"opacity": 1}} for name in order if name in shown]
 
@@ -301,7 +318,11 @@ def _legend(series: Sequence[Option], coloured: "pd.Series[Any]") -> list[Option
 def _limits(
     limits: Mapping[str, float], seen: Mapping[str, "pd.Series[float]"], log: Mapping[str, bool]
 ) -> list[tuple[str, float, str]]:
-    """Column, place in its people's unit, and words, of the limits on what is drawn."""
+    """Column, place in its people's unit, and words, of the limits on what is drawn.
+
+    Left out are those that would spoil the axis: one far beyond all designs (`BEYOND`), and one
+    of 0 or less on a logarithmic axis, where it has no place.
+    """
     found = []
     for name, bound in limits.items():
         kind, _, column = name.partition("_")

@@ -71,6 +71,10 @@ def check(text: str, root: Path) -> tuple[bool, str]:
 def check_paths(node: Mapping[str, Any], root: Path, data: Sequence[Path]) -> None:
     """Refuse a study that leads out of what the dashboard shows; what it is worth is `check`'s.
 
+    A study file may name any folder and file of the computer, which is right for whoever types the
+    command. Whoever reaches the page could make the server read them, and see what errors quote of
+    them: hence only known data, machines of the package or beside the studies, and studies beside.
+
     Args:
         node: of a study file, as plain data.
         root: folder of studies; machines that a page saved lie there, too.

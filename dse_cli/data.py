@@ -100,7 +100,12 @@ def fetch_command(name: str, folder: Path, url: str | None) -> None:
 
 @contextmanager
 def _progress(unit: str) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on stderr for each stage; nothing where stderr is no terminal."""
+    """A bar on stderr for each stage; nothing where stderr is no terminal.
+
+    Yields:
+        What takes a stage's name, how much of it is done, and how much there is in all, with 0 for
+        a length that nobody knows: an answer without one, of a server say.
+    """
     columns: tuple[ProgressColumn, ...] = (
         (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(),)
     )

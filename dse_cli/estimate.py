@@ -224,6 +224,8 @@ def _dense(point: DesignPoint) -> DesignPoint:
         except InvalidDesign:
             pass
         else:
+            # A name proves nothing: only if the policy makes this very design of the published
+            # network, was it made of it.
             if _with_policy(network, policy, point).key == point.key:
                 return network
     blocks = tuple(

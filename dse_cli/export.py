@@ -195,6 +195,7 @@ def build_generator(place: Place, lanes: int, label: str) -> GeneratorExport:
 
 
 def _density(density: float | None, fan_in: int | None, columns: int) -> float:
+    """Share of non-zero entries; a fan-in is the non-zero entries of a row, of so many columns."""
     if fan_in is None:
         return 0.25 if density is None else density
     if density is not None:
@@ -208,6 +209,7 @@ def _density(density: float | None, fan_in: int | None, columns: int) -> float:
 
 
 def _replace_state(made: GeneratorExport, text: str) -> GeneratorExport:
+    """The same block started from a hexadecimal number instead of the hash of seed and layer."""
     bits = made.block.state_bits
     try:
         value = int(text, 16)

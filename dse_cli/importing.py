@@ -112,6 +112,7 @@ def _convolution(block: Block) -> str:
 
 
 def _kind_table(workload: Workload) -> Table:
+    """Layers by kind, those with trained parameters alone; the total is of all layers."""
     kinds: dict[str, list[Layer]] = defaultdict(list)
     for layer in workload.layers:
         kinds[_kind(layer)].append(layer)

@@ -72,7 +72,12 @@ def _or_named(schema: Schema, names: Any) -> Schema:
 
 
 def _space() -> Schema:
-    """The axes of all families: a value, a list, or a range."""
+    """The axes of all families: a value, a list, or a range.
+
+    Written by hand, as no dataclass reads a space: its keys are the axes of a family, and those of
+    a block have a twin for each place (`channels_b2`), which a pattern allows. A schema cannot say
+    which family has which axes; the reader does.
+    """
     properties: Schema = {
         "family": {"enum": list(FAMILIES), "default": DEFAULT.name},
         "in_channels": {
@@ -208,7 +213,10 @@ _TYPES = {
 
 
 def _value(schema: Schema, parts: Schema) -> str:
-    """What may stand there, in words."""
+    """What may stand there, in words: the schema read from the outside in.
+
+    A reference to a mapping becomes a link to its table, one to anything else is written out.
+    """
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         if "properties" not in parts[name]:
@@ -265,7 +273,10 @@ def _words(name: str) -> str:
 
 
 def _find_parts(schema: Any) -> Iterator[str]:
-    """Names of the mappings that a schema refers to, in their order."""
+    """Names of the parts that a schema refers to, in the order of the text, repeats included.
+
+    It does not follow references, so a part that refers to itself ends nowhere in a circle.
+    """
     if isinstance(schema, dict):
         for key, value in schema.items():
             if key == "$ref":

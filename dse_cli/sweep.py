@@ -241,7 +241,11 @@ def _run(
     frontier: Frontier,
     console: Console,
 ) -> tuple[int, int]:
-    """Price, write and collect chunk by chunk; returns how many were priced and feasible."""
+    """Price, write and collect chunk by chunk; returns how many were priced and feasible.
+
+    A design counts once for each machine. The file takes its name only when it is complete: a
+    sweep that is stopped leaves the one from before as it was.
+    """
     total = min(sample or sweep.size, sweep.size) * len(sweep.pricing.machines)
     bars = Progress(
         TextColumn("pricing"),
@@ -266,7 +270,10 @@ def _run(
 
 
 def _about(sweep: Sweep, sample: int | None, seed: int) -> dict[str, Any]:
-    """What the figures of a file depend on beside the axes; it stands in the file's metadata."""
+    """What the figures of a file depend on beside the axes; it stands in the file's metadata.
+
+    With the whole machine, not its name alone: a file of that name may be another one by then.
+    """
     return {
         "machines": {
             each.accelerator.name: {
@@ -339,7 +346,19 @@ class _Parquet:
 
 
 def _places(chunk: Chunk, name: str, values: list[Any]) -> np.ndarray[Any, np.dtype[np.int16]]:
-    """Places of an axis's values among all its values; -1 where it does not matter."""
+    """Places of an axis's values among all its values; -1 where it does not matter.
+
+    Three cases: the axis is free in the piece, then the digits are the places; it is fixed, then
+    all designs of the piece have one value; or the piece does not know it.
+
+    Args:
+        chunk: of n designs.
+        name: of the axis.
+        values: all of them, in the order of the space.
+
+    Returns:
+        Shape (n,). int16 holds axes of up to 32,767 values.
+    """
     for place, choice in enumerate(chunk.piece.free):
         if choice.name == name:
             return chunk.digits[:, place].astype(np.int16)

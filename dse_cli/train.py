@@ -248,7 +248,11 @@ def _train(
     path: ComputationPath,
     resume: bool,
 ) -> TrainingResult:
-    """Train with a bar; where the output is no terminal, with a line an epoch."""
+    """Train with a bar; where the output is no terminal, with a line an epoch.
+
+    The best epoch is chosen by the validation error, which is therefore too good by that choice;
+    the test split is looked at once, afterwards (`_report`).
+    """
     with Progress(
         TextColumn("seed {task.fields[seed]}, epoch {task.fields[epoch]}/{task.fields[epochs]}"),
         BarColumn(bar_width=10),
@@ -345,6 +349,7 @@ def _accuracy(errors: int, clips: int) -> str:
 
 
 def _report_spread(console: Console, tests: list[Scores]) -> None:
+    """How far trainings that differ in the seed alone lie apart: mean, range, sample deviation."""
     shares = [1 - scores.error for scores in tests]
     console.print(
         f"{len(tests)} seeds     test {statistics.mean(shares):.1%} on average, "
