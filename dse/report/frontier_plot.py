@@ -46,7 +46,7 @@ def frontier_plot(
     error: str = "error",
     limits: dict[str, float] | None = None,
     is_ternary: Callable[[Evaluation], bool] = generates,
-    sum_component: Callable[[Evaluation], Band | None] = unknown,
+    error_band: Callable[[Evaluation], Band | None] = unknown,
 ) -> Scatter:
     """Error against a cost: every trained design, and the frontier as stairs.
 
@@ -60,7 +60,7 @@ def frontier_plot(
         error: column upwards.
         limits: of the study, by their names: `max_energy_pj`.
         is_ternary: tells a design with ternary matrices.
-        sum_component: the interval of an error in percent, drawn on the frontier.
+        error_band: the interval of an error in percent, drawn on the frontier.
     """
     front = find_frontier(rows, (error, cost))
     on_front = {(row.key, row.accelerator) for row in front}
@@ -68,7 +68,7 @@ def frontier_plot(
     def point(row: Evaluation) -> Point:
         best = (row.key, row.accelerator) in on_front
         percent = 100 * row.column(error)
-        band = sum_component(row) if error == "error" else None
+        band = error_band(row) if error == "error" else None
         beside = row.source != "search"
         return Point(
             x=scaled(row.column(cost), cost),

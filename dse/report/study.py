@@ -207,7 +207,7 @@ def _frontier_section(results: Study) -> Section:
                 cost=results.cost_objective,
                 limits=results.asked.limits,
                 is_ternary=results.is_ternary,
-                sum_component=results.find_error_band,
+                error_band=results.find_error_band,
             ),
         ),
         tables=(

@@ -16,7 +16,7 @@ def expanded(
     rows: Sequence[Evaluation],
     asked: StudySpec,
     outputs: int,
-    read_point: Callable[[Evaluation], DesignPoint | None],
+    build_point: Callable[[Evaluation], DesignPoint | None],
 ) -> Sequence[Evaluation]:
     """Rows of a study, trained networks once for each machine that suits them.
 
@@ -27,7 +27,7 @@ def expanded(
         rows: of the study.
         asked: what the study was asked.
         outputs: classes of its data.
-        read_point: the network of a row.
+        build_point: the network of a row.
 
     Returns:
         Rows that differ in `accelerator`, `technology` and `cost`, in the order of `rows`; a
@@ -44,7 +44,7 @@ def expanded(
         outputs,
         asked.inferences_per_second,
     )
-    points = {key: read_point(row) for key, row in trained.items() if key not in pricing.offered}
+    points = {key: build_point(row) for key, row in trained.items() if key not in pricing.offered}
     pricing.offer({key: point for key, point in points.items() if point is not None})
     return _offered(rows, pricing)
 

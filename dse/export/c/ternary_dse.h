@@ -1,6 +1,6 @@
 /* Reference of a network in whole numbers: int8 tensors, exact sums. C99, no floats, no heap.
  *
- * ternary_dse.c computes what the Python model dse.export.integer computes, bit for bit; the tables
+ * ternary_dse.c computes what the Python model dse.training.integer computes, bit for bit; the tables
  * are in model.h. It is written to be read and ported, not to be fast. */
 #ifndef TERNARY_DSE_H
 #define TERNARY_DSE_H

@@ -94,7 +94,7 @@ def test_intervals_are_bars_on_the_frontier_only() -> None:
         rows,
         title="",
         cost="energy_pj",
-        sum_component=lambda row: Band(low=10.0, mid=100 * row.column("error"), high=90.0),
+        error_band=lambda row: Band(low=10.0, mid=100 * row.column("error"), high=90.0),
     )
     dense = next(series for series in drawn.series if series.name == "dense")
     assert [point.y for point in dense.points] == [Band(low=10.0, mid=30.0, high=90.0), 40.0]
