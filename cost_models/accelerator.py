@@ -135,7 +135,13 @@ class ComputeArray:
         return (self.rows, self.columns, self.lanes)
 
     def operations(self, layer: Layer) -> int:
-        """Operations that a convolution takes on this array: zero trits count unless skipped."""
+        """Operations that a convolution takes on this array: zero trits count unless skipped.
+
+        One operation is a multiply-accumulate, or one entry of a ternary matrix applied to one
+        output frame. An array that only gates the clock of zeros still spends a cycle on each, so
+        its zeros count; one that skips them does so for generated matrices alone, whose zeros are
+        known. Divided by `elements` it is the least number of cycles that the layer can take.
+        """
         skipped = self.zero_handling == "skipped" and layer.weights is WeightSource.GENERATED
         entries = layer.nonzeros if skipped else layer.weight_entries
         return entries * layer.out_frames
@@ -148,7 +154,11 @@ class ComputeArray:
         return register
 
     def instances(self, operand: Operand) -> int:
-        """Register files of an operand in the whole array; 0 without them."""
+        """Register files of an operand in the whole array; 0 without them.
+
+        The product of the axes along which they are not shared: an array of 8 rows, 16 columns and
+        1 lane has 128 of them, or 8 where its columns share one (the accumulators of 8 trees).
+        """
         register = self.register(operand)
         if register is None:
             return 0
@@ -285,7 +295,11 @@ class Accelerator:
         return plain
 
     def chain(self, operand: Operand) -> tuple[MemoryLevel, ...]:
-        """Memories that hold an operand, innermost first; the last one is its backing memory."""
+        """Memories that hold an operand, innermost first; the last one is its backing memory.
+
+        An operand passes all of them in turn on its way to the array, outputs on their way back;
+        memories that do not hold it are bypassed. Never empty: a machine that lacks one is refused.
+        """
         return tuple(memory for memory in self.memories if operand in memory.holds)
 
     @property
@@ -295,7 +309,15 @@ class Accelerator:
 
     @property
     def activation_home(self) -> MemoryLevel | None:
-        """The outermost memory below the backing one that can keep activations between layers."""
+        """The outermost memory below the backing one that can keep activations between layers.
+
+        It must hold inputs and outputs, since the outputs of a layer are the inputs of the next.
+        Whatever lies between it and the array is passed all the same; what is saved is the way to
+        the backing memory and back (`cost_models.residency`).
+
+        None where `residency` is `never`, and where there is nothing to save: where activations
+        have no memory but their backing one.
+        """
         if self.residency == "never":
             return None
         below = self.chain("inputs")[:-1]
@@ -306,7 +328,8 @@ class Accelerator:
     def weight_home(self) -> MemoryLevel | None:
         """The outermost memory below the weights' backing one: it keeps a network that fits.
 
-        None where activations have that memory for their home: it is not given away twice.
+        None where activations have that memory for their home: it is not given away twice. The
+        memories further in are not asked then: they are tile buffers, not homes.
         """
         below = self.chain("weights")[:-1] if self.residency != "never" else ()
         home = self.activation_home
@@ -315,12 +338,21 @@ class Accelerator:
 
     @property
     def input_arrives_on_chip(self) -> bool:
-        """Whether features are in the activations' home when an inference begins."""
+        """Whether features are in the activations' home when an inference begins.
+
+        As on a chip that computes its features itself. Otherwise they are fetched from the backing
+        memory, and the scores go there, whatever room the home has.
+        """
         home = self.activation_home
         return home is not None and self.input_memory == home.name
 
     def array_for(self, layer: Layer) -> ComputeArray:
-        """The array that executes a convolution: ternary elements for ternary weights if any."""
+        """The array that executes a convolution: ternary elements for ternary weights if any.
+
+        The first array that is not of MAC units takes the ternary layers. A machine without one
+        runs them on its MAC units, with each trit as an ordinary weight. Whether the operands are
+        narrow enough for the array is another question: `check_executable`.
+        """
         if layer.weights is WeightSource.GENERATED:
             for array in self.arrays:
                 if array.element != "mac":
@@ -328,7 +360,11 @@ class Accelerator:
         return next(array for array in self.arrays if array.element == "mac")
 
     def generates(self, layer: Layer) -> bool:
-        """Whether this machine's generator makes a layer's weights."""
+        """Whether this machine's generator makes a layer's weights.
+
+        False for a ternary layer on a machine that stores its trits: there its weights come through
+        the memories like trained ones.
+        """
         return layer.weights is WeightSource.GENERATED and self.ternary_weights == "generated"
 
     def stored_bits(self, layer: Layer) -> int:
@@ -343,7 +379,13 @@ class Accelerator:
         return layer.stored_bits
 
     def check_executable(self, layer: Layer) -> None:
-        """Raise `InvalidAccelerator` if the machine cannot execute a layer."""
+        """Raise `InvalidAccelerator` if the machine cannot execute a layer, whatever its size.
+
+        Asked of kinds and widths: ternary weights that the machine refuses, operands or sums wider
+        than the array (unless it saturates), a matrix that its generator does not make. Layers that
+        are not convolutions run on the vector unit, which takes them all. Whether tiles fit the
+        memories is found out by the search of a mapping (`UnmappableLayer`).
+        """
         if layer.kind not in CONVOLUTIONS:
             return
         where = f"{layer.name} cannot run on {self.name}"
@@ -353,6 +395,8 @@ class Accelerator:
                 "ternary_weights to stored or to generated (with a generator), or use a dense mixer"
             )
         array = self.array_for(layer)
+        # A trit on a ternary element is a command (add, subtract, skip) and no operand: only on MAC
+        # units does its width have to fit.
         ternary = layer.weights is WeightSource.GENERATED and array.element != "mac"
         widest = max(layer.input_bits, layer.output_bits, 0 if ternary else layer.weight_bits)
         if widest > array.operand_bits:

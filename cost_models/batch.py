@@ -186,7 +186,10 @@ class PartPricer:
         for borders in self._met:
             rows = self.pricer.find_rows(numbers, self._residence(peaks, borders))
             executable = rows >= 0
+            # `reduceat` reduces from each start to the next; no part is empty, or it would not.
             valid &= np.logical_and.reduceat(executable, starts)
+            # Layers that cannot be executed take any row: sums of parts that are not valid mean
+            # nothing, and nobody asks for them.
             rows = np.where(executable, rows, 0)
             table = self.pricer.table
             if not len(table.trits):
@@ -194,6 +197,7 @@ class PartPricer:
             for begin in range(0, n, PARTS_AT_ONCE):
                 some = starts[begin : begin + PARTS_AT_ONCE]
                 stop = starts[begin + PARTS_AT_ONCE] if begin + PARTS_AT_ONCE < n else len(rows)
+                # Of these parts' layers only, so starts count from the first of them.
                 layers = table.counts[rows[some[0] : stop]]
                 sums = counts[begin : begin + PARTS_AT_ONCE, borders.key]
                 np.add.reduceat(layers, some - some[0], axis=0, out=sums)
@@ -207,7 +211,13 @@ class PartPricer:
         self.valid = np.concatenate([self.valid, valid])
 
     def _residence(self, peaks: Figures, borders: Borders) -> Residence:
-        """Residence of each layer, given that of what its part shares with others."""
+        """Residence of each layer, given that of what its part shares with others.
+
+        Args:
+            peaks: as `PartBook.slice` returns them, shape (layers, 3). Sizes are compared with the
+                home; `BEFORE` and `BEHIND` take what the borders say; `NOTHING` never fits.
+            borders: of the parts, the same for all.
+        """
         home = self.pricer.machine.activation_home
         on_chip = (peaks >= 0) & (peaks <= (home.capacity_bits if home else -1))
         on_chip[peaks == BEFORE] = borders.input_on_chip
@@ -224,7 +234,13 @@ class PartPricer:
         """Cycles of each part, shape (parts,): in-line layers run beside the layer before them.
 
         A stage is a layer and those done in line with it; it takes as long as the longer of the
-        two. The first layer of a part begins a stage: whatever is before it is another part.
+        two. The first layer of a part begins a stage: whatever is before it is another part. The
+        same as `cost_models.cost.stage_latencies`, for all parts at once:
+
+            layers      conv  norm  relu | conv  norm        two stages
+            latency      100    30    90    50    40
+            beside               30 + 90          40
+            longest     max(100, 120)     max(50, 40)        170 cycles
         """
         in_line = self.parts.book.column("in_line")[numbers] > 0
         in_line[starts] = False
@@ -236,6 +252,12 @@ class PartPricer:
         return total
 
     def _sum_exact(self, numbers: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]) -> Figures:
+        """`EXACT_COLUMNS` of each part, shape (parts, columns).
+
+        Two of them depend on the machine, though not on its mappings: one that stores ternary
+        matrices has their entries in place of start states, and only one with a generator generates
+        weights.
+        """
         book, machine = self.parts.book, self.pricer.machine
         generated, entries = book.column("generated"), book.column("weight_entries")
         stored = book.column("stored_bits")
@@ -260,7 +282,8 @@ class PartPricer:
         """Costs of networks, by the names of `Cost.columns`; all but the areas.
 
         Args:
-            networks: numbers of their parts in order, shape (networks, parts); all `valid`.
+            networks: numbers of their parts in order, shape (networks, parts); all `valid`. All
+                have the same number of parts: networks of different depths are priced apart.
             rate: inferences a second, of the average power.
 
         Returns:
@@ -305,6 +328,8 @@ class PartPricer:
         exact = np.zeros((len(networks), len(EXACT_COLUMNS)))
         for place in range(networks.shape[1]):
             exact += self._exact[networks[:, place]]
+        # First the sums that need no residence, for the size of all weights decides whether they
+        # stay, and so which of its eight prices each part has.
         borders = self._borders(networks, exact[:, EXACT_COLUMNS.index("stored_bits")]).key
         entries = self._counts.shape[2]
         counts = np.zeros((len(networks), entries))
@@ -318,7 +343,12 @@ class PartPricer:
         return exact, counts, latency, trits
 
     def _borders(self, networks: npt.NDArray[np.int64], stored_bits: Figures) -> Borders:
-        """What parts share with their neighbours, each of shape (networks, parts)."""
+        """What parts share with their neighbours, each of shape (networks, parts).
+
+        Args:
+            networks: numbers of their parts.
+            stored_bits: weights of each network on this machine, shape (networks,).
+        """
         machine = self.pricer.machine
         home = machine.activation_home
         fits = self._peaks <= (home.capacity_bits if home else -1)

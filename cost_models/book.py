@@ -3,6 +3,15 @@
 Layers that differ only in name, or in which layers they read, are one row. Layers that differ only
 in their ternary matrix are different rows, but have the same mapping where zeros cost a cycle: they
 share a shape.
+
+    layers of networks                      number   shape
+    block 1, 1x1, 64 to 64, matrix A          0        0
+    block 2, 1x1, 64 to 64, matrix A          0        0      equal but for the name
+    block 3, 1x1, 64 to 64, matrix B          1        0      other zeros, same loops
+    block 4, 1x1, 64 to 96, matrix C          2        1
+
+Numbers are given in the order in which layers are seen and never change, so that tables of prices
+can be indexed by them, and columns grow at the end.
 """
 
 from collections.abc import Callable, Sequence
@@ -91,7 +100,11 @@ class LayerBook:
         return self._shape_of[number]
 
     def column(self, name: str) -> npt.NDArray[np.float64]:
-        """One of `COLUMNS`, by the numbers of the layers, shape (layers,)."""
+        """One of `COLUMNS`, by the numbers of the layers, shape (layers,).
+
+        Computed for the layers that are new since it was last asked for. Shared: not to be written
+        to.
+        """
         known = self._columns.get(name, np.zeros(0))
         if len(known) < len(self.layers):
             new = [float(COLUMNS[name](layer)) for layer in self.layers[len(known) :]]

@@ -7,6 +7,9 @@ saves energy: the break-even. A small SRAM of its own can win, and where it does
     generated   energy of the generator for the layer's trits; its area, shared by all layers
     stored      trits * 2 bits * read energy of an SRAM that holds all trits of the network
     break-even  capacity of the SRAM whose 2-bit read costs what a generated trit costs
+
+Energies are dynamic, of one inference. What the SRAM and the generator leak, and what it costs to
+write the trits into the SRAM once, is left out on both sides.
 """
 
 from dataclasses import dataclass
@@ -90,13 +93,19 @@ class BreakEvenTotal:
 
 
 def break_even(cost: Cost) -> BreakEvenTotal | None:
-    """Compare generating with storing on the machine of a cost; None where it generates nothing."""
+    """Compare generating with storing on the machine of a cost; None where it generates nothing.
+
+    Both sides deliver the trits that the mapping asks for, which was chosen with generated ones: a
+    mapping chosen for stored trits may ask for more or fewer.
+    """
     made = [layer for layer in cost.layers if layer.trits]
     if not made:
         return None
     sram = cost.technology.sram
     stored_bits = TRIT_BITS * sum(layer.generated_weights for layer in made)
     smallest, largest = sram.rows[0].capacity_bits, sram.rows[-1].capacity_bits
+    # One SRAM for the whole network; outside the table, the nearest that it has. A larger one would
+    # cost more to read, a smaller one less.
     memory_bits = min(max(stored_bits, smallest), largest)
     read = sram.read_pj_per_bit(memory_bits).scaled(TRIT_BITS)
     rows = []
@@ -105,6 +114,7 @@ def break_even(cost: Cost) -> BreakEvenTotal | None:
         assert spec is not None and unit is not None  # what makes trits
         generated_pj = layer.energies_pj.get(Component.GENERATOR, 0.0)
         stored_pj = layer.trits * read.mid
+        # Each entry meets each output frame once, zero or not.
         positions = layer.layer.weight_entries * layer.layer.out_frames
         rows.append(
             BreakEven(
@@ -132,7 +142,15 @@ def break_even(cost: Cost) -> BreakEvenTotal | None:
 
 
 def break_even_bits(trit_pj: float, sram: SramTable) -> int | None:
-    """Smallest SRAM whose 2-bit read costs at least `trit_pj`; None beyond the table."""
+    """Smallest SRAM whose 2-bit read costs at least `trit_pj`; None beyond the table.
+
+    By bisection over whole bits, which takes the read energy to grow with the capacity. Where even
+    the smallest SRAM of the table costs as much, that is the answer; the true one may be smaller.
+
+    Args:
+        trit_pj: energy of one generated trit.
+        sram: of the technology; its mid figures count.
+    """
     low, high = sram.rows[0].capacity_bits, sram.rows[-1].capacity_bits
     if TRIT_BITS * sram.read_pj_per_bit(high).mid < trit_pj:
         return None

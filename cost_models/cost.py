@@ -1,4 +1,20 @@
-"""What an estimate returns: layers x events; every total is derived from them."""
+"""What an estimate returns: layers x events; every total is derived from them.
+
+    energy[band] = sum over layers l, events e of  counts[l, e] * prices_pj[e, band]
+
+                       events of the machine (`cost_models.energy.Entry`)
+                       MAC   ...   sram weights read   sram inputs write   ...   leakage
+        layer 1         .                 .                   .                     .
+        layer 2         .                 .     counts        .                     .
+        ...
+        pJ per count    .                 .     prices        .                     .
+
+A component's energy, the traffic of a memory or of an operand, the total of a layer or of the
+network: all are sums over some rows and columns of that table, so that no total can disagree with
+its breakdown. Counts are bits for what moves, and operations or bits of operands for arithmetic;
+those of leakage are the cycles that a layer adds to the network's latency. Area and leakage power
+belong to the machine and are no sums over layers.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -66,23 +82,37 @@ class LayerCost:
         return {part: pj for part, pj in by_component(self.prices, self.counts).items() if pj}
 
     def sum_component(self, component: Component) -> Band:
-        """Energy of one component, with its band."""
+        """Energy of one component in pJ, with its band.
+
+        Bands of components add up to the band of the layer: all their low figures are taken to be
+        low together (`cost_models.band`).
+        """
         spent = [each.component is component for each in self.prices.entries]
         return _band(self.prices.energy_pj(np.where(spent, self.counts, 0.0)))
 
     @property
     def bound(self) -> str:
-        """The part that takes longest: a `Bound`, or the name of a memory."""
+        """The part that takes longest: a `Bound`, or the name of a memory.
+
+        Making any other part faster does not shorten the layer.
+        """
         return find_bound(self.busy_cycles, self.latency_cycles)
 
     @property
     def regenerations(self) -> float:
-        """Times that the generator makes each weight; 0 without one."""
+        """Times that the generator makes each weight; 0 without one.
+
+        1 where weights stay still while all frames pass (weight stationary); otherwise up to the
+        number of tiles of frames (`cost_models.traffic`).
+        """
         return self.trits / self.generated_weights if self.generated_weights else 0.0
 
     @property
     def port_cycles(self) -> dict[str, int]:
-        """Of each port of the memories that have two: `sram read`, `sram write`."""
+        """Of each port of the memories that have two: `sram read`, `sram write`.
+
+        `busy_cycles` has the busier of the two; this tells which one that is.
+        """
         cycles = {}
         for memory in self.two_ports:
             for action in ("read", "write"):
@@ -98,7 +128,12 @@ class LayerCost:
         return max(self.latency_cycles - array, 0)
 
     def traffic_bits(self, part: str, operand: str = "") -> int:
-        """Bits read from and written to a memory or the registers of an array."""
+        """Bits read from and written to a memory or the registers of an array.
+
+        Args:
+            part: name of the memory or array.
+            operand: `weights`, `inputs` or `outputs`; all together where it is empty.
+        """
         return int(
             sum(
                 self.counts[row]
@@ -192,7 +227,7 @@ class Cost:
 
     @property
     def latency_cycles(self) -> int:
-        """Cycles of one inference."""
+        """Cycles of one inference: layer after layer, in-line layers beside the one before them."""
         return self.total(lambda cost: cost.latency_cycles)
 
     @property
@@ -219,7 +254,11 @@ class Cost:
 
     @property
     def utilisation(self) -> float:
-        """Share of the operations that the arrays could have done which they did."""
+        """Share of the operations that the arrays could have done which they did.
+
+        The mean over the layers, weighted by their latency. While the vector unit works alone the
+        arrays do nothing, so cycles of other layers count with 0.
+        """
         cycles = self.latency_cycles
         done = sum(layer.utilisation * layer.latency_cycles for layer in self.layers)
         return done / cycles if cycles else 0.0
@@ -231,7 +270,10 @@ class Cost:
 
     @property
     def leakage(self) -> Band:
-        """Power of the idle machine in microwatts, with its band."""
+        """Power of the idle machine in microwatts, with its band.
+
+        The machine is always powered, so this is what average power tends to at low rates.
+        """
         return sum_bands(self.leakages_uw.values())
 
     @property
@@ -245,7 +287,15 @@ class Cost:
         return max(alive_bits(self.workload.layers))
 
     def traffic_bits(self, operand: str, *kinds: Component) -> int:
-        """Bits that move through the ports of memories for an operand; all memories by default."""
+        """Bits that move through the ports of memories for an operand; all memories by default.
+
+        A bit that passes an SRAM on its way from the DRAM counts three times: read from the DRAM,
+        written to the SRAM, read from it. Registers are not memories here.
+
+        Args:
+            operand: `weights`, `inputs` or `outputs`; all together where it is empty.
+            kinds: of memory, of `BUFFER`, `SRAM` and `DRAM`.
+        """
         wanted = kinds or (Component.BUFFER, Component.SRAM, Component.DRAM)
         return int(
             sum(
@@ -334,7 +384,16 @@ class Cost:
 
 
 def misfits(stored_bits: int, activation_bits: int, machine: Accelerator) -> tuple[str, ...]:
-    """What of a network does not fit the backing memories of a machine, one sentence each."""
+    """What of a network does not fit the backing memories of a machine, one sentence each.
+
+    Backing memories must hold all of an operand; where weights and activations share one, they must
+    fit side by side. What does not fit a memory further in is no misfit: tiles of it come and go.
+
+    Args:
+        stored_bits: of all weights, as `Accelerator.stored_bits` counts them.
+        activation_bits: most that are alive at a time.
+        machine: its backing memories decide.
+    """
     sentences = []
     for what, bits, operand in (
         ("weights", stored_bits, "weights"),
@@ -357,7 +416,7 @@ def misfits(stored_bits: int, activation_bits: int, machine: Accelerator) -> tup
 
 
 def by_component(prices: PriceList, counts: npt.NDArray[np.float64]) -> dict[Component, float]:
-    """Mid energy of counts by component; every component is named."""
+    """Mid energy of counts in pJ by component; every component is named, at 0 where not used."""
     energies = dict.fromkeys(Component, 0.0)
     for entry, count, price in zip(prices.entries, counts, prices.prices_pj[:, 1], strict=True):
         energies[entry.component] += float(count * price)
@@ -378,7 +437,15 @@ def count_busy_cycles(table: PricedLayers, row: int, machine: Accelerator) -> di
 
 
 def find_bound(busy_cycles: dict[str, int], latency_cycles: int) -> str:
-    """The part that takes longest; the array before others among equals."""
+    """The part that takes longest; the array before others among equals.
+
+    An array computes and fills one after the other, so their sum is compared with each other part;
+    if the array is longest, the longer of the two names the bound.
+
+    Args:
+        busy_cycles: as `count_busy_cycles` returns them.
+        latency_cycles: that the layer adds; nothing bounds one that adds none.
+    """
     if not latency_cycles:
         return Bound.NOTHING
     compute, fill = busy_cycles[Bound.COMPUTE], busy_cycles[Bound.FILL]
@@ -397,6 +464,18 @@ def stage_latencies(latencies: Iterable[float], in_line: Iterable[bool]) -> list
     """What each layer adds to the network's latency.
 
     In-line layers run while the layer before them does: they add what they take beyond it.
+
+        layer         cycles   in line   adds
+        convolution      100              100
+        batch norm        30   yes          0    done while the convolution computes
+        ReLU              90   yes         20    30 + 90 is 20 more than 100
+        convolution       50               50
+
+    Each stage adds up to max(its main layer, its in-line layers together): here 120 and 50.
+
+    Args:
+        latencies: cycles of each layer by itself, in order.
+        in_line: of each layer, whether it runs beside the one before it.
     """
     added: list[int] = []
     main = beside = 0.0

@@ -104,6 +104,18 @@ class GeneratorParts:
 def generator_parts(spec: GeneratorSpec, lanes: int, *, feedback_taps: int = 2) -> GeneratorParts:
     """Count the parts of a generator.
 
+    A shift register of N bits that makes m random bits a cycle (leap-forward) has m next-state
+    XORs. Bit i of them reads bits that lie N and fewer places before it: for i < N those are in the
+    register, from i = N on they are made in the same cycle, so that XORs stand behind XORs.
+    With N = 127 and m = 300:
+
+        bits   0 to 126   read the register                    depth 0
+        bits 127 to 253   read bits of depth 0                 depth 1    127 * 1
+        bits 254 to 299   read bits of depth 1                 depth 2   + 46 * 2  = 219 deep bits
+
+    Such logic is longer, and a mapper makes parts of it twice rather than wait for them: hence
+    `deep_bits` and `hasty_bits`, with constants of their own.
+
     Args:
         spec: family, state bits, decision bits and rounds: the design's.
         lanes: trits made in a cycle, at least 1: the machine's. Where a family makes whole words or
@@ -150,6 +162,8 @@ def _one_hot(spec: GeneratorSpec, lanes: int) -> dict[str, int]:
 
 def _counter_arx(spec: GeneratorSpec, lanes: int) -> dict[str, int]:
     k = spec.decision_bits
+    # Entries of a word: each takes k bits to decide and one for its sign, and a word holds a power
+    # of two of them. k = 8: 32 // 9 = 3, so 2 entries; the other bits of the word are not used.
     per_word = 1 << ((WORD_BITS // (k + 1)).bit_length() - 1)
     words = -(-lanes // per_word)
     mixing = words * WORD_BITS * spec.rounds
@@ -197,7 +211,11 @@ def _hasty_bits(made: int, state_bits: int, and_bits: int) -> int:
 
 
 def _decoder_gates(bits: int) -> int:
-    """AND gates of two inputs that decode a number: each half first, then every pair."""
+    """AND gates of two inputs that decode a number: each half first, then every pair.
+
+    3 bits: 1 bit needs no gate, 2 bits need 4, and the 2 x 4 pairs of their lines 8: 12 in all. Two
+    levels of gates share the halves, where 8 gates of three inputs each would be as large as 16.
+    """
     if bits < 2:
         return 0  # a bit and its inverse
     half = bits // 2
@@ -207,7 +225,7 @@ def _decoder_gates(bits: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratorArea:
-    """Area per unit of each part, in one cell library."""
+    """Area per unit of each part of `GeneratorParts`, in one cell library (`AREA_PARTS`)."""
 
     state_um2_per_bit: float
     threshold_um2_per_bit: float
@@ -224,7 +242,7 @@ class GeneratorArea:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratorEnergy:
-    """Energy per unit of each part and cycle, in one technology."""
+    """Energy per unit of each part and cycle, in one technology (`ENERGY_PARTS`)."""
 
     state_pj_per_bit: float
     """Clock, and the change of a state bit every other cycle."""
@@ -251,6 +269,8 @@ AREA_PARTS = {
     "mixing_bits": "mixing_um2_per_bit",
     "point_bits": "point_um2_per_bit",
 }
+"""Part of `GeneratorParts` -> its constant in `GeneratorArea`."""
+
 ENERGY_PARTS = {
     "state_bits": "state_pj_per_bit",
     "threshold_bits": "state_pj_per_bit",
@@ -262,10 +282,15 @@ ENERGY_PARTS = {
     "mixing_bits": "mixing_pj_per_bit",
     "point_bits": "point_pj_per_bit",
 }
+"""Part of `GeneratorParts` -> its constant in `GeneratorEnergy`.
+
+The random bits of a register with two taps have no line: the fit has their energy in what reads
+them. A threshold's flip-flops cost what those of the state do.
+"""
 
 
 def generator_area_um2(parts: GeneratorParts, constants: GeneratorArea) -> float:
-    """Cell area before layout."""
+    """Cell area before layout, in um2: sum over the parts of count times area per unit."""
     area_um2: float = sum(
         getattr(parts, part) * getattr(constants, name) for part, name in AREA_PARTS.items()
     )
@@ -273,7 +298,11 @@ def generator_area_um2(parts: GeneratorParts, constants: GeneratorArea) -> float
 
 
 def generator_energy_pj_per_cycle(parts: GeneratorParts, constants: GeneratorEnergy) -> float:
-    """Dynamic energy of one cycle in which all lanes make a trit."""
+    """Dynamic energy of one cycle in which all lanes make a trit.
+
+    The last cycle of a layer, of which not all trits may be needed, is taken to cost as much as any
+    other (`cost_models.pricing` rounds cycles up).
+    """
     energy_pj: float = sum(
         getattr(parts, part) * getattr(constants, name) for part, name in ENERGY_PARTS.items()
     )
@@ -281,7 +310,11 @@ def generator_energy_pj_per_cycle(parts: GeneratorParts, constants: GeneratorEne
 
 
 def generator_energy_pj_per_trit(parts: GeneratorParts, constants: GeneratorEnergy) -> float:
-    """Dynamic energy of one trit, where all lanes are busy."""
+    """Dynamic energy of one trit, where all lanes are busy.
+
+    The state's clock is shared by the lanes: a trit gets cheaper with more of them, down to what
+    its own random bits and comparison cost.
+    """
     return generator_energy_pj_per_cycle(parts, constants) / parts.lanes
 
 

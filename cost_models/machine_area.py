@@ -40,9 +40,14 @@ def machine_area_um2(
         technology: in which process.
         specs: generators that the design needs; the machine's own, or the usual one, where empty.
 
+    Returns:
+        Part -> um2 with its band: arrays and memories by name, `registers of ARRAY`, `vector unit`,
+        `generator`, `control`. They add up to the machine; SRAM macros stand last.
+
     Raises:
         InvalidAccelerator: an SRAM is outside the technology's table.
     """
+    # Apart, because control, clock tree and wiring are a share of logic: a macro has its own.
     logic: dict[str, Band] = {}
     for array in machine.arrays:
         logic[array.name] = array_area_um2(array, technology)
@@ -58,6 +63,8 @@ def machine_area_um2(
         kept = macros if memory.kind == "sram" else logic
         kept[memory.name] = memory_area_um2(memory, technology)
     if machine.generator is not None:
+        # Layers with equal generators share one circuit and load their seeds in turn; each spec
+        # that differs is another circuit beside it.
         needed = dict.fromkeys(specs) or [machine.generator.spec or USUAL_GENERATOR]
         logic["generator"] = sum_bands(
             _generator_area_um2(spec, machine.generator.trits_per_cycle, technology)
@@ -72,7 +79,12 @@ def machine_area_um2(
 
 
 def array_area_um2(array: ComputeArray, technology: Technology) -> Band:
-    """Area of the arithmetic of all elements; all of an element where the machine has a figure."""
+    """Area of the arithmetic of all elements; all of an element where the machine has a figure.
+
+    A MAC or a ternary adder is an element, counted once for each. A tree is counted once a row: its
+    columns are its lanes, and behind it stands one adder to the accumulator. Registers are in
+    `registers_area_um2`, but for a ternary adder, which was measured with its accumulator.
+    """
     if array.element_um2 is not None:
         return array.element_um2.band.scaled(array.elements)
     if array.element == "mac":
@@ -89,7 +101,12 @@ def array_area_um2(array: ComputeArray, technology: Technology) -> Band:
 
 
 def registers_area_um2(array: ComputeArray, technology: Technology) -> Band:
-    """Area of the registers of all elements, unless they are part of the machine's own figure."""
+    """Area of the registers of all elements, unless they are part of the machine's own figure.
+
+    A register of one value is flip-flops with enable; one of two values or more is a small register
+    file, whose bits cost a share of its decoder and multiplexers, too. Register files that elements
+    share are counted once (`ComputeArray.instances`).
+    """
     registers = ZERO
     for operand in OPERANDS if array.element_um2 is None else ():
         register = array.register(operand)
@@ -104,7 +121,9 @@ def registers_area_um2(array: ComputeArray, technology: Technology) -> Band:
 
 
 def memory_area_um2(memory: MemoryLevel, technology: Technology) -> Band:
-    """Area of a memory.
+    """Area of a memory in um2: the machine's own figure where it has one, else the technology's.
+
+    Not for a DRAM without a figure of its own, which is another chip: `machine_area_um2` skips it.
 
     Raises:
         InvalidAccelerator: an SRAM is outside the technology's table.
@@ -128,7 +147,12 @@ def named(memory: MemoryLevel) -> Iterator[None]:
 
 
 def _generator_area_um2(spec: GeneratorSpec, lanes: int, technology: Technology) -> Band:
-    """Area of a generator from its parts (`cost_models.generator`)."""
+    """Area of a generator from its parts (`cost_models.generator`).
+
+    With the constants of the technology, which are fewer than those of a cell library's fit
+    (`AREA_FITS`): how deep XORs stand behind each other (`deep_bits`, `hasty_bits`) is left out
+    here, and the points of Sobol' sequences cost what an adder does.
+    """
     parts = generator_parts(spec, lanes)
     per_unit = {
         "state_bits": technology.generator_state_um2_per_bit,
@@ -154,14 +178,19 @@ def sum_bands(bands: Iterable[Band]) -> Band:
 
 
 def logic_leakage_uw(machine: Accelerator, technology: Technology) -> Band:
-    """Leakage of everything that is not an SRAM macro or a DRAM: area times leakage per area."""
+    """Leakage of everything that is not an SRAM macro or a DRAM: area times leakage per area.
+
+    In uW. Low, mid and high figures of area and density multiply, as if both were wrong the same
+    way. The area is that with the machine's own generator, or the usual one, so that leakage
+    belongs to the machine and does not depend on the design that runs on it.
+    """
     kinds = {memory.name: memory.kind for memory in machine.memories}
     areas = machine_area_um2(machine, technology)
     logic = sum_bands(
         area for part, area in areas.items() if kinds.get(part) not in ("sram", "dram")
     )
     leakage = technology.logic_leakage_nw_per_um2.band
-    return Band(
+    return Band(  # 1e-3: nW to uW
         low=logic.low * leakage.low * 1e-3,
         mid=logic.mid * leakage.mid * 1e-3,
         high=logic.high * leakage.high * 1e-3,

@@ -106,6 +106,12 @@ def view_loops(layers: Sequence[Layer], array: ComputeArray) -> Views:
     input alone. It can run group by group like any other layer (one channel per pass: N has one
     iteration), or with its channels in the place of N, side by side on the array; then inputs
     depend on N. Where the array allows both, both are candidates.
+
+        layer, 128 frames                 groups    N    R    T
+        1x1, 64 to 96                        1     96    64   128
+        5 taps, 64 to 96                     1     96   320   128
+        depthwise, 9 taps, 64 channels      64      1     9   128     one channel per pass
+        the same                             1     64     9   128     channels across the array
     """
     rows: list[dict[str, Any]] = []
     for index, layer in enumerate(layers):
@@ -203,6 +209,8 @@ def assignments(array: ComputeArray, *, across: bool) -> tuple[Assignment, ...]:
             continue  # that is one channel per pass
         assignment = Assignment(loops)
         registers = [array.register("weights"), array.register("inputs"), array.register("outputs")]
+        # Rows and columns of one size may be swapped, say, unless a register tells them apart. What
+        # follows depends on nothing but these figures.
         same = tuple(
             (
                 assignment.limit(array, loop),
@@ -257,6 +265,17 @@ class _Templates:
 
 
 def _templates() -> _Templates:
+    """6 orders without a split, and 3 loops x 6 orders x `MOST_SPLIT` sizes with one: 222.
+
+    With s the split loop, a and b the other two, innermost first, the orders with a split are
+
+        s a s b       a once between the parts
+        s a b s       both between them
+        a s b s       a innermost of all
+
+    and the same with a and b exchanged. A template knows no layer: which of them are different
+    mappings of a layer is `_valid_templates`, and the counts are filled in by `_arranged`.
+    """
     rows = []
     # Three loops and a fourth depth, the outermost, that has nothing to do.
     for order in itertools.permutations((N, R, T)):
@@ -329,6 +348,8 @@ def _narrowed(
     rows, columns = assignment.loops[:2]
     whole = np.ceil(views.bounds / limits)
     used = np.ceil(views.bounds / whole)
+    # Load, pass and drain of one tile, as in `latency.systolic_cycles`. Only an estimate, to find
+    # parts that are worth a try: the search then prices them like any other candidate.
     fill = 2 * used[rows] + used[columns] - 2
     passes = views.groups * np.prod(whole, axis=0)
     short = np.flatnonzero(passes < 2 * fill)
@@ -345,10 +366,12 @@ def _narrowed(
     faster = np.flatnonzero(cycles < passes[place] + fill[place])
     if not len(faster):
         return place[:0], parts[:, :0]
+    # Parts that lead to the same passes are the same mapping (12 rows or 16 for 20 iterations).
     own = np.concatenate([place[None], iterations])[:, faster]
     first = faster[np.unique(own, axis=1, return_index=True)[1]]
     # The fastest few: a layer this short is not worth more.
     first = first[np.lexsort((cycles[first], place[first]))]
+    # Sorted by layer, so the place of a layer's first part is where its own would be inserted.
     rank = np.arange(len(first)) - np.searchsorted(place[first], place[first])
     kept = first[rank < MOST_PARTS]
     return place[kept], parts[:, kept]
@@ -388,7 +411,8 @@ def _arranged(
     split = TEMPLATES.split[template] >= 0
     size = TEMPLATES.size[template]
     # Both parts of a split loop have its whole count by now: the inner one becomes the power of
-    # two, the outer one what is left. The spare depth of an order without a split counts 1.
+    # two, the outer one what is left: of 12 iterations in parts of 8, 2, though the second has only
+    # 4. The spare depth of an order without a split counts 1.
     whole = counts[TEMPLATES.outer[template], at]
     counts[TEMPLATES.outer[template], at] = np.where(split, np.ceil(whole / size), 1.0)
     inner = TEMPLATES.inner[template]
@@ -414,7 +438,14 @@ def _valid_templates(iterations: npt.NDArray[np.float64]) -> npt.NDArray[np.bool
     """Which templates are different mappings, shape (views, templates).
 
     A loop of one iteration changes nothing where it stands, so only its outermost place counts; a
-    split needs an inner part below the count, and something to do between its parts.
+    split needs an inner part below the count, and something to do between its parts. With R of one
+    iteration, four of the six orders say what another one says:
+
+        T N R   stays           R T N   R T N, T R N and T N R are the same nest
+        N T R   stays           R N T   likewise, R N T, N R T and N T R
+
+    Args:
+        iterations: of N, R, T in time, shape (3, views).
     """
     order, split = TEMPLATES.order, TEMPLATES.split
     single = iterations == 1
@@ -446,7 +477,7 @@ def innermost(candidates: Candidates) -> npt.NDArray[np.intp]:
 
 
 def taken(candidates: Candidates, index: npt.NDArray[np.intp]) -> Candidates:
-    """Some of the candidates, in the order of `index`."""
+    """Some of the candidates, in the order of `index`; their layers keep their numbers."""
     return Candidates(
         kinds=candidates.kinds,
         views=candidates.views.take(index),

@@ -118,7 +118,7 @@ def empty_table(layers: int, entries: int, memories: int) -> PricedLayers:
 
 
 def joined(one: PricedLayers, other: PricedLayers) -> PricedLayers:
-    """The rows of two tables of one machine."""
+    """The rows of two tables of one machine, those of `one` first: their numbers stay valid."""
     columns = {
         each.name: np.concatenate([getattr(one, each.name), getattr(other, each.name)])
         for each in fields(PricedLayers)
@@ -149,7 +149,9 @@ class LayerPricer:
         self.errors: dict[int, InvalidInput] = {}
         """Layer and residence -> why it cannot be priced."""
         self._skips = any(array.zero_handling == "skipped" for array in machine.arrays)
-        self._rows = np.zeros(0, dtype=np.int64)  # by layer and residence; -1 not yet, -2 never
+        # By number * RESIDENCES + key of the residence: row in `table`, -1 not yet, -2 never. An
+        # array and no dictionary, so that a million layers are looked up in one indexing.
+        self._rows = np.zeros(0, dtype=np.int64)
         self._mapped: dict[tuple[int, int], Mapped | InvalidInput] = {}
         self._generators: dict[GeneratorSpec, list[tuple[int, int]]] = {}
         self.table = self._empty(0)
@@ -185,6 +187,7 @@ class LayerPricer:
         """
         most = len(self.book) * RESIDENCES
         if len(self._rows) < most:
+            # At least twice as long: a book that grows layer by layer is copied rarely.
             grown = np.full(max(most, 2 * len(self._rows)), -1, dtype=np.int64)
             grown[: len(self._rows)] = self._rows
             self._rows = grown
@@ -196,7 +199,10 @@ class LayerPricer:
         return rows
 
     def _add(self, keys: Numbers) -> None:
-        """Price layers under residences that are new, and enter their rows."""
+        """Price layers under residences that are new, and enter their rows.
+
+        What cannot be priced gets no row but the mark `never`, and its error is kept.
+        """
         numbers, rest = np.divmod(keys, RESIDENCES)
         residence = residence_of_keys(rest)
         good = np.array(
@@ -261,7 +267,11 @@ class LayerPricer:
         return found
 
     def _best(self, keys: Numbers, array: ComputeArray) -> list[Mapped | InvalidInput]:
-        """The best mapping on an array of each of these layers, or why there is none."""
+        """The best mapping on an array of each of these layers, or why there is none.
+
+        Biases and start states pass the ports of the weights' memories whatever the mapping, so
+        they are counted first, and the mappings are chosen for what the ports have left.
+        """
         numbers, rest = np.divmod(keys, RESIDENCES)
         residence = residence_of_keys(rest)
         beside = self._empty(len(keys))
@@ -280,7 +290,8 @@ class LayerPricer:
     def _trit_pj(self, numbers: Numbers) -> Column:
         """Energy of one generated trit in pJ, mid figure, shape (layers,).
 
-        All parts of the generator work in each of its cycles, in which it makes `lanes` trits.
+        All parts of the generator work in each of its cycles, in which it makes `lanes` trits: one
+        full cycle of each layer's generator is priced, and shared among them.
         """
         if self.machine.generator is None:
             return np.zeros(len(numbers))
@@ -395,6 +406,7 @@ class LayerPricer:
         generator = self.machine.generator
         if generator is None:
             return
+        # Whole cycles: in the last one, lanes whose trit nobody needs work all the same.
         cycles = np.ceil(trits / generator.trits_per_cycle)
         for at in np.flatnonzero(trits):
             parts = self._find_parts(int(numbers[at]))
@@ -452,7 +464,11 @@ class LayerPricer:
         here: Numbers,
         numbers: Numbers,
     ) -> None:
-        """Batch norm, activation, residual add, pooling, maximum, softmax."""
+        """Batch norm, activation, residual add, pooling, maximum, softmax.
+
+        A lane multiplies, adds and compares in the same cycle, so the most frequent of the three
+        sets the time; the energy is that of all of them. A sum also clocks an accumulator.
+        """
         column = self._select_columns(numbers)
         sums = column("additions") * column("accumulator_bits")
         gain = column("weight_bits") * column("accumulator_bits")

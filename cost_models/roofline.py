@@ -5,6 +5,16 @@
 over all memories that the layer uses (Williams, Waterman, Patterson, CACM 52(4), 2009, with one
 roof per memory). An operation is a multiply-accumulate, or a ternary position: zeros included,
 unless the array skips them.
+
+In numbers, for an array of 128 operations a cycle and an SRAM of 64 bits a cycle, through which 64
+channels of 128 frames of 8 bits go in and out once:
+
+    layer              operations   SRAM bits   intensity   roofs              limit
+    1x1, 64 to 64       524,288      131,072      4         128, 4 * 64        the array
+    depthwise, 9 taps    73,728      131,072      0.56      128, 0.56 * 64     the SRAM: 36 a cycle
+
+A layer below its lowest roof loses time to what has no roof here: filling and draining, passes in
+which part of the array is idle, the generator.
 """
 
 from dataclasses import dataclass
@@ -33,7 +43,11 @@ class Roof:
 
 
 def roofline(cost: Cost) -> list[Roof]:
-    """The roofs of all convolutions of a network, in order."""
+    """The roofs of all convolutions of a network, in order.
+
+    Traffic is that of the mapping that was chosen: another mapping, or another objective of its
+    search, moves the roofs of the memories. Layers of the vector unit have none.
+    """
     layers = [layer for layer in cost.layers if layer.layer.kind in CONVOLUTIONS]
     return [_roof(layer, cost) for layer in layers]
 
@@ -46,6 +60,8 @@ def _roof(layer: LayerCost, cost: Cost) -> Roof:
         bits = layer.traffic_bits(memory.name)
         if bits:
             intensity[memory.name] = operations / bits
+            # Intensity times bandwidth, by the cycles that the ports are busy: those know whether
+            # one port reads and writes in turn, or two do so at once.
             roofs[memory.name] = operations / max(layer.busy_cycles[memory.name], 1)
     limit = min(roofs, key=lambda name: roofs[name])
     return Roof(

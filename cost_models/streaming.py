@@ -9,6 +9,16 @@ over the window is a ring of sums, one per hop: the newest comes in, the oldest 
     history of a tensor  = the most that one of its readers needs, in frames
     state                = history * channels * bits, over all tensors, and the ring of sums
     latency of a decision: frames that the network waits for, and the cycles of a hop
+
+A convolution of K = 5 taps, dilation 1, stride 1, with hops of two frames:
+
+    input     h h h h n n        h kept from earlier hops: (5 - 1) * 1 = 4;   n new
+              [-------]          taps of the first new output
+                [-------]        taps of the second: 2 outputs from 6 frames, nothing padded
+
+So a hop costs what 2 outputs cost, where an inference of the whole window computes all of them
+again; that is what the state is paid for. The workload of a hop is priced like any other, with the
+history read from the activations' memory with the new frames.
 """
 
 import dataclasses
@@ -36,6 +46,11 @@ class Stream:
 def stream(workload: Workload, hop_frames: int) -> Stream:
     """The network as it runs on a stream, `hop_frames` new frames at a time.
 
+    Args:
+        workload: one inference over the whole window.
+        hop_frames: new input frames a hop: a multiple of the product of the strides, so that every
+            layer makes whole frames in every hop, and at most the window.
+
     Raises:
         InvalidInput: the hop is not positive, not a multiple of all strides together, or longer
             than an inference.
@@ -56,6 +71,8 @@ def stream(workload: Workload, hop_frames: int) -> Stream:
             "inference: use a shorter hop, or more frames"
         )
     names = {layer.name: index for index, layer in enumerate(layers)}
+    # Of each tensor: frames that a hop brings, at its own rate; and how many input frames beyond
+    # the moment that it describes must have been seen before it can be computed.
     fresh, wait = {INPUT: hop_frames}, {INPUT: 0.0}
     history: dict[str, int] = {}
     channel_bits = {INPUT: layers[0].in_channels * layers[0].input_bits}
@@ -70,8 +87,12 @@ def stream(workload: Workload, hop_frames: int) -> Stream:
             needed = (made - 1) * layer.stride + span + 1  # a stream has no padding
             history[source] = max(history.get(source, 0), max(needed - fresh[source], 0))
             streamed.append(dataclasses.replace(layer, in_frames=needed, out_frames=made))
+            # Half of the taps lie in the future of a symmetric kernel; a frame behind strides
+            # stands for `rate` frames of the input.
             waited = wait[source] + span / 2 * rate[source]
         elif layer.kind is LayerKind.AVERAGE_POOL:
+            # A ring of one sum a hop. Each hop sums its new frames, adds that to the total, and
+            # takes off the sum that leaves the window: two operations beside the new frames.
             hops = -(-layer.in_frames // fresh[source])
             state_bits += hops * layer.in_channels * layer.accumulator_bits
             made = 1
@@ -113,7 +134,15 @@ def _align(
     reads: tuple[tuple[str, ...], ...],
     history: dict[str, int],
 ) -> None:
-    """Keep the input of the path that waits less for as long as the other one waits more."""
+    """Keep the input of the path that waits less for as long as the other one waits more.
+
+    A residual add needs both of its tensors for the same moment. The main path has waited for the
+    future taps of its kernels, a skip has not; so the skip's frames are kept until then. With a 1x1
+    convolution on the skip it is that one's input that is kept, which the main path reads, too:
+    `history` is the most that any reader of a tensor needs, not a sum.
+
+    Writes into `history`; all else is read.
+    """
     if len(sources) < 2:
         return
     first, second = sorted(sources, key=lambda name: wait[name])

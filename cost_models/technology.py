@@ -73,7 +73,7 @@ class Spread:
         check_fields(self)
 
     def band(self, value: float) -> Band:
-        """The band of one figure of the table."""
+        """The band of one figure of the table, which is its mid figure."""
         return Band(low=self.low * value, mid=value, high=self.high * value)
 
 
@@ -119,19 +119,25 @@ class SramTable:
         require(ordered, "rows", "a list by increasing capacity_bits", capacities)
 
     def read_pj_per_bit(self, capacity_bits: int) -> Band:
-        """Energy to read one bit; raises `InvalidAccelerator` outside the table."""
+        """Energy in pJ to read one bit of an access of `word_bits`, of an SRAM of this capacity.
+
+        Between two rows a power law runs through both; nothing is extrapolated.
+
+        Raises:
+            InvalidAccelerator: the capacity is outside the table.
+        """
         return self.energy_spread.band(self._interpolate(capacity_bits, "read_pj_per_bit"))
 
     def write_pj_per_bit(self, capacity_bits: int) -> Band:
-        """Energy to write one bit; raises `InvalidAccelerator` outside the table."""
+        """Energy in pJ to write one bit; otherwise like `read_pj_per_bit`."""
         return self.energy_spread.band(self._interpolate(capacity_bits, "write_pj_per_bit"))
 
     def area_um2(self, capacity_bits: int) -> Band:
-        """Area of a macro; raises `InvalidAccelerator` outside the table."""
+        """Area in um2 of a whole macro, periphery included; otherwise like `read_pj_per_bit`."""
         return self.area_spread.band(self._interpolate(capacity_bits, "area_um2"))
 
     def leakage_uw(self, capacity_bits: int) -> Band:
-        """Leakage of a macro; raises `InvalidAccelerator` outside the table."""
+        """Leakage in uW of a whole macro; otherwise like `read_pj_per_bit`."""
         return self.leakage_spread.band(self._interpolate(capacity_bits, "leakage_uw"))
 
     def _interpolate(self, capacity_bits: int, column: str) -> float:
@@ -147,6 +153,8 @@ class SramTable:
         if capacities[above] == capacity_bits:
             return values[above]
         low, high = capacities[above - 1], capacities[above]
+        # A straight line in the logarithms of both: value = values[above - 1] * (capacity / low)^p
+        # with p = log(ratio) / log(high / low).
         share = math.log(capacity_bits / low) / math.log(high / low)
         ratio = values[above] / values[above - 1]
         return float(values[above - 1] * ratio**share)

@@ -31,6 +31,27 @@ class DatapathArea:
 def tree_bits(lanes: int, activation_bits: int = 8) -> tuple[int, int]:
     """Bits of all adders of a tree, and of the sums left over that take a carry.
 
+    A lane has one bit more than its activation, since it may be negated; a sum has one bit more
+    than the wider of what it adds. 5 lanes of 8 bits:
+
+        level   sums                adders                left over
+          0     9 9 9 9 9
+          1     10 10 9             2 x 10 bits           9
+          2     11 9                1 x 11 bits           9, with a carry
+          3     12                  1 x 12 bits
+                                    43 bits of adders     9 bits of carries
+
+    To negate is to invert and add 1. An adder takes that 1 as its carry in: in a full tree of the
+    next power of two there is one for each lane after the first. Where a lane's place in it has no
+    adder, the sum that is passed on there takes the carry by itself.
+
+    Args:
+        lanes: of the tree.
+        activation_bits: of each lane's input.
+
+    Returns:
+        Bits of the adders, and bits of the sums left over that take a carry.
+
     Raises:
         InvalidAccelerator: lanes are less than 1.
     """
@@ -51,7 +72,7 @@ def tree_bits(lanes: int, activation_bits: int = 8) -> tuple[int, int]:
 
 
 def ternary_tree_um2(lanes: int, constants: DatapathArea, *, activation_bits: int = 8) -> float:
-    """Cell area of an add/sub tree before layout."""
+    """Cell area of an add/sub tree before layout, in um2; its accumulator is not part of it."""
     adder_bits, carry_bits = tree_bits(lanes, activation_bits)
     return (
         adder_bits * constants.tree_adder_um2_per_bit
@@ -61,7 +82,7 @@ def ternary_tree_um2(lanes: int, constants: DatapathArea, *, activation_bits: in
 
 
 def ternary_element_um2(accumulator_bits: int, constants: DatapathArea) -> float:
-    """Cell area of a processing element before layout."""
+    """Cell area of a processing element before layout, in um2; its accumulator is part of it."""
     return accumulator_bits * constants.element_um2_per_bit + constants.element_um2
 
 

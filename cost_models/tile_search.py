@@ -118,7 +118,13 @@ def best_mappings(
         trit_pj: energy of a generated trit of each layer, shape (layers,).
         beside: cycles that biases and start states take of each memory's ports, shape (layers,
             memories): they share the ports, so that a mapping must not count on having them alone.
+
+    Returns:
+        One a layer, in their order: its mapping; or the error that says what it does not fit
+        (`UnmappableLayer`), or that its zeros must be known and are not (`InvalidLayer`).
     """
+    # From here on everything is a column over the candidates of all layers. What is known of a
+    # layer is spread to its candidates by `[owner]`.
     found = list_candidates(layers, array)
     owner = found.views.layer  # of each candidate
     generated = np.array([machine.generates(layer) for layer in layers], dtype=np.bool_)[owner]
@@ -128,6 +134,7 @@ def best_mappings(
     traffic = count_traffic(found, array, machine, precision, residence.take(owner), generated)
     if array.zero_handling == "skipped":
         known = np.array([bool(layer.nonzero_mask) for layer in layers])[owner]
+        # What is skipped is no useful pass: waiting for the fullest row is all that is left.
         cycles = ideal = skipped_cycles(found, layers, array, cycles, known)
         possible = possible & known
     # A port that reads and writes in turn is busy with all operands of its memory together.
@@ -137,12 +144,13 @@ def best_mappings(
     ]
     lanes = machine.generator.trits_per_cycle if machine.generator else 1
     made = np.ceil(traffic.trits / lanes)
+    # Shapes (memories, candidates); the busiest memory counts, since all work at the same time.
     ports = np.max(np.stack(busy) + beside[owner].T, axis=0)
     latency = np.maximum(cycles, np.maximum(made, ports))
     entries = moved_entries(traffic, array, prices)
     energy = latency * prices.idle_pj + traffic.trits * trit_pj[owner]
     for row, bits in entries:
-        energy = energy + bits * prices.prices_pj[row, 1]
+        energy = energy + bits * prices.prices_pj[row, 1]  # mid figures choose; bands come later
     best = _best(found, traffic.mappable & possible, energy, latency, objective, len(layers))
     ends = _end_cycles(machine, traffic, best)
     mapped: list[Mapped | InvalidInput] = []
@@ -226,6 +234,8 @@ def _best(
         "latency": (latency, energy),
         "edp": (energy * latency, energy),
     }[objective]
+    # `lexsort` has its most important key last. Within a layer the best comes first then, and
+    # `unique` returns where each layer is met first.
     valid = np.flatnonzero(usable)
     layer = found.views.layer[valid]
     order = np.lexsort((second[valid], first[valid], layer))
@@ -303,7 +313,11 @@ def _precision(
 
 
 def _tree_steps(layer: Layer, found: Candidates, at: np.intp, array: ComputeArray) -> float:
-    """Sums that trees hand to accumulators: one for each output and pass over R."""
+    """Sums that trees hand to accumulators: one for each output and pass over R.
+
+    Adding inside a tree is priced by its lanes (`tree_addition_pj_per_bit`); this is the addition
+    behind the tree, at the accumulator's width. R = 144 on trees of 64 lanes: 3 for each output.
+    """
     if array.element != "ternary_tree":
         return 0.0
     if array.zero_handling == "skipped":

@@ -222,7 +222,9 @@ def _window(frames: Cuts, taps: Cuts, found: Candidates) -> Cuts:
 def _windows(frames: Cuts, taps: Cuts, found: Candidates) -> Cuts:
     """Input frames over all tiles of frames, overlaps counted as often as they are read.
 
-    All tiles but the last have `frames` outputs; the last has what is left.
+    All tiles but the last have `frames` outputs; the last has what is left. 128 outputs of 9 taps,
+    stride 1, in tiles of 16: 8 windows of 16 + 8 frames, 192 in all, where one tile would read 136
+    (or as many as the input has).
     """
     whole = np.ceil(found.views.bounds[T] / frames)
     last = found.views.bounds[T] - (whole - 1) * frames
@@ -236,7 +238,15 @@ def _moves(found: Candidates) -> dict[Operand, Cuts]:
     The loops are walked from the outermost inwards. `outside` collects the iterations of the loop
     that an operand does not depend on. Where a loop of its own advances, the tile moves as often as
     `outside` says by then; where a loop that is not its own stands directly outside the cut, the
-    number is that of the cut further out: the tile stays.
+    number is that of the cut further out: the tile stays. The nest of the module's docstring, from
+    the outermost loop inwards; `x` is the operand's own loop, `times` that of the cut inside of it:
+
+                         weights            inputs             outputs
+        loop          own times outside  own times outside  own times outside
+        (outside)          1      1           1      1           1      1
+        for n in 4     x   1      1           1      4       x   1      1
+          for r in 2   x   1      1       x   4      4           1      2
+            for t in 3     1      3       x   4      4       x   2      2
     """
     n = len(found.views.layer)
     moved: dict[Operand, Cuts] = {}
@@ -277,6 +287,10 @@ def count_traffic(
         precision: bits of the operands.
         residence: what is on the chip already, or stays there; one figure a candidate.
         generated: candidates whose weights the generator makes.
+
+    Returns:
+        Bits and trits of the whole layer, in one inference. Candidates that do not fit somewhere
+        are priced like the others, and are not `mappable`.
     """
     tiles = count_tiles(found, array)
     bits: dict[Operand, Column] = {
@@ -371,7 +385,8 @@ def _in_words(bits: Column, register: Register) -> Column:
 def _outermost(needed_bits: Cuts, capacity_bits: Column) -> tuple[npt.NDArray[np.intp], Column]:
     """The outermost cut whose tile fits, and the bits of the smallest tile where none does.
 
-    Tiles only grow outwards, so positions are counted as long as all of them fit.
+    Tiles only grow outwards, so positions are counted as long as all of them fit: fits of 1 1 0 0 0
+    have running products of 1 1 0 0 0, two positions, of which the outermost is number 1.
 
     Args:
         needed_bits: of the tile at each position, shape (DEPTH + 1, candidates).
@@ -443,7 +458,14 @@ def _accumulators(
     """Every operation reads and writes a sum; a tile that leaves is read once more.
 
     Elements that unroll R and have one accumulator in common first add among each other (a tree's
-    lanes), so that the accumulator is read and written once a pass, not once an operation.
+    lanes), so that the accumulator is read and written once a pass, not once an operation. R of 64
+    iterations, 16 of them unrolled; figures for each output:
+
+                                       copies   together   updates
+        16 elements share a sum           1        16      64 / 16 = 4
+        each element has its own         16         1      64, one an operation
+
+    In the second case 16 partial sums leave where in the first one does.
     """
     register = array.register("outputs")
     assert register is not None  # every array has accumulators
@@ -472,6 +494,12 @@ def _outputs_moved(
     Of all crossings of a cut, the last brings complete outputs, in `output_bits`. All before it
     bring partial sums, in `accumulator_bits`, and each of those comes back to be added to: written
     by the level below and read by it, and the same once more between this level and the one above.
+    What this level does, an output that crosses the cut below b times and the one above a times:
+
+        from below       b writes    b - 1 of partial sums, 1 complete
+        back to below    b - 1 reads of partial sums
+        to above         a reads     a - 1 of partial sums, 1 complete      (if it goes on)
+        back from above  a - 1 writes of partial sums                       (if it goes on)
     """
     total = tiles.totals["outputs"]
     partial_below = _at(tiles.crossings["outputs"], below) - total
