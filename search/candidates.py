@@ -107,12 +107,19 @@ class Pool:
         self.scales = {name: _measure_scale(columns.get(name)) for name in COST_FEATURES}
 
     def price(self, designs: Sequence[Values]) -> PricedDesigns:
-        """Those of the designs that are feasible, with their costs."""
+        """Those of the designs that are feasible on a machine, with their costs, in their order."""
         priced, feasible = self.price_all(designs)
         return priced.take(np.flatnonzero(feasible).tolist())
 
     def price_all(self, designs: Sequence[Values]) -> tuple[PricedDesigns, npt.NDArray[np.bool_]]:
-        """All of the designs with their costs, and which of them are feasible on a machine."""
+        """All of the designs with their costs, and which of them are feasible on a machine.
+
+        Costs of a design that no machine executes are NaN.
+
+        Returns:
+            The designs in their order, and whether each is feasible on at least one machine, shape
+            (n,).
+        """
         cut = self.sweep.cut(designs)
         pricers = self.sweep.pricing.pricers
         first: dict[str, Floats] = {}
@@ -122,6 +129,7 @@ class Pool:
             columns, feasible = pricer.price(cut)
             anywhere |= feasible
             for name, figures in columns.items():
+                # The first machine that executes a design stands for it in the features.
                 known = first.setdefault(name, figures)
                 first[name] = np.where(np.isnan(known), figures, known)
                 if name in self.costs:
@@ -205,6 +213,7 @@ class Pool:
         if key not in self._batches:
             rng = random.Random(f"{seed}/batch/{index}")
             self._batches[key] = self.price(_sample(self.space, rng, BATCH))
+            # Far behind all that is asked for by now; it could be made again from its number.
             self._batches.pop((seed, index - 4 * BATCHES), None)
         return self._batches[key]
 
@@ -247,7 +256,17 @@ def identify(values: Mapping[str, Value]) -> Identity:
 
 
 def mutate(space: SearchSpace, values: Values, rng: random.Random) -> Values:
-    """A design with one to three axes changed: numbers to a near value, others to any."""
+    """A design with one to three axes changed: numbers to a near value, others to any.
+
+    One axis half of the time, two or three a quarter each. A number moves by up to a fifth of its
+    axis' values (at least one step), never to itself. An axis that does not matter to the design is
+    not changed; one that comes to matter by a change is drawn at random.
+
+    Args:
+        space: of the design.
+        values: of its axes.
+        rng: seeded for the proposal; drawn from.
+    """
     open_axes = [c for c in space.choices if len(c.values) > 1 and c.name in values]
     count = min(len(open_axes), rng.choice((1, 1, 2, 3)))
     changed: Values = dict(values)

@@ -210,6 +210,9 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
     def propose(self, trials: Sequence[FrozenTrial], number: int) -> Values | None:
         """The next design, or None where every feasible one was proposed before.
 
+        The same for the same arguments, in any process: nothing that an earlier call has left
+        behind changes it, only how long it takes.
+
         Args:
             trials: of the study, without the one that is asked for.
             number: of the trial that is asked for.
@@ -229,7 +232,16 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         return drawn.values[int(np.argmax(self._weigh(drawn, known, trained)))]
 
     def _weigh(self, drawn: PricedDesigns, known: _Known, trained: PricedDesigns) -> Floats:
-        """Steps 2 and 4: what each design drawn is expected to add to the frontier; shape (n,)."""
+        """Steps 2 and 4: what each design drawn is expected to add to the frontier; shape (n,).
+
+        Two models with the same length scales. The first has measured errors alone, and says where
+        the frontier is and what is to be expected of the designs in training. The second has those
+        expectations as observations, too, and says what is to be expected of the designs drawn: its
+        mean is close to the first one's, its deviation smaller near what is in training.
+
+        Volumes are in the study's box: costs from 0 to 1 (`Aim.scale_costs`), errors as they are up
+        to `Aim.worst_error`.
+        """
         features = self._make_features(trained, known.fractions)
         errors = np.array(known.errors)
         hyper = self._fit_hyperparameters(features, errors)
@@ -240,6 +252,7 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         # model makes of them.
         smooth = np.exp(model.predict_mean(self._make_features(trained, [1.0] * len(trained))))
         owners, front_costs = self.aim.list_points(trained)
+        # From one entry a design to one a point: one on each machine that suits the design.
         front_errors, front_costs = smooth[owners][full[owners]], front_costs[full[owners]]
         if known.pending:
             pending = self._price(known.pending)
@@ -293,8 +306,13 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
     def _make_features(self, designs: PricedDesigns, fractions: Sequence[float]) -> Floats:
         """What the model sees of designs, shape (n, f + 1); the last column is how long they train.
 
-        1 is a full training, 0 a thousandth of one, logarithmic in between. The model learns from
-        rungs what more epochs bring, and is asked at 1.
+        1 is a full training, 0 a thousandth of one, logarithmic in between: a tenth of the epochs
+        is at 0.67. The model learns from rungs what more epochs bring, and is asked at 1. In a study
+        without rungs the column is constant and says nothing.
+
+        Args:
+            designs: priced; costs are among their features.
+            fractions: of a full training's epochs, one a design.
         """
         length = 1 + np.log(np.maximum(fractions, 1e-3)) / math.log(1000)
         return np.hstack([self.pool.make_features(designs), length[:, None]])
@@ -304,7 +322,11 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         return self.pool.price_all(designs)[0]
 
     def _price_trained(self, designs: Sequence[Values]) -> PricedDesigns:
-        """Costs of the designs on record; only what is new since the last proposal is priced."""
+        """Costs of the designs on record; only what is new since the last proposal is priced.
+
+        Designs are appended in the order of their trials, so the last list is the beginning of this
+        one; where it is not (an older trial has its error only now), all are priced again.
+        """
         before = self._on_record
         count = len(before)
         if before.values != list(designs[:count]):
@@ -325,6 +347,15 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         return [known.designs[full[index]] for index in dict.fromkeys(owners[front].tolist())]
 
     def _read_trials(self, trials: Sequence[FrozenTrial]) -> _Known:
+        """Step 1: what trials say.
+
+            trial                                seen   pending   error, of a share of the epochs
+            not all axes decided
+            in training, nothing known            x        x
+            waits or was stopped at a rung        x                 its error there, below 1
+            trained                               x                 its error, 1
+            over a limit, invalid, failed         x
+        """
         found = _Known([], [], [], [], set())
         for trial in trials:
             design = self._read_design(trial)
@@ -365,7 +396,11 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
 
 
 def _choose_fitting_count(count: int) -> int:
-    """The largest number of a fixed sequence that is at most `count`; steps are of a twentieth."""
+    """The largest number of a fixed sequence that is at most `count`; steps are of a twentieth.
+
+    12, 15, 18, ..., 78, 81, 85, 89, ...: fixed, so that which observations the scales were fitted
+    to follows from how many there are, and not from when this process was started.
+    """
     at = min(count, 12)
     while at + max(3, at // 20) <= count:
         at += max(3, at // 20)

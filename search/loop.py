@@ -31,6 +31,15 @@ So what the sampler knew when it proposed design n depends on n and on how many 
 a time, and not on which worker was fast. No worker waits for that: one design more may be submitted
 than there are workers (`Trainers.window`).
 
+With two workers, so a window of three, where design 2 is trained before design 1:
+
+    1, 2, 3 submitted     workers train 1 and 2
+    2 is trained          its worker goes on with 3; nothing is recorded, for 1 is first
+    1 is trained          1 recorded; 4 proposed, knowing 1, with 2 and 3 as good as in training;
+                          2 recorded; 5 proposed, knowing 1 and 2; then 3 is waited for
+
+A design that breaks a limit takes no place in the order: it is recorded at once.
+
 **Duplicates.** A sampler may propose a design that is trained already, or is being trained. It
 takes its place in the order all the same, and when its turn comes it repeats the error of the
 other: had it been recorded at once, then a study that was stopped in between would have other rows
@@ -86,7 +95,11 @@ class _Submitted:
 
 
 class Loop:
-    """One run of a study: the rows so far, what is in training, and what waits at a rung."""
+    """One run of a study: the rows so far, what is in training, and what waits at a rung.
+
+    Nothing that matters is in this object alone: all of it is read from the folder and the storage
+    at the start, so that a run after a kill begins like any other.
+    """
 
     def __init__(
         self,
@@ -127,7 +140,14 @@ class Loop:
         return latest(self.history)
 
     def run(self, found: Survey) -> Outcome:
-        """Reconcile, evaluate the baselines, then search until the effort is spent."""
+        """Reconcile, evaluate the baselines, then search until the effort is spent.
+
+        Args:
+            found: the survey of the space, for the report on progress.
+
+        Returns:
+            The last row of each trial, how far the study is, and what ended it.
+        """
         self.progress.started(found, self.state())
         again = records.reconcile(
             self.study, self.folder, self.history, self.spec, self.samplers, self.ledger
@@ -158,10 +178,16 @@ class Loop:
         )
 
     def _may_submit(self) -> bool:
-        """Whether there is effort left for another design when all submitted ones are trained."""
+        """Whether there is effort left for another design when all submitted ones are trained.
+
+        What is in training is counted as if it were done, so that a study with more workers does
+        not train more designs for that.
+        """
         return len(self.submitted) < self.trainers.window and not self._ended_by()
 
     def _ended_by(self) -> str:
+        """What ends the study, empty while nothing does."""
+        # A design that goes on from a rung is no further training, but its epochs are further ones.
         new = [job for job in self.submitted if not job.epochs_before]
         epochs = sum(job.until - job.epochs_before for job in self.submitted)
         return self.effort.ended_by(
@@ -200,6 +226,8 @@ class Loop:
     def _submit_next(self, again: records.Unfinished) -> None:
         """Submit one: what was in training when the study was stopped, who is promoted, or new."""
         number = again.pop()
+        # First what a run before this one had submitted, in its order; then who has earned the next
+        # rung; and only then something new.
         if number is not None:
             trial = self._resume_trial(number)
             until = again.until(number)
@@ -246,6 +274,8 @@ class Loop:
             if baseline.name in known:
                 continue
             if baseline.values is None:
+                # A design beside the space has no axes that a trial could hold: it is trained and
+                # recorded without one, and the sampler never hears of it.
                 row = self._price(baseline.point, {}, trial=-1, source=baseline.name)
                 while len(self.submitted) >= self.trainers.window:
                     self._finish_oldest()
@@ -296,7 +326,11 @@ class Loop:
         return dataclasses.replace(row, status="trained")
 
     def _find_duplicate(self, row: Evaluation) -> Evaluation | None:
-        """The row of a design that another trial has trained, or an earlier study."""
+        """The row of a design that another trial has trained, or an earlier study.
+
+        Designs are equal by their key, whatever the axes that led to them. A failed training is no
+        answer: an equal design is tried again.
+        """
         for earlier in self.rows:
             if self.spec.needs_int8 and earlier.quantised_error is None:
                 continue
@@ -363,9 +397,11 @@ class Loop:
     def _finish_oldest(self) -> None:
         """Wait for the design that was submitted first, and record what came out."""
         job = self.submitted[0]
+        # One that goes on from a rung was no duplicate when it started: it is not asked again.
         row = None if job.epochs_before else self._find_duplicate(job.row)
         if row is None:
             if job.is_duplicate:
+                # The other one failed: this one was not trained yet, and now has to be.
                 self._start_training(job)
             row = self._collect_result(job)
         self.submitted.pop(0)

@@ -79,7 +79,15 @@ def reprice_study(
 
 
 def _price_row(row: Evaluation, study: Study, spec: StudySpec, pricing: Pricing) -> Evaluation:
-    """A row with the costs of today; its status changes only where a limit does."""
+    """A row with the costs of today; its status changes only where a limit does.
+
+        was                            and now                     becomes
+        not trained, over a limit      within all                  infeasible, for it has no error
+        fully trained                  over a limit                infeasible, its error kept
+        over a limit on its error      within all                  trained
+        anything                       cannot be executed          invalid
+        invalid, or without a design                               as it was
+    """
     if row.status == "invalid" or not row.key:
         return row
     try:

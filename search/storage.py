@@ -1,4 +1,9 @@
-"""A study's folder and its Optuna storage on one machine."""
+"""A study's folder and its Optuna storage on one machine.
+
+One process writes (`locked`), any number may read meanwhile: the dashboard, `dse report`,
+optuna-dashboard. The rows in `results.jsonl` are the record; the database is what the sampler needs
+to go on, and can be made again from them (`search.records`).
+"""
 
 import fcntl
 import logging
@@ -56,11 +61,15 @@ class FolderLedger:
 def locked(folder: Path) -> Iterator[None]:
     """Hold the study's folder: a second search in it is refused, one that died holds nothing.
 
+    The kernel's lock on an open file, which it drops when the process ends, however that happens:
+    the file itself stays and means nothing by being there.
+
     Raises:
         InvalidStudy: another process searches here; the message names it.
         OSError: the folder cannot be made or written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # Not "w": that would empty the file of whoever holds it, before the lock is asked for.
     with (folder / LOCK).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -146,6 +155,10 @@ def _make_database(path: Path) -> None:
 
 
 def _write_ahead(connection: Any, _: Any) -> None:
-    """Write-ahead log: a commit appends to one file, and readers do not block the search."""
+    """Write-ahead log: a commit appends to one file, and readers do not block the search.
+
+    `NORMAL` does not wait for the disk at each commit. A kill loses nothing by that; a loss of
+    power may lose the last commits, which the rows then tell again.
+    """
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")

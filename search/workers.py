@@ -161,7 +161,13 @@ class Workers:
         self._assign()
 
     def finish(self, point: DesignPoint) -> TrainingResult:
-        """Wait until a design is trained."""
+        """Wait until a design is trained; meanwhile, records and outcomes of others are taken in.
+
+        Raises:
+            TrainingFailed: no number came out, or its workers died.
+            OSError: a full disk, say: the study cannot go on.
+            ValueError: likewise, of bad input.
+        """
         while point.key not in self.outcomes:
             self._receive()
         outcome = self.outcomes.pop(point.key)
@@ -170,6 +176,7 @@ class Workers:
         return outcome
 
     def _assign(self) -> None:
+        """Give waiting designs, oldest first, to free workers; processes are made as needed."""
         while self.waiting:
             free = next((worker for worker in self.workers if worker.job is None), None)
             if free is None:
@@ -183,6 +190,8 @@ class Workers:
     def _spawn(self) -> _Worker:
         # Spawned, not forked: a copy of a process with threads may hold locks that nobody frees.
         context = multiprocessing.get_context("spawn")
+        # The worker's end is closed here once it has its own: then its death ends the pipe, and
+        # `recv` says so instead of waiting.
         ours, theirs = context.Pipe()
         process = context.Process(
             target=_train_for, args=(self.settings, theirs, os.getpid()), daemon=True
@@ -223,6 +232,7 @@ class Workers:
             return
         key = worker.job.point.key
         self.deaths[key] = self.deaths.get(key, 0) + 1
+        # To the front: `finish` of the oldest design may be waiting for just this one.
         if self.deaths[key] < ATTEMPTS:
             self.waiting.insert(0, worker.job)
             return
@@ -242,7 +252,11 @@ class _Finished:
 
 
 class one_thread_of_openmp:
-    """Processes started within it have one thread an operation."""
+    """Processes started within it have one thread an operation.
+
+    OpenMP reads its environment when it is loaded, so it must be set before the process starts;
+    where this process has loaded it already, it keeps its threads.
+    """
 
     def __enter__(self) -> None:
         self.before = os.environ.get("OMP_NUM_THREADS")
@@ -261,6 +275,8 @@ def _train_for(settings: WorkerSettings, connection: Connection, parent: int) ->
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with(parent)
     if settings.memory_bytes is not None:
+        # An allocation beyond this fails, which can be handled; without it the kernel's killer of
+        # processes would end one of its choice.
         resource.setrlimit(resource.RLIMIT_DATA, (settings.memory_bytes, settings.memory_bytes))
     from dse.speech.features import load_features
     from dse.training.devices import set_threads  # loads torch
@@ -294,6 +310,7 @@ def die_with(parent: int) -> None:
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+    # Between the start of this process and the call above nobody would have told.
     if os.getppid() != parent:
         os._exit(1)  # it died before
 
@@ -313,5 +330,5 @@ def choose_workers(device: str, cores: int, free_bytes: int) -> int:
 
 
 def share_memory(workers: int, free_bytes: int) -> int | None:
-    """What one of so many workers may take; None where nobody knows what is free."""
+    """Bytes that one of so many workers may take; None where nobody knows what is free."""
     return int(MEMORY_SHARE * free_bytes) // workers if free_bytes else None
