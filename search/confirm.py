@@ -225,8 +225,8 @@ def judge(
     """Means over the seeds, and how sure that of the test errors is.
 
     The 95 % interval is Student's t over n seeds: mean +- t(n - 1) s / sqrt(n), with t = 12.7 for
-    two seeds, 4.3 for three and 2.8 for five. It is about the luck of training alone: the test split
-    is the same for all seeds.
+    two seeds, 4.3 for three and 2.8 for five. It is about the luck of training alone: the test
+    split is the same for all seeds.
 
     Args:
         row: as the search recorded the design.

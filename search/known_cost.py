@@ -307,8 +307,8 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
         """What the model sees of designs, shape (n, f + 1); the last column is how long they train.
 
         1 is a full training, 0 a thousandth of one, logarithmic in between: a tenth of the epochs
-        is at 0.67. The model learns from rungs what more epochs bring, and is asked at 1. In a study
-        without rungs the column is constant and says nothing.
+        is at 0.67. The model learns from rungs what more epochs bring, and is asked at 1. In a
+        study without rungs the column is constant and says nothing.
 
         Args:
             designs: priced; costs are among their features.
@@ -353,8 +353,10 @@ class KnownCostSampler(optuna.samplers.BaseSampler):
             not all axes decided
             in training, nothing known            x        x
             waits or was stopped at a rung        x                 its error there, below 1
-            trained                               x                 its error, 1
-            over a limit, invalid, failed         x
+            trained, its error over a limit, too  x                 its error, 1
+            a cost over a limit, invalid, failed  x
+
+        A trial that waits is open for Optuna, like one in training: its observed error tells.
         """
         found = _Known([], [], [], [], set())
         for trial in trials:

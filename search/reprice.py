@@ -87,6 +87,8 @@ def _price_row(row: Evaluation, study: Study, spec: StudySpec, pricing: Pricing)
         over a limit on its error      within all                  trained
         anything                       cannot be executed          invalid
         invalid, or without a design                               as it was
+
+    Whatever it becomes, its costs are those of today, or none where it is invalid.
     """
     if row.status == "invalid" or not row.key:
         return row
