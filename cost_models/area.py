@@ -120,7 +120,7 @@ def tree_adder_bits(lanes: int, input_bits: int) -> int:
 
 
 def comparator_area_um2(technology: Technology, bits: int) -> Band:
-    """Area of a comparison of two words: ReLU's, a maximum's."""
+    """Area of a comparator of two words of `bits`, as ReLU and a maximum need it."""
     _require_positive(bits=bits)
     return technology.comparator_um2_per_bit.band.scaled(bits)
 

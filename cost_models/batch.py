@@ -73,7 +73,11 @@ EXACT_COLUMNS = (
 
 
 class PartBook:
-    """Parts of networks, and what is known of them whatever the machine."""
+    """Parts of networks, and what is known of them whatever the machine.
+
+    Grows and never forgets; several machines' `PartPricer` share one. A part is its layers: whoever
+    adds the same part twice gets two numbers, so callers keep track of those that they have added.
+    """
 
     def __init__(self) -> None:
         self.book = LayerBook()
@@ -97,6 +101,8 @@ class PartBook:
         Raises:
             InvalidLayer: a layer reads one that is not before it.
         """
+        # The part is traced as if it were a network: nothing of other parts is alive meanwhile,
+        # since parts share no more than the tensor between them.
         flow = trace_flow(layers)
         # The most that is alive in any step of a tensor's life: it stays if that fits.
         peak = {each.name: float(max(flow.alive_bits[flow.life(each)])) for each in flow.tensors}
@@ -138,12 +144,26 @@ class PartBook:
         return numbers[begin:], starts[first:-1] - begin, peaks[begin:]
 
     def part_peaks(self, first: int) -> Figures:
-        """Bits at the peaks of the parts from `first` on: `PART_INPUT`, `PART_OUTPUT`, ..."""
+        """Bits at the peaks of the parts from `first` on, shape (parts, 3).
+
+        Columns `PART_INPUT` and `PART_OUTPUT` are the most that is alive in any step in which that
+        tensor is, `WHOLE_PART` in any step at all.
+        """
         return np.array(self._part_peaks[first:]).reshape(-1, 3)
 
 
 class PartPricer:
-    """Prices the parts of a book on one machine, and sums them to networks."""
+    """Prices the parts of a book on one machine, and sums them to networks.
+
+    Of each part and each of its eight borders (`residency.BORDERS`) three sums over its layers:
+
+        counts    (parts, 8, entries)     events of the price list, without leakage
+        latency   (parts, 8)              cycles
+        trits     (parts, 8)
+
+    and, whatever the borders, `EXACT_COLUMNS` and the peaks. A network is then one row of each per
+    part, added up; prices come last (`PriceList.energy_pj`).
+    """
 
     def __init__(
         self,
@@ -366,6 +386,10 @@ class PartPricer:
         )
 
     def _traffic(self, counts: Figures) -> dict[str, Figures]:
+        """Traffic columns from the counts of networks, shape (networks, entries); registers apart.
+
+        What neither weights, inputs nor outputs move is not traffic (`Cost.traffic_bits`).
+        """
         memories = (Component.BUFFER, Component.SRAM, Component.DRAM)
         wanted = {
             "weight_traffic_bits": (("weights",), memories),

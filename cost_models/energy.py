@@ -47,7 +47,7 @@ FREE = (0.0, 0.0, 0.0)
 
 
 class Component(StrEnum):
-    """What spends the energy."""
+    """What spends the energy: the first of the levels by which totals are broken down."""
 
     MULTIPLY_ACCUMULATE = "multiply_accumulate"
     TERNARY_ADDITION = "ternary_addition"
@@ -245,6 +245,8 @@ def _array_prices(
     component = (
         Component.MULTIPLY_ACCUMULATE if array.element == "mac" else Component.TERNARY_ADDITION
     )
+    # Events that a machine does not price get no entry: with a figure for the whole operation there
+    # is none for its parts, which would count twice.
     constants: dict[str, Constant]
     if array.operation_pj is not None:
         constants = {"operation": array.operation_pj}
@@ -300,6 +302,8 @@ def _register_prices(
 
 def leakages_uw(machine: Accelerator, technology: Technology) -> dict[str, Band]:
     """Leakage power of each memory and of all logic; a DRAM's standby power only where it is given.
+
+    In uW. A register file that is a memory is logic, too, and leaks as part of it.
 
     It flows as long as the supply is on, whether anything is computed or not: in the energy of an
     inference it counts for its latency, in the average power all the time.

@@ -47,7 +47,11 @@ class Bound(StrEnum):
 
 
 def ideal_cycles(found: Candidates) -> Column:
-    """Passes of the array, all of them useful, shape (candidates,); the order does not matter."""
+    """Passes of the array, all of them useful, shape (candidates,); the order does not matter.
+
+    In a pass at the edge part of the array may be idle: it takes its cycle all the same, and shows
+    in the utilisation.
+    """
     passes: Column = found.views.groups * np.prod(found.iterations, axis=0)
     return passes
 
@@ -123,6 +127,8 @@ def array_cycles(found: Candidates, array: ComputeArray) -> tuple[Column, npt.ND
         tiles = found.iterations[row_loop] * found.iterations[column_loop] * parts
         if array.bypass:
             # Tiles at the edge fill only the rows and columns that they use: sums over all tiles.
+            # Along one loop the rows that its tiles use add up to the loop's bound, whatever their
+            # size; that is repeated for each tile along the other loop and part of the stream.
             row_sum = found.views.bounds[row_loop] * found.iterations[column_loop] * parts
             column_sum = found.views.bounds[column_loop] * found.iterations[row_loop] * parts
             exact = (2 if reloads else 1) * row_sum + column_sum + tiles * (stream - 2) - 1

@@ -201,6 +201,7 @@ def assignments(array: ComputeArray, *, across: bool) -> tuple[Assignment, ...]:
             for (rows, columns), stream in SYSTOLIC.items()
             if STATIONARY.get(array.dataflow, stream) == stream
         )
+    # An axis of one element unrolls nothing, whatever its loop is called: T stands for all three.
     free = [(N, R, T) if size > 1 else (T,) for size in array.sizes]
     distinct: dict[object, Assignment] = {}
     for rows, columns, lanes in itertools.product(*free):
@@ -306,6 +307,10 @@ TEMPLATES = _templates()
 
 def list_candidates(layers: Sequence[Layer], array: ComputeArray) -> Candidates:
     """All candidates of convolution layers on an array.
+
+    None is left out for what it would cost or need: whether its tiles fit is known only with the
+    machine's memories (`Traffic.mappable`), whether an array can run it, with its registers
+    (`latency.array_cycles`).
 
     Args:
         layers: convolutions; `Candidates.views.layer` counts them.

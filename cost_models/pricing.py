@@ -245,6 +245,7 @@ class LayerPricer:
         identity: dict[int, tuple[int, int]] = {}
         for place in wanted.tolist():
             number, residence = divmod(int(keys[place]), RESIDENCES)
+            # Complements are negative, shapes are not: the two never meet.
             own = ~number if self._skips else self.book.shape(number)
             identity[place] = (own, residence)
             if identity[place] not in self._mapped:
@@ -316,6 +317,7 @@ class LayerPricer:
         table = self._empty(len(numbers))
         steps, arrays = np.zeros(len(numbers)), np.full(len(numbers), NO_ARRAY)
         names = [array.name for array in self.machine.arrays]
+        # First the mappings, whose traffic is the beginning of each row; all else adds to it.
         for at, each in enumerate(mapped):
             if each is None:
                 continue

@@ -25,7 +25,7 @@ from cost_models.workload import CONVOLUTIONS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roof:
-    """One layer under its roofs."""
+    """One layer under its roofs; `reached` over `attainable` is what filling and waiting leave."""
 
     layer: str
     array: str

@@ -92,7 +92,8 @@ def stream(workload: Workload, hop_frames: int) -> Stream:
             waited = wait[source] + span / 2 * rate[source]
         elif layer.kind is LayerKind.AVERAGE_POOL:
             # A ring of one sum a hop. Each hop sums its new frames, adds that to the total, and
-            # takes off the sum that leaves the window: two operations beside the new frames.
+            # takes off the sum that leaves the window: two operations beside the new frames, in
+            # additions and in what is read.
             hops = -(-layer.in_frames // fresh[source])
             state_bits += hops * layer.in_channels * layer.accumulator_bits
             made = 1

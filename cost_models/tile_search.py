@@ -86,7 +86,7 @@ class Mapped:
     ideal_cycles: float
     fill_cycles: float
     memory_cycles: npt.NDArray[np.float64]
-    """Of each memory's ports."""
+    """Of each memory's ports, shape (memories,), in the order of the machine."""
     end_cycles: float
     """First loads and last stores, one after the other."""
     trits: float
@@ -259,6 +259,8 @@ def _reason(
             f"{layer.name}: a machine that skips zeros needs to know them: give nonzero_mask, or "
             "use a machine with zero_handling dense or gated"
         )
+    # A place is to blame only if no candidate fits it: where different candidates fail in different
+    # places, none of them alone is what to change.
     here = found.views.layer == index
     for name, short in traffic.shortage.items():
         needed = short[here]
@@ -278,7 +280,10 @@ def _reason(
 
 
 def _place(name: str, array: ComputeArray, machine: Accelerator) -> MemoryLevel | Register:
-    """The memory of this name, or the register of the array that `count_traffic` calls so."""
+    """The memory of this name, or the register of the array that `count_traffic` calls so.
+
+    Messages name its file and line.
+    """
     for memory in machine.memories:
         if memory.name == name:
             return memory

@@ -165,7 +165,8 @@ def count_tiles(found: Candidates, array: ComputeArray) -> Tiles:
         for loop in (N, R, T):
             here = np.where(found.order[depth] == loop, found.counts[depth], 1.0)
             np.multiply(inside[depth, loop], here, out=inside[depth + 1, loop])
-    # Unrolled and iterated may cover more than there is: the last tile is not filled.
+    # Unrolled and iterated may cover more than there is (9 channels in 2 passes of 5): a tile is
+    # never larger than the loop.
     size = np.minimum(views.bounds, found.unrolled * inside)
     outputs, reduction, frames = size[:, N], size[:, R], size[:, T]
     # R runs over the taps of a channel first, so a small tile of R is some taps of one channel.
@@ -436,7 +437,8 @@ def _copies(found: Candidates, array: ComputeArray, register: Register, operand:
     """Registers that get a copy of the same element.
 
     Elements that unroll a loop on which the operand does not depend need the same element at once
-    (weights: those that work on different frames), each register of its own a copy.
+    (weights: those that work on different frames), each register of its own a copy. 8 rows unroll N
+    and 16 columns T: each weight goes to the 16 registers of a row, or to one that the row shares.
     """
     repeated = {"weights": T, "inputs": N, "outputs": R}[operand]
     apart = found.unrolled[repeated] / np.minimum(
@@ -556,6 +558,8 @@ def _memory_cut(
     All operands that pass share one cut, so their tiles are of the same loops. A double-buffered
     memory has half of its room for the tile in use: the next one is on its way into the other half.
     """
+    # The largest tiles of all operands together that fit, so that one operand cannot take all of
+    # the room; bits in width of what travels, sums where outputs are not complete.
     n = len(precision.weight_bits)
     whole = np.zeros(n)
     tile_bits = np.zeros((DEPTH + 1, n))

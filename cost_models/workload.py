@@ -147,7 +147,11 @@ class Layer:
 
     @property
     def weight_entries(self) -> int:
-        """Entries of the weight tensor; 0 for layers without one."""
+        """Entries of the weight tensor, zeros included; 0 for layers without one.
+
+        Output channels times the inputs that each of them sees: those of its group, at every tap.
+        Times `out_frames` it is the number of positions, each a MAC or a ternary addition or skip.
+        """
         if self.kind not in CONVOLUTIONS:
             return 0
         return self.out_channels * (self.in_channels // self.groups) * self.kernel_size
@@ -194,7 +198,10 @@ class Layer:
 
     @property
     def multiplications(self) -> int:
-        """All multiplications, those within MACs included."""
+        """All multiplications, those within MACs included.
+
+        A batch norm that is not folded scales each output; an average pool divides once a channel.
+        """
         if self.kind is LayerKind.BATCH_NORM and not self.folded:
             return self.out_channels * self.out_frames
         if self.kind is LayerKind.AVERAGE_POOL:
@@ -221,7 +228,10 @@ class Layer:
 
     @property
     def dense_additions(self) -> int:
-        """Additions that a datapath without zero skipping clocks."""
+        """Additions that a datapath without zero skipping clocks.
+
+        Against `additions`, what the zeros of a ternary matrix are worth to one that skips them.
+        """
         if self.weights is WeightSource.GENERATED:
             return self.weight_entries * self.out_frames
         return self.additions
@@ -235,7 +245,11 @@ class Layer:
 
     @property
     def weight_traffic_bits(self) -> int:
-        """Weight bits read once per inference: exactly what is stored."""
+        """Weight bits read once per inference: exactly what is stored.
+
+        A bound from below: a mapping may read weights once for each tile of frames
+        (`cost_models.traffic`).
+        """
         return self.stored_bits
 
     @property
@@ -259,7 +273,7 @@ class Layer:
 
     @property
     def activation_traffic_bits(self) -> int:
-        """Activations read and written."""
+        """Activation bits read and written, each once: a bound from below for any mapping."""
         return self.input_traffic_bits + self.output_traffic_bits
 
 

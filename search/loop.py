@@ -244,6 +244,7 @@ class Loop:
         self._submit_or_record(*self._price_trial(trial), trial)
 
     def _ask_for_trial(self) -> optuna.Trial:
+        """Step 1: an open trial, whose axes are decided when it is priced."""
         self.study.sampler = self._choose_sampler(len(self.study.get_trials(deepcopy=False)))
         return self.study.ask()
 
@@ -287,6 +288,7 @@ class Loop:
                 )
 
     def _price_trial(self, trial: optuna.Trial) -> tuple[DesignPoint | None, Evaluation]:
+        # Here the sampler is asked, axis by axis; what was decided before a kill is given back.
         values = suggest(trial, self.spec.space)
         source = str(trial.user_attrs.get("source", "search"))
         try:
@@ -380,6 +382,7 @@ class Loop:
         self._submit(_Submitted(point, row, trial, until, before.epochs or 0, is_duplicate=False))
 
     def _submit(self, job: _Submitted) -> None:
+        """Step 3: its place in the order is in the storage before its training begins."""
         self.submissions += 1
         if job.trial is not None:
             records.mark_submitted(job.trial, self.submissions, job.until)
@@ -408,6 +411,11 @@ class Loop:
         self._record(row, job.trial)
 
     def _collect_result(self, job: _Submitted) -> Evaluation:
+        """The row of a design whose training is over, waiting for it where it is not.
+
+        `stopped` at a rung before the last, `failed` where no number came out, `infeasible` where
+        what was measured is over a limit (the error stays on record); otherwise `trained`.
+        """
         try:
             result = self.trainers.finish(job.point)
         except TrainingFailed as error:

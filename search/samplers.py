@@ -68,7 +68,7 @@ class SamplerOfTrial(optuna.samplers.BaseSampler):
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Axes that are drawn together."""
+        """Axes that the sampler draws together; the others come one by one."""
         return self.whole.infer_relative_search_space(study, trial)
 
     def sample_relative(
