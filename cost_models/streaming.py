@@ -139,7 +139,7 @@ def _align(
 
     A residual add needs both of its tensors for the same moment. The main path has waited for the
     future taps of its kernels, a skip has not; so the skip's frames are kept until then. With a 1x1
-    convolution on the skip it is that one's input that is kept, which the main path reads, too:
+    convolution on the skip it is that one's input that is kept, which often has a history already:
     `history` is the most that any reader of a tensor needs, not a sum.
 
     Writes into `history`; all else is read.
