@@ -7,6 +7,18 @@ the rule, stated once for the whole program:
 * a point dominates another if it is at most as large in every column and smaller in one;
 * equal points do not dominate each other: all copies of a frontier point are on the frontier;
 * NaN is no number: a point with NaN in any column is dominated, and dominates nothing.
+
+Non-dominated ranks peel the points like an onion (Deb et al., NSGA-II, 2002): rank 0 is the
+frontier, rank 1 the frontier of what is left without it. The hypervolume is the volume of the union
+of the boxes between each point and a reference corner: a measure of a whole frontier, which grows
+whenever a point within the reference is added that no other is as good as.
+
+        cost                       reference
+        |  . . . . . . . . . . . . R
+        |  a#######################        # dominated: the hypervolume
+        |     b####################
+        |            c#############
+        +---------------------------- error
 """
 
 import moocore
@@ -86,6 +98,9 @@ def sift(points: Points, front: Points) -> npt.NDArray[np.intp]:
         Indices, ascending; those of all points that no point of the frontier dominates are among
         them.
     """
+    # Each pivot throws out what it dominates, and the next one looks only at what is left. Equal
+    # points stay: they are on the frontier, too. A NaN is never >= anything, so points with NaN
+    # pass here, and `pareto_mask` takes them out.
     left, columns = np.arange(len(points)), list(points.T.copy())
     for pivot in front[:: max(1, len(front) // PIVOTS)]:
         beaten = np.ones(len(left), dtype=np.bool_)

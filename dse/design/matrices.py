@@ -48,7 +48,12 @@ def matrix_at(place: Place) -> Trits:
 
 
 def count_facts(place: Place, matrix: Trits) -> MatrixFacts:
-    """Counts of one matrix."""
+    """Counts of one matrix.
+
+    Args:
+        place: where it stands.
+        matrix: as `matrix_at` makes it, shape (output channels, input channels).
+    """
     return MatrixFacts(
         layer=place.name,
         rows=place.out_channels,

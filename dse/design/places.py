@@ -24,7 +24,14 @@ class Place:
 
 
 def main_place(block: Block, repeat: int, in_channels: int, ternary_seed: int) -> Place:
-    """The 1x1 of a sub-block; a depthwise layer before it has taken the stride already."""
+    """The 1x1 of a sub-block; a depthwise layer before it has taken the stride already.
+
+    Args:
+        block: it is of.
+        repeat: number of the sub-block, from 0; only the first one may have a stride.
+        in_channels: that this sub-block reads: the block's input for 0, its output for the others.
+        ternary_seed: of the network.
+    """
     return Place(
         name=f"{block.name}.{repeat}.pw",
         in_channels=in_channels,
@@ -37,7 +44,16 @@ def main_place(block: Block, repeat: int, in_channels: int, ternary_seed: int) -
 
 
 def skip_place(block: Block, mixer: Mixer, in_channels: int, ternary_seed: int) -> Place:
-    """The path around a block."""
+    """The 1x1 on the path around a block: from its input to where its output is added.
+
+    There is no depthwise layer on that path, so the 1x1 takes the whole stride itself.
+
+    Args:
+        block: it goes around.
+        mixer: of the path; `block.skip`, which is not None here.
+        in_channels: that the block reads.
+        ternary_seed: of the network.
+    """
     return Place(
         name=f"{block.name}.skip",
         in_channels=in_channels,
@@ -49,7 +65,14 @@ def skip_place(block: Block, mixer: Mixer, in_channels: int, ternary_seed: int) 
 
 
 def places(point: DesignPoint) -> dict[str, Place]:
-    """All 1x1 matrices of a design by the names of their layers, in order of execution."""
+    """All 1x1 matrices of a design by the names of their layers, in order of execution.
+
+        in --+--[depthwise]--[B1.0.pw]--[depthwise]--[B1.1.pw]--(+)-- out
+             +-----------------[B1.skip]-------------------------+
+
+    Not among them: depthwise filters, dense convolutions that are wider than 1, and the head, whose
+    matrices are always trained.
+    """
     found: dict[str, Place] = {}
     channels = point.in_channels
     for block in point.blocks:

@@ -137,7 +137,12 @@ class DesignPoint:
 
     @property
     def key(self) -> str:
-        """Twelve hex digits that are the same for the same network, whatever its name."""
+        """Twelve hex digits that are the same for the same network, whatever its name.
+
+        The identity by which results, folders and duplicates are found: 48 bits of SHA-256, so that
+        among a million networks any two share a key with a chance of 1 in 560. Everything that changes the
+        network, its training by dropout included, is in it; the machine and the recipe are not.
+        """
         content = {key: value for key, value in self.to_dict().items() if key != "name"}
         content |= {"schema_version": 1, "blocks": [_hashed(block) for block in content["blocks"]]}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
@@ -170,7 +175,17 @@ class DesignPoint:
 
 
 def check_block(block: Block, in_channels: int) -> None:
-    """Raise `InvalidDesign` if a mixer of the block does not fit its input width."""
+    """Raise `InvalidDesign` if the block does not fit its input width.
+
+    Asked are its mixers (an identity keeps width and frames; a ternary generator's blocks divide
+    the columns) and its groups, which divide both widths.
+
+    Args:
+        block: checked by itself before.
+        in_channels: that it reads.
+    """
+    # The first sub-block reads the block's input, all others its output: two widths at most, so the
+    # third and later sub-blocks need no look.
     places = [
         (block.mixer, in_channels if repeat == 0 else block.out_channels, f"{repeat}.pw")
         for repeat in range(min(block.repeats, 2))

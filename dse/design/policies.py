@@ -52,6 +52,9 @@ def apply_policy(
 
 def replaced(block: Block, in_channels: int, policy: str, ternary: Mixer) -> Block:
     """A block with its matrices replaced as `policy` says; it reads `in_channels` channels."""
+    # The policy at which a block's own matrices are first replaced: 1 with a skip, 3 separable
+    # without one, 4 all others. A convolution that is wider than 1 and not separable has no 1x1
+    # matrix, so nothing of it is ever replaced but its skip.
     level = POLICIES.index(policy)
     if not level:
         return block

@@ -45,6 +45,15 @@ class Choice:
 
 
 def _log_weights(values: tuple[Value, ...]) -> list[float]:
+    """Each value's share of the logarithmic axis, not normalised.
+
+        values        v0        v1        v2          cells meet at geometric means sqrt(v0 v1)
+        axis      |----+----|----+----|----+----|     outer cells reach as far out as in
+        weight     log(b1/b0) log(b2/b1) ...
+
+    So drawing from a list evenly over the logarithm does not favour where its values are dense. A
+    single value gets a cell of any width.
+    """
     numbers = [float(value) for value in values]
     edges = [math.sqrt(a * b) for a, b in itertools.pairwise(numbers)]
     first = numbers[0] ** 2 / edges[0] if edges else numbers[0] / 2
@@ -66,7 +75,7 @@ class SearchSpace:
         """Decide axis by axis, leaving out those that do not matter for what was decided.
 
         Args:
-            choose: gives one of `choice.values`.
+            choose: gives one of `choice.values`; it is not asked for axes that do not matter.
 
         Returns:
             axis -> value; the input of `point`.
@@ -110,6 +119,11 @@ class SearchSpace:
 
         A published network is described by a few values; in a space that varies the dropout too, it
         stands at the default dropout. None where the space does not contain it.
+
+        For each axis that matters, in order: its own value (`channels_b2`), else that of its base
+        (`channels`), else the family's default; where that is not in the space, and the axis may be
+        filled (`Axis.fills`), the space's first value. Values of axes that the space lacks must be
+        the defaults, or the result would be another network than the one that was described.
 
         Args:
             values: axis -> value.
@@ -155,6 +169,11 @@ class SearchSpace:
         return self._count(0, {})
 
     def _count(self, index: int, decided: Values) -> int:
+        """Assignments from axis `index` on, given the values of those before it.
+
+        Only axes that decide are walked through value by value; any other multiplies, so a space of
+        10^20 designs is counted in the time of its few branches.
+        """
         if index == len(self.choices):
             return 1
         choice = self.choices[index]

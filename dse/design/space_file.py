@@ -96,6 +96,11 @@ def _read_family(node: Node | None) -> Family:
 def _in_order(
     read: Mapping[str, tuple[Choice, bool]], family: Family, blocks: int
 ) -> tuple[Choice, ...]:
+    """Axes in the family's order, whatever that of the file: what decides comes first.
+
+    `per_block` becomes one axis a block, up to the most blocks that the space has. It comes before
+    an axis of the same block that the file gives by itself.
+    """
     choices: dict[str, Choice] = {}
     for name, (choice, per_block) in read.items():
         if per_block:
@@ -169,6 +174,7 @@ def _steps(name: str, given: _Range, whole: bool, node: Node) -> tuple[Value, ..
         )
     if count >= MAX_VALUES:
         raise node.error(f"'{name}' has more than {MAX_VALUES:,} values: use a larger step")
+    # low + index * step rather than a running sum, whose error would grow from value to value.
     numbers = [given.low + index * step for index in range(round(count) + 1)]
     if whole:
         return tuple(int(number) for number in numbers)

@@ -47,7 +47,11 @@ class Cut(NamedTuple):
 
 
 class DesignBook:
-    """Distinct parts of designs, each lowered once; all machines share it."""
+    """Distinct parts of designs, each lowered once; all machines share it.
+
+    Nothing in it depends on a machine, so a study with twenty machines lowers each part once. It
+    only grows: numbers stay valid, and whoever prices from it asks for what is new since last time.
+    """
 
     def __init__(self, frames: int, outputs: int) -> None:
         """Begin a book.
@@ -73,7 +77,15 @@ class DesignBook:
             in_channels: that it reads.
             in_frames: that it reads.
             ternary_seed: of the network's matrices; a head has none.
+
+        Returns:
+            A place in `parts`, from 0; the same for equal arguments.
+
+        Raises:
+            InvalidInput: the part cannot be lowered.
         """
+        # The block's name is part of the block, and so of the key: a ternary matrix is a function
+        # of its layer's name, so B1 and B2 of equal sizes have different numbers of additions.
         seed = ternary_seed if isinstance(content, Block) else 0
         key = (content, in_channels, in_frames, seed)
         if key not in self._numbers:
@@ -110,7 +122,12 @@ class DesignBook:
 
         Nearly always one generator makes all matrices of a network, so that its number is that of
         all parts that have any; networks of several are looked at one by one.
+
+        Args:
+            networks: part numbers, shape (designs, parts), none of them `NO_PART`.
         """
+        # Set 0 is "no generator", so the largest number of a row is the one set of a plain network,
+        # wherever its ternary parts stand. A row is mixed where a part has neither 0 nor that.
         parts = np.array(self._generators_of_part, dtype=np.int64)[networks]
         found: Numbers = parts.max(axis=1)
         if len(self.generators) <= 2:  # none, and one other: nothing to mix

@@ -41,6 +41,12 @@ class Limit:
 
         A bound of 0 counts as 1, so that there is something to divide by. The sign is exact: a
         difference of two floats is 0 only where they are equal.
+
+        Shares rather than units, because excesses of several columns are added: 10 % too much area
+        weighs as much as 10 % too much energy, whatever square micrometres and picojoules are.
+
+        Args:
+            columns: the cost of one design as numbers, or of many as arrays of shape (designs,).
         """
         difference = columns[self.column] - self.bound
         return (difference if self.upper else -difference) / abs(self.bound or 1)
@@ -81,7 +87,11 @@ class Budget:
         return tuple(limit for limit in self.limits if limit.excess(columns) > 0)
 
     def explain(self, columns: Mapping[str, float]) -> str:
-        """The reason why a design is infeasible; empty where it is feasible."""
+        """The reason why a design is infeasible; empty where it is feasible.
+
+        Empty, too, where a limited column is NaN: that is neither kept nor broken. So whether a
+        design may be built is for `kept` or `excess` to say, not for this sentence.
+        """
         return "; ".join(
             f"{limit.column} is {columns[limit.column]:,.6g}, limit {limit}"
             for limit in self.violations(columns)

@@ -166,6 +166,8 @@ def hardware_from_node(node: Node, load: Load, default: str) -> Hardware:
     Raises:
         InvalidFile: an unknown key or part, a value that cannot be, too many machines, or none.
     """
+    # An axis is an error only where no base machine has the part. Where some have it, the others
+    # pass it by: a machine without a generator comes once, not once a value of `trits_per_cycle`.
     section = build(HardwareSection, node)
     names = (default,) if section.machine is None else _several(section.machine)
     named = node.value.get("machine")
@@ -210,6 +212,12 @@ def _several(values: Any) -> tuple[Any, ...]:
 def _combined(
     node: Node, bases: Sequence[tuple[Accelerator, Technology]], axes: Sequence[_Axis]
 ) -> Hardware:
+    """The product of the axes on each base machine that has what they change.
+
+        for base in bases:  for values in product(axes of that base):  one machine, or one skipped
+
+    Combinations that cannot exist are counted, and refused only where they are all there are.
+    """
     machines: list[Machine] = []
     skipped, reason = 0, ""
     count = 0
@@ -249,7 +257,8 @@ def _built(
         memories={name: MemoryChange(**fields) for name, fields in parts["memories"].items()},
         **changes,
     )
-    # A memory beyond the technology's table shows itself only here.
+    # A memory beyond the technology's table shows itself only here: the machine alone is sound, but
+    # nothing says what its SRAM costs. Better skipped now than found out in the middle of a search.
     price_list(machine, technology)
     leakages_uw(machine, technology)
     machine_area_um2(machine, technology, [])

@@ -65,7 +65,25 @@ class Pricer:
         """By the place of its generators in the book."""
 
     def price(self, cut: Cut) -> Costs:
-        """Costs of designs, as the book has cut them."""
+        """Costs of designs, as the book has cut them.
+
+        Parts that are new in the book are priced first, each once; the rest is gathering rows of a
+        table and adding them. So the time is that of the new parts plus some 30 additions a part.
+
+        Args:
+            cut: by this pricer's own book; another book's numbers mean other parts.
+
+        Returns:
+            Costs in the order of the designs that were cut, whatever their numbers of parts. Where
+            no design can be executed there are no columns at all.
+        """
+        # Groups have their own order. `places` leads from a row of a group back to its design:
+        #
+        #     design     0   1   2   3   4
+        #     6 parts    x       x       x       places 0 2 4
+        #     8 parts        x       x           places 1 3
+        #
+        # What is not executable is never written, and stays NaN and infeasible.
         columns: dict[str, Figures] = {}
         feasible = np.zeros(cut.designs, dtype=np.bool_)
         for places, networks, executable in self._executable(cut):
@@ -96,12 +114,19 @@ class Pricer:
         self._parts.price_parts()
         groups = []
         for places, networks in cut.groups:
+            # In two steps: `NO_PART` is -1, which as an index would be the last part of the book.
             executable = (networks != NO_PART).all(axis=1)
             executable[executable] = self._parts.valid[networks[executable]].all(axis=1)
             groups.append((places, networks, executable))
         return groups
 
     def _columns(self, networks: Numbers) -> dict[str, Figures]:
+        """All columns of executable networks; area alone does not add over parts.
+
+        Energy and cycles belong to the execution and are sums. Area belongs to the machine: it is
+        built once, with the generators that the whole network needs, so there are as many areas as
+        sets of generators, mostly one.
+        """
         generators = self.book.find_generators(networks)
         new = set(np.unique(generators).tolist()) - self._areas.keys()
         on, technology = self.machine.accelerator, self.machine.technology
@@ -125,6 +150,7 @@ def machine_area(
         book: of the design.
         generators: place in `book.generators` of those that the design needs.
     """
+    # A machine that stores its ternary weights has no generator, whatever makes the matrices.
     needed = () if machine.generator is None else book.generators[generators]
     area = sum_bands(machine_area_um2(machine, technology, needed).values())
     return area.mid, area.low, area.high
@@ -133,7 +159,13 @@ def machine_area(
 def held(columns: Mapping[str, Figures], machine: Accelerator) -> Mask:
     """Which networks the backing memories hold (`cost_models.cost.misfits` says what is too large).
 
-    NaN fits nowhere.
+    The backing memory of an operand is the last of its chain, from which all of it comes. Weights
+    must fit as a whole, as they are needed again at the next inference; of the activations only the
+    most bits that are alive at a time. One memory for both must hold both together.
+
+    Args:
+        columns: `stored_bits` and `activation_bits`, each of shape (designs,); NaN fits nowhere.
+        machine: whose memories they are.
     """
     weights, inputs = machine.chain("weights")[-1], machine.chain("inputs")[-1]
     stored, alive = columns["stored_bits"], columns["activation_bits"]

@@ -100,6 +100,8 @@ class Pricing:
             if not np.isnan(columns["energy_pj"][0])
         ]
         if not offers:
+            # The pricer knows that it cannot be executed, as NaN, but not why. `estimate` goes the
+            # slow way, layer by layer, and raises the sentence that a person can act on.
             workload = lower(point, frames=self.book.frames, outputs=self.book.outputs)
             estimate(workload, self.machines[0].accelerator, self.machines[0].technology)
             raise AssertionError(f"{self.machines[0]} executes what the pricer says it cannot")
@@ -108,6 +110,7 @@ class Pricing:
             return min(offers, key=self.excess)
         return offers[choose(_stacked(self.costs, offers), feasible)]
 
+    # Reasons are said only of single designs: of a million nobody reads them (`Pricer.price`).
     def _offer(self, machine: Machine, figures: Mapping[str, Figures]) -> Offer:
         """What is known of a single design, in words where it must not be built."""
         columns = _plain(figures, 0)
@@ -117,7 +120,11 @@ class Pricing:
         return Offer(machine, columns, "; ".join(reasons))
 
     def excess(self, offer: Offer) -> float:
-        """How far a design is beyond the limits; 0 where it keeps them."""
+        """How far a design is beyond the limits; 0 where it keeps them.
+
+        Shares of the bounds, summed, and 1 for each thing that does not fit: as bad as a column at
+        twice its limit. Only the order means something, for `best` and for a sampler's way back.
+        """
         bits = int(offer.columns["stored_bits"]), int(offer.columns["activation_bits"])
         return self.budget.excess(offer.columns) + len(misfits(*bits, offer.machine.accelerator))
 
@@ -136,6 +143,8 @@ class Pricing:
         for row, key in enumerate(new):
             costs = [[each.columns[name][row] for name in self.costs] for each in priced]
             feasible = np.array([each.feasible[row] for each in priced])
+            # A network has one error on all machines, so it decides nothing here and is left out.
+            # NaN is dominated, so a machine that breaks a limit is never offered.
             best = pareto_mask(np.where(feasible[:, None], np.array(costs), np.nan))
             self.offered[key] = tuple(
                 Offer(self.machines[at], _plain(priced[at].columns, row))
@@ -146,10 +155,14 @@ class Pricing:
 def choose(costs: Mapping[str, Figures], feasible: Mask) -> int:
     """The feasible machine of the least product of costs; of equal ones the first.
 
+    A product needs no weights: other units, or all costs of one column doubled, change no choice.
+    With energy and latency it is the energy-delay product. Its logarithm is compared, a sum.
+
     Args:
         costs: the objectives that are costs, each of shape (machines,).
         feasible: which machines keep the limits; one at least.
     """
+    # NaN of machines that cannot execute the design becomes a harmless 1; they are not asked below.
     worth = np.zeros(len(feasible))
     for figures in costs.values():
         worth = worth + np.log10(np.maximum(np.where(feasible, figures, 1.0), LEAST_COST))

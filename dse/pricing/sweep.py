@@ -36,7 +36,8 @@ UNKNOWN = NO_PART - 1
 """Stands in a table for the number of a part that was not met yet."""
 
 MOST_COLOURS = 1_000_000_000
-"""Designs of a space from which numpy draws without replacement exactly."""
+"""Designs of a space from which numpy draws without replacement exactly: the sum of the colours
+that `multivariate_hypergeometric` takes with the method `marginals` must be below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,15 @@ class Piece:
         return math.prod(len(choice.values) for choice in self.free)
 
     def digits(self, numbers: Numbers) -> Numbers:
-        """Places of the designs' values on the free axes, shape (designs, axes)."""
+        """Places of the designs' values on the free axes, shape (designs, axes).
+
+        Mixed radix, the last axis running fastest, as in nested loops over the axes in order:
+
+            number = ((d0 * n1 + d1) * n2 + d2) ...        n: values of an axis, d < n its digit
+
+        Args:
+            numbers: of designs within the piece, from 0 to size - 1, shape (designs,).
+        """
         digits = np.empty((len(numbers), len(self.free)), dtype=np.int64)
         rest = numbers
         for axis in reversed(range(len(self.free))):
@@ -69,7 +78,17 @@ class Piece:
 
 
 def cut_pieces(space: SearchSpace) -> list[Piece]:
-    """The pieces of a space, in the order in which `SearchSpace.enumerate` meets them."""
+    """The pieces of a space, in the order in which `SearchSpace.enumerate` meets them.
+
+    A space is a tree: which axes there are depends on values of axes before. But only few axes
+    *decide* that. Branch on those, keep all others whole, and each leaf is a box:
+
+        policy P0                      piece 1   free: channels, kernel
+        policy P4  generator sobol     piece 2   free: channels, kernel, rounds
+                   generator one_hot   piece 3   free: channels, kernel, state_bits
+
+    Axes of a single value are fixed, too: they would be digits that are always 0.
+    """
 
     def grow(index: int, decided: Values, free: tuple[Choice, ...]) -> Iterator[Piece]:
         if index == len(space.choices):
@@ -89,6 +108,8 @@ def cut_pieces(space: SearchSpace) -> list[Piece]:
 
 def _digits(piece: Piece, count: int | None, rng: np.random.Generator) -> Iterator[Numbers]:
     """Designs of a piece, all or some at random, in chunks."""
+    # Numbers are drawn where a number can be drawn without repetition; the digits themselves where
+    # the piece has more designs than that, or than 64 bits can count.
     if count is None or piece.size < 2**40:
         numbers = None
         if count is not None:
@@ -175,7 +196,13 @@ class Sweep:
                     yield Chunk(piece, pricer.machine, digits, cut, *pricer.price(cut))
 
     def _counts(self, sample: int | None, rng: np.random.Generator) -> list[int | None]:
-        """Designs to draw from each piece; None for all of it."""
+        """Designs to draw from each piece; None for all of it.
+
+        Drawing without replacement from the whole space, and counting how many fall into each
+        piece, is the multivariate hypergeometric distribution: the counts can be drawn first, and
+        the designs within each piece after that. numpy draws that up to a size; beyond it, from the
+        multinomial (with replacement), which for so many designs is hardly another one.
+        """
         if sample is None or sample >= self.size:
             return [None] * len(self.pieces)
         sizes = [piece.size for piece in self.pieces]
@@ -224,6 +251,7 @@ class Sweep:
             for choice in self.space.choices
             if self.space.family.axis(choice.name).decides or len(choice.values) == 1
         }
+        # `walk` decides in the order of the space, as `cut_pieces` did: the pairs match in order.
         key = tuple((name, value) for name, value in values.items() if name in names)
         return self._piece_numbers[key]
 
@@ -233,7 +261,16 @@ class Sweep:
         return np.stack([self._part_numbers(number, index, digits) for index in parts], axis=1)
 
     def _part_numbers(self, number: int, index: int, digits: Numbers) -> Numbers:
-        """The number of one part of each design; `NO_PART` where it cannot be built."""
+        """The number of one part of each design; `NO_PART` where it cannot be built.
+
+            free axes of the piece    channels_b1  channels_b2  kernel_b1    digits (d, axes)
+            of them, reach part 1     channels_b1               kernel_b1    `mine`
+            key                       digits of these few, in mixed radix    (d,)
+            part number               table[key]                             (d,)
+
+        The family says which axes reach a part (`Family.reach`). One too many only makes the table
+        larger; one too few would give two different parts one number.
+        """
         piece = self.pieces[number]
         names = [choice.name for choice in piece.free]
         reach = self.space.family.reach
@@ -247,6 +284,8 @@ class Sweep:
             missing = np.unique(keys[table[keys] == UNKNOWN])
             table[missing] = self._new_parts(piece, index, mine, missing)
             return table[keys]
+        # Too many keys for a table: those of this chunk alone, which the book knows again if it met
+        # them before, though each is built once more to ask.
         distinct, back = np.unique(keys, return_inverse=True)
         return self._new_parts(piece, index, mine, distinct)[back]
 
@@ -261,6 +300,11 @@ class Sweep:
         return self._tables[key]
 
     def _new_parts(self, piece: Piece, index: int, mine: list[str], keys: Numbers) -> Numbers:
+        """Numbers of parts that are built from their keys, one by one: the only slow step.
+
+        Axes that do not reach the part are left at their defaults, which by definition of reach
+        change nothing of it. The part is lowered for the frames that the strides before it leave.
+        """
         numbers = np.full(len(keys), NO_PART, dtype=np.int64)
         for at, key in enumerate(keys.tolist()):
             values = self._decode_values(piece, mine, key)
@@ -275,6 +319,7 @@ class Sweep:
         return numbers
 
     def _decode_values(self, piece: Piece, mine: list[str], key: int) -> Values:
+        """The values behind a key: its digits taken off from the last axis, as it was put on."""
         values = dict(piece.fixed)
         sizes = {choice.name: choice for choice in piece.free}
         for name in reversed(mine):

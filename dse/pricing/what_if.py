@@ -95,6 +95,13 @@ class Fleet:
         the same in all designs of a draw. Mappings stay those of the middle figures, so counts and
         cycles do, and designs that cannot be executed are on no frontier.
 
+            energy of a draw = counts @ prices of the draw      (designs, events) @ (events,)
+
+        Constants are wrong for all designs alike, so most of an uncertain energy cancels between
+        two designs. What does not cancel is where they differ in kind: many additions against much
+        traffic. That is what decides whether a place on the frontier is sure, and why bands of two
+        designs that overlap do not say that their order is unknown.
+
         Args:
             machine: that executes the designs.
             technology: its constants, with bands.
@@ -117,6 +124,8 @@ class Fleet:
         fixed = {"error": np.asarray(errors, dtype=float)} | columns
         points = np.stack([fixed[name][here] for name in objectives], axis=1)
         for _ in range(samples):
+            # Only columns that a technology's constants move are computed anew; latency, counts and
+            # the error stay. Column 1 of the prices is the middle figure: what was drawn.
             drawn = drawn_technology(technology, rng)
             for place, name in enumerate(objectives):
                 if name.startswith("energy"):
@@ -146,7 +155,12 @@ class Fleet:
 
 
 def drawn_technology(technology: Technology, rng: np.random.Generator) -> Technology:
-    """A technology whose constants are drawn within their bands, each as if it were certain."""
+    """A technology whose constants are drawn within their bands, each as if it were certain.
+
+    Constants are drawn independently of one another. The rows of the SRAM table are not: one factor
+    scales the energies of all sizes, one the areas, one the leakages. Their spread is one of the
+    whole table, and a larger memory must not become the cheaper one by the luck of a draw.
+    """
     fields: dict[str, Any] = {}
     for field in dataclasses.fields(technology):
         value = getattr(technology, field.name)
@@ -178,7 +192,13 @@ def _spread(spread: Spread, rng: np.random.Generator) -> float:
 
 
 def _between(low: float, mid: float, high: float, rng: np.random.Generator) -> float:
-    """Below the middle as likely as above; even over the logarithm on each side."""
+    """Below the middle as likely as above; even over the logarithm on each side.
+
+        mid * (end / mid)^u,  u uniform in [0, 1),  end = low or high with 1/2 each
+
+    So the middle figure is the median however lopsided the band is, and a factor of two too much is
+    as likely as any other within the same band. All three must be above 0.
+    """
     end = low if rng.random() < 0.5 else high
     return mid * math.exp(rng.random() * math.log(end / mid))
 
@@ -218,10 +238,24 @@ def varied(
 ) -> Accelerator:
     """The machine with some of its parts changed; what is None or not named stays.
 
+    Args:
+        machine: to begin with; it is not changed.
+        name: of the result.
+        clock_mhz: of the whole machine. Energies per event do not follow it (the supply voltage is
+            not scaled); leakage per inference does, by the time that an inference takes.
+        vector_lanes: of the unit for batch norm, residual additions and pooling.
+        trits_per_cycle: lanes of the generator; without effect on a machine that has none.
+        ternary_weights: `stored` takes the generator away, and the weights come from memory;
+            `generated` changes nothing, as a generator cannot be made up for a machine without one.
+        arrays: by name of the array.
+        memories: by name of the memory.
+
     Raises:
         InvalidInput: the parts do not fit each other; or there is no such array or memory.
     """
     fields: dict[str, Any] = {"name": name, "clock_mhz": clock_mhz, "vector_lanes": vector_lanes}
+    # None means "as it is" in `fields`; the generator, whose absence is None too, is taken away by
+    # a replacement of its own. Both fields at once: a machine refuses one without the other.
     if ternary_weights == "stored":
         fields |= {"ternary_weights": "stored"}
         machine = dataclasses.replace(machine, generator=None, ternary_weights="stored")

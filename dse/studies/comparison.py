@@ -8,7 +8,10 @@ from dse.studies.rows import Evaluation
 
 
 def difference(before: float, after: float) -> float:
-    """Relative change; NaN where there is nothing to relate it to."""
+    """Relative change, (after - before) / |before|: 0.1 is 10 % more.
+
+    From 0 to 0 is no change; from 0 to anything else is NaN, as no share of 0 is.
+    """
     return (after - before) / abs(before) if before else (0.0 if after == before else math.nan)
 
 
@@ -27,7 +30,11 @@ def dominators(
 
 
 def dominates(one: Evaluation, other: Evaluation, objectives: Sequence[str]) -> bool:
-    """Whether a trained design is nowhere worse than another, and somewhere better."""
+    """Whether a trained design is nowhere worse than another, and somewhere better.
+
+    The rule of `dse.pareto` for two rows: NaN compares false, so it neither beats nor is beaten. A
+    design that is not fully trained beats nothing, as its error is not final.
+    """
     if not one.full:
         return False
     pairs = [(one.column(name), other.column(name)) for name in objectives]

@@ -3,6 +3,9 @@
 A search keeps the lowest of many noisy errors, so part of what it keeps is luck. `dse confirm`
 trains the frontier anew and looks at the test split; where that was done, whoever reads the study
 must be told, most of all where it changes the answer.
+
+The lowest of n noisy numbers lies below its own mean, the further the larger n and the noise (the
+winner's curse). A fresh seed has no such luck, and neither has a split that the search never saw.
 """
 
 import csv

@@ -1,4 +1,13 @@
-"""When a study ends."""
+"""When a study ends: limits of what may be spent, and signs that more would not help.
+
+Two counts are kept apart. *Spent* is what rows say has been trained. *In training* is what has been
+submitted and will be trained in any case: it is added before a limit is compared, or several
+workers would overshoot it by as many trainings as there are workers.
+
+    without rungs    each full training counts as epochs_each epochs; one that failed does not
+    with rungs       epochs count one by one, as many designs share the budget of a few
+    patience         (volume now - volume `trainings` ago) / volume now < improvement
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -82,7 +91,11 @@ class Effort:
             in_training: designs submitted, which will be trained in any case.
             epochs_in_training: epochs that they will take.
             volume: hypervolume of rows in a box.
+
+        Returns:
+            A sentence for people, of the first limit that is reached in the order of this code.
         """
+        # A design that climbs rungs has a row for each; counting all would count its epochs twice.
         last = latest(rows)
         if self._count_epochs(last, epochs_in_training) >= self.trainings * self.epochs_each:
             if self.rungs:
@@ -107,11 +120,13 @@ class Effort:
     def _out_of_patience(
         self, rows: Sequence[Evaluation], box: Mapping[str, Sequence[float]], volume: Volume
     ) -> str:
+        """Whether the last trainings were worth it; costs two hypervolumes, so it is asked last."""
         if self.patience is None:
             return ""
         trained = [index for index, row in enumerate(rows) if row.full]
         if len(trained) <= self.patience.trainings:
             return ""
+        # Rows above the first of the last `trainings` full trainings: what was known before them.
         before = volume(rows[: trained[-self.patience.trainings]], box)
         now = volume(rows, box)
         if now > 0 and (now - before) / now < self.patience.improvement:

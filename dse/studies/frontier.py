@@ -15,7 +15,12 @@ def find_frontier(rows: Sequence[Evaluation], objectives: Sequence[str]) -> list
     Args:
         rows: of a study; a design that was evaluated twice on one machine counts once.
         objectives: columns, all minimised.
+
+    Returns:
+        Rows sorted by the first objective that is a cost; a row without one of the objectives (NaN)
+        is not among them.
     """
+    # Over reversed rows the first row of a pair is the last to be written, and stays.
     trained = {(row.key, row.accelerator): row for row in reversed(rows) if row.full}
     designs = list(reversed(trained.values()))
     if not designs:
@@ -28,6 +33,13 @@ def find_frontier(rows: Sequence[Evaluation], objectives: Sequence[str]) -> list
 
 def hypervolume_share(rows: Sequence[Evaluation], box: Mapping[str, Sequence[float]]) -> float:
     """Share of a box that the trained designs dominate.
+
+        u = (column - best) / (worst - best)       0 at the best end of the box, 1 at the worst
+        share = hypervolume of all u below (1, ..., 1)
+
+    Costs go in as logarithms: half the energy is worth the same at 1 uJ as at 100 nJ, and a single
+    large network does not decide the measure. Errors go in as they are. What is better than the box
+    is clipped to its edge, so a share never exceeds 1; what is worse counts nothing.
 
     Args:
         rows: of a study.

@@ -1,6 +1,9 @@
 """How the hypervolume of a study grew: after each training, and what it had cost until then.
 
 It is what a stop rule looks at, and what tells whether a search is worth going on with.
+
+Hypervolume never falls, as designs are only added. A curve over epochs or hours compares samplers
+fairly; one over trials does not, as duplicates and infeasible designs cost nothing.
 """
 
 import csv
@@ -39,7 +42,12 @@ def growth(rows: Sequence[Evaluation], study: Study) -> list[Step]:
     Args:
         rows: of the study, one a trial, in the order in which they were recorded.
         study: that they are of; with several machines, all of them count.
+
+    Returns:
+        A step for each full training, also for those that were reused; what rungs stopped shows
+        only in the epochs and hours of the steps after it.
     """
+    # The hypervolume is computed only where a design adds to it, which few of many trainings do.
     steps: list[Step] = []
     trainings = epochs = 0
     seconds = volume = 0.0
@@ -69,7 +77,13 @@ def growth(rows: Sequence[Evaluation], study: Study) -> list[Step]:
 
 
 def _improves(new: Sequence[Evaluation], front: Sequence[Evaluation], box: Iterable[str]) -> bool:
-    """Whether no known design is at least as good: the others add nothing, at no cost."""
+    """Whether no known design is at least as good: the others add nothing, at no cost.
+
+    Args:
+        new: one network on its machines.
+        front: designs that improved before; some of them may be dominated by now.
+        box: objectives.
+    """
     if not front:
         return True
     known = np.array([[row.column(name) for name in box] for row in front])

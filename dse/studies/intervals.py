@@ -21,6 +21,12 @@ def clips_behind(errors: Iterable[float]) -> int | None:
     """Smallest number of clips of which all errors are whole numbers.
 
     None where there is none up to `MOST_CLIPS`, or no error that tells anything.
+
+        0.05 = 1/20,  0.0125 = 1/80,  0.075 = 3/40      least common multiple: 80 clips
+
+    A float is not k / n exactly, so the nearest fraction with a denominator up to `MOST_CLIPS` is
+    taken, and must give the float back to within `ROUNDING`; otherwise errors are no shares of
+    clips. Two such fractions differ by at least 1 / MOST_CLIPS^2 = 2.5e-11, so at most one can.
     """
     clips = 1
     for error in errors:
@@ -34,7 +40,15 @@ def clips_behind(errors: Iterable[float]) -> int | None:
 
 
 def error_band(error: float, clips: int | None) -> Band:
-    """An error in percent with its 95 % interval (Wilson); no interval where n is not known."""
+    """An error in percent with its 95 % interval (Wilson); no interval where n is not known.
+
+    Wilson's rather than error +- 1.96 standard deviations: at the few wrong clips of a good network
+    that one is too narrow, reaches below 0, and has no width at all where no clip is wrong.
+
+    Args:
+        error: share of clips told wrongly, from 0 to 1.
+        clips: behind it, as `clips_behind` finds them.
+    """
     if clips is None:
         return Band(low=100 * error, mid=100 * error, high=100 * error)
     low, high = wilson_interval(round(error * clips), clips)
@@ -46,6 +60,11 @@ def difference_band(error: float, other: float, clips: int) -> Band:
     """`error` less `other` in percent points with its 95 % interval, each told on `clips` clips.
 
     As if they were different clips: designs judged on the same clips differ more surely than this.
+
+        below = hypot(error - its low end, the other's high end - other)        above likewise
+
+    Each side takes the arm of the two intervals that points to it, so the band is lopsided where
+    they are. It holds 0 where the two errors may be the same.
 
     Source: Newcombe, Statistics in Medicine 17 (1998) 873-890, method 10, from Wilson's intervals.
     """

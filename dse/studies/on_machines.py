@@ -20,6 +20,13 @@ def expanded(
 ) -> Sequence[Evaluation]:
     """Rows of a study, trained networks once for each machine that suits them.
 
+        results.jsonl               expanded
+        trial 7  net A  chip 2      net A on chip 1, net A on chip 2      both offered
+        trial 8  infeasible         trial 8, as it is
+
+    A trial trains a network once and records one machine for it; the frontier is of pairs, as the
+    same network may be the best at low energy on one chip and at low latency on another.
+
     The rows of one machine are on it already: they stay as they are, with the costs of the day on
     which they were written.
 
@@ -77,7 +84,11 @@ def _pricing(
     outputs: int,
     rate: float,
 ) -> Pricing:
-    """One for each study that is looked at, so that what is priced stays priced."""
+    """One for each study that is looked at, so that what is priced stays priced.
+
+    Keyed by everything that changes a price or an offer: two studies that agree in all of it may
+    share one, as offers are kept by the key of the network.
+    """
     return Pricing(
         machines, objectives=objectives, budget=budget, frames=frames, outputs=outputs, rate=rate
     )

@@ -4,6 +4,11 @@ It is `StudySpec.resolved`, every default spelled out, and what only the begun s
 of its data, how many classes they have, the box of its hypervolume, and how many trainings it does
 at a time. The strict reader reads it back, so that an unknown, missing or mistyped key is refused
 with its file and line, and no reader of a study ever holds a bare dictionary.
+
+Machines and technologies stand in it with all their figures, not by name: a study means the same
+after its machine's file was edited. Sections that have a reader of their own (space, recipe,
+limits, baselines) are kept as nodes by `_Record`, and read by the code that reads them in a study
+file, so there is one grammar for each.
 """
 
 import dataclasses

@@ -2,6 +2,12 @@
 
 A study appends rows to `results.jsonl`, one JSON object a line, each flushed to the disk before the
 search goes on. A line cut short by a crash is not a row; it is dropped when the study resumes.
+
+Append-only, so that a crash at any time leaves a prefix of complete rows, and a reader may look on
+while a search writes. A trial may have several lines, one a rung; the last one is what is known of
+it (`latest`). Columns are flat and named, so that pandas, jq or a spreadsheet can read the file:
+
+    {"schema_version": 4, "trial": 7, "status": "trained", ..., "energy_pj": ..., "axis_blocks": 3}
 """
 
 import dataclasses
@@ -104,7 +110,11 @@ class Evaluation:
 
 
 def evaluation_from_dict(row: dict[str, Any]) -> Evaluation:
-    """The inverse of `Evaluation.to_dict`."""
+    """The inverse of `Evaluation.to_dict`; numbers are not checked.
+
+    Raises:
+        KeyError: a field is missing.
+    """
     plain = {name: row[name] for name in Evaluation.__slots__ if name not in ("values", "cost")}
     values = {
         name.removeprefix("axis_"): value for name, value in row.items() if name.startswith("axis_")
@@ -114,7 +124,14 @@ def evaluation_from_dict(row: dict[str, Any]) -> Evaluation:
 
 
 def append_row(folder: Path, evaluation: Evaluation) -> None:
-    """Add a row to a study's results; when this returns, it is on the disk."""
+    """Add a row to a study's results; when this returns, it is on the disk.
+
+    NaN and infinity are refused (ValueError): JSON has no such numbers, and other readers stop at
+    them. One process writes a study; there is no lock here.
+
+    Raises:
+        OSError: the disk is full or gone; the file is as it was before.
+    """
     line = (json.dumps(evaluation.to_dict(), allow_nan=False) + "\n").encode()
     path = folder / FILE_NAME
     # Unbuffered: a buffer would be written again when the file is closed after an error.
@@ -131,7 +148,11 @@ def append_row(folder: Path, evaluation: Evaluation) -> None:
 
 
 def repair(folder: Path) -> None:
-    """Drop a last line that a crash cut short."""
+    """Drop a last line that a crash cut short: what stands after the last newline.
+
+    For whoever is about to append, or the next row would be glued to the rest. Readers need not
+    call it: they ignore such a line.
+    """
     path = folder / FILE_NAME
     if not path.exists():
         return
@@ -156,6 +177,7 @@ def read_all_rows(folder: Path) -> list[Evaluation]:
     path = folder / FILE_NAME
     if not path.exists():
         return []
+    # What follows the last newline is no line: empty, or a row that is just being written.
     lines = path.read_bytes().split(b"\n")
     return [_read_line(line, path, number) for number, line in enumerate(lines[:-1], start=1)]
 
@@ -167,6 +189,7 @@ def latest(rows: Iterable[Evaluation]) -> list[Evaluation]:
     """
     last: dict[object, Evaluation] = {}
     for row in rows:
+        # Taken out and put in again, so that the order is that of last rows, not of first ones.
         identity: object = row.trial if row.trial >= 0 else (row.source, row.key)
         last.pop(identity, None)
         last[identity] = row

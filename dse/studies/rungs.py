@@ -46,7 +46,15 @@ class Rungs:
         check_fields(self)
 
     def levels(self, epochs: int) -> tuple[int, ...]:
-        """Epochs of all rungs; the last is the full training."""
+        """Epochs of all rungs, ascending; the last is the full training.
+
+        With first 2 and factor 3: 2, 6, 18 of 18 epochs; 2, 6, 20 of 20. The rung below the last is
+        at most a `factor`-th of it, so that each promotion buys a training that is worth waiting
+        for; where not even two rungs fit, only the full training is left.
+
+        Args:
+            epochs: of a full training.
+        """
         levels = []
         level = self.first
         while level * self.factor <= epochs:
@@ -73,7 +81,16 @@ class Ladder:
         return cls(levels, rungs.factor, [{} for _ in levels], [set() for _ in levels])
 
     def record(self, trial: int, epochs: int, objectives: Sequence[float]) -> None:
-        """A design has reached the rung of so many epochs."""
+        """A design has reached the rung of so many epochs.
+
+        Args:
+            trial: its number.
+            epochs: one of `levels`.
+            objectives: its columns there, all minimised, the error as it is after these epochs.
+
+        Raises:
+            ValueError: there is no rung of so many epochs.
+        """
         rung = self.levels.index(epochs)
         self.reached[rung][trial] = tuple(objectives)
         # It has passed the rungs below, also where a study is read from its rows, of which the last
@@ -84,7 +101,9 @@ class Ladder:
     def promote(self) -> tuple[int, int] | None:
         """A trial that may go on, and to how many epochs; None where all wait for company.
 
-        The highest rung is looked at first: what is nearly done is finished.
+        The highest rung is looked at first: what is nearly done is finished. The trial counts as
+        promoted from now on, so that the next worker to ask gets another one. Who is among the best
+        is decided anew at each call: whoever was not, may be, once others have arrived.
         """
         for rung in reversed(range(len(self.levels) - 1)):
             for trial in choose_promoted(self.reached[rung], self.factor):
@@ -107,5 +126,7 @@ def choose_promoted(reached: Mapping[int, tuple[float, ...]], factor: int) -> li
     trials = list(reached)
     ranks = rank_by_dominance(np.array([reached[trial] for trial in trials]))
     count = max(int((ranks == 0).sum()), len(trials) // factor)
+    # Within a rank by the objectives in their order (error first, as a rule), then by trial: the
+    # same on every run.
     order = sorted(range(len(trials)), key=lambda i: (ranks[i], reached[trials[i]], trials[i]))
     return [trials[index] for index in order[:count]]

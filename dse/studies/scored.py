@@ -7,7 +7,11 @@ from dse.training.scores import Scores
 
 
 def score_confusion(confusion: Confusion) -> Scores:
-    """A confusion as scores; nobody knows its loss."""
+    """A confusion as scores, for what `Scores` derives from it; its loss is NaN, as nobody knows.
+
+    Args:
+        confusion: clips, shape (classes, classes): true class by row, told class by column.
+    """
     return Scores(loss=float("nan"), confusion=confusion)
 
 

@@ -7,6 +7,10 @@
     cost = study.price(point)         # by today's model, on the study's machine
 
 No torch: a checkpoint is not needed to know a design.
+
+Costs come in two kinds. `row.cost` is what the model of the day said when the row was written; the
+search decided by it, so frontiers of a study on one machine are drawn from it. `price` is what
+today's model says, with the breakdown by layer. They differ where the model has changed since.
 """
 
 import dataclasses
@@ -103,6 +107,9 @@ class Study:
 
         Its axes in the space, else its design file, else its name among the published networks;
         the key of the row says whether it is the same network.
+
+        The key is a hash of all choices, so a space whose defaults have changed since, or a design
+        file that somebody has edited, is found out and passed over, never taken for the network.
         """
         for read in (self._of_space, self._of_file, self._of_name):
             try:
@@ -183,7 +190,11 @@ class Study:
 
     @cached_property
     def clips(self) -> int | None:
-        """Validation clips behind each error, as far as the errors tell."""
+        """Validation clips behind each error, as far as the errors tell; None where they do not.
+
+        The errors of all epochs are asked, not only the best ones: the more shares of clips there
+        are, the surer their least common denominator is all clips (`clips_behind`).
+        """
         errors = [row.column("error") for row in self.trained]
         for row in self.trained:
             try:
@@ -210,7 +221,11 @@ def open_study(folder: Path, reader: Reader = read_rows) -> Study:
 
 
 def make_dense(point: DesignPoint) -> DesignPoint:
-    """The same network with dense matrices where it has ternary ones; identities stay."""
+    """The same network with dense matrices where it has ternary ones; identities stay.
+
+    The twin by which the price of being ternary is told: same widths, all matrices trained. A
+    network without ternary matrices is returned itself, the same object.
+    """
     blocks = tuple(
         dataclasses.replace(
             block,
@@ -232,7 +247,13 @@ def say_trial(row: Evaluation) -> str:
 
 @lru_cache(maxsize=256)
 def price(point: DesignPoint, machine: Machine, frames: int, outputs: int) -> Cost:
-    """The cost of a design; remembered.
+    """The cost of a design by layer; remembered, as all four arguments are immutable.
+
+    Args:
+        point: the network.
+        machine: executes it.
+        frames: input frames of one inference.
+        outputs: classes.
 
     Raises:
         InvalidInput: the machine cannot execute the design.

@@ -25,6 +25,10 @@ DEFAULT = Generator()
 def start_state(seed: int, layer: str, generator: Generator = DEFAULT) -> npt.NDArray[np.uint8]:
     """The bits that start a layer's generator: a hash of seed and layer name, never all zero.
 
+    Hashing the name gives each layer a stream of its own from one seed: neighbouring seeds, or
+    layers of similar names, start at places that have nothing to do with each other. It is done
+    once, on the computer that exports; hardware and C are given the bits.
+
     Args:
         seed: any integer; the design's `ternary_seed`.
         layer: name of the layer within the network, such as `B2.1.pw`.
@@ -95,7 +99,14 @@ def ternary_matrix(
 def count_nonzeros(
     seed: int, layer: str, rows: int, columns: int, density: float, generator: Generator
 ) -> int:
-    """Exact number of non-zero entries of `ternary_matrix`, remembered between calls."""
+    """Exact number of non-zero entries of `ternary_matrix`, remembered between calls.
+
+    Additions follow from it, so a cost is that of the very matrix, not of its expected density. A
+    search asks for the same layers over and over; families of exact fan-in need no matrix at all.
+
+    Raises:
+        InvalidDesign: as `ternary_matrix`.
+    """
     if find_family(generator).EXACT_FAN_IN:  # one a block, whatever the seed
         check_density(density, generator, columns)
         return rows * columns // round(1 / density)
@@ -107,6 +118,10 @@ def count_nonzeros(
 def nonzero_mask(
     seed: int, layer: str, rows: int, columns: int, density: float, generator: Generator
 ) -> bytes:
-    """Which entries are not zero, row-major, eight a byte, the first the most significant bit."""
+    """Which entries are not zero, row-major, eight a byte, the first the most significant bit.
+
+    Bytes rather than an array because they are remembered: an array could be changed by whoever
+    gets it, and takes eight times the memory. Padded with zeros to a whole byte at the end.
+    """
     matrix = ternary_matrix(seed, layer, rows, columns, density, generator)
     return np.packbits(matrix != 0).tobytes()

@@ -80,6 +80,8 @@ def measure(generator: Generator, density: float, *, size: int, matrices: int) -
             state = start_state(seed, "quality", generator)
             yield family.matrix(generator, density, state, size, size)
 
+    # The yardstick has what the family promises: against independent entries, exact fan-in would
+    # be flagged everywhere for its virtue.
     ideal_of = ideal_blocks if family.EXACT_FAN_IN else ideal_entries
     rng = np.random.default_rng(20_210_317)
     ours = np.array([_measure_all(matrix) for matrix in made()])
@@ -94,9 +96,20 @@ def measure(generator: Generator, density: float, *, size: int, matrices: int) -
 def deviation(ours: Floats, theirs: Floats) -> float:
     """How far two means lie apart, as a standard normal variable of the same probability.
 
+        t = (mean1 - mean2) / sqrt(v1 + v2)                      v = variance / matrices
+        f = (v1 + v2)^2 / (v1^2 / (n - 1) + v2^2 / (n - 1))      Welch and Satterthwaite's
+        z = (8 f + 1) / (8 f + 3) * sqrt(f * ln(1 + t^2 / f))    Wallace
+
+    With f degrees of freedom t = 6 is common where f = 3 and unheard of where f = 300; z is
+    comparable between the two. Wallace's formula gives it without the probability itself, which
+    underflows where t is large.
+
     Args:
         ours: one number a matrix, at least 2.
         theirs: as many.
+
+    Returns:
+        z with the sign of the difference, at most `MOST_DEVIATION` in size.
     """
     difference = float(ours.mean() - theirs.mean())
     parts = [float(values.var(ddof=1)) / len(values) for values in (ours, theirs)]
@@ -114,7 +127,7 @@ def deviation(ours: Floats, theirs: Floats) -> float:
 
 
 def ideal_entries(rng: np.random.Generator, size: int, density: float) -> Trits:
-    """Independent entries."""
+    """Independent entries: non-zero with probability `density`, either sign as likely."""
     sign = 1 - 2 * rng.integers(0, 2, (size, size), dtype=np.int8)
     trits: Trits = (rng.random((size, size)) < density) * sign
     return trits
@@ -131,7 +144,21 @@ def ideal_blocks(rng: np.random.Generator, size: int, density: float) -> Trits:
 
 
 def lag_correlations(values: Floats) -> Floats:
-    """Of a stream with itself at lags 1 to half its length, in standard errors."""
+    """Of a stream with itself at lags 1 to half its length, in standard errors.
+
+        r[lag] = sum over i of x[i] * x[i + lag] / (variance * sqrt(pairs)),  pairs = count - lag
+
+    Of independent entries each is about standard normal. The largest of many is not: it grows with
+    the number of lags, so it is held against that of ideal matrices, never against 0.
+
+    Args:
+        values: shape (count,).
+
+    Returns:
+        Shape (count // 2,), the first of lag 1; zeros where all values are equal.
+    """
+    # The inverse transform of the power spectrum is the autocorrelation (Wiener and Khinchin), of
+    # a circle: zeros up to twice the length keep the end of the stream from meeting its beginning.
     count = len(values)
     centred = values - values.mean()
     spectrum = np.fft.rfft(centred, 2 * count)
@@ -145,6 +172,7 @@ def lag_correlations(values: Floats) -> Floats:
 
 
 def _largest_cosine(rows: Floats) -> float:
+    """The largest |cosine| between two different rows; rows of zeros have no direction."""
     lengths = np.sqrt((rows**2).sum(axis=1))
     rows = rows[lengths > 0] / lengths[lengths > 0, None]
     cosines = np.abs(rows @ rows.T)

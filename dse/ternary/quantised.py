@@ -42,14 +42,17 @@ def quantise(activations: npt.NDArray[np.floating[Any]]) -> tuple[npt.NDArray[np
 def mix_quantised(
     matrix: npt.NDArray[np.int8], activations: npt.NDArray[np.int8]
 ) -> npt.NDArray[np.int32]:
-    """The layer's exact sums.
+    """The layer's exact sums: what an accumulator of `SUM_BITS` bits holds at the end.
+
+    No multiplication is meant: a trit adds, subtracts or skips an activation. The product of two
+    matrices is only how numpy does that fast.
 
     Args:
-        matrix: trits, (outputs, inputs).
-        activations: (inputs, frames).
+        matrix: trits, shape (outputs, inputs).
+        activations: int8, shape (inputs, frames).
 
     Returns:
-        (outputs, frames).
+        Whole sums, shape (outputs, frames), dtype int32; times the activations' scale, the layer.
     """
     # Floats of 53 bits hold these whole numbers exactly, and multiply much faster.
     sums = matrix.astype(np.float64) @ activations.astype(np.float64)

@@ -151,7 +151,11 @@ class Family:
         )
 
     def clash(self, names: Collection[str]) -> tuple[str, str] | None:
-        """An axis that may not stand beside another of the names, and why; None if all may."""
+        """An axis that may not stand beside another of the names, and why; None if all may.
+
+        An axis such as a policy chooses several others at once (`Axis.replaces`); were both given,
+        one of them would have no effect, and one network would have several assignments.
+        """
         for chooser in names:
             replaced = self.axis(chooser).replaces
             for name in names if replaced else ():
@@ -184,6 +188,7 @@ class Family:
             raise InvalidDesign(f"'{name}' must be at most {axis.maximum}, not {value!r}")
 
 
+# Remembered: a sweep asks for the same few names for each part of each piece.
 @cache
 def _split(family: Family, name: str) -> tuple[str, int | None]:
     axes = family.axes

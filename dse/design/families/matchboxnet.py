@@ -108,7 +108,15 @@ def uses_ternary(values: Mapping[str, Value]) -> bool:
 
 @cache
 def _reach(name: str, blocks: int) -> range | tuple[int, ...]:
-    """Parts that an axis may change, or whose input it changes."""
+    """Parts that an axis may change, or whose input it changes.
+
+        index    0      1   ...  blocks   blocks+1   blocks+2   blocks+3
+        part   Conv1    B1  ...    Bn      Conv2      Conv3       head
+
+    A width changes the block that has it and the next one, which reads it. A stride changes all
+    parts from its own on, as they see fewer frames. Dropout changes no cost. Whatever is not named
+    here (policy, mixers, density, seed) is taken to reach everything: slower, never wrong.
+    """
     base, number = MATCHBOXNET.split(name)
     residual = range(1, blocks + 1) if number is None else (number,)
     everywhere = range(blocks + 4)
@@ -245,12 +253,14 @@ def _final(values: Mapping[str, Value], mixer: Mixer) -> Block:
 
 
 def _kernel(values: Mapping[str, Value], block: int) -> int:
+    """A block's own kernel where it is given, else kernel + (block - 1) * kernel_growth."""
     if f"kernel_b{block}" in values:
         return int(values[f"kernel_b{block}"])
     return int(_get(values, "kernel")) + (block - 1) * int(_get(values, "kernel_growth"))
 
 
 def _skip(skip: str, same_width: bool, mixer: Mixer) -> Mixer | None:
+    """The path around a block; `identity_or_...` is an identity where width and frames are kept."""
     if skip == "none":
         return None
     if skip.startswith("identity_or_") and same_width:

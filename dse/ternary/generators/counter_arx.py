@@ -71,12 +71,29 @@ def state_bits(generator: Parameters) -> int:
 
 
 def entries_per_word(threshold_bits: int) -> int:
-    """Entries that one word of 32 bits makes: a power of two, so that lanes divide evenly."""
+    """Entries that one word of 32 bits makes: a power of two, so that lanes divide evenly.
+
+    With k = 8 three entries of 9 bits would fit; two are made, and 14 bits are thrown away.
+    """
     return 1 << ((WORD_BITS // (threshold_bits + 1)).bit_length() - 1)
 
 
 def arx(words: Words, key: int, rounds: int) -> Words:
-    """Mix each word: the function above."""
+    """Mix each word: the function above, on all words at once.
+
+    The arithmetic is that of 16-bit registers: uint16 arrays make `+` wrap modulo 2^16 as an adder
+    without carry out does. For a fixed key it is a permutation of the 2^32 words (each step can be
+    undone), so no two counters give the same word. XOR with the round's number keeps rounds apart
+    where both halves of the key are equal.
+
+    Args:
+        words: counters, shape (n,) or any other; the upper half is x, the lower half y.
+        key: 32 bits.
+        rounds: 1 or more; from `LEAST_ROUNDS` on neighbours look independent.
+
+    Returns:
+        Mixed words of the same shape.
+    """
     x = (words >> np.uint32(16)).astype(np.uint16)
     y = words.astype(np.uint16)
     for number in range(rounds):
@@ -106,12 +123,14 @@ def matrix(generator: Parameters, density: float, state: Bits, rows: int, column
     key, start = split_state(state)
     per_word, width = entries_per_word(generator.threshold_bits), generator.threshold_bits + 1
     count = -(-rows * columns // per_word)
+    # Wraps modulo 2^32 as the hardware's counter does, and as `jump` does.
     words = np.arange(count, dtype=np.uint32) + np.uint32(start)
     mixed = arx(words, key, generator.rounds)
     k = generator.threshold_bits
     trits = np.empty((count, per_word), dtype=np.int8)
     limit = np.uint32(round(density * 2**k))
     for slot in range(per_word):
+        # Slot 0 is at the top of the word:  | k bits, sign | k bits, sign | ... | unused |
         field = mixed >> np.uint32(WORD_BITS - (slot + 1) * width)
         number = (field >> np.uint32(1)) & np.uint32(2**k - 1)
         sign = 1 - 2 * (field & np.uint32(1)).astype(np.int8)

@@ -46,6 +46,7 @@ def check(generator: Parameters, density: float, columns: int | None) -> None:
 
 def decision_bits(generator: Parameters, density: float) -> int:
     """Bits that are ANDed: j of density 2^-j."""
+    # frexp writes 2^-j as 0.5 * 2^(1 - j): exact, where a logarithm would have to be rounded.
     return 1 - math.frexp(density)[1]
 
 

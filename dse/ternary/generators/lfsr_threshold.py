@@ -69,7 +69,11 @@ def matrix(generator: Parameters, density: float, state: Bits, rows: int, column
 
 
 def decide(bits: Bits, density: float) -> Trits:
-    """(n, k + 1) bits -> n trits: k bits against the threshold, then the sign."""
+    """(n, k + 1) bits -> n trits: k bits against the threshold, then the sign.
+
+    u is uniform over 0 .. 2^k - 1, so exactly density * 2^k of its values are below the threshold:
+    the density is met in expectation, with no rounding, for every n/2^k.
+    """
     k = bits.shape[1] - 1
     mask = numbers(bits[:, :k]) < round(density * 2**k)
     sign = 1 - 2 * bits[:, k].astype(np.int8)
@@ -90,6 +94,10 @@ def verilog_parameters(generator: Parameters, density: float) -> dict[str, int]:
 def start_words(
     generator: Parameters, density: float, lanes: int, columns: int
 ) -> dict[str, tuple[int, int]]:
-    """The threshold, one below, so that density 1 fits."""
+    """The threshold, one below, so that density 1 fits.
+
+    u < T and u <= T - 1 are the same; T = 2^k of density 1 would need k + 1 bits, T - 1 needs k.
+    It is an input of the circuit and no parameter: layers of one machine differ in density.
+    """
     k = generator.threshold_bits
     return {"limit": (k, round(density * 2**k) - 1)}

@@ -72,7 +72,16 @@ def matrix(generator: Parameters, density: float, state: Bits, rows: int, column
 
 
 def scatter(place: np.ndarray, sign: np.ndarray, block: int) -> Trits:
-    """One non-zero entry a block: at `place`, negative where `sign` is 1; shape (blocks, block)."""
+    """One non-zero entry a block: at `place`, negative where `sign` is 1; shape (blocks, block).
+
+    Blocks divide the columns, so they never run over the end of a row: reshaped to (rows, columns)
+    this is the matrix in row-major order, with columns / block non-zero entries in each row.
+
+    Args:
+        place: shape (blocks,), from 0 to block - 1.
+        sign: shape (blocks,), 0 or 1.
+        block: entries of a block, 1/density.
+    """
     trits = np.zeros((len(place), block), dtype=np.int8)
     trits[np.arange(len(place)), place] = 1 - 2 * sign.astype(np.int8)
     return trits

@@ -4,6 +4,11 @@ A register of N bits is sound where its bits repeat only after 2^N - 1 of them (
 polynomial of a prime degree whose Mersenne number is prime), and where the bits of one entry share
 no tap distance: two bits that lie a tap apart add up to a third, and entries would follow from
 their neighbours.
+
+Why prime periods: the period of a state divides 2^N - 1 once the polynomial is irreducible. Where
+that number is prime there is nothing to divide, so no start state but zero falls into a short
+cycle, and no seed need be tested. Why two taps: a trinomial costs one XOR gate a bit, and its taps
+can lie far apart.
 """
 
 import itertools
@@ -83,6 +88,15 @@ def _weakness(taps: tuple[int, ...]) -> str:
 def check_overlap(generator: Parameters, bits_per_entry: int) -> None:
     """Refuse windows that overlap, and taps that fall into the bits of one entry.
 
+    Every bit obeys bit[n] + bit[n - t1] + bit[n - t2] = 0. With t1 = 127 and t2 = 97 the three lie
+    30 and 97 places apart. As long as an entry is narrower than that, the three belong to three
+    entries, of which any two look independent; were two of them in one entry, the third entry's
+    bit would follow from that one alone.
+
+    Args:
+        generator: its taps, shift and `override`.
+        bits_per_entry: an entry's window, the sign included.
+
     Raises:
         InvalidDesign: the parameters are known to be bad, and `override` is not set.
     """
@@ -105,7 +119,14 @@ def check_overlap(generator: Parameters, bits_per_entry: int) -> None:
 
 
 def jump(generator: Parameters, state: Bits, steps: int, bits_per_step: int) -> Bits:
-    """The register's state after so many entries or blocks."""
+    """The register's state after so many entries or blocks.
+
+    Args:
+        generator: its taps and shift.
+        state: the last taps[0] bits, oldest first.
+        steps: entries, or blocks where a family takes its bits once a block.
+        bits_per_step: what each of them takes where `shift` is 0, the sign included.
+    """
     return jump_ahead(state, steps * (generator.shift or bits_per_step), generator.taps)
 
 

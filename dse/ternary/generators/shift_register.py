@@ -32,11 +32,20 @@ def lfsr_bits(state: Bits, count: int, taps: tuple[int, ...] = (127, 97)) -> Bit
     Returns:
         Bits, shape (count,), dtype uint8.
     """
+    # Array index: 0 .. length-1 is the state, everything after it is output. One vector operation:
+    #
+    #     new     [known, known + shortest * scale)
+    #     source  [known - tap * scale, ... + shortest * scale)     for each tap
+    #
+    # The sources of the shortest lag end exactly where the new bits begin, so none of them is a bit
+    # that is still to be written; a longer block would read what does not exist yet.
     length, shortest = taps[0], taps[-1]
     bits = np.empty(length + count, dtype=np.uint8)
     bits[:length] = state
     known, scale = length, 1
     while known < len(bits):
+        # A recurrence of twice the lags needs length * 2 * scale bits before it: the block doubles
+        # whenever the stream has doubled.
         while known >= 2 * scale * length:
             scale *= 2
         end = min(known + scale * shortest, len(bits))
@@ -52,8 +61,14 @@ def lfsr_bits(state: Bits, count: int, taps: tuple[int, ...] = (127, 97)) -> Bit
 def jump_ahead(state: Bits, count: int, taps: tuple[int, ...] = (127, 97)) -> Bits:
     """The state after `count` bits, in time that grows with the logarithm of `count`.
 
-    x^count modulo the register's polynomial says which of the bits from here on add up to the bit
-    `count` places later.
+    Let the operator x move the stream on by one bit. On this stream p(x) = 0, p being the
+    register's polynomial of degree N, so x^count acts as its remainder modulo p does:
+
+        x^count = sum of x^i over i in S (mod p), S within 0 .. N-1
+        bit[n + count] = XOR over i in S of bit[n + i]
+
+    The remainder takes log2(count) squarings of N-bit polynomials; then every bit of the new state
+    is a sum over S of the next 2N bits. None of the bits in between is made.
 
     Args:
         state: the last taps[0] bits, oldest first.
@@ -74,7 +89,11 @@ def jump_ahead(state: Bits, count: int, taps: tuple[int, ...] = (127, 97)) -> Bi
 
 
 def _polynomial(taps: tuple[int, ...]) -> int:
-    """bit[n + N] = XOR of bit[n + N - t]: x^N + sum of x^(N - t), as a number."""
+    """bit[n + N] = XOR of bit[n + N - t]: x^N + sum of x^(N - t), as a number.
+
+    Polynomials over GF(2) are Python integers here: bit i is the coefficient of x^i, XOR adds. The
+    longest tap is N itself and gives the constant term, so x never divides the polynomial.
+    """
     polynomial = 1 << taps[0]
     for tap in taps:
         polynomial |= 1 << (taps[0] - tap)
@@ -82,6 +101,11 @@ def _polynomial(taps: tuple[int, ...]) -> int:
 
 
 def _reduce(value: int, polynomial: int) -> int:
+    """The remainder: p = 0 means x^N = sum of the lower terms, so high parts are folded down.
+
+    All high coefficients are folded at once, a shift and an XOR for each low term. For a trinomial
+    whose middle term is low that is done in two or three rounds; bit by bit it would take N.
+    """
     degree = polynomial.bit_length() - 1
     terms = [place for place in range(degree) if polynomial >> place & 1]
     while value >> degree:
@@ -97,6 +121,7 @@ def _square(value: int, polynomial: int) -> int:
 
 
 def _power_of_x(exponent: int, taps: tuple[int, ...]) -> int:
+    """x^exponent modulo the polynomial: square and multiply, leading binary digit first."""
     polynomial = _polynomial(taps)
     value = 1
     for digit in f"{exponent:b}":
@@ -110,7 +135,11 @@ def _power_of_x(exponent: int, taps: tuple[int, ...]) -> int:
 def is_irreducible(taps: tuple[int, ...]) -> bool:
     """Whether the register's polynomial of prime degree N has no factors: x^(2^N) = x, no roots.
 
-    Then, if 2^N - 1 is prime as well, every state but zero has that period.
+    x^(2^N) - x is the product of all irreducible polynomials whose degree divides N, each once. So
+    a polynomial that divides it has, for prime N, factors of degree 1 or N only; without roots it
+    is itself irreducible. Then the order of x divides 2^N - 1, and if that number is prime as well,
+    it is the order: every state but zero has that period. For N that is not prime the test says
+    nothing; callers ask for a Mersenne exponent first.
     """
     polynomial = _polynomial(taps)
     value = 0b10
@@ -131,7 +160,17 @@ def numbers(bits: Bits) -> npt.NDArray[np.uint16]:
 
 
 def windows(bits: Bits, entries: int, width: int, shift: int) -> Bits:
-    """Bits of each entry, shape (entries, width); they overlap where shift < width."""
+    """Bits of each entry, shape (entries, width): entry e has bits[e * shift : e * shift + width].
+
+    They overlap where shift < width, and leave bits unused where shift > width. Without overlap it
+    is a reshape, else a strided view: no bit is copied, so the result must not be written to.
+
+    Args:
+        bits: shape (n,), n at least (entries - 1) * shift + width.
+        entries: rows of the result.
+        width: bits that an entry looks at.
+        shift: bits from the start of one entry to that of the next, at least 1.
+    """
     if shift == width:
         return bits[: entries * width].reshape(entries, width)
     rows = np.lib.stride_tricks.sliding_window_view(bits, width)[::shift][:entries]
@@ -141,7 +180,18 @@ def windows(bits: Bits, entries: int, width: int, shift: int) -> Bits:
 def register_entries(
     state: Bits, taps: tuple[int, ...], entries: int, width: int, shift: int
 ) -> Bits:
-    """Bits of the next `entries` entries, each `width` wide, the register moving on by `shift`."""
+    """Bits of the next `entries` entries, each `width` wide, the register moving on by `shift`.
+
+    Args:
+        state: the last taps[0] bits, oldest first; they are not part of the result.
+        taps: descending.
+        entries: trits or blocks, 0 or more.
+        width: bits that an entry looks at, its sign bit included.
+        shift: bits from entry to entry; 0 means `width`, so that no bit is used twice or lost.
+
+    Returns:
+        Shape (entries, width), dtype uint8.
+    """
     step = shift or width
     if entries == 0:
         return np.zeros((0, width), dtype=np.uint8)

@@ -67,7 +67,17 @@ def state_bits(generator: Parameters) -> int:
 
 
 def place_masks(place_bits: int) -> list[int]:
-    """Digit i of a point's place is the parity of its number under mask i."""
+    """Digit i of a point's place is the parity of its number under mask i.
+
+    These are the rows of the second component's generator matrix, C(j, i) mod 2 (Pascal's triangle
+    modulo 2); in hardware each is one XOR tree over the bits of the point's number.
+
+    Args:
+        place_bits: log2 of the block, so many masks.
+
+    Returns:
+        One mask of `ROW_BITS` bits for each digit, the most significant digit first.
+    """
     # C(j, i) is odd where the bits of i are among those of j (Lucas).
     return [sum(1 << j for j in range(ROW_BITS) if i & j == i) for i in range(place_bits)]
 
@@ -79,6 +89,9 @@ def matrix(generator: Parameters, density: float, state: Bits, rows: int, column
     key, low = split_state(state)
     first, shift = low >> 16, (low & 0xFFFF) >> (16 - place_bits)
     outputs = (np.arange(rows) + first) % 2**ROW_BITS
+    # Rows of the table are outputs, its columns the blocks of inputs. A step that is a multiple of
+    # B keeps every run of B outputs aligned in the sequence, whatever the block: that is where the
+    # exact fan-out comes from.
     numbers = np.arange(columns // block)
     points = (outputs[:, None] + block * STEP * numbers[None, :]) % 2**ROW_BITS
     place = _places(place_bits)[points] ^ shift
@@ -89,6 +102,8 @@ def matrix(generator: Parameters, density: float, state: Bits, rows: int, column
 def _signs(
     outputs: npt.NDArray[np.int64], count: int, key: int, rounds: int
 ) -> npt.NDArray[np.uint8]:
+    # One word holds the signs of 32 blocks of one output. Big-endian bytes, as unpackbits begins
+    # with the most significant bit of the first byte: bit b mod 32 counted from the top.
     groups = np.arange(-(-count // WORD_BITS), dtype=np.uint32)
     words = (outputs.astype(np.uint32) << np.uint32(16))[:, None] | groups[None, :]
     mixed = arx(words, key, rounds).astype(">u4")
@@ -98,7 +113,11 @@ def _signs(
 
 @lru_cache(maxsize=32)
 def _places(place_bits: int) -> npt.NDArray[np.int64]:
-    """The first digits of every point, as a number."""
+    """The first digits of every point, as a number: shape (2^16,), values below 2^place_bits.
+
+    The parity of 16 bits is folded: after XOR with itself 8, 4, 2 and 1 places down, the lowest bit
+    is the XOR of all.
+    """
     points = np.arange(2**ROW_BITS)
     places = np.zeros_like(points)
     for mask in place_masks(place_bits):
