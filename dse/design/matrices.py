@@ -15,7 +15,7 @@ Trits = npt.NDArray[np.int8]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixFacts:
-    """Counted on one matrix."""
+    """What is counted on one matrix: facts of its very entries, where density is an intention."""
 
     layer: str
     rows: int

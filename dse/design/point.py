@@ -140,8 +140,8 @@ class DesignPoint:
         """Twelve hex digits that are the same for the same network, whatever its name.
 
         The identity by which results, folders and duplicates are found: 48 bits of SHA-256, so that
-        among a million networks any two share a key with a chance of 1 in 560. Everything that changes the
-        network, its training by dropout included, is in it; the machine and the recipe are not.
+        among a million networks any two share a key with a chance of 1 in 560. Everything that
+        changes the network, its dropout included, is in it; the machine and the recipe are not.
         """
         content = {key: value for key, value in self.to_dict().items() if key != "name"}
         content |= {"schema_version": 1, "blocks": [_hashed(block) for block in content["blocks"]]}

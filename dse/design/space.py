@@ -87,7 +87,12 @@ class SearchSpace:
         return values
 
     def sample(self, rng: random.Random) -> Values:
-        """A random assignment."""
+        """A random assignment, each axis drawn by itself in its order (`Choice.draw`).
+
+        Not each design as likely: a value that decides is as likely as its sisters, however many
+        designs stand behind it. So a space with a tiny and a huge branch is tried in both.
+        `dse.pricing.sweep` draws the other way.
+        """
         return self.walk(lambda choice: choice.draw(rng))
 
     def point(self, values: Mapping[str, Value], name: str = "") -> DesignPoint:
@@ -99,7 +104,7 @@ class SearchSpace:
         return self.family.build(values, in_channels=self.in_channels, name=name)
 
     def contains(self, values: Mapping[str, Value]) -> bool:
-        """Whether `walk` can give exactly these values."""
+        """Whether `walk` can give exactly these values: none missing, none too many."""
         remaining = dict(values)
 
         def choose(choice: Choice) -> Value:
@@ -165,7 +170,7 @@ class SearchSpace:
 
     @property
     def size(self) -> int:
-        """Number of assignments that `walk` can give."""
+        """Number of assignments that `walk` can give, also of those that no network fits."""
         return self._count(0, {})
 
     def _count(self, index: int, decided: Values) -> int:
@@ -186,7 +191,7 @@ class SearchSpace:
         )
 
     def enumerate(self) -> Iterator[Values]:
-        """All assignments, in a fixed order."""
+        """All assignments, in a fixed order: nested loops over the axes, the last one fastest."""
         yield from self._enumerate(0, {})
 
     def _enumerate(self, index: int, decided: Values) -> Iterator[Values]:

@@ -29,7 +29,7 @@ NO_PART = -1
 
 
 class Rows(NamedTuple):
-    """Designs of equally many parts."""
+    """Designs of equally many parts: row i of `networks` is design number `places[i]` of a cut."""
 
     places: Numbers
     """Where they stand among all designs, shape (designs,)."""
@@ -38,7 +38,12 @@ class Rows(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """Designs as rows of part numbers."""
+    """Designs as rows of part numbers: what a `Pricer` takes.
+
+    The numbers mean parts of the one book that the cut was made with. Networks of different depth
+    have rows of different length, so they stand in different arrays; a sentinel for "no part" would
+    have to be paid for in each row.
+    """
 
     designs: int
     """How many there are, whatever their parts."""

@@ -58,7 +58,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """All limits of a study."""
+    """All limits of a study; a design is feasible where it keeps every one of them."""
 
     limits: tuple[Limit, ...] = ()
 

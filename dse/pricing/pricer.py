@@ -30,7 +30,7 @@ AREA_COLUMNS = ("area_um2", "area_low_um2", "area_high_um2")
 
 
 class Costs(NamedTuple):
-    """Costs of designs on one machine."""
+    """Costs of designs on one machine, in the order in which the designs were cut."""
 
     columns: dict[str, Figures]
     """By the names of `Cost.columns`, each of shape (designs,); NaN for designs that cannot be

@@ -32,7 +32,7 @@ LEAST_COST = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a machine makes of a design."""
+    """What a machine makes of a design: its costs there, and whether it may be built there."""
 
     machine: Machine
     columns: dict[str, float]
@@ -81,7 +81,16 @@ class Pricing:
         return tuple(self.on(machine) for machine in self.machines)
 
     def on(self, machine: Machine) -> Pricer:
-        """The same designs on any machine."""
+        """A new pricer of the same designs on any machine, also one that the study does not have.
+
+        It shares the book, so nothing is lowered again, but has priced nothing yet.
+
+        Args:
+            machine: to price on.
+
+        Raises:
+            InvalidInput: a memory of the machine is outside its technology's table.
+        """
         return Pricer(self.book, machine, self.budget, self.rate)
 
     def best(self, point: DesignPoint) -> Offer:

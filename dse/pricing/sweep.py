@@ -69,7 +69,11 @@ class Piece:
         return digits
 
     def values(self, digits: Sequence[int] | npt.NDArray[np.int64]) -> Values:
-        """The assignment of one design."""
+        """The assignment of one design, as `SearchSpace.point` takes it.
+
+        Args:
+            digits: one row of `digits`, a place in the values of each free axis.
+        """
         chosen = {
             choice.name: choice.values[int(digit)]
             for choice, digit in zip(self.free, digits, strict=True)
@@ -129,7 +133,11 @@ def _digits(piece: Piece, count: int | None, rng: np.random.Generator) -> Iterat
 
 @dataclass(slots=True)
 class Chunk:
-    """Priced designs of one piece on one machine."""
+    """Priced designs of one piece on one machine, at most `CHUNK` of them.
+
+    All arrays have a row a design, in the same order. What is not wanted should be dropped before
+    the next chunk is asked for: a whole sweep does not fit into memory.
+    """
 
     piece: Piece
     machine: Machine
@@ -172,7 +180,7 @@ class Sweep:
 
     @property
     def size(self) -> int:
-        """Designs of the space."""
+        """Designs of the space, also those that cannot be built: `SearchSpace.size`."""
         return sum(piece.size for piece in self.pieces)
 
     def run(self, sample: int | None = None, seed: int = 0) -> Iterator[Chunk]:

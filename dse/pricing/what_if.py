@@ -59,7 +59,11 @@ class Fleet:
         return len(self.points)
 
     def some(self, places: Sequence[int]) -> "Fleet":
-        """A few of the networks."""
+        """A fleet of a few of the networks, with a book of its own: cut anew.
+
+        Args:
+            places: of the networks in `points`, in the order that the new fleet is to have.
+        """
         points = [self.points[at] for at in places]
         frames, outputs = self.book.frames, self.book.outputs
         return Fleet(points, frames=frames, outputs=outputs, rate=self.rate)
@@ -351,7 +355,7 @@ def _regenerated(mixer: Mixer, generator: Generator) -> Mixer:
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """How a frontier changed."""
+    """How a frontier changed: keys of designs, each in exactly one of the three."""
 
     entered: tuple[str, ...]
     left: tuple[str, ...]

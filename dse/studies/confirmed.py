@@ -51,7 +51,12 @@ class Confirmed:
 
 
 def write_confirmed(found: Sequence[Confirmed], folder: Path) -> Path:
-    """Write `confirmed.csv` into a study's folder."""
+    """Write `confirmed.csv` into a study's folder, over an earlier one; its path.
+
+    Args:
+        found: at least one design, in the order of the table.
+        folder: of the study.
+    """
     import pandas as pd  # loads pyarrow where that is installed
 
     table = pd.DataFrame(

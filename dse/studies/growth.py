@@ -93,7 +93,7 @@ def _improves(new: Sequence[Evaluation], front: Sequence[Evaluation], box: Itera
 
 
 def growth_csv(steps: Sequence[Step]) -> str:
-    """The steps as a table: a line a training."""
+    """The steps as CSV with a header of `Step`'s fields: a line a training."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(Step)], lineterminator="\n")
     writer.writeheader()

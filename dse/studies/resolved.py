@@ -110,7 +110,12 @@ class _Fleet:
 
 
 def resolved_yaml(spec: StudySpec, begun: Begun) -> str:
-    """The text of `resolved.yaml`."""
+    """The text of `resolved.yaml`; `parse_resolved` is its inverse.
+
+    Args:
+        spec: as the study file was read.
+        begun: what was found out when the study began.
+    """
     known = json.loads(json.dumps(dataclasses.asdict(begun)))  # tuples become lists
     return dump_yaml(spec.resolved() | known)
 

@@ -92,7 +92,7 @@ class Evaluation:
 
     @property
     def measured(self) -> dict[str, float]:
-        """What the training told, by column."""
+        """What the training told, by column: those of `MEASURED_COLUMNS` that the row has."""
         told = {name: getattr(self, name) for name in MEASURED_COLUMNS}
         return {name: value for name, value in told.items() if value is not None}
 
@@ -102,7 +102,11 @@ class Evaluation:
         return math.nan if value is None else float(value)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data with flat, named columns."""
+        """Plain data with flat, named columns, as a line of `results.jsonl` has them.
+
+        Fields by their names, columns of the cost by theirs, axes of the space as `axis_NAME`; cost
+        and axes are missing where the row has none. `evaluation_from_dict` is the inverse.
+        """
         plain = {name: getattr(self, name) for name in self.__slots__}
         axes = {f"axis_{name}": value for name, value in plain.pop("values").items()}
         cost = plain.pop("cost")

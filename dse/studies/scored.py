@@ -16,7 +16,7 @@ def score_confusion(confusion: Confusion) -> Scores:
 
 
 def error_interval(confusion: Confusion) -> Band:
-    """The error in percent with its 95 % interval."""
+    """The error in percent with its 95 % interval (Wilson), of the clips in the confusion."""
     scores = score_confusion(confusion)
     return error_band(scores.error, scores.clips)
 

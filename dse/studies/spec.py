@@ -174,7 +174,7 @@ class Baseline:
     published: bool = True
 
     def to_plain(self) -> Any:
-        """As the study file has it."""
+        """As the study file has it, so that `read_baselines` reads it back."""
         return self.name if self.published else self.values
 
 
@@ -279,7 +279,11 @@ class StudySpec:
         )
 
     def resolved(self) -> dict[str, Any]:
-        """All of it as plain data, defaults spelled out."""
+        """All of it as plain data, defaults spelled out: what `resolved.yaml` and resuming compare.
+
+        Folders are absolute and machines have all their figures, so that nothing outside of it is
+        needed to know what the study was asked. `dse.studies.resolved` reads it back.
+        """
         plain = {
             "schema_version": SCHEMA_VERSION,
             "name": self.name,
@@ -419,7 +423,11 @@ def _read_hardware(file: StudyFile, node: Node, base: Path) -> Hardware:
 
 
 def split_limits(limits: Sequence[Limit]) -> tuple[Budget, Budget]:
-    """Limits on what is known before training, and on what only a training tells."""
+    """Limits on what is known before training, and on what only a training tells.
+
+    They work at different times: the first kind keeps a design from being trained at all, and a
+    sampler can be led away from it; the second is known when the training is already paid for.
+    """
     known = tuple(limit for limit in limits if limit.column not in MEASURED_COLUMNS)
     return Budget(known), Budget(tuple(limit for limit in limits if limit not in known))
 
@@ -431,7 +439,12 @@ def _rate(file: StudyFile, limits: Sequence[Limit]) -> float | None:
 
 
 def _in_time(limits: Sequence[Limit], rate: float) -> tuple[Limit, ...]:
-    """The limits, and that an inference is done before the next one begins."""
+    """The limits, and that an inference is done before the next one begins.
+
+        latency_us <= 1e6 / rate
+
+    A stricter limit that the person gave stays; a looser one is replaced, as it could never bind.
+    """
     most = Limit("latency_us", US_PER_S / rate)
     upper = [limit for limit in limits if limit.column == "latency_us" and limit.upper]
     if upper and upper[0].bound <= most.bound:

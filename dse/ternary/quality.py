@@ -134,7 +134,13 @@ def ideal_entries(rng: np.random.Generator, size: int, density: float) -> Trits:
 
 
 def ideal_blocks(rng: np.random.Generator, size: int, density: float) -> Trits:
-    """One non-zero entry in each block of 1/density."""
+    """One non-zero entry in each block of 1/density, at a place and of a sign drawn evenly.
+
+    Args:
+        rng: draws places and signs.
+        size: rows and columns; blocks divide it.
+        density: 1/B with B a whole number.
+    """
     block = round(1 / density)
     blocks = size * size // block
     trits = np.zeros((blocks, block), dtype=np.int8)

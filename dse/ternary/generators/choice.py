@@ -69,7 +69,15 @@ def find_family(generator: Parameters) -> Family:
 
 
 def has(family: str, parameter: str) -> bool:
-    """Whether a parameter changes what a family makes."""
+    """Whether a parameter changes what a family makes: is one of its `PARAMETERS`.
+
+    A search space leaves an axis out where it changes nothing, or one network would be proposed
+    under many names.
+
+    Args:
+        family: its name.
+        parameter: a field of `Parameters`.
+    """
     return parameter in FAMILIES[family].PARAMETERS
 
 

@@ -114,7 +114,7 @@ def split_state(state: Bits) -> tuple[int, int]:
 
 
 def join_state(high: int, low: int) -> Bits:
-    """The inverse of `split_state`."""
+    """The inverse of `split_state`: 64 bits, the first the most significant of `high`."""
     return np.unpackbits(np.array([high, low], dtype=">u4").view(np.uint8))
 
 

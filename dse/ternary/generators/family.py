@@ -59,7 +59,7 @@ class Family(Protocol):
         """Raise `InvalidDesign` unless this density can be made, and should be."""
 
     def state_bits(self, generator: Parameters) -> int:
-        """Bits that start a layer."""
+        """Bits that start a layer: the length of the `state` that `matrix` and `jump` take."""
 
     def decision_bits(self, generator: Parameters, density: float) -> int:
         """Random bits that decide whether and where an entry is not zero, sign excluded."""
@@ -67,12 +67,37 @@ class Family(Protocol):
     def matrix(
         self, generator: Parameters, density: float, state: Bits, rows: int, columns: int
     ) -> Trits:
-        """Entries in row-major order, shape (rows, columns)."""
+        """Entries in row-major order, shape (rows, columns), dtype int8.
+
+        A row is an output, a column an input. The same arguments give the same trits on every
+        machine and in every version: checkpoints hold the seed, not the matrix.
+
+        Args:
+            generator: with its parameters.
+            density: one that `check` accepts.
+            state: `state_bits` bits, first bit first, not all zero.
+            rows: output channels.
+            columns: input channels.
+        """
 
     def jump(
         self, generator: Parameters, density: float, state: Bits, entries: int, columns: int
     ) -> Bits:
-        """The state after `entries` entries, without making them."""
+        """The state after `entries` entries, without making them.
+
+        A matrix that starts from it goes on where the first one ended, so rows can be made by
+        several generators at once.
+
+        Args:
+            generator: with its parameters.
+            density: of the matrix.
+            state: at entry 0.
+            entries: to go on by, in row-major order, 0 or more.
+            columns: of the matrix; only families that count rows need it.
+
+        Raises:
+            InvalidDesign: the family makes several entries at once, and these end within some.
+        """
 
     # --- the circuit
 
