@@ -1,6 +1,11 @@
 """Columns as people read them: names with units, numbers of a readable size.
 
-Inside, one unit per quantity; the factors here are for tables and axes only.
+Inside, one unit per quantity; the factors here are for tables and axes only. A column's own unit is
+the end of its name (`energy_pj`, `area_um2`, `latency_us`); counts have none, errors are shares
+from 0 to 1. As objectives all are minimised.
+
+Columns ending in `_low_pj`, `_high_um2` and so on are the ends of the band that the technology's
+constants have; counts have no band.
 """
 
 from collections.abc import Iterable
@@ -42,7 +47,13 @@ OBJECTIVE_COLUMNS = (*MEASURED_COLUMNS, *COST_COLUMNS)
 
 
 def first_cost(objectives: Iterable[str]) -> str:
-    """The first objective that is known without a training; energy where there is none."""
+    """The first objective that is known without a training; energy where there is none.
+
+    The axis beside the error in plots of two dimensions, and what a frontier is sorted by.
+
+    Args:
+        objectives: columns of a study, in its order.
+    """
     return next((name for name in objectives if name not in MEASURED_COLUMNS), "energy_pj")
 
 
@@ -82,7 +93,7 @@ LABELS: dict[str, tuple[str, str, float]] = {
 
 
 def axis_label(column: str) -> str:
-    """`energy per inference (uJ)`."""
+    """`energy per inference (uJ)`: for values that went through `scaled`, not for raw columns."""
     name, unit, _ = LABELS[column]
     return f"{name} ({unit})" if unit else name
 
@@ -93,7 +104,11 @@ def scaled(value: float, column: str) -> float:
 
 
 def shown(value: float, column: str) -> str:
-    """A value of a column in the unit of its label, three to four digits long."""
+    """A value of a column in the unit of its label, three to four digits long.
+
+    Counts and what is shown in its own unit are whole, with commas; percent have one decimal. The
+    unit itself is not part of the text: it stands in the heading (`axis_label`).
+    """
     number = scaled(value, column)
     if LABELS[column][2] == 1.0 and column != "average_power_uw":
         return f"{number:,.0f}"

@@ -141,13 +141,17 @@ class _Axis:
     values: tuple[Any, ...]
 
     def matters(self, machine: Accelerator) -> bool:
-        """Whether the machine has what the axis changes."""
+        """Whether the machine has what the axis changes: a part of that name, or a generator."""
         if self.part:
             return any(part.name == self.owner for part in getattr(machine, self.part))
         return self.field != "trits_per_cycle" or machine.generator is not None
 
     def shown(self, value: Any) -> str:
-        """`20 MHz`, `trees rows 4`, `weight_sram 131.072 kbit`."""
+        """`20 MHz`, `trees rows 4`, `weight_sram 131.072 kbit`: its part of the machine's name.
+
+        Rows of results name their machine by it, so different values should read differently. A
+        kbit is 1,000 bits.
+        """
         if self.field == "capacity_bits":
             return f"{self.owner} {value / 1000:.12g} kbit"
         if self.part:

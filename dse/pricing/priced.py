@@ -30,7 +30,12 @@ class Priced:
 
     @property
     def misfits(self) -> tuple[str, ...]:
-        """What does not fit, one sentence each; the state that a stream keeps included."""
+        """What does not fit, one sentence each; the state that a stream keeps included.
+
+        A stream keeps the history of its convolutions between hops (`cost_models.streaming`), in
+        the memory of the activations and beside those that are alive during a hop: both together
+        must fit. The cost is computed all the same.
+        """
         if self.stream is None:
             return self.cost.misfits
         machine = self.cost.accelerator

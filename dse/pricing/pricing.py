@@ -42,7 +42,12 @@ class Offer:
 
 
 class Pricing:
-    """Prices designs on all machines of a study, which share the book of what is priced."""
+    """Prices designs on all machines of a study, which share the book of what is priced.
+
+    Two questions with two answers. While searching, a trial has one row, hence one machine: `best`.
+    When a frontier is drawn, a network may stand on it several times, on different machines:
+    `offer`. Both ask the same pricers, so that a row and a frontier agree on each figure.
+    """
 
     def __init__(
         self,

@@ -334,6 +334,8 @@ def read_study(
         InvalidFile: unreadable, or a key or value is wrong; the message names file and line.
         InvalidInput: a machine, technology or baseline that there is not.
     """
+    # Problems are gathered, not raised one by one, so that a file with five mistakes tells five. In
+    # two rounds: machines, rungs and baselines can only be judged once the file itself is sound.
     node = read_yaml(path)
     file, space, limits = _parts(node)
     base = path.parent if base is None else base

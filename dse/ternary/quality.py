@@ -41,7 +41,7 @@ class Statistic:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """All statistics of one generator at one density."""
+    """All statistics of one generator at one density, in the order of `STATISTICS`."""
 
     generator: Generator
     density: float
@@ -50,7 +50,7 @@ class Quality:
     statistics: tuple[Statistic, ...]
 
     def __getitem__(self, name: str) -> Statistic:
-        """A statistic by its name."""
+        """A statistic by its name, a key of `STATISTICS`."""
         return next(each for each in self.statistics if each.name == name)
 
     @property
@@ -61,6 +61,10 @@ class Quality:
 
 def measure(generator: Generator, density: float, *, size: int, matrices: int) -> Quality:
     """Statistics over square matrices of different seeds.
+
+    Repeatable: seeds are 0, 1, 2, ... and the ideal matrices' generator has a seed of its own. Twice
+    as many matrices make a real defect's deviation about sqrt(2) times larger, and leave that of
+    chance as it is.
 
     Args:
         generator: with its parameters.

@@ -69,8 +69,8 @@ class Family(Protocol):
     ) -> Trits:
         """Entries in row-major order, shape (rows, columns), dtype int8.
 
-        A row is an output, a column an input. The same arguments give the same trits on every
-        machine and in every version: checkpoints hold the seed, not the matrix.
+        A row is an output, a column an input. The same arguments give the same trits everywhere:
+        checkpoints hold the seed, not the matrix.
 
         Args:
             generator: with its parameters.
