@@ -74,7 +74,15 @@ def published(name: str) -> DesignPoint:
 
 
 def published_values(name: str, family: Family = MATCHBOXNET) -> dict[str, Value] | None:
-    """The axes of a family that describe a network; None if it is no network of that family."""
+    """The axes of a family that describe a network; None if it is no network of that family.
+
+    Only what the name says; `SearchSpace.complete` adds defaults for the axes of a space. With axes
+    a baseline is a design of the space, which a sampler can learn from.
+
+    Args:
+        name: as `published` takes it.
+        family: of the space; only MatchboxNet has published networks with axes.
+    """
     if family is not MATCHBOXNET:
         return None
     base, policy = _split(name)

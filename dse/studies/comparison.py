@@ -90,7 +90,16 @@ def _part(name: str, before: float, after: float) -> str:
 def why_not_on_frontier(
     row: Evaluation, rows: Sequence[Evaluation], objectives: Sequence[str]
 ) -> str:
-    """One sentence: what dominates a design, and what would change; empty on the frontier."""
+    """One sentence: what dominates a design, and what would change; empty on the frontier.
+
+    Of all that dominate it the nearest in axes is named, as it says which choice to make otherwise;
+    the best of all would mostly be a quite different network.
+
+    Args:
+        row: the design.
+        rows: of its study, itself or not among them.
+        objectives: columns, all minimised.
+    """
     found = dominators(row, rows, objectives)
     if not found:
         return ""

@@ -1,13 +1,16 @@
 """What lies in a study's folder, and under which names.
 
-study.yaml       as the person gave it
-resolved.yaml    with every default spelled out, and the box of its hypervolume
-study.db         Optuna's storage
-results.jsonl    one row per evaluated design (`dse.studies.rows`)
-designs/KEY/     of each trained design: design.yaml, history.csv, best.pt, last.pt and
-evaluation.json
-frontier.csv, frontier.png
-confirmed.csv    what fresh seeds said of the frontier (`dse.studies.confirmed`)
+    study.yaml       as the person gave it
+    resolved.yaml    with every default spelled out, and the box of its hypervolume
+    study.db         Optuna's storage
+    results.jsonl    one row per evaluated design (`dse.studies.rows`)
+    designs/KEY/     of each trained design: design.yaml, history.csv, best.pt, last.pt and
+                     evaluation.json
+    frontier.csv, frontier.png
+    confirmed.csv    what fresh seeds said of the frontier (`dse.studies.confirmed`)
+
+A design's folder is named by its key, a hash of the network: whoever has a row finds its files, and
+the same network is not trained into two places.
 """
 
 from pathlib import Path

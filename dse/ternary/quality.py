@@ -62,7 +62,7 @@ class Quality:
 def measure(generator: Generator, density: float, *, size: int, matrices: int) -> Quality:
     """Statistics over square matrices of different seeds.
 
-    Repeatable: seeds are 0, 1, 2, ... and the ideal matrices' generator has a seed of its own. Twice
+    Repeatable: seeds are 0, 1, 2, ... and the ideal matrices have a fixed seed of their own. Twice
     as many matrices make a real defect's deviation about sqrt(2) times larger, and leave that of
     chance as it is.
 

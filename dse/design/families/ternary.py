@@ -53,7 +53,11 @@ def matters(axis: str, values: Mapping[str, Value]) -> bool:
 
 
 def ternary_mixer(values: Mapping[str, Value]) -> Mixer:
-    """The mixer that the axes describe."""
+    """The mixer that the axes describe, one for all ternary places of a network.
+
+    Raises:
+        InvalidField: the generator's parameters are refused.
+    """
     density = float(_get(values, "density"))
     return Mixer(kind="ternary", density=density, generator=build_generator(values))
 
@@ -67,8 +71,11 @@ def check_generators(list_values: Callable[[str], tuple[Value, ...]]) -> None:
     """Raise `InvalidDesign` unless every generator of a space can make every density of it.
 
     Args:
-        list_values: axis -> all values that it may take.
+        list_values: axis -> all values that it may take; its default where the space lacks it.
     """
+    # All pairs, not only those that a random draw would meet: a space in which one generator cannot
+    # make one density would fail in the middle of a search. Widths are not known here; whether
+    # blocks divide them is each block's own check.
     for name, density, bits in itertools.product(
         list_values("generator"), list_values("density"), list_values("threshold_bits")
     ):

@@ -119,7 +119,11 @@ def join_state(high: int, low: int) -> Bits:
 
 
 def matrix(generator: Parameters, density: float, state: Bits, rows: int, columns: int) -> Trits:
-    """Entries in row-major order."""
+    """Entries in row-major order; a last word that is not needed whole is cut.
+
+    Words do not begin anew with a row: entry (r, c) is number e = r * columns + c of the layer, in
+    slot e mod E of word start + e // E.
+    """
     key, start = split_state(state)
     per_word, width = entries_per_word(generator.threshold_bits), generator.threshold_bits + 1
     count = -(-rows * columns // per_word)

@@ -51,7 +51,7 @@ def decision_bits(generator: Parameters, density: float) -> int:
 
 
 def matrix(generator: Parameters, density: float, state: Bits, rows: int, columns: int) -> Trits:
-    """Entries in row-major order."""
+    """Entries in row-major order: bits of an entry are columns, | j bits to AND | sign |."""
     j = decision_bits(generator, density)
     bits = register_entries(state, generator.taps, rows * columns, j + 1, generator.shift)
     mask = np.ones(rows * columns, dtype=np.uint8)

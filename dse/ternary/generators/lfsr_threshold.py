@@ -62,7 +62,7 @@ def decision_bits(generator: Parameters, density: float) -> int:
 
 
 def matrix(generator: Parameters, density: float, state: Bits, rows: int, columns: int) -> Trits:
-    """Entries in row-major order."""
+    """Entries in row-major order, each of k + 1 bits of the register: | u, k bits | sign |."""
     width = generator.threshold_bits + 1
     bits = register_entries(state, generator.taps, rows * columns, width, generator.shift)
     return decide(bits, density).reshape(rows, columns)

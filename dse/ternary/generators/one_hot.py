@@ -62,7 +62,11 @@ def decision_bits(generator: Parameters, density: float) -> int:
 
 
 def matrix(generator: Parameters, density: float, state: Bits, rows: int, columns: int) -> Trits:
-    """Entries in row-major order, block by block."""
+    """Entries in row-major order, block by block.
+
+    log2(B) + 1 bits make B trits, where independent entries take as many bits for one: with density
+    1/4 that is 3 bits for 4 trits.
+    """
     place_bits = decision_bits(generator, density)
     block = 2**place_bits
     count = rows * columns // block

@@ -83,7 +83,13 @@ def place_masks(place_bits: int) -> list[int]:
 
 
 def matrix(generator: Parameters, density: float, state: Bits, rows: int, columns: int) -> Trits:
-    """Entries in row-major order, block by block."""
+    """Entries in row-major order, block by block.
+
+        low 32 bits of the state:   | start (16) | shift (16, the upper log2(B) of them) |
+
+    All places are computed at once, shape (rows, columns / B); the XOR with the shift permutes the
+    inputs of each block, the same in all rows, and so keeps fan-in and fan-out exact.
+    """
     place_bits = decision_bits(generator, density)
     block = 2**place_bits
     key, low = split_state(state)
