@@ -92,8 +92,8 @@ def why_not_on_frontier(
 ) -> str:
     """One sentence: what dominates a design, and what would change; empty on the frontier.
 
-    Of all that dominate it the nearest in axes is named, as it says which choice to make otherwise;
-    the best of all would mostly be a quite different network.
+    Of all that dominate it the nearest in axes is named (`dominators`): the fewer axes differ, the
+    plainer which choice to make otherwise.
 
     Args:
         row: the design.
