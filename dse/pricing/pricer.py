@@ -74,8 +74,8 @@ class Pricer:
             cut: by this pricer's own book; another book's numbers mean other parts.
 
         Returns:
-            Costs in the order of the designs that were cut, whatever their numbers of parts. Where
-            no design can be executed there are no columns at all.
+            Costs in the order of the designs that were cut, whatever their numbers of parts; no
+            columns where the cut has no designs.
         """
         # Groups have their own order. `places` leads from a row of a group back to its design:
         #

@@ -46,7 +46,7 @@ class Pricing:
 
     Two questions with two answers. While searching, a trial has one row, hence one machine: `best`.
     When a frontier is drawn, a network may stand on it several times, on different machines:
-    `offer`. Both ask the same pricers, so that a row and a frontier agree on each figure.
+    `offer`. Both price by a `Pricer`, so that a row and a frontier agree on each figure.
     """
 
     def __init__(
