@@ -103,8 +103,7 @@ class Fleet:
 
         Constants are wrong for all designs alike, so most of an uncertain energy cancels between
         two designs. What does not cancel is where they differ in kind: many additions against much
-        traffic. That is what decides whether a place on the frontier is sure, and why bands of two
-        designs that overlap do not say that their order is unknown.
+        traffic. So bands of two designs that overlap do not say that their order is unknown.
 
         Args:
             machine: that executes the designs.
@@ -200,8 +199,7 @@ def _between(low: float, mid: float, high: float, rng: np.random.Generator) -> f
 
         mid * (end / mid)^u,  u uniform in [0, 1),  end = low or high with 1/2 each
 
-    So the middle figure is the median however lopsided the band is, and a factor of two too much is
-    as likely as any other within the same band. All three must be above 0.
+    So the middle figure is the median however lopsided the band is. All three must be above 0.
     """
     end = low if rng.random() < 0.5 else high
     return mid * math.exp(rng.random() * math.log(end / mid))
