@@ -93,6 +93,8 @@ def write_study(folder: Path, count: int) -> None:
                 values=values[trial],
                 cost=cost,
                 error=None if over else float(np.clip(error, 0.02, 0.95)),
+                accelerator=spec.accelerator.name,
+                technology=spec.technology.name,
             )
             file.write(json.dumps(row.to_dict()) + "\n")
 
