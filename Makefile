@@ -54,7 +54,7 @@ dashboard: setup
 
 # A broken link is an error. To read it with its search: python3 -m http.server --directory site
 docs: setup
-	$(BIN)/python tests/test_reference.py
+	$(BIN)/python -m tests.test_reference
 	$(BIN)/zensical build --strict
 
 clean:

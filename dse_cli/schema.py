@@ -170,7 +170,7 @@ def tables(kind: str) -> str:
     lines = [
         f"# The keys of {'an' if kind[0] in 'aeiou' else 'a'} {kind} file",
         "",
-        f"What `dse schema {kind} --format markdown` prints; `python tests/test_reference.py`",
+        f"What `dse schema {kind} --format markdown` prints; `python -m tests.test_reference`",
         "writes this page.",
         "",
         *_table(schema, schema["$defs"]),

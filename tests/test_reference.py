@@ -1,6 +1,6 @@
 """The generated pages of the reference are what the program says of itself today.
 
-`python tests/test_reference.py` writes them; `make docs` does that before it builds the site.
+`python -m tests.test_reference` writes them; `make docs` does that before it builds the site.
 """
 
 import subprocess
@@ -16,7 +16,8 @@ from dse.columns import COST_COLUMNS, LABELS, MEASURED_COLUMNS
 from dse_cli import COMMANDS, group
 from dse_cli.schema import KINDS, tables
 
-REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "reference"
 WIDTH = 100
 
 
@@ -25,7 +26,7 @@ def describe_commands() -> str:
     lines = [
         "# Commands",
         "",
-        "What `dse COMMAND --help` prints; `python tests/test_reference.py` writes this page.",
+        "What `dse COMMAND --help` prints; `python -m tests.test_reference` writes this page.",
         "",
     ]
     for context in walk(group, "dse", None):
@@ -62,7 +63,7 @@ def describe_columns() -> str:
         "",
         "A name ends in its unit; what has none is a count, or a share from 0 to 1. All are",
         "minimised, and all may be limits (`max_COLUMN`, `min_COLUMN`). People are shown the unit",
-        "on the right. `python tests/test_reference.py` writes this page.",
+        "on the right. `python -m tests.test_reference` writes this page.",
         "",
         "| column | known | is | shown in |",
         "|---|---|---|---|",
@@ -93,14 +94,16 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pages as a process of their own writes them: click remembers, for each command, the names
     of `--help` of the first context that asked, and in this process that may be another test's."""
     folder = tmp_path_factory.mktemp("reference")
-    subprocess.run([sys.executable, __file__, str(folder)], check=True)
+    # As a module: run as a file, the folder tests/dse would stand before the package of that name.
+    command = [sys.executable, "-m", "tests.test_reference", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True)
     return folder
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_the_page_is_what_the_program_says(name: str, written: Path) -> None:
     today = (written / name).read_text()
-    assert (REFERENCE / name).read_text() == today, "python tests/test_reference.py"
+    assert (REFERENCE / name).read_text() == today, "python -m tests.test_reference"
 
 
 def test_every_command_is_there() -> None:
