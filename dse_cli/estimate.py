@@ -34,8 +34,8 @@ from cost_models.roofline import roofline
 from cost_models.row_loads import row_loads
 from cost_models.streaming import stream
 from cost_models.strict_yaml import read_yaml
-from dse.design.point import DENSE, DesignPoint, point_from_node
-from dse.design.policies import POLICIES, apply_policy
+from dse.design.point import DesignPoint, point_from_node
+from dse.design.policies import POLICIES, apply_policy, make_dense
 from dse.design.published import DEFAULT_DENSITY, published
 from dse.errors import InvalidDesign, InvalidInput
 from dse.interchange.nemo import import_nemo
@@ -228,17 +228,10 @@ def _dense(point: DesignPoint) -> DesignPoint:
             # network, was it made of it.
             if _with_policy(network, policy, point).key == point.key:
                 return network
-    blocks = tuple(
-        dataclasses.replace(
-            block,
-            mixer=DENSE if block.mixer.kind == "ternary" else block.mixer,
-            skip=DENSE if block.skip and block.skip.kind == "ternary" else block.skip,
-        )
-        for block in point.blocks
-    )
-    if blocks == point.blocks:
+    dense = make_dense(point)
+    if dense is point:
         return point
-    return dataclasses.replace(point, blocks=blocks, name=base if policy in POLICIES else "")
+    return dataclasses.replace(dense, name=base if policy in POLICIES else "")
 
 
 def _price(

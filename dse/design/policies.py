@@ -14,7 +14,7 @@ The head is always trained.
 
 import dataclasses
 
-from dse.design.point import IDENTITY, Block, DesignPoint, Mixer
+from dse.design.point import DENSE, IDENTITY, Block, DesignPoint, Mixer
 from dse.errors import InvalidDesign
 from dse.ternary.generators import Generator, as_generator
 
@@ -66,3 +66,23 @@ def replaced(block: Block, in_channels: int, policy: str, ternary: Mixer) -> Blo
         same = in_channels == block.out_channels and block.stride == 1
         block = dataclasses.replace(block, skip=IDENTITY if same else ternary)
     return block
+
+
+def make_dense(point: DesignPoint) -> DesignPoint:
+    """The same network with dense matrices where it has ternary ones; identities stay.
+
+    The twin by which the price of being ternary is told: same widths, all matrices trained. A
+    network without ternary matrices is returned itself, the same object.
+    """
+    blocks = tuple(
+        dataclasses.replace(
+            block,
+            mixer=DENSE if block.mixer.kind == "ternary" else block.mixer,
+            skip=DENSE if block.skip and block.skip.kind == "ternary" else block.skip,
+        )
+        for block in point.blocks
+    )
+    if blocks == point.blocks:
+        return point
+    # The seed is that of a network without ternary matrices, so that the key is its key, too.
+    return dataclasses.replace(point, blocks=blocks, ternary_seed=1, name="")

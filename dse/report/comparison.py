@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from cost_models import Accelerator, Band, Technology, estimate
 from dse.columns import LABELS, scaled
+from dse.design.policies import make_dense
 from dse.design.published import PUBLISHED, published
 from dse.errors import InvalidInput
 from dse.networks.lowering import lower
@@ -26,7 +27,7 @@ from dse.report.content import Cell, Column, Section, Table
 from dse.report.cost_tables import AREA, BAND_NOTE, DESIGN, ENERGY, ERROR, LATENCY
 from dse.studies.intervals import difference_band
 from dse.studies.rows import Evaluation
-from dse.studies.study import Study, make_dense, say_trial
+from dse.studies.study import Study, say_trial
 
 
 def find_best(rows: Sequence[Evaluation], cost: str) -> Evaluation | None:

@@ -22,7 +22,8 @@ from pathlib import Path
 from cost_models import Band, Cost, estimate
 from cost_models.strict_yaml import read_yaml
 from dse.columns import first_cost
-from dse.design.point import DENSE, DesignPoint, point_from_node
+from dse.design.point import DesignPoint, point_from_node
+from dse.design.policies import make_dense
 from dse.design.published import published
 from dse.errors import InvalidInput
 from dse.networks.lowering import lower
@@ -218,26 +219,6 @@ def open_study(folder: Path, reader: Reader = read_rows) -> Study:
         InvalidFile: its record is damaged, or of another program.
     """
     return Study(folder, *read_resolved(folder), reader)
-
-
-def make_dense(point: DesignPoint) -> DesignPoint:
-    """The same network with dense matrices where it has ternary ones; identities stay.
-
-    The twin by which the price of being ternary is told: same widths, all matrices trained. A
-    network without ternary matrices is returned itself, the same object.
-    """
-    blocks = tuple(
-        dataclasses.replace(
-            block,
-            mixer=DENSE if block.mixer.kind == "ternary" else block.mixer,
-            skip=DENSE if block.skip and block.skip.kind == "ternary" else block.skip,
-        )
-        for block in point.blocks
-    )
-    if blocks == point.blocks:
-        return point
-    # The seed is that of a network without ternary matrices, so that the key is its key, too.
-    return dataclasses.replace(point, blocks=blocks, ternary_seed=1, name="")
 
 
 def say_trial(row: Evaluation) -> str:

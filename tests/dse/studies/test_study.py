@@ -8,12 +8,13 @@ import pytest
 
 from cost_models.strict_yaml import dump_yaml, parse_yaml
 from dse.columns import COST_COLUMNS
+from dse.design.policies import make_dense
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy
 from dse.studies.folder import RESOLVED
 from dse.studies.resolved import parse_resolved, resolved_yaml
 from dse.studies.rows import Evaluation, append_row
 from dse.studies.spec import read_study
-from dse.studies.study import make_dense, open_study
+from dse.studies.study import open_study
 from tests.studies import SMALL, begin, open_optuna_study
 
 EVERYTHING = """
