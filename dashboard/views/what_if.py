@@ -88,8 +88,9 @@ def _answer(study: StudyFrame, chosen: Chosen) -> None:
     other = "Matrices are of another generator than the trained ones. " if chosen.family else ""
     st.container(key="what_if_seconds").caption(
         f"{len(fleet):,} trained designs priced anew in {seconds:.3f} s on "
-        f"{plain(chosen.machine.name)}, {plain(chosen.technology.name)}; errors are those of the "
-        f"study. Grey dashes: the frontier on the study's own machine. {other}"
+        f"{plain(chosen.machine.name)} at {chosen.machine.clock_mhz:g} MHz, "
+        f"{plain(chosen.technology.name)}; errors are those of the study. Grey dashes: the "
+        f"frontier on the study's own machine. {other}"
         f"{int((~fits).sum()):,} designs do not run or do not fit. Drawn: the frontier and at most "
         f"{MOST_POINTS:,} others."
     )
