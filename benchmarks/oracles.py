@@ -33,7 +33,8 @@ from cost_models.energy import Component
 from cost_models.latency import ideal_cycles
 from cost_models.mapping import N, R, T, list_candidates
 from cost_models.pricing import LayerPricer
-from cost_models.residency import Placed
+from cost_models.residency import Placed, weights_stay
+from dse.interchange.zigzag import import_hardware
 
 ORACLES = Path(__file__).parents[1] / "tests" / "cost_models" / "oracles"
 
@@ -59,8 +60,16 @@ ZIGZAG_MEMORIES = {
         "weight_sram": {"weights": "sram_64KB"},
         "activation_sram": {"inputs": "sram_1M", "outputs": "sram_1M"},
     },
+    "tinynpu": {"macs": {"weights": "weight_register", "outputs": "accumulator"}},
+    "fourfold": {"macs": {"weights": "weight_register", "outputs": "accumulator"}},
+    "rowfiles": {
+        "macs": {"weights": "weight_file", "inputs": "input_file", "outputs": "sum_file"},
+    },
 }
-"""Our parts -> operand -> ZigZag's name of the memory; the DRAM is `dram` for both."""
+"""Our parts -> operand -> ZigZag's name of the memory, where it has another."""
+
+PARTIAL_SUM_BITS = 16
+"""As `run_zigzag.py` says to ZigZag; SCALE-Sim counts cycles, which do not depend on it."""
 
 SPATIAL_LOOPS = {"K": N, "G": N, "C": R, "FX": R, "OX": T}
 """ZigZag's loops -> ours."""
@@ -113,15 +122,22 @@ def layer_of(row: dict[str, str]) -> Layer:
         groups=channels if kind is LayerKind.DEPTHWISE else 1,
         weights=WeightSource.TRAINED,
         weight_bits=max(int(row.get("W_bits", 8)), 1),
-        accumulator_bits=24,
+        accumulator_bits=PARTIAL_SUM_BITS,
     )
 
 
 def find_machine(run: Path) -> Accelerator:
-    """The machine of a run, with activations where the run has them."""
-    machine = load_accelerator(run.name.split("__")[0])
+    """The machine of a run, with activations where the run has them.
+
+    One of ours, or hardware YAML that is read as `dse import zigzag` reads it.
+    """
+    name = run.name.split("__")[0]
+    hardware = ORACLES / "machines" / f"{name}.yaml"
+    machine = import_hardware(hardware).machine if hardware.exists() else load_accelerator(name)
     if "locality" in run.name:
-        return dataclasses.replace(machine, input_memory="activation_sram")
+        home = machine.activation_home
+        assert home is not None  # the machines of such runs have an SRAM of activations
+        return dataclasses.replace(machine, input_memory=home.name)
     return dataclasses.replace(machine, residency="never")
 
 
@@ -135,8 +151,17 @@ def compare_zigzag(run: Path) -> list[Compared]:
     with run.open(newline="") as file:
         rows = list(csv.DictReader(file))
     layers = [layer_of(row) for row in rows]
+    kept = on_chip and weights_stay(network_bits(rows), machine)
     priced = pricer.rows(
-        [Placed(layer, inputs_on_chip=int(on_chip), output_on_chip=on_chip) for layer in layers]
+        [
+            Placed(
+                layer,
+                inputs_on_chip=int(on_chip),
+                output_on_chip=on_chip,
+                weights_on_chip=kept,
+            )
+            for layer in layers
+        ]
     )
     latency, exposed = pricer.table.latency, pricer.table.exposed
     compared = []
@@ -153,7 +178,7 @@ def compare_zigzag(run: Path) -> list[Compared]:
                 parts_pj[key] = parts_pj.get(key, 0.0) + energy
         both = {}
         for (operand, part), energy in parts_pj.items():
-            memory = "dram" if part == "dram" else names[part][operand]
+            memory = names.get(part, {}).get(operand, part)
             theirs = row.get(f"E_{LETTERS[operand]}_{memory}_pJ") or 0.0
             both[operand, part] = (energy, float(theirs))
         compared.append(
@@ -171,6 +196,11 @@ def compare_zigzag(run: Path) -> list[Compared]:
             )
         )
     return compared
+
+
+def network_bits(rows: list[dict[str, str]]) -> int:
+    """Weights of a run's network; ZigZag knows no biases."""
+    return sum(layer_of(row).weight_entries * int(row["W_bits"]) for row in rows)
 
 
 def ideal_with(layer: Layer, spatial_mapping: str) -> float:

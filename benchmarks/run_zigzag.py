@@ -121,7 +121,9 @@ def _node(number: int, layer: Layer, bits: Bits) -> dict[str, Any]:
 
 
 def machine_file(machine: str) -> Path:
-    """The machine's description inside the installed ZigZag."""
+    """A machine's hardware YAML: a file of this name, or what the installed ZigZag brings."""
+    if machine.endswith(".yaml"):
+        return Path(machine)
     spec = importlib.util.find_spec("zigzag")
     if spec is None or spec.origin is None:
         raise SystemExit("ZigZag is not installed: pip install zigzag-dse==3.9.1 six")
@@ -312,7 +314,9 @@ def to_csv(rows: Sequence[Row]) -> str:
 def main() -> None:
     """Read the command line, run, write two files."""
     parser = argparse.ArgumentParser(description="Costs of a network's layers, by ZigZag.")
-    parser.add_argument("--machine", required=True, help="one of ZigZag's, such as tpu_like")
+    parser.add_argument(
+        "--machine", required=True, help="one of ZigZag's, such as tpu_like, or a FILE.yaml"
+    )
     add_options(parser)
     parser.add_argument("--weight-bits", type=int, default=8)
     parser.add_argument("--pointwise-weight-bits", type=int, help="of 1x1 layers but the last")

@@ -41,7 +41,8 @@ class Register:
     shared_along: tuple[Axis, ...] = ()
     """Elements along these axes of the array share one; an accumulator below an adder tree, say."""
     word_bits: Count = 1
-    """Smallest access: narrower values cost as much."""
+    """Smallest access: a narrower value costs as much to read. Values are kept bit by bit, so that
+    four of two bits lie in a word of 8 and are written together."""
     read_pj_per_bit: Constant | None = None
     """The technology's register where it is left out."""
     write_pj_per_bit: Constant | None = None
@@ -182,7 +183,7 @@ class MemoryLevel:
     """The next tile comes while one is used: a tile takes at most half of what whole tensors
     leave."""
     word_bits: Count = 1
-    """Smallest access; traffic is rounded up to it for each layer and operand."""
+    """Smallest access: every tile that moves takes whole words."""
     read_pj_per_bit: Constant | None = None
     """The technology's where it is left out: of a register, an SRAM of this size, its DRAM."""
     write_pj_per_bit: Constant | None = None

@@ -50,6 +50,10 @@ whose tile fits (operands that share a memory share the cut), at least that of t
     outputs           = the same upwards; a tile that leaves before its sums are complete leaves,
                         and returns, in accumulator width
     registers         = times the elements that get a copy of their own
+    words             = a transfer moves one tile, in whole words of the level (`_in_words`)
+
+What a level holds is counted in bits, what it moves in words: four weights of two bits lie in a
+register of one word of 8, are written together as one word, and are read one by one, a word each.
 
 An example through a whole hierarchy, weights of the nest above with a register that holds one tile
 of a pass (position 1: T comes for free) and a buffer that holds those of two r (position 2):
@@ -140,10 +144,14 @@ class Tiles:
     """Elements that cross over the whole layer, all groups."""
     elements: Mapping[Operand, Cuts]
     """Elements of a tile."""
+    handed: Mapping[Operand, Cuts]
+    """Elements of a tile on its way: without multicast a pass takes an input more than once."""
     partial: npt.NDArray[np.bool_]
     """Whether sums are incomplete where a tile of outputs crosses the cut, shape (DEPTH + 1, n)."""
     totals: Mapping[Operand, Column]
     """Elements of the whole tensor, all groups."""
+    transfers: Mapping[Operand, Cuts]
+    """Tiles that cross over the whole layer, all groups."""
     inside: npt.NDArray[np.float64]
     """Iterations of N, R, T within the cut beyond the unrolled ones, shape (DEPTH + 1, 3, n)."""
 
@@ -185,22 +193,34 @@ def count_tiles(found: Candidates, array: ComputeArray) -> Tiles:
     seen = seen + _windows(frames, views.taps - whole * taps, found)
     inputs = views.groups * all_channels * seen
     totals["inputs"] = inputs[DEPTH]
+    elements: dict[Operand, Cuts] = {
+        "weights": outputs * reduction,
+        "inputs": channels * window,
+        "outputs": outputs * frames,
+    }
+    handed = dict(elements)
     if array.interconnect != "multicast":
         # Elements on a diagonal need the same input frame, and get it one by one.
         inputs[0] = views.groups * all_channels * views.taps * views.bounds[T]
+        handed["inputs"] = np.concatenate([(channels * taps * frames)[:1], (channels * window)[1:]])
+    n_tiles, r_tiles, t_tiles = np.ceil(views.bounds[:, None] / size.swapaxes(0, 1))
+    input_tiles = np.where(views.across, n_tiles, 1.0) * r_tiles * t_tiles
+    tiles: dict[Operand, Cuts] = {
+        "weights": n_tiles * r_tiles,
+        "inputs": input_tiles,
+        "outputs": n_tiles * t_tiles,
+    }
     return Tiles(
         crossings={
             "weights": totals["weights"] * moved["weights"],
             "inputs": inputs * moved["inputs"],
             "outputs": totals["outputs"] * moved["outputs"],
         },
-        elements={
-            "weights": outputs * reduction,
-            "inputs": channels * window,
-            "outputs": outputs * frames,
-        },
+        elements=elements,
+        handed=handed,
         partial=size[:, R] < views.bounds[R],
         totals=totals,
+        transfers={operand: views.groups * tiles[operand] * moved[operand] for operand in OPERANDS},
         inside=inside,
     )
 
@@ -310,25 +330,29 @@ def count_traffic(
         if register is None:
             continue
         width = precision.accumulator_bits if operand == "outputs" else bits[operand]
-        width = _in_words(width, register)
-        held = _register_tile(found, tiles, array, register, operand) * width
+        values = _register_tile(found, tiles, array, register, operand)
+        held = _register_bits(values, width, register)
         cut[operand], short = _outermost(held, np.full(n, float(register.capacity_bits)))
         shortage[register_name(operand, array)] = short
         mappable &= short == 0
-    for operand in ("weights", "inputs"):
-        if (register := array.register(operand)) is not None:
-            width = _copies(found, array, register, operand) * _in_words(bits[operand], register)
-            registers[operand] = Moved(
-                read_bits=tiles.crossings[operand][0] * width,
-                written_bits=_at(tiles.crossings[operand], cut[operand]) * width,
-            )
-    registers["outputs"] = _accumulators(found, tiles, array, cut["outputs"], precision)
+        # Of a value, in the words of what one register takes at once: in a pass, and as a tile.
+        per_pass = held[0] / values[0]
+        per_tile = _at(held, cut[operand]) / _at(values, cut[operand])
+        if operand == "outputs":
+            registers[operand] = _accumulators(found, tiles, array, cut, per_pass, per_tile)
+            continue
+        copies = _copies(found, array, register, operand)
+        registers[operand] = Moved(
+            read_bits=tiles.crossings[operand][0] * copies * per_pass,
+            written_bits=_at(tiles.crossings[operand], cut[operand]) * copies * per_tile,
+        )
     # The generator feeds the registers: it makes what crosses their cut, as often as it does.
     trits = np.where(generated, _at(tiles.crossings["weights"], cut["weights"]), 0.0)
 
     memories: dict[tuple[str, Operand], Moved] = {}
     ends: dict[tuple[str, Operand], Column] = {}
     passing = _passing(machine, residence, generated)
+    buffered = dict.fromkeys(OPERANDS, np.zeros(n, dtype=np.bool_))
     for memory in machine.memories:
         above, short = _memory_cut(memory, tiles, bits, precision, passing)
         shortage[memory.name] = short
@@ -339,20 +363,19 @@ def count_traffic(
             # in) leaves the cut where it was.
             below = cut[operand]
             cut[operand] = np.where(reaches, np.maximum(below, above), below)
-            moved = (
-                _outputs_moved(tiles, below, cut[operand], fills, precision)
-                if operand == "outputs"
-                else Moved(
-                    read_bits=_at(tiles.crossings[operand], below) * bits[operand],
-                    written_bits=_at(tiles.crossings[operand], cut[operand])
-                    * bits[operand]
-                    * fills,
+            inwards = _Boundary(below, buffered[operand])
+            outwards = _Boundary(cut[operand], np.ones_like(reaches))
+            buffered[operand] = buffered[operand] | reaches
+            if operand == "outputs":
+                moved = _outputs_moved(tiles, inwards, outwards, fills, precision, memory)
+            else:
+                width = bits[operand]
+                moved = Moved(
+                    read_bits=_crossing(tiles, operand, inwards, width, memory),
+                    written_bits=_crossing(tiles, operand, outwards, width, memory) * fills,
                 )
-            )
-            for name in ("read_bits", "written_bits"):
-                # A memory hands out whole words: once per layer, not per access, is rounded up.
-                rounded = np.ceil(getattr(moved, name) / memory.word_bits) * memory.word_bits
-                setattr(moved, name, rounded * reaches)
+            moved.read_bits = moved.read_bits * reaches
+            moved.written_bits = moved.written_bits * reaches
             memories[memory.name, operand] = moved
             ends[memory.name, operand] = (
                 _at(tiles.elements[operand], below) * bits[operand] * reaches
@@ -377,10 +400,32 @@ def _at(cuts: Cuts, position: npt.NDArray[np.intp]) -> Column:
     return chosen
 
 
-def _in_words(bits: Column, register: Register) -> Column:
-    """Width of a value in the words of a register file."""
-    width: Column = np.ceil(bits / register.word_bits) * register.word_bits
-    return width
+def _register_bits(values: Cuts, bits: Column, register: Register) -> Cuts:
+    """Bits that values take in the words of a register file, where they lie and when they move.
+
+    A word holds as many as fit whole: of 8 bits, four weights of two. A wider value takes several
+    words. In words of 24 bits:
+
+        sums of 16 bits     1 a word     5 of them take 120 bits
+        weights of 8        3 a word     5 take 48
+        sums of 32          2 words      5 take 240
+    """
+    together = np.maximum(np.floor(register.word_bits / bits), 1.0)
+    words: Cuts = np.ceil(values / together) * np.ceil(bits / register.word_bits)
+    return words * register.word_bits
+
+
+def _in_words(bits: Column, tile_bits: Column, transfers: Column, word_bits: int) -> Column:
+    """Bits that a memory moves for `bits` in tiles of `tile_bits`: each tile takes whole words.
+
+    A layer of 5,248 bits in 16 tiles of 328 bits, in words of 128: 16 times 3 words, not 41. Tiles
+    at the edges may be smaller; they count in proportion, and at least a word each.
+    """
+    if word_bits == 1:
+        return bits
+    words = np.ceil(tile_bits / word_bits) * (bits / tile_bits)
+    rounded: Column = np.maximum(np.ceil(words), transfers) * word_bits
+    return np.where(bits > 0, rounded, 0.0)
 
 
 def _outermost(needed_bits: Cuts, capacity_bits: Column) -> tuple[npt.NDArray[np.intp], Column]:
@@ -454,8 +499,9 @@ def _accumulators(
     found: Candidates,
     tiles: Tiles,
     array: ComputeArray,
-    cut: npt.NDArray[np.intp],
-    precision: Precision,
+    cut: Mapping[Operand, npt.NDArray[np.intp]],
+    per_pass: Column,
+    per_tile: Column,
 ) -> Moved:
     """Every operation reads and writes a sum; a tile that leaves is read once more.
 
@@ -468,6 +514,14 @@ def _accumulators(
         each element has its own         16         1      64, one an operation
 
     In the second case 16 partial sums leave where in the first one does.
+
+    Args:
+        found: mappings.
+        tiles: of them.
+        array: whose accumulators they are.
+        cut: of each register.
+        per_pass: bits of a sum in the words of an operation.
+        per_tile: bits of a sum in the words of a tile that leaves or returns.
     """
     register = array.register("outputs")
     assert register is not None  # every array has accumulators
@@ -478,18 +532,36 @@ def _accumulators(
     together = found.unrolled[R] / copies
     updates = sums * copies * np.ceil(views.bounds[R] / (copies * together))
     updates = np.minimum(updates, sums * views.bounds[R])
-    leaving = _at(tiles.crossings["outputs"], cut) * copies
+    leaving = _at(tiles.crossings["outputs"], cut["outputs"]) * copies
     returning = leaving - sums * copies
-    width = _in_words(precision.accumulator_bits, register)
-    return Moved(read_bits=(updates + leaving) * width, written_bits=(updates + returning) * width)
+    return Moved(
+        read_bits=updates * per_pass + leaving * per_tile,
+        written_bits=updates * per_pass + returning * per_tile,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Boundary:
+    """Where tiles cross, and what is inside."""
+
+    cut: npt.NDArray[np.intp]
+    buffered: Mask
+    """A memory is inside, not the array with its registers. It can take the next group while this
+    one runs: whole groups follow each other without a gap, and share the words at their borders."""
+
+    def whole(self) -> Mask:
+        """Whether all groups cross as if they were one tile."""
+        whole: Mask = self.buffered & (self.cut == DEPTH)
+        return whole
 
 
 def _outputs_moved(
     tiles: Tiles,
-    below: npt.NDArray[np.intp],
-    above: npt.NDArray[np.intp],
+    below: _Boundary,
+    above: _Boundary,
     fills: npt.NDArray[np.bool_],
     precision: Precision,
+    memory: MemoryLevel,
 ) -> Moved:
     """Outputs come up from the cut below, and go on where `fills` (not the backing memory).
 
@@ -503,14 +575,44 @@ def _outputs_moved(
         to above         a reads     a - 1 of partial sums, 1 complete      (if it goes on)
         back from above  a - 1 writes of partial sums                       (if it goes on)
     """
-    total = tiles.totals["outputs"]
-    partial_below = _at(tiles.crossings["outputs"], below) - total
-    partial_above = (_at(tiles.crossings["outputs"], above) - total) * fills
-    complete = total * precision.output_bits
-    sums = precision.accumulator_bits
+    (partial_below, complete), (partial_above, leaving) = (
+        _sums_crossing(tiles, boundary, precision, memory) for boundary in (below, above)
+    )
     return Moved(
-        read_bits=(partial_below + partial_above) * sums + complete * fills,
-        written_bits=(partial_below + partial_above) * sums + complete,
+        read_bits=partial_below + (partial_above + leaving) * fills,
+        written_bits=partial_below + complete + partial_above * fills,
+    )
+
+
+def _sums_crossing(
+    tiles: Tiles, boundary: _Boundary, precision: Precision, memory: MemoryLevel
+) -> tuple[Column, Column]:
+    """Bits of partial sums that cross a cut one way, and of complete outputs, in whole words."""
+    total = tiles.totals["outputs"]
+    crossings, transfers = (
+        _at(each["outputs"], boundary.cut) for each in (tiles.crossings, tiles.transfers)
+    )
+    elements = _at(tiles.elements["outputs"], boundary.cut)
+    elements = np.where(boundary.whole(), total, elements)
+    transfers = np.where(boundary.whole(), 1.0, transfers)
+    # Every tile leaves once complete; what it crosses more often than that, it does incomplete.
+    once = transfers * total / crossings
+    sums, done, word = precision.accumulator_bits, precision.output_bits, memory.word_bits
+    partial = _in_words((crossings - total) * sums, elements * sums, transfers - once, word)
+    return partial, _in_words(total * done, elements * done, once, word)
+
+
+def _crossing(
+    tiles: Tiles, operand: Operand, boundary: _Boundary, width_bits: Column, memory: MemoryLevel
+) -> Column:
+    """Bits of inputs or weights that cross a cut, in whole words of the memory."""
+    whole = boundary.whole()
+    elements = np.where(whole, tiles.totals[operand], _at(tiles.handed[operand], boundary.cut))
+    return _in_words(
+        _at(tiles.crossings[operand], boundary.cut) * width_bits,
+        elements * width_bits,
+        np.where(whole, 1.0, _at(tiles.transfers[operand], boundary.cut)),
+        memory.word_bits,
     )
 
 

@@ -2,7 +2,9 @@
 
     nemo, nemo_export   NeMo YAML <-> `DesignPoint`    a network, before it is lowered
     onnx_import         ONNX -> `Workload`             layers, already of fixed shape
-    zigzag              workload and hardware YAML <-> `Workload`, `Accelerator`
+    zigzag              workload and hardware YAML <- `Workload`, `Accelerator`
+    zigzag_layers       workload YAML -> `Workload`
+    zigzag_machine      hardware YAML -> `Accelerator`
     scalesim            topology CSV, cfg <- `Workload`, `Accelerator`; cfg -> `Accelerator`
     accelforge          workload and architecture YAML <- `Workload`, `Accelerator`
     accelergy           ERT, ART -> `Technology`       energies and areas of components

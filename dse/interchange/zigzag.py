@@ -1,5 +1,7 @@
 """ZigZag (KULeuven-MICAS, 3.9): workload and hardware YAML, both ways.
 
+Files are written here, and read by `zigzag_machine` and `zigzag_layers`.
+
 ZigZag's words and ours: I1 are inputs, I2 weights, O outputs; a memory without served dimensions is
 a register of every multiplier, one that serves all of them is shared by the array. Its costs are pJ
 for an access of a port's largest bandwidth, ours pJ for a bit.
@@ -20,10 +22,8 @@ K and C are channels of one group. Our mapper has three loops in their place: N 
 the reduction (C and FX together), T output frames (`cost_models.mapping`).
 """
 
-import re
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from cost_models.accelerator import (
     AXES,
@@ -36,23 +36,26 @@ from cost_models.accelerator import (
 )
 from cost_models.energy import memory_prices, price_list
 from cost_models.estimation import estimate
-from cost_models.reading import build, read_value
-from cost_models.strict_yaml import Node, dump_yaml, read_yaml
-from cost_models.technology import Constant, Technology
+from cost_models.strict_yaml import dump_yaml
+from cost_models.technology import Technology
 from cost_models.tile_search import Mapping
-from cost_models.workload import CONVOLUTIONS, Layer, LayerKind, WeightSource, Workload
-from dse.errors import InvalidDesign, InvalidInput
+from cost_models.workload import CONVOLUTIONS, Layer, LayerKind, Workload
+from dse.interchange.zigzag_layers import import_workload, is_workload
+from dse.interchange.zigzag_machine import LETTERS, ImportedMachine, import_hardware
 
-LETTERS: dict[Operand, str] = {"inputs": "I1", "weights": "I2", "outputs": "O"}
-OPERANDS: dict[str, Operand] = {letter: operand for operand, letter in LETTERS.items()}
-LEAST_PJ = 1e-9
-"""A price of 0 in a file of ZigZag; our constants are positive."""
-MOST_ELEMENTS = 2**24
+__all__ = [
+    "ImportedMachine",
+    "hardware_yaml",
+    "import_hardware",
+    "import_workload",
+    "is_workload",
+    "mac_array",
+    "mapping_yaml",
+    "operation_pj",
+    "workload_yaml",
+]
 
 LINKS = {"O": "O", "W": "I2", "I": "I1"}
-
-
-# ---- export ----
 
 
 def workload_yaml(workload: Workload, machine: Accelerator) -> str:
@@ -348,355 +351,3 @@ def _port(name: str, kind: str, least: int, most: int, allocation: list[str]) ->
         "bandwidth_max": most,
         "allocation": allocation,
     }
-
-
-# ---- import ----
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Port:
-    name: str
-    type: Literal["read", "write", "read_write"]
-    bandwidth_min: int
-    bandwidth_max: int
-    allocation: Any = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Memory:
-    size: int
-    operands: tuple[Literal["I1", "I2", "O"], ...]
-    ports: tuple[_Port, ...]
-    served_dimensions: tuple[str, ...]
-    r_cost: float | None = None
-    w_cost: float | None = None
-    area: float | None = None
-    latency: int = 1
-    mem_type: str = "sram"
-    auto_cost_extraction: bool = False
-    force_double_buffering: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Array:
-    dimensions: tuple[str, ...]
-    sizes: tuple[int, ...]
-    unit_energy: float | None = None
-    unit_area: float | None = None
-    is_imc: bool = False
-    systolic_dimensions: tuple[str, ...] = ()
-    input_precision: tuple[int, ...] = ()
-    imc_type: Any = None
-    adc_resolution: Any = None
-    bit_serial_precision: Any = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Hardware:
-    memories: dict[str, _Memory]
-    operational_array: _Array
-    name: str = ""
-    dataflows: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedMachine:
-    """A machine, and what its file says that a machine of ours does not.
-
-    `notes` are sentences for people, none of them an error: a cost of 0, a missing register, a key
-    that stands there twice.
-    """
-
-    machine: Accelerator
-    notes: tuple[str, ...]
-
-
-def is_workload(path: Path | str) -> bool:
-    """Whether a file of ZigZag lists layers; otherwise it describes hardware.
-
-    Told by its form: a workload is a list, hardware a mapping. Raises `InvalidFile` where the file
-    cannot be read.
-    """
-    return isinstance(read_yaml(path, doubled=[]).value, list)
-
-
-def import_hardware(
-    path: Path | str,
-    *,
-    technology: str = "low_leakage_45nm",
-    clock_mhz: float = 200.0,
-) -> ImportedMachine:
-    """Read a machine from ZigZag's hardware YAML.
-
-    Args:
-        path: the file; it is read as data, nothing in it is executed.
-        technology: name of what prices leakage, area, and memories whose costs the file does not
-            have.
-        clock_mhz: not in the file: ZigZag counts cycles, and cycles have no length there.
-
-    Returns:
-        The machine, and as notes what was assumed, or left out, and keys that stand there twice
-        (ZigZag's own parser keeps the last of two in silence, so such files are about).
-
-    Raises:
-        InvalidFile: the file cannot be read, or describes what a machine of ours cannot be.
-    """
-    notes: list[str] = []
-    path = Path(path)
-    root = read_yaml(path, doubled=notes)
-    hardware = build(_Hardware, root)
-    array_node = root.value["operational_array"]
-    array = hardware.operational_array
-    sizes = _sizes(array, array_node)
-    whole = set(array.dimensions)
-    registers: dict[Operand, Register] = {}
-    accumulator_bits = 24
-    memories: list[MemoryLevel] = []
-    for name, memory in hardware.memories.items():
-        node = root.value["memories"].value[name]
-        unknown = [each for each in memory.served_dimensions if each not in whole]
-        if unknown:
-            raise node.error(f"{node.key} serves {unknown[0]}, which the array does not have")
-        if not memory.ports or not memory.operands:
-            raise node.error(f"{node.key} must have ports and operands")
-        # What serves all dimensions is one memory below the whole array; what serves some is
-        # repeated along the others: registers, shared by the elements along those it serves.
-        if set(memory.served_dimensions) == whole and (whole or not memory.ports):
-            memories.append(_level(name, memory, node, path.name, notes))
-            continue
-        if len(memory.operands) != 1:
-            raise node.error(
-                f"{node.key} is a register of {len(memory.operands)} operands: a machine of ours "
-                "has one register for each operand"
-            )
-        operand = OPERANDS[memory.operands[0]]
-        if operand in registers:
-            raise node.error(f"{node.key} is a second register of {operand}: ours have one level")
-        shared = tuple(
-            AXES[array.dimensions.index(dimension)] for dimension in memory.served_dimensions
-        )
-        read, write = _prices(name, memory, node, path.name, notes)
-        widest = max(port.bandwidth_max for port in memory.ports)
-        least = min(port.bandwidth_min for port in memory.ports)
-        if operand == "outputs":
-            # The file has no width of an accumulator: the widest port of the sums stands for it.
-            accumulator_bits = min(widest, memory.size)
-        registers[operand] = Register(
-            capacity_bits=memory.size,
-            shared_along=shared,
-            word_bits=1 if operand == "outputs" else least,
-            read_pj_per_bit=read,
-            write_pj_per_bit=write,
-        )
-    if not memories:
-        raise root.value["memories"].error("no memory serves the whole array")
-    if "outputs" not in registers:
-        notes.append("the file has no register of outputs: one accumulator of 24 bits is assumed")
-        registers["outputs"] = Register(capacity_bits=accumulator_bits)
-    try:
-        machine = Accelerator(
-            name=path.stem,
-            description=f"ZigZag's machine '{hardware.name or path.stem}'",
-            source=f"Imported from {path.name}, hardware YAML of ZigZag; clock, vector lanes and "
-            "technology are not in it.",
-            technology=technology,
-            clock_mhz=clock_mhz,
-            arrays=(
-                ComputeArray(
-                    name="macs",
-                    element="mac",
-                    rows=sizes[0],
-                    columns=sizes[1],
-                    lanes=sizes[2],
-                    interconnect="systolic" if array.systolic_dimensions else "multicast",
-                    depthwise="channels_across_array",
-                    accumulator_bits=accumulator_bits,
-                    saturates=True,
-                    weights=registers.get("weights"),
-                    inputs=registers.get("inputs"),
-                    outputs=registers["outputs"],
-                    operation_pj=None
-                    if array.unit_energy is None
-                    else _constant(array.unit_energy, f"{path.name}: unit_energy, pJ a MAC"),
-                ),
-            ),
-            memories=tuple(memories),
-            vector_lanes=max(sizes),
-            ternary_weights="stored",
-        )
-    except InvalidInput as error:
-        raise root.error(str(error)) from None
-    return ImportedMachine(machine, tuple(notes))
-
-
-def _sizes(array: _Array, node: Node) -> tuple[int, int, int]:
-    if array.is_imc:
-        raise node.error(f"{node.key}: arrays that compute in memory are not supported")
-    if not 1 <= len(array.sizes) <= 3 or len(array.sizes) != len(array.dimensions):
-        raise node.error(
-            f"{node.key} must have one to three dimensions with a size each, not "
-            f"{len(array.dimensions)} and {len(array.sizes)}"
-        )
-    sizes = [*array.sizes, 1, 1][:3]
-    elements = sizes[0] * sizes[1] * sizes[2]
-    if min(sizes) < 1 or elements > MOST_ELEMENTS:
-        raise node.error(f"{node.key}.sizes must make 1 to {MOST_ELEMENTS:,} elements")
-    return sizes[0], sizes[1], sizes[2]
-
-
-def _level(name: str, memory: _Memory, node: Node, file: str, notes: list[str]) -> MemoryLevel:
-    read, write = _prices(name, memory, node, file, notes)
-    shared = any(port.type == "read_write" for port in memory.ports)
-    widest = max(port.bandwidth_max for port in memory.ports)
-    return MemoryLevel(
-        name=name,
-        kind="dram" if "dram" in (name + memory.mem_type).lower() else "sram",
-        holds=tuple(
-            operand
-            for operand in ("weights", "inputs", "outputs")
-            if LETTERS[operand] in memory.operands
-        ),
-        capacity_bits=memory.size,
-        bandwidth_bits_per_cycle=widest,
-        ports="shared" if shared else "separate",
-        word_bits=min(port.bandwidth_min for port in memory.ports),
-        read_pj_per_bit=read,
-        write_pj_per_bit=write,
-    )
-
-
-def _prices(
-    name: str, memory: _Memory, node: Node, file: str, notes: list[str]
-) -> tuple[Constant | None, Constant | None]:
-    for key in ("size", "r_cost", "w_cost"):
-        value = getattr(memory, key)
-        if value is not None and (value < 0 or (key == "size" and value < 1)):
-            raise node.value[key].error(f"{node.key}.{key} must be positive, not {value}")
-    for port in memory.ports:
-        if not 1 <= port.bandwidth_min <= port.bandwidth_max:
-            raise node.error(f"{node.key}: bandwidths of {port.name} must be positive, min to max")
-    if memory.force_double_buffering:
-        notes.append(f"{name}: force_double_buffering is left out, tiles may fill the memory")
-    if memory.auto_cost_extraction or memory.r_cost is None or memory.w_cost is None:
-        notes.append(f"{name}: its costs are not in the file, the technology prices it")
-        return None, None
-    # Their cost is of an access of a whole port, ours of a bit: divide by the widest port.
-    width = max(port.bandwidth_max for port in memory.ports)
-    found = []
-    for key, cost in (("r_cost", memory.r_cost), ("w_cost", memory.w_cost)):
-        if cost == 0:
-            notes.append(f"{name}: {key} is 0, read as {LEAST_PJ:g} pJ a bit")
-        source = f"{file}: {name}, {cost:g} pJ for {width} bits"
-        found.append(_constant(cost / width, source))
-    return found[0], found[1]
-
-
-def _constant(value: float, source: str) -> Constant:
-    return Constant(value=max(value, LEAST_PJ), source=source)
-
-
-_LOOPS = ("B", "G", "K", "C", "OX", "FX", "OY", "FY")
-_OPERATORS = ("Conv", "Conv_downsample", "Gemm")
-
-
-def import_workload(path: Path | str) -> Workload:
-    """Read the layers of ZigZag's workload YAML, of one dimension.
-
-    Which kind a layer is follows from its loops: G equal to all channels is depthwise, FX over 1 a
-    convolution, one frame in and out a linear layer, all else pointwise. The layers are a chain:
-    `operand_source`, which says who reads whom, is not read.
-
-    Raises:
-        InvalidFile: the file cannot be read, or has a layer that is none of ours.
-    """
-    path = Path(path)
-    root = read_yaml(path, doubled=[])
-    if not isinstance(root.value, list):
-        raise root.error("a workload of ZigZag is a list of layers")
-    try:
-        return Workload(path.stem, tuple(_layer(node) for node in root.value))
-    except InvalidDesign:
-        raise
-    except InvalidInput as error:
-        if str(error).endswith(")"):
-            raise
-        raise root.error(str(error)) from None
-
-
-def _layer(node: Node) -> Layer:
-    if not isinstance(node.value, dict):
-        raise node.error(f"{node.key} must be a mapping of keys")
-    for key in ("operator_type", "loop_dims", "loop_sizes", "operand_precision"):
-        if key not in node.value:
-            raise node.error(f"missing key '{node.key}.{key}'")
-    name = str(node.value["name"].value) if "name" in node.value else f"layer{node.key}"
-    operator = node.value["operator_type"].value
-    if operator not in _OPERATORS:
-        raise node.value["operator_type"].error(
-            f"{node.key}: operator {operator!r} is not supported: {', '.join(_OPERATORS)} are"
-        )
-    dims: tuple[str, ...] = read_value(tuple[str, ...], node.value["loop_dims"])
-    sizes: tuple[int, ...] = read_value(tuple[int, ...], node.value["loop_sizes"])
-    if len(dims) != len(sizes):
-        raise node.error(f"{node.key} has {len(dims)} loop_dims and {len(sizes)} loop_sizes")
-    if operator == "Gemm":  # rows of its left matrix are frames
-        dims = tuple({"D": "OX"}.get(dim, dim) for dim in dims)
-    loops = dict(zip(dims, sizes, strict=True))
-    for dim, size in loops.items():
-        if dim not in _LOOPS or (dim in ("B", "OY", "FY") and size != 1):
-            raise node.value["loop_dims"].error(
-                f"{node.key}: loop {dim} of {size} is not supported: layers have one dimension, "
-                "OX, and one clip"
-            )
-    bits: dict[str, int] = read_value(dict[str, int], node.value["operand_precision"])
-    stride, dilation = _relation(node)
-    groups, taps, after = loops.get("G", 1), loops.get("FX", 1), loops.get("OX", 1)
-    in_channels = groups * loops.get("C", 1)
-    out_channels = groups * loops.get("K", 1)
-    # Where pr_loop_sizes are left out, input frames are those of "same" padding: the windows of the
-    # first and the last output frame reach beyond the ends.
-    before = (after - 1) * stride + 1
-    if "pr_loop_sizes" in node.value and node.value["pr_loop_sizes"].value:
-        before = read_value(tuple[int, ...], node.value["pr_loop_sizes"])[0]
-    return_kind = LayerKind.POINTWISE
-    if groups > 1 and groups == in_channels == out_channels:
-        return_kind = LayerKind.DEPTHWISE
-    elif taps > 1:
-        return_kind = LayerKind.CONVOLUTION
-    elif after == before == 1:
-        return_kind = LayerKind.LINEAR
-    try:
-        return Layer(
-            name=name,
-            kind=return_kind,
-            in_channels=in_channels,
-            out_channels=out_channels,
-            in_frames=before,
-            out_frames=after,
-            kernel_size=taps,
-            stride=stride,
-            dilation=dilation,
-            groups=groups,
-            weights=WeightSource.TRAINED,
-            weight_bits=max(bits.get("W", 8), 1),
-            input_bits=bits.get("I", 8),
-            output_bits=bits.get("O_final", 8),
-            accumulator_bits=bits.get("O", 24),
-        )
-    except InvalidInput as error:
-        raise node.error(str(error)) from None
-
-
-def _relation(node: Node) -> tuple[int, int]:
-    """Stride and dilation: `ix=2*ox+1*fx`; factors of 1 may be left out."""
-    found = node.value.get("dimension_relations")
-    lines = read_value(tuple[str, ...], found) if found is not None and found.value else ()
-    for line in lines:
-        match = re.fullmatch(
-            r"ix\s*=\s*(?:(\d{1,6})\s*\*\s*)?ox\s*\+\s*(?:(\d{1,6})\s*\*\s*)?fx", line.strip()
-        )
-        if match:
-            return int(match[1] or 1), int(match[2] or 1)
-        if line.strip()[:2] == "ix":
-            raise node.error(f"{node.key}: cannot read the relation {line[:80]!r}")
-    return 1, 1

@@ -1,0 +1,464 @@
+"""ZigZag's hardware YAML as a machine of ours.
+
+A file lists memories from the multipliers outwards, each with the dimensions of the array that it
+serves. One that serves them all stands below the whole array; one that serves some is repeated
+along the others: a register of every multiplier, or of a row of them.
+
+What has no place in a machine of ours is refused by name, or told in a note; nothing is guessed in
+silence. Three things are easily read wrongly:
+
+* a price is of an access as wide as the port that is used: `r_cost` belongs to the ports that read,
+  `w_cost` to those that write;
+* `bandwidth_min` is the word: a sum of 16 bits behind a port of 24 pays for 24. It says nothing of
+  the room: eight such sums lie in a register of 128 bits;
+* any loop may run along any dimension. For a depthwise layer that is its channels, its output
+  frames or its taps (`depthwise: auto`), not channels alone.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
+
+from cost_models.accelerator import (
+    AXES,
+    Accelerator,
+    Axis,
+    ComputeArray,
+    MemoryLevel,
+    Operand,
+    Register,
+)
+from cost_models.reading import build
+from cost_models.strict_yaml import Node, read_yaml
+from cost_models.technology import Constant
+from dse.errors import InvalidInput
+
+LETTERS: dict[Operand, str] = {"inputs": "I1", "weights": "I2", "outputs": "O"}
+OPERANDS: dict[str, Operand] = {letter: operand for operand, letter in LETTERS.items()}
+LEAST_PJ = 1e-9
+"""A price of 0 in a file of ZigZag; our constants are positive."""
+MOST_ELEMENTS = 2**24
+MOST_ACCUMULATOR_BITS = 64
+"""A wider port of sums is that of several at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Port:
+    name: str
+    type: Literal["read", "write", "read_write"]
+    bandwidth_min: int
+    bandwidth_max: int
+    allocation: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Memory:
+    size: int
+    operands: tuple[Literal["I1", "I2", "O"], ...]
+    ports: tuple[_Port, ...]
+    served_dimensions: tuple[str, ...]
+    r_cost: float | None = None
+    w_cost: float | None = None
+    area: float | None = None
+    latency: int = 1
+    mem_type: str = "sram"
+    auto_cost_extraction: bool = False
+    force_double_buffering: bool = False
+
+    def holds(self) -> tuple[Operand, ...]:
+        return tuple(
+            each for each in ("weights", "inputs", "outputs") if LETTERS[each] in self.operands
+        )
+
+    def towards(self, *kinds: str) -> tuple[_Port, ...]:
+        """Ports of these kinds, `read_write` among them."""
+        return tuple(port for port in self.ports if port.type in (*kinds, "read_write"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Array:
+    dimensions: tuple[str, ...]
+    sizes: tuple[int, ...]
+    unit_energy: float | None = None
+    unit_area: float | None = None
+    is_imc: bool = False
+    systolic_dimensions: tuple[str, ...] = ()
+    input_precision: tuple[int, ...] = ()
+    imc_type: Any = None
+    adc_resolution: Any = None
+    bit_serial_precision: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Hardware:
+    memories: dict[str, _Memory]
+    operational_array: _Array
+    name: str = ""
+    dataflows: dict[str, tuple[str, ...]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedMachine:
+    """A machine, and what its file says that a machine of ours does not.
+
+    `notes` are sentences for people, none of them an error: a cost of 0, a missing register, a key
+    that stands there twice.
+    """
+
+    machine: Accelerator
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A file, while it becomes a machine."""
+
+    file: str
+    root: Node
+    hardware: _Hardware
+    notes: list[str]
+
+    def memory_node(self, name: str) -> Node:
+        node: Node = self.root.value["memories"].value[name]
+        return node
+
+    @property
+    def array_node(self) -> Node:
+        node: Node = self.root.value["operational_array"]
+        return node
+
+
+def import_hardware(
+    path: Path | str,
+    *,
+    technology: str = "low_leakage_45nm",
+    clock_mhz: float = 200.0,
+) -> ImportedMachine:
+    """Read a machine from ZigZag's hardware YAML.
+
+    Args:
+        path: the file; it is read as data, nothing in it is executed.
+        technology: name of what prices leakage, area, and memories whose costs the file does not
+            have.
+        clock_mhz: not in the file: ZigZag counts cycles, and cycles have no length there.
+
+    Returns:
+        The machine, and as notes what was assumed, or left out, and keys that stand there twice
+        (ZigZag's own parser keeps the last of two in silence, so such files are about).
+
+    Raises:
+        InvalidFile: the file cannot be read, or describes what a machine of ours cannot be.
+    """
+    notes: list[str] = []
+    path = Path(path)
+    root = read_yaml(path, doubled=notes)
+    read = _Read(path.name, root, build(_Hardware, root), notes)
+    axes = _axes(read)
+    try:
+        registers, memories = _storage(read, axes)
+        array = _array(read, axes, registers)
+        machine = Accelerator(
+            name=path.stem,
+            description=f"ZigZag's machine '{read.hardware.name or path.stem}'",
+            source=f"Imported from {path.name}, hardware YAML of ZigZag; clock, vector lanes and "
+            "technology are not in it.",
+            technology=technology,
+            clock_mhz=clock_mhz,
+            arrays=(array,),
+            memories=memories,
+            vector_lanes=max(array.sizes),
+            ternary_weights="stored",
+        )
+    except InvalidInput as error:
+        # What a part refuses has no place yet; what was refused here has its own.
+        raise (error if str(error).endswith(")") else root.error(str(error))) from None
+    return ImportedMachine(machine, tuple(notes))
+
+
+# ---- the array ----
+
+
+def _axes(read: _Read) -> dict[str, Axis]:
+    """The axis of each dimension; more than three are folded where that changes nothing.
+
+    Two dimensions that every memory serves alike, and that carry the same loops, are one dimension
+    of as many elements as both have. Where `dataflows` does not say what they carry, folding them
+    leaves out the mappings that lay different loops over the two, and a note says so.
+    """
+    array, node = read.hardware.operational_array, read.array_node
+    _check_sizes(array, node)
+    groups = [(dimension,) for dimension in array.dimensions]
+    while len(groups) > len(AXES):
+        alike = [pair for pair in combinations(groups, 2) if _alike(read, *pair)]
+        if not alike:
+            apart = ", ".join(" and ".join(group) for group in groups)
+            raise node.error(
+                f"{node.key} has {len(groups)} dimensions that differ in the memories that serve "
+                f"them or in the loops that they carry ({apart}): an array of ours has three; "
+                "leave one out, or let the same memories serve two of them"
+            )
+        one, other = min(alike, key=lambda pair: _elements(array, *pair))
+        groups[groups.index(one)] = one + other
+        groups.remove(other)
+    for group in groups:
+        if len(group) > 1:
+            read.notes.append(
+                f"{' and '.join(group)} are one axis of {_elements(array, group)} elements, which "
+                "no memory tells apart: mappings that lay different loops over them are not tried"
+            )
+    return {dimension: AXES[number] for number, group in enumerate(groups) for dimension in group}
+
+
+def _check_sizes(array: _Array, node: Node) -> None:
+    if array.is_imc:
+        raise node.error(f"{node.key}: arrays that compute in memory are not supported")
+    distinct = len(set(array.dimensions)) == len(array.dimensions)
+    if not array.sizes or len(array.sizes) != len(array.dimensions) or not distinct:
+        raise node.error(
+            f"{node.key} must have one or more distinct dimensions with a size each, not "
+            f"{len(set(array.dimensions))} and {len(array.sizes)}"
+        )
+    if min(array.sizes) < 1 or prod(array.sizes) > MOST_ELEMENTS:
+        raise node.error(f"{node.key}.sizes must make 1 to {MOST_ELEMENTS:,} elements")
+    for dimension in array.systolic_dimensions:
+        if dimension not in array.dimensions:
+            place = node.value["systolic_dimensions"]
+            raise place.error(f"{place.key}: the array has no {dimension}")
+
+
+def _elements(array: _Array, *groups: tuple[str, ...]) -> int:
+    sizes = dict(zip(array.dimensions, array.sizes, strict=True))
+    return prod(sizes[dimension] for group in groups for dimension in group)
+
+
+def _alike(read: _Read, one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    memories, array = read.hardware.memories.values(), read.hardware.operational_array
+    served = [
+        (one[0] in memory.served_dimensions) == (other[0] in memory.served_dimensions)
+        for memory in memories
+    ]
+    systolic = [each[0] in array.systolic_dimensions for each in (one, other)]
+    return all(served) and systolic[0] == systolic[1] and _loops(read, one) == _loops(read, other)
+
+
+def _loops(read: _Read, group: tuple[str, ...]) -> frozenset[str]:
+    """Loops that `dataflows` lays over a dimension; `[K, 8]` is written as `K, 8`."""
+    told = (read.hardware.dataflows or {}).get(group[0], ())
+    return frozenset(each.split(",")[0].strip() for each in told)
+
+
+def _array(
+    read: _Read, axes: Mapping[str, Axis], registers: Mapping[Operand, Register]
+) -> ComputeArray:
+    array = read.hardware.operational_array
+    sizes = dict.fromkeys(AXES, 1)
+    for dimension, size in zip(array.dimensions, array.sizes, strict=True):
+        sizes[axes[dimension]] *= size
+    if read.hardware.dataflows:
+        read.notes.append(
+            "dataflows is left out: any loop may run along any dimension, the best is searched"
+        )
+    if array.unit_energy is None:
+        read.notes.append("the array has no unit_energy: the technology prices a multiplication")
+    outputs = registers["outputs"]
+    return ComputeArray(
+        name="macs",
+        element="mac",
+        rows=sizes["rows"],
+        columns=sizes["columns"],
+        lanes=sizes["lanes"],
+        interconnect=_interconnect(array, read.notes),
+        depthwise="auto",
+        operand_bits=max((8, *array.input_precision)),
+        accumulator_bits=_accumulator_bits(outputs, read),
+        saturates=True,
+        weights=registers.get("weights"),
+        inputs=registers.get("inputs"),
+        outputs=outputs,
+        operation_pj=None
+        if array.unit_energy is None
+        else _constant(array.unit_energy, f"{read.file}: unit_energy, pJ a MAC"),
+    )
+
+
+def _interconnect(array: _Array, notes: list[str]) -> Literal["multicast", "systolic"]:
+    """Systolic if all of it is: ours fill and drain along rows and columns alike."""
+    sizes = zip(array.dimensions, array.sizes, strict=True)
+    still = [each for each, size in sizes if size > 1 and each not in array.systolic_dimensions]
+    if array.systolic_dimensions and still:
+        notes.append(
+            f"systolic_dimensions leaves out {still[0]}: read as multicast, cycles to fill and to "
+            "drain are not counted"
+        )
+    return "systolic" if array.systolic_dimensions and not still else "multicast"
+
+
+def _accumulator_bits(register: Register, read: _Read) -> int:
+    """The file has no width of an accumulator: the port of the sums stands for it."""
+    width = min(register.word_bits, register.capacity_bits)
+    if width <= MOST_ACCUMULATOR_BITS:
+        return width
+    read.notes.append(
+        f"ports of the accumulators are {width:,} bits wide: sums of {MOST_ACCUMULATOR_BITS} bits "
+        "at most are assumed"
+    )
+    return min(MOST_ACCUMULATOR_BITS, register.capacity_bits)
+
+
+# ---- registers and memories ----
+
+
+def _storage(
+    read: _Read, axes: Mapping[str, Axis]
+) -> tuple[dict[Operand, Register], tuple[MemoryLevel, ...]]:
+    registers: dict[Operand, Register] = {}
+    levels: list[str] = []
+    for name, memory in read.hardware.memories.items():
+        node = read.memory_node(name)
+        _check_memory(memory, node, axes)
+        if set(memory.served_dimensions) == set(axes):
+            levels.append(name)
+            continue
+        if len(memory.operands) != 1:
+            raise node.error(
+                f"{node.key} serves part of the array and holds {len(memory.operands)} operands: "
+                "a register of ours holds one; give each a memory of its own"
+            )
+        [operand] = memory.holds()
+        if operand in registers:
+            raise node.error(f"{node.key} is a second register of {operand}: ours have one level")
+        above = [level for level in levels if operand in read.hardware.memories[level].holds()]
+        if above:
+            raise node.error(
+                f"{node.key} stands outside of {above[0]}: registers come first, memories are "
+                "listed from the multipliers outwards"
+            )
+        shared = {axes[dimension] for dimension in memory.served_dimensions}
+        registers[operand] = _register(read, name, shared)
+    if not levels:
+        raise read.root.value["memories"].error("no memory serves the whole array")
+    if "outputs" not in registers:
+        registers["outputs"] = _sums_without_register(read, levels)
+    return registers, tuple(_level(read, name) for name in levels)
+
+
+def _check_memory(memory: _Memory, node: Node, axes: Iterable[str]) -> None:
+    unknown = [each for each in memory.served_dimensions if each not in axes]
+    if unknown:
+        raise node.error(f"{node.key} serves {unknown[0]}, which the array does not have")
+    if not memory.ports or not memory.operands:
+        raise node.error(f"{node.key} must have ports and operands")
+    for key in ("size", "r_cost", "w_cost"):
+        value = getattr(memory, key)
+        if value is not None and (value < 0 or (key == "size" and value < 1)):
+            raise node.value[key].error(f"{node.key}.{key} must be positive, not {value}")
+    for port in memory.ports:
+        if not 1 <= port.bandwidth_min <= port.bandwidth_max:
+            raise node.error(f"{node.key}: bandwidths of {port.name} must be positive, min to max")
+
+
+def _sums_without_register(read: _Read, levels: list[str]) -> Register:
+    """Where sums are added up, in a file that has no register for them.
+
+    ZigZag adds in the innermost memory that holds outputs. If it holds nothing else, and outputs
+    have another one behind it, it is the accumulators, shared by the whole array.
+    """
+    holding = [name for name in levels if "O" in read.hardware.memories[name].operands]
+    if len(holding) > 1 and read.hardware.memories[holding[0]].operands == ("O",):
+        levels.remove(holding[0])
+        read.notes.append(
+            f"{holding[0]}: sums are added up there, it is read as accumulators that the whole "
+            "array shares, without a limit of bandwidth"
+        )
+        return _register(read, holding[0], set(AXES))
+    read.notes.append(
+        "the file has no register of outputs: one accumulator of 24 bits in each element is "
+        "assumed, at the technology's price"
+    )
+    return Register(capacity_bits=24)
+
+
+def _register(read: _Read, name: str, shared: set[Axis]) -> Register:
+    memory, node = read.hardware.memories[name], read.memory_node(name)
+    if memory.force_double_buffering:
+        read.notes.append(f"{name}: force_double_buffering is left out, a tile may fill it")
+    words = {port.bandwidth_min for port in memory.ports}
+    if len(words) > 1:
+        raise _two_widths(node, "bandwidth_min", words, "a register")
+    read_price, write_price = _prices(read, name)
+    return Register(
+        capacity_bits=memory.size,
+        shared_along=tuple(axis for axis in AXES if axis in shared),
+        word_bits=words.pop(),
+        read_pj_per_bit=read_price,
+        write_pj_per_bit=write_price,
+    )
+
+
+def _level(read: _Read, name: str) -> MemoryLevel:
+    memory, node = read.hardware.memories[name], read.memory_node(name)
+    for key in ("bandwidth_min", "bandwidth_max"):
+        widths = {getattr(port, key) for port in memory.ports}
+        if len(widths) > 1:
+            raise _two_widths(node, key, widths, "a memory")
+    read_price, write_price = _prices(read, name)
+    return MemoryLevel(
+        name=name,
+        kind="dram" if "dram" in (name + memory.mem_type).lower() else "sram",
+        holds=memory.holds(),
+        capacity_bits=memory.size,
+        bandwidth_bits_per_cycle=memory.ports[0].bandwidth_max,
+        ports=_ports(read, name),
+        double_buffered=memory.force_double_buffering,
+        word_bits=memory.ports[0].bandwidth_min,
+        read_pj_per_bit=read_price,
+        write_pj_per_bit=write_price,
+    )
+
+
+def _ports(read: _Read, name: str) -> Literal["shared", "separate"]:
+    """One port for both ways, or one for each; a note where the file has more of them."""
+    kinds = sorted(port.type for port in read.hardware.memories[name].ports)
+    ours: Literal["shared", "separate"] = "shared" if "read_write" in kinds else "separate"
+    if len(kinds) > 1 and kinds != ["read", "write"]:
+        one = (
+            "one port that reads or writes"
+            if ours == "shared"
+            else "one that reads, one that writes"
+        )
+        read.notes.append(f"{name} has {len(kinds)} ports, read as {one}: it may take more cycles")
+    return ours
+
+
+def _prices(read: _Read, name: str) -> tuple[Constant | None, Constant | None]:
+    """Prices of a bit read and of a bit written; None for both where the technology prices them."""
+    memory, node = read.hardware.memories[name], read.memory_node(name)
+    if memory.auto_cost_extraction or memory.r_cost is None or memory.w_cost is None:
+        read.notes.append(f"{name}: its costs are not in the file, the technology prices it")
+        return None, None
+    found = []
+    for key, cost, kind in (("r_cost", memory.r_cost, "read"), ("w_cost", memory.w_cost, "write")):
+        # Their cost is of an access of a whole port, ours of a bit.
+        widths = {port.bandwidth_max for port in memory.towards(kind) or memory.ports}
+        if len(widths) > 1:
+            raise _two_widths(node, "bandwidth_max", widths, "a register")
+        [width] = widths
+        if cost == 0:
+            read.notes.append(f"{name}: {key} is 0, read as {LEAST_PJ:g} pJ a bit")
+        found.append(_constant(cost / width, f"{read.file}: {name}, {cost:g} pJ for {width} bits"))
+    return found[0], found[1]
+
+
+def _two_widths(node: Node, key: str, widths: set[int], what: str) -> Exception:
+    listed = " and ".join(f"{width:,}" for width in sorted(widths))
+    return node.error(
+        f"{node.key} has ports with a {key} of {listed} bits: {what} of ours has ports of one "
+        "width; give them one, or make it two memories"
+    )
+
+
+def _constant(value: float, source: str) -> Constant:
+    return Constant(value=max(value, LEAST_PJ), source=source)
