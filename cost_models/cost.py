@@ -52,7 +52,7 @@ class LayerCost:
     latency_cycles: int
     """That it adds to the network's: in-line layers only what the layer before does not hide."""
     exposed_cycles: int
-    """What the layer takes longer if its first loads and last stores overlap with nothing."""
+    """What the layer takes longer if no transfer overlaps with computing, nor with another."""
     utilisation: float
     """Useful operations over those that the array could have done meanwhile; 0 for others."""
     mapping: Mapping | None
@@ -232,7 +232,7 @@ class Cost:
 
     @property
     def latency_high_cycles(self) -> int:
-        """Cycles of one inference if no layer's first load or last store overlaps with anything.
+        """Cycles of one inference if nothing overlaps: computing waits for each transfer.
 
         `latency_cycles` lets all transfers of a layer overlap with its computing: the lower end.
         """

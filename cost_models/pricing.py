@@ -73,8 +73,6 @@ class PricedLayers:
     """Of each memory's ports, shape (layers, memories), in the order of the machine."""
     trits: Column
     """Generated weights, as often as they are made."""
-    end_cycles: Column
-    """First loads and last stores, one after the other."""
     mappings: list[Mapping | None]
     """None for what is not a convolution."""
 
@@ -93,17 +91,22 @@ class PricedLayers:
 
     @property
     def exposed(self) -> Column:
-        """Cycles that each layer takes longer if first loads and last stores overlap with nothing.
+        """Cycles that each convolution takes longer if nothing overlaps.
 
-        Nothing where a port bounds it: there they are part of what the port is busy with.
+        The array waits for every transfer, and each memory, the generator and the vector unit for
+        the others. No machine that works off the same mapping is slower; one that loads the next
+        tile while this one is computed comes close to `latency`.
         """
-        longer = self.array_cycles + self.fill_cycles + self.end_cycles - self.latency
-        return np.where(self.end_cycles > 0, np.maximum(longer, 0.0), 0.0)
+        alone = self.array_cycles + self.fill_cycles + self.memory_cycles.sum(axis=1)
+        alone = alone + self.generator_cycles + self.vector_cycles
+        mapped = np.array([mapping is not None for mapping in self.mappings], dtype=np.bool_)
+        exposed: Column = np.where(mapped, alone - self.latency, 0.0)
+        return exposed
 
 
 def empty_table(layers: int, entries: int, memories: int) -> PricedLayers:
     """A table of layers in which nothing happens yet."""
-    array, fill, generator, vector, trits, ends = (np.zeros(layers) for _ in range(6))
+    array, fill, generator, vector, trits = (np.zeros(layers) for _ in range(5))
     return PricedLayers(
         counts=np.zeros((layers, entries)),
         array_cycles=array,
@@ -112,7 +115,6 @@ def empty_table(layers: int, entries: int, memories: int) -> PricedLayers:
         vector_cycles=vector,
         memory_cycles=np.zeros((layers, memories)),
         trits=trits,
-        end_cycles=ends,
         mappings=[None] * layers,
     )
 
@@ -325,7 +327,6 @@ class LayerPricer:
             table.array_cycles[at], table.fill_cycles[at] = each.ideal_cycles, each.fill_cycles
             table.memory_cycles[at] = each.memory_cycles
             table.trits[at], steps[at] = each.trits, each.tree_steps
-            table.end_cycles[at] = each.end_cycles
             table.mappings[at] = each.mapping
             arrays[at] = names.index(each.mapping.array)
         for place, array in enumerate(self.machine.arrays):

@@ -87,8 +87,6 @@ class Mapped:
     fill_cycles: float
     memory_cycles: npt.NDArray[np.float64]
     """Of each memory's ports, shape (memories,), in the order of the machine."""
-    end_cycles: float
-    """First loads and last stores, one after the other."""
     trits: float
     tree_steps: float
     """Additions of a tree's sum to an accumulator."""
@@ -152,7 +150,6 @@ def best_mappings(
     for row, bits in entries:
         energy = energy + bits * prices.prices_pj[row, 1]  # mid figures choose; bands come later
     best = _best(found, traffic.mappable & possible, energy, latency, objective, len(layers))
-    ends = _end_cycles(machine, traffic, best)
     mapped: list[Mapped | InvalidInput] = []
     for index, at in enumerate(best):
         if at < 0:
@@ -167,32 +164,12 @@ def best_mappings(
                 ideal_cycles=float(ideal[at]),
                 fill_cycles=float(cycles[at] - ideal[at]),
                 memory_cycles=np.array([each[at] for each in busy]),
-                end_cycles=float(ends[index]),
                 trits=float(traffic.trits[at]),
                 tree_steps=_tree_steps(layers[index], found, at, array),
                 mapping=_mapping(found, at, array),
             )
         )
     return mapped
-
-
-def _end_cycles(machine: Accelerator, traffic: Traffic, at: npt.NDArray[np.intp]) -> Column:
-    """Cycles of the first tiles on their way in, and the last on its way out, one by one.
-
-    The model lets transfers overlap with computing. Before the first pass there is nothing to
-    overlap with, nor after the last: `Cost.latency_high_cycles` adds these as an upper bound.
-
-    Args:
-        machine: its memories.
-        traffic: of all candidates.
-        at: the chosen ones, shape (layers,).
-    """
-    cycles = np.zeros(len(at))
-    for memory in machine.memories:
-        for operand in memory.holds:
-            tile = traffic.ends[memory.name, operand][at]
-            cycles += np.ceil(tile / memory.bandwidth_bits_per_cycle)
-    return cycles
 
 
 def moved_entries(

@@ -126,9 +126,6 @@ class Traffic:
     """Generated weights, each as often as it is made."""
     mappable: Mask
     """Candidates whose smallest tiles fit every register and memory that they pass."""
-    ends: Mapping[tuple[str, Operand], Column]
-    """Bits of one tile that a memory hands on inwards (weights and inputs) or takes up (outputs):
-    the first comes before the array begins, the last leaves after it has ended."""
     shortage: Mapping[str, Column]
     """Memory or register -> bits of the smallest tile, where that does not fit; 0 elsewhere."""
 
@@ -350,7 +347,6 @@ def count_traffic(
     trits = np.where(generated, _at(tiles.crossings["weights"], cut["weights"]), 0.0)
 
     memories: dict[tuple[str, Operand], Moved] = {}
-    ends: dict[tuple[str, Operand], Column] = {}
     passing = _passing(machine, residence, generated)
     buffered = dict.fromkeys(OPERANDS, np.zeros(n, dtype=np.bool_))
     for memory in machine.memories:
@@ -377,15 +373,11 @@ def count_traffic(
             moved.read_bits = moved.read_bits * reaches
             moved.written_bits = moved.written_bits * reaches
             memories[memory.name, operand] = moved
-            ends[memory.name, operand] = (
-                _at(tiles.elements[operand], below) * bits[operand] * reaches
-            )
     return Traffic(
         registers=registers,
         memories=memories,
         trits=trits,
         mappable=mappable,
-        ends=ends,
         shortage=shortage,
     )
 

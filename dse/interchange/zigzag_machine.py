@@ -190,7 +190,7 @@ def _axes(read: _Read) -> dict[str, Axis]:
     """
     array, node = read.hardware.operational_array, read.array_node
     _check_sizes(array, node)
-    groups = [(dimension,) for dimension in array.dimensions]
+    groups: list[tuple[str, ...]] = [(dimension,) for dimension in array.dimensions]
     while len(groups) > len(AXES):
         alike = [pair for pair in combinations(groups, 2) if _alike(read, *pair)]
         if not alike:

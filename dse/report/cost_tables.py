@@ -127,7 +127,7 @@ def totals_table(priced: Sequence[Priced], use: Use) -> Table:
         *(_component(part, "of it ") for part in _used(priced)),
         LATENCIES,
         (
-            Column(name="latency_high", heading="first loads, last stores apart", unit="ms"),
+            Column(name="latency_high", heading="if nothing overlaps", unit="ms"),
             lambda each: _high_us(each.cost) * 1e-3,
         ),
         (_count("cycles"), lambda each: each.cost.latency_cycles),
