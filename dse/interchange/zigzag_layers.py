@@ -146,10 +146,12 @@ def _relation(node: Node) -> _Relation:
     """Of the one input axis; factors of 1 may be left out, `iy` is an axis of one step."""
     found = node.value.get("dimension_relations")
     lines = read_value(tuple[str, ...], found) if found is not None and found.value else ()
+    names: tuple[str, ...] = read_value(tuple[str, ...], node.value["loop_dims"])
+    loops = {name.lower() for name in names}
     relations = []
     for line in lines:
         match = _RELATION.fullmatch(line.strip().lower())
-        if match is None:
+        if match is None or not {match[3], match[5]} <= loops:
             raise node.error(f"{node.key}: cannot read the relation {line[:80]!r}")
         index, stride, frame, dilation, tap = match.groups()
         if index != "iy":

@@ -269,15 +269,23 @@ def test_linear_with_bias(technology):
 
 
 def test_words_round_up(technology):
-    # 8 weights of 3 bits are 24 bits: one word of 64 in the SRAM; in the registers a word each.
+    # Rows take inputs, columns outputs; 3 frames, then the other two inputs. An element holds both
+    # of its weights of 3 bits in a word of 8; the 24 bits of all are a word of 64 in the SRAM.
+    # Outputs leave two at a time, 3 times incomplete and 3 times complete: a word each time, not
+    # the 3 words that 6 * 24 + 6 * 8 bits would take together.
     layer = trained(LayerKind.POINTWISE, 4, 2, 3, 3, weight_bits=3)
     array = array_of(2, 2, interconnect="systolic", dataflow="weight_stationary")
     array = dataclasses.replace(array, weights=Register(capacity_bits=8, word_bits=8))
     sram = dataclasses.replace(SRAM, word_bits=64)
-    found = counts(cost_of(layer, say_machine(array, sram), technology))
+    cost = cost_of(layer, say_machine(array, sram), technology)
+    assert str(cost.layers[0].mapping) == "rows R, columns N; T 3, R 2"
+    found = counts(cost)
     assert found["sram", "weights", "read"] == 64
-    assert found["macs", "weights", "write"] == 8 * 8
-    assert found["sram", "outputs", "write"] == 192  # 6 * 24 + 6 * 8 = 192 = 3 words
+    assert found["macs", "weights", "write"] == 4 * 8
+    assert found["macs", "weights", "read"] == 8 * 8  # one by one, a word each
+    assert found["sram", "inputs", "read"] == 6 * 64  # two inputs of a frame at a time
+    assert found["sram", "outputs", "write"] == (3 + 3) * 64
+    assert found["sram", "outputs", "read"] == 3 * 64
     assert found["macs", "", "multiplication"] == 24 * 3 * 8  # arithmetic has the real width
 
 

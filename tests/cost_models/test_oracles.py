@@ -125,17 +125,16 @@ def test_pointwise_accesses_equal_zigzags(run):
     assert checked == (33 if "quartznet" in run else 12)
 
 
-def test_two_bit_weights_differ_from_zigzag_in_register_words_only():
-    # Same mapping with 2-bit weights: a register has words of 8 bits, which ZigZag fills with
-    # four weights when it writes, and we with one.
+def test_two_bit_weights_are_packed_in_words_of_registers_as_zigzags():
+    # Same mapping with 2-bit weights: a register has words of 8 bits, and four weights are written
+    # as one of them. Every access of every pointwise layer is the same.
+    checked = 0
     for each in compared("tpu_like__matchboxnet-3x2x64__pw2"):
         if each.layer.kind is LayerKind.POINTWISE:
             for key, (ours, theirs) in each.parts_pj.items():
-                if key == ("weights", "macs"):
-                    weights = each.layer.weight_entries
-                    assert ours - theirs == pytest.approx(weights * 0.095 * 3 / 4)
-                else:
-                    assert ours == pytest.approx(theirs, rel=1e-8)
+                assert ours == pytest.approx(theirs, rel=1e-8), (each.layer.name, key)
+            checked += 1
+    assert checked == 12
 
 
 def test_edge_tpu_accesses_equal_where_the_mapping_is_the_same():
@@ -151,35 +150,38 @@ def test_edge_tpu_accesses_equal_where_the_mapping_is_the_same():
 
 
 @pytest.mark.parametrize("run", RUNS)
-def test_cycles_of_networks_lie_between_ours_unless_below_their_own_port(run):
-    # Ours begins where all transfers overlap with computing, and ends where first loads and last
-    # stores overlap with nothing. ZigZag's is between, but where it is below what its own accesses
-    # need of its DRAM port: there it combines first loads that share the port by the larger.
+def test_cycles_lie_between_ours_unless_below_their_own_port(run):
+    # Ours begins where all transfers overlap with computing, and ends where nothing overlaps: no
+    # layer of ZigZag's is above. A network is below only where ZigZag's figure is less than what
+    # its own accesses need of its DRAM port: there it combines first loads that share the port by
+    # the larger.
     layers = compared(run)
-    low, high = (sum(each.cycles[end] for each in layers) for end in (0, 1))
+    for each in layers:
+        assert each.theirs_cycles <= each.cycles[1], each.layer.name
+    low = sum(each.cycles[0] for each in layers)
     theirs = sum(each.theirs_cycles for each in layers)
     below = sum(each.theirs_cycles < each.port_cycles for each in layers)
-    if run in BETWEEN:
-        assert low <= theirs <= high
-    else:
-        assert theirs < low and below >= len(layers) / 3
+    assert (run in BELOW) == (theirs < low)
+    assert run not in BELOW or below >= len(layers) / 3
 
 
-BETWEEN = {
-    "eyeriss_like__matchboxnet-3x2x64__w8",
-    "eyeriss_like__matchboxnet-3x2x64__w8_energy",
-    "eyeriss_like__quartznet-5x5__w8",
-    "tpu_like__matchboxnet-3x2x64__pw0_locality",
-    "tpu_like__matchboxnet-3x2x64__w8_locality",
-    "tpu_like__quartznet-5x5__w8",
+BELOW = {
+    "edge_tpu_like__matchboxnet-3x2x64__w8",
+    "edge_tpu_like__matchboxnet-3x2x64__w8_energy",
+    "edge_tpu_like__matchboxnet-3x2x64__w8_locality",
+    "edge_tpu_like__quartznet-5x5__w8",
+    "tpu_like__matchboxnet-3x2x64__pw0",
+    "tpu_like__matchboxnet-3x2x64__pw2",
+    "tpu_like__matchboxnet-3x2x64__w8",
+    "tpu_like__matchboxnet-3x2x64__w8_energy",
 }
 
 
-def test_cycles_on_chip_and_of_quartznet_lie_between_ours():
+def test_cycles_on_chip_and_of_quartznet_are_those_of_the_document():
     for run, ours, to, theirs in (
-        ("tpu_like__matchboxnet-3x2x64__w8_locality", 12_576, 19_056, 14_073),
-        ("tpu_like__quartznet-5x5__w8", 1_450_387, 1_636_300, 1_507_450),
-        ("eyeriss_like__quartznet-5x5__w8", 4_165_936, 4_654_316, 4_333_738),
+        ("tpu_like__matchboxnet-3x2x64__w8_locality", 12_576, 21_907, 14_073),
+        ("tpu_like__quartznet-5x5__w8", 1_450_387, 2_446_199, 1_507_450),
+        ("eyeriss_like__quartznet-5x5__w8", 4_165_936, 7_432_478, 4_333_738),
     ):
         layers = compared(run)
         assert [sum(each.cycles[end] for each in layers) for end in (0, 1)] == [ours, to]

@@ -13,7 +13,7 @@ from cost_models.estimation import estimate
 from dse.errors import InvalidFile
 from dse.interchange.zigzag import import_hardware, import_workload
 
-SHARED = Path(__file__).parents[4] / "shared"
+FAULTS = Path(__file__).parents[4] / "shared" / "faults"
 
 
 def port(name: str, kind: str, least: int, most: int) -> str:
@@ -99,7 +99,7 @@ def test_a_depthwise_layer_of_four_taps_has_its_channels_across_the_array(tmp_pa
     # them. Channels by frames would take 2 x 4 cycles, a channel at a time 4 x 2.
     cost = priced(hardware(tmp_path), depthwise(4, 4, 6))
     [layer] = cost.layers
-    assert (layer.array_cycles, layer.mapping.unrolled) == (6, (4, 4, 1))
+    assert (layer.busy_cycles["compute"], layer.mapping.unrolled) == (6, (4, 4, 1))
     assert counts(cost) == {
         # 16 weights stay where they are: in four words of 32 from the SRAM, a word of 8 each
         ("sram", "weights", "read"): 16 * 8,
@@ -122,7 +122,7 @@ def test_a_depthwise_layer_of_three_taps_has_frames_beside_its_channels(tmp_path
     # cycles. With the taps along the columns a frame of all channels would take one, 8 in all.
     cost = priced(hardware(tmp_path), depthwise(4, 3, 8))
     [layer] = cost.layers
-    assert (layer.array_cycles, layer.mapping.unrolled) == (6, (4, 1, 4))
+    assert (layer.busy_cycles["compute"], layer.mapping.unrolled) == (6, (4, 1, 4))
     assert layer.mapping.order == (("R", 3), ("T", 2))
     assert counts(cost) == {
         # a weight of each channel a cycle, for the 4 elements of its row a copy each
@@ -153,7 +153,9 @@ def test_narrow_weights_are_packed_and_narrow_sums_pay_for_the_port(tmp_path: Pa
         weight_bits=2,
         accumulator_bits=16,
     )
-    machine = import_hardware(hardware(tmp_path)).machine
+    sums = SUMS.replace("size: 96", "size: 24")  # one a row: its four products meet there
+    path = hardware(tmp_path, weights=WEIGHTS, sums=sums, sram=SRAM)
+    machine = import_hardware(path).machine
     cost = estimate(
         Workload("one", (layer,)), machine, load_technology(machine.technology), "energy"
     )
@@ -308,7 +310,7 @@ def test_a_product_of_matrices_is_read_by_where_its_indices_stand(
     # 50 rows of 40 numbers times 40 x 24: 50 frames, 40 channels in, 24 out.
     [layer] = import_workload(layers_file(tmp_path, equation, dims, sizes)).layers
     assert (layer.in_channels, layer.out_channels, layer.out_frames) == (40, 24, 50)
-    assert (layer.kind, layer.trained_weights, layer.macs) == (LayerKind.POINTWISE, 960, 48_000)
+    assert (layer.kind, layer.weight_entries, layer.macs) == (LayerKind.POINTWISE, 960, 48_000)
 
 
 def test_a_depthwise_layer_of_other_letters(tmp_path: Path) -> None:
@@ -341,12 +343,12 @@ def test_a_layer_that_is_none_of_ours_is_one_sentence(
     assert len(str(refused.value)) < 400
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="no folder ../shared")
+@pytest.mark.skipif(not FAULTS.is_dir(), reason="no folder ../shared/faults")
 def test_files_of_shared_are_read_rightly_or_refused() -> None:
     for name in ("zigzag_gemm_numbered_loops", "zigzag_gemm_other_letters"):
-        [layer] = import_workload(SHARED / "faults" / f"{name}.yaml").layers
+        [layer] = import_workload(FAULTS / f"{name}.yaml").layers
         assert (layer.in_channels, layer.out_channels, layer.out_frames) == (40, 24, 50)
     with pytest.raises(InvalidFile, match=r"buf has ports with a bandwidth_max of 64 and 1,024"):
-        import_hardware(SHARED / "faults" / "zigzag_ports_of_two_widths.yaml")
+        import_hardware(FAULTS / "zigzag_ports_of_two_widths.yaml")
     with pytest.raises(InvalidFile, match="size of loop K must be 1 to"):
-        import_workload(SHARED / "faults" / "zigzag_workload_overflow.yaml")
+        import_workload(FAULTS / "zigzag_workload_overflow.yaml")
