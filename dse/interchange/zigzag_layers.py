@@ -70,8 +70,9 @@ def import_workload(path: Path | str) -> Workload:
 def _layer(node: Node) -> Layer:
     _check_keys(node)
     name = str(node.value["name"].value) if "name" in node.value else f"layer{node.key}"
-    relation = _relation(node)
-    sizes = _sizes_by_role(node, relation)
+    loops = _loops(node)
+    relation = _relation(node, loops)
+    sizes = _sizes_by_role(node, loops, relation)
     bits: dict[str, int] = read_value(dict[str, int], node.value["operand_precision"])
     for operand, width in bits.items():
         if not 0 <= width <= MOST_BITS:
@@ -142,16 +143,15 @@ _TERM = r"(?:(\d{1,6})\s*\*\s*)?([a-z]\w*)"
 _RELATION = re.compile(rf"([a-z]\w*)\s*=\s*{_TERM}\s*\+\s*{_TERM}")
 
 
-def _relation(node: Node) -> _Relation:
+def _relation(node: Node, loops: dict[str, int]) -> _Relation:
     """Of the one input axis; factors of 1 may be left out, `iy` is an axis of one step."""
     found = node.value.get("dimension_relations")
     lines = read_value(tuple[str, ...], found) if found is not None and found.value else ()
-    names: tuple[str, ...] = read_value(tuple[str, ...], node.value["loop_dims"])
-    loops = {name.lower() for name in names}
+    names = {name.lower() for name in loops}
     relations = []
     for line in lines:
         match = _RELATION.fullmatch(line.strip().lower())
-        if match is None or not {match[3], match[5]} <= loops:
+        if match is None or not {match[3], match[5]} <= names:
             raise node.error(f"{node.key}: cannot read the relation {line[:80]!r}")
         index, stride, frame, dilation, tap = match.groups()
         if index != "iy":
@@ -161,8 +161,8 @@ def _relation(node: Node) -> _Relation:
     return relations[0] if relations else _Relation()
 
 
-def _sizes_by_role(node: Node, relation: _Relation) -> dict[Role, int]:
-    """Product of the loops of each role."""
+def _loops(node: Node) -> dict[str, int]:
+    """Loop -> its steps."""
     names: tuple[str, ...] = read_value(tuple[str, ...], node.value["loop_dims"])
     sizes: tuple[int, ...] = read_value(tuple[int, ...], node.value["loop_sizes"])
     place = node.value["loop_dims"]
@@ -170,39 +170,40 @@ def _sizes_by_role(node: Node, relation: _Relation) -> dict[Role, int]:
         raise node.error(f"{node.key} has {len(names)} loop_dims and {len(sizes)} loop_sizes")
     if len(set(names)) != len(names):
         raise place.error(f"{node.key}: a loop stands in loop_dims twice")
-    operator, operands = node.value["operator_type"].value, _operands(node, relation)
-    found: dict[Role, int] = dict.fromkeys((*_ROLES.values(), "taps"), 1)
+    clips = () if node.value["operator_type"].value == "Gemm" else ("B",)
     for name, size in zip(names, sizes, strict=True):
         if not 1 <= size < MOST_SIZE:
             shown = f"{size:,}" if abs(size) < 10**20 else f"one of {len(str(size))} digits"
             raise node.value["loop_sizes"].error(
                 f"{node.key}: the size of loop {name} must be 1 to {MOST_SIZE - 1:,}, not {shown}"
             )
-        if size == 1:
-            continue  # it may be missing from the equation
-        if name in _SECOND_AXIS or (name == "B" and operator != "Gemm"):
+        if size > 1 and name in (*_SECOND_AXIS, *clips):
             raise place.error(
                 f"{node.key}: loop {name} of {size} is not supported: layers have one dimension, "
                 "OX, and one clip"
             )
-        found[_role(name, operator, operands, relation, place)] *= size
+    return dict(zip(names, sizes, strict=True))
+
+
+def _sizes_by_role(node: Node, loops: dict[str, int], relation: _Relation) -> dict[Role, int]:
+    """Product of the loops of each role."""
+    operands = _operands(node, relation)
+    found: dict[Role, int] = dict.fromkeys((*_ROLES.values(), "taps"), 1)
+    for name, size in loops.items():
+        if size > 1:  # else it may be missing from the equation
+            found[_role(name, node, operands, relation)] *= size
     if prod(found.values()) >= 2**53:
         raise node.error(f"{node.key} makes {prod(found.values()):,} multiplications, 2^53 or more")
     return found
 
 
-def _role(
-    name: str,
-    operator: str,
-    operands: dict[str, set[str]],
-    relation: _Relation,
-    place: Node,
-) -> Role:
+def _role(name: str, node: Node, operands: dict[str, set[str]], relation: _Relation) -> Role:
+    place = node.value["loop_dims"]
     index = name.lower()
     if relation.index in operands["I"] and index == relation.tap:
         return "taps"
     within = "".join(letter for letter in "OWI" if index in operands[letter])
-    if within == "OWI" and operator == "Gemm":
+    if within == "OWI" and node.value["operator_type"].value == "Gemm":
         raise place.error(
             f"loop {name} stands in O, W and I of a Gemm: both its operands are activations, and a "
             "layer of ours has weights"
