@@ -1,11 +1,13 @@
 """Hold the cost model against the figures of ZigZag and SCALE-Sim, and print the differences.
 
-    python benchmarks/oracles.py [--layers]
+    python benchmarks/oracles.py [--layers] [FOLDER ...]
 
 The figures lie under `tests/cost_models/oracles`, whose README says what each means; nothing is run
-but our own model. `--layers` adds each layer, with the energy of each operand in each memory where
-the two differ. What both do not cost is left out: leakage, and what we count after the convolution
-(rounding, biases).
+but our own model. A FOLDER is one more run of ZigZag: `hardware.yaml`, which is read as `dse import
+zigzag` reads it, and `per_layer.csv` as `run_zigzag.py` writes it; activations stay on chip in one
+with `locality` in its name. `--layers` adds each layer, with the energy of each operand in each
+memory where the two differ. What both do not cost is left out: leakage, and what we count after the
+convolution (rounding, biases).
 """
 
 import argparse
@@ -34,6 +36,7 @@ from cost_models.latency import ideal_cycles
 from cost_models.mapping import N, R, T, list_candidates
 from cost_models.pricing import LayerPricer
 from cost_models.residency import Placed, weights_stay
+from cost_models.tile_search import Objective
 from dse.interchange.zigzag import import_hardware
 
 ORACLES = Path(__file__).parents[1] / "tests" / "cost_models" / "oracles"
@@ -60,13 +63,9 @@ ZIGZAG_MEMORIES = {
         "weight_sram": {"weights": "sram_64KB"},
         "activation_sram": {"inputs": "sram_1M", "outputs": "sram_1M"},
     },
-    "tinynpu": {"macs": {"weights": "weight_register", "outputs": "accumulator"}},
-    "fourfold": {"macs": {"weights": "weight_register", "outputs": "accumulator"}},
-    "rowfiles": {
-        "macs": {"weights": "weight_file", "inputs": "input_file", "outputs": "sum_file"},
-    },
 }
-"""Our parts -> operand -> ZigZag's name of the memory, where it has another."""
+"""Our parts -> operand -> ZigZag's name of the memory, where it has another; of machines that are
+imported, `memory_names`."""
 
 PARTIAL_SUM_BITS = 16
 """As `run_zigzag.py` says to ZigZag; SCALE-Sim counts cycles, which do not depend on it."""
@@ -89,7 +88,7 @@ class Compared:
     """Passes of the array when it unrolls what theirs does."""
     theirs_ideal: float
     cycles: tuple[float, float]
-    """Ours: all transfers overlap with computing, and first loads and last stores do not."""
+    """Ours: all transfers overlap with computing, and nothing does."""
     theirs_cycles: float
     port_cycles: float
     """Of their own accesses at their DRAM port."""
@@ -126,71 +125,108 @@ def layer_of(row: dict[str, str]) -> Layer:
     )
 
 
+def label(run: Path) -> str:
+    """What a run is called: by its file, or by its folder."""
+    return run.parent.name if run.name == "per_layer.csv" else run.stem
+
+
+def hardware_of(run: Path) -> Path | None:
+    """Hardware YAML of a run on a machine that is none of ours."""
+    name = label(run).split("__")[0]
+    files = (run.parent / "hardware.yaml", ORACLES / "machines" / f"{name}.yaml")
+    return next((file for file in files if file.exists()), None)
+
+
 def find_machine(run: Path) -> Accelerator:
     """The machine of a run, with activations where the run has them.
 
     One of ours, or hardware YAML that is read as `dse import zigzag` reads it.
     """
-    name = run.name.split("__")[0]
-    hardware = ORACLES / "machines" / f"{name}.yaml"
-    machine = import_hardware(hardware).machine if hardware.exists() else load_accelerator(name)
-    if "locality" in run.name:
+    hardware = hardware_of(run)
+    if hardware is None:
+        machine = load_accelerator(label(run).split("__")[0])
+    else:
+        machine = import_hardware(hardware).machine
+    if "locality" in label(run):
         home = machine.activation_home
         assert home is not None  # the machines of such runs have an SRAM of activations
         return dataclasses.replace(machine, input_memory=home.name)
     return dataclasses.replace(machine, residency="never")
 
 
+def memory_names(machine: Accelerator) -> dict[str, dict[str, str]]:
+    """Names of an imported machine's registers: sources of their prices are `FILE: NAME, ...`."""
+    found = {}
+    for operand in LETTERS:
+        register = getattr(machine.arrays[0], operand)
+        if register is not None and register.read_pj_per_bit is not None:
+            source = register.read_pj_per_bit.source
+            found[operand] = source.split(": ", 1)[1].split(",")[0]
+    return {machine.arrays[0].name: found}
+
+
+@dataclass(frozen=True)
+class Priced:
+    """One layer in our model."""
+
+    layer: Layer
+    mapping: str
+    parts_pj: dict[tuple[str, str], float]
+    """(operand, part) -> energy; of arithmetic the operand is empty."""
+    cycles: tuple[float, float]
+
+
+def price_rows(
+    rows: list[dict[str, str]], machine: Accelerator, objective: Objective, *, on_chip: bool
+) -> list[Priced]:
+    """The layers of a run's file, without what ZigZag does not have."""
+    pricer = LayerPricer(machine, load_technology(machine.technology), objective)
+    layers = [layer_of(row) for row in rows]
+    kept = on_chip and weights_stay(network_bits(rows), machine)
+    placed = [Placed(layer, int(on_chip), on_chip, kept) for layer in layers]
+    at = pricer.rows(placed)
+    table, prices = pricer.table, pricer.prices
+    found = []
+    for layer, row, number in zip(layers, rows, at, strict=True):
+        parts: dict[tuple[str, str], float] = {}
+        for index, entry in enumerate(prices.entries):
+            free = row["W_bits"] == "0" and entry.operand == "weights"
+            if entry.component not in LEFT_OUT and not free:
+                energy = float(table.counts[number, index] * prices.prices_pj[index, 1])
+                key = (entry.operand, entry.part if entry.operand else "")
+                parts[key] = parts.get(key, 0.0) + energy
+        low = float(table.latency[number])
+        cycles = (low, low + float(table.exposed[number]))
+        found.append(Priced(layer, str(table.mappings[number]), parts, cycles))
+    return found
+
+
 def compare_zigzag(run: Path) -> list[Compared]:
     """Every layer of a run in both models."""
     machine = find_machine(run)
-    names = ZIGZAG_MEMORIES[machine.name]
-    on_chip = "locality" in run.name
-    objective = "energy" if run.stem.endswith("_energy") else "edp"
-    pricer = LayerPricer(machine, load_technology(machine.technology), objective)
+    names = memory_names(machine) if hardware_of(run) else ZIGZAG_MEMORIES[machine.name]
+    objective: Objective = "energy" if label(run).endswith("_energy") else "edp"
     with run.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    layers = [layer_of(row) for row in rows]
-    kept = on_chip and weights_stay(network_bits(rows), machine)
-    priced = pricer.rows(
-        [
-            Placed(
-                layer,
-                inputs_on_chip=int(on_chip),
-                output_on_chip=on_chip,
-                weights_on_chip=kept,
-            )
-            for layer in layers
-        ]
-    )
-    latency, exposed = pricer.table.latency, pricer.table.exposed
     compared = []
-    for layer, row, at in zip(layers, rows, priced, strict=True):
-        ours_pj, parts_pj = 0.0, {}
-        for index, entry in enumerate(pricer.prices.entries):
-            free = row["W_bits"] == "0" and entry.operand == "weights"
-            if entry.component in LEFT_OUT or free:
-                continue
-            energy = float(pricer.table.counts[at, index] * pricer.prices.prices_pj[index, 1])
-            ours_pj += energy
-            if entry.operand:
-                key = (entry.operand, entry.part)
-                parts_pj[key] = parts_pj.get(key, 0.0) + energy
+    priced = price_rows(rows, machine, objective, on_chip="locality" in label(run))
+    for ours, row in zip(priced, rows, strict=True):
         both = {}
-        for (operand, part), energy in parts_pj.items():
-            memory = names.get(part, {}).get(operand, part)
-            theirs = row.get(f"E_{LETTERS[operand]}_{memory}_pJ") or 0.0
-            both[operand, part] = (energy, float(theirs))
+        for (operand, part), energy in ours.parts_pj.items():
+            if operand:
+                memory = names.get(part, {}).get(operand, part)
+                theirs = row.get(f"E_{LETTERS[operand]}_{memory}_pJ") or 0.0
+                both[operand, part] = (energy, float(theirs))
         compared.append(
             Compared(
-                layer=layer,
-                mapping=str(pricer.table.mappings[at]),
-                ours_pj=ours_pj,
+                layer=ours.layer,
+                mapping=ours.mapping,
+                ours_pj=sum(ours.parts_pj.values()),
                 theirs_pj=float(row["energy_total_pJ"]),
                 parts_pj=both,
-                ours_ideal=ideal_with(layer, row["spatial_mapping"]),
+                ours_ideal=ideal_with(ours.layer, row["spatial_mapping"]),
                 theirs_ideal=float(row["cycles_ideal_temporal"]),
-                cycles=(latency[at], latency[at] + exposed[at]),
+                cycles=ours.cycles,
                 theirs_cycles=float(row["cycles_total"]),
                 port_cycles=float(row["dram_port_cycles_lower_bound"]),
             )
@@ -204,9 +240,12 @@ def network_bits(rows: list[dict[str, str]]) -> int:
 
 
 def ideal_with(layer: Layer, spatial_mapping: str) -> float:
-    """Passes of our model on an array that unrolls what ZigZag's does: `D1: K 32; D2: C 32`."""
+    """Passes of our model on an array that unrolls what ZigZag's does: `D1: K 32; D2: C 32`.
+
+    Older files have `{D1: {K: 32}, D2: {C: 32}}`.
+    """
     sizes = [1, 1, 1]
-    for loop, size in re.findall(r"([A-Z]+) (\d+)", spatial_mapping):
+    for loop, size in re.findall(r"([A-Z]+):? (\d+)", spatial_mapping):
         sizes[SPATIAL_LOOPS[loop]] *= int(size)
     array = ComputeArray(
         name="unrolled",
@@ -214,7 +253,7 @@ def ideal_with(layer: Layer, spatial_mapping: str) -> float:
         rows=sizes[N],
         columns=sizes[R],
         lanes=sizes[T],
-        depthwise="channels_across_array",
+        depthwise="channels_across_array" if sizes[N] > 1 else "one_channel_per_pass",
         outputs=Register(capacity_bits=24),
     )
     found = list_candidates([layer], array)
@@ -263,15 +302,19 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", action="store_true", help="each layer, where they differ")
+    parser.add_argument(
+        "folders", type=Path, nargs="*", help="more runs of ZigZag", metavar="FOLDER"
+    )
     options = parser.parse_args()
+    runs = [*zigzag_runs(), *(folder / "per_layer.csv" for folder in options.folders)]
     print(f"{'ZigZag 3.9.1':52} {'uJ':>9} {'ours':>9} {'total':>8}  worst layer")
-    for run in zigzag_runs():
+    for run in runs:
         compared = compare_zigzag(run)
         theirs = sum(each.theirs_pj for each in compared)
         ours = sum(each.ours_pj for each in compared)
         worst = max(compared, key=lambda each: abs(each.error))
         print(
-            f"{run.stem:52} {theirs * 1e-6:9.3f} {ours * 1e-6:9.3f} {ours / theirs - 1:+8.2%}  "
+            f"{label(run):52} {theirs * 1e-6:9.3f} {ours * 1e-6:9.3f} {ours / theirs - 1:+8.2%}  "
             f"{worst.error:+.1%} {worst.layer.name}"
         )
         if options.layers:
@@ -284,14 +327,14 @@ def main() -> None:
                     if abs(mine - other) > 1e-6 * max(mine, other):
                         print(f"        {operand} in {part}: {mine:,.0f} / {other:,.0f} pJ")
     print(f"\n{'cycles':52} {'ours':>9} {'to':>9} {'ZigZag':>9} {'its port':>9}  layers below that")
-    for run in zigzag_runs():
+    for run in runs:
         compared = compare_zigzag(run)
         low, high = (sum(each.cycles[end] for each in compared) for end in (0, 1))
         theirs = sum(each.theirs_cycles for each in compared)
         port = sum(each.port_cycles for each in compared)
         below = sum(each.theirs_cycles < each.port_cycles for each in compared)
         print(
-            f"{run.stem:52} {low:9,.0f} {high:9,.0f} {theirs:9,.0f} {port:9,.0f}  "
+            f"{label(run):52} {low:9,.0f} {high:9,.0f} {theirs:9,.0f} {port:9,.0f}  "
             f"{below} of {len(compared)}"
         )
     equal: dict[str, list[bool]] = {}

@@ -3,8 +3,8 @@
 The figures under `tests/cost_models/oracles/zigzag` come from here. ZigZag is not a dependency of
 the project; it needs its own environment, from the root of the repository:
 
-    python -m venv ZIGZAG && ZIGZAG/bin/pip install zigzag-dse==3.9.1 six
-    PYTHONPATH=. ZIGZAG/bin/python benchmarks/run_zigzag.py --machine edge_tpu_like \
+    python -m venv ZIGZAG && ZIGZAG/bin/pip install zigzag-dse==3.9.1 six moocore
+    PYTHONPATH=.:benchmarks ZIGZAG/bin/python -P benchmarks/run_zigzag.py --machine edge_tpu_like \
         --network matchboxnet-3x2x64 --first-stride 2 --weight-bits 8 --out FILE
 
 Two files appear: FILE, one row per layer, and FILE with the ending `.json`, the run's options,

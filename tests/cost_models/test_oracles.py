@@ -3,6 +3,7 @@
 The same comparison prints its table with `python benchmarks/oracles.py`.
 """
 
+import csv
 import dataclasses
 import functools
 import importlib.util
@@ -186,6 +187,37 @@ def test_cycles_on_chip_and_of_quartznet_are_those_of_the_document():
         layers = compared(run)
         assert [sum(each.cycles[end] for each in layers) for end in (0, 1)] == [ours, to]
         assert round(sum(each.theirs_cycles for each in layers)) == theirs
+
+
+@pytest.mark.parametrize(
+    ("bits", "on_chip", "zigzag_uj"),
+    # ZigZag 3.9.1 on this machine, which no tool brings: totals of MatchboxNet-3x2x64, stride 2
+    [(8, False, 36.717628), (8, True, 18.076547), (2, True, 6.907518), (0, True, 6.230226)],
+)
+def test_a_machine_read_from_zigzags_file_costs_what_it_costs_there(bits, on_chip, zigzag_uj):
+    run = oracles.ORACLES / "zigzag" / f"tinynpu__x{'__locality' if on_chip else ''}.csv"
+    machine = oracles.find_machine(run)
+    with (oracles.ORACLES / "zigzag" / "tpu_like__matchboxnet-3x2x64__w8.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        row["W_bits"] = str(bits) if row["kind"] == "pw" else "8"
+    found = oracles.price_rows(rows, machine, "edp", on_chip=on_chip)
+    energy_pj = sum(sum(each.parts_pj.values()) for each in found)
+    assert energy_pj * 1e-6 == pytest.approx(zigzag_uj, rel=0.025)
+
+
+SHARED_RUNS = Path(__file__).parents[3] / "shared" / "reference" / "peers_runs" / "zigzag"
+
+
+@pytest.mark.skipif(not SHARED_RUNS.is_dir(), reason="no folder ../shared/reference/peers_runs")
+def test_runs_of_shared_on_files_of_their_own():
+    folders = sorted(SHARED_RUNS.glob("*_auto_*"))
+    assert len(folders) == 9
+    for folder in folders:
+        layers = oracles.compare_zigzag(folder / "per_layer.csv")
+        assert len(layers) == 21
+        assert abs(total_error(layers)) < 0.025, folder.name
+        assert all(each.theirs_cycles <= each.cycles[1] for each in layers), folder.name
 
 
 def test_cycles_equal_scalesims():
