@@ -183,14 +183,14 @@ def stop(folder: Path) -> bool:
     return True
 
 
-def log_tail(folder: Path, lines: int = 25) -> str:
-    """The last lines that a launched search printed; empty where none was.
+def log_tail(folder: Path, name: str = LOG, lines: int = 25) -> str:
+    """The last lines of a log, of what a launched search printed for one; empty where none is.
 
     At most the last 20 kB are read, whatever the length of the log; a character that is cut in two
     at their beginning is replaced.
     """
     try:
-        with (folder / LOG).open("rb") as file:
+        with (folder / name).open("rb") as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - 20_000))
             text = file.read().decode("utf-8", errors="replace")

@@ -16,9 +16,6 @@ from dse.errors import InvalidInput
 COMMANDS = {
     "data": ("dse_cli.data", "Inspect, synthesize or fetch spoken words."),
     "search": ("dse_cli.search", "Search a design space, or resume a search."),
-    "worker": ("dse_cli.worker", "Train for a search that runs elsewhere."),
-    "pull": ("dse_cli.pull", "Make a study's folder from its storage."),
-    "storage": ("dse_cli.storage", "Look into a storage, or serve it to thousands."),
     "confirm": ("dse_cli.confirm", "Train a frontier again with fresh seeds, and test it."),
     "reprice": ("dse_cli.reprice", "Price a study's record again, without training."),
     "frontier": ("dse_cli.frontier", "Print, plot and export the frontier of a study."),

@@ -51,12 +51,6 @@ threads_option = click.option(
     type=click.IntRange(1, 256),  # torch dies of some ten thousand
     help="CPU threads.  [default: all cores]",
 )
-worker_artifacts_option = click.option(
-    "--artifacts",
-    default="",
-    metavar="FOLDER|URL",
-    help="The coordinator's --artifacts, where this machine sees them elsewhere.",
-)
 mapping_objective_option = click.option(
     "--objective",
     type=click.Choice(get_args(Objective)),
@@ -91,14 +85,23 @@ def rate_option(help_text: str) -> Callable[[FC], FC]:
     return click.option("--rate", type=click.FloatRange(min=0, min_open=True), help=help_text)
 
 
-def storage_option(required: bool = False) -> Callable[[FC], FC]:
-    """`--storage`; better in the environment, where other users cannot read a password."""
-    return click.option(
-        "--storage",
-        metavar="URL",
-        envvar=ENVIRONMENT,
-        required=required,
-        help="Storage that many machines share: postgresql://USER@HOST/DATABASE, mysql://..., "
-        f"sqlite:///FILE, journal:///FILE or grpc://HOST:PORT; also read from ${ENVIRONMENT}, "
-        "which hides its password from other users.",
-    )
+storage_option = click.option(
+    "--storage",
+    metavar="URL",
+    envvar=ENVIRONMENT,
+    help="Database for the trials, in place of the folder's study.db: postgresql://USER@HOST/"
+    f"DATABASE, mysql://... or sqlite:///FILE; also read from ${ENVIRONMENT}, which hides its "
+    "password from other users.",
+)
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(["processes", "ray"]),
+    default="processes",
+    show_default=True,
+    help="Who works: processes of this machine, or a Ray cluster.",
+)
+ray_address_option = click.option(
+    "--ray-address",
+    metavar="A",
+    help="Of the Ray cluster.  [default: $RAY_ADDRESS, or one on this machine]",
+)

@@ -7,8 +7,9 @@ file is told at once.
 import os
 import shlex
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -21,15 +22,14 @@ from dse_cli.options import (
     MOST_WORKERS,
     Workers,
     cache_option,
+    engine_option,
+    ray_address_option,
     storage_option,
-    study_out_option,
     threads_option,
 )
 
 if TYPE_CHECKING:
     from dse.studies.spec import StudySpec
-    from search.cluster.coordinator import Cluster
-    from search.cluster.on_ray import RayOptions
 
 EPILOG = """A study file names data, space, machine, objectives, limits and effort;
 examples/demo.yaml is a small one, docs/how-to/search.md describes every key. Exit codes: 0 done,
@@ -43,42 +43,24 @@ examples/demo.yaml is a small one, docs/how-to/search.md describes every key. Ex
     type=click.Path(path_type=Path),
     help="Folder of spoken words, in place of the study's data.folder.",
 )
-@study_out_option
+@click.option(
+    "--out",
+    metavar="FOLDER|URL",
+    help="Folder of the study; with --engine ray also a URL that all nodes reach, such as "
+    "s3://BUCKET/NAME, of which studies/NAME is this machine's copy.  [default: studies/NAME]",
+)
 @cache_option
 @click.option("--trainings", type=click.IntRange(min=1), help="In place of the study's trainings.")
 @threads_option
 @click.option(
     "--workers",
     type=Workers(),
-    help="Designs trained at a time, each in a process with one thread: a number, or auto. "
-    "[default: auto, or what the study began with]",
+    help="Designs trained at a time: a number, or auto. Of processes, each has one thread.  "
+    "[default: auto: what the study began with, or what there is room for]",
 )
-@storage_option()
-@click.option(
-    "--artifacts",
-    default="",
-    metavar="FOLDER|URL",
-    help="Where the files of trained designs are kept for all machines: a shared folder, or a URL "
-    "such as s3://BUCKET/PREFIX.  [default: the study's folder]",
-)
-@click.option(
-    "--local-workers",
-    type=click.IntRange(0, MOST_WORKERS),
-    help="With --storage: workers on this machine; 0 where all are elsewhere.  "
-    "[default: as many as --workers]",
-)
-@click.option(
-    "--engine",
-    type=click.Choice(["processes", "ray"]),
-    default="processes",
-    show_default=True,
-    help="Who trains: processes (of this machine, or with --storage of any), or a Ray cluster.",
-)
-@click.option(
-    "--ray-address",
-    metavar="A",
-    help="Of the Ray cluster.  [default: $RAY_ADDRESS, or one on this machine]",
-)
+@storage_option
+@engine_option
+@ray_address_option
 @click.option(
     "--cpus-per-trial",
     type=click.FloatRange(0, min_open=True),
@@ -93,22 +75,29 @@ examples/demo.yaml is a small one, docs/how-to/search.md describes every key. Ex
     show_default=True,
     help="With --engine ray: GPUs of a training, or a part of one.",
 )
+@click.option(
+    "--features",
+    type=click.Choice(["store", "nodes"]),
+    default="store",
+    show_default=True,
+    help="With --engine ray: features come from Ray's object store, or each node makes them from "
+    "its own copy of the data.",
+)
 @click.option("--check", is_flag=True, help="Read and check the study, say what it is, and stop.")
 def command(
     study: Path,
     data: Path | None,
-    out: Path | None,
+    out: str | None,
     cache: Path | None,
     trainings: int | None,
     threads: int | None,
     workers: int | None,
     storage: str | None,
-    artifacts: str,
-    local_workers: int | None,
     engine: str,
     ray_address: str | None,
     cpus_per_trial: float,
     gpus_per_trial: float,
+    features: str,
     check: bool,
 ) -> None:
     """Search the design space that STUDY describes.
@@ -117,15 +106,16 @@ def command(
     within all limits are trained. Ctrl-C, or kill -9 at any moment, loses at most the epoch in
     training: the same command goes on.
     """
-    if study.is_dir():
-        out = out or study
-    if storage is None and local_workers is not None:
-        raise InvalidInput("--local-workers is for searches with --storage")
-    if storage is None and engine != "ray" and artifacts:
-        raise InvalidInput("--artifacts is for searches with --storage or --engine ray")
-    if engine != "ray" and (ray_address or cpus_per_trial != 1 or gpus_per_trial):
+    if engine != "ray" and (
+        ray_address or cpus_per_trial != 1 or gpus_per_trial or features != "store"
+    ):
         raise InvalidInput(
-            "--ray-address, --cpus-per-trial and --gpus-per-trial are for --engine ray"
+            "--ray-address, --cpus-per-trial, --gpus-per-trial and --features are for --engine ray"
+        )
+    url = out if out is not None and "://" in out else ""
+    if url and engine != "ray":
+        raise InvalidInput(
+            f"--out {_hidden(url)} is a URL, which is for --engine ray: name a folder"
         )
     spec, given = read_folder(study, data=data, trainings=trainings)
     console = Console(highlight=False, soft_wrap=True)
@@ -136,31 +126,42 @@ def command(
         from dse.training.devices import set_threads  # loads torch
 
         set_threads(threads)
-    folder = out or Path("studies") / spec.name
-    if storage is not None:
-        workers = workers or _published_workers(storage, spec.name)
+    folder = study if study.is_dir() else Path("studies") / spec.name
+    if out is not None and not url:
+        folder = Path(out)
+    again = f"dse search {shlex.quote(str(folder))}"
     with ExitStack() as stack:
         on_ray = None
         if engine == "ray":
-            from search.cluster.on_ray import RayOptions, connected, slots
+            from search.on_ray.cluster import RayOptions, connected, room
 
             on_ray = RayOptions(
-                address=ray_address, cpus=cpus_per_trial, gpus=gpus_per_trial, artifacts=artifacts
+                address=ray_address,
+                cpus=cpus_per_trial,
+                gpus=gpus_per_trial,
+                workers=workers,
+                features="store" if features == "store" else "nodes",
             )
-            stack.enter_context(connected(on_ray))
-            workers = workers or recorded_workers(folder) or min(slots(on_ray), MOST_WORKERS)
+            stack.enter_context(connected(ray_address))
+            workers = workers or min(room(on_ray), MOST_WORKERS)
+            again += " --engine ray" + (f" --out {_hidden(url)}" if url else "")
         workers = workers or usual_workers(spec, folder, threads)
-        cluster = None
+        place = None
         if storage is not None:
-            local = workers if local_workers is None else local_workers
-            cluster = _cluster(storage, artifacts, 0 if on_ray else local, spec.name, console)
-            if not cluster.local_workers and on_ray is None:
-                console.print(
-                    "workers are started elsewhere: dse worker --study "
-                    f"{spec.name} --storage {cluster.url}",
-                    markup=False,
-                )
-        _run(spec, given, folder, cache, workers, cluster, on_ray, console)
+            from search.storages import storage_url
+
+            place = storage_url(storage)
+            again += f" --storage {place}"
+        search = partial(
+            _search, spec, given, folder, cache=cache, workers=workers, url=url, storage=place
+        )
+        search(on_ray=on_ray, console=console, again=again)
+
+
+def _hidden(url: str) -> str:
+    from search.urls import place_url
+
+    return str(place_url(url))
 
 
 def read_folder(
@@ -231,41 +232,15 @@ def usual_workers(spec: "StudySpec", folder: Path, threads: int | None) -> int:
     return choose_workers(str(choose_device(spec.device)), cores, free_memory_bytes())
 
 
-def _published_workers(storage: str, name: str) -> int | None:
-    """Trainings at a time that a study in a storage began with; None for a new one."""
-    from search.cluster.publication import find
-    from search.cluster.storages import connect, storage_url
-
-    url = storage_url(storage)
-    with connect(url) as patient:
-        published = find(patient, name, url)
-    return None if published is None else published.begun.workers
-
-
-def _cluster(
-    storage: str, artifacts: str, local_workers: int, name: str, console: Console
-) -> "Cluster":
-    from search.cluster.coordinator import Cluster
-    from search.cluster.storages import storage_url
-
-    url = storage_url(storage)
-    return Cluster(
-        url=url,
-        artifacts=artifacts,
-        local_workers=local_workers,
-        say=lambda text: console.print(text, markup=False),
-    )
-
-
-def _run(
+def _search(
     spec: "StudySpec",
     given: str,
     folder: Path,
-    cache: Path | None,
-    workers: int,
-    cluster: "Cluster | None",
-    on_ray: "RayOptions | None",
+    *,
     console: Console,
+    again: str,
+    workers: int,
+    **options: Any,
 ) -> None:
     """Search, print the frontier; after Ctrl-C, say which command goes on, and exit with 130."""
     from search.progress import TerminalProgress
@@ -275,24 +250,13 @@ def _run(
         with TerminalProgress(console) as progress:
             beside = f", {workers} trainings at a time" if workers > 1 else ""
             console.print(f"study {spec.name} in {folder}{beside}", markup=False)
-            outcome = run_study(
-                spec,
-                given,
-                folder,
-                progress,
-                cache=cache,
-                workers=workers,
-                cluster=cluster,
-                on_ray=on_ray,
-            )
+            outcome = run_study(spec, given, folder, progress, workers=workers, **options)
     except KeyboardInterrupt:
         # Before the features are ready, there is no folder to go on with.
         begun = (folder / RESOLVED).exists()
-        again = f"dse search {shlex.quote(str(folder))}" if begun else "the same command"
-        if begun and cluster is not None:
-            again += f" --storage {cluster.url}"
+        command = again if begun else "the same command"
         console.print(
-            f"stopped; nothing evaluated is lost. Go on with: {again}", style="bold", markup=False
+            f"stopped; nothing evaluated is lost. Go on with: {command}", style="bold", markup=False
         )
         raise SystemExit(130) from None
     console.print(f"finished: {outcome.ended_by}\n")

@@ -1,25 +1,13 @@
-"""`dse sweep`: price a whole space without training, and show what is cheapest for its size.
+"""`dse sweep`: price a whole space without training, and show what is cheapest for its size."""
 
-A space of a billion designs fits in no memory, so nothing here ever holds more than a chunk of it:
-
-    for chunk in sweep.run(...):        # some 100,000 designs of one piece on one machine
-        Parquet file    <- all of them, as columns
-        Frontier.add    <- those that nothing seen so far dominates
-
-A *piece* is the part of a space in which the same axes matter; in it, a design is a row of digits,
-one for each free axis, and a digit is the place of a value in the list of its axis. Values
-themselves are written out for the few designs of the frontier alone.
-"""
-
-import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
@@ -41,11 +29,18 @@ from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
 from dse.errors import InvalidInput
 from dse.files import replacing
-from dse.pareto import pareto_mask, sift
 from dse.pricing.budget import Budget, Limit, budget_from_node
 from dse.pricing.machine import Machine
-from dse.pricing.pricing import Pricing
-from dse.pricing.sweep import Chunk, Sweep
+from dse.pricing.sweep import Sweep
+from dse.pricing.sweep_results import (
+    Frontier,
+    ParquetFile,
+    Row,
+    SweepDone,
+    SweepJob,
+    describe_sweep,
+    make_sweep,
+)
 from dse.speech.task import COMMANDS, Task
 from dse.studies.spec import beside, read_study
 from dse_cli.options import (
@@ -53,12 +48,14 @@ from dse_cli.options import (
     FRAMES,
     MACHINES,
     OUTPUTS,
+    engine_option,
     mapping_objective_option,
     rate_option,
+    ray_address_option,
 )
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from search.on_ray.cluster import RayOptions
 
 LARGEST = 1_000_000_000
 """Designs that are priced without being asked for a sample: about an hour."""
@@ -70,11 +67,6 @@ HEADINGS = {"energy_pj": "energy", "trained_parameters": "trained", "area_um2": 
 
 SHOWN = 16
 """Rows of the frontier that are printed; the file has all."""
-
-METADATA = "ternary_dse"
-"""Key of the file's metadata: machines, technologies, frames, outputs, sample and seed as JSON."""
-
-Row = dict[str, Any]
 
 
 @click.command(short_help="Price a whole space without training.")
@@ -116,11 +108,14 @@ Row = dict[str, Any]
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
-    default=Path("sweep.parquet"),
+    default="sweep.parquet",
+    metavar="FILE|FOLDER|URL",
     show_default=True,
-    help="Parquet file of all designs; the frontier goes beside it as CSV.",
+    help="Parquet of all designs: a file; with --engine ray a folder that all nodes see, or a URL, "
+    "of files in parts. The frontier goes beside it as CSV, of a URL into this folder.",
 )
+@engine_option
+@ray_address_option
 def command(
     space: Path,
     machines: tuple[str, ...],
@@ -134,7 +129,9 @@ def command(
     limits: tuple[str, ...],
     minimise: str,
     maximise: str,
-    out: Path,
+    out: str,
+    engine: str,
+    ray_address: str | None,
 ) -> None:
     """Price every design of SPACE on every machine, or a sample of them; train nothing.
 
@@ -152,101 +149,77 @@ def command(
     if not chosen:
         constants = load_technology(technology) if technology else given.technology
         chosen = [Machine(given.accelerator, constants, objective)]
-    pricing = Pricing(
-        chosen,
+    job = SweepJob(
+        space=given.space,
+        machines=tuple(chosen),
         frames=frames or given.frames,
         outputs=outputs or given.outputs,
         budget=Budget((*given.budget.limits, *_read_limits(limits))),
         rate=rate or given.rate,
+        sample=sample,
+        seed=seed,
+        objectives=_read_objectives(minimise, maximise),
     )
-    sweep = Sweep(given.space, pricing)
-    if sample is None and sweep.size > LARGEST:
-        raise InvalidInput(
-            f"{space} has {sweep.size:,} designs, more than the {LARGEST:,} that are priced "
-            "without asking: give --sample, 1000000 say, or narrow the space"
-        )
-    objectives = _read_objectives(minimise, maximise)
-    if out.suffix != ".parquet":
-        raise InvalidInput(f"--out must end in .parquet, not '{out.name}'")
-    frontier = Frontier(objectives)
+    _check_out(out, engine, ray_address)
+    sweep = make_sweep(job)
     begun = time.perf_counter()
-    priced, feasible = _run(sweep, sample, seed, out, frontier, console)
+    with ExitStack() as stack:
+        on_ray, crew = None, 1
+        if engine == "ray":
+            from search.on_ray.cluster import RayOptions, connected, room
+
+            on_ray = RayOptions(address=ray_address)
+            stack.enter_context(connected(ray_address))
+            crew = room(on_ray)
+        if sample is None and sweep.size > crew * LARGEST:
+            raise InvalidInput(
+                f"{space} has {sweep.size:,} designs, more than the {crew * LARGEST:,} that are "
+                "priced in an hour or so: give --sample, 1000000 say, or narrow the space, or let "
+                "more machines price it, with --engine ray"
+            )
+        done = _run(job, sweep, out, on_ray, console)
     seconds = time.perf_counter() - begun
-    csv = out.with_name(f"{out.stem}-frontier.csv")
-    rows = frontier.rows()
+    csv = Path(Path(out).name if "://" in out else out)
+    csv = csv.with_name(f"{csv.stem}-frontier.csv")
+    rows = done.frontier.rows()
     _write_frontier(rows, csv)
-    _print(rows, objectives, console)
+    _print(rows, dict(job.objectives), console)
     console.print(
-        f"{priced:,} designs priced on {len(sweep.pricing.machines)} machine"
-        f"{'s' if len(sweep.pricing.machines) > 1 else ''} in {seconds:,.1f} s "
-        f"({priced / seconds:,.0f} a second), {feasible:,} of them feasible; the space has "
-        f"{sweep.size:,}. One inference: {sweep.book.frames} frames, {sweep.book.outputs} outputs."
+        f"{done.priced:,} designs priced on {len(job.machines)} machine"
+        f"{'s' if len(job.machines) > 1 else ''} in {seconds:,.1f} s "
+        f"({done.priced / seconds:,.0f} a second), {done.feasible:,} of them feasible; the space "
+        f"has {sweep.size:,}. One inference: {job.frames} frames, {job.outputs} outputs."
     )
-    console.print(f"All: {out}   frontier: {csv}", markup=False, soft_wrap=True)
+    console.print(f"All: {_shown(out)}   frontier: {csv}", markup=False, soft_wrap=True)
 
 
-class Frontier:
-    """The designs that no other of those seen so far dominates, kept up to date chunk by chunk.
+def _check_out(out: str, engine: str, ray_address: str | None) -> None:
+    if engine != "ray" and ray_address is not None:
+        raise InvalidInput("--ray-address is for --engine ray")
+    if engine != "ray" and "://" in out:
+        raise InvalidInput(f"--out {_shown(out)} is a URL, which is for --engine ray: name a file")
+    if Path(out).suffix != ".parquet":
+        raise InvalidInput(f"--out must end in .parquet, not '{Path(out).name}'")
+    if engine != "ray" and Path(out).is_dir():
+        raise InvalidInput(f"--out {out} is a folder, of a sweep on Ray: name another file")
+    if engine == "ray" and Path(out).is_file():
+        raise InvalidInput(f"--out {out} is a file, and --engine ray makes a folder: name another")
 
-    Dominance is transitive, so what a chunk throws out need never be looked at again, and at the
-    end this is the frontier of all designs, whatever the order of the chunks.
-    """
 
-    def __init__(self, objectives: dict[str, float]) -> None:
-        self.objectives = objectives
-        self._points = np.empty((0, len(objectives)))
-        self._rows: list[Row] = []
+def _shown(out: str) -> str:
+    """A place without the password that its URL may hold."""
+    if "://" not in out:
+        return out
+    from search.urls import place_url
 
-    def add(self, chunk: Chunk) -> None:
-        """Take up the feasible designs of a chunk; those known that it beats are let go.
-
-        Two steps, as the first is much cheaper: `sift` holds the chunk against a few known points,
-        which throws out nearly all of it; `pareto_mask` then decides between what is left and what
-        was known. Places in `together` are first those of the known, then those of the new points.
-        """
-        inside = np.flatnonzero(chunk.feasible)
-        if not len(inside):
-            return
-        points = np.stack(
-            [sign * _column(chunk, name)[inside] for name, sign in self.objectives.items()], axis=1
-        )
-        fresh = sift(points, self._points)
-        inside, points = inside[fresh], points[fresh]
-        together = np.concatenate([self._points, points])
-        stays = pareto_mask(together)
-        known = len(self._points)
-        self._points = together[stays]
-        self._rows = [self._rows[place] for place in np.flatnonzero(stays[:known])]
-        self._rows += [_row(chunk, int(place)) for place in inside[stays[known:]]]
-
-    def rows(self) -> list[Row]:
-        """Designs by the first objective; of equal ones the first that was seen.
-
-        Equal in all objectives, that is: none of them dominates another, so all are kept until
-        here, and one is as good as any for whoever reads the table.
-        """
-        # lexsort's last key is its first criterion: reversed, objectives count in their order.
-        order = np.lexsort(self._points.T[::-1])
-        kept: dict[tuple[float, ...], Row] = {}
-        for index in order:
-            kept.setdefault(tuple(self._points[index]), self._rows[index])
-        return list(kept.values())
+    return str(place_url(out))
 
 
 def _run(
-    sweep: Sweep,
-    sample: int | None,
-    seed: int,
-    out: Path,
-    frontier: Frontier,
-    console: Console,
-) -> tuple[int, int]:
-    """Price, write and collect chunk by chunk; returns how many were priced and feasible.
-
-    A design counts once for each machine. The file takes its name only when it is complete: a
-    sweep that is stopped leaves the one from before as it was.
-    """
-    total = min(sample or sweep.size, sweep.size) * len(sweep.pricing.machines)
+    job: SweepJob, sweep: Sweep, out: str, on_ray: "RayOptions | None", console: Console
+) -> SweepDone:
+    """Price, here or on the cluster, behind a bar."""
+    total = min(job.sample or sweep.size, sweep.size) * len(job.machines)
     bars = Progress(
         TextColumn("pricing"),
         BarColumn(bar_width=24),
@@ -256,135 +229,36 @@ def _run(
         transient=True,
         disable=not console.is_terminal,
     )
-    priced = feasible = 0
-    about = _about(sweep, sample, seed)
-    with bars, replacing(out) as temporary, _Parquet(temporary, sweep.space, about) as file:
+    with bars:
         task = bars.add_task("", total=total)
-        for chunk in sweep.run(sample, seed):
+
+        def report(priced: int) -> None:
+            bars.update(task, completed=priced)
+
+        if on_ray is None:
+            return _price_here(job, sweep, Path(out), report)
+        from search.on_ray.sweep import sweep_on_ray
+
+        return sweep_on_ray(job, out, on_ray, report)
+
+
+def _price_here(job: SweepJob, sweep: Sweep, out: Path, report: Callable[[int], None]) -> SweepDone:
+    """Price, write and collect chunk by chunk.
+
+    The file takes its name only when it is complete: a sweep that is stopped leaves the one from
+    before as it was.
+    """
+    priced = feasible = 0
+    frontier = Frontier(job.objectives)
+    about = describe_sweep(sweep, job.sample, job.seed)
+    with replacing(out) as temporary, ParquetFile(temporary, sweep.space, about) as file:
+        for chunk in sweep.run(job.sample, job.seed):
             file.write(chunk)
             frontier.add(chunk)
             priced += len(chunk.digits)
             feasible += int(chunk.feasible.sum())
-            bars.update(task, completed=priced)
-    return priced, feasible
-
-
-def _about(sweep: Sweep, sample: int | None, seed: int) -> dict[str, Any]:
-    """What the figures of a file depend on beside the axes; it stands in the file's metadata.
-
-    With the whole machine, not its name alone: a file of that name may be another one by then.
-    """
-    return {
-        "machines": {
-            each.accelerator.name: {
-                "technology": each.technology.name,
-                "objective": each.objective,
-                "accelerator": each.accelerator.to_dict(),
-            }
-            for each in sweep.pricing.machines
-        },
-        "frames": sweep.book.frames,
-        "outputs": sweep.book.outputs,
-        "designs_of_the_space": sweep.size,
-        "sample": sample,
-        "seed": seed,
-    }
-
-
-class _Parquet:
-    """Writes chunks to a Parquet file; axes are dictionaries, so a value costs a byte or two.
-
-    A row a design and machine: `machine`, `axis_*`, the columns of a cost, `feasible`. An axis that
-    does not matter to a design (the density of a dense block) is null, and so is a cost of a design
-    that cannot be built or executed. Digits of a chunk are indices into the axis's values already,
-    so no value is ever made an object. All chunks have one schema, with every axis of the space,
-    whichever of them their piece has.
-    """
-
-    def __init__(self, path: Path, space: SearchSpace, about: dict[str, Any]) -> None:
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ModuleNotFoundError:
-            raise InvalidInput(
-                "dse sweep writes Parquet, which needs pyarrow: pip install 'ternary-dse[parquet]'"
-            ) from None
-        self._arrow = pyarrow
-        self._axes = [choice.name for choice in space.choices]
-        fields = [("machine", pyarrow.dictionary(pyarrow.int16(), pyarrow.string()))]
-        for choice in space.choices:
-            values = pyarrow.array(list(choice.values)).type
-            fields.append((f"axis_{choice.name}", pyarrow.dictionary(pyarrow.int16(), values)))
-        fields += [(name, pyarrow.float64()) for name in COST_COLUMNS]
-        fields.append(("feasible", pyarrow.bool_()))
-        self._schema = pyarrow.schema(fields, metadata={METADATA: json.dumps(about)})
-        self._values = {choice.name: list(choice.values) for choice in space.choices}
-        self._writer = pyarrow.parquet.ParquetWriter(path, self._schema, compression="zstd")
-
-    def __enter__(self) -> "_Parquet":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._writer.close()
-
-    def write(self, chunk: Chunk) -> None:
-        """Append one row per design, in the order of the chunk: all have the same machine."""
-        arrow = self._arrow
-        rows = len(chunk.digits)
-        columns: list[pa.Array] = [
-            arrow.DictionaryArray.from_arrays(
-                arrow.array(np.zeros(rows, dtype=np.int16)), [chunk.machine.accelerator.name]
-            )
-        ]
-        for name in self._axes:
-            places = _places(chunk, name, self._values[name])
-            indices = arrow.array(places, mask=places < 0)
-            columns.append(arrow.DictionaryArray.from_arrays(indices, self._values[name]))
-        columns += [arrow.array(chunk.columns[name], from_pandas=True) for name in COST_COLUMNS]
-        columns.append(arrow.array(chunk.feasible))
-        self._writer.write_table(arrow.Table.from_arrays(columns, schema=self._schema))
-
-
-def _places(chunk: Chunk, name: str, values: list[Any]) -> np.ndarray[Any, np.dtype[np.int16]]:
-    """Places of an axis's values among all its values; -1 where it does not matter.
-
-    Three cases: the axis is free in the piece, then the digits are the places; it is fixed, then
-    all designs of the piece have one value; or the piece does not know it.
-
-    Args:
-        chunk: of n designs.
-        name: of the axis.
-        values: all of them, in the order of the space.
-
-    Returns:
-        Shape (n,). int16 holds axes of up to 32,767 values.
-    """
-    for place, choice in enumerate(chunk.piece.free):
-        if choice.name == name:
-            return chunk.digits[:, place].astype(np.int16)
-    fixed = chunk.piece.fixed
-    number = values.index(fixed[name]) if name in fixed else -1
-    return np.full(len(chunk.digits), number, dtype=np.int16)
-
-
-def _column(chunk: Chunk, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """A column, shape (designs,). `weights` are made up here: trained and generated ones together.
-
-    They stand for what a network may be able to learn, which nothing can say before a training.
-    """
-    if name == "weights":
-        columns = chunk.columns
-        return columns["trained_parameters"] + columns["generated_weights"]
-    return chunk.columns[name]
-
-
-def _row(chunk: Chunk, index: int) -> Row:
-    axes = {
-        f"axis_{name}": value for name, value in chunk.piece.values(chunk.digits[index]).items()
-    }
-    costs = {name: float(chunk.columns[name][index]) for name in COST_COLUMNS}
-    weights = {"weights": float(_column(chunk, "weights")[index])}
-    return {"machine": chunk.machine.accelerator.name, **axes, **weights, **costs}
+            report(priced)
+    return SweepDone(priced=priced, feasible=feasible, frontier=frontier)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ than one that was not.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -71,7 +71,6 @@ from search import records
 from search.reuse import Earlier
 from search.samplers import Samplers
 from search.state import Outcome, Progress, State
-from search.storage import Ledger
 from search.suggest import read_parameters, suggest, write_parameters
 from search.survey import Survey
 from search.workers import Trainers
@@ -110,8 +109,23 @@ class Loop:
         trainers: Trainers,
         progress: Progress,
         workers: int,
-        ledger: Ledger,
+        study: optuna.Study,
+        keep: Callable[[], None] = lambda: None,
     ) -> None:
+        """Read how far the study is.
+
+        Args:
+            spec: what is searched.
+            folder: of the study, held by this process.
+            sweep: the space and its prices.
+            training: how designs are trained.
+            trainers: who trains them.
+            progress: is told what happens.
+            workers: trainings at a time, by which training time is divided.
+            study: the trials.
+            keep: called when the folder holds something new that a search elsewhere needs to go
+                on: a design was submitted, or a row recorded.
+        """
         self.spec = spec
         self.folder = folder
         self.pricing = sweep.pricing
@@ -123,14 +137,14 @@ class Loop:
         self.submitted: list[_Submitted] = []
         repair(folder)
         self.history = read_all_rows(folder)
-        self.ledger = ledger
-        self.study = ledger.open(folder)
+        self.study, self.keep = study, keep
         self.found = open_study(folder)
         self.box = self.found.begun.box
         self.samplers = Samplers(spec, sweep, self.box)
         self.ladder = None if spec.rungs is None else Ladder.empty(spec.rungs, self.epochs)
         self.effort = spec.effort
         self.earlier = Earlier(spec, training)
+        self.again = records.Unfinished([], {})
         self.submissions = 0
         """So many designs were submitted in this run: the next one's place in the order."""
 
@@ -149,14 +163,13 @@ class Loop:
             The last row of each trial, how far the study is, and what ended it.
         """
         self.progress.started(found, self.state())
-        again = records.reconcile(
-            self.study, self.folder, self.history, self.spec, self.samplers, self.ledger
+        self.again = records.reconcile(
+            self.study, self.folder, self.history, self.spec, self.samplers
         )
         self._restore_rungs()
         self._add_baselines()
         while True:
-            while self._may_submit():
-                self._submit_next(again)
+            self._fill()
             if not self.submitted:
                 ended = self._ended_by()
                 records.end_stopped(self.study, self.rows, self.spec)
@@ -176,6 +189,11 @@ class Loop:
             hypervolume=hypervolume_share(expanded, self.box),
             done=self.effort.share(rows),
         )
+
+    def _fill(self) -> None:
+        """Submit as many as there is room for; on a cluster that grows, also while one runs."""
+        while self._may_submit():
+            self._submit_next()
 
     def _may_submit(self) -> bool:
         """Whether there is effort left for another design when all submitted ones are trained.
@@ -223,14 +241,14 @@ class Loop:
             objectives = [row.column(name) for name in self.spec.objectives]
             self.ladder.record(row.trial, row.epochs, objectives)
 
-    def _submit_next(self, again: records.Unfinished) -> None:
+    def _submit_next(self) -> None:
         """Submit one: what was in training when the study was stopped, who is promoted, or new."""
-        number = again.pop()
+        number = self.again.pop()
         # First what a run before this one had submitted, in its order; then who has earned the next
         # rung; and only then something new.
         if number is not None:
             trial = self._resume_trial(number)
-            until = again.until(number)
+            until = self.again.until(number)
             if until is not None:
                 self._continue_from_rung(number, until, trial)
                 return
@@ -386,6 +404,7 @@ class Loop:
         self.submissions += 1
         if job.trial is not None:
             records.mark_submitted(job.trial, self.submissions, job.until)
+            self.keep()
         self.submitted.append(job)
         if not job.is_duplicate:
             self._start_training(job)
@@ -417,7 +436,7 @@ class Loop:
         what was measured is over a limit (the error stays on record); otherwise `trained`.
         """
         try:
-            result = self.trainers.finish(job.point)
+            result = self.trainers.finish(job.point, self._fill)
         except TrainingFailed as error:
             return dataclasses.replace(
                 job.row,
@@ -464,11 +483,11 @@ class Loop:
     def _record(self, row: Evaluation, trial: optuna.Trial | None) -> None:
         """Steps 5 and 6 of the loop; their order is what makes kills harmless."""
         append_row(self.folder, row)
-        self.ledger.write(len(self.history), row, trial)
         self.history.append(row)
         self._record_rung(row)
         if trial is not None:
             records.tell(self.study, trial, row, self.spec)
+        self.keep()
         self.progress.evaluated(row, self.state())
 
 

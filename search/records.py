@@ -29,7 +29,6 @@ from dse.studies.rows import Evaluation, latest
 from dse.studies.spec import StudySpec
 from search.known_cost import EPOCHS_FRACTION, OBSERVED_ERROR
 from search.samplers import Samplers
-from search.storage import Ledger
 from search.suggest import suggest, write_parameters
 
 SUBMITTED = "submitted"
@@ -62,7 +61,6 @@ def reconcile(
     history: Sequence[Evaluation],
     spec: StudySpec,
     samplers: Samplers,
-    ledger: Ledger,
 ) -> Unfinished:
     """Tell Optuna what only the rows know.
 
@@ -75,15 +73,8 @@ def reconcile(
     rows = {row.trial: row for row in latest(history) if row.trial >= 0}
     trials = study.get_trials(deepcopy=False)
     if len(trials) < len(rows):
-        _rebuild_storage(study, folder, history, len(trials), spec, samplers, ledger)
+        _rebuild_storage(study, folder, history, len(trials), spec, samplers)
         trials = study.get_trials(deepcopy=False)
-    open_trials = {trial.number: trial for trial in trials if not trial.state.is_finished()}
-    for place, written in enumerate(history):
-        if written.trial < 0:
-            ledger.write(place, written, None)
-        elif written.trial in open_trials:
-            trial_id = open_trials[written.trial]._trial_id
-            ledger.write(place, written, optuna.Trial(study, trial_id))
     unfinished: list[tuple[int, int]] = []
     goals = {}
     for trial in trials:
@@ -91,8 +82,8 @@ def reconcile(
         row = rows.get(number)
         if trial.state.is_finished() and row is None:
             raise InvalidStudy(
-                f"{folder}: trial {number} is finished in study.db and has no row "
-                "in results.jsonl: restore results.jsonl, or give the study another name"
+                f"{folder}: trial {number} of study '{spec.name}' is finished in its storage and "
+                "has no row in results.jsonl: restore results.jsonl, or give the study another name"
             )
         if trial.state != TrialState.RUNNING:
             continue
@@ -115,7 +106,6 @@ def _rebuild_storage(
     known: int,
     spec: StudySpec,
     samplers: Samplers,
-    ledger: Ledger,
 ) -> None:
     """Put rows into a storage that was lost: the same trials, numbers and order."""
     rows = {row.trial: row for row in latest(history) if row.trial >= 0}
@@ -124,15 +114,12 @@ def _rebuild_storage(
         if row is None:
             raise InvalidStudy(
                 f"{folder}: the storage is lost and results.jsonl has no row for trial "
-                f"{number}: restore study.db, or start a study of another name"
+                f"{number}: restore the storage, or start a study of another name"
             )
         study.enqueue_trial(write_parameters(spec.space, row.values), user_attrs=describe_row(row))
         study.sampler = samplers.choose(number, decided=True)
         trial = study.ask()
         suggest(trial, spec.space)
-        for place, written in enumerate(history):
-            if written.trial == number:
-                ledger.write(place, written, trial)
         tell(study, trial, row, spec)
 
 

@@ -18,7 +18,6 @@ from dse.studies.resolved import resolved_yaml
 from dse.studies.rows import FILE_NAME, Evaluation, read_all_rows, repair
 from dse.studies.spec import PRICED, StudySpec, check_unchanged
 from dse.studies.study import Study, open_study
-from search.cluster.publication import check_no_view
 from search.storage import DATABASE, locked
 from search.survey import measure_box, survey
 
@@ -48,10 +47,8 @@ def reprice_study(
 
     Raises:
         InvalidStudy: the folder holds no study, or one of another space, data or recipe.
-        InvalidInput: the folder is the view of a study in a storage.
     """
     study = open_study(folder)
-    check_no_view(folder, "price a copy of it")
     check_unchanged(spec, study.asked, str(folder), also=PRICED)
     with locked(folder):
         repair(folder)

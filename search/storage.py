@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import optuna
 import sqlalchemy.event
@@ -20,41 +20,11 @@ import sqlalchemy.exc
 
 from dse.errors import InvalidStudy
 from dse.files import replacing
-from dse.studies.rows import Evaluation
+from search.storages import connect
+from search.urls import HiddenURL
 
 LOCK = ".lock"
 DATABASE = "study.db"
-
-
-class Ledger(Protocol):
-    """Where a study's trials are, and perhaps its rows, besides its folder."""
-
-    def open(self, folder: Path) -> optuna.Study:
-        """The Optuna study, made where there is none yet."""
-
-    def write(self, place: int, row: Evaluation, trial: optuna.Trial | None) -> None:
-        """Keep a row, before Optuna is told of it; the same may be written again.
-
-        Args:
-            place: of the row among all.
-            row: it.
-            trial: the row's, still open; None for a baseline beside the space.
-        """
-
-
-class FolderLedger:
-    """All is in the folder: the rows in `results.jsonl`, the trials in `study.db`."""
-
-    def __init__(self, name: str, objectives: tuple[str, ...]) -> None:
-        self.name = name
-        self.objectives = objectives
-
-    def open(self, folder: Path) -> optuna.Study:
-        """The Optuna study of the folder."""
-        return open_storage(folder, self.name, self.objectives)
-
-    def write(self, place: int, row: Evaluation, trial: optuna.Trial | None) -> None:
-        """Nothing: the row is in the folder."""
 
 
 @contextmanager
@@ -83,6 +53,56 @@ def locked(folder: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+@contextmanager
+def opened(
+    folder: Path, name: str, objectives: tuple[str, ...], url: HiddenURL | None
+) -> Iterator[optuna.Study]:
+    """A study's trials: in `study.db` of its folder, or in a database of many studies.
+
+    Args:
+        folder: of the study.
+        name: of the study, by which it is found in a database.
+        objectives: all of them are minimised.
+        url: of the database; None for `study.db`.
+
+    Raises:
+        InvalidStudy: the database is damaged, cannot be written, or does not answer; the study of
+            that name there has other objectives.
+    """
+    if url is None:
+        with storage_errors(folder):
+            yield open_storage(folder, name, objectives)
+        return
+    with connect(url) as storage:
+        study = _open_study(storage, name, objectives)
+        names = study.metric_names
+        if names != list(objectives):
+            raise InvalidStudy(
+                f"the storage {url} holds another study '{name}', which minimises "
+                f"{', '.join(names or [])}: give this one another name, or another --storage"
+            )
+        yield study
+
+
+def _open_study(
+    storage: optuna.storages.BaseStorage, name: str, objectives: tuple[str, ...]
+) -> optuna.Study:
+    """The Optuna study of a name, made where there is none yet."""
+    study = optuna.create_study(
+        storage=storage,
+        study_name=name,
+        directions=["minimize"] * len(objectives),
+        load_if_exists=True,
+    )
+    if study.metric_names is not None:
+        return study
+    with warnings.catch_warnings():
+        # Experimental in Optuna 5; it only names the axes of optuna-dashboard's plots.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names(list(objectives))
+    return study
 
 
 @contextmanager
@@ -123,12 +143,7 @@ def open_storage(folder: Path, name: str, objectives: tuple[str, ...]) -> optuna
         )
         sqlalchemy.event.listen(storage.engine, "connect", _write_ahead)
         storage.engine.dispose()
-        study = optuna.create_study(
-            storage=storage,
-            study_name=name,
-            directions=["minimize"] * len(objectives),
-            load_if_exists=True,
-        )
+        return _open_study(storage, name, objectives)
     except sqlalchemy.exc.OperationalError:
         raise  # the disk is full or the file may not be written: `storage_errors`
     except (sqlalchemy.exc.DatabaseError, RuntimeError) as error:
@@ -137,11 +152,6 @@ def open_storage(folder: Path, name: str, objectives: tuple[str, ...]) -> optuna
             f"{folder / DATABASE} cannot be opened ({reason}): restore it, or remove it and keep "
             "results.jsonl, from which the search rebuilds it"
         ) from None
-    with warnings.catch_warnings():
-        # Experimental in Optuna 5; it only names the axes of optuna-dashboard's plots.
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        study.set_metric_names(list(objectives))
-    return study
 
 
 def _make_database(path: Path) -> None:

@@ -8,6 +8,7 @@ the folder must be nobody else's while it is written to.
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,20 +18,34 @@ from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
 from dse.studies.folder import DESIGNS, GIVEN, RESOLVED
 from dse.studies.resolved import Begun, read_resolved, resolved_yaml
+from dse.studies.rows import read_all_rows
 from dse.studies.spec import StudySpec, check_unchanged
 from dse.training.job import Training
-from search.cluster.artifacts import study_root
-from search.cluster.publication import VIEW, check_no_view
 from search.loop import Loop
 from search.state import Outcome, Progress
-from search.storage import FolderLedger, Ledger, locked, storage_errors
+from search.storage import locked, opened
 from search.survey import Survey, measure_box, survey
 from search.workers import InProcess, Trainers, Watch, Workers, WorkerSettings, share_memory
 
 if TYPE_CHECKING:
     from dse.speech.features import SpeechFeatures
-    from search.cluster.coordinator import Cluster, Headquarters
-    from search.cluster.on_ray import RayOptions
+    from search.artifacts import Mirror
+    from search.on_ray.cluster import RayOptions
+    from search.urls import HiddenURL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Places:
+    """Where a study lies."""
+
+    folder: Path
+    """On this machine; made where there is none."""
+    url: str = ""
+    """Of the folder for all machines, which `folder` is a copy of; empty where `folder` is it."""
+    storage: "HiddenURL | None" = None
+    """Database of its trials; None for `study.db` in the folder."""
+    cache: Path | None = None
+    """Of features; None for the user's."""
 
 
 def run_study(
@@ -41,7 +56,8 @@ def run_study(
     *,
     cache: Path | None = None,
     workers: int = 1,
-    cluster: "Cluster | None" = None,
+    url: str = "",
+    storage: "HiddenURL | None" = None,
     on_ray: "RayOptions | None" = None,
 ) -> Outcome:
     """Start a study, or go on with it.
@@ -54,48 +70,84 @@ def run_study(
         cache: folder of the feature cache.
         workers: designs that are trained at a time, each in a process with one thread; 1 trains in
             this process. Rows depend on their number, and on nothing else that happens.
-        cluster: the storage that the study is in, of which the folder becomes a view, and whose
-            workers train; None for a study that is in its folder.
+        url: of the study's folder for all machines, of which `folder` is this machine's copy; empty
+            where `folder` is it.
+        storage: database of the trials; None for `study.db` in the folder.
         on_ray: the Ray cluster that trains.
 
     Raises:
-        InvalidStudy: the folder holds another study, is in use, or no point meets the limits; the
-            study in the storage is another, or is being searched.
+        InvalidStudy: the folder holds another study, is in use, or no point meets the limits; a
+            node of the cluster is not fit to train.
         InvalidData: the data cannot be used.
         OSError: the disk is full or the folder may not be written to; the study can be resumed.
     """
+    places = _Places(folder=folder, url=url, storage=storage, cache=cache)
+    _check_folder(spec, folder)
+    mirror = _open_mirror(places)
     with ExitStack() as stack:
-        headquarters = None
-        if cluster is not None:
-            headquarters = stack.enter_context(_headquarters(cluster, spec))
+        board = None
         if on_ray is not None:
-            from search.cluster.on_ray import connected
+            from search.artifacts import open_artifacts
+            from search.on_ray.board import board_of
+            from search.on_ray.cluster import connected
 
-            stack.enter_context(connected(on_ray))
-        return _run(spec, given, folder, progress, cache, workers, headquarters, on_ray)
+            stack.enter_context(connected(on_ray.address))
+            place = open_artifacts(_place(places)).url.text
+            board = stack.enter_context(board_of(spec.name, place))
+        # Loading the data comes before the folder is made: a wrong data folder leaves nothing.
+        features = load_data(spec, places.cache, progress.preparing)
+        sweep = Sweep(spec.space, _make_pricing(spec, features))
+        found = survey(sweep, seed=spec.seed)
+        stack.enter_context(locked(folder))
+        if mirror is not None:
+            mirror.fetch()
+            _check_folder(spec, folder)
+        _write_record(spec, given, folder, features, found, workers)
+        if mirror is not None:
+            mirror.fetch_designs(_trained_keys(folder))
+        training = make_training(spec, features, folder / DESIGNS)
+        study = stack.enter_context(opened(folder, spec.name, spec.objectives, places.storage))
+        trainers: Trainers
+        if on_ray is not None:
+            trainers = stack.enter_context(
+                _ray_trainers(on_ray, board, places, spec, training, progress)
+            )
+        else:
+            trainers = stack.enter_context(
+                open_trainers(spec, training, places.cache, workers, progress.epoch)
+            )
+        keep = mirror.keep if mirror is not None else lambda: None
+        loop = Loop(spec, folder, sweep, training, trainers, progress, workers, study, keep)
+        outcome = loop.run(found)
+        keep()
+        return outcome
 
 
-def _run(
-    spec: StudySpec,
-    given: str,
-    folder: Path,
-    progress: Progress,
-    cache: Path | None,
-    workers: int,
-    headquarters: "Headquarters | None",
-    on_ray: "RayOptions | None",
-) -> Outcome:
+def _place(places: _Places) -> str | Path:
+    """Where all machines find the study: a URL, or the folder on a file system that they share."""
+    return places.url or places.folder
+
+
+def _open_mirror(places: _Places) -> "Mirror | None":
+    if not places.url:
+        return None
+    from search.artifacts import Mirror, open_artifacts
+
+    return Mirror(open_artifacts(places.url), places.folder)
+
+
+def _check_folder(spec: StudySpec, folder: Path) -> None:
+    """Refuse a folder that holds something else than this study."""
     if (folder / RESOLVED).exists():
-        if headquarters is None:
-            check_no_view(folder, "give its --storage")
         check_unchanged(spec, read_resolved(folder)[0], str(folder))
     elif folder.exists() and any(map(_was_there_before, folder.iterdir())):
         raise InvalidStudy(
             f"{folder} is not empty and holds no study: choose another folder with --out"
         )
-    # Loading the data comes before the folder is made: a wrong data folder leaves nothing behind.
-    features = load_data(spec, cache, progress.preparing)
-    pricing = Pricing(
+
+
+def _make_pricing(spec: StudySpec, features: "SpeechFeatures") -> Pricing:
+    return Pricing(
         spec.machines,
         budget=spec.budget,
         frames=spec.features.frames,
@@ -103,76 +155,46 @@ def _run(
         rate=spec.inferences_per_second,
         objectives=spec.objectives,
     )
-    sweep = Sweep(spec.space, pricing)
-    found = survey(sweep, seed=spec.seed)
-    with ExitStack() as stack:
-        stack.enter_context(locked(folder))
-        if headquarters is not None:
-            stack.enter_context(headquarters.leading(folder))
-        _write_record(spec, given, folder, features, found, workers)
-        training = make_training(spec, features, folder / DESIGNS)
-        ledger: Ledger = headquarters or FolderLedger(spec.name, spec.objectives)
-        if headquarters is None:
-            stack.enter_context(storage_errors(folder))
-        trainers: Trainers
-        if on_ray is not None:
-            root = (
-                study_root(on_ray.artifacts, spec.name)
-                if on_ray.artifacts
-                else f"file://{folder.resolve()}"
-            )
-            trainers = stack.enter_context(
-                _ray_trainers(on_ray, spec, training, cache, root, workers, progress.epoch)
-            )
-        elif headquarters is not None:
-            trainers = stack.enter_context(
-                headquarters.trainers(training, folder, cache, workers, progress.epoch)
-            )
-        else:
-            trainers = stack.enter_context(
-                open_trainers(spec, training, cache, workers, progress.epoch)
-            )
-        loop = Loop(spec, folder, sweep, training, trainers, progress, workers, ledger)
-        outcome = loop.run(found)
-        if headquarters is not None:
-            headquarters.ended(outcome.ended_by)
-        return outcome
+
+
+def _trained_keys(folder: Path) -> list[str]:
+    """Of the designs that were trained for this study, and have files."""
+    rows = read_all_rows(folder)
+    return list(dict.fromkeys(row.key for row in rows if row.epochs and row.status != "duplicate"))
 
 
 @contextmanager
 def _ray_trainers(
     options: "RayOptions",
+    board: object,
+    places: _Places,
     spec: StudySpec,
     training: Training,
-    cache: Path | None,
-    root: str,
-    count: int,
-    watch: Watch,
+    progress: Progress,
 ) -> Iterator[Trainers]:
-    """Tasks of a Ray cluster."""
-    from search.cluster.artifacts import open_artifacts
-    from search.cluster.on_ray import RayTrainers
+    """Tasks of a Ray cluster, whose nodes were found fit."""
+    from search.artifacts import open_artifacts
+    from search.on_ray.cluster import check_nodes, make_wanted
+    from search.on_ray.trainers import RayTrainers
 
-    store = open_artifacts(root)
-    trainers = RayTrainers(options, training, spec.data_folder, cache, store, count, watch)
+    artifacts = open_artifacts(_place(places))
+    wanted = make_wanted(artifacts)
+    check_nodes(wanted, options, lambda text: progress.preparing(text, 0, 1))
+    trainers = RayTrainers(
+        options,
+        wanted,
+        training,
+        spec.data_folder,
+        places.cache,
+        artifacts,
+        board,
+        places.folder,
+        progress.epoch,
+    )
     try:
         yield trainers
     finally:
         trainers.cancel()
-
-
-@contextmanager
-def _headquarters(cluster: "Cluster", spec: StudySpec) -> Iterator["Headquarters"]:
-    """The study's storage, if the study there is this one."""
-    from search.cluster.coordinator import Headquarters
-    from search.cluster.storages import connect
-
-    with connect(cluster.url, give_up_s=cluster.give_up_s) as storage:
-        headquarters = Headquarters(storage, cluster, spec)
-        published = headquarters.published()
-        if published is not None:
-            check_unchanged(spec, published.asked, str(cluster.url))
-        yield headquarters
 
 
 def load_data(
@@ -229,7 +251,7 @@ def open_trainers(
 
 def _was_there_before(path: Path) -> bool:
     """Whether a file was there before us: a kill may leave the lock and study.yaml alone."""
-    return not path.name.startswith(".") and path.name not in (GIVEN, VIEW)
+    return not path.name.startswith(".") and path.name != GIVEN
 
 
 def _write_record(

@@ -63,15 +63,24 @@ Watch = Callable[[DesignPoint, Any], None]
 class Trainers(Protocol):
     """Who trains for a study."""
 
-    window: int
-    """So many designs may be started before the first of them is finished. Rows depend on it: what
-    the sampler does not know of yet is what is in the window."""
+    @property
+    def window(self) -> int:
+        """So many designs may be started before the first of them is finished.
+
+        Rows depend on it: what the sampler does not know of yet is what is in the window.
+        """
 
     def start(self, point: DesignPoint, until: int) -> None:
         """Train a design up to so many epochs, now or when its turn comes."""
 
-    def finish(self, point: DesignPoint) -> TrainingResult:
+    def finish(
+        self, point: DesignPoint, meanwhile: Callable[[], None] = lambda: None
+    ) -> TrainingResult:
         """The outcome of a design that was started.
+
+        Args:
+            point: the design.
+            meanwhile: called from time to time while it is waited for, where `window` may grow.
 
         Raises:
             TrainingFailed: no number came out; the message says why.
@@ -92,7 +101,9 @@ class InProcess:
         """Remember how far: `finish` trains."""
         self.until[point.key] = until
 
-    def finish(self, point: DesignPoint) -> TrainingResult:
+    def finish(
+        self, point: DesignPoint, meanwhile: Callable[[], None] = lambda: None
+    ) -> TrainingResult:
         """Train the design."""
         until = self.until.pop(point.key)
         return self.training.train(point, lambda record: self.watch(point, record), until)
@@ -160,7 +171,9 @@ class Workers:
         self.waiting.append(_Job(point, until))
         self._assign()
 
-    def finish(self, point: DesignPoint) -> TrainingResult:
+    def finish(
+        self, point: DesignPoint, meanwhile: Callable[[], None] = lambda: None
+    ) -> TrainingResult:
         """Wait until a design is trained; meanwhile, records and outcomes of others are taken in.
 
         Raises:

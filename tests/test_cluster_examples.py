@@ -2,27 +2,21 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import kubernetes_validate
-import pytest
 import yaml
 
 from dse_cli import group
 
 FOLDER = Path(__file__).parents[1] / "examples" / "cluster"
 SLURM = FOLDER / "slurm.sh"
-KUBERNETES = list(yaml.safe_load_all((FOLDER / "kubernetes.yaml").read_text()))
-
-
-@pytest.fixture(autouse=True)
-def storage(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DSE_STORAGE", "sqlite:///never-opened")
+RAY_JOB = yaml.safe_load((FOLDER / "kubernetes.yaml").read_text())
 
 
 def parse(arguments: list[str]) -> dict[str, Any]:
@@ -45,64 +39,60 @@ def test_the_options_of_slurm_are_well_formed() -> None:
     text = SLURM.read_text()
     options = re.findall(r"^#SBATCH (--[a-z-]+)(?:=(\S+))?$", text, re.M)
     assert len(options) == text.count("#SBATCH")
-    assert {"--cpus-per-task", "--mem", "--time", "--requeue", "--signal"} <= {
-        o for o, _ in options
-    }
+    assert {"--nodes", "--cpus-per-task", "--mem", "--time", "--requeue"} <= {o for o, _ in options}
     first_command = text.index("set -euo")
     assert all(place.start() < first_command for place in re.finditer("#SBATCH", text))
 
 
-@pytest.mark.parametrize("role", ["search", "worker"])
-def test_the_script_of_slurm_calls_us_rightly(role: str, tmp_path: Path) -> None:
-    """Run for real, with a `dse` that writes down how it was called."""
-    fake = tmp_path / "dse"
-    fake.write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$OMP_NUM_THREADS" "$@"\n')
-    fake.chmod(0o755)
-    environment = os.environ | {
-        "PATH": f"{tmp_path}:{os.environ['PATH']}",
-        "ROLE": role,
-        "SLURM_CPUS_PER_TASK": "2",
-        "DSE_STORAGE": "postgresql://dse:secret@db/dse",
-    }
+def test_the_script_of_slurm_calls_ray_and_us_rightly(tmp_path: Path) -> None:
+    """Run for real, with a Slurm that does the command at once, and a `ray` that writes down."""
+    for name, text in {
+        "scontrol": 'echo "node7"; echo "node8"',
+        "srun": 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
+        "ray": 'printf "%s\\n" "$@"',
+    }.items():
+        fake = tmp_path / name
+        fake.write_text(f"#!/usr/bin/env bash\n{text}\n")
+        fake.chmod(0o755)
+    slurm = {"SLURM_JOB_NODELIST": "node[7-8]", "SLURM_NNODES": "2", "SLURM_CPUS_PER_TASK": "16"}
+    environment = os.environ | slurm | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(
         [SLURM], env=environment, cwd=FOLDER.parents[1], capture_output=True, text=True, check=True
     )
-    threads, *arguments = done.stdout.splitlines()
-    assert threads == "2" and arguments[0] == role
-    parse(arguments)
-    assert "secret" not in done.stdout  # the password goes by the environment
-    del environment["DSE_STORAGE"]
-    refused = subprocess.run([SLURM], env=environment, capture_output=True, text=True)
-    assert refused.returncode != 0 and "set it to the URL of the storage" in refused.stderr
+    ray, _, ours = done.stdout.partition("--\n")
+    called = ray.split()
+    # Ray itself reads its options, and finds our command behind them.
+    from ray.scripts.symmetric_run import symmetric_run
+
+    own = symmetric_run.make_context("symmetric-run", [*called[1:], "--", *ours.split()])
+    assert called[0] == "symmetric-run" and own.params["address"] == "node7:6379"
+    assert own.params["min_nodes"] == 2
+    assert list(own.params["entrypoint_on_head"])[:2] == ["dse", "search"]
+    given = parse(ours.split()[1:])
+    assert given["engine"] == "ray" and given["ray_address"] == "auto"
+    assert given["out"] == "/shared/studies/demo"
 
 
-def containers() -> Iterator[tuple[str, dict[str, Any]]]:
-    for manifest in KUBERNETES:
-        for container in manifest["spec"]["template"]["spec"]["containers"]:
-            yield manifest["kind"], container
+def test_the_ray_job_has_pods_that_are_valid() -> None:
+    """KubeRay's own fields are few; what it makes of them are pods, and those are checked."""
+    assert (RAY_JOB["apiVersion"], RAY_JOB["kind"]) == ("ray.io/v1", "RayJob")
+    cluster = RAY_JOB["spec"]["rayClusterSpec"]
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    for number, each in enumerate(groups):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"pod{number}"}}
+        pod["spec"] = each["template"]["spec"]
+        kubernetes_validate.validate(pod, kubernetes_validate.latest_version(), strict=True)
+        there = {volume["name"] for volume in pod["spec"].get("volumes", [])}
+        for container in pod["spec"]["containers"]:
+            mounts = {mount["name"] for mount in container.get("volumeMounts", [])}
+            assert mounts == there
+            secrets = [entry for entry in container["env"] if "valueFrom" in entry]
+            assert {entry["valueFrom"]["secretKeyRef"]["name"] for entry in secrets} == {"dse"}
+    for worker in cluster["workerGroupSpecs"]:
+        assert worker["minReplicas"] <= worker["replicas"] <= worker["maxReplicas"]
 
 
-@pytest.mark.parametrize("manifest", KUBERNETES, ids=lambda manifest: manifest["kind"])
-def test_the_manifests_are_valid(manifest: dict[str, Any]) -> None:
-    kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
-    pod = manifest["spec"]["template"]["spec"]
-    there = {volume["name"] for volume in pod["volumes"]}
-    for container in pod["containers"]:
-        assert {mount["name"] for mount in container["volumeMounts"]} == there
-
-
-def test_the_manifests_call_us_rightly_and_hold_no_password() -> None:
-    commands = {}
-    for kind, container in containers():
-        name, *arguments = container["command"]
-        assert name == "dse"
-        commands[kind] = parse(
-            [a.replace("/study/study.yaml", "examples/demo.yaml") for a in arguments]
-        )
-        secret = {entry["name"]: entry for entry in container["env"]}["DSE_STORAGE"]
-        assert secret["valueFrom"] == {"secretKeyRef": {"name": "dse", "key": "storage"}}
-    # The workers work for the study that is searched, on the same data.
-    assert commands["Job"]["data"] == commands["Deployment"]["data"]
-    assert commands["Job"]["local_workers"] == 0
-    demo = yaml.safe_load((FOLDER.parent / "demo.yaml").read_text())
-    assert commands["Deployment"]["study"] == demo["name"]
+def test_the_ray_job_calls_us_rightly() -> None:
+    name, *arguments = shlex.split(RAY_JOB["spec"]["entrypoint"])
+    given = parse([a.replace("/study/study.yaml", "examples/demo.yaml") for a in arguments])
+    assert name == "dse" and given["engine"] == "ray" and given["out"].startswith("s3://")

@@ -7,6 +7,7 @@ that its process is not seen here.
 """
 
 import contextlib
+import dataclasses
 import os
 import time
 from pathlib import Path
@@ -24,6 +25,8 @@ from dashboard.session import load, page, settings
 from dashboard.studies import StudyFrame, find_studies, searching_process
 from dashboard.texts import figure, sentence
 from dse.errors import InvalidInput
+from dse.studies.cluster_state import LOG as LOG_OF_CLUSTER
+from dse.studies.cluster_state import read_cluster_state
 from dse.studies.folder import DESIGNS, RESOLVED
 from dse.training.history import FILE_NAME, read_history
 
@@ -102,6 +105,7 @@ def _live(name: str, folder: Path) -> None:
         st.error(sentence(error))
         return
     _progress(study, state)
+    _cluster(folder)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         if study.trained.any():
@@ -133,6 +137,34 @@ def _progress(study: StudyFrame, state: str) -> None:
     cells[2].metric("on the frontier", f"{int(study.frame['frontier'].sum()):,}")
     cells[3].metric("workers", f"{study.of.begun.workers}")
     st.progress(min(trained / wanted, 1.0), text=state)
+
+
+def _cluster(folder: Path) -> None:
+    """Who trains, where the search has a cluster; its coordinator writes that down."""
+    state = read_cluster_state(folder)
+    if state is None or state.stale:
+        return
+    at_work = sum(bool(task.host) for task in state.tasks)
+    st.caption(
+        f"{len(state.nodes)} nodes with room for {state.room} trainings; {at_work} run, "
+        f"{len(state.tasks) - at_work} wait."
+    )
+    left, right = st.columns([2, 3], gap="medium")
+    nodes = pd.DataFrame([dataclasses.asdict(node) for node in state.nodes])
+    left.dataframe(nodes, hide_index=True, key="cluster_nodes")
+    tasks = [
+        {
+            "design": task.design,
+            "node": task.host or "waits",
+            "epoch": f"{task.epoch} of {task.until}",
+            "restarts": task.restarts,
+        }
+        for task in state.tasks
+    ]
+    if tasks:
+        right.dataframe(pd.DataFrame(tasks), hide_index=True, key="cluster_tasks")
+    with st.expander("What the tasks say"):
+        st.code(log_tail(folder, LOG_OF_CLUSTER), language=None)
 
 
 def _curves(study: StudyFrame) -> None:

@@ -15,7 +15,7 @@ some thousand parts and then sums of rows (`dse.pricing.pricer`), in chunks that
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,8 +110,10 @@ def cut_pieces(space: SearchSpace) -> list[Piece]:
     return list(grow(0, {}, ()))
 
 
-def _digits(piece: Piece, count: int | None, rng: np.random.Generator) -> Iterator[Numbers]:
-    """Designs of a piece, all or some at random, in chunks."""
+def _digits(
+    piece: Piece, count: int | None, rng: np.random.Generator
+) -> Iterator[Callable[[], Numbers]]:
+    """Designs of a piece, all or some at random, in chunks; each is made when it is asked for."""
     # Numbers are drawn where a number can be drawn without repetition; the digits themselves where
     # the piece has more designs than that, or than 64 bits can count.
     if count is None or piece.size < 2**40:
@@ -120,15 +122,20 @@ def _digits(piece: Piece, count: int | None, rng: np.random.Generator) -> Iterat
             numbers = np.sort(rng.choice(piece.size, size=count, replace=False, shuffle=False))
         for start in range(0, piece.size if count is None else count, CHUNK):
             stop = min(start + CHUNK, piece.size if count is None else count)
-            chosen = np.arange(start, stop) if numbers is None else numbers[start:stop]
-            yield piece.digits(chosen.astype(np.int64))
+            yield functools.partial(_chosen_digits, piece, numbers, start, stop)
         return
     # So large that the same design twice is as good as impossible.
     for start in range(0, count, CHUNK):
         size = min(CHUNK, count - start)
-        yield np.stack(
+        drawn = np.stack(
             [rng.integers(0, len(choice.values), size=size) for choice in piece.free], axis=1
         )
+        yield functools.partial(np.array, drawn)
+
+
+def _chosen_digits(piece: Piece, numbers: Numbers | None, start: int, stop: int) -> Numbers:
+    chosen = np.arange(start, stop) if numbers is None else numbers[start:stop]
+    return piece.digits(chosen.astype(np.int64))
 
 
 @dataclass(slots=True)
@@ -183,21 +190,33 @@ class Sweep:
         """Designs of the space, also those that cannot be built: `SearchSpace.size`."""
         return sum(piece.size for piece in self.pieces)
 
-    def run(self, sample: int | None = None, seed: int = 0) -> Iterator[Chunk]:
+    def run(
+        self, sample: int | None = None, seed: int = 0, *, part: int = 0, parts: int = 1
+    ) -> Iterator[Chunk]:
         """Price all designs, or a sample of them, chunk by chunk and machine by machine.
+
+        Chunks are dealt out like cards: with as many parts, each on its own machine, every chunk is
+        in one of them, and all parts together are the sweep.
 
         Args:
             sample: how many, each assignment as likely, drawn without replacement where that is
                 possible; all where it is None or not below the size.
             seed: of the sample.
+            part: which chunks, from 0.
+            parts: of how many.
 
         Raises:
             InvalidInput: a machine's SRAM is outside its technology's table.
         """
         rng = np.random.default_rng(seed)
         counts = self._counts(sample, rng)
+        chunks = 0
         for number, (piece, count) in enumerate(zip(self.pieces, counts, strict=True)):
-            for digits in _digits(piece, count, rng):
+            for make_digits in _digits(piece, count, rng):
+                chunks += 1
+                if (chunks - 1) % parts != part:
+                    continue
+                digits = make_digits()
                 rows = Rows(np.arange(len(digits)), self._networks(number, digits))
                 cut = Cut(len(digits), (rows,))
                 for pricer in self.pricing.pricers:

@@ -50,8 +50,8 @@ class Batches:
         self.device = device
         self.sizes = batch_sizes(len(self.split.labels), batch_size)
         self.pictures = _resident(self.split, device)
-        self.mean = torch.from_numpy(features.mean).to(device)
-        self.deviation = torch.from_numpy(features.deviation).to(device)
+        self.mean = torch.tensor(features.mean).to(device)
+        self.deviation = torch.tensor(features.deviation).to(device)
 
     def epoch(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Pictures (clips, coefficients, frames) and labels of all batches of one epoch.

@@ -1,37 +1,33 @@
 #!/usr/bin/env bash
-# A search under Slurm: a job array of workers, and one job that coordinates.
+# A search under Slurm: Ray on all nodes of an allocation, and the search on the first of them.
 #
-#   export DSE_STORAGE='postgresql://dse:PASSWORD@db.example.org/dse'   # never as an argument
-#   sbatch --job-name=dse-search --ntasks=1 --array=0 --export=ALL,ROLE=search examples/cluster/slurm.sh
-#   sbatch --job-name=dse-worker --array=1-32%16 examples/cluster/slurm.sh
+#   sbatch --nodes=4 examples/cluster/slurm.sh
+#   DATA=/shared/speech STUDY=my-study.yaml FOLDER=/shared/my-study sbatch --nodes=16 examples/cluster/slurm.sh
 #
-# Both may be cancelled, requeued and preempted at any moment: what is trained is kept after each
-# epoch, and the next worker goes on from there. A coordinator that is requeued pulls its study from
-# the storage, on whatever node it comes up.
-#SBATCH --cpus-per-task=1
-#SBATCH --mem=2G
+# FOLDER lies on a file system that all nodes share. The job may be cancelled, requeued and preempted
+# at any moment: what is trained is kept after each epoch, and the next run goes on from there.
+#SBATCH --nodes=2
+#SBATCH --ntasks-per-node=1
+#SBATCH --cpus-per-task=16
+#SBATCH --mem=32G
 #SBATCH --time=04:00:00
 #SBATCH --requeue
-#SBATCH --signal=TERM@60
-#SBATCH --output=dse-%x-%A-%a.log
+#SBATCH --signal=B:TERM@60
+#SBATCH --output=dse-%x-%j.log
 set -euo pipefail
 
-: "${DSE_STORAGE:?set it to the URL of the storage, and let sbatch pass it on (--export=ALL)}"
 STUDY="${STUDY:-examples/demo.yaml}"
-NAME="${NAME:-demo}"
 DATA="${DATA:-/shared/speech}"
-ARTIFACTS="${ARTIFACTS:-/shared/dse-artifacts}"
-PARALLEL="${PARALLEL:-16}"
-FOLDER="${FOLDER:-studies/$NAME}"
+FOLDER="${FOLDER:-/shared/studies/demo}"
+CACHE="${CACHE:-$FOLDER.cache}"
+PORT="${PORT:-6379}"
 
-# A node has many cores, and a worker one: OpenMP must not take the others.
-export OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-1}"
+HEAD="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"
 
-if [ "${ROLE:-worker}" = search ]; then
-    exec dse search "$STUDY" --data "$DATA" --out "$FOLDER" --workers "$PARALLEL" \
-        --local-workers 0 --artifacts "$ARTIFACTS"
-fi
-
-# `exec`: Slurm's signal reaches the worker, which gives its design back before it ends.
-exec dse worker --study "$NAME" --data "$DATA" --artifacts "$ARTIFACTS" \
-    --threads "$OMP_NUM_THREADS" --idle-seconds 900
+# `ray symmetric-run` runs on every node: the first starts the cluster and, when all have joined,
+# the search; the others serve until it has ended.
+exec srun --nodes="$SLURM_NNODES" --ntasks="$SLURM_NNODES" \
+    ray symmetric-run --address "$HEAD:$PORT" --min-nodes "$SLURM_NNODES" \
+    --num-cpus "$SLURM_CPUS_PER_TASK" -- \
+    dse search "$STUDY" --data "$DATA" --out "$FOLDER" --cache "$CACHE" \
+    --engine ray --ray-address auto

@@ -1,11 +1,8 @@
 """What may happen to files, clocks and disks, and what a study makes of it."""
 
 import itertools
-import os
 import random
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -13,14 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from optuna.trial import TrialState
 
 from dse.errors import InvalidStudy
-from search.cluster.storages import connect, storage_url
-from search.cluster.view import pull
 from tests.search.conftest import Undisturbed
-from tests.search.postgres import Postgres
-from tests.search.test_cluster import cluster, run
+from tests.search.test_places import run
 from tests.search.test_workers import Watcher, numbers
 
 
@@ -68,27 +61,9 @@ def test_a_database_that_was_cut_short_is_rebuilt(
     assert numbers(resumed.rows) == numbers(undisturbed(1).rows)
 
 
-def test_a_journal_that_was_cut_short_is_gone_on_with(tmp_path: Path) -> None:
-    """The last line is of a process that was killed, or of a disk that was full."""
-    path = tmp_path / "journal.log"
-    with connect(storage_url(f"journal:///{path}")) as storage:
-        study_id = storage.create_new_study([1], "tones")  # type: ignore[list-item]
-        for _ in range(3):
-            storage.create_new_trial(study_id)
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-20])
-    with connect(storage_url(f"journal:///{path}")) as storage:
-        assert storage.get_n_trials(study_id) == 2
-        storage.create_new_trial(study_id)
-    with connect(storage_url(f"journal:///{path}")) as storage:
-        assert storage.get_n_trials(study_id) == 3
-        assert storage.get_trial(2).state == TrialState.RUNNING
-
-
 def test_a_clock_that_jumps_changes_no_row(
     study_file: Path,
     tmp_path: Path,
-    database: str,
     monkeypatch: pytest.MonkeyPatch,
     undisturbed: Undisturbed,
 ) -> None:
@@ -102,9 +77,9 @@ def test_a_clock_that_jumps_changes_no_row(
     with monkeypatch.context() as patch:
         patch.setattr("time.time", clock)
         patch.setattr("dse.studies.rows.datetime", _Jumping(clock))
-        jumped = run(study_file, tmp_path / "study", cluster=cluster(database))
+        jumped = run(study_file, tmp_path / "study", workers=1)
     assert next(jumps) > 10
-    assert numbers(jumped.rows) == numbers(undisturbed(2).rows)
+    assert numbers(jumped.rows) == numbers(undisturbed(1).rows)
 
 
 class _Jumping:
@@ -117,61 +92,15 @@ class _Jumping:
         return datetime.fromtimestamp(self.clock(), UTC)
 
 
-@pytest.mark.soak
-def test_a_worker_whose_disk_is_full_leaves_its_design_to_another(
-    study_file: Path, tmp_path: Path, postgres: Postgres, undisturbed: Undisturbed
-) -> None:
-    """No file of that worker can grow beyond 4 KiB; it says so, and the other one trains all."""
-    database, cache = postgres.database("full"), str(study_file.parent / "cache")
-    full = subprocess.Popen(
-        [sys.executable, "-c", _FULL, "worker", "--study", "tones", "--cache", cache],
-        env=os.environ | {"DSE_STORAGE": database},
-        stderr=subprocess.PIPE,
-        text=True,
-        stdout=subprocess.DEVNULL,
-    )
-    url, folder = storage_url(database), tmp_path / "study"
-    outcome: list[Any] = []
-    search = threading.Thread(
-        target=lambda: outcome.append(
-            run(study_file, folder, cluster=cluster(database, local_workers=0))
-        )
-    )
-    search.start()
-    _, said = full.communicate(timeout=200)
-    assert full.returncode == 2
-    assert said.count("\n") == 1 and "the disk is full; free some space and run again" in said
-    good = subprocess.run(
-        [sys.executable, "-m", "dse_cli", "worker", "--study", "tones", "--cache", cache],
-        env=os.environ | {"DSE_STORAGE": database},
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    search.join(timeout=200)
-    assert good.returncode == 0, good.stderr
-    assert numbers(outcome[0].rows) == numbers(undisturbed(2).rows)
-    with connect(url) as storage:
-        pull(storage, url, "tones", tmp_path / "view")
-
-
-_FULL = """
-import resource, sys
-from dse_cli import main
-resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-main(sys.argv[1:])
-"""
-
-
 def test_a_design_without_a_number_has_failed_and_the_study_goes_on(
-    study_file: Path, tmp_path: Path, database: str
+    study_file: Path, tmp_path: Path
 ) -> None:
-    """NaN in a worker elsewhere is the same row as NaN here."""
+    """NaN in a worker is the same row as NaN in this process, but for who has trained."""
     text = study_file.read_text().replace(
         "epochs: 2", "epochs: 2, optimiser: sgd, learning_rate: 1.0e+30"
     )
     study_file.write_text(text + "candidates: 6\n")
-    outcome = run(study_file, tmp_path / "study", cluster=cluster(database))
+    outcome = run(study_file, tmp_path / "study")
     failed = [row for row in outcome.rows if row.status == "failed"]
     assert failed and outcome.ended_by == "6 candidates are priced"
     assert all("loss" in row.reason and row.error is None for row in failed)

@@ -11,13 +11,13 @@ from typing import Any
 import optuna
 
 from tests.search.postgres import free_port
-from tests.search.test_cluster import run
+from tests.search.test_places import run
 
 
 def test_optuna_dashboard_shows_names_and_constraints(study_file: Path, tmp_path: Path) -> None:
     # Chance proposes designs over the limits, too; the known-cost sampler never does.
     study_file.write_text(study_file.read_text() + "sampler: random\n")
-    rows = run(study_file, tmp_path / "study").rows
+    rows = run(study_file, tmp_path / "study", workers=1).rows
     url = f"sqlite:///{tmp_path / 'study' / 'study.db'}"
     port = free_port()
     program = Path(sys.executable).parent / "optuna-dashboard"

@@ -1,95 +1,412 @@
-"""A search on a real Ray cluster of several nodes, one of which is killed in the middle."""
+"""Searches on a real Ray cluster of several nodes, of which everything is killed once.
+
+What users may have to bear is in the table of docs/how-to/many-machines.md; each of its rows is a
+test here. All that needs a cluster is a soak: starting one takes longer than most tests.
+"""
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from moto.server import ThreadedMotoServer
 
+from dse.design.published import published
 from dse.errors import InvalidInput
-from dse.studies.rows import read_rows
-from dse.training.history import read_history
-from dse_cli import group
-from tests.search.test_cluster import run
-from tests.search.test_workers import numbers
-
-# In a process of its own: Ray keeps threads and sockets that a later test would find.
-_SEARCH = """
-import json, sys, threading, time
-from pathlib import Path
-import ray
-from ray.cluster_utils import Cluster
-from search.cluster.on_ray import RayOptions
-from search.study import run_study
+from dse.studies.cluster_state import LOG, read_cluster_state
+from dse.studies.rows import read_all_rows, read_rows
 from dse.studies.spec import read_study
+from dse.training.history import EpochRecord, read_history
+from dse_cli import group
+from search.on_ray.cluster import Node, connected, first_line, room_of
+from search.on_ray.trainers import OpenTask, RayTrainers
+from search.study import run_study
+from tests.search.postgres import PASSWORD, Postgres
+from tests.search.ray_cluster import RayCluster, ray_cluster
+from tests.search.test_workers import Watcher, numbers
 
-study, folder, cache = map(Path, sys.argv[1:4])
-small = {"object_store_memory": 80 * 1024**2, "num_cpus": 1}
-cluster = Cluster(initialize_head=True, head_node_args=small | {"num_cpus": 0})
-nodes = [cluster.add_node(**small) for _ in range(2)]
-cluster.wait_for_nodes()
-seen = {"epochs": 0, "killed": 0, "nodes": len(cluster.list_all_nodes())}
+EPOCHS = 25
 
-class Killer:
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RayCluster]:
+    with ray_cluster(2) as started:
+        yield started
+
+
+@pytest.fixture
+def s3() -> Iterator[dict[str, str]]:
+    """A server that speaks S3, with a bucket `trained`; what its clients need to know of it."""
+    import boto3
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    known = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    client = boto3.client(
+        "s3",
+        endpoint_url=known["AWS_ENDPOINT_URL"],
+        region_name="us-east-1",
+        aws_access_key_id="key",
+        aws_secret_access_key="secret",
+    )
+    client.create_bucket(Bucket="trained")
+    client.close()
+    yield known
+    server.stop()
+
+
+@pytest.fixture
+def longer(study_file: Path) -> Path:
+    """A study whose trainings are long enough to be hit in the middle."""
+    text = study_file.read_text().replace("epochs: 2", f"epochs: {EPOCHS}")
+    study_file.write_text(text)
+    return study_file
+
+
+def alone(study_file: Path, folder: Path) -> list[dict[str, Any]]:
+    """The rows of the study on this machine, with two workers."""
+    spec, cache = read_study(study_file), study_file.parent / "cache"
+    text = study_file.read_text()
+    outcome = run_study(spec, text, folder, Watcher(), cache=cache, workers=2)
+    return numbers(outcome.rows)
+
+
+def search(
+    study_file: Path, cluster: RayCluster, where: Path, *arguments: str, **environment: str
+) -> "subprocess.Popen[str]":
+    """`dse search --engine ray` as a person starts it, in a folder of its own."""
+    where.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "dse_cli", "search", str(study_file), "--engine", "ray"]
+    command += ["--ray-address", cluster.address, "--cache", str(study_file.parent / "cache")]
+    with (where / "said").open("w") as said:
+        return subprocess.Popen(
+            [*command, *arguments],
+            cwd=where,
+            env=ENVIRONMENT | environment,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+def finish(process: "subprocess.Popen[str]", where: Path) -> str:
+    """Wait for a search; what it said."""
+    code = process.wait(400)
+    said = (where / "said").read_text()
+    assert code == 0, said
+    return said
+
+
+def until(condition: Callable[[], bool], process: "subprocess.Popen[str]", what: str) -> None:
+    """Wait for something to happen while a search runs."""
+    for _ in range(4000):
+        if condition():
+            return
+        assert process.poll() is None, f"the search ended before {what}"
+        time.sleep(0.05)
+    raise AssertionError(f"no {what}")
+
+
+def log_of(folder: Path) -> str:
+    path = folder / LOG
+    return path.read_text() if path.exists() else ""
+
+
+def kill_a_task() -> None:
+    """`kill -9` to a process that trains."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes().startswith(b"ray::train_task"):
+                os.kill(int(path.parent.name), signal.SIGKILL)
+                return
+        except OSError:
+            continue
+    raise AssertionError("no task runs")
+
+
+@pytest.mark.soak
+def test_a_task_and_a_node_that_are_killed_cost_an_epoch_and_change_no_row(
+    longer: Path, tmp_path: Path, cluster: RayCluster
+) -> None:
+    where, study = tmp_path / "here", tmp_path / "here" / "studies" / "tones"
+    running = search(longer, cluster, where, "--workers", "2")
+    until(lambda: "epoch 3 of" in log_of(study), running, "epoch")
+    kill_a_task()
+    until(lambda: "died after epoch" in log_of(study), running, "death of the task")
+    deaths = log_of(study).count("died after epoch")
+    cluster.remove()
+    until(lambda: log_of(study).count("died after epoch") > deaths, running, "death of the node")
+    cluster.add()
+    said = finish(running, where)
+    assert "Traceback" not in said
+    assert numbers(read_rows(study)) == alone(longer, tmp_path / "alone")
+    for row in read_rows(study):
+        if row.status == "trained":
+            history = read_history(study / "designs" / row.key)
+            assert [record.epoch for record in history] == list(range(1, EPOCHS + 1))
+    # Each training went on behind the last epoch that was kept: all the starts are in the log.
+    lines = log_of(study).splitlines()
+    for place, line in enumerate(lines):
+        if "died after epoch" in line:
+            key = line.split()[3]
+            kept = int(line.split("died after epoch ")[1].split(":")[0])
+            again = next(each for each in lines[place + 1 :] if f"{key} trains" in each)
+            assert f"from epoch {kept + 1} to {EPOCHS}" in again
+    state = read_cluster_state(study)
+    assert state is not None and state.tasks == () and {node.cpus for node in state.nodes} == {0, 1}
+
+
+@pytest.mark.soak
+def test_a_coordinator_that_is_killed_goes_on_elsewhere_and_a_database_may_be_away(
+    longer: Path,
+    tmp_path: Path,
+    cluster: RayCluster,
+    s3: dict[str, str],
+    postgres: Postgres,
+    database: str,
+) -> None:
+    """The study lies in S3, its trials in PostgreSQL; the second machine has neither file."""
+    place = ("--out", "s3://trained/tones", "--workers", "2")
+    known = {**s3, "DSE_STORAGE": database}
+    first = tmp_path / "first"
+    running = search(longer, cluster, first, *place, **known)
+    until(lambda: "epoch 3 of" in log_of(first / "studies/tones"), running, "epoch")
+    running.kill()
+    running.wait()
+    second, study = tmp_path / "second", tmp_path / "second" / "studies" / "tones"
+    running = search(longer, cluster, second, *place, **known)
+    until(lambda: "epoch" in log_of(study), running, "training")
+    rest = log_of(study).split(" trains ", 1)[1]
+    assert "from epoch 1 to" not in rest.splitlines()[0]  # the first one goes on
+    postgres.stop()
+    time.sleep(2)
+    postgres.start()
+    finish(running, second)
+    assert numbers(read_rows(study)) == alone(longer, tmp_path / "alone")
+    for path in (*first.rglob("*"), *second.rglob("*")):
+        if path.is_file():
+            content = path.read_bytes().decode(errors="replace")
+            assert PASSWORD not in content and database not in content, path
+    # And a third machine without any of it, that has nothing left to do, gets all of it.
+    third = tmp_path / "third"
+    finish(search(longer, cluster, third, *place, **known), third)
+    for path in study.glob("designs/*/*"):
+        assert (third / "studies/tones/designs" / path.parent.name / path.name).read_bytes() == (
+            path.read_bytes()
+        )
+    assert read_all_rows(third / "studies/tones") == read_all_rows(study)
+
+
+@pytest.mark.soak
+def test_a_search_grows_and_shrinks_with_its_cluster(longer: Path, tmp_path: Path) -> None:
+    """Without --workers: one more in training than there is room for, whatever that is by now."""
+    longer.write_text(longer.read_text().replace("trainings: 4", "trainings: 6"))
+    where, study = tmp_path / "here", tmp_path / "here" / "studies" / "tones"
+
+    def shown() -> tuple[int, int]:
+        state = read_cluster_state(study)
+        return (0, 0) if state is None else (state.room, len(state.tasks))
+
+    with ray_cluster(1) as small:
+        running = search(longer, small, where)
+        until(lambda: shown() == (1, 1), running, "training")
+        small.add()
+        until(lambda: shown() == (2, 3), running, "training on the second node")
+        small.remove()
+        until(lambda: shown()[0] == 1, running, "smaller room")
+        finish(running, where)
+    assert sum(row.status == "trained" for row in read_rows(study)) == 6
+
+
+_MISFITS = """
+import dataclasses, shutil, sys
+from pathlib import Path
+import search.on_ray.board, search.on_ray.cluster
+from dse.design.published import published
+from dse.errors import InvalidInput
+from dse.studies.spec import read_study
+from search.on_ray.board import board_of
+from search.on_ray.cluster import RayOptions, connected, make_wanted
+from search.on_ray.trainers import OpenTask, RayTrainers
+from search.study import run_study
+
+class Quiet:
     def __getattr__(self, name):
         return lambda *_, **__: None
 
-    def epoch(self, point, record):
-        seen["epochs"] += 1
-        if seen["epochs"] == 3:
-            cluster.remove_node(nodes.pop(0), allow_graceful=False)
-            seen["killed"] += 1
-            nodes.append(cluster.add_node(**small))
+study, folder, data = map(Path, sys.argv[1:4])
 
-ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-options = RayOptions(address=cluster.address, cpus=1)
-outcome = run_study(read_study(study), study.read_text(), folder, Killer(), cache=cache,
-                    workers=2, on_ray=options)
-Path(sys.argv[4]).write_text(json.dumps(seen | {"trained": outcome.state.trained}))
-ray.shutdown()
-cluster.shutdown()
+def attempt(what, options=RayOptions(), progress=Quiet(), **more):
+    try:
+        run_study(read_study(study, data_folder=data), study.read_text(), folder / what, progress,
+                  cache=study.parent / "cache", workers=2, on_ray=options, **more)
+        print(what, "was not refused")
+    except InvalidInput as error:
+        print(what, "::", error)
+
+with connected(sys.argv[4]):
+    attempt("no room", RayOptions(cpus=2, gpus=0.5))
+    attempt("not shared", url="memory://study")
+    search.on_ray.cluster.make_wanted = lambda place: dataclasses.replace(
+        make_wanted(place), code="0.0.9+00000000, torch 1.0")
+    attempt("other version")
+    search.on_ray.cluster.make_wanted = make_wanted
+
+    class Moves(Quiet):
+        def started(self, *_):
+            data.rename(folder / "gone")
+    attempt("no data", RayOptions(features="nodes"), Moves())
+    (folder / "gone").rename(data)
+
+    class Changes(Quiet):
+        def started(self, *_):
+            sorted((data / "left").glob("*.wav"))[-1].unlink()
+    attempt("other data", RayOptions(features="nodes"), Changes())
+    search.on_ray.board.EXPIRES_S = 1
+    with board_of("tones", "file:///somewhere"):
+        try:
+            with board_of("tones", "file:///somewhere"):
+                print("two coordinators were not refused")
+        except InvalidInput as error:
+            print("two ::", error)
 """
 
 
 @pytest.mark.soak
-def test_a_node_that_is_killed_changes_no_row(study_file: Path, tmp_path: Path) -> None:
-    study_file.write_text(study_file.read_text().replace("epochs: 2", "epochs: 6"))
-    alone = run(study_file, tmp_path / "alone")
-    folder = tmp_path / "study"
+def test_what_is_not_fit_is_one_sentence(
+    study_file: Path, tmp_path: Path, tones: Path, cluster: RayCluster
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(tones, data)
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            _SEARCH,
-            str(study_file),
-            str(folder),
-            str(study_file.parent / "cache"),
-            str(tmp_path / "told.json"),
-        ],
+        [sys.executable, "-c", _MISFITS, study_file, tmp_path, data, cluster.address],
         capture_output=True,
         text=True,
         timeout=400,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, sys.path))},
+        env=ENVIRONMENT,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads((tmp_path / "told.json").read_text())
-    assert told["killed"] == 1 and told["nodes"] == 3 and told["trained"] == 4
-    assert numbers(read_rows(folder)) == numbers(alone.rows)
-    for row in read_rows(folder):
-        if row.status == "trained":
-            history = read_history(folder / "designs" / row.key)
-            assert [record.epoch for record in history] == list(range(1, 7))
+    told = dict(line.split(" :: ", 1) for line in done.stdout.splitlines() if " :: " in line)
+    assert told["no room"] == (
+        "no node of the Ray cluster has room for one training of 2 CPUs and 0.5 GPUs, the largest "
+        "has 1 CPUs and 0 GPUs: lower --cpus-per-trial or --gpus-per-trial, or add nodes"
+    )
+    assert "does not see memory://study as the coordinator does" in told["not shared"]
+    assert told["other version"].startswith(
+        "the coordinator is ternary-dse 0.0.9+00000000, torch 1.0, and node "
+    )
+    assert told["other version"].endswith(": install the same version there")
+    assert told["no data"].startswith("node ") and str(data) in told["no data"]
+    assert "is searched on data" in told["other data"]
+    assert "let --features store bring them" in told["other data"]
+    assert "study tones is being searched by process " in told["two"]
+    assert len(told) == 6
+
+
+@pytest.mark.soak
+def test_a_sweep_in_parts_is_the_sweep(
+    study_file: Path, tmp_path: Path, cluster: RayCluster
+) -> None:
+    """The same designs, figures and frontier, in as many files as there are parts."""
+    import pandas as pd
+
+    here, there = tmp_path / "here.parquet", tmp_path / "there.parquet"
+    arguments = ["sweep", str(study_file), "--machine", "kws_int8", "--machine", "kws_ternary"]
+    # Parts of one design each, nearly: a space of thousands would do nothing more, but longer.
+    alone = CliRunner().invoke(group, [*arguments, "--out", str(here)])
+    assert alone.exit_code == 0, alone.output
+    done = subprocess.run(
+        [sys.executable, "-c", _SWEEP, *arguments, "--out", there, "--engine", "ray"]
+        + ["--ray-address", cluster.address],
+        capture_output=True,
+        text=True,
+        timeout=400,
+        env=ENVIRONMENT,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list(there.glob("part-*.parquet"))) == 4 == len(list(there.iterdir()))
+    columns = [name for name in pd.read_parquet(here).columns]
+    whole, parts = (
+        pd.read_parquet(path).astype(str).sort_values(columns, ignore_index=True)
+        for path in (here, there)
+    )
+    pd.testing.assert_frame_equal(whole, parts)
+    frontiers = [pd.read_csv(tmp_path / f"{name}-frontier.csv") for name in ("here", "there")]
+    pd.testing.assert_frame_equal(*frontiers)
+    assert not list(tmp_path.glob(".there*"))
+
+
+# Chunks so small that there are several: the space has 160 designs.
+_SWEEP = """
+import sys, os
+import dse.pricing.sweep, search.on_ray.sweep
+dse.pricing.sweep.CHUNK = search.on_ray.sweep.CHUNK = 40
+search.on_ray.sweep.PART_DESIGNS = 40
+from dse_cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_ray_that_is_not_installed_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    needs = r"needs Ray: pip install 'ternary-dse\[ray\]'"
+    with pytest.raises(InvalidInput, match=needs), connected(None):
+        pass
+
+
+def test_a_client_outside_the_cluster_is_told_how_to_get_in() -> None:
+    inside = "ray job submit -- dse search"
+    with pytest.raises(InvalidInput, match=inside), connected("ray://head:10001"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "needs", "fit"),
+    [
+        (8, 0, (1, 0), 8),
+        (8, 0, (3, 0), 2),  # not 2.67: a training is on one node
+        (8, 2, (1, 0.25), 8),
+        (4, 1, (0.5, 0.3), 3),
+        (4, 0, (1, 1), 0),
+        (0.3, 0, (0.1, 0), 3),  # 0.3 / 0.1 is 2.9999999999999996
+    ],
+)
+def test_trainings_that_fit_onto_a_node(
+    cpus: float, gpus: float, needs: tuple[float, float], fit: int
+) -> None:
+    assert room_of(Node(id="1", host="a", cpus=cpus, gpus=gpus), *needs) == fit
+
+
+def test_of_a_traceback_the_last_line_is_told() -> None:
+    error = RuntimeError(
+        "ray::unfit() (pid=1)\n  File x\nModuleNotFoundError: No module 'search'\n"
+    )
+    assert first_line(error) == "ModuleNotFoundError: No module 'search'"
+    assert first_line(ValueError()) == "ValueError"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--ray-address", "x"], "are for --engine ray"),
-        (["--local-workers", "2"], "--local-workers is for searches with --storage"),
-        (["--artifacts", "x"], "--artifacts is for searches with --storage or --engine ray"),
+        (["--features", "nodes"], "are for --engine ray"),
+        (["--out", "sftp://me:secret@host/x"], "--out sftp://me:***@host/x is a URL, which is for"),
     ],
 )
 def test_options_that_do_not_belong_together(
@@ -97,3 +414,40 @@ def test_options_that_do_not_belong_together(
 ) -> None:
     result = CliRunner().invoke(group, ["search", str(study_file), *arguments])
     assert isinstance(result.exception, InvalidInput) and message in str(result.exception)
+
+
+def test_the_state_of_a_cluster_that_is_damaged_is_none(tmp_path: Path) -> None:
+    for text in ("", "[]", "{}", json.dumps({"written_at": 0, "room": 1, "nodes": 1, "tasks": []})):
+        (tmp_path / "cluster.json").write_text(text)
+        assert read_cluster_state(tmp_path) is None
+
+
+class _Known:
+    """Stands for the place of a study, of which only histories are read."""
+
+    def __init__(self) -> None:
+        self.epochs = 0
+
+    def history(self, key: str) -> tuple[EpochRecord, ...]:
+        nothing = dict.fromkeys(("learning_rate", "training_loss", "training_error"), 0.0)
+        nothing |= dict.fromkeys(("validation_loss", "validation_error", "seconds"), 0.0)
+        return tuple(EpochRecord(epoch=n, **nothing) for n in range(1, self.epochs + 1))
+
+
+def test_a_design_whose_tasks_die_without_an_epoch_has_failed(tmp_path: Path) -> None:
+    """Three deaths one after the other; an epoch in between sets the count back."""
+    point, place, submitted = published("matchboxnet-3x1x64"), _Known(), list[str]()
+    trainers = object.__new__(RayTrainers)
+    trainers.artifacts, trainers.folder = place, tmp_path  # type: ignore[assignment]
+    trainers.watch = lambda point, record: None
+    trainers.submit_task = lambda mine, avoid: submitted.append(avoid)  # type: ignore[method-assign,assignment,func-returns-value]
+    mine = OpenTask(point, 9, reference=None, node="one")
+    for epochs, ended in ((0, False), (0, False), (1, False), (1, False), (1, True)):
+        place.epochs = epochs
+        outcome = trainers.start_again(mine, "node one: the disk is full", avoid="one")
+        assert (outcome is not None) == ended
+    assert outcome is not None and outcome["failed"].startswith(
+        "3 tasks ended in it; the last: node"
+    )
+    assert submitted == ["one"] * 4 and mine.restarts == 4
+    assert log_of(tmp_path).count("died after epoch") == 5

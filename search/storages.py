@@ -1,37 +1,31 @@
-"""Storages by URL, that outlive an outage; a password is never shown.
+"""Optuna's storages by URL, that outlive an outage; a password is never shown.
 
-Whatever Optuna can store in is a storage: a database, a journal file, a gRPC proxy in front of
-either. All of them may be out of reach for a while; `Patient` asks again until they are back.
+Any database that Optuna can store in may hold a study's trials, in place of the `study.db` in its
+folder: a dashboard of others then sees them while they come. A database may be out of reach for a
+while, when it is restarted, say; `Patient` asks again until it is back.
 """
 
 import logging
 import random
 import time
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus, urlsplit
 
 import optuna
 import sqlalchemy
 import sqlalchemy.exc
+import sqlalchemy.pool
 from optuna.storages import BaseStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import get_lock_file
 from optuna.trial import FrozenTrial, TrialState
 
 from dse.errors import InvalidInput, InvalidStudy
+from search.urls import HiddenURL, spellings
 
 ENVIRONMENT = "DSE_STORAGE"
 """Variable that may hold the URL: the arguments of a process can be read by all users, this not."""
 
 GIVE_UP_S = 300.0
 """A storage that is out of reach for so long is given up."""
-
-MOST_OF_A_LINE = 2**24
-"""Bytes in which the end of a journal's last line but one is looked for."""
 
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 10.0
@@ -44,7 +38,7 @@ DRIVERS = {
 }
 """What is installed for a bare name of a database."""
 
-SCHEMES = "postgresql://, mysql://, sqlite:///, journal:/// or grpc://"
+SCHEMES = "postgresql://, mysql:// or sqlite:///"
 
 HOPELESS = (
     "authentication failed",
@@ -61,51 +55,12 @@ class StorageUnreachable(InvalidStudy):
     """A storage that did not answer for too long, or refuses us."""
 
 
-@dataclass(frozen=True, slots=True)
-class StorageURL:
-    """Where a study is stored, and how that is shown to people."""
-
-    text: str = field(repr=False)
-    """With its password: for the driver's ears only."""
-    shown: str
-    """The same with the password hidden."""
-    secrets: tuple[str, ...] = field(repr=False, default=())
-
-    def __str__(self) -> str:
-        return self.shown
-
-    def scrubbed(self, message: str) -> str:
-        """A message without what must not be shown."""
-        message = message.replace(self.text, self.shown)
-        for secret in self.secrets:
-            message = message.replace(secret, "***")
-        return message
-
-    @property
-    def local_file(self) -> bool:
-        """Whether it is a file, which only machines that share a file system reach."""
-        return self.text.startswith(("sqlite", "journal"))
-
-
-def is_url(text: str) -> bool:
-    """Whether a text is meant as the URL of a storage, not as a path."""
-    return "://" in text
-
-
-def storage_url(text: str) -> StorageURL:
+def storage_url(text: str) -> HiddenURL:
     """Read the URL of a storage.
 
     Raises:
         InvalidInput: it is none, or of a kind that there is not.
     """
-    scheme = text.partition("://")[0]
-    if scheme == "journal":
-        return StorageURL(text, text)
-    if scheme == "grpc":
-        parts = urlsplit(text)
-        if not parts.hostname or not _port(parts):
-            raise InvalidInput("a gRPC storage is grpc://HOST:PORT: give both")
-        return StorageURL(text, f"grpc://{parts.hostname}:{parts.port}")
     try:
         url = sqlalchemy.make_url(text)
         url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
@@ -114,26 +69,17 @@ def storage_url(text: str) -> StorageURL:
         known = False
     if not known:
         raise InvalidInput(f"the storage is none of {SCHEMES}: see docs/how-to/many-machines.md")
-    given = [url.password, *(v for k, v in url.query.items() if "pass" in k)]
-    secrets = [str(secret) for secret in given if secret]
-    spelled = {form for s in secrets for form in (s, quote(s, safe=""), quote_plus(s))}
-    query = {k: v for k, v in url.query.items() if "pass" not in k}
+    secrets = [url.password, *(value for key, value in url.query.items() if "pass" in key)]
+    query = {key: value for key, value in url.query.items() if "pass" not in key}
     shown = url.set(query=query, drivername=url.get_backend_name())
-    return StorageURL(
+    return HiddenURL(
         text=url.render_as_string(hide_password=False),
         shown=shown.render_as_string(hide_password=True),
-        secrets=tuple(sorted(spelled, key=len, reverse=True)),
+        secrets=spellings([str(secret) for secret in secrets if secret]),
     )
 
 
-def _port(parts: Any) -> int | None:
-    try:
-        return int(parts.port) if parts.port else None
-    except ValueError:
-        return None
-
-
-def connect(url: StorageURL, *, give_up_s: float = GIVE_UP_S, first_s: float = 30.0) -> "Patient":
+def connect(url: HiddenURL, *, give_up_s: float = GIVE_UP_S, first_s: float = 30.0) -> "Patient":
     """Open a storage.
 
     Args:
@@ -148,65 +94,45 @@ def connect(url: StorageURL, *, give_up_s: float = GIVE_UP_S, first_s: float = 3
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     for chatty in ("alembic", "sqlalchemy.pool"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
-    opened: BaseStorage = patiently(lambda: _open(url), url, min(first_s, give_up_s))
+    opened: BaseStorage = patiently(lambda: _made(url), url, min(first_s, give_up_s))
     return Patient(opened, url, give_up_s)
 
 
-def _open(url: StorageURL) -> BaseStorage:
-    scheme, _, place = url.text.partition("://")
-    if scheme == "journal":
-        backend = JournalFileBackend(place)
-        _drop_half_a_line(Path(place), backend)
-        return optuna.storages.JournalStorage(backend)
-    if scheme == "grpc":
-        return _open_proxy(url)
+def _made(url: HiddenURL) -> BaseStorage:
+    """Open a storage; in an empty database, Optuna makes its tables first.
+
+    Of two searches that begin at once in an empty database, both look for the tables, both make
+    them, and one is told that they are there already. It looks again. Without a pool, as a
+    connection in it would stay open where the tables could not be made.
+    """
+    for _ in range(10):
+        try:
+            _open(url, poolclass=sqlalchemy.pool.NullPool)
+            break
+        except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError) as error:
+            if "already exists" not in str(error):
+                raise
+            time.sleep(random.uniform(0.1, 0.5))
+    return optuna.storages.get_storage(_open(url, pool_pre_ping=True))
+
+
+def _open(url: HiddenURL, **engine: Any) -> optuna.storages.RDBStorage:
     arguments: dict[str, Any] = {}
-    if scheme.startswith("postgresql"):
+    if url.text.startswith("postgresql"):
         arguments = {"connect_timeout": 10, "application_name": "dse"}
-    elif scheme.startswith("sqlite"):
+    elif url.text.startswith("sqlite"):
         arguments = {"timeout": 60}
     try:
-        database = optuna.storages.RDBStorage(
-            url.text, engine_kwargs={"pool_pre_ping": True, "connect_args": arguments}
+        return optuna.storages.RDBStorage(
+            url.text, engine_kwargs={"connect_args": arguments, **engine}
         )
     except ImportError:
         raise InvalidInput(
             f"the driver of {url} is not installed: pip install 'ternary-dse[cluster]'"
         ) from None
-    return optuna.storages.get_storage(database)
 
 
-def _drop_half_a_line(path: Path, backend: JournalFileBackend) -> None:
-    """Drop a last line that a kill or a full disk cut short: the next would be glued to it."""
-    if not path.exists():
-        return
-    with get_lock_file(backend._lock), path.open("rb+") as file:  # writers hold the same lock
-        file.seek(max(0, path.stat().st_size - MOST_OF_A_LINE))
-        start, tail = file.tell(), file.read()
-        if tail and not tail.endswith(b"\n"):
-            file.truncate(start + tail.rfind(b"\n") + 1)
-
-
-def _open_proxy(url: StorageURL) -> BaseStorage:
-    try:
-        import grpc  # noqa: F401
-    except ImportError:
-        raise InvalidInput(f"{url} needs grpcio: pip install 'ternary-dse[cluster]'") from None
-    parts = urlsplit(url.text)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        proxy = optuna.storages.GrpcStorageProxy(
-            host=str(parts.hostname), port=int(parts.port or 0)
-        )
-    try:
-        proxy.wait_server_ready(timeout=5)
-    except BaseException:
-        proxy.close()
-        raise
-    return proxy
-
-
-def patiently(call: Callable[[], Any], url: StorageURL, give_up_s: float) -> Any:
+def patiently(call: Callable[[], Any], url: HiddenURL, give_up_s: float) -> Any:
     """What a call gives; it is repeated while the storage is out of reach.
 
     Raises:
@@ -238,11 +164,6 @@ def patiently(call: Callable[[], Any], url: StorageURL, give_up_s: float) -> Any
 
 def outage(error: BaseException) -> str | None:
     """Why a storage is out of reach; None where the error is of another kind."""
-    if type(error).__module__.startswith("grpc"):
-        code = getattr(getattr(error, "code", lambda: None)(), "name", "")
-        details = str(getattr(error, "details", lambda: "")())
-        # The proxy says UNKNOWN when the database behind it is out of reach.
-        return _first_line(details or code) if code in ("UNAVAILABLE", "UNKNOWN") else None
     if isinstance(error, ConnectionError):
         return _first_line(str(error))
     if isinstance(error, optuna.exceptions.StorageInternalError) and error.__cause__ is not None:
@@ -277,7 +198,7 @@ class Patient(_Forwarding):  # type: ignore[misc]  # its base is made above
     A write whose answer was lost may have been done: what would be done twice is looked at first.
     """
 
-    def __init__(self, inner: BaseStorage, url: StorageURL, give_up_s: float) -> None:
+    def __init__(self, inner: BaseStorage, url: HiddenURL, give_up_s: float) -> None:
         self.inner = inner
         self.url = url
         self.give_up_s = give_up_s
@@ -288,8 +209,6 @@ class Patient(_Forwarding):  # type: ignore[misc]  # its base is made above
         if isinstance(database, optuna.storages.RDBStorage):
             database.remove_session()
             database.engine.dispose()
-        elif isinstance(self.inner, optuna.storages.GrpcStorageProxy):
-            self.inner.close()
 
     def __enter__(self) -> "Patient":
         return self
