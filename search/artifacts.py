@@ -165,6 +165,7 @@ class Artifacts:
                     raise
                 waited_s = time.monotonic() - begun
                 hopeless = isinstance(error, PermissionError | FileNotFoundError)
+                hopeless |= "credentials" in str(error).lower()
                 if hopeless or waited_s + wait_s > self.give_up_s:
                     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
                     raise InvalidStudy(

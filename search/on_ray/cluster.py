@@ -165,8 +165,12 @@ def unfit(wanted: Wanted) -> str:
             "install the same version there"
         )
     if wanted.place:
-        place = open_artifacts(wanted.place)
-        if place.marked() != wanted.mark:
+        try:
+            place = open_artifacts(wanted.place)
+            seen = place.marked()
+        except InvalidInput as error:
+            return f"node {host}: {error}"
+        if seen != wanted.mark:
             return (
                 f"node {host} does not see {place.url} as the coordinator does: let the study lie "
                 "on a file system that all nodes share, or behind a URL, --out s3://BUCKET/NAME say"

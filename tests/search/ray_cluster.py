@@ -6,6 +6,7 @@ connected to it runs in the process of the tests: that talks to this program lin
     python -m tests.search.ray_cluster        add -> ok        remove -> ok
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -44,13 +45,14 @@ class RayCluster:
 
 
 @contextmanager
-def ray_cluster(nodes: int) -> Iterator[RayCluster]:
-    """A head without CPUs, and nodes of one CPU each."""
+def ray_cluster(nodes: int, **environment: str) -> Iterator[RayCluster]:
+    """A head without CPUs, and nodes of one CPU each, which have variables of their own."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.search.ray_cluster", str(nodes)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        env=os.environ | environment,
     )
     try:
         yield RayCluster(process)

@@ -35,16 +35,12 @@ from tests.search.test_workers import Watcher, numbers
 
 EPOCHS = 25
 
+STARTED: list["subprocess.Popen[str]"] = []
+
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[RayCluster]:
-    with ray_cluster(2) as started:
-        yield started
-
-
-@pytest.fixture
 def s3() -> Iterator[dict[str, str]]:
     """A server that speaks S3, with a bucket `trained`; what its clients need to know of it."""
     import boto3
@@ -71,6 +67,22 @@ def s3() -> Iterator[dict[str, str]]:
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def cluster(s3: dict[str, str]) -> Iterator[RayCluster]:
+    with ray_cluster(2, **s3) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def ended() -> Iterator[None]:
+    """No search outlives its test."""
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        process.kill()
+        process.wait()
+
+
 @pytest.fixture
 def longer(study_file: Path) -> Path:
     """A study whose trainings are long enough to be hit in the middle."""
@@ -95,14 +107,17 @@ def search(
     command = [sys.executable, "-m", "dse_cli", "search", str(study_file), "--engine", "ray"]
     command += ["--ray-address", cluster.address, "--cache", str(study_file.parent / "cache")]
     with (where / "said").open("w") as said:
-        return subprocess.Popen(
-            [*command, *arguments],
-            cwd=where,
-            env=ENVIRONMENT | environment,
-            stdout=said,
-            stderr=subprocess.STDOUT,
-            text=True,
+        STARTED.append(
+            process := subprocess.Popen(
+                [*command, *arguments],
+                cwd=where,
+                env=ENVIRONMENT | environment,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
         )
+    return process
 
 
 def finish(process: "subprocess.Popen[str]", where: Path) -> str:
@@ -331,9 +346,9 @@ def test_a_sweep_in_parts_is_the_sweep(
     # Parts of one design each, nearly: a space of thousands would do nothing more, but longer.
     alone = CliRunner().invoke(group, [*arguments, "--out", str(here)])
     assert alone.exit_code == 0, alone.output
+    on_ray = ["--out", there, "--engine", "ray", "--ray-address", cluster.address]
     done = subprocess.run(
-        [sys.executable, "-c", _SWEEP, *arguments, "--out", there, "--engine", "ray"]
-        + ["--ray-address", cluster.address],
+        [sys.executable, "-c", _SWEEP, *arguments, *on_ray],
         capture_output=True,
         text=True,
         timeout=400,
