@@ -62,12 +62,12 @@ def test_the_script_of_slurm_calls_ray_and_us_rightly(tmp_path: Path) -> None:
     ray, _, ours = done.stdout.partition("--\n")
     called = ray.split()
     # Ray itself reads its options, and finds our command behind them.
-    from ray.scripts.symmetric_run import symmetric_run
+    from ray.scripts.symmetric_run import curate_and_validate_ray_start_args, symmetric_run
 
     own = symmetric_run.make_context("symmetric-run", [*called[1:], "--", *ours.split()])
     assert called[0] == "symmetric-run" and own.params["address"] == "node7:6379"
-    assert own.params["min_nodes"] == 2
-    assert list(own.params["entrypoint_on_head"])[:2] == ["dse", "search"]
+    assert own.params["min_nodes"] == 2 and ours.split()[:2] == ["dse", "search"]
+    assert "--num-cpus" in curate_and_validate_ray_start_args(called[1:])
     given = parse(ours.split()[1:])
     assert given["engine"] == "ray" and given["ray_address"] == "auto"
     assert given["out"] == "/shared/studies/demo"

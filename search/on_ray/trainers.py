@@ -32,6 +32,7 @@ from dse.studies.cluster_state import (
     TaskState,
     write_cluster_state,
 )
+from dse.studies.folder import DESIGN, DESIGNS
 from dse.training.history import TrainingResult, read_history
 from dse.training.job import Training
 from search.artifacts import Artifacts
@@ -138,6 +139,9 @@ class RayTrainers:
 
     def start(self, point: DesignPoint, until: int) -> None:
         """Submit a design; it waits in the cluster until a node has room."""
+        name = f"{DESIGNS}/{point.key}/{DESIGN}"
+        if self.artifacts.folder is None and (self.folder / name).exists():
+            self.artifacts.push_file(name, self.folder / name)
         self.open[point.key] = mine = OpenTask(point, until)
         self.submit_task(mine)
 
