@@ -352,9 +352,9 @@ def test_a_huge_space_needs_a_sample(capsys: pytest.CaptureFixture[str], tmp_pat
     path.write_text("space: {blocks: 4, channels: {low: 2, high: 800, step: 2, per_block: true}}\n")
     # 400^4 designs.
     assert refusal(capsys, path) == (
-        f"{path} has 25,600,000,000 designs, more than the 1,000,000,000 that are priced in an hour "
-        "or so: give --sample, 1000000 say, or narrow the space, or let more machines price it, "
-        "with --engine ray"
+        f"{path} has 25,600,000,000 designs, more than the 1,000,000,000 that are priced in an "
+        "hour or so: give --sample, 1000000 say, or narrow the space, or let more machines price "
+        "it, with --engine ray"
     )
     out = tmp_path / "out.parquet"
     assert run(path, "--sample", 3, "--out", out).exit_code == 0
