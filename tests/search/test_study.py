@@ -325,7 +325,7 @@ def test_lost_rows_are_not_passed_over(study_file: Path, tmp_path: Path) -> None
     folder = tmp_path / "study"
     run(study_file, folder, trainings=1)
     (folder / "results.jsonl").write_text("")
-    with pytest.raises(InvalidStudy, match=r"is finished in study\.db and has no row in results"):
+    with pytest.raises(InvalidStudy, match="is finished in its storage and has no row"):
         run(study_file, folder, trainings=2)
 
 
