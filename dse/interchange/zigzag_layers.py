@@ -151,11 +151,12 @@ def _relation(node: Node, loops: dict[str, int]) -> _Relation:
     relations = []
     for line in lines:
         match = _RELATION.fullmatch(line.strip().lower())
+        if match is not None and match[1] == "iy":
+            continue
         if match is None or not {match[3], match[5]} <= names:
             raise node.error(f"{node.key}: cannot read the relation {line[:80]!r}")
         index, stride, frame, dilation, tap = match.groups()
-        if index != "iy":
-            relations.append(_Relation(index, frame, tap, int(stride or 1), int(dilation or 1)))
+        relations.append(_Relation(index, frame, tap, int(stride or 1), int(dilation or 1)))
     if len(relations) > 1:
         raise node.error(f"{node.key} has {len(relations)} dimension_relations: layers have one")
     return relations[0] if relations else _Relation()

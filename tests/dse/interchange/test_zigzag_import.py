@@ -322,6 +322,19 @@ def test_a_depthwise_layer_of_other_letters(tmp_path: Path) -> None:
     assert (layer.kernel_size, layer.dilation, layer.macs) == (3, 2, 6 * 9 * 3)
 
 
+def test_a_second_axis_of_one_step_is_none(tmp_path: Path) -> None:
+    equation = "O[b][k][oy][ox]+=W[k][c][fy][fx]*I[b][c][iy][ix]"
+    dims, sizes = "B, K, C, OY, OX, FY, FX", "1, 8, 4, 1, 10, 1, 3"
+    relations = "['ix=2*ox+1*fx', 'iy=1*oy+1*fy']"
+    path = layers_file(tmp_path, equation, dims, sizes, "Conv", relations)
+    [layer] = import_workload(path).layers
+    assert (layer.kind, layer.stride, layer.kernel_size) == (LayerKind.CONVOLUTION, 2, 3)
+    assert (layer.in_frames, layer.macs) == (19, 8 * 4 * 10 * 3)
+    path.write_text(path.read_text().replace("4, 1, 10", "4, 2, 10"))
+    with pytest.raises(InvalidFile, match="loop OY of 2 is not supported: layers have one"):
+        import_workload(path)
+
+
 @pytest.mark.parametrize(
     ("equation", "dims", "sizes", "message"),
     [
