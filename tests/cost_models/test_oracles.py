@@ -41,13 +41,16 @@ def total_error(layers):
 
 
 RUNS = [run.stem for run in oracles.zigzag_runs()]
+LAYERS = {"quartznet-5x5": 61, "matchboxnet-3x2x64": 21, "matchboxnet-1x1x32": 9}
 EDGE_QUARTZNET = "edge_tpu_like__quartznet-5x5__w8"
 EYERISS_QUARTZNET = "eyeriss_like__quartznet-5x5__w8"
 
 
 def test_all_runs_are_here():
     # Three machines, two networks; weights of 8, 2 and 0 bits; activations outside and on chip.
-    assert len(RUNS) == 14
+    # Three machines more that are read from hardware YAML.
+    assert len(RUNS) == 17
+    assert len([run for run in RUNS if run.startswith(("tinynpu", "rowfiles", "fourfold"))]) == 3
     tpu_like = {run.split("__")[-1] for run in RUNS if run.startswith("tpu_like__matchboxnet")}
     assert tpu_like == {"w8", "w8_energy", "w8_locality", "pw2", "pw0", "pw0_locality"}
 
@@ -55,13 +58,17 @@ def test_all_runs_are_here():
 @pytest.mark.parametrize("run", [run for run in RUNS if run != EDGE_QUARTZNET])
 def test_energy_against_zigzag(run):
     layers = compared(run)
-    assert len(layers) == (61 if "quartznet" in run else 21)
+    assert len(layers) == next(count for name, count in LAYERS.items() if name in run)
     assert abs(total_error(layers)) < 0.03
     for each in layers:
         if run == EYERISS_QUARTZNET:
             # ZigZag splits loops into prime factors only: 256 channels on 14 rows leave 19 steps,
             # which no register holds, so there a search that may tile otherwise finds less.
             assert -0.13 < each.error < 0.10, each.layer.name
+        elif run.startswith("rowfiles"):
+            # It tries three ways to lay a layer over the array. In three depthwise layers all have
+            # the channels there, where frames and taps fetch less.
+            assert -0.25 < each.error < 0.02, each.layer.name
         else:
             assert abs(each.error) < 0.10, each.layer.name
 
@@ -152,13 +159,13 @@ def test_edge_tpu_accesses_equal_where_the_mapping_is_the_same():
 
 @pytest.mark.parametrize("run", RUNS)
 def test_cycles_lie_between_ours_unless_below_their_own_port(run):
-    # Ours begins where all transfers overlap with computing, and ends where nothing overlaps: no
-    # layer of ZigZag's is above. A network is below only where ZigZag's figure is less than what
-    # its own accesses need of its DRAM port: there it combines first loads that share the port by
-    # the larger.
+    # Ours begins where all transfers overlap with computing, and ends where nothing overlaps: only
+    # layers that ZigZag maps with more accesses, for more energy, are above. A network is below
+    # only where ZigZag's figure is less than what its own accesses need of its DRAM port: there it
+    # combines first loads that share the port by the larger.
     layers = compared(run)
     for each in layers:
-        assert each.theirs_cycles <= each.cycles[1], each.layer.name
+        assert each.theirs_cycles <= each.cycles[1] or each.error < -0.003, each.layer.name
     low = sum(each.cycles[0] for each in layers)
     theirs = sum(each.theirs_cycles for each in layers)
     below = sum(each.theirs_cycles < each.port_cycles for each in layers)
@@ -171,6 +178,8 @@ BELOW = {
     "edge_tpu_like__matchboxnet-3x2x64__w8_energy",
     "edge_tpu_like__matchboxnet-3x2x64__w8_locality",
     "edge_tpu_like__quartznet-5x5__w8",
+    "fourfold__matchboxnet-1x1x32__w8",
+    "tinynpu__matchboxnet-1x1x32__w8",
     "tpu_like__matchboxnet-3x2x64__pw0",
     "tpu_like__matchboxnet-3x2x64__pw2",
     "tpu_like__matchboxnet-3x2x64__w8",
@@ -241,5 +250,5 @@ def test_the_table_can_be_printed(capsys, monkeypatch):
     oracles.main()
     lines = capsys.readouterr().out.splitlines()
     assert len([line for line in lines if re.search(r"[+-]\d+\.\d\d%", line)]) == len(RUNS)
-    assert len([line for line in lines if re.search(r"\d+ of (21|61)$", line)]) == len(RUNS) + 7
+    assert len([line for line in lines if re.search(r"\d+ of (9|21|61)$", line)]) == len(RUNS) + 7
     assert sum("21 of 21" in line for line in lines[-7:]) == 7
