@@ -185,7 +185,7 @@ def _line(
         ("rate", rate, 1.0),
     ):
         if value != usual:
-            words += [f"--{name}", f"{value:g}"]
+            words += [f"--{name}", f"{value:.15g}"]
     return shlex.join(words)
 
 

@@ -82,6 +82,7 @@ def space_from_node(node: Node, *, in_channels: int = 64) -> SearchSpace:
             raise axes[name].error(
                 f"'{name}' is of a block that no design has: blocks are at most {blocks}"
             )
+    _check_effects(read, axes, family, blocks)
     return SearchSpace(_in_order(read, family, blocks), in_channels, family)
 
 
@@ -93,13 +94,45 @@ def _read_family(node: Node | None) -> Family:
     return FAMILIES[node.value]
 
 
+def _check_effects(
+    read: Mapping[str, tuple[Choice, bool]],
+    nodes: Mapping[str, Node],
+    family: Family,
+    blocks: int,
+) -> None:
+    """Refuse a key that another one makes meaningless: nobody would learn that it does nothing.
+
+    Raises:
+        InvalidFile: `channels_b2` beside `channels` for each block, `channels` beside one of each
+            block, or growth from block to block of what each block has of its own.
+    """
+    for base, axis in family.axes.items():
+        own = [name for name in read if name != base and family.split(name)[0] == base]
+        each = base in read and read[base][1]
+        if each and own:
+            raise nodes[own[0]].error(
+                f"'{own[0]}' has no effect beside '{base}' with per_block, which gives block "
+                f"{family.split(own[0])[1]} its values: leave out one of them"
+            )
+        if base in read and not each and axis.per_block and len(own) >= blocks:
+            raise nodes[base].error(
+                f"'{base}' has no effect beside '{own[0]}' to '{own[-1]}', which give all "
+                f"{blocks} blocks their values: leave out '{base}'"
+            )
+        growth = f"{base}_growth"
+        mine = {family.split(name)[1] for name in own}
+        if growth in read and (each or 1 < blocks <= 1 + len(mine - {1})):
+            raise nodes[growth].error(
+                f"'{growth}' has no effect where each block has its own '{base}': leave it out"
+            )
+
+
 def _in_order(
     read: Mapping[str, tuple[Choice, bool]], family: Family, blocks: int
 ) -> tuple[Choice, ...]:
     """Axes in the family's order, whatever that of the file: what decides comes first.
 
-    `per_block` becomes one axis a block, up to the most blocks that the space has. It comes before
-    an axis of the same block that the file gives by itself.
+    `per_block` becomes one axis a block, up to the most blocks that the space has.
     """
     choices: dict[str, Choice] = {}
     for name, (choice, per_block) in read.items():
@@ -108,7 +141,7 @@ def _in_order(
                 own = f"{name}_b{block}"
                 choices[own] = Choice(own, choice.values, choice.log, choice.ordered)
         else:
-            choices.setdefault(name, choice)
+            choices[name] = choice
     order = {base: index for index, base in enumerate(family.axes)}
 
     def place(name: str) -> tuple[int, int]:
@@ -140,6 +173,10 @@ def _read_axis(name: str, node: Node, family: Family) -> tuple[Choice, bool]:
 def _read_mapping(name: str, axis: Axis, node: Node) -> tuple[Choice, bool]:
     if "values" in node.value:
         listed = build(_List, node)
+        if listed.log and not all(
+            isinstance(value, int | float) and value > 0 for value in listed.values
+        ):
+            raise node.error(f"'{name}' cannot be logarithmic: log needs numbers above 0")
         return Choice(name, listed.values, listed.log), listed.per_block
     given = build(_Range, node)
     if given.low > given.high:

@@ -93,7 +93,7 @@ class HardwareSection:
 
 
 _PLAIN = ("clock_mhz", "vector_lanes", "trits_per_cycle")
-_SHOWN = {"clock_mhz": "{:g} MHz", "vector_lanes": "{} vector lanes", "trits_per_cycle": "{} trits"}
+_SHOWN = {"clock_mhz": "{} MHz", "vector_lanes": "{} vector lanes", "trits_per_cycle": "{} trits"}
 
 Load = Callable[[str], tuple[Accelerator, Technology]]
 
@@ -149,14 +149,19 @@ class _Axis:
     def shown(self, value: Any) -> str:
         """`20 MHz`, `trees rows 4`, `weight_sram 131.072 kbit`: its part of the machine's name.
 
-        Rows of results name their machine by it, so different values should read differently. A
-        kbit is 1,000 bits.
+        Rows of results name their machine by it, so different values read differently: numbers have
+        as many digits as tell them from all others (`repr`). A kbit is 1,000 bits.
         """
         if self.field == "capacity_bits":
-            return f"{self.owner} {value / 1000:.12g} kbit"
+            return f"{self.owner} {_told(value / 1000)} kbit"
         if self.part:
             return f"{self.owner} {self.field.replace('_', ' ')} {value}"
-        return _SHOWN[self.field].format(value)
+        return _SHOWN[self.field].format(_told(value))
+
+
+def _told(value: float) -> str:
+    """`20` or `13.333333`: no digit more than tells the number from all others."""
+    return repr(value).removesuffix(".0")
 
 
 def hardware_from_node(node: Node, load: Load, default: str) -> Hardware:
@@ -239,7 +244,22 @@ def _combined(
                 skipped, reason = skipped + 1, reason or str(error)
     if not machines:
         raise node.error(f"hardware: none of the {skipped} machines can exist: {reason}")
+    _check_names(node, machines)
     return Hardware(tuple(machines), skipped)
+
+
+def _check_names(node: Node, machines: Sequence[Machine]) -> None:
+    """Names tell machines apart in rows, and technologies in the study's record."""
+    for kind in ("accelerator", "technology"):
+        known: dict[str, Any] = {}
+        for each in machines:
+            part = getattr(each, kind)
+            same = known.setdefault(part.name, part)
+            if same is not part and (kind == "accelerator" or same != part):
+                raise node.error(
+                    f"hardware: two machines have the {kind} name '{part.name}': give one of "
+                    "them another name in its file"
+                )
 
 
 def _built(

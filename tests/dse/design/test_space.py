@@ -165,6 +165,20 @@ def test_default_of_every_axis_is_matchboxnet_3x1x64() -> None:
         ("channels: {low: 1.5, high: 3}", "'channels' takes whole numbers"),
         ("channels: {low: 1, high: 8, log: true, step: 2}", "cannot have both log and step"),
         ("{blocks: [1, 2], channels_b3: 8}", "'channels_b3' is of a block that no design has"),
+        (
+            "{blocks: 2, channels_b2: 8, channels: {values: [8, 16], per_block: true}}",
+            "'channels_b2' has no effect beside 'channels' with per_block, which gives block 2 its",
+        ),
+        (
+            "{blocks: [1, 2], channels: 16, channels_b1: 8, channels_b2: 8}",
+            "'channels' has no effect beside 'channels_b1' to 'channels_b2', which give all 2",
+        ),
+        (
+            "{blocks: 2, kernel: {values: [3, 5], per_block: true}, kernel_growth: [0, 2]}",
+            "'kernel_growth' has no effect where each block has its own 'kernel': leave it out",
+        ),
+        ("{blocks: 3, kernel_b2: 3, kernel_b3: 5, kernel_growth: 4}", "'kernel_growth' has no"),
+        ("policy: {values: [P1, P2], log: true}", "'policy' cannot be logarithmic: log needs"),
         ("family: resnet", "space.family must be one of matchboxnet, not 'resnet'"),
         ("channels: {low: 1, hihg: 8}", "unknown key 'channels.hihg': did you mean 'high'?"),
     ],

@@ -83,7 +83,33 @@ def test_every_combination_of_what_a_machine_has() -> None:
 
 def test_one_value_is_a_list_of_one_and_the_study_has_a_machine() -> None:
     assert names(read("clock_mhz: 20")) == ["kws_ternary, 20 MHz"]
+    assert names(read("clock_mhz: [13.333333, 13.3333334]")) == [
+        "kws_ternary, 13.333333 MHz",
+        "kws_ternary, 13.3333334 MHz",
+    ]
     assert names(read("machine: [kws_int8, tpu_like]")) == ["kws_int8", "tpu_like"]
+
+
+def test_machines_of_one_name_are_refused() -> None:
+    def named(name: str) -> tuple[Accelerator, Technology]:
+        machine, technology = load(name)
+        return dataclasses.replace(machine, name="mine"), technology
+
+    node = parse_yaml("{machine: [kws_int8, tpu_like]}", "study.yaml")
+    with pytest.raises(InvalidFile, match="two machines have the accelerator name 'mine'"):
+        hardware_from_node(node, named, "kws_int8")
+
+
+def test_technologies_of_one_name_are_the_same() -> None:
+    def changed(name: str) -> tuple[Accelerator, Technology]:
+        machine, technology = load(name)
+        clock = 2.0 if name == "tpu_like" else 1.0
+        voltage = dataclasses.replace(technology, voltage_v=technology.voltage_v * clock)
+        return machine, dataclasses.replace(voltage, name="process")
+
+    node = parse_yaml("{machine: [kws_int8, tpu_like]}", "study.yaml")
+    with pytest.raises(InvalidFile, match="have the technology name 'process': give one of them"):
+        hardware_from_node(node, changed, "kws_int8")
 
 
 def test_what_cannot_exist_is_left_out_and_counted() -> None:
