@@ -5,6 +5,7 @@ and the reference makes its rows as it needs them. Functions here return texts b
 them is the command line's. `build_and_check` compiles them where there is a C compiler.
 
     ternary_dse.c, .h    the reference, the same for all networks
+    FAMILY.h             of each family of generators that the network has: one row of a matrix
     model.h              sizes and tables of this one
     check.c, vectors.h   runs it on test vectors and compares with `dse.training.integer`
 
@@ -21,10 +22,11 @@ the inputs for all frames at once, and forgets the row: `in_channels` bytes inst
 in_channels * out_channels. Shift registers go forwards alone, so rows must be made in order.
 """
 
+import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,7 @@ FLAGS = ("-std=c99", "-pedantic", "-O2", "-Wall", "-Wextra", "-Werror")
 COMPILE_SECONDS = 120
 MOST_FRAMES = 10_000
 
+_INCLUDE = re.compile(r'^#include "(\w+\.[ch])"', re.MULTILINE)
 _KINDS = {
     "convolution": "TDSE_CONVOLUTION",
     "ternary": "TDSE_TERNARY",
@@ -66,11 +69,24 @@ def c_files(network: IntegerNetwork, features: npt.NDArray[np.int8]) -> dict[str
     frames = features.shape[2]
     if frames > MOST_FRAMES:
         raise InvalidDesign(f"frames must be at most {MOST_FRAMES:,}, not {frames:,}")
-    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(SOURCES.glob("*.[ch]"))}
-    files["model.h"] = model_header(network, frames)
-    files["vectors.h"] = vectors_header(network, features)
-    files["README.md"] = _readme(network, frames)
-    return files
+    own = {
+        "model.h": model_header(network, frames),
+        "vectors.h": vectors_header(network, features),
+        "README.md": _readme(network, frames),
+    }
+    return _sources(own["model.h"], own) | own
+
+
+def _sources(text: str, known: Collection[str]) -> dict[str, str]:
+    """Files of `SOURCES` that the network needs: of generators those that `text` includes."""
+    found: dict[str, str] = {}
+    wanted = ["check.c", "ternary_dse.c", *_INCLUDE.findall(text)]
+    while wanted:
+        name = wanted.pop()
+        if name not in found and name not in known:
+            found[name] = (SOURCES / name).read_text(encoding="utf-8")
+            wanted += _INCLUDE.findall(found[name])
+    return found
 
 
 def model_header(network: IntegerNetwork, frames: int) -> str:
@@ -101,6 +117,7 @@ def model_header(network: IntegerNetwork, frames: int) -> str:
         f"#define MODEL_INPUT_SCALE {network.input_scale!r}",
         "",
         "#ifdef MODEL_TABLES",
+        *(f'#include "{family}.h"' for family in _families(network)),
     ]
     if network.mean:
         lines += [
@@ -296,6 +313,12 @@ def _state(place: Place) -> npt.NDArray[np.uint8]:
     return start_state(place.ternary_seed, place.name, place.mixer.generator)
 
 
+def _families(network: IntegerNetwork) -> list[str]:
+    places = [path.place for stage in network.stages for path in stage.paths if path.place]
+    generators = [place.mixer.generator for place in places]
+    return sorted({each.family for each in generators if each is not None})
+
+
 def _most_state_bits(network: IntegerNetwork) -> int:
     places = [path.place for stage in network.stages for path in stage.paths if path.place]
     return max([1, *(len(_state(place)) for place in places)])
@@ -331,7 +354,7 @@ def _generator_tables(prefix: str, place: Place) -> list[str]:
     rounds = 0 if register else generator.rounds
     taps = generator.taps if register else (0,)
     fields = (
-        f"{family.C_NAME}, {decision}, {rounds}, {len(taps)}, {steps}, {len(state)}, "
+        f"{generator.family}_row, {decision}, {rounds}, {len(taps)}, {steps}, {len(state)}, "
         f"{round(density * 2**decision)}u, {prefix}_taps, {prefix}_state"
     )
     return [

@@ -7,11 +7,11 @@
 
 #include <stdint.h>
 
-/* Families of generators; docs/evidence/generator.md has what each does. */
-enum { TDSE_THRESHOLD, TDSE_AND, TDSE_ONE_HOT, TDSE_COUNTER, TDSE_SOBOL };
+typedef struct tdse_generator tdse_generator;
 
-typedef struct {
-    uint8_t family;
+/* docs/evidence/generator.md has what each family does; NAME.h is its code. */
+struct tdse_generator {
+    void (*row)(const tdse_generator *, int path, int row, int columns, int8_t *trits);
     uint8_t decision_bits; /* k, j or log2 of a block */
     uint8_t rounds;        /* of the mixing function */
     uint8_t taps_count;
@@ -20,7 +20,7 @@ typedef struct {
     uint32_t limit;        /* an entry is not zero where its number is below */
     const uint16_t *taps;
     const uint8_t *state;  /* start state, first bit the most significant of the first byte */
-} tdse_generator;
+};
 
 enum { TDSE_CONVOLUTION, TDSE_TERNARY, TDSE_IDENTITY };
 

@@ -18,7 +18,7 @@ A new family is
 2. its Verilog, `dse/rtl/verilog/NAME.v`, with the ports of the others (`lfsr_and.v` is short);
 3. what its circuit is built of, a function in `cost_models/generator.py` (`FAMILIES` there); where
    it has a part that no other family has, the area and energy of that part with their source;
-4. for C exports, its branch in `dse/export/c/ternary_dse.c`.
+4. for C exports, `dse/export/c/NAME.h` with `NAME_row`: the entries of one row.
 
 Spaces, files, the command line, the dashboard and exports find it by the registry. Tests of
 `tests/dse/ternary/test_generators.py` and `tests/dse/rtl/test_rtl.py` run over all families.

@@ -30,7 +30,6 @@ PARAMETERS = ("threshold_bits", "rounds")
 EXACT_FAN_IN = False
 HELPERS = ("arx32", "at_most")
 SEED = "key (32 bits, the upper), number of the first word (32)"
-C_NAME = "TDSE_COUNTER"
 
 STATE_BITS = 64
 WORD_BITS = 32

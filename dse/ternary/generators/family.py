@@ -46,10 +46,6 @@ class Family(Protocol):
     def SEED(self) -> str:
         """What its start state is, for data sheets."""
 
-    @property
-    def C_NAME(self) -> str:
-        """Its constant in the exported C, `dse/export/c/ternary_dse.h`."""
-
     # --- the matrix
 
     def check_parameters(self, generator: Parameters) -> None:

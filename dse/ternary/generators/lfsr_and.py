@@ -18,7 +18,6 @@ PARAMETERS = registers.PARAMETERS
 EXACT_FAN_IN = False
 HELPERS = registers.HELPERS
 SEED = registers.SEED
-C_NAME = "TDSE_AND"
 
 MOST_AND_BITS = 16
 

@@ -16,7 +16,6 @@ PARAMETERS = (*registers.PARAMETERS, "threshold_bits")
 EXACT_FAN_IN = False
 HELPERS = (*registers.HELPERS, "at_most")
 SEED = registers.SEED
-C_NAME = "TDSE_THRESHOLD"
 
 MOST_THRESHOLD_BITS = 16
 

@@ -19,7 +19,6 @@ PARAMETERS = registers.PARAMETERS
 EXACT_FAN_IN = True
 HELPERS = registers.HELPERS
 SEED = registers.SEED
-C_NAME = "TDSE_ONE_HOT"
 
 state_bits = registers.state_bits
 check_parameters = registers.check_register

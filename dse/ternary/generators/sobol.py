@@ -43,7 +43,6 @@ PARAMETERS = ("rounds",)
 EXACT_FAN_IN = True
 HELPERS = ("arx32",)
 SEED = "key of the signs (32 bits, the upper), start (16), shift (16)"
-C_NAME = "TDSE_SOBOL"
 
 ROW_BITS = 16
 STEP = 40_503

@@ -13,7 +13,7 @@ from dse.design.point import DENSE, IDENTITY, Block, DesignPoint, Mixer
 from dse.design.published import published
 from dse.errors import InvalidDesign
 from dse.export.c_code import build_and_check, c_files, comment, compiler
-from dse.ternary.generators import Generator
+from dse.ternary.generators import FAMILIES, Generator
 from dse.ternary.matrix import ternary_matrix
 from dse.training.integer import IntegerNetwork, quantise_network
 from dse.training.integer_scores import _sums, scores_of_clips
@@ -229,6 +229,22 @@ def test_ternary_paths_hold_the_reference_matrix() -> None:
     header = c_files(network, np.zeros((1, 8, 41), dtype=np.int8))["model.h"]
     assert "stage0_0_weights" in header  # A's depthwise
     assert "stage1_0_weights" not in header and "stage1_0_state" in header  # A's ternary 1x1
+
+
+def test_a_network_has_the_code_of_its_own_generators_only() -> None:
+    def headers(point: DesignPoint) -> set[str]:
+        network, features = quantised(source_of(point), clips=1)
+        return set(c_files(network, features)) - {"check.c", "ternary_dse.c", "README.md"}
+
+    usual = {"ternary_dse.h", "model.h", "vectors.h"}
+    shared = {"shift_register.h", "mixing.h"}
+    assert headers(EVERY_KIND) == usual | shared | {f"{family}.h" for family in FAMILIES}
+    assert headers(published("matchboxnet-3x1x64")) == usual
+    counter = dataclasses.replace(
+        EVERY_KIND,
+        blocks=(Block(name="A", out_channels=8, kernel_size=1, mixer=ternary("counter_arx")),),
+    )
+    assert headers(counter) == usual | {"counter_arx.h", "mixing.h"}
 
 
 def test_texts_from_strangers_stay_in_comments_and_strings() -> None:
