@@ -41,6 +41,9 @@ COMPONENTS = {
 }
 """What spends energy, by the values of `cost_models.Component`; in this order in a stack."""
 
+TRITS = {1: VERMILION, -1: BLUE, 0: "#DDDDDD"}
+"""Entries of a ternary matrix, drawn as squares."""
+
 SERIES = (BLUE, VERMILION, GREEN, ORANGE, PINK, SKY, INDIGO, BRICK, SAND, GREY)
 """Of names without a meaning of their own, such as machines: the first is the most frequent."""
 

@@ -6,22 +6,10 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
+from dse.colours import QUIET, SERIES, TRITS
 from dse.ternary.generators import Generator, find_family
 from dse.ternary.matrix import start_state
 from dse.ternary.quality import FLAG, STATISTICS, Quality
-
-COLOURS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#000000",
-    "#999999",
-    "#7F3C8D",
-)
-"""Okabe and Ito's, told apart with any colour vision, and one more."""
 
 
 def deviations_figure(qualities: Sequence[Quality]) -> Figure:
@@ -80,13 +68,13 @@ def statistics_figure(qualities: Sequence[Quality]) -> Figure:
             x = [quality.density for quality in own]
             # A density error would not be seen on a line from 1/32 to 1/2.
             scale = [1 / quality.density if name == "density" else 1 for quality in own]
-            colour = COLOURS[number % len(COLOURS)]
+            colour = SERIES[number % len(SERIES)]
             style = "--" if generator.override else "-"
             measured = [quality[name].measured * by for quality, by in zip(own, scale, strict=True)]
             ideal = [quality[name].ideal * by for quality, by in zip(own, scale, strict=True)]
             axes.plot(x, measured, style, marker=".", color=colour, label=generator.label)
             axes.plot(
-                x, ideal, ":", color="#999999", linewidth=1, label="ideal" if number == 0 else None
+                x, ideal, ":", color=QUIET, linewidth=1, label="ideal" if number == 0 else None
             )
         axes.set_xscale("log", base=2)
         axes.set_title("density, measured / asked for" if name == "density" else name, fontsize=9)
@@ -102,12 +90,12 @@ def statistics_figure(qualities: Sequence[Quality]) -> Figure:
 
 
 def matrices_figure(generators: Sequence[Generator], density: float, size: int = 64) -> Figure:
-    """A matrix of each generator: +1 and -1 in two colours."""
+    """A matrix of each generator: by `dse.colours.TRITS`."""
     columns = min(len(generators), 3)
     rows = -(-len(generators) // columns)
     figure = Figure(figsize=(3.2 * columns, 3.4 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    colours = ListedColormap(["#D55E00", "#FFFFFF", "#0072B2"])
+    colours = ListedColormap([TRITS[trit] for trit in (-1, 0, 1)])
     for axes, generator in zip(panels, generators, strict=False):
         state = start_state(1, "quality", generator)
         matrix = find_family(generator).matrix(generator, density, state, size, size)
@@ -119,7 +107,7 @@ def matrices_figure(generators: Sequence[Generator], density: float, size: int =
         axes.set_visible(False)
     figure.suptitle(
         f"{size} x {size} matrices, density {density:g}: outputs down, inputs across; "
-        "blue +1, orange -1",
+        "vermilion +1, blue -1",
         fontsize=9,
     )
     return figure
