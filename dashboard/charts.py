@@ -276,40 +276,6 @@ def stairs(name: str, table: pd.DataFrame, x: str, y: str, colour: str, **more: 
     return line(name, table, x, y, colour, step="end", silent=True, **more)
 
 
-def stacked(
-    frame: pd.DataFrame, value: str, title: str, order: Sequence[str], tints: dict[str, str]
-) -> tuple[Option, int]:
-    """A bar a layer, divided by part; and how tall it is drawn.
-
-    One table serves all series: its rows are layers, its columns parts (a pivot of `frame`), and
-    the series of a part reads its column. The height (px) grows with the layers, as the name
-    of each is written.
-
-    Args:
-        frame: `layer`, `part` and the column of the figures, a row a part of a layer.
-        value: the column.
-        title: of its axis.
-        order: layers from the top.
-        tints: part -> colour, in the order of the stack.
-    """
-    table = frame.pivot_table(index="layer", columns="part", values=value, sort=False)
-    table = table.reindex(list(order)).reset_index()
-    series = [
-        {
-            "type": "bar",
-            "stack": "all",
-            "name": part,
-            "table": table,
-            "encode": {"x": part, "y": "layer", "tooltip": [part]},
-            "itemStyle": {"color": tint},
-        }
-        for part, tint in tints.items()
-        if part in table
-    ]
-    option = chart(series, xAxis=axis(title), yAxis=names(order, inverse=True))
-    return option, max(150, 100 + 19 * len(order))
-
-
 def told(table: pd.DataFrame) -> pd.DataFrame:
     """A table as hovering shows it: columns by their labels, figures to five digits.
 

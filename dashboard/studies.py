@@ -29,10 +29,12 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.json
 
+from cost_models.application import Use
 from dashboard.charts import scaled_frame
 from dse.columns import COST_COLUMNS, OBJECTIVE_COLUMNS
 from dse.errors import InvalidFile, InvalidStudy
 from dse.pareto import pareto_mask
+from dse.studies.comparison import why_not_on_frontier
 from dse.studies.confirmed import read_confirmed
 from dse.studies.folder import RESOLVED
 from dse.studies.rows import (
@@ -118,6 +120,11 @@ class StudyFrame:
         """What the study was asked."""
         return self.of.asked
 
+    @property
+    def use(self) -> Use:
+        """What power depends on, where nobody says otherwise: the study's own rate."""
+        return Use(inferences_per_second=self.asked.inferences_per_second)
+
     def row(self, index: int) -> Evaluation:
         """One row, by its place in the frame: 0 to n - 1, which is also its index there."""
         return self.of.pairs[index]
@@ -148,6 +155,15 @@ class StudyFrame:
     def rows_where(self, mask: "pd.Series[bool]") -> list[Evaluation]:
         """The rows of a mask over the frame."""
         return self.rows_at(np.flatnonzero(mask.to_numpy()).tolist())
+
+    def say_why_not(self, row: Evaluation) -> str:
+        """What keeps a trained design off the frontier; empty where it is on it."""
+        objectives = list(self.asked.objectives)
+        # Whatever dominates a design is nowhere worse than it: only such rows are made objects.
+        # The design itself and its equals are among them, and dominate nothing.
+        near = (self.frame[objectives] <= [row.column(name) for name in objectives]).all(axis=1)
+        rows = self.rows_where(near & self.frame["status"].isin(FULL))
+        return why_not_on_frontier(row, rows, objectives)
 
     @functools.cached_property
     def trained_anew(self) -> "np.ndarray":

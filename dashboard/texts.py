@@ -12,11 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from cost_models.units import with_prefix
 from dse.columns import LABELS, axis_label, shown
+from dse.report.tables import csv_cell
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>$:~@^=])")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 LONGEST = 120
 """Characters of a name that a page shows."""
 LONGEST_SENTENCE = 1_000
@@ -48,28 +47,23 @@ def sentence(text: object) -> str:
     return plain(text, LONGEST_SENTENCE)
 
 
-def cell(value: object) -> object:
-    """A value for CSV: a text that a spreadsheet would compute gets an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
 def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
     """Rows as CSV, columns in the order in which they first appear.
 
-    A row need not have all columns: what it lacks is left empty. Texts are those of `cell`, as a
-    name of a study may reach a colleague's spreadsheet as a formula otherwise.
+    A row need not have all columns: what it lacks is left empty. Values are those of `csv_cell`, as
+    a name of a study may reach a colleague's spreadsheet as a formula otherwise.
     """
     listed = [dict(row) for row in rows]
     names = list(dict.fromkeys(name for row in listed for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: cell(value) for key, value in row.items()} for row in listed)
+    writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in listed)
     return text.getvalue()
 
 
 def table_csv(frame: pd.DataFrame) -> str:
-    """A table as CSV, without its index; texts that begin like a formula as `cell` has them."""
+    """A table as CSV, without its index; texts that begin like a formula as `csv_cell` has them."""
     return to_csv({str(k): v for k, v in row.items()} for row in frame.to_dict("records"))
 
 
@@ -97,8 +91,3 @@ def label(column: str) -> str:
         "accelerator": "machine",
     }
     return names.get(column, column.removeprefix("axis_").replace("_", " "))
-
-
-def bits(count: float) -> str:
-    """A number of bits with an SI prefix."""
-    return with_prefix(float(count), "bit")

@@ -8,6 +8,7 @@ Columns ending in `_low_pj`, `_high_um2` and so on are the ends of the band that
 constants have; counts have no band.
 """
 
+import math
 from collections.abc import Iterable
 
 COST_COLUMNS = (
@@ -92,6 +93,17 @@ LABELS: dict[str, tuple[str, str, float]] = {
 """Column -> name, unit, and factor from the column's own unit to this one."""
 
 
+def significant(value: float, digits: int = 3) -> str:
+    """A number with so many significant digits, never as a power of ten above one: `12,300`."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    rounded = float(f"{value:.{digits - 1}e}")  # first, so that 9.996 is 10.0 and not 10.00
+    decimals = digits - 1 - math.floor(math.log10(abs(rounded)))
+    if decimals > 6:
+        return f"{rounded:.{digits - 1}e}"
+    return f"{rounded:,.{max(decimals, 0)}f}"
+
+
 def axis_label(column: str) -> str:
     """`energy per inference (uJ)`: for values that went through `scaled`, not for raw columns."""
     name, unit, _ = LABELS[column]
@@ -104,13 +116,13 @@ def scaled(value: float, column: str) -> float:
 
 
 def shown(value: float, column: str) -> str:
-    """A value of a column in the unit of its label, three to four digits long.
+    """A value of a column in the unit of its label, rounded as reports round it.
 
-    Counts and what is shown in its own unit are whole, with commas; percent have one decimal. The
+    Counts are whole, with commas; percent have one decimal, all else three significant digits. The
     unit itself is not part of the text: it stands in the heading (`axis_label`).
     """
     number = scaled(value, column)
-    if LABELS[column][2] == 1.0 and column != "average_power_uw":
+    unit = LABELS[column][1]
+    if unit in ("", "cycles"):
         return f"{number:,.0f}"
-    percent = LABELS[column][1] == "%"
-    return f"{number:,.1f}" if abs(number) >= 10 or percent else f"{number:.3g}"
+    return f"{number:,.1f}" if unit == "%" else significant(number)

@@ -1,36 +1,34 @@
 """Compare: two to six designs, or one design on two to six machines, side by side.
 
 The first of what is compared is the reference: changes in percent and sentences are against it.
-Designs are compared by what the study recorded of them; machines by pricing anew, with errors as
-they were measured, as the network stays the same.
+Costs are priced now, as the report's are; errors are as they were measured, on whatever machine, as
+the network stays the same.
 """
 
-import math
+import dataclasses
 from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
-from cost_models import (
-    Cost,
-    accelerator_names,
-    load_accelerator,
-    load_technology,
-)
-from dashboard.charts import stacked
-from dashboard.cost_charts import choose_tints, energy_frame
+from cost_models import accelerator_names, load_accelerator, load_technology
+from dashboard.contents import draw_bars, draw_sideways
 from dashboard.links import choose_many, choose_one
 from dashboard.session import current_study, page, rows_or_stop
 from dashboard.studies import StudyFrame
-from dashboard.texts import plain, table_csv
-from dse.columns import LABELS, MEASURED_COLUMNS, OBJECTIVE_COLUMNS, shown
+from dashboard.texts import plain
+from dse.columns import LABELS, MEASURED_COLUMNS, shown
 from dse.errors import InvalidInput
 from dse.pricing.machine import Machine
-from dse.studies.comparison import changed_axes, difference, dominates, trade
+from dse.pricing.priced import Priced
+from dse.report.cost_plots import components_plot
+from dse.report.cost_tables import totals_table
+from dse.report.priced import drifted, price_row
+from dse.studies.comparison import changed_axes, dominates, trade
 from dse.studies.rows import Evaluation
 
-COLUMNS = [name for name in OBJECTIVE_COLUMNS if name in LABELS]
 MOST = 6
+OWN = "the study's own"
 
 
 @page("Side by side")
@@ -80,11 +78,18 @@ def _designs(study: StudyFrame) -> None:
     if len(rows) < 2:
         st.info("Choose two to six designs.")
         return
-    titles = _distinct([row.name or row.key for row in rows])
-    _table(titles, [{name: row.column(name) for name in COLUMNS} for row in rows])
+    priced = [_priced(study, row) for row in rows]
+    moved = {column for each in priced for column in drifted(study.of, each)}
+    if moved:
+        st.warning(
+            f"The cost model has changed since: today's figures of {', '.join(sorted(moved))} "
+            "differ from the recorded ones; `dse reprice` brings these up to date."
+        )
+    table = totals_table(priced, study.use)
+    titles = draw_sideways(table, changes=True)
     _sentences(rows, study.asked.objectives)
     _axes(rows, titles)
-    _energies(dict(zip(titles, [_cost(study, row) for row in rows], strict=True)))
+    draw_bars(components_plot(priced))
 
 
 def _machines(study: StudyFrame) -> None:
@@ -93,82 +98,48 @@ def _machines(study: StudyFrame) -> None:
     key = choose_one(left, "Design", list(names), "design", format_func=lambda key: names[key])
     row = study.find_row(key)
     assert row is not None  # it is one of the names
-    own = study.of.find_machine(row)
+    own = _priced(study, row)
     machines = choose_many(
         right,
         "Machines; the first is what the others are held against",
-        ["the study's own", *accelerator_names()],
+        [OWN, *accelerator_names()],
         "machines",
-        default=["the study's own", "kws_int8", "kws_tiny"],
+        default=[OWN, "kws_int8", "kws_tiny"],
         most=MOST,
     )
-    costs: dict[str, Cost] = {}
+    priced: dict[str, Priced] = {}
     for name in machines:
-        machine = own
-        if name != "the study's own":
-            machine = Machine(found := load_accelerator(name), load_technology(found.technology))
         try:
-            costs[name] = _cost(study, row, machine)
+            priced[name] = own if name == OWN else _on_machine(study, own, name)
         except InvalidInput as error:
             st.warning(plain(f"{name}: {error}"))
-    told = {name: row.column(name) for name in MEASURED_COLUMNS}
-    if len(costs) < 2:
+    if len(priced) < 2:
         st.info("Choose two to six machines that can execute the design.")
         return
-    rate = study.asked.inferences_per_second
-    _table(list(costs), [told | cost.columns(rate) for cost in costs.values()])
-    for name, cost in costs.items():
-        for misfit in cost.misfits:
+    table = totals_table(list(priced.values()), study.use)
+    draw_sideways(table, list(priced), changes=True)
+    for name, each in priced.items():
+        for misfit in each.misfits:
             st.warning(plain(f"{name}: {misfit}. Priced as if it did."))
-    _energies(costs)
+    bars = components_plot(list(priced.values()))
+    named = zip(priced, (lengths for _, lengths in bars.bars), strict=True)
+    draw_bars(dataclasses.replace(bars, bars=tuple(named)))
 
 
-def _cost(study: StudyFrame, row: Evaluation, machine: Machine | None = None) -> Cost:
-    point = study.of.build_point(row)
-    if point is None:
-        raise InvalidInput(f"nothing in the study says any more what {row.name} was")
-    return study.of.price(point, machine or study.of.find_machine(row))
+def _priced(study: StudyFrame, row: Evaluation) -> Priced:
+    priced = price_row(study.of, row)
+    if priced is None:
+        raise InvalidInput(
+            f"nothing in the study says any more what {row.name} was, or its machine cannot "
+            "execute it any more: choose another design"
+        )
+    return priced
 
 
-def _distinct(titles: Sequence[str]) -> list[str]:
-    """Names with a number behind those that come again."""
-    seen: dict[str, int] = {}
-    out = []
-    for title in titles:
-        seen[title] = seen.get(title, 0) + 1
-        out.append(title if seen[title] == 1 else f"{title} ({seen[title]})")
-    return out
-
-
-def _table(titles: list[str], columns: Sequence[dict[str, float]]) -> None:
-    """Figures with units, and how far they are from the first in percent.
-
-    Args:
-        titles: of the columns of the table; the first is the reference.
-        columns: name -> figure in its base unit, for each title. No change is written where the
-            reference is 0, of which nothing is a percentage.
-    """
-    lines = []
-    for name in COLUMNS:
-        if all(math.isnan(figures.get(name, math.nan)) for figures in columns):
-            continue  # the study is of before this column
-        first = columns[0][name]
-        line = {"": LABELS[name][0], "unit": LABELS[name][1]}
-        for place, (title, figures) in enumerate(zip(titles, columns, strict=True)):
-            text = shown(figures[name], name)
-            change = difference(first, figures[name])
-            mark = "" if place == 0 or change != change or change == 0 else f"  ({change:+.1%})"
-            line[title] = text + mark
-        lines.append(line)
-    frame = pd.DataFrame(lines)
-    st.dataframe(frame, hide_index=True, height=38 + 35 * len(lines))
-    st.download_button(
-        "Download as CSV",
-        lambda: table_csv(frame),
-        file_name="comparison.csv",
-        mime="text/csv",
-        icon=":material/download:",
-    )
+def _on_machine(study: StudyFrame, own: Priced, name: str) -> Priced:
+    machine = load_accelerator(name)
+    cost = study.of.price(own.point, Machine(machine, load_technology(machine.technology)))
+    return dataclasses.replace(own, cost=cost)
 
 
 def _sentences(rows: list[Evaluation], objectives: Sequence[str]) -> None:
@@ -206,23 +177,6 @@ def _axes(rows: list[Evaluation], titles: list[str]) -> None:
 
 def _value(value: object) -> str:
     return "does not matter" if value is None else str(value)
-
-
-def _energies(costs: dict[str, Cost]) -> None:
-    parts = pd.concat(
-        [
-            energy_frame(cost)
-            .groupby("part", sort=False)["energy_nj"]
-            .sum()
-            .reset_index()
-            .assign(layer=name)
-            for name, cost in costs.items()
-        ]
-    )
-    parts["energy_uj"] = parts["energy_nj"] * 1e-3
-    title = "energy per inference (uJ)"
-    option, height = stacked(parts, "energy_uj", title, list(costs), choose_tints(parts["part"]))
-    st.echarts_chart(option, key="energies", height=height + 22 * len(costs))
 
 
 def _mixers(study: StudyFrame) -> None:

@@ -18,7 +18,6 @@ from dashboard.session import current_study, open_design, page, rows_or_stop
 from dashboard.studies import StudyFrame, table_of_confirmed
 from dashboard.texts import STATUS_HELP, figure, label, plain, table_csv
 from dse.columns import LABELS, OBJECTIVE_COLUMNS
-from dse.studies.comparison import why_not_on_frontier
 from dse.studies.frontier import hypervolume_share
 from dse.studies.rows import FULL, Evaluation
 
@@ -255,14 +254,10 @@ def _picked_design(study: StudyFrame, row: Evaluation, design: str) -> None:
     }
     st.dataframe(pd.DataFrame({"": figures.keys(), "value": figures.values()}), hide_index=True)
     if row.full:
-        # Whatever dominates a design is nowhere worse than it: only such rows are made objects.
-        # The design itself and its equals are among them, and dominate nothing.
-        near = study.frame["status"].isin(FULL) & (
-            study.frame[list(study.asked.objectives)]
-            <= [row.column(name) for name in study.asked.objectives]
-        ).all(axis=1)
-        why = why_not_on_frontier(row, study.rows_where(near), study.asked.objectives)
-        st.text(why or "On the frontier: no trained design is better in all objectives.")
+        st.text(
+            study.say_why_not(row)
+            or "On the frontier: no trained design is better in all objectives."
+        )
     if st.button("Open the design", type="primary", icon=":material/open_in_new:", key="open"):
         open_design(design)
 

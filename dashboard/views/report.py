@@ -61,7 +61,8 @@ def main() -> None:
         max_selections=4,
         key="report_machines",
     )
-    rate = left.number_input("Inferences a second", 0.001, 100_000.0, 1.0, key="report_rate")
+    usual = min(max(study.use.inferences_per_second, 0.001), 100_000.0)
+    rate = left.number_input("Inferences a second", 0.001, 100_000.0, usual, key="report_rate")
     battery = right.number_input(
         "Battery (mWh)", 1.0, 1e6, 650.0, key="report_battery", help="650 mWh: a CR2032"
     )

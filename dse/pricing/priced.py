@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cost_models import Cost
+from cost_models import Band, Cost
 from cost_models.streaming import Stream
 from dse.design.point import DesignPoint
 
@@ -21,6 +21,10 @@ class Priced:
     """Of the study that evaluated it: `trial 7`; empty where none did."""
     recorded: Mapping[str, float] = field(default_factory=dict)
     """Columns of its cost as the study has them: those of the cost model of that day."""
+    error: Band | None = None
+    """Of its validation clips in percent, with its 95 % interval; None where it was not trained."""
+    quantised_error: float | None = None
+    """The same as int8, in percent; None where nobody looked."""
     why: str = ""
     """Why it is shown: `lowest error`."""
 

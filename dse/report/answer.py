@@ -20,9 +20,10 @@ from collections.abc import Sequence
 
 from cost_models import Band
 from cost_models.application import Use
-from dse.columns import LABELS, scaled
+from dse.columns import LABELS, scaled, significant
 from dse.pricing.application import power_at
 from dse.pricing.priced import Priced
+from dse.report.breakdowns import where_it_goes
 from dse.report.comparison import (
     compare_errors,
     find_best,
@@ -33,8 +34,7 @@ from dse.report.comparison import (
     say_verdict,
 )
 from dse.report.confirmation import sure_words
-from dse.report.content import Section, significant
-from dse.report.cost_tables import where_it_goes
+from dse.report.content import Section
 from dse.report.network import network_words
 from dse.studies.confirmed import Confirmed
 from dse.studies.frontier import find_frontier

@@ -13,7 +13,7 @@ A difference of two errors counts where its 95 % interval (Newcombe's, from two 
 out 0; else the clips do not tell the two apart, whichever has the lower error.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cost_models import Accelerator, Band, Technology, estimate
@@ -23,11 +23,16 @@ from dse.design.published import PUBLISHED, published
 from dse.errors import InvalidInput
 from dse.networks.lowering import lower
 from dse.pricing.priced import Priced
-from dse.report.content import Cell, Column, Section, Table
-from dse.report.cost_tables import AREA, BAND_NOTE, DESIGN, ENERGY, ERROR, LATENCY
+from dse.report.content import Cell, Column, Section, Table, make_table
+from dse.report.cost_tables import AREA, BAND_NOTE, DESIGN, ENERGY, ERROR, LATENCY, MACHINE, TRAINED
 from dse.studies.intervals import difference_band
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study, say_trial
+
+STATUS = Column(name="status", heading="status", form="text")
+REASON = Column(name="reason", heading="reason", form="text")
+RowCell = tuple[Column, Callable[[Evaluation], Cell]]
+"""A column of tables of rows, and what its cells are made of."""
 
 
 def find_best(rows: Sequence[Evaluation], cost: str) -> Evaluation | None:
@@ -193,7 +198,7 @@ def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -
     """
     columns = (
         DESIGN,
-        Column(name="machine", heading="machine", form="text"),
+        MACHINE,
         Column(name="trained_parameters", heading="trained", form="count"),
         Column(name="dense_trained_parameters", heading="trained, dense", form="count"),
         ENERGY,
@@ -280,33 +285,17 @@ def published_section(
 
 
 def _baselines_table(results: Study, rows: Sequence[Evaluation]) -> Table:
-    columns = (
-        Column(name="baseline", heading="baseline", form="text"),
-        Column(name="status", heading="status", form="text"),
-        ERROR,
-        Column(name="trained_parameters", heading="trained parameters", form="count"),
-        ENERGY,
-        LATENCY,
-        Column(name="reason", heading="reason", form="text"),
+    cells: tuple[RowCell, ...] = (
+        (Column(name="baseline", heading="baseline", form="text"), lambda row: row.source),
+        (STATUS, lambda row: row.status),
+        (ERROR, results.find_error_band),
+        (TRAINED, lambda row: read_cell(row, "trained_parameters")),
+        (ENERGY, read_energy),
+        (LATENCY, lambda row: read_cell(row, "latency_us", 1e-3)),
+        (REASON, lambda row: row.reason),
     )
-    cells: list[tuple[Cell, ...]] = [
-        (
-            row.source,
-            row.status,
-            results.find_error_band(row),
-            read_cell(row, "trained_parameters"),
-            read_energy(row),
-            read_cell(row, "latency_us", 1e-3),
-            row.reason,
-        )
-        for row in rows
-    ]
-    return Table(
-        name="baselines",
-        title="Baselines that this study evaluated",
-        columns=columns,
-        rows=tuple(cells),
-    )
+    title = "Baselines that this study evaluated"
+    return make_table(rows, cells, name="baselines", title=title)
 
 
 def read_quantised_error(row: Evaluation) -> float | None:

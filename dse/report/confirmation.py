@@ -12,9 +12,9 @@ have no such bias, so the difference says how much of the search's error was luc
 
 from collections.abc import Sequence
 
-from dse.columns import LABELS
+from dse.columns import LABELS, significant
 from dse.report.comparison import read_energy
-from dse.report.content import Cell, Column, Section, Table, significant
+from dse.report.content import Cell, Column, Section, Table
 from dse.report.cost_tables import ENERGY, KEY, MACHINE
 from dse.studies.confirmed import Confirmed
 from dse.studies.rows import Evaluation

@@ -15,13 +15,13 @@ people shorten it, all by `Column.show`.
 Whoever adds a table writes columns and cells; all formats follow.
 """
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
 from cost_models import Band
+from dse.columns import significant
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +141,11 @@ class Column:
         return shown(cell, self.form)
 
 
+def middle(cell: Cell) -> str | int | float | None:
+    """The number that a cell is sorted by, in the unit of its column; a text is a text."""
+    return cell.mid if isinstance(cell, Band) else cell.value if isinstance(cell, Part) else cell
+
+
 def printable(text: str) -> str:
     """A text without control characters, which XML 1.0 does not have; tab and new line stay."""
     return "".join(c for c in text if c >= " " or c in "\t\n")
@@ -172,17 +177,6 @@ def shown(value: str | int | float | None, form: Form) -> str:
     if form == "exact":
         return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
     return significant(value)
-
-
-def significant(value: float, digits: int = 3) -> str:
-    """A number with so many significant digits, never as a power of ten above one: `12,300`."""
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
-    rounded = float(f"{value:.{digits - 1}e}")  # first, so that 9.996 is 10.0 and not 10.00
-    decimals = digits - 1 - math.floor(math.log10(abs(rounded)))
-    if decimals > 6:
-        return f"{rounded:.{digits - 1}e}"
-    return f"{rounded:,.{max(decimals, 0)}f}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +218,19 @@ class Table:
         """The note, and what rows of such a look are: `Shaded: on the frontier.`."""
         some = any(self.marks) and not all(self.marks)
         return f"{self.note}{f' {look}: on the frontier.' if some else ''}".strip()
+
+    @property
+    def sideways(self) -> tuple[list[str], list[tuple[Column, tuple[Cell, ...]]]]:
+        """The table on its side: what each row is called, and a line of cells a column of figures.
+
+        Texts of a row (design, machine) are its name; a text that is the same in all rows tells
+        none apart and is left out.
+        """
+        lines = list(zip(self.columns, zip(*self.rows, strict=True), strict=True))
+        texts = [cells for column, cells in lines if column.form == "text"]
+        telling = [cells for cells in texts if len(self.rows) == 1 or len(set(cells)) > 1]
+        names = ["\n".join(str(cells[row]) for cells in telling) for row in range(len(self.rows))]
+        return names, [line for line in lines if line[0].form != "text"]
 
     @property
     def shown_rows(self) -> list[tuple[str, ...]]:

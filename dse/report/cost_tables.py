@@ -1,4 +1,4 @@
-"""Tables and plots of what designs cost, whatever they come from.
+"""Tables of what designs cost, whatever they come from.
 
 All are made of `Priced`: a design with its whole `Cost` on one machine. Costs come in pJ, us, um2
 and uW; columns are in uJ (nJ for a layer), ms, mm2 (um2 for a part) and uW, and the factor stands
@@ -17,18 +17,16 @@ from collections.abc import Callable, Sequence
 
 from cost_models import Band, Component, Cost
 from cost_models.application import Use, battery_days, inferences_per_second
-from cost_models.break_even import BreakEven, BreakEvenTotal, break_even
+from cost_models.break_even import BreakEven, BreakEvenTotal
 from cost_models.roofline import Roof, roofline
 from cost_models.row_loads import RowLoad, row_loads
 from cost_models.units import cycles_to_us, with_prefix
 from cost_models.workload import CONVOLUTIONS
-from dse.colours import COMPONENTS
 from dse.columns import COST_COLUMNS, LABELS
 from dse.errors import InvalidInput
 from dse.pricing.application import application, power_at
 from dse.pricing.priced import Priced
-from dse.report.content import Bars, Cell, Column, Part, Section, Table, make_table, significant
-from dse.report.network import blocks_table, network_words
+from dse.report.content import Cell, Column, Part, Table, make_table
 
 COUNTS = COST_COLUMNS[: COST_COLUMNS.index("energy_pj")]
 """Columns that are counted, not estimated."""
@@ -62,7 +60,7 @@ LATENCY = Column(name="latency", heading="latency", unit="ms")
 AREA = Column(name="area", heading="area", unit="mm2", band=True)
 KEY = Column(name="design_key", heading="key", form="text")
 
-_NANOJOULES = Column(name="energy", heading="energy", unit="nJ", band=True)
+NANOJOULES = Column(name="energy", heading="energy", unit="nJ", band=True)
 
 BAND_NOTE = (
     "Figures in brackets are the lowest and the highest that the sources of the constants allow."
@@ -122,9 +120,10 @@ def totals_table(priced: Sequence[Priced], use: Use) -> Table:
     bounds = dict.fromkeys(name for each in priced for name in each.cost.bounds_cycles)
     cells: list[PricedCell] = [
         *NAMES,
+        *_measured(priced),
         *(_counted(name) for name in COUNTS),
         ENERGIES,
-        *(_component(part, "of it ") for part in _used(priced)),
+        *(_component(part, "of it ") for part in used_components(priced)),
         LATENCIES,
         (
             Column(name="latency_high", heading="if nothing overlaps", unit="ms"),
@@ -138,6 +137,10 @@ def totals_table(priced: Sequence[Priced], use: Use) -> Table:
         *(_bound(name) for name in bounds),
         (_percent("utilisation"), lambda each: 100 * each.cost.utilisation),
         AREAS,
+        (
+            Column(name="leakage", heading="leakage", unit="uW", band=True),
+            lambda each: each.cost.leakage,
+        ),
         *_in_use(use),
     ]
     if any(each.stream for each in priced):
@@ -152,6 +155,15 @@ def totals_table(priced: Sequence[Priced], use: Use) -> Table:
             ),
         ]
     return make_table(priced, cells, name="totals", title="Costs", note=BAND_NOTE)
+
+
+def _measured(priced: Sequence[Priced]) -> list[PricedCell]:
+    """What trainings told, where there were any."""
+    cells: list[PricedCell] = [
+        (ERROR, lambda each: each.error),
+        (QUANTISED, lambda each: each.quantised_error),
+    ]
+    return [each for each in cells if any(each[1](one) is not None for one in priced)]
 
 
 def _words(name: str, heading: str = "") -> Column:
@@ -179,7 +191,7 @@ def _component(part: Component, of: str = "") -> PricedCell:
     return column, lambda each: Part(each.cost.energies_pj[part] * 1e-6, each.cost.energy_pj * 1e-6)
 
 
-def _used(priced: Sequence[Priced]) -> list[Component]:
+def used_components(priced: Sequence[Priced]) -> list[Component]:
     """Components that spend energy in any of the designs."""
     return [part for part in Component if any(each.cost.energies_pj[part] for each in priced)]
 
@@ -247,152 +259,13 @@ def components_table(priced: Sequence[Priced], name: str = "components") -> Tabl
     """Energy by component in uJ with its share of the whole, a row a design; mid figures."""
     cells: tuple[PricedCell, ...] = (
         *NAMES,
-        *(_component(part) for part in _used(priced)),
+        *(_component(part) for part in used_components(priced)),
         (
             Column(name="energy", heading="all", unit="uJ"),
             lambda each: each.cost.energy_pj * 1e-6,
         ),
     )
     return make_table(priced, cells, name=name, title="Energy by component (middle figures)")
-
-
-def components_plot(priced: Sequence[Priced], name: str = "components") -> Bars:
-    """Energy per inference by component in uJ, a bar a design; mid figures.
-
-    Colours belong to components, not to places in the list, so that bars of different reports can
-    be compared.
-    """
-    used = _used(priced)
-    several = len({say_machine(each.cost) for each in priced}) > 1
-    return Bars(
-        name=name,
-        title="Energy per inference by component",
-        x_title="energy per inference (uJ)",
-        parts=tuple((COMPONENT_WORDS[part], COMPONENTS[part]) for part in used),
-        bars=tuple(
-            (
-                f"{each.named()}, {say_machine(each.cost)}" if several else each.named(),
-                tuple(each.cost.energies_pj[part] * 1e-6 for part in used),
-            )
-            for each in priced
-        ),
-    )
-
-
-def design_sections(priced: Sequence[Priced], use: Use, *, compared: bool = True) -> list[Section]:
-    """Each chosen design in full: layers, components, area, generator, power.
-
-    Args:
-        priced: the designs.
-        use: what power depends on.
-        compared: begin with a plot of all of them.
-    """
-    sections = [
-        Section(
-            name="breakdowns",
-            title="The chosen designs in full",
-            sentences=(
-                "Energy by component, then for each design its layers, the area of its machine, "
-                "its generator, and its power.",
-            ),
-            plots=(components_plot(priced),) if compared else (),
-            tables=(components_table(priced),),
-        )
-    ]
-    for number, each in enumerate(priced, start=1):
-        sections += _design_sections(each, number, use)
-    return sections
-
-
-def _design_sections(each: Priced, number: int, use: Use) -> list[Section]:
-    """What a design is, then what it costs."""
-    cost = each.cost
-    panel = break_even(cost)
-    tables = [layers_table(cost, f"layers_{number}"), area_table(cost, f"area_{number}")]
-    if panel is not None:
-        tables.append(generator_table(panel, f"generator_{number}"))
-    tables.append(_power_table(cost, number, use))
-    why = f"{each.why}; " if each.why else ""
-    place = f"{each.named()} on {say_machine(cost)}"
-    return [
-        Section(
-            name=f"design-{number}",
-            title=place,
-            sentences=(
-                f"Shown as: {why}key {each.point.key}. It has {network_words(each.point)}. "
-                f"{where_it_goes(cost)}",
-                *(f"Does not fit: {misfit}. It is priced as if it did." for misfit in cost.misfits),
-                *generator_sentences(cost, panel),
-            ),
-            tables=(blocks_table(each.point, number),),
-            level=3,
-        ),
-        Section(
-            name=f"design-{number}-costs",
-            title=f"{place}: layers, area and power",
-            plots=(_layers_plot(cost, number),),
-            tables=tuple(tables),
-            level=3,
-        ),
-    ]
-
-
-def where_it_goes(cost: Cost) -> str:
-    """What dominates energy and cycles, as sentences: where an engineer would begin to improve.
-
-    The bound is the one that most cycles wait for: as layers run one after the other, removing it
-    saves at most its share.
-    """
-    part, pj = max(cost.energies_pj.items(), key=lambda item: item[1])
-    layer = max(cost.layers, key=lambda layer: layer.energy_pj)
-    text = (
-        f"Most of the energy goes to {COMPONENT_WORDS[part]} ({pj / cost.energy_pj:.0%}); the "
-        f"dearest layer is {layer.layer.name} ({layer.energy_pj / cost.energy_pj:.0%})."
-    )
-    if cost.bounds_cycles:
-        bound, cycles = next(iter(cost.bounds_cycles.items()))
-        text += (
-            f" {cycles / cost.latency_cycles:.0%} of the cycles are bound by {bound}; the arrays "
-            f"are used at {cost.utilisation:.0%}."
-        )
-    return text
-
-
-def generator_sentences(cost: Cost, panel: BreakEvenTotal | None) -> tuple[str, ...]:
-    """What makes the ternary matrices, and whether that is worth it, also where it is not."""
-    specs = dict.fromkeys(
-        layer.layer.generator for layer in cost.layers if layer.layer.generator is not None
-    )
-    if panel is None:
-        stored = "Its ternary matrices are stored, two bits an entry: this machine generates none."
-        return (stored,) if specs else ()
-    assert cost.accelerator.generator is not None  # it generates something
-    made = "; ".join(
-        f"{spec.family} with {spec.state_bits} bits of state and {spec.decision_bits} decision bits"
-        + (f", {spec.rounds} rounds" if spec.rounds else "")
-        for spec in specs
-    )
-    lanes = cost.accelerator.generator.trits_per_cycle
-    return (f"Generator: {made}; {lanes} trits a cycle.", store_words(panel))
-
-
-def store_words(panel: BreakEvenTotal) -> str:
-    """Which is cheaper, by how much, and how sure that is.
-
-    Energy and area are told apart, as they may disagree: a generator can be smaller than the SRAM
-    that it replaces and still spend more on each trit.
-    """
-    saved = significant(panel.stored_pj / panel.generated_pj, 2) if panel.generated_pj else "-"
-    generated, stored = (
-        _NANOJOULES.show(band.scaled(1e-3)) for band in (panel.generated, panel.stored)
-    )
-    surely = "whatever the bands say" if panel.certain else "though the bands overlap"
-    return (
-        f"Generate or store? {panel.stored_bits:,} bits of trits. Energy: generating takes "
-        f"{generated} nJ, reading them from an SRAM of {panel.memory_bits:,} bits {stored} nJ, "
-        f"{saved} times: {panel.cheaper}, {surely}. Area: {panel.generator_um2:,.0f} um2 against "
-        f"{panel.memory_um2:,.0f} um2: {panel.smaller}."
-    )
 
 
 def layers_table(cost: Cost, name: str = "layers", *, mapping: bool = False) -> Table:
@@ -404,7 +277,7 @@ def layers_table(cost: Cost, name: str = "layers", *, mapping: bool = False) -> 
         dataclasses.replace(GENERATED, heading="generated"),
         MACS,
         ADDITIONS,
-        _NANOJOULES,
+        NANOJOULES,
         Column(name="share", heading="share", unit="%", form="percent"),
         Column(name="cycles", heading="cycles", form="count"),
         Column(name="waits", heading="waits", form="count"),
@@ -454,24 +327,6 @@ def layers_table(cost: Cost, name: str = "layers", *, mapping: bool = False) -> 
         rows=tuple(rows),
         note="A layer that runs beside the one before it adds no cycles; waits are "
         "cycles beyond those of computing. " + BAND_NOTE,
-    )
-
-
-def _layers_plot(cost: Cost, number: int) -> Bars:
-    used = [part for part in Component if cost.energies_pj[part]]
-    return Bars(
-        name=f"layers_{number}",
-        title="Energy of each layer by component",
-        x_title="energy (nJ)",
-        parts=tuple((COMPONENT_WORDS[part], COMPONENTS[part]) for part in used),
-        bars=tuple(
-            (
-                layer.layer.name,
-                tuple(layer.energies_pj.get(part, 0.0) * 1e-3 for part in used),
-            )
-            for layer in cost.layers
-            if layer.energy_pj > 0.002 * cost.energy_pj  # others would be invisible
-        ),
     )
 
 
@@ -545,7 +400,8 @@ def generator_table(panel: BreakEvenTotal, name: str = "generator") -> Table:
     )
 
 
-def _power_table(cost: Cost, number: int, use: Use) -> Table:
+def power_table(cost: Cost, use: Use, name: str = "power") -> Table:
+    """Average power and battery life, a row a rate; empty where the machine is too slow for it."""
     highest = inferences_per_second(cost.latency_us)
     days = f"{use.battery_mwh:g} mWh last"
     cells: tuple[tuple[Column, Callable[[float], Cell]], ...] = (
@@ -572,7 +428,7 @@ def _power_table(cost: Cost, number: int, use: Use) -> Table:
     return make_table(
         sorted({use.inferences_per_second, 1.0, 10.0, highest}),
         cells,
-        name=f"power_{number}",
+        name=name,
         title="Average power",
         note=f"Always powered; the stated rate is {use.inferences_per_second:g} a second, the last "
         "row is as fast as the machine goes. Rows without power are too fast for it. Microphone, "

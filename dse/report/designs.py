@@ -9,14 +9,17 @@ from importlib.metadata import version
 
 from cost_models import Accelerator, Technology
 from cost_models.application import Use
+from dse.columns import significant
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.pricing.application import power_at
 from dse.pricing.priced import Priced
 from dse.report.answer import band_words
+from dse.report.breakdowns import design_sections
 from dse.report.comparison import counterparts_table, published_section
-from dse.report.content import Cell, Column, Report, Section, Table, significant
-from dse.report.cost_tables import components_plot, design_sections, machines_table, say_machine
+from dse.report.content import Cell, Column, Report, Section, Table
+from dse.report.cost_plots import components_plot
+from dse.report.cost_tables import machines_table, say_machine
 from dse.report.priced import load_machine, price_designs
 from dse.report.sources import sources_sections
 

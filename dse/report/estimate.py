@@ -7,6 +7,7 @@ from cost_models.application import Use
 from cost_models.break_even import break_even
 from dse.pricing.application import forgotten
 from dse.pricing.priced import Priced
+from dse.report.breakdowns import store_words
 from dse.report.content import Section
 from dse.report.cost_tables import (
     BAND_NOTE,
@@ -16,7 +17,6 @@ from dse.report.cost_tables import (
     layers_table,
     loads_table,
     roofline_table,
-    store_words,
     totals_table,
 )
 

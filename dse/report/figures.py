@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cost_models import Band
 from dse.colours import FRONTIER, GRID, INK, LIMIT
+from dse.columns import significant
 from dse.files import replacing
-from dse.report.content import Bars, Plot, Scatter, Series, printable, significant
+from dse.report.content import Bars, Plot, Scatter, Series, printable
 from dse.studies.growth import Step
 from dse.studies.spec import StudySpec
 

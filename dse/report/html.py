@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from cost_models import Band
-from dse.report.content import Cell, Column, Part, Report, printable, shown
+from dse.report.content import Cell, Column, Part, Report, middle, printable, shown
 from dse.report.svg import svg_inline
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _cell(column: Column, cell: Cell) -> "Markup":
     words, kind, value = printable(column.show(cell)), _kind(column), ""
     if isinstance(cell, str) and len(cell) <= SHORT:
         kind = "text short"
-    number = cell.mid if isinstance(cell, Band) else cell.value if isinstance(cell, Part) else cell
+    number = middle(cell)
     if isinstance(number, int | float):
         value = Markup(' data-value="{}"').format(repr(number))
     inner = Markup("{}").format(words)

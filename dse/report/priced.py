@@ -17,6 +17,7 @@ from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, InvalidStudy
 from dse.networks.lowering import lower
 from dse.pricing.priced import Priced
+from dse.report.comparison import read_quantised_error
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study, open_study, say_trial
 
@@ -39,7 +40,15 @@ def price_row(study: Study, row: Evaluation, why: str = "") -> Priced | None:
         cost = study.price(point, study.find_machine(row))
     except InvalidInput:
         return None
-    return Priced(point=point, cost=cost, trial=say_trial(row), recorded=row.cost, why=why)
+    return Priced(
+        point=point,
+        cost=cost,
+        trial=say_trial(row),
+        recorded=row.cost,
+        error=study.find_error_band(row),
+        quantised_error=read_quantised_error(row),
+        why=why,
+    )
 
 
 def drifted(study: Study, each: Priced) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ agree as long as the model is the same; where it is not, "Provenance" says which
 import dataclasses
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,7 +21,11 @@ from dse.errors import InvalidInput, InvalidStudy
 from dse.pricing.machine import Machine
 from dse.pricing.priced import Priced
 from dse.report.answer import answer_section, choose_answers, limits_words, progress_words
+from dse.report.breakdowns import design_sections
 from dse.report.comparison import (
+    REASON,
+    STATUS,
+    RowCell,
     dense_section,
     named,
     published_section,
@@ -31,11 +35,13 @@ from dse.report.comparison import (
     read_quantised_error,
 )
 from dse.report.confirmation import confirmed_section
-from dse.report.content import Cell, Column, Report, Section, Table
+from dse.report.content import Cell, Column, Report, Section, Table, make_table
+from dse.report.cost_plots import components_plot
 from dse.report.cost_tables import (
     ADDITIONS,
     AREA,
     BAND_NOTE,
+    DESIGN,
     ENERGY,
     ERROR,
     GENERATED,
@@ -46,8 +52,6 @@ from dse.report.cost_tables import (
     QUANTISED,
     STORED,
     TRAINED,
-    components_plot,
-    design_sections,
     machines_table,
 )
 from dse.report.frontier_plot import frontier_plot
@@ -66,6 +70,20 @@ from dse.studies.study import Study
 
 SHORTEST_KEY = 4
 """Digits of a key that are taken for its beginning."""
+TRIAL = Column(name="trial", heading="trial", form="text")
+IN_TABLE = {
+    "error",
+    "quantised_error",
+    "trained_parameters",
+    "generated_weights",
+    "macs",
+    "additions",
+    "stored_bits",
+    "energy_pj",
+    "latency_us",
+    "area_um2",
+}
+"""Objectives that every table of designs has; others get a column of their own."""
 MOST_ROWS = 500
 """Designs of the table; a study of more shows its best, and says so."""
 
@@ -222,96 +240,74 @@ def _fleet_table(results: Study) -> Table:
     by_machine: dict[str, list[Evaluation]] = {}
     for row in results.frontier:
         by_machine.setdefault(row.accelerator, []).append(row)
-    columns = (
-        MACHINE,
-        Column(name="points", heading="points on the frontier", form="count"),
-        Column(name="lowest_error", heading="lowest error", unit="%", form="percent"),
-        Column(name="least_energy", heading="least energy", unit="uJ"),
-        Column(name="least_latency", heading="least latency", unit="ms"),
-        AREA,
-    )
-    rows: list[tuple[Cell, ...]] = [
+    cells: tuple[tuple[Column, Callable[[Sequence[Evaluation]], Cell]], ...] = (
+        (MACHINE, lambda rows: rows[0].accelerator),
+        (Column(name="points", heading="points on the frontier", form="count"), len),
         (
-            name,
-            len(rows),
-            100 * min(row.column("error") for row in rows),
-            min(row.column("energy_pj") for row in rows) * 1e-6,
-            min(row.column("latency_us") for row in rows) * 1e-3,
-            read_area(rows[0]),  # of the machine, so the same for each of its designs
-        )
-        for name, rows in sorted(by_machine.items(), key=lambda item: -len(item[1]))
-    ]
-    return Table(
+            Column(name="lowest_error", heading="lowest error", unit="%", form="percent"),
+            lambda rows: 100 * min(row.column("error") for row in rows),
+        ),
+        (
+            Column(name="least_energy", heading="least energy", unit="uJ"),
+            lambda rows: min(row.column("energy_pj") for row in rows) * 1e-6,
+        ),
+        (
+            Column(name="least_latency", heading="least latency", unit="ms"),
+            lambda rows: min(row.column("latency_us") for row in rows) * 1e-3,
+        ),
+        (AREA, lambda rows: read_area(rows[0])),  # of the machine: the same for all its designs
+    )
+    count = len(by_machine)
+    return make_table(
+        sorted(by_machine.values(), key=lambda rows: -len(rows)),
+        cells,
         name="machines_on_frontier",
-        title=f"Machines on the frontier: {len(rows)} of the study's {results.asked.machine_words}",
-        columns=columns,
-        rows=tuple(rows),
+        title=f"Machines on the frontier: {count} of the study's {results.asked.machine_words}",
         note="Every trained network was priced on all of them. " + BAND_NOTE,
     )
 
 
 def _designs_table(results: Study, rows: Sequence[Evaluation], name: str, title: str) -> Table:
-    further = [column for column in results.asked.objectives if column in LABELS]
-    shown = {
-        "error",
-        "quantised_error",
-        "trained_parameters",
-        "generated_weights",
-        "macs",
-        "additions",
-        "stored_bits",
-        "energy_pj",
-        "latency_us",
-        "area_um2",
-    }
-    more = [column for column in further if column not in shown]
-    quantised = any(read_quantised_error(row) is not None for row in rows)
-    columns = (
-        Column(name="trial", heading="trial", form="text"),
-        Column(name="design", heading="design", form="text"),
-        *((MACHINE,) if results.asked.several_machines else ()),
-        ERROR,
-        *((QUANTISED,) if quantised else ()),
-        TRAINED,
-        GENERATED,
-        MACS,
-        ADDITIONS,
-        STORED,
-        ENERGY,
-        LATENCY,
-        AREA,
-        *(Column(name=column, heading=axis_label(column)) for column in more),
-        KEY,
-    )
-    front = {(row.key, row.accelerator) for row in results.frontier}
-    cells: list[tuple[Cell, ...]] = [
-        (
-            "base" if row.trial < 0 else str(row.trial),
-            row.name or row.key,
-            *((row.accelerator,) if results.asked.several_machines else ()),
-            results.find_error_band(row),
-            *((read_quantised_error(row),) if quantised else ()),
-            read_cell(row, "trained_parameters"),
-            read_cell(row, "generated_weights"),
-            read_cell(row, "macs"),
-            read_cell(row, "additions"),
-            read_cell(row, "stored_bits", 1e-3),
-            read_energy(row),
-            read_cell(row, "latency_us", 1e-3),
-            read_area(row),
-            *(read_cell(row, column, LABELS[column][2]) for column in more),
-            row.key,
-        )
-        for row in rows
+    cells: list[RowCell] = [
+        (TRIAL, say_number),
+        (DESIGN, lambda row: row.name or row.key),
+        (MACHINE, lambda row: row.accelerator),
+        (ERROR, results.find_error_band),
+        (QUANTISED, read_quantised_error),
+        (TRAINED, lambda row: read_cell(row, "trained_parameters")),
+        (GENERATED, lambda row: read_cell(row, "generated_weights")),
+        (MACS, lambda row: read_cell(row, "macs")),
+        (ADDITIONS, lambda row: read_cell(row, "additions")),
+        (STORED, lambda row: read_cell(row, "stored_bits", 1e-3)),
+        (ENERGY, read_energy),
+        (LATENCY, lambda row: read_cell(row, "latency_us", 1e-3)),
+        (AREA, read_area),
+        *(_objective_cell(name) for name in results.asked.objectives if name not in IN_TABLE),
+        (KEY, lambda row: row.key),
     ]
-    return Table(
+    idle = set() if results.asked.several_machines else {MACHINE}
+    if all(read_quantised_error(row) is None for row in rows):
+        idle.add(QUANTISED)
+    front = {(row.key, row.accelerator) for row in results.frontier}
+    table = make_table(
+        rows,
+        [cell for cell in cells if cell[0] not in idle],
         name=name,
         title=title,
-        columns=columns,
-        rows=tuple(cells),
         note="Brackets of errors: 95 % intervals (Wilson). " + BAND_NOTE,
-        marks=tuple((row.key, row.accelerator) in front for row in rows),
     )
+    marks = tuple((row.key, row.accelerator) in front for row in rows)
+    return dataclasses.replace(table, marks=marks)
+
+
+def _objective_cell(name: str) -> RowCell:
+    column = Column(name=name, heading=axis_label(name))
+    return column, lambda row: read_cell(row, name, LABELS[name][2])
+
+
+def say_number(row: Evaluation) -> str:
+    """`7`, or `base` of a baseline."""
+    return "base" if row.trial < 0 else str(row.trial)
 
 
 def _designs_section(results: Study, lost: Sequence[Evaluation]) -> Section:
@@ -359,30 +355,23 @@ def _designs_section(results: Study, lost: Sequence[Evaluation]) -> Section:
 
 def _others_table(results: Study, rows: Sequence[Evaluation]) -> Table:
     """Candidates that have no full error: over a limit, stopped at a rung, failed; with why."""
-    columns = (
-        Column(name="trial", heading="trial", form="text"),
-        Column(name="design", heading="design", form="text"),
-        Column(name="status", heading="status", form="text"),
-        Column(name="epochs", heading="epochs", form="count"),
-        ERROR,
-        Column(name="reason", heading="reason", form="text"),
-    )
     many = f" (the last {MOST_ROWS} of {len(rows):,})" if len(rows) > MOST_ROWS else ""
-    return Table(
+    cells: tuple[RowCell, ...] = (
+        (TRIAL, say_number),
+        (DESIGN, lambda row: row.name or row.key or "-"),
+        (STATUS, lambda row: row.status),
+        (
+            Column(name="epochs", heading="epochs", form="count"),
+            lambda row: row.epochs if row.error is not None else None,
+        ),
+        (ERROR, results.find_error_band),
+        (REASON, lambda row: row.reason),
+    )
+    return make_table(
+        rows[-MOST_ROWS:],
+        cells,
         name="others",
         title=f"Other candidates{many}",
-        columns=columns,
-        rows=tuple(
-            (
-                "base" if row.trial < 0 else str(row.trial),
-                row.name or row.key or "-",
-                row.status,
-                row.epochs if row.error is not None else None,
-                results.find_error_band(row),
-                row.reason,
-            )
-            for row in rows[-MOST_ROWS:]
-        ),
         note="Errors are those of so many epochs: of designs that were stopped early, or whose "
         "error is over a limit.",
     )

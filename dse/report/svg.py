@@ -21,7 +21,8 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from dse.colours import GRID, INK
-from dse.report.content import Bars, Plot, Scatter, printable, significant
+from dse.columns import significant
+from dse.report.content import Bars, Plot, Scatter, printable
 from dse.report.figures import counted, draw_plot, saved
 
 SVG = "http://www.w3.org/2000/svg"

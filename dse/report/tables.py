@@ -36,11 +36,12 @@ def csv_text(table: Table) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([field.name for field in table.fields])
     for row in table.plain_rows:
-        writer.writerow([_csv_cell(value) for value in row])
+        writer.writerow([csv_cell(value) for value in row])
     return text.getvalue()
 
 
-def _csv_cell(value: str | int | float | None) -> str:
+def csv_cell(value: str | int | float | None) -> str:
+    """A value as CSV has it: a text that a spreadsheet would compute has an apostrophe in front."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table as Printed
 
 from cost_models import Band
-from dse.report.content import NOTHING, Cell, Column, Section, Table, shown
+from dse.report.content import Cell, Column, Section, Table, shown
 
 MIN_WIDTH = 118  # columns
 MAX_WIDTH = 10_000
@@ -72,39 +72,16 @@ def _cell(column: Column, cell: Cell, *, wide: bool) -> str:
         return ""
     if cell == 0 and column.form == "count":
         return "."  # quieter than a column of zeros
-    if isinstance(cell, Band) and not wide:
-        return shown(cell.mid, column.form)
-    return column.show(cell)
+    return column.show(cell) if wide or not isinstance(cell, Band) else shown(cell.mid, column.form)
 
 
 def _sideways(table: Table) -> Printed:
-    """A line a figure, a column a row of the table.
-
-    Texts of a row (design, machine) are the head of its column; a text that is the same in all rows
-    tells none apart and is left out.
-    """
+    """A line a figure, a column a row of the table."""
     printed = Printed(box=None, pad_edge=False)
-    heads = [column for column in table.columns if column.form == "text"]
-    same = {head.name for head in heads if _distinct(table, head) == 1 and len(table.rows) > 1}
+    names, lines = table.sideways
     printed.add_column("")
-    for row in table.rows:
-        names = [
-            str(cell)
-            for column, cell in zip(table.columns, row, strict=True)
-            if column in heads and column.name not in same
-        ]
-        printed.add_column(escape("\n".join(names)), justify="right")
-    for index, column in enumerate(table.columns):
-        if column in heads:
-            continue
-        cells = [row[index] for row in table.rows]
-        printed.add_row(
-            escape(column.title),
-            *(NOTHING if cell is None else escape(column.show(cell)) for cell in cells),
-        )
+    for name in names:
+        printed.add_column(escape(name), justify="right")
+    for column, cells in lines:
+        printed.add_row(escape(column.title), *(escape(column.show(cell)) for cell in cells))
     return printed
-
-
-def _distinct(table: Table, column: Column) -> int:
-    index = table.columns.index(column)
-    return len({row[index] for row in table.rows})

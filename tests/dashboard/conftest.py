@@ -97,21 +97,19 @@ Opened = Callable[..., AppTest]
 
 @pytest.fixture
 def open_page(monkeypatch: pytest.MonkeyPatch) -> Opened:
-    """Open a page of the dashboard on folders; nothing on it may fail.
-
-    Streamlit knows a page before its first run by the name of its file, which is ours of the page,
-    too. For each `AppTest` it would read what every installed package says of itself, half a second
-    long, to find components; we have none.
-    """
-    components = "streamlit.components.v2.manifest_scanner.scan_component_manifests"
-    monkeypatch.setattr(components, list)
+    """Open a page of the dashboard on folders; nothing on it may fail."""
 
     def opened(page: str, *folders: Path | str, **query: str) -> AppTest:
         monkeypatch.setattr(sys, "argv", [str(APP), *map(str, folders)])
-        app = AppTest.from_file(str(APP), default_timeout=120).switch_page(f"views/{page}.py")
+        app = AppTest.from_file(str(APP), default_timeout=120)
         for name, value in query.items():
             app.query_params[name] = value
         app.run()
+        if page != "frontier":
+            app.switch_page(f"views/{page}.py")
+            for name, value in query.items():
+                app.query_params[name] = value
+            app.run()
         assert not app.exception, app.exception
         return app
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cost_models import load_accelerator, load_technology
+from cost_models.roofline import roofline
 from dashboard.charts import (
     axis,
     draw_sample,
@@ -22,16 +23,9 @@ from dashboard.charts import (
     grouped,
     parallel,
     scaled_frame,
-    stacked,
 )
-from dashboard.cost_charts import (
-    area_chart,
-    choose_tints,
-    energy_frame,
-    network_diagram,
-    roofline_chart,
-    roofline_frame,
-)
+from dashboard.contents import bars_chart
+from dashboard.cost_charts import area_chart, network_diagram, roofline_chart
 from dashboard.drafts import data_folders, preview, study_yaml
 from dashboard.frontier_chart import clicked, corners, frontier_chart, within
 from dashboard.launching import LOG, check, log_tail, resume, start, stop
@@ -46,10 +40,13 @@ from dashboard.studies import (
     read_study,
     searching_process,
 )
-from dashboard.texts import cell, figure, plain, table_csv, to_csv
+from dashboard.texts import figure, plain, table_csv, to_csv
 from dse.design.published import published
 from dse.errors import InvalidFile, InvalidStudy
 from dse.pricing.machine import Machine
+from dse.report.content import Bars
+from dse.report.cost_plots import energy_plot, find_colours, latency_plot
+from dse.report.tables import csv_cell
 from dse.studies.rows import Evaluation, append_row, read_rows
 from dse.studies.study import open_study, price
 from tests.dashboard.conftest import DESIGNS, FRAMES, OUTPUTS, write_study
@@ -59,13 +56,14 @@ def test_markdown_and_formulas_are_harmless() -> None:
     assert plain("![a](b) *c*\nd") == r"\!\[a\]\(b\) \*c\* d"
     assert plain("$x$ :red[y] `z`") == r"\$x\$ \:red\[y\] \`z\`"
     assert len(plain("x" * 1000)) == 120
-    assert [cell(v) for v in ("=1+1", "@a", "-3", -3, "a=b")] == ["'=1+1", "'@a", "'-3", -3, "a=b"]
+    texts = [csv_cell(v) for v in ("=1+1", "@a", "-3", -3, "a=b")]
+    assert texts == ["'=1+1", "'@a", "'-3", "-3", "a=b"]
     assert to_csv([{"a": "=1"}, {"b": 2}]) == "a,b\n'=1,\n,2\n"
     assert table_csv(pd.DataFrame({"a": ["+x"]})) == "a\n'+x\n"
 
 
 def test_figures_have_units() -> None:
-    assert figure(1.5e6, "energy_pj") == "1.5 uJ"
+    assert figure(1.5e6, "energy_pj") == "1.50 uJ"
     assert figure(float("nan"), "error") == "-"
     assert figure(0.125, "error") == "12.5 %"
 
@@ -211,13 +209,19 @@ def test_colours_go_by_name_or_by_steps_of_a_ramp() -> None:
 
 
 def test_bars_stack_to_the_whole_of_a_layer() -> None:
-    rows = pd.DataFrame(
-        {"layer": ["a", "b", "a"], "part": ["x", "x", "y"], "figure": [1.0, 2.0, 4.0]}
+    option, _ = bars_chart(
+        Bars(
+            name="layers",
+            title="",
+            x_title="energy (nJ)",
+            parts=(("y", "#111111"), ("x", "#222222")),
+            bars=(("b", (0.0, 2.0)), ("a", (4.0, 1.0))),
+        )
     )
-    option, _ = stacked(rows, "figure", "energy (nJ)", ["b", "a"], {"y": "#111111", "x": "#222222"})
+    assert option["xAxis"]["name"] == "energy (nJ)"
     assert [each["name"] for each in option["series"]] == ["y", "x"]  # in the order of the stack
     assert option["yAxis"]["data"] == ["b", "a"] and option["yAxis"]["inverse"]
-    table = option["dataset"][0]["source"].set_index("layer")
+    table = option["dataset"][0]["source"].set_index("bar")
     assert table.loc["a", ["x", "y"]].tolist() == [1.0, 4.0]
     assert table.loc["b", "x"] == 2.0 and np.isnan(table.loc["b", "y"])
 
@@ -237,23 +241,28 @@ def test_charts_of_a_cost_sum_to_it() -> None:
     machine = load_accelerator("kws_ternary")
     point = published("matchboxnet-3x1x64-P2")
     cost = price(point, Machine(machine, load_technology(machine.technology)), 128, 12)
-    assert energy_frame(cost)["energy_nj"].sum() == pytest.approx(cost.energy_pj * 1e-3)
-    roofs = roofline_frame(cost)
-    assert (roofs["reached"] <= roofs["peak"] + 1e-9).all()
+    energies, latencies = energy_plot(cost), latency_plot(cost)
+    for plot, whole in ((energies, cost.energy_pj * 1e-3), (latencies, cost.latency_us)):
+        # Layers of which nobody would see a bar are left out.
+        assert sum(sum(lengths) for _, lengths in plot.bars) == pytest.approx(whole, rel=0.05)
+        assert len({tint for _, tint in plot.parts}) == len(plot.parts)
+    memories = {memory.name for memory in machine.memories}
+    assert memories <= {part for part, _ in energies.parts}
+    roofs = {roof.array: roof for roof in roofline(cost)}
+    assert all(roof.reached <= roof.peak + 1e-9 for roof in roofline(cost))
     memory = machine.memories[0]
     drawn = roofline_chart(cost, memory.name)
     assert drawn["xAxis"]["type"] == drawn["yAxis"]["type"] == "log"
     for roof, reached in zip(drawn["series"][::2], drawn["series"][1::2], strict=True):
         edges = drawn["dataset"][roof["datasetIndex"]]["source"].to_numpy()
         slope = edges[:, 0] * memory.bandwidth_bits_per_cycle
-        peak = roofs.loc[roofs["array"] == roof["name"], "peak"].iloc[0]
+        peak = roofs[roof["name"]].peak
         assert edges[:, 1].tolist() == pytest.approx(np.minimum(slope, peak).tolist())
         assert roof["name"] == reached["name"] and roof["lineStyle"]["color"]
     tiles = area_chart(cost)["series"][0]["data"]
-    assert sum(tile["value"] for tile in tiles) == pytest.approx(cost.area.mid * 1e-6)
+    assert sum(tile["value"] for tile in tiles) == pytest.approx(cost.area.mid)
     assert all(tile["label"]["formatter"].startswith(tile["name"]) for tile in tiles)
-    parts = energy_frame(cost)["part"]
-    assert set(choose_tints(parts)) == set(parts)
+    assert dict(energies.parts) == find_colours(cost, [part for part, _ in energies.parts])
     text = network_diagram(point, 12)
     assert text.count("->") == len(point.blocks) + 1 + sum(b.skip is not None for b in point.blocks)
 

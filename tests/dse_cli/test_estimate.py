@@ -16,11 +16,11 @@ from cost_models.roofline import roofline
 from cost_models.row_loads import row_loads
 from cost_models.streaming import stream
 from cost_models.writing import accelerator_yaml, technology_yaml
+from dse.columns import significant
 from dse.design.policies import apply_policy
 from dse.design.published import published
 from dse.interchange.nemo import import_nemo
 from dse.networks.lowering import lower
-from dse.report.content import significant
 from dse.report.cost_tables import COMPONENT_WORDS
 from dse_cli import group, main
 

@@ -1,7 +1,8 @@
 import pytest
 
 from cost_models import Band
-from dse.report.content import Column, Part, Report, Table, significant
+from dse.columns import significant
+from dse.report.content import Column, Part, Report, Table
 
 
 @pytest.mark.parametrize(

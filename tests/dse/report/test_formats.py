@@ -23,9 +23,10 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from dse.columns import significant
 from dse.errors import InvalidInput
 from dse.report import FORMATS, Report, render, study_report
-from dse.report.content import Part, Point, Scatter, Series, Table, significant
+from dse.report.content import Part, Point, Scatter, Series, Table
 from dse.report.figures import draw_plot
 from dse.report.markdown import plain
 from dse.report.svg import svg_inline

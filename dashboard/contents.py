@@ -1,0 +1,136 @@
+"""Contents of a report on a page: the tables and bars of `dse.report`, drawn by Streamlit.
+
+Whatever says what a design costs is content of the report (`dse.report.content`), so a figure has
+the same name, unit and rounding here, in a terminal and in a PDF. The dashboard only draws it.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+import streamlit as st
+from pandas.io.formats.style import Styler
+
+from dashboard.charts import Option, axis, chart, names
+from dashboard.texts import LONGEST_SENTENCE, plain
+from dse.report.content import NOTHING, Bars, Cell, Column, Table, middle
+from dse.report.tables import csv_text
+from dse.studies.comparison import difference
+
+
+class _Number(float):
+    """A number that carries its text: people read the text, a browser sorts by the number."""
+
+    text: str
+
+    def __new__(cls, value: float, text: str) -> "_Number":
+        number = super().__new__(cls, value)
+        number.text = text
+        return number
+
+
+def draw_table(table: Table, *, height: int | None = None) -> None:
+    """A table with its title and note; cells read as in the report, and sort by their numbers.
+
+    Args:
+        table: columns have distinct titles. One without rows is not drawn.
+        height: in px, of a long one: it scrolls; all of its rows without it.
+    """
+    if not table.rows:
+        return
+    st.caption(f"**{plain(table.title)}**")
+    st.dataframe(
+        table_style(table), hide_index=True, height=height or "content", placeholder=NOTHING
+    )
+    if table.note:
+        st.caption(plain(table.note, LONGEST_SENTENCE))
+
+
+def draw_sideways(table: Table, titles: Sequence[str] = (), *, changes: bool = False) -> list[str]:
+    """A table on its side: a line a figure, a column a row of the table; and its file.
+
+    Args:
+        table: with at least a row.
+        titles: of the columns; without them what tells the rows apart.
+        changes: say behind each number how far it is from the first one of its line, in percent;
+            of 0 nothing is a percentage.
+
+    Returns:
+        The titles.
+    """
+    names, lines = table.sideways
+    names = list(titles) or [name.replace("\n", ", ") for name in names]
+    frame = pd.DataFrame(
+        [
+            {"": column.title, **dict(zip(names, _texts(column, cells, changes), strict=True))}
+            for column, cells in lines
+        ]
+    )
+    st.dataframe(frame, hide_index=True, height=38 + 35 * len(lines))
+    st.download_button(
+        "Download as CSV",
+        lambda: csv_text(table),
+        file_name=f"{table.name}.csv",
+        mime="text/csv",
+        icon=":material/download:",
+    )
+    return names
+
+
+def _texts(column: Column, cells: Sequence[Cell], changes: bool) -> Iterator[str]:
+    first = middle(cells[0])
+    for cell in cells:
+        number, change = middle(cell), 0.0
+        if changes and isinstance(first, int | float) and isinstance(number, int | float):
+            change = difference(first, number)
+        mark = f"  ({change:+.1%})" if change and math.isfinite(change) else ""
+        yield column.show(cell) + mark
+
+
+def table_style(table: Table) -> Styler:
+    """A table as Streamlit takes it: numbers to sort by, and the texts that stand for them."""
+    columns = zip(table.columns, zip(*table.rows, strict=True), strict=True)
+    frame = pd.DataFrame(
+        {
+            column.title: pd.Series([_value(column, cell) for cell in cells], dtype=object)
+            for column, cells in columns
+        }
+    )
+    return frame.style.format(lambda value: str(getattr(value, "text", value)), na_rep=NOTHING)
+
+
+def _value(column: Column, cell: Cell) -> "_Number | str | None":
+    number = middle(cell)
+    return _Number(number, column.show(cell)) if isinstance(number, int | float) else number
+
+
+def bars_chart(plot: Bars) -> tuple[Option, int]:
+    """Bars as a chart, the first on top, and how tall it is drawn in px.
+
+    One table serves all series: its rows are bars, its columns parts, and the series of a part
+    reads its column. Parts of length 0 are left out, so hovering does not name them.
+    """
+    table = pd.DataFrame({"bar": [name for name, _ in plot.bars]})
+    for place, (part, _) in enumerate(plot.parts):
+        table[part] = [lengths[place] or None for _, lengths in plot.bars]
+    series = [
+        {
+            "type": "bar",
+            "stack": "all",
+            "name": part,
+            "table": table,
+            "encode": {"x": part, "y": "bar", "tooltip": [part]},
+            "itemStyle": {"color": tint},
+        }
+        for part, tint in plot.parts
+    ]
+    option = chart(
+        series, xAxis=axis(plot.x_title), yAxis=names([name for name, _ in plot.bars], inverse=True)
+    )
+    return option, max(150, 100 + 19 * len(plot.bars))
+
+
+def draw_bars(plot: Bars) -> None:
+    """Bars of a report as a chart that hovers."""
+    option, height = bars_chart(plot)
+    st.echarts_chart(option, key=plot.name, height=height)

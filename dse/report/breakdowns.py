@@ -1,0 +1,138 @@
+"""Chosen designs in full: what each is, and where its energy, its time and its area go."""
+
+from collections.abc import Sequence
+
+from cost_models import Cost
+from cost_models.application import Use
+from cost_models.break_even import BreakEvenTotal, break_even
+from dse.columns import significant
+from dse.pricing.priced import Priced
+from dse.report.content import Section
+from dse.report.cost_plots import components_plot, energy_plot, latency_plot
+from dse.report.cost_tables import (
+    COMPONENT_WORDS,
+    NANOJOULES,
+    area_table,
+    components_table,
+    generator_table,
+    layers_table,
+    power_table,
+    say_machine,
+)
+from dse.report.network import blocks_table, network_words
+
+
+def design_sections(priced: Sequence[Priced], use: Use, *, compared: bool = True) -> list[Section]:
+    """Each chosen design in full: layers, components, area, generator, power.
+
+    Args:
+        priced: the designs.
+        use: what power depends on.
+        compared: begin with a plot of all of them.
+    """
+    sections = [
+        Section(
+            name="breakdowns",
+            title="The chosen designs in full",
+            sentences=(
+                "Energy by component, then for each design its layers, the area of its machine, "
+                "its generator, and its power.",
+            ),
+            plots=(components_plot(priced),) if compared else (),
+            tables=(components_table(priced),),
+        )
+    ]
+    for number, each in enumerate(priced, start=1):
+        sections += _design_sections(each, number, use)
+    return sections
+
+
+def _design_sections(each: Priced, number: int, use: Use) -> list[Section]:
+    """What a design is, then what it costs."""
+    cost = each.cost
+    panel = break_even(cost)
+    tables = [layers_table(cost, f"layers_{number}"), area_table(cost, f"area_{number}")]
+    if panel is not None:
+        tables.append(generator_table(panel, f"generator_{number}"))
+    tables.append(power_table(cost, use, f"power_{number}"))
+    why = f"{each.why}; " if each.why else ""
+    place = f"{each.named()} on {say_machine(cost)}"
+    return [
+        Section(
+            name=f"design-{number}",
+            title=place,
+            sentences=(
+                f"Shown as: {why}key {each.point.key}. It has {network_words(each.point)}. "
+                f"{where_it_goes(cost)}",
+                *(f"Does not fit: {misfit}. It is priced as if it did." for misfit in cost.misfits),
+                *generator_sentences(cost, panel),
+            ),
+            tables=(blocks_table(each.point, number),),
+            level=3,
+        ),
+        Section(
+            name=f"design-{number}-costs",
+            title=f"{place}: layers, area and power",
+            plots=(energy_plot(cost, f"layers_{number}"), latency_plot(cost, f"latency_{number}")),
+            tables=tuple(tables),
+            level=3,
+        ),
+    ]
+
+
+def where_it_goes(cost: Cost) -> str:
+    """What dominates energy and cycles, as sentences: where an engineer would begin to improve.
+
+    The bound is the one that most cycles wait for: as layers run one after the other, removing it
+    saves at most its share.
+    """
+    part, pj = max(cost.energies_pj.items(), key=lambda item: item[1])
+    layer = max(cost.layers, key=lambda layer: layer.energy_pj)
+    text = (
+        f"Most of the energy goes to {COMPONENT_WORDS[part]} ({pj / cost.energy_pj:.0%}); the "
+        f"dearest layer is {layer.layer.name} ({layer.energy_pj / cost.energy_pj:.0%})."
+    )
+    if cost.bounds_cycles:
+        bound, cycles = next(iter(cost.bounds_cycles.items()))
+        text += (
+            f" {cycles / cost.latency_cycles:.0%} of the cycles are bound by {bound}; the arrays "
+            f"are used at {cost.utilisation:.0%}."
+        )
+    return text
+
+
+def generator_sentences(cost: Cost, panel: BreakEvenTotal | None) -> tuple[str, ...]:
+    """What makes the ternary matrices, and whether that is worth it, also where it is not."""
+    specs = dict.fromkeys(
+        layer.layer.generator for layer in cost.layers if layer.layer.generator is not None
+    )
+    if panel is None:
+        stored = "Its ternary matrices are stored, two bits an entry: this machine generates none."
+        return (stored,) if specs else ()
+    assert cost.accelerator.generator is not None  # it generates something
+    made = "; ".join(
+        f"{spec.family} with {spec.state_bits} bits of state and {spec.decision_bits} decision bits"
+        + (f", {spec.rounds} rounds" if spec.rounds else "")
+        for spec in specs
+    )
+    lanes = cost.accelerator.generator.trits_per_cycle
+    return (f"Generator: {made}; {lanes} trits a cycle.", store_words(panel))
+
+
+def store_words(panel: BreakEvenTotal) -> str:
+    """Which is cheaper, by how much, and how sure that is.
+
+    Energy and area are told apart, as they may disagree: a generator can be smaller than the SRAM
+    that it replaces and still spend more on each trit.
+    """
+    saved = significant(panel.stored_pj / panel.generated_pj, 2) if panel.generated_pj else "-"
+    generated, stored = (
+        NANOJOULES.show(band.scaled(1e-3)) for band in (panel.generated, panel.stored)
+    )
+    surely = "whatever the bands say" if panel.certain else "though the bands overlap"
+    return (
+        f"Generate or store? {panel.stored_bits:,} bits of trits. Energy: generating takes "
+        f"{generated} nJ, reading them from an SRAM of {panel.memory_bits:,} bits {stored} nJ, "
+        f"{saved} times: {panel.cheaper}, {surely}. Area: {panel.generator_um2:,.0f} um2 against "
+        f"{panel.memory_um2:,.0f} um2: {panel.smaller}."
+    )
