@@ -458,6 +458,21 @@ def test_a_sample_depends_on_its_seed_alone() -> None:
     assert designs(swept(found, sample=10, seed=4)) != first
 
 
+@pytest.mark.parametrize("sample", [None, 20])
+def test_parts_are_the_sweep_whatever_their_number(
+    sample: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Machines that price a part each price every design once, and the same as one alone."""
+    monkeypatch.setattr(module, "CHUNK", 2)
+    found = space(PIECES)
+    whole = designs(swept(found, sample=sample, seed=1))
+    for parts in (1, 2, 3, 100):
+        chunks = [swept(found, sample=sample, seed=1, part=n, parts=parts) for n in range(parts)]
+        priced = [same(values) for part in chunks for values in designs(part)]
+        assert sorted(priced) == sorted(same(values) for values in whole)
+        assert len(priced) == len(set(priced))
+
+
 def test_every_design_is_drawn_as_often() -> None:
     # 24 designs, samples of 6: each is in a quarter of 400 samples, 100 with a deviation of 8.7.
     found = space(PIECES)
@@ -467,7 +482,8 @@ def test_every_design_is_drawn_as_often() -> None:
         rng = np.random.default_rng(seed)
         for number, count in enumerate(sweep._counts(6, rng)):
             piece = sweep.pieces[number]
-            for digits in module._digits(piece, count, rng):
+            for make_digits in module._digits(piece, count, rng):
+                digits = make_digits()
                 sizes = [len(choice.values) for choice in piece.free]
                 drawn.update((number, int(np.ravel_multi_index(row, sizes))) for row in digits)
     assert len(drawn) == 24
