@@ -25,7 +25,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from cost_models import load_accelerator, load_technology
+from cost_models import Accelerator, load_accelerator, load_technology
 from dse.design.published import published
 from dse.interchange.exporting import tool_files
 from dse.networks.lowering import lower
@@ -39,9 +39,9 @@ CASES = {
         ("matchboxnet-3x1x64", "kws_int8_dram", 128, 12),
     ),
     "scalesim": (("matchboxnet-3x1x64", "systolic_32x32", 128, 12),),
-    "accelforge": (("matchboxnet-3x1x64", "kws_int8_dram", 128, 12),),
+    "accelforge": (("matchboxnet-3x1x64", "kws_int8_dram_bit_by_bit", 128, 12),),
 }
-"""Tool -> design, machine, frames, outputs."""
+"""Tool -> design, machine (of the library, or a file beside the figures), frames, outputs."""
 
 PACKAGES = {
     "zigzag": (
@@ -106,10 +106,16 @@ print(json.dumps(rows))
 }
 
 
+def find_machine(name: str) -> Accelerator:
+    """A machine of the library, or one that lies beside the figures."""
+    own = FOLDER / f"{name}.yaml"
+    return load_accelerator(own if own.exists() else name)
+
+
 def exported(tool: str, case: tuple[str, str, int, int]) -> dict[str, str]:
     """File name -> text of a case."""
     design, name, frames, outputs = case
-    machine = load_accelerator(name)
+    machine = find_machine(name)
     workload = lower(published(design), frames=frames, outputs=outputs)
     return tool_files(tool, workload, machine, load_technology(machine.technology))
 

@@ -27,7 +27,8 @@ from cost_models.library import (
     load_technology_of,
     technology_names,
 )
-from cost_models.technology import Constant, SramRow, SramTable, Technology
+from cost_models.sram import SramRow, SramTable
+from cost_models.technology import Constant, Technology
 from cost_models.tile_search import Mapping, Objective
 from cost_models.workload import Layer, LayerKind, WeightSource, Workload
 

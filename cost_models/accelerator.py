@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from cost_models.allowed import OURS, Count, Name, Positive, Source, check_fields
 from cost_models.errors import InvalidAccelerator, require
 from cost_models.generator import GeneratorSpec
+from cost_models.sram import WIDEST_WORD_BITS, Build
 from cost_models.technology import Constant
 from cost_models.workload import CONVOLUTIONS, Layer, WeightSource
 
@@ -182,8 +183,10 @@ class MemoryLevel:
     double_buffered: bool = False
     """The next tile comes while one is used: a tile takes at most half of what whole tensors
     leave."""
-    word_bits: Count = 1
-    """Smallest access: every tile that moves takes whole words."""
+    word_bits: Count | None = None
+    """Smallest access: every tile that moves takes whole words. Left out, an SRAM's is the whole
+    port, and other memories are read bit by bit. An SRAM whose port is wider than its word is made
+    of banks, port / word of them (`cost_models.sram`)."""
     read_pj_per_bit: Constant | None = None
     """The technology's where it is left out: of a register, an SRAM of this size, its DRAM."""
     write_pj_per_bit: Constant | None = None
@@ -194,10 +197,29 @@ class MemoryLevel:
     """File and line that describe it, for messages."""
 
     def __post_init__(self) -> None:
-        """Sizes are positive, and it holds something."""
+        """Sizes are positive, it holds something, and its port is not wider than all of it."""
         check_fields(self)
         distinct = 1 <= len(self.holds) == len(set(self.holds))
         require(distinct, "holds", "a list of distinct operands", list(self.holds))
+        for name in ("bandwidth_bits_per_cycle", "word_bits"):
+            width = getattr(self, name)
+            fits = self.kind == "dram" or width is None or width <= self.capacity_bits
+            require(fits, name, f"at most capacity_bits ({self.capacity_bits:,})", width)
+
+    @property
+    def access_bits(self) -> int:
+        """Bits that the smallest access pays for."""
+        if self.word_bits is not None:
+            return self.word_bits
+        return self.bandwidth_bits_per_cycle if self.kind == "sram" else 1
+
+    @property
+    def build(self) -> Build:
+        """Macros of an SRAM: as many as a word needs, as many words as the port has."""
+        macros = -(-self.access_bits // WIDEST_WORD_BITS)
+        word_bits = -(-self.access_bits // macros)
+        banks = -(-max(self.bandwidth_bits_per_cycle, self.access_bits) // word_bits)
+        return Build(word_bits=word_bits, banks=banks, two_ports=self.ports == "separate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,8 +21,10 @@ Measured errors against synthesis: docs/evidence/technologies.md;
 tests/cost_models/test_area_anchors.py.
 """
 
+import math
+
 from cost_models.band import Band
-from cost_models.errors import require
+from cost_models.errors import InvalidAccelerator, require
 from cost_models.technology import Technology
 
 AND_INPUTS = 2
@@ -138,8 +140,38 @@ def register_file_area_um2(technology: Technology, bits: int) -> Band:
 
 
 def sram_area_um2(technology: Technology, capacity_bits: int) -> Band:
-    """Area of an SRAM macro; raises `InvalidAccelerator` outside the technology's table."""
+    """Area of one SRAM macro; raises `InvalidAccelerator` outside the technology's table."""
     return technology.sram.area_um2(capacity_bits)
+
+
+MOST_REGISTER_FILE_BITS = 8192
+"""Of a register file that the technology prices: from there on there are SRAMs."""
+SYNTHESISED_REGISTER_FILE_BITS = 512
+"""Of the largest that was synthesised, 64 words of 8 bits or 16 of 32."""
+
+
+def register_file_growth(capacity_bits: int) -> float:
+    """Energy of a bit of a register file over that of a small one: it grows with its edge.
+
+        growth = max(1, sqrt(capacity / 512))
+
+    The technologies' figures are of flip-flops next to what they feed; register files were
+    synthesised up to 512 bits, where area per bit is the same from 128 bits on (8.15 to 8.75 um2
+    at 45 nm). A larger one is as dense, so its bits lie on an area in proportion to the capacity,
+    and each travels the edge of it: 8,192 bits at 8.24 um2 take a square of 260 um, whose wire (0.2
+    fF/um, at 0.9 V, switching every other time: 0.02 pJ) is what an SRAM of that size spends, too
+    (0.026 pJ): 0.0059 * 4 = 0.024 pJ a bit.
+
+    Raises:
+        InvalidAccelerator: the capacity is above 8,192 bits.
+    """
+    if capacity_bits > MOST_REGISTER_FILE_BITS:
+        raise InvalidAccelerator(
+            f"a register file of {capacity_bits:,} bits has no known price: at most "
+            f"{MOST_REGISTER_FILE_BITS:,}; make it an SRAM (kind: sram), lower capacity_bits, or "
+            "give the machine figures of its own (read_pj_per_bit, write_pj_per_bit)"
+        )
+    return max(1.0, math.sqrt(capacity_bits / SYNTHESISED_REGISTER_FILE_BITS))
 
 
 def vector_lane_area_um2(

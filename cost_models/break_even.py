@@ -20,7 +20,7 @@ from cost_models.cost import Cost
 from cost_models.energy import Component
 from cost_models.generator import GeneratorSpec
 from cost_models.machine_area import sum_bands
-from cost_models.technology import SramTable
+from cost_models.sram import SramTable
 
 TRIT_BITS = 2
 

@@ -39,8 +39,9 @@ from cost_models.accelerator import (
     MemoryLevel,
     Operand,
 )
+from cost_models.area import register_file_growth
 from cost_models.band import Band
-from cost_models.machine_area import logic_leakage_uw, named
+from cost_models.machine_area import logic_leakage_uw, named, placed
 from cost_models.technology import Constant, Technology
 
 FREE = (0.0, 0.0, 0.0)
@@ -227,11 +228,13 @@ def memory_prices(memory: MemoryLevel, technology: Technology) -> tuple[Band, Ba
         read = write = technology.dram_pj_per_bit.band
     elif memory.kind == "sram":
         with named(memory):
-            read = technology.sram.read_pj_per_bit(memory.capacity_bits)
-            write = technology.sram.write_pj_per_bit(memory.capacity_bits)
+            read = technology.sram.read_pj_per_bit(memory.capacity_bits, memory.build)
+            write = technology.sram.write_pj_per_bit(memory.capacity_bits, memory.build)
     else:
-        read = technology.register_read_pj_per_bit.band
-        write = technology.register_write_pj_per_bit.band
+        with named(memory):
+            growth = register_file_growth(memory.capacity_bits)
+        read = technology.register_read_pj_per_bit.band.scaled(growth)
+        write = technology.register_write_pj_per_bit.band.scaled(growth)
     if memory.read_pj_per_bit:
         read = memory.read_pj_per_bit.band
     if memory.write_pj_per_bit:
@@ -284,26 +287,34 @@ def _register_prices(
 ) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     register = array.register(operand)
     assert register is not None
-    read, write = FREE, technology.register_write_pj_per_bit.band.as_tuple()
+    own_read, own_write = register.read_pj_per_bit, register.write_pj_per_bit
+    if own_read and own_write:
+        return own_read.band.as_tuple(), own_write.band.as_tuple()
+    with placed(f"{operand} of {array.name}", register.where):
+        growth = register_file_growth(register.capacity_bits)
+    read = FREE
     width = array.accumulator_bits if operand == "outputs" else array.operand_bits
     if register.capacity_bits >= 2 * width:
         # A single register drives its element directly; more of them are selected from.
-        read = technology.register_read_pj_per_bit.band.as_tuple()
+        read = technology.register_read_pj_per_bit.band.scaled(growth).as_tuple()
+    written = technology.register_write_pj_per_bit
     if operand == "outputs":
-        write = technology.accumulator_pj_per_bit.band.as_tuple()
-        if array.element == "ternary_adder" and array.operation_pj is None:
-            write = FREE  # the accumulator is part of the measured element
-    if register.read_pj_per_bit:
-        read = register.read_pj_per_bit.band.as_tuple()
-    if register.write_pj_per_bit:
-        write = register.write_pj_per_bit.band.as_tuple()
+        written = technology.accumulator_pj_per_bit
+    write = written.band.scaled(growth).as_tuple()
+    if operand == "outputs" and array.element == "ternary_adder" and array.operation_pj is None:
+        write = FREE  # the accumulator is part of the measured element
+    if own_read:
+        read = own_read.band.as_tuple()
+    if own_write:
+        write = own_write.band.as_tuple()
     return read, write
 
 
 def leakages_uw(machine: Accelerator, technology: Technology) -> dict[str, Band]:
     """Leakage power of each memory and of all logic; a DRAM's standby power only where it is given.
 
-    In uW. A register file that is a memory is logic, too, and leaks as part of it.
+    In uW. A register file that is a memory is logic, too, and leaks as part of it, unless the
+    machine has a figure for it.
 
     It flows as long as the supply is on, whether anything is computed or not: in the energy of an
     inference it counts for its latency, in the average power all the time.
@@ -317,5 +328,7 @@ def leakages_uw(machine: Accelerator, technology: Technology) -> dict[str, Band]
             leakage[memory.name] = memory.leakage_uw.band
         elif memory.kind == "sram":
             with named(memory):
-                leakage[memory.name] = technology.sram.leakage_uw(memory.capacity_bits)
+                leakage[memory.name] = technology.sram.leakage_uw(
+                    memory.capacity_bits, memory.build
+                )
     return leakage

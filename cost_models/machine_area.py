@@ -132,17 +132,22 @@ def memory_area_um2(memory: MemoryLevel, technology: Technology) -> Band:
         return memory.area_um2.band
     if memory.kind == "sram":
         with named(memory):
-            return technology.sram.area_um2(memory.capacity_bits)
+            return technology.sram.area_um2(memory.capacity_bits, memory.build)
     return register_file_area_um2(technology, memory.capacity_bits)
 
 
-@contextlib.contextmanager
-def named(memory: MemoryLevel) -> Iterator[None]:
+def named(memory: MemoryLevel) -> contextlib.AbstractContextManager[None]:
     """Errors of a technology say which memory they are about, and where it is described."""
+    return placed(f"'{memory.name}'", memory.where)
+
+
+@contextlib.contextmanager
+def placed(name: str, where: str) -> Iterator[None]:
+    """Errors of a technology say which part they are about, and where it is described."""
     try:
         yield
     except InvalidAccelerator as error:
-        place = f"'{memory.name}'{', machine ' if memory.where else ''}{memory.where}"
+        place = f"{name}{', machine ' if where else ''}{where}"
         raise InvalidAccelerator(str(error).replace(" bits", f" bits ({place})", 1)) from None
 
 
@@ -184,11 +189,14 @@ def logic_leakage_uw(machine: Accelerator, technology: Technology) -> Band:
     way. The area is that with the machine's own generator, or the usual one, so that leakage
     belongs to the machine and does not depend on the design that runs on it.
     """
-    kinds = {memory.name: memory.kind for memory in machine.memories}
+    # What is a macro, or another chip, or has a figure of its own (which `leakages_uw` adds).
+    apart = {
+        memory.name
+        for memory in machine.memories
+        if memory.kind != "register_file" or memory.leakage_uw is not None
+    }
     areas = machine_area_um2(machine, technology)
-    logic = sum_bands(
-        area for part, area in areas.items() if kinds.get(part) not in ("sram", "dram")
-    )
+    logic = sum_bands(area for part, area in areas.items() if part not in apart)
     leakage = technology.logic_leakage_nw_per_um2.band
     return Band(  # 1e-3: nW to uW
         low=logic.low * leakage.low * 1e-3,

@@ -450,7 +450,7 @@ class LayerPricer:
         home = self.machine.weight_home
         for memory in chain:
             place = self.machine.memories.index(memory)
-            words = np.ceil(bits / memory.word_bits) * memory.word_bits * coming
+            words = _in_words(bits, memory) * coming
             table.counts[:, self.prices.memory_row(memory.name, "weights", "read")] += words
             moved = words
             if home is not None and memory.name == home.name:
@@ -527,7 +527,13 @@ class LayerPricer:
         action: str,
         bits: Column,
     ) -> Column:
-        """Count bits through a memory's port, in whole words."""
-        words: Column = np.ceil(bits / memory.word_bits) * memory.word_bits
+        """Count bits through a memory's port: a stream, of which the last word may be short."""
+        words = _in_words(bits, memory)
         counts[here, self.prices.memory_row(memory.name, operand, action)] += words
         return words
+
+
+def _in_words(bits: Column, memory: MemoryLevel) -> Column:
+    """Bits of one transfer each, in whole words of a memory."""
+    words: Column = np.ceil(bits / memory.access_bits) * memory.access_bits
+    return words

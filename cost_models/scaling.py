@@ -34,7 +34,8 @@ another chip and stays as it is.
 from dataclasses import replace
 
 from cost_models.errors import InvalidInput
-from cost_models.technology import Constant, Spread, SramRow, SramTable, Technology
+from cost_models.sram import Spread, SramRow, SramTable
+from cost_models.technology import Constant, Technology
 
 NODES_NM = (130, 90, 65, 45, 32, 20, 16, 14, 10, 7)
 
@@ -190,6 +191,7 @@ def _scaled_sram(
     return SramTable(
         source=f"{text} {old.source}",
         word_bits=old.word_bits,
+        port_law=old.port_law,
         rows=rows,
         energy_spread=_widened(old.energy_spread, 1 / energy_error, energy_error),
         area_spread=_widened(old.area_spread, 1 / area_error, area_error),

@@ -16,18 +16,16 @@ bits of an input):
     multiplier area  = multiplier_um2_per_bit2 * a * b - multiplier_edge_um2_per_bit * (a + b)
     other area       = see `cost_models.area`
 
-The SRAM table is interpolated between its rows, in the logarithms of capacity and value: energy and
-area follow powers of the capacity (docs/evidence/model.md, "Memories").
+    SRAM             = see `cost_models.sram`
 """
 
-import bisect
-import math
 from dataclasses import dataclass
 from typing import Annotated
 
 from cost_models.allowed import Allowed, Count, Positive, Source, check_fields
 from cost_models.band import Band
-from cost_models.errors import InvalidAccelerator, require
+from cost_models.errors import require
+from cost_models.sram import SramTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,106 +56,6 @@ class Constant:
             mid=self.value,
             high=self.value if self.high is None else self.high,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """How far the sources of a whole table lie apart, as factors of its figures."""
-
-    low: Annotated[float, Allowed(gt=0.0, le=1.0)]
-    high: Annotated[float, Allowed(ge=1)]
-    source: Source
-
-    def __post_init__(self) -> None:
-        """Factors around 1 with a source."""
-        check_fields(self)
-
-    def band(self, value: float) -> Band:
-        """The band of one figure of the table, which is its mid figure."""
-        return Band(low=self.low * value, mid=value, high=self.high * value)
-
-
-EXACT = Spread(low=1.0, high=1.0, source="one source")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SramRow:
-    """An SRAM macro of one capacity."""
-
-    capacity_bits: Annotated[int, Allowed(ge=1, words="a positive number")]
-    read_pj_per_bit: Positive
-    write_pj_per_bit: Positive
-    area_um2: Positive
-    """Of the whole macro."""
-    leakage_uw: Positive
-    """Of the whole macro."""
-
-    def __post_init__(self) -> None:
-        """All are positive."""
-        check_fields(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SramTable:
-    """SRAM macros by capacity."""
-
-    source: Source
-    """Of all rows."""
-    word_bits: Count
-    """Bits of the access that the energies were divided by."""
-    rows: tuple[SramRow, ...]
-    """By increasing capacity."""
-    energy_spread: Spread = EXACT
-    area_spread: Spread = EXACT
-    leakage_spread: Spread = EXACT
-
-    def __post_init__(self) -> None:
-        """There are rows, in order, with a source."""
-        check_fields(self)
-        capacities = [row.capacity_bits for row in self.rows]
-        ordered = len(capacities) >= 1 and capacities == sorted(set(capacities))
-        require(ordered, "rows", "a list by increasing capacity_bits", capacities)
-
-    def read_pj_per_bit(self, capacity_bits: int) -> Band:
-        """Energy in pJ to read one bit of an access of `word_bits`, of an SRAM of this capacity.
-
-        Between two rows a power law runs through both; nothing is extrapolated.
-
-        Raises:
-            InvalidAccelerator: the capacity is outside the table.
-        """
-        return self.energy_spread.band(self._interpolate(capacity_bits, "read_pj_per_bit"))
-
-    def write_pj_per_bit(self, capacity_bits: int) -> Band:
-        """Energy in pJ to write one bit; otherwise like `read_pj_per_bit`."""
-        return self.energy_spread.band(self._interpolate(capacity_bits, "write_pj_per_bit"))
-
-    def area_um2(self, capacity_bits: int) -> Band:
-        """Area in um2 of a whole macro, periphery included; otherwise like `read_pj_per_bit`."""
-        return self.area_spread.band(self._interpolate(capacity_bits, "area_um2"))
-
-    def leakage_uw(self, capacity_bits: int) -> Band:
-        """Leakage in uW of a whole macro; otherwise like `read_pj_per_bit`."""
-        return self.leakage_spread.band(self._interpolate(capacity_bits, "leakage_uw"))
-
-    def _interpolate(self, capacity_bits: int, column: str) -> float:
-        capacities = [row.capacity_bits for row in self.rows]
-        values: list[float] = [getattr(row, column) for row in self.rows]
-        if not capacities[0] <= capacity_bits <= capacities[-1]:
-            raise InvalidAccelerator(
-                f"an SRAM of {capacity_bits:,} bits is outside the technology's table, which has "
-                f"{capacities[0]:,} to {capacities[-1]:,} bits: change capacity_bits, make it a "
-                "register file (kind: register_file), or use a technology whose table reaches it"
-            )
-        above = bisect.bisect_left(capacities, capacity_bits)
-        if capacities[above] == capacity_bits:
-            return values[above]
-        low, high = capacities[above - 1], capacities[above]
-        # A straight line in the logarithms of both: value = values[above - 1] * (capacity / low)^p
-        # with p = log(ratio) / log(high / low).
-        share = math.log(capacity_bits / low) / math.log(high / low)
-        ratio = values[above] / values[above - 1]
-        return float(values[above - 1] * ratio**share)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

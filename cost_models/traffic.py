@@ -50,7 +50,8 @@ whose tile fits (operands that share a memory share the cut), at least that of t
     outputs           = the same upwards; a tile that leaves before its sums are complete leaves,
                         and returns, in accumulator width
     registers         = times the elements that get a copy of their own
-    words             = a transfer moves one tile, in whole words of the level (`_in_words`)
+    words             = a transfer moves one tile, in whole words of the level (`_in_words`), or as
+                        many tiles as registers have room for
 
 What a level holds is counted in bits, what it moves in words: four weights of two bits lie in a
 register of one word of 8, are written together as one word, and are read one by one, a word each.
@@ -321,6 +322,7 @@ def count_traffic(
     shortage: dict[str, Column] = {}
     cut: dict[Operand, npt.NDArray[np.intp]] = {}
     registers: dict[Operand, Moved] = {}
+    together = dict.fromkeys(OPERANDS, np.ones(n))
     for operand in OPERANDS:
         cut[operand] = np.zeros(n, dtype=np.intp)
         register = array.register(operand)
@@ -338,6 +340,8 @@ def count_traffic(
         if operand == "outputs":
             registers[operand] = _accumulators(found, tiles, array, cut, per_pass, per_tile)
             continue
+        room = np.floor(register.capacity_bits / np.maximum(_at(held, cut[operand]), 1.0))
+        together[operand] = _together(found, operand, cut[operand], room)
         copies = _copies(found, array, register, operand)
         registers[operand] = Moved(
             read_bits=tiles.crossings[operand][0] * copies * per_pass,
@@ -359,9 +363,10 @@ def count_traffic(
             # in) leaves the cut where it was.
             below = cut[operand]
             cut[operand] = np.where(reaches, np.maximum(below, above), below)
-            inwards = _Boundary(below, buffered[operand])
-            outwards = _Boundary(cut[operand], np.ones_like(reaches))
+            inwards = _Boundary(below, buffered[operand], together[operand])
+            outwards = _Boundary(cut[operand], np.ones_like(reaches), np.ones(n))
             buffered[operand] = buffered[operand] | reaches
+            together[operand] = np.where(reaches, 1.0, together[operand])
             if operand == "outputs":
                 moved = _outputs_moved(tiles, inwards, outwards, fills, precision, memory)
             else:
@@ -418,6 +423,34 @@ def _in_words(bits: Column, tile_bits: Column, transfers: Column, word_bits: int
     words = np.ceil(tile_bits / word_bits) * (bits / tile_bits)
     rounded: Column = np.maximum(np.ceil(words), transfers) * word_bits
     return np.where(bits > 0, rounded, 0.0)
+
+
+def _together(
+    found: Candidates, operand: Operand, cut: npt.NDArray[np.intp], room: Column
+) -> Column:
+    """Tiles that registers take in one transfer: those that they have room for, one after another.
+
+    Of trits in registers of 8 bits, four fit: where the loop outside of the registers runs over
+    weights, one word brings what the next four passes need. Where another loop runs, the same tile
+    stays, and the next one is not next in memory.
+
+    Args:
+        found: candidates.
+        operand: of the registers.
+        cut: of the registers.
+        room: tiles that they can hold at a time, at least 1.
+    """
+    repeated = {"weights": T, "inputs": N}[operand]
+    loop = np.full(len(cut), -1, dtype=np.intp)
+    count = np.ones(len(cut))
+    for depth in reversed(range(DEPTH)):
+        here = (found.counts[depth] > 1) & (depth >= cut)
+        loop = np.where(here, found.order[depth], loop)
+        count = np.where(here, found.counts[depth], count)
+    own = (loop != repeated) & (loop >= 0)
+    if operand == "inputs":
+        own = own | (found.views.across & (loop >= 0))
+    return np.where(own, np.maximum(np.minimum(room, count), 1.0), 1.0)
 
 
 def _outermost(needed_bits: Cuts, capacity_bits: Column) -> tuple[npt.NDArray[np.intp], Column]:
@@ -540,6 +573,8 @@ class _Boundary:
     buffered: Mask
     """A memory is inside, not the array with its registers. It can take the next group while this
     one runs: whole groups follow each other without a gap, and share the words at their borders."""
+    together: Column
+    """Tiles that cross in one transfer."""
 
     def whole(self) -> Mask:
         """Whether all groups cross as if they were one tile."""
@@ -589,7 +624,7 @@ def _sums_crossing(
     transfers = np.where(boundary.whole(), 1.0, transfers)
     # Every tile leaves once complete; what it crosses more often than that, it does incomplete.
     once = transfers * total / crossings
-    sums, done, word = precision.accumulator_bits, precision.output_bits, memory.word_bits
+    sums, done, word = precision.accumulator_bits, precision.output_bits, memory.access_bits
     partial = _in_words((crossings - total) * sums, elements * sums, transfers - once, word)
     return partial, _in_words(total * done, elements * done, once, word)
 
@@ -599,12 +634,14 @@ def _crossing(
 ) -> Column:
     """Bits of inputs or weights that cross a cut, in whole words of the memory."""
     whole = boundary.whole()
-    elements = np.where(whole, tiles.totals[operand], _at(tiles.handed[operand], boundary.cut))
+    handed = _at(tiles.handed[operand], boundary.cut) * boundary.together
+    elements = np.where(whole, tiles.totals[operand], handed)
+    transfers = np.ceil(_at(tiles.transfers[operand], boundary.cut) / boundary.together)
     return _in_words(
         _at(tiles.crossings[operand], boundary.cut) * width_bits,
         elements * width_bits,
-        np.where(whole, 1.0, _at(tiles.transfers[operand], boundary.cut)),
-        memory.word_bits,
+        np.where(whole, 1.0, transfers),
+        memory.access_bits,
     )
 
 

@@ -215,7 +215,7 @@ def hardware_yaml(machine: Accelerator, technology: Technology) -> str:
     """The machine as ZigZag sees it, priced with the mid figures of a technology.
 
     Memories are listed from the multipliers outwards. Costs are pJ for an access of the whole port:
-    our pJ a bit times `bandwidth_max`. `bandwidth_min` is our `word_bits`, the smallest access.
+    our pJ a bit times `bandwidth_max`. `bandwidth_min` is our `access_bits`, the smallest access.
     Sizes are bits; area is written as 0.
 
     Args:
@@ -313,7 +313,7 @@ def _register(
 def _memory(memory: MemoryLevel, technology: Technology, dimensions: list[str]) -> dict[str, Any]:
     read, write = memory_prices(memory, technology)
     width = memory.bandwidth_bits_per_cycle
-    least = min(memory.word_bits, width)
+    least = min(memory.access_bits, width)
     letters = [
         LETTERS[operand] for operand in ("inputs", "weights", "outputs") if operand in memory.holds
     ]

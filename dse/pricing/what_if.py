@@ -21,8 +21,8 @@ from cost_models.accelerator import ZeroHandling
 from cost_models.application import UW_PER_PJ_PER_S
 from cost_models.energy import leakages_uw, price_list
 from cost_models.machine_area import sum_bands
+from cost_models.sram import Spread
 from cost_models.strict_yaml import dump_yaml
-from cost_models.technology import Spread
 from dse.design.point import DesignPoint, Mixer
 from dse.errors import InvalidInput
 from dse.pareto import pareto_mask

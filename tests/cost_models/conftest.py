@@ -4,6 +4,7 @@ Every constant has the band [value / 2, 2 * value]: so has every sum of them.
 """
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,33 @@ from cost_models import (
     SramTable,
     Technology,
 )
-from cost_models.technology import Spread
+from cost_models.sram import PortLaw, Spread
+
+IN_PROPORTION = PortLaw(
+    source="made up for tests: a bit costs the same in words of any width",
+    row_bits=0,
+    row_exponent=0,
+    read_flatness=0,
+    write_bits=0,
+    area_flatness=0,
+    leakage_flatness=0,
+)
+
+
+def own(value: float) -> Constant:
+    """A figure with the band that all of them have here."""
+    return Constant(value=value, low=value / 2, high=2 * value, source="made up for tests")
+
+
+BIT_BY_BIT: dict[str, Any] = {
+    "word_bits": 1,
+    "read_pj_per_bit": own(4.0),
+    "write_pj_per_bit": own(32.0),
+    "area_um2": own(900.0),
+    "leakage_uw": own(5.0),
+}
+"""An ideal memory, for tests of what does not depend on words: each bit is read alone, at the
+figures of the round technology's SRAM of 100,000 bits."""
 
 ENERGIES = {
     "multiplication_pj_per_bit2": 0.01,
@@ -44,12 +71,9 @@ ENERGIES = {
 def technology() -> Technology:
     """Energies as above, pJ; an SRAM of 1,000 bits reads at 1 and writes at 2 pJ a bit."""
 
-    def made_up(value: float) -> Constant:
-        return Constant(value=value, low=value / 2, high=2 * value, source="made up for tests")
-
     spread = Spread(low=0.5, high=2.0, source="made up for tests")
     constants = {
-        name: made_up(ENERGIES.get(name, 1.0))
+        name: own(ENERGIES.get(name, 1.0))
         for name, field in Technology.__dataclass_fields__.items()
         if field.type is Constant
     }
@@ -62,6 +86,7 @@ def technology() -> Technology:
         sram=SramTable(
             source="made up for tests",
             word_bits=64,
+            port_law=IN_PROPORTION,
             energy_spread=spread,
             area_spread=spread,
             leakage_spread=spread,
@@ -103,7 +128,8 @@ def mac_array(**changes: object) -> ComputeArray:
 def machine() -> Accelerator:
     """4 x 2 MAC units, 4 x 4 ternary adders, 2 vector lanes, 4 trits a cycle, two SRAMs.
 
-    Weight memory: 1,000 bits, 32 a cycle. Activation memory: 100,000 bits, 64 a cycle.
+    Weight memory: 1,000 bits, 32 a cycle. Activation memory: 100,000 bits, 64 a cycle. Both are
+    read bit by bit, at the figures of the round technology.
     """
     adders = mac_array(
         name="adders",
@@ -125,6 +151,11 @@ def machine() -> Accelerator:
                 holds=("weights",),
                 capacity_bits=1_000,
                 bandwidth_bits_per_cycle=32,
+                word_bits=1,
+                read_pj_per_bit=own(1.0),
+                write_pj_per_bit=own(2.0),
+                area_um2=own(100.0),
+                leakage_uw=own(3.0),
             ),
             MemoryLevel(
                 name="activation_sram",
@@ -132,6 +163,7 @@ def machine() -> Accelerator:
                 holds=("inputs", "outputs"),
                 capacity_bits=100_000,
                 bandwidth_bits_per_cycle=64,
+                **BIT_BY_BIT,
             ),
         ),
         vector_lanes=2,

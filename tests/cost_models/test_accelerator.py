@@ -26,6 +26,7 @@ from cost_models.errors import InvalidField
 from cost_models.reading import build
 from cost_models.strict_yaml import parse_yaml
 from cost_models.writing import accelerator_yaml, technology_yaml
+from tests.cost_models.conftest import BIT_BY_BIT
 
 SPEC = GeneratorSpec(family="lfsr_threshold", state_bits=10, decision_bits=3)
 
@@ -426,7 +427,9 @@ def test_an_unmappable_layer_names_memory_sizes_and_line(tmp_path):
     # outputs along the columns and inputs along the rows, 8. A buffer of 7 bits holds not even one.
     path = tmp_path / "small.yaml"
     path.write_text(
-        TEXT.replace("kind: sram, holds", "kind: register_file, holds").replace("8192", "7")
+        TEXT.replace("kind: sram, holds", "kind: register_file, holds")
+        .replace("8192", "7")
+        .replace("bits_per_cycle: 64}", "bits_per_cycle: 7}")
     )
     with pytest.raises(UnmappableLayer) as error:
         estimated(TRAINED, path)
@@ -442,6 +445,7 @@ def test_a_tile_of_a_double_buffer_takes_half_of_it(tmp_path):
     # As above: 8 bits are needed, and two buffers of 8 bits are 16.
     path = tmp_path / "double.yaml"
     text = TEXT.replace("kind: sram, holds", "kind: register_file, double_buffered: true, holds")
+    text = text.replace("bits_per_cycle: 64}", "bits_per_cycle: 8}")
     path.write_text(text.replace("8192", "15"))
     with pytest.raises(UnmappableLayer) as error:
         estimated(TRAINED, path)
@@ -489,7 +493,7 @@ def test_operands_that_are_too_wide_name_the_line_of_the_array(tmp_path):
 
 def own_energies(tmp_path, memory="", register=""):
     """TEXT with energies of its own in `buffer` and in the weights' registers."""
-    text = TEXT.replace("bits_per_cycle: 64}", f"bits_per_cycle: 64{memory}}}")
+    text = TEXT.replace("bits_per_cycle: 64}", f"bits_per_cycle: 32{memory}}}")
     path = tmp_path / "own.yaml"
     path.write_text(
         text.replace("weights: {capacity_bits: 8", "weights: {capacity_bits: 8" + register)
@@ -577,7 +581,8 @@ def test_refuses_a_register_that_is_smaller_than_its_word(tmp_path):
 
 def test_an_sram_outside_the_table_names_the_line(tmp_path):
     path = tmp_path / "chip.yaml"
-    path.write_text(TEXT.replace("capacity_bits: 8192", "capacity_bits: 16"))
+    text = TEXT.replace("bits_per_cycle: 64}", "bits_per_cycle: 8}")
+    path.write_text(text.replace("capacity_bits: 8192", "capacity_bits: 16"))
     with pytest.raises(InvalidAccelerator) as error:
         estimated(TRAINED, path)
     assert str(error.value).startswith(
@@ -624,7 +629,8 @@ def test_skipping_needs_the_matrix():
 
 def test_an_sram_outside_the_technology_is_refused(machine, technology):
     for bits, outside in ((999, True), (1_000, False), (100_000, False), (100_001, True)):
-        sized = tuple(dataclasses.replace(each, capacity_bits=bits) for each in machine.memories)
+        priced = dict.fromkeys(BIT_BY_BIT) | {"capacity_bits": bits}
+        sized = tuple(dataclasses.replace(each, **priced) for each in machine.memories)
         changed = dataclasses.replace(machine, memories=sized)
         if not outside:
             estimate(Workload("one", (TRAINED,)), changed, technology)

@@ -21,6 +21,7 @@ from cost_models import (
     Workload,
     estimate,
 )
+from tests.cost_models.conftest import BIT_BY_BIT
 
 SRAM = MemoryLevel(
     name="sram",
@@ -28,6 +29,7 @@ SRAM = MemoryLevel(
     holds=("weights", "inputs", "outputs"),
     capacity_bits=100_000,
     bandwidth_bits_per_cycle=64,
+    **BIT_BY_BIT,
 )
 
 

@@ -202,14 +202,15 @@ def test_an_array_may_have_an_energy_of_its_own(machine, technology):
 
 
 def test_memory_prices(machine, technology):
-    weights, activations = machine.memories
-    assert [price.mid for price in memory_prices(weights, technology)] == [1.0, 2.0]
+    assert [price.mid for price in memory_prices(machine.memories[0], technology)] == [1.0, 2.0]
     # 10,000 bits lie in the middle of 1,000 and 100,000 in logarithms: sqrt(1 * 4), sqrt(2 * 32)
+    priced = dict.fromkeys(("word_bits", "read_pj_per_bit", "write_pj_per_bit"))
+    weights, activations = (dataclasses.replace(each, **priced) for each in machine.memories)
     middle = dataclasses.replace(weights, capacity_bits=10_000)
     found = memory_prices(middle, technology)
     assert [price.mid for price in found] == pytest.approx([2.0, 8.0])
     assert found[0].as_tuple() == pytest.approx((1.0, 2.0, 4.0))
-    file = dataclasses.replace(weights, kind="register_file", capacity_bits=10)
+    file = dataclasses.replace(weights, kind="register_file", capacity_bits=32)
     assert [price.mid for price in memory_prices(file, technology)] == [0.3, 0.4]
     dram = dataclasses.replace(activations, kind="dram")
     assert [price.mid for price in memory_prices(dram, technology)] == [50.0, 50.0]

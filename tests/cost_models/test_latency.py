@@ -26,7 +26,8 @@ SPEC = GeneratorSpec(family="lfsr_threshold", state_bits=10, decision_bits=3)
 def fast(machine, **changes):
     """A machine whose memories never wait, so that the array is seen."""
     memories = tuple(
-        dataclasses.replace(each, bandwidth_bits_per_cycle=WIDE) for each in machine.memories
+        dataclasses.replace(each, bandwidth_bits_per_cycle=WIDE, capacity_bits=WIDE)
+        for each in machine.memories
     )
     return dataclasses.replace(machine, memories=memories, **changes)
 

@@ -58,7 +58,7 @@ def example(interconnect: str = "broadcast") -> Cost:
         kind="sram",
         holds=("weights", "inputs", "outputs"),
         capacity_bits=65_536,
-        bandwidth_bits_per_cycle=64,
+        bandwidth_bits_per_cycle=32,
     )
     machine = Accelerator(
         name="example",
@@ -88,12 +88,12 @@ WORDS = {
     ("macs", "", "addition"): ("bits of additions", "48 x 24"),
     ("macs", "weights", "write"): ("weights into registers, bits", "16 x 8"),
     ("macs", "outputs", "write"): ("sums into accumulators, bits", "48 x 24"),
-    ("sram", "weights", "read"): ("weights from the SRAM", "16 x 8"),
-    ("sram", "inputs", "read"): ("inputs from the SRAM", "12 x 4 outputs x 8"),
-    ("sram", "outputs", "write"): ("outputs into the SRAM", "12 x 8"),
+    ("sram", "weights", "read"): ("weights from the SRAM", "4 tiles x 4 x 8"),
+    ("sram", "inputs", "read"): ("inputs from the SRAM", "12 passes x 4 x 8"),
+    ("sram", "outputs", "write"): ("outputs into the SRAM", "12 words of 32"),
     ("vector unit", "", "addition"): ("rounding to 8 bits", "12 x 24"),
-    ("logic", "", "idle"): ("leakage of the logic, cycles", "12"),
-    ("sram", "", "idle"): ("leakage of the SRAM, cycles", "12"),
+    ("logic", "", "idle"): ("leakage of the logic, cycles", "28"),
+    ("sram", "", "idle"): ("leakage of the SRAM, cycles", "28"),
 }
 
 
@@ -130,17 +130,18 @@ def test_the_example_is_what_its_derivation_says() -> None:
         ("macs", "outputs", "read"): (48 + 12 * 4) * 24,
         ("sram", "weights", "read"): 16 * 8,
         ("sram", "inputs", "read"): 12 * 4 * 8,
-        ("sram", "outputs", "write"): 12 * 8,
+        # One output leaves at a time: 8 bits, for which a word of 32 is written.
+        ("sram", "outputs", "write"): 12 * 32,
         ("vector unit", "", "addition"): 12 * 24,
-        ("logic", "", "idle"): 12,
-        ("sram", "", "idle"): 12,
+        ("logic", "", "idle"): 28,
+        ("sram", "", "idle"): 28,
     }
-    # 48 MACs on 4 units; 128 + 384 + 96 = 608 bits through a port of 64.
+    # 48 MACs on 4 units; 4 + 12 + 12 words through one port.
     assert layer.busy_cycles["compute"] == 48 // 4
-    assert layer.busy_cycles["sram"] == 10
-    assert cost.latency_cycles == 12
-    # Nothing overlaps: 12 cycles of the array, 10 of the port.
-    assert cost.latency_high_cycles == 12 + 10
+    assert layer.busy_cycles["sram"] == 28
+    assert cost.latency_cycles == 28
+    # Nothing overlaps: 12 cycles of the array, 28 of the port.
+    assert cost.latency_high_cycles == 12 + 28
 
 
 def test_the_other_mapping_of_the_example_spills_sums() -> None:
@@ -155,11 +156,13 @@ def test_the_other_mapping_of_the_example_spills_sums() -> None:
     }
     assert moved == {
         ("weights", "read"): 16 * 8,
-        ("inputs", "read"): 12 * 2 * 8,
-        ("outputs", "read"): 12 * 24,
-        ("outputs", "write"): 12 * 24 + 12 * 8,
+        # Two inputs of 8 bits a pass, for which a word of 32 is read.
+        ("inputs", "read"): 12 * 32,
+        # Two sums of 24 bits in two words of 32; two outputs of 8 in one.
+        ("outputs", "read"): 6 * 64,
+        ("outputs", "write"): 6 * 64 + 6 * 32,
     }
-    assert sum(moved.values()) == 992
+    assert sum(moved.values()) == 46 * 32
 
 
 # --- cycles against ZigZag

@@ -284,6 +284,7 @@ def machines(draw, array):
                 holds=draw(st.sampled_from(holds)),
                 capacity_bits=draw(st.integers(100, 3000)),
                 bandwidth_bits_per_cycle=8,
+                word_bits=1,
             )
         )
     dram = MemoryLevel(

@@ -154,17 +154,20 @@ def arrays(draw, name, element):
 def memories(draw, number):
     kind = draw(st.sampled_from(["register_file", "sram", "dram"]))
     sizes = [65_536, 10**5, 10**6] if kind == "sram" else [64, 1_000, 8_192, 10**6, 10**9]
+    capacity = draw(st.sampled_from(sizes))
+    own = constants if kind == "dram" else st.just(OWN)  # no table has these sizes and ports
     return MemoryLevel(
         name=f"memory{number}",
         kind=kind,
         holds=tuple(draw(st.lists(st.sampled_from(OPERANDS), unique=True, min_size=1))),
-        capacity_bits=draw(st.sampled_from(sizes)),
-        bandwidth_bits_per_cycle=draw(st.sampled_from([1, 7, 8, 64, 2048])),
+        capacity_bits=capacity,
+        bandwidth_bits_per_cycle=min(capacity, draw(st.sampled_from([1, 7, 8, 64, 2048]))),
         ports=draw(st.sampled_from(["shared", "separate"])),
         word_bits=draw(st.sampled_from([1, 1, 7, 8, 64])),
-        read_pj_per_bit=draw(constants),
-        write_pj_per_bit=draw(constants),
-        leakage_uw=draw(constants),
+        read_pj_per_bit=draw(own),
+        write_pj_per_bit=draw(own),
+        leakage_uw=draw(own),
+        area_um2=draw(own),
     )
 
 

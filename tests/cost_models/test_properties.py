@@ -33,6 +33,7 @@ from cost_models.latency import row_steps
 from cost_models.pricing import LayerPricer
 from cost_models.residency import Placed
 from cost_models.workload import CONVOLUTIONS, IN_LINE
+from tests.cost_models.conftest import BIT_BY_BIT
 
 MACHINES = {name: load_accelerator(name) for name in accelerator_names()}
 TECHNOLOGIES = {name: load_technology(name) for name in technology_names()}
@@ -181,7 +182,7 @@ def test_bands_are_in_order(workload, machine, technology):
     try:
         cost = priced(workload, machine, technology=TECHNOLOGIES[technology])
     except InvalidAccelerator as error:
-        assert "outside the technology's table" in str(error)
+        assert "an SRAM of" in str(error)  # no such macro in that technology
         return
     for band in (cost.energy, cost.area, cost.leakage, *(each.energy for each in cost.layers)):
         assert 0 <= band.low <= band.mid <= band.high
@@ -267,6 +268,8 @@ def latency(layer, machine):
 @laws
 @given(layers(), machines(free=True), st.integers(2, 5))
 def test_more_bandwidth_is_never_slower(layer, machine, factor):
+    for memory in machine.memories:  # at figures of its own, any port can be built
+        machine = altered(machine, memory.name, **{**BIT_BY_BIT, "word_bits": None})
     before = latency(layer, machine)
     for memory in machine.memories:
         bandwidth = factor * memory.bandwidth_bits_per_cycle
@@ -293,7 +296,7 @@ def test_larger_buffers_are_never_slower(layer, machine, data, factor):
     for memory in machine.memories:
         machine = altered(machine, memory.name, bandwidth_bits_per_cycle=8)
     for name in buffers:
-        changes = {"kind": "register_file", "capacity_bits": data.draw(SMALL)}
+        changes = {"kind": "register_file", "capacity_bits": data.draw(SMALL)} | BIT_BY_BIT
         changes["double_buffered"] = data.draw(st.booleans())
         machine = altered(machine, name, **changes)
     before = latency(layer, machine)
@@ -322,7 +325,8 @@ def test_larger_registers_are_never_slower(layer, machine, factor):
 def unhindered(machine):
     """With memories and a generator that never let the arrays wait."""
     for memory in machine.memories:
-        machine = altered(machine, memory.name, bandwidth_bits_per_cycle=10**9)
+        wide = {"capacity_bits": 10**9, "bandwidth_bits_per_cycle": 10**9}
+        machine = altered(machine, memory.name, **wide, **BIT_BY_BIT)
     if machine.generator:
         generator = dataclasses.replace(machine.generator, trits_per_cycle=10**9)
         machine = dataclasses.replace(machine, generator=generator)
@@ -471,7 +475,8 @@ def test_a_tree_takes_as_many_entries_a_step_as_it_has_lanes():
     # 2 steps of 24 when none is skipped. 30 of 48: one step of 32 lanes, not two of 24.
     machine = MACHINES["kws_ternary_skipped"]
     for memory in machine.memories:
-        machine = altered(machine, memory.name, bandwidth_bits_per_cycle=10**6)
+        wide = {"capacity_bits": 10**9, "bandwidth_bits_per_cycle": 10**6}
+        machine = altered(machine, memory.name, **wide, **BIT_BY_BIT)
     generator = dataclasses.replace(machine.generator, trits_per_cycle=4096)
     machine = dataclasses.replace(machine, generator=generator)
     for ones, steps in ((4, 1), (30, 1), (32, 1), (33, 2), (48, 2)):
@@ -558,9 +563,10 @@ def test_every_trit_of_a_matrix_is_made(layer, machine):
         assert one.generated_weights == layer.weight_entries
         assert one.trits % layer.weight_entries == 0  # whole regenerations
         assert one.regenerations == one.trits / layer.weight_entries >= 1
-        # From memory only the state that starts the generator, and no weight.
+        # From memory only the state that starts the generator, in whole words, and no weight.
         [memory] = machine.chain("weights")
-        assert one.traffic_bits(memory.name, "weights") == 127
+        words = -(-127 // memory.access_bits)
+        assert one.traffic_bits(memory.name, "weights") == words * memory.access_bits
         assert one.energies_pj[Component.GENERATOR] > 0
     else:
         assert (one.trits, one.regenerations, one.generated_weights) == (0, 0, 0)

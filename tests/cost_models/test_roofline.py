@@ -68,9 +68,9 @@ def test_only_convolutions_have_roofs() -> None:
     assert names == [layer.name for layer in workload.layers if layer.weight_entries]
     by_name = {roof.layer: roof for roof in roofline(cost)}
     assert by_name["B1.0.pw"].array == "trees" and by_name["B1.0.dw"].array == "macs"
-    # Of a generated matrix, memories hold the 127 bits that start the generator, and nothing else:
-    # 64 x 128 entries, 128 frames.
-    assert by_name["Conv2.0.pw"].intensity["weight_sram"] == 64 * 128 * 128 / 127
+    # Of a generated matrix, memories hold the 127 bits that start the generator, and nothing else,
+    # in two words of 64: 64 x 128 entries, 128 frames.
+    assert by_name["Conv2.0.pw"].intensity["weight_sram"] == 64 * 128 * 128 / 128
 
 
 @given(

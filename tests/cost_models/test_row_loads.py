@@ -18,6 +18,7 @@ from cost_models.latency import Bound
 from cost_models.row_loads import row_load, row_loads
 from dse.design.published import published
 from dse.networks.lowering import lower
+from tests.cost_models.conftest import BIT_BY_BIT
 
 # Rows with 4, 1, 0, 2, 3, 0 of 4 entries.
 MASK = np.array(
@@ -76,7 +77,8 @@ def test_the_cycles_of_a_machine_that_skips_are_these_steps():
     # Wide ports and a wide generator, so that the trees decide alone.
     machine = load_accelerator("kws_ternary_skipped")
     memories = tuple(
-        dataclasses.replace(each, bandwidth_bits_per_cycle=10**9) for each in machine.memories
+        dataclasses.replace(each, capacity_bits=10**9, bandwidth_bits_per_cycle=10**9, **BIT_BY_BIT)
+        for each in machine.memories
     )
     generator = dataclasses.replace(machine.generator, trits_per_cycle=4096)
     machine = dataclasses.replace(machine, memories=memories, generator=generator)

@@ -5,8 +5,9 @@ import pytest
 from cost_models.band import Band
 from cost_models.errors import InvalidAccelerator, InvalidField, InvalidFile
 from cost_models.reading import build
+from cost_models.sram import Spread, SramRow, SramTable
 from cost_models.strict_yaml import parse_yaml
-from cost_models.technology import Constant, Spread, SramRow, SramTable, Technology
+from cost_models.technology import Constant, Technology
 
 CONSTANTS = tuple(
     field.name for field in dataclasses.fields(Technology) if field.type in (Constant, "Constant")

@@ -72,7 +72,7 @@ def test_the_tool_itself_says_what_is_kept(name: str, pytestconfig: pytest.Confi
 def cost_of(case: list) -> Cost:
     design, name, frames, outputs = case
     # Each layer by itself, as ZigZag runs it.
-    machine = dataclasses.replace(load_accelerator(name), residency="never")
+    machine = dataclasses.replace(RUNNER.find_machine(name), residency="never")
     workload = lower(published(design), frames=frames, outputs=outputs)
     return estimate(workload, machine, load_technology(machine.technology))
 
@@ -109,6 +109,7 @@ def test_zigzag_on_an_exported_design_agrees_with_our_estimate(path: Path) -> No
         for layer in cost.layers
         if layer.layer.kind in CONVOLUTIONS
     )
+    narrow = {each.layer.name for each in cost.layers if each.layer.weight_bits < 8}
     mapping = yaml.safe_load(RUNNER.exported("zigzag", golden["case"])["mapping.yaml"])
     prescribed = {row["name"] for row in mapping} - {"default"}
     assert len(prescribed) > len(ours) / 2
@@ -117,11 +118,18 @@ def test_zigzag_on_an_exported_design_agrees_with_our_estimate(path: Path) -> No
         # docs/evidence/model.md: over all orders of loops, it finds a layer at most 3.4 % better
         # than ours.
         assert difference < 0.034, name
-        if name in prescribed:  # unrolled alike, the difference is the order of loops alone
+        if name in narrow:
+            # Four trits fit a register of 8 bits, and come in one word; there, one in a word.
+            assert -0.45 < difference < 0.001, name
+        elif name in prescribed:  # unrolled alike, the difference is the order of loops alone
             assert abs(difference) < 0.08, name
     equal = [name for name in prescribed if ours[name] == pytest.approx(theirs[name], rel=1e-6)]
     assert len(equal) >= 6, "accesses of the same mapping are the same, level by level"
-    assert sum(ours.values()) == pytest.approx(sum(theirs.values()), rel=0.04)
+    ours, theirs = (
+        {name: energy for name, energy in each.items() if name not in narrow}
+        for each in (ours, theirs)
+    )
+    assert sum(ours.values()) == pytest.approx(sum(theirs.values()), rel=0.02)
 
 
 def closed_form(array: ComputeArray, layer: Layer) -> int:
@@ -146,7 +154,7 @@ def closed_form(array: ComputeArray, layer: Layer) -> int:
 )
 def test_scalesim_on_an_exported_design_has_our_cycles(path: Path) -> None:
     golden, layers = figures_of(path)
-    machine = load_accelerator(golden["case"][1])
+    machine = RUNNER.find_machine(golden["case"][1])
     workload = lower(published(golden["case"][0]), frames=128, outputs=12)
     convolutions = [layer for layer in workload.layers if layer.kind in CONVOLUTIONS]
     assert len(layers) == len(convolutions)
@@ -229,7 +237,7 @@ def test_zigzag_hardware_comes_back_as_the_same_machine(name: str, tmp_path: Pat
             "capacity_bits",
             "bandwidth_bits_per_cycle",
             "ports",
-            "word_bits",
+            "access_bits",
         ):
             given = getattr(other, field)
             found = getattr(one, field)

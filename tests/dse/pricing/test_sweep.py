@@ -37,11 +37,18 @@ def space(axes: str | dict[str, Any]) -> SearchSpace:
 
 
 def machine(name: str = "kws_ternary", **memories: int) -> Machine:
-    """A machine of the library; memories with other capacities, in bits."""
+    """A machine of the library; memories of other capacities, in bits, with ports that fit."""
     accelerator = load_accelerator(name)
     assert set(memories) <= {memory.name for memory in accelerator.memories}
     changed = tuple(
-        dataclasses.replace(memory, capacity_bits=memories.get(memory.name, memory.capacity_bits))
+        dataclasses.replace(
+            memory,
+            capacity_bits=memories[memory.name],
+            bandwidth_bits_per_cycle=min(64, memory.bandwidth_bits_per_cycle),
+            word_bits=None,
+        )
+        if memory.name in memories
+        else memory
         for memory in accelerator.memories
     )
     accelerator = dataclasses.replace(accelerator, memories=changed)
