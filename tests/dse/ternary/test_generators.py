@@ -1,6 +1,7 @@
 """Every family against an independent reading of its definition, one entry at a time."""
 
 import dataclasses
+import functools
 import itertools
 import math
 import time
@@ -87,11 +88,19 @@ def number(bits: list[int]) -> int:
 
 
 def naive_window(generator: Generator, state: list[int], index: int, width: int) -> list[int]:
-    first = index * (generator.shift or width)
+    first = len(state) + index * (generator.shift or width)
+    bits = naive_stream(generator.taps, tuple(state))
+    assert first + width <= len(bits)
+    return bits[first : first + width]
+
+
+@functools.cache
+def naive_stream(taps: tuple[int, ...], state: tuple[int, ...]) -> list[int]:
+    """The state and the 10,000 bits that follow: the tests of this file look no further."""
     bits = list(state)
-    while len(bits) < len(state) + first + width:
-        bits.append(sum(bits[-tap] for tap in generator.taps) % 2)
-    return bits[len(state) + first :][:width]
+    while len(bits) < len(state) + 10_000:
+        bits.append(sum(bits[-tap] for tap in taps) % 2)
+    return bits
 
 
 def naive_arx(word: int, key: int, rounds: int) -> int:

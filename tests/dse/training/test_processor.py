@@ -124,6 +124,7 @@ def test_a_trial_that_does_not_end_is_a_failed_one(monkeypatch: pytest.MonkeyPat
     assert try_processor().bfloat16_ms is None and not try_processor().onednn_pays
 
 
+@pytest.mark.soak
 def test_a_real_trial_measures_this_machine() -> None:
     found = try_processor()
     assert found.float32_ms > 0 and 0 < found.onednn_ms <= math.inf
