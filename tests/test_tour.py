@@ -37,6 +37,7 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, run_python(["tour.py", str(folder)], folder)
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(400)
 def test_the_script_goes_from_data_to_hardware(tour: tuple[Path, str]) -> None:
     folder, printed = tour
@@ -57,6 +58,7 @@ def test_the_script_goes_from_data_to_hardware(tour: tuple[Path, str]) -> None:
         assert re.search(r"Icarus Verilog: PASS: [1-9]\d* trits, 0 mismatches", printed)
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(400)
 def test_the_notebook_runs_cell_by_cell(tour: tuple[Path, str]) -> None:
     folder, _ = tour  # its study is complete: the cells go on with it

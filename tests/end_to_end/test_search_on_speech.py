@@ -21,6 +21,7 @@ name: speech
 data:
   folder: .
   task: {kind: words, words: [yes, no, go, stop], unknown_fraction: 0.5}
+  features: {variants: 1}
 space:
   blocks: {low: 1, high: 2}
   channels: {low: 16, high: 48, step: 16}
@@ -31,7 +32,7 @@ space:
   epilogue_channels: 32
   final_channels: 32
 limits: {max_trained_parameters: 9000}
-recipe: {epochs: 12, batch_size: 16}
+recipe: {epochs: 8, batch_size: 16}
 trainings: 3
 """
 
