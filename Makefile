@@ -17,12 +17,12 @@ help:
 	@echo "make docs        the documentation as a site, in site/"
 	@echo "make clean       remove the environment and the demo"
 
-# The stamp is newer than what it was installed from, or pip runs again.
+# The stamp is newer than what it was installed from, or pip runs again. Python compiles what it
+# imports; pip would compile all that was installed, which takes longer than to install it.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("ternary-dse needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[synthesis,parquet,dashboard,test]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[synthesis,parquet,dashboard,test]'
 	touch $@
 
 setup: $(VENV)/.installed
@@ -31,7 +31,8 @@ demo: setup
 	$(BIN)/dse data synthesize $(DEMO)/speech
 	$(BIN)/dse search examples/demo.yaml --data $(DEMO)/speech --out $(DEMO)/study --cache $(DEMO)/cache
 
-# Each file in one process: its tests share what is costly to make. The longest files begin first.
+# Each file in one process: its tests share what is costly to make. The longest files begin first
+# (LONGEST in tests/conftest.py).
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test: setup

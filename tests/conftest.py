@@ -44,8 +44,28 @@ def real_speech() -> Path:
     return folder
 
 
+LONGEST = (
+    "tests/search/test_kills.py",
+    "tests/search/test_ray.py",
+    "tests/search/test_nothing_lost.py",
+    "tests/dashboard/test_browser.py",
+    "tests/dse/rtl/test_rtl.py",
+    "tests/dse/rtl/test_rtl_lint.py",
+    "tests/dashboard/test_app.py",
+    "tests/test_tour.py",
+    "tests/end_to_end/test_search_on_speech.py",
+    "tests/dse/report/test_formats.py",
+    "tests/dse/pricing/test_sweep.py",
+    "tests/cost_models/test_properties.py",
+)
+"""Files that take longest, the longest first: of two processes, none is to begin one last."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests marked `real_speech` where no folder is named."""
+    """Begin with the longest files; skip tests marked `real_speech` where no folder is named."""
+    root = Path(__file__).parents[1]
+    rank = {root / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
     if not os.environ.get("DSE_SPEECH_DATA"):
         skip = pytest.mark.skip(reason="DSE_SPEECH_DATA names no folder")
         for item in items:
