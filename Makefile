@@ -11,7 +11,7 @@ DEMO ?= demo
 help:
 	@echo "make demo        build the environment, synthesize speech, run a small search"
 	@echo "make test        the tests, without soaks: minutes; JOBS=8 in eight processes"
-	@echo "make test-all    and the soaks: many kills, clusters, the browser at length"
+	@echo "make test-all    and the soaks: many kills, clusters, the browser at length, the tour"
 	@echo "make check       lint, format and types"
 	@echo "make dashboard   look at the demo's study in the browser"
 	@echo "make docs        the documentation as a site, in site/"
