@@ -117,7 +117,7 @@ def test_figures_are_written_by_their_suffix(tmp_path: Path) -> None:
         (74_763, "trained_parameters", "74,763"),
         (5_110_000.0, "energy_pj", "5.11"),
         (15_700.0, "latency_us", "15.7"),
-        (9_195_264, "macs", "9.2"),
+        (9_195_264, "macs", "9.20"),
     ],
 )
 def test_numbers_are_shown_in_the_unit_of_the_label(value: float, column: str, text: str) -> None:
