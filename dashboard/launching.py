@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cost_models import accelerator_names, technology_names
-from dashboard.studies import inside, searching_process
+from dashboard.studies import inside, searching_elsewhere, searching_process
 from dse.errors import InvalidStudy
 from dse.files import write_text
 from dse.studies.folder import RESOLVED
@@ -158,7 +158,7 @@ def resume(folder: Path, *, trainings: int | None = None, workers: int | None = 
     Raises:
         InvalidStudy: it is being searched, or there is none.
     """
-    if searching_process(folder) is not None:
+    if searching_process(folder) is not None or searching_elsewhere(folder):
         raise InvalidStudy(f"{folder.name} is being searched already")
     if not (folder / RESOLVED).exists():
         raise InvalidStudy(f"{folder.name} holds no study that could go on")
@@ -174,12 +174,20 @@ def stop(folder: Path) -> bool:
     """Ask the search in a folder to stop, as Ctrl-C does; whether there was one.
 
     Returns at once. What is evaluated is in the folder already, so `resume` goes on from there.
+
+    Raises:
+        InvalidStudy: the search is another user's.
     """
     process = searching_process(folder)
     if process is None:
         return False
     # A server that was started in the background hands on that it ignores Ctrl-C.
-    os.kill(process, signal.SIGTERM if _ignores_interrupts(process) else signal.SIGINT)
+    try:
+        os.kill(process, signal.SIGTERM if _ignores_interrupts(process) else signal.SIGINT)
+    except PermissionError:
+        raise InvalidStudy(
+            f"process {process}, which searches {folder.name}, is another user's: ask them to stop"
+        ) from None
     return True
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from dashboard.launching import stop
 from dashboard.settings import Settings, read_settings
 from dashboard.studies import StudyFrame, find_studies, read_study, signature
 from dashboard.texts import sentence
@@ -199,3 +200,13 @@ def load_fleet(study: StudyFrame, family: str | None = None) -> Trained:
         family: generator of their matrices; None leaves them as they were trained.
     """
     return _fleet(signature(study.of.folder), family, study)
+
+
+def ask_to_stop(folder: Path) -> None:
+    """Ask the search in a folder to stop, and say what came of it."""
+    try:
+        stopped = stop(folder)
+    except InvalidInput as error:
+        st.error(sentence(error))
+        return
+    st.toast("Asked to stop: nothing evaluated is lost." if stopped else "No search runs here.")

@@ -34,9 +34,11 @@ from dashboard.charts import scaled_frame
 from dse.columns import COST_COLUMNS, OBJECTIVE_COLUMNS
 from dse.errors import InvalidFile, InvalidStudy
 from dse.pareto import pareto_mask
+from dse.studies.cluster_state import read_cluster_state
 from dse.studies.comparison import why_not_on_frontier
 from dse.studies.confirmed import read_confirmed
 from dse.studies.folder import RESOLVED
+from dse.studies.holder import LOCK, Holder, read_holder
 from dse.studies.rows import (
     FILE_NAME,
     FULL,
@@ -51,7 +53,6 @@ from dse.studies.study import Study, open_study
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Names of studies and files that a page may make."""
-LOCK = ".lock"
 """Held by the search that works in the folder."""
 
 
@@ -439,21 +440,40 @@ def table_of_confirmed(study: Study) -> pd.DataFrame | None:
 
 
 def searching_process(folder: Path) -> int | None:
-    """Process that searches in a study's folder; None where nobody does.
+    """Process of this machine that searches in a study's folder; None where there is none.
 
     The lock itself is not tried: a search that begins at that moment would be refused. Instead, the
-    number that the search wrote into the lock's file is asked for by signal 0, which is delivered
-    to nobody but fails where there is no such process. A search of another user, whom we may send
-    no signals, counts as none here.
+    process that the search wrote into the lock's file is asked for by signal 0, which is delivered
+    to nobody but fails where there is no such process. A process of another user may be sent no
+    signals, which says that it is there.
     """
+    holder = _holder(folder)
+    if holder is None or not holder.is_here:
+        return None
     try:
-        text = (folder / LOCK).read_text(encoding="ascii").strip()
-        process = int(text) if text.isdecimal() else 0
-        if process < 2:
-            return None
-        os.kill(process, 0)
-        command = Path(f"/proc/{process}/cmdline")
+        with contextlib.suppress(PermissionError):
+            os.kill(holder.pid, 0)
+        command = Path(f"/proc/{holder.pid}/cmdline")
         # Numbers of processes are given out anew: this one must be a search.
-        return process if not command.exists() or b"search" in command.read_bytes() else None
-    except (OSError, ValueError, OverflowError):
+        there = not command.exists() or b"search" in command.read_bytes()
+    except (OSError, OverflowError):
+        return None
+    return holder.pid if there else None
+
+
+def searching_elsewhere(folder: Path) -> str:
+    """The machine that searches in a folder that it shares with this one; empty where none does.
+
+    Its processes cannot be asked for from here; a search on a cluster says that it lives.
+    """
+    holder, state = _holder(folder), read_cluster_state(folder)
+    if holder is None or holder.is_here or state is None or state.stale:
+        return ""
+    return holder.host
+
+
+def _holder(folder: Path) -> Holder | None:
+    try:
+        return read_holder((folder / LOCK).read_text(encoding="utf-8", errors="replace"))
+    except OSError:
         return None

@@ -8,6 +8,7 @@ to go on, and can be made again from them (`search.records`).
 import fcntl
 import logging
 import os
+import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +21,10 @@ import sqlalchemy.exc
 
 from dse.errors import InvalidStudy
 from dse.files import replacing
+from dse.studies.holder import LOCK, Holder, read_holder
 from search.storages import connect
 from search.urls import HiddenURL
 
-LOCK = ".lock"
 DATABASE = "study.db"
 
 
@@ -45,12 +46,13 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
+            holder = read_holder(file.read()) or "an unknown process"
             raise InvalidStudy(
-                f"{folder} is being searched by process {file.read().strip() or 'unknown'}: "
+                f"{folder} is being searched by {holder}: "
                 "wait for it, stop it, or give this study another name"
             ) from None
         file.truncate(0)
-        file.write(str(os.getpid()))
+        file.write(Holder(os.getpid(), socket.gethostname()).text)
         file.flush()
         yield
 

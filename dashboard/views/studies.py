@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from dashboard.launching import resume, stop
-from dashboard.session import NO_STUDY, load, look_at, page, settings
-from dashboard.studies import find_studies, searching_process
+from dashboard.launching import resume
+from dashboard.session import NO_STUDY, ask_to_stop, load, look_at, page, settings
+from dashboard.studies import find_studies, searching_elsewhere, searching_process
 from dashboard.texts import figure, plain
 from dse.columns import LABELS
 from dse.errors import InvalidInput
@@ -60,8 +60,10 @@ def _summary(label: str, folder: Path) -> dict[str, object]:
     Hypervolumes are shares of a study's own box, so they compare two states of a study; those of
     two studies only where both have the same box.
     """
-    process = searching_process(folder)
-    summary: dict[str, object] = {"study": label, "state": "searching" if process else "idle"}
+    process, elsewhere = searching_process(folder), searching_elsewhere(folder)
+    running = bool(process or elsewhere)
+    here = f"process {process} on {socket.gethostname()}" if process else ""
+    summary: dict[str, object] = {"study": label, "state": "searching" if running else "idle"}
     try:
         study = load(label, folder)
     except InvalidInput as error:
@@ -69,7 +71,7 @@ def _summary(label: str, folder: Path) -> dict[str, object]:
     frame, asked = study.frame, study.asked
     trained = frame[study.networks]
     done = len(trained) / asked.trainings
-    if not process and done >= 1:
+    if not running and done >= 1:
         summary["state"] = "done"
     return summary | {
         "progress": min(done, 1.0),
@@ -79,7 +81,7 @@ def _summary(label: str, folder: Path) -> dict[str, object]:
         "hypervolume": hypervolume_share(study.rows_where(frame["frontier"]), study.of.begun.box),
         "last row": _age(folder / FILE_NAME),
         "owner": find_owner(folder),
-        "searched by": f"process {process} on {socket.gethostname()}" if process else "",
+        "searched by": here or elsewhere,
         "least energy (uJ)": 1e-6 * trained["energy_pj"].min() if len(trained) else None,
         "priced": study.candidates,
         "priced on": asked.machine_words,
@@ -121,7 +123,7 @@ def _age(path: Path) -> str:
 
 def _actions(name: str, folder: Path) -> None:
     st.subheader(plain(name), anchor=False)
-    running = searching_process(folder) is not None
+    running = searching_process(folder) is not None or bool(searching_elsewhere(folder))
     with st.container(horizontal=True):
         # Only a callback may change a choice that stands on the page already.
         if st.button(
@@ -147,10 +149,7 @@ def _actions(name: str, folder: Path) -> None:
             resume(folder)
             st.switch_page("views/watch.py", query_params={"watched": name})
         if st.button("Stop", icon=":material/stop:", key="stop_study", disabled=not running):
-            stopped = stop(folder)
-            st.toast(
-                "Asked to stop: nothing evaluated is lost." if stopped else "No search runs here."
-            )
+            ask_to_stop(folder)
         if st.button("Clone", icon=":material/content_copy:", key="clone_study"):
             st.session_state["clone"] = name
             st.session_state["launch_from"] = "a study of this folder"

@@ -19,10 +19,15 @@ from dashboard.charts import draw_sample
 from dashboard.cost_charts import curves_chart
 from dashboard.frontier_chart import frontier_chart
 from dashboard.growth import growth_chart, growth_table
-from dashboard.launching import LOG, log_tail, resume, stop
+from dashboard.launching import LOG, log_tail, resume
 from dashboard.links import choose_one
-from dashboard.session import load, page, settings
-from dashboard.studies import StudyFrame, find_studies, searching_process
+from dashboard.session import ask_to_stop, load, page, settings
+from dashboard.studies import (
+    StudyFrame,
+    find_studies,
+    searching_elsewhere,
+    searching_process,
+)
 from dashboard.texts import figure, sentence
 from dse.errors import InvalidInput
 from dse.studies.cluster_state import LOG as LOG_OF_CLUSTER
@@ -59,7 +64,11 @@ def _watchable() -> dict[str, Path]:
             for path in sorted(root.iterdir()):
                 if os.path.exists(path / LOG) and path not in found.values():
                     found[path.name] = path
-    running = {name: path for name, path in found.items() if searching_process(path)}
+    running = {
+        name: path
+        for name, path in found.items()
+        if searching_process(path) or searching_elsewhere(path)
+    }
     return running | found
 
 
@@ -83,10 +92,7 @@ def _buttons(folder: Path) -> None:
             except InvalidInput as error:
                 st.error(sentence(error))
         if st.button("Stop", icon=":material/stop:", key="stop"):
-            stopped = stop(folder)
-            st.toast(
-                "Asked to stop: nothing evaluated is lost." if stopped else "No search runs here."
-            )
+            ask_to_stop(folder)
 
 
 # A fragment is run again alone: what a reader is typing into the rest of the page stays.
@@ -94,7 +100,10 @@ def _buttons(folder: Path) -> None:
 def _live(name: str, folder: Path) -> None:
     """What changes while the search runs."""
     process = searching_process(folder)
+    elsewhere = searching_elsewhere(folder)
     state = f"searching, process {process}" if process else "not running"
+    if elsewhere:
+        state = f"searching, on {elsewhere}"
     if not (folder / RESOLVED).exists():
         st.text("preparing the data" if process or _log_is_young(folder) else "did not begin")
         _log(folder)

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -33,11 +34,11 @@ from dashboard.literature import published_points
 from dashboard.settings import Settings, read_settings
 from dashboard.startup import warm_up
 from dashboard.studies import (
-    LOCK,
     TableRows,
     find_studies,
     inside,
     read_study,
+    searching_elsewhere,
     searching_process,
 )
 from dashboard.texts import figure, plain, table_csv, to_csv
@@ -47,6 +48,8 @@ from dse.pricing.machine import Machine
 from dse.report.content import Bars
 from dse.report.cost_plots import energy_plot, find_colours, latency_plot
 from dse.report.tables import csv_cell
+from dse.studies.cluster_state import ClusterState, write_cluster_state
+from dse.studies.holder import LOCK, Holder
 from dse.studies.rows import Evaluation, append_row, read_rows
 from dse.studies.study import open_study, price
 from tests.dashboard.conftest import DESIGNS, FRAMES, OUTPUTS, write_study
@@ -368,6 +371,40 @@ def test_a_number_given_out_anew_is_no_search(study: Path) -> None:
     for text in ("", "x", "0", "1", "99999999999"):
         (study / LOCK).write_text(text)
         assert searching_process(study) is None
+
+
+def test_a_search_of_another_machine_is_told_by_its_cluster_and_never_stopped(study: Path) -> None:
+    """On a folder that machines share, the number names a process there, not the one here."""
+    (study / LOCK).write_text(f"{os.getpid()} node7")
+    assert searching_process(study) is None and not stop(study)
+    assert searching_elsewhere(study) == ""  # it may have ended long ago
+    state = ClusterState(written_at=time.time(), room=1, nodes=(), tasks=())
+    write_cluster_state(study, state)
+    assert searching_elsewhere(study) == "node7" and not stop(study)
+    with pytest.raises(InvalidStudy, match="searched already"):
+        resume(study)
+    write_cluster_state(study, dataclasses.replace(state, written_at=time.time() - 600))
+    assert searching_elsewhere(study) == ""
+
+
+def test_a_search_of_another_user_runs_and_is_not_ours_to_stop(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "search"])
+    try:
+        (study / LOCK).write_text(Holder(process.pid, socket.gethostname()).text)
+
+        def refuse(pid: int, number: int) -> None:
+            raise PermissionError
+
+        with monkeypatch.context() as patch:
+            patch.setattr("os.kill", refuse)
+            assert searching_process(study) == process.pid
+            with pytest.raises(InvalidStudy, match="is another user's: ask them to stop"):
+                stop(study)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_the_tail_of_a_log_has_no_overwritten_progress(tmp_path: Path) -> None:
