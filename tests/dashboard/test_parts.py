@@ -390,8 +390,10 @@ def test_a_search_of_another_machine_is_told_by_its_cluster_and_never_stopped(st
 def test_a_search_of_another_user_runs_and_is_not_ours_to_stop(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "search"])
+    code = "import time; print('search', flush=True); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", code, "search"], stdout=subprocess.PIPE)
     try:
+        assert process.stdout is not None and process.stdout.readline() == b"search\n"
         (study / LOCK).write_text(Holder(process.pid, socket.gethostname()).text)
 
         def refuse(pid: int, number: int) -> None:
@@ -404,7 +406,7 @@ def test_a_search_of_another_user_runs_and_is_not_ours_to_stop(
                 stop(study)
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def test_the_tail_of_a_log_has_no_overwritten_progress(tmp_path: Path) -> None:
