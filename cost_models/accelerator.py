@@ -263,6 +263,8 @@ class Accelerator:
     input_memory: str = ""
     """Where the features of an inference arrive and its scores leave; the backing memory of the
     inputs where it is left out."""
+    where: Annotated[str, OURS] = field(default="", compare=False)
+    """File and line of its clock, for messages."""
 
     def __post_init__(self) -> None:
         """Parts fit each other."""

@@ -41,6 +41,7 @@ from cost_models.accelerator import (
 )
 from cost_models.area import register_file_growth
 from cost_models.band import Band
+from cost_models.clock import check_clock
 from cost_models.machine_area import logic_leakage_uw, named, placed
 from cost_models.technology import Constant, Technology
 
@@ -159,8 +160,10 @@ def price_list(machine: Accelerator, technology: Technology) -> PriceList:
     is known last, stands last (`PriceList.leaked_pj`).
 
     Raises:
-        InvalidAccelerator: an SRAM is outside the technology's table.
+        InvalidAccelerator: an SRAM is outside the technology's table, or the clock beyond what the
+            machine's slowest part allows.
     """
+    check_clock(machine, technology)
     priced: dict[Entry, tuple[float, float, float]] = {}
     for array in machine.arrays:
         priced |= _array_prices(array, technology)

@@ -64,6 +64,7 @@ def load_accelerator(name_or_path: str | Path) -> Accelerator:
             raise node.value["technology"].error(str(error)) from None
     return dataclasses.replace(
         machine,
+        where=node.value["clock_mhz"].where,
         memories=tuple(map(_placed, machine.memories, node.value["memories"].value)),
         arrays=tuple(map(_placed, machine.arrays, node.value["arrays"].value)),
     )

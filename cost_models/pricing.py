@@ -33,6 +33,7 @@ import numpy.typing as npt
 
 from cost_models.accelerator import Accelerator, ComputeArray, MemoryLevel
 from cost_models.book import LayerBook
+from cost_models.clock import check_generator
 from cost_models.energy import Component, Entry, PriceList, generator_prices, price_list
 from cost_models.errors import InvalidInput
 from cost_models.generator import GeneratorSpec, generator_parts
@@ -227,7 +228,10 @@ class LayerPricer:
     def _executable(self, key: int, number: int) -> bool:
         """Whether the machine has what a layer needs; remembers why not."""
         try:
-            self.machine.check_executable(self.book.layers[number])
+            layer = self.book.layers[number]
+            self.machine.check_executable(layer)
+            if layer.generator is not None and self.machine.generates(layer):
+                check_generator(layer.generator, self.machine, self.technology)
         except InvalidInput as error:
             self.errors[key] = error
             return False

@@ -26,7 +26,9 @@ by 1.05 more for the voltage; a logic area by 6.4^0.3 = 1.7.
 | area, 45 -> 7 nm, flip-flop (ASAP7)             | x 0.059   | x 0.085               | 1.43   |
 | area, 45 -> 130 nm, 2 KB SRAM (IHP; CACTI 7)    | x 6.4     | x 12.3                | 1.93   |
 
-Leakage follows the class of the device, not its size, so its density is kept and the band says how
+A voltage of the same node slows gates and lowers leakage by the laws of `cost_models.timing`, down
+to a lowest one. Across nodes, leakage follows the class of the device, not its size, so its density
+is kept, delays are unknown, and the band says how
 little that means: SkyWater's cells leak 1 / 50,000 of Nangate's per area, ASAP7's 1 / 26. DRAM is
 another chip and stays as it is.
 """
@@ -36,6 +38,7 @@ from dataclasses import replace
 from cost_models.errors import InvalidInput
 from cost_models.sram import Spread, SramRow, SramTable
 from cost_models.technology import Constant, Technology
+from cost_models.timing import Timing, leakage_factor
 
 NODES_NM = (130, 90, 65, 45, 32, 20, 16, 14, 10, 7)
 
@@ -69,6 +72,9 @@ AREA_FACTORS = {
 
 HIGHEST_VOLTAGE_V = 1.8
 """Of the nodes that the publication covers."""
+
+LOWEST_VOLTAGE_V = 0.6
+"""Of technologies that say nothing else: 0.2 V above a usual threshold."""
 
 ENERGY_ERROR_EXPONENT = 1.2
 LOGIC_AREA_ERROR_EXPONENT = 0.3
@@ -118,9 +124,21 @@ def scale_technology(technology: Technology, node_nm: int, voltage_v: float) -> 
     # Before the return below: what is outside the table is refused even where nothing changes.
     energy = energy_factor(technology.node_nm, technology.voltage_v, node_nm, voltage_v)
     area = area_factor(technology.node_nm, node_nm)
+    _check_lowest(technology, node_nm, voltage_v)
     if same_node and voltage_v == technology.voltage_v:
         return technology
     # How far apart the nodes are, in either direction: 1 where only the voltage changes.
+    timing = technology.timing
+    slower, leaks = 1.0, 1.0
+    if not same_node:
+        timing = Timing(
+            unknown=f"scaled from {technology.node_nm} nm, which says nothing of delays"
+        )
+    elif not timing.unknown:
+        slower = timing.delay_factor(technology.voltage_v, voltage_v)
+        timing = timing.slowed(slower)
+    if same_node:
+        leaks = leakage_factor(technology.voltage_v, voltage_v)
     distance = max(node_nm, technology.node_nm) / min(node_nm, technology.node_nm)
     energy_error = distance**ENERGY_ERROR_EXPONENT * VOLTAGE_ERROR
     logic_error = distance**LOGIC_AREA_ERROR_EXPONENT
@@ -134,7 +152,10 @@ def scale_technology(technology: Technology, node_nm: int, voltage_v: float) -> 
         if name in UNSCALED:
             return old
         if name == "logic_leakage_nw_per_um2":
-            return _scaled(old, 1.0, leakage_low, 1.0, f"Density kept {ends}, a guess.")
+            text = f"Density kept {ends}, a guess."
+            if same_node:
+                text = f"Scaled {ends} by {leaks:.3g}, the law of cost_models.timing."
+            return _scaled(old, leaks, leakage_low, 1.0, text)
         if "_pj" in name:
             text = f"Scaled {ends} by {energy:.3g} (Stillmaker and Baas); measured error up to"
             return _scaled(
@@ -155,10 +176,30 @@ def scale_technology(technology: Technology, node_nm: int, voltage_v: float) -> 
         node_nm=node_nm,
         voltage_v=voltage_v,
         sram=_scaled_sram(
-            technology.sram, energy, area, energy_error, sram_error, leakage_low, ends
+            technology.sram,
+            energy,
+            area,
+            energy_error,
+            sram_error,
+            leakage_low,
+            ends,
+            leaks,
+            slower,
         ),
+        timing=timing,
         **constants,
     )
+
+
+def _check_lowest(technology: Technology, node_nm: int, voltage_v: float) -> None:
+    lowest = LOWEST_VOLTAGE_V
+    if node_nm == technology.node_nm and technology.timing.lowest_voltage_v is not None:
+        lowest = technology.timing.lowest_voltage_v
+    if voltage_v < lowest:
+        raise InvalidInput(
+            f"cannot scale {technology.name} to {voltage_v:g} V: at least {lowest:g} V, below "
+            "which memory cells do not hold and delays grow without bound; raise the voltage"
+        )
 
 
 def _scaled(old: Constant, factor: float, low: float, high: float, text: str) -> Constant:
@@ -176,6 +217,8 @@ def _scaled_sram(
     area_error: float,
     leakage_low: float,
     ends: str,
+    leaks: float,
+    slower: float,
 ) -> SramTable:
     rows = tuple(
         SramRow(
@@ -183,7 +226,8 @@ def _scaled_sram(
             read_pj_per_bit=row.read_pj_per_bit * energy,
             write_pj_per_bit=row.write_pj_per_bit * energy,
             area_um2=row.area_um2 * area,
-            leakage_uw=row.leakage_uw * area,  # of a macro: its density is kept
+            leakage_uw=row.leakage_uw * area * leaks,  # of a macro: its density is kept
+            access_ns=None if row.access_ns is None else row.access_ns * slower,
         )
         for row in old.rows
     )

@@ -26,6 +26,7 @@ from cost_models.allowed import Allowed, Count, Positive, Source, check_fields
 from cost_models.band import Band
 from cost_models.errors import require
 from cost_models.sram import SramTable
+from cost_models.timing import UNKNOWN, Timing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,9 +134,19 @@ class Technology:
     # Leakage
     logic_leakage_nw_per_um2: Constant
 
+    # Delays
+    timing: Timing = UNKNOWN
+    """Where it is unknown, clocks are refused beyond those of the library's machines."""
+
     def __post_init__(self) -> None:
-        """Node and voltage are positive."""
+        """Node and voltage are positive, and memory cells work; with delays go access times."""
         check_fields(self)
+        lowest = self.timing.lowest_voltage_v
+        works = lowest is None or self.voltage_v >= lowest
+        require(works, "voltage_v", f"at least timing.lowest_voltage_v ({lowest})", self.voltage_v)
+        timed = all(row.access_ns is not None for row in self.sram.rows)
+        remedy = "unknown where a row of the SRAM's table has no access_ns"
+        require(timed or bool(self.timing.unknown), "timing", remedy, "delays")
 
     @property
     def sources(self) -> dict[str, str]:

@@ -265,6 +265,8 @@ def varied(
         fields["generator"] = dataclasses.replace(
             machine.generator, trits_per_cycle=trits_per_cycle
         )
+    if clock_mhz is not None:
+        fields["where"] = ""  # no longer what the file says
     for kind, changes in (("array", arrays or {}), ("memory", memories or {})):
         known = [part.name for part in (machine.arrays if kind == "array" else machine.memories)]
         for missing in set(changes) - set(known):

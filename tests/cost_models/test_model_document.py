@@ -267,7 +267,8 @@ def price(point: DesignPoint, machine: str, frames: int = 128) -> Cost:
 MATCHBOXNET = "matchboxnet-3x1x64"
 COLUMNS = {
     "P3, generated: `kws_ternary`": ("-P3", "kws_ternary"),
-    "P3, stored: `kws_int8`": ("-P3", "kws_int8"),
+    "P3, stored, same trees: `kws_ternary_stored`": ("-P3", "kws_ternary_stored"),
+    "P3, stored, int8 arithmetic: `kws_int8`": ("-P3", "kws_int8"),
     "P3, stored in DRAM: `kws_int8_dram`": ("-P3", "kws_int8_dram"),
     "P0, dense: `kws_ternary`": ("", "kws_ternary"),
     "P0, dense, in DRAM: `kws_int8_dram`": ("", "kws_int8_dram"),

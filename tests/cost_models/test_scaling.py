@@ -189,7 +189,9 @@ def test_voltage_alone(horowitz):
     # 45 nm, 1.1 V: 1.103 * 1.21 - 0.362 * 1.1 + 0.2767 = 1.33463 - 0.3982 + 0.2767 = 1.21313
     assert scaled.addition_pj_per_bit.value == pytest.approx(0.003125 * 1.21313 / 0.84433, rel=1e-6)
     assert scaled.adder_um2_per_bit.value == horowitz.adder_um2_per_bit.value
-    assert scaled.logic_leakage_nw_per_um2.band == horowitz.logic_leakage_nw_per_um2.band
+    # Leakage: 1.1 / 0.9 * exp(0.1 * 0.2 / (1.4 * 0.026)) = 2.1172
+    leaks = scaled.logic_leakage_nw_per_um2.value / horowitz.logic_leakage_nw_per_um2.value
+    assert leaks == pytest.approx(2.1172, rel=1e-4)
 
 
 @pytest.mark.parametrize("node_nm", [180, 28, 22, 5, 0, -45])
