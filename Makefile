@@ -33,7 +33,8 @@ demo: setup
 
 # Each file in one process: its tests share what is costly to make. The longest files begin first
 # (LONGEST in tests/conftest.py).
-PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+# One thread a process: on two busy cores, threads of a small network wait for each other.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test: setup
 	$(PYTEST)

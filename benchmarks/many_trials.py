@@ -8,9 +8,14 @@ objectives. PostgreSQL is started from the distribution's binaries, with its dat
 (fsync on).
 """
 
+import sys
+
+sys.path.pop(
+    0
+)  # this folder, whose cost_models.py and search.py are not the packages imported below
+
 import argparse
 import json
-import sys
 import tempfile
 import time
 import warnings
