@@ -191,7 +191,7 @@ def stop(folder: Path) -> bool:
     return True
 
 
-def log_tail(folder: Path, name: str = LOG, lines: int = 25) -> str:
+def log_tail(folder: Path, lines: int = 25, *, name: str = LOG) -> str:
     """The last lines of a log, of what a launched search printed for one; empty where none is.
 
     At most the last 20 kB are read, whatever the length of the log; a character that is cut in two

@@ -173,7 +173,7 @@ def _cluster(folder: Path) -> None:
     if tasks:
         right.dataframe(pd.DataFrame(tasks), hide_index=True, key="cluster_tasks")
     with st.expander("What the tasks say"):
-        st.code(log_tail(folder, LOG_OF_CLUSTER), language=None)
+        st.code(log_tail(folder, name=LOG_OF_CLUSTER), language=None)
 
 
 def _curves(study: StudyFrame) -> None:
