@@ -17,12 +17,11 @@ help:
 	@echo "make docs        the documentation as a site, in site/"
 	@echo "make clean       remove the environment and the demo"
 
-# The stamp is newer than what it was installed from, or pip runs again. Python compiles what it
-# imports; pip would compile all that was installed, which takes longer than to install it.
+# The stamp is newer than what it was installed from, or pip runs again.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("ternary-dse needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[synthesis,parquet,dashboard,test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[synthesis,parquet,dashboard,test]'
 	touch $@
 
 setup: $(VENV)/.installed
@@ -34,7 +33,8 @@ demo: setup
 # Each file in one process: its tests share what is costly to make. The longest files begin first
 # (LONGEST in tests/conftest.py).
 # One thread a process: on two busy cores, threads of a small network wait for each other.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+# Compiled files are kept, or each of the hundreds of processes compiles the whole program anew.
+PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test: setup
 	$(PYTEST)
