@@ -33,7 +33,7 @@ from tests.search.postgres import PASSWORD, Postgres
 from tests.search.ray_cluster import RayCluster, ray_cluster
 from tests.search.test_workers import Watcher, numbers
 
-EPOCHS = 25
+EPOCHS = 100
 
 STARTED: list["subprocess.Popen[str]"] = []
 
@@ -130,7 +130,7 @@ def finish(process: "subprocess.Popen[str]", where: Path) -> str:
 
 def until(condition: Callable[[], bool], process: "subprocess.Popen[str]", what: str) -> None:
     """Wait for something to happen while a search runs."""
-    for _ in range(4000):
+    for _ in range(8000):
         if condition():
             return
         assert process.poll() is None, f"the search ended before {what}"
@@ -164,8 +164,10 @@ def test_a_task_and_a_node_that_are_killed_cost_an_epoch_and_change_no_row(
     until(lambda: "epoch 3 of" in log_of(study), running, "epoch")
     kill_a_task()
     until(lambda: "died after epoch" in log_of(study), running, "death of the task")
+    after = "died after epoch"  # from then on, one node is free until a task begins there
+    until(lambda: " trains " in log_of(study).split(after, 1)[1], running, "training after it")
     deaths = log_of(study).count("died after epoch")
-    cluster.remove()
+    cluster.remove()  # both nodes train by now
     until(lambda: log_of(study).count("died after epoch") > deaths, running, "death of the node")
     cluster.add()
     said = finish(running, where)
@@ -231,7 +233,7 @@ def test_a_coordinator_that_is_killed_goes_on_elsewhere_and_a_database_may_be_aw
 @pytest.mark.soak
 def test_a_search_grows_and_shrinks_with_its_cluster(longer: Path, tmp_path: Path) -> None:
     """Without --workers: one more in training than there is room for, whatever that is by now."""
-    longer.write_text(longer.read_text().replace("trainings: 4", "trainings: 6"))
+    longer.write_text(longer.read_text().replace("trainings: 4", "trainings: 10"))
     where, study = tmp_path / "here", tmp_path / "here" / "studies" / "tones"
 
     def shown() -> tuple[int, int]:
@@ -246,7 +248,7 @@ def test_a_search_grows_and_shrinks_with_its_cluster(longer: Path, tmp_path: Pat
         small.remove()
         until(lambda: shown()[0] == 1, running, "smaller room")
         finish(running, where)
-    assert sum(row.status == "trained" for row in read_rows(study)) == 6
+    assert sum(row.status == "trained" for row in read_rows(study)) == 10
 
 
 _MISFITS = """
