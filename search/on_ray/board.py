@@ -69,16 +69,20 @@ def board_of(study: str, place: str) -> Iterator[Any]:
         InvalidStudy: another coordinator of this cluster holds it.
     """
     import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     # Names of actors are shown by Ray's tools: a URL may hold a password.
     board: Any
     name = f"study {study} {hashlib.sha256(place.encode()).hexdigest()[:16]}"
+    # On the coordinator's own node, with which the search ends anyway: on another one it would be
+    # lost with that node, and nobody would see what the tasks do from then on.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     begun = time.monotonic()
     while True:
         try:
             board = (
                 ray.remote(_Board)
-                .options(name=name, namespace=NAMESPACE, num_cpus=0)
+                .options(name=name, namespace=NAMESPACE, num_cpus=0, scheduling_strategy=here)
                 .remote(f"process {os.getpid()} on {socket.gethostname()}")
             )
             ray.get(board.who.remote())

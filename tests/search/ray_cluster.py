@@ -52,7 +52,8 @@ def ray_cluster(nodes: int, **environment: str) -> Iterator[RayCluster]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | environment,
+        # Ray lowers the priority of its workers: beside other tests they would hardly get on.
+        env=os.environ | {"RAY_worker_niceness": "0"} | environment,
     )
     try:
         yield RayCluster(process)

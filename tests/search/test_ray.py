@@ -34,6 +34,7 @@ from tests.search.ray_cluster import RayCluster, ray_cluster
 from tests.search.test_workers import Watcher, numbers
 
 EPOCHS = 100
+"""Of trainings that are hit in the middle; those of other tests are shorter."""
 
 STARTED: list["subprocess.Popen[str]"] = []
 
@@ -83,12 +84,10 @@ def ended() -> Iterator[None]:
         process.wait()
 
 
-@pytest.fixture
-def longer(study_file: Path) -> Path:
-    """A study whose trainings are long enough to be hit in the middle."""
-    text = study_file.read_text().replace("epochs: 2", f"epochs: {EPOCHS}")
-    study_file.write_text(text)
-    return study_file
+def lengthen(study_file: Path, epochs: int, trainings: int = 4) -> None:
+    """Make the trainings of a study long enough to be hit in the middle."""
+    text = study_file.read_text().replace("epochs: 2", f"epochs: {epochs}")
+    study_file.write_text(text.replace("trainings: 4", f"trainings: {trainings}"))
 
 
 def alone(study_file: Path, folder: Path) -> list[dict[str, Any]]:
@@ -157,10 +156,11 @@ def kill_a_task() -> None:
 
 @pytest.mark.soak
 def test_a_task_and_a_node_that_are_killed_cost_an_epoch_and_change_no_row(
-    longer: Path, tmp_path: Path, cluster: RayCluster
+    study_file: Path, tmp_path: Path, cluster: RayCluster
 ) -> None:
+    lengthen(study_file, EPOCHS)
     where, study = tmp_path / "here", tmp_path / "here" / "studies" / "tones"
-    running = search(longer, cluster, where, "--workers", "2")
+    running = search(study_file, cluster, where, "--workers", "2")
     until(lambda: "epoch 3 of" in log_of(study), running, "epoch")
     kill_a_task()
     until(lambda: "died after epoch" in log_of(study), running, "death of the task")
@@ -172,7 +172,7 @@ def test_a_task_and_a_node_that_are_killed_cost_an_epoch_and_change_no_row(
     cluster.add()
     said = finish(running, where)
     assert "Traceback" not in said
-    assert numbers(read_rows(study)) == alone(longer, tmp_path / "alone")
+    assert numbers(read_rows(study)) == alone(study_file, tmp_path / "alone")
     for row in read_rows(study):
         if row.status == "trained":
             history = read_history(study / "designs" / row.key)
@@ -191,7 +191,7 @@ def test_a_task_and_a_node_that_are_killed_cost_an_epoch_and_change_no_row(
 
 @pytest.mark.soak
 def test_a_coordinator_that_is_killed_goes_on_elsewhere_and_a_database_may_be_away(
-    longer: Path,
+    study_file: Path,
     tmp_path: Path,
     cluster: RayCluster,
     s3: dict[str, str],
@@ -199,15 +199,16 @@ def test_a_coordinator_that_is_killed_goes_on_elsewhere_and_a_database_may_be_aw
     database: str,
 ) -> None:
     """The study lies in S3, its trials in PostgreSQL; the second machine has neither file."""
+    lengthen(study_file, 30)
     place = ("--out", "s3://trained/tones", "--workers", "2")
     known = {**s3, "DSE_STORAGE": database}
     first = tmp_path / "first"
-    running = search(longer, cluster, first, *place, **known)
+    running = search(study_file, cluster, first, *place, **known)
     until(lambda: "epoch 3 of" in log_of(first / "studies/tones"), running, "epoch")
     running.kill()
     running.wait()
     second, study = tmp_path / "second", tmp_path / "second" / "studies" / "tones"
-    running = search(longer, cluster, second, *place, **known)
+    running = search(study_file, cluster, second, *place, **known)
     until(lambda: "epoch" in log_of(study), running, "training")
     rest = log_of(study).split(" trains ", 1)[1]
     assert "from epoch 1 to" not in rest.splitlines()[0]  # the first one goes on
@@ -215,14 +216,14 @@ def test_a_coordinator_that_is_killed_goes_on_elsewhere_and_a_database_may_be_aw
     time.sleep(2)
     postgres.start()
     finish(running, second)
-    assert numbers(read_rows(study)) == alone(longer, tmp_path / "alone")
+    assert numbers(read_rows(study)) == alone(study_file, tmp_path / "alone")
     for path in (*first.rglob("*"), *second.rglob("*")):
         if path.is_file():
             content = path.read_bytes().decode(errors="replace")
             assert PASSWORD not in content and database not in content, path
     # And a third machine without any of it, that has nothing left to do, gets all of it.
     third = tmp_path / "third"
-    finish(search(longer, cluster, third, *place, **known), third)
+    finish(search(study_file, cluster, third, *place, **known), third)
     for path in study.glob("designs/*/*"):
         assert (third / "studies/tones/designs" / path.parent.name / path.name).read_bytes() == (
             path.read_bytes()
@@ -231,9 +232,9 @@ def test_a_coordinator_that_is_killed_goes_on_elsewhere_and_a_database_may_be_aw
 
 
 @pytest.mark.soak
-def test_a_search_grows_and_shrinks_with_its_cluster(longer: Path, tmp_path: Path) -> None:
+def test_a_search_grows_and_shrinks_with_its_cluster(study_file: Path, tmp_path: Path) -> None:
     """Without --workers: one more in training than there is room for, whatever that is by now."""
-    longer.write_text(longer.read_text().replace("trainings: 4", "trainings: 10"))
+    lengthen(study_file, 20, trainings=10)
     where, study = tmp_path / "here", tmp_path / "here" / "studies" / "tones"
 
     def shown() -> tuple[int, int]:
@@ -241,7 +242,7 @@ def test_a_search_grows_and_shrinks_with_its_cluster(longer: Path, tmp_path: Pat
         return (0, 0) if state is None else (state.room, len(state.tasks))
 
     with ray_cluster(1) as small:
-        running = search(longer, small, where)
+        running = search(study_file, small, where)
         until(lambda: shown() == (1, 1), running, "training")
         small.add()
         until(lambda: shown() == (2, 3), running, "training on the second node")
