@@ -22,7 +22,7 @@ FOLDER="${FOLDER:-/shared/studies/demo}"
 CACHE="${CACHE:-$FOLDER.cache}"
 PORT="${PORT:-6379}"
 
-HEAD="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"
+HEAD="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)"  # `head` would end the pipe early
 
 # `ray symmetric-run` runs on every node: the first starts the cluster and, when all have joined,
 # the search; the others serve until it has ended.

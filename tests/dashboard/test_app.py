@@ -206,10 +206,13 @@ def test_published_networks_are_drawn_when_they_are_asked_for(
 
 @pytest.mark.parametrize("page", PAGES)
 def test_pages_without_studies_say_what_to_do(tmp_path: Path, open_page: Opened, page: str) -> None:
-    app = open_page(page, tmp_path)
+    # Beside the folder of studies, pages look for data: there is none here.
+    root = tmp_path / "nobody" / "studies"
+    root.mkdir(parents=True)
+    app = open_page(page, root)
     said = texts(app)
     assert "dse search" in said or "dse data synthesize" in said
-    assert "dse " in texts(open_page(page, tmp_path / "nothing"))
+    assert "dse " in texts(open_page(page, root / "nothing"))
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -364,7 +364,6 @@ def start(study_file: Path, folder: Path, workers: int = 1) -> subprocess.Popen[
     [
         (3, 2),
         pytest.param(6, 1, marks=pytest.mark.soak),
-        pytest.param(6, 2, marks=pytest.mark.soak),
     ],
 )
 def test_kill_9_at_random_moments_loses_and_doubles_nothing(
