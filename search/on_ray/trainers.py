@@ -161,7 +161,11 @@ class RayTrainers:
         self.artifacts.pull(point.key, folder)
         if "failed" in outcome:
             raise TrainingFailed(outcome["failed"])
-        return TrainingResult(**outcome["result"], history=read_history(folder))
+        history = read_history(folder)
+        # What a task said last may still be on the board, or have been lost with its node.
+        for record in history[mine.epochs :]:
+            self.watch(point, record)
+        return TrainingResult(**outcome["result"], history=history)
 
     def cancel(self) -> None:
         """End what runs; it goes on from its last epoch when it is started again."""

@@ -221,7 +221,7 @@ def test_a_click_on_a_point_shows_its_design(server: tuple[str, Path], page: Any
 
 @pytest.mark.soak
 @NEEDS_CHROMIUM
-def test_a_slider_moves_the_frontier(server: tuple[str, Path], page: Any) -> None:
+def test_a_slider_prices_the_designs_anew(server: tuple[str, Path], page: Any) -> None:
     address, _ = server
     page.goto(f"{address}/what_if?study=small")
     settle(page)
@@ -230,7 +230,10 @@ def test_a_slider_moves_the_frontier(server: tuple[str, Path], page: Any) -> Non
     for _ in range(4):
         page.keyboard.press("ArrowLeft")
     # The slider itself says 2.5 before anything is priced.
+    said = page.get_by_text(re.compile(r"trained designs priced anew"))
     page.get_by_text(re.compile(r"trained designs priced anew.* at 2[.]5 MHz")).wait_for()
+    settle(page)
+    assert said.count() == 1 and "at 2.5 MHz" in said.inner_text()  # and stays there
 
 
 @pytest.mark.soak
