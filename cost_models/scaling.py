@@ -5,6 +5,9 @@
     area factor   = table[from node][to node]
     error         = (coarser node / finer node) ** exponent, as a factor both ways
 
+Between two nodes of the table, as at 22 or 28 nm, both factors are the weighted geometric mean of
+theirs, a straight line of logarithms over the logarithm of the node.
+
 Polynomials and table: A. Stillmaker, B. Baas, Scaling equations for the accurate prediction of CMOS
 device performance from 180 nm to 7 nm, Integration 58 (2017) 74-81, DOI 10.1016/j.vlsi.2017.02.002,
 as in Accelergy's hwcomponents (commit e67d7f1, techscaling.py); 32 nm from the corrigendum.
@@ -33,9 +36,11 @@ little that means: SkyWater's cells leak 1 / 50,000 of Nangate's per area, ASAP7
 another chip and stays as it is.
 """
 
+import math
 from dataclasses import replace
 
 from cost_models.errors import InvalidInput
+from cost_models.leakage_class import LeakageClass
 from cost_models.sram import Spread, SramRow, SramTable
 from cost_models.technology import Constant, Technology
 from cost_models.timing import Timing, leakage_factor
@@ -97,9 +102,12 @@ def energy_factor(from_node_nm: int, from_v: float, to_node_nm: int, to_v: float
 
 def area_factor(from_node_nm: int, to_node_nm: int) -> float:
     """Predicted area of a gate over that at the first node. Raises like `energy_factor`."""
-    _check_node(from_node_nm)
-    _check_node(to_node_nm)
-    return AREA_FACTORS[from_node_nm][NODES_NM.index(to_node_nm)]
+    factor = 1.0
+    for start, start_share in _published(from_node_nm):
+        for end, end_share in _published(to_node_nm):
+            step = AREA_FACTORS[start][NODES_NM.index(end)]
+            factor *= step ** (start_share * end_share)
+    return factor if from_node_nm != to_node_nm else 1.0
 
 
 def scale_technology(technology: Technology, node_nm: int, voltage_v: float) -> Technology:
@@ -111,7 +119,7 @@ def scale_technology(technology: Technology, node_nm: int, voltage_v: float) -> 
 
     Args:
         technology: any; its own node must be in the table too.
-        node_nm: one of `NODES_NM`.
+        node_nm: from the finest of `NODES_NM` to the coarsest.
         voltage_v: above the minimum of the node's polynomial, at most `HIGHEST_VOLTAGE_V`.
 
     Returns:
@@ -187,6 +195,8 @@ def scale_technology(technology: Technology, node_nm: int, voltage_v: float) -> 
             slower,
         ),
         timing=timing,
+        logic_class=_scaled_class(technology.logic_class, technology, node_nm, voltage_v),
+        memory_class=_scaled_class(technology.memory_class, technology, node_nm, voltage_v),
         **constants,
     )
 
@@ -243,13 +253,26 @@ def _scaled_sram(
     )
 
 
+def _scaled_class(
+    old: LeakageClass, technology: Technology, node_nm: int, voltage_v: float
+) -> LeakageClass:
+    """The same devices: at another voltage, or with their density taken to another node."""
+    if node_nm == technology.node_nm:
+        return replace(old, voltage_v=old.voltage_v * voltage_v / technology.voltage_v)
+    return replace(old, devices=f"{old.devices}; density kept from {technology.node_nm} nm")
+
+
 def _widened(old: Spread, low: float, high: float) -> Spread:
     text = f"Error of scaling, x {low:.2g} to x {high:.2g}."
     return Spread(low=old.low * low, high=old.high * high, source=f"{text} {old.source}")
 
 
 def _energy(node_nm: int, voltage_v: float) -> float:
-    _check_node(node_nm)
+    """Energy of a gate in units that cancel: only ratios mean something."""
+    return math.prod(_energy_of(node, voltage_v) ** share for node, share in _published(node_nm))
+
+
+def _energy_of(node_nm: int, voltage_v: float) -> float:
     a, b, c = ENERGY_POLYNOMIALS[node_nm]
     # The parabola's least value: to the left of it the fit would have energy rise as the voltage
     # falls, which no gate does.
@@ -262,10 +285,18 @@ def _energy(node_nm: int, voltage_v: float) -> float:
     return a * voltage_v**2 + b * voltage_v + c
 
 
-def _check_node(node_nm: int) -> None:
-    if node_nm not in ENERGY_POLYNOMIALS:
+def _published(node_nm: int) -> tuple[tuple[int, float], ...]:
+    """The published nodes that a node lies between, with their shares; itself where it is one."""
+    if node_nm in ENERGY_POLYNOMIALS:
+        return ((node_nm, 1.0),)
+    coarse = [node for node in NODES_NM if node > node_nm]
+    fine = [node for node in NODES_NM if node < node_nm]
+    if not coarse or not fine:
         raise InvalidInput(
             f"cannot scale to or from {node_nm} nm: the published table has "
-            f"{', '.join(map(str, NODES_NM))} nm; take the nearest, or describe the technology in "
-            "a file of its own"
+            f"{', '.join(map(str, NODES_NM))} nm; take a node within it, or describe the "
+            "technology in a file of its own"
         )
+    upper, lower = coarse[-1], fine[0]
+    share = math.log(node_nm / lower) / math.log(upper / lower)
+    return ((upper, share), (lower, 1 - share))

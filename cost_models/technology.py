@@ -25,6 +25,7 @@ from typing import Annotated
 from cost_models.allowed import Allowed, Count, Positive, Source, check_fields
 from cost_models.band import Band
 from cost_models.errors import require
+from cost_models.leakage_class import LeakageClass
 from cost_models.sram import SramTable
 from cost_models.timing import UNKNOWN, Timing
 
@@ -68,6 +69,10 @@ class Technology:
     description: str
     node_nm: Count
     voltage_v: Annotated[float, Allowed(gt=0.0, lt=10.0)]
+    logic_class: LeakageClass
+    """What kind of transistor `logic_leakage_nw_per_um2` is of."""
+    memory_class: LeakageClass
+    """What kind of cell and periphery the table of SRAMs is of."""
 
     # Energy of arithmetic
     multiplication_pj_per_bit2: Constant

@@ -1,13 +1,13 @@
-"""`dse export checkpoint|onnx|header|design|machine`: a design leaves as a model or as data."""
+"""`dse export checkpoint|onnx|header|design|machine|technology`: a design leaves as a model or as data."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cost_models import load_accelerator
+from cost_models import load_accelerator, load_technology
 from cost_models.strict_yaml import dump_yaml
-from cost_models.writing import accelerator_yaml
+from cost_models.writing import accelerator_yaml, technology_yaml
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.files import write_text
@@ -212,7 +212,26 @@ def machine(machine: str, out: Path) -> None:
     click.echo(f"{accelerator.name}: written to {out}; its name is that of the file")
 
 
-MODEL_COMMANDS = (checkpoint, onnx, header, design, machine)
+@click.command()
+@click.argument("technology")
+@file_out_option("YAML file to write.")
+def technology(technology: str, out: Path) -> None:
+    """Write a technology as YAML, each constant with source and band: edit it, and price with it.
+
+    TECHNOLOGY is a name of the library, or a file. The name of the written one is that of its file.
+
+    \b
+      dse export technology low_leakage_22nm --out my_process.yaml
+      dse estimate matchboxnet-3x1x64-P3 --technology my_process.yaml
+    """  # noqa: D301 (click reads the backspace as: do not wrap)
+    constants = load_technology(technology)
+    write_text(out, technology_yaml(constants))
+    click.echo(
+        f"{constants.name}: {len(constants.sources)} constants with their sources, written to {out}"
+    )
+
+
+MODEL_COMMANDS = (checkpoint, onnx, header, design, machine, technology)
 
 
 def load_source(design: str, outputs: int | None, seed: int | None) -> "Source":

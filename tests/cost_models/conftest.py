@@ -19,6 +19,7 @@ from cost_models import (
     SramTable,
     Technology,
 )
+from cost_models.leakage_class import LeakageClass
 from cost_models.sram import PortLaw, Spread
 
 IN_PROPORTION = PortLaw(
@@ -66,6 +67,8 @@ ENERGIES = {
     "generator_decoder_pj_per_gate": 1.1,
 }
 
+LEAKS = LeakageClass(level="low_leakage", devices="made up", temperature_k=300, voltage_v=0.9)
+
 
 @pytest.fixture(scope="session")
 def technology() -> Technology:
@@ -83,6 +86,8 @@ def technology() -> Technology:
         description="round numbers",
         node_nm=45,
         voltage_v=0.9,
+        logic_class=LEAKS,
+        memory_class=LEAKS,
         sram=SramTable(
             source="made up for tests",
             word_bits=64,

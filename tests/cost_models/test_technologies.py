@@ -6,8 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from cost_models.leakage_class import LOGIC_NW_PER_UM2, MEMORY_NW_PER_BIT
 from cost_models.library import load_technology, technology_names
+from cost_models.scaling import (
+    ENERGY_ERROR_EXPONENT,
+    LOGIC_AREA_ERROR_EXPONENT,
+    VOLTAGE_ERROR,
+    area_factor,
+    energy_factor,
+)
 from cost_models.technology import Constant, Technology
+from cost_models.timing import DELAYS
 
 NAMES = technology_names()
 
@@ -20,10 +29,11 @@ def constants(technology):
     }
 
 
-def test_all_six_are_there():
+def test_all_seven_are_there():
     assert NAMES == [
         "asap7_7nm",
         "horowitz_45nm",
+        "low_leakage_22nm",
         "low_leakage_45nm",
         "sky130_130nm",
         "synthesis_45nm",
@@ -173,6 +183,52 @@ def test_ternary_on_horowitz_level():
         assert ratio == pytest.approx(0.889, rel=2e-3), field
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_leakage_classes_are_those_of_the_figures(name):
+    t = load_technology(name)
+    row = t.sram.rows[-1]
+    for stated, figure, ends in (
+        (t.logic_class.level, t.logic_leakage_nw_per_um2.value, LOGIC_NW_PER_UM2),
+        (t.memory_class.level, 1e3 * row.leakage_uw / row.capacity_bits, MEMORY_NW_PER_BIT),
+    ):
+        fits = [level for level, most in ends.items() if figure <= most]
+        assert stated == (fits[0] if fits else "high_performance"), figure
+
+
+def test_22_nm_is_45_nm_scaled_as_its_sources_say():
+    old, new = load_technology("low_leakage_45nm"), load_technology("low_leakage_22nm")
+    mid = 22 / 45 * (0.8 / 0.9) ** 2
+    low, area = energy_factor(45, 0.9, 22, 0.8), area_factor(45, 22)
+    high = low * (45 / 22) ** ENERGY_ERROR_EXPONENT * VOLTAGE_ERROR
+    error = (45 / 22) ** LOGIC_AREA_ERROR_EXPONENT
+    assert (mid, low, high, area) == pytest.approx((0.386, 0.216, 0.534, 0.246), abs=5e-4)
+    for field, constant in constants(new).items():
+        before, after = getattr(old, field).band, constant.band
+        if "_pj" in field and field != "dram_pj_per_bit":
+            scaled = (before.low * low, before.mid * mid, before.high * high)
+        elif "_nw_" not in field and "_um2" in field:
+            scaled = (before.low * area / error, before.mid * area, before.high * area * error)
+        else:
+            continue
+        assert (after.low, after.mid, after.high) == pytest.approx(scaled, rel=1e-3), field
+    delays = [name for name in DELAYS if "_ns" in name]
+    for name in delays:
+        ratio = getattr(new.timing, name) / getattr(old.timing, name)
+        assert ratio == pytest.approx(0.6016 / 1.064, rel=1e-3), name
+    assert len(delays) == 6
+
+
+def test_22_nm_macros_as_cacti_has_them():
+    sram = load_technology("low_leakage_22nm").sram
+    # 8 KB, 64 bits, itrs-lstp: a read of 1.590 pJ and a write of 1.771 pJ; at 300 K 1.617 uW.
+    assert 64 * sram.read_pj_per_bit(65536).mid == pytest.approx(1.590, rel=1e-3)
+    assert 64 * sram.write_pj_per_bit(65536).mid == pytest.approx(1.771, rel=1e-3)
+    assert sram.leakage_uw(65536).mid == pytest.approx(1.617)
+    # At 350 K 6.196 uW, within the band; without what leaks through gates 0.149.
+    assert sram.leakage_uw(65536).high > 6.196
+    assert sram.leakage_uw(65536).low == pytest.approx(0.149, rel=0.03)
+
+
 DOCS = Path(__file__).parents[2] / "docs" / "evidence" / "technologies.md"
 
 
@@ -194,11 +250,20 @@ def constants_table():
         yield f"| `{name}` | {' | '.join(shown(band) for band in columns)} |"
 
 
-def test_the_documentation_has_these_figures():
-    """`python tests/cost_models/test_technologies.py` prints the table anew."""
+def classes_table():
+    """Lines of its table of leakage classes."""
+    for name in NAMES:
+        t = load_technology(name)
+        leaks = f"{t.sram.leakage_uw(65536).mid:.3g} uW"
+        yield f"| `{name}` | {t.logic_class} | {t.memory_class} | {leaks} |"
+
+
+@pytest.mark.parametrize("table", [constants_table, classes_table])
+def test_the_documentation_has_these_figures(table):
+    """`python tests/cost_models/test_technologies.py` prints the tables anew."""
     lines = DOCS.read_text(encoding="utf-8").splitlines()
-    assert [line for line in constants_table() if line not in lines] == []
+    assert [line for line in table() if line not in lines] == []
 
 
 if __name__ == "__main__":
-    print("\n".join(constants_table()))
+    print("\n".join([*constants_table(), "", *classes_table()]))

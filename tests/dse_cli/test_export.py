@@ -171,6 +171,20 @@ def test_every_technology_is_written_as_it_was_read(name: str, tmp_path: Path) -
     assert load_technology(path) == load_technology(name)
 
 
+def test_a_technology_is_exported_edited_and_priced_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "low_leakage_22nm.yaml"
+    assert run("export", "technology", "low_leakage_22nm", "--out", path) == 0
+    assert "35 constants with their sources" in capsys.readouterr().out
+    assert load_technology(path) == load_technology("low_leakage_22nm")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("voltage_v: 0.8", "voltage_v: 0.7", 1), encoding="utf-8")
+    assert load_technology(path).voltage_v == 0.7
+    assert run("export", "technology", "no_such", "--out", path) == 2
+    assert "no technology is called 'no_such'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
