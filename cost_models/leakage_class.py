@@ -5,9 +5,9 @@
     standard           at most 5             at most 1                what is busy half of it
     high_performance   more                  more                     what is always busy
 
-Leakage of one node spans five decades, by the choice of device: CACTI's high-performance cells leak
-5600 times as much as its low-standby-power ones at 45 nm, and those at 350 K 6.3 times as much as at
-300 K. So leakage of two technologies compares only together with this.
+Leakage of one node spans five decades, by the choice of device: CACTI's high-performance cells of
+45 nm leak 5600 times as much as its low-standby-power ones, and those at 350 K 6.3 times as much as
+at 300 K. So leakage of two technologies compares only together with this.
 """
 
 from dataclasses import dataclass

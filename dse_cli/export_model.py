@@ -1,4 +1,4 @@
-"""`dse export checkpoint|onnx|header|design|machine|technology`: a design leaves as a model or as data."""
+"""`dse export checkpoint|onnx|header|design|machine|technology`: as a model or as data."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
