@@ -269,7 +269,10 @@ def _widened(old: Spread, low: float, high: float) -> Spread:
 
 def _energy(node_nm: int, voltage_v: float) -> float:
     """Energy of a gate in units that cancel: only ratios mean something."""
-    return math.prod(_energy_of(node, voltage_v) ** share for node, share in _published(node_nm))
+    energy = 1.0
+    for node, share in _published(node_nm):
+        energy *= _energy_of(node, voltage_v) ** share
+    return energy
 
 
 def _energy_of(node_nm: int, voltage_v: float) -> float:
