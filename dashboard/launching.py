@@ -92,13 +92,12 @@ def check_paths(node: Mapping[str, Any], root: Path, data: Sequence[Path]) -> No
             "study, or one that `dse dashboard --data FOLDER` named"
         )
     hardware = node.get("hardware")
-    machines = [
-        node.get("machine"),
-        hardware.get("machine") if isinstance(hardware, Mapping) else None,
-    ]
+    searched = hardware if isinstance(hardware, Mapping) else {}
+    machines = [node.get("machine"), searched.get("machine")]
+    technologies = [node.get("technology"), searched.get("technology")]
     for given, library in (
         (machines, accelerator_names()),
-        ([node.get("technology")], technology_names()),
+        (technologies, technology_names()),
     ):
         for each in given:
             for name in each if isinstance(each, list) else [each]:

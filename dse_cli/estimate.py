@@ -41,6 +41,7 @@ from dse.errors import InvalidDesign, InvalidInput
 from dse.interchange.nemo import import_nemo
 from dse.networks.lowering import lower
 from dse.pricing.application import application, forgotten
+from dse.pricing.comparable import leakage_warning, own_constants
 from dse.pricing.priced import Priced
 from dse.report.estimate import estimate_sections
 from dse.report.terminal import print_sections
@@ -49,9 +50,11 @@ from dse_cli.options import (
     FRAMES,
     MACHINES,
     OUTPUTS,
+    TECHNOLOGIES,
     battery_option,
     mapping_objective_option,
     rate_option,
+    split_names,
 )
 
 FRAMES_PER_S = 100
@@ -66,7 +69,11 @@ FRAMES_PER_S = 100
     show_default=True,
     help=f"{MACHINES}.",
 )
-@click.option("--technology", help="Technology instead of the machine's own: a name or YAML file.")
+@click.option(
+    "--technology",
+    help=f"{TECHNOLOGIES}, instead of the machine's own; several, separated by commas, stand side "
+    "by side.",
+)
 @mapping_objective_option
 @click.option(
     "--frames",
@@ -126,6 +133,7 @@ def command(
     \b
       dse estimate matchboxnet-3x2x64
       dse estimate matchboxnet-3x2x64-P3 --compare P0,kws_int8,kws_int8_dram
+      dse estimate matchboxnet-3x1x64-P3 --technology low_leakage_45nm,low_leakage_22nm
       dse estimate matchboxnet-3x1x64-P3 --stream 4
       dse estimate my_design.yaml --machine my_chip.yaml --json
     """  # noqa: D301 (click reads the backspace as: do not wrap)
@@ -136,8 +144,9 @@ def command(
             raise InvalidInput(f"{name} must be a positive number, not {number}")
     point, frames, outputs = _read(design, frames, outputs)
     priced = [
-        _price(each, name, technology, objective, frames, outputs, hop)
+        _price(each, name, constants, objective, frames, outputs, hop)
         for each, name in _columns(point, machine, compare)
+        for constants in (split_names(technology) or (None,))
     ]
     use = Use(
         inferences_per_second=rate if rate is not None else FRAMES_PER_S / hop if hop else 1.0,
@@ -189,7 +198,7 @@ def _columns(
     machine, a machine the other way round. The same network on the same machine stands there once.
     """
     columns = [(point, machine)]
-    for name in filter(None, (part.strip() for part in (compare or "").split(","))):
+    for name in split_names(compare):
         if name in POLICIES:
             columns.append((_with_policy(_dense(point), name, point), machine))
         else:
@@ -273,6 +282,12 @@ def _to_dict(priced: Priced, use: Use) -> dict[str, Any]:
         "design_key": point.key,
         "accelerator": cost.accelerator.name,
         "technology": cost.technology.name,
+        "own_constants": own_constants(cost.accelerator),
+        "leakage_classes": {
+            "logic": asdict(cost.technology.logic_class),
+            "memories": asdict(cost.technology.memory_class),
+        },
+        "leakage_warning": leakage_warning(cost, use),
         "total": cost.columns(),
         "energies_pj": {str(part): pj for part, pj in cost.energies_pj.items()},
         "latency_high_cycles": cost.latency_high_cycles,

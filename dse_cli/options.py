@@ -7,14 +7,21 @@ from typing import get_args
 import click
 from click.decorators import FC
 
-from cost_models import Objective, accelerator_names
+from cost_models import Objective, accelerator_names, technology_names
 
 DEFAULT_MACHINE = "kws_ternary"
 FRAMES, OUTPUTS = 128, 12
 """Of a keyword spotter: 1.28 s; ten words, unknown and silence."""
 MACHINES = f"Machine: {', '.join(accelerator_names())}, or a YAML file"
+TECHNOLOGIES = f"Technology: {', '.join(technology_names())}, or a YAML file"
 MOST_WORKERS = 256
 ENVIRONMENT = "DSE_STORAGE"
+
+
+def split_names(names: str | None) -> list[str]:
+    """Names that are separated by commas, each once; none where there is nothing."""
+    parts = (part.strip() for part in (names or "").split(","))
+    return list(dict.fromkeys(filter(None, parts)))
 
 
 class Workers(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none

@@ -30,6 +30,7 @@ from dse.design.space_file import space_from_node
 from dse.errors import InvalidInput
 from dse.files import replacing
 from dse.pricing.budget import Budget, Limit, budget_from_node
+from dse.pricing.hardware import in_technology
 from dse.pricing.machine import Machine
 from dse.pricing.sweep import Sweep
 from dse.pricing.sweep_results import (
@@ -48,10 +49,12 @@ from dse_cli.options import (
     FRAMES,
     MACHINES,
     OUTPUTS,
+    TECHNOLOGIES,
     engine_option,
     mapping_objective_option,
     rate_option,
     ray_address_option,
+    split_names,
 )
 
 if TYPE_CHECKING:
@@ -77,7 +80,11 @@ SHOWN = 16
     multiple=True,
     help=f"{MACHINES}; several times for several.  [default: the study's, or {DEFAULT_MACHINE}]",
 )
-@click.option("--technology", help="Technology instead of the machines' own: a name or YAML file.")
+@click.option(
+    "--technology",
+    help=f"{TECHNOLOGIES}, instead of the machines' own; several, separated by commas, price each "
+    "machine in each.",
+)
 @mapping_objective_option
 @click.option(
     "--frames", type=click.IntRange(min=1), help="Input frames.  [default: the study's, or 128]"
@@ -145,10 +152,9 @@ def command(
     """  # noqa: D301 (click reads the backspace as: do not wrap)
     console = Console(highlight=False)
     given = _read(space)
-    chosen = [_machine(name, technology, objective) for name in dict.fromkeys(machines)]
-    if not chosen:
-        constants = load_technology(technology) if technology else given.technology
-        chosen = [Machine(given.accelerator, constants, objective)]
+    pairs = [_loaded(name) for name in dict.fromkeys(machines)]
+    pairs = pairs or [(given.accelerator, given.technology)]
+    chosen = _in_technologies(pairs, split_names(technology), objective)
     job = SweepJob(
         space=given.space,
         machines=tuple(chosen),
@@ -331,10 +337,30 @@ def _classes(task: Task) -> int:
     return len(words) + task.unknown + task.silence
 
 
-def _machine(name: str, technology: str | None, objective: Objective) -> Machine:
+def _loaded(name: str) -> tuple[Accelerator, Technology]:
     accelerator = load_accelerator(name)
-    constants = load_technology(technology) if technology else load_technology_of(accelerator, name)
-    return Machine(accelerator, constants, objective)
+    return accelerator, load_technology_of(accelerator, name)
+
+
+def _in_technologies(
+    pairs: Iterable[tuple[Accelerator, Technology]], names: list[str], objective: Objective
+) -> list[Machine]:
+    """Machines in their own technologies, in another one, or in each of several.
+
+    Of several, names of machines say which: rows name their machine by it.
+    """
+    if not names:
+        return [Machine(machine, constants, objective) for machine, constants in pairs]
+    others = [load_technology(name) for name in names]
+    return [
+        Machine(
+            in_technology(machine, other) if len(others) > 1 else machine,
+            other,
+            objective,
+        )
+        for machine, _ in pairs
+        for other in others
+    ]
 
 
 def _read_limits(limits: Iterable[str]) -> tuple[Limit, ...]:

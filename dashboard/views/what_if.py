@@ -34,9 +34,11 @@ from dse.columns import LABELS, MEASURED_COLUMNS, OBJECTIVE_COLUMNS, first_cost,
 from dse.errors import InvalidInput
 from dse.files import write_text
 from dse.pareto import pareto_mask
+from dse.pricing.comparable import find_leakage, own_words, say_technology
 from dse.pricing.what_if import Fleet, Moves, machine_yaml, moves
 
 COLUMNS = [name for name in OBJECTIVE_COLUMNS if name in LABELS]
+LEAKAGE_COLUMNS = ("energy_pj", "latency_us", "leakage_uw", "average_power_uw")
 SAMPLES = 100
 MOST_POINTS = 1_500  # dominated ones that are drawn: the plot is drawn anew with each move
 MOST_ROBUST = 2_000  # designs; of more, those nearest to the frontier
@@ -89,11 +91,13 @@ def _answer(study: StudyFrame, chosen: Chosen) -> None:
     st.container(key="what_if_seconds").caption(
         f"{len(fleet):,} trained designs priced anew in {seconds:.3f} s on "
         f"{plain(chosen.machine.name)} at {chosen.machine.clock_mhz:g} MHz, "
-        f"{plain(chosen.technology.name)}; errors are those of the study. Grey dashes: the "
-        f"frontier on the study's own machine. {other}"
+        f"{plain(say_technology(chosen.machine, chosen.technology))}; "
+        "errors are those of the study. Grey dashes: the frontier on the study's own machine. "
+        f"{other}"
         f"{int((~fits).sum()):,} designs do not run or do not fit. Drawn: the frontier and at most "
         f"{MOST_POINTS:,} others."
     )
+    _compared(chosen, columns, fits, fleet.rate)
     if key and st.button("Open the design that was clicked", key="open"):
         open_design(key)
     found = moves(_keys_before(study), frame.loc[frame["frontier"], "key"].tolist())
@@ -101,6 +105,27 @@ def _answer(study: StudyFrame, chosen: Chosen) -> None:
     _before_and_after(study, trained, frame, objectives)
     _robustness(study, fleet, chosen, frame)
     _save(chosen)
+
+
+def _compared(
+    chosen: Chosen, columns: dict[str, np.ndarray], fits: np.ndarray, rate: float
+) -> None:
+    """What keeps the new figures from being compared; leakage is that of the median design."""
+    own = own_words(chosen.machine, chosen.technology)
+    runs = np.flatnonzero(fits)
+    middle = runs[np.argsort(columns["energy_pj"][runs])[len(runs) // 2]]
+    figures = {name: float(columns[name][middle]) for name in LEAKAGE_COLUMNS}
+    leaked_pj = figures["leakage_uw"] * figures.pop("latency_us")
+    leaks = find_leakage(
+        chosen.machine,
+        chosen.technology,
+        dynamic_pj=figures["energy_pj"] - leaked_pj,
+        rate=rate,
+        **figures,
+    )
+    for found in (leaks, own):
+        if found:
+            st.warning(sentence(found))
 
 
 def _axes(objectives: list[str]) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
     hardware:
       machine: [kws_ternary, kws_int8]                  # names, or files
+      technology: [low_leakage_45nm, low_leakage_22nm]  # likewise
       clock_mhz: [5, 10, 20]
       trits_per_cycle: [8, 32]                          # lanes of the generator, where there is one
       arrays: {trees: {rows: [2, 4]}}                   # where there is such an array
@@ -78,6 +79,8 @@ class HardwareSection:
 
     machine: str | tuple[str, ...] | None = None
     """Names of the library, or files; the study's machine where it is left out."""
+    technology: str | tuple[str, ...] | None = None
+    """Names of the library, or files; the machines' own, or the study's, where it is left out."""
     clock_mhz: AboveZero | tuple[AboveZero, ...] | None = None
     vector_lanes: Size | tuple[Size, ...] | None = None
     trits_per_cycle: Size | tuple[Size, ...] | None = None
@@ -95,7 +98,8 @@ class HardwareSection:
 _PLAIN = ("clock_mhz", "vector_lanes", "trits_per_cycle")
 _SHOWN = {"clock_mhz": "{} MHz", "vector_lanes": "{} vector lanes", "trits_per_cycle": "{} trits"}
 
-Load = Callable[[str], tuple[Accelerator, Technology]]
+Load = Callable[[str, str | None], tuple[Accelerator, Technology]]
+"""A machine in a technology, both by name or file; in its own one where that is None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +173,7 @@ def hardware_from_node(node: Node, load: Load, default: str) -> Hardware:
 
     Args:
         node: the section.
-        load: a machine and its technology, by name or file.
+        load: a machine and its technology, each by name or file.
         default: machine where the section names none.
 
     Raises:
@@ -179,8 +183,8 @@ def hardware_from_node(node: Node, load: Load, default: str) -> Hardware:
     # pass it by: a machine without a generator comes once, not once a value of `trits_per_cycle`.
     section = build(HardwareSection, node)
     names = (default,) if section.machine is None else _several(section.machine)
-    named = node.value.get("machine")
-    bases = [_loaded(name, load, named or node) for name in names]
+    technologies = (None,) if section.technology is None else _several(section.technology)
+    bases = [_loaded(name, technology, load, node) for name in names for technology in technologies]
     axes = list(_axes(section, node))
     for axis, where in axes:
         if not any(axis.matters(machine) for machine, _ in bases):
@@ -192,13 +196,24 @@ def hardware_from_node(node: Node, load: Load, default: str) -> Hardware:
     return _combined(node, bases, [axis for axis, _ in axes])
 
 
-def _loaded(name: str, load: Load, where: Node) -> tuple[Accelerator, Technology]:
+def _loaded(
+    name: str, technology: str | None, load: Load, node: Node
+) -> tuple[Accelerator, Technology]:
+    """A machine, named with its technology where the section says in which."""
     try:
-        return load(name)
+        machine, constants = load(name, technology)
     except InvalidFile:
         raise
     except InvalidInput as error:
-        raise where.error(f"hardware.machine: {error}") from None
+        key = "technology" if str(error).startswith("no technology") else "machine"
+        raise node.value.get(key, node).error(f"hardware.{key}: {error}") from None
+    return machine if technology is None else in_technology(machine, constants), constants
+
+
+def in_technology(machine: Accelerator, technology: Technology) -> Accelerator:
+    """The same machine in another technology, with a name that says so: rows name it by that."""
+    name = f"{machine.name}, {technology.name}"
+    return dataclasses.replace(machine, name=name, technology=technology.name)
 
 
 def _axes(section: HardwareSection, node: Node) -> Iterator[tuple[_Axis, Node]]:

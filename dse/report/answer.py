@@ -23,7 +23,7 @@ from cost_models.application import Use
 from dse.columns import LABELS, scaled, significant
 from dse.pricing.application import power_at
 from dse.pricing.priced import Priced
-from dse.report.breakdowns import where_it_goes
+from dse.report.breakdowns import compared_points, where_it_goes
 from dse.report.comparison import (
     compare_errors,
     find_best,
@@ -216,6 +216,7 @@ def _answer(
     # What contradicts the answer stands beside it, what only limits it at the end.
     at = 2 if confirmed else len(points)
     points[at:at] = sure_words(results, best, confirmed)
+    points += compared_points(chosen, use)
     return points
 
 

@@ -6,6 +6,7 @@ from cost_models import Cost
 from cost_models.application import Use
 from cost_models.break_even import BreakEvenTotal, break_even
 from dse.columns import significant
+from dse.pricing.comparable import leakage_warning, own_words, warmth_words
 from dse.pricing.priced import Priced
 from dse.report.content import Section
 from dse.report.cost_plots import components_plot, energy_plot, latency_plot
@@ -78,6 +79,22 @@ def _design_sections(each: Priced, number: int, use: Use) -> list[Section]:
             level=3,
         ),
     ]
+
+
+def compared_points(priced: Sequence[Priced], use: Use) -> tuple[str, ...]:
+    """Sentences on what keeps figures from being compared, each machine's once.
+
+    Args:
+        priced: designs on machines; of several designs on one machine, the first stands for all.
+        use: rate of the power that leakage is a share of.
+    """
+    machines = {(each.cost.accelerator, each.cost.technology): each.cost for each in priced}
+    points = []
+    for (machine, technology), cost in machines.items():
+        said = (leakage_warning(cost, use), own_words(machine, technology))
+        points += [f"{sentence}." for sentence in said if sentence]
+    warmth = warmth_words(technology for _, technology in machines)
+    return (*points, *((f"{warmth}.",) if warmth else ()))
 
 
 def where_it_goes(cost: Cost) -> str:

@@ -25,6 +25,7 @@ from cost_models.workload import CONVOLUTIONS
 from dse.columns import COST_COLUMNS, LABELS
 from dse.errors import InvalidInput
 from dse.pricing.application import application, power_at
+from dse.pricing.comparable import own_constants
 from dse.pricing.priced import Priced
 from dse.report.content import Cell, Column, Part, Table, make_table
 
@@ -249,10 +250,13 @@ def _in_use(use: Use) -> tuple[PricedCell, ...]:
 
 
 def say_machine(cost: Cost) -> str:
-    """The machine, and the technology where it is not the machine's own."""
-    if cost.technology.name == cost.accelerator.technology:
-        return cost.accelerator.name
-    return f"{cost.accelerator.name}, {cost.technology.name}"
+    """The machine; the technology where it is not the machine's own; whether it has constants."""
+    words = [cost.accelerator.name]
+    if cost.technology.name != cost.accelerator.technology:
+        words.append(cost.technology.name)
+    if own_constants(cost.accelerator):
+        words.append("own constants")
+    return ", ".join(words)
 
 
 def components_table(priced: Sequence[Priced], name: str = "components") -> Table:

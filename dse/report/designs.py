@@ -13,9 +13,10 @@ from dse.columns import significant
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.pricing.application import power_at
+from dse.pricing.comparable import say_technology
 from dse.pricing.priced import Priced
 from dse.report.answer import band_words
-from dse.report.breakdowns import design_sections
+from dse.report.breakdowns import compared_points, design_sections
 from dse.report.comparison import counterparts_table, published_section
 from dse.report.content import Cell, Column, Report, Section, Table
 from dse.report.cost_plots import components_plot
@@ -135,6 +136,7 @@ def _answer_section(priced: Sequence[Priced], frames: int, outputs: int, use: Us
     for each in priced:
         if each.cost.misfits:
             points.append(f"{_place(each, machines)} does not fit: {'; '.join(each.cost.misfits)}.")
+    points += compared_points(priced, use)
     points.append("Nothing here was trained: whether a design is worth its cost, a study must say.")
     return Section(
         name="answer",
@@ -183,7 +185,10 @@ def _provenance_section(
         Column(name="network", heading="network", form="text"),
         Column(name="ternary_seed", heading="ternary seed", form="exact"),
     )
-    machines = "; ".join(f"{machine.name} with {technology.name}" for machine, technology in pairs)
+    machines = "; ".join(
+        f"{machine.name} with {say_technology(machine, technology)}"
+        for machine, technology in pairs
+    )
     return Section(
         name="provenance",
         title="Provenance",

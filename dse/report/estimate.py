@@ -6,8 +6,9 @@ from cost_models import Cost
 from cost_models.application import Use
 from cost_models.break_even import break_even
 from dse.pricing.application import forgotten
+from dse.pricing.comparable import leakage_words
 from dse.pricing.priced import Priced
-from dse.report.breakdowns import store_words
+from dse.report.breakdowns import compared_points, store_words
 from dse.report.content import Section
 from dse.report.cost_tables import (
     BAND_NOTE,
@@ -106,6 +107,8 @@ def _notes(priced: Sequence[Priced], use: Use) -> Iterator[str]:
         yield f"machine     {machine.name}: {machine.description}"
     for each in {each.cost.technology.name: each for each in priced}.values():
         technology = each.cost.technology
-        yield f"technology  {technology.name}: {technology.description}"
+        leaks = leakage_words(technology)
+        yield f"technology  {technology.name}: {technology.description}; {leaks}"
+    yield from compared_points(priced, use)
     yield BAND_NOTE
     yield "Equations and errors: docs/evidence/model.md; sources of all constants: --json."

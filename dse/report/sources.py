@@ -11,6 +11,7 @@ from cost_models import (
     MemoryLevel,
     Technology,
 )
+from dse.pricing.comparable import leakage_words
 from dse.report.content import Cell, Column, Section, Table
 
 UNITS = {
@@ -84,10 +85,12 @@ def sources_sections(
         Section(
             name="sources",
             title="Constants and their sources",
-            sentences=tuple(
-                f"{what} {each.name}: {each.description}."
-                for what, group in (("Machine", accelerators), ("Technology", technologies))
-                for each in group
+            sentences=(
+                *(f"Machine {each.name}: {each.description}." for each in accelerators),
+                *(
+                    f"Technology {each.name}: {each.description}; {leakage_words(each)}."
+                    for each in technologies
+                ),
             ),
             tables=(
                 _machines_table(accelerators),

@@ -24,6 +24,7 @@ from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy, require
 from dse.pricing.budget import Budget, Limit, budget_from_node
+from dse.pricing.comparable import say_technology
 from dse.pricing.hardware import Hardware, HardwareSection, hardware_from_node
 from dse.pricing.machine import Machine
 from dse.speech.task import FeatureSpec, Task
@@ -242,7 +243,8 @@ class StudySpec:
         """Names of the machine and of its technology; where there are several, how many."""
         if self.several_machines:
             return f"{len(self.machines)} machines"
-        return f"{self.accelerator.name}, {self.technology.name}"
+        technology = say_technology(self.accelerator, self.technology)
+        return f"{self.accelerator.name}, {technology}"
 
     @property
     def limits(self) -> dict[str, float]:
@@ -412,8 +414,10 @@ def _parts(node: Node) -> tuple[StudyFile, SearchSpace, tuple[Limit, ...]]:
 def _read_hardware(file: StudyFile, node: Node, base: Path) -> Hardware:
     """The machine of a study file, or all that its hardware axes make."""
 
-    def load(machine: str) -> tuple[Accelerator, Technology]:
+    def load(machine: str, technology: str | None = None) -> tuple[Accelerator, Technology]:
         accelerator = load_accelerator(beside(machine, base))
+        if technology is not None:
+            return accelerator, load_technology(beside(technology, base))
         name = beside(file.technology or accelerator.technology, base)
         return accelerator, _at(node, "technology", lambda: load_technology(name))
 
@@ -421,6 +425,10 @@ def _read_hardware(file: StudyFile, node: Node, base: Path) -> Hardware:
         return Hardware((Machine(*_at(node, "machine", lambda: load(file.machine))),))
     if "machine" in node.value and file.hardware.machine is not None:
         raise node.value["machine"].error("machine: hardware.machine names them: leave it out")
+    if "technology" in node.value and file.hardware.technology is not None:
+        raise node.value["technology"].error(
+            "technology: hardware.technology names them: leave it out"
+        )
     return hardware_from_node(node.value["hardware"], load, file.machine)
 
 

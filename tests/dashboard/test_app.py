@@ -75,7 +75,7 @@ def test_a_study_shows_its_numbers_and_frontier(study: Path, open_page: Opened) 
 def test_a_study_of_several_machines_shows_pairs(tmp_path: Path, open_page: Opened) -> None:
     hardware = hardware_from_node(
         parse_yaml("{machine: [kws_ternary, kws_int8], clock_mhz: [5, 20]}", "study"),
-        lambda name: (load_accelerator(name), load_technology("low_leakage_45nm")),
+        lambda name, _: (load_accelerator(name), load_technology("low_leakage_45nm")),
         "kws_ternary",
     )
     folder = write_study(
@@ -421,6 +421,15 @@ def test_a_kind_of_dram_and_a_generator_price_anew(study: Path, open_page: Opene
     assert not app.exception and "another generator" in texts(app)
     areas = app.dataframe[0].value.set_index("column").loc[area]
     assert areas["after"] != areas["before"]
+
+
+def test_a_what_if_that_mostly_leaks_says_so(study: Path, open_page: Opened) -> None:
+    app = open_page("what_if", study.parent, technology="synthesis_45nm")
+    (warning,) = (each.value for each in app.warning)
+    assert "kws\\_ternary leaks" in warning and "of the energy of an inference" in warning
+    assert not open_page("what_if", study.parent, technology="low_leakage_22nm").warning
+    own = open_page("what_if", study.parent, machine="tpu_like")
+    assert any("has constants of its own" in each.value for each in own.warning)
 
 
 def test_a_slider_stands_in_the_address(study: Path, open_page: Opened) -> None:

@@ -529,3 +529,25 @@ def test_help_names_the_machines():
     stdout = run("--help").stdout
     assert "kws_int8_dram" in stdout
     assert "\\b" not in stdout
+
+
+def test_technologies_stand_side_by_side_and_say_what_does_not_compare():
+    text = said(DESIGN, "--technology", "low_leakage_45nm,low_leakage_22nm,synthesis_45nm")
+    assert "kws_ternary kws_ternary, low_leakage_22nm kws_ternary, synthesis_45nm" in text
+    assert "of memories low_leakage (itrs-lstp cells of CACTI 7, 350 K, 1.1 V)" in text
+    assert "kws_ternary leaks 187 mW in synthesis_45nm: 99." in text
+    assert "Leakage of memories is at 350 K in low_leakage_45nm, 300 K in low_leakage_22nm" in text
+    each = told(DESIGN, "--technology", "synthesis_45nm,low_leakage_22nm")
+    assert [one["technology"] for one in each] == ["synthesis_45nm", "low_leakage_22nm"]
+    assert [bool(one["leakage_warning"]) for one in each] == [True, False]
+    assert each[0]["leakage_classes"]["memories"]["level"] == "high_performance"
+
+
+def test_constants_that_are_not_of_the_technology_are_told():
+    text = said(DESIGN, "--machine", "tpu_like", "--compare", "kws_int8")
+    assert "tpu_like, own constants" in text
+    assert "tpu_like has constants of its own (ZigZag 3.9.1, tpu_like) for" in text
+    assert [bool(one["own_constants"]) for one in told(DESIGN, "--compare", "tpu_like")] == [
+        False,
+        True,
+    ]

@@ -39,9 +39,9 @@ SPACE = space_from_node(
 )
 
 
-def load(name: str) -> tuple[Accelerator, Technology]:
+def load(name: str, technology: str | None = None) -> tuple[Accelerator, Technology]:
     accelerator = load_accelerator(name)
-    return accelerator, load_technology(accelerator.technology)
+    return accelerator, load_technology(technology or accelerator.technology)
 
 
 def read(text: str, default: str = "kws_ternary") -> Hardware:
@@ -90,10 +90,33 @@ def test_one_value_is_a_list_of_one_and_the_study_has_a_machine() -> None:
     assert names(read("machine: [kws_int8, tpu_like]")) == ["kws_int8", "tpu_like"]
 
 
+def test_technologies_are_an_axis_of_every_machine() -> None:
+    found = read(
+        "machine: [kws_ternary, kws_int8]\n"
+        "technology: [low_leakage_45nm, low_leakage_22nm]\n"
+        "clock_mhz: [10, 150]\n"
+    )
+    assert names(found) == [
+        "kws_ternary, low_leakage_45nm, 10 MHz",
+        "kws_ternary, low_leakage_22nm, 10 MHz",
+        "kws_ternary, low_leakage_22nm, 150 MHz",
+        "kws_int8, low_leakage_45nm, 10 MHz",
+        "kws_int8, low_leakage_45nm, 150 MHz",
+        "kws_int8, low_leakage_22nm, 10 MHz",
+        "kws_int8, low_leakage_22nm, 150 MHz",
+    ]
+    assert found.skipped == 1  # the ternary trees of 45 nm are too slow for 150 MHz
+    for each in found.machines:
+        assert each.accelerator.technology == each.technology.name
+        assert each.technology.name in each.accelerator.name
+    with pytest.raises(InvalidFile, match=r"hardware\.technology: no technology is called 'tin'"):
+        read("technology: [low_leakage_45nm, tin]")
+
+
 def test_machines_of_one_name_are_refused() -> None:
-    def named(name: str) -> tuple[Accelerator, Technology]:
-        machine, technology = load(name)
-        return dataclasses.replace(machine, name="mine"), technology
+    def named(name: str, technology: str | None) -> tuple[Accelerator, Technology]:
+        machine, constants = load(name, technology)
+        return dataclasses.replace(machine, name="mine"), constants
 
     node = parse_yaml("{machine: [kws_int8, tpu_like]}", "study.yaml")
     with pytest.raises(InvalidFile, match="two machines have the accelerator name 'mine'"):
@@ -101,7 +124,7 @@ def test_machines_of_one_name_are_refused() -> None:
 
 
 def test_technologies_of_one_name_are_the_same() -> None:
-    def changed(name: str) -> tuple[Accelerator, Technology]:
+    def changed(name: str, _: str | None) -> tuple[Accelerator, Technology]:
         machine, technology = load(name)
         clock = 2.0 if name == "tpu_like" else 1.0
         voltage = dataclasses.replace(technology, voltage_v=technology.voltage_v * clock)
