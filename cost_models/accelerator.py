@@ -10,6 +10,7 @@ come from the DRAM without passing an SRAM, outputs may have a buffer of their o
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Literal
 
@@ -31,6 +32,7 @@ ZeroHandling = Literal["dense", "gated", "skipped"]
 Dataflow = Literal["auto", "weight_stationary", "output_stationary", "input_stationary"]
 Depthwise = Literal["auto", "one_channel_per_pass", "channels_across_array"]
 TernaryWeights = Literal["generated", "stored", "refused"]
+Fit = Literal["fit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +177,9 @@ class MemoryLevel:
     name: Name
     kind: Literal["register_file", "sram", "dram"]
     holds: tuple[Operand, ...]
-    capacity_bits: Count
+    capacity_bits: Count | Fit
+    """`fit`: as large as the design needs that runs, rounded up to a macro that can be built
+    (`cost_models.fitting`)."""
     bandwidth_bits_per_cycle: Count
     """Of each port."""
     ports: Literal["shared", "separate"] = "shared"
@@ -195,16 +199,52 @@ class MemoryLevel:
     """A DRAM has none: it is another chip."""
     where: Annotated[str, OURS] = field(default="", compare=False)
     """File and line that describe it, for messages."""
+    fitted: Annotated[bool, OURS] = field(default=False, compare=False)
+    """Its capacity was `fit`, and is what a design needs."""
 
     def __post_init__(self) -> None:
         """Sizes are positive, it holds something, and its port is not wider than all of it."""
         check_fields(self)
         distinct = 1 <= len(self.holds) == len(set(self.holds))
         require(distinct, "holds", "a list of distinct operands", list(self.holds))
+        if self.capacity_bits == "fit":
+            self._check_fit()
+            return
         for name in ("bandwidth_bits_per_cycle", "word_bits"):
             width = getattr(self, name)
             fits = self.kind == "dram" or width is None or width <= self.capacity_bits
             require(fits, name, f"at most capacity_bits ({self.capacity_bits:,})", width)
+
+    def _check_fit(self) -> None:
+        """A size that is chosen later needs figures that follow it."""
+        given = "a number of bits"
+        another = f"{given} for a DRAM: it is another chip"
+        require(self.kind != "dram", "capacity_bits", another, "fit")
+        own = ("read_pj_per_bit", "write_pj_per_bit", "leakage_uw", "area_um2")
+        for name in own:
+            remedy = f"{given} where {name} is given, which belongs to one size"
+            require(getattr(self, name) is None, "capacity_bits", remedy, "fit")
+
+    @property
+    def bits(self) -> int:
+        """Its capacity, of a memory whose size is known.
+
+        Raises:
+            InvalidAccelerator: it is `fit`, and no design has said yet what it needs.
+        """
+        if self.capacity_bits == "fit":
+            raise InvalidAccelerator(
+                f"'{self.name}' has no size yet{at(self.where)}: capacity_bits is fit, and follows "
+                "from a design; name a design, or give a number of bits"
+            )
+        return self.capacity_bits
+
+    @property
+    def size_words(self) -> str:
+        """`65,536 bits`, and whether a design's needs decided it."""
+        if self.capacity_bits == "fit":
+            return "as many bits as the design needs"
+        return f"{self.capacity_bits:,} bits{' (fit)' if self.fitted else ''}"
 
     @property
     def access_bits(self) -> int:
@@ -315,6 +355,7 @@ class Accelerator:
         """All of it as plain data, but where it was read from."""
         plain: dict[str, Any] = _without_places(asdict(self))
         for memory in plain["memories"]:
+            del memory["fitted"]
             if not memory["double_buffered"]:  # studies begun before there was this key go on
                 del memory["double_buffered"]
         return plain
@@ -330,7 +371,34 @@ class Accelerator:
     @property
     def sram_bits(self) -> int:
         """Capacity of all SRAMs together: not of registers and register files, nor of DRAM."""
-        return sum(memory.capacity_bits for memory in self.memories if memory.kind == "sram")
+        return sum(memory.bits for memory in self.memories if memory.kind == "sram")
+
+    @property
+    def to_fit(self) -> tuple[MemoryLevel, ...]:
+        """Memories whose size follows from the design that runs."""
+        return tuple(memory for memory in self.memories if memory.capacity_bits == "fit")
+
+    def sized(self, capacities: Sequence[int]) -> "Accelerator":
+        """The machine with these capacities for its memories `to_fit`, in their order."""
+        sizes = dict(zip((memory.name for memory in self.to_fit), capacities, strict=True))
+        memories = tuple(
+            replace(memory, capacity_bits=sizes[memory.name], fitted=True)
+            if memory.name in sizes
+            else memory
+            for memory in self.memories
+        )
+        return replace(self, memories=memories)
+
+    @property
+    def as_asked(self) -> "Accelerator":
+        """The machine before its memories were fitted to a design."""
+        if not any(memory.fitted for memory in self.memories):
+            return self
+        memories = tuple(
+            replace(memory, capacity_bits="fit", fitted=False) if memory.fitted else memory
+            for memory in self.memories
+        )
+        return replace(self, memories=memories)
 
     @property
     def activation_home(self) -> MemoryLevel | None:

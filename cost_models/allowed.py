@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from cost_models.errors import require
 
@@ -109,14 +109,27 @@ def allowed(annotation: Any) -> Allowed | None:
 
 def check_fields(value: Any) -> None:
     """Raise `InvalidField` for the first field of a dataclass that holds what it may not."""
-    for name, limits in _limits(value.__class__):
+    for name, limits, words in _limits(value.__class__):
         held = getattr(value, name)
-        require(held is None or limits.holds(held), name, str(limits), held)
+        if isinstance(held, str) and words:  # `Count | Literal["fit"]`
+            require(held in words, name, f"{limits} or {' or '.join(words)}", held)
+        else:
+            require(held is None or limits.holds(held), name, str(limits), held)
 
 
 @cache
-def _limits(kind: Any) -> tuple[tuple[str, Allowed], ...]:
+def _limits(kind: Any) -> tuple[tuple[str, Allowed, tuple[str, ...]], ...]:
     found = (
-        (name, allowed(hint)) for name, hint in get_type_hints(kind, include_extras=True).items()
+        (name, allowed(hint), tuple(_words(hint)))
+        for name, hint in get_type_hints(kind, include_extras=True).items()
     )
-    return tuple((name, limits) for name, limits in found if limits)
+    return tuple((name, limits, words) for name, limits, words in found if limits)
+
+
+def _words(annotation: Any) -> Iterator[str]:
+    """Texts that may stand in place of a number."""
+    if get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+    elif get_origin(annotation) in (Union, UnionType):
+        for each in get_args(annotation):
+            yield from _words(each)

@@ -87,6 +87,7 @@ class PartBook:
         self._part_peaks: list[tuple[float, float, float]] = []
         self._columns: tuple[Numbers, Numbers, Figures] | None = None
         """Layers, starts and peaks as columns, as of the last time that they were asked for."""
+        self._peak_columns: Figures | None = None
 
     def __len__(self) -> int:
         """Parts in the book."""
@@ -124,15 +125,14 @@ class PartBook:
         self._part_peaks.append((peak[INPUT], peak[end], float(max(flow.alive_bits))))
         return len(self._part_peaks) - 1
 
-    def slice(self, first: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Figures]:
-        """Layers from part `first` on.
+    def layers(self, parts: Numbers) -> tuple[Numbers, Numbers, Figures]:
+        """Layers of some parts, part after part.
 
         Returns:
             Their numbers in the layer book, shape (layers,); the index at which each part starts,
             shape (parts,); and the peaks of the tensors that they read and write, shape (layers,
             3), `BEFORE` and `BEHIND` for those that the part shares.
         """
-        begin = self._starts[first]
         known = self._columns
         if known is None or len(known[0]) < len(self._layers):  # the next machine asks again
             known = self._columns = (
@@ -141,15 +141,34 @@ class PartBook:
                 np.array(self._peaks).reshape(-1, 3),
             )
         numbers, starts, peaks = known
-        return numbers[begin:], starts[first:-1] - begin, peaks[begin:]
+        counts = starts[parts + 1] - starts[parts]
+        own = np.cumsum(counts) - counts
+        index = np.arange(counts.sum()) + np.repeat(starts[parts] - own, counts)
+        return numbers[index], own, peaks[index]
 
-    def part_peaks(self, first: int) -> Figures:
-        """Bits at the peaks of the parts from `first` on, shape (parts, 3).
+    def part_peaks(self, parts: Numbers) -> Figures:
+        """Bits at the peaks of some parts, shape (parts, 3).
 
         Columns `PART_INPUT` and `PART_OUTPUT` are the most that is alive in any step in which that
         tensor is, `WHOLE_PART` in any step at all.
         """
-        return np.array(self._part_peaks[first:]).reshape(-1, 3)
+        known = self._peak_columns
+        if known is None or len(known) < len(self):
+            known = self._peak_columns = np.array(self._part_peaks).reshape(-1, 3)
+        found: Figures = known[parts]
+        return found
+
+
+def stored_bits(book: LayerBook, machine: Accelerator) -> Figures:
+    """Bits of weights of each layer of a book on a machine, as `Accelerator.stored_bits` has them.
+
+    One that stores ternary matrices has their entries in place of start states.
+    """
+    stored, generated = book.column("stored_bits"), book.column("generated")
+    if machine.ternary_weights == "stored":
+        entries_bits = generated * book.column("weight_entries") * book.column("weight_bits")
+        stored = stored + generated * (entries_bits - book.column("generator_state_bits"))
+    return stored
 
 
 class PartPricer:
@@ -172,7 +191,7 @@ class PartPricer:
         technology: Technology,
         objective: Objective = "edp",
     ) -> None:
-        self.parts = parts
+        self.parts, self.machine = parts, machine
         self.pricer = LayerPricer(machine, technology, objective, parts.book)
         self._leakage_uw = sum_bands(leakages_uw(machine, technology).values()).mid
         self._met = [
@@ -187,19 +206,36 @@ class PartPricer:
         self._trits = np.zeros((0, len(BORDERS)))
         self._exact = np.zeros((0, len(EXACT_COLUMNS)))
         self._peaks = np.zeros((0, 3))
-        self.valid = np.zeros(0, dtype=np.bool_)
-        """Parts that the machine can execute."""
+        self._valid = np.zeros(0, dtype=np.bool_)
+        self._rows = np.zeros(0, dtype=np.int64)
+        """Of each part of the book, its row in the tables above; -1 where it is not priced yet."""
 
-    def price_parts(self) -> None:
-        """Price all parts of the book that are new, under each of the borders that can be met.
+    def executable(self, networks: Numbers) -> npt.NDArray[np.bool_]:
+        """Which networks of priced parts the machine can execute, shape (networks,).
+
+        Args:
+            networks: numbers of their parts, shape (networks, parts).
+        """
+        valid = self._valid[self._rows[networks]]
+        all_parts: npt.NDArray[np.bool_] = np.logical_and.reduce(valid, axis=1)
+        return all_parts
+
+    def price_parts(self, wanted: Numbers | None = None) -> None:
+        """Price parts of the book that are new, under each of the borders that can be met.
 
         A machine without a home for activations or weights never meets those that need one.
+
+        Args:
+            wanted: numbers of the parts that are asked for; all of the book where it is left out.
         """
-        first, last = len(self.valid), len(self.parts)
-        if first == last:
+        unseen = np.full(len(self.parts) - len(self._rows), -1)
+        self._rows = np.concatenate([self._rows, unseen])
+        new = np.flatnonzero(self._rows < 0) if wanted is None else np.unique(wanted)
+        new = new[self._rows[new] < 0]
+        if not len(new):
             return
-        numbers, starts, peaks = self.parts.slice(first)
-        n, entries = last - first, self._counts.shape[2]
+        numbers, starts, peaks = self.parts.layers(new)
+        n, entries = len(new), self._counts.shape[2]
         counts = np.zeros((n, len(BORDERS), entries))
         latency, trits = np.zeros((n, len(BORDERS))), np.zeros((n, len(BORDERS)))
         valid = np.ones(n, dtype=np.bool_)
@@ -227,19 +263,20 @@ class PartPricer:
         self._latency = np.concatenate([self._latency, latency])
         self._trits = np.concatenate([self._trits, trits])
         self._exact = np.concatenate([self._exact, self._sum_exact(numbers, starts)])
-        self._peaks = np.concatenate([self._peaks, self.parts.part_peaks(first)])
-        self.valid = np.concatenate([self.valid, valid])
+        self._peaks = np.concatenate([self._peaks, self.parts.part_peaks(new)])
+        self._rows[new] = len(self._valid) + np.arange(n)
+        self._valid = np.concatenate([self._valid, valid])
 
     def _residence(self, peaks: Figures, borders: Borders) -> Residence:
         """Residence of each layer, given that of what its part shares with others.
 
         Args:
-            peaks: as `PartBook.slice` returns them, shape (layers, 3). Sizes are compared with the
+            peaks: as `PartBook.layers` returns them, shape (layers, 3). Sizes are compared with the
                 home; `BEFORE` and `BEHIND` take what the borders say; `NOTHING` never fits.
             borders: of the parts, the same for all.
         """
         home = self.pricer.machine.activation_home
-        on_chip = (peaks >= 0) & (peaks <= (home.capacity_bits if home else -1))
+        on_chip = (peaks >= 0) & (peaks <= (home.bits if home else -1))
         on_chip[peaks == BEFORE] = borders.input_on_chip
         on_chip[peaks == BEHIND] = borders.output_on_chip
         return Residence(
@@ -279,15 +316,10 @@ class PartPricer:
         weights.
         """
         book, machine = self.parts.book, self.pricer.machine
-        generated, entries = book.column("generated"), book.column("weight_entries")
-        stored = book.column("stored_bits")
-        made = generated * entries
-        if machine.ternary_weights == "stored":
-            kept = made * book.column("weight_bits") - book.column("generator_state_bits")
-            stored = stored + generated * kept
+        made = book.column("generated") * book.column("weight_entries")
         if machine.ternary_weights != "generated":
             made = 0 * made
-        columns = {"stored_bits": stored, "generated_weights": made}
+        columns = {"stored_bits": stored_bits(book, machine), "generated_weights": made}
         return np.stack(
             [
                 np.add.reduceat(
@@ -302,7 +334,7 @@ class PartPricer:
         """Costs of networks, by the names of `Cost.columns`; all but the areas.
 
         Args:
-            networks: numbers of their parts in order, shape (networks, parts); all `valid`. All
+            networks: numbers of their parts in order, shape (networks, parts); all executable. All
                 have the same number of parts: networks of different depths are priced apart.
             rate: inferences a second, of the average power.
 
@@ -310,19 +342,20 @@ class PartPricer:
             column -> one figure per network.
         """
         starts = range(0, max(len(networks), 1), NETWORKS_AT_ONCE)
+        rows = self._rows[networks]
         pieces = [
-            self._price_some(networks[start : start + NETWORKS_AT_ONCE], rate) for start in starts
+            self._price_some(rows[start : start + NETWORKS_AT_ONCE], rate) for start in starts
         ]
         return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
-    def _price_some(self, networks: npt.NDArray[np.int64], rate: float) -> dict[str, Figures]:
+    def _price_some(self, rows: Numbers, rate: float) -> dict[str, Figures]:
         machine = self.pricer.machine
-        exact, counts, latency, trits = self.counts(networks)
+        exact, counts, latency, trits = self._sums(rows)
         prices = self.pricer.prices
         dynamic = prices.energy_pj(counts)
         energy = prices.leaked_pj(dynamic, latency)
         columns = {name: exact[:, at] for at, name in enumerate(EXACT_COLUMNS)}
-        columns["activation_bits"] = self._peaks[networks, WHOLE_PART].max(axis=1)
+        columns["activation_bits"] = self._peaks[rows, WHOLE_PART].max(axis=1)
         columns["trits"] = trits
         columns |= self._traffic(counts)
         columns["energy_pj"] = energy[:, 1]
@@ -330,21 +363,25 @@ class PartPricer:
         columns["energy_high_pj"] = energy[:, 2]
         columns["latency_cycles"] = latency
         columns["latency_us"] = latency / machine.clock_mhz
-        columns["leakage_uw"] = np.full(len(networks), self._leakage_uw)
+        columns["leakage_uw"] = np.full(len(rows), self._leakage_uw)
         columns["average_power_uw"] = dynamic[:, 1] * (rate * UW_PER_PJ_PER_S) + self._leakage_uw
-        columns["sram_bits"] = np.full(len(networks), float(machine.sram_bits))
+        columns["sram_bits"] = np.full(len(rows), float(machine.sram_bits))
         return columns
 
     def counts(self, networks: npt.NDArray[np.int64]) -> tuple[Figures, Figures, Figures, Figures]:
         """What happens in networks, whatever it costs.
 
         Args:
-            networks: numbers of their parts in order, shape (networks, parts); all `valid`.
+            networks: numbers of their parts in order, shape (networks, parts); all executable.
 
         Returns:
             `EXACT_COLUMNS`, events of the price list without leakage, cycles, and trits made: a row
             a network.
         """
+        return self._sums(self._rows[networks])
+
+    def _sums(self, networks: Numbers) -> tuple[Figures, Figures, Figures, Figures]:
+        """`counts` of networks whose parts are given by their rows in the tables."""
         exact = np.zeros((len(networks), len(EXACT_COLUMNS)))
         for place in range(networks.shape[1]):
             exact += self._exact[networks[:, place]]
@@ -366,19 +403,19 @@ class PartPricer:
         """What parts share with their neighbours, each of shape (networks, parts).
 
         Args:
-            networks: numbers of their parts.
+            networks: rows of their parts.
             stored_bits: weights of each network on this machine, shape (networks,).
         """
         machine = self.pricer.machine
         home = machine.activation_home
-        fits = self._peaks <= (home.capacity_bits if home else -1)
+        fits = self._peaks <= (home.bits if home else -1)
         # A tensor between two parts lives in both: it stays if that fits on either side.
         inside = fits[networks[:, :-1], PART_OUTPUT] & fits[networks[:, 1:], PART_INPUT]
         edge = np.zeros((len(networks), 1), dtype=np.bool_)
         if machine.input_arrives_on_chip:
             edge = fits[networks[:, :1], PART_INPUT] & fits[networks[:, -1:], PART_OUTPUT]
         kept = machine.weight_home
-        resident = stored_bits <= (kept.capacity_bits if kept else -1)
+        resident = stored_bits <= (kept.bits if kept else -1)
         return Borders(
             input_on_chip=np.concatenate([edge, inside], axis=1),
             output_on_chip=np.concatenate([inside, edge], axis=1),

@@ -39,7 +39,7 @@ def paths_ns(machine: Accelerator, technology: Technology) -> dict[str, float]:
     for memory in machine.memories:
         priced = memory.read_pj_per_bit is None or memory.write_pj_per_bit is None
         if memory.kind == "sram" and priced:
-            paths[memory.name] = technology.sram.access_ns(memory.capacity_bits, memory.build)
+            paths[memory.name] = technology.sram.access_ns(memory.bits, memory.build)
     return paths
 
 

@@ -400,17 +400,18 @@ def misfits(stored_bits: int, activation_bits: int, machine: Accelerator) -> tup
         ("activations that are alive at a time", activation_bits, "inputs"),
     ):
         memory = machine.chain(operand)[-1]  # type: ignore[arg-type]
-        if bits > memory.capacity_bits:
+        if memory.capacity_bits != "fit" and bits > memory.bits:
             sentences.append(
                 f"{what} take {bits:,} bits, and '{memory.name}' of {machine.name} has "
-                f"{memory.capacity_bits:,}"
+                f"{memory.bits:,}"
             )
     weights, inputs = machine.chain("weights")[-1], machine.chain("inputs")[-1]
     together = stored_bits + activation_bits
-    if weights is inputs and not sentences and together > inputs.capacity_bits:
+    shared = weights is inputs and inputs.capacity_bits != "fit"
+    if shared and not sentences and together > inputs.bits:
         sentences.append(
             f"weights and activations that are alive at a time take {together:,} bits together, "
-            f"and '{inputs.name}' of {machine.name} has {inputs.capacity_bits:,}"
+            f"and '{inputs.name}' of {machine.name} has {inputs.bits:,}"
         )
     return tuple(sentences)
 

@@ -231,11 +231,11 @@ def memory_prices(memory: MemoryLevel, technology: Technology) -> tuple[Band, Ba
         read = write = technology.dram_pj_per_bit.band
     elif memory.kind == "sram":
         with named(memory):
-            read = technology.sram.read_pj_per_bit(memory.capacity_bits, memory.build)
-            write = technology.sram.write_pj_per_bit(memory.capacity_bits, memory.build)
+            read = technology.sram.read_pj_per_bit(memory.bits, memory.build)
+            write = technology.sram.write_pj_per_bit(memory.bits, memory.build)
     else:
         with named(memory):
-            growth = register_file_growth(memory.capacity_bits)
+            growth = register_file_growth(memory.bits)
         read = technology.register_read_pj_per_bit.band.scaled(growth)
         write = technology.register_write_pj_per_bit.band.scaled(growth)
     if memory.read_pj_per_bit:
@@ -331,7 +331,5 @@ def leakages_uw(machine: Accelerator, technology: Technology) -> dict[str, Band]
             leakage[memory.name] = memory.leakage_uw.band
         elif memory.kind == "sram":
             with named(memory):
-                leakage[memory.name] = technology.sram.leakage_uw(
-                    memory.capacity_bits, memory.build
-                )
+                leakage[memory.name] = technology.sram.leakage_uw(memory.bits, memory.build)
     return leakage

@@ -1,13 +1,18 @@
 """The estimate: a workload on an accelerator in a technology."""
 
+from collections.abc import Sequence
 from functools import lru_cache
+
+import numpy as np
 
 from cost_models.accelerator import Accelerator
 from cost_models.cost import Cost, LayerCost, count_busy_cycles, stage_latencies
 from cost_models.energy import leakages_uw
+from cost_models.errors import InvalidAccelerator, InvalidInput
+from cost_models.fitting import Fitting, worth
 from cost_models.machine_area import machine_area_um2
 from cost_models.pricing import LayerPricer
-from cost_models.residency import place
+from cost_models.residency import alive_bits, place
 from cost_models.technology import Technology
 from cost_models.tile_search import Objective
 from cost_models.workload import CONVOLUTIONS, IN_LINE, Layer, Workload
@@ -18,6 +23,8 @@ def estimate(
     accelerator: Accelerator,
     technology: Technology,
     objective: Objective = "edp",
+    *,
+    kept_bits: int = 0,
 ) -> Cost:
     """Energy, latency, traffic and area of one inference.
 
@@ -27,16 +34,59 @@ def estimate(
         workload: the layers, in order.
         accelerator: the machine.
         technology: its constants; usually `load_technology(accelerator.technology)`.
-        objective: what the mapping of each layer minimises.
+        objective: what the mapping of each layer minimises, and the size of a tile buffer that is
+            to fit.
+        kept_bits: what activations take between inferences, the state of a stream: room that a
+            memory has to have, too, whose capacity is `fit`.
 
     Returns:
-        Cost by layer and event. `Cost.misfits` says what the memories cannot hold.
+        Cost by layer and event. `Cost.misfits` says what the memories cannot hold. Its machine has
+        the sizes that were found where memories are to fit (`cost_models.fitting`).
 
     Raises:
         InvalidAccelerator: the machine cannot execute a layer, or an SRAM is outside the
-            technology's table.
+            technology's table, or none is as large as a memory that is to fit must be.
         UnmappableLayer: no part of a layer fits a memory that it must pass.
     """
+    if not accelerator.to_fit:
+        return _estimate(workload, accelerator, technology, objective)
+    fitting = Fitting(accelerator, technology)
+    stored = sum(accelerator.stored_bits(layer) for layer in workload.layers)
+    alive = max(alive_bits(workload.layers)) + kept_bits
+    [key] = fitting.keys(np.array([stored]), np.array([alive])).tolist()
+    machines = fitting.machines(key)
+    if not machines:
+        raise InvalidAccelerator(fitting.too_large(stored, alive))
+    return _best(workload, machines, technology, objective)
+
+
+def _best(
+    workload: Workload,
+    machines: Sequence[Accelerator],
+    technology: Technology,
+    objective: Objective,
+) -> Cost:
+    """The estimate on the machine that suits a workload best, the first of equal ones.
+
+    Raises:
+        InvalidInput: none can execute it; the reason is that of the last, which has the most room.
+    """
+    costs, problem = [], None
+    for machine in machines:
+        try:
+            costs.append(_estimate(workload, machine, technology, objective))
+        except InvalidInput as error:  # too small for a tile, or too large for the clock
+            problem = error
+    if not costs:
+        assert problem is not None  # there is a machine at least
+        raise problem
+    return min(costs, key=lambda cost: worth(cost.energy_pj, cost.latency_cycles, objective))
+
+
+def _estimate(
+    workload: Workload, accelerator: Accelerator, technology: Technology, objective: Objective
+) -> Cost:
+    """The estimate on a machine of which all sizes are known."""
     pricer = find_pricer(accelerator, technology, objective)
     placed = place(workload.layers, accelerator)
     rows = pricer.rows(placed)

@@ -132,8 +132,8 @@ def memory_area_um2(memory: MemoryLevel, technology: Technology) -> Band:
         return memory.area_um2.band
     if memory.kind == "sram":
         with named(memory):
-            return technology.sram.area_um2(memory.capacity_bits, memory.build)
-    return register_file_area_um2(technology, memory.capacity_bits)
+            return technology.sram.area_um2(memory.bits, memory.build)
+    return register_file_area_um2(technology, memory.bits)
 
 
 def named(memory: MemoryLevel) -> contextlib.AbstractContextManager[None]:

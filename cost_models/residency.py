@@ -122,7 +122,7 @@ class Flow:
     def fits(self, machine: Accelerator) -> list[bool]:
         """Whether everything that is alive in a step fits the activations' home."""
         home = machine.activation_home
-        capacity_bits = home.capacity_bits if home else -1
+        capacity_bits = home.bits if home else -1
         return [bits <= capacity_bits for bits in self.alive_bits]
 
     def life(self, tensor: Tensor) -> slice:
@@ -234,4 +234,4 @@ def weights_stay(stored_bits: int, machine: Accelerator) -> bool:
     Which of them would stay, were only some to, is a choice that nobody has made.
     """
     home = machine.weight_home
-    return home is not None and stored_bits <= home.capacity_bits
+    return home is not None and stored_bits <= home.bits

@@ -702,5 +702,5 @@ def _memory_cut(
             width = np.where(tiles.partial, precision.accumulator_bits, precision.output_bits)
         tile_bits = tile_bits + np.where(fills, tiles.elements[operand] * width, 0.0)
     # What is too large as a whole is said by `Cost.misfits`; tiles are priced as if it fitted.
-    left = memory.capacity_bits - np.where(whole <= memory.capacity_bits, whole, 0.0)
+    left = memory.bits - np.where(whole <= memory.bits, whole, 0.0)
     return _outermost(tile_bits, left / 2 if memory.double_buffered else left)

@@ -37,6 +37,8 @@ DRAM_KINDS = {
 WIDTHS = (4, 6, 8, 10, 12, 16, 24, 32)  # bits of an operand
 SUMS = (12, 16, 20, 24, 28, 32, 40, 48)  # bits of an accumulator
 AS_TRAINED = "as trained"
+FIRST_BITS = 2**18
+"""Where the slider stands of a memory whose size was that of each design."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,8 @@ def _memory(memory: MemoryLevel, mark: str, technology: Technology) -> MemoryCha
 
     The energy of an SRAM is not asked for: it follows from the capacity by the technology's table.
     """
-    size = with_prefix(float(memory.capacity_bits), "bit")
+    fits = memory.capacity_bits == "fit"
+    size = "as large as a design needs" if fits else with_prefix(float(memory.bits), "bit")
     with st.expander(f"Memory {memory.name}: {size}, {memory.kind}"):
         capacity = memory.capacity_bits
         energy = None
@@ -204,8 +207,17 @@ def _memory(memory: MemoryLevel, mark: str, technology: Technology) -> MemoryCha
             )
             if kind in DRAM_KINDS:
                 energy = prices[kind]
+        elif st.toggle(
+            "Fit",
+            value=fits,
+            key=f"{mark}.{memory.name}.fit",
+            bind="query-params",
+            help="as large as each design needs, rounded up to a macro that can be built",
+        ):
+            capacity = "fit"
         else:
-            capacity = _powers("Capacity (bit)", capacity, f"{mark}.{memory.name}.capacity")
+            begin = FIRST_BITS if fits else memory.bits
+            capacity = _powers("Capacity (bit)", begin, f"{mark}.{memory.name}.capacity")
         width = _powers(
             "Port (bits a cycle)", memory.bandwidth_bits_per_cycle, f"{mark}.{memory.name}.width"
         )

@@ -268,7 +268,13 @@ def _price(
     )
     return Priced(
         point=point,
-        cost=estimate(workload, accelerator, constants, objective),
+        cost=estimate(
+            workload,
+            accelerator,
+            constants,
+            objective,
+            kept_bits=streamed.state_bits if streamed else 0,
+        ),
         stream=streamed,
     )
 

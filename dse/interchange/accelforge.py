@@ -137,7 +137,7 @@ def architecture_yaml(machine: Accelerator, technology: Technology) -> str:
 def _memory(memory: MemoryLevel, technology: Technology, hertz: float) -> list[str]:
     read, write = memory_prices(memory, technology)
     held = " | ".join(_NAMES[operand] for operand in memory.holds)
-    size: Any = "inf" if memory.kind == "dram" else memory.capacity_bits
+    size: Any = "inf" if memory.kind == "dram" else memory.bits
     throughput = f"{memory.bandwidth_bits_per_cycle * hertz:.6g}"
     lines = _storage(
         _identifier(memory.name), size, f"{{keep: {held}}}", read.mid, write.mid, throughput

@@ -148,8 +148,8 @@ def _share_bits(machine: Accelerator, operand: Operand) -> int:
     levels = [each for each in machine.chain(operand) if each.kind != "dram"]
     if not levels:
         return 0
-    largest = max(levels, key=lambda level: level.capacity_bits)
-    return largest.capacity_bits // len(largest.holds)
+    largest = max(levels, key=lambda level: level.bits)
+    return largest.bits // len(largest.holds)
 
 
 # ---- import ----

@@ -328,7 +328,7 @@ def _memory(memory: MemoryLevel, technology: Technology, dimensions: list[str]) 
             _port("w_port_1", "write", least, width, downs),
         ]
     return {
-        "size": memory.capacity_bits,
+        "size": memory.bits,
         "r_cost": read.mid * width,
         "w_cost": write.mid * width,
         "area": 0,

@@ -6,7 +6,7 @@
       clock_mhz: [5, 10, 20]
       trits_per_cycle: [8, 32]                          # lanes of the generator, where there is one
       arrays: {trees: {rows: [2, 4]}}                   # where there is such an array
-      memories: {weight_sram: {capacity_bits: [262144, 1048576]}}
+      memories: {weight_sram: {capacity_bits: [fit, 262144, 1048576]}}
 
 No training depends on the machine, so each network is priced on every one of them, and none of
 these axes costs a training (`dse.pricing.pricing`).
@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from cost_models import Accelerator, Technology
-from cost_models.accelerator import ZeroHandling
+from cost_models.accelerator import Fit, ZeroHandling
 from cost_models.allowed import Allowed
 from cost_models.energy import leakages_uw, price_list
+from cost_models.fitting import sizes_bits
 from cost_models.machine_area import machine_area_um2
 from cost_models.reading import build
 from cost_models.strict_yaml import Node
@@ -65,7 +66,8 @@ class ArrayChoices:
 class MemoryChoices:
     """What may vary of one memory."""
 
-    capacity_bits: Size | tuple[Size, ...] | None = None
+    capacity_bits: Size | Fit | tuple[Size | Fit, ...] | None = None
+    """`fit` among them: as large as each design needs."""
     bandwidth_bits_per_cycle: Size | tuple[Size, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -156,6 +158,8 @@ class _Axis:
         Rows of results name their machine by it, so different values read differently: numbers have
         as many digits as tell them from all others (`repr`). A kbit is 1,000 bits.
         """
+        if value == "fit":
+            return f"{self.owner} fit"
         if self.field == "capacity_bits":
             return f"{self.owner} {_told(value / 1000)} kbit"
         if self.part:
@@ -298,7 +302,10 @@ def _built(
     )
     # A memory beyond the technology's table shows itself only here: the machine alone is sound, but
     # nothing says what its SRAM costs. Better skipped now than found out in the middle of a search.
-    price_list(machine, technology)
-    leakages_uw(machine, technology)
-    machine_area_um2(machine, technology, [])
+    # Of memories that are to fit, the smallest stand for all.
+    smallest = [sizes_bits(memory, technology)[0] for memory in machine.to_fit]
+    checked = machine.sized(smallest)
+    price_list(checked, technology)
+    leakages_uw(checked, technology)
+    machine_area_um2(checked, technology, [])
     return machine

@@ -45,10 +45,10 @@ class Priced:
         machine = self.cost.accelerator
         kept = machine.activation_home or machine.chain("inputs")[-1]
         bits = self.cost.activation_bits + self.stream.state_bits
-        if bits <= kept.capacity_bits:
+        if bits <= kept.bits:
             return self.cost.misfits
         return (
             *self.cost.misfits,
             f"activations of a hop and what is kept between hops take {bits:,} bits, and "
-            f"'{kept.name}' of {machine.name} has {kept.capacity_bits:,}",
+            f"'{kept.name}' of {machine.name} has {kept.bits:,}",
         )

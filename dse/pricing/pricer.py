@@ -10,7 +10,7 @@ sampler with candidates, a study with one network for all of its machines. Figur
 it is asked for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from cost_models import Accelerator, Technology
 from cost_models.batch import PartPricer
+from cost_models.fitted_batch import MachinePricers
 from cost_models.machine_area import machine_area_um2, sum_bands
 from dse.pricing.book import NO_PART, Cut, DesignBook, Numbers
 from dse.pricing.budget import Budget
@@ -39,6 +40,20 @@ class Costs(NamedTuple):
     """Which can be built and executed, fit the memories, and keep the limits; shape (designs,)."""
 
 
+class Events(NamedTuple):
+    """What happens in designs on one machine."""
+
+    machine: Accelerator
+    """With the sizes that its designs need."""
+    places: Numbers
+    """Of the designs in their cut."""
+    counts: Figures
+    """Of the price list's events without leakage, shape (designs, entries)."""
+    cycles: Figures
+    generators: Numbers
+    """Place in the book of those that each design needs."""
+
+
 class Pricer:
     """Prices designs of a book on one machine; remembers the parts that it has priced."""
 
@@ -58,11 +73,11 @@ class Pricer:
         """
         self.book, self.machine = book, machine
         self.budget, self.rate = budget or Budget(), rate
-        self._parts = PartPricer(
+        self._machines = MachinePricers(
             book.parts, machine.accelerator, machine.technology, machine.objective
         )
-        self._areas: dict[int, tuple[float, float, float]] = {}
-        """By the place of its generators in the book."""
+        self._areas: dict[tuple[PartPricer, int], tuple[float, float, float]] = {}
+        """By the machine, and the place of its generators in the book."""
 
     def price(self, cut: Cut) -> Costs:
         """Costs of designs, as the book has cut them.
@@ -86,41 +101,37 @@ class Pricer:
         # What is not executable is never written, and stays NaN and infeasible.
         columns: dict[str, Figures] = {}
         feasible = np.zeros(cut.designs, dtype=np.bool_)
-        for places, networks, executable in self._executable(cut):
-            here = places[executable]
-            for name, figures in self._columns(networks[executable]).items():
+        for here, networks, on in self._executable(cut):
+            for name, figures in self._columns(networks, on).items():
                 columns.setdefault(name, np.full(cut.designs, np.nan))[here] = figures
             feasible[here] = True
         if columns:
             feasible &= held(columns, self.machine.accelerator) & self.budget.kept(columns)
         return Costs(columns, feasible)
 
-    def events(self, cut: Cut) -> tuple[Figures, Figures]:
+    def events(self, cut: Cut) -> list[Events]:
         """What happens in designs, whatever it costs: the part that no technology changes.
 
         Returns:
-            Counts of the price list's events without leakage, shape (designs, entries), and cycles,
-            shape (designs,); 0 where a design cannot be executed.
+            One for each machine that designs get; those that cannot be executed are in none.
         """
-        counts = np.zeros((cut.designs, len(self._parts.pricer.prices.entries)))
-        cycles = np.zeros(cut.designs)
-        for places, networks, executable in self._executable(cut):
-            here = places[executable]
-            _, counts[here], cycles[here], _ = self._parts.counts(networks[executable])
-        return counts, cycles
+        found = []
+        for here, networks, on in self._executable(cut):
+            _, counts, cycles, _ = on.counts(networks)
+            generators = self.book.find_generators(networks)
+            found.append(Events(on.machine, here, counts, cycles, generators))
+        return found
 
-    def _executable(self, cut: Cut) -> list[tuple[Numbers, Numbers, Mask]]:
-        """Each group of a cut, with which of its designs can be built and executed."""
-        self._parts.price_parts()
-        groups = []
+    def _executable(self, cut: Cut) -> Iterator[tuple[Numbers, Numbers, PartPricer]]:
+        """Designs that can be built and executed, their parts, and the machine that they get."""
         for places, networks in cut.groups:
             # In two steps: `NO_PART` is -1, which as an index would be the last part of the book.
-            executable = (networks != NO_PART).all(axis=1)
-            executable[executable] = self._parts.valid[networks[executable]].all(axis=1)
-            groups.append((places, networks, executable))
-        return groups
+            built = (networks != NO_PART).all(axis=1)
+            places, networks = places[built], networks[built]
+            for here, on in self._machines.find(networks):
+                yield places[here], networks[here], on
 
-    def _columns(self, networks: Numbers) -> dict[str, Figures]:
+    def _columns(self, networks: Numbers, on: PartPricer) -> dict[str, Figures]:
         """All columns of executable networks; area alone does not add over parts.
 
         Energy and cycles belong to the execution and are sums. Area belongs to the machine: it is
@@ -128,13 +139,14 @@ class Pricer:
         sets of generators, mostly one.
         """
         generators = self.book.find_generators(networks)
-        new = set(np.unique(generators).tolist()) - self._areas.keys()
-        on, technology = self.machine.accelerator, self.machine.technology
-        self._areas |= {one: machine_area(on, technology, self.book, one) for one in new}
-        columns = self._parts.price(networks, self.rate)
+        technology = self.machine.technology
+        for one in set(np.unique(generators).tolist()):
+            if (on, one) not in self._areas:
+                self._areas[on, one] = machine_area(on.machine, technology, self.book, one)
+        columns = on.price(networks, self.rate)
         columns |= {name: np.empty(len(networks)) for name in AREA_COLUMNS}
         for one in np.unique(generators).tolist():
-            for name, area_um2 in zip(AREA_COLUMNS, self._areas[one], strict=True):
+            for name, area_um2 in zip(AREA_COLUMNS, self._areas[on, one], strict=True):
                 columns[name][generators == one] = area_um2
         return columns
 
@@ -169,7 +181,10 @@ def held(columns: Mapping[str, Figures], machine: Accelerator) -> Mask:
     """
     weights, inputs = machine.chain("weights")[-1], machine.chain("inputs")[-1]
     stored, alive = columns["stored_bits"], columns["activation_bits"]
-    fits: Mask = (stored <= weights.capacity_bits) & (alive <= inputs.capacity_bits)
-    if weights is inputs:
-        fits &= stored + alive <= inputs.capacity_bits
+    fits: Mask = np.isfinite(stored) & np.isfinite(alive)
+    for memory, bits in ((weights, stored), (inputs, alive)):
+        if memory.capacity_bits != "fit":  # it is as large as the design needs
+            fits &= bits <= memory.bits
+    if weights is inputs and inputs.capacity_bits != "fit":
+        fits &= stored + alive <= inputs.bits
     return fits

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from cost_models import Accelerator, Constant, Technology
-from cost_models.accelerator import ZeroHandling
+from cost_models.accelerator import Fit, ZeroHandling
 from cost_models.application import UW_PER_PJ_PER_S
 from cost_models.energy import leakages_uw, price_list
 from cost_models.machine_area import sum_bands
@@ -28,7 +28,7 @@ from dse.errors import InvalidInput
 from dse.pareto import pareto_mask
 from dse.pricing.book import DesignBook
 from dse.pricing.machine import Machine
-from dse.pricing.pricer import Costs, Figures, Pricer, machine_area
+from dse.pricing.pricer import Costs, Events, Figures, Pricer, machine_area
 from dse.ternary.generators import Generator
 
 SOURCE = "what-if: chosen by a person, measured by nobody"
@@ -118,7 +118,7 @@ class Fleet:
         """
         pricer = self._pricer(machine, technology)
         columns, valid = pricer.price(self.cut)
-        counts, cycles = pricer.events(self.cut)
+        events = pricer.events(self.cut)
         on = np.zeros(len(self))
         here = np.flatnonzero(valid)
         if not len(here):
@@ -131,30 +131,34 @@ class Fleet:
             # the error stay. Column 1 of the prices is the middle figure: what was drawn.
             drawn = drawn_technology(technology, rng)
             for place, name in enumerate(objectives):
-                if name.startswith("energy"):
-                    prices = price_list(machine, drawn)
-                    energy = prices.with_leakage(counts, cycles) @ prices.prices_pj[:, 1]
-                    points[:, place] = energy[here]
-                elif name == "average_power_uw":
-                    prices = price_list(machine, drawn)
-                    dynamic = (counts @ prices.prices_pj[:, 1]) * (self.rate * UW_PER_PJ_PER_S)
-                    leakage = self._drawn_machine(machine, drawn, "leakage_uw")
-                    points[:, place] = (dynamic + leakage)[here]
-                elif name.startswith(("area", "leakage")):
-                    points[:, place] = self._drawn_machine(machine, drawn, name)[here]
+                if name.startswith(("energy", "average_power", "area", "leakage")):
+                    column = np.zeros(len(self))
+                    for each in events:
+                        column[each.places] = self._drawn(name, each, drawn)
+                    points[:, place] = column[here]
             on[here[pareto_mask(points)]] += 1
         return on / samples
 
-    def _drawn_machine(self, machine: Accelerator, drawn: Technology, name: str) -> Figures:
-        column = np.zeros(len(self))
-        if name.startswith("leakage"):
-            return column + sum_bands(leakages_uw(machine, drawn).values()).mid
-        for places, networks in self.cut.groups:
-            generators = self.book.find_generators(networks)
-            for one in np.unique(generators).tolist():
+    def _drawn(self, name: str, events: Events, drawn: Technology) -> Figures:
+        """A column of the designs of one machine under a drawn technology."""
+        machine = events.machine
+        if name.startswith("area"):
+            column = np.zeros(len(events.places))
+            for one in np.unique(events.generators).tolist():
                 area_um2, _, _ = machine_area(machine, drawn, self.book, one)
-                column[places[generators == one]] = area_um2
-        return column
+                column[events.generators == one] = area_um2
+            return column
+        leakage = sum_bands(leakages_uw(machine, drawn).values()).mid
+        if name.startswith("leakage"):
+            return np.full(len(events.places), leakage)
+        prices = price_list(machine, drawn)
+        if name.startswith("energy"):
+            counts = prices.with_leakage(events.counts, events.cycles)
+            energy: Figures = counts @ prices.prices_pj[:, 1]
+            return energy
+        dynamic = (events.counts @ prices.prices_pj[:, 1]) * (self.rate * UW_PER_PJ_PER_S)
+        power: Figures = dynamic + leakage
+        return power
 
 
 def drawn_technology(technology: Technology, rng: np.random.Generator) -> Technology:
@@ -221,7 +225,7 @@ class ArrayChange:
 class MemoryChange:
     """What becomes of a memory; None leaves it as it is."""
 
-    capacity_bits: int | None = None
+    capacity_bits: int | Fit | None = None
     bandwidth_bits_per_cycle: int | None = None
     access_pj_per_bit: float | None = None
     """To read or write a bit."""

@@ -4,6 +4,7 @@ Each sentence is computed, and left out where its premise does not hold. In orde
 
     what to build           the lowest error of all trained designs, with interval, cost and power;
                             and what network that is
+    a machine too large     memories that it leaves empty and that leak, and the machine that fits
     how sure that is        what fresh seeds say where `dse confirm` ran; else a warning, at the end
     the knee                where the frontier bends, if that is another design
     ternary or dense        the best of each, wherever it stands on the cost axis
@@ -36,6 +37,7 @@ from dse.report.comparison import (
 from dse.report.confirmation import sure_words
 from dse.report.content import Section
 from dse.report.network import network_words
+from dse.report.oversized import oversized_words
 from dse.studies.confirmed import Confirmed
 from dse.studies.frontier import find_frontier
 from dse.studies.rows import Evaluation
@@ -205,6 +207,7 @@ def _answer(
     points = [_build(results, best, priced.get(best.key), use)]
     if best.key in priced:
         points.append(f"It has {network_words(priced[best.key].point)}.")
+        points.append(oversized_words(priced[best.key], use))
     knee = find_knee(find_frontier(results.pairs, ("error", cost)), cost)
     if knee is not None and knee.key != best.key:
         points.append(_knee(results, knee, best))

@@ -218,7 +218,7 @@ def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -
         first = each.cost.workload.layers[0]
         outputs = each.cost.workload.layers[-1].out_channels
         workload = lower(dense, frames=first.in_frames, outputs=outputs)
-        cost = estimate(workload, each.cost.accelerator, each.cost.technology)
+        cost = estimate(workload, each.cost.accelerator.as_asked, each.cost.technology)
         known = errors.get(dense.key)
         rows.append(
             (

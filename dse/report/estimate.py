@@ -20,6 +20,7 @@ from dse.report.cost_tables import (
     roofline_table,
     totals_table,
 )
+from dse.report.oversized import oversized_words
 
 
 def estimate_sections(
@@ -100,6 +101,9 @@ def _notes(priced: Sequence[Priced], use: Use) -> Iterator[str]:
     for each in priced:
         for misfit in each.misfits:
             yield f"Does not fit: {misfit}. Priced as if it did."
+    for each in priced:
+        if large := oversized_words(each, use):
+            yield f"Too large: {large}"
     for each in priced:
         if use.duty_cycled and (lost := forgotten(each.cost)):
             yield f"Forgets: {lost}."

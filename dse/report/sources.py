@@ -161,7 +161,7 @@ def _machines_table(machines: Sequence[Accelerator]) -> Table:
                 (
                     machine.name,
                     memory.name,
-                    f"{memory.kind.replace('_', ' ')} of {memory.capacity_bits:,} bits for "
+                    f"{memory.kind.replace('_', ' ')} of {memory.size_words} for "
                     f"{', '.join(memory.holds)}; {memory.bandwidth_bits_per_cycle} bits a cycle",
                 )
             )

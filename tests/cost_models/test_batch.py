@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cost_models import Accelerator, MemoryLevel, Technology, estimate
 from cost_models.batch import PartBook, PartPricer
+from cost_models.fitted_batch import MachinePricers
 from cost_models.generator import GeneratorSpec
 from cost_models.workload import INPUT, Layer, LayerKind, WeightSource, Workload
 
@@ -38,6 +39,17 @@ def with_dram(machine: Accelerator, **changes: Any) -> Accelerator:
     return dataclasses.replace(machine, memories=memories, **changes)
 
 
+def fitted(machine: Accelerator) -> Accelerator:
+    """The machine with SRAMs that are as large as a network needs, at the table's figures."""
+    figures = ("read_pj_per_bit", "write_pj_per_bit", "area_um2", "leakage_uw")
+    changes: dict[str, Any] = {"capacity_bits": "fit"} | dict.fromkeys(figures)
+    memories = tuple(
+        memory if memory.kind == "dram" else dataclasses.replace(memory, **changes)
+        for memory in machine.memories
+    )
+    return dataclasses.replace(machine, memories=memories)
+
+
 @pytest.fixture(scope="module")
 def machines(machine: Accelerator) -> dict[str, Accelerator]:
     stored: dict[str, Any] = {"ternary_weights": "stored", "generator": None}
@@ -48,6 +60,9 @@ def machines(machine: Accelerator) -> dict[str, Accelerator]:
         "DRAM, stored": with_dram(machine, **stored),
         "DRAM, features arrive on chip": with_dram(machine, input_memory="activation_sram"),
         "DRAM, nothing stays": with_dram(machine, residency="never"),
+        "fit": fitted(machine),
+        "fit, DRAM": fitted(with_dram(machine)),
+        "fit, tiles": fitted(with_dram(machine, residency="never")),
     }
 
 
@@ -184,6 +199,9 @@ def network(row: list[Plan], frames: int) -> tuple[list[list[Layer]], Workload]:
             "DRAM, stored",
             "DRAM, features arrive on chip",
             "DRAM, nothing stays",
+            "fit",
+            "fit, DRAM",
+            "fit, tiles",
         ]
     ),
 )
@@ -198,20 +216,24 @@ def test_sums_of_parts_equal_estimates(
     which: str,
 ) -> None:
     on, book = machines[which], PartBook()
-    pricer = PartPricer(book, on, technology)
+    pricers = MachinePricers(book, on, technology)
     numbers, workloads = [], []
     for row in rows:
         parts, workload = network(row, frames)
         numbers.append([book.add(each) for each in parts])
         workloads.append(workload)
-    pricer.price_parts()
-    assert pricer.valid.all()
-    columns = pricer.price(np.array(numbers), rate=3.7)
     machine_columns = {"area_um2", "area_low_um2", "area_high_um2"}
-    for place, workload in enumerate(workloads):
-        expected = estimate(workload, on, technology).columns(rate=3.7)
-        got = {name: float(figures[place]) for name, figures in columns.items()}
-        assert got == {k: v for k, v in expected.items() if k not in machine_columns}
+    met = set()
+    for here, pricer in pricers.find(np.array(numbers)):
+        columns = pricer.price(np.array(numbers)[here], rate=3.7)
+        for row, place in enumerate(here.tolist()):
+            met.add(place)
+            cost = estimate(workloads[place], on, technology)
+            expected = cost.columns(rate=3.7)
+            got = {name: float(figures[row]) for name, figures in columns.items()}
+            assert got == {k: v for k, v in expected.items() if k not in machine_columns}
+            assert pricer.machine == cost.accelerator
+    assert met == set(range(len(workloads)))
 
 
 def test_random_networks_lie_on_both_sides_of_residency(
@@ -278,7 +300,7 @@ def test_parts_that_cannot_be_executed_are_not_valid(
     for ternary in (False, True, False):
         book.add(part(0, {**plan, "ternary": ternary}, (6, 8), INPUT)[0])
     pricer.price_parts()
-    assert pricer.valid.tolist() == [True, False, True]
+    assert pricer.executable(np.array([[0], [1], [2]])).tolist() == [True, False, True]
 
 
 def test_parts_may_come_in_any_number_of_turns(
@@ -326,7 +348,6 @@ def test_a_book_serves_several_machines(
     book = PartBook()
     numbers = np.array([[book.add(each) for each in parts]])
     for on in machines.values():
-        pricer = PartPricer(book, on, technology)
-        pricer.price_parts()
+        [(_, pricer)] = MachinePricers(book, on, technology).find(numbers)
         energy_pj = pricer.price(numbers)["energy_pj"]
         assert energy_pj.tolist() == [estimate(workload, on, technology).energy_pj]

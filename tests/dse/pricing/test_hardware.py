@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import random
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -149,6 +150,26 @@ def test_what_cannot_exist_is_left_out_and_counted() -> None:
     assert len(found.machines) == 1 and found.skipped == 1
 
 
+def test_fit_is_a_value_among_others() -> None:
+    found = read("memories: {weight_sram: {capacity_bits: [fit, 1048576]}}")
+    assert names(found) == [
+        "kws_ternary, weight_sram fit",
+        "kws_ternary, weight_sram 1048.576 kbit",
+    ]
+    point = SPACE.point(SPACE.sample(random.Random(1)))
+    pricing = Pricing(found.machines, frames=FRAMES, outputs=OUTPUTS)
+    best = pricing.best(point)
+    # The same events, each bit from a smaller memory: it wins.
+    assert best.machine.accelerator.name == "kws_ternary, weight_sram fit"
+    cost = estimate(
+        lower(point, frames=FRAMES, outputs=OUTPUTS),
+        best.machine.accelerator,
+        best.machine.technology,
+    )
+    assert best.columns == {name: cost.columns()[name] for name in best.columns}
+    assert best.reason == ""
+
+
 def test_wider_sums_widen_their_registers() -> None:
     found = read("arrays: {macs: {accumulator_bits: [16, 24, 32]}}")
     arrays = [machine.accelerator.arrays for machine in found.machines]
@@ -179,6 +200,7 @@ def test_wider_sums_widen_their_registers() -> None:
         ("arrays: {trees: {row: 2}}", "unknown key 'arrays.trees.row': did you mean 'rows'?", 1),
         ("arrays: {trees: 2}", "arrays.trees must be a mapping", 1),
         ("arrays: []", "arrays must be a mapping", 1),
+        ("memories: {weight_sram: {capacity_bits: [fits]}}", "one of fit, not 'fits'", 1),
         ("arrays: {trees: {zero_handling: often}}", "must be one of dense, gated, skipped", 1),
         (f"clock_mhz: {[*range(1, MOST + 2)]}", f"hardware: more than {MOST} machines", 1),
         ("[kws_ternary]", "the file must be a mapping of keys, not a list", 1),

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 from collections import Counter
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def space(axes: str | dict[str, Any]) -> SearchSpace:
     return space_from_node(parse_yaml(text, "space.yaml"), in_channels=IN_CHANNELS)
 
 
-def machine(name: str = "kws_ternary", **memories: int) -> Machine:
+def machine(name: str = "kws_ternary", **memories: int | Literal["fit"]) -> Machine:
     """A machine of the library; memories of other capacities, in bits, with ports that fit."""
     accelerator = load_accelerator(name)
     assert set(memories) <= {memory.name for memory in accelerator.memories}
@@ -238,6 +238,7 @@ MACHINES = {
     "some weights stay": machine("kws_int8_dram", weight_sram=9_000),
     "both": machine("edge_tpu_like", weight_sram=9_000, activation_sram=9_000),
     "latency": dataclasses.replace(machine("eyeriss_like"), objective="latency"),
+    "fit": machine("kws_ternary", weight_sram="fit", activation_sram="fit", input_buffer="fit"),
 }
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cost_models import estimate, load_accelerator, load_technology
+from cost_models import Constant, estimate, load_accelerator, load_technology
+from cost_models.sram import EXACT
 from dse.design.published import published
 from dse.design.space import Choice, SearchSpace
 from dse.errors import InvalidInput
@@ -59,6 +60,7 @@ CHANGES = {
     },
     "generator": {"trits_per_cycle": 8, "vector_lanes": 2},
     "stored": {"ternary_weights": "stored"},
+    "fit": {"memories": {"activation_sram": MemoryChange(capacity_bits="fit")}},
 }
 
 
@@ -170,6 +172,27 @@ def test_robustness_is_the_share_of_draws_on_the_frontier() -> None:
     errors[order[3]] = math.nan
     share = few.robustness(MACHINE, TECHNOLOGY, errors, ["error", "energy_pj"], samples=20)
     assert share[order[3]] == 0.0 and share[order[2]] == 1.0
+
+
+def test_a_machine_that_fits_is_drawn_with_the_sizes_of_its_designs() -> None:
+    # Constants that are certain: each draw is the machine itself, so its frontier is the one.
+    certain = {
+        each.name: Constant(value=getattr(TECHNOLOGY, each.name).value, source="certain")
+        for each in dataclasses.fields(TECHNOLOGY)
+        if isinstance(getattr(TECHNOLOGY, each.name), Constant)
+    }
+    spreads = dict.fromkeys(("energy_spread", "area_spread", "leakage_spread"), EXACT)
+    sram = dataclasses.replace(TECHNOLOGY.sram, **spreads)
+    technology = dataclasses.replace(TECHNOLOGY, **certain, sram=sram)
+    fits = {name: MemoryChange(capacity_bits="fit") for name in ("weight_sram", "activation_sram")}
+    machine = varied(MACHINE, memories=fits)
+    few = Fleet(POINTS[:6], frames=FRAMES, outputs=OUTPUTS)
+    for name in ("area_um2", "energy_pj", "average_power_uw", "leakage_uw"):
+        columns, _ = few.price(machine, technology)
+        errors = -columns[name] / columns[name].max()
+        share = few.robustness(machine, technology, errors, ["error", name], samples=3)
+        assert (share == 1).all(), name  # who costs more makes fewer errors
+    assert len(set(columns["leakage_uw"].tolist())) > 1
 
 
 def test_robustness_repeats_with_its_seed() -> None:
