@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 
 from cost_models.accelerator import Accelerator
+from cost_models.estimation import estimate
 from cost_models.technology import Technology
 from cost_models.workload import Workload
 from dse.interchange import accelforge, scalesim, zigzag
@@ -54,10 +55,12 @@ def tool_files(
     Args:
         tool: a name in `TOOLS`.
         workload: the layers.
-        machine: what executes them.
+        machine: what executes them; a memory that is to fit gets the size that they need.
         technology: prices the machine.
 
     Raises:
         InvalidInput: the tool cannot express a layer or the machine.
     """
+    if machine.to_fit:
+        machine = estimate(workload, machine, technology).accelerator
     return TOOLS[tool](workload, machine, technology)

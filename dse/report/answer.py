@@ -37,7 +37,7 @@ from dse.report.comparison import (
 from dse.report.confirmation import sure_words
 from dse.report.content import Section
 from dse.report.network import network_words
-from dse.report.oversized import oversized_words
+from dse.report.oversized import fitted_words, oversized_words
 from dse.studies.confirmed import Confirmed
 from dse.studies.frontier import find_frontier
 from dse.studies.rows import Evaluation
@@ -208,6 +208,8 @@ def _answer(
     if best.key in priced:
         points.append(f"It has {network_words(priced[best.key].point)}.")
         points.append(oversized_words(priced[best.key], use))
+        if sizes := fitted_words(priced[best.key].cost):
+            points.append(f"Of its machine, {sizes}: as large as it needs.")
     knee = find_knee(find_frontier(results.pairs, ("error", cost)), cost)
     if knee is not None and knee.key != best.key:
         points.append(_knee(results, knee, best))

@@ -20,7 +20,7 @@ from dse.report.cost_tables import (
     roofline_table,
     totals_table,
 )
-from dse.report.oversized import oversized_words
+from dse.report.oversized import fitted_words, oversized_words
 
 
 def estimate_sections(
@@ -102,6 +102,8 @@ def _notes(priced: Sequence[Priced], use: Use) -> Iterator[str]:
         for misfit in each.misfits:
             yield f"Does not fit: {misfit}. Priced as if it did."
     for each in priced:
+        if sizes := fitted_words(each.cost):
+            yield f"Fits {each.named()}: {sizes}."
         if large := oversized_words(each, use):
             yield f"Too large: {large}"
     for each in priced:

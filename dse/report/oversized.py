@@ -51,6 +51,16 @@ def oversized_words(priced: Priced, use: Use) -> str:
     )
 
 
+def fitted_words(cost: Cost) -> str:
+    """`'weight_sram' has 65,536 bits`: sizes that the design's needs decided; empty without any."""
+    sizes = [
+        f"'{memory.name}' has {memory.bits:,} bits"
+        for memory in cost.accelerator.memories
+        if memory.fitted
+    ]
+    return ", ".join(sizes)
+
+
 def _fill(cost: Cost, memory: MemoryLevel, kept_bits: int) -> float:
     """Share of a memory that the design needs; 1 of one that is to be full, or of a DRAM."""
     weights, activations = keepers(cost.accelerator)

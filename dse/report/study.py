@@ -173,7 +173,8 @@ def _list_machines(
     results: Study, own: Machine, priced: Sequence[Priced]
 ) -> list[tuple[Accelerator, Technology]]:
     """The machines that the report has figures of: the study's one, or those it came to."""
-    used = [own, *(Machine(each.cost.accelerator, each.cost.technology) for each in priced)]
+    used = [own]
+    used += [Machine(each.cost.accelerator.as_asked, each.cost.technology) for each in priced]
     used += [results.find_machine(row) for row in results.frontier]
     return list(
         {each.accelerator.name: (each.accelerator, each.technology) for each in used}.values()
@@ -255,7 +256,8 @@ def _fleet_table(results: Study) -> Table:
             Column(name="least_latency", heading="least latency", unit="ms"),
             lambda rows: min(row.column("latency_us") for row in rows) * 1e-3,
         ),
-        (AREA, lambda rows: read_area(rows[0])),  # of the machine: the same for all its designs
+        # Of the machine: the same for all its designs, but where memories fit them.
+        (AREA, lambda rows: read_area(min(rows, key=lambda row: row.column("area_um2")))),
     )
     count = len(by_machine)
     return make_table(

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import math
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +286,26 @@ SWEEPS = [
     for part, keys in parts.items()
     for key in keys
 ] + [("kws_int8_dram", "memory", "dram", "bandwidth_bits_per_cycle")]
+
+
+@pytest.mark.parametrize("part", ["input_buffer", "weight_sram", "activation_sram"])
+def test_no_size_is_better_for_free_than_the_one_that_fits(part: str) -> None:
+    """Where a memory is to fit, a larger one never takes less of everything; nor a smaller one."""
+    machine = load_accelerator("kws_ternary")
+    fits = varied(machine, memories={part: MemoryChange(capacity_bits="fit")})
+    cost = estimate(NET, fits, LOW_LEAKAGE)
+    [size] = [memory.bits for memory in cost.accelerator.memories if memory.fitted]
+    before = point(fits, LOW_LEAKAGE)
+    assert before is not None
+    for factor in (Fraction(1, 4), Fraction(1, 2), Fraction(5, 4), 2, 8, 64):
+        capacity = int(size * factor)
+        changed = varied(machine, memories={part: MemoryChange(capacity_bits=capacity)})
+        after = point(changed, LOW_LEAKAGE)
+        if after is None or estimate(NET, changed, LOW_LEAKAGE).misfits:
+            continue  # a limit: no such macro, or the design is too large for it
+        assert not is_free(before, after), capacity
+        if factor > 1:
+            assert before[2] < after[2] and before[3] < after[3], capacity
 
 
 @pytest.mark.parametrize(("name", "kind", "part", "key"), SWEEPS)

@@ -32,6 +32,7 @@ from dse.design.point import DesignPoint
 from dse.design.policies import apply_policy
 from dse.design.published import published
 from dse.networks.lowering import lower
+from dse.pricing.what_if import MemoryChange, varied
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "evidence" / "model.md"
@@ -348,7 +349,42 @@ def cliff_rows() -> Iterator[str]:
         )
 
 
-TABLES = (example_rows, cycle_rows, machine_rows, family_rows, cliff_rows)
+# --- memories that fit
+
+FITTED = {
+    "P3, generated: `kws_ternary`": ("P3", "kws_ternary"),
+    "P3, stored: `kws_ternary_stored`": ("P3", "kws_ternary_stored"),
+    "P4, generated": ("P4", "kws_ternary"),
+    "P4, stored": ("P4", "kws_ternary_stored"),
+    "P0, dense: `kws_ternary`": ("P0", "kws_ternary"),
+}
+
+
+def fit_rows() -> Iterator[str]:
+    yield "| | weight SRAM, bits | energy, uJ | average power, uW | mm2 |"
+    yield "|---|---|---|---|---|"
+    yield fit_row("P3, `kws_ternary` as it is", "P3", load_accelerator("kws_ternary"))
+    for name, (policy, machine) in FITTED.items():
+        fits = {each: MemoryChange(capacity_bits="fit") for each in ("weight_sram", KEPT)}
+        yield fit_row(name, policy, varied(load_accelerator(machine), memories=fits))
+
+
+KEPT = "activation_sram"
+
+
+def fit_row(name: str, policy: str, machine: Accelerator) -> str:
+    point = published(f"{MATCHBOXNET}-{policy}")
+    workload = lower(point, frames=128, outputs=12)
+    cost = estimate(workload, machine, load_technology(machine.technology))
+    [weights] = [each for each in cost.accelerator.memories if each.name == "weight_sram"]
+    power = cost.dynamic_energy.mid * 1e-6 + cost.leakage.mid
+    return (
+        f"| {name} | {weights.bits:,} | {cost.energy_pj * 1e-6:.2f} | {power:.1f} | "
+        f"{cost.area.mid * 1e-6:.3f} |"
+    )
+
+
+TABLES = (example_rows, cycle_rows, machine_rows, family_rows, cliff_rows, fit_rows)
 
 
 @pytest.mark.parametrize("rows", TABLES, ids=lambda rows: rows.__name__)

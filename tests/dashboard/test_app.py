@@ -432,6 +432,17 @@ def test_a_what_if_that_mostly_leaks_says_so(study: Path, open_page: Opened) -> 
     assert any("has constants of its own" in each.value for each in own.warning)
 
 
+def test_a_memory_as_large_as_each_design_needs(study: Path, open_page: Opened) -> None:
+    app = open_page("what_if", study.parent)
+    sliders = sum(each.label == "Capacity (bit)" for each in app.select_slider)
+    next(each for each in app.toggle if "weight_sram" in str(each.key)).set_value(True).run()
+    assert not app.exception and not app.error
+    rows = app.dataframe[0].value.set_index("column")
+    for name in ("area of the machine (mm2)", "energy per inference (uJ)"):
+        assert rows.loc[name, "after"] < rows.loc[name, "before"]
+    assert sum(each.label == "Capacity (bit)" for each in app.select_slider) == sliders - 1
+
+
 def test_a_slider_stands_in_the_address(study: Path, open_page: Opened) -> None:
     again = open_page("what_if", study.parent, **{"own.clock": "0.625"})
     assert next(s for s in again.select_slider if s.label == "Clock (MHz)").value == 0.625

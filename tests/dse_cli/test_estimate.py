@@ -12,6 +12,7 @@ from cost_models import accelerator_names, estimate, load_accelerator, load_tech
 from cost_models.application import average_power_uw
 from cost_models.band import Band
 from cost_models.energy import Component
+from cost_models.library import DATA
 from cost_models.roofline import roofline
 from cost_models.row_loads import row_loads
 from cost_models.streaming import stream
@@ -21,6 +22,7 @@ from dse.design.policies import apply_policy
 from dse.design.published import published
 from dse.interchange.nemo import import_nemo
 from dse.networks.lowering import lower
+from dse.pricing.what_if import MemoryChange, varied
 from dse.report.cost_tables import COMPONENT_WORDS
 from dse_cli import group, main
 
@@ -185,6 +187,39 @@ def test_says_what_does_not_fit():
     for misfit in cost.misfits:
         assert f"Does not fit: {misfit}. Priced as if it did." in stdout
     assert "Does not fit" not in said(DESIGN)
+
+
+def test_says_that_a_machine_is_too_large():
+    stdout = said(DESIGN)
+    machine = load_accelerator("kws_ternary")
+    fits = varied(machine, memories={"weight_sram": MemoryChange(capacity_bits="fit")})
+    point = published(DESIGN)
+    workload = lower(point, frames=128, outputs=12)
+    cost = estimate(workload, fits, load_technology(machine.technology))
+    whole = price("kws_ternary")
+    power = [each.dynamic_energy.mid * 1e-6 + each.leakage.mid for each in (cost, whole)]
+    share = whole.leakages_uw["weight_sram"].mid / power[1]
+    assert (
+        f"Too large: 'weight_sram' is filled to {whole.stored_bits / 1_048_576:.0%}, its leakage "
+        f"is {share:.0%} of the average power at 1 inference a second. With capacity_bits: fit for "
+        f"'weight_sram' it is {significant(power[0])} uW instead of {significant(power[1])}, and "
+        f"the chip {significant(cost.area.mid * 1e-6)} mm2 instead of "
+        f"{significant(whole.area.mid * 1e-6)}."
+    ) in stdout
+    # Where dynamic energy is nearly all, an empty memory is nobody's trouble.
+    assert "Too large" not in said(DESIGN, "--rate", "50")
+    assert "Too large" not in said(DESIGN, "--rate", "1000000")
+
+
+def test_a_machine_that_fits_is_told_with_the_sizes_of_the_design(tmp_path):
+    text = (DATA / "accelerators" / "kws_ternary.yaml").read_text()
+    text = text.replace("capacity_bits: 1048576", "capacity_bits: fit")
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    stdout = said(DESIGN, "--machine", str(path))
+    assert "Too large" not in stdout
+    [weights] = [each for each in price(str(path)).accelerator.memories if each.fitted]
+    assert f"Fits matchboxnet-3x1x64-P1: 'weight_sram' has {weights.bits:,} bits." in stdout
 
 
 def test_a_name_with_brackets_is_no_markup(tmp_path):

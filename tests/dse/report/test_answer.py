@@ -15,6 +15,7 @@ from dse.errors import InvalidFile, InvalidInput, InvalidStudy
 from dse.report import Report, Use, designs_report, study_report
 from dse.report.answer import find_knee
 from dse.studies.rows import FILE_NAME, Evaluation, append_row
+from dse.studies.study import open_study
 
 from .conftest import DENSE, LARGER, SMALL, STUDY, TERNARY, StudyMaker
 
@@ -526,3 +527,23 @@ def test_a_named_row_keeps_its_name(make: Make) -> None:
     report = study_report(maker.folder)
     assert "Build the one (trial 0): the only trained design" in answer(report)
     assert dataclasses.is_dataclass(report)
+
+
+def test_a_machine_that_is_too_large_is_said_and_one_that_fits_is_not(make: Make) -> None:
+    maker = make()
+    maker.add(TERNARY, 16)
+    text = answer(study_report(maker.folder))
+    assert "'weight_sram' is filled to 6%, its leakage is" in text
+    assert "With capacity_bits: fit for 'weight_sram' and 'activation_sram' it is" in text
+    fits = "hardware: {memories: {weight_sram: {capacity_bits: fit}}}\n"
+    other = make("fits", text=STUDY.replace("limits:", f"{fits}limits:"))
+    other.add(TERNARY, 16)
+    report = study_report(other.folder)
+    text = answer(report)
+    found = re.search(r"Of its machine, 'weight_sram' has ([\d,]+) bits: as large as", text)
+    assert found is not None
+    size, stored = int(found[1].replace(",", "")), open_study(other.folder).rows[0].column
+    assert 0.8 * size <= stored("stored_bits") <= size
+    assert "'weight_sram' is filled" not in text and "'activation_sram' is filled" in text
+    machines = report.table("machines").shown_rows
+    assert any("sram of as many bits as the design needs" in row[2] for row in machines)
