@@ -73,6 +73,7 @@ def choose_machine(study: StudyFrame) -> Chosen:
         ["the machine's own", *technology_names()],
         key="technology",
         bind="query-params",
+        help=_classes(),
     )
     machine = study.asked.accelerator if base == STUDYS else load_accelerator(base)
     technology = _technology(study, machine, base, tech)
@@ -113,6 +114,17 @@ def choose_machine(study: StudyFrame) -> Chosen:
     )
     chosen = family if family in FAMILIES and not stored else None
     return Chosen(machine, changed, technology, chosen)
+
+
+@st.cache_data
+def _classes() -> str:
+    """What leaks in each technology, a line each."""
+    lines = []
+    for name in technology_names():
+        technology = load_technology(name)
+        logic, memories = technology.logic_class.level, technology.memory_class.level
+        lines.append(f"`{name}`: logic `{logic}`, memories `{memories}`")
+    return "Leakage classes:\n\n" + "\n\n".join(lines)
 
 
 def _technology(study: StudyFrame, machine: Accelerator, base: str, name: str) -> Technology:

@@ -41,7 +41,7 @@ from dse.errors import InvalidDesign, InvalidInput
 from dse.interchange.nemo import import_nemo
 from dse.networks.lowering import lower
 from dse.pricing.application import application, forgotten
-from dse.pricing.comparable import leakage_warning, own_constants
+from dse.pricing.comparable import leakage_warning, own_constants, say_technology
 from dse.pricing.priced import Priced
 from dse.report.estimate import estimate_sections
 from dse.report.terminal import print_sections
@@ -345,7 +345,7 @@ def _write_csv(priced: list[Priced]) -> None:
         {
             "design": each.point.label,
             "accelerator": each.cost.accelerator.name,
-            "technology": each.cost.technology.name,
+            "technology": say_technology(each.cost.accelerator, each.cost.technology),
             **row,
         }
         for each in priced

@@ -9,6 +9,7 @@ from dse.files import write_text
 from dse.interchange.exporting import tool_files
 from dse.interchange.nemo_export import nemo_yaml
 from dse.networks.lowering import lower
+from dse.pricing.comparable import say_technology
 from dse_cli.export_model import load_point
 from dse_cli.options import DEFAULT_MACHINE, FRAMES, OUTPUTS, file_out_option, folder_out_option
 
@@ -56,7 +57,8 @@ def _tool_command(tool: str) -> click.Command:
         files = tool_files(tool, workload, accelerator, constants)
         for name, text in files.items():
             write_text(out / name, text)
-        click.echo(f"{point.label} on {accelerator.name} in {constants.name}: {', '.join(files)}")
+        words = say_technology(accelerator, constants)
+        click.echo(f"{point.label} on {accelerator.name} in {words}: {', '.join(files)}")
         left = ["batch norm, activations, pooling, leakage"]
         if len(accelerator.arrays) > 1:
             left.append("arrays of ternary elements: their layers run on the multipliers")

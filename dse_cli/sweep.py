@@ -30,6 +30,7 @@ from dse.design.space_file import space_from_node
 from dse.errors import InvalidInput
 from dse.files import replacing
 from dse.pricing.budget import Budget, Limit, budget_from_node
+from dse.pricing.comparable import own_words
 from dse.pricing.hardware import in_technology
 from dse.pricing.machine import Machine
 from dse.pricing.sweep import Sweep
@@ -196,6 +197,10 @@ def command(
         f"({done.priced / seconds:,.0f} a second), {done.feasible:,} of them feasible; the space "
         f"has {sweep.size:,}. One inference: {job.frames} frames, {job.outputs} outputs."
     )
+    if len(job.machines) > 1:
+        own = (own_words(each.accelerator, each.technology) for each in job.machines)
+        for words in filter(None, own):
+            console.print(f"{words}.", markup=False)
     console.print(f"All: {_shown(out)}   frontier: {csv}", markup=False, soft_wrap=True)
 
 

@@ -27,6 +27,7 @@ from dse.columns import LABELS
 from dse.design.matrices import count_facts, matrix_at
 from dse.design.places import ternary_places
 from dse.errors import InvalidInput
+from dse.pricing.comparable import say_technology
 from dse.pricing.priced import Priced
 from dse.report.breakdowns import generator_sentences, where_it_goes
 from dse.report.cost_plots import energy_plot, latency_plot
@@ -110,6 +111,15 @@ def _choose(study: StudyFrame) -> Evaluation | None:
     return study.find_row(design)
 
 
+def _priced_on(study: StudyFrame, row: Evaluation) -> str:
+    """The machine of a row, and the technology where all of its constants are of it."""
+    try:
+        machine = study.of.find_machine(row)
+    except InvalidInput:  # a row of an older record, whose machine the study no longer has
+        return f"{row.accelerator}, {row.technology}"
+    return f"{row.accelerator}, {say_technology(machine.accelerator, machine.technology)}"
+
+
 def _headline(study: StudyFrame, row: Evaluation) -> None:
     """Six figures as they were recorded, and whether the design is on the frontier, or why not."""
     cells = st.columns(6)
@@ -124,7 +134,7 @@ def _headline(study: StudyFrame, row: Evaluation) -> None:
     for cell, name in zip(cells, names, strict=True):
         cell.metric(LABELS[name][0], figure(row.column(name), name))
     st.text(
-        f"key {row.key} · priced on {row.accelerator}, {row.technology} · {row.status}"
+        f"key {row.key} · priced on {_priced_on(study, row)} · {row.status}"
         + (f": {row.reason}" if row.reason else "")
     )
     if row.full:
