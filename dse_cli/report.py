@@ -17,7 +17,16 @@ from dse.report.writing import FORMATS, write_report
 from dse.studies.folder import RESOLVED
 from dse.studies.study import open_study
 from dse_cli.estimate import load_design
-from dse_cli.options import DEFAULT_MACHINE, FRAMES, MACHINES, OUTPUTS, battery_option, rate_option
+from dse_cli.options import (
+    DEFAULT_MACHINE,
+    FRAMES,
+    MACHINES,
+    OUTPUTS,
+    TECHNOLOGIES,
+    battery_option,
+    rate_option,
+    split_names,
+)
 
 
 @click.command(short_help="Write the cost report of a study or of designs.")
@@ -29,7 +38,11 @@ from dse_cli.options import DEFAULT_MACHINE, FRAMES, MACHINES, OUTPUTS, battery_
     help=f"{MACHINES}; several times for several. "
     "Of a study: further ones beside its own.  [default: of designs, kws_ternary]",
 )
-@click.option("--technology", help="Technology instead of the machines' own; of designs only.")
+@click.option(
+    "--technology",
+    help=f"{TECHNOLOGIES}, instead of the machines' own; several, separated by commas, price each "
+    "machine in each. Of designs only.",
+)
 @click.option(
     "--design",
     "chosen",
@@ -98,7 +111,7 @@ def command(
         report = designs_report(
             _designs(sources),
             machines=machines or (DEFAULT_MACHINE,),
-            technology=technology,
+            technologies=split_names(technology),
             frames=frames,
             outputs=outputs,
             use=use,
@@ -178,7 +191,7 @@ def _line(
     for machine in machines:
         words += ["--machine", _short(machine)]
     if technology is not None:
-        words += ["--technology", _short(technology)]
+        words += ["--technology", ",".join(map(_short, split_names(technology)))]
     for name, value, usual in (
         ("frames", frames, FRAMES),
         ("outputs", outputs, OUTPUTS),

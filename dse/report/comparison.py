@@ -24,7 +24,17 @@ from dse.errors import InvalidInput
 from dse.networks.lowering import lower
 from dse.pricing.priced import Priced
 from dse.report.content import Cell, Column, Section, Table, make_table
-from dse.report.cost_tables import AREA, BAND_NOTE, DESIGN, ENERGY, ERROR, LATENCY, MACHINE, TRAINED
+from dse.report.cost_tables import (
+    AREA,
+    BAND_NOTE,
+    DESIGN,
+    ENERGY,
+    ERROR,
+    LATENCY,
+    MACHINE,
+    TRAINED,
+    say_machine,
+)
 from dse.studies.intervals import difference_band
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study, say_trial
@@ -223,7 +233,7 @@ def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -
         rows.append(
             (
                 each.named(),
-                each.cost.accelerator.name,
+                say_machine(each.cost),
                 each.cost.workload.trained_parameters,
                 workload.trained_parameters,
                 each.cost.energy.scaled(1e-6),

@@ -32,7 +32,7 @@ def designs_report(
     points: Sequence[DesignPoint],
     *,
     machines: Sequence[str] = ("kws_ternary",),
-    technology: str | None = None,
+    technologies: Sequence[str] = (),
     frames: int = FRAMES,
     outputs: int = OUTPUTS,
     use: Use | None = None,
@@ -44,7 +44,7 @@ def designs_report(
         points: the designs; equal ones (of one key) count once.
         machines: names of the library, or YAML files; the first is the one that the published
             networks are priced on.
-        technology: in place of the machines' own: a name or a YAML file.
+        technologies: in place of the machines' own: names or YAML files; each machine in each.
         frames: input frames of an inference.
         outputs: classes.
         use: rate of inferences and battery; one inference a second and a CR2032 without it.
@@ -59,7 +59,11 @@ def designs_report(
     if not points:
         raise InvalidInput("there is no design to report: name a study, or a design")
     use = use or Use()
-    pairs = [load_machine(name, technology) for name in dict.fromkeys(machines)]
+    pairs = [
+        load_machine(name, technology)
+        for name in dict.fromkeys(machines)
+        for technology in dict.fromkeys(technologies or (None,))
+    ]
     distinct = list({point.key: point for point in points}.values())
     priced = price_designs(distinct, pairs, frames=frames, outputs=outputs)
     sections = [

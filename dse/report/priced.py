@@ -11,6 +11,7 @@ from cost_models import (
     estimate,
     load_accelerator,
     load_technology,
+    load_technology_of,
 )
 from dse.columns import COST_COLUMNS
 from dse.design.point import DesignPoint
@@ -93,7 +94,9 @@ def load_machine(name: str, technology: str | None = None) -> tuple[Accelerator,
         InvalidInput: there is no such machine or technology, or a file is wrong.
     """
     machine = load_accelerator(name)
-    return machine, load_technology(technology or machine.technology)
+    if technology is None:
+        return machine, load_technology_of(machine, name)
+    return machine, load_technology(technology)
 
 
 def price_designs(

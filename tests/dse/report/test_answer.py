@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from cost_models import load_accelerator
+from cost_models import load_accelerator, load_technology
+from cost_models.writing import accelerator_yaml, technology_yaml
 from dse.design.published import published
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy
 from dse.report import Report, Use, designs_report, study_report
@@ -471,6 +472,40 @@ def test_designs_without_a_study_are_compared_by_cost_alone() -> None:
     assert len(report.table("designs").rows) == 4
     with pytest.raises(InvalidInput, match="there is no design to report"):
         designs_report([])
+
+
+def test_technologies_are_compared_and_leaky_ones_told_of() -> None:
+    report = designs_report(
+        [published("matchboxnet-1x1x16-P3")],
+        machines=["kws_ternary"],
+        technologies=["low_leakage_45nm", "low_leakage_22nm", "synthesis_45nm"],
+    )
+    assert [row[1] for row in report.table("designs").rows] == [
+        "kws_ternary",
+        "kws_ternary, low_leakage_22nm",
+        "kws_ternary, synthesis_45nm",
+    ]
+    text = answer(report)
+    assert "Least energy: matchboxnet-1x1x16-P3 on kws_ternary, low_leakage_22nm" in text
+    assert re.search(r"kws_ternary leaks \d+ mW in synthesis_45nm: 99\.\d %", text)
+    assert text.count(" leaks ") == 1
+    assert "Leakage of memories is at 350 K in low_leakage_45nm" in text
+    sources = next(section for section in report.sections if section.name == "sources")
+    assert any(
+        "low_leakage_22nm" in words and "memories low_leakage (itrs-lstp" in words
+        for words in sources.sentences
+    )
+
+
+def test_a_technology_beside_a_machines_file_is_found(tmp_path: Path) -> None:
+    machine = dataclasses.replace(load_accelerator("kws_int8"), technology="mine.yaml")
+    (tmp_path / "chip.yaml").write_text(accelerator_yaml(machine), encoding="utf-8")
+    constants = load_technology("low_leakage_22nm")
+    (tmp_path / "mine.yaml").write_text(technology_yaml(constants), encoding="utf-8")
+    report = designs_report(
+        [published("matchboxnet-1x1x16")], machines=[str(tmp_path / "chip.yaml")]
+    )
+    assert "Technology mine: 22 nm" in str(report.sections)
 
 
 def test_every_constant_of_the_technology_has_its_source(report: Report) -> None:
