@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cost_models import load_accelerator, load_technology
+from cost_models.scaling import scale_technology
 from cost_models.strict_yaml import dump_yaml
 from cost_models.writing import accelerator_yaml, technology_yaml
 from dse.design.point import DesignPoint
@@ -214,17 +215,25 @@ def machine(machine: str, out: Path) -> None:
 
 @click.command()
 @click.argument("technology")
+@click.option("--node-nm", type=int, help="Scale to another node, 130 to 7.  [default: its own]")
+@click.option("--voltage-v", type=float, help="Scale to another voltage.  [default: its own]")
 @file_out_option("YAML file to write.")
-def technology(technology: str, out: Path) -> None:
+def technology(technology: str, node_nm: int | None, voltage_v: float | None, out: Path) -> None:
     """Write a technology as YAML, each constant with source and band: edit it, and price with it.
 
     TECHNOLOGY is a name of the library, or a file. The name of the written one is that of its file.
+    Scaled to another node or voltage, bands grow by what such scaling was found to be wrong by.
 
     \b
       dse export technology low_leakage_22nm --out my_process.yaml
+      dse export technology low_leakage_22nm --node-nm 28 --out low_leakage_28nm.yaml
       dse estimate matchboxnet-3x1x64-P3 --technology my_process.yaml
     """  # noqa: D301 (click reads the backspace as: do not wrap)
     constants = load_technology(technology)
+    if (node_nm, voltage_v) != (None, None):
+        node = constants.node_nm if node_nm is None else node_nm
+        voltage = constants.voltage_v if voltage_v is None else voltage_v
+        constants = scale_technology(constants, node, voltage)
     write_text(out, technology_yaml(constants))
     click.echo(
         f"{constants.name}: {len(constants.sources)} constants with their sources, written to {out}"

@@ -1,5 +1,6 @@
 """`dse export checkpoint|onnx|header|design|machine` on a network that was trained on tones."""
 
+import dataclasses
 import errno
 import json
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from cost_models import accelerator_names, load_accelerator, load_technology, technology_names
+from cost_models.scaling import scale_technology
 from cost_models.strict_yaml import read_yaml
 from cost_models.writing import accelerator_yaml, technology_yaml
 from dse.design.point import point_from_node
@@ -181,6 +183,13 @@ def test_a_technology_is_exported_edited_and_priced_with(
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("voltage_v: 0.8", "voltage_v: 0.7", 1), encoding="utf-8")
     assert load_technology(path).voltage_v == 0.7
+    scaled = tmp_path / "low_leakage_28nm.yaml"
+    of = ("export", "technology", "low_leakage_22nm", "--out", scaled)
+    assert run(*of, "--node-nm", 28, "--voltage-v", 0.9) == 0
+    at_28 = scale_technology(load_technology("low_leakage_22nm"), 28, 0.9)
+    assert load_technology(scaled) == dataclasses.replace(at_28, name="low_leakage_28nm")
+    assert run(*of, "--node-nm", 5) == 2
+    assert "cannot scale to or from 5 nm" in capsys.readouterr().err
     assert run("export", "technology", "no_such", "--out", path) == 2
     assert "no technology is called 'no_such'" in capsys.readouterr().err
 
