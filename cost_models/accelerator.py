@@ -33,6 +33,8 @@ Dataflow = Literal["auto", "weight_stationary", "output_stationary", "input_stat
 Depthwise = Literal["auto", "one_channel_per_pass", "channels_across_array"]
 TernaryWeights = Literal["generated", "stored", "refused"]
 Fit = Literal["fit"]
+MemoryKind = Literal["register_file", "sram", "dram", "mask_rom", "eflash", "rram", "mram"]
+READ_ONLY: tuple[MemoryKind, ...] = ("mask_rom", "eflash", "rram", "mram")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +177,9 @@ class MemoryLevel:
     """A memory between the arrays and the outside, or the DRAM outside."""
 
     name: Name
-    kind: Literal["register_file", "sram", "dram"]
+    kind: MemoryKind
+    """The last four hold weights without supply, and are not written during an inference
+    (`cost_models.nonvolatile`)."""
     holds: tuple[Operand, ...]
     capacity_bits: Count | Fit
     """`fit`: as large as the design needs that runs, rounded up to a macro that can be built
@@ -188,8 +192,8 @@ class MemoryLevel:
     """The next tile comes while one is used: a tile takes at most half of what whole tensors
     leave."""
     word_bits: Count | None = None
-    """Smallest access: every tile that moves takes whole words. Left out, an SRAM's is the whole
-    port, and other memories are read bit by bit. An SRAM whose port is wider than its word is made
+    """Smallest access: every tile that moves takes whole words. Left out, it is the whole port; of
+    register files and DRAM a bit. An SRAM whose port is wider than its word is made
     of banks, port / word of them (`cost_models.sram`)."""
     read_pj_per_bit: Constant | None = None
     """The technology's where it is left out: of a register, an SRAM of this size, its DRAM."""
@@ -207,6 +211,8 @@ class MemoryLevel:
         check_fields(self)
         distinct = 1 <= len(self.holds) == len(set(self.holds))
         require(distinct, "holds", "a list of distinct operands", list(self.holds))
+        if self.read_only:
+            self._check_read_only()
         if self.capacity_bits == "fit":
             self._check_fit()
             return
@@ -214,6 +220,17 @@ class MemoryLevel:
             width = getattr(self, name)
             fits = self.kind == "dram" or width is None or width <= self.capacity_bits
             require(fits, name, f"at most capacity_bits ({self.capacity_bits:,})", width)
+
+    def _check_read_only(self) -> None:
+        """What is not written holds weights alone, and has one port, which reads."""
+        words = self.kind.replace("_", " ")
+        only = f"[weights] for {words}, which is not written during an inference"
+        require(self.holds == ("weights",), "holds", only, list(self.holds))
+        require(
+            self.ports == "shared", "ports", f"shared for {words}, which only reads", self.ports
+        )
+        remedy = f"left out for {words}, which is not written during an inference"
+        require(self.write_pj_per_bit is None, "write_pj_per_bit", remedy, self.write_pj_per_bit)
 
     def _check_fit(self) -> None:
         """A size that is chosen later needs figures that follow it."""
@@ -251,7 +268,13 @@ class MemoryLevel:
         """Bits that the smallest access pays for."""
         if self.word_bits is not None:
             return self.word_bits
-        return self.bandwidth_bits_per_cycle if self.kind == "sram" else 1
+        macro = self.kind == "sram" or self.read_only
+        return self.bandwidth_bits_per_cycle if macro else 1
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it is not written during an inference."""
+        return self.kind in READ_ONLY
 
     @property
     def build(self) -> Build:
@@ -335,6 +358,14 @@ class Accelerator:
                 "memories",
                 f"a list in which one holds the {operand}",
                 [list(memory.holds) for memory in self.memories],
+            )
+        for memory in self.memories:
+            outermost = memory.name == self.chain("weights")[-1].name
+            require(
+                outermost or not memory.read_only,
+                "memories",
+                f"a list in which '{memory.name}' is the last that holds weights: nothing fills it",
+                [each.name for each in self.chain("weights")],
             )
         last = self.chain("inputs")[-1].name
         require(

@@ -31,7 +31,7 @@ import numpy.typing as npt
 from cost_models.accelerator import Accelerator
 from cost_models.application import UW_PER_PJ_PER_S
 from cost_models.book import LayerBook
-from cost_models.energy import Component, leakages_uw
+from cost_models.energy import MEMORIES, Component, leakages_uw
 from cost_models.machine_area import sum_bands
 from cost_models.pricing import LayerPricer
 from cost_models.residency import BORDERS, Borders, Residence, trace_flow
@@ -427,10 +427,9 @@ class PartPricer:
 
         What neither weights, inputs nor outputs move is not traffic (`Cost.traffic_bits`).
         """
-        memories = (Component.BUFFER, Component.SRAM, Component.DRAM)
         wanted = {
-            "weight_traffic_bits": (("weights",), memories),
-            "activation_traffic_bits": (("inputs", "outputs"), memories),
+            "weight_traffic_bits": (("weights",), MEMORIES),
+            "activation_traffic_bits": (("inputs", "outputs"), MEMORIES),
             "dram_traffic_bits": (("weights", "inputs", "outputs"), (Component.DRAM,)),
         }
         columns = {}

@@ -7,20 +7,33 @@ saves energy: the break-even. A small SRAM of its own can win, and where it does
     generated   energy of the generator for the layer's trits; its area, shared by all layers
     stored      trits * 2 bits * read energy of an SRAM that holds all trits of the network
     break-even  capacity of the SRAM whose 2-bit read costs what a generated trit costs
+    ways        the generator, an SRAM, and each kind of memory that needs no supply to keep trits
+                (`cost_models.nonvolatile`): energy, area, leakage of the smallest macro that holds
+                all of them
 
-Energies are dynamic, of one inference. What the SRAM and the generator leak, and what it costs to
-write the trits into the SRAM once, is left out on both sides.
+Energies are dynamic, of one inference; leakage is power, and stands beside them. What it costs to
+write the trits into a memory once is left out.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-from cost_models.band import Band
+from cost_models.band import ZERO, Band
 from cost_models.cost import Cost
 from cost_models.energy import Component
+from cost_models.errors import InvalidAccelerator
 from cost_models.generator import GeneratorSpec
 from cost_models.machine_area import sum_bands
-from cost_models.sram import SramTable
+from cost_models.nonvolatile import (
+    NONVOLATILE,
+    area_um2,
+    check_made,
+    leakage_uw,
+    read_pj_per_bit,
+    sizes_range,
+)
+from cost_models.sram import Build, SramTable
+from cost_models.technology import Technology
 
 TRIT_BITS = 2
 
@@ -50,6 +63,24 @@ class BreakEven:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One way to have the trits of a network: the generator, or a memory that holds all of them."""
+
+    words: str
+    """`generator`, `SRAM`, `mask ROM` ..."""
+    memory_bits: int = 0
+    """Capacity of the macro: the stored bits, or the nearest that is made; 0 of the generator."""
+    energy: Band = ZERO
+    """Of one inference, in pJ."""
+    area: Band = ZERO
+    """In um2."""
+    leakage: Band = ZERO
+    """In uW, while the supply is on."""
+    why_not: str = ""
+    """Why it is not made in this technology; then there are no figures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BreakEvenTotal:
     """The whole network, generated and stored."""
 
@@ -64,6 +95,8 @@ class BreakEvenTotal:
     generator_um2: float
     memory_um2: float
     """Of that SRAM."""
+    ways: tuple[Way, ...]
+    """The generator first, then an SRAM, then the kinds of memory that need no supply."""
 
     @property
     def generated_pj(self) -> float:
@@ -138,6 +171,50 @@ def break_even(cost: Cost) -> BreakEvenTotal | None:
         stored=read.scaled(sum(row.trits for row in rows)),
         generator_um2=cost.areas_um2["generator"].mid,
         memory_um2=sram.area_um2(memory_bits).mid,
+        ways=_ways(cost, stored_bits, memory_bits, sum(row.trits for row in rows)),
+    )
+
+
+def _ways(cost: Cost, stored_bits: int, memory_bits: int, trits: int) -> tuple[Way, ...]:
+    """The generator, the SRAM, and each kind of memory that holds trits without supply."""
+    technology = cost.technology
+    area, density = cost.areas_um2["generator"], technology.logic_leakage_nw_per_um2.band
+    generator = Way(
+        words="generator",
+        energy=sum_bands(layer.sum_component(Component.GENERATOR) for layer in cost.layers),
+        area=area,
+        leakage=Band(  # 1e-3: nW to uW
+            low=area.low * density.low * 1e-3,
+            mid=area.mid * density.mid * 1e-3,
+            high=area.high * density.high * 1e-3,
+        ),
+    )
+    sram = Way(
+        words="SRAM",
+        memory_bits=memory_bits,
+        energy=technology.sram.read_pj_per_bit(memory_bits).scaled(TRIT_BITS * trits),
+        area=technology.sram.area_um2(memory_bits),
+        leakage=technology.sram.leakage_uw(memory_bits),
+    )
+    kinds = (_without_supply(kind, stored_bits, trits, technology) for kind in NONVOLATILE)
+    return (generator, sram, *kinds)
+
+
+def _without_supply(kind: str, stored_bits: int, trits: int, technology: Technology) -> Way:
+    """Trits in a macro of a kind, the smallest that is made and holds them; else why not."""
+    words, (smallest, largest) = NONVOLATILE[kind].words, sizes_range(kind, technology)
+    bits = min(max(stored_bits, smallest), largest)
+    build = Build(word_bits=technology.sram.word_bits)
+    try:
+        check_made(kind, bits, build.word_bits, technology)
+    except InvalidAccelerator as error:
+        return Way(words=words, why_not=str(error))
+    return Way(
+        words=words,
+        memory_bits=bits,
+        energy=read_pj_per_bit(kind, bits, build, technology).scaled(TRIT_BITS * trits),
+        area=area_um2(kind, bits, build, technology),
+        leakage=leakage_uw(kind, bits, technology),
     )
 
 

@@ -18,6 +18,7 @@ from cost_models.accelerator import Accelerator, ComputeArray, at
 from cost_models.errors import InvalidAccelerator
 from cost_models.generator import GeneratorSpec
 from cost_models.machine_area import USUAL_GENERATOR
+from cost_models.nonvolatile import access_ns
 from cost_models.technology import Technology
 from cost_models.timing import Timing
 
@@ -40,6 +41,8 @@ def paths_ns(machine: Accelerator, technology: Technology) -> dict[str, float]:
         priced = memory.read_pj_per_bit is None or memory.write_pj_per_bit is None
         if memory.kind == "sram" and priced:
             paths[memory.name] = technology.sram.access_ns(memory.bits, memory.build)
+        elif memory.read_only and memory.read_pj_per_bit is None:
+            paths[memory.name] = access_ns(memory.kind, memory.bits, memory.build, technology)
     return paths
 
 

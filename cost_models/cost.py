@@ -25,7 +25,7 @@ import numpy.typing as npt
 from cost_models.accelerator import Accelerator, MemoryLevel
 from cost_models.application import UW_PER_PJ_PER_S
 from cost_models.band import Band
-from cost_models.energy import Component, PriceList
+from cost_models.energy import MEMORIES, Component, PriceList
 from cost_models.latency import Bound
 from cost_models.machine_area import sum_bands
 from cost_models.pricing import PricedLayers
@@ -294,9 +294,9 @@ class Cost:
 
         Args:
             operand: `weights`, `inputs` or `outputs`; all together where it is empty.
-            kinds: of memory, of `BUFFER`, `SRAM` and `DRAM`.
+            kinds: of memory, of `MEMORIES`.
         """
-        wanted = kinds or (Component.BUFFER, Component.SRAM, Component.DRAM)
+        wanted = kinds or MEMORIES
         return int(
             sum(
                 count

@@ -40,9 +40,10 @@ from cost_models.accelerator import (
     Operand,
 )
 from cost_models.area import register_file_growth
-from cost_models.band import Band
+from cost_models.band import ZERO, Band
 from cost_models.clock import check_clock
 from cost_models.machine_area import logic_leakage_uw, named, placed
+from cost_models.nonvolatile import NONVOLATILE, check_made, leakage_uw, read_pj_per_bit
 from cost_models.technology import Constant, Technology
 
 FREE = (0.0, 0.0, 0.0)
@@ -57,9 +58,13 @@ class Component(StrEnum):
     REGISTER = "register"
     BUFFER = "buffer"
     SRAM = "sram"
+    NONVOLATILE = "nonvolatile"
     DRAM = "dram"
     GENERATOR = "generator"
     LEAKAGE = "leakage"
+
+
+MEMORIES = (Component.BUFFER, Component.SRAM, Component.NONVOLATILE, Component.DRAM)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -102,11 +107,10 @@ class PriceList:
 
     @cached_property
     def _memory_rows(self) -> dict[tuple[str, str, str], int]:
-        memories = (Component.BUFFER, Component.SRAM, Component.DRAM)
         return {
             (each.part, each.operand, each.action): row
             for row, each in enumerate(self.entries)
-            if each.component in memories
+            if each.component in MEMORIES
         }
 
     def memory_row(self, memory: str, operand: str, action: str) -> int:
@@ -213,7 +217,7 @@ _MEMORY_COMPONENTS = {
     "register_file": Component.BUFFER,
     "sram": Component.SRAM,
     "dram": Component.DRAM,
-}
+} | dict.fromkeys(NONVOLATILE, Component.NONVOLATILE)
 
 
 def memory_prices(memory: MemoryLevel, technology: Technology) -> tuple[Band, Band]:
@@ -227,6 +231,9 @@ def memory_prices(memory: MemoryLevel, technology: Technology) -> tuple[Band, Ba
     """
     if memory.read_pj_per_bit and memory.write_pj_per_bit:
         return memory.read_pj_per_bit.band, memory.write_pj_per_bit.band
+    if memory.read_only:
+        with named(memory):
+            return _read_only_price(memory, technology), ZERO  # it is not written: never counted
     if memory.kind == "dram":
         read = write = technology.dram_pj_per_bit.band
     elif memory.kind == "sram":
@@ -243,6 +250,13 @@ def memory_prices(memory: MemoryLevel, technology: Technology) -> tuple[Band, Ba
     if memory.write_pj_per_bit:
         write = memory.write_pj_per_bit.band
     return read, write
+
+
+def _read_only_price(memory: MemoryLevel, technology: Technology) -> Band:
+    if memory.read_pj_per_bit:
+        return memory.read_pj_per_bit.band
+    check_made(memory.kind, memory.bits, memory.bandwidth_bits_per_cycle, technology)
+    return read_pj_per_bit(memory.kind, memory.bits, memory.build, technology)
 
 
 def _array_prices(
@@ -329,6 +343,9 @@ def leakages_uw(machine: Accelerator, technology: Technology) -> dict[str, Band]
     for memory in machine.memories:
         if memory.leakage_uw is not None:
             leakage[memory.name] = memory.leakage_uw.band
+        elif memory.read_only:
+            with named(memory):
+                leakage[memory.name] = leakage_uw(memory.kind, memory.bits, technology)
         elif memory.kind == "sram":
             with named(memory):
                 leakage[memory.name] = technology.sram.leakage_uw(memory.bits, memory.build)

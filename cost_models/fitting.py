@@ -25,7 +25,7 @@ The result is a machine like any other: it costs what it would cost had its file
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,8 @@ import numpy.typing as npt
 from cost_models.accelerator import Accelerator, MemoryLevel, at
 from cost_models.area import MOST_REGISTER_FILE_BITS
 from cost_models.errors import InvalidAccelerator
-from cost_models.machine_area import named
+from cost_models.machine_area import memory_area_um2
+from cost_models.nonvolatile import sizes_range
 from cost_models.technology import Technology
 from cost_models.tile_search import Objective
 
@@ -54,6 +55,8 @@ def sizes_bits(memory: MemoryLevel, technology: Technology) -> tuple[int, ...]:
     rows = [row.capacity_bits for row in technology.sram.rows]
     if memory.kind == "register_file":
         rows = [widest, MOST_REGISTER_FILE_BITS]
+    elif memory.read_only:
+        rows = list(sizes_range(memory.kind, technology))
     found = {*rows, *_steps(rows[0], rows[-1])}
     usable = sorted(size for size in found if size >= widest)
     problem = None
@@ -73,9 +76,8 @@ def sizes_bits(memory: MemoryLevel, technology: Technology) -> tuple[int, ...]:
 
 def _build(memory: MemoryLevel, size: int, technology: Technology) -> None:
     """Raise `InvalidAccelerator` where no macro has this size and this port."""
-    if memory.kind == "sram":
-        with named(memory):
-            technology.sram.area_um2(size, memory.build)
+    if memory.kind != "register_file":
+        memory_area_um2(replace(memory, capacity_bits=size), technology)
 
 
 def _steps(low: int, high: int) -> Iterator[int]:

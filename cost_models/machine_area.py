@@ -24,6 +24,7 @@ from cost_models.area import (
 from cost_models.band import ZERO, Band
 from cost_models.errors import InvalidAccelerator
 from cost_models.generator import GeneratorSpec, generator_parts
+from cost_models.nonvolatile import area_um2, check_made
 from cost_models.technology import Technology
 
 USUAL_GENERATOR = GeneratorSpec(family="lfsr_threshold", state_bits=127, decision_bits=8)
@@ -60,7 +61,7 @@ def machine_area_um2(
     for memory in machine.memories:
         if memory.kind == "dram" and memory.area_um2 is None:
             continue
-        kept = macros if memory.kind == "sram" else logic
+        kept = logic if memory.kind in ("register_file", "dram") else macros
         kept[memory.name] = memory_area_um2(memory, technology)
     if machine.generator is not None:
         # Layers with equal generators share one circuit and load their seeds in turn; each spec
@@ -130,6 +131,10 @@ def memory_area_um2(memory: MemoryLevel, technology: Technology) -> Band:
     """
     if memory.area_um2 is not None:
         return memory.area_um2.band
+    if memory.read_only:
+        with named(memory):
+            check_made(memory.kind, memory.bits, memory.bandwidth_bits_per_cycle, technology)
+            return area_um2(memory.kind, memory.bits, memory.build, technology)
     if memory.kind == "sram":
         with named(memory):
             return technology.sram.area_um2(memory.bits, memory.build)

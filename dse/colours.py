@@ -35,6 +35,7 @@ COMPONENTS = {
     "register": SKY,
     "buffer": SAND,
     "sram": INDIGO,
+    "nonvolatile": GREEN,
     "dram": BRICK,
     "generator": ORANGE,
     "leakage": QUIET,

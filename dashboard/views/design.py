@@ -41,6 +41,7 @@ from dse.report.cost_tables import (
     power_table,
     roofline_table,
     totals_table,
+    ways_table,
 )
 from dse.report.priced import price_row
 from dse.studies.rows import Evaluation
@@ -232,6 +233,7 @@ def _generator(priced: Priced) -> None:
         )
     if panel is not None:
         draw_table(generator_table(panel))
+        draw_table(ways_table(panel))
     draw_table(loads_table(cost))
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from cost_models import Accelerator, Technology
-from cost_models.accelerator import Fit, ZeroHandling
+from cost_models.accelerator import Fit, MemoryKind, ZeroHandling
 from cost_models.allowed import Allowed
 from cost_models.energy import leakages_uw, price_list
 from cost_models.fitting import sizes_bits
@@ -68,6 +68,7 @@ class MemoryChoices:
 
     capacity_bits: Size | Fit | tuple[Size | Fit, ...] | None = None
     """`fit` among them: as large as each design needs."""
+    kind: MemoryKind | tuple[MemoryKind, ...] | None = None
     bandwidth_bits_per_cycle: Size | tuple[Size, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -160,6 +161,8 @@ class _Axis:
         """
         if value == "fit":
             return f"{self.owner} fit"
+        if self.field == "kind":
+            return f"{self.owner} {value.replace('_', ' ')}"
         if self.field == "capacity_bits":
             return f"{self.owner} {_told(value / 1000)} kbit"
         if self.part:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from cost_models import Accelerator, Constant, Technology
-from cost_models.accelerator import Fit, ZeroHandling
+from cost_models.accelerator import Fit, MemoryKind, ZeroHandling
 from cost_models.application import UW_PER_PJ_PER_S
 from cost_models.energy import leakages_uw, price_list
 from cost_models.machine_area import sum_bands
@@ -225,6 +225,7 @@ class ArrayChange:
 class MemoryChange:
     """What becomes of a memory; None leaves it as it is."""
 
+    kind: MemoryKind | None = None
     capacity_bits: int | Fit | None = None
     bandwidth_bits_per_cycle: int | None = None
     access_pj_per_bit: float | None = None

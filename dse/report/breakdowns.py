@@ -19,6 +19,7 @@ from dse.report.cost_tables import (
     layers_table,
     power_table,
     say_machine,
+    ways_table,
 )
 from dse.report.network import blocks_table, network_words
 
@@ -55,6 +56,7 @@ def _design_sections(each: Priced, number: int, use: Use) -> list[Section]:
     tables = [layers_table(cost, f"layers_{number}"), area_table(cost, f"area_{number}")]
     if panel is not None:
         tables.append(generator_table(panel, f"generator_{number}"))
+        tables.append(ways_table(panel, f"ways_{number}"))
     tables.append(power_table(cost, use, f"power_{number}"))
     why = f"{each.why}; " if each.why else ""
     place = f"{each.named()} on {say_machine(cost)}"

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cost_models import Component, Cost
+from cost_models.energy import MEMORIES
 from cost_models.units import cycles_to_us
 from dse.colours import COMPONENTS, QUIET, SERIES
 from dse.pricing.priced import Priced
 from dse.report.content import Bars
 from dse.report.cost_tables import COMPONENT_WORDS, say_machine, used_components
 
-MEMORIES = (Component.BUFFER, Component.SRAM, Component.DRAM)
 LEAST_SHARE = 0.002
 """Of the whole: a bar of less would be invisible."""
 

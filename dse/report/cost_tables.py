@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from cost_models import Band, Component, Cost
 from cost_models.application import Use, battery_days, inferences_per_second
-from cost_models.break_even import BreakEven, BreakEvenTotal
+from cost_models.break_even import BreakEven, BreakEvenTotal, Way
 from cost_models.roofline import Roof, roofline
 from cost_models.row_loads import RowLoad, row_loads
 from cost_models.units import cycles_to_us, with_prefix
@@ -40,6 +40,7 @@ COMPONENT_WORDS: dict[str, str] = {
     Component.REGISTER: "registers",
     Component.BUFFER: "buffers",
     Component.SRAM: "SRAM",
+    Component.NONVOLATILE: "memory without supply",
     Component.DRAM: "DRAM",
     Component.GENERATOR: "generator",
     Component.LEAKAGE: "leakage",
@@ -401,6 +402,36 @@ def generator_table(panel: BreakEvenTotal, name: str = "generator") -> Table:
         title="Generate or store, layer by layer",
         note=f"All ternary entries together, two bits each, are {panel.stored_bits:,} bits. The "
         "break-even is the smallest SRAM whose read costs more than generating.",
+    )
+
+
+def ways_table(panel: BreakEvenTotal, name: str = "ways") -> Table:
+    """The generator against each memory that could hold the trits instead, a row each."""
+    cells: tuple[tuple[Column, Callable[[Way], Cell]], ...] = (
+        (_words("way", "trits from"), lambda way: way.words),
+        (_count("memory_bits", "bits"), lambda way: way.memory_bits or None),
+        (
+            Column(name="energy", heading="energy", unit="nJ", band=True),
+            lambda way: None if way.why_not else way.energy.scaled(1e-3),
+        ),
+        (
+            Column(name="area", heading="area", unit="um2", form="count", band=True),
+            lambda way: None if way.why_not else way.area,
+        ),
+        (
+            Column(name="leakage", heading="leakage", unit="uW", band=True),
+            lambda way: None if way.why_not else way.leakage,
+        ),
+        (_words("why_not", "not made"), lambda way: way.why_not),
+    )
+    return make_table(
+        panel.ways,
+        cells,
+        name=name,
+        title="The same trits from a memory of their own",
+        note="Energy of an inference; leakage while the supply is on. A memory is the smallest "
+        "macro that is made and holds all trits. What needs no supply to keep them may be switched "
+        "off between inferences; a mask ROM cannot hold another network, a generator can.",
     )
 
 

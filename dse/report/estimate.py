@@ -19,6 +19,7 @@ from dse.report.cost_tables import (
     loads_table,
     roofline_table,
     totals_table,
+    ways_table,
 )
 from dse.report.oversized import fitted_words, oversized_words
 
@@ -80,7 +81,7 @@ def _in_full(cost: Cost, mapping: bool) -> list[Section]:
                 name="generator",
                 title="Generate or store?",
                 sentences=(store_words(panel),),
-                tables=(generator_table(panel),),
+                tables=(generator_table(panel), ways_table(panel)),
             )
         )
     loads = loads_table(cost)

@@ -179,7 +179,8 @@ def test_reads_a_file():
         (
             "kind: sram, holds",
             "kind: flash, holds",
-            "memories[0].kind must be one of register_file, sram, dram, not 'flash' (m.yaml:15)",
+            "memories[0].kind must be one of register_file, sram, dram, mask_rom, eflash, rram, "
+            "mram, not 'flash' (m.yaml:15)",
         ),
         # parts that do not fit each other
         (

@@ -25,7 +25,9 @@ from cost_models import (
     load_accelerator,
     load_technology,
 )
+from cost_models.accelerator import MemoryKind
 from cost_models.break_even import break_even
+from cost_models.nonvolatile import NONVOLATILE
 from cost_models.pricing import LayerPricer
 from cost_models.residency import Placed
 from dse.design.point import DesignPoint
@@ -384,7 +386,62 @@ def fit_row(name: str, policy: str, machine: Accelerator) -> str:
     )
 
 
-TABLES = (example_rows, cycle_rows, machine_rows, family_rows, cliff_rows, fit_rows)
+# --- memories without supply
+
+
+def kind_rows() -> Iterator[str]:
+    yield "| kind | read, pJ a bit | area, F2 a bit | leakage | access, ns | bits | finest node |"
+    yield "|---|---|---|---|---|---|---|"
+    for name, kind in NONVOLATILE.items():
+        of = " of an SRAM's" if kind.like_sram else ""
+        read, area, leakage = (
+            f"{each.value:g} ({each.low:g} to {each.high:g})"
+            for each in (kind.read, kind.area, kind.leakage)
+        )
+        bits = f"{kind.smallest_bits:,} to {kind.largest_bits:,}"
+        yield (
+            f"| `{name}` | {read}{of} | {area}{of} | {leakage} of an SRAM's | "
+            f"{f'{kind.access.value:g}' if kind.access else 'as an SRAM'} | "
+            f"{bits if kind.smallest_bits else 'as an SRAM'} | "
+            f"{f'{kind.smallest_node_nm} nm' if kind.smallest_node_nm > 1 else 'any'} |"
+        )
+
+
+def rival_rows() -> Iterator[str]:
+    yield "| trits | all other weights | energy, uJ | average power, uW | mm2 |"
+    yield "|---|---|---|---|---|"
+    for policy in ("P3", "P4"):
+        for machine in ("kws_ternary", "kws_ternary_stored"):
+            for kind in ("sram", "mask_rom", "eflash"):
+                yield rival_row(policy, machine, kind)
+
+
+def rival_row(policy: str, machine: str, kind: MemoryKind) -> str:
+    fits = {
+        "weight_sram": MemoryChange(kind=kind, capacity_bits="fit"),
+        KEPT: MemoryChange(capacity_bits="fit"),
+    }
+    on = varied(load_accelerator(machine), memories=fits)
+    workload = lower(published(f"{MATCHBOXNET}-{policy}"), frames=128, outputs=12)
+    cost = estimate(workload, on, load_technology(on.technology))
+    power = cost.dynamic_energy.mid * 1e-6 + cost.leakage.mid
+    made = "generated" if on.generator else "stored there, too"
+    return (
+        f"| {policy}, {made} | `{kind}` | {cost.energy_pj * 1e-6:.2f} | {power:.1f} | "
+        f"{cost.area.mid * 1e-6:.3f} |"
+    )
+
+
+TABLES = (
+    example_rows,
+    cycle_rows,
+    machine_rows,
+    family_rows,
+    cliff_rows,
+    fit_rows,
+    kind_rows,
+    rival_rows,
+)
 
 
 @pytest.mark.parametrize("rows", TABLES, ids=lambda rows: rows.__name__)

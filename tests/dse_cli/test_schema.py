@@ -137,7 +137,8 @@ def test_a_machine_with_five_errors_tells_five(tmp_path):
         "source, technology, clock_mhz, arrays, memories, vector_lanes, ternary_weights, "
         "generator, residency, input_memory (m.yaml:5)",
         "arrays[0].rows must be at least 1, not 0 (m.yaml:8)",
-        "memories[0].kind must be one of register_file, sram, dram, not 'flash' (m.yaml:10)",
+        "memories[0].kind must be one of register_file, sram, dram, mask_rom, eflash, rram, mram, "
+        "not 'flash' (m.yaml:10)",
         "memories[0].read_pj_per_access is of a word: give word_bits, how wide an access is "
         "(m.yaml:11)",
     ]
