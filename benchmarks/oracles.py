@@ -43,7 +43,13 @@ ORACLES = Path(__file__).parents[1] / "tests" / "cost_models" / "oracles"
 
 KINDS = {"dw": LayerKind.DEPTHWISE, "pw": LayerKind.POINTWISE, "fc": LayerKind.LINEAR}
 
-LEFT_OUT = (Component.POST_PROCESSING, Component.LEAKAGE)
+LEFT_OUT = (
+    Component.POST_PROCESSING,
+    Component.WIRES,
+    Component.CLOCK,
+    Component.CONTROL,
+    Component.LEAKAGE,
+)
 
 LETTERS = {"weights": "W", "inputs": "I", "outputs": "O"}
 

@@ -352,7 +352,7 @@ class PartPricer:
         machine = self.pricer.machine
         exact, counts, latency, trits = self._sums(rows)
         prices = self.pricer.prices
-        dynamic = prices.energy_pj(counts)
+        dynamic = prices.running_pj(prices.energy_pj(counts), latency)
         energy = prices.leaked_pj(dynamic, latency)
         columns = {name: exact[:, at] for at, name in enumerate(EXACT_COLUMNS)}
         columns["activation_bits"] = self._peaks[rows, WHOLE_PART].max(axis=1)

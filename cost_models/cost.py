@@ -344,7 +344,7 @@ class Cost:
     @property
     def dynamic_energy(self) -> Band:
         """Of one inference without leakage, with its band."""
-        return _band(self.prices.energy_pj(self.prices.with_leakage(self.counts, 0)))
+        return _band(self.prices.energy_pj(self.prices.without_leakage(self.counts)))
 
     def columns(self, rate: float = 1.0) -> dict[str, float | int]:
         """Totals by the names that they have in the results table.

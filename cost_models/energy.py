@@ -22,6 +22,8 @@ price per operation would hide them.
     residual, pool   addition of w bits; pool: one multiplication a channel
     ReLU, maximum    comparison
     generator        parts of `cost_models.generator` in each of its cycles
+    clock, control   cycles, and bits that are clocked; wires: bits that pass a memory's ports
+                     (`cost_models.overhead`)
     leakage          cycles * microwatts / megahertz = pJ
 """
 
@@ -44,9 +46,15 @@ from cost_models.band import ZERO, Band
 from cost_models.clock import check_clock
 from cost_models.machine_area import logic_leakage_uw, named, placed
 from cost_models.nonvolatile import NONVOLATILE, check_made, leakage_uw, read_pj_per_bit
+from cost_models.overhead import find_overhead, priced_by_technology
 from cost_models.technology import Constant, Technology
 
 FREE = (0.0, 0.0, 0.0)
+
+RUNNING = "cycle"
+"""Action of what is spent in each cycle in which the machine works."""
+LEAKING = "idle"
+"""Action of what is spent as long as the supply is on; its count is cycles, too."""
 
 
 class Component(StrEnum):
@@ -61,6 +69,9 @@ class Component(StrEnum):
     NONVOLATILE = "nonvolatile"
     DRAM = "dram"
     GENERATOR = "generator"
+    WIRES = "wires"
+    CLOCK = "clock"
+    CONTROL = "control"
     LEAKAGE = "leakage"
 
 
@@ -93,6 +104,8 @@ class PriceList:
     entries: tuple[Entry, ...]
     prices_pj: npt.NDArray[np.float64]
     """Per unit of count, shape (entries, 3): low, mid, high."""
+    follows: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    """Rows whose count is the sum of those of other rows: wires and clocks of what is counted."""
 
     @cached_property
     def position(self) -> dict[Entry, int]:
@@ -100,10 +113,25 @@ class PriceList:
         return {entry: row for row, entry in enumerate(self.entries)}
 
     @cached_property
-    def idle_pj(self) -> float:
-        """Leakage of the whole machine per cycle, mid figure: what a mapping pays for its time."""
-        rows = [row for row, each in enumerate(self.entries) if each.component is Component.LEAKAGE]
-        return float(self.prices_pj[rows, 1].sum())
+    def time_pj(self) -> float:
+        """Leakage, clock and control per cycle, mid figure: what a mapping pays for its time."""
+        return float(self.prices_pj[self._rows(RUNNING, LEAKING), 1].sum())
+
+    @cached_property
+    def whole_pj(self) -> npt.NDArray[np.float64]:
+        """Mid prices with those of the rows that follow, shape (entries,): what an event causes."""
+        whole: npt.NDArray[np.float64] = self.prices_pj[:, 1].copy()
+        for row, followed in self.follows:
+            whole[list(followed)] += self.prices_pj[row, 1]
+        return whole
+
+    def _rows(self, *actions: str) -> list[int]:
+        return [row for row, entry in enumerate(self.entries) if entry.action in actions]
+
+    def fill_following(self, counts: npt.NDArray[np.float64]) -> None:
+        """Write the counts that follow from others into a table, shape (..., entries)."""
+        for row, followed in self.follows:
+            counts[..., row] = counts[..., list(followed)].sum(axis=-1)
 
     @cached_property
     def _memory_rows(self) -> dict[tuple[str, str, str], int]:
@@ -117,20 +145,24 @@ class PriceList:
         """Row of reading or writing an operand in a memory."""
         return self._memory_rows[memory, operand, action]
 
-    def with_leakage(
+    def with_time(
         self, counts: npt.NDArray[np.float64], cycles: npt.NDArray[np.float64] | int
     ) -> npt.NDArray[np.float64]:
-        """Counts with the leakage of `cycles`.
+        """Counts with what is spent in `cycles`: clock, control and leakage.
 
         Args:
-            counts: of events, shape (..., entries); those of leakage are overwritten.
-            cycles: in which the machine leaks, shape (...).
+            counts: of events, shape (..., entries); those of cycles are overwritten.
+            cycles: in which the machine works, shape (...).
         """
         complete = counts.copy()
-        for row, entry in enumerate(self.entries):
-            if entry.component is Component.LEAKAGE:
-                complete[..., row] = cycles
+        complete[..., self._rows(RUNNING, LEAKING)] = np.asarray(cycles)[..., None]
         return complete
+
+    def without_leakage(self, counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Counts of what is spent because the machine works, and not because it is on."""
+        dynamic = counts.copy()
+        dynamic[..., self._rows(LEAKING)] = 0.0
+        return dynamic
 
     def energy_pj(self, counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Energy of counts, shape (..., entries), in three bands, shape (..., 3).
@@ -143,25 +175,36 @@ class PriceList:
             energy += counts[..., row, None] * prices
         return energy
 
+    def running_pj(
+        self, counted_pj: npt.NDArray[np.float64], cycles: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """Energy with clock and control of `cycles` added to what it is without."""
+        return self._added(counted_pj, cycles, RUNNING)
+
     def leaked_pj(
         self, dynamic_pj: npt.NDArray[np.float64], cycles: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
         """Energy with the leakage of `cycles` added to what it is without.
 
-        Leakage stands last in the list, so this is `energy_pj` of `with_leakage` to the last bit.
+        What is counted in cycles stands last in the list, leakage behind clock and control: so this
+        of `running_pj` is `energy_pj` of `with_time` to the last bit.
         """
-        energy = dynamic_pj.copy()
-        for row, entry in enumerate(self.entries):
-            if entry.component is Component.LEAKAGE:
-                energy += cycles[..., None] * self.prices_pj[row]
+        return self._added(dynamic_pj, cycles, LEAKING)
+
+    def _added(
+        self, before_pj: npt.NDArray[np.float64], cycles: npt.NDArray[np.float64], action: str
+    ) -> npt.NDArray[np.float64]:
+        energy = before_pj.copy()
+        for row in self._rows(action):
+            energy += cycles[..., None] * self.prices_pj[row]
         return energy
 
 
 def price_list(machine: Accelerator, technology: Technology) -> PriceList:
     """All events of a machine with their prices, in pJ per unit of count.
 
-    The order is part of the result: sums run over it, one entry after the other, and leakage, which
-    is known last, stands last (`PriceList.leaked_pj`).
+    The order is part of the result: sums run over it, one entry after the other, and what is counted
+    in cycles, which are known last, stands last (`PriceList.leaked_pj`).
 
     Raises:
         InvalidAccelerator: an SRAM is outside the technology's table, or the clock beyond what the
@@ -188,12 +231,80 @@ def price_list(machine: Accelerator, technology: Technology) -> PriceList:
     if machine.generator is not None:
         for action, constant in generator_prices(technology).items():
             priced[Entry(Component.GENERATOR, "generator", "", action)] = constant.band.as_tuple()
+    priced |= _overhead_prices(machine, technology)
     for part, leakage in leakages_uw(machine, technology).items():
         per_cycle = leakage.scaled(1 / machine.clock_mhz)  # uW / MHz = pJ
-        priced[Entry(Component.LEAKAGE, part, "", "idle")] = per_cycle.as_tuple()
+        priced[Entry(Component.LEAKAGE, part, "", LEAKING)] = per_cycle.as_tuple()
+    entries = tuple(priced)
     return PriceList(
-        entries=tuple(priced), prices_pj=np.array(list(priced.values()), dtype=np.float64)
+        entries=entries,
+        prices_pj=np.array(list(priced.values()), dtype=np.float64),
+        follows=tuple(
+            (row, followed)
+            for row, entry in enumerate(entries)
+            if (followed := _followed(entry, entries, machine))
+        ),
     )
+
+
+def _overhead_prices(
+    machine: Accelerator, technology: Technology
+) -> dict[Entry, tuple[float, float, float]]:
+    """Wires, clock and control; nothing where the technology has no figures of them."""
+    overhead = find_overhead(machine, technology)
+    if overhead is None:
+        return {}
+    wires = {
+        Entry(Component.WIRES, memory, "", "moved"): price.as_tuple()
+        for memory, price in overhead.wire_pj_per_bit.items()
+    }
+    return wires | {
+        Entry(
+            Component.CLOCK, "registers", "", "written"
+        ): overhead.clock_pj_per_written_bit.as_tuple(),
+        Entry(Component.CLOCK, "gates", "", RUNNING): overhead.clock_pj_per_cycle.as_tuple(),
+        Entry(
+            Component.CONTROL, "loop nest", "", RUNNING
+        ): overhead.control_pj_per_cycle.as_tuple(),
+    }
+
+
+def _followed(
+    entry: Entry, entries: tuple[Entry, ...], machine: Accelerator
+) -> tuple[int, ...]:
+    """Rows whose counts add up to that of an entry; none for what is counted by itself."""
+    memories = (Component.BUFFER, Component.SRAM)
+    if entry.component is Component.WIRES:
+        return tuple(
+            row
+            for row, each in enumerate(entries)
+            if each.component in memories and each.part == entry.part
+        )
+    if entry.component is Component.CLOCK and entry.action == "written":
+        return tuple(row for row, each in enumerate(entries) if _clocks(each, machine))
+    return ()
+
+
+def _clocks(entry: Entry, machine: Accelerator) -> bool:
+    """Whether an event clocks flip-flops that the technology prices, one a unit of its count."""
+    if entry.component is Component.POST_PROCESSING:
+        return entry.action == "accumulation"
+    if entry.component is Component.GENERATOR:
+        return entry.action in ("state_bits", "threshold_bits")
+    if entry.component is Component.BUFFER and entry.action == "write":
+        memory = next(each for each in machine.memories if each.name == entry.part)
+        return priced_by_technology(memory)
+    array = next((each for each in machine.arrays if each.name == entry.part), None)
+    if array is None or array.operation_pj is not None:
+        return False
+    inside = array.element == "ternary_adder"  # its accumulator is clocked with its position
+    if entry.component is Component.TERNARY_ADDITION:
+        return inside and entry.action == "position"
+    if entry.component is not Component.REGISTER or entry.action != "write":
+        return False
+    register = array.register(entry.operand)  # type: ignore[arg-type]
+    own = register is not None and register.write_pj_per_bit is not None
+    return not own and not (inside and entry.operand == "outputs")
 
 
 def generator_prices(technology: Technology) -> dict[str, Constant]:

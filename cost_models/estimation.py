@@ -104,7 +104,7 @@ def _estimate(
         costs.append(
             LayerCost(
                 layer=layer,
-                counts=pricer.prices.with_leakage(counts, cycles),
+                counts=pricer.prices.with_time(counts, cycles),
                 prices=pricer.prices,
                 busy_cycles=busy,
                 two_ports=two_ports,

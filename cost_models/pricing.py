@@ -305,7 +305,7 @@ class LayerPricer:
         lanes = np.full(len(numbers), float(self.machine.generator.trits_per_cycle))
         counts = np.zeros((len(numbers), len(self.prices.entries)))
         self._write_generator(counts, numbers, lanes)
-        energy: Column = (counts * self.prices.prices_pj[:, 1]).sum(axis=1) / lanes
+        energy: Column = (counts * self.prices.whole_pj).sum(axis=1) / lanes
         return energy
 
     # Counts, as columns over layers
@@ -344,6 +344,7 @@ class LayerPricer:
         self._write_vector(table, others, numbers[others])
         self._write_activations(table, others, numbers[others], residence.take(others))
         self._write_parameters(table, numbers, residence)
+        self.prices.fill_following(table.counts)
         return table
 
     def _write_arithmetic(

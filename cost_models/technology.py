@@ -17,6 +17,7 @@ bits of an input):
     other area       = see `cost_models.area`
 
     SRAM             = see `cost_models.sram`
+    clock, wires     = see `cost_models.overhead`
 """
 
 from dataclasses import dataclass
@@ -58,6 +59,16 @@ class Constant:
             mid=self.value,
             high=self.value if self.high is None else self.high,
         )
+
+
+OVERHEAD = (
+    "clock_gate_pj",
+    "clock_branch_pj_per_bit",
+    "wire_pj_per_bit_mm",
+    "control_pj_per_cycle",
+    "address_pj_per_cycle",
+)
+"""Constants of clock, control and wires."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +120,19 @@ class Technology:
     generator_decoder_pj_per_gate: Constant
     """Per AND gate of the decoders of blocks, and cycle."""
 
+    # Energy of clock, control and wires (`cost_models.overhead`): all of them, or none and no such
+    # energy is counted
+    clock_gate_pj: Constant | None = None
+    """Of a clock gate that is closed, with its share of the buffers above it, a cycle."""
+    clock_branch_pj_per_bit: Constant | None = None
+    """Of an open gate, per flip-flop behind it and cycle; the clock's pin is in the price of a write."""
+    wire_pj_per_bit_mm: Constant | None = None
+    """Of data, of which a quarter of the bits rise and fall a transfer, repeaters included."""
+    control_pj_per_cycle: Constant | None = None
+    """Of a loop nest's counters with their clock."""
+    address_pj_per_cycle: Constant | None = None
+    """Of a unit that makes addresses."""
+
     # Area
     multiplier_um2_per_bit2: Constant
     multiplier_edge_um2_per_bit: Constant
@@ -149,6 +173,10 @@ class Technology:
         lowest = self.timing.lowest_voltage_v
         works = lowest is None or self.voltage_v >= lowest
         require(works, "voltage_v", f"at least timing.lowest_voltage_v ({lowest})", self.voltage_v)
+        for name in OVERHEAD:
+            given = getattr(self, name) is not None
+            remedy = f"given where {OVERHEAD[0]} is, or all five left out"
+            require(given == (self.clock_gate_pj is not None), name, remedy, given)
         timed = all(row.access_ns is not None for row in self.sram.rows)
         remedy = "unknown where a row of the SRAM's table has no access_ns"
         require(timed or bool(self.timing.unknown), "timing", remedy, "delays")

@@ -5,7 +5,8 @@ Of each candidate it is known what it moves (`cost_models.traffic`) and how long
 norm cost the same under each of them:
 
     latency = max(array with filling, trits / trits per cycle, busiest port)
-    energy  = sum of moved bits * price + trits * price of a trit + latency * leakage
+    energy  = sum of moved bits * price + trits * price of a trit
+            + latency * (leakage + clock + control)
 
     energy     least energy, then least latency
     latency    the other way round
@@ -146,9 +147,9 @@ def best_mappings(
     ports = np.max(np.stack(busy) + beside[owner].T, axis=0)
     latency = np.maximum(cycles, np.maximum(made, ports))
     entries = moved_entries(traffic, array, prices)
-    energy = latency * prices.idle_pj + traffic.trits * trit_pj[owner]
+    energy = latency * prices.time_pj + traffic.trits * trit_pj[owner]
     for row, bits in entries:
-        energy = energy + bits * prices.prices_pj[row, 1]  # mid figures choose; bands come later
+        energy = energy + bits * prices.whole_pj[row]  # mid figures choose; bands come later
     best = _best(found, traffic.mappable & possible, energy, latency, objective, len(layers))
     mapped: list[Mapped | InvalidInput] = []
     for index, at in enumerate(best):

@@ -14,6 +14,7 @@ test computes this. Colour is never the only mark: kinds of designs differ in sh
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 PINK, SKY, ORANGE = "#CC79A7", "#56B4E9", "#E69F00"
 INDIGO, BRICK, SAND, GREY = "#6E6EF7", "#A33D29", "#BDB175", "#8C8C8C"
+RASPBERRY, SLATE, VIOLET = "#B03050", "#305070", "#5030D0"
 
 DENSE = BLUE
 """Matrices that are trained."""
@@ -38,6 +39,9 @@ COMPONENTS = {
     "nonvolatile": GREEN,
     "dram": BRICK,
     "generator": ORANGE,
+    "wires": RASPBERRY,
+    "clock": SLATE,
+    "control": VIOLET,
     "leakage": QUIET,
 }
 """What spends energy, by the values of `cost_models.Component`; in this order in a stack."""

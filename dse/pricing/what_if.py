@@ -152,11 +152,12 @@ class Fleet:
         if name.startswith("leakage"):
             return np.full(len(events.places), leakage)
         prices = price_list(machine, drawn)
+        counts = prices.with_time(events.counts, events.cycles)
         if name.startswith("energy"):
-            counts = prices.with_leakage(events.counts, events.cycles)
             energy: Figures = counts @ prices.prices_pj[:, 1]
             return energy
-        dynamic = (events.counts @ prices.prices_pj[:, 1]) * (self.rate * UW_PER_PJ_PER_S)
+        spent = prices.without_leakage(counts) @ prices.prices_pj[:, 1]
+        dynamic = spent * (self.rate * UW_PER_PJ_PER_S)
         power: Figures = dynamic + leakage
         return power
 

@@ -43,6 +43,9 @@ COMPONENT_WORDS: dict[str, str] = {
     Component.NONVOLATILE: "memory without supply",
     Component.DRAM: "DRAM",
     Component.GENERATOR: "generator",
+    Component.WIRES: "wires",
+    Component.CLOCK: "clock",
+    Component.CONTROL: "control",
     Component.LEAKAGE: "leakage",
 }
 """How components are called."""

@@ -225,7 +225,7 @@ def test_one_sentence_or_figures_that_hardware_could_have(workload, data, techno
     for each in cost.layers:
         works = not (each.layer.kind is LayerKind.BATCH_NORM and each.layer.folded)
         assert 0 <= each.energy.low <= each.energy.mid <= each.energy.high < math.inf
-        dynamic = cost.prices.energy_pj(cost.prices.with_leakage(each.counts, 0))
+        dynamic = cost.prices.energy_pj(cost.prices.without_leakage(each.counts))
         assert (dynamic > 0).all() if works else (dynamic >= 0).all()
         assert (each.counts >= 0).all() and (each.counts == np.floor(each.counts)).all()
         assert each.latency_cycles >= (1 if each.layer.kind in CONVOLUTIONS else 0)

@@ -1,0 +1,183 @@
+"""Clock, control and wires: what a machine spends beside its arithmetic and its memories.
+
+    clock, always    flip-flops / 16 * (gate + wire between gates)          each cycle, written or not
+    clock, written   (branch + wire between flip-flops)                     each bit that is clocked
+    control          sequencer + addresses * address                        each cycle
+    wires            distance * bits                                        of each on-chip memory
+
+Flip-flops stand in groups of 16 behind a gate that stops their clock: a group that nothing is written
+to spends what its gate does. The clock pin of a flip-flop itself is in the price of a write
+(`register_write_pj_per_bit`, `accumulator_pj_per_bit`, `generator_state_pj_per_bit`), which was
+measured with it, and is not counted again here.
+
+Lengths follow from areas of the machine, logic at its area with `control_share` (N flip-flops on A):
+
+    between flip-flops      sqrt(A / N) each
+    between gates           sqrt(A / (N / 16)) each, and a third more for the levels above them
+    memory to arrays        half the edge of a square that holds the logic and all memories that are
+                            not larger: small ones lie close
+    along the array         its edge, for memories that deliver to it or collect from it
+
+The shortest path through N points at random on an area A is 0.71 * sqrt(N * A) long (J. Beardwood,
+J. Halton, J. Hammersley, The shortest path through many points, Proc. Cambridge Phil. Soc. 55, 1959).
+A clock's tree has to be balanced, and its wires run along two axes: 1 * sqrt(N * A), a judgement.
+
+Only what a technology prices is counted: an array, a register or a memory with figures of the
+machine's own is taken to have its clock and its wires in them. What the figures are measured on:
+benchmarks/clock_and_control.py and docs/evidence/technologies.md, "Clock, control and wires".
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cost_models.accelerator import OPERANDS, Accelerator, ComputeArray, MemoryLevel
+from cost_models.band import Band
+from cost_models.generator import GeneratorSpec, generator_parts
+from cost_models.machine_area import (
+    USUAL_GENERATOR,
+    array_area_um2,
+    machine_area_um2,
+    registers_area_um2,
+    sum_bands,
+)
+from cost_models.technology import Technology
+
+BITS_A_GATE = 16
+"""Flip-flops behind a clock gate: words of 8 to 32 bits that are written together."""
+LEVELS_ABOVE = 4 / 3
+"""Wire of a tree over its lowest level, each level above having a quarter of the wire: 1 + 1/4 + ..."""
+VECTOR_BITS = 24
+"""Of the register of a vector lane (`cost_models.area`)."""
+CLOCKED = 4
+"""Wire energy of a clock over that of data, of which a quarter of the bits rise and fall in a
+cycle."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overhead:
+    """Prices in pJ of one machine in one technology."""
+
+    flip_flops: int
+    addresses: int
+    """Streams of words, each with a unit that makes its addresses."""
+    clock_pj_per_cycle: Band
+    clock_pj_per_written_bit: Band
+    control_pj_per_cycle: Band
+    wire_pj_per_bit: dict[str, Band]
+    """On-chip memory that the technology prices -> energy of a bit on its way."""
+
+
+def find_overhead(machine: Accelerator, technology: Technology) -> Overhead | None:
+    """What clock, control and wires of a machine spend; None where the technology has no figures.
+
+    Raises:
+        InvalidAccelerator: an SRAM is outside the technology's table.
+    """
+    gate, branch = technology.clock_gate_pj, technology.clock_branch_pj_per_bit
+    wire = technology.wire_pj_per_bit_mm
+    sequencer, address = technology.control_pj_per_cycle, technology.address_pj_per_cycle
+    if gate is None or branch is None or wire is None or sequencer is None or address is None:
+        return None
+    areas = machine_area_um2(machine, technology)
+    logic = _logic(machine, areas)
+    flip_flops = sum(_flip_flops(machine))
+    clock_wire = wire.band.scaled(CLOCKED)
+    between_bits = _root(logic, 1 / flip_flops)
+    between_gates = _root(logic, BITS_A_GATE / flip_flops).scaled(LEVELS_ABOVE)
+    gates = flip_flops / BITS_A_GATE
+    addresses = _count_addresses(machine)
+    sequenced = any(array.operation_pj is None for array in machine.arrays)
+    return Overhead(
+        flip_flops=flip_flops,
+        addresses=addresses,
+        clock_pj_per_cycle=(gate.band + _times(clock_wire, between_gates)).scaled(gates),
+        clock_pj_per_written_bit=branch.band + _times(clock_wire, between_bits),
+        control_pj_per_cycle=sequencer.band.scaled(sequenced) + address.band.scaled(addresses),
+        wire_pj_per_bit={
+            memory.name: _times(wire.band, _distance_mm(memory, machine, technology, areas, logic))
+            for memory in machine.memories
+            if priced_by_technology(memory)
+        },
+    )
+
+
+def _logic(machine: Accelerator, areas: dict[str, Band]) -> Band:
+    """Area that the clock spans: without macros, and without arrays that have figures of their own."""
+    apart = {each.name for each in machine.memories if each.kind != "register_file"}
+    for array in machine.arrays:
+        if array.operation_pj is not None:
+            apart |= {array.name, f"registers of {array.name}"}
+    return sum_bands(area for part, area in areas.items() if part not in apart)
+
+
+def priced_by_technology(memory: MemoryLevel) -> bool:
+    """Whether a memory is on the chip and has no energies of the machine's own."""
+    own = memory.read_pj_per_bit is not None or memory.write_pj_per_bit is not None
+    return memory.kind != "dram" and not own
+
+
+def _flip_flops(machine: Accelerator) -> Iterator[int]:
+    """Registers of each part, those of control left out, whose figure has its clock."""
+    yield machine.vector_lanes * VECTOR_BITS
+    for array in machine.arrays:
+        yield sum(_register_bits(array, operand) for operand in OPERANDS)
+    for memory in machine.memories:
+        if memory.kind == "register_file" and priced_by_technology(memory):
+            yield memory.capacity_bits
+    if machine.generator is not None:
+        spec: GeneratorSpec = machine.generator.spec or USUAL_GENERATOR
+        yield generator_parts(spec, machine.generator.trits_per_cycle).flip_flops
+
+
+def _register_bits(array: ComputeArray, operand: str) -> int:
+    register = array.register(operand)  # type: ignore[arg-type]
+    if register is None or array.operation_pj is not None or register.write_pj_per_bit is not None:
+        return 0
+    return register.capacity_bits * array.instances(operand)  # type: ignore[arg-type]
+
+
+def _count_addresses(machine: Accelerator) -> int:
+    """One for each operand of a memory towards the array, and one towards the memory behind it."""
+    return sum(
+        1 + (memory is not machine.chain(operand)[-1])
+        for memory in machine.memories
+        for operand in memory.holds
+        if priced_by_technology(memory)
+    )
+
+
+def _distance_mm(
+    memory: MemoryLevel,
+    machine: Accelerator,
+    technology: Technology,
+    areas: dict[str, Band],
+    logic: Band,
+) -> Band:
+    """From a memory to the arrays, and along one where it delivers to them."""
+    nearer = sum_bands(
+        areas[each.name]
+        for each in machine.memories
+        if each.kind == "sram" and areas[each.name].mid <= areas[memory.name].mid
+    )
+    distance = _root(logic + nearer, 1 / 4)
+    if any(memory is machine.chain(operand)[0] for operand in memory.holds):
+        arrays = [
+            array_area_um2(each, technology) + registers_area_um2(each, technology)
+            for each in machine.arrays
+        ]
+        distance = distance + _root(max(arrays, key=lambda area: area.mid), 1.0)
+    return distance
+
+
+def _root(area_um2: Band, factor: float) -> Band:
+    """Edge in mm of a share of an area."""
+    return Band(
+        low=math.sqrt(area_um2.low * factor) * 1e-3,
+        mid=math.sqrt(area_um2.mid * factor) * 1e-3,
+        high=math.sqrt(area_um2.high * factor) * 1e-3,
+    )
+
+
+def _times(one: Band, other: Band) -> Band:
+    return Band(low=one.low * other.low, mid=one.mid * other.mid, high=one.high * other.high)
