@@ -145,7 +145,8 @@ def array_cycles(found: Candidates, array: ComputeArray) -> tuple[Column, npt.ND
         here = found.views.across & (found.assignment == number)
         rows, columns = _edges(found, array, *assignment.loops[:2])
         cycles = np.where(here, cycles + rows + columns - 2, cycles)
-    return cycles, possible
+    # The last cycle of the last tile is not counted again, but for an array of one element.
+    return np.maximum(cycles, ideal_cycles(found)), possible
 
 
 def _edges(

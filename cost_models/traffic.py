@@ -344,8 +344,8 @@ def count_traffic(
         together[operand] = _together(found, operand, cut[operand], room)
         copies = _copies(found, array, register, operand)
         registers[operand] = Moved(
-            read_bits=tiles.crossings[operand][0] * copies * per_pass,
-            written_bits=_at(tiles.crossings[operand], cut[operand]) * copies * per_tile,
+            read_bits=_whole(tiles.crossings[operand][0] * copies * per_pass),
+            written_bits=_whole(_at(tiles.crossings[operand], cut[operand]) * copies * per_tile),
         )
     # The generator feeds the registers: it makes what crosses their cut, as often as it does.
     trits = np.where(generated, _at(tiles.crossings["weights"], cut["weights"]), 0.0)
@@ -410,6 +410,16 @@ def _register_bits(values: Cuts, bits: Column, register: Register) -> Cuts:
     together = np.maximum(np.floor(register.word_bits / bits), 1.0)
     words: Cuts = np.ceil(values / together) * np.ceil(bits / register.word_bits)
     return words * register.word_bits
+
+
+def _whole(bits: Column) -> Column:
+    """Whole bits: a last word that fewer values share than the others do is moved all the same.
+
+    5 values of one bit, 3 of them in a word of 8: 13 1/3 bits in proportion. What a quotient is off
+    by must not become a bit.
+    """
+    whole: Column = np.ceil(np.round(bits, 6))
+    return whole
 
 
 def _in_words(bits: Column, tile_bits: Column, transfers: Column, word_bits: int) -> Column:
