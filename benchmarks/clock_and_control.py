@@ -1,14 +1,14 @@
 """Energy of clock, control and broadcast in synthesised machines, beside that of their arithmetic.
 
-    python benchmarks/clock_and_control.py benchmarks/clock_and_control.csv \
-        --library sky130=sky130hd_tt.lib.gz --library asap7=simple.lib.gz,invbuf.lib.gz,seq.lib
+    python -m benchmarks.clock_and_control benchmarks/clock_and_control.csv \
+        --library sky130=sky130hd_tt.lib.gz --library asap7=simple.lib.gz,invbuf.lib.gz,...
 
-Machines of `benchmarks/verilog`: arrays with registers of operands and a programmable loop nest that
-makes all addresses. Each is synthesised (Yosys, flow area), its registers with an enable once with
-clock gates and once without, and simulated gate by gate (Icarus, a unit of delay a gate, so that
-glitches count) on inputs after a ReLU, normal weights, and trits of a density of 1/4.
+Machines of `benchmarks/verilog`: arrays with registers of operands and a programmable loop nest
+that makes all addresses. Each is synthesised (Yosys, flow area), its registers with an enable once
+with clock gates and once without, and simulated gate by gate (Icarus, a unit of delay a gate, so
+that glitches count) on inputs after a ReLU, normal weights, and trits of a density of 1/4.
 
-    energy = sum over cells  toggles of a pin * internal energy at its load     (the library's tables)
+    energy = sum over cells  toggles of a pin * internal energy at its load   (of the library)
            + sum over nets   toggles * V^2 / 2 * (capacitance of its pins + wire)
 
 A wire is taken to be 1.5 cells long for each pin that it drives, at `WIRE_FF_PER_UM`. What a row of
@@ -51,7 +51,8 @@ COLUMNS = (
     "nets_fj",
 )
 WIRE_FF_PER_UM = 0.2
-"""R. Ho, K. Mai, M. Horowitz, The future of wires, Proc. IEEE 89(4), 2001: hardly any node differs."""
+"""R. Ho, K. Mai, M. Horowitz, The future of wires, Proc. IEEE 89(4), 2001 (recalled): nearly the
+same at every node."""
 FILLED = 0.7
 """Of the area, by cells."""
 CELLS_A_PIN = 1.5
@@ -179,7 +180,9 @@ def read_cell(library: Library, name: str) -> Cell:
 
 def _groups(text: str, at: int) -> Iterator[dict[str, Any]]:
     """The group that begins at a place: attributes as lists, groups within as triples."""
-    token = re.compile(r"/\*.*?\*/|([\w.]+)\s*\(([^()]*)\)\s*(\{|;?)|([\w.]+)\s*:\s*([^;\n]*);?|(\})", re.S)
+    token = re.compile(
+        r"/\*.*?\*/|([\w.]+)\s*\(([^()]*)\)\s*(\{|;?)|([\w.]+)\s*:\s*([^;\n]*);?|(\})", re.S
+    )
     stack: list[dict[str, Any]] = [{"groups": []}]
     for found in token.finditer(text, at):
         name, inside, opens, key, value, closes = found.groups()
@@ -208,7 +211,9 @@ def _table(group: dict[str, Any]) -> tuple[list[float], list[float], Any]:
     return first, second, values
 
 
-def _look_up(first: list[float], second: list[float], values: Any, slew: float, load: float) -> float:
+def _look_up(
+    first: list[float], second: list[float], values: Any, slew: float, load: float
+) -> float:
     row = int(np.argmin([abs(each - slew) for each in first]))
     if values.shape[1] == 1:
         return float(values[row, 0])
@@ -355,9 +360,7 @@ def measure(name: str, library: Library, gated: bool) -> list[dict[str, Any]]:
         netlist = synthesise(circuit, library, gated, folder)
         kinds = {c["type"] for c in netlist["cells"].values() if not c["type"].startswith("$")}
         cells = {kind: read_cell(library, kind) for kind in sorted(kinds)}
-        ports = {
-            n: p["bits"] for n, p in netlist["ports"].items() if p["direction"] == "input"
-        }
+        ports = {n: p["bits"] for n, p in netlist["ports"].items() if p["direction"] == "input"}
         toggles = simulate(netlist, cells, ports, stimulus, warm, folder)
     return _account(name, library, gated, netlist, cells, toggles, len(stimulus) - warm, ports)
 
@@ -444,9 +447,9 @@ def cell_rows(library: Library) -> list[dict[str, Any]]:
         ("buffer", library.buffer),
     ):
         cell = read_cell(library, kind)
-        clock = cell.clock or ("CLK" if cell.gates else next(iter(
-            n for n, p in cell.pins.items() if not p.output
-        )))
+        clock = cell.clock or (
+            "CLK" if cell.gates else next(iter(n for n, p in cell.pins.items() if not p.output))
+        )
         output = next(p for p in cell.pins.values() if p.output)
         volts = library.voltage_v**2 * library.femto
         inside = 2 * cell.pins[clock].spent(library.slew, 0) * library.femto

@@ -203,8 +203,8 @@ class PriceList:
 def price_list(machine: Accelerator, technology: Technology) -> PriceList:
     """All events of a machine with their prices, in pJ per unit of count.
 
-    The order is part of the result: sums run over it, one entry after the other, and what is counted
-    in cycles, which are known last, stands last (`PriceList.leaked_pj`).
+    The order is part of the result: sums run over it, one entry after the other, and what is
+    counted in cycles, which are known last, stands last (`PriceList.leaked_pj`).
 
     Raises:
         InvalidAccelerator: an SRAM is outside the technology's table, or the clock beyond what the
@@ -269,9 +269,7 @@ def _overhead_prices(
     }
 
 
-def _followed(
-    entry: Entry, entries: tuple[Entry, ...], machine: Accelerator
-) -> tuple[int, ...]:
+def _followed(entry: Entry, entries: tuple[Entry, ...], machine: Accelerator) -> tuple[int, ...]:
     """Rows whose counts add up to that of an entry; none for what is counted by itself."""
     memories = (Component.BUFFER, Component.SRAM)
     if entry.component is Component.WIRES:

@@ -68,7 +68,7 @@ def machine_area_um2(
         # that differs is another circuit beside it.
         needed = dict.fromkeys(specs) or [machine.generator.spec or USUAL_GENERATOR]
         logic["generator"] = sum_bands(
-            _generator_area_um2(spec, machine.generator.trits_per_cycle, technology)
+            generator_area_um2(spec, machine.generator.trits_per_cycle, technology)
             for spec in needed
         )
     share = technology.control_share.band
@@ -156,7 +156,7 @@ def placed(name: str, where: str) -> Iterator[None]:
         raise InvalidAccelerator(str(error).replace(" bits", f" bits ({place})", 1)) from None
 
 
-def _generator_area_um2(spec: GeneratorSpec, lanes: int, technology: Technology) -> Band:
+def generator_area_um2(spec: GeneratorSpec, lanes: int, technology: Technology) -> Band:
     """Area of a generator from its parts (`cost_models.generator`).
 
     With the constants of the technology, which are fewer than those of a cell library's fit

@@ -1,26 +1,27 @@
 """Clock, control and wires: what a machine spends beside its arithmetic and its memories.
 
-    clock, always    flip-flops / 16 * (gate + wire between gates)          each cycle, written or not
-    clock, written   (branch + wire between flip-flops)                     each bit that is clocked
-    control          sequencer + addresses * address                        each cycle
-    wires            distance * bits                                        of each on-chip memory
+    clock, always    flip-flops / 16 * (gate + wire between gates)     each cycle, written or not
+    clock, written   branch + wire between flip-flops                  each bit that is clocked
+    control          sequencer + addresses * address                   each cycle
+    wires            distance * bits                                   of each on-chip memory
 
-Flip-flops stand in groups of 16 behind a gate that stops their clock: a group that nothing is written
-to spends what its gate does. The clock pin of a flip-flop itself is in the price of a write
+Flip-flops stand in groups of 16 behind a gate that stops their clock: a group that nothing is
+written to spends what its gate does. The clock pin of a flip-flop itself is in the price of a write
 (`register_write_pj_per_bit`, `accumulator_pj_per_bit`, `generator_state_pj_per_bit`), which was
 measured with it, and is not counted again here.
 
-Lengths follow from areas of the machine, logic at its area with `control_share` (N flip-flops on A):
+Lengths follow from areas of the machine (N flip-flops on an area A of logic, control included):
 
-    between flip-flops      sqrt(A / N) each
-    between gates           sqrt(A / (N / 16)) each, and a third more for the levels above them
-    memory to arrays        half the edge of a square that holds the logic and all memories that are
-                            not larger: small ones lie close
-    along the array         its edge, for memories that deliver to it or collect from it
+    between flip-flops   sqrt(A / N) each
+    between gates        sqrt(A / (N / 16)) each, and a third more for the levels above them
+    memory to arrays     half the edge of a square that holds the logic and all memories that are
+                         not larger: small ones lie close
+    along the array      its edge, for memories that deliver to it or collect from it
 
 The shortest path through N points at random on an area A is 0.71 * sqrt(N * A) long (J. Beardwood,
-J. Halton, J. Hammersley, The shortest path through many points, Proc. Cambridge Phil. Soc. 55, 1959).
-A clock's tree has to be balanced, and its wires run along two axes: 1 * sqrt(N * A), a judgement.
+J. Halton, J. Hammersley, The shortest path through many points, Proc. Cambridge Phil. Soc. 55,
+1959). A clock's tree has to be balanced, and its wires run along two axes: 1 * sqrt(N * A), a
+judgement.
 
 Only what a technology prices is counted: an array, a register or a memory with figures of the
 machine's own is taken to have its clock and its wires in them. What the figures are measured on:
@@ -46,7 +47,7 @@ from cost_models.technology import Technology
 BITS_A_GATE = 16
 """Flip-flops behind a clock gate: words of 8 to 32 bits that are written together."""
 LEVELS_ABOVE = 4 / 3
-"""Wire of a tree over its lowest level, each level above having a quarter of the wire: 1 + 1/4 + ..."""
+"""Wire of a tree over that of its lowest level: each level above has a quarter, 1 + 1/4 + ..."""
 VECTOR_BITS = 24
 """Of the register of a vector lane (`cost_models.area`)."""
 CLOCKED = 4
@@ -103,7 +104,7 @@ def find_overhead(machine: Accelerator, technology: Technology) -> Overhead | No
 
 
 def _logic(machine: Accelerator, areas: dict[str, Band]) -> Band:
-    """Area that the clock spans: without macros, and without arrays that have figures of their own."""
+    """Area that the clock spans: no macros, and no arrays that have figures of their own."""
     apart = {each.name for each in machine.memories if each.kind != "register_file"}
     for array in machine.arrays:
         if array.operation_pj is not None:
@@ -124,7 +125,7 @@ def _flip_flops(machine: Accelerator) -> Iterator[int]:
         yield sum(_register_bits(array, operand) for operand in OPERANDS)
     for memory in machine.memories:
         if memory.kind == "register_file" and priced_by_technology(memory):
-            yield memory.capacity_bits
+            yield memory.bits
     if machine.generator is not None:
         spec: GeneratorSpec = machine.generator.spec or USUAL_GENERATOR
         yield generator_parts(spec, machine.generator.trits_per_cycle).flip_flops

@@ -30,10 +30,10 @@ by 1.05 more for the voltage; a logic area by 6.4^0.3 = 1.7.
 | area, 45 -> 130 nm, 2 KB SRAM (IHP; CACTI 7)    | x 6.4     | x 12.3                | 1.93   |
 
 A voltage of the same node slows gates and lowers leakage by the laws of `cost_models.timing`, down
-to a lowest one. Across nodes, leakage follows the class of the device, not its size, so its density
-is kept, delays are unknown, and the band says how
-little that means: SkyWater's cells leak 1 / 50,000 of Nangate's per area, ASAP7's 1 / 26. DRAM is
-another chip and stays as it is.
+to a lowest one. A wire's energy per length follows the voltage alone. Across nodes, leakage follows
+the class of the device, not its size, so its density is kept, delays are unknown, and the band says
+how little that means: SkyWater's cells leak 1 / 50,000 of Nangate's per area, ASAP7's 1 / 26. DRAM
+is another chip and stays as it is.
 """
 
 import math
@@ -164,6 +164,9 @@ def scale_technology(technology: Technology, node_nm: int, voltage_v: float) -> 
             if same_node:
                 text = f"Scaled {ends} by {leaks:.3g}, the law of cost_models.timing."
             return _scaled(old, leaks, leakage_low, 1.0, text)
+        if name == "wire_pj_per_bit_mm":  # a length's capacitance is nearly that of all nodes
+            squared = (voltage_v / technology.voltage_v) ** 2
+            return _scaled(old, squared, 1.0, 1.0, f"Times {squared:.3g}, the voltage squared.")
         if "_pj" in name:
             text = f"Scaled {ends} by {energy:.3g} (Stillmaker and Baas); measured error up to"
             return _scaled(

@@ -125,9 +125,9 @@ class Technology:
     clock_gate_pj: Constant | None = None
     """Of a clock gate that is closed, with its share of the buffers above it, a cycle."""
     clock_branch_pj_per_bit: Constant | None = None
-    """Of an open gate, per flip-flop behind it and cycle; the clock's pin is in the price of a write."""
+    """Of an open gate, per flip-flop behind it and cycle; that one's clock pin is in its write."""
     wire_pj_per_bit_mm: Constant | None = None
-    """Of data, of which a quarter of the bits rise and fall a transfer, repeaters included."""
+    """Of data, a quarter of whose bits rise and fall a transfer; repeaters included."""
     control_pj_per_cycle: Constant | None = None
     """Of a loop nest's counters with their clock."""
     address_pj_per_cycle: Constant | None = None

@@ -95,6 +95,10 @@ WORDS = {
     ("sram", "inputs", "read"): ("inputs from the SRAM", "12 passes x 4 x 8"),
     ("sram", "outputs", "write"): ("outputs into the SRAM", "12 words of 32"),
     ("vector unit", "", "addition"): ("rounding to 8 bits", "12 x 24"),
+    ("sram", "", "moved"): ("bits on wires, from and to the SRAM", "128 + 384 + 384"),
+    ("registers", "", "written"): ("clock of written registers, bits", "128 + 1,152"),
+    ("gates", "", "cycle"): ("clock down to the gates of all registers, cycles", "28"),
+    ("loop nest", "", "cycle"): ("control and 3 addresses, cycles", "28"),
     ("logic", "", "idle"): ("leakage of the logic, cycles", "28"),
     ("sram", "", "idle"): ("leakage of the SRAM, cycles", "28"),
 }
@@ -136,6 +140,10 @@ def test_the_example_is_what_its_derivation_says() -> None:
         # One output leaves at a time: 8 bits, for which a word of 32 is written.
         ("sram", "outputs", "write"): 12 * 32,
         ("vector unit", "", "addition"): 12 * 24,
+        ("sram", "", "moved"): 16 * 8 + 12 * 4 * 8 + 12 * 32,
+        ("registers", "", "written"): 16 * 8 + 48 * 24,
+        ("gates", "", "cycle"): 28,
+        ("loop nest", "", "cycle"): 28,
         ("logic", "", "idle"): 28,
         ("sram", "", "idle"): 28,
     }

@@ -79,7 +79,13 @@ def cost_of(case: list) -> Cost:
 
 def energies_of(cost: Cost, *, macs: bool = True) -> dict[str, float]:
     """Layer -> pJ of what ZigZag prices, too; without the arithmetic where `macs` is False."""
-    left_out = {Component.POST_PROCESSING, Component.LEAKAGE}
+    left_out = {
+        Component.POST_PROCESSING,
+        Component.WIRES,
+        Component.CLOCK,
+        Component.CONTROL,
+        Component.LEAKAGE,
+    }
     if not macs:
         left_out.add(Component.MULTIPLY_ACCUMULATE)
     found = {}

@@ -83,7 +83,13 @@ def counts(cost: Cost) -> dict[tuple[str, str, str], float]:
 
 def energy_pj(cost: Cost) -> float:
     """Of what ZigZag prices."""
-    left_out = (Component.POST_PROCESSING, Component.LEAKAGE)
+    left_out = (
+        Component.POST_PROCESSING,
+        Component.WIRES,
+        Component.CLOCK,
+        Component.CONTROL,
+        Component.LEAKAGE,
+    )
     energy = cost.counts * cost.prices.prices_pj[:, 1]
     return float(
         sum(
