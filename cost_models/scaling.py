@@ -166,7 +166,8 @@ def scale_technology(technology: Technology, node_nm: int, voltage_v: float) -> 
             return _scaled(old, leaks, leakage_low, 1.0, text)
         if name == "wire_pj_per_bit_mm":  # a length's capacitance is nearly that of all nodes
             squared = (voltage_v / technology.voltage_v) ** 2
-            return _scaled(old, squared, 1.0, 1.0, f"Times {squared:.3g}, the voltage squared.")
+            text = f"Scaled {ends} by {squared:.3g}, the voltage squared."
+            return _scaled(old, squared, 1 / VOLTAGE_ERROR, VOLTAGE_ERROR, text)
         if "_pj" in name:
             text = f"Scaled {ends} by {energy:.3g} (Stillmaker and Baas); measured error up to"
             return _scaled(
