@@ -271,12 +271,11 @@ def _overhead_prices(
 
 def _followed(entry: Entry, entries: tuple[Entry, ...], machine: Accelerator) -> tuple[int, ...]:
     """Rows whose counts add up to that of an entry; none for what is counted by itself."""
-    memories = (Component.BUFFER, Component.SRAM)
     if entry.component is Component.WIRES:
         return tuple(
             row
             for row, each in enumerate(entries)
-            if each.component in memories and each.part == entry.part
+            if each.component in MEMORIES and each.part == entry.part
         )
     if entry.component is Component.CLOCK and entry.action == "written":
         return tuple(row for row, each in enumerate(entries) if _clocks(each, machine))

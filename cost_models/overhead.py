@@ -159,7 +159,8 @@ def _distance_mm(
     nearer = sum_bands(
         areas[each.name]
         for each in machine.memories
-        if each.kind == "sram" and areas[each.name].mid <= areas[memory.name].mid
+        if each.kind not in ("dram", "register_file")
+        and areas[each.name].mid <= areas[memory.name].mid
     )
     distance = _root(logic + nearer, 1 / 4)
     if any(memory is machine.chain(operand)[0] for operand in memory.holds):
