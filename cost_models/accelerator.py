@@ -201,6 +201,9 @@ class MemoryLevel:
     leakage_uw: Constant | None = None
     area_um2: Constant | None = None
     """A DRAM has none: it is another chip."""
+    asleep: Literal["on", "retention", "off"] | None = None
+    """Between inferences, of a memory on the chip, whatever the mode of sleep but a cut; left out,
+    the mode decides (`cost_models.sleep`)."""
     where: Annotated[str, OURS] = field(default="", compare=False)
     """File and line that describe it, for messages."""
     fitted: Annotated[bool, OURS] = field(default=False, compare=False)
@@ -213,6 +216,12 @@ class MemoryLevel:
         require(distinct, "holds", "a list of distinct operands", list(self.holds))
         if self.read_only:
             self._check_read_only()
+        holds = self.asleep != "retention" or self.kind == "sram"
+        require(
+            holds, "asleep", "on or off: only an SRAM has a low voltage to hold data", self.asleep
+        )
+        stays = self.kind != "dram" or self.asleep is None
+        require(stays, "asleep", "left out for a DRAM, which is another chip", self.asleep)
         if self.capacity_bits == "fit":
             self._check_fit()
             return
@@ -387,6 +396,8 @@ class Accelerator:
         plain: dict[str, Any] = _without_places(asdict(self))
         for memory in plain["memories"]:
             del memory["fitted"]
+            if memory["asleep"] is None:
+                del memory["asleep"]
             if not memory["double_buffered"]:  # studies begun before there was this key go on
                 del memory["double_buffered"]
         return plain

@@ -2,18 +2,22 @@
 
     busy share     = latency * rate                              at most 1
     average power  = energy * rate + leakage                     always powered
-                   = energy * rate + leakage * busy share        duty cycled: power cut between
+                   = (energy + energy to wake) * rate            asleep between inferences:
+                     + leakage * awake                           `cost_models.sleep` says what it
+                     + leakage asleep * (1 - awake)              leaks then, and takes to wake
+    awake          = (latency + time to wake) * rate             at most 1
     battery life   = capacity / average power
 
 Energy is that of one inference without leakage: leakage flows as long as the supply is on, whether
 or not something is computed, and is added here. Left out, because they are not the accelerator's:
-microphone, regulator, wake-up after a power cut, self-discharge of the battery.
+microphone, regulator, what wakes it, self-discharge of the battery.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
-from cost_models.band import Band
+from cost_models.band import ZERO, Band
 from cost_models.errors import InvalidInput, require
 
 US_PER_S = 1e6
@@ -22,6 +26,11 @@ UWH_PER_MWH = 1e3
 HOURS_PER_DAY = 24
 ROUNDING = 1e-9
 """A rate that is the inverse of the latency fits, whatever the last bit says."""
+
+
+Sleep = Literal["on", "retention", "gated", "cut"]
+"""What a machine does between inferences (`cost_models.sleep`)."""
+State = Literal["on", "retention", "off"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +42,30 @@ class Use:
     """Usable; the default is a CR2032 (225 mAh at 2.9 V)."""
     audio_s: float = 1.0
     """New sound in each inference: a hop of a stream, or a whole utterance."""
-    duty_cycled: bool = False
-    """The supply is cut between inferences: nothing leaks then, and SRAM forgets."""
+    sleep: Sleep = "on"
+    """What the machine does between inferences."""
 
     @property
     def words(self) -> str:
         """`1 inference a second`."""
         rate = self.inferences_per_second
         return f"{rate:,.10g} inference{'' if rate == 1 else 's'} a second"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asleep:
+    """A machine between inferences; by default one whose supply is cut, and that loses nothing."""
+
+    leakage_uw: Band = ZERO
+    wake_pj: Band = ZERO
+    """Each time, reloading included."""
+    wake_us: float = 0.0
+    """Each time, reloading included."""
+    reloaded_bits: int = 0
+    states: dict[str, State] = field(default_factory=dict)
+    """Of logic and each memory on the chip."""
+    lost: str = ""
+    """What is forgotten and not brought back, as a sentence; empty where nothing is."""
 
 
 def inferences_per_second(latency_us: float) -> float:
@@ -71,7 +96,7 @@ def average_power_uw(
     leakage_uw: Band,
     inferences_per_second: float,
     *,
-    duty_cycled: bool = False,
+    asleep: Asleep | None = None,
 ) -> Band:
     """Average power at a given rate of inferences.
 
@@ -80,17 +105,20 @@ def average_power_uw(
         latency_us: of one inference.
         leakage_uw: of the whole machine while its supply is on.
         inferences_per_second: as asked for, at most `1 / latency`.
-        duty_cycled: the supply is cut between inferences, so that nothing leaks then. SRAM forgets:
-            only for machines that load or generate their weights anew.
+        asleep: what it does between inferences; always powered where it is left out.
 
     Raises:
         InvalidInput: the machine cannot keep the rate, or a figure is out of range.
     """
     _require_not_negative("energy_pj", energy_pj)
     _require_not_negative("leakage_uw", leakage_uw)
-    share = busy_share(latency_us, inferences_per_second)
+    asleep_us = 0.0 if asleep is None else asleep.wake_us
+    awake = busy_share(latency_us + asleep_us, inferences_per_second)
     dynamic = energy_pj.scaled(inferences_per_second * UW_PER_PJ_PER_S)
-    return dynamic + leakage_uw.scaled(share if duty_cycled else 1.0)
+    if asleep is None:
+        return dynamic + leakage_uw
+    waking = asleep.wake_pj.scaled(inferences_per_second * UW_PER_PJ_PER_S)
+    return dynamic + waking + leakage_uw.scaled(awake) + asleep.leakage_uw.scaled(1 - awake)
 
 
 def energy_per_second_of_audio_uj(
@@ -99,7 +127,7 @@ def energy_per_second_of_audio_uj(
     leakage_uw: Band,
     audio_s_per_inference: float,
     *,
-    duty_cycled: bool = False,
+    asleep: Asleep | None = None,
 ) -> Band:
     """Energy to listen for a second, in real time: each inference takes in `audio_s_per_inference`.
 
@@ -109,7 +137,7 @@ def energy_per_second_of_audio_uj(
         leakage_uw: of the whole machine while its supply is on.
         audio_s_per_inference: new audio between one inference and the next (the hop of a streaming
             spotter, or a whole utterance).
-        duty_cycled: as in `average_power_uw`.
+        asleep: as in `average_power_uw`.
 
     Raises:
         InvalidInput: the machine is slower than the audio, or a figure is out of range.
@@ -117,7 +145,7 @@ def energy_per_second_of_audio_uj(
     _require_positive(audio_s_per_inference=audio_s_per_inference)
     # A microwatt is a microjoule a second.
     return average_power_uw(
-        energy_pj, latency_us, leakage_uw, 1 / audio_s_per_inference, duty_cycled=duty_cycled
+        energy_pj, latency_us, leakage_uw, 1 / audio_s_per_inference, asleep=asleep
     )
 
 

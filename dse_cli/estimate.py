@@ -14,7 +14,7 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from rich.console import Console
@@ -28,10 +28,11 @@ from cost_models import (
     load_technology,
     load_technology_of,
 )
-from cost_models.application import Use
+from cost_models.application import Sleep, Use
 from cost_models.break_even import BreakEvenTotal, break_even
 from cost_models.roofline import roofline
 from cost_models.row_loads import row_loads
+from cost_models.sleep import sleep_between
 from cost_models.streaming import stream
 from cost_models.strict_yaml import read_yaml
 from dse.design.point import DesignPoint, point_from_node
@@ -98,9 +99,17 @@ FRAMES_PER_S = 100
 @rate_option("Inferences a second for the average power.  [default: real time with --stream, or 1]")
 @battery_option
 @click.option(
+    "--sleep",
+    type=click.Choice(get_args(Sleep)),
+    default="on",
+    show_default=True,
+    help="Between inferences: on; logic off and SRAMs that keep something in retention; all behind "
+    "power switches; or the supply cut.",
+)
+@click.option(
     "--duty-cycled",
     is_flag=True,
-    help="The supply is cut between inferences: nothing leaks then, and SRAM forgets.",
+    help="Same as --sleep cut: nothing leaks between inferences, and SRAM forgets.",
 )
 @click.option("--mapping", "with_mapping", is_flag=True, help="Show the mapping of each layer.")
 @click.option(
@@ -119,6 +128,7 @@ def command(
     hop: int | None,
     rate: float | None,
     battery_mwh: float,
+    sleep: Sleep,
     duty_cycled: bool,
     with_mapping: bool,
     with_roofline: bool,
@@ -137,6 +147,8 @@ def command(
       dse estimate matchboxnet-3x1x64-P3 --stream 4
       dse estimate my_design.yaml --machine my_chip.yaml --json
     """  # noqa: D301 (click reads the backspace as: do not wrap)
+    if duty_cycled and sleep not in ("on", "cut"):
+        raise click.UsageError("choose one of --sleep and --duty-cycled")
     if as_json and as_csv:
         raise click.UsageError("choose one of --json and --csv")
     for name, number in (("--rate", rate), ("--battery-mwh", battery_mwh)):
@@ -152,7 +164,7 @@ def command(
         inferences_per_second=rate if rate is not None else FRAMES_PER_S / hop if hop else 1.0,
         audio_s=(hop or frames) / FRAMES_PER_S,
         battery_mwh=battery_mwh,
-        duty_cycled=duty_cycled,
+        sleep="cut" if duty_cycled else sleep,
     )
     if as_json:
         click.echo(json.dumps([_to_dict(each, use) for each in priced], indent=2))
@@ -300,7 +312,7 @@ def _to_dict(priced: Priced, use: Use) -> dict[str, Any]:
         "bounds_cycles": {str(part): cycles for part, cycles in cost.bounds_cycles.items()},
         "areas_um2": {part: asdict(area) for part, area in cost.areas_um2.items()},
         "leakages_uw": {part: asdict(leakage) for part, leakage in cost.leakages_uw.items()},
-        "application": _application_dict(cost, use),
+        "application": _application_dict(cost, use, streams=priced.stream is not None),
         "break_even": None if panel is None else _break_even_dict(panel),
         "row_loads": [asdict(load) | {"imbalance": load.imbalance} for load in row_loads(cost)],
         "roofline": [asdict(roof) for roof in roofline(cost)],
@@ -323,12 +335,13 @@ def _break_even_dict(panel: BreakEvenTotal) -> dict[str, Any]:
     return asdict(panel) | {name: getattr(panel, name) for name in derived}
 
 
-def _application_dict(cost: Cost, use: Use) -> dict[str, Any]:
+def _application_dict(cost: Cost, use: Use, *, streams: bool) -> dict[str, Any]:
     """Power and battery at a rate; the reason instead where the machine is too slow for it."""
     try:
-        figures = application(cost, use)
+        figures = application(cost, use, streams=streams)
     except InvalidInput as error:
         return {"rate": use.inferences_per_second, "not_possible": str(error)}
+    asleep = sleep_between(cost, use.sleep, streams=streams)
     plain = {
         name: asdict(value) if isinstance(value, Band) else value for name, value in figures.items()
     }
@@ -336,7 +349,9 @@ def _application_dict(cost: Cost, use: Use) -> dict[str, Any]:
         "rate": use.inferences_per_second,
         "battery_mwh": use.battery_mwh,
         "audio_s_per_inference": use.audio_s,
-        "forgets": forgotten(cost) if use.duty_cycled else None,
+        "sleep": use.sleep,
+        "asleep": None if asleep is None else asdict(asleep),
+        "forgets": forgotten(cost, use, streams=streams),
     } | plain
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from cost_models import Accelerator, Constant, Cost, Technology
 from cost_models.accelerator import OPERANDS
 from cost_models.application import UW_PER_PJ_PER_S, Use, average_power_uw
+from cost_models.sleep import sleep_between
 from cost_models.units import with_prefix
 from dse.columns import significant
 from dse.errors import InvalidInput
@@ -89,7 +90,7 @@ def leakage_warning(cost: Cost, use: Use | None = None) -> str | None:
             cost.latency_us,
             cost.leakage,
             use.inferences_per_second,
-            duty_cycled=use.duty_cycled,
+            asleep=sleep_between(cost, use.sleep),
         ).mid
     except InvalidInput:  # too slow for the rate: then there is no power at it
         power = None

@@ -212,12 +212,20 @@ def _bound(name: str) -> PricedCell:
     return _percent(f"bound_{name}", f"bound by {name}"), share
 
 
+ASLEEP_WORDS = {
+    "on": "",
+    "retention": ", asleep between (retention)",
+    "gated": ", asleep between (gated)",
+    "cut": ", off between",
+}
+
+
 def _in_use(use: Use) -> tuple[PricedCell, ...]:
     """What a cost means in a product; a machine that is too slow has no power at that rate.
 
     "Too slow" is told once, in the column of power; the other columns are empty then.
     """
-    off = ", off between" if use.duty_cycled else ""
+    off = ASLEEP_WORDS[use.sleep]
     power = f"power at {use.inferences_per_second:g} a second{off}"
     days = f"{use.battery_mwh:g} mWh last"
     listening = "a second of sound, in real time"
@@ -225,7 +233,8 @@ def _in_use(use: Use) -> tuple[PricedCell, ...]:
     def figure(name: str, otherwise: str | None, factor: float = 1.0) -> Callable[[Priced], Cell]:
         def cell(each: Priced) -> Cell:
             try:
-                value = application(each.cost, use).get(name, TOO_SLOW)
+                streams = each.stream is not None
+                value = application(each.cost, use, streams=streams).get(name, TOO_SLOW)
             except InvalidInput:
                 return otherwise
             return value if isinstance(value, str | Band) else factor * value

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from cost_models import Cost
 from cost_models.application import Use
 from cost_models.break_even import break_even
+from cost_models.sleep import sleep_between
+from dse.columns import significant
 from dse.pricing.application import forgotten
 from dse.pricing.comparable import leakage_words
 from dse.pricing.priced import Priced
@@ -97,6 +99,20 @@ def _in_full(cost: Cost, mapping: bool) -> list[Section]:
     return sections
 
 
+def asleep_words(cost: Cost, use: Use, *, streams: bool) -> str:
+    """What leaks between inferences, and what waking takes; empty where the machine stays on."""
+    asleep = sleep_between(cost, use.sleep, streams=streams)
+    if asleep is None:
+        return ""
+    states = ", ".join(f"{part} {state}" for part, state in asleep.states.items())
+    reloads = f", {asleep.reloaded_bits:,} bits reloaded" if asleep.reloaded_bits else ""
+    wakes = f"{significant(asleep.wake_pj.mid * 1e-3)} nJ and {significant(asleep.wake_us)} us"
+    return (
+        f"{cost.accelerator.name} leaks {significant(asleep.leakage_uw.mid)} instead of "
+        f"{significant(cost.leakage.mid)} uW ({states}); waking takes {wakes}{reloads}."
+    )
+
+
 def _notes(priced: Sequence[Priced], use: Use) -> Iterator[str]:
     """What does not fit or is forgotten, and where the numbers come from."""
     for each in priced:
@@ -108,7 +124,10 @@ def _notes(priced: Sequence[Priced], use: Use) -> Iterator[str]:
         if large := oversized_words(each, use):
             yield f"Too large: {large}"
     for each in priced:
-        if use.duty_cycled and (lost := forgotten(each.cost)):
+        streams = each.stream is not None
+        if sentence := asleep_words(each.cost, use, streams=streams):
+            yield f"Asleep: {sentence}"
+        if lost := forgotten(each.cost, use, streams=streams):
             yield f"Forgets: {lost}."
     for machine in {each.cost.accelerator.name: each.cost.accelerator for each in priced}.values():
         yield f"machine     {machine.name}: {machine.description}"

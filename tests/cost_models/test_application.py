@@ -3,6 +3,7 @@ import math
 import pytest
 
 from cost_models.application import (
+    Asleep,
     average_power_uw,
     battery_days,
     busy_share,
@@ -14,6 +15,7 @@ from cost_models.errors import InvalidField, InvalidInput
 
 ENERGY_PJ = Band(low=1e6, mid=2e6, high=5e6)
 LEAKAGE_UW = Band(low=1.0, mid=10.0, high=20.0)
+CUT = Asleep()
 
 
 def test_rate_is_the_inverse_of_latency():
@@ -34,13 +36,13 @@ def test_average_power_always_on_by_hand():
 
 def test_average_power_duty_cycled_by_hand():
     # Leakage in 0.25 % of the time: 0.0025, 0.025, 0.05 uW.
-    power = average_power_uw(ENERGY_PJ, 250.0, LEAKAGE_UW, 10.0, duty_cycled=True)
+    power = average_power_uw(ENERGY_PJ, 250.0, LEAKAGE_UW, 10.0, asleep=CUT)
     assert power.as_tuple() == pytest.approx((10.0025, 20.025, 50.05))
 
 
 def test_duty_cycling_saves_nothing_at_full_rate():
     always = average_power_uw(ENERGY_PJ, 250.0, LEAKAGE_UW, 4000.0)
-    cycled = average_power_uw(ENERGY_PJ, 250.0, LEAKAGE_UW, 4000.0, duty_cycled=True)
+    cycled = average_power_uw(ENERGY_PJ, 250.0, LEAKAGE_UW, 4000.0, asleep=CUT)
     assert cycled.as_tuple() == pytest.approx(always.as_tuple())
 
 
@@ -49,7 +51,7 @@ def test_energy_per_second_of_audio_by_hand():
     energy = energy_per_second_of_audio_uj(ENERGY_PJ, 250.0, LEAKAGE_UW, 0.010)
     assert energy.as_tuple() == pytest.approx((101.0, 210.0, 520.0))
     # Duty cycled: 2.5 % of the leakage.
-    energy = energy_per_second_of_audio_uj(ENERGY_PJ, 250.0, LEAKAGE_UW, 0.010, duty_cycled=True)
+    energy = energy_per_second_of_audio_uj(ENERGY_PJ, 250.0, LEAKAGE_UW, 0.010, asleep=CUT)
     assert energy.as_tuple() == pytest.approx((100.025, 200.25, 500.5))
 
 

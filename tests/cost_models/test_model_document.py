@@ -26,10 +26,12 @@ from cost_models import (
     load_technology,
 )
 from cost_models.accelerator import MemoryKind
+from cost_models.application import Sleep, average_power_uw
 from cost_models.break_even import break_even
 from cost_models.nonvolatile import NONVOLATILE
 from cost_models.pricing import LayerPricer
 from cost_models.residency import Placed
+from cost_models.sleep import sleep_between
 from dse.design.point import DesignPoint
 from dse.design.policies import apply_policy
 from dse.design.published import published
@@ -424,21 +426,53 @@ def rival_rows() -> Iterator[str]:
                 yield rival_row(policy, machine, kind)
 
 
-def rival_row(policy: str, machine: str, kind: MemoryKind) -> str:
+def fitted_cost(policy: str, machine: str, kind: MemoryKind) -> Cost:
     fits = {
         "weight_sram": MemoryChange(kind=kind, capacity_bits="fit"),
         KEPT: MemoryChange(capacity_bits="fit"),
     }
     on = varied(load_accelerator(machine), memories=fits)
     workload = lower(published(f"{MATCHBOXNET}-{policy}"), frames=128, outputs=12)
-    cost = estimate(workload, on, load_technology(on.technology))
+    return estimate(workload, on, load_technology(on.technology))
+
+
+def rival_row(policy: str, machine: str, kind: MemoryKind) -> str:
+    cost = fitted_cost(policy, machine, kind)
     power = cost.dynamic_energy.mid * 1e-6 + cost.leakage.mid
-    made = "generated" if on.generator else "stored there, too"
+    made = "generated" if cost.accelerator.generator else "stored there, too"
     return (
         f"| {policy}, {made} | `{kind}` | {cost.energy_pj * 1e-6:.2f} | {power:.1f} | "
         f"{cost.area.mid * 1e-6:.3f} |"
     )
 
+
+# --- asleep between inferences
+
+
+def sleep_rows() -> Iterator[str]:
+    yield "| trits | all other weights | on, uW | in retention | gated |"
+    yield "|---|---|---|---|---|"
+    for policy in ("P3", "P4"):
+        for machine in ("kws_ternary", "kws_ternary_stored"):
+            for kind in ("sram", "mask_rom"):
+                yield sleep_row(policy, machine, kind)
+
+
+def sleep_row(policy: str, machine: str, kind: MemoryKind) -> str:
+    cost = fitted_cost(policy, machine, kind)
+    cells = []
+    for mode in SLEEPS:
+        asleep = sleep_between(cost, mode)
+        power = average_power_uw(
+            cost.dynamic_energy, cost.latency_us, cost.leakage, 1.0, asleep=asleep
+        )
+        lost = asleep is not None and bool(asleep.lost)
+        cells.append("forgets" if lost else f"{power.mid:.1f}")
+    made = "generated" if cost.accelerator.generator else "stored there, too"
+    return f"| {policy}, {made} | `{kind}` | {' | '.join(cells)} |"
+
+
+SLEEPS: tuple[Sleep, ...] = ("on", "retention", "gated")
 
 TABLES = (
     example_rows,
@@ -449,6 +483,7 @@ TABLES = (
     fit_rows,
     kind_rows,
     rival_rows,
+    sleep_rows,
 )
 
 

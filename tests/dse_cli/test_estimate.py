@@ -418,22 +418,41 @@ def test_a_supply_that_is_cut_between_inferences_does_not_leak_then():
 
 @pytest.mark.parametrize(
     ("machine", "memory"),
-    [("kws_ternary", "weight_sram"), ("edge_tpu_like", "weight_sram"), ("kws_int8_dram", None)],
+    [("kws_ternary", "weight_sram"), ("edge_tpu_like", None), ("kws_int8_dram", None)],
 )
 def test_a_cut_of_the_supply_says_what_is_forgotten(machine, memory):
-    # Without DRAM, SRAM is all there is; where 256 Kibit hold all weights, they stay there and were
-    # counted once; the 64 Kibit of kws_int8_dram do not, so each inference reads them anyway.
+    # Without DRAM, SRAM is all there is; where 256 Kibit hold all weights, they come again from the
+    # DRAM behind; the 64 Kibit of kws_int8_dram do not, so each inference reads them anyway.
     design = "matchboxnet-3x1x64-P4"
     stdout = said(design, "--machine", machine, "--duty-cycled")
     [cost] = told(design, "--machine", machine, "--duty-cycled")
     bits = cost["total"]["stored_bits"]
     lost = cost["application"]["forgets"]
+    reloaded = bits if machine == "edge_tpu_like" else 0
+    assert cost["application"]["asleep"]["reloaded_bits"] == reloaded
+    assert (f"{bits:,} bits reloaded" in stdout) == bool(reloaded)
     if memory is None:
         assert lost is None and "Forgets:" not in stdout
     else:
         assert lost.startswith(f"'{memory}' of {machine} forgets {bits:,} bits of weights")
         assert f"Forgets: {lost}." in stdout
     assert "Forgets:" not in said(design, "--machine", machine)
+
+
+def test_retention_lies_between_on_and_cut():
+    powers = [
+        told(DESIGN, "--sleep", mode)[0]["application"]["average_power_uw"]["mid"]
+        for mode in ("on", "retention", "gated", "cut")
+    ]
+    assert powers == sorted(powers, reverse=True) and len(set(powers)) == 4
+    stdout = said(DESIGN, "--sleep", "retention")
+    assert "power at 1 a second, asleep between (retention) (uW)" in stdout
+    assert "(logic off, input_buffer off, weight_sram retention, activation_sram off)" in stdout
+    assert "Forgets:" not in stdout and "Asleep:" not in said(DESIGN)
+    assert "weight_sram retention, activation_sram retention" in said(
+        DESIGN, "--sleep", "retention", "--stream", "4"
+    )
+    assert run(DESIGN, "--sleep", "gated", "--duty-cycled").exit_code == 2
 
 
 def test_energy_of_a_second_of_sound_is_that_of_real_time():
