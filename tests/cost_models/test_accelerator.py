@@ -242,7 +242,7 @@ def test_reads_a_file():
             "size_bits: 8192",
             "unknown key 'memories[0].size_bits': known keys here are name, kind, holds, "
             "capacity_bits, bandwidth_bits_per_cycle, ports, double_buffered, word_bits, "
-            "read_pj_per_bit, write_pj_per_bit, leakage_uw, area_um2 (m.yaml:15)",
+            "read_pj_per_bit, write_pj_per_bit, leakage_uw, area_um2, asleep (m.yaml:15)",
         ),
         (
             "vector_lanes: 8",
@@ -562,7 +562,7 @@ def read_again(machine):
             ", where: here",
             "unknown key 'memories[0].where': known keys here are name, kind, holds, "
             "capacity_bits, bandwidth_bits_per_cycle, ports, double_buffered, word_bits, "
-            "read_pj_per_bit, write_pj_per_bit, leakage_uw, area_um2",
+            "read_pj_per_bit, write_pj_per_bit, leakage_uw, area_um2, asleep",
         ),
     ],
 )
