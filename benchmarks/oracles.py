@@ -201,8 +201,7 @@ def price_rows(
                 energy = float(table.counts[number, index] * prices.prices_pj[index, 1])
                 key = (entry.operand, entry.part if entry.operand else "")
                 parts[key] = parts.get(key, 0.0) + energy
-        low = float(table.latency[number])
-        cycles = (low, low + float(table.exposed[number]))
+        cycles = (float(table.latency[number]), float(table.alone[number]))
         found.append(Priced(layer, str(table.mappings[number]), parts, cycles))
     return found
 

@@ -95,9 +95,9 @@ def _estimate(
         table.latency[rows], (layer.kind in IN_LINE for layer in workload.layers)
     )
     costs = []
-    exposures = table.exposed[rows]
+    alone = table.alone[rows]
     two_ports = tuple(memory for memory in accelerator.memories if memory.ports == "separate")
-    for each, row, cycles, exposed in zip(placed, rows, latencies, exposures, strict=True):
+    for each, row, cycles, longest in zip(placed, rows, latencies, alone, strict=True):
         layer = each.layer
         busy = count_busy_cycles(table, row, accelerator)
         counts = table.counts[row]
@@ -109,7 +109,7 @@ def _estimate(
                 busy_cycles=busy,
                 two_ports=two_ports,
                 latency_cycles=cycles,
-                exposed_cycles=int(exposed),
+                exposed_cycles=int(longest) - cycles,
                 utilisation=_utilisation(layer, accelerator, cycles),
                 mapping=table.mappings[row],
                 generated_weights=layer.generated_weights if accelerator.generates(layer) else 0,

@@ -82,7 +82,7 @@ class PricedLayers:
         """Cycles of each layer: its array with filling and draining, or the slowest other part.
 
         Transfers are taken to overlap with computing, so a layer takes as long as the part of the
-        machine that is busy longest, not as the sum of them; `exposed` says what that hides.
+        machine that is busy longest, not as the sum of them, which is `alone`.
         """
         others = np.maximum(self.generator_cycles, self.vector_cycles)
         ports = self.memory_cycles.max(axis=1, initial=0.0)
@@ -91,18 +91,17 @@ class PricedLayers:
         return latency
 
     @property
-    def exposed(self) -> Column:
-        """Cycles that each convolution takes longer if nothing overlaps.
+    def alone(self) -> Column:
+        """Cycles of each layer where nothing overlaps.
 
         The array waits for every transfer, and each memory, the generator and the vector unit for
-        the others. No machine that works off the same mapping is slower; one that loads the next
-        tile while this one is computed comes close to `latency`.
+        the others; a batch norm or ReLU waits for the layer before it. No machine that works off
+        the same mapping takes longer, but for what is counted in no cycle: latencies of its
+        memories, and what its controller needs to begin a layer.
         """
-        alone = self.array_cycles + self.fill_cycles + self.memory_cycles.sum(axis=1)
+        alone: Column = self.array_cycles + self.fill_cycles + self.memory_cycles.sum(axis=1)
         alone = alone + self.generator_cycles + self.vector_cycles
-        mapped = np.array([mapping is not None for mapping in self.mappings], dtype=np.bool_)
-        exposed: Column = np.where(mapped, alone - self.latency, 0.0)
-        return exposed
+        return alone
 
 
 def empty_table(layers: int, entries: int, memories: int) -> PricedLayers:

@@ -219,7 +219,7 @@ def cycles_of(run: str) -> Cycles:
     port = [float(row["dram_port_cycles_lower_bound"]) for row in rows]
     return Cycles(
         ours=int(pricer.table.latency[at].sum()),
-        apart=int((pricer.table.latency + pricer.table.exposed)[at].sum()),
+        apart=int(pricer.table.alone[at].sum()),
         theirs=round(sum(theirs)),
         port=round(sum(port)),
         below=sum(one < other for one, other in zip(theirs, port, strict=True)),

@@ -229,6 +229,51 @@ def test_runs_of_shared_on_files_of_their_own():
         assert all(each.theirs_cycles <= each.cycles[1] for each in layers), folder.name
 
 
+@pytest.mark.skipif(not SHARED_RUNS.is_dir(), reason="no folder ../shared/reference/peers_runs")
+@pytest.mark.parametrize(
+    ("run", "ours", "loads", "stores", "rest", "own"),
+    [
+        ("w8", 51_065, 13_051, 2_359, 49_721, None),
+        ("w8_locality", 42_980, 291, 38, 49_721, 49_952),
+        ("pw2_locality", 28_620, 211, 29, 31_119, 30_752),
+        ("pw0_locality", 26_572, 19, 26, 26_612, 26_656),
+    ],
+)
+def test_zigzags_cycles_on_tinynpu_are_its_own_lower_end(run, ours, loads, stores, rest, own):
+    """The table of docs/evidence/model.md: first loads, last stores, and what its ports need."""
+    file = SHARED_RUNS / f"tinynpu_auto_{run}" / "per_layer.csv"
+    layers = oracles.compare_zigzag(file)
+    with file.open(newline="") as opened:
+        rows = list(csv.DictReader(opened))
+
+    def cycles(name):
+        return sum(float(row[f"cycles_{name}"]) for row in rows)
+
+    assert sum(each.cycles[0] for each in layers) == ours
+    assert cycles("compute_with_stalls") == rest
+    assert cycles("with_onload") - cycles("compute_with_stalls") == loads
+    assert cycles("total") - cycles("with_onload") == stores
+    if own is not None:
+        found = sum(busiest_port(row, oracles.find_machine(file)) for row in rows)
+        assert found == own == pytest.approx(rest, rel=0.012)
+
+
+def busiest_port(row, machine):
+    """Cycles of its passes or of the busiest SRAM port, whose words are as wide as the port."""
+    ports = [
+        max(
+            sum(
+                float(row.get(f"{action}_{oracles.LETTERS[operand]}_{memory.name}") or 0)
+                for operand in memory.holds
+            )
+            for action in ("rd", "wr")
+        )
+        for memory in machine.memories
+        if memory.kind == "sram"
+    ]
+    return max(float(row["cycles_ideal_temporal"]), *ports)
+
+
 def test_cycles_equal_scalesims():
     found = list(oracles.compare_scalesim())
     assert len(found) == 7 * 21
