@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Literal
 
-from cost_models.allowed import OURS, Count, Name, Positive, Source, check_fields
+from cost_models.allowed import OURS, Allowed, Count, Name, Positive, Source, check_fields
 from cost_models.errors import InvalidAccelerator, require
 from cost_models.generator import GeneratorSpec
 from cost_models.sram import WIDEST_WORD_BITS, Build
@@ -95,6 +95,13 @@ class ComputeArray:
     weights: Register | None = None
     inputs: Register | None = None
     outputs: Register
+    latched: tuple[Literal["weights", "inputs"], ...] = ()
+    """Operands without registers in the elements whose values of the current pass stand in a latch
+    before the array, `elements * operand_bits` flip-flops an operand: the next pass may need the
+    same, and a port that is narrower than a pass takes several transfers to fill it."""
+    latch_pj_per_bit: Constant | None = None
+    """To write a bit of them; where it is left out, part of `operation_pj` if that is given, else
+    the technology's register."""
     operation_pj: Constant | None = None
     """Of one operation, whatever its width; the technology's where it is left out."""
     element_um2: Constant | None = None
@@ -123,6 +130,20 @@ class ComputeArray:
             "1 for ternary trees: their columns are the lanes",
             self.lanes,
         )
+        twice = [each for each in self.latched if self.latched.count(each) > 1]
+        with_registers = [each for each in self.latched if getattr(self, each) is not None]
+        require(
+            not twice and not with_registers,
+            "latched",
+            "a list of different operands, none of which has registers in the elements",
+            list(self.latched),
+        )
+        require(
+            self.latch_pj_per_bit is None or bool(self.latched),
+            "latch_pj_per_bit",
+            "left out where nothing is latched",
+            self.latch_pj_per_bit,
+        )
         require(
             self.outputs.capacity_bits >= self.accumulator_bits,
             "outputs",
@@ -134,6 +155,11 @@ class ComputeArray:
     def elements(self) -> int:
         """Operations a cycle at most."""
         return self.rows * self.columns * self.lanes
+
+    @property
+    def latch_bits(self) -> int:
+        """Flip-flops of each latched operand: as many values as elements, each of its own."""
+        return self.elements * self.operand_bits
 
     @property
     def sizes(self) -> tuple[int, int, int]:
@@ -300,6 +326,9 @@ class GeneratorUnit:
 
     trits_per_cycle: Count
     """Lanes. The sequence does not depend on them."""
+    saved_states: Annotated[int, Allowed(ge=0, le=1)] = 0
+    """Registers beside it that keep one state, so that a piece of a matrix can be made again from
+    its beginning. Without one, only whole matrices are made again (`cost_models.generation`)."""
     spec: GeneratorSpec | None = None
     """The one generator that this machine has; left out, it is built for the design that runs: the
     generator follows from the design like the seed does."""
@@ -400,6 +429,8 @@ class Accelerator:
                 del memory["asleep"]
             if not memory["double_buffered"]:  # studies begun before there was this key go on
                 del memory["double_buffered"]
+        if self.generator is not None and not self.generator.saved_states:
+            del plain["generator"]["saved_states"]
         return plain
 
     def chain(self, operand: Operand) -> tuple[MemoryLevel, ...]:

@@ -399,12 +399,28 @@ def _array_prices(
         for action, constant in constants.items()
     }
     for operand in OPERANDS:
-        if array.register(operand) is None:
+        if operand in array.latched:
+            # It drives the elements directly: nothing is selected, nothing read.
+            read, write = FREE, _latch_price(array, technology)
+        elif array.register(operand) is not None:
+            read, write = _register_prices(array, operand, technology)
+        else:
             continue
-        read, write = _register_prices(array, operand, technology)
         priced[Entry(Component.REGISTER, array.name, operand, "read")] = read
         priced[Entry(Component.REGISTER, array.name, operand, "write")] = write
     return priced
+
+
+def _latch_price(array: ComputeArray, technology: Technology) -> tuple[float, float, float]:
+    """Energy to write a bit of a latch: none where the machine prices operations as a whole.
+
+    Such a figure is that of another tool, which has latches nowhere else.
+    """
+    if array.latch_pj_per_bit is not None:
+        return array.latch_pj_per_bit.band.as_tuple()
+    if array.operation_pj is not None:
+        return FREE
+    return technology.register_write_pj_per_bit.band.as_tuple()
 
 
 def _register_prices(

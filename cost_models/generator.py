@@ -162,10 +162,7 @@ def _one_hot(spec: GeneratorSpec, lanes: int) -> dict[str, int]:
 
 def _counter_arx(spec: GeneratorSpec, lanes: int) -> dict[str, int]:
     k = spec.decision_bits
-    # Entries of a word: each takes k bits to decide and one for its sign, and a word holds a power
-    # of two of them. k = 8: 32 // 9 = 3, so 2 entries; the other bits of the word are not used.
-    per_word = 1 << ((WORD_BITS // (k + 1)).bit_length() - 1)
-    words = -(-lanes // per_word)
+    words = -(-lanes // _entries_per_word(spec))
     mixing = words * WORD_BITS * spec.rounds
     return {"threshold_bits": k, "compare_bits": lanes * k, "mixing_bits": mixing}
 
@@ -191,6 +188,32 @@ FAMILIES: dict[str, Callable[[GeneratorSpec, int], dict[str, int]]] = {
     "sobol": _sobol,
 }
 """Family -> what its circuit has: (spec, lanes) -> part of `GeneratorParts` -> count."""
+
+
+def in_any_order(spec: GeneratorSpec) -> bool:
+    """Whether the family makes entries from their number, so that any may be the next one.
+
+    What a shift register makes follows from what it made before: `cost_models.generation`.
+    """
+    return spec.family in ("counter_arx", "sobol")
+
+
+def run_entries(spec: GeneratorSpec) -> int:
+    """Entries of a row that a generator makes together: runs begin at multiples of it.
+
+    Those of a word of the counter, those of a block; 1 where each entry is made by itself.
+    """
+    if spec.family == "counter_arx":
+        return _entries_per_word(spec)
+    return 2**spec.decision_bits if spec.family in ("one_hot", "sobol") else 1
+
+
+def _entries_per_word(spec: GeneratorSpec) -> int:
+    """Each takes k bits to decide and one for its sign; a word holds a power of two of them.
+
+    k = 8: 32 // 9 = 3, so 2 entries; the other bits of the word are not used.
+    """
+    return 1 << ((WORD_BITS // (spec.decision_bits + 1)).bit_length() - 1)
 
 
 def _blocks(spec: GeneratorSpec, lanes: int) -> int:

@@ -11,7 +11,7 @@ control      a share of all of it but the SRAM macros
 import contextlib
 from collections.abc import Iterable, Iterator
 
-from cost_models.accelerator import OPERANDS, Accelerator, ComputeArray, MemoryLevel
+from cost_models.accelerator import OPERANDS, Accelerator, ComputeArray, GeneratorUnit, MemoryLevel
 from cost_models.area import (
     adder_area_um2,
     mac_logic_area_um2,
@@ -68,8 +68,7 @@ def machine_area_um2(
         # that differs is another circuit beside it.
         needed = dict.fromkeys(specs) or [machine.generator.spec or USUAL_GENERATOR]
         logic["generator"] = sum_bands(
-            generator_area_um2(spec, machine.generator.trits_per_cycle, technology)
-            for spec in needed
+            generator_area_um2(spec, machine.generator, technology) for spec in needed
         )
     share = technology.control_share.band
     total = sum_bands(logic.values())
@@ -102,13 +101,16 @@ def array_area_um2(array: ComputeArray, technology: Technology) -> Band:
 
 
 def registers_area_um2(array: ComputeArray, technology: Technology) -> Band:
-    """Area of the registers of all elements, unless they are part of the machine's own figure.
+    """Area of the registers and latches of an array, unless part of the machine's own figure.
 
     A register of one value is flip-flops with enable; one of two values or more is a small register
     file, whose bits cost a share of its decoder and multiplexers, too. Register files that elements
     share are counted once (`ComputeArray.instances`).
     """
     registers = ZERO
+    if array.element_um2 is None:
+        latch = register_area_um2(technology, array.latch_bits)
+        registers = latch.scaled(len(array.latched))
     for operand in OPERANDS if array.element_um2 is None else ():
         register = array.register(operand)
         if register is None or (operand == "outputs" and array.element == "ternary_adder"):
@@ -156,14 +158,15 @@ def placed(name: str, where: str) -> Iterator[None]:
         raise InvalidAccelerator(str(error).replace(" bits", f" bits ({place})", 1)) from None
 
 
-def generator_area_um2(spec: GeneratorSpec, lanes: int, technology: Technology) -> Band:
-    """Area of a generator from its parts (`cost_models.generator`).
+def generator_area_um2(spec: GeneratorSpec, unit: GeneratorUnit, technology: Technology) -> Band:
+    """Area of a generator from its parts (`cost_models.generator`), and of the states it saves.
 
     With the constants of the technology, which are fewer than those of a cell library's fit
     (`AREA_FITS`): how deep XORs stand behind each other (`deep_bits`, `hasty_bits`) is left out
     here, and the points of Sobol' sequences cost what an adder does.
     """
-    parts = generator_parts(spec, lanes)
+    parts = generator_parts(spec, unit.trits_per_cycle)
+    saved = technology.generator_state_um2_per_bit.band.scaled(unit.saved_states * spec.state_bits)
     per_unit = {
         "state_bits": technology.generator_state_um2_per_bit,
         "threshold_bits": technology.generator_threshold_um2_per_bit,
@@ -174,9 +177,8 @@ def generator_area_um2(spec: GeneratorSpec, lanes: int, technology: Technology) 
         "mixing_bits": technology.generator_mixing_um2_per_bit,
         "point_bits": technology.adder_um2_per_bit,
     }
-    return sum_bands(
-        constant.band.scaled(getattr(parts, part)) for part, constant in per_unit.items()
-    )
+    made = (constant.band.scaled(getattr(parts, part)) for part, constant in per_unit.items())
+    return sum_bands([saved, *made])
 
 
 def sum_bands(bands: Iterable[Band]) -> Band:

@@ -248,6 +248,16 @@ class Candidates:
     """Iterations at each depth, shape (DEPTH, candidates)."""
 
 
+def limits_of(found: Candidates, array: ComputeArray, loop: int) -> Column:
+    """Iterations of a loop that the array can take at once, shape (candidates,)."""
+    table = np.ones((2, max(map(len, found.kinds))))
+    for across, kinds in enumerate(found.kinds):
+        for number, assignment in enumerate(kinds):
+            table[across, number] = assignment.limit(array, loop)
+    limits: Column = table[found.views.across.astype(np.intp), found.assignment]
+    return limits
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Templates:
     """Orders of loops, one a column: made once, for all layers.

@@ -17,7 +17,7 @@ What each part of a machine writes into a row:
     mapping      bits through registers and memories, cycles of array and ports, trits
     arithmetic   operations of the array: all positions, or the non-zero ones where zeros are gated
                  or skipped; rounding and bias of each output
-    generator    cycles * units of each of its parts; trits / trits per cycle, rounded up
+    generator    cycles * units of each of its parts; flip-flops of a state that is saved
     vector unit  operations of batch norm, ReLU, residual add, pooling; its inputs and outputs
     parameters   biases, batch norm and start states, once a layer, through the weights' memories
 
@@ -289,22 +289,18 @@ class LayerPricer:
             self.machine,
             self.prices,
             self.objective,
-            self._trit_pj(numbers),
+            self._cycle_pj(numbers),
             beside.memory_cycles,
         )
 
-    def _trit_pj(self, numbers: Numbers) -> Column:
-        """Energy of one generated trit in pJ, mid figure, shape (layers,).
+    def _cycle_pj(self, numbers: Numbers) -> Column:
+        """Energy of a cycle of each layer's generator in pJ, mid figure, shape (layers,).
 
-        All parts of the generator work in each of its cycles, in which it makes `lanes` trits: one
-        full cycle of each layer's generator is priced, and shared among them.
+        All its parts work in each cycle, whether all lanes' trits are wanted or not.
         """
-        if self.machine.generator is None:
-            return np.zeros(len(numbers))
-        lanes = np.full(len(numbers), float(self.machine.generator.trits_per_cycle))
         counts = np.zeros((len(numbers), len(self.prices.entries)))
-        self._write_generator(counts, numbers, lanes)
-        energy: Column = (counts * self.prices.whole_pj).sum(axis=1) / lanes
+        self._write_generator(counts, numbers, np.ones(len(numbers)), np.zeros(len(numbers)))
+        energy: Column = (counts * self.prices.whole_pj).sum(axis=1)
         return energy
 
     # Counts, as columns over layers
@@ -320,7 +316,8 @@ class LayerPricer:
             mapped: of each layer; None for what is not a convolution.
         """
         table = self._empty(len(numbers))
-        steps, arrays = np.zeros(len(numbers)), np.full(len(numbers), NO_ARRAY)
+        steps, saves = np.zeros(len(numbers)), np.zeros(len(numbers))
+        arrays = np.full(len(numbers), NO_ARRAY)
         names = [array.name for array in self.machine.arrays]
         # First the mappings, whose traffic is the beginning of each row; all else adds to it.
         for at, each in enumerate(mapped):
@@ -330,15 +327,14 @@ class LayerPricer:
             table.array_cycles[at], table.fill_cycles[at] = each.ideal_cycles, each.fill_cycles
             table.memory_cycles[at] = each.memory_cycles
             table.trits[at], steps[at] = each.trits, each.tree_steps
+            table.generator_cycles[at], saves[at] = each.generator_cycles, each.saves
             table.mappings[at] = each.mapping
             arrays[at] = names.index(each.mapping.array)
         for place, array in enumerate(self.machine.arrays):
             here = np.flatnonzero(arrays == place)
             if len(here):
                 self._write_arithmetic(table.counts, here, numbers[here], array, steps[here])
-        self._write_generator(table.counts, numbers, table.trits)
-        lanes = self.machine.generator.trits_per_cycle if self.machine.generator else 1
-        table.generator_cycles[:] = np.ceil(table.trits / lanes)
+        self._write_generator(table.counts, numbers, table.generator_cycles, saves)
         others = np.flatnonzero(arrays == NO_ARRAY)
         self._write_vector(table, others, numbers[others])
         self._write_activations(table, others, numbers[others], residence.take(others))
@@ -408,17 +404,24 @@ class LayerPricer:
         return self.prices.position[Entry(Component.POST_PROCESSING, "vector unit", "", action)]
 
     def _write_generator(
-        self, counts: npt.NDArray[np.float64], numbers: Numbers, trits: Column
+        self,
+        counts: npt.NDArray[np.float64],
+        numbers: Numbers,
+        cycles: Column,
+        saves: Column,
     ) -> None:
-        generator = self.machine.generator
-        if generator is None:
+        """Whole cycles: in the last one, lanes whose trit nobody needs work all the same.
+
+        A state that is saved clocks as many flip-flops as the state has, once.
+        """
+        if self.machine.generator is None:
             return
-        # Whole cycles: in the last one, lanes whose trit nobody needs work all the same.
-        cycles = np.ceil(trits / generator.trits_per_cycle)
-        for at in np.flatnonzero(trits):
-            parts = self._find_parts(int(numbers[at]))
-            for row, units in parts:
+        state = self.prices.position[Entry(Component.GENERATOR, "generator", "", "state_bits")]
+        for at in np.flatnonzero(cycles):
+            for row, units in self._find_parts(int(numbers[at])):
                 counts[at, row] += cycles[at] * units
+                if row == state:
+                    counts[at, row] += saves[at] * units
 
     def _find_parts(self, number: int) -> list[tuple[int, int]]:
         """Rows of the price list of a generator's parts, and how many units of each it has."""

@@ -4,8 +4,8 @@ Of each candidate it is known what it moves (`cost_models.traffic`) and how long
 (`cost_models.latency`). Only what depends on the mapping is weighed; arithmetic, biases and batch
 norm cost the same under each of them:
 
-    latency = max(array with filling, trits / trits per cycle, busiest port)
-    energy  = sum of moved bits * price + trits * price of a trit
+    latency = max(array with filling, cycles of the generator, busiest port)
+    energy  = sum of moved bits * price + cycles of the generator * price of one
             + latency * (leakage + clock + control)
 
     energy     least energy, then least latency
@@ -14,7 +14,8 @@ norm cost the same under each of them:
 
 A trit costs the generator's state, comparison and so on; generating a weight a second time costs as
 much as the first time. So the search weighs regeneration against traffic of inputs and sums by
-itself: where trits are dear, it finds orders in which weights stay still.
+itself: where trits are dear, it finds orders in which weights stay still. Candidates that ask for
+trits in an order that their generator cannot make are none (`cost_models.generation`).
 
 Leakage counts for as long as the layer takes. Without it the search would prefer mappings that save
 a little traffic and let the whole chip leak meanwhile.
@@ -33,6 +34,7 @@ import numpy.typing as npt
 from cost_models.accelerator import OPERANDS, Accelerator, ComputeArray, MemoryLevel, Register
 from cost_models.energy import Component, Entry, PriceList
 from cost_models.errors import InvalidInput, InvalidLayer, UnmappableLayer
+from cost_models.generation import Generation, generate, order_error
 from cost_models.latency import (
     array_cycles,
     ideal_cycles,
@@ -89,6 +91,9 @@ class Mapped:
     memory_cycles: npt.NDArray[np.float64]
     """Of each memory's ports, shape (memories,), in the order of the machine."""
     trits: float
+    generator_cycles: float
+    saves: float
+    """Times that the generator's state is saved (`cost_models.generation`)."""
     tree_steps: float
     """Additions of a tree's sum to an accumulator."""
     mapping: Mapping
@@ -101,7 +106,7 @@ def best_mappings(
     machine: Accelerator,
     prices: PriceList,
     objective: Objective,
-    trit_pj: Column,
+    cycle_pj: Column,
     beside: npt.NDArray[np.float64],
 ) -> list[Mapped | InvalidInput]:
     """The best candidate of each layer, or why there is none.
@@ -114,7 +119,7 @@ def best_mappings(
         prices: of the machine.
         objective: what is minimised; the other figure, then the order of the candidates, breaks
             ties, so that the same layer always gets the same mapping.
-        trit_pj: energy of a generated trit of each layer, shape (layers,).
+        cycle_pj: energy of a cycle of each layer's generator, shape (layers,).
         beside: cycles that biases and start states take of each memory's ports, shape (layers,
             memories): they share the ports, so that a mapping must not count on having them alone.
 
@@ -141,20 +146,30 @@ def best_mappings(
         port_cycles(memory, [traffic.memories[memory.name, each] for each in memory.holds])
         for memory in machine.memories
     ]
-    lanes = machine.generator.trits_per_cycle if machine.generator else 1
-    made = np.ceil(traffic.trits / lanes)
+    made = generate(found, layers, array, machine, traffic.trits, traffic.weights_kept)
+    # A start state that is read again comes from the innermost memory of the weights.
+    seeds, again = _read_again(layers, owner, made, machine)
+    place = machine.memories.index(seeds)
+    busy[place] = busy[place] + np.ceil(again / seeds.bandwidth_bits_per_cycle)
     # Shapes (memories, candidates); the busiest memory counts, since all work at the same time.
     ports = np.max(np.stack(busy) + beside[owner].T, axis=0)
-    latency = np.maximum(cycles, np.maximum(made, ports))
+    latency = np.maximum(cycles, np.maximum(made.cycles, ports))
     entries = moved_entries(traffic, array, prices)
-    energy = latency * prices.time_pj + traffic.trits * trit_pj[owner]
+    entries.append((prices.memory_row(seeds.name, "weights", "read"), again))
+    energy = latency * prices.time_pj + made.cycles * cycle_pj[owner]
     for row, bits in entries:
         energy = energy + bits * prices.whole_pj[row]  # mid figures choose; bands come later
-    best = _best(found, traffic.mappable & possible, energy, latency, objective, len(layers))
+    usable = traffic.mappable & possible
+    best = _best(found, usable & made.possible, energy, latency, objective, len(layers))
     mapped: list[Mapped | InvalidInput] = []
     for index, at in enumerate(best):
         if at < 0:
-            mapped.append(_reason(layers[index], index, found, array, traffic, machine))
+            here = found.views.layer == index
+            if usable[here].any():
+                some = bool(made.possible[here].any())
+                mapped.append(order_error(layers[index], array.name, made=some))
+            else:
+                mapped.append(_reason(layers[index], index, found, array, traffic, machine))
             continue
         moved = np.zeros(len(prices.entries))
         for row, bits in entries:
@@ -166,11 +181,25 @@ def best_mappings(
                 fill_cycles=float(cycles[at] - ideal[at]),
                 memory_cycles=np.array([each[at] for each in busy]),
                 trits=float(traffic.trits[at]),
+                generator_cycles=float(made.cycles[at]),
+                saves=float(made.saves[at]),
                 tree_steps=_tree_steps(layers[index], found, at, array),
                 mapping=_mapping(found, at, array),
             )
         )
     return mapped
+
+
+def _read_again(
+    layers: Sequence[Layer],
+    owner: npt.NDArray[np.intp],
+    made: Generation,
+    machine: Accelerator,
+) -> tuple[MemoryLevel, Column]:
+    """The memory from which start states are read again, and the bits, in whole words."""
+    memory = machine.chain("weights")[0]
+    words = [-(-layer.generator_state_bits // memory.access_bits) for layer in layers]
+    return memory, np.array(words, dtype=np.float64)[owner] * memory.access_bits * made.restarts
 
 
 def moved_entries(
@@ -243,6 +272,12 @@ def _reason(
     for name, short in traffic.shortage.items():
         needed = short[here]
         if np.all(needed > 0):
+            if name.startswith("port of "):
+                return UnmappableLayer(
+                    f"{layer.name} needs {needed.min():,.0f} bits in one transfer of the {name} "
+                    f"(machine {array.where or machine.name}); make the port wider, or give the "
+                    "array registers"
+                )
             place = _place(name, array, machine)
             twice = isinstance(place, MemoryLevel) and place.double_buffered
             double = " in two buffers" if twice else ""

@@ -42,6 +42,14 @@ edges are counted as they are, which a walk through all loops confirms
 iteration is counted as if its tile moved; and tiles of a dense convolution that end within the taps
 of a channel, as if they did not.
 
+What stays must be held by something: registers in the elements, or a latch before the array that
+holds the values of one pass (`ComputeArray.latched`), written once for all passes that need them.
+Where an array has neither, it is the output of the lowest memory, which keeps the word that was
+read last: as wide as its port, and no wider. So a pass must not take more of such an operand than
+one transfer of that port brings: 4 trees of 32 lanes that work on 4 frames would need 1,024 bits at
+once of a port of 256, and could not wait for the second 256 without losing the first. (Elements of
+systolic arrays hand their operands on, and hold them in doing so.)
+
 Registers and memories hold the largest tile that fits: the cut of a level is the outermost position
 whose tile fits (operands that share a memory share the cut), at least that of the level below.
 
@@ -125,6 +133,8 @@ class Traffic:
     memories: Mapping[tuple[str, Operand], Moved]
     trits: Column
     """Generated weights, each as often as it is made."""
+    weights_kept: npt.NDArray[np.intp]
+    """The cut of the weights' registers."""
     mappable: Mask
     """Candidates whose smallest tiles fit every register and memory that they pass."""
     shortage: Mapping[str, Column]
@@ -327,6 +337,9 @@ def count_traffic(
         cut[operand] = np.zeros(n, dtype=np.intp)
         register = array.register(operand)
         if register is None:
+            if operand in array.latched:
+                written = _at(tiles.crossings[operand], cut[operand]) * bits[operand]
+                registers[operand] = Moved(read_bits=np.zeros(n), written_bits=written)
             continue
         width = precision.accumulator_bits if operand == "outputs" else bits[operand]
         values = _register_tile(found, tiles, array, register, operand)
@@ -348,7 +361,8 @@ def count_traffic(
             written_bits=_whole(_at(tiles.crossings[operand], cut[operand]) * copies * per_tile),
         )
     # The generator feeds the registers: it makes what crosses their cut, as often as it does.
-    trits = np.where(generated, _at(tiles.crossings["weights"], cut["weights"]), 0.0)
+    kept = cut["weights"]
+    trits = np.where(generated, _at(tiles.crossings["weights"], kept), 0.0)
 
     memories: dict[tuple[str, Operand], Moved] = {}
     passing = _passing(machine, residence, generated)
@@ -359,6 +373,12 @@ def count_traffic(
         mappable &= short == 0
         for operand in memory.holds:
             reaches, fills = passing[memory.name, operand]
+            if operand != "outputs" and not buffered[operand].any():
+                name = port_name(memory, operand, array)
+                needed = tiles.handed[operand][0] * bits[operand]
+                short = _unheld(needed, reaches, array, operand, memory)
+                shortage[name] = short
+                mappable &= short == 0
             # An operand that does not come here (generated weights; what stays in a home further
             # in) leaves the cut where it was.
             below = cut[operand]
@@ -382,6 +402,7 @@ def count_traffic(
         registers=registers,
         memories=memories,
         trits=trits,
+        weights_kept=kept,
         mappable=mappable,
         shortage=shortage,
     )
@@ -390,6 +411,22 @@ def count_traffic(
 def register_name(operand: Operand, array: ComputeArray) -> str:
     """What the registers of an operand are called in messages and as keys of `Traffic.shortage`."""
     return f"{operand} registers of {array.name}"
+
+
+def port_name(memory: MemoryLevel, operand: Operand, array: ComputeArray) -> str:
+    """What the port that must hold an operand itself is called in `Traffic.shortage`."""
+    return f"port of {memory.name} to {array.name}, which neither keeps nor latches {operand}"
+
+
+def _unheld(
+    needed_bits: Column, reaches: Mask, array: ComputeArray, operand: Operand, memory: MemoryLevel
+) -> Column:
+    """Bits of a pass, where a port has to hold them and cannot; 0 elsewhere."""
+    kept = array.register(operand) is not None or operand in array.latched
+    if kept or array.interconnect == "systolic":
+        return np.zeros_like(needed_bits)
+    unheld = reaches & (needed_bits > memory.bandwidth_bits_per_cycle)
+    return np.where(unheld, needed_bits, 0.0)
 
 
 def _at(cuts: Cuts, position: npt.NDArray[np.intp]) -> Column:

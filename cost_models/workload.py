@@ -90,6 +90,9 @@ class Layer:
     """Batch norm only: merged into the weights before it, so that inference does not execute it."""
     generator: GeneratorSpec | None = None
     """What makes this layer's weights; its start state is stored."""
+    matrix_tile: tuple[int, int] | None = None
+    """Rows and columns of the tiles in whose order a generated matrix is made; row by row where it
+    is None (`cost_models.generation`)."""
     weight_bits: int = 8
     input_bits: int = 8
     output_bits: int = 8
@@ -127,8 +130,18 @@ class Layer:
             )
         if self.weights is WeightSource.GENERATED:
             self._check_matrix()
+        elif self.matrix_tile is not None:
+            raise InvalidLayer(
+                f"{self.name}: matrix_tile is left out where weights are {self.weights}, not "
+                f"{self.matrix_tile}"
+            )
 
     def _check_matrix(self) -> None:
+        if self.matrix_tile is not None and min(self.matrix_tile) < 1:
+            raise InvalidLayer(
+                f"{self.name}: matrix_tile must be rows and columns of at least 1, not "
+                f"{self.matrix_tile}"
+            )
         if not 0 <= self.nonzeros <= self.weight_entries:
             raise InvalidLayer(
                 f"{self.name}: nonzeros must be in 0..{self.weight_entries}, not {self.nonzeros}"

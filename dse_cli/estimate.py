@@ -138,12 +138,13 @@ def command(
     """Print what one inference of DESIGN costs: exact counts, estimated energy, latency and area.
 
     DESIGN is a YAML file of ours or of NeMo, or the name of a published network with or without a
-    policy of ternary matrices.
+    policy of ternary matrices (-P3), made row by row or in tiles (-P3@4x32, those of kws_ternary).
 
     \b
       dse estimate matchboxnet-3x2x64
       dse estimate matchboxnet-3x2x64-P3 --compare P0,kws_int8,kws_int8_dram
       dse estimate matchboxnet-3x1x64-P3 --technology low_leakage_45nm,low_leakage_22nm
+      dse estimate matchboxnet-3x1x64-P3@4x32 --compare kws_ternary_stored
       dse estimate matchboxnet-3x1x64-P3 --stream 4
       dse estimate my_design.yaml --machine my_chip.yaml --json
     """  # noqa: D301 (click reads the backspace as: do not wrap)
@@ -238,7 +239,8 @@ def _dense(point: DesignPoint) -> DesignPoint:
     A policy may have put identities in the place of skips; where the network is not a published
     one, nobody knows, and they stay.
     """
-    base, _, policy = point.name.rpartition("-")
+    base, _, ending = point.name.rpartition("-")
+    policy = ending.partition("@")[0]
     if policy in POLICIES and base:
         try:
             network = published(base)

@@ -103,8 +103,11 @@ def _axis(axis: Axis) -> list[Schema]:
     """What may stand for an axis; names have no range."""
     kind = {bool: "boolean", int: "integer", float: "number", str: "string"}[type(axis.default)]
     value: Schema = {"enum": list(axis.options)} if axis.options else {"type": kind}
+    if axis.pattern:
+        value["pattern"] = f"^({axis.pattern})$"
+    named = bool(axis.options or axis.pattern)
     for end, bound in (("minimum", axis.minimum), ("maximum", axis.maximum)):
-        if not axis.options and bound is not None and math.isfinite(bound):
+        if not named and bound is not None and math.isfinite(bound):
             value[end] = bound
     listed = {"type": "array", "items": value, "minItems": 1}
     flags: Schema = {flag: {"type": "boolean"} for flag in ("log", "per_block")}
@@ -114,7 +117,7 @@ def _axis(axis: Axis) -> list[Schema]:
         listed,
         _mapping("a list for each block", {"values": listed} | flags, ["values"]),
     ]
-    return shapes if axis.options else [*shapes, _mapping("a range", ends | flags, ["low", "high"])]
+    return shapes if named else [*shapes, _mapping("a range", ends | flags, ["low", "high"])]
 
 
 def _mapping(title: str, properties: Schema, required: list[str]) -> Schema:

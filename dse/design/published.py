@@ -4,6 +4,7 @@ Accuracies are those their papers print, on the official Speech Commands; nothin
 data may be compared with them.
 """
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from dse.design.families.matchboxnet import MATCHBOXNET
 from dse.design.point import DENSE, Block, DesignPoint
 from dse.design.policies import POLICIES, apply_policy
 from dse.errors import InvalidDesign
+from dse.ternary.generators import Generator
+from dse.ternary.order import PATTERN, ROWS, read_order
 
 DEFAULT_DENSITY = 0.25
 """Density of `NAME-P1`..`NAME-P4`. The paper's is not known; Li et al. (KDD 2006) propose
@@ -54,7 +57,7 @@ def published(name: str) -> DesignPoint:
     Args:
         name: `matchboxnet-BxRxC` (B blocks, R sub-blocks, C channels), `quartznet-5x5`, `-10x5` or
             `-15x5`; either may end in a policy, `-P1` to `-P4`, with ternary matrices of density
-            `DEFAULT_DENSITY`.
+            `DEFAULT_DENSITY`, and that in their order: `-P3@4x32`, in tiles of 4 x 32.
 
     Raises:
         InvalidDesign: no such network.
@@ -62,14 +65,16 @@ def published(name: str) -> DesignPoint:
     values = published_values(name)
     if values is not None:
         return MATCHBOXNET.build(values, name=name)
-    base, policy = _split(name)
+    base, policy, order = _split(name)
     if match := re.fullmatch(r"quartznet-(5|10|15)x(\d{1,2})", base):
         point = quartznet(int(match[1]) // 5, int(match[2]), name=base)
-        return apply_policy(point, policy, density=DEFAULT_DENSITY)
+        made = Generator(tile=read_order(order))
+        found = apply_policy(point, policy, density=DEFAULT_DENSITY, generator=made)
+        return dataclasses.replace(found, name=name)
     raise InvalidDesign(
         f"there is no published network {name!r}: use matchboxnet-BxRxC such as "
         f"{', '.join(PUBLISHED)}, or quartznet-5x5, quartznet-10x5, quartznet-15x5; "
-        "add -P1 to -P4 for ternary matrices"
+        "add -P1 to -P4 for ternary matrices, and @4x32, say, for their order"
     )
 
 
@@ -85,7 +90,7 @@ def published_values(name: str, family: Family = MATCHBOXNET) -> dict[str, Value
     """
     if family is not MATCHBOXNET:
         return None
-    base, policy = _split(name)
+    base, policy, order = _split(name)
     match = re.fullmatch(r"matchboxnet-(\d{1,2})x(\d{1,2})x(\d{1,4})", base)
     if match is None:
         return None
@@ -93,12 +98,18 @@ def published_values(name: str, family: Family = MATCHBOXNET) -> dict[str, Value
     values: dict[str, Value] = {"blocks": blocks, "repeats": repeats, "channels": channels}
     if policy != "P0":
         values |= {"policy": policy, "density": DEFAULT_DENSITY}
+    if order != ROWS:
+        values["matrix_order"] = order
     return values
 
 
-def _split(name: str) -> tuple[str, str]:
-    base, _, policy = name.rpartition("-")
-    return (base, policy) if policy in POLICIES else (name, "P0")
+def _split(name: str) -> tuple[str, str, str]:
+    """Network, policy, and order of ternary matrices: `-P3@4x32` is P3 in tiles of 4 x 32."""
+    base, _, ending = name.rpartition("-")
+    policy, at, order = ending.partition("@")
+    if policy not in POLICIES or (at and (policy == "P0" or not re.fullmatch(PATTERN, order))):
+        return name, "P0", ROWS
+    return base, policy, order or ROWS
 
 
 def quartznet(copies: int, repeats: int, *, name: str = "") -> DesignPoint:

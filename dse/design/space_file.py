@@ -74,7 +74,7 @@ def space_from_node(node: Node, *, in_channels: int = 64) -> SearchSpace:
         try:
             ternary.check_generators(list_values)
         except InvalidDesign as error:
-            where = ("density", "threshold_bits", "generator")
+            where = ("density", "threshold_bits", "matrix_order", "generator")
             raise next(axes[name] for name in where if name in axes).error(str(error)) from None
     blocks = max(map(int, list_values(BLOCKS))) if BLOCKS in family.axes else 0
     for name in axes:

@@ -113,6 +113,7 @@ def model_header(network: IntegerNetwork, frames: int) -> str:
         f"#define MODEL_MOST_VALUES {most_values(network, frames)}",
         f"#define MODEL_MOST_CHANNELS {_most_channels(network)}",
         f"#define MODEL_MOST_STATE_BITS {_most_state_bits(network)}",
+        f"#define MODEL_MOST_BAND {_most_band(network)}",
         "/* A feature is its int8 times this; a score its int32 divided by 65536. */",
         f"#define MODEL_INPUT_SCALE {network.input_scale!r}",
         "",
@@ -324,6 +325,18 @@ def _most_state_bits(network: IntegerNetwork) -> int:
     return max([1, *(len(_state(place)) for place in places)])
 
 
+def _most_band(network: IntegerNetwork) -> int:
+    """Entries of the largest band of tiles, whose rows are made together; 1 without one."""
+    places = [path.place for stage in network.stages for path in stage.paths if path.place]
+    found = [(place, place.mixer.generator) for place in places]
+    bands = [
+        min(made.tile[0], place.out_channels) * place.in_channels
+        for place, made in found
+        if made is not None and made.tile
+    ]
+    return max([1, *bands])
+
+
 def _most_channels(network: IntegerNetwork) -> int:
     return max(network.in_channels, *(stage.out_channels for stage in network.stages))
 
@@ -355,7 +368,8 @@ def _generator_tables(prefix: str, place: Place) -> list[str]:
     taps = generator.taps if register else (0,)
     fields = (
         f"{generator.family}_row, {decision}, {rounds}, {len(taps)}, {steps}, {len(state)}, "
-        f"{round(density * 2**decision)}u, {prefix}_taps, {prefix}_state"
+        f"{round(density * 2**decision)}u, {prefix}_taps, {prefix}_state, "
+        f"{place.out_channels}, {', '.join(map(str, generator.tile or (0, 0)))}"
     )
     return [
         f"/* {place.name}: {generator.family}, density {density:g}, seed {place.ternary_seed} */",

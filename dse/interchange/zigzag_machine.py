@@ -250,6 +250,9 @@ def _loops(read: _Read, group: tuple[str, ...]) -> frozenset[str]:
     return frozenset(each.split(",")[0].strip() for each in told)
 
 
+LATCHABLE: tuple[Literal["weights", "inputs"], ...] = ("weights", "inputs")
+
+
 def _array(
     read: _Read, axes: Mapping[str, Axis], registers: Mapping[Operand, Register]
 ) -> ComputeArray:
@@ -264,13 +267,17 @@ def _array(
     if array.unit_energy is None:
         read.notes.append("the array has no unit_energy: the technology prices a multiplication")
     outputs = registers["outputs"]
+    interconnect = _interconnect(array, read.notes)
+    # ZigZag lets a pass take what its port brings in several cycles, and holds it meanwhile.
+    bare = [each for each in LATCHABLE if each not in registers and interconnect != "systolic"]
     return ComputeArray(
         name="macs",
         element="mac",
         rows=sizes["rows"],
         columns=sizes["columns"],
         lanes=sizes["lanes"],
-        interconnect=_interconnect(array, read.notes),
+        interconnect=interconnect,
+        latched=tuple(bare),
         depthwise="auto",
         operand_bits=max((8, *array.input_precision)),
         accumulator_bits=_accumulator_bits(outputs, read),

@@ -169,7 +169,8 @@ def _machines_table(machines: Sequence[Accelerator]) -> Table:
         rows.append((machine.name, "vector unit", f"{machine.vector_lanes} lanes"))
         ternary = f"ternary weights {machine.ternary_weights}"
         if machine.generator is not None:
-            ternary = f"{machine.generator.trits_per_cycle} trits a cycle; {ternary}"
+            saved = "; saves a state" if machine.generator.saved_states else ""
+            ternary = f"{machine.generator.trits_per_cycle} trits a cycle{saved}; {ternary}"
         rows.append((machine.name, "generator", ternary))
         rows.append((machine.name, "source", machine.source.strip()))
     return Table(name="machines", title="Machines", columns=columns, rows=tuple(rows))

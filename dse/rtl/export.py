@@ -34,6 +34,7 @@ from dse.rtl.yosys import Circuit
 from dse.ternary.generators import find_family
 from dse.ternary.generators.shift_register import Bits
 from dse.ternary.generators.sobol import check_lanes_divide
+from dse.ternary.order import arrange, order_name, order_words
 from dse.ternary.quantised import ACTIVATION_BITS, SUM_BITS, mix_quantised
 
 ENGINE_MODULES = ("ternary_accumulator", "ternary_tree")
@@ -52,12 +53,19 @@ class GeneratorExport:
     """What it is, for the comments: `layer B1.0.pw of matchboxnet-3x1x64, seed 1`."""
 
     @property
-    def matrix(self) -> npt.NDArray[np.int8]:
-        """What the hardware must make: trits of the reference model, (rows, columns)."""
+    def stream(self) -> npt.NDArray[np.int8]:
+        """What the hardware must make, in this order: trits of the reference model."""
         block = self.block
-        return find_family(block.generator).matrix(
+        made = find_family(block.generator).matrix(
             block.generator, block.density, self.state, self.rows, self.columns
         )
+        return made.ravel()
+
+    @property
+    def matrix(self) -> npt.NDArray[np.int8]:
+        """The trits where they stand, (rows, columns)."""
+        stream = self.stream.reshape(self.rows, self.columns)
+        return arrange(stream, self.block.generator.tile)
 
     @property
     def words(self) -> dict[str, tuple[int, int]]:
@@ -76,7 +84,7 @@ class GeneratorExport:
         return {
             **sources,
             "test_bench.v": _generator_bench(self),
-            "trits.hex": trits_hex(self.matrix, self.block.lanes),
+            "trits.hex": trits_hex(self.stream, self.block.lanes),
             "ternary_generator.core": fusesoc_core("ternary_generator", sources, ["trits.hex"]),
             "README.md": generator_readme(
                 self.block, self.words, self.title, self.cycles, list(sources)
@@ -106,6 +114,12 @@ class EngineExport:
         A chunk must not hold entries of two rows: they would belong to different sums.
         """
         check_lanes_divide(self.generator.block.lanes, self.generator.columns)
+        if self.generator.block.generator.tile:
+            order = order_name(self.generator.block.generator.tile)
+            raise InvalidDesign(
+                f"the engine takes a matrix row by row, and this one is made in order {order}: "
+                "export the chip, whose arrays take tiles, or use a design of order rows"
+            )
         if not 1 <= self.frames <= MOST_FRAMES:
             raise InvalidDesign(f"frames must be from 1 to {MOST_FRAMES}, not {self.frames}")
         inputs, frames = self.activations.shape
@@ -174,7 +188,7 @@ class EngineExport:
 # --- vectors
 
 
-def trits_hex(matrix: npt.NDArray[np.int8], lanes: int) -> str:
+def trits_hex(stream: npt.NDArray[np.int8], lanes: int) -> str:
     """A line a cycle: signs, then non-zeros, of all lanes, lane 0 the least significant bit.
 
     A word is {negative[LANES-1:0], nonzero[LANES-1:0]} in Verilog's order, of 2 * LANES bits. Rows
@@ -182,10 +196,10 @@ def trits_hex(matrix: npt.NDArray[np.int8], lanes: int) -> str:
     filled with zeros, which the test bench does not compare.
 
     Args:
-        matrix: (rows, columns) of -1, 0, 1.
+        stream: -1, 0, 1 in the order in which they are made.
         lanes: trits a cycle.
     """
-    trits = np.concatenate([matrix.ravel(), np.zeros(-matrix.size % lanes, dtype=np.int8)])
+    trits = np.concatenate([stream, np.zeros(-stream.size % lanes, dtype=np.int8)])
     cycles = trits.reshape(-1, lanes)
     digits = -(-2 * lanes // 4)
     lines = zip(cycles < 0, cycles != 0, strict=True)
@@ -262,8 +276,8 @@ def _generator_top(block: GeneratorBlock, title: str) -> str:
 // Generator of the ternary matrix of {title}.
 //
 // {block.generator.label} at density {block.density:g}.
-// After `load`, each cycle with `enable` gives the next LANES trits in row-major order; the number
-// of lanes does not change the matrix.
+// After `load`, each cycle with `enable` gives the next LANES trits,
+// {order_words(block.generator.tile)}; the number of lanes changes none.
 module ternary_generator #(
     parameter LANES = {block.lanes}
 ) (

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dse.rtl.designs import GeneratorBlock
+from dse.ternary.order import order_words
 from dse.ternary.quantised import ACTIVATION_BITS
 
 Words = Mapping[str, tuple[int, int]]
@@ -60,7 +61,7 @@ One parameter: LANES, here {block.lanes}. {_lanes_rule(block)}
 | rising edge with | the outputs are then |
 |---|---|
 | `load` = 1 | the first LANES trits of row 0; `enable` does not matter |
-| `load` = 0, `enable` = 1 | the next LANES trits, in row-major order |
+| `load` = 0, `enable` = 1 | the next LANES trits, {order_words(block.generator.tile)} |
 | `load` = 0, `enable` = 0 | what they were, for as long as you like |
 
 The stream runs through all rows without a gap and does not stop after the last one; `load` begins

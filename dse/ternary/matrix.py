@@ -2,8 +2,9 @@
 
 The reference model of the generators that hardware builds: the torch layer, the counts of the cost
 models and the exported Verilog agree with it bit for bit. A family of `dse.ternary.generators`, the
-design's choice, turns the layer's start state into entries in row-major order; how many of them a
-machine makes per cycle (its lanes) never changes the matrix. The families are compared in
+design's choice, turns the layer's start state into a stream of entries; how many of them a machine
+makes per cycle (its lanes) never changes it. Where they stand is the order of the matrix
+(`dse.ternary.order`), row by row unless the generator has a tile. The families are compared in
 docs/evidence/generator.md.
 """
 
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from dse.errors import InvalidDesign
 from dse.ternary.generators import Generator, as_generator, find_family
+from dse.ternary.order import arrange
 
 DENSITY_STEPS = 256
 """Densities that are searched as a range are n/256: what the default generator can make."""
@@ -92,7 +94,8 @@ def ternary_matrix(
     generator = as_generator(generator)
     check_density(density, generator, columns)
     state = start_state(seed, layer, generator)
-    return find_family(generator).matrix(generator, density, state, rows, columns)
+    stream = find_family(generator).matrix(generator, density, state, rows, columns)
+    return arrange(stream, generator.tile)
 
 
 @lru_cache(maxsize=65_536)

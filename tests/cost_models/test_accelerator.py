@@ -431,11 +431,12 @@ def test_an_unmappable_layer_names_memory_sizes_and_line(tmp_path):
         TEXT.replace("kind: sram, holds", "kind: register_file, holds")
         .replace("8192", "7")
         .replace("bits_per_cycle: 64}", "bits_per_cycle: 7}")
+        .replace("columns: 8\n", "columns: 8\n    latched: [inputs]\n", 1)
     )
     with pytest.raises(UnmappableLayer) as error:
         estimated(TRAINED, path)
     assert str(error.value) == (
-        f"B1.0.pw needs 8 bits in 'buffer', which holds 7 (machine {path}:15); make it larger, or "
+        f"B1.0.pw needs 8 bits in 'buffer', which holds 7 (machine {path}:16); make it larger, or "
         "the array smaller"
     )
     path.write_text(path.read_text().replace("capacity_bits: 7", "capacity_bits: 8"))

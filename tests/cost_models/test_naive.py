@@ -219,6 +219,7 @@ def arrays(draw):
         columns=draw(st.integers(1, 3)),
         lanes=draw(st.integers(1, 2)),
         interconnect=draw(st.sampled_from(["broadcast", "multicast", "systolic"])),
+        latched=("weights", "inputs"),  # a walk knows nothing of the width of ports
         outputs=Register(capacity_bits=24),
     )
 

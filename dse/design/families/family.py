@@ -17,6 +17,7 @@ A new family is a file beside `matchboxnet.py`, which gives these functions, and
 matter (`Axis.decides`) stands before them.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -47,6 +48,10 @@ class Axis:
     """Added to the default from block to block."""
     options: tuple[Value, ...] | None = None
     """All values there are, for an axis of names."""
+    pattern: str = ""
+    """What values look like, for an axis of names without end: a regular expression."""
+    words: str = ""
+    """The same for people."""
     minimum: float = 1
     maximum: float | None = None
     grid: int = 0
@@ -177,6 +182,10 @@ class Family:
                     for option in axis.options
                 )
                 raise InvalidDesign(f"'{name}' must be one of {options}, not {value!r}")
+            return
+        if axis.pattern:
+            if not (isinstance(value, str) and re.fullmatch(axis.pattern, value)):
+                raise InvalidDesign(f"'{name}' must be {axis.words}, not {value!r}")
             return
         whole = isinstance(axis.default, int)
         if not isinstance(value, int if whole else int | float) or isinstance(value, bool):

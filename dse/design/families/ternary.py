@@ -11,6 +11,7 @@ from dse.design.point import Mixer
 from dse.errors import InvalidDesign
 from dse.ternary.generators import FAMILIES, REGISTERS, Generator, as_generator, has
 from dse.ternary.matrix import DENSITY_STEPS, check_density
+from dse.ternary.order import PATTERN, ROWS, read_order
 
 _TERNARY: dict[str, Value] = {"policy": "P4"}
 _COUNTER: dict[str, Value] = {"policy": "P4", "generator": "counter_arx", "density": 0.5}
@@ -35,6 +36,13 @@ AXES: dict[str, Axis] = {
     "threshold_bits": Axis(
         default=8, beside=_COUNTER, help="k of generators that make densities n/2^k"
     ),
+    "matrix_order": Axis(
+        default=ROWS,
+        pattern=PATTERN,
+        words=f"{ROWS}, or rows x columns of a tile such as 4x32",
+        beside=_TERNARY,
+        help="in which order a shift register makes a matrix: rows, or tiles such as 4x32",
+    ),
     "rounds": Axis(default=6, beside=_COUNTER, help="of generators with a counter, at least 6"),
     "ternary_seed": Axis(
         default=1, minimum=0, beside=_TERNARY, help="seed of all ternary matrices"
@@ -42,7 +50,12 @@ AXES: dict[str, Axis] = {
 }
 
 
-_PARAMETERS = {"state_bits": "taps", "threshold_bits": "threshold_bits", "rounds": "rounds"}
+_PARAMETERS = {
+    "state_bits": "taps",
+    "threshold_bits": "threshold_bits",
+    "matrix_order": "tile",
+    "rounds": "rounds",
+}
 """Axis -> the generator's parameter that it sets."""
 
 
@@ -64,7 +77,8 @@ def ternary_mixer(values: Mapping[str, Value]) -> Mixer:
 
 def build_generator(values: Mapping[str, Value]) -> Generator:
     """The generator that the axes describe; those of other families do not matter."""
-    return _made(_family(values), *(int(_get(values, axis)) for axis in _PARAMETERS))
+    whole = (int(_get(values, axis)) for axis in ("state_bits", "threshold_bits", "rounds"))
+    return _made(_family(values), str(_get(values, "matrix_order")), *whole)
 
 
 def check_generators(list_values: Callable[[str], tuple[Value, ...]]) -> None:
@@ -76,10 +90,11 @@ def check_generators(list_values: Callable[[str], tuple[Value, ...]]) -> None:
     # All pairs, not only those that a random draw would meet: a space in which one generator cannot
     # make one density would fail in the middle of a search. Widths are not known here; whether
     # blocks divide them is each block's own check.
-    for name, density, bits in itertools.product(
-        list_values("generator"), list_values("density"), list_values("threshold_bits")
-    ):
+    axes = ("generator", "density", "threshold_bits", "matrix_order")
+    for name, density, bits, order in itertools.product(*map(list_values, axes)):
         generator = as_generator(str(name))
+        if has(generator.family, "tile"):
+            generator = dataclasses.replace(generator, tile=read_order(str(order)))
         if has(generator.family, "threshold_bits"):
             generator = dataclasses.replace(generator, threshold_bits=int(bits))
         try:
@@ -97,8 +112,9 @@ def _get(values: Mapping[str, Value], axis: str) -> Value:
 
 
 @cache
-def _made(family: str, state_bits: int, threshold_bits: int, rounds: int) -> Generator:
+def _made(family: str, order: str, state_bits: int, threshold_bits: int, rounds: int) -> Generator:
     """A sweep builds the same few again and again, for each block anew."""
-    axes = {"taps": REGISTERS[state_bits], "threshold_bits": threshold_bits, "rounds": rounds}
+    axes = {"taps": REGISTERS[state_bits], "threshold_bits": threshold_bits}
+    axes |= {"rounds": rounds, "tile": read_order(order)}
     given: dict[str, Any] = {name: value for name, value in axes.items() if has(family, name)}
     return Generator(family=family, **given)

@@ -6,8 +6,26 @@
 #define MODEL_TABLES
 #include "model.h"
 
+/* A band of tiles at a time, for the entries of its rows come in turns; each path has its own. */
+static int8_t bands[2][MODEL_MOST_BAND];
+
+static void make_band(const tdse_generator *generator, int path, int row, int columns, int8_t *band) {
+    int high = generator->rows - row < generator->tile_rows ? generator->rows - row : generator->tile_rows;
+    for (int left = 0; left < columns; left += generator->tile_columns) {
+        int wide = columns - left < generator->tile_columns ? columns - left : generator->tile_columns;
+        /* Number 0 begins at the start state: the first row of the first tile, and no other. */
+        for (int r = 0; r < high; r++) generator->row(generator, path, row + left + r, wide, &band[r * columns + left]);
+    }
+}
+
 void tdse_trits(const tdse_generator *generator, int path, int row, int columns, int8_t *trits) {
-    generator->row(generator, path, row, columns, trits);
+    if (generator->tile_rows == 0) {
+        generator->row(generator, path, row, columns, trits);
+        return;
+    }
+    int within = row % generator->tile_rows;
+    if (within == 0) make_band(generator, path, row, columns, bands[path]);
+    memcpy(trits, &bands[path][within * columns], (size_t)columns);
 }
 
 /* ---- layers ---- */

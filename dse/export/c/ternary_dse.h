@@ -20,6 +20,8 @@ struct tdse_generator {
     uint32_t limit;        /* an entry is not zero where its number is below */
     const uint16_t *taps;
     const uint8_t *state;  /* start state, first bit the most significant of the first byte */
+    uint16_t rows;         /* of the matrix */
+    uint16_t tile_rows, tile_columns; /* it is made tile by tile; 0: row by row */
 };
 
 enum { TDSE_CONVOLUTION, TDSE_TERNARY, TDSE_IDENTITY };

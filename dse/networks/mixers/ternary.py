@@ -39,6 +39,7 @@ def lower(place: Place, in_frames: int, out_frames: int) -> Layer:
             place.ternary_seed, place.name, rows, columns, density, generator
         ),
         generator=generator_spec(density, generator),
+        matrix_tile=(generator.tile[0], generator.tile[1]) if generator.tile else None,
         weight_bits=2,
     )
 

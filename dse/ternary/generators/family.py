@@ -21,6 +21,9 @@ class Parameters:
     """Bits that the register moves on from entry to entry; 0: as many as the entry takes."""
     threshold_bits: int = 8
     """Random bits that are compared with density x 2^threshold_bits."""
+    tile: tuple[int, ...] = ()
+    """Rows and columns of the tiles in whose order the matrix is made; row by row where it is
+    empty (`dse.ternary.order`)."""
     rounds: int = 6
     """Of the mixing function behind a counter."""
     override: bool = False
@@ -63,7 +66,7 @@ class Family(Protocol):
     def matrix(
         self, generator: Parameters, density: float, state: Bits, rows: int, columns: int
     ) -> Trits:
-        """Entries in row-major order, shape (rows, columns), dtype int8.
+        """Entries in row-major order, shape (rows, columns), dtype int8, whatever the `tile`.
 
         A row is an output, a column an input. The same arguments give the same trits everywhere:
         checkpoints hold the seed, not the matrix.

@@ -28,6 +28,12 @@ start_words = registers.no_words
 def check(generator: Parameters, density: float, columns: int | None) -> None:
     """Raise `InvalidDesign` unless blocks of 1/density divide the columns."""
     check_block(generator, density, columns)
+    block = 2 ** decision_bits(generator, density)
+    if generator.tile and generator.tile[1] % block:
+        raise InvalidDesign(
+            f"generator {generator.family} at density {density} makes blocks of {block} inputs, "
+            f"which do not divide the {generator.tile[1]} columns of a tile: change density or tile"
+        )
     registers.check_overlap(generator, decision_bits(generator, density) + 1)
 
 

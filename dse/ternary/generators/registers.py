@@ -18,7 +18,7 @@ from dse.errors import InvalidDesign, require
 from dse.ternary.generators.family import Parameters
 from dse.ternary.generators.shift_register import Bits, is_irreducible, jump_ahead
 
-PARAMETERS = ("taps", "shift")
+PARAMETERS = ("taps", "shift", "tile")
 
 REGISTERS: dict[int, tuple[int, int]] = {
     89: (89, 51),
@@ -33,6 +33,7 @@ MERSENNE_EXPONENTS = (61, 89, 107, 127, 521, 607, 1279)
 LEAST_STATE_BITS = 61
 MOST_STATE_BITS = 4096
 MOST_SHIFT = 64
+MOST_TILE = 9_999
 MOST_VERILOG_TAPS = 4
 
 HELPERS = ("lfsr_stream",)
@@ -47,6 +48,9 @@ def state_bits(generator: Parameters) -> int:
 def check_register(generator: Parameters) -> None:
     """Raise `InvalidField` for a register that is none, or that is known to be bad."""
     require(0 <= generator.shift <= MOST_SHIFT, "shift", f"from 0 to {MOST_SHIFT}", generator.shift)
+    tile = generator.tile
+    sound = len(tile) in (0, 2) and all(1 <= size <= MOST_TILE for size in tile)
+    require(sound, "tile", f"rows and columns, each from 1 to {MOST_TILE:,}", list(tile))
     if expected := _flaw(generator.taps):
         require(False, "taps", expected, list(generator.taps))
     if not generator.override and (expected := _weakness(generator.taps)):
