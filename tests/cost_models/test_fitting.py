@@ -197,7 +197,9 @@ def test_a_size_that_is_too_small_for_a_tile_is_passed_over(
     # A register file with a port of one bit may have 1, 4, 5, ... bits; an input has 8.
     port = {"kind": "register_file", "bandwidth_bits_per_cycle": 1}
     buffer = dataclasses.replace(machine.memories[1], name="buffer", holds=("inputs",), **port)
-    on = fit(dataclasses.replace(machine, memories=(buffer, *machine.memories)), "buffer")
+    arrays = tuple(dataclasses.replace(each, latched=("inputs",)) for each in machine.arrays)
+    memories = (buffer, *machine.memories)
+    on = fit(dataclasses.replace(machine, arrays=arrays, memories=memories), "buffer")
     workload = Workload("one", (layer(),))
     for size in (1, 4, 5, 6, 7):
         with pytest.raises(UnmappableLayer, match="in 'buffer'"):
