@@ -13,6 +13,8 @@ CONSTANTS = tuple(
     field.name for field in dataclasses.fields(Technology) if field.type in (Constant, "Constant")
 )
 HEAD = "description: d\nnode_nm: 45\nvoltage_v: 0.9\n"
+CLASS = "{level: low_leakage, devices: d, temperature_k: 300, voltage_v: 0.9}"
+CLASSES = f"logic_class: {CLASS}\nmemory_class: {CLASS}\n"
 ROW = "{capacity_bits: 8, read_pj_per_bit: 1, write_pj_per_bit: 1, area_um2: 1, leakage_uw: 1}"
 SRAM = f"sram:\n  word_bits: 64\n  source: s\n  rows: [{ROW}]\n"
 
@@ -21,7 +23,7 @@ def text(constant="{value: 1.0, source: s}", sram=SRAM, head=HEAD):
     """A file whose first constant stands on line 4 and whose table comes last."""
     first, *others = CONSTANTS
     lines = [f"{first}: {constant}"] + [f"{name}: {{value: 1.0, source: s}}" for name in others]
-    return head + "\n".join(lines) + "\n" + sram
+    return head + "\n".join(lines) + "\n" + CLASSES + sram
 
 
 def read(text):
