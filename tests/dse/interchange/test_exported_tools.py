@@ -95,7 +95,11 @@ def energies_of(cost: Cost, *, macs: bool = True) -> dict[str, float]:
         energy = layer.counts * layer.prices.prices_pj[:, 1]
         entries = layer.prices.entries
         found[layer.layer.name] = sum(
-            energy[row] for row, entry in enumerate(entries) if entry.component not in left_out
+            energy[row]
+            for row, entry in enumerate(entries)
+            if entry.component not in left_out
+            # The latch of the inputs, which the tools do not know.
+            and (entry.component, entry.operand) != (Component.REGISTER, "inputs")
         )
     return found
 

@@ -113,6 +113,7 @@ def test_a_depthwise_layer_of_four_taps_has_its_channels_across_the_array(tmp_pa
         ("macs", "weights", "read"): 16 * 8,
         # each cycle, 4 channels of 4 neighbouring frames
         ("sram", "inputs", "read"): 6 * 16 * 8,
+        ("macs", "inputs", "write"): 6 * 16 * 8,  # held at no price
         # the 4 products of a row are added up before its accumulator, which hands on the sum
         ("macs", "outputs", "write"): 24 * 24,
         ("macs", "outputs", "read"): (24 + 24) * 24,
@@ -136,6 +137,7 @@ def test_a_depthwise_layer_of_three_taps_has_frames_beside_its_channels(tmp_path
         ("macs", "weights", "write"): 6 * 16 * 8,
         ("macs", "weights", "read"): 6 * 16 * 8,
         ("sram", "inputs", "read"): 6 * 16 * 8,
+        ("macs", "inputs", "write"): 6 * 16 * 8,
         # a row's accumulators hold its 4 sums until all 3 taps have been added
         ("macs", "outputs", "write"): 3 * 32 * 24,
         ("macs", "outputs", "read"): (3 * 32 + 32) * 24,
