@@ -123,12 +123,15 @@ def _flip_flops(machine: Accelerator) -> Iterator[int]:
     yield machine.vector_lanes * VECTOR_BITS
     for array in machine.arrays:
         yield sum(_register_bits(array, operand) for operand in OPERANDS)
+        if array.operation_pj is None and array.latch_pj_per_bit is None:
+            yield len(array.latched) * array.latch_bits
     for memory in machine.memories:
         if memory.kind == "register_file" and priced_by_technology(memory):
             yield memory.bits
     if machine.generator is not None:
         spec: GeneratorSpec = machine.generator.spec or USUAL_GENERATOR
         yield generator_parts(spec, machine.generator.trits_per_cycle).flip_flops
+        yield machine.generator.saved_states * spec.state_bits
 
 
 def _register_bits(array: ComputeArray, operand: str) -> int:

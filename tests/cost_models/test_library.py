@@ -138,7 +138,7 @@ def test_row_by_row_the_same_trees_are_better_off_with_stored_trits(policy):
         estimate(workload, machine, load_technology(machine.technology))
         for machine in map(load_accelerator, ("kws_ternary", "kws_ternary_stored"))
     )
-    assert 1.1 < generated.energy_pj / stored.energy_pj < 1.6
+    assert 1.1 < generated.energy_pj / stored.energy_pj < 1.8
     assert 1.8 < generated.latency_cycles / stored.latency_cycles < 3
 
 

@@ -371,9 +371,9 @@ def cliff_rows() -> Iterator[str]:
 # --- memories that fit
 
 FITTED = {
-    "P3, generated: `kws_ternary`": ("P3", "kws_ternary"),
+    "P3, generated: `kws_ternary`": ("P3@4x32", "kws_ternary"),
     "P3, stored: `kws_ternary_stored`": ("P3", "kws_ternary_stored"),
-    "P4, generated": ("P4", "kws_ternary"),
+    "P4, generated": ("P4@4x32", "kws_ternary"),
     "P4, stored": ("P4", "kws_ternary_stored"),
     "P0, dense: `kws_ternary`": ("P0", "kws_ternary"),
 }
@@ -382,7 +382,7 @@ FITTED = {
 def fit_rows() -> Iterator[str]:
     yield "| | weight SRAM, bits | energy, uJ | average power, uW | mm2 |"
     yield "|---|---|---|---|---|"
-    yield fit_row("P3, `kws_ternary` as it is", "P3", load_accelerator("kws_ternary"))
+    yield fit_row("P3, `kws_ternary` as it is", "P3@4x32", load_accelerator("kws_ternary"))
     for name, (policy, machine) in FITTED.items():
         fits = {each: MemoryChange(capacity_bits="fit") for each in ("weight_sram", KEPT)}
         yield fit_row(name, policy, varied(load_accelerator(machine), memories=fits))
@@ -439,7 +439,7 @@ def fitted_cost(policy: str, machine: str, kind: MemoryKind) -> Cost:
         KEPT: MemoryChange(capacity_bits="fit"),
     }
     on = varied(load_accelerator(machine), memories=fits)
-    workload = lower(published(f"{MATCHBOXNET}-{policy}"), frames=128, outputs=12)
+    workload = lower(published(f"{MATCHBOXNET}-{policy}@4x32"), frames=128, outputs=12)
     return estimate(workload, on, load_technology(on.technology))
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from cost_models import (
     Component,
+    GeneratorUnit,
     Layer,
     LayerKind,
     WeightSource,
@@ -140,7 +141,7 @@ def area_rows() -> Iterator[str]:
         macs = mac_area_um2(technology, 8, 8, 24).scaled(16) + register_area_um2(technology, 64)
         trees = (
             tree.scaled(4)
-            + generator_area_um2(spec, 16, technology)
+            + generator_area_um2(spec, GeneratorUnit(trits_per_cycle=16), technology)
             + register_area_um2(technology, 512)
         )
         share = technology.control_share.value
@@ -268,8 +269,8 @@ def test_the_clock_by_hand():
     machine = load_accelerator("kws_int8")
     found = find_overhead(machine, LOW_LEAKAGE)
     assert found is not None
-    # 64 units with 8 bits of a weight and 24 of a sum; 8 vector lanes
-    assert found.flip_flops == 64 * (8 + 24) + 8 * 24
+    # 64 units with 8 bits of a weight, 24 of a sum and 8 of an input's latch; 8 vector lanes
+    assert found.flip_flops == 64 * (8 + 24 + 8) + 8 * 24
     assert LOW_LEAKAGE.clock_gate_pj is not None
     closed = found.flip_flops / BITS_A_GATE * LOW_LEAKAGE.clock_gate_pj.value
     assert closed < found.clock_pj_per_cycle.mid < 2 * closed  # the rest is wire
@@ -299,6 +300,7 @@ def test_written_flip_flops_are_clocked_once():
         rows=4,
         columns=4,
         weights=None,
+        latched=(),
         outputs=dataclasses.replace(machine.arrays[1].outputs, capacity_bits=24),
     )
     prices = price_list(

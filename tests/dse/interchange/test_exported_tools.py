@@ -187,7 +187,7 @@ def test_accelforge_on_an_exported_design_agrees_with_our_estimate(path: Path) -
     assert sum(layer["mac_energy_pj"] for layer in layers) == pytest.approx(arithmetic, rel=1e-6)
     for name, energy in ours.items():
         assert -0.13 < energy / theirs[name.replace(".", "_")] - 1 < 0.04, name
-    assert sum(ours.values()) / sum(theirs.values()) - 1 == pytest.approx(-0.069, abs=0.001)
+    assert sum(ours.values()) / sum(theirs.values()) - 1 == pytest.approx(-0.074, abs=0.001)
 
 
 def test_there_are_golden_figures() -> None:
