@@ -562,9 +562,12 @@ class Accelerator:
             )
         array = self.array_for(layer)
         # A trit on a ternary element is a command (add, subtract, skip) and no operand: only on MAC
-        # units does its width have to fit.
+        # units does its width have to fit. Outputs are sums as they leave, or narrower: the vector
+        # unit rounds them, so an element never takes one.
         ternary = layer.weights is WeightSource.GENERATED and array.element != "mac"
-        widest = max(layer.input_bits, layer.output_bits, 0 if ternary else layer.weight_bits)
+        sums = layer.output_bits <= layer.accumulator_bits
+        widest = max(layer.input_bits, 0 if ternary else layer.weight_bits)
+        widest = widest if sums else max(widest, layer.output_bits)
         if widest > array.operand_bits:
             raise InvalidAccelerator(
                 f"{where}: it has {widest}-bit operands, and operand_bits of '{array.name}' is "

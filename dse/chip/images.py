@@ -1,0 +1,95 @@
+"""What stands in the weight memory: weights in the order of the passes, multipliers and offsets."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from dse.chip.convolutions import operand_bits, operand_bytes, weight_loops
+from dse.chip.mapped import MappedLayer
+
+RECORD_BITS = 128
+
+
+def weight_image(mapped: MappedLayer, weights: npt.NDArray[np.int8]) -> bytes:
+    """A layer's weights, operand after operand, in the order in which passes first need them.
+
+    Args:
+        mapped: the layer with its mapping.
+        weights: (outputs, inputs / groups, taps).
+
+    Returns:
+        Whole operands (`operand_bytes` each). What lies beyond outputs and inputs is 0.
+    """
+    layer = mapped.layer
+    starts = _operand_starts(mapped)
+    rows, columns = _shape(mapped)
+    n = starts[:, 0, None, None] + np.arange(rows)[:, None]
+    r = starts[:, 1, None, None] + np.arange(columns)
+    matrix = weights.reshape(len(weights), -1).astype(np.int64)
+    last = matrix.shape[1] if layer.groups == 1 else layer.kernel_size
+    step_ends = starts[:, 1, None, None] + mapped.inputs
+    real = (n < len(matrix)) & (r < last) & (r < step_ends)
+    values = np.where(real, matrix[np.minimum(n, len(matrix) - 1), np.minimum(r, last - 1)], 0)
+    bits = 2 if mapped.on_trees or layer.weight_bits == 2 else 8
+    return _packed(values.reshape(len(starts), -1), bits, operand_bytes(mapped))
+
+
+def _shape(mapped: MappedLayer) -> tuple[int, int]:
+    """Outputs and inputs of an operand, columns that a pass leaves idle included."""
+    bits = 2 if mapped.on_trees or mapped.layer.weight_bits == 2 else 8
+    entries = operand_bits(mapped) // bits
+    by_columns = mapped.columns_axis == "R"
+    columns = mapped.columns if by_columns else 1
+    return max(1, entries // columns), min(columns, entries)
+
+
+def _operand_starts(mapped: MappedLayer) -> npt.NDArray[np.int64]:
+    """Output and entry of its row that each operand begins with, shape (operands, 2)."""
+    depthwise = mapped.layer.groups > 1
+    found = np.zeros((1, 2), dtype=np.int64)
+    for each, step in weight_loops(mapped):
+        if not step:
+            continue
+        taps = mapped.layer.kernel_size if not depthwise else 1
+        moves = {
+            "N": (each.unit * mapped.outputs, 0),
+            "G": (each.unit, 0),
+            "R": (0, each.unit * mapped.inputs * taps),
+            "K": (0, each.unit),
+        }[each.axis]
+        steps = np.arange(each.count)[:, None, None] * np.array(moves)
+        found = (steps + found[None]).reshape(-1, 2)
+    return found
+
+
+def _packed(values: npt.NDArray[np.int64], bits: int, size: int) -> bytes:
+    """Rows of numbers, so many bits each, the first the lowest; each row in `size` bytes."""
+    whole = (values % 2**bits).astype(np.uint8)
+    singles = np.unpackbits(whole[:, :, None], axis=2, count=bits, bitorder="little")
+    flat = singles.reshape(len(values), -1)
+    padded = np.zeros((len(values), size * 8), dtype=np.uint8)
+    padded[:, : flat.shape[1]] = flat
+    return np.packbits(padded, axis=1, bitorder="little").tobytes()
+
+
+def records(
+    first: Sequence[int], second: Sequence[int] | None, offsets: Sequence[int]
+) -> bytes:
+    """Records of a layer's channels: {offset, multiplier of the second tensor, of the first}."""
+    others = [0] * len(first) if second is None else second
+    return b"".join(
+        int(a).to_bytes(4, "little", signed=True)
+        + int(b).to_bytes(4, "little", signed=True)
+        + int(offset).to_bytes(8, "little", signed=True)
+        for a, b, offset in zip(first, others, offsets, strict=True)
+    )
+
+
+def image_hex(image: bytes, word_bytes: int) -> str:
+    """Text for $readmemh: a word a line, the first byte the lowest."""
+    padded = image + bytes(-len(image) % word_bytes)
+    return "".join(
+        f"{padded[at : at + word_bytes][::-1].hex()}\n"
+        for at in range(0, len(padded), word_bytes)
+    )

@@ -1,0 +1,147 @@
+"""What of a machine the circuit has: its sizes as parameters; what it has not is refused."""
+
+import math
+from dataclasses import dataclass
+
+from cost_models.accelerator import Accelerator, ComputeArray, MemoryLevel
+from dse.chip.as_built import SUM_BITS
+from dse.errors import InvalidDesign
+
+MOST_LANES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChipMachine:
+    """A machine that the circuit can be."""
+
+    machine: Accelerator
+    macs: ComputeArray
+    trees: ComputeArray | None
+    weights: MemoryLevel
+    activations: MemoryLevel
+    buffer: MemoryLevel | None
+
+    @property
+    def lanes(self) -> int:
+        """Bytes of a word of the activation memory, and lanes of the vector unit."""
+        return self.activations.bandwidth_bits_per_cycle // 8
+
+    @property
+    def rows(self) -> int:
+        """Words of the activation memory."""
+        return self.activations.capacity_bits // self.activations.bandwidth_bits_per_cycle
+
+    @property
+    def fetch_bytes(self) -> int:
+        """Bytes of an input read: of the buffer, or of the activation memory without one."""
+        return (self.buffer or self.activations).bandwidth_bits_per_cycle // 8
+
+    @property
+    def ring_bytes(self) -> int:
+        """Bytes of the input buffer; 0 without one."""
+        return self.buffer.capacity_bits // 8 if self.buffer else 0
+
+    @property
+    def trit_lanes(self) -> int:
+        """Trits that the generator makes a cycle; 0 without one."""
+        return self.machine.generator.trits_per_cycle if self.machine.generator else 0
+
+    def depth(self, array: ComputeArray) -> int:
+        """Sums behind each element, or tree."""
+        return array.outputs.capacity_bits // SUM_BITS
+
+    def array(self, name: str) -> ComputeArray:
+        """The array of a mapping."""
+        return next(each for each in self.machine.arrays if each.name == name)
+
+
+def chip_machine(machine: Accelerator) -> ChipMachine:
+    """The parts of a machine that the circuit is made of.
+
+    Raises:
+        InvalidDesign: it has one that the circuit cannot be.
+    """
+    macs = [array for array in machine.arrays if array.element == "mac"]
+    trees = [array for array in machine.arrays if array.element == "ternary_tree"]
+    others = [array for array in machine.arrays if array.element == "ternary_adder"]
+    if others or len(macs) != 1 or len(trees) > 1:
+        _refuse(machine, "arrays", "one array of MAC units and at most one of ternary trees")
+    for array in machine.arrays:
+        _check_array(machine, array)
+    inputs, weights = machine.chain("inputs"), machine.chain("weights")
+    if len(weights) != 1 or machine.chain("outputs") != inputs[-1:] or len(inputs) > 2:
+        _refuse(
+            machine,
+            "memories",
+            "one memory of weights, one of activations, and at most an input buffer before it",
+        )
+    for memory in (*weights, *inputs):
+        _check_memory(machine, memory)
+    if weights[0] in inputs:
+        _refuse(machine, "memories", "weights and activations in memories of their own")
+    found = ChipMachine(
+        machine=machine,
+        macs=macs[0],
+        trees=trees[0] if trees else None,
+        weights=weights[0],
+        activations=inputs[-1],
+        buffer=inputs[0] if len(inputs) == 2 else None,
+    )
+    _check_widths(found)
+    return found
+
+
+def _check_array(machine: Accelerator, array: ComputeArray) -> None:
+    where = f"array '{array.name}'"
+    if array.interconnect != "broadcast" or array.lanes != 1:
+        _refuse(machine, where, "operands broadcast, and lanes of 1")
+    if array.zero_handling != "dense":
+        _refuse(machine, where, f"zero_handling dense, not {array.zero_handling}")
+    if array.operand_bits != 8 or array.accumulator_bits != SUM_BITS or array.saturates:
+        _refuse(machine, where, f"operands of 8 bits and sums of {SUM_BITS} that do not saturate")
+    if array.element == "ternary_tree" and array.rows > array.columns:
+        _refuse(machine, where, "no more trees than each has lanes")
+
+
+def _check_memory(machine: Accelerator, memory: MemoryLevel) -> None:
+    where, port = f"memory '{memory.name}'", memory.bandwidth_bits_per_cycle
+    if memory.kind != "sram" or memory.ports != "shared" or memory.double_buffered:
+        _refuse(machine, where, "an SRAM with one port, without double buffering")
+    if memory.access_bits != port or port < 16 or port & (port - 1):
+        _refuse(machine, where, "words as wide as the port, a power of two of 16 bits or more")
+
+
+def _check_widths(found: ChipMachine) -> None:
+    machine, lanes = found.machine, found.lanes
+    if lanes > MOST_LANES or machine.vector_lanes != lanes:
+        _refuse(
+            machine,
+            "vector_lanes",
+            f"as many as the activation memory's word has bytes, at most {MOST_LANES}; they are "
+            f"{machine.vector_lanes} and {lanes}",
+        )
+    if found.weights.bandwidth_bits_per_cycle > 128:
+        _refuse(machine, f"memory '{found.weights.name}'", "words of at most 128 bits")
+    if found.buffer and (found.fetch_bytes < lanes or not _power(found.ring_bytes)):
+        _refuse(
+            machine,
+            f"memory '{found.buffer.name}'",
+            "a port as wide as the activation memory's or wider, and a power of two of bits",
+        )
+    trees = found.trees.rows if found.trees else 1
+    if max(found.macs.columns, trees) > lanes:
+        _refuse(machine, "arrays", f"at most {lanes} columns of MAC units, and {lanes} trees")
+    if found.trees and trees > found.macs.elements:
+        _refuse(machine, "arrays", "no more trees than MAC units")
+    if machine.generator and not _power(machine.generator.trits_per_cycle):
+        _refuse(machine, "generator.trits_per_cycle", "a power of two")
+
+
+def _power(number: int) -> bool:
+    return number >= 4 and math.log2(number).is_integer()
+
+
+def _refuse(machine: Accelerator, where: str, needed: str) -> None:
+    raise InvalidDesign(
+        f"the exported chip cannot be {machine.name}: {where} must be {needed}; change the machine"
+    )
