@@ -18,6 +18,7 @@ from dse.rtl.icarus import has_icarus, run_test_bench
 from dse.ternary.generators.shift_register import Bits
 from dse.ternary.matrix import start_state
 from dse_cli.estimate import load_design
+from dse_cli.export_chip import chip
 from dse_cli.export_model import MODEL_COMMANDS
 from dse_cli.export_tools import TOOL_COMMANDS
 from dse_cli.generator_options import generator_options, read_generator
@@ -32,7 +33,7 @@ def command() -> None:
     """Export a design: hardware as Verilog, the model, or files of other tools."""
 
 
-for _command in (*MODEL_COMMANDS, *TOOL_COMMANDS):
+for _command in (*MODEL_COMMANDS, *TOOL_COMMANDS, chip):
     command.add_command(_command)
 
 

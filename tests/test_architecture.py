@@ -33,6 +33,7 @@ FLOORS = (
     {"training", "pricing"},
     {"studies"},
     {"report", "export", "rtl", "interchange"},
+    {"chip"},
 )
 """Rooms of `dse`, the ground first. Rooms of one floor do not know each other."""
 

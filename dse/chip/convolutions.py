@@ -92,6 +92,7 @@ def _pass_fields(mapped: MappedLayer) -> Fields:
         "pass_pops_inputs": _turning(kept, "RKTG"),
         "pass_pops_weights": _turning(kept, "NRKG"),
         "rows_outputs": int(mapped.rows_axis == "N"),
+        "rows_inputs": int(mapped.rows_axis == "R"),
         "columns_inputs": int(mapped.columns_axis == "R"),
         "columns_used": mapped.inputs if mapped.inputs > 1 or mapped.on_trees else mapped.columns,
     }
@@ -172,7 +173,8 @@ def _largest_tile(mapped: MappedLayer, loops: list[Pass]) -> _Tile:
         raise InvalidDesign(
             f"{mapped.layer.name} cannot run on the exported chip: its inputs take "
             f"{_tile(mapped, loops).bytes * 8:,} bits in '{mapped.chip.buffer.name}', which has "  # type: ignore[union-attr]
-            f"{mapped.chip.ring_bytes * 8:,}, and windows over tiles are not built; use fewer frames"
+            f"{mapped.chip.ring_bytes * 8:,}, and windows over tiles are not built; use "
+            "fewer frames"
         )
     return best
 
@@ -344,11 +346,13 @@ def operand_bits(mapped: MappedLayer) -> int:
         columns = mapped.inputs if mapped.chip.machine.generates(mapped.layer) else mapped.columns
         return bits * columns * (1 if mapped.rows_axis == "T" else mapped.outputs)
     by_columns = mapped.columns if mapped.columns_axis == "R" else 1
+    if mapped.rows_axis == "R":
+        return bits * mapped.inputs
     return bits * by_columns * (mapped.outputs if mapped.rows_axis == "N" else 1)
 
 
 def word_bits(mapped: MappedLayer) -> int:
-    """Of what gives the weights: the memory's word, or the trits that the generator makes a cycle."""
+    """Of what gives the weights: the memory's word, or the trits of a cycle of the generator."""
     if mapped.chip.machine.generates(mapped.layer):
         return 2 * mapped.chip.trit_lanes
     return mapped.chip.weights.bandwidth_bits_per_cycle
@@ -359,11 +363,11 @@ def operand_bytes(mapped: MappedLayer) -> int:
     bits, word = operand_bits(mapped), word_bits(mapped)
     if bits > word:
         return -(-bits // word) * word // 8
-    return max(1, 2 ** int(np.ceil(np.log2(bits / 8))))
+    return 1 << max(0, (-(-bits // 8) - 1).bit_length())
 
 
 def weight_loops(mapped: MappedLayer) -> list[tuple[Pass, int]]:
-    """Loops of the weights' operands with the operands that each advances: 0 where they come anew."""
+    """Loops of the weights' operands, and how many each advances: 0 where they come anew."""
     step, found = 1, []
     for each in _from_innermost(mapped.passes, "NRKG"):
         own = each.axis != "T"
@@ -436,6 +440,9 @@ def _results(mapped: MappedLayer) -> _Results:
         if mapped.rows_axis == "T":
             return _Results(mapped.frames, "T", outer, held=False, last_row=0)
         return _Results(mapped.outputs, "N", outer, held=mapped.outputs > 1, last_row=0)
+    if mapped.rows_axis == "R":
+        last_row = -(-mapped.inputs // mapped.columns) - 1
+        return _Results(1, "T", outer, held=False, last_row=last_row)
     if mapped.rows_axis == "T" and mapped.columns_axis == "R":
         inner = ("T", mapped.frames, 1)
         return _Results(1, "T", (inner, *outer), held=False, last_row=mapped.frames - 1)
@@ -456,9 +463,7 @@ def _result_step(mapped: MappedLayer, axis: str) -> int:
 def _result_fields(mapped: MappedLayer, target: Place) -> Fields:
     results = _results(mapped)
     channels = {"N": 1, "G": 1, "T": 0}
-    steps = [
-        Loop(count, (stride * channels[axis],)) for axis, count, stride in results.loops
-    ]
+    steps = [Loop(count, (stride * channels[axis],)) for axis, count, stride in results.loops]
     fields: Fields = {
         "step": make_nest((0,), steps, f"the results of {mapped.layer.name}"),
         "records_held": int(results.held),
@@ -470,7 +475,9 @@ def _result_fields(mapped: MappedLayer, target: Place) -> Fields:
         "out_planes": target.tensor.planes,
         "out_plane_rows": target.tensor.plane_rows(target.lanes),
     }
-    return fields | word_fields(results.a_step, results.axis, results.loops, target, mapped.layer.name)
+    return fields | word_fields(
+        results.a_step, results.axis, results.loops, target, mapped.layer.name
+    )
 
 
 def word_fields(
@@ -557,7 +564,5 @@ def _apart(nest: Nest, fields: Fields, lanes: int) -> bool:
     reversed_bits = np.array(
         [int(f"{number:0{bits}b}"[::-1], 2) for number in range(lanes)], dtype=np.int64
     )
-    banks = (
-        places[:, 1:] + frames + reversed_bits[(places[:, :1] + channels) % lanes]
-    ) % lanes
+    banks = (places[:, 1:] + frames + reversed_bits[(places[:, :1] + channels) % lanes]) % lanes
     return all(len(set(row)) == len(row) for row in banks.tolist())

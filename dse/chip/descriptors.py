@@ -1,4 +1,4 @@
-"""A descriptor: the bits that make the machine run one layer, and the names that Verilog has for them."""
+"""A descriptor: the bits that make the machine run a layer, and Verilog's names for them."""
 
 from typing import Any
 
@@ -21,6 +21,7 @@ NUMBERS = {
     "kind": 2,
     "on_trees": 1,
     "rows_outputs": 1,
+    "rows_inputs": 1,
     "columns_inputs": 1,
     "columns_used": 8,
     "weights_are_trits": 1,

@@ -94,11 +94,11 @@ class ChipExport:
         image = bytearray()
         fields = [self._step_fields(step, image) for step in self.program.steps]
         bits = 8 * len(image)
-        if bits > self.chip.weights.capacity_bits:
+        if bits > self.chip.weights.bits:
             raise InvalidDesign(
-                f"weights, multipliers and offsets take {bits:,} bits, and '{self.chip.weights.name}' "
-                f"of {self.machine.name} has {self.chip.weights.capacity_bits:,}: use a machine with "
-                "a larger one"
+                f"weights, multipliers and offsets take {bits:,} bits, and "
+                f"'{self.chip.weights.name}' of {self.machine.name} has "
+                f"{self.chip.weights.bits:,}: use a machine with a larger one"
             )
         return fields, bytes(image)
 
@@ -172,7 +172,7 @@ class ChipExport:
         trees, macs = chip.trees, chip.macs
         elements = max(macs.elements, trees.elements if trees else 0)
         weight_bits = chip.weights.bandwidth_bits_per_cycle
-        words = chip.weights.capacity_bits // weight_bits
+        words = chip.weights.bits // weight_bits
         layers = len(fields)
         return {
             "LANES": chip.lanes,
@@ -225,9 +225,7 @@ class ChipExport:
             ),
             "weights.hex": image_hex(image, self.chip.weights.bandwidth_bits_per_cycle // 8),
             "features.hex": _features_hex(self.features, lanes),
-            "scores.hex": "".join(
-                f"{int(score) % 2**32:08x}\n" for score in self.scores.ravel()
-            ),
+            "scores.hex": "".join(f"{int(score) % 2**32:08x}\n" for score in self.scores.ravel()),
             "test_bench.v": test_bench(
                 clips=len(self.features),
                 classes=len(self.network.classes),
@@ -262,7 +260,7 @@ def _parameters(values: dict[str, int]) -> str:
 
 
 def _features_hex(features: npt.NDArray[np.int8], lanes: int) -> str:
-    """Words of the clips as the host writes them: frames of a channel, the first the lowest byte."""
+    """Words of the clips as the host writes them: frames of a channel, the first lowest."""
     frames = features.shape[2]
     padded = np.pad(features, ((0, 0), (0, 0), (0, -frames % lanes)))
     words = padded.reshape(-1, lanes).astype(np.uint8)

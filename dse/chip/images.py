@@ -39,8 +39,9 @@ def _shape(mapped: MappedLayer) -> tuple[int, int]:
     """Outputs and inputs of an operand, columns that a pass leaves idle included."""
     bits = 2 if mapped.on_trees or mapped.layer.weight_bits == 2 else 8
     entries = operand_bits(mapped) // bits
-    by_columns = mapped.columns_axis == "R"
-    columns = mapped.columns if by_columns else 1
+    if mapped.rows_axis == "R":
+        return 1, entries
+    columns = mapped.columns if mapped.columns_axis == "R" else 1
     return max(1, entries // columns), min(columns, entries)
 
 
@@ -73,9 +74,7 @@ def _packed(values: npt.NDArray[np.int64], bits: int, size: int) -> bytes:
     return np.packbits(padded, axis=1, bitorder="little").tobytes()
 
 
-def records(
-    first: Sequence[int], second: Sequence[int] | None, offsets: Sequence[int]
-) -> bytes:
+def records(first: Sequence[int], second: Sequence[int] | None, offsets: Sequence[int]) -> bytes:
     """Records of a layer's channels: {offset, multiplier of the second tensor, of the first}."""
     others = [0] * len(first) if second is None else second
     return b"".join(
@@ -90,6 +89,5 @@ def image_hex(image: bytes, word_bytes: int) -> str:
     """Text for $readmemh: a word a line, the first byte the lowest."""
     padded = image + bytes(-len(image) % word_bytes)
     return "".join(
-        f"{padded[at : at + word_bytes][::-1].hex()}\n"
-        for at in range(0, len(padded), word_bytes)
+        f"{padded[at : at + word_bytes][::-1].hex()}\n" for at in range(0, len(padded), word_bytes)
     )

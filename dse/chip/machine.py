@@ -29,7 +29,7 @@ class ChipMachine:
     @property
     def rows(self) -> int:
         """Words of the activation memory."""
-        return self.activations.capacity_bits // self.activations.bandwidth_bits_per_cycle
+        return self.activations.bits // self.activations.bandwidth_bits_per_cycle
 
     @property
     def fetch_bytes(self) -> int:
@@ -39,7 +39,7 @@ class ChipMachine:
     @property
     def ring_bytes(self) -> int:
         """Bytes of the input buffer; 0 without one."""
-        return self.buffer.capacity_bits // 8 if self.buffer else 0
+        return self.buffer.bits // 8 if self.buffer else 0
 
     @property
     def trit_lanes(self) -> int:
@@ -105,6 +105,8 @@ def _check_array(machine: Accelerator, array: ComputeArray) -> None:
 
 def _check_memory(machine: Accelerator, memory: MemoryLevel) -> None:
     where, port = f"memory '{memory.name}'", memory.bandwidth_bits_per_cycle
+    if memory.capacity_bits == "fit":
+        _refuse(machine, where, "of a given capacity, not fit (`dse estimate` says which fits)")
     if memory.kind != "sram" or memory.ports != "shared" or memory.double_buffered:
         _refuse(machine, where, "an SRAM with one port, without double buffering")
     if memory.access_bits != port or port < 16 or port & (port - 1):

@@ -1,8 +1,8 @@
 """A layer under the mapping that the model chose: its loops, and what of each operand is inside.
 
 The passes of a layer, innermost loop first, as `Mapping.order` lists them, the groups outside. Each
-loop steps one of N, R, T or G (groups); a loop that was split stands twice, and its outer part steps
-as many iterations as the inner one has.
+loop steps one of N, R, T or G (groups); a loop that was split stands twice, and its outer part
+steps as many iterations as the inner one has.
 """
 
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from cost_models.workload import Layer, LayerKind
 from dse.chip.machine import ChipMachine
 from dse.errors import InvalidDesign
 
-MODES = {("N", "T"), ("T", "T"), ("N", "R"), ("T", "R")}
-"""What rows and columns of the MAC units may unroll in the circuit, and of a square array columns and
-rows; trees always sum their columns."""
+MODES = {("N", "T"), ("T", "T"), ("N", "R"), ("T", "R"), ("R", "R")}
+"""What rows and columns of the MAC units may unroll in the circuit, and of a square array columns
+and rows; trees always sum their columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class MappedLayer:
 
     @property
     def rows_axis(self) -> str:
-        """N or T: what the rows of its array are in the circuit."""
+        """N, T or R: what the rows of its array are in the circuit."""
         if self.on_trees:
             return "T" if self.frames > 1 or self.mapping.rows == "T" else "N"
         return circuit_axes(self.mapping, self.chip)[0]

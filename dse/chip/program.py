@@ -3,7 +3,7 @@
 An integer network's stage is a step a path, and where two paths meet a step that adds them:
 
     one path        tensor -> convolution -> int8
-    two paths       tensor -> convolution -> sums;  block's input -> convolution -> sums;  both -> int8
+    two paths       tensor -> convolution -> sums;  block's input -> convolution -> sums;  int8
     identity skip   tensor -> convolution -> sums;  sums and block's input -> int8
     head            tensor -> means -> matrix, a digit a frame -> scores
 """
@@ -90,7 +90,11 @@ def make_program(
     steps += [
         Step(name="head.pool", kind="mean", source=last, target="head.pool"),
         Step(
-            name="head.linear", kind="convolution", source="head.pool", target="head.linear", path=matrix
+            name="head.linear",
+            kind="convolution",
+            source="head.pool",
+            target="head.linear",
+            path=matrix,
         ),
         Step(
             name="head.argmax",
@@ -204,8 +208,12 @@ def _tensors(steps: list[Step], built: Workload, workload: Workload) -> tuple[Te
             made[step.target] = used[step.target] = number
     return tuple(
         Tensor(
-            name=name, channels=channels, frames=frames, planes=planes, first=made[name], last=used[name]
+            name=name,
+            channels=channels,
+            frames=frames,
+            planes=planes,
+            first=made[name],
+            last=used[name],
         )
         for name, (channels, frames, planes) in shapes.items()
     )
-

@@ -107,7 +107,9 @@ def _run(command: list[str], folder: Path, timeout_s: float) -> str:
             command, cwd=folder, capture_output=True, text=True, timeout=timeout_s, check=False
         )
     except FileNotFoundError:
-        raise InvalidInput(f"{command[0]} is not installed: install the package of that name") from None
+        raise InvalidInput(
+            f"{command[0]} is not installed: install the package of that name"
+        ) from None
     except subprocess.TimeoutExpired:
         raise InvalidInput(f"{command[0]} did not end within {timeout_s:g} s") from None
     if result.returncode:

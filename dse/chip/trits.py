@@ -97,7 +97,9 @@ def trit_source(program: Program, chip: ChipMachine) -> TritSource | None:
         starts[step.name] = number
     if not blocks:
         return None
-    if any(block.parameters != blocks[0].parameters or block.top != blocks[0].top for block in blocks):
+    if any(
+        block.parameters != blocks[0].parameters or block.top != blocks[0].top for block in blocks
+    ):
         raise InvalidDesign(
             "the exported chip has one generator, and the design's ternary layers need several: "
             "use one family, with densities that it takes as a start word, or a machine that "

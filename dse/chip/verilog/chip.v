@@ -282,7 +282,7 @@ module chip #(
     ) macs (
         .clk(clk), .go(pass && !on_trees), .first(first_of_sum),
         .index(sum_index[MAC_DEPTH_BITS-1:0]), .rows_outputs(rows_outputs),
-        .columns_inputs(columns_inputs), .trits(weights_are_trits), .columns_used(columns_used),
+        .rows_inputs(rows_inputs), .columns_inputs(columns_inputs), .trits(weights_are_trits), .columns_used(columns_used),
         .inputs(inputs[MAC_ROWS*MAC_COLUMNS*8-1:0]),
         .weights(weights[MAC_ROWS*MAC_COLUMNS*8-1:0]), .sums(mac_sums)
     );
@@ -310,7 +310,7 @@ module chip #(
         .SUM_BITS(SUM_BITS)
     ) collects (
         .clk(clk), .start(start), .trees(on_trees), .adds_up(columns_inputs && !on_trees),
-        .last_row(on_trees ? 8'd0 : last_row), .load(pass && last_of_sum), .mac_sums(mac_sums),
+        .folds(rows_inputs), .last_row(last_row), .load(pass && last_of_sum), .mac_sums(mac_sums),
         .tree_sums(tree_sums), .accepted(accepted && convolution), .free(collector_free),
         .valid(collected), .values(collected_values)
     );

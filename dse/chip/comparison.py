@@ -1,0 +1,135 @@
+"""Circuit and model side by side: cycles of each layer, and words that each memory moved.
+
+Two columns of the model: the workload as built (`dse.chip.as_built`), which the circuit should
+equal, and as lowered, which `dse estimate` prices. What the circuit does and the model does not
+know is kept apart: records of multipliers and offsets, for which the model has 24 bits a channel or
+two times that.
+"""
+
+from dataclasses import dataclass
+
+from cost_models.cost import LayerCost
+from dse.chip.program import Program
+from dse.chip.simulation import Simulated
+
+PORTS = ("activation_reads", "activation_writes", "buffer_reads", "buffer_writes", "weight_reads")
+"""Counts that both sides have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerComparison:
+    """One descriptor's layer."""
+
+    name: str
+    cycles: int
+    """Of the circuit."""
+    model_cycles: int
+    """Of the workload as built."""
+    lowered_cycles: int
+    """As `dse estimate` says."""
+    words: dict[str, tuple[int, int]]
+    """Words that a port moved: circuit, model as built."""
+    record_words: int
+    """Words of multipliers, offsets and start states that the circuit read."""
+
+    @property
+    def differing(self) -> dict[str, tuple[int, int]]:
+        """Ports on which both sides differ."""
+        return {port: pair for port, pair in self.words.items() if pair[0] != pair[1]}
+
+
+def compare_layers(program: Program, simulated: Simulated) -> list[LayerComparison]:
+    """Circuit and model, layer by layer, in the order in which they run."""
+    lowered = {each.layer.name: each for each in program.lowered.layers}
+    return [
+        LayerComparison(
+            name=step.name,
+            cycles=counts["cycles"],
+            model_cycles=program.layer(step.name).latency_cycles,
+            lowered_cycles=lowered[step.name].latency_cycles,
+            words={
+                port: (counts[port], words)
+                for port, words in model_words(program, program.layer(step.name)).items()
+            },
+            record_words=counts["record_reads"],
+        )
+        for step, counts in zip(program.steps, simulated.layers, strict=True)
+    ]
+
+
+def model_words(program: Program, cost: LayerCost) -> dict[str, int]:
+    """Words through each port of a layer, as the model counts them; parameters left out.
+
+    A bias is counted with its layer's weights there, and taken off here: in the circuit it is part
+    of the offsets. Batch norms are rows of their own.
+    """
+    machine = program.cost.accelerator
+    inputs = machine.chain("inputs")
+    found = {
+        f"activation_{action}s": _words(cost, inputs[-1].name, action, ("inputs", "outputs"))
+        // inputs[-1].access_bits
+        for action in ("read", "write")
+    }
+    if len(inputs) > 1:
+        found |= {
+            f"buffer_{action}s": _words(cost, inputs[0].name, action, ("inputs",))
+            // inputs[0].access_bits
+            for action in ("read", "write")
+        }
+    if machine.generates(cost.layer) or cost.mapping is None:
+        return found | {"weight_reads": 0}
+    weights = machine.chain("weights")[0]
+    layer = cost.layer
+    biases = layer.out_channels * layer.accumulator_bits if layer.bias else 0
+    words = _words(cost, weights.name, "read", ("weights",)) // weights.access_bits
+    return found | {"weight_reads": words - -(-biases // weights.access_bits)}
+
+
+def _words(cost: LayerCost, part: str, action: str, operands: tuple[str, ...]) -> int:
+    total = float(
+        sum(
+            count
+            for count, entry in zip(cost.counts, cost.prices.entries, strict=True)
+            if entry.part == part and entry.action == action and entry.operand in operands
+        )
+    )
+    return round(total)
+
+
+def comparison_table(layers: list[LayerComparison]) -> str:
+    """A table in Markdown: cycles, and words of every port as circuit / model where they differ."""
+    lines = [
+        "| layer | cycles | model | lowered | off | words of ports (circuit / model) | records |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for layer in [*layers, total(layers)]:
+        off = layer.cycles / layer.model_cycles - 1 if layer.model_cycles else 0.0
+        words = ", ".join(
+            f"{port.replace('_', ' ')} {ours:,}" + ("" if ours == theirs else f" / {theirs:,}")
+            for port, (ours, theirs) in layer.words.items()
+            if ours or theirs
+        )
+        lines.append(
+            f"| {layer.name} | {layer.cycles:,} | {layer.model_cycles:,} "
+            f"| {layer.lowered_cycles:,} | {off:+.1%} | {words} | {layer.record_words:,} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def total(layers: list[LayerComparison]) -> LayerComparison:
+    """The sum over all layers."""
+    ports = layers[0].words
+    return LayerComparison(
+        name="total",
+        cycles=sum(layer.cycles for layer in layers),
+        model_cycles=sum(layer.model_cycles for layer in layers),
+        lowered_cycles=sum(layer.lowered_cycles for layer in layers),
+        words={
+            port: (
+                sum(layer.words[port][0] for layer in layers),
+                sum(layer.words[port][1] for layer in layers),
+            )
+            for port in ports
+        },
+        record_words=sum(layer.record_words for layer in layers),
+    )

@@ -1,0 +1,50 @@
+"""Whole chips of a small network: scores bit for bit, cycles and words as the model counts them."""
+
+import pytest
+
+from dse.chip.comparison import compare_layers
+from dse.chip.simulation import read_output, simulate
+from dse.errors import InvalidInput
+from tests.dse.chip.small import small_chip
+
+MOST_CYCLES = 40
+"""Of a layer beyond the model's: its first operands, its last results, and the descriptor."""
+
+
+@pytest.mark.parametrize("machine", ["kws_int8", "kws_tiny"])
+def test_scores_cycles_and_words(machine, tmp_path):
+    export = small_chip(machine)
+    for name, text in export.files().items():
+        (tmp_path / name).write_text(text)
+    simulated = simulate(tmp_path, "icarus", timeout_s=300)
+    assert simulated.verdict == "PASS: 5 scores of 1 clips, 0 mismatches"
+    for layer in compare_layers(export.program, simulated):
+        # Where weights leave no cycle, multipliers and offsets take cycles of their own.
+        assert 0 <= layer.cycles - layer.model_cycles <= MOST_CYCLES + 3 * layer.record_words, layer
+        if not layer.name.startswith("head."):
+            assert layer.differing == {}, layer
+
+
+def test_what_a_test_bench_prints_is_read():
+    lines = (
+        "LAYER 0 0 345 128 127 288 32 144 31 0 143\nCLIP 0 345\n"
+        "LAYER 1 0 345 128 127 288 32 144 31 0 143\nCLIP 1 345\n"
+        "FAIL: 1 of 10 scores differ, expected 10; 0 conflicts\n"
+    )
+    found = read_output(lines)
+    assert found.verdict.startswith("FAIL: 1 of 10")
+    assert found.cycles == (345, 345)
+    [layer] = found.layers
+    assert layer == {
+        "cycles": 345,
+        "activation_reads": 128,
+        "activation_writes": 127,
+        "buffer_reads": 288,
+        "buffer_writes": 32,
+        "weight_reads": 144,
+        "record_reads": 31,
+        "trit_cycles": 0,
+        "passes": 143,
+    }
+    with pytest.raises(InvalidInput, match="gave no verdict: LAYER 0 0 345"):
+        read_output(lines.partition("CLIP")[0])
