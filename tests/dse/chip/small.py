@@ -11,22 +11,22 @@ from dse.training.source import random_pictures, untrained
 
 VALUES: dict[str, Any] = {
     "blocks": 1,
-    "channels": 16,
-    "prologue_channels": 32,
+    "channels": 8,
+    "prologue_channels": 16,
     "prologue_kernel": 9,
     "kernel": 11,
-    "epilogue_channels": 32,
+    "epilogue_channels": 8,
     "epilogue_kernel": 9,
-    "final_channels": 32,
+    "final_channels": 8,
 }
 FRAMES = 64
 
 
 def small_chip(machine: str, clips: int = 1, frames: int = FRAMES, **values: Any) -> ChipExport:
     """An untrained MatchboxNet of a few channels, and clips of noise."""
-    point = MATCHBOXNET.build({**VALUES, **values}, in_channels=16, name="small")
+    point = MATCHBOXNET.build({**VALUES, **values}, in_channels=8, name="small")
     source = untrained(point, 5, seed=3)
-    pictures = random_pictures(16, 4)[:, :, :frames]
+    pictures = random_pictures(8, 4)[:, :, :frames]
     network = quantise_network(source, pictures)
     accelerator = load_accelerator(machine)
     return ChipExport(
