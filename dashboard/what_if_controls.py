@@ -18,7 +18,13 @@ from cost_models import (
     load_technology,
     technology_names,
 )
-from cost_models.accelerator import ComputeArray, MemoryLevel, ZeroHandling
+from cost_models.accelerator import (
+    READ_ONLY,
+    ComputeArray,
+    MemoryKind,
+    MemoryLevel,
+    ZeroHandling,
+)
 from cost_models.energy import memory_prices
 from cost_models.units import with_prefix
 from dashboard.studies import StudyFrame
@@ -37,6 +43,8 @@ DRAM_KINDS = {
 WIDTHS = (4, 6, 8, 10, 12, 16, 24, 32)  # bits of an operand
 SUMS = (12, 16, 20, 24, 28, 32, 40, 48)  # bits of an accumulator
 AS_TRAINED = "as trained"
+WEIGHT_KINDS: tuple[MemoryKind, ...] = ("sram", *READ_ONLY)
+"""Of a memory that holds weights and nothing else."""
 FIRST_BITS = 2**18
 """Where the slider stands of a memory whose size was that of each design."""
 
@@ -230,9 +238,22 @@ def _memory(memory: MemoryLevel, mark: str, technology: Technology) -> MemoryCha
         else:
             begin = FIRST_BITS if fits else memory.bits
             capacity = _powers("Capacity (bit)", begin, f"{mark}.{memory.name}.capacity")
+        kind = memory.kind
+        if memory.holds == ("weights",) and memory.kind in WEIGHT_KINDS:
+            kind = st.selectbox(
+                "Kind",
+                WEIGHT_KINDS,
+                index=WEIGHT_KINDS.index(memory.kind),
+                key=f"{mark}.{memory.name}.kind",
+                format_func=lambda kind: kind.replace("_", " "),
+                help="all but sram hold weights without supply, and are not written",
+            )
         width = _powers(
             "Port (bits a cycle)", memory.bandwidth_bits_per_cycle, f"{mark}.{memory.name}.width"
         )
     return MemoryChange(
-        capacity_bits=capacity, bandwidth_bits_per_cycle=width, access_pj_per_bit=energy
+        kind=kind,
+        capacity_bits=capacity,
+        bandwidth_bits_per_cycle=width,
+        access_pj_per_bit=energy,
     )

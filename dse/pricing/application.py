@@ -6,6 +6,7 @@ The equations are those of `cost_models.application`; here they meet a whole `Co
 from cost_models import Band, Cost
 from cost_models.application import (
     Asleep,
+    Sleep,
     Use,
     average_power_uw,
     battery_days,
@@ -52,15 +53,21 @@ def application(cost: Cost, use: Use, *, streams: bool = False) -> dict[str, Ban
     return figures if listened is None else figures | {"energy_per_audio_second_uj": listened}
 
 
-def power_at(cost: Cost, rate: float) -> Band | None:
-    """Average power in microwatts, always powered; None where the rate is too high.
+def power_at(cost: Cost, rate: float, sleep: Sleep = "on") -> Band | None:
+    """Average power in microwatts; None where the rate is too high, or sleep loses weights.
 
     Args:
         cost: of one inference.
         rate: inferences a second.
+        sleep: what the machine does between inferences.
     """
+    asleep = sleep_between(cost, sleep)
+    if asleep is not None and asleep.lost:
+        return None
     try:
-        return average_power_uw(cost.dynamic_energy, cost.latency_us, cost.leakage, rate)
+        return average_power_uw(
+            cost.dynamic_energy, cost.latency_us, cost.leakage, rate, asleep=asleep
+        )
     except InvalidInput:
         return None
 

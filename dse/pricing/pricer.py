@@ -127,9 +127,13 @@ class Pricer:
         for places, networks in cut.groups:
             # In two steps: `NO_PART` is -1, which as an index would be the last part of the book.
             built = (networks != NO_PART).all(axis=1)
-            places, networks = places[built], networks[built]
+            if not built.all():
+                places, networks = places[built], networks[built]
             for here, on in self._machines.find(networks):
-                yield places[here], networks[here], on
+                if len(here) == len(networks):  # all of them, in their order: no copy
+                    yield places, networks, on
+                else:
+                    yield places[here], networks[here], on
 
     def _columns(self, networks: Numbers, on: PartPricer) -> dict[str, Figures]:
         """All columns of executable networks; area alone does not add over parts.

@@ -244,7 +244,11 @@ def _build(results: Study, best: Evaluation, priced: Priced | None, use: Use) ->
         assert priced is not None  # it has a power
         leaks = priced.cost.leakage.mid / power.mid
         text += f" At {use.words} it draws {band_words(power)} uW on average"
-        text += f", {leaks:.0%} of it leakage."
+        text += f", {leaks:.0%} of it leakage"
+        asleep = power_at(priced.cost, use.inferences_per_second, "retention")
+        if asleep is not None and asleep.mid < power.mid:
+            text += f"; asleep in between, its weights in retention, {band_words(asleep)}"
+        text += "."
     elif priced is not None:
         text += f" It is too slow for {use.words}."
     return text

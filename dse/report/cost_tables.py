@@ -471,15 +471,26 @@ def power_table(cost: Cost, use: Use, name: str = "power") -> Table:
             _percent("busy"),
             lambda rate: 100 * rate / highest if power_at(cost, rate) else None,
         ),
+        (
+            Column(name="retention", heading="asleep in retention", unit="uW", band=True),
+            lambda rate: power_at(cost, rate, "retention"),
+        ),
+        (
+            Column(name="gated", heading="asleep, gated", unit="uW", band=True),
+            lambda rate: power_at(cost, rate, "gated"),
+        ),
     )
     return make_table(
         sorted({use.inferences_per_second, 1.0, 10.0, highest}),
         cells,
         name=name,
         title="Average power",
-        note=f"Always powered; the stated rate is {use.inferences_per_second:g} a second, the last "
-        "row is as fast as the machine goes. Rows without power are too fast for it. Microphone, "
-        "regulator and features are not part of it.",
+        note="Always powered, but for the last two columns: asleep between inferences, logic "
+        "behind power switches, SRAMs that keep weights in retention or behind switches, too; "
+        "empty where weights would be lost. The stated rate is "
+        f"{use.inferences_per_second:g} a second, the last row is as fast as the machine goes. "
+        "Rows without power are too fast for it. Microphone, regulator and features are not part "
+        "of it.",
     )
 
 

@@ -1,6 +1,6 @@
 """Where the numbers come from: every constant with its source, what is assumed, how wrong it is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
 from cost_models import (
@@ -11,6 +11,7 @@ from cost_models import (
     MemoryLevel,
     Technology,
 )
+from cost_models.nonvolatile import NONVOLATILE
 from dse.pricing.comparable import leakage_words
 from dse.report.content import Cell, Column, Section, Table
 
@@ -196,6 +197,7 @@ def _constants_table(machines: Sequence[Accelerator], technologies: Sequence[Tec
             band = Band(low=spread.low, mid=1.0, high=spread.high)
             rows.append((technology.name, f"sram {_words(name)}", band, "times", spread.source))
         rows.append((technology.name, "sram table", None, "", technology.sram.source))
+    rows += _kind_rows(machines)
     for machine in machines:
         parts: list[ComputeArray | MemoryLevel] = [*machine.arrays, *machine.memories]
         for part in parts:
@@ -213,6 +215,22 @@ def _constants_table(machines: Sequence[Accelerator], technologies: Sequence[Tec
         rows=tuple(rows),
         note="Where sources disagree, the value has its lowest and highest figure in brackets.",
     )
+
+
+def _kind_rows(machines: Sequence[Accelerator]) -> Iterator[tuple[Cell, ...]]:
+    """Constants of the kinds of memory without supply that machines have."""
+    used = dict.fromkeys(memory.kind for machine in machines for memory in machine.memories)
+    for name in used:
+        kind = NONVOLATILE.get(name)
+        if kind is None:
+            continue
+        for what in ("read", "area", "leakage", "access"):
+            constant = getattr(kind, what)
+            if constant is not None:
+                share = what == "leakage" or (kind.like_sram and what in ("read", "area"))
+                units = {"read": "pJ per bit", "area": "F2 per bit", "access": "ns"}
+                unit = "times an SRAM's" if share else units[what]
+                yield (kind.words, what, constant.band, unit, " ".join(constant.source.split()))
 
 
 def _constant(name: str, constant: Constant) -> tuple[Cell, ...]:

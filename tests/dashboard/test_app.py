@@ -441,6 +441,13 @@ def test_a_memory_as_large_as_each_design_needs(study: Path, open_page: Opened) 
     for name in ("area of the machine (mm2)", "energy per inference (uJ)"):
         assert rows.loc[name, "after"] < rows.loc[name, "before"]
     assert sum(each.label == "Capacity (bit)" for each in app.select_slider) == sliders - 1
+    area = rows.loc["area of the machine (mm2)", "after"]
+    kind = next(each for each in app.selectbox if each.label == "Kind")
+    assert "mask rom" in kind.options
+    kind.set_value("mask_rom").run()
+    assert not app.exception and not app.error
+    rows = app.dataframe[0].value.set_index("column")
+    assert rows.loc["area of the machine (mm2)", "after"] < area
 
 
 def test_a_slider_stands_in_the_address(study: Path, open_page: Opened) -> None:

@@ -580,5 +580,6 @@ def test_a_machine_that_is_too_large_is_said_and_one_that_fits_is_not(make: Make
     size, stored = int(found[1].replace(",", "")), open_study(other.folder).rows[0].column
     assert 0.8 * size <= stored("stored_bits") <= size
     assert "'weight_sram' is filled" not in text and "'activation_sram' is filled" in text
+    assert re.search(r"asleep in between, its weights in retention, [\d.]+ \(", text)
     machines = report.table("machines").shown_rows
     assert any("sram of as many bits as the design needs" in row[2] for row in machines)
