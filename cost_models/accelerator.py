@@ -364,6 +364,8 @@ class Accelerator:
     input_memory: str = ""
     """Where the features of an inference arrive and its scores leave; the backing memory of the
     inputs where it is left out."""
+    clock_gates: bool = True
+    """Registers that nothing is written to stand still; without, their clock runs in each cycle."""
     where: Annotated[str, OURS] = field(default="", compare=False)
     """File and line of its clock, for messages."""
 
@@ -423,6 +425,8 @@ class Accelerator:
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain data, but where it was read from."""
         plain: dict[str, Any] = _without_places(asdict(self))
+        if self.clock_gates:  # studies begun before there was this key go on
+            del plain["clock_gates"]
         for memory in plain["memories"]:
             del memory["fitted"]
             if memory["asleep"] is None:

@@ -46,7 +46,7 @@ from cost_models.band import ZERO, Band
 from cost_models.clock import check_clock
 from cost_models.machine_area import logic_leakage_uw, named, placed
 from cost_models.nonvolatile import NONVOLATILE, check_made, leakage_uw, read_pj_per_bit
-from cost_models.overhead import find_overhead, priced_by_technology
+from cost_models.overhead import Overhead, find_overhead, priced_by_technology
 from cost_models.technology import Constant, Technology
 
 FREE = (0.0, 0.0, 0.0)
@@ -231,7 +231,11 @@ def price_list(machine: Accelerator, technology: Technology) -> PriceList:
     if machine.generator is not None:
         for action, constant in generator_prices(technology).items():
             priced[Entry(Component.GENERATOR, "generator", "", action)] = constant.band.as_tuple()
-    priced |= _overhead_prices(machine, technology)
+    overhead = find_overhead(machine, technology)
+    if overhead is not None:
+        for entry in [each for each in priced if _clocks(each, machine)]:
+            priced[entry] = _less(priced[entry], overhead.pin_pj_per_written_bit)
+        priced |= _overhead_prices(overhead)
     for part, leakage in leakages_uw(machine, technology).items():
         per_cycle = leakage.scaled(1 / machine.clock_mhz)  # uW / MHz = pJ
         priced[Entry(Component.LEAKAGE, part, "", LEAKING)] = per_cycle.as_tuple()
@@ -247,13 +251,13 @@ def price_list(machine: Accelerator, technology: Technology) -> PriceList:
     )
 
 
-def _overhead_prices(
-    machine: Accelerator, technology: Technology
-) -> dict[Entry, tuple[float, float, float]]:
-    """Wires, clock and control; nothing where the technology has no figures of them."""
-    overhead = find_overhead(machine, technology)
-    if overhead is None:
-        return {}
+def _less(price: tuple[float, float, float], pj: float) -> tuple[float, float, float]:
+    low, mid, high = (max(0.0, each - pj) for each in price)
+    return low, mid, high
+
+
+def _overhead_prices(overhead: Overhead) -> dict[Entry, tuple[float, float, float]]:
+    """Wires, clock and control."""
     wires = {
         Entry(Component.WIRES, memory, "", "moved"): price.as_tuple()
         for memory, price in overhead.wire_pj_per_bit.items()

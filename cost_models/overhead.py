@@ -10,6 +10,9 @@ written to spends what its gate does. The clock pin of a flip-flop itself is in 
 (`register_write_pj_per_bit`, `accumulator_pj_per_bit`, `generator_state_pj_per_bit`), which was
 measured with it, and is not counted again here.
 
+Without gates (`clock_gates: false`) the clock of all flip-flops, their pins included, runs in each
+cycle, and what is written costs its data alone; a loop nest then takes about three times as much.
+
 Lengths follow from areas of the machine (N flip-flops on an area A of logic, control included):
 
     between flip-flops   sqrt(A / N) each
@@ -33,7 +36,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cost_models.accelerator import OPERANDS, Accelerator, ComputeArray, MemoryLevel
-from cost_models.band import Band
+from cost_models.band import ZERO, Band
 from cost_models.generator import GeneratorSpec, generator_parts
 from cost_models.machine_area import (
     USUAL_GENERATOR,
@@ -50,6 +53,9 @@ LEVELS_ABOVE = 4 / 3
 """Wire of a tree over that of its lowest level: each level above has a quarter, 1 + 1/4 + ..."""
 VECTOR_BITS = 24
 """Of the register of a vector lane (`cost_models.area`)."""
+UNGATED_CONTROL = 2.9
+"""Energy of a loop nest without clock gates over that with them: 3.6 in sky130, 2.4 in ASAP7
+(benchmarks/clock_and_control.csv), geometric mean."""
 CLOCKED = 4
 """Wire energy of a clock over that of data, of which a quarter of the bits rise and fall in a
 cycle."""
@@ -64,6 +70,9 @@ class Overhead:
     """Streams of words, each with a unit that makes its addresses."""
     clock_pj_per_cycle: Band
     clock_pj_per_written_bit: Band
+    pin_pj_per_written_bit: float
+    """Of a flip-flop's clock pin, to take off the price of a write: without clock gates it is in
+    `clock_pj_per_cycle`; 0 with them."""
     control_pj_per_cycle: Band
     wire_pj_per_bit: dict[str, Band]
     """On-chip memory that the technology prices -> energy of a bit on its way."""
@@ -89,12 +98,22 @@ def find_overhead(machine: Accelerator, technology: Technology) -> Overhead | No
     gates = flip_flops / BITS_A_GATE
     addresses = _count_addresses(machine)
     sequenced = any(array.operation_pj is None for array in machine.arrays)
+    pin = technology.accumulator_pj_per_bit.value  # its high figure has toggles of data
+    always = (gate.band + _times(clock_wire, between_gates)).scaled(gates)
+    written = branch.band + _times(clock_wire, between_bits)
+    control = sequencer.band.scaled(sequenced) + address.band.scaled(addresses)
+    if not machine.clock_gates:
+        every = written + Band(low=pin, mid=pin, high=pin)
+        always = _times(clock_wire, between_gates).scaled(gates) + every.scaled(flip_flops)
+        written = ZERO
+        control = control.scaled(UNGATED_CONTROL)
     return Overhead(
         flip_flops=flip_flops,
         addresses=addresses,
-        clock_pj_per_cycle=(gate.band + _times(clock_wire, between_gates)).scaled(gates),
-        clock_pj_per_written_bit=branch.band + _times(clock_wire, between_bits),
-        control_pj_per_cycle=sequencer.band.scaled(sequenced) + address.band.scaled(addresses),
+        clock_pj_per_cycle=always,
+        clock_pj_per_written_bit=written,
+        pin_pj_per_written_bit=0.0 if machine.clock_gates else pin,
+        control_pj_per_cycle=control,
         wire_pj_per_bit={
             memory.name: _times(wire.band, _distance_mm(memory, machine, technology, areas, logic))
             for memory in machine.memories
