@@ -16,7 +16,7 @@ from dataclasses import replace
 from cost_models.workload import CONVOLUTIONS, IN_LINE, Layer, LayerKind, Workload
 from dse.errors import InvalidDesign
 
-SUM_BITS = 24
+SUM_BITS, INT8_BITS = 24, 8
 MEAN_BITS = 16
 """Of a mean in memory: two digits, a byte each."""
 DIGITS = 2
@@ -36,30 +36,42 @@ def as_built(workload: Workload) -> Workload:
             f"{workload.name} has a framewise head, which the exported chip cannot run: use a "
             "design with a pooled head"
         )
-    wide = _wide_layers(workload)
-    return Workload(workload.name, tuple(_widened(layer, wide) for layer in workload.layers))
+    convolutions = {layer.name for layer in workload.layers if layer.kind in CONVOLUTIONS}
+    added = {
+        add: [SUM_BITS if name in convolutions else INT8_BITS for name in names]
+        for add, names in _added_tensors(workload).items()
+    }
+    # A sum of 24 bits and the block's input of 8 are two of 16, as far as words go.
+    bits = {add: sum(each) // len(each) for add, each in added.items()}
+    bits |= {
+        name: SUM_BITS
+        for names in _added_tensors(workload).values()
+        for name in names
+        if name in convolutions
+    }
+    return Workload(workload.name, tuple(_widened(layer, bits) for layer in workload.layers))
 
 
-def _wide_layers(workload: Workload) -> set[str]:
-    """Convolutions whose sums a residual add reads."""
+def _added_tensors(workload: Workload) -> dict[str, list[str]]:
+    """Residual add -> the layers whose tensors it reads."""
     source: dict[str, str] = {}
     before = ""
-    wide = set()
+    found: dict[str, list[str]] = {}
     for layer in workload.layers:
         # Behind what is done in line, a tensor is that of the convolution before.
-        source[layer.name] = source.get(before, before) if layer.kind in IN_LINE else layer.name
+        read = layer.reads[0] if layer.reads else before
+        source[layer.name] = source.get(read, read) if layer.kind in IN_LINE else layer.name
         if layer.kind is LayerKind.RESIDUAL_ADD:
-            wide |= {source.get(name, name) for name in layer.reads}
+            found[layer.name] = [source.get(name, name) for name in layer.reads]
         before = layer.name
-    names = {layer.name for layer in workload.layers if layer.kind in CONVOLUTIONS}
-    return wide & names
+    return found
 
 
-def _widened(layer: Layer, wide: set[str]) -> Layer:
-    if layer.name in wide:
-        return replace(layer, output_bits=SUM_BITS)
+def _widened(layer: Layer, bits: dict[str, int]) -> Layer:
     if layer.kind is LayerKind.RESIDUAL_ADD:
-        return replace(layer, input_bits=SUM_BITS)
+        return replace(layer, input_bits=bits[layer.name])
+    if layer.name in bits:
+        return replace(layer, output_bits=bits[layer.name])
     if layer.kind is LayerKind.AVERAGE_POOL:
         return replace(layer, output_bits=MEAN_BITS)
     if layer.kind is LayerKind.LINEAR:

@@ -9,11 +9,9 @@ two times that.
 from dataclasses import dataclass
 
 from cost_models.cost import LayerCost
+from cost_models.latency import Bound
 from dse.chip.program import Program
 from dse.chip.simulation import Simulated
-
-PORTS = ("activation_reads", "activation_writes", "buffer_reads", "buffer_writes", "weight_reads")
-"""Counts that both sides have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +26,7 @@ class LayerComparison:
     lowered_cycles: int
     """As `dse estimate` says."""
     words: dict[str, tuple[int, int]]
-    """Words that a port moved: circuit, model as built."""
+    """Words that a port moved, passes, and cycles of the generator: circuit, model as built."""
     record_words: int
     """Words of multipliers, offsets and start states that the circuit read."""
 
@@ -58,7 +56,9 @@ def compare_layers(program: Program, simulated: Simulated) -> list[LayerComparis
 
 
 def model_words(program: Program, cost: LayerCost) -> dict[str, int]:
-    """Words through each port of a layer, as the model counts them; parameters left out.
+    """Words through each port of a layer, passes and generator cycles, as the model counts them.
+
+    Parameters are left out.
 
     A bias is counted with its layer's weights there, and taken off here: in the circuit it is part
     of the offsets. Batch norms are rows of their own.
@@ -76,6 +76,13 @@ def model_words(program: Program, cost: LayerCost) -> dict[str, int]:
             // inputs[0].access_bits
             for action in ("read", "write")
         }
+    # The model has a cycle more for each restart; in the circuit loading the start state gives the
+    # first trits.
+    lanes = machine.generator.trits_per_cycle if machine.generator else 1
+    found |= {
+        "passes": cost.busy_cycles[Bound.COMPUTE],
+        "trit_cycles": -(-cost.trits // lanes),
+    }
     if machine.generates(cost.layer) or cost.mapping is None:
         return found | {"weight_reads": 0}
     weights = machine.chain("weights")[0]

@@ -89,7 +89,7 @@ def _pass_fields(mapped: MappedLayer) -> Fields:
     return {
         "pass": nest,
         "pass_reduces": _mask(kept, "RK"),
-        "pass_pops_inputs": _turning(kept, "RKTG"),
+        "pass_pops_inputs": _turning(kept, mapped.input_axes),
         "pass_pops_weights": _turning(kept, "NRKG"),
         "rows_outputs": int(mapped.rows_axis == "N"),
         "rows_inputs": int(mapped.rows_axis == "R"),
@@ -180,7 +180,7 @@ def _largest_tile(mapped: MappedLayer, loops: list[Pass]) -> _Tile:
 
 
 def _buffered(mapped: MappedLayer, source: Place) -> Fields:
-    loops = _from_innermost(mapped.passes, "RKTG")
+    loops = _from_innermost(mapped.passes, mapped.input_axes)
     tile = _largest_tile(mapped, loops)
     tiles = 1
     fetch: list[Loop] = []
@@ -308,7 +308,7 @@ def _direct(mapped: MappedLayer, source: Place) -> Fields:
     by_channels = mapped.inputs > 1
     loops = [
         Loop(each.count, _memory_steps(mapped, each, source))
-        for each in _from_innermost(mapped.passes, "RKTG")
+        for each in _from_innermost(mapped.passes, mapped.input_axes)
     ]
     if by_channels and mapped.frames > 1 and mapped.columns != lanes:
         raise InvalidDesign(
@@ -441,19 +441,19 @@ def _results(mapped: MappedLayer) -> _Results:
             return _Results(mapped.frames, "T", outer, held=False, last_row=0)
         return _Results(mapped.outputs, "N", outer, held=mapped.outputs > 1, last_row=0)
     if mapped.rows_axis == "R":
-        last_row = -(-mapped.inputs // mapped.columns) - 1
-        return _Results(1, "T", outer, held=False, last_row=last_row)
-    if mapped.rows_axis == "T" and mapped.columns_axis == "R":
-        inner = ("T", mapped.frames, 1)
-        return _Results(1, "T", (inner, *outer), held=False, last_row=mapped.frames - 1)
+        return _Results(1, "T", outer, held=False, last_row=0)
+    if mapped.columns_axis == "R":
+        many = mapped.outputs if mapped.rows_axis == "N" else mapped.frames
+        held = mapped.rows_axis == "N" and many > 1
+        return _Results(many, mapped.rows_axis, outer, held=held, last_row=0)
     if mapped.rows_axis == "T":
         columns = min(mapped.frames, mapped.columns)
         rows = -(-mapped.frames // mapped.columns)
         inner = ("T", rows, columns)
         return _Results(columns, "T", (inner, *outer), held=False, last_row=rows - 1)
     inner = ("N", mapped.outputs, 1)
-    a_step = 1 if mapped.columns_axis == "R" else mapped.frames
-    return _Results(a_step, "T", (inner, *outer), held=False, last_row=mapped.outputs - 1)
+    last_row = mapped.outputs - 1
+    return _Results(mapped.frames, "T", (inner, *outer), held=False, last_row=last_row)
 
 
 def _result_step(mapped: MappedLayer, axis: str) -> int:

@@ -131,10 +131,8 @@ def _check_widths(found: ChipMachine) -> None:
             "a port as wide as the activation memory's or wider, and a power of two of bits",
         )
     trees = found.trees.rows if found.trees else 1
-    if max(found.macs.columns, trees) > lanes:
-        _refuse(machine, "arrays", f"at most {lanes} columns of MAC units, and {lanes} trees")
-    if found.trees and trees > found.macs.elements:
-        _refuse(machine, "arrays", "no more trees than MAC units")
+    if max(found.macs.rows, found.macs.columns, trees) > lanes:
+        _refuse(machine, "arrays", f"at most {lanes} by {lanes} MAC units, and {lanes} trees")
     if machine.generator and not _power(machine.generator.trits_per_cycle):
         _refuse(machine, "generator.trits_per_cycle", "a power of two")
 

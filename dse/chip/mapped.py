@@ -64,6 +64,13 @@ class MappedLayer:
         return self.chip.array(self.mapping.array).columns
 
     @property
+    def input_axes(self) -> str:
+        """Loops that change the operand of inputs; all of them where nothing holds it."""
+        array = self.chip.array(self.mapping.array)
+        held = array.inputs is not None or "inputs" in array.latched
+        return "RKTG" if held else "NRKTG"
+
+    @property
     def rows_axis(self) -> str:
         """N, T or R: what the rows of its array are in the circuit."""
         if self.on_trees:
