@@ -182,19 +182,20 @@ def engine_rows() -> Iterator[str]:
     yield "|---|---|---|---|---|"
     with ENGINES.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    made = {(row["library"], row["family"], row["lanes"]): row for row in rows}
+    found_areas = {(row["library"], row["family"], row["lanes"]): row for row in rows}
     for generator, density, lanes in engine_area.ENGINES:
         figures = []
         for library, name in LIBRARIES.items():
             technology = load_technology(name)
-            row = made[library, generator.family, str(lanes)]
+            row = found_areas[library, generator.family, str(lanes)]
             frame = (
                 ternary_tree_area_um2(technology, lanes, 8)
                 + adder_area_um2(technology, 24)
                 + register_area_um2(technology, 24)
             )
             spec = generator_spec(density, generator)
-            parts = frame.scaled(int(row["frames"])) + generator_area_um2(spec, lanes, technology)
+            made = generator_area_um2(spec, GeneratorUnit(trits_per_cycle=lanes), technology)
+            parts = frame.scaled(int(row["frames"])) + made
             found, share = float(row["area_um2"]), technology.control_share.value
             figures += [f"{found:,.0f}", f"{parts.mid * (1 + share) / found - 1:+.0%}"]
         yield f"| `{generator.family}`, {lanes} lanes | {' | '.join(figures)} |"
