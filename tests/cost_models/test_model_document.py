@@ -5,7 +5,7 @@
 
 import csv
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -481,6 +481,41 @@ def sleep_row(policy: str, machine: str, kind: MemoryKind) -> str:
 
 SLEEPS: tuple[Sleep, ...] = ("on", "retention", "gated")
 
+
+def power_uw(cost: Cost, mode: Sleep) -> float:
+    asleep = sleep_between(cost, mode)
+    return average_power_uw(
+        cost.dynamic_energy, cost.latency_us, cost.leakage, 1.0, asleep=asleep
+    ).mid
+
+
+def saved(kind: MemoryKind, figure: Callable[[Cost], float]) -> str:
+    """What generating saves of a figure of P3 and P4, all other weights in memories of a kind."""
+    shares = []
+    for policy in ("P3", "P4"):
+        made, stored = (
+            figure(fitted_cost(policy, machine, kind))
+            for machine in ("kws_ternary", "kws_ternary_stored")
+        )
+        shares.append(str(round(100 * (1 - made / stored))))
+    return f"{' and '.join(shares)} %"
+
+
+def saving_words() -> Iterator[str]:
+    energy = saved("mask_rom", lambda cost: cost.energy_pj)
+    power = saved("mask_rom", lambda cost: power_uw(cost, "on"))
+    yield f"generating saves {energy} of the energy of P3 and P4, and {power} of the average power."
+
+
+def asleep_words() -> Iterator[str]:
+    sram = saved("sram", lambda cost: power_uw(cost, "retention"))
+    rom = saved("mask_rom", lambda cost: power_uw(cost, "gated"))
+    yield (
+        f"Asleep, generating saves {sram} of the average power of P3 and P4 against SRAM, {rom} "
+        "against mask ROM."
+    )
+
+
 TABLES = (
     example_rows,
     cycle_rows,
@@ -491,6 +526,8 @@ TABLES = (
     kind_rows,
     rival_rows,
     sleep_rows,
+    saving_words,
+    asleep_words,
 )
 
 

@@ -395,3 +395,18 @@ def test_a_study_of_one_machine_keeps_its_rows(folder: Path) -> None:
     study = open_study(folder)
     assert study.asked.hardware == alone.hardware and not study.asked.several_machines
     assert study.expanded(rows()) == rows()
+
+
+def test_a_machine_that_fits_comes_back_as_it_was(tmp_path: Path) -> None:
+    text = "memories: {weight_sram: {capacity_bits: fit, kind: [sram, mask_rom]}}"
+    asked = dataclasses.replace(ASKED, hardware=read(text))
+    assert names(asked.hardware) == [
+        "kws_ternary, weight_sram fit, weight_sram sram",
+        "kws_ternary, weight_sram fit, weight_sram mask rom",
+    ]
+    (tmp_path / RESOLVED).write_text(resolved_yaml(asked, BEGUN))
+    again = open_study(tmp_path).asked.hardware
+    assert [each.accelerator for each in again.machines] == [
+        each.accelerator for each in asked.hardware.machines
+    ]
+    assert again.machines[1].accelerator.to_fit[0].kind == "mask_rom"
