@@ -38,6 +38,8 @@ from cost_models.generator import GeneratorSpec
 from cost_models.machine_area import generator_area_um2
 from cost_models.overhead import BITS_A_GATE, find_overhead
 from cost_models.technology import OVERHEAD
+from dse.design.published import published
+from dse.networks.lowering import lower
 from dse.networks.mixers.ternary import generator_spec
 from dse.rtl.area import synthesise
 from dse.rtl.icarus import has_icarus
@@ -201,7 +203,32 @@ def engine_rows() -> Iterator[str]:
         yield f"| `{generator.family}`, {lanes} lanes | {' | '.join(figures)} |"
 
 
-TABLES = {"energy": table_rows, "area": area_rows, "engines": engine_rows}
+def share_rows() -> Iterator[str]:
+    """What a network spends on them, with and without clock gates; leakage left out."""
+    yield "| MatchboxNet-3x1x64 | wires | clock | control | uJ | without clock gates, uJ |"
+    yield "|---|---|---|---|---|---|"
+    workload = lower(published("matchboxnet-3x1x64-P3"), frames=128, outputs=12)
+    for name, constants in SHARES:
+        machine, technology = load_accelerator(name), load_technology(constants)
+        cost = estimate(workload, machine, technology)
+        free = estimate(workload, dataclasses.replace(machine, clock_gates=False), technology)
+        dynamic = cost.dynamic_energy.mid
+        parts = (Component.WIRES, Component.CLOCK, Component.CONTROL)
+        shares = " | ".join(f"{cost.energies_pj[part] / dynamic:.1%}" for part in parts)
+        energies = " | ".join(f"{each.dynamic_energy.mid * 1e-6:.3g}" for each in (cost, free))
+        yield f"| P3 on `{name}`, `{constants}` | {shares} | {energies} |"
+
+
+SHARES = (
+    ("kws_int8", "low_leakage_45nm"),
+    ("kws_ternary_stored", "low_leakage_45nm"),
+    ("kws_ternary", "low_leakage_45nm"),
+    ("kws_ternary", "low_leakage_22nm"),
+    ("kws_ternary", "asap7_7nm"),
+    ("kws_ternary", "sky130_130nm"),
+)
+
+TABLES = {"energy": table_rows, "area": area_rows, "engines": engine_rows, "shares": share_rows}
 
 
 @pytest.mark.parametrize("rows", TABLES.values(), ids=TABLES)
