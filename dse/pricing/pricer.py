@@ -20,6 +20,7 @@ from cost_models import Accelerator, Technology
 from cost_models.batch import PartPricer
 from cost_models.fitted_batch import MachinePricers
 from cost_models.machine_area import machine_area_um2, sum_bands
+from dse.columns import COST_COLUMNS
 from dse.pricing.book import NO_PART, Cut, DesignBook, Numbers
 from dse.pricing.budget import Budget
 from dse.pricing.machine import Machine
@@ -105,6 +106,8 @@ class Pricer:
             for name, figures in self._columns(networks, on).items():
                 columns.setdefault(name, np.full(cut.designs, np.nan))[here] = figures
             feasible[here] = True
+        if cut.designs and not columns:  # no machine executes any of them
+            columns = {name: np.full(cut.designs, np.nan) for name in COST_COLUMNS}
         if columns:
             feasible &= held(columns, self.machine.accelerator) & self.budget.kept(columns)
         return Costs(columns, feasible)

@@ -430,6 +430,29 @@ def test_weights_and_activations_share_the_memory_that_backs_both() -> None:
         assert (not cost.misfits) == fits
 
 
+def test_what_no_macro_is_large_enough_for_has_no_cost() -> None:
+    # A table that ends where about half of the designs do.
+    fits = machine(weight_sram="fit", activation_sram="fit")
+    rows = fits.technology.sram.rows[:1]
+    assert rows[-1].capacity_bits == 8_192
+    sram = dataclasses.replace(fits.technology.sram, rows=rows)
+    small = dataclasses.replace(fits, technology=dataclasses.replace(fits.technology, sram=sram))
+    found = space(SMALL)
+    seen: Counter[bool] = Counter()
+    for chunk, whole in zip(swept(found, small), swept(found, fits), strict=True):
+        larger = np.maximum(whole.columns["stored_bits"], whole.columns["activation_bits"])
+        held = larger <= 8_192
+        assert (chunk.feasible == held).all()
+        for name, figures in chunk.columns.items():
+            assert (np.isnan(figures) == ~held).all(), name
+        seen.update(held.tolist())
+    assert min(seen[True], seen[False]) > 20
+    pricing = Pricing([small], frames=FRAMES, outputs=OUTPUTS)
+    large = chunk.piece.values(chunk.digits[int(np.flatnonzero(~held)[0])])
+    with pytest.raises(InvalidInput, match="largest that can be built in low_leakage_45nm has 8,"):
+        pricing.best(found.point(large))
+
+
 def test_limits_decide_what_is_feasible_and_change_no_figure() -> None:
     found = space("{blocks: [1, 2], channels: [6, 8, 10, 12], kernel: [3, 5]}")
     free = swept(found)
