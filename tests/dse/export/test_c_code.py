@@ -115,6 +115,43 @@ def test_compiled_scores_are_those_of_the_model_bit_for_bit(
 
 
 @needs_compiler
+def test_matrices_that_are_made_in_tiles_are_those_of_the_model(tmp_path: Path) -> None:
+    """Bands of 3, 4 and 5 rows, of which the last are cut; two paths of one stage in turns."""
+    tiled = dataclasses.replace(
+        EVERY_KIND,
+        blocks=(
+            Block(
+                name="A",
+                out_channels=16,
+                kernel_size=5,
+                mixer=ternary("lfsr_threshold", 0.375, threshold_bits=5, tile=(3, 5)),
+                skip=ternary("one_hot", 0.25, tile=(5, 4)),
+            ),
+            Block(
+                name="B",
+                out_channels=10,
+                kernel_size=1,
+                mixer=ternary("lfsr_and", 0.5, tile=(4, 6)),
+                skip=ternary("lfsr_threshold", 0.5),
+            ),
+        ),
+    )
+    network, features = quantised(source_of(tiled))
+    write(c_files(network, features[:2]), tmp_path)
+    assert build_and_check(tmp_path) == f"PASS: {2 * score_clip(network, features[0]).size} scores"
+    plain = dataclasses.replace(
+        tiled,
+        blocks=(
+            dataclasses.replace(
+                tiled.blocks[0], mixer=ternary("lfsr_threshold", 0.375, threshold_bits=5)
+            ),
+            tiled.blocks[1],
+        ),
+    )
+    assert plain.key != tiled.key
+
+
+@needs_compiler
 def test_a_wrong_weight_is_noticed(tmp_path: Path) -> None:
     network, features = quantised(source_of(EVERY_KIND))
     write(c_files(network, features[:1]), tmp_path)

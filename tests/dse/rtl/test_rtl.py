@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from dse.design.families.matchboxnet import matchboxnet
-from dse.errors import InvalidInput
+from dse.errors import InvalidDesign, InvalidInput
 from dse.rtl import yosys
 from dse.rtl.designs import GeneratorBlock, module_text
 from dse.rtl.export import EngineExport, GeneratorExport
@@ -231,6 +231,25 @@ def test_vectors_and_words_are_written_as_the_format_says() -> None:
     for lane, trit in enumerate(row):
         assert (first >> lane & 1, first >> (16 + lane) & 1) == (int(trit != 0), int(trit == -1))
     assert len(export.files()["trits.hex"].splitlines()) == 50 * 128 / 16
+
+
+@icarus
+def test_a_matrix_in_tiles_is_the_same_stream_at_other_places(tmp_path: Path) -> None:
+    rows, tiles = (generator_export(Generator(tile=tile), 0.25, 16) for tile in ((), (4, 32)))
+    assert tiles.files()["trits.hex"] == rows.files()["trits.hex"]
+    # 50 rows of 128: the second row of the first tile is made after 32 entries, not after 128.
+    np.testing.assert_array_equal(tiles.matrix[1, :32], rows.matrix.ravel()[32:64])
+    # The last band has two rows: its second tile begins after 48 rows and 2 x 32 entries.
+    start = 48 * 128 + 64
+    np.testing.assert_array_equal(tiles.matrix[48, 32:64], rows.matrix.ravel()[start : start + 32])
+    files = tiles.files()
+    assert "tile by tile (4 rows x 32 columns" in files["README.md"]
+    assert run_test_bench(write(tmp_path, files)).startswith("PASS")
+
+
+def test_the_engine_refuses_tiles() -> None:
+    with pytest.raises(InvalidDesign, match="made in order 4x32"):
+        engine_export(Generator(tile=(4, 32)), 0.25, 16, 1, np.zeros((32, 2), dtype=np.int8))
 
 
 # --- the engine
