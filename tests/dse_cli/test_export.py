@@ -178,7 +178,7 @@ def test_a_technology_is_exported_edited_and_priced_with(
 ) -> None:
     path = tmp_path / "low_leakage_22nm.yaml"
     assert run("export", "technology", "low_leakage_22nm", "--out", path) == 0
-    assert "35 constants with their sources" in capsys.readouterr().out
+    assert "40 constants with their sources" in capsys.readouterr().out
     assert load_technology(path) == load_technology("low_leakage_22nm")
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("voltage_v: 0.8", "voltage_v: 0.7", 1), encoding="utf-8")

@@ -135,7 +135,7 @@ def test_a_machine_with_five_errors_tells_five(tmp_path):
         "clock_mhz must be a positive number, not -1.0 (m.yaml:4)",
         "unknown key 'vector_lane': did you mean 'vector_lanes'? known keys here are description, "
         "source, technology, clock_mhz, arrays, memories, vector_lanes, ternary_weights, "
-        "generator, residency, input_memory (m.yaml:5)",
+        "generator, residency, input_memory, clock_gates (m.yaml:5)",
         "arrays[0].rows must be at least 1, not 0 (m.yaml:8)",
         "memories[0].kind must be one of register_file, sram, dram, mask_rom, eflash, rram, mram, "
         "not 'flash' (m.yaml:10)",
