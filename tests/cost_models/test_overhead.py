@@ -207,8 +207,8 @@ def share_rows() -> Iterator[str]:
     """What a network spends on them, with and without clock gates; leakage left out."""
     yield "| MatchboxNet-3x1x64 | wires | clock | control | uJ | without clock gates, uJ |"
     yield "|---|---|---|---|---|---|"
-    workload = lower(published("matchboxnet-3x1x64-P3"), frames=128, outputs=12)
-    for name, constants in SHARES:
+    for policy, name, constants in SHARES:
+        workload = lower(published(f"matchboxnet-3x1x64-{policy}"), frames=128, outputs=12)
         machine, technology = load_accelerator(name), load_technology(constants)
         cost = estimate(workload, machine, technology)
         free = estimate(workload, dataclasses.replace(machine, clock_gates=False), technology)
@@ -216,16 +216,16 @@ def share_rows() -> Iterator[str]:
         parts = (Component.WIRES, Component.CLOCK, Component.CONTROL)
         shares = " | ".join(f"{cost.energies_pj[part] / dynamic:.1%}" for part in parts)
         energies = " | ".join(f"{each.dynamic_energy.mid * 1e-6:.3g}" for each in (cost, free))
-        yield f"| P3 on `{name}`, `{constants}` | {shares} | {energies} |"
+        yield f"| {policy} on `{name}`, `{constants}` | {shares} | {energies} |"
 
 
 SHARES = (
-    ("kws_int8", "low_leakage_45nm"),
-    ("kws_ternary_stored", "low_leakage_45nm"),
-    ("kws_ternary", "low_leakage_45nm"),
-    ("kws_ternary", "low_leakage_22nm"),
-    ("kws_ternary", "asap7_7nm"),
-    ("kws_ternary", "sky130_130nm"),
+    ("P3", "kws_int8", "low_leakage_45nm"),
+    ("P3", "kws_ternary_stored", "low_leakage_45nm"),
+    ("P3@4x32", "kws_ternary", "low_leakage_45nm"),
+    ("P3@4x32", "kws_ternary", "low_leakage_22nm"),
+    ("P3@4x32", "kws_ternary", "asap7_7nm"),
+    ("P3@4x32", "kws_ternary", "sky130_130nm"),
 )
 
 TABLES = {"energy": table_rows, "area": area_rows, "engines": engine_rows, "shares": share_rows}
