@@ -31,6 +31,7 @@ MODULES = (
     "controller",
     "loop_nest",
     "memory_macro",
+    "two_port_macro",
     "activation_memory",
     "input_buffer",
     "word_reader",

@@ -194,6 +194,18 @@ def test_a_technology_is_exported_edited_and_priced_with(
     assert "no technology is called 'no_such'" in capsys.readouterr().err
 
 
+def test_a_chip_comes_with_what_its_memories_hold(tmp_path, capsys):
+    out = tmp_path / "chip"
+    command = ("export", "chip", "matchboxnet-1x1x8", "--machine", "kws_int8", "--no-check")
+    assert run(*command, "--out", out) == 0
+    assert "on kws_int8: 12 layers\n" in capsys.readouterr().out
+    names = {path.name for path in out.iterdir()}
+    assert {"chip.v", "test_bench.v", "weights.hex", "descriptors.hex", "README.md"} <= names
+    assert "tree_array.v" not in names
+    assert len((out / "descriptors.hex").read_text().split()) == 12
+    assert "| B1.0.pw | macs | 8, 1, 8 |" in (out / "README.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -205,6 +217,9 @@ def test_a_technology_is_exported_edited_and_priced_with(
         (("header", "BEST"), "int8 needs the ranges"),
         (("header", "matchboxnet-1x1x8", "--frames", "999"), "at most the 128 frames"),
         (("header", "../../etc/passwd"), "passwd"),
+        (("chip", "matchboxnet-1x1x8", "--machine", "kws_int8", "--clips", "0"), "from 1 to 64"),
+        (("chip", "matchboxnet-1x1x8", "--machine", "eyeriss_like"), "must be operands broadcast"),
+        (("chip", "BEST", "--machine", "kws_int8"), "int8 needs the ranges"),
         (("machine", "no_such_machine"), "no machine is called 'no_such_machine'"),
     ],
 )

@@ -18,9 +18,11 @@ module memory_macro #(
 );
     reg [BITS-1:0] words [0:WORDS-1];
 
+`ifndef SYNTHESIS
     initial
         if (IMAGE != "")
             $readmemh(IMAGE, words, 0, IMAGE_WORDS - 1);
+`endif
 
     always @(posedge clk)
         if (enable) begin

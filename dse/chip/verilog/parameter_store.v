@@ -28,7 +28,7 @@ module parameter_store #(
 );
     localparam PARTS = 128 / WORD_BITS;
     localparam PART_BITS = PARTS > 1 ? $clog2(PARTS) : 1;
-    localparam RECORD_BITS = $clog2(RECORDS);
+    localparam RECORD_BITS = RECORDS > 1 ? $clog2(RECORDS) : 1;
 
     reg  [ADDRESS_BITS-1:0] asked;       // words asked for
     reg  [ADDRESS_BITS-1:0] words;       // in all
@@ -43,16 +43,11 @@ module parameter_store #(
     assign wanted  = asked != words;
     assign address = base + asked;
 
-    // Written by the loader and read by the vector unit in one cycle: two ports.
-    reg [127:0] records [0:RECORDS-1];
-    reg [127:0] out;
-    assign record = out;
-    always @(posedge clk) begin
-        if (store)
-            records[there[RECORD_BITS-1:0]] <= now;
-        if (read)
-            out <= records[channel[RECORD_BITS-1:0]];
-    end
+    // Written from the weight memory and read by the vector unit in one cycle: two ports.
+    two_port_macro #(.WORDS(RECORDS), .BITS(128), .ADDRESS_BITS(RECORD_BITS)) records (
+        .clk(clk), .write(store), .write_address(there[RECORD_BITS-1:0]), .data(now),
+        .read(read), .read_address(channel[RECORD_BITS-1:0]), .q(record)
+    );
 
     always @(posedge clk)
         if (start) begin
