@@ -13,7 +13,7 @@ differ in layers before and in a residual add, and in the head.
 
 from dataclasses import replace
 
-from cost_models.workload import CONVOLUTIONS, IN_LINE, Layer, LayerKind, Workload
+from cost_models.workload import CONVOLUTIONS, Layer, LayerKind, Workload
 from dse.errors import InvalidDesign
 
 SUM_BITS, INT8_BITS = 24, 8
@@ -60,7 +60,8 @@ def _added_tensors(workload: Workload) -> dict[str, list[str]]:
     for layer in workload.layers:
         # Behind what is done in line, a tensor is that of the convolution before.
         read = layer.reads[0] if layer.reads else before
-        source[layer.name] = source.get(read, read) if layer.kind in IN_LINE else layer.name
+        scaled = layer.kind is LayerKind.BATCH_NORM  # an activation is where the tensor is rounded
+        source[layer.name] = source.get(read, read) if scaled else layer.name
         if layer.kind is LayerKind.RESIDUAL_ADD:
             found[layer.name] = [source.get(name, name) for name in layer.reads]
         before = layer.name

@@ -35,8 +35,8 @@ Engines run ahead of each other as far as there is room.
 | `best` | class of the highest score, when `done` |
 | `conflict` | two lanes asked for one bank of the activation memory: never |
 
-`memory_macro.v` and `two_port_macro.v` are the memories, and behavioural: replace them by macros. The activation
-memory is {lanes} of them, a byte wide each; the input buffer is made alike.
+`memory_macro.v` and `two_port_macro.v` are the memories, and behavioural: replace them by macros.
+The activation memory is {lanes} of them, a byte wide each; the input buffer is made alike.
 
 A record of {record_bits} bits a channel holds what requantises it: an offset of 64 bits and two
 multipliers of 32.

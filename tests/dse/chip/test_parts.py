@@ -15,6 +15,7 @@ from dse.chip.machine import chip_machine
 from dse.chip.nests import COUNT_BITS, LOOPS, Loop, encode_deltas, encode_last, make_nest
 from dse.chip.tensors import Tensor, place_tensors
 from dse.chip.vectors import MEAN_STEPS, exact_reciprocal
+from dse.design.families.matchboxnet import MATCHBOXNET
 from dse.errors import InvalidDesign
 from dse.networks.lowering import lower
 from dse_cli.estimate import load_design
@@ -128,6 +129,15 @@ def test_widths_are_those_of_the_integer_network():
     assert bits["B1.add"] == (24, 8)
     assert bits["head.pool"] == (8, 16)
     assert next(layer for layer in built.layers if layer.name == "head.linear").out_frames == 2
+
+
+def test_a_block_without_matrix_on_its_skip_adds_what_it_read():
+    point = MATCHBOXNET.build({"blocks": 1, "prologue_channels": 64, "policy": "P2"}, name="it")
+    built = as_built(lower(point, frames=64, outputs=12))
+    bits = {layer.name: (layer.input_bits, layer.output_bits) for layer in built.layers}
+    assert bits["Conv1.0.pw"] == (8, 8)  # rounded behind its ReLU, before the sum reads it
+    assert bits["B1.0.pw"] == (8, 24)
+    assert bits["B1.add"] == (16, 8)  # 24 and 8
 
 
 @pytest.mark.parametrize(
