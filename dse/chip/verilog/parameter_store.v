@@ -21,7 +21,7 @@ module parameter_store #(
     output [ADDRESS_BITS-1:0]      address,
     output reg                     seed_there,
     output reg [SEED_RECORDS*128-1:0] seed,
-    output reg [BITS-1:0]          there,       // records that may be read
+    output [BITS-1:0]              there,       // records that may be read; all, when no more come
     input                          read,
     input  [BITS-1:0]              channel,
     output [127:0]                 record
@@ -36,16 +36,19 @@ module parameter_store #(
     reg                     coming;
     reg  [127:0]            shifted;
     reg  [7:0]              seeds_left;
+    reg  [BITS-1:0]         stored;
     wire [127:0]            now = {q, shifted[127:WORD_BITS]};
     wire                    whole = coming && part == PARTS - 1;
     wire                    store = whole && seeds_left == 0;
 
     assign wanted  = asked != words;
+    // A pass at the edge has results of channels that are not there, which nobody writes.
+    assign there   = wanted || coming ? stored : {BITS{1'b1}};
     assign address = base + asked;
 
     // Written from the weight memory and read by the vector unit in one cycle: two ports.
     two_port_macro #(.WORDS(RECORDS), .BITS(128), .ADDRESS_BITS(RECORD_BITS)) records (
-        .clk(clk), .write(store), .write_address(there[RECORD_BITS-1:0]), .data(now),
+        .clk(clk), .write(store), .write_address(stored[RECORD_BITS-1:0]), .data(now),
         .read(read), .read_address(channel[RECORD_BITS-1:0]), .q(record)
     );
 
@@ -55,7 +58,7 @@ module parameter_store #(
             words      <= ({{(ADDRESS_BITS-BITS){1'b0}}, count} + (seeded ? SEED_RECORDS : 0)) * PARTS;
             part       <= 0;
             coming     <= 1'b0;
-            there      <= 0;
+            stored     <= 0;
             seed_there <= 1'b0;
             seeds_left <= seeded ? SEED_RECORDS : 0;
         end else begin
@@ -72,6 +75,6 @@ module parameter_store #(
                 seed_there <= seeds_left == 1;
             end
             if (store)
-                there <= there + 1'b1;
+                stored <= stored + 1'b1;
         end
 endmodule
