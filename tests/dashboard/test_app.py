@@ -74,9 +74,9 @@ def test_a_study_shows_its_numbers_and_frontier(study: Path, open_page: Opened) 
 
 def test_a_study_of_several_machines_shows_pairs(tmp_path: Path, open_page: Opened) -> None:
     hardware = hardware_from_node(
-        parse_yaml("{machine: [kws_ternary, kws_int8], clock_mhz: [5, 20]}", "study"),
+        parse_yaml("{machine: [kws_ternary_stored, kws_int8], clock_mhz: [5, 20]}", "study"),
         lambda name, _: (load_accelerator(name), load_technology("low_leakage_45nm")),
-        "kws_ternary",
+        "kws_ternary_stored",
     )
     folder = write_study(
         tmp_path / "studies" / "machines",
@@ -90,7 +90,7 @@ def test_a_study_of_several_machines_shows_pairs(tmp_path: Path, open_page: Open
     table = app.dataframe[-1].value
     front = table[table["frontier"]]
     assert int(app.metric[2].value) == len(front) > front["trial"].nunique()
-    assert set(front["machine"]) == {"kws_ternary, 20 MHz", "kws_int8, 20 MHz"}
+    assert set(front["machine"]) == {"kws_ternary_stored, 20 MHz", "kws_int8, 20 MHz"}
     for page in ("design", "what_if", "compare", "studies", "watch"):
         open_page(page, folder.parent)
 
