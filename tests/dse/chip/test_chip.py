@@ -5,6 +5,7 @@ import pytest
 from dse.chip.comparison import compare_layers
 from dse.chip.simulation import read_output, simulate
 from dse.errors import InvalidInput
+from dse.rtl.yosys import run_script
 from tests.dse.chip.small import small_chip
 
 MOST_CYCLES = 40
@@ -36,6 +37,20 @@ def test_scores_cycles_and_words(machine, frames, values, tmp_path):
         assert -frames <= more <= MOST_CYCLES + 3 * layer.record_words, layer
         if not layer.name.startswith("head."):
             assert layer.differing == {}, layer
+
+
+def test_yosys_finds_neither_latches_nor_loops(tmp_path):
+    sources = {
+        name: text
+        for name, text in small_chip("kws_ternary", **TERNARY).files().items()
+        if name.endswith((".v", ".vh")) and name != "test_bench.v"
+    }
+    for name, text in sources.items():
+        (tmp_path / name).write_text(text)
+    modules = [f"read_verilog {name}" for name in sources if name.endswith(".v")]
+    latches = "t:$dlatch t:$adlatch t:$dlatchsr"
+    checks = ["hierarchy -check -top chip", "proc", "opt_clean", "check -assert"]
+    run_script([*modules, *checks, f"select -assert-none {latches}"], tmp_path)
 
 
 def test_what_a_test_bench_prints_is_read():
