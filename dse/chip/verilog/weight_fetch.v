@@ -60,7 +60,7 @@ module weight_fetch #(
         .at_last(unused_last), .turns(unused_turns)
     );
 
-    // A word that still waits when another one reads is kept here.
+    // A word that still waits, or is taken again, when another one reads is kept here.
     wire [BITS-1:0] shifted = (saved ? saved_word : q) >> {read_byte, 3'd0};
     integer position;
     always @(posedge clk)
@@ -72,7 +72,7 @@ module weight_fetch #(
             known <= 1'b0;
             saved <= 1'b0;
         end else begin
-            saved <= read && !take && (saved || disturbed);
+            saved <= (read && !take && (saved || disturbed)) || (issue && here && disturbed);
             if (disturbed && !saved)
                 saved_word <= q;
             if (issue) begin

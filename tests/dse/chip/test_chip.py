@@ -39,6 +39,15 @@ def test_scores_cycles_and_words(machine, frames, values, tmp_path):
             assert layer.differing == {}, layer
 
 
+def test_trits_on_mac_units(tmp_path):
+    # Several trits come in a word, and records are read meanwhile: a word that is used again must
+    # not be lost then.
+    export = small_chip("kws_int8", policy="P4", kernel=9)
+    for name, text in export.files().items():
+        (tmp_path / name).write_text(text)
+    assert "PASS: 5 scores" in simulate(tmp_path, "icarus", timeout_s=300).verdict
+
+
 def test_yosys_finds_neither_latches_nor_loops(tmp_path):
     sources = {
         name: text
