@@ -439,7 +439,8 @@ def fitted_cost(policy: str, machine: str, kind: MemoryKind) -> Cost:
         KEPT: MemoryChange(capacity_bits="fit"),
     }
     on = varied(load_accelerator(machine), memories=fits)
-    workload = lower(published(f"{MATCHBOXNET}-{policy}@4x32"), frames=128, outputs=12)
+    order = "" if policy == "P0" else "@4x32"
+    workload = lower(published(f"{MATCHBOXNET}-{policy}{order}"), frames=128, outputs=12)
     return estimate(workload, on, load_technology(on.technology))
 
 
@@ -514,6 +515,39 @@ def asleep_words() -> Iterator[str]:
         f"Asleep, generating saves {sram} of the average power of P3 and P4 against SRAM, {rom} "
         "against mask ROM."
     )
+
+
+README: tuple[tuple[str, str, str, MemoryKind | None], ...] = (
+    (
+        "generated, in the order in which the trees take them (`@4x32`)",
+        "P3@4x32",
+        "kws_ternary",
+        "sram",
+    ),
+    ("generated row by row", "P3", "kws_ternary", None),
+    ("stored in SRAM", "P3@4x32", "kws_ternary_stored", "sram"),
+    ("stored in a mask ROM, as all weights", "P3@4x32", "kws_ternary_stored", "mask_rom"),
+    ("dense and int8 instead: no ternary matrices", "P0", "kws_ternary", "sram"),
+)
+
+
+def readme_rows() -> Iterator[str]:
+    """The README's: figures of the tables above."""
+    yield "| the trits are | energy, uJ | with memories that fit, uJ | mm2 |"
+    yield "|---|---|---|---|"
+    for words, policy, machine, kind in README:
+        plain = price(published(f"{MATCHBOXNET}-{policy}"), machine).energy_pj * 1e-6
+        said = "" if kind == "mask_rom" else f" {plain:.2f}"
+        if kind is None:
+            yield f"| {words} |{said} | | |"
+            continue
+        cost = fitted_cost(policy.partition("@")[0], machine, kind)
+        fits = f"{cost.energy_pj * 1e-6:.2f} | {cost.area.mid * 1e-6:.3f}"
+        yield f"| {words} |{said} | {fits} |"
+
+
+def test_the_readme_has_its_table() -> None:
+    assert "\n".join(readme_rows()) in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 TABLES = (
