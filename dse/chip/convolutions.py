@@ -395,6 +395,13 @@ def weight_fields(mapped: MappedLayer) -> Fields:
 
 def _check_order(mapped: MappedLayer, nest: Nest) -> None:
     """Raise unless the passes need the matrix row by row, once or from the start again."""
+    if mapped.outputs > 1 and mapped.inputs != mapped.columns:
+        raise InvalidDesign(
+            f"{mapped.layer.name} cannot run on the exported chip: generated rows of "
+            f"{mapped.inputs} inputs do not begin at trees of {mapped.columns} lanes where a pass "
+            f"takes {mapped.outputs} of them; use trees of other lanes, or a machine that stores "
+            "trits"
+        )
     row_major = {"R": mapped.inputs, "N": mapped.outputs * mapped.layer.in_channels}
     size = operand_bytes(mapped)
     in_order = mapped.outputs == 1 or mapped.inputs == mapped.layer.in_channels

@@ -161,6 +161,13 @@ def test_a_smaller_vector_unit_is_refused():
         chip_machine(machine)
 
 
+def test_generated_rows_that_are_narrower_than_trees_are_refused():
+    with pytest.raises(
+        InvalidDesign, match=r"B1.0.pw cannot run .* rows of 16 inputs do not begin"
+    ):
+        small_chip("kws_ternary", policy="P2", channels=32).files()
+
+
 def test_strides_are_refused():
     with pytest.raises(InvalidDesign, match=r"Conv1.0.dw cannot run .* its stride is 2"):
         small_chip("kws_int8", frames=128, prologue_stride=2).files()
