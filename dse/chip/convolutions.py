@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from dse.chip.mapped import MappedLayer, Pass
 from dse.chip.nests import Loop, Nest, make_nest
 from dse.chip.tensors import Tensor
 from dse.errors import InvalidDesign
+from dse.ternary.order import arrange
 
 ADDRESS_BITS = 16
 
@@ -376,6 +378,25 @@ def weight_loops(mapped: MappedLayer) -> list[tuple[Pass, int]]:
     return found
 
 
+def operand_starts(mapped: MappedLayer) -> npt.NDArray[np.int64]:
+    """Output and entry of its row that each operand begins with, shape (operands, 2)."""
+    depthwise = mapped.layer.groups > 1
+    found = np.zeros((1, 2), dtype=np.int64)
+    for each, step in weight_loops(mapped):
+        if not step:
+            continue
+        taps = mapped.layer.kernel_size if not depthwise else 1
+        moves = {
+            "N": (each.unit * mapped.outputs, 0),
+            "G": (each.unit, 0),
+            "R": (0, each.unit * mapped.inputs * taps),
+            "K": (0, each.unit),
+        }[each.axis]
+        steps = np.arange(each.count)[:, None, None] * np.array(moves)
+        found = (steps + found[None]).reshape(-1, 2)
+    return found
+
+
 def weight_fields(mapped: MappedLayer) -> Fields:
     """Fields of the weight fetch; `weight_base` (bytes) is added where the image is made."""
     size = operand_bytes(mapped)
@@ -394,7 +415,7 @@ def weight_fields(mapped: MappedLayer) -> Fields:
 
 
 def _check_order(mapped: MappedLayer, nest: Nest) -> None:
-    """Raise unless the passes need the matrix row by row, once or from the start again."""
+    """Raise unless the passes need the matrix as it is made, once or from the start again."""
     if mapped.outputs > 1 and mapped.inputs != mapped.columns:
         raise InvalidDesign(
             f"{mapped.layer.name} cannot run on the exported chip: generated rows of "
@@ -402,13 +423,15 @@ def _check_order(mapped: MappedLayer, nest: Nest) -> None:
             f"takes {mapped.outputs} of them; use trees of other lanes, or a machine that stores "
             "trits"
         )
-    row_major = {"R": mapped.inputs, "N": mapped.outputs * mapped.layer.in_channels}
-    size = operand_bytes(mapped)
-    in_order = mapped.outputs == 1 or mapped.inputs == mapped.layer.in_channels
-    in_order = in_order and operand_bits(mapped) == 8 * size
-    for each, step in weight_loops(mapped):
-        if each.axis in row_major:
-            in_order = in_order and step * size * 4 == each.unit * row_major[each.axis]
+    rows, inputs = mapped.layer.out_channels, mapped.layer.in_channels
+    stream = np.arange(rows * inputs).reshape(rows, inputs)
+    made = arrange(stream, mapped.layer.matrix_tile or ())  # type: ignore[arg-type]  # numbers
+    starts = operand_starts(mapped)
+    n = starts[:, 0, None, None] + np.arange(mapped.outputs)[:, None]
+    r = starts[:, 1, None, None] + np.arange(mapped.inputs)
+    in_order = bool(n.max() < rows and r.max() < inputs)
+    in_order = in_order and operand_bits(mapped) == 8 * operand_bytes(mapped)
+    in_order = in_order and np.array_equal(made[n, r].ravel(), stream.ravel())
     words = nest.addresses()[:, 0] // (word_bits(mapped) // 8)
     moves = np.diff(words)
     beats = -(-operand_bits(mapped) // word_bits(mapped))
@@ -416,8 +439,8 @@ def _check_order(mapped: MappedLayer, nest: Nest) -> None:
     if not in_order:
         raise InvalidDesign(
             f"{mapped.layer.name} cannot run on the exported chip: its mapping ({mapped.mapping}) "
-            "needs trits in an order that the generator does not make: row by row, and from the "
-            "start again; use a machine that stores them"
+            "needs trits in another order than the generator makes them, from the first to the "
+            "last and from the start again; use a machine that stores them"
         )
 
 

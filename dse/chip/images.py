@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from dse.chip.convolutions import operand_bits, operand_bytes, weight_loops
+from dse.chip.convolutions import operand_bits, operand_bytes, operand_starts
 from dse.chip.mapped import MappedLayer
 
 RECORD_BITS = 128
@@ -22,7 +22,7 @@ def weight_image(mapped: MappedLayer, weights: npt.NDArray[np.int8]) -> bytes:
         Whole operands (`operand_bytes` each). What lies beyond outputs and inputs is 0.
     """
     layer = mapped.layer
-    starts = _operand_starts(mapped)
+    starts = operand_starts(mapped)
     rows, columns = _shape(mapped)
     n = starts[:, 0, None, None] + np.arange(rows)[:, None]
     r = starts[:, 1, None, None] + np.arange(columns)
@@ -43,25 +43,6 @@ def _shape(mapped: MappedLayer) -> tuple[int, int]:
         return 1, entries
     columns = mapped.columns if mapped.columns_axis == "R" else 1
     return max(1, entries // columns), min(columns, entries)
-
-
-def _operand_starts(mapped: MappedLayer) -> npt.NDArray[np.int64]:
-    """Output and entry of its row that each operand begins with, shape (operands, 2)."""
-    depthwise = mapped.layer.groups > 1
-    found = np.zeros((1, 2), dtype=np.int64)
-    for each, step in weight_loops(mapped):
-        if not step:
-            continue
-        taps = mapped.layer.kernel_size if not depthwise else 1
-        moves = {
-            "N": (each.unit * mapped.outputs, 0),
-            "G": (each.unit, 0),
-            "R": (0, each.unit * mapped.inputs * taps),
-            "K": (0, each.unit),
-        }[each.axis]
-        steps = np.arange(each.count)[:, None, None] * np.array(moves)
-        found = (steps + found[None]).reshape(-1, 2)
-    return found
 
 
 def _packed(values: npt.NDArray[np.int64], bits: int, size: int) -> bytes:

@@ -66,7 +66,7 @@ def chip_readme(export: "ChipExport", sources: list[str]) -> str:
         block = export.trits.block
         generator = (
             f"\nGenerator: {block.generator.label}, density {block.density:g}, {block.lanes} "
-            "trits a cycle, in the order of the matrix's rows.\n"
+            "trits a cycle, in the order of the matrix.\n"
         )
     return _TEXT.format(
         title=export.network.title,

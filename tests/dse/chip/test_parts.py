@@ -161,6 +161,14 @@ def test_a_smaller_vector_unit_is_refused():
         chip_machine(machine)
 
 
+def test_a_matrix_in_tiles_of_the_trees_is_taken_as_it_is_made():
+    export = small_chip("kws_ternary", policy="P2", prologue_channels=64, matrix_order="4x32")
+    fields = export.loaded[0][3]
+    words = fields["weight"].addresses()[:, 0] // 8
+    assert export.program.layer("B1.0.pw").mapping.unrolled == (4, 32, 1)
+    assert words.tolist() == 4 * list(range(0, 16, 4))  # 4 words a pass, 4 passes, 4 times over
+
+
 def test_generated_rows_that_are_narrower_than_trees_are_refused():
     with pytest.raises(
         InvalidDesign, match=r"B1.0.pw cannot run .* rows of 16 inputs do not begin"
