@@ -11,18 +11,24 @@ saves energy: the break-even. A small SRAM of its own can win, and where it does
                 (`cost_models.nonvolatile`): energy, area, leakage of the smallest macro that holds
                 all of them
 
-Energies are dynamic, of one inference; leakage is power, and stands beside them. What it costs to
-write the trits into a memory once is left out.
+All of that holds for one mapping: the one that was chosen for a generator, whose trits come in one
+order (`cost_models.generation`). Stored trits have none. So the machine is priced once more with
+its trits in its weights' memory, every layer mapped anew (`BreakEvenTotal.instead`): where the
+order of a matrix costs more than its reading, that says so.
+
+Energies above are dynamic, of one inference; leakage is power, and stands beside them. What it
+costs to write the trits into a memory once is left out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from cost_models.band import ZERO, Band
 from cost_models.cost import Cost
 from cost_models.energy import Component
-from cost_models.errors import InvalidAccelerator
-from cost_models.generator import GeneratorSpec
+from cost_models.errors import InvalidAccelerator, InvalidInput
+from cost_models.estimation import estimate
+from cost_models.generator import GeneratorSpec, in_any_order
 from cost_models.machine_area import sum_bands
 from cost_models.nonvolatile import (
     NONVOLATILE,
@@ -81,6 +87,37 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Instead:
+    """The whole inference on the machine as it is, and with its trits stored."""
+
+    memory: str
+    """Where they would be stored: the backing memory of the weights."""
+    generated: Band
+    """Energy in pJ, leakage included."""
+    stored: Band
+    generated_cycles: int
+    stored_cycles: int
+    tile: tuple[int, int] | None = None
+    """Tiles of the array, where the matrices are made in another order and could be in this."""
+    tiled: Band = ZERO
+    """Generated in these tiles."""
+    tiled_cycles: int = 0
+
+    @property
+    def cheaper(self) -> str:
+        """`generate` or `store` where one takes no more energy and no more cycles, else which."""
+        energy = self.generated.mid <= self.stored.mid
+        time = self.generated_cycles <= self.stored_cycles
+        if energy == time or self.generated_cycles == self.stored_cycles:
+            return "generate" if energy else "store"
+        return (
+            "generate for energy, store for time"
+            if energy
+            else "store for energy, generate for time"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BreakEvenTotal:
     """The whole network, generated and stored."""
 
@@ -97,6 +134,8 @@ class BreakEvenTotal:
     """Of that SRAM."""
     ways: tuple[Way, ...]
     """The generator first, then an SRAM, then the kinds of memory that need no supply."""
+    instead: Instead | None
+    """None where the machine has no room for stored trits."""
 
     @property
     def generated_pj(self) -> float:
@@ -172,7 +211,59 @@ def break_even(cost: Cost) -> BreakEvenTotal | None:
         generator_um2=cost.areas_um2["generator"].mid,
         memory_um2=sram.area_um2(memory_bits).mid,
         ways=_ways(cost, stored_bits, memory_bits, sum(row.trits for row in rows)),
+        instead=_instead(cost),
     )
+
+
+def _instead(cost: Cost) -> Instead | None:
+    """The machine of a cost without its generator; None where its memories are too small."""
+    stores = replace(cost.accelerator, ternary_weights="stored", generator=None)
+    try:
+        stored = estimate(cost.workload, stores, cost.technology)
+        # All by the same objective, whatever the cost's own was.
+        generated = estimate(cost.workload, cost.accelerator, cost.technology)
+    except InvalidInput:
+        return None
+    if set(stored.misfits) - set(generated.misfits):
+        return None
+    found = Instead(
+        memory=stores.chain("weights")[-1].name,
+        generated=generated.energy,
+        stored=stored.energy,
+        generated_cycles=generated.latency_cycles,
+        stored_cycles=stored.latency_cycles,
+    )
+    tile, tiled = _in_tiles(cost)
+    if tiled is None or tiled.energy_pj >= generated.energy_pj:
+        return found
+    return replace(found, tile=tile, tiled=tiled.energy, tiled_cycles=tiled.latency_cycles)
+
+
+def _in_tiles(cost: Cost) -> tuple[tuple[int, int], Cost | None]:
+    """The same with matrices of shift registers made in tiles of the array that takes them.
+
+    None where no other order may help, or where the matrices' very zeros count (they would stand
+    elsewhere).
+    """
+    machine = cost.accelerator
+    layers = [each.layer for each in cost.layers if each.trits]
+    array = machine.array_for(layers[0])
+    tile = (array.rows, array.columns)
+    bound = [each for each in layers if each.generator and not in_any_order(each.generator)]
+    if array.zero_handling == "skipped" or all(each.matrix_tile == tile for each in bound):
+        return tile, None
+    made = {each.name for each in bound}
+    workload = replace(
+        cost.workload,
+        layers=tuple(
+            replace(each, matrix_tile=tile) if each.name in made else each
+            for each in cost.workload.layers
+        ),
+    )
+    try:
+        return tile, estimate(workload, machine, cost.technology)
+    except InvalidInput:
+        return tile, None
 
 
 def _ways(cost: Cost, stored_bits: int, memory_bits: int, trits: int) -> tuple[Way, ...]:

@@ -153,5 +153,28 @@ def store_words(panel: BreakEvenTotal) -> str:
         f"Generate or store? {panel.stored_bits:,} bits of trits. Energy: generating takes "
         f"{generated} nJ, reading them from an SRAM of {panel.memory_bits:,} bits {stored} nJ, "
         f"{saved} times: {panel.cheaper}, {surely}. Area: {panel.generator_um2:,.0f} um2 against "
-        f"{panel.memory_um2:,.0f} um2: {panel.smaller}."
+        f"{panel.memory_um2:,.0f} um2: {panel.smaller}.{_instead_words(panel)}"
     )
+
+
+def _instead_words(panel: BreakEvenTotal) -> str:
+    """The whole machine with its trits stored: what order the matrix has counts here."""
+    instead = panel.instead
+    if instead is None:
+        return ""
+    generated, stored, tiled = (
+        f"{band.mid * 1e-6:.3g} uJ and {cycles:,} cycles"
+        for band, cycles in (
+            (instead.generated, instead.generated_cycles),
+            (instead.stored, instead.stored_cycles),
+            (instead.tiled, instead.tiled_cycles),
+        )
+    )
+    words = (
+        f" The whole machine takes {generated}; with these trits in '{instead.memory}' instead, "
+        f"which need come in no order, {stored}: {instead.cheaper}."
+    )
+    if instead.tile is None:
+        return words
+    order = "x".join(map(str, instead.tile))
+    return f"{words} Made in tiles of its array (a design with matrix_order: {order}) {tiled}."

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from cost_models import Accelerator, Technology, estimate, load_accelerator, load_technology
-from cost_models.break_even import break_even, break_even_bits
+from cost_models.band import Band
+from cost_models.break_even import BreakEvenTotal, Instead, break_even, break_even_bits
 from cost_models.generator import GeneratorSpec
 from cost_models.workload import Layer, LayerKind, WeightSource, Workload
 from dse.design.published import published
@@ -159,3 +160,66 @@ def test_what_hardware_says_of_the_library_machine() -> None:
         # CACTI 7: 0.045 pJ for two bits of 1 KB, 0.165 of 8 KB; so the even point is between.
         assert row.break_even_bits is not None
         assert 8_192 < row.break_even_bits < 65_536
+
+
+def matchboxnet(policy: str) -> BreakEvenTotal:
+    machine = load_accelerator("kws_ternary")
+    workload = lower(published(f"matchboxnet-3x1x64-{policy}"), frames=128, outputs=12)
+    total = break_even(estimate(workload, machine, load_technology(machine.technology)))
+    assert total is not None
+    return total
+
+
+def test_the_order_of_the_matrix_decides_for_the_whole_machine() -> None:
+    """The generator's trits alone are cheaper either way; row by row the machine is not."""
+    rows, tiles = matchboxnet("P3"), matchboxnet("P3@4x32")
+    assert rows.cheaper == tiles.cheaper == "generate"
+    assert rows.instead is not None and tiles.instead is not None
+    assert rows.instead.cheaper == "store" and tiles.instead.cheaper == "generate"
+    # What is said of tiles is what a design in tiles is priced at, and stored trits have no order.
+    assert rows.instead.tile == (4, 32) and tiles.instead.tile is None
+    assert rows.instead.tiled == tiles.instead.generated
+    assert rows.instead.tiled_cycles == tiles.instead.generated_cycles
+    assert rows.instead.stored == tiles.instead.stored
+    stored = load_accelerator("kws_ternary_stored")
+    workload = lower(published("matchboxnet-3x1x64-P3"), frames=128, outputs=12)
+    cost = estimate(workload, stored, load_technology(stored.technology))
+    assert rows.instead.stored == cost.energy
+    assert rows.instead.stored_cycles == cost.latency_cycles
+
+
+def test_a_memory_without_room_for_trits_is_no_alternative() -> None:
+    machine = load_accelerator("kws_ternary")
+    memories = tuple(
+        dataclasses.replace(memory, capacity_bits=262_144) if "weights" in memory.holds else memory
+        for memory in machine.memories
+    )
+    workload = lower(published("matchboxnet-3x1x64-P3@4x32"), frames=128, outputs=12)
+    small = dataclasses.replace(machine, memories=memories)
+    total = break_even(estimate(workload, small, load_technology(machine.technology)))
+    assert total is not None and total.instead is None
+
+
+@pytest.mark.parametrize(
+    ("energies", "cycles", "verdict"),
+    [
+        ((1, 2), (5, 5), "generate"),
+        ((2, 1), (5, 5), "store"),
+        ((1, 2), (4, 5), "generate"),
+        ((2, 1), (5, 4), "store"),
+        ((1, 2), (5, 4), "generate for energy, store for time"),
+        ((2, 1), (4, 5), "store for energy, generate for time"),
+    ],
+)
+def test_a_verdict_weighs_energy_and_time(
+    energies: tuple[float, float], cycles: tuple[int, int], verdict: str
+) -> None:
+    generated, stored = (Band(low=pj, mid=pj, high=pj) for pj in energies)
+    found = Instead(
+        memory="sram",
+        generated=generated,
+        stored=stored,
+        generated_cycles=cycles[0],
+        stored_cycles=cycles[1],
+    )
+    assert found.cheaper == verdict
