@@ -1,0 +1,299 @@
+"""Area of an exported chip's logic, part by part, beside the model's figures for the same machine.
+
+    python -m benchmarks.chip_logic benchmarks/chip_logic.csv --machine kws_tiny \
+        --library sky130=sky130hd_tt.lib.gz --library asap7=simple.lib.gz,invbuf.lib.gz,...
+
+Rows of the machines and libraries that are asked for take the place of those in the file; others
+stay. The designs are those of `benchmarks/chip.py`, untrained.
+
+Memories are macros and stay black boxes: those of the machine, and what holds descriptors,
+multipliers and offsets. What is left is mapped to a library without clock gates (Yosys, flow area):
+a part is dissolved into one netlist, parts and loop nests stay apart. The model's figures are those
+of the technology that was fitted to the same library, without its memories: no placement, no clock
+tree on either side.
+"""
+
+import argparse
+import csv
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.chip import CLASSES, RUNS, point_of
+from benchmarks.clock_and_control import FILE, Cell, Library, read_cell, read_library
+from cost_models import load_accelerator, load_technology
+from cost_models.accelerator import ComputeArray
+from cost_models.area import multiplier_area_um2, register_area_um2, register_file_area_um2
+from cost_models.machine_area import machine_area_um2
+from cost_models.technology import Technology
+from dse.chip.export import ChipExport
+from dse.files import write_text
+from dse.networks.lowering import lower
+from dse.rtl.yosys import run_script
+from dse.training.integer import quantise_network
+from dse.training.source import calibration_pictures, untrained
+
+COLUMNS = (
+    "machine",
+    "library",
+    "part",
+    "cells",
+    "flip_flops",
+    "flip_flops_um2",
+    "circuit_um2",
+    "model_um2",
+)
+TECHNOLOGIES = {"sky130": "sky130_130nm", "asap7": "asap7_7nm"}
+DESIGNS = {"kws_int8": "matchboxnet-3x1x64", "kws_ternary": "matchboxnet-3x1x64-P3"}
+"""Design of a machine; `kws_tiny` runs the small one."""
+PARTS = {
+    "macs": "MAC units and sums",
+    "trees": "trees and sums",
+    "fetch": "operands",
+    "stored": "operands",
+    "generator": "generator",
+    "vectors": "vector unit",
+    "results": "vector unit",
+    "collects": "collector",
+    "parameters": "loading of multipliers",
+}
+"""Instance -> part. All else is control, and so is every loop nest, wherever it stands."""
+CONTROL = "control"
+MULTIPLIERS = "multipliers of the vector unit"
+"""A row without cells of its own: the model's equation for the circuit's, of 32 by 32 bits."""
+
+
+def export(machine: str) -> ChipExport:
+    """The chip of a machine, with one clip of noise."""
+    name = DESIGNS.get(machine, "small-P2")
+    frames = next(run[2] for run in RUNS if run[:2] == (name, machine))
+    source = untrained(point_of(name), CLASSES)
+    pictures = calibration_pictures(source, None)[:, :, :frames]
+    network = quantise_network(source, pictures)
+    accelerator = load_accelerator(machine)
+    return ChipExport(
+        network=network,
+        workload=lower(source.point, frames=frames, outputs=source.outputs),
+        machine=accelerator,
+        technology=load_technology(accelerator.technology),
+        features=network.quantise(pictures[:1].numpy()),
+    )
+
+
+Modules = dict[str, dict[str, Any]]
+
+
+def netlists(chip: ChipExport, libraries: list[Library]) -> dict[str, Modules]:
+    """Library -> modules of the mapped chip by name, parts kept apart."""
+    kept = [
+        "setattr -set keep_hierarchy 1 chip/t:*",
+        "setattr -mod -set keep_hierarchy 1 *loop_nest*",
+    ]
+    return _mapped(chip, "chip", {}, kept, libraries)
+
+
+def trees_alone(chip: ChipExport, library: Library) -> Modules:
+    """Modules of the mapped tree array alone, with the parameters that it has in the chip."""
+    names = ("ROWS", "COLUMNS", "DEPTH")
+    sizes = {name: chip.parameters[f"TREE_{name}"] for name in names}
+    return _mapped(chip, "tree_array", sizes, [], [library])[library.name]
+
+
+def _mapped(
+    chip: ChipExport, top: str, sizes: dict[str, int], kept: list[str], libraries: list[Library]
+) -> dict[str, Modules]:
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        commands = [
+            *_read(chip, folder),
+            *(f"chparam -set {name} {value} {top}" for name, value in sizes.items()),
+            f"hierarchy -top {top}",
+            "proc",
+            *kept,
+            f"synth -flatten -top {top}",
+            "design -save unmapped",
+        ]
+        for library in libraries:
+            given = _write(library, folder)
+            commands += [
+                "design -load unmapped",
+                f"dfflibmap{given}",
+                f"abc{given}",
+                "opt_clean -purge",
+                f"write_json {library.name}.json",
+            ]
+        run_script(commands, folder)
+        return {
+            library.name: json.loads((folder / f"{library.name}.json").read_text())["modules"]
+            for library in libraries
+        }
+
+
+def _read(chip: ChipExport, folder: Path) -> list[str]:
+    """Commands that read a chip's Verilog; macros without their bodies."""
+    commands = []
+    for name, text in chip.files().items():
+        write_text(folder / name, text)
+        if name.endswith(".v") and name != "test_bench.v":
+            kind = "-lib" if "macro" in name else "-DSYNTHESIS"
+            commands.append(f"read_verilog {kind} {name}")
+    return commands
+
+
+def _write(library: Library, folder: Path) -> str:
+    """Options that give a library to Yosys."""
+    given = ""
+    for at, text in enumerate(library.text.split(FILE)):
+        (folder / f"{library.name}{at}.lib").write_text(text, encoding="utf-8")
+        given += f" -liberty {library.name}{at}.lib"
+    return given
+
+
+def account(modules: Modules, library: Library, top: str = "chip") -> dict[str, dict[str, float]]:
+    """Part -> cells, flip-flops, their area and all area, in um2."""
+    known: dict[str, Cell] = {}
+    parts: dict[str, dict[str, float]] = {}
+
+    def visit(name: str, part: str) -> None:
+        for instance, cell in modules[name]["cells"].items():
+            kind = cell["type"]
+            if kind in modules and "macro" not in kind:
+                inside = PARTS.get(instance.split(".")[-1], part)
+                visit(kind, CONTROL if "loop_nest" in kind else inside)
+            elif not kind.startswith("$") and "macro" not in kind:
+                if kind not in known:
+                    known[kind] = read_cell(library, kind)
+                each = known[kind]
+                row = parts.setdefault(part, dict.fromkeys(COLUMNS[3:7], 0.0))
+                row["cells"] += 1
+                row["circuit_um2"] += each.area
+                if each.next_state:
+                    row["flip_flops"] += 1
+                    row["flip_flops_um2"] += each.area
+
+    # A module by itself is the part whose name its instance has in the chip.
+    [name] = [n for n in modules if n.split("\\")[-1] == top and "macro" not in n]
+    visit(name, "trees and sums" if top == "tree_array" else CONTROL)
+    return parts
+
+
+def model(chip: ChipExport, technology: Technology) -> dict[str, float]:
+    """Part -> um2 of the cost model, memories left out."""
+    machine = chip.machine
+    specs = [
+        layer.generator
+        for layer in chip.workload.layers
+        if machine.generates(layer) and layer.generator is not None
+    ]
+    areas = {
+        name: band.mid
+        for name, band in machine_area_um2(machine, technology, specs).items()
+        if name not in {memory.name for memory in machine.memories}
+    }
+    found = {each: areas[each] for each in ("vector unit", "generator", "control") if each in areas}
+    found["operands"] = 0.0
+    for array in machine.arrays:
+        sums = sums_um2(array, technology)
+        name = "MAC units and sums" if array.element == "mac" else "trees and sums"
+        found[name] = areas[array.name] + sums
+        found["operands"] += areas[f"registers of {array.name}"] - sums
+    lanes = chip.chip.lanes
+    found[MULTIPLIERS] = 2 * lanes * multiplier_area_um2(technology, 32, 32).mid
+    return found
+
+
+def sums_um2(array: ComputeArray, technology: Technology) -> float:
+    """Area of the registers of an array's sums, as `registers_area_um2` counts them."""
+    bits = array.outputs.capacity_bits
+    several = bits >= 2 * array.accumulator_bits
+    area = register_file_area_um2 if several else register_area_um2
+    return array.instances("outputs") * area(technology, bits).mid
+
+
+def measure(machine: str, libraries: list[Library]) -> list[dict[str, Any]]:
+    """Rows of the file for a machine."""
+    chip = export(machine)
+    rows = []
+    for library, modules in netlists(chip, libraries).items():
+        [used] = [each for each in libraries if each.name == library]
+        circuit = account(modules, used)
+        priced = model(chip, load_technology(TECHNOLOGIES[library]))
+        for part in dict.fromkeys([*PARTS.values(), CONTROL, MULTIPLIERS]):
+            if part in circuit or part in priced:
+                row = {"machine": machine, "library": library, "part": part}
+                row |= circuit.get(part, dict.fromkeys(COLUMNS[3:7], 0.0))
+                rows.append(row | {"model_um2": priced.get(part, 0.0)})
+    return rows
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a file; none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Rows in the order of machines and libraries."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for row in sorted(rows, key=lambda each: (each["machine"], each["library"])):
+            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+
+
+def table(rows: list[dict[str, str]], machine: str) -> str:
+    """Circuit beside model, in um2, as docs/how-to/chip.md shows them."""
+    found = {(r["library"], r["part"]): r for r in rows if r["machine"] == machine}
+    libraries = list(dict.fromkeys(library for library, _ in found))
+    heads = [f"{library} | model | ratio" for library in libraries]
+    lines = [
+        f"| part of `{machine}`, um2 | {' | '.join(heads)} |",
+        "|---" * (1 + 3 * len(libraries)) + "|",
+    ]
+    for part in dict.fromkeys(part for _, part in found):
+        if part != MULTIPLIERS:
+            cells = [_compared([found[each, part]]) for each in libraries]
+            lines.append(f"| {part} | {' | '.join(cells)} |")
+    total = [
+        _compared([r for (of, part), r in found.items() if of == each and part != MULTIPLIERS])
+        for each in libraries
+    ]
+    return "\n".join([*lines, f"| all logic | {' | '.join(total)} |"])
+
+
+def _compared(rows: list[dict[str, str]]) -> str:
+    circuit, priced = (
+        sum(float(row[name]) for row in rows) for name in ("circuit_um2", "model_um2")
+    )
+    ratio = f"{circuit / priced:.2f}" if priced else "not priced"
+    return f"{_short(circuit)} | {_short(priced)} | {ratio}"
+
+
+def _short(area_um2: float) -> str:
+    return f"{area_um2:,.0f}" if area_um2 >= 100 or not area_um2 else f"{area_um2:.1f}"
+
+
+def main() -> None:
+    """Measure the machines in the libraries that are given."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--machine", action="append", required=True)
+    parser.add_argument("--library", action="append", required=True, help="NAME=FILE,FILE")
+    asked = parser.parse_args()
+    libraries = []
+    for given in asked.library:
+        name, paths = given.split("=")
+        libraries.append(read_library(name, [Path(each) for each in paths.split(",")]))
+    for machine in asked.machine:
+        new = measure(machine, libraries)
+        done = {(machine, library.name) for library in libraries}
+        old = [r for r in read_rows(asked.output) if (r["machine"], r["library"]) not in done]
+        write_rows(asked.output, old + new)
+        print(table(read_rows(asked.output), machine), flush=True)
+
+
+if __name__ == "__main__":
+    main()
