@@ -249,7 +249,7 @@ def test_reads_a_file():
             "vector_lane: 8",
             "unknown key 'vector_lane': did you mean 'vector_lanes'? known keys here are "
             "description, source, technology, clock_mhz, arrays, memories, vector_lanes, "
-            "ternary_weights, generator, residency, input_memory (m.yaml:5)",
+            "ternary_weights, generator, residency, input_memory, clock_gates (m.yaml:5)",
         ),
         (
             "vector_lanes: 8",
