@@ -214,25 +214,27 @@ def _goes_back(
     return restarts, restores, saves, kept
 
 
-def order_error(layer: Layer, array: str, *, made: bool) -> UnmappableLayer:
+def order_error(layer: Layer, array: ComputeArray, machine: str, *, made: bool) -> UnmappableLayer:
     """Why no mapping of a layer with generated weights on an array can be served.
 
     Args:
         layer: it.
-        array: name of the array.
+        array: that takes the trits.
+        machine: name of the machine, where the array does not say where it is described.
         made: mappings in the order of the matrix exist, but do not fit registers or memories.
     """
     assert layer.generator is not None  # it is generated
     tile = layer.matrix_tile
     order = f"in tiles of {tile[0]} x {tile[1]}" if tile else "row by row"
+    makes = f"{layer.name}: generator {layer.generator.family} makes its matrix {order}, and no"
+    place = f"array '{array.name}' (machine {array.where or machine})"
     if made:
         return UnmappableLayer(
-            f"{layer.name}: generator {layer.generator.family} makes its matrix {order}, and no "
-            f"mapping on array '{array}' that takes it so fits the registers and memories; make "
+            f"{makes} mapping on {place} that takes it so fits registers, latches and ports; make "
             "those of the inputs larger, or choose another matrix_order"
         )
     return UnmappableLayer(
-        f"{layer.name}: generator {layer.generator.family} makes its matrix {order}, and no "
-        f"mapping on array '{array}' takes it in that order; choose a matrix_order that it takes "
-        "(its rows x columns), or a generator with a counter, which makes any (counter_arx)"
+        f"{makes} mapping on {place} takes it in that order; choose a matrix_order that it takes, "
+        f"such as {array.rows}x{array.columns}, or a generator with a counter, which makes any "
+        "(counter_arx)"
     )

@@ -30,6 +30,7 @@ from cost_models.mapping import (
     R,
     T,
     innermost,
+    limits_of,
 )
 from cost_models.traffic import Moved
 from cost_models.workload import Layer
@@ -176,11 +177,7 @@ def skipped_cycles(
         known: candidates whose matrix is known; the others keep their cycles.
     """
     skipped = cycles.copy()
-    limits = np.zeros(len(cycles))
-    for across in (False, True):
-        for number, assignment in enumerate(found.kinds[across]):
-            here = (found.views.across == across) & (found.assignment == number)
-            limits[here] = assignment.limit(array, R)
+    limits = limits_of(found, array, R)
     layer = found.views.layer.astype(np.float64)
     keys = np.stack([layer, found.views.groups, found.unrolled[N], limits])
     for key in np.unique(keys[:, known], axis=1).T:

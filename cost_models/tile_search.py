@@ -167,7 +167,7 @@ def best_mappings(
             here = found.views.layer == index
             if usable[here].any():
                 some = bool(made.possible[here].any())
-                mapped.append(order_error(layers[index], array.name, made=some))
+                mapped.append(order_error(layers[index], array, machine.name, made=some))
             else:
                 mapped.append(_reason(layers[index], index, found, array, traffic, machine))
             continue

@@ -92,25 +92,43 @@ def chip_machine(machine: Accelerator) -> ChipMachine:
 
 
 def _check_array(machine: Accelerator, array: ComputeArray) -> None:
-    where = f"array '{array.name}'"
-    if array.interconnect != "broadcast" or array.lanes != 1:
-        _refuse(machine, where, "operands broadcast, and lanes of 1")
-    if array.zero_handling != "dense":
-        _refuse(machine, where, f"zero_handling dense, not {array.zero_handling}")
-    if array.operand_bits != 8 or array.accumulator_bits != SUM_BITS or array.saturates:
-        _refuse(machine, where, f"operands of 8 bits and sums of {SUM_BITS} that do not saturate")
+    """Each key by itself, with the value that it has and the place where it stands."""
+    place = f" (machine {array.where})" if array.where else ""
+    for key, needed in (
+        ("interconnect", "broadcast"),
+        ("lanes", 1),
+        ("zero_handling", "dense"),
+        ("operand_bits", 8),
+        ("accumulator_bits", SUM_BITS),
+        ("saturates", False),
+    ):
+        value = getattr(array, key)
+        if value != needed:
+            _refuse(machine, f"{key} of array '{array.name}'{place}", f"{needed}, not {value}")
     if array.element == "ternary_tree" and array.rows > array.columns:
-        _refuse(machine, where, "no more trees than each has lanes")
+        _refuse(
+            machine,
+            f"rows of array '{array.name}'{place}",
+            f"at most its columns ({array.columns}), not {array.rows}",
+        )
 
 
 def _check_memory(machine: Accelerator, memory: MemoryLevel) -> None:
-    where, port = f"memory '{memory.name}'", memory.bandwidth_bits_per_cycle
+    port = memory.bandwidth_bits_per_cycle
+    where = f"memory '{memory.name}'" + (f" (machine {memory.where})" if memory.where else "")
     if memory.capacity_bits == "fit":
         _refuse(machine, where, "of a given capacity, not fit (`dse estimate` says which fits)")
     if memory.kind != "sram" or memory.ports != "shared" or memory.double_buffered:
-        _refuse(machine, where, "an SRAM with one port, without double buffering")
+        buffers = "with" if memory.double_buffered else "without"
+        has = f"{memory.kind} with {memory.ports} ports, {buffers} double buffering"
+        _refuse(machine, where, f"sram with shared ports, without double buffering, not {has}")
     if memory.access_bits != port or port < 16 or port & (port - 1):
-        _refuse(machine, where, "words as wide as the port, a power of two of 16 bits or more")
+        _refuse(
+            machine,
+            where,
+            "of words as wide as the port, a power of two of 16 bits or more, not of "
+            f"{memory.access_bits} and {port}",
+        )
 
 
 def _check_widths(found: ChipMachine) -> None:
@@ -123,7 +141,11 @@ def _check_widths(found: ChipMachine) -> None:
             f"{machine.vector_lanes} and {lanes}",
         )
     if found.weights.bandwidth_bits_per_cycle > 128:
-        _refuse(machine, f"memory '{found.weights.name}'", "words of at most 128 bits")
+        _refuse(
+            machine,
+            f"memory '{found.weights.name}'",
+            f"of words of at most 128 bits, not {found.weights.bandwidth_bits_per_cycle}",
+        )
     if found.buffer and (found.fetch_bytes < lanes or not _power(found.ring_bytes)):
         _refuse(
             machine,
@@ -132,9 +154,15 @@ def _check_widths(found: ChipMachine) -> None:
         )
     trees = found.trees.rows if found.trees else 1
     if max(found.macs.rows, found.macs.columns, trees) > lanes:
-        _refuse(machine, "arrays", f"at most {lanes} by {lanes} MAC units, and {lanes} trees")
+        _refuse(
+            machine,
+            "arrays",
+            f"at most {lanes} by {lanes} MAC units, and {lanes} trees, not {found.macs.rows} by "
+            f"{found.macs.columns}, and {trees}",
+        )
     if machine.generator and not _power(machine.generator.trits_per_cycle):
-        _refuse(machine, "generator.trits_per_cycle", "a power of two")
+        made = machine.generator.trits_per_cycle
+        _refuse(machine, "generator.trits_per_cycle", f"a power of two from 4 up, not {made}")
 
 
 def _power(number: int) -> bool:

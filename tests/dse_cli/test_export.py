@@ -218,7 +218,10 @@ def test_a_chip_comes_with_what_its_memories_hold(tmp_path, capsys):
         (("header", "matchboxnet-1x1x8", "--frames", "999"), "at most the 128 frames"),
         (("header", "../../etc/passwd"), "passwd"),
         (("chip", "matchboxnet-1x1x8", "--machine", "kws_int8", "--clips", "0"), "from 1 to 64"),
-        (("chip", "matchboxnet-1x1x8", "--machine", "eyeriss_like"), "must be operands broadcast"),
+        (
+            ("chip", "matchboxnet-1x1x8", "--machine", "eyeriss_like"),
+            "must be broadcast, not multicast",
+        ),
         (("chip", "BEST", "--machine", "kws_int8"), "int8 needs the ranges"),
         (("machine", "no_such_machine"), "no machine is called 'no_such_machine'"),
     ],

@@ -59,7 +59,15 @@ def test_yosys_finds_neither_latches_nor_loops(tmp_path):
     modules = [f"read_verilog {name}" for name in sources if name.endswith(".v")]
     latches = "t:$dlatch t:$adlatch t:$dlatchsr"
     checks = ["hierarchy -check -top chip", "proc", "opt_clean", "check -assert"]
-    run_script([*modules, *checks, f"select -assert-none {latches}"], tmp_path)
+    script = [*modules, *checks, f"select -assert-none {latches}"]
+    run_script(script, tmp_path)
+    # The same script stops at a latch and at a loop: it does not pass whatever it reads.
+    for wrong in ("always @* if (a) b = c;", "always @* b = a ^ b;"):
+        text = f"module wrong(input a, input c, output reg b); {wrong} endmodule\n"
+        (tmp_path / "wrong.v").write_text(text)
+        found = [each.replace("-top chip", "-top wrong") for each in script]
+        with pytest.raises(InvalidInput, match="Yosys refuses"):
+            run_script(["read_verilog wrong.v", *found[len(modules) :]], tmp_path)
 
 
 def test_what_a_test_bench_prints_is_read():

@@ -143,16 +143,22 @@ def test_a_block_without_matrix_on_its_skip_adds_what_it_read():
 @pytest.mark.parametrize(
     ("machine", "sentence"),
     [
-        ("edge_tpu_like", "array 'mxu' must be operands broadcast"),
-        ("kws_ternary_skipped", "array 'trees' must be zero_handling dense, not skipped"),
+        (
+            "edge_tpu_like",
+            r"interconnect of array 'macs' \(machine .*yaml:\d+\) must be broadcast, not multi",
+        ),
+        (
+            "kws_ternary_skipped",
+            r"zero_handling of array 'trees' \(machine .*:\d+\) must be dense, not skip",
+        ),
         ("kws_int8_dram", "memories must be one memory of weights"),
     ],
 )
 def test_machines_that_the_circuit_cannot_be_are_refused(machine, sentence):
-    with pytest.raises(InvalidDesign) as caught:
+    with pytest.raises(
+        InvalidDesign, match=f"^the exported chip cannot be {machine}: {sentence}.*; change the"
+    ):
         chip_machine(load_accelerator(machine))
-    assert str(caught.value).startswith(f"the exported chip cannot be {machine}: ")
-    assert sentence.split(" must be ")[1].split(",")[0] in str(caught.value)
 
 
 def test_a_smaller_vector_unit_is_refused():
