@@ -11,6 +11,11 @@
 from collections.abc import Iterable
 from typing import Any
 
+MAX_SHOWN = 80
+"""Characters of a wrong value in an error message."""
+MAX_TOLD = 20
+"""Problems of one file that are told; a file of another form has thousands."""
+
 
 class InvalidInput(ValueError):
     """Input that a person can mend. The message names value, limit, place and remedy."""
@@ -23,7 +28,7 @@ class InvalidField(InvalidInput):
         self.field = field
         self.requirement = requirement
         self.value = value
-        super().__init__(f"{field} must be {requirement}, not {value!r}")
+        super().__init__(f"{field} must be {requirement}, not {short(value)}")
 
 
 class InvalidFile(InvalidInput):
@@ -38,7 +43,10 @@ class InvalidFile(InvalidInput):
         """All errors of a file as one, in the order of its lines."""
         problems = dict.fromkeys(problem for error in errors for problem in error.problems)
         ordered = tuple(sorted(problems, key=lambda problem: problem[0]))
-        together = cls("\n".join(message for _, message in ordered))
+        told = [message for _, message in ordered[:MAX_TOLD]]
+        if len(ordered) > MAX_TOLD:
+            told.append(f"... and {len(ordered) - MAX_TOLD:,} more problems like these")
+        together = cls("\n".join(told))
         together.problems = ordered
         return together
 
@@ -53,6 +61,15 @@ class InvalidAccelerator(InvalidInput):
 
 class UnmappableLayer(InvalidAccelerator):
     """A layer of which no part fits a memory that it must pass."""
+
+
+def short(value: Any) -> str:
+    """A value for a sentence, cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # an int of more digits than Python prints
+        return "a number of too many digits"
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def require(condition: bool, field: str, requirement: str, value: Any) -> None:

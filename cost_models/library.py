@@ -7,7 +7,7 @@ from typing import Any
 
 from cost_models.accelerator import OPERANDS, Accelerator, Register
 from cost_models.allowed import Count
-from cost_models.errors import InvalidInput
+from cost_models.errors import InvalidInput, short
 from cost_models.reading import Problems, build, read_value
 from cost_models.strict_yaml import Node, read_yaml
 from cost_models.technology import Constant, Technology
@@ -158,6 +158,6 @@ def _find(folder: str, noun: str, name_or_path: str | Path) -> Path:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean '{close[0]}'? " if close else ""
     raise InvalidInput(
-        f"no {noun} is called '{name}': {hint}known are {', '.join(known)}; "
+        f"no {noun} is called {short(name)}: {hint}known are {', '.join(known)}; "
         "a file of your own ends in .yaml"
     )

@@ -30,10 +30,13 @@ from typing import (
 )
 
 from cost_models.allowed import OURS, allowed
-from cost_models.errors import InvalidField, InvalidFile, InvalidInput
-from cost_models.strict_yaml import Node, join, short
+from cost_models.errors import InvalidField, InvalidFile, InvalidInput, short
+from cost_models.strict_yaml import Node, join
 
 T = TypeVar("T")
+
+MOST_LISTED = 20
+"""Known keys in the error message of an unknown one; a technology has more than fifty."""
 
 
 class Problems:
@@ -188,7 +191,11 @@ def unknown_key(child: Node, known: Iterable[str]) -> InvalidFile:
     name = child.key.rpartition(".")[2]
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean '{close[0]}'? " if close else ""
-    return child.error(f"unknown key '{child.key}': {hint}known keys here are {', '.join(known)}")
+    known = list(known)
+    listed = ", ".join(known[:MOST_LISTED])
+    if len(known) > MOST_LISTED:
+        listed += f" and {len(known) - MOST_LISTED} more (`dse schema` prints them)"
+    return child.error(f"unknown key '{child.key}': {hint}known keys here are {listed}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ libyaml and PyYAML parse, and what is ours is the table of scalars and the walk.
 * duplicate keys are refused (PyYAML keeps the last of two in silence);
 * booleans are `true` and `false` only, as in YAML 1.2: `words: [yes, no, on, off]` are four words;
 * `1e-3` is a number, as in YAML 1.2, and `12:30`, `010` and `2020-01-31` are texts;
-* size and number of nodes are bounded, so that nested aliases cannot fill the memory.
+* bytes, nodes, levels, digits and letters of a key are bounded before anything is believed: nested
+  aliases cannot fill the memory, and no number is too large for those who count with it;
+* texts are without control characters: they would reach the terminal, or a file's name.
 
 What the keys mean is for `cost_models.reading`.
 """
@@ -25,12 +27,16 @@ from yaml.constructor import SafeConstructor
 from yaml.cyaml import CParser  # type: ignore[attr-defined]
 from yaml.resolver import Resolver
 
-from cost_models.errors import InvalidFile
+from cost_models.errors import InvalidFile, short
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 100_000
-MAX_SHOWN = 80
-"""Characters of a wrong value in an error message."""
+MAX_LEVELS = 64
+"""Below each other. Files of this field have ten; readers that recurse need a bound."""
+MAX_KEY = 200
+"""Letters of a key: error messages repeat it."""
+MAX_INTEGER = 2**64
+"""Whole numbers stay below, seeds of 64 bits among them: products of several are still doubles."""
 
 
 class _Loader(Composer, CParser, Resolver):
@@ -67,6 +73,13 @@ _Loader.add_implicit_resolver(
     ),
     list("-+.0123456789"),
 )
+
+
+_TOO_DEEP = (
+    f"not readable as YAML: more than {MAX_LEVELS} levels, or an alias within its own anchor"
+)
+# Of ASCII and Latin-1, and halves of a pair of UTF-16, which no file can hold.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +158,7 @@ def read_yaml(path: Path | str, *, doubled: list[str] | None = None) -> Node:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise InvalidFile(f"{path} is too large: a YAML file has at most {MAX_BYTES:,} bytes")
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")
     except FileNotFoundError:
         raise InvalidFile(f"{path} does not exist: check the name, or create the file") from None
     except PermissionError:
@@ -166,11 +179,9 @@ def parse_yaml(text: str, name: str, *, doubled: list[str] | None = None) -> Nod
         if root is None:
             raise InvalidFile(f"the file is empty ({name}:1)")
         conversion = _Conversion(name)
-        converted = conversion.node(root, "", root.start_mark.line + 1)
+        converted = conversion.node(root, "", root.start_mark.line + 1, 0)
     except RecursionError:
-        raise InvalidFile(
-            f"not readable as YAML: too many levels, or an alias within its own anchor ({name}:1)"
-        ) from None
+        raise InvalidFile(f"{_TOO_DEEP} ({name}:1)") from None
     except UnicodeEncodeError:
         raise InvalidFile(f"not readable as YAML: it is no UTF-8 text ({name}:1)") from None
     except yaml.YAMLError as error:
@@ -193,12 +204,14 @@ class _Conversion:
     doubled: list[InvalidFile] = field(default_factory=list)
     budget: Iterator[int] = field(default_factory=lambda: iter(range(MAX_NODES)))
 
-    def node(self, node: yaml.Node, key: str, line: int) -> Node:
+    def node(self, node: yaml.Node, key: str, line: int, level: int) -> Node:
         """A node and all below it; `line` is its key's: an alias stands where it is used."""
         if next(self.budget, None) is None:
             raise InvalidFile(
                 f"more than {MAX_NODES:,} YAML nodes, aliases expanded ({self.file}:{line})"
             )
+        if level > MAX_LEVELS:
+            raise InvalidFile(f"{_TOO_DEEP} ({self.file}:{line})")
         value: Any
         if isinstance(node, yaml.MappingNode):
             value = {}
@@ -206,15 +219,15 @@ class _Conversion:
                 child_line = key_node.start_mark.line + 1
                 if not isinstance(key_node, yaml.ScalarNode):
                     raise InvalidFile(f"a key must be a plain word ({self.file}:{child_line})")
-                name = str(key_node.value)
-                child = self.node(value_node, join(key, name), child_line)
+                name = self._key(str(key_node.value), child_line)
+                child = self.node(value_node, join(key, name), child_line, level + 1)
                 if name in value:
                     first = f"it already stands on line {value[name].line}"
                     self.doubled.append(child.error(f"duplicate key '{child.key}': {first}"))
                 value[name] = child
         elif isinstance(node, yaml.SequenceNode):
             value = [
-                self.node(child, f"{key}[{index}]", child.start_mark.line + 1)
+                self.node(child, f"{key}[{index}]", child.start_mark.line + 1, level + 1)
                 for index, child in enumerate(node.value)
             ]
         else:
@@ -222,23 +235,51 @@ class _Conversion:
         return Node(value=value, file=self.file, line=line, key=key)
 
     def _scalar(self, node: yaml.Node, line: int) -> Any:
+        # 64 bits have 20 digits; Python refuses to read thousands.
+        if node.tag == "tag:yaml.org,2002:int" and len(node.value) > 100:
+            raise self._too_large(node, line)
         try:
-            return SafeConstructor().construct_object(node)
-        except (yaml.YAMLError, ValueError):
+            value = SafeConstructor().construct_object(node)
+        # What tags of a file's own lead to: `!!bool maybe` is a KeyError, `!!int ""` an IndexError.
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError, OverflowError):
+            value = ()
+        if isinstance(value, str):
+            return self._text(value, line)
+        if not (value is None or isinstance(value, bool | int | float)):
+            raise InvalidFile(f"cannot read the value {short(node.value)} ({self.file}:{line})")
+        if isinstance(value, int) and abs(value) >= MAX_INTEGER:
+            raise self._too_large(node, line)
+        return value
+
+    def _too_large(self, node: yaml.Node, line: int) -> InvalidFile:
+        return InvalidFile(
+            f"the whole number {short(node.value)} is too large: numbers stay below 2^64, "
+            f"{MAX_INTEGER:,} ({self.file}:{line})"
+        )
+
+    def _key(self, text: str, line: int) -> str:
+        """A key, which error messages repeat: one short line."""
+        name = self._text(text, line)
+        if len(name) > MAX_KEY:
             raise InvalidFile(
-                f"cannot read the value {short(node.value)} ({self.file}:{line})"
-            ) from None
+                f"the key {short(name)} is too long: it has {len(name):,} letters, and {MAX_KEY} "
+                f"are allowed ({self.file}:{line})"
+            )
+        if "\t" in name or "\n" in name:
+            raise InvalidFile(f"the key {short(name)} has a tab or a new line ({self.file}:{line})")
+        return name
+
+    def _text(self, text: str, line: int) -> str:
+        """A text without control characters, new lines and tabs excepted."""
+        control = _CONTROL.search(text)
+        if control is not None:
+            raise InvalidFile(
+                f"the text {short(text)} has the control character {control[0]!r}: leave it out "
+                f"({self.file}:{line})"
+            )
+        return text
 
 
 def join(parent: str, name: str) -> str:
     """The dotted path of a key."""
     return f"{parent}.{name}" if parent else name
-
-
-def short(value: Any) -> str:
-    """A value for a sentence, cut where it is long."""
-    try:
-        text = repr(value)
-    except ValueError:  # an int of more digits than Python prints
-        return "a number of too many digits"
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."

@@ -9,7 +9,7 @@
 * TrainingFailed (RuntimeError): one candidate could not be trained (NaN loss, out of memory)
 """
 
-from cost_models.errors import InvalidField, InvalidFile, InvalidInput, require
+from cost_models.errors import InvalidField, InvalidFile, InvalidInput, require, short
 
 __all__ = [
     "InvalidCheckpoint",
@@ -22,6 +22,7 @@ __all__ = [
     "InvalidStudy",
     "TrainingFailed",
     "require",
+    "short",
 ]
 
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from cost_models.allowed import Allowed, Count, Share, check_fields
 from cost_models.reading import build
 from cost_models.strict_yaml import Node
-from dse.errors import InvalidDesign, require
+from dse.errors import InvalidDesign, require, short
 from dse.ternary.generators import Generator
 from dse.ternary.matrix import check_density
 
@@ -270,7 +270,7 @@ def point_from_node(node: Node) -> DesignPoint:
         version = node.value["schema_version"]
         if isinstance(version.value, bool) or version.value != SCHEMA_VERSION:
             raise version.error(
-                f"schema_version {version.value!r} cannot be read: this program reads "
+                f"schema_version {short(version.value)} cannot be read: this program reads "
                 f"{SCHEMA_VERSION}; use the program that wrote the file"
             )
         keys = {key: child for key, child in node.value.items() if key != "schema_version"}

@@ -15,7 +15,7 @@ The head is always trained.
 import dataclasses
 
 from dse.design.point import DENSE, IDENTITY, Block, DesignPoint, Mixer
-from dse.errors import InvalidDesign
+from dse.errors import InvalidDesign, short
 from dse.ternary.generators import Generator, as_generator
 
 POLICIES = ("P0", "P1", "P2", "P3", "P4")
@@ -40,7 +40,7 @@ def apply_policy(
         InvalidDesign: the policy is unknown, or a matrix cannot have this density.
     """
     if policy not in POLICIES:
-        raise InvalidDesign(f"policy must be one of {', '.join(POLICIES)}, not {policy!r}")
+        raise InvalidDesign(f"policy must be one of {', '.join(POLICIES)}, not {short(policy)}")
     ternary = Mixer(kind="ternary", density=density, generator=as_generator(generator))
     blocks, in_channels = [], point.in_channels
     for block in point.blocks:

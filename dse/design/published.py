@@ -13,7 +13,7 @@ from dse.design.families.family import Family, Value
 from dse.design.families.matchboxnet import MATCHBOXNET
 from dse.design.point import DENSE, Block, DesignPoint
 from dse.design.policies import POLICIES, apply_policy
-from dse.errors import InvalidDesign
+from dse.errors import InvalidDesign, short
 from dse.ternary.generators import Generator
 from dse.ternary.order import PATTERN, ROWS, read_order
 
@@ -72,7 +72,7 @@ def published(name: str) -> DesignPoint:
         found = apply_policy(point, policy, density=DEFAULT_DENSITY, generator=made)
         return dataclasses.replace(found, name=name)
     raise InvalidDesign(
-        f"there is no published network {name!r}: use matchboxnet-BxRxC such as "
+        f"there is no published network {short(name)}: use matchboxnet-BxRxC such as "
         f"{', '.join(PUBLISHED)}, or quartznet-5x5, quartznet-10x5, quartznet-15x5; "
         "add -P1 to -P4 for ternary matrices, and @4x32, say, for their order"
     )

@@ -20,7 +20,7 @@ from cost_models.strict_yaml import Node
 from dse.design.families import DEFAULT, FAMILIES, ternary
 from dse.design.families.family import BLOCKS, Axis, Family, Value, Values
 from dse.design.space import Choice, SearchSpace
-from dse.errors import InvalidDesign, InvalidField
+from dse.errors import InvalidDesign, InvalidField, short
 
 MAX_VALUES = 10_000
 
@@ -90,7 +90,9 @@ def _read_family(node: Node | None) -> Family:
     if node is None:
         return DEFAULT
     if node.value not in FAMILIES:
-        raise node.error(f"space.family must be one of {', '.join(FAMILIES)}, not {node.value!r}")
+        raise node.error(
+            f"space.family must be one of {', '.join(FAMILIES)}, not {short(node.value)}"
+        )
     return FAMILIES[node.value]
 
 

@@ -30,7 +30,7 @@ from typing import Any, Literal
 from cost_models.reading import build, read_value
 from cost_models.strict_yaml import MAX_NODES, Node, parse_yaml, read_yaml
 from dse.design.point import DENSE, Block, DesignPoint
-from dse.errors import InvalidFile, InvalidInput
+from dse.errors import InvalidFile, InvalidInput, short
 
 MAX_INTERPOLATIONS = 32
 """References in a row; more are taken for a loop."""
@@ -238,8 +238,8 @@ class _Tree:
             reference = re.fullmatch(r"\$\{([\w.\[\]-]+)\}", node.value)
             if reference is None:
                 raise node.error(
-                    f"'{node.key}' cannot be read: of {node.value!r} only plain references such as "
-                    "${model.repeat} are followed; "
+                    f"'{node.key}' cannot be read: of {short(node.value)} only plain references "
+                    "such as ${model.repeat} are followed; "
                     f"give a value with --set {node.key}=VALUE"
                 )
             target = _find(self.root, _path(reference[1]))

@@ -21,7 +21,7 @@ from typing import Literal
 from cost_models.reading import read_value
 from cost_models.strict_yaml import Node, read_yaml
 from cost_models.workload import Layer, LayerKind, WeightSource, Workload
-from dse.errors import InvalidDesign, InvalidInput
+from dse.errors import InvalidDesign, InvalidInput, short
 
 MOST_SIZE = 2**31
 """Of a loop. No layer of one dimension comes near; counts stay exact in our columns."""
@@ -124,7 +124,7 @@ def _check_keys(node: Node) -> None:
     operator = node.value["operator_type"].value
     if operator not in _OPERATORS:
         raise node.value["operator_type"].error(
-            f"{node.key}: operator {operator!r} is not supported: {', '.join(_OPERATORS)} are"
+            f"{node.key}: operator {short(operator)} is not supported: {', '.join(_OPERATORS)} are"
         )
 
 
@@ -171,12 +171,16 @@ def _loops(node: Node) -> dict[str, int]:
         raise node.error(f"{node.key} has {len(names)} loop_dims and {len(sizes)} loop_sizes")
     if len(set(names)) != len(names):
         raise place.error(f"{node.key}: a loop stands in loop_dims twice")
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z_]\w{0,39}", name):
+            raise place.error(
+                f"{node.key}: {short(name)} is no name of a loop: a letter, then letters and digits"
+            )
     clips = () if node.value["operator_type"].value == "Gemm" else ("B",)
     for name, size in zip(names, sizes, strict=True):
         if not 1 <= size < MOST_SIZE:
-            shown = f"{size:,}" if abs(size) < 10**20 else f"one of {len(str(size))} digits"
             raise node.value["loop_sizes"].error(
-                f"{node.key}: the size of loop {name} must be 1 to {MOST_SIZE - 1:,}, not {shown}"
+                f"{node.key}: the size of loop {name} must be 1 to {MOST_SIZE - 1:,}, not {size:,}"
             )
         if size > 1 and name in (*_SECOND_AXIS, *clips):
             raise place.error(

@@ -20,7 +20,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from dse.errors import InvalidDesign
+from dse.errors import InvalidDesign, short
 
 Tile = tuple[int, ...]
 """Rows and columns of a tile; empty: row by row."""
@@ -52,7 +52,7 @@ def read_order(name: str) -> Tile:
     """
     if not re.fullmatch(PATTERN, name):
         raise InvalidDesign(
-            f"a matrix order is {ROWS}, or rows x columns of a tile such as 4x32, not {name!r}"
+            f"a matrix order is {ROWS}, or rows x columns of a tile such as 4x32, not {short(name)}"
         )
     return () if name == ROWS else tuple(map(int, name.split("x")))
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from cost_models.allowed import Allowed, Count, Share, check_fields
 from cost_models.reading import build
 from cost_models.strict_yaml import Node, dump_yaml, join, parse_yaml, read_yaml
-from dse.errors import InvalidInput, require
+from dse.errors import InvalidInput, require, short
 
 OptimiserName = Literal["adamw", "sgd", "novograd"]
 ScheduleName = Literal["warmup_hold_decay", "cosine", "constant"]
@@ -179,7 +179,7 @@ def _named(node: Node, key: str) -> dict[str, Node]:
     """The fields of the recipe that `node` names, all at its place; `key` leads to the recipe."""
     name = node.value
     if not isinstance(name, str) or name not in RECIPES:
-        raise node.error(f"there is no recipe {name!r}: recipes are {', '.join(RECIPES)}")
+        raise node.error(f"there is no recipe {short(name)}: recipes are {', '.join(RECIPES)}")
     fields: dict[str, Node] = parse_yaml(dump_yaml(RECIPES[name].to_dict()), name).value
     return {
         field: dataclasses.replace(node, value=child.value, key=join(key, field))
@@ -197,6 +197,6 @@ def load_recipe(name_or_file: str) -> Recipe:
         return RECIPES[name_or_file]
     if not name_or_file.endswith((".yaml", ".yml")):
         raise InvalidInput(
-            f"there is no recipe {name_or_file!r}: use {', '.join(RECIPES)}, or a YAML file"
+            f"there is no recipe {short(name_or_file)}: use {', '.join(RECIPES)}, or a YAML file"
         )
     return recipe_from_node(read_yaml(name_or_file))

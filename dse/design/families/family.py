@@ -24,7 +24,7 @@ from functools import cache
 from typing import Any, Literal
 
 from dse.design.point import Block, DesignPoint, Head
-from dse.errors import InvalidDesign
+from dse.errors import InvalidDesign, short
 
 Value = int | float | str | bool
 Values = dict[str, Value]
@@ -181,20 +181,20 @@ class Family:
                     str(option).lower() if isinstance(option, bool) else str(option)
                     for option in axis.options
                 )
-                raise InvalidDesign(f"'{name}' must be one of {options}, not {value!r}")
+                raise InvalidDesign(f"'{name}' must be one of {options}, not {short(value)}")
             return
         if axis.pattern:
             if not (isinstance(value, str) and re.fullmatch(axis.pattern, value)):
-                raise InvalidDesign(f"'{name}' must be {axis.words}, not {value!r}")
+                raise InvalidDesign(f"'{name}' must be {axis.words}, not {short(value)}")
             return
         whole = isinstance(axis.default, int)
         if not isinstance(value, int if whole else int | float) or isinstance(value, bool):
             kind = "a whole number" if whole else "a number"
-            raise InvalidDesign(f"'{name}' must be {kind}, not {value!r}")
+            raise InvalidDesign(f"'{name}' must be {kind}, not {short(value)}")
         if value < axis.minimum:
-            raise InvalidDesign(f"'{name}' must be at least {axis.minimum}, not {value!r}")
+            raise InvalidDesign(f"'{name}' must be at least {axis.minimum}, not {short(value)}")
         if axis.maximum is not None and value > axis.maximum:
-            raise InvalidDesign(f"'{name}' must be at most {axis.maximum}, not {value!r}")
+            raise InvalidDesign(f"'{name}' must be at most {axis.maximum}, not {short(value)}")
 
 
 # Remembered: a sweep asks for the same few names for each part of each piece.

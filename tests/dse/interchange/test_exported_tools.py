@@ -323,7 +323,7 @@ def test_zigzags_tpu_is_ours(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "unknown key 'a'"),
-        ("[" * 5_000, "too many levels"),
+        ("[" * 5_000, "more than 64 levels"),
         ("!!python/object/apply:os.system ['true']", "operational_array|mapping of keys"),
         (
             "memories: {}\noperational_array: {dimensions: [], sizes: []}",

@@ -352,7 +352,7 @@ def test_a_second_axis_of_one_step_is_none(tmp_path: Path) -> None:
         ("O[d][k]+=I[d][c]*W[c][k]", "D, K, C, H", "5, 4, 3, 2", "loop H stands in none of O, W"),
         ("O[d][k]+=I[d][c]*W[c][k]", "D, K, K", "5, 4, 3", "a loop stands in loop_dims twice"),
         ("O[d][k]+=I[d][c]*W[c][k]", "D, K, C", "5, 4, 0", "must be 1 to 2,147,483,647, not 0"),
-        ("O[d][k]+=I[d][c]*W[c][k]", "D, K, C", f"5, 4, 1{'0' * 400}", "not one of 401 digits"),
+        ("O[d][k]+=I[d][c]*W[c][k]", "D, K, C", "5, 4, 9999999999", "not 9,999,999,999"),
         ("O[d][k]+=I[d][c]*W[c][k]", "D, K, C", f"{2**30}, {2**30}, 9", "2.53 or more"),
     ],
 )
@@ -371,5 +371,5 @@ def test_files_of_shared_are_read_rightly_or_refused() -> None:
         assert (layer.in_channels, layer.out_channels, layer.out_frames) == (40, 24, 50)
     with pytest.raises(InvalidFile, match=r"buf has ports with a bandwidth_max of 64 and 1,024"):
         import_hardware(FAULTS / "zigzag_ports_of_two_widths.yaml")
-    with pytest.raises(InvalidFile, match="size of loop K must be 1 to"):
+    with pytest.raises(InvalidFile, match=r"the whole number '10{78}... is too large"):
         import_workload(FAULTS / "zigzag_workload_overflow.yaml")
