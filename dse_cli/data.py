@@ -149,8 +149,6 @@ def _lines(found: Inspection) -> Iterator[str]:
     yield f"Splits by {by}; speakers: " + ", ".join(
         f"{found.speakers[split]} {split}" for split in SPLITS
     )
-    if found.shared_speakers:
-        yield f"{found.shared_speakers} speakers are in more than one split"
     yield f"Rates: {_counts(found.sample_rates, ' Hz')}; formats: {_counts(found.formats)}; " + (
         f"channels: {_counts(found.channels)}"
     )
@@ -163,14 +161,15 @@ def _lines(found: Inspection) -> Iterator[str]:
     yield f"Background noises: {len(found.noises)}, {sum(found.noises.values()):.0f} s"
     if found.doubles:
         yield f"{found.doubles} FLAC files beside a WAV file of the same name are passed over"
-    if found.listed_but_missing:
-        yield f"{found.listed_but_missing} lines of the lists name no file of the folder"
     if found.unreadable:
         yield f"{len(found.unreadable)} files cannot be read:"
         for name, reason in list(found.unreadable.items())[:20]:
             yield f"  {name}: {reason}"
         if len(found.unreadable) > 20:
             yield f"  ... and {len(found.unreadable) - 20} more (--json names all)"
+    if found.findings:
+        yield "What speaks against errors measured on this folder:"
+        yield from (f"  {finding}" for finding in found.findings)
 
 
 def _counts(counts: dict[Any, int], unit: str = "") -> str:

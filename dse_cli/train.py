@@ -229,12 +229,8 @@ def _introduce(
         f"device      {device}",
     ):
         console.print(line, markup=False)
-    if features.skipped:
-        console.print(
-            f"left out    {len(features.skipped)} files that cannot be read; the first: "
-            f"{features.skipped[0]}",
-            markup=False,
-        )
+    for finding in features.findings:
+        console.print(f"caution     {finding}", markup=False)
 
 
 def _train(

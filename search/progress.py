@@ -1,6 +1,7 @@
 """How a search looks in the terminal."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -58,6 +59,11 @@ class TerminalProgress:
         if self.preparation is None:
             self.preparation = self.bars.add_task(what, note="")
         self.bars.update(self.preparation, description=what, completed=done, total=total)
+
+    def data(self, findings: Sequence[str]) -> None:
+        """Say what the data say against errors."""
+        for finding in findings:
+            self.console.print(f"[yellow]caution:[/yellow] {escape(finding)}")
 
     def started(self, found: Survey, state: State) -> None:
         """Say what is searched."""

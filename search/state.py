@@ -1,5 +1,6 @@
 """How far a study is, and who is told."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,6 +31,9 @@ class Progress(Protocol):
 
     def preparing(self, what: str, done: int, total: int) -> None:
         """A part of the preparation, such as features, is at `done` of `total`."""
+
+    def data(self, findings: Sequence[str]) -> None:
+        """The data are loaded; what they say against the errors measured on them."""
 
     def started(self, found: Survey, state: State) -> None:
         """The space is surveyed; the search begins or goes on."""

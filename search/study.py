@@ -16,6 +16,7 @@ from dse.errors import InvalidStudy
 from dse.files import write_text
 from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
+from dse.speech.speech_commands import SPLITS
 from dse.studies.folder import DESIGNS, GIVEN, RESOLVED
 from dse.studies.resolved import Begun, read_resolved, resolved_yaml
 from dse.studies.rows import read_all_rows
@@ -96,6 +97,7 @@ def run_study(
             board = stack.enter_context(board_of(spec.name, place))
         # Loading the data comes before the folder is made: a wrong data folder leaves nothing.
         features = load_data(spec, places.cache, progress.preparing)
+        progress.data(features.findings)
         sweep = Sweep(spec.space, _make_pricing(spec, features))
         found = survey(sweep, seed=spec.seed)
         stack.enter_context(locked(folder))
@@ -268,6 +270,8 @@ def _write_record(
         outputs=len(features.classes),
         box=measure_box(spec.objectives, found),
         workers=workers,
+        clips={split: len(features.split(split)) for split in SPLITS},
+        findings=features.findings,
     )
     if (folder / RESOLVED).exists():
         _, before = read_resolved(folder)

@@ -132,6 +132,8 @@ def study_report(
     everything = [*priced, *further]
     confirmed = read_confirmed(results)
     sections = [answer_section(results, priced, use, confirmed)]
+    if results.begun.findings:
+        sections.append(_data_section(results))
     if results.trained:
         sections.append(_frontier_section(results))
     if confirmed:
@@ -166,6 +168,20 @@ def study_report(
         sections=tuple(sections),
         dated=dated,
         version=version("ternary-dse"),
+    )
+
+
+def _data_section(results: Study) -> Section:
+    """Why the errors of this study may be better than those of strangers."""
+    clips = ", ".join(f"{count:,} {split}" for split, count in results.begun.clips.items())
+    return Section(
+        name="data",
+        title="What the data say against these errors",
+        sentences=(
+            f"Found in {results.asked.data_folder.name} ({clips} clips) when the study began or "
+            "went on; every error of this report stands on these clips:",
+        ),
+        points=tuple(f"{each}." for each in results.begun.findings),
     )
 
 
@@ -417,8 +433,8 @@ def _assumptions(results: Study, use: Use) -> list[str]:
         "The number of validation clips does not follow from the recorded errors, so errors have "
         "no interval."
         if results.clips is None
-        else f"Errors were told on {results.clips:,} validation clips (the smallest number of "
-        "which all recorded errors are whole numbers); intervals are Wilson's, 95 %."
+        else f"Errors were told on {results.clips:,} validation clips"
+        f"{_counted_words(results)}; intervals are Wilson's, 95 %."
     )
     features = results.asked.features
     return [
@@ -428,6 +444,13 @@ def _assumptions(results: Study, use: Use) -> list[str]:
         f"battery has {use.battery_mwh:g} mWh.",
         clips,
     ]
+
+
+def _counted_words(results: Study) -> str:
+    counted = "validation" in results.begun.clips
+    return (
+        "" if counted else " (the smallest number of which all recorded errors are whole numbers)"
+    )
 
 
 def _provenance_section(results: Study, priced: Sequence[Priced]) -> Section:

@@ -6,8 +6,11 @@ samples of the wanted rate. Levels stay as recorded: whole-number formats come a
 scale, and nothing is made louder or quieter.
 """
 
+import hashlib
+import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -42,7 +45,36 @@ def read_clip(path: Path, rate_hz: int, samples: int) -> Samples:
     Raises:
         UnreadableSound: not a WAV or FLAC file, damaged, without samples, or with NaN or infinity.
     """
-    return fit_length(_decode(path, rate_hz, LONGEST_CLIP_S, middle=True), samples)
+    return read_recording(path, rate_hz, samples).samples
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A clip as the features take it, and what was done to the file to get it."""
+
+    samples: Samples
+    """(samples,) at the rate of the features."""
+    rate_hz: int
+    """Of the file, before resampling."""
+    duration_s: float
+    """Of the file, before cropping and padding."""
+    missing_s: float
+    """What the file's head promises beyond its end: above 0, the file was cut off."""
+
+
+def read_recording(path: Path, rate_hz: int, samples: int) -> Recording:
+    """As `read_clip`, with what the file was before it was brought to rate and length.
+
+    Raises:
+        UnreadableSound: as `read_clip`.
+    """
+    sound, found_rate_hz, frames = _decode(path, rate_hz, LONGEST_CLIP_S, middle=True)
+    return Recording(
+        samples=fit_length(sound, samples),
+        rate_hz=found_rate_hz,
+        duration_s=frames / found_rate_hz,
+        missing_s=missing_s(path),
+    )
 
 
 def read_noise(path: Path, rate_hz: int) -> Samples:
@@ -51,7 +83,53 @@ def read_noise(path: Path, rate_hz: int) -> Samples:
     Raises:
         UnreadableSound: as `read_clip`.
     """
-    return _decode(path, rate_hz, LONGEST_NOISE_S, middle=False)
+    return _decode(path, rate_hz, LONGEST_NOISE_S, middle=False)[0]
+
+
+_STREAMED_BYTES = 0x7FFF_0000
+"""A data chunk of more: written by a program that could not know the length, as to a pipe."""
+_MOST_CHUNKS = 64
+"""Before the data of a WAV file; there are seldom more than three."""
+
+
+def missing_s(path: Path) -> float:
+    """Seconds that the head of a WAV file promises and that the file does not hold.
+
+    libsndfile takes the length from what is there, so a download that stopped half-way decodes
+    without a word as a shorter clip, whose padding teaches a network that the word ends in
+    silence. The head tells: its chunk `data` is longer than the rest of the file. (A cut FLAC file
+    fails to decode, and needs no such look.)
+
+    Args:
+        path: a file that could be decoded; 0 for other formats than RIFF WAVE.
+
+    Source: Microsoft and IBM, "Multimedia Programming Interface and Data Specifications 1.0", 1991:
+    chunks of 4 letters, length in 32 bits, content padded to an even length.
+    """
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return 0.0
+        size_bytes = path.stat().st_size
+        return _missing_of_chunks(file, size_bytes)
+
+
+def _missing_of_chunks(file: BinaryIO, size_bytes: int) -> float:
+    bytes_per_s = 0
+    for _ in range(_MOST_CHUNKS):
+        head = file.read(8)
+        if len(head) < 8:
+            return 0.0
+        kind, length = head[:4], int.from_bytes(head[4:], "little")
+        if kind == b"data":
+            there = size_bytes - file.tell()
+            known = bytes_per_s > 0 and length < _STREAMED_BYTES
+            return max(0, length - there) / bytes_per_s if known else 0.0
+        if kind == b"fmt ":
+            bytes_per_s = struct.unpack("<HHIIHH", file.read(16).ljust(16, b"\0"))[3]
+            length -= 16
+        file.seek(length + length % 2, 1)
+    return 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +141,12 @@ class Description:
     duration_s: float
     format: str
     """`WAV PCM_16`, `FLAC PCM_16`, ..."""
+    missing_s: float
+    """As of `Recording`."""
+    silent: bool
+    """Whether every sample is zero."""
+    digest: bytes
+    """Of the samples: equal for two files of the same sound, be one WAV and one FLAC."""
 
 
 def describe(path: Path) -> Description:
@@ -74,15 +158,24 @@ def describe(path: Path) -> Description:
     Raises:
         UnreadableSound: as `read_clip`.
     """
-    frames = 0
+    frames, silent = 0, True
+    digest = hashlib.blake2b()
     try:
         with soundfile.SoundFile(path) as file:
             while len(block := file.read(frames=1 << 20, dtype="float32", always_2d=True)):
                 frames += len(block)
                 _refuse_non_numbers(block)
+                silent = silent and not block.any()
+                digest.update(block.tobytes())
             rate_hz = int(file.samplerate)
             found = Description(
-                rate_hz, file.channels, frames / rate_hz, f"{file.format} {file.subtype}"
+                rate_hz=rate_hz,
+                channels=file.channels,
+                duration_s=frames / rate_hz,
+                format=f"{file.format} {file.subtype}",
+                missing_s=missing_s(path),
+                silent=silent,
+                digest=digest.digest(),
             )
     except _ERRORS as error:
         raise UnreadableSound(_reason(path, error)) from None
@@ -96,13 +189,17 @@ def _refuse_non_numbers(sound: Samples) -> None:
         raise UnreadableSound("it holds values that are not numbers")
 
 
-def _decode(path: Path, rate_hz: int, longest_s: float, *, middle: bool) -> Samples:
+def _decode(
+    path: Path, rate_hz: int, longest_s: float, *, middle: bool
+) -> tuple[Samples, int, int]:
+    """The sound at `rate_hz`; rate and length in frames of the file."""
     try:
         with soundfile.SoundFile(path) as file:
             found_rate_hz = int(file.samplerate)
             limit = round(longest_s * found_rate_hz)
-            if middle and len(file) > limit:
-                file.seek((len(file) - limit) // 2)
+            frames = len(file)
+            if middle and frames > limit:
+                file.seek((frames - limit) // 2)
             sound = file.read(frames=limit, dtype="float32", always_2d=True)
     except _ERRORS as error:
         raise UnreadableSound(_reason(path, error)) from None
@@ -110,7 +207,7 @@ def _decode(path: Path, rate_hz: int, longest_s: float, *, middle: bool) -> Samp
         raise UnreadableSound("it holds no samples")
     _refuse_non_numbers(sound)
     mono = sound[:, 0] if sound.shape[1] == 1 else sound.mean(axis=1, dtype=np.float32)
-    return resample(mono, found_rate_hz, rate_hz)
+    return resample(mono, found_rate_hz, rate_hz), found_rate_hz, frames
 
 
 def _reason(path: Path, error: Exception) -> str:

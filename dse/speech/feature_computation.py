@@ -29,9 +29,18 @@ import torch
 from numpy.typing import NDArray
 
 from dse.errors import InvalidData
-from dse.speech.audio import Samples, UnreadableSound, read_clip, read_noise
+from dse.speech.audio import Samples, UnreadableSound, read_noise, read_recording
+from dse.speech.findings import Heard, sound_findings
 from dse.speech.mfcc import clip_samples, compute_features, real_frames
-from dse.speech.speech_commands import SPLITS, Corpus, Drawing, Example, Split, refuse_empty_classes
+from dse.speech.speech_commands import (
+    CLIP_S,
+    SPLITS,
+    Corpus,
+    Drawing,
+    Example,
+    Split,
+    refuse_empty_classes,
+)
 from dse.speech.task import FeatureSpec, Task
 from dse.speech.variation import silence, vary
 
@@ -130,6 +139,8 @@ class _Batch:
     """Of the sounds."""
     unreadable: list[tuple[str, str]]
     """Name and reason."""
+    heard: list[Heard]
+    """What the files were; cut-outs of noise are not among them."""
 
 
 def compute(
@@ -154,7 +165,7 @@ def compute(
 
     Returns:
         What else the cache keeps, as plain data for JSON: `classes`, for each split its `names`,
-        `labels` and `last_crc32`, and `key`, `mean`, `deviation`, `skipped`.
+        `labels` and `last_crc32`, and `key`, `mean`, `deviation`, `skipped`, `findings`.
 
     Raises:
         InvalidData: too many files cannot be read, or a class has none that can.
@@ -168,10 +179,11 @@ def compute(
     digest = hashlib.blake2b(settings.encode(), digest_size=8)
     statistics = _Statistics(spec.coefficients)
     contents: dict[str, Any] = {"classes": drawing.classes}
+    heard: list[Heard] = []
     done = 0
     for split in SPLITS:
         variants = spec.variants if split == "training" else 1
-        make = partial(_make_batch, corpus.folder, noises[split], task, spec, variants)
+        make = partial(_make_batch, corpus.folder, drawing, noises[split], task, spec, variants)
         for noise in noises[split]:
             digest.update(noise.tobytes())
         with _SplitFile(folder / f"{split}.npy", variants, spec) as file:
@@ -186,6 +198,7 @@ def compute(
                     if split == "training":
                         statistics.add(batch.pictures[:, 0, :, real_frames(spec)])
                     file.add(batch)
+                heard += batch.heard
                 done += len(batch.examples) + len(batch.unreadable)
                 if report is not None:
                     report("features", done, total)
@@ -199,6 +212,7 @@ def compute(
         "mean": mean.tolist(),
         "deviation": deviation.tolist(),
         "skipped": skipped.clips + skipped.noises,
+        "findings": sound_findings(heard, CLIP_S, spec.sample_rate_hz),
     }
 
 
@@ -313,6 +327,7 @@ def _in_threads(
 
 def _make_batch(
     folder: Path,
+    drawing: Drawing,
     noises: Sequence[Samples],
     task: Task,
     spec: FeatureSpec,
@@ -322,16 +337,30 @@ def _make_batch(
     readable: list[Example] = []
     sounds: list[Samples] = []
     unreadable: list[tuple[str, str]] = []
+    heard: list[Heard] = []
     samples = clip_samples(spec)
     for example in examples:
         if example.clip is None:
             sound = silence(noises, samples, task.seed, example.identity)
         else:
             try:
-                sound = read_clip(folder / example.name, spec.sample_rate_hz, samples)
+                recording = read_recording(folder / example.name, spec.sample_rate_hz, samples)
             except UnreadableSound as error:
                 unreadable.append((example.name, str(error)))
                 continue
+            sound = recording.samples
+            heard.append(
+                Heard(
+                    name=example.name,
+                    label=drawing.classes[example.label],
+                    split=example.clip.split,
+                    duration_s=recording.duration_s,
+                    rate_hz=recording.rate_hz,
+                    missing_s=recording.missing_s,
+                    silent=not sound.any(),
+                    digest=hashlib.blake2b(sound.tobytes()).digest(),
+                )
+            )
         readable.append(example)
         sounds.append(np.ascontiguousarray(sound, dtype=np.float32))
     return _Batch(
@@ -339,6 +368,7 @@ def _make_batch(
         pictures=_pictures(readable, sounds, noises, variants, spec),
         digests=[hashlib.blake2b(sound.tobytes()).digest() for sound in sounds],
         unreadable=unreadable,
+        heard=heard,
     )
 
 

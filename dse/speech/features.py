@@ -3,7 +3,8 @@
 `dse.speech.feature_computation` computes them. A cache is a folder of four files:
 
     contents.json      CRC-32 of what follows (8 hex digits), then JSON: classes, names and labels
-                       of each split, mean and deviation, files skipped, key, settings
+                       of each split, mean and deviation, files skipped, findings, key,
+                       settings
     training.npy       float16, (clips, variants, coefficients, frames), C order
     validation.npy     likewise with one variant, the clean one
     testing.npy
@@ -17,6 +18,7 @@ Float16 has 11 significant bits: a rounding error of about 2^-11 of each value, 
 and half the memory traffic of float32. Everything is raw; training normalises it.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -24,6 +26,7 @@ import shutil
 import tempfile
 import time
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +39,7 @@ from torch import Tensor
 from dse.errors import InvalidData
 from dse.files import cache_folder
 from dse.speech.feature_computation import Report, compute
+from dse.speech.findings import name_findings
 from dse.speech.speech_commands import SPLITS, Corpus, Drawing, Split, draw, scan
 from dse.speech.task import FeatureSpec, Task
 
@@ -94,6 +98,9 @@ class SpeechFeatures:
     """(coefficients,), likewise; ones without normalisation."""
     skipped: tuple[str, ...]
     """`path: reason` of each file that could not be read."""
+    findings: tuple[str, ...] = ()
+    """What the folder says against the errors measured on it, a sentence each
+    (`dse.speech.findings`)."""
 
     def split(self, name: Split) -> FeatureSplit:
         """The pictures of the split of this name, for loops over `SPLITS`."""
@@ -130,9 +137,10 @@ def load_features(
     drawing = draw(corpus, task)
     root = cache if cache is not None else cache_folder() / "features"
     place = root / _cache_name(corpus, task, spec)
+    told = _told_by_names(corpus, drawing)
     found = _open(place, task, spec)
     if found is not None:
-        return found
+        return _with_findings(found, told)
     root.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(root)
     # A leading dot: not a cache yet. `mkdtemp` gives each process a folder of its own.
@@ -146,7 +154,27 @@ def load_features(
         raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return kept
+    return _with_findings(kept, told)
+
+
+def _told_by_names(corpus: Corpus, drawing: Drawing) -> tuple[str, ...]:
+    clips = Counter(
+        (drawing.classes[example.label], split)
+        for split in SPLITS
+        for example in drawing.split(split)
+    )
+    return name_findings(corpus, drawing.classes, clips)
+
+
+def _with_findings(speech: SpeechFeatures, told: tuple[str, ...]) -> SpeechFeatures:
+    """With unreadable files and what names tell before what the cache knows of the sounds."""
+    damaged: tuple[str, ...] = ()
+    if speech.skipped:
+        damaged = (
+            f"{len(speech.skipped)} files cannot be read and are left out; the first: "
+            f"{speech.skipped[0]}",
+        )
+    return dataclasses.replace(speech, findings=(*damaged, *told, *speech.findings))
 
 
 def _cache_name(corpus: Corpus, task: Task, spec: FeatureSpec) -> str:
@@ -261,6 +289,7 @@ def _open(place: Path, task: Task, spec: FeatureSpec) -> SpeechFeatures | None:
             mean=np.array(contents["mean"], dtype=np.float32),
             deviation=np.array(contents["deviation"], dtype=np.float32),
             skipped=tuple(contents["skipped"]),
+            findings=tuple(map(str, contents["findings"])),
         )
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from dse.speech.audio import UnreadableSound, describe
-from dse.speech.speech_commands import SPLITS, Split, scan
+from dse.speech.findings import Heard, name_findings, sound_findings
+from dse.speech.speech_commands import CLIP_S, SPLITS, Split, scan
+from dse.speech.task import FeatureSpec
 
 Report = Callable[[str, int, int], None]
 """Called with what is being done, how many files are done, how many there are."""
@@ -54,6 +56,8 @@ class Inspection:
     """Relative path and reason, clips and noises."""
     listed_but_missing: int
     doubles: int
+    findings: tuple[str, ...]
+    """What speaks against errors measured on this folder (`dse.speech.findings`)."""
 
     def to_dict(self) -> dict[str, Any]:
         """All findings as plain data for JSON."""
@@ -72,7 +76,7 @@ def inspect(folder: Path, report: Report | None = None) -> Inspection:
         InvalidData: as `dse.speech.speech_commands.scan`; unreadable files are findings, no errors.
     """
     corpus = scan(folder)
-    durations_s: list[float] = []
+    heard: list[Heard] = []
     rates: Counter[int] = Counter()
     channels: Counter[int] = Counter()
     formats: Counter[str] = Counter()
@@ -85,7 +89,18 @@ def inspect(folder: Path, report: Report | None = None) -> Inspection:
         except UnreadableSound as error:
             unreadable[clip.path] = str(error)
         else:
-            durations_s.append(sound.duration_s)
+            heard.append(
+                Heard(
+                    name=clip.path,
+                    label=clip.word,
+                    split=clip.split,
+                    duration_s=sound.duration_s,
+                    rate_hz=sound.rate_hz,
+                    missing_s=sound.missing_s,
+                    silent=sound.silent,
+                    digest=sound.digest,
+                )
+            )
             rates[sound.rate_hz] += 1
             channels[sound.channels] += 1
             formats[sound.format] += 1
@@ -103,6 +118,8 @@ def inspect(folder: Path, report: Report | None = None) -> Inspection:
         if clip.speaker is not None:
             by_split[clip.split].add(clip.speaker)
             by_word[clip.word].add(clip.speaker)
+    durations_s = [each.duration_s for each in heard]
+    rate_hz = FeatureSpec().sample_rate_hz
     # Somebody in n splits is counted n times below and once here: n - 1 too many.
     everyone = set().union(*by_split.values())
     return Inspection(
@@ -127,4 +144,8 @@ def inspect(folder: Path, report: Report | None = None) -> Inspection:
         unreadable=unreadable,
         listed_but_missing=corpus.listed_but_missing,
         doubles=corpus.doubles,
+        findings=(
+            *name_findings(corpus, corpus.words, counts),
+            *sound_findings(heard, CLIP_S, rate_hz),
+        ),
     )

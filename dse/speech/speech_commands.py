@@ -77,6 +77,8 @@ class Corpus:
     """Lines of the two lists that name no file of the folder."""
     doubles: int
     """FLAC files passed over because a WAV file of the same name stands beside them."""
+    passed_over: tuple[str, ...] = ()
+    """Sub-folders with sounds that are no words, as their names begin with `_`; sorted."""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -196,7 +198,14 @@ def scan(folder: Path) -> Corpus:
         split_by="hash" if listed is None else "lists",
         listed_but_missing=len(set(listed or ()) - set(clips)),
         doubles=doubles,
+        passed_over=tuple(_passed_over(folder)),
     )
+
+
+def _passed_over(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.is_dir() and entry.name[0] == "_"]
+    return sorted(name for name in names if name != NOISE_FOLDER and _sounds(folder / name))
 
 
 def _word_folders(folder: Path) -> list[str]:

@@ -14,7 +14,7 @@ file, so there is one grammar for each.
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -50,6 +50,10 @@ class Begun:
     """Objective -> best and worst value of the hypervolume's box; costs as log10."""
     workers: int
     """Trainings at a time, on which the rows depend."""
+    clips: Mapping[str, int] = field(default_factory=dict)
+    """Of each split of the data."""
+    findings: tuple[str, ...] = ()
+    """What the data say against errors measured on them (`dse.speech.findings`)."""
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -92,6 +96,8 @@ class _Record:
     outputs: int
     box: dict[str, tuple[float, ...]]
     workers: int
+    clips: dict[str, int] = field(default_factory=dict)
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +161,8 @@ def parse_resolved(text: str, where: str) -> tuple[StudySpec, Begun]:
                 outputs=record.outputs,
                 box=record.box,
                 workers=record.workers,
+                clips=record.clips,
+                findings=record.findings,
             )
         except InvalidField as error:
             raise node.value[error.field].error(str(error)) from None

@@ -191,11 +191,15 @@ class Study:
 
     @cached_property
     def clips(self) -> int | None:
-        """Validation clips behind each error, as far as the errors tell; None where they do not.
+        """Validation clips behind each error; None where neither record nor errors tell.
+
+        A study that recorded none is older: there the errors must tell.
 
         The errors of all epochs are asked, not only the best ones: the more shares of clips there
         are, the surer their least common denominator is all clips (`clips_behind`).
         """
+        if "validation" in self.begun.clips:
+            return self.begun.clips["validation"]
         errors = [row.column("error") for row in self.trained]
         for row in self.trained:
             try:

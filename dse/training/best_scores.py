@@ -2,7 +2,8 @@
 
     {"schema_version": 1, "split": "validation", "labels": ["yes", "no"], "clips": 40, "epoch": 7,
      "float": {"error": 0.1, "confusion": [[19, 1], [3, 17]]},
-     "int8": {"error": 0.125, "confusion": [[18, 2], [3, 17]]}, "reason": ""}
+     "int8": {"error": 0.125, "confusion": [[18, 2], [3, 17]]}, "reason": "",
+     "findings": ["2 speakers are in more than one split ..."]}
 
 Confusions have a row for each true class and a column for each class told. `int8` is the network in
 whole numbers as `dse export header` writes it (`dse.training.integer`), with the ranges of
@@ -44,6 +45,8 @@ class BestScores:
     """Likewise of the network in whole numbers; None where it has no such form."""
     reason: str = ""
     """Why it has none."""
+    findings: tuple[str, ...] = ()
+    """What the data say against these errors (`dse.speech.findings`)."""
 
     @property
     def error(self) -> float:
@@ -66,6 +69,7 @@ class BestScores:
             "float": _plain(self.floats),
             "int8": None if self.int8 is None else _plain(self.int8),
             "reason": self.reason,
+            "findings": list(self.findings),
         }
 
 
@@ -97,6 +101,7 @@ def read_best_scores(folder: Path) -> BestScores | None:
             floats=_confusion(plain["float"], len(labels)),
             int8=None if int8 is None else _confusion(int8, len(labels)),
             reason=str(plain["reason"]),
+            findings=tuple(map(str, plain.get("findings", []))),
         )
     except FileNotFoundError:
         return None

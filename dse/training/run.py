@@ -20,6 +20,7 @@ The testing split is not touched here: the best epoch is chosen on the validatio
 is a little too good for that reason.
 """
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -324,7 +325,8 @@ class _Run:
         if self.folder is not None:
             # Written anew at each end: a file that a kill left may be of an earlier rung.
             scores = score_best(self.folder / BEST, self.features, self.computation)
-            write_best_scores(scores, self.folder)
+            findings = self.features.findings
+            write_best_scores(dataclasses.replace(scores, findings=findings), self.folder)
             if scores.int8 is None:
                 self.notes.append(f"not possible as int8: {scores.reason}")
         return TrainingResult(

@@ -58,8 +58,8 @@ def test_inspect_names_what_is_wrong(synthetic_speech, tmp_path, capfd):
     assert code == 0
     assert f"1 files cannot be read:\n  yes/{first.name}: " in out
     assert "1 FLAC files beside a WAV file of the same name are passed over" in out
-    assert "1 lines of the lists name no file of the folder" in out
-    assert "1 speakers are in more than one split" in out
+    assert "1 line of the lists of clips names no file of the folder" in out
+    assert f"1 speaker is in more than one split (such as '{first.name[:8]}')" in out
 
 
 def test_errors_are_one_sentence(tmp_path, capfd):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,9 @@ class Watcher:
         self.stop_after_epochs = stop_after_epochs
 
     def preparing(self, what: str, done: int, total: int) -> None:
+        pass
+
+    def data(self, findings: Sequence[str]) -> None:
         pass
 
     def started(self, found: Survey, state: State) -> None:

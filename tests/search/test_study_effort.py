@@ -1,6 +1,7 @@
 """Studies with rungs, limits on the error, totals, and earlier studies to start from."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ class Quiet:
         self.stop_after_epochs = stop_after_epochs
 
     def preparing(self, what: str, done: int, total: int) -> None: ...
+
+    def data(self, findings: Sequence[str]) -> None: ...
 
     def started(self, found: Survey, state: State) -> None: ...
 

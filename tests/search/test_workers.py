@@ -35,6 +35,9 @@ class Watcher:
     def preparing(self, what: str, done: int, total: int) -> None:
         pass
 
+    def data(self, findings: Any) -> None:
+        pass
+
     def started(self, found: Any, state: Any) -> None:
         pass
 
