@@ -1,6 +1,7 @@
 """`dse report`: the cost report of a study, or of designs on machines."""
 
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -127,7 +128,7 @@ def command(
         folder = study / "report"
     for path in write_report(report, out or folder, wanted):
         click.echo(path)
-    _print_answer(report)
+    _print_answer(report, study)
 
 
 def _formats(formats: str | None, out: Path | None) -> list[str]:
@@ -206,8 +207,13 @@ def _short(source: str) -> str:
     return os.path.basename(os.path.normpath(source)) if os.path.exists(source) else source
 
 
-def _print_answer(report: Report) -> None:
-    """The answer, so that nobody need open the report to know it."""
+def _print_answer(report: Report, study: Path | None) -> None:
+    """The answer, so that nobody need open the report to know it, with commands that run."""
     answer = report.sections[0]
-    for text in (*answer.sentences[1:], *answer.points[:1]):
-        click.echo(f"\n{text}")
+    for text in (*answer.sentences[1:], *answer.points):
+        click.echo(f"\n{text if study is None else _with_folder(text, study)}")
+
+
+def _with_folder(text: str, study: Path) -> str:
+    """A text in whose commands the study's folder stands for STUDY; a report names no folder."""
+    return re.sub(r"(`dse \w+ )STUDY\b", lambda found: found[1] + shlex.quote(str(study)), text)

@@ -9,7 +9,7 @@ import shlex
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from rich.console import Console
@@ -51,6 +51,12 @@ examples/demo.yaml is a small one, docs/how-to/search.md describes every key. Ex
 )
 @cache_option
 @click.option("--trainings", type=click.IntRange(min=1), help="In place of the study's trainings.")
+@click.option(
+    "--controls",
+    type=click.Choice(["none", "auto"]),
+    help="In place of the study's controls; auto: the last trainings are dense designs, one of "
+    "like trained parameters for each ternary one of the frontier that has none.",
+)
 @threads_option
 @click.option(
     "--workers",
@@ -90,6 +96,7 @@ def command(
     out: str | None,
     cache: Path | None,
     trainings: int | None,
+    controls: Literal["none", "auto"] | None,
     threads: int | None,
     workers: int | None,
     storage: str | None,
@@ -117,7 +124,7 @@ def command(
         raise InvalidInput(
             f"--out {_hidden(url)} is a URL, which is for --engine ray: name a folder"
         )
-    spec, given = read_folder(study, data=data, trainings=trainings)
+    spec, given = read_folder(study, data=data, trainings=trainings, controls=controls)
     console = Console(highlight=False, soft_wrap=True)
     if check:
         _print_check(spec, console)
@@ -165,7 +172,11 @@ def _hidden(url: str) -> str:
 
 
 def read_folder(
-    study: Path, *, data: Path | None = None, trainings: int | None = None
+    study: Path,
+    *,
+    data: Path | None = None,
+    trainings: int | None = None,
+    controls: Literal["none", "auto"] | None = None,
 ) -> tuple["StudySpec", str]:
     """A study and its text, from a study file or from the folder of a study.
 
@@ -173,6 +184,7 @@ def read_folder(
         study: the file or the folder.
         data: takes the place of the study's data folder.
         trainings: takes the place of the study's trainings.
+        controls: takes the place of the study's controls.
 
     Raises:
         InvalidInput: it is neither, or something in it is wrong.
@@ -184,7 +196,7 @@ def read_folder(
         asked = open_study(study).asked
         base, data = asked.base_folder, data or asked.data_folder
         study = study / GIVEN
-    spec = read_study(study, data_folder=data, base=base, trainings=trainings)
+    spec = read_study(study, data_folder=data, base=base, trainings=trainings, controls=controls)
     return spec, study.read_text(encoding="utf-8")
 
 
@@ -196,8 +208,19 @@ def _print_check(spec: "StudySpec", console: Console) -> None:
         f"{spec.name}: {spec.space.size:,} designs of {len(spec.space.choices)} axes, priced on "
         f"{spec.accelerator.name} with {spec.technology.name}; minimises "
         f"{', '.join(spec.objectives)}; {', '.join(map(str, spec.budget.limits)) or 'no limits'}; "
-        f"ends after {spec.trainings} trainings or {spec.candidates} candidates",
+        f"ends after {spec.trainings} trainings or {spec.candidates} candidates"
+        f"{controls_words(spec)}",
         markup=False,
+    )
+
+
+def controls_words(spec: "StudySpec") -> str:
+    """What of the trainings goes to dense controls; empty where none does."""
+    if spec.controls == "none":
+        return ""
+    return (
+        "; controls: auto, so the last of these trainings are dense controls, one for each ternary "
+        "design of the frontier that no dense one equals in trained parameters"
     )
 
 

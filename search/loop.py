@@ -40,6 +40,8 @@ With two workers, so a window of three, where design 2 is trained before design 
 
 A design that breaks a limit takes no place in the order: it is recorded at once.
 
+With `controls: auto` the last designs are not asked of the sampler: `search.controls` queues them.
+
 **Duplicates.** A sampler may propose a design that is trained already, or is being trained. It
 takes its place in the order all the same, and when its turn comes it repeats the error of the
 other: had it been recorded at once, then a study that was stopped in between would have other rows
@@ -62,12 +64,14 @@ from dse.errors import InvalidInput, TrainingFailed
 from dse.files import write_text
 from dse.pricing.sweep import Sweep
 from dse.studies.frontier import find_frontier, hypervolume_share
+from dse.studies.likeness import CONTROL, LIKE, SIZE, without_control
 from dse.studies.rows import Evaluation, append_row, latest, read_all_rows, repair, utc_now
 from dse.studies.rungs import Ladder
 from dse.studies.spec import StudySpec
 from dse.studies.study import open_study
 from dse.training.job import Training
 from search import records
+from search.controls import Controls, is_dense
 from search.reuse import Earlier
 from search.samplers import Samplers
 from search.state import Outcome, Progress, State
@@ -144,7 +148,9 @@ class Loop:
         self.ladder = None if spec.rungs is None else Ladder.empty(spec.rungs, self.epochs)
         self.effort = spec.effort
         self.earlier = Earlier(spec, training)
+        self.controls = Controls(spec.space, sweep.pricing) if spec.controls == "auto" else None
         self.again = records.Unfinished([], {})
+        self._ternary: dict[str, bool] = {}
         self.submissions = 0
         """So many designs were submitted in this run: the next one's place in the order."""
 
@@ -204,17 +210,83 @@ class Loop:
         return len(self.submitted) < self.trainers.window and not self._ended_by()
 
     def _ended_by(self) -> str:
-        """What ends the study, empty while nothing does."""
+        """What ends the study, empty while nothing does or controls may still be trained."""
+        rows = self.rows
+        spent = self.effort.spent_by(rows, self.workers, *self._in_training())
+        return spent or ("" if self._missing_controls() else self._pointless_by(rows))
+
+    def _pointless_by(self, rows: Sequence[Evaluation]) -> str:
+        return self.effort.pointless_by(
+            rows,
+            self.box,
+            volume=lambda rows, box: hypervolume_share(self._expanded(rows), box),
+        )
+
+    def _in_training(self) -> tuple[int, int]:
+        """Designs that are submitted and new, and epochs that all submitted ones will take."""
         # A design that goes on from a rung is no further training, but its epochs are further ones.
         new = [job for job in self.submitted if not job.epochs_before]
-        epochs = sum(job.until - job.epochs_before for job in self.submitted)
-        return self.effort.ended_by(
-            self.history,
-            self.box,
-            self.workers,
-            in_training=len(new),
-            epochs_in_training=epochs,
-            volume=lambda rows, box: hypervolume_share(self._expanded(rows), box),
+        return len(new), sum(job.until - job.epochs_before for job in self.submitted)
+
+    def _missing_controls(self) -> list[Evaluation]:
+        """Ternary designs of the frontier without a dense one of like size, cheapest first.
+
+        A control that is queued or in training is none that is missing, and one that could not be
+        made (a row says why) is asked for once.
+        """
+        if self.controls is None:
+            return []
+        rows = self._expanded(self.rows)
+        known = {row.source for row in rows} | {job.row.source for job in self.submitted}
+        known |= {
+            str(trial.user_attrs.get("source")) for trial in self.study.get_trials(deepcopy=False)
+        }
+        front = find_frontier(rows, self.spec.objectives)
+        dense = [row for row in rows if row.full and not self._is_ternary(row)]
+        dense += [job.row for job in self.submitted if is_dense(job.point)]
+        missing = without_control([row for row in front if self._is_ternary(row)], dense)
+        return [row for row in missing if CONTROL + row.key not in known]
+
+    def _is_ternary(self, row: Evaluation) -> bool:
+        if row.key not in self._ternary:
+            point = self.found.build_point(row)
+            self._ternary[row.key] = point is not None and not is_dense(point)
+        return self._ternary[row.key]
+
+    def _queue_control(self) -> bool:
+        """Where it is time for controls, make the next trial one, or train one beside the space.
+
+        Returns:
+            Whether there is nothing more to submit: the control was submitted itself.
+        """
+        missing = self._missing_controls()
+        left = self.effort.trainings_left(self.rows, *self._in_training())
+        if not missing or (left > len(missing) and not self._pointless_by(self.rows)):
+            return False
+        assert self.controls is not None  # or none would be missing
+        row = missing[0]
+        source = CONTROL + row.key
+        control = self.controls.find(row.values, row.column(SIZE))
+        if control is None:
+            self._record(self._no_control(row, source), None)
+        elif control.inside:
+            parameters = write_parameters(self.spec.space, control.values)
+            self.study.enqueue_trial(parameters, user_attrs={"source": source})
+            return False
+        else:
+            priced = self._price(control.point, control.values, trial=-1, source=source)
+            self._submit_or_record(control.point, priced, None)
+        return True
+
+    def _no_control(self, row: Evaluation, source: str) -> Evaluation:
+        size = row.column(SIZE)
+        return self._make_row(
+            trial=-1,
+            source=source,
+            status="invalid",
+            reason=f"no dense design of the space and within its limits has {size / LIKE:,.0f} to "
+            f"{size * LIKE:,.0f} trained parameters, as a control of {row.name or row.key} would "
+            "have: widen an axis or a limit",
         )
 
     def _expanded(self, rows: Sequence[Evaluation]) -> Sequence[Evaluation]:
@@ -257,6 +329,8 @@ class Loop:
         promoted = None if self.ladder is None else self.ladder.promote()
         if promoted is not None:
             self._continue_from_rung(*promoted, self._resume_trial(promoted[0]))
+            return
+        if self._queue_control():
             return
         trial = self._ask_for_trial()
         self._submit_or_record(*self._price_trial(trial), trial)
@@ -310,7 +384,8 @@ class Loop:
         values = suggest(trial, self.spec.space)
         source = str(trial.user_attrs.get("source", "search"))
         try:
-            point = self.spec.space.point(values, "" if source == "search" else source)
+            searched = source == "search" or source.startswith(CONTROL)
+            point = self.spec.space.point(values, "" if searched else source)
         except InvalidInput as error:
             return None, self._make_row(
                 trial=trial.number,

@@ -17,6 +17,7 @@ from rich.progress import (
 
 from dse.columns import shown
 from dse.design.point import DesignPoint
+from dse.studies.likeness import is_control
 from dse.studies.rows import Evaluation
 from search.state import State
 from search.survey import Survey
@@ -150,7 +151,8 @@ class TerminalProgress:
 
 def _title(row: Evaluation) -> str:
     number = "base" if row.trial < 0 else f"{row.trial:4d}"
-    return f"{number}  {row.name or 'no network'}"
+    control = ", dense control" if is_control(row) else ""
+    return f"{number}  {row.name or 'no network'}{control}"
 
 
 def _describe(row: Evaluation) -> str:

@@ -8,12 +8,15 @@ Each sentence is computed, and left out where its premise does not hold. In orde
     how sure that is        what fresh seeds say where `dse confirm` ran; else a warning, at the end
     the knee                where the frontier bends, if that is another design
     ternary or dense        the best of each, wherever it stands on the cost axis
-    at its cost             the best dense design that costs no more, where the best one costs more
+    at its cost             the best dense design that is alike or costs no more, where that is
+                            another one
+    what is missing         dense controls that would have to be trained, with the command
     cheaper than dense      part of the frontier that no dense design was tried in
     where it goes           the dearest component and layer
 
-"Ternary or dense" alone would mislead: two best designs at different costs say little about the
-matrices. Hence the two sentences after it.
+"Ternary or dense" is no verdict by itself: two best designs of different size say nothing about the
+matrices. So it ends in one only where the two are alike (`dse.studies.likeness`), and the sentences
+after it say what fair dense designs there are, and which are missing.
 """
 
 import math
@@ -26,9 +29,14 @@ from dse.pricing.application import power_at
 from dse.pricing.priced import Priced
 from dse.report.breakdowns import compared_points, where_it_goes
 from dse.report.comparison import (
+    DENSE,
+    UNLIKE,
+    Rivals,
     compare_errors,
     find_best,
     find_rivals,
+    list_dense,
+    missing_words,
     read_area,
     read_energy,
     read_quantised_error,
@@ -40,6 +48,7 @@ from dse.report.network import network_words
 from dse.report.oversized import fitted_words, oversized_words
 from dse.studies.confirmed import Confirmed
 from dse.studies.frontier import find_frontier
+from dse.studies.likeness import LIKE, SIZE, alike_in
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study
 
@@ -213,7 +222,8 @@ def _answer(
     knee = find_knee(find_frontier(results.pairs, ("error", cost)), cost)
     if knee is not None and knee.key != best.key:
         points.append(_knee(results, knee, best))
-    points += [_ternary_or_dense(results), _at_its_cost(results), _cheaper_than_dense(results)]
+    points += [_ternary_or_dense(results), _at_its_cost(results)]
+    points += [missing_words(results), _cheaper_than_dense(results)]
     if best.key in priced:
         points.append(
             f"In {results.named(best)}: {_lower_first(where_it_goes(priced[best.key].cost))}"
@@ -307,37 +317,15 @@ def _knee(results: Study, knee: Evaluation, best: Evaluation) -> str:
 
 
 def _ternary_or_dense(results: Study) -> str:
-    cost = results.cost_objective
-    ternary = find_best([row for row in results.trained if results.is_ternary(row)], cost)
-    dense = find_best([row for row in results.trained if not results.is_ternary(row)], cost)
+    ternary, dense = _best_of_each(results)
     if ternary is None and dense is None:
         return ""
     if dense is None:
-        return (
-            "What ternary matrices gain is not known: no dense design was trained. Add dense "
-            "controls to the study's baselines."
-        )
+        return "What ternary matrices gain is not known: no dense design was trained."
     if ternary is None:
         return "What ternary matrices gain is not known: no design with them was trained."
-    difference = compare_errors(results, ternary, dense)
-    points = 100 * (ternary.column("error") - dense.column("error"))
-    # Both won a selection, so both errors are too low; the interval knows of clips only.
-    ratio = ternary.column(cost) / dense.column(cost) if dense.column(cost) else math.nan
     on_front = sum(results.is_ternary(row) for row in results.frontier)
-    text = (
-        "Ternary against dense: the best design with ternary matrices, "
-        f"{results.named(ternary)}, has {100 * ternary.column('error'):.1f} % error, the best "
-        f"dense one, {results.named(dense)}, {100 * dense.column('error'):.1f} %"
-    )
-    if difference is not None:
-        text += (
-            f"; the difference of {signed(points)} points has a 95 % interval of "
-            f"{signed(difference.low)} to {signed(difference.high)}, so "
-            f"{_verdict_words(say_verdict(difference))}"
-        )
-    text += "."
-    if ratio == ratio:  # not NaN: the dense design costs something
-        text += f" It takes {significant(ratio, 2)} times the {LABELS[cost][0]} of the dense one."
+    text = _differ(results, ternary, dense)
     if len(results.frontier) == 1:
         return f"{text} The frontier is one design, {'' if on_front else 'not '}a ternary one."
     return (
@@ -346,36 +334,103 @@ def _ternary_or_dense(results: Study) -> str:
     )
 
 
-def _at_its_cost(results: Study) -> str:
-    """Where the best dense design costs more than the best ternary one: who stands at its cost."""
+def _best_of_each(results: Study) -> tuple[Evaluation | None, Evaluation | None]:
+    """The ternary and the dense design of the lowest error."""
     cost = results.cost_objective
     ternary = find_best([row for row in results.trained if results.is_ternary(row)], cost)
-    dense = find_best([row for row in results.trained if not results.is_ternary(row)], cost)
-    if ternary is None or dense is None or dense.column(cost) <= ternary.column(cost):
+    return ternary, find_best([row for row in results.trained if not results.is_ternary(row)], cost)
+
+
+def _differ(results: Study, ternary: Evaluation, dense: Evaluation) -> str:
+    """How far the best of each differ, and what follows from it for the matrices, if anything."""
+    cost = results.cost_objective
+    difference = compare_errors(results, ternary, dense)
+    points = 100 * (ternary.column("error") - dense.column("error"))
+    # Both won a selection, so both errors are too low; the interval knows of clips only.
+    text = (
+        "Ternary against dense: the best design with ternary matrices, "
+        f"{results.named(ternary)}, has {100 * ternary.column('error'):.1f} % error, the best "
+        f"dense one, {results.named(dense)}, {100 * dense.column('error'):.1f} %"
+    )
+    alike = alike_in(ternary, dense, cost)
+    if difference is not None:
+        text += (
+            f"; the difference of {signed(points)} points has a 95 % interval of "
+            f"{signed(difference.low)} to {signed(difference.high)}"
+        )
+        if alike:
+            words = _verdict_words(say_verdict(difference))
+            text += f", so {words} at like {alike} (within a factor of {LIKE:g})"
+    text += "."
+    if not alike:
+        text += _unlike_words(ternary, dense, difference, cost)
+    return f"{text} {_sizes_words(ternary, dense, cost)}"
+
+
+def _unlike_words(
+    ternary: Evaluation, dense: Evaluation, difference: Band | None, cost: str
+) -> str:
+    """What two designs of unlike size say all the same: that a cheaper dense one suffices."""
+    surely = difference is not None and say_verdict(difference) == DENSE
+    if surely and dense.column(cost) <= ternary.column(cost):
+        return (
+            " The dense one costs less, too: within that budget, dense matrices make fewer errors."
+        )
+    return " They are of unlike size and cost, so this says nothing about the matrices."
+
+
+def _sizes_words(ternary: Evaluation, dense: Evaluation, cost: str) -> str:
+    """Trained parameters of both, and how many times the cost the ternary one takes."""
+    text = (
+        f"The ternary one has {ternary.column(SIZE):,.0f} trained parameters and the dense one "
+        f"{dense.column(SIZE):,.0f}"
+    )
+    if cost == SIZE or not dense.column(cost) > 0:  # NaN, or nothing to divide by
+        return f"{text}."
+    ratio = ternary.column(cost) / dense.column(cost)
+    return f"{text}; it takes {significant(ratio, 2)} times the {LABELS[cost][0]} of that one."
+
+
+def _at_its_cost(results: Study) -> str:
+    """Which dense design is fair to the best ternary one, where the best dense one is not it."""
+    ternary, dense = _best_of_each(results)
+    if ternary is None or dense is None:
         return ""
     rivals = next(each for each in find_rivals(results) if each.ternary.key == ternary.key)
-    name = LABELS[cost][0]
+    name = LABELS[results.cost_objective][0]
     if rivals.dense is None:
         return (
-            f"No dense design that takes as little {name} as {results.named(ternary)} was trained."
+            f"No dense design of like size, or that takes as little {name} as "
+            f"{results.named(rivals.ternary)}, was trained."
         )
+    if rivals.dense.key == dense.key:
+        return ""  # said already
     text = (
-        f"At no more {name} than {results.named(ternary)} the best dense design is "
-        f"{results.named(rivals.dense)}, {100 * rivals.dense.column('error'):.1f} %"
+        f"Of dense designs of like size, or at no more {name} than "
+        f"{results.named(rivals.ternary)}, the best is {results.named(rivals.dense)}, "
+        f"{100 * rivals.dense.column('error'):.1f} %"
     )
     if rivals.difference is not None:
         points = 100 * (ternary.column("error") - rivals.dense.column("error"))
         text += (
             f": a difference of {signed(points)} points ({signed(rivals.difference.low)} to "
-            f"{signed(rivals.difference.high)}), so {_verdict_words(rivals.verdict)}"
+            f"{signed(rivals.difference.high)}), so {_rivals_words(rivals)}"
         )
     return f"{text}."
+
+
+def _rivals_words(rivals: Rivals) -> str:
+    """The verdict on a pair of rivals, and in what they are alike."""
+    if rivals.verdict == UNLIKE:
+        return "as it costs less, that says nothing about the matrices"
+    words = _verdict_words(rivals.verdict)
+    return f"{words} at like {rivals.alike}" if rivals.alike else f"{words}, at less cost"
 
 
 def _cheaper_than_dense(results: Study) -> str:
     """Where only ternary designs were trained, what they gain is not known: said, not hidden."""
     cost = results.cost_objective
-    dense = [row.column(cost) for row in results.trained if not results.is_ternary(row)]
+    dense = [row.column(cost) for row in list_dense(results)]
     if not dense:
         return ""
     below = [
@@ -387,10 +442,10 @@ def _cheaper_than_dense(results: Study) -> str:
         return ""
     name, unit, _ = LABELS[cost]
     amount = f"{significant(scaled(min(dense), cost))} {unit}".rstrip()
-    count = "one design" if len(below) == 1 else f"{len(below)} designs"
+    count = "one design, with" if len(below) == 1 else f"{len(below)} designs, all with"
     return (
-        f"Below {amount} of {name}, the least of the dense designs, the frontier has {count}, all "
-        "with ternary matrices; what dense ones would reach there was not tried."
+        f"Below {amount} of {name}, the least of the dense designs, the frontier has {count} "
+        "ternary matrices; what dense ones would reach there was not tried."
     )
 
 

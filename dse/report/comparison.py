@@ -2,15 +2,18 @@
 
 Three comparisons, each with its own trap:
 
-    rivals          trained against trained at no higher cost. Both errors are measured, but the
-                    dense one is the lowest of many: the more were tried, the luckier it is.
+    rivals          trained against trained, of like size or at no higher cost. Both errors are
+                    measured, but the dense one is the lowest of many: the more were tried, the
+                    luckier it is.
     counterparts    the same network with each ternary matrix replaced by a trained one. Its cost is
                     known; its error only where the study came to train that network, too.
     published       networks of the literature. Costs are ours on this machine, accuracies theirs on
                     their data.
 
 A difference of two errors counts where its 95 % interval (Newcombe's, from two of Wilson) leaves
-out 0; else the clips do not tell the two apart, whichever has the lower error.
+out 0; else the clips do not tell the two apart, whichever has the lower error. And it is a verdict
+on matrices only between designs that are alike (`dse.studies.likeness`): that a ternary network
+makes fewer errors than a dense one of half its size says nothing of either kind.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,6 +39,7 @@ from dse.report.cost_tables import (
     say_machine,
 )
 from dse.studies.intervals import difference_band
+from dse.studies.likeness import CONTROL, LIKE, SIZE, alike_in, is_control, without_control
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study, say_trial
 
@@ -53,24 +57,37 @@ def find_best(rows: Sequence[Evaluation], cost: str) -> Evaluation | None:
     return min(rows, key=lambda row: (row.column("error"), row.column(cost)), default=None)
 
 
+UNLIKE = "no dense design of like size or cost was trained"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rivals:
     """A trained ternary design and the trained dense one that stands against it."""
 
     ternary: Evaluation
     dense: Evaluation | None
-    """The lowest error among dense designs that cost no more; None where none was trained."""
+    """The lowest error among dense designs that are alike or cost no more; None where there is
+    none."""
     difference: Band | None
     """Error of the ternary less that of the dense, in percent points."""
+    alike: str
+    """In what the dense designs that are of like size or cost are so; empty where none is."""
 
     @property
     def verdict(self) -> str:
-        """What the clips allow to say: a verdict, or why there is none."""
+        """What the clips and the sizes allow to say: a verdict, or why there is none."""
         if self.dense is None:
-            return "no dense design as cheap was trained"
+            return UNLIKE
         if self.difference is None:
             return "the number of clips is not known"
-        return say_verdict(self.difference)
+        verdict = say_verdict(self.difference)
+        # A cheaper dense design that errs less beats the ternary one within its own budget; that it
+        # errs more proves nothing while no dense one used that budget.
+        return verdict if self.alike or verdict == DENSE else UNLIKE
+
+
+TERNARY = "ternary is better"
+DENSE = "dense is better"
 
 
 def say_verdict(difference: Band) -> str:
@@ -80,33 +97,45 @@ def say_verdict(difference: Band) -> str:
         difference: ternary less dense, in percent points of error: below 0 ternary is better.
     """
     if difference.high < 0:
-        return "ternary is better"
+        return TERNARY
     if difference.low > 0:
-        return "dense is better"
+        return DENSE
     return "not told apart by these clips"
 
 
 def find_rivals(results: Study) -> list[Rivals]:
-    """Every ternary design of the frontier, and the best one, against dense at no higher cost.
+    """Every ternary design of the frontier, and the best one, against the dense ones fair to it.
 
-    "No higher" by the study's cost objective: a dense design at 1 % of the cost is a rival, too. So
-    a verdict for ternary says that nothing dense, as cheap or cheaper, did as well; it does not
-    say that nothing could: that depends on how many dense designs were trained.
+    Fair are dense designs that are alike, and those that cost no more, a design at 1 % of the cost
+    included. So a verdict for ternary says that nothing dense that was trained, as cheap or of like
+    size, did as well; it does not say that nothing could: that depends on how many dense designs
+    were trained. On several machines all pairs of a network and a machine are asked: a dense
+    network may be cheaper on another machine than its row names.
     """
     cost = results.cost_objective
     ternary = [row for row in results.frontier if results.is_ternary(row)]
     best = find_best([row for row in results.trained if results.is_ternary(row)], cost)
     if best is not None and best.key not in {row.key for row in ternary}:
         ternary.append(best)
-    dense = [row for row in results.trained if not results.is_ternary(row)]
-    found = []
-    for row in ternary:
-        cheap = [other for other in dense if other.column(cost) <= row.column(cost)]
-        rival = find_best(cheap, cost)
-        found.append(
-            Rivals(ternary=row, dense=rival, difference=compare_errors(results, row, rival))
-        )
-    return found
+    return [_rival(results, row, list_dense(results), cost) for row in ternary]
+
+
+def list_dense(results: Study) -> list[Evaluation]:
+    """Trained dense designs, on several machines each once for each that suits it."""
+    return [row for row in results.pairs if row.full and not results.is_ternary(row)]
+
+
+def _rival(results: Study, row: Evaluation, dense: Sequence[Evaluation], cost: str) -> Rivals:
+    alike = [other for other in dense if alike_in(row, other, cost)]
+    cheap = [other for other in dense if other.column(cost) <= row.column(cost)]
+    rival = find_best([*alike, *cheap], cost)
+    likest = rival if rival in alike else find_best(alike, cost)
+    return Rivals(
+        ternary=row,
+        dense=rival,
+        difference=compare_errors(results, row, rival),
+        alike="" if likest is None else alike_in(row, likest, cost),
+    )
 
 
 def compare_errors(results: Study, row: Evaluation | None, other: Evaluation | None) -> Band | None:
@@ -131,16 +160,53 @@ def dense_section(results: Study, chosen: Sequence[Priced]) -> Section:
     if counterparts is not None:
         tables.append(counterparts)
     sentences = [
-        "The same budget is that of the study's limits, and no more "
-        f"{LABELS[results.cost_objective][0]} than the ternary design takes."
+        "A dense design is fair to a ternary one that it equals in trained parameters or in "
+        f"{LABELS[results.cost_objective][0]}, within a factor of {LIKE:g}, or that it costs no "
+        "more than; who makes fewer errors is said only where one of the first kind was trained.",
+        missing_words(results),
     ]
     if not rivals:
         sentences = ["No design with ternary matrices was trained: there is nothing to compare."]
     return Section(
         name="dense",
         title="Ternary against dense at the same budget",
-        sentences=tuple(sentences),
+        sentences=tuple(filter(None, sentences)),
         tables=tuple(tables),
+    )
+
+
+def missing_words(results: Study) -> str:
+    """Which dense controls are missing, and the command that trains them; empty where none is.
+
+    STUDY stands for the study's folder, wherever it lies by now. Where `controls: auto` found no
+    dense design of like size, its own sentence is repeated: another search would find none either.
+    """
+    front = [row for row in results.frontier if results.is_ternary(row)]
+    missing = without_control(front, list_dense(results))
+    reasons = {row.source: row.reason for row in results.rows if is_control(row) and not row.full}
+    texts = [text for row in missing if (text := reasons.get(CONTROL + row.key))]
+    wanted = [row for row in missing if CONTROL + row.key not in reasons]
+    if wanted:
+        texts.insert(0, _wanted_words(results, wanted))
+    return " ".join(f"{text.removesuffix('.')}." for text in texts)
+
+
+def _wanted_words(results: Study, wanted: Sequence[Evaluation]) -> str:
+    """The ternary designs that lack a control, and the command that trains one for each."""
+    sizes = sorted(row.column(SIZE) for row in wanted)
+    asked = results.asked
+    count = max(asked.effort.trained(results.rows) + len(wanted), asked.trainings)
+    command = f"`dse search STUDY --controls auto --trainings {count}`"
+    if len(wanted) == 1:
+        return (
+            f"{results.named(wanted[0])}, {sizes[0]:,.0f} trained parameters, has no dense control "
+            f"of like size (within a factor of {LIKE:g}): {command} trains one that uses the same "
+            "budget"
+        )
+    return (
+        f"{len(wanted)} ternary designs of the frontier, {sizes[0]:,.0f} to {sizes[-1]:,.0f} "
+        f"trained parameters, have no dense control of like size (within a factor of {LIKE:g}): "
+        f"{command} trains them, each with the same budget"
     )
 
 
@@ -151,7 +217,7 @@ def _rivals_table(results: Study, rivals: Sequence[Rivals]) -> Table:
         Column(name="ternary", heading="ternary design", form="text"),
         Column(name="ternary_error", heading="error", unit="%", form="percent", band=True),
         Column(name=f"ternary_{objective}", heading=f"{name}, {unit}".rstrip(", ")),
-        Column(name="dense", heading="best dense design as cheap", form="text"),
+        Column(name="dense", heading="best fair dense design", form="text"),
         Column(name="dense_error", heading="error", unit="%", form="percent", band=True),
         Column(name=f"dense_{objective}", heading=f"{name}, {unit}".rstrip(", ")),
         Column(
@@ -161,6 +227,7 @@ def _rivals_table(results: Study, rivals: Sequence[Rivals]) -> Table:
             form="percent",
             band=True,
         ),
+        Column(name="alike", heading="alike in", form="text"),
         Column(name="verdict", heading="verdict", form="text"),
     )
     rows: list[tuple[Cell, ...]] = []
@@ -175,6 +242,7 @@ def _rivals_table(results: Study, rivals: Sequence[Rivals]) -> Table:
                 results.find_error_band(dense),
                 None if dense is None else scaled(dense.column(objective), objective),
                 each.difference,
+                each.alike or None,
                 each.verdict,
             )
         )
@@ -279,7 +347,7 @@ def published_section(
     """
     tables = []
     if results is not None:
-        baselines = [row for row in results.rows if row.source != "search"]
+        baselines = [row for row in results.rows if row.source != "search" and not is_control(row)]
         if baselines:
             tables.append(_baselines_table(results, baselines))
     tables.append(_published_table(machine, technology, frames, outputs))

@@ -14,6 +14,7 @@ from dse.colours import DENSE, FRONTIER, QUIET, SERIES, TERNARY
 from dse.columns import LABELS, axis_label, scaled
 from dse.report.content import Marker, Point, Scatter, Series
 from dse.studies.frontier import find_frontier
+from dse.studies.likeness import is_control
 from dse.studies.rows import Evaluation
 
 MACHINE_COLOURS = tuple(colour for colour in SERIES if colour not in (FRONTIER, QUIET))
@@ -69,7 +70,7 @@ def frontier_plot(
         best = (row.key, row.accelerator) in on_front
         percent = 100 * row.column(error)
         band = error_band(row) if error == "error" else None
-        beside = row.source != "search"
+        beside = row.source != "search" and not is_control(row)
         return Point(
             x=scaled(row.column(cost), cost),
             y=band if best and band is not None else percent,

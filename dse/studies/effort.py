@@ -97,6 +97,43 @@ class Effort:
         """
         # A design that climbs rungs has a row for each; counting all would count its epochs twice.
         last = latest(rows)
+        return self.spent_by(last, workers, in_training, epochs_in_training) or self.pointless_by(
+            last, box, volume
+        )
+
+    def trainings_left(
+        self, rows: Sequence[Evaluation], in_training: int = 0, epochs_in_training: int = 0
+    ) -> int:
+        """Full trainings that may still be started, by trainings, epochs and candidates.
+
+        Hours are not among them: nobody knows how long a training will take.
+
+        Args:
+            rows: the last ones of the trials.
+            in_training: designs submitted.
+            epochs_in_training: epochs that they will take.
+        """
+        left = self.trainings * self.epochs_each - self._count_epochs(rows, epochs_in_training)
+        if self.epochs is not None:
+            left = min(left, self.epochs - self.spent_epochs(rows) - epochs_in_training)
+        by_epochs = -(-left // self.epochs_each)  # the last one may go over
+        return max(0, min(by_epochs, self.candidates - len(rows) - in_training))
+
+    def spent_by(
+        self,
+        last: Sequence[Evaluation],
+        workers: int,
+        in_training: int = 0,
+        epochs_in_training: int = 0,
+    ) -> str:
+        """Which limit is reached of what may be spent; empty while none is.
+
+        Args:
+            last: the last rows of the trials.
+            workers: trainings at a time.
+            in_training: designs submitted.
+            epochs_in_training: epochs that they will take.
+        """
         if self._count_epochs(last, epochs_in_training) >= self.trainings * self.epochs_each:
             if self.rungs:
                 return (
@@ -110,6 +147,15 @@ class Effort:
         hours = sum(row.training_seconds or 0.0 for row in last) / 3600 / workers
         if self.hours is not None and hours >= self.hours:
             return f"{hours:.2g} hours are spent on training"
+        return ""
+
+    def pointless_by(
+        self,
+        last: Sequence[Evaluation],
+        box: Mapping[str, Sequence[float]],
+        volume: Volume = hypervolume_share,
+    ) -> str:
+        """Why searching on is not worth it, though more may be spent; empty while it is."""
         recent = last[-MAX_REPEATS:]
         if len(recent) == MAX_REPEATS and all(
             row.status in ("duplicate", "invalid") for row in recent

@@ -32,7 +32,7 @@ from dse.speech.task import FeatureSpec, Task
 from dse.studies.effort import Patience
 from dse.studies.folder import RESOLVED
 from dse.studies.rungs import Rungs
-from dse.studies.spec import SamplerName, StudySpec, read_baselines, split_limits
+from dse.studies.spec import Controls, SamplerName, StudySpec, read_baselines, split_limits
 from dse.training.recipe import recipe_from_node
 
 Named = TypeVar("Named", Accelerator, Technology)
@@ -82,6 +82,7 @@ class _Record:
     limits: Node
     rate: float | None
     baselines: tuple[Node, ...]
+    controls: Controls = "none"
     warm_start: tuple[str, ...]
     sampler: SamplerName
     rungs: Rungs | None

@@ -36,6 +36,7 @@ from dse.training.recipe import Recipe, spelled_out
 SCHEMA_VERSION = 1
 
 SamplerName = Literal["known_cost", "tpe", "nsga2", "nsga3", "gp", "qmc", "random"]
+Controls = Literal["none", "auto"]
 
 CHANGEABLE = (
     "trainings",
@@ -45,6 +46,7 @@ CHANGEABLE = (
     "patience",
     "device",
     "baselines",
+    "controls",
     "warm_start",
     "data_folder",
     "base_folder",
@@ -100,6 +102,9 @@ class StudyFile:
     limited and nothing is said."""
     baselines: tuple[str | dict[str, Any], ...] = ()
     """Designs that are evaluated first: names of published networks, or values of axes."""
+    controls: Controls = "none"
+    """`auto`: the last trainings are dense controls, one of like trained parameters for each
+    ternary design of the frontier that has none."""
     warm_start: tuple[str, ...] = ()
     """Folders of earlier studies: the designs of their frontiers are tried, and what they trained
     alike is not trained again."""
@@ -201,6 +206,8 @@ class StudySpec:
     rate: float | None = None
     """Inferences a second, which the machine must keep; None where nobody asked."""
     baselines: tuple[Baseline, ...]
+    controls: Controls = "none"
+    """Whether the last trainings are dense controls of the frontier (`search.controls`)."""
     warm_start: tuple[Path, ...] = ()
     """Folders of earlier studies, whose designs are tried and whose trainings are not repeated."""
     sampler: SamplerName
@@ -302,6 +309,7 @@ class StudySpec:
             "limits": self.limits,
             "rate": self.rate,
             "baselines": [baseline.to_plain() for baseline in self.baselines],
+            "controls": self.controls,
             "warm_start": [str(folder) for folder in self.warm_start],
             "sampler": self.sampler,
             "rungs": None if self.rungs is None else dataclasses.asdict(self.rungs),
@@ -323,6 +331,7 @@ def read_study(
     data_folder: Path | None = None,
     base: Path | None = None,
     trainings: int | None = None,
+    controls: Controls | None = None,
 ) -> StudySpec:
     """Read a study file.
 
@@ -331,6 +340,7 @@ def read_study(
         data_folder: takes the place of `data.folder`.
         base: relative paths are seen from here; from the file's folder where it is None.
         trainings: takes the place of `trainings`.
+        controls: takes the place of `controls`.
 
     Raises:
         InvalidFile: unreadable, or a key or value is wrong; the message names file and line.
@@ -369,6 +379,7 @@ def read_study(
         measured_budget=measured_budget,
         rate=rate,
         baselines=baselines,
+        controls=controls or file.controls,
         warm_start=warm_start,
         sampler=file.sampler,
         rungs=rungs,

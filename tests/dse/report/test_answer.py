@@ -15,6 +15,8 @@ from dse.design.published import published
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy
 from dse.report import Report, Use, designs_report, study_report
 from dse.report.answer import find_knee
+from dse.report.comparison import find_rivals, list_dense
+from dse.studies.likeness import alike_in
 from dse.studies.rows import FILE_NAME, Evaluation, append_row
 from dse.studies.study import open_study
 
@@ -48,13 +50,29 @@ def test_the_answer_is_the_lowest_error_with_its_interval_and_its_costs(report: 
     assert f"{energy} uJ" in text
 
 
+TALL = TERNARY | {"blocks": 2}
+"""Ternary, 8,812 trained parameters, 1.29 times the 6,844 of DENSE; TERNARY has 7,900, 1.15."""
+
+
+def test_the_likeness_of_the_designs_below_is_as_they_need_it(make: Make) -> None:
+    maker = make()
+    tall, ternary, dense = (maker.add(each, 1) for each in (TALL, TERNARY, DENSE))
+    sizes = [row.column("trained_parameters") for row in (tall, ternary, dense)]
+    assert sizes == [8_812, 7_900, 6_844]
+    assert tall.column("energy_pj") > 1.25 * dense.column("energy_pj")
+    assert alike_in(tall, dense, "energy_pj") == ""
+    assert alike_in(ternary, dense, "energy_pj") == "trained parameters"
+
+
 def test_where_ternary_gains_nothing_the_report_says_so(make: Make) -> None:
     maker = make()
-    maker.add(TERNARY, 400, clips=1_000)
+    maker.add(TALL, 400, clips=1_000)
     maker.add(DENSE, 300, clips=1_000)
     text = answer(study_report(maker.folder))
     assert "Build 1x1x16 (trial 1)" in text
-    assert "so dense matrices make fewer errors" in text
+    # The dense one is smaller, which is no excuse of the other: it wins at less cost.
+    assert "The dense one costs less, too: within that budget, dense matrices make fewer" in text
+    assert "unlike" not in text and "Of dense designs of like size" not in text
     assert "The frontier is one design, not a ternary one." in text
 
 
@@ -62,11 +80,44 @@ def test_where_ternary_is_better_the_report_says_so(make: Make) -> None:
     maker = make()
     maker.add(TERNARY, 300, clips=1_000)
     maker.add(DENSE, 400, clips=1_000)
-    assert "so ternary matrices make fewer errors" in answer(study_report(maker.folder))
+    text = answer(study_report(maker.folder))
+    assert "so ternary matrices make fewer errors at like " in text
+    assert "(within a factor of 1.25)" in text
+    assert "--controls" not in text
 
 
-def test_few_clips_do_not_tell_designs_apart(report: Report) -> None:
+def test_a_ternary_design_is_not_better_than_a_smaller_dense_one(make: Make) -> None:
+    """The case of the issue: 8,812 parameters against 6,844 are a verdict on size."""
+    maker = make()
+    ternary = maker.add(TALL, 300, clips=1_000)
+    maker.add(DENSE, 400, clips=1_000)
+    report = study_report(maker.folder)
     text = answer(report)
+    assert "fewer errors" not in text
+    assert "of unlike size and cost, so this says nothing about the matrices." in text
+    assert column(report, "ternary_against_dense", "verdict") == [
+        "no dense design of like size or cost was trained"
+    ]
+    size = f"{ternary.column('trained_parameters'):,.0f} trained parameters"
+    # Two are trained of four: the command asks for no more than the study does anyway.
+    assert f"{ternary.name} (trial 0), {size}, has no dense control of like size" in text
+    assert "`dse search STUDY --controls auto --trainings 4` trains one" in text
+
+
+def test_of_more_trainings_than_the_study_asked_for_the_command_asks_for_as_many(
+    make: Make,
+) -> None:
+    maker = make(trainings=2)
+    maker.add(TALL, 300, clips=1_000)
+    maker.add(DENSE, 400, clips=1_000)
+    assert "--controls auto --trainings 3`" in answer(study_report(maker.folder))
+
+
+def test_few_clips_do_not_tell_designs_apart(make: Make) -> None:
+    maker = make()
+    maker.add(TERNARY, 16)
+    maker.add(DENSE, 24)
+    text = answer(study_report(maker.folder))
     # 16 against 24 wrong of 64.
     assert "the difference of -12.5 points" in text
     assert "so these clips do not tell the two apart" in text
@@ -79,13 +130,13 @@ def test_a_dearer_dense_design_is_no_rival_at_the_ternary_ones_cost(make: Make) 
     assert ternary.column("energy_pj") < dear.column("energy_pj")
     text = answer(study_report(maker.folder))
     assert (
-        f"No dense design that takes as little energy per inference as {ternary.name} (trial 0) "
-        "was trained." in text
+        "No dense design of like size, or that takes as little energy per inference as "
+        f"{ternary.name} (trial 0), was trained." in text
     )
     least = dear.column("energy_pj") * 1e-6
     assert (
         f"Below {least:.3g} uJ of energy per inference, the least of the dense designs, the "
-        "frontier has one design, all with ternary matrices" in text
+        "frontier has one design, with ternary matrices" in text
     )
 
 
@@ -96,13 +147,29 @@ def test_the_dense_rival_at_the_ternary_ones_cost_is_named(make: Make) -> None:
     dear = maker.add(DENSE | {"channels": 96, "blocks": 3}, 300, clips=1_000)
     assert ternary.column("energy_pj") < dear.column("energy_pj")
     text = answer(study_report(maker.folder))
-    # The best dense one takes more energy; at no more, 500 of 1000 stand against 350.
+    # The best dense one takes more energy; at no more, 500 of 1000 stand against 350, by a design
+    # that is smaller.
     assert (
-        "At no more energy per inference than 2x1x96 ternary 0.25 (trial 1) the best dense design "
-        "is 1x1x16 (trial 0), 50.0 %: a difference of -15.0 points" in text
-    )
-    assert "), so ternary matrices make fewer errors." in text
+        "Of dense designs of like size, or at no more energy per inference than 2x1x96 ternary "
+        "0.25 (trial 1), the best is 1x1x16 (trial 0), 50.0 %: a difference of -15.0 points"
+    ) in text
+    assert "), so as it costs less, that says nothing about the matrices." in text
     assert "Below" not in text  # the cheapest dense design is the cheapest of all
+
+
+def test_a_dense_design_on_another_machine_is_a_rival_there_too(make: Make) -> None:
+    """Its row names one machine; the other may be cheaper, and there it counts (`pairs`)."""
+    hardware = "hardware: {machine: [kws_ternary, kws_tiny]}\n"
+    maker = make(text=STUDY + "objectives: [error, energy_pj, area_um2]\n" + hardware)
+    maker.add(TERNARY, 300, clips=1_000)
+    maker.add(DENSE, 400, clips=1_000)
+    results = open_study(maker.folder)
+    pairs = list_dense(results)
+    assert len(pairs) > 1 and len({row.key for row in pairs}) == 1
+    least = min(row.column("energy_pj") for row in pairs)
+    for rivals in find_rivals(results):
+        assert rivals.dense is not None
+        assert rivals.dense.column("energy_pj") == least
 
 
 def test_the_network_is_described_block_by_block(report: Report) -> None:
@@ -176,7 +243,9 @@ def test_a_machine_that_stores_ternary_matrices_makes_them_no_dense_ones(make: M
 def test_without_a_dense_control_nothing_is_claimed(make: Make) -> None:
     maker = make()
     maker.add(TERNARY, 300, clips=1_000)
-    assert "no dense design was trained. Add dense controls" in answer(study_report(maker.folder))
+    text = answer(study_report(maker.folder))
+    assert "What ternary matrices gain is not known: no dense design was trained." in text
+    assert "`dse search STUDY --controls auto" in text
 
 
 def test_the_knee_is_farthest_below_the_line_between_the_ends() -> None:

@@ -99,7 +99,7 @@ def test_without_fresh_seeds_the_report_names_the_command(make: Make) -> None:
     folder, *_ = two_designs(make)
     points = study_report(folder).sections[0].points
     assert points[-1].endswith(
-        "`dse confirm` judges the frontier on the test split, with several seeds."
+        "`dse confirm STUDY` judges the frontier on the test split, with several seeds."
     )
 
 
