@@ -104,8 +104,8 @@ def sure_words(results: Study, best: Evaluation, found: Sequence[Confirmed]) -> 
     own = next((one for one in found if one.row.key == best.key), None)
     if own is None:
         return [
-            f"How sure: {flattered}; before silicon, `dse confirm STUDY` judges the frontier on the "
-            "test split, with several seeds."
+            f"How sure: {flattered}; before silicon, `dse confirm STUDY` judges the frontier "
+            "on the test split, with several seeds."
         ]
     interval = (
         ""
