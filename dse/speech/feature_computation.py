@@ -165,7 +165,7 @@ def compute(
 
     Returns:
         What else the cache keeps, as plain data for JSON: `classes`, for each split its `names`,
-        `labels` and `last_crc32`, and `key`, `mean`, `deviation`, `skipped`, `findings`.
+        `labels` and `crc32`, and `key`, `mean`, `deviation`, `skipped`, `findings`.
 
     Raises:
         InvalidData: too many files cannot be read, or a class has none that can.
@@ -243,7 +243,7 @@ class _SplitFile:
         self.path = path
         self.shape = (variants, spec.coefficients, spec.frames)
         self.kept: list[Example] = []
-        self.last_crc32 = 0
+        self.crc32 = 0
 
     def __enter__(self) -> "_SplitFile":
         self.file = self.path.open("wb")
@@ -271,7 +271,7 @@ class _SplitFile:
         """Write the pictures of a batch that has some."""
         rounded = batch.pictures.astype(np.float16)
         self.file.write(rounded.tobytes())
-        self.last_crc32 = zlib.crc32(rounded[-1].tobytes())
+        self.crc32 = zlib.crc32(rounded.tobytes(), self.crc32)
         self.kept += batch.examples
 
     def contents(self) -> dict[str, Any]:
@@ -279,7 +279,7 @@ class _SplitFile:
         return {
             "names": [example.name for example in self.kept],
             "labels": [example.label for example in self.kept],
-            "last_crc32": self.last_crc32,
+            "crc32": self.crc32,
         }
 
 

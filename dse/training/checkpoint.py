@@ -124,7 +124,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             f"{SCHEMA_VERSION}: use the program that wrote it"
         )
     try:
-        return Checkpoint(
+        checkpoint = Checkpoint(
             point=point_from_node(_node(plain["design"], path)),
             classes=tuple(plain["classes"]),
             data_key=plain["data_key"],
@@ -141,6 +141,36 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         )
     except (KeyError, TypeError, InvalidInput) as error:
         raise InvalidCheckpoint(f"{path} lacks a part or holds a wrong one: {error}") from None
+    wrong = _find_wrong(checkpoint)
+    if wrong:
+        raise InvalidCheckpoint(
+            f"{path} holds {wrong}: remove it and train again, or restore a copy"
+        )
+    return checkpoint
+
+
+def _find_wrong(checkpoint: Checkpoint) -> str:
+    """What no training writes, and what would come out later as scores without meaning."""
+    if not checkpoint.history:
+        return "no epoch"
+    if len(checkpoint.classes) < 1:
+        return "no class"
+    shape = (checkpoint.features.coefficients,)
+    for name, tensor in (("mean", checkpoint.mean), ("deviation", checkpoint.deviation)):
+        if not isinstance(tensor, Tensor) or tensor.shape != shape:
+            return f"a {name} that is not of {shape[0]} coefficients"
+    if not isinstance(checkpoint.network, dict):
+        return "no network"
+    tensors = {"mean": checkpoint.mean, "deviation": checkpoint.deviation, **checkpoint.network}
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor) or tensor.is_sparse or tensor.is_nested:
+            return f"a '{name}' that is no tensor"
+        # Of the storage: a view of one number may claim to have any shape, and to be of any size.
+        if tensor.numel() > tensor.untyped_storage().nbytes():
+            return f"a '{name}' that is larger than what is stored of it"
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            return f"values in '{name}' that are not numbers"
+    return ""
 
 
 def load_network(path: Path | str) -> tuple[SpeechNetwork, Checkpoint]:
@@ -165,10 +195,11 @@ def load_network(path: Path | str) -> tuple[SpeechNetwork, Checkpoint]:
 def _read(path: Path) -> Any:
     """The plain data of a file; in whatever way torch or zip fail at it, it is damaged."""
     try:
-        # torch does not look at the checksums of the archive, so a flipped bit would go unseen.
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged is None:
+            packed = _is_packed(archive, path)
+            # torch does not look at the checksums of the archive: a flipped bit would go unseen.
+            damaged = None if packed else archive.testzip()
+        if damaged is None and not packed:
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InvalidCheckpoint(f"{path} does not exist: name a best.pt or last.pt") from None
@@ -184,7 +215,23 @@ def _read(path: Path) -> Any:
         NotImplementedError,
     ):
         pass
+    else:
+        if packed:
+            raise InvalidCheckpoint(
+                f"{path} has packed parts, which dse does not write: name a file that "
+                "`dse train` or `dse search` wrote"
+            )
     raise InvalidCheckpoint(f"{path} is damaged: remove it and train again, or restore a copy")
+
+
+def _is_packed(archive: zipfile.ZipFile, path: Path) -> bool:
+    """Whether an archive's parts are more than its bytes: torch writes each part as it is, once.
+
+    A stranger's file of a megabyte may unpack to gigabytes of zeros, so this is asked first.
+    """
+    parts = archive.infolist()
+    stored = all(part.compress_type == zipfile.ZIP_STORED for part in parts)
+    return not stored or sum(part.file_size for part in parts) > path.stat().st_size
 
 
 def _node(plain: Any, path: Path) -> Any:

@@ -17,7 +17,7 @@ import dse.speech.features
 from dse.errors import InvalidData, InvalidField
 from dse.speech.features import iterate_batches, load_features
 from dse.speech.mfcc import compute_features, mel_filters, normalise, real_frames
-from dse.speech.speech_commands import draw, scan
+from dse.speech.speech_commands import SPLITS, draw, scan
 from dse.speech.task import FeatureSpec, Task
 from dse.speech.variation import silence, vary
 
@@ -371,6 +371,33 @@ def test_a_damaged_cache_is_computed_again(tmp_path, damage):
     np.testing.assert_array_equal(again.training.features, expected)
     assert again.classes == ("yes", "no", "_silence_")
     assert [child.name for child in cache.iterdir()] == [place.name]  # nothing left over
+
+
+def test_a_byte_changed_anywhere_is_noticed(tmp_path):
+    """A hundred places of the four files: the cache is not taken, or (padding) says the same."""
+    folder, cache = small_corpus(tmp_path / "data"), tmp_path / "cache"
+    whole = load_features(folder, BOTH, TINY, cache)
+    expected = {split: np.array(whole.split(split).features) for split in SPLITS}
+    place, random = cache_of(cache), np.random.default_rng(21)
+    files = sorted(place.iterdir())
+    ends = np.cumsum([path.stat().st_size for path in files])
+    refused = 0
+    for position in random.integers(ends[-1], size=100):
+        index = int(np.searchsorted(ends, position, side="right"))
+        content = bytearray(files[index].read_bytes())
+        where = int(position) - int(ends[index]) + len(content)
+        content[where] ^= 1 << int(random.integers(8))
+        kept = files[index].read_bytes()
+        files[index].write_bytes(content)
+        found = dse.speech.features._open(place, BOTH, TINY)
+        refused += found is None
+        if found is not None:
+            for split in SPLITS:
+                np.testing.assert_array_equal(found.split(split).features, expected[split])
+                assert found.split(split).names == whole.split(split).names
+        del found
+        files[index].write_bytes(kept)
+    assert refused > 90
 
 
 def test_an_error_leaves_no_cache(tmp_path, monkeypatch):

@@ -1,6 +1,8 @@
 import dataclasses
 import errno
+import io
 import pickle
+import zipfile
 
 import pytest
 import torch
@@ -127,6 +129,30 @@ def test_a_flipped_bit_in_a_tensor_is_refused(path, share):
     content[int(share * len(content))] ^= 4
     path.write_bytes(content)
     assert "is damaged" in refusal(path)
+
+
+def test_a_small_file_of_many_zeros_is_refused_before_it_is_unpacked(path):
+    whole = zipfile.ZipFile(io.BytesIO(path.read_bytes()))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for part in whole.infolist():
+            archive.writestr(part.filename, whole.read(part))
+    assert "has packed parts, which dse does not write" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        ({"history": ()}, "no epoch"),
+        ({"mean": torch.zeros(3)}, "a mean that is not of 64 coefficients"),
+        ({"deviation": torch.full((64,), torch.nan)}, "values in 'deviation' that are not numbers"),
+        ({"network": {"a.weight": torch.tensor([1.0, torch.inf])}}, "values in 'a.weight' that"),
+        ({"network": {"a.weight": 3}}, "a 'a.weight' that is no tensor"),
+        ({"network": {"a": torch.zeros(1).expand(10**12)}}, "a 'a' that is larger than what is"),
+    ],
+)
+def test_what_no_training_writes_is_refused(path, changes, wrong):
+    save_checkpoint(checkpoint_of(SMALL, **changes), path)
+    assert refusal(path).startswith(f"{path} holds {wrong}")
 
 
 def test_another_file_is_refused(path):
