@@ -298,6 +298,7 @@ def test_the_best_network_is_scored_in_floats_and_as_int8(features, tmp_path):
         "clips": 15,
         "epoch": result.best_epoch,
         "reason": "",
+        "findings": [],
         "float": {"error": result.validation_error, "confusion": found.floats.tolist()},
         "int8": {"error": result.quantised_error, "confusion": expected.tolist()},
     }
