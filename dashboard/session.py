@@ -82,10 +82,13 @@ def current_study() -> StudyFrame:
         st.info(NO_STUDY)
         st.stop()
     try:
-        return load(str(st.session_state["study"]), folder)
+        study = load(str(st.session_state["study"]), folder)
     except InvalidInput as error:
         st.error(sentence(error))
         st.stop()
+    if study.of.refused:
+        st.warning(sentence(study.of.refused))
+    return study
 
 
 def rows_or_stop(study: StudyFrame) -> None:

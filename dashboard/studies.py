@@ -42,10 +42,17 @@ from dse.studies.holder import LOCK, Holder, read_holder
 from dse.studies.rows import (
     FILE_NAME,
     FULL,
+    KEY,
+    MOST,
+    MOST_COUNTED,
+    NULLABLE,
     SCHEMA_VERSION,
+    STATUS,
+    WITH_ERROR,
     Evaluation,
+    Results,
     evaluation_from_dict,
-    read_rows,
+    read_results,
 )
 from dse.studies.rows import table as make_table
 from dse.studies.spec import StudySpec
@@ -302,10 +309,10 @@ def read_study(label: str, folder: Path) -> StudyFrame:
     return found
 
 
-def read_rows_quickly(folder: Path) -> Sequence[Evaluation]:
-    """As `read_rows`, by columns; line by line where anything is not as it should be."""
+def read_rows_quickly(folder: Path) -> Results:
+    """As `read_results`, by columns; line by line where anything is not as it should be."""
     table = _read_quickly(folder / FILE_NAME)
-    return read_rows(folder) if table is None else TableRows(table)
+    return read_results(folder) if table is None else Results(TableRows(table))
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,34 +391,92 @@ def _parse_more(path: Path, known: _Parsed | None) -> _Parsed | None:
     return _Parsed(identity, begin + len(content), content[-COMPARED:], table)
 
 
+_ODD = re.compile(
+    rb"\\\\[bfru]|\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]|\xed[\xa0-\xbf]"
+)
+"""Bytes of characters that steer a terminal, or halves of them; any escape may be one."""
+
+_TYPES = {
+    **dict.fromkeys(("schema_version", "trial", "seed", "best_epoch", "epochs"), pa.int64()),
+    **dict.fromkeys(
+        (
+            *("status", "source", "key", "name", "reason", "computed", "accelerator"),
+            *("technology", "data_key", "recipe_key", "code_version", "finished_at"),
+        ),
+        pa.string(),
+    ),
+    # Figures are floats from the first line on, even where the first thousand are whole numbers.
+    **dict.fromkeys((*OBJECTIVE_COLUMNS, "training_seconds"), pa.float64()),
+}
+"""What the fields and figures of a row are."""
+
+
 def _parse(content: bytes) -> pa.Table | None:
     """Whole lines of JSON as columns; None where the careful reader must say what is wrong.
 
-    Checked is only what pages rely on: the version of the schema, all fields of an `Evaluation`,
-    and an error and costs of every row that has been trained or is a duplicate of such a one.
+    Whatever `dse.studies.rows` refuses or mends is passed on to it, so that pages show the rows
+    that all other readers of a study see.
     """
-    # Figures are floats from the first line on, even where the first thousand are whole numbers.
-    numbers = (*OBJECTIVE_COLUMNS, "training_seconds")
-    known = pa.schema([(name, pa.float64()) for name in numbers])
+    if _ODD.search(content):
+        return None
     try:
         table = pyarrow.json.read_json(
             pa.BufferReader(content),
             read_options=pyarrow.json.ReadOptions(block_size=1 << 24),
-            parse_options=pyarrow.json.ParseOptions(explicit_schema=known),
+            parse_options=pyarrow.json.ParseOptions(explicit_schema=pa.schema(_TYPES.items())),
         )
     except pa.ArrowInvalid:
         return None
-    wanted = set(Evaluation.__slots__) - {"values", "cost"}
-    if not wanted | {"schema_version"} <= set(table.column_names):
-        return None
-    versions = table.column("schema_version").unique().to_pylist()
-    if versions != [SCHEMA_VERSION]:
-        return None
-    done = pa.compute.is_in(table.column("status"), pa.array([*FULL, "stopped", "duplicate"]))
-    for name in ("error", *COST_COLUMNS):
-        if pa.compute.any(pa.compute.and_(done, table.column(name).is_null())).as_py():
-            return None
-    return table
+    return table if _is_sound(table) else None
+
+
+def _is_sound(table: pa.Table) -> bool:
+    """Whether each row is one: the checks of `dse.studies.rows`, on columns."""
+    compute = pa.compute
+    if table.column("schema_version").unique().to_pylist() != [SCHEMA_VERSION]:
+        return False
+    for name in set(_TYPES) - set(NULLABLE) - set(COST_COLUMNS):
+        if table.column(name).null_count:
+            return False
+    for name, pattern in (("status", STATUS), ("key", KEY)):
+        right = compute.match_substring_regex(table.column(name), f"^({pattern})$")
+        if not compute.all(right).as_py():
+            return False
+    least = {"trial": -1}
+    most = {"error": 1.0, "quantised_error": 1.0, "training_seconds": 1e12}
+    for name, kind in _TYPES.items():
+        if kind == pa.string():
+            continue
+        bound = most.get(name, MOST_COUNTED if kind == pa.int64() else MOST)
+        column = table.column(name)
+        inside = compute.and_(
+            compute.greater_equal(column, least.get(name, 0)), compute.less_equal(column, bound)
+        )
+        if compute.any(compute.invert(inside)).as_py():  # NaN is inside of nothing
+            return False
+    done = compute.is_in(table.column("status"), pa.array(WITH_ERROR))
+    if compute.any(compute.and_(done, table.column("error").is_null())).as_py():
+        return False
+    lacks = [table.column(name).is_null() for name in COST_COLUMNS]
+    for missing in lacks:
+        # A row has all costs or none, and one with an error has all.
+        uneven = compute.or_(compute.xor(missing, lacks[0]), compute.and_(done, missing))
+        if compute.any(uneven).as_py():
+            return False
+    return all(
+        _is_plain(column)
+        for name, column in zip(table.column_names, table.columns, strict=True)
+        if name.startswith("axis_")
+    )
+
+
+def _is_plain(column: pa.ChunkedArray) -> bool:
+    """Whether an axis has numbers, words or truth values, or nothing at all."""
+    kind = column.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        size = pa.compute.abs(column)
+        return not pa.compute.any(pa.compute.invert(pa.compute.less_equal(size, MOST))).as_py()
+    return bool(pa.types.is_string(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind))
 
 
 def _latest(table: pa.Table) -> pa.Table:

@@ -9,6 +9,8 @@
 * TrainingFailed (RuntimeError): one candidate could not be trained (NaN loss, out of memory)
 """
 
+import re
+
 from cost_models.errors import InvalidField, InvalidFile, InvalidInput, require, short
 
 __all__ = [
@@ -21,9 +23,16 @@ __all__ = [
     "InvalidSpace",
     "InvalidStudy",
     "TrainingFailed",
+    "printable",
     "require",
     "short",
+    "steers",
 ]
+
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal obeys instead of showing it: control characters of ASCII and Latin-1 but line
+breaks and tabs, marks that turn the direction of a line; and halves of characters, which cannot be
+written at all."""
 
 
 class InvalidDesign(InvalidInput):
@@ -48,3 +57,17 @@ class InvalidStudy(InvalidInput):
 
 class TrainingFailed(RuntimeError):
     """One candidate could not be trained; the message is the reason that its record keeps."""
+
+
+def steers(text: str) -> bool:
+    """Whether a text has characters that steer a terminal, or that cannot be written."""
+    return _STEERING.search(text) is not None
+
+
+def printable(text: str) -> str:
+    """A text of a file, a name or a database as people may see it: what steers becomes a `?`.
+
+    An escape sequence in a name would otherwise colour the terminal, name its window, or overwrite
+    the line above.
+    """
+    return _STEERING.sub("?", text)

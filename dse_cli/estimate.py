@@ -12,7 +12,7 @@ import json
 import math
 import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,9 +20,11 @@ import click
 from rich.console import Console
 
 from cost_models import (
+    Accelerator,
     Band,
     Cost,
     Objective,
+    Technology,
     estimate,
     load_accelerator,
     load_technology,
@@ -46,6 +48,9 @@ from dse.pricing.comparable import leakage_warning, own_constants, say_technolog
 from dse.pricing.priced import Priced
 from dse.report.estimate import estimate_sections
 from dse.report.terminal import print_sections
+from dse.studies.folder import DESIGN, RESOLVED
+from dse.studies.rows import check_results
+from dse.studies.study import Study, open_study
 from dse_cli.options import (
     DEFAULT_MACHINE,
     FRAMES,
@@ -65,10 +70,15 @@ FRAMES_PER_S = 100
 @click.command(short_help="Price one design: counts, energy, latency, area.")
 @click.argument("design")
 @click.option(
+    "--design",
+    "chosen",
+    help="Of a study: trial number or key of the design.  [default: the frontier's of the least "
+    "error]",
+)
+@click.option(
     "--machine",
-    default=DEFAULT_MACHINE,
-    show_default=True,
-    help=f"{MACHINES}.",
+    help=f"{MACHINES}; of a study also one of its own.  [default: the one that the study's row "
+    f"names, else {DEFAULT_MACHINE}]",
 )
 @click.option(
     "--technology",
@@ -79,12 +89,12 @@ FRAMES_PER_S = 100
 @click.option(
     "--frames",
     type=click.IntRange(min=1),
-    help=f"Input frames.  [default: a NeMo file's own, or {FRAMES}]",
+    help=f"Input frames.  [default: a study's or NeMo file's own, or {FRAMES}]",
 )
 @click.option(
     "--outputs",
     type=click.IntRange(min=1),
-    help="Classes, or characters and blank.  [default: a NeMo file's own, or 12]",
+    help="Classes, or characters and blank.  [default: a study's or NeMo file's own, or 12]",
 )
 @click.option(
     "--compare",
@@ -96,7 +106,10 @@ FRAMES_PER_S = 100
     type=click.IntRange(min=1),
     help="Listen to a stream: each inference computes only so many new frames.",
 )
-@rate_option("Inferences a second for the average power.  [default: real time with --stream, or 1]")
+@rate_option(
+    "Inferences a second for the average power.  [default: real time with --stream, a study's own, "
+    "or 1]"
+)
 @battery_option
 @click.option(
     "--sleep",
@@ -119,7 +132,8 @@ FRAMES_PER_S = 100
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: one row a machine and layer.")
 def command(
     design: str,
-    machine: str,
+    chosen: str | None,
+    machine: str | None,
     technology: str | None,
     objective: Objective,
     frames: int | None,
@@ -139,6 +153,8 @@ def command(
 
     DESIGN is a YAML file of ours or of NeMo, or the name of a published network with or without a
     policy of ternary matrices (-P3), made row by row or in tiles (-P3@4x32, those of kws_ternary).
+    It may also be a study's folder: one of its designs, on the machine and at the rate of the
+    study.
 
     \b
       dse estimate matchboxnet-3x2x64
@@ -147,6 +163,7 @@ def command(
       dse estimate matchboxnet-3x1x64-P3@4x32 --compare kws_ternary_stored
       dse estimate matchboxnet-3x1x64-P3 --stream 4
       dse estimate my_design.yaml --machine my_chip.yaml --json
+      dse estimate studies/demo --design 7
     """  # noqa: D301 (click reads the backspace as: do not wrap)
     if duty_cycled and sleep not in ("on", "cut"):
         raise click.UsageError("choose one of --sleep and --duty-cycled")
@@ -155,14 +172,18 @@ def command(
     for name, number in (("--rate", rate), ("--battery-mwh", battery_mwh)):
         if number is not None and not math.isfinite(number):
             raise InvalidInput(f"{name} must be a positive number, not {number}")
-    point, frames, outputs = _read(design, frames, outputs)
+    asked = _read(design, chosen, frames, outputs)
+    machine = machine or asked.machine
     priced = [
-        _price(each, name, constants, objective, frames, outputs, hop)
-        for each, name in _columns(point, machine, compare)
+        _price(each, asked, name, constants, objective, hop)
+        for each, name in _columns(asked.point, machine, compare)
         for constants in (split_names(technology) or (None,))
     ]
+    frames, outputs = asked.frames, asked.outputs
+    if rate is None:
+        rate = FRAMES_PER_S / hop if hop else asked.rate
     use = Use(
-        inferences_per_second=rate if rate is not None else FRAMES_PER_S / hop if hop else 1.0,
+        inferences_per_second=rate,
         audio_s=(hop or frames) / FRAMES_PER_S,
         battery_mwh=battery_mwh,
         sleep="cut" if duty_cycled else sleep,
@@ -186,20 +207,86 @@ def load_design(design: str) -> DesignPoint:
     Raises:
         InvalidInput: there is no such file or network, or something in it is wrong.
     """
-    return _read(design, None, None)[0]
+    return _read(design, None, None, None).point
 
 
-def _read(design: str, frames: int | None, outputs: int | None) -> tuple[DesignPoint, int, int]:
-    """A design with its frames and outputs: as given, as a NeMo file says, or the usual ones."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What is priced, where no option says otherwise."""
+
+    point: DesignPoint
+    frames: int
+    outputs: int
+    machine: str = DEFAULT_MACHINE
+    rate: float = 1.0
+    study: Study | None = None
+    """That the design is of."""
+
+    def load(self, machine: str, technology: str | None) -> tuple[Accelerator, Technology]:
+        """A machine of the study, of the library or of a file, and what it is priced with."""
+        own = () if self.study is None else self.study.asked.machines
+        pair = next((each for each in own if each.accelerator.name == machine), None)
+        accelerator = load_accelerator(machine) if pair is None else pair.accelerator
+        if technology is not None:
+            return accelerator, load_technology(technology)
+        if pair is not None:
+            return accelerator, pair.technology
+        return accelerator, load_technology_of(accelerator, machine)
+
+
+def _read(design: str, chosen: str | None, frames: int | None, outputs: int | None) -> _Asked:
+    """A design with its frames and outputs: as given, as its file or study says, or the usual."""
+    if os.path.isdir(design):
+        if os.path.exists(os.path.join(design, RESOLVED)) or not os.path.exists(
+            os.path.join(design, DESIGN)
+        ):
+            return _read_study(Path(design), chosen, frames, outputs)
+        design = os.path.join(design, DESIGN)
+    if chosen is not None:
+        raise click.UsageError("--design chooses from a study: name its folder first")
     if design.endswith((".yaml", ".yml")) or os.path.exists(design):
         node = read_yaml(design)
         if isinstance(node.value, dict) and "blocks" not in node.value:
             found = import_nemo(Path(design), outputs=outputs)
-            return found.point, frames or found.frames or FRAMES, found.outputs
+            return _Asked(
+                point=found.point, frames=frames or found.frames or FRAMES, outputs=found.outputs
+            )
         point = point_from_node(node)
     else:
         point = published(design)
-    return point, frames or FRAMES, outputs or OUTPUTS
+    return _Asked(point=point, frames=frames or FRAMES, outputs=outputs or OUTPUTS)
+
+
+def _read_study(
+    folder: Path, chosen: str | None, frames: int | None, outputs: int | None
+) -> _Asked:
+    """A design of a study, with all that its price depends on there."""
+    study = open_study(folder)
+    check_results(folder)
+    if study.refused:
+        click.echo(f"dse: {study.refused}", err=True)
+    if chosen is None and not study.frontier:
+        raise InvalidInput(f"{folder} has no frontier yet: choose one of its rows with --design")
+    row = (
+        min(study.frontier, key=lambda row: row.column(study.asked.measured))
+        if chosen is None
+        else study.find(chosen)
+    )
+    point = study.build_point(row)
+    if point is None:
+        raise InvalidInput(
+            f"nothing in {folder} says any more what {row.name or row.key} was: restore "
+            f"{study.find_folder(row) / DESIGN}"
+        )
+    asked = study.asked
+    return _Asked(
+        point=point,
+        frames=frames or asked.features.frames,
+        outputs=outputs or study.begun.outputs,
+        machine=row.accelerator or asked.accelerator.name,
+        rate=asked.inferences_per_second,
+        study=study,
+    )
 
 
 def _columns(
@@ -259,11 +346,10 @@ def _dense(point: DesignPoint) -> DesignPoint:
 
 def _price(
     point: DesignPoint,
+    asked: _Asked,
     machine: str,
     technology: str | None,
     objective: Objective,
-    frames: int,
-    outputs: int,
     hop: int | None,
 ) -> Priced:
     """Lower, perhaps stream, and price a design.
@@ -272,14 +358,11 @@ def _price(
     the tail of their inputs as state and compute new outputs alone, so that energy and latency are
     those of a hop, and an inference is due every `hop` frames.
     """
-    accelerator = load_accelerator(machine)
-    workload = lower(point, frames=frames, outputs=outputs)
+    accelerator, constants = asked.load(machine, technology)
+    workload = lower(point, frames=asked.frames, outputs=asked.outputs)
     streamed = stream(workload, hop) if hop else None
     if streamed is not None:
         workload = streamed.workload
-    constants = (
-        load_technology(technology) if technology else load_technology_of(accelerator, machine)
-    )
     return Priced(
         point=point,
         cost=estimate(

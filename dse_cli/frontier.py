@@ -17,9 +17,10 @@ from dse.columns import LABELS, shown
 from dse.files import write_text
 from dse.studies.folder import DESIGNS
 from dse.studies.growth import growth, growth_csv
-from dse.studies.rows import Evaluation, load_results, table
+from dse.studies.rows import Evaluation, check_results, table
 from dse.studies.spec import StudySpec
 from dse.studies.study import Study, open_study
+from dse_cli.options import Folder
 
 COLUMNS = (
     "error",
@@ -47,7 +48,7 @@ HEADINGS = {
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=Folder(),
     help="Folder for frontier.csv and frontier.png.  [default: the study's]",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table as CSV, write nothing.")
@@ -55,13 +56,21 @@ def command(study: Path, out: Path | None, as_csv: bool) -> None:
     """Print the frontier of STUDY, a study's folder; write it as CSV and as a plot."""
     if as_csv:
         found = open_study(study)
-        load_results(study)
+        check_results(study)
         click.echo(_csv(found), nl=False)
-        return
-    show_frontier(study, Console(highlight=False, soft_wrap=True), out)
+        _tell_refused(found)
+        raise SystemExit(0 if found.frontier else 1)
+    if not show_frontier(study, Console(highlight=False, soft_wrap=True), out):
+        raise SystemExit(1)
 
 
-def show_frontier(study: Path, console: Console, out: Path | None = None) -> None:
+def _tell_refused(found: Study) -> None:
+    """Lines of the results that are no rows, on stderr."""
+    if found.refused:
+        click.echo(f"dse: {found.refused}", err=True)
+
+
+def show_frontier(study: Path, console: Console, out: Path | None = None) -> bool:
     """Print the table, write CSV and PNG, and say where everything lies and what to try next.
 
     Args:
@@ -70,6 +79,9 @@ def show_frontier(study: Path, console: Console, out: Path | None = None) -> Non
         out: folder for `frontier.csv`, `frontier.png`, `hypervolume.csv` and `hypervolume.png`,
             which are replaced; the study's where it is None.
 
+    Returns:
+        Whether there is a frontier: without one, nothing is written.
+
     Raises:
         InvalidInput: there is no study, or it has no results.
     """
@@ -77,7 +89,8 @@ def show_frontier(study: Path, console: Console, out: Path | None = None) -> Non
     from dse.report.frontier_plot import frontier_plot
 
     found = open_study(study)
-    load_results(study)  # refuses a folder without results
+    check_results(study)
+    _tell_refused(found)
     asked, rows, front = found.asked, found.rows, found.frontier
     counts = {
         status: sum(row.status == status for row in rows)
@@ -97,8 +110,8 @@ def show_frontier(study: Path, console: Console, out: Path | None = None) -> Non
         markup=False,
     )
     if not front:
-        console.print("no design is trained yet: let the search go on, or raise its limits")
-        return
+        console.print(_say_nothing_trained(rows), markup=False)
+        return False
     printed = _table(front, asked)
     # Where the window is narrower, its lines wrap; a number cut short would be lost.
     needed = console.measure(printed, options=console.options.update(width=MAX_WIDTH)).maximum
@@ -120,6 +133,21 @@ def show_frontier(study: Path, console: Console, out: Path | None = None) -> Non
     write_text(folder / "hypervolume.csv", growth_csv(steps))
     save_figure(growth_figure(steps, asked), folder / "hypervolume.png")
     _print_next(study, found, csv, plot, console)
+    return True
+
+
+def _say_nothing_trained(rows: Sequence[Evaluation]) -> str:
+    """Why a study has no frontier, and what to do about it."""
+    over = [row for row in rows if row.over_in_error]
+    failed = [row for row in rows if row.status == "failed"]
+    if over:
+        return (
+            f"no design keeps the limits: {over[-1].name} was trained, and its "
+            f"{over[-1].reason}; raise the limit, or widen the space"
+        )
+    if failed:
+        return f"no design is trained: {len(failed)} failed, at last with: {failed[-1].reason}"
+    return "no design is trained yet: let the search go on, or raise its limits"
 
 
 def _csv(study: Study) -> str:
@@ -160,7 +188,6 @@ def _print_next(
     console: Console,
 ) -> None:
     best = min(found.frontier, key=lambda row: row.column(found.asked.measured))
-    design = study / DESIGNS / best.key / "design.yaml"
     folder = shlex.quote(str(study))
     console.print(
         f"""
@@ -171,10 +198,26 @@ all rows   {study / "results.jsonl"}
 designs    {study / DESIGNS}/KEY: design.yaml, history.csv, evaluation.json, best.pt
 
 next:
-  dse estimate {shlex.quote(str(design))}    where its energy and time go
-  dse search {folder} --trainings N    search on
+  {estimate_line(study, found, best)}    where its energy and time go
+  dse search {folder} --trainings {2 * found.asked.trainings}    search on
   dse confirm {folder}    is this more than luck? fresh seeds, and the test split
   dse report {folder}    the decision, for others to read
   dse dashboard {folder}    look at it in the browser""",
         markup=False,
     )
+
+
+def estimate_line(study: Path, found: Study, row: Evaluation) -> str:
+    """The command that prices a row's design anew: on the machine, and as often, as the row says.
+
+    Args:
+        study: folder of the study, as the person stands to it.
+        found: the study.
+        row: one of `found.pairs`.
+    """
+    words = ["dse", "estimate", str(study), "--design", str(row.trial)]
+    if row.trial < 0:
+        words[-1] = row.key
+    if found.asked.several_machines:
+        words += ["--machine", row.accelerator]
+    return shlex.join(words)

@@ -20,6 +20,7 @@ from dse.rtl.designs import GeneratorBlock
 from dse.ternary.generators import FAMILIES, Generator, has
 from dse.ternary.quality import FLAG, KNOWN_BAD, Quality, measure
 from dse_cli.generator_options import generator_options, read_generator
+from dse_cli.options import Folder
 
 DENSITIES = "0.5,0.25,0.125,0.0625,0.03125"
 SHOWN = {
@@ -57,7 +58,7 @@ def command() -> None:
 @click.option("--matrices", default=16, show_default=True, help="Matrices of each density.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Folder(),
     help="Folder for quality.csv and the plots.",
 )
 def quality(

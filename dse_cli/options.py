@@ -1,13 +1,16 @@
 """Options that several commands share: one word means the same, and reads the same, everywhere."""
 
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 from click.decorators import FC
 
 from cost_models import Objective, accelerator_names, technology_names
+from dse.errors import InvalidInput
 
 DEFAULT_MACHINE = "kws_ternary"
 FRAMES, OUTPUTS = 128, 12
@@ -40,9 +43,51 @@ class Workers(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes non
         return int(value)
 
 
+FILE_ENDING = re.compile(
+    r"\.(c|csv|db|docx|gz|h|html?|ipynb|jpe?g|jsonl?|lib|md|od[st]|onnx|parquet|pdf|png|pptx?|pt|py"
+    r"|sqlite|svg?|tar|tex|txt|v|wav|xlsx?|xml|ya?ml|zip)",
+    re.IGNORECASE,
+)
+"""What ends the names of files: a folder that is called so was meant as a file."""
+
+
+class Folder(click.Path):
+    """A folder to write into, which need not exist; a name that is a file's is refused.
+
+    `--out frontier.csv` would otherwise make a folder of that name.
+    """
+
+    name = "folder"
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, file_okay=False)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """The path of what a person typed."""
+        try:
+            check_folder_name(Path(value))
+        except InvalidInput as error:
+            self.fail(str(error), param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def check_folder_name(path: Path) -> None:
+    """Raise `InvalidInput` where a folder that is to be made is called like a file."""
+    if FILE_ENDING.fullmatch(path.suffix) and not path.is_dir():
+        raise InvalidInput(
+            f"{str(path)!r} is called like a file, and a folder is wanted: leave out "
+            f"{path.suffix!r}"
+        )
+
+
 study_out_option = click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=Folder(),
     help="Folder of the study.  [default: studies/NAME]",
 )
 moved_data_option = click.option(
@@ -75,7 +120,7 @@ battery_option = click.option(
 folder_out_option = click.option(
     "--out",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Folder(),
     help="Folder to write into; files of the same name are replaced.",
 )
 

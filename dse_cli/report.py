@@ -20,6 +20,7 @@ from dse.studies.study import open_study
 from dse_cli.estimate import load_design
 from dse_cli.options import (
     DEFAULT_MACHINE,
+    FILE_ENDING,
     FRAMES,
     MACHINES,
     OUTPUTS,
@@ -134,7 +135,14 @@ def command(
 def _formats(formats: str | None, out: Path | None) -> list[str]:
     if formats is None:
         suffix = "" if out is None or out.is_dir() else out.suffix.removeprefix(".")
-        return [suffix if suffix in FORMATS else "html"]
+        if suffix in FORMATS:
+            return [suffix]
+        if out is not None and not out.is_dir() and FILE_ENDING.fullmatch(out.suffix):
+            raise InvalidInput(
+                f"--out {out} ends in .{suffix}, which is none of {', '.join(FORMATS)}: name a "
+                "file of one of these, or a folder"
+            )
+        return ["html"]
     wanted = [name for part in formats.split(",") if (name := part.strip().lower())]
     unknown = [name for name in wanted if name not in FORMATS]
     if unknown or not wanted:

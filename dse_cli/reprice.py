@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 
 from dse_cli.frontier import show_frontier
-from dse_cli.options import cache_option, moved_data_option
+from dse_cli.options import Folder, cache_option, moved_data_option
 from dse_cli.search import read_folder
 
 EPILOG = """
@@ -21,7 +21,7 @@ Examples:
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=Folder(),
     help="Folder of the study, where STUDY is a file.  [default: studies/NAME]",
 )
 @moved_data_option
@@ -46,4 +46,5 @@ def command(study: Path, out: Path | None, data: Path | None, cache: Path | None
         f"{len(after - before)} designs enter the frontier, {len(before - after)} leave it\n",
         markup=False,
     )
-    show_frontier(folder, console)
+    if not show_frontier(folder, console):
+        raise SystemExit(1)

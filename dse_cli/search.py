@@ -19,9 +19,11 @@ from dse.studies.folder import GIVEN, RESOLVED
 from dse.studies.study import open_study
 from dse_cli.frontier import show_frontier
 from dse_cli.options import (
+    ENVIRONMENT,
     MOST_WORKERS,
     Workers,
     cache_option,
+    check_folder_name,
     engine_option,
     ray_address_option,
     storage_option,
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
 
 EPILOG = """A study file names data, space, machine, objectives, limits and effort;
 examples/demo.yaml is a small one, docs/how-to/search.md describes every key. Exit codes: 0 done,
-2 input that you can mend, 130 stopped by Ctrl-C (the same command resumes)."""
+1 no design that keeps all limits was trained, 2 input that you can mend, 130 stopped by Ctrl-C
+(the same command resumes)."""
 
 
 @click.command(epilog=EPILOG)
@@ -136,7 +139,8 @@ def command(
     folder = study if study.is_dir() else Path("studies") / spec.name
     if out is not None and not url:
         folder = Path(out)
-    again = f"dse search {shlex.quote(str(folder))}"
+        check_folder_name(folder)
+    again = _say_again(folder, cache, trainings, threads)
     with ExitStack() as stack:
         on_ray = None
         if engine == "ray":
@@ -151,18 +155,27 @@ def command(
             )
             stack.enter_context(connected(ray_address))
             workers = workers or min(room(on_ray), MOST_WORKERS)
-            again += " --engine ray" + (f" --out {_hidden(url)}" if url else "")
+            again += " --engine ray" + (f" --out {shlex.quote(_hidden(url))}" if url else "")
         workers = workers or usual_workers(spec, folder, threads)
         place = None
         if storage is not None:
             from search.storages import storage_url
 
             place = storage_url(storage)
-            again += f" --storage {place}"
+            if storage != os.environ.get(ENVIRONMENT):  # there it will be read again
+                again += f" --storage {shlex.quote(str(place))}"
         search = partial(
             _search, spec, given, folder, cache=cache, workers=workers, url=url, storage=place
         )
         search(on_ray=on_ray, console=console, again=again)
+
+
+def _say_again(folder: Path, cache: Path | None, trainings: int | None, threads: int | None) -> str:
+    """The command that goes on after Ctrl-C: the study's folder, and what was typed of the rest."""
+    words = ["dse", "search", str(folder)]
+    for name, value in (("cache", cache), ("trainings", trainings), ("threads", threads)):
+        words += [] if value is None else [f"--{name}", str(value)]
+    return shlex.join(words)
 
 
 def _hidden(url: str) -> str:
@@ -192,6 +205,8 @@ def read_folder(
     from dse.studies.spec import read_study
 
     base = None
+    if study.name == GIVEN and (study.parent / RESOLVED).exists():
+        study = study.parent  # the file lies in a study: what it names is seen from elsewhere
     if study.is_dir():
         asked = open_study(study).asked
         base, data = asked.base_folder, data or asked.data_folder
@@ -282,5 +297,6 @@ def _search(
             f"stopped; nothing evaluated is lost. Go on with: {command}", style="bold", markup=False
         )
         raise SystemExit(130) from None
-    console.print(f"finished: {outcome.ended_by}\n")
-    show_frontier(folder, console)
+    console.print(f"{outcome.words}\n", markup=False)
+    if not show_frontier(folder, console):
+        raise SystemExit(1)

@@ -29,7 +29,7 @@ from dse.training.recipe import RECIPES, Recipe, load_recipe
 from dse.training.run import BEST, EpochRecord, check_design, evaluate, train
 from dse.training.scores import Scores, wilson_interval
 from dse_cli.estimate import load_design
-from dse_cli.options import threads_option
+from dse_cli.options import FRAMES, OUTPUTS, Folder, threads_option
 
 WORST_PAIRS = 5
 
@@ -82,7 +82,7 @@ WORST_PAIRS = 5
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=Folder(),
     help="Folder; seed N goes to seed-N in it.  [default: trained/DESIGN]",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
@@ -143,7 +143,7 @@ def command(
         where = describe_device(device, chosen, path)
         features = _load(console, data, task, spec)
         _introduce(console, point, features, chosen, where)
-        folder = out if out is not None else Path("trained") / _file_name(point.label)
+        folder = out if out is not None else Path("trained") / _file_name(point)
         tests = []
         for number in range(seed, seed + seeds):
             place = folder / f"seed-{number}"
@@ -158,10 +158,22 @@ def command(
         sys.exit(1)
     if seeds > 1:
         _report_spread(console, tests)
-    yaml_file = shlex.quote(str(folder / f"seed-{seed}" / "design.yaml"))
     console.print(
-        f"next        dse estimate {yaml_file}   (what it costs in silicon)", markup=False
+        f"next        {_estimate_line(folder / f'seed-{seed}' / 'design.yaml', features)}   "
+        "(what it costs in silicon)",
+        markup=False,
     )
+
+
+def _estimate_line(design: Path, features: SpeechFeatures) -> str:
+    """The command that prices what was trained: for as many frames and classes."""
+    words = ["dse", "estimate", str(design)]
+    for name, count, usual in (
+        ("--frames", int(features.training.features.shape[3]), FRAMES),
+        ("--outputs", len(features.classes), OUTPUTS),
+    ):
+        words += [name, str(count)] if count != usual else []
+    return shlex.join(words)
 
 
 def _task(
@@ -184,8 +196,13 @@ def _features(file: Path | None, point: DesignPoint) -> FeatureSpec:
     return build(FeatureSpec, read_yaml(file))
 
 
-def _file_name(label: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", label)
+def _file_name(point: DesignPoint) -> str:
+    """A folder's name for a design: letters, digits and what cannot lead elsewhere.
+
+    Without a name of its own, designs of one summary are told apart by their keys.
+    """
+    name = point.name or f"{point.summary}-{point.key}"
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip(".") or point.key
 
 
 def _load(console: Console, data: Path, task: Task, spec: FeatureSpec) -> SpeechFeatures:

@@ -44,12 +44,13 @@ With `controls: auto` the last designs are not asked of the sampler: `search.con
 
 **Duplicates.** A sampler may propose a design that is trained already, or is being trained. It
 takes its place in the order all the same, and when its turn comes it repeats the error of the
-other: had it been recorded at once, then a study that was stopped in between would have other rows
-than one that was not.
+other, or its failure: the same design, data, recipe and seed give the same training, so that a loss
+that became no number becomes none again. Had it been recorded at once, then a study that was
+stopped in between would have other rows than one that was not.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -60,7 +61,7 @@ import optuna
 from cost_models.strict_yaml import dump_yaml
 from dse.design.families.family import Values
 from dse.design.point import DesignPoint
-from dse.errors import InvalidInput, TrainingFailed
+from dse.errors import InvalidInput, TrainingFailed, printable
 from dse.files import write_text
 from dse.pricing.sweep import Sweep
 from dse.studies.frontier import find_frontier, hypervolume_share
@@ -151,6 +152,7 @@ class Loop:
         self.controls = Controls(spec.space, sweep.pricing) if spec.controls == "auto" else None
         self.again = records.Unfinished([], {})
         self._ternary: dict[str, bool] = {}
+        self.published = {each.name for each in spec.baselines if each.published}
         self.submissions = 0
         """So many designs were submitted in this run: the next one's place in the order."""
 
@@ -342,7 +344,11 @@ class Loop:
 
     def _choose_sampler(self, number: int) -> optuna.samplers.BaseSampler:
         # A sampler that repeats itself has nothing new to say: then the next point is random.
-        repeated = bool(self.history) and self.history[-1].status == "duplicate"
+        last = self.history[-1] if self.history else None
+        repeated = last is not None and (
+            last.status == "duplicate"
+            or (last.status == "failed" and last.reason.startswith(FAILED_BEFORE))
+        )
         return self.samplers.choose(number, at_random=repeated)
 
     def _resume_trial(self, number: int) -> optuna.Trial:
@@ -382,10 +388,9 @@ class Loop:
     def _price_trial(self, trial: optuna.Trial) -> tuple[DesignPoint | None, Evaluation]:
         # Here the sampler is asked, axis by axis; what was decided before a kill is given back.
         values = suggest(trial, self.spec.space)
-        source = str(trial.user_attrs.get("source", "search"))
+        source = printable(str(trial.user_attrs.get("source", "search")))
         try:
-            searched = source == "search" or source.startswith(CONTROL)
-            point = self.spec.space.point(values, "" if searched else source)
+            point = self.spec.space.point(values, source if source in self.published else "")
         except InvalidInput as error:
             return None, self._make_row(
                 trial=trial.number,
@@ -394,6 +399,7 @@ class Loop:
                 status="invalid",
                 reason=str(error),
             )
+        point = dataclasses.replace(point, name=point.label)
         return point, self._price(point, values, trial=trial.number, source=source)
 
     def _price(self, point: DesignPoint, values: Values, *, trial: int, source: str) -> Evaluation:
@@ -404,7 +410,7 @@ class Loop:
             values=values,
             status="infeasible",
             key=point.key,
-            name=point.name or _make_label(point, values),
+            name=point.label,
         )
         try:
             priced = self.pricing.best(point)
@@ -423,17 +429,17 @@ class Loop:
     def _find_duplicate(self, row: Evaluation) -> Evaluation | None:
         """The row of a design that another trial has trained, or an earlier study.
 
-        Designs are equal by their key, whatever the axes that led to them. A failed training is no
-        answer: an equal design is tried again.
+        Designs are equal by their key, whatever the axes that led to them. A failed training is an
+        answer, too: the same training fails again.
         """
         for earlier in self.rows:
+            if earlier.key != row.key or earlier.trial == row.trial:
+                continue
+            if earlier.status == "failed":
+                return dataclasses.replace(row, status="failed", reason=_say_failed(earlier))
             if self.spec.needs_int8 and earlier.quantised_error is None:
                 continue
-            if (
-                earlier.key == row.key
-                and earlier.trial != row.trial
-                and (earlier.full or earlier.status == "stopped" or earlier.over_in_error)
-            ):
+            if earlier.full or earlier.status == "stopped" or earlier.over_in_error:
                 return dataclasses.replace(
                     row,
                     status="duplicate",
@@ -470,7 +476,7 @@ class Loop:
         for rung, level in enumerate(self.ladder.levels):
             if level < until:
                 self.ladder.promoted[rung].add(number)
-        point = self.spec.space.point(before.values)
+        point = self.spec.space.point(before.values, before.name)
         row = dataclasses.replace(before, status="trained", reason="")
         self._submit(_Submitted(point, row, trial, until, before.epochs or 0, is_duplicate=False))
 
@@ -498,7 +504,7 @@ class Loop:
         row = None if job.epochs_before else self._find_duplicate(job.row)
         if row is None:
             if job.is_duplicate:
-                # The other one failed: this one was not trained yet, and now has to be.
+                # The other one is of no use here, so this one has to be trained.
                 self._start_training(job)
             row = self._collect_result(job)
         self.submitted.pop(0)
@@ -566,7 +572,13 @@ class Loop:
         self.progress.evaluated(row, self.state())
 
 
-def _make_label(point: DesignPoint, values: Mapping[str, Any]) -> str:
-    """`4x1x80 P1 0.062` where a policy was searched; otherwise `DesignPoint.summary`."""
-    policy = values.get("policy")
-    return point.summary.replace("ternary", str(policy)) if policy else point.summary
+FAILED_BEFORE = "failed before"
+"""Begins the reason of a design that was not trained because an equal one has failed."""
+
+
+def _say_failed(earlier: Evaluation) -> str:
+    """Why a design is not trained again; of a row that says so itself, the same."""
+    if earlier.reason.startswith(FAILED_BEFORE):
+        return earlier.reason
+    which = "a baseline" if earlier.trial < 0 else f"trial {earlier.trial}"
+    return f"{FAILED_BEFORE}, as {which}: {earlier.reason}"

@@ -41,8 +41,7 @@ class Earlier:
                 continue
             if point is not None:
                 name = f"{point.summary}, {point.key[:4]}"
-                named = dataclasses.replace(point, name=name)
-                yield Baseline(name, named, values, published=False)
+                yield Baseline(name, point, values, published=False)
 
     def find_training(self, row: Evaluation) -> Evaluation | None:
         """The row of a design that was trained on the same data, recipe and seed; else None."""

@@ -57,3 +57,8 @@ class Outcome:
     state: State
     ended_by: str
     """The reason in words."""
+
+    @property
+    def words(self) -> str:
+        """How a run ended; a study without one design to show for it has not finished well."""
+        return f"{'finished' if self.state.frontier else 'stopped'}: {self.ended_by}"

@@ -85,7 +85,7 @@ def _summary(label: str, folder: Path) -> dict[str, object]:
         "least energy (uJ)": 1e-6 * trained["energy_pj"].min() if len(trained) else None,
         "priced": study.candidates,
         "priced on": asked.machine_words,
-        "note": "",
+        "note": study.of.refused,
     }
 
 

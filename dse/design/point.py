@@ -18,9 +18,10 @@ from typing import Annotated, Any, Literal
 from cost_models.allowed import Allowed, Count, Share, check_fields
 from cost_models.reading import build
 from cost_models.strict_yaml import Node
-from dse.errors import InvalidDesign, require, short
+from dse.errors import InvalidDesign, require, short, steers
 from dse.ternary.generators import Generator
 from dse.ternary.matrix import check_density
+from dse.ternary.order import order_name
 
 SCHEMA_VERSION = 2
 
@@ -56,6 +57,12 @@ class Mixer:
 # Far beyond any network for speech: a slip of the keyboard must not fill the memory.
 Channels = Annotated[int, Allowed(ge=1, le=16_384)]
 Frames = Annotated[int, Allowed(ge=1, le=1_024)]
+
+LONGEST_NAME = 200
+"""Characters of a design's name."""
+
+USUAL_GENERATOR = "lfsr_threshold"
+"""The family that a name leaves out."""
 
 DENSE = Mixer()
 IDENTITY = Mixer(kind="identity")
@@ -93,6 +100,18 @@ class Block:
     skip_norm: bool = True
     """Batch norm on the skip, also where it is the identity (NeMo and the published counts)."""
 
+    @property
+    def replaced_from(self) -> int | None:
+        """The policy from which on its 1x1 matrices are ternary: 1 to 4 (`dse.design.policies`).
+
+        None where it has none: a convolution that is wider than 1 and not separable.
+        """
+        if not self.separable and self.kernel_size > 1:
+            return None
+        if self.skip is not None:
+            return 1
+        return 3 if self.separable else 4
+
     def __post_init__(self) -> None:
         """Check what can be checked without knowing the block's input."""
         check_fields(self)
@@ -128,6 +147,9 @@ class DesignPoint:
         """Check that each block fits its input."""
         require(len(self.blocks) >= 1, "blocks", "a list of at least one block", [])
         check_fields(self)
+        plain = len(self.name) <= LONGEST_NAME and not steers(self.name)
+        most = f"a text of at most {LONGEST_NAME} characters, none of them a control character"
+        require(plain, "name", most, self.name[: LONGEST_NAME + 1])
         names = [block.name for block in self.blocks]
         require(len(set(names)) == len(names), "blocks", "distinct in their names", names)
         channels = self.in_channels
@@ -150,19 +172,30 @@ class DesignPoint:
 
     @property
     def label(self) -> str:
-        """The name, or the key where there is none."""
-        return self.name or self.key
+        """The name, or the summary where there is none."""
+        return self.name or self.summary
 
     @property
     def summary(self) -> str:
-        """Blocks with a skip x most sub-blocks x their channels: `3x1x64`, `2x2x32/48 ternary`."""
+        """What a design is called where nobody named it, the same wherever it is met.
+
+        3x1x64                      blocks with a skip x most sub-blocks x their channels
+        2x2x32/48 P2 0.125          policy of its ternary matrices, and their density
+        3x1x64 P3@4x32 0.25         ... which are made in tiles of 4 x 32
+        1x1x16 ternary sobol 0.5    ... at places of no policy, by another generator
+        """
         residual = [block for block in self.blocks if block.skip is not None] or self.blocks
         repeats = max(block.repeats for block in residual)
         widths = dict.fromkeys(block.out_channels for block in residual)
+        words = [f"{len(residual)}x{repeats}x{'/'.join(map(str, widths))}"]
         mixers = [mixer for block in self.blocks for mixer in (block.mixer, block.skip) if mixer]
-        density = next((mixer.density for mixer in mixers if mixer.kind == "ternary"), None)
-        text = f"{len(residual)}x{repeats}x{'/'.join(map(str, widths))}"
-        return text if density is None else f"{text} ternary {density:.2g}"
+        made = next((mixer for mixer in mixers if mixer.generator is not None), None)
+        if made is not None and made.generator is not None:
+            order = f"@{order_name(made.generator.tile)}" if made.generator.tile else ""
+            words.append(f"{_policy(self) or 'ternary'}{order}")
+            words += [made.generator.family] if made.generator.family != USUAL_GENERATOR else []
+            words.append(f"{made.density:.12g}")
+        return " ".join(words)
 
     def to_dict(self) -> dict[str, Any]:
         """All choices as plain data; `point_from_node` reads it back from YAML."""
@@ -172,6 +205,26 @@ class DesignPoint:
             "ternary_seed": self.ternary_seed,
             "blocks": [_block_to_dict(block) for block in self.blocks],
         }
+
+
+def _policy(point: DesignPoint) -> str:
+    """The first policy whose places are the ternary ones of a design; empty where none is."""
+    return next((f"P{level}" for level in range(1, 5) if _follows(point, level)), "")
+
+
+def _follows(point: DesignPoint, level: int) -> bool:
+    channels = point.in_channels
+    for block in point.blocks:
+        first = block.replaced_from
+        if (block.mixer.kind == "ternary") != (first is not None and level >= first):
+            return False
+        if block.skip is not None:
+            same = channels == block.out_channels and block.stride == 1
+            wanted = "dense" if level < 2 else "identity" if same else "ternary"
+            if block.skip.kind != wanted:
+                return False
+        channels = block.out_channels
+    return True
 
 
 def check_block(block: Block, in_channels: int) -> None:

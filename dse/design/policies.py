@@ -52,15 +52,10 @@ def apply_policy(
 
 def replaced(block: Block, in_channels: int, policy: str, ternary: Mixer) -> Block:
     """A block with its matrices replaced as `policy` says; it reads `in_channels` channels."""
-    # The policy at which a block's own matrices are first replaced: 1 with a skip, 3 separable
-    # without one, 4 all others. A convolution that is wider than 1 and not separable has no 1x1
-    # matrix, so nothing of it is ever replaced but its skip.
     level = POLICIES.index(policy)
     if not level:
         return block
-    first_level = 1 if block.skip is not None else 3 if block.separable else 4
-    mixes = block.separable or block.kernel_size == 1
-    if mixes and level >= first_level:
+    if block.replaced_from is not None and level >= block.replaced_from:
         block = dataclasses.replace(block, mixer=ternary)
     if block.skip is not None and level >= 2:
         same = in_channels == block.out_channels and block.stride == 1

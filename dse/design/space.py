@@ -17,13 +17,16 @@ import json
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dse.design.families import DEFAULT
-from dse.design.families.family import Family, Value, Values
+from dse.design.families.family import BLOCKS, Family, Value, Values
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, InvalidSpace
+
+MOST_BRANCHES = 200_000
+"""Steps of a walk over a space's branches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,58 @@ class SearchSpace:
     """In the order in which they are decided: what decides whether another matters comes first."""
     in_channels: int = 64
     family: Family = DEFAULT
+    _own: Mapping[str, tuple[int, frozenset[int]]] = field(init=False, repr=False, compare=False)
+    """Axis of all blocks -> the first block that it is about, and those with an axis of their
+    own."""
+
+    def __post_init__(self) -> None:
+        """See which blocks have axes of their own."""
+        own: dict[str, set[int]] = {}
+        for choice in self.choices:
+            base, block = self.family.split(choice.name)
+            if block is not None:
+                own.setdefault(base, set()).add(block)
+        found = {base: (1, frozenset(blocks)) for base, blocks in own.items()}
+        found |= {f"{base}_growth": (2, frozenset(blocks)) for base, blocks in own.items()}
+        object.__setattr__(self, "_own", found)
+
+    def matters(self, name: str, decided: Mapping[str, Value]) -> bool:
+        """Whether an axis changes the network, given the values of those before it.
+
+        Besides what the family says: `channels` means nothing to a network all of whose blocks have
+        channels of their own, such as one of a single block in a space with `channels_b1`.
+        """
+        if not self.family.matters(name, decided):
+            return False
+        first, own = self._own.get(name, (1, frozenset()))
+        if not own or BLOCKS not in self.family.axes:
+            return True
+        return not own.issuperset(range(first, 1 + int(self.family.get(decided, BLOCKS))))
+
+    def unused(self) -> list[str]:
+        """Axes that matter in no design of the space, in their order.
+
+        Branches on what decides until each axis has been met; a space of so many branches that this
+        takes long is taken at its word.
+        """
+        missing = {choice.name: None for choice in self.choices}
+        waiting: list[tuple[int, Values]] = [(0, {})]
+        for _ in range(MOST_BRANCHES):
+            if not waiting or not missing:
+                break
+            index, decided = waiting.pop()
+            if index == len(self.choices):
+                continue
+            choice = self.choices[index]
+            if not self.matters(choice.name, decided):
+                waiting.append((index + 1, decided))
+                continue
+            missing.pop(choice.name, None)
+            if self.family.axis(choice.name).decides:
+                waiting += [(index + 1, {**decided, choice.name: value}) for value in choice.values]
+            else:
+                waiting.append((index + 1, decided))
+        return [] if waiting else list(missing)
 
     def walk(self, choose: Callable[[Choice], Value]) -> Values:
         """Decide axis by axis, leaving out those that do not matter for what was decided.
@@ -82,7 +137,7 @@ class SearchSpace:
         """
         values: Values = {}
         for choice in self.choices:
-            if self.family.matters(choice.name, values):
+            if self.matters(choice.name, values):
                 values[choice.name] = choose(choice)
         return values
 
@@ -182,7 +237,7 @@ class SearchSpace:
         if index == len(self.choices):
             return 1
         choice = self.choices[index]
-        if not self.family.matters(choice.name, decided):
+        if not self.matters(choice.name, decided):
             return self._count(index + 1, decided)
         if not self.family.axis(choice.name).decides:
             return len(choice.values) * self._count(index + 1, decided)
@@ -199,7 +254,7 @@ class SearchSpace:
             yield dict(decided)
             return
         choice = self.choices[index]
-        if not self.family.matters(choice.name, decided):
+        if not self.matters(choice.name, decided):
             yield from self._enumerate(index + 1, decided)
             return
         for value in choice.values:

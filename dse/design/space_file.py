@@ -11,14 +11,15 @@ and `per_block: true` in a range (or in `{values: [...]}`) lets each block have 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cost_models.reading import Problems, build
+from cost_models.reading import Problems, build, read_value
 from cost_models.strict_yaml import Node
 from dse.design.families import DEFAULT, FAMILIES, ternary
 from dse.design.families.family import BLOCKS, Axis, Family, Value, Values
+from dse.design.point import Channels
 from dse.design.space import Choice, SearchSpace
 from dse.errors import InvalidDesign, InvalidField, short
 
@@ -41,49 +42,91 @@ class _List:
     per_block: bool = False
 
 
-def space_from_node(node: Node, *, in_channels: int = 64) -> SearchSpace:
+def space_from_node(node: Node, *, in_channels: int = 64, recorded: bool = False) -> SearchSpace:
     """Read a space from the `space` section of a study.
 
     Args:
         node: axis -> value, list or range, and optionally `family` and `in_channels`.
         in_channels: features per frame, where the section does not say.
+        recorded: it is of a study that has begun, perhaps with an earlier version, which let axes
+            pass that have no effect.
 
     Raises:
         InvalidFile: an unknown axis, an empty range, an end that the steps do not reach, a value
-            that no network may have; with file and line.
+            that no network may have, an axis without effect; all of them, with file and line.
     """
     if not isinstance(node.value, dict):
         raise node.error(f"{node.key or 'space'} must be a mapping of axes")
     axes = dict(node.value)
     family = _read_family(axes.pop("family", None))
-    if "in_channels" in axes:
-        in_channels = axes.pop("in_channels").value
-    read: dict[str, tuple[Choice, bool]] = {}
     problems = Problems()
+    with problems.part():
+        if "in_channels" in axes:
+            in_channels = read_value(Channels, axes.pop("in_channels"))
+    read: dict[str, tuple[Choice, bool]] = {}
     for name, child in axes.items():
         with problems.part():
             read[name] = _read_axis(name, child, family)
+    for name, why in family.clashes(name for name in axes if name in read):
+        with problems.part():
+            raise axes[name].error(why)
     problems.tell()
-    if clash := family.clash(axes):
-        raise axes[clash[0]].error(clash[1])
 
     def list_values(name: str) -> tuple[Value, ...]:
         return read[name][0].values if name in read else (family.axes[name].default,)
 
-    if "generator" in family.axes:
-        try:
-            ternary.check_generators(list_values)
-        except InvalidDesign as error:
-            where = ("density", "threshold_bits", "matrix_order", "generator")
-            raise next(axes[name] for name in where if name in axes).error(str(error)) from None
+    with problems.part():
+        _check_generators(axes, family, list_values)
     blocks = max(map(int, list_values(BLOCKS))) if BLOCKS in family.axes else 0
     for name in axes:
-        if (family.split(name)[1] or 0) > blocks:
-            raise axes[name].error(
-                f"'{name}' is of a block that no design has: blocks are at most {blocks}"
+        with problems.part():
+            if (family.split(name)[1] or 0) > blocks:
+                raise axes[name].error(
+                    f"'{name}' is of a block that no design has: blocks are at most {blocks}"
+                )
+    with problems.part():
+        _check_effects(read, axes, family, blocks)
+    problems.tell()
+    space = SearchSpace(_in_order(read, family, blocks), in_channels, family)
+    if not recorded:
+        _check_used(space, axes)
+    return space
+
+
+def _check_generators(
+    axes: Mapping[str, Node], family: Family, list_values: Callable[[str], tuple[Value, ...]]
+) -> None:
+    """Refuse a density that one of the generators cannot make."""
+    if "generator" not in family.axes:
+        return
+    try:
+        ternary.check_generators(list_values)
+    except InvalidDesign as error:
+        where = ("density", "threshold_bits", "matrix_order", "generator")
+        raise next(axes[name] for name in where if name in axes).error(str(error)) from None
+
+
+def _check_used(space: SearchSpace, nodes: Mapping[str, Node]) -> None:
+    """Refuse axes that change no design, such as a density beside `policy: P0`.
+
+    Raises:
+        InvalidFile: names them, each with its line.
+    """
+    problems = Problems()
+    for name in dict.fromkeys(map(lambda name: _given(name, nodes), space.unused())):
+        of_ternary = name in ternary.AXES
+        why = "they have no ternary matrices, or none that it is about" if of_ternary else ""
+        with problems.part():
+            raise nodes[name].error(
+                f"'{name}' changes no design of this space{f' ({why})' if why else ''}: leave it "
+                "out, or widen the axis that it depends on"
             )
-    _check_effects(read, axes, family, blocks)
-    return SearchSpace(_in_order(read, family, blocks), in_channels, family)
+    problems.tell()
+
+
+def _given(name: str, nodes: Mapping[str, Node]) -> str:
+    """The key of the file that an axis comes from: `channels` with `per_block` makes several."""
+    return name if name in nodes else name.rpartition("_b")[0]
 
 
 def _read_family(node: Node | None) -> Family:

@@ -9,6 +9,7 @@ all else here asks only for its sign or its size.
     how far       sum of what is above 0, the distance that a search walks down
 """
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from cost_models.allowed import Allowed
 from cost_models.reading import Problems, read_value
 from cost_models.strict_yaml import Node
+from dse.columns import MEASURED_COLUMNS
 
 # A comparison with NaN is never true: such a limit would let everything pass.
 Bound = Annotated[float, Allowed(ge=0, words="a finite number from 0 up")]
@@ -113,8 +115,8 @@ def budget_from_node(node: Node, columns: tuple[str, ...]) -> Budget:
         columns: names that may be limited.
 
     Raises:
-        InvalidFile: an unknown column, a bound that is no finite number from 0 up, or a minimum
-            above a maximum.
+        InvalidFile: an unknown column, a bound that is no finite number from 0 up, or of an error
+            above 1, or a minimum above a maximum; all of them at once.
     """
     if not isinstance(node.value, dict):
         raise node.error("limits must be a mapping such as {max_trained_parameters: 80000}")
@@ -123,14 +125,15 @@ def budget_from_node(node: Node, columns: tuple[str, ...]) -> Budget:
     for key, child in node.value.items():
         with problems.part():
             limits.append(_limit(key, child, columns))
-    problems.tell()
     bounds = {(limit.column, limit.upper): limit.bound for limit in limits}
     for (column, upper), bound in bounds.items():
-        if upper and bounds.get((column, False), bound) > bound:
-            raise node.error(
-                f"no design can meet min_{column} {bounds[column, False]:,.6g} and "
-                f"max_{column} {bound:,.6g}: the minimum is above the maximum"
-            )
+        with problems.part():
+            if upper and bounds.get((column, False), bound) > bound:
+                raise node.error(
+                    f"no design can meet min_{column} {bounds[column, False]:,.6g} and "
+                    f"max_{column} {bound:,.6g}: the minimum is above the maximum"
+                )
+    problems.tell()
     return Budget(tuple(limits))
 
 
@@ -138,6 +141,38 @@ def _limit(key: str, node: Node, columns: tuple[str, ...]) -> Limit:
     kind, _, column = key.partition("_")
     if kind not in ("max", "min") or column not in columns:
         raise node.error(
-            f"unknown limit '{key}': write max_ or min_ and a column: {', '.join(columns)}"
+            f"unknown limit '{key}': {_meant(key, node.value, columns)}write max_ or min_ and a "
+            f"column: {', '.join(columns)}"
         )
-    return Limit(column, read_value(Bound, node), upper=kind == "max")
+    bound = read_value(Bound, node)
+    if column in MEASURED_COLUMNS and bound > 1:
+        raise node.error(
+            f"{key} must be a share of the clips from 0 to 1, not {bound:,.6g}: write "
+            f"{bound / 100:g} for {bound:g} %"
+        )
+    return Limit(column, bound, upper=kind == "max")
+
+
+UNITS = {
+    "energy": ("pj", {"fj": 1e-3, "nj": 1e3, "uj": 1e6, "mj": 1e9, "j": 1e12}),
+    "time": ("us", {"ns": 1e-3, "ms": 1e3, "s": 1e6}),
+    "area": ("um2", {"mm2": 1e6, "nm2": 1e-6}),
+    "power": ("uw", {"nw": 1e-3, "mw": 1e3, "w": 1e6}),
+    "size": ("bits", {"kbit": 1e3, "kbits": 1e3, "bytes": 8, "kb": 8192, "kib": 8192}),
+}
+"""Quantity -> unit of our columns, and what of it other units are."""
+
+
+def _meant(key: str, value: Any, columns: tuple[str, ...]) -> str:
+    """`did you mean 'max_latency_us'? `: with the number in that unit, where another was meant."""
+    stem, _, unit = key.lower().rpartition("_")
+    for ours, others in UNITS.values():
+        name = f"{stem}_{ours}"
+        if unit in others and name.partition("_")[2] in columns:
+            number = type(value) in (int, float)
+            in_ours = f", of {value * others[unit]:.12g}" if number else ""
+            return f"did you mean '{name}'{in_ours}? "
+    kind, _, column = key.partition("_")
+    close = difflib.get_close_matches(column if kind in ("max", "min") else key, columns, n=1)
+    side = "min" if kind == "min" else "max"
+    return f"did you mean '{side}_{close[0]}'? " if close else ""

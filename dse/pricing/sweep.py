@@ -99,7 +99,7 @@ def cut_pieces(space: SearchSpace) -> list[Piece]:
             yield Piece(decided, free)
             return
         choice = space.choices[index]
-        if not space.family.matters(choice.name, decided):
+        if not space.matters(choice.name, decided):
             yield from grow(index + 1, decided, free)
         elif space.family.axis(choice.name).decides or len(choice.values) == 1:
             for value in choice.values:

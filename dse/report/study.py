@@ -17,7 +17,7 @@ from cost_models import Accelerator, Technology
 from cost_models.application import Use
 from dse.columns import LABELS, axis_label
 from dse.design.point import DesignPoint
-from dse.errors import InvalidInput, InvalidStudy
+from dse.errors import InvalidInput
 from dse.pricing.machine import Machine
 from dse.pricing.priced import Priced
 from dse.report.answer import answer_section, choose_answers, limits_words, progress_words
@@ -68,8 +68,6 @@ from dse.studies.folder import GIVEN
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study
 
-SHORTEST_KEY = 4
-"""Digits of a key that are taken for its beginning."""
 TRIAL = Column(name="trial", heading="trial", form="text")
 IN_TABLE = {
     "error",
@@ -121,7 +119,11 @@ def study_report(
     """
     results = open_evaluated(folder)
     use = use or Use(inferences_per_second=results.asked.inferences_per_second)
-    picked = _picked(results, chosen) if chosen else choose_answers(results)
+    picked = (
+        [(results.find(name), "asked for") for name in chosen]
+        if chosen
+        else choose_answers(results)
+    )
     priced = [each for row, why in picked if (each := price_row(results, row, why)) is not None]
     lost = [row for row, _ in picked if row.key not in {each.point.key for each in priced}]
     # Of several machines that of the answer stands for all where one must.
@@ -131,7 +133,11 @@ def study_report(
     ]
     everything = [*priced, *further]
     confirmed = read_confirmed(results)
-    sections = [answer_section(results, priced, use, confirmed)]
+    answer = answer_section(results, priced, use, confirmed)
+    if results.refused:
+        said = f"{results.refused[:1].upper()}{results.refused[1:]}."
+        answer = dataclasses.replace(answer, sentences=(*answer.sentences, said))
+    sections = [answer]
     if results.begun.findings:
         sections.append(_data_section(results))
     if results.trained:
@@ -195,32 +201,6 @@ def _list_machines(
     return list(
         {each.accelerator.name: (each.accelerator, each.technology) for each in used}.values()
     )
-
-
-def _picked(results: Study, wanted: Sequence[str]) -> list[tuple[Evaluation, str]]:
-    """Rows of the study by trial number, key, or beginning of a key.
-
-    A name that is a trial number is taken for one, even if a key begins with the same digits.
-
-    Raises:
-        InvalidStudy: there is none, or a beginning that several keys share.
-    """
-    known = [row for row in results.rows if row.key]
-    picked = []
-    for name in wanted:
-        found = [row for row in known if str(row.trial) == name]
-        if not found and len(name) >= SHORTEST_KEY:
-            found = [row for row in known if row.key.startswith(name)]
-        if len({row.key for row in found}) > 1:
-            raise InvalidStudy(f"'{name}' is the beginning of several keys: give more digits")
-        found.sort(key=lambda row: not row.full)  # a design may have rows without its error, too
-        if not found:
-            raise InvalidStudy(
-                f"{results.folder} has no design '{name}': give a trial number or a key of "
-                "its results"
-            )
-        picked.append((found[0], "asked for"))
-    return picked
 
 
 def _frontier_section(results: Study) -> Section:

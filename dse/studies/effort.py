@@ -22,6 +22,10 @@ Volume = Callable[[Sequence[Evaluation], Mapping[str, Sequence[float]]], float]
 MAX_REPEATS = 100
 """So many duplicates or invalid points in a row end a study: its space is exhausted."""
 
+MAX_FAILURES = 5
+"""So many failed trainings end a study in which nothing else was trained: the next would fail, too.
+Most likely it is the recipe, the data or the memory, and not the design."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
@@ -140,6 +144,8 @@ class Effort:
                     f"{self.spent_epochs(last):,} epochs are trained, as {self.trainings} designs"
                 )
             return f"{self.trained(last)} designs are trained"
+        if failed := _all_failed(last):
+            return failed
         if len(last) + in_training >= self.candidates:
             return f"{len(last)} candidates are priced"
         if self.epochs is not None and self.spent_epochs(last) + epochs_in_training >= self.epochs:
@@ -156,10 +162,7 @@ class Effort:
         volume: Volume = hypervolume_share,
     ) -> str:
         """Why searching on is not worth it, though more may be spent; empty while it is."""
-        recent = last[-MAX_REPEATS:]
-        if len(recent) == MAX_REPEATS and all(
-            row.status in ("duplicate", "invalid") for row in recent
-        ):
+        if _repeats_itself(last):
             return f"the last {MAX_REPEATS} candidates brought no new design"
         return self._out_of_patience(last, box, volume)
 
@@ -181,3 +184,24 @@ class Effort:
                 f"{self.patience.improvement:.2%}"
             )
         return ""
+
+
+def _all_failed(rows: Sequence[Evaluation]) -> str:
+    """Why a study in which every training fails is given up; empty for any other."""
+    failed = [row for row in rows if row.status == "failed"]
+    if len(failed) < MAX_FAILURES or any(row.error is not None for row in rows):
+        return ""
+    return f"every training failed, {len(failed)} of them; the last one: {failed[-1].reason}"
+
+
+def _repeats_itself(rows: Sequence[Evaluation]) -> bool:
+    """Whether the last candidates were all trained before, failed before, or are no networks."""
+    recent = rows[-MAX_REPEATS:]
+    if len(recent) < MAX_REPEATS:
+        return False
+    known = {row.key for row in rows[:-MAX_REPEATS] if row.status == "failed"}
+    for row in recent:
+        again = row.status == "failed" and row.key in known
+        if not again and row.status not in ("duplicate", "invalid"):
+            return False
+    return True

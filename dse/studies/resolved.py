@@ -175,7 +175,7 @@ def parse_resolved(text: str, where: str) -> tuple[StudySpec, Begun]:
 
 
 def _spec(record: _Record) -> StudySpec:
-    space = space_from_node(record.space)
+    space = space_from_node(record.space, recorded=True)
     limits = budget_from_node(record.limits, OBJECTIVE_COLUMNS).limits
     budget, measured_budget = split_limits(limits)
     parsed: dict[str, Any] = {

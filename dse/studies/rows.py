@@ -10,19 +10,21 @@ it (`latest`). Columns are flat and named, so that pandas, jq or a spreadsheet c
     {"schema_version": 4, "trial": 7, "status": "trained", ..., "energy_pj": ..., "axis_blocks": 3}
 """
 
-import dataclasses
 import errno
 import json
 import math
 import os
-from collections.abc import Iterable
+import re
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from cost_models.strict_yaml import short
 from dse.columns import COST_COLUMNS, MEASURED_COLUMNS, OBJECTIVE_COLUMNS
-from dse.errors import InvalidFile, InvalidStudy
+from dse.errors import InvalidFile, InvalidStudy, printable
 from dse.files import replacing
 
 if TYPE_CHECKING:
@@ -34,6 +36,12 @@ FILE_NAME = "results.jsonl"
 
 FULL = ("trained", "reused")
 """Statuses of designs whose error is of a full training."""
+
+NULLABLE = ("error", "quantised_error", "best_epoch", "epochs", "training_seconds")
+"""Fields that a row may leave empty."""
+
+WITH_ERROR = (*FULL, "stopped", "duplicate")
+"""Statuses of rows that have an error and all costs."""
 
 Status = Literal["trained", "stopped", "reused", "infeasible", "invalid", "duplicate", "failed"]
 
@@ -114,7 +122,7 @@ class Evaluation:
 
 
 def evaluation_from_dict(row: dict[str, Any]) -> Evaluation:
-    """The inverse of `Evaluation.to_dict`; numbers are not checked.
+    """The inverse of `Evaluation.to_dict`; values are not checked.
 
     Raises:
         KeyError: a field is missing.
@@ -167,6 +175,31 @@ def repair(folder: Path) -> None:
             temporary.write_bytes(complete)
 
 
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What a file of rows holds, as whoever looks on takes it."""
+
+    rows: Sequence[Evaluation]
+    """The last good row of each trial, oldest first."""
+    refused: str = ""
+    """One sentence about the lines that are no rows; empty where all are."""
+
+
+def read_results(folder: Path) -> Results:
+    """The last row of each trial; lines that are no rows are left out, and told.
+
+    For whoever shows a study: a line that was damaged must not hide the others. A search, which
+    counts on every row, takes `read_rows`.
+
+    Raises:
+        InvalidFile: not one line is a row.
+    """
+    rows, refused = _read(folder)
+    if refused and not rows:
+        raise InvalidFile(_say_refused(refused, 0))
+    return Results(latest(rows), _say_refused(refused, len(rows)) if refused else "")
+
+
 def read_rows(folder: Path) -> list[Evaluation]:
     """The last row of each trial, oldest first; none where nothing was evaluated yet.
 
@@ -178,12 +211,33 @@ def read_rows(folder: Path) -> list[Evaluation]:
 
 def read_all_rows(folder: Path) -> list[Evaluation]:
     """All rows, also those that a trial had at lower rungs; `read_rows` says what is raised."""
+    rows, refused = _read(folder)
+    if refused:
+        raise InvalidFile(_say_refused(refused, len(rows)))
+    return rows
+
+
+def _read(folder: Path) -> tuple[list[Evaluation], list[str]]:
+    """Rows in their order, and what is wrong with each other line."""
     path = folder / FILE_NAME
     if not path.exists():
-        return []
+        return [], []
+    rows, refused = [], []
     # What follows the last newline is no line: empty, or a row that is just being written.
-    lines = path.read_bytes().split(b"\n")
-    return [_read_line(line, path, number) for number, line in enumerate(lines[:-1], start=1)]
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        try:
+            rows.append(_read_line(line))
+        except InvalidFile as error:
+            refused.append(f"{error} ({path}:{number})")
+    return rows, refused
+
+
+def _say_refused(refused: Sequence[str], good: int) -> str:
+    """One sentence, whether one line is damaged or all are."""
+    if len(refused) == 1:
+        return refused[0]
+    of = f" of {len(refused) + good:,}" if good else ""
+    return f"{len(refused):,}{of} lines are no rows of results, the first: {refused[0]}"
 
 
 def latest(rows: Iterable[Evaluation]) -> list[Evaluation]:
@@ -200,58 +254,169 @@ def latest(rows: Iterable[Evaluation]) -> list[Evaluation]:
     return list(last.values())
 
 
-def _read_line(line: bytes, path: Path, number: int) -> Evaluation:
+def _read_line(line: bytes) -> Evaluation:
+    """A row of one line; raises `InvalidFile` without the place, which the caller knows."""
     try:
-        row = json.loads(line)
-        version = row["schema_version"]
-        if version == SCHEMA_VERSION:
-            evaluation = evaluation_from_dict(row)
-            _check_numbers(evaluation)
-            return _writable(evaluation) if HALF in line.lower() else evaluation
-    except (ValueError, KeyError, TypeError) as error:
+        row = json.loads(line, object_pairs_hook=_without_doubles)
+        if not isinstance(row, dict):
+            raise ValueError("it is no object with keys")
+        version = row.get("schema_version")
+        if type(version) is int and version == SCHEMA_VERSION:
+            return _checked(row)
+    except (ValueError, RecursionError) as error:
         raise InvalidFile(
-            f"not a row of results: {error}; move the file away or restore it ({path}:{number})"
+            f"not a row of results: {printable(str(error))}; restore the line or remove it"
         ) from None
     raise InvalidFile(
-        f"schema_version {version!r} cannot be read: this program reads {SCHEMA_VERSION}; search "
-        f"anew, in another folder ({path}:{number})"
+        f"schema_version {short(version)} cannot be read: this program reads {SCHEMA_VERSION}; "
+        "search anew, in another folder"
     )
 
 
-HALF = b"\\ud"
-"""Begins half of a character in JSON: escapes may write what no text can hold."""
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of two equal keys, readers would choose differently."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands in it twice")
+    return found
 
 
-def _writable(row: Evaluation) -> Evaluation:
-    """The row with texts that can be written: what is half of a character becomes a `?`."""
-    texts: dict[str, Any] = {
-        name: value.encode("utf-8", "replace").decode()
-        for name in Evaluation.__slots__
-        if isinstance(value := getattr(row, name), str)
-    }
-    return dataclasses.replace(row, **texts)
+MOST_COUNTED = 10**12
+"""Trials, epochs, seeds: a whole number beyond is a slip of a disk, and no float could hold it."""
+
+MOST = 1e30
+"""Of any figure: products and sums of such numbers stay far from the end of a double."""
+
+_LONGEST = 100_000
+"""Characters of a text."""
+
+STATUS = "[a-z]{1,32}"
+"""A status is a word. One that this program does not know, of a later one, is counted and shown."""
+
+KEY = "[A-Za-z0-9]{0,64}"
+"""Of a design: it names a folder."""
 
 
-def _check_numbers(row: Evaluation) -> None:
-    """Raise ValueError where a number that readers count on is missing or none."""
-    columns: dict[str, Any] = dict(row.cost)
-    if row.status in ("trained", "stopped", "reused", "duplicate"):
-        columns |= {"error": row.error}
-        columns |= {name: row.cost.get(name) for name in COST_COLUMNS}
-    for name in ("error", "quantised_error", "best_epoch", "epochs", "training_seconds"):
-        if getattr(row, name) is not None:
-            columns[name] = getattr(row, name)
-    for name, value in columns.items():
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            raise ValueError(f"{name} is {json.dumps(value)}")
+def _check(name: str, value: Any, right: bool, requirement: str) -> None:
+    if not right:
+        raise ValueError(f"{name} must be {requirement}, not {short(value)}")
+
+
+def _check_whole(name: str, value: Any, least: int) -> None:
+    right = type(value) is int and least <= value <= MOST_COUNTED
+    _check(name, value, right, f"a whole number from {least} to {MOST_COUNTED:,}")
+
+
+def _check_figure(name: str, value: Any, most: float) -> None:
+    right = type(value) in (int, float) and 0 <= value <= most  # false for NaN
+    _check(name, value, right, f"a number from 0 to {most:g}")
+
+
+def _check_text(name: str, value: Any) -> None:
+    _check(name, value, isinstance(value, str) and len(value) <= _LONGEST, "a text")
+
+
+def _check_word(name: str, value: Any, pattern: str, requirement: str) -> None:
+    right = isinstance(value, str) and re.fullmatch(pattern, value) is not None
+    _check(name, value, right, requirement)
+
+
+def _check_axis(name: str, value: Any) -> None:
+    """The value of an axis, or null where the axis does not matter."""
+    if isinstance(value, str):
+        _check_text(name, value)
+    elif value is not None and not isinstance(value, bool):
+        right = type(value) in (int, float) and abs(value) <= MOST
+        _check(name, value, right, "a number, a word, true, false or null")
+
+
+def _checked(row: dict[str, Any]) -> Evaluation:
+    """The row of a line whose keys and values were all looked at.
+
+    Raises:
+        ValueError: one is missing, or is not what its field holds.
+    """
+    row = dict.fromkeys(NULLABLE) | row
+    for name in Evaluation.__slots__:
+        if name not in ("values", "cost") and name not in row:
+            raise ValueError(f"{name} is missing")
+    for name, value in row.items():
+        if name in _CHECKS:
+            _CHECKS[name](name, value)
+        elif name.startswith("axis_"):
+            _check_axis(name, value)
+    counted = row["status"] in WITH_ERROR
+    if counted and row["error"] is None:
+        raise ValueError(f"error is null, and the status is {row['status']}")
+    missing = [name for name in COST_COLUMNS if name not in row]
+    if missing and (counted or len(missing) < len(COST_COLUMNS)):
+        raise ValueError(f"{missing[0]} is missing")
+    return evaluation_from_dict(
+        {name: printable(each) if isinstance(each, str) else each for name, each in row.items()}
+    )
+
+
+def _optional(check: Callable[[str, Any], None]) -> Callable[[str, Any], None]:
+    return lambda name, value: None if value is None else check(name, value)
+
+
+def _share(name: str, value: Any) -> None:
+    _check_figure(name, value, 1.0)
+
+
+_CHECKS: dict[str, Callable[[str, Any], None]] = {
+    "trial": lambda name, value: _check_whole(name, value, -1),
+    "status": lambda name, value: _check_word(name, value, STATUS, "a word of small letters"),
+    "key": lambda name, value: _check_word(
+        name, value, KEY, "letters and digits, as it names a folder"
+    ),
+    "seed": lambda name, value: _check_whole(name, value, 0),
+    "best_epoch": _optional(lambda name, value: _check_whole(name, value, 0)),
+    "epochs": _optional(lambda name, value: _check_whole(name, value, 0)),
+    "training_seconds": _optional(lambda name, value: _check_figure(name, value, 1e12)),
+    "error": _optional(_share),
+    "quantised_error": _optional(_share),
+    **{
+        name: _check_text
+        for name in (
+            "source",
+            "name",
+            "reason",
+            "computed",
+            "accelerator",
+            "technology",
+            "data_key",
+            "recipe_key",
+            "code_version",
+            "finished_at",
+        )
+    },
+    **{name: lambda name, value: _check_figure(name, value, MOST) for name in COST_COLUMNS},
+}
+"""Field or column -> raises `ValueError` where a line's value is not what it holds."""
 
 
 def load_results(folder: Path) -> "pd.DataFrame":
     """The results of a study as a table with the columns of `Evaluation.to_dict`.
 
+    Lines that are no rows are left out, with a warning that says so.
+
     Raises:
         InvalidStudy: the folder holds no study.
-        InvalidFile: the results are damaged.
+        InvalidFile: not one line is a row.
+    """
+    check_results(folder)
+    found = read_results(folder)
+    if found.refused:
+        warnings.warn(f"{found.refused}: the others are read", stacklevel=2)
+    return table(found.rows)
+
+
+def check_results(folder: Path) -> None:
+    """Refuse a folder in which nothing was evaluated.
+
+    Raises:
+        InvalidStudy: it is none, or holds no results.
     """
     if not folder.is_dir():
         raise InvalidStudy(f"{folder} is no folder: name the folder that `dse search` made")
@@ -259,7 +424,6 @@ def load_results(folder: Path) -> "pd.DataFrame":
         raise InvalidStudy(
             f"{folder} holds no {FILE_NAME}: name the folder of a study that has evaluated designs"
         )
-    return table(read_rows(folder))
 
 
 def table(rows: Iterable[Evaluation]) -> "pd.DataFrame":

@@ -173,7 +173,8 @@ class Baseline:
     """A design that a study evaluates before it searches."""
 
     name: str
-    """Of a published network, or made from the values."""
+    """Of a published network; or its summary with the beginning of its key, which tells it apart
+    from other baselines (rows name their `source` by it)."""
     point: DesignPoint
     values: Values | None
     """Its place in the space; None where it lies beside it."""
@@ -346,22 +347,31 @@ def read_study(
         InvalidFile: unreadable, or a key or value is wrong; the message names file and line.
         InvalidInput: a machine, technology or baseline that there is not.
     """
-    # Problems are gathered, not raised one by one, so that a file with five mistakes tells five. In
-    # two rounds: machines, rungs and baselines can only be judged once the file itself is sound.
+    # Problems are gathered, not raised one by one, so that a file with five mistakes tells five:
+    # each part is read as soon as what it is read with is sound.
     node = read_yaml(path)
-    file, space, limits = _parts(node)
     base = path.parent if base is None else base
-    trainings = trainings or file.trainings
     problems = Problems()
-    with problems.part():
-        hardware = _read_hardware(file, node, base)
-    with problems.part():
-        rungs = _rungs(file, node)
-    with problems.part():
-        baselines = read_baselines(node.value["baselines"].value if file.baselines else (), space)
-    with problems.part():
-        warm_start = _earlier_studies(node, file.warm_start, base)
+    file, space, limits = _parts(node, problems)
+    hardware, rungs = None, None
+    warm_start: tuple[Path, ...] = ()
+    baselines: tuple[Baseline, ...] = ()
+    if file is not None:
+        with problems.part():
+            hardware = _read_hardware(file, node, base)
+        with problems.part():
+            rungs = _rungs(file, node)
+        with problems.part():
+            warm_start = _earlier_studies(node, file.warm_start, base)
+        if space is not None:
+            with problems.part():
+                space = _of_features(space, file, node)
+        if space is not None and file.baselines:
+            with problems.part():
+                baselines = read_baselines(node.value["baselines"].value, space)
     problems.tell()
+    assert file is not None and space is not None and hardware is not None
+    trainings = trainings or file.trainings
     folder = data_folder or base / _expanded(file.data.folder)
     rate = _rate(file, limits)
     budget, measured_budget = split_limits(limits if rate is None else _in_time(limits, rate))
@@ -393,33 +403,39 @@ def read_study(
     )
 
 
-def _parts(node: Node) -> tuple[StudyFile, SearchSpace, tuple[Limit, ...]]:
-    """The file, and its parts that have a reader of their own: what is wrong in any is told."""
+def _parts(
+    node: Node, problems: Problems
+) -> tuple[StudyFile | None, SearchSpace | None, tuple[Limit, ...]]:
+    """The file, and its parts that have a reader of their own; None for what cannot be read."""
     keys = dict(node.value) if isinstance(node.value, dict) else {}
-    problems = Problems()
+    file, space = None, None
+    limits: tuple[Limit, ...] = ()
     with problems.part():
         if "recipe" in keys:
             recipe = keys.pop("recipe")
             keys["recipe"] = spelled_out(recipe)
     with problems.part():
         file = build(StudyFile, dataclasses.replace(node, value=keys) if keys else node)
-    limits: tuple[Limit, ...] = ()
     with problems.part():
         if "limits" in keys and keys["limits"].value is not None:
             limits = budget_from_node(keys["limits"], OBJECTIVE_COLUMNS).limits
     with problems.part():
         if "space" in keys:
             space = space_from_node(keys["space"])
-    problems.tell()
-    coefficients = file.data.features.coefficients
-    if "in_channels" not in keys["space"].value:
-        space = dataclasses.replace(space, in_channels=coefficients)
+    return file, space, limits
+
+
+def _of_features(space: SearchSpace, file: StudyFile, node: Node) -> SearchSpace:
+    """The space with as many features a frame as the data will have."""
+    coefficients, section = file.data.features.coefficients, node.value["space"]
+    if "in_channels" not in section.value:
+        return dataclasses.replace(space, in_channels=coefficients)
     if space.in_channels != coefficients:
-        raise keys["space"].error(
+        raise section.error(
             f"space.in_channels is {space.in_channels}, and data.features.coefficients "
             f"{coefficients}: leave in_channels out"
         )
-    return file, space, limits
+    return space
 
 
 def _read_hardware(file: StudyFile, node: Node, base: Path) -> Hardware:
@@ -540,8 +556,7 @@ def _read_baseline(node: Node, space: SearchSpace) -> Baseline:
         raise
     except InvalidInput as error:
         raise node.error(f"baselines: {error}") from None
-    name = f"{point.summary}, {point.key[:4]}"
-    return Baseline(name, dataclasses.replace(point, name=name), place, published=False)
+    return Baseline(f"{point.summary}, {point.key[:4]}", point, place, published=False)
 
 
 def beside(name: str, base: Path) -> str | Path:

@@ -25,7 +25,7 @@ from dse.columns import first_cost
 from dse.design.point import DesignPoint, point_from_node
 from dse.design.policies import make_dense
 from dse.design.published import published
-from dse.errors import InvalidInput
+from dse.errors import InvalidInput, InvalidStudy
 from dse.networks.lowering import lower
 from dse.pricing.machine import Machine
 from dse.studies.folder import CHECKPOINT, DESIGN, design_folder
@@ -33,11 +33,14 @@ from dse.studies.frontier import find_frontier, hypervolume_share
 from dse.studies.intervals import clips_behind, error_band
 from dse.studies.on_machines import expanded
 from dse.studies.resolved import Begun, read_resolved
-from dse.studies.rows import Evaluation, read_rows
+from dse.studies.rows import Evaluation, Results, read_results
 from dse.studies.spec import StudySpec
 from dse.training.history import EpochRecord, read_history
 
-Reader = Callable[[Path], Sequence[Evaluation]]
+SHORTEST_KEY = 4
+"""Digits of a key that are taken for its beginning."""
+
+Reader = Callable[[Path], Results]
 
 
 @dataclass(frozen=True, eq=False)  # without slots: what is derived from it is kept in it
@@ -47,13 +50,23 @@ class Study:
     folder: Path
     asked: StudySpec
     begun: Begun
-    reader: Reader = read_rows
+    reader: Reader = read_results
     """Reads the last row of each trial from the folder; pages have a quicker one."""
 
     @cached_property
+    def _results(self) -> Results:
+        return self.reader(self.folder)
+
+    @property
     def rows(self) -> Sequence[Evaluation]:
         """One a trial, the last, as they were when they were first asked for."""
-        return self.reader(self.folder)
+        return self._results.rows
+
+    @property
+    def refused(self) -> str:
+        """One sentence about lines of the results that are no rows; empty where all are."""
+        refused = self._results.refused
+        return f"{refused}; the other rows are used" if refused else ""
 
     @cached_property
     def trained(self) -> tuple[Evaluation, ...]:
@@ -102,6 +115,26 @@ class Study:
             InvalidInput: the study has no machine of that name.
         """
         return self.asked.hardware.machine(row.accelerator)
+
+    def find(self, name: str) -> Evaluation:
+        """A row of the study by its trial's number, by its key, or by the beginning of a key.
+
+        A name that is a trial's number is taken for one, even if a key begins with these digits.
+
+        Raises:
+            InvalidStudy: there is none, or a beginning that several keys share.
+        """
+        known = [row for row in self.rows if row.key]
+        found = [row for row in known if str(row.trial) == name]
+        if not found and len(name) >= SHORTEST_KEY:
+            found = [row for row in known if row.key.startswith(name)]
+        if len({row.key for row in found}) > 1:
+            raise InvalidStudy(f"'{name}' is the beginning of several keys: give more digits")
+        if not found:
+            raise InvalidStudy(
+                f"{self.folder} has no design '{name}': give a trial number or a key of its results"
+            )
+        return min(found, key=lambda row: not row.full)  # others may be without the error
 
     def build_point(self, row: Evaluation) -> DesignPoint | None:
         """The network of a row; None where nothing says any more what it was.
@@ -215,7 +248,7 @@ class Study:
         return error_band(row.error, self.clips)
 
 
-def open_study(folder: Path, reader: Reader = read_rows) -> Study:
+def open_study(folder: Path, reader: Reader = read_results) -> Study:
     """The study in a folder; its rows are read when they are first asked for.
 
     Raises:

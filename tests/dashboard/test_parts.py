@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -111,8 +112,9 @@ def test_reading_by_columns_is_reading_by_lines(study: Path) -> None:
 def test_what_cannot_be_read_by_columns_is_read_by_lines(study: Path) -> None:
     text = (study / "results.jsonl").read_text()
     (study / "results.jsonl").write_text(text.replace('"error": 0.1', '"error": null'))
-    with pytest.raises(InvalidFile, match=r"error is null.*results.jsonl:2\)"):
-        read_study("small", study)
+    found = read_study("small", study)
+    assert re.search(r"error is null.*results.jsonl:2\); the other rows", found.of.refused)
+    assert len(found.frame) == len(text.splitlines()) - 1
 
 
 def test_the_last_row_of_a_trial_counts_and_unknown_statuses_are_shown(study: Path) -> None:
@@ -454,6 +456,8 @@ def test_a_study_that_grows_is_read_on(study: Path, monkeypatch: pytest.MonkeyPa
     (study / "results.jsonl").write_text("\n".join(lines[:2]) + "\n")
     assert len(read_study("small", study).frame) == 2
     (study / "results.jsonl").write_text("{broken\n" + "\n".join(lines[1:]) + "\n")
+    assert read_study("small", study).of.refused.startswith("not a row of results")
+    (study / "results.jsonl").write_text("{broken\n")
     with pytest.raises(InvalidFile, match="not a row of results"):
         read_study("small", study)
 

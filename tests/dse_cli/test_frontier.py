@@ -65,8 +65,8 @@ def test_folders_are_printed_as_they_are_called(
 ) -> None:
     _, out, _ = run(capsys, "frontier", study)
     assert f"table      {study / 'frontier.csv'}\n" in out
-    assert f"dse search '{study}' --trainings N" in out  # as a shell takes it
-    assert f"dse estimate '{study}/designs/key1/design.yaml'" in out
+    assert f"dse search '{study}' --trainings 8 " in out  # as a shell takes it
+    assert f"dse estimate '{study}' --design 1 " in out
     assert (study / "frontier.csv").exists() and (study / "frontier.png").exists()
 
 
@@ -86,7 +86,7 @@ def test_a_study_without_trained_designs_says_what_to_do(
 ) -> None:
     (study / FILE_NAME).write_text("")
     code, out, _ = run(capsys, "frontier", study)
-    assert code == 0
+    assert code == 1
     assert "0 candidates priced on kws_ternary, low_leakage_45nm: none" in out
     assert "no design is trained yet: let the search go on" in out
 

@@ -314,7 +314,11 @@ def test_the_demo_can_be_swept(tmp_path: Path) -> None:
         ("blocks: 1\n", (), "a sweep needs a file with a 'space' section, such as a study's ("),
         ("[1, 2]\n", (), "a sweep needs a file with a 'space' section, such as a study's ("),
         (SPACE + "machines: kws_int8\n", (), "unknown key 'machines': did you mean 'machine'?"),
-        (SPACE + "  chanels: 8\n", (), "there is no axis 'chanels'; axes are blocks, "),
+        (
+            SPACE + "  chanels: 8\n",
+            (),
+            "there is no axis 'chanels' (did you mean 'channels'?); axes are blocks, ",
+        ),
         (SPACE, ("--machine", "kws"), "no machine is called 'kws'"),
         (SPACE, ("--technology", "3nm"), "no technology is called '3nm'"),
         (SPACE, ("--limit", "max_energy=3"), "unknown limit 'max_energy'"),

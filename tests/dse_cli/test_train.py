@@ -89,7 +89,9 @@ def test_a_training_says_what_it_does_and_what_came_out(tones, place, capsys):
     printed = capsys.readouterr().out
     point = load_network("out/seed-1/best.pt")[1].point
     parameters = sum(p.numel() for p in load_network("out/seed-1/best.pt")[0].parameters())
-    assert f"design      {point.key} (key {point.key}), {parameters} trained parameters" in printed
+    assert (
+        f"design      {point.label} (key {point.key}), {parameters} trained parameters" in printed
+    )
     assert "3 classes; clips: 18 training, 12 validation, 12 testing" in printed
     assert "12 epochs of adamw, batches of 6, learning rate 0.05" in printed
     assert "device      cpu, 1 thread, float32" in printed

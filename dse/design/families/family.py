@@ -17,8 +17,9 @@ A new family is a file beside `matchboxnet.py`, which gives these functions, and
 matter (`Axis.decides`) stands before them.
 """
 
+import difflib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
@@ -143,8 +144,8 @@ class Family:
         """
         for axis, value in values.items():
             self.check(axis, value)
-        if clash := self.clash(values):
-            raise InvalidDesign(clash[1])
+        for _, why in self.clashes(values):
+            raise InvalidDesign(why)
         parts = [self.part(values, index, in_channels) for index in range(self.parts(values))]
         [head] = (part.content for part in parts if not isinstance(part.content, Block))
         return DesignPoint(
@@ -155,21 +156,22 @@ class Family:
             name=name,
         )
 
-    def clash(self, names: Collection[str]) -> tuple[str, str] | None:
-        """An axis that may not stand beside another of the names, and why; None if all may.
+    def clashes(self, names: Iterable[str]) -> list[tuple[str, str]]:
+        """Axes that may not stand beside another of the names, and why, in their order.
 
         An axis such as a policy chooses several others at once (`Axis.replaces`); were both given,
         one of them would have no effect, and one network would have several assignments.
         """
-        for chooser in names:
-            replaced = self.axis(chooser).replaces
-            for name in names if replaced else ():
-                if self.split(name)[0] in replaced:
-                    return name, (
-                        f"'{chooser}' chooses '{name}' as well: leave out either '{chooser}' or "
-                        f"'{name}'"
-                    )
-        return None
+        names = list(names)
+        return [
+            (
+                name,
+                f"'{chooser}' chooses '{name}' as well: leave out either '{chooser}' or '{name}'",
+            )
+            for chooser in names
+            for name in names
+            if self.split(name)[0] in self.axis(chooser).replaces
+        ]
 
     def check(self, name: str, value: Value) -> None:
         """Raise `InvalidDesign` unless an axis may have a value, whatever the others have."""
@@ -209,4 +211,6 @@ def _split(family: Family, name: str) -> tuple[str, int | None]:
             raise InvalidDesign(f"'{base}' is one value for the whole network: '{name}' is not")
         if 1 <= int(number) <= (axes[BLOCKS].maximum or 0):
             return base, int(number)
-    raise InvalidDesign(f"there is no axis '{name}'; axes are {', '.join(axes)}")
+    close = difflib.get_close_matches(name, axes, n=1)
+    hint = f" (did you mean '{close[0]}'?)" if close else ""
+    raise InvalidDesign(f"there is no axis '{name}'{hint}; axes are {', '.join(axes)}")

@@ -63,7 +63,7 @@ def test_the_key_tells_networks_apart_and_not_their_names() -> None:
     assert point.key == matchboxnet({}, name="b").key
     assert point == matchboxnet({}, name="b")
     assert point.key != matchboxnet({"kernel": 15}).key
-    assert point.label == "a" and matchboxnet({}).label == point.key
+    assert point.label == "a" and matchboxnet({}).label == "3x1x64"
 
 
 @pytest.mark.parametrize(

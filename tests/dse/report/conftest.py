@@ -11,6 +11,7 @@ import pytest
 from cost_models import estimate
 from cost_models.strict_yaml import dump_yaml, read_yaml
 from dse.design.published import published
+from dse.errors import printable
 from dse.files import write_text
 from dse.networks.lowering import lower
 from dse.report import Report, study_report
@@ -97,7 +98,7 @@ class StudyMaker:
         append_row(self.folder, row)
         if row.status == "trained":
             folder = self.folder / DESIGNS / row.key
-            named = dataclasses.replace(point, name=row.name)
+            named = dataclasses.replace(point, name=printable(row.name))
             write_text(folder / "design.yaml", dump_yaml(named.to_dict()))
             (folder / "best.pt").write_bytes(b"weights")
             write_history(folder, [epoch(1, (clips - 1) / clips), epoch(2, row.column("error"))])
@@ -153,7 +154,7 @@ HOSTILE = (
     '=HYPERLINK("http://evil.example","x")',
     "../../etc/passwd",
     "a | b ![x](http://evil.example/x.png) `code` **bold** $x^2$ <b>",
-    '"><svg onload=alert(3)>\u0007 </title></style>]]> & &amp;',
+    '"><svg onload=alert(3)> </title></style>]]> & &amp;',
     "+1+cmd|' /C calc'!A0",
 )
 """Names of designs that would be markup, formulas or paths, if they were taken for that."""

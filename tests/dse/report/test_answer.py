@@ -44,7 +44,7 @@ def test_the_answer_is_the_lowest_error_with_its_interval_and_its_costs(report: 
         "parameters, on kws_ternary, low_leakage_45nm?"
     )
     # 16 of 64 wrong; Wilson's interval is 16.0 to 36.8 %.
-    assert "Build 2x1x96 ternary 0.25 (trial 3): the lowest error of 4 trained designs" in text
+    assert "Build 2x1x96 P1 0.25 (trial 3): the lowest error of 4 trained designs" in text
     assert "25.0 % validation error (95 % interval 16.0 to 36.8 %: 16 of 64 clips wrong)" in text
     energy = report.table("designs").shown_rows[0][8]
     assert f"{energy} uJ" in text
@@ -150,7 +150,7 @@ def test_the_dense_rival_at_the_ternary_ones_cost_is_named(make: Make) -> None:
     # The best dense one takes more energy; at no more, 500 of 1000 stand against 350, by a design
     # that is smaller.
     assert (
-        "Of dense designs of like size, or at no more energy per inference than 2x1x96 ternary "
+        "Of dense designs of like size, or at no more energy per inference than 2x1x96 P1 "
         "0.25 (trial 1), the best is 1x1x16 (trial 0), 50.0 %: a difference of -15.0 points"
     ) in text
     assert "), so as it costs less, that says nothing about the matrices." in text
@@ -370,13 +370,25 @@ def test_an_empty_study_is_refused(make: Make) -> None:
         (maker.folder / FILE_NAME).touch()
 
 
-def test_a_folder_without_a_study_and_damaged_rows_are_refused(study: Path, tmp_path: Path) -> None:
+def test_a_folder_without_a_study_and_one_of_no_good_row_are_refused(
+    study: Path, tmp_path: Path
+) -> None:
     with pytest.raises(InvalidStudy, match="holds no study"):
         study_report(tmp_path)
-    with (study / FILE_NAME).open("a") as file:
-        file.write("no row\n")
+    (study / FILE_NAME).write_text("no row\n")
     with pytest.raises(InvalidFile, match="not a row of results"):
         study_report(study)
+
+
+def test_a_damaged_row_is_told_beside_the_answer_and_the_others_count(study: Path) -> None:
+    before = study_report(study)
+    with (study / FILE_NAME).open("a") as file:
+        file.write("no row\n")
+    after = study_report(study)
+    told = after.sections[0].sentences[-1]
+    assert told.startswith("Not a row of results: ")
+    assert told.endswith(f"{FILE_NAME}:7); the other rows are used.")
+    assert after.table("designs").rows == before.table("designs").rows
 
 
 def test_a_status_of_a_later_program_is_counted(make: Make) -> None:
@@ -444,9 +456,8 @@ def test_a_key_that_leads_out_of_the_folder_is_followed_nowhere(make: Make) -> N
     (maker.folder / FILE_NAME).unlink()
     shutil.copytree(maker.folder / "designs" / row.key, maker.folder.parent / "outside")
     append_row(maker.folder, dataclasses.replace(row, key="../../outside", values={}))
-    sentences = " ".join(s for each in study_report(maker.folder).sections for s in each.sentences)
-    assert "Checkpoints are missing for 1x1x16 (trial 0)" in sentences
-    assert "1x1x16 (trial 0) has no breakdown" in sentences
+    with pytest.raises(InvalidFile, match="key must be letters and digits, as it names a folder"):
+        study_report(maker.folder)
 
 
 def test_missing_checkpoints_are_named_and_leave_the_figures(study: Path) -> None:
@@ -455,7 +466,7 @@ def test_missing_checkpoints_are_named_and_leave_the_figures(study: Path) -> Non
         path.unlink()
     after = study_report(study)
     sentences = " ".join(next(s for s in after.sections if s.name == "designs").sentences)
-    assert "Checkpoints are missing for 2x1x96 ternary 0.25 (trial 3)" in sentences
+    assert "Checkpoints are missing for 2x1x96 P1 0.25 (trial 3)" in sentences
     assert after.table("designs") == before.table("designs")
 
 
@@ -472,7 +483,7 @@ def test_a_network_that_nobody_knows_any_more_is_named(make: Make) -> None:
     maker.add(TERNARY, 20, values={})
     shutil.rmtree(maker.folder / "designs")
     sentences = " ".join(s for each in study_report(maker.folder).sections for s in each.sentences)
-    assert "1x1x48 ternary 0.25 (trial 1) has no breakdown: its design.yaml is missing" in sentences
+    assert "1x1x48 P2 0.25 (trial 1) has no breakdown: its design.yaml is missing" in sentences
 
 
 def test_figures_of_another_model_are_told_from_todays(make: Make) -> None:
@@ -493,8 +504,8 @@ def test_designs_are_chosen_by_trial_or_key(study: Path) -> None:
     assert titles == [
         "1x1x16 (trial 1) on kws_ternary",
         "1x1x16 (trial 1) on kws_ternary: layers, area and power",
-        "1x1x48 ternary 0.25 (trial 2) on kws_ternary",
-        "1x1x48 ternary 0.25 (trial 2) on kws_ternary: layers, area and power",
+        "1x1x48 P2 0.25 (trial 2) on kws_ternary",
+        "1x1x48 P2 0.25 (trial 2) on kws_ternary: layers, area and power",
     ]
     with pytest.raises(InvalidStudy, match="has no design '99': give a trial number or a key"):
         study_report(study, chosen=["99"])

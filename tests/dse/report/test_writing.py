@@ -88,7 +88,7 @@ def test_the_command_writes_and_says_the_answer(
     code, out, err = run(capsys, "report", study)
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == str(study / "report" / "small.html")
-    assert "Build 2x1x96 ternary 0.25 (trial 3): the lowest error of 4 trained designs" in out
+    assert "Build 2x1x96 P1 0.25 (trial 3): the lowest error of 4 trained designs" in out
     assert (study / "report" / "small.html").is_file()
 
 

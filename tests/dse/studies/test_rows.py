@@ -87,10 +87,10 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"error": 0.125', '"error": NaN', "error is NaN"),
-        ('"error": 0.125', '"error": "low"', 'error is "low"'),
+        ('"error": 0.125', '"error": NaN', "error must be a number from 0 to 1, not nan"),
+        ('"error": 0.125', '"error": "low"', "error must be a number from 0 to 1, not 'low'"),
         ('"error": 0.125', '"error": null', "error is null"),
-        (f'"energy_pj": {COST["energy_pj"]}, ', "", "energy_pj is null"),
+        (f'"energy_pj": {COST["energy_pj"]}, ', "", "energy_pj is missing"),
         ('"key0"', '"key\udcff"', "can't decode byte 0xff"),
     ],
 )

@@ -12,7 +12,7 @@ from dse.design.policies import make_dense
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy
 from dse.studies.folder import RESOLVED
 from dse.studies.resolved import parse_resolved, resolved_yaml
-from dse.studies.rows import Evaluation, append_row
+from dse.studies.rows import Evaluation, Results, append_row
 from dse.studies.spec import read_study
 from dse.studies.study import open_study
 from tests.studies import SMALL, begin, open_optuna_study
@@ -99,9 +99,9 @@ def test_rows_are_read_once_and_when_they_are_asked_for(tmp_path: Path) -> None:
     begin(tmp_path)
     calls: list[Path] = []
 
-    def reader(folder: Path) -> list[Evaluation]:
+    def reader(folder: Path) -> Results:
         calls.append(folder)
-        return []
+        return Results(())
 
     study = open_study(tmp_path, reader)
     assert not calls
