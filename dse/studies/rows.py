@@ -22,9 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cost_models.strict_yaml import short
 from dse.columns import COST_COLUMNS, MEASURED_COLUMNS, OBJECTIVE_COLUMNS
-from dse.errors import InvalidFile, InvalidStudy, printable
+from dse.errors import InvalidFile, InvalidStudy, printable, short
 from dse.files import replacing
 
 if TYPE_CHECKING:

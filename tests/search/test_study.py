@@ -16,7 +16,7 @@ import pytest
 import dse.training.scoring
 from dse.design.point import DesignPoint
 from dse.errors import InvalidData, InvalidDesign, InvalidInput, InvalidStudy
-from dse.studies.effort import MAX_REPEATS
+from dse.studies.effort import MAX_FAILURES, MAX_REPEATS
 from dse.studies.frontier import find_frontier
 from dse.studies.rows import Evaluation, read_rows
 from dse.studies.spec import read_study
@@ -217,17 +217,53 @@ def test_a_small_space_ends_when_it_is_exhausted(study_file: Path, tmp_path: Pat
     assert all(row.error == errors[row.key] for row in duplicates)
 
 
-def test_a_failed_training_is_recorded_and_the_study_goes_on(
+def test_a_study_in_which_every_training_fails_is_given_up(
     study_file: Path, tmp_path: Path
 ) -> None:
+    """And no design is trained twice: the same training would end as it did."""
     text = study_file.read_text().replace(
         "epochs: 2", "epochs: 2, optimiser: sgd, learning_rate: 1.0e+30"
     )
-    study_file.write_text(text + "candidates: 12\n")
-    outcome = run(study_file, tmp_path / "study")
+    study_file.write_text(text + "candidates: 100\n")
+    watcher = Watcher()
+    outcome = run(study_file, tmp_path / "study", watcher)
     failed = [row for row in outcome.rows if row.status == "failed"]
-    assert failed and outcome.state.trained == 0 and outcome.ended_by == "12 candidates are priced"
+    assert len(failed) == MAX_FAILURES and outcome.state.trained == 0
+    why = f"every training failed, 5 of them; the last one: {failed[-1].reason}"
+    assert outcome.words == f"stopped: {why}"
     assert all("loss" in row.reason and row.error is None for row in failed)
+    assert len(watcher.trained) == len(set(watcher.trained)) == MAX_FAILURES
+    # The same command again trains nothing more, and says why.
+    again = Watcher()
+    assert run(study_file, tmp_path / "study", again).ended_by == outcome.ended_by
+    assert again.trained == []
+
+
+def test_what_failed_is_known_by_its_network_and_not_trained_again(
+    study_file: Path, tmp_path: Path
+) -> None:
+    """Two networks in all: the third proposal is one of them, under another trial."""
+    text = study_file.read_text().replace(
+        "epochs: 2", "epochs: 2, optimiser: sgd, learning_rate: 1.0e+30"
+    )
+    for many, few in (
+        ("policy: [P0, P2, P4]\n  density: [0.25, 0.5]", "policy: P2\n  density: 0.5"),
+        ("final_channels: [16, 32]", "final_channels: 16"),
+        ("low: 1, high: 2", "low: 1, high: 1"),
+        ("channels: {low: 8, high: 32, step: 8}", "channels: 8"),
+    ):
+        assert many in text
+        text = text.replace(many, few)
+    study_file.write_text(text + "candidates: 400\n")
+    watcher = Watcher()
+    outcome = run(study_file, tmp_path / "study", watcher)
+    failed = [row for row in outcome.rows if row.status == "failed"]
+    assert len(watcher.trained) == 2 and len(failed) == MAX_FAILURES
+    reasons = {row.trial: row.reason for row in failed}
+    first = {row.key: row.trial for row in reversed(failed)}
+    for row in failed[2:]:
+        earlier = first[row.key]
+        assert row.reason == f"failed before, as trial {earlier}: {reasons[earlier]}"
 
 
 def test_an_impossible_budget_says_how_near_the_space_comes(

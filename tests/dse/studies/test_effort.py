@@ -4,7 +4,7 @@ import pytest
 
 from dse.columns import COST_COLUMNS
 from dse.errors import InvalidInput
-from dse.studies.effort import MAX_REPEATS, Effort, Patience
+from dse.studies.effort import MAX_FAILURES, MAX_REPEATS, Effort, Patience
 from dse.studies.rows import Evaluation, latest
 
 BOX = {"error": [0.0, 1.0], "energy_pj": [0.0, 2.0]}
@@ -82,6 +82,23 @@ def test_nothing_but_repeats_ends_a_study() -> None:
     effort = dataclasses.replace(EFFORT, candidates=10**6)
     assert ended(effort, rows[:-1]) == ""
     assert ended(effort, rows) == f"the last {MAX_REPEATS} candidates brought no new design"
+
+
+def test_what_failed_before_is_no_new_design() -> None:
+    again = [row(n, key="bad", status="failed", error=None) for n in range(2, MAX_REPEATS + 2)]
+    rows = [row(0), row(1, key="bad", status="failed", error=None), *again]
+    effort = dataclasses.replace(EFFORT, candidates=10**6)
+    assert ended(effort, rows) == f"the last {MAX_REPEATS} candidates brought no new design"
+    fresh = [dataclasses.replace(each, key=str(each.trial)) for each in again]
+    assert ended(effort, [*rows[:2], *fresh]) == ""
+
+
+def test_failures_end_a_study_only_where_nothing_else_was_trained() -> None:
+    failed = [row(n, status="failed", error=None, reason=f"no. {n}") for n in range(MAX_FAILURES)]
+    assert ended(EFFORT, failed[:-1]) == ""
+    assert ended(EFFORT, failed) == "every training failed, 5 of them; the last one: no. 4"
+    assert ended(EFFORT, [row(9), *failed]) == ""
+    assert ended(EFFORT, [row(9, status="stopped", epochs=1), *failed]) == ""
 
 
 @pytest.mark.parametrize("wrong", [{"trainings": 0}, {"improvement": 0.0}, {"improvement": 1.0}])
