@@ -4,16 +4,9 @@ Widgets' options, tables and `st.text` show texts as they are; titles, captions 
 Markdown, in which an image would make the reader's browser ask another machine for it.
 """
 
-import csv
-import io
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
-
-import pandas as pd
 
 from dse.columns import LABELS, axis_label, shown
-from dse.report.tables import csv_cell
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>$:~@^=])")
 LONGEST = 120
@@ -45,26 +38,6 @@ def sentence(text: object) -> str:
     For messages of errors, which quote what stands in files, and may go to `st.error` only so.
     """
     return plain(text, LONGEST_SENTENCE)
-
-
-def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Rows as CSV, columns in the order in which they first appear.
-
-    A row need not have all columns: what it lacks is left empty. Values are those of `csv_cell`, as
-    a name of a study may reach a colleague's spreadsheet as a formula otherwise.
-    """
-    listed = [dict(row) for row in rows]
-    names = list(dict.fromkeys(name for row in listed for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in listed)
-    return text.getvalue()
-
-
-def table_csv(frame: pd.DataFrame) -> str:
-    """A table as CSV, without its index; texts that begin like a formula as `csv_cell` has them."""
-    return to_csv({str(k): v for k, v in row.items()} for row in frame.to_dict("records"))
 
 
 def figure(value: float, column: str) -> str:

@@ -6,12 +6,10 @@ Counts (MACs, additions, bits) are exact; energy, latency and area are estimates
 constants have bands. Nothing is trained: no cost depends on the value of a trained weight.
 """
 
-import csv
 import dataclasses
 import json
 import math
 import os
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -48,6 +46,7 @@ from dse.pricing.comparable import leakage_warning, own_constants, say_technolog
 from dse.pricing.priced import Priced
 from dse.report.estimate import estimate_sections
 from dse.report.terminal import print_sections
+from dse.sheets import csv_records
 from dse.studies.folder import DESIGN, RESOLVED
 from dse.studies.rows import check_results
 from dse.studies.study import Study, open_study
@@ -451,7 +450,4 @@ def _write_csv(priced: list[Priced]) -> None:
         for each in priced
         for row in each.cost.breakdown
     ]
-    fields = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.DictWriter(sys.stdout, fieldnames=fields, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    click.echo(csv_records(rows), nl=False)

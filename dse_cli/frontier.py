@@ -15,6 +15,7 @@ from rich.table import Table
 
 from dse.columns import LABELS, shown
 from dse.files import write_text
+from dse.sheets import csv_frame
 from dse.studies.folder import DESIGNS
 from dse.studies.growth import growth, growth_csv
 from dse.studies.rows import Evaluation, check_results, table
@@ -151,7 +152,7 @@ def _say_nothing_trained(rows: Sequence[Evaluation]) -> str:
 
 
 def _csv(study: Study) -> str:
-    return str(table(study.frontier).to_csv(index=False))
+    return csv_frame(table(study.frontier))
 
 
 def _table(front: Sequence[Evaluation], asked: StudySpec) -> Table:

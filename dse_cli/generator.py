@@ -1,7 +1,5 @@
 """`dse generator`: how good a generator's matrices are, and what its circuit takes."""
 
-import csv
-import io
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +15,7 @@ from dse.files import replacing, write_text
 from dse.networks.mixers.ternary import generator_spec
 from dse.rtl.area import default_library, synthesise
 from dse.rtl.designs import GeneratorBlock
+from dse.sheets import csv_lines
 from dse.ternary.generators import FAMILIES, Generator, has
 from dse.ternary.quality import FLAG, KNOWN_BAD, Quality, measure
 from dse_cli.generator_options import generator_options, read_generator
@@ -160,26 +159,31 @@ def _cells(quality: Quality) -> list[str]:
 def _write(out: Path, found: Sequence[Quality]) -> None:
     from dse.ternary.quality_figures import deviations_figure, matrices_figure, statistics_figure
 
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["generator", "density", "size", "matrices", "statistic", "measured", "ideal", "deviation"]
+    names = [
+        "generator",
+        "density",
+        "size",
+        "matrices",
+        "statistic",
+        "measured",
+        "ideal",
+        "deviation",
+    ]
+    lines = (
+        [
+            each.generator.label,
+            each.density,
+            each.size,
+            each.matrices,
+            statistic.name,
+            float(f"{statistic.measured:.6g}"),
+            float(f"{statistic.ideal:.6g}"),
+            round(statistic.deviation, 2),
+        ]
+        for each in found
+        for statistic in each.statistics
     )
-    for each in found:
-        for statistic in each.statistics:
-            writer.writerow(
-                [
-                    each.generator.label,
-                    each.density,
-                    each.size,
-                    each.matrices,
-                    statistic.name,
-                    f"{statistic.measured:.6g}",
-                    f"{statistic.ideal:.6g}",
-                    f"{statistic.deviation:.2f}",
-                ]
-            )
-    write_text(out / "quality.csv", text.getvalue())
+    write_text(out / "quality.csv", csv_lines(names, lines))
     generators = list(dict.fromkeys(each.generator for each in found))
     densities = sorted({each.density for each in found})
     shown = min(densities, key=lambda density: abs(density - 0.125))

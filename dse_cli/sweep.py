@@ -28,7 +28,7 @@ from dse.columns import COST_COLUMNS, LABELS, shown
 from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
 from dse.errors import InvalidInput
-from dse.files import replacing
+from dse.files import replacing, write_text
 from dse.pricing.budget import Budget, Limit, budget_from_node
 from dse.pricing.comparable import own_words
 from dse.pricing.hardware import in_technology
@@ -43,6 +43,7 @@ from dse.pricing.sweep_results import (
     describe_sweep,
     make_sweep,
 )
+from dse.sheets import csv_records
 from dse.speech.task import COMMANDS, Task
 from dse.studies.spec import beside, read_study
 from dse_cli.options import (
@@ -390,10 +391,7 @@ def _read_objectives(minimise: str, maximise: str) -> dict[str, float]:
 
 
 def _write_frontier(rows: list[Row], path: Path) -> None:
-    import pandas as pd
-
-    with replacing(path) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False)
+    write_text(path, csv_records(rows))
 
 
 def _print(rows: list[Row], objectives: dict[str, float], console: Console) -> None:

@@ -21,7 +21,7 @@ from dashboard.links import choose_one
 from dashboard.mistakes import draw_mistakes
 from dashboard.session import current_study, page
 from dashboard.studies import StudyFrame
-from dashboard.texts import figure, sentence, to_csv
+from dashboard.texts import figure, sentence
 from dse.colours import TRITS
 from dse.columns import LABELS
 from dse.design.matrices import count_facts, matrix_at
@@ -44,6 +44,7 @@ from dse.report.cost_tables import (
     ways_table,
 )
 from dse.report.priced import price_row
+from dse.sheets import csv_records
 from dse.studies.rows import Evaluation
 
 MOST_LISTED = 2_000  # designs in the choice; any other opens by its address
@@ -180,7 +181,7 @@ def _layers(priced: Priced) -> None:
     draw_table(layers_table(priced.cost, mapping=True), height=460)
     st.download_button(
         "Download all columns as CSV",
-        lambda: to_csv(priced.cost.breakdown),
+        lambda: csv_records(priced.cost.breakdown),
         file_name="layers.csv",
         mime="text/csv",
         icon=":material/download:",
@@ -282,7 +283,7 @@ def _training(study: StudyFrame, row: Evaluation) -> None:
     left.text(f"Least validation error {100 * best.validation_error:.1f} % in epoch {best.epoch}.")
     right.download_button(
         "Learning curve as CSV",
-        lambda: to_csv(dataclasses.asdict(each) for each in history),
+        lambda: csv_records(dataclasses.asdict(each) for each in history),
         file_name="history.csv",
         mime="text/csv",
         icon=":material/download:",

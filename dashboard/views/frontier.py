@@ -16,8 +16,9 @@ from dashboard.links import choose_one
 from dashboard.literature import published_points
 from dashboard.session import current_study, open_design, page, rows_or_stop
 from dashboard.studies import StudyFrame, table_of_confirmed
-from dashboard.texts import STATUS_HELP, figure, label, plain, table_csv
+from dashboard.texts import STATUS_HELP, figure, label, plain
 from dse.columns import LABELS, OBJECTIVE_COLUMNS
+from dse.sheets import csv_frame
 from dse.studies.frontier import hypervolume_share
 from dse.studies.rows import FULL, Evaluation
 
@@ -305,7 +306,7 @@ def _table(inside: pd.DataFrame, study: StudyFrame) -> None:
             open_design(str(first.iloc[rows[0]]["design"]))
         st.download_button(
             "Download these designs as CSV",
-            lambda: table_csv(ordered[names].rename(columns={name: label(name) for name in names})),
+            lambda: csv_frame(ordered[names].rename(columns={name: label(name) for name in names})),
             file_name="designs.csv",
             mime="text/csv",
             icon=":material/download:",

@@ -4,16 +4,13 @@ A text that a spreadsheet would take for a formula is not one: CSV puts an apost
 spreadsheets themselves do; XLSX stores it as a text and marks it as one. Numbers are never touched.
 """
 
-import csv
 import io
 import json
 from typing import Any
 
 from dse.errors import InvalidInput
 from dse.report.content import Field, Report, Table
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""Beginnings of a text that spreadsheets take for a formula; the last four are full-width."""
+from dse.sheets import csv_lines
 
 FORMATS_OF_CELLS = {
     "count": "#,##0",
@@ -32,22 +29,14 @@ def csv_text(table: Table) -> str:
     Numbers have 15 significant digits and no separators; what is not known is empty, which is not
     0. Lines end in a line feed, on all systems.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.name for field in table.fields])
-    for row in table.plain_rows:
-        writer.writerow([csv_cell(value) for value in row])
-    return text.getvalue()
-
-
-def csv_cell(value: str | int | float | None) -> str:
-    """A value as CSV has it: a text that a spreadsheet would compute has an apostrophe in front."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        value = value.replace("\0", "")
-        return f"'{value}" if value.startswith(FORMULA) else value
-    return repr(_number(value))
+    names = [field.name for field in table.fields]
+    return csv_lines(
+        names,
+        (
+            [_number(value) if isinstance(value, float) else value for value in row]
+            for row in table.plain_rows
+        ),
+    )
 
 
 def _number(value: int | float) -> int | float:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from cost_models import Band
 from dse.errors import InvalidFile
-from dse.files import replacing
+from dse.files import write_text
+from dse.sheets import csv_frame
 from dse.studies.folder import CONFIRMED
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study
@@ -75,8 +76,7 @@ def write_confirmed(found: Sequence[Confirmed], folder: Path) -> Path:
         }
     )
     path = folder / CONFIRMED
-    with replacing(path) as temporary:
-        table.to_csv(temporary, index=False)
+    write_text(path, csv_frame(table))
     return path
 
 

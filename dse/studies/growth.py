@@ -6,13 +6,12 @@ Hypervolume never falls, as designs are only added. A curve over epochs or hours
 fairly; one over trials does not, as duplicates and infeasible designs cost nothing.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 
+from dse.sheets import csv_lines
 from dse.studies.frontier import hypervolume_share
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study
@@ -94,8 +93,5 @@ def _improves(new: Sequence[Evaluation], front: Sequence[Evaluation], box: Itera
 
 def growth_csv(steps: Sequence[Step]) -> str:
     """The steps as CSV with a header of `Step`'s fields: a line a training."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Step)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(step) for step in steps)
-    return text.getvalue()
+    names = [field.name for field in fields(Step)]
+    return csv_lines(names, ([getattr(step, name) for name in names] for step in steps))

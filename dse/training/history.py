@@ -2,13 +2,13 @@
 
 import csv
 import dataclasses
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dse.errors import InvalidFile
 from dse.files import write_text
+from dse.sheets import csv_lines
 
 FILE_NAME = "history.csv"
 
@@ -67,13 +67,9 @@ def best_record(history: Sequence[EpochRecord]) -> EpochRecord:
 
 def write_history(folder: Path, history: Sequence[EpochRecord]) -> None:
     """Write `history.csv` in one step: a column a field, a line an epoch."""
-    text = io.StringIO()
     names = [field.name for field in dataclasses.fields(EpochRecord)]
-    writer = csv.writer(text, lineterminator="\n")
-    # The writer puts a float down by `repr`, the shortest text that reads back as the same number.
-    writer.writerow(names)
-    writer.writerows([getattr(record, name) for name in names] for record in history)
-    write_text(folder / FILE_NAME, text.getvalue())
+    lines = ([getattr(record, name) for name in names] for record in history)
+    write_text(folder / FILE_NAME, csv_lines(names, lines))
 
 
 def read_history(folder: Path) -> tuple[EpochRecord, ...]:

@@ -42,13 +42,13 @@ from dashboard.studies import (
     searching_elsewhere,
     searching_process,
 )
-from dashboard.texts import figure, plain, table_csv, to_csv
+from dashboard.texts import figure, plain
 from dse.design.published import published
 from dse.errors import InvalidFile, InvalidStudy
 from dse.pricing.machine import Machine
 from dse.report.content import Bars
 from dse.report.cost_plots import energy_plot, find_colours, latency_plot
-from dse.report.tables import csv_cell
+from dse.sheets import csv_cell, csv_frame, csv_records
 from dse.studies.cluster_state import ClusterState, write_cluster_state
 from dse.studies.holder import LOCK, Holder
 from dse.studies.rows import Evaluation, append_row, read_rows
@@ -62,8 +62,8 @@ def test_markdown_and_formulas_are_harmless() -> None:
     assert len(plain("x" * 1000)) == 120
     texts = [csv_cell(v) for v in ("=1+1", "@a", "-3", -3, "a=b")]
     assert texts == ["'=1+1", "'@a", "'-3", "-3", "a=b"]
-    assert to_csv([{"a": "=1"}, {"b": 2}]) == "a,b\n'=1,\n,2\n"
-    assert table_csv(pd.DataFrame({"a": ["+x"]})) == "a\n'+x\n"
+    assert csv_records([{"a": "=1"}, {"b": 2}]) == "a,b\n'=1,\n,2\n"
+    assert csv_frame(pd.DataFrame({"a": ["+x"]})) == "a\n'+x\n"
 
 
 def test_figures_have_units() -> None:
