@@ -40,7 +40,7 @@ test: setup
 	$(PYTEST)
 
 test-all: setup
-	$(PYTEST) -m ""
+	$(PYTEST) -m "not short" --durations=25
 
 check: setup
 	$(BIN)/ruff check .

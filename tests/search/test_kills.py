@@ -1,8 +1,8 @@
 """Kills at random moments of one study, against the same study undisturbed.
 
 The study has rungs, so that a kill meets new designs, designs that go on, storage and record. A
-process that has loaded torch is forked for each life: starting Python fifty times would take
-minutes. Ten kills of a small study are for every day, fifty of a larger one are a soak.
+process that has loaded torch is forked for each life: starting Python anew each time would take
+minutes. Ten kills of a small study are for every day, sixteen of a larger one are a soak.
 """
 
 import dataclasses
@@ -89,7 +89,10 @@ def numbers(rows: list[Evaluation]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("kills", "trainings", "epochs", "most_changes"),
-    [(10, 6, 4, 16), pytest.param(16, 10, 6, 26, marks=pytest.mark.soak)],
+    [
+        pytest.param(10, 6, 4, 16, marks=pytest.mark.short),
+        pytest.param(16, 10, 6, 26, marks=pytest.mark.soak),
+    ],
 )
 def test_kills_lose_nothing_and_double_nothing(
     study_file: Path, tmp_path: Path, kills: int, trainings: int, epochs: int, most_changes: int

@@ -33,7 +33,7 @@ from tests.search.postgres import PASSWORD, Postgres
 from tests.search.ray_cluster import RayCluster, ray_cluster
 from tests.search.test_workers import Watcher, numbers
 
-EPOCHS = 100
+EPOCHS = 60
 """Of trainings that are hit in the middle; those of other tests are shorter."""
 
 STARTED: list["subprocess.Popen[str]"] = []

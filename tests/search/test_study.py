@@ -399,17 +399,11 @@ def start(study_file: Path, folder: Path, workers: int = 1) -> subprocess.Popen[
     )
 
 
-@pytest.mark.parametrize(
-    ("most_kills", "workers"),
-    [
-        (3, 2),
-        pytest.param(6, 1, marks=pytest.mark.soak),
-    ],
-)
 def test_kill_9_at_random_moments_loses_and_doubles_nothing(
-    study_file: Path, tmp_path: Path, most_kills: int, workers: int, undisturbed: Undisturbed
+    study_file: Path, tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
-    """Kills until it has hit trainings in the middle; ends as an undisturbed study."""
+    """The command itself with two workers, killed three times; test_kills has many kills of one."""
+    most_kills, workers = 3, 2
     whole = numbers(undisturbed(workers).rows)
     folder, rng = tmp_path / "killed", random.Random(7)
     kills = 0
