@@ -129,7 +129,10 @@ ONE = {"w": np.ones((2, 2, 1), np.float32)}
             "averages over part of the frames",
         ),
         (
-            [helper.make_node("Gemm", ["x", "w"], ["y"])],
+            [
+                helper.make_node("Flatten", ["x"], ["f"]),
+                helper.make_node("Gemm", ["f", "w"], ["y"]),
+            ],
             [1, 2, 9],
             {"w": np.ones((3, 3))},
             "takes 3 numbers, and gets 18",
