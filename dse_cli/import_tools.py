@@ -1,18 +1,25 @@
 """`dse import zigzag|scalesim|accelergy|onnx`: machines, technologies and workloads."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
+from rich.console import Console
 
-from cost_models import Workload, estimate, load_accelerator, load_technology
+from cost_models import Workload, estimate, load_technology
 from cost_models.accelerator import Accelerator
+from cost_models.application import Use
+from cost_models.energy import price_list
 from cost_models.writing import accelerator_yaml, technology_yaml
 from dse.errors import InvalidInput
 from dse.files import write_text
 from dse.interchange.accelergy import import_tables
 from dse.interchange.scalesim import import_configuration
 from dse.interchange.zigzag import import_hardware, import_workload, is_workload
+from dse.report.estimate import workload_sections
+from dse.report.priced import load_machine
+from dse.report.terminal import print_sections
 
 _FILE = click.argument("file", type=click.Path(path_type=Path))
 _OUT = click.option(
@@ -41,13 +48,15 @@ def zigzag(
     if is_workload(file):
         if out is not None:
             raise click.UsageError("--out is for machines: a workload has no file of ours")
-        _print_workload(import_workload(file), machine)
+        notes: list[str] = []
+        workload = import_workload(file, notes=notes)
+        _tell(notes)
+        _print_workload(workload, machine)
         return
     if machine is not None:
         raise click.UsageError("--machine is for workloads, and the file describes a machine")
     found = import_hardware(file, clock_mhz=clock_mhz, technology=technology)
-    for note in found.notes:
-        click.echo(f"note: {note}")
+    _tell(found.notes)
     _write_machine(found.machine, out)
 
 
@@ -60,7 +69,9 @@ def scalesim(file: Path, out: Path | None) -> None:
     \b
       dse import scalesim scale.cfg --out systolic.yaml
     """  # noqa: D301 (click reads the backspace as: do not wrap)
-    _write_machine(import_configuration(file), out)
+    found = import_configuration(file)
+    _tell(found.notes)
+    _write_machine(found.machine, out)
 
 
 @click.command()
@@ -92,6 +103,7 @@ def accelergy(
     found = import_tables(file, load_technology(base), art=art, takes=takes)
     for line in found.taken:
         click.echo(line)
+    _tell(found.notes)
     click.echo(f"all other constants are those of {base}")
     if out is None:
         click.echo("technology not written: add --out technology.yaml")
@@ -114,16 +126,30 @@ def onnx(file: Path, frames: int | None, machine: str | None) -> None:
         from dse.interchange.onnx_import import import_onnx
     except ImportError:
         raise InvalidInput("ONNX needs one more package: pip install 'ternary-dse[onnx]'") from None
-    _print_workload(import_onnx(file, frames=frames), machine)
+    notes: list[str] = []
+    workload = import_onnx(file, frames=frames, notes=notes)
+    _tell(notes)
+    _print_workload(workload, machine)
 
 
 TOOL_IMPORTS = (zigzag, scalesim, accelergy, onnx)
 
 
+def _tell(notes: Iterable[str]) -> None:
+    """What was read otherwise than it stands in the file, a line each."""
+    for note in notes:
+        click.echo(f"note: {note}")
+
+
 def _write_machine(machine: Accelerator, out: Path | None) -> None:
+    """Say what came out, and whether it can be priced: a file of another tool may be larger."""
     array = machine.arrays[0]
     memories = ", ".join(f"{each.name} {each.capacity_bits:,} bits" for each in machine.memories)
     click.echo(f"{machine.name}: {array.rows} x {array.columns} x {array.lanes} MACs; {memories}")
+    try:
+        price_list(machine, load_technology(machine.technology))
+    except InvalidInput as error:
+        click.echo(f"note: it cannot be priced as it is: {error}")
     if out is None:
         click.echo("machine not written: add --out machine.yaml")
     else:
@@ -132,20 +158,15 @@ def _write_machine(machine: Accelerator, out: Path | None) -> None:
 
 
 def _print_workload(workload: Workload, machine: str | None) -> None:
+    """Counts, and on a machine the tables of `dse estimate`."""
     kinds = Counter(layer.kind.value.replace("_", " ") for layer in workload.layers)
-    click.echo(", ".join(f"{count} {kind}" for kind, count in kinds.items()))
-    click.echo(
+    said = [
+        ", ".join(f"{count} {kind}" for kind, count in kinds.items()),
         f"{workload.name}: {workload.trained_parameters:,} trained parameters, "
-        f"{workload.macs:,} MACs, {workload.additions:,} additions"
-    )
+        f"{workload.macs:,} MACs, {workload.additions:,} additions",
+    ]
     if machine is None:
-        click.echo("not priced: add --machine")
+        click.echo("\n".join([*said, "not priced: add --machine"]))
         return
-    accelerator = load_accelerator(machine)
-    cost = estimate(workload, accelerator, load_technology(accelerator.technology))
-    columns = cost.columns()
-    for name in ("energy_pj", "latency_cycles", "latency_us", "area_um2"):
-        if name in columns:
-            click.echo(f"{name} on {accelerator.name}: {columns[name]:,.6g}")
-    for misfit in cost.misfits:
-        click.echo(f"misfit: {misfit}")
+    cost = estimate(workload, *load_machine(machine))
+    print_sections(workload_sections(cost, Use(), said), Console(highlight=False))

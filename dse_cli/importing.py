@@ -14,9 +14,7 @@ from dse.files import write_text
 from dse.interchange.nemo import ImportedNetwork, import_nemo
 from dse.networks.lowering import lower
 from dse_cli.import_tools import TOOL_IMPORTS
-
-DEFAULT_FRAMES = 100
-"""One second at 10 ms a frame."""
+from dse_cli.options import FRAMES
 
 
 @click.group(name="import")
@@ -50,14 +48,14 @@ for _command in TOOL_IMPORTS:
 @click.option(
     "--frames",
     type=click.IntRange(min=1),
-    help=f"Frames for the MACs. [default: what the file says, or {DEFAULT_FRAMES}: one second]",
+    help=f"Frames for the MACs. [default: what the file says, or {FRAMES}, as `dse estimate`]",
 )
 def nemo(
     file: Path, out: Path | None, changes: tuple[str, ...], outputs: int | None, frames: int | None
 ) -> None:
     """Read the MatchboxNet, MarbleNet, QuartzNet or Jasper of a NeMo YAML FILE."""
     network = import_nemo(file, _overrides(changes), outputs=outputs)
-    frames = frames or network.frames or DEFAULT_FRAMES
+    frames = frames or network.frames or FRAMES
     workload = lower(network.point, frames=frames, outputs=network.outputs)
     console = Console(soft_wrap=True)
     console.print(_block_table(network.point))

@@ -12,17 +12,23 @@ repeated: `mult_random` before `mult_reused`.
 An ERT is the "energy reference table", an ART the "area reference table" that Accelergy writes from
 an architecture and its estimators (Cacti, Aladdin and others); Timeloop multiplies its entries with
 action counts. Here they are made independent of the width, and become `Constant`s with a source.
+
+An action may have several energies, one for each choice of its arguments (bits that toggle, say).
+Accelergy's own summary gives their average, with the least and the greatest: that is how they are
+read here, too, as a value with a band, unless `--take COMPONENT.ACTION:max` chooses. Rows are
+judged when they are taken: what nobody takes does not stop an import.
 """
 
 import dataclasses
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cost_models.strict_yaml import Node, read_yaml
 from cost_models.technology import Constant, Technology
-from dse.errors import InvalidInput
+from dse.errors import InvalidInput, short
 
 _ENERGIES = {
     # name with its width -> constant, power of the width
@@ -37,12 +43,23 @@ _AREAS = {
 # Parts of action names, best first. A component has several figures, such as `mult_random` (both
 # operands new in each cycle), `mult_reused` (one is held) and `mult_gated` (off).
 _PREFERRED = ("random", "write", "add", "mult", "access", "read")
-_LEAST_EXPONENT, _MOST_EXPONENT = -12, 12
+_LEAST, _MOST = 1e-12, 1e12
+"""Of a figure that a component can have, if it is not 0."""
+_OTHERS = {
+    "architecture": "an architecture, which Accelergy makes tables of",
+    "compound_components": "components, which Accelergy makes tables of",
+    "primitive_components": "components, which Accelergy makes tables of",
+    "action_counts": "counts of actions",
+    "energy_estimation": "energies of a whole run",
+    "energy_estimates": "energies of a whole run",
+}
+"""Files of the same tool that are no tables, by their first key."""
+MOST_NAMED = 10
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ImportedTechnology:
-    """A technology, and where each of its new constants comes from.
+    """A technology, where each of its new constants comes from, and what was not taken.
 
     `taken` has a line for each constant that was replaced: all others are still the base's, of
     another node perhaps, and whoever prices with the result should read which.
@@ -50,6 +67,69 @@ class ImportedTechnology:
 
     technology: Technology
     taken: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """An energy or an area; with what it varies between, if it depends on arguments."""
+
+    value: float
+    low: float
+    high: float
+
+    def chosen(self, choice: str) -> "_Figure":
+        value = {"min": self.low, "max": self.high, "average": self.value}[choice]
+        return _Figure(value, value, value)
+
+    def constant(self, divisor: float, source: str) -> Constant:
+        """Divided; the band is left out where there is none, or where it reaches down to 0."""
+        if self.low == self.high:
+            return Constant(value=self.value / divisor, source=source)
+        low = self.low / divisor if self.low > 0 else None
+        return Constant(
+            value=self.value / divisor, low=low, high=self.high / divisor, source=source
+        )
+
+
+Rows = dict[str, list[Node]]
+"""The rows of a component by action; an area has the action ''."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """The components of a file, still unjudged."""
+
+    file: str
+    unit: str
+    components: dict[str, Rows]
+    """By name, with the ranges of Timeloop: `system.pe[1..168].mac`."""
+
+    def named(self, name: str) -> list[str]:
+        """Components of a name; with or without its ranges."""
+        if name in self.components:
+            return [name]
+        return [each for each in self.components if _bare(each) == name]
+
+    def figure(self, name: str, action: str) -> _Figure | None:
+        """What the components of a name say of an action; None where none of them has it.
+
+        Raises:
+            InvalidInput: they say different things, or one has a figure that cannot be.
+        """
+        found = [
+            (each, _figure(self.components[each][action], self.unit))
+            for each in self.named(name)
+            if action in self.components[each]
+        ]
+        if len({figure for _, figure in found}) > 1:
+            listed = ", ".join(f"{each} {figure.value:g}" for each, figure in found[:MOST_NAMED])
+            raise InvalidInput(
+                f"{self.file} has {len(found)} tables of {name} with different figures of "
+                f"'{action or 'area'}' ({listed} {self.unit}): take one of them by its whole name, "
+                "ranges included"
+            )
+        return found[0][1] if found else None
 
 
 def import_tables(
@@ -62,143 +142,254 @@ def import_tables(
     """Put the figures of an ERT, and of an ART, into a technology.
 
     Names are read first, takes second, so a take wins over what a name says. Of several widths of a
-    component (`mult8`, `mult16`) the first in the file counts: the technology has one constant, and
-    the division by the width assumes that all widths would give the same.
+    component (`mult8`, `mult16`) the first in the file counts, and a note tells the others: the
+    technology has one constant, and the division by the width assumes that all widths would give
+    the same.
 
     Args:
         ert: YAML of energies in pJ.
         base: what is not in the tables.
         art: YAML of areas in um2.
         takes: `CONSTANT=COMPONENT.ACTION/DIVISOR` for energies, `CONSTANT=COMPONENT/DIVISOR` for
-            areas; before what names say.
+            areas; before what names say. `COMPONENT.ACTION:max` takes the greatest of an action's
+            energies, `:min` the least, else their average counts.
 
     Raises:
-        InvalidFile: a file cannot be read, or an energy in it is nonsense.
+        InvalidFile: a file cannot be read, or an energy that is taken is nonsense.
         InvalidInput: a take names what does not exist, or nothing was found.
     """
-    ert = Path(ert)
-    energies = _energies(ert)
-    areas = {} if art is None else _areas(Path(art))
+    ert, notes = Path(ert), list[str]()
+    energies = _energies(ert, notes)
+    areas = _Tables("", "um2", {}) if art is None else _areas(Path(art), notes)
     found: dict[str, Constant] = {}
-    for component in energies:
-        _guess(found, component, _pick(energies[component]), _ENERGIES, ert.name, "pJ")
-    for component, area in areas.items():
-        _guess(found, component, ("", area), _AREAS, Path(str(art)).name, "um2")
+    used: set[str] = set()
+    for tables, patterns in ((energies, _ENERGIES), (areas, _AREAS)):
+        for component in tables.components:
+            _guess(found, used, component, tables, patterns, notes)
     for take in takes:
-        constant, value = _take(take, energies, areas, ert.name)
+        constant, value, component = _take(take, energies, areas)
         found[constant] = value
+        used.add(component)
     if not found:
-        listed = ", ".join(list(energies)[:10])
+        listed = ", ".join(list(energies.components)[:MOST_NAMED])
         raise InvalidInput(
             f"no name in {ert} says what it is and how wide, such as mult8: say it with --take "
             f"CONSTANT=COMPONENT.ACTION/DIVISOR; components are {listed}"
         )
+    every = dict.fromkeys((*energies.components, *areas.components))
+    rest = [each for each in every if each not in used]
+    if rest:
+        more = f" and {len(rest) - MOST_NAMED} more" if len(rest) > MOST_NAMED else ""
+        notes.append(f"nothing is taken of {', '.join(rest[:MOST_NAMED])}{more}")
     technology = dataclasses.replace(
         base,
         name=ert.stem,
         description=f"{base.description}; with figures of {ert.name}",
         **found,  # type: ignore[arg-type]
     )
-    taken = tuple(f"{key} = {value.value:.6g}: {value.source}" for key, value in found.items())
-    return ImportedTechnology(technology, taken)
+    taken = tuple(f"{key} = {_shown(value)}: {value.source}" for key, value in found.items())
+    return ImportedTechnology(technology, taken, tuple(dict.fromkeys(notes)))
 
 
-def _tables(path: Path, kind: str) -> list[Node]:
-    """Components of a table, or of the summary that Accelergy writes beside it."""
-    root = read_yaml(path, doubled=[])
-    tables = None
+def _shown(constant: Constant) -> str:
+    if constant.low is None and constant.high is None:
+        return f"{constant.value:.6g}"
+    ends = ["unknown" if end is None else f"{end:.6g}" for end in (constant.low, constant.high)]
+    return f"{constant.value:.6g} ({' to '.join(ends)})"
+
+
+# ---- reading ----
+
+
+def _tables(path: Path, kind: str, notes: list[str]) -> Node:
+    """The tables of a file, or of the summary that Accelergy writes beside it."""
+    root = read_yaml(path, doubled=notes)
+    keys = root.value if isinstance(root.value, dict) else {}
     for key, inner in ((kind, "tables"), (f"{kind}_summary", "table_summary")):
-        body = root.value.get(key) if isinstance(root.value, dict) else None
-        if tables is None and body is not None and isinstance(body.value, dict):
-            tables = body.value.get(inner)
-    if tables is None:
-        raise root.error(
-            f"an {kind} has a key '{kind}.tables', its summary '{kind}_summary.table_summary'"
-        )
-    if not isinstance(tables.value, list) or not tables.value:
-        raise tables.error(f"{tables.key} must be a list of components")
+        body = keys.get(key)
+        if body is not None and isinstance(body.value, dict) and inner in body.value:
+            tables: Node = body.value[inner]
+            if not isinstance(tables.value, list | dict) or not tables.value:
+                raise tables.error(f"{tables.key} must be a list of components")
+            return tables
+    other = "ART" if kind == "ERT" else "ERT"
+    for key in keys:
+        if key.startswith(other):
+            remedy = "give it with --art" if other == "ART" else "give it before --art"
+            raise root.error(f"this is an {other}, not an {kind}: {remedy}")
+        if key in _OTHERS:
+            raise root.error(
+                f"this file holds {_OTHERS[key]}: run Accelergy, and give the {kind}.yaml that it "
+                "writes"
+            )
+    raise root.error(
+        f"an {kind} has a key '{kind}.tables', its summary '{kind}_summary.table_summary'"
+    )
+
+
+def _listed(tables: Node) -> list[tuple[str, Node]]:
+    """Components by name; before version 0.3 a mapping, a list since."""
+    if isinstance(tables.value, dict):
+        return list(tables.value.items())
     for table in tables.value:
         if not isinstance(table.value, dict) or "name" not in table.value:
             raise table.error(f"{table.key} must be a component with a name")
-    listed: list[Node] = tables.value
-    return listed
+    return [(_name(table.value["name"]), table) for table in tables.value]
 
 
-def _component(table: Node) -> str:
-    # `system.pe[1..168].mac` of Timeloop: one of many equal ones.
-    return re.sub(r"\[[^\]]*\]", "", str(table.value["name"].value))
+def _name(node: Node) -> str:
+    if not isinstance(node.value, str | int) or not 0 < len(str(node.value)) <= 200:
+        raise node.error(f"{node.key} must be a name, of 200 letters at most")
+    return str(node.value)
 
 
-def _energies(path: Path) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
-    for table in _tables(path, "ERT"):
-        actions = table.value.get("actions")
-        if actions is None or not isinstance(actions.value, list):
+def _bare(name: str) -> str:
+    """`system.pe[1..168].mac` of Timeloop: one of many equal ones."""
+    return re.sub(r"\[[^\]]*\]", "", name)
+
+
+def _energies(path: Path, notes: list[str]) -> _Tables:
+    found: dict[str, Rows] = {}
+    for name, table in _listed(_tables(path, "ERT", notes)):
+        rows = found.setdefault(name, {})
+        keys = table.value if isinstance(table.value, dict) else {}
+        if "actions" in keys and isinstance(keys["actions"].value, list):
+            named = [
+                (row.value.get("name") if isinstance(row.value, dict) else None, row)
+                for row in keys["actions"].value
+            ]
+        elif keys and "name" not in keys:  # before 0.3: {read: {energy: 1}, write: [...]}
+            named = [
+                (dataclasses.replace(row, value=action), each)
+                for action, row in keys.items()
+                for each in (row.value if isinstance(row.value, list) else [row])
+            ]
+        else:
             raise table.error(f"{table.key} must have a list of actions")
-        of_action: dict[str, float] = {}
-        for action in actions.value:
-            if not isinstance(action.value, dict) or not {"name", "energy"} <= set(action.value):
-                raise action.error(f"{action.key} must have name and energy")
-            of_action[str(action.value["name"].value)] = _figure(action.value["energy"], "pJ")
-        found[_component(table)] = of_action
-    return found
+        for action, row in named:
+            if action is None:
+                notes.append(f"{row.key} has no name, and is left out ({row.where})")
+            else:
+                rows.setdefault(_name(action), []).append(row)
+    return _Tables(path.name, "pJ", found)
 
 
-def _areas(path: Path) -> dict[str, float]:
-    return {
-        _component(table): _figure(table.value["area"], "um2")
-        for table in _tables(path, "ART")
-        if "area" in table.value
-    }
+def _areas(path: Path, notes: list[str]) -> _Tables:
+    found: dict[str, Rows] = {}
+    for name, table in _listed(_tables(path, "ART", notes)):
+        found.setdefault(name, {}).setdefault("", []).append(table)
+    return _Tables(path.name, "um2", found)
 
 
-def _figure(node: Node, unit: str) -> float:
+def _figure(rows: Sequence[Node], unit: str) -> _Figure:
+    """What the rows of an action say together: their average, and between what they are.
+
+    Raises:
+        InvalidFile: a row has no figure, or two of equal arguments have different ones.
+    """
+    key = "energy" if unit == "pJ" else "area"
+    found: dict[str, _Figure] = {}
+    for row in rows:
+        keys = row.value if isinstance(row.value, dict) else {}
+        arguments = repr(keys["arguments"].plain()) if "arguments" in keys else ""
+        if key in keys:
+            value = _number(keys[key], unit)
+            figure = _Figure(value, value, value)
+        elif f"average_{key}" in keys:
+            value = _number(keys[f"average_{key}"], unit)
+            ends = [
+                _number(keys[f"{end}_{key}"], unit) if f"{end}_{key}" in keys else value
+                for end in ("min", "max")
+            ]
+            if not ends[0] <= value <= ends[1]:
+                raise row.error(
+                    f"{row.key}: the average {value:g} {unit} is not between min and max, "
+                    f"{ends[0]:g} and {ends[1]:g}"
+                )
+            figure = _Figure(value, *ends)
+        else:
+            raise row.error(f"{row.key} must have {key}, or average_{key}")
+        if found.setdefault(arguments, figure) != figure:
+            raise row.error(
+                f"{row.key} has {figure.value:g} {unit}, and a row before it of the same name "
+                f"{found[arguments].value:g}: leave one out"
+            )
+    figures = list(found.values())
+    return _Figure(
+        math.fsum(each.value for each in figures) / len(figures),
+        min(each.low for each in figures),
+        max(each.high for each in figures),
+    )
+
+
+def _number(node: Node, unit: str) -> float:
     """A number that a component can have: Accelergy has written 1.6e17 pJ for an underflow."""
     value = node.value
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise node.error(f"{node.key} must be a number of {unit}")
-    if value < 0 or (value and not -12 < math.log10(value) < 12):
-        raise node.error(f"{node.key} must be from 0 to 1e12 {unit}, not {value:g}")
+        raise node.error(f"{node.key} must be a number of {unit}, not {short(value)}")
+    if value and not _LEAST <= value <= _MOST:
+        raise node.error(
+            f"{node.key} must be 0, or from {_LEAST:g} to {_MOST:g} {unit}, not {value:g}"
+        )
     return float(value)
 
 
-def _pick(actions: dict[str, float]) -> tuple[str, float]:
+# ---- taking ----
+
+
+def _pick(tables: _Tables, component: str) -> tuple[str, _Figure] | None:
     # The outer loop is over preferences: the best kind of action wins, wherever the file lists it.
     # An action of 0 pJ (idle, gated) says nothing about the cost of a bit.
     for wanted in _PREFERRED:
-        for action, energy in actions.items():
-            if wanted in action and energy > 0:
-                return action, energy
-    return "", 0.0
+        for action in tables.components[component]:
+            if wanted in action:
+                figure = _figure(tables.components[component][action], tables.unit)
+                if figure.value > 0:
+                    return action, figure
+    return None
 
 
 def _guess(
     found: dict[str, Constant],
+    used: set[str],
     component: str,
-    picked: tuple[str, float],
+    tables: _Tables,
     patterns: dict[str, tuple[str, int]],
-    file: str,
-    unit: str,
+    notes: list[str],
 ) -> None:
-    action, value = picked
+    """Take the figure of a component whose name says what it is and how wide, such as `mult8`."""
     # Only the last part of the path names the component: `system.add_unit.mult8` is a multiplier.
-    last = component.rpartition(".")[2].lower()
+    last = _bare(component).rpartition(".")[2].lower()
     for pattern, (constant, power) in patterns.items():
-        match = re.fullmatch(rf"(?:int|fixed)?_?{pattern}_?(\d{{1,3}})", last)
-        if match is None or value <= 0 or int(match[1]) < 1:
+        match = re.fullmatch(rf"(?:int|fixed)?_?{pattern}_?(\d{{1,3}})", last, re.ASCII)
+        if match is None or int(match[1]) < 1:
             continue
         width = int(match[1])
-        source = f"{file}: {component} {action}".rstrip()
-        if constant not in found:  # the first of several widths
-            found[constant] = Constant(
-                value=value / width**power, source=f"{source}, {value:g} {unit} for {width} bits"
+        if tables.unit == "pJ":
+            picked = _pick(tables, component)
+        else:
+            picked = ("", _figure(tables.components[component][""], tables.unit))
+        if picked is None or picked[1].value <= 0:
+            notes.append(f"{component} has no figure above 0: nothing is taken of it")
+            continue
+        action, figure = picked
+        source = f"{tables.file}: {component} {action}".rstrip()
+        made = figure.constant(
+            width**power, f"{source}, {figure.value:g} {tables.unit} for {width} bits"
+        )
+        used.add(component)
+        if constant not in found:
+            found[constant] = made
+        elif not math.isclose(made.value, found[constant].value, rel_tol=1e-9):
+            notes.append(
+                f"{component} makes {made.value:.6g} of {constant}; taken is that of the first in "
+                f"the file, {found[constant].value:.6g} ({found[constant].source})"
             )
 
 
-def _take(
-    take: str, energies: dict[str, dict[str, float]], areas: dict[str, float], file: str
-) -> tuple[str, Constant]:
-    match = re.fullmatch(r"([a-z0-9_]{1,60})=([^=/]{1,200})(?:/([0-9.]{1,12}))?", take)
+def _take(take: str, energies: _Tables, areas: _Tables) -> tuple[str, Constant, str]:
+    pattern = r"([a-z0-9_]{1,60})=([^=/]{1,200}?)(?::(average|min|max))?(?:/([0-9.]{1,12}))?"
+    match = re.fullmatch(pattern, take, re.ASCII)
     known = {
         field.name
         for field in dataclasses.fields(Technology)
@@ -206,23 +397,27 @@ def _take(
     }
     if match is None or match[1] not in known:
         raise InvalidInput(
-            f"--take {take[:80]!r} must be CONSTANT=COMPONENT.ACTION/DIVISOR; constants are "
+            f"--take {short(take)} must be CONSTANT=COMPONENT.ACTION/DIVISOR; constants are "
             f"{', '.join(sorted(known))}"
         )
-    constant, source, text = match[1], match[2], match[3] or "1"
+    constant, source, choice, text = match[1], match[2], match[3], match[4] or "1"
     # `a.b.c` is component a.b.c of the ART, or action c of component a.b of the ERT: the name alone
     # does not tell, so the ART is asked first.
-    component, _, action = source.rpartition(".")
-    value = areas.get(source)
-    if value is None and component in energies:
-        value = energies[component].get(action)
-    if value is None:
+    tables, component, figure = areas, source, areas.figure(source, "")
+    if figure is None:
+        component, _, action = source.rpartition(".")
+        tables, figure = energies, energies.figure(component, action)
+    if figure is None:
+        names = dict.fromkeys([*energies.components, *areas.components])
         raise InvalidInput(
-            f"--take: the tables have no {source!r}; components are "
-            f"{', '.join([*energies, *(area for area in areas if area not in energies)][:20])}"
+            f"--take: the tables have no {short(source)}; components are "
+            f"{', '.join(list(names)[:20])}"
         )
+    if choice:
+        figure = figure.chosen(choice)
     try:
-        divisor = float(text)
-        return constant, Constant(value=value / divisor, source=f"{file}: {source} / {text}")
-    except (ValueError, ZeroDivisionError, InvalidInput):
-        raise InvalidInput(f"--take {take[:80]!r} does not make a positive number") from None
+        said = f"{source}:{choice}" if choice else source
+        made = figure.constant(float(text), f"{tables.file}: {said} / {text}")
+    except (ValueError, ZeroDivisionError):
+        raise InvalidInput(f"--take {short(take)} does not make a positive number") from None
+    return constant, made, tables.named(component)[0]

@@ -227,8 +227,8 @@ class _Reader:
             self._node(node)
         if self.in_floats:
             self.notes.append(
-                f"{self.in_floats} layers have weights in floats: they are priced as if they were "
-                "quantised to 8 bits"
+                "weights in floats are priced as if they were quantised to 8 bits (layers: "
+                f"{self.in_floats})"
             )
         try:
             return Workload(self.path.stem, tuple(self.layers))

@@ -12,12 +12,13 @@ A convolution over frames is written as one over images of width 1: IFMAP Height
 
 import configparser
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 from cost_models.accelerator import Accelerator, MemoryLevel, Operand
 from cost_models.library import load_accelerator
 from cost_models.workload import CONVOLUTIONS, Layer, Workload
-from dse.errors import InvalidFile, InvalidInput
+from dse.errors import InvalidFile, InvalidInput, short
 
 MAX_BYTES = 100_000
 KIB_BITS = 8 * 1024
@@ -154,8 +155,35 @@ def _share_bits(machine: Accelerator, operand: Operand) -> int:
 
 # ---- import ----
 
+SRAM_KEYS = {key: (key.lower(), key.lower().removesuffix("kb")) for key in _SRAMS}
+"""`IfmapSramSz` was its name in version 1, in KiB too."""
+MOST_ELEMENTS = 2**24
+MOST_KIB = 2**30
+WITHOUT_EFFECT = {
+    "general": ("run_name",),
+    "architecture_presets": (
+        "ifmapoffset",
+        "filteroffset",
+        "ofmapoffset",
+        "readrequestbuffer",
+        "writerequestbuffer",
+    ),
+    "sparsity": ("sparserep", "optimizedmapping", "blocksize", "randomnumbergeneratorseed"),
+    "run_presets": ("sram_row_size", "sram_bank_size", "dram_row_size", "dram_bank_size"),
+}
+"""Keys that mean nothing for a machine: addresses, queues of the simulator, what belongs to
+something that is off, and what only a run needs."""
 
-def import_configuration(path: Path | str) -> Accelerator:
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ImportedConfiguration:
+    """A machine, and what its file says that a machine of ours does not."""
+
+    machine: Accelerator
+    notes: tuple[str, ...]
+
+
+def import_configuration(path: Path | str) -> ImportedConfiguration:
     """A machine from a cfg file: array, three SRAMs, dataflow, bandwidth.
 
     What the file does not say is that of `systolic_32x32`: one weight an element, technology,
@@ -165,24 +193,34 @@ def import_configuration(path: Path | str) -> Accelerator:
         InvalidFile: the file cannot be read, or a value in it is missing or wrong.
     """
     path = Path(path)
-    section = _section(path)
+    parser = _parser(path)
+    section = parser["architecture_presets"]
     base = load_accelerator("systolic_32x32")
-    dataflow = section.get("Dataflow", "ws").strip().lower()
+    rows, columns = (_whole(path, section, key) for key in ("ArrayHeight", "ArrayWidth"))
+    dataflow = section.get("Dataflow", "").strip().lower()
     if dataflow not in DATAFLOWS:
         raise InvalidFile(
-            f"Dataflow must be one of {', '.join(DATAFLOWS)}, not {dataflow[:80]!r} ({path})"
+            f"Dataflow must be one of {', '.join(DATAFLOWS)}, not {short(dataflow)} ({path})"
         )
     array = dataclasses.replace(
         base.arrays[0],
-        rows=_whole(path, section, "ArrayHeight"),
-        columns=_whole(path, section, "ArrayWidth"),
+        rows=rows,
+        columns=columns,
         dataflow=DATAFLOWS[dataflow],  # type: ignore[arg-type]
     )
+    if array.elements > MOST_ELEMENTS:
+        raise InvalidFile(
+            f"ArrayHeight x ArrayWidth must be at most {MOST_ELEMENTS:,} elements, not "
+            f"{array.elements:,} ({path})"
+        )
+    notes: list[str] = []
     dram = base.memories[-1]
-    words = _whole(path, section, "Bandwidth") if "Bandwidth" in section else 8
+    words = _bandwidth(path, parser, notes)
     memories: list[MemoryLevel] = []
     for key, operand in _SRAMS.items():
-        kib = _whole(path, section, key)
+        kib = _whole(path, section, next((k for k in SRAM_KEYS[key] if k in section), key))
+        if kib > MOST_KIB:
+            raise InvalidFile(f"{key} must be at most {MOST_KIB:,} KiB, not {kib:,} ({path})")
         memories.append(
             MemoryLevel(
                 name=f"{operand}_sram",
@@ -195,7 +233,8 @@ def import_configuration(path: Path | str) -> Accelerator:
             )
         )
     memories.append(dataclasses.replace(dram, bandwidth_bits_per_cycle=8 * words, where=""))
-    return dataclasses.replace(
+    notes += _left_out(parser)
+    machine = dataclasses.replace(
         base,
         name=path.stem,
         description=f"{array.rows} x {array.columns} systolic array, {array.dataflow}",
@@ -205,10 +244,113 @@ def import_configuration(path: Path | str) -> Accelerator:
         memories=tuple(memories),
         vector_lanes=array.columns,
     )
+    return ImportedConfiguration(machine, tuple(notes))
 
 
-def _section(path: Path) -> configparser.SectionProxy:
+def _bandwidth(path: Path, parser: configparser.ConfigParser, notes: list[str]) -> int:
+    """Words a cycle of the DRAM; the file may have one for each operand, or none that counts."""
+    section = parser["architecture_presets"]
+    texts = [text.strip() for text in section.get("Bandwidth", "").split(",")]
+    if not any(texts):
+        notes.append("the file has no Bandwidth: 8 words of a byte a cycle are assumed of the DRAM")
+        return 8
+    words = {_whole(path, {"Bandwidth": text}, "Bandwidth") for text in texts}
+    if len(words) > 1:
+        raise InvalidFile(
+            f"Bandwidth has {len(texts)} values that differ: operands share one DRAM here; "
+            f"give one ({path})"
+        )
+    [found] = words
+    mode = _value(parser, "run_presets", "InterfaceBandwidth").upper()
+    if mode == "CALC":
+        notes.append(
+            f"InterfaceBandwidth is CALC: SCALE-Sim gives the DRAM what the array needs, without "
+            f"stalls; read is Bandwidth, {found} words of a byte a cycle, which may hold the array "
+            "up: set bandwidth_bits_per_cycle of the DRAM to what yours has"
+        )
+    elif mode not in ("", "USER"):
+        raise InvalidFile(f"InterfaceBandwidth must be CALC or USER, not {short(mode)} ({path})")
+    return found
+
+
+def _left_out(parser: configparser.ConfigParser) -> list[str]:
+    """What is in the file and has no place in a machine of ours."""
+    notes = []
+    if _on(parser, "sparsity", "SparsitySupport"):
+        notes.append(
+            "SparsitySupport is on, and left out: N of M weights that are not zero are no property "
+            "of a machine here; ternary matrices of a design have a density"
+        )
+    if _on(parser, "run_presets", "UseRamulatorTrace"):
+        notes.append(
+            "UseRamulatorTrace is on, and left out: the DRAM is that of systolic_32x32, which "
+            "answers in time"
+        )
+    for operand in ("Ifmap", "Filter", "Ofmap"):
+        if _on(parser, "layout", f"{operand}CustomLayout"):
+            notes.append(
+                f"{operand}CustomLayout is on, and left out: banks of an SRAM never wait for each "
+                "other here"
+            )
+    banks = _value(parser, "architecture_presets", "MemoryBanks")
+    if banks not in ("", "1"):
+        notes.append(f"MemoryBanks is {banks[:20]}, and left out: the DRAM is one")
+    read = {"arrayheight", "arraywidth", "dataflow", "bandwidth", "memorybanks"}
+    read |= {key for keys in SRAM_KEYS.values() for key in keys}
+    known = {"sparsitysupport", "interfacebandwidth", "useramulatortrace"}
+    rest = [
+        f"[{name}] {key}"
+        for name in parser.sections()
+        for key in parser[name]
+        if key not in WITHOUT_EFFECT.get(name, ())
+        and not (name == "architecture_presets" and key in read)
+        and not (name in ("sparsity", "run_presets") and key in known)
+        and name != "layout"
+    ]
+    if rest:
+        more = f" and {len(rest) - 10} more" if len(rest) > 10 else ""
+        notes.append(f"not known, and left out: {', '.join(each[:60] for each in rest[:10])}{more}")
+    return notes
+
+
+def _value(parser: configparser.ConfigParser, section: str, key: str) -> str:
+    found = parser.get(section, key, fallback="")
+    return found.strip()
+
+
+def _on(parser: configparser.ConfigParser, section: str, key: str) -> bool:
+    return _value(parser, section, key).lower() in ("true", "yes", "1", "on")
+
+
+def _parser(path: Path) -> configparser.ConfigParser:
+    """The sections of a cfg file.
+
+    Raises:
+        InvalidFile: it cannot be read, is a list of layers, or has no presets of an architecture.
+    """
+    text = _text(path)
+    lines = (line.strip() for line in text.splitlines())
+    first = next((line for line in lines if line and line[0] not in "#;"), "")
+    if first[:1] != "[" and first.count(",") > 2:
+        raise InvalidFile(
+            f"{path} is a topology or a layout of SCALE-Sim, a list of layers; read is the cfg of "
+            "a machine: layers come in from NeMo, ONNX and ZigZag"
+        )
+    parser = configparser.ConfigParser(interpolation=None)
     try:
+        parser.read_string(text, path.name)
+    except configparser.Error as error:
+        said = "".join(each for each in str(error).splitlines()[0][:200] if each.isprintable())
+        raise InvalidFile(f"{path} is no cfg file of SCALE-Sim: {said}") from None
+    if "architecture_presets" not in parser:
+        raise InvalidFile(f"{path} has no section [architecture_presets]")
+    return parser
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.exists() and not path.is_file():
+            raise InvalidFile(f"{path} is no regular file: name a cfg file of SCALE-Sim")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
@@ -216,24 +358,18 @@ def _section(path: Path) -> configparser.SectionProxy:
         raise InvalidFile(f"{path} cannot be read: {reason}") from None
     if len(content) > MAX_BYTES:
         raise InvalidFile(f"{path} is too large: a cfg file has at most {MAX_BYTES:,} bytes")
-    parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(content.decode("utf-8"))
-        return parser["architecture_presets"]
+        # Windows' editors begin a file with a mark of three bytes.
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidFile(f"{path} is not UTF-8 text (byte {error.start})") from None
-    except KeyError:
-        raise InvalidFile(f"{path} has no section [architecture_presets]") from None
-    except configparser.Error as error:
-        text = str(error).splitlines()[0][:200]
-        raise InvalidFile(f"{path} is no cfg file of SCALE-Sim: {text}") from None
 
 
-def _whole(path: Path, section: configparser.SectionProxy, key: str) -> int:
+def _whole(path: Path, section: Mapping[str, str], key: str) -> int:
     text = section.get(key)
     if text is None:
         raise InvalidFile(f"missing key '{key}' in [architecture_presets] ({path})")
     plain = text.strip()
     if not (plain.isascii() and plain.isdigit() and len(plain) <= 9 and int(plain) > 0):
-        raise InvalidFile(f"{key} must be a whole number from 1, not {text[:80]!r} ({path})")
+        raise InvalidFile(f"{key} must be a whole number from 1, not {short(text)} ({path})")
     return int(plain)

@@ -20,13 +20,14 @@ from typing import Literal
 
 from cost_models.reading import read_value
 from cost_models.strict_yaml import Node, read_yaml
-from cost_models.workload import Layer, LayerKind, WeightSource, Workload
+from cost_models.workload import INPUT, Layer, LayerKind, WeightSource, Workload
 from dse.errors import InvalidDesign, InvalidInput, short
 
 MOST_SIZE = 2**31
 """Of a loop. No layer of one dimension comes near; counts stay exact in our columns."""
 MOST_BITS = 64
 
+_OF_MAPPINGS = ("spatial_mapping", "core_allocation", "memory_operand_links", "intra_core_tiling")
 _OPERATORS = ("Conv", "Conv_downsample", "Gemm")
 _SECOND_AXIS = ("OY", "FY")
 
@@ -43,49 +44,60 @@ def is_workload(path: Path | str) -> bool:
     return isinstance(read_yaml(path, doubled=[]).value, list)
 
 
-def import_workload(path: Path | str) -> Workload:
+@dataclass(frozen=True, slots=True)
+class _Relation:
+    """`ix=2*ox+1*fx`: which input frame an output frame and a tap read."""
+
+    index: str = ""
+    frame: str = ""
+    tap: str = ""
+    stride: int = 1
+    dilation: int = 1
+
+
+def import_workload(path: Path | str, *, notes: list[str] | None = None) -> Workload:
     """Read the layers of ZigZag's workload YAML, of one dimension.
 
     Which kind a layer is follows from its loops: as many groups as channels is depthwise, taps over
-    1 a convolution, one frame in and out a linear layer, all else pointwise. The layers are a
-    chain: `operand_source`, which says who reads whom, is not read.
+    1 a convolution, one frame in and out a linear layer, all else pointwise. Who reads whom says
+    `operand_source`; where it names no layer before, the layer before it is read.
+
+    Args:
+        path: the file.
+        notes: gets a sentence for what was assumed or left out.
 
     Raises:
         InvalidFile: the file cannot be read, or has a layer that is none of ours.
     """
-    path = Path(path)
-    root = read_yaml(path, doubled=[])
+    path, said = Path(path), list[str]()
+    root = read_yaml(path, doubled=said)
     if not isinstance(root.value, list):
         raise root.error("a workload of ZigZag is a list of layers")
+    names: dict[int, str] = {}
     try:
-        return Workload(path.stem, tuple(_layer(node) for node in root.value))
+        layers = tuple(_layer(node, names, said) for node in root.value)
+        workload = Workload(path.stem, layers)
     except InvalidDesign:
         raise
     except InvalidInput as error:
         if str(error).endswith(")"):
             raise
         raise root.error(str(error)) from None
+    if notes is not None:
+        notes += dict.fromkeys(said)
+    return workload
 
 
-def _layer(node: Node) -> Layer:
+def _layer(node: Node, names: dict[int, str], notes: list[str]) -> Layer:
     _check_keys(node)
-    name = str(node.value["name"].value) if "name" in node.value else f"layer{node.key}"
+    name = _name(node)
     loops = _loops(node)
     relation = _relation(node, loops)
     sizes = _sizes_by_role(node, loops, relation)
-    bits: dict[str, int] = read_value(dict[str, int], node.value["operand_precision"])
-    for operand, width in bits.items():
-        if not 0 <= width <= MOST_BITS:
-            raise node.value["operand_precision"].error(
-                f"{node.key}.operand_precision.{operand} must be 0 to {MOST_BITS} bits, not {width}"
-            )
+    bits = _bits(node, name, notes)
     groups, taps, after = sizes["groups"], sizes["taps"], sizes["frames"]
     in_channels, out_channels = groups * sizes["inputs"], groups * sizes["outputs"]
-    # Where pr_loop_sizes are left out, input frames are those of "same" padding: the windows of the
-    # first and the last output frame reach beyond the ends.
-    before = (after - 1) * relation.stride + 1
-    if "pr_loop_sizes" in node.value and node.value["pr_loop_sizes"].value:
-        before = read_value(tuple[int, ...], node.value["pr_loop_sizes"])[0]
+    before = _frames_before(node, relation, after)
     kind = LayerKind.POINTWISE
     if groups > 1 and groups == in_channels == out_channels:
         kind = LayerKind.DEPTHWISE
@@ -93,6 +105,10 @@ def _layer(node: Node) -> Layer:
         kind = LayerKind.CONVOLUTION
     elif after == before == 1:
         kind = LayerKind.LINEAR
+    left = [key for key in node.value if key not in _KEYS]
+    if left:
+        notes.append(f"{name}: {', '.join(left[:5])} is not known, and left out")
+    reads = _reads(node, name, names, notes)
     try:
         return Layer(
             name=name,
@@ -105,19 +121,123 @@ def _layer(node: Node) -> Layer:
             stride=relation.stride,
             dilation=relation.dilation,
             groups=groups,
+            reads=reads,
             weights=WeightSource.TRAINED,
-            weight_bits=max(bits.get("W", 8), 1),
-            input_bits=bits.get("I", 8),
-            output_bits=bits.get("O_final", 8),
-            accumulator_bits=bits.get("O", 24),
+            weight_bits=bits["W"],
+            input_bits=bits["I"],
+            output_bits=bits["O_final"],
+            accumulator_bits=bits["O"],
         )
     except InvalidInput as error:
         raise node.error(str(error)) from None
 
 
+def _name(node: Node) -> str:
+    if "name" not in node.value:
+        return f"layer{node.key}"
+    name = node.value["name"].value
+    text = str(name) if isinstance(name, str | int) else ""
+    if not 0 < len(text) <= 200 or text == INPUT:
+        raise node.value["name"].error(
+            f"{node.key}.name must be a text of 200 letters at most, and not '{INPUT}'"
+        )
+    return text
+
+
+def _frames_before(node: Node, relation: _Relation, after: int) -> int:
+    """Frames that are read, padding not among them.
+
+    `pr_loop_sizes` has them, beside the axes of `pr_loop_dims`. Where they are left out, they are
+    those of "same" padding: the windows of the first and the last output frame reach beyond the
+    ends.
+    """
+    before = (after - 1) * relation.stride + 1
+    if "pr_loop_sizes" not in node.value or not node.value["pr_loop_sizes"].value:
+        return before
+    place = node.value["pr_loop_sizes"]
+    sizes: tuple[int, ...] = read_value(tuple[int, ...], place)
+    axes = [relation.index] if len(sizes) == 1 else []
+    if "pr_loop_dims" in node.value:
+        axes = [each.lower() for each in read_value(tuple[str, ...], node.value["pr_loop_dims"])]
+    if len(axes) != len(sizes) or relation.index not in axes:
+        raise place.error(
+            f"{place.key} has {len(sizes)} sizes, and pr_loop_dims {len(axes)} names, of which one "
+            f"must be {relation.index.upper() or 'that of a relation'}"
+        )
+    others = [size for axis, size in zip(axes, sizes, strict=True) if axis != relation.index]
+    if any(size != 1 for size in others):
+        raise place.error(f"{place.key}: a second axis of {others[0]:,}: layers have one dimension")
+    found = sizes[axes.index(relation.index)]
+    if not 1 <= found < MOST_SIZE:
+        raise place.error(f"{place.key} must be 1 to {MOST_SIZE - 1:,}, not {found:,}")
+    return found
+
+
+_PRECISIONS = {"W": 8, "I": 8, "O": 24, "O_final": 8}
+"""And what is assumed where the file leaves one out."""
+
+
+def _bits(node: Node, name: str, notes: list[str]) -> dict[str, int]:
+    """Widths of weights, inputs, sums and outputs."""
+    place = node.value["operand_precision"]
+    given: dict[str, int] = read_value(dict[str, int], place)
+    for operand, width in given.items():
+        if not 0 <= width <= MOST_BITS:
+            raise place.error(f"{place.key}.{operand} must be 0 to {MOST_BITS} bits, not {width}")
+    missing = {operand: bits for operand, bits in _PRECISIONS.items() if operand not in given}
+    if missing:
+        told = ", ".join(f"{operand} {bits}" for operand, bits in missing.items())
+        notes.append(f"{name}: operand_precision leaves out bits: assumed are {told}")
+    if given.get("W") == 0:
+        notes.append(f"{name}: weights of 0 bits are read as 1 bit")
+    return {**missing, **given, "W": max(given.get("W", 8), 1)}
+
+
+def _reads(node: Node, name: str, names: dict[int, str], notes: list[str]) -> tuple[str, ...]:
+    """The layer that `operand_source` names; its own number means no layer: the network's input."""
+    own = node.value["id"].value if "id" in node.value else len(names)
+    source = node.value["operand_source"].value if "operand_source" in node.value else {}
+    given = source["I"].value if isinstance(source, dict) and "I" in source else None
+    if type(own) is not int or own in names:
+        raise node.error(f"{node.key}.id must be a whole number of its own, not {short(own)}")
+    chain = tuple(list(names.values())[-1:])
+    names[own] = name
+    if given is None or (type(given) is int and given == own):
+        return chain
+    if type(given) is int and given in names:
+        return (names[given],)
+    notes.append(
+        f"{name}: operand_source names {short(given)}, which is no layer before it: read as a chain"
+    )
+    return chain
+
+
+_KEYS = frozenset(
+    {
+        "id",
+        "name",
+        "operator_type",
+        "equation",
+        "dimension_relations",
+        "loop_dims",
+        "loop_sizes",
+        "operand_precision",
+        "operand_source",
+        "pr_loop_dims",
+        "pr_loop_sizes",
+        "padding",
+    }
+)
+
+
 def _check_keys(node: Node) -> None:
     if not isinstance(node.value, dict):
         raise node.error(f"{node.key} must be a mapping of keys")
+    if any(key in node.value for key in _OF_MAPPINGS) and "equation" not in node.value:
+        raise node.error(
+            f"{node.key} is an entry of a mapping, of ZigZag or of Stream: layers stand in the "
+            "file of the workload, the machine in that of the hardware"
+        )
     for key in ("operator_type", "equation", "loop_dims", "loop_sizes", "operand_precision"):
         if key not in node.value:
             raise node.error(f"missing key '{node.key}.{key}'")
@@ -126,17 +246,6 @@ def _check_keys(node: Node) -> None:
         raise node.value["operator_type"].error(
             f"{node.key}: operator {short(operator)} is not supported: {', '.join(_OPERATORS)} are"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Relation:
-    """`ix=2*ox+1*fx`: which input frame an output frame and a tap read."""
-
-    index: str = ""
-    frame: str = ""
-    tap: str = ""
-    stride: int = 1
-    dilation: int = 1
 
 
 _TERM = r"(?:(\d{1,6})\s*\*\s*)?([a-z]\w*)"

@@ -155,6 +155,7 @@ def import_hardware(
     notes: list[str] = []
     path = Path(path)
     root = read_yaml(path, doubled=notes)
+    _check_form(root)
     read = _Read(path.name, root, build(_Hardware, root), notes)
     axes = _axes(read)
     try:
@@ -175,7 +176,50 @@ def import_hardware(
     except InvalidInput as error:
         # What a part refuses has no place yet; what was refused here has its own.
         raise (error if str(error).endswith(")") else root.error(str(error))) from None
+    notes += _left_out(read)
     return ImportedMachine(machine, tuple(notes))
+
+
+def _check_form(root: Node) -> None:
+    """Raise `InvalidFile` for what is none of ZigZag's hardware, but a relative of it."""
+    keys = root.value if isinstance(root.value, dict) else {}
+    if "cores" in keys:
+        cores = keys["cores"]
+        raise cores.error(
+            "this is an accelerator of Stream, several cores and what connects them: import the "
+            "file of one core, which 'cores' names, and give it the memory outside of the chip"
+        )
+    if "multipliers" in keys:
+        raise keys["multipliers"].error(
+            "this is a file of ZigZag before 3.8, with 'multipliers': since then it is "
+            "'operational_array', with unit_energy and unit_area"
+        )
+    memories = keys["memories"].value if "memories" in keys else None
+    for memory in memories.values() if isinstance(memories, dict) else ():
+        if isinstance(memory.value, dict) and "r_bw" in memory.value:
+            raise memory.error(
+                f"{memory.key} has its ports as in ZigZag before 3.8 (r_bw, r_port): since then "
+                "'ports' is a list, each port with type, bandwidth_min and bandwidth_max"
+            )
+    if "mapping" in keys or "layers" in keys:
+        raise root.error("this is no hardware of ZigZag: that has 'memories'")
+
+
+def _left_out(read: _Read) -> list[str]:
+    """What the file says besides, and no machine of ours has."""
+    memories = read.hardware.memories
+    notes = []
+    areas = [name for name, memory in memories.items() if memory.area]
+    if areas:
+        notes.append(
+            f"area of {', '.join(areas[:5])} is left out, it has no unit: the technology gives one"
+        )
+    slow = [f"{name} ({memory.latency})" for name, memory in memories.items() if memory.latency > 1]
+    if slow:
+        notes.append(f"latency of {', '.join(slow[:5])} is left out: accesses are pipelined")
+    if (read.hardware.operational_array.unit_area or 1) != 1:
+        notes.append("unit_area is left out, it has no unit: the technology gives the area")
+    return notes
 
 
 # ---- the array ----

@@ -1,12 +1,14 @@
 """What `dse estimate` says of a design: totals side by side; of a single one all that is behind."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple, cast
 
 from cost_models import Cost
 from cost_models.application import Use
 from cost_models.break_even import break_even
 from cost_models.sleep import sleep_between
 from dse.columns import significant
+from dse.design.point import DesignPoint
 from dse.pricing.application import forgotten
 from dse.pricing.comparable import leakage_words
 from dse.pricing.priced import Priced
@@ -49,13 +51,37 @@ def estimate_sections(
     hop = priced[0].stream
     what = f"a hop of {hop.hop_frames} frames" if hop else f"one inference of {frames} frames"
     points = {each.point.key: each.point for each in priced}.values()
+    said = [f"{point.label} (key {point.key}), {what}, {outputs} outputs" for point in points]
+    return _sections(priced, said, use, mapping, roofline)
+
+
+class _Unnamed(NamedTuple):
+    """What tables ask of a design point, of layers that were none: a graph of another tool."""
+
+    label: str
+    key: str = ""
+
+
+def workload_sections(cost: Cost, use: Use, said: Sequence[str]) -> list[Section]:
+    """The same of layers that another tool described: there is no design behind them.
+
+    Args:
+        cost: of the layers on a machine.
+        use: what power and battery life depend on.
+        said: sentences before the tables, on what was read.
+    """
+    priced = Priced(point=cast(DesignPoint, _Unnamed(cost.workload.name)), cost=cost)
+    return _sections([priced], said, use, False, False)
+
+
+def _sections(
+    priced: Sequence[Priced], said: Sequence[str], use: Use, mapping: bool, roofline: bool
+) -> list[Section]:
     sections = [
         Section(
             name="totals",
             title="Costs",
-            sentences=tuple(
-                f"{point.label} (key {point.key}), {what}, {outputs} outputs" for point in points
-            ),
+            sentences=tuple(said),
             tables=(totals_table(priced, use),),
         )
     ]

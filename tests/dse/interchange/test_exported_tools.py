@@ -384,7 +384,7 @@ def test_scalesim_cfg_comes_back(tmp_path: Path) -> None:
     machine = load_accelerator("systolic_32x32")
     path = tmp_path / "machine.cfg"
     path.write_text(scalesim.configuration(machine))
-    back = scalesim.import_configuration(path)
+    back = scalesim.import_configuration(path).machine
     assert (back.arrays[0].rows, back.arrays[0].columns) == (32, 32)
     assert back.arrays[0].dataflow == "weight_stationary"
     # 64 KiB of weights; 128 KiB that inputs and outputs share evenly.
@@ -415,7 +415,10 @@ def test_no_name_is_taken_for_a_depthwise_layer_of_scalesim() -> None:
         ("[architecture_presets]\nArrayHeight: 8", "missing key 'ArrayWidth'"),
         ("[architecture_presets]\nArrayHeight: -8\nArrayWidth: 8", "ArrayHeight must be a whole"),
         ("[architecture_presets]\nArrayHeight: 9999999999\nArrayWidth: 8", "must be a whole"),
-        ("[architecture_presets]\nDataflow: xs", "Dataflow must be one of ws, os, is, not 'xs'"),
+        (
+            "[architecture_presets]\nArrayHeight: 1\nArrayWidth: 1\nDataflow: xs",
+            "Dataflow must be one of ws, os, is, not 'xs'",
+        ),
         ("[architecture_presets]\nArrayHeight: %(a)s\nArrayWidth: 1", "must be a whole number"),
         ("no section", "is no cfg file of SCALE-Sim"),
         ("#" * 100_001, "is too large"),

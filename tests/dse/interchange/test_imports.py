@@ -232,10 +232,17 @@ def test_accelergys_summaries_say_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "takes", "message"),
     [
-        (ERT.replace("0.7925", "1.6e17"), [], "must be from 0 to 1e12 pJ, not 1.6e[+]17"),
-        (ERT.replace("0.7925", "-1"), [], "must be from 0 to 1e12 pJ"),
+        (
+            ERT.replace("0.7925", "1.6e17"),
+            [],
+            "must be 0, or from 1e-12 to 1e[+]12 pJ, not 1.6e[+]17",
+        ),
+        (ERT.replace("0.7925", "-1"), [], "must be 0, or from 1e-12 to 1e[+]12 pJ, not -1"),
         (ERT.replace("0.7925", "0.5ns"), [], "must be a number of pJ"),
-        ("ART: {tables: []}", [], "an ERT has a key 'ERT.tables'"),
+        ("ART: {tables: []}", [], "this is an ART, not an ERT: give it with --art"),
+        ("architecture: {}", [], "this file holds an architecture, which Accelergy makes tables"),
+        ("tables: []", [], "an ERT has a key 'ERT.tables'"),
+        (ERT, ["dram_pj_per_bit=system.DRAM.read:most"], "the tables have no 'system.DRAM.read:m"),
         ("ERT: {tables: []}", [], "must be a list of components"),
         (ERT, ["nonsense"], "must be CONSTANT=COMPONENT.ACTION/DIVISOR; constants are accu"),
         (ERT, ["dram_pj_per_bit=system.L2.read"], "the tables have no 'system.L2.read'; comp"),
@@ -251,6 +258,110 @@ def test_tables_that_say_nothing_or_nonsense_are_refused(
     path.write_text(text)
     with pytest.raises(InvalidInput, match=message):
         import_tables(path, load_technology("low_leakage_45nm"), takes=takes)
+
+
+SUMMARY = """
+ERT_summary:
+  table_summary:
+  - name: chip.mult8
+    actions: [{name: mult_random, average_energy: 0.64, min_energy: 0.32, max_energy: 1.28}]
+  - name: chip.add16
+    actions: [{name: add, average_energy: 0.16, min_energy: 0, max_energy: 0.32}]
+  - name: chip.GLB
+    actions: [{name: read, average_energy: 6.0, max_energy: 8, min_energy: 4}]
+"""
+"""Energies that depend on arguments, as Accelergy sums them up."""
+
+
+def test_an_average_has_a_band_and_a_take_may_choose(tmp_path: Path) -> None:
+    ert, base = tmp_path / "ERT_summary.yaml", load_technology("low_leakage_45nm")
+    ert.write_text(SUMMARY)
+    found = import_tables(ert, base, takes=["dram_pj_per_bit=chip.GLB.read/2"])
+    product = found.technology.multiplication_pj_per_bit2
+    assert (product.low, product.value, product.high) == (0.005, 0.01, 0.02)
+    dram = found.technology.dram_pj_per_bit
+    assert (dram.low, dram.value, dram.high) == (2.0, 3.0, 4.0)
+    sums = found.technology.addition_pj_per_bit
+    assert (sums.low, sums.value, sums.high) == (None, 0.01, 0.02)  # 0 pJ is no price of a bit
+    for choice, value in (("min", 4.0), ("max", 8.0), ("average", 6.0)):
+        take = f"dram_pj_per_bit=chip.GLB.read:{choice}"
+        chosen = import_tables(ert, base, takes=[take]).technology.dram_pj_per_bit
+        assert (chosen.low, chosen.value, chosen.high) == (None, value, None)
+        assert chosen.source == f"ERT_summary.yaml: chip.GLB.read:{choice} / 1"
+
+
+ROWS = """
+ERT:
+  tables:
+  - name: chip.mult8
+    actions:
+    - {name: mult_random, energy: 0.64}
+    - {name: leak, energy: 5.0e-13}
+    - {name: idle, energy: broken}
+    - {energy: 3}
+  - name: chip.GLB
+    actions:
+    - {name: read, arguments: {data_delta: 0}, energy: 2}
+    - {name: read, arguments: {data_delta: 1}, energy: 7}
+    - {name: write, arguments: {data_delta: 1}, energy: 7}
+    - {name: write, arguments: {data_delta: 1}, energy: 8}
+  - {name: "pe[0..3].rf", actions: [{name: read, energy: 1}]}
+  - {name: "pe[4..7].rf", actions: [{name: read, energy: 3}]}
+  - {name: chip.mult16, actions: [{name: mult_random, energy: 5.12}]}
+"""
+
+
+def taken(tmp_path: Path, take: str) -> float:
+    path = tmp_path / "ERT.yaml"
+    path.write_text(ROWS)
+    base = load_technology("low_leakage_45nm")
+    found = import_tables(path, base, takes=[f"dram_pj_per_bit={take}"])
+    return found.technology.dram_pj_per_bit.value
+
+
+def test_rows_that_say_different_things_are_averaged_by_argument_or_refused(
+    tmp_path: Path,
+) -> None:
+    assert taken(tmp_path, "chip.GLB.read") == 4.5  # of 2 and 7 for two arguments
+    assert taken(tmp_path, "chip.GLB.read:max") == 7
+    assert taken(tmp_path, "pe[4..7].rf.read") == 3
+    for take, message in (
+        ("chip.GLB.write", r"has 8 pJ, and a row before it of the same name 7: leave one out"),
+        (
+            "pe.rf.read",
+            r"has 2 tables of pe.rf with different figures of 'read' \(pe\[0..3\].rf 1,",
+        ),
+        ("chip.mult8.idle", "must be a number of pJ, not 'broken'"),
+        ("chip.mult8.leak", "must be 0, or from 1e-12 to 1e[+]12 pJ, not 5e-13"),
+    ):
+        with pytest.raises(InvalidInput, match=message):
+            taken(tmp_path, take)
+
+
+def test_what_nobody_takes_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "ERT.yaml"
+    path.write_text(ROWS)
+    found = import_tables(path, load_technology("low_leakage_45nm"))
+    assert found.technology.multiplication_pj_per_bit2.value == 0.01  # of mult8, the first
+    assert found.notes == (
+        f"ERT.tables[0].actions[3] has no name, and is left out ({path}:9)",
+        "chip.mult16 makes 0.02 of multiplication_pj_per_bit2; taken is that of the first in the "
+        "file, 0.01 (ERT.yaml: chip.mult8 mult_random, 0.64 pJ for 8 bits)",
+        "nothing is taken of chip.GLB, pe[0..3].rf, pe[4..7].rf",
+    )
+
+
+def test_tables_of_before_version_3_are_mappings(tmp_path: Path) -> None:
+    path = tmp_path / "ERT.yaml"
+    path.write_text(
+        "ERT:\n  version: 0.2\n  tables:\n    chip.mult8:\n      idle: {energy: 0}\n"
+        "      mult_random:\n"
+        "      - {arguments: {delta: 0}, energy: 0.32}\n"
+        "      - {arguments: {delta: 1}, energy: 0.96}\n"
+    )
+    product = import_tables(path, load_technology("low_leakage_45nm")).technology
+    constant = product.multiplication_pj_per_bit2
+    assert (constant.low, constant.value, constant.high) == (0.005, 0.01, 0.015)
 
 
 @pytest.mark.parametrize(("name", "outputs"), [("matchboxnet-3x2x64", 30), ("quartznet-5x5", 29)])

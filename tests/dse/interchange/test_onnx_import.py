@@ -54,7 +54,7 @@ class Graph:
 
 
 RANDOM = np.random.default_rng(1)
-IN_FLOATS = "1 layers have weights in floats: they are priced as if they were quantised to 8 bits"
+IN_FLOATS = "weights in floats are priced as if they were quantised to 8 bits (layers: 1)"
 
 
 def test_a_convolution_between_unsqueeze_and_squeeze_is_one_of_frames(tmp_path: Path) -> None:

@@ -277,6 +277,44 @@ def test_more_ports_than_ours_have_are_told(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "name: quad\ncores: [a.yaml, b.yaml]\ngraph: {type: bus, bandwidth: 32}\n",
+            r"this is an accelerator of Stream, several cores .* import the file of one core, "
+            r"which 'cores' names, .*\(.*yaml:2\)",
+        ),
+        (
+            "memories: {}\nmultipliers: {sizes: [16, 16], dimensions: [D1, D2]}\n",
+            r"a file of ZigZag before 3\.8, with 'multipliers': since then it is 'operational_arr",
+        ),
+        (
+            "memories:\n  rf: {size: 8, r_bw: 8, w_bw: 8, r_port: 1}\noperational_array: {}\n",
+            r"memories\.rf has its ports as in ZigZag before 3\.8 \(r_bw, r_port\): since then",
+        ),
+    ],
+)
+def test_relatives_of_a_hardware_file_are_called_what_they_are(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "hardware.yaml"
+    path.write_text(text)
+    with pytest.raises(InvalidFile, match=message):
+        import_hardware(path)
+
+
+def test_areas_and_latencies_of_the_file_are_told_as_left_out(tmp_path: Path) -> None:
+    sram = SRAM.replace("latency: 1", "latency: 3, area: 0.5")
+    array = ARRAY.replace("unit_energy: 1.0", "unit_energy: 1.0, unit_area: 2.5")
+    found = import_hardware(hardware(tmp_path, array, weights=WEIGHTS, sums=SUMS, sram=sram))
+    assert found.notes == (
+        "area of sram is left out, it has no unit: the technology gives one",
+        "latency of sram (3) is left out: accesses are pipelined",
+        "unit_area is left out, it has no unit: the technology gives the area",
+    )
+
+
 # --- layers
 
 LAYER = """
@@ -362,6 +400,106 @@ def test_a_layer_that_is_none_of_ours_is_one_sentence(
     with pytest.raises(InvalidFile, match=message) as refused:
         import_workload(layers_file(tmp_path, equation, dims, sizes))
     assert len(str(refused.value)) < 400
+
+
+def chain(tmp_path: Path, *entries: str) -> Path:
+    """Layers of 8 channels and 10 frames, each with further keys."""
+    path = tmp_path / "workload.yaml"
+    lines = [
+        "{operator_type: Conv, equation: 'O[b][k][ox]+=W[k][c]*I[b][c][ox]', loop_dims: [K, C, OX],"
+        f" loop_sizes: [8, 8, 10], {entry}}}"
+        for entry in entries
+    ]
+    path.write_text("".join(f"- {line}\n" for line in lines))
+    return path
+
+
+BITS = "operand_precision: {W: 8, I: 8, O: 24, O_final: 8}"
+
+
+def test_who_reads_whom_is_what_operand_source_says(tmp_path: Path) -> None:
+    path = chain(
+        tmp_path,
+        f"id: 5, name: a, {BITS}, operand_source: {{I: 5, W: 5}}",
+        f"id: 6, name: b, {BITS}, operand_source: {{I: 5, W: 6}}",
+        f"id: 7, name: c, {BITS}, operand_source: {{I: 5, W: 7}}",  # a branch: not b
+        f"id: 8, name: d, {BITS}",
+        f"id: 9, name: e, {BITS}, operand_source: {{I: 99}}",
+    )
+    notes: list[str] = []
+    layers = import_workload(path, notes=notes).layers
+    assert [layer.reads for layer in layers] == [(), ("a",), ("a",), ("c",), ("d",)]
+    assert notes == ["e: operand_source names 99, which is no layer before it: read as a chain"]
+
+
+def test_what_is_assumed_of_a_layer_is_told(tmp_path: Path) -> None:
+    path = chain(
+        tmp_path, "id: 0, name: a, operand_precision: {W: 0, I: 4}, core_allocation: 1, sparse: 2"
+    )
+    notes: list[str] = []
+    [layer] = import_workload(path, notes=notes).layers
+    assert (layer.weight_bits, layer.input_bits, layer.accumulator_bits) == (1, 4, 24)
+    assert notes == [
+        "a: operand_precision leaves out bits: assumed are O 24, O_final 8",
+        "a: weights of 0 bits are read as 1 bit",
+        "a: core_allocation, sparse is not known, and left out",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        (
+            (f"id: 0, name: a, {BITS}", f"id: 0, name: b, {BITS}"),
+            "id must be a whole number of its",
+        ),
+        (
+            (f"id: 0, name: input, {BITS}",),
+            "name must be a text of 200 letters at most, and not 'i",
+        ),
+        ((f"id: 0, name: [a], {BITS}",), "name must be a text of 200 letters at most"),
+        ((f"id: 0, name: a, {BITS}", f"id: 1, name: a, {BITS}"), "has two layers named 'a'"),
+    ],
+)
+def test_layers_of_one_name_or_number_are_refused(
+    entries: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidFile, match=message):
+        import_workload(chain(tmp_path, *entries))
+
+
+def test_input_frames_are_those_of_the_axis_that_is_read(tmp_path: Path) -> None:
+    equation = "O[b][k][oy][ox]+=W[k][c][fy][fx]*I[b][c][iy][ix]"
+    dims, sizes = "B, K, C, OY, OX, FY, FX", "1, 8, 4, 1, 10, 1, 3"
+    relations = "['ix=1*ox+1*fx', 'iy=1*oy+1*fy']"
+    path = layers_file(tmp_path, equation, dims, sizes, "Conv", relations)
+    whole = path.read_text()
+
+    def written(pr: str) -> Path:
+        path.write_text(whole.replace("operand_source", f"{pr}, operand_source"))
+        return path
+
+    [layer] = import_workload(written("pr_loop_dims: [IY, IX], pr_loop_sizes: [1, 12]")).layers
+    assert (layer.in_frames, layer.out_frames) == (12, 10)
+    for pr, message in (
+        ("pr_loop_dims: [IY, IX], pr_loop_sizes: [12, 1]", "a second axis of 12"),
+        ("pr_loop_dims: [IY], pr_loop_sizes: [1, 12]", "has 2 sizes, and pr_loop_dims 1 names"),
+        ("pr_loop_dims: [IY, IZ], pr_loop_sizes: [1, 12]", "of which one must be IX"),
+        ("pr_loop_dims: [IX], pr_loop_sizes: [0]", "must be 1 to 2,147,483,647, not 0"),
+    ):
+        with pytest.raises(InvalidFile, match=message):
+            import_workload(written(pr))
+
+
+def test_a_mapping_is_called_one(tmp_path: Path) -> None:
+    path = tmp_path / "mapping.yaml"
+    for text in (
+        "- {name: default, spatial_mapping: {D1: ['K, 8']}, memory_operand_links: {O: O}}",
+        "- {name: Layer0, core_allocation: [0], intra_core_tiling: ['OY, all']}",
+    ):
+        path.write_text(text)
+        with pytest.raises(InvalidFile, match="is an entry of a mapping, of ZigZag or of Stream"):
+            import_workload(path)
 
 
 @pytest.mark.skipif(not FAULTS.is_dir(), reason="no folder ../shared/faults")
