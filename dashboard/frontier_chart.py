@@ -355,15 +355,13 @@ def _bars(frame: pd.DataFrame, confirmed: pd.DataFrame, x: str) -> list[Option]:
     key = frame["design"].astype(str).str.partition("@")[0]
     places = frame.assign(key=key).drop_duplicates("key").set_index("key")[x]
     known = confirmed[confirmed["key"].isin(places.index)]
-    mean = 100 * known["test_error"]
-    half = 100 * known["test_error_half_width"].fillna(0.0)
     table = pd.DataFrame(
         {
             "design": known["name"],
             label(x): places.loc[known["key"]].to_numpy(),
-            "mean test error (%)": mean,
-            "at least (%)": mean - half,
-            "at most (%)": mean + half,
+            "mean test error (%)": known["test_error"],
+            "at least (%)": known["test_error_low"],
+            "at most (%)": known["test_error_high"],
         }
     ).reset_index(drop=True)
     across, up = label(x), "mean test error (%)"

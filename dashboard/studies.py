@@ -489,7 +489,7 @@ def _latest(table: pa.Table) -> pa.Table:
 
 
 def table_of_confirmed(study: Study) -> pd.DataFrame | None:
-    """What fresh seeds said of the frontier's designs; None where nobody asked them.
+    """What fresh seeds said of the frontier's designs, in percent; None where nobody asked them.
 
     A table that cannot be read counts as none.
     """
@@ -499,8 +499,9 @@ def table_of_confirmed(study: Study) -> pd.DataFrame | None:
         return None
     if not found:
         return None
-    lines = [(one.row.key, one.row.name, one.test_error, one.half_width) for one in found]
-    names = ["key", "name", "test_error", "test_error_half_width"]
+    bands = [(one.row, one.test_band) for one in found if one.test_band is not None]
+    lines = [(row.key, row.name, band.mid, band.low, band.high) for row, band in bands]
+    names = ["key", "name", "test_error", "test_error_low", "test_error_high"]
     return pd.DataFrame(lines, columns=names).astype(dict.fromkeys(names[2:], float))
 
 

@@ -2,10 +2,12 @@
 
 A search reports the lowest of many noisy validation errors, so its frontier is too good by mere
 selection. Here designs are trained again with seeds that had no part in it, and measured on the
-test split, which had none either: means over seeds decide who stays, and have intervals.
+test split, which had none either. Who stays is decided by means over seeds; what is confirmed, by
+tests over the seeds and over the clips, which both designs were told (`dse.studies.paired`).
 """
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,10 +18,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from dse.columns import LABELS, MEASURED_COLUMNS, shown
-from dse.studies.confirmed import Confirmed, write_confirmed
+from dse.studies.confirmed import (
+    Confirmed,
+    count_places,
+    mean_optimism,
+    seeds_words,
+    write_confirmed,
+)
 from dse_cli.options import Workers, cache_option, moved_data_option
 from dse_cli.search import read_folder, usual_workers
 from search.confirm import confirm_study, read_repeats
+
+MAX_WIDTH = 500
+"""Columns of the widest table that is measured."""
 
 EPILOG = """
 \b
@@ -65,12 +76,18 @@ def command(
 
         def report(name: str, done: int, total: int) -> None:
             bars.update(task, description=f"trained {name}", completed=done, total=total)
+            if not console.is_terminal:  # a file, where bars are not drawn: a line each
+                console.print(f"trained {done} of {total}: {name}", markup=False)
 
         found = confirm_study(spec, study, seeds=seeds, cache=cache, workers=count, report=report)
     path = write_confirmed(found, study)
     clips = read_repeats(study)[0].test_clips
-    console.print(_table(found, spec.objectives, clips))
-    console.print(_verdict(found), markup=False)
+    table = _table(found, spec.objectives, clips)
+    # Where the window is narrower, its lines wrap; a number cut short would be lost.
+    wide = console.options.update(width=MAX_WIDTH)
+    console.width = max(console.measure(table, options=wide).maximum, console.width)
+    console.print(table)
+    console.print(_verdict(found, study), markup=False)
     console.print(f"table      {os.fspath(path)}", markup=False)
 
 
@@ -89,6 +106,7 @@ def _table(found: Sequence[Confirmed], objectives: Sequence[str], clips: int) ->
         collapse_padding=True,
     )
     costs = [name for name in objectives if name not in MEASURED_COLUMNS]
+    printed.add_column("trial", justify="right")
     printed.add_column("design", no_wrap=True)
     several = len({one.row.accelerator for one in found}) > 1
     if several:
@@ -97,48 +115,40 @@ def _table(found: Sequence[Confirmed], objectives: Sequence[str], clips: int) ->
         printed.add_column(f"{LABELS[name][0]}\n{LABELS[name][1]}", justify="right")
     for heading in ("searched\nvalidation, %", "validation\nmean, %", "test\nmean, %"):
         printed.add_column(heading, justify="right")
-    printed.add_column("95 %\ninterval", justify="right")
+    printed.add_column("95 % interval\nseeds and clips", justify="right")
     printed.add_column("frontier")
     for one in found:
-        half = one.half_width
-        interval = "" if half is None else f"+- {100 * half:.1f}"
         printed.add_row(
+            "base" if one.row.trial < 0 else str(one.row.trial),
             one.row.name,
             *([one.row.accelerator] if several else []),
             *(shown(one.row.column(name), name) for name in costs),
             f"{100 * one.searched_error:.1f}",
-            f"{100 * one.validation_error:.1f}",
-            f"{100 * one.test_error:.1f}",
-            interval,
-            _place(one),
+            "-" if one.validation_error is None else f"{100 * one.validation_error:.1f}",
+            *_test_words(one),
+            one.place,
         )
     return printed
 
 
-def _place(one: Confirmed) -> str:
-    """What became of a design: on the frontier of the search, and on that of mean test errors.
-
-                    confirmed    not confirmed
-        searched    confirmed    lost
-        neighbour   new          as before: off
-
-    A neighbour is a design near the search's frontier, trained again along with it.
-    """
-    if one.confirmed:
-        return "confirmed" if one.searched else "new"
-    return "lost" if one.searched else "as before: off"
+def _test_words(one: Confirmed) -> tuple[str, str]:
+    """Mean test error and its interval; dashes of a network that has no form in whole numbers."""
+    band = one.test_band
+    if band is None:
+        return "-", "-"
+    return f"{band.mid:.1f}", f"{band.low:.1f} to {band.high:.1f}"
 
 
-def _verdict(found: Sequence[Confirmed]) -> str:
-    searched = [one for one in found if one.searched]
-    stay = sum(one.confirmed for one in searched)
-    new = sum(one.confirmed and not one.searched for one in found)
+def _verdict(found: Sequence[Confirmed], study: Path) -> str:
+    sentences = [f"{count_places(found)}."]
+    words = seeds_words(found).replace("STUDY", shlex.quote(str(study)))
+    sentences += [f"Not told apart: {words}."] if words else []
     # The winner's curse: of many noisy errors a search keeps the lowest, so luck is part of what it
     # reports. Fresh seeds on the same split measure how much, apart from what the test split adds.
-    optimism = [one.validation_error - one.searched_error for one in searched]
-    mean = 100 * sum(optimism) / len(optimism)
-    return (
-        f"{stay} of {len(searched)} designs stay on the frontier, {new} of {len(found)} are new "
-        f"there; the search's validation errors were {mean:+.1f} points off the means of fresh "
-        "seeds (positive: too good)"
-    )
+    optimism = mean_optimism(found)
+    if optimism is not None:
+        sentences.append(
+            f"The search's validation errors were {100 * optimism:+.1f} points off the means of "
+            "fresh seeds (positive: too good)."
+        )
+    return "\n".join(sentences)

@@ -10,13 +10,12 @@ import dataclasses
 import json
 import math
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student_t
 
 from dse.columns import MEASURED_COLUMNS, first_cost
 from dse.design.point import DesignPoint
@@ -26,9 +25,12 @@ from dse.pareto import pareto_mask
 from dse.studies.confirmed import Confirmed
 from dse.studies.folder import DESIGN
 from dse.studies.frontier import find_frontier
+from dse.studies.intervals import mean_band
+from dse.studies.paired import SURE, Judgement, judge_pair
 from dse.studies.rows import Evaluation
 from dse.studies.spec import StudySpec
-from dse.studies.study import Study, open_study
+from dse.studies.study import Study, open_study, say_trial
+from dse.training.clipwise import Wrong, pack, unpack
 from dse.training.job import Training
 from search.storage import locked
 from search.study import load_data, make_training, open_trainers
@@ -54,6 +56,10 @@ class Repeat:
     test_clips: int
     epochs: int
     seconds: float
+    test_wrong: str = ""
+    """Which test clips were told wrongly (`dse.training.clipwise`); empty where nobody kept it."""
+    test_quantised_wrong: str = ""
+    """Likewise as int8."""
 
 
 def choose_designs(
@@ -151,7 +157,8 @@ def confirm_study(
         raise InvalidStudy(f"{folder} has no trained design yet: let dse search train some first")
     with locked(folder):
         _repair(folder)
-        known = {(repeat.key, repeat.seed) for repeat in read_repeats(folder)}
+        # A line of before, without its clips, is made again: its network lies there, trained.
+        known = {(each.key, each.seed) for each in read_repeats(folder) if each.test_wrong}
         points = {row.key: _find_point(study, row) for row in chosen}
         names = {row.key: row.name for row in chosen}
         for seed in range(spec.seed + 1, spec.seed + 1 + seeds):
@@ -180,8 +187,12 @@ def summarise(
 ) -> list[Confirmed]:
     """Means over the seeds, and which designs they leave on the frontier.
 
-    A design is confirmed where no other of these dominates it, with the mean of the test errors as
-    the error of each. Half-widths play no part in that.
+    A design stays where no other of these dominates it, with the mean of the test errors as the
+    error of each. It is confirmed where that is sure: where it is told apart from every design that
+    costs no more (`dse.studies.paired`), since any of these would push it off if it erred less. All
+    must be told apart, so that there are many of them makes no confirmation more likely to be
+    luck. Likewise a design is off for sure where one that costs no more errs less for sure; of m
+    such designs, at a p-value below 0.05 / m.
 
     Args:
         chosen: designs that were trained again; those without a repeat are left out.
@@ -194,10 +205,10 @@ def summarise(
         The confirmed ones first, each kind by its first cost.
     """
     wanted = range(spec.seed + 1, spec.seed + 1 + seeds)
+    last = {(each.key, each.seed): each for each in repeats if each.seed in wanted}
     by_key: dict[str, list[Repeat]] = {}
-    for repeat in repeats:
-        if repeat.seed in wanted:
-            by_key.setdefault(repeat.key, []).append(repeat)
+    for repeat in last.values():
+        by_key.setdefault(repeat.key, []).append(repeat)
     front = {(row.key, row.accelerator) for row in find_frontier(rows, spec.objectives)}
     found = [
         judge(row, by_key[row.key], spec.measured, searched=(row.key, row.accelerator) in front)
@@ -213,8 +224,10 @@ def summarise(
     ]
     stays = pareto_mask(np.array(points))
     cost = first_cost(spec.objectives)
+    wrong = {key: _wrong(each, spec.measured) for key, each in by_key.items()}
     marked = [
-        dataclasses.replace(one, confirmed=bool(on)) for one, on in zip(found, stays, strict=True)
+        _sure(dataclasses.replace(one, stays=bool(on)), found, wrong, spec.objectives)
+        for one, on in zip(found, stays, strict=True)
     ]
     return sorted(marked, key=lambda one: (not one.confirmed, one.row.column(cost)))
 
@@ -222,11 +235,7 @@ def summarise(
 def judge(
     row: Evaluation, repeats: Sequence[Repeat], measured: str, *, searched: bool
 ) -> Confirmed:
-    """Means over the seeds, and how sure that of the test errors is.
-
-    The 95 % interval is Student's t over n seeds: mean +- t(n - 1) s / sqrt(n), with t = 12.7 for
-    two seeds, 4.3 for three and 2.8 for five. It is about the luck of training alone: the test
-    split is the same for all seeds.
+    """Means over the seeds, and how sure that of the test errors is (`mean_band`).
 
     Args:
         row: as the search recorded the design.
@@ -235,26 +244,92 @@ def judge(
         searched: whether it was on the frontier of the search.
     """
     tests = _errors(repeats, f"test_{measured}")
-    count = len(repeats)
-    half = None
-    if count > 1:
-        t = float(student_t.ppf(0.975, count - 1))
-        half = t * statistics.stdev(tests) / math.sqrt(count)
+    validations = _errors(repeats, f"validation_{measured}")
     return Confirmed(
         row=row,
         searched_error=row.column(measured),
-        validation_error=statistics.mean(_errors(repeats, f"validation_{measured}")),
-        test_error=statistics.mean(tests),
-        half_width=half,
-        seeds=count,
+        validation_error=None if validations is None else statistics.mean(validations),
+        test_band=None if tests is None else mean_band(tests, repeats[0].test_clips),
+        seeds=len(repeats),
         searched=searched,
     )
 
 
-def _errors(repeats: Sequence[Repeat], name: str) -> list[float]:
-    """Of each seed; NaN where it is not known."""
+def _errors(repeats: Sequence[Repeat], name: str) -> list[float] | None:
+    """Of each seed; None where one is not known, as the mean of the others would be of other nets.
+
+    A network that has no form in whole numbers has no error as int8.
+    """
     told = [getattr(repeat, name) for repeat in repeats]
-    return [math.nan if error is None else error for error in told]
+    return None if None in told else told
+
+
+def _wrong(repeats: Sequence[Repeat], measured: str) -> Wrong | None:
+    """Which test clips each seed got wrong, shape (seeds, clips); None where that was not kept."""
+    name = "test_wrong" if measured == "error" else "test_quantised_wrong"
+    texts = [getattr(repeat, name) for repeat in repeats]
+    if not all(texts) or len({repeat.test_clips for repeat in repeats}) > 1:
+        return None
+    return np.array([unpack(text, repeats[0].test_clips) for text in texts])
+
+
+def _sure(
+    one: Confirmed,
+    found: Sequence[Confirmed],
+    wrong: Mapping[str, Wrong | None],
+    objectives: Sequence[str],
+) -> Confirmed:
+    """The design with whether its place is sure, and if not, of which other and with what seeds."""
+    if one.test_band is None:
+        return one
+    pairs = [
+        (other, _judge(wrong[one.row.key], wrong[other.row.key]))
+        for other in found
+        if other.row.key != one.row.key
+        and other.test_band is not None
+        and _costs_no_more(other.row, one.row, objectives)
+    ]
+    if one.stays:
+        undecided = [pair for pair in pairs if pair[1] is None or not pair[1].apart]
+    else:
+        undecided = _undecided_off(one, pairs)
+    if not undecided:
+        return dataclasses.replace(one, apart=True)
+    # The hardest to be told apart from decides how many seeds it takes.
+    other, judgement = max(undecided, key=lambda pair: _seeds(pair[1]))
+    return dataclasses.replace(
+        one,
+        rival=f"{other.row.name or other.row.key} ({say_trial(other.row)})",
+        seeds_that_tell=None if judgement is None else judgement.seeds,
+    )
+
+
+Pair = tuple[Confirmed, Judgement | None]
+"""A design that costs no more, and how surely the two differ; None where that is not known."""
+
+
+def _undecided_off(one: Confirmed, pairs: Sequence[Pair]) -> list[Pair]:
+    """Of a design off the frontier: the one that errs less most surely, unless it surely does."""
+    better = [pair for pair in pairs if pair[0].test_error <= one.test_error]
+    known = [judgement for _, judgement in better if judgement is not None]
+    if any(each.p_value < SURE / len(pairs) for each in known):
+        return []
+    return sorted(better, key=lambda pair: _seeds(pair[1]))[:1]
+
+
+def _seeds(judgement: Judgement | None) -> float:
+    """Seeds that would tell; infinite where none would, or nobody knows."""
+    return math.inf if judgement is None or judgement.seeds is None else judgement.seeds
+
+
+def _costs_no_more(one: Evaluation, other: Evaluation, objectives: Sequence[str]) -> bool:
+    costs = [name for name in objectives if name not in MEASURED_COLUMNS]
+    return all(one.column(name) <= other.column(name) for name in costs)
+
+
+def _judge(one: Wrong | None, other: Wrong | None) -> Judgement | None:
+    """None where nobody kept which clips they got wrong: then nothing is told apart."""
+    return None if one is None or other is None else judge_pair(one, other)
 
 
 def _test_best(key: str, seed: int, training: Training, result: Any) -> Repeat:
@@ -276,6 +351,8 @@ def _test_best(key: str, seed: int, training: Training, result: Any) -> Repeat:
         test_clips=len(training.features.testing.labels),
         epochs=result.epochs,
         seconds=round(result.seconds, 2),
+        test_wrong="" if found.wrong is None else pack(found.wrong),
+        test_quantised_wrong="" if found.int8_wrong is None else pack(found.int8_wrong),
     )
 
 

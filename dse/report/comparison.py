@@ -16,7 +16,7 @@ on matrices only between designs that are alike (`dse.studies.likeness`): that a
 makes fewer errors than a dense one of half its size says nothing of either kind.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cost_models import Accelerator, Band, Technology, estimate
@@ -184,11 +184,17 @@ def missing_words(results: Study) -> str:
     front = [row for row in results.frontier if results.is_ternary(row)]
     missing = without_control(front, list_dense(results))
     reasons = {row.source: row.reason for row in results.rows if is_control(row) and not row.full}
-    texts = [text for row in missing if (text := reasons.get(CONTROL + row.key))]
+    texts = [f"{text[:1].upper()}{text[1:]}" for text in _impossible(missing, reasons)]
     wanted = [row for row in missing if CONTROL + row.key not in reasons]
     if wanted:
         texts.insert(0, _wanted_words(results, wanted))
     return " ".join(f"{text.removesuffix('.')}." for text in texts)
+
+
+def _impossible(missing: Sequence[Evaluation], reasons: Mapping[str, str]) -> list[str]:
+    """Why there is no control, of the first such design; and of how many more."""
+    found = [text for row in missing if (text := reasons.get(CONTROL + row.key))]
+    return [*found[:1], *([f"So it is with {len(found) - 1} more"] if len(found) > 1 else [])]
 
 
 def _wanted_words(results: Study, wanted: Sequence[Evaluation]) -> str:

@@ -8,6 +8,9 @@ designs of equal merit, one seed each, the luckiest is kept. Seeds that the sear
 have no such bias, so the difference says how much of the search's error was luck:
 
     optimism = mean over designs of (fresh validation error - searched validation error)
+
+What fresh seeds say is unsure, too: few of them, and few clips, do not tell designs apart, and then
+nothing is called confirmed (`dse.studies.paired`).
 """
 
 from collections.abc import Sequence
@@ -16,16 +19,10 @@ from dse.columns import LABELS, significant
 from dse.report.comparison import read_energy
 from dse.report.content import Cell, Column, Section, Table
 from dse.report.cost_tables import ENERGY, KEY, MACHINE
-from dse.studies.confirmed import Confirmed
+from dse.studies.confirmed import Confirmed, count_places, mean_optimism, seeds_words
+from dse.studies.paired import SURE
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study
-
-
-def _place(one: Confirmed) -> str:
-    """What became of a design."""
-    if one.confirmed:
-        return "stays" if one.searched else "new"
-    return "lost" if one.searched else "off, as before"
 
 
 def confirmed_section(results: Study, found: Sequence[Confirmed]) -> Section:
@@ -36,12 +33,6 @@ def confirmed_section(results: Study, found: Sequence[Confirmed]) -> Section:
         found: what `dse confirm` left, at least one design.
     """
     seeds = max(one.seeds for one in found)
-    searched = [one for one in found if one.searched]
-    stay = sum(one.confirmed for one in searched)
-    new = sum(one.confirmed and not one.searched for one in found)
-    # Over what the search selected: its near neighbours were not chosen by their errors.
-    off = [100 * (one.validation_error - one.searched_error) for one in searched or found]
-    mean = sum(off) / len(off)
     columns = (
         Column(name="trial", heading="trial", form="text"),
         Column(name="design", heading="design", form="text"),
@@ -51,6 +42,7 @@ def confirmed_section(results: Study, found: Sequence[Confirmed]) -> Section:
         Column(name="test_error", heading="fresh, test", unit="%", form="percent", band=True),
         Column(name="seeds", heading="seeds", form="count"),
         Column(name="frontier", heading="frontier", form="text"),
+        Column(name="seeds_that_tell", heading="seeds that would tell", form="count"),
         ENERGY,
         KEY,
     )
@@ -60,10 +52,11 @@ def confirmed_section(results: Study, found: Sequence[Confirmed]) -> Section:
             one.row.name or one.row.key,
             *((one.row.accelerator,) if results.asked.several_machines else ()),
             100 * one.searched_error,
-            100 * one.validation_error,
-            one.test_band if one.half_width is not None else 100 * one.test_error,
+            None if one.validation_error is None else 100 * one.validation_error,
+            one.test_band,
             one.seeds,
-            _place(one),
+            one.place,
+            one.seeds_that_tell,
             read_energy(one.row),
             one.row.key,
         )
@@ -72,25 +65,37 @@ def confirmed_section(results: Study, found: Sequence[Confirmed]) -> Section:
     return Section(
         name="confirmed",
         title="Confirmed with fresh seeds",
-        sentences=(
-            f"The frontier and its near neighbours, trained anew with {seeds} seeds that the "
-            f"search never used; only here the test split was looked at. {stay} of "
-            f"{len(searched)} designs stay on the frontier, {new} are new on it. The search's "
-            f"validation errors were {mean:+.1f} points off the means of fresh seeds (positive: "
-            "too good).",
-        ),
+        sentences=tuple(_section_sentences(found, seeds)),
         tables=(
             Table(
                 name="confirmed",
                 title="Means over fresh seeds",
                 columns=columns,
                 rows=tuple(rows),
-                note="Brackets of test errors: 95 % intervals of the mean over the seeds "
-                "(Student's t); that the test split is a sample, too, is not in them.",
+                note="Brackets of test errors: 95 % intervals of the mean, over the seeds "
+                "(Student's t of logits) and over the clips (Wilson's). Two designs are told apart "
+                "where permutation tests over the seeds and over the same clips both have p < "
+                f"{SURE:g}.",
                 marks=tuple(one.confirmed for one in found),
             ),
         ),
     )
+
+
+def _section_sentences(found: Sequence[Confirmed], seeds: int) -> list[str]:
+    sentences = [
+        f"The frontier and its near neighbours, trained anew with {seeds} seeds that the search "
+        f"never used; only here the test split was looked at. {count_places(found)}."
+    ]
+    words = seeds_words(found)
+    sentences += [f"Not told apart: {words}."] if words else []
+    optimism = mean_optimism(found)
+    if optimism is not None:
+        sentences.append(
+            f"The search's validation errors were {100 * optimism:+.1f} points off the means of "
+            "fresh seeds (positive: too good)."
+        )
+    return sentences
 
 
 def sure_words(results: Study, best: Evaluation, found: Sequence[Confirmed]) -> list[str]:
@@ -107,43 +112,57 @@ def sure_words(results: Study, best: Evaluation, found: Sequence[Confirmed]) -> 
             f"How sure: {flattered}; before silicon, `dse confirm STUDY` judges the frontier "
             "on the test split, with several seeds."
         ]
-    interval = (
-        ""
-        if own.half_width is None
-        else f" (95 % interval of the mean {own.test_band.low:.1f} to {own.test_band.high:.1f} %)"
-    )
     plural = "" if own.seeds == 1 else "s"
     texts = [
         f"How sure: trained anew with {own.seeds} fresh seed{plural}, {results.named(best)} has "
-        f"{own.test_band.mid:.1f} % test error{interval} and {100 * own.validation_error:.1f} % "
-        f"validation error, where the search had {100 * best.column('error'):.1f} %."
+        f"{_errors(own)}, where the search had {100 * own.searched_error:.1f} %."
     ]
     cost = results.cost_objective
     better = _in_its_place(own, found, cost)
     if better is not None:
+        speak = "speak" if own.apart else "speak, though not surely,"
         texts.append(
-            f"Fresh seeds speak for {results.named(better.row)} instead: it costs no more, and has "
-            f"{_errors(better)}."
+            f"Fresh seeds {speak} for {results.named(better.row)} instead: it costs no more, and "
+            f"has {_errors(better)}."
         )
-    lowest = min(found, key=lambda one: (one.validation_error, one.row.column(cost)))
+    elif own.rival:
+        texts.append(f"It is not told apart from {own.rival}, which costs no more.")
+    known = [one for one in found if one.validation_error is not None]
+    lowest = min(known, key=lambda one: (one.validation_error, one.row.column(cost)), default=own)
     if lowest.row.key not in (best.key, better.row.key if better else ""):
         times = lowest.row.column(cost) / own.row.column(cost)
         texts.append(
             f"Fresh seeds give {results.named(lowest.row)} the lowest validation error: it has "
             f"{_errors(lowest)}, at {significant(times, 2)} times the {LABELS[cost][0]}."
         )
+    if words := seeds_words(found):
+        texts.append(
+            f"Of the designs that were trained anew, some are not told apart from cheaper ones: "
+            f"{words}."
+        )
     return texts
 
 
 def _errors(one: Confirmed) -> str:
-    return (
-        f"{one.test_band.mid:.1f} % test error and {100 * one.validation_error:.1f} % validation "
-        "error"
+    """Mean test error with its interval, and validation error, as far as they are known."""
+    band = one.test_band
+    tested = (
+        "no test error that is known"
+        if band is None
+        else f"{band.mid:.1f} % test error (95 % interval of the mean {band.low:.1f} to "
+        f"{band.high:.1f} %)"
     )
+    if one.validation_error is None:
+        return tested
+    return f"{tested} and {100 * one.validation_error:.1f} % validation error"
 
 
 def _in_its_place(own: Confirmed, found: Sequence[Confirmed], cost: str) -> Confirmed | None:
     """The design of the lowest mean test error that costs no more than `own`, if not `own`."""
-    cheap = [one for one in found if one.row.column(cost) <= own.row.column(cost)]
-    best = min(cheap, key=lambda one: (one.test_error, one.row.column(cost)))
+    cheap = [
+        one
+        for one in found
+        if one.test_band is not None and one.row.column(cost) <= own.row.column(cost)
+    ]
+    best = min(cheap, key=lambda one: (one.test_error, one.row.column(cost)), default=own)
     return None if best.row.key == own.row.key else best

@@ -9,12 +9,13 @@ winner's curse). A fresh seed has no such luck, and neither has a split that the
 """
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cost_models import Band
-from dse.errors import InvalidFile
+from dse.errors import InvalidFile, InvalidInput
 from dse.files import write_text
 from dse.sheets import csv_frame
 from dse.studies.folder import CONFIRMED
@@ -26,33 +27,122 @@ from dse.studies.study import Study
 class Confirmed:
     """Means over fresh seeds of one design.
 
-    Errors are shares of clips: as int8 where the study minimises that, in float elsewhere.
+    Errors are shares of clips: as int8 where the study minimises that, in float elsewhere; None of
+    a network that has no form in whole numbers.
     """
 
     row: Evaluation
     """As the search recorded it."""
     searched_error: float
     """The validation error by which the search liked it."""
-    validation_error: float
-    test_error: float
-    half_width: float | None
-    """Of the 95 % interval of the mean test error, over the seeds; None for one seed."""
+    validation_error: float | None
+    test_band: Band | None
+    """Mean test error in percent with its 95 % interval (`dse.studies.intervals.mean_band`)."""
     seeds: int
     searched: bool
     """On the frontier of the search."""
-    confirmed: bool = False
+    stays: bool = False
     """On the frontier of mean test errors."""
+    apart: bool = False
+    """Whether that is sure: told apart from all that cost no more (`dse.studies.paired`)."""
+    rival: str = ""
+    """The design that it is not told apart from."""
+    seeds_that_tell: int | None = None
+    """So many seeds each would tell the two apart; None where no number up to 100 would."""
 
     @property
-    def test_band(self) -> Band:
-        """Mean test error in percent with its 95 % interval."""
-        half = self.half_width or 0.0
-        low, high = max(self.test_error - half, 0.0), min(self.test_error + half, 1.0)
-        return Band(low=100 * low, mid=100 * self.test_error, high=100 * high)
+    def test_error(self) -> float:
+        """The mean, a share of clips; NaN where it is not known, which no comparison takes."""
+        return math.nan if self.test_band is None else self.test_band.mid / 100
+
+    @property
+    def confirmed(self) -> bool:
+        """On the frontier of mean test errors for sure."""
+        return self.stays and self.apart
+
+    @property
+    def place(self) -> str:
+        """What became of a design.
+
+                        stays, apart    off, apart       not apart
+            searched    confirmed       lost             not told apart from RIVAL
+            neighbour   new             off, as before   not told apart from RIVAL
+
+        A neighbour is a design near the search's frontier, trained again along with it.
+        """
+        if self.test_band is None:
+            return "not known"
+        if not self.apart:
+            return f"not told apart from {self.rival}" if self.rival else "not told apart"
+        if self.stays:
+            return "confirmed" if self.searched else "new"
+        return "lost" if self.searched else "off, as before"
+
+
+def mean_optimism(found: Sequence[Confirmed]) -> float | None:
+    """Fresh validation error less the searched one, mean over the search's frontier, a share.
+
+    Over what the search selected: its near neighbours were not chosen by their errors. None where
+    no fresh error is known.
+    """
+    chosen = [one for one in found if one.searched] or list(found)
+    off = [
+        one.validation_error - one.searched_error
+        for one in chosen
+        if one.validation_error is not None
+    ]
+    return sum(off) / len(off) if off else None
+
+
+def count_places(found: Sequence[Confirmed]) -> str:
+    """`2 of 5 designs of the search's frontier are confirmed, 2 are not told apart, 1 is lost`."""
+    searched = [one for one in found if one.searched]
+    sure = sum(one.confirmed for one in searched)
+    lost = sum(one.apart and not one.stays for one in searched)
+    new = sum(one.confirmed and not one.searched for one in found)
+    unsure = len(searched) - sure - lost
+    be = "is" if sure == 1 else "are"
+    text = f"{sure} of {len(searched)} designs of the search's frontier {be} confirmed"
+    if unsure:
+        text += f", {unsure} not told apart from a design that costs no more"
+    if lost:
+        text += f", {lost} lost"
+    return f"{text}, {new} new" if new else text
+
+
+def seeds_words(found: Sequence[Confirmed]) -> str:
+    """How many seeds would tell what is not told apart; empty where all is.
+
+    STUDY stands for the study's folder.
+    """
+    unsure = [one for one in found if one.rival]
+    if not unsure:
+        return ""
+    counts = [one.seeds_that_tell for one in unsure if one.seeds_that_tell is not None]
+    never = len(unsure) - len(counts)
+    words = []
+    if counts:
+        most = max(max(counts), 1 + max(one.seeds for one in unsure))
+        words.append(
+            f"about {most} seeds would tell {_designs(len(counts))} apart, if differences and "
+            f"spread stay what they are: `dse confirm STUDY --seeds {most}`"
+        )
+    if never:
+        words.append(
+            f"{_designs(never)} would not be told apart by 100 seeds either: for that the "
+            "differences are too small, or the test clips too few"
+        )
+    return "; ".join(words)
+
+
+def _designs(count: int) -> str:
+    return "one design" if count == 1 else f"{count} designs"
 
 
 def write_confirmed(found: Sequence[Confirmed], folder: Path) -> Path:
     """Write `confirmed.csv` into a study's folder, over an earlier one; its path.
+
+    What is not known is an empty cell.
 
     Args:
         found: at least one design, in the order of the table.
@@ -60,6 +150,7 @@ def write_confirmed(found: Sequence[Confirmed], folder: Path) -> Path:
     """
     import pandas as pd  # loads pyarrow where that is installed
 
+    bands = [None if one.test_band is None else one.test_band.scaled(0.01) for one in found]
     table = pd.DataFrame(
         {
             "key": [one.row.key for one in found],
@@ -67,10 +158,15 @@ def write_confirmed(found: Sequence[Confirmed], folder: Path) -> Path:
             "accelerator": [one.row.accelerator for one in found],
             "confirmed": [one.confirmed for one in found],
             "on_searched_frontier": [one.searched for one in found],
+            "on_mean_frontier": [one.stays for one in found],
+            "told_apart": [one.apart for one in found],
+            "not_told_apart_from": [one.rival for one in found],
+            "seeds_that_tell": pd.Series([one.seeds_that_tell for one in found], dtype=object),
             "searched_validation_error": [one.searched_error for one in found],
             "validation_error": [one.validation_error for one in found],
-            "test_error": [one.test_error for one in found],
-            "test_error_half_width": [one.half_width for one in found],
+            "test_error": [None if band is None else band.mid for band in bands],
+            "test_error_low": [None if band is None else band.low for band in bands],
+            "test_error_high": [None if band is None else band.high for band in bands],
             "seeds": [one.seeds for one in found],
             **{name: [one.row.column(name) for one in found] for name in found[0].row.cost},
         }
@@ -101,7 +197,7 @@ def read_confirmed(study: Study) -> tuple[Confirmed, ...]:
                 row = pairs.get((line["key"], line["accelerator"])) or networks.get(line["key"])
                 if row is not None:
                     found.append(_read_line(row, line))
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+    except (OSError, ValueError, KeyError, TypeError, csv.Error, InvalidInput) as error:
         raise InvalidFile(
             f"{path} cannot be read: {error!r}; let `dse confirm` write it again, or move it away"
         ) from None
@@ -109,20 +205,37 @@ def read_confirmed(study: Study) -> tuple[Confirmed, ...]:
 
 
 def _read_line(row: Evaluation, line: dict[str, str]) -> Confirmed:
-    half = line["test_error_half_width"]
+    searched = _read_share(line["searched_validation_error"])
+    if searched is None:
+        raise ValueError("a design without the error that the search had")
+    seeds = line["seeds_that_tell"]
     return Confirmed(
         row=row,
-        searched_error=_read_share(line["searched_validation_error"]),
+        searched_error=searched,
         validation_error=_read_share(line["validation_error"]),
-        test_error=_read_share(line["test_error"]),
-        half_width=float(half) if half else None,
+        test_band=_read_band(line),
         seeds=int(line["seeds"]),
         searched=line["on_searched_frontier"] == "True",
-        confirmed=line["confirmed"] == "True",
+        stays=line["on_mean_frontier"] == "True",
+        apart=line["told_apart"] == "True",
+        rival=line["not_told_apart_from"],
+        seeds_that_tell=int(seeds) if seeds else None,
     )
 
 
-def _read_share(text: str) -> float:
+def _read_band(line: dict[str, str]) -> Band | None:
+    """The interval of the mean test error, where it is known: all three figures or none."""
+    ends = [_read_share(line[f"test_error{end}"]) for end in ("_low", "", "_high")]
+    if ends == [None, None, None]:
+        return None
+    low, mid, high = (math.nan if end is None else 100 * end for end in ends)
+    return Band(low=low, mid=mid, high=high)  # refuses NaN, and ends that are out of order
+
+
+def _read_share(text: str) -> float | None:
+    """A share of clips; None of an empty cell: a network without a form in whole numbers."""
+    if not text:
+        return None
     value = float(text)
     if not 0 <= value <= 1:
         raise ValueError(f"{text} is no share of clips")

@@ -9,6 +9,9 @@ Confusions have a row for each true class and a column for each class told. `int
 whole numbers as `dse export header` writes it (`dse.training.integer`), with the ranges of
 activations taken from training clips; null, with a `reason`, where the network has no such form.
 
+`wrong` of either is which clips it got wrong, in the order of the split (`dse.training.clipwise`):
+what a paired comparison of two designs needs. Files of programs before have none.
+
 Counts are kept, not only errors: a reader can compute the recall of a class, the most frequent
 mistakes or an interval (`dse.training.scores`) without the network and without the data. The gap
 between the two errors is the price of int8 without training for it.
@@ -24,6 +27,7 @@ from numpy.typing import NDArray
 
 from dse.errors import InvalidFile
 from dse.files import write_text
+from dse.training.clipwise import Wrong, pack, unpack
 
 FILE_NAME = "evaluation.json"
 SCHEMA_VERSION = 1
@@ -47,6 +51,10 @@ class BestScores:
     """Why it has none."""
     findings: tuple[str, ...] = ()
     """What the data say against these errors (`dse.speech.findings`)."""
+    wrong: Wrong | None = None
+    """Which clips the network in floats got wrong; None where that was not kept."""
+    int8_wrong: Wrong | None = None
+    """Likewise in whole numbers."""
 
     @property
     def error(self) -> float:
@@ -66,8 +74,8 @@ class BestScores:
             "labels": list(self.labels),
             "clips": int(self.floats.sum()),
             "epoch": self.epoch,
-            "float": _plain(self.floats),
-            "int8": None if self.int8 is None else _plain(self.int8),
+            "float": _plain(self.floats, self.wrong),
+            "int8": None if self.int8 is None else _plain(self.int8, self.int8_wrong),
             "reason": self.reason,
             "findings": list(self.findings),
         }
@@ -102,6 +110,8 @@ def read_best_scores(folder: Path) -> BestScores | None:
             int8=None if int8 is None else _confusion(int8, len(labels)),
             reason=str(plain["reason"]),
             findings=tuple(map(str, plain.get("findings", []))),
+            wrong=_wrong(plain["float"], len(labels)),
+            int8_wrong=None if int8 is None else _wrong(int8, len(labels)),
         )
     except FileNotFoundError:
         return None
@@ -117,8 +127,20 @@ def _error(confusion: Confusion) -> float:
     return (clips - int(np.trace(confusion))) / clips
 
 
-def _plain(confusion: Confusion) -> dict[str, Any]:
-    return {"error": _error(confusion), "confusion": confusion.tolist()}
+def _plain(confusion: Confusion, wrong: Wrong | None) -> dict[str, Any]:
+    plain = {"error": _error(confusion), "confusion": confusion.tolist()}
+    return plain if wrong is None else plain | {"wrong": pack(wrong)}
+
+
+def _wrong(plain: dict[str, Any], classes: int) -> Wrong | None:
+    """Which clips; refused where they are not as many as the confusion has off its diagonal."""
+    if plain.get("wrong") is None:
+        return None
+    confusion = _confusion(plain, classes)
+    wrong = unpack(str(plain["wrong"]), int(confusion.sum()))
+    if int(wrong.sum()) != int(confusion.sum() - np.trace(confusion)):
+        raise ValueError("clips told wrongly are not those of the confusion matrix")
+    return wrong
 
 
 def _confusion(plain: dict[str, Any], classes: int) -> Confusion:

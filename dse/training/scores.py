@@ -20,6 +20,8 @@ class Scores:
     """Mean cross-entropy in nats, without label smoothing and class weights."""
     confusion: NDArray[np.int64]
     """(classes, classes): clips of class [row] that the network took for class [column]."""
+    wrong: NDArray[np.bool_] | None = None
+    """(clips,): whether each was told wrongly, where somebody asked for it."""
 
     @property
     def clips(self) -> int:
@@ -52,7 +54,7 @@ class Scores:
         ]
 
 
-def wilson_interval(successes: int, total: int) -> tuple[float, float]:
+def wilson_interval(successes: float, total: int) -> tuple[float, float]:
     """The 95 % interval of a share that `successes` of `total` independent trials leave open.
 
         z = 1.96, the quantile of the normal distribution that leaves out 2.5 % on each side,
@@ -64,7 +66,7 @@ def wilson_interval(successes: int, total: int) -> tuple[float, float]:
     often surer than their intervals suggest.
 
     Args:
-        successes: 0 to `total`.
+        successes: 0 to `total`; a mean of several counts need not be whole.
         total: at least 1.
 
     Returns:

@@ -43,6 +43,7 @@ def evaluate(
     device: torch.device | str = "cpu",
     batch_size: int = EVALUATION_CLIPS,
     fast: bool = False,
+    clipwise: bool = False,
 ) -> Scores:
     """Scores of a network on the clean clips of a split, in float32.
 
@@ -58,6 +59,7 @@ def evaluate(
             rounding.
         fast: by `dse.training.fast`, for networks of `dse.networks.network`; the same but for
             rounding.
+        clipwise: say of each clip whether it was told wrongly, too (`Scores.wrong`).
 
     Raises:
         InvalidData: the split has no clips.
@@ -68,11 +70,14 @@ def evaluate(
         assert isinstance(network, SpeechNetwork)
         score_confusion = partial(fast_scores, network)
     loss, confusion, start = 0.0, None, 0
+    missed: list[Tensor] = []
     with torch.inference_mode():
         while start < len(split.labels):
             chosen = slice(start, start + batch_size)
             try:
-                summed, counts = _scored(score_confusion, split, chosen, mean, deviation, device)
+                summed, counts, wrong = _scored(
+                    score_confusion, split, chosen, mean, deviation, device
+                )
             except (MemoryError, RuntimeError) as error:
                 if batch_size == 1 or not is_out_of_memory(error):
                     raise
@@ -80,11 +85,16 @@ def evaluate(
                 batch_size //= 2  # a clip's scores do not depend on the others
                 continue
             loss += summed
+            missed += [wrong] if clipwise else []
             confusion = counts if confusion is None else confusion + counts
             start += batch_size
     if confusion is None:
         raise InvalidData("a split without clips cannot be evaluated")
-    return Scores(loss=loss / len(split.labels), confusion=confusion)
+    return Scores(
+        loss=loss / len(split.labels),
+        confusion=confusion,
+        wrong=torch.cat(missed).cpu().numpy() if clipwise else None,
+    )
 
 
 def _scored(
@@ -94,17 +104,18 @@ def _scored(
     mean: Tensor | NDArray[np.float32],
     deviation: Tensor | NDArray[np.float32],
     device: torch.device | str,
-) -> tuple[float, NDArray[np.int64]]:
-    """Summed loss and confusion matrix of some clips."""
+) -> tuple[float, NDArray[np.int64], Tensor]:
+    """Summed loss and confusion matrix of some clips; which were told wrongly, on `device`."""
     pictures = torch.from_numpy(np.array(split.features[chosen, 0])).to(device)
     labels = torch.from_numpy(np.array(split.labels[chosen])).to(device)
     scores = score_confusion(normalise(pictures, mean, deviation))
     classes = scores.shape[1]
     # A confusion matrix is a histogram of pairs (true, told), each as one number true * C + told:
     # counted where the scores are, so that a GPU hands over C^2 numbers and not one a clip.
-    pairs = torch.bincount(labels * classes + scores.argmax(1), minlength=classes**2)
+    told = scores.argmax(1)
+    pairs = torch.bincount(labels * classes + told, minlength=classes**2)
     loss = functional.cross_entropy(scores, labels, reduction="sum").item()
-    return loss, pairs.reshape(classes, classes).cpu().numpy()
+    return loss, pairs.reshape(classes, classes).cpu().numpy(), told != labels
 
 
 def score_best(
@@ -139,6 +150,7 @@ def score_best(
         checkpoint.deviation,
         device=computation.device,
         fast=computation.fast,
+        clipwise=True,
     )
     source = Source(
         network=network.to("cpu"),
@@ -146,17 +158,14 @@ def score_best(
         outputs=len(checkpoint.classes),
         checkpoint=checkpoint,
     )
-    int8, reason = None, ""
+    int8, int8_wrong, reason = None, None, ""
     try:
         pictures = normalise(
             calibration_clips(features.training), checkpoint.mean, checkpoint.deviation
         )
-        int8 = evaluate_integer(
-            quantise_network(source, pictures),
-            clips,
-            checkpoint.mean,
-            checkpoint.deviation,
-        )
+        quantised = quantise_network(source, pictures)
+        told = tell_integer(quantised, clips, checkpoint.mean, checkpoint.deviation)
+        int8, int8_wrong = _confusion(clips, told, len(checkpoint.classes)), told != clips.labels
     except InvalidDesign as error:
         reason = str(error)
     except (MemoryError, RuntimeError) as error:
@@ -169,18 +178,20 @@ def score_best(
         floats=floats.confusion,
         int8=int8,
         reason=reason,
+        wrong=floats.wrong,
+        int8_wrong=int8_wrong,
     )
 
 
-def evaluate_integer(
+def tell_integer(
     network: IntegerNetwork,
     split: FeatureSplit,
     mean: Tensor | NDArray[np.float32],
     deviation: Tensor | NDArray[np.float32],
 ) -> NDArray[np.int64]:
-    """Confusion matrix of a pooled network in whole numbers on the clean clips of a split.
+    """Which class a pooled network in whole numbers takes each clean clip of a split for.
 
-    Exact: the same counts on every machine, given the same features and the same quantised network.
+    Exact: the same on every machine, given the same features and the same quantised network.
 
     Args:
         network: quantised; a framewise head has no such matrix.
@@ -189,13 +200,17 @@ def evaluate_integer(
         deviation: likewise.
 
     Returns:
-        (classes, classes): clips of class [row] that the network took for class [column].
+        Classes, shape (clips,).
     """
-    classes = len(network.classes)
+    told = [
+        scores_of_clips(network, network.quantise(normalise(pictures, mean, deviation).numpy()))
+        for pictures, _ in iterate_batches(split, EVALUATION_CLIPS)
+    ]
+    return np.concatenate([scores.argmax(axis=1) for scores in told]).astype(np.int64)
+
+
+def _confusion(split: FeatureSplit, told: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """(classes, classes): clips of class [row] that were taken for class [column]."""
     confusion = np.zeros((classes, classes), dtype=np.int64)
-    for pictures, labels in iterate_batches(split, EVALUATION_CLIPS):
-        told = scores_of_clips(
-            network, network.quantise(normalise(pictures, mean, deviation).numpy())
-        ).argmax(axis=1)
-        np.add.at(confusion, (labels.numpy(), told), 1)
+    np.add.at(confusion, (np.asarray(split.labels), told), 1)
     return confusion

@@ -17,7 +17,7 @@ import pytest
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.testing.v1 import AppTest
 
-from cost_models import load_accelerator, load_technology
+from cost_models import Band, load_accelerator, load_technology
 from cost_models.strict_yaml import parse_yaml
 from dashboard.growth import growth_table
 from dashboard.studies import read_study
@@ -135,8 +135,7 @@ def test_confirmed_designs_have_bars(study: Path, open_page: Opened) -> None:
         row=row,
         searched_error=row.column("error"),
         validation_error=0.11,
-        test_error=0.12,
-        half_width=0.02,
+        test_band=Band(low=9.0, mid=12.0, high=16.0),
         seeds=3,
         searched=True,
     )
@@ -146,7 +145,7 @@ def test_confirmed_designs_have_bars(study: Path, open_page: Opened) -> None:
     interval, mean = (tables_of(app)[each["datasetIndex"]] for each in bars)
     assert mean["mean test error (%)"].tolist() == [12.0]
     # A line from the least to the most, then a gap.
-    assert interval["mean test error (%)"].tolist() == pytest.approx([10.0, 14.0, nan], nan_ok=True)
+    assert interval["mean test error (%)"].tolist() == pytest.approx([9.0, 16.0, nan], nan_ok=True)
     assert interval.iloc[:, 0].nunique() == 1
     assert "fresh seeds" in texts(app)
     (study / "confirmed.csv").write_text("key,name\n1,2\n")

@@ -1,7 +1,8 @@
 import dataclasses
-import math
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -9,10 +10,19 @@ from cost_models import estimate
 from dse.columns import COST_COLUMNS
 from dse.errors import InvalidFile, InvalidStudy
 from dse.networks.lowering import lower
+from dse.studies.confirmed import (
+    Confirmed,
+    count_places,
+    read_confirmed,
+    seeds_words,
+    write_confirmed,
+)
 from dse.studies.rows import Evaluation, read_rows
 from dse.studies.spec import read_study
+from dse.training.clipwise import pack, unpack
 from dse_cli import group
 from search.confirm import FILE_NAME, Repeat, choose_designs, confirm_study, read_repeats, summarise
+from tests.studies import open_optuna_study
 
 
 def row(key: str, error: float, energy_pj: float) -> Evaluation:
@@ -66,10 +76,99 @@ def test_means_and_intervals_by_hand(study_file: Path) -> None:
     found = summarise(ROWS[:3], ROWS, spec, repeats, seeds=3)
     by_key = {one.row.key: one for one in found}
     assert by_key["a"].test_error == pytest.approx(0.40)
-    assert by_key["a"].half_width == pytest.approx(4.3027 * 0.04 / math.sqrt(3), rel=1e-4)
-    assert by_key["b"].half_width == 0.0
-    assert [one.row.key for one in found if one.confirmed] == ["a", "c", "b"]
+    # By hand in tests/dse/studies/test_intervals.py; b has no spread: Wilson of 12 of 100.
+    band, other = by_key["a"].test_band, by_key["b"].test_band
+    assert band is not None and other is not None
+    assert band.as_tuple() == pytest.approx((26.94, 40.0, 54.15), abs=0.02)
+    assert other.as_tuple() == pytest.approx((7.0, 12.0, 19.8), abs=0.1)
+    # Which clips were wrong was not kept: a alone, which nothing costs less than, is sure.
+    assert [one.row.key for one in found] == ["a", "c", "b"]
+    assert all(one.stays for one in found)
+    assert [one.place for one in found] == [
+        "confirmed",
+        "not told apart from a (trial 10)",
+        "not told apart from a (trial 10)",
+    ]
     assert [one.row.key for one in found if one.searched] == ["a", "b"]
+
+
+def clips(key: str, errors: dict[int, str]) -> list[Repeat]:
+    """Repeats by which clips they got wrong: `1` is wrong; a text a seed."""
+    return [
+        dataclasses.replace(
+            repeat(key, seed, text.count("1") / len(text)),
+            test_clips=len(text),
+            test_wrong=pack(np.array([each == "1" for each in text])),
+        )
+        for seed, text in errors.items()
+    ]
+
+
+def judged(study_file: Path, seeds: int, **texts: str) -> dict[str, Confirmed]:
+    spec = dataclasses.replace(read_study(study_file), seed=1)
+    numbers = range(2, 2 + seeds)
+    repeats = [
+        each for key, text in texts.items() for each in clips(key, dict.fromkeys(numbers, text))
+    ]
+    found = summarise([each for each in ROWS if each.key in texts], ROWS, spec, repeats, seeds)
+    return {one.row.key: one for one in found}
+
+
+def test_two_seeds_confirm_nothing_but_the_cheapest(study_file: Path) -> None:
+    """a costs 1 and b 3: that b errs 30 points less is sure of the clips, not of the seeds."""
+    texts = {"a": "1" * 20 + "0" * 40, "b": "1" * 2 + "0" * 58}
+    found = judged(study_file, 2, **texts)
+    assert [found[key].place for key in "ab"] == ["confirmed", "not told apart from a (trial 10)"]
+    assert found["b"].stays and not found["b"].confirmed and found["b"].seeds_that_tell == 4
+    assert judged(study_file, 4, **texts)["b"].place == "confirmed"
+    assert seeds_words(list(found.values())) == (
+        "about 4 seeds would tell one design apart, if differences and spread stay what they are: "
+        "`dse confirm STUDY --seeds 4`"
+    )
+    assert count_places(list(found.values())) == (
+        "1 of 2 designs of the search's frontier is confirmed, 1 not told apart from a design "
+        "that costs no more"
+    )
+
+
+def test_a_design_is_lost_only_where_that_is_sure(study_file: Path) -> None:
+    worse, better = "1" * 20 + "0" * 40, "1" * 2 + "0" * 58
+    found = judged(study_file, 5, a=better, b=worse)
+    assert [found[key].place for key in "ab"] == ["confirmed", "lost"]
+    # Of the same clips, two more wrong ones of sixty are no loss.
+    found = judged(study_file, 5, a=better, b="1" * 4 + "0" * 56)
+    assert found["b"].place == "not told apart from a (trial 10)"
+    assert found["b"].seeds_that_tell is None  # of other clips no seeds tell
+    assert "or the test clips too few" in seeds_words(list(found.values()))
+    # c, a neighbour, was off and is: for sure.
+    assert judged(study_file, 5, a=better, c=worse)["c"].place == "off, as before"
+
+
+def test_a_design_without_a_form_in_whole_numbers_is_not_known(
+    study_file: Path, tmp_path: Path
+) -> None:
+    text = study_file.read_text() + "objectives: [quantised_error, energy_pj]\n"
+    study_file.write_text(text)
+    spec = dataclasses.replace(read_study(study_file), seed=1)
+    rows = [dataclasses.replace(each, quantised_error=each.error) for each in ROWS[:2]]
+    repeats = [
+        dataclasses.replace(
+            each,
+            test_quantised_error=None if each.key == "b" else each.test_error,
+            validation_quantised_error=None if each.key == "b" else each.test_error,
+            test_quantised_wrong="" if each.key == "b" else each.test_wrong,
+        )
+        for key in "ab"
+        for each in clips(key, dict.fromkeys((2, 3), "1" * 6 + "0" * 54))
+    ]
+    found = {one.row.key: one for one in summarise(rows, rows, spec, repeats, seeds=2)}
+    assert found["b"].place == "not known" and found["b"].test_band is None
+    assert not found["b"].stays and found["a"].confirmed
+    path = write_confirmed(list(found.values()), tmp_path)
+    assert ",,,," in path.read_text()  # empty cells, not words
+    study = open_optuna_study(folder=tmp_path)
+    vars(study)["rows"] = rows
+    assert list(read_confirmed(study)) == list(found.values())
 
 
 @pytest.fixture
@@ -109,7 +208,17 @@ def test_a_frontier_is_trained_again_and_nothing_twice(study_file: Path, searche
         group, ["confirm", str(searched), "--seeds", "2", "--cache", str(cache), "--workers", "1"]
     )
     assert result.exit_code == 0, result.output
-    assert "designs stay on the frontier" in result.output
+    assert "of the search's frontier" in result.output
+    assert "+-" not in result.output  # intervals have two ends, within 0 and 100 %
+    assert all(len(unpack(item.test_wrong, item.test_clips)) == 24 for item in repeats)
+    assert all(
+        unpack(item.test_wrong, item.test_clips).mean() == item.test_error for item in repeats
+    )
+    # Lines of a program that kept no clips are made again, from the networks that lie there.
+    old = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(line | {"test_wrong": ""}) + "\n" for line in old))
+    third = confirm_study(spec, searched, seeds=2, cache=cache)
+    assert [one.place for one in third] == [one.place for one in again]
     assert (searched / "confirmed.csv").read_text().startswith("key,name,accelerator,confirmed,")
     path.write_bytes(b"{}\n")
     with pytest.raises(InvalidFile, match=r"confirm\.jsonl:1"):

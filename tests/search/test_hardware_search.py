@@ -89,7 +89,7 @@ def test_machines_cost_no_training_and_stand_on_the_frontier(
     # Fresh seeds train each network once, whatever it runs on.
     cache = machines_file.parent / "cache"
     output = call("confirm", folder, "--seeds", 2, "--cache", cache, "--workers", 1)
-    assert "designs stay on the frontier" in output
+    assert "of the search's frontier" in output
     confirmed = pd.read_csv(folder / "confirmed.csv")
     assert set(zip(confirmed["key"], confirmed["accelerator"], strict=True)) >= {
         (row.key, row.accelerator) for row in front

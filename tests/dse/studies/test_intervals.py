@@ -1,8 +1,10 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from cost_models import Band
-from dse.studies.intervals import clips_behind, difference_band, error_band
+from dse.studies.intervals import clips_behind, difference_band, error_band, mean_band
 
 
 def test_clips_are_the_smallest_number_that_makes_all_errors_whole() -> None:
@@ -42,3 +44,38 @@ def test_the_interval_of_a_difference_is_newcombes() -> None:
     assert band.as_tuple() == pytest.approx((15 - 11.8, 15.0, 15 + 11.6), abs=0.1)
     mirrored = difference_band(8 / 80, 20 / 80, 80)
     assert mirrored.as_tuple() == pytest.approx((-band.high, -band.mid, -band.low))
+
+
+def test_the_interval_of_a_mean_by_hand() -> None:
+    """Errors 40, 44, 36 % of 100 clips: s = 4 points, t(2) = 4.3027.
+
+    Seeds: on the logit, 4.3027 x 0.04 / (sqrt(3) x 0.4 x 0.6) = 0.4140 around ln(0.4 / 0.6), which
+    is 30.59 to 50.21 %. Clips: Wilson of 40 of 100 is 30.94 to 49.80 %. Arms squared and added:
+    sqrt(9.41^2 + 9.06^2) = 13.06 below, sqrt(10.21^2 + 9.80^2) = 14.15 above.
+    """
+    band = mean_band([0.40, 0.44, 0.36], 100)
+    assert band.as_tuple() == pytest.approx((40 - 13.06, 40.0, 40 + 14.15), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("errors", "clips"),
+    [([0.0, 0.0], 24), ([1.0, 1.0, 1.0], 24), ([0.0, 0.67], 24), ([0.02, 0.0], 50), ([0.5], 10)],
+)
+def test_an_interval_of_a_mean_stays_within_what_there_is(errors: list[float], clips: int) -> None:
+    band = mean_band(errors, clips)
+    assert 0 <= band.low <= 100 * sum(errors) / len(errors) <= band.high <= 100
+    assert band.low < band.high
+
+
+def test_without_spread_an_interval_of_a_mean_is_that_of_the_clips() -> None:
+    for errors in ([0.25], [0.25, 0.25, 0.25]):
+        assert mean_band(errors, 64) == error_band(0.25, 64)
+
+
+@given(
+    errors=st.lists(st.integers(0, 40), min_size=1, max_size=12),
+)
+def test_an_interval_of_a_mean_holds_that_of_the_clips(errors: list[int]) -> None:
+    band = mean_band([wrong / 40 for wrong in errors], 40)
+    alone = mean_band([sum(errors) / len(errors) / 40], 40)
+    assert 0 <= band.low <= alone.low + 1e-9 and alone.high - 1e-9 <= band.high <= 100

@@ -31,6 +31,7 @@ from dse.ternary.generators import Generator
 from dse.training.batches import batch_sizes, class_weights
 from dse.training.best_scores import read_best_scores
 from dse.training.checkpoint import load_checkpoint, load_network
+from dse.training.clipwise import pack
 from dse.training.devices import (
     choose_computation,
     choose_device,
@@ -286,10 +287,18 @@ def test_the_best_network_is_scored_in_floats_and_as_int8(features, tmp_path):
     assert len(chosen) == 37  # all there are
     network = quantise_network(source, chosen)
     expected = np.zeros((CLASSES, CLASSES), dtype=np.int64)
+    wrong = np.zeros((2, 15), dtype=np.bool_)
     clips = torch.from_numpy(np.array(features.validation.features[:, 0]))
-    pictures = normalise(clips, checkpoint.mean, checkpoint.deviation).numpy()
-    for picture, label in zip(pictures, features.validation.labels, strict=True):
-        expected[label, score_clip(network, network.quantise(picture)).argmax()] += 1
+    pictures = normalise(clips, checkpoint.mean, checkpoint.deviation)
+    with torch.inference_mode():
+        floats = source.network.eval()(pictures).argmax(1).numpy()
+    labelled = zip(pictures.numpy(), features.validation.labels, strict=True)
+    for place, (picture, label) in enumerate(labelled):
+        told = score_clip(network, network.quantise(picture)).argmax()
+        expected[label, told] += 1
+        wrong[:, place] = floats[place] != label, told != label
+    np.testing.assert_array_equal(found.wrong, wrong[0])
+    np.testing.assert_array_equal(found.int8_wrong, wrong[1])
     np.testing.assert_array_equal(found.int8, expected)
     assert json.loads((tmp_path / "evaluation.json").read_text()) == {
         "schema_version": 1,
@@ -299,8 +308,16 @@ def test_the_best_network_is_scored_in_floats_and_as_int8(features, tmp_path):
         "epoch": result.best_epoch,
         "reason": "",
         "findings": [],
-        "float": {"error": result.validation_error, "confusion": found.floats.tolist()},
-        "int8": {"error": result.quantised_error, "confusion": expected.tolist()},
+        "float": {
+            "error": result.validation_error,
+            "confusion": found.floats.tolist(),
+            "wrong": pack(wrong[0]),
+        },
+        "int8": {
+            "error": result.quantised_error,
+            "confusion": expected.tolist(),
+            "wrong": pack(wrong[1]),
+        },
     }
 
 
