@@ -8,7 +8,9 @@ drops its state when the browser leaves; a training of hours must depend on neit
 search share is the study's folder alone, which a search started in a terminal writes just so.
 """
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,24 +47,38 @@ def check(text: str, root: Path) -> tuple[bool, str]:
     Returns:
         Whether it is a study, and what it is, or the sentence that says what is wrong.
     """
-    if len(text.encode()) > MOST_BYTES:
+    if len(text.encode(errors="replace")) > MOST_BYTES:
         return False, f"a study file has at most {MOST_BYTES:,} bytes"
+    try:
+        return _check(text, root)
+    except subprocess.TimeoutExpired:
+        return False, f"the check took longer than {CHECK_SECONDS} s: make the space smaller"
+    except (OSError, UnicodeEncodeError) as error:
+        return False, _refusal(root, error)
+
+
+def _refusal(root: Path, error: OSError | UnicodeEncodeError) -> str:
+    reason = error.strerror if isinstance(error, OSError) else "it has a letter that is none"
+    return (
+        f"the study cannot be written into {root.name} ({str(reason).lower()}): free some space, "
+        "change the folder's permissions, or open another folder of studies"
+    )
+
+
+def _check(text: str, root: Path) -> tuple[bool, str]:
     with tempfile.NamedTemporaryFile(
         "w", suffix=".yaml", prefix=".check-", dir=root, encoding="utf-8"
     ) as file:
         file.write(text)
         file.flush()
-        try:
-            done = subprocess.run(
-                [*_search(), file.name, "--check"],
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=CHECK_SECONDS,
-                stdin=subprocess.DEVNULL,
-            )
-        except subprocess.TimeoutExpired:
-            return False, f"the check took longer than {CHECK_SECONDS} s: make the space smaller"
+        done = subprocess.run(
+            [*_search(), file.name, "--check"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=CHECK_SECONDS,
+            stdin=subprocess.DEVNULL,
+        )
         said = (done.stdout if done.returncode == 0 else done.stderr).strip()
         lines = said.replace(file.name, "study").replace(Path(file.name).name, "study").split("\n")
         return done.returncode == 0, " ".join(line.strip() for line in lines)
@@ -135,14 +151,22 @@ def start(name: str, text: str, root: Path, *, workers: int | None = None) -> Pa
         workers: designs trained at a time; as many as the search finds right where it is None.
 
     Raises:
-        InvalidStudy: the name could lead elsewhere, or is taken.
+        InvalidStudy: the name could lead elsewhere, or is taken; the folder cannot be written to,
+            and nothing of the study is left in it.
     """
     folder, path = inside(root, name), inside(root, f"{name}.yaml")
     if folder.exists() or path.exists():
         raise InvalidStudy(f"there is a study or file called {name} already: choose another name")
-    write_text(path, text)
-    folder.mkdir()
-    _launch([*_search(), str(path), "--out", str(folder), *_workers(workers)], folder)
+    arguments = [*_search(), str(path), "--out", str(folder), *_workers(workers)]
+    try:
+        write_text(path, text)
+        folder.mkdir()
+        _launch(arguments, folder)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+        raise InvalidStudy(_refusal(root, error)) from None
     return folder
 
 
@@ -166,7 +190,10 @@ def resume(folder: Path, *, trainings: int | None = None, workers: int | None = 
         if not 1 <= trainings <= MOST_TRAININGS:
             raise InvalidStudy(f"trainings must be from 1 to {MOST_TRAININGS:,}, not {trainings}")
         arguments += ["--trainings", str(int(trainings))]
-    _launch(arguments, folder)
+    try:
+        _launch(arguments, folder)
+    except OSError as error:
+        raise InvalidStudy(_refusal(folder, error)) from None
 
 
 def stop(folder: Path) -> bool:

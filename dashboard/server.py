@@ -53,7 +53,8 @@ class SecurityHeaders:
 
         Headers go out with the message `http.response.start`, so `send` is wrapped: ours take the
         place of the app's of the same names. A request under a foreign host name gets 403 and never
-        reaches the app. All this is for HTTP; websockets are passed on as they are.
+        reaches the app. A websocket is opened for our own page alone: browsers let any page ask
+        for one, another server's on this machine too, but say whose page asks (`Origin`).
         """
 
         async def send_more(message: Message) -> None:
@@ -72,13 +73,27 @@ class SecurityHeaders:
             await send({"type": "http.response.start", "status": 403, "headers": []})
             await send({"type": "http.response.body", "body": b"this host is not served here"})
             return
+        if scope["type"] == "websocket" and not _is_own(scope):
+            await receive()  # `websocket.connect`; closing before accepting it answers 403
+            await send({"type": "websocket.close", "code": 1008})
+            return
         await self.app(scope, receive, send_more if scope["type"] == "http" else send)
 
 
 def _host(scope: Message) -> str:
     """Name by which a request calls this machine, without the port."""
-    hosts = [value for name, value in scope.get("headers", []) if name == b"host"]
-    return hosts[0].decode("latin-1").rsplit(":", 1)[0].lower() if hosts else ""
+    return _header(scope, b"host").rsplit(":", 1)[0]
+
+
+def _is_own(scope: Message) -> bool:
+    """Whether a websocket's request comes from a page of this very server, or from no browser."""
+    origin, host = _header(scope, b"origin"), _header(scope, b"host")
+    return _host(scope) in HOSTS and origin in ("", f"http://{host}", f"https://{host}")
+
+
+def _header(scope: Message, wanted: bytes) -> str:
+    found = [value for name, value in scope.get("headers", []) if name == wanted]
+    return str(found[0].decode("latin-1").lower()) if found else ""
 
 
 # The tables' own CSV would keep a name that a spreadsheet takes for a formula; ours does not.

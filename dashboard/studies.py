@@ -512,6 +512,9 @@ def searching_process(folder: Path) -> int | None:
     process that the search wrote into the lock's file is asked for by signal 0, which is delivered
     to nobody but fails where there is no such process. A process of another user may be sent no
     signals, which says that it is there.
+
+    Numbers of processes are given out anew, and a file in a shared folder may hold any number: the
+    process must have this very lock open (Linux tells), or Stop would end somebody's editor.
     """
     holder = _holder(folder)
     if holder is None or not holder.is_here:
@@ -519,12 +522,28 @@ def searching_process(folder: Path) -> int | None:
     try:
         with contextlib.suppress(PermissionError):
             os.kill(holder.pid, 0)
-        command = Path(f"/proc/{holder.pid}/cmdline")
-        # Numbers of processes are given out anew: this one must be a search.
-        there = not command.exists() or b"search" in command.read_bytes()
+        return holder.pid if _has_open(holder.pid, folder / LOCK) else None
     except (OSError, OverflowError):
         return None
-    return holder.pid if there else None
+
+
+def _has_open(process: int, path: Path) -> bool:
+    """Whether a process has a file open; True where the system does not tell.
+
+    Linux tells of one's own processes, by links in /proc; of another user's it keeps them secret.
+    """
+    if not Path("/proc/self/fd").exists():
+        return True
+    wanted = path.stat()
+    try:
+        opened = list(Path(f"/proc/{process}/fd").iterdir())
+    except PermissionError:
+        return True
+    for each in opened:
+        with contextlib.suppress(OSError):  # closed since, or a file that is gone
+            if os.path.samestat(each.stat(), wanted):
+                return True
+    return False
 
 
 def searching_elsewhere(folder: Path) -> str:

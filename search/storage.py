@@ -162,6 +162,10 @@ def _make_database(path: Path) -> None:
     Optuna makes table after table, then their indices: of a process that was killed in between,
     a database would be left that lets two studies have one name.
     """
+    # What a removed database has left: SQLite would take its log for this one's, and call the new
+    # file damaged.
+    for ending in ("-wal", "-shm", "-journal"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
     with replacing(path) as temporary:
         optuna.storages.RDBStorage(f"sqlite:///{temporary}").engine.dispose()
 

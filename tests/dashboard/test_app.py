@@ -547,6 +547,10 @@ def test_the_server_listens_on_this_machine_only(study: Path) -> None:
         assert "101" in _open_socket(port, f"127.0.0.1:{port}")
         assert "101" in _open_socket(port, f"localhost:{port}")
         assert "403" in _open_socket(port, f"evil.example:{port}")
+        # Another server of this machine: the same name, another port.
+        assert "403" in _open_socket(port, f"localhost:{port}", "http://localhost:8888")
+        assert "403" in _open_socket(port, f"localhost:{port}", f"http://127.0.0.1:{port}")
+        assert "403" in _open_socket(port, f"localhost:{port}", "null")
         with pytest.raises(urllib.error.HTTPError, match="403"):
             _get(port, "127.0.0.1", "evil.example")
         headers = urllib.request.urlopen(f"http://localhost:{port}/", timeout=5).headers
@@ -573,11 +577,12 @@ def _get(port: int, address: str, host: str) -> int:
         return int(response.status)
 
 
-def _open_socket(port: int, host: str) -> str:
-    """First line of the answer to a WebSocket handshake from a page of `host`."""
+def _open_socket(port: int, host: str, origin: str = "") -> str:
+    """First line of the answer to a WebSocket handshake from a page of `host`, or of `origin`."""
+    origin = origin or f"http://{host}"
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(
-            f"GET /_stcore/stream HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n"
+            f"GET /_stcore/stream HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n"
             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
         )

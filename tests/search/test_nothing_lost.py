@@ -61,6 +61,32 @@ def test_a_database_that_was_cut_short_is_rebuilt(
     assert numbers(resumed.rows) == numbers(undisturbed(1).rows)
 
 
+def test_a_log_that_a_removed_database_left_is_not_taken_for_the_new_one(
+    study_file: Path, tmp_path: Path, undisturbed: Undisturbed
+) -> None:
+    """A kill leaves `study.db-wal`; whoever removes `study.db`, as the message says, leaves it."""
+    text = study_file.read_text()
+    study_file.write_text(text.replace("trainings: 4", "trainings: 2"))
+    folder = tmp_path / "study"
+    run(study_file, folder, workers=1)
+    study_file.write_text(text)
+    database, log = folder / "study.db", folder / "study.db-wal"
+    connection = sqlite3.connect(database)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.execute("UPDATE trials SET datetime_start = NULL")  # pages of one table alone
+    connection.commit()
+    left = log.read_bytes()  # SQLite tidies it up at its end; a kill does not
+    connection.close()
+    database.unlink()
+    assert left
+    log.write_bytes(left)
+    resumed = run(study_file, folder, workers=1)
+    assert numbers(resumed.rows) == numbers(undisturbed(1).rows)
+    connection = sqlite3.connect(database)
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    connection.close()
+
+
 def test_a_clock_that_jumps_changes_no_row(
     study_file: Path,
     tmp_path: Path,
