@@ -17,8 +17,10 @@ which each library chooses for itself.
 """
 
 import gzip
+import io
 import itertools
 import json
+import math
 import re
 import tempfile
 import zlib
@@ -68,14 +70,16 @@ def synthesise(circuit: Circuit, libraries: tuple[Path, ...] = ()) -> Synthesise
         libraries: Liberty files, `.lib` or `.lib.gz`, read together; the small one where empty.
 
     Raises:
-        InvalidInput: Yosys is not installed; a library is missing, unreadable or lacks a cell.
+        InvalidInput: Yosys is not installed; a library is missing, unreadable, lacks a cell, or has
+            no area of one that the circuit takes.
     """
-    registers, nand2_um2 = _facts(tuple(libraries) or (default_library(),))
+    facts = _facts(tuple(libraries) or (default_library(),))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         texts = [_read_text(path) for path in libraries or (default_library(),)]
         for index, text in enumerate(texts):
-            (folder / f"cells{index}.lib").write_text(text, encoding="utf-8")
+            usable = _WRONGLY_UNUSED.sub("", text)
+            (folder / f"cells{index}.lib").write_text(usable, encoding="utf-8")
         given = " ".join(f"-liberty cells{index}.lib" for index in range(len(texts)))
         report = folder / "report.json"
         run_script(
@@ -100,21 +104,45 @@ def synthesise(circuit: Circuit, libraries: tuple[Path, ...] = ()) -> Synthesise
             f"the library lacks a cell for {rest[0]}: give one with an inverter, a NAND of two "
             "inputs and a D flip-flop"
         )
+    without = sorted(facts.without_area & kinds.keys())
+    if without:
+        raise InvalidInput(
+            f"cell {without[0]} of the library has no area, and the circuit takes "
+            f"{kinds[without[0]]:,} of it: give it one"
+        )
     return SynthesisedArea(
         cells=sum(count for kind, count in kinds.items() if kind != "$scopeinfo"),
-        flip_flops=sum(count for kind, count in kinds.items() if kind in registers),
+        flip_flops=sum(count for kind, count in kinds.items() if kind in facts.registers),
         area_um2=float(found["area"]),
-        nand2_um2=nand2_um2,
+        nand2_um2=facts.nand2_um2,
     )
 
 
+MAX_BYTES = 512_000_000
+"""Of a library, unpacked: those of a foundry have tens of megabytes."""
+MAX_FUNCTION = 500
+"""Letters of a function that is evaluated; the longest of a standard cell have a hundred."""
+
+# ABC takes the bare presence of the attribute for `true`. In libraries that say `dont_use : false`
+# of every cell it would find none.
+_WRONGLY_UNUSED = re.compile(r"\bdont_use\s*:\s*\"?false\"?\s*;?", re.IGNORECASE)
+
+
 def _read_text(path: Path) -> str:
+    """A library without comments, which may have cells in them."""
     try:
+        if path.is_file() and path.stat().st_size > MAX_BYTES:
+            raise InvalidInput(f"library {path} is larger than {MAX_BYTES:,} bytes")
         data = path.read_bytes()
-        packed = data.startswith(b"\x1f\x8b") or path.suffix == ".gz"
-        text = (gzip.decompress(data) if packed else data).decode("utf-8", "replace")
+        if data.startswith(b"\x1f\x8b") or path.suffix == ".gz":
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as unpacked:
+                data = b"".join(iter(lambda: _bounded(unpacked, path), b""))
     except (OSError, EOFError, zlib.error) as error:
         raise InvalidInput(f"library {path} cannot be read: {error}") from None
+    # Windows' editors begin a file with a mark of three bytes, which Yosys takes for a word.
+    text = data.decode("utf-8-sig", "replace")
+    before, *comments = text.split("/*")
+    text = before + "".join(comment.partition("*/")[2] for comment in comments)
     if not re.search(r"^\s*library\s*\(", text, re.M):
         raise InvalidInput(f"library {path} is no Liberty file: it has no `library (...)`")
     if text.count("{") > text.count("}"):
@@ -122,28 +150,60 @@ def _read_text(path: Path) -> str:
     return text
 
 
+def _bounded(unpacked: gzip.GzipFile, path: Path) -> bytes:
+    """The next bytes of a packed library; a small file may unpack to any size."""
+    if unpacked.tell() > MAX_BYTES:
+        raise InvalidInput(f"library {path} is larger than {MAX_BYTES:,} bytes, unpacked")
+    return unpacked.read(1_000_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """What is known of libraries before Yosys reads them."""
+
+    registers: frozenset[str]
+    """Names of the cells that hold a bit."""
+    nand2_um2: float
+    """Area of the smallest NAND of two inputs."""
+    without_area: frozenset[str]
+
+
 @lru_cache(maxsize=8)
-def _facts(libraries: tuple[Path, ...]) -> tuple[frozenset[str], float]:
-    """Names of the cells that hold a bit, and the area of a NAND; large libraries take seconds.
+def _facts(libraries: tuple[Path, ...]) -> _Facts:
+    """What the cells of libraries are; large ones take seconds.
 
     Remembered by path: a library that is changed while the process runs keeps its old facts.
 
     Raises:
-        InvalidInput: a library is unreadable, has areas below 0, or lacks what every circuit needs.
+        InvalidInput: a library is unreadable, has wrong areas, or lacks what every circuit needs.
     """
     cells = [cell for path in libraries for cell in _cells(path)]
-    registers = frozenset(cell.name for cell in cells if cell.holds_a_bit)
+    areas: dict[str, float] = {}
+    for cell in cells:
+        if areas.setdefault(cell.name, cell.area_um2) != cell.area_um2:
+            raise InvalidInput(
+                f"cell {cell.name} stands in the libraries twice, with areas of "
+                f"{areas[cell.name]:g} and {cell.area_um2:g}: leave one out"
+            )
+    usable = [cell for cell in cells if cell.usable]
+    registers = frozenset(cell.name for cell in usable if cell.holds_a_bit)
     if not registers:
         raise InvalidInput("the library has no D flip-flop: add the file that has the flip-flops")
     # Yosys' mapper crashes, or asks for something else, where one of these is missing.
-    if not any(cell.computes(1, lambda a: not a) for cell in cells):
+    if not any(cell.computes(1, lambda a: not a) for cell in usable):
         raise InvalidInput("the library has no inverter: add the file that has the inverters")
-    nands = [cell.area_um2 for cell in cells if cell.computes(2, lambda a, b: not (a and b))]
+    if not any(cell.computes(1, lambda a: a) for cell in usable):
+        raise InvalidInput("the library has no buffer: add the file that has the buffers")
+    nands = [cell.area_um2 for cell in usable if cell.computes(2, lambda a, b: not (a and b))]
     if not nands:
         raise InvalidInput("the library has no NAND of two inputs to count gate equivalents in")
     if not min(nands):
         raise InvalidInput("the library has no areas: its NAND of two inputs has none")
-    return registers, min(nands)
+    return _Facts(
+        registers=registers,
+        nand2_um2=min(nands),
+        without_area=frozenset(cell.name for cell in cells if not cell.has_area),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +212,12 @@ class _Cell:
 
     name: str
     area_um2: float
+    """0 where it has none."""
+    has_area: bool
     functions: tuple[str, ...]
     holds_a_bit: bool
+    usable: bool
+    """Not marked `dont_use : true`."""
 
     def computes(self, inputs: int, wanted: Callable[..., bool]) -> bool:
         """Whether it has one output, and that is this function of so many inputs.
@@ -161,7 +225,7 @@ class _Cell:
         By its truth table, so `!(A & B)`, `(A*B)'` and `!A | !B` are all NANDs. Which name is which
         input does not matter for the functions asked for here: they are symmetric.
         """
-        if len(self.functions) != 1 or self.holds_a_bit:
+        if len(self.functions) != 1 or self.holds_a_bit or len(self.functions[0]) > MAX_FUNCTION:
             return False
         text = self.functions[0]
         names = sorted(set(re.findall(r"[A-Za-z_]\w*", text)))
@@ -173,11 +237,11 @@ class _Cell:
                 evaluate_function(text, dict(zip(names, row, strict=True))) == wanted(*row)
                 for row in rows
             )
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
 
 
-_TELLING = ("cell", "area", "function", "ff")
+_TELLING = ("cell", "area", "function", "ff", "dont_use")
 
 
 def _cells(path: Path) -> list[_Cell]:
@@ -191,18 +255,29 @@ def _cells(path: Path) -> list[_Cell]:
     parts = re.split(r'\bcell\s*\(\s*"?([^")\s]+)"?\s*\)', "\n".join(lines))
     found = []
     for name, body in zip(parts[1::2], parts[2::2], strict=True):
-        area = re.search(r"\barea\s*:\s*\"?(-?[0-9.]+(?:[eE][-+]?[0-9]+)?)", body)
-        if area and float(area[1]) < 0:
-            raise InvalidInput(f"cell {name} of library {path} has an area of {area[1]}, below 0")
+        area = re.search(r"\barea\s*:\s*\"?([^\";}\s]+)", body)
         found.append(
             _Cell(
                 name=name,
-                area_um2=float(area[1]) if area else 0.0,
+                area_um2=_area(area[1], name, path) if area else 0.0,
+                has_area=area is not None,
                 functions=tuple(re.findall(r'\bfunction\s*:\s*"([^"]*)"', body)),
                 holds_a_bit=re.search(r"\bff\s*\(", body) is not None,
+                usable=re.search(r'\bdont_use\s*:\s*"?true', body, re.IGNORECASE) is None,
             )
         )
     return found
+
+
+def _area(text: str, name: str, path: Path) -> float:
+    try:
+        area = float(text)
+    except ValueError:
+        area = math.nan
+    if 0 <= area < 1e9:
+        return area
+    below = ", below 0" if area < 0 else ": a number of um2 is needed"
+    raise InvalidInput(f"cell {name[:80]} of library {path} has an area of {text[:40]}{below}")
 
 
 def evaluate_function(text: str, values: Mapping[str, bool]) -> bool:

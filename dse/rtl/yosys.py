@@ -72,7 +72,14 @@ def run_script(commands: list[str], folder: Path) -> None:
     if result.returncode:
         output = f"{result.stdout}\n{result.stderr}"
         errors = re.findall(r"^.*ERROR: (.*)$", output, re.M) or [output.strip()[-300:]]
-        raise InvalidInput(f"Yosys refuses the design: {errors[-1]}")
+        # ABC maps logic to cells as a process of its own: it leaves nothing, or ends by a signal.
+        if result.returncode < 0 or re.search(r"ABC.*(?:return code|output file)", errors[-1]):
+            raise InvalidInput(
+                "Yosys' mapper broke down on this circuit and library: the library may lack a cell "
+                "that it needs, or say dont_use of it; try the small library that comes with this "
+                "program"
+            )
+        raise InvalidInput(f"Yosys refuses the design: {' '.join(errors[-1].split())}")
 
 
 def read_commands(circuit: Circuit, folder: Path, name: str = "source") -> list[str]:

@@ -62,6 +62,7 @@ def test_libraries_may_be_several_and_packed(tmp_path: Path) -> None:
     ("cell", "message"),
     [
         ("inv", "the library has no inverter: add the file that has the inverters"),
+        ("buf", "the library has no buffer: add the file that has the buffers"),
         ("nand2", "the library has no NAND of two inputs to count gate equivalents in"),
         ("dff", "the library has no D flip-flop: add the file that has the flip-flops"),
     ],
@@ -75,6 +76,68 @@ def test_a_library_that_lacks_a_cell_is_refused(cell: str, message: str, tmp_pat
     with pytest.raises(InvalidInput) as caught:
         synthesise(NAND_AND_REGISTER, (path,))
     assert str(caught.value) == message
+
+
+def changed(tmp_path: Path, old: str, new: str) -> Path:
+    """The small library with a change in all its cells, or in one."""
+    text = default_library().read_text()
+    assert old in text
+    path = tmp_path / "changed.lib"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("    area :", "    dont_use : false; area :"),
+        ("    area :", '    dont_use : "FALSE" ; area :'),
+        ("/* A small", "\ufeff/* A small"),
+        ("library (", "/* cell (inv) { area : -5; } */ library ("),
+    ],
+)
+def test_what_means_nothing_changes_nothing(old: str, new: str, tmp_path: Path) -> None:
+    path = changed(tmp_path, old, new)
+    assert synthesise(NAND_AND_REGISTER, (path,)) == synthesise(NAND_AND_REGISTER)
+
+
+def test_a_cell_that_is_not_to_be_used_is_as_good_as_none(tmp_path: Path) -> None:
+    path = changed(tmp_path, "cell (inv) {", "cell (inv) { dont_use : true;")
+    with pytest.raises(InvalidInput, match="the library has no inverter"):
+        synthesise(NAND_AND_REGISTER, (path,))
+
+
+def test_a_cell_without_an_area_is_no_cell_of_area_0(tmp_path: Path) -> None:
+    text = default_library().read_text()
+    area = re.search(r"cell \(dff\) \{[^\n]*\s*(area : [0-9.]+;)", text)
+    assert area
+    path = changed(tmp_path, area[1], "")
+    with pytest.raises(InvalidInput, match="cell dff of the library has no area, and the circuit"):
+        synthesise(NAND_AND_REGISTER, (path,))
+
+
+def test_one_cell_with_two_areas_is_refused(tmp_path: Path) -> None:
+    text = default_library().read_text()
+    area = re.search(r"cell \(inv\) \{[^\n]*\s*(area : [0-9.]+;)", text)
+    assert area
+    libraries = (default_library(), changed(tmp_path, area[1], "area : 7;"))
+    with pytest.raises(InvalidInput, match="cell inv stands in the libraries twice, with areas of"):
+        synthesise(NAND_AND_REGISTER, libraries)
+
+
+@pytest.mark.parametrize("area", ["1.2.3", "big", "1e400", "-0.5", "nan"])
+def test_an_area_that_is_none_is_one_sentence(area: str, tmp_path: Path) -> None:
+    path = tmp_path / "cells.lib"
+    text = default_library().read_text()
+    path.write_text(re.sub(r"area : [0-9.]+;", f"area : {area};", text, count=1))
+    with pytest.raises(InvalidInput, match=rf"has an area of {re.escape(area)}"):
+        synthesise(NAND_AND_REGISTER, (path,))
+
+
+def test_functions_without_end_are_none_of_ours(tmp_path: Path) -> None:
+    path = changed(tmp_path, 'function : "!A"', f'function : "{"!(" * 9001}A{")" * 9001}"')
+    with pytest.raises(InvalidInput, match="the library has no inverter"):
+        synthesise(NAND_AND_REGISTER, (path,))
 
 
 def test_a_library_with_wrong_areas_is_refused(tmp_path: Path) -> None:
