@@ -55,6 +55,7 @@ def zigzag(
         return
     if machine is not None:
         raise click.UsageError("--machine is for workloads, and the file describes a machine")
+    load_technology(technology)  # before the file: a name that is none, is none
     found = import_hardware(file, clock_mhz=clock_mhz, technology=technology)
     _tell(found.notes)
     _write_machine(found.machine, out)

@@ -66,7 +66,10 @@ def _einsum(layer: Layer, machine: Accelerator) -> list[str]:
     # mapper must see that to count the reuse. Padding has no word here: frames beyond the ends are
     # read like others.
     frame = f"{layer.stride} * {shown['t']} + {layer.dilation} * {shown['f']}"
-    ranks = ", ".join(f"{each.upper()}: {each}" for each in reads)
+    # A depthwise layer of one channel has neither groups nor channels: frames alone are left.
+    ranks = ", ".join(
+        [*(f"{each.upper()}: {each}" for each in reads), f"T_{name.upper()}: {frame}"]
+    )
     weights = [*makes, *([] if depthwise else [shown["c"]]), shown["f"]]
     weight_bits = 1 if machine.generates(layer) else layer.weight_bits
     shape = ", ".join(f'"0 <= {shown[each]} < {size}"' for each, size in loops.items())
@@ -75,8 +78,7 @@ def _einsum(layer: Layer, machine: Accelerator) -> list[str]:
         f"  - name: {name}",
         f"    iteration_space_shape: [{shape}]",
         "    tensor_accesses:",
-        f"    - {{name: {i}, bits_per_value: {layer.input_bits}, "
-        f"projection: {{{ranks}, T_{name.upper()}: {frame}}}}}",
+        f"    - {{name: {i}, bits_per_value: {layer.input_bits}, projection: {{{ranks}}}}}",
         f"    - {{name: {w}, bits_per_value: {weight_bits}, projection: [{', '.join(weights)}]}}",
         f"    - {{name: {o}, bits_per_value: {layer.output_bits}, output: True, "
         f"projection: [{', '.join([*makes, shown['t']])}]}}",

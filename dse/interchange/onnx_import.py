@@ -557,6 +557,9 @@ def _matrix(weights: npt.NDArray[Any]) -> _Matrix:
 def _linear(reader: _Reader, node: onnx.NodeProto) -> None:
     read, weights, options = reader.value(node), reader.constant(node, 1), _attributes(node)
     numbers = read.channels * read.frames
+    if read.axes == (CLIP, FRAMES, CHANNELS) and node.op_type == "MatMul":
+        _linear_of_frames(reader, node, read, weights)
+        return
     if [size for size in read.sizes(1) if size > 1] not in ([], [numbers]):
         raise reader.error(
             node, f"reads a tensor of {', '.join(read.axes)}: put a Flatten before it"
@@ -583,6 +586,25 @@ def _linear(reader: _Reader, node: onnx.NodeProto) -> None:
         weight_bits=_bits(reader, weights),
         bias=node.op_type == "Gemm" and _has(node, 2),
         axes=(CLIP, CHANNELS),
+    )
+
+
+def _linear_of_frames(
+    reader: _Reader, node: onnx.NodeProto, read: _Value, weights: _Constant
+) -> None:
+    """A matrix product over the channels of each frame: a 1x1 convolution, transposed."""
+    if len(weights.shape) != 2 or weights.shape[0] != read.channels:
+        raise reader.error(
+            node, f"takes a matrix of {list(weights.shape)}, and gets {read.channels} channels"
+        )
+    reader.in_floats += weights.scale is None
+    reader.add(
+        node,
+        LayerKind.POINTWISE,
+        read,
+        out_channels=weights.shape[1],
+        weights=WeightSource.TRAINED,
+        weight_bits=_bits(reader, weights),
     )
 
 
@@ -748,11 +770,31 @@ def _unsqueeze(reader: _Reader, node: onnx.NodeProto) -> None:
     reader.values[node.output[0]] = dataclasses.replace(read, axes=axes)
 
 
+def _transpose(reader: _Reader, node: onnx.NodeProto) -> None:
+    if _read_name(node, 0) in reader.constants:
+        raise reader.error(node, "changes the shape of a constant: save it in the other shape")
+    read = reader.value(node)
+    rank = len(read.axes)
+    order = [int(each) for each in _attributes(node).get("perm", range(rank)[::-1])]
+    if sorted(order) != list(range(rank)):
+        raise reader.error(node, f"has a perm of {order[:8]}, which is no order of {rank} axes")
+    axes = tuple(read.axes[each] for each in order)
+    reader.values[node.output[0]] = dataclasses.replace(read, axes=axes)
+
+
 def _flatten(reader: _Reader, node: onnx.NodeProto) -> None:
     read, axis = reader.value(node), int(_attributes(node).get("axis", 1))
     if axis % max(len(read.axes), 1) != 1 or read.axes[:1] != (CLIP,):
         raise reader.error(node, f"flattens from axis {axis} on: all but the clips is supported")
+    _check_order(reader, node, read)
     reader.values[node.output[0]] = dataclasses.replace(read, axes=(CLIP, FLAT))
+
+
+def _check_order(reader: _Reader, node: onnx.NodeProto, read: _Value) -> None:
+    """Raise `InvalidFile` where channels and frames become one axis with the frames first."""
+    large = [axis for axis, size in zip(read.axes, read.sizes(1), strict=True) if size > 1]
+    if large == [FRAMES, CHANNELS]:
+        raise reader.error(node, "makes frames and channels one axis, the frames first")
 
 
 def _reshape(reader: _Reader, node: onnx.NodeProto) -> None:
@@ -765,6 +807,7 @@ def _reshape(reader: _Reader, node: onnx.NodeProto) -> None:
     known = prod(size for size in wanted if size != -1)
     if wanted.count(-1) == 1 and known and prod(old) % known == 0:
         wanted = [prod(old) // known if size == -1 else size for size in wanted]
+    _check_order(reader, node, read)
     axes = _axes_of(wanted, read, reader.clips) if prod(wanted) == prod(old) else None
     if axes is None:
         raise reader.error(
@@ -829,6 +872,7 @@ _OPERATORS: MappingProxyType[str, Callable[[_Reader, onnx.NodeProto], None]] = M
         "QuantizeLinear": _quantise,
         "DequantizeLinear": _dequantise,
         "Squeeze": _squeeze,
+        "Transpose": _transpose,
         "Unsqueeze": _unsqueeze,
         "Flatten": _flatten,
         "Reshape": _reshape,

@@ -40,6 +40,8 @@ LETTERS: dict[Operand, str] = {"inputs": "I1", "weights": "I2", "outputs": "O"}
 OPERANDS: dict[str, Operand] = {letter: operand for operand, letter in LETTERS.items()}
 LEAST_PJ = 1e-9
 """A price of 0 in a file of ZigZag; our constants are positive."""
+MOST_PJ = 1e9
+"""Of an access or an operation; a file in other units than pJ comes to more."""
 MOST_ELEMENTS = 2**24
 MOST_ACCUMULATOR_BITS = 64
 """A wider port of sums is that of several at once."""
@@ -265,6 +267,11 @@ def _check_sizes(array: _Array, node: Node) -> None:
             f"{node.key} must have one or more distinct dimensions with a size each, not "
             f"{len(set(array.dimensions))} and {len(array.sizes)}"
         )
+    energy = array.unit_energy
+    if energy is not None and not 0 <= energy <= MOST_PJ:
+        raise node.value["unit_energy"].error(
+            f"{node.key}.unit_energy must be from 0 to {MOST_PJ:g} pJ, not {energy:g}"
+        )
     if min(array.sizes) < 1 or prod(array.sizes) > MOST_ELEMENTS:
         raise node.error(f"{node.key}.sizes must make 1 to {MOST_ELEMENTS:,} elements")
     for dimension in array.systolic_dimensions:
@@ -406,6 +413,15 @@ def _check_memory(memory: _Memory, node: Node, axes: Iterable[str]) -> None:
         value = getattr(memory, key)
         if value is not None and (value < 0 or (key == "size" and value < 1)):
             raise node.value[key].error(f"{node.key}.{key} must be positive, not {value}")
+        if value is not None and key != "size" and value > MOST_PJ:
+            raise node.value[key].error(
+                f"{node.key}.{key} must be at most {MOST_PJ:g} pJ, not {value:g}"
+            )
+    for way in ("read", "write"):
+        if not memory.towards(way):
+            raise node.error(
+                f"{node.key} has no port that can {way}: what lies in a memory came there, and goes"
+            )
     for port in memory.ports:
         if not 1 <= port.bandwidth_min <= port.bandwidth_max:
             raise node.error(f"{node.key}: bandwidths of {port.name} must be positive, min to max")

@@ -190,10 +190,10 @@ def check_outcome(
     Args:
         read: reads the case; what it raises besides `InvalidInput` is not caught.
         case: for the message.
-        longest_s: that reading may take.
+        longest_s: of the processor that reading may take; others may use it, too.
         longest_line: of the refusal, in letters.
     """
-    began = time.monotonic()
+    began = time.process_time()
     try:
         read()
         refused = None
@@ -202,7 +202,7 @@ def check_outcome(
     except Exception as error:
         error.add_note(f"of the case {repr_of(case)}")
         raise
-    took = time.monotonic() - began
+    took = time.process_time() - began
     assert took < longest_s, f"{took:.1f} s for {repr_of(case)}"
     if refused is None:
         return True

@@ -479,6 +479,20 @@ def test_accelforge_files_by_hand() -> None:
     assert all(name.isidentifier() for name in names)
 
 
+def test_a_depthwise_layer_of_one_channel_has_frames_alone() -> None:
+    machine = load_accelerator("kws_int8")
+    blocks = (Block(name="A", out_channels=4, kernel_size=3),)
+    workload = lower(DesignPoint(in_channels=1, blocks=blocks), frames=16, outputs=3)
+    text = accelforge.workload_yaml(workload, machine)
+    depthwise, *_ = yaml.safe_load(text)["workload"]["einsums"]
+    assert depthwise["iteration_space_shape"] == ["0 <= t_a_0_dw < 16", "0 <= f_a_0_dw < 3"]
+    assert [access["projection"] for access in depthwise["tensor_accesses"]] == [
+        {"T_A_0_DW": "1 * t_a_0_dw + 1 * f_a_0_dw"},
+        ["f_a_0_dw"],
+        ["t_a_0_dw"],
+    ]
+
+
 @pytest.mark.parametrize("tool", TOOLS)
 def test_generated_weights_are_free(tool: str) -> None:
     machine = load_accelerator("kws_ternary")

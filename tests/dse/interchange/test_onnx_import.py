@@ -315,6 +315,29 @@ def test_shapes_that_lose_sight_of_channels_and_frames_are_refused(tmp_path: Pat
     assert "flattens from axis 2 on" in graph.refusal()
 
 
+def test_a_product_over_the_channels_of_each_frame_is_a_pointwise_layer(tmp_path: Path) -> None:
+    # As PyTorch writes Linear on (clips, frames, channels): a Transpose, a MatMul, a bias.
+    graph = (
+        Graph(tmp_path, 1, 4, 6)
+        .constant("w", RANDOM.normal(size=(4, 3)))
+        .constant("b", np.ones(3))
+        .node("Transpose", "x", "t", perm=[0, 2, 1])
+        .node("MatMul", "t w", "m")
+        .node("Add", "m b", "a")
+        .node("Transpose", "a", "y", perm=[0, 2, 1])
+    )
+    [layer] = graph.read()
+    assert (layer.kind, layer.macs, layer.bias) == (LayerKind.POINTWISE, 4 * 3 * 6, True)
+    assert layer.trained_parameters == 15
+    graph = Graph(tmp_path, 1, 4, 6).node("Transpose", "x", "t", perm=[0, 2, 1])
+    assert "the frames first" in graph.node("Flatten", "t", "y").refusal()
+    graph = Graph(tmp_path, 1, 4, 6).node("Transpose", "x", "y", perm=[0, 1, 1])
+    assert "no order of 3 axes" in graph.refusal()
+    graph = Graph(tmp_path, 1, 4, 6).constant("w", RANDOM.normal(size=(4, 4, 1)))
+    graph.node("Transpose", "x", "t", perm=[0, 2, 1]).node("Conv", "t w", "y")
+    assert "it must be clips, channels, frames" in graph.refusal()
+
+
 def test_what_is_read_otherwise_is_told(tmp_path: Path) -> None:
     graph = (
         Graph(tmp_path, 32, 4, 6)

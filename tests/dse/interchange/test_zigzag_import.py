@@ -246,6 +246,14 @@ def test_four_dimensions_that_differ_are_refused_by_name(tmp_path: Path) -> None
             r"memories\.sums has ports with a bandwidth_min of 12 and 24 bits: a register",
         ),
         (
+            {"sram": SRAM.replace("read_write", "write")},
+            r"memories\.sram has no port that can read: what lies in a memory came there, and goes",
+        ),
+        (
+            {"sram": SRAM.replace("r_cost: 1024", "r_cost: 1.0e+15")},
+            r"memories\.sram\.r_cost must be at most 1e\+09 pJ, not 1e\+15",
+        ),
+        (
             {"sums": SUMS.replace("size: 96", "size: 16")},
             r"word_bits must be at most capacity_bits \(16\)",
         ),
