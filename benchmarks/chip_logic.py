@@ -9,8 +9,8 @@ stay. The designs are those of `benchmarks/chip.py`, untrained.
 Memories are macros and stay black boxes: those of the machine, and what holds descriptors,
 multipliers and offsets. What is left is mapped to a library without clock gates (Yosys, flow area):
 a part is dissolved into one netlist, parts and loop nests stay apart. The model's figures are those
-of the technology that was fitted to the same library, without its memories: no placement, no clock
-tree on either side.
+of the technology that was fitted to the same library, without its memories, and without the share
+that stands for clock tree and wiring: no placement on either side.
 """
 
 import argparse
@@ -24,10 +24,17 @@ from benchmarks.chip import CLASSES, RUNS, point_of
 from benchmarks.clock_and_control import FILE, Cell, Library, read_cell, read_library
 from cost_models import load_accelerator, load_technology
 from cost_models.accelerator import ComputeArray
-from cost_models.area import multiplier_area_um2, register_area_um2, register_file_area_um2
+from cost_models.area import (
+    FACTOR_BITS,
+    multiplier_area_um2,
+    register_area_um2,
+    register_file_area_um2,
+)
+from cost_models.control import alignment_area_um2, control_area_um2
 from cost_models.machine_area import machine_area_um2
 from cost_models.technology import Technology
 from dse.chip.export import ChipExport
+from dse.chip.machine import SUM_BITS
 from dse.files import write_text
 from dse.networks.lowering import lower
 from dse.rtl.yosys import run_script
@@ -56,12 +63,16 @@ PARTS = {
     "vectors": "vector unit",
     "results": "vector unit",
     "collects": "collector",
-    "parameters": "loading of multipliers",
+    "parameters": "loading of records",
+    "filler": "operands",
+    "activations": "alignment of words",
+    "ring": "alignment of words",
 }
 """Instance -> part. All else is control, and so is every loop nest, wherever it stands."""
 CONTROL = "control"
+ALIGNMENT = "alignment of words"
 MULTIPLIERS = "multipliers of the vector unit"
-"""A row without cells of its own: the model's equation for the circuit's, of 32 by 32 bits."""
+"""A row without cells of its own: what the model has of the vector unit for them."""
 
 
 def export(machine: str) -> ChipExport:
@@ -191,15 +202,18 @@ def model(chip: ChipExport, technology: Technology) -> dict[str, float]:
         for name, band in machine_area_um2(machine, technology, specs).items()
         if name not in {memory.name for memory in machine.memories}
     }
-    found = {each: areas[each] for each in ("vector unit", "generator", "control") if each in areas}
-    found["operands"] = 0.0
+    named = ("vector unit", "generator", "collector")
+    found = {each: areas[each] for each in named if each in areas}
+    found[CONTROL] = control_area_um2(machine, technology).mid
+    found[ALIGNMENT] = alignment_area_um2(machine, technology).mid
+    found["operands"] = areas.get("assembly", 0.0)
     for array in machine.arrays:
         sums = sums_um2(array, technology)
         name = "MAC units and sums" if array.element == "mac" else "trees and sums"
         found[name] = areas[array.name] + sums
         found["operands"] += areas[f"registers of {array.name}"] - sums
     lanes = chip.chip.lanes
-    found[MULTIPLIERS] = 2 * lanes * multiplier_area_um2(technology, 32, 32).mid
+    found[MULTIPLIERS] = lanes * multiplier_area_um2(technology, SUM_BITS, FACTOR_BITS).mid
     return found
 
 

@@ -354,7 +354,7 @@ class Accelerator:
     memories: tuple[MemoryLevel, ...]
     """Innermost first."""
     vector_lanes: Count
-    """Batch norm, residual add, pooling: one multiplication and one addition a cycle each."""
+    """What makes int8 of sums, batch norm included, of residual adds and means: a value a cycle."""
     ternary_weights: TernaryWeights
     """Made by the generator; read from memory, two bits each; or not executable."""
     generator: GeneratorUnit | None = None
@@ -444,6 +444,11 @@ class Accelerator:
         memories that do not hold it are bypassed. Never empty: a machine that lacks one is refused.
         """
         return tuple(memory for memory in self.memories if operand in memory.holds)
+
+    @property
+    def sum_bits(self) -> int:
+        """Of the widest sum of its arrays, which a vector lane takes."""
+        return max(array.accumulator_bits for array in self.arrays)
 
     @property
     def sram_bits(self) -> int:

@@ -9,7 +9,7 @@ unit. Registers are not in a figure unless it says so.
     ternary adder  ternary_adder_per_bit * w + ternary_adder               its accumulator included
     ternary tree   lane * n * i + adder * B(n, i)                          its accumulator not
     B(n, i)        n / 2 adders of i + 1 bits, n / 4 of i + 2 bits, ...; an odd lane waits a level
-    vector lane    multiplier + adder + comparator + register * w
+    vector lane    multiplier of w by 16 bits + selections + adder + comparator + registers
 
 Each block is a sum of terms, so that a machine of any width has an area; a term is what grows with
 something a person chooses (a * b full adders of a product, w flip-flops of a register). Every
@@ -174,17 +174,44 @@ def register_file_growth(capacity_bits: int) -> float:
     return max(1.0, math.sqrt(capacity_bits / SYNTHESISED_REGISTER_FILE_BITS))
 
 
-def vector_lane_area_um2(
-    technology: Technology, operand_bits: int = 8, accumulator_bits: int = 24
-) -> Band:
-    """Area of a lane for batch norm, residual add and pooling, with the register of its result.
+FACTOR_BITS = 16
+"""Of what a sum is multiplied by to become an int8: 15 bits and a sign. Two figures of a shift and
+a mantissa of 16 bits are what CMSIS-NN reduces TFLite's multipliers of 32 bits to where its sums
+are wide (`REDUCE_MULTIPLIER`, arm_nnsupportfunctions.h, Arm Limited, 2024)."""
+SHIFT_STAGES = 5
+"""Selections behind each other of a shift by 0 to 31."""
+RESULT_BITS = 8
 
-    One multiplication, one addition and one comparison a cycle.
+
+def vector_lane_area_um2(technology: Technology, accumulator_bits: int = 24) -> Band:
+    """Area of a lane that makes int8 of sums, adds the tensors of two paths, and takes means.
+
+        limit((offset + (sum * factor >> shift) + half) >> 7)
+
+    One multiplication of a sum by a factor of 16 bits, a shift, an addition and two comparisons
+    with the limits a cycle. A bit of a shift's stage is a selection of one of two, which has the
+    area of a lane of a tree (a multiplexer of two: 1.86 um2 in Nangate's library, 11.26 in
+    SkyWater's; a lane 2.2 and 10.65).
+
+    Args:
+        technology: its constants.
+        accumulator_bits: of the sums.
     """
-    multiplier = multiplier_area_um2(technology, operand_bits, operand_bits)
+    product_bits = accumulator_bits + FACTOR_BITS
+    multiplier = multiplier_area_um2(technology, accumulator_bits, FACTOR_BITS)
+    shifts = technology.tree_lane_um2_per_bit.band.scaled(SHIFT_STAGES * product_bits)
     adder = adder_area_um2(technology, accumulator_bits)
-    comparator = comparator_area_um2(technology, operand_bits)
-    return multiplier + adder + comparator + register_area_um2(technology, accumulator_bits)
+    limits = comparator_area_um2(technology, product_bits)
+    registers = register_area_um2(technology, vector_lane_flip_flops(accumulator_bits))
+    return multiplier + shifts + adder + limits + registers
+
+
+def vector_lane_flip_flops(accumulator_bits: int) -> int:
+    """Of a lane: what comes, what it has become, the word that is put together, and the last one.
+
+    The factor, shift and offset of a channel are read from a memory of their own, and not held.
+    """
+    return 2 * accumulator_bits + 2 * RESULT_BITS
 
 
 def _require_positive(**numbers: int) -> None:

@@ -32,6 +32,25 @@ _SHAPE = attrgetter(
     )
 )
 
+SUMMED = CONVOLUTIONS | {LayerKind.AVERAGE_POOL}
+"""Kinds whose results are sums before they are outputs."""
+
+
+def _scaled(layer: Layer) -> int:
+    """Values that pass the multiplier of a vector lane.
+
+    Each sum of a convolution or of a mean, both tensors of a residual add, and what a softmax
+    multiplies. A batch norm is no step of its own: its gain and offset are in the factor and offset
+    of the sum before it, and a ReLU is a limit of the result.
+    """
+    outputs = layer.out_channels * layer.out_frames
+    if layer.kind is LayerKind.RESIDUAL_ADD:
+        return 2 * outputs
+    if layer.kind is LayerKind.SOFTMAX:
+        return layer.multiplications
+    return outputs if layer.kind in SUMMED else 0
+
+
 COLUMNS: dict[str, Callable[[Layer], float]] = {
     "convolution": lambda layer: layer.kind in CONVOLUTIONS,
     "in_line": lambda layer: layer.kind in IN_LINE,
@@ -49,6 +68,13 @@ COLUMNS: dict[str, Callable[[Layer], float]] = {
         layer.weight_entries * layer.weight_bits if layer.weights is WeightSource.TRAINED else 0
     ),
     "generator_state_bits": attrgetter("generator_state_bits"),
+    "scaled": lambda layer: _scaled(layer),
+    "scaled_bits": lambda layer: (
+        layer.accumulator_bits if layer.kind in SUMMED else layer.input_bits
+    ),
+    "pooled": lambda layer: layer.additions if layer.kind is LayerKind.AVERAGE_POOL else 0,
+    "results": lambda layer: 0 if layer.kind in IN_LINE else layer.out_channels * layer.out_frames,
+    "output_bits": attrgetter("output_bits"),
     "multiplications": attrgetter("multiplications"),
     "additions": attrgetter("additions"),
     "comparisons": attrgetter("comparisons"),

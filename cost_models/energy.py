@@ -18,8 +18,8 @@ price per operation would hide them.
     ternary adder    position of w bits for each clocked trit, addition of w bits where not zero
     ternary tree     position and addition of i bits likewise; one addition of w bits and one sum a
                      tree and step
-    batch norm       multiplication of a weight_bits gain by a sum, addition of w bits
-    residual, pool   addition of w bits; pool: one multiplication a channel
+    vector unit      of each sum: multiplication of w by 16 bits, addition of w and of w + 16 bits
+    residual add     the same of both tensors, a bits; pool: addition of w bits, one sum a channel
     ReLU, maximum    comparison
     generator        parts of `cost_models.generator` in each of its cycles
     clock, control   cycles, and bits that are clocked; wires: bits that pass a memory's ports
@@ -44,9 +44,10 @@ from cost_models.accelerator import (
 from cost_models.area import register_file_growth
 from cost_models.band import ZERO, Band
 from cost_models.clock import check_clock
+from cost_models.control import priced_by_technology
 from cost_models.machine_area import logic_leakage_uw, named, placed
 from cost_models.nonvolatile import NONVOLATILE, check_made, leakage_uw, read_pj_per_bit
-from cost_models.overhead import Overhead, find_overhead, priced_by_technology
+from cost_models.overhead import Overhead, find_overhead
 from cost_models.technology import Constant, Technology
 
 FREE = (0.0, 0.0, 0.0)

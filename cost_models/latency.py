@@ -5,7 +5,7 @@ array, systolic      the same plus filling and draining, see `systolic_cycles`
 array, zeros skipped for every tile of rows, as long as its fullest row; exact on the matrix
 memory port          bits over bandwidth; a shared port reads and writes in turn
 generator            trits / trits per cycle
-vector unit          operations / lanes
+vector unit          results of an array, or values of what it does alone, / lanes
 
 Rounding up is per layer, not per access: a port that moves 33 bits of 32 a cycle is busy for two
 cycles, one that moves 33 bits a thousand times for 1032, as words follow each other without a gap.

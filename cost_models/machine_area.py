@@ -2,10 +2,13 @@
 
 arrays       elements * arithmetic, or the machine's own figure per element
 registers    of all elements of an array, unless they are part of that figure
-vector unit  lanes * (multiplier + adder + comparator + register)
+vector unit  lanes * (multiplier + shifter + adder + comparator + registers)
 memories     SRAM macros from the technology's table; register files per bit; DRAM: another chip
 generator    `cost_models.generator`, one per different generator of the design
-control      a share of all of it but the SRAM macros
+collector    sums of a pass on their way to the vector unit (`cost_models.control`)
+assembly     operands that are put together from several words
+control      loop nests and the alignment of words (`cost_models.control`), and a share of all of it
+             but the SRAM macros: clock tree and wiring
 """
 
 import contextlib
@@ -22,6 +25,12 @@ from cost_models.area import (
     vector_lane_area_um2,
 )
 from cost_models.band import ZERO, Band
+from cost_models.control import (
+    alignment_area_um2,
+    assembly_bits,
+    collector_area_um2,
+    control_area_um2,
+)
 from cost_models.errors import InvalidAccelerator
 from cost_models.generator import GeneratorSpec, generator_parts
 from cost_models.nonvolatile import area_um2, check_made
@@ -43,7 +52,8 @@ def machine_area_um2(
 
     Returns:
         Part -> um2 with its band: arrays and memories by name, `registers of ARRAY`, `vector unit`,
-        `generator`, `control`. They add up to the machine; SRAM macros stand last.
+        `collector`, `assembly`, `generator`, `control`. They add up to the machine; SRAM macros
+        stand last.
 
     Raises:
         InvalidAccelerator: an SRAM is outside the technology's table.
@@ -55,8 +65,13 @@ def machine_area_um2(
         registers = registers_area_um2(array, technology)
         if registers != ZERO:
             logic[f"registers of {array.name}"] = registers
-    lane = vector_lane_area_um2(technology)
+    lane = vector_lane_area_um2(technology, machine.sum_bits)
     logic["vector unit"] = lane.scaled(machine.vector_lanes)
+    collector, assembly = collector_area_um2(machine, technology), assembly_bits(machine)
+    if collector != ZERO:
+        logic["collector"] = collector
+    if assembly:
+        logic["assembly"] = register_area_um2(technology, assembly)
     macros: dict[str, Band] = {}
     for memory in machine.memories:
         if memory.kind == "dram" and memory.area_um2 is None:
@@ -71,8 +86,9 @@ def machine_area_um2(
             generator_area_um2(spec, machine.generator, technology) for spec in needed
         )
     share = technology.control_share.band
-    total = sum_bands(logic.values())
-    logic["control"] = Band(
+    nests = control_area_um2(machine, technology) + alignment_area_um2(machine, technology)
+    total = sum_bands(logic.values()) + nests
+    logic["control"] = nests + Band(
         low=total.low * share.low, mid=total.mid * share.mid, high=total.high * share.high
     )
     return logic | macros

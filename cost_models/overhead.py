@@ -36,7 +36,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cost_models.accelerator import OPERANDS, Accelerator, ComputeArray, MemoryLevel
+from cost_models.area import vector_lane_flip_flops
 from cost_models.band import ZERO, Band
+from cost_models.control import (
+    address_bits,
+    assembly_bits,
+    collector_bits,
+    priced_by_technology,
+)
 from cost_models.generator import GeneratorSpec, generator_parts
 from cost_models.machine_area import (
     USUAL_GENERATOR,
@@ -51,8 +58,6 @@ BITS_A_GATE = 16
 """Flip-flops behind a clock gate: words of 8 to 32 bits that are written together."""
 LEVELS_ABOVE = 4 / 3
 """Wire of a tree over that of its lowest level: each level above has a quarter, 1 + 1/4 + ..."""
-VECTOR_BITS = 24
-"""Of the register of a vector lane (`cost_models.area`)."""
 UNGATED_CONTROL = 2.9
 """Energy of a loop nest without clock gates over that with them: 3.6 in sky130, 2.4 in ASAP7
 (benchmarks/clock_and_control.csv), geometric mean."""
@@ -96,7 +101,7 @@ def find_overhead(machine: Accelerator, technology: Technology) -> Overhead | No
     between_bits = _root(logic, 1 / flip_flops)
     between_gates = _root(logic, BITS_A_GATE / flip_flops).scaled(LEVELS_ABOVE)
     gates = flip_flops / BITS_A_GATE
-    addresses = _count_addresses(machine)
+    addresses = len(address_bits(machine))
     sequenced = any(array.operation_pj is None for array in machine.arrays)
     pin = technology.accumulator_pj_per_bit.value  # its high figure has toggles of data
     always = (gate.band + _times(clock_wire, between_gates)).scaled(gates)
@@ -131,15 +136,10 @@ def _logic(machine: Accelerator, areas: dict[str, Band]) -> Band:
     return sum_bands(area for part, area in areas.items() if part not in apart)
 
 
-def priced_by_technology(memory: MemoryLevel) -> bool:
-    """Whether a memory is on the chip and has no energies of the machine's own."""
-    own = memory.read_pj_per_bit is not None or memory.write_pj_per_bit is not None
-    return memory.kind != "dram" and not own
-
-
 def _flip_flops(machine: Accelerator) -> Iterator[int]:
     """Registers of each part, those of control left out, whose figure has its clock."""
-    yield machine.vector_lanes * VECTOR_BITS
+    yield machine.vector_lanes * vector_lane_flip_flops(machine.sum_bits)
+    yield collector_bits(machine) + assembly_bits(machine)
     for array in machine.arrays:
         yield sum(_register_bits(array, operand) for operand in OPERANDS)
         if array.operation_pj is None and array.latch_pj_per_bit is None:
@@ -158,16 +158,6 @@ def _register_bits(array: ComputeArray, operand: str) -> int:
     if register is None or array.operation_pj is not None or register.write_pj_per_bit is not None:
         return 0
     return register.capacity_bits * array.instances(operand)  # type: ignore[arg-type]
-
-
-def _count_addresses(machine: Accelerator) -> int:
-    """One for each operand of a memory towards the array, and one towards the memory behind it."""
-    return sum(
-        1 + (memory is not machine.chain(operand)[-1])
-        for memory in machine.memories
-        for operand in memory.holds
-        if priced_by_technology(memory)
-    )
 
 
 def _distance_mm(

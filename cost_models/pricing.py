@@ -16,9 +16,10 @@ What each part of a machine writes into a row:
 
     mapping      bits through registers and memories, cycles of array and ports, trits
     arithmetic   operations of the array: all positions, or the non-zero ones where zeros are gated
-                 or skipped; rounding and bias of each output
+                 or skipped
     generator    cycles * units of each of its parts; flip-flops of a state that is saved
-    vector unit  operations of batch norm, ReLU, residual add, pooling; its inputs and outputs
+    vector unit  what makes int8 of sums, batch norm included; residual add, pooling, ReLU
+    activations  inputs and outputs of what is not a convolution
     parameters   biases, batch norm and start states, once a layer, through the weights' memories
 
 A row has no leakage: how long the network takes as a whole is known only where layers stand in a
@@ -32,6 +33,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cost_models.accelerator import Accelerator, ComputeArray, MemoryLevel
+from cost_models.area import FACTOR_BITS
 from cost_models.book import LayerBook
 from cost_models.clock import check_generator
 from cost_models.energy import Component, Entry, PriceList, generator_prices, price_list
@@ -291,6 +293,7 @@ class LayerPricer:
             self.objective,
             self._cycle_pj(numbers),
             beside.memory_cycles,
+            self._vector_cycles(numbers),
         )
 
     def _cycle_pj(self, numbers: Numbers) -> Column:
@@ -336,7 +339,7 @@ class LayerPricer:
                 self._write_arithmetic(table.counts, here, numbers[here], array, steps[here])
         self._write_generator(table.counts, numbers, table.generator_cycles, saves)
         others = np.flatnonzero(arrays == NO_ARRAY)
-        self._write_vector(table, others, numbers[others])
+        self._write_vector(table, numbers)
         self._write_activations(table, others, numbers[others], residence.take(others))
         self._write_parameters(table, numbers, residence)
         self.prices.fill_following(table.counts)
@@ -391,10 +394,6 @@ class LayerPricer:
             row = self.prices.position.get(Entry(component, array.name, "", action))
             if row is not None:
                 counts[here, row] += count
-        # Rounding to the width of the outputs, and the bias where there is one.
-        outputs = column("out_channels") * frames * column("accumulator_bits")
-        counts[here, self._post("addition")] += outputs * (1 + column("bias"))
-        counts[here, self._post("accumulation")] += outputs * column("bias")
 
     def _select_columns(self, numbers: Numbers) -> Callable[[str], Column]:
         """Columns of the book for some of its layers, by their names."""
@@ -468,28 +467,41 @@ class LayerPricer:
                 moved = moved + filled
             table.memory_cycles[:, place] += np.ceil(moved / memory.bandwidth_bits_per_cycle)
 
-    def _write_vector(
-        self,
-        table: PricedLayers,
-        here: Numbers,
-        numbers: Numbers,
-    ) -> None:
-        """Batch norm, activation, residual add, pooling, maximum, softmax.
+    def _write_vector(self, table: PricedLayers, numbers: Numbers) -> None:
+        """Results of convolutions, residual adds, means, maximum, softmax.
 
-        A lane multiplies, adds and compares in the same cycle, so the most frequent of the three
-        sets the time; the energy is that of all of them. A sum also clocks an accumulator.
+        Each value passes a lane in a cycle: a multiplication by its channel's factor, a shift,
+        which spends what an addition of its width does, the addition to its offset or to the other
+        path, and a comparison with the limits. It is held when it comes and when it has passed, and
+        twice more as part of a word; what an array makes is held before, by the collector. Lanes
+        work while the array does: a layer takes as long as the slower of the two.
+
+            multiplication    value bits * 16
+            addition          sum bits, and the product's of the shift
+            accumulation      2 * sum bits a value, 3 of an array's; 2 * output bits a result
         """
         column = self._select_columns(numbers)
-        sums = column("additions") * column("accumulator_bits")
-        gain = column("weight_bits") * column("accumulator_bits")
-        table.counts[here, self._post("multiplication")] += column("multiplications") * gain
-        table.counts[here, self._post("addition")] += sums
-        table.counts[here, self._post("accumulation")] += sums
-        table.counts[here, self._post("comparison")] += column("comparisons") * column("input_bits")
-        operations = np.maximum(
-            column("multiplications"), np.maximum(column("additions"), column("comparisons"))
-        )
-        table.vector_cycles[here] = np.ceil(operations / self.machine.vector_lanes)
+        counts, sums, scaled = table.counts, column("accumulator_bits"), column("scaled")
+        counts[:, self._post("multiplication")] += scaled * column("scaled_bits") * FACTOR_BITS
+        product = column("scaled_bits") + FACTOR_BITS
+        pooled = column("pooled") * sums
+        counts[:, self._post("addition")] += scaled * (sums + product) + pooled
+        held = (2 + column("convolution")) * scaled * sums
+        held = held + 2 * column("results") * column("output_bits")
+        counts[:, self._post("accumulation")] += held + pooled
+        counts[:, self._post("comparison")] += column("comparisons") * column("input_bits")
+        table.vector_cycles += self._vector_cycles(numbers)
+
+    def _vector_cycles(self, numbers: Numbers) -> Column:
+        """Cycles of the vector unit: the most frequent of what a lane does at once sets the time.
+
+        What is done in line is done in the cycles of what it is done to.
+        """
+        column = self._select_columns(numbers)
+        compared = np.where(column("in_line") > 0, 0.0, column("comparisons"))
+        steps = np.maximum(column("scaled"), np.maximum(column("pooled"), compared))
+        cycles: Column = np.ceil(steps / self.machine.vector_lanes)
+        return cycles
 
     def _write_activations(
         self,

@@ -1,10 +1,11 @@
 """The roofline: what a layer could reach at most, given its traffic, and what it does reach.
 
-    attainable = min(peak of the array, operations / bits of a memory * bandwidth of that memory)
+    attainable = min(peak of the array, operations / bits of a memory * bandwidth of that memory,
+                     operations / results * lanes of the vector unit)
 
 over all memories that the layer uses (Williams, Waterman, Patterson, CACM 52(4), 2009, with one
-roof per memory). An operation is a multiply-accumulate, or a ternary position: zeros included,
-unless the array skips them.
+roof per memory, and one for what takes the sums). An operation is a multiply-accumulate, or a
+ternary position: zeros included, unless the array skips them.
 
 In numbers, for an array of 128 operations a cycle and an SRAM of 64 bits a cycle, through which 64
 channels of 128 frames of 8 bits go in and out once:
@@ -20,6 +21,7 @@ which part of the array is idle, the generator.
 from dataclasses import dataclass
 
 from cost_models.cost import Cost, LayerCost
+from cost_models.latency import Bound
 from cost_models.workload import CONVOLUTIONS
 
 
@@ -37,7 +39,7 @@ class Roof:
     attainable: float
     """Operations a cycle under the lowest roof."""
     limit: str
-    """The lowest roof: the array's name, or a memory's."""
+    """The lowest roof: the array's name, a memory's, or `vector unit`."""
     reached: float
     """Operations a cycle."""
 
@@ -63,6 +65,8 @@ def _roof(layer: LayerCost, cost: Cost) -> Roof:
             # Intensity times bandwidth, by the cycles that the ports are busy: those know whether
             # one port reads and writes in turn, or two do so at once.
             roofs[memory.name] = operations / max(layer.busy_cycles[memory.name], 1)
+    taken = layer.busy_cycles[Bound.VECTOR_UNIT]
+    roofs[Bound.VECTOR_UNIT] = operations / max(taken, 1)
     limit = min(roofs, key=lambda name: roofs[name])
     return Roof(
         layer=layer.layer.name,

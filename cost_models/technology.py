@@ -158,7 +158,7 @@ class Technology:
     generator_mixing_um2_per_bit: Constant
     """Per bit and round of an ARX mixing function."""
     control_share: Constant
-    """Control, clock tree and wiring, as a share of the area of everything else but SRAM."""
+    """Clock tree, wiring and what no part has, as a share of the area of all but SRAM."""
 
     # Leakage
     logic_leakage_nw_per_um2: Constant

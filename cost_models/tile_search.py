@@ -108,6 +108,7 @@ def best_mappings(
     objective: Objective,
     cycle_pj: Column,
     beside: npt.NDArray[np.float64],
+    vector_cycles: Column,
 ) -> list[Mapped | InvalidInput]:
     """The best candidate of each layer, or why there is none.
 
@@ -122,6 +123,7 @@ def best_mappings(
         cycle_pj: energy of a cycle of each layer's generator, shape (layers,).
         beside: cycles that biases and start states take of each memory's ports, shape (layers,
             memories): they share the ports, so that a mapping must not count on having them alone.
+        vector_cycles: in which the vector unit takes each layer's results, shape (layers,).
 
     Returns:
         One a layer, in their order: its mapping; or the error that says what it does not fit
@@ -153,7 +155,7 @@ def best_mappings(
     busy[place] = busy[place] + np.ceil(again / seeds.bandwidth_bits_per_cycle)
     # Shapes (memories, candidates); the busiest memory counts, since all work at the same time.
     ports = np.max(np.stack(busy) + beside[owner].T, axis=0)
-    latency = np.maximum(cycles, np.maximum(made.cycles, ports))
+    latency = np.maximum(np.maximum(cycles, vector_cycles[owner]), np.maximum(made.cycles, ports))
     entries = moved_entries(traffic, array, prices)
     entries.append((prices.memory_row(seeds.name, "weights", "read"), again))
     energy = latency * prices.time_pj + made.cycles * cycle_pj[owner]

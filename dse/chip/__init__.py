@@ -1,6 +1,5 @@
 """The whole machine as a circuit: Verilog, memory images, a test bench, and what it proves.
 
-as_built       the workload in the widths that the integer network needs
 machine        what of a machine the circuit has, and what is refused
 tensors        where each tensor lies in the activation memory
 nests          loops with address steps, as descriptors hold them

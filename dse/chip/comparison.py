@@ -1,9 +1,7 @@
 """Circuit and model side by side: cycles of each layer, and words that each memory moved.
 
-Two columns of the model: the workload as built (`dse.chip.as_built`), which the circuit should
-equal, and as lowered, which `dse estimate` prices. What the circuit does and the model does not
-know is kept apart: records of multipliers and offsets, for which the model has 24 bits a channel or
-two times that.
+What the circuit does and the model does not know is kept apart: records of factors, shifts and
+offsets, for which the model has 24 bits a channel or two times that.
 """
 
 from dataclasses import dataclass
@@ -22,13 +20,11 @@ class LayerComparison:
     cycles: int
     """Of the circuit."""
     model_cycles: int
-    """Of the workload as built."""
-    lowered_cycles: int
     """As `dse estimate` says."""
     words: dict[str, tuple[int, int]]
-    """Words that a port moved, passes, and cycles of the generator: circuit, model as built."""
+    """Words that a port moved, passes, and cycles of the generator: circuit, model."""
     record_words: int
-    """Words of multipliers, offsets and start states that the circuit read."""
+    """Words of records and start states that the circuit read."""
 
     @property
     def differing(self) -> dict[str, tuple[int, int]]:
@@ -38,13 +34,11 @@ class LayerComparison:
 
 def compare_layers(program: Program, simulated: Simulated) -> list[LayerComparison]:
     """Circuit and model, layer by layer, in the order in which they run."""
-    lowered = {each.layer.name: each for each in program.lowered.layers}
     return [
         LayerComparison(
             name=step.name,
             cycles=counts["cycles"],
             model_cycles=program.layer(step.name).latency_cycles,
-            lowered_cycles=lowered[step.name].latency_cycles,
             words={
                 port: (counts[port], words)
                 for port, words in model_words(program, program.layer(step.name)).items()
@@ -106,8 +100,8 @@ def _words(cost: LayerCost, part: str, action: str, operands: tuple[str, ...]) -
 def comparison_table(layers: list[LayerComparison]) -> str:
     """A table in Markdown: cycles, and words of every port as circuit / model where they differ."""
     lines = [
-        "| layer | cycles | model | lowered | off | words of ports (circuit / model) | records |",
-        "|---|---|---|---|---|---|---|",
+        "| layer | cycles | model | off | words of ports (circuit / model) | records |",
+        "|---|---|---|---|---|---|",
     ]
     for layer in [*layers, total(layers)]:
         off = layer.cycles / layer.model_cycles - 1 if layer.model_cycles else 0.0
@@ -118,7 +112,7 @@ def comparison_table(layers: list[LayerComparison]) -> str:
         )
         lines.append(
             f"| {layer.name} | {layer.cycles:,} | {layer.model_cycles:,} "
-            f"| {layer.lowered_cycles:,} | {off:+.1%} | {words} | {layer.record_words:,} |"
+            f"| {off:+.1%} | {words} | {layer.record_words:,} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -130,7 +124,6 @@ def total(layers: list[LayerComparison]) -> LayerComparison:
         name="total",
         cycles=sum(layer.cycles for layer in layers),
         model_cycles=sum(layer.model_cycles for layer in layers),
-        lowered_cycles=sum(layer.lowered_cycles for layer in layers),
         words={
             port: (
                 sum(layer.words[port][0] for layer in layers),

@@ -23,8 +23,6 @@ from dse.chip.tensors import Tensor
 from dse.errors import InvalidDesign
 from dse.ternary.order import arrange
 
-ADDRESS_BITS = 16
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -44,13 +42,13 @@ Fields = dict[str, Any]
 """Descriptor fields by name: whole numbers, or nests."""
 
 
-def convolution_fields(mapped: MappedLayer, source: Place, target: Place) -> Fields:
+def convolution_fields(mapped: MappedLayer, source: Place, target: Place | None) -> Fields:
     """All fields of a convolution but those of its parameters.
 
     Args:
         mapped: the layer with its mapping.
         source: tensor that it reads.
-        target: tensor that it writes.
+        target: tensor that it writes; None where its results are scores, which leave the chip.
 
     Raises:
         InvalidDesign: the circuit cannot run it.
@@ -59,8 +57,7 @@ def convolution_fields(mapped: MappedLayer, source: Place, target: Place) -> Fie
     fields |= _pass_fields(mapped)
     fields |= _buffered(mapped, source) if mapped.chip.buffer else _direct(mapped, source)
     fields |= weight_fields(mapped)
-    fields |= _result_fields(mapped, target)
-    return fields
+    return fields | (_score_fields(mapped) if target is None else _result_fields(mapped, target))
 
 
 # --- passes
@@ -208,14 +205,13 @@ def _buffered(mapped: MappedLayer, source: Place) -> Fields:
         "fetch_reuse": nest.mask("reuse"),
         "fetch_releases": int(_releases(mapped, nest)),
         "fetch_last_beat": beats - 1,
-        "fetch_beat_steps": _three(step, 0, mapped.chip.fetch_bytes),
+        "fetch_beat_steps": (step, 0, mapped.chip.fetch_bytes),
         "fetch_padded": int(mapped.layer.kernel_size > 1),
         "in_frames": source.tensor.frames,
         "in_pitch": source.pitch,
         "read": make_nest((0, 0, 0), read, what),
         "read_group": make_nest((0, 0, 0), read, what).mask("tile"),
         "read_base_a": source.row,
-        "read_planes_a": 1,
         "read_fast_frames": int(mapped.inputs == 1),
         "read_fast": int(np.log2(source.lanes)),
         "read_lanes": 2**source.lanes - 1,
@@ -325,17 +321,12 @@ def _direct(mapped: MappedLayer, source: Place) -> Fields:
     return {
         "fetch": nest,
         "fetch_last_beat": -(-size // lanes) - 1,
-        "fetch_beat_steps": _three(*steps),
+        "fetch_beat_steps": steps,
         "fetch_padded": int(not by_channels),
         "fetch_channels": int(by_channels),
         "in_frames": source.tensor.frames,
         "in_pitch": source.pitch,
-        "read_planes_a": 1,
     }
-
-
-def _three(*values: int) -> int:
-    return sum((value % 2**ADDRESS_BITS) << (ADDRESS_BITS * at) for at, value in enumerate(values))
 
 
 # --- weights
@@ -492,8 +483,10 @@ def _result_step(mapped: MappedLayer, axis: str) -> int:
 
 def _result_fields(mapped: MappedLayer, target: Place) -> Fields:
     results = _results(mapped)
-    channels = {"N": 1, "G": 1, "T": 0}
-    steps = [Loop(count, (stride * channels[axis],)) for axis, count, stride in results.loops]
+    # A held step takes a row of records, one a lane; otherwise each channel has one.
+    rows = target.lanes / results.a_step if results.held else 1
+    channels = {"N": rows, "G": rows, "T": 0}
+    steps = [Loop(count, (int(stride * channels[axis]),)) for axis, count, stride in results.loops]
     fields: Fields = {
         "step": make_nest((0,), steps, f"the results of {mapped.layer.name}"),
         "records_held": int(results.held),
@@ -502,12 +495,29 @@ def _result_fields(mapped: MappedLayer, target: Place) -> Fields:
         "out_channels": target.tensor.channels,
         "out_frames": target.tensor.frames,
         "out_pitch": target.pitch,
-        "out_planes": target.tensor.planes,
-        "out_plane_rows": target.tensor.plane_rows(target.lanes),
     }
     return fields | word_fields(
         results.a_step, results.axis, results.loops, target, mapped.layer.name
     )
+
+
+def _score_fields(mapped: MappedLayer) -> Fields:
+    """Scores leave one by one, in the order of the classes; those of a row in turns."""
+    results = _results(mapped)
+    count = results.a_step
+    for _, iterations, _ in results.loops:
+        count *= iterations
+    what = f"the scores of {mapped.layer.name}"
+    return {
+        "kind": 3,
+        "step": make_nest((0,), [Loop(count, (1,))], what),
+        "word": make_nest((0, 0, 0), [Loop(count, (0, 1, 0))], what),
+        "results_a_row": results.a_step,
+        "results_a_step": 1,
+        "results_a_word": 1,
+        "last_row": results.last_row,
+        "out_channels": mapped.layer.out_channels,
+    }
 
 
 def word_fields(

@@ -12,18 +12,32 @@ from cost_models.technology import Technology
 from cost_models.workload import Workload
 from dse.chip.bench import test_bench
 from dse.chip.convolutions import Fields, Place, convolution_fields, weight_fields
-from dse.chip.descriptors import descriptor_bits, encode_descriptor, fields_header
-from dse.chip.images import RECORD_BITS, image_hex, records, weight_image
-from dse.chip.machine import ChipMachine, chip_machine
+from dse.chip.descriptors import (
+    Widths,
+    descriptor_bits,
+    encode_descriptor,
+    fields_header,
+    nest_sizes,
+)
+from dse.chip.images import (
+    FACTOR_BITS,
+    OFFSET_BITS,
+    RECORD_BITS,
+    SHIFT_BITS,
+    image_hex,
+    records,
+    weight_image,
+)
+from dse.chip.machine import SUM_BITS, ChipMachine, chip_machine
 from dse.chip.mapped import MappedLayer, mapped_layer
 from dse.chip.nests import make_nest
 from dse.chip.program import FEATURES, Program, Step, make_program
 from dse.chip.readme import chip_readme
 from dse.chip.tensors import place_tensors
 from dse.chip.trits import TritSource, trit_source
-from dse.chip.vectors import mean_fields, score_fields, sum_fields
+from dse.chip.vectors import mean_fields, sum_fields
 from dse.errors import InvalidDesign
-from dse.training.integer import IntegerNetwork
+from dse.training.integer import RESULT_SHIFT, IntegerNetwork, Rounding
 from dse.training.integer_scores import scores_of_clips
 
 MODULES = (
@@ -118,43 +132,47 @@ class ChipExport:
         """Fields of a step; what it needs of the weight memory is appended to the image."""
         source, target = self.places[step.source], self.places.get(step.target)
         if step.kind == "convolution":
-            assert target is not None and step.path is not None and step.path.weights is not None
+            assert step.path is not None and step.path.weights is not None
             mapped = self.mapped(step)
             fields = convolution_fields(mapped, source, target)
             if not fields["generated"]:
                 base = self._append(image, weight_image(mapped, step.path.weights))
                 nest = weight_fields(mapped)["weight"]
                 fields["weight"] = make_nest((base,), nest.loops, step.name)
-            fields["raw"] = int(step.multipliers is None)
-        elif step.kind == "sum":
-            assert target is not None
-            fields = sum_fields(source, self.places[step.second], target)
-        elif step.kind == "mean":
-            assert target is not None
-            fields = mean_fields(source, target)
         else:
-            fields = score_fields(source)
+            assert target is not None
+            second = self.places.get(step.second)
+            fields = (
+                mean_fields(source, target)
+                if second is None
+                else sum_fields(source, second, target)
+            )
         return fields | self._records(step, fields, image)
+
+    def _roundings(self, step: Step) -> list[Rounding]:
+        """Of a step's channels; of means one for all, as their frames are known."""
+        if step.kind == "mean":
+            factor, shift = self.network.head.mean_rounding(self.places[step.source].tensor.frames)
+            numbers = (np.array([each]) for each in (factor, shift, 2 ** (RESULT_SHIFT - 1)))
+            factors, shifts, offsets = numbers
+            return [Rounding(factors=factors, shifts=shifts, offsets=offsets)]
+        assert step.rounding is not None
+        return [each for each in (step.rounding, step.second_rounding) if each is not None]
 
     def _records(self, step: Step, fields: Fields, image: bytearray) -> Fields:
         parts = b""
         if fields.get("generated"):
             assert self.trits is not None
             parts = self.trits.start_records(step.name)
-        count = 0
-        if step.multipliers is not None and step.offsets is not None:
-            count = len(step.offsets)
-            second = step.second_multipliers
-            parts += records(
-                step.multipliers.tolist(),
-                None if second is None else second.tolist(),
-                step.offsets.tolist(),
-            )
-        base = self._append(image, parts) // (self.chip.weights.bandwidth_bits_per_cycle // 8)
+        made = records(self._roundings(step))
+        base = self._append(image, parts + made) // (
+            self.chip.weights.bandwidth_bits_per_cycle // 8
+        )
+        lanes = self.chip.lanes
         return {
             "record_base": base,
-            "record_count": count,
-            "shift": step.shift,
+            "record_count": len(made) * 8 // RECORD_BITS,
+            "records_a_row": fields["results_a_step"] if fields.get("records_held") else lanes,
             "limit_zero": int(step.relu),
         }
 
@@ -165,6 +183,45 @@ class ChipExport:
         base = len(image)
         image += part
         return base
+
+    @cached_property
+    def record_rows(self) -> int:
+        """Rows of the parameter store, a record a lane, in the layer that takes most."""
+        counts = [(each["record_count"], each["records_a_row"]) for each in self.loaded[0]]
+        return max(-(-int(records) // int(a_row)) for records, a_row in counts)
+
+    @cached_property
+    def widths(self) -> Widths:
+        """As many bits as each count of the descriptors needs."""
+        chip, fields = self.chip, self.loaded[0]
+        tensors = self.program.tensors
+        reach = max(
+            layer.dilation * (layer.kernel_size - 1) for layer in self.workload.layers
+        ) + max(chip.fetch_bytes, chip.lanes)
+        sizes = max(max(tensor.frames, tensor.channels) for tensor in tensors) + reach
+        tensor = sizes.bit_length() + 1
+        row = (chip.rows - 1).bit_length()
+        ring = (4 * chip.ring_bytes - 1).bit_length()
+        trees = chip.depth(chip.trees) if chip.trees else 1
+        streams = [
+            2 * layer.weight_entries // 8
+            for layer in self.workload.layers
+            if self.machine.generates(layer)
+        ]
+        weight_bytes = chip.weights.bits // 8
+        word_bytes = chip.weights.bandwidth_bits_per_cycle // 8
+        return Widths(
+            lanes=chip.lanes,
+            index=max(1, (max(chip.depth(chip.macs), trees) - 1).bit_length()),
+            fetch=ring if chip.buffer else row,
+            second=ring if chip.buffer else tensor,
+            row=row,
+            tensor=tensor,
+            weight=(max(weight_bytes, *streams, 2) - 1).bit_length(),
+            word=(weight_bytes // word_bytes - 1).bit_length(),
+            channel=(self.record_rows * chip.lanes).bit_length(),
+            nests=nest_sizes(fields),
+        )
 
     @property
     def parameters(self) -> dict[str, int]:
@@ -188,7 +245,7 @@ class ChipExport:
             "WEIGHT_IMAGE_WORDS": -(-8 * len(self.loaded[1]) // weight_bits),
             "WEIGHT_ADDRESS_BITS": (words - 1).bit_length(),
             "WEIGHT_OPERAND_BITS": max(8 * macs.elements, 2 * trees.elements if trees else 0),
-            "RECORDS": 2 ** (max(each["record_count"] for each in fields) - 1).bit_length(),
+            "RECORD_ROWS": self.record_rows,
             "SEED_RECORDS": self.trits.records if self.trits else 1,
             "GENERATES": int(self.trits is not None),
             "TRIT_LANES": chip.trit_lanes or 1,
@@ -199,17 +256,30 @@ class ChipExport:
             "TREE_ROWS": trees.rows if trees else 1,
             "TREE_COLUMNS": trees.columns if trees else 1,
             "TREE_DEPTH": chip.depth(trees) if trees else 1,
-            "SUM_BITS": 24,
+            "SUM_BITS": SUM_BITS,
+            "RECORD_BITS": FACTOR_BITS + SHIFT_BITS + OFFSET_BITS,
             "LAYER_BITS": max(1, (layers - 1).bit_length()),
             "LAST_LAYER": layers - 1,
-            "DESCRIPTOR_BITS": descriptor_bits(chip.lanes),
+            "DESCRIPTOR_BITS": descriptor_bits(self.widths),
+            "INDEX_BITS": self.widths.index,
+            "FETCH_BITS": self.widths.fetch,
+            "SECOND_BITS": self.widths.second,
+            "ROW_BITS": self.widths.row,
+            "TENSOR_BITS": self.widths.tensor,
+            "WEIGHT_BYTE_BITS": self.widths.weight,
+            "CHANNEL_BITS": self.widths.channel,
+            **{
+                f"{name.upper()}_{what}": size
+                for name, sizes in self.widths.nests.items()
+                for what, size in zip(("LOOPS", "COUNT_BITS"), sizes, strict=True)
+            },
         }
 
     def files(self) -> dict[str, str]:
         """File name -> text."""
         fields, image = self.loaded
-        lanes = self.chip.lanes
-        digits = -(-descriptor_bits(lanes) // 4)
+        lanes, widths = self.chip.lanes, self.widths
+        digits = -(-descriptor_bits(widths) // 4)
         modules = {f"{name}.v": module_text(name) for name in MODULES}
         if self.chip.trees is not None:
             modules["ternary_tree.v"] = _rtl_text("ternary_tree")
@@ -220,9 +290,9 @@ class ChipExport:
         found = {
             **modules,
             "parameters.vh": _parameters(self.parameters),
-            "fields.vh": fields_header(lanes),
+            "fields.vh": fields_header(widths),
             "descriptors.hex": "".join(
-                f"{encode_descriptor(each, lanes):0{digits}x}\n" for each in fields
+                f"{encode_descriptor(each, widths):0{digits}x}\n" for each in fields
             ),
             "weights.hex": image_hex(image, self.chip.weights.bandwidth_bits_per_cycle // 8),
             "features.hex": _features_hex(self.features, lanes),
@@ -239,11 +309,11 @@ class ChipExport:
     @property
     def descriptor_bits(self) -> int:
         """Bits of a descriptor."""
-        return descriptor_bits(self.chip.lanes)
+        return descriptor_bits(self.widths)
 
     @property
     def record_bits(self) -> int:
-        """Bits of a channel's multipliers and offset."""
+        """Bits of a channel's factor, shift and offset."""
         return RECORD_BITS
 
 

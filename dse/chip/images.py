@@ -1,14 +1,14 @@
-"""What stands in the weight memory: weights in the order of the passes, multipliers and offsets."""
-
-from collections.abc import Sequence
+"""What stands in the weight memory: weights in the order of the passes, and records of channels."""
 
 import numpy as np
 import numpy.typing as npt
 
 from dse.chip.convolutions import operand_bits, operand_bytes, operand_starts
 from dse.chip.mapped import MappedLayer
+from dse.training.integer import Rounding
 
-RECORD_BITS = 128
+RECORD_BITS = 64
+FACTOR_BITS, SHIFT_BITS, OFFSET_BITS = 16, 5, 32
 
 
 def weight_image(mapped: MappedLayer, weights: npt.NDArray[np.int8]) -> bytes:
@@ -55,15 +55,21 @@ def _packed(values: npt.NDArray[np.int64], bits: int, size: int) -> bytes:
     return np.packbits(padded, axis=1, bitorder="little").tobytes()
 
 
-def records(first: Sequence[int], second: Sequence[int] | None, offsets: Sequence[int]) -> bytes:
-    """Records of a layer's channels: {offset, multiplier of the second tensor, of the first}."""
-    others = [0] * len(first) if second is None else second
+def records(roundings: list[Rounding]) -> bytes:
+    """Records of a layer's channels: {offset, shift, factor}, of two tensors in turns."""
+    columns = [
+        zip(each.factors.tolist(), each.shifts.tolist(), each.offsets.tolist(), strict=True)
+        for each in roundings
+    ]
     return b"".join(
-        int(a).to_bytes(4, "little", signed=True)
-        + int(b).to_bytes(4, "little", signed=True)
-        + int(offset).to_bytes(8, "little", signed=True)
-        for a, b, offset in zip(first, others, offsets, strict=True)
+        _record(*record) for together in zip(*columns, strict=True) for record in together
     )
+
+
+def _record(factor: int, shift: int, offset: int) -> bytes:
+    word: int = factor % (1 << FACTOR_BITS) | shift << FACTOR_BITS
+    word |= offset % (1 << OFFSET_BITS) << OFFSET_BITS
+    return word.to_bytes(RECORD_BITS // 8, "little")
 
 
 def image_hex(image: bytes, word_bytes: int) -> str:

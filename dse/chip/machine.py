@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass
 
 from cost_models.accelerator import Accelerator, ComputeArray, MemoryLevel
-from dse.chip.as_built import SUM_BITS
 from dse.errors import InvalidDesign
 
 MOST_LANES = 8
+SUM_BITS = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,11 +140,11 @@ def _check_widths(found: ChipMachine) -> None:
             f"as many as the activation memory's word has bytes, at most {MOST_LANES}; they are "
             f"{machine.vector_lanes} and {lanes}",
         )
-    if found.weights.bandwidth_bits_per_cycle > 128:
+    if found.weights.bandwidth_bits_per_cycle > 64:
         _refuse(
             machine,
             f"memory '{found.weights.name}'",
-            f"of words of at most 128 bits, not {found.weights.bandwidth_bits_per_cycle}",
+            f"of words of at most 64 bits, not {found.weights.bandwidth_bits_per_cycle}",
         )
     if found.buffer and (found.fetch_bytes < lanes or not _power(found.ring_bytes)):
         _refuse(

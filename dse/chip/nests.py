@@ -14,6 +14,7 @@ from dse.errors import InvalidDesign
 
 LOOPS = 5
 COUNT_BITS = 12
+"""Of any nest at most: a chip has as many as its network needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +94,17 @@ def _follows(inner: Loop, outer: Loop) -> bool:
     )
 
 
-def encode_last(nest: Nest) -> int:
-    """Counts less one, `COUNT_BITS` each, the innermost loop lowest; loops not used count once."""
-    return sum((loop.count - 1) << (COUNT_BITS * depth) for depth, loop in enumerate(nest.loops))
+def encode_last(nest: Nest, count_bits: int) -> int:
+    """Counts less one, so many bits each, the innermost loop lowest; others count once."""
+    return sum((loop.count - 1) << (count_bits * depth) for depth, loop in enumerate(nest.loops))
 
 
-def encode_first(nest: Nest, bits: int) -> int:
+def encode_first(nest: Nest, bits: tuple[int, ...]) -> int:
     """The first addresses side by side, two's complement of so many bits each."""
     return _packed(nest.first, bits)
 
 
-def encode_deltas(nest: Nest, bits: int) -> int:
+def encode_deltas(nest: Nest, bits: tuple[int, ...]) -> int:
     """What a step adds to each address when loop d advances and those inside start over."""
     deltas: list[int] = []
     back = [0] * len(nest.first)
@@ -113,8 +114,12 @@ def encode_deltas(nest: Nest, bits: int) -> int:
             gone + (loop.count - 1) * stride
             for stride, gone in zip(loop.strides, back, strict=True)
         ]
-    return _packed(deltas, bits)
+    return _packed(deltas, bits * len(nest.loops))
 
 
-def _packed(values: Iterable[int], bits: int) -> int:
-    return sum((value % 2**bits) << (bits * place) for place, value in enumerate(values))
+def _packed(values: Iterable[int], bits: tuple[int, ...]) -> int:
+    word, low = 0, 0
+    for value, width in zip(values, bits, strict=True):
+        word |= (value % 2**width) << low
+        low += width
+    return word

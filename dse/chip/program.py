@@ -3,9 +3,9 @@
 An integer network's stage is a step a path, and where two paths meet a step that adds them:
 
     one path        tensor -> convolution -> int8
-    two paths       tensor -> convolution -> sums;  block's input -> convolution -> sums;  int8
-    identity skip   tensor -> convolution -> sums;  sums and block's input -> int8
-    head            tensor -> means -> matrix, a digit a frame -> scores
+    two paths       tensor -> convolution -> int8;  block's input -> convolution -> int8;  int8
+    identity skip   tensor -> convolution -> int8;  int8 and block's input -> int8
+    head            tensor -> means -> matrix -> scores, which leave the chip
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from cost_models.accelerator import Accelerator
 from cost_models.cost import Cost, LayerCost
 from cost_models.estimation import estimate
 from cost_models.technology import Technology
-from cost_models.workload import Workload
-from dse.chip.as_built import DIGITS, SUM_BITS, as_built
+from cost_models.workload import LayerKind, Workload
+from dse.chip.machine import SUM_BITS
 from dse.chip.tensors import Tensor
 from dse.errors import InvalidDesign
-from dse.training.integer import INT8_LIMIT, IntegerNetwork, Path, Stage, Whole
+from dse.training.integer import INT8_LIMIT, IntegerNetwork, Path, Rounding, Stage
 
-Kind = Literal["convolution", "sum", "mean", "score"]
+Kind = Literal["convolution", "sum", "mean"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,11 +40,11 @@ class Step:
     second: str = ""
     path: Path | None = None
     """Of a convolution."""
-    multipliers: Whole | None = None
-    """Where it requantises, of the first tensor and, in a sum, of the second."""
-    second_multipliers: Whole | None = None
-    offsets: Whole | None = None
-    shift: int = 0
+    rounding: Rounding | None = None
+    """Of its sums, and of a sum's first tensor; means have one for all channels, which depends on
+    their frames."""
+    second_rounding: Rounding | None = None
+    """Of a sum's second tensor."""
     relu: bool = False
 
 
@@ -56,9 +56,7 @@ class Program:
     steps: tuple[Step, ...]
     tensors: tuple[Tensor, ...]
     cost: Cost
-    """Of the workload as built."""
-    lowered: Cost
-    """Of the workload as `dse estimate` prices it."""
+    """What `dse estimate` says."""
 
     def layer(self, name: str) -> LayerCost:
         """What the model says of the layer that a step runs."""
@@ -82,28 +80,22 @@ def make_program(
     Raises:
         InvalidDesign: a sum may need more than the accumulators have, or the head is framewise.
     """
-    built = as_built(workload)
+    if not any(layer.kind is LayerKind.AVERAGE_POOL for layer in workload.layers):
+        raise InvalidDesign(
+            f"{workload.name} has a framewise head, which the exported chip cannot run: use a "
+            "design with a pooled head"
+        )
     steps = [step for stage in _with_sources(network) for step in stage]
     last = steps[-1].target
-    head = network.head
-    matrix = head_path(network)
     steps += [
         Step(name="head.pool", kind="mean", source=last, target="head.pool"),
         Step(
             name="head.linear",
             kind="convolution",
             source="head.pool",
-            target="head.linear",
-            path=matrix,
-        ),
-        Step(
-            name="head.argmax",
-            kind="score",
-            source="head.linear",
             target="",
-            multipliers=head.multipliers,
-            offsets=head.offsets,
-            shift=head.shift,
+            path=head_path(network),
+            rounding=network.head.rounding,
         ),
     ]
     for step in steps:
@@ -111,21 +103,20 @@ def make_program(
     return Program(
         network=network,
         steps=tuple(steps),
-        tensors=_tensors(steps, built, workload),
-        cost=estimate(built, machine, technology),
-        lowered=estimate(workload, machine, technology),
+        tensors=_tensors(steps, workload),
+        cost=estimate(workload, machine, technology),
     )
 
 
 def head_path(network: IntegerNetwork) -> Path:
-    """The head's matrix as a path: a 1x1 convolution of two frames, the digits of the means."""
+    """The head's matrix as a path: a 1x1 convolution of one frame, the means."""
     head = network.head
     return Path(
         name="head.linear",
         kind="convolution",
         weights=head.weights[:, :, None],
         in_channels=head.weights.shape[1],
-        multipliers=head.multipliers,
+        rounding=head.rounding,
     )
 
 
@@ -139,42 +130,44 @@ def _with_sources(network: IntegerNetwork) -> list[list[Step]]:
 
 
 def _stage_steps(stage: Stage, before: str, kept: str) -> list[Step]:
-    main = stage.paths[0]
-    if len(stage.paths) == 1:
-        return [
-            Step(
-                name=main.name,
-                kind="convolution",
-                source=before,
-                target=stage.name,
-                path=main,
-                multipliers=main.multipliers,
-                offsets=stage.offsets,
-                shift=stage.shift,
-                relu=stage.relu,
-            )
-        ]
-    skip, block = stage.paths[1], stage.name.split(".")[0]
-    steps = [Step(name=main.name, kind="convolution", source=before, target=main.name, path=main)]
-    beside = kept
-    if skip.kind != "identity":
-        beside = skip.name
-        steps.append(
-            Step(name=skip.name, kind="convolution", source=kept, target=skip.name, path=skip)
-        )
+    if stage.added is None:
+        return [_path_step(stage.paths[0], before, stage.name, stage.relu)]
+    steps, tensors = [], []
+    for path, source in zip(stage.paths, (before, kept), strict=True):
+        tensors.append(source)
+        if path.rounding is not None:
+            steps.append(_path_step(path, source, path.name, relu=False))
+            tensors[-1] = path.name
+    one, other = stage.added
+    name = f"{stage.name.split('.')[0]}.add"
     added = Step(
-        name=f"{block}.add",
+        name=name,
         kind="sum",
-        source=main.name,
-        second=beside,
-        target=f"{block}.add",
-        multipliers=main.multipliers,
-        second_multipliers=skip.multipliers,
-        offsets=stage.offsets,
-        shift=stage.shift,
+        source=tensors[0],
+        second=tensors[1],
+        target=name,
+        rounding=one,
+        second_rounding=other,
         relu=stage.relu,
     )
     return [*steps, added]
+
+
+def _path_step(path: Path, source: str, target: str, relu: bool) -> Step:
+    if path.weights is None:
+        raise InvalidDesign(
+            f"{path.name} cannot run on the exported chip: it scales its input by itself, without "
+            "a matrix; give it one, or another path to meet"
+        )
+    return Step(
+        name=path.name,
+        kind="convolution",
+        source=source,
+        target=target,
+        path=path,
+        rounding=path.rounding,
+        relu=relu,
+    )
 
 
 def _check_sums(step: Step) -> None:
@@ -190,10 +183,10 @@ def _check_sums(step: Step) -> None:
         )
 
 
-def _tensors(steps: list[Step], built: Workload, workload: Workload) -> tuple[Tensor, ...]:
-    layers = {layer.name: layer for layer in built.layers}
+def _tensors(steps: list[Step], workload: Workload) -> tuple[Tensor, ...]:
+    layers = {layer.name: layer for layer in workload.layers}
     first = workload.layers[0]
-    shapes = {FEATURES: (first.in_channels, first.in_frames, 1)}
+    shapes = {FEATURES: (first.in_channels, first.in_frames)}
     made = {FEATURES: -1}
     used = {FEATURES: 0}
     for number, step in enumerate(steps):
@@ -201,19 +194,9 @@ def _tensors(steps: list[Step], built: Workload, workload: Workload) -> tuple[Te
             used[name] = number
         if step.target:
             layer = layers[step.name]
-            channels, frames = layer.out_channels, layer.out_frames
-            wide = step.kind == "convolution" and step.multipliers is None
-            frames = DIGITS if step.kind == "mean" else frames
-            shapes[step.target] = (channels, frames, SUM_BITS // 8 if wide else 1)
+            shapes[step.target] = layer.out_channels, layer.out_frames
             made[step.target] = used[step.target] = number
     return tuple(
-        Tensor(
-            name=name,
-            channels=channels,
-            frames=frames,
-            planes=planes,
-            first=made[name],
-            last=used[name],
-        )
-        for name, (channels, frames, planes) in shapes.items()
+        Tensor(name=name, channels=channels, frames=frames, first=made[name], last=used[name])
+        for name, (channels, frames) in shapes.items()
     )

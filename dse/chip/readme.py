@@ -38,8 +38,8 @@ Engines run ahead of each other as far as there is room.
 `memory_macro.v` and `two_port_macro.v` are the memories, and behavioural: replace them by macros.
 The activation memory is {lanes} of them, a byte wide each; the input buffer is made alike.
 
-A record of {record_bits} bits a channel holds what requantises it: an offset of 64 bits and two
-multipliers of 32.
+A record of {record_bits} bits a channel holds what makes int8 of its sums: a factor of 16 bits, a
+shift and an offset.
 {generator}
 Files: {sources}
 
@@ -47,10 +47,7 @@ Files: {sources}
 
 | layer | array | unrolled N, R, T | order, innermost first | cycles by the model |
 |---|---|---|---|---|
-{rows}
-Cycles are of the workload as built: where paths meet, sums of 24 bits travel, and means are two
-digits of a byte.
-"""
+{rows}"""
 
 
 def chip_readme(export: "ChipExport", sources: list[str]) -> str:

@@ -1,8 +1,8 @@
 """Where each tensor lies in the activation memory: rows, for as long as it is alive.
 
 A channel takes ceil(frames / lanes) rows of the memory's banks, a tensor its channels one after the
-other; sums of 24 bits take three such planes. Two tensors that are alive in one step must not
-overlap; those that are not may take the same rows.
+other. Two tensors that are alive in one step must not overlap; those that are not may take the same
+rows.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,6 @@ class Tensor:
     name: str
     channels: int
     frames: int
-    planes: int
-    """Bytes of a value."""
     first: int
     """Step that writes it; -1 for the features."""
     last: int
@@ -30,13 +28,9 @@ class Tensor:
         """Rows of a channel."""
         return -(-self.frames // lanes)
 
-    def plane_rows(self, lanes: int) -> int:
-        """Rows of a plane."""
-        return self.channels * self.pitch(lanes)
-
     def rows(self, lanes: int) -> int:
         """Rows in all."""
-        return self.planes * self.plane_rows(lanes)
+        return self.channels * self.pitch(lanes)
 
     def meets(self, other: "Tensor") -> bool:
         """Whether both are alive in some step."""
@@ -68,9 +62,9 @@ def place_tensors(tensors: list[Tensor], lanes: int, rows: int, memory: str) -> 
                 for step in range(max(each.last for each in tensors) + 1)
             )
             raise InvalidDesign(
-                f"tensors that are alive at a time take {most * lanes * 8:,} bits, sums of 24 bits "
-                f"among them, and '{memory}' has {rows * lanes * 8:,}, in which they find no room: "
-                "use a machine with a larger one"
+                f"tensors that are alive at a time take {most * lanes * 8:,} bits, and "
+                f"'{memory}' has {rows * lanes * 8:,}, in which they find no room: use a machine "
+                "with a larger one"
             )
         else:
             choices.pop()

@@ -12,8 +12,9 @@ them is the command line's. `build_and_check` compiles them where there is a C c
 Layouts, as C reads them (all row-major, the last index the fastest):
 
     weights       [output][input / groups][tap] int8      one table a convolution
-    multipliers   [output] int32                          one table a path of a stage
-    offsets       [output] int64                          one table a stage
+    factors       [output] int16                          one table a path, and two a sum of paths
+    shifts        [output] uint8                          likewise
+    offsets       [output] int32                          one table a path, and one a sum
     features      [feature][frame] int8                   a clip
     scores        [class][frame] int32                    [class] of a pooled head
 
@@ -38,7 +39,7 @@ from dse.errors import InvalidDesign
 from dse.networks.lowering import output_frames
 from dse.ternary.generators import find_family, has
 from dse.ternary.matrix import start_state
-from dse.training.integer import IntegerNetwork, Stage
+from dse.training.integer import IntegerNetwork, Rounding, Stage
 from dse.training.integer import Path as TensorPath
 from dse.training.integer_scores import scores_of_clips
 
@@ -133,14 +134,13 @@ def model_header(network: IntegerNetwork, frames: int) -> str:
     lines += [
         "/* head */",
         _table("int8_t", "head_weights", head.weights),
-        _table("int32_t", "head_multipliers", head.multipliers),
-        _table("int64_t", "head_offsets", head.offsets),
+        *_rounding_tables("head", head.rounding),
         "static const tdse_stage model_stages[MODEL_STAGES] = {",
         *(_stage_entry(number, stage) for number, stage in enumerate(network.stages)),
         "};",
         "static const tdse_head model_head = "
-        f"{{{int(head.pooled)}, {head.shift}, {head.weights.shape[1]}, {head.weights.shape[0]}, "
-        "head_weights, head_multipliers, head_offsets};",
+        f"{{{int(head.pooled)}, {head.mean_gain}u, {head.weights.shape[1]}, "
+        f"{head.weights.shape[0]}, head_weights, {_rounding_entry('head', head.rounding)}}};",
         "#endif /* MODEL_TABLES */",
         "",
         "#ifdef MODEL_NAMES",
@@ -176,17 +176,19 @@ def vectors_header(network: IntegerNetwork, features: npt.NDArray[np.int8]) -> s
 
 
 def weight_bytes(network: IntegerNetwork) -> int:
-    """Bytes of all constant tables: int8 weights, multipliers, offsets, start states.
+    """Bytes of all constant tables: int8 weights, factors, shifts, offsets, start states.
 
     What goes to flash, program code and the structs that point to the tables not counted. Batch
-    norms take no bytes of their own: they are in multipliers and offsets.
+    norms take no bytes of their own: they are in factors and offsets.
     """
-    # int8 weights of the head; a multiplier (4 bytes) and an offset (8 bytes) an output.
-    total = network.head.weights.size + 12 * len(network.head.multipliers)
+    # An output's factor (2 bytes), shift (1) and offset (4).
+    total = network.head.weights.size + 7 * len(network.head.weights)
     for stage in network.stages:
-        total += 8 * stage.out_channels
+        if stage.added is not None:
+            total += 2 * 7 * stage.out_channels
         for path in stage.paths:
-            total += 4 * stage.out_channels
+            if path.rounding is not None:
+                total += 7 * stage.out_channels
             if path.kind == "convolution" and path.weights is not None:
                 total += path.weights.size
             if path.place is not None:
@@ -202,8 +204,8 @@ def work_bytes(network: IntegerNetwork, frames: int) -> int:
 
         3 * most_values                 int8 tensors
         channels                        int8, one row of a ternary matrix
-        4 * frames                      int32 sums of one output
-        8 * max(channels, frames)       int64 totals of one output, or means of the pooled head
+        2 * 4 * frames                  int32 sums of one output, of a path and of both
+        channels                        int8 means of the pooled head
         2 * (state bits + 8)            shift registers, a bit a byte, for the two paths of a stage
 
     Args:
@@ -213,9 +215,8 @@ def work_bytes(network: IntegerNetwork, frames: int) -> int:
     channels = _most_channels(network)
     return (
         3 * most_values(network, frames)
-        + channels
-        + 4 * frames
-        + 8 * max(channels, frames)
+        + 2 * channels
+        + 8 * frames
         + 2 * (_most_state_bits(network) + 8)
     )
 
@@ -298,8 +299,7 @@ def _string(text: str) -> str:
 def _table(kind: str, name: str, values: Any) -> str:
     """A constant array of C, row-major, in lines of at most 114 characters."""
     numbers: Iterable[int] = np.asarray(values).ravel().tolist()
-    suffix = "LL" if kind == "int64_t" else ""
-    text = ",".join(f"{number}{suffix}" for number in numbers)
+    text = ",".join(map(str, numbers))
     lines, rest = [], text
     while len(rest) > 110:
         cut = rest.rfind(",", 0, 110) + 1
@@ -347,11 +347,27 @@ def _stage_tables(number: int, stage: Stage) -> list[str]:
         prefix = f"stage{number}_{index}"
         if path.kind == "convolution":
             lines.append(_table("int8_t", f"{prefix}_weights", path.weights))
-        lines.append(_table("int32_t", f"{prefix}_multipliers", path.multipliers))
+        if path.rounding is not None:
+            lines += _rounding_tables(prefix, path.rounding)
         if path.place is not None:
             lines += _generator_tables(prefix, path.place)
-    lines.append(_table("int64_t", f"stage{number}_offsets", stage.offsets))
+    for index, rounding in enumerate(stage.added or ()):
+        lines += _rounding_tables(f"stage{number}_added{index}", rounding)
     return lines
+
+
+def _rounding_tables(prefix: str, rounding: Rounding) -> list[str]:
+    return [
+        _table("int16_t", f"{prefix}_factors", rounding.factors),
+        _table("uint8_t", f"{prefix}_shifts", rounding.shifts),
+        _table("int32_t", f"{prefix}_offsets", rounding.offsets),
+    ]
+
+
+def _rounding_entry(prefix: str, rounding: Rounding | None) -> str:
+    if rounding is None:
+        return "{0, 0, 0}"
+    return f"{{{prefix}_factors, {prefix}_shifts, {prefix}_offsets}}"
 
 
 def _generator_tables(prefix: str, place: Place) -> list[str]:
@@ -383,15 +399,20 @@ def _stage_entry(number: int, stage: Stage) -> str:
     paths = ", ".join(
         _path_entry(f"stage{number}_{index}", path) for index, path in enumerate(stage.paths)
     )
-    flags = f"{len(stage.paths)}, {int(stage.relu)}, {int(stage.begins_block)}, {stage.shift}"
-    return f"    {{{flags}, {stage.out_channels}, {{{paths}}}, stage{number}_offsets}},"
+    added = ", ".join(
+        _rounding_entry(f"stage{number}_added{index}", rounding)
+        for index, rounding in enumerate(stage.added or (None, None))
+    )
+    flags = f"{len(stage.paths)}, {int(stage.relu)}, {int(stage.begins_block)}"
+    return f"    {{{flags}, {stage.out_channels}, {{{paths}}}, {{{added}}}}},"
 
 
 def _path_entry(prefix: str, path: TensorPath) -> str:
     weights = f"{prefix}_weights" if path.kind == "convolution" else "0"
     generator = f"&{prefix}_generator" if path.place is not None else "0"
     sizes = f"{path.in_channels}, {path.groups}, {path.taps}, {path.stride}, {path.dilation}"
-    return f"{{{_KINDS[path.kind]}, {sizes}, {weights}, {prefix}_multipliers, {generator}}}"
+    rounding = _rounding_entry(prefix, path.rounding)
+    return f"{{{_KINDS[path.kind]}, {sizes}, {weights}, {generator}, {rounding}}}"
 
 
 def _readme(network: IntegerNetwork, frames: int) -> str:

@@ -1,32 +1,40 @@
-"""A network in whole numbers, as a microcontroller computes it: int8 tensors, exact sums.
+"""A network in whole numbers, as a microcontroller or a chip computes it: int8 tensors, exact sums.
 
 A stage makes one tensor of int8 from one or two others. For output channel o and frame t
 
-    sum[o, t]  = sum over inputs and taps of weight * input               (exact, of each path)
-    out[o, t]  = limit((sum over paths of sum * multiplier[o] + offset[o] + half) >> shift)
+    sum[o, t]  = sum over inputs and taps of weight * input                         (exact)
+    out[o, t]  = limit((offset[o] + (sum[o, t] * factor[o] >> shift[o])) >> 7)
 
-`>>` rounds towards minus infinity, `half` is 2^(shift - 1), and `limit` is -127..127, or 0..127
-behind a ReLU. Multipliers hold the scales of weights, inputs and output, and the gain of the batch
-norm; offsets hold its offset. Weights are symmetric int8 with a scale a channel; ternary matrices
-stay -1, 0, +1. All products are proved to fit 64 bits when the network is made.
+`>>` rounds towards minus infinity, and `limit` is -127..127, or 0..127 behind a ReLU. What is added
+up before the last shift is in 1/128ths of the output; offsets hold half of one for rounding. Where
+two paths meet, each is rounded to int8 on its own, and what is summed is
+
+    out[o, t]  = limit((offset[o] + (a[o, t] * factor_a[o] >> shift_a[o])
+                                  + (b[o, t] * factor_b[o] >> shift_b[o])) >> 7)
+
+Factors have 15 bits and a sign, and each channel a shift of its own, so that its scale is exact to
+1/32,768 whatever that of its neighbours: a multiplier of 24 by 16 bits is all that hardware needs.
+CMSIS-NN reduces the 32 bits of TFLite's multipliers likewise where sums are wide. Weights are
+symmetric int8 with a scale a channel; ternary matrices stay -1, 0, +1. That no sum needs more than
+32 bits, and no scaled one more than 24, is proved when the network is made.
 
 Where that comes from: let the real input be x = a x' and the real weight w = b[o] w' with whole x'
 and w', and let batch norm multiply by g[o] and add h[o]. The real output y = c y' is then
 
-    y'[o, t] = (a b[o] g[o] / c) sum w' x' + h[o] / c,      multiplier[o] = round(2^shift a b g / c)
-                                                            offset[o] = round(2^shift h / c)
+    y'[o, t] = (a b[o] g[o] / c) sum w' x' + h[o] / c,    factor / 2^shift = 128 a b g / c
+                                                          offset = round(128 h / c) + 64
 
 Zero is always the whole number 0 (symmetric quantisation, no zero points), so zero padding needs no
-correction. Each tensor's step c is its largest magnitude on the calibration clips over 127. A skip
-is added before the shift, with a multiplier of its own: the sum of a residual block is rounded once
-and its two inputs may have different steps. Batch norm is never computed by itself, also behind
-ternary matrices: its gain is part of the multiplier that the change of scale needs anyway.
+correction. Each tensor's step c is its largest magnitude on the calibration clips over 127. Batch
+norm is never computed by itself, also behind ternary matrices: its gain is part of the factor that
+the change of scale needs anyway. That of a skip without a matrix is in the factor of the sum.
 
-The pooled head averages in 1/128ths, `mean = (128 * sum over frames + frames // 2) // frames`, and
-gives scores in 1/65,536ths, 32 bits. A framewise head is a stage with such scores.
+The pooled head sums over frames, and makes int8 of the sum by a factor that holds 1 / frames. Its
+scores are in 1/65,536ths, 32 bits: offset + (sum * factor >> shift). A framewise head scores each
+frame of the last tensor.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -40,23 +48,40 @@ from dse.networks.network import PooledHead, ResidualBlock
 from dse.networks.ternary_convolution import TernaryConv1d
 from dse.training.source import Source
 
-# Of the multipliers of a stage, the largest decides the shift: the more bits, the less rounding.
-MOST_SHIFT = 40
-MULTIPLIER_BITS = 30
-MEAN_STEPS = 128
+FACTOR_BITS = 15
+"""Of a factor's magnitude: those of a multiplier of hardware, less the sign."""
+MOST_SHIFT = 31
+RESULT_SHIFT = 7
+"""What is added up is in 1/128ths of a result."""
+TOTAL_BITS, SUM_BITS = 24, 32
+MEAN_STEPS = 65_536
+MOST_MEAN_GAIN = 256
+"""Of steps of a mean, which are finer than its tensor's: 128 * 127 * 256 fits 24 bits."""
 SCORE_STEPS = 65_536
-INT8_LIMIT, SCORE_LIMIT = 127, 2**31 - 1
+INT8_LIMIT = 127
 
 Whole = npt.NDArray[np.int64]
 PathKind = Literal["convolution", "ternary", "identity"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Rounding:
+    """What brings the sums of a path to the units of what they become, (outputs,) each."""
+
+    factors: Whole
+    """Of at most `FACTOR_BITS` bits and a sign."""
+    shifts: Whole
+    """0 to `MOST_SHIFT`."""
+    offsets: Whole
+    """In 1/128ths of a result with half of one for rounding; in 1/65,536ths of a score."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Path:
     """What is summed of one tensor: a convolution, a ternary matrix, or the tensor as it is.
 
-    The sum is exact, in units of (input step x weight step) of its channel; `multipliers` bring it
-    to the units of the output. Padding is dilation * (taps - 1) / 2 zeros on both sides.
+    The sum is exact, in units of (input step x weight step) of its channel; `rounding` makes int8
+    of it. Padding is dilation * (taps - 1) / 2 zeros on both sides.
     """
 
     name: str
@@ -67,8 +92,8 @@ class Path:
     stride: int = 1
     dilation: int = 1
     groups: int = 1
-    multipliers: Whole
-    """(outputs,), of at most `MULTIPLIER_BITS` bits and a sign."""
+    rounding: Rounding | None
+    """None where an identity meets another path: int8 as it is."""
     place: Place | None = None
     """What makes the weights of a ternary path."""
 
@@ -89,18 +114,16 @@ class Stage:
     name: str
     paths: tuple[Path, ...]
     """The main one reads the tensor before; a second one reads the block's input."""
-    offsets: Whole
-    """(outputs,)."""
-    shift: int
+    added: tuple[Rounding, Rounding] | None
+    """Where two paths meet, what each is scaled by; offsets are in the first, those of the second
+    are 0."""
     relu: bool
+    """Of the tensor: of the one path, or of the sum."""
     begins_block: bool
     """Its input is what a later skip reads."""
     output_scale: float
-
-    @property
-    def out_channels(self) -> int:
-        """Channels of the tensor."""
-        return len(self.offsets)
+    out_channels: int
+    """Channels of the tensor."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,11 +135,27 @@ class Head:
     """
 
     pooled: bool
+    mean_gain: int
+    """Step of the last tensor over that of its mean, in 1/65,536ths; of a framewise head 0."""
     weights: npt.NDArray[np.int8]
     """(outputs, inputs)."""
-    multipliers: Whole
-    offsets: Whole
-    shift: int
+    rounding: Rounding
+
+    def mean_rounding(self, frames: int) -> tuple[int, int]:
+        """Factor and shift that make 1/128ths of a mean of a sum over `frames` frames.
+
+            factor / 2^shift = 128 * gain / frames
+
+        with the largest shift that leaves the factor its bits; at shift 0 it is at most 32,768 / 1,
+        of which one is taken off.
+        """
+        steps, shift = frames * MEAN_STEPS, MOST_SHIFT
+        while shift and self._mean_factor(steps, shift) >= 2**FACTOR_BITS:
+            shift -= 1
+        return min(self._mean_factor(steps, shift), 2**FACTOR_BITS - 1), shift
+
+    def _mean_factor(self, steps: int, shift: int) -> int:
+        return ((self.mean_gain << (RESULT_SHIFT + shift)) + steps // 2) // steps
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -160,21 +199,23 @@ def quantise_network(source: Source, pictures: Tensor) -> IntegerNetwork:
             them becomes 127.
 
     Raises:
-        InvalidDesign: a tensor is not finite, or a sum might not fit 64 bits.
+        InvalidDesign: a tensor is not finite, or a sum might not fit its bits.
     """
     maker = _Maker(source)
     with torch.inference_mode():
-        stages, scale = maker.run(pictures.float())
+        stages, scale, values = maker.run(pictures.float())
+        pooled = isinstance(source.network.head, PooledHead)
+        mean_scale = scale
+        if pooled:
+            mean_scale = max(_scale("the mean", values.mean(dim=2)), scale / MOST_MEAN_GAIN)
     network = source.network
     linear = network.head.linear if isinstance(network.head, PooledHead) else network.head
     assert isinstance(linear, nn.Linear | nn.Conv1d)
     weights, scales = _quantised(linear.weight.detach().double().reshape(source.outputs, -1))
     assert linear.bias is not None
-    steps = MEAN_STEPS if isinstance(network.head, PooledHead) else 1
-    reals = scale * scales * SCORE_STEPS / steps
-    offset = linear.bias.detach().double().numpy() * SCORE_STEPS
-    (multipliers,), offsets, shift = _fixed("head", [reals], offset)
-    _check_sums("head", [(weights, INT8_LIMIT * steps)], [multipliers], offsets, shift)
+    offsets = linear.bias.detach().double().numpy() * SCORE_STEPS
+    rounding = _rounding("head", mean_scale * scales * SCORE_STEPS, offsets, SUM_BITS)
+    _check_sums("head", weights, (rounding,), SUM_BITS)
     checkpoint = source.checkpoint
     return IntegerNetwork(
         title=source.title,
@@ -183,11 +224,10 @@ def quantise_network(source: Source, pictures: Tensor) -> IntegerNetwork:
         input_scale=maker.input_scale,
         stages=tuple(stages),
         head=Head(
-            pooled=isinstance(network.head, PooledHead),
+            pooled=pooled,
+            mean_gain=round(scale / mean_scale * MEAN_STEPS) if pooled else 0,
             weights=weights,
-            multipliers=multipliers,
-            offsets=offsets,
-            shift=shift,
+            rounding=rounding,
         ),
         mean=() if checkpoint is None else tuple(checkpoint.mean.tolist()),
         deviation=() if checkpoint is None else tuple(checkpoint.deviation.tolist()),
@@ -214,8 +254,8 @@ class _Maker:
         self.places = places(source.point)
         self.input_scale = 1.0
 
-    def run(self, values: Tensor) -> tuple[list[Stage], float]:
-        """All stages but the head, and the step of the last tensor, which the head reads.
+    def run(self, values: Tensor) -> tuple[list[Stage], float, Tensor]:
+        """All stages but the head, the step of the last tensor, which the head reads, and it.
 
         Args:
             values: normalised clips, (clips, features, frames), float32.
@@ -247,7 +287,7 @@ class _Maker:
                 )
                 stages.append(stage)
                 begins = False
-        return stages, scale
+        return stages, scale, values
 
     def _stage(
         self,
@@ -258,58 +298,84 @@ class _Maker:
     ) -> tuple[Stage, Tensor, float]:
         """One stage from the paths that meet in it; returns it, its output in floats and the step.
 
-        Two passes over `parts`: the first finds the range of the output, by which the second
-        divides.
+        Two passes over `parts`: the first finds the ranges of the paths and of the output, by which
+        the second divides.
         """
         total: Any = 0
+        made: list[Tensor] = []
         for layer, norm, values, _ in parts:
             summed = layer(values)
             gain, offset = _gain_and_offset(norm, summed.shape[1])
-            total = total + summed * gain.float()[:, None] + offset.float()[:, None]
+            made.append(summed * gain.float()[:, None] + offset.float()[:, None])
+            total = total + made[-1]
         total = total.clamp_min(0) if relu else total
         scale = _scale(name, total)  # behind the ReLU: what it cuts off needs no range
-        reals, offsets, made = [], np.zeros(total.shape[1]), []
-        for layer, norm, _, in_scale in parts:
-            gain, offset = _gain_and_offset(norm, total.shape[1])
-            kind, weights, scales = _weights(layer, total.shape[1])
-            reals.append(in_scale * scales * gain.numpy() / scale)
-            offsets = offsets + offset.numpy() / scale
-            made.append((kind, weights))
-        multipliers, whole_offsets, shift = _fixed(name, reals, offsets)
-        _check_sums(
-            name, [(weights, INT8_LIMIT) for _, weights in made], multipliers, whole_offsets, shift
-        )
-        paths = []
-        skip = f"{name.split('.')[0]}.skip"
-        for number, ((layer, *_), (kind, weights), each) in enumerate(
-            zip(parts, made, multipliers, strict=True)
-        ):
-            path_name = name if number == 0 else skip
-            convolution = layer if isinstance(layer, nn.Conv1d) else None
-            stride = getattr(layer, "stride", 1)
-            paths.append(
-                Path(
-                    name=path_name,
-                    kind=kind,
-                    weights=weights,
-                    in_channels=int(parts[number][2].shape[1]),
-                    stride=stride if isinstance(stride, int) else stride[0],
-                    dilation=1 if convolution is None else convolution.dilation[0],
-                    groups=1 if convolution is None else convolution.groups,
-                    multipliers=each,
-                    place=self.places[path_name] if kind == "ternary" else None,
-                )
-            )
+        channels = total.shape[1]
+        names = (name, f"{name.split('.')[0]}.skip")
+        meet = len(parts) > 1
+        paths: list[Path] = []
+        scaled: list[npt.NDArray[np.float64]] = []
+        offsets = np.zeros(channels)
+        for path_name, part, real in zip(names, parts, made, strict=False):
+            own = _scale(path_name, real) if meet else scale
+            path, gains, more = self._path(path_name, part, channels, own, meet)
+            paths.append(path)
+            scaled.append(gains / scale)
+            offsets = offsets + more / scale
+        added = None
+        if meet:
+            one, other = (_rounding(name, each, offsets) for each in scaled)
+            added = one, replace(other, offsets=np.zeros(channels, dtype=np.int64))
+            _check_sums(name, None, added, TOTAL_BITS)
         stage = Stage(
             name=name,
             paths=tuple(paths),
-            offsets=whole_offsets,
-            shift=shift,
+            added=added,
             relu=relu,
             begins_block=begins,
             output_scale=scale,
+            out_channels=channels,
         )
         return stage, total, scale
+
+    def _path(
+        self, name: str, part: _Part, channels: int, scale: float, meets: bool
+    ) -> tuple[Path, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """A path, the real step of each channel of what it gives, and an offset left for the sum.
+
+        An identity that meets another path is given as it is: its gain and offset belong to the
+        sum.
+
+        Args:
+            name: of the path.
+            part: layer, batch norm, what it reads and its step.
+            channels: of its output.
+            scale: step of its output, where it is rounded.
+            meets: another path.
+        """
+        layer, norm, values, in_scale = part
+        kind, weights, scales = _weights(layer, channels)
+        gain, offset = (each.numpy() for each in _gain_and_offset(norm, channels))
+        reals = in_scale * scales * gain
+        steps, left, rounding = reals, offset, None
+        if not (meets and kind == "identity"):
+            rounding = _rounding(name, reals / scale, offset / scale)
+            _check_sums(name, weights, (rounding,), TOTAL_BITS)
+            steps, left = np.full(channels, scale), np.zeros(channels)
+        convolution = layer if isinstance(layer, nn.Conv1d) else None
+        stride = getattr(layer, "stride", 1)
+        path = Path(
+            name=name,
+            kind=kind,
+            weights=weights,
+            in_channels=int(values.shape[1]),
+            stride=stride if isinstance(stride, int) else stride[0],
+            dilation=1 if convolution is None else convolution.dilation[0],
+            groups=1 if convolution is None else convolution.groups,
+            rounding=rounding,
+            place=self.places[name] if kind == "ternary" else None,
+        )
+        return path, steps, left
 
 
 def _gain_and_offset(norm: nn.Module | None, channels: int) -> tuple[Tensor, Tensor]:
@@ -363,65 +429,79 @@ def _scale(name: str, values: Tensor) -> float:
     return largest / INT8_LIMIT or 1.0
 
 
-def _fixed(
-    name: str, reals: list[npt.NDArray[np.float64]], offsets: npt.NDArray[np.float64]
-) -> tuple[list[Whole], Whole, int]:
-    """Real multipliers and offsets as whole numbers over 2^shift.
+def _rounding(
+    name: str,
+    reals: npt.NDArray[np.float64],
+    offsets: npt.NDArray[np.float64],
+    bits: int = TOTAL_BITS,
+) -> Rounding:
+    """Real scales and offsets in units of a result as whole numbers.
 
-    The shift is the largest, up to `MOST_SHIFT`, with which all multipliers stay in
-    `MULTIPLIER_BITS`. It is one for all channels and both paths of the stage, as the sum of paths
-    is shifted once; a channel whose gain is 2^-k of the largest has k bits fewer.
+    Each channel's shift is the largest with which its factor keeps to `FACTOR_BITS`.
 
     Args:
-        name: of the stage, for messages.
-        reals: real multipliers of each path, (outputs,) each.
-        offsets: in units of the output, (outputs,).
+        name: of the path, for messages.
+        reals: what sums are multiplied by, (outputs,).
+        offsets: (outputs,).
+        bits: of offsets: `TOTAL_BITS`, in 1/128ths of a result, or `SUM_BITS` of a score, as it is.
 
     Raises:
-        InvalidDesign: something is not finite, or a multiplier is too large even at shift 1.
+        InvalidDesign: something is not finite, or too large.
     """
-    largest = max(float(np.abs(each).max()) for each in reals)
-    if not (np.isfinite(largest) and np.isfinite(offsets).all()):
+    if not (np.isfinite(reals).all() and np.isfinite(offsets).all()):
         raise InvalidDesign(f"{name}: weights and batch norm must be finite to be quantised")
-    shift = MOST_SHIFT
-    while shift > 1 and largest * 2**shift >= 2**MULTIPLIER_BITS:
-        shift -= 1
-    if largest * 2**shift >= 2**MULTIPLIER_BITS:
+    result = bits == TOTAL_BITS
+    scaled = reals * 2**RESULT_SHIFT if result else reals
+    size = np.abs(scaled)
+    # A bit less than the limit, so that none rounds up to it.
+    exponents = np.floor(np.log2(0.9999 * 2**FACTOR_BITS / np.where(size > 0, size, 1.0)))
+    shifts = np.clip(exponents, 0, MOST_SHIFT)
+    factors = np.rint(scaled * 2.0**shifts)
+    if np.abs(factors).max() >= 2**FACTOR_BITS:
+        largest = float(np.abs(reals).max())
         raise InvalidDesign(f"{name}: its gain of {largest:.3g} is too large for whole numbers")
-    scaled = [np.rint(each * 2.0**shift).astype(np.int64) for each in reals]
-    return scaled, np.rint(offsets * 2.0**shift).astype(np.int64), shift
+    whole = np.rint(offsets * 2**RESULT_SHIFT) + 2 ** (RESULT_SHIFT - 1) if result else offsets
+    whole = np.rint(whole)
+    if np.abs(whole).max() >= 2 ** (bits - 1):
+        largest = float(np.abs(offsets).max())
+        raise InvalidDesign(f"{name}: its offset of {largest:.3g} is too large for whole numbers")
+    return Rounding(
+        factors=factors.astype(np.int64),
+        shifts=shifts.astype(np.int64),
+        offsets=whole.astype(np.int64),
+    )
 
 
 def _check_sums(
     name: str,
-    weights: list[tuple[npt.NDArray[np.int8] | None, int]],
-    multipliers: list[Whole],
-    offsets: Whole,
-    shift: int,
+    weights: npt.NDArray[np.int8] | None,
+    roundings: tuple[Rounding, ...],
+    bits: int,
 ) -> None:
-    """Raise `InvalidDesign` unless sums fit 32 bits and products 64, whatever the input.
+    """Raise `InvalidDesign` unless sums and what they become fit, whatever the input.
 
-    For each output channel, with |input| at most `most`:
+    For each output channel, with inputs of at most 127:
 
-        |sum| <= most * sum of |weights| < 2^31
-        |offset| + 2^shift + sum over paths of |multiplier| * |sum| < 2^63
+        |sum| <= 127 * sum of |weights| < 2^31
+        |offset| + |sum| * |factor| / 2^shift < 2^(bits - 1)        of two paths together
 
-    2^shift is more than the `half` that is added for rounding. Partial sums are bounded by the same
-    numbers, so the order of additions does not matter, and C code needs no checks of its own.
+    Partial sums are bounded by the same numbers, so the order of additions does not matter, and
+    neither C code nor a circuit needs checks of its own.
 
     Args:
-        name: of the stage, for messages.
-        weights: of each path, with the largest magnitude of its input; None for the identity.
-        multipliers: of each path.
-        offsets: of the stage.
-        shift: of the stage.
+        name: of the path, for messages.
+        weights: of the path; None for values as they are.
+        roundings: of its sums, or of the two paths that meet.
+        bits: of what they become.
     """
-    worst = [abs(int(offset)) + 2**shift for offset in offsets]
-    for (matrix, most), each in zip(weights, multipliers, strict=True):
-        for channel, multiplier in enumerate(each):
-            entries = 1 if matrix is None else int(np.abs(matrix[channel].astype(np.int64)).sum())
-            if entries * most >= 2**31:
-                raise InvalidDesign(f"{name}: its sums may need more than 32 bits")
-            worst[channel] += abs(int(multiplier)) * entries * most
-    if max(worst) >= 2**63:
-        raise InvalidDesign(f"{name}: its scaled sums may need more than 64 bits")
+    entries: Whole = np.ones(len(roundings[0].factors), dtype=np.int64)
+    if weights is not None:
+        entries = np.abs(weights.astype(np.int64)).reshape(len(weights), -1).sum(axis=1)
+    if int(entries.max()) * INT8_LIMIT >= 2**31:
+        raise InvalidDesign(f"{name}: its sums may need more than 32 bits")
+    worst = np.zeros(len(entries))
+    for each in roundings:
+        scaled = entries * INT8_LIMIT * np.abs(each.factors) / 2.0**each.shifts
+        worst = worst + np.abs(each.offsets) + scaled
+    if float(worst.max()) >= 2 ** (bits - 1) - 1:
+        raise InvalidDesign(f"{name}: its scaled sums may need more than {bits} bits")

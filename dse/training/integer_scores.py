@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dse.networks.lowering import output_frames
-from dse.training.integer import INT8_LIMIT, MEAN_STEPS, SCORE_LIMIT, IntegerNetwork, Path
+from dse.training.integer import INT8_LIMIT, RESULT_SHIFT, IntegerNetwork, Path, Rounding
 
 CLIPS = 32
 """Of a batch: its tensors stay in the caches."""
@@ -47,23 +47,43 @@ def _scores(network: IntegerNetwork, values: Tensor) -> Tensor:
     for stage in network.stages:
         if stage.begins_block:
             kept = values
-        # Offset and half of 2^shift first, then the paths: `>>` of a negative int64 rounds towards
-        # minus infinity, so adding half rounds to the nearest, ties upwards.
-        total = torch.from_numpy(stage.offsets)[:, None] + (1 << (stage.shift - 1))
-        for path, inputs in zip(stage.paths, (values, kept), strict=False):
-            total = total + _sums(path, inputs) * torch.from_numpy(path.multipliers)[:, None]
-        values = (total >> stage.shift).clamp_(0 if stage.relu else -INT8_LIMIT, INT8_LIMIT)
+        least = 0 if stage.relu else -INT8_LIMIT
+        alone = stage.added is None
+        made = [
+            inputs
+            if path.rounding is None
+            else _rounded([(_sums(path, inputs), path.rounding)], least if alone else -INT8_LIMIT)
+            for path, inputs in zip(stage.paths, (values, kept), strict=False)
+        ]
+        values = made[0]
+        if stage.added is not None:
+            values = _rounded(list(zip(made, stage.added, strict=True)), least)
     head = network.head
     if head.pooled:
-        frames = values.shape[2]
-        summed = MEAN_STEPS * values.sum(dim=2, keepdim=True) + frames // 2
-        values = torch.div(summed, frames, rounding_mode="floor")
-    # The mean is in 1/128ths: beyond float32.
+        factor, shift = head.mean_rounding(values.shape[2])
+        total = (values.sum(dim=2, keepdim=True) * factor >> shift) + 2 ** (RESULT_SHIFT - 1)
+        values = (total >> RESULT_SHIFT).clamp_(-INT8_LIMIT, INT8_LIMIT)
     sums = (torch.from_numpy(head.weights).double() @ values.double()).long()
-    total = sums * torch.from_numpy(head.multipliers)[:, None]
-    total = total + torch.from_numpy(head.offsets)[:, None] + (1 << (head.shift - 1))
-    scores = (total >> head.shift).clamp_(-SCORE_LIMIT, SCORE_LIMIT)
+    scores = _total([(sums, head.rounding)])
     return scores[:, :, 0] if head.pooled else scores
+
+
+def _rounded(parts: list[tuple[Tensor, Rounding]], least: int) -> Tensor:
+    """Int8 of sums that are added up, each times its channel's factor."""
+    return (_total(parts) >> RESULT_SHIFT).clamp_(least, INT8_LIMIT)
+
+
+def _total(parts: list[tuple[Tensor, Rounding]]) -> Tensor:
+    total: Tensor | int = 0
+    for sums, rounding in parts:
+        factors, shifts, offsets = (
+            torch.from_numpy(each)[:, None]
+            for each in (rounding.factors, rounding.shifts, rounding.offsets)
+        )
+        # `>>` of a negative int64 rounds towards minus infinity.
+        total = total + offsets + (sums * factors >> shifts)
+    assert isinstance(total, Tensor)
+    return total
 
 
 def _sums(path: Path, inputs: Tensor) -> Tensor:

@@ -211,10 +211,11 @@ def test_a_narrow_multiplier_is_at_least_its_partial_products():
 def test_a_vector_lane_is_its_parts():
     technology = load_technology("synthesis_45nm")
     parts = (
-        multiplier_area_um2(technology, 8, 8),
+        multiplier_area_um2(technology, 24, 16),
+        technology.tree_lane_um2_per_bit.band.scaled(5 * 40),  # shifts of the product by 0 to 31
         adder_area_um2(technology, 24),
-        comparator_area_um2(technology, 8),
-        register_area_um2(technology, 24),
+        comparator_area_um2(technology, 40),
+        register_area_um2(technology, 24 + 24 + 8 + 8),
     )
     assert vector_lane_area_um2(technology) == sum(parts, Band(low=0.0, mid=0.0, high=0.0))
 

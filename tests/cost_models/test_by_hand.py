@@ -118,7 +118,7 @@ def test_pointwise_weight_stationary(technology):
         Bound.COMPUTE: 6,
         Bound.FILL: 7,
         Bound.GENERATOR: 0,
-        Bound.VECTOR_UNIT: 0,
+        Bound.VECTOR_UNIT: 3,  # 6 sums on 2 lanes
         "sram": 8,
     }
     assert cost.layers[0].bound == Bound.FILL
@@ -135,8 +135,9 @@ def test_pointwise_weight_stationary(technology):
             Component.REGISTER: 25.6 + 25.92,
             # reads 64 + 96 + 144 at 4 pJ, writes 192 at 32 pJ
             Component.SRAM: 304 * 4 + 192 * 32,
-            # 6 outputs are rounded: 24 bits * 0.02
-            Component.POST_PROCESSING: 2.88,
+            # 6 sums times a factor of 16 bits, added at 24 bits and shifted at 40; each is held
+            # three times at 24 bits and twice at 8
+            Component.POST_PROCESSING: 6 * (24 * 16 * 0.01 + (24 + 40) * 0.02 + 88 * 0.03),
             Component.LEAKAGE: leakage_pj,
         }
     )
@@ -266,8 +267,9 @@ def test_linear_with_bias(technology):
     # ports: (48 + 24 + 16) bits / 64 = 2 cycles, and 48 bits of biases 1 more
     assert cost.layers[0].busy_cycles["sram"] == 3
     assert cost.latency_cycles == 3
-    # 2 outputs rounded, 2 biases added: 4 additions of 24 bits; a bias passes the accumulator
-    assert cost.energies_pj[Component.POST_PROCESSING] == pytest.approx(96 * 0.02 + 48 * 0.03)
+    # 2 outputs rounded: a bias is what the scaled sum is added to
+    rounding = 24 * 16 * 0.01 + (24 + 40) * 0.02 + 88 * 0.03
+    assert cost.energies_pj[Component.POST_PROCESSING] == pytest.approx(2 * rounding)
 
 
 def test_words_round_up(technology):

@@ -49,8 +49,8 @@ def test_printed_figures_are_those_of_the_papers(silicon):
 def test_a_printed_absolute_figure_lies_in_our_band(silicon):
     for row in silicon.rows():
         if row.unit:
-            # "3 % below the low end of our band"
-            below = 0.96 if row.figure == "ternary operation" else 1.0
+            # "6 % below the low end of our band"
+            below = 0.94 if row.figure == "ternary operation" else 1.0
             assert below * row.ours.low <= row.printed <= row.ours.high, row
 
 

@@ -21,14 +21,14 @@
 module activation_memory #(
     parameter BANKS = 8,
     parameter ROWS = 8192,
-    parameter BITS = 16,           // of rows, channels, frames; signed
+    parameter BITS = 16,           // of channels and frames; signed
     parameter BANK_BITS = $clog2(BANKS),
     parameter ROW_BITS = $clog2(ROWS)
 ) (
     input                clk,
     input                enable,
     input                write,
-    input [BITS-1:0]     row,      // of the first frame of channel c
+    input [ROW_BITS-1:0] row,      // of the first frame of channel c
     input [BITS-1:0]     channel,
     input [BITS-1:0]     frame,    // may be negative, where lanes are masked
     input [BITS-1:0]     pitch,    // rows of a channel
@@ -46,13 +46,16 @@ module activation_memory #(
     genvar lane, bank;
     generate
         for (lane = 0; lane < BANKS; lane = lane + 1) begin : spread
-            localparam [BITS-1:0] NUMBER = lane;
-            wire [BITS-1:0] low  = NUMBER & ~({BITS{1'b1}} << fast);
-            wire [BITS-1:0] high = NUMBER >> fast;
-            wire [BITS-1:0] more_channels = fast_frames ? high : low;
-            wire signed [BITS-1:0] t = frame + (fast_frames ? low : high);
-            wire [BITS-1:0] c = channel + more_channels;
-            wire [BITS-1:0] down = row + more_channels * pitch + (t >>> BANK_BITS);
+            localparam [2:0] NUMBER = lane;
+            wire [2:0] low  = NUMBER & ~(3'b111 << fast);
+            wire [2:0] high = NUMBER >> fast;
+            wire [2:0] more_channels = fast_frames ? high : low;
+            wire [2:0] more_frames   = fast_frames ? low : high;
+            wire signed [BITS-1:0] t = frame + more_frames;
+            wire [BANK_BITS-1:0]   c = channel + more_channels;
+            wire signed [ROW_BITS-1:0] frame_rows = t >>> BANK_BITS;
+            wire [ROW_BITS-1:0] channel_rows = more_channels * pitch;
+            wire [ROW_BITS-1:0] down = row + channel_rows + frame_rows;
             reg  [BANK_BITS-1:0] reversed;
             integer bit_number;
             always @*

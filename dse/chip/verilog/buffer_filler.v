@@ -18,7 +18,7 @@ module buffer_filler #(
     input                        granted,
     output                       wanted,      // a write to the buffer
     output [BITS-1:0]            address,
-    output reg [OUT_BYTES*8-1:0] data,
+    output [OUT_BYTES*8-1:0]     data,
     output reg [BITS-1:0]        loaded       // bytes that are in the buffer, counted for ever
 );
     localparam PARTS = OUT_BYTES / IN_BYTES;
@@ -27,36 +27,35 @@ module buffer_filler #(
     localparam [BITS-1:0] RING = RING_BYTES;
 
     reg  [PART_BITS-1:0]     part;
-    reg  [OUT_BYTES*8-1:0]   filling;
-    reg                      full, waiting;
+    reg  [OUT_BYTES*8-1:0]   filling, whole;
     wire signed [BITS-1:0]   room = released + RING - loaded - WORD;
 
-    wire ends = ends_group || part == PARTS - 1;
-    wire move = full && (!waiting || written);
+    // All words but the last wait here; that one is written as it comes.
+    wire ends    = ends_group || part == PARTS - 1;
     wire written = wanted && granted;
 
-    assign taken   = valid && (!full || move);
-    assign wanted  = waiting && room >= 0;
+    assign wanted  = valid && ends && room >= 0;
+    assign taken   = valid && (!ends || written);
     assign address = loaded;
+    assign data    = whole;
 
     integer position;
+    always @* begin
+        whole = filling;
+        for (position = 0; position < PARTS; position = position + 1)
+            if (part == position)
+                whole[position*IN_BYTES*8 +: IN_BYTES*8] = word;
+    end
+
     always @(posedge clk)
         if (start) begin
-            part    <= 0;
-            full    <= 1'b0;
-            waiting <= 1'b0;
-            loaded  <= {BITS{1'b0}};
+            part   <= 0;
+            loaded <= {BITS{1'b0}};
         end else begin
-            if (taken) begin
+            if (taken)
                 part <= ends ? 0 : part + 1'b1;
-                for (position = 0; position < PARTS; position = position + 1)
-                    if (part == position)
-                        filling[position*IN_BYTES*8 +: IN_BYTES*8] <= word;
-            end
-            full <= (taken && ends) || (full && !move);
-            if (move)
-                data <= filling;
-            waiting <= move || (waiting && !written);
+            if (taken && !ends)
+                filling <= whole & ~({OUT_BYTES*8{1'b1}} << ((PARTS - 1) * IN_BYTES * 8));
             if (written)
                 loaded <= loaded + WORD;
         end

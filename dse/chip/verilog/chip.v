@@ -28,8 +28,9 @@ module chip #(
     output reg [15:0]           best,         // the class with the highest score so far
     output                      conflict      // two lanes asked for one bank: never
 );
-    localparam LOOPS = 5;
-    localparam COUNT_BITS = 12;
+    localparam PLACE_BITS = ROW_BITS + 2 * TENSOR_BITS;          // row, channel, frame
+    localparam TRIT_OPERAND_BITS = HAS_TREES ? 2 * TREE_ROWS * TREE_COLUMNS : WEIGHT_OPERAND_BITS;
+    localparam FETCH_ALL = FETCH_BITS + SECOND_BITS + TENSOR_BITS;
     localparam MAC_DEPTH_BITS = MAC_DEPTH > 1 ? $clog2(MAC_DEPTH) : 1;
     localparam TREE_DEPTH_BITS = TREE_DEPTH > 1 ? $clog2(TREE_DEPTH) : 1;
 
@@ -52,19 +53,20 @@ module chip #(
         .clk(clk), .enable(fetch_descriptor), .write(1'b0), .address(layer),
         .data({DESCRIPTOR_BITS{1'b0}}), .q(descriptor)
     );
-    wire convolution = kind == 2'd0;
-    wire means       = kind == 2'd2;
     wire scores      = kind == 2'd3;
+    wire convolution = kind == 2'd0 || scores;
+    wire means       = kind == 2'd2;
     wire start_arrays = start && convolution;
 
     // --- activation memory: results first, then whoever reads
 
     wire               result_wanted, read_granted;
-    wire [47:0]        result_address, operand_read, unused_operand;
+    wire [PLACE_BITS-1:0] result_address, operand_read;
     wire [LANES-1:0]   result_lanes;
     wire [LANES*8-1:0] result_data, activation_q;
     wire               reader_wanted, direct_wanted, reader_taken;
-    wire [15:0]        reader_row, reader_channel, reader_frame;
+    wire [ROW_BITS-1:0]    reader_row;
+    wire [TENSOR_BITS-1:0] reader_channel, reader_frame;
     wire [LANES-1:0]   direct_lanes;
 
     wire reader_asks   = running && reader_wanted && (BUFFERED || !convolution);
@@ -74,15 +76,17 @@ module chip #(
     wire activation_enable = running ? result_writes || reader_asks || direct_asks : host_write;
     wire activation_write  = running ? result_writes : 1'b1;
 
-    activation_memory #(.BANKS(LANES), .ROWS(ACTIVATION_ROWS)) activations (
+    wire [PLACE_BITS-1:0] place = !running
+        ? {host_frame[TENSOR_BITS-1:0], host_channel[TENSOR_BITS-1:0], host_row[ROW_BITS-1:0]}
+        : result_writes ? result_address
+        : direct_asks ? operand_read : {reader_frame, reader_channel, reader_row};
+    activation_memory #(
+        .BANKS(LANES), .ROWS(ACTIVATION_ROWS), .BITS(TENSOR_BITS), .ROW_BITS(ROW_BITS)
+    ) activations (
         .clk(clk), .enable(activation_enable), .write(activation_write),
-        .row(!running ? host_row : result_writes ? result_address[15:0]
-            : direct_asks ? operand_read[15:0] : reader_row),
-        .channel(!running ? host_channel : result_writes ? result_address[31:16]
-            : direct_asks ? operand_read[31:16] : reader_channel),
-        .frame(!running ? host_frame : result_writes ? result_address[47:32]
-            : direct_asks ? operand_read[47:32] : reader_frame),
-        .pitch(!running ? host_pitch : result_writes ? out_pitch : in_pitch),
+        .row(place[ROW_BITS-1:0]), .channel(place[ROW_BITS +: TENSOR_BITS]),
+        .frame(place[ROW_BITS+TENSOR_BITS +: TENSOR_BITS]),
+        .pitch(!running ? host_pitch[TENSOR_BITS-1:0] : result_writes ? out_pitch : in_pitch),
         .fast_frames(!running || (result_writes ? out_fast_frames
             : direct_asks ? !fetch_channels : read_fast_frames)),
         .fast(!running ? LANE_BITS[2:0] : result_writes ? out_fast
@@ -92,18 +96,19 @@ module chip #(
         .data(running ? result_data : host_data), .q(activation_q), .conflict(conflict)
     );
 
-    wire        reader_valid, reader_second, reader_whole, reader_ends, filler_taken, vector_taken;
-    wire [1:0]  reader_plane;
-    wire [15:0] reader_read_frame;
-    word_reader #(.LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS)) reader (
+    wire        reader_valid, reader_second, reader_ends, filler_taken, vector_taken;
+    wire [TENSOR_BITS-1:0] reader_read_frame;
+    word_reader #(
+        .LOOPS(READ_LOOPS), .COUNT_BITS(READ_COUNT_BITS), .ROW_BITS(ROW_BITS),
+        .TENSOR_BITS(TENSOR_BITS)
+    ) reader (
         .clk(clk), .start(start && (BUFFERED || !convolution)), .last(read_last),
         .first(read_first), .deltas(read_deltas),
         .group(read_group), .base_a(read_base_a), .base_b(read_base_b),
-        .plane_rows_a(read_plane_rows_a), .plane_rows_b(read_plane_rows_b),
-        .planes_a(read_planes_a), .planes_b(read_planes_b),
+        .two(read_two),
         .granted(read_granted), .taken(reader_taken), .wanted(reader_wanted), .row(reader_row),
-        .channel(reader_channel), .frame(reader_frame), .valid(reader_valid), .plane(reader_plane),
-        .second(reader_second), .whole(reader_whole), .ends_group(reader_ends),
+        .channel(reader_channel), .frame(reader_frame), .valid(reader_valid),
+        .second(reader_second), .ends_group(reader_ends),
         .read_frame(reader_read_frame)
     );
     assign reader_taken = convolution ? filler_taken : vector_taken;
@@ -118,20 +123,23 @@ module chip #(
     generate
         if (BUFFERED) begin : buffered
             wire                      wanted, active, steps, fill_wanted;
-            wire [47:0]               address, operand_address;
-            wire [LOOPS-1:0]          at_last;
-            wire [15:0]               loaded, fill_address;
+            wire [FETCH_ALL-1:0]      address, operand_address;
+            wire [FETCH_LOOPS-1:0]    at_last;
+            wire [FETCH_BITS-1:0]     loaded, fill_address;
             wire [FETCH_BYTES-1:0]    real_lanes;
             wire [FETCH_BYTES*8-1:0]  fill_data, q;
-            reg  [15:0]               released;
+            reg  [FETCH_BITS-1:0]     released;
 
             // What a read needs ends with the tile: lanes beyond it are padding.
-            wire [15:0] needed = address[15:0] + FETCH_BYTES;
-            wire signed [15:0] beyond = needed - address[31:16];
-            wire signed [15:0] short = (beyond > 0 ? address[31:16] : needed) - loaded;
+            wire [FETCH_BITS-1:0] needed = address[FETCH_BITS-1:0] + FETCH_BYTES;
+            wire [FETCH_BITS-1:0] tile_end = address[FETCH_BITS +: FETCH_BITS];
+            wire signed [FETCH_BITS-1:0] beyond = needed - tile_end;
+            wire signed [FETCH_BITS-1:0] short = (beyond > 0 ? tile_end : needed) - loaded;
 
             operand_fetch #(
-                .WIDTH(FETCH_BYTES), .BYTES(OPERAND_BYTES), .LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS)
+                .WIDTH(FETCH_BYTES), .BYTES(OPERAND_BYTES), .LOOPS(FETCH_LOOPS),
+                .COUNT_BITS(FETCH_COUNT_BITS), .BITS(FETCH_BITS), .SECOND(SECOND_BITS),
+                .TENSOR_BITS(TENSOR_BITS)
             ) fetch (
                 .clk(clk), .start(start_arrays), .last(fetch_last), .first(fetch_first),
                 .deltas(fetch_deltas), .last_beat(fetch_last_beat), .beat_steps(fetch_beat_steps),
@@ -142,7 +150,8 @@ module chip #(
                 .operand(inputs)
             );
             buffer_filler #(
-                .IN_BYTES(LANES), .OUT_BYTES(FETCH_BYTES), .RING_BYTES(FETCH_BYTES * BUFFER_WORDS)
+                .IN_BYTES(LANES), .OUT_BYTES(FETCH_BYTES), .RING_BYTES(FETCH_BYTES * BUFFER_WORDS),
+                .BITS(FETCH_BITS)
             ) filler (
                 .clk(clk), .start(start_arrays), .valid(reader_valid && convolution),
                 .ends_group(reader_ends), .word(activation_q), .taken(filler_taken),
@@ -151,26 +160,30 @@ module chip #(
             );
             assign buffer_enable = running && (fill_wanted || wanted);
             assign buffer_write  = fill_wanted;
-            input_buffer #(.BYTES(FETCH_BYTES), .WORDS(BUFFER_WORDS)) ring (
+            input_buffer #(
+                .BYTES(FETCH_BYTES), .WORDS(BUFFER_WORDS), .BITS(FETCH_BITS)
+            ) ring (
                 .clk(clk), .enable(buffer_enable), .write(buffer_write),
-                .address(fill_wanted ? fill_address : address[15:0]), .data(fill_data), .q(q)
+                .address(fill_wanted ? fill_address : address[FETCH_BITS-1:0]), .data(fill_data), .q(q)
             );
             always @(posedge clk)
                 if (start_arrays)
-                    released <= 16'd0;
+                    released <= {FETCH_BITS{1'b0}};
                 else if (steps && &(at_last | ~fetch_tile))
-                    released <= operand_address[31:16];
+                    released <= operand_address[FETCH_BITS +: FETCH_BITS];
                 else if (steps && fetch_releases && &(at_last | ~fetch_reuse))
-                    released <= operand_address[15:0];
+                    released <= operand_address[FETCH_BITS-1:0];
             assign direct_wanted = 1'b0;
             assign direct_lanes = {LANES{1'b0}};
-            assign operand_read  = 48'd0;
-            assign unused_operand = 48'd0;
+            assign operand_read  = {PLACE_BITS{1'b0}};
         end else begin : direct
-            wire [LOOPS-1:0] unused_last;
-            wire             unused_active, unused_steps;
+            wire [FETCH_LOOPS-1:0] unused_last;
+            wire [FETCH_ALL-1:0]   unused_operand;
+            wire                   unused_active, unused_steps;
             operand_fetch #(
-                .WIDTH(LANES), .BYTES(OPERAND_BYTES), .LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS)
+                .WIDTH(LANES), .BYTES(OPERAND_BYTES), .LOOPS(FETCH_LOOPS),
+                .COUNT_BITS(FETCH_COUNT_BITS), .BITS(FETCH_BITS), .SECOND(SECOND_BITS),
+                .TENSOR_BITS(TENSOR_BITS)
             ) fetch (
                 .clk(clk), .start(start_arrays), .last(fetch_last), .first(fetch_first),
                 .deltas(fetch_deltas), .last_beat(fetch_last_beat), .beat_steps(fetch_beat_steps),
@@ -186,16 +199,17 @@ module chip #(
         end
     endgenerate
 
-    // --- weight memory: weights first, then multipliers and offsets
+    // --- weight memory: weights first, then records of channels
 
     wire                      weight_reads, store_wanted, weight_enable, memory_valid;
-    wire [19:0]               weight_word, store_word;
+    wire [WEIGHT_BYTE_BITS-1:0] weight_word;
+    wire [WEIGHT_ADDRESS_BITS-1:0] store_word;
     wire [WEIGHT_BITS-1:0]    weight_q;
     wire [WEIGHT_OPERAND_BITS-1:0] memory_weights;
     wire                      seed_there, read_record;
-    wire [SEED_RECORDS*128-1:0] seed;
-    wire [11:0]               records_there, record_channel;
-    wire [127:0]              record;
+    wire [SEED_RECORDS*64-1:0] seed;
+    wire [CHANNEL_BITS-1:0]   records_there, record_channel;
+    wire [LANES*RECORD_BITS-1:0] record_row;
 
     wire store_granted = store_wanted && !weight_reads;
     assign weight_enable = running && (weight_reads || store_granted);
@@ -205,12 +219,12 @@ module chip #(
     ) weight_memory (
         .clk(clk), .enable(weight_enable), .write(1'b0),
         .address(weight_reads ? weight_word[WEIGHT_ADDRESS_BITS-1:0]
-            : store_word[WEIGHT_ADDRESS_BITS-1:0]),
+            : store_word),
         .data({WEIGHT_BITS{1'b0}}), .q(weight_q)
     );
     weight_fetch #(
-        .BITS(WEIGHT_BITS), .OPERAND_BITS(WEIGHT_OPERAND_BITS), .LOOPS(LOOPS),
-        .COUNT_BITS(COUNT_BITS)
+        .BITS(WEIGHT_BITS), .OPERAND_BITS(WEIGHT_OPERAND_BITS), .LOOPS(WEIGHT_LOOPS),
+        .COUNT_BITS(WEIGHT_COUNT_BITS), .ADDRESS_BITS(WEIGHT_BYTE_BITS)
     ) stored (
         .clk(clk), .start(start_arrays && !generated), .last(weight_last), .first(weight_first),
         .deltas(weight_deltas), .last_beat(weight_last_beat), .keeps(weight_keeps),
@@ -219,28 +233,31 @@ module chip #(
         .operand(memory_weights)
     );
     parameter_store #(
-        .WORD_BITS(WEIGHT_BITS), .RECORDS(RECORDS), .SEED_RECORDS(SEED_RECORDS)
+        .WORD_BITS(WEIGHT_BITS), .LANES(LANES), .LANE_BITS(LANE_BITS), .ROWS(RECORD_ROWS),
+        .SEED_RECORDS(SEED_RECORDS), .ADDRESS_BITS(WEIGHT_ADDRESS_BITS),
+        .RECORD_BITS(RECORD_BITS), .BITS(CHANNEL_BITS)
     ) parameters (
-        .clk(clk), .start(start), .base(record_base), .count(record_count), .seeded(generated),
+        .clk(clk), .start(start), .base(record_base), .count(record_count),
+        .per_row(records_a_row), .seeded(generated),
         .granted(store_granted), .q(weight_q), .wanted(store_wanted), .address(store_word),
         .seed_there(seed_there), .seed(seed), .there(records_there), .read(read_record),
-        .channel(record_channel), .record(record)
+        .channel(record_channel), .row(record_row)
     );
 
     wire generator_reads;
     generate
         if (GENERATES) begin : generates
             wire                       valid;
-            wire [19:0]                word;
-            wire [WEIGHT_OPERAND_BITS-1:0] trits;
+            wire [WEIGHT_BYTE_BITS-1:0] word;
+            wire [TRIT_OPERAND_BITS-1:0] trits;
             wire [2*TRIT_LANES-1:0]    q;
             trit_generator generator (
                 .clk(clk), .load(generator_reads && word == 0),
                 .enable(generator_reads && word != 0), .seed(seed), .trits(q)
             );
             weight_fetch #(
-                .BITS(2 * TRIT_LANES), .OPERAND_BITS(WEIGHT_OPERAND_BITS), .LOOPS(LOOPS),
-                .COUNT_BITS(COUNT_BITS)
+                .BITS(2 * TRIT_LANES), .OPERAND_BITS(TRIT_OPERAND_BITS), .LOOPS(WEIGHT_LOOPS),
+                .COUNT_BITS(WEIGHT_COUNT_BITS), .ADDRESS_BITS(WEIGHT_BYTE_BITS)
             ) fetch (
                 .clk(clk), .start(start_arrays && generated), .last(weight_last),
                 .first(weight_first), .deltas(weight_deltas), .last_beat(weight_last_beat),
@@ -260,8 +277,8 @@ module chip #(
     // --- passes
 
     wire             passes_left, collector_free;
-    wire [15:0]      sum_index;
-    wire [LOOPS-1:0] at_first, at_last, turns;
+    wire [INDEX_BITS-1:0] sum_index;
+    wire [PASS_LOOPS-1:0] at_first, at_last, turns;
     wire first_of_sum = &(at_first | ~pass_reduces);
     wire last_of_sum  = &(at_last | ~pass_reduces);
     wire pass = running && passes_left && inputs_valid && weights_valid
@@ -269,8 +286,10 @@ module chip #(
     // An operand is done with where one of the loops that it depends on moves on; all are at the end.
     assign pop_inputs  = pass && (|(turns & pass_pops_inputs) || turns == 0);
     assign pop_weights = pass && (|(turns & pass_pops_weights) || turns == 0);
-    loop_nest #(.LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS), .ADDRESSES(1), .BITS(16)) passes (
-        .clk(clk), .start(start_arrays), .step(pass), .last(pass_last), .first(16'd0),
+    loop_nest #(
+        .LOOPS(PASS_LOOPS), .COUNT_BITS(PASS_COUNT_BITS), .BITS(INDEX_BITS)
+    ) passes (
+        .clk(clk), .start(start_arrays), .step(pass), .last(pass_last), .first({INDEX_BITS{1'b0}}),
         .deltas(pass_deltas), .active(passes_left), .address(sum_index), .at_first(at_first),
         .at_last(at_last), .turns(turns)
     );
@@ -303,39 +322,40 @@ module chip #(
 
     // --- results
 
-    wire                collected, vector_ready, accepted;
-    wire [LANES*32-1:0] collected_values, vector_a, vector_b;
+    wire                      collected, vector_ready, accepted;
+    wire [LANES*SUM_BITS-1:0] collected_values, vector_values;
     collector #(
         .ROWS(MAC_ROWS), .COLUMNS(MAC_COLUMNS), .TREES(TREE_ROWS), .LANES(LANES),
         .SUM_BITS(SUM_BITS)
     ) collects (
         .clk(clk), .start(start), .trees(on_trees), .adds_up(columns_inputs && !on_trees),
-        .folds(rows_inputs), .last_row(last_row), .load(pass && last_of_sum), .mac_sums(mac_sums),
-        .tree_sums(tree_sums), .accepted(accepted && convolution), .free(collector_free),
-        .valid(collected), .values(collected_values)
+        .folds(rows_inputs), .scores(scores), .row_results(results_a_row), .last_row(last_row),
+        .load(pass && last_of_sum), .mac_sums(mac_sums), .tree_sums(tree_sums),
+        .accepted(accepted && convolution), .free(collector_free), .valid(collected),
+        .values(collected_values)
     );
-    vector_source #(.LANES(LANES)) vectors (
-        .clk(clk), .start(start), .means(means), .scores(scores), .frames(in_frames),
-        .half(mean_half), .reciprocal(mean_reciprocal), .reciprocal_shift(mean_shift),
-        .wide_a(read_planes_a != 2'd1), .wide_b(read_planes_b != 2'd1),
-        .valid(reader_valid && !convolution), .plane(reader_plane), .second(reader_second),
-        .whole(reader_whole), .ends_group(reader_ends), .read_frame(reader_read_frame),
-        .word(activation_q), .accepted(accepted && !convolution), .taken(vector_taken),
-        .ready(vector_ready), .a(vector_a), .b(vector_b)
+    vector_source #(.LANES(LANES), .SUM_BITS(SUM_BITS), .BITS(TENSOR_BITS)) vectors (
+        .clk(clk), .start(start), .means(means), .frames(in_frames),
+        .valid(reader_valid && !convolution), .ends_group(reader_ends),
+        .read_frame(reader_read_frame), .word(activation_q), .accepted(accepted),
+        .taken(vector_taken), .ready(vector_ready), .values(vector_values)
     );
-    requantiser #(.LANES(LANES), .LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS)) results (
-        .clk(clk), .start(start), .raw(raw), .held(records_held), .scores(scores),
-        .limit_zero(limit_zero), .shift(shift), .results(results_a_step),
-        .word_lanes(results_a_word), .planes(out_planes), .plane_rows(out_plane_rows),
-        .fast_frames(out_fast_frames), .fast(out_fast), .channels(out_channels),
-        .frames(out_frames), .step_last(step_last), .step_first(12'd0),
+    requantiser #(
+        .LANES(LANES), .LANE_BITS(LANE_BITS), .STEP_LOOPS(STEP_LOOPS),
+        .STEP_COUNT_BITS(STEP_COUNT_BITS), .WORD_LOOPS(WORD_LOOPS),
+        .WORD_COUNT_BITS(WORD_COUNT_BITS), .SUM_BITS(SUM_BITS), .ROW_BITS(ROW_BITS),
+        .TENSOR_BITS(TENSOR_BITS), .RECORD_BITS(RECORD_BITS), .CHANNEL_BITS(CHANNEL_BITS)
+    ) results (
+        .clk(clk), .start(start), .held(records_held), .scores(scores), .limit_zero(limit_zero),
+        .results(results_a_step), .word_lanes(results_a_word), .fast_frames(out_fast_frames),
+        .fast(out_fast), .channels(out_channels), .frames(out_frames), .step_last(step_last),
         .step_deltas(step_deltas), .word_last(word_last), .word_first(word_first),
         .word_deltas(word_deltas), .valid(convolution ? collected : vector_ready),
-        .a(convolution ? collected_values : vector_a),
-        .b(convolution || read_planes_b == 2'd0 ? {LANES*32{1'b0}} : vector_b),
-        .accepted(accepted), .records(records_there), .read_record(read_record),
-        .record_channel(record_channel), .record(record), .granted(running),
-        .wanted(result_wanted), .address(result_address), .lanes(result_lanes),
+        .begins(convolution || means || !reader_second),
+        .ends(convolution || means || !read_two || reader_second),
+        .values(convolution ? collected_values : vector_values), .accepted(accepted),
+        .records(records_there), .read_record(read_record), .channel(record_channel),
+        .row(record_row), .wanted(result_wanted), .address(result_address), .lanes(result_lanes),
         .data(result_data), .score_valid(score_valid), .score(score), .active(results_active)
     );
 

@@ -1,9 +1,10 @@
 // Takes the sums of a finished pass out of the way of the next one, and hands them on row by row.
 //
-// Of MAC units that each have a sum of their own all rows come at once, and wait for each other. Of
-// trees, and of MAC units whose columns are parts of a sum, a pass gives a single row: a sum a tree,
-// or a row of units (`adds_up`), or one for all of them (`folds`). As many of those may wait as the
-// array has rows, so that passes may finish one right after the other.
+// Of MAC units that each have a sum of their own all rows come at once, and leave one after the other.
+// Of trees, and of MAC units whose columns are parts of a sum, a pass gives a single row: a sum a
+// tree, or a row of units (`adds_up`), or one for all of them (`folds`). Scores leave one by one,
+// those of a row in turns. Where the vector unit takes a row in each cycle, passes of single rows may
+// finish one right after the other.
 module collector #(
     parameter ROWS = 8,
     parameter COLUMNS = 8,
@@ -16,69 +17,66 @@ module collector #(
     input                              trees,
     input                              adds_up,
     input                              folds,
+    input                              scores,
+    input  [3:0]                       row_results,
     input  [7:0]                       last_row,
     input                              load,
     input  [ROWS*COLUMNS*SUM_BITS-1:0] mac_sums,
     input  [TREES*SUM_BITS-1:0]        tree_sums,
-    input                              accepted,   // the row below is taken
+    input                              accepted,   // the row below is taken, or the score
     output                             free,       // a pass may finish in this cycle
     output                             valid,
-    output [LANES*32-1:0]              values
+    output [LANES*SUM_BITS-1:0]        values
 );
-    localparam ROW_BITS = LANES * SUM_BITS;
+    localparam UNITS = ROWS * COLUMNS;
+    localparam HELD = UNITS > LANES ? UNITS : LANES;
 
     reg  [7:0]               rows;      // that wait
-    reg  [ROWS*ROW_BITS-1:0] held;      // the next one lowest
-    reg  [ROWS*ROW_BITS-1:0] kept;
-    reg  [ROW_BITS-1:0]      pushed;
+    reg  [HELD*SUM_BITS-1:0] held;      // the next one lowest
+    reg  [HELD*SUM_BITS-1:0] next;
     reg  [SUM_BITS-1:0]      total, all;
+    reg  [3:0]               score;
 
     wire       single = trees || adds_up;
-    wire [7:0] left   = rows - {7'd0, accepted};
+    wire       taken  = accepted && (!scores || score + 4'd1 == row_results);
+    wire [7:0] left   = rows - {7'd0, taken};
 
     assign valid = rows != 0;
-    assign free  = single ? left < ROWS : left == 0;
+    assign free  = left == 0;
 
     integer column, row;
     always @* begin
-        pushed = {ROW_BITS{1'b0}};
-        all    = {SUM_BITS{1'b0}};
-        total  = {SUM_BITS{1'b0}};
-        if (trees)
-            pushed[TREES*SUM_BITS-1:0] = tree_sums;
-        else begin
-            for (row = 0; row < ROWS; row = row + 1) begin
-                total = {SUM_BITS{1'b0}};
-                for (column = 0; column < COLUMNS; column = column + 1)
-                    total = total + mac_sums[(row*COLUMNS+column)*SUM_BITS +: SUM_BITS];
-                all = all + total;
-                pushed[row*SUM_BITS +: SUM_BITS] = total;
-            end
-            if (folds)
-                pushed[SUM_BITS-1:0] = all;
+        next  = held >> (COLUMNS * SUM_BITS);
+        all   = {SUM_BITS{1'b0}};
+        total = {SUM_BITS{1'b0}};
+        if (load && trees)
+            next[TREES*SUM_BITS-1:0] = tree_sums;
+        else if (load && !adds_up)
+            next[UNITS*SUM_BITS-1:0] = mac_sums;
+        for (row = 0; row < ROWS; row = row + 1) begin
+            total = {SUM_BITS{1'b0}};
+            for (column = 0; column < COLUMNS; column = column + 1)
+                total = total + mac_sums[(row*COLUMNS+column)*SUM_BITS +: SUM_BITS];
+            all = all + total;
+            if (load && adds_up)
+                next[row*SUM_BITS +: SUM_BITS] = total;
         end
-        kept = accepted ? held >> ROW_BITS : held;
-        for (row = 0; row < ROWS; row = row + 1)
-            if (load && !single)
-                kept[row*ROW_BITS +: COLUMNS*SUM_BITS] =
-                    mac_sums[row*COLUMNS*SUM_BITS +: COLUMNS*SUM_BITS];
-            else if (load && left == row)
-                kept[row*ROW_BITS +: ROW_BITS] = pushed;
+        if (load && folds)
+            next[SUM_BITS-1:0] = all;
     end
 
-    genvar lane;
-    generate
-        for (lane = 0; lane < LANES; lane = lane + 1) begin : lanes
-            assign values[lane*32 +: 32] = {
-                {(32-SUM_BITS){held[(lane+1)*SUM_BITS-1]}}, held[lane*SUM_BITS +: SUM_BITS]};
-        end
-    endgenerate
+    assign values[LANES*SUM_BITS-1:SUM_BITS] = held[LANES*SUM_BITS-1:SUM_BITS];
+    assign values[SUM_BITS-1:0] = scores ? held[score*SUM_BITS +: SUM_BITS] : held[SUM_BITS-1:0];
 
     always @(posedge clk)
-        if (start)
-            rows <= 8'd0;
-        else begin
-            held <= kept;
+        if (start) begin
+            rows  <= 8'd0;
+            score <= 4'd0;
+        end else begin
+            if (scores && accepted)
+                score <= taken ? 4'd0 : score + 4'd1;
+            if (load || taken)
+                held <= next;
             rows <= left + (!load ? 8'd0 : single ? 8'd1 : last_row + 8'd1);
         end
 endmodule

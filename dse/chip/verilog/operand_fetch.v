@@ -1,8 +1,8 @@
 // Puts together what the array needs next of its inputs, ahead of it.
 //
 // An operand is BEATS reads of WIDTH bytes; it waits in `operand` while the array uses it, and the
-// next one is put together meanwhile. Three stages, each with room for one: what the memory has read
-// (its output stays), `building`, `operand`.
+// next one is put together meanwhile: all reads but the last in `building`, that one at the memory's
+// output, which stays.
 //
 // Lanes whose frame lies outside of the tensor are zero padding: `frame` counts the first lane's.
 module operand_fetch #(
@@ -10,25 +10,28 @@ module operand_fetch #(
     parameter BYTES = 128,
     parameter LOOPS = 5,
     parameter COUNT_BITS = 12,
-    parameter BITS = 16,
-    parameter BEAT_BITS = 6
+    parameter BITS = 16,           // of the first address, and of the second
+    parameter SECOND = 16,
+    parameter TENSOR_BITS = 16,    // of a frame
+    parameter BEAT_BITS = 6,
+    parameter ALL = BITS + SECOND + TENSOR_BITS
 ) (
     input                          clk,
     input                          start,
     input  [LOOPS*COUNT_BITS-1:0]  last,
-    input  [3*BITS-1:0]            first,
-    input  [LOOPS*3*BITS-1:0]      deltas,
+    input  [ALL-1:0]               first,
+    input  [LOOPS*ALL-1:0]         deltas,
     input  [BEAT_BITS-1:0]         last_beat,
-    input  [3*BITS-1:0]            beat_steps,
+    input  [ALL-1:0]               beat_steps,
     input                          padded,      // lanes are frames, and some may lie outside
-    input  [BITS-1:0]              frames,      // of the tensor
+    input  [TENSOR_BITS-1:0]       frames,      // of the tensor
     input                          available,   // what is asked for is there
     input                          granted,     // the memory's port is ours in this cycle
     input  [WIDTH*8-1:0]           q,
     input                          pop,         // the array is done with the operand
     output                         wanted,      // a read, if granted
-    output [3*BITS-1:0]            address,     // of it; the third one is a frame
-    output [3*BITS-1:0]            operand_address,
+    output [ALL-1:0]               address,     // of it; the third one is a frame
+    output [ALL-1:0]               operand_address,
     output [LOOPS-1:0]             at_last,
     output                         active,
     output                         steps,       // the last beat of an operand is read
@@ -39,15 +42,16 @@ module operand_fetch #(
     localparam BEATS = BYTES / WIDTH;
 
     reg  [BEAT_BITS-1:0] beat, read_beat;
-    reg  [3*BITS-1:0]    offset;
-    reg                  read, read_last, built;
+    reg  [ALL-1:0]       offset;
+    wire [ALL-1:0]       moved;
+    reg                  read, read_last;
     reg  [WIDTH-1:0]     read_inside;
-    reg  [BYTES*8-1:0]   building, held;
+    reg  [BYTES*8-1:0]   building, held, whole;
     wire [LOOPS-1:0]     unused_first, unused_turns;
 
     wire ready_read  = !read || take;
-    wire take        = read && (!built || move);
-    wire move        = built && (!valid || pop);
+    wire move        = read && read_last && (!valid || pop);
+    wire take        = read && !read_last || move;
     wire last_of_it  = beat == last_beat;
     wire issue       = wanted && granted;
 
@@ -55,54 +59,61 @@ module operand_fetch #(
     assign steps   = issue && last_of_it;
     assign operand = held;
 
-    loop_nest #(.LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS), .ADDRESSES(3), .BITS(BITS)) nest (
+    loop_nest #(
+        .LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS), .BITS(BITS), .SECOND(SECOND), .THIRD(TENSOR_BITS)
+    ) nest (
         .clk(clk), .start(start), .step(steps), .last(last), .first(first), .deltas(deltas),
         .active(active), .address(operand_address), .at_first(unused_first), .at_last(at_last),
         .turns(unused_turns)
     );
 
-    genvar part, lane;
+    assign address[BITS-1:0] = operand_address[BITS-1:0] + offset[BITS-1:0];
+    assign address[BITS +: SECOND] = operand_address[BITS +: SECOND] + offset[BITS +: SECOND];
+    assign address[BITS+SECOND +: TENSOR_BITS] =
+        operand_address[BITS+SECOND +: TENSOR_BITS] + offset[BITS+SECOND +: TENSOR_BITS];
+    assign moved[BITS-1:0] = offset[BITS-1:0] + beat_steps[BITS-1:0];
+    assign moved[BITS +: SECOND] = offset[BITS +: SECOND] + beat_steps[BITS +: SECOND];
+    assign moved[BITS+SECOND +: TENSOR_BITS] =
+        offset[BITS+SECOND +: TENSOR_BITS] + beat_steps[BITS+SECOND +: TENSOR_BITS];
+
+    genvar lane;
     generate
-        for (part = 0; part < 3; part = part + 1) begin : parts
-            assign address[part*BITS +: BITS] =
-                operand_address[part*BITS +: BITS] + offset[part*BITS +: BITS];
-        end
         for (lane = 0; lane < WIDTH; lane = lane + 1) begin : lanes
-            localparam [BITS-1:0] NUMBER = lane;
-            wire [BITS-1:0] at = address[2*BITS +: BITS] + NUMBER;
+            localparam [TENSOR_BITS-1:0] NUMBER = lane;
+            wire [TENSOR_BITS-1:0] at = address[BITS+SECOND +: TENSOR_BITS] + NUMBER;
             // Negative frames are large ones here, and outside as well.
             assign real_lanes[lane] = !padded || at < frames;
         end
     endgenerate
 
-    integer step_part, position, l;
+    integer position, l;
+    always @* begin
+        whole = building;
+        for (position = 0; position < BEATS; position = position + 1)
+            if (read_beat == position)
+                for (l = 0; l < WIDTH; l = l + 1)
+                    whole[(position*WIDTH+l)*8 +: 8] = read_inside[l] ? q[l*8 +: 8] : 8'd0;
+    end
+
     always @(posedge clk)
         if (start) begin
             beat      <= 0;
             offset    <= 0;
             read      <= 1'b0;
-            built     <= 1'b0;
             valid     <= 1'b0;
         end else begin
             if (issue) begin
-                beat <= last_of_it ? 0 : beat + 1'b1;
-                for (step_part = 0; step_part < 3; step_part = step_part + 1)
-                    offset[step_part*BITS +: BITS] <= last_of_it ? 0
-                        : offset[step_part*BITS +: BITS] + beat_steps[step_part*BITS +: BITS];
+                beat        <= last_of_it ? 0 : beat + 1'b1;
+                offset      <= last_of_it ? 0 : moved;
                 read_beat   <= beat;
                 read_last   <= last_of_it;
                 read_inside <= real_lanes;
             end
             read <= issue || (read && !take);
-            if (take)
-                for (position = 0; position < BEATS; position = position + 1)
-                    if (read_beat == position)
-                        for (l = 0; l < WIDTH; l = l + 1)
-                            building[(position*WIDTH+l)*8 +: 8] <=
-                                read_inside[l] ? q[l*8 +: 8] : 8'd0;
-            built <= (take && read_last) || (built && !move);
+            if (take && !move)
+                building <= whole & ~({BYTES*8{1'b1}} << ((BYTES - WIDTH) * 8));
             if (move)
-                held <= building;
+                held <= whole;
             valid <= move || (valid && !pop);
         end
 endmodule

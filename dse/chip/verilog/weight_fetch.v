@@ -33,18 +33,18 @@ module weight_fetch #(
     localparam BEATS = (OPERAND_BITS + BITS - 1) / BITS;
 
     reg  [BEAT_BITS-1:0]       beat, read_beat;
-    reg                        read, read_last, built, known;
+    reg                        read, read_last, known;
     reg  [ADDRESS_BITS-1:0]    known_word;
     reg  [BYTE_BITS-1:0]       read_byte;
     reg  [BITS-1:0]            saved_word;
     reg                        saved;
-    reg  [BEATS*BITS-1:0]      building;
+    reg  [BEATS*BITS-1:0]      building, whole;
     wire [ADDRESS_BITS-1:0]    address;
     wire                       active;
     wire [LOOPS-1:0]           unused_first, unused_last, unused_turns;
 
-    wire take       = read && (!built || move);
-    wire move       = built && (!valid || pop);
+    wire move       = read && read_last && (!valid || pop);
+    wire take       = read && !read_last || move;
     wire last_of_it = beat == last_beat;
     wire here       = keeps && known && known_word == word;
     wire issue      = active && (!read || take) && (here || !blocked);
@@ -53,7 +53,7 @@ module weight_fetch #(
     assign word     = (address >> BYTE_BITS) + {{(ADDRESS_BITS-BEAT_BITS){1'b0}}, beat};
 
     loop_nest #(
-        .LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS), .ADDRESSES(1), .BITS(ADDRESS_BITS)
+        .LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS), .BITS(ADDRESS_BITS)
     ) nest (
         .clk(clk), .start(start), .step(issue && last_of_it), .last(last), .first(first),
         .deltas(deltas), .active(active), .address(address), .at_first(unused_first),
@@ -63,11 +63,17 @@ module weight_fetch #(
     // A word that still waits, or is taken again, when another one reads is kept here.
     wire [BITS-1:0] shifted = (saved ? saved_word : q) >> {read_byte, 3'd0};
     integer position;
+    always @* begin
+        whole = building;
+        for (position = 0; position < BEATS; position = position + 1)
+            if (read_beat == position)
+                whole[position*BITS +: BITS] = shifted;
+    end
+
     always @(posedge clk)
         if (start) begin
             beat  <= 0;
             read  <= 1'b0;
-            built <= 1'b0;
             valid <= 1'b0;
             known <= 1'b0;
             saved <= 1'b0;
@@ -87,13 +93,10 @@ module weight_fetch #(
             end else if (disturbed)
                 known <= 1'b0;
             read <= issue || (read && !take);
-            if (take)
-                for (position = 0; position < BEATS; position = position + 1)
-                    if (read_beat == position)
-                        building[position*BITS +: BITS] <= shifted;
-            built <= (take && read_last) || (built && !move);
+            if (take && !move)
+                building <= whole & ~({BEATS*BITS{1'b1}} << ((BEATS - 1) * BITS));
             if (move)
-                operand <= building[OPERAND_BITS-1:0];
+                operand <= whole[OPERAND_BITS-1:0];
             valid <= move || (valid && !pop);
         end
 endmodule

@@ -33,7 +33,8 @@ void tdse_trits(const tdse_generator *generator, int path, int row, int columns,
 static int8_t tensor[3][MODEL_MOST_VALUES];
 static int8_t trits[MODEL_MOST_CHANNELS];
 static int32_t sums[MODEL_MOST_FRAMES];
-static int64_t totals[MODEL_MOST_CHANNELS > MODEL_MOST_FRAMES ? MODEL_MOST_CHANNELS : MODEL_MOST_FRAMES];
+static int32_t totals[MODEL_MOST_FRAMES];
+static int8_t means[MODEL_MOST_CHANNELS];
 
 static int frames_after(int frames, int stride) { return (frames - 1) / stride + 1; }
 
@@ -42,8 +43,14 @@ static int64_t shifted(int64_t value, int shift) {
     return value >= 0 ? value >> shift : -1 - ((-1 - value) >> shift);
 }
 
-static int64_t limited(int64_t value, int64_t low, int64_t high) {
-    return value < low ? low : value > high ? high : value;
+static int32_t scaled(const tdse_rounding *rounding, int row, int32_t sum) {
+    int64_t product = (int64_t)sum * rounding->factors[row];
+    return rounding->offsets[row] + (int32_t)shifted(product, rounding->shifts[row]);
+}
+
+static int8_t limited(int32_t total, int relu) {
+    int32_t value = (int32_t)shifted(total, 7), low = relu ? 0 : -127;
+    return (int8_t)(value < low ? low : value > 127 ? 127 : value);
 }
 
 static void row_sums(const tdse_path *path, int number, int outputs, int row, const int8_t *in, int frames, int after) {
@@ -75,29 +82,48 @@ static void row_sums(const tdse_path *path, int number, int outputs, int row, co
         }
 }
 
+/* Int8 of one path's row, in sums. */
+static void row_values(const tdse_path *path, int relu, int row, int after) {
+    if (path->rounding.factors == 0) return;
+    for (int t = 0; t < after; t++)
+        sums[t] = limited(scaled(&path->rounding, row, sums[t]), relu);
+}
+
 static int run_stage(const tdse_stage *stage, const int8_t *in, int frames, const int8_t *kept,
                      int kept_frames, int8_t *out) {
-    int after = frames_after(frames, stage->path[0].stride);
+    int after = frames_after(frames, stage->path[0].stride), meet = stage->paths > 1;
     for (int row = 0; row < stage->outputs; row++) {
-        for (int t = 0; t < after; t++)
-            totals[t] = stage->offsets[row] + ((int64_t)1 << (stage->shift - 1));
         for (int p = 0; p < stage->paths; p++) {
-            const tdse_path *path = &stage->path[p];
-            row_sums(path, p, stage->outputs, row, p ? kept : in, p ? kept_frames : frames, after);
-            for (int t = 0; t < after; t++) totals[t] += (int64_t)sums[t] * path->multipliers[row];
+            row_sums(&stage->path[p], p, stage->outputs, row, p ? kept : in, p ? kept_frames : frames, after);
+            row_values(&stage->path[p], stage->relu && !meet, row, after);
+            for (int t = 0; t < after && meet; t++)
+                totals[t] = (p ? totals[t] : 0) + scaled(&stage->added[p], row, sums[t]);
         }
         for (int t = 0; t < after; t++)
-            out[row * after + t] =
-                (int8_t)limited(shifted(totals[t], stage->shift), stage->relu ? 0 : -127, 127);
+            out[row * after + t] = meet ? limited(totals[t], stage->relu) : (int8_t)sums[t];
     }
     return after;
 }
 
-static int32_t score(const tdse_head *head, int row, const int64_t *values) {
-    int64_t total = 0;
-    for (int c = 0; c < head->inputs; c++) total += head->weights[row * head->inputs + c] * values[c];
-    total = total * head->multipliers[row] + head->offsets[row] + ((int64_t)1 << (head->shift - 1));
-    return (int32_t)limited(shifted(total, head->shift), -INT32_MAX, INT32_MAX);
+/* Int8 of the mean of a channel: the factor holds 1 / frames, and as many bits as it has room for. */
+static int8_t mean(const tdse_head *head, const int8_t *values, int frames) {
+    int64_t steps = (int64_t)frames * 65536, factor = 0;
+    int32_t sum = 0;
+    int shift = 31;
+    for (int t = 0; t < frames; t++) sum += values[t];
+    for (;; shift--) {
+        factor = (((int64_t)head->mean_gain << (7 + shift)) + steps / 2) / steps;
+        if (factor < 32768 || shift == 0) break;
+    }
+    if (factor > 32767) factor = 32767;
+    return limited(64 + (int32_t)shifted(sum * factor, shift), 0);
+}
+
+/* Values of a frame lie `apart` from each other. */
+static int32_t score(const tdse_head *head, int row, const int8_t *values, int apart) {
+    int32_t total = 0;
+    for (int c = 0; c < head->inputs; c++) total += head->weights[row * head->inputs + c] * values[c * apart];
+    return scaled(&head->rounding, row, total);
 }
 
 int tdse_run(const int8_t *features, int frames, int32_t *scores) {
@@ -114,17 +140,12 @@ int tdse_run(const int8_t *features, int frames, int32_t *scores) {
     }
     const tdse_head *head = &model_head;
     if (head->pooled) {
-        for (int c = 0; c < head->inputs; c++) {
-            int64_t sum = 0;
-            for (int t = 0; t < frames; t++) sum += tensor[now][c * frames + t];
-            totals[c] = (128 * sum + frames / 2) / frames; /* behind a ReLU: never negative */
-        }
-        for (int row = 0; row < head->outputs; row++) scores[row] = score(head, row, totals);
+        for (int c = 0; c < head->inputs; c++) means[c] = mean(head, &tensor[now][c * frames], frames);
+        for (int row = 0; row < head->outputs; row++) scores[row] = score(head, row, means, 1);
         return 1;
     }
-    for (int t = 0; t < frames; t++) {
-        for (int c = 0; c < head->inputs; c++) totals[c] = tensor[now][c * frames + t];
-        for (int row = 0; row < head->outputs; row++) scores[row * frames + t] = score(head, row, totals);
-    }
+    for (int t = 0; t < frames; t++)
+        for (int row = 0; row < head->outputs; row++)
+            scores[row * frames + t] = score(head, row, &tensor[now][t], frames);
     return frames;
 }

@@ -26,33 +26,38 @@ struct tdse_generator {
 
 enum { TDSE_CONVOLUTION, TDSE_TERNARY, TDSE_IDENTITY };
 
+/* Of each output: offset + (sum * factor >> shift), in 1/128 of an int8 or 1/65536 of a score. */
+typedef struct {
+    const int16_t *factors;
+    const uint8_t *shifts;
+    const int32_t *offsets;
+} tdse_rounding;
+
 /* What is summed of one tensor. */
 typedef struct {
     uint8_t kind;
     uint16_t inputs, groups, taps, stride, dilation;
     const int8_t *weights;           /* outputs x inputs/groups x taps; none of a ternary path */
-    const int32_t *multipliers;      /* one an output */
     const tdse_generator *generator; /* of a ternary path */
+    tdse_rounding rounding;          /* no factors: an identity that meets another path, as it is */
 } tdse_path;
 
-/* What makes one tensor: out = limit((sums * multipliers + offset + half) >> shift). */
+/* What makes one tensor: int8 of one path's sums, or of two int8 that meet. */
 typedef struct {
     uint8_t paths; /* the second reads the input of the block */
     uint8_t relu;
     uint8_t begins_block;
-    uint8_t shift;
     uint16_t outputs;
     tdse_path path[2];
-    const int64_t *offsets;
+    tdse_rounding added[2]; /* where two meet */
 } tdse_stage;
 
 typedef struct {
     uint8_t pooled;
-    uint8_t shift;
+    uint32_t mean_gain; /* step of the last tensor over that of its mean, in 1/65536 */
     uint16_t inputs, outputs;
     const int8_t *weights;
-    const int32_t *multipliers;
-    const int64_t *offsets;
+    tdse_rounding rounding;
 } tdse_head;
 
 /* Scores of one clip, in 1/65536.

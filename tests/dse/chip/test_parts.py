@@ -8,17 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cost_models import load_accelerator
-from dse.chip.as_built import as_built
 from dse.chip.convolutions import Place, word_fields
+from dse.chip.descriptors import nest_sizes
 from dse.chip.images import image_hex, records
 from dse.chip.machine import chip_machine
 from dse.chip.nests import COUNT_BITS, LOOPS, Loop, encode_deltas, encode_last, make_nest
 from dse.chip.tensors import Tensor, place_tensors
-from dse.chip.vectors import MEAN_STEPS, exact_reciprocal
-from dse.design.families.matchboxnet import MATCHBOXNET
 from dse.errors import InvalidDesign
-from dse.networks.lowering import lower
-from dse_cli.estimate import load_design
+from dse.training.integer import MEAN_STEPS, Head, Rounding
 from tests.dse.chip.small import small_chip
 
 BITS = 16
@@ -26,7 +23,7 @@ BITS = 16
 
 def walk(nest):
     """Addresses as `loop_nest.v` forms them: one addition a step."""
-    lasts, deltas = encode_last(nest), encode_deltas(nest, BITS)
+    lasts, deltas = encode_last(nest, COUNT_BITS), encode_deltas(nest, (BITS, BITS))
     counts = [(lasts >> COUNT_BITS * depth) % 2**COUNT_BITS for depth in range(LOOPS)]
     width = len(nest.first)
     steps = [
@@ -69,24 +66,32 @@ def test_a_nest_with_too_many_loops_is_refused():
         make_nest((0,), loops, "it")
 
 
-@given(st.integers(1, 300))
-def test_a_reciprocal_divides_every_mean(frames):
-    multiplier, shift = exact_reciprocal(frames)
-    sums = np.unique(np.linspace(0, 127 * frames, 5000).round().astype(np.int64))
-    numerators = MEAN_STEPS * sums + frames // 2
-    assert np.array_equal((numerators * multiplier) >> shift, numerators // frames)
+@given(st.integers(1, 10_000), st.floats(1, 256))
+def test_a_factor_divides_by_the_frames_of_every_mean(frames, gain):
+    head = Head(
+        pooled=True,
+        mean_gain=round(gain * MEAN_STEPS),
+        weights=np.zeros((1, 1), dtype=np.int8),
+        rounding=Rounding(factors=np.zeros(1), shifts=np.zeros(1), offsets=np.zeros(1)),
+    )
+    factor, shift = head.mean_rounding(frames)
+    assert 0 <= factor < 2**15
+    # All sums that stay within int8 are off by half a step, and by what 15 bits leave of 127.
+    sums = np.linspace(0, 127 * frames / gain, 5000).astype(np.int64)
+    means = (64 + (sums * factor >> shift)) >> 7
+    assert np.abs(means - sums * gain / frames).max() <= 0.5 + 1 / 64 + 127 / 2**14
 
 
-def tensor(name, channels, first, last, planes=1):
-    return Tensor(name=name, channels=channels, frames=8, planes=planes, first=first, last=last)
+def tensor(name, channels, first, last):
+    return Tensor(name=name, channels=channels, frames=8, first=first, last=last)
 
 
 def test_tensors_fill_a_memory_to_the_last_row():
     tensors = [
         tensor("in", 16, -1, 2),
         tensor("dw", 16, 0, 1),
-        tensor("main", 8, 1, 3, planes=3),
-        tensor("skip", 8, 2, 3, planes=3),
+        tensor("main", 24, 1, 3),
+        tensor("skip", 24, 2, 3),
         tensor("sum", 8, 3, 4),
     ]
     rows = place_tensors(tensors, 8, 64, "sram")
@@ -117,27 +122,31 @@ def test_results_become_full_words(a_step, axis, loops, lanes):
 
 
 def test_records_and_images_are_words():
-    text = image_hex(records([1], None, [-1]), 8)
-    assert text == "0000000000000001\nffffffffffffffff\n"
+    one, two = (
+        Rounding(factors=np.array([factor]), shifts=np.array([shift]), offsets=np.array([offset]))
+        for factor, shift, offset in ((1, 2, -1), (-1, 31, 64))
+    )
+    # {offset, shift, factor} of each, of two tensors in turns
+    assert image_hex(records([one, two]), 8) == "ffffffff00020001\n00000040001fffff\n"
 
 
-def test_widths_are_those_of_the_integer_network():
-    built = as_built(lower(load_design("matchboxnet-3x1x64"), frames=64, outputs=12))
-    bits = {layer.name: (layer.input_bits, layer.output_bits) for layer in built.layers}
-    assert bits["B1.0.dw"] == (8, 8)
-    assert bits["B1.0.pw"] == bits["B1.skip"] == (8, 24)
-    assert bits["B1.add"] == (24, 8)
-    assert bits["head.pool"] == (8, 16)
-    assert next(layer for layer in built.layers if layer.name == "head.linear").out_frames == 2
+def test_a_descriptor_is_as_wide_as_the_network_needs():
+    fields = {"pass": make_nest((0,), [Loop(9, (1,)), Loop(3, (0,))], "it")}
+    assert nest_sizes([fields, {}])["pass"] == (2, 4)
+    small, large = small_chip("kws_tiny", frames=16), small_chip("kws_tiny", frames=64)
+    assert small.descriptor_bits < large.descriptor_bits < 1000
 
 
-def test_a_block_without_matrix_on_its_skip_adds_what_it_read():
-    point = MATCHBOXNET.build({"blocks": 1, "prologue_channels": 64, "policy": "P2"}, name="it")
-    built = as_built(lower(point, frames=64, outputs=12))
-    bits = {layer.name: (layer.input_bits, layer.output_bits) for layer in built.layers}
-    assert bits["Conv1.0.pw"] == (8, 8)  # rounded behind its ReLU, before the sum reads it
-    assert bits["B1.0.pw"] == (8, 24)
-    assert bits["B1.add"] == (16, 8)  # 24 and 8
+def test_what_paths_meet_in_reads_two_tensors_of_bytes():
+    export = small_chip("kws_int8")
+    steps = {step.name: step for step in export.program.steps}
+    add = steps["B1.add"]
+    assert (add.kind, add.source, add.second) == ("sum", "B1.0.pw", "B1.skip")
+    assert steps["B1.0.pw"].target == "B1.0.pw" and not steps["B1.0.pw"].relu and add.relu
+    # a block without a matrix on its skip adds what it read
+    bare = small_chip("kws_int8", prologue_channels=8, policy="P2")
+    add = next(step for step in bare.program.steps if step.kind == "sum")
+    assert (add.source, add.second) == ("B1.0.pw", "Conv1.0.pw")
 
 
 @pytest.mark.parametrize(

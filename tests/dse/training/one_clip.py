@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dse.networks.lowering import output_frames
-from dse.training.integer import MEAN_STEPS, SCORE_LIMIT, IntegerNetwork, Path, Whole
+from dse.training.integer import IntegerNetwork, Path, Rounding, Whole
 
 
 def score_clip(network: IntegerNetwork, features: npt.NDArray[np.int8]) -> npt.NDArray[np.int32]:
@@ -13,19 +13,39 @@ def score_clip(network: IntegerNetwork, features: npt.NDArray[np.int8]) -> npt.N
     for stage in network.stages:
         if stage.begins_block:
             kept = values
-        total = stage.offsets[:, None] + (1 << (stage.shift - 1))
+        least = 0 if stage.relu else -127
+        made = []
         for path, inputs in zip(stage.paths, (values, kept), strict=False):
-            total = total + sum_path(path, inputs) * path.multipliers[:, None]
-        values = np.clip(total >> stage.shift, 0 if stage.relu else -127, 127)
+            sums = sum_path(path, inputs)
+            if path.rounding is not None:
+                total = scale(sums, path.rounding)
+                sums = np.clip(total >> 7, least if stage.added is None else -127, 127)
+            made.append(sums)
+        values = made[0]
+        if stage.added is not None:
+            both = [scale(*each) for each in zip(made, stage.added, strict=True)]
+            values = np.clip((both[0] + both[1]) >> 7, least, 127)
     head = network.head
     if head.pooled:
-        frames = values.shape[1]
-        values = (MEAN_STEPS * values.sum(axis=1, keepdims=True) + frames // 2) // frames
-    sums = head.weights.astype(np.int64) @ values
-    total = sums * head.multipliers[:, None] + head.offsets[:, None] + (1 << (head.shift - 1))
-    limited: npt.NDArray[np.int32]
-    limited = np.clip(total >> head.shift, -SCORE_LIMIT, SCORE_LIMIT).astype(np.int32)
-    return limited[:, 0] if head.pooled else limited
+        factor, shift = head.mean_rounding(values.shape[1])
+        total = 64 + (values.sum(axis=1, keepdims=True) * factor >> shift)
+        values = np.clip(total >> 7, -127, 127)
+    scores = scale(head.weights.astype(np.int64) @ values, head.rounding)
+    assert np.abs(scores).max() < 2**31
+    found: npt.NDArray[np.int32] = scores.astype(np.int32)
+    return found[:, 0] if head.pooled else found
+
+
+def scale(sums: Whole, rounding: Rounding) -> Whole:
+    """Sums in units of what they become, (outputs, frames), row by row."""
+    rows = [
+        int(offset) + (row * int(factor) >> int(shift))
+        for row, factor, shift, offset in zip(
+            sums, rounding.factors, rounding.shifts, rounding.offsets, strict=True
+        )
+    ]
+    found: Whole = np.stack(rows)
+    return found
 
 
 def sum_path(path: Path, inputs: Whole) -> Whole:
