@@ -27,6 +27,9 @@ ENVIRONMENT = "DSE_STORAGE"
 GIVE_UP_S = 300.0
 """A storage that is out of reach for so long is given up."""
 
+MOST_AT_ONCE = 20
+"""So often tables are looked for anew while others make them."""
+
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 10.0
 
@@ -101,19 +104,28 @@ def connect(url: HiddenURL, *, give_up_s: float = GIVE_UP_S, first_s: float = 30
 def _made(url: HiddenURL) -> BaseStorage:
     """Open a storage; in an empty database, Optuna makes its tables first.
 
-    Of two searches that begin at once in an empty database, both look for the tables, both make
-    them, and one is told that they are there already. It looks again. Without a pool, as a
-    connection in it would stay open where the tables could not be made.
+    Of searches that begin at once in an empty database, all look for the tables, all make them, and
+    all but one are told that a table, or the row that says its version, is there already. They look
+    again. Without a pool, as a connection in it would stay open where the tables could not be made.
     """
-    for _ in range(10):
+    for attempt in range(MOST_AT_ONCE):
         try:
             _open(url, poolclass=sqlalchemy.pool.NullPool)
             break
-        except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError) as error:
-            if "already exists" not in str(error):
+        except (sqlalchemy.exc.DBAPIError, RuntimeError) as error:
+            if not _makes_the_same(error) or attempt == MOST_AT_ONCE - 1:
                 raise
             time.sleep(random.uniform(0.1, 0.5))
     return optuna.storages.get_storage(_open(url, pool_pre_ping=True))
+
+
+def _makes_the_same(error: Exception) -> bool:
+    """Whether another process was making the tables at that moment."""
+    if isinstance(error, sqlalchemy.exc.IntegrityError):
+        return True  # a row was there: of versions alone, as nothing else is written yet
+    # PostgreSQL and SQLite: a table; SQLite: locked while it is made; Optuna: no version row yet.
+    said = str(error).lower()
+    return any(words in said for words in ("already exists", "is locked", "version"))
 
 
 def _open(url: HiddenURL, **engine: Any) -> optuna.storages.RDBStorage:

@@ -1,6 +1,8 @@
 """Where a study may lie: a shared folder or a URL; where its trials may be: any database."""
 
 import sqlite3
+import subprocess
+import sys
 import threading
 import warnings
 from pathlib import Path
@@ -159,6 +161,43 @@ class Outage(Watcher):
         self.server.stop()
         if self.seconds is not None:
             threading.Timer(self.seconds, self.server.start).start()
+
+
+_AT_ONCE = """
+import sys
+from search.storage import _open_study
+from search.storages import connect, storage_url
+print("ready", flush=True)
+sys.stdin.readline()
+with connect(storage_url(sys.argv[1])) as storage:
+    print(len(_open_study(storage, sys.argv[2], ("error", "energy_pj")).trials))
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_six_that_begin_in_an_empty_database_at_once(
+    tmp_path: Path, postgres: Postgres, kind: str
+) -> None:
+    """Each makes the tables if it sees none; nobody is told that another one was faster."""
+    url = f"sqlite:///{tmp_path / 'x.db'}" if kind == "sqlite" else postgres.database("at_once")
+    command = [sys.executable, "-c", _AT_ONCE, url]
+    begun = [
+        subprocess.Popen(
+            [*command, f"study-{number // 2}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(6)
+    ]
+    for process in begun:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    for process in begun:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate(timeout=100)[0] for process in begun] == ["0\n"] * 6
 
 
 @pytest.mark.soak
