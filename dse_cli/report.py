@@ -66,6 +66,12 @@ from dse_cli.options import (
 @rate_option("Inferences a second for the average power.  [default: the study's, or 1]")
 @battery_option
 @click.option(
+    "--max-error",
+    type=click.FloatRange(0, 100),
+    help="Error in percent that you can bear: the answer is the cheapest design of the study "
+    "within it.  [default: none, the answer is the lowest error]",
+)
+@click.option(
     "--frames",
     default=FRAMES,
     show_default=True,
@@ -88,6 +94,7 @@ def command(
     out: Path | None,
     rate: float | None,
     battery_mwh: float,
+    max_error: float | None,
     frames: int,
     outputs: int,
 ) -> None:
@@ -99,6 +106,7 @@ def command(
     \b
       dse report studies/demo
       dse report studies/demo --machine kws_int8 --format html,pdf,xlsx --out review
+      dse report studies/demo --max-error 5
       dse report studies/demo --design 7 --design 12 --rate 10
       dse report matchboxnet-3x1x64-P3 --machine kws_ternary --machine kws_int8 --out p3.pdf
     """  # noqa: D301 (click reads the backspace as: do not wrap)
@@ -110,6 +118,8 @@ def command(
     if study is None:
         if chosen:
             raise click.UsageError("--design chooses from a study: name its folder first")
+        if max_error is not None:
+            raise click.UsageError("--max-error chooses from a study: name its folder first")
         report = designs_report(
             _designs(sources),
             machines=machines or (DEFAULT_MACHINE,),
@@ -124,7 +134,12 @@ def command(
         _refuse("technology", "frames", "outputs")
         further = [source for source in sources if Path(source) != study]
         report = study_report(
-            study, machines=machines, designs=_designs(further), chosen=chosen, use=use
+            study,
+            machines=machines,
+            designs=_designs(further),
+            chosen=chosen,
+            use=use,
+            max_error=max_error,
         )
         folder = study / "report"
     for path in write_report(report, out or folder, wanted):

@@ -72,6 +72,21 @@ def power_at(cost: Cost, rate: float, sleep: Sleep = "on") -> Band | None:
         return None
 
 
+def left_out(cost: Cost) -> str:
+    """`the standby power of 'dram', which is not known`: what powers and battery lives lack.
+
+    Empty where nothing is. A DRAM draws power to keep its contents, and only a machine file that
+    has a figure (`leakage_uw`) can say how much: without one, a power is at least, and a battery
+    life at most, what is printed.
+    """
+    names = [
+        f"'{memory.name}'"
+        for memory in cost.accelerator.memories
+        if memory.kind == "dram" and memory.name not in cost.leakages_uw
+    ]
+    return f"the standby power of {' and '.join(names)}, which is not known" if names else ""
+
+
 def forgotten(cost: Cost, use: Use, *, streams: bool = False) -> str | None:
     """What sleep loses, and the figures do not bring back; None where nothing is.
 

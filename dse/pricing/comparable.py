@@ -75,6 +75,22 @@ def warmth_words(technologies: Iterable[Technology]) -> str | None:
     return f"Leakage of memories is at {places}: compare powers with that in mind"
 
 
+def technology_words(technologies: Iterable[Technology]) -> str | None:
+    """A sentence where figures of several technologies stand side by side; None for one.
+
+    Constants of one technology come from one set of sources; between two sets, a difference may be
+    of the silicon, of the cell library, or of how somebody measured.
+    """
+    each = {one.name: one for one in technologies}
+    if len(each) < 2:
+        return None
+    listed = _listed([f"{one.name} ({one.node_nm} nm)" for one in each.values()])
+    return (
+        f"Figures are of {len(each)} technologies, {listed}, each with sources of its own: what "
+        "differs between them is not the design's or the machine's doing alone"
+    )
+
+
 def leakage_warning(cost: Cost, use: Use | None = None) -> str | None:
     """A sentence where a design mostly leaks, and its technology is not made for waiting.
 

@@ -2,9 +2,11 @@
 
 Each sentence is computed, and left out where its premise does not hold. In order:
 
-    what to build           the lowest error of all trained designs, with interval, cost and power;
-                            and what network that is
-    a machine too large     memories that it leaves empty and that leak, and the machine that fits
+    what to build           the lowest error of all trained designs, or the cheapest within the
+                            reader's limit (`dse.report.choice`), on the machine that is better in
+                            every cost, with interval, cost, power and what they leave out; and what
+                            network that is
+    a machine too large     memories that it leaves empty, and what the machine that fits would take
     how sure that is        what fresh seeds say where `dse confirm` ran; else a warning, at the end
     the knee                where the frontier bends, if that is another design
     ternary or dense        the best of each, wherever it stands on the cost axis
@@ -22,12 +24,13 @@ after it say what fair dense designs there are, and which are missing.
 import math
 from collections.abc import Sequence
 
-from cost_models import Band
+from cost_models import Band, Cost
 from cost_models.application import Use
 from dse.columns import LABELS, scaled, significant
-from dse.pricing.application import power_at
+from dse.pricing.application import left_out, power_at
 from dse.pricing.priced import Priced
 from dse.report.breakdowns import compared_points, where_it_goes
+from dse.report.choice import Choice, choose, find_better
 from dse.report.comparison import (
     DENSE,
     UNLIKE,
@@ -37,6 +40,7 @@ from dse.report.comparison import (
     find_rivals,
     list_dense,
     missing_words,
+    named,
     read_area,
     read_energy,
     read_quantised_error,
@@ -44,6 +48,7 @@ from dse.report.comparison import (
 )
 from dse.report.confirmation import sure_words
 from dse.report.content import Section
+from dse.report.cost_tables import say_machine
 from dse.report.network import network_words
 from dse.report.oversized import fitted_words, oversized_words
 from dse.studies.confirmed import Confirmed
@@ -92,20 +97,30 @@ def find_knee(front: Sequence[Evaluation], cost: str) -> Evaluation | None:
     return front[lowest] if below[lowest] > 1e-9 else None
 
 
-def choose_answers(results: Study) -> list[tuple[Evaluation, str]]:
+def choose_answers(results: Study, max_error: float | None = None) -> list[tuple[Evaluation, str]]:
     """The designs that an answer is about, each once, with why.
 
-    The lowest error, the knee, the best ternary and the best dense design: four at most, often
-    fewer, as one design may be several of them (`lowest error, best with ternary matrices`).
+    What to build first, then the lowest error, the knee, the best ternary and the best dense
+    design: five at most, often fewer, as one design may be several of them (`lowest error, best
+    with ternary matrices`).
+
+    Args:
+        results: the study.
+        max_error: of the reader, in percent.
     """
+    if not results.trained:
+        return []
     cost = results.cost_objective
     front = find_frontier(results.pairs, ("error", cost))
-    best = find_best(results.trained, cost)
+    choice = choose(results, max_error)
     kinds = [
         ([row for row in results.trained if results.is_ternary(row)], "best with ternary matrices"),
         ([row for row in results.trained if not results.is_ternary(row)], "best dense design"),
     ]
-    wanted = [(best, "lowest error"), (find_knee(front, cost), "knee of the frontier")]
+    within = f"cheapest with an error of at most {choice.limit:g} %" if choice.limit else ""
+    wanted: list[tuple[Evaluation | None, str]] = [(choice.row, within)] if within else []
+    wanted += [(find_best(results.trained, cost), "lowest error")]
+    wanted += [(find_knee(front, cost), "knee of the frontier")]
     wanted += [(find_best(rows, cost), why) for rows, why in kinds]
     found: dict[str, tuple[Evaluation, list[str]]] = {}
     for row, why in wanted:
@@ -114,8 +129,17 @@ def choose_answers(results: Study) -> list[tuple[Evaluation, str]]:
     return [(row, ", ".join(why)) for row, why in found.values()]
 
 
-def say_question(results: Study) -> str:
-    """What the study asked: its objectives, limits and machines as one question."""
+def say_question(results: Study, max_error: float | None = None) -> str:
+    """What the study asked: its objectives, limits and machines as one question.
+
+    Args:
+        results: the study.
+        max_error: of the reader, in percent.
+    """
+    if max_error is not None:
+        return (
+            f"{say_question(results)} And which is the cheapest with at most {max_error:g} % error?"
+        )
     asked = results.asked
     objectives = [LABELS[name][0] if name in LABELS else name for name in asked.objectives]
     together = f"{', '.join(objectives[:-1])} and {objectives[-1]}"
@@ -155,6 +179,9 @@ def answer_section(
     chosen: Sequence[Priced],
     use: Use,
     confirmed: Sequence[Confirmed] = (),
+    *,
+    max_error: float | None = None,
+    elsewhere: Sequence[Priced] = (),
 ) -> Section:
     """Question and answer.
 
@@ -163,13 +190,17 @@ def answer_section(
         chosen: designs that are priced anew; sentences on layers, network and power need them.
         use: rate at which the power is told.
         confirmed: what `dse confirm` found; empty where it never ran.
+        max_error: of the reader, in percent.
+        elsewhere: the design to build on further machines.
     """
-    sentences = [say_question(results)]
+    sentences = [say_question(results, max_error)]
     sentences += filter(None, [progress_words(results)])
     if not results.trained:
         points: list[str] = [nothing_trained(results)]
     else:
-        points = [point for point in _answer(results, chosen, use, confirmed) if point]
+        choice = choose(results, max_error)
+        found = _answer(results, choice, chosen, use, confirmed, elsewhere)
+        points = [point for point in found if point]
     return Section(
         name="answer", title="Question and answer", sentences=tuple(sentences), points=tuple(points)
     )
@@ -205,63 +236,114 @@ def nothing_trained(results: Study) -> str:
 
 def _answer(
     results: Study,
+    choice: Choice,
     chosen: Sequence[Priced],
     use: Use,
     confirmed: Sequence[Confirmed],
+    elsewhere: Sequence[Priced],
 ) -> list[str]:
-    cost = results.cost_objective
-    best = find_best(results.trained, cost)
-    assert best is not None  # something is trained
-    priced = {each.point.key: each for each in chosen}
-    points = [_build(results, best, priced.get(best.key), use)]
-    if best.key in priced:
-        points.append(f"It has {network_words(priced[best.key].point)}.")
-        points.append(oversized_words(priced[best.key], use))
-        if sizes := fitted_words(priced[best.key].cost):
+    best = choice.row
+    own = next((each for each in chosen if each.point.key == best.key), None)
+    better = None if own is None else find_better(own, elsewhere, use)
+    built = better or own
+    points = [choice.missed, _build(results, choice, own, better, use)]
+    if built is not None:
+        points.append(f"It has {network_words(built.point)}.")
+    # What contradicts the answer stands beside it, what only limits it at the end.
+    sure = sure_words(results, best, confirmed, choice.limit)
+    points += sure if confirmed else []
+    if built is not None:
+        points.append(oversized_words(built, use))
+        if sizes := fitted_words(built.cost):
             points.append(f"Of its machine, {sizes}: as large as it needs.")
-    knee = find_knee(find_frontier(results.pairs, ("error", cost)), cost)
-    if knee is not None and knee.key != best.key:
-        points.append(_knee(results, knee, best))
+    points += _others_words(results, choice)
     points += [_ternary_or_dense(results), _at_its_cost(results)]
     points += [missing_words(results), _cheaper_than_dense(results)]
-    if best.key in priced:
-        points.append(
-            f"In {results.named(best)}: {_lower_first(where_it_goes(priced[best.key].cost))}"
-        )
-    # What contradicts the answer stands beside it, what only limits it at the end.
-    at = 2 if confirmed else len(points)
-    points[at:at] = sure_words(results, best, confirmed)
-    points += compared_points(chosen, use)
+    if built is not None:
+        place = f"{named(best)} on {say_machine(built.cost)}" if better else results.named(best)
+        points.append(f"In {place}: {_lower_first(where_it_goes(built.cost))}")
+    points += [] if confirmed else sure
+    points += compared_points([*chosen, *([better] if better else [])], use)
     return points
+
+
+def _others_words(results: Study, choice: Choice) -> list[str]:
+    """The knee, where that is a cheaper design; and the lowest error, where that is another one."""
+    cost, row = results.cost_objective, choice.row
+    texts = []
+    knee = find_knee(find_frontier(results.pairs, ("error", cost)), cost)
+    if knee is not None and knee.key != row.key and knee.column(cost) < row.column(cost):
+        texts.append(_knee(results, knee, row))
+    best = find_best(results.trained, cost)
+    if best is not None and best.key != row.key:
+        times = best.column(cost) / row.column(cost)
+        texts.append(
+            f"The lowest error of all has {results.named(best)}, {100 * best.column('error'):.1f} "
+            f"%, at {significant(times, 2)} times the {LABELS[cost][0]}."
+        )
+    return texts
 
 
 def _lower_first(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _build(results: Study, best: Evaluation, priced: Priced | None, use: Use) -> str:
-    count = len(results.trained)
-    lead = (
-        "the only trained design" if count == 1 else f"the lowest error of {count} trained designs"
-    )
-    limits = " that keep the limits" if results.asked.limits and count > 1 else ""
+def _build(
+    results: Study, choice: Choice, own: Priced | None, better: Priced | None, use: Use
+) -> str:
+    """The first sentence: which design, on which machine, why, and what it takes there."""
+    row, cost = choice.row, results.cost_objective
+    where, costs = results.named(row), costs_words(row, cost)
+    if better is not None and own is not None:
+        where = f"{named(row)} on {say_machine(better.cost)}"
+        costs = priced_words(better.cost)
     text = (
-        f"Build {results.named(best)}: {lead}{limits}, {error_words(results, best)}, "
-        f"{costs_words(best, results.cost_objective)}."
+        f"Build {where}: {choice.lead}, "
+        f"{error_words(results, row)}{_limit_words(results, choice)}, {costs}."
     )
-    power = None if priced is None else power_at(priced.cost, use.inferences_per_second)
-    if power is not None:
-        assert priced is not None  # it has a power
-        leaks = priced.cost.leakage.mid / power.mid
-        text += f" At {use.words} it draws {band_words(power)} uW on average"
-        text += f", {leaks:.0%} of it leakage"
-        asleep = power_at(priced.cost, use.inferences_per_second, "retention")
-        if asleep is not None and asleep.mid < power.mid:
-            text += f"; asleep in between, its weights in retention, {band_words(asleep)}"
-        text += "."
-    elif priced is not None:
-        text += f" It is too slow for {use.words}."
+    built = better or own
+    if built is None:
+        return text
+    text += power_words(built, use)
+    text += "".join(f" It does not fit: {misfit}. Priced as if it did." for misfit in built.misfits)
+    if better is not None and own is not None:
+        text += (
+            f" That machine is no worse in any cost than {say_machine(own.cost)}, with which the "
+            f"study priced it: {priced_words(own.cost)} there."
+        )
     return text
+
+
+def _limit_words(results: Study, choice: Choice) -> str:
+    """That the interval reaches beyond the reader's limit, where it does."""
+    band = results.find_error_band(choice.row)
+    if choice.limit is None or band is None or band.high <= choice.limit:
+        return ""
+    return f", so that these clips do not make sure that it keeps {choice.limit:g} %"
+
+
+def power_words(each: Priced, use: Use) -> str:
+    """Average power at the rate, what of it leaks, and what it leaves out, as sentences."""
+    cost = each.cost
+    power = power_at(cost, use.inferences_per_second)
+    if power is None:
+        return f" It is too slow for {use.words}."
+    text = f" At {use.words} it draws {band_words(power)} uW on average"
+    text += f", {cost.leakage.mid / power.mid:.0%} of it leakage"
+    asleep = power_at(cost, use.inferences_per_second, "retention")
+    if asleep is not None and asleep.mid < power.mid:
+        text += f"; asleep in between, its weights in retention, {band_words(asleep)}"
+    without = left_out(cost)
+    return f"{text}, without {without}." if without else f"{text}."
+
+
+def priced_words(cost: Cost) -> str:
+    """Energy, latency, area and trained parameters of a cost."""
+    return (
+        f"{band_words(cost.energy.scaled(1e-6))} uJ and {significant(cost.latency_us * 1e-3)} ms "
+        f"per inference, {band_words(cost.area.scaled(1e-6))} mm2, "
+        f"{cost.workload.trained_parameters:,} trained parameters"
+    )
 
 
 def error_words(results: Study, row: Evaluation) -> str:
@@ -269,7 +351,7 @@ def error_words(results: Study, row: Evaluation) -> str:
     band = results.find_error_band(row)
     assert band is not None  # the row is trained
     int8 = read_quantised_error(row)
-    more = "" if int8 is None else f" and {int8:.1f} % as int8"
+    more = "; as int8 not measured" if int8 is None else f" and {int8:.1f} % as int8"
     if results.clips is None:
         return f"{band.mid:.1f} % validation error (the number of clips is not known){more}"
     wrong = round(row.column("error") * results.clips)

@@ -6,7 +6,12 @@ from cost_models import Cost
 from cost_models.application import Use
 from cost_models.break_even import BreakEvenTotal, break_even
 from dse.columns import significant
-from dse.pricing.comparable import leakage_warning, own_words, warmth_words
+from dse.pricing.comparable import (
+    leakage_warning,
+    own_words,
+    technology_words,
+    warmth_words,
+)
 from dse.pricing.priced import Priced
 from dse.report.content import Section
 from dse.report.cost_plots import components_plot, energy_plot, latency_plot
@@ -17,11 +22,12 @@ from dse.report.cost_tables import (
     components_table,
     generator_table,
     layers_table,
+    place_words,
     power_table,
-    say_machine,
     ways_table,
 )
 from dse.report.network import blocks_table, network_words
+from dse.report.twins import other_references
 
 
 def design_sections(priced: Sequence[Priced], use: Use, *, compared: bool = True) -> list[Section]:
@@ -59,7 +65,7 @@ def _design_sections(each: Priced, number: int, use: Use) -> list[Section]:
         tables.append(ways_table(panel, f"ways_{number}"))
     tables.append(power_table(cost, use, f"power_{number}"))
     why = f"{each.why}; " if each.why else ""
-    place = f"{each.named()} on {say_machine(cost)}"
+    place = f"{each.named()} on {place_words(each)}"
     return [
         Section(
             name=f"design-{number}",
@@ -95,8 +101,11 @@ def compared_points(priced: Sequence[Priced], use: Use) -> tuple[str, ...]:
     for (machine, technology), cost in machines.items():
         said = (leakage_warning(cost, use), own_words(machine, technology))
         points += [f"{sentence}." for sentence in said if sentence]
-    warmth = warmth_words(technology for _, technology in machines)
-    return (*points, *((f"{warmth}.",) if warmth else ()))
+    points += other_references(priced)
+    technologies = [technology for _, technology in machines]
+    for words in (technology_words(technologies), warmth_words(technologies)):
+        points += [f"{words}."] if words else []
+    return tuple(points)
 
 
 def where_it_goes(cost: Cost) -> str:

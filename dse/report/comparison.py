@@ -5,7 +5,7 @@ Three comparisons, each with its own trap:
     rivals          trained against trained, of like size or at no higher cost. Both errors are
                     measured, but the dense one is the lowest of many: the more were tried, the
                     luckier it is.
-    counterparts    the same network with each ternary matrix replaced by a trained one. Its cost is
+    twins           the same network with each ternary matrix trained in its place. Its cost is
                     known; its error only where the study came to train that network, too.
     published       networks of the literature. Costs are ours on this machine, accuracies theirs on
                     their data.
@@ -36,8 +36,9 @@ from dse.report.cost_tables import (
     LATENCY,
     MACHINE,
     TRAINED,
-    say_machine,
+    place_words,
 )
+from dse.report.twins import TWIN_NOTE, twin_cost
 from dse.studies.intervals import difference_band
 from dse.studies.likeness import CONTROL, LIKE, SIZE, alike_in, is_control, without_control
 from dse.studies.rows import Evaluation
@@ -146,11 +147,11 @@ def compare_errors(results: Study, row: Evaluation | None, other: Evaluation | N
 
 
 def dense_section(results: Study, chosen: Sequence[Priced]) -> Section:
-    """What the ternary matrices gain or do not gain: rivals, then counterparts.
+    """What the ternary matrices gain or do not gain: rivals, then dense twins.
 
     Args:
         results: the study.
-        chosen: designs whose dense counterparts are priced.
+        chosen: designs whose dense twins are priced.
     """
     rivals = find_rivals(results)
     tables = []
@@ -268,7 +269,7 @@ def named(row: Evaluation) -> str:
 
 
 def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -> Table | None:
-    """Each ternary design beside the same network with dense matrices, on the same machine.
+    """Each ternary design beside its dense twin (`dse.report.twins`), on the same machine.
 
     Dense weights are stored and multiplied, ternary ones are made or stored as two bits and added:
     the ratio of energies is what that is worth on this machine, at whatever error.
@@ -280,54 +281,52 @@ def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -
     Returns:
         None where no design has a ternary matrix.
     """
-    columns = (
+    columns: tuple[Column, ...] = (
         DESIGN,
         MACHINE,
         Column(name="trained_parameters", heading="trained", form="count"),
-        Column(name="dense_trained_parameters", heading="trained, dense", form="count"),
+        Column(name="dense_trained_parameters", heading="trained, twin", form="count"),
         ENERGY,
-        Column(name="dense_energy", heading="energy, dense", unit="uJ", band=True),
-        Column(name="energy_ratio", heading="dense costs", unit="times"),
+        Column(name="dense_energy", heading="energy, twin", unit="uJ", band=True),
+        Column(name="energy_ratio", heading="the twin takes", unit="times"),
         LATENCY,
-        Column(name="dense_latency", heading="latency, dense", unit="ms"),
-        Column(name="dense_error", heading="error, dense", form="text"),
+        Column(name="dense_latency", heading="latency, twin", unit="ms"),
+        Column(name="dense_error", heading="error, twin", form="text"),
+        Column(name="dense_fits", heading="the twin fits", form="text"),
     )
     errors = {} if results is None else {row.key: row for row in results.trained}
+    several = len({each.cost.technology.name for each in chosen}) > 1
     rows: list[tuple[Cell, ...]] = []
     for each in chosen:
-        dense = make_dense(each.point)
-        # Equal keys: there was no ternary matrix to replace.
-        if dense.key == each.point.key:
+        cost = twin_cost(each)
+        if cost is None:
             continue
-        first = each.cost.workload.layers[0]
-        outputs = each.cost.workload.layers[-1].out_channels
-        workload = lower(dense, frames=first.in_frames, outputs=outputs)
-        cost = estimate(workload, each.cost.accelerator.as_asked, each.cost.technology)
-        known = errors.get(dense.key)
+        known = errors.get(make_dense(each.point).key)
         rows.append(
             (
                 each.named(),
-                say_machine(each.cost),
+                place_words(each, several=several),
                 each.cost.workload.trained_parameters,
-                workload.trained_parameters,
+                cost.workload.trained_parameters,
                 each.cost.energy.scaled(1e-6),
                 cost.energy.scaled(1e-6),
                 cost.energy_pj / each.cost.energy_pj,
                 each.cost.latency_us * 1e-3,
                 cost.latency_us * 1e-3,
                 "not trained" if known is None else f"{100 * known.column('error'):.1f} %",
+                "; ".join(cost.misfits) or "yes",
             )
         )
     if not rows:
         return None
+    if all(row[-1] == "yes" for row in rows):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
     return Table(
         name="dense_counterparts",
-        title="The same networks with dense matrices",
+        title="The designs and their dense twins",
         columns=columns,
         rows=tuple(rows),
-        note="Ternary matrices are replaced by trained ones of the same shape on the same machine; "
-        "identities stay. Such a network may be over the limits of trained parameters. "
-        + BAND_NOTE,
+        note=f"{TWIN_NOTE} It may be over the limits of trained parameters. " + BAND_NOTE,
     )
 
 

@@ -98,8 +98,17 @@ def _section_sentences(found: Sequence[Confirmed], seeds: int) -> list[str]:
     return sentences
 
 
-def sure_words(results: Study, best: Evaluation, found: Sequence[Confirmed]) -> list[str]:
-    """How sure an answer is, as sentences: what fresh seeds say, or that nobody asked them."""
+def sure_words(
+    results: Study, best: Evaluation, found: Sequence[Confirmed], limit: float | None = None
+) -> list[str]:
+    """How sure an answer is, as sentences: what fresh seeds say, or that nobody asked them.
+
+    Args:
+        results: the study.
+        best: the design that the answer is about.
+        found: what `dse confirm` left; empty where it never ran.
+        limit: of the reader, in percent of error.
+    """
     count = len(results.trained)
     flattered = (
         "one training a design"
@@ -117,6 +126,8 @@ def sure_words(results: Study, best: Evaluation, found: Sequence[Confirmed]) -> 
         f"How sure: trained anew with {own.seeds} fresh seed{plural}, {results.named(best)} has "
         f"{_errors(own)}, where the search had {100 * own.searched_error:.1f} %."
     ]
+    if limit is not None and own.test_band is not None and own.test_band.mid > limit:
+        texts[0] += f" So with fresh seeds it does not keep {limit:g} %."
     cost = results.cost_objective
     better = _in_its_place(own, found, cost)
     if better is not None:

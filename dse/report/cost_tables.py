@@ -24,8 +24,8 @@ from cost_models.units import cycles_to_us, with_prefix
 from cost_models.workload import CONVOLUTIONS
 from dse.columns import COST_COLUMNS, LABELS
 from dse.errors import InvalidInput
-from dse.pricing.application import application, power_at
-from dse.pricing.comparable import own_constants
+from dse.pricing.application import application, left_out, power_at
+from dse.pricing.comparable import own_constants, technology_words
 from dse.pricing.priced import Priced
 from dse.report.content import Cell, Column, Part, Table, make_table
 
@@ -77,10 +77,48 @@ MAPPING = Column(name="mapping", heading="mapping: unrolled; loops, innermost fi
 PricedCell = tuple[Column, Callable[[Priced], Cell]]
 """A column of tables of designs, and what its cells are made of."""
 
-NAMES: tuple[PricedCell, ...] = (
-    (DESIGN, lambda each: each.named()),
-    (MACHINE, lambda each: say_machine(each.cost)),
-)
+LEFT_OUT = Column(name="left_out", heading="not in power and battery", form="text")
+
+
+def name_cells(priced: Sequence[Priced]) -> tuple[PricedCell, ...]:
+    """Design and machine of each row, and what speaks against the row's figures.
+
+    A caveat belongs beside the figures that it concerns, in every format: that the design does not
+    fit the machine, and the technology where rows are of several, which do not compare.
+    """
+    several = len({each.cost.technology.name for each in priced}) > 1
+    return (
+        (DESIGN, lambda each: each.named()),
+        (MACHINE, lambda each: place_words(each, several=several)),
+    )
+
+
+def place_words(each: Priced, *, several: bool = False) -> str:
+    """`kws_int8`, `kws_int8, low_leakage_22nm`, `kws_int8, does not fit`.
+
+    Args:
+        each: a design on a machine.
+        several: whether rows beside it are of other technologies: then each names its own.
+    """
+    words = say_machine(each.cost, several=several)
+    return f"{words}, does not fit" if each.misfits else words
+
+
+def caveat_note(priced: Sequence[Priced]) -> str:
+    """What speaks against the figures of a table, as sentences, and how to read its bands."""
+    misfits = dict.fromkeys(misfit for each in priced for misfit in each.misfits)
+    notes = [f"Does not fit, and is priced as if it did: {misfit}." for misfit in misfits]
+    words = technology_words(each.cost.technology for each in priced)
+    notes += [f"{words}."] if words else []
+    return " ".join([*notes, BAND_NOTE])
+
+
+def _left_out_cells(priced: Sequence[Priced]) -> list[PricedCell]:
+    """Beside powers and battery lives: what they lack, where they lack anything."""
+    cell: PricedCell = (LEFT_OUT, lambda each: left_out(each.cost) or None)
+    return [cell] if any(left_out(each.cost) for each in priced) else []
+
+
 ENERGIES: PricedCell = (ENERGY, lambda each: each.cost.energy.scaled(1e-6))
 LATENCIES: PricedCell = (LATENCY, lambda each: each.cost.latency_us * 1e-3)
 AREAS: PricedCell = (AREA, lambda each: each.cost.area.scaled(1e-6))
@@ -99,7 +137,7 @@ def machines_table(priced: Sequence[Priced], use: Use, name: str, title: str) ->
     rate = use.inferences_per_second
     heading = f"average power at {rate:g} a second"
     cells: tuple[PricedCell, ...] = (
-        *NAMES,
+        *name_cells(priced),
         (TRAINED, lambda each: each.cost.workload.trained_parameters),
         (MACS, lambda each: each.cost.workload.macs),
         (STORED, lambda each: each.cost.stored_bits * 1e-3),
@@ -110,9 +148,10 @@ def machines_table(priced: Sequence[Priced], use: Use, name: str, title: str) ->
             Column(name="average_power", heading=heading, unit="uW", band=True),
             lambda each: power_at(each.cost, rate),
         ),
-        (_words("fits"), lambda each: "no" if each.cost.misfits else "yes"),
+        *_left_out_cells(priced),
+        (_words("fits"), lambda each: "no" if each.misfits else "yes"),
     )
-    return make_table(priced, cells, name=name, title=title, note=BAND_NOTE)
+    return make_table(priced, cells, name=name, title=title, note=caveat_note(priced))
 
 
 def totals_table(priced: Sequence[Priced], use: Use) -> Table:
@@ -124,7 +163,7 @@ def totals_table(priced: Sequence[Priced], use: Use) -> Table:
     """
     bounds = dict.fromkeys(name for each in priced for name in each.cost.bounds_cycles)
     cells: list[PricedCell] = [
-        *NAMES,
+        *name_cells(priced),
         *_measured(priced),
         *(_counted(name) for name in COUNTS),
         ENERGIES,
@@ -147,6 +186,7 @@ def totals_table(priced: Sequence[Priced], use: Use) -> Table:
             lambda each: each.cost.leakage,
         ),
         *_in_use(use),
+        *_left_out_cells(priced),
     ]
     if any(each.stream for each in priced):
         cells += [
@@ -159,7 +199,7 @@ def totals_table(priced: Sequence[Priced], use: Use) -> Table:
                 lambda each: each.stream.wait_frames if each.stream else None,
             ),
         ]
-    return make_table(priced, cells, name="totals", title="Costs", note=BAND_NOTE)
+    return make_table(priced, cells, name="totals", title="Costs", note=caveat_note(priced))
 
 
 def _measured(priced: Sequence[Priced]) -> list[PricedCell]:
@@ -262,10 +302,15 @@ def _in_use(use: Use) -> tuple[PricedCell, ...]:
     )
 
 
-def say_machine(cost: Cost) -> str:
-    """The machine; the technology where it is not the machine's own; whether it has constants."""
+def say_machine(cost: Cost, *, several: bool = False) -> str:
+    """The machine; the technology where it is not the machine's own; whether it has constants.
+
+    Args:
+        cost: on the machine.
+        several: whether other technologies stand beside it: then it is named in any case.
+    """
     words = [cost.accelerator.name]
-    if cost.technology.name != cost.accelerator.technology:
+    if several or cost.technology.name != cost.accelerator.technology:
         words.append(cost.technology.name)
     if own_constants(cost.accelerator):
         words.append("own constants")
@@ -275,14 +320,16 @@ def say_machine(cost: Cost) -> str:
 def components_table(priced: Sequence[Priced], name: str = "components") -> Table:
     """Energy by component in uJ with its share of the whole, a row a design; mid figures."""
     cells: tuple[PricedCell, ...] = (
-        *NAMES,
+        *name_cells(priced),
         *(_component(part) for part in used_components(priced)),
         (
             Column(name="energy", heading="all", unit="uJ"),
             lambda each: each.cost.energy_pj * 1e-6,
         ),
     )
-    return make_table(priced, cells, name=name, title="Energy by component (middle figures)")
+    note = caveat_note(priced).removesuffix(BAND_NOTE).strip()
+    title = "Energy by component (middle figures)"
+    return make_table(priced, cells, name=name, title=title, note=note)
 
 
 def layers_table(cost: Cost, name: str = "layers", *, mapping: bool = False) -> Table:
@@ -490,7 +537,7 @@ def power_table(cost: Cost, use: Use, name: str = "power") -> Table:
         "empty where weights would be lost. The stated rate is "
         f"{use.inferences_per_second:g} a second, the last row is as fast as the machine goes. "
         "Rows without power are too fast for it. Microphone, regulator and features are not part "
-        "of it.",
+        f"of it{f', nor is {without}' if (without := left_out(cost)) else ''}.",
     )
 
 

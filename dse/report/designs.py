@@ -12,7 +12,7 @@ from cost_models.application import Use
 from dse.columns import significant
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
-from dse.pricing.application import power_at
+from dse.pricing.application import left_out, power_at
 from dse.pricing.comparable import say_technology
 from dse.pricing.priced import Priced
 from dse.report.answer import band_words
@@ -109,7 +109,8 @@ def designs_report(
 
 def _answer_section(priced: Sequence[Priced], frames: int, outputs: int, use: Use) -> Section:
     designs = len({each.point.key for each in priced})
-    machines = len({say_machine(each.cost) for each in priced})
+    machines = len({say_machine(each.cost, several=True) for each in priced})
+    mixed = len({each.cost.technology.name for each in priced}) > 1
     what = "this design" if designs == 1 else f"each of {designs} designs"
     where = say_machine(priced[0].cost) if machines == 1 else f"each of {machines} machines"
     points = []
@@ -119,27 +120,31 @@ def _answer_section(priced: Sequence[Priced], frames: int, outputs: int, use: Us
     several = len(fitting) > 1
     points.append(
         (
-            f"Least energy: {_place(least, machines)}, "
+            f"Least energy: {_place(least, machines, mixed)}, "
             if several
-            else f"{_place(least, machines)}: "
+            else f"{_place(least, machines, mixed)}: "
         )
         + _costs(least, use)
     )
     if several:
         most = max(fitting, key=lambda each: each.cost.energy_pj)
         points.append(
-            f"The dearest is {_place(most, machines)}: {band_words(most.cost.energy.scaled(1e-6))} "
-            f"uJ, {significant(most.cost.energy_pj / least.cost.energy_pj, 2)} times as much."
+            f"The dearest is {_place(most, machines, mixed)}: "
+            f"{band_words(most.cost.energy.scaled(1e-6))} uJ, "
+            f"{significant(most.cost.energy_pj / least.cost.energy_pj, 2)} times as much."
         )
+        smallest = min(fitting, key=lambda each: each.cost.area.mid)
         fastest = min(fitting, key=lambda each: each.cost.latency_us)
         points.append(
-            f"The fastest is {_place(fastest, machines)}: "
+            f"The fastest is {_place(fastest, machines, mixed)}: "
             f"{significant(fastest.cost.latency_us * 1e-3)} ms; the smallest machine is "
-            f"{say_machine(min(fitting, key=lambda each: each.cost.area.mid).cost)}."
+            f"{say_machine(smallest.cost, several=mixed)}."
         )
     for each in priced:
         if each.cost.misfits:
-            points.append(f"{_place(each, machines)} does not fit: {'; '.join(each.cost.misfits)}.")
+            points.append(
+                f"{_place(each, machines, mixed)} does not fit: {'; '.join(each.cost.misfits)}."
+            )
     points += compared_points(priced, use)
     points.append("Nothing here was trained: whether a design is worth its cost, a study must say.")
     return Section(
@@ -154,8 +159,10 @@ def _answer_section(priced: Sequence[Priced], frames: int, outputs: int, use: Us
     )
 
 
-def _place(each: Priced, machines: int) -> str:
-    return f"{each.point.label} on {say_machine(each.cost)}" if machines > 1 else each.point.label
+def _place(each: Priced, machines: int, mixed: bool) -> str:
+    if machines == 1:
+        return each.point.label
+    return f"{each.point.label} on {say_machine(each.cost, several=mixed)}"
 
 
 def _costs(each: Priced, use: Use) -> str:
@@ -166,12 +173,14 @@ def _costs(each: Priced, use: Use) -> str:
         f"{cost.workload.trained_parameters:,} trained parameters"
     )
     power = power_at(cost, use.inferences_per_second)
+    fits = "".join(f" Does not fit: {misfit}. Priced as if it did." for misfit in each.misfits)
     if power is None:
-        return f"{text}; too slow for {use.words}."
+        return f"{text}; too slow for {use.words}.{fits}"
     leaks = cost.leakage.mid / power.mid
+    without = f", without {words}" if (words := left_out(cost)) else ""
     return (
-        f"{text}; at {use.words} it draws {band_words(power)} uW on average, {leaks:.0%} of it "
-        "leakage."
+        f"{text}; at {use.words} it draws {band_words(power)} uW on average{without}, {leaks:.0%} "
+        f"of it leakage.{fits}"
     )
 
 

@@ -9,7 +9,7 @@ from cost_models.break_even import break_even
 from cost_models.sleep import sleep_between
 from dse.columns import significant
 from dse.design.point import DesignPoint
-from dse.pricing.application import forgotten
+from dse.pricing.application import forgotten, left_out
 from dse.pricing.comparable import leakage_words
 from dse.pricing.priced import Priced
 from dse.report.breakdowns import compared_points, store_words
@@ -81,7 +81,7 @@ def _sections(
         Section(
             name="totals",
             title="Costs",
-            sentences=tuple(said),
+            sentences=(*said, *_misfit_words(priced)),
             tables=(totals_table(priced, use),),
         )
     ]
@@ -125,6 +125,12 @@ def _in_full(cost: Cost, mapping: bool) -> list[Section]:
     return sections
 
 
+def _misfit_words(priced: Sequence[Priced]) -> Iterator[str]:
+    """Above the figures: what does not fit, which all of them leave out."""
+    for misfit in dict.fromkeys(misfit for each in priced for misfit in each.misfits):
+        yield f"Does not fit: {misfit}. Priced as if it did."
+
+
 def asleep_words(cost: Cost, use: Use, *, streams: bool) -> str:
     """What leaks between inferences, and what waking takes; empty where the machine stays on."""
     asleep = sleep_between(cost, use.sleep, streams=streams)
@@ -140,10 +146,7 @@ def asleep_words(cost: Cost, use: Use, *, streams: bool) -> str:
 
 
 def _notes(priced: Sequence[Priced], use: Use) -> Iterator[str]:
-    """What does not fit or is forgotten, and where the numbers come from."""
-    for each in priced:
-        for misfit in each.misfits:
-            yield f"Does not fit: {misfit}. Priced as if it did."
+    """What is too large or forgotten, and where the numbers come from."""
     for each in priced:
         if sizes := fitted_words(each.cost):
             yield f"Fits {each.named()}: {sizes}."
@@ -155,6 +158,8 @@ def _notes(priced: Sequence[Priced], use: Use) -> Iterator[str]:
             yield f"Asleep: {sentence}"
         if lost := forgotten(each.cost, use, streams=streams):
             yield f"Forgets: {lost}."
+        if without := left_out(each.cost):
+            yield f"Powers and battery lives on {each.cost.accelerator.name} lack {without}."
     for machine in {each.cost.accelerator.name: each.cost.accelerator for each in priced}.values():
         yield f"machine     {machine.name}: {machine.description}"
     for each in {each.cost.technology.name: each for each in priced}.values():

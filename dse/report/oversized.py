@@ -13,42 +13,66 @@ from dse.pricing.priced import Priced
 HALF_EMPTY = 0.5
 """Filled to less than this, a memory could have half the size."""
 MATTERS = 0.1
-"""Share of the average power that such memories must leak for anybody to care."""
+"""Share of the average power, or of the chip, that it must be worth for anybody to care."""
 
 
 def oversized_words(priced: Priced, use: Use) -> str:
-    """A sentence on memories that are mostly empty and whose leakage is much of the power.
+    """What memories that are mostly empty cost, and what the machine that fits would take.
 
-    Empty where there are none, where the machine cannot keep the rate, and where no memory that
-    fits can be built. The figures of the machine that fits are those of an estimate.
+    Empty where there are none, or where a machine that fits would save less than `MATTERS` of the
+    average power and of the area. Where none can be built, the empty memories are told alone.
     """
     cost = priced.cost
+    kept_bits = priced.stream.state_bits if priced.stream else 0
+    empty = [
+        (memory, needed)
+        for memory in cost.accelerator.memories
+        if (needed := _needed(cost, memory, kept_bits)) < HALF_EMPTY * memory.bits
+    ]
+    if not empty:
+        return ""
+    fitted = _fitted(cost, [memory for memory, _ in empty], kept_bits)
+    if fitted is not None and not _worth_it(cost, fitted, use):
+        return ""
+    held = ", ".join(
+        f"'{memory.name}' holds {needed * 1e-3:,.0f} of {memory.bits * 1e-3:,.0f} kbit "
+        f"({significant(100 * needed / memory.bits, 2)} %)"
+        for memory, needed in empty
+    )
+    return f"{held}{_leak_words(cost, [memory for memory, _ in empty], use)}." + (
+        "" if fitted is None else f" {_fitted_words(cost, fitted, len(empty), use)}"
+    )
+
+
+def _worth_it(cost: Cost, fitted: Cost, use: Use) -> bool:
+    """Whether a machine that fits saves much of the power or of the area."""
+    before, after = (power_at(each, use.inferences_per_second) for each in (cost, fitted))
+    powers = before and after and before.mid - after.mid >= MATTERS * before.mid
+    return bool(powers) or cost.area.mid - fitted.area.mid >= MATTERS * cost.area.mid
+
+
+def _leak_words(cost: Cost, memories: list[MemoryLevel], use: Use) -> str:
     power = power_at(cost, use.inferences_per_second)
     if power is None:
         return ""
-    kept_bits = priced.stream.state_bits if priced.stream else 0
-    empty = [
-        (memory, fill, _leakage_uw(cost, memory) / power.mid)
-        for memory in cost.accelerator.memories
-        if (fill := _fill(cost, memory, kept_bits)) < HALF_EMPTY
-    ]
-    if sum(share for _, _, share in empty) < MATTERS:
-        return ""
-    fitted = _fitted(cost, [memory for memory, _, _ in empty], kept_bits)
-    after = fitted and power_at(fitted, use.inferences_per_second)
-    if not fitted or not after:
-        return ""
-    names = " and ".join(f"'{memory.name}'" for memory, _, _ in empty)
-    filled = ", and ".join(
-        f"'{memory.name}' is filled to {fill:.0%}, its leakage is {share:.0%} of the average power"
-        for memory, fill, share in empty
+    share = sum(_leakage_uw(cost, memory) for memory in memories) / power.mid
+    whose = "its leakage is" if len(memories) == 1 else "their leakage is"
+    return f"; {whose} {share:.0%} of the average power at {use.words}"
+
+
+def _fitted_words(cost: Cost, fitted: Cost, count: int, use: Use) -> str:
+    """Power, energy and area with memories as large as needed, beside those of the machine."""
+    changes = [("mm2", fitted.area.mid * 1e-6, cost.area.mid * 1e-6)]
+    changes.insert(0, ("uJ an inference", fitted.energy_pj * 1e-6, cost.energy_pj * 1e-6))
+    powers = [power_at(each, use.inferences_per_second) for each in (fitted, cost)]
+    if powers[0] is not None and powers[1] is not None:
+        changes.insert(0, ("uW on average", powers[0].mid, powers[1].mid))
+    listed = ", ".join(
+        f"{significant(after)} instead of {significant(before)} {unit}"
+        for unit, after, before in changes
     )
-    areas = (significant(each.area.mid * 1e-6) for each in (fitted, cost))
-    return (
-        f"{filled} at {use.words}. With capacity_bits: fit for {names} it is "
-        f"{significant(after.mid)} uW instead of {significant(power.mid)}, and the chip "
-        f"{' mm2 instead of '.join(areas)}."
-    )
+    which = "it" if count == 1 else "them"
+    return f"With capacity_bits: fit for {which} the machine takes {listed}."
 
 
 def fitted_words(cost: Cost) -> str:
@@ -61,16 +85,16 @@ def fitted_words(cost: Cost) -> str:
     return ", ".join(sizes)
 
 
-def _fill(cost: Cost, memory: MemoryLevel, kept_bits: int) -> float:
-    """Share of a memory that the design needs; 1 of one that is to be full, or of a DRAM."""
+def _needed(cost: Cost, memory: MemoryLevel, kept_bits: int) -> int:
+    """Bits of a memory that the design needs; all of one that is to be full, or of a DRAM."""
     weights, activations = keepers(cost.accelerator)
     keeps = memory.name in weights or memory.name in activations
     if memory.kind == "dram" or memory.fitted or not keeps:
-        return 1.0
+        return memory.bits
     needed = cost.stored_bits if memory.name in weights else 0
     if memory.name in activations:
         needed += cost.activation_bits + kept_bits
-    return needed / memory.bits
+    return needed
 
 
 def _leakage_uw(cost: Cost, memory: MemoryLevel) -> float:

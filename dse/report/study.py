@@ -93,6 +93,7 @@ def study_report(
     designs: Sequence[DesignPoint] = (),
     chosen: Sequence[str] = (),
     use: Use | None = None,
+    max_error: float | None = None,
 ) -> Report:
     """The cost report of a study: what to build and why, and all that stands behind it.
 
@@ -107,6 +108,8 @@ def study_report(
             numbers; without them those that the answer is about.
         use: rate of inferences and battery; without it the study's rate, or one inference a
             second, and a CR2032.
+        max_error: of the reader, in percent: the answer is the cheapest design with at most that
+            error, and not the lowest error.
 
     Returns:
         Content for `render` and `write_report`.
@@ -119,11 +122,8 @@ def study_report(
     """
     results = open_evaluated(folder)
     use = use or Use(inferences_per_second=results.asked.inferences_per_second)
-    picked = (
-        [(results.find(name), "asked for") for name in chosen]
-        if chosen
-        else choose_answers(results)
-    )
+    answers = choose_answers(results, max_error)
+    picked = [(results.find(name), "asked for") for name in chosen] if chosen else answers
     priced = [each for row, why in picked if (each := price_row(results, row, why)) is not None]
     lost = [row for row, _ in picked if row.key not in {each.point.key for each in priced}]
     # Of several machines that of the answer stands for all where one must.
@@ -133,7 +133,18 @@ def study_report(
     ]
     everything = [*priced, *further]
     confirmed = read_confirmed(results)
-    answer = answer_section(results, priced, use, confirmed)
+    used = _list_machines(results, own, priced)
+    others = [pair for name in dict.fromkeys(machines) if (pair := load_machine(name)) not in used]
+    # What to build is priced, whichever designs are asked for in full.
+    first = [] if not chosen else [price_row(results, row, why) for row, why in answers[:1]]
+    answer = answer_section(
+        results,
+        [*(each for each in first if each is not None), *priced],
+        use,
+        confirmed,
+        max_error=max_error,
+        elsewhere=_elsewhere(results, [row for row, _ in answers[:1]], [*used, *others]),
+    )
     if results.refused:
         said = f"{results.refused[:1].upper()}{results.refused[1:]}."
         answer = dataclasses.replace(answer, sentences=(*answer.sentences, said))
@@ -158,8 +169,6 @@ def study_report(
     )
     if everything:
         sections += design_sections(everything, use)
-    used = _list_machines(results, own, priced)
-    others = [pair for name in dict.fromkeys(machines) if (pair := load_machine(name)) not in used]
     if others and everything:
         sections.append(_machines_section(results, everything, others, use))
     sections += sources_sections([*used, *others], more=_assumptions(results, use))
@@ -265,6 +274,25 @@ def _fleet_table(results: Study) -> Table:
     )
 
 
+def _elsewhere(
+    results: Study,
+    rows: Sequence[Evaluation],
+    machines: Sequence[tuple[Accelerator, Technology]],
+) -> list[Priced]:
+    """The design to build on each machine of the report that can execute it."""
+    found = []
+    for row in rows:
+        point = results.build_point(row)
+        for machine, technology in machines if point is not None else ():
+            assert point is not None  # or there would be no machine
+            try:
+                cost = results.price(point, Machine(machine, technology))
+            except InvalidInput:  # said where all designs stand on all machines
+                continue
+            found.append(Priced(point=point, cost=cost))
+    return found
+
+
 def _designs_table(results: Study, rows: Sequence[Evaluation], name: str, title: str) -> Table:
     cells: list[RowCell] = [
         (TRIAL, say_number),
@@ -283,16 +311,17 @@ def _designs_table(results: Study, rows: Sequence[Evaluation], name: str, title:
         *(_objective_cell(name) for name in results.asked.objectives if name not in IN_TABLE),
         (KEY, lambda row: row.key),
     ]
-    idle = set() if results.asked.several_machines else {MACHINE}
+    idle, unmeasured = (set() if results.asked.several_machines else {MACHINE}), ""
     if all(read_quantised_error(row) is None for row in rows):
         idle.add(QUANTISED)
+        unmeasured = "Errors are of networks in floats; as int8 none was measured. "
     front = {(row.key, row.accelerator) for row in results.frontier}
     table = make_table(
         rows,
         [cell for cell in cells if cell[0] not in idle],
         name=name,
         title=title,
-        note="Brackets of errors: 95 % intervals (Wilson). " + BAND_NOTE,
+        note=f"Brackets of errors: 95 % intervals (Wilson). {unmeasured}{BAND_NOTE}",
     )
     marks = tuple((row.key, row.accelerator) in front for row in rows)
     return dataclasses.replace(table, marks=marks)

@@ -17,7 +17,7 @@ from dse.studies.confirmed import (
     seeds_words,
     write_confirmed,
 )
-from dse.studies.rows import Evaluation, read_rows
+from dse.studies.rows import Evaluation, Results, read_rows
 from dse.studies.spec import read_study
 from dse.training.clipwise import pack, unpack
 from dse_cli import group
@@ -166,8 +166,9 @@ def test_a_design_without_a_form_in_whole_numbers_is_not_known(
     assert not found["b"].stays and found["a"].confirmed
     path = write_confirmed(list(found.values()), tmp_path)
     assert ",,,," in path.read_text()  # empty cells, not words
-    study = open_optuna_study(folder=tmp_path)
-    vars(study)["rows"] = rows
+    study = dataclasses.replace(
+        open_optuna_study(folder=tmp_path), reader=lambda _: Results(rows, "")
+    )
     assert list(read_confirmed(study)) == list(found.values())
 
 

@@ -44,8 +44,12 @@ def test_the_answer_is_the_lowest_error_with_its_interval_and_its_costs(report: 
         "parameters, on kws_ternary, low_leakage_45nm?"
     )
     # 16 of 64 wrong; Wilson's interval is 16.0 to 36.8 %.
-    assert "Build 2x1x96 P1 0.25 (trial 3): the lowest error of 4 trained designs" in text
+    # kws_int8, beside the study's own machine, takes less of everything.
+    assert (
+        "Build 2x1x96 P1 0.25 (trial 3) on kws_int8: the lowest error of 4 trained designs" in text
+    )
     assert "25.0 % validation error (95 % interval 16.0 to 36.8 %: 16 of 64 clips wrong)" in text
+    assert "; as int8 not measured, " in text
     energy = report.table("designs").shown_rows[0][8]
     assert f"{energy} uJ" in text
 
@@ -210,7 +214,9 @@ def test_of_several_machines_the_answer_names_one_and_prices_on_it(make: Make) -
     text = answer(report)
     assert "Which design, and on which of 4 machines, has the least error, energy" in text
     first = maker.spec.accelerator.name
-    assert f"Build {best.name} (trial 0) on {first}: the lowest error of 2 trained" in text
+    # Its row names the first machine; another one of the study takes less of everything.
+    assert re.search(rf"Build {best.name} \(trial 0\) on \S.*: the lowest error of 2 trained", text)
+    assert f"no worse in any cost than {first}, with which the study priced it" in text
     # The frontier has pairs: a network stands on it once for each machine that suits it.
     names = column(report, "frontier", "machine")
     assert set(names) <= {name for name, _ in machines} and len(set(names)) > 1
@@ -531,9 +537,14 @@ def test_further_machines_and_designs_stand_beside(study: Path) -> None:
         designs=[published("matchboxnet-3x1x64-P3")],
     )
     rows = report.table("on_machines").plain_rows
-    assert [row[1] for row in rows] == ["kws_ternary", "kws_int8", "kws_tiny"] * 2
+    assert [row[1] for row in rows] == [
+        "kws_ternary",
+        "kws_int8",
+        "kws_tiny, does not fit",
+    ] * 2
     assert rows[3][0] == "matchboxnet-3x1x64-P3"
-    assert {row[0] for row in report.table("machines").rows} == {row[1] for row in rows}
+    names = {str(row[1]).removesuffix(", does not fit") for row in rows}
+    assert {row[0] for row in report.table("machines").rows} == names
     again = study_report(study, machines=["kws_ternary"])
     assert "machines" not in [section.name for section in again.sections]  # its own
     with pytest.raises(InvalidInput, match="no machine is called 'kws_in8'"):
@@ -564,7 +575,7 @@ def test_technologies_are_compared_and_leaky_ones_told_of() -> None:
         technologies=["low_leakage_45nm", "low_leakage_22nm", "synthesis_45nm"],
     )
     assert [row[1] for row in report.table("designs").rows] == [
-        "kws_ternary",
+        "kws_ternary, low_leakage_45nm",
         "kws_ternary, low_leakage_22nm",
         "kws_ternary, synthesis_45nm",
     ]
@@ -651,8 +662,9 @@ def test_a_machine_that_is_too_large_is_said_and_one_that_fits_is_not(make: Make
     maker = make()
     maker.add(TERNARY, 16)
     text = answer(study_report(maker.folder))
-    assert "'weight_sram' is filled to 6%, its leakage is" in text
-    assert "With capacity_bits: fit for 'weight_sram' and 'activation_sram' it is" in text
+    stored = open_study(maker.folder).rows[0].column("stored_bits")
+    assert f"'weight_sram' holds {stored * 1e-3:.0f} of 1,049 kbit (" in text
+    assert "With capacity_bits: fit for them the machine takes" in text
     fits = "hardware: {memories: {weight_sram: {capacity_bits: fit}}}\n"
     other = make("fits", text=STUDY.replace("limits:", f"{fits}limits:"))
     other.add(TERNARY, 16)
@@ -662,7 +674,129 @@ def test_a_machine_that_is_too_large_is_said_and_one_that_fits_is_not(make: Make
     assert found is not None
     size, stored = int(found[1].replace(",", "")), open_study(other.folder).rows[0].column
     assert 0.8 * size <= stored("stored_bits") <= size
-    assert "'weight_sram' is filled" not in text and "'activation_sram' is filled" in text
+    assert "'weight_sram' holds" not in text and "'activation_sram' holds" in text
     assert re.search(r"asleep in between, its weights in retention, [\d.]+ \(", text)
     machines = report.table("machines").shown_rows
     assert any("sram of as many bits as the design needs" in row[2] for row in machines)
+
+
+def test_the_cheapest_within_the_readers_limit(make: Make) -> None:
+    maker = make()
+    dense, ternary, larger = (
+        maker.add(each, wrong) for each, wrong in ((DENSE, 24), (TERNARY, 20), (LARGER, 16))
+    )
+    assert dense.column("energy_pj") < ternary.column("energy_pj") < larger.column("energy_pj")
+    # 24, 20 and 16 of 64 are 37.5, 31.25 and 25 %.
+    text = answer(study_report(maker.folder, max_error=32))
+    assert "And which is the cheapest with at most 32 % error?" in text
+    assert (
+        f"Build {ternary.name} (trial 1): the cheapest of the 2, of 3 trained designs that keep "
+        "the limits, with an error of at most 32 %, 31.2 % validation error" in text
+    )
+    # Wilson of 20 of 64 reaches 43.4 %.
+    assert "so that these clips do not make sure that it keeps 32 %" in text
+    times = larger.column("energy_pj") / ternary.column("energy_pj")
+    assert (
+        f"The lowest error of all has {larger.name} (trial 2), 25.0 %, at {times:.2g} times the "
+        "energy per inference." in text
+    )
+    assert f"Build {dense.name} (trial 0)" in answer(study_report(maker.folder, max_error=37.5))
+    assert f"Build {larger.name} (trial 2)" in answer(study_report(maker.folder))
+    none = answer(study_report(maker.folder, max_error=24.9))
+    assert "No trained design has an error of at most 24.9 %: the lowest is 25.0 %." in none
+    assert f"Build {larger.name} (trial 2): the lowest error of 3" in none
+
+
+def test_the_readers_limit_is_on_the_error_that_the_study_minimises(make: Make) -> None:
+    maker = make(text=STUDY + "objectives: [quantised_error, energy_pj]\n")
+    maker.add(DENSE, 16, quantised_error=0.5)
+    dear = maker.add(TERNARY, 20, quantised_error=0.3)
+    assert f"Build {dear.name} (trial 1)" in answer(study_report(maker.folder, max_error=31))
+
+
+def test_a_machine_that_is_better_in_every_cost_is_what_is_built(make: Make) -> None:
+    """A dense design on kws_int8: less energy, area and power than on kws_ternary, as fast."""
+    maker = make()
+    row = maker.add(DENSE, 16)
+    report = study_report(maker.folder, machines=["kws_int8", "kws_tiny"])
+    on_machines = report.table("on_machines")
+    names = [field.name for field in on_machines.fields]
+    wanted = ("energy_uj", "latency_ms", "area_mm2", "average_power_uw")
+    costs = {
+        str(each[1]): [float(str(each[names.index(name)])) for name in wanted]
+        for each in on_machines.plain_rows
+    }
+    own, better = costs["kws_ternary"], costs["kws_int8"]
+    assert all(a <= b for a, b in zip(better, own, strict=True)) and better != own
+    text = answer(report)
+    assert f"Build {row.name} (trial 0) on kws_int8: the only trained design" in text
+    assert "That machine is no worse in any cost than kws_ternary, with which the study" in text
+    shown = next(each for each in on_machines.shown_rows if each[1] == "kws_int8")
+    place = [each.name for each in on_machines.columns].index("energy")
+    assert f", {shown[place]} uJ and " in text
+    # No such machine beside it: the study's own.
+    assert f"Build {row.name} (trial 0): the only" in answer(study_report(maker.folder))
+
+
+def test_a_machine_of_other_constants_is_never_called_better(make: Make) -> None:
+    maker = make()
+    row = maker.add(DENSE, 16)
+    for machine in ("edge_tpu_like", "eyeriss_like"):
+        text = answer(study_report(maker.folder, machines=[machine]))
+        assert f"Build {row.name} (trial 0): the only" in text
+
+
+def test_what_does_not_fit_is_said_beside_its_figures() -> None:
+    report = designs_report(
+        [published("matchboxnet-6x2x64")], machines=["kws_ternary", "kws_int8_dram"]
+    )
+    for name in ("designs", "components"):
+        machines = [row[1] for row in report.table(name).rows]
+        assert machines == ["kws_ternary, does not fit", "kws_int8_dram"]
+        assert "priced as if it did: weights take 1,104,672 bits" in report.table(name).note
+    titles = [section.title for section in report.sections]
+    assert "matchboxnet-6x2x64 on kws_ternary, does not fit" in titles
+    alone = designs_report([published("matchboxnet-6x2x64")], machines=["kws_ternary"])
+    assert "Does not fit: weights take 1,104,672 bits" in answer(alone).split("\n")[1]
+
+
+def test_power_without_the_standby_of_a_dram_says_so() -> None:
+    report = designs_report(
+        [published("matchboxnet-3x1x64")], machines=["kws_int8_dram", "kws_int8"]
+    )
+    assert column(report, "designs", "left_out") == [
+        "the standby power of 'dram', which is not known",
+        None,
+    ]
+    assert "nor is the standby power of 'dram', which is not known." in report.table("power_1").note
+    assert "nor is" not in report.table("power_2").note
+    text = answer(designs_report([published("matchboxnet-3x1x64")], machines=["kws_int8_dram"]))
+    assert "uW on average, without the standby power of 'dram', which is not known" in text
+
+
+def test_technologies_that_do_not_compare_are_named_beside_each_figure() -> None:
+    report = designs_report(
+        [published("matchboxnet-1x1x16")],
+        machines=["kws_int8"],
+        technologies=["low_leakage_45nm", "asap7_7nm"],
+    )
+    for name in ("designs", "components"):
+        assert [row[1] for row in report.table(name).rows] == [
+            "kws_int8, low_leakage_45nm",
+            "kws_int8, asap7_7nm",
+        ]
+        assert "low_leakage_45nm (45 nm) and asap7_7nm (7 nm)" in report.table(name).note
+    assert "Figures are of 2 technologies, low_leakage_45nm (45 nm) and asap7" in answer(report)
+    one = designs_report([published("matchboxnet-1x1x16")], machines=["kws_int8"])
+    assert [row[1] for row in one.table("designs").rows] == ["kws_int8"]
+    assert "technologies" not in answer(one)
+
+
+def test_errors_that_were_not_measured_as_int8_say_so_in_their_tables(make: Make) -> None:
+    maker = make()
+    maker.add(DENSE, 16)
+    assert "as int8 none was measured" in study_report(maker.folder).table("designs").note
+    maker.add(TERNARY, 20, quantised_error=0.3)
+    report = study_report(maker.folder)
+    assert "as int8 none was measured" not in report.table("designs").note
+    assert "quantised_error_percent" in [f.name for f in report.table("designs").fields]
