@@ -596,7 +596,7 @@ def test_technologies_stand_side_by_side_and_say_what_does_not_compare():
         in text
     )
     assert "of memories low_leakage (itrs-lstp cells of CACTI 7, 350 K, 1.1 V)" in text
-    assert "kws_ternary leaks 187 mW in synthesis_45nm: 99." in text
+    assert "kws_ternary leaks 189 mW in synthesis_45nm: 99." in text
     assert "Leakage of memories is at 350 K in low_leakage_45nm, 300 K in low_leakage_22nm" in text
     each = told(DESIGN, "--technology", "synthesis_45nm,low_leakage_22nm")
     assert [one["technology"] for one in each] == ["synthesis_45nm", "low_leakage_22nm"]

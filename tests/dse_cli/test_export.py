@@ -198,11 +198,11 @@ def test_a_chip_comes_with_what_its_memories_hold(tmp_path, capsys):
     out = tmp_path / "chip"
     command = ("export", "chip", "matchboxnet-1x1x8", "--machine", "kws_int8", "--no-check")
     assert run(*command, "--out", out) == 0
-    assert "on kws_int8: 12 layers\n" in capsys.readouterr().out
+    assert "on kws_int8: 11 layers\n" in capsys.readouterr().out
     names = {path.name for path in out.iterdir()}
     assert {"chip.v", "test_bench.v", "weights.hex", "descriptors.hex", "README.md"} <= names
     assert "tree_array.v" not in names
-    assert len((out / "descriptors.hex").read_text().split()) == 12
+    assert len((out / "descriptors.hex").read_text().split()) == 11
     assert "| B1.0.pw | macs | 8, 1, 8 |" in (out / "README.md").read_text()
 
 
