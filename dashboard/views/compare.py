@@ -24,7 +24,7 @@ from dse.pricing.priced import Priced
 from dse.report.cost_plots import components_plot
 from dse.report.cost_tables import totals_table
 from dse.report.priced import drifted, price_row
-from dse.studies.comparison import changed_axes, dominates, trade
+from dse.studies.comparison import changed_axes, side_by_side
 from dse.studies.rows import Evaluation
 
 MOST = 6
@@ -144,14 +144,8 @@ def _on_machine(study: StudyFrame, own: Priced, name: str) -> Priced:
 
 def _sentences(rows: list[Evaluation], objectives: Sequence[str]) -> None:
     """What each of the others gives and takes, in words."""
-    first = rows[0]
     for other in rows[1:]:
-        said = f"{other.name} has {trade(first, other, objectives)} than {first.name}"
-        if dominates(first, other, objectives):
-            said += f", so {first.name} dominates it"
-        elif dominates(other, first, objectives):
-            said += ", so it dominates"
-        st.text(said + ".")
+        st.text(side_by_side(rows[0], other, objectives))
 
 
 def _axes(rows: list[Evaluation], titles: list[str]) -> None:
@@ -179,6 +173,21 @@ def _value(value: object) -> str:
     return "does not matter" if value is None else str(value)
 
 
+def with_ternary(frame: pd.DataFrame) -> "pd.Series[bool]":
+    """Mask of the designs with ternary matrices, also of those whose machine stores them.
+
+    Such a machine generates no weights, and an axis of ternary matrices is what tells then: it is
+    empty where it does not matter.
+    """
+    ternary = frame["generated_weights"] > 0
+    for axis in ("axis_density", "axis_generator"):
+        if axis in frame:
+            ternary |= frame[axis].notna()
+    if "axis_policy" in frame:
+        ternary |= frame["axis_policy"].notna() & (frame["axis_policy"] != "P0")
+    return ternary
+
+
 def _mixers(study: StudyFrame) -> None:
     """The best design of each way of mixing channels within the same budget.
 
@@ -191,11 +200,9 @@ def _mixers(study: StudyFrame) -> None:
     axes = [a for a in ("axis_policy", "axis_block_mixer", "axis_generator") if a in frame]
     frame["mixing"] = [
         "dense"
-        if not generated
+        if not ternary
         else "ternary" + "".join(f", {v}" for a in axes if (v := row[a]) == v and v is not None)
-        for generated, (_, row) in zip(
-            frame["generated_weights"] > 0, frame.iterrows(), strict=True
-        )
+        for ternary, (_, row) in zip(with_ternary(frame), frame.iterrows(), strict=True)
     ]
     costs = [name for name in study.asked.objectives if name not in MEASURED_COLUMNS]
     column = st.selectbox(

@@ -70,6 +70,23 @@ def trade(one: Evaluation, other: Evaluation, objectives: Sequence[str]) -> str:
     return " ".join(filter(None, (first, "at " + " and ".join(rest) if rest else "")))
 
 
+def side_by_side(one: Evaluation, other: Evaluation, objectives: Sequence[str]) -> str:
+    """What a design gives and takes against another, and whether that dominates, as a sentence.
+
+    Args:
+        one: what is compared with.
+        other: what the sentence is about.
+        objectives: the columns to speak of.
+    """
+    if all(one.column(name) == other.column(name) for name in objectives):
+        equal = " and ".join(LABELS[name][0] for name in objectives)
+        return f"{other.name} and {one.name} are equal in {equal}."
+    said = f"{other.name} has {trade(one, other, objectives)} than {one.name}"
+    if dominates(one, other, objectives):
+        return f"{said}, so {one.name} dominates it."
+    return f"{said}, so it dominates." if dominates(other, one, objectives) else f"{said}."
+
+
 def _part(name: str, before: float, after: float) -> str:
     label = LABELS[name][0]
     if math.isnan(before) or math.isnan(after):

@@ -44,6 +44,7 @@ from dashboard.studies import (
     searching_process,
 )
 from dashboard.texts import figure, plain
+from dashboard.views.compare import with_ternary
 from dse.design.published import published
 from dse.errors import InvalidFile, InvalidStudy
 from dse.pricing.machine import Machine
@@ -638,3 +639,16 @@ def test_published_networks_are_priced_on_the_studys_machine(study: Path) -> Non
     on = Machine(machine, load_technology(machine.technology))
     cost = price(published("matchboxnet-3x1x64"), on, FRAMES, 30)
     assert row["energy_pj"] == pytest.approx(cost.energy_pj * 1e-6)
+
+
+def test_stored_ternary_matrices_are_ternary_too() -> None:
+    """kws_int8 stores them and generates no weights: the axes tell."""
+    frame = pd.DataFrame(
+        {
+            "generated_weights": [0.0, 0.0, 100.0, 0.0],
+            "axis_density": [None, 0.25, 0.25, None],
+            "axis_policy": ["P0", "P2", "P2", "P4"],
+        }
+    )
+    assert with_ternary(frame).tolist() == [False, True, True, True]
+    assert with_ternary(frame[["generated_weights"]]).tolist() == [False, False, True, False]

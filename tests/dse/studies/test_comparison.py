@@ -2,7 +2,13 @@ import math
 from typing import Any
 
 from dse.columns import COST_COLUMNS
-from dse.studies.comparison import difference, dominators, trade, why_not_on_frontier
+from dse.studies.comparison import (
+    difference,
+    dominators,
+    side_by_side,
+    trade,
+    why_not_on_frontier,
+)
 from dse.studies.rows import Evaluation
 
 OBJECTIVES = ("error", "energy_pj")
@@ -45,3 +51,18 @@ def test_dominators_are_trained_and_nearest_first() -> None:
         "(channels 32 -> 16); so does another one"
     )
     assert why_not_on_frontier(far, rows, OBJECTIVES) == ""
+
+
+def test_designs_side_by_side_are_a_sentence_also_where_they_are_equal() -> None:
+    mine, same = row("a", 0.2, 1e6), row("b", 0.2, 1e6)
+    assert side_by_side(mine, same, OBJECTIVES) == (
+        "design b and design a are equal in error and energy per inference."
+    )
+    assert side_by_side(mine, row("c", 0.19, 1e6), OBJECTIVES) == (
+        "design c has 1 points less error at the same energy per inference than design a, so it "
+        "dominates."
+    )
+    assert side_by_side(mine, row("d", 0.2, 3e6), OBJECTIVES) == (
+        "design d has the same error at 3x the energy per inference than design a, so design a "
+        "dominates it."
+    )
