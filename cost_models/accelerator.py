@@ -324,7 +324,7 @@ class MemoryLevel:
 class GeneratorUnit:
     """The part of a machine that makes ternary weights from a seed."""
 
-    trits_per_cycle: Count
+    trits_per_cycle: Annotated[int, Allowed(ge=1, le=65_536)]
     """Lanes. The sequence does not depend on them."""
     saved_states: Annotated[int, Allowed(ge=0, le=1)] = 0
     """Registers beside it that keep one state, so that a piece of a matrix can be made again from

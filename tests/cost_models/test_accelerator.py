@@ -305,7 +305,9 @@ def test_refuses_a_generator_without_lanes():
         read(
             TEXT.replace("stored", "generated") + "generator: {trits_per_cycle: 0}\n",
         )
-    assert str(error.value) == "generator.trits_per_cycle must be at least 1, not 0 (m.yaml:21)"
+    assert str(error.value) == (
+        "generator.trits_per_cycle must be from 1 to 65,536, not 0 (m.yaml:21)"
+    )
 
 
 @pytest.mark.parametrize("name", ["capacity_bits", "bandwidth_bits_per_cycle", "word_bits"])
