@@ -210,8 +210,8 @@ def _check_out(out: str, engine: str, ray_address: str | None) -> None:
         raise InvalidInput("--ray-address is for --engine ray")
     if engine != "ray" and "://" in out:
         raise InvalidInput(f"--out {_shown(out)} is a URL, which is for --engine ray: name a file")
-    if Path(out).suffix != ".parquet":
-        raise InvalidInput(f"--out must end in .parquet, not '{Path(out).name}'")
+    if Path(out.partition("?")[0] if "://" in out else out).suffix != ".parquet":
+        raise InvalidInput(f"--out must end in .parquet, not '{Path(_shown(out)).name}'")
     if engine != "ray" and Path(out).is_dir():
         raise InvalidInput(f"--out {out} is a folder, of a sweep on Ray: name another file")
     if engine == "ray" and Path(out).is_file():

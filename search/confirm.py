@@ -155,7 +155,7 @@ def confirm_study(
     chosen = choose_designs(rows, spec.objectives, len(features.validation.labels))
     if not chosen:
         raise InvalidStudy(f"{folder} has no trained design yet: let dse search train some first")
-    with locked(folder):
+    with locked(folder) as held:
         _repair(folder)
         # A line of before, without its clips, is made again: its network lies there, trained.
         known = {(each.key, each.seed) for each in read_repeats(folder) if each.test_wrong}
@@ -171,6 +171,7 @@ def confirm_study(
                     trainers.start(points[key], spec.recipe.epochs)
                 for key in missing:
                     result = trainers.finish(points[key])
+                    held.check()
                     _append(folder, _test_best(key, seed, training, result))
                     known.add((key, seed))
                     if report is not None:

@@ -116,6 +116,7 @@ class Loop:
         workers: int,
         study: optuna.Study,
         keep: Callable[[], None] = lambda: None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         """Read how far the study is.
 
@@ -130,6 +131,7 @@ class Loop:
             study: the trials.
             keep: called when the folder holds something new that a search elsewhere needs to go
                 on: a design was submitted, or a row recorded.
+            check: called before anything is written; raises where the folder is not there any more.
         """
         self.spec = spec
         self.folder = folder
@@ -142,7 +144,7 @@ class Loop:
         self.submitted: list[_Submitted] = []
         repair(folder)
         self.history = read_all_rows(folder)
-        self.study, self.keep = study, keep
+        self.study, self.keep, self.check = study, keep, check
         self.found = open_study(folder)
         self.box = self.found.begun.box
         self.samplers = Samplers(spec, sweep, self.box)
@@ -482,6 +484,7 @@ class Loop:
 
     def _submit(self, job: _Submitted) -> None:
         """Step 3: its place in the order is in the storage before its training begins."""
+        self.check()
         self.submissions += 1
         if job.trial is not None:
             records.mark_submitted(job.trial, self.submissions, job.until)
@@ -563,6 +566,7 @@ class Loop:
 
     def _record(self, row: Evaluation, trial: optuna.Trial | None) -> None:
         """Steps 5 and 6 of the loop; their order is what makes kills harmless."""
+        self.check()
         append_row(self.folder, row)
         self.history.append(row)
         self._record_rung(row)

@@ -8,12 +8,14 @@ to go on, and can be made again from them (`search.records`).
 import fcntl
 import logging
 import os
+import shlex
 import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import optuna
 import sqlalchemy.event
@@ -28,15 +30,65 @@ from search.urls import HiddenURL
 DATABASE = "study.db"
 
 
+class FolderGone(InvalidStudy):
+    """The folder of a study is no longer where it was when the search began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A study's folder that this process holds."""
+
+    folder: Path
+    file: IO[str]
+    """The lock: it stays the same file wherever the folder goes."""
+
+    def check(self) -> None:
+        """Refuse to write where the folder was, if it was moved, renamed or removed meanwhile.
+
+        Otherwise whatever is written next would make a second folder of that name, with a part of
+        the study in each, of which neither could be resumed.
+
+        Raises:
+            FolderGone: says where the folder is now, as far as the system knows.
+        """
+        mine = os.fstat(self.file.fileno())
+        try:
+            found = os.stat(self.folder / LOCK)
+        except OSError:
+            found = None
+        if found is not None and (found.st_dev, found.st_ino) == (mine.st_dev, mine.st_ino):
+            return
+        if not mine.st_nlink:
+            raise FolderGone(
+                f"{self.folder} was removed while it was searched: nothing more is written; if it "
+                "was moved to another disk, go on there with dse search FOLDER"
+            )
+        now = self._place()
+        where = f"now {now}" if now else "elsewhere"
+        again = shlex.quote(now) if now else "FOLDER"
+        raise FolderGone(
+            f"{self.folder} was moved while it was searched, and is {where}: what is evaluated is "
+            f"there, nothing is lost; go on with: dse search {again}"
+        )
+
+    def _place(self) -> str:
+        """Where the folder is now; empty where the system does not tell."""
+        try:
+            return str(Path(os.readlink(f"/proc/self/fd/{self.file.fileno()}")).parent)
+        except OSError:
+            return ""
+
+
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[Held]:
     """Hold the study's folder: a second search in it is refused, one that died holds nothing.
 
     The kernel's lock on an open file, which it drops when the process ends, however that happens:
     the file itself stays and means nothing by being there.
 
     Raises:
-        InvalidStudy: another process searches here; the message names it.
+        InvalidStudy: another process searches here; the message names it. Or the folder was moved
+            or removed meanwhile, whatever else was raised for that reason.
         OSError: the folder cannot be made or written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +106,14 @@ def locked(folder: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(Holder(os.getpid(), socket.gethostname()).text)
         file.flush()
-        yield
+        held = Held(folder.absolute(), file)
+        try:
+            yield held
+        except FolderGone:
+            raise
+        except Exception:
+            held.check()  # a database that is not there any more has many names
+            raise
 
 
 @contextmanager

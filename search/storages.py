@@ -9,6 +9,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -18,7 +19,7 @@ import sqlalchemy.pool
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from dse.errors import InvalidInput, InvalidStudy
+from dse.errors import InvalidInput, InvalidStudy, printable
 from search.urls import HiddenURL, spellings
 
 ENVIRONMENT = "DSE_STORAGE"
@@ -41,6 +42,12 @@ DRIVERS = {
 }
 """What is installed for a bare name of a database."""
 
+SQLITE_OPTIONS = frozenset(
+    ("cache", "cached_statements", "detect_types", "immutable", "isolation_level", "mode", "nolock")
+    + ("timeout", "uri", "vfs")
+)
+"""Options of a URL that Python's driver or SQLite itself reads."""
+
 SCHEMES = "postgresql://, mysql:// or sqlite:///"
 
 HOPELESS = (
@@ -50,6 +57,8 @@ HOPELESS = (
     "access denied",
     "unknown database",
     "no pg_hba.conf entry",
+    "unable to open database file",
+    "readonly database",
 )
 """What a database answers when waiting does not help."""
 
@@ -62,16 +71,25 @@ def storage_url(text: str) -> HiddenURL:
     """Read the URL of a storage.
 
     Raises:
-        InvalidInput: it is none, or of a kind that there is not.
+        InvalidInput: it is none, of a kind that there is not, or a database in memory, which no
+            other process sees and which ends with this one.
     """
     try:
         url = sqlalchemy.make_url(text)
         url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
         known = url.get_backend_name() in ("postgresql", "mysql", "sqlite")
+        torn = "@" in (url.host or "")
     except (sqlalchemy.exc.ArgumentError, ValueError):
-        known = False
+        known, torn = False, text.count("@") > 1 and text.startswith(tuple(DRIVERS))
+    if torn:
+        raise InvalidInput(
+            "the storage has an '@' within its user or password, where one ends them: write it "
+            "as %40 there (and % as %25), or leave the password to ~/.pgpass or $PGPASSWORD"
+        )
     if not known:
         raise InvalidInput(f"the storage is none of {SCHEMES}: see docs/how-to/many-machines.md")
+    if url.get_backend_name() == "sqlite":
+        _check_sqlite(url)
     secrets = [url.password, *(value for key, value in url.query.items() if "pass" in key)]
     query = {key: value for key, value in url.query.items() if "pass" not in key}
     shown = url.set(query=query, drivername=url.get_backend_name())
@@ -80,6 +98,28 @@ def storage_url(text: str) -> HiddenURL:
         shown=shown.render_as_string(hide_password=True),
         secrets=spellings([str(secret) for secret in secrets if secret]),
     )
+
+
+def _check_sqlite(url: sqlalchemy.URL) -> None:
+    """Refuse a database of SQLite that is no file, or of a folder that is not there."""
+    place = url.database or ""
+    if place in ("", ":memory:") or "memory" in url.query.values() or ":memory:" in place:
+        raise InvalidInput(
+            "the storage is a database in memory, which ends with its process: leave --storage "
+            "out (the folder's study.db takes its place), or name a file, sqlite:///FILE"
+        )
+    unknown = sorted(set(url.query) - SQLITE_OPTIONS)
+    if unknown:  # the driver would ignore them
+        raise InvalidInput(
+            f"the storage has the option {printable(unknown[0])!r} behind its '?', which SQLite "
+            f"does not know: it knows {', '.join(sorted(SQLITE_OPTIONS))}"
+        )
+    folder = Path(place.removeprefix("file:")).parent
+    if not folder.is_dir():
+        raise InvalidInput(
+            f"the storage lies in the folder {printable(str(folder))}, which does not exist: make "
+            "it first (four slashes, sqlite:////, begin a path at the root)"
+        )
 
 
 def connect(url: HiddenURL, *, give_up_s: float = GIVE_UP_S, first_s: float = 30.0) -> "Patient":
@@ -92,12 +132,23 @@ def connect(url: HiddenURL, *, give_up_s: float = GIVE_UP_S, first_s: float = 30
 
     Raises:
         StorageUnreachable: it does not answer, or refuses us.
-        InvalidInput: its driver is not installed.
+        InvalidInput: its driver is not installed, or does not know an option of the URL.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     for chatty in ("alembic", "sqlalchemy.pool"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
-    opened: BaseStorage = patiently(lambda: _made(url), url, min(first_s, give_up_s))
+    try:
+        opened: BaseStorage = patiently(lambda: _made(url), url, min(first_s, give_up_s))
+    except InvalidInput:
+        raise
+    # An option that the driver does not know or cannot read is a TypeError, a ValueError or one of
+    # SQLAlchemy's, from driver to driver; a file of something else, a RuntimeError of Optuna's.
+    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, TypeError, ValueError) as error:
+        reason = url.scrubbed(_first_line(str(getattr(error, "orig", None) or error)))
+        raise InvalidInput(
+            f"the storage {url} cannot be opened ({printable(reason)}): correct the URL and the "
+            "options behind its '?'"
+        ) from None
     return Patient(opened, url, give_up_s)
 
 
@@ -162,13 +213,15 @@ def patiently(call: Callable[[], Any], url: HiddenURL, give_up_s: float) -> Any:
             waited_s = time.monotonic() - begun
         if any(word in reason.lower() for word in HOPELESS):
             raise StorageUnreachable(
-                f"the storage {url} refuses us ({reason}): correct the URL; a password may stand "
-                f"in the variable {ENVIRONMENT}, or in ~/.pgpass"
+                f"the storage {url} refuses us ({printable(reason)}): correct the URL, in which "
+                "special characters of a password are written as %40, say; a password may also "
+                f"stand in the variable {ENVIRONMENT}, or in ~/.pgpass"
             )
         if waited_s + wait_s > give_up_s:
             raise StorageUnreachable(
-                f"the storage {url} did not answer for {waited_s:.0f} s ({reason}): start it "
-                "again, or correct the URL; the same command goes on where this one stopped"
+                f"the storage {url} did not answer for {waited_s:.0f} s ({printable(reason)}): "
+                "start it again, or correct the URL; the same command goes on where this one "
+                "stopped"
             )
         time.sleep(wait_s * random.uniform(0.5, 1.0))  # not all workers at once
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from dse.design.point import DesignPoint
 from dse.errors import InvalidStudy
 from dse.files import write_text
 from dse.pricing.pricing import Pricing
@@ -24,7 +25,7 @@ from dse.studies.spec import StudySpec, check_unchanged
 from dse.training.job import Training
 from search.loop import Loop
 from search.state import Outcome, Progress
-from search.storage import locked, opened
+from search.storage import Held, locked, opened
 from search.survey import Survey, measure_box, survey
 from search.workers import InProcess, Trainers, Watch, Workers, WorkerSettings, share_memory
 
@@ -100,7 +101,7 @@ def run_study(
         progress.data(features.findings)
         sweep = Sweep(spec.space, _make_pricing(spec, features))
         found = survey(sweep, seed=spec.seed)
-        stack.enter_context(locked(folder))
+        held = stack.enter_context(locked(folder))
         if mirror is not None:
             mirror.fetch()
             _check_folder(spec, folder)
@@ -109,20 +110,33 @@ def run_study(
             mirror.fetch_designs(_trained_keys(folder))
         training = make_training(spec, features, folder / DESIGNS)
         study = stack.enter_context(opened(folder, spec.name, spec.objectives, places.storage))
+        watch = _watch(progress, held)
         trainers: Trainers
         if on_ray is not None:
             trainers = stack.enter_context(
-                _ray_trainers(on_ray, board, places, spec, training, progress)
+                _ray_trainers(on_ray, board, places, spec, training, progress, watch)
             )
         else:
             trainers = stack.enter_context(
-                open_trainers(spec, training, places.cache, workers, progress.epoch)
+                open_trainers(spec, training, places.cache, workers, watch)
             )
         keep = mirror.keep if mirror is not None else lambda: None
-        loop = Loop(spec, folder, sweep, training, trainers, progress, workers, study, keep)
+        loop = Loop(
+            *(spec, folder, sweep, training, trainers, progress, workers, study, keep, held.check)
+        )
         outcome = loop.run(found)
         keep()
         return outcome
+
+
+def _watch(progress: Progress, held: Held) -> Watch:
+    """Told of each epoch: whoever watches, once the folder is found where it was."""
+
+    def watch(point: DesignPoint, record: Any) -> None:
+        held.check()
+        progress.epoch(point, record)
+
+    return watch
 
 
 def _place(places: _Places) -> str | Path:
@@ -173,6 +187,7 @@ def _ray_trainers(
     spec: StudySpec,
     training: Training,
     progress: Progress,
+    watch: Watch,
 ) -> Iterator[Trainers]:
     """Tasks of a Ray cluster, whose nodes were found fit."""
     from search.artifacts import open_artifacts
@@ -191,7 +206,7 @@ def _ray_trainers(
         artifacts,
         board,
         places.folder,
-        progress.epoch,
+        watch,
     )
     try:
         yield trainers

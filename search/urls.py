@@ -1,7 +1,7 @@
 """URLs that may hold a password, which nobody shall read in a message, a file or a log."""
 
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,12 @@ class HiddenURL:
 
 def spellings(secrets: list[str]) -> tuple[str, ...]:
     """Secrets as they are, and as URLs write them; longest first, so that none is cut in two."""
-    spelled = {form for s in secrets if s for form in (s, quote(s, safe=""), quote_plus(s))}
+    spelled = {
+        form
+        for s in secrets
+        if s
+        for form in (s, quote(s, safe=""), quote_plus(s), unquote(s), unquote_plus(s))
+    }
     return tuple(sorted(spelled, key=len, reverse=True))
 
 
@@ -38,13 +43,17 @@ def place_url(text: str) -> HiddenURL:
     That is the password of `scheme://user:password@host/path`, and every value behind a `?`: tokens
     and signatures of object stores stand there.
     """
-    parts = urlsplit(text)
-    login, at, host = parts.netloc.rpartition("@")
+    # Not by `urlsplit`, which ends the login at a slash: secrets of object stores have some, and
+    # what stands behind would be shown.
+    scheme, _, rest = text.partition("://")
+    login, at, place = rest.rpartition("@")
     user, colon, password = login.partition(":")
-    secrets = [password, *(value for _, value in parse_qsl(parts.query))]
-    netloc = f"{user}:***{at}{host}" if colon else parts.netloc
-    query = "?***" if parts.query else ""
-    return HiddenURL(text, f"{parts.scheme}://{netloc}{parts.path}{query}", spellings(secrets))
+    if not colon:
+        at, place, password = "", rest, ""
+    path, mark, query = place.partition("?")
+    secrets = [password, query, *(value for _, value in parse_qsl(query))]
+    shown = f"{scheme}://{f'{user}:***@' if at else ''}{path}{'?***' if mark else ''}"
+    return HiddenURL(text, shown, spellings(secrets))
 
 
 def is_url(text: str) -> bool:

@@ -21,7 +21,9 @@ is a little too good for that reason.
 """
 
 import dataclasses
+import errno
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -155,6 +157,8 @@ class _Run:
 
     def prepare(self, resume: bool) -> None:
         """Build network and optimiser, from the last checkpoint where there is one."""
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
         found = self._find_checkpoint() if resume else None
         # No epoch has this number: first weights have random numbers of their own.
         self._seed(epoch=0)
@@ -296,6 +300,9 @@ class _Run:
         self.history.append(record)
         if self.folder is None:
             return
+        if not self.folder.is_dir():
+            # Moved or removed since: to make it anew would leave a part of the training in each.
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.folder))
         if best_record(self.history) is record:
             save_checkpoint(self._checkpoint(None), self.folder / BEST)
         save_checkpoint(self._checkpoint(self.optimiser.state_dict()), self.folder / LAST)

@@ -4,10 +4,11 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import optuna
 import pytest
@@ -273,6 +274,7 @@ def test_searches_that_begin_at_once_in_an_empty_database_all_begin(database: st
         ("oracle://dse:{right}@somewhere/db", "the storage is none of postgresql://"),
         ("postgresql://dse:{right}@127.0.0.1:port/db", "the storage is none of postgresql://"),
         ("mysql://dse:{right}@127.0.0.1/db", "pip install"),
+        ("postgresql://dse:{right}@127.0.0.1:{port}/postgres?colour=red", "options behind its '?'"),
     ],
 )
 def test_a_storage_that_cannot_be_used_is_one_sentence_without_password(
@@ -285,3 +287,80 @@ def test_a_storage_that_cannot_be_used_is_one_sentence_without_password(
     assert message in str(caught.value)
     assert PASSWORD not in str(caught.value) and right not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory"]
+)
+def test_a_database_in_memory_is_refused_at_once(text: str) -> None:
+    with pytest.raises(InvalidInput, match="in memory, which ends with its process: leave"):
+        storage_url(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://dse:p@ss@host/db",
+        "postgresql://dse:p@55:word@host/db",
+        "mysql://d@se:pw@host/db",
+        "postgresql://dse:two@two@host:5432/db",
+    ],
+)
+def test_a_password_that_cuts_the_url_is_told_and_not_shown(text: str) -> None:
+    if text.startswith("mysql"):
+        assert storage_url(text).shown == "mysql://d%40se:***@host/db"
+        return
+    with pytest.raises(InvalidInput, match="has an '@' within its user or password") as caught:
+        storage_url(text)
+    assert "ss" not in str(caught.value).replace("password", "").replace("PASSWORD", "").replace(
+        "pgpass", ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("{folder}/missing/study.db", "folder {folder}/missing, which does not exist: make it"),
+        ("{folder}", "refuses us (unable to open database file)"),
+        ("{folder}/text.db", "cannot be opened (file is not a database)"),
+        (
+            "{folder}/new.db?colour=red",
+            "option 'colour' behind its '?', which SQLite does not know",
+        ),
+        ("{folder}/new.db?timeout=long", "options behind its '?'"),
+    ],
+)
+def test_a_file_that_is_no_storage_is_one_sentence(
+    place: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "text.db").write_text("not a database, but long enough to be read as one " * 20)
+    begun = time.monotonic()
+    with pytest.raises(InvalidInput) as caught:
+        connect(storage_url("sqlite:///" + place.format(folder=tmp_path)))
+    assert message.format(folder=tmp_path) in str(caught.value)
+    assert time.monotonic() - begun < 5
+    assert not (tmp_path / "missing").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "secret"),
+    [
+        ("s3://key:se/cret@bucket/a", "s3://key:***@bucket/a", "se/cret"),
+        ("ftp://me:a@b@host/a", "ftp://me:***@host/a", "a@b"),
+        ("s3://bucket/a?token=xyz", "s3://bucket/a?***", "xyz"),
+        ("s3://bucket/a@b", "s3://bucket/a@b", "geheim"),
+        ("webdav9://me:p%2Fw@host/a", "webdav9://me:***@host/a", "p/w"),
+    ],
+)
+def test_a_place_shows_no_secret(text: str, shown: str, secret: str) -> None:
+    assert str(place_url(text)) == shown
+    assert secret not in place_url(text).scrubbed(
+        f"{secret}: no login at {text}" * (secret in unquote(text))
+    )
+
+
+def test_a_kind_of_place_that_nobody_knows_keeps_its_password(tmp_path: Path) -> None:
+    for text in ("webdav9://me:geheim@host/a", "gdrive://me:geheim@host/a", "hdfs://me:geheim@h/a"):
+        with pytest.raises(InvalidInput) as caught:
+            open_artifacts(text)
+        assert "geheim" not in str(caught.value)
