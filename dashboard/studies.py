@@ -392,9 +392,11 @@ def _parse_more(path: Path, known: _Parsed | None) -> _Parsed | None:
 
 
 _ODD = re.compile(
-    rb"\\\\[bfru]|\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]|\xed[\xa0-\xbf]"
+    rb"\\([bfr]|u(00[0-9]|d[89a-f]|20[26]))|\x7f"
+    rb"|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]|\xed[\xa0-\xbf]",
+    re.IGNORECASE,
 )
-"""Bytes of characters that steer a terminal, or halves of them; any escape may be one."""
+"""Characters that steer a terminal, or halves of them, as bytes of UTF-8 and as escapes of JSON."""
 
 _TYPES = {
     **dict.fromkeys(("schema_version", "trial", "seed", "best_epoch", "epochs"), pa.int64()),
@@ -426,6 +428,10 @@ def _parse(content: bytes) -> pa.Table | None:
             parse_options=pyarrow.json.ParseOptions(explicit_schema=pa.schema(_TYPES.items())),
         )
     except pa.ArrowInvalid:
+        return None
+    # A row a line: Arrow would also take two in one, or one over several.
+    lines = content.count(b"\n")
+    if not len(table) == lines == content.count(b"}\n{") + 1:
         return None
     return table if _is_sound(table) else None
 

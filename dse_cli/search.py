@@ -6,6 +6,7 @@ file is told at once.
 
 import os
 import shlex
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from dse_cli.options import (
 
 if TYPE_CHECKING:
     from dse.studies.spec import StudySpec
+    from search.check import SpaceCheck
 
 EPILOG = """A study file names data, space, machine, objectives, limits and effort;
 examples/demo.yaml is a small one, docs/how-to/search.md describes every key. Exit codes: 0 done,
@@ -92,7 +94,11 @@ examples/demo.yaml is a small one, docs/how-to/search.md describes every key. Ex
     help="With --engine ray: features come from Ray's object store, or each node makes them from "
     "its own copy of the data.",
 )
-@click.option("--check", is_flag=True, help="Read and check the study, say what it is, and stop.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Read the study, look at its data, price its space, say what it comes to, and stop.",
+)
 def command(
     study: Path,
     data: Path | None,
@@ -216,27 +222,69 @@ def read_folder(
 
 
 def _print_check(spec: "StudySpec", console: Console) -> None:
+    """Say what a study is, what its space comes to, and what its data say against it.
+
+    Raises:
+        InvalidInput: its data cannot be used; or no design is within the limits.
+    """
     from dse.design.space import check_not_empty
+    from search.check import check_data, check_space
 
     check_not_empty(spec.space)
+    hardware = spec.hardware
+    lost = ""
+    if hardware.skipped:
+        lost = f" ({hardware.skipped} more cannot exist; the first: {hardware.reason})"
+    limits = (*spec.budget.limits, *spec.measured_budget.limits)
     console.print(
-        f"{spec.name}: {spec.space.size:,} designs of {len(spec.space.choices)} axes, priced on "
-        f"{spec.accelerator.name} with {spec.technology.name}; minimises "
-        f"{', '.join(spec.objectives)}; {', '.join(map(str, spec.budget.limits)) or 'no limits'}; "
-        f"ends after {spec.trainings} trainings or {spec.candidates} candidates"
-        f"{controls_words(spec)}",
+        f"{spec.name}: {spec.space.size:,} designs of {len(spec.space.choices)} axes on "
+        f"{spec.machine_words}{lost}; minimises {', '.join(spec.objectives)}; "
+        f"{', '.join(map(str, limits)) or 'no limits'}; "
+        f"ends after {spec.trainings} trainings or {spec.candidates} candidates",
         markup=False,
     )
+    trouble, outputs = None, spec.task.usual_classes
+    try:
+        data = check_data(spec)
+    except InvalidInput as error:
+        trouble = error  # the space is worth a look all the same
+    else:
+        outputs = len(data.classes)
+        clips = ", ".join(f"{count:,} {split}" for split, count in data.clips.items())
+        console.print(f"data: {outputs} classes; clips: {clips}", markup=False)
+        for finding in data.findings:
+            console.print(f"  {finding}", markup=False)
+    found = check_space(spec, outputs)
+    for line in _say_space(found, spec):
+        console.print(line, markup=False)
+    if trouble is not None:
+        raise trouble
+    if not found.feasible and found.whole:
+        raise InvalidInput("no design of the space keeps the limits: widen the space or a limit")
 
 
-def controls_words(spec: "StudySpec") -> str:
-    """What of the trainings goes to dense controls; empty where none does."""
-    if spec.controls == "none":
-        return ""
-    return (
-        "; controls: auto, so the last of these trainings are dense controls, one for each ternary "
-        "design of the frontier that no dense one equals in trained parameters"
-    )
+def _say_space(found: "SpaceCheck", spec: "StudySpec") -> Iterator[str]:
+    """Counts from all designs priced to those that keep all limits."""
+    which = "all of them" if found.whole else "at random"
+    yield f"of {found.priced:,} designs, {which}:"
+    yield f"  {found.built:6,}  are networks"
+    why = f", others none: {found.not_executed}" if found.not_executed else ""
+    on = "one of the machines" if spec.several_machines else "the machine"
+    yield f"  {found.executed:6,}  {on} executes{why}"
+    yield f"  {found.held:6,}  fit its memories"
+    for each in found.limits:
+        yield f"  {each.passes:6,}  keep {each.limit}"
+    yield f"  {found.feasible:6,}  keep all of it"
+    binding = found.binding
+    if binding is not None:
+        yield f"binding limit: {binding.limit}; without it {binding.without:,} would"
+    elif found.limits:
+        yield "no single limit binds"
+    for limit in spec.measured_budget.limits:
+        yield f"{limit}: only a training tells"
+    if found.unused and spec.several_machines:
+        some = "; ".join(found.unused[:3]) + ("; ..." if len(found.unused) > 3 else "")
+        yield f"no design suits {len(found.unused)} of {len(spec.machines)} machines: {some}"
 
 
 def recorded_workers(folder: Path) -> int | None:

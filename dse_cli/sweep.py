@@ -31,7 +31,7 @@ from dse.errors import InvalidInput
 from dse.files import replacing, write_text
 from dse.pricing.budget import Budget, Limit, budget_from_node
 from dse.pricing.comparable import own_words
-from dse.pricing.hardware import in_technology
+from dse.pricing.hardware import Hardware, HardwareSection, in_technology
 from dse.pricing.machine import Machine
 from dse.pricing.sweep import Sweep
 from dse.pricing.sweep_results import (
@@ -44,8 +44,7 @@ from dse.pricing.sweep_results import (
     make_sweep,
 )
 from dse.sheets import csv_records
-from dse.speech.task import COMMANDS, Task
-from dse.studies.spec import beside, read_study
+from dse.studies.spec import read_hardware, read_study
 from dse_cli.options import (
     DEFAULT_MACHINE,
     FRAMES,
@@ -125,6 +124,7 @@ SHOWN = 16
 )
 @engine_option
 @ray_address_option
+@click.option("--replace", is_flag=True, help="Replace the files of a sweep before this one.")
 def command(
     space: Path,
     machines: tuple[str, ...],
@@ -141,12 +141,13 @@ def command(
     out: str,
     engine: str,
     ray_address: str | None,
+    replace: bool,
 ) -> None:
     """Price every design of SPACE on every machine, or a sample of them; train nothing.
 
-    SPACE is a study file, of which the space, the machine, the technology, the limits, and the
-    sizes of task and features are used; or a YAML file with a `space` section and, where wanted,
-    `machine`, `technology` and `limits`.
+    SPACE is a study file, of which the space, the machines, the limits on costs, and the sizes of
+    task and features are used; or a YAML file with a `space` section and, where wanted, `machine`,
+    `technology` or `hardware`, and `limits`.
 
     \b
       dse sweep examples/demo.yaml
@@ -155,7 +156,7 @@ def command(
     console = Console(highlight=False)
     given = _read(space)
     pairs = [_loaded(name) for name in dict.fromkeys(machines)]
-    pairs = pairs or [(given.accelerator, given.technology)]
+    pairs = pairs or [(each.accelerator, each.technology) for each in given.hardware.machines]
     chosen = _in_technologies(pairs, split_names(technology), objective)
     job = SweepJob(
         space=given.space,
@@ -168,7 +169,11 @@ def command(
         seed=seed,
         objectives=_read_objectives(minimise, maximise),
     )
+    csv = Path(Path(out).name if "://" in out else out)
+    csv = csv.with_name(f"{csv.stem}-frontier.csv")
     _check_out(out, engine, ray_address)
+    if not replace:
+        _refuse_existing(Path(out), csv)
     sweep = make_sweep(job)
     begun = time.perf_counter()
     with ExitStack() as stack:
@@ -187,8 +192,6 @@ def command(
             )
         done = _run(job, sweep, out, on_ray, console)
     seconds = time.perf_counter() - begun
-    csv = Path(Path(out).name if "://" in out else out)
-    csv = csv.with_name(f"{csv.stem}-frontier.csv")
     rows = done.frontier.rows()
     _write_frontier(rows, csv)
     _print(rows, dict(job.objectives), console)
@@ -203,6 +206,8 @@ def command(
         for words in filter(None, own):
             console.print(f"{words}.", markup=False)
     console.print(f"All: {_shown(out)}   frontier: {csv}", markup=False, soft_wrap=True)
+    if not rows:
+        raise SystemExit(1)
 
 
 def _check_out(out: str, engine: str, ray_address: str | None) -> None:
@@ -216,6 +221,13 @@ def _check_out(out: str, engine: str, ray_address: str | None) -> None:
         raise InvalidInput(f"--out {out} is a folder, of a sweep on Ray: name another file")
     if engine == "ray" and Path(out).is_file():
         raise InvalidInput(f"--out {out} is a file, and --engine ray makes a folder: name another")
+
+
+def _refuse_existing(*paths: Path) -> None:
+    """A sweep of hours ago must not be lost to one with another limit."""
+    for path in paths:
+        if path.exists():
+            raise InvalidInput(f"{path} is there already: name another --out, or give --replace")
 
 
 def _shown(out: str) -> str:
@@ -280,6 +292,7 @@ class _File:
     space: Any
     machine: str = DEFAULT_MACHINE
     technology: str | None = None
+    hardware: HardwareSection | None = None
     limits: dict[str, float] = field(default_factory=dict)
 
 
@@ -288,8 +301,7 @@ class _Given:
     """What is swept, and on what, unless options say otherwise."""
 
     space: SearchSpace
-    accelerator: Accelerator
-    technology: Technology
+    hardware: Hardware
     budget: Budget
     frames: int = FRAMES
     outputs: int = OUTPUTS
@@ -308,11 +320,10 @@ def _read(path: Path) -> _Given:
         study = read_study(path)
         return _Given(
             space=study.space,
-            accelerator=study.accelerator,
-            technology=study.technology,
+            hardware=study.hardware,
             budget=study.budget,
             frames=study.features.frames,
-            outputs=_classes(study.task),
+            outputs=study.task.usual_classes,
             rate=study.rate or 1.0,
         )
     problems = Problems()
@@ -325,22 +336,7 @@ def _read(path: Path) -> _Given:
         if "limits" in node.value:
             budget = budget_from_node(node.value["limits"], COST_COLUMNS)
     problems.tell()
-    accelerator = load_accelerator(beside(file.machine, path.parent))
-    technology = beside(file.technology or accelerator.technology, path.parent)
-    return _Given(
-        space=space,
-        accelerator=accelerator,
-        technology=load_technology(technology),
-        budget=budget,
-    )
-
-
-def _classes(task: Task) -> int:
-    """Classes of a task; 35 where it takes all words, as many as Speech Commands has."""
-    if task.kind == "all_words":
-        return 35 + task.silence
-    words = COMMANDS if task.kind == "commands" else task.words
-    return len(words) + task.unknown + task.silence
+    return _Given(space=space, hardware=read_hardware(file, node, path.parent), budget=budget)
 
 
 def _loaded(name: str) -> tuple[Accelerator, Technology]:

@@ -9,6 +9,7 @@ the test split is looked at: here, and nowhere else.
 import dataclasses
 import json
 import math
+import re
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import numpy as np
 
 from dse.columns import MEASURED_COLUMNS, first_cost
 from dse.design.point import DesignPoint
-from dse.errors import InvalidFile, InvalidStudy
+from dse.errors import InvalidFile, InvalidStudy, printable, short
 from dse.files import replacing
 from dse.pareto import pareto_mask
 from dse.studies.confirmed import Confirmed
@@ -27,7 +28,7 @@ from dse.studies.folder import DESIGN
 from dse.studies.frontier import find_frontier
 from dse.studies.intervals import mean_band
 from dse.studies.paired import SURE, Judgement, judge_pair
-from dse.studies.rows import Evaluation
+from dse.studies.rows import KEY, MOST_COUNTED, Evaluation
 from dse.studies.spec import StudySpec
 from dse.studies.study import Study, open_study, say_trial
 from dse.training.clipwise import Wrong, pack, unpack
@@ -114,12 +115,31 @@ def read_repeats(folder: Path) -> list[Repeat]:
     repeats = []
     for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
         try:
-            repeats.append(Repeat(**json.loads(line)))
-        except (ValueError, TypeError) as error:
+            repeats.append(_checked(json.loads(line)))
+        except (ValueError, TypeError, RecursionError) as error:
             raise InvalidFile(
-                f"not a confirmed training: {error}; move the file away ({path}:{number})"
+                f"not a confirmed training: {printable(str(error))[:200]}; move the file away "
+                f"({path}:{number})"
             ) from None
     return repeats
+
+
+def _checked(plain: Any) -> Repeat:
+    """A line of the file, each field of its kind; raises `ValueError` or `TypeError`."""
+    repeat = Repeat(**plain)
+    for name in Repeat.__slots__:
+        value = getattr(repeat, name)
+        if name == "key":
+            right = isinstance(value, str) and re.fullmatch(KEY, value) is not None
+        elif name.endswith("_error"):
+            optional = value is None and "quantised" in name
+            right = optional or (type(value) in (int, float) and 0 <= value <= 1)
+        else:
+            right = type(value) in (int, float) and 0 <= value <= MOST_COUNTED
+            right &= name == "seconds" or type(value) is int
+        if not right:
+            raise ValueError(f"{name} is {short(value)}")
+    return repeat
 
 
 def confirm_study(

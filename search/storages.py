@@ -42,10 +42,10 @@ DRIVERS = {
 }
 """What is installed for a bare name of a database."""
 
-SQLITE_OPTIONS = frozenset(
-    ("cache", "cached_statements", "detect_types", "immutable", "isolation_level", "mode", "nolock")
-    + ("timeout", "uri", "vfs")
-)
+SQLITE_OPTIONS = {
+    *("cache", "cached_statements", "detect_types", "immutable", "isolation_level", "mode"),
+    *("nolock", "timeout", "uri", "vfs"),
+}
 """Options of a URL that Python's driver or SQLite itself reads."""
 
 SCHEMES = "postgresql://, mysql:// or sqlite:///"

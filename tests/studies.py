@@ -10,7 +10,7 @@ from dse.studies.resolved import Begun, resolved_yaml
 from dse.studies.spec import StudySpec, read_study
 from dse.studies.study import Study
 
-BOX = {"error": (0.0, 1.0), "energy_pj": (4.0, 8.0)}
+BOX = {"error": (0.0, 1.0), "quantised_error": (0.0, 1.0), "energy_pj": (4.0, 8.0)}
 
 SMALL = """
 name: small
@@ -39,5 +39,7 @@ def begin(folder: Path, text: str = SMALL, **begun: Any) -> StudySpec:
 
 def open_optuna_study(text: str = SMALL, *, folder: Path = Path("nowhere"), **begun: Any) -> Study:
     """A study that lies in no folder."""
-    known = {"data_key": "d4ta", "outputs": 12, "box": BOX, "workers": 1} | begun
-    return Study(folder, read(text), Begun(**known))
+    asked = read(text)
+    box = {name: BOX.get(name, (0.0, 9.0)) for name in asked.objectives}
+    known = {"data_key": "d4ta", "outputs": 12, "box": box, "workers": 1} | begun
+    return Study(folder, asked, Begun(**known))

@@ -113,6 +113,8 @@ class Hardware:
     """The first one stands for all where one must."""
     skipped: int = 0
     """Combinations that cannot exist, such as an SRAM beyond the technology's table."""
+    reason: str = dataclasses.field(default="", compare=False)
+    """Why the first of them cannot; not kept in a study's record."""
 
     def machine(self, name: str) -> Machine:
         """The machine that a row names. Raises `InvalidInput` where there is none."""
@@ -267,7 +269,7 @@ def _combined(
     if not machines:
         raise node.error(f"hardware: none of the {skipped} machines can exist: {reason}")
     _check_names(node, machines)
-    return Hardware(tuple(machines), skipped)
+    return Hardware(tuple(machines), skipped, reason)
 
 
 def _check_names(node: Node, machines: Sequence[Machine]) -> None:

@@ -137,7 +137,7 @@ def load_features(
     drawing = draw(corpus, task)
     root = cache if cache is not None else cache_folder() / "features"
     place = root / _cache_name(corpus, task, spec)
-    told = _told_by_names(corpus, drawing)
+    told = told_by_names(corpus, drawing)
     found = _open(place, task, spec)
     if found is not None:
         return _with_findings(found, told)
@@ -157,7 +157,8 @@ def load_features(
     return _with_findings(kept, told)
 
 
-def _told_by_names(corpus: Corpus, drawing: Drawing) -> tuple[str, ...]:
+def told_by_names(corpus: Corpus, drawing: Drawing) -> tuple[str, ...]:
+    """What file names say against errors measured on these clips (`dse.speech.findings`)."""
     clips = Counter(
         (drawing.classes[example.label], split)
         for split in SPLITS

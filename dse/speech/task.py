@@ -50,6 +50,14 @@ class Task:
             )
         require(len(set(self.words)) == len(self.words), "words", "distinct", list(self.words))
 
+    @property
+    def usual_classes(self) -> int:
+        """Classes where nobody has looked at the data: of all words, the 35 of Speech Commands."""
+        if self.kind == "all_words":
+            return 35 + self.silence
+        words = COMMANDS if self.kind == "commands" else self.words
+        return len(words) + self.unknown + self.silence
+
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain data, for a resolved study or a checkpoint."""
         return dataclasses.asdict(self) | {"words": list(self.words)}

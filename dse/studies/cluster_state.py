@@ -10,7 +10,9 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
+from dse.errors import printable, short
 from dse.files import write_text
 
 FILE_NAME = "cluster.json"
@@ -18,6 +20,11 @@ LOG = "cluster.log"
 """What the tasks said, a line each, beside it."""
 
 STALE_S = 30.0
+
+MOST = 1e15
+"""Of any number here; seconds since 1970 are the largest."""
+
+T = TypeVar("T", "NodeState", "TaskState")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +80,27 @@ def read_cluster_state(folder: Path) -> ClusterState | None:
     try:
         plain = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
         return ClusterState(
-            written_at=float(plain["written_at"]),
-            room=int(plain["room"]),
-            nodes=tuple(NodeState(**node) for node in plain["nodes"]),
-            tasks=tuple(TaskState(**task) for task in plain["tasks"]),
+            written_at=_checked("written_at", float, plain["written_at"]),
+            room=_checked("room", int, plain["room"]),
+            nodes=tuple(_built(NodeState, node) for node in plain["nodes"]),
+            tasks=tuple(_built(TaskState, task) for task in plain["tasks"]),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _built(kind: type[T], plain: Any) -> T:
+    """A state of plain data, each field of its kind; raises `ValueError` or `TypeError`."""
+    if not isinstance(plain, dict):
+        raise TypeError(f"{short(plain)} is no state")
+    kinds = {each.name: each.type for each in dataclasses.fields(kind)}
+    return kind(**{name: _checked(name, kinds[name], value) for name, value in plain.items()})
+
+
+def _checked(name: str, kind: Any, value: Any) -> Any:
+    """A text that can be shown, or a number of a size that pages can draw."""
+    if kind is str and isinstance(value, str):
+        return printable(value)
+    if kind is not str and type(value) in (int, kind) and 0 <= value <= MOST:
+        return value
+    raise ValueError(f"{name} is {short(value)}")

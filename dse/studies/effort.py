@@ -13,9 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from cost_models.allowed import Allowed, Count, check_fields
+from cost_models.allowed import Allowed, check_fields
 from dse.studies.frontier import hypervolume_share
 from dse.studies.rows import Evaluation, latest
+
+Amount = Annotated[int, Allowed(ge=1, le=10**9, words="at least 1")]
+"""Trainings, epochs, candidates: more is a slip, and no float could hold thousands of digits."""
 
 Volume = Callable[[Sequence[Evaluation], Mapping[str, Sequence[float]]], float]
 
@@ -31,7 +34,7 @@ Most likely it is the recipe, the data or the memory, and not the design."""
 class Patience:
     """The `patience` section of a study file: when more trainings are not worth it."""
 
-    trainings: Count = 20
+    trainings: Amount = 20
     improvement: Annotated[float, Allowed(gt=0.0, lt=1.0)] = 0.01
     """Relative, of the hypervolume, over so many trainings."""
 

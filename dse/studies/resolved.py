@@ -22,20 +22,34 @@ from typing import Any, Literal, TypeVar
 from cost_models import Accelerator, Technology
 from cost_models.reading import build
 from cost_models.strict_yaml import Node, dump_yaml, parse_yaml
-from dse.columns import OBJECTIVE_COLUMNS
+from dse.columns import MEASURED_COLUMNS, OBJECTIVE_COLUMNS
 from dse.design.space_file import space_from_node
 from dse.errors import InvalidField, InvalidFile, InvalidInput, InvalidStudy, require
 from dse.pricing.budget import budget_from_node
 from dse.pricing.hardware import Hardware
 from dse.pricing.machine import Machine
 from dse.speech.task import FeatureSpec, Task
-from dse.studies.effort import Patience
+from dse.studies.effort import Amount, Patience
 from dse.studies.folder import RESOLVED
 from dse.studies.rungs import Rungs
-from dse.studies.spec import Controls, SamplerName, StudySpec, read_baselines, split_limits
+from dse.studies.spec import (
+    Controls,
+    Hours,
+    Rate,
+    SamplerName,
+    Seed,
+    StudySpec,
+    read_baselines,
+    split_limits,
+)
 from dse.training.recipe import recipe_from_node
 
 Named = TypeVar("Named", Accelerator, Technology)
+
+
+MOST_CLASSES = MOST_WORKERS = 100_000
+MOST_END = 300.0
+"""Of a box: a cost of 1e300."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +71,15 @@ class Begun:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        require(self.outputs >= 1, "outputs", "at least 1", self.outputs)
-        require(self.workers >= 1, "workers", "at least 1", self.workers)
+        require(1 <= self.outputs <= MOST_CLASSES, "outputs", "from 1 to 100,000", self.outputs)
+        require(1 <= self.workers <= MOST_WORKERS, "workers", "from 1 to 100,000", self.workers)
         for ends in self.box.values():
-            require(len(ends) == 2, "box", "best and worst value of each objective", list(ends))
+            require(
+                len(ends) == 2 and -MOST_END <= ends[0] < ends[1] <= MOST_END,
+                "box",
+                "the best value of each objective and a larger, worst one",
+                list(ends),
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,18 +99,18 @@ class _Record:
     recipe: Node
     objectives: tuple[str, ...]
     limits: Node
-    rate: float | None
+    rate: Rate | None
     baselines: tuple[Node, ...]
     controls: Controls = "none"
     warm_start: tuple[str, ...]
     sampler: SamplerName
     rungs: Rungs | None
-    trainings: int
-    candidates: int
-    epochs: int | None
-    hours: float | None
+    trainings: Amount
+    candidates: Amount
+    epochs: Amount | None
+    hours: Hours | None
     patience: Patience | None
-    seed: int
+    seed: Seed
     device: str
     data_key: str
     outputs: int
@@ -167,11 +186,26 @@ def parse_resolved(text: str, where: str) -> tuple[StudySpec, Begun]:
             )
         except InvalidField as error:
             raise node.value[error.field].error(str(error)) from None
+        if sorted(record.box) != sorted(record.objectives):
+            raise node.value["box"].error(
+                f"box must have the study's objectives, {', '.join(record.objectives)}"
+            )
+        _check_objectives(record, node)
         return _spec(record), begun
     except InvalidInput as error:
         raise InvalidFile(
             f"{error}: restore {RESOLVED} from a backup, or search anew with this version"
         ) from None
+
+
+def _check_objectives(record: _Record, node: Node) -> None:
+    """Columns that there are, one of them an error and one a cost."""
+    measured = [name in MEASURED_COLUMNS for name in record.objectives]
+    known = all(name in OBJECTIVE_COLUMNS for name in record.objectives)
+    if not known or all(measured) or not any(measured):
+        raise node.value["objectives"].error(
+            "objectives must be an error and costs, out of " + ", ".join(OBJECTIVE_COLUMNS)
+        )
 
 
 def _spec(record: _Record) -> StudySpec:

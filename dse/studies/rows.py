@@ -335,7 +335,9 @@ def _checked(row: dict[str, Any]) -> Evaluation:
     Raises:
         ValueError: one is missing, or is not what its field holds.
     """
-    row = dict.fromkeys(NULLABLE) | row
+    # An axis or a cost that is null is one that the row does not have.
+    known = {name: value for name, value in row.items() if value is not None}
+    row = dict.fromkeys(NULLABLE) | known
     for name in Evaluation.__slots__:
         if name not in ("values", "cost") and name not in row:
             raise ValueError(f"{name} is missing")

@@ -28,7 +28,7 @@ from typing import Annotated
 
 import numpy as np
 
-from cost_models.allowed import Allowed, Count, check_fields
+from cost_models.allowed import Allowed, check_fields
 from dse.pareto import rank_by_dominance
 
 
@@ -36,9 +36,9 @@ from dse.pareto import rank_by_dominance
 class Rungs:
     """The `rungs` section of a study file."""
 
-    first: Count = 2
+    first: Annotated[int, Allowed(ge=1, le=10**9)] = 2
     """Epochs at which a training is first looked at."""
-    factor: Annotated[int, Allowed(ge=2)] = 3
+    factor: Annotated[int, Allowed(ge=2, le=10**9)] = 3
     """Each rung has so many times the epochs of the one below, and lets 1/factor of them pass."""
 
     def __post_init__(self) -> None:

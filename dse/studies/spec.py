@@ -9,10 +9,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from cost_models import Accelerator, Technology, load_accelerator, load_technology
-from cost_models.allowed import Allowed, Count, check_fields
+from cost_models.allowed import Allowed, check_fields
 from cost_models.application import US_PER_S
 from cost_models.reading import Problems, build
 from cost_models.strict_yaml import Node, read_yaml
@@ -28,7 +28,7 @@ from dse.pricing.comparable import say_technology
 from dse.pricing.hardware import Hardware, HardwareSection, hardware_from_node
 from dse.pricing.machine import Machine
 from dse.speech.task import FeatureSpec, Task
-from dse.studies.effort import Effort, Patience
+from dse.studies.effort import Amount, Effort, Patience
 from dse.studies.folder import RESOLVED
 from dse.studies.rungs import Rungs
 from dse.training.recipe import Recipe, spelled_out
@@ -37,6 +37,10 @@ SCHEMA_VERSION = 1
 
 SamplerName = Literal["known_cost", "tpe", "nsga2", "nsga3", "gp", "qmc", "random"]
 Controls = Literal["none", "auto"]
+
+Seed = Annotated[int, Allowed(ge=0, lt=2**32, words="from 0 to 2^32 - 1")]
+Rate = Annotated[float, Allowed(ge=1e-9, le=1e9, words="more than 0")]
+Hours = Annotated[float, Allowed(gt=0, le=1e9)]
 
 CHANGEABLE = (
     "trainings",
@@ -97,7 +101,7 @@ class StudyFile:
     """Two or more columns, all minimised: `error` or `quantised_error`, and at least one cost."""
     limits: dict[str, float] | None = None
     """`max_COLUMN` and `min_COLUMN` of costs, `error` and `quantised_error`."""
-    rate: Annotated[float, Allowed(gt=0)] | None = None
+    rate: Rate | None = None
     """Inferences a second, which a machine must keep; 1 where `average_power_uw` is an objective or
     limited and nothing is said."""
     baselines: tuple[str | dict[str, Any], ...] = ()
@@ -112,17 +116,17 @@ class StudyFile:
     """What proposes designs."""
     rungs: Rungs | Literal["none"] | None = None
     """Epochs of the first look at a training, and the factor from one look to the next."""
-    trainings: Count = 20
+    trainings: Amount = 20
     """The study ends when so many designs are trained."""
-    candidates: int | None = None
+    candidates: Amount | None = None
     """... or when so many are priced; 50 per training where it is left out."""
-    epochs: Count | None = None
+    epochs: Amount | None = None
     """... or when so many epochs are trained, of all designs together."""
-    hours: Annotated[float, Allowed(gt=0)] | None = None
+    hours: Hours | None = None
     """... or so many hours: of training, of all designs, divided by the workers."""
     patience: Patience | None = None
     """... or when the hypervolume has nearly stopped growing."""
-    seed: Annotated[int, Allowed(ge=0, lt=2**32, words="from 0 to 2^32 - 1")] = 1
+    seed: Seed = 1
     """Of proposals and trainings."""
     device: Annotated[
         str, Allowed(pattern="auto|cpu|cuda(:[0-9]+)?", words="auto, cpu or cuda")
@@ -358,7 +362,7 @@ def read_study(
     baselines: tuple[Baseline, ...] = ()
     if file is not None:
         with problems.part():
-            hardware = _read_hardware(file, node, base)
+            hardware = read_hardware(file, node, base)
         with problems.part():
             rungs = _rungs(file, node)
         with problems.part():
@@ -438,7 +442,23 @@ def _of_features(space: SearchSpace, file: StudyFile, node: Node) -> SearchSpace
     return space
 
 
-def _read_hardware(file: StudyFile, node: Node, base: Path) -> Hardware:
+class NamesMachines(Protocol):
+    """A file that names its machines."""
+
+    @property
+    def machine(self) -> str:
+        """Name or file of one."""
+
+    @property
+    def technology(self) -> str | None:
+        """Name or file; the machine's own where it is None."""
+
+    @property
+    def hardware(self) -> HardwareSection | None:
+        """Axes of several."""
+
+
+def read_hardware(file: NamesMachines, node: Node, base: Path) -> Hardware:
     """The machine of a study file, or all that its hardware axes make."""
 
     def load(machine: str, technology: str | None = None) -> tuple[Accelerator, Technology]:

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.errors import InvalidFile
+from dse.errors import InvalidFile, printable
 from dse.files import write_text
 from dse.training.clipwise import Wrong, pack, unpack
 
@@ -115,9 +115,10 @@ def read_best_scores(folder: Path) -> BestScores | None:
         )
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidFile(
-            f"{path} cannot be read ({error}): move it away; a training that goes on writes it anew"
+            f"{path} cannot be read ({printable(str(error))[:200]}): move it away; a training "
+            "that goes on writes it anew"
         ) from None
 
 

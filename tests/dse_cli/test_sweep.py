@@ -56,8 +56,10 @@ def run(*arguments: object) -> Any:
 def swept(space: Path, *options: object) -> tuple[list[dict[str, Any]], list[dict[str, str]], str]:
     """Rows of the Parquet file, rows of the frontier, and what was printed."""
     out = space.with_name("out.parquet")
-    result = run(space, "--frames", 40, "--outputs", 3, "--out", out, *options)
-    assert result.exit_code == 0, result.output
+    result = run(space, "--frames", 40, "--outputs", 3, "--out", out, "--replace", *options)
+    assert result.exit_code in (0, 1), result.output
+    feasible = any(row["feasible"] for row in pq.read_table(out).to_pylist())
+    assert result.exit_code == (0 if feasible else 1)
     with out.with_name("out-frontier.csv").open(newline="") as file:
         frontier = list(csv.DictReader(file))
     return pq.read_table(out).to_pylist(), frontier, " ".join(result.stdout.split())
@@ -266,7 +268,7 @@ def test_a_study_file_gives_space_machine_limits_and_sizes(tmp_path: Path) -> No
     path = tmp_path / "study.yaml"
     path.write_text(STUDY)
     result = run(path, "--out", tmp_path / "out.parquet")
-    assert result.exit_code == 0
+    assert result.exit_code == 1  # no design has one parameter
     rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
     assert [row["machine"] for row in rows] == ["kws_int8_dram"] * 2
     assert not any(row["feasible"] for row in rows)
@@ -361,7 +363,7 @@ def test_a_huge_space_needs_a_sample(capsys: pytest.CaptureFixture[str], tmp_pat
         "it, with --engine ray"
     )
     out = tmp_path / "out.parquet"
-    assert run(path, "--sample", 3, "--out", out).exit_code == 0
+    assert run(path, "--sample", 3, "--out", out).exit_code == 1  # too large for any memory
     assert pq.read_table(out).num_rows == 3
 
 
@@ -408,7 +410,7 @@ def test_a_full_disk_leaves_the_old_file_as_it_was(space: Path) -> None:
     before, csv_before = out.read_bytes(), out.with_name("out-frontier.csv").read_bytes()
     assert len(before) > 2_000
     done = subprocess.run(
-        [sys.executable, "-c", FULL, "sweep", str(space), "--frames", "20", "--out", str(out)],
+        [sys.executable, "-c", FULL, "sweep", *map(str, (space, "--out", out, "--replace"))],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -441,7 +443,7 @@ def test_a_stop_in_the_middle_leaves_the_old_file(
 
     monkeypatch.setattr(Sweep, "run", stopped)
     with pytest.raises(SystemExit) as stop:
-        main(["sweep", str(space), "--out", str(out)])
+        main(["sweep", str(space), "--out", str(out), "--replace"])
     assert stop.value.code == 130
     assert out.read_bytes() == before
     assert not list(space.parent.glob(".*"))
@@ -452,3 +454,48 @@ def test_figures_are_numbers(space: Path) -> None:
     for row in rows:
         if row["feasible"]:
             assert all(math.isfinite(row[name]) and row[name] >= 0 for name in COST_COLUMNS)
+
+
+HARDWARE = """
+hardware:
+  machine: [kws_ternary, kws_int8]
+  clock_mhz: [5, 10, 20]
+  trits_per_cycle: [8, 32]
+  memories: {weight_sram: {capacity_bits: [fit, 1048576]}}
+"""
+
+
+def test_the_machines_of_a_hardware_section_are_swept(space: Path) -> None:
+    """3 clocks x 2 capacities x (2 speeds of the generator, and one machine without it) = 18."""
+    space.write_text(SPACE + HARDWARE)
+    rows, _, printed = swept(space)
+    assert "designs priced on 18 machines" in printed
+    assert len({row["machine"] for row in rows}) == 18
+    assert len(rows) == 18 * DESIGNS
+    assert "kws_int8, 20 MHz, weight_sram fit" in {row["machine"] for row in rows}
+
+
+def test_a_study_is_swept_on_its_machines(space: Path) -> None:
+    study = space.with_name("study.yaml")
+    study.write_text(
+        "name: s\ndata: {folder: speech, features: {coefficients: 12}}\n" + SPACE + HARDWARE
+    )
+    _, _, printed = swept(study, "--sample", 5)
+    assert "designs priced on 18 machines" in printed
+    _, _, printed = swept(study, "--sample", 5, "--machine", "kws_tiny")
+    assert "designs priced on 1 machine " in printed
+
+
+def test_a_sweep_of_before_is_not_replaced_unasked(
+    space: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = space.with_name("out.parquet")
+    swept(space)
+    before = out.read_bytes()
+    assert refusal(capsys, space, "--out", out) == (
+        f"{out} is there already: name another --out, or give --replace"
+    )
+    out.unlink()
+    csv_file = out.with_name("out-frontier.csv")
+    assert refusal(capsys, space, "--out", out).startswith(f"{csv_file} is there already")
+    assert not out.exists() and before

@@ -1,0 +1,181 @@
+"""Look at a study before it is searched: what its space, machines, limits and data come to.
+
+Designs are priced as a search prices them, and counted:
+
+    of 500 designs             which can be built, some machine executes, its memories hold
+    keep one limit             whatever the others say
+    keep all                   on one and the same machine
+    would, without one limit   the limit without which most would is the one that binds
+
+A limit on an error can only be judged after a training, so it is named and not counted.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dse.design.families.family import Values
+from dse.errors import InvalidInput
+from dse.pricing.book import NO_PART, Cut
+from dse.pricing.budget import Budget, Limit
+from dse.pricing.pricer import held
+from dse.pricing.pricing import Pricing
+from dse.pricing.sweep import Sweep
+from dse.studies.spec import StudySpec
+from search.survey import SAMPLE
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitCheck:
+    """What one limit does to the designs."""
+
+    limit: Limit
+    passes: int
+    """Designs that keep it on a machine that executes and holds them."""
+    without: int
+    """Designs that would keep all limits if it were not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceCheck:
+    """What the designs of a space come to on the machines of a study, each design counted once."""
+
+    priced: int
+    whole: bool
+    """All designs of the space were priced; otherwise some at random."""
+    built: int
+    """Of those priced, which are networks."""
+    executed: int
+    """Of those, which some machine executes."""
+    held: int
+    """Of those, which the memories of such a machine hold."""
+    feasible: int
+    """Of those, which keep all limits on such a machine."""
+    limits: tuple[LimitCheck, ...]
+    unused: tuple[str, ...]
+    """Machines on which no design is feasible."""
+    not_executed: str
+    """Why the first network that no machine executes is executed by none; empty without any."""
+
+    @property
+    def binding(self) -> LimitCheck | None:
+        """The limit that keeps most designs away; None where none does so alone."""
+        best = max(self.limits, key=lambda each: each.without, default=None)
+        return best if best is not None and best.without > self.feasible else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataCheck:
+    """What the data of a study are, by the names of their files."""
+
+    classes: tuple[str, ...]
+    clips: dict[str, int]
+    """Of each split."""
+    findings: tuple[str, ...]
+    """What speaks against errors that are measured on them."""
+
+
+def check_space(spec: StudySpec, outputs: int) -> SpaceCheck:
+    """Price the space of a study, or so many designs of it at random as its search will survey.
+
+    Args:
+        spec: the study.
+        outputs: classes of its data.
+    """
+    space = spec.space
+    whole = space.size <= SAMPLE
+    rng = random.Random(spec.seed)
+    designs = list(space.enumerate()) if whole else [space.sample(rng) for _ in range(SAMPLE)]
+    pricing = Pricing(
+        spec.machines,
+        frames=spec.features.frames,
+        outputs=outputs,
+        budget=spec.budget,
+        rate=spec.inferences_per_second,
+        objectives=spec.objectives,
+    )
+    cut = Sweep(space, pricing).cut(designs)
+    return _count(designs, cut, pricing, spec, whole)
+
+
+def _count(
+    designs: Sequence[Values], cut: Cut, pricing: Pricing, spec: StudySpec, whole: bool
+) -> SpaceCheck:
+    limits = spec.budget.limits
+    count = len(designs)
+    executed, fits, feasible = (np.zeros(count, dtype=np.bool_) for _ in range(3))
+    passes = np.zeros((len(limits), count), dtype=np.bool_)
+    without = np.zeros((len(limits), count), dtype=np.bool_)
+    unused = []
+    for pricer in pricing.pricers:
+        columns, here = pricer.price(cut)
+        runs = np.isfinite(columns["energy_pj"])
+        holds = runs & held(columns, pricer.machine.accelerator)
+        executed |= runs
+        fits |= holds
+        feasible |= here
+        for at, limit in enumerate(limits):
+            others = Budget(tuple(each for each in limits if each is not limit))
+            passes[at] |= holds & (limit.excess(columns) <= 0)
+            without[at] |= holds & others.kept(columns)
+        if not here.any():
+            unused.append(pricer.machine.accelerator.name)
+    built = _built(cut)
+    return SpaceCheck(
+        priced=count,
+        whole=whole,
+        built=int(built.sum()),
+        executed=int(executed.sum()),
+        held=int(fits.sum()),
+        feasible=int(feasible.sum()),
+        limits=tuple(
+            LimitCheck(limit, int(passes[at].sum()), int(without[at].sum()))
+            for at, limit in enumerate(limits)
+        ),
+        unused=tuple(unused),
+        not_executed=_why_not(designs, built & ~executed, pricing, spec),
+    )
+
+
+def _built(cut: Cut) -> Mask:
+    """Which designs are networks; shape (designs,)."""
+    built = np.zeros(cut.designs, dtype=np.bool_)
+    for places, networks in cut.groups:
+        built[places] = (networks != NO_PART).all(axis=1)
+    return built
+
+
+def _why_not(designs: Sequence[Values], which: Mask, pricing: Pricing, spec: StudySpec) -> str:
+    """Why the first of these designs is executed by no machine, such as for its matrix order."""
+    for at in np.flatnonzero(which)[:1]:
+        try:
+            pricing.best(spec.space.point(designs[at]))
+        except InvalidInput as error:
+            return str(error)
+    return ""
+
+
+def check_data(spec: StudySpec) -> DataCheck:
+    """Look into the data folder of a study; nothing is decoded.
+
+    Raises:
+        InvalidData: there is no such folder, a word has no clips in it, or a class none in a split.
+        InvalidInput: there is no such device.
+    """
+    from dse.speech.features import told_by_names  # loads torch
+    from dse.speech.speech_commands import SPLITS, draw, scan
+    from dse.training.devices import choose_device
+
+    choose_device(spec.device)
+    corpus = scan(spec.data_folder)
+    drawing = draw(corpus, spec.task)
+    return DataCheck(
+        classes=drawing.classes,
+        clips={split: len(drawing.split(split)) for split in SPLITS},
+        findings=told_by_names(corpus, drawing),
+    )
