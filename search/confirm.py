@@ -131,6 +131,8 @@ def _checked(plain: Any) -> Repeat:
         value = getattr(repeat, name)
         if name == "key":
             right = isinstance(value, str) and re.fullmatch(KEY, value) is not None
+        elif name.endswith("_wrong"):
+            right = isinstance(value, str)
         elif name.endswith("_error"):
             optional = value is None and "quantised" in name
             right = optional or (type(value) in (int, float) and 0 <= value <= 1)
