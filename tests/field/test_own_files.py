@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import dashboard.studies
+from cost_models import Band
 from cost_models.strict_yaml import parse_yaml, read_yaml
 from dashboard.studies import TableRows, read_rows_quickly
 from dse.design.point import point_from_node
@@ -190,8 +191,7 @@ def write_states(folder: Path, study: Study) -> dict[str, Callable[[], Any]]:
                 row=row,
                 searched_error=0.1,
                 validation_error=0.2,
-                test_error=0.3,
-                half_width=0.1,
+                test_band=Band(low=20.0, mid=30.0, high=40.0),
                 seeds=3,
                 searched=True,
             )
