@@ -170,4 +170,9 @@ def _print_workload(workload: Workload, machine: str | None) -> None:
         click.echo("\n".join([*said, "not priced: add --machine"]))
         return
     cost = estimate(workload, *load_machine(machine))
+    if not cost.latency_cycles:
+        raise InvalidInput(
+            f"{workload.name} takes no time on {cost.accelerator.name}, as it has no layer with "
+            "weights: there is nothing to price"
+        )
     print_sections(workload_sections(cost, Use(), said), Console(highlight=False))

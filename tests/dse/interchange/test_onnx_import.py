@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from cost_models.workload import Layer, LayerKind, WeightSource
 from dse.errors import InvalidFile
 from dse.interchange.onnx_import import MAX_NODES, import_onnx
+from dse_cli import main
 
 Nodes = list[onnx.NodeProto]
 
@@ -353,6 +354,16 @@ def test_what_is_read_otherwise_is_told(tmp_path: Path) -> None:
         "activations of 16 bits are counted as 8",
         "dead makes what nobody reads: it is counted",
     ]
+
+
+def test_a_graph_without_weights_is_not_priced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Graph(tmp_path, 1, 4, 6).node("Relu", "x", "y").write()
+    with pytest.raises(SystemExit) as stop:
+        main(["import", "onnx", str(path), "--machine", "kws_int8"])
+    assert stop.value.code == 2
+    assert "as it has no layer with weights: there is nothing to price" in capsys.readouterr().err
 
 
 def test_names_are_printable_and_distinct(tmp_path: Path) -> None:
