@@ -29,7 +29,7 @@ from typing import Any, Literal
 
 from cost_models.reading import build, read_value
 from cost_models.strict_yaml import MAX_NODES, Node, parse_yaml, read_yaml
-from dse.design.point import DENSE, Block, DesignPoint
+from dse.design.point import DENSE, LONGEST_NAME, Block, DesignPoint
 from dse.errors import InvalidFile, InvalidInput, short
 
 MAX_INTERPOLATIONS = 32
@@ -557,4 +557,7 @@ def _name(tree: _Tree, path: Path, overrides: Mapping[str, str]) -> str:
     texts = (tree.root.value.get(key) for key in ("name", "model"))
     names = [str(node.value) for node in texts if node is not None and isinstance(node.value, str)]
     changes = [f"{key}={value}" for key, value in overrides.items()]
-    return " ".join([*(names[:1] or [path.stem]), *changes])
+    whole = " ".join([*(names[:1] or [path.stem]), *changes])
+    if len(whole) <= LONGEST_NAME:
+        return whole
+    return f"{(names[:1] or [path.stem])[0]} with {len(changes)} changed values"
