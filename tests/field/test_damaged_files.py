@@ -1,10 +1,12 @@
 """Every reader of a file from outside, tried with damage: read, or refused in short sentences.
 
-A fixed number of cases for each; many more with `pytest -m soak`. What reads is also priced where
+A fixed number of cases for each; four times as many with `pytest -m soak`, and as many as one likes
+with `DSE_FUZZ_CASES=2000 pytest -m soak tests/field`. What reads is also priced where
 it can be: an infinity or a size that no double holds must not come out of a reader alive.
 """
 
 import functools
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,7 @@ from tests.field.mutations import (
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "cost_models" / "data"
-FEW, MANY = 15, 2_000
+FEW, MANY = 15, int(os.environ.get("DSE_FUZZ_CASES", "60"))
 DESIGN = published("matchboxnet-1x1x16-P3")
 WORKLOAD = lower(DESIGN, frames=32, outputs=4)
 TECHNOLOGY = "low_leakage_45nm"
