@@ -27,7 +27,7 @@ from yaml.constructor import SafeConstructor
 from yaml.cyaml import CParser  # type: ignore[attr-defined]
 from yaml.resolver import Resolver
 
-from cost_models.errors import InvalidFile, short
+from cost_models.errors import MAX_SHOWN, InvalidFile, short
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 100_000
@@ -112,8 +112,15 @@ class Node:
         return core_schema.any_schema()
 
     def error(self, message: str) -> InvalidFile:
-        """An error that ends in the place of this node."""
-        return InvalidFile(f"{message} ({self.where})", self.line)
+        """An error that ends in the place of this node.
+
+        Messages quote the file: a word of it that nobody can read is cut, whoever quotes it.
+        """
+        readable = _LONG_WORD.sub(lambda word: f"{word[0][:MAX_SHOWN]}...", message)
+        return InvalidFile(f"{readable} ({self.where})", self.line)
+
+
+_LONG_WORD = re.compile(rf"\S{{{3 * MAX_SHOWN},}}")
 
 
 class _Dumper(yaml.SafeDumper):

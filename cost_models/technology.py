@@ -30,6 +30,10 @@ from cost_models.leakage_class import LeakageClass
 from cost_models.sram import SramTable
 from cost_models.timing import UNKNOWN, Timing
 
+LARGEST = 1e15
+"""No constant of silicon is near it, in any of the units used here; products and sums of larger
+ones would leave what a double holds, and price a design at infinity."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constant:
@@ -46,10 +50,12 @@ class Constant:
     def __post_init__(self) -> None:
         """A physical constant is a positive number with a source, within its band."""
         check_fields(self)
+        require(self.value <= LARGEST, "value", f"at most {LARGEST:g}", self.value)
         if self.low is not None:
             require(self.low <= self.value, "low", "positive and at most value", self.low)
         if self.high is not None:
             require(self.value <= self.high, "high", "finite and at least value", self.high)
+            require(self.high <= LARGEST, "high", f"at most {LARGEST:g}", self.high)
 
     @property
     def band(self) -> Band:

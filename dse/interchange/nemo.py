@@ -372,9 +372,9 @@ def _check_encoder(encoder: _Encoder, node: Node) -> None:
 def _unsupported(node: Node, key: str, value: Any, supported: Any, why: str = "") -> InvalidFile:
     """`<key>: <value> is not supported<why>: <key> must be <supported> (file:line)`."""
     place = node.value.get(key, node)
-    return InvalidFile(
+    return place.error(
         f"{node.key}: {key} {_plain(value)} is not supported{why}; supported is "
-        f"{key} {_plain(supported)} ({place.where})"
+        f"{key} {_plain(supported)}"
     )
 
 
