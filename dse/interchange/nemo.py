@@ -371,7 +371,7 @@ def _check_encoder(encoder: _Encoder, node: Node) -> None:
 
 def _unsupported(node: Node, key: str, value: Any, supported: Any, why: str = "") -> InvalidFile:
     """`<key>: <value> is not supported<why>: <key> must be <supported> (file:line)`."""
-    place = node.value.get(key, node)
+    place: Node = node.value.get(key, node)
     return place.error(
         f"{node.key}: {key} {_plain(value)} is not supported{why}; supported is "
         f"{key} {_plain(supported)}"
