@@ -208,7 +208,7 @@ def _wanted_words(results: Study, wanted: Sequence[Evaluation]) -> str:
         return (
             f"{results.named(wanted[0])}, {sizes[0]:,.0f} trained parameters, has no dense control "
             f"of like size (within a factor of {LIKE:g}): {command} trains one that uses the same "
-            "budget"
+            "budget, or says why the space has none"
         )
     return (
         f"{len(wanted)} ternary designs of the frontier, {sizes[0]:,.0f} to {sizes[-1]:,.0f} "
@@ -369,7 +369,10 @@ def published_section(
 
 def _baselines_table(results: Study, rows: Sequence[Evaluation]) -> Table:
     cells: tuple[RowCell, ...] = (
-        (Column(name="baseline", heading="baseline", form="text"), lambda row: row.source),
+        (
+            Column(name="baseline", heading="baseline", form="text"),
+            lambda row: row.name or row.source,
+        ),
         (STATUS, lambda row: row.status),
         (ERROR, results.find_error_band),
         (TRAINED, lambda row: read_cell(row, "trained_parameters")),

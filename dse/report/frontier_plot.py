@@ -75,7 +75,7 @@ def frontier_plot(
             x=scaled(row.column(cost), cost),
             y=band if best and band is not None else percent,
             tip=_tip(row, cost, percent, band),
-            label=row.source if beside else str(row.trial) if best and band else "",
+            label=(row.name or row.source) if beside else str(row.trial) if best and band else "",
         )
 
     over = [row for row in rows if row.status == "infeasible" and row.error is None]
