@@ -240,7 +240,8 @@ def _print_check(spec: "StudySpec", console: Console) -> None:
         f"{spec.name}: {spec.space.size:,} designs of {len(spec.space.choices)} axes on "
         f"{spec.machine_words}{lost}; minimises {', '.join(spec.objectives)}; "
         f"{', '.join(map(str, limits)) or 'no limits'}; "
-        f"ends after {spec.trainings} trainings or {spec.candidates} candidates",
+        f"ends after {spec.trainings} trainings or {spec.candidates} candidates"
+        f"{controls_words(spec)}",
         markup=False,
     )
     trouble, outputs = None, spec.task.usual_classes
@@ -285,6 +286,16 @@ def _say_space(found: "SpaceCheck", spec: "StudySpec") -> Iterator[str]:
     if found.unused and spec.several_machines:
         some = "; ".join(found.unused[:3]) + ("; ..." if len(found.unused) > 3 else "")
         yield f"no design suits {len(found.unused)} of {len(spec.machines)} machines: {some}"
+
+
+def controls_words(spec: "StudySpec") -> str:
+    """What of the trainings goes to dense controls; empty where none does."""
+    if spec.controls == "none":
+        return ""
+    return (
+        "; controls: auto, so the last of these trainings are dense controls, one for each ternary "
+        "design of the frontier that no dense one equals in trained parameters"
+    )
 
 
 def recorded_workers(folder: Path) -> int | None:

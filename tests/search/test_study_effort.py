@@ -167,7 +167,7 @@ def test_patience_and_epochs_end_a_study(study_file: Path, tmp_path: Path) -> No
         ("rungs: {first: 1, steps: 3}", "steps"),
         ("warm_start: [nowhere]", "holds no study: name folders that dse search made"),
         ("patience: {improvement: 2}", "improvement must be in (0, 1)"),
-        ("hours: 0", "hours must be more than 0"),
+        ("hours: 0", "hours must be in (0, 1e+09], not 0"),
         ("sampler: best", "sampler"),
         ("limits: {max_sram: 3}", "unknown limit 'max_sram'"),
         ("limits: {max_error: 0.1, min_error: 0.5}", "no design can meet"),

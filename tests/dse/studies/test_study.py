@@ -73,8 +73,11 @@ def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
         ({"trainings": None}, "trainings must be a whole number"),
         ({"older": 1}, "unknown key 'older'"),
         ({"schema_version": 2}, "schema_version must be one of 1"),
-        ({"workers": 0}, "workers must be at least 1, not 0"),
-        ({"box": {"error": [0]}}, "box must be best and worst value of each objective, not [0.0]"),
+        ({"workers": 0}, "workers must be from 1 to 100,000, not 0"),
+        (
+            {"box": {"error": [0]}},
+            "box must be the best value of each objective and a larger, worst one, not [0.0]",
+        ),
         ({"accelerator": {"array": 1}}, "missing key 'accelerator.name'"),
         ({"limits": {"max_beauty": 1}}, "unknown limit 'max_beauty'"),
     ],
