@@ -155,12 +155,18 @@ def start(name: str, text: str, root: Path, *, workers: int | None = None) -> Pa
             and nothing of the study is left in it.
     """
     folder, path = inside(root, name), inside(root, f"{name}.yaml")
-    if folder.exists() or path.exists():
-        raise InvalidStudy(f"there is a study or file called {name} already: choose another name")
+    taken = f"there is a study or file called {name} already: choose another name"
+    if path.exists():
+        raise InvalidStudy(taken)
     arguments = [*_search(), str(path), "--out", str(folder), *_workers(workers)]
     try:
+        folder.mkdir()  # of two that start at once, one makes it, and the other leaves it alone
+    except FileExistsError:
+        raise InvalidStudy(taken) from None
+    except OSError as error:
+        raise InvalidStudy(_refusal(root, error)) from None
+    try:
         write_text(path, text)
-        folder.mkdir()
         _launch(arguments, folder)
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -7,6 +7,7 @@ would be a copy. And it must be on the disk first: some file systems keep the or
 not that of data, and would leave an empty file after a power cut.
 """
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -66,6 +67,49 @@ def write_text(path: Path, text: str) -> None:
     """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def append_line(path: Path, text: str) -> None:
+    """Add a line to a file; when this returns, it is on the disk. There is no lock here.
+
+    Raises:
+        OSError: the disk is full or gone; the file is as it was before.
+    """
+    line = f"{text}\n".encode()
+    # Unbuffered: a buffer would be written again when the file is closed after an error.
+    with path.open("ab", buffering=0) as file:
+        start = file.tell()
+        try:
+            if file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            os.fsync(file.fileno())
+        except OSError:
+            # A full disk must not leave half a line that the next one would be glued to.
+            file.truncate(start)
+            raise
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """The lines of a file that is appended to, without their ends; none where there is no file.
+
+    What follows the last newline is no line: empty, or one that is just being written, or one that
+    a crash cut short.
+    """
+    return path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+
+
+def drop_half_line(path: Path) -> None:
+    """Drop what stands after the last newline, for whoever is about to append to the file.
+
+    A crash leaves half a line, which the next one would be glued to. Readers need not call this.
+    """
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    complete = content[: content.rfind(b"\n") + 1]
+    if complete != content:
+        with replacing(path) as temporary:
+            temporary.write_bytes(complete)
 
 
 def cache_folder() -> Path:

@@ -25,6 +25,7 @@ from dse.studies.confirmed import (
     seeds_words,
     write_confirmed,
 )
+from dse.studies.study import say_number
 from dse_cli.options import Workers, cache_option, moved_data_option
 from dse_cli.search import read_folder, usual_workers
 from search.confirm import confirm_study, read_repeats
@@ -119,7 +120,7 @@ def _table(found: Sequence[Confirmed], objectives: Sequence[str], clips: int) ->
     printed.add_column("frontier")
     for one in found:
         printed.add_row(
-            "base" if one.row.trial < 0 else str(one.row.trial),
+            say_number(one.row),
             one.row.name,
             *([one.row.accelerator] if several else []),
             *(shown(one.row.column(name), name) for name in costs),

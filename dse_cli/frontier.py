@@ -20,7 +20,7 @@ from dse.studies.folder import DESIGNS
 from dse.studies.growth import growth, growth_csv
 from dse.studies.rows import Evaluation, check_results, table
 from dse.studies.spec import StudySpec
-from dse.studies.study import Study, open_study
+from dse.studies.study import Study, open_study, say_number
 from dse_cli.options import Folder
 
 COLUMNS = (
@@ -173,7 +173,7 @@ def _table(front: Sequence[Evaluation], asked: StudySpec) -> Table:
         printed.add_column(f"{HEADINGS.get(column, name)}\n{unit}", justify="right", no_wrap=True)
     for row in front:
         printed.add_row(
-            "base" if row.trial < 0 else str(row.trial),
+            say_number(row),
             row.name,
             *([row.accelerator] if asked.several_machines else []),
             *(shown(row.column(column), column) for column in columns),

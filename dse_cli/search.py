@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 
 from dse.errors import InvalidInput
@@ -20,7 +21,6 @@ from dse.studies.folder import GIVEN, RESOLVED
 from dse.studies.study import open_study
 from dse_cli.frontier import show_frontier
 from dse_cli.options import (
-    ENVIRONMENT,
     MOST_WORKERS,
     Workers,
     cache_option,
@@ -146,7 +146,7 @@ def command(
     if out is not None and not url:
         folder = Path(out)
         check_folder_name(folder)
-    again = _say_again(folder, cache, trainings, threads)
+    again = _say_again(folder)
     with ExitStack() as stack:
         on_ray = None
         if engine == "ray":
@@ -161,26 +161,33 @@ def command(
             )
             stack.enter_context(connected(ray_address))
             workers = workers or min(room(on_ray), MOST_WORKERS)
-            again += " --engine ray" + (f" --out {shlex.quote(_hidden(url))}" if url else "")
         workers = workers or usual_workers(spec, folder, threads)
         place = None
         if storage is not None:
             from search.storages import storage_url
 
             place = storage_url(storage)
-            if storage != os.environ.get(ENVIRONMENT):  # there it will be read again
-                again += f" --storage {shlex.quote(str(place))}"
         search = partial(
             _search, spec, given, folder, cache=cache, workers=workers, url=url, storage=place
         )
         search(on_ray=on_ray, console=console, again=again)
 
 
-def _say_again(folder: Path, cache: Path | None, trainings: int | None, threads: int | None) -> str:
-    """The command that goes on after Ctrl-C: the study's folder, and what was typed of the rest."""
+def _say_again(folder: Path) -> str:
+    """The command that goes on after Ctrl-C: the study's folder, and each option that was typed.
+
+    Without what the folder itself says by then (file, place, data); passwords are hidden.
+    """
+    context = click.get_current_context()
     words = ["dse", "search", str(folder)]
-    for name, value in (("cache", cache), ("trainings", trainings), ("threads", threads)):
-        words += [] if value is None else [f"--{name}", str(value)]
+    for name, value in context.params.items():
+        typed = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if not typed or name in ("study", "data", "check") or value is None:
+            continue
+        if name == "out" and "://" not in value:
+            continue
+        shown = HIDING[name](value) if name in HIDING else str(value)
+        words += [f"--{name.replace('_', '-')}", shown]
     return shlex.join(words)
 
 
@@ -188,6 +195,16 @@ def _hidden(url: str) -> str:
     from search.urls import place_url
 
     return str(place_url(url))
+
+
+def _hidden_storage(url: str) -> str:
+    from search.storages import storage_url  # loads Optuna
+
+    return str(storage_url(url))
+
+
+HIDING = {"out": _hidden, "storage": _hidden_storage}
+"""Options that may hold a password, and what shows them without."""
 
 
 def read_folder(
@@ -240,7 +257,7 @@ def _print_check(spec: "StudySpec", console: Console) -> None:
         f"{spec.name}: {spec.space.size:,} designs of {len(spec.space.choices)} axes on "
         f"{spec.machine_words}{lost}; minimises {', '.join(spec.objectives)}; "
         f"{', '.join(map(str, limits)) or 'no limits'}; "
-        f"ends after {spec.trainings} trainings or {spec.candidates} candidates"
+        f"ends after {_ends_words(spec)}"
         f"{controls_words(spec)}",
         markup=False,
     )
@@ -262,6 +279,19 @@ def _print_check(spec: "StudySpec", console: Console) -> None:
         raise trouble
     if not found.feasible and found.whole:
         raise InvalidInput("no design of the space keeps the limits: widen the space or a limit")
+
+
+def _ends_words(spec: "StudySpec") -> str:
+    """`20 trainings or 1000 candidates or 2 hours`: every limit to the effort."""
+    words = [f"{spec.trainings} trainings", f"{spec.candidates} candidates"]
+    words += [f"{spec.epochs} epochs"] if spec.epochs is not None else []
+    words += [f"{spec.hours:g} hours"] if spec.hours is not None else []
+    if spec.patience is not None:
+        words.append(
+            f"{spec.patience.trainings} trainings that raise the hypervolume by less than "
+            f"{spec.patience.improvement:.2%}"
+        )
+    return " or ".join(words)
 
 
 def _say_space(found: "SpaceCheck", spec: "StudySpec") -> Iterator[str]:

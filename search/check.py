@@ -20,7 +20,7 @@ import numpy.typing as npt
 from dse.design.families.family import Values
 from dse.errors import InvalidInput
 from dse.pricing.book import NO_PART, Cut
-from dse.pricing.budget import Budget, Limit
+from dse.pricing.budget import Limit
 from dse.pricing.pricer import held
 from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
@@ -91,14 +91,7 @@ def check_space(spec: StudySpec, outputs: int) -> SpaceCheck:
     whole = space.size <= SAMPLE
     rng = random.Random(spec.seed)
     designs = list(space.enumerate()) if whole else [space.sample(rng) for _ in range(SAMPLE)]
-    pricing = Pricing(
-        spec.machines,
-        frames=spec.features.frames,
-        outputs=outputs,
-        budget=spec.budget,
-        rate=spec.inferences_per_second,
-        objectives=spec.objectives,
-    )
+    pricing = spec.make_pricing(outputs)
     cut = Sweep(space, pricing).cut(designs)
     return _count(designs, cut, pricing, spec, whole)
 
@@ -119,10 +112,10 @@ def _count(
         executed |= runs
         fits |= holds
         feasible |= here
-        for at, limit in enumerate(limits):
-            others = Budget(tuple(each for each in limits if each is not limit))
-            passes[at] |= holds & (limit.excess(columns) <= 0)
-            without[at] |= holds & others.kept(columns)
+        kept = np.array([limit.excess(columns) <= 0 for limit in limits])
+        for at in range(len(limits)):
+            passes[at] |= holds & kept[at]
+            without[at] |= holds & np.delete(kept, at, axis=0).all(axis=0)
         if not here.any():
             unused.append(pricer.machine.accelerator.name)
     built = _built(cut)

@@ -13,6 +13,7 @@ import re
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache as remembered
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 from dse.columns import MEASURED_COLUMNS, first_cost
 from dse.design.point import DesignPoint
 from dse.errors import InvalidFile, InvalidStudy, printable, short
-from dse.files import replacing
+from dse.files import append_line, drop_half_line, whole_lines
 from dse.pareto import pareto_mask
 from dse.studies.confirmed import Confirmed
 from dse.studies.folder import DESIGN
@@ -30,7 +31,7 @@ from dse.studies.intervals import mean_band
 from dse.studies.paired import SURE, Judgement, judge_pair
 from dse.studies.rows import KEY, MOST_COUNTED, Evaluation
 from dse.studies.spec import StudySpec
-from dse.studies.study import Study, open_study, say_trial
+from dse.studies.study import Study, named, open_study
 from dse.training.clipwise import Wrong, pack, unpack
 from dse.training.job import Training
 from search.storage import locked
@@ -110,10 +111,8 @@ def read_repeats(folder: Path) -> list[Repeat]:
         InvalidFile: a line is damaged.
     """
     path = folder / FILE_NAME
-    if not path.exists():
-        return []
     repeats = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+    for number, line in enumerate(whole_lines(path), start=1):
         try:
             repeats.append(_checked(json.loads(line)))
         except (ValueError, TypeError, RecursionError) as error:
@@ -177,28 +176,51 @@ def confirm_study(
     chosen = choose_designs(rows, spec.objectives, len(features.validation.labels))
     if not chosen:
         raise InvalidStudy(f"{folder} has no trained design yet: let dse search train some first")
+    points = {row.key: _find_point(study, row) for row in chosen}
+    names = {row.key: row.name for row in chosen}
+    wanted = range(spec.seed + 1, spec.seed + 1 + seeds)
     with locked(folder) as held:
-        _repair(folder)
+        drop_half_line(folder / FILE_NAME)
         # A line of before, without its clips, is made again: its network lies there, trained.
         known = {(each.key, each.seed) for each in read_repeats(folder) if each.test_wrong}
-        points = {row.key: _find_point(study, row) for row in chosen}
-        names = {row.key: row.name for row in chosen}
-        for seed in range(spec.seed + 1, spec.seed + 1 + seeds):
-            missing = [key for key in points if (key, seed) not in known]
-            fresh = dataclasses.replace(spec, seed=seed)
-            training = make_training(fresh, features, folder / FOLDER / f"seed-{seed}")
-            with open_trainers(fresh, training, cache, workers, lambda *_: None) as trainers:
-                # All at once: those for whom there is no worker yet wait.
-                for key in missing:
-                    trainers.start(points[key], spec.recipe.epochs)
-                for key in missing:
-                    result = trainers.finish(points[key])
-                    held.check()
-                    _append(folder, _test_best(key, seed, training, result))
-                    known.add((key, seed))
-                    if report is not None:
-                        report(names[key], len(known), seeds * len(points))
+        missing = {seed: [key for key in points if (key, seed) not in known] for seed in wanted}
+        total = len(wanted) * len(points)
+        done = total - sum(map(len, missing.values()))
+
+        def keep(repeat: Repeat) -> None:
+            nonlocal done
+            held.check()
+            append_line(folder / FILE_NAME, json.dumps(dataclasses.asdict(repeat)))
+            done += 1
+            if report is not None:
+                report(names[repeat.key], done, total)
+
+        for seed, keys in missing.items():
+            if keys:  # or workers would be started for nothing
+                training = make_training(
+                    dataclasses.replace(spec, seed=seed), features, folder / FOLDER / f"seed-{seed}"
+                )
+                again = {key: points[key] for key in keys}
+                _train_again(spec, training, again, cache, workers, keep)
     return summarise(chosen, rows, spec, read_repeats(folder), seeds)
+
+
+def _train_again(
+    spec: StudySpec,
+    training: Training,
+    points: Mapping[str, DesignPoint],
+    cache: Path | None,
+    workers: int,
+    keep: Callable[[Repeat], None],
+) -> None:
+    """Train networks with one seed, that of `training`; `keep` is told of each in this order."""
+    fresh = dataclasses.replace(spec, seed=training.seed)
+    with open_trainers(fresh, training, cache, workers, lambda *_: None) as trainers:
+        # All at once: those for whom there is no worker yet wait.
+        for point in points.values():
+            trainers.start(point, spec.recipe.epochs)
+        for key, point in points.items():
+            keep(_test_best(key, training, trainers.finish(point)))
 
 
 def summarise(
@@ -247,9 +269,9 @@ def summarise(
     ]
     stays = pareto_mask(np.array(points))
     cost = first_cost(spec.objectives)
-    wrong = {key: _wrong(each, spec.measured) for key, each in by_key.items()}
+    judge_keys = _judging({key: _wrong(each, spec.measured) for key, each in by_key.items()})
     marked = [
-        _sure(dataclasses.replace(one, stays=bool(on)), found, wrong, spec.objectives)
+        _sure(dataclasses.replace(one, stays=bool(on)), found, judge_keys, spec.objectives)
         for one, on in zip(found, stays, strict=True)
     ]
     return sorted(marked, key=lambda one: (not one.confirmed, one.row.column(cost)))
@@ -299,14 +321,14 @@ def _wrong(repeats: Sequence[Repeat], measured: str) -> Wrong | None:
 def _sure(
     one: Confirmed,
     found: Sequence[Confirmed],
-    wrong: Mapping[str, Wrong | None],
+    judge_keys: Callable[[str, str], Judgement | None],
     objectives: Sequence[str],
 ) -> Confirmed:
     """The design with whether its place is sure, and if not, of which other and with what seeds."""
     if one.test_band is None:
         return one
     pairs = [
-        (other, _judge(wrong[one.row.key], wrong[other.row.key]))
+        (other, judge_keys(one.row.key, other.row.key))
         for other in found
         if other.row.key != one.row.key
         and other.test_band is not None
@@ -322,7 +344,7 @@ def _sure(
     other, judgement = max(undecided, key=lambda pair: _seeds(pair[1]))
     return dataclasses.replace(
         one,
-        rival=f"{other.row.name or other.row.key} ({say_trial(other.row)})",
+        rival=named(other.row),
         seeds_that_tell=None if judgement is None else judgement.seeds,
     )
 
@@ -350,12 +372,21 @@ def _costs_no_more(one: Evaluation, other: Evaluation, objectives: Sequence[str]
     return all(one.column(name) <= other.column(name) for name in costs)
 
 
-def _judge(one: Wrong | None, other: Wrong | None) -> Judgement | None:
-    """None where nobody kept which clips they got wrong: then nothing is told apart."""
-    return None if one is None or other is None else judge_pair(one, other)
+def _judging(wrong: Mapping[str, Wrong | None]) -> Callable[[str, str], Judgement | None]:
+    """Tells two networks apart by their keys, each pair once, on however many machines they are.
+
+    It says None where nobody kept which clips they got wrong: then nothing is told apart.
+    """
+
+    @remembered
+    def judge_keys(one: str, other: str) -> Judgement | None:
+        first, second = wrong[one], wrong[other]
+        return None if first is None or second is None else judge_pair(first, second)
+
+    return judge_keys
 
 
-def _test_best(key: str, seed: int, training: Training, result: Any) -> Repeat:
+def _test_best(key: str, training: Training, result: Any) -> Repeat:
     from dse.training.devices import choose_computation, choose_device
     from dse.training.run import BEST
     from dse.training.scoring import score_best
@@ -366,7 +397,7 @@ def _test_best(key: str, seed: int, training: Training, result: Any) -> Repeat:
     )
     return Repeat(
         key=key,
-        seed=seed,
+        seed=training.seed,
         validation_error=result.validation_error,
         test_error=found.error,
         validation_quantised_error=result.quantised_error,
@@ -387,19 +418,3 @@ def _find_point(study: Study, row: Evaluation) -> DesignPoint:
             f"{study.find_folder(row) / DESIGN}"
         )
     return point
-
-
-def _append(folder: Path, repeat: Repeat) -> None:
-    with (folder / FILE_NAME).open("ab") as file:
-        file.write((json.dumps(dataclasses.asdict(repeat)) + "\n").encode())
-
-
-def _repair(folder: Path) -> None:
-    """Drop a last line that a kill cut short."""
-    path = folder / FILE_NAME
-    if path.exists():
-        content = path.read_bytes()
-        complete = content[: content.rfind(b"\n") + 1]
-        if complete != content:
-            with replacing(path) as temporary:
-                temporary.write_bytes(complete)

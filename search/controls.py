@@ -32,7 +32,7 @@ import numpy as np
 
 from dse.design.families.family import BLOCKS, Value, Values
 from dse.design.point import DesignPoint
-from dse.design.policies import make_dense
+from dse.design.policies import is_dense
 from dse.design.space import Choice, SearchSpace
 from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
@@ -57,11 +57,6 @@ class Control:
     """Of the axes, in the study's space where `inside`."""
     inside: bool
     """Whether the study's space has it; without a dense policy or mixer, it has none."""
-
-
-def is_dense(point: DesignPoint) -> bool:
-    """Whether no matrix of a network is ternary."""
-    return make_dense(point) is point
 
 
 def dense_space(space: SearchSpace) -> SearchSpace:

@@ -61,6 +61,7 @@ import optuna
 from cost_models.strict_yaml import dump_yaml
 from dse.design.families.family import Values
 from dse.design.point import DesignPoint
+from dse.design.policies import is_dense
 from dse.errors import InvalidInput, TrainingFailed, printable
 from dse.files import write_text
 from dse.pricing.sweep import Sweep
@@ -72,7 +73,7 @@ from dse.studies.spec import StudySpec
 from dse.studies.study import open_study
 from dse.training.job import Training
 from search import records
-from search.controls import Controls, is_dense
+from search.controls import Controls
 from search.reuse import Earlier
 from search.samplers import Samplers
 from search.state import Outcome, Progress, State
@@ -216,8 +217,10 @@ class Loop:
     def _ended_by(self) -> str:
         """What ends the study, empty while nothing does or controls may still be trained."""
         rows = self.rows
-        spent = self.effort.spent_by(rows, self.workers, *self._in_training())
-        return spent or ("" if self._missing_controls() else self._pointless_by(rows))
+        if spent := self.effort.spent_by(rows, self.workers, *self._in_training()):
+            return spent
+        pointless = self._pointless_by(rows)
+        return "" if pointless and self._missing_controls() else pointless
 
     def _pointless_by(self, rows: Sequence[Evaluation]) -> str:
         return self.effort.pointless_by(

@@ -54,14 +54,7 @@ def reprice_study(
         repair(folder)
         history = read_all_rows(folder)
         before = study.frontier
-        pricing = Pricing(
-            spec.machines,
-            budget=spec.budget,
-            frames=spec.features.frames,
-            outputs=study.begun.outputs,
-            rate=spec.inferences_per_second,
-            objectives=spec.objectives,
-        )
+        pricing = spec.make_pricing(study.begun.outputs)
         rows = [_price_row(row, study, spec, pricing) for row in history]
         sweep = Sweep(spec.space, pricing)
         box = measure_box(spec.objectives, survey(sweep, seed=spec.seed))

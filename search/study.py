@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from dse.design.point import DesignPoint
 from dse.errors import InvalidStudy
 from dse.files import write_text
-from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
 from dse.speech.speech_commands import SPLITS
 from dse.studies.folder import DESIGNS, GIVEN, RESOLVED
@@ -99,7 +98,7 @@ def run_study(
         # Loading the data comes before the folder is made: a wrong data folder leaves nothing.
         features = load_data(spec, places.cache, progress.preparing)
         progress.data(features.findings)
-        sweep = Sweep(spec.space, _make_pricing(spec, features))
+        sweep = Sweep(spec.space, spec.make_pricing(len(features.classes)))
         found = survey(sweep, seed=spec.seed)
         held = stack.enter_context(locked(folder))
         if mirror is not None:
@@ -160,17 +159,6 @@ def _check_folder(spec: StudySpec, folder: Path) -> None:
         raise InvalidStudy(
             f"{folder} is not empty and holds no study: choose another folder with --out"
         )
-
-
-def _make_pricing(spec: StudySpec, features: "SpeechFeatures") -> Pricing:
-    return Pricing(
-        spec.machines,
-        budget=spec.budget,
-        frames=spec.features.frames,
-        outputs=len(features.classes),
-        rate=spec.inferences_per_second,
-        objectives=spec.objectives,
-    )
 
 
 def _trained_keys(folder: Path) -> list[str]:

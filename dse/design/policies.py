@@ -81,3 +81,8 @@ def make_dense(point: DesignPoint) -> DesignPoint:
         return point
     # The seed is that of a network without ternary matrices, so that the key is its key, too.
     return dataclasses.replace(point, blocks=blocks, ternary_seed=1, name="")
+
+
+def is_dense(point: DesignPoint) -> bool:
+    """Whether no matrix of a network is ternary."""
+    return make_dense(point) is point

@@ -22,6 +22,7 @@ after it say what fair dense designs there are, and which are missing.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from cost_models import Band, Cost
@@ -40,7 +41,6 @@ from dse.report.comparison import (
     find_rivals,
     list_dense,
     missing_words,
-    named,
     read_area,
     read_energy,
     read_quantised_error,
@@ -53,9 +53,10 @@ from dse.report.network import network_words
 from dse.report.oversized import fitted_words, oversized_words
 from dse.studies.confirmed import Confirmed
 from dse.studies.frontier import find_frontier
+from dse.studies.intervals import error_band
 from dse.studies.likeness import LIKE, SIZE, alike_in
 from dse.studies.rows import Evaluation
-from dse.studies.study import Study
+from dse.studies.study import Study, named
 
 
 def find_knee(front: Sequence[Evaluation], cost: str) -> Evaluation | None:
@@ -117,8 +118,9 @@ def choose_answers(results: Study, max_error: float | None = None) -> list[tuple
         ([row for row in results.trained if results.is_ternary(row)], "best with ternary matrices"),
         ([row for row in results.trained if not results.is_ternary(row)], "best dense design"),
     ]
-    within = f"cheapest with an error of at most {choice.limit:g} %" if choice.limit else ""
-    wanted: list[tuple[Evaluation | None, str]] = [(choice.row, within)] if within else []
+    wanted: list[tuple[Evaluation | None, str]] = []
+    if choice.limit is not None:
+        wanted = [(choice.row, f"cheapest with an error of at most {choice.limit:g} %")]
     wanted += [(find_best(results.trained, cost), "lowest error")]
     wanted += [(find_knee(front, cost), "knee of the frontier")]
     wanted += [(find_best(rows, cost), why) for rows, why in kinds]
@@ -141,7 +143,7 @@ def say_question(results: Study, max_error: float | None = None) -> str:
             f"{say_question(results)} And which is the cheapest with at most {max_error:g} % error?"
         )
     asked = results.asked
-    objectives = [LABELS[name][0] if name in LABELS else name for name in asked.objectives]
+    objectives = [LABELS[name][0] for name in asked.objectives]
     together = f"{', '.join(objectives[:-1])} and {objectives[-1]}"
     limits = limits_words(asked.limits)
     within = f" within {limits}" if limits else ""
@@ -220,18 +222,20 @@ def progress_words(results: Study) -> str:
 
 def nothing_trained(results: Study) -> str:
     """Why there is no answer, and what to do: mend what fails, go on, or raise the limits."""
-    counts: dict[str, int] = {}
-    for row in results.rows:
-        counts[row.status] = counts.get(row.status, 0) + 1
-    listed = ", ".join(f"{count:,} {status}" for status, count in counts.items())
-    text = f"There is no answer yet: no design is trained ({listed})."
+    text = f"There is no answer yet: no design is trained ({status_words(results.rows)})."
     failed = next((row for row in results.rows if row.status == "failed"), None)
-    if failed is not None and "stopped" not in counts:
+    if failed is not None and all(row.status != "stopped" for row in results.rows):
         return (
             f"{text} Every training failed; the first because: {failed.reason}. Mend that, "
             "then let the search go on."
         )
     return f"{text} Let the search go on, or raise its limits."
+
+
+def status_words(rows: Sequence[Evaluation]) -> str:
+    """`26 trained, 3 infeasible`: how many rows of each status, in the order of their firsts."""
+    counts = Counter(row.status for row in rows)
+    return ", ".join(f"{count:,} {status}" for status, count in counts.items())
 
 
 def _answer(
@@ -316,8 +320,11 @@ def _build(
 
 def _limit_words(results: Study, choice: Choice) -> str:
     """That the interval reaches beyond the reader's limit, where it does."""
-    band = results.find_error_band(choice.row)
-    if choice.limit is None or band is None or band.high <= choice.limit:
+    if choice.limit is None:
+        return ""
+    # Of the error that the limit is on, which is that of the int8 network where the study asks it.
+    band = error_band(choice.row.column(results.asked.measured), results.clips)
+    if band.high <= choice.limit:
         return ""
     return f", so that these clips do not make sure that it keeps {choice.limit:g} %"
 

@@ -42,7 +42,7 @@ from dse.report.twins import TWIN_NOTE, twin_cost
 from dse.studies.intervals import difference_band
 from dse.studies.likeness import CONTROL, LIKE, SIZE, alike_in, is_control, without_control
 from dse.studies.rows import Evaluation
-from dse.studies.study import Study, say_trial
+from dse.studies.study import Study
 
 STATUS = Column(name="status", heading="status", form="text")
 REASON = Column(name="reason", heading="reason", form="text")
@@ -261,11 +261,6 @@ def _rivals_table(results: Study, rivals: Sequence[Rivals]) -> Table:
         note="Brackets: 95 % intervals. Those of the differences take the clips of the two designs "
         "for different ones (Newcombe), which is on the safe side.",
     )
-
-
-def named(row: Evaluation) -> str:
-    """`1x1x64 (trial 7)`."""
-    return f"{row.name or row.key} ({say_trial(row)})"
 
 
 def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -> Table | None:

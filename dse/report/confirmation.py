@@ -22,7 +22,7 @@ from dse.report.cost_tables import ENERGY, KEY, MACHINE
 from dse.studies.confirmed import Confirmed, count_places, mean_optimism, seeds_words
 from dse.studies.paired import SURE
 from dse.studies.rows import Evaluation
-from dse.studies.study import Study
+from dse.studies.study import Study, say_number
 
 
 def confirmed_section(results: Study, found: Sequence[Confirmed]) -> Section:
@@ -48,7 +48,7 @@ def confirmed_section(results: Study, found: Sequence[Confirmed]) -> Section:
     )
     rows: list[tuple[Cell, ...]] = [
         (
-            "base" if one.row.trial < 0 else str(one.row.trial),
+            say_number(one.row),
             one.row.name or one.row.key,
             *((one.row.accelerator,) if results.asked.several_machines else ()),
             100 * one.searched_error,
@@ -109,49 +109,69 @@ def sure_words(
         found: what `dse confirm` left; empty where it never ran.
         limit: of the reader, in percent of error.
     """
-    count = len(results.trained)
-    flattered = (
-        "one training a design"
-        if count == 1
-        else f"one training a design, and the lowest of {count} errors, which flatters the winner"
-    )
     own = next((one for one in found if one.row.key == best.key), None)
     if own is None:
         return [
-            f"How sure: {flattered}; before silicon, `dse confirm STUDY` judges the frontier "
-            "on the test split, with several seeds."
+            f"How sure: {_flattered_words(len(results.trained))}; before silicon, `dse confirm "
+            "STUDY` judges the frontier on the test split, with several seeds."
         ]
-    plural = "" if own.seeds == 1 else "s"
+    better = _in_its_place(own, found, results.cost_objective)
     texts = [
-        f"How sure: trained anew with {own.seeds} fresh seed{plural}, {results.named(best)} has "
-        f"{_errors(own)}, where the search had {100 * own.searched_error:.1f} %."
+        _own_words(results, own, limit),
+        _instead_words(results, own, better),
+        _lowest_words(results, own, better, found),
     ]
-    if limit is not None and own.test_band is not None and own.test_band.mid > limit:
-        texts[0] += f" So with fresh seeds it does not keep {limit:g} %."
-    cost = results.cost_objective
-    better = _in_its_place(own, found, cost)
-    if better is not None:
-        speak = "speak" if own.apart else "speak, though not surely,"
-        texts.append(
-            f"Fresh seeds {speak} for {results.named(better.row)} instead: it costs no more, and "
-            f"has {_errors(better)}."
-        )
-    elif own.rival:
-        texts.append(f"It is not told apart from {own.rival}, which costs no more.")
-    known = [one for one in found if one.validation_error is not None]
-    lowest = min(known, key=lambda one: (one.validation_error, one.row.column(cost)), default=own)
-    if lowest.row.key not in (best.key, better.row.key if better else ""):
-        times = lowest.row.column(cost) / own.row.column(cost)
-        texts.append(
-            f"Fresh seeds give {results.named(lowest.row)} the lowest validation error: it has "
-            f"{_errors(lowest)}, at {significant(times, 2)} times the {LABELS[cost][0]}."
-        )
     if words := seeds_words(found):
         texts.append(
             f"Of the designs that were trained anew, some are not told apart from cheaper ones: "
             f"{words}."
         )
-    return texts
+    return [text for text in texts if text]
+
+
+def _flattered_words(count: int) -> str:
+    if count == 1:
+        return "one training a design"
+    return f"one training a design, and the lowest of {count} errors, which flatters the winner"
+
+
+def _own_words(results: Study, own: Confirmed, limit: float | None) -> str:
+    """What fresh seeds say of the design itself, and of the reader's limit."""
+    plural = "" if own.seeds == 1 else "s"
+    text = (
+        f"How sure: trained anew with {own.seeds} fresh seed{plural}, {results.named(own.row)} has "
+        f"{_errors(own)}, where the search had {100 * own.searched_error:.1f} %."
+    )
+    if limit is not None and own.test_band is not None and own.test_band.mid > limit:
+        text += f" So with fresh seeds it does not keep {limit:g} %."
+    return text
+
+
+def _instead_words(results: Study, own: Confirmed, better: Confirmed | None) -> str:
+    """Which design that costs no more fresh seeds prefer, or do not tell apart from this one."""
+    if better is None:
+        return f"It is not told apart from {own.rival}, which costs no more." if own.rival else ""
+    speak = "speak" if own.apart else "speak, though not surely,"
+    return (
+        f"Fresh seeds {speak} for {results.named(better.row)} instead: it costs no more, and "
+        f"has {_errors(better)}."
+    )
+
+
+def _lowest_words(
+    results: Study, own: Confirmed, better: Confirmed | None, found: Sequence[Confirmed]
+) -> str:
+    """The lowest fresh validation error, where it is that of a third design."""
+    cost = results.cost_objective
+    known = [one for one in found if one.validation_error is not None]
+    lowest = min(known, key=lambda one: (one.validation_error, one.row.column(cost)), default=own)
+    if lowest.row.key in (own.row.key, better.row.key if better else ""):
+        return ""
+    times = lowest.row.column(cost) / own.row.column(cost)
+    return (
+        f"Fresh seeds give {results.named(lowest.row)} the lowest validation error: it has "
+        f"{_errors(lowest)}, at {significant(times, 2)} times the {LABELS[cost][0]}."
+    )
 
 
 def _errors(one: Confirmed) -> str:

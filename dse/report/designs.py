@@ -12,10 +12,9 @@ from cost_models.application import Use
 from dse.columns import significant
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
-from dse.pricing.application import left_out, power_at
 from dse.pricing.comparable import say_technology
 from dse.pricing.priced import Priced
-from dse.report.answer import band_words
+from dse.report.answer import band_words, power_words, priced_words
 from dse.report.breakdowns import compared_points, design_sections
 from dse.report.comparison import counterparts_table, published_section
 from dse.report.content import Cell, Column, Report, Section, Table
@@ -166,22 +165,8 @@ def _place(each: Priced, machines: int, mixed: bool) -> str:
 
 
 def _costs(each: Priced, use: Use) -> str:
-    cost = each.cost
-    text = (
-        f"{band_words(cost.energy.scaled(1e-6))} uJ and {significant(cost.latency_us * 1e-3)} ms "
-        f"per inference, {band_words(cost.area.scaled(1e-6))} mm2, "
-        f"{cost.workload.trained_parameters:,} trained parameters"
-    )
-    power = power_at(cost, use.inferences_per_second)
     fits = "".join(f" Does not fit: {misfit}. Priced as if it did." for misfit in each.misfits)
-    if power is None:
-        return f"{text}; too slow for {use.words}.{fits}"
-    leaks = cost.leakage.mid / power.mid
-    without = f", without {words}" if (words := left_out(cost)) else ""
-    return (
-        f"{text}; at {use.words} it draws {band_words(power)} uW on average{without}, {leaks:.0%} "
-        f"of it leakage.{fits}"
-    )
+    return f"{priced_words(each.cost)}.{power_words(each, use)}{fits}"
 
 
 def _provenance_section(

@@ -9,7 +9,8 @@ agree as long as the model is the same; where it is not, "Provenance" says which
 import dataclasses
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,14 +21,19 @@ from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.pricing.machine import Machine
 from dse.pricing.priced import Priced
-from dse.report.answer import answer_section, choose_answers, limits_words, progress_words
+from dse.report.answer import (
+    answer_section,
+    choose_answers,
+    limits_words,
+    progress_words,
+    status_words,
+)
 from dse.report.breakdowns import design_sections
 from dse.report.comparison import (
     REASON,
     STATUS,
     RowCell,
     dense_section,
-    named,
     published_section,
     read_area,
     read_cell,
@@ -63,10 +69,10 @@ from dse.report.priced import (
     price_row,
 )
 from dse.report.sources import sources_sections
-from dse.studies.confirmed import read_confirmed
+from dse.studies.confirmed import Confirmed, read_confirmed
 from dse.studies.folder import GIVEN
 from dse.studies.rows import Evaluation
-from dse.studies.study import Study
+from dse.studies.study import Study, named, say_number
 
 TRIAL = Column(name="trial", heading="trial", form="text")
 IN_TABLE = {
@@ -120,70 +126,129 @@ def study_report(
         InvalidFile: its record or its results are damaged.
         InvalidInput: a machine that there is not.
     """
-    results = open_evaluated(folder)
-    use = use or Use(inferences_per_second=results.asked.inferences_per_second)
-    answers = choose_answers(results, max_error)
-    picked = [(results.find(name), "asked for") for name in chosen] if chosen else answers
-    priced = [each for row, why in picked if (each := price_row(results, row, why)) is not None]
-    lost = [row for row, _ in picked if row.key not in {each.point.key for each in priced}]
-    # Of several machines that of the answer stands for all where one must.
-    own = results.find_machine(picked[0][0]) if picked else results.asked.machines[0]
-    further = [
-        Priced(point=point, cost=results.price(point, own), why="asked for") for point in designs
-    ]
-    everything = [*priced, *further]
-    confirmed = read_confirmed(results)
-    used = _list_machines(results, own, priced)
-    others = [pair for name in dict.fromkeys(machines) if (pair := load_machine(name)) not in used]
-    # What to build is priced, whichever designs are asked for in full.
-    first = [] if not chosen else [price_row(results, row, why) for row, why in answers[:1]]
-    answer = answer_section(
-        results,
-        [*(each for each in first if each is not None), *priced],
-        use,
-        confirmed,
-        max_error=max_error,
-        elsewhere=_elsewhere(results, [row for row, _ in answers[:1]], [*used, *others]),
-    )
-    if results.refused:
-        said = f"{results.refused[:1].upper()}{results.refused[1:]}."
-        answer = dataclasses.replace(answer, sentences=(*answer.sentences, said))
-    sections = [answer]
-    if results.begun.findings:
-        sections.append(_data_section(results))
-    if results.trained:
-        sections.append(_frontier_section(results))
-    if confirmed:
-        sections.append(confirmed_section(results, confirmed))
-    sections.append(_designs_section(results, lost))
-    if results.trained:
-        sections.append(dense_section(results, everything))
-    sections.append(
-        published_section(
-            own.accelerator,
-            own.technology,
-            frames=results.asked.features.frames,
-            outputs=results.begun.outputs,
-            results=results,
-        )
-    )
-    if everything:
-        sections += design_sections(everything, use)
-    if others and everything:
-        sections.append(_machines_section(results, everything, others, use))
-    sections += sources_sections([*used, *others], more=_assumptions(results, use))
-    sections.append(_provenance_section(results, everything))
-    asked = results.asked
+    contents = _gather(open_evaluated(folder), machines, designs, chosen, use, max_error)
+    results, asked = contents.results, contents.results.asked
     dated = max((row.finished_at for row in results.rows), default="")
     state = "in progress" if progress_words(results) else f"{len(results.trained)} designs trained"
     return Report(
         name=re.sub(r"[^A-Za-z0-9_.-]+", "_", asked.name).lstrip(".") or "study",
         title=f"Cost report: {asked.name}",
         subtitle=f"{asked.machine_words}; {state}; last result {dated or 'not dated'}",
-        sections=tuple(sections),
+        sections=tuple(_sections(contents)),
         dated=dated,
         version=version("ternary-dse"),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Contents:
+    """What a report is about, chosen and priced once for all its sections."""
+
+    results: Study
+    use: Use
+    max_error: float | None
+    answers: Sequence[Evaluation]
+    """The designs that the answer is about; the first is the one to build."""
+    priced: Sequence[Priced]
+    """Designs of the study that are broken down."""
+    further: Sequence[Priced]
+    """Designs beside it, likewise."""
+    lost: Sequence[Evaluation]
+    """Designs that should have been, and of which nothing says what they were."""
+    own: Machine
+    """Of several machines that of the answer, which stands for all where one must."""
+    used: Sequence[tuple[Accelerator, Technology]]
+    """Machines that the study's figures are of."""
+    others: Sequence[tuple[Accelerator, Technology]]
+    """Further machines that were asked for."""
+
+    @property
+    def everything(self) -> list[Priced]:
+        """All designs that are broken down."""
+        return [*self.priced, *self.further]
+
+
+def _gather(
+    results: Study,
+    machines: Sequence[str],
+    designs: Sequence[DesignPoint],
+    chosen: Sequence[str],
+    use: Use | None,
+    max_error: float | None,
+) -> _Contents:
+    """Choose and price; arguments as of `study_report`."""
+    answers = choose_answers(results, max_error)
+    picked = [(results.find(name), "asked for") for name in chosen] if chosen else answers
+    priced = [each for row, why in picked if (each := price_row(results, row, why)) is not None]
+    known = {each.point.key for each in priced}
+    own = results.find_machine(picked[0][0]) if picked else results.asked.machines[0]
+    used = _list_machines(results, own, priced)
+    return _Contents(
+        results=results,
+        use=use or Use(inferences_per_second=results.asked.inferences_per_second),
+        max_error=max_error,
+        answers=[row for row, _ in answers],
+        priced=priced,
+        further=[
+            Priced(point=point, cost=results.price(point, own), why="asked for")
+            for point in designs
+        ],
+        lost=[row for row, _ in picked if row.key not in known],
+        own=own,
+        used=used,
+        others=[
+            pair for name in dict.fromkeys(machines) if (pair := load_machine(name)) not in used
+        ],
+    )
+
+
+def _sections(contents: _Contents) -> Iterator[Section]:
+    """The answer first, then what it stands on, then where all figures come from."""
+    results, everything = contents.results, contents.everything
+    confirmed = read_confirmed(results)
+    yield _answer_section(contents, confirmed)
+    if results.begun.findings:
+        yield _data_section(results)
+    if results.trained:
+        yield _frontier_section(results)
+    if confirmed:
+        yield confirmed_section(results, confirmed)
+    yield _designs_section(results, contents.lost)
+    if results.trained:
+        yield dense_section(results, everything)
+    yield published_section(
+        contents.own.accelerator,
+        contents.own.technology,
+        frames=results.asked.features.frames,
+        outputs=results.begun.outputs,
+        results=results,
+    )
+    if everything:
+        yield from design_sections(everything, contents.use)
+    if contents.others and everything:
+        yield _machines_section(results, everything, contents.others, contents.use)
+    machines = [*contents.used, *contents.others]
+    yield from sources_sections(machines, more=_assumptions(results, contents.use))
+    yield _provenance_section(results, everything)
+
+
+def _answer_section(contents: _Contents, confirmed: Sequence[Confirmed]) -> Section:
+    """Question and answer; what to build is priced, whichever designs are asked for in full."""
+    results, first = contents.results, contents.answers[:1]
+    known = {(each.point.key, each.cost.accelerator.name) for each in contents.priced}
+    more = [price_row(results, row, "") for row in first if (row.key, row.accelerator) not in known]
+    answer = answer_section(
+        results,
+        [*(each for each in more if each is not None), *contents.priced],
+        contents.use,
+        confirmed,
+        max_error=contents.max_error,
+        elsewhere=_elsewhere(results, first, [*contents.used, *contents.others]),
+    )
+    if not results.refused:
+        return answer
+    said = f"{results.refused[:1].upper()}{results.refused[1:]}."
+    return dataclasses.replace(answer, sentences=(*answer.sentences, said))
 
 
 def _data_section(results: Study) -> Section:
@@ -213,9 +278,7 @@ def _list_machines(
 
 
 def _frontier_section(results: Study) -> Section:
-    names = " against ".join(
-        LABELS[name][0] if name in LABELS else name for name in results.asked.objectives
-    )
+    names = " against ".join(LABELS[name][0] for name in results.asked.objectives)
     return Section(
         name="frontier",
         title="Frontier",
@@ -332,17 +395,8 @@ def _objective_cell(name: str) -> RowCell:
     return column, lambda row: read_cell(row, name, LABELS[name][2])
 
 
-def say_number(row: Evaluation) -> str:
-    """`7`, or `base` of a baseline."""
-    return "base" if row.trial < 0 else str(row.trial)
-
-
 def _designs_section(results: Study, lost: Sequence[Evaluation]) -> Section:
-    counts: dict[str, int] = {}
-    for row in results.rows:
-        counts[row.status] = counts.get(row.status, 0) + 1
-    listed = ", ".join(f"{count:,} {status}" for status, count in counts.items())
-    sentences = [f"{len(results.rows):,} candidates were priced: {listed}."]
+    sentences = [f"{len(results.rows):,} candidates were priced: {status_words(results.rows)}."]
     rows = sorted(results.trained, key=lambda row: row.column("error"))
     if len(rows) > MOST_ROWS:
         sentences.append(

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from cost_models import Cost, estimate
 from dse.columns import significant
 from dse.design.point import DENSE, Block, DesignPoint
-from dse.design.policies import make_dense
+from dse.design.policies import is_dense, make_dense
 from dse.networks.lowering import lower
 from dse.pricing.priced import Priced
 
@@ -43,7 +43,7 @@ def other_references(priced: Sequence[Priced]) -> Iterator[str]:
         priced: designs that stand side by side.
     """
     for each in priced:
-        if not isinstance(each.point, DesignPoint) or make_dense(each.point) is each.point:
+        if not isinstance(each.point, DesignPoint) or is_dense(each.point):
             continue
         for other in priced:
             if _same_place(each, other) and _looks_like_twin(other.point, each.point):
@@ -70,7 +70,7 @@ def _same_place(one: Priced, other: Priced) -> bool:
 
 def _looks_like_twin(dense: DesignPoint, ternary: DesignPoint) -> bool:
     """Whether a dense network has the shape of a ternary one, but other skips than its twin."""
-    if make_dense(dense) is not dense or dense.key == make_dense(ternary).key:
+    if not is_dense(dense) or dense.key == make_dense(ternary).key:
         return False
     return _shape(dense) == _shape(ternary)
 

@@ -215,12 +215,17 @@ def _read_line(row: Evaluation, line: dict[str, str]) -> Confirmed:
         validation_error=_read_share(line["validation_error"]),
         test_band=_read_band(line),
         seeds=int(line["seeds"]),
-        searched=line["on_searched_frontier"] == "True",
-        stays=line["on_mean_frontier"] == "True",
-        apart=line["told_apart"] == "True",
+        searched=_read_flag(line["on_searched_frontier"]),
+        stays=_read_flag(line["on_mean_frontier"]),
+        apart=_read_flag(line["told_apart"]),
         rival=line["not_told_apart_from"],
         seeds_that_tell=int(seeds) if seeds else None,
     )
+
+
+def _read_flag(text: str) -> bool:
+    """True or False; a spreadsheet that saved the table writes TRUE and FALSE."""
+    return {"true": True, "false": False}[text.lower()]
 
 
 def _read_band(line: dict[str, str]) -> Band | None:

@@ -10,10 +10,8 @@ it (`latest`). Columns are flat and named, so that pandas, jq or a spreadsheet c
     {"schema_version": 4, "trial": 7, "status": "trained", ..., "energy_pj": ..., "axis_blocks": 3}
 """
 
-import errno
 import json
 import math
-import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dse.columns import COST_COLUMNS, MEASURED_COLUMNS, OBJECTIVE_COLUMNS
 from dse.errors import InvalidFile, InvalidStudy, printable, short
-from dse.files import replacing
+from dse.files import append_line, drop_half_line, whole_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,19 +141,7 @@ def append_row(folder: Path, evaluation: Evaluation) -> None:
     Raises:
         OSError: the disk is full or gone; the file is as it was before.
     """
-    line = (json.dumps(evaluation.to_dict(), allow_nan=False) + "\n").encode()
-    path = folder / FILE_NAME
-    # Unbuffered: a buffer would be written again when the file is closed after an error.
-    with path.open("ab", buffering=0) as file:
-        start = file.tell()
-        try:
-            if file.write(line) < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-            os.fsync(file.fileno())
-        except OSError:
-            # A full disk must not leave half a line that the next row would be glued to.
-            file.truncate(start)
-            raise
+    append_line(folder / FILE_NAME, json.dumps(evaluation.to_dict(), allow_nan=False))
 
 
 def repair(folder: Path) -> None:
@@ -164,14 +150,7 @@ def repair(folder: Path) -> None:
     For whoever is about to append, or the next row would be glued to the rest. Readers need not
     call it: they ignore such a line.
     """
-    path = folder / FILE_NAME
-    if not path.exists():
-        return
-    content = path.read_bytes()
-    complete = content[: content.rfind(b"\n") + 1]
-    if complete != content:
-        with replacing(path) as temporary:
-            temporary.write_bytes(complete)
+    drop_half_line(folder / FILE_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,11 +198,8 @@ def read_all_rows(folder: Path) -> list[Evaluation]:
 def _read(folder: Path) -> tuple[list[Evaluation], list[str]]:
     """Rows in their order, and what is wrong with each other line."""
     path = folder / FILE_NAME
-    if not path.exists():
-        return [], []
     rows, refused = [], []
-    # What follows the last newline is no line: empty, or a row that is just being written.
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+    for number, line in enumerate(whole_lines(path), start=1):
         try:
             rows.append(_read_line(line))
         except InvalidFile as error:

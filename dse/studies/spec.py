@@ -27,6 +27,7 @@ from dse.pricing.budget import Budget, Limit, budget_from_node
 from dse.pricing.comparable import say_technology
 from dse.pricing.hardware import Hardware, HardwareSection, hardware_from_node
 from dse.pricing.machine import Machine
+from dse.pricing.pricing import Pricing
 from dse.speech.task import FeatureSpec, Task
 from dse.studies.effort import Amount, Effort, Patience
 from dse.studies.folder import RESOLVED
@@ -290,6 +291,17 @@ class StudySpec:
             epochs=self.epochs,
             hours=self.hours,
             patience=self.patience,
+        )
+
+    def make_pricing(self, outputs: int) -> Pricing:
+        """Prices designs on its machines and under its limits, for so many classes."""
+        return Pricing(
+            self.machines,
+            budget=self.budget,
+            frames=self.features.frames,
+            outputs=outputs,
+            rate=self.inferences_per_second,
+            objectives=self.objectives,
         )
 
     def resolved(self) -> dict[str, Any]:

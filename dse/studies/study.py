@@ -23,7 +23,7 @@ from cost_models import Band, Cost, estimate
 from cost_models.strict_yaml import read_yaml
 from dse.columns import first_cost
 from dse.design.point import DesignPoint, point_from_node
-from dse.design.policies import make_dense
+from dse.design.policies import is_dense
 from dse.design.published import published
 from dse.errors import InvalidInput, InvalidStudy
 from dse.networks.lowering import lower
@@ -186,17 +186,17 @@ class Study:
 
     @cached_property
     def _ternary(self) -> frozenset[str]:
-        found = set()
-        for row in self.trained:
-            point = self.build_point(row)
-            generates = row.column("generated_weights") > 0
-            if generates or (point is not None and make_dense(point) is not point):
-                found.add(row.key)
-        return frozenset(found)
+        return frozenset(row.key for row in self.trained if self._has_ternary(row))
+
+    def _has_ternary(self, row: Evaluation) -> bool:
+        if row.column("generated_weights") > 0:
+            return True
+        point = self.build_point(row)
+        return point is not None and not is_dense(point)
 
     def named(self, row: Evaluation) -> str:
         """`1x1x64 (trial 7)`, and on which machine where the study has several."""
-        name = f"{row.name or row.key} ({say_trial(row)})"
+        name = named(row)
         return f"{name} on {row.accelerator}" if self.asked.several_machines else name
 
     def find_folder(self, row: Evaluation) -> Path:
@@ -256,6 +256,16 @@ def open_study(folder: Path, reader: Reader = read_results) -> Study:
         InvalidFile: its record is damaged, or of another program.
     """
     return Study(folder, *read_resolved(folder), reader)
+
+
+def named(row: Evaluation) -> str:
+    """`1x1x64 (trial 7)`: distinct within a study."""
+    return f"{row.name or row.key} ({say_trial(row)})"
+
+
+def say_number(row: Evaluation) -> str:
+    """`7`, or `base` of a baseline: as columns of tables have it."""
+    return "base" if row.trial < 0 else str(row.trial)
 
 
 def say_trial(row: Evaluation) -> str:

@@ -105,10 +105,15 @@ def test_a_folder_that_is_no_study_is_one_sentence(
 def test_check_says_what_a_study_is(
     study_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    with study_file.open("a") as file:
+        file.write("hours: 2\npatience: {trainings: 5, improvement: 0.02}\n")
     code, out, _ = run(capsys, "search", study_file, "--check", "--trainings", 6)
     assert code == 0
     assert "minimises error, energy_pj; trained_parameters <= 2,500;" in out
-    assert "ends after 6 trainings or 300 candidates" in out
+    assert (
+        "ends after 6 trainings or 300 candidates or 2 hours or "
+        "5 trainings that raise the hypervolume by less than 2.00%" in out
+    )
     assert not (tmp_path / "studies").exists()
 
 
@@ -126,6 +131,29 @@ def test_ctrl_c_before_there_is_a_folder_names_no_folder(
     assert code == 130
     assert f"study tones in {tmp_path}/[b] x" in out
     assert out.endswith("nothing evaluated is lost. Go on with: the same command\n")
+
+
+def test_the_command_that_goes_on_has_all_that_was_typed(
+    study_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(_spec: object, _given: object, folder: Path, *_: object, **__: object) -> None:
+        folder.mkdir()
+        (folder / RESOLVED).touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("search.study.run_study", interrupted)
+    typed = ["--controls", "auto", "--trainings", 6, "--workers", 1]
+    url = "postgresql://me:secret@host/trials"
+    out_of = ("search", study_file, "--out", tmp_path / "it", *typed, "--storage", url)
+    code, out, _ = run(capsys, *out_of)
+    assert code == 130 and "secret" not in out
+    again = out.partition("Go on with: ")[2]
+    assert again.startswith(f"dse search {tmp_path / 'it'} ")
+    assert all(f"{name} {value}" in again for name, value in zip(*[iter(typed)] * 2, strict=True))
+    assert again.endswith(" --storage 'postgresql://me:***@host/trials'\n")
 
 
 def test_a_record_cut_short_is_one_sentence(

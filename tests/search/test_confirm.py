@@ -182,7 +182,9 @@ def searched(study_file: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_frontier_is_trained_again_and_nothing_twice(study_file: Path, searched: Path) -> None:
+def test_a_frontier_is_trained_again_and_nothing_twice(
+    study_file: Path, searched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec, cache = read_study(study_file), study_file.parent / "cache"
     before = (searched / "results.jsonl").read_bytes()
     told: list[int] = []
@@ -192,7 +194,7 @@ def test_a_frontier_is_trained_again_and_nothing_twice(study_file: Path, searche
     assert (searched / "results.jsonl").read_bytes() == before
     repeats = read_repeats(searched)
     assert {item.seed for item in repeats} == {spec.seed + 1, spec.seed + 2}
-    assert len(repeats) == len(told) == 2 * len(found)
+    assert len(repeats) == 2 * len(found) and told == list(range(1, 2 * len(found) + 1))
     assert all(0 <= item.test_error <= 1 and item.epochs == 2 for item in repeats)
     assert any(one.confirmed for one in found)
     # A line that a kill cut short is dropped, and only what it was of is trained again.
@@ -203,7 +205,11 @@ def test_a_frontier_is_trained_again_and_nothing_twice(study_file: Path, searche
     again = confirm_study(
         spec, searched, seeds=2, cache=cache, report=lambda _, done, __: told.append(done)
     )
-    assert len(told) == 1
+    assert told == [2 * len(found)]
+    # One seed of the two that are there: nothing is left to train, and no worker starts.
+    with monkeypatch.context() as patch:
+        patch.setattr("search.confirm.open_trainers", None)
+        confirm_study(spec, searched, seeds=1, cache=cache)
     assert [one.test_error for one in again] == [one.test_error for one in found]
     result = CliRunner().invoke(
         group, ["confirm", str(searched), "--seeds", "2", "--cache", str(cache), "--workers", "1"]

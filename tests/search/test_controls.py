@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from dse.design.policies import is_dense
 from dse.design.space import SearchSpace
 from dse.pricing.budget import Budget, Limit
 from dse.pricing.pricing import Pricing
@@ -15,7 +16,7 @@ from dse.studies.likeness import CONTROL, LIKE, is_control, within, without_cont
 from dse.studies.rows import FILE_NAME, Evaluation, read_rows
 from dse.studies.study import open_study
 from dse_cli import group
-from search.controls import Controls, dense_space, is_dense
+from search.controls import Controls, dense_space
 from tests.studies import read
 
 TEXT = """

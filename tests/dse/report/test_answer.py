@@ -711,7 +711,12 @@ def test_the_readers_limit_is_on_the_error_that_the_study_minimises(make: Make) 
     maker = make(text=STUDY + "objectives: [quantised_error, energy_pj]\n")
     maker.add(DENSE, 16, quantised_error=0.5)
     dear = maker.add(TERNARY, 20, quantised_error=0.3)
-    assert f"Build {dear.name} (trial 1)" in answer(study_report(maker.folder, max_error=31))
+    text = answer(study_report(maker.folder, max_error=31))
+    assert f"Build {dear.name} (trial 1)" in text
+    # Wilson of 19 of 64, which is 0.3 as int8, reaches 41.8 %; of the 20 wrong in float, 43.4 %.
+    unsure = "so that these clips do not make sure that it keeps"
+    assert unsure in text
+    assert f"{unsure} 42.5 %" not in answer(study_report(maker.folder, max_error=42.5))
 
 
 def test_a_machine_that_is_better_in_every_cost_is_what_is_built(make: Make) -> None:

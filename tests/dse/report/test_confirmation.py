@@ -8,8 +8,9 @@ import pytest
 
 from dse.errors import InvalidFile
 from dse.report import study_report
-from dse.studies.confirmed import Confirmed, write_confirmed
+from dse.studies.confirmed import Confirmed, read_confirmed, write_confirmed
 from dse.studies.rows import Evaluation
+from dse.studies.study import open_study
 from search.confirm import Repeat, judge
 
 from .conftest import DENSE, TERNARY, StudyMaker
@@ -122,6 +123,7 @@ def test_designs_that_are_not_of_the_study_are_left_out(make: Make) -> None:
         ("0.25,0.5,", "0.25,many,"),
         ("test_error,", "testerror,"),
         ("0.25,0.5,", "0.25,,"),  # an interval around nothing
+        (",True,", ",yes,"),
     ],
 )
 def test_a_damaged_table_is_one_sentence(make: Make, damage: tuple[str, str]) -> None:
@@ -131,6 +133,16 @@ def test_a_damaged_table_is_one_sentence(make: Make, damage: tuple[str, str]) ->
     path.write_text(path.read_text().replace(*damage))
     with pytest.raises(InvalidFile, match=r"confirmed\.csv cannot be read: .*write it again"):
         study_report(folder)
+
+
+def test_a_spreadsheets_capitals_change_nothing(make: Make) -> None:
+    folder, cheap, _ = two_designs(make)
+    write_confirmed([confirmed(cheap, True, 0.25, 0.5)], folder)
+    before = read_confirmed(open_study(folder))
+    path = folder / "confirmed.csv"
+    path.write_text(path.read_text().replace("True", "TRUE").replace("False", "FALSE"))
+    assert read_confirmed(open_study(folder)) == before
+    assert before[0].confirmed
 
 
 def test_what_is_not_told_apart_is_said_with_the_seeds_that_would_tell(make: Make) -> None:
