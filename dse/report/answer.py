@@ -336,12 +336,13 @@ def power_words(each: Priced, use: Use) -> str:
     if power is None:
         return f" It is too slow for {use.words}."
     text = f" At {use.words} it draws {band_words(power)} uW on average"
+    if without := left_out(cost):
+        text += f", without {without}"
     text += f", {cost.leakage.mid / power.mid:.0%} of it leakage"
     asleep = power_at(cost, use.inferences_per_second, "retention")
     if asleep is not None and asleep.mid < power.mid:
         text += f"; asleep in between, its weights in retention, {band_words(asleep)}"
-    without = left_out(cost)
-    return f"{text}, without {without}." if without else f"{text}."
+    return f"{text}."
 
 
 def priced_words(cost: Cost) -> str:
