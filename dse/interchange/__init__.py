@@ -2,6 +2,9 @@
 
     nemo, nemo_export   NeMo YAML <-> `DesignPoint`    a network, before it is lowered
     onnx_import         ONNX -> `Workload`             layers, already of fixed shape
+    onnx_graph          its tensors, with all bounds
+    onnx_layers         operators that become layers
+    onnx_shapes         operators that move or rename numbers
     zigzag              workload and hardware YAML <- `Workload`, `Accelerator`
     zigzag_layers       workload YAML -> `Workload`
     zigzag_machine      hardware YAML -> `Accelerator`

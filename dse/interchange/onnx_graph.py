@@ -1,0 +1,298 @@
+"""An ONNX graph while it is read: which tensors are activations, which are constants.
+
+What the readers of operators (`onnx_layers`, `onnx_shapes`) ask. The bounds are here: names have a
+bounded length, a constant's size is checked before it is unpacked, and it is unpacked only where
+its values matter.
+
+A tensor of activations is (clips, channels, frames), with axes of size 1 wherever a tool needed two
+dimensions: (clips, channels, frames, 1), (clips, channels, 1, frames), or a one put in before each
+convolution and taken out behind it.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from cost_models.workload import INPUT, Layer, LayerKind
+from dse.errors import InvalidFile, short
+
+MAX_ELEMENTS = 50_000_000
+"""Of a constant, and of all that are unpacked: a small file can name a large one many times."""
+MAX_SIZE = 2**31
+"""Numbers of a tensor of activations."""
+MAX_MACS = 2**53
+LONGEST_NAME = 80
+
+BITS: dict[int, int] = {
+    TensorProto.INT4: 4,
+    TensorProto.UINT4: 4,
+    TensorProto.INT8: 8,
+    TensorProto.UINT8: 8,
+    TensorProto.INT16: 16,
+    TensorProto.UINT16: 16,
+}
+"""Of integers that a DequantizeLinear widens."""
+
+CLIP, CHANNELS, FRAMES, ONE, FLAT = "clip", "channels", "frames", "one", "flat"
+"""What an axis of a tensor is; FLAT is channels and frames in one, ONE has size 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A tensor of activations, as the layer that made it left it.
+
+    Flatten and Reshape change its axes only, so (channels, frames) are still known when a linear
+    layer asks for channels * frames numbers.
+    """
+
+    channels: int
+    frames: int
+    layer: str
+    """That made it; `INPUT` for the network's."""
+    axes: tuple[str, ...]
+
+    def sizes(self, clips: int) -> list[int]:
+        """Of the axes."""
+        of = {CLIP: clips, CHANNELS: self.channels, FRAMES: self.frames, ONE: 1}
+        return [of.get(axis, self.channels * self.frames) for axis in self.axes]
+
+    @property
+    def place(self) -> int | None:
+        """The axis of the frames; of a size of 1 where those were squeezed away; None for none.
+
+        None also where channels are not the axis behind the clips: convolutions want them there.
+        """
+        if self.axes[:2] != (CLIP, CHANNELS):
+            return None
+        if FRAMES in self.axes:
+            return self.axes.index(FRAMES)
+        return 2 if self.frames == 1 and len(self.axes) > 2 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A constant that is still packed: its shape is known, its values are not."""
+
+    tensor: onnx.TensorProto
+    scale: onnx.TensorProto | None = None
+    zero: onnx.TensorProto | None = None
+    axis: int = 1
+    """Of a scale for each row or column."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of all its axes; unchecked, as the file says it."""
+        return tuple(self.tensor.dims)
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """Equal for equal values: several nodes may share a tensor."""
+        return (id(self.tensor), id(self.scale), id(self.zero), self.axis)
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """What is known of a 1x1's entries: which are not zero, if it is ternary."""
+
+    mask: npt.NDArray[np.bool_] | None
+    scaled: bool
+    """Entries are -s, 0, +s with another s than 1, of the matrix or of each row."""
+
+
+class Reader:
+    """A graph, and the layers that have been read of it so far."""
+
+    def __init__(self, graph: onnx.GraphProto, path: Path) -> None:
+        self.graph, self.path = graph, path
+        self.constants = {tensor.name: Constant(tensor) for tensor in graph.initializer}
+        self.values: dict[str, Value] = {}
+        self.layers: list[Layer] = []
+        self.place_of: dict[str, int] = {INPUT: -1}  # layers by name; a node may be called `input`
+        self.readers = Counter(name for node in graph.node for name in node.input)
+        self.readers.update(output.name for output in graph.output)
+        self.matrices: dict[tuple[int, ...], Matrix] = {}
+        self.unpacked = 0
+        self.clips = 1
+        self.notes: list[str] = []
+        self.in_floats = 0
+
+    def error(self, node: onnx.NodeProto, problem: str) -> InvalidFile:
+        """`node 'x' (LSTM) <problem> (file)`."""
+        name = node.name or (node.output[0] if node.output else "?")
+        return InvalidFile(f"node '{plain(name)}' ({plain(node.op_type)}) {problem} ({self.path})")
+
+    def input(self, given: onnx.ValueInfoProto, frames: int | None) -> Value:
+        """The network's input, of one clip.
+
+        Args:
+            given: what the file says of it.
+            frames: instead of those of the file.
+
+        Raises:
+            InvalidFile: it has no size, more than one dimension of space, or too many numbers.
+        """
+        dims = [dim.dim_value for dim in given.type.tensor_type.shape.dim]
+        name = short(given.name)
+        if len(dims) not in (3, 4):
+            raise InvalidFile(
+                f"input {name} has {len(dims)} dimensions: a 1-D network takes clips, channels, "
+                f"frames ({self.path})"
+            )
+        # The first dimension is the batch: one clip is priced, whatever it says. A dynamic length
+        # reads as 0.
+        self.clips = max(dims[0], 1)
+        if self.clips > 1:
+            self.notes.append(f"the input is a batch of {self.clips:,} clips: one clip is counted")
+        axes: tuple[str, ...] = (CLIP, CHANNELS, FRAMES)
+        if len(dims) == 4:
+            if 1 not in dims[2:]:
+                raise InvalidFile(
+                    f"input {name} has two dimensions of space: networks of one are "
+                    f"supported ({self.path})"
+                )
+            axes = (CLIP, CHANNELS, ONE, FRAMES) if dims[2] == 1 else (CLIP, CHANNELS, FRAMES, ONE)
+        channels, length = dims[1], frames or dims[axes.index(FRAMES)]
+        if channels < 1 or length < 1:
+            raise InvalidFile(
+                f"input {name} leaves its size open: give the frames with --frames ({self.path})"
+            )
+        if channels * length >= MAX_SIZE:
+            raise InvalidFile(
+                f"input {name} has {channels:,} x {length:,} numbers: fewer than {MAX_SIZE:,} are "
+                f"read ({self.path})"
+            )
+        return Value(channels, length, INPUT, axes)
+
+    def value(self, node: onnx.NodeProto, index: int = 0) -> Value:
+        """A tensor of activations that a node reads: the network's input, or of a node before.
+
+        Raises:
+            InvalidFile: the tensor is a constant, or nothing has made it.
+        """
+        name = read_name(node, index)
+        if name not in self.values:
+            raise self.error(node, f"reads {short(name)}, which is no tensor of activations")
+        return self.values[name]
+
+    def constant(self, node: onnx.NodeProto, index: int) -> Constant:
+        """A constant that a node reads, packed as it is in the file.
+
+        Its size is checked here, before anything is unpacked: a damaged file may claim terabytes.
+
+        Raises:
+            InvalidFile: the tensor is none, is too large, or lies in another file.
+        """
+        name = read_name(node, index)
+        found = self.constants.get(name)
+        if found is None:
+            raise self.error(node, f"reads {short(name)}, which is no constant")
+        if any(dim < 0 for dim in found.shape) or prod(found.shape) > MAX_ELEMENTS:
+            raise self.error(node, f"reads a constant of more than {MAX_ELEMENTS:,} numbers")
+        if found.tensor.data_location == TensorProto.EXTERNAL:
+            raise self.error(node, "has weights in another file: save the model as one file")
+        return found
+
+    def unpack(self, node: onnx.NodeProto, constant: Constant) -> npt.NDArray[Any]:
+        """The values of a constant: (integers - zero point) * scale where it is quantised."""
+        self.unpacked += prod(constant.shape)
+        if self.unpacked > MAX_ELEMENTS:
+            raise self.error(
+                node, f"reads constants of more than {MAX_ELEMENTS:,} numbers, with those before it"
+            )
+        whole: npt.NDArray[Any] = numpy_helper.to_array(constant.tensor)
+        if constant.scale is None:
+            return whole
+
+        def along(tensor: onnx.TensorProto) -> npt.NDArray[Any]:
+            values = numpy_helper.to_array(tensor).astype(np.float64)
+            if values.size == 1:
+                return values.reshape(())
+            shape = [1] * whole.ndim
+            shape[constant.axis] = whole.shape[constant.axis]
+            return values.reshape(shape)
+
+        found: npt.NDArray[Any] = whole.astype(np.float64)
+        if constant.zero is not None:
+            found -= along(constant.zero)
+        found *= along(constant.scale)
+        return found
+
+    def numbers(self, node: onnx.NodeProto, name: str, index: int) -> list[int] | None:
+        """Whole numbers, such as axes, of an attribute or of an input; None where it has neither.
+
+        Which of the two depends on the version of the operator: inputs since opset 13 or 18.
+        """
+        options = attributes(node)
+        if name in options:
+            return [int(each) for each in options[name]]
+        if not has(node, index):
+            return None
+        constant = self.constant(node, index)
+        if prod(constant.shape) > 16:
+            raise self.error(node, f"has more than 16 {name}")
+        return [int(each) for each in self.unpack(node, constant).reshape(-1)]
+
+    def add(self, node: onnx.NodeProto, kind: LayerKind, like: Value, **other: Any) -> None:
+        """Append a layer that makes the node's first output of a tensor.
+
+        Args:
+            node: names the layer.
+            kind: of the layer.
+            like: what it reads; its shape comes out again.
+            other: fields of the layer that differ from that, and `axes` of what comes out.
+        """
+        axes = other.pop("axes", like.axes)
+        size = {"in_channels": like.channels, "in_frames": like.frames, "reads": (like.layer,)}
+        size |= {"out_channels": like.channels, "out_frames": like.frames}
+        layer = Layer(name=self.name(node), kind=kind, **(size | other))  # type: ignore[arg-type]
+        if layer.out_channels * layer.out_frames >= MAX_SIZE or layer.macs >= MAX_MACS:
+            raise self.error(node, f"is too large: it makes {MAX_SIZE:,} numbers or more")
+        self.place_of[layer.name] = len(self.layers)
+        self.layers.append(layer)
+        self.values[node.output[0]] = Value(layer.out_channels, layer.out_frames, layer.name, axes)
+
+    def name(self, node: onnx.NodeProto) -> str:
+        """A distinct name for the node's layer: ONNX asks for distinct tensors, not nodes."""
+        name = plain(node.name or node.output[0])
+        return name if name not in self.place_of else f"{name}#{len(self.layers)}"
+
+    def made_by(self, value: Value) -> Layer | None:
+        """The layer that made a tensor; None for the network's input."""
+        place = self.place_of[value.layer]
+        return None if place < 0 else self.layers[place]
+
+    def alone(self, node: onnx.NodeProto, index: int = 0) -> bool:
+        """Whether nobody else reads what a node reads: only then can the two be merged."""
+        return self.readers[node.input[index]] == 1
+
+
+def plain(name: str | bytes) -> str:
+    """A name for tables and messages: printable, of bounded length.
+
+    Protobuf gives a name that is no UTF-8 as bytes.
+    """
+    letters = name if isinstance(name, str) else name.decode("ascii", "replace")
+    text = "".join(each if each.isprintable() else "?" for each in letters[:LONGEST_NAME])
+    return text if len(letters) <= LONGEST_NAME else f"{text}..."
+
+
+def has(node: onnx.NodeProto, index: int) -> bool:
+    """Whether a node has an optional input: an empty name stands for one that is left out."""
+    return len(node.input) > index and node.input[index] != ""
+
+
+def read_name(node: onnx.NodeProto, index: int) -> str:
+    """The tensor that a node reads at an input; empty where it has none there."""
+    return str(node.input[index]) if index < len(node.input) else ""
+
+
+def attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    """Of a node by name: numbers, lists of numbers, bytes or tensors."""
+    return {each.name: helper.get_attribute_value(each) for each in node.attribute}

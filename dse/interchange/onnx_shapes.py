@@ -1,0 +1,181 @@
+"""ONNX operators that become no layer: they move, rename or widen numbers.
+
+The tensor that such a node reads goes by another name behind it, perhaps with other axes. Channels
+and frames must stay apart, or become one axis, channels first: any other order would be that of
+another network. Weights of a quantised graph, integers with a scale and a zero point, stay packed.
+"""
+
+import dataclasses
+from math import prod
+
+import onnx
+from onnx import TensorProto, helper
+
+from dse.interchange.onnx_graph import (
+    BITS,
+    CHANNELS,
+    CLIP,
+    FLAT,
+    FRAMES,
+    ONE,
+    Constant,
+    Reader,
+    Value,
+    attributes,
+    has,
+    read_name,
+)
+
+
+def rename(reader: Reader, node: onnx.NodeProto) -> None:
+    """Identity or Dropout: the same numbers, constants among them."""
+    name = read_name(node, 0)
+    if name in reader.constants:
+        reader.constants[node.output[0]] = reader.constants[name]
+    else:
+        reader.values[node.output[0]] = reader.value(node)
+
+
+def quantise(reader: Reader, node: onnx.NodeProto) -> None:
+    """QuantizeLinear of activations: layers count them as 8 bits."""
+    if read_name(node, 0) in reader.constants:
+        raise reader.error(node, "quantises a constant: save it quantised")
+    zero = reader.constants.get(read_name(node, 2))
+    bits = 8 if zero is None else BITS.get(zero.tensor.data_type, 8)
+    note = f"activations of {bits} bits are counted as 8"
+    if bits != 8 and note not in reader.notes:
+        reader.notes.append(note)
+    rename(reader, node)
+
+
+def dequantise(reader: Reader, node: onnx.NodeProto) -> None:
+    """Weights of a quantised graph are integers, a scale and a zero point."""
+    name = read_name(node, 0)
+    if name not in reader.constants:
+        rename(reader, node)
+        return
+    whole, scale = reader.constant(node, 0), reader.constant(node, 1)
+    axis = int(attributes(node).get("axis", 1))
+    if whole.scale is not None or int(attributes(node).get("block_size", 0)):
+        raise reader.error(node, "has scales in blocks, or twice: one for all or for each row")
+    zero = reader.constant(node, 2) if has(node, 2) else None
+    rank = len(whole.shape)
+    for each in (scale, zero):
+        count = 1 if each is None else prod(each.shape)
+        if count != 1 and not (-rank <= axis < rank and count == whole.shape[axis]):
+            raise reader.error(node, f"has {count:,} scales or zero points for an axis of another")
+    reader.constants[node.output[0]] = Constant(
+        whole.tensor, scale.tensor, None if zero is None else zero.tensor, axis
+    )
+
+
+def _moved(reader: Reader, node: onnx.NodeProto) -> Value:
+    """The activations whose axes a node changes; constants have to be saved as they are used."""
+    if read_name(node, 0) in reader.constants:
+        raise reader.error(node, "changes the shape of a constant: save it in the other shape")
+    return reader.value(node)
+
+
+def squeeze(reader: Reader, node: onnx.NodeProto) -> None:
+    """Squeeze: axes of size 1 gone."""
+    read, given = _moved(reader, node), reader.numbers(node, "axes", 1)
+    sizes, rank = read.sizes(reader.clips), len(read.axes)
+    over = {each % rank for each in given} if given else {n for n in range(rank) if sizes[n] == 1}
+    if any(sizes[each] > 1 for each in over):
+        raise reader.error(node, f"squeezes an axis of more than 1, of {sizes}")
+    kept = tuple(axis for at, axis in enumerate(read.axes) if at not in over)
+    reader.values[node.output[0]] = dataclasses.replace(read, axes=kept)
+
+
+def unsqueeze(reader: Reader, node: onnx.NodeProto) -> None:
+    """Unsqueeze: axes of size 1 put in."""
+    read, given = _moved(reader, node), reader.numbers(node, "axes", 1) or []
+    rank = len(read.axes) + len(given)
+    places = {each % rank for each in given}
+    if rank > 6 or len(places) != len(given):
+        raise reader.error(node, f"puts in the axes {given[:8]}, which are too many or double")
+    old = iter(read.axes)
+    axes = tuple(ONE if at in places else next(old) for at in range(rank))
+    reader.values[node.output[0]] = dataclasses.replace(read, axes=axes)
+
+
+def transpose(reader: Reader, node: onnx.NodeProto) -> None:
+    """Transpose: the axes in another order."""
+    read = _moved(reader, node)
+    rank = len(read.axes)
+    order = [int(each) for each in attributes(node).get("perm", range(rank)[::-1])]
+    if sorted(order) != list(range(rank)):
+        raise reader.error(node, f"has a perm of {order[:8]}, which is no order of {rank} axes")
+    axes = tuple(read.axes[each] for each in order)
+    reader.values[node.output[0]] = dataclasses.replace(read, axes=axes)
+
+
+def flatten(reader: Reader, node: onnx.NodeProto) -> None:
+    """Flatten behind the clips: channels and frames become one axis."""
+    read, axis = reader.value(node), int(attributes(node).get("axis", 1))
+    if axis % max(len(read.axes), 1) != 1 or read.axes[:1] != (CLIP,):
+        raise reader.error(node, f"flattens from axis {axis} on: all but the clips is supported")
+    _check_order(reader, node, read)
+    reader.values[node.output[0]] = dataclasses.replace(read, axes=(CLIP, FLAT))
+
+
+def _check_order(reader: Reader, node: onnx.NodeProto, read: Value) -> None:
+    """Raise `InvalidFile` where channels and frames become one axis with the frames first."""
+    large = [axis for axis, size in zip(read.axes, read.sizes(1), strict=True) if size > 1]
+    if large == [FRAMES, CHANNELS]:
+        raise reader.error(node, "makes frames and channels one axis, the frames first")
+
+
+def reshape(reader: Reader, node: onnx.NodeProto) -> None:
+    """Reshape that leaves channels and frames alone, or makes them one axis."""
+    read, wanted = _moved(reader, node), reader.numbers(node, "shape", 1) or []
+    old = read.sizes(reader.clips)
+    if not attributes(node).get("allowzero", 0):
+        wanted = [old[at] if size == 0 else size for at, size in enumerate(wanted)]
+    known = prod(size for size in wanted if size != -1)
+    if wanted.count(-1) == 1 and known and prod(old) % known == 0:
+        wanted = [prod(old) // known if size == -1 else size for size in wanted]
+    _check_order(reader, node, read)
+    axes = _axes_of(wanted, read, reader.clips) if prod(wanted) == prod(old) else None
+    if axes is None:
+        raise reader.error(
+            node, f"makes {wanted[:8]} of {old}: channels and frames must stay, or become one axis"
+        )
+    reader.values[node.output[0]] = dataclasses.replace(read, axes=axes)
+
+
+def _axes_of(sizes: list[int], read: Value, clips: int) -> tuple[str, ...] | None:
+    """What the axes of a new shape are; None where they are none of the old ones, in order."""
+    if sizes == [read.channels * read.frames] and clips == 1:
+        return (FLAT,)
+    if len(sizes) < 2 or sizes[0] != clips:
+        return None
+    rest = sizes[1:]
+    if rest == [read.channels * read.frames]:
+        return (CLIP, FLAT)
+    if rest[0] != read.channels or prod(rest[1:]) != read.frames:
+        return None
+    others = [FRAMES if size == read.frames > 1 else ONE for size in rest[1:]]
+    return (CLIP, CHANNELS, *others)
+
+
+def read_constant(reader: Reader, node: onnx.NodeProto) -> None:
+    """Constant: a tensor, a number or a list of numbers."""
+    options = attributes(node)
+    value = options.get("value")
+    for name, kind in _NUMBERS.items():
+        if value is None and name in options:
+            numbers = options[name] if name.endswith("s") else [options[name]]
+            value = helper.make_tensor("", kind, [len(numbers)], numbers)
+    if not isinstance(value, onnx.TensorProto):
+        raise reader.error(node, "is no tensor of numbers")
+    reader.constants[node.output[0]] = Constant(value)
+
+
+_NUMBERS = {
+    "value_int": TensorProto.INT64,
+    "value_ints": TensorProto.INT64,
+    "value_float": TensorProto.FLOAT,
+    "value_floats": TensorProto.FLOAT,
+}
+"""Attributes of a Constant that are no tensors."""
