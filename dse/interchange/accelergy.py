@@ -55,6 +55,7 @@ _OTHERS = {
 }
 """Files of the same tool that are no tables, by their first key."""
 MOST_NAMED = 10
+"""Components in a message or a note; an architecture may have thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +168,9 @@ def import_tables(
         for component in tables.components:
             _guess(found, used, component, tables, patterns, notes)
     for take in takes:
-        constant, value, component = _take(take, energies, areas)
+        constant, value, components = _take(take, energies, areas)
         found[constant] = value
-        used.add(component)
+        used.update(components)
     if not found:
         listed = ", ".join(list(energies.components)[:MOST_NAMED])
         raise InvalidInput(
@@ -387,7 +388,7 @@ def _guess(
             )
 
 
-def _take(take: str, energies: _Tables, areas: _Tables) -> tuple[str, Constant, str]:
+def _take(take: str, energies: _Tables, areas: _Tables) -> tuple[str, Constant, list[str]]:
     pattern = r"([a-z0-9_]{1,60})=([^=/]{1,200}?)(?::(average|min|max))?(?:/([0-9.]{1,12}))?"
     match = re.fullmatch(pattern, take, re.ASCII)
     known = {
@@ -411,7 +412,7 @@ def _take(take: str, energies: _Tables, areas: _Tables) -> tuple[str, Constant, 
         names = dict.fromkeys([*energies.components, *areas.components])
         raise InvalidInput(
             f"--take: the tables have no {short(source)}; components are "
-            f"{', '.join(list(names)[:20])}"
+            f"{', '.join(list(names)[:MOST_NAMED])}"
         )
     if choice:
         figure = figure.chosen(choice)
@@ -420,4 +421,4 @@ def _take(take: str, energies: _Tables, areas: _Tables) -> tuple[str, Constant, 
         made = figure.constant(float(text), f"{tables.file}: {said} / {text}")
     except (ValueError, ZeroDivisionError):
         raise InvalidInput(f"--take {short(take)} does not make a positive number") from None
-    return constant, made, tables.named(component)[0]
+    return constant, made, tables.named(component)

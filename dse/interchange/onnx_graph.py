@@ -239,6 +239,19 @@ class Reader:
             raise self.error(node, f"has more than 16 {name}")
         return [int(each) for each in self.unpack(node, constant).reshape(-1)]
 
+    def axis(self, node: onnx.NodeProto, given: int, rank: int) -> int:
+        """An axis counted from the first; negative ones count from the last.
+
+        Raises:
+            InvalidFile: a tensor of so many axes has none there.
+        """
+        if not -rank <= given < rank:
+            raise self.error(
+                node,
+                f"has axis {given} of a tensor of {rank} axes: it must be {-rank} to {rank - 1}",
+            )
+        return given % rank
+
     def add(self, node: onnx.NodeProto, kind: LayerKind, like: Value, **other: Any) -> None:
         """Append a layer that makes the node's first output of a tensor.
 

@@ -292,7 +292,7 @@ def pool(reader: Reader, node: onnx.NodeProto) -> None:
             reader.values[node.output[0]] = read
             return
         rank = len(axes)
-        over = {each % rank for each in given} if given else set(range(rank))
+        over = {reader.axis(node, each, rank) for each in given} if given else set(range(rank))
         sizes = read.sizes(reader.clips)
         wrong = [axes[each] for each in over if axes[each] in (CLIP, CHANNELS) and sizes[each] > 1]
         if wrong or (read.frames > 1 and place not in over):

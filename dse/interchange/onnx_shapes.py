@@ -80,7 +80,8 @@ def squeeze(reader: Reader, node: onnx.NodeProto) -> None:
     """Squeeze: axes of size 1 gone."""
     read, given = _moved(reader, node), reader.numbers(node, "axes", 1)
     sizes, rank = read.sizes(reader.clips), len(read.axes)
-    over = {each % rank for each in given} if given else {n for n in range(rank) if sizes[n] == 1}
+    ones = {at for at in range(rank) if sizes[at] == 1}
+    over = {reader.axis(node, each, rank) for each in given} if given else ones
     if any(sizes[each] > 1 for each in over):
         raise reader.error(node, f"squeezes an axis of more than 1, of {sizes}")
     kept = tuple(axis for at, axis in enumerate(read.axes) if at not in over)
@@ -91,7 +92,7 @@ def unsqueeze(reader: Reader, node: onnx.NodeProto) -> None:
     """Unsqueeze: axes of size 1 put in."""
     read, given = _moved(reader, node), reader.numbers(node, "axes", 1) or []
     rank = len(read.axes) + len(given)
-    places = {each % rank for each in given}
+    places = {reader.axis(node, each, rank) for each in given}
     if rank > 6 or len(places) != len(given):
         raise reader.error(node, f"puts in the axes {given[:8]}, which are too many or double")
     old = iter(read.axes)
@@ -113,7 +114,7 @@ def transpose(reader: Reader, node: onnx.NodeProto) -> None:
 def flatten(reader: Reader, node: onnx.NodeProto) -> None:
     """Flatten behind the clips: channels and frames become one axis."""
     read, axis = reader.value(node), int(attributes(node).get("axis", 1))
-    if axis % max(len(read.axes), 1) != 1 or read.axes[:1] != (CLIP,):
+    if reader.axis(node, axis, len(read.axes)) != 1 or read.axes[:1] != (CLIP,):
         raise reader.error(node, f"flattens from axis {axis} on: all but the clips is supported")
     _check_order(reader, node, read)
     reader.values[node.output[0]] = dataclasses.replace(read, axes=(CLIP, FLAT))

@@ -21,7 +21,7 @@ from typing import Literal
 from cost_models.reading import read_value
 from cost_models.strict_yaml import Node, read_yaml
 from cost_models.workload import INPUT, Layer, LayerKind, WeightSource, Workload
-from dse.errors import InvalidDesign, InvalidInput, short
+from dse.errors import InvalidFile, InvalidInput, short
 
 MOST_SIZE = 2**31
 """Of a loop. No layer of one dimension comes near; counts stay exact in our columns."""
@@ -77,11 +77,9 @@ def import_workload(path: Path | str, *, notes: list[str] | None = None) -> Work
     try:
         layers = tuple(_layer(node, names, said) for node in root.value)
         workload = Workload(path.stem, layers)
-    except InvalidDesign:
+    except InvalidFile:
         raise
-    except InvalidInput as error:
-        if str(error).endswith(")"):
-            raise
+    except InvalidInput as error:  # of the workload as a whole, which has no place in the file
         raise root.error(str(error)) from None
     if notes is not None:
         notes += dict.fromkeys(said)

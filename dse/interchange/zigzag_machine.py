@@ -34,7 +34,7 @@ from cost_models.accelerator import (
 from cost_models.reading import build
 from cost_models.strict_yaml import Node, read_yaml
 from cost_models.technology import Constant
-from dse.errors import InvalidInput
+from dse.errors import InvalidFile, InvalidInput
 
 LETTERS: dict[Operand, str] = {"inputs": "I1", "weights": "I2", "outputs": "O"}
 OPERANDS: dict[str, Operand] = {letter: operand for operand, letter in LETTERS.items()}
@@ -175,9 +175,10 @@ def import_hardware(
             vector_lanes=max(array.sizes),
             ternary_weights="stored",
         )
-    except InvalidInput as error:
-        # What a part refuses has no place yet; what was refused here has its own.
-        raise (error if str(error).endswith(")") else root.error(str(error))) from None
+    except InvalidFile:
+        raise
+    except InvalidInput as error:  # what a part of a machine refuses has no place in the file
+        raise root.error(str(error)) from None
     notes += _left_out(read)
     return ImportedMachine(machine, tuple(notes))
 

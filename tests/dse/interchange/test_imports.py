@@ -351,6 +351,15 @@ def test_what_nobody_takes_is_told_and_stops_nothing(tmp_path: Path) -> None:
     )
 
 
+def test_a_take_of_equal_components_takes_all_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "ERT.yaml"
+    path.write_text(ROWS.replace("energy: 3}]}", "energy: 1}]}"))
+    base = load_technology("low_leakage_45nm")
+    found = import_tables(path, base, takes=["dram_pj_per_bit=pe.rf.read"])
+    assert found.technology.dram_pj_per_bit.value == 1
+    assert found.notes[-1] == "nothing is taken of chip.GLB"
+
+
 def test_tables_of_before_version_3_are_mappings(tmp_path: Path) -> None:
     path = tmp_path / "ERT.yaml"
     path.write_text(

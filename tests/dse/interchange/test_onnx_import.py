@@ -314,6 +314,18 @@ def test_shapes_that_lose_sight_of_channels_and_frames_are_refused(tmp_path: Pat
     assert "flattens from axis 2 on" in graph.refusal()
 
 
+@pytest.mark.parametrize("axis", [3, -4, 5])
+def test_an_axis_that_a_tensor_does_not_have_is_refused(axis: int, tmp_path: Path) -> None:
+    # Counted around, 5 of three axes would be the frames.
+    message = f"has axis {axis} of a tensor of 3 axes: it must be -3 to 2"
+    assert message in mean(Graph(tmp_path, 1, 4, 9), [axis]).refusal()
+    assert message in Graph(tmp_path, 1, 4, 9).node("Flatten", "x", "y", axis=axis).refusal()
+    graph = Graph(tmp_path, 1, 4, 1).constant("a", [axis], np.int64)
+    assert message in graph.node("Squeeze", "x a", "y").refusal()
+    graph = Graph(tmp_path, 1, 4, 1).constant("a", [7], np.int64)
+    assert "has axis 7 of a tensor of 4 axes" in graph.node("Unsqueeze", "x a", "y").refusal()
+
+
 def test_a_product_over_the_channels_of_each_frame_is_a_pointwise_layer(tmp_path: Path) -> None:
     # As PyTorch writes Linear on (clips, frames, channels): a Transpose, a MatMul, a bias.
     graph = (
