@@ -112,6 +112,17 @@ class Block:
             return 1
         return 3 if self.separable else 4
 
+    def skip_under(
+        self, level: int, in_channels: int
+    ) -> Literal["dense", "identity", "ternary"] | None:
+        """What policies make of its skip (`dse.design.policies`); None where it has none."""
+        if self.skip is None:
+            return None
+        if level < 2:
+            return "dense"
+        same = in_channels == self.out_channels and self.stride == 1
+        return "identity" if same else "ternary"
+
     def __post_init__(self) -> None:
         """Check what can be checked without knowing the block's input."""
         check_fields(self)
@@ -218,11 +229,8 @@ def _follows(point: DesignPoint, level: int) -> bool:
         first = block.replaced_from
         if (block.mixer.kind == "ternary") != (first is not None and level >= first):
             return False
-        if block.skip is not None:
-            same = channels == block.out_channels and block.stride == 1
-            wanted = "dense" if level < 2 else "identity" if same else "ternary"
-            if block.skip.kind != wanted:
-                return False
+        if (block.skip and block.skip.kind) != block.skip_under(level, channels):
+            return False
         channels = block.out_channels
     return True
 

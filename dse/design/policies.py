@@ -58,8 +58,8 @@ def replaced(block: Block, in_channels: int, policy: str, ternary: Mixer) -> Blo
     if block.replaced_from is not None and level >= block.replaced_from:
         block = dataclasses.replace(block, mixer=ternary)
     if block.skip is not None and level >= 2:
-        same = in_channels == block.out_channels and block.stride == 1
-        block = dataclasses.replace(block, skip=IDENTITY if same else ternary)
+        identity = block.skip_under(level, in_channels) == "identity"
+        block = dataclasses.replace(block, skip=IDENTITY if identity else ternary)
     return block
 
 

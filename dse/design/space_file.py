@@ -113,7 +113,7 @@ def _check_used(space: SearchSpace, nodes: Mapping[str, Node]) -> None:
         InvalidFile: names them, each with its line.
     """
     problems = Problems()
-    for name in dict.fromkeys(map(lambda name: _given(name, nodes), space.unused())):
+    for name in dict.fromkeys(_given(each, nodes) for each in space.unused()):
         of_ternary = name in ternary.AXES
         why = "they have no ternary matrices, or none that it is about" if of_ternary else ""
         with problems.part():

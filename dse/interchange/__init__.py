@@ -9,6 +9,7 @@
     zigzag_layers       workload YAML -> `Workload`
     zigzag_machine      hardware YAML -> `Accelerator`
     scalesim            topology CSV, cfg <- `Workload`, `Accelerator`; cfg -> `Accelerator`
+    imported            `ImportedMachine`, what readers of machines give back
     accelforge          workload and architecture YAML <- `Workload`, `Accelerator`
     accelergy           ERT, ART -> `Technology`       energies and areas of components
 

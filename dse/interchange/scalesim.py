@@ -19,6 +19,7 @@ from cost_models.accelerator import Accelerator, MemoryLevel, Operand
 from cost_models.library import load_accelerator
 from cost_models.workload import CONVOLUTIONS, Layer, Workload
 from dse.errors import InvalidFile, InvalidInput, short
+from dse.interchange.imported import ImportedMachine
 
 MAX_BYTES = 100_000
 KIB_BITS = 8 * 1024
@@ -173,17 +174,20 @@ WITHOUT_EFFECT = {
 }
 """Keys that mean nothing for a machine: addresses, queues of the simulator, what belongs to
 something that is off, and what only a run needs."""
+READ = {
+    "architecture_presets": {
+        *("arrayheight", "arraywidth", "dataflow", "bandwidth", "memorybanks"),
+        *(key for keys in SRAM_KEYS.values() for key in keys),
+    },
+    "sparsity": {"sparsitysupport"},
+    "run_presets": {"interfacebandwidth", "useramulatortrace"},
+}
+"""Keys that are read here; of the section `layout` only whether any of it is on."""
+MOST_NAMED = 10
+"""Unknown keys in a note."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ImportedConfiguration:
-    """A machine, and what its file says that a machine of ours does not."""
-
-    machine: Accelerator
-    notes: tuple[str, ...]
-
-
-def import_configuration(path: Path | str) -> ImportedConfiguration:
+def import_configuration(path: Path | str) -> ImportedMachine:
     """A machine from a cfg file: array, three SRAMs, dataflow, bandwidth.
 
     What the file does not say is that of `systolic_32x32`: one weight an element, technology,
@@ -244,7 +248,7 @@ def import_configuration(path: Path | str) -> ImportedConfiguration:
         memories=tuple(memories),
         vector_lanes=array.columns,
     )
-    return ImportedConfiguration(machine, tuple(notes))
+    return ImportedMachine(machine, tuple(notes))
 
 
 def _bandwidth(path: Path, parser: configparser.ConfigParser, notes: list[str]) -> int:
@@ -295,21 +299,16 @@ def _left_out(parser: configparser.ConfigParser) -> list[str]:
     banks = _value(parser, "architecture_presets", "MemoryBanks")
     if banks not in ("", "1"):
         notes.append(f"MemoryBanks is {banks[:20]}, and left out: the DRAM is one")
-    read = {"arrayheight", "arraywidth", "dataflow", "bandwidth", "memorybanks"}
-    read |= {key for keys in SRAM_KEYS.values() for key in keys}
-    known = {"sparsitysupport", "interfacebandwidth", "useramulatortrace"}
     rest = [
         f"[{name}] {key}"
         for name in parser.sections()
         for key in parser[name]
-        if key not in WITHOUT_EFFECT.get(name, ())
-        and not (name == "architecture_presets" and key in read)
-        and not (name in ("sparsity", "run_presets") and key in known)
-        and name != "layout"
+        if name != "layout" and key not in (*WITHOUT_EFFECT.get(name, ()), *READ.get(name, ()))
     ]
     if rest:
-        more = f" and {len(rest) - 10} more" if len(rest) > 10 else ""
-        notes.append(f"not known, and left out: {', '.join(each[:60] for each in rest[:10])}{more}")
+        more = f" and {len(rest) - MOST_NAMED} more" if len(rest) > MOST_NAMED else ""
+        named = ", ".join(each[:60] for each in rest[:MOST_NAMED])
+        notes.append(f"not known, and left out: {named}{more}")
     return notes
 
 

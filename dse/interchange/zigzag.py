@@ -40,8 +40,9 @@ from cost_models.strict_yaml import dump_yaml
 from cost_models.technology import Technology
 from cost_models.tile_search import Mapping
 from cost_models.workload import CONVOLUTIONS, Layer, LayerKind, Workload
+from dse.interchange.imported import ImportedMachine
 from dse.interchange.zigzag_layers import import_workload, is_workload
-from dse.interchange.zigzag_machine import LETTERS, ImportedMachine, import_hardware
+from dse.interchange.zigzag_machine import LETTERS, import_hardware
 
 __all__ = [
     "ImportedMachine",

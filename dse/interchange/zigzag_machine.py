@@ -35,6 +35,7 @@ from cost_models.reading import build
 from cost_models.strict_yaml import Node, read_yaml
 from cost_models.technology import Constant
 from dse.errors import InvalidFile, InvalidInput
+from dse.interchange.imported import ImportedMachine
 
 LETTERS: dict[Operand, str] = {"inputs": "I1", "weights": "I2", "outputs": "O"}
 OPERANDS: dict[str, Operand] = {letter: operand for operand, letter in LETTERS.items()}
@@ -100,18 +101,6 @@ class _Hardware:
     operational_array: _Array
     name: str = ""
     dataflows: dict[str, tuple[str, ...]] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedMachine:
-    """A machine, and what its file says that a machine of ours does not.
-
-    `notes` are sentences for people, none of them an error: a cost of 0, a missing register, a key
-    that stands there twice.
-    """
-
-    machine: Accelerator
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,10 +73,11 @@ def synthesise(circuit: Circuit, libraries: tuple[Path, ...] = ()) -> Synthesise
         InvalidInput: Yosys is not installed; a library is missing, unreadable, lacks a cell, or has
             no area of one that the circuit takes.
     """
-    facts = _facts(tuple(libraries) or (default_library(),))
+    libraries = libraries or (default_library(),)
+    facts = _facts(libraries)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        texts = [_read_text(path) for path in libraries or (default_library(),)]
+        texts = [_read_text(path) for path in libraries]
         for index, text in enumerate(texts):
             usable = _WRONGLY_UNUSED.sub("", text)
             (folder / f"cells{index}.lib").write_text(usable, encoding="utf-8")
@@ -120,6 +121,8 @@ def synthesise(circuit: Circuit, libraries: tuple[Path, ...] = ()) -> Synthesise
 
 MAX_BYTES = 512_000_000
 """Of a library, unpacked: those of a foundry have tens of megabytes."""
+MOST_UM2 = 1e9
+"""Of a cell: 10 cm2, more than any chip."""
 MAX_FUNCTION = 500
 """Letters of a function that is evaluated; the longest of a standard cell have a hundred."""
 
@@ -274,9 +277,9 @@ def _area(text: str, name: str, path: Path) -> float:
         area = float(text)
     except ValueError:
         area = math.nan
-    if 0 <= area < 1e9:
+    if 0 <= area <= MOST_UM2:
         return area
-    below = ", below 0" if area < 0 else ": a number of um2 is needed"
+    below = ", below 0" if area < 0 else f": a number of um2 from 0 to {MOST_UM2:g} is needed"
     raise InvalidInput(f"cell {name[:80]} of library {path} has an area of {text[:40]}{below}")
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from dse.errors import InvalidFile
-from dse.interchange.scalesim import ImportedConfiguration, import_configuration
+from dse.interchange.imported import ImportedMachine
+from dse.interchange.scalesim import import_configuration
 
 CFG = """[general]
 run_name = mine
@@ -28,7 +29,7 @@ UseRamulatorTrace: False
 """
 
 
-def read(tmp_path: Path, text: str) -> ImportedConfiguration:
+def read(tmp_path: Path, text: str) -> ImportedMachine:
     path = tmp_path / "scale.cfg"
     path.write_text(text, encoding="utf-8")
     return import_configuration(path)
@@ -65,6 +66,7 @@ def test_what_stands_before_the_first_section_does_not_matter(first: str, tmp_pa
             "FilterCustomLayout is on, and left out: banks of an SRAM never wait",
         ),
         ("MemoryBanks", "MemoryBank", "not known, and left out: [architecture_presets] memorybank"),
+        ("USER", "USER\nSparsitySupport: 1", "not known, and left out: [run_presets] sparsitysupp"),
         ("[sparsity]", "[power]\nvdd: 1\n[sparsity]", "not known, and left out: [power] vdd"),
     ],
 )
