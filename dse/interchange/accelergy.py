@@ -288,28 +288,11 @@ def _figure(rows: Sequence[Node], unit: str) -> _Figure:
     Raises:
         InvalidFile: a row has no figure, or two of equal arguments have different ones.
     """
-    key = "energy" if unit == "pJ" else "area"
     found: dict[str, _Figure] = {}
     for row in rows:
         keys = row.value if isinstance(row.value, dict) else {}
         arguments = repr(keys["arguments"].plain()) if "arguments" in keys else ""
-        if key in keys:
-            value = _number(keys[key], unit)
-            figure = _Figure(value, value, value)
-        elif f"average_{key}" in keys:
-            value = _number(keys[f"average_{key}"], unit)
-            ends = [
-                _number(keys[f"{end}_{key}"], unit) if f"{end}_{key}" in keys else value
-                for end in ("min", "max")
-            ]
-            if not ends[0] <= value <= ends[1]:
-                raise row.error(
-                    f"{row.key}: the average {value:g} {unit} is not between min and max, "
-                    f"{ends[0]:g} and {ends[1]:g}"
-                )
-            figure = _Figure(value, *ends)
-        else:
-            raise row.error(f"{row.key} must have {key}, or average_{key}")
+        figure = _row_figure(row, unit)
         if found.setdefault(arguments, figure) != figure:
             raise row.error(
                 f"{row.key} has {figure.value:g} {unit}, and a row before it of the same name "
@@ -321,6 +304,28 @@ def _figure(rows: Sequence[Node], unit: str) -> _Figure:
         min(each.low for each in figures),
         max(each.high for each in figures),
     )
+
+
+def _row_figure(row: Node, unit: str) -> _Figure:
+    """What one row says: a number, or an average with its ends, as a summary has it."""
+    key = "energy" if unit == "pJ" else "area"
+    keys = row.value if isinstance(row.value, dict) else {}
+    if key in keys:
+        value = _number(keys[key], unit)
+        return _Figure(value, value, value)
+    if f"average_{key}" not in keys:
+        raise row.error(f"{row.key} must have {key}, or average_{key}")
+    value = _number(keys[f"average_{key}"], unit)
+    low, high = (
+        _number(keys[f"{end}_{key}"], unit) if f"{end}_{key}" in keys else value
+        for end in ("min", "max")
+    )
+    if not low <= value <= high:
+        raise row.error(
+            f"{row.key}: the average {value:g} {unit} is not between min and max, {low:g} and "
+            f"{high:g}"
+        )
+    return _Figure(value, low, high)
 
 
 def _number(node: Node, unit: str) -> float:

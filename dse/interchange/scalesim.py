@@ -15,7 +15,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from cost_models.accelerator import Accelerator, MemoryLevel, Operand
+from cost_models.accelerator import Accelerator, ComputeArray, MemoryLevel, Operand
 from cost_models.library import load_accelerator
 from cost_models.workload import CONVOLUTIONS, Layer, Workload
 from dse.errors import InvalidFile, InvalidInput, short
@@ -198,8 +198,28 @@ def import_configuration(path: Path | str) -> ImportedMachine:
     """
     path = Path(path)
     parser = _parser(path)
-    section = parser["architecture_presets"]
     base = load_accelerator("systolic_32x32")
+    array = _array(path, parser, base.arrays[0])
+    notes: list[str] = []
+    words = _bandwidth(path, parser, notes)
+    dram = dataclasses.replace(base.memories[-1], bandwidth_bits_per_cycle=8 * words, where="")
+    notes += _left_out(parser)
+    machine = dataclasses.replace(
+        base,
+        name=path.stem,
+        description=f"{array.rows} x {array.columns} systolic array, {array.dataflow}",
+        source=f"Imported from {path.name}, a cfg of SCALE-Sim; clock and DRAM are those of "
+        "systolic_32x32.",
+        arrays=(array,),
+        memories=(*_srams(path, parser, array), dram),
+        vector_lanes=array.columns,
+    )
+    return ImportedMachine(machine, tuple(notes))
+
+
+def _array(path: Path, parser: configparser.ConfigParser, base: ComputeArray) -> ComputeArray:
+    """The array of the file; what it does not say is that of `base`."""
+    section = parser["architecture_presets"]
     rows, columns = (_whole(path, section, key) for key in ("ArrayHeight", "ArrayWidth"))
     dataflow = section.get("Dataflow", "").strip().lower()
     if dataflow not in DATAFLOWS:
@@ -207,7 +227,7 @@ def import_configuration(path: Path | str) -> ImportedMachine:
             f"Dataflow must be one of {', '.join(DATAFLOWS)}, not {short(dataflow)} ({path})"
         )
     array = dataclasses.replace(
-        base.arrays[0],
+        base,
         rows=rows,
         columns=columns,
         dataflow=DATAFLOWS[dataflow],  # type: ignore[arg-type]
@@ -217,9 +237,14 @@ def import_configuration(path: Path | str) -> ImportedMachine:
             f"ArrayHeight x ArrayWidth must be at most {MOST_ELEMENTS:,} elements, not "
             f"{array.elements:,} ({path})"
         )
-    notes: list[str] = []
-    dram = base.memories[-1]
-    words = _bandwidth(path, parser, notes)
+    return array
+
+
+def _srams(
+    path: Path, parser: configparser.ConfigParser, array: ComputeArray
+) -> tuple[MemoryLevel, ...]:
+    """The SRAM of each operand, in KiB in the file."""
+    section = parser["architecture_presets"]
     memories: list[MemoryLevel] = []
     for key, operand in _SRAMS.items():
         kib = _whole(path, section, next((k for k in SRAM_KEYS[key] if k in section), key))
@@ -236,19 +261,7 @@ def import_configuration(path: Path | str) -> ImportedMachine:
                 bandwidth_bits_per_cycle=8 * max(array.rows, array.columns),
             )
         )
-    memories.append(dataclasses.replace(dram, bandwidth_bits_per_cycle=8 * words, where=""))
-    notes += _left_out(parser)
-    machine = dataclasses.replace(
-        base,
-        name=path.stem,
-        description=f"{array.rows} x {array.columns} systolic array, {array.dataflow}",
-        source=f"Imported from {path.name}, a cfg of SCALE-Sim; clock and DRAM are those of "
-        "systolic_32x32.",
-        arrays=(array,),
-        memories=tuple(memories),
-        vector_lanes=array.columns,
-    )
-    return ImportedMachine(machine, tuple(notes))
+    return tuple(memories)
 
 
 def _bandwidth(path: Path, parser: configparser.ConfigParser, notes: list[str]) -> int:

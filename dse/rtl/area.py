@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from dse.errors import InvalidInput
 from dse.rtl.yosys import Circuit, read_commands, run_script
@@ -95,7 +96,15 @@ def synthesise(circuit: Circuit, libraries: tuple[Path, ...] = ()) -> Synthesise
             folder,
         )
         text = report.read_text(encoding="utf-8")
-    found = json.loads(text[text.index("{") :])["design"]
+    return _taken(json.loads(text[text.index("{") :])["design"], facts)
+
+
+def _taken(found: Mapping[str, Any], facts: "_Facts") -> SynthesisedArea:
+    """What Yosys' `stat` counts, unless the library lacks a cell or its area.
+
+    Raises:
+        InvalidInput: names the cell.
+    """
     # Names with `$` are Yosys' own gates, which no cell of the library could take the place of;
     # `$scopeinfo` is a remark about dissolved modules, no gate.
     kinds: dict[str, int] = found["num_cells_by_type"]

@@ -125,7 +125,7 @@ def test_one_cell_with_two_areas_is_refused(tmp_path: Path) -> None:
         synthesise(NAND_AND_REGISTER, libraries)
 
 
-@pytest.mark.parametrize("area", ["1.2.3", "big", "1e400", "-0.5", "nan"])
+@pytest.mark.parametrize("area", ["1.2.3", "big", "1e400", "2e9", "-0.5", "nan"])
 def test_an_area_that_is_none_is_one_sentence(area: str, tmp_path: Path) -> None:
     path = tmp_path / "cells.lib"
     text = default_library().read_text()
