@@ -68,7 +68,7 @@ COLUMNS: dict[str, Callable[[Layer], float]] = {
         layer.weight_entries * layer.weight_bits if layer.weights is WeightSource.TRAINED else 0
     ),
     "generator_state_bits": attrgetter("generator_state_bits"),
-    "scaled": lambda layer: _scaled(layer),
+    "scaled": _scaled,
     "scaled_bits": lambda layer: (
         layer.accumulator_bits if layer.kind in SUMMED else layer.input_bits
     ),

@@ -38,6 +38,7 @@ COUNT_BITS = 8
 PLACE_BITS = 16
 """Of a channel and a frame, in addresses of activations."""
 RECORD_ADDRESS_BITS = 8
+"""Of the store of records: up to 256 channels."""
 BYTE_BITS = 8
 
 

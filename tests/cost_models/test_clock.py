@@ -351,6 +351,7 @@ def test_more_of_a_part_is_never_free(name: str, kind: str, part: str, key: str)
         elif last is not None:
             assert not is_free(last, found_point), factor
         last = found_point
+    assert last is not None  # something was compared
     if key == "bandwidth_bits_per_cycle":
         assert forbidden  # a port has an end
 

@@ -44,8 +44,8 @@ def test_what_waits_by_hand():
     area = 64 * 24 * (30.03 + 10.65) + 63 * 24 * 19.8
     assert collector_area_um2(machine, TECHNOLOGY).mid == pytest.approx(area)
     # weights of the units 512 bits in words of 64; trits 256 bits, 64 a cycle; inputs of the trees
-    # 1,024 bits in words of 256: of each all but the last word
-    # ; and the buffer's words of 256 from the activations' of 64
+    # 1,024 bits in words of 256: of each all but the last word; and the buffer's words of 256 from
+    # the activations' of 64
     assert assembly_bits(machine) == 448 + 192 + 768 + 192
     # the buffer's port is turned by 5 selections a bit, that of the activations by 3, twice; 32 and
     # 8 banks with addresses of 5 and 13 bits
