@@ -492,13 +492,21 @@ def _result_fields(mapped: MappedLayer, target: Place) -> Fields:
         "records_held": int(results.held),
         "results_a_step": results.a_step,
         "last_row": results.last_row,
+    }
+    return (
+        fields
+        | target_fields(target)
+        | word_fields(results.a_step, results.axis, results.loops, target, mapped.layer.name)
+    )
+
+
+def target_fields(target: Place) -> Fields:
+    """Of a tensor that is written."""
+    return {
         "out_channels": target.tensor.channels,
         "out_frames": target.tensor.frames,
         "out_pitch": target.pitch,
     }
-    return fields | word_fields(
-        results.a_step, results.axis, results.loops, target, mapped.layer.name
-    )
 
 
 def _score_fields(mapped: MappedLayer) -> Fields:

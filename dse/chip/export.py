@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cost_models.accelerator import Accelerator
+from cost_models.area import FACTOR_BITS
 from cost_models.technology import Technology
 from cost_models.workload import Workload
 from dse.chip.bench import test_bench
@@ -20,7 +21,6 @@ from dse.chip.descriptors import (
     nest_sizes,
 )
 from dse.chip.images import (
-    FACTOR_BITS,
     OFFSET_BITS,
     RECORD_BITS,
     SHIFT_BITS,

@@ -3,12 +3,13 @@
 import numpy as np
 import numpy.typing as npt
 
+from cost_models.area import FACTOR_BITS, SHIFT_STAGES
 from dse.chip.convolutions import operand_bits, operand_bytes, operand_starts
 from dse.chip.mapped import MappedLayer
 from dse.training.integer import Rounding
 
 RECORD_BITS = 64
-FACTOR_BITS, SHIFT_BITS, OFFSET_BITS = 16, 5, 32
+SHIFT_BITS, OFFSET_BITS = SHIFT_STAGES, 32
 
 
 def weight_image(mapped: MappedLayer, weights: npt.NDArray[np.int8]) -> bytes:

@@ -9,6 +9,9 @@ from dse.errors import InvalidDesign
 from dse.rtl.designs import GeneratorBlock, module_text
 from dse.ternary.matrix import start_state
 
+MOST_RECORDS = 15
+"""Start records that `parameter_store.v` counts, in four bits."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TritSource:
@@ -105,4 +108,11 @@ def trit_source(program: Program, chip: ChipMachine) -> TritSource | None:
             "use one family, with densities that it takes as a start word, or a machine that "
             "stores trits"
         )
-    return TritSource(block=blocks[0], starts=starts)
+    found = TritSource(block=blocks[0], starts=starts)
+    if found.records > MOST_RECORDS:
+        raise InvalidDesign(
+            f"the exported chip keeps {MOST_RECORDS * RECORD_BITS:,} bits of a generator's start, "
+            f"and {blocks[0].generator.label} needs {found.bits:,}: use another generator, or a "
+            "machine that stores trits"
+        )
+    return found

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dse.chip.convolutions import Fields, Place, word_fields
+from dse.chip.convolutions import Fields, Place, target_fields, word_fields
 from dse.chip.nests import Loop, make_nest
 
 
@@ -50,15 +50,6 @@ def mean_fields(source: Place, target: Place) -> Fields:
     }
     fields |= target_fields(target)
     return fields | word_fields(1, "T", (("N", channels, 1),), target, name)
-
-
-def target_fields(target: Place) -> Fields:
-    """Of a tensor that is written."""
-    return {
-        "out_channels": target.tensor.channels,
-        "out_frames": target.tensor.frames,
-        "out_pitch": target.pitch,
-    }
 
 
 def _source_fields(source: Place) -> Fields:

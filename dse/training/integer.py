@@ -42,15 +42,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from cost_models.area import FACTOR_BITS, SHIFT_STAGES
 from dse.design.places import Place, places
 from dse.errors import InvalidDesign
 from dse.networks.network import PooledHead, ResidualBlock
 from dse.networks.ternary_convolution import TernaryConv1d
 from dse.training.source import Source
 
-FACTOR_BITS = 15
-"""Of a factor's magnitude: those of a multiplier of hardware, less the sign."""
-MOST_SHIFT = 31
+MAGNITUDE_BITS = FACTOR_BITS - 1
+"""Of a factor: those that the model's multiplier has, less the sign."""
+MOST_SHIFT = 2**SHIFT_STAGES - 1
 RESULT_SHIFT = 7
 """What is added up is in 1/128ths of a result."""
 TOTAL_BITS, SUM_BITS = 24, 32
@@ -59,6 +60,8 @@ MOST_MEAN_GAIN = 256
 """Of steps of a mean, which are finer than its tensor's: 128 * 127 * 256 fits 24 bits."""
 SCORE_STEPS = 65_536
 INT8_LIMIT = 127
+
+_REMEDY = "train it longer, or calibrate it with clips that reach more of its range"
 
 Whole = npt.NDArray[np.int64]
 PathKind = Literal["convolution", "ternary", "identity"]
@@ -69,7 +72,7 @@ class Rounding:
     """What brings the sums of a path to the units of what they become, (outputs,) each."""
 
     factors: Whole
-    """Of at most `FACTOR_BITS` bits and a sign."""
+    """Of at most `MAGNITUDE_BITS` bits and a sign."""
     shifts: Whole
     """0 to `MOST_SHIFT`."""
     offsets: Whole
@@ -150,9 +153,9 @@ class Head:
         of which one is taken off.
         """
         steps, shift = frames * MEAN_STEPS, MOST_SHIFT
-        while shift and self._mean_factor(steps, shift) >= 2**FACTOR_BITS:
+        while shift and self._mean_factor(steps, shift) >= 2**MAGNITUDE_BITS:
             shift -= 1
-        return min(self._mean_factor(steps, shift), 2**FACTOR_BITS - 1), shift
+        return min(self._mean_factor(steps, shift), 2**MAGNITUDE_BITS - 1), shift
 
     def _mean_factor(self, steps: int, shift: int) -> int:
         return ((self.mean_gain << (RESULT_SHIFT + shift)) + steps // 2) // steps
@@ -437,7 +440,7 @@ def _rounding(
 ) -> Rounding:
     """Real scales and offsets in units of a result as whole numbers.
 
-    Each channel's shift is the largest with which its factor keeps to `FACTOR_BITS`.
+    Each channel's shift is the largest with which its factor keeps to `MAGNITUDE_BITS`.
 
     Args:
         name: of the path, for messages.
@@ -454,17 +457,25 @@ def _rounding(
     scaled = reals * 2**RESULT_SHIFT if result else reals
     size = np.abs(scaled)
     # A bit less than the limit, so that none rounds up to it.
-    exponents = np.floor(np.log2(0.9999 * 2**FACTOR_BITS / np.where(size > 0, size, 1.0)))
+    exponents = np.floor(np.log2(0.9999 * 2**MAGNITUDE_BITS / np.where(size > 0, size, 1.0)))
     shifts = np.clip(exponents, 0, MOST_SHIFT)
     factors = np.rint(scaled * 2.0**shifts)
-    if np.abs(factors).max() >= 2**FACTOR_BITS:
+    if np.abs(factors).max() >= 2**MAGNITUDE_BITS:
         largest = float(np.abs(reals).max())
-        raise InvalidDesign(f"{name}: its gain of {largest:.3g} is too large for whole numbers")
+        most = 2 ** (MAGNITUDE_BITS - RESULT_SHIFT if result else MAGNITUDE_BITS)
+        raise InvalidDesign(
+            f"{name}: its gain of {largest:.3g} is too large for whole numbers, which have room "
+            f"for {most:,}: {_REMEDY}"
+        )
     whole = np.rint(offsets * 2**RESULT_SHIFT) + 2 ** (RESULT_SHIFT - 1) if result else offsets
     whole = np.rint(whole)
     if np.abs(whole).max() >= 2 ** (bits - 1):
         largest = float(np.abs(offsets).max())
-        raise InvalidDesign(f"{name}: its offset of {largest:.3g} is too large for whole numbers")
+        most = 2 ** (bits - 1 - RESULT_SHIFT if result else bits - 1)
+        raise InvalidDesign(
+            f"{name}: its offset of {largest:.3g} is too large for whole numbers, which have room "
+            f"for {most:,}: {_REMEDY}"
+        )
     return Rounding(
         factors=factors.astype(np.int64),
         shifts=shifts.astype(np.int64),
@@ -498,10 +509,16 @@ def _check_sums(
     if weights is not None:
         entries = np.abs(weights.astype(np.int64)).reshape(len(weights), -1).sum(axis=1)
     if int(entries.max()) * INT8_LIMIT >= 2**31:
-        raise InvalidDesign(f"{name}: its sums may need more than 32 bits")
+        raise InvalidDesign(
+            f"{name}: its sums may reach {int(entries.max()) * INT8_LIMIT:,}, and 32 bits have "
+            f"room for {2**31 - 1:,}: use fewer channels or a shorter kernel"
+        )
     worst = np.zeros(len(entries))
     for each in roundings:
         scaled = entries * INT8_LIMIT * np.abs(each.factors) / 2.0**each.shifts
         worst = worst + np.abs(each.offsets) + scaled
     if float(worst.max()) >= 2 ** (bits - 1) - 1:
-        raise InvalidDesign(f"{name}: its scaled sums may need more than {bits} bits")
+        raise InvalidDesign(
+            f"{name}: its scaled sums may reach {float(worst.max()):.3g}, and {bits} bits have "
+            f"room for {2 ** (bits - 1) - 2:,}: {_REMEDY}"
+        )

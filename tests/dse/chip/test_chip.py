@@ -8,7 +8,7 @@ from dse.errors import InvalidInput
 from dse.rtl.yosys import run_script
 from tests.dse.chip.small import small_chip
 
-MOST_CYCLES = 70
+MOST_CYCLES = 40
 """Of a layer beyond the model's: its first operands, its last results, and the descriptor."""
 
 
