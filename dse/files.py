@@ -16,7 +16,7 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, parents: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes the place of `path` in one step.
 
     A full disk, an error or `kill -9` in the middle leaves the old file as it was.
@@ -25,13 +25,15 @@ def replacing(path: Path) -> Iterator[Path]:
             torch.save(state, temporary)
 
     The temporary name begins with a dot and has the ending of `path`, for writers that go by it;
-    `kill -9` leaves it lying. Folders that are missing are made. Two writers at once do not mix:
-    the last to finish wins.
+    `kill -9` leaves it lying. Folders that are missing are made, unless `parents` is false: one
+    that was there may have been moved away, and a second one in its place would split what belongs
+    together. Two writers at once do not mix: the last to finish wins.
 
     Raises:
         OSError: the folder cannot be written to, or the disk is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
     try:
         handle, name = tempfile.mkstemp(
             prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent
@@ -59,13 +61,13 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, parents: bool = True) -> None:
     """Write UTF-8 text in one step; the old content stays until the new is complete.
 
     Raises:
         OSError: as `replacing`.
     """
-    with replacing(path) as temporary:
+    with replacing(path, parents=parents) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

@@ -219,7 +219,8 @@ def load_data(
 
 
 def make_training(spec: StudySpec, features: "SpeechFeatures", designs: Path) -> Training:
-    """How a study trains its designs, each in a folder below `designs`."""
+    """How a study trains its designs, each in a folder below `designs`, which is made."""
+    designs.mkdir(parents=True, exist_ok=True)
     return Training(
         features=features,
         recipe=spec.recipe,

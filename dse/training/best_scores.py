@@ -87,7 +87,7 @@ def write_best_scores(scores: BestScores, folder: Path) -> None:
     Raises:
         OSError: the disk is full, or the folder may not be written to.
     """
-    write_text(folder / FILE_NAME, json.dumps(scores.to_dict()) + "\n")
+    write_text(folder / FILE_NAME, json.dumps(scores.to_dict()) + "\n", parents=False)
 
 
 def read_best_scores(folder: Path) -> BestScores | None:

@@ -78,10 +78,10 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
     Args:
         checkpoint: tensors on any device; they are stored with it and read back to the CPU.
-        path: replaced if it exists.
+        path: replaced if it exists; its folder does.
 
     Raises:
-        OSError: the disk is full, or the folder may not be written to.
+        OSError: the disk is full, or the folder is gone or may not be written to.
     """
     plain = {
         "schema_version": SCHEMA_VERSION,
@@ -102,7 +102,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     # Through memory: torch reports a full disk as RuntimeError, a plain write as OSError.
     buffer = io.BytesIO()
     torch.save(plain, buffer)
-    with replacing(path) as temporary:
+    with replacing(path, parents=False) as temporary:
         temporary.write_bytes(buffer.getvalue())
 
 

@@ -69,7 +69,7 @@ def write_history(folder: Path, history: Sequence[EpochRecord]) -> None:
     """Write `history.csv` in one step: a column a field, a line an epoch."""
     names = [field.name for field in dataclasses.fields(EpochRecord)]
     lines = ([getattr(record, name) for name in names] for record in history)
-    write_text(folder / FILE_NAME, csv_lines(names, lines))
+    write_text(folder / FILE_NAME, csv_lines(names, lines), parents=False)
 
 
 def read_history(folder: Path) -> tuple[EpochRecord, ...]:

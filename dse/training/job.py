@@ -26,7 +26,7 @@ class Training:
     seed: int
     device: str
     designs: Path
-    """Each trained design gets a folder here, named by its key."""
+    """Each trained design gets a folder here, named by its key; this one must be there."""
 
     def train(
         self,
@@ -44,9 +44,12 @@ class Training:
 
         Raises:
             TrainingFailed: no number came out; the message says why.
+            OSError: the disk is full, or `designs` is gone: moved away with its study, say, where
+                making it anew would split the study in two.
         """
         from dse.training.run import train  # loads torch
 
+        (self.designs / point.key).mkdir(exist_ok=True)
         return train(
             point,
             self.features,

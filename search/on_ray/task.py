@@ -104,6 +104,7 @@ def _train(
     set_threads(settings.threads)
     place, folder = open_artifacts(settings.wanted.place), work / DESIGNS / point.key
     place.pull(point.key, folder)
+    (work / DESIGNS).mkdir(parents=True, exist_ok=True)
     training = Training(
         features=features,
         recipe=settings.recipe,

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from dse.design.published import published
 from dse.errors import InvalidStudy
+from dse.studies.folder import DESIGNS
+from dse.studies.spec import read_study
 from search.storage import FolderGone, locked
+from search.study import load_data, make_training
 from tests.search.conftest import Undisturbed
 from tests.search.test_workers import Watcher, numbers, run
 
@@ -31,6 +35,24 @@ def test_a_moved_study_stops_and_goes_on_at_its_new_place(
     assert not old.exists()
     outcome = run(study_file, new, Watcher(), workers=workers)
     assert numbers(outcome.rows) == numbers(undisturbed(workers).rows)
+
+
+def test_a_training_makes_no_second_folder_where_its_own_was(
+    study_file: Path, tmp_path: Path
+) -> None:
+    """Whoever trains, in whatever process, may be amid an epoch when the folder goes."""
+    spec = read_study(study_file)
+    features = load_data(spec, study_file.parent / "cache")
+    training = make_training(spec, features, tmp_path / "old" / DESIGNS)
+    point = published("matchboxnet-1x1x8")
+    new = tmp_path / "new"
+    with pytest.raises(FileNotFoundError):
+        training.train(point, lambda _: (tmp_path / "old").rename(new) and None)
+    assert not (tmp_path / "old").exists()
+    assert [path.name for path in (new / DESIGNS).iterdir()] == [point.key]
+    with pytest.raises(FileNotFoundError):  # nor one that begins then
+        training.train(point)
+    assert not (tmp_path / "old").exists()
 
 
 def test_another_folder_at_the_old_place_is_not_written_to(

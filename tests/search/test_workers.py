@@ -94,6 +94,7 @@ def settings_of(study_file: Path, tmp_path: Path, **changes: Any) -> WorkerSetti
     spec = read_study(study_file)
     cache = study_file.parent / "cache"
     load_features(spec.data_folder, spec.task, spec.features, cache=cache)
+    (tmp_path / DESIGNS).mkdir(parents=True, exist_ok=True)
     settings = WorkerSettings(
         data_folder=spec.data_folder,
         cache=cache,
