@@ -10,7 +10,9 @@ in one run, with the pages in memory, as gigabytes a second and as a ratio.
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,9 +20,13 @@ from dse.speech.features import load_features
 from dse.speech.speech_commands import SPLITS
 from dse.speech.task import FeatureSpec, Task
 
+Result = TypeVar("Result")
+
 
 def main() -> None:
     """Compute a cache of all words of a folder, open it again, and go through it once."""
+    if len(sys.argv) != 2:
+        raise SystemExit("name one data folder: python -m benchmarks.feature_cache DATA_FOLDER")
     folder = Path(sys.argv[1])
     with tempfile.TemporaryDirectory() as cache:
         task, spec = Task(kind="commands"), FeatureSpec()
@@ -36,7 +42,7 @@ def main() -> None:
         print(f"opening / going through the training pictures once: {opened_s / passed_s:.2f}")
 
 
-def _timed(run):  # type: ignore[no-untyped-def]
+def _timed(run: Callable[[], Result]) -> tuple[float, Result]:
     begun = time.perf_counter()
     result = run()
     return time.perf_counter() - begun, result
