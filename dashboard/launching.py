@@ -22,7 +22,8 @@ from typing import Any
 
 from cost_models import accelerator_names, technology_names
 from dashboard.studies import inside, searching_elsewhere, searching_process
-from dse.errors import InvalidStudy
+from dse import files
+from dse.errors import InvalidInput, InvalidStudy
 from dse.files import write_text
 from dse.studies.folder import RESOLVED
 
@@ -230,12 +231,14 @@ def log_tail(folder: Path, lines: int = 25, *, name: str = LOG) -> str:
     at their beginning is replaced.
     """
     try:
-        with (folder / name).open("rb") as file:
+        with files.inside(folder, name).open("rb") as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - 20_000))
             text = file.read().decode("utf-8", errors="replace")
     except OSError:
         return ""
+    except InvalidInput as error:  # a link, which would show any file of this computer
+        return str(error)
     # A progress line is written over: what counts is behind its last carriage return.
     shown = [line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n")]
     return "\n".join(shown[-lines:]).strip()
@@ -254,7 +257,7 @@ def _workers(workers: int | None) -> list[str]:
 
 
 def _launch(arguments: list[str], folder: Path) -> None:
-    with (folder / LOG).open("ab") as log:
+    with files.inside(folder, LOG).open("ab") as log:
         process = subprocess.Popen(
             arguments,
             stdin=subprocess.DEVNULL,

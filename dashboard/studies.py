@@ -31,6 +31,7 @@ import pyarrow.json
 
 from cost_models.application import Use
 from dashboard.charts import scaled_frame
+from dse import files
 from dse.columns import COST_COLUMNS, OBJECTIVE_COLUMNS
 from dse.errors import InvalidFile, InvalidStudy
 from dse.pareto import pareto_mask
@@ -240,25 +241,22 @@ def find_studies(folders: Sequence[Path]) -> dict[str, Path]:
 def inside(root: Path, name: str) -> Path:
     """A path of that name directly in a folder.
 
-    The name comes from a browser. Its pattern has no separator and no leading dot, which keeps out
-    `..` and hidden files; resolving keeps out a symbolic link of a good name that leads elsewhere.
+    The name comes from a browser. Its pattern has no leading dot, which keeps out hidden files;
+    `dse.files.inside` keeps out what else leads elsewhere, such as a link of a good name.
 
     Args:
         root: folder of studies.
         name: of a file or folder, which need not exist.
 
     Raises:
-        InvalidStudy: the name could lead elsewhere, or is not one for a file.
+        InvalidInput: the name could lead elsewhere, or is not one for a file.
     """
     if not NAME.fullmatch(name):
         raise InvalidStudy(
             "a name has up to 64 letters, digits, dots, dashes and underscores, and begins with a "
             "letter or digit"
         )
-    path = (root / name).resolve()
-    if path.parent != root.resolve():
-        raise InvalidStudy(f"{name} leads out of the folder of studies: choose another name")
-    return path
+    return files.inside(root.resolve(), name)
 
 
 def signature(folder: Path) -> tuple[object, ...]:

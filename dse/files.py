@@ -1,10 +1,13 @@
-"""Writing files so that nothing is ever half-written.
+"""Files that are never half-written, and never outside their folder.
 
 The recipe: write beside the file, flush to the disk, rename over it. A rename within one folder
 happens at once or not at all, so a reader, or the next start after a crash, sees the old content or
 the new, never a part. The temporary file must be in the same folder: across file systems a rename
 would be a copy. And it must be on the disk first: some file systems keep the order of renames, but
 not that of data, and would leave an empty file after a power cut.
+
+A path is made of a name that may be another's (of a row, a record, a shared database, a request) by
+`inside` alone.
 """
 
 import errno
@@ -13,6 +16,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from dse.errors import InvalidInput, printable, short, steers
+
+LONGEST_NAME = 255
+"""Bytes of a file's name, as file systems of Linux and macOS have it."""
 
 
 @contextmanager
@@ -112,6 +120,64 @@ def drop_half_line(path: Path) -> None:
     if complete != content:
         with replacing(path) as temporary:
             temporary.write_bytes(complete)
+
+
+def inside(root: Path, *names: str) -> Path:
+    """A path below a folder, of names that may be another's.
+
+    Each name is one step down, and no link on the way leads out of the folder, which may be a link
+    itself. So what comes with a copied study can neither be read nor written through elsewhere. It
+    is no guard against somebody who may write into the folder meanwhile: such a one needs none.
+
+    Args:
+        root: that nothing leaves.
+        names: of folders, and of a file at last; nothing of them need exist.
+
+    Raises:
+        InvalidInput: a name is none of a file, or a link leads out.
+    """
+    for name in names:
+        check_name(name)
+    path = root.joinpath(*names)
+    _check_target(root, path)
+    return path
+
+
+def check_name(name: str) -> None:
+    """Refuse what is no name of one file or folder: `..`, `a/b`, letters that steer a terminal.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    one_step = name not in ("", ".", "..") and not steers(name) and not set(name) & set("/\\\t\n")
+    if not one_step or len(name.encode()) > LONGEST_NAME:
+        raise InvalidInput(
+            f"{short(name)} cannot name a file here: a name is one step, without '/' or '..', "
+            f"of at most {LONGEST_NAME} bytes"
+        )
+
+
+def check_links(root: Path) -> None:
+    """Refuse a folder in which a link leads out, for whoever is about to write into it.
+
+    Raises:
+        InvalidInput: names the first such link.
+    """
+    for folder, folders, files in os.walk(root):  # follows no links
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            if path.is_symlink():
+                _check_target(root, path)
+
+
+def _check_target(root: Path, path: Path) -> None:
+    home, target = os.path.realpath(root), os.path.realpath(path)
+    if target != home and not target.startswith(os.path.join(home, "")):
+        raise InvalidInput(
+            f"{printable(str(path))} leads out of {printable(str(root))} by a link, to "
+            f"{printable(target)}: nothing is read or written there; remove the link, or let the "
+            "whole folder lie elsewhere"
+        )
 
 
 def cache_folder() -> Path:

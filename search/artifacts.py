@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dse.errors import InvalidInput, InvalidStudy
-from dse.files import replacing
-from dse.studies.folder import DESIGNS, GIVEN, RESOLVED
+from dse.files import check_name, inside, replacing
+from dse.studies.folder import DESIGNS, GIVEN, RESOLVED, design_folder
 from dse.studies.rows import FILE_NAME as ROWS
 from dse.training.history import FILE_NAME as HISTORY
 from dse.training.history import EpochRecord, history_from_text
@@ -78,7 +78,8 @@ class Artifacts:
 
         The history is read first and written last: as long as it is the same, all is.
         """
-        if self.folder is not None and (self.folder / DESIGNS / key).resolve() == design.resolve():
+        mine = None if self.folder is None else design_folder(self.folder, key)
+        if mine is not None and mine.resolve() == design.resolve():
             return
         names = self._tried(lambda: self._names(f"{DESIGNS}/{key}"))
         history = None
@@ -86,11 +87,11 @@ class Artifacts:
             names.remove(HISTORY)
             history = self.read(f"{DESIGNS}/{key}/{HISTORY}")
             here = design / HISTORY
-            complete = all((design / name).exists() for name in names)
+            complete = all(inside(design, name).exists() for name in names)
             if complete and here.exists() and here.read_bytes() == history:
                 return
         for name in reversed([path.name for path in _in_order(map(Path, names))]):
-            self.pull_file(f"{DESIGNS}/{key}/{name}", design / name)
+            self.pull_file(f"{DESIGNS}/{key}/{name}", inside(design, name))
         if history is not None:
             with replacing(design / HISTORY) as temporary:
                 temporary.write_bytes(history)
@@ -124,7 +125,7 @@ class Artifacts:
 
         def content() -> bytes | None:
             try:
-                return bytes(self.system.cat_file(f"{self.path}/{name}"))
+                return bytes(self.system.cat_file(self._at(name)))
             except FileNotFoundError:
                 return None
 
@@ -133,33 +134,46 @@ class Artifacts:
     def _names(self, folder: str) -> list[str]:
         self.system.invalidate_cache()
         try:
-            found = self.system.ls(f"{self.path}/{folder}", detail=False)
+            found = self.system.ls(self._at(folder), detail=False)
         except FileNotFoundError:
             return []
-        return [name for name in (path.rsplit("/", 1)[1] for path in found) if name[:1] != "."]
+        names = (path.rsplit("/", 1)[1] for path in found)
+        return [name for name in names if name[:1] not in ("", ".")]
 
     def _put(self, name: str, path: Path) -> None:
         if self.folder is None:
-            self.system.makedirs(f"{self.path}/{name}".rsplit("/", 1)[0], exist_ok=True)
-            self.system.put_file(str(path), f"{self.path}/{name}")
+            self.system.makedirs(self._at(name).rsplit("/", 1)[0], exist_ok=True)
+            self.system.put_file(str(path), self._at(name))
             return
-        with replacing(self.folder / name) as temporary:
+        with replacing(Path(self._at(name))) as temporary:
             shutil.copyfile(path, temporary)
 
     def _get(self, name: str, path: Path) -> None:
-        self.system.get_file(f"{self.path}/{name}", str(path))
+        self.system.get_file(self._at(name), str(path))
+
+    def _at(self, name: str) -> str:
+        """The place of a file, as the file system spells it; refuses what leaves the root."""
+        steps = name.split("/")
+        if self.folder is not None:
+            return str(inside(self.folder, *steps))
+        for step in steps:
+            check_name(step)
+        return f"{self.path}/{name}"
 
     def _tried(self, act: Callable[[], T]) -> T:
         """What an act gives; it is tried again while the place is out of reach.
 
         Raises:
             InvalidStudy: the place does not answer, or refuses us.
+            InvalidInput: a name leads out of the place.
             OSError: the disk of this machine is full, or a folder may not be written to.
         """
         begun, wait_s = time.monotonic(), 0.2
         while True:
             try:
                 return act()
+            except InvalidInput:
+                raise
             except Exception as error:
                 if self.folder is not None:
                     raise
@@ -255,7 +269,7 @@ class Mirror:
     def fetch_designs(self, keys: Iterable[str]) -> None:
         """Fetch trained designs that this machine does not have."""
         for key in keys:
-            self.artifacts.pull(key, self.folder / DESIGNS / key)
+            self.artifacts.pull(key, design_folder(self.folder, key))
 
     def keep(self) -> None:
         """Put there what is new."""

@@ -392,9 +392,7 @@ def _test_best(key: str, training: Training, result: Any) -> Repeat:
     from dse.training.scoring import score_best
 
     computation = choose_computation(training.recipe, choose_device("cpu"), "plain")
-    found = score_best(
-        training.designs / key / BEST, training.features, computation, split="testing"
-    )
+    found = score_best(training.folder(key) / BEST, training.features, computation, split="testing")
     return Repeat(
         key=key,
         seed=training.seed,

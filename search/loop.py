@@ -497,7 +497,7 @@ class Loop:
             self._start_training(job)
 
     def _start_training(self, job: _Submitted) -> None:
-        design = self.training.designs / job.point.key / "design.yaml"
+        design = self.training.folder(job.point.key) / "design.yaml"
         if not design.exists():
             write_text(design, dump_yaml(job.point.to_dict()))
         self.progress.training(job.point, job.row.cost, job.until)

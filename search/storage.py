@@ -22,7 +22,7 @@ import sqlalchemy.event
 import sqlalchemy.exc
 
 from dse.errors import InvalidStudy
-from dse.files import replacing
+from dse.files import check_links, replacing
 from dse.studies.holder import LOCK, Holder, read_holder
 from search.storages import connect
 from search.urls import HiddenURL
@@ -89,9 +89,11 @@ def locked(folder: Path) -> Iterator[Held]:
     Raises:
         InvalidStudy: another process searches here; the message names it. Or the folder was moved
             or removed meanwhile, whatever else was raised for that reason.
+        InvalidInput: a link in the folder leads out of it: what is written would be written there.
         OSError: the folder cannot be made or written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    check_links(folder)
     # Not "w": that would empty the file of whoever holds it, before the lock is asked for.
     with (folder / LOCK).open("a+") as file:
         try:

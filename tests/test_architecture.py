@@ -148,6 +148,14 @@ def test_one_place_writes_csv():
     assert [module_name(path) for path in found] == ["dse.sheets"]
 
 
+def test_one_function_makes_paths_of_keys():
+    """A key may be another's (of a copied study, a shared storage): `dse.files.inside` looks."""
+    bare = re.compile(r" / (?:\w+\.)*key\b| / f\"[^\"]*\{(?:\w+\.)*key\b")
+    assert bare.search("folder / row.key") and bare.search('folder / f"{row.key}.csv"')
+    found = [path for path in modules() if bare.search(path.read_text(encoding="utf-8"))]
+    assert [module_name(path) for path in found] == []
+
+
 def test_a_room_imports_rooms_below_it():
     upwards = [
         f"{module_name(path)} may not import {name}"

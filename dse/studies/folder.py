@@ -16,6 +16,7 @@ the same network is not trained into two places.
 from pathlib import Path
 
 from dse.errors import InvalidStudy
+from dse.files import inside
 
 RESOLVED = "resolved.yaml"
 GIVEN = "study.yaml"
@@ -30,7 +31,8 @@ def design_folder(study: Path, key: str) -> Path:
 
     Raises:
         InvalidStudy: the key is no word of letters and digits, and could lead out of the folder.
+        InvalidInput: a link there leads out of it.
     """
     if not key or not key.isascii() or not key.isalnum():
         raise InvalidStudy(f"{key!r} is no key of a design: keys are letters and digits")
-    return study / DESIGNS / key
+    return inside(study, DESIGNS, key)

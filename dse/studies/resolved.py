@@ -38,6 +38,7 @@ from dse.studies.spec import (
     Rate,
     SamplerName,
     Seed,
+    StudyName,
     StudySpec,
     read_baselines,
     split_limits,
@@ -87,7 +88,7 @@ class _Record:
     """The file as it stands; parts with a reader of their own stay nodes."""
 
     schema_version: Literal[1]
-    name: str
+    name: StudyName
     base_folder: str
     data_folder: str
     task: Task

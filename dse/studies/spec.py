@@ -74,17 +74,20 @@ class DataSection:
     """How sound becomes pictures: MatchboxNet's 64 MFCC x 128 frames unless it says otherwise."""
 
 
+StudyName = Annotated[
+    str,
+    Allowed(
+        pattern="[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
+        words="up to 64 letters, digits, '.', '_' and '-' (it names a folder)",
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyFile:
     """The study file as it stands, with what it may leave out."""
 
-    name: Annotated[
-        str,
-        Allowed(
-            pattern="[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
-            words="up to 64 letters, digits, '.', '_' and '-' (it names a folder)",
-        ),
-    ]
+    name: StudyName
     """Of the study's folder and its Optuna study."""
     data: DataSection
     """Recordings, and what is made of them."""

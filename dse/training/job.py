@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dse.design.point import DesignPoint
+from dse.files import inside
 from dse.training.history import EpochRecord, TrainingResult
 from dse.training.recipe import Recipe
 
@@ -27,6 +28,14 @@ class Training:
     device: str
     designs: Path
     """Each trained design gets a folder here, named by its key; this one must be there."""
+
+    def folder(self, key: str) -> Path:
+        """Of the design of a key.
+
+        Raises:
+            InvalidInput: it leads out of `designs`.
+        """
+        return inside(self.designs, key)
 
     def train(
         self,
@@ -49,13 +58,14 @@ class Training:
         """
         from dse.training.run import train  # loads torch
 
-        (self.designs / point.key).mkdir(exist_ok=True)
+        folder = self.folder(point.key)
+        folder.mkdir(exist_ok=True)
         return train(
             point,
             self.features,
             self.recipe,
             seed=self.seed,
-            folder=self.designs / point.key,
+            folder=folder,
             device=self.device,
             report=report,
             until=until,

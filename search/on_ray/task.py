@@ -20,7 +20,7 @@ from cost_models.strict_yaml import dump_yaml, parse_yaml
 from dse.design.point import DesignPoint, point_from_node
 from dse.errors import InvalidInput, TrainingFailed
 from dse.speech.task import FeatureSpec, Task
-from dse.studies.folder import DESIGNS
+from dse.studies.folder import DESIGNS, design_folder
 from dse.training.history import EpochRecord
 from dse.training.job import Training
 from dse.training.recipe import Recipe
@@ -102,7 +102,7 @@ def _train(
     from dse.training.devices import set_threads  # loads torch
 
     set_threads(settings.threads)
-    place, folder = open_artifacts(settings.wanted.place), work / DESIGNS / point.key
+    place, folder = open_artifacts(settings.wanted.place), design_folder(work, point.key)
     place.pull(point.key, folder)
     (work / DESIGNS).mkdir(parents=True, exist_ok=True)
     training = Training(

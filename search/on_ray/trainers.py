@@ -25,6 +25,7 @@ import numpy as np
 
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, InvalidStudy, TrainingFailed
+from dse.files import inside
 from dse.studies.cluster_state import (
     LOG,
     ClusterState,
@@ -157,7 +158,7 @@ class RayTrainers:
             meanwhile()
         del self.open[point.key]
         outcome = mine.outcome
-        folder = self.training.designs / point.key
+        folder = self.training.folder(point.key)
         self.artifacts.pull(point.key, folder)
         if "failed" in outcome:
             raise TrainingFailed(outcome["failed"])
@@ -271,7 +272,7 @@ class RayTrainers:
 
     def _log(self, key: str, host: str, text: str) -> None:
         at = time.strftime("%Y-%m-%d %H:%M:%S")
-        with (self.folder / LOG).open("a", encoding="utf-8") as file:
+        with inside(self.folder, LOG).open("a", encoding="utf-8") as file:
             file.writelines(f"{at} {host or '-'} {key} {line}\n" for line in text.splitlines())
 
     def _show(self, tasks: list[OpenTask]) -> None:

@@ -46,7 +46,7 @@ from dashboard.studies import (
 from dashboard.texts import figure, plain
 from dashboard.views.compare import with_ternary
 from dse.design.published import published
-from dse.errors import InvalidFile, InvalidStudy
+from dse.errors import InvalidFile, InvalidInput, InvalidStudy
 from dse.pricing.machine import Machine
 from dse.report.content import Bars
 from dse.report.cost_plots import energy_plot, find_colours, latency_plot
@@ -83,7 +83,7 @@ def test_names_stay_in_their_folder(tmp_path: Path, name: str) -> None:
 def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "link").symlink_to(tmp_path)
-    with pytest.raises(InvalidStudy, match="leads out"):
+    with pytest.raises(InvalidInput, match="leads out"):
         inside(tmp_path / "root", "link")
     assert inside(tmp_path / "root", "mine") == tmp_path / "root" / "mine"
 
@@ -466,6 +466,17 @@ def test_the_tail_of_a_log_has_no_overwritten_progress(tmp_path: Path) -> None:
     lines = [f"line {number}" for number in range(100)]
     (tmp_path / LOG).write_text("\n".join([*lines, "10 %\r20 %\r30 %"]) + "\n")
     assert log_tail(tmp_path, 4).splitlines() == ["line 98", "line 99", "30 %"]
+
+
+def test_a_log_that_is_a_link_out_is_neither_shown_nor_written(tmp_path: Path) -> None:
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "resolved.yaml").touch()
+    (tmp_path / "mine").write_text("secret")
+    (tmp_path / "study" / LOG).symlink_to(tmp_path / "mine")
+    assert "leads out of" in log_tail(tmp_path / "study")
+    with pytest.raises(InvalidInput, match="leads out of"):
+        resume(tmp_path / "study")
+    assert (tmp_path / "mine").read_text() == "secret"
 
 
 def test_ages_are_words(study: Path) -> None:

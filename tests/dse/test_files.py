@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from dse.files import cache_folder, replacing, write_text
+from dse.errors import InvalidInput
+from dse.files import cache_folder, check_links, inside, replacing, write_text
 
 
 def test_the_old_content_stays_until_the_new_is_complete(tmp_path: Path) -> None:
@@ -42,3 +43,46 @@ def test_the_cache_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
     assert cache_folder() == Path("somewhere") / "ternary-dse"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder() == Path.home() / ".cache" / "ternary-dse"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../up",
+        "a/b",
+        "/etc",
+        "a\\b",
+        "a\x00b",
+        "a\nb",
+        "\x1b[2J",
+        "\ud800",
+        "\u00e9" * 128,
+    ],
+)
+def test_a_name_that_is_no_single_step_makes_no_path(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidInput, match="cannot name a file here: a name is one") as caught:
+        inside(tmp_path, "designs", name)
+    assert "\x1b" not in str(caught.value)
+    assert inside(tmp_path, "designs", ".x\u00e9 1") == tmp_path / "designs" / ".x\u00e9 1"
+
+
+def test_a_link_may_stay_in_a_folder_and_not_leave_it(tmp_path: Path) -> None:
+    root, out = tmp_path / "root", tmp_path / "root-of-another"
+    (root / "designs").mkdir(parents=True)
+    out.mkdir()
+    (tmp_path / "linked").symlink_to(root)
+    (root / "near").symlink_to("designs")
+    check_links(root)
+    assert inside(root, "near", "x") == root / "near" / "x"
+    assert inside(tmp_path / "linked", "x") == tmp_path / "linked" / "x"
+    for name, target in (("far", out), ("log", out / "not there"), ("up", Path("../.."))):
+        link = root / "designs" / name
+        link.symlink_to(target)
+        with pytest.raises(InvalidInput, match=r"by a link, to .*: nothing"):
+            inside(root, "designs", name, "x")
+        with pytest.raises(InvalidInput, match=f"designs/{name} leads out of"):
+            check_links(root)
+        link.unlink()

@@ -90,6 +90,25 @@ def test_a_place_keeps_designs_whole_and_in_order(
     assert store.history("nothing") == ()
 
 
+@pytest.mark.parametrize("place", ["memory://store/hostile", "{tmp}/store/hostile"])
+def test_a_key_and_a_name_lead_out_of_no_place(tmp_path: Path, place: str) -> None:
+    """Keys come from rows, names from whoever may write to the place."""
+    store = open_artifacts(place.format(tmp=tmp_path))
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/history.csv").touch()
+    refused = r"is no key of a design|cannot name a file here"
+    for key in ("../../x", "/x", "..", ""):
+        with pytest.raises(InvalidInput, match=refused):
+            store.push(key, tmp_path / "work")
+        with pytest.raises(InvalidInput, match=refused):
+            store.pull(key, tmp_path / "there")
+    if store.folder is None:
+        store.system.pipe_file(f"{store.path}/designs/k/a\\..\\b", b"x")
+        with pytest.raises(InvalidInput, match="cannot name a file here"):
+            store.pull("k", tmp_path / "there")
+    assert not {path.name for path in tmp_path.rglob("*")} & {"x", "b", "there"}
+
+
 @pytest.fixture
 def kept(tmp_path: Path) -> Mirror:
     """A study of two rows behind a URL, and its folder."""

@@ -335,6 +335,19 @@ def test_two_searches_in_one_folder_are_refused(study_file: Path, tmp_path: Path
         run(study_file, folder)
 
 
+@pytest.mark.parametrize("name", [".lock", "results.jsonl", "designs", "designs/KEY/last.pt"])
+def test_nothing_is_written_through_a_link_of_a_study(tmp_path: Path, name: str) -> None:
+    """A folder that came from elsewhere may have a link for a log: what it names stays as it is."""
+    (tmp_path / "mine").write_text("kept")
+    link = tmp_path / "study" / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "mine")
+    message = f"{name} leads out of .* nothing is read or written"
+    with pytest.raises(InvalidInput, match=message), locked(tmp_path / "study"):
+        pass
+    assert (tmp_path / "mine").read_text() == "kept"
+
+
 def test_a_damaged_storage_is_one_sentence(study_file: Path, tmp_path: Path) -> None:
     run(study_file, tmp_path / "study", trainings=1)
     (tmp_path / "study" / "study.db").write_bytes(b"this is no database" * 100)
