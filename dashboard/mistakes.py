@@ -7,6 +7,7 @@ from dashboard.charts import Option, chart, ink, names
 from dashboard.studies import StudyFrame
 from dashboard.texts import plain, sentence
 from dse.colours import BLUE, VERMILION
+from dse.columns import percent_text, share_words, signed
 from dse.errors import InvalidInput
 from dse.studies.rows import Evaluation
 from dse.studies.scored import error_interval, int8_less_float, score_confusion, worst_confusions
@@ -56,7 +57,7 @@ def draw_mistakes(study: StudyFrame, row: Evaluation) -> None:
             )
             worst = worst_confusions(best.labels, confusion, WORST)
             lines = [
-                f"{true} is taken for {told}: {clips} of {all_} clips ({clips / all_:.0%})"
+                f"{true} is taken for {told}: {clips} of {all_} clips ({share_words(clips / all_)})"
                 for true, told, clips, all_ in worst
             ]
             st.text("\n".join(lines) or "No clip is told wrongly.")
@@ -83,22 +84,22 @@ def _numbers(best: BestScores) -> None:
         band, scores = error_interval(confusion), score_confusion(confusion)
         cell.metric(
             f"error in {form}",
-            f"{band.mid:.1f} %",
+            f"{percent_text(band.mid)} %",
             help=f"{scores.errors:,} of {scores.clips:,} clips",
         )
-        cell.caption(f"{band.low:.1f} to {band.high:.1f} %")
+        cell.caption(f"{percent_text(band.low)} to {percent_text(band.high)} %")
     difference = int8_less_float(best)
     if difference is None:
         cells[2].metric("int8 less float", "-")
         return
     cells[2].metric(
         "int8 less float",
-        f"{difference.mid:+.1f} points",
+        f"{signed(difference.mid)} points",
         help="As if both had been told different clips: rather too wide an interval.",
     )
     sure = difference.low > 0 or difference.high < 0
     cells[2].caption(
-        f"{round(difference.low, 1) + 0.0:+.1f} to {round(difference.high, 1) + 0.0:+.1f} points: "
+        f"{signed(difference.low)} to {signed(difference.high)} points: "
         + ("they differ" if sure else "these clips do not tell them apart")
     )
 

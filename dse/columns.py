@@ -104,6 +104,43 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{rounded:,.{max(decimals, 0)}f}"
 
 
+def percent_text(percent: float, decimals: int = 1) -> str:
+    """Percent without the sign: `61.9`; what is nearly nothing or nearly all is not called so.
+
+    99.97 has two decimals, as `100.0` would say all of it; 0.04 likewise; and 0 is `0.0`.
+    """
+    for more in range(decimals, 9):
+        text = f"{percent:,.{more}f}"
+        if float(text.replace(",", "")) not in (0.0, 100.0) or abs(percent - float(text)) < 1e-9:
+            break
+    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
+
+
+def percent_words(share: float) -> str:
+    """`19.6 %` of a share, such as an error, from 0 to 1: rounded by `percent_text`."""
+    return f"{percent_text(100 * share)} %"
+
+
+def signed(points: float) -> str:
+    """A difference in percent points: `+1.2`, `-0.04`, and `0.0`, without a sign, of none only."""
+    text = percent_text(points)
+    return text if text == "0.0" or points < 0 else f"+{text}"
+
+
+def share_words(share: float) -> str:
+    """`62 %` of a share from 0 to 1; 99.7 % is not 100 %, and 0.3 % not 0 %."""
+    return f"{percent_text(100 * share, 0)} %"
+
+
+def ratio_text(ratio: float) -> str:
+    """`2.2`, with more digits near 1 until it is not 1: `1.004`, as `1.0` times is no more."""
+    for digits in range(2, 9):
+        text = significant(ratio, digits)
+        if float(text.replace(",", "")) != 1.0:
+            return text
+    return "1"
+
+
 def axis_label(column: str) -> str:
     """`energy per inference (uJ)`: for values that went through `scaled`, not for raw columns."""
     name, unit, _ = LABELS[column]
@@ -125,4 +162,4 @@ def shown(value: float, column: str) -> str:
     unit = LABELS[column][1]
     if unit in ("", "cycles"):
         return f"{number:,.0f}"
-    return f"{number:,.1f}" if unit == "%" else significant(number)
+    return percent_text(number) if unit == "%" else significant(number)

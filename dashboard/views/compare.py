@@ -17,7 +17,7 @@ from dashboard.links import choose_many, choose_one
 from dashboard.session import current_study, page, rows_or_stop
 from dashboard.studies import StudyFrame
 from dashboard.texts import plain
-from dse.columns import LABELS, MEASURED_COLUMNS, shown
+from dse.columns import LABELS, MEASURED_COLUMNS, percent_words, shown
 from dse.errors import InvalidInput
 from dse.pricing.machine import Machine
 from dse.pricing.priced import Priced
@@ -138,7 +138,7 @@ def _priced(study: StudyFrame, row: Evaluation) -> Priced:
 
 def _on_machine(study: StudyFrame, own: Priced, name: str) -> Priced:
     machine = load_accelerator(name)
-    cost = study.of.price(own.point, Machine(machine, load_technology(machine.technology)))
+    cost = study.of.price(own.design, Machine(machine, load_technology(machine.technology)))
     return dataclasses.replace(own, cost=cost)
 
 
@@ -218,7 +218,7 @@ def _mixers(study: StudyFrame) -> None:
         line: dict[str, object] = {"at most": f"{shown(budget, column)} {LABELS[column][1]}"}
         for mixing, group in within.groupby("mixing"):
             best = group.sort_values("error").iloc[0]
-            line[str(mixing)] = f"{100 * best['error']:.1f} %  ({best['name']})"
+            line[str(mixing)] = f"{percent_words(best['error'])}  ({best['name']})"
         lines.append(line)
     st.dataframe(pd.DataFrame(lines), hide_index=True)
     st.caption("The least validation error of each way of mixing channels within each budget.")

@@ -23,7 +23,7 @@ from dashboard.session import current_study, page
 from dashboard.studies import StudyFrame
 from dashboard.texts import figure, sentence
 from dse.colours import TRITS
-from dse.columns import LABELS
+from dse.columns import LABELS, percent_words
 from dse.design.matrices import count_facts, matrix_at
 from dse.design.places import ternary_places
 from dse.errors import InvalidInput
@@ -66,7 +66,7 @@ def main() -> None:
             "cannot execute it any more: restore its design.yaml to see more than its row."
         )
         return
-    st.graphviz_chart(network_diagram(priced.point, study.of.begun.outputs), width="stretch")
+    st.graphviz_chart(network_diagram(priced.design, study.of.begun.outputs), width="stretch")
     panels: dict[str, Callable[[], object]] = {
         "Energy": lambda: _energy(priced),
         "Latency": lambda: _latency(priced, study.use),
@@ -194,7 +194,7 @@ def _generator(priced: Priced) -> None:
     Dead rows are outputs that no input reaches, dead columns inputs that nothing uses: capacity
     that is paid for and lost, and the reason to look at low densities twice.
     """
-    point, cost = priced.point, priced.cost
+    point, cost = priced.design, priced.cost
     places = list(ternary_places(point).values())
     if not places:
         st.info("This network has no ternary matrices: nothing is generated.")
@@ -280,7 +280,8 @@ def _training(study: StudyFrame, row: Evaluation) -> None:
     )
     left.echarts_chart(curves_chart(curves, "error (%)"), key="history", height=300)
     best = min(history, key=lambda each: each.validation_error)
-    left.text(f"Least validation error {100 * best.validation_error:.1f} % in epoch {best.epoch}.")
+    least = percent_words(best.validation_error)
+    left.text(f"Least validation error {least} in epoch {best.epoch}.")
     right.download_button(
         "Learning curve as CSV",
         lambda: csv_records(dataclasses.asdict(each) for each in history),

@@ -13,7 +13,7 @@ from cost_models.accelerator import OPERANDS
 from cost_models.application import UW_PER_PJ_PER_S, Use, average_power_uw
 from cost_models.sleep import sleep_between
 from cost_models.units import with_prefix
-from dse.columns import significant
+from dse.columns import share_words, significant
 from dse.errors import InvalidInput
 
 LOW_LEAKAGE = ("low_leakage_22nm", "low_leakage_45nm")
@@ -154,10 +154,10 @@ def find_leakage(
         of_power = 1 - dynamic_pj * rate * UW_PER_PJ_PER_S / average_power_uw
     if not leaky or (of_energy < MUCH_ENERGY and of_power < MUCH_POWER):
         return None
-    at_rate = f" and {_percent(of_power)} of the average power at {rate:g} a second"
+    at_rate = f" and {share_words(of_power)} of the average power at {rate:g} a second"
     return (
         f"{machine.name} leaks {_microwatts(leakage_uw)} in {technology.name}: "
-        f"{_percent(of_energy)} of the energy of an inference ({significant(leaked * 1e-6)} of "
+        f"{share_words(of_energy)} of the energy of an inference ({significant(leaked * 1e-6)} of "
         f"{significant(energy_pj * 1e-6)} uJ){at_rate if of_power else ''}; "
         f"{_listed(leaky)}, which is made for what is always busy: price a machine that waits in "
         f"{' or '.join(LOW_LEAKAGE)}, or cut its supply in between"
@@ -166,12 +166,6 @@ def find_leakage(
 
 def _microwatts(value: float) -> str:
     return with_prefix(value, "uW") if value < 1000 else with_prefix(value * 1e-3, "mW")
-
-
-def _percent(share: float) -> str:
-    """`97 %`, `99.8 %`: never a hundred, which nothing is."""
-    text = f"{100 * share:.0f}"
-    return f"{min(100 * share, 99.9):.1f} %" if text in ("99", "100") else f"{text} %"
 
 
 def _listed(words: list[str]) -> str:

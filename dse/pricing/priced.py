@@ -2,17 +2,31 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from cost_models import Band, Cost
 from cost_models.streaming import Stream
 from dse.design.point import DesignPoint
 
 
+class Named(Protocol):
+    """What tables of costs ask of a network: how it is called."""
+
+    @property
+    def label(self) -> str:
+        """For people."""
+
+    @property
+    def key(self) -> str:
+        """Of a design; empty for layers that were none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Priced:
-    """A design with its whole cost on one machine, and what is known of it besides."""
+    """A network with its whole cost on one machine, and what is known of it besides."""
 
-    point: DesignPoint
+    point: Named
+    """A design, or layers that another tool described, of which only the name is known."""
     cost: Cost
     """By layer, with machine and technology."""
     stream: Stream | None = None
@@ -27,6 +41,17 @@ class Priced:
     """The same as int8, in percent; None where nobody looked."""
     why: str = ""
     """Why it is shown: `lowest error`."""
+
+    @property
+    def design(self) -> DesignPoint:
+        """The network itself, for what asks more than its name.
+
+        Raises:
+            TypeError: there is none behind these layers, which is a mistake of the caller.
+        """
+        if not isinstance(self.point, DesignPoint):
+            raise TypeError(f"{self.point.label} is layers of another tool, not a design")
+        return self.point
 
     def named(self) -> str:
         """`1x1x64 (trial 7)`: distinct within a study."""

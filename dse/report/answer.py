@@ -27,7 +27,16 @@ from collections.abc import Sequence
 
 from cost_models import Band, Cost
 from cost_models.application import Use
-from dse.columns import LABELS, scaled, significant
+from dse.columns import (
+    LABELS,
+    percent_text,
+    percent_words,
+    ratio_text,
+    scaled,
+    share_words,
+    signed,
+    significant,
+)
 from dse.pricing.application import left_out, power_at
 from dse.pricing.priced import Priced
 from dse.report.breakdowns import compared_points, where_it_goes
@@ -252,7 +261,7 @@ def _answer(
     built = better or own
     points = [choice.missed, _build(results, choice, own, better, use)]
     if built is not None:
-        points.append(f"It has {network_words(built.point)}.")
+        points.append(f"It has {network_words(built.design)}.")
     # What contradicts the answer stands beside it, what only limits it at the end.
     sure = sure_words(results, best, confirmed, choice.limit)
     points += sure if confirmed else []
@@ -282,8 +291,9 @@ def _others_words(results: Study, choice: Choice) -> list[str]:
     if best is not None and best.key != row.key:
         times = best.column(cost) / row.column(cost)
         texts.append(
-            f"The lowest error of all has {results.named(best)}, {100 * best.column('error'):.1f} "
-            f"%, at {significant(times, 2)} times the {LABELS[cost][0]}."
+            f"The lowest error of all has {results.named(best)}, "
+            f"{percent_words(best.column('error'))}, at {ratio_text(times)} times the "
+            f"{LABELS[cost][0]}."
         )
     return texts
 
@@ -338,7 +348,7 @@ def power_words(each: Priced, use: Use) -> str:
     text = f" At {use.words} it draws {band_words(power)} uW on average"
     if without := left_out(cost):
         text += f", without {without}"
-    text += f", {cost.leakage.mid / power.mid:.0%} of it leakage"
+    text += f", {share_words(cost.leakage.mid / power.mid)} of it leakage"
     asleep = power_at(cost, use.inferences_per_second, "retention")
     if asleep is not None and asleep.mid < power.mid:
         text += f"; asleep in between, its weights in retention, {band_words(asleep)}"
@@ -359,12 +369,14 @@ def error_words(results: Study, row: Evaluation) -> str:
     band = results.find_error_band(row)
     assert band is not None  # the row is trained
     int8 = read_quantised_error(row)
-    more = "; as int8 not measured" if int8 is None else f" and {int8:.1f} % as int8"
+    more = "; as int8 not measured" if int8 is None else f" and {percent_text(int8)} % as int8"
     if results.clips is None:
-        return f"{band.mid:.1f} % validation error (the number of clips is not known){more}"
+        known = "the number of clips is not known"
+        return f"{percent_text(band.mid)} % validation error ({known}){more}"
     wrong = round(row.column("error") * results.clips)
     return (
-        f"{band.mid:.1f} % validation error (95 % interval {band.low:.1f} to {band.high:.1f} %: "
+        f"{percent_text(band.mid)} % validation error (95 % interval "
+        f"{percent_text(band.low)} to {percent_text(band.high)} %: "
         f"{wrong} of {results.clips} clips wrong){more}"
     )
 
@@ -401,8 +413,9 @@ def _knee(results: Study, knee: Evaluation, best: Evaluation) -> str:
     points = 100 * (knee.column("error") - best.column("error"))
     return (
         f"Where cost counts more, {results.named(knee)} is the knee of the frontier: "
-        f"{share:.0%} of the {LABELS[cost][0]} of that design for {points:.1f} points more error "
-        f"({100 * knee.column('error'):.1f} %)."
+        f"{share_words(share)} of the {LABELS[cost][0]} of that design for "
+        f"{percent_text(points)} points more error "
+        f"({percent_words(knee.column('error'))})."
     )
 
 
@@ -439,8 +452,8 @@ def _differ(results: Study, ternary: Evaluation, dense: Evaluation) -> str:
     # Both won a selection, so both errors are too low; the interval knows of clips only.
     text = (
         "Ternary against dense: the best design with ternary matrices, "
-        f"{results.named(ternary)}, has {100 * ternary.column('error'):.1f} % error, the best "
-        f"dense one, {results.named(dense)}, {100 * dense.column('error'):.1f} %"
+        f"{results.named(ternary)}, has {percent_words(ternary.column('error'))} error, the best "
+        f"dense one, {results.named(dense)}, {percent_words(dense.column('error'))}"
     )
     alike = alike_in(ternary, dense, cost)
     if difference is not None:
@@ -478,7 +491,7 @@ def _sizes_words(ternary: Evaluation, dense: Evaluation, cost: str) -> str:
     if cost == SIZE or not dense.column(cost) > 0:  # NaN, or nothing to divide by
         return f"{text}."
     ratio = ternary.column(cost) / dense.column(cost)
-    return f"{text}; it takes {significant(ratio, 2)} times the {LABELS[cost][0]} of that one."
+    return f"{text}; it takes {ratio_text(ratio)} times the {LABELS[cost][0]} of that one."
 
 
 def _at_its_cost(results: Study) -> str:
@@ -498,7 +511,7 @@ def _at_its_cost(results: Study) -> str:
     text = (
         f"Of dense designs of like size, or at no more {name} than "
         f"{results.named(rivals.ternary)}, the best is {results.named(rivals.dense)}, "
-        f"{100 * rivals.dense.column('error'):.1f} %"
+        f"{percent_words(rivals.dense.column('error'))}"
     )
     if rivals.difference is not None:
         points = 100 * (ternary.column("error") - rivals.dense.column("error"))
@@ -537,12 +550,6 @@ def _cheaper_than_dense(results: Study) -> str:
         f"Below {amount} of {name}, the least of the dense designs, the frontier has {count} "
         "ternary matrices; what dense ones would reach there was not tried."
     )
-
-
-def signed(points: float) -> str:
-    """A difference in percent points: `+1.2`, `-0.3`, and `0.0` without a sign."""
-    text = f"{points:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text
 
 
 def _verdict_words(verdict: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cost_models import Cost
 from cost_models.application import Use
 from cost_models.break_even import BreakEvenTotal, break_even
-from dse.columns import significant
+from dse.columns import ratio_text, share_words
 from dse.pricing.comparable import (
     leakage_warning,
     own_words,
@@ -71,12 +71,12 @@ def _design_sections(each: Priced, number: int, use: Use) -> list[Section]:
             name=f"design-{number}",
             title=place,
             sentences=(
-                f"Shown as: {why}key {each.point.key}. It has {network_words(each.point)}. "
+                f"Shown as: {why}key {each.point.key}. It has {network_words(each.design)}. "
                 f"{where_it_goes(cost)}",
                 *(f"Does not fit: {misfit}. It is priced as if it did." for misfit in cost.misfits),
                 *generator_sentences(cost, panel),
             ),
-            tables=(blocks_table(each.point, number),),
+            tables=(blocks_table(each.design, number),),
             level=3,
         ),
         Section(
@@ -117,14 +117,16 @@ def where_it_goes(cost: Cost) -> str:
     part, pj = max(cost.energies_pj.items(), key=lambda item: item[1])
     layer = max(cost.layers, key=lambda layer: layer.energy_pj)
     text = (
-        f"Most of the energy goes to {COMPONENT_WORDS[part]} ({pj / cost.energy_pj:.0%}); the "
-        f"dearest layer is {layer.layer.name} ({layer.energy_pj / cost.energy_pj:.0%})."
+        f"The largest part of the energy, {share_words(pj / cost.energy_pj)}, goes to "
+        f"{COMPONENT_WORDS[part]}; "
+        f"the dearest layer is {layer.layer.name} "
+        f"({share_words(layer.energy_pj / cost.energy_pj)})."
     )
     if cost.bounds_cycles:
         bound, cycles = next(iter(cost.bounds_cycles.items()))
         text += (
-            f" {cycles / cost.latency_cycles:.0%} of the cycles are bound by {bound}; the arrays "
-            f"are used at {cost.utilisation:.0%}."
+            f" {share_words(cycles / cost.latency_cycles)} of the cycles are bound by {bound}; the "
+            f"arrays are used at {share_words(cost.utilisation)}."
         )
     return text
 
@@ -153,7 +155,7 @@ def store_words(panel: BreakEvenTotal) -> str:
     Energy and area are told apart, as they may disagree: a generator can be smaller than the SRAM
     that it replaces and still spend more on each trit.
     """
-    saved = significant(panel.stored_pj / panel.generated_pj, 2) if panel.generated_pj else "-"
+    saved = ratio_text(panel.stored_pj / panel.generated_pj) if panel.generated_pj else "-"
     generated, stored = (
         NANOJOULES.show(band.scaled(1e-3)) for band in (panel.generated, panel.stored)
     )

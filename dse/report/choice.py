@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from cost_models import Cost
 from cost_models.application import Use
+from dse.columns import percent_text
 from dse.pricing.application import power_at
 from dse.pricing.comparable import own_constants
 from dse.pricing.priced import Priced
@@ -54,9 +55,12 @@ def choose(results: Study, max_error: float | None = None) -> Choice:
     keep = [row for row in results.pairs if row.full and 100 * row.column(measured) <= max_error]
     if not keep:
         lowest = min(100 * row.column(measured) for row in results.trained)
+        # 5.04 % is over a limit of 5 %, and must not read as 5.0 %.
+        texts = (percent_text(lowest, decimals) for decimals in range(1, 9))
+        over = next((text for text in texts if float(text) > max_error), f"{lowest}")
         missed = (
             f"No trained design has an error of at most {max_error:g} %: the lowest is "
-            f"{lowest:.1f} %. Search on, or raise the limit; what follows is of the lowest error."
+            f"{over} %. Search on, or raise the limit; what follows is of the lowest error."
         )
         return Choice(row=best, lead=lead, missed=missed)
     row = min(keep, key=lambda row: (row.column(cost), row.column(measured)))

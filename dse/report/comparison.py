@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cost_models import Accelerator, Band, Technology, estimate
-from dse.columns import LABELS, scaled
+from dse.columns import LABELS, percent_words, scaled
 from dse.design.policies import make_dense
 from dse.design.published import PUBLISHED, published
 from dse.errors import InvalidInput
@@ -296,7 +296,7 @@ def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -
         cost = twin_cost(each)
         if cost is None:
             continue
-        known = errors.get(make_dense(each.point).key)
+        known = errors.get(make_dense(each.design).key)
         rows.append(
             (
                 each.named(),
@@ -308,7 +308,7 @@ def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -
                 cost.energy_pj / each.cost.energy_pj,
                 each.cost.latency_us * 1e-3,
                 cost.latency_us * 1e-3,
-                "not trained" if known is None else f"{100 * known.column('error'):.1f} %",
+                "not trained" if known is None else percent_words(known.column("error")),
                 "; ".join(cost.misfits) or "yes",
             )
         )

@@ -15,7 +15,7 @@ nothing is called confirmed (`dse.studies.paired`).
 
 from collections.abc import Sequence
 
-from dse.columns import LABELS, significant
+from dse.columns import LABELS, percent_text, percent_words, ratio_text, signed
 from dse.report.comparison import read_energy
 from dse.report.content import Cell, Column, Section, Table
 from dse.report.cost_tables import ENERGY, KEY, MACHINE
@@ -92,7 +92,7 @@ def _section_sentences(found: Sequence[Confirmed], seeds: int) -> list[str]:
     optimism = mean_optimism(found)
     if optimism is not None:
         sentences.append(
-            f"The search's validation errors were {100 * optimism:+.1f} points off the means of "
+            f"The search's validation errors were {signed(100 * optimism)} points off the means of "
             "fresh seeds (positive: too good)."
         )
     return sentences
@@ -140,7 +140,7 @@ def _own_words(results: Study, own: Confirmed, limit: float | None) -> str:
     plural = "" if own.seeds == 1 else "s"
     text = (
         f"How sure: trained anew with {own.seeds} fresh seed{plural}, {results.named(own.row)} has "
-        f"{_errors(own)}, where the search had {100 * own.searched_error:.1f} %."
+        f"{_errors(own)}, where the search had {percent_words(own.searched_error)}."
     )
     if limit is not None and own.test_band is not None and own.test_band.mid > limit:
         text += f" So with fresh seeds it does not keep {limit:g} %."
@@ -170,7 +170,7 @@ def _lowest_words(
     times = lowest.row.column(cost) / own.row.column(cost)
     return (
         f"Fresh seeds give {results.named(lowest.row)} the lowest validation error: it has "
-        f"{_errors(lowest)}, at {significant(times, 2)} times the {LABELS[cost][0]}."
+        f"{_errors(lowest)}, at {ratio_text(times)} times the {LABELS[cost][0]}."
     )
 
 
@@ -180,12 +180,12 @@ def _errors(one: Confirmed) -> str:
     tested = (
         "no test error that is known"
         if band is None
-        else f"{band.mid:.1f} % test error (95 % interval of the mean {band.low:.1f} to "
-        f"{band.high:.1f} %)"
+        else f"{percent_text(band.mid)} % test error (95 % interval of the mean "
+        f"{percent_text(band.low)} to {percent_text(band.high)} %)"
     )
     if one.validation_error is None:
         return tested
-    return f"{tested} and {100 * one.validation_error:.1f} % validation error"
+    return f"{tested} and {percent_words(one.validation_error)} validation error"
 
 
 def _in_its_place(own: Confirmed, found: Sequence[Confirmed], cost: str) -> Confirmed | None:

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
 from cost_models import Band
-from dse.columns import significant
+from dse.columns import percent_text, significant
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Column:
                 return middle
             return f"{middle} ({shown(cell.low, self.form)} to {shown(cell.high, self.form)})"
         if isinstance(cell, Part):
-            return f"{shown(cell.value, self.form)}, {cell.percent:.1f} %"
+            return f"{shown(cell.value, self.form)}, {percent_text(cell.percent)} %"
         return shown(cell, self.form)
 
 
@@ -173,7 +173,7 @@ def shown(value: str | int | float | None, form: Form) -> str:
     if form == "count":
         return f"{value:,.0f}"
     if form == "percent":
-        return f"{value:,.1f}"
+        return percent_text(value)
     if form == "exact":
         return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
     return significant(value)

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from cost_models import Accelerator, Technology
 from cost_models.application import Use
-from dse.columns import significant
+from dse.columns import ratio_text, significant
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.pricing.comparable import say_technology
@@ -130,7 +130,7 @@ def _answer_section(priced: Sequence[Priced], frames: int, outputs: int, use: Us
         points.append(
             f"The dearest is {_place(most, machines, mixed)}: "
             f"{band_words(most.cost.energy.scaled(1e-6))} uJ, "
-            f"{significant(most.cost.energy_pj / least.cost.energy_pj, 2)} times as much."
+            f"{ratio_text(most.cost.energy_pj / least.cost.energy_pj)} times as much."
         )
         smallest = min(fitting, key=lambda each: each.cost.area.mid)
         fastest = min(fitting, key=lambda each: each.cost.latency_us)

@@ -1,14 +1,13 @@
 """What `dse estimate` says of a design: totals side by side; of a single one all that is behind."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, cast
+from dataclasses import dataclass
 
 from cost_models import Cost
 from cost_models.application import Use
 from cost_models.break_even import break_even
 from cost_models.sleep import sleep_between
 from dse.columns import significant
-from dse.design.point import DesignPoint
 from dse.pricing.application import forgotten, left_out
 from dse.pricing.comparable import leakage_words
 from dse.pricing.priced import Priced
@@ -55,8 +54,9 @@ def estimate_sections(
     return _sections(priced, said, use, mapping, roofline)
 
 
-class _Unnamed(NamedTuple):
-    """What tables ask of a design point, of layers that were none: a graph of another tool."""
+@dataclass(frozen=True, slots=True)
+class _Layers:
+    """How layers are called that are no design: a graph of another tool."""
 
     label: str
     key: str = ""
@@ -70,7 +70,7 @@ def workload_sections(cost: Cost, use: Use, said: Sequence[str]) -> list[Section
         use: what power and battery life depend on.
         said: sentences before the tables, on what was read.
     """
-    priced = Priced(point=cast(DesignPoint, _Unnamed(cost.workload.name)), cost=cost)
+    priced = Priced(point=_Layers(cost.workload.name), cost=cost)
     return _sections([priced], said, use, False, False)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from cost_models import Band
 from dse.colours import DENSE, FRONTIER, QUIET, SERIES, TERNARY
-from dse.columns import LABELS, axis_label, scaled
+from dse.columns import LABELS, axis_label, percent_text, scaled
 from dse.report.content import Marker, Point, Scatter, Series
 from dse.studies.frontier import find_frontier
 from dse.studies.likeness import is_control
@@ -115,10 +115,11 @@ def _over(row: Evaluation, cost: str) -> Point:
 
 
 def _tip(row: Evaluation, cost: str, percent: float, band: Band | None) -> str:
-    interval = f" ({band.low:.1f} to {band.high:.1f})" if band else ""
+    interval = f" ({percent_text(band.low)} to {percent_text(band.high)})" if band else ""
     trial = "baseline" if row.trial < 0 else f"trial {row.trial}"
     return (
-        f"{row.name or row.key} ({trial}) on {row.accelerator}\nerror {percent:.1f}{interval} %\n"
+        f"{row.name or row.key} ({trial}) on {row.accelerator}\n"
+        f"error {percent_text(percent)}{interval} %\n"
         f"{LABELS[cost][0]}: {scaled(row.column(cost), cost):,.3g} {LABELS[cost][1]}\n"
         f"{row.column('trained_parameters'):,.0f} trained parameters\nkey {row.key}"
     )

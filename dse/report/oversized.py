@@ -5,7 +5,7 @@ import dataclasses
 from cost_models import Cost, MemoryLevel, estimate
 from cost_models.application import Use
 from cost_models.fitting import keepers
-from dse.columns import significant
+from dse.columns import share_words, significant
 from dse.errors import InvalidInput
 from dse.pricing.application import power_at
 from dse.pricing.priced import Priced
@@ -57,7 +57,7 @@ def _leak_words(cost: Cost, memories: list[MemoryLevel], use: Use) -> str:
         return ""
     share = sum(_leakage_uw(cost, memory) for memory in memories) / power.mid
     whose = "its leakage is" if len(memories) == 1 else "their leakage is"
-    return f"; {whose} {share:.0%} of the average power at {use.words}"
+    return f"; {whose} {share_words(share)} of the average power at {use.words}"
 
 
 def _fitted_words(cost: Cost, fitted: Cost, count: int, use: Use) -> str:

@@ -474,7 +474,7 @@ def _machines_section(
     for machine, technology in machines:
         for each in priced:
             try:
-                cost = results.price(each.point, Machine(machine, technology))
+                cost = results.price(each.design, Machine(machine, technology))
             except InvalidInput as error:
                 refused.append(f"{each.named()} on {machine.name}: {error}.")
                 continue

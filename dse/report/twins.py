@@ -28,8 +28,8 @@ TWIN_NOTE = (
 
 def twin_cost(each: Priced) -> Cost | None:
     """The cost of a design's dense twin on the same machine; None of a design without ternary."""
-    twin = make_dense(each.point)
-    if twin is each.point:
+    twin = make_dense(each.design)
+    if twin is each.design:
         return None
     first, last = each.cost.workload.layers[0], each.cost.workload.layers[-1]
     workload = lower(twin, frames=first.in_frames, outputs=last.out_channels)
@@ -46,7 +46,7 @@ def other_references(priced: Sequence[Priced]) -> Iterator[str]:
         if not isinstance(each.point, DesignPoint) or is_dense(each.point):
             continue
         for other in priced:
-            if _same_place(each, other) and _looks_like_twin(other.point, each.point):
+            if _same_place(each, other) and _looks_like_twin(other.design, each.point):
                 yield _words(each, other)
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from dse.columns import LABELS, shown
+from dse.columns import LABELS, MEASURED_COLUMNS, first_measured, percent_words, ratio_text, shown
 from dse.studies.rows import Evaluation
 
 
@@ -24,8 +24,9 @@ def dominators(
     """
     better = [other for other in rows if dominates(other, row, objectives)]
     distinct = {other.key: other for other in reversed(better)}
+    measured = first_measured(objectives)
     return sorted(
-        distinct.values(), key=lambda other: (axes_apart(row, other), other.column("error"))
+        distinct.values(), key=lambda other: (axes_apart(row, other), other.column(measured))
     )
 
 
@@ -59,9 +60,9 @@ def trade(one: Evaluation, other: Evaluation, objectives: Sequence[str]) -> str:
     Args:
         one: what is compared with.
         other: what the sentence is about.
-        objectives: the columns to speak of, `error` first where it is among them.
+        objectives: the columns to speak of, errors first where they are among them.
     """
-    ordered = sorted(objectives, key=lambda name: name != "error")
+    ordered = sorted(objectives, key=lambda name: name not in MEASURED_COLUMNS)
     parts = [_part(name, one.column(name), other.column(name)) for name in ordered]
     equal = all(one.column(name) == other.column(name) for name in ordered)
     if equal:
@@ -93,15 +94,15 @@ def _part(name: str, before: float, after: float) -> str:
         return f"no known {label}"
     if before == after:
         return f"the same {label}"
-    if name == "error":
+    if name in MEASURED_COLUMNS:
         points = 100 * abs(after - before)
-        return f"{points:.2g} points {'less' if after < before else 'more'} error"
+        return f"{points:.2g} points {'less' if after < before else 'more'} {label}"
     if before <= 0 or after <= 0:
         return f"{shown(after, name)} instead of {shown(before, name)} {LABELS[name][1]} {label}"
     ratio = after / before
     if 0.5 <= ratio <= 2:
-        return f"{abs(ratio - 1):.1%} {'less' if ratio < 1 else 'more'} {label}"
-    return f"{ratio:.2g}x the {label}"
+        return f"{percent_words(abs(ratio - 1))} {'less' if ratio < 1 else 'more'} {label}"
+    return f"{ratio_text(ratio)}x the {label}"
 
 
 def why_not_on_frontier(

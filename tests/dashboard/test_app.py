@@ -339,7 +339,7 @@ def test_what_a_design_takes_for_what(study: Path, open_page: Opened) -> None:
     write_best_scores(best, study / "designs" / key)
     app = open_page("design", study.parent, study="small", design=key)
     said = texts(app)
-    assert "![x](y) is taken for no: 3 of 20 clips (15%)" in said
+    assert "![x](y) is taken for no: 3 of 20 clips (15 %)" in said
     assert "No int8 figures: \\*no\\* C" in said
     whole = np.array([[10, 5, 5], [3, 17, 0], [0, 1, 19]])
     write_best_scores(dataclasses.replace(best, int8=whole, reason=""), study / "designs" / key)

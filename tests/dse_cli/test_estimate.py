@@ -202,8 +202,9 @@ def test_says_that_a_machine_is_too_large():
     held = f"{whole.stored_bits * 1e-3:,.0f} of 1,049 kbit"
     assert (
         f"Too large: 'weight_sram' holds {held} ("
-        f"{significant(100 * whole.stored_bits / 1_048_576, 2)} %); its leakage is {share:.0%} of "
-        "the average power at 1 inference a second. With capacity_bits: fit for it the machine "
+        f"{significant(100 * whole.stored_bits / 1_048_576, 2)} %); its leakage is "
+        f"{100 * share:.0f} % of the average power at 1 inference a second. With "
+        "capacity_bits: fit for it the machine "
         f"takes {significant(power[0])} instead of {significant(power[1])} uW on average, "
         f"{significant(cost.energy_pj * 1e-6)} instead of {significant(whole.energy_pj * 1e-6)} uJ "
         f"an inference, {significant(cost.area.mid * 1e-6)} instead of "

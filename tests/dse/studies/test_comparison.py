@@ -31,10 +31,21 @@ def test_a_trade_names_points_and_ratios() -> None:
         "0.3 points less error at 2.1x the energy per inference"
     )
     assert trade(row("a", 0.2, 1e6), row("b", 0.2, 0.9e6), OBJECTIVES) == (
-        "the same error at 10.0% less energy per inference"
+        "the same error at 10.0 % less energy per inference"
     )
     assert trade(row("a", 0.2, 1e6), row("b", 0.2, 1e6), OBJECTIVES) == (
         "both are equal in error and energy per inference"
+    )
+    # A difference of the last digits is one, and an error as int8 is told in points, too.
+    assert trade(row("a", 0.2, 1e6), row("b", 0.2, 1.0002e6), OBJECTIVES).endswith(
+        "0.02 % more energy per inference"
+    )
+    int8 = ("energy_pj", "quantised_error")
+    assert (
+        trade(
+            row("a", 0.2, 1e6, quantised_error=0.3), row("b", 0.1, 1e6, quantised_error=0.33), int8
+        )
+        == "3 points more error as int8 at the same energy per inference"
     )
 
 
@@ -63,6 +74,6 @@ def test_designs_side_by_side_are_a_sentence_also_where_they_are_equal() -> None
         "dominates."
     )
     assert side_by_side(mine, row("d", 0.2, 3e6), OBJECTIVES) == (
-        "design d has the same error at 3x the energy per inference than design a, so design a "
+        "design d has the same error at 3.0x the energy per inference than design a, so design a "
         "dominates it."
     )
