@@ -55,20 +55,20 @@ def main() -> None:
         most=MOST_DESIGNS,
         format_func=lambda key: names[key],
     )
-    machines = right.multiselect(
+    machines = choose_many(
+        right,
         "Priced on further machines, too",
         accelerator_names(),
-        max_selections=4,
-        key="report_machines",
+        "report_machines",
+        default=(),
+        most=4,
     )
-    usual = min(max(study.use.inferences_per_second, 0.001), 100_000.0)
-    rate = left.number_input("Inferences a second", 0.001, 100_000.0, usual, key="report_rate")
-    battery = right.number_input(
-        "Battery (mWh)", 1.0, 1e6, 650.0, key="report_battery", help="650 mWh: a CR2032"
-    )
+    rate, battery, max_error = _use_and_limit(study)
     # A report is of networks: one that stands on several machines is in it once.
     networks = tuple(dict.fromkeys(each.partition("@")[0] for each in keys))
-    report = _report(signature(study.of.folder), networks, tuple(machines), rate, battery)
+    report = _report(
+        signature(study.of.folder), networks, tuple(machines), rate, battery, max_error
+    )
     titles = [section.title for section in report.sections]
     wanted = st.multiselect("Sections", titles, default=titles, key="report_sections")
     kept = tuple(section for section in report.sections if section.title in wanted)
@@ -79,6 +79,35 @@ def main() -> None:
     _designs(study, keys)
 
 
+def _use_and_limit(study: StudyFrame) -> tuple[float, float, float | None]:
+    """Inferences a second, battery in mWh, and the error in percent that the reader can bear."""
+    left, middle, right = st.columns(3)
+    usual = min(max(study.use.inferences_per_second, 0.001), 100_000.0)
+    rate = left.number_input(
+        "Inferences a second", 0.001, 100_000.0, usual, key="report_rate", bind="query-params"
+    )
+    battery = middle.number_input(
+        "Battery (mWh)",
+        1.0,
+        1e6,
+        650.0,
+        key="report_battery",
+        help="650 mWh: a CR2032",
+        bind="query-params",
+    )
+    max_error = right.number_input(
+        "Error that you can bear, at most (%)",
+        0.0,
+        100.0,
+        None,
+        key="max_error",
+        placeholder="any: the lowest error is the answer",
+        help="the answer is the cheapest design within it, as of `dse report --max-error`",
+        bind="query-params",
+    )
+    return rate, battery, max_error
+
+
 # `mark` begins with the folder and changes with the study's files: no report is of old rows.
 @st.cache_data(max_entries=8, show_spinner="Writing the report …")
 def _report(
@@ -87,11 +116,13 @@ def _report(
     machines: tuple[str, ...],
     rate: float,
     battery: float,
+    max_error: float | None,
 ) -> Report:
     from pathlib import Path
 
     use = Use(inferences_per_second=rate, battery_mwh=battery)
-    return study_report(Path(str(mark[0])), machines=machines, chosen=keys, use=use)
+    folder = Path(str(mark[0]))
+    return study_report(folder, machines=machines, chosen=keys, use=use, max_error=max_error)
 
 
 def _downloads(report: Report) -> None:

@@ -1,4 +1,5 @@
 import dataclasses
+import html
 import json
 import os
 import socket
@@ -24,6 +25,7 @@ from dashboard.studies import read_study
 from dse.columns import significant
 from dse.pricing.budget import Budget
 from dse.pricing.hardware import hardware_from_node
+from dse.report import study_report
 from dse.studies.confirmed import Confirmed, write_confirmed
 from dse.studies.frontier import hypervolume_share
 from dse.studies.rows import Evaluation, append_row, read_rows
@@ -485,6 +487,13 @@ def test_a_report_can_be_downloaded(study: Path, open_page: Opened) -> None:
     app = open_page("report", study.parent)
     assert len(app.get("download_button")) == 1
     assert "Question and answer" in app.multiselect(key="report_sections").value
+    # The limit of the link is the field's, and the answer that of `dse report --max-error`.
+    asked = open_page("report", study.parent, max_error="45", report_rate="nonsense")
+    assert asked.number_input(key="max_error").value == 45
+    wanted = study_report(study, max_error=45).sections[0]
+    preview = str(asked.get("iframe")[0].proto.srcdoc)
+    assert "cheapest with at most 45 % error?" in preview
+    assert html.escape(wanted.points[0][:40]) in preview
     app.multiselect(key="report_sections").set_value([]).run()
     assert "Choose at least one section" in texts(app)
 
