@@ -15,8 +15,9 @@ microphone, regulator, what wakes it, self-discharge of the battery.
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
+from cost_models.allowed import Allowed, check_fields
 from cost_models.band import ZERO, Band
 from cost_models.errors import InvalidInput, require
 
@@ -37,13 +38,17 @@ State = Literal["on", "retention", "off"]
 class Use:
     """How a machine is used: what its power and the life of its battery depend on."""
 
-    inferences_per_second: float = 1.0
-    battery_mwh: float = 650.0
+    inferences_per_second: Annotated[float, Allowed(ge=1e-9, le=1e9)] = 1.0
+    battery_mwh: Annotated[float, Allowed(ge=1e-9, le=1e12)] = 650.0
     """Usable; the default is a CR2032 (225 mAh at 2.9 V)."""
-    audio_s: float = 1.0
+    audio_s: Annotated[float, Allowed(gt=0, le=1e9)] = 1.0
     """New sound in each inference: a hop of a stream, or a whole utterance."""
     sleep: Sleep = "on"
     """What the machine does between inferences."""
+
+    def __post_init__(self) -> None:
+        """Check the figures: of one beyond, products end in infinity, or in nothing."""
+        check_fields(self)
 
     @property
     def words(self) -> str:

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from dse.errors import InvalidInput
+from dse.errors import InvalidInput, printable
 
 COMMANDS = {
     "data": ("dse_cli.data", "Inspect, synthesize or fetch spoken words."),
@@ -91,7 +91,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except InvalidInput as error:
         _stop(str(error), 2)
     except click.ClickException as error:
-        error.show()
+        from dse_cli.terminal import shown_error
+
+        print(shown_error(error), end="", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except (click.Abort, KeyboardInterrupt):
         _stop("interrupted", 130)
@@ -120,6 +122,6 @@ def _describe(error: OSError) -> str:
 
 
 def _stop(message: str, code: int) -> NoReturn:
-    for line in message.splitlines():  # a file may have several errors
+    for line in printable(message).splitlines():  # a file may have several errors
         print(f"dse: {line}", file=sys.stderr)
     raise SystemExit(code)

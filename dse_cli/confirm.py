@@ -13,7 +13,6 @@ from pathlib import Path
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
@@ -28,6 +27,7 @@ from dse.studies.confirmed import (
 from dse.studies.study import say_number
 from dse_cli.options import Workers, cache_option, moved_data_option
 from dse_cli.search import read_folder, usual_workers
+from dse_cli.terminal import Screen
 from search.confirm import confirm_study, read_repeats
 
 MAX_WIDTH = 500
@@ -67,7 +67,7 @@ def command(
     repeated: what is trained stays.
     """
     spec, _ = read_folder(study, data=data)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Screen(highlight=False, soft_wrap=True)
     count = workers or usual_workers(spec, study, None)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
     with Progress(

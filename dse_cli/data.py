@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -26,6 +25,7 @@ from dse.speech.download import ARCHIVES, fetch
 from dse.speech.inspection import Inspection, inspect
 from dse.speech.speech_commands import SPLITS
 from dse.speech.synthesis import Synthesis, synthesize
+from dse_cli.terminal import Screen, say
 
 _DEFAULTS = Synthesis()
 FOLDER = click.Path(path_type=Path)
@@ -44,7 +44,7 @@ def inspect_command(folder: Path, as_json: bool) -> None:
     with _progress("clips") as report:
         found = inspect(folder, report)
     if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=1))
+        say(json.dumps(found.to_dict(), indent=1))
     else:
         _print(found)
 
@@ -57,12 +57,15 @@ def inspect_command(folder: Path, as_json: bool) -> None:
 @click.option("--speakers", default=_DEFAULTS.speakers, show_default=True, help="Made-up people.")
 @click.option(
     "--clips-per-word",
+    type=click.IntRange(max=100_000),
     default=_DEFAULTS.clips_per_word,
     show_default=True,
     help="Clips of each word, at least one a speaker.",
 )
 @click.option("--seed", default=_DEFAULTS.seed, show_default=True, help="Other numbers, others.")
-@click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one a core, at most 8]")
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), help="Processes.  [default: one a core, at most 8]"
+)
 def synthesize_command(
     folder: Path, words: str | None, speakers: int, clips_per_word: int, seed: int, jobs: int | None
 ) -> None:
@@ -77,7 +80,7 @@ def synthesize_command(
     jobs = jobs or min(8, os.cpu_count() or 1)
     with _progress("clips") as report:
         synthesize(folder, settings, jobs, report)
-    click.echo(
+    say(
         f"{settings.clips:,} clips of {len(settings.words)} words by {speakers} made-up speakers "
         f"in {folder}"
     )
@@ -95,7 +98,7 @@ def fetch_command(name: str, folder: Path, url: str | None) -> None:
     """
     with _progress("bytes") as report:
         fetch(ARCHIVES[name], folder, url, report)
-    click.echo(f"{name} is in {folder}")
+    say(f"{name} is in {folder}")
 
 
 @contextmanager
@@ -109,7 +112,7 @@ def _progress(unit: str) -> Iterator[Callable[[str, int, int], None]]:
     columns: tuple[ProgressColumn, ...] = (
         (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(),)
     )
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -130,7 +133,7 @@ def _progress(unit: str) -> Iterator[Callable[[str, int, int], None]]:
 
 
 def _print(found: Inspection) -> None:
-    console = Console(soft_wrap=True)
+    console = Screen(soft_wrap=True)
     table = Table("word", *SPLITS, "speakers", title=str(found.folder), title_justify="left")
     for column in table.columns[1:]:
         column.justify = "right"

@@ -8,14 +8,12 @@ constants have bands. Nothing is trained: no cost depends on the value of a trai
 
 import dataclasses
 import json
-import math
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import click
-from rich.console import Console
 
 from cost_models import (
     Accelerator,
@@ -41,7 +39,7 @@ from dse.design.published import DEFAULT_DENSITY, published
 from dse.errors import InvalidDesign, InvalidInput
 from dse.interchange.nemo import import_nemo
 from dse.networks.lowering import lower
-from dse.pricing.application import application, forgotten
+from dse.pricing.application import application, forgotten, left_out, unknown_standby
 from dse.pricing.comparable import leakage_warning, own_constants, say_technology
 from dse.pricing.priced import Priced
 from dse.report.estimate import estimate_sections
@@ -53,14 +51,17 @@ from dse.studies.study import Study, open_study
 from dse_cli.options import (
     DEFAULT_MACHINE,
     FRAMES,
+    FRAMES_RANGE,
     MACHINES,
     OUTPUTS,
+    OUTPUTS_RANGE,
     TECHNOLOGIES,
     battery_option,
     mapping_objective_option,
     rate_option,
     split_names,
 )
+from dse_cli.terminal import Screen, say
 
 FRAMES_PER_S = 100
 """Frames of 10 ms, as MatchboxNet and QuartzNet have them."""
@@ -87,12 +88,12 @@ FRAMES_PER_S = 100
 @mapping_objective_option
 @click.option(
     "--frames",
-    type=click.IntRange(min=1),
+    type=FRAMES_RANGE,
     help=f"Input frames.  [default: a study's or NeMo file's own, or {FRAMES}]",
 )
 @click.option(
     "--outputs",
-    type=click.IntRange(min=1),
+    type=OUTPUTS_RANGE,
     help="Classes, or characters and blank.  [default: a study's or NeMo file's own, or 12]",
 )
 @click.option(
@@ -102,7 +103,7 @@ FRAMES_PER_S = 100
 @click.option(
     "--stream",
     "hop",
-    type=click.IntRange(min=1),
+    type=FRAMES_RANGE,
     help="Listen to a stream: each inference computes only so many new frames.",
 )
 @rate_option(
@@ -168,9 +169,6 @@ def command(
         raise click.UsageError("choose one of --sleep and --duty-cycled")
     if as_json and as_csv:
         raise click.UsageError("choose one of --json and --csv")
-    for name, number in (("--rate", rate), ("--battery-mwh", battery_mwh)):
-        if number is not None and not math.isfinite(number):
-            raise InvalidInput(f"{name} must be a positive number, not {number}")
     asked = _read(design, chosen, frames, outputs)
     machine = machine or asked.machine
     priced = [
@@ -188,14 +186,14 @@ def command(
         sleep="cut" if duty_cycled else sleep,
     )
     if as_json:
-        click.echo(json.dumps([_to_dict(each, use) for each in priced], indent=2))
+        say(json.dumps([_to_dict(each, use) for each in priced], indent=2))
     elif as_csv:
         _write_csv(priced)
     else:
         sections = estimate_sections(
             priced, frames, outputs, use, mapping=with_mapping, roofline=with_roofline
         )
-        print_sections(sections, Console(highlight=False))
+        print_sections(sections, Screen(highlight=False))
 
 
 def load_design(design: str) -> DesignPoint:
@@ -263,7 +261,7 @@ def _read_study(
     study = open_study(folder)
     check_results(folder)
     if study.refused:
-        click.echo(f"dse: {study.refused}", err=True)
+        say(f"dse: {study.refused}", err=True)
     if chosen is None and not study.frontier:
         raise InvalidInput(f"{folder} has no frontier yet: choose one of its rows with --design")
     row = (
@@ -395,7 +393,9 @@ def _to_dict(priced: Priced, use: Use) -> dict[str, Any]:
         "latency_high_cycles": cost.latency_high_cycles,
         "bounds_cycles": {str(part): cycles for part, cycles in cost.bounds_cycles.items()},
         "areas_um2": {part: asdict(area) for part, area in cost.areas_um2.items()},
-        "leakages_uw": {part: asdict(leakage) for part, leakage in cost.leakages_uw.items()},
+        "leakages_uw": {part: asdict(leakage) for part, leakage in cost.leakages_uw.items()}
+        | dict.fromkeys(unknown_standby(cost.accelerator)),
+        "left_out_of_power": left_out(cost) or None,
         "application": _application_dict(cost, use, streams=priced.stream is not None),
         "break_even": None if panel is None else _break_even_dict(panel),
         "row_loads": [asdict(load) | {"imbalance": load.imbalance} for load in row_loads(cost)],
@@ -450,4 +450,4 @@ def _write_csv(priced: list[Priced]) -> None:
         for each in priced
         for row in each.cost.breakdown
     ]
-    click.echo(csv_records(rows), nl=False)
+    say(csv_records(rows), nl=False)

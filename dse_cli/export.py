@@ -22,7 +22,8 @@ from dse_cli.export_chip import chip
 from dse_cli.export_model import MODEL_COMMANDS
 from dse_cli.export_tools import TOOL_COMMANDS
 from dse_cli.generator_options import generator_options, read_generator
-from dse_cli.options import folder_out_option
+from dse_cli.options import SEED_RANGE, folder_out_option
+from dse_cli.terminal import say
 
 DEFAULT_LANES = 16
 DEFAULT_VECTORS = 8
@@ -36,6 +37,11 @@ def command() -> None:
 for _command in (*MODEL_COMMANDS, *TOOL_COMMANDS, chip):
     command.add_command(_command)
 
+
+WIDTH = click.IntRange(max=16_384)
+"""Of a matrix: the widest that a design may have."""
+VECTORS = click.IntRange(max=100_000)
+"""Of a test: more take a simulator days."""
 
 _LANES = click.option(
     "--lanes", default=DEFAULT_LANES, show_default=True, help="Trits made in a cycle."
@@ -53,9 +59,11 @@ _CHECK = click.option(
 @generator_options()
 @click.option("--density", type=float, help="Share of non-zero entries. [default: 0.25]")
 @click.option("--fan-in", type=int, help="Non-zero entries of a row, instead of --density.")
-@click.option("--rows", default=64, show_default=True, help="Outputs of the layer.")
-@click.option("--columns", default=64, show_default=True, help="Inputs of the layer.")
-@click.option("--seed", default=1, show_default=True, help="The design's ternary_seed.")
+@click.option("--rows", type=WIDTH, default=64, show_default=True, help="Outputs of the layer.")
+@click.option("--columns", type=WIDTH, default=64, show_default=True, help="Inputs of the layer.")
+@click.option(
+    "--seed", type=SEED_RANGE, default=1, show_default=True, help="The design's ternary_seed."
+)
 @click.option("--state", help="Start state in hexadecimal, instead of seed and layer.")
 @_LANES
 @folder_out_option
@@ -112,14 +120,20 @@ def generator(
 @click.argument("design")
 @click.option("--layer", required=True, help="A ternary layer, such as B1.0.pw or B2.skip.")
 @_LANES
-@click.option("--frames", default=1, show_default=True, help="Frames that share each trit.")
+@click.option(
+    "--frames", type=VECTORS, default=1, show_default=True, help="Frames that share each trit."
+)
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
     help="Folder of speech: test vectors are what reaches the layer of a trained network.",
 )
 @click.option(
-    "--vectors", default=DEFAULT_VECTORS, show_default=True, help="Test vectors, times --frames."
+    "--vectors",
+    type=VECTORS,
+    default=DEFAULT_VECTORS,
+    show_default=True,
+    help="Test vectors, times --frames.",
 )
 @folder_out_option
 @_CHECK
@@ -248,14 +262,14 @@ def _write(out: Path, files: dict[str, str], check: bool) -> None:
         write_text(out / name, text)
     for line in files["README.md"].partition("\n## ")[0].splitlines():
         if line.startswith(("# ", "- ")):
-            click.echo(line.removeprefix("# "))
-    click.echo(f"files in {out}: {', '.join(sorted(files))}")
+            say(line.removeprefix("# "))
+    say(f"files in {out}: {', '.join(sorted(files))}")
     if not check:
         return
     if not has_icarus():
-        click.echo("not simulated: Icarus Verilog (package iverilog) is not installed")
+        say("not simulated: Icarus Verilog (package iverilog) is not installed")
         return
     verdict = run_test_bench(out)
-    click.echo(f"Icarus Verilog: {verdict}")
+    say(f"Icarus Verilog: {verdict}")
     if not verdict.startswith("PASS"):
         raise click.exceptions.Exit(1)

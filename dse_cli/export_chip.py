@@ -8,7 +8,15 @@ from cost_models import load_accelerator, load_technology
 from dse.errors import InvalidInput
 from dse.files import write_text
 from dse_cli.export_model import load_source
-from dse_cli.options import DEFAULT_MACHINE, FRAMES, folder_out_option
+from dse_cli.options import (
+    DEFAULT_MACHINE,
+    FRAMES,
+    FRAMES_RANGE,
+    OUTPUTS_RANGE,
+    SEED_RANGE,
+    folder_out_option,
+)
+from dse_cli.terminal import say
 
 CLIPS = 1
 
@@ -26,11 +34,11 @@ CLIPS = 1
 @click.option("--clips", default=CLIPS, show_default=True, help="Clips that the test bench runs.")
 @click.option(
     "--frames",
-    type=click.IntRange(min=1),
+    type=FRAMES_RANGE,
     help=f"Of a clip.  [default: what it was trained on, or {FRAMES}]",
 )
-@click.option("--outputs", type=click.IntRange(min=1), help="Outputs of an untrained network.")
-@click.option("--seed", type=click.IntRange(min=0), help="Of an untrained network's weights.")
+@click.option("--outputs", type=OUTPUTS_RANGE, help="Outputs of an untrained network.")
+@click.option("--seed", type=SEED_RANGE, help="Of an untrained network's weights.")
 @click.option("--check/--no-check", default=True, help="Run the test bench, where there is one.")
 def chip(
     design: str,
@@ -83,17 +91,17 @@ def chip(
     files = export.files()
     for name, text in files.items():
         write_text(out / name, text)
-    click.echo(f"{source.title} on {accelerator.name}: {len(export.program.steps)} layers")
-    click.echo(f"files in {out}: {', '.join(sorted(files))}")
+    say(f"{source.title} on {accelerator.name}: {len(export.program.steps)} layers")
+    say(f"files in {out}: {', '.join(sorted(files))}")
     simulator = find_simulator() if check else None
     if simulator is None:
         if check:
-            click.echo("not simulated: neither Verilator nor Icarus Verilog is installed")
+            say("not simulated: neither Verilator nor Icarus Verilog is installed")
         return
     simulated = simulate(out, simulator)
-    click.echo(f"{simulator.capitalize()}: {simulated.verdict}")
+    say(f"{simulator.capitalize()}: {simulated.verdict}")
     if not simulated.verdict.startswith("PASS"):
         raise click.exceptions.Exit(1)
     table = comparison_table(compare_layers(export.program, simulated))
     write_text(out / "README.md", f"{files['README.md']}\n## Circuit and model\n\n{table}")
-    click.echo(table, nl=False)
+    say(table, nl=False)

@@ -13,7 +13,16 @@ from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.files import write_text
 from dse_cli.estimate import load_design
-from dse_cli.options import FRAMES, OUTPUTS, file_out_option, folder_out_option
+from dse_cli.options import (
+    FRAMES,
+    FRAMES_RANGE,
+    OUTPUTS,
+    OUTPUTS_RANGE,
+    SEED_RANGE,
+    file_out_option,
+    folder_out_option,
+)
+from dse_cli.terminal import say
 
 if TYPE_CHECKING:
     from dse.training.source import Source
@@ -23,11 +32,11 @@ VECTORS = 4
 
 _OUTPUTS = click.option(
     "--outputs",
-    type=click.IntRange(min=1),
+    type=OUTPUTS_RANGE,
     help=f"Outputs of an untrained network.  [default: {OUTPUTS}]",
 )
 _SEED = click.option(
-    "--seed", type=click.IntRange(min=0), help="Of an untrained network's weights.  [default: 1]"
+    "--seed", type=SEED_RANGE, help="Of an untrained network's weights.  [default: 1]"
 )
 _DATA = click.option(
     "--data",
@@ -49,10 +58,8 @@ def checkpoint(checkpoint: str, out: Path) -> None:
 
     source = load_source(checkpoint, None, None)
     export_checkpoint(source, out)
-    click.echo(f"{source.title}: written to {out}")
-    click.echo(
-        "read it with dse.training.checkpoint.load_network, or torch.load(..., weights_only=True)"
-    )
+    say(f"{source.title}: written to {out}")
+    say("read it with dse.training.checkpoint.load_network, or torch.load(..., weights_only=True)")
 
 
 @click.command()
@@ -116,8 +123,8 @@ def onnx(
         )
     from dse.export.comparison import compare_onnx
 
-    click.echo(f"{source.title}: written to {out}, {out.stat().st_size:,} bytes, opset {opset}")
-    click.echo(f"onnxruntime against torch: {compare_onnx(source, out, pictures)}")
+    say(f"{source.title}: written to {out}, {out.stat().st_size:,} bytes, opset {opset}")
+    say(f"onnxruntime against torch: {compare_onnx(source, out, pictures)}")
 
 
 @click.command()
@@ -126,7 +133,7 @@ def onnx(
 @_DATA
 @click.option(
     "--frames",
-    type=click.IntRange(min=1),
+    type=FRAMES_RANGE,
     help=f"Longest clip.  [default: what it was trained on, or {FRAMES}]",
 )
 @click.option("--check/--no-check", default=True, help="Compile and run the test vectors.")
@@ -167,20 +174,20 @@ def header(
     for name, text in files.items():
         write_text(out / name, text)
     longest = pictures.shape[2]
-    click.echo(source.title)
-    click.echo(
+    say(source.title)
+    say(
         f"{weight_bytes(network):,} bytes of constants, {work_bytes(network, longest):,} bytes of "
         f"memory for {longest} frames"
     )
-    click.echo(f"whole numbers against torch: {compare_integer(source, network, pictures)}")
-    click.echo(f"files in {out}: {', '.join(sorted(files))}")
+    say(f"whole numbers against torch: {compare_integer(source, network, pictures)}")
+    say(f"files in {out}: {', '.join(sorted(files))}")
     if not check:
         return
     if compiler() is None:
-        click.echo("not compiled: there is no C compiler (cc, gcc or clang)")
+        say("not compiled: there is no C compiler (cc, gcc or clang)")
         return
     verdict = build_and_check(out)
-    click.echo(f"C compiler: {verdict}")
+    say(f"C compiler: {verdict}")
     if not verdict.startswith("PASS"):
         raise click.exceptions.Exit(1)
 
@@ -196,7 +203,7 @@ def design(design: str, out: Path) -> None:
     """  # noqa: D301 (click reads the backspace as: do not wrap)
     point = load_point(design)
     write_text(out, dump_yaml(point.to_dict()))
-    click.echo(f"{point.label}: design {point.key} written to {out}")
+    say(f"{point.label}: design {point.key} written to {out}")
 
 
 @click.command()
@@ -210,7 +217,7 @@ def machine(machine: str, out: Path) -> None:
     """  # noqa: D301 (click reads the backspace as: do not wrap)
     accelerator = load_accelerator(machine)
     write_text(out, accelerator_yaml(accelerator))
-    click.echo(f"{accelerator.name}: written to {out}; its name is that of the file")
+    say(f"{accelerator.name}: written to {out}; its name is that of the file")
 
 
 @click.command()
@@ -235,7 +242,7 @@ def technology(technology: str, node_nm: int | None, voltage_v: float | None, ou
         voltage = constants.voltage_v if voltage_v is None else voltage_v
         constants = scale_technology(constants, node, voltage)
     write_text(out, technology_yaml(constants))
-    click.echo(
+    say(
         f"{constants.name}: {len(constants.sources)} constants with their sources, written to {out}"
     )
 

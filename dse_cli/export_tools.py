@@ -11,7 +11,16 @@ from dse.interchange.nemo_export import nemo_yaml
 from dse.networks.lowering import lower
 from dse.pricing.comparable import say_technology
 from dse_cli.export_model import load_point
-from dse_cli.options import DEFAULT_MACHINE, FRAMES, OUTPUTS, file_out_option, folder_out_option
+from dse_cli.options import (
+    DEFAULT_MACHINE,
+    FRAMES,
+    FRAMES_RANGE,
+    OUTPUTS,
+    OUTPUTS_RANGE,
+    file_out_option,
+    folder_out_option,
+)
+from dse_cli.terminal import say
 
 _TOOLS = {
     "zigzag": (
@@ -44,8 +53,8 @@ def _tool_command(tool: str) -> click.Command:
     @click.argument("design")
     @click.option("--machine", default=DEFAULT_MACHINE, show_default=True, help="Name or file.")
     @click.option("--technology", help="Instead of the machine's own: a name or YAML file.")
-    @click.option("--frames", default=FRAMES, show_default=True, type=click.IntRange(min=1))
-    @click.option("--outputs", default=OUTPUTS, show_default=True, type=click.IntRange(min=1))
+    @click.option("--frames", default=FRAMES, show_default=True, type=FRAMES_RANGE)
+    @click.option("--outputs", default=OUTPUTS, show_default=True, type=OUTPUTS_RANGE)
     @folder_out_option
     def command(
         design: str, machine: str, technology: str | None, frames: int, outputs: int, out: Path
@@ -58,14 +67,14 @@ def _tool_command(tool: str) -> click.Command:
         for name, text in files.items():
             write_text(out / name, text)
         words = say_technology(accelerator, constants)
-        click.echo(f"{point.label} on {accelerator.name} in {words}: {', '.join(files)}")
+        say(f"{point.label} on {accelerator.name} in {words}: {', '.join(files)}")
         left = ["batch norm, activations, pooling, leakage"]
         if len(accelerator.arrays) > 1:
             left.append("arrays of ternary elements: their layers run on the multipliers")
         if accelerator.generator is not None:
             left.append("the generator: its weights are free")
-        click.echo(f"left out: {'; '.join(left)}")
-        click.echo(f"for {needs}: {use}")
+        say(f"left out: {'; '.join(left)}")
+        say(f"for {needs}: {use}")
 
     return command
 
@@ -75,7 +84,7 @@ def _tool_command(tool: str) -> click.Command:
 @file_out_option("YAML file to write.")
 @click.option(
     "--outputs",
-    type=click.IntRange(min=1),
+    type=OUTPUTS_RANGE,
     help=f"Outputs of the head, blank included.  [default: classes of a checkpoint, or {OUTPUTS}]",
 )
 def nemo(design: str, out: Path, outputs: int | None) -> None:
@@ -92,7 +101,7 @@ def nemo(design: str, out: Path, outputs: int | None) -> None:
     point = load_point(design)
     count = outputs or len(labels) or OUTPUTS
     write_text(out, nemo_yaml(point, outputs=count, labels=labels))
-    click.echo(f"{point.label}: {count} outputs, written to {out}")
+    say(f"{point.label}: {count} outputs, written to {out}")
 
 
 TOOL_COMMANDS = (*(_tool_command(tool) for tool in _TOOLS), nemo)

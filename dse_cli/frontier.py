@@ -15,6 +15,7 @@ from rich.table import Table
 
 from dse.columns import LABELS, shown
 from dse.files import write_text
+from dse.pricing.application import power_caveats
 from dse.sheets import csv_frame
 from dse.studies.folder import DESIGNS
 from dse.studies.growth import growth, growth_csv
@@ -22,6 +23,7 @@ from dse.studies.rows import Evaluation, check_results, table
 from dse.studies.spec import StudySpec
 from dse.studies.study import Study, open_study, say_number
 from dse_cli.options import Folder
+from dse_cli.terminal import Screen, say
 
 COLUMNS = (
     "error",
@@ -58,17 +60,17 @@ def command(study: Path, out: Path | None, as_csv: bool) -> None:
     if as_csv:
         found = open_study(study)
         check_results(study)
-        click.echo(_csv(found), nl=False)
+        say(_csv(found), nl=False)
         _tell_refused(found)
         raise SystemExit(0 if found.frontier else 1)
-    if not show_frontier(study, Console(highlight=False, soft_wrap=True), out):
+    if not show_frontier(study, Screen(highlight=False, soft_wrap=True), out):
         raise SystemExit(1)
 
 
 def _tell_refused(found: Study) -> None:
     """Lines of the results that are no rows, on stderr."""
     if found.refused:
-        click.echo(f"dse: {found.refused}", err=True)
+        say(f"dse: {found.refused}", err=True)
 
 
 def show_frontier(study: Path, console: Console, out: Path | None = None) -> bool:
@@ -118,6 +120,9 @@ def show_frontier(study: Path, console: Console, out: Path | None = None) -> boo
     needed = console.measure(printed, options=console.options.update(width=MAX_WIDTH)).maximum
     console.width = max(needed, console.width)
     console.print(printed)
+    machines = [each.accelerator for each in asked.machines]
+    for words in power_caveats(machines, asked.objectives):
+        console.print(words, markup=False)
     console.print(f"hypervolume {found.hypervolume:.3f} of the study's box")
     folder = out or study
     csv, plot = folder / "frontier.csv", folder / "frontier.png"

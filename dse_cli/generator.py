@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from cost_models.generator import AREA_FITS, generator_area_um2, generator_parts
@@ -20,6 +19,7 @@ from dse.ternary.generators import FAMILIES, Generator, has
 from dse.ternary.quality import FLAG, KNOWN_BAD, Quality, measure
 from dse_cli.generator_options import generator_options, read_generator
 from dse_cli.options import Folder
+from dse_cli.terminal import Screen
 
 DENSITIES = "0.5,0.25,0.125,0.0625,0.03125"
 SHOWN = {
@@ -85,7 +85,7 @@ def quality(
     generators = _generators(family, parameters)
     generators += KNOWN_BAD if known_bad else ()
     shares = _numbers(densities)
-    console = Console(highlight=False)
+    console = Screen(highlight=False)
     console.width = max(console.width, MIN_WIDTH)
     table = _table()
     found = []
@@ -239,7 +239,7 @@ def area(density: float, lanes_list: str, libraries: tuple[Path, ...], **paramet
         "difference",
     ):
         table.add_column(heading, justify="right")
-    console = Console(highlight=False)
+    console = Screen(highlight=False)
     console.width = max(console.width, 110)
     note = ""
     for block in blocks:

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from cost_models import Workload, estimate, load_technology
 from cost_models.accelerator import Accelerator
@@ -20,6 +19,8 @@ from dse.interchange.zigzag import import_hardware, import_workload, is_workload
 from dse.report.estimate import workload_sections
 from dse.report.priced import load_machine
 from dse.report.terminal import print_sections
+from dse_cli.options import FRAMES_RANGE, Number
+from dse_cli.terminal import Screen, say
 
 _FILE = click.argument("file", type=click.Path(path_type=Path))
 _OUT = click.option(
@@ -34,7 +35,13 @@ _MACHINE = click.option("--machine", help="Price the workload on this machine: a
 @_FILE
 @_OUT
 @_MACHINE
-@click.option("--clock-mhz", default=200.0, show_default=True, help="Of a machine; not in it.")
+@click.option(
+    "--clock-mhz",
+    type=Number(1e-6, 1e6),
+    default=200.0,
+    show_default=True,
+    help="Of a machine; not in it.",
+)
 @click.option("--technology", default="low_leakage_45nm", show_default=True, help="Likewise.")
 def zigzag(
     file: Path, out: Path | None, machine: str | None, clock_mhz: float, technology: str
@@ -103,19 +110,19 @@ def accelergy(
     """  # noqa: D301 (click reads the backspace as: do not wrap)
     found = import_tables(file, load_technology(base), art=art, takes=takes)
     for line in found.taken:
-        click.echo(line)
+        say(line)
     _tell(found.notes)
-    click.echo(f"all other constants are those of {base}")
+    say(f"all other constants are those of {base}")
     if out is None:
-        click.echo("technology not written: add --out technology.yaml")
+        say("technology not written: add --out technology.yaml")
     else:
         write_text(out, technology_yaml(found.technology))
-        click.echo(f"technology written to {out}")
+        say(f"technology written to {out}")
 
 
 @click.command()
 @_FILE
-@click.option("--frames", type=click.IntRange(min=1), help="Of the input, if the file is open.")
+@click.option("--frames", type=FRAMES_RANGE, help="Of the input, if the file is open.")
 @_MACHINE
 def onnx(file: Path, frames: int | None, machine: str | None) -> None:
     """Count, and price, the layers of a 1-D network in ONNX.
@@ -139,23 +146,23 @@ TOOL_IMPORTS = (zigzag, scalesim, accelergy, onnx)
 def _tell(notes: Iterable[str]) -> None:
     """What was read otherwise than it stands in the file, a line each."""
     for note in notes:
-        click.echo(f"note: {note}")
+        say(f"note: {note}")
 
 
 def _write_machine(machine: Accelerator, out: Path | None) -> None:
     """Say what came out, and whether it can be priced: a file of another tool may be larger."""
     array = machine.arrays[0]
     memories = ", ".join(f"{each.name} {each.capacity_bits:,} bits" for each in machine.memories)
-    click.echo(f"{machine.name}: {array.rows} x {array.columns} x {array.lanes} MACs; {memories}")
+    say(f"{machine.name}: {array.rows} x {array.columns} x {array.lanes} MACs; {memories}")
     try:
         price_list(machine, load_technology(machine.technology))
     except InvalidInput as error:
-        click.echo(f"note: it cannot be priced as it is: {error}")
+        say(f"note: it cannot be priced as it is: {error}")
     if out is None:
-        click.echo("machine not written: add --out machine.yaml")
+        say("machine not written: add --out machine.yaml")
     else:
         write_text(out, accelerator_yaml(machine))
-        click.echo(f"machine written to {out}")
+        say(f"machine written to {out}")
 
 
 def _print_workload(workload: Workload, machine: str | None) -> None:
@@ -167,7 +174,7 @@ def _print_workload(workload: Workload, machine: str | None) -> None:
         f"{workload.macs:,} MACs, {workload.additions:,} additions",
     ]
     if machine is None:
-        click.echo("\n".join([*said, "not priced: add --machine"]))
+        say("\n".join([*said, "not priced: add --machine"]))
         return
     cost = estimate(workload, *load_machine(machine))
     if not cost.latency_cycles:
@@ -175,4 +182,4 @@ def _print_workload(workload: Workload, machine: str | None) -> None:
             f"{workload.name} takes no time on {cost.accelerator.name}, as it has no layer with "
             "weights: there is nothing to price"
         )
-    print_sections(workload_sections(cost, Use(), said), Console(highlight=False))
+    print_sections(workload_sections(cost, Use(), said), Screen(highlight=False))

@@ -4,7 +4,6 @@ from collections import defaultdict
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from cost_models.strict_yaml import dump_yaml
@@ -14,7 +13,8 @@ from dse.files import write_text
 from dse.interchange.nemo import ImportedNetwork, import_nemo
 from dse.networks.lowering import lower
 from dse_cli.import_tools import TOOL_IMPORTS
-from dse_cli.options import FRAMES
+from dse_cli.options import FRAMES, FRAMES_RANGE, OUTPUTS_RANGE
+from dse_cli.terminal import Screen
 
 
 @click.group(name="import")
@@ -42,12 +42,12 @@ for _command in TOOL_IMPORTS:
 )
 @click.option(
     "--outputs",
-    type=click.IntRange(min=1),
+    type=OUTPUTS_RANGE,
     help="Outputs of the head, blank included. [default: what the file says]",
 )
 @click.option(
     "--frames",
-    type=click.IntRange(min=1),
+    type=FRAMES_RANGE,
     help=f"Frames for the MACs. [default: what the file says, or {FRAMES}, as `dse estimate`]",
 )
 def nemo(
@@ -57,7 +57,7 @@ def nemo(
     network = import_nemo(file, _overrides(changes), outputs=outputs)
     frames = frames or network.frames or FRAMES
     workload = lower(network.point, frames=frames, outputs=network.outputs)
-    console = Console(soft_wrap=True)
+    console = Screen(soft_wrap=True)
     console.print(_block_table(network.point))
     console.print(_kind_table(workload))
     console.print(

@@ -1,5 +1,6 @@
 """Options that several commands share: one word means the same, and reads the same, everywhere."""
 
+import math
 import os
 import re
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from click.decorators import FC
 
 from cost_models import Objective, accelerator_names, technology_names
 from dse.errors import InvalidInput
+from dse.networks.lowering import MOST_FRAMES, MOST_OUTPUTS
 
 DEFAULT_MACHINE = "kws_ternary"
 FRAMES, OUTPUTS = 128, 12
@@ -20,11 +22,31 @@ TECHNOLOGIES = f"Technology: {', '.join(technology_names())}, or a YAML file"
 MOST_WORKERS = 256
 ENVIRONMENT = "DSE_STORAGE"
 
+MANY = 10**9
+"""Of what is counted: more is a slip of the keyboard."""
+FRAMES_RANGE = click.IntRange(1, MOST_FRAMES)
+OUTPUTS_RANGE = click.IntRange(1, MOST_OUTPUTS)
+SEED_RANGE = click.IntRange(0, 2**32 - 1)
+"""As a study may say it."""
+
 
 def split_names(names: str | None) -> list[str]:
     """Names that are separated by commas, each once; none where there is nothing."""
     parts = (part.strip() for part in (names or "").split(","))
     return list(dict.fromkeys(filter(None, parts)))
+
+
+class Number(click.FloatRange):
+    """A finite number: Python reads `nan` and `inf`, and no comparison with NaN is true."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """What a person typed, within the range."""
+        found: float = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{found} is no finite number", param, ctx)
+        return found
 
 
 class Workers(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
@@ -114,7 +136,7 @@ battery_option = click.option(
     "--battery-mwh",
     default=650.0,
     show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(1e-9, 1e12),
     help="Battery for the days that it lasts: a CR2032.",
 )
 folder_out_option = click.option(
@@ -133,8 +155,8 @@ def file_out_option(help_text: str) -> Callable[[FC], FC]:
 
 
 def rate_option(help_text: str) -> Callable[[FC], FC]:
-    """`--rate`, more than 0; what it is by default differs from command to command."""
-    return click.option("--rate", type=click.FloatRange(min=0, min_open=True), help=help_text)
+    """`--rate`, as a study may say it; what it is by default differs from command to command."""
+    return click.option("--rate", type=Number(1e-9, 1e9), help=help_text)
 
 
 storage_option = click.option(

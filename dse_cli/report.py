@@ -22,13 +22,17 @@ from dse_cli.options import (
     DEFAULT_MACHINE,
     FILE_ENDING,
     FRAMES,
+    FRAMES_RANGE,
     MACHINES,
     OUTPUTS,
+    OUTPUTS_RANGE,
     TECHNOLOGIES,
+    Number,
     battery_option,
     rate_option,
     split_names,
 )
+from dse_cli.terminal import say
 
 
 @click.command(short_help="Write the cost report of a study or of designs.")
@@ -67,7 +71,7 @@ from dse_cli.options import (
 @battery_option
 @click.option(
     "--max-error",
-    type=click.FloatRange(0, 100),
+    type=Number(0, 100),
     help="Error in percent that you can bear: the answer is the cheapest design of the study "
     "within it.  [default: none, the answer is the lowest error]",
 )
@@ -75,14 +79,14 @@ from dse_cli.options import (
     "--frames",
     default=FRAMES,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=FRAMES_RANGE,
     help="Input frames; of designs only, a study has its own.",
 )
 @click.option(
     "--outputs",
     default=OUTPUTS,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=OUTPUTS_RANGE,
     help="Classes; of designs only.",
 )
 def command(
@@ -143,7 +147,7 @@ def command(
         )
         folder = study / "report"
     for path in write_report(report, out or folder, wanted):
-        click.echo(path)
+        say(path)
     _print_answer(report, study)
 
 
@@ -234,7 +238,7 @@ def _print_answer(report: Report, study: Path | None) -> None:
     """The answer, so that nobody need open the report to know it, with commands that run."""
     answer = report.sections[0]
     for text in (*answer.sentences[1:], *answer.points):
-        click.echo(f"\n{text if study is None else _with_folder(text, study)}")
+        say(f"\n{text if study is None else _with_folder(text, study)}")
 
 
 def _with_folder(text: str, study: Path) -> str:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from dse_cli.frontier import show_frontier
 from dse_cli.options import Folder, cache_option, moved_data_option
 from dse_cli.search import read_folder
+from dse_cli.terminal import Screen
 
 EPILOG = """
 \b
@@ -38,7 +38,7 @@ def command(study: Path, out: Path | None, data: Path | None, cache: Path | None
         out = out or study
     spec, given = read_folder(study, data=data)
     folder = out or Path("studies") / spec.name
-    console = Console(highlight=False, soft_wrap=True)
+    console = Screen(highlight=False, soft_wrap=True)
     found = reprice_study(spec, given, folder, cache=cache)
     before, after = {row.key for row in found.before}, {row.key for row in found.after}
     console.print(

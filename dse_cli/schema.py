@@ -21,6 +21,7 @@ from dse.design.point import DesignPoint
 from dse.studies.spec import StudyFile
 from dse.ternary.generators import FAMILIES as GENERATORS
 from dse.training.recipe import RECIPES, Recipe
+from dse_cli.terminal import say
 
 Schema = dict[str, Any]
 
@@ -311,4 +312,4 @@ def command(kind: str, form: str) -> None:
 
     when `dse schema study > study.schema.json` has written that file beside it.
     """  # noqa: D301 (click's \b keeps line breaks)
-    click.echo(json.dumps(json_schema(kind), indent=2) if form == "json" else tables(kind).rstrip())
+    say(json.dumps(json_schema(kind), indent=2) if form == "json" else tables(kind).rstrip())

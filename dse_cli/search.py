@@ -17,11 +17,14 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from dse.errors import InvalidInput
+from dse.pricing.application import power_caveats
 from dse.studies.folder import GIVEN, RESOLVED
 from dse.studies.study import open_study
 from dse_cli.frontier import show_frontier
 from dse_cli.options import (
+    MANY,
     MOST_WORKERS,
+    Number,
     Workers,
     cache_option,
     check_folder_name,
@@ -30,6 +33,7 @@ from dse_cli.options import (
     storage_option,
     threads_option,
 )
+from dse_cli.terminal import Screen
 
 if TYPE_CHECKING:
     from dse.studies.spec import StudySpec
@@ -55,7 +59,9 @@ examples/demo.yaml is a small one, docs/how-to/search.md describes every key. Ex
     "s3://BUCKET/NAME, of which studies/NAME is this machine's copy.  [default: studies/NAME]",
 )
 @cache_option
-@click.option("--trainings", type=click.IntRange(min=1), help="In place of the study's trainings.")
+@click.option(
+    "--trainings", type=click.IntRange(1, MANY), help="In place of the study's trainings."
+)
 @click.option(
     "--controls",
     type=click.Choice(["none", "auto"]),
@@ -74,14 +80,14 @@ examples/demo.yaml is a small one, docs/how-to/search.md describes every key. Ex
 @ray_address_option
 @click.option(
     "--cpus-per-trial",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(0, 1e6, min_open=True),
     default=1.0,
     show_default=True,
     help="With --engine ray: cores of a training.",
 )
 @click.option(
     "--gpus-per-trial",
-    type=click.FloatRange(0),
+    type=Number(0, 1e6),
     default=0.0,
     show_default=True,
     help="With --engine ray: GPUs of a training, or a part of one.",
@@ -134,7 +140,7 @@ def command(
             f"--out {_hidden(url)} is a URL, which is for --engine ray: name a folder"
         )
     spec, given = read_folder(study, data=data, trainings=trainings, controls=controls)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Screen(highlight=False, soft_wrap=True)
     if check:
         _print_check(spec, console)
         return
@@ -313,6 +319,8 @@ def _say_space(found: "SpaceCheck", spec: "StudySpec") -> Iterator[str]:
         yield "no single limit binds"
     for limit in spec.measured_budget.limits:
         yield f"{limit}: only a training tells"
+    columns = (*spec.objectives, *(limit.column for limit in spec.budget.limits))
+    yield from power_caveats((each.accelerator for each in spec.machines), columns)
     if found.unused and spec.several_machines:
         some = "; ".join(found.unused[:3]) + ("; ..." if len(found.unused) > 3 else "")
         yield f"no design suits {len(found.unused)} of {len(spec.machines)} machines: {some}"

@@ -29,6 +29,7 @@ from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
 from dse.errors import InvalidInput
 from dse.files import replacing, write_text
+from dse.pricing.application import power_caveats
 from dse.pricing.budget import Budget, Limit, budget_from_node
 from dse.pricing.comparable import own_words
 from dse.pricing.hardware import Hardware, HardwareSection, in_technology
@@ -48,8 +49,12 @@ from dse.studies.spec import read_hardware, read_study
 from dse_cli.options import (
     DEFAULT_MACHINE,
     FRAMES,
+    FRAMES_RANGE,
     MACHINES,
+    MANY,
     OUTPUTS,
+    OUTPUTS_RANGE,
+    SEED_RANGE,
     TECHNOLOGIES,
     engine_option,
     mapping_objective_option,
@@ -57,6 +62,7 @@ from dse_cli.options import (
     ray_address_option,
     split_names,
 )
+from dse_cli.terminal import Screen
 
 if TYPE_CHECKING:
     from search.on_ray.cluster import RayOptions
@@ -87,15 +93,11 @@ SHOWN = 16
     "machine in each.",
 )
 @mapping_objective_option
-@click.option(
-    "--frames", type=click.IntRange(min=1), help="Input frames.  [default: the study's, or 128]"
-)
-@click.option(
-    "--outputs", type=click.IntRange(min=1), help="Classes.  [default: the study's, or 12]"
-)
+@click.option("--frames", type=FRAMES_RANGE, help="Input frames.  [default: the study's, or 128]")
+@click.option("--outputs", type=OUTPUTS_RANGE, help="Classes.  [default: the study's, or 12]")
 @rate_option("Inferences a second, of average_power_uw.  [default: the study's, or 1]")
-@click.option("--sample", type=click.IntRange(min=1), help="Price so many designs, at random.")
-@click.option("--seed", default=0, show_default=True, help="Of the sample.")
+@click.option("--sample", type=click.IntRange(1, MANY), help="Price so many designs, at random.")
+@click.option("--seed", type=SEED_RANGE, default=0, show_default=True, help="Of the sample.")
 @click.option(
     "--limit",
     "limits",
@@ -153,7 +155,7 @@ def command(
       dse sweep examples/demo.yaml
       dse sweep examples/demo.yaml --machine kws_int8 --machine kws_ternary --sample 100000
     """  # noqa: D301 (click reads the backspace as: do not wrap)
-    console = Console(highlight=False)
+    console = Screen(highlight=False)
     given = _read(space)
     pairs = [_loaded(name) for name in dict.fromkeys(machines)]
     pairs = pairs or [(each.accelerator, each.technology) for each in given.hardware.machines]
@@ -194,7 +196,7 @@ def command(
     seconds = time.perf_counter() - begun
     rows = done.frontier.rows()
     _write_frontier(rows, csv)
-    _print(rows, dict(job.objectives), console)
+    _print(rows, _columns(job), console)
     console.print(
         f"{done.priced:,} designs priced on {len(job.machines)} machine"
         f"{'s' if len(job.machines) > 1 else ''} in {seconds:,.1f} s "
@@ -205,6 +207,8 @@ def command(
         own = (own_words(each.accelerator, each.technology) for each in job.machines)
         for words in filter(None, own):
             console.print(f"{words}.", markup=False)
+    for words in power_caveats((each.accelerator for each in job.machines), _columns(job)):
+        console.print(words, markup=False)
     console.print(f"All: {_shown(out)}   frontier: {csv}", markup=False, soft_wrap=True)
     if not rows:
         raise SystemExit(1)
@@ -390,12 +394,17 @@ def _write_frontier(rows: list[Row], path: Path) -> None:
     write_text(path, csv_records(rows))
 
 
-def _print(rows: list[Row], objectives: dict[str, float], console: Console) -> None:
+def _columns(job: SweepJob) -> list[str]:
+    """Of the table that is printed."""
+    named = (*job.objectives, "trained_parameters", "energy_pj", "area_um2")
+    return list(dict.fromkeys(named))
+
+
+def _print(rows: list[Row], columns: list[str], console: Console) -> None:
     if not rows:
         console.print("No design is feasible: widen the space or the limits.")
         return
     console.width = max(console.width, MIN_WIDTH)
-    columns = list(dict.fromkeys([*objectives, "trained_parameters", "energy_pj", "area_um2"]))
     axes = list(dict.fromkeys(name for row in rows for name in row if name.startswith("axis_")))
     varied = [name for name in axes if len({row.get(name) for row in rows}) > 1]
     table = Table(box=SIMPLE_HEAD, pad_edge=False)

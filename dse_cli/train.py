@@ -29,7 +29,16 @@ from dse.training.recipe import RECIPES, Recipe, load_recipe
 from dse.training.run import BEST, EpochRecord, check_design, evaluate, train
 from dse.training.scores import Scores, wilson_interval
 from dse_cli.estimate import load_design
-from dse_cli.options import FRAMES, OUTPUTS, Folder, threads_option
+from dse_cli.options import (
+    FRAMES,
+    MANY,
+    OUTPUTS,
+    SEED_RANGE,
+    Folder,
+    Number,
+    threads_option,
+)
+from dse_cli.terminal import Screen, say
 
 WORST_PAIRS = 5
 
@@ -48,7 +57,7 @@ WORST_PAIRS = 5
     show_default=True,
     help=f"Recipe: {', '.join(RECIPES)}, or a YAML file.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's.")
+@click.option("--epochs", type=click.IntRange(1, MANY), help="Instead of the recipe's.")
 @click.option(
     "--task",
     "kind",
@@ -62,6 +71,7 @@ WORST_PAIRS = 5
 @click.option(
     "--unknown-fraction",
     default=Task().unknown_fraction,
+    type=Number(),
     show_default=True,
     help="Unknown clips per clip of the words, at most.",
 )
@@ -72,12 +82,12 @@ WORST_PAIRS = 5
     type=click.Path(path_type=Path),
     help="YAML file with settings of the features, such as {kind: log_mel, variants: 4}.",
 )
-@click.option("--seed", default=1, show_default=True, type=click.IntRange(min=0), help="Seed.")
+@click.option("--seed", default=1, show_default=True, type=SEED_RANGE, help="Seed.")
 @click.option(
     "--seeds",
     default=1,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MANY),
     help="Train so many times, with seeds from --seed up, and report the spread.",
 )
 @click.option(
@@ -129,7 +139,7 @@ def command(
       dse train matchboxnet-3x1x64-P1 --data speech --seeds 3
       dse train my_design.yaml --data speech --words yes,no --recipe my_recipe.yaml
     """  # noqa: D301 (click reads the backspace as: do not wrap)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Screen(highlight=False, soft_wrap=True)
     try:
         if threads is not None:
             set_threads(threads)
@@ -151,10 +161,10 @@ def command(
             tests.append(_report(console, features, place, result, number))
     except KeyboardInterrupt:
         again = "the same command" if resume else "the same command without --fresh"
-        click.echo(f"\ndse: stopped; {again} goes on from the last finished epoch", err=True)
+        say(f"\ndse: stopped; {again} goes on from the last finished epoch", err=True)
         sys.exit(130)
     except TrainingFailed as error:
-        click.echo(f"dse: {error}", err=True)
+        say(f"dse: {error}", err=True)
         sys.exit(1)
     if seeds > 1:
         _report_spread(console, tests)

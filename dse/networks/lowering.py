@@ -21,8 +21,13 @@ import dataclasses
 from cost_models.workload import INPUT, Layer, LayerKind, WeightSource, Workload
 from dse.design.places import Place, main_place, skip_place
 from dse.design.point import Block, DesignPoint, Mixer
-from dse.errors import InvalidDesign
+from dse.errors import InvalidDesign, short
 from dse.networks.mixers import MIXERS
+
+MOST_FRAMES = 1_000_000
+"""Of an input: of 10 ms, nearly three hours."""
+MOST_OUTPUTS = 100_000
+"""Of a head: word pieces of a large vocabulary."""
 
 
 def output_frames(in_frames: int, stride: int) -> int:
@@ -46,11 +51,11 @@ def lower(point: DesignPoint, *, frames: int, outputs: int) -> Workload:
         A workload whose layer names equal those of the network (`B1.0.pw`, `B1.skip`).
 
     Raises:
-        InvalidDesign: frames or outputs are less than 1.
+        InvalidDesign: frames or outputs are less than 1, or more than any input or head has.
     """
-    for name, value in (("frames", frames), ("outputs", outputs)):
-        if value < 1:
-            raise InvalidDesign(f"{name} must be at least 1, not {value}")
+    for name, value, most in (("frames", frames, MOST_FRAMES), ("outputs", outputs, MOST_OUTPUTS)):
+        if not 1 <= value <= most:
+            raise InvalidDesign(f"{name} must be from 1 to {most:,}, not {short(value)}")
     layers: list[Layer] = []
     channels, before = point.in_channels, INPUT
     for block in point.blocks:

@@ -3,7 +3,9 @@
 The equations are those of `cost_models.application`; here they meet a whole `Cost` and a `Use`.
 """
 
-from cost_models import Band, Cost
+from collections.abc import Iterable
+
+from cost_models import Accelerator, Band, Cost
 from cost_models.application import (
     Asleep,
     Sleep,
@@ -79,12 +81,45 @@ def left_out(cost: Cost) -> str:
     has a figure (`leakage_uw`) can say how much: without one, a power is at least, and a battery
     life at most, what is printed.
     """
-    names = [
-        f"'{memory.name}'"
-        for memory in cost.accelerator.memories
-        if memory.kind == "dram" and memory.name not in cost.leakages_uw
-    ]
+    return left_out_on(cost.accelerator)
+
+
+def left_out_on(machine: Accelerator) -> str:
+    """As `left_out`, where only the machine is known: of sweeps and records."""
+    names = [f"'{name}'" for name in unknown_standby(machine)]
     return f"the standby power of {' and '.join(names)}, which is not known" if names else ""
+
+
+def unknown_standby(machine: Accelerator) -> list[str]:
+    """Memories of a machine that draw power to keep their contents, nobody says how much."""
+    return [
+        each.name for each in machine.memories if each.kind == "dram" and each.leakage_uw is None
+    ]
+
+
+OF_POWER = ("average_power_uw", "leakage_uw")
+"""Columns that lack what `left_out` names."""
+
+
+def power_caveats(machines: Iterable[Accelerator], columns: Iterable[str]) -> list[str]:
+    """Sentences about powers that are no more than a part, for tables without a note of their own.
+
+    Args:
+        machines: that the figures are of; those that lack the same share a sentence.
+        columns: that stand there; without one of `OF_POWER`, there is nothing to say.
+    """
+    if not set(OF_POWER) & set(columns):
+        return []
+    lacking: dict[str, list[str]] = {}
+    for machine in machines:
+        if without := left_out_on(machine):
+            lacking.setdefault(without, []).append(machine.name)
+    return [f"Powers on {_shortened(names)} lack {without}." for without, names in lacking.items()]
+
+
+def _shortened(names: list[str]) -> str:
+    more = f" and {len(names) - 2} more" if len(names) > 3 else ""
+    return ", ".join(names[: 2 if more else 3]) + more
 
 
 def forgotten(cost: Cost, use: Use, *, streams: bool = False) -> str | None:

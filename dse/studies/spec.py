@@ -40,7 +40,7 @@ SamplerName = Literal["known_cost", "tpe", "nsga2", "nsga3", "gp", "qmc", "rando
 Controls = Literal["none", "auto"]
 
 Seed = Annotated[int, Allowed(ge=0, lt=2**32, words="from 0 to 2^32 - 1")]
-Rate = Annotated[float, Allowed(ge=1e-9, le=1e9, words="more than 0")]
+Rate = Annotated[float, Allowed(ge=1e-9, le=1e9)]
 Hours = Annotated[float, Allowed(gt=0, le=1e9)]
 
 CHANGEABLE = (

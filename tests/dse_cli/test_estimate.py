@@ -482,15 +482,6 @@ def test_energy_of_a_second_of_sound_is_that_of_real_time():
     assert "a second of sound, in real time (uJ) too slow" in said(*large)
 
 
-@pytest.mark.parametrize("option", ["--rate", "--battery-mwh"])
-@pytest.mark.parametrize("value", ["nan", "inf"])
-def test_refuses_rates_and_batteries_that_are_no_numbers(option, value, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["estimate", DESIGN, option, value])
-    assert stop.value.code == 2
-    assert f"dse: {option} must be a positive number, not {value}" in capsys.readouterr().err
-
-
 def test_a_stream_prices_a_hop_at_real_time():
     [cost] = told(DESIGN, "--stream", "4")
     workload = lower(published(DESIGN), frames=128, outputs=12)
@@ -573,8 +564,8 @@ def test_input_errors_are_one_sentence_and_exit_code_2(arguments, message, capsy
     ("arguments", "message"),
     [
         (["--json", "--csv"], "choose one of --json and --csv"),
-        (["--frames", "0"], "0 is not in the range x>=1"),
-        (["--rate", "0"], "0.0 is not in the range x>0"),
+        (["--frames", "0"], "0 is not in the range 1<=x<=1000000"),
+        (["--rate", "0"], "0.0 is not in the range 1e-09<=x<=1000000000.0"),
         (["--objective", "area"], "'area' is not one of 'energy', 'latency', 'edp'"),
     ],
 )

@@ -293,7 +293,7 @@ def test_names_of_ternary_matrices_are_the_same_in_both_views() -> None:
 @pytest.mark.parametrize("name", ["frames", "outputs"])
 def test_an_inference_needs_frames_and_outputs(name: str) -> None:
     sizes = {"frames": 1, "outputs": 1} | {name: 0}
-    with pytest.raises(InvalidDesign, match=f"^{name} must be at least 1, not 0$"):
+    with pytest.raises(InvalidDesign, match=f"^{name} must be from 1 to 1[0,]*, not 0$"):
         lower(matchboxnet({}), **sizes)
 
 
