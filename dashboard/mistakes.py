@@ -10,7 +10,13 @@ from dse.colours import BLUE, VERMILION
 from dse.columns import percent_text, share_words, signed
 from dse.errors import InvalidInput
 from dse.studies.rows import Evaluation
-from dse.studies.scored import error_interval, int8_less_float, score_confusion, worst_confusions
+from dse.studies.scored import (
+    error_interval,
+    int8_less_float,
+    is_paired,
+    score_confusion,
+    worst_confusions,
+)
 from dse.training.best_scores import SPLIT, BestScores, Confusion, read_best_scores
 
 MOST_NUMBERED = 16  # classes; the cells of more are too small for numbers
@@ -70,8 +76,9 @@ def draw_mistakes(study: StudyFrame, row: Evaluation) -> None:
 def _numbers(best: BestScores) -> None:
     """Errors in percent with their intervals, and what quantisation costs, in points of percent.
 
-    Both networks were told the same clips, so their errors mostly go together, and the interval of
-    the difference, made as if they did not, is rather too wide: it errs on the side of caution.
+    Both networks were told the same clips, so their errors mostly go together, and the difference
+    is surer than its two errors; where it is not recorded which clips were wrong, it is made as if
+    they did not, and its interval is rather too wide.
     """
     cells = st.columns(3)
     for cell, form, confusion in (
@@ -95,7 +102,9 @@ def _numbers(best: BestScores) -> None:
     cells[2].metric(
         "int8 less float",
         f"{signed(difference.mid)} points",
-        help="As if both had been told different clips: rather too wide an interval.",
+        help="Over the same clips (McNemar's exact test)."
+        if is_paired(best)
+        else "As if both had been told different clips: rather too wide an interval.",
     )
     sure = difference.low > 0 or difference.high < 0
     cells[2].caption(

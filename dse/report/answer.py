@@ -29,6 +29,7 @@ from cost_models import Band, Cost
 from cost_models.application import Use
 from dse.columns import (
     LABELS,
+    MEASURED_COLUMNS,
     percent_text,
     percent_words,
     ratio_text,
@@ -45,7 +46,6 @@ from dse.report.comparison import (
     DENSE,
     UNLIKE,
     Rivals,
-    compare_errors,
     find_best,
     find_rivals,
     list_dense,
@@ -61,6 +61,7 @@ from dse.report.cost_tables import say_machine
 from dse.report.network import network_words
 from dse.report.oversized import fitted_words, oversized_words
 from dse.studies.confirmed import Confirmed
+from dse.studies.differences import Difference, find_difference
 from dse.studies.frontier import find_frontier
 from dse.studies.intervals import error_band
 from dse.studies.likeness import LIKE, SIZE, alike_in
@@ -68,7 +69,7 @@ from dse.studies.rows import Evaluation
 from dse.studies.study import Study, named
 
 
-def find_knee(front: Sequence[Evaluation], cost: str) -> Evaluation | None:
+def find_knee(front: Sequence[Evaluation], cost: str, measured: str) -> Evaluation | None:
     """Where a frontier bends: beyond it, less error costs disproportionately more.
 
     The design farthest below the straight line between the frontier's ends, error against the
@@ -88,6 +89,7 @@ def find_knee(front: Sequence[Evaluation], cost: str) -> Evaluation | None:
     Args:
         front: of error and cost, cheapest first, both minimised.
         cost: the column of `front` that is across.
+        measured: the error that is up: `error`, or `quantised_error`.
 
     Returns:
         None for fewer than three designs, for a cost of 0, for ends that are equal in cost or in
@@ -96,7 +98,7 @@ def find_knee(front: Sequence[Evaluation], cost: str) -> Evaluation | None:
     if len(front) < 3 or front[0].column(cost) <= 0:
         return None
     logs = [math.log10(row.column(cost)) for row in front]
-    errors = [row.column("error") for row in front]
+    errors = [row.column(measured) for row in front]
     if logs[-1] == logs[0] or errors[0] == errors[-1]:
         return None
     below = [
@@ -118,26 +120,38 @@ def choose_answers(results: Study, max_error: float | None = None) -> list[tuple
         results: the study.
         max_error: of the reader, in percent.
     """
-    if not results.trained:
+    if not results.judged:
         return []
-    cost = results.cost_objective
-    front = find_frontier(results.pairs, ("error", cost))
-    choice = choose(results, max_error)
-    kinds = [
-        ([row for row in results.trained if results.is_ternary(row)], "best with ternary matrices"),
-        ([row for row in results.trained if not results.is_ternary(row)], "best dense design"),
-    ]
+    error, choice = _error(results), choose(results, max_error)
+    ternary, dense = _best_of_each(results)
     wanted: list[tuple[Evaluation | None, str]] = []
     if choice.limit is not None:
-        wanted = [(choice.row, f"cheapest with an error of at most {choice.limit:g} %")]
-    wanted += [(find_best(results.trained, cost), "lowest error")]
-    wanted += [(find_knee(front, cost), "knee of the frontier")]
-    wanted += [(find_best(rows, cost), why) for rows, why in kinds]
-    found: dict[str, tuple[Evaluation, list[str]]] = {}
+        wanted = [(choice.row, f"cheapest with an {error} of at most {choice.limit:g} %")]
+    wanted += [(_lowest(results), f"lowest {error}"), (_bend(results), "knee of the frontier")]
+    wanted += [(ternary, "best with ternary matrices"), (dense, "best dense design")]
+    found: dict[tuple[str, str], tuple[Evaluation, list[str]]] = {}
     for row, why in wanted:
         if row is not None:
-            found.setdefault(row.key, (row, []))[1].append(why)
+            found.setdefault((row.key, row.accelerator), (row, []))[1].append(why)
     return [(row, ", ".join(why)) for row, why in found.values()]
+
+
+def _error(results: Study) -> str:
+    """`error`, or `error as int8` where the study minimises that."""
+    return LABELS[results.asked.measured][0]
+
+
+def _lowest(results: Study) -> Evaluation | None:
+    return find_best(results.judged, results.cost_objective, results.asked.measured)
+
+
+def _plane(results: Study) -> list[Evaluation]:
+    """The frontier of the error and the first cost, whatever else the study minimises."""
+    return find_frontier(results.judged, (results.asked.measured, results.cost_objective))
+
+
+def _bend(results: Study) -> Evaluation | None:
+    return find_knee(_plane(results), results.cost_objective, results.asked.measured)
 
 
 def say_question(results: Study, max_error: float | None = None) -> str:
@@ -149,7 +163,8 @@ def say_question(results: Study, max_error: float | None = None) -> str:
     """
     if max_error is not None:
         return (
-            f"{say_question(results)} And which is the cheapest with at most {max_error:g} % error?"
+            f"{say_question(results)} And which is the cheapest with at most {max_error:g} % "
+            f"{_error(results)}?"
         )
     asked = results.asked
     objectives = [LABELS[name][0] for name in asked.objectives]
@@ -178,7 +193,7 @@ def limits_words(limits: dict[str, float]) -> str:
         if column in LABELS:
             label, unit, _ = LABELS[column]
             amount = f"{scaled(bound, column):,.6g} {unit}".rstrip()
-            of = "of " if unit and column != "error" else ""
+            of = "of " if unit and column not in MEASURED_COLUMNS else ""
             words.append(f"{most} {amount} {of}{label}")
         else:
             words.append(f"{most} {bound:,.6g} {column}")
@@ -206,7 +221,8 @@ def answer_section(
     """
     sentences = [say_question(results, max_error)]
     sentences += filter(None, [progress_words(results)])
-    if not results.trained:
+    sentences += filter(None, [price_words(results)])
+    if not results.judged:
         points: list[str] = [nothing_trained(results)]
     else:
         choice = choose(results, max_error)
@@ -229,8 +245,28 @@ def progress_words(results: Study) -> str:
     )
 
 
+def price_words(results: Study) -> str:
+    """Of which day the costs are, where a study with several machines was searched; else empty."""
+    if not results.asked.several_machines or not results.judged:
+        return ""
+    text = "Costs are today's, of each trained network on all machines of the study."
+    if not (old := results.as_recorded):
+        return text
+    names = ", ".join(named(row) for row in old[:3])
+    more = f" and {len(old) - 3} more" if len(old) > 3 else ""
+    return (
+        f"{text} Those of {names}{more} are as they were recorded: nothing says any more what the "
+        "network was, or by today's model no machine of the study suits it."
+    )
+
+
 def nothing_trained(results: Study) -> str:
     """Why there is no answer, and what to do: mend what fails, go on, or raise the limits."""
+    if results.trained:
+        return (
+            f"There is no answer: of {len(results.trained)} trained designs none has an "
+            f"{_error(results)}, which the study minimises. Search anew, in another folder."
+        )
     text = f"There is no answer yet: no design is trained ({status_words(results.rows)})."
     failed = next((row for row in results.rows if row.status == "failed"), None)
     if failed is not None and all(row.status != "stopped" for row in results.rows):
@@ -256,7 +292,8 @@ def _answer(
     elsewhere: Sequence[Priced],
 ) -> list[str]:
     best = choice.row
-    own = next((each for each in chosen if each.point.key == best.key), None)
+    place = (best.key, best.accelerator)
+    own = next((each for each in chosen if _place(each) == place), None)
     better = None if own is None else find_better(own, elsewhere, use)
     built = better or own
     points = [choice.missed, _build(results, choice, own, better, use)]
@@ -273,29 +310,43 @@ def _answer(
     points += [_ternary_or_dense(results), _at_its_cost(results)]
     points += [missing_words(results), _cheaper_than_dense(results)]
     if built is not None:
-        place = f"{named(best)} on {say_machine(built.cost)}" if better else results.named(best)
-        points.append(f"In {place}: {_lower_first(where_it_goes(built.cost))}")
+        where = f"{named(best)} on {say_machine(built.cost)}" if better else results.named(best)
+        points.append(f"In {where}: {_lower_first(where_it_goes(built.cost))}")
     points += [] if confirmed else sure
     points += compared_points([*chosen, *([better] if better else [])], use)
     return points
+
+
+def _place(each: Priced) -> tuple[str, str]:
+    """The key of a network, and the name of its machine, as a row has them."""
+    return each.point.key, each.cost.accelerator.name
 
 
 def _others_words(results: Study, choice: Choice) -> list[str]:
     """The knee, where that is a cheaper design; and the lowest error, where that is another one."""
     cost, row = results.cost_objective, choice.row
     texts = []
-    knee = find_knee(find_frontier(results.pairs, ("error", cost)), cost)
+    knee = _bend(results)
     if knee is not None and knee.key != row.key and knee.column(cost) < row.column(cost):
         texts.append(_knee(results, knee, row))
-    best = find_best(results.trained, cost)
+    best = _lowest(results)
     if best is not None and best.key != row.key:
-        times = best.column(cost) / row.column(cost)
         texts.append(
-            f"The lowest error of all has {results.named(best)}, "
-            f"{percent_words(best.column('error'))}, at {ratio_text(times)} times the "
-            f"{LABELS[cost][0]}."
+            f"The lowest {_error(results)} of all has {results.named(best)}, "
+            f"{percent_words(best.column(results.asked.measured))}, "
+            f"{_times_words(best, row, cost)}."
         )
     return texts
+
+
+def _times_words(row: Evaluation, other: Evaluation, cost: str) -> str:
+    """`at 1.1 times the energy per inference` of another; what 0 is to 0 has no ratio."""
+    name = LABELS[cost][0]
+    if row.column(cost) == other.column(cost):
+        return f"at the same {name}"
+    if not other.column(cost) > 0:  # 0, or NaN
+        return f"at more {name}"
+    return f"at {ratio_text(row.column(cost) / other.column(cost))} times the {name}"
 
 
 def _lower_first(text: str) -> str:
@@ -365,20 +416,31 @@ def priced_words(cost: Cost) -> str:
 
 
 def error_words(results: Study, row: Evaluation) -> str:
-    """`39.1 % validation error (95 % interval 31.0 to 47.8 %, 50 of 128 clips)`."""
-    band = results.find_error_band(row)
-    assert band is not None  # the row is trained
-    int8 = read_quantised_error(row)
-    more = "; as int8 not measured" if int8 is None else f" and {percent_text(int8)} % as int8"
+    """`39.1 % validation error (95 % interval 31.0 to 47.8 %: 50 of 128 clips wrong)`.
+
+    The error that the study minimises has the interval; the other one stands beside it.
+    """
+    measured = results.asked.measured
+    band = results.find_judged_band(row)
+    assert band is not None  # the row is one of `judged`
+    more = _other_error(row, measured)
     if results.clips is None:
         known = "the number of clips is not known"
-        return f"{percent_text(band.mid)} % validation error ({known}){more}"
-    wrong = round(row.column("error") * results.clips)
+        return f"{percent_text(band.mid)} % validation {_error(results)} ({known}){more}"
+    wrong = round(row.column(measured) * results.clips)
     return (
-        f"{percent_text(band.mid)} % validation error (95 % interval "
+        f"{percent_text(band.mid)} % validation {_error(results)} (95 % interval "
         f"{percent_text(band.low)} to {percent_text(band.high)} %: "
         f"{wrong} of {results.clips} clips wrong){more}"
     )
+
+
+def _other_error(row: Evaluation, measured: str) -> str:
+    """The error in floats of a study that minimises that as int8, and the other way round."""
+    if measured != "error":
+        return f" and {percent_words(row.column('error'))} in floats"
+    int8 = read_quantised_error(row)
+    return "; as int8 not measured" if int8 is None else f" and {percent_text(int8)} % as int8"
 
 
 def costs_words(row: Evaluation, cost: str) -> str:
@@ -408,14 +470,14 @@ def band_words(band: Band) -> str:
 
 
 def _knee(results: Study, knee: Evaluation, best: Evaluation) -> str:
-    cost = results.cost_objective
+    cost, measured = results.cost_objective, results.asked.measured
     share = knee.column(cost) / best.column(cost)
-    points = 100 * (knee.column("error") - best.column("error"))
+    points = 100 * (knee.column(measured) - best.column(measured))
     return (
         f"Where cost counts more, {results.named(knee)} is the knee of the frontier: "
         f"{share_words(share)} of the {LABELS[cost][0]} of that design for "
-        f"{percent_text(points)} points more error "
-        f"({percent_words(knee.column('error'))})."
+        f"{percent_text(points)} points more {_error(results)} "
+        f"({percent_words(knee.column(measured))})."
     )
 
 
@@ -439,30 +501,31 @@ def _ternary_or_dense(results: Study) -> str:
 
 def _best_of_each(results: Study) -> tuple[Evaluation | None, Evaluation | None]:
     """The ternary and the dense design of the lowest error."""
-    cost = results.cost_objective
-    ternary = find_best([row for row in results.trained if results.is_ternary(row)], cost)
-    return ternary, find_best([row for row in results.trained if not results.is_ternary(row)], cost)
+    ternary = [row for row in results.judged if results.is_ternary(row)]
+    by = (results.cost_objective, results.asked.measured)
+    return find_best(ternary, *by), find_best(list_dense(results), *by)
 
 
 def _differ(results: Study, ternary: Evaluation, dense: Evaluation) -> str:
     """How far the best of each differ, and what follows from it for the matrices, if anything."""
-    cost = results.cost_objective
-    difference = compare_errors(results, ternary, dense)
-    points = 100 * (ternary.column("error") - dense.column("error"))
+    cost, measured = results.cost_objective, results.asked.measured
+    difference = find_difference(results, ternary, dense)
     # Both won a selection, so both errors are too low; the interval knows of clips only.
     text = (
         "Ternary against dense: the best design with ternary matrices, "
-        f"{results.named(ternary)}, has {percent_words(ternary.column('error'))} error, the best "
-        f"dense one, {results.named(dense)}, {percent_words(dense.column('error'))}"
+        f"{results.named(ternary)}, has {percent_words(ternary.column(measured))} "
+        f"{_error(results)}, the best dense one, {results.named(dense)}, "
+        f"{percent_words(dense.column(measured))}"
     )
     alike = alike_in(ternary, dense, cost)
     if difference is not None:
+        band = difference.band
         text += (
-            f"; the difference of {signed(points)} points has a 95 % interval of "
-            f"{signed(difference.low)} to {signed(difference.high)}"
+            f"; the difference of {signed(band.mid)} points has a 95 % interval of "
+            f"{signed(band.low)} to {signed(band.high)} ({difference.words})"
         )
         if alike:
-            words = _verdict_words(say_verdict(difference))
+            words = _verdict_words(say_verdict(band))
             text += f", so {words} at like {alike} (within a factor of {LIKE:g})"
     text += "."
     if not alike:
@@ -471,13 +534,14 @@ def _differ(results: Study, ternary: Evaluation, dense: Evaluation) -> str:
 
 
 def _unlike_words(
-    ternary: Evaluation, dense: Evaluation, difference: Band | None, cost: str
+    ternary: Evaluation, dense: Evaluation, difference: Difference | None, cost: str
 ) -> str:
     """What two designs of unlike size say all the same: that a cheaper dense one suffices."""
-    surely = difference is not None and say_verdict(difference) == DENSE
+    surely = difference is not None and say_verdict(difference.band) == DENSE
     if surely and dense.column(cost) <= ternary.column(cost):
         return (
-            " The dense one costs less, too: within that budget, dense matrices make fewer errors."
+            " The dense one costs less, too: within that budget, its dense matrices make fewer "
+            "errors, one training each."
         )
     return " They are of unlike size and cost, so this says nothing about the matrices."
 
@@ -490,6 +554,8 @@ def _sizes_words(ternary: Evaluation, dense: Evaluation, cost: str) -> str:
     )
     if cost == SIZE or not dense.column(cost) > 0:  # NaN, or nothing to divide by
         return f"{text}."
+    if ternary.column(cost) == dense.column(cost):
+        return f"{text}; both take the same {LABELS[cost][0]}."
     ratio = ternary.column(cost) / dense.column(cost)
     return f"{text}; it takes {ratio_text(ratio)} times the {LABELS[cost][0]} of that one."
 
@@ -499,7 +565,7 @@ def _at_its_cost(results: Study) -> str:
     ternary, dense = _best_of_each(results)
     if ternary is None or dense is None:
         return ""
-    rivals = next(each for each in find_rivals(results) if each.ternary.key == ternary.key)
+    rivals = next(each for each in find_rivals(results) if each.ternary == ternary)
     name = LABELS[results.cost_objective][0]
     if rivals.dense is None:
         return (
@@ -511,13 +577,13 @@ def _at_its_cost(results: Study) -> str:
     text = (
         f"Of dense designs of like size, or at no more {name} than "
         f"{results.named(rivals.ternary)}, the best is {results.named(rivals.dense)}, "
-        f"{percent_words(rivals.dense.column('error'))}"
+        f"{percent_words(rivals.dense.column(results.asked.measured))}"
     )
     if rivals.difference is not None:
-        points = 100 * (ternary.column("error") - rivals.dense.column("error"))
+        band = rivals.difference.band
         text += (
-            f": a difference of {signed(points)} points ({signed(rivals.difference.low)} to "
-            f"{signed(rivals.difference.high)}), so {_rivals_words(rivals)}"
+            f": a difference of {signed(band.mid)} points ({signed(band.low)} to "
+            f"{signed(band.high)}, {rivals.difference.words}), so {_rivals_words(rivals)}"
         )
     return f"{text}."
 
@@ -537,9 +603,7 @@ def _cheaper_than_dense(results: Study) -> str:
     if not dense:
         return ""
     below = [
-        row
-        for row in find_frontier(results.pairs, ("error", cost))
-        if results.is_ternary(row) and row.column(cost) < min(dense)
+        row for row in _plane(results) if results.is_ternary(row) and row.column(cost) < min(dense)
     ]
     if not below:
         return ""
@@ -554,7 +618,7 @@ def _cheaper_than_dense(results: Study) -> str:
 
 def _verdict_words(verdict: str) -> str:
     words = {
-        "ternary is better": "ternary matrices make fewer errors",
-        "dense is better": "dense matrices make fewer errors",
+        "ternary is better": "with one training each, ternary matrices make fewer errors",
+        "dense is better": "with one training each, dense matrices make fewer errors",
     }
     return words.get(verdict, "these clips do not tell the two apart")

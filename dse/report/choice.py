@@ -1,8 +1,11 @@
 """What to build: of the trained designs one, of the machines one, under the limit of the reader.
 
     design      the lowest error; with a reader's limit on it, the cheapest design that keeps it
-    machine     the one that the study priced it on, unless another one, of those that the report
-                prices the design on, is no worse in any cost and better in one
+    machine     the one that the study priced it on, of several that suit it the cheapest, unless
+                another one, of those that the report prices the design on, is no worse in any cost
+                and better in one
+
+All errors here are those that the study minimises, and all costs have one price (`Study.judged`).
 
 A machine is called better only where its figures compare: of the same technology, without constants
 of its own on either side, and where all memories hold what they must.
@@ -13,7 +16,7 @@ from dataclasses import dataclass
 
 from cost_models import Cost
 from cost_models.application import Use
-from dse.columns import percent_text
+from dse.columns import LABELS, percent_text
 from dse.pricing.application import power_at
 from dse.pricing.comparable import own_constants
 from dse.pricing.priced import Priced
@@ -39,35 +42,36 @@ def choose(results: Study, max_error: float | None = None) -> Choice:
     """The design to build, of a study that has trained one.
 
     Args:
-        results: the study.
+        results: the study, with a design whose error is known (`Study.judged`).
         max_error: of the reader, in percent, on the error that the study minimises.
     """
-    cost, measured = results.cost_objective, results.asked.measured
-    best = find_best(results.trained, cost)
+    cost, measured, rows = results.cost_objective, results.asked.measured, results.judged
+    error = LABELS[measured][0]
+    best = find_best(rows, cost, measured)
     assert best is not None  # something is trained
-    count = len(results.trained)
+    count = len({row.key for row in rows})
     limits = " that keep the limits" if results.asked.limits and count > 1 else ""
     designs = f"{count} trained designs{limits}"
-    lead = "the only trained design" if count == 1 else f"the lowest error of {designs}"
+    lead = "the only trained design" if count == 1 else f"the lowest {error} of {designs}"
     if max_error is None:
         return Choice(row=best, lead=lead)
-    # Of pairs: a design may be cheaper on another machine of the study than its row names.
-    keep = [row for row in results.pairs if row.full and 100 * row.column(measured) <= max_error]
+    keep = [row for row in rows if 100 * row.column(measured) <= max_error]
     if not keep:
-        lowest = min(100 * row.column(measured) for row in results.trained)
+        lowest = 100 * best.column(measured)
         # 5.04 % is over a limit of 5 %, and must not read as 5.0 %.
         texts = (percent_text(lowest, decimals) for decimals in range(1, 9))
         over = next((text for text in texts if float(text) > max_error), f"{lowest}")
         missed = (
-            f"No trained design has an error of at most {max_error:g} %: the lowest is "
-            f"{over} %. Search on, or raise the limit; what follows is of the lowest error."
+            f"No trained design has an {error} of at most {max_error:g} %: the lowest is "
+            f"{over} %. Search on, or raise the limit; what follows is of the lowest {error}."
         )
         return Choice(row=best, lead=lead, missed=missed)
     row = min(keep, key=lambda row: (row.column(cost), row.column(measured)))
     kept = len({row.key for row in keep})
     return Choice(
         row=row,
-        lead=f"the cheapest of the {kept}, of {designs}, with an error of at most {max_error:g} %",
+        lead=f"the cheapest of the {kept}, of {designs}, with an {error} of at most "
+        f"{max_error:g} %",
         limit=max_error,
     )
 

@@ -10,12 +10,14 @@ Three comparisons, each with its own trap:
     published       networks of the literature. Costs are ours on this machine, accuracies theirs on
                     their data.
 
-A difference of two errors counts where its 95 % interval (Newcombe's, from two of Wilson) leaves
-out 0; else the clips do not tell the two apart, whichever has the lower error. And it is a verdict
-on matrices only between designs that are alike (`dse.studies.likeness`): that a ternary network
-makes fewer errors than a dense one of half its size says nothing of either kind.
+Errors are those that the study minimises: as int8 where it asks for that. A difference of two
+counts where its 95 % interval (`dse.studies.differences`) leaves out 0; else the clips do not tell
+the two apart, whichever has the lower error. And it is a verdict on matrices only between designs
+that are alike (`dse.studies.likeness`): that a ternary network makes fewer errors than a dense one
+of half its size says nothing of either kind.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -35,11 +37,12 @@ from dse.report.cost_tables import (
     ERROR,
     LATENCY,
     MACHINE,
+    QUANTISED,
     TRAINED,
     place_words,
 )
 from dse.report.twins import TWIN_NOTE, twin_cost
-from dse.studies.intervals import difference_band
+from dse.studies.differences import Difference, find_difference
 from dse.studies.likeness import CONTROL, LIKE, SIZE, alike_in, is_control, without_control
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study
@@ -50,12 +53,26 @@ RowCell = tuple[Column, Callable[[Evaluation], Cell]]
 """A column of tables of rows, and what its cells are made of."""
 
 
-def find_best(rows: Sequence[Evaluation], cost: str) -> Evaluation | None:
+def error_cells(results: Study) -> tuple[RowCell, RowCell]:
+    """Columns of the error that the study minimises, with its interval, and of the other one."""
+    if results.asked.measured == "error":
+        return (ERROR, results.find_error_band), (QUANTISED, read_quantised_error)
+    own = dataclasses.replace(QUANTISED, heading="error as int8", band=True)
+    other = Column(name="error", heading="in floats", unit="%", form="percent")
+    return (own, results.find_judged_band), (other, lambda row: read_cell(row, "error", 100))
+
+
+def find_best(rows: Sequence[Evaluation], cost: str, measured: str) -> Evaluation | None:
     """The row of the lowest error; of equal ones the cheapest, then the first; None of none.
 
     Equal errors are common: an error is a whole number of wrong clips out of not so many.
+
+    Args:
+        rows: with that error, as those of `Study.judged` have it: NaN has no order.
+        cost: that decides between equal ones.
+        measured: which error, `error` or `quantised_error`.
     """
-    return min(rows, key=lambda row: (row.column("error"), row.column(cost)), default=None)
+    return min(rows, key=lambda row: (row.column(measured), row.column(cost)), default=None)
 
 
 UNLIKE = "no dense design of like size or cost was trained"
@@ -69,8 +86,8 @@ class Rivals:
     dense: Evaluation | None
     """The lowest error among dense designs that are alike or cost no more; None where there is
     none."""
-    difference: Band | None
-    """Error of the ternary less that of the dense, in percent points."""
+    difference: Difference | None
+    """Error of the ternary less that of the dense."""
     alike: str
     """In what the dense designs that are of like size or cost are so; empty where none is."""
 
@@ -81,7 +98,7 @@ class Rivals:
             return UNLIKE
         if self.difference is None:
             return "the number of clips is not known"
-        verdict = say_verdict(self.difference)
+        verdict = say_verdict(self.difference.band)
         # A cheaper dense design that errs less beats the ternary one within its own budget; that it
         # errs more proves nothing while no dense one used that budget.
         return verdict if self.alike or verdict == DENSE else UNLIKE
@@ -115,7 +132,8 @@ def find_rivals(results: Study) -> list[Rivals]:
     """
     cost = results.cost_objective
     ternary = [row for row in results.frontier if results.is_ternary(row)]
-    best = find_best([row for row in results.trained if results.is_ternary(row)], cost)
+    tried = [row for row in results.judged if results.is_ternary(row)]
+    best = find_best(tried, cost, results.asked.measured)
     if best is not None and best.key not in {row.key for row in ternary}:
         ternary.append(best)
     return [_rival(results, row, list_dense(results), cost) for row in ternary]
@@ -123,27 +141,21 @@ def find_rivals(results: Study) -> list[Rivals]:
 
 def list_dense(results: Study) -> list[Evaluation]:
     """Trained dense designs, on several machines each once for each that suits it."""
-    return [row for row in results.pairs if row.full and not results.is_ternary(row)]
+    return [row for row in results.judged if not results.is_ternary(row)]
 
 
 def _rival(results: Study, row: Evaluation, dense: Sequence[Evaluation], cost: str) -> Rivals:
     alike = [other for other in dense if alike_in(row, other, cost)]
     cheap = [other for other in dense if other.column(cost) <= row.column(cost)]
-    rival = find_best([*alike, *cheap], cost)
-    likest = rival if rival in alike else find_best(alike, cost)
+    measured = results.asked.measured
+    rival = find_best([*alike, *cheap], cost, measured)
+    likest = rival if rival in alike else find_best(alike, cost, measured)
     return Rivals(
         ternary=row,
         dense=rival,
-        difference=compare_errors(results, row, rival),
+        difference=None if rival is None else find_difference(results, row, rival),
         alike="" if likest is None else alike_in(row, likest, cost),
     )
-
-
-def compare_errors(results: Study, row: Evaluation | None, other: Evaluation | None) -> Band | None:
-    """Errors of two trained designs; None where one is missing, or the clips are not known."""
-    if row is None or other is None or results.clips is None:
-        return None
-    return difference_band(row.column("error"), other.column("error"), results.clips)
 
 
 def dense_section(results: Study, chosen: Sequence[Priced]) -> Section:
@@ -220,12 +232,13 @@ def _wanted_words(results: Study, wanted: Sequence[Evaluation]) -> str:
 def _rivals_table(results: Study, rivals: Sequence[Rivals]) -> Table:
     objective = results.cost_objective
     name, unit, _ = LABELS[objective]
+    error = LABELS[results.asked.measured][0]
     columns = (
         Column(name="ternary", heading="ternary design", form="text"),
-        Column(name="ternary_error", heading="error", unit="%", form="percent", band=True),
+        Column(name="ternary_error", heading=error, unit="%", form="percent", band=True),
         Column(name=f"ternary_{objective}", heading=f"{name}, {unit}".rstrip(", ")),
         Column(name="dense", heading="best fair dense design", form="text"),
-        Column(name="dense_error", heading="error", unit="%", form="percent", band=True),
+        Column(name="dense_error", heading=error, unit="%", form="percent", band=True),
         Column(name=f"dense_{objective}", heading=f"{name}, {unit}".rstrip(", ")),
         Column(
             name="difference",
@@ -234,6 +247,7 @@ def _rivals_table(results: Study, rivals: Sequence[Rivals]) -> Table:
             form="percent",
             band=True,
         ),
+        Column(name="known_from", heading="known from", form="text"),
         Column(name="alike", heading="alike in", form="text"),
         Column(name="verdict", heading="verdict", form="text"),
     )
@@ -243,12 +257,13 @@ def _rivals_table(results: Study, rivals: Sequence[Rivals]) -> Table:
         rows.append(
             (
                 results.named(each.ternary),
-                results.find_error_band(each.ternary),
+                results.find_judged_band(each.ternary),
                 scaled(each.ternary.column(objective), objective),
                 None if dense is None else results.named(dense),
-                results.find_error_band(dense),
+                results.find_judged_band(dense),
                 None if dense is None else scaled(dense.column(objective), objective),
-                each.difference,
+                None if each.difference is None else each.difference.band,
+                None if each.difference is None else each.difference.way,
                 each.alike or None,
                 each.verdict,
             )
@@ -258,8 +273,10 @@ def _rivals_table(results: Study, rivals: Sequence[Rivals]) -> Table:
         title="Trained designs",
         columns=columns,
         rows=tuple(rows),
-        note="Brackets: 95 % intervals. Those of the differences take the clips of the two designs "
-        "for different ones (Newcombe), which is on the safe side.",
+        note="Brackets: 95 % intervals. Where it is recorded which clips both got wrong, those of "
+        "the differences are over the same clips, with p of McNemar's exact test; 'unpaired' ones "
+        "take the clips for different ones, which is on the safe side. A verdict is one on these "
+        "trainings, one a design: another seed may say otherwise.",
     )
 
 
@@ -276,6 +293,7 @@ def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -
     Returns:
         None where no design has a ternary matrix.
     """
+    measured = "error" if results is None else results.asked.measured
     columns: tuple[Column, ...] = (
         DESIGN,
         MACHINE,
@@ -286,10 +304,10 @@ def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -
         Column(name="energy_ratio", heading="the twin takes", unit="times"),
         LATENCY,
         Column(name="dense_latency", heading="latency, twin", unit="ms"),
-        Column(name="dense_error", heading="error, twin", form="text"),
+        Column(name="dense_error", heading=f"{LABELS[measured][0]}, twin", form="text"),
         Column(name="dense_fits", heading="the twin fits", form="text"),
     )
-    errors = {} if results is None else {row.key: row for row in results.trained}
+    errors = {} if results is None else {row.key: row for row in results.judged}
     several = len({each.cost.technology.name for each in chosen}) > 1
     rows: list[tuple[Cell, ...]] = []
     for each in chosen:
@@ -308,7 +326,7 @@ def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -
                 cost.energy_pj / each.cost.energy_pj,
                 each.cost.latency_us * 1e-3,
                 cost.latency_us * 1e-3,
-                "not trained" if known is None else percent_words(known.column("error")),
+                "not trained" if known is None else percent_words(known.column(measured)),
                 "; ".join(cost.misfits) or "yes",
             )
         )
@@ -369,7 +387,7 @@ def _baselines_table(results: Study, rows: Sequence[Evaluation]) -> Table:
             lambda row: row.name or row.source,
         ),
         (STATUS, lambda row: row.status),
-        (ERROR, results.find_error_band),
+        error_cells(results)[0],
         (TRAINED, lambda row: read_cell(row, "trained_parameters")),
         (ENERGY, read_energy),
         (LATENCY, lambda row: read_cell(row, "latency_us", 1e-3)),
@@ -381,8 +399,7 @@ def _baselines_table(results: Study, rows: Sequence[Evaluation]) -> Table:
 
 def read_quantised_error(row: Evaluation) -> float | None:
     """Its validation error as int8 (integer inference) in percent; None where nobody looked."""
-    error: float | None = getattr(row, "quantised_error", None)
-    return None if error is None else 100 * error
+    return read_cell(row, "quantised_error", 100)
 
 
 def read_cell(row: Evaluation, column: str, factor: float = 1.0) -> float | None:

@@ -61,7 +61,7 @@ def frontier_plot(
         error: column upwards.
         limits: of the study, by their names: `max_energy_pj`.
         is_ternary: tells a design with ternary matrices.
-        error_band: the interval of an error in percent, drawn on the frontier.
+        error_band: the interval of that error in percent, drawn on the frontier.
     """
     front = find_frontier(rows, (error, cost))
     on_front = {(row.key, row.accelerator) for row in front}
@@ -69,12 +69,12 @@ def frontier_plot(
     def point(row: Evaluation) -> Point:
         best = (row.key, row.accelerator) in on_front
         percent = 100 * row.column(error)
-        band = error_band(row) if error == "error" else None
+        band = error_band(row)
         beside = row.source != "search" and not is_control(row)
         return Point(
             x=scaled(row.column(cost), cost),
             y=band if best and band is not None else percent,
-            tip=_tip(row, cost, percent, band),
+            tip=_tip(row, cost, f"{LABELS[error][0]} {percent_text(percent)}", band),
             label=(row.name or row.source) if beside else str(row.trial) if best and band else "",
         )
 
@@ -114,12 +114,12 @@ def _over(row: Evaluation, cost: str) -> Point:
     )
 
 
-def _tip(row: Evaluation, cost: str, percent: float, band: Band | None) -> str:
+def _tip(row: Evaluation, cost: str, error: str, band: Band | None) -> str:
     interval = f" ({percent_text(band.low)} to {percent_text(band.high)})" if band else ""
     trial = "baseline" if row.trial < 0 else f"trial {row.trial}"
     return (
         f"{row.name or row.key} ({trial}) on {row.accelerator}\n"
-        f"error {percent_text(percent)}{interval} %\n"
+        f"{error}{interval} %\n"
         f"{LABELS[cost][0]}: {scaled(row.column(cost), cost):,.3g} {LABELS[cost][1]}\n"
         f"{row.column('trained_parameters'):,.0f} trained parameters\nkey {row.key}"
     )

@@ -7,6 +7,7 @@ agree as long as the model is the same; where it is not, "Provenance" says which
 """
 
 import dataclasses
+import math
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,7 @@ from dse.report.comparison import (
     STATUS,
     RowCell,
     dense_section,
+    error_cells,
     published_section,
     read_area,
     read_cell,
@@ -49,7 +51,6 @@ from dse.report.cost_tables import (
     BAND_NOTE,
     DESIGN,
     ENERGY,
-    ERROR,
     GENERATED,
     KEY,
     LATENCY,
@@ -209,12 +210,12 @@ def _sections(contents: _Contents) -> Iterator[Section]:
     yield _answer_section(contents, confirmed)
     if results.begun.findings:
         yield _data_section(results)
-    if results.trained:
+    if results.judged:
         yield _frontier_section(results)
     if confirmed:
         yield confirmed_section(results, confirmed)
     yield _designs_section(results, contents.lost)
-    if results.trained:
+    if results.judged:
         yield dense_section(results, everything)
     yield published_section(
         contents.own.accelerator,
@@ -294,7 +295,8 @@ def _frontier_section(results: Study) -> Section:
                 cost=results.cost_objective,
                 limits=results.asked.limits,
                 is_ternary=results.is_ternary,
-                error_band=results.find_error_band,
+                error=results.asked.measured,
+                error_band=results.find_judged_band,
             ),
         ),
         tables=(
@@ -306,6 +308,8 @@ def _frontier_section(results: Study) -> Section:
 
 def _fleet_table(results: Study) -> Table:
     """Which of the study's machines the frontier comes to."""
+    measured = results.asked.measured
+    error = LABELS[measured][0]
     by_machine: dict[str, list[Evaluation]] = {}
     for row in results.frontier:
         by_machine.setdefault(row.accelerator, []).append(row)
@@ -313,8 +317,8 @@ def _fleet_table(results: Study) -> Table:
         (MACHINE, lambda rows: rows[0].accelerator),
         (Column(name="points", heading="points on the frontier", form="count"), len),
         (
-            Column(name="lowest_error", heading="lowest error", unit="%", form="percent"),
-            lambda rows: 100 * min(row.column("error") for row in rows),
+            Column(name="lowest_error", heading=f"lowest {error}", unit="%", form="percent"),
+            lambda rows: 100 * min(row.column(measured) for row in rows),
         ),
         (
             Column(name="least_energy", heading="least energy", unit="uJ"),
@@ -361,8 +365,7 @@ def _designs_table(results: Study, rows: Sequence[Evaluation], name: str, title:
         (TRIAL, say_number),
         (DESIGN, lambda row: row.name or row.key),
         (MACHINE, lambda row: row.accelerator),
-        (ERROR, results.find_error_band),
-        (QUANTISED, read_quantised_error),
+        *error_cells(results),
         (TRAINED, lambda row: read_cell(row, "trained_parameters")),
         (GENERATED, lambda row: read_cell(row, "generated_weights")),
         (MACS, lambda row: read_cell(row, "macs")),
@@ -397,10 +400,11 @@ def _objective_cell(name: str) -> RowCell:
 
 def _designs_section(results: Study, lost: Sequence[Evaluation]) -> Section:
     sentences = [f"{len(results.rows):,} candidates were priced: {status_words(results.rows)}."]
-    rows = sorted(results.trained, key=lambda row: row.column("error"))
+    error = LABELS[results.asked.measured][0]
+    rows = sorted(results.trained, key=lambda row: _ordered(row.column(results.asked.measured)))
     if len(rows) > MOST_ROWS:
         sentences.append(
-            f"The table has the {MOST_ROWS} designs of the lowest error; results.jsonl has all."
+            f"The table has the {MOST_ROWS} designs of the lowest {error}; results.jsonl has all."
         )
         rows = rows[:MOST_ROWS]
     reused = sum(row.status == "reused" for row in rows)
@@ -424,7 +428,7 @@ def _designs_section(results: Study, lost: Sequence[Evaluation]) -> Section:
     tables = []
     if rows:
         tables.append(
-            _designs_table(results, rows, "designs", "Trained designs, lowest error first")
+            _designs_table(results, rows, "designs", f"Trained designs, lowest {error} first")
         )
     others = [row for row in results.rows if not row.full and row.status != "duplicate"]
     if others:
@@ -432,6 +436,11 @@ def _designs_section(results: Study, lost: Sequence[Evaluation]) -> Section:
     return Section(
         name="designs", title="Designs", sentences=tuple(sentences), tables=tuple(tables)
     )
+
+
+def _ordered(value: float) -> float:
+    """For sorting: NaN, which is not known, comes last."""
+    return math.inf if math.isnan(value) else value
 
 
 def _others_table(results: Study, rows: Sequence[Evaluation]) -> Table:
@@ -445,7 +454,7 @@ def _others_table(results: Study, rows: Sequence[Evaluation]) -> Table:
             Column(name="epochs", heading="epochs", form="count"),
             lambda row: row.epochs if row.error is not None else None,
         ),
-        (ERROR, results.find_error_band),
+        error_cells(results)[0],
         (REASON, lambda row: row.reason),
     )
     return make_table(

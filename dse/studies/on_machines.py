@@ -1,7 +1,7 @@
 """Rows of a study on all its machines: a trained network once for each machine that suits it."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from dse.design.point import DesignPoint
@@ -41,8 +41,34 @@ def expanded(
         machine that another beats in all the study's costs, or that breaks a limit, has none.
     """
     trained = {row.key: row for row in rows if row.full} if asked.several_machines else {}
+    return _offered(rows, _offer(trained, asked, outputs, build_point)) if trained else rows
+
+
+def recorded_only(
+    rows: Sequence[Evaluation],
+    asked: StudySpec,
+    outputs: int,
+    build_point: Callable[[Evaluation], DesignPoint | None],
+) -> tuple[Evaluation, ...]:
+    """Trained rows that `expanded` leaves at their recorded price; none of one machine.
+
+    Nothing says any more what these networks were, or by today's model no machine suits them: their
+    costs are of another day than those beside them.
+    """
+    trained = {row.key: row for row in rows if row.full} if asked.several_machines else {}
     if not trained:
-        return rows
+        return ()
+    pricing = _offer(trained, asked, outputs, build_point)
+    return tuple(row for row in trained.values() if not pricing.offered.get(row.key))
+
+
+def _offer(
+    trained: Mapping[str, Evaluation],
+    asked: StudySpec,
+    outputs: int,
+    build_point: Callable[[Evaluation], DesignPoint | None],
+) -> Pricing:
+    """The prices of the study, with an offer for each of these networks that is known."""
     pricing = _pricing(
         asked.machines,
         asked.objectives,
@@ -53,7 +79,7 @@ def expanded(
     )
     points = {key: build_point(row) for key, row in trained.items() if key not in pricing.offered}
     pricing.offer({key: point for key, point in points.items() if point is not None})
-    return _offered(rows, pricing)
+    return pricing
 
 
 def _offered(rows: Sequence[Evaluation], pricing: Pricing) -> list[Evaluation]:

@@ -2,6 +2,7 @@
 
 from cost_models import Band
 from dse.studies.intervals import difference_band, error_band
+from dse.studies.paired import paired_band
 from dse.training.best_scores import BestScores, Confusion
 from dse.training.scores import Scores
 
@@ -24,13 +25,21 @@ def error_interval(confusion: Confusion) -> Band:
 def int8_less_float(best: BestScores) -> Band | None:
     """How many percent points more the int8 network errs, with the 95 % interval.
 
-    As if both had been told different clips, so the interval is rather too wide: confusions do not
-    say which clips each got wrong. None where there is no int8 network.
+    Over the same clips (`paired_band`) where it is recorded which ones each got wrong
+    (`is_paired`); else as if both had been told different clips, so that the interval is rather
+    too wide. None where there is no int8 network.
     """
     if best.int8 is None:
         return None
+    if best.wrong is not None and best.int8_wrong is not None:
+        return paired_band(best.int8_wrong, best.wrong)
     whole, floats = score_confusion(best.int8), score_confusion(best.floats)
     return difference_band(whole.error, floats.error, floats.clips)
+
+
+def is_paired(best: BestScores) -> bool:
+    """Whether it is recorded which clips both networks got wrong, and not only how many."""
+    return best.wrong is not None and best.int8_wrong is not None
 
 
 def worst_confusions(

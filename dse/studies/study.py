@@ -14,6 +14,7 @@ today's model says, with the breakdown by layer. They differ where the model has
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -31,7 +32,7 @@ from dse.pricing.machine import Machine
 from dse.studies.folder import CHECKPOINT, DESIGN, design_folder
 from dse.studies.frontier import find_frontier, hypervolume_share
 from dse.studies.intervals import clips_behind, error_band
-from dse.studies.on_machines import expanded
+from dse.studies.on_machines import expanded, recorded_only
 from dse.studies.resolved import Begun, read_resolved
 from dse.studies.rows import Evaluation, Results, read_results
 from dse.studies.spec import StudySpec
@@ -82,6 +83,23 @@ class Study:
     def expanded(self, rows: Sequence[Evaluation]) -> Sequence[Evaluation]:
         """Rows of the study, trained networks once for each machine that suits them."""
         return expanded(rows, self.asked, self.begun.outputs, self.build_point)
+
+    @cached_property
+    def judged(self) -> tuple[Evaluation, ...]:
+        """Trained designs with the error that the study minimises: what an answer chooses from.
+
+        Of `pairs`, so that all have one price: with one machine the recorded one, with several
+        today's on each machine that suits them.
+        """
+        measured = self.asked.measured
+        told = [row for row in self.pairs if row.full and not math.isnan(row.column(measured))]
+        first = {(row.key, row.accelerator): row for row in reversed(told)}
+        return tuple(reversed(first.values()))
+
+    @cached_property
+    def as_recorded(self) -> tuple[Evaluation, ...]:
+        """Trained designs of several machines that have no price of today: see `recorded_only`."""
+        return recorded_only(self.rows, self.asked, self.begun.outputs, self.build_point)
 
     @cached_property
     def frontier(self) -> tuple[Evaluation, ...]:
@@ -241,11 +259,20 @@ class Study:
                 continue  # gone or damaged: the other errors must do
         return clips_behind(errors)
 
-    def find_error_band(self, row: Evaluation | None) -> Band | None:
-        """A row's validation error in percent with the 95 % interval."""
-        if row is None or row.error is None:
+    def find_error_band(self, row: Evaluation | None, measured: str = "error") -> Band | None:
+        """A row's validation error in percent with the 95 % interval; None where it has none.
+
+        Args:
+            row: of the study.
+            measured: `error`, of the network in floats, or `quantised_error`.
+        """
+        if row is None or math.isnan(row.column(measured)):
             return None
-        return error_band(row.error, self.clips)
+        return error_band(row.column(measured), self.clips)
+
+    def find_judged_band(self, row: Evaluation | None) -> Band | None:
+        """Likewise of the error that the study minimises."""
+        return self.find_error_band(row, self.asked.measured)
 
 
 def open_study(folder: Path, reader: Reader = read_results) -> Study:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cost_models import estimate
 from cost_models.strict_yaml import dump_yaml, read_yaml
@@ -17,6 +19,8 @@ from dse.networks.lowering import lower
 from dse.report import Report, study_report
 from dse.studies.folder import DESIGNS, RESOLVED
 from dse.studies.rows import Evaluation, append_row
+from dse.training.best_scores import BestScores, write_best_scores
+from dse.training.clipwise import Wrong
 from dse.training.history import EpochRecord, write_history
 from tests.studies import begin
 
@@ -105,6 +109,31 @@ class StudyMaker:
         return row
 
 
+def record(folder: Path, row: Evaluation, wrong: Wrong, int8_wrong: Wrong | None = None) -> None:
+    """Write which clips a design got wrong, as a training does; of one class, for brevity."""
+
+    def confusion(missed: Wrong) -> NDArray[np.int64]:
+        return np.array([[(~missed).sum(), missed.sum()], [0, 0]])
+
+    scores = BestScores(
+        labels=("yes", "no"),
+        epoch=1,
+        floats=confusion(wrong),
+        int8=None if int8_wrong is None else confusion(int8_wrong),
+        wrong=wrong,
+        int8_wrong=int8_wrong,
+    )
+    write_best_scores(scores, folder / DESIGNS / row.key)
+
+
+def missed(*clips: int | range, of: int = CLIPS) -> Wrong:
+    """These clips were told wrongly, of so many."""
+    wrong = np.zeros(of, dtype=np.bool_)
+    for each in clips:
+        wrong[each if isinstance(each, int) else slice(each.start, each.stop)] = True
+    return wrong
+
+
 def epoch(number: int, error: float) -> EpochRecord:
     return EpochRecord(
         epoch=number,
@@ -162,9 +191,9 @@ HOSTILE = (
 
 @pytest.fixture(scope="session")
 def hostile_report(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """Of a study whose names and reasons are hostile."""
+    """Of a study whose designs have hostile names and reasons."""
     folder = tmp_path_factory.mktemp("hostile") / "small"
-    maker = StudyMaker(folder, name="../<script>alert(0)</script>=1+1")
+    maker = StudyMaker(folder)  # a name of a study that could be markup is refused when it is read
     designs = [DENSE, TERNARY, LARGER, DENSE | {"channels": 32}, DENSE | {"channels": 48}]
     for number, (design, name) in enumerate(zip(designs, HOSTILE, strict=False)):
         maker.add(design, 16 + 2 * number, name=name, source=name)

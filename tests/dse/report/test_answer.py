@@ -9,18 +9,19 @@ from typing import Any
 
 import pytest
 
-from cost_models import load_accelerator, load_technology
+from cost_models import Band, load_accelerator, load_technology
 from cost_models.writing import accelerator_yaml, technology_yaml
 from dse.design.published import published
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy
 from dse.report import Report, Use, designs_report, study_report
 from dse.report.answer import find_knee
 from dse.report.comparison import find_rivals, list_dense
+from dse.report.content import Scatter
 from dse.studies.likeness import alike_in
 from dse.studies.rows import FILE_NAME, Evaluation, append_row
 from dse.studies.study import open_study
 
-from .conftest import DENSE, LARGER, SMALL, STUDY, TERNARY, StudyMaker
+from .conftest import DENSE, LARGER, SMALL, STUDY, TERNARY, StudyMaker, missed, record
 
 Make = Callable[..., StudyMaker]
 
@@ -75,7 +76,7 @@ def test_where_ternary_gains_nothing_the_report_says_so(make: Make) -> None:
     text = answer(study_report(maker.folder))
     assert "Build 1x1x16 (trial 1)" in text
     # The dense one is smaller, which is no excuse of the other: it wins at less cost.
-    assert "The dense one costs less, too: within that budget, dense matrices make fewer" in text
+    assert "The dense one costs less, too: within that budget, its dense matrices make" in text
     assert "unlike" not in text and "Of dense designs of like size" not in text
     assert "The frontier is one design, not a ternary one." in text
 
@@ -85,7 +86,7 @@ def test_where_ternary_is_better_the_report_says_so(make: Make) -> None:
     maker.add(TERNARY, 300, clips=1_000)
     maker.add(DENSE, 400, clips=1_000)
     text = answer(study_report(maker.folder))
-    assert "so ternary matrices make fewer errors at like " in text
+    assert "so with one training each, ternary matrices make fewer errors at like " in text
     assert "(within a factor of 1.25)" in text
     assert "--controls" not in text
 
@@ -125,6 +126,68 @@ def test_few_clips_do_not_tell_designs_apart(make: Make) -> None:
     # 16 against 24 wrong of 64.
     assert "the difference of -12.5 points" in text
     assert "so these clips do not tell the two apart" in text
+
+
+def test_the_same_clips_tell_apart_what_two_counts_do_not(make: Make) -> None:
+    """24 and 16 of 64 wrong, the 16 among the 24: eight coins on one side, p = 2 / 2^8."""
+    maker = make()
+    ternary, dense = maker.add(TERNARY, 16), maker.add(DENSE, 24)
+    record(maker.folder, ternary, missed(range(16)))
+    unpaired = study_report(maker.folder)
+    assert column(unpaired, "ternary_against_dense", "known_from") == ["unpaired"]
+    said = (
+        "(as if of different clips: which ones were wrong is not recorded of both), so these clips"
+    )
+    assert said in answer(unpaired)
+    record(maker.folder, dense, missed(range(24)))
+    paired = study_report(maker.folder)
+    assert column(paired, "ternary_against_dense", "known_from") == ["same clips, p = 0.0078"]
+    said = answer(paired)
+    assert "(over the same clips, McNemar's exact test: p = 0.0078), so with one training" in said
+    # As surely different clips, the other way round: 24 and 16 that share none.
+    record(maker.folder, dense, missed(range(16, 40)))
+    assert "p = 0.27), so these clips do not tell the two apart" in answer(
+        study_report(maker.folder)
+    )
+    # A record of another training of the design, with another error, is none of this row's.
+    record(maker.folder, dense, missed(range(20)))
+    assert "unpaired" in column(study_report(maker.folder), "ternary_against_dense", "known_from")
+
+
+def test_a_study_of_int8_errors_argues_from_them_everywhere(make: Make) -> None:
+    """In floats the dense design is better, as int8 the ternary one, of 64 clips."""
+    maker = make(text=STUDY + "objectives: [quantised_error, energy_pj]\n")
+    dense = maker.add(DENSE, 8, quantised_error=24 / 64)
+    ternary = maker.add(TERNARY, 20, quantised_error=16 / 64)
+    record(maker.folder, dense, missed(range(8)), missed(range(24)))
+    record(maker.folder, ternary, missed(range(20)), missed(range(16)))
+    report = study_report(maker.folder)
+    text = answer(report)
+    assert (
+        f"Build {ternary.name} (trial 1): the lowest error as int8 of 2 trained designs that keep "
+        "the limits, 25.0 % validation error as int8 (95 % interval 16.0 to 36.8 %: 16 of 64 clips "
+        "wrong) and 31.2 % in floats, " in text
+    )
+    assert "has 25.0 % error as int8, the best dense one" in text
+    assert "the difference of -12.5 points" in text and "p = 0.0078" in text
+    assert column(report, "ternary_against_dense", "ternary_error_percent") == [25.0]
+    assert column(report, "designs", "quantised_error_percent") == [25.0, 37.5]
+    assert column(report, "designs", "quantised_error_low_percent")[0] == pytest.approx(
+        16.0, abs=0.05
+    )
+    plot = next(each for each in report.sections if each.name == "frontier").plots[0]
+    assert isinstance(plot, Scatter)
+    assert plot.y_title == "validation error as int8 (%), bars: 95 % intervals"
+    assert sorted(p.y.mid for p in plot.series[0].points if isinstance(p.y, Band)) == [25.0, 37.5]
+    titles = [table.title for section in report.sections for table in section.tables]
+    assert "Trained designs, lowest error as int8 first" in titles
+
+
+def test_a_design_without_the_error_that_counts_is_no_answer(make: Make) -> None:
+    maker = make(text=STUDY + "objectives: [quantised_error, energy_pj]\n")
+    maker.add(DENSE, 8)
+    text = answer(study_report(maker.folder))
+    assert "There is no answer: of 1 trained designs none has an error as int8, which" in text
 
 
 def test_a_dearer_dense_design_is_no_rival_at_the_ternary_ones_cost(make: Make) -> None:
@@ -214,9 +277,13 @@ def test_of_several_machines_the_answer_names_one_and_prices_on_it(make: Make) -
     text = answer(report)
     assert "Which design, and on which of 4 machines, has the least error, energy" in text
     first = maker.spec.accelerator.name
-    # Its row names the first machine; another one of the study takes less of everything.
-    assert re.search(rf"Build {best.name} \(trial 0\) on \S.*: the lowest error of 2 trained", text)
-    assert f"no worse in any cost than {first}, with which the study priced it" in text
+    # Its row names the first machine; on another one of the study it takes less energy.
+    found = re.search(rf"Build {best.name} \(trial 0\) on (\S+.*?): the lowest error of 2 tr", text)
+    own = [row for row in open_study(maker.folder).judged if row.key == best.key]
+    least = min(own, key=lambda row: row.column("energy_pj"))
+    assert found is not None and found[1] == least.accelerator != first
+    assert least.column("energy_pj") < best.column("energy_pj")
+    assert "Costs are today's, of each trained network on all machines of the study." in text
     # The frontier has pairs: a network stands on it once for each machine that suits it.
     names = column(report, "frontier", "machine")
     assert set(names) <= {name for name, _ in machines} and len(set(names)) > 1
@@ -240,7 +307,7 @@ def test_a_machine_that_stores_ternary_matrices_makes_them_no_dense_ones(make: M
     maker.add(TERNARY, 300, clips=1_000)
     maker.add(DENSE, 400, clips=1_000)
     report = study_report(maker.folder)
-    assert "so ternary matrices make fewer errors" in answer(report)
+    assert "ternary matrices make fewer errors" in answer(report)
     assert len(report.table("ternary_against_dense").rows) == 1
     # 2 x 32 x 48 entries of two bits, read from memory.
     assert "Its ternary matrices are stored" in str(report.sections)
@@ -263,9 +330,9 @@ def test_the_knee_is_farthest_below_the_line_between_the_ends() -> None:
         )
 
     front = [row(1, 0.5), row(10, 0.2), row(100, 0.1)]
-    assert find_knee(front, "energy_pj") is front[1]
-    assert find_knee(front[:2], "energy_pj") is None
-    assert find_knee([row(1, 0.5), row(10, 0.4), row(100, 0.1)], "energy_pj") is None
+    assert find_knee(front, "energy_pj", "error") is front[1]
+    assert find_knee(front[:2], "energy_pj", "error") is None
+    assert find_knee([row(1, 0.5), row(10, 0.4), row(100, 0.1)], "energy_pj", "error") is None
 
 
 def test_a_dense_rival_costs_no_more_than_the_ternary_design(report: Report) -> None:

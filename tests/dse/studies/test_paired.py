@@ -1,15 +1,17 @@
 """Whether two designs are told apart: by hand, and against scipy."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import binomtest, permutation_test
+from scipy.stats import binomtest, multinomial, permutation_test
 
 from dse.studies.paired import (
     clips_p_value,
     judge_pair,
+    paired_band,
     seeds_p_value,
     seeds_that_tell,
 )
@@ -78,6 +80,48 @@ def test_the_seeds_that_would_tell_by_hand() -> None:
     assert first.std(ddof=1) == pytest.approx(0.02)
     assert seeds_that_tell(first, second) == 9
     assert seeds_that_tell(first, second + 0.0199) is None
+
+
+def test_the_interval_of_a_difference_over_the_same_clips_by_hand() -> None:
+    """20 wrong in both, 10 and 2 in one only, 48 in neither; 30 and 22 of 80.
+
+    Wilson: 30 of 80 is 27.7 to 48.5 %, 22 of 80 is 18.9 to 38.1 %. phi = (20 x 48 - 10 x 2 - 40) /
+    sqrt(30 x 50 x 22 x 58) = 900 / 1383.5 = 0.6505. Below the difference of 10 points:
+    sqrt(9.8^2 - 2 phi 9.8 x 10.6 + 10.6^2) = 8.57; above sqrt(11.0^2 - 2 phi 11.0 x 8.6 + 8.6^2) =
+    8.46. McNemar: 12 coins, 2 or fewer on a side: p = 2 x 79 / 4096 = 0.0386.
+    """
+    first = wrong("1" * 20 + "1" * 10 + "0" * 2 + "0" * 48)[0]
+    second = wrong("1" * 20 + "0" * 10 + "1" * 2 + "0" * 48)[0]
+    band = paired_band(first, second)
+    assert band.as_tuple() == pytest.approx((10 - 8.57, 10.0, 10 + 8.46), abs=0.15)
+    turned = paired_band(second, first)
+    assert turned.as_tuple() == pytest.approx((-band.high, -10.0, -band.low))
+    # Five coins of one side: Newcombe's interval leaves 0 out, the exact test (1/16) does not.
+    unsure = paired_band(wrong("1" * 5 + "0" * 75)[0], wrong("0" * 80)[0])
+    assert (unsure.low, unsure.mid) == (0.0, 6.25) and unsure.high > 6.25
+    same = paired_band(first, first)
+    assert same.low < 0 == same.mid < same.high
+
+
+@pytest.mark.parametrize("shares", [(0.2, 0.1, 0.1), (0.0, 0.3, 0.1), (0.4, 0.05, 0.0)])
+def test_of_the_intervals_over_the_same_clips_95_percent_hold_the_truth(
+    shares: tuple[float, float, float],
+) -> None:
+    """All tables of 12 clips with their chances, where both, the first, the second are wrong."""
+    clips, truth = 12, 100 * (shares[1] - shares[2])
+    chances = (*shares, 1 - sum(shares))
+    covered = 0.0
+    for both, one, other in itertools.product(range(clips + 1), repeat=3):
+        if (neither := clips - both - one - other) < 0:
+            continue
+        table = (both, one, other, neither)
+        chance = multinomial.pmf(table, clips, chances)
+        first = wrong("1" * (both + one) + "0" * (other + neither))[0]
+        second = wrong("1" * both + "0" * one + "1" * other + "0" * neither)[0]
+        band = paired_band(first, second)
+        assert (band.low > 0 or band.high < 0) <= (clips_p_value(first[None], second[None]) < 0.05)
+        covered += chance if band.low <= truth + 1e-9 and truth - 1e-9 <= band.high else 0.0
+    assert covered >= 0.95
 
 
 def test_both_the_seeds_and_the_clips_must_be_sure() -> None:

@@ -1,7 +1,9 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from dse.studies.scored import error_interval, int8_less_float, worst_confusions
+from dse.studies.scored import error_interval, int8_less_float, is_paired, worst_confusions
 from dse.training.best_scores import BestScores
 
 FLOATS = np.array([[18, 2, 0], [3, 17, 0], [0, 1, 19]])
@@ -25,6 +27,12 @@ def test_few_clips_do_not_tell_float_and_int8_apart() -> None:
     band = int8_less_float(BEST)
     assert band is not None and band.mid == pytest.approx(5.0)
     assert band.low < 0 < band.high
+    # Where the clips are known: int8 gets the same six wrong and three more, three coins of a side.
+    wrong = np.arange(60) < 6
+    known = dataclasses.replace(BEST, wrong=wrong, int8_wrong=np.arange(60) < 9)
+    paired = int8_less_float(known)
+    assert is_paired(known) and not is_paired(BEST) and paired is not None
+    assert paired.high - paired.low < band.high - band.low and paired.low < 0
     # The same shares of a hundred times the clips do.
     many = BestScores(labels=BEST.labels, epoch=3, floats=100 * FLOATS, int8=100 * INT8)
     surely = int8_less_float(many)
