@@ -169,7 +169,7 @@ def command(
         raise click.UsageError("choose one of --sleep and --duty-cycled")
     if as_json and as_csv:
         raise click.UsageError("choose one of --json and --csv")
-    asked = _read(design, chosen, frames, outputs)
+    asked = read_asked(design, chosen, frames, outputs)
     machine = machine or asked.machine
     priced = [
         _price(each, asked, name, constants, objective, hop)
@@ -204,11 +204,11 @@ def load_design(design: str) -> DesignPoint:
     Raises:
         InvalidInput: there is no such file or network, or something in it is wrong.
     """
-    return _read(design, None, None, None).point
+    return read_asked(design).point
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class Asked:
     """What is priced, where no option says otherwise."""
 
     point: DesignPoint
@@ -231,8 +231,14 @@ class _Asked:
         return accelerator, load_technology_of(accelerator, machine)
 
 
-def _read(design: str, chosen: str | None, frames: int | None, outputs: int | None) -> _Asked:
-    """A design with its frames and outputs: as given, as its file or study says, or the usual."""
+def read_asked(
+    design: str, chosen: str | None = None, frames: int | None = None, outputs: int | None = None
+) -> Asked:
+    """A design with its frames and outputs: as given, as its file or study says, or the usual.
+
+    Raises:
+        InvalidInput: there is no such file, network, study or row, or something in it is wrong.
+    """
     if os.path.isdir(design):
         if os.path.exists(os.path.join(design, RESOLVED)) or not os.path.exists(
             os.path.join(design, DESIGN)
@@ -245,18 +251,16 @@ def _read(design: str, chosen: str | None, frames: int | None, outputs: int | No
         node = read_yaml(design)
         if isinstance(node.value, dict) and "blocks" not in node.value:
             found = import_nemo(Path(design), outputs=outputs)
-            return _Asked(
+            return Asked(
                 point=found.point, frames=frames or found.frames or FRAMES, outputs=found.outputs
             )
         point = point_from_node(node)
     else:
         point = published(design)
-    return _Asked(point=point, frames=frames or FRAMES, outputs=outputs or OUTPUTS)
+    return Asked(point=point, frames=frames or FRAMES, outputs=outputs or OUTPUTS)
 
 
-def _read_study(
-    folder: Path, chosen: str | None, frames: int | None, outputs: int | None
-) -> _Asked:
+def _read_study(folder: Path, chosen: str | None, frames: int | None, outputs: int | None) -> Asked:
     """A design of a study, with all that its price depends on there."""
     study = open_study(folder)
     check_results(folder)
@@ -276,7 +280,7 @@ def _read_study(
             f"{study.find_folder(row) / DESIGN}"
         )
     asked = study.asked
-    return _Asked(
+    return Asked(
         point=point,
         frames=frames or asked.features.frames,
         outputs=outputs or study.begun.outputs,
@@ -343,7 +347,7 @@ def _dense(point: DesignPoint) -> DesignPoint:
 
 def _price(
     point: DesignPoint,
-    asked: _Asked,
+    asked: Asked,
     machine: str,
     technology: str | None,
     objective: Objective,

@@ -17,6 +17,8 @@ from dse.networks.lowering import MOST_FRAMES, MOST_OUTPUTS
 DEFAULT_MACHINE = "kws_ternary"
 FRAMES, OUTPUTS = 128, 12
 """Of a keyword spotter: 1.28 s; ten words, unknown and silence."""
+BATTERY_MWH = 650.0
+"""Of a CR2032."""
 MACHINES = f"Machine: {', '.join(accelerator_names())}, or a YAML file"
 TECHNOLOGIES = f"Technology: {', '.join(technology_names())}, or a YAML file"
 MOST_WORKERS = 256
@@ -134,7 +136,7 @@ mapping_objective_option = click.option(
 )
 battery_option = click.option(
     "--battery-mwh",
-    default=650.0,
+    default=BATTERY_MWH,
     show_default=True,
     type=Number(1e-9, 1e12),
     help="Battery for the days that it lasts: a CR2032.",

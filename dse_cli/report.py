@@ -3,13 +3,12 @@
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from cost_models.application import Use
-from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.report.content import Report
 from dse.report.designs import designs_report
@@ -17,8 +16,9 @@ from dse.report.study import study_report
 from dse.report.writing import FORMATS, write_report
 from dse.studies.folder import RESOLVED
 from dse.studies.study import open_study
-from dse_cli.estimate import load_design
+from dse_cli.estimate import load_design, read_asked
 from dse_cli.options import (
+    BATTERY_MWH,
     DEFAULT_MACHINE,
     FILE_ENDING,
     FRAMES,
@@ -77,17 +77,14 @@ from dse_cli.terminal import say
 )
 @click.option(
     "--frames",
-    default=FRAMES,
-    show_default=True,
     type=FRAMES_RANGE,
-    help="Input frames; of designs only, a study has its own.",
+    help=f"Input frames; of designs only, a study has its own.  [default: a NeMo file's own, or "
+    f"{FRAMES}]",
 )
 @click.option(
     "--outputs",
-    default=OUTPUTS,
-    show_default=True,
     type=OUTPUTS_RANGE,
-    help="Classes; of designs only.",
+    help=f"Classes; of designs only.  [default: a NeMo file's own, or {OUTPUTS}]",
 )
 def command(
     sources: tuple[str, ...],
@@ -99,8 +96,8 @@ def command(
     rate: float | None,
     battery_mwh: float,
     max_error: float | None,
-    frames: int,
-    outputs: int,
+    frames: int | None,
+    outputs: int | None,
 ) -> None:
     """Write a report for the design review: what to build and why, with all figures behind it.
 
@@ -116,22 +113,30 @@ def command(
     """  # noqa: D301 (click reads the backspace as: do not wrap)
     wanted = _formats(formats, out)
     study = _study(sources)
-    if rate is None:
-        rate = 1.0 if study is None else open_study(study).asked.inferences_per_second
+    usual = 1.0 if study is None else open_study(study).asked.inferences_per_second
+    rate = usual if rate is None else rate
+    used = {"rate": (rate, usual), "battery-mwh": (battery_mwh, BATTERY_MWH)}
     use = Use(inferences_per_second=rate, battery_mwh=battery_mwh)
     if study is None:
         if chosen:
             raise click.UsageError("--design chooses from a study: name its folder first")
         if max_error is not None:
             raise click.UsageError("--max-error chooses from a study: name its folder first")
+        asked = [read_asked(source, None, frames, outputs) for source in sources]
+        frames = _one("frames", [each.frames for each in asked])
+        outputs = _one("outputs", [each.outputs for each in asked])
+        words = [*_pairs("machine", map(_short, machines))]
+        if technology is not None:
+            words += ["--technology", ",".join(map(_short, split_names(technology)))]
+        words += _numbers(frames=(frames, FRAMES), outputs=(outputs, OUTPUTS), **used)
         report = designs_report(
-            _designs(sources),
+            [each.point for each in asked],
             machines=machines or (DEFAULT_MACHINE,),
             technologies=split_names(technology),
             frames=frames,
             outputs=outputs,
             use=use,
-            commands=[_line(sources, machines, technology, frames, outputs, rate)],
+            commands=[shlex.join(["dse", "report", *map(_short, sources), *words])],
         )
         folder = Path("report")
     else:
@@ -140,10 +145,16 @@ def command(
         report = study_report(
             study,
             machines=machines,
-            designs=_designs(further),
+            designs=[load_design(source) for source in further],
             chosen=chosen,
             use=use,
             max_error=max_error,
+            options=[
+                *map(_short, further),
+                *_pairs("machine", map(_short, machines)),
+                *_pairs("design", chosen),
+                *_numbers(**used, **{"max-error": (max_error, None)}),
+            ],
         )
         folder = study / "report"
     for path in write_report(report, out or folder, wanted):
@@ -188,13 +199,6 @@ def _study(sources: Sequence[str]) -> Path | None:
     return studies[0] if studies else None
 
 
-def _designs(sources: Sequence[str]) -> list[DesignPoint]:
-    return [
-        load_design(os.path.join(source, "design.yaml") if os.path.isdir(source) else source)
-        for source in sources
-    ]
-
-
 def _refuse(*names: str) -> None:
     """A study has its own machine, frames and classes: an error for those that were typed.
 
@@ -206,28 +210,34 @@ def _refuse(*names: str) -> None:
             raise click.UsageError(f"--{name} comes from the study: leave it out")
 
 
-def _line(
-    sources: Sequence[str],
-    machines: Sequence[str],
-    technology: str | None,
-    frames: int,
-    outputs: int,
-    rate: float,
-) -> str:
-    """The command that repeats a report of designs; files by their names, not by their folders."""
-    words = ["dse", "report", *(_short(source) for source in sources)]
-    for machine in machines:
-        words += ["--machine", _short(machine)]
-    if technology is not None:
-        words += ["--technology", ",".join(map(_short, split_names(technology)))]
-    for name, value, usual in (
-        ("frames", frames, FRAMES),
-        ("outputs", outputs, OUTPUTS),
-        ("rate", rate, 1.0),
-    ):
-        if value != usual:
-            words += [f"--{name}", f"{value:.15g}"]
-    return shlex.join(words)
+def _one(name: str, found: Sequence[int]) -> int:
+    """What the designs of a report agree in: their figures stand in one table.
+
+    Raises:
+        InvalidInput: a NeMo file among them says another number.
+    """
+    if len(set(found)) > 1:
+        raise InvalidInput(
+            f"the designs are of {' and '.join(map(str, dict.fromkeys(found)))} {name}: give "
+            f"--{name}, so that their figures compare, or make a report of each"
+        )
+    return found[0]
+
+
+def _pairs(name: str, values: Iterable[str]) -> Iterator[str]:
+    """An option once for each value."""
+    for value in values:
+        yield from (f"--{name}", value)
+
+
+def _numbers(**found: tuple[float | None, float | None]) -> list[str]:
+    """Options whose number is not the usual one."""
+    return [
+        word
+        for name, (value, usual) in found.items()
+        if value is not None and value != usual
+        for word in (f"--{name}", f"{value:.15g}")
+    ]
 
 
 def _short(source: str) -> str:

@@ -1,6 +1,7 @@
 """What a report is about: designs on machines."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,8 +82,8 @@ def open_evaluated(folder: Path) -> Study:
     study = open_study(folder)
     if not study.rows:
         raise InvalidStudy(
-            f"{folder} holds a study in which nothing was evaluated yet: let `dse search {folder}` "
-            "price and train some designs first"
+            f"{folder} holds a study in which nothing was evaluated yet: let "
+            f"`dse search {shlex.quote(str(folder))}` price and train some designs first"
         )
     return study
 

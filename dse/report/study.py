@@ -101,6 +101,7 @@ def study_report(
     chosen: Sequence[str] = (),
     use: Use | None = None,
     max_error: float | None = None,
+    options: Sequence[str] = (),
 ) -> Report:
     """The cost report of a study: what to build and why, and all that stands behind it.
 
@@ -117,6 +118,7 @@ def study_report(
             second, and a CR2032.
         max_error: of the reader, in percent: the answer is the cheapest design with at most that
             error, and not the lowest error.
+        options: words of a command line that ask `dse report` for the same, behind the study.
 
     Returns:
         Content for `render` and `write_report`.
@@ -128,6 +130,7 @@ def study_report(
         InvalidInput: a machine that there is not.
     """
     contents = _gather(open_evaluated(folder), machines, designs, chosen, use, max_error)
+    contents = dataclasses.replace(contents, options=tuple(options))
     results, asked = contents.results, contents.results.asked
     dated = max((row.finished_at for row in results.rows), default="")
     state = "in progress" if progress_words(results) else f"{len(results.trained)} designs trained"
@@ -162,6 +165,8 @@ class _Contents:
     """Machines that the study's figures are of."""
     others: Sequence[tuple[Accelerator, Technology]]
     """Further machines that were asked for."""
+    options: tuple[str, ...] = ()
+    """Words of a command line that ask for the same."""
 
     @property
     def everything(self) -> list[Priced]:
@@ -230,7 +235,7 @@ def _sections(contents: _Contents) -> Iterator[Section]:
         yield _machines_section(results, everything, contents.others, contents.use)
     machines = [*contents.used, *contents.others]
     yield from sources_sections(machines, more=_assumptions(results, contents.use))
-    yield _provenance_section(results, everything)
+    yield _provenance_section(results, everything, contents.options)
 
 
 def _answer_section(contents: _Contents, confirmed: Sequence[Confirmed]) -> Section:
@@ -525,7 +530,9 @@ def _counted_words(results: Study) -> str:
     )
 
 
-def _provenance_section(results: Study, priced: Sequence[Priced]) -> Section:
+def _provenance_section(
+    results: Study, priced: Sequence[Priced], options: Sequence[str]
+) -> Section:
     asked, begun, rows = results.asked, results.begun, results.rows
     plain = asked.resolved()
 
@@ -570,7 +577,7 @@ def _provenance_section(results: Study, priced: Sequence[Priced]) -> Section:
     code = [
         f"dse search {GIVEN} --data DATA_FOLDER --out {folder} --trainings {asked.trainings}"
         + (f" --workers {begun.workers}" if begun.workers > 1 else ""),
-        f"dse report {folder}",
+        shlex.join(["dse", "report", asked.name, *options]),
     ]
     return Section(
         name="provenance",

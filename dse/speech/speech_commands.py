@@ -18,6 +18,7 @@ import difflib
 import hashlib
 import os
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,7 +165,7 @@ def scan(folder: Path) -> Corpus:
     if not folder.exists():
         raise InvalidData(
             f"the data folder {folder} does not exist: check the name, or make a corpus there with "
-            f"`dse data synthesize {folder}`"
+            f"`dse data synthesize {shlex.quote(str(folder))}`"
         )
     if not folder.is_dir():
         raise InvalidData(

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -20,6 +21,7 @@ from dse.studies.rows import Evaluation, append_row
 from dse.studies.spec import StudySpec
 from dse.studies.study import open_study
 from dse_cli import group, main
+from tests.dse_cli.test_numbers import commands
 from tests.studies import begin
 
 ONE = """
@@ -152,17 +154,78 @@ def test_a_machine_of_the_library_may_take_the_place_of_the_study_s(study: Path,
     assert priced["accelerator"] == "edge_tpu_like"
 
 
-def test_the_report_of_a_study_prints_commands_that_there_are(study: Path, run: Run) -> None:
-    run("report", study, "--format", "json")
-    [path] = (study / "report").glob("*.json")
-    code = [
-        line for section in json.loads(path.read_text())["sections"] for line in section["code"]
-    ]
-    assert code
-    for line in code:
-        words = shlex.split(line)
-        assert words[0] == "dse"
+def reported(run: Run, *words: object) -> tuple[Any, list[list[str]]]:
+    """The content of the report that a command writes, and the commands that reproduce it."""
+    [path, *_] = run(*words, "--format", "json", "--out", "r").splitlines()
+    content = json.loads(Path(path).read_text())
+    lines = [line for section in content["sections"] for line in section["code"]]
+    return content, [shlex.split(line) for line in lines]
+
+
+def test_the_report_of_a_study_prints_the_command_that_makes_it_again(
+    study: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its own machines, designs, rate, battery and limit: their figures stand in it."""
+    monkeypatch.chdir(study.parent)
+    asked = ("--design", "0", "--machine", "kws_tiny", "--battery-mwh", "99", "--max-error", "40")
+    content, commands = reported(run, "report", study, *asked)
+    assert [words[1] for words in commands] == ["search", "report"]
+    for words in commands:
         parsed(words)
+    # A report knows no folders: the study's is called by its name.
+    study.rename(name := open_study(study).asked.name)
+    assert commands[-1][:3] == ["dse", "report", name]
+    assert reported(run, *commands[-1][1:])[0] == content
+
+
+def test_the_report_of_designs_prints_the_command_that_makes_it_again(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("export", "design", "matchboxnet-3x1x64-P2", "--out", "my design.yaml")
+    run("export", "machine", "kws_int8", "--out", "it's.yaml")
+    run("export", "technology", "low_leakage_22nm", "--out", "my 22.yaml")
+    designs = ("my design.yaml", "matchboxnet-3x1x64")
+    machines = ("--machine", "it's.yaml", "--machine", "kws_ternary")
+    sizes = ("--frames", "98", "--outputs", "10", "--rate", "0.1", "--battery-mwh", "12.5")
+    mine = ("--technology", "my 22.yaml,low_leakage_45nm")
+    content, [words] = reported(run, "report", *designs, *machines, *sizes, *mine)
+    assert reported(run, *words[1:])[0] == content
+
+
+def test_next_steps_give_the_figures_of_the_table_they_stand_below(study: Path, run: Run) -> None:
+    """`dse report` builds on the design of the least error, with the costs of its line."""
+    out = run("frontier", study)
+    best = min(open_study(study).frontier, key=lambda row: row.column("error"))
+    [words] = [words for words in printed_commands(out) if words[1] == "report"]
+    content, _ = reported(run, *words[1:])
+    assert f"Build {best.name} " in str(content["sections"][0])
+    text = run(*words[1:])
+    for words in in_sentences(text):
+        parsed(words)
+        assert str(study) in words
+
+
+def in_sentences(text: str) -> list[list[str]]:
+    """Each `dse ...` that stands in a sentence, between backquotes."""
+    return [shlex.split(command) for command in re.findall(r"`(dse [^`]*)`", text)]
+
+
+def test_every_help_text_prints_commands_that_there_are() -> None:
+    """Words and options; what files they name is the reader's."""
+    count = 0
+    for words, command in commands(group):
+        text = f"{command.help}\n{command.epilog}"
+        for line in re.findall(r"^ *(dse .+?)(?: {2,}.*)?$", text, flags=re.MULTILINE):
+            typed = shlex.split(line)[1:]
+            inner, context = group, click.Context(group)
+            while isinstance(inner, click.Group):
+                found = inner.get_command(context, typed[0])
+                assert found is not None, line
+                inner, typed = found, typed[1:]
+            inner.make_context(words[-1] if words else "dse", typed)
+            count += 1
+    assert count > 40
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Dense controls: which designs they are, when they are trained, and that no kill changes them."""
 
 import itertools
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -213,3 +215,37 @@ def test_check_says_that_the_last_trainings_are_controls(study_file: Path) -> No
     assert "controls" not in CliRunner().invoke(group, arguments).output
     result = CliRunner().invoke(group, [*arguments, "--controls", "auto"])
     assert "the last of these trainings are dense controls" in result.output
+
+
+def test_commands_of_a_report_train_what_they_say(
+    study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they are printed, word for word: a control of the design that lacks one, fresh seeds."""
+    text = study_file.read_text().replace("[P0, P2, P4]", "P2").replace("epochs: 2", "epochs: 1")
+    study_file.write_text(
+        text.replace("baselines: [matchboxnet-3x1x64]\ntrainings: 4", "trainings: 1")
+    )
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "ternary-dse").symlink_to(study_file.parent / "cache")
+    folder = tmp_path / "it's mine"
+    search(study_file, folder)
+
+    def run(*words: str) -> str:
+        result = CliRunner().invoke(group, [*words])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    said = re.findall(r"`dse ([^`]*)`", run("report", str(folder)))
+    [wanted] = [line for line in said if "--controls auto" in line]
+    run(*shlex.split(wanted))
+    found = open_study(folder)
+    [design, control] = found.trained
+    assert is_control(control) and found.is_ternary(design) and not found.is_ternary(control)
+    assert within(*(row.column("trained_parameters") for row in found.trained))
+    said = re.findall(r"`dse ([^`]*)`", run("report", str(folder)))
+    assert not any("--controls" in line for line in said)
+    [confirm] = {line for line in said if line.startswith("confirm")}
+    out = run(*shlex.split(confirm))
+    assert "5 fresh seeds" in out and design.name in out
+    more = [shlex.split(line) for line in re.findall(r"`dse ([^`]*)`", out)]
+    assert all(words[0] == "confirm" and words[1] == str(folder) for words in more)
