@@ -155,7 +155,8 @@ def frontier_chart(
         log_y: likewise.
         limits: `max_...` and `min_...` of columns in their own units; lines where they are drawn.
         ghost: an older frontier, of `scaled_frame`.
-        confirmed: of `dashboard.studies.table_of_confirmed`; bars where `y` is the error.
+        confirmed: of `dashboard.studies.table_of_confirmed`, drawn as bars: they are of the error
+            that the study minimises, so only where that is `y`.
         published: networks of the literature, of `scaled_frame`.
     """
     # An axis is logarithmic only where everything on it has a logarithm: a leakage of 0, say, or an
@@ -197,7 +198,7 @@ def frontier_chart(
                 largeThreshold=LARGE,
             )
         )
-    if confirmed is not None and y == "error":
+    if confirmed is not None:
         series += _bars(drawn, confirmed, x)
     if published is not None:
         series.append(_published(published, x, y))

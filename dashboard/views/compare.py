@@ -54,7 +54,8 @@ def name_designs(study: StudyFrame) -> dict[str, str]:
     At most 2,000, those of the least error; keys are of the column `design`.
     """
     frame = study.frame[study.trained]
-    frame = frame.sort_values(["frontier", "error"], ascending=[False, True]).head(2_000)
+    by = ["frontier", study.asked.measured]
+    frame = frame.sort_values(by, ascending=[False, True]).head(2_000)
     stars = ["★ " if on else "" for on in frame["frontier"]]
     texts = [
         f"{star}trial {trial}: {name}"
@@ -204,6 +205,7 @@ def _mixers(study: StudyFrame) -> None:
         else "ternary" + "".join(f", {v}" for a in axes if (v := row[a]) == v and v is not None)
         for ternary, (_, row) in zip(with_ternary(frame), frame.iterrows(), strict=True)
     ]
+    measured = study.asked.measured
     costs = [name for name in study.asked.objectives if name not in MEASURED_COLUMNS]
     column = st.selectbox(
         "Budget of",
@@ -217,11 +219,14 @@ def _mixers(study: StudyFrame) -> None:
         within = frame[frame[column] <= budget]
         line: dict[str, object] = {"at most": f"{shown(budget, column)} {LABELS[column][1]}"}
         for mixing, group in within.groupby("mixing"):
-            best = group.sort_values("error").iloc[0]
-            line[str(mixing)] = f"{percent_words(best['error'])}  ({best['name']})"
+            best = group.sort_values(measured).iloc[0]
+            line[str(mixing)] = f"{percent_words(best[measured])}  ({best['name']})"
         lines.append(line)
     st.dataframe(pd.DataFrame(lines), hide_index=True)
-    st.caption("The least validation error of each way of mixing channels within each budget.")
+    st.caption(
+        f"The least validation {LABELS[measured][0]} of each way of mixing channels within each "
+        "budget, one training a design."
+    )
 
 
 if __name__ == "__main__":

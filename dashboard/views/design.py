@@ -88,7 +88,8 @@ def _choose(study: StudyFrame) -> Evaluation | None:
     frame = study.frame[study.frame["key"].fillna("").ne("") & study.frame["energy_pj"].notna()]
     if frame.empty:
         return None
-    frame = frame.sort_values(["frontier", "error", "trial"], ascending=[False, True, True])
+    by = ["frontier", study.asked.measured, "trial"]
+    frame = frame.sort_values(by, ascending=[False, True, True])
     frame = frame.drop_duplicates("design")
     designs = frame["design"].head(MOST_LISTED).tolist()
     asked = st.query_params.get("design", "")
@@ -126,7 +127,7 @@ def _headline(study: StudyFrame, row: Evaluation) -> None:
     """Six figures as they were recorded, and whether the design is on the frontier, or why not."""
     cells = st.columns(6)
     names = (
-        "error",
+        study.asked.measured,
         "energy_pj",
         "latency_us",
         "area_um2",

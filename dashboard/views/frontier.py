@@ -51,7 +51,7 @@ def main() -> None:
     rows_or_stop(study)
     frame = study.scaled
     view = _controls(study, frame)
-    shown = _filtered(frame)
+    shown = _filtered(frame, study.asked.measured)
     wide, narrow = st.columns([3, 1.15], gap="medium")
     with wide:
         selected = _plot(study, shown, view)
@@ -118,7 +118,7 @@ def _controls(study: StudyFrame, frame: pd.DataFrame) -> View:
     return View(x, y, colour, shape, log_x, log_y, published, kind == "parallel")
 
 
-def _filtered(frame: pd.DataFrame) -> pd.DataFrame:
+def _filtered(frame: pd.DataFrame, measured: str) -> pd.DataFrame:
     """Rows of the statuses and with the designs' names that are asked for."""
     with st.expander("Filter", icon=":material/filter_alt:"):
         left, right = st.columns(2)
@@ -132,7 +132,7 @@ def _filtered(frame: pd.DataFrame) -> pd.DataFrame:
         word = right.text_input("Design or baseline contains", key="contains", bind="query-params")
         only = left.toggle("Frontier only", key="frontier_only", bind="query-params")
         most = right.number_input(
-            "Error at most (%)",
+            f"{LABELS[measured][0].capitalize()} at most (%)",
             min_value=0.0,
             max_value=100.0,
             value=None,
@@ -147,7 +147,7 @@ def _filtered(frame: pd.DataFrame) -> pd.DataFrame:
     if only:
         mask &= frame["frontier"]
     if most is not None:
-        mask &= frame["error"] <= most
+        mask &= frame[measured] <= most
     return frame[mask]
 
 
@@ -156,7 +156,7 @@ def _plot(study: StudyFrame, shown: pd.DataFrame, view: View) -> Selected:
     if shown.empty:
         st.info("No design passes the filter: widen it.")
     elif view.parallel:
-        _plot_parallel(shown, view.colour)
+        _plot_parallel(shown, view.colour, study.asked.measured)
     elif shown[view.x].isna().all():
         st.info(f"No design here has a figure for {label(view.x)}: choose another column.")
     else:
@@ -164,12 +164,12 @@ def _plot(study: StudyFrame, shown: pd.DataFrame, view: View) -> Selected:
     return Selected()
 
 
-def _plot_parallel(shown: pd.DataFrame, colour: str) -> None:
+def _plot_parallel(shown: pd.DataFrame, colour: str, measured: str) -> None:
     columns = st.multiselect(
         "Columns",
         _known(shown),
         format_func=label,
-        default=["error", "energy_pj", "latency_us", "trained_parameters"],
+        default=[measured, "energy_pj", "latency_us", "trained_parameters"],
     )
     lines = shown[shown["status"].isin(FULL)].dropna(subset=columns)
     lines = draw_sample(lines, MOST_LINES)
@@ -180,7 +180,8 @@ def _plot_parallel(shown: pd.DataFrame, colour: str) -> None:
 
 
 def _plot_points(study: StudyFrame, shown: pd.DataFrame, view: View) -> Selected:
-    confirmed = table_of_confirmed(study.of)
+    # Fresh seeds are told of the error that the study minimises, and of no other.
+    confirmed = table_of_confirmed(study.of) if view.y == study.asked.measured else None
     others = published_points(study) if view.published else None
     chart = frontier_chart(
         shown,
@@ -201,7 +202,7 @@ def _plot_points(study: StudyFrame, shown: pd.DataFrame, view: View) -> Selected
         "on the study's frontier; faint points are dominated; grey ticks at the foot have no error."
         + (
             " Pink: mean test error of fresh seeds with its interval."
-            if confirmed is not None and view.y == "error"
+            if confirmed is not None
             else ""
         )
     )
@@ -223,11 +224,12 @@ def _side_panel(
         f"{int(inside['frontier'].sum()):,} on the frontier"
     )
     if len(trained):
-        for name in dict.fromkeys(("error", *study.asked.objectives)):
+        measured = study.asked.measured
+        for name in dict.fromkeys((measured, *study.asked.objectives)):
             low, mid, high = trained[name].min(), trained[name].median(), trained[name].max()
             st.text(f"{label(name)}:\n{low:.3g} … {high:.3g}, median {mid:.3g}")
-        best = trained.sort_values("error").iloc[0]
-        st.text(f"Least error: {best['name']}")
+        best = trained.sort_values(measured).iloc[0]
+        st.text(f"Least {LABELS[measured][0]}: {best['name']}")
         if st.button("Open it", key="open_best", icon=":material/open_in_new:"):
             open_design(str(best["design"]))
     st.caption("Click a point to see the design.")
@@ -243,14 +245,17 @@ def _picked_design(study: StudyFrame, row: Evaluation, design: str) -> None:
         st.text(row.reason)
     figures = {
         label(name).split(" (")[0]: figure(row.column(name), name)
-        for name in (
-            "error",
-            "energy_pj",
-            "latency_us",
-            "area_um2",
-            "trained_parameters",
-            "stored_bits",
-            "generated_weights",
+        for name in dict.fromkeys(
+            (
+                study.asked.measured,
+                "error",
+                "energy_pj",
+                "latency_us",
+                "area_um2",
+                "trained_parameters",
+                "stored_bits",
+                "generated_weights",
+            )
         )
     }
     st.dataframe(pd.DataFrame({"": figures.keys(), "value": figures.values()}), hide_index=True)
@@ -269,7 +274,7 @@ def _table(inside: pd.DataFrame, study: StudyFrame) -> None:
     A browser gets the first `MOST_ROWS`. The selected row comes back as a place in these, and may
     be of a run before the filter changed: hence the check against their number.
     """
-    ordered = inside.sort_values(["frontier", "error"], ascending=[False, True])
+    ordered = inside.sort_values(["frontier", study.asked.measured], ascending=[False, True])
     axes = [name for name in inside.columns if name.startswith("axis_")]
     columns = _known(study.frame)
     machine = ["accelerator"] if study.asked.several_machines else []

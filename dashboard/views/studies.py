@@ -40,7 +40,9 @@ def main() -> None:
         column_config={
             "progress": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
             "hypervolume": st.column_config.NumberColumn(format="%.3f"),
-            "least error (%)": st.column_config.NumberColumn(format="%.1f"),
+            "least error (%)": st.column_config.NumberColumn(
+                format="%.1f", help="of the error that the study minimises: as int8, for some"
+            ),
             "least energy (uJ)": st.column_config.NumberColumn(format="%.3g"),
         },
     )
@@ -77,7 +79,7 @@ def _summary(label: str, folder: Path) -> dict[str, object]:
         "progress": min(done, 1.0),
         "trained": len(trained),
         "failed": int((frame["status"] == "failed").sum()),
-        "least error (%)": 100 * trained["error"].min() if len(trained) else None,
+        "least error (%)": 100 * trained[asked.measured].min() if len(trained) else None,
         "hypervolume": hypervolume_share(study.rows_where(frame["frontier"]), study.of.begun.box),
         "last row": _age(folder / FILE_NAME),
         "owner": find_owner(folder),
@@ -166,8 +168,9 @@ def _best(name: str, folder: Path) -> None:
     if front.empty:
         st.info("No design is trained yet.")
         return
-    names = list(dict.fromkeys(("error", *study.asked.objectives, "trained_parameters")))
-    front = front.sort_values("error").head(MOST_BEST)
+    measured = study.asked.measured
+    names = list(dict.fromkeys((measured, *study.asked.objectives, "trained_parameters")))
+    front = front.sort_values(measured).head(MOST_BEST)
     st.caption(
         f"Best points: {len(front)} of {int(study.frame['frontier'].sum())} designs on the "
         "frontier."

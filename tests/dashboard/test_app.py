@@ -30,7 +30,7 @@ from dse.studies.confirmed import Confirmed, write_confirmed
 from dse.studies.frontier import hypervolume_share
 from dse.studies.rows import Evaluation, append_row, read_rows
 from dse.training.best_scores import BestScores, write_best_scores
-from tests.dashboard.conftest import Opened, write_study
+from tests.dashboard.conftest import BOX, Opened, write_study
 
 PAGES = ("frontier", "design", "what_if", "compare", "report", "studies", "launch", "watch")
 
@@ -481,6 +481,31 @@ def test_comparisons_name_differences(study: Path, open_page: Opened) -> None:
     for view in ("machines", "mixing layers"):
         app = open_page("compare", study.parent, compare=view)
         assert len(app.dataframe[0].value) > 0
+
+
+def test_pages_of_a_study_of_errors_as_int8_speak_of_those(
+    tmp_path: Path, open_page: Opened
+) -> None:
+    """Errors as int8 in the opposite order of those in floats."""
+    folder = write_study(
+        tmp_path / "studies" / "whole",
+        objectives=("quantised_error", "energy_pj"),
+        box={"quantised_error": (0.0, 1.0), "energy_pj": BOX["energy_pj"]},
+    )
+    path = folder / "results.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    trained = [row for row in rows if row["error"] is not None]
+    for row in trained:
+        row["quantised_error"] = 0.9 - row["error"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    worst = max(trained, key=lambda row: row["error"])
+    assert f"Least error as int8: {worst['name']}" in texts(open_page("frontier", folder.parent))
+    listed = open_page("studies", folder.parent).dataframe[0].value.iloc[0]
+    assert listed["least error (%)"] == pytest.approx(100 * worst["quantised_error"])
+    compared = open_page("compare", folder.parent).multiselect(key="compared").options
+    assert worst["name"] in compared[0]
+    design = open_page("design", folder.parent)
+    assert "error as int8" in [each.label for each in design.metric]
 
 
 def test_a_report_can_be_downloaded(study: Path, open_page: Opened) -> None:
