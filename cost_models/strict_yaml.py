@@ -27,6 +27,7 @@ from yaml.constructor import SafeConstructor
 from yaml.cyaml import CParser  # type: ignore[attr-defined]
 from yaml.resolver import Resolver
 
+from cost_models.content import read_text
 from cost_models.errors import MAX_SHOWN, InvalidFile, short
 
 MAX_BYTES = 1_000_000
@@ -78,8 +79,9 @@ _Loader.add_implicit_resolver(
 _TOO_DEEP = (
     f"not readable as YAML: more than {MAX_LEVELS} levels, or an alias within its own anchor"
 )
-# Of ASCII and Latin-1, and halves of a pair of UTF-16, which no file can hold.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+# Of ASCII and Latin-1; marks that turn the direction of a line; halves of a pair of UTF-16, which
+# no file can hold.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,26 +158,7 @@ def read_yaml(path: Path | str, *, doubled: list[str] | None = None) -> Node:
         InvalidFile: the file is missing, unreadable, too large, not UTF-8 or not YAML, or has a
             duplicate key.
     """
-    path = Path(path)
-    try:
-        if path.exists() and not path.is_file():
-            kind = "a folder" if path.is_dir() else "no regular file"
-            raise InvalidFile(f"{path} is {kind}: name a YAML file")
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise InvalidFile(f"{path} is too large: a YAML file has at most {MAX_BYTES:,} bytes")
-        text = content.decode("utf-8-sig")
-    except FileNotFoundError:
-        raise InvalidFile(f"{path} does not exist: check the name, or create the file") from None
-    except PermissionError:
-        raise InvalidFile(f"{path} may not be read: check its permissions") from None
-    except OSError as error:
-        raise InvalidFile(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise InvalidFile(
-            f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8"
-        ) from None
+    text = read_text(path, MAX_BYTES, "a YAML file")
     return parse_yaml(text, str(path), doubled=doubled)
 
 
@@ -192,15 +175,31 @@ def parse_yaml(text: str, name: str, *, doubled: list[str] | None = None) -> Nod
     except UnicodeEncodeError:
         raise InvalidFile(f"not readable as YAML: it is no UTF-8 text ({name}:1)") from None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise InvalidFile(f"not readable as YAML: {problem} ({name}:{line})") from None
+        raise _no_yaml(error, text, name) from None
     if doubled is not None:
         doubled += [f"{error}; the last one holds" for error in conversion.doubled]
     elif conversion.doubled:
         raise InvalidFile.of(conversion.doubled)
     return converted
+
+
+_REMEDIES = (
+    ("but found another document", "it has a second document (---): keep one"),
+    ("undefined alias", "an alias (*name) without its anchor (&name)"),
+)
+"""What libyaml says of a mistake that it does not name, and what that means."""
+
+
+def _no_yaml(error: yaml.YAMLError, text: str, name: str) -> InvalidFile:
+    """What libyaml stumbled over, with the remedy where its words have none."""
+    mark = getattr(error, "problem_mark", None)
+    line = mark.line + 1 if mark else 1
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    lines = text.splitlines()
+    if line <= len(lines) and re.match(r" *\t", lines[line - 1]):
+        problem = "a tab as indentation: YAML takes spaces"
+    problem = next((said for found, said in _REMEDIES if found in problem), problem)
+    return InvalidFile(f"not readable as YAML: {problem} ({name}:{line})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +226,11 @@ class _Conversion:
                 if not isinstance(key_node, yaml.ScalarNode):
                     raise InvalidFile(f"a key must be a plain word ({self.file}:{child_line})")
                 name = self._key(str(key_node.value), child_line)
+                if name == "<<" and not key_node.style:
+                    raise InvalidFile(
+                        "merge keys (<<) are of YAML 1.1 and not read: write the keys out "
+                        f"({self.file}:{child_line})"
+                    )
                 child = self.node(value_node, join(key, name), child_line, level + 1)
                 if name in value:
                     first = f"it already stands on line {value[name].line}"

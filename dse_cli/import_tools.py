@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -16,11 +17,16 @@ from dse.files import write_text
 from dse.interchange.accelergy import import_tables
 from dse.interchange.scalesim import import_configuration
 from dse.interchange.zigzag import import_hardware, import_workload, is_workload
+from dse.report.content import Section
 from dse.report.estimate import workload_sections
 from dse.report.priced import load_machine
 from dse.report.terminal import print_sections
 from dse_cli.options import FRAMES_RANGE, Number
 from dse_cli.terminal import Screen, say
+
+MOST_LAYERS, MOST_ROWS = 2_000, 500
+"""That are priced, and that a table shows: printing takes some 3 ms a row, and a file of a megabyte
+may have tens of thousands. Networks of speech have some hundred."""
 
 _FILE = click.argument("file", type=click.Path(path_type=Path))
 _OUT = click.option(
@@ -176,10 +182,30 @@ def _print_workload(workload: Workload, machine: str | None) -> None:
     if machine is None:
         say("\n".join([*said, "not priced: add --machine"]))
         return
+    if len(workload.layers) > MOST_LAYERS:
+        raise InvalidInput(
+            f"{workload.name} has {len(workload.layers):,} layers, and at most {MOST_LAYERS:,} are "
+            "priced: give a part of it"
+        )
     cost = estimate(workload, *load_machine(machine))
     if not cost.latency_cycles:
         raise InvalidInput(
             f"{workload.name} takes no time on {cost.accelerator.name}, as it has no layer with "
             "weights: there is nothing to price"
         )
-    print_sections(workload_sections(cost, Use(), said), Screen(highlight=False))
+    sections = [_shortened(each) for each in workload_sections(cost, Use(), said)]
+    print_sections(sections, Screen(highlight=False))
+
+
+def _shortened(section: Section) -> Section:
+    """A section whose long tables are cut, and say so."""
+    tables = tuple(
+        replace(table, rows=table.rows[:MOST_ROWS]) if len(table.rows) > MOST_ROWS else table
+        for table in section.tables
+    )
+    cut = [
+        f"{table.title or 'a table'} has {len(table.rows):,} rows: {MOST_ROWS:,} are shown"
+        for table in section.tables
+        if len(table.rows) > MOST_ROWS
+    ]
+    return replace(section, tables=tables, sentences=(*section.sentences, *cut))

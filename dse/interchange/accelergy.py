@@ -43,8 +43,11 @@ _AREAS = {
 # Parts of action names, best first. A component has several figures, such as `mult_random` (both
 # operands new in each cycle), `mult_reused` (one is held) and `mult_gated` (off).
 _PREFERRED = ("random", "write", "add", "mult", "access", "read")
-_LEAST, _MOST = 1e-12, 1e12
-"""Of a figure that a component can have, if it is not 0."""
+_LEAST = {"pJ": 2.87e-9, "um2": 1e-3}
+"""Of a figure that is not 0. Energy: kT ln 2 at 300 K (R. Landauer, "Irreversibility and heat
+generation in the computing process", 1961), which no event of logic goes below; area: less than a
+transistor of any node has. What is smaller was written in joules, or in mm2."""
+_MOST = 1e12
 _OTHERS = {
     "architecture": "an architecture, which Accelergy makes tables of",
     "compound_components": "components, which Accelergy makes tables of",
@@ -164,15 +167,28 @@ def import_tables(
     areas = _Tables("", "um2", {}) if art is None else _areas(Path(art), notes)
     found: dict[str, Constant] = {}
     used: set[str] = set()
+    others: dict[str, list[str]] = {}  # by constant: figures of other widths
     for tables, patterns in ((energies, _ENERGIES), (areas, _AREAS)):
         for component in tables.components:
-            _guess(found, used, component, tables, patterns, notes)
+            _guess(found, used, component, tables, patterns, notes, others)
+    for each in others.values():
+        more = [f"and {len(each) - MOST_NAMED:,} more like these"] if len(each) > MOST_NAMED else []
+        notes += [*each[:MOST_NAMED], *more]
+    taken_by_hand = set[str]()
     for take in takes:
         constant, value, components = _take(take, energies, areas)
+        if constant in taken_by_hand:
+            raise InvalidInput(f"--take names {constant} twice: leave one out")
+        taken_by_hand.add(constant)
         found[constant] = value
         used.update(components)
     if not found:
         listed = ", ".join(list(energies.components)[:MOST_NAMED])
+        if notes:
+            raise InvalidInput(
+                f"nothing is taken of {ert} ({'; '.join(notes[:3])}): say it with --take "
+                f"CONSTANT=COMPONENT.ACTION/DIVISOR; components are {listed}"
+            )
         raise InvalidInput(
             f"no name in {ert} says what it is and how wide, such as mult8: say it with --take "
             f"CONSTANT=COMPONENT.ACTION/DIVISOR; components are {listed}"
@@ -209,6 +225,12 @@ def _tables(path: Path, kind: str, notes: list[str]) -> Node:
     for key, inner in ((kind, "tables"), (f"{kind}_summary", "table_summary")):
         body = keys.get(key)
         if body is not None and isinstance(body.value, dict) and inner in body.value:
+            _check_beside(body, inner, kind, notes)
+            notes += [
+                f"{each} is left out: {_BESIDE[each[:3]]}"
+                for each in keys
+                if each != key and each in ("ERT", "ERT_summary", "ART", "ART_summary")
+            ]
             tables: Node = body.value[inner]
             if not isinstance(tables.value, list | dict) or not tables.value:
                 raise tables.error(f"{tables.key} must be a list of components")
@@ -226,6 +248,31 @@ def _tables(path: Path, kind: str, notes: list[str]) -> Node:
     raise root.error(
         f"an {kind} has a key '{kind}.tables', its summary '{kind}_summary.table_summary'"
     )
+
+
+_BESIDE = {
+    "ERT": "the tables of energies come first, give it as a file of its own to read another",
+    "ART": "areas are read of the file that --art names, which may be the same one",
+}
+"""Of a file that holds several tables."""
+
+
+def _check_beside(body: Node, inner: str, kind: str, notes: list[str]) -> None:
+    """What stands beside the tables: another unit is refused, what is not known is told."""
+    rest = {name: child for name, child in body.value.items() if name not in (inner, "version")}
+    unit = "pJ" if kind == "ERT" else "um2"
+    for name, child in rest.items():
+        if "unit" not in name.lower():
+            continue
+        said = child.plain()
+        words = [str(each) for each in (said.values() if isinstance(said, dict) else [said])]
+        if any(word.lower().replace("^", "") != unit.lower() for word in words):
+            raise child.error(
+                f"{child.key} says {short(said)}: figures in {unit} are read; write them in {unit}"
+            )
+    unknown = [child.key for name, child in rest.items() if "unit" not in name.lower()]
+    if unknown:
+        notes.append(f"{', '.join(unknown[:MOST_NAMED])} is not known, and left out")
 
 
 def _listed(tables: Node) -> list[tuple[str, Node]]:
@@ -291,8 +338,16 @@ def _figure(rows: Sequence[Node], unit: str) -> _Figure:
     found: dict[str, _Figure] = {}
     for row in rows:
         keys = row.value if isinstance(row.value, dict) else {}
-        arguments = repr(keys["arguments"].plain()) if "arguments" in keys else ""
+        given = keys["arguments"].plain() if "arguments" in keys else None
+        # In whatever order they stand.
+        arguments = repr(sorted(given.items()) if isinstance(given, dict) else given or "")
         figure = _row_figure(row, unit)
+        bare = {"''", "[]"}
+        if found and (arguments in bare) != (next(iter(found)) in bare):
+            raise row.error(
+                f"{row.key}: of the rows of this name, one has arguments and one has none: leave "
+                "one out"
+            )
         if found.setdefault(arguments, figure) != figure:
             raise row.error(
                 f"{row.key} has {figure.value:g} {unit}, and a row before it of the same name "
@@ -312,6 +367,11 @@ def _row_figure(row: Node, unit: str) -> _Figure:
     keys = row.value if isinstance(row.value, dict) else {}
     if key in keys:
         value = _number(keys[key], unit)
+        other = keys.get(f"average_{key}")
+        if other is not None and _number(other, unit) != value:
+            raise row.error(
+                f"{row.key} has {key} {value:g} and average_{key} {other.value:g}: leave one out"
+            )
         return _Figure(value, value, value)
     if f"average_{key}" not in keys:
         raise row.error(f"{row.key} must have {key}, or average_{key}")
@@ -333,9 +393,9 @@ def _number(node: Node, unit: str) -> float:
     value = node.value
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise node.error(f"{node.key} must be a number of {unit}, not {short(value)}")
-    if value and not _LEAST <= value <= _MOST:
+    if value and not _LEAST[unit] <= value <= _MOST:
         raise node.error(
-            f"{node.key} must be 0, or from {_LEAST:g} to {_MOST:g} {unit}, not {value:g}"
+            f"{node.key} must be 0, or from {_LEAST[unit]:g} to {_MOST:g} {unit}, not {value:g}"
         )
     return float(value)
 
@@ -362,6 +422,7 @@ def _guess(
     tables: _Tables,
     patterns: dict[str, tuple[str, int]],
     notes: list[str],
+    others: dict[str, list[str]],
 ) -> None:
     """Take the figure of a component whose name says what it is and how wide, such as `mult8`."""
     # Only the last part of the path names the component: `system.add_unit.mult8` is a multiplier.
@@ -387,7 +448,7 @@ def _guess(
         if constant not in found:
             found[constant] = made
         elif not math.isclose(made.value, found[constant].value, rel_tol=1e-9):
-            notes.append(
+            others.setdefault(constant, []).append(
                 f"{component} makes {made.value:.6g} of {constant}; taken is that of the first in "
                 f"the file, {found[constant].value:.6g} ({found[constant].source})"
             )
@@ -396,11 +457,13 @@ def _guess(
 def _take(take: str, energies: _Tables, areas: _Tables) -> tuple[str, Constant, list[str]]:
     pattern = r"([a-z0-9_]{1,60})=([^=/]{1,200}?)(?::(average|min|max))?(?:/([0-9.]{1,12}))?"
     match = re.fullmatch(pattern, take, re.ASCII)
+    # Those of other units are in no such table.
     known = {
         field.name
         for field in dataclasses.fields(Technology)
-        if field.type in (Constant, "Constant")
+        if field.type in (Constant, "Constant") and re.search("_pj_|_um2(?:_|$)", field.name)
     }
+    known.discard("logic_leakage_nw_per_um2")
     if match is None or match[1] not in known:
         raise InvalidInput(
             f"--take {short(take)} must be CONSTANT=COMPONENT.ACTION/DIVISOR; constants are "
@@ -413,6 +476,11 @@ def _take(take: str, energies: _Tables, areas: _Tables) -> tuple[str, Constant, 
     if figure is None:
         component, _, action = source.rpartition(".")
         tables, figure = energies, energies.figure(component, action)
+    wanted = "um2" if "_um2" in constant else "pJ"
+    if figure is not None and tables.unit != wanted:
+        raise InvalidInput(
+            f"--take {short(take)}: {constant} is in {wanted}, and {short(source)} in {tables.unit}"
+        )
     if figure is None:
         names = dict.fromkeys([*energies.components, *areas.components])
         raise InvalidInput(

@@ -316,6 +316,10 @@ def _is_index(part: str, items: list[Node]) -> bool:
 def _find_sections(tree: _Tree) -> tuple[Node, Node, Node | None]:
     """(where labels and preprocessors stand, encoder, decoder or None)."""
     model = tree.get(tree.root, "model")
+    if model is not None and tree.get(model, "encoder") and tree.get(tree.root, "JasperEncoder"):
+        raise tree.root.value["JasperEncoder"].error(
+            "the file has two networks, 'model.encoder' and 'JasperEncoder': leave one out"
+        )
     if model is not None and (encoder := tree.get(model, "encoder")) is not None:
         return model, encoder, tree.get(model, "decoder")
     encoder = tree.get(tree.root, "JasperEncoder")
@@ -418,6 +422,12 @@ def _check_item(item: _Item, node: Node, residual_mode: str, dense_residuals: in
         value = getattr(item, key)
         if isinstance(value, tuple) and len(value) != 1:
             raise _unsupported(node, key, list(value), "a list of one number")
+        if min(value if isinstance(value, tuple) else (value,)) < 1:
+            place = node.value[key]
+            raise place.error(f"{place.key} must be at least 1, not {_one(value)}")
+    if item.kernel_size_factor <= 0:
+        place = node.value["kernel_size_factor"]
+        raise place.error(f"{place.key} must be above 0, not {item.kernel_size_factor:g}")
     if item.se:
         raise _unsupported(node, "se", True, False, " (squeeze and excitation)")
     if item.groups != 1:
@@ -550,6 +560,8 @@ def _frames(tree: _Tree, scope: Node) -> int | None:
     if length is None:
         return None
     frames: int = read_value(int, length)
+    if frames < 1:
+        raise length.error(f"{length.key} must be at least 1 frame, not {frames}")
     return frames
 
 

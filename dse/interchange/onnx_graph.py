@@ -111,7 +111,11 @@ class Reader:
 
     def __init__(self, graph: onnx.GraphProto, path: Path) -> None:
         self.graph, self.path = graph, path
-        self.constants = {tensor.name: Constant(tensor) for tensor in graph.initializer}
+        self.constants: dict[str, Constant] = {}
+        for tensor in graph.initializer:
+            if tensor.name in self.constants:
+                raise InvalidFile(f"two constants are called {short(tensor.name)} ({path})")
+            self.constants[tensor.name] = Constant(tensor)
         self.values: dict[str, Value] = {}
         self.layers: list[Layer] = []
         self.place_of: dict[str, int] = {INPUT: -1}  # layers by name; a node may be called `input`
@@ -159,7 +163,12 @@ class Reader:
                 )
             axes = (CLIP, CHANNELS, ONE, FRAMES) if dims[2] == 1 else (CLIP, CHANNELS, FRAMES, ONE)
         channels, length = dims[1], frames or dims[axes.index(FRAMES)]
-        if channels < 1 or length < 1:
+        if channels < 1:
+            raise InvalidFile(
+                f"input {name} leaves its channels open, or has none: export it with a number of "
+                f"them ({self.path})"
+            )
+        if length < 1:
             raise InvalidFile(
                 f"input {name} leaves its size open: give the frames with --frames ({self.path})"
             )
@@ -192,11 +201,21 @@ class Reader:
         name = read_name(node, index)
         found = self.constants.get(name)
         if found is None:
-            raise self.error(node, f"reads {short(name)}, which is no constant")
-        if any(dim < 0 for dim in found.shape) or prod(found.shape) > MAX_ELEMENTS:
+            sparse = any(each.values.name == name for each in self.graph.sparse_initializer)
+            what = "is sparse: save it dense" if sparse else "is no constant"
+            raise self.error(node, f"reads {short(name)}, which {what}")
+        if any(dim < 0 for dim in found.shape):
+            raise self.error(node, f"reads a constant of the shape {list(found.shape)[:8]}")
+        if prod(found.shape) > MAX_ELEMENTS:
             raise self.error(node, f"reads a constant of more than {MAX_ELEMENTS:,} numbers")
         if found.tensor.data_location == TensorProto.EXTERNAL:
             raise self.error(node, "has weights in another file: save the model as one file")
+        if found.tensor.data_type not in NUMBERS:
+            raise self.error(node, f"reads {short(name)}, which has no real numbers in it")
+        if not _is_whole(found.tensor):
+            raise self.error(
+                node, f"reads {short(name)}, of which the file has not as many numbers as its shape"
+            )
         return found
 
     def unpack(self, node: onnx.NodeProto, constant: Constant) -> npt.NDArray[Any]:
@@ -284,6 +303,34 @@ class Reader:
     def alone(self, node: onnx.NodeProto, index: int = 0) -> bool:
         """Whether nobody else reads what a node reads: only then can the two be merged."""
         return self.readers[node.input[index]] == 1
+
+
+NUMBERS = {
+    kind
+    for name, kind in TensorProto.DataType.items()
+    if name.startswith(("FLOAT", "DOUBLE", "BFLOAT", "INT", "UINT"))
+}
+"""Types of real numbers."""
+_FIELDS = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data")
+
+
+_NARROW = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
+"""Bits of the types of which several share a byte."""
+
+
+def _is_whole(tensor: onnx.TensorProto) -> bool:
+    """Whether a file has the numbers of a tensor that its shape promises.
+
+    They stand as bytes, or in a list of their type, where narrow ones share an entry.
+    """
+    count = prod(tensor.dims)
+    if tensor.raw_data:
+        bits = 8 * len(tensor.raw_data)
+        kind = TensorProto.DataType.Name(tensor.data_type)
+        size = _NARROW.get(kind) or 8 * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+        return bool(bits == -(-count * size // 8) * 8)
+    there = sum(len(getattr(tensor, field)) for field in _FIELDS)
+    return there in (count, -(-count // 2), -(-count // 4))
 
 
 def plain(name: str | bytes) -> str:

@@ -20,6 +20,7 @@ from types import MappingProxyType
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
+from cost_models.content import read_content
 from cost_models.workload import LayerKind, Workload
 from dse.errors import InvalidFile, InvalidInput, short
 from dse.interchange import onnx_layers, onnx_shapes
@@ -75,6 +76,12 @@ def import_onnx(
     path = Path(path)
     model = _load(path)
     reader = Reader(model.graph, path)
+    versions = [each.version for each in model.opset_import if each.domain in ("", "ai.onnx")]
+    if max(versions, default=0) > (known := onnx.defs.onnx_opset_version()):
+        reader.notes.append(
+            f"opset {max(versions)} is later than the onnx package knows: operators are read as of "
+            f"opset {known}"
+        )
     workload = _workload(reader, frames)
     if notes is not None:
         notes += reader.notes
@@ -82,14 +89,7 @@ def import_onnx(
 
 
 def _load(path: Path) -> onnx.ModelProto:
-    try:
-        if path.exists() and not path.is_file():
-            raise InvalidFile(f"{path} is no regular file: name an ONNX file")
-        if path.stat().st_size > MAX_BYTES:
-            raise InvalidFile(f"{path} is too large: an ONNX file has at most {MAX_BYTES:,} bytes")
-        content = path.read_bytes()
-    except OSError as error:
-        raise InvalidFile(f"{path} cannot be read: {(error.strerror or '').lower()}") from None
+    content = read_content(path, MAX_BYTES, "an ONNX file")
     try:
         model = onnx.load_model_from_string(content)
     except (DecodeError, ValueError):
@@ -118,6 +118,12 @@ def _workload(reader: Reader, frames: int | None) -> Workload:
     reader.values[inputs[0].name] = reader.input(inputs[0], frames)
     for node in reader.graph.node:
         _read_node(reader, node)
+    for output in reader.graph.output:
+        if output.name not in reader.values and output.name not in reader.constants:
+            raise InvalidFile(
+                f"the output {short(output.name)} is made by no node: the graph is cut off "
+                f"({reader.path})"
+            )
     if reader.in_floats:
         reader.notes.append(
             "weights in floats are priced as if they were quantised to 8 bits (layers: "
@@ -131,7 +137,13 @@ def _workload(reader: Reader, frames: int | None) -> Workload:
 
 def _read_node(reader: Reader, node: onnx.NodeProto) -> None:
     kind = node.op_type
-    if kind not in _OPERATORS or node.domain not in ("", "ai.onnx"):
+    if node.domain not in ("", "ai.onnx"):
+        raise reader.error(
+            node,
+            f"is of {plain(node.domain)}, whose operators are not supported: export with those of "
+            "ONNX alone",
+        )
+    if kind not in _OPERATORS:
         raise reader.error(node, f"is not supported: {_supported(kind)}")
     if not node.output or not (node.input or kind == "Constant"):
         raise reader.error(node, "has no inputs, or no outputs")

@@ -45,6 +45,8 @@ def convolution(reader: Reader, node: onnx.NodeProto) -> None:
         size != 1 for at, size in enumerate(kernel) if at != place
     ):
         raise reader.error(node, f"has a kernel of {kernel}: supported are those of one dimension")
+    if (said := [int(each) for each in attributes(node).get("kernel_shape", kernel)]) != kernel:
+        raise reader.error(node, f"has a kernel_shape of {said[:8]}, and weights of {kernel[:8]}")
     taps = kernel[place]
     stride = _along(reader, node, "strides", len(kernel))[place]
     dilation = _along(reader, node, "dilations", len(kernel))[place]
@@ -106,6 +108,8 @@ def _padding(reader: Reader, node: onnx.NodeProto, axes: int, place: int) -> int
     """Frames put in before and behind, together; None for as many as keep all frames ("same")."""
     options = attributes(node)
     auto = options.get("auto_pad", b"NOTSET")
+    if auto != b"NOTSET" and any(options.get("pads", ())):
+        raise reader.error(node, "has both pads and an auto_pad: leave one out")
     if auto in (b"SAME_UPPER", b"SAME_LOWER"):
         return None
     if auto not in (b"NOTSET", b"VALID"):
@@ -130,7 +134,10 @@ def _trained(reader: Reader, weights: Constant) -> dict[str, Any]:
 def _ternary(reader: Reader, node: onnx.NodeProto, weights: Constant) -> dict[str, Any] | None:
     """Fields of a ternary matrix; None where the entries of a 1x1 are others."""
     if weights.key not in reader.matrices:
-        reader.matrices[weights.key] = _matrix(reader.unpack(node, weights))
+        entries = reader.unpack(node, weights)
+        if not np.isfinite(entries).all():
+            raise reader.error(node, "has weights that are not numbers: NaN or infinity")
+        reader.matrices[weights.key] = _matrix(entries)
     found = reader.matrices[weights.key]
     if found.mask is None:
         return None
@@ -153,6 +160,8 @@ def _matrix(weights: npt.NDArray[Any]) -> Matrix:
     """Whether all entries of each row are equal but for their sign, or 0."""
     size = np.abs(weights.reshape(weights.shape[0], -1))
     row = size.max(axis=1, keepdims=True, initial=0)
+    if not row.any():  # zeros alone: an export of what was never trained
+        return Matrix(None, False)
     if not ((size == 0) | (size == row)).all():
         return Matrix(None, False)
     scaled = not np.isin(row, (0, 1)).all()

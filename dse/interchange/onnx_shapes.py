@@ -8,6 +8,7 @@ another network. Weights of a quantised graph, integers with a scale and a zero 
 import dataclasses
 from math import prod
 
+import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
@@ -64,6 +65,9 @@ def dequantise(reader: Reader, node: onnx.NodeProto) -> None:
         count = 1 if each is None else prod(each.shape)
         if count != 1 and not (-rank <= axis < rank and count == whole.shape[axis]):
             raise reader.error(node, f"has {count:,} scales or zero points for an axis of another")
+    scales = reader.unpack(node, scale)
+    if not ((scales > 0) & np.isfinite(scales)).all():
+        raise reader.error(node, "has scales that are not above 0, or not finite")
     reader.constants[node.output[0]] = Constant(
         whole.tensor, scale.tensor, None if zero is None else zero.tensor, axis
     )

@@ -12,10 +12,12 @@ A convolution over frames is written as one over images of width 1: IFMAP Height
 
 import configparser
 import dataclasses
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
 from cost_models.accelerator import Accelerator, ComputeArray, MemoryLevel, Operand
+from cost_models.content import read_text
 from cost_models.library import load_accelerator
 from cost_models.workload import CONVOLUTIONS, Layer, Workload
 from dse.errors import InvalidFile, InvalidInput, short
@@ -200,6 +202,7 @@ def import_configuration(path: Path | str) -> ImportedMachine:
     parser = _parser(path)
     base = load_accelerator("systolic_32x32")
     array = _array(path, parser, base.arrays[0])
+    _check_switches(path, parser)
     notes: list[str] = []
     words = _bandwidth(path, parser, notes)
     dram = dataclasses.replace(base.memories[-1], bandwidth_bits_per_cycle=8 * words, where="")
@@ -247,7 +250,13 @@ def _srams(
     section = parser["architecture_presets"]
     memories: list[MemoryLevel] = []
     for key, operand in _SRAMS.items():
-        kib = _whole(path, section, next((k for k in SRAM_KEYS[key] if k in section), key))
+        sizes = [_whole(path, section, each, key) for each in SRAM_KEYS[key] if each in section]
+        if len(set(sizes)) > 1:
+            raise InvalidFile(
+                f"{' and '.join(SRAM_KEYS[key])} are one size, and say {sizes[0]} and {sizes[1]} "
+                f"KiB: leave one out ({path})"
+            )
+        kib = sizes[0] if sizes else _whole(path, section, key)
         if kib > MOST_KIB:
             raise InvalidFile(f"{key} must be at most {MOST_KIB:,} KiB, not {kib:,} ({path})")
         memories.append(
@@ -330,6 +339,24 @@ def _value(parser: configparser.ConfigParser, section: str, key: str) -> str:
     return found.strip()
 
 
+SWITCHES = {
+    "sparsity": ("SparsitySupport", "OptimizedMapping"),
+    "run_presets": ("UseRamulatorTrace",),
+    "layout": ("IfmapCustomLayout", "FilterCustomLayout", "OfmapCustomLayout"),
+}
+
+
+def _check_switches(path: Path, parser: configparser.ConfigParser) -> None:
+    """Raise `InvalidFile` for a switch that is neither on nor off: SCALE-Sim would stop there."""
+    for section, keys in SWITCHES.items():
+        for key in keys:
+            said = _value(parser, section, key)
+            if said and said.lower() not in parser.BOOLEAN_STATES:
+                raise InvalidFile(
+                    f"{key} in [{section}] must be True or False, not {short(said)} ({path})"
+                )
+
+
 def _on(parser: configparser.ConfigParser, section: str, key: str) -> bool:
     return _value(parser, section, key).lower() in ("true", "yes", "1", "on")
 
@@ -340,7 +367,8 @@ def _parser(path: Path) -> configparser.ConfigParser:
     Raises:
         InvalidFile: it cannot be read, is a list of layers, or has no presets of an architecture.
     """
-    text = _text(path)
+    text = read_text(path, MAX_BYTES, "a cfg file of SCALE-Sim")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")  # of the first Macintosh, too
     lines = (line.strip() for line in text.splitlines())
     first = next((line for line in lines if line and line[0] not in "#;"), "")
     if first[:1] != "[" and first.count(",") > 2:
@@ -359,28 +387,14 @@ def _parser(path: Path) -> configparser.ConfigParser:
     return parser
 
 
-def _text(path: Path) -> str:
-    try:
-        if path.exists() and not path.is_file():
-            raise InvalidFile(f"{path} is no regular file: name a cfg file of SCALE-Sim")
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        reason = (error.strerror or "it cannot be read").lower()
-        raise InvalidFile(f"{path} cannot be read: {reason}") from None
-    if len(content) > MAX_BYTES:
-        raise InvalidFile(f"{path} is too large: a cfg file has at most {MAX_BYTES:,} bytes")
-    try:
-        # Windows' editors begin a file with a mark of three bytes.
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidFile(f"{path} is not UTF-8 text (byte {error.start})") from None
-
-
-def _whole(path: Path, section: Mapping[str, str], key: str) -> int:
+def _whole(path: Path, section: Mapping[str, str], key: str, shown: str = "") -> int:
+    """A number from 1 on; `shown` is the key as files write it, where `key` is in small letters."""
     text = section.get(key)
+    key = shown or key
     if text is None:
-        raise InvalidFile(f"missing key '{key}' in [architecture_presets] ({path})")
+        close = difflib.get_close_matches(key.lower(), section, n=1)
+        hint = f"; it has '{close[0]}'" if close else ""
+        raise InvalidFile(f"missing key '{key}' in [architecture_presets]{hint} ({path})")
     plain = text.strip()
     if not (plain.isascii() and plain.isdigit() and len(plain) <= 9 and int(plain) > 0):
         raise InvalidFile(f"{key} must be a whole number from 1, not {short(text)} ({path})")

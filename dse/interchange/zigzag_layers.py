@@ -26,6 +26,8 @@ from dse.errors import InvalidFile, InvalidInput, short
 MOST_SIZE = 2**31
 """Of a loop. No layer of one dimension comes near; counts stay exact in our columns."""
 MOST_BITS = 64
+MOST_TOLD = 10
+"""Notes of one kind."""
 
 _OF_MAPPINGS = ("spatial_mapping", "core_allocation", "memory_operand_links", "intra_core_tiling")
 _OPERATORS = ("Conv", "Conv_downsample", "Gemm")
@@ -77,6 +79,7 @@ def import_workload(path: Path | str, *, notes: list[str] | None = None) -> Work
     try:
         layers = tuple(_layer(node, names, said) for node in root.value)
         workload = Workload(path.stem, layers)
+        said += _mismatches(layers)
     except InvalidFile:
         raise
     except InvalidInput as error:  # of the workload as a whole, which has no place in the file
@@ -84,6 +87,23 @@ def import_workload(path: Path | str, *, notes: list[str] | None = None) -> Work
     if notes is not None:
         notes += dict.fromkeys(said)
     return workload
+
+
+def _mismatches(layers: tuple[Layer, ...]) -> list[str]:
+    """Layers that read other sizes than the layer before makes: something between is left out."""
+    made = {layer.name: (layer.out_channels, layer.out_frames) for layer in layers}
+    notes = []
+    for layer in layers:
+        for name in layer.reads:
+            read = (layer.in_channels, layer.in_frames)
+            if name in made and made[name] != read:
+                notes.append(
+                    f"{layer.name} reads {read[0]:,} channels of {read[1]:,} frames, and {name} "
+                    f"makes {made[name][0]:,} of {made[name][1]:,}: what stands between them is "
+                    "not in the file, and not priced"
+                )
+    more = [f"and {len(notes) - MOST_TOLD:,} more layers like these"]
+    return notes if len(notes) <= MOST_TOLD else notes[:MOST_TOLD] + more
 
 
 def _layer(node: Node, names: dict[int, str], notes: list[str]) -> Layer:
@@ -96,6 +116,7 @@ def _layer(node: Node, names: dict[int, str], notes: list[str]) -> Layer:
     groups, taps, after = sizes["groups"], sizes["taps"], sizes["frames"]
     in_channels, out_channels = groups * sizes["inputs"], groups * sizes["outputs"]
     before = _frames_before(node, relation, after)
+    _compare_padding(node, name, relation, (before, taps, after), notes)
     kind = LayerKind.POINTWISE
     if groups > 1 and groups == in_channels == out_channels:
         kind = LayerKind.DEPTHWISE
@@ -171,6 +192,34 @@ def _frames_before(node: Node, relation: _Relation, after: int) -> int:
     return found
 
 
+def _compare_padding(
+    node: Node, name: str, relation: _Relation, sizes: tuple[int, int, int], notes: list[str]
+) -> None:
+    """A note where the frames that are there and the padding make other outputs than the loops.
+
+        outputs = (inputs + padding - dilation * (taps - 1) - 1) / stride + 1, rounded down
+
+    What is priced is what the loops say; the file says two things.
+    """
+    if "padding" not in node.value or not relation.index:
+        return
+    place = node.value["padding"]
+    pairs: tuple[tuple[int, ...], ...] = read_value(tuple[tuple[int, ...], ...], place)
+    if any(len(pair) != 2 or min(pair) < 0 or max(pair) >= MOST_SIZE for pair in pairs):
+        raise place.error(f"{place.key} must be a list of pairs of frames, such as [[1, 1]]")
+    if len(pairs) != 1 or "pr_loop_sizes" not in node.value:
+        return
+    before, taps, after = sizes
+    span = relation.dilation * (taps - 1) + 1
+    makes = (before + sum(pairs[0]) - span) // max(relation.stride, 1) + 1
+    if makes != after:
+        notes.append(
+            f"{name}: {before:,} input frames with a padding of {pairs[0][0]:,} and "
+            f"{pairs[0][1]:,} make {makes:,} output frames, and its loops {after:,}: counted is "
+            "what the loops say"
+        )
+
+
 _PRECISIONS = {"W": 8, "I": 8, "O": 24, "O_final": 8}
 """And what is assumed where the file leaves one out."""
 
@@ -180,12 +229,22 @@ def _bits(node: Node, name: str, notes: list[str]) -> dict[str, int]:
     place = node.value["operand_precision"]
     given: dict[str, int] = read_value(dict[str, int], place)
     for operand, width in given.items():
+        if operand not in _PRECISIONS:
+            raise place.error(
+                f"{place.key} names {short(operand)}: operands are {', '.join(_PRECISIONS)}"
+            )
         if not 0 <= width <= MOST_BITS:
             raise place.error(f"{place.key}.{operand} must be 0 to {MOST_BITS} bits, not {width}")
     missing = {operand: bits for operand, bits in _PRECISIONS.items() if operand not in given}
     if missing:
         told = ", ".join(f"{operand} {bits}" for operand, bits in missing.items())
         notes.append(f"{name}: operand_precision leaves out bits: assumed are {told}")
+    sums, done = (given.get(operand, _PRECISIONS[operand]) for operand in ("O", "O_final"))
+    if sums < done:
+        raise place.error(
+            f"{place.key} has sums (O) of {sums} bits, narrower than the outputs made of them "
+            f"(O_final), {done}"
+        )
     if given.get("W") == 0:
         notes.append(f"{name}: weights of 0 bits are read as 1 bit")
     return {**missing, **given, "W": max(given.get("W", 8), 1)}
@@ -195,18 +254,29 @@ def _reads(node: Node, name: str, names: dict[int, str], notes: list[str]) -> tu
     """The layer that `operand_source` names; its own number means no layer: the network's input."""
     own = node.value["id"].value if "id" in node.value else len(names)
     source = node.value["operand_source"].value if "operand_source" in node.value else {}
-    given = source["I"].value if isinstance(source, dict) and "I" in source else None
+    given = source["I"].plain() if isinstance(source, dict) and "I" in source else None
+    weights = source["W"].plain() if isinstance(source, dict) and "W" in source else None
     if type(own) is not int or own in names:
         raise node.error(f"{node.key}.id must be a whole number of its own, not {short(own)}")
+    if type(weights) is int and weights in names:
+        raise node.value["operand_source"].error(
+            f"{node.key}.operand_source: W comes from layer {weights} ({names[weights]}): both "
+            "operands are activations, and a layer of ours has weights of its own"
+        )
     chain = tuple(list(names.values())[-1:])
     names[own] = name
-    if given is None or (type(given) is int and given == own):
+    if type(given) is int and given == own:
         return chain
     if type(given) is int and given in names:
         return (names[given],)
-    notes.append(
-        f"{name}: operand_source names {short(given)}, which is no layer before it: read as a chain"
+    if given is None and not chain:
+        return chain
+    said = (
+        "says no source of I"
+        if given is None
+        else f"names {short(given)}, which is no layer before it"
     )
+    notes.append(f"{name}: operand_source {said}: read as a chain")
     return chain
 
 
@@ -260,13 +330,32 @@ def _relation(node: Node, loops: dict[str, int]) -> _Relation:
         match = _RELATION.fullmatch(line.strip().lower())
         if match is not None and match[1] == "iy":
             continue
-        if match is None or not {match[3], match[5]} <= names:
+        if match is None:
             raise node.error(f"{node.key}: cannot read the relation {line[:80]!r}")
-        index, stride, frame, dilation, tap = match.groups()
-        relations.append(_Relation(index, frame, tap, int(stride or 1), int(dilation or 1)))
+        if strange := sorted({match[3], match[5]} - names):
+            raise node.error(
+                f"{node.key}: the relation {line[:80]!r} has {strange[0]}, which is no loop of "
+                "loop_dims"
+            )
+        relations.append(_told_apart(node, match, line))
     if len(relations) > 1:
         raise node.error(f"{node.key} has {len(relations)} dimension_relations: layers have one")
     return relations[0] if relations else _Relation()
+
+
+def _told_apart(node: Node, match: re.Match[str], line: str) -> _Relation:
+    """Which term is the output frame and which the tap: the equation says it, not their order."""
+    index, first_factor, first, second_factor, second = match.groups()
+    frame, tap = (first, int(first_factor or 1)), (second, int(second_factor or 1))
+    found = _indices(node)
+    if second in found["O"] and first not in found["O"]:
+        frame, tap = tap, frame
+    if frame[0] not in found["O"] or tap[0] in found["O"]:
+        raise node.error(
+            f"{node.key}: of the relation {line[:80]!r} one loop must be an output frame, in O of "
+            "the equation, and the other a tap of the kernel, in W"
+        )
+    return _Relation(index, frame[0], tap[0], frame[1], tap[1])
 
 
 def _loops(node: Node) -> dict[str, int]:
@@ -300,6 +389,13 @@ def _loops(node: Node) -> dict[str, int]:
 def _sizes_by_role(node: Node, loops: dict[str, int], relation: _Relation) -> dict[Role, int]:
     """Product of the loops of each role."""
     operands = _operands(node, relation)
+    # A batch of one clip needs no loop; nor does the second axis of an image of one row.
+    known = {name.lower() for name in loops} | {relation.index, "b", "iy"}
+    if strange := sorted(set().union(*operands.values()) - known):
+        raise node.value["equation"].error(
+            f"{node.key}: the equation has the index {strange[0]}, which is no loop of loop_dims: "
+            "add it with its size, or leave the index out"
+        )
     found: dict[Role, int] = dict.fromkeys((*_ROLES.values(), "taps"), 1)
     for name, size in loops.items():
         if size > 1:  # else it may be missing from the equation
@@ -333,16 +429,21 @@ _EQUATION = re.compile(r"o((?:\[\w+\])+)\+=([wi])((?:\[\w+\])+)\*([wi])((?:\[\w+
 
 def _operands(node: Node, relation: _Relation) -> dict[str, set[str]]:
     """The indices of O, W and I; an input frame stands for the output frame that reads it."""
+    found = _indices(node)
+    if relation.index in found["I"]:
+        found["I"].add(relation.frame)
+    return found
+
+
+def _indices(node: Node) -> dict[str, set[str]]:
+    """The indices of O, W and I, as the equation has them."""
     text = str(node.value["equation"].value)
     match = _EQUATION.fullmatch(re.sub(r"\s", "", text).lower())
     if match is None or match[2] == match[4]:
         raise node.value["equation"].error(
             f"{node.key}: cannot read the equation {text[:80]!r}: it must be O[..]+=W[..]*I[..]"
         )
-    found = {
+    return {
         letter.upper(): set(re.findall(r"\w+", indices))
         for letter, indices in (("o", match[1]), (match[2], match[3]), (match[4], match[5]))
     }
-    if relation.index in found["I"]:
-        found["I"].add(relation.frame)
-    return found

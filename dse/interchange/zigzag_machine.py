@@ -15,6 +15,7 @@ silence. Three things are easily read wrongly:
   frames or its taps (`depthwise: auto`), not channels alone.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
@@ -31,10 +32,10 @@ from cost_models.accelerator import (
     Operand,
     Register,
 )
-from cost_models.reading import build
+from cost_models.reading import build, read_value
 from cost_models.strict_yaml import Node, read_yaml
 from cost_models.technology import Constant
-from dse.errors import InvalidFile, InvalidInput
+from dse.errors import InvalidFile, InvalidInput, short
 from dse.interchange.imported import ImportedMachine
 
 LETTERS: dict[Operand, str] = {"inputs": "I1", "weights": "I2", "outputs": "O"}
@@ -44,6 +45,9 @@ LEAST_PJ = 1e-9
 MOST_PJ = 1e9
 """Of an access or an operation; a file in other units than pJ comes to more."""
 MOST_ELEMENTS = 2**24
+MOST_OPERAND_BITS = 64
+LEAST_OPERAND_BITS = 8
+"""Of an element: what our layers have, unless their file says less."""
 MOST_ACCUMULATOR_BITS = 64
 """A wider port of sums is that of several at once."""
 
@@ -67,7 +71,7 @@ class _Memory:
     w_cost: float | None = None
     area: float | None = None
     latency: int = 1
-    mem_type: str = "sram"
+    mem_type: str | None = None
     auto_cost_extraction: bool = False
     force_double_buffering: bool = False
 
@@ -193,7 +197,9 @@ def _check_form(root: Node) -> None:
                 f"{memory.key} has its ports as in ZigZag before 3.8 (r_bw, r_port): since then "
                 "'ports' is a list, each port with type, bandwidth_min and bandwidth_max"
             )
-    if "mapping" in keys or "layers" in keys:
+    if "layers" in keys:
+        raise root.error("a workload of ZigZag is a list of layers, with nothing above it")
+    if "mapping" in keys:
         raise root.error("this is no hardware of ZigZag: that has 'memories'")
 
 
@@ -249,8 +255,17 @@ def _axes(read: _Read) -> dict[str, Axis]:
 
 
 def _check_sizes(array: _Array, node: Node) -> None:
-    if array.is_imc:
+    if array.is_imc or array.imc_type or array.adc_resolution:
         raise node.error(f"{node.key}: arrays that compute in memory are not supported")
+    if array.bit_serial_precision:
+        raise node.value["bit_serial_precision"].error(
+            f"{node.key}: bit_serial_precision {short(array.bit_serial_precision)} is not "
+            "supported: an element of ours takes a whole operand a cycle"
+        )
+    wrong = [bits for bits in array.input_precision if not 1 <= bits <= MOST_OPERAND_BITS]
+    if wrong:
+        place = node.value["input_precision"]
+        raise place.error(f"{place.key} must be 1 to {MOST_OPERAND_BITS} bits, not {wrong[0]:,}")
     distinct = len(set(array.dimensions)) == len(array.dimensions)
     if not array.sizes or len(array.sizes) != len(array.dimensions) or not distinct:
         raise node.error(
@@ -307,6 +322,13 @@ def _array(
         )
     if array.unit_energy is None:
         read.notes.append("the array has no unit_energy: the technology prices a multiplication")
+    elif array.unit_energy == 0:
+        read.notes.append(f"unit_energy is 0, read as {LEAST_PJ:g} pJ a multiplication")
+    if array.input_precision and max(array.input_precision) < LEAST_OPERAND_BITS:
+        read.notes.append(
+            f"input_precision is {max(array.input_precision)} bits: elements of "
+            f"{LEAST_OPERAND_BITS} are assumed, which layers of 8 bits need"
+        )
     outputs = registers["outputs"]
     interconnect = _interconnect(array, read.notes)
     # ZigZag lets a pass take what its port brings in several cycles, and holds it meanwhile.
@@ -320,7 +342,7 @@ def _array(
         interconnect=interconnect,
         latched=tuple(bare),
         depthwise="auto",
-        operand_bits=max((8, *array.input_precision)),
+        operand_bits=max((LEAST_OPERAND_BITS, *array.input_precision)),
         accumulator_bits=_accumulator_bits(outputs, read),
         saturates=True,
         weights=registers.get("weights"),
@@ -399,11 +421,13 @@ def _check_memory(memory: _Memory, node: Node, axes: Iterable[str]) -> None:
         raise node.error(f"{node.key} serves {unknown[0]}, which the array does not have")
     if not memory.ports or not memory.operands:
         raise node.error(f"{node.key} must have ports and operands")
-    for key in ("size", "r_cost", "w_cost"):
+    if len(set(memory.operands)) < len(memory.operands):
+        raise node.error(f"{node.key} holds {memory.operands[0]} twice: leave one out")
+    for key in ("size", "r_cost", "w_cost", "area", "latency"):
         value = getattr(memory, key)
         if value is not None and (value < 0 or (key == "size" and value < 1)):
             raise node.value[key].error(f"{node.key}.{key} must be positive, not {value}")
-        if value is not None and key != "size" and value > MOST_PJ:
+        if value is not None and key.endswith("cost") and value > MOST_PJ:
             raise node.value[key].error(
                 f"{node.key}.{key} must be at most {MOST_PJ:g} pJ, not {value:g}"
             )
@@ -415,6 +439,48 @@ def _check_memory(memory: _Memory, node: Node, axes: Iterable[str]) -> None:
     for port in memory.ports:
         if not 1 <= port.bandwidth_min <= port.bandwidth_max:
             raise node.error(f"{node.key}: bandwidths of {port.name} must be positive, min to max")
+    _check_allocation(memory, node)
+
+
+_READS, _WRITES = ("tl", "th"), ("fh", "fl")
+"""To the level below or above, from there: a port that sends them reads."""
+
+
+def _check_allocation(memory: _Memory, node: Node) -> None:
+    """What passes which port must fit the port, and leave no operand out.
+
+    Ours has no such list: each port that can serves all operands of a memory. So a list that says
+    otherwise describes another memory, or is a slip.
+    """
+    named: set[str] = set()
+    for port, place in zip(memory.ports, node.value["ports"].value, strict=True):
+        for entry in _transfers(port, place):
+            operand, _, way = (part.strip() for part in entry.partition(","))
+            fits = {"read": _READS, "write": _WRITES, "read_write": (*_READS, *_WRITES)}[port.type]
+            if operand not in memory.operands or way not in (*_READS, *_WRITES):
+                raise place.error(
+                    f"{place.key}.allocation has {short(entry)}: an operand of "
+                    f"{', '.join(memory.operands)}, and tl, th, fh or fl, are needed"
+                )
+            if way not in fits:
+                raise place.error(
+                    f"{place.key}.allocation has {short(entry)}, which {port.type} ports cannot: "
+                    f"they do {', '.join(fits)}"
+                )
+            named.add(operand)
+    left = [operand for operand in memory.operands if operand not in named]
+    if named and left:
+        raise node.error(
+            f"{node.key} holds {left[0]}, and no allocation of its ports has it: add it, or leave "
+            "the operand out"
+        )
+
+
+def _transfers(port: _Port, place: Node) -> tuple[str, ...]:
+    """`I1, tl` and its like, a list; none where it is left out."""
+    if port.allocation is None:
+        return ()
+    return read_value(tuple[str, ...], place.value["allocation"])  # type: ignore[no-any-return]
 
 
 def _sums_without_register(read: _Read, levels: list[str]) -> Register:
@@ -464,7 +530,7 @@ def _level(read: _Read, name: str) -> MemoryLevel:
     read_price, write_price = _prices(read, name)
     return MemoryLevel(
         name=name,
-        kind="dram" if "dram" in (name + memory.mem_type).lower() else "sram",
+        kind=_kind(read, name),
         holds=memory.holds(),
         capacity_bits=memory.size,
         bandwidth_bits_per_cycle=memory.ports[0].bandwidth_max,
@@ -474,6 +540,31 @@ def _level(read: _Read, name: str) -> MemoryLevel:
         read_pj_per_bit=read_price,
         write_pj_per_bit=write_price,
     )
+
+
+_OUTSIDE = re.compile(r"(?<![a-z])(?:(?:lp)?ddr|s?dram|hbm|off_?chip)(?![a-z])")
+"""Words of a name that say where a memory is; an `edram` is none of them."""
+
+
+def _kind(read: _Read, name: str) -> Literal["dram", "sram"]:
+    """What a memory is: by `mem_type`, else by a word of its name.
+
+    ZigZag prices them alike; ours have leakage and area where they are on the chip.
+    """
+    said = read.hardware.memories[name].mem_type
+    if said is not None and said.lower() in ("dram", "sram"):
+        return "dram" if said.lower() == "dram" else "sram"
+    if said is not None:
+        read.notes.append(f"{name}: mem_type {short(said)} is not known, it is read as an SRAM")
+        return "sram"
+    word = _OUTSIDE.search(name.lower())
+    if word is None:
+        if "dram" in name.lower():
+            read.notes.append(f"{name} is read as an SRAM: `mem_type: dram` makes it a DRAM")
+        return "sram"
+    if "dram" not in word[0]:
+        read.notes.append(f"{name} is read as a DRAM outside of the chip, by its name")
+    return "dram"
 
 
 def _ports(read: _Read, name: str) -> Literal["shared", "separate"]:

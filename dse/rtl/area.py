@@ -31,7 +31,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from dse.errors import InvalidInput
+from cost_models.content import read_content
+from dse.errors import InvalidInput, printable, short
 from dse.rtl.yosys import Circuit, read_commands, run_script
 
 DEFAULT_LIBRARY = "small_130nm"
@@ -132,6 +133,8 @@ MAX_BYTES = 512_000_000
 """Of a library, unpacked: those of a foundry have tens of megabytes."""
 MOST_UM2 = 1e9
 """Of a cell: 10 cm2, more than any chip."""
+LEAST_UM2 = 1e-3
+"""A transistor of any node has more: a smaller area is one in other units."""
 MAX_FUNCTION = 500
 """Letters of a function that is evaluated; the longest of a standard cell have a hundred."""
 
@@ -142,10 +145,8 @@ _WRONGLY_UNUSED = re.compile(r"\bdont_use\s*:\s*\"?false\"?\s*;?", re.IGNORECASE
 
 def _read_text(path: Path) -> str:
     """A library without comments, which may have cells in them."""
+    data = read_content(path, MAX_BYTES, "a library")
     try:
-        if path.is_file() and path.stat().st_size > MAX_BYTES:
-            raise InvalidInput(f"library {path} is larger than {MAX_BYTES:,} bytes")
-        data = path.read_bytes()
         if data.startswith(b"\x1f\x8b") or path.suffix == ".gz":
             with gzip.GzipFile(fileobj=io.BytesIO(data)) as unpacked:
                 data = b"".join(iter(lambda: _bounded(unpacked, path), b""))
@@ -155,10 +156,21 @@ def _read_text(path: Path) -> str:
     text = data.decode("utf-8-sig", "replace")
     before, *comments = text.split("/*")
     text = before + "".join(comment.partition("*/")[2] for comment in comments)
+    text = re.sub(r"\\[ \t]*\r?\n", " ", text)  # a line that goes on in the next
     if not re.search(r"^\s*library\s*\(", text, re.M):
         raise InvalidInput(f"library {path} is no Liberty file: it has no `library (...)`")
     if text.count("{") > text.count("}"):
         raise InvalidInput(f"library {path} is cut off: it has more `{{` than `}}`")
+    if included := re.search(r"^\s*include_file\s*\(([^)]{0,200})\)", text, re.M):
+        raise InvalidInput(
+            f"library {path} includes {short(included[1].strip())}, which is not followed: name "
+            "both files"
+        )
+    unit = re.search(r'\barea_unit\s*:\s*"?\s*([^";}\n]{1,40})', text)
+    if unit and unit[1].strip().lower().replace("^", "") not in ("um2", "1um2", "1.0um2", "1 um2"):
+        raise InvalidInput(
+            f"library {path} has areas in {short(unit[1].strip())}: um2 are read; give them in um2"
+        )
     return text
 
 
@@ -264,32 +276,53 @@ def _cells(path: Path) -> list[_Cell]:
     )
     # No parser of Liberty: from `cell (NAME)` to the next one goes the body of a cell. A split by a
     # pattern with one group gives [head, name, body, name, body, ...].
-    parts = re.split(r'\bcell\s*\(\s*"?([^")\s]+)"?\s*\)', "\n".join(lines))
+    parts = re.split(r'\bcell\s*\(\s*"?([^")\s]+)"?\s*\)', printable("\n".join(lines)))
     found = []
-    for name, body in zip(parts[1::2], parts[2::2], strict=True):
-        area = re.search(r"\barea\s*:\s*\"?([^\";}\s]+)", body)
+    for name, whole in zip(parts[1::2], parts[2::2], strict=True):
+        # Of the cell itself: others in it are its view under test, and at another voltage.
+        body = re.split(r"\b(?:test|scaled)_cell\s*\(", whole, maxsplit=1)[0]
+        areas = re.findall(r"(?<!\w)area\s*:\s*\"?([^\";}\n]*)", body)
+        areas_um2 = {_area(each.strip(), name, path) for each in areas}
+        if len(areas_um2) > 1:
+            listed = " and ".join(f"{each:g}" for each in sorted(areas_um2))
+            raise InvalidInput(
+                f"cell {name[:80]} of library {path} has areas of {listed}: leave one out"
+            )
         found.append(
             _Cell(
                 name=name,
-                area_um2=_area(area[1], name, path) if area else 0.0,
-                has_area=area is not None,
+                area_um2=max(areas_um2, default=0.0),
+                has_area=bool(areas_um2),
                 functions=tuple(re.findall(r'\bfunction\s*:\s*"([^"]*)"', body)),
                 holds_a_bit=re.search(r"\bff\s*\(", body) is not None,
-                usable=re.search(r'\bdont_use\s*:\s*"?true', body, re.IGNORECASE) is None,
+                usable=_usable(body, name, path),
             )
         )
     return found
 
 
+def _usable(body: str, name: str, path: Path) -> bool:
+    """Whether a cell is not marked `dont_use : true`; Liberty has two words for yes and no."""
+    said = {each.strip().lower() for each in re.findall(r'\bdont_use\s*:\s*"?([^";}\n]*)', body)}
+    if not said <= {"true", "false"} or len(said) > 1:
+        raise InvalidInput(
+            f"cell {name[:80]} of library {path} says dont_use : "
+            f"{' and '.join(sorted(said))[:80]}: one of true and false is needed"
+        )
+    return "true" not in said
+
+
 def _area(text: str, name: str, path: Path) -> float:
+    plain = re.fullmatch(r"[-+]?[0-9]*\.?[0-9]*(?:[eE][-+]?[0-9]{1,3})?", text)
     try:
-        area = float(text)
+        area = float(text) if plain else math.nan
     except ValueError:
         area = math.nan
-    if 0 <= area <= MOST_UM2:
+    if area == 0 or LEAST_UM2 <= area <= MOST_UM2:
         return area
-    below = ", below 0" if area < 0 else f": a number of um2 from 0 to {MOST_UM2:g} is needed"
-    raise InvalidInput(f"cell {name[:80]} of library {path} has an area of {text[:40]}{below}")
+    wanted = f"0, or a number of um2 from {LEAST_UM2:g} to {MOST_UM2:g}, is needed"
+    said = text[:40].replace("\n", " ") or "nothing"
+    raise InvalidInput(f"cell {name[:80]} of library {path} has an area of {said}: {wanted}")
 
 
 def evaluate_function(text: str, values: Mapping[str, bool]) -> bool:

@@ -24,10 +24,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cost_models.content import opened
 from cost_models.reading import build
 from cost_models.strict_yaml import parse_yaml
 from dse.design.point import DesignPoint, point_from_node
-from dse.errors import InvalidCheckpoint, InvalidInput
+from dse.errors import InvalidCheckpoint, InvalidFile, InvalidInput
 from dse.files import replacing
 from dse.networks.network import SpeechNetwork, build_network
 from dse.speech.task import FeatureSpec, Task
@@ -194,17 +195,19 @@ def load_network(path: Path | str) -> tuple[SpeechNetwork, Checkpoint]:
 
 def _read(path: Path) -> Any:
     """The plain data of a file; in whatever way torch or zip fail at it, it is damaged."""
+    if not path.exists():
+        raise InvalidCheckpoint(f"{path} does not exist: name a best.pt or last.pt")
     try:
+        with opened(path, "a best.pt or last.pt"):
+            pass  # neither a pipe nor a device: torch would wait for them, or read without an end
         with zipfile.ZipFile(path) as archive:
             packed = _is_packed(archive, path)
             # torch does not look at the checksums of the archive: a flipped bit would go unseen.
             damaged = None if packed else archive.testzip()
         if damaged is None and not packed:
             return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InvalidCheckpoint(f"{path} does not exist: name a best.pt or last.pt") from None
-    except IsADirectoryError:
-        raise InvalidCheckpoint(f"{path} is a folder: name a best.pt or last.pt in it") from None
+    except InvalidFile as error:
+        raise InvalidCheckpoint(str(error)) from None
     except (
         zipfile.BadZipFile,
         pickle.UnpicklingError,

@@ -141,10 +141,16 @@ def test_wrong_content_is_named_with_file_line_and_key(text: str, message: str) 
         ("# nothing\n", "the file is empty (a.yaml:1)"),
         (
             "a: 1\n\tb: 2\n",
-            "not readable as YAML: found a tab character that violates indentation (a.yaml:2)",
+            "not readable as YAML: a tab as indentation: YAML takes spaces (a.yaml:2)",
         ),
-        ("a: *b\n", "not readable as YAML: found undefined alias 'b' (a.yaml:1)"),
-        ("a: 1\n--- \nb: 2\n", "not readable as YAML: but found another document (a.yaml:2)"),
+        (
+            "a: *b\n",
+            "not readable as YAML: an alias (*name) without its anchor (&name) (a.yaml:1)",
+        ),
+        (
+            "a: 1\n--- \nb: 2\n",
+            "not readable as YAML: it has a second document (---): keep one (a.yaml:2)",
+        ),
         ("[1]: 2\n", "a key must be a plain word (a.yaml:1)"),
         ("a: !!python/name:os.system x\n", "cannot read the value 'x' (a.yaml:1)"),
         ("a: !!int x\n", "cannot read the value 'x' (a.yaml:1)"),
@@ -263,7 +269,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         "DIR/none.yaml does not exist: check the name, or create the file"
     )
     assert message(tmp_path) == "DIR is a folder: name a YAML file"
-    assert message(tmp_path / "file" / "b") == "DIR/file/b cannot be read: Not a directory"
+    assert message(tmp_path / "file" / "b") == "DIR/file/b cannot be read: not a directory"
     assert message(tmp_path / "large.yaml") == (
         "DIR/large.yaml is too large: a YAML file has at most 1,000,000 bytes"
     )

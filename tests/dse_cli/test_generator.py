@@ -213,7 +213,7 @@ ENGINE = ("export", "engine", "matchboxnet-3x1x64-P2", "--out", "OUT")
         ),
         (
             ("generator", "area", "--library", "none.lib"),
-            "library none.lib cannot be read: [Errno 2] No such file or directory: 'none.lib'",
+            "none.lib does not exist: check the name, or create the file",
         ),
     ],
 )

@@ -145,6 +145,10 @@ def exported(tool: str, name: str) -> str:
     return tool_files(tool, dense, machine, load_technology(machine.technology))[name]
 
 
+def nemo_text() -> str:
+    return nemo_yaml(published("matchboxnet-1x1x16"), outputs=4)
+
+
 YAML: dict[str, tuple[Reader, Callable[[], str]]] = {
     "study": (read_plan, lambda: (ROOT / "examples" / "demo.yaml").read_text()),
     "machine": (read_machine, lambda: (DATA / "accelerators" / "kws_ternary.yaml").read_text()),
@@ -153,7 +157,7 @@ YAML: dict[str, tuple[Reader, Callable[[], str]]] = {
         lambda: (DATA / "technologies" / f"{TECHNOLOGY}.yaml").read_text(),
     ),
     "design": (read_design, lambda: as_yaml(DESIGN.to_dict())),
-    "nemo": (read_network, lambda: nemo_yaml(published("matchboxnet-1x1x16"), outputs=4)),
+    "nemo": (read_network, nemo_text),
     "zigzag_hardware": (read_hardware, lambda: exported("zigzag", "hardware.yaml")),
     "zigzag_workload": (read_layers, lambda: exported("zigzag", "workload.yaml")),
     "accelergy": (read_tables, lambda: ERT),

@@ -440,7 +440,10 @@ def test_who_reads_whom_is_what_operand_source_says(tmp_path: Path) -> None:
     notes: list[str] = []
     layers = import_workload(path, notes=notes).layers
     assert [layer.reads for layer in layers] == [(), ("a",), ("a",), ("c",), ("d",)]
-    assert notes == ["e: operand_source names 99, which is no layer before it: read as a chain"]
+    assert notes == [
+        "d: operand_source says no source of I: read as a chain",
+        "e: operand_source names 99, which is no layer before it: read as a chain",
+    ]
 
 
 def test_what_is_assumed_of_a_layer_is_told(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     assert (
         refusal(tmp_path / "no.pt") == f"{tmp_path}/no.pt does not exist: name a best.pt or last.pt"
     )
-    assert refusal(tmp_path) == f"{tmp_path} is a folder: name a best.pt or last.pt in it"
+    assert refusal(tmp_path) == f"{tmp_path} is a folder: name a best.pt or last.pt"
 
 
 def test_a_checkpoint_cannot_run_code(tmp_path):
