@@ -171,28 +171,10 @@ def import_tables(
     for tables, patterns in ((energies, _ENERGIES), (areas, _AREAS)):
         for component in tables.components:
             _guess(found, used, component, tables, patterns, notes, others)
-    for each in others.values():
-        more = [f"and {len(each) - MOST_NAMED:,} more like these"] if len(each) > MOST_NAMED else []
-        notes += [*each[:MOST_NAMED], *more]
-    taken_by_hand = set[str]()
-    for take in takes:
-        constant, value, components = _take(take, energies, areas)
-        if constant in taken_by_hand:
-            raise InvalidInput(f"--take names {constant} twice: leave one out")
-        taken_by_hand.add(constant)
-        found[constant] = value
-        used.update(components)
+    notes += [note for each in others.values() for note in _first_of(each)]
+    found |= _taken_by_hand(takes, energies, areas, used)
     if not found:
-        listed = ", ".join(list(energies.components)[:MOST_NAMED])
-        if notes:
-            raise InvalidInput(
-                f"nothing is taken of {ert} ({'; '.join(notes[:3])}): say it with --take "
-                f"CONSTANT=COMPONENT.ACTION/DIVISOR; components are {listed}"
-            )
-        raise InvalidInput(
-            f"no name in {ert} says what it is and how wide, such as mult8: say it with --take "
-            f"CONSTANT=COMPONENT.ACTION/DIVISOR; components are {listed}"
-        )
+        raise _nothing_found(ert, energies, notes)
     every = dict.fromkeys((*energies.components, *areas.components))
     rest = [each for each in every if each not in used]
     if rest:
@@ -206,6 +188,35 @@ def import_tables(
     )
     taken = tuple(f"{key} = {_shown(value)}: {value.source}" for key, value in found.items())
     return ImportedTechnology(technology, taken, tuple(dict.fromkeys(notes)))
+
+
+def _taken_by_hand(
+    takes: Iterable[str], energies: _Tables, areas: _Tables, used: set[str]
+) -> dict[str, Constant]:
+    found: dict[str, Constant] = {}
+    for take in takes:
+        constant, value, components = _take(take, energies, areas)
+        if constant in found:
+            raise InvalidInput(f"--take names {constant} twice: leave one out")
+        found[constant] = value
+        used.update(components)
+    return found
+
+
+def _nothing_found(ert: Path, energies: _Tables, notes: Sequence[str]) -> InvalidInput:
+    listed = ", ".join(list(energies.components)[:MOST_NAMED])
+    why = "; ".join(notes[:3]) or "no name says what it is and how wide, such as mult8"
+    return InvalidInput(
+        f"nothing is taken of {ert} ({why}): say it with --take "
+        f"CONSTANT=COMPONENT.ACTION/DIVISOR; components are {listed}"
+    )
+
+
+def _first_of(notes: Sequence[str]) -> list[str]:
+    """Notes of one kind; of very many the first."""
+    if len(notes) <= MOST_NAMED:
+        return list(notes)
+    return [*notes[:MOST_NAMED], f"and {len(notes) - MOST_NAMED:,} more like these"]
 
 
 def _shown(constant: Constant) -> str:
