@@ -63,8 +63,12 @@ HOPELESS = (
 """What a database answers when waiting does not help."""
 
 
+NO_ROOM = ("disk is full", "no space left", "' is full", "disk full", "disk quota")
+"""What a database answers when its own disk is full: it is there, and waiting frees nothing."""
+
+
 class StorageUnreachable(InvalidStudy):
-    """A storage that did not answer for too long, or refuses us."""
+    """A storage that did not answer for too long, refuses us, or has no room left."""
 
 
 def storage_url(text: str) -> HiddenURL:
@@ -134,7 +138,8 @@ def connect(url: HiddenURL, *, give_up_s: float = GIVE_UP_S, first_s: float = 30
         StorageUnreachable: it does not answer, or refuses us.
         InvalidInput: its driver is not installed, or does not know an option of the URL.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # Its warnings tell of each query that was repeated, statement and all.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     for chatty in ("alembic", "sqlalchemy.pool"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     try:
@@ -186,20 +191,38 @@ def _open(url: HiddenURL, **engine: Any) -> optuna.storages.RDBStorage:
     elif url.text.startswith("sqlite"):
         arguments = {"timeout": 60}
     try:
-        return optuna.storages.RDBStorage(
-            url.text, engine_kwargs={"connect_args": arguments, **engine}
-        )
+        return _CreatesOnce(url.text, engine_kwargs={"connect_args": arguments, **engine})
     except ImportError:
         raise InvalidInput(
             f"the driver of {url} is not installed: pip install 'ternary-dse[cluster]'"
         ) from None
 
 
+class _CreatesOnce(optuna.storages.RDBStorage):
+    """Optuna's storage, but a new trial whose commit has failed is not made again unseen.
+
+    Optuna repeats it up to five times, for deadlocks. Where the connection was lost, the commit may
+    have been done, and the trial would be there twice: `Patient` looks first.
+    """
+
+    _tries = 0
+
+    def _create_new_trial(self, *arguments: Any) -> FrozenTrial:
+        self._tries = 0
+        return super()._create_new_trial(*arguments)
+
+    def _get_prepared_new_trial(self, *arguments: Any) -> Any:
+        self._tries += 1
+        if self._tries > 1:
+            raise ConnectionError("a new trial was not answered for")
+        return super()._get_prepared_new_trial(*arguments)
+
+
 def patiently(call: Callable[[], Any], url: HiddenURL, give_up_s: float) -> Any:
     """What a call gives; it is repeated while the storage is out of reach.
 
     Raises:
-        StorageUnreachable: so many seconds have passed, or the storage refuses us.
+        StorageUnreachable: so many seconds have passed, or the storage refuses us or is full.
     """
     begun, wait_s = time.monotonic(), FIRST_WAIT_S
     while True:
@@ -211,6 +234,11 @@ def patiently(call: Callable[[], Any], url: HiddenURL, give_up_s: float) -> Any:
                 raise
             reason = url.scrubbed(reason)
             waited_s = time.monotonic() - begun
+        if any(word in reason.lower() for word in NO_ROOM):
+            raise StorageUnreachable(
+                f"the storage {url} has no room left ({printable(reason)}): free some space "
+                "there; the same command goes on where this one stopped"
+            )
         if any(word in reason.lower() for word in HOPELESS):
             raise StorageUnreachable(
                 f"the storage {url} refuses us ({printable(reason)}): correct the URL, in which "
@@ -233,7 +261,13 @@ def outage(error: BaseException) -> str | None:
         return _first_line(str(error))
     if isinstance(error, optuna.exceptions.StorageInternalError) and error.__cause__ is not None:
         error = error.__cause__
-    broken = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
+    broken = (
+        sqlalchemy.exc.OperationalError,
+        sqlalchemy.exc.InterfaceError,
+        # Optuna reads trials a second way where the first has failed, in the same session: of a
+        # connection that is gone, SQLAlchemy says then that its transaction is not rolled back yet.
+        sqlalchemy.exc.PendingRollbackError,
+    )
     lost = isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated
     if isinstance(error, broken) or lost or isinstance(error, sqlalchemy.exc.TimeoutError):
         return _first_line(str(getattr(error, "orig", None) or error))
@@ -311,11 +345,13 @@ class Patient(_Forwarding):  # type: ignore[misc]  # its base is made above
             nonlocal tries
             tries += 1
             try:
-                return bool(self.inner.set_trial_state_values(trial_id, state, values))
+                changed = bool(self.inner.set_trial_state_values(trial_id, state, values))
             except optuna.exceptions.UpdateFinishedTrialError:
                 if tries > 1 and self.inner.get_trial(trial_id).state == state:
                     return True
                 raise
+            # A queued trial that begins: false where it runs already, which was our first try.
+            return changed or (tries > 1 and self.inner.get_trial(trial_id).state == state)
 
         return bool(patiently(change, self.url, self.give_up_s))
 

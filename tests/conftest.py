@@ -79,7 +79,11 @@ WORDS = {"left": 300.0, "right": 700.0, "stop": 1500.0}
 @pytest.fixture(scope="session")
 def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus that is quick to make and to learn: each word is a tone in noise."""
-    folder = tmp_path_factory.mktemp("tones")
+    return write_tones(tmp_path_factory.mktemp("tones"))
+
+
+def write_tones(folder: Path) -> Path:
+    """Write the corpus of `tones` into a folder that is there."""
     rng = np.random.default_rng(0)
     time = np.arange(16_000) / 16_000
     for word, frequency_hz in WORDS.items():

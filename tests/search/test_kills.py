@@ -1,8 +1,8 @@
 """Kills at random moments of one study, against the same study undisturbed.
 
-The study has rungs, so that a kill meets new designs, designs that go on, storage and record. A
-process that has loaded torch is forked for each life: starting Python anew each time would take
-minutes. Ten kills of a small study are for every day, sixteen of a larger one are a soak.
+The study has rungs, so that a kill meets new designs, designs that go on, storage and record. Ten
+kills of a small study are for every day, sixteen of a larger one are a soak, and
+`python -m benchmarks.faults` has as many as one likes.
 """
 
 import dataclasses
@@ -19,67 +19,7 @@ from dse.studies.rows import Evaluation, read_all_rows, read_rows
 from dse.studies.spec import read_study
 from dse.training.history import read_history
 from search.study import run_study
-
-_LIVES = """
-import json, os, random, signal, sys, time
-from pathlib import Path
-import dse.training.run, search.known_cost, search.study, sklearn.gaussian_process, scipy.stats
-import torch.optim, torch._dynamo
-from search.study import run_study
-from dse.studies.spec import read_study
-
-class Quiet:
-    def __getattr__(self, name):
-        return lambda *_, **__: None
-
-study, folder, cache = map(Path, sys.argv[1:4])
-kills, most_changes = int(sys.argv[4]), int(sys.argv[5])
-
-def live():
-    os.environ["OMP_NUM_THREADS"] = "1"
-    run_study(read_study(study), study.read_text(), folder, Quiet(), cache=cache)
-
-def files():
-    return sorted((str(p), p.stat().st_mtime_ns) for p in folder.rglob("[!.]*") if p.is_file())
-
-def safely():
-    while True:
-        try:
-            return files()
-        except FileNotFoundError:
-            pass
-
-def wait_for_a_change(child, before):
-    # True where the child has ended instead.
-    begun = time.monotonic()
-    while safely() == before and time.monotonic() - begun < 60:
-        if os.waitpid(child, os.WNOHANG)[0]:
-            return True
-        time.sleep(0.001)
-    return False
-
-rng, done, moments = random.Random(3), 0, []
-while done < kills:
-    child = os.fork()
-    if child == 0:
-        live()
-        os._exit(0)
-    # Counted in what it wrote, not in seconds: on a busy machine, too, each life gets on a little.
-    ended = any(wait_for_a_change(child, safely()) for _ in range(rng.randrange(1, most_changes)))
-    if ended:
-        break
-    time.sleep(rng.choice((0, rng.uniform(0, 0.01), rng.uniform(0, 0.1))))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    done += 1
-    moments.append(len(safely()))
-print(json.dumps({"kills": done, "states": len(set(moments))}))
-"""
-
-
-class Quiet:
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_, **__: None
+from tests.search.lives import Quiet
 
 
 def numbers(rows: list[Evaluation]) -> list[dict[str, Any]]:
@@ -105,7 +45,12 @@ def test_kills_lose_nothing_and_double_nothing(
     undisturbed = run_study(spec, text, tmp_path / "whole", Quiet(), cache=cache)
 
     lives = subprocess.run(
-        [sys.executable, "-c", _LIVES, *map(str, (study_file, folder, cache, kills, most_changes))],
+        [
+            sys.executable,
+            "-m",
+            "tests.search.lives",
+            *map(str, (study_file, folder, cache, kills, most_changes)),
+        ],
         capture_output=True,
         text=True,
         timeout=500,
