@@ -179,5 +179,6 @@ engine_option = click.option(
 ray_address_option = click.option(
     "--ray-address",
     metavar="A",
-    help="Of the Ray cluster.  [default: $RAY_ADDRESS, or one on this machine]",
+    help="Of the Ray cluster.  [default: $RAY_ADDRESS, or one on this machine, which listens on "
+    "its loopback interface alone]",
 )

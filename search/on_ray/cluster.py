@@ -7,6 +7,7 @@ another version of the program or of torch, and one that does not see the study'
 
 import logging
 import math
+import os
 import secrets
 import socket
 from collections.abc import Callable, Iterator
@@ -75,7 +76,8 @@ def connected(address: str | None) -> Iterator[None]:
         yield
         return
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        with loopback_if_own(address):
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InvalidInput(
             f"the Ray cluster at {address or 'this machine'} does not answer "
@@ -85,6 +87,38 @@ def connected(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+CLUSTERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Variable of Ray: where it is 0, a process serves its own machine alone. Meant for systems that
+ask about each server, and all there is: no option says on which interface Ray listens."""
+
+
+@contextmanager
+def loopback_if_own(address: str | None) -> Iterator[None]:
+    """Let a cluster that is started within listen on the loopback interface alone.
+
+    Whoever reaches a port of Ray may run anything as its user. A cluster of several machines has to
+    be reached, and is started by a person, `ray start --head`; of one machine, nobody else needs
+    it. The variable says otherwise where it is set already.
+
+    Args:
+        address: as `ray.init` takes it; one that is found is somebody's cluster, and joined.
+    """
+    from ray._private import ray_constants
+    from ray._private.services import canonicalize_bootstrap_address as found
+
+    if CLUSTERS in os.environ or found(address) is not None:  # type: ignore[arg-type]
+        yield
+        return
+    before = ray_constants.ENABLE_RAY_CLUSTER  # read from the variable when Ray was imported
+    os.environ[CLUSTERS] = "0"  # for the processes that it starts
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        del os.environ[CLUSTERS]
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def alive_nodes() -> list[Node]:

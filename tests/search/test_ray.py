@@ -26,7 +26,14 @@ from dse.studies.rows import read_all_rows, read_rows
 from dse.studies.spec import read_study
 from dse.training.history import EpochRecord, read_history
 from dse_cli import group
-from search.on_ray.cluster import Node, connected, first_line, room_of
+from search.on_ray.cluster import (
+    CLUSTERS,
+    Node,
+    connected,
+    first_line,
+    loopback_if_own,
+    room_of,
+)
 from search.on_ray.trainers import OpenTask, RayTrainers
 from search.study import run_study
 from tests.search.postgres import PASSWORD, Postgres
@@ -392,6 +399,51 @@ def test_a_client_outside_the_cluster_is_told_how_to_get_in() -> None:
     inside = "ray job submit -- dse search"
     with pytest.raises(InvalidInput, match=inside), connected("ray://head:10001"):
         pass
+
+
+def test_a_cluster_of_ones_own_serves_the_loopback_interface(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that is named, or found, is joined as it is; whoever has set the variable has decided."""
+    from ray._private import ray_constants, services
+
+    def seen(address: str | None) -> tuple[str | None, bool]:
+        with loopback_if_own(address):
+            return os.environ.get(CLUSTERS), ray_constants.ENABLE_RAY_CLUSTER
+
+    monkeypatch.delenv(CLUSTERS, raising=False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(services, "find_bootstrap_address", lambda _: None)
+    monkeypatch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", True)
+    assert seen(None) == ("0", False)
+    assert os.environ.get(CLUSTERS) is None and ray_constants.ENABLE_RAY_CLUSTER
+    assert seen("192.0.2.1:6379") == (None, True)
+    monkeypatch.setattr(services, "find_bootstrap_address", lambda _: "192.0.2.1:6379")
+    assert seen(None) == (None, True)
+    monkeypatch.setenv(CLUSTERS, "1")
+    assert seen("local") == ("1", True)
+
+
+_LISTENS = """
+import os, psutil
+from search.on_ray.cluster import connected
+with connected(None):
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        for found in process.net_connections("inet"):
+            if found.status == "LISTEN":
+                print(found.laddr.ip)
+"""
+
+
+@pytest.mark.soak
+def test_nothing_of_ones_own_cluster_listens_to_others(tmp_path: Path) -> None:
+    pytest.importorskip("psutil")
+    done = subprocess.run(
+        [sys.executable, "-c", _LISTENS], capture_output=True, text=True, env=ENVIRONMENT
+    )
+    addresses = done.stdout.split()
+    assert len(addresses) > 3, done.stderr
+    assert set(addresses) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
 @pytest.mark.parametrize(
