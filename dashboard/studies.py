@@ -18,10 +18,11 @@ import functools
 import os
 import re
 import threading
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import BinaryIO, overload
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,7 @@ from dse.studies.rows import (
     FILE_NAME,
     FULL,
     KEY,
+    LONGEST,
     MOST,
     MOST_COUNTED,
     NULLABLE,
@@ -320,15 +322,14 @@ class _Parsed:
     file: tuple[int, int]
     """Device and number: a file that was written anew has another one."""
     size: int
-    end: bytes
-    """The last bytes that were read."""
+    checksum: int
+    """CRC-32 of all that was read."""
     table: pa.Table
 
 
 _PARSED: dict[Path, _Parsed] = {}
 _PARSED_LOCK = threading.Lock()
 MOST_PARSED = 8  # files
-COMPARED = 4096  # bytes of what was read before
 
 
 def _read_quickly(path: Path) -> pa.Table | None:
@@ -354,21 +355,21 @@ def _parse_more(path: Path, known: _Parsed | None) -> _Parsed | None:
         | parsed before ............ end | added since, whole lines | begun |
         0                       known.size                last newline
 
-    Three things tell a file that was replaced or shortened (a study that was priced anew): device
-    and inode, a size below what was read, and the last `COMPARED` bytes before `known.size`, which
-    must be what they were. Size and time alone would take a new file of more rows for the old one.
+    Three things tell a file that was replaced, shortened or edited in place: device and inode, a
+    size below what was read, and a checksum of what was read, which costs a tenth of a second for
+    200 MB, where parsing takes seconds. Size and time alone would take a new file of more rows for
+    the old one, and the end alone a row that was changed in the middle.
     """
     try:
         with path.open("rb") as file:
             stat = os.fstat(file.fileno())
             identity = (stat.st_dev, stat.st_ino)
             if known is not None and known.file == identity and known.size <= stat.st_size:
-                file.seek(known.size - len(known.end))
-                if file.read(len(known.end)) != known.end:
+                if _checksum(file, known.size) != known.checksum:
                     known = None
             else:
                 known = None
-            begin = 0 if known is None else known.size
+            begin, checksum = (0, 0) if known is None else (known.size, known.checksum)
             file.seek(begin)
             content = file.read()
     except OSError:
@@ -386,7 +387,16 @@ def _parse_more(path: Path, known: _Parsed | None) -> _Parsed | None:
             return _parse_more(path, None)
     if table is None:
         return None
-    return _Parsed(identity, begin + len(content), content[-COMPARED:], table)
+    return _Parsed(identity, begin + len(content), zlib.crc32(content, checksum), table)
+
+
+def _checksum(file: BinaryIO, size: int) -> int:
+    """CRC-32 of the first bytes of a file, a megabyte at a time."""
+    found = 0
+    while size > 0 and (part := file.read(min(size, 1 << 20))):
+        found = zlib.crc32(part, found)
+        size -= len(part)
+    return found
 
 
 _ODD = re.compile(
@@ -458,6 +468,9 @@ def _is_sound(table: pa.Table) -> bool:
         )
         if compute.any(compute.invert(inside)).as_py():  # NaN is inside of nothing
             return False
+    texts = [each for each in table.columns if pa.types.is_string(each.type)]
+    if any((compute.max(compute.utf8_length(each)).as_py() or 0) > LONGEST for each in texts):
+        return False
     done = compute.is_in(table.column("status"), pa.array(WITH_ERROR))
     if compute.any(compute.and_(done, table.column("error").is_null())).as_py():
         return False

@@ -6,8 +6,10 @@ samples of the wanted rate. Levels stay as recorded: whole-number formats come a
 scale, and nothing is made louder or quieter.
 """
 
+import contextlib
 import hashlib
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -27,6 +29,11 @@ LONGEST_CLIP_S = 10.0
 """Of a longer file only the middle is decoded: a stray recording must not fill the memory."""
 LONGEST_NOISE_S = 600.0
 """Of a longer noise only the beginning is decoded."""
+RATES_HZ = (1_000, 1_000_000)
+"""Of a sound: a head that says less or more is damaged, and would be resampled to anything."""
+LOUDEST = 2.0**31
+"""Of a sample. Full scale is 1, of floats that were whole numbers 2^31; the square of a much larger
+one is an infinity in the features, which would reach all clips by their mean."""
 
 _ERRORS = (soundfile.SoundFileError, OSError, ValueError, RuntimeError)
 """What soundfile raises over damaged files; an OSError is an unreadable file, too."""
@@ -161,7 +168,7 @@ def describe(path: Path) -> Description:
     frames, silent = 0, True
     digest = hashlib.blake2b()
     try:
-        with soundfile.SoundFile(path) as file:
+        with _sound(path) as file:
             while len(block := file.read(frames=1 << 20, dtype="float32", always_2d=True)):
                 frames += len(block)
                 _refuse_non_numbers(block)
@@ -187,6 +194,27 @@ def describe(path: Path) -> Description:
 def _refuse_non_numbers(sound: Samples) -> None:
     if not np.isfinite(sound).all():
         raise UnreadableSound("it holds values that are not numbers")
+    if np.abs(sound).max(initial=0) > LOUDEST:
+        raise UnreadableSound(f"it holds samples beyond {LOUDEST:g}, full scale being 1")
+
+
+@contextlib.contextmanager
+def _sound(path: Path) -> Iterator[soundfile.SoundFile]:
+    """A sound file whose head can be believed; nothing that one would have to wait for.
+
+    Raises:
+        UnreadableSound: it is no regular file, or of a rate that no sound has.
+        SoundFileError: it cannot be decoded.
+    """
+    if path.exists() and not path.is_file():
+        raise UnreadableSound("it is no regular file")
+    with soundfile.SoundFile(path) as file:
+        least_hz, most_hz = RATES_HZ
+        if not least_hz <= file.samplerate <= most_hz:
+            raise UnreadableSound(
+                f"it has {file.samplerate:,} samples a second: {least_hz:,} to {most_hz:,} are read"
+            )
+        yield file
 
 
 def _decode(
@@ -194,7 +222,7 @@ def _decode(
 ) -> tuple[Samples, int, int]:
     """The sound at `rate_hz`; rate and length in frames of the file."""
     try:
-        with soundfile.SoundFile(path) as file:
+        with _sound(path) as file:
             found_rate_hz = int(file.samplerate)
             limit = round(longest_s * found_rate_hz)
             frames = len(file)

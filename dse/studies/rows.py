@@ -262,7 +262,7 @@ MOST_COUNTED = 10**12
 MOST = 1e30
 """Of any figure: products and sums of such numbers stay far from the end of a double."""
 
-_LONGEST = 100_000
+LONGEST = 100_000
 """Characters of a text."""
 
 STATUS = "[a-z]{1,32}"
@@ -288,7 +288,7 @@ def _check_figure(name: str, value: Any, most: float) -> None:
 
 
 def _check_text(name: str, value: Any) -> None:
-    _check(name, value, isinstance(value, str) and len(value) <= _LONGEST, "a text")
+    _check(name, value, isinstance(value, str) and len(value) <= LONGEST, "a text")
 
 
 def _check_word(name: str, value: Any, pattern: str, requirement: str) -> None:

@@ -18,6 +18,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from cost_models import load_technology
+from cost_models.content import read_content
 from dse.errors import InvalidInput
 from dse.interchange.accelergy import import_tables
 from dse.interchange.nemo import import_nemo
@@ -274,6 +275,21 @@ def test_what_is_no_file_is_refused_without_waiting(reader: Reader, tmp_path: Pa
     for path in ("pipe.yaml", "/dev/zero", ".", "loop.yaml", "nowhere.yaml", "a\0b"):
         with pytest.raises(InvalidInput, match=r"regular|folder|symbolic|exist|no name of a file"):
             reader(tmp_path / path)
+
+
+def test_a_file_is_read_up_to_its_bound(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"12345")
+    assert read_content(path, 5, "a word") == b"12345"
+    with pytest.raises(InvalidInput, match="is too large: a word has at most 4 bytes"):
+        read_content(path, 4, "a word")
+    with path.open("wb") as file:
+        file.truncate(10**12)  # a hole, of which nothing is read
+    with pytest.raises(InvalidInput, match="at most 5 bytes"):
+        read_content(path, 5, "a word")
+    # What says that it is empty, and is not.
+    with pytest.raises(InvalidInput, match="at most 5 bytes"):
+        read_content("/proc/self/status", 5, "a word")
 
 
 def tar_of(text: str) -> bytes:

@@ -32,7 +32,7 @@ from dse.studies.folder import CONFIRMED, RESOLVED
 from dse.studies.growth import growth
 from dse.studies.holder import read_holder
 from dse.studies.resolved import parse_resolved
-from dse.studies.rows import FILE_NAME, Results, read_results, table
+from dse.studies.rows import FILE_NAME, LONGEST, Results, read_results, table
 from dse.studies.study import Study, open_study
 from dse.training.best_scores import FILE_NAME as SCORES
 from dse.training.best_scores import BestScores, read_best_scores, write_best_scores
@@ -139,6 +139,30 @@ def test_good_rows_are_read_by_columns(study: Path) -> None:
     found = read_rows_quickly(study)
     assert isinstance(found.rows, TableRows) and not found.refused
     assert list(found.rows) == list(read_results(study).rows)
+
+
+def test_a_row_that_is_changed_in_place_is_read_again(study: Path, tmp_path: Path) -> None:
+    # The same file of the same size, and its end is as it was: an editor, or a disk.
+    row = json.loads((study / FILE_NAME).read_text().splitlines()[0])
+    lines = "".join(f"{json.dumps(row | {'trial': trial, 'seed': 1})}\n" for trial in range(30))
+    path = tmp_path / FILE_NAME
+    path.write_text(lines)
+    assert read_rows_quickly(tmp_path).rows[0].seed == 1
+    with path.open("r+") as file:
+        file.write(lines.replace('"seed": 1', '"seed": 2', 1))
+    assert [each.seed for each in read_rows_quickly(tmp_path).rows[:2]] == [2, 1]
+    # One that has grown is read on.
+    with path.open("a") as file:
+        file.write(f"{json.dumps(row | {'trial': 30})}\n")
+    assert len(read_rows_quickly(tmp_path).rows) == 31
+
+
+def test_texts_have_one_bound_for_all_readers(study: Path, tmp_path: Path) -> None:
+    row = json.loads((study / FILE_NAME).read_text().splitlines()[0])
+    for length, count in ((LONGEST, 2), (LONGEST + 1, 1)):
+        long = row | {"trial": 1, "reason": "x" * length}
+        (tmp_path / FILE_NAME).write_text(f"{json.dumps(row)}\n{json.dumps(long)}\n")
+        assert len(read_rows_quickly(tmp_path).rows) == len(read_results(tmp_path).rows) == count
 
 
 def test_a_row_among_good_ones_is_told_with_its_line_and_the_others_count(study: Path) -> None:
