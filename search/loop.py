@@ -14,7 +14,8 @@ What each step leaves on the disk, and what `kill -9` in the middle of it loses:
                                                              asked of a sampler that knows the same
     2 price    nothing                                       microseconds: the trial is priced again
     3 submit   study.db: `submitted` = (place in the order,  nothing: trials in training are
-               epochs); designs/KEY/design.yaml              submitted again, in the same order
+               epochs), of a control beside the space on     submitted again, in the same order
+               the study; designs/KEY/design.yaml
     4 train    designs/KEY/: best.pt, last.pt, history.csv   the epoch in training
                after each epoch
     5 record   results.jsonl: one line, flushed to the disk  nothing: half a line is cut off, and
@@ -281,9 +282,16 @@ class Loop:
             self.study.enqueue_trial(parameters, user_attrs={"source": source})
             return False
         else:
-            priced = self._price(control.point, control.values, trial=-1, source=source)
-            self._submit_or_record(control.point, priced, None)
+            self._submit_beside(records.Beside(source, control.values))
         return True
+
+    def _submit_beside(self, job: records.Beside) -> None:
+        """Train a control beside the space; a search that is killed finds it in its place again."""
+        assert self.controls is not None  # or nobody would have chosen it
+        point = self.controls.sweep.space.point(job.values)
+        records.mark_beside(self.study, job.source, self.submissions + 1, job.values)
+        priced = self._price(point, job.values, trial=-1, source=job.source)
+        self._submit_or_record(point, priced, None)
 
     def _no_control(self, row: Evaluation, source: str) -> Evaluation:
         size = row.column(SIZE)
@@ -325,6 +333,10 @@ class Loop:
         number = self.again.pop()
         # First what a run before this one had submitted, in its order; then who has earned the next
         # rung; and only then something new.
+        if isinstance(number, records.Beside):
+            if self.controls is not None:  # or nobody asks for any more
+                self._submit_beside(number)
+            return
         if number is not None:
             trial = self._resume_trial(number)
             until = self.again.until(number)

@@ -24,6 +24,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import TrialState
 
+from dse.design.families.family import Values
 from dse.errors import InvalidStudy
 from dse.studies.rows import Evaluation, latest
 from dse.studies.spec import StudySpec
@@ -34,21 +35,34 @@ from search.suggest import suggest, write_parameters
 SUBMITTED = "submitted"
 """User attribute of a trial in training: its place in the order, and to how many epochs."""
 
+_BESIDE = "in training: "
+"""Begins the study's attribute of a design beside the space that is in training; its source ends
+it. It has no trial that could say so."""
+
 _UNNAMED_CONSTRAINTS = "constraints"
 """System attribute in which Optuna 4 kept the constraints of a trial, without their names."""
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A control beside the space that was in training when the study was stopped."""
+
+    source: str
+    values: Values
+
+
 @dataclass(slots=True)
 class Unfinished:
-    """Trials that were in training when the study was stopped, in the order of submission."""
+    """What was in training when the study was stopped, in the order of submission."""
 
-    numbers: list[int]
+    jobs: list[int | Beside]
+    """Numbers of trials; designs beside the space have none."""
     goals: dict[int, int]
     """Trial -> epochs that it was going to, where it had been at a rung before."""
 
-    def pop(self) -> int | None:
+    def pop(self) -> int | Beside | None:
         """The next one; None where all are submitted again."""
-        return self.numbers.pop(0) if self.numbers else None
+        return self.jobs.pop(0) if self.jobs else None
 
     def until(self, number: int) -> int | None:
         """Epochs to which a design goes on; None for one that starts."""
@@ -65,7 +79,7 @@ def reconcile(
     """Tell Optuna what only the rows know.
 
     Returns:
-        The trials that were in training.
+        What was in training.
 
     Raises:
         InvalidStudy: the storage knows more than the rows, or rows are missing.
@@ -75,7 +89,7 @@ def reconcile(
     if len(trials) < len(rows):
         _rebuild_storage(study, folder, history, len(trials), spec, samplers)
         trials = study.get_trials(deepcopy=False)
-    unfinished: list[tuple[int, int]] = []
+    unfinished: list[tuple[int, int | Beside]] = _find_beside(study, history)
     goals = {}
     for trial in trials:
         number = trial.number
@@ -96,7 +110,24 @@ def reconcile(
             goals[number] = until
         else:
             tell(study, optuna.Trial(study, trial._trial_id), row, spec)
-    return Unfinished([number for _, number in sorted(unfinished)], goals)
+    return Unfinished([job for _, job in sorted(unfinished, key=lambda each: each[0])], goals)
+
+
+def _find_beside(
+    study: optuna.Study, history: Sequence[Evaluation]
+) -> list[tuple[int, int | Beside]]:
+    """Places and designs of `mark_beside` that no row tells the end of."""
+    ended = {row.source for row in history}
+    marked = {
+        name.removeprefix(_BESIDE): noted
+        for name, noted in study.user_attrs.items()
+        if name.startswith(_BESIDE)
+    }
+    return [
+        (place, Beside(source, values))
+        for source, (place, values) in marked.items()
+        if source not in ended
+    ]
 
 
 def _rebuild_storage(
@@ -126,6 +157,11 @@ def _rebuild_storage(
 def mark_submitted(trial: optuna.Trial, place: int, until: int) -> None:
     """Note on a trial that it is in training, so that a study that is killed finds it again."""
     trial.set_user_attr(SUBMITTED, [place, until])
+
+
+def mark_beside(study: optuna.Study, source: str, place: int, values: Values) -> None:
+    """Note on a study that a design beside its space is in training, as `mark_submitted` does."""
+    study.set_user_attr(f"{_BESIDE}{source}", [place, values])
 
 
 def tell(study: optuna.Study, trial: optuna.Trial, row: Evaluation, spec: StudySpec) -> None:
