@@ -68,6 +68,7 @@ from dse.files import write_text
 from dse.pricing.sweep import Sweep
 from dse.studies.frontier import find_frontier, hypervolume_share
 from dse.studies.likeness import CONTROL, LIKE, SIZE, without_control
+from dse.studies.names import name_design
 from dse.studies.rows import Evaluation, append_row, latest, read_all_rows, repair, utc_now
 from dse.studies.rungs import Ladder
 from dse.studies.spec import StudySpec
@@ -288,8 +289,12 @@ class Loop:
     def _submit_beside(self, job: records.Beside) -> None:
         """Train a control beside the space; a search that is killed finds it in its place again."""
         assert self.controls is not None  # or nobody would have chosen it
-        point = self.controls.sweep.space.point(job.values)
-        records.mark_beside(self.study, job.source, self.submissions + 1, job.values)
+        point = self.controls.sweep.space.point(job.values, job.name)
+        if not job.name:
+            point = self._named(point, job.values, len(self.rows))
+        records.mark_beside(
+            self.study, dataclasses.replace(job, name=point.name), self.submissions + 1
+        )
         priced = self._price(point, job.values, trial=-1, source=job.source)
         self._submit_or_record(point, priced, None)
 
@@ -416,8 +421,19 @@ class Loop:
                 status="invalid",
                 reason=str(error),
             )
-        point = dataclasses.replace(point, name=point.label)
+        point = self._named(point, values, trial.number)
         return point, self._price(point, values, trial=trial.number, source=source)
+
+    def _named(self, point: DesignPoint, values: Values, trial: int) -> DesignPoint:
+        """The design by its name in this study (`dse.studies.names`).
+
+        Only what was proposed before it counts, whatever has been recorded since: a search that was
+        killed prices a design again, and it must not be called otherwise.
+        """
+        known = [*self.rows, *(job.row for job in self.submitted)]
+        key = point.key
+        before = [row for row in known if row.trial < trial or row.key == key]
+        return dataclasses.replace(point, name=name_design(point, values, before))
 
     def _price(self, point: DesignPoint, values: Values, *, trial: int, source: str) -> Evaluation:
         """What is known before training: status `trained` means that it has to be."""

@@ -49,6 +49,8 @@ class Beside:
 
     source: str
     values: Values
+    name: str = ""
+    """That it has in the study, once it has one."""
 
 
 @dataclass(slots=True)
@@ -124,8 +126,8 @@ def _find_beside(
         if name.startswith(_BESIDE)
     }
     return [
-        (place, Beside(source, values))
-        for source, (place, values) in marked.items()
+        (place, Beside(source, values, name))
+        for source, (place, values, name) in marked.items()
         if source not in ended
     ]
 
@@ -159,9 +161,9 @@ def mark_submitted(trial: optuna.Trial, place: int, until: int) -> None:
     trial.set_user_attr(SUBMITTED, [place, until])
 
 
-def mark_beside(study: optuna.Study, source: str, place: int, values: Values) -> None:
+def mark_beside(study: optuna.Study, job: Beside, place: int) -> None:
     """Note on a study that a design beside its space is in training, as `mark_submitted` does."""
-    study.set_user_attr(f"{_BESIDE}{source}", [place, values])
+    study.set_user_attr(f"{_BESIDE}{job.source}", [place, job.values, job.name])
 
 
 def tell(study: optuna.Study, trial: optuna.Trial, row: Evaluation, spec: StudySpec) -> None:
