@@ -24,11 +24,12 @@ from dse.studies.confirmed import (
     seeds_words,
     write_confirmed,
 )
+from dse.studies.repeats import read_repeats
 from dse.studies.study import say_number
 from dse_cli.options import Workers, cache_option, moved_data_option
 from dse_cli.search import read_folder, usual_workers
 from dse_cli.terminal import Screen
-from search.confirm import confirm_study, read_repeats
+from search.confirm import confirm_study
 
 MAX_WIDTH = 500
 """Columns of the widest table that is measured."""

@@ -9,10 +9,8 @@ the test split is looked at: here, and nowhere else.
 import dataclasses
 import json
 import math
-import re
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache as remembered
 from pathlib import Path
 from typing import Any
@@ -21,47 +19,27 @@ import numpy as np
 
 from dse.columns import MEASURED_COLUMNS, first_cost
 from dse.design.point import DesignPoint
-from dse.errors import InvalidFile, InvalidStudy, printable, short
-from dse.files import append_line, drop_half_line, whole_lines
+from dse.errors import InvalidStudy
+from dse.files import append_line, drop_half_line
 from dse.pareto import pareto_mask
 from dse.studies.confirmed import Confirmed
 from dse.studies.folder import DESIGN
 from dse.studies.frontier import find_frontier
 from dse.studies.intervals import mean_band
 from dse.studies.paired import SURE, Judgement, judge_pair
-from dse.studies.rows import KEY, MOST_COUNTED, Evaluation
+from dse.studies.repeats import FILE_NAME, Repeat, read_repeats, stack_wrong
+from dse.studies.rows import Evaluation
 from dse.studies.spec import StudySpec
 from dse.studies.study import Study, named, open_study
-from dse.training.clipwise import Wrong, pack, unpack
+from dse.training.clipwise import Wrong, pack
 from dse.training.job import Training
 from search.storage import locked
 from search.study import load_data, make_training, open_trainers
 
-FILE_NAME = "confirm.jsonl"
 FOLDER = "confirm"
 
 NEAR = 2.0
 """A design is near the frontier if an error lower by so many standard errors would put it there."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repeat:
-    """One training with a fresh seed."""
-
-    key: str
-    seed: int
-    validation_error: float
-    test_error: float
-    validation_quantised_error: float | None = None
-    """As int8; None where that is not possible, or was not looked at."""
-    test_quantised_error: float | None = None
-    test_clips: int
-    epochs: int
-    seconds: float
-    test_wrong: str = ""
-    """Which test clips were told wrongly (`dse.training.clipwise`); empty where nobody kept it."""
-    test_quantised_wrong: str = ""
-    """Likewise as int8."""
 
 
 def choose_designs(
@@ -102,45 +80,6 @@ def _lower_by_luck(error: float, clips: int) -> float:
     An error of 0 has no standard error by the formula; it is taken to be one clip's, 1 / clips.
     """
     return error - NEAR * math.sqrt(max(error * (1 - error), 1 / clips) / clips)
-
-
-def read_repeats(folder: Path) -> list[Repeat]:
-    """The trainings that were confirmed so far; a line cut short by a kill is none.
-
-    Raises:
-        InvalidFile: a line is damaged.
-    """
-    path = folder / FILE_NAME
-    repeats = []
-    for number, line in enumerate(whole_lines(path), start=1):
-        try:
-            repeats.append(_checked(json.loads(line)))
-        except (ValueError, TypeError, RecursionError) as error:
-            raise InvalidFile(
-                f"not a confirmed training: {printable(str(error))[:200]}; move the file away "
-                f"({path}:{number})"
-            ) from None
-    return repeats
-
-
-def _checked(plain: Any) -> Repeat:
-    """A line of the file, each field of its kind; raises `ValueError` or `TypeError`."""
-    repeat = Repeat(**plain)
-    for name in Repeat.__slots__:
-        value = getattr(repeat, name)
-        if name == "key":
-            right = isinstance(value, str) and re.fullmatch(KEY, value) is not None
-        elif name.endswith("_wrong"):
-            right = isinstance(value, str)
-        elif name.endswith("_error"):
-            optional = value is None and "quantised" in name
-            right = optional or (type(value) in (int, float) and 0 <= value <= 1)
-        else:
-            right = type(value) in (int, float) and 0 <= value <= MOST_COUNTED
-            right &= name == "seconds" or type(value) is int
-        if not right:
-            raise ValueError(f"{name} is {short(value)}")
-    return repeat
 
 
 def confirm_study(
@@ -269,7 +208,7 @@ def summarise(
     ]
     stays = pareto_mask(np.array(points))
     cost = first_cost(spec.objectives)
-    judge_keys = _judging({key: _wrong(each, spec.measured) for key, each in by_key.items()})
+    judge_keys = _judging({key: stack_wrong(each, spec.measured) for key, each in by_key.items()})
     marked = [
         _sure(dataclasses.replace(one, stays=bool(on)), found, judge_keys, spec.objectives)
         for one, on in zip(found, stays, strict=True)
@@ -307,15 +246,6 @@ def _errors(repeats: Sequence[Repeat], name: str) -> list[float] | None:
     """
     told = [getattr(repeat, name) for repeat in repeats]
     return None if None in told else told
-
-
-def _wrong(repeats: Sequence[Repeat], measured: str) -> Wrong | None:
-    """Which test clips each seed got wrong, shape (seeds, clips); None where that was not kept."""
-    name = "test_wrong" if measured == "error" else "test_quantised_wrong"
-    texts = [getattr(repeat, name) for repeat in repeats]
-    if not all(texts) or len({repeat.test_clips for repeat in repeats}) > 1:
-        return None
-    return np.array([unpack(text, repeats[0].test_clips) for text in texts])
 
 
 def _sure(

@@ -35,7 +35,6 @@ from dse.columns import (
     ratio_text,
     scaled,
     share_words,
-    signed,
     significant,
 )
 from dse.pricing.application import left_out, power_at
@@ -61,7 +60,7 @@ from dse.report.cost_tables import say_machine
 from dse.report.network import network_words
 from dse.report.oversized import fitted_words, oversized_words
 from dse.studies.confirmed import Confirmed
-from dse.studies.differences import Difference, find_difference
+from dse.studies.differences import Difference, FreshDifference, find_difference
 from dse.studies.frontier import find_frontier
 from dse.studies.intervals import error_band
 from dse.studies.likeness import LIKE, SIZE, alike_in
@@ -148,6 +147,13 @@ def _lowest(results: Study) -> Evaluation | None:
 def _plane(results: Study) -> list[Evaluation]:
     """The frontier of the error and the first cost, whatever else the study minimises."""
     return find_frontier(results.judged, (results.asked.measured, results.cost_objective))
+
+
+def _front_words(results: Study) -> str:
+    """What `_plane` is called: `the frontier`, where the study minimises nothing else."""
+    if len(results.asked.objectives) == 2:
+        return "the frontier"
+    return f"the frontier of {_error(results)} and {LABELS[results.cost_objective][0]} alone"
 
 
 def _bend(results: Study) -> Evaluation | None:
@@ -329,6 +335,8 @@ def _others_words(results: Study, choice: Choice) -> list[str]:
     knee = _bend(results)
     if knee is not None and knee.key != row.key and knee.column(cost) < row.column(cost):
         texts.append(_knee(results, knee, row))
+    if choice.limit is None:
+        texts.append(_as_good_words(results, row))
     best = _lowest(results)
     if best is not None and best.key != row.key:
         texts.append(
@@ -336,7 +344,29 @@ def _others_words(results: Study, choice: Choice) -> list[str]:
             f"{percent_words(best.column(results.asked.measured))}, "
             f"{_times_words(best, row, cost)}."
         )
-    return texts
+    return [text for text in texts if text]
+
+
+def _as_good_words(results: Study, row: Evaluation) -> str:
+    """The cheapest design that is not told apart from the one of the lowest error; often empty.
+
+    The lowest of many errors is not surely lower than the next: who pays for it should know.
+    """
+    cost = results.cost_objective
+    cheaper = {
+        each.key: each
+        for each in sorted(results.judged, key=lambda each: each.column(cost), reverse=True)
+        if each.key != row.key and each.column(cost) < row.column(cost)
+    }
+    for each in reversed(cheaper.values()):
+        difference = find_difference(results, each, row)
+        if difference is not None and difference.sign == 0:
+            return (
+                f"The cheapest design that is not told apart from it is {results.named(each)}, "
+                f"{percent_words(each.column(results.asked.measured))}, "
+                f"{_times_words(each, row, cost)}: the difference of {difference.words}."
+            )
+    return ""
 
 
 def _times_words(row: Evaluation, other: Evaluation, cost: str) -> str:
@@ -474,11 +504,21 @@ def _knee(results: Study, knee: Evaluation, best: Evaluation) -> str:
     share = knee.column(cost) / best.column(cost)
     points = 100 * (knee.column(measured) - best.column(measured))
     return (
-        f"Where cost counts more, {results.named(knee)} is the knee of the frontier: "
+        f"Where cost counts more, {results.named(knee)} is the knee of {_front_words(results)}: "
         f"{share_words(share)} of the {LABELS[cost][0]} of that design for "
         f"{percent_text(points)} points more {_error(results)} "
-        f"({percent_words(knee.column(measured))})."
+        f"({percent_words(knee.column(measured))}){_surely_words(results, knee, best)}."
     )
+
+
+def _surely_words(results: Study, knee: Evaluation, best: Evaluation) -> str:
+    """Whether the error that the knee has more is sure; said of the search's own trainings."""
+    difference = find_difference(results, knee, best)
+    if difference is None or difference.sign == 1:
+        return ""
+    if difference.sign == -1:  # fresh seeds say so: the search's errors were luck
+        return f", though {difference.words}"
+    return f", though {difference.apart_words}"
 
 
 def _ternary_or_dense(results: Study) -> str:
@@ -489,12 +529,13 @@ def _ternary_or_dense(results: Study) -> str:
         return "What ternary matrices gain is not known: no dense design was trained."
     if ternary is None:
         return "What ternary matrices gain is not known: no design with them was trained."
-    on_front = sum(results.is_ternary(row) for row in results.frontier)
+    front = {row.key: row for row in results.frontier}.values()  # one may be on several machines
+    on_front = sum(results.is_ternary(row) for row in front)
     text = _differ(results, ternary, dense)
-    if len(results.frontier) == 1:
+    if len(front) == 1:
         return f"{text} The frontier is one design, {'' if on_front else 'not '}a ternary one."
     return (
-        f"{text} Of {len(results.frontier)} designs on the frontier, {on_front} "
+        f"{text} Of {len(front)} designs on the frontier, {on_front} "
         f"{'has' if on_front == 1 else 'have'} ternary matrices."
     )
 
@@ -519,13 +560,9 @@ def _differ(results: Study, ternary: Evaluation, dense: Evaluation) -> str:
     )
     alike = alike_in(ternary, dense, cost)
     if difference is not None:
-        band = difference.band
-        text += (
-            f"; the difference of {signed(band.mid)} points has a 95 % interval of "
-            f"{signed(band.low)} to {signed(band.high)} ({difference.words})"
-        )
+        text += f"; the difference of {difference.words}"
         if alike:
-            words = _verdict_words(say_verdict(band))
+            words = _verdict_words(difference)
             text += f", so {words} at like {alike} (within a factor of {LIKE:g})"
     text += "."
     if not alike:
@@ -534,14 +571,18 @@ def _differ(results: Study, ternary: Evaluation, dense: Evaluation) -> str:
 
 
 def _unlike_words(
-    ternary: Evaluation, dense: Evaluation, difference: Difference | None, cost: str
+    ternary: Evaluation,
+    dense: Evaluation,
+    difference: Difference | FreshDifference | None,
+    cost: str,
 ) -> str:
     """What two designs of unlike size say all the same: that a cheaper dense one suffices."""
-    surely = difference is not None and say_verdict(difference.band) == DENSE
+    surely = difference is not None and say_verdict(difference) == DENSE
     if surely and dense.column(cost) <= ternary.column(cost):
+        assert difference is not None
         return (
-            " The dense one costs less, too: within that budget, its dense matrices make fewer "
-            "errors, one training each."
+            f" The dense one costs less, too: within that budget, {difference.by_words}dense "
+            "matrices make fewer errors."
         )
     return " They are of unlike size and cost, so this says nothing about the matrices."
 
@@ -580,11 +621,7 @@ def _at_its_cost(results: Study) -> str:
         f"{percent_words(rivals.dense.column(results.asked.measured))}"
     )
     if rivals.difference is not None:
-        band = rivals.difference.band
-        text += (
-            f": a difference of {signed(band.mid)} points ({signed(band.low)} to "
-            f"{signed(band.high)}, {rivals.difference.words}), so {_rivals_words(rivals)}"
-        )
+        text += f"; the difference of {rivals.difference.words}, so {_rivals_words(rivals)}"
     return f"{text}."
 
 
@@ -592,7 +629,8 @@ def _rivals_words(rivals: Rivals) -> str:
     """The verdict on a pair of rivals, and in what they are alike."""
     if rivals.verdict == UNLIKE:
         return "as it costs less, that says nothing about the matrices"
-    words = _verdict_words(rivals.verdict)
+    assert rivals.difference is not None
+    words = _verdict_words(rivals.difference)
     return f"{words} at like {rivals.alike}" if rivals.alike else f"{words}, at less cost"
 
 
@@ -602,23 +640,25 @@ def _cheaper_than_dense(results: Study) -> str:
     dense = [row.column(cost) for row in list_dense(results)]
     if not dense:
         return ""
-    below = [
-        row for row in _plane(results) if results.is_ternary(row) and row.column(cost) < min(dense)
-    ]
+    below = {
+        row.key: row
+        for row in _plane(results)
+        if results.is_ternary(row) and row.column(cost) < min(dense)
+    }
     if not below:
         return ""
     name, unit, _ = LABELS[cost]
     amount = f"{significant(scaled(min(dense), cost))} {unit}".rstrip()
     count = "one design, with" if len(below) == 1 else f"{len(below)} designs, all with"
     return (
-        f"Below {amount} of {name}, the least of the dense designs, the frontier has {count} "
-        "ternary matrices; what dense ones would reach there was not tried."
+        f"Below {amount} of {name}, the least of the dense designs, {_front_words(results)} has "
+        f"{count} ternary matrices; what dense ones would reach there was not tried."
     )
 
 
-def _verdict_words(verdict: str) -> str:
-    words = {
-        "ternary is better": "with one training each, ternary matrices make fewer errors",
-        "dense is better": "with one training each, dense matrices make fewer errors",
-    }
-    return words.get(verdict, "these clips do not tell the two apart")
+def _verdict_words(difference: Difference | FreshDifference) -> str:
+    """Who makes fewer errors, and what that rests on; or that it is not sure."""
+    kind = {-1: "ternary", 1: "dense"}.get(difference.sign)
+    if kind is None:
+        return difference.apart_words
+    return f"{difference.by_words}{kind} matrices make fewer errors"

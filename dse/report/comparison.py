@@ -42,7 +42,7 @@ from dse.report.cost_tables import (
     place_words,
 )
 from dse.report.twins import TWIN_NOTE, twin_cost
-from dse.studies.differences import Difference, find_difference
+from dse.studies.differences import Difference, FreshDifference, find_difference
 from dse.studies.likeness import CONTROL, LIKE, SIZE, alike_in, is_control, without_control
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study
@@ -86,7 +86,7 @@ class Rivals:
     dense: Evaluation | None
     """The lowest error among dense designs that are alike or cost no more; None where there is
     none."""
-    difference: Difference | None
+    difference: Difference | FreshDifference | None
     """Error of the ternary less that of the dense."""
     alike: str
     """In what the dense designs that are of like size or cost are so; empty where none is."""
@@ -98,7 +98,7 @@ class Rivals:
             return UNLIKE
         if self.difference is None:
             return "the number of clips is not known"
-        verdict = say_verdict(self.difference.band)
+        verdict = say_verdict(self.difference)
         # A cheaper dense design that errs less beats the ternary one within its own budget; that it
         # errs more proves nothing while no dense one used that budget.
         return verdict if self.alike or verdict == DENSE else UNLIKE
@@ -108,17 +108,13 @@ TERNARY = "ternary is better"
 DENSE = "dense is better"
 
 
-def say_verdict(difference: Band) -> str:
-    """Who is better, where the 95 % interval leaves it no doubt.
+def say_verdict(difference: Difference | FreshDifference) -> str:
+    """Who is better, where that is sure.
 
     Args:
-        difference: ternary less dense, in percent points of error: below 0 ternary is better.
+        difference: error of the ternary design less that of the dense one.
     """
-    if difference.high < 0:
-        return TERNARY
-    if difference.low > 0:
-        return DENSE
-    return "not told apart by these clips"
+    return {-1: TERNARY, 0: "not told apart", 1: DENSE}[difference.sign]
 
 
 def find_rivals(results: Study) -> list[Rivals]:
@@ -262,7 +258,7 @@ def _rivals_table(results: Study, rivals: Sequence[Rivals]) -> Table:
                 None if dense is None else results.named(dense),
                 results.find_judged_band(dense),
                 None if dense is None else scaled(dense.column(objective), objective),
-                None if each.difference is None else each.difference.band,
+                None if each.difference is None else each.difference.cell,
                 None if each.difference is None else each.difference.way,
                 each.alike or None,
                 each.verdict,
@@ -275,8 +271,9 @@ def _rivals_table(results: Study, rivals: Sequence[Rivals]) -> Table:
         rows=tuple(rows),
         note="Brackets: 95 % intervals. Where it is recorded which clips both got wrong, those of "
         "the differences are over the same clips, with p of McNemar's exact test; 'unpaired' ones "
-        "take the clips for different ones, which is on the safe side. A verdict is one on these "
-        "trainings, one a design: another seed may say otherwise.",
+        "take the clips for different ones, which is on the safe side. Such a verdict is one on "
+        "two trainings: another seed may say otherwise. Differences of fresh seeds are of mean "
+        "test errors, told apart by permutation tests over seeds and over the same clips.",
     )
 
 

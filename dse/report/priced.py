@@ -46,11 +46,23 @@ def price_row(study: Study, row: Evaluation, why: str = "") -> Priced | None:
         point=point,
         cost=cost,
         trial=say_trial(row),
-        recorded=row.cost,
+        recorded=_recorded(study, row),
         error=study.find_error_band(row),
         quantised_error=read_quantised_error(row),
         why=why,
     )
+
+
+def _recorded(study: Study, row: Evaluation) -> dict[str, float]:
+    """The costs that were written down for a row's network on its machine; empty where none were.
+
+    Of several machines `row` may be of today's price (`Study.pairs`), which is no record.
+    """
+    if not study.asked.several_machines:
+        return row.cost
+    place = (row.key, row.accelerator)
+    found = (each for each in study.rows if each.full and (each.key, each.accelerator) == place)
+    return next((each.cost for each in found), {})
 
 
 def drifted(study: Study, each: Priced) -> tuple[str, ...]:

@@ -251,10 +251,20 @@ def _answer_section(contents: _Contents, confirmed: Sequence[Confirmed]) -> Sect
         max_error=contents.max_error,
         elsewhere=_elsewhere(results, first, [*contents.used, *contents.others]),
     )
-    if not results.refused:
-        return answer
-    said = f"{results.refused[:1].upper()}{results.refused[1:]}."
-    return dataclasses.replace(answer, sentences=(*answer.sentences, said))
+    said = []
+    if results.refused:
+        said.append(f"{results.refused[:1].upper()}{results.refused[1:]}.")
+    if not results.asked.several_machines:
+        moved = {column for each in contents.priced for column in drifted(results, each)}
+        said += [f"{_DRIFTED} ({', '.join(sorted(moved))})."] if moved else []
+    return dataclasses.replace(answer, sentences=(*answer.sentences, *said))
+
+
+_DRIFTED = (
+    "The cost model has changed since the search: the costs with which designs are chosen and "
+    "compared are those that were recorded, average powers and breakdowns are today's, and they "
+    "differ"
+)
 
 
 def _data_section(results: Study) -> Section:
@@ -406,6 +416,7 @@ def _objective_cell(name: str) -> RowCell:
 def _designs_section(results: Study, lost: Sequence[Evaluation]) -> Section:
     sentences = [f"{len(results.rows):,} candidates were priced: {status_words(results.rows)}."]
     error = LABELS[results.asked.measured][0]
+    on = ", as recorded on the machine of each" if results.asked.several_machines else ""
     rows = sorted(results.trained, key=lambda row: _ordered(row.column(results.asked.measured)))
     if len(rows) > MOST_ROWS:
         sentences.append(
@@ -433,7 +444,7 @@ def _designs_section(results: Study, lost: Sequence[Evaluation]) -> Section:
     tables = []
     if rows:
         tables.append(
-            _designs_table(results, rows, "designs", f"Trained designs, lowest {error} first")
+            _designs_table(results, rows, "designs", f"Trained designs, lowest {error} first{on}")
         )
     others = [row for row in results.rows if not row.full and row.status != "duplicate"]
     if others:
@@ -569,9 +580,15 @@ def _provenance_section(
             "differ from the recorded ones. Tables of designs have the recorded figures, "
             "breakdowns today's."
         )
-    elif any(each.trial for each in priced):
+    if results.asked.several_machines:
         sentences.append(
-            "Breakdowns are computed anew by today's model, and their sums equal the recorded rows."
+            "Costs of the answer, of the frontier and of what is compared are today's: of all "
+            "machines of the study, of which a row records one."
+        )
+    if not changed and any(each.recorded for each in priced):
+        sentences.append(
+            "Breakdowns are computed anew by today's model, and their sums equal the recorded rows"
+            + ("." if all(each.recorded for each in priced if each.trial) else ", where there are.")
         )
     folder = shlex.quote(asked.name)
     code = [

@@ -33,6 +33,7 @@ from dse.studies.folder import CHECKPOINT, DESIGN, design_folder
 from dse.studies.frontier import find_frontier, hypervolume_share
 from dse.studies.intervals import clips_behind, error_band
 from dse.studies.on_machines import expanded, recorded_only
+from dse.studies.repeats import Repeat, read_repeats
 from dse.studies.resolved import Begun, read_resolved
 from dse.studies.rows import Evaluation, Results, read_results
 from dse.studies.spec import StudySpec
@@ -239,6 +240,15 @@ class Study:
             return (self.find_folder(row) / CHECKPOINT).exists()
         except InvalidInput:
             return False
+
+    @cached_property
+    def repeats(self) -> tuple[Repeat, ...]:
+        """Trainings with fresh seeds, one a design and seed; empty where `dse confirm` never ran.
+
+        Raises:
+            InvalidFile: a line of their file is damaged.
+        """
+        return tuple({(each.key, each.seed): each for each in read_repeats(self.folder)}.values())
 
     @cached_property
     def clips(self) -> int | None:

@@ -31,6 +31,8 @@ from dse.studies.confirmed import Confirmed, read_confirmed, write_confirmed
 from dse.studies.folder import CONFIRMED, RESOLVED
 from dse.studies.growth import growth
 from dse.studies.holder import read_holder
+from dse.studies.repeats import FILE_NAME as REPEATS
+from dse.studies.repeats import Repeat, read_repeats
 from dse.studies.resolved import parse_resolved
 from dse.studies.rows import FILE_NAME, LONGEST, Results, read_results, table
 from dse.studies.study import Study, open_study
@@ -38,8 +40,6 @@ from dse.training.best_scores import FILE_NAME as SCORES
 from dse.training.best_scores import BestScores, read_best_scores, write_best_scores
 from dse.training.history import FILE_NAME as HISTORY
 from dse.training.history import EpochRecord, history_from_text, read_history, write_history
-from search.confirm import FILE_NAME as REPEATS
-from search.confirm import Repeat, read_repeats
 from tests.dse_cli.test_printed_commands import ONE, SEVERAL, fill
 from tests.field.mutations import as_yaml, check_outcome, damaged_data, damaged_text
 from tests.studies import begin

@@ -17,11 +17,12 @@ from dse.studies.confirmed import (
     seeds_words,
     write_confirmed,
 )
+from dse.studies.repeats import FILE_NAME, Repeat, read_repeats
 from dse.studies.rows import Evaluation, Results, read_rows
 from dse.studies.spec import read_study
 from dse.training.clipwise import pack, unpack
 from dse_cli import group
-from search.confirm import FILE_NAME, Repeat, choose_designs, confirm_study, read_repeats, summarise
+from search.confirm import choose_designs, confirm_study, summarise
 from tests.studies import open_optuna_study
 
 

@@ -1,6 +1,7 @@
 """What the report says first, and whether it is true."""
 
 import dataclasses
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -13,13 +14,17 @@ from cost_models import Band, load_accelerator, load_technology
 from cost_models.writing import accelerator_yaml, technology_yaml
 from dse.design.published import published
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy
+from dse.files import append_line
 from dse.report import Report, Use, designs_report, study_report
 from dse.report.answer import find_knee
 from dse.report.comparison import find_rivals, list_dense
 from dse.report.content import Scatter
 from dse.studies.likeness import alike_in
+from dse.studies.repeats import FILE_NAME as REPEATS
+from dse.studies.repeats import Repeat
 from dse.studies.rows import FILE_NAME, Evaluation, append_row
 from dse.studies.study import open_study
+from dse.training.clipwise import Wrong, pack
 
 from .conftest import DENSE, LARGER, SMALL, STUDY, TERNARY, StudyMaker, missed, record
 
@@ -76,7 +81,9 @@ def test_where_ternary_gains_nothing_the_report_says_so(make: Make) -> None:
     text = answer(study_report(maker.folder))
     assert "Build 1x1x16 (trial 1)" in text
     # The dense one is smaller, which is no excuse of the other: it wins at less cost.
-    assert "The dense one costs less, too: within that budget, its dense matrices make" in text
+    assert (
+        "The dense one costs less, too: within that budget, with one training each, dense" in text
+    )
     assert "unlike" not in text and "Of dense designs of like size" not in text
     assert "The frontier is one design, not a ternary one." in text
 
@@ -154,6 +161,70 @@ def test_the_same_clips_tell_apart_what_two_counts_do_not(make: Make) -> None:
     assert "unpaired" in column(study_report(maker.folder), "ternary_against_dense", "known_from")
 
 
+def test_what_the_lowest_error_is_not_told_apart_from_is_named(make: Make) -> None:
+    """The lowest error is 16 of 64; the next costs less, and errs on 20, of which it shares 12."""
+    maker = make()
+    cheap, near, best = (
+        maker.add(each, wrong) for each, wrong in ((DENSE, 40), (TERNARY, 20), (LARGER, 16))
+    )
+    for row, clips in ((cheap, range(40)), (near, range(4, 24)), (best, range(16))):
+        record(maker.folder, row, missed(clips))
+    assert cheap.column("energy_pj") < near.column("energy_pj") < best.column("energy_pj")
+    text = answer(study_report(maker.folder))
+    times = near.column("energy_pj") / best.column("energy_pj")
+    # Twelve coins, 8 of a side or more: p = 2 (495 + 220 + 66 + 12 + 1) / 4096 = 0.39.
+    assert (
+        f"The cheapest design that is not told apart from it is {near.name} (trial 1), 31.2 %, at "
+        f"{times:.2g} times the energy per inference: the difference of +6.2 points has a 95 % "
+        "interval of " in text
+    )
+    assert "McNemar's exact test: p = 0.39)." in text
+    assert "points more error (31.2 %), though these clips do not tell the two apart." in text
+    assert "is not told apart" not in answer(study_report(maker.folder, max_error=30))
+
+
+def test_fresh_seeds_judge_the_rivals_where_both_were_trained_anew(make: Make) -> None:
+    """The search liked the ternary design; five fresh seeds each like the dense one."""
+    maker = make()
+    ternary, dense = maker.add(TERNARY, 16), maker.add(DENSE, 24)
+    record(maker.folder, ternary, missed(range(16)))
+    record(maker.folder, dense, missed(range(24)))
+    for row, wrong in ((ternary, 40), (dense, 20)):
+        for seed in range(5):
+            repeat = fresh(row, seed, missed(range(wrong + seed), of=100))
+            append_line(maker.folder / REPEATS, json.dumps(dataclasses.asdict(repeat)))
+    report = study_report(maker.folder)
+    # Means over seeds: 42 and 22 %. 2 / C(10, 5) = 1/126 of the permutations are as far apart.
+    assert (
+        "the difference of +20.0 points is of 42.0 % and 22.0 % mean test error, 5 fresh seeds "
+        "each (permutation tests over seeds and over the same clips: p = 0.0079), so dense "
+        "matrices make fewer errors at like " in answer(report)
+    )
+    assert column(report, "ternary_against_dense", "verdict") == ["dense is better"]
+    assert column(report, "ternary_against_dense", "difference_points") == [pytest.approx(20.0)]
+    way = "5 fresh seeds each, test clips, p = 0.0079"
+    assert column(report, "ternary_against_dense", "known_from") == [way]
+    # Two seeds each cannot tell, however far apart: four would.
+    path = maker.folder / REPEATS
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(each for each in lines if json.loads(each)["seed"] < 2))
+    text = answer(study_report(maker.folder))
+    assert "so these seeds and clips do not tell the two apart (about 4 seeds would)" in text
+
+
+def fresh(row: Evaluation, seed: int, wrong: Wrong) -> Repeat:
+    return Repeat(
+        key=row.key,
+        seed=seed,
+        validation_error=0.3,
+        test_error=float(wrong.mean()),
+        test_clips=len(wrong),
+        epochs=2,
+        seconds=1.0,
+        test_wrong=pack(wrong),
+    )
+
+
 def test_a_study_of_int8_errors_argues_from_them_everywhere(make: Make) -> None:
     """In floats the dense design is better, as int8 the ternary one, of 64 clips."""
     maker = make(text=STUDY + "objectives: [quantised_error, energy_pj]\n")
@@ -218,7 +289,7 @@ def test_the_dense_rival_at_the_ternary_ones_cost_is_named(make: Make) -> None:
     # that is smaller.
     assert (
         "Of dense designs of like size, or at no more energy per inference than 2x1x96 P1 "
-        "0.25 (trial 1), the best is 1x1x16 (trial 0), 50.0 %: a difference of -15.0 points"
+        "0.25 (trial 1), the best is 1x1x16 (trial 0), 50.0 %; the difference of -15.0 points has"
     ) in text
     assert "), so as it costs less, that says nothing about the matrices." in text
     assert "Below" not in text  # the cheapest dense design is the cheapest of all
@@ -292,7 +363,9 @@ def test_of_several_machines_the_answer_names_one_and_prices_on_it(make: Make) -
     assert sum(column(report, "machines_on_frontier", "points")) == len(pairs)
     # Breakdowns are of the machine that the row was priced on.
     provenance = next(each for each in report.sections if each.name == "provenance")
-    assert provenance.sentences[0].endswith("their sums equal the recorded rows.")
+    assert provenance.sentences[0].startswith("Costs of the answer, of the frontier and of what is")
+    of_row = study_report(maker.folder, chosen=["0"]).sections[-1]
+    assert of_row.sentences[1].endswith("their sums equal the recorded rows.")
     assert {*column(report, "machines", "machine")} >= set(names)
 
 
@@ -567,6 +640,9 @@ def test_figures_of_another_model_are_told_from_todays(make: Make) -> None:
     maker.add(DENSE, 24, cost=other)
     sentences = " ".join(s for each in study_report(maker.folder).sections for s in each.sentences)
     assert "The cost model has changed since: today's figures of energy_pj differ" in sentences
+    # Beside the answer, too.
+    told = study_report(maker.folder).sections[0].sentences
+    assert any("are those that were recorded" in s and "(energy_pj)" in s for s in told)
 
 
 def test_designs_are_chosen_by_trial_or_key(study: Path) -> None:

@@ -9,9 +9,10 @@ import pytest
 from dse.errors import InvalidFile
 from dse.report import study_report
 from dse.studies.confirmed import Confirmed, read_confirmed, write_confirmed
+from dse.studies.repeats import Repeat
 from dse.studies.rows import Evaluation
 from dse.studies.study import open_study
-from search.confirm import Repeat, judge
+from search.confirm import judge
 
 from .conftest import DENSE, TERNARY, StudyMaker
 
