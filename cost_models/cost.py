@@ -429,6 +429,7 @@ def count_busy_cycles(table: PricedLayers, row: int, machine: Accelerator) -> di
     parts = {
         Bound.COMPUTE: table.array_cycles,
         Bound.FILL: table.fill_cycles,
+        Bound.WAITING: table.waiting_cycles,
         Bound.GENERATOR: table.generator_cycles,
         Bound.VECTOR_UNIT: table.vector_cycles,
     }
@@ -440,8 +441,9 @@ def count_busy_cycles(table: PricedLayers, row: int, machine: Accelerator) -> di
 def find_bound(busy_cycles: dict[str, int], latency_cycles: int) -> str:
     """The part that takes longest; the array before others among equals.
 
-    An array computes and fills one after the other, so their sum is compared with each other part;
-    if the array is longest, the longer of the two names the bound.
+    An array computes and fills one after the other, so their sum is compared with the generator and
+    the vector unit; waiting for tiles is added to the slowest of them, and the ports of memories
+    are compared with that. The longest part of what comes out longest names the bound.
 
     Args:
         busy_cycles: as `count_busy_cycles` returns them.
@@ -449,16 +451,18 @@ def find_bound(busy_cycles: dict[str, int], latency_cycles: int) -> str:
     """
     if not latency_cycles:
         return Bound.NOTHING
-    compute, fill = busy_cycles[Bound.COMPUTE], busy_cycles[Bound.FILL]
-    others = {
-        name: cycles
-        for name, cycles in busy_cycles.items()
-        if name not in (Bound.COMPUTE, Bound.FILL)
-    }
-    slowest = max(others, key=lambda name: others[name])
-    if others[slowest] > compute + fill:
-        return slowest
-    return Bound.FILL if fill > compute else Bound.COMPUTE
+    compute, fill, waiting = (
+        busy_cycles.get(part, 0) for part in (Bound.COMPUTE, Bound.FILL, Bound.WAITING)
+    )
+    found, most = (Bound.FILL if fill > compute else Bound.COMPUTE), compute + fill
+    for part in (Bound.GENERATOR, Bound.VECTOR_UNIT):
+        if busy_cycles.get(part, 0) > most:
+            found, most = part, busy_cycles[part]
+    if waiting > most:
+        found = Bound.WAITING
+    ports = {name: cycles for name, cycles in busy_cycles.items() if name not in set(Bound)}
+    slowest = max(ports, key=lambda name: ports[name], default="")
+    return slowest if slowest and ports[slowest] > most + waiting else found
 
 
 def stage_latencies(latencies: Iterable[float], in_line: Iterable[bool]) -> list[int]:

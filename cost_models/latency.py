@@ -4,13 +4,15 @@ array, broadcast     N passes * R passes * T passes
 array, systolic      the same plus filling and draining, see `systolic_cycles`
 array, zeros skipped for every tile of rows, as long as its fullest row; exact on the matrix
 memory port          bits over bandwidth; a shared port reads and writes in turn
+waiting              for tiles that a memory has no room for yet, see `waiting_cycles`
 generator            trits / trits per cycle
 vector unit          results of an array, or values of what it does alone, / lanes
 
 Rounding up is per layer, not per access: a port that moves 33 bits of 32 a cycle is busy for two
 cycles, one that moves 33 bits a thousand times for 1032, as words follow each other without a gap.
 
-layer   = max of them: transfers overlap with computing
+layer   = max(max(array, generator, vector unit, reads of tiles) + waiting, memory port): transfers
+          overlap with computing as far as there is room for them
 stage   = a layer and what is done in line with it (batch norm, ReLU): max of the two
 network = sum over the stages: one runs after the other
 """
@@ -32,7 +34,7 @@ from cost_models.mapping import (
     innermost,
     limits_of,
 )
-from cost_models.traffic import Moved
+from cost_models.traffic import Moved, Refill
 from cost_models.workload import Layer
 
 
@@ -43,6 +45,7 @@ class Bound(StrEnum):
     FILL = "fill and drain"
     GENERATOR = "generator"
     VECTOR_UNIT = "vector unit"
+    WAITING = "waiting for tiles"
     NOTHING = "nothing"
     """A layer that takes no cycles: done on the way out of the layer before."""
 
@@ -236,3 +239,55 @@ def port_cycles(memory: MemoryLevel, moved: list[Moved]) -> Column:
     bits = read + written if memory.ports == "shared" else np.maximum(read, written)
     cycles: Column = np.ceil(bits / memory.bandwidth_bits_per_cycle)
     return cycles
+
+
+def handing_cycles(refills: Sequence[Refill], like: Column) -> Column:
+    """Cycles in which tiles are handed to the array, by the slowest memory, shape (candidates,).
+
+    While a memory waits for a tile it hands out nothing, so that its reads and its waiting add up,
+    where its writes may come meanwhile.
+    """
+    slowest = np.zeros_like(like)
+    for each in refills:
+        slowest = np.maximum(slowest, np.ceil(each.handing))
+    return slowest
+
+
+def waiting_cycles(refills: Sequence[Refill], cycles: Column, passes: Column) -> Column:
+    """Cycles that an array stands still because the next tile has no room yet, shape (candidates,).
+
+    A memory that is full of a tile takes the next one only as values of this one are done with.
+    With F cycles to fill a tile and S cycles in which a tile is used for the last time:
+
+        last use of this tile     |------ S ------|
+        next tile                 |------------ F ------------|
+        its first use                             |--- S, or as its values come ---|
+
+    The next tile comes while this one is used for the last time, and goes on coming while it is
+    used for the first time, which takes S cycles as well. What there was room for beside the tile
+    in use, a share b of it, has come before:
+
+        each tile but the first waits    max(0, (1 - b) F - 2 S)
+
+    With a second buffer (`double_buffered`) b is 1, and a tile half as large. This is why half of a
+    memory, or waiting, is the price of a machine that never stands still. The first tile of a layer
+    is taken to come while the layer before it computes; where it cannot, it waits F - S.
+
+    64 to 128 channels on `kws_ternary_stored`, a buffer of 32 words of 256 bits behind a memory of
+    64: F is 128 cycles, of 32 words that 32 passes use for the last time. 7 * 64 = 448 cycles of
+    waiting in eight tiles beside 8,192 passes; the exported circuit stands still for 656, of which
+    96 are for the first tile.
+
+    Args:
+        refills: of each memory and operand (`Traffic.refills`).
+        cycles: of what is slowest while nothing waits: array, generator, vector unit, and the
+            memories that hand out tiles.
+        passes: of the array, in these cycles.
+    """
+    waiting = np.zeros_like(cycles)
+    for each in refills:
+        fill = each.cycles / np.maximum(each.tiles, 1.0)
+        sweep = each.sweep_passes * cycles / passes
+        one = np.maximum((1 - each.beside) * fill - 2 * sweep, 0.0)
+        waiting = waiting + np.floor(one * np.maximum(each.tiles - 1, 0.0))
+    return waiting

@@ -70,6 +70,10 @@ class PricedLayers:
     """Passes of the array; 0 for what is not a convolution."""
     fill_cycles: Column
     """Beyond these: filling, draining, loading what stays still."""
+    handing_cycles: Column
+    """Of the slowest memory that hands tiles to the array."""
+    waiting_cycles: Column
+    """In which everything stands still until a tile has come (`waiting_cycles`)."""
     generator_cycles: Column
     vector_cycles: Column
     memory_cycles: npt.NDArray[np.float64]
@@ -83,13 +87,14 @@ class PricedLayers:
     def latency(self) -> Column:
         """Cycles of each layer: its array with filling and draining, or the slowest other part.
 
-        Transfers are taken to overlap with computing, so a layer takes as long as the part of the
-        machine that is busy longest, not as the sum of them, which is `alone`.
+        Transfers overlap with computing as far as there is room for what comes, so a layer takes as
+        long as the part of the machine that is busy longest, and waits for tiles; not as the sum of
+        all parts, which is `alone`.
         """
         others = np.maximum(self.generator_cycles, self.vector_cycles)
         ports = self.memory_cycles.max(axis=1, initial=0.0)
-        array = self.array_cycles + self.fill_cycles
-        latency: Column = np.maximum(array, np.maximum(others, ports))
+        array = np.maximum(self.array_cycles + self.fill_cycles, self.handing_cycles)
+        latency: Column = np.maximum(np.maximum(array, others) + self.waiting_cycles, ports)
         return latency
 
     @property
@@ -103,16 +108,20 @@ class PricedLayers:
         """
         alone: Column = self.array_cycles + self.fill_cycles + self.memory_cycles.sum(axis=1)
         alone = alone + self.generator_cycles + self.vector_cycles
-        return alone
+        # Of two ports only the busier is in the sum, and a tile may wait for one and leave by the
+        # other.
+        return np.maximum(alone, self.latency)
 
 
 def empty_table(layers: int, entries: int, memories: int) -> PricedLayers:
     """A table of layers in which nothing happens yet."""
-    array, fill, generator, vector, trits = (np.zeros(layers) for _ in range(5))
+    array, fill, handing, waiting, generator, vector, trits = (np.zeros(layers) for _ in range(7))
     return PricedLayers(
         counts=np.zeros((layers, entries)),
         array_cycles=array,
         fill_cycles=fill,
+        handing_cycles=handing,
+        waiting_cycles=waiting,
         generator_cycles=generator,
         vector_cycles=vector,
         memory_cycles=np.zeros((layers, memories)),
@@ -328,6 +337,8 @@ class LayerPricer:
                 continue
             table.counts[at] = each.moved
             table.array_cycles[at], table.fill_cycles[at] = each.ideal_cycles, each.fill_cycles
+            table.handing_cycles[at] = each.handing_cycles
+            table.waiting_cycles[at] = each.waiting_cycles
             table.memory_cycles[at] = each.memory_cycles
             table.trits[at], steps[at] = each.trits, each.tree_steps
             table.generator_cycles[at], saves[at] = each.generator_cycles, each.saves

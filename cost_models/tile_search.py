@@ -4,7 +4,7 @@ Of each candidate it is known what it moves (`cost_models.traffic`) and how long
 (`cost_models.latency`). Only what depends on the mapping is weighed; arithmetic, biases and batch
 norm cost the same under each of them:
 
-    latency = max(array with filling, cycles of the generator, busiest port)
+    latency = max(max(array with filling, generator, reads of tiles) + waiting, busiest port)
     energy  = sum of moved bits * price + cycles of the generator * price of one
             + latency * (leakage + clock + control)
 
@@ -37,10 +37,12 @@ from cost_models.errors import InvalidInput, InvalidLayer, UnmappableLayer
 from cost_models.generation import Generation, generate, order_error
 from cost_models.latency import (
     array_cycles,
+    handing_cycles,
     ideal_cycles,
     port_cycles,
     row_steps,
     skipped_cycles,
+    waiting_cycles,
 )
 from cost_models.mapping import LOOPS, Candidates, Column, N, R, T, list_candidates
 from cost_models.residency import Residence
@@ -88,6 +90,8 @@ class Mapped:
     """Counts of the traffic entries of the price list."""
     ideal_cycles: float
     fill_cycles: float
+    handing_cycles: float
+    waiting_cycles: float
     memory_cycles: npt.NDArray[np.float64]
     """Of each memory's ports, shape (memories,), in the order of the machine."""
     trits: float
@@ -155,7 +159,10 @@ def best_mappings(
     busy[place] = busy[place] + np.ceil(again / seeds.bandwidth_bits_per_cycle)
     # Shapes (memories, candidates); the busiest memory counts, since all work at the same time.
     ports = np.max(np.stack(busy) + beside[owner].T, axis=0)
-    latency = np.maximum(np.maximum(cycles, vector_cycles[owner]), np.maximum(made.cycles, ports))
+    handing = handing_cycles(traffic.refills, cycles)
+    busiest = np.maximum(np.maximum(cycles, vector_cycles[owner]), np.maximum(made.cycles, handing))
+    waiting = waiting_cycles(traffic.refills, busiest, ideal_cycles(found))
+    latency = np.maximum(busiest + waiting, ports)
     entries = moved_entries(traffic, array, prices)
     entries.append((prices.memory_row(seeds.name, "weights", "read"), again))
     energy = latency * prices.time_pj + made.cycles * cycle_pj[owner]
@@ -181,6 +188,8 @@ def best_mappings(
                 moved=moved,
                 ideal_cycles=float(ideal[at]),
                 fill_cycles=float(cycles[at] - ideal[at]),
+                handing_cycles=float(handing[at]),
+                waiting_cycles=float(waiting[at]),
                 memory_cycles=np.array([each[at] for each in busy]),
                 trits=float(traffic.trits[at]),
                 generator_cycles=float(made.cycles[at]),

@@ -74,6 +74,7 @@ of a pass (position 1: T comes for free) and a buffer that holds those of two r 
 Legend: N output channels, R reduction (input channels of a group times taps), T output frames.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -135,10 +136,34 @@ class Traffic:
     """Generated weights, each as often as it is made."""
     weights_kept: npt.NDArray[np.intp]
     """The cut of the weights' registers."""
+    refills: tuple["Refill", ...]
+    """Tiles that come into memories on their way, one for each memory and operand."""
     mappable: Mask
     """Candidates whose smallest tiles fit every register and memory that they pass."""
     shortage: Mapping[str, Column]
     """Memory or register -> bits of the smallest tile, where that does not fit; 0 elsewhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refill:
+    """Tiles of an operand that come into a memory from the next one outwards.
+
+    Columns are of shape (candidates,), 0 where the operand does not come this way. How long an
+    array waits for them: `cost_models.latency.waiting_cycles`.
+    """
+
+    memory: str
+    tiles: Column
+    """That come over the whole layer, all groups."""
+    cycles: Column
+    """Of the slower of the two ports, for all of these tiles."""
+    handing: Column
+    """Cycles in which the memory reads these tiles out to what is further in."""
+    sweep_passes: Column
+    """Passes of the array that a tile's last use takes: from the first value that is not needed
+    again to the last one."""
+    beside: Column
+    """How much of the next tile finds room beside the one in use, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,10 +390,12 @@ def count_traffic(
     trits = np.where(generated, _at(tiles.crossings["weights"], kept), 0.0)
 
     memories: dict[tuple[str, Operand], Moved] = {}
+    places: dict[tuple[str, Operand], npt.NDArray[np.intp]] = {}
+    beside: dict[str, Column] = {}
     passing = _passing(machine, residence, generated)
     buffered = dict.fromkeys(OPERANDS, np.zeros(n, dtype=np.bool_))
     for memory in machine.memories:
-        above, short = _memory_cut(memory, tiles, bits, precision, passing)
+        above, short, free_bits = _memory_cut(memory, tiles, bits, precision, passing)
         shortage[memory.name] = short
         mappable &= short == 0
         for operand in memory.holds:
@@ -398,14 +425,98 @@ def count_traffic(
             moved.read_bits = moved.read_bits * reaches
             moved.written_bits = moved.written_bits * reaches
             memories[memory.name, operand] = moved
+            places[memory.name, operand] = cut[operand]
+        beside[memory.name] = _room_beside(found, tiles, above, free_bits, bits, memory, passing)
     return Traffic(
         registers=registers,
         memories=memories,
         trits=trits,
         weights_kept=kept,
+        refills=_refills(found, tiles, machine, memories, places, beside, passing),
         mappable=mappable,
         shortage=shortage,
     )
+
+
+def _refills(
+    found: Candidates,
+    tiles: Tiles,
+    machine: Accelerator,
+    memories: Mapping[tuple[str, Operand], Moved],
+    places: Mapping[tuple[str, Operand], npt.NDArray[np.intp]],
+    beside: Mapping[str, Column],
+    passing: "Passing",
+) -> tuple[Refill, ...]:
+    """Tiles of inputs and weights on their way inwards, memory by memory.
+
+    Outputs leave as they are made, and nothing waits for them but the ports.
+
+    Args:
+        found: mappings.
+        tiles: of them.
+        machine: its memories.
+        memories: what passes their ports.
+        places: cut of each memory and operand.
+        beside: how much of a next tile each memory has room for.
+        passing: whether the operand comes here, and whether it goes on outwards.
+    """
+    refills = []
+    for operand in ("inputs", "weights"):
+        chain = machine.chain(operand)
+        for inner, outer in itertools.pairwise(chain):
+            fills = passing[inner.name, operand][1]
+            if not fills.any():
+                continue
+            written = memories[inner.name, operand].written_bits / inner.bandwidth_bits_per_cycle
+            read = memories[outer.name, operand].read_bits / outer.bandwidth_bits_per_cycle
+            handed = memories[inner.name, operand].read_bits / inner.bandwidth_bits_per_cycle
+            cut = places[inner.name, operand]
+            refills.append(
+                Refill(
+                    memory=inner.name,
+                    tiles=_at(tiles.transfers[operand], cut) * fills,
+                    cycles=np.maximum(written, read) * fills,
+                    handing=handed * fills,
+                    sweep_passes=_sweep_passes(found, operand, cut),
+                    beside=beside[inner.name],
+                )
+            )
+    return tuple(refills)
+
+
+def _sweep_passes(found: Candidates, operand: Operand, cut: npt.NDArray[np.intp]) -> Column:
+    """Passes in which a tile is used for the last time, value by value.
+
+    The loops inside a cut are walked from the cut inwards. Where the operand does not depend on a
+    loop, the tile is run through as often as the loop says, and only the last run lets go of it.
+    The first loop of its own ends the walk: from then on its values are done with one after the
+    other, evenly.
+
+        inputs in the tile of      their last use takes
+        N 4, T 16  (N outside)     16 passes: the last of 4 runs
+        T 16, N 4  (T outside)     64: each frame is done with after 4 passes
+        taps 9, T 16               16: all frames are seen through each tap
+
+    Args:
+        found: mappings.
+        operand: `inputs` or `weights`.
+        cut: of the memory, for each candidate.
+    """
+    views = found.views
+    passes, walking = np.ones(len(cut)), np.ones(len(cut), dtype=np.bool_)
+    channels = np.where(views.across, 1.0, views.bounds[R] / views.taps)
+    for depth in reversed(range(DEPTH)):
+        loop, count = found.order[depth], found.counts[depth]
+        if operand == "weights":
+            free = loop == T
+        else:
+            free = (loop == N) & ~views.across
+            # R with a single channel runs over taps, which see the same frames again.
+            free = free | ((loop == R) & (channels == 1) & (views.taps > 1))
+        inside = (depth < cut) & (count > 1)
+        walking = walking & (free | ~inside)
+        passes = np.where(inside & ~walking, passes * count, passes)
+    return passes
 
 
 def register_name(operand: Operand, array: ComputeArray) -> str:
@@ -730,11 +841,14 @@ def _memory_cut(
     bits: Mapping[Operand, Column],
     precision: Precision,
     passing: Passing,
-) -> tuple[npt.NDArray[np.intp], Column]:
+) -> tuple[npt.NDArray[np.intp], Column, Column]:
     """The cut of a memory: operands that end here are here as a whole, tiles share the rest.
 
     All operands that pass share one cut, so their tiles are of the same loops. A double-buffered
     memory has half of its room for the tile in use: the next one is on its way into the other half.
+
+    Returns:
+        Cuts; bits of the smallest tile where none fits, 0 elsewhere; and bits that the tiles leave.
     """
     # The largest tiles of all operands together that fit, so that one operand cannot take all of
     # the room; bits in width of what travels, sums where outputs are not complete.
@@ -750,4 +864,44 @@ def _memory_cut(
         tile_bits = tile_bits + np.where(fills, tiles.elements[operand] * width, 0.0)
     # What is too large as a whole is said by `Cost.misfits`; tiles are priced as if it fitted.
     left = memory.bits - np.where(whole <= memory.bits, whole, 0.0)
-    return _outermost(tile_bits, left / 2 if memory.double_buffered else left)
+    cut, short = _outermost(tile_bits, left / 2 if memory.double_buffered else left)
+    return cut, short, np.maximum(left - _at(tile_bits, cut), 0.0)
+
+
+def _room_beside(
+    found: Candidates,
+    tiles: Tiles,
+    cut: npt.NDArray[np.intp],
+    free_bits: Column,
+    bits: Mapping[Operand, Column],
+    memory: MemoryLevel,
+    passing: Passing,
+) -> Column:
+    """How much of the next tiles finds room in a memory beside those in use, 0 to 1.
+
+    Only what moves when the loop directly outside the cut advances needs room: where that is T,
+    weights stay, and all that is free is for inputs.
+
+    Args:
+        found: mappings.
+        tiles: of them.
+        cut: of the memory.
+        free_bits: that the tiles in use leave.
+        bits: of an element of each operand.
+        memory: that holds them.
+        passing: whether an operand comes here on its way.
+    """
+    outside = np.full(len(cut), -1, dtype=np.intp)  # none: groups, with which everything moves
+    for depth in reversed(range(DEPTH)):
+        here = (depth >= cut) & (found.counts[depth] > 1)
+        outside = np.where(here, found.order[depth], outside)
+    moving_bits = np.zeros(len(cut))
+    for operand in memory.holds:
+        if operand != "outputs":
+            stays = outside == {"weights": T, "inputs": N}[operand]
+            if operand == "inputs":
+                stays = stays & ~found.views.across
+            tile_bits = _at(tiles.elements[operand], cut) * bits[operand]
+            moving_bits += np.where(stays | ~passing[memory.name, operand][1], 0.0, tile_bits)
+    room: Column = np.clip(free_bits / np.maximum(moving_bits, 1.0), 0.0, 1.0)
+    return room

@@ -117,6 +117,7 @@ def test_pointwise_weight_stationary(technology):
     assert cost.layers[0].busy_cycles == {
         Bound.COMPUTE: 6,
         Bound.FILL: 7,
+        Bound.WAITING: 0,
         Bound.GENERATOR: 0,
         Bound.VECTOR_UNIT: 3,  # 6 sums on 2 lanes
         "sram": 8,

@@ -14,10 +14,13 @@ from cost_models import (
     Register,
     WeightSource,
     Workload,
+    load_accelerator,
+    load_technology,
 )
 from cost_models import estimate as estimated
 from cost_models.cost import find_bound, stage_latencies
-from cost_models.latency import systolic_cycles
+from cost_models.latency import systolic_cycles, waiting_cycles
+from cost_models.traffic import Refill
 
 WIDE = 10**9
 SPEC = GeneratorSpec(family="lfsr_threshold", state_bits=10, decision_bits=3)
@@ -214,3 +217,81 @@ def test_generator_bounds_short_layers(machine, technology):
 def test_the_slowest_part_bounds(busy, bound):
     assert find_bound(busy, max(busy.values())) == bound
     assert find_bound(busy, 0) == Bound.NOTHING
+
+
+# --- waiting for tiles
+
+
+def stored_pointwise(**changes):
+    """64 to 128 channels, 128 frames, on the trees of `kws_ternary_stored`."""
+    machine = load_accelerator("kws_ternary_stored")
+    memories = tuple(
+        dataclasses.replace(each, **changes) if each.name == "input_buffer" else each
+        for each in machine.memories
+    )
+    machine = dataclasses.replace(machine, memories=memories)
+    made = dataclasses.replace(
+        layer(LayerKind.POINTWISE, 64, 128, 128),
+        weights=WeightSource.GENERATED,
+        generator=SPEC,
+        nonzeros=2048,
+        weight_bits=2,
+    )
+    technology = load_technology(machine.technology)
+    return estimated(Workload("one", (made,)), machine, technology).layers[0]
+
+
+def test_a_full_buffer_waits_for_the_next_tile():
+    # A tile of 16 frames and 64 channels is all of the buffer: 1,024 bytes, 32 words of 256 bits.
+    # It comes in 128 words of 64 bits, and its last use takes 32 passes, a word each. So does its
+    # first use: 128 - 2 * 32 cycles are left, for seven of eight tiles.
+    one = stored_pointwise()
+    assert str(one.mapping) == "rows N, columns R; T 16, R 2, N 32, T 8"
+    assert one.busy_cycles[Bound.COMPUTE] == 8_192
+    assert one.busy_cycles[Bound.WAITING] == 7 * 64
+    assert one.latency_cycles == 8_192 + 7 * 64
+    assert one.bound == Bound.COMPUTE
+
+
+def test_a_second_buffer_or_room_for_one_waits_for_nothing():
+    for changes in ({"double_buffered": True}, {"capacity_bits": 2 * 8_192}):
+        assert stored_pointwise(**changes).busy_cycles[Bound.WAITING] == 0
+
+
+def naive_waiting(words, sweeps, use, fill, room, tiles):
+    """A ring of `room` words, word by word: cycles beyond those of use; the first tile is there."""
+    freed, arrived, now, before = {}, {}, 0, 0
+    for tile in range(tiles):
+        for sweep in range(sweeps):
+            for word in range(tile * words, (tile + 1) * words):
+                if sweep == 0:
+                    if tile == 0:
+                        arrived[word] = 0
+                    else:
+                        # There is room when what lay there has been used for the last time.
+                        begins = max(before, freed.get(word - room, 0))
+                        before = arrived[word] = begins + fill
+                    now = max(now, arrived[word])
+                now += use
+                if sweep == sweeps - 1:
+                    freed[word] = now
+    return now - tiles * sweeps * words * use
+
+
+@pytest.mark.parametrize("room", [32, 40, 48, 64])
+@pytest.mark.parametrize("fill", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("sweeps", [8, 32])
+def test_waiting_is_that_of_a_ring_word_by_word(sweeps, fill, room):
+    words, tiles = 32, 8
+    refill = Refill(
+        memory="buffer",
+        tiles=np.array([float(tiles)]),
+        cycles=np.array([float(tiles * words * fill)]),
+        handing=np.array([0.0]),
+        sweep_passes=np.array([float(words)]),
+        beside=np.array([min((room - words) / words, 1.0)]),
+    )
+    used = np.array([float(tiles * sweeps * words)])
+    (found,) = waiting_cycles([refill], used, used)
+    # To the word: the formula has it that words come evenly.
+    assert abs(found - naive_waiting(words, sweeps, 1, fill, room, tiles)) <= (tiles - 1) * 2 * fill

@@ -254,7 +254,7 @@ def layer_of(row: dict[str, str]) -> Layer:
 
 def cycle_rows() -> Iterator[str]:
     yield (
-        "| run | ours, all overlaps | nothing overlaps | ZigZag | "
+        "| run | ours, what has room overlaps | nothing overlaps | ZigZag | "
         "its own accesses at its DRAM port | layers below those |"
     )
     yield "|---|---|---|---|---|---|"
@@ -354,8 +354,13 @@ def test_a_costly_generator_is_asked_less_often() -> None:
     for family in ("sobol", "counter_arx"):  # both make any order
         panel = break_even(price(made_by(family), "kws_ternary"))
         assert panel is not None
-        reuse[family] = min(row.reuse for row in panel.layers)
-    assert reuse["counter_arx"] > reuse["sobol"]
+        reuse[family] = [row.reuse for row in panel.layers]
+    # Not in all: where an order that serves more frames waits for tiles, it is not taken.
+    pairs = list(zip(reuse["counter_arx"], reuse["sobol"], strict=True))
+    assert (
+        all(dear >= cheap for dear, cheap in pairs)
+        and sum(dear > cheap for dear, cheap in pairs) >= 4
+    )
 
 
 # --- a cliff
