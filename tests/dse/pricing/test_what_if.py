@@ -88,8 +88,12 @@ def test_designs_that_a_machine_refuses_have_no_cost() -> None:
 def test_changed_parts_change_what_they_should() -> None:
     slow, _ = fleet().price(MACHINE, TECHNOLOGY)
     fast, _ = fleet().price(varied(MACHINE, clock_mhz=4 * MACHINE.clock_mhz), TECHNOLOGY)
-    assert (fast["latency_us"] == slow["latency_us"] / 4).all()
-    assert (fast["latency_cycles"] == slow["latency_cycles"]).all()
+    # Nearly: a fast clock leaks less in a cycle, and an order may be worth its waiting then.
+    assert fast["latency_us"].to_numpy() == pytest.approx(
+        slow["latency_us"].to_numpy() / 4, rel=0.03
+    )
+    cycles = slow["latency_cycles"].to_numpy()
+    assert fast["latency_cycles"].to_numpy() == pytest.approx(cycles, rel=0.03)
     # Leakage flows for a quarter of the time.
     assert (fast["energy_pj"] < slow["energy_pj"]).all()
     larger = varied(MACHINE, arrays={"macs": ArrayChange(rows=16)})
