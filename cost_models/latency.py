@@ -265,18 +265,19 @@ def waiting_cycles(refills: Sequence[Refill], cycles: Column, passes: Column) ->
 
     The next tile comes while this one is used for the last time, and goes on coming while it is
     used for the first time, which takes S cycles as well. What there was room for beside the tile
-    in use, a share b of it, has come before:
+    in use, a share b of it, has come before; and a share u of the cycles the port that it comes by
+    is busy with other operands, outputs above all, while the array works:
 
-        each tile but the first waits    max(0, (1 - b) F - 2 S)
+        each tile but the first waits    max(0, (1 - b) F - 2 S (1 - u))
 
     With a second buffer (`double_buffered`) b is 1, and a tile half as large. This is why half of a
     memory, or waiting, is the price of a machine that never stands still. The first tile of a layer
     is taken to come while the layer before it computes; where it cannot, it waits F - S.
 
     64 to 128 channels on `kws_ternary_stored`, a buffer of 32 words of 256 bits behind a memory of
-    64: F is 128 cycles, of 32 words that 32 passes use for the last time. 7 * 64 = 448 cycles of
-    waiting in eight tiles beside 8,192 passes; the exported circuit stands still for 656, of which
-    96 are for the first tile.
+    64: F is 128 cycles, of 32 words that 32 passes use for the last time, and in 8,192 passes 2,048
+    words of outputs are written: 7 * (128 - 64 * 3 / 4) = 560 cycles of waiting in eight tiles. The
+    exported circuit stands still for 656, of which 96 are for the first tile.
 
     Args:
         refills: of each memory and operand (`Traffic.refills`).
@@ -288,6 +289,7 @@ def waiting_cycles(refills: Sequence[Refill], cycles: Column, passes: Column) ->
     for each in refills:
         fill = each.cycles / np.maximum(each.tiles, 1.0)
         sweep = each.sweep_passes * cycles / passes
-        one = np.maximum((1 - each.beside) * fill - 2 * sweep, 0.0)
+        free = np.maximum(1 - each.beside_cycles / cycles, 0.0)
+        one = np.maximum((1 - each.beside) * fill - 2 * sweep * free, 0.0)
         waiting = waiting + np.floor(one * np.maximum(each.tiles - 1, 0.0))
     return waiting

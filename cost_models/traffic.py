@@ -157,6 +157,8 @@ class Refill:
     """That come over the whole layer, all groups."""
     cycles: Column
     """Of the slower of the two ports, for all of these tiles."""
+    beside_cycles: Column
+    """In which the port that these tiles leave by is busy with other operands."""
     handing: Column
     """Cycles in which the memory reads these tiles out to what is further in."""
     sweep_passes: Column
@@ -476,12 +478,25 @@ def _refills(
                     memory=inner.name,
                     tiles=_at(tiles.transfers[operand], cut) * fills,
                     cycles=np.maximum(written, read) * fills,
+                    beside_cycles=_beside_cycles(outer, operand, memories),
                     handing=handed * fills,
                     sweep_passes=_sweep_passes(found, operand, cut),
                     beside=beside[inner.name],
                 )
             )
     return tuple(refills)
+
+
+def _beside_cycles(
+    memory: MemoryLevel, operand: Operand, memories: Mapping[tuple[str, Operand], Moved]
+) -> Column:
+    """Cycles of a memory's read port that operands other than this one take of it."""
+    bits: Column = np.zeros_like(memories[memory.name, operand].read_bits)
+    for other in memory.holds:
+        moved = memories[memory.name, other]
+        bits = bits + (moved.read_bits if other != operand else 0.0)
+        bits = bits + (moved.written_bits if memory.ports == "shared" else 0.0)
+    return bits / memory.bandwidth_bits_per_cycle
 
 
 def _sweep_passes(found: Candidates, operand: Operand, cut: npt.NDArray[np.intp]) -> Column:

@@ -244,12 +244,13 @@ def stored_pointwise(**changes):
 def test_a_full_buffer_waits_for_the_next_tile():
     # A tile of 16 frames and 64 channels is all of the buffer: 1,024 bytes, 32 words of 256 bits.
     # It comes in 128 words of 64 bits, and its last use takes 32 passes, a word each. So does its
-    # first use: 128 - 2 * 32 cycles are left, for seven of eight tiles.
+    # first use; a quarter of these 64 cycles the memory is written to, 2,048 words in 8,192 passes.
+    # 128 - 48 cycles are left, for seven of eight tiles.
     one = stored_pointwise()
     assert str(one.mapping) == "rows N, columns R; T 16, R 2, N 32, T 8"
     assert one.busy_cycles[Bound.COMPUTE] == 8_192
-    assert one.busy_cycles[Bound.WAITING] == 7 * 64
-    assert one.latency_cycles == 8_192 + 7 * 64
+    assert one.busy_cycles[Bound.WAITING] == 7 * 80
+    assert one.latency_cycles == 8_192 + 7 * 80
     assert one.bound == Bound.COMPUTE
 
 
@@ -287,6 +288,7 @@ def test_waiting_is_that_of_a_ring_word_by_word(sweeps, fill, room):
         memory="buffer",
         tiles=np.array([float(tiles)]),
         cycles=np.array([float(tiles * words * fill)]),
+        beside_cycles=np.array([0.0]),
         handing=np.array([0.0]),
         sweep_passes=np.array([float(words)]),
         beside=np.array([min((room - words) / words, 1.0)]),

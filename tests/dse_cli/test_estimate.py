@@ -17,7 +17,7 @@ from cost_models.roofline import roofline
 from cost_models.row_loads import row_loads
 from cost_models.streaming import stream
 from cost_models.writing import accelerator_yaml, technology_yaml
-from dse.columns import significant
+from dse.columns import percent_text, significant
 from dse.design.policies import apply_policy
 from dse.design.published import published
 from dse.interchange.nemo import import_nemo
@@ -110,7 +110,7 @@ def test_a_line_a_layer():
             and line.rstrip().endswith(layer.bound if layer.latency_cycles else ".")
         ]
         assert significant(layer.energy_pj * 1e-3) in line.split()
-        assert f"{100 * layer.energy_pj / cost.energy_pj:.1f}" in line.split()
+        assert percent_text(100 * layer.energy_pj / cost.energy_pj) in line.split()
         if layer.latency_cycles:
             assert f"{layer.latency_cycles:,}" in line.split()
 
