@@ -16,6 +16,7 @@ from dse.errors import InvalidInput
 from dse.files import write_text
 from dse.interchange.accelergy import import_tables
 from dse.interchange.scalesim import import_configuration
+from dse.interchange.stream import import_core
 from dse.interchange.zigzag import import_hardware, import_workload, is_workload
 from dse.report.content import Section
 from dse.report.estimate import workload_sections
@@ -49,16 +50,25 @@ _MACHINE = click.option("--machine", help="Price the workload on this machine: a
     help="Of a machine; not in it.",
 )
 @click.option("--technology", default="low_leakage_45nm", show_default=True, help="Likewise.")
+@click.option("--core", help="Number of a core, where the file is an accelerator of Stream.")
 def zigzag(
-    file: Path, out: Path | None, machine: str | None, clock_mhz: float, technology: str
+    file: Path,
+    out: Path | None,
+    machine: str | None,
+    clock_mhz: float,
+    technology: str,
+    core: str | None,
 ) -> None:
-    """Read a machine or a workload of ZigZag's YAML.
+    """Read a machine or a workload of ZigZag's YAML, or one core of a file of Stream.
 
     \b
       dse import zigzag eyeriss_like.yaml --out eyeriss.yaml
       dse import zigzag workload.yaml --machine kws_int8
+      dse import zigzag quad_core.yaml --core 0 --out core.yaml
     """  # noqa: D301 (click reads the backspace as: do not wrap)
     if is_workload(file):
+        if core is not None:
+            raise click.UsageError("--core is for machines, and the file is a workload")
         if out is not None:
             raise click.UsageError("--out is for machines: a workload has no file of ours")
         notes: list[str] = []
@@ -69,7 +79,10 @@ def zigzag(
     if machine is not None:
         raise click.UsageError("--machine is for workloads, and the file describes a machine")
     load_technology(technology)  # before the file: a name that is none, is none
-    found = import_hardware(file, clock_mhz=clock_mhz, technology=technology)
+    if core is None:
+        found = import_hardware(file, clock_mhz=clock_mhz, technology=technology)
+    else:
+        found = import_core(file, core, clock_mhz=clock_mhz, technology=technology)
     _tell(found.notes)
     _write_machine(found.machine, out)
 

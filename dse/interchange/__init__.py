@@ -8,6 +8,7 @@
     zigzag              workload and hardware YAML <- `Workload`, `Accelerator`
     zigzag_layers       workload YAML -> `Workload`
     zigzag_machine      hardware YAML -> `Accelerator`
+    stream              one core of Stream's accelerator YAML -> `Accelerator`
     scalesim            topology CSV, cfg <- `Workload`, `Accelerator`; cfg -> `Accelerator`
     imported            `ImportedMachine`, what readers of machines give back
     accelforge          workload and architecture YAML <- `Workload`, `Accelerator`

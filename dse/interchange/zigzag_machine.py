@@ -148,18 +148,36 @@ def import_hardware(
         InvalidFile: the file cannot be read, or describes what a machine of ours cannot be.
     """
     notes: list[str] = []
-    path = Path(path)
     root = read_yaml(path, doubled=notes)
+    return machine_of(root, Path(path).stem, notes, technology, clock_mhz)
+
+
+def machine_of(
+    root: Node, name: str, notes: list[str], technology: str, clock_mhz: float
+) -> ImportedMachine:
+    """The machine that hardware YAML describes, however its nodes came together.
+
+    Args:
+        root: the hardware.
+        name: of the machine.
+        notes: what is known already; gets what was assumed or left out.
+        technology: as of `import_hardware`.
+        clock_mhz: likewise.
+
+    Raises:
+        InvalidFile: as `import_hardware`.
+    """
     _check_form(root)
-    read = _Read(path.name, root, build(_Hardware, root), notes)
+    file = Path(root.file).name
+    read = _Read(file, root, build(_Hardware, root), notes)
     axes = _axes(read)
     try:
         registers, memories = _storage(read, axes)
         array = _array(read, axes, registers)
         machine = Accelerator(
-            name=path.stem,
-            description=f"ZigZag's machine '{read.hardware.name or path.stem}'",
-            source=f"Imported from {path.name}, hardware YAML of ZigZag; clock, vector lanes and "
+            name=name,
+            description=f"ZigZag's machine '{read.hardware.name or name}'",
+            source=f"Imported from {file}, hardware YAML of ZigZag; clock, vector lanes and "
             "technology are not in it.",
             technology=technology,
             clock_mhz=clock_mhz,
@@ -182,8 +200,8 @@ def _check_form(root: Node) -> None:
     if "cores" in keys:
         cores = keys["cores"]
         raise cores.error(
-            "this is an accelerator of Stream, several cores and what connects them: import the "
-            "file of one core, which 'cores' names, and give it the memory outside of the chip"
+            "this is an accelerator of Stream, several cores and what connects them: choose one "
+            "by its number there, --core 0, which gets the memory outside of the chip"
         )
     if "multipliers" in keys:
         raise keys["multipliers"].error(
@@ -587,7 +605,7 @@ def _prices(read: _Read, name: str) -> tuple[Constant | None, Constant | None]:
     if memory.auto_cost_extraction or memory.r_cost is None or memory.w_cost is None:
         read.notes.append(f"{name}: its costs are not in the file, the technology prices it")
         return None, None
-    found = []
+    found, file = [], Path(node.file).name
     for key, cost, kind in (("r_cost", memory.r_cost, "read"), ("w_cost", memory.w_cost, "write")):
         # Their cost is of an access of a whole port, ours of a bit.
         widths = {port.bandwidth_max for port in memory.towards(kind) or memory.ports}
@@ -596,7 +614,7 @@ def _prices(read: _Read, name: str) -> tuple[Constant | None, Constant | None]:
         [width] = widths
         if cost == 0:
             read.notes.append(f"{name}: {key} is 0, read as {LEAST_PJ:g} pJ a bit")
-        found.append(_constant(cost / width, f"{read.file}: {name}, {cost:g} pJ for {width} bits"))
+        found.append(_constant(cost / width, f"{file}: {name}, {cost:g} pJ for {width} bits"))
     return found[0], found[1]
 
 

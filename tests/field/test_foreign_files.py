@@ -10,6 +10,7 @@ import os
 import re
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from dse.interchange.accelergy import import_tables
 from dse.interchange.nemo import import_nemo
 from dse.interchange.onnx_import import import_onnx
 from dse.interchange.scalesim import import_configuration
+from dse.interchange.stream import import_core
 from dse.interchange.zigzag import import_hardware, import_workload
 from dse.rtl.area import _facts, default_library
 from dse.training.checkpoint import load_checkpoint
@@ -329,6 +331,62 @@ def test_line_ends_and_marks_of_other_systems_are_read(
     path = tmp_path / "file.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + GOOD[reader]().replace("\n", ends).encode())
     reader(path)
+
+
+# ---- Stream ----
+
+INSIDE = re.sub("  dram: .*?(?=operational_array)", "", HARDWARE, flags=re.S)
+OUTSIDE = f"memories:\n{re.search('  dram: .*?(?=operational_array)', HARDWARE, re.S)[0]}"
+BUS = "core_connectivity: [{type: bus, cores: [0, 1, 2], bandwidth: 32}]\nunit_energy_cost: 0.5\n"
+
+
+def several_cores(folder: Path, listed: str, rest: str) -> Path:
+    (folder / "cores").mkdir()
+    (folder / "cores" / "array.yaml").write_text(f"type: compute\n{INSIDE}")
+    (folder / "outside.yaml").write_text(OUTSIDE)
+    path = folder / "chip.yaml"
+    path.write_text(f"name: chip\ncores: {listed}\n{rest}")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("listed", "rest", "port_bits"),
+    [
+        ("{0: array.yaml, 1: x.yaml, 2: outside.yaml}", f"offchip_core_id: 2\n{BUS}", 32),
+        ("[array.yaml, x.yaml, ./outside.yaml]", "graph: {bandwidth: 999, offchip_core_id: 2}", 64),
+    ],
+)
+def test_one_core_of_several_is_read_with_the_memory_outside(
+    listed: str, rest: str, port_bits: int, tmp_path: Path
+) -> None:
+    found = import_core(several_cores(tmp_path, listed, rest), "0")
+    (tmp_path / "array.yaml").write_text(HARDWARE)
+    whole = import_hardware(tmp_path / "array.yaml").machine
+    *inner, last = found.machine.memories
+    assert (found.machine.arrays, tuple(inner)) == (whole.arrays, whole.memories[:-1])
+    # An access is as dear as before: a narrow link takes two cycles for a word of 64 bits.
+    expected = replace(whole.memories[-1], bandwidth_bits_per_cycle=port_bits)
+    assert repr(last) == repr(expected).replace("array.yaml", "outside.yaml")
+    notes = "\n".join(found.notes)
+    assert "other cores are left out, with what they would take over: 1" in notes
+    assert ("unit_energy_cost of 0.5 is left out" in notes) == (port_bits == 32)
+
+
+@pytest.mark.parametrize(
+    ("listed", "core", "said"),
+    [
+        ("[array.yaml, outside.yaml]", "7", r"has the cores 0 \(array.yaml\), 1 \(outside.yaml\)"),
+        ("[../../../etc/passwd, outside.yaml]", "0", "cannot name a file here"),
+        ("[/etc/passwd, outside.yaml]", "0", "does not exist"),
+        ("[{type: aie2.compute, memory: {}}]", "0", "is not described as ZigZag's hardware"),
+        ("[outside.yaml, outside.yaml]", "0", "is called as one outside|missing key"),
+        ("3", "0", "an accelerator of Stream has 'cores'"),
+    ],
+)
+def test_cores_that_are_none_are_named(listed: str, core: str, said: str, tmp_path: Path) -> None:
+    path = several_cores(tmp_path, listed, "offchip_core_id: 1\n")
+    with pytest.raises(InvalidInput, match=said):
+        import_core(path, core)
 
 
 # ---- ONNX ----

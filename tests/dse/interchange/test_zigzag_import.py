@@ -293,8 +293,8 @@ def test_more_ports_than_ours_have_are_told(tmp_path: Path) -> None:
     [
         (
             "name: quad\ncores: [a.yaml, b.yaml]\ngraph: {type: bus, bandwidth: 32}\n",
-            r"this is an accelerator of Stream, several cores .* import the file of one core, "
-            r"which 'cores' names, .*\(.*yaml:2\)",
+            r"this is an accelerator of Stream, several cores .* choose one by its number there, "
+            r"--core 0, which gets .*\(.*yaml:2\)",
         ),
         (
             "memories: {}\nmultipliers: {sizes: [16, 16], dimensions: [D1, D2]}\n",
