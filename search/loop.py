@@ -67,7 +67,7 @@ from dse.errors import InvalidInput, TrainingFailed, printable
 from dse.files import write_text
 from dse.pricing.sweep import Sweep
 from dse.studies.frontier import find_frontier, hypervolume_share
-from dse.studies.likeness import CONTROL, LIKE, SIZE, without_control
+from dse.studies.likeness import CONTROL, LIKE, SIZE, missing_controls
 from dse.studies.names import name_design
 from dse.studies.rows import Evaluation, append_row, latest, read_all_rows, repair, utc_now
 from dse.studies.rungs import Ladder
@@ -253,8 +253,7 @@ class Loop:
         front = find_frontier(rows, self.spec.objectives)
         dense = [row for row in rows if row.full and not self._is_ternary(row)]
         dense += [job.row for job in self.submitted if is_dense(job.point)]
-        missing = without_control([row for row in front if self._is_ternary(row)], dense)
-        return [row for row in missing if CONTROL + row.key not in known]
+        return missing_controls([row for row in front if self._is_ternary(row)], dense, known)
 
     def _is_ternary(self, row: Evaluation) -> bool:
         if row.key not in self._ternary:

@@ -15,7 +15,7 @@ from typing import Annotated
 
 from cost_models.allowed import Allowed, check_fields
 from dse.studies.frontier import hypervolume_share
-from dse.studies.rows import Evaluation, latest
+from dse.studies.rows import Evaluation
 
 Amount = Annotated[int, Allowed(ge=1, le=10**9, words="at least 1")]
 """Trainings, epochs, candidates: more is a slip, and no float could hold thousands of digits."""
@@ -79,34 +79,6 @@ class Effort:
         if self.rungs:
             return self.spent_epochs(rows) + in_training
         return self.trained(rows) * self.epochs_each + in_training
-
-    def ended_by(
-        self,
-        rows: Sequence[Evaluation],
-        box: Mapping[str, Sequence[float]],
-        workers: int,
-        in_training: int = 0,
-        epochs_in_training: int = 0,
-        volume: Volume = hypervolume_share,
-    ) -> str:
-        """Why nothing more may be started; empty while something may.
-
-        Args:
-            rows: all rows of the study, oldest first.
-            box: of its hypervolume.
-            workers: trainings at a time.
-            in_training: designs submitted, which will be trained in any case.
-            epochs_in_training: epochs that they will take.
-            volume: hypervolume of rows in a box.
-
-        Returns:
-            A sentence for people, of the first limit that is reached in the order of this code.
-        """
-        # A design that climbs rungs has a row for each; counting all would count its epochs twice.
-        last = latest(rows)
-        return self.spent_by(last, workers, in_training, epochs_in_training) or self.pointless_by(
-            last, box, volume
-        )
 
     def trainings_left(
         self, rows: Sequence[Evaluation], in_training: int = 0, epochs_in_training: int = 0

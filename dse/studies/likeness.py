@@ -12,7 +12,7 @@ only: does it err less, the ternary one is beaten within its own budget; does it
 one that used the budget might not.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from dse.columns import LABELS
 from dse.studies.rows import Evaluation
@@ -63,3 +63,17 @@ def without_control(ternary: Iterable[Evaluation], dense: Sequence[Evaluation]) 
         row.key: row for row in ternary if not any(within(row.column(SIZE), size) for size in sizes)
     }
     return list(missing.values())
+
+
+def missing_controls(
+    ternary: Iterable[Evaluation], dense: Sequence[Evaluation], sources: Collection[str]
+) -> list[Evaluation]:
+    """Ternary designs for which `controls: auto` still wants a dense one, in their order.
+
+    Args:
+        ternary: of the frontier.
+        dense: trained or in training.
+        sources: of all rows, and of what is in training: a control that could not be made (a row
+            says why) is asked for once.
+    """
+    return [row for row in without_control(ternary, dense) if CONTROL + row.key not in sources]

@@ -32,10 +32,11 @@ from dse.pricing.machine import Machine
 from dse.studies.folder import CHECKPOINT, DESIGN, design_folder
 from dse.studies.frontier import find_frontier, hypervolume_share
 from dse.studies.intervals import clips_behind, error_band
+from dse.studies.likeness import missing_controls
 from dse.studies.on_machines import expanded, recorded_only
 from dse.studies.repeats import Repeat, read_repeats
 from dse.studies.resolved import Begun, read_resolved
-from dse.studies.rows import Evaluation, Results, read_results
+from dse.studies.rows import Evaluation, Results, latest, read_results
 from dse.studies.spec import StudySpec
 from dse.training.history import EpochRecord, read_history
 
@@ -114,12 +115,29 @@ class Study:
 
     @cached_property
     def ended_by(self) -> str:
-        """Why nothing more is started; empty while something may."""
-        return self.asked.effort.ended_by(
-            self.rows,
+        """Why nothing more is started; empty while something may.
+
+        A search that has nothing more to find trains its dense controls first (`controls: auto`).
+        """
+        effort, last = self.asked.effort, latest(self.rows)
+        if spent := effort.spent_by(last, self.begun.workers):
+            return spent
+        pointless = effort.pointless_by(
+            last,
             self.begun.box,
-            self.begun.workers,
             volume=lambda rows, box: hypervolume_share(self.expanded(rows), box),
+        )
+        return "" if pointless and self.missing_controls else pointless
+
+    @cached_property
+    def missing_controls(self) -> Sequence[Evaluation]:
+        """Ternary designs of the frontier for which the search still owes a dense control."""
+        if self.asked.controls == "none":
+            return ()
+        return missing_controls(
+            [row for row in self.frontier if self.is_ternary(row)],
+            [row for row in self.trained if not self.is_ternary(row)],
+            {row.source for row in self.rows},
         )
 
     @property

@@ -11,6 +11,7 @@ from dse.columns import COST_COLUMNS
 from dse.design.policies import make_dense
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy
 from dse.studies.folder import RESOLVED
+from dse.studies.likeness import CONTROL
 from dse.studies.resolved import parse_resolved, resolved_yaml
 from dse.studies.rows import Evaluation, Results, append_row
 from dse.studies.spec import read_study
@@ -120,6 +121,37 @@ def test_a_study_says_why_it_has_ended(tmp_path: Path) -> None:
         assert open_study(tmp_path).ended_by == ""
         append_row(tmp_path, row(trial, f"{trial}"))
     assert open_study(tmp_path).ended_by == f"{spec.trainings} designs are trained"
+
+
+CONTROLLED = """
+name: controlled
+data: {folder: speech, task: {kind: commands}}
+space: {blocks: [1, 2], channels: [16, 32], policy: [P0, P2], density: 0.25}
+trainings: 400
+patience: {trainings: 2, improvement: 0.99}
+controls: auto
+"""
+
+
+def test_a_study_without_its_controls_has_not_ended(tmp_path: Path) -> None:
+    """Patience is over after three trainings that bring nothing; a control is still owed."""
+    asked = begin(tmp_path, CONTROLLED)
+    ternary = asked.space.point({"blocks": 2, "channels": 32, "policy": "P2", "density": 0.25})
+    values = {"blocks": 2, "channels": 32, "policy": "P2", "density": 0.25}
+    cost = dict.fromkeys(COST_COLUMNS, 6.0) | {"trained_parameters": 900.0}
+    for trial in range(4):
+        key = ternary.key if trial == 0 else f"{trial:012d}"
+        more = {"values": values} if trial == 0 else {}
+        size = {} if trial == 0 else {"trained_parameters": 9e6, "energy_pj": 7.0}
+        append_row(tmp_path, row(trial, key, cost=cost | size, error=0.5 + trial / 10, **more))
+    found = open_study(tmp_path)
+    assert [each.key for each in found.missing_controls] == [ternary.key]
+    assert found.ended_by == ""
+    no_control = dict(trial=-1, status="invalid", source=f"{CONTROL}{ternary.key}")
+    append_row(tmp_path, dataclasses.replace(row(9, "", cost={}, error=None), **no_control))
+    found = open_study(tmp_path)
+    assert not found.missing_controls
+    assert found.ended_by.startswith("the last 2 trainings raised the hypervolume by less than")
 
 
 def test_a_machine_is_told_by_its_name() -> None:
