@@ -18,7 +18,7 @@ from dse.files import write_text
 from dse.pricing.sweep import Sweep
 from dse.speech.speech_commands import SPLITS
 from dse.studies.folder import DESIGNS, GIVEN, RESOLVED
-from dse.studies.resolved import Begun, read_resolved, resolved_yaml
+from dse.studies.resolved import Begun, read_resolved, readable_yaml
 from dse.studies.rows import read_all_rows
 from dse.studies.spec import StudySpec, check_unchanged
 from dse.training.job import Training
@@ -285,5 +285,6 @@ def _write_record(
                 f"{features.key}): restore {spec.data_folder}, or give the study another name"
             )
         begun = dataclasses.replace(begun, box=before.box)
+    resolved = readable_yaml(spec, begun, folder)
     write_text(folder / GIVEN, given)
-    write_text(folder / RESOLVED, resolved_yaml(spec, begun))
+    write_text(folder / RESOLVED, resolved)

@@ -211,6 +211,8 @@ def _read_axis(name: str, node: Node, family: Family) -> tuple[Choice, bool]:
         raise node.error(f"'{name}' is one value: it cannot be per_block")
     if not choice.values:
         raise node.error(f"'{name}' has no values: list at least one")
+    if len(choice.values) > MAX_VALUES:
+        raise node.error(f"'{name}' has more than {MAX_VALUES:,} values: list fewer, or a range")
     _check_values(choice, node, family)
     return choice, per_block
 

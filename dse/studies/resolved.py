@@ -147,6 +147,23 @@ def resolved_yaml(spec: StudySpec, begun: Begun) -> str:
     return dump_yaml(spec.resolved() | known)
 
 
+def readable_yaml(spec: StudySpec, begun: Begun, folder: Path) -> str:
+    """The text of `resolved.yaml`, once it is sure that it can be read: both have the same limits.
+
+    Raises:
+        InvalidStudy: it would be too large.
+    """
+    text = resolved_yaml(spec, begun)
+    try:
+        _parsed(text, str(folder / RESOLVED))  # remembered: it is read next
+    except InvalidInput as error:
+        raise InvalidStudy(
+            f"the record of study {spec.name} could not be read again ({error}): give its axes "
+            "fewer values, or its hardware fewer machines"
+        ) from None
+    return text
+
+
 def read_resolved(folder: Path) -> tuple[StudySpec, Begun]:
     """What the study in a folder was asked, and what it knows since it has begun.
 
@@ -166,37 +183,41 @@ def read_resolved(folder: Path) -> tuple[StudySpec, Begun]:
     return parse_resolved(text, str(path))
 
 
-@lru_cache(maxsize=16)
 def parse_resolved(text: str, where: str) -> tuple[StudySpec, Begun]:
-    """As `read_resolved`, of the file's text; remembered, as a page is drawn many times.
+    """As `read_resolved`, of the file's text.
 
     Raises:
         InvalidFile: the record is damaged, or of another program.
     """
     try:
-        node = parse_yaml(text, where)
-        record = build(_Record, node)
-        try:
-            begun = Begun(
-                data_key=record.data_key,
-                outputs=record.outputs,
-                box=record.box,
-                workers=record.workers,
-                clips=record.clips,
-                findings=record.findings,
-            )
-        except InvalidField as error:
-            raise node.value[error.field].error(str(error)) from None
-        if sorted(record.box) != sorted(record.objectives):
-            raise node.value["box"].error(
-                f"box must have the study's objectives, {', '.join(record.objectives)}"
-            )
-        _check_objectives(record, node)
-        return _spec(record), begun
+        return _parsed(text, where)
     except InvalidInput as error:
         raise InvalidFile(
             f"{error}: restore {RESOLVED} from a backup, or search anew with this version"
         ) from None
+
+
+@lru_cache(maxsize=16)  # a page is drawn many times
+def _parsed(text: str, where: str) -> tuple[StudySpec, Begun]:
+    node = parse_yaml(text, where)
+    record = build(_Record, node)
+    try:
+        begun = Begun(
+            data_key=record.data_key,
+            outputs=record.outputs,
+            box=record.box,
+            workers=record.workers,
+            clips=record.clips,
+            findings=record.findings,
+        )
+    except InvalidField as error:
+        raise node.value[error.field].error(str(error)) from None
+    if sorted(record.box) != sorted(record.objectives):
+        raise node.value["box"].error(
+            f"box must have the study's objectives, {', '.join(record.objectives)}"
+        )
+    _check_objectives(record, node)
+    return _spec(record), begun
 
 
 def _check_objectives(record: _Record, node: Node) -> None:

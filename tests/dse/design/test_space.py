@@ -131,6 +131,14 @@ def test_default_of_every_axis_is_matchboxnet_3x1x64() -> None:
         ),
         ("kernel: 4", "'kernel' must be odd, not 4"),
         ("channels: []", "'channels' has no values: list at least one"),
+        (
+            f"channels: {[*range(1, 10_002)]}",
+            "'channels' has more than 10,000 values: list fewer",
+        ),
+        ('density: "0.25"', "'density' must be a number, not '0.25'"),
+        ("density: true", "'density' must be a number, not True"),
+        ("density: abc", "'density' must be a number, not 'abc'"),
+        ("density: [[0.25]]", "'density' must be a number, not [0.25]"),
         ("channels: [16, 16]", "'channels' lists a value twice"),
         ("policy: [P7]", "'policy' must be one of P0, P1, P2, P3, P4, not 'P7'"),
         (

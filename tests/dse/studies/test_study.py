@@ -12,7 +12,7 @@ from dse.design.policies import make_dense
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy
 from dse.studies.folder import RESOLVED
 from dse.studies.likeness import CONTROL
-from dse.studies.resolved import parse_resolved, resolved_yaml
+from dse.studies.resolved import parse_resolved, readable_yaml, resolved_yaml
 from dse.studies.rows import Evaluation, Results, append_row
 from dse.studies.spec import read_study
 from dse.studies.study import open_study
@@ -61,6 +61,16 @@ def test_the_record_of_an_example_comes_back(path: Path) -> None:
     again, known = parse_resolved(text, RESOLVED)
     assert again.resolved() == asked.resolved()
     assert resolved_yaml(again, known) == text
+
+
+def test_what_could_not_be_read_again_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = open_optuna_study(EVERYTHING)
+    assert readable_yaml(study.asked, study.begun, Path("x")) == resolved_yaml(
+        study.asked, study.begun
+    )
+    monkeypatch.setattr("cost_models.strict_yaml.MAX_NODES", 100)
+    with pytest.raises(InvalidStudy, match=r"could not be read again \(more than .* fewer values"):
+        readable_yaml(study.asked, study.begun, Path("y"))
 
 
 def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
