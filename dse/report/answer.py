@@ -333,10 +333,11 @@ def _others_words(results: Study, choice: Choice) -> list[str]:
     cost, row = results.cost_objective, choice.row
     texts = []
     knee = _bend(results)
+    as_good = _find_as_good(results, row) if choice.limit is None else None
     if knee is not None and knee.key != row.key and knee.column(cost) < row.column(cost):
-        texts.append(_knee(results, knee, row))
-    if choice.limit is None:
-        texts.append(_as_good_words(results, row))
+        texts.append(_knee(results, knee, row, as_good))
+    if as_good is not None and as_good != knee:
+        texts.append(_as_good_words(results, as_good, row))
     best = _lowest(results)
     if best is not None and best.key != row.key:
         texts.append(
@@ -344,29 +345,34 @@ def _others_words(results: Study, choice: Choice) -> list[str]:
             f"{percent_words(best.column(results.asked.measured))}, "
             f"{_times_words(best, row, cost)}."
         )
-    return [text for text in texts if text]
+    return texts
 
 
-def _as_good_words(results: Study, row: Evaluation) -> str:
-    """The cheapest design that is not told apart from the one of the lowest error; often empty.
+def _find_as_good(results: Study, row: Evaluation) -> Evaluation | None:
+    """The cheapest design that is not told apart from the one of the lowest error; None of none.
 
     The lowest of many errors is not surely lower than the next: who pays for it should know.
     """
-    cost = results.cost_objective
-    cheaper = {
-        each.key: each
-        for each in sorted(results.judged, key=lambda each: each.column(cost), reverse=True)
-        if each.key != row.key and each.column(cost) < row.column(cost)
-    }
-    for each in reversed(cheaper.values()):
-        difference = find_difference(results, each, row)
-        if difference is not None and difference.sign == 0:
-            return (
-                f"The cheapest design that is not told apart from it is {results.named(each)}, "
-                f"{percent_words(each.column(results.asked.measured))}, "
-                f"{_times_words(each, row, cost)}: the difference of {difference.words}."
-            )
-    return ""
+    cost, asked = results.cost_objective, {row.key}
+    for each in sorted(results.judged, key=lambda each: each.column(cost)):
+        if each.column(cost) >= row.column(cost):
+            break
+        if each.key not in asked:
+            asked.add(each.key)  # its other machines are dearer, and its error is the same
+            difference = find_difference(results, each, row)
+            if difference is not None and difference.sign == 0:
+                return each
+    return None
+
+
+def _as_good_words(results: Study, each: Evaluation, row: Evaluation) -> str:
+    difference = find_difference(results, each, row)
+    assert difference is not None  # `_find_as_good` knew it
+    return (
+        f"The cheapest design that is not told apart from it is {results.named(each)}, "
+        f"{percent_words(each.column(results.asked.measured))}, "
+        f"{_times_words(each, row, results.cost_objective)}: the difference of {difference.words}."
+    )
 
 
 def _times_words(row: Evaluation, other: Evaluation, cost: str) -> str:
@@ -404,7 +410,8 @@ def _build(
     if better is not None and own is not None:
         text += (
             f" That machine is no worse in any cost than {say_machine(own.cost)}, with which the "
-            f"study priced it: {priced_words(own.cost)} there."
+            f"study priced it: {priced_words(own.cost)} there. What follows compares designs as "
+            "the study priced them."
         )
     return text
 
@@ -499,7 +506,7 @@ def band_words(band: Band) -> str:
     return f"{significant(band.mid)} ({significant(band.low)} to {significant(band.high)})"
 
 
-def _knee(results: Study, knee: Evaluation, best: Evaluation) -> str:
+def _knee(results: Study, knee: Evaluation, best: Evaluation, as_good: Evaluation | None) -> str:
     cost, measured = results.cost_objective, results.asked.measured
     share = knee.column(cost) / best.column(cost)
     points = 100 * (knee.column(measured) - best.column(measured))
@@ -507,17 +514,21 @@ def _knee(results: Study, knee: Evaluation, best: Evaluation) -> str:
         f"Where cost counts more, {results.named(knee)} is the knee of {_front_words(results)}: "
         f"{share_words(share)} of the {LABELS[cost][0]} of that design for "
         f"{percent_text(points)} points more {_error(results)} "
-        f"({percent_words(knee.column(measured))}){_surely_words(results, knee, best)}."
+        f"({percent_words(knee.column(measured))})"
+        f"{_surely_words(results, knee, best, cheapest=knee == as_good)}."
     )
 
 
-def _surely_words(results: Study, knee: Evaluation, best: Evaluation) -> str:
-    """Whether the error that the knee has more is sure; said of the search's own trainings."""
+def _surely_words(results: Study, knee: Evaluation, best: Evaluation, *, cheapest: bool) -> str:
+    """Whether the error that the knee has more is sure; empty where it is, or nobody knows."""
     difference = find_difference(results, knee, best)
     if difference is None or difference.sign == 1:
         return ""
-    if difference.sign == -1:  # fresh seeds say so: the search's errors were luck
-        return f", though {difference.words}"
+    if cheapest:
+        which = "the cheapest design that is not told apart from that one"
+        return f". It is {which}: the difference of {difference.words}"
+    if difference.sign == -1:  # fresh seeds say so: what the search saw was luck
+        return f", though with fresh seeds the difference of {difference.words}"
     return f", though {difference.apart_words}"
 
 

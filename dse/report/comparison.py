@@ -171,7 +171,8 @@ def dense_section(results: Study, chosen: Sequence[Priced]) -> Section:
     sentences = [
         "A dense design is fair to a ternary one that it equals in trained parameters or in "
         f"{LABELS[results.cost_objective][0]}, within a factor of {LIKE:g}, or that it costs no "
-        "more than; who makes fewer errors is said only where one of the first kind was trained.",
+        "more than. That the ternary one makes fewer errors is said only where one of the first "
+        "kind was trained; that the dense one does, also where it costs no more.",
         missing_words(results),
     ]
     if not rivals:
@@ -371,7 +372,8 @@ def published_section(
         title="Against published baselines",
         sentences=(
             "Accuracies are those their papers print, on the official Speech Commands; errors of "
-            "other data or splits must not be compared with them. Costs are ours, on this machine.",
+            "other data or splits must not be compared with them. Costs are ours, on "
+            f"{machine.name}.",
         ),
         tables=tuple(tables),
     )

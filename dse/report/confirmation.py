@@ -112,8 +112,8 @@ def sure_words(
     own = next((one for one in found if one.row.key == best.key), None)
     if own is None:
         return [
-            f"How sure: {_flattered_words(len(results.trained))}; before silicon, `dse confirm "
-            "STUDY` judges the frontier on the test split, with several seeds."
+            f"How sure: {_flattered_words(len(results.trained), limit)}; before silicon, "
+            "`dse confirm STUDY` judges the frontier on the test split, with several seeds."
         ]
     better = _in_its_place(own, found, results.cost_objective)
     texts = [
@@ -129,9 +129,12 @@ def sure_words(
     return [text for text in texts if text]
 
 
-def _flattered_words(count: int) -> str:
+def _flattered_words(count: int, limit: float | None) -> str:
+    """Why the error of a winner is too low, by how it won."""
     if count == 1:
         return "one training a design"
+    if limit is not None:
+        return f"one training a design, and of {count} errors the lucky ones pass a limit"
     return f"one training a design, and the lowest of {count} errors, which flatters the winner"
 
 
