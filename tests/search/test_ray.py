@@ -40,7 +40,7 @@ from tests.search.postgres import PASSWORD, Postgres
 from tests.search.ray_cluster import RayCluster, ray_cluster
 from tests.search.test_workers import Watcher, numbers
 
-EPOCHS = 60
+EPOCHS = 40
 """Of trainings that are hit in the middle; those of other tests are shorter."""
 
 STARTED: list["subprocess.Popen[str]"] = []
@@ -165,7 +165,7 @@ def kill_a_task() -> None:
 def test_a_task_and_a_node_that_are_killed_cost_an_epoch_and_change_no_row(
     study_file: Path, tmp_path: Path, cluster: RayCluster
 ) -> None:
-    lengthen(study_file, EPOCHS)
+    lengthen(study_file, EPOCHS, trainings=3)
     where, study = tmp_path / "here", tmp_path / "here" / "studies" / "tones"
     running = search(study_file, cluster, where, "--workers", "2")
     until(lambda: "epoch 3 of" in log_of(study), running, "epoch")
@@ -206,7 +206,7 @@ def test_a_coordinator_that_is_killed_goes_on_elsewhere_and_a_database_may_be_aw
     database: str,
 ) -> None:
     """The study lies in S3, its trials in PostgreSQL; the second machine has neither file."""
-    lengthen(study_file, 30)
+    lengthen(study_file, 24, trainings=3)
     place = ("--out", "s3://trained/tones", "--workers", "2")
     known = {**s3, "DSE_STORAGE": database}
     first = tmp_path / "first"
@@ -241,7 +241,7 @@ def test_a_coordinator_that_is_killed_goes_on_elsewhere_and_a_database_may_be_aw
 @pytest.mark.soak
 def test_a_search_grows_and_shrinks_with_its_cluster(study_file: Path, tmp_path: Path) -> None:
     """Without --workers: one more in training than there is room for, whatever that is by now."""
-    lengthen(study_file, 20, trainings=10)
+    lengthen(study_file, 16, trainings=8)
     where, study = tmp_path / "here", tmp_path / "here" / "studies" / "tones"
 
     def shown() -> tuple[int, int]:
@@ -256,7 +256,7 @@ def test_a_search_grows_and_shrinks_with_its_cluster(study_file: Path, tmp_path:
         small.remove()
         until(lambda: shown()[0] == 1, running, "smaller room")
         finish(running, where)
-    assert sum(row.status == "trained" for row in read_rows(study)) == 10
+    assert sum(row.status == "trained" for row in read_rows(study)) == 8
 
 
 _MISFITS = """
