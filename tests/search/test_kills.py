@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import pytest
 
 from dse.studies.rows import Evaluation, read_all_rows, read_rows
 from dse.studies.spec import read_study
