@@ -86,8 +86,8 @@ class Bench:
         here = self.place / f"case-{next(self.numbers)}"
         here.mkdir()
         study = write_study_file(here, self.data, self.cache)
-        text = study.read_text().replace("epochs: 2", "epochs: 4")
-        study.write_text(text.replace("trainings: 4", "trainings: 6\nrungs: {first: 1, factor: 2}"))
+        rungs = "trainings: 5\nrungs: {first: 1, factor: 2}"
+        study.write_text(study.read_text().replace("trainings: 4", rungs))
         return Life(study, folder or here / "study", self.cache, storage)
 
     def kills(self, times: int) -> None:

@@ -13,8 +13,8 @@ A path is made of a name that may be another's (of a row, a record, a shared dat
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from dse.errors import InvalidInput, printable, short, steers
@@ -77,6 +77,48 @@ def write_text(path: Path, text: str, *, parents: bool = True) -> None:
     """
     with replacing(path, parents=parents) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_together(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write files that belong together: all of them, or none.
+
+    Each is complete on the disk, beside its place, before the first is moved there: a full disk or
+    a kill meanwhile leaves the old set as it was. A folder that is not there yet appears with all
+    of them in one step; in one that is, only a kill between two moves, microseconds apart, would
+    leave files of two sets, each of them whole.
+
+    Args:
+        folder: made where there is none.
+        files: path below the folder -> content; text is written as UTF-8.
+
+    Raises:
+        OSError: as `replacing`.
+    """
+    if folder.exists():
+        _replace_together(folder, files)
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f".{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True
+    ) as place:
+        beside = Path(place) / folder.name  # with the permissions of a plain folder
+        beside.mkdir()
+        _replace_together(beside, files)
+        beside.rename(folder)
+
+
+def _replace_together(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    with ExitStack() as moves:  # at its end
+        for name, content in files.items():
+            temporary = moves.enter_context(replacing(folder / name))
+            plain = content.encode() if isinstance(content, str) else content
+            try:
+                temporary.write_bytes(plain)
+                with temporary.open("rb+") as file:
+                    os.fsync(file.fileno())
+            except OSError as error:
+                error.filename = str(folder / name)
+                raise
 
 
 def append_line(path: Path, text: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dse.design.places import Place, ternary_place
 from dse.errors import InvalidDesign, InvalidInput
-from dse.files import write_text
+from dse.files import write_together
 from dse.rtl.designs import GeneratorBlock
 from dse.rtl.export import EngineExport, GeneratorExport
 from dse.rtl.icarus import has_icarus, run_test_bench
@@ -258,8 +258,7 @@ def _refuse_options(*allowed: str) -> None:
 
 
 def _write(out: Path, files: dict[str, str], check: bool) -> None:
-    for name, text in files.items():
-        write_text(out / name, text)
+    write_together(out, files)
     for line in files["README.md"].partition("\n## ")[0].splitlines():
         if line.startswith(("# ", "- ")):
             say(line.removeprefix("# "))

@@ -6,7 +6,7 @@ import click
 
 from cost_models import load_accelerator, load_technology
 from dse.errors import InvalidInput
-from dse.files import write_text
+from dse.files import write_text, write_together
 from dse_cli.export_model import load_source
 from dse_cli.options import (
     DEFAULT_MACHINE,
@@ -89,8 +89,7 @@ def chip(
         features=network.quantise(pictures[:clips].numpy()),
     )
     files = export.files()
-    for name, text in files.items():
-        write_text(out / name, text)
+    write_together(out, files)
     say(f"{source.title} on {accelerator.name}: {len(export.program.steps)} layers")
     say(f"files in {out}: {', '.join(sorted(files))}")
     simulator = find_simulator() if check else None

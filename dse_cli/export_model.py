@@ -11,7 +11,7 @@ from cost_models.strict_yaml import dump_yaml
 from cost_models.writing import accelerator_yaml, technology_yaml
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
-from dse.files import write_text
+from dse.files import write_text, write_together
 from dse_cli.estimate import load_design
 from dse_cli.options import (
     FRAMES,
@@ -171,8 +171,7 @@ def header(
             )
     network = quantise_network(source, pictures)
     files = c_files(network, network.quantise(pictures[:VECTORS].numpy()))
-    for name, text in files.items():
-        write_text(out / name, text)
+    write_together(out, files)
     longest = pictures.shape[2]
     say(source.title)
     say(

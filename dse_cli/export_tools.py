@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from cost_models import load_accelerator, load_technology
-from dse.files import write_text
+from dse.files import write_text, write_together
 from dse.interchange.exporting import tool_files
 from dse.interchange.nemo_export import nemo_yaml
 from dse.networks.lowering import lower
@@ -64,8 +64,7 @@ def _tool_command(tool: str) -> click.Command:
         constants = load_technology(technology or accelerator.technology)
         workload = lower(point, frames=frames, outputs=outputs)
         files = tool_files(tool, workload, accelerator, constants)
-        for name, text in files.items():
-            write_text(out / name, text)
+        write_together(out, files)
         words = say_technology(accelerator, constants)
         say(f"{point.label} on {accelerator.name} in {words}: {', '.join(files)}")
         left = ["batch norm, activations, pooling, leakage"]

@@ -1,5 +1,6 @@
 """`dse generator`: how good a generator's matrices are, and what its circuit takes."""
 
+import io
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -10,7 +11,7 @@ from rich.table import Table
 
 from cost_models.generator import AREA_FITS, generator_area_um2, generator_parts
 from dse.errors import InvalidDesign
-from dse.files import replacing, write_text
+from dse.files import write_together
 from dse.networks.mixers.ternary import generator_spec
 from dse.rtl.area import default_library, synthesise
 from dse.rtl.designs import GeneratorBlock
@@ -183,7 +184,7 @@ def _write(out: Path, found: Sequence[Quality]) -> None:
         for each in found
         for statistic in each.statistics
     )
-    write_text(out / "quality.csv", csv_lines(names, lines))
+    files: dict[str, str | bytes] = {"quality.csv": csv_lines(names, lines)}
     generators = list(dict.fromkeys(each.generator for each in found))
     densities = sorted({each.density for each in found})
     shown = min(densities, key=lambda density: abs(density - 0.125))
@@ -193,8 +194,10 @@ def _write(out: Path, found: Sequence[Quality]) -> None:
         "matrices.png": matrices_figure(generators, shown, min(64, found[0].size)),
     }
     for name, figure in figures.items():
-        with replacing(out / name) as temporary:
-            figure.savefig(temporary, dpi=110)
+        picture = io.BytesIO()
+        figure.savefig(picture, dpi=110)
+        files[name] = picture.getvalue()
+    write_together(out, files)
 
 
 @command.command()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dse.errors import InvalidInput
-from dse.files import replacing
+from dse.files import write_together
 from dse.report.content import Report
 from dse.report.html import html_page
 from dse.report.markdown import markdown_files
@@ -73,8 +73,8 @@ def render(report: Report, form: str) -> bytes:
 def write_report(report: Report, out: Path, formats: Sequence[str] = ("html",)) -> list[Path]:
     """Write a report.
 
-    All formats are made before the first file is written, and each file is replaced in one step: a
-    library that is missing leaves nothing behind, a full disk leaves the old files whole.
+    All formats are made before the first file is written, and no file is replaced before all are
+    on the disk: a library that is missing leaves nothing behind, a full disk the old files.
 
     Args:
         report: what to write.
@@ -100,14 +100,12 @@ def write_report(report: Report, out: Path, formats: Sequence[str] = ("html",)) 
                 f"{out} is one file of format {suffix}, and asked for are {', '.join(formats)}; "
                 "name a folder for several formats"
             )
-        contents = {out: SINGLE[suffix](report)}
-    else:
-        contents = {
-            out / name: content
-            for form in dict.fromkeys(formats)
-            for name, content in render_files(report, form).items()
-        }
-    for path, content in contents.items():
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
-    return list(contents)
+        write_together(out.parent, {out.name: SINGLE[suffix](report)})
+        return [out]
+    contents = {
+        name: content
+        for form in dict.fromkeys(formats)
+        for name, content in render_files(report, form).items()
+    }
+    write_together(out, contents)
+    return [out / name for name in contents]

@@ -1,10 +1,11 @@
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from dse.errors import InvalidInput
-from dse.files import cache_folder, check_links, inside, replacing, write_text
+from dse.files import cache_folder, check_links, inside, replacing, write_text, write_together
 
 
 def test_the_old_content_stays_until_the_new_is_complete(tmp_path: Path) -> None:
@@ -86,3 +87,36 @@ def test_a_link_may_stay_in_a_folder_and_not_leave_it(tmp_path: Path) -> None:
         with pytest.raises(InvalidInput, match=f"designs/{name} leads out of"):
             check_links(root)
         link.unlink()
+
+
+def test_files_that_belong_together_are_all_there_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full at each of the six times that something reaches it, in old and new sets."""
+    old, new = {"a": "old", "b/c": b"old"}, {"a": "new", "b/c": b"new", "d": "new"}
+    folder = tmp_path / "out"
+
+    def there() -> dict[str, str]:
+        found = [path for path in tmp_path.rglob("*") if path.is_file()]
+        return {str(path.relative_to(tmp_path)): path.read_text() for path in found}
+
+    for before in ({}, {"out/a": "old", "out/b/c": "old"}):
+        if before:
+            write_together(folder, old)
+        for full_at in range(3):
+            left = [full_at]
+
+            def fsync(handle: int, left: list[int] = left) -> None:
+                left[0] -= 1
+                if left[0] < 0:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+            with monkeypatch.context() as patch, pytest.raises(OSError, match="No space") as caught:
+                patch.setattr(os, "fsync", fsync)
+                write_together(folder, new)
+            assert Path(caught.value.filename).name == ("a", "c", "d")[full_at]
+            assert there() == before
+        assert folder.exists() == bool(before)
+    write_together(folder, new)
+    assert there() == {"out/a": "new", "out/b/c": "new", "out/d": "new"}
+    assert oct(folder.stat().st_mode) == oct((folder / "b").stat().st_mode)
