@@ -1,7 +1,8 @@
 import dataclasses
+import functools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,21 @@ from dse.studies.rows import Evaluation, append_row
 from tests.studies import read
 
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def components() -> Iterator[None]:
+    """Streamlit looks for components of installed packages once, not in each run of a page.
+
+    Each `AppTest.run` is a server of its own, which reads the metadata of all packages: a second of
+    computing, half of what these tests took.
+    """
+    from streamlit.components.v2 import manifest_scanner
+
+    looks = manifest_scanner.scan_component_manifests
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", functools.cache(looks))
+        yield
 
 STUDY = """
 name: small
