@@ -33,6 +33,7 @@ def components() -> Iterator[None]:
         patch.setattr(manifest_scanner, "scan_component_manifests", functools.cache(looks))
         yield
 
+
 STUDY = """
 name: small
 data: {folder: speech, features: {frames: 64}}
