@@ -9,6 +9,7 @@ from cost_models.accelerator import OPERANDS, Accelerator, Register
 from cost_models.allowed import Count
 from cost_models.errors import InvalidInput, short
 from cost_models.reading import Problems, build, read_value
+from cost_models.recognised import check_kind
 from cost_models.strict_yaml import Node, read_yaml
 from cost_models.technology import Constant, Technology
 
@@ -37,7 +38,9 @@ def load_technology(name_or_path: str | Path) -> Technology:
         InvalidFile: the file is missing, or a key in it is unknown, missing, double or wrong.
     """
     path = _find("technologies", "technology", name_or_path)
-    return build(Technology, read_yaml(path), name=path.stem)
+    node = read_yaml(path)
+    check_kind(node, "technology")
+    return build(Technology, node, name=path.stem)
 
 
 def load_accelerator(name_or_path: str | Path) -> Accelerator:
@@ -52,6 +55,7 @@ def load_accelerator(name_or_path: str | Path) -> Accelerator:
     """
     path = _find("accelerators", "machine", name_or_path)
     node = read_yaml(path)
+    check_kind(node, "machine")
     problems = Problems()
     per_bit = _per_bit(node, problems)
     with problems.part():

@@ -158,8 +158,15 @@ def read_yaml(path: Path | str, *, doubled: list[str] | None = None) -> Node:
         InvalidFile: the file is missing, unreadable, too large, not UTF-8 or not YAML, or has a
             duplicate key.
     """
+    for ending, command in _NO_YAML.items():
+        if str(path).lower().endswith(ending):
+            raise InvalidFile(f"{path} is no YAML file: `dse import {command} {path}` reads it")
     text = read_text(path, MAX_BYTES, "a YAML file")
     return parse_yaml(text, str(path), doubled=doubled)
+
+
+_NO_YAML = {".onnx": "onnx", ".cfg": "scalesim"}
+"""Endings of other files that are about, and which import takes them."""
 
 
 def parse_yaml(text: str, name: str, *, doubled: list[str] | None = None) -> Node:

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 from cost_models.allowed import Allowed, Count, Share, check_fields
 from cost_models.reading import build
+from cost_models.recognised import check_kind
 from cost_models.strict_yaml import Node
 from dse.errors import InvalidDesign, require, short, steers
 from dse.ternary.generators import Generator
@@ -327,6 +328,7 @@ def point_from_node(node: Node) -> DesignPoint:
     Raises:
         InvalidFile: a key or value is wrong, or `schema_version` is of a later program.
     """
+    check_kind(node, "design")
     if isinstance(node.value, dict) and "schema_version" in node.value:
         version = node.value["schema_version"]
         if isinstance(version.value, bool) or version.value != SCHEMA_VERSION:

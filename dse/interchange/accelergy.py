@@ -26,6 +26,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cost_models.recognised import check_kind
 from cost_models.strict_yaml import Node, read_yaml
 from cost_models.technology import Constant, Technology
 from dse.errors import InvalidInput, short
@@ -256,6 +257,7 @@ def _tables(path: Path, kind: str, notes: list[str]) -> Node:
                 f"this file holds {_OTHERS[key]}: run Accelergy, and give the {kind}.yaml that it "
                 "writes"
             )
+    check_kind(root, "accelergy")
     raise root.error(
         f"an {kind} has a key '{kind}.tables', its summary '{kind}_summary.table_summary'"
     )

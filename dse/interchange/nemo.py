@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cost_models.reading import build, read_value
+from cost_models.recognised import check_kind
 from cost_models.strict_yaml import MAX_NODES, Node, parse_yaml, read_yaml
 from dse.design.point import DENSE, LONGEST_NAME, Block, DesignPoint
 from dse.errors import InvalidFile, InvalidInput, short
@@ -149,7 +150,9 @@ def import_nemo(
         InvalidInput: an override that changes nothing.
     """
     overrides = overrides or {}
-    tree = _Tree(read_yaml(path), overrides)
+    root = read_yaml(path)
+    check_kind(root, "nemo")
+    tree = _Tree(root, overrides)
     scope, encoder_node, decoder_node = _find_sections(tree)
     class_name, arguments = _class_and_arguments(tree, encoder_node, "JasperEncoder")
     if class_name not in _ENCODERS:

@@ -33,6 +33,7 @@ from cost_models.accelerator import (
     Register,
 )
 from cost_models.reading import build, read_value
+from cost_models.recognised import check_kind
 from cost_models.strict_yaml import Node, read_yaml
 from cost_models.technology import Constant
 from dse.errors import InvalidFile, InvalidInput, short
@@ -168,6 +169,7 @@ def machine_of(
         InvalidFile: as `import_hardware`.
     """
     _check_form(root)
+    check_kind(root, "zigzag_hardware")
     file = Path(root.file).name
     read = _Read(file, root, build(_Hardware, root), notes)
     axes = _axes(read)

@@ -15,6 +15,7 @@ from cost_models import Accelerator, Technology, load_accelerator, load_technolo
 from cost_models.allowed import Allowed, check_fields
 from cost_models.application import US_PER_S
 from cost_models.reading import Problems, build
+from cost_models.recognised import check_kind
 from cost_models.strict_yaml import Node, read_yaml
 from dse.columns import MEASURED_COLUMNS, OBJECTIVE_COLUMNS, first_measured
 from dse.design.families.family import Values
@@ -369,6 +370,7 @@ def read_study(
     # Problems are gathered, not raised one by one, so that a file with five mistakes tells five:
     # each part is read as soon as what it is read with is sound.
     node = read_yaml(path)
+    check_kind(node, "study")
     base = path.parent if base is None else base
     problems = Problems()
     file, space, limits = _parts(node, problems)

@@ -12,14 +12,17 @@ import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from cost_models import load_technology
+from cost_models import load_accelerator, load_technology
 from cost_models.content import read_content
+from cost_models.strict_yaml import read_yaml
+from dse.design.point import point_from_node
 from dse.errors import InvalidInput
 from dse.interchange.accelergy import import_tables
 from dse.interchange.nemo import import_nemo
@@ -28,8 +31,10 @@ from dse.interchange.scalesim import import_configuration
 from dse.interchange.stream import import_core
 from dse.interchange.zigzag import import_hardware, import_workload
 from dse.rtl.area import _facts, default_library
+from dse.studies.spec import read_study
 from dse.training.checkpoint import load_checkpoint
-from tests.field.test_damaged_files import nemo_text
+from tests.field.mutations import as_yaml
+from tests.field.test_damaged_files import DATA, DESIGN, ROOT, nemo_text
 
 HARDWARE = """
 memories:
@@ -331,6 +336,50 @@ def test_line_ends_and_marks_of_other_systems_are_read(
     path = tmp_path / "file.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + GOOD[reader]().replace("\n", ends).encode())
     reader(path)
+
+
+# ---- one kind in the place of another ----
+
+OF_KINDS: dict[str, tuple[Callable[[], str], str]] = {
+    "zigzag_hardware": (lambda: HARDWARE, "dse import zigzag .* makes a machine of it"),
+    "zigzag_workload": (lambda: LAYERS, "dse import zigzag .* prices it"),
+    "accelergy": (lambda: ERT, "dse import accelergy .* makes a technology"),
+    "nemo": (nemo_text, "dse estimate .* prices it, .dse import nemo"),
+    "machine": (lambda: (DATA / "accelerators" / "kws_int8.yaml").read_text(), "--machine"),
+    "technology": (lambda: (DATA / "technologies" / "asap7_7nm.yaml").read_text(), "--technology"),
+    "study": (lambda: (ROOT / "examples" / "demo.yaml").read_text(), "dse search .* begins it"),
+    "design": (lambda: as_yaml(DESIGN.to_dict()), "dse estimate .* prices it"),
+}
+TAKE: dict[str, Callable[[Path], Any]] = {
+    "machine": load_accelerator,
+    "technology": load_technology,
+    "study": read_study,
+    "design": lambda path: point_from_node(read_yaml(path)),
+    "nemo": import_nemo,
+    "zigzag_hardware": import_hardware,
+    "accelergy": tables,
+}
+
+
+@pytest.mark.parametrize("reader", TAKE)
+@pytest.mark.parametrize("kind", OF_KINDS)
+def test_a_file_of_another_kind_is_called_what_it_is(
+    reader: str, kind: str, tmp_path: Path
+) -> None:
+    text, said = OF_KINDS[kind]
+    path = tmp_path / "file.yaml"
+    path.write_text(text())
+    if reader == kind:
+        TAKE[reader](path)
+        return
+    with pytest.raises(InvalidInput, match=f"^this is .*{said}"):
+        TAKE[reader](path)
+
+
+@pytest.mark.parametrize(("name", "command"), [("net.onnx", "onnx"), ("scale.cfg", "scalesim")])
+def test_other_files_are_told_by_their_endings(name: str, command: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=f"is no YAML file: `dse import {command} "):
+        read_yaml(tmp_path / name)
 
 
 # ---- Stream ----
