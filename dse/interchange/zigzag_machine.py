@@ -543,23 +543,46 @@ def _register(read: _Read, name: str, shared: set[Axis]) -> Register:
 
 def _level(read: _Read, name: str) -> MemoryLevel:
     memory, node = read.hardware.memories[name], read.memory_node(name)
-    for key in ("bandwidth_min", "bandwidth_max"):
-        widths = {getattr(port, key) for port in memory.ports}
-        if len(widths) > 1:
-            raise _two_widths(node, key, widths, "a memory")
+    words = {port.bandwidth_min for port in memory.ports}
+    if len(words) > 1:
+        raise _two_widths(node, "bandwidth_min", words, "a memory")
+    width = _width(read, name)
     read_price, write_price = _prices(read, name)
     return MemoryLevel(
         name=name,
         kind=_kind(read, name),
         holds=memory.holds(),
         capacity_bits=memory.size,
-        bandwidth_bits_per_cycle=memory.ports[0].bandwidth_max,
+        bandwidth_bits_per_cycle=width,
         ports=_ports(read, name),
         double_buffered=memory.force_double_buffering,
-        word_bits=memory.ports[0].bandwidth_min,
+        word_bits=words.pop(),
         read_pj_per_bit=read_price,
         write_pj_per_bit=write_price,
     )
+
+
+def _width(read: _Read, name: str) -> int:
+    """Bits a cycle of the ports of a memory: ours has one width for reading and for writing.
+
+    Where they differ the narrower one counts for both, which may take more cycles, and is told;
+    each way keeps its own price. Ports of two widths for one way have two prices, by operand:
+    those are refused.
+    """
+    memory = read.hardware.memories[name]
+    widths = {port.bandwidth_max for port in memory.ports}
+    if len(widths) == 1:
+        return widths.pop()
+    for way in ("read", "write"):
+        of_way = {port.bandwidth_max for port in memory.towards(way)}
+        if len(of_way) > 1:
+            raise _two_widths(read.memory_node(name), "bandwidth_max", of_way, "a memory")
+    read.notes.append(
+        f"{name} reads and writes {max(widths):,} and {min(widths):,} bits a cycle, one of them "
+        f"each: {min(widths):,} are counted for both, which may take more cycles; energy is that "
+        "of each port"
+    )
+    return min(widths)
 
 
 _OUTSIDE = re.compile(r"(?<![a-z])(?:(?:lp)?ddr|s?dram|hbm|off_?chip)(?![a-z])")

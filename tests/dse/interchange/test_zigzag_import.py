@@ -280,6 +280,18 @@ def test_what_a_machine_cannot_be_is_one_sentence(
         import_hardware(hardware(tmp_path, **memories))
 
 
+def test_a_memory_that_reads_wider_than_it_writes_keeps_both_prices(tmp_path: Path) -> None:
+    # An access costs 1,024 pJ for 1,024 bits read, 2,048 pJ for 64 written.
+    ports = (port("r", "read", 32, 1024), port("w", "write", 32, 64))
+    sram = memory(1_000_000, "I1, I2, O", "D1, D2", *ports, cost=1024)
+    found = import_hardware(hardware(tmp_path, weights=WEIGHTS, sums=SUMS, sram=sram))
+    [level] = found.machine.memories
+    assert level.read_pj_per_bit is not None and level.write_pj_per_bit is not None
+    assert (level.read_pj_per_bit.value, level.write_pj_per_bit.value) == (1.0, 32.0)
+    assert (level.bandwidth_bits_per_cycle, level.word_bits, level.ports) == (64, 32, "separate")
+    assert any("1,024 and 64 bits a cycle" in note for note in found.notes)
+
+
 def test_more_ports_than_ours_have_are_told(tmp_path: Path) -> None:
     text = SRAM.replace("ports: [", f"ports: [{port('rw_port_2', 'read_write', 32, 1024)}, ")
     found = import_hardware(hardware(tmp_path, weights=WEIGHTS, sums=SUMS, sram=text))
