@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dse.errors import InvalidInput, InvalidStudy
-from dse.files import replacing, write_text
+from dse.files import write_together
 from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
-from dse.studies.folder import GIVEN, RESOLVED
-from dse.studies.resolved import resolved_yaml
+from dse.studies.folder import GIVEN, REPRICED, RESOLVED
+from dse.studies.resolved import readable_yaml
 from dse.studies.rows import FILE_NAME, Evaluation, read_all_rows, repair
 from dse.studies.spec import PRICED, StudySpec, check_unchanged
 from dse.studies.study import Study, open_study
@@ -58,13 +58,14 @@ def reprice_study(
         rows = [_price_row(row, study, spec, pricing) for row in history]
         sweep = Sweep(spec.space, pricing)
         box = measure_box(spec.objectives, survey(sweep, seed=spec.seed))
-        _write(folder, rows)
-        write_text(folder / GIVEN, given)
-        write_text(
-            folder / RESOLVED, resolved_yaml(spec, dataclasses.replace(study.begun, box=box))
-        )
+        resolved = readable_yaml(spec, dataclasses.replace(study.begun, box=box), folder)
+        # Before the prices change: rows of either price make it again, and a search that begins
+        # after the change has a new one.
         for path in folder.glob(f"{DATABASE}*"):
             path.unlink()
+        write_together(
+            folder / REPRICED, {FILE_NAME: _lines(rows), GIVEN: given, RESOLVED: resolved}
+        )
         return Repriced(len(rows), before, open_study(folder).frontier)
 
 
@@ -110,7 +111,5 @@ def _price_row(row: Evaluation, study: Study, spec: StudySpec, pricing: Pricing)
     return row
 
 
-def _write(folder: Path, rows: Sequence[Evaluation]) -> None:
-    lines = [json.dumps(row.to_dict(), allow_nan=False) + "\n" for row in rows]
-    with replacing(folder / FILE_NAME) as temporary:
-        temporary.write_text("".join(lines), encoding="utf-8")
+def _lines(rows: Sequence[Evaluation]) -> str:
+    return "".join(json.dumps(row.to_dict(), allow_nan=False) + "\n" for row in rows)

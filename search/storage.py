@@ -8,7 +8,9 @@ to go on, and can be made again from them (`search.records`).
 import fcntl
 import logging
 import os
+import re
 import shlex
+import shutil
 import socket
 import warnings
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ import sqlalchemy.exc
 
 from dse.errors import InvalidStudy
 from dse.files import check_links, replacing
+from dse.studies.folder import REPRICED
 from dse.studies.holder import LOCK, Holder, read_holder
 from search.storages import connect
 from search.urls import HiddenURL
@@ -105,6 +108,7 @@ def locked(folder: Path) -> Iterator[Held]:
                 f"{folder} is being searched by {holder}: "
                 "wait for it, stop it, or give this study another name"
             ) from None
+        _tidy(folder)
         file.truncate(0)
         file.write(Holder(os.getpid(), socket.gethostname()).text)
         file.flush()
@@ -116,6 +120,26 @@ def locked(folder: Path) -> Iterator[Held]:
         except Exception:
             held.check()  # a database that is not there any more has many names
             raise
+
+
+_MARK = "[a-z0-9_]{8}"
+"""What Python puts into the name of a temporary file."""
+
+_LEFT = re.compile(
+    rf"\.(?:study\.db|results\.jsonl|resolved\.yaml|study\.yaml|cluster\.json|design\.yaml|best\.pt"
+    rf"|last\.pt|history\.csv|evaluation\.json)\.{_MARK}(?:\.[a-z]+)?(?:-wal|-shm|-journal)?"
+    rf"|\.copy-{_MARK}|\.{re.escape(REPRICED)}\.{_MARK}"
+)
+"""Temporary files and folders that only the holder of a study writes."""
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what killed searches have left half-written; for whoever holds the folder."""
+    for path in [path for path in folder.rglob(".*") if _LEFT.fullmatch(path.name)]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

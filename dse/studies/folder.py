@@ -13,6 +13,7 @@ A design's folder is named by its key, a hash of the network: whoever has a row 
 the same network is not trained into two places.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 from dse.errors import InvalidStudy
@@ -24,6 +25,29 @@ DESIGNS = "designs"
 DESIGN = "design.yaml"
 CHECKPOINT = "best.pt"
 CONFIRMED = "confirmed.csv"
+
+
+REPRICED = ".repriced"
+"""Folder of a study's record and rows with new prices, on their way to take the places of the old.
+
+It appears whole, and from then on counts: whoever opens the study moves what is left in it
+(`settle`). So a kill in the middle of it leaves no costs of one machine under the name of another.
+"""
+
+
+def settle(folder: Path) -> None:
+    """End what a kill may have left of pricing a study again. Repeating it does no harm.
+
+    Raises:
+        OSError: the folder may not be written to.
+    """
+    if not (folder / REPRICED).exists():
+        return
+    for path in sorted(inside(folder, REPRICED).iterdir()):
+        with suppress(FileNotFoundError):  # another reader was faster
+            inside(folder, REPRICED, path.name).replace(folder / path.name)
+    with suppress(FileNotFoundError):
+        (folder / REPRICED).rmdir()
 
 
 def design_folder(study: Path, key: str) -> Path:

@@ -30,7 +30,7 @@ from dse.pricing.hardware import Hardware
 from dse.pricing.machine import Machine
 from dse.speech.task import FeatureSpec, Task
 from dse.studies.effort import Amount, Patience
-from dse.studies.folder import RESOLVED
+from dse.studies.folder import RESOLVED, settle
 from dse.studies.rungs import Rungs
 from dse.studies.spec import (
     Controls,
@@ -173,6 +173,7 @@ def read_resolved(folder: Path) -> tuple[StudySpec, Begun]:
     """
     path = folder / RESOLVED
     try:
+        settle(folder)
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InvalidStudy(

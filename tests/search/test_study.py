@@ -5,8 +5,10 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 import dse.training.scoring
 from dse.design.point import DesignPoint
 from dse.errors import InvalidData, InvalidDesign, InvalidInput, InvalidStudy
+from dse.files import replacing
 from dse.studies.effort import MAX_FAILURES, MAX_REPEATS
 from dse.studies.frontier import find_frontier
 from dse.studies.rows import Evaluation, read_rows
@@ -346,6 +349,23 @@ def test_nothing_is_written_through_a_link_of_a_study(tmp_path: Path, name: str)
     with pytest.raises(InvalidInput, match=message), locked(tmp_path / "study"):
         pass
     assert (tmp_path / "mine").read_text() == "kept"
+
+
+def test_what_a_kill_has_left_half_written_is_tidied(tmp_path: Path) -> None:
+    """The names are those that the writers choose; a file of somebody else stays."""
+    design = tmp_path / "designs" / "k3y"
+    design.mkdir(parents=True)
+    with suppress(KeyboardInterrupt), ExitStack() as killed:
+        for path in (tmp_path / "study.db", tmp_path / "results.jsonl", design / "best.pt"):
+            temporary = killed.enter_context(replacing(path))
+            temporary.with_name(f"{temporary.name}-journal").touch()
+            temporary.with_name(temporary.name.replace(".", ".of-me.", 1)).touch()
+        Path(tempfile.mkdtemp(dir=tmp_path, prefix=".copy-"), "study.db").touch()
+        Path(tempfile.mkdtemp(dir=tmp_path, prefix="..repriced."), "study.yaml").touch()
+        with locked(tmp_path):
+            left = {path.name for path in tmp_path.rglob("*") if path.name[0] == "."}
+        raise KeyboardInterrupt
+    assert len(left) == 4 and {name for name in left if ".of-me." not in name} == {".lock"}
 
 
 def test_a_damaged_storage_is_one_sentence(study_file: Path, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import dataclasses
 import re
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,8 @@ from cost_models.strict_yaml import dump_yaml, parse_yaml
 from dse.columns import COST_COLUMNS
 from dse.design.policies import make_dense
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy
-from dse.studies.folder import RESOLVED
+from dse.files import write_together
+from dse.studies.folder import REPRICED, RESOLVED
 from dse.studies.likeness import CONTROL
 from dse.studies.resolved import parse_resolved, readable_yaml, resolved_yaml
 from dse.studies.rows import Evaluation, Results, append_row
@@ -71,6 +74,35 @@ def test_what_could_not_be_read_again_is_not_written(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("cost_models.strict_yaml.MAX_NODES", 100)
     with pytest.raises(InvalidStudy, match=r"could not be read again \(more than .* fewer values"):
         readable_yaml(study.asked, study.begun, Path("y"))
+
+
+def test_a_pricing_that_was_killed_ends_when_the_study_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At none of its moves are rows of one price seen beside the record of another."""
+    folder = tmp_path / "study"
+    begin(folder, SMALL)
+    new = (folder / RESOLVED).read_text().replace("trainings: 4", "trainings: 5")
+    for moves in range(4):
+        begin(folder, SMALL)
+        (folder / "results.jsonl").write_text("")
+        write_together(
+            folder / REPRICED, {"results.jsonl": "new\n", RESOLVED: new, "study.yaml": "x"}
+        )
+        left = [moves]
+
+        def move(path: Path, to: Path, left: list[int] = left, replace: Any = Path.replace) -> Any:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return replace(path, to)
+
+        with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+            patch.setattr(Path, "replace", move)
+            open_study(folder)
+        assert open_study(folder).asked.trainings == 5
+        assert (folder / "results.jsonl").read_text() == "new\n"
+        assert not (folder / REPRICED).exists()
 
 
 def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
