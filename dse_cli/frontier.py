@@ -21,7 +21,7 @@ from dse.studies.folder import DESIGNS
 from dse.studies.growth import growth, growth_csv
 from dse.studies.rows import Evaluation, check_results, table
 from dse.studies.spec import StudySpec
-from dse.studies.study import Study, open_study, say_number
+from dse.studies.study import Study, open_study, say_nothing_trained, say_number
 from dse_cli.options import Folder
 from dse_cli.terminal import Screen, say
 
@@ -113,7 +113,7 @@ def show_frontier(study: Path, console: Console, out: Path | None = None) -> boo
         markup=False,
     )
     if not front:
-        console.print(_say_nothing_trained(rows), markup=False)
+        console.print(say_nothing_trained(rows), markup=False)
         return False
     printed = _table(front, asked)
     # Where the window is narrower, its lines wrap; a number cut short would be lost.
@@ -140,20 +140,6 @@ def show_frontier(study: Path, console: Console, out: Path | None = None) -> boo
     save_figure(growth_figure(steps, asked), folder / "hypervolume.png")
     _print_next(study, found, csv, plot, console)
     return True
-
-
-def _say_nothing_trained(rows: Sequence[Evaluation]) -> str:
-    """Why a study has no frontier, and what to do about it."""
-    over = [row for row in rows if row.over_in_error]
-    failed = [row for row in rows if row.status == "failed"]
-    if over:
-        return (
-            f"no design keeps the limits: {over[-1].name} was trained, and its "
-            f"{over[-1].reason}; raise the limit, or widen the space"
-        )
-    if failed:
-        return f"no design is trained: {len(failed)} failed, at last with: {failed[-1].reason}"
-    return "no design is trained yet: let the search go on, or raise its limits"
 
 
 def _csv(study: Study) -> str:

@@ -284,7 +284,17 @@ def _print_check(spec: "StudySpec", console: Console) -> None:
     if trouble is not None:
         raise trouble
     if not found.feasible and found.whole:
-        raise InvalidInput("no design of the space keeps the limits: widen the space or a limit")
+        raise InvalidInput(_say_nothing(found, spec))
+
+
+def _say_nothing(found: "SpaceCheck", spec: "StudySpec") -> str:
+    """What keeps every design of a space away, and what to change."""
+    on = "one of the machines" if spec.several_machines else "the machine"
+    if not found.executed:
+        return f"{on} executes no design of the space: choose another, or change what keeps it off"
+    if not found.held:
+        return f"no design of the space fits the memories of {on}: choose smaller designs, or more"
+    return "no design of the space keeps the limits: widen the space or a limit"
 
 
 def _ends_words(spec: "StudySpec") -> str:

@@ -30,7 +30,7 @@ from dse.design.space_file import space_from_node
 from dse.errors import InvalidInput
 from dse.files import replacing, write_text
 from dse.pricing.application import power_caveats
-from dse.pricing.budget import Budget, Limit, budget_from_node
+from dse.pricing.budget import Bound, Budget, Limit, budget_from_node
 from dse.pricing.comparable import own_words
 from dse.pricing.hardware import Hardware, HardwareSection, in_technology
 from dse.pricing.machine import Machine
@@ -297,7 +297,7 @@ class _File:
     machine: str = DEFAULT_MACHINE
     technology: str | None = None
     hardware: HardwareSection | None = None
-    limits: dict[str, float] = field(default_factory=dict)
+    limits: dict[str, Bound] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ from dse.studies.paired import SURE, Judgement, judge_pair
 from dse.studies.repeats import FILE_NAME, Repeat, read_repeats, stack_wrong
 from dse.studies.rows import Evaluation
 from dse.studies.spec import StudySpec
-from dse.studies.study import Study, named, open_study
+from dse.studies.study import Study, named, open_study, say_nothing_trained
 from dse.training.clipwise import Wrong, pack
 from dse.training.job import Training
 from search.storage import locked
@@ -114,7 +114,7 @@ def confirm_study(
     rows = study.pairs
     chosen = choose_designs(rows, spec.objectives, len(features.validation.labels))
     if not chosen:
-        raise InvalidStudy(f"{folder} has no trained design yet: let dse search train some first")
+        raise InvalidStudy(f"{folder} has nothing to confirm: {say_nothing_trained(rows)}")
     points = {row.key: _find_point(study, row) for row in chosen}
     names = {row.key: row.name for row in chosen}
     wanted = range(spec.seed + 1, spec.seed + 1 + seeds)

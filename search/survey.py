@@ -90,10 +90,24 @@ def _approach_limits(space: SearchSpace, pricing: Pricing, sample: list[Values])
     if nearest is None:
         check_not_empty(space)
         raise InvalidStudy(
-            f"{_name_machines(pricing)} can execute no point of the space: choose another machine, "
-            "or a space without ternary mixers"
+            f"{_name_machines(pricing)} can execute no point of the space; for example: "
+            f"{_why_not(space, pricing, sample)}"
         )
     return _descend(space, pricing, nearest)
+
+
+def _why_not(space: SearchSpace, pricing: Pricing, sample: list[Values]) -> str:
+    """Why the first network of a sample cannot be executed, with what to do about it."""
+    for values in sample:
+        try:
+            point = space.point(values)
+        except InvalidInput:
+            continue
+        try:
+            pricing.best(point)
+        except InvalidInput as error:
+            return str(error)
+    return "none is a network"
 
 
 def _name_machines(pricing: Pricing) -> str:

@@ -65,7 +65,7 @@ from dse.studies.frontier import find_frontier
 from dse.studies.intervals import error_band
 from dse.studies.likeness import LIKE, SIZE, alike_in
 from dse.studies.rows import Evaluation
-from dse.studies.study import Study, named
+from dse.studies.study import Study, named, say_nothing_trained
 
 
 def find_knee(front: Sequence[Evaluation], cost: str, measured: str) -> Evaluation | None:
@@ -280,6 +280,8 @@ def nothing_trained(results: Study) -> str:
             f"{text} Every training failed; the first because: {failed.reason}. Mend that, "
             "then let the search go on."
         )
+    if any(row.over_in_error for row in results.rows):
+        return f"There is no answer: {say_nothing_trained(results.rows)}."
     return f"{text} Let the search go on, or raise its limits."
 
 

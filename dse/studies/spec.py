@@ -24,7 +24,7 @@ from dse.design.published import published, published_values
 from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy, require
-from dse.pricing.budget import Budget, Limit, budget_from_node
+from dse.pricing.budget import Bound, Budget, Limit, budget_from_node
 from dse.pricing.comparable import say_technology
 from dse.pricing.hardware import Hardware, HardwareSection, hardware_from_node
 from dse.pricing.machine import Machine
@@ -104,7 +104,7 @@ class StudyFile:
     """Name of a recipe, or its fields."""
     objectives: tuple[str, ...] = ("error", "energy_pj")
     """Two or more columns, all minimised: `error` or `quantised_error`, and at least one cost."""
-    limits: dict[str, float] | None = None
+    limits: dict[str, Bound] | None = None
     """`max_COLUMN` and `min_COLUMN` of costs, `error` and `quantised_error`."""
     rate: Rate | None = None
     """Inferences a second, which a machine must keep; 1 where `average_power_uw` is an objective or

@@ -313,6 +313,30 @@ def open_study(folder: Path, reader: Reader = read_results) -> Study:
     return Study(folder, *read_resolved(folder), reader)
 
 
+def say_nothing_trained(rows: Sequence[Evaluation]) -> str:
+    """Why a study has no frontier, and what to do about it, as a clause.
+
+    Args:
+        rows: of a study, none of them trained in full within the limits.
+    """
+    over = [row for row in rows if row.over_in_error]
+    if over:
+        return (
+            f"no design keeps the limits: {over[-1].name} was trained, and its "
+            f"{over[-1].reason}; raise the limit, or widen the space"
+        )
+    failed = [row for row in rows if row.status == "failed"]
+    if failed:
+        return f"no design is trained: {len(failed)} failed, at last with: {failed[-1].reason}"
+    lost = [row for row in rows if row.status in ("invalid", "infeasible")]
+    if lost and len(lost) == len(rows):
+        return (
+            f"no design is trained: of {len(rows)} that were priced none is a network within the "
+            f"limits, at last: {lost[-1].reason}; widen the space, or raise a limit"
+        )
+    return "no design is trained yet: let the search go on, or raise its limits"
+
+
 def named(row: Evaluation) -> str:
     """`1x1x64 (trial 7)`: distinct within a study."""
     return f"{row.name or row.key} ({say_trial(row)})"

@@ -6,11 +6,13 @@ import pytest
 
 from cost_models import estimate
 from cost_models.cost import misfits
-from dse.errors import InvalidInput
+from dse.errors import InvalidInput, InvalidStudy
 from dse.networks.lowering import lower
+from dse.pricing.sweep import Sweep
 from dse.studies.spec import StudySpec
 from dse_cli import main
 from search.check import check_data, check_space
+from search.survey import survey
 from tests.studies import read
 
 SPACE = """
@@ -131,6 +133,44 @@ def test_check_of_a_space_without_a_design_within_the_limits_fails(
     code, out, err = run(capsys, study_file)
     assert code == 2 and "no design of the space keeps the limits" in err
     assert "     0  keep all of it" in out
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            (("[P0, P2, P4]", "P2\n  matrix_order: 5x3"),),
+            "the machine executes no design of the space",
+        ),
+        (
+            (("trainings: 4", "hardware: {memories: {weight_sram: {capacity_bits: 8192}}}"),),
+            "no design of the space fits the memories of the machine",
+        ),
+    ],
+)
+def test_check_says_what_keeps_every_design_away(
+    changes: tuple[tuple[str, str], ...],
+    message: str,
+    study_file: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = study_file.read_text().replace("limits: {max_trained_parameters: 2500}\n", "")
+    text = text.replace("[8, 16]", "[512]").replace("[16, 32]", "[512]")
+    for old, new in changes:
+        text = text.replace(old, new)
+    study_file.write_text(text)
+    code, _, err = run(capsys, study_file)
+    assert code == 2 and err.startswith(f"dse: {message}")
+
+
+def test_a_search_says_why_no_machine_executes_its_space() -> None:
+    text = SPACE.replace("[P0, P2]", "P2").replace("[rows, 3x5]", "3x5")
+    spec = read(text + ONE)
+    sweep = Sweep(spec.space, spec.make_pricing(12))
+    with pytest.raises(
+        InvalidStudy, match=r"can execute no point of the space; for example: .*3 x 5"
+    ):
+        survey(sweep, seed=1)
 
 
 def test_data_are_looked_at_by_names_alone(study_file: Path) -> None:

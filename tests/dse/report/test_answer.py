@@ -508,6 +508,15 @@ def test_only_failed_trainings_give_their_reason(make: Make) -> None:
     assert "Every training failed; the first because: the loss is not a number." in text
 
 
+def test_designs_whose_error_is_over_the_limit_are_no_answer(make: Make) -> None:
+    maker = make()
+    maker.add(DENSE, 9, status="infeasible", reason="error is 0.9, limit error <= 0.1")
+    text = answer(study_report(maker.folder))
+    assert "There is no answer: no design keeps the limits: " in text
+    assert "was trained, and its error is 0.9, limit error <= 0.1; raise the limit" in text
+    assert "Let the search go on" not in text
+
+
 def test_designs_over_the_limits_alone_are_no_answer(make: Make) -> None:
     maker = make()
     maker.add(DENSE, None)
