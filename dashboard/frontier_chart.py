@@ -44,6 +44,7 @@ from dashboard.charts import (
 from dashboard.texts import label
 from dse.colours import FRONTIER, LIMIT, PINK, QUIET
 from dse.columns import LABELS
+from dse.studies.likeness import CONTROL
 
 SYMBOLS = ("circle", "triangle", "rect", "diamond", "pin", "arrow", "roundRect")
 LARGE = 2_000
@@ -202,7 +203,9 @@ def frontier_chart(
         series += _bars(drawn, confirmed, x)
     if published is not None:
         series.append(_published(published, x, y))
-    named = trained.loc[trained["source"] != "search", ["source", x, y]]
+    # Controls are named by their networks, as all designs are: their source names another one.
+    beside = (trained["source"] != "search") & ~trained["source"].fillna("").str.startswith(CONTROL)
+    named = trained.loc[beside, ["source", x, y]]
     if len(named):
         series.append(_written(told(named), "baselines", x, y, "source") | {"symbolSize": 0})
     keys: list[Option] = [LEGEND | {"data": _legend(series, trained[colour])}]

@@ -89,6 +89,8 @@ IN_TABLE = {
     "area_um2",
 }
 """Objectives that every table of designs has; others get a column of their own."""
+MOST_ANEW = 20
+"""Designs of the frontier that are priced anew to see whether the cost model has changed."""
 MOST_ROWS = 500
 """Designs of the table; a study of more shows its best, and says so."""
 
@@ -255,15 +257,22 @@ def _answer_section(contents: _Contents, confirmed: Sequence[Confirmed]) -> Sect
     if results.refused:
         said.append(f"{results.refused[:1].upper()}{results.refused[1:]}.")
     if not results.asked.several_machines:
-        moved = {column for each in contents.priced for column in drifted(results, each)}
-        said += [f"{_DRIFTED} ({', '.join(sorted(moved))})."] if moved else []
+        moved = _moved(results, contents.priced)
+        said += [f"{_DRIFTED} {', '.join(sorted(moved))}."] if moved else []
     return dataclasses.replace(answer, sentences=(*answer.sentences, *said))
+
+
+def _moved(results: Study, priced: Sequence[Priced]) -> set[str]:
+    """Columns of the answer's designs, and of some of the frontier, that today's model changes."""
+    anew = [price_row(results, row) for row in results.frontier[:MOST_ANEW]]
+    known = [*priced, *(each for each in anew if each is not None)]
+    return {column for each in known for column in drifted(results, each)}
 
 
 _DRIFTED = (
     "The cost model has changed since the search: the costs with which designs are chosen and "
-    "compared are those that were recorded, average powers and breakdowns are today's, and they "
-    "differ"
+    "compared are those that were recorded, average powers and breakdowns are today's; "
+    "`dse reprice STUDY` makes them one. They differ in"
 )
 
 
@@ -573,14 +582,15 @@ def _provenance_section(
         ("machine", asked.machine_words),
     ]
     sentences = []
-    changed = {column for each in priced for column in drifted(results, each)}
+    changed = _moved(results, priced)
+    several = results.asked.several_machines
+    have = "The table of trained designs has" if several else "Tables of designs have"
     if changed:
         sentences.append(
             f"The cost model has changed since: today's figures of {', '.join(sorted(changed))} "
-            "differ from the recorded ones. Tables of designs have the recorded figures, "
-            "breakdowns today's."
+            f"differ from the recorded ones. {have} the recorded figures, breakdowns today's."
         )
-    if results.asked.several_machines:
+    if several:
         sentences.append(
             "Costs of the answer, of the frontier and of what is compared are today's: of all "
             "machines of the study, of which a row records one."

@@ -120,8 +120,8 @@ class FreshDifference:
         """What stands behind `the difference of`."""
         first, second = (percent_words(error) for error in self.errors)
         return (
-            f"{signed(self.points)} points is of {first} and {second} mean test error, "
-            f"{self._seeds} each (permutation tests over seeds and over the same clips: "
+            f"{signed(self.points)} points in mean test error, {first} against {second}, is that "
+            f"of {self._seeds} each (permutation tests over seeds and over the same clips: "
             f"{say_p(self.judgement.p_value)})"
         )
 
