@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from dse.columns import MEASURED_COLUMNS, first_cost
+from dse.columns import MEASURED_COLUMNS, first_cost, first_measured
 from dse.design.point import DesignPoint
 from dse.errors import InvalidStudy
 from dse.files import append_line, drop_half_line
@@ -71,7 +71,7 @@ def choose_designs(
         if pareto_mask(np.vstack([points, own]))[-1]:
             known.add((row.key, row.accelerator))
             near.append(row)
-    return front + sorted(near, key=lambda row: row.column("error"))
+    return front + sorted(near, key=lambda row: row.column(first_measured(objectives)))
 
 
 def _lower_by_luck(error: float, clips: int) -> float:
