@@ -36,6 +36,8 @@ MAX_LEVELS = 64
 """Below each other. Files of this field have ten; readers that recurse need a bound."""
 MAX_KEY = 200
 """Letters of a key: error messages repeat it."""
+MAX_SENTENCE = 700
+"""Letters of an error message, without its place; a list of known keys has 500."""
 MAX_INTEGER = 2**64
 """Whole numbers stay below, seeds of 64 bits among them: products of several are still doubles."""
 
@@ -116,9 +118,12 @@ class Node:
     def error(self, message: str) -> InvalidFile:
         """An error that ends in the place of this node.
 
-        Messages quote the file: a word of it that nobody can read is cut, whoever quotes it.
+        Messages quote the file: a word of it that nobody can read is cut, whoever quotes it, and
+        so is a sentence.
         """
         readable = _LONG_WORD.sub(lambda word: f"{word[0][:MAX_SHOWN]}...", message)
+        if len(readable) > MAX_SENTENCE:
+            readable = f"{readable[:MAX_SENTENCE]}..."
         return InvalidFile(f"{readable} ({self.where})", self.line)
 
 

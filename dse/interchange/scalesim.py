@@ -393,7 +393,7 @@ def _whole(path: Path, section: Mapping[str, str], key: str, shown: str = "") ->
     key = shown or key
     if text is None:
         close = difflib.get_close_matches(key.lower(), section, n=1)
-        hint = f"; it has '{close[0]}'" if close else ""
+        hint = f"; it has {short(close[0])}" if close else ""
         raise InvalidFile(f"missing key '{key}' in [architecture_presets]{hint} ({path})")
     plain = text.strip()
     if not (plain.isascii() and plain.isdigit() and len(plain) <= 9 and int(plain) > 0):

@@ -302,7 +302,7 @@ def _check_sizes(array: _Array, node: Node) -> None:
     for dimension in array.systolic_dimensions:
         if dimension not in array.dimensions:
             place = node.value["systolic_dimensions"]
-            raise place.error(f"{place.key}: the array has no {dimension}")
+            raise place.error(f"{place.key}: the array has no {short(dimension)}")
 
 
 def _elements(array: _Array, *groups: tuple[str, ...]) -> int:
@@ -438,7 +438,7 @@ def _storage(
 def _check_memory(memory: _Memory, node: Node, axes: Iterable[str]) -> None:
     unknown = [each for each in memory.served_dimensions if each not in axes]
     if unknown:
-        raise node.error(f"{node.key} serves {unknown[0]}, which the array does not have")
+        raise node.error(f"{node.key} serves {short(unknown[0])}, which the array does not have")
     if not memory.ports or not memory.operands:
         raise node.error(f"{node.key} must have ports and operands")
     if len(set(memory.operands)) < len(memory.operands):

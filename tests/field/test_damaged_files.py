@@ -28,6 +28,7 @@ from dse.interchange.nemo import import_nemo
 from dse.interchange.nemo_export import nemo_yaml
 from dse.interchange.onnx_import import import_onnx
 from dse.interchange.scalesim import import_configuration
+from dse.interchange.stream import import_core
 from dse.interchange.zigzag import import_hardware, import_workload, is_workload
 from dse.networks.lowering import lower
 from dse.rtl.area import _facts, default_library
@@ -88,6 +89,21 @@ def read_hardware(path: Path) -> float:
     machine = import_hardware(path).machine
     accelerator_yaml(machine)
     return priced(machine)
+
+
+def read_core(path: Path) -> float:
+    return priced(import_core(path, "0").machine)
+
+
+def core_text() -> str:
+    """Two cores within one file: an array, and the memory outside."""
+    whole = parse_yaml(exported("zigzag", "hardware.yaml"), "hardware").plain()
+    last = list(whole["memories"])[-1]
+    outside = {"memories": {last: whole["memories"].pop(last)}}
+    link = {"type": "link", "cores": [0, 1], "bandwidth": 64}
+    return as_yaml(
+        {"cores": {"0": whole, "1": outside}, "offchip_core_id": 1, "core_connectivity": [link]}
+    )
 
 
 def read_layers(path: Path) -> float:
@@ -159,6 +175,7 @@ YAML: dict[str, tuple[Reader, Callable[[], str]]] = {
     "design": (read_design, lambda: as_yaml(DESIGN.to_dict())),
     "nemo": (read_network, nemo_text),
     "zigzag_hardware": (read_hardware, lambda: exported("zigzag", "hardware.yaml")),
+    "stream": (read_core, core_text),
     "zigzag_workload": (read_layers, lambda: exported("zigzag", "workload.yaml")),
     "accelergy": (read_tables, lambda: ERT),
 }

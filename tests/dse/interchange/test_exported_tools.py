@@ -336,7 +336,7 @@ def test_zigzags_tpu_is_ours(tmp_path: Path) -> None:
             TPU.replace("operands: [I2]", "operands: [I2, O]"),
             "part of the array and holds 2 operands",
         ),
-        (TPU.replace("served_dimensions: [D1, D2]", "served_dimensions: [D7]"), "serves D7"),
+        (TPU.replace("served_dimensions: [D1, D2]", "served_dimensions: [D7]"), "serves 'D7'"),
         ("x" * 1_000_001, "is too large"),
     ],
 )
