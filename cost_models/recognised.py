@@ -6,6 +6,7 @@ that list them.
 """
 
 from collections.abc import Callable
+from shlex import quote
 
 from cost_models.strict_yaml import Node
 
@@ -68,4 +69,4 @@ def check_kind(root: Node, *meant: str) -> None:
     ):
         found = next((what for told, what in KINDS.values() if told(keys)), "")
     if found:
-        raise root.error(f"this is {found.replace('FILE', root.file)}")
+        raise root.error(f"this is {found.replace('FILE', quote(root.file))}")

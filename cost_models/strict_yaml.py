@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import yaml
@@ -165,7 +166,9 @@ def read_yaml(path: Path | str, *, doubled: list[str] | None = None) -> Node:
     """
     for ending, command in _NO_YAML.items():
         if str(path).lower().endswith(ending):
-            raise InvalidFile(f"{path} is no YAML file: `dse import {command} {path}` reads it")
+            raise InvalidFile(
+                f"{path} is no YAML file: `dse import {command} {quote(str(path))}` reads it"
+            )
     text = read_text(path, MAX_BYTES, "a YAML file")
     return parse_yaml(text, str(path), doubled=doubled)
 

@@ -170,7 +170,7 @@ def command(
     if as_json and as_csv:
         raise click.UsageError("choose one of --json and --csv")
     asked = read_asked(design, chosen, frames, outputs)
-    machine = machine or asked.machine
+    machine = asked.machine if machine is None else machine
     priced = [
         _price(each, asked, name, constants, objective, hop)
         for each, name in _columns(asked.point, machine, compare)

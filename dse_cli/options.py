@@ -11,7 +11,7 @@ import click
 from click.decorators import FC
 
 from cost_models import Objective, accelerator_names, technology_names
-from dse.errors import InvalidInput
+from dse.errors import InvalidInput, short
 from dse.networks.lowering import MOST_FRAMES, MOST_OUTPUTS
 
 DEFAULT_MACHINE = "kws_ternary"
@@ -33,9 +33,17 @@ SEED_RANGE = click.IntRange(0, 2**32 - 1)
 
 
 def split_names(names: str | None) -> list[str]:
-    """Names that are separated by commas, each once; none where there is nothing."""
-    parts = (part.strip() for part in (names or "").split(","))
-    return list(dict.fromkeys(filter(None, parts)))
+    """Names that are separated by commas, each once; none where the option was left out.
+
+    Raises:
+        InvalidInput: the option was typed, and names nothing: it would be passed over in silence.
+    """
+    if names is None:
+        return []
+    found = list(dict.fromkeys(filter(None, (part.strip() for part in names.split(",")))))
+    if not found:
+        raise InvalidInput(f"{short(names)} names nothing: name something, or leave the option out")
+    return found
 
 
 class Number(click.FloatRange):

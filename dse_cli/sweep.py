@@ -1,5 +1,7 @@
 """`dse sweep`: price a whole space without training, and show what is cheapest for its size."""
 
+import difflib
+import re
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -27,7 +29,7 @@ from cost_models.strict_yaml import parse_yaml, read_yaml
 from dse.columns import COST_COLUMNS, LABELS, shown
 from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
-from dse.errors import InvalidInput
+from dse.errors import InvalidInput, short
 from dse.files import replacing, write_text
 from dse.pricing.application import power_caveats
 from dse.pricing.budget import Bound, Budget, Limit, budget_from_node
@@ -370,6 +372,13 @@ def _in_technologies(
 
 
 def _read_limits(limits: Iterable[str]) -> tuple[Limit, ...]:
+    limits = list(limits)
+    for limit in limits:
+        if not re.fullmatch(r"\s*\w+\s*=[^,;\n]+", limit):
+            raise InvalidInput(
+                "--limit must be one limit such as max_trained_parameters=80000, not "
+                f"{short(limit)}"
+            )
     text = "\n".join(limit.replace("=", ": ", 1) for limit in limits)
     return budget_from_node(parse_yaml(text, "--limit"), COST_COLUMNS).limits if text else ()
 
@@ -381,7 +390,11 @@ def _read_objectives(minimise: str, maximise: str) -> dict[str, float]:
     for text, sign in ((minimise, 1.0), (maximise, -1.0)):
         for name in filter(None, (part.strip() for part in text.split(","))):
             if name not in known:
-                raise InvalidInput(f"there is no column '{name}'; columns are {', '.join(known)}")
+                close = difflib.get_close_matches(name, known, n=1)
+                hint = f": did you mean '{close[0]}'?" if close else ";"
+                raise InvalidInput(
+                    f"there is no column {short(name)}{hint} columns are {', '.join(known)}"
+                )
             if name in objectives:
                 raise InvalidInput(f"'{name}' is both minimised and maximised: choose one")
             objectives[name] = sign

@@ -7,6 +7,7 @@ while, when it is restarted, say; `Patient` asks again until it is back.
 
 import logging
 import random
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -82,7 +83,9 @@ def storage_url(text: str) -> HiddenURL:
         url = sqlalchemy.make_url(text)
         url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
         known = url.get_backend_name() in ("postgresql", "mysql", "sqlite")
-        torn = "@" in (url.host or "")
+        # As SQLAlchemy takes the login: what it left may hold the rest of a password, and be shown.
+        place = re.sub("^[^:/]*(:[^@]*)?@", "", text.partition("://")[2])
+        torn = known and url.get_backend_name() != "sqlite" and "@" in place
     except (sqlalchemy.exc.ArgumentError, ValueError):
         known, torn = False, text.count("@") > 1 and text.startswith(tuple(DRIVERS))
     if torn:

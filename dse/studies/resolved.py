@@ -172,6 +172,8 @@ def read_resolved(folder: Path) -> tuple[StudySpec, Begun]:
         InvalidFile: its record is damaged, or of another program.
     """
     path = folder / RESOLVED
+    if folder.is_file():
+        raise InvalidStudy(f"{folder} is a file: name the folder of a study")
     try:
         settle(folder)
         text = path.read_text(encoding="utf-8")

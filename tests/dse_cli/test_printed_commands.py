@@ -244,6 +244,33 @@ def test_what_is_not_there_is_one_sentence(
     assert caught.value.code == 2 and message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["frontier", "report"])
+def test_a_file_of_a_study_is_not_taken_for_its_folder(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is named instead stands there so that a shell reads it as one word."""
+    folder = tmp_path / "it's mine"
+    begin(folder, ONE)
+    (folder / "study.yaml").write_text(ONE)
+    with pytest.raises(SystemExit) as caught:
+        main([command, str(folder / "study.yaml")])
+    err = capsys.readouterr().err
+    assert caught.value.code == 2
+    if command == "report":  # of designs, unless it is told that this is a study
+        [words] = in_sentences(err)
+        assert words == ["dse", "search", str(folder / "study.yaml")]
+    else:
+        assert "study.yaml is a file: name the folder of a study" in err
+
+
+def test_an_empty_name_is_not_passed_over(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("--machine", ""), ("--technology", ","), ("--compare", " ")):
+        with pytest.raises(SystemExit) as caught:
+            main(["estimate", "matchboxnet-3x1x64", *words])
+        assert caught.value.code == 2
+        assert re.search("no machine is called ''|names nothing", capsys.readouterr().err)
+
+
 def test_design_needs_a_study(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["estimate", "matchboxnet-3x1x64", "--design", "3"])

@@ -324,7 +324,15 @@ def test_the_demo_can_be_swept(tmp_path: Path) -> None:
         (SPACE, ("--machine", "kws"), "no machine is called 'kws'"),
         (SPACE, ("--technology", "3nm"), "no technology is called '3nm'"),
         (SPACE, ("--limit", "max_energy=3"), "unknown limit 'max_energy'"),
-        (SPACE, ("--minimise", "energy"), "there is no column 'energy'; columns are weights, "),
+        (SPACE, ("--limit", ""), "--limit must be one limit such as max_trained_parameters=80000"),
+        (SPACE, ("--limit", "max_energy_pj"), "--limit must be one limit such as"),
+        (SPACE, ("--limit", "max_macs=1,max_energy_pj=2"), "--limit must be one limit such as"),
+        (SPACE, ("--technology", ","), "',' names nothing: name something, or leave the option"),
+        (
+            SPACE,
+            ("--minimise", "energy"),
+            "there is no column 'energy': did you mean 'energy_pj'? columns are weights, ",
+        ),
         (SPACE, ("--minimise", "weights"), "'weights' is both minimised and maximised: choose one"),
         (
             SPACE,

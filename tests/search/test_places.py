@@ -323,6 +323,8 @@ def test_a_database_in_memory_is_refused_at_once(text: str) -> None:
         "postgresql://dse:p@55:word@host/db",
         "mysql://d@se:pw@host/db",
         "postgresql://dse:two@two@host:5432/db",
+        "postgresql://dse:p@ss/w#rd@localhost:1/db",
+        "postgresql://dse:p@ss?w@host/db",
     ],
 )
 def test_a_password_that_cuts_the_url_is_told_and_not_shown(text: str) -> None:
