@@ -27,7 +27,7 @@ from dse.errors import InvalidStudy
 from dse.files import check_links, replacing
 from dse.studies.folder import REPRICED
 from dse.studies.holder import LOCK, Holder, read_holder
-from search.storages import connect
+from search.storages import DAMAGED, connect, damaged
 from search.urls import HiddenURL
 
 DATABASE = "study.db"
@@ -160,7 +160,9 @@ def opened(
     """
     if url is None:
         with storage_errors(folder):
-            yield open_storage(folder, name, objectives)
+            study = open_storage(folder, name, objectives)
+            _read_all(study, str(folder / DATABASE))
+            yield study
         return
     with connect(url) as storage:
         study = _open_study(storage, name, objectives)
@@ -170,7 +172,26 @@ def opened(
                 f"the storage {url} holds another study '{name}', which minimises "
                 f"{', '.join(names or [])}: give this one another name, or another --storage"
             )
+        _read_all(study, str(url))
         yield study
+
+
+def _read_all(study: optuna.Study, place: str) -> None:
+    """Read all trials once, so that damage shows here, and not in the middle of a search.
+
+    Raises:
+        InvalidStudy: something in them is not what Optuna writes.
+    """
+    try:
+        study.get_trials(deepcopy=False)
+    except (
+        InvalidStudy,
+        optuna.exceptions.StorageInternalError,
+        sqlalchemy.exc.OperationalError,
+    ):
+        raise  # in words already, or put so by `storage_errors`
+    except Exception as error:  # whatever comes of a cell: JSON, numbers, names of classes
+        raise damaged(place, f"{type(error).__name__}: {str(error)[:100]}") from None
 
 
 def _open_study(
@@ -204,6 +225,8 @@ def storage_errors(folder: Path) -> Iterator[None]:
     except (optuna.exceptions.StorageInternalError, sqlalchemy.exc.OperationalError) as error:
         cause = error.__cause__ if isinstance(error.__cause__, sqlalchemy.exc.DBAPIError) else error
         reason = str(getattr(cause, "orig", cause)).splitlines()[0]
+        if any(word in reason.lower() for word in DAMAGED):
+            raise damaged(str(folder / DATABASE), reason) from None
         raise InvalidStudy(
             f"{folder / DATABASE} cannot be written ({reason}): free some space or change its "
             "permissions; the same command goes on"

@@ -68,6 +68,13 @@ NO_ROOM = ("disk is full", "no space left", "' is full", "disk full", "disk quot
 """What a database answers when its own disk is full: it is there, and waiting frees nothing."""
 
 
+DAMAGED = (
+    *("malformed", "could not decode", "is not a database", "no such table", "no such column"),
+    *("undefined table", "undefined column", "has no column"),
+)
+"""What a database, or its driver, answers of one that is damaged: waiting mends nothing."""
+
+
 class StorageUnreachable(InvalidStudy):
     """A storage that did not answer for too long, refuses us, or has no room left."""
 
@@ -237,6 +244,8 @@ def patiently(call: Callable[[], Any], url: HiddenURL, give_up_s: float) -> Any:
                 raise
             reason = url.scrubbed(reason)
             waited_s = time.monotonic() - begun
+        if any(word in reason.lower() for word in DAMAGED):
+            raise damaged(str(url), reason)
         if any(word in reason.lower() for word in NO_ROOM):
             raise StorageUnreachable(
                 f"the storage {url} has no room left ({printable(reason)}): free some space "
@@ -256,6 +265,14 @@ def patiently(call: Callable[[], Any], url: HiddenURL, give_up_s: float) -> Any:
             )
         time.sleep(wait_s * random.uniform(0.5, 1.0))  # not all workers at once
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+def damaged(place: str, reason: str) -> StorageUnreachable:
+    """One sentence about a database that holds what no search has written."""
+    return StorageUnreachable(
+        f"{place} is damaged ({printable(reason)}): restore it, or remove it and keep "
+        "results.jsonl, from which the search rebuilds it"
+    )
 
 
 def outage(error: BaseException) -> str | None:

@@ -2,6 +2,8 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -12,7 +14,8 @@ import sqlalchemy.event
 import sqlalchemy.exc
 
 import search.storages
-from search.storage import _open_study
+from dse.errors import InvalidStudy
+from search.storage import _open_study, opened
 from search.storages import Patient, StorageUnreachable, connect, patiently, storage_url
 
 
@@ -107,3 +110,30 @@ def test_a_full_disk_under_a_database_is_no_outage(said: str) -> None:
         f"the storage postgresql://dse:***@host/x has no room left ({said}): free some space "
         "there; the same command goes on where this one stopped"
     )
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE trial_params SET distribution_json = CAST(X'FF22' AS TEXT)",
+        "UPDATE trial_params SET distribution_json = 'x'",
+        "UPDATE trials SET state = 'GREAT'",
+        "UPDATE trial_values SET value_type = 'NONSENSE'",
+    ],
+)
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_damaged_database_is_one_sentence_at_once(
+    tmp_path: Path, damage: str, shared: bool
+) -> None:
+    url = storage_url(f"sqlite:///{tmp_path / 'study.db'}") if shared else None
+    objectives = ("error", "energy_pj")
+    with opened(tmp_path, "s", objectives, None) as study:
+        trial = study.ask()
+        trial.suggest_int("blocks", 1, 3)
+        study.tell(trial, [0.5, 1.0])
+    with closing(sqlite3.connect(tmp_path / "study.db")) as database:
+        database.execute(damage)
+        database.commit()
+    said = r"study\.db is damaged \(.*\): restore it, or remove"
+    with pytest.raises(InvalidStudy, match=said), opened(tmp_path, "s", objectives, url):
+        raise AssertionError("it was opened")
