@@ -345,7 +345,7 @@ def _others_words(results: Study, choice: Choice) -> list[str]:
         texts.append(
             f"The lowest {_error(results)} of all has {results.named(best)}, "
             f"{percent_words(best.column(results.asked.measured))}, "
-            f"{_times_words(best, row, cost)}."
+            f"{_times_words(best, row, cost)}{_surely_words(results, row, best, cheapest=False)}."
         )
     return texts
 

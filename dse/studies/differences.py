@@ -66,7 +66,7 @@ class Difference:
     @property
     def _known(self) -> str:
         if self.p_value is None:
-            return "as if of different clips: which ones were wrong is not recorded of both"
+            return "as if of different clips: no record says of both which ones were wrong"
         return f"over the same clips, McNemar's exact test: {say_p(self.p_value)}"
 
     @property
