@@ -12,7 +12,8 @@ from cost_models.writing import accelerator_yaml, technology_yaml
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.files import write_text, write_together
-from dse_cli.estimate import load_design
+from dse.studies.folder import CHECKPOINT, RESOLVED
+from dse_cli.estimate import load_design, read_asked
 from dse_cli.options import (
     FRAMES,
     FRAMES_RANGE,
@@ -268,12 +269,29 @@ def load_source(design: str, outputs: int | None, seed: int | None) -> "Source":
             if value is not None:
                 raise click.UsageError(f"{option} comes from the checkpoint: leave it out")
         return trained(Path(design))
+    _refuse_trained(design)
     point = load_design(design)
     return untrained(
         point,
         OUTPUTS if outputs is None else outputs,
         1 if seed is None else seed,
     )
+
+
+def _refuse_trained(design: str) -> None:
+    """A folder with trained weights is not exported without them.
+
+    Raises:
+        InvalidInput: it is a study's, or a trained design's; says which file has the weights.
+    """
+    folder = Path(design)
+    if (folder / RESOLVED).is_file():
+        asked = read_asked(design)
+        assert asked.study is not None  # or it would have been refused
+        row = asked.study.find(asked.point.key)
+        folder = asked.study.find_folder(row)
+    if (folder / CHECKPOINT).is_file():
+        raise InvalidInput(f"{design} has trained weights: export {folder / CHECKPOINT}")
 
 
 def load_point(design: str) -> DesignPoint:

@@ -271,6 +271,29 @@ def test_an_empty_name_is_not_passed_over(capsys: pytest.CaptureFixture[str]) ->
         assert re.search("no machine is called ''|names nothing", capsys.readouterr().err)
 
 
+def test_a_study_is_not_exported_without_its_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before, `dse export onnx STUDY` wrote the network of its best design with random weights."""
+    fill(begin(tmp_path, ONE), tmp_path)
+    found = open_study(tmp_path)
+    best = min(found.frontier, key=lambda row: row.column("error"))
+    found.find_folder(best).mkdir(parents=True)
+    weights = found.find_folder(best) / "best.pt"
+    weights.touch()
+    with pytest.raises(SystemExit) as caught:
+        main(["export", "header", str(tmp_path), "--out", str(tmp_path / "h")])
+    assert caught.value.code == 2
+    assert f"has trained weights: export {weights}" in capsys.readouterr().err
+
+
+def test_a_command_that_there_is_not_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["estimat"])
+    assert caught.value.code == 2
+    assert "No such command 'estimat'. Did you mean 'estimate'?" in capsys.readouterr().err
+
+
 def test_design_needs_a_study(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["estimate", "matchboxnet-3x1x64", "--design", "3"])
