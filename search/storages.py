@@ -64,7 +64,10 @@ HOPELESS = (
 """What a database answers when waiting does not help."""
 
 
-NO_ROOM = ("disk is full", "no space left", "' is full", "disk full", "disk quota")
+NO_ROOM = (
+    *("disk is full", "no space left", "' is full", "disk full", "disk quota"),
+    "disk i/o error",  # of SQLite, where the file beside it that processes share cannot grow
+)
 """What a database answers when its own disk is full: it is there, and waiting frees nothing."""
 
 

@@ -96,6 +96,7 @@ def test_a_database_that_goes_at_any_moment_is_asked_again(
     "said",
     [
         "database or disk is full",
+        "disk I/O error",
         'could not extend file "base/5/1": No space left on device',
         "The table 'trials' is full",
     ],
