@@ -1,5 +1,6 @@
 """How a search looks in the terminal."""
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -152,7 +153,7 @@ class TerminalProgress:
 def _title(row: Evaluation) -> str:
     number = "base" if row.trial < 0 else f"{row.trial:4d}"
     control = ", dense control" if is_control(row) else ""
-    return f"{number}  {row.name or 'no network'}{control}"
+    return f"{number}  {escape(row.name) or 'no network'}{control}"
 
 
 def _describe(row: Evaluation) -> str:
@@ -161,9 +162,15 @@ def _describe(row: Evaluation) -> str:
         after = f" after {row.epochs} epochs" if row.status == "stopped" else ""
         title = f"[bold]{_title(row)}[/bold]" if row.status == "trained" else _title(row)
         return (
-            f"{title}{after}: error {shown(row.column('error'), 'error')} %, "
+            f"{title}{after}: error {shown(row.column('error'), 'error')} %{_as_int8(row)}, "
             f"{shown(row.cost['energy_pj'], 'energy_pj')} uJ, "
             f"{shown(row.cost['latency_us'], 'latency_us')} ms, "
             f"{row.cost['trained_parameters']:,} trained parameters ({seconds:.0f} s)"
         )
     return f"[yellow]{_title(row)}: {row.status}: {escape(row.reason)}[/yellow]"
+
+
+def _as_int8(row: Evaluation) -> str:
+    """The other error, where the study looks at that, too."""
+    int8 = row.column("quantised_error")
+    return "" if math.isnan(int8) else f" (as int8 {shown(int8, 'quantised_error')} %)"

@@ -46,6 +46,13 @@ def test_the_time_left_is_the_mean_of_the_trainings_times_what_is_left() -> None
 def test_a_reason_with_brackets_is_no_markup() -> None:
     failed = row(status="failed", error=None, reason="no loss in /my [bold] folder")
     assert "1x1x8: failed: no loss in /my [bold] folder" in printed(failed, 2, here=0, seconds=0)
+    named = row(status="trained", name="[red]1x1x8[/red]")
+    assert "[red]1x1x8[/red]: error 50.0 %, " in printed(named, 2, here=0, seconds=0)
+
+
+def test_the_error_as_int8_stands_beside_that_in_floats() -> None:
+    looked_at = row(status="trained", quantised_error=0.52)
+    assert ": error 50.0 % (as int8 52.0 %), " in printed(looked_at, 2, here=0, seconds=0)
 
 
 def test_a_design_that_waits_at_a_rung_says_after_how_many_epochs() -> None:
