@@ -50,7 +50,7 @@ from dse.studies.rows import (
     MOST_COUNTED,
     NULLABLE,
     SCHEMA_VERSION,
-    STATUS,
+    STATUSES,
     WITH_ERROR,
     Evaluation,
     Results,
@@ -452,10 +452,10 @@ def _is_sound(table: pa.Table) -> bool:
     for name in set(_TYPES) - set(NULLABLE) - set(COST_COLUMNS):
         if table.column(name).null_count:
             return False
-    for name, pattern in (("status", STATUS), ("key", KEY)):
-        right = compute.match_substring_regex(table.column(name), f"^({pattern})$")
-        if not compute.all(right).as_py():
-            return False
+    known = compute.is_in(table.column("status"), pa.array(STATUSES))
+    keys = compute.match_substring_regex(table.column("key"), f"^({KEY})$")
+    if not compute.all(compute.and_(known, keys)).as_py():
+        return False
     least = {"trial": -1}
     most = {"error": 1.0, "quantised_error": 1.0, "training_seconds": 1e12}
     for name, kind in _TYPES.items():

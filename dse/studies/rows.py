@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from dse.columns import COST_COLUMNS, MEASURED_COLUMNS, OBJECTIVE_COLUMNS
 from dse.errors import InvalidFile, InvalidStudy, printable, short
@@ -41,6 +41,9 @@ WITH_ERROR = (*FULL, "stopped", "duplicate")
 """Statuses of rows that have an error and all costs."""
 
 Status = Literal["trained", "stopped", "reused", "infeasible", "invalid", "duplicate", "failed"]
+
+STATUSES: tuple[str, ...] = get_args(Status)
+"""All that a row may have: a program with another one has another `SCHEMA_VERSION`, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,9 +268,6 @@ MOST = 1e30
 LONGEST = 100_000
 """Characters of a text."""
 
-STATUS = "[a-z]{1,32}"
-"""A status is a word. One that this program does not know, of a later one, is counted and shown."""
-
 KEY = "[A-Za-z0-9]{0,64}"
 """Of a design: it names a folder."""
 
@@ -343,7 +343,9 @@ def _share(name: str, value: Any) -> None:
 
 _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "trial": lambda name, value: _check_whole(name, value, -1),
-    "status": lambda name, value: _check_word(name, value, STATUS, "a word of small letters"),
+    "status": lambda name, value: _check(
+        name, value, value in STATUSES, f"one of {', '.join(STATUSES)}"
+    ),
     "key": lambda name, value: _check_word(
         name, value, KEY, "letters and digits, as it names a folder"
     ),

@@ -119,7 +119,7 @@ def test_what_cannot_be_read_by_columns_is_read_by_lines(study: Path) -> None:
     assert len(found.frame) == len(text.splitlines()) - 1
 
 
-def test_the_last_row_of_a_trial_counts_and_unknown_statuses_are_shown(study: Path) -> None:
+def test_the_last_row_of_a_trial_counts_and_unknown_statuses_are_told(study: Path) -> None:
     first = read_rows(study)[0]
     lines = (study / "results.jsonl").read_text()
     again = json.loads(lines.splitlines()[0]) | {"error": 0.3, "new_column": "x"}
@@ -127,7 +127,8 @@ def test_the_last_row_of_a_trial_counts_and_unknown_statuses_are_shown(study: Pa
     with (study / "results.jsonl").open("a") as file:
         file.write(json.dumps(again) + "\n" + json.dumps(odd) + "\n")
     found = read_study("small", study)
-    assert found.frame["trial"].tolist() == [1, 2, 3, 4, 0, 9]
+    assert found.frame["trial"].tolist() == [1, 2, 3, 4, 0]
+    assert "status must be one of trained, " in found.of.refused
     row = found.find_row(first.key)
     assert row is not None and row.error == 0.3
     assert int(found.trained.sum()) == 4

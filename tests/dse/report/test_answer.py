@@ -554,13 +554,12 @@ def test_a_damaged_row_is_told_beside_the_answer_and_the_others_count(study: Pat
     assert after.table("designs").rows == before.table("designs").rows
 
 
-def test_a_status_of_a_later_program_is_counted(make: Make) -> None:
+def test_a_status_that_nobody_gives_is_told_and_not_counted(make: Make) -> None:
     maker = make()
     maker.add(DENSE, 24)
-    maker.add(TERNARY, 20, status="paused", reason="its curve was hopeless")
-    report = study_report(maker.folder)
-    assert "1 trained, 1 paused" in " ".join(report.sections[2].sentences)
-    assert "its curve was hopeless" in str(report.table("others").rows)
+    maker.add(TERNARY, 20, status="great")
+    told = study_report(maker.folder).sections[0].sentences[-1]
+    assert "status must be one of trained, stopped, reused, " in told and "not 'great'" in told
 
 
 @pytest.mark.parametrize(
