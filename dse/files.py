@@ -12,6 +12,7 @@ A path is made of a name that may be another's (of a row, a record, a shared dat
 
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -210,6 +211,26 @@ def check_links(root: Path) -> None:
             path = Path(folder, name)
             if path.is_symlink():
                 _check_target(root, path)
+
+
+def check_kinds(folder: Path) -> None:
+    """Refuse a folder that has more in it than files and folders, before anything in it is opened.
+
+    A pipe that nobody writes to would be waited for, and a link to a device never ends.
+
+    Raises:
+        InvalidInput: names the first such entry.
+        OSError: there is no such folder, or it may not be read.
+    """
+    for name in sorted(os.listdir(folder)):
+        try:
+            mode = os.stat(folder / name).st_mode
+        except OSError:  # it went meanwhile, or is a link to nothing: whoever opens it says so
+            continue
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise InvalidInput(
+                f"{printable(str(folder / name))} is neither a file nor a folder: remove it"
+            )
 
 
 def _check_target(root: Path, path: Path) -> None:

@@ -25,6 +25,7 @@ from cost_models.strict_yaml import Node, dump_yaml, parse_yaml
 from dse.columns import MEASURED_COLUMNS, OBJECTIVE_COLUMNS
 from dse.design.space_file import space_from_node
 from dse.errors import InvalidField, InvalidFile, InvalidInput, InvalidStudy, require
+from dse.files import check_kinds
 from dse.pricing.budget import budget_from_node
 from dse.pricing.hardware import Hardware
 from dse.pricing.machine import Machine
@@ -175,6 +176,7 @@ def read_resolved(folder: Path) -> tuple[StudySpec, Begun]:
     if folder.is_file():
         raise InvalidStudy(f"{folder} is a file: name the folder of a study")
     try:
+        check_kinds(folder)
         settle(folder)
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.errors import InvalidFile, printable
-from dse.files import write_text
+from dse.files import check_kinds, write_text
 from dse.training.clipwise import Wrong, pack, unpack
 
 FILE_NAME = "evaluation.json"
@@ -98,6 +98,7 @@ def read_best_scores(folder: Path) -> BestScores | None:
     """
     path = folder / FILE_NAME
     try:
+        check_kinds(folder)
         plain = json.loads(path.read_text(encoding="utf-8"))
         if plain["schema_version"] != SCHEMA_VERSION:
             raise ValueError(f"schema_version {plain['schema_version']!r}")

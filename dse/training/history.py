@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dse.errors import InvalidFile
-from dse.files import write_text
+from dse.files import check_kinds, write_text
 from dse.sheets import csv_lines
 
 FILE_NAME = "history.csv"
@@ -77,9 +77,11 @@ def read_history(folder: Path) -> tuple[EpochRecord, ...]:
 
     Raises:
         InvalidFile: there is none, or a line is no record.
+        InvalidInput: something in the folder is no file.
     """
     path = folder / FILE_NAME
     try:
+        check_kinds(folder)
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InvalidFile(f"{path} does not exist: no epoch was finished in this folder") from None

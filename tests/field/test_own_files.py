@@ -6,6 +6,8 @@ Whoever opens it reads, computes and shows what is left of it.
 
 import csv
 import json
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from cost_models.strict_yaml import parse_yaml, read_yaml
 from dashboard.studies import TableRows, read_rows_quickly
 from dse.design.point import point_from_node
 from dse.design.published import published
-from dse.errors import InvalidFile
+from dse.errors import InvalidFile, InvalidInput
 from dse.studies.cluster_state import FILE_NAME as CLUSTER
 from dse.studies.cluster_state import (
     ClusterState,
@@ -33,7 +35,7 @@ from dse.studies.growth import growth
 from dse.studies.holder import read_holder
 from dse.studies.repeats import FILE_NAME as REPEATS
 from dse.studies.repeats import Repeat, read_repeats
-from dse.studies.resolved import parse_resolved
+from dse.studies.resolved import parse_resolved, read_resolved
 from dse.studies.rows import FILE_NAME, LONGEST, Results, read_results, table
 from dse.studies.study import Study, open_study
 from dse.training.best_scores import FILE_NAME as SCORES
@@ -313,3 +315,27 @@ def test_a_record_of_another_box_is_refused(study: Path) -> None:
     ):
         with pytest.raises(InvalidFile, match="box must"):
             parse_resolved(as_yaml(plain | {"box": box}), "resolved.yaml")
+
+
+@pytest.mark.parametrize(
+    "name", ["resolved.yaml", "results.jsonl", "confirm.jsonl", "confirmed.csv", ".lock", "other"]
+)
+def test_a_pipe_or_a_device_in_a_study_is_refused_and_not_waited_for(
+    tmp_path: Path, name: str
+) -> None:
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+        folder = tmp_path / "copied"
+        folder.mkdir()
+        (folder / "resolved.yaml").write_text("schema_version: 1\n")
+        (folder / name).unlink(missing_ok=True)
+        make(folder / name)
+        with pytest.raises(InvalidInput, match=f"{name} is neither a file nor a folder: remove it"):
+            read_resolved(folder)
+        shutil.rmtree(folder)
+
+
+def test_a_pipe_among_the_files_of_a_design_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "history.csv")
+    for reader in (read_history, read_best_scores):
+        with pytest.raises(InvalidInput, match="is neither a file nor a folder"):
+            reader(tmp_path)
