@@ -370,11 +370,14 @@ def test_a_lasso_selects_some_designs(server: tuple[str, Path], page: Any) -> No
 
 
 @NEEDS_CHROMIUM
-def test_names_of_studies_run_nothing(server: tuple[str, Path], page: Any) -> None:
-    """No name becomes a script, markup or a request, on any page; `page` sees what does."""
+def test_names_of_designs_run_nothing(server: tuple[str, Path], page: Any) -> None:
+    """No name of a design becomes a script, markup or a request; `page` sees what does.
+
+    A study with such a name is refused when it is read.
+    """
     address, folder = server
     evil = "</script><img src=http://evil.example/x.png onerror=document.title='evil'>![x](/y)"
-    study = write_study(folder / "evil", name=evil)
+    study = write_study(folder / "evil")
     text = (study / "results.jsonl").read_text()
     for number in range(4):
         text = text.replace(f'"design {number}"', f'"{evil}{number}"')

@@ -45,7 +45,7 @@ from tests.field.mutations import (
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "cost_models" / "data"
 FEW = 15
-MANY = max(FEW, int(os.environ.get("DSE_FUZZ_CASES", "30")))
+MANY = max(FEW, int(os.environ.get("DSE_FUZZ_CASES", "60")))
 DESIGN = published("matchboxnet-1x1x16-P3")
 WORKLOAD = lower(DESIGN, frames=32, outputs=4)
 TECHNOLOGY = "low_leakage_45nm"
