@@ -334,8 +334,10 @@ def test_line_ends_and_marks_of_other_systems_are_read(
     reader: Reader, ends: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "file.yaml"
+    path.write_text(GOOD[reader]())
+    plain = repr(reader(path))
     path.write_bytes(b"\xef\xbb\xbf" + GOOD[reader]().replace("\n", ends).encode())
-    reader(path)
+    assert repr(reader(path)) == plain
 
 
 # ---- one kind in the place of another ----
