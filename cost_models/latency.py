@@ -249,7 +249,7 @@ def handing_cycles(refills: Sequence[Refill], like: Column) -> Column:
     """
     slowest = np.zeros_like(like)
     for each in refills:
-        slowest = np.maximum(slowest, np.ceil(each.handing))
+        slowest = np.maximum(slowest, np.ceil(each.handing_cycles))
     return slowest
 
 
@@ -290,6 +290,6 @@ def waiting_cycles(refills: Sequence[Refill], cycles: Column, passes: Column) ->
         fill = each.cycles / np.maximum(each.tiles, 1.0)
         sweep = each.sweep_passes * cycles / passes
         free = np.maximum(1 - each.beside_cycles / cycles, 0.0)
-        one = np.maximum((1 - each.beside) * fill - 2 * sweep * free, 0.0)
+        one = np.maximum((1 - each.room_share) * fill - 2 * sweep * free, 0.0)
         waiting = waiting + np.floor(one * np.maximum(each.tiles - 1, 0.0))
     return waiting

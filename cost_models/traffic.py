@@ -152,19 +152,18 @@ class Refill:
     array waits for them: `cost_models.latency.waiting_cycles`.
     """
 
-    memory: str
     tiles: Column
     """That come over the whole layer, all groups."""
     cycles: Column
     """Of the slower of the two ports, for all of these tiles."""
     beside_cycles: Column
     """In which the port that these tiles leave by is busy with other operands."""
-    handing: Column
-    """Cycles in which the memory reads these tiles out to what is further in."""
+    handing_cycles: Column
+    """In which the memory reads these tiles out to what is further in."""
     sweep_passes: Column
     """Passes of the array that a tile's last use takes: from the first value that is not needed
     again to the last one."""
-    beside: Column
+    room_share: Column
     """How much of the next tile finds room beside the one in use, 0 to 1."""
 
 
@@ -475,13 +474,12 @@ def _refills(
             cut = places[inner.name, operand]
             refills.append(
                 Refill(
-                    memory=inner.name,
                     tiles=_at(tiles.transfers[operand], cut) * fills,
                     cycles=np.maximum(written, read) * fills,
                     beside_cycles=_beside_cycles(outer, operand, memories),
-                    handing=handed * fills,
+                    handing_cycles=handed * fills,
                     sweep_passes=_sweep_passes(found, operand, cut),
-                    beside=beside[inner.name],
+                    room_share=beside[inner.name],
                 )
             )
     return tuple(refills)

@@ -285,13 +285,12 @@ def naive_waiting(words, sweeps, use, fill, room, tiles):
 def test_waiting_is_that_of_a_ring_word_by_word(sweeps, fill, room):
     words, tiles = 32, 8
     refill = Refill(
-        memory="buffer",
         tiles=np.array([float(tiles)]),
         cycles=np.array([float(tiles * words * fill)]),
         beside_cycles=np.array([0.0]),
-        handing=np.array([0.0]),
+        handing_cycles=np.array([0.0]),
         sweep_passes=np.array([float(words)]),
-        beside=np.array([min((room - words) / words, 1.0)]),
+        room_share=np.array([min((room - words) / words, 1.0)]),
     )
     used = np.array([float(tiles * sweeps * words)])
     (found,) = waiting_cycles([refill], used, used)
