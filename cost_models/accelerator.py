@@ -19,7 +19,7 @@ from cost_models.errors import InvalidAccelerator, require
 from cost_models.generator import GeneratorSpec
 from cost_models.sram import WIDEST_WORD_BITS, Build
 from cost_models.technology import Constant
-from cost_models.workload import CONVOLUTIONS, Layer, WeightSource
+from cost_models.workload import CONVOLUTIONS, TRITS, Layer, WeightSource
 
 Operand = Literal["weights", "inputs", "outputs"]
 OPERANDS: tuple[Operand, ...] = ("weights", "inputs", "outputs")
@@ -525,14 +525,21 @@ class Accelerator:
         """The array that executes a convolution: ternary elements for ternary weights if any.
 
         The first array that is not of MAC units takes the ternary layers. A machine without one
-        runs them on its MAC units, with each trit as an ordinary weight. Whether the operands are
-        narrow enough for the array is another question: `check_executable`.
+        runs them on its MAC units, with each trit as an ordinary weight. So does one whose ternary
+        elements take their trits from a generator, or skip zeros by knowing the matrix, with
+        *trained* trits: those come from the memory, and training decides which are zero. Whether
+        the operands are narrow enough for the array is another question: `check_executable`.
         """
-        if layer.weights is WeightSource.GENERATED:
+        if layer.weights in TRITS:
+            stored = layer.weights is WeightSource.TRAINED_TERNARY
             for array in self.arrays:
-                if array.element != "mac":
+                if array.element != "mac" and not (stored and self._makes_trits(array)):
                     return array
         return next(array for array in self.arrays if array.element == "mac")
+
+    def _makes_trits(self, array: ComputeArray) -> bool:
+        """Whether an array of ternary elements cannot take trits that training has chosen."""
+        return self.ternary_weights != "stored" or array.zero_handling == "skipped"
 
     def generates(self, layer: Layer) -> bool:
         """Whether this machine's generator makes a layer's weights.
@@ -573,7 +580,7 @@ class Accelerator:
         # A trit on a ternary element is a command (add, subtract, skip) and no operand: only on MAC
         # units does its width have to fit. Outputs are sums as they leave, or narrower: the vector
         # unit rounds them, so an element never takes one.
-        ternary = layer.weights is WeightSource.GENERATED and array.element != "mac"
+        ternary = layer.weights in TRITS and array.element != "mac"
         sums = layer.output_bits <= layer.accumulator_bits
         widest = max(layer.input_bits, 0 if ternary else layer.weight_bits)
         widest = widest if sums else max(widest, layer.output_bits)

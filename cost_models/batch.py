@@ -111,13 +111,13 @@ class PartBook:
         border = dict(peak)
         border[INPUT] = BEFORE
         border.update((name, BEHIND) for name in ends)
-        for layer, names in zip(layers, flow.reads, strict=True):
+        for layer, names, written in zip(layers, flow.reads, flow.writes, strict=True):
             peaks = [NOTHING] * 3
             peaks[FIRST_READ] = border[names[0]]
             if len(names) > 1:
                 peaks[SECOND_READ] = border[names[1]]
             if layer.kind not in IN_LINE:
-                peaks[WRITTEN] = border[layer.name]
+                peaks[WRITTEN] = border[written]
             self._peaks.append(peaks)
         self._layers += self.book.numbers(layers)
         self._starts.append(len(self._layers))

@@ -23,13 +23,10 @@ import numpy.typing as npt
 
 from cost_models.workload import CONVOLUTIONS, IN_LINE, Layer, LayerKind, WeightSource
 
-_IDENTITY = attrgetter(*(each.name for each in fields(Layer) if each.name not in ("name", "reads")))
+_NAMES = ("name", "reads", "extends")
+_IDENTITY = attrgetter(*(each.name for each in fields(Layer) if each.name not in _NAMES))
 _SHAPE = attrgetter(
-    *(
-        each.name
-        for each in fields(Layer)
-        if each.name not in ("name", "reads", "nonzeros", "nonzero_mask")
-    )
+    *(each.name for each in fields(Layer) if each.name not in (*_NAMES, "nonzeros", "nonzero_mask"))
 )
 
 SUMMED = CONVOLUTIONS | {LayerKind.AVERAGE_POOL}
@@ -64,9 +61,7 @@ COLUMNS: dict[str, Callable[[Layer], float]] = {
     "accumulator_bits": attrgetter("accumulator_bits"),
     "bias": attrgetter("bias"),
     "stored_bits": attrgetter("stored_bits"),
-    "trained_bits": lambda layer: (
-        layer.weight_entries * layer.weight_bits if layer.weights is WeightSource.TRAINED else 0
-    ),
+    "stored_matrix_bits": attrgetter("stored_matrix_bits"),
     "generator_state_bits": attrgetter("generator_state_bits"),
     "scaled": _scaled,
     "scaled_bits": lambda layer: (

@@ -459,7 +459,7 @@ class LayerPricer:
         where all weights of the network stay there.
         """
         column = self._select_columns(numbers)
-        bits = column("stored_bits") - column("trained_bits")
+        bits = column("stored_bits") - column("stored_matrix_bits")
         if self.machine.ternary_weights != "generated":
             bits = bits - column("generator_state_bits")
         coming = np.ones(len(numbers))

@@ -116,6 +116,8 @@ class Flow:
     tensors: tuple[Tensor, ...]
     reads: tuple[tuple[str, ...], ...]
     """Of each layer, the names of the tensors that it reads."""
+    writes: tuple[str, ...]
+    """Of each layer, the name of the tensor that it writes; in line, of the one it works on."""
     alive_bits: tuple[int, ...]
     """Of all tensors that are alive in each step: the memory that activations need."""
 
@@ -134,10 +136,11 @@ def trace_flow(layers: Sequence[Layer]) -> Flow:
     """The tensors of a row of layers: a network, or a part of one.
 
     A layer that names what it reads (a residual add) reads those tensors, any other one that of the
-    layer before it. An in-line layer's name is another name for the tensor that it works on.
+    layer before it. An in-line layer's name is another name for the tensor that it works on, and so
+    is the name of a layer that extends another one's tensor: that has room for both from the start.
 
     Raises:
-        InvalidLayer: a layer reads one that is not before it.
+        InvalidLayer: a layer reads or extends one that is not before it.
     """
     alias: dict[str, str] = {INPUT: INPUT}
     bits = {INPUT: layers[0].in_channels * layers[0].in_frames * layers[0].input_bits}
@@ -148,12 +151,20 @@ def trace_flow(layers: Sequence[Layer]) -> Flow:
         for name in layer.reads:
             if name not in alias:
                 raise InvalidLayer(f"{layer.name} reads '{name}', which is no layer before it")
+        if layer.extends and layer.extends not in first:
+            raise InvalidLayer(
+                f"{layer.name} extends '{layer.extends}', which is no layer with a tensor before it"
+            )
         names = tuple(alias[name] for name in (layer.reads or (before,)))
         reads.append(names)
         for name in names:
             last[name] = index
         if layer.kind in IN_LINE:
             alias[layer.name] = names[0]
+        elif layer.extends:
+            alias[layer.name] = layer.extends
+            bits[layer.extends] += layer.output_traffic_bits
+            last[layer.extends] = index
         else:
             alias[layer.name] = layer.name
             bits[layer.name] = layer.output_traffic_bits
@@ -165,7 +176,8 @@ def trace_flow(layers: Sequence[Layer]) -> Flow:
         for index in range(max(first[name], 0), min(last[name], len(layers) - 1) + 1):
             alive[index] += size
     tensors = tuple(Tensor(name, bits[name], first[name], last[name]) for name in bits)
-    return Flow(tensors, tuple(reads), tuple(alive))
+    writes = tuple(alias[layer.name] for layer in layers)
+    return Flow(tensors, tuple(reads), writes, tuple(alive))
 
 
 def alive_bits(layers: Sequence[Layer]) -> list[int]:
@@ -221,10 +233,10 @@ def place(layers: Sequence[Layer], machine: Accelerator) -> list[Placed]:
         Placed(
             layer,
             inputs_on_chip=sum(stays[name] for name in names),
-            output_on_chip=layer.kind not in IN_LINE and stays[layer.name],
+            output_on_chip=layer.kind not in IN_LINE and stays[written],
             weights_on_chip=resident,
         )
-        for layer, names in zip(layers, flow.reads, strict=True)
+        for layer, names, written in zip(layers, flow.reads, flow.writes, strict=True)
     ]
 
 

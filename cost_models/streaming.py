@@ -57,8 +57,8 @@ def stream(workload: Workload, hop_frames: int) -> Stream:
         InvalidLayer: a layer has no streaming form.
     """
     layers = workload.layers
-    reads = trace_flow(layers).reads
-    rate = _rates(layers, reads)
+    flow = trace_flow(layers)
+    reads, rate = flow.reads, _rates(layers, flow.reads)
     total_stride = max(rate.values())
     if hop_frames < 1 or hop_frames % total_stride:
         raise InvalidInput(
@@ -78,7 +78,7 @@ def stream(workload: Workload, hop_frames: int) -> Stream:
     channel_bits = {INPUT: layers[0].in_channels * layers[0].input_bits}
     streamed: list[Layer] = []
     state_bits = 0
-    for layer, sources in zip(layers, reads, strict=True):
+    for layer, sources, written in zip(layers, reads, flow.writes, strict=True):
         source = sources[0]
         made = fresh[source]
         if layer.kind in CONVOLUTIONS:
@@ -105,7 +105,8 @@ def stream(workload: Workload, hop_frames: int) -> Stream:
             streamed.append(dataclasses.replace(layer, in_frames=made, out_frames=made))
             waited = max(wait[name] for name in sources)
         fresh[layer.name], wait[layer.name] = made, waited
-        channel_bits[layer.name] = layer.out_channels * layer.output_bits
+        more = channel_bits[written] if layer.extends else 0
+        channel_bits[written] = more + layer.out_channels * layer.output_bits
     state_bits += sum(frames * channel_bits[name] for name, frames in history.items())
     last = layers[-1].name
     return Stream(

@@ -1,11 +1,11 @@
 """A workload: the layers that a machine executes for one inference, with everything it must do.
 
 Counts per layer (`C_in`, `C_out` channels; `K` kernel; `G` groups; `T` output frames; `Z` non-zero
-entries of a generated ternary matrix):
+entries of a ternary matrix, generated or trained):
 
     weight_entries  = C_out * (C_in / G) * K
-    macs            = weight_entries * T          trained weights: one multiplication, one addition
-    additions       = macs, or Z * T              generated ternary weights: additions only
+    macs            = weight_entries * T          stored weights: one multiplication, one addition
+    additions       = macs, or Z * T              ternary weights: additions only
     batch norm      = C * T multiplications and C * T additions, none when folded into the weights
     residual add    = C * T additions
     average pool    = C * T additions, C multiplications
@@ -58,8 +58,18 @@ class WeightSource(StrEnum):
     """Where a layer's weights come from."""
 
     TRAINED = "trained"  # learned, stored, read
+    CONSTANT = "constant"  # never learned, but stored, read and multiplied like trained ones
+    TRAINED_TERNARY = "trained_ternary"  # learned as -1, 0, +1: stored and read, two bits each
     GENERATED = "generated"  # constant ternary, made on chip from a seed: nothing stored or read
     NONE = "none"  # the layer has no weights
+
+
+LEARNED = frozenset({WeightSource.TRAINED, WeightSource.TRAINED_TERNARY})
+"""Sources of weights that training changes."""
+STORED = LEARNED | {WeightSource.CONSTANT}
+"""Sources of weights that are in the weight memory, whatever the machine."""
+TRITS = frozenset({WeightSource.TRAINED_TERNARY, WeightSource.GENERATED})
+"""Sources of weights that add, subtract or skip, and multiply nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +88,17 @@ class Layer:
     groups: int = 1
     weights: WeightSource = WeightSource.NONE
     nonzeros: int = 0
-    """Entries of a generated matrix that are not zero: counted on the matrix, not expected."""
+    """Entries of a ternary matrix that are not zero: counted on a generated one, not expected; of a
+    trained one an expectation, as training decides."""
     nonzero_mask: bytes = field(default=b"", repr=False)
     """Which entries of a generated matrix are not zero: `np.packbits(matrix != 0)` in row-major
     order. Needed by machines that skip zeros, whose time is that of the fullest row."""
     reads: tuple[str, ...] = ()
     """Layers whose outputs are its inputs, `INPUT` for the network's; the layer before it where
     empty. Layers that are done in line (`IN_LINE`) give on what they read."""
+    extends: str = ""
+    """Layer to whose output tensor this one appends its outputs, as further channels: a matrix
+    whose rows are made in two ways is two layers that write one tensor."""
     bias: bool = False
     folded: bool = False
     """Batch norm only: merged into the weights before it, so that inference does not execute it."""
@@ -93,6 +107,13 @@ class Layer:
     matrix_tile: tuple[int, int] | None = None
     """Rows and columns of the tiles in whose order a generated matrix is made; row by row where it
     is None (`cost_models.generation`)."""
+    matrix_numbers: int | None = None
+    """Numbers that are trained of a matrix whose entries are made of fewer, or of more, of them
+    (circulant blocks repeat theirs; a codebook is trained beside the entries); None: its entries.
+    """
+    matrix_bits: int | None = None
+    """Bits that such a matrix takes in the weight memory; None: its entries at `weight_bits`. A
+    read still brings an entry of `weight_bits`: what is compressed is unpacked at the memory."""
     weight_bits: int = 8
     input_bits: int = 8
     output_bits: int = 8
@@ -128,9 +149,15 @@ class Layer:
             raise InvalidLayer(
                 f"{self.name}: a {self.kind} layer needs trained or generated weights"
             )
-        if self.weights is WeightSource.GENERATED:
+        packed = (self.matrix_numbers, self.matrix_bits)
+        if self.weights not in STORED and packed != (None, None):
+            raise InvalidLayer(
+                f"{self.name}: matrix_numbers and matrix_bits are left out where weights are "
+                f"{self.weights}, not {packed}"
+            )
+        if self.weights in TRITS:
             self._check_matrix()
-        elif self.matrix_tile is not None:
+        if self.weights is not WeightSource.GENERATED and self.matrix_tile is not None:
             raise InvalidLayer(
                 f"{self.name}: matrix_tile is left out where weights are {self.weights}, not "
                 f"{self.matrix_tile}"
@@ -174,8 +201,21 @@ class Layer:
         """Numbers that training changes: weights, biases, and gain and offset of batch norms."""
         if self.kind is LayerKind.BATCH_NORM:
             return 2 * self.out_channels
-        trained = self.weight_entries if self.weights is WeightSource.TRAINED else 0
-        return trained + (self.out_channels if self.bias else 0)
+        biases = self.out_channels if self.bias else 0
+        if self.weights not in LEARNED:
+            return biases
+        return biases + (
+            self.weight_entries if self.matrix_numbers is None else self.matrix_numbers
+        )
+
+    @property
+    def stored_matrix_bits(self) -> int:
+        """Bits of weight memory of the matrix alone; 0 where it is generated, or there is none."""
+        if self.weights not in STORED:
+            return 0
+        return (
+            self.weight_entries * self.weight_bits if self.matrix_bits is None else self.matrix_bits
+        )
 
     @property
     def generator_state_bits(self) -> int:
@@ -191,23 +231,20 @@ class Layer:
     def stored_bits(self) -> int:
         """Bits of weight memory that inference needs.
 
-        Trained weights at `weight_bits`; biases and the two numbers a batch norm leaves per channel
-        at `accumulator_bits` (a folded one leaves one: the offset becomes the bias); the start
-        state of a generator.
+        Stored matrices (`stored_matrix_bits`); biases and the two numbers that a batch norm leaves
+        per channel, at `accumulator_bits` (a folded one leaves one: the offset becomes the bias);
+        the start state of a generator.
         """
         if self.kind is LayerKind.BATCH_NORM:
             return self.out_channels * self.accumulator_bits * (1 if self.folded else 2)
-        trained = self.weight_entries if self.weights is WeightSource.TRAINED else 0
         biases = self.out_channels if self.bias else 0
-        return (
-            trained * self.weight_bits + biases * self.accumulator_bits + self.generator_state_bits
-        )
+        return self.stored_matrix_bits + biases * self.accumulator_bits + self.generator_state_bits
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of trained weights; batch norm and pooling are not MACs."""
-        trained = self.weights is WeightSource.TRAINED
-        return self.weight_entries * self.out_frames if trained else 0
+        """Multiply-accumulates of stored weights, trits aside; norms and pooling are not MACs."""
+        multiplied = self.weights in STORED - TRITS
+        return self.weight_entries * self.out_frames if multiplied else 0
 
     @property
     def multiplications(self) -> int:
@@ -225,7 +262,7 @@ class Layer:
 
     @property
     def additions(self) -> int:
-        """All additions, those within MACs included; zeros of a generated matrix are skipped."""
+        """All additions, those within MACs included; zeros of a ternary matrix are skipped."""
         outputs = self.out_channels * self.out_frames
         if self.kind is LayerKind.BATCH_NORM:
             return 0 if self.folded else outputs
@@ -235,7 +272,7 @@ class Layer:
             return self.in_channels * self.in_frames
         if self.kind is LayerKind.SOFTMAX:
             return 2 * outputs
-        if self.weights is WeightSource.GENERATED:
+        if self.weights in TRITS:
             return self.nonzeros * self.out_frames
         return self.macs + (outputs if self.bias else 0)
 
@@ -245,7 +282,7 @@ class Layer:
 
         Against `additions`, what the zeros of a ternary matrix are worth to one that skips them.
         """
-        if self.weights is WeightSource.GENERATED:
+        if self.weights in TRITS:
             return self.weight_entries * self.out_frames
         return self.additions
 

@@ -345,3 +345,35 @@ def test_what_is_latched_is_different_and_has_no_registers():
             replace(macs, latched=wrong)
     with pytest.raises(InvalidInput, match="latch_pj_per_bit"):
         replace(macs, latched=(), latch_pj_per_bit=Constant(value=1.0, source="made"))
+
+
+def test_trained_trits_go_to_trees_that_read_their_trits_from_a_memory() -> None:
+    """Trees behind a generator have no other way to a trit; there, MAC units work."""
+    one = Layer(
+        name="a",
+        kind=LayerKind.POINTWISE,
+        in_channels=64,
+        out_channels=64,
+        in_frames=128,
+        out_frames=128,
+        weights=WeightSource.TRAINED_TERNARY,
+        weight_bits=2,
+        nonzeros=2000,
+    )
+    elements = {
+        name: load_accelerator(name).array_for(one).element
+        for name in ("kws_ternary", "kws_ternary_stored", "kws_int8")
+    }
+    assert elements == {
+        "kws_ternary": "mac",
+        "kws_ternary_stored": "ternary_tree",
+        "kws_int8": "mac",
+    }
+    # On the trees it costs what constant trits cost that are stored in the same two bits.
+    made = replace(one, weights=WeightSource.GENERATED, generator=SHIFT_REGISTER)
+    machine = load_accelerator("kws_ternary_stored")
+    technology = load_technology(machine.technology)
+    costs = [estimate(Workload("w", (each,)), machine, technology) for each in (one, made)]
+    assert costs[0].energy_pj == pytest.approx(costs[1].energy_pj)
+    assert costs[0].latency_cycles == costs[1].latency_cycles
+    assert machine.stored_bits(one) == machine.stored_bits(made) == 2 * 64 * 64

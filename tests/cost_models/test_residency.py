@@ -97,6 +97,26 @@ def test_tensors_of_a_residual_block():
     assert [bits // TENSOR for bits in alive_bits(RESIDUAL)] == [2, 2, 3, 2, 2, 3, 2]
 
 
+def test_rows_made_in_two_ways_are_one_tensor():
+    # b makes 4 channels of a's 4, c 4 more of the same a: one tensor of 8, which d reads whole.
+    layers = [
+        layer("a"),
+        layer("b"),
+        layer("c", LayerKind.POINTWISE, "a", extends="b"),
+        layer("norm", LayerKind.BATCH_NORM, in_channels=8, out_channels=8),
+        layer("d", in_channels=8),
+    ]
+    flow = trace_flow(layers)
+    lives = {each.name: (each.bits // TENSOR, each.first, each.last) for each in flow.tensors}
+    assert lives == {INPUT: (1, -1, 0), "a": (1, 0, 2), "b": (2, 1, 4), "d": (1, 4, 5)}
+    assert flow.reads == ((INPUT,), ("a",), ("a",), ("b",), ("b",))
+    assert flow.writes == ("a", "b", "b", "b", "d")
+    # INPUT, a; a and all of b from the start; the same; b; b, d.
+    assert [bits // TENSOR for bits in alive_bits(layers)] == [2, 3, 3, 2, 3]
+    with pytest.raises(InvalidLayer, match="c extends 'x', which is no layer with a tensor"):
+        trace_flow([layer("a"), layer("c", extends="x")])
+
+
 def test_a_tensor_stays_if_all_that_is_alive_meanwhile_fits(machine):
     # The features come from outside and the scores go there.
     assert on_chip(CHAIN, machine_with(machine, 2 * TENSOR)) == [(0, True), (1, True), (1, False)]

@@ -34,6 +34,29 @@ def counts(one: Layer) -> dict[str, int]:
     return {name: getattr(one, name) for name in names if getattr(one, name)}
 
 
+def test_constant_weights_are_stored_and_multiplied_but_not_trained() -> None:
+    one = layer(LayerKind.POINTWISE, weights=WeightSource.CONSTANT)
+    assert (one.trained_parameters, one.stored_bits, one.macs) == (0, 6 * 6 * 8, 6 * 6 * 10)
+
+
+def test_trained_trits_are_stored_in_two_bits_and_multiply_nothing() -> None:
+    one = layer(
+        LayerKind.POINTWISE, weights=WeightSource.TRAINED_TERNARY, weight_bits=2, nonzeros=20
+    )
+    assert (one.trained_parameters, one.stored_bits, one.generated_weights) == (36, 72, 0)
+    assert (one.macs, one.additions, one.dense_additions) == (0, 20 * 10, 36 * 10)
+
+
+def test_a_matrix_of_fewer_numbers_than_entries() -> None:
+    # Circulant blocks of 3 x 3: 2 x 2 blocks of 3 numbers, each used in 3 rows.
+    one = layer(
+        LayerKind.POINTWISE, weights=WeightSource.TRAINED, matrix_numbers=12, matrix_bits=96
+    )
+    assert (one.trained_parameters, one.stored_bits, one.macs) == (12, 96, 36 * 10)
+    with pytest.raises(InvalidLayer, match="a: matrix_numbers and matrix_bits are left out where"):
+        layer(LayerKind.ACTIVATION, matrix_numbers=1)
+
+
 def test_depthwise() -> None:
     # 6 channels, 3 taps: 6 * (6 / 6) * 3 = 18 weights of 8 bits; stride 2: 5 frames out of 10.
     one = layer(
