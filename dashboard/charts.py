@@ -46,7 +46,7 @@ HEIGHT = 460  # px
 LEGEND: Option = {"type": "scroll", "bottom": 0, "itemWidth": 14}
 
 
-def scaled_frame(frame: pd.DataFrame) -> pd.DataFrame:
+def scaled_frame(frame: pd.DataFrame, ternary: Iterable[bool | None] = ()) -> pd.DataFrame:
     """The table with its columns in the units of their labels, and the kind of each design.
 
     Results files hold base units (pJ, us, um2, bits, errors as shares of 1); people read uJ, ms or
@@ -56,16 +56,20 @@ def scaled_frame(frame: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         frame: `StudyFrame.frame`, or a table with the same columns. It is not changed.
+        ternary: whether the network of each row has ternary matrices, as `StudyFrame.has_ternary`
+            says; None, or nothing at all, where nobody knows. No figure of the frame says so: a
+            machine without a generator stores such matrices and generates none.
 
     Returns:
-        A copy with two more columns: `kind` (one of `KINDS`; a design is ternary as soon as a
-        single weight of it is generated) and `cost_known` (False where pricing failed).
+        A copy with two more columns: `kind` (one of `KINDS`, or None) and `cost_known` (False where
+        pricing failed).
     """
     factors = {name: LABELS[name][2] for name in LABELS if name in frame}
     scaled = frame.assign(**{name: frame[name] * factor for name, factor in factors.items()})
-    ternary = scaled["generated_weights"].fillna(0) > 0
+    kinds = {True: KINDS[1], False: KINDS[0]}
+    kind = [None if each is None else kinds[bool(each)] for each in ternary] or None
     return scaled.assign(
-        kind=np.where(ternary, KINDS[1], KINDS[0]), cost_known=frame["energy_pj"].notna()
+        kind=pd.Series(kind, index=frame.index, dtype=object), cost_known=frame["energy_pj"].notna()
     )
 
 

@@ -22,7 +22,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, overload
+from typing import Any, BinaryIO, overload
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,7 @@ from dse.studies.comparison import why_not_on_frontier
 from dse.studies.confirmed import read_confirmed
 from dse.studies.folder import RESOLVED
 from dse.studies.holder import LOCK, Holder, read_holder
+from dse.studies.kinds import deciding_axes
 from dse.studies.rows import (
     FILE_NAME,
     FULL,
@@ -195,7 +196,29 @@ class StudyFrame:
     @functools.cached_property
     def scaled(self) -> pd.DataFrame:
         """The frame in the units of `dse.columns.LABELS` (uJ, %, ...): `charts.scaled_frame`."""
-        return scaled_frame(self.frame)
+        return scaled_frame(self.frame, self.has_ternary)
+
+    @functools.cached_property
+    def has_ternary(self) -> "pd.Series[Any]":
+        """Whether the network of each row has ternary matrices; None where nobody knows it.
+
+        Of the network, not of its machine: one that stores its matrices has them, too
+        (`dse.studies.kinds`). One row is made an object for each combination of what decides.
+        """
+        frame = self.frame
+        found = pd.Series(None, index=frame.index, dtype=object)
+        made = frame["generated_weights"] > 0
+        found[made] = True
+        left = frame[~made & frame["key"].fillna("").ne("")]
+        axes = [name for name in frame.columns if name.startswith("axis_")]
+        words = {each for name in axes for each in left[name].dropna().unique()}
+        short = [name.removeprefix("axis_") for name in axes]
+        marks = [f"axis_{name}" for name in deciding_axes(self.asked.space, short, words)]
+        own = (left["source"] != "search") | left[axes].isna().all(axis=1)
+        for part, by in ((left[own], ["key"]), (left[~own], marks or ["key"])):
+            for _, group in part.groupby(by, sort=False, dropna=False):
+                found[group.index] = self.of.kinds.has_ternary(self.row(int(group.index[0])))
+        return found
 
     @functools.cached_property
     def networks(self) -> "pd.Series[bool]":

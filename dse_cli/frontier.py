@@ -131,6 +131,7 @@ def show_frontier(study: Path, console: Console, out: Path | None = None) -> boo
         found.pairs,
         title=f"{asked.name}: {asked.machine_words}",
         cost=found.cost_objective,
+        has_ternary=found.kinds.has_ternary,
         error=asked.measured,
         limits=asked.limits,
     )

@@ -174,21 +174,6 @@ def _value(value: object) -> str:
     return "does not matter" if value is None else str(value)
 
 
-def with_ternary(frame: pd.DataFrame) -> "pd.Series[bool]":
-    """Mask of the designs with ternary matrices, also of those whose machine stores them.
-
-    Such a machine generates no weights, and an axis of ternary matrices is what tells then: it is
-    empty where it does not matter.
-    """
-    ternary = frame["generated_weights"] > 0
-    for axis in ("axis_density", "axis_generator"):
-        if axis in frame:
-            ternary |= frame[axis].notna()
-    if "axis_policy" in frame:
-        ternary |= frame["axis_policy"].notna() & (frame["axis_policy"] != "P0")
-    return ternary
-
-
 def _mixers(study: StudyFrame) -> None:
     """The best design of each way of mixing channels within the same budget.
 
@@ -200,10 +185,12 @@ def _mixers(study: StudyFrame) -> None:
     frame = study.frame[study.trained].copy()
     axes = [a for a in ("axis_policy", "axis_block_mixer", "axis_generator") if a in frame]
     frame["mixing"] = [
-        "dense"
-        if not ternary
+        "unknown"
+        if ternary is None
         else "ternary" + "".join(f", {v}" for a in axes if (v := row[a]) == v and v is not None)
-        for ternary, (_, row) in zip(with_ternary(frame), frame.iterrows(), strict=True)
+        if ternary
+        else "dense"
+        for ternary, (_, row) in zip(study.has_ternary[frame.index], frame.iterrows(), strict=True)
     ]
     measured = study.asked.measured
     costs = [name for name in study.asked.objectives if name not in MEASURED_COLUMNS]

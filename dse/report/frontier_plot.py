@@ -25,15 +25,6 @@ MOST_NAMED = len(MACHINE_MARKERS)
 """Machines with a colour of their own; all others are one grey series."""
 
 
-def generates(row: Evaluation) -> bool:
-    """Whether the machine of a row makes ternary weights for it.
-
-    Known from the row alone. A design whose ternary matrices are stored is not among these: a study
-    that can rebuild its networks gives `Study.is_ternary` instead.
-    """
-    return row.cost["generated_weights"] > 0
-
-
 def unknown(row: Evaluation) -> Band | None:
     """No interval: the default of `frontier_plot`, where nobody counted the clips."""
     return None
@@ -44,9 +35,9 @@ def frontier_plot(
     *,
     title: str,
     cost: str,
+    has_ternary: Callable[[Evaluation], bool | None],
     error: str = "error",
     limits: dict[str, float] | None = None,
-    is_ternary: Callable[[Evaluation], bool] = generates,
     error_band: Callable[[Evaluation], Band | None] = unknown,
 ) -> Scatter:
     """Error against a cost: every trained design, and the frontier as stairs.
@@ -58,9 +49,10 @@ def frontier_plot(
         rows: of a study; of several machines, a trained network once for each (`Study.pairs`).
         title: of the plot.
         cost: column across.
+        has_ternary: tells a network with ternary matrices (`Study.kinds`); None where nobody knows
+            it. No column of a row tells, as a machine that stores such matrices generates none.
         error: column upwards.
         limits: of the study, by their names: `max_energy_pj`.
-        is_ternary: tells a design with ternary matrices.
         error_band: the interval of that error in percent, drawn on the frontier.
     """
     front = find_frontier(rows, (error, cost))
@@ -84,7 +76,7 @@ def frontier_plot(
         ("frontier", FRONTIER, "stairs", tuple(map(point, front))),
         *(
             (name, colour, marker, tuple(map(point, group)))
-            for name, colour, marker, group in _groups(rows, front, is_ternary)
+            for name, colour, marker, group in _groups(rows, front, has_ternary)
         ),
         ("stopped at a rung", QUIET, "dot", tuple(map(point, stopped))),
         ("over a limit, not trained", QUIET, "tick", tuple(_over(row, cost) for row in over)),
@@ -128,7 +120,7 @@ def _tip(row: Evaluation, cost: str, error: str, band: Band | None) -> str:
 def _groups(
     rows: Sequence[Evaluation],
     front: Sequence[Evaluation],
-    is_ternary: Callable[[Evaluation], bool],
+    has_ternary: Callable[[Evaluation], bool | None],
 ) -> list[tuple[str, str, Marker, list[Evaluation]]]:
     """Trained rows: by their way of mixing, or by machine where there are several.
 
@@ -136,11 +128,15 @@ def _groups(
     """
     trained = [row for row in rows if row.full]
     if len({row.accelerator for row in trained}) <= 1:
-        ternary = [is_ternary(row) for row in trained]
-        pairs = list(zip(trained, ternary, strict=True))
+        kinds: tuple[tuple[str, str, Marker, bool | None], ...] = (
+            ("dense", DENSE, "circle", False),
+            ("with ternary matrices", TERNARY, "triangle", True),
+            ("unknown network", QUIET, "plus", None),
+        )
+        told = [(row, has_ternary(row)) for row in trained]
         return [
-            ("dense", DENSE, "circle", [row for row, is_so in pairs if not is_so]),
-            ("with ternary matrices", TERNARY, "triangle", [row for row, is_so in pairs if is_so]),
+            (name, colour, marker, [row for row, ternary in told if ternary is kind])
+            for name, colour, marker, kind in kinds
         ]
     named = [name for name, _ in Counter(r.accelerator for r in front).most_common(MOST_NAMED)]
     groups: list[tuple[str, str, Marker, list[Evaluation]]] = [

@@ -318,7 +318,7 @@ def _frontier_section(results: Study) -> Section:
                 title=f"{results.asked.name}: {results.asked.machine_words}",
                 cost=results.cost_objective,
                 limits=results.asked.limits,
-                is_ternary=results.is_ternary,
+                has_ternary=results.kinds.has_ternary,
                 error=results.asked.measured,
                 error_band=results.find_judged_band,
             ),

@@ -24,7 +24,6 @@ from cost_models import Band, Cost, estimate
 from cost_models.strict_yaml import read_yaml
 from dse.columns import first_cost
 from dse.design.point import DesignPoint, point_from_node
-from dse.design.policies import is_dense
 from dse.design.published import published
 from dse.errors import InvalidInput, InvalidStudy
 from dse.networks.lowering import lower
@@ -32,6 +31,7 @@ from dse.pricing.machine import Machine
 from dse.studies.folder import CHECKPOINT, DESIGN, design_folder
 from dse.studies.frontier import find_frontier, hypervolume_share
 from dse.studies.intervals import clips_behind, error_band
+from dse.studies.kinds import Kinds
 from dse.studies.likeness import missing_controls
 from dse.studies.on_machines import expanded, recorded_only
 from dse.studies.repeats import Repeat, read_repeats
@@ -222,14 +222,13 @@ class Study:
         return row.key in self._ternary
 
     @cached_property
-    def _ternary(self) -> frozenset[str]:
-        return frozenset(row.key for row in self.trained if self._has_ternary(row))
+    def kinds(self) -> Kinds:
+        """The kinds of its networks."""
+        return Kinds(self.asked.space, self.build_point)
 
-    def _has_ternary(self, row: Evaluation) -> bool:
-        if row.column("generated_weights") > 0:
-            return True
-        point = self.build_point(row)
-        return point is not None and not is_dense(point)
+    @cached_property
+    def _ternary(self) -> frozenset[str]:
+        return frozenset(row.key for row in self.trained if self.kinds.has_ternary(row))
 
     def named(self, row: Evaluation) -> str:
         """`1x1x64 (trial 7)`, and on which machine where the study has several."""

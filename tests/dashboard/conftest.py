@@ -60,10 +60,27 @@ FRAMES, OUTPUTS = 64, 3
 BOX = {"error": (0.0, 1.0), "energy_pj": (4.0, 7.0)}
 
 
-def write_study(folder: Path, designs: Any = DESIGNS, box: Any = BOX, **asked: Any) -> Path:
-    """A study's folder as `dse search` leaves it, with rows that the model priced."""
+MACHINES = """
+hardware: {machine: [kws_ternary, kws_ternary_stored, kws_int8], clock_mhz: [5, 20]}
+objectives: [error, energy_pj, area_um2]
+"""
+"""Two of the three machines have no generator: they store ternary matrices and make none."""
+
+
+def write_study(
+    folder: Path, designs: Any = DESIGNS, box: Any = BOX, *, more: str = "", **asked: Any
+) -> Path:
+    """A study's folder as `dse search` leaves it, with rows that the model priced.
+
+    Args:
+        folder: of the study.
+        designs: values in the space, and error, of each row; None where it is over a limit.
+        box: of the hypervolume.
+        more: lines of the study file beside `STUDY`.
+        asked: fields of its `StudySpec` that are others.
+    """
     own = {"name": folder.name, "data_folder": folder.parent / "speech"}
-    spec = dataclasses.replace(read(STUDY), **(own | asked))
+    spec = dataclasses.replace(read(STUDY + more), **(own | asked))
     begun = Begun(data_key="d4ta", outputs=OUTPUTS, box=box, workers=1)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESOLVED).write_text(resolved_yaml(spec, begun))
@@ -92,6 +109,17 @@ def write_study(folder: Path, designs: Any = DESIGNS, box: Any = BOX, **asked: A
                 reason="" if error is not None else "stored_bits is over its limit",
             ),
         )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three studies that no test changes: on a machine that generates ternary
+    matrices, on one that stores them, and on six."""
+    folder = tmp_path_factory.mktemp("many") / "studies"
+    write_study(folder / "generated")
+    write_study(folder / "stored", more="machine: kws_int8")
+    write_study(folder / "six", box=BOX | {"area_um2": (5, 7)}, more=MACHINES)
     return folder
 
 

@@ -44,7 +44,6 @@ from dashboard.studies import (
     searching_process,
 )
 from dashboard.texts import figure, plain
-from dashboard.views.compare import with_ternary
 from dse.design.published import published
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy
 from dse.pricing.machine import Machine
@@ -169,8 +168,12 @@ def frame() -> pd.DataFrame:
     )
 
 
+TERNARY = (False, True, False, None)
+"""Of the networks of `frame`; nobody knows the last."""
+
+
 def test_a_selection_is_looked_up_in_all_rows() -> None:
-    scaled = scaled_frame(frame())
+    scaled = scaled_frame(frame(), TERNARY)
     assert scaled["energy_pj"].tolist()[:3] == [1.0, 2.0, 3.0]
     assert scaled["kind"].tolist()[:2] == ["dense", "with ternary matrices"]
     box = [{"brush_type": "rect", "coord_range": [[1.5, 3.5], [30.0, 22.0]]}]
@@ -235,7 +238,7 @@ def test_bars_stack_to_the_whole_of_a_layer() -> None:
 
 
 def test_parallel_lines_go_from_least_to_most() -> None:
-    scaled = scaled_frame(frame()).dropna().assign(name=["<b>", "two", "three"])
+    scaled = scaled_frame(frame(), TERNARY).dropna().assign(name=["<b>", "two", "three"])
     option = parallel(scaled, ["error", "energy_pj"], "kind")
     assert [each["min"] for each in option["parallelAxis"]] == [19.0, 0.8]
     assert [each["max"] for each in option["parallelAxis"]] == [31.0, 3.2]
@@ -542,7 +545,7 @@ def test_one_network_on_two_machines_is_two_designs(study: Path) -> None:
 
 
 def test_a_chart_has_the_figures_that_hovering_shows() -> None:
-    front = scaled_frame(frame()).assign(
+    front = scaled_frame(frame(), TERNARY).assign(
         name=[f"d{i}" for i in range(4)],
         trial=range(4),
         status="trained",
@@ -624,7 +627,7 @@ def test_a_frontier_chart_draws_every_design() -> None:
         trained_parameters=3.0,
         design=[f"d{i}" for i in range(8000)],
     )
-    scaled = scaled_frame(many)
+    scaled = scaled_frame(many, TERNARY * 2000)
     for colour in ("kind", "trial"):
         chart = frontier_chart(scaled, "energy_pj", "error", colour=colour)
         assert sum(map(len, chart.clickable)) == 6000  # a quarter has no error
@@ -651,16 +654,3 @@ def test_published_networks_are_priced_on_the_studys_machine(study: Path) -> Non
     on = Machine(machine, load_technology(machine.technology))
     cost = price(published("matchboxnet-3x1x64"), on, FRAMES, 30)
     assert row["energy_pj"] == pytest.approx(cost.energy_pj * 1e-6)
-
-
-def test_stored_ternary_matrices_are_ternary_too() -> None:
-    """kws_int8 stores them and generates no weights: the axes tell."""
-    frame = pd.DataFrame(
-        {
-            "generated_weights": [0.0, 0.0, 100.0, 0.0],
-            "axis_density": [None, 0.25, 0.25, None],
-            "axis_policy": ["P0", "P2", "P2", "P4"],
-        }
-    )
-    assert with_ternary(frame).tolist() == [False, True, True, True]
-    assert with_ternary(frame[["generated_weights"]]).tolist() == [False, False, True, False]

@@ -11,18 +11,22 @@ from dse.report.frontier_plot import frontier_plot
 from dse.studies.rows import Evaluation
 
 
+def starts_with_t(row: Evaluation) -> bool | None:
+    return None if row.key.startswith("u") else row.key.startswith("t")
+
+
 def plot(rows: list[Evaluation]) -> Scatter:
     return frontier_plot(
         rows,
         title="small: machine, 45nm",
         cost="energy_pj",
+        has_ternary=starts_with_t,
         limits={"max_energy_pj": 5e6, "max_macs": 1e6},
     )
 
 
 def row(key: str, error: float | None, energy_pj: float, **fields: object) -> Evaluation:
     cost = dict.fromkeys(COST_COLUMNS, 0.0) | {"energy_pj": energy_pj}
-    cost["generated_weights"] = 100.0 if key.startswith("t") else 0.0
     return Evaluation(
         trial=0,
         key=key,
@@ -88,12 +92,19 @@ def test_of_several_machines_each_on_the_frontier_has_its_colour() -> None:
     assert len({series.marker for series in drawn}) == len(drawn)  # not told by colour alone
 
 
+def test_kinds_are_those_of_networks_and_unknown_ones_are_said() -> None:
+    drawn = plot([row("d1", 0.3, 1e6), row("t1", 0.2, 2e6), row("u1", 0.25, 3e6)])
+    named = {each.name: len(each.points) for each in drawn.series if each.marker != "stairs"}
+    assert named == {"dense": 1, "with ternary matrices": 1, "unknown network": 1}
+
+
 def test_intervals_are_bars_on_the_frontier_only() -> None:
     rows = [row("d1", 0.3, 1e6), row("d2", 0.4, 2e6)]
     drawn = frontier_plot(
         rows,
         title="",
         cost="energy_pj",
+        has_ternary=starts_with_t,
         error_band=lambda row: Band(low=10.0, mid=100 * row.column("error"), high=90.0),
     )
     dense = next(series for series in drawn.series if series.name == "dense")

@@ -1,0 +1,69 @@
+"""The kind of a network, dense or with ternary matrices: its own, whatever machine runs it.
+
+A machine with a generator counts the weights that it makes (`generated_weights`); one without
+(`kws_int8`, `kws_ternary_stored`) stores the same ternary matrices and counts none. So a count says
+"ternary" for sure and never "dense": that only the network itself says.
+
+Building a network takes milliseconds, and a study has up to 100,000 rows. But its kind depends on
+few axes (which matrices are replaced, how many blocks there are), not on widths or kernels: one
+network is built for each combination of those few.
+"""
+
+from collections.abc import Callable, Hashable, Iterable
+
+from dse.design.point import DesignPoint
+from dse.design.policies import is_dense
+from dse.design.space import SearchSpace
+from dse.errors import InvalidDesign
+from dse.studies.rows import Evaluation
+
+BY_WIDTH = "identity_or_ternary"
+"""A skip that is ternary only where a block changes its width: there widths decide, too."""
+
+
+class Kinds:
+    """Kinds of a study's networks, each found once."""
+
+    def __init__(
+        self, space: SearchSpace, build_point: Callable[[Evaluation], DesignPoint | None]
+    ) -> None:
+        self._space = space
+        self._build_point = build_point
+        self._found: dict[Hashable, bool | None] = {}
+
+    def has_ternary(self, row: Evaluation) -> bool | None:
+        """Whether any matrix is ternary, made or stored; None where nobody knows the network."""
+        if row.cost.get("generated_weights", 0) > 0:
+            return True
+        mark = self._mark(row)
+        if mark not in self._found:
+            point = self._build_point(row)
+            self._found[mark] = None if point is None else not is_dense(point)
+        return self._found[mark]
+
+    def _mark(self, row: Evaluation) -> Hashable:
+        # Baselines and controls are networks of their own, wherever they come from.
+        if row.source != "search" or not row.values:
+            return row.key
+        axes = deciding_axes(self._space, row.values, row.values.values())
+        return tuple((name, row.values[name]) for name in axes)
+
+
+def deciding_axes(space: SearchSpace, names: Iterable[str], values: Iterable[object]) -> list[str]:
+    """Those of these axes on which the kind of a network depends.
+
+    Args:
+        space: in which the networks are.
+        names: of axes, as rows have them; those that its family does not know are left out.
+        values: all that stand there: a skip `identity_or_ternary` makes widths decide, too.
+    """
+    by_width = BY_WIDTH in values
+    found = []
+    for name in names:
+        try:
+            base, _ = space.family.split(name)
+        except InvalidDesign:
+            continue
+        if space.family.axes[base].decides or (by_width and base.endswith("channels")):
+            found.append(name)
+    return found
