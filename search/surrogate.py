@@ -33,10 +33,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
-from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from search.improvement import Floats
 
@@ -91,6 +87,10 @@ def fit_hyperparameters(features: Floats, errors: Floats) -> Hyperparameters:
         features: shape (n, f), each column from about 0 to 1.
         errors: shape (n,).
     """
+    from sklearn.exceptions import ConvergenceWarning  # slow to load: seconds
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
     target = np.log(np.maximum(errors, LEAST_ERROR))
     if len(target) > FITTED_OBSERVATIONS:
         chosen = np.linspace(0, len(target) - 1, FITTED_OBSERVATIONS).astype(int)
@@ -148,6 +148,8 @@ class _Forest:
     """
 
     def __init__(self, features: Floats, target: Floats) -> None:
+        from sklearn.ensemble import ExtraTreesRegressor  # slow to load
+
         self.model = ExtraTreesRegressor(
             n_estimators=64, min_samples_leaf=3, bootstrap=True, max_samples=0.8, random_state=0
         )

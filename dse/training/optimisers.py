@@ -16,6 +16,7 @@ Source: Ginsburg et al., arXiv 1905.11286, as in NeMo (nemo/core/optim/novograd.
 at 0 and does not average the gradient (`grad_averaging=False`).
 """
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -25,7 +26,33 @@ from torch import Tensor, nn
 from dse.training.recipe import Recipe
 
 
-class NovoGrad(torch.optim.Optimizer):
+class _Uncompiled(torch.optim.Optimizer):
+    """An optimiser that does without torch's compiler, which nothing here compiles with.
+
+    torch wraps these methods so that its compiler passes them over, and loads all of the compiler
+    to tell it so: three seconds at the start of each process that trains. The methods themselves
+    stand below the wrappers, and are the same ones.
+    """
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+
+
+class _AdamW(_Uncompiled, torch.optim.AdamW):
+    """AdamW of torch. The wrapper of its step turns gradients off, too, which is kept."""
+
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+
+
+class _SGD(_Uncompiled, torch.optim.SGD):
+    """SGD of torch, likewise."""
+
+    step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
+
+
+class NovoGrad(_Uncompiled):
     """NovoGrad; all tensors of a group are updated by a handful of fused loops.
 
     The equations stand at the head of this module. State of a parameter: `momentum`, of its shape,
@@ -113,11 +140,9 @@ def make_optimiser(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.
     # `fused` is one kernel for all tensors: a third of the time of the loop
     # (docs/how-to/training.md).
     if recipe.optimiser == "adamw":
-        return torch.optim.AdamW(
-            parameters, lr=rate, betas=(beta1, beta2), weight_decay=decay, fused=True
-        )
+        return _AdamW(parameters, lr=rate, betas=(beta1, beta2), weight_decay=decay, fused=True)
     if recipe.optimiser == "sgd":
-        return torch.optim.SGD(
+        return _SGD(
             parameters,
             lr=rate,
             momentum=beta1,

@@ -113,13 +113,11 @@ def load() -> None:
     """Load what each life needs, so that none of them does."""
     import scipy.stats
     import sklearn.gaussian_process
-    import torch._dynamo
-    import torch.optim
 
     import dse.training.run
     import search.known_cost
 
-    assert all((scipy.stats, sklearn.gaussian_process, torch.optim, dse.training.run, search))
+    assert all((scipy.stats, sklearn.gaussian_process, dse.training.run, search))
 
 
 def main() -> None:

@@ -1,4 +1,5 @@
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -114,8 +115,24 @@ def test_each_name_is_its_optimiser():
     for name, kind in kinds.items():
         recipe = Recipe(optimiser=name, learning_rate=0.02, weight_decay=0.03, betas=(0.7, 0.6))
         optimiser = make_optimiser([parameter(1.0)], recipe)
-        assert type(optimiser) is kind
+        assert isinstance(optimiser, kind)
         group = optimiser.param_groups[0]
         assert (group["lr"], group["weight_decay"]) == (0.02, 0.03)
         assert group.get("betas", (0.7, 0.6)) == (0.7, 0.6)
         assert group.get("momentum", 0.7) == 0.7
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd", "novograd"])
+def test_a_training_does_not_load_the_compiler_of_torch(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which takes seconds, in each process that trains."""
+    monkeypatch.setitem(sys.modules, "torch._dynamo", None)  # whoever loads it fails
+    w = nn.Parameter(torch.ones(2))
+    optimiser = make_optimiser([w], Recipe(optimiser=name))
+    for _ in range(2):
+        w.square().sum().backward()
+        optimiser.step()
+        optimiser.load_state_dict(optimiser.state_dict())
+        optimiser.zero_grad()
+    assert w.grad is None and w.max() < 1 and w.requires_grad
