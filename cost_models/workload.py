@@ -100,6 +100,9 @@ class Layer:
     """Layer to whose output tensor this one appends its outputs, as further channels: a matrix
     whose rows are made in two ways is two layers that write one tensor."""
     bias: bool = False
+    gains: bool = False
+    """A trained factor for each output channel. It takes no memory and no multiplication: it is
+    part of the factor by which each sum is brought to the units of the outputs anyway."""
     folded: bool = False
     """Batch norm only: merged into the weights before it, so that inference does not execute it."""
     generator: GeneratorSpec | None = None
@@ -198,15 +201,14 @@ class Layer:
 
     @property
     def trained_parameters(self) -> int:
-        """Numbers that training changes: weights, biases, and gain and offset of batch norms."""
+        """Numbers that training changes: weights, biases, gains, both numbers of batch norms."""
         if self.kind is LayerKind.BATCH_NORM:
             return 2 * self.out_channels
-        biases = self.out_channels if self.bias else 0
+        per_channel = self.out_channels * (self.bias + self.gains)
         if self.weights not in LEARNED:
-            return biases
-        return biases + (
-            self.weight_entries if self.matrix_numbers is None else self.matrix_numbers
-        )
+            return per_channel
+        entries = self.weight_entries if self.matrix_numbers is None else self.matrix_numbers
+        return per_channel + entries
 
     @property
     def stored_matrix_bits(self) -> int:

@@ -203,7 +203,7 @@ def build_generator(place: Place, lanes: int, label: str) -> GeneratorExport:
     return GeneratorExport(
         block=GeneratorBlock(generator=found, density=density, lanes=lanes),
         state=start_state(place.ternary_seed, place.name, found),
-        rows=place.out_channels,
+        rows=place.generated_rows,
         columns=place.in_channels,
         title=f"layer {place.name} of {label}, seed {place.ternary_seed}",
     )

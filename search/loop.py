@@ -62,7 +62,7 @@ import optuna
 from cost_models.strict_yaml import dump_yaml
 from dse.design.families.family import Values
 from dse.design.point import DesignPoint
-from dse.design.policies import is_dense
+from dse.design.policies import is_dense, is_ternary
 from dse.errors import InvalidInput, TrainingFailed, printable
 from dse.files import write_text
 from dse.pricing.sweep import Sweep
@@ -156,7 +156,7 @@ class Loop:
         self.earlier = Earlier(spec, training)
         self.controls = Controls(spec.space, sweep.pricing) if spec.controls == "auto" else None
         self.again = records.Unfinished([], {})
-        self._ternary: dict[str, bool] = {}
+        self._kinds: dict[tuple[Callable[[DesignPoint], bool], str], bool] = {}
         self.published = {each.name for each in spec.baselines if each.published}
         self.submissions = 0
         """So many designs were submitted in this run: the next one's place in the order."""
@@ -251,15 +251,17 @@ class Loop:
             str(trial.user_attrs.get("source")) for trial in self.study.get_trials(deepcopy=False)
         }
         front = find_frontier(rows, self.spec.objectives)
-        dense = [row for row in rows if row.full and not self._is_ternary(row)]
+        dense = [row for row in rows if row.full and self._is(is_dense, row)]
         dense += [job.row for job in self.submitted if is_dense(job.point)]
-        return missing_controls([row for row in front if self._is_ternary(row)], dense, known)
+        ternary = [row for row in front if self._is(is_ternary, row)]
+        return missing_controls(ternary, dense, known)
 
-    def _is_ternary(self, row: Evaluation) -> bool:
-        if row.key not in self._ternary:
+    def _is(self, kind: Callable[[DesignPoint], bool], row: Evaluation) -> bool:
+        """Whether a row's network is of a kind, remembered; of none where it cannot be built."""
+        if (kind, row.key) not in self._kinds:
             point = self.found.build_point(row)
-            self._ternary[row.key] = point is not None and not is_dense(point)
-        return self._ternary[row.key]
+            self._kinds[kind, row.key] = point is not None and kind(point)
+        return self._kinds[kind, row.key]
 
     def _queue_control(self) -> bool:
         """Where it is time for controls, make the next trial one, or train one beside the space.

@@ -34,13 +34,13 @@ class MatrixFacts:
 
 
 def matrix_at(place: Place) -> Trits:
-    """The matrix of a place, shape (output channels, input channels)."""
+    """The generated rows of a place, shape (generated rows, input channels)."""
     mixer = place.mixer
     assert mixer.density is not None and mixer.generator is not None  # Mixer checked it
     return ternary_matrix(
         place.ternary_seed,
         place.name,
-        place.out_channels,
+        place.generated_rows,
         place.in_channels,
         mixer.density,
         mixer.generator,
@@ -52,11 +52,11 @@ def count_facts(place: Place, matrix: Trits) -> MatrixFacts:
 
     Args:
         place: where it stands.
-        matrix: as `matrix_at` makes it, shape (output channels, input channels).
+        matrix: as `matrix_at` makes it.
     """
     return MatrixFacts(
         layer=place.name,
-        rows=place.out_channels,
+        rows=place.generated_rows,
         columns=place.in_channels,
         nonzeros=int(np.count_nonzero(matrix)),
         negatives=int(np.sum(matrix < 0)),
@@ -79,7 +79,7 @@ def seeds(point: DesignPoint) -> list[dict[str, Any]]:
         rows.append(
             {
                 "layer": place.name,
-                "outputs": place.out_channels,
+                "outputs": place.generated_rows,
                 "inputs": place.in_channels,
                 "density": density,
                 "generator": generator.to_dict(),

@@ -4,9 +4,11 @@ Both views of a point need each 1x1 matrix's name, shape and stride, and a terna
 function of that name: so the names are made here, once.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from dse.design.point import Block, DesignPoint, Mixer
+from dse.design.mixer import GENERATED_KINDS, Mixer, MixerKind, trained_rows
+from dse.design.point import Block, DesignPoint
 from dse.errors import InvalidDesign
 
 
@@ -21,6 +23,18 @@ class Place:
     ternary_seed: int
     stride: int = 1
     groups: int = 1
+
+    @property
+    def trained_rows(self) -> int:
+        """The first rows, which are trained, of a matrix whose others are generated."""
+        return trained_rows(self.mixer, self.out_channels)
+
+    @property
+    def generated_rows(self) -> int:
+        """Rows that a generator makes; 0 of a matrix without any."""
+        if self.mixer.kind not in GENERATED_KINDS:
+            return 0
+        return self.out_channels - self.trained_rows
 
 
 def main_place(block: Block, repeat: int, in_channels: int, ternary_seed: int) -> Place:
@@ -89,9 +103,25 @@ def places(point: DesignPoint) -> dict[str, Place]:
     return found
 
 
+def check_kinds(point: DesignPoint, known: Collection[MixerKind], what: str) -> None:
+    """Raise `InvalidDesign` unless every mixing layer of a design is of a known kind.
+
+    Args:
+        point: the design.
+        known: kinds that `what` can be made of.
+        what: for the sentence: "the chip".
+    """
+    for name, place in places(point).items():
+        if place.mixer.kind not in known:
+            raise InvalidDesign(
+                f"{name} of {point.label} is a {place.mixer.kind} matrix, and {what} knows "
+                f"{', '.join(known)} ones only: use one of these there"
+            )
+
+
 def ternary_places(point: DesignPoint) -> dict[str, Place]:
-    """Those of `places` whose matrix is ternary."""
-    return {name: place for name, place in places(point).items() if place.mixer.kind == "ternary"}
+    """Those of `places` whose matrix has generated rows."""
+    return {name: place for name, place in places(point).items() if place.generated_rows}
 
 
 def ternary_place(point: DesignPoint, layer: str) -> Place:

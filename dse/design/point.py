@@ -19,40 +19,14 @@ from cost_models.allowed import Allowed, Count, Share, check_fields
 from cost_models.reading import build
 from cost_models.recognised import check_kind
 from cost_models.strict_yaml import Node
+from dse.design.mixer import DENSE, NEEDS, Mixer, check_widths
 from dse.errors import InvalidDesign, require, short, steers
-from dse.ternary.generators import Generator
-from dse.ternary.matrix import check_density
 from dse.ternary.order import order_name
 
 SCHEMA_VERSION = 2
 
-MixerKind = Literal["dense", "ternary", "identity"]
 Head = Literal["pooled", "framewise"]
 """Average over time, then a linear layer; or a 1x1 with bias at every frame (CTC)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mixer:
-    """How one place of the network mixes its channels."""
-
-    kind: MixerKind = "dense"
-    """A file in `dse/networks/mixers/`."""
-    density: float | None = None
-    """Share of non-zero entries; ternary only."""
-    generator: Generator | None = None
-    """What makes the matrix; ternary only."""
-
-    def __post_init__(self) -> None:
-        """Ternary needs density and generator, the others have none."""
-        if self.kind == "ternary":
-            if self.density is None or self.generator is None:
-                raise InvalidDesign("a ternary mixer needs density and generator")
-            check_density(self.density, self.generator)
-        else:
-            require(self.density is None, "density", f"left out for kind {self.kind}", self.density)
-            if self.generator is not None:
-                label = self.generator.label
-                require(False, "generator", f"left out for kind {self.kind}", label)
 
 
 # Far beyond any network for speech: a slip of the keyboard must not fill the memory.
@@ -64,9 +38,6 @@ LONGEST_NAME = 200
 
 USUAL_GENERATOR = "lfsr_threshold"
 """The family that a name leaves out."""
-
-DENSE = Mixer()
-IDENTITY = Mixer(kind="identity")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +74,7 @@ class Block:
 
     @property
     def replaced_from(self) -> int | None:
-        """The policy from which on its 1x1 matrices are ternary: 1 to 4 (`dse.design.policies`).
+        """The policy from which on its 1x1 matrices are replaced: 1 to 4 (`dse.design.policies`).
 
         None where it has none: a convolution that is wider than 1 and not separable.
         """
@@ -115,14 +86,14 @@ class Block:
 
     def skip_under(
         self, level: int, in_channels: int
-    ) -> Literal["dense", "identity", "ternary"] | None:
+    ) -> Literal["dense", "identity", "replaced"] | None:
         """What policies make of its skip (`dse.design.policies`); None where it has none."""
         if self.skip is None:
             return None
         if level < 2:
             return "dense"
         same = in_channels == self.out_channels and self.stride == 1
-        return "identity" if same else "ternary"
+        return "identity" if same else "replaced"
 
     def __post_init__(self) -> None:
         """Check what can be checked without knowing the block's input."""
@@ -195,6 +166,7 @@ class DesignPoint:
         2x2x32/48 P2 0.125          policy of its ternary matrices, and their density
         3x1x64 P3@4x32 0.25         ... which are made in tiles of 4 x 32
         1x1x16 ternary sobol 0.5    ... at places of no policy, by another generator
+        3x1x64 P3 monarch 8         other kinds by their names, with their sizes
         """
         residual = [block for block in self.blocks if block.skip is not None] or self.blocks
         repeats = max(block.repeats for block in residual)
@@ -207,7 +179,11 @@ class DesignPoint:
             words.append(f"{_policy(self) or 'ternary'}{order}")
             words += [made.generator.family] if made.generator.family != USUAL_GENERATOR else []
             words.append(f"{made.density:.12g}")
-        return " ".join(words)
+        others = dict.fromkeys(mixer for mixer in mixers if mixer.kind not in PLAIN_KINDS)
+        if others and made is None:
+            words.append(_policy(self))
+        words += [word for mixer in others for word in _mixer_words(mixer)]
+        return " ".join(filter(None, words))
 
     def to_dict(self) -> dict[str, Any]:
         """All choices as plain data; `point_from_node` reads it back from YAML."""
@@ -219,8 +195,18 @@ class DesignPoint:
         }
 
 
+PLAIN_KINDS = ("dense", "identity", "ternary")
+"""Kinds that a summary does not name."""
+
+
+def _mixer_words(mixer: Mixer) -> list[str]:
+    """Its kind, and the sizes that it has beside density and generator."""
+    sizes = {key: size for key, size in mixer.parameters.items() if key not in NEEDS["ternary"]}
+    return [mixer.kind, *(f"{size:.12g}" for size in sizes.values())]
+
+
 def _policy(point: DesignPoint) -> str:
-    """The first policy whose places are the ternary ones of a design; empty where none is."""
+    """The first policy whose places are the replaced ones of a design; empty where none is."""
     return next((f"P{level}" for level in range(1, 5) if _follows(point, level)), "")
 
 
@@ -228,9 +214,12 @@ def _follows(point: DesignPoint, level: int) -> bool:
     channels = point.in_channels
     for block in point.blocks:
         first = block.replaced_from
-        if (block.mixer.kind == "ternary") != (first is not None and level >= first):
+        if (block.mixer.kind != "dense") != (first is not None and level >= first):
             return False
-        if (block.skip and block.skip.kind) != block.skip_under(level, channels):
+        skip = block.skip.kind if block.skip else None
+        if (skip if skip in (None, "dense", "identity") else "replaced") != block.skip_under(
+            level, channels
+        ):
             return False
         channels = block.out_channels
     return True
@@ -239,8 +228,8 @@ def _follows(point: DesignPoint, level: int) -> bool:
 def check_block(block: Block, in_channels: int) -> None:
     """Raise `InvalidDesign` if the block does not fit its input width.
 
-    Asked are its mixers (an identity keeps width and frames; a ternary generator's blocks divide
-    the columns) and its groups, which divide both widths.
+    Asked are its mixers (`check_widths`; an identity keeps the frames) and its groups, which divide
+    both widths.
 
     Args:
         block: checked by itself before.
@@ -255,18 +244,10 @@ def check_block(block: Block, in_channels: int) -> None:
     if block.skip is not None:
         places.append((block.skip, in_channels, "skip"))
     for mixer, columns, place in places:
-        where = f"{block.name}.{place}"
-        if mixer.kind == "identity" and columns != block.out_channels:
-            raise InvalidDesign(
-                f"{where}: an identity cannot turn {columns} channels into {block.out_channels}; "
-                "use a dense or ternary mixer, or equal widths"
-            )
-        if mixer.kind == "ternary":
-            assert mixer.density is not None and mixer.generator is not None  # Mixer checked it
-            try:
-                check_density(mixer.density, mixer.generator, columns)
-            except InvalidDesign as error:
-                raise InvalidDesign(f"{where}: {error}") from None
+        try:
+            check_widths(mixer, columns, block.out_channels)
+        except InvalidDesign as error:
+            raise InvalidDesign(f"{block.name}.{place}: {error}") from None
     if in_channels % block.groups or block.out_channels % block.groups:
         raise InvalidDesign(
             f"block {block.name}: {block.groups} groups do not divide {in_channels} input and "
@@ -291,14 +272,11 @@ def _block_to_dict(block: Block) -> dict[str, Any]:
 
 
 def _mixer_to_dict(mixer: Mixer) -> dict[str, Any]:
-    plain: dict[str, Any] = {"kind": mixer.kind}
-    if mixer.density is not None and mixer.generator is not None:
+    plain: dict[str, Any] = {"kind": mixer.kind} | mixer.parameters
+    if mixer.generator is not None:
         generator = mixer.generator.to_dict()
         short = len(generator) == 1  # all parameters at their defaults
-        plain |= {
-            "density": mixer.density,
-            "generator": mixer.generator.family if short else generator,
-        }
+        plain["generator"] = mixer.generator.family if short else generator
     return plain
 
 

@@ -1,4 +1,4 @@
-"""Replacement policies: which 1x1 matrices of a network become constant ternary.
+"""Replacement policies: which 1x1 matrices of a network become constant ternary, or another kind.
 
 The ternary paper (arXiv 2103.17142) leaves open which layers were replaced; these five steps are
 ours, each keeping what the one before replaced:
@@ -14,7 +14,8 @@ The head is always trained.
 
 import dataclasses
 
-from dse.design.point import DENSE, IDENTITY, Block, DesignPoint, Mixer
+from dse.design.mixer import DENSE, GENERATED_KINDS, IDENTITY, Mixer
+from dse.design.point import Block, DesignPoint
 from dse.errors import InvalidDesign, short
 from dse.ternary.generators import Generator, as_generator
 
@@ -25,8 +26,9 @@ def apply_policy(
     point: DesignPoint,
     policy: str,
     *,
-    density: float,
+    density: float = 0.25,
     generator: Generator | str = "lfsr_threshold",
+    mixer: Mixer | None = None,
 ) -> DesignPoint:
     """The design with the matrices of a policy replaced.
 
@@ -35,45 +37,48 @@ def apply_policy(
         policy: one of `POLICIES`.
         density: share of non-zero entries of the ternary matrices.
         generator: what makes them, see `dse.ternary.generators`.
+        mixer: what stands in their place, if it is not a ternary matrix.
 
     Raises:
-        InvalidDesign: the policy is unknown, or a matrix cannot have this density.
+        InvalidDesign: the policy is unknown, or a matrix cannot have this density, or the mixer not
+            these widths.
     """
     if policy not in POLICIES:
         raise InvalidDesign(f"policy must be one of {', '.join(POLICIES)}, not {short(policy)}")
-    ternary = Mixer(kind="ternary", density=density, generator=as_generator(generator))
+    if mixer is None:
+        mixer = Mixer(kind="ternary", density=density, generator=as_generator(generator))
     blocks, in_channels = [], point.in_channels
     for block in point.blocks:
-        blocks.append(replaced(block, in_channels, policy, ternary))
+        blocks.append(replaced(block, in_channels, policy, mixer))
         in_channels = block.out_channels
     name = point.name if policy == "P0" or not point.name else f"{point.name}-{policy}"
     return dataclasses.replace(point, blocks=tuple(blocks), name=name)
 
 
-def replaced(block: Block, in_channels: int, policy: str, ternary: Mixer) -> Block:
+def replaced(block: Block, in_channels: int, policy: str, mixer: Mixer) -> Block:
     """A block with its matrices replaced as `policy` says; it reads `in_channels` channels."""
     level = POLICIES.index(policy)
     if not level:
         return block
     if block.replaced_from is not None and level >= block.replaced_from:
-        block = dataclasses.replace(block, mixer=ternary)
+        block = dataclasses.replace(block, mixer=mixer)
     if block.skip is not None and level >= 2:
         identity = block.skip_under(level, in_channels) == "identity"
-        block = dataclasses.replace(block, skip=IDENTITY if identity else ternary)
+        block = dataclasses.replace(block, skip=IDENTITY if identity else mixer)
     return block
 
 
 def make_dense(point: DesignPoint) -> DesignPoint:
-    """The same network with dense matrices where it has ternary ones; identities stay.
+    """The same network with dense matrices where it has others; identities stay.
 
     The twin by which the price of being ternary is told: same widths, all matrices trained. A
-    network without ternary matrices is returned itself, the same object.
+    network of dense matrices is returned itself, the same object.
     """
     blocks = tuple(
         dataclasses.replace(
             block,
-            mixer=DENSE if block.mixer.kind == "ternary" else block.mixer,
-            skip=DENSE if block.skip and block.skip.kind == "ternary" else block.skip,
+            mixer=block.mixer if block.mixer.kind in _TWINS else DENSE,
+            skip=block.skip if block.skip is None or block.skip.kind in _TWINS else DENSE,
         )
         for block in point.blocks
     )
@@ -83,6 +88,16 @@ def make_dense(point: DesignPoint) -> DesignPoint:
     return dataclasses.replace(point, blocks=blocks, ternary_seed=1, name="")
 
 
+_TWINS = ("dense", "identity")
+"""Kinds that a dense twin keeps."""
+
+
 def is_dense(point: DesignPoint) -> bool:
-    """Whether no matrix of a network is ternary."""
+    """Whether all matrices of a network are dense, but for identities."""
     return make_dense(point) is point
+
+
+def is_ternary(point: DesignPoint) -> bool:
+    """Whether any matrix of a network has rows that a generator makes."""
+    mixers = (mixer for block in point.blocks for mixer in (block.mixer, block.skip))
+    return any(mixer is not None and mixer.kind in GENERATED_KINDS for mixer in mixers)

@@ -8,14 +8,16 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from dse.design.families import mixing
 from dse.design.families.family import Family, Value
 from dse.design.families.matchboxnet import MATCHBOXNET
-from dse.design.point import DENSE, Block, DesignPoint
+from dse.design.mixer import DENSE, GENERATED_KINDS, MixerKind
+from dse.design.point import Block, DesignPoint
 from dse.design.policies import POLICIES, apply_policy
 from dse.errors import InvalidDesign, short
-from dse.ternary.generators import Generator
-from dse.ternary.order import PATTERN, ROWS, read_order
+from dse.ternary.order import PATTERN, ROWS
 
 DEFAULT_DENSITY = 0.25
 """Density of `NAME-P1`..`NAME-P4`. The paper's is not known; Li et al. (KDD 2006) propose
@@ -57,24 +59,27 @@ def published(name: str) -> DesignPoint:
     Args:
         name: `matchboxnet-BxRxC` (B blocks, R sub-blocks, C channels), `quartznet-5x5`, `-10x5` or
             `-15x5`; either may end in a policy, `-P1` to `-P4`, with ternary matrices of density
-            `DEFAULT_DENSITY`, and that in their order: `-P3@4x32`, in tiles of 4 x 32.
+            `DEFAULT_DENSITY`, and that in their order: `-P3@4x32`, in tiles of 4 x 32; or with
+            another kind of matrices, of the sizes that `dse.design.families.mixing` has for
+            defaults: `-P3:monarch`.
 
     Raises:
         InvalidDesign: no such network.
     """
-    values = published_values(name)
-    if values is not None:
-        return MATCHBOXNET.build(values, name=name)
-    base, policy, order = _split(name)
+    axes = published_values(name)
+    if axes is not None:
+        return MATCHBOXNET.build(axes, name=name)
+    base, policy, kind, order = _split(name)
     if match := re.fullmatch(r"quartznet-(5|10|15)x(\d{1,2})", base):
         point = quartznet(int(match[1]) // 5, int(match[2]), name=base)
-        made = Generator(tile=read_order(order))
-        found = apply_policy(point, policy, density=DEFAULT_DENSITY, generator=made)
+        values: dict[str, Value] = {"density": DEFAULT_DENSITY, "matrix_order": order}
+        found = apply_policy(point, policy, mixer=mixing.build_mixer(values, kind))
         return dataclasses.replace(found, name=name)
     raise InvalidDesign(
         f"there is no published network {short(name)}: use matchboxnet-BxRxC such as "
         f"{', '.join(PUBLISHED)}, or quartznet-5x5, quartznet-10x5, quartznet-15x5; "
-        "add -P1 to -P4 for ternary matrices, and @4x32, say, for their order"
+        "add -P1 to -P4 for ternary matrices, and @4x32, say, for their order; -P3:KIND for "
+        f"matrices of another kind ({', '.join(_OTHERS)})"
     )
 
 
@@ -90,26 +95,41 @@ def published_values(name: str, family: Family = MATCHBOXNET) -> dict[str, Value
     """
     if family is not MATCHBOXNET:
         return None
-    base, policy, order = _split(name)
+    base, policy, kind, order = _split(name)
     match = re.fullmatch(r"matchboxnet-(\d{1,2})x(\d{1,2})x(\d{1,4})", base)
     if match is None:
         return None
     blocks, repeats, channels = map(int, match.groups())
     values: dict[str, Value] = {"blocks": blocks, "repeats": repeats, "channels": channels}
     if policy != "P0":
-        values |= {"policy": policy, "density": DEFAULT_DENSITY}
+        values |= {"policy": policy}
+        values |= {"policy_mixer": kind} if kind != "ternary" else {}
+        values |= {"density": DEFAULT_DENSITY} if kind in GENERATED_KINDS else {}
     if order != ROWS:
         values["matrix_order"] = order
     return values
 
 
-def _split(name: str) -> tuple[str, str, str]:
-    """Network, policy, and order of ternary matrices: `-P3@4x32` is P3 in tiles of 4 x 32."""
+_OTHERS = tuple(kind for kind in mixing.PLACE_KINDS if kind not in ("dense", "ternary"))
+"""Kinds that a name may end in."""
+_ENDING = re.compile(
+    rf"(?P<policy>{'|'.join(POLICIES)})(:(?P<kind>{'|'.join(_OTHERS)}))?(@(?P<order>{PATTERN}))?"
+)
+
+
+def _split(name: str) -> tuple[str, str, MixerKind, str]:
+    """Network, policy, kind of its matrices and their order: `-P3@4x32` is P3 in tiles of 4 x 32.
+
+    An order is one of generated matrices, a kind or an order one of a policy that replaces some.
+    """
     base, _, ending = name.rpartition("-")
-    policy, at, order = ending.partition("@")
-    if policy not in POLICIES or (at and (policy == "P0" or not re.fullmatch(PATTERN, order))):
-        return name, "P0", ROWS
-    return base, policy, order or ROWS
+    match = _ENDING.fullmatch(ending)
+    if match is None or (match["policy"] == "P0" and ending != "P0"):
+        return name, "P0", "ternary", ROWS
+    kind: Any = match["kind"] or "ternary"
+    if match["order"] and kind not in GENERATED_KINDS:
+        return name, "P0", "ternary", ROWS
+    return base, match["policy"], kind, match["order"] or ROWS
 
 
 def quartznet(copies: int, repeats: int, *, name: str = "") -> DesignPoint:

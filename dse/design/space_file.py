@@ -296,7 +296,8 @@ def _check_values(choice: Choice, node: Node, family: Family) -> None:
             values.setdefault(BLOCKS, block or 1)
         try:
             family.check(name, value)
-            if not axis.grid:  # fractions depend on the generator, which is not read yet
+            # Fractions depend on the generator, which is not read yet.
+            if not (axis.grid or axis.of_widths):
                 family.build(values)
         except InvalidDesign as error:
             raise node.error(str(error)) from None

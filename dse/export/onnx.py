@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from dse.errors import InvalidDesign
 from dse.files import replacing
+from dse.networks.mixed_convolution import Factors, MixedConv1d, Shuffle
 from dse.networks.network import PooledHead, ResidualBlock, SpeechNetwork
 from dse.networks.ternary_convolution import TernaryConv1d
 
@@ -139,6 +140,12 @@ class _Graph:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(plain), name))
         return name
 
+    def indices(self, name: str, values: Tensor) -> str:
+        """Add a constant of whole numbers; returns its name."""
+        plain = np.ascontiguousarray(values.numpy().astype(np.int64))
+        self.constants.append(numpy_helper.from_array(plain, name))
+        return name
+
     def trits(self, name: str, values: Tensor) -> str:
         """Add a constant of -1, 0 and +1; returns the name of its float form."""
         if self.ternary == "float":
@@ -192,6 +199,20 @@ def _layer(graph: _Graph, name: str, layer: nn.Module, inputs: str) -> str:
         return graph.add("Conv", [inputs, weight], name, kernel_shape=[1], strides=[layer.stride])
     if isinstance(layer, nn.Conv1d):
         return _convolution(graph, name, layer, inputs)
+    if isinstance(layer, MixedConv1d):  # ONNX has no room for how it is made
+        weight = graph.constant(f"{name}.weight", layer.matrix()[:, :, None])
+        return graph.add("Conv", [inputs, weight], name, kernel_shape=[1], strides=[layer.stride])
+    if isinstance(layer, Factors):
+        channels = 0
+        for place, factor in enumerate(layer):
+            if isinstance(factor, Shuffle):
+                order = graph.indices(f"{name}.{place}.order", factor.order(channels))
+                inputs = graph.add("Gather", [inputs, order], f"{name}.{place}", axis=1)
+            else:
+                assert isinstance(factor, nn.Conv1d)
+                inputs = _layer(graph, f"{name}.{place}", factor, inputs)
+                channels = factor.out_channels
+        return inputs
     raise InvalidDesign(f"{name}: {type(layer).__name__} has no form in ONNX here")
 
 

@@ -30,7 +30,8 @@ from typing import Any, Literal
 from cost_models.reading import build, read_value
 from cost_models.recognised import check_kind
 from cost_models.strict_yaml import MAX_NODES, Node, parse_yaml, read_yaml
-from dse.design.point import DENSE, LONGEST_NAME, Block, DesignPoint
+from dse.design.mixer import DENSE
+from dse.design.point import LONGEST_NAME, Block, DesignPoint
 from dse.errors import InvalidFile, InvalidInput, short
 
 MAX_INTERPOLATIONS = 32

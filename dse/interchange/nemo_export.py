@@ -8,7 +8,8 @@ the user's.
 from typing import Any
 
 from cost_models.strict_yaml import dump_yaml
-from dse.design.point import DENSE, Block, DesignPoint
+from dse.design.mixer import DENSE
+from dse.design.point import Block, DesignPoint
 from dse.errors import InvalidDesign
 
 

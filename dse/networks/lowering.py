@@ -18,9 +18,10 @@ dw and pw. Frames T after the first sub-block are ceil(frames / stride); others 
 
 import dataclasses
 
-from cost_models.workload import INPUT, Layer, LayerKind, WeightSource, Workload
+from cost_models.workload import INPUT, STORED, TRITS, Layer, LayerKind, WeightSource, Workload
+from dse.design.mixer import Mixer
 from dse.design.places import Place, main_place, skip_place
-from dse.design.point import Block, DesignPoint, Mixer
+from dse.design.point import Block, DesignPoint
 from dse.errors import InvalidDesign, short
 from dse.networks.mixers import MIXERS
 
@@ -107,7 +108,8 @@ def lower_block(
             frames = after
         if block.separable or block.kernel_size == 1:
             place = main_place(block, repeat, channels, seed)
-            layers += _lower_mixer(place, frames, norm=True)
+            read = layers[-1].name if layers else before
+            layers += _lower_mixer(place, frames, read, norm=True)
         else:
             layers.append(_convolution(block, f"{name}.conv", channels, frames, after, stride))
             layers.append(_batch_norm(f"{name}.bn", block.out_channels, after, folded=True))
@@ -133,20 +135,20 @@ def _lower_skip_mixer(
 ) -> list[Layer]:
     """The path around a block, from the layer that the block reads; empty for the bare identity."""
     place = skip_place(block, skip, in_channels, seed)
-    layers = _lower_mixer(place, in_frames, norm=block.skip_norm)
+    layers = _lower_mixer(place, in_frames, before, norm=block.skip_norm)
     if layers:
         layers[0] = dataclasses.replace(layers[0], reads=(before,))
     return layers
 
 
-def _lower_mixer(place: Place, in_frames: int, *, norm: bool) -> list[Layer]:
-    """A 1x1 matrix and its batch norm; none, one or both of them."""
+def _lower_mixer(place: Place, in_frames: int, before: str, *, norm: bool) -> list[Layer]:
+    """The layers of a 1x1 matrix, and its batch norm; none, some or all of them."""
     out_frames = output_frames(in_frames, place.stride)
-    layer = MIXERS[place.mixer.kind].lower(place, in_frames, out_frames)
-    layers = [] if layer is None else [layer]
+    layers = list(MIXERS[place.mixer.kind].lower(place, in_frames, out_frames, before))
     if norm:
-        # Gain and offset merge into weights that can take any value, not into -1, 0, +1.
-        folded = layer is not None and layer.weights is WeightSource.TRAINED
+        # Gain and offset merge into weights that can take any value, not into -1, 0, +1, and into
+        # those of the last matrix alone: a sum of two has none.
+        folded = bool(layers) and layers[-1].weights in STORED - TRITS
         layers.append(_batch_norm(f"{place.name}.bn", place.out_channels, out_frames, folded))
     return layers
 

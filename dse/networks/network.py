@@ -21,6 +21,7 @@ from torch import nn
 from dse.design.places import main_place, skip_place
 from dse.design.point import Block, DesignPoint
 from dse.errors import InvalidDesign
+from dse.networks.mixed_convolution import Factors
 from dse.networks.mixers import MIXERS
 from dse.processor import prepare
 
@@ -161,7 +162,9 @@ def _batch_norm(channels: int) -> nn.BatchNorm1d:
 
 
 def _initialise(module: nn.Module) -> None:
-    """Xavier-uniform weights, biases of zero; ternary matrices are of another class and stay."""
+    """Xavier-uniform weights, biases of zero; mixing layers of other classes draw their own."""
+    if isinstance(module, Factors):  # behind its convolutions: the modules within come first
+        module.reset()
     if isinstance(module, nn.Conv1d | nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:

@@ -23,7 +23,8 @@ from cost_models.energy import leakages_uw, price_list
 from cost_models.machine_area import sum_bands
 from cost_models.sram import Spread
 from cost_models.strict_yaml import dump_yaml
-from dse.design.point import DesignPoint, Mixer
+from dse.design.mixer import Mixer
+from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.pareto import pareto_mask
 from dse.pricing.book import DesignBook

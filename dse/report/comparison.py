@@ -137,7 +137,7 @@ def find_rivals(results: Study) -> list[Rivals]:
 
 def list_dense(results: Study) -> list[Evaluation]:
     """Trained dense designs, on several machines each once for each that suits it."""
-    return [row for row in results.judged if not results.is_ternary(row)]
+    return [row for row in results.judged if results.is_dense(row)]
 
 
 def _rival(results: Study, row: Evaluation, dense: Sequence[Evaluation], cost: str) -> Rivals:

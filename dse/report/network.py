@@ -1,6 +1,7 @@
 """What a network is, for people who must build it: a sentence, and a row a block."""
 
-from dse.design.point import Block, DesignPoint, Mixer
+from dse.design.mixer import Mixer
+from dse.design.point import Block, DesignPoint
 from dse.report.content import Cell, Column, Table
 
 MOST_NAMED = 6
@@ -22,6 +23,13 @@ def network_words(point: DesignPoint) -> str:
     head = "a pooled head" if point.head == "pooled" else "a head at every frame"
     mixers = [mixer for block in blocks for mixer in _mixers(block)]
     ternary = [mixer for mixer in mixers if mixer.kind == "ternary"]
+    others = [mixer for mixer in mixers if mixer.kind not in ("dense", "ternary")]
+    if others:
+        counted = ", ".join(
+            f"{sum(mixer.kind == kind for mixer in mixers)} {kind}"
+            for kind in dict.fromkeys(mixer.kind for mixer in mixers)
+        )
+        return f"{shape} and {head}; of its {len(mixers)} 1x1 matrices {counted}"
     if not ternary:
         return f"{shape} and {head}; all its matrices are trained"
     kinds = " or ".join(dict.fromkeys(_density(mixer) for mixer in ternary))
@@ -108,4 +116,9 @@ def _mixer_words(mixer: Mixer) -> str:
     if mixer.kind == "ternary":
         assert mixer.generator is not None  # Mixer checked it
         return f"ternary, {_density(mixer)}, {mixer.generator.label}"
-    return "trained" if mixer.kind == "dense" else mixer.kind
+    if mixer.kind == "dense":
+        return "trained"
+    sizes = {key: size for key, size in mixer.parameters.items() if key != "generator"}
+    words = [f"{key} {size:.6g}" for key, size in sizes.items()]
+    words += [mixer.generator.label] if mixer.generator is not None else []
+    return ", ".join([mixer.kind, *words])

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 
 from cost_models import Cost, estimate
 from dse.columns import significant
-from dse.design.point import DENSE, Block, DesignPoint
+from dse.design.mixer import DENSE
+from dse.design.point import Block, DesignPoint
 from dse.design.policies import is_dense, make_dense
 from dse.networks.lowering import lower
 from dse.pricing.priced import Priced

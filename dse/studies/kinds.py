@@ -1,4 +1,4 @@
-"""The kind of a network, dense or with ternary matrices: its own, whatever machine runs it.
+"""The kind of a network, dense, with ternary matrices or neither: its own, whatever runs it.
 
 A machine with a generator counts the weights that it makes (`generated_weights`); one without
 (`kws_int8`, `kws_ternary_stored`) stores the same ternary matrices and counts none. So a count says
@@ -12,13 +12,14 @@ network is built for each combination of those few.
 from collections.abc import Callable, Hashable, Iterable
 
 from dse.design.point import DesignPoint
-from dse.design.policies import is_dense
+from dse.design.policies import is_dense, is_ternary
 from dse.design.space import SearchSpace
 from dse.errors import InvalidDesign
 from dse.studies.rows import Evaluation
 
-BY_WIDTH = "identity_or_ternary"
-"""A skip that is ternary only where a block changes its width: there widths decide, too."""
+BY_WIDTH = "identity_or_"
+"""Begins the name of a skip that has a matrix only where a block changes its width: there widths
+decide, too, unless that matrix is dense like all others."""
 
 
 class Kinds:
@@ -29,16 +30,28 @@ class Kinds:
     ) -> None:
         self._space = space
         self._build_point = build_point
-        self._found: dict[Hashable, bool | None] = {}
+        self._found: dict[Hashable, str | None] = {}
 
     def has_ternary(self, row: Evaluation) -> bool | None:
         """Whether any matrix is ternary, made or stored; None where nobody knows the network."""
         if row.cost.get("generated_weights", 0) > 0:
             return True
+        kind = self._kind(row)
+        return None if kind is None else kind == "ternary"
+
+    def is_dense(self, row: Evaluation) -> bool:
+        """Whether all matrices are dense, but for identities; also where nobody knows better.
+
+        Neither dense nor ternary are networks with other mixing layers alone, such as low rank.
+        """
+        generates = row.cost.get("generated_weights", 0) > 0
+        return not generates and self._kind(row) in ("dense", None)
+
+    def _kind(self, row: Evaluation) -> str | None:
         mark = self._mark(row)
         if mark not in self._found:
             point = self._build_point(row)
-            self._found[mark] = None if point is None else not is_dense(point)
+            self._found[mark] = None if point is None else _name(point)
         return self._found[mark]
 
     def _mark(self, row: Evaluation) -> Hashable:
@@ -49,15 +62,22 @@ class Kinds:
         return tuple((name, row.values[name]) for name in axes)
 
 
+def _name(point: DesignPoint) -> str:
+    if is_dense(point):
+        return "dense"
+    return "ternary" if is_ternary(point) else "other"
+
+
 def deciding_axes(space: SearchSpace, names: Iterable[str], values: Iterable[object]) -> list[str]:
     """Those of these axes on which the kind of a network depends.
 
     Args:
         space: in which the networks are.
         names: of axes, as rows have them; those that its family does not know are left out.
-        values: all that stand there: a skip `identity_or_ternary` makes widths decide, too.
+        values: all that stand there: a skip such as `identity_or_ternary` makes widths decide, too.
     """
-    by_width = BY_WIDTH in values
+    skips = {str(value) for value in values} - {"identity_or_dense"}
+    by_width = any(skip.startswith(BY_WIDTH) for skip in skips)
     found = []
     for name in names:
         try:

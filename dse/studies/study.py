@@ -136,7 +136,7 @@ class Study:
             return ()
         return missing_controls(
             [row for row in self.frontier if self.is_ternary(row)],
-            [row for row in self.trained if not self.is_ternary(row)],
+            [row for row in self.trained if self.is_dense(row)],
             {row.source for row in self.rows},
         )
 
@@ -220,6 +220,17 @@ class Study:
     def is_ternary(self, row: Evaluation) -> bool:
         """Whether any matrix of a trained design is ternary, whether made or stored."""
         return row.key in self._ternary
+
+    def is_dense(self, row: Evaluation) -> bool:
+        """Whether all matrices of a trained design are dense, but for identities.
+
+        Neither dense nor ternary are designs with other mixing layers alone, such as low rank.
+        """
+        return row.key in self._dense
+
+    @cached_property
+    def _dense(self) -> frozenset[str]:
+        return frozenset(row.key for row in self.trained if self.kinds.is_dense(row))
 
     @cached_property
     def kinds(self) -> Kinds:

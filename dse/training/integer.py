@@ -34,6 +34,7 @@ scores are in 1/65,536ths, 32 bits: offset + (sum * factor >> shift). A framewis
 frame of the last tensor.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -45,6 +46,7 @@ from torch import Tensor, nn
 from cost_models.area import FACTOR_BITS, SHIFT_STAGES
 from dse.design.places import Place, places
 from dse.errors import InvalidDesign
+from dse.networks.mixed_convolution import Factors, MixedConv1d
 from dse.networks.network import PooledHead, ResidualBlock
 from dse.networks.ternary_convolution import TernaryConv1d
 from dse.training.source import Source
@@ -281,13 +283,19 @@ class _Maker:
                     stages.append(stage)
                     begins = False
                 mixed = block.separable or block.kernel_size == 1
-                paths: list[_Part] = [(layers[0], layers[1], values, scale)]
+                name = f"{name}.{'pw' if mixed else 'conv'}"
+                *factors, last = _in_a_row(layers[0])
+                for number, factor in enumerate(factors):
+                    stage, values, scale = self._stage(
+                        f"{name}.{number}", [(factor, None, values, scale)], False, begins
+                    )
+                    stages.append(stage)
+                    begins = False
+                paths: list[_Part] = [(last, layers[1], values, scale)]
                 if repeat == block.repeats - 1 and module.skip is not None:
                     norm = module.skip[1] if len(module.skip) > 1 else None
-                    paths.append((module.skip[0], norm, kept, kept_scale))
-                stage, values, scale = self._stage(
-                    f"{name}.{'pw' if mixed else 'conv'}", paths, True, begins
-                )
+                    paths.append((_as_one(module.skip[0]), norm, kept, kept_scale))
+                stage, values, scale = self._stage(name, paths, True, begins)
                 stages.append(stage)
                 begins = False
         return stages, scale, values
@@ -360,6 +368,8 @@ class _Maker:
         kind, weights, scales = _weights(layer, channels)
         gain, offset = (each.numpy() for each in _gain_and_offset(norm, channels))
         reals = in_scale * scales * gain
+        if weights is not None:  # a row of zeros sums to 0, whatever its gain, which may be huge
+            reals = np.where(weights.any(axis=(1, 2)), reals, 0.0)
         steps, left, rounding = reals, offset, None
         if not (meets and kind == "identity"):
             rounding = _rounding(name, reals / scale, offset / scale)
@@ -379,6 +389,19 @@ class _Maker:
             place=self.places[name] if kind == "ternary" else None,
         )
         return path, steps, left
+
+
+def _in_a_row(layer: nn.Module) -> Sequence[nn.Module]:
+    """The matrices of a mixing layer, one a stage: each makes a tensor of int8."""
+    return layer.pieces() if isinstance(layer, Factors) else [layer]
+
+
+def _as_one(layer: nn.Module) -> nn.Module:
+    """A mixing layer on a skip: a product is multiplied out, as a stage has two paths and no more.
+
+    So the tensors between its factors are not rounded here, and on a machine they are.
+    """
+    return layer.product() if isinstance(layer, Factors) else layer
 
 
 def _gain_and_offset(norm: nn.Module | None, channels: int) -> tuple[Tensor, Tensor]:
@@ -407,6 +430,9 @@ def _weights(
     if isinstance(layer, nn.Conv1d):
         weights, scales = _quantised(layer.weight.detach().double())
         return "convolution", weights, scales
+    if isinstance(layer, MixedConv1d):
+        weights, scales = _quantised(layer.matrix().detach().double()[:, :, None])
+        return "convolution", *_as_trits(weights, scales)
     raise InvalidDesign(f"{type(layer).__name__} has no form in whole numbers here")
 
 
@@ -422,6 +448,19 @@ def _quantised(weights: Tensor) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.fl
     scales = np.where(scales > 0, scales, 1.0)
     whole = np.rint(plain / scales.reshape(-1, *(1 for _ in axes)))
     return whole.astype(np.int8), scales
+
+
+def _as_trits(
+    weights: npt.NDArray[np.int8], scales: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
+    """Rows of one magnitude as -1, 0 and +1, which a machine stores of them; others as they are.
+
+    Exact: 127 times the step is the magnitude itself. Sums are 127 times smaller, so that they fit
+    where those of trits do.
+    """
+    single = ((weights == 0) | (np.abs(weights) == INT8_LIMIT)).all(axis=(1, 2))
+    divided = np.where(single[:, None, None], np.sign(weights), weights)
+    return divided.astype(np.int8), np.where(single, scales * INT8_LIMIT, scales)
 
 
 def _scale(name: str, values: Tensor) -> float:

@@ -59,6 +59,8 @@ class Axis:
     """A range is of n/grid; any numbers where it is 0."""
     odd: bool = False
     """Only odd values make a network."""
+    of_widths: bool = False
+    """Whether a value makes a network depends on its widths, so it is not tried by itself."""
     decides: bool = False
     """Whether another axis matters, or how many parts there are, depends on its value."""
     replaces: tuple[str, ...] = ()

@@ -12,18 +12,17 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from dse.design.families import ternary
+from dse.design.families import mixing
 from dse.design.families.family import Axis, Family, Part, Value
-from dse.design.point import DENSE, IDENTITY, Block, Mixer, check_block
+from dse.design.mixer import IDENTITY, SEEDED_KINDS, Mixer, MixerKind
+from dse.design.point import Block, check_block
 from dse.design.policies import POLICIES, replaced
 
-SKIPS = ("dense", "ternary", "identity_or_dense", "identity_or_ternary", "none")
-MIXER_NAMES = ("dense", "ternary")
 MIXER_AXES = ("block_mixer", "skip", "prologue_mixer", "epilogue_mixer", "final_mixer")
 
 
 def _mixer_axis(
-    text: str, *, per_block: bool = False, options: tuple[str, ...] = MIXER_NAMES
+    text: str, *, per_block: bool = False, options: tuple[str, ...] = mixing.PLACE_KINDS
 ) -> Axis:
     return Axis(default="dense", options=options, per_block=per_block, decides=True, help=text)
 
@@ -43,12 +42,20 @@ AXES: dict[str, Axis] = {
         fills="never",
         help="named choice of all mixers and skips",
     ),
+    "policy_mixer": Axis(
+        default="ternary",
+        options=tuple(kind for kind in mixing.PLACE_KINDS if kind != "dense"),
+        decides=True,
+        beside={"policy": "P4"},
+        fills="never",
+        help="what a policy puts in place of dense matrices",
+    ),
     "block_mixer": _mixer_axis("1x1 of the residual blocks", per_block=True),
-    "skip": _mixer_axis("path around a block", per_block=True, options=SKIPS),
+    "skip": _mixer_axis("path around a block", per_block=True, options=mixing.SKIPS),
     "prologue_mixer": _mixer_axis("1x1 of Conv1"),
     "epilogue_mixer": _mixer_axis("1x1 of Conv2"),
     "final_mixer": _mixer_axis("Conv3"),
-    **ternary.AXES,
+    **mixing.AXES,
     "repeats": Axis(default=1, per_block=True, help="sub-blocks R of a block"),
     "channels": Axis(default=64, per_block=True, help="channels C of a block"),
     "kernel": Axis(
@@ -91,19 +98,23 @@ def matters(name: str, values: Mapping[str, Value]) -> bool:
         return "policy" not in values
     if base == "kernel_growth":
         return blocks > 1
-    if base in ternary.AXES:
-        return uses_ternary(values) and ternary.matters(base, values)
+    if base == "policy_mixer":
+        return str(_get(values, "policy")) != "P0"
+    if base in mixing.AXES:
+        return mixing.matters(base, values, kinds_used(values))
     return True
 
 
-def uses_ternary(values: Mapping[str, Value]) -> bool:
-    """Whether any matrix of the network that `values` describe is ternary."""
+def kinds_used(values: Mapping[str, Value]) -> frozenset[MixerKind]:
+    """Kinds of mixing layers, the dense one aside, that a network of these values may have."""
     if "policy" in values:
-        return values["policy"] != "P0"
+        used = [] if values["policy"] == "P0" else [_get(values, "policy_mixer")]
+        return frozenset(used)
     places = [_get(values, name) for name in ("prologue_mixer", "epilogue_mixer", "final_mixer")]
     for block in range(1, int(_get(values, "blocks")) + 1):
-        places += [_get(values, "block_mixer", block), _get(values, "skip", block)]
-    return any(place in ("ternary", "identity_or_ternary") for place in places)
+        skip = str(_get(values, "skip", block)).removeprefix("identity_or_")
+        places += [_get(values, "block_mixer", block), skip]
+    return frozenset(place for place in places if place not in ("dense", "none"))
 
 
 @cache
@@ -160,10 +171,13 @@ def part(values: Mapping[str, Value], index: int, in_channels: int) -> Part:
     before, strides = _channels_before(values, index, in_channels), _strides_before(values, index)
     if index == int(_get(values, "blocks")) + 3:
         return Part("pooled", before, strides)
-    # A network without ternary matrices is the same network whatever their seed would be.
-    seed = int(_get(values, "ternary_seed")) if uses_ternary(values) else 1
-    mixer = ternary.ternary_mixer(values)
-    block = replaced(_block(values, index, mixer), before, str(_get(values, "policy")), mixer)
+    # A network without random matrices is the same network whatever their seed would be.
+    seeded = not SEEDED_KINDS.isdisjoint(kinds_used(values))
+    seed = int(_get(values, "ternary_seed")) if seeded else 1
+    block, policy = _block(values, index), str(_get(values, "policy"))
+    if policy != "P0":
+        mixer = mixing.build_mixer(values, _get(values, "policy_mixer"))
+        block = replaced(block, before, policy, mixer)
     check_block(block, before)
     return Part(block, before, strides, seed)
 
@@ -186,32 +200,32 @@ def _strides_before(values: Mapping[str, Value], index: int) -> tuple[int, ...]:
     return tuple(strides[:index])
 
 
-def _block(values: Mapping[str, Value], index: int, mixer: Mixer) -> Block:
+def _block(values: Mapping[str, Value], index: int) -> Block:
     """Conv1, B1, B2, ..., Conv2 or Conv3 by its index."""
     blocks = int(_get(values, "blocks"))
     if index == 0:
-        return _prologue(values, mixer)
+        return _prologue(values)
     if index <= blocks:
-        return _residual_block(values, index, mixer)
-    return _epilogue(values, mixer) if index == blocks + 1 else _final(values, mixer)
+        return _residual_block(values, index)
+    return _epilogue(values) if index == blocks + 1 else _final(values)
 
 
-def _mixer(values: Mapping[str, Value], mixer: Mixer, axis: str, block: int | None = None) -> Mixer:
-    return mixer if _get(values, axis, block) == "ternary" else DENSE
+def _mixer(values: Mapping[str, Value], axis: str, block: int | None = None) -> Mixer:
+    return mixing.build_mixer(values, _get(values, axis, block))
 
 
-def _prologue(values: Mapping[str, Value], mixer: Mixer) -> Block:
+def _prologue(values: Mapping[str, Value]) -> Block:
     return Block(
         name="Conv1",
         out_channels=int(_get(values, "prologue_channels")),
         kernel_size=int(_get(values, "prologue_kernel")),
         stride=int(_get(values, "prologue_stride")),
         dropout=float(_get(values, "prologue_dropout")),
-        mixer=_mixer(values, mixer, "prologue_mixer"),
+        mixer=_mixer(values, "prologue_mixer"),
     )
 
 
-def _residual_block(values: Mapping[str, Value], number: int, mixer: Mixer) -> Block:
+def _residual_block(values: Mapping[str, Value], number: int) -> Block:
     def get(axis: str) -> Any:
         return _get(values, axis, number)
 
@@ -224,31 +238,31 @@ def _residual_block(values: Mapping[str, Value], number: int, mixer: Mixer) -> B
         stride=get("stride"),
         dilation=get("dilation"),
         dropout=float(get("dropout")),
-        mixer=_mixer(values, mixer, "block_mixer", number),
-        skip=_skip(get("skip"), same, mixer),
+        mixer=_mixer(values, "block_mixer", number),
+        skip=_skip(values, get("skip"), same),
         skip_norm=get("skip_norm"),
     )
 
 
-def _epilogue(values: Mapping[str, Value], mixer: Mixer) -> Block:
+def _epilogue(values: Mapping[str, Value]) -> Block:
     return Block(
         name="Conv2",
         out_channels=int(_get(values, "epilogue_channels")),
         kernel_size=int(_get(values, "epilogue_kernel")),
         dilation=int(_get(values, "epilogue_dilation")),
         dropout=float(_get(values, "epilogue_dropout")),
-        mixer=_mixer(values, mixer, "epilogue_mixer"),
+        mixer=_mixer(values, "epilogue_mixer"),
     )
 
 
-def _final(values: Mapping[str, Value], mixer: Mixer) -> Block:
+def _final(values: Mapping[str, Value]) -> Block:
     return Block(
         name="Conv3",
         out_channels=int(_get(values, "final_channels")),
         kernel_size=1,
         dropout=float(_get(values, "epilogue_dropout")),
         separable=False,
-        mixer=_mixer(values, mixer, "final_mixer"),
+        mixer=_mixer(values, "final_mixer"),
     )
 
 
@@ -259,13 +273,14 @@ def _kernel(values: Mapping[str, Value], block: int) -> int:
     return int(_get(values, "kernel")) + (block - 1) * int(_get(values, "kernel_growth"))
 
 
-def _skip(skip: str, same_width: bool, mixer: Mixer) -> Mixer | None:
+def _skip(values: Mapping[str, Value], skip: str, same_width: bool) -> Mixer | None:
     """The path around a block; `identity_or_...` is an identity where width and frames are kept."""
     if skip == "none":
         return None
     if skip.startswith("identity_or_") and same_width:
         return IDENTITY
-    return mixer if skip.endswith("ternary") else DENSE
+    kind: Any = skip.removeprefix("identity_or_")
+    return mixing.build_mixer(values, kind)
 
 
 MATCHBOXNET = Family(

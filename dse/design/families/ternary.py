@@ -1,4 +1,4 @@
-"""Axes of ternary matrices, the same in every family that has any: their density and generator."""
+"""Axes of generated matrices: their density and generator (`mixing` has those of all kinds)."""
 
 import dataclasses
 import itertools
@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any
 
 from dse.design.families.family import Axis, Value
-from dse.design.point import Mixer
 from dse.errors import InvalidDesign
 from dse.ternary.generators import FAMILIES, REGISTERS, Generator, as_generator, has
 from dse.ternary.matrix import DENSITY_STEPS, check_density
@@ -63,16 +62,6 @@ def matters(axis: str, values: Mapping[str, Value]) -> bool:
     """Whether one of these axes matters to a network that has ternary matrices."""
     parameter = _PARAMETERS.get(axis)
     return parameter is None or has(_family(values), parameter)
-
-
-def ternary_mixer(values: Mapping[str, Value]) -> Mixer:
-    """The mixer that the axes describe, one for all ternary places of a network.
-
-    Raises:
-        InvalidField: the generator's parameters are refused.
-    """
-    density = float(_get(values, "density"))
-    return Mixer(kind="ternary", density=density, generator=build_generator(values))
 
 
 def build_generator(values: Mapping[str, Value]) -> Generator:

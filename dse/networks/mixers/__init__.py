@@ -2,16 +2,17 @@
 
 A mixing layer says what it stores and executes (`lower`) and how it is trained (`build`): the two
 views of one matrix, side by side. To add one: write a file with these two functions, and put its
-name into `dse.design.point.MixerKind`. Files of designs, both views, exports of what they share and
-the fast training path (which runs a layer that it does not know as it was written) find it there.
+name and what it needs into `dse.design.mixer`. Files of designs, both views and the fast training
+path (which runs a module that it does not know as it was written) find it there; exports refuse by
+name what they cannot write.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast, get_args
 
 from cost_models.workload import Layer
+from dse.design.mixer import MixerKind
 from dse.design.places import Place
-from dse.design.point import MixerKind
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,8 +27,13 @@ class MixingLayer(Protocol):
     what it stores and on ceil(T / stride) frames of output; a test compares counts of both.
     """
 
-    def lower(self, place: Place, in_frames: int, out_frames: int) -> Layer | None:
-        """The layer that a machine executes; None where there is nothing to execute."""
+    def lower(
+        self, place: Place, in_frames: int, out_frames: int, before: str
+    ) -> tuple[Layer, ...]:
+        """The layers that a machine executes, in order; none where there is nothing to execute.
+
+        The first reads what stands before it; others that read that, too, name it: `before`.
+        """
 
     def build(self, place: Place) -> "nn.Module":
         """The module that maps (N, in_channels, T) to (N, out_channels, ceil(T / stride))."""

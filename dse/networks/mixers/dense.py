@@ -2,26 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from cost_models.workload import Layer, LayerKind, WeightSource
+from cost_models.workload import Layer
 from dse.design.places import Place
+from dse.networks.mixers.layers import matrix_layer
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def lower(place: Place, in_frames: int, out_frames: int) -> Layer:
+def lower(place: Place, in_frames: int, out_frames: int, before: str) -> tuple[Layer, ...]:
     """The layer that a machine executes: out * in / groups weights, each used once a frame."""
-    return Layer(
-        name=place.name,
-        kind=LayerKind.POINTWISE,
-        in_channels=place.in_channels,
-        out_channels=place.out_channels,
-        in_frames=in_frames,
-        out_frames=out_frames,
-        stride=place.stride,
-        groups=place.groups,
-        weights=WeightSource.TRAINED,
-    )
+    return (matrix_layer(place, in_frames, out_frames, groups=place.groups),)
 
 
 def build(place: Place) -> "nn.Module":

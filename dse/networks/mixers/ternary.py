@@ -8,31 +8,29 @@ multiplications.
 from typing import TYPE_CHECKING
 
 from cost_models.generator import GeneratorSpec
-from cost_models.workload import Layer, LayerKind, WeightSource
+from cost_models.workload import Layer, WeightSource
 from dse.design.places import Place
+from dse.networks.mixers.layers import matrix_layer
 from dse.ternary.generators import Generator, find_family, has
 from dse.ternary.matrix import count_nonzeros, nonzero_mask
 
 if TYPE_CHECKING:
-    from torch import nn
+    from dse.networks.ternary_convolution import TernaryConv1d
 
 
-def lower(place: Place, in_frames: int, out_frames: int) -> Layer:
+def lower(place: Place, in_frames: int, out_frames: int, before: str) -> tuple[Layer, ...]:
     """The layer that a machine executes; its non-zeros are counted on the matrix.
 
     Not density * rows * columns: a random matrix is off that by chance, and a machine that skips
     zeros waits for its fullest row, which only the matrix itself (`nonzero_mask`) tells.
     """
     density, generator = _rule(place)
-    rows, columns = place.out_channels, place.in_channels
-    return Layer(
-        name=place.name,
-        kind=LayerKind.POINTWISE,
-        in_channels=columns,
+    rows, columns = place.generated_rows, place.in_channels
+    layer = matrix_layer(
+        place,
+        in_frames,
+        out_frames,
         out_channels=rows,
-        in_frames=in_frames,
-        out_frames=out_frames,
-        stride=place.stride,
         weights=WeightSource.GENERATED,
         nonzeros=count_nonzeros(place.ternary_seed, place.name, rows, columns, density, generator),
         nonzero_mask=nonzero_mask(
@@ -42,9 +40,10 @@ def lower(place: Place, in_frames: int, out_frames: int) -> Layer:
         matrix_tile=(generator.tile[0], generator.tile[1]) if generator.tile else None,
         weight_bits=2,
     )
+    return (layer,)
 
 
-def build(place: Place) -> "nn.Module":
+def build(place: Place) -> "TernaryConv1d":
     """(N, in_channels, T) -> (N, out_channels, ceil(T / stride)), nothing to train."""
     # Imported here: what a search prices must not load torch.
     from dse.networks.ternary_convolution import TernaryConv1d
@@ -52,7 +51,7 @@ def build(place: Place) -> "nn.Module":
     density, generator = _rule(place)
     return TernaryConv1d(
         place.in_channels,
-        place.out_channels,
+        place.generated_rows,
         density=density,
         generator=generator,
         seed=place.ternary_seed,

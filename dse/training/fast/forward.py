@@ -3,6 +3,7 @@
 What each layer becomes, with C channels, T frames, N clips:
 
     1x1, dense or ternary    (O, C) @ (C, T N), one product            `pointwise`
+    1x1, made otherwise      its matrix, then likewise; or its factors in a row
     depthwise                C products (B, columns) @ (columns, N)    `depthwise`
     norm + skip + ReLU       passes over rows of T N values            `norm`
     pooled head              mean over T, then (N, C) @ (C, outputs)   `_Pool`
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dse.networks.mixed_convolution import Factors, MixedConv1d, Shuffle
 from dse.networks.network import PooledHead, ResidualBlock, SpeechNetwork
 from dse.networks.ternary_convolution import TernaryConv1d
 from dse.training.fast.depthwise import depthwise
@@ -87,6 +89,15 @@ def _layer(layer: nn.Module, inputs: Tensor) -> Tensor:
         return norm(inputs, layer, None, relu=False)
     if isinstance(layer, TernaryConv1d):
         return pointwise(inputs, layer.weight[:, :, 0].to(inputs.dtype), stride=layer.stride)
+    if isinstance(layer, MixedConv1d):
+        return pointwise(inputs, layer.matrix().to(inputs.dtype), stride=layer.stride)
+    if isinstance(layer, Factors):
+        for factor in layer:
+            inputs = _layer(factor, inputs)
+        return inputs
+    if isinstance(layer, Shuffle):
+        grouped = inputs.view(layer.groups, -1, *inputs.shape[1:])
+        return grouped.transpose(0, 1).reshape(inputs.shape)
     if isinstance(layer, nn.Conv1d):
         outputs = _convolution(layer, inputs)
         if layer.bias is not None:

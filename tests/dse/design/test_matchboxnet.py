@@ -1,7 +1,7 @@
 import pytest
 
-from dse.design.families.matchboxnet import matchboxnet, matters, uses_ternary
-from dse.design.point import IDENTITY
+from dse.design.families.matchboxnet import kinds_used, matchboxnet, matters
+from dse.design.mixer import IDENTITY
 from dse.design.published import PUBLISHED, published, published_values
 from dse.errors import InvalidDesign
 from dse.networks.lowering import lower
@@ -63,7 +63,10 @@ def test_seed_is_part_of_the_design_only_where_something_is_ternary() -> None:
     assert matchboxnet({"ternary_seed": 5}).key == matchboxnet({}).key
     ternary = {"policy": "P1"}
     assert matchboxnet({**ternary, "ternary_seed": 5}).key != matchboxnet(ternary).key
-    assert uses_ternary({"skip_b2": "ternary"}) and not uses_ternary({"skip": "dense"})
+    assert kinds_used({"skip_b2": "ternary"}) == {"ternary"}
+    assert not kinds_used({"skip": "dense"}) and not kinds_used({"policy": "P0"})
+    assert kinds_used({"skip": "identity_or_ttq", "final_mixer": "bitnet"}) == {"ttq", "bitnet"}
+    assert kinds_used({"policy": "P2", "policy_mixer": "monarch"}) == {"monarch"}
 
 
 def test_parameters_matter_to_the_generators_that_have_them() -> None:
@@ -101,7 +104,7 @@ def test_names_of_the_literature() -> None:
     ("values", "message"),
     [
         ({"policy": "P1", "skip": "dense"}, "leave out either 'policy' or 'skip'"),
-        ({"skip": "conv"}, "'skip' must be one of dense, ternary, identity_or_dense"),
+        ({"skip": "conv"}, "'skip' must be one of dense, ternary, scaled_ternary"),
         ({"blocks": 1.5}, "'blocks' must be a whole number, not 1.5"),
         ({"blocks": True}, "'blocks' must be a whole number, not True"),
         ({"blocks": 99}, "'blocks' must be at most 32, not 99"),

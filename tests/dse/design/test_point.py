@@ -6,7 +6,8 @@ import pytest
 from cost_models.errors import InvalidFile, InvalidInput
 from cost_models.strict_yaml import dump_yaml, parse_yaml
 from dse.design.families.matchboxnet import matchboxnet
-from dse.design.point import DENSE, IDENTITY, Block, DesignPoint, Mixer, point_from_node
+from dse.design.mixer import DENSE, IDENTITY, Mixer
+from dse.design.point import Block, DesignPoint, point_from_node
 from dse.design.published import published
 from dse.ternary.generators import Generator
 
@@ -218,7 +219,8 @@ def test_later_sub_blocks_are_checked_at_their_own_width() -> None:
         (
             "blocks:\n  - name: B1\n    out_channels: 8\n    kernel_size: 3\n"
             "    mixer: {kind: ternary, density: 0.5, fan_in: one_hot}\n",
-            "unknown key 'blocks[0].mixer.fan_in': known keys here are kind, density, generator "
+            "unknown key 'blocks[0].mixer.fan_in': known keys here are kind, density, generator, "
+            "trained_share, groups, rank, blocks, block_size, code_length, code_bits "
             "(design.yaml:5)",
         ),
         (

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from dse.design.point import DENSE, IDENTITY, Block, DesignPoint, Mixer
+from dse.design.mixer import DENSE, IDENTITY, Mixer
+from dse.design.point import Block, DesignPoint
 from dse.design.published import published
 from dse.errors import InvalidDesign
 from dse.export.c_code import build_and_check, c_files, comment, compiler

@@ -10,7 +10,8 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from dse.design.point import DENSE, IDENTITY, Block, DesignPoint, Mixer
+from dse.design.mixer import DENSE, IDENTITY, Mixer
+from dse.design.point import Block, DesignPoint
 from dse.design.published import published
 from dse.errors import InvalidDesign, InvalidInput
 from dse.export.comparison import runtime_of_its_time

@@ -11,7 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 from cost_models import load_accelerator, load_technology
 from cost_models.workload import LayerKind
 from cost_models.writing import technology_yaml
-from dse.design.point import DENSE, IDENTITY, Block, DesignPoint, Mixer
+from dse.design.mixer import DENSE, IDENTITY, Mixer
+from dse.design.point import Block, DesignPoint
 from dse.design.published import published
 from dse.errors import InvalidDesign, InvalidFile, InvalidInput
 from dse.export.onnx import export_onnx

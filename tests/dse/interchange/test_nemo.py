@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from cost_models.errors import InvalidFile, InvalidInput
 from cost_models.strict_yaml import read_yaml
-from dse.design.point import DENSE, Block, point_from_node
+from dse.design.mixer import DENSE
+from dse.design.point import Block, point_from_node
 from dse.design.published import published
 from dse.interchange.nemo import ImportedNetwork, import_nemo
 from dse.networks.lowering import lower

@@ -17,7 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cost_models.workload import CONVOLUTIONS, LayerKind, WeightSource
 from dse.design.families.matchboxnet import matchboxnet
-from dse.design.point import DENSE, IDENTITY, Block, DesignPoint, Mixer
+from dse.design.mixer import DENSE, IDENTITY, Mixer
+from dse.design.point import Block, DesignPoint
 from dse.design.published import published
 from dse.errors import InvalidDesign, InvalidInput
 from dse.networks.lowering import lower

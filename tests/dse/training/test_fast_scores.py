@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 import dse.training.fast.products
-from dse.design.point import DENSE, IDENTITY, Block, DesignPoint, Mixer
+from dse.design.mixer import DENSE, IDENTITY, Mixer
+from dse.design.point import Block, DesignPoint
 from dse.design.published import published
 from dse.networks.network import SpeechNetwork, build_network
 from dse.ternary.generators import Generator

@@ -13,7 +13,8 @@ import dse.training.devices
 import dse.training.run
 import dse.training.scoring
 import dse.training.steps
-from dse.design.point import Block, DesignPoint, Mixer
+from dse.design.mixer import Mixer
+from dse.design.point import Block, DesignPoint
 from dse.errors import (
     InvalidCheckpoint,
     InvalidData,
