@@ -5,50 +5,16 @@ moment and can be killed at every step.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from dse.design.point import DesignPoint
 from dse.studies.likeness import is_control
 from dse.studies.rows import Evaluation
-from dse.training.history import TrainingResult
 from search import study as searching
 from tests.search.test_workers import Watcher, numbers, run
-
-WINDOW = 3
-
-
-class Told:
-    """A crew of two whose trainings are over at once; it is killed at one of its steps."""
-
-    window = WINDOW
-
-    def __init__(self, steps: Callable[[], int], last: int) -> None:
-        self.steps, self.last = steps, last
-
-    def _step(self) -> None:
-        if self.steps() == self.last:
-            raise KeyboardInterrupt
-
-    def start(self, point: DesignPoint, until: int) -> None:
-        self._step()
-
-    def finish(
-        self, point: DesignPoint, meanwhile: Callable[[], None] = lambda: None
-    ) -> TrainingResult:
-        self._step()
-        return TrainingResult(
-            validation_error=int(point.key, 16) % 97 / 97,
-            best_epoch=1,
-            epochs=2,
-            history=(),
-            seconds=1.0,
-            device="cpu",
-            computed="told",
-        )
+from tests.search.told import crew
 
 
 @pytest.fixture
@@ -63,11 +29,11 @@ def searched(
     def search(name: str, last: int) -> list[Evaluation] | None:
         count = itertools.count(1)
 
-        @contextmanager
-        def crew(*_: object) -> Iterator[Told]:
-            yield Told(lambda: next(count), last)
+        def step() -> None:
+            if next(count) == last:
+                raise KeyboardInterrupt
 
-        monkeypatch.setattr(searching, "open_trainers", crew)
+        monkeypatch.setattr(searching, "open_trainers", crew(step))
         try:
             return run(study_file, tmp_path / name, Watcher()).rows
         except KeyboardInterrupt:

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from dse.errors import InvalidStudy
-from tests.search.conftest import Undisturbed
+from search.state import Outcome
 from tests.search.test_places import run
 from tests.search.test_workers import Watcher, numbers
 
 
+@pytest.mark.usefixtures("untrained")
 def test_a_database_that_is_locked_for_a_while_is_waited_for(
-    study_file: Path, tmp_path: Path, undisturbed: Undisturbed
+    study_file: Path, tmp_path: Path, undisturbed_untrained: Outcome
 ) -> None:
     folder = tmp_path / "study"
     held: list[float] = []
@@ -36,12 +37,13 @@ def test_a_database_that_is_locked_for_a_while_is_waited_for(
 
     locked = run(study_file, folder, Watcher({2: hold, 6: hold}), workers=1)
     assert len(held) >= 1
-    assert numbers(locked.rows) == numbers(undisturbed(1).rows)
+    assert numbers(locked.rows) == numbers(undisturbed_untrained.rows)
 
 
+@pytest.mark.usefixtures("untrained")
 @pytest.mark.parametrize("share", [0.0, 0.3])
 def test_a_database_that_was_cut_short_is_rebuilt(
-    study_file: Path, tmp_path: Path, share: float, undisturbed: Undisturbed
+    study_file: Path, tmp_path: Path, share: float, undisturbed_untrained: Outcome
 ) -> None:
     text = study_file.read_text()
     study_file.write_text(text.replace("trainings: 4", "trainings: 2"))
@@ -58,11 +60,12 @@ def test_a_database_that_was_cut_short_is_rebuilt(
             run(study_file, folder, workers=1)
         database.unlink()
     resumed = run(study_file, folder, workers=1)
-    assert numbers(resumed.rows) == numbers(undisturbed(1).rows)
+    assert numbers(resumed.rows) == numbers(undisturbed_untrained.rows)
 
 
+@pytest.mark.usefixtures("untrained")
 def test_a_log_that_a_removed_database_left_is_not_taken_for_the_new_one(
-    study_file: Path, tmp_path: Path, undisturbed: Undisturbed
+    study_file: Path, tmp_path: Path, undisturbed_untrained: Outcome
 ) -> None:
     """A kill leaves `study.db-wal`; whoever removes `study.db`, as the message says, leaves it."""
     text = study_file.read_text()
@@ -81,17 +84,18 @@ def test_a_log_that_a_removed_database_left_is_not_taken_for_the_new_one(
     assert left
     log.write_bytes(left)
     resumed = run(study_file, folder, workers=1)
-    assert numbers(resumed.rows) == numbers(undisturbed(1).rows)
+    assert numbers(resumed.rows) == numbers(undisturbed_untrained.rows)
     connection = sqlite3.connect(database)
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     connection.close()
 
 
+@pytest.mark.usefixtures("untrained")
 def test_a_clock_that_jumps_changes_no_row(
     study_file: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    undisturbed: Undisturbed,
+    undisturbed_untrained: Outcome,
 ) -> None:
     rng, day_s = random.Random(1), 24 * 3600.0
     jumps = itertools.count()
@@ -105,7 +109,7 @@ def test_a_clock_that_jumps_changes_no_row(
         patch.setattr("dse.studies.rows.datetime", _Jumping(clock))
         jumped = run(study_file, tmp_path / "study", workers=1)
     assert next(jumps) > 10
-    assert numbers(jumped.rows) == numbers(undisturbed(1).rows)
+    assert numbers(jumped.rows) == numbers(undisturbed_untrained.rows)
 
 
 class _Jumping:

@@ -33,6 +33,7 @@ objectives: [error, energy_pj, area_um2]
 """
 
 
+@pytest.mark.usefixtures("untrained")
 @pytest.mark.parametrize(
     ("sampler", "more"),
     [

@@ -156,16 +156,18 @@ def test_an_interrupted_study_ends_as_an_undisturbed_one(
     assert_consistent(folder)
 
 
+@pytest.mark.usefixtures("untrained")
 def test_a_finished_study_goes_on_with_more_trainings(
-    study_file: Path, tmp_path: Path, undisturbed: Undisturbed
+    study_file: Path, tmp_path: Path, undisturbed_untrained: Outcome
 ) -> None:
     folder = tmp_path / "study"
     run(study_file, folder, trainings=2)
     assert run(study_file, folder, trainings=2).state.trained == 2  # nothing left to do
     more = run(study_file, folder)
-    assert numbers(more.rows) == numbers(undisturbed(1).rows)
+    assert numbers(more.rows) == numbers(undisturbed_untrained.rows)
 
 
+@pytest.mark.usefixtures("untrained")
 def test_a_lost_storage_is_rebuilt_from_the_rows(study_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "study"
     run(study_file, folder, trainings=2)
@@ -177,6 +179,7 @@ def test_a_lost_storage_is_rebuilt_from_the_rows(study_file: Path, tmp_path: Pat
             assert trials(folder)[row.trial].user_attrs["design_key"] == row.key
 
 
+@pytest.mark.usefixtures("untrained")
 def test_a_baseline_of_the_space_is_a_trial(study_file: Path, tmp_path: Path) -> None:
     # Axes at their published values: 1x1x32 as a published name, in the space with its small ends.
     text = study_file.read_text().replace("matchboxnet-3x1x64", "matchboxnet-2x1x32-P4")
@@ -189,6 +192,7 @@ def test_a_baseline_of_the_space_is_a_trial(study_file: Path, tmp_path: Path) ->
     ]
 
 
+@pytest.mark.usefixtures("untrained")
 def test_baselines_given_by_axes_are_trained_first(study_file: Path, tmp_path: Path) -> None:
     given = "baselines: [{policy: P4, density: 0.5, channels: 8, blocks: 1, prologue_channels: 8}]"
     text = study_file.read_text().replace("baselines: [matchboxnet-3x1x64]", given)
@@ -200,6 +204,7 @@ def test_baselines_given_by_axes_are_trained_first(study_file: Path, tmp_path: P
     ]
 
 
+@pytest.mark.usefixtures("untrained")
 def test_a_small_space_ends_when_it_is_exhausted(study_file: Path, tmp_path: Path) -> None:
     text = study_file.read_text()
     for many, few in (
@@ -290,6 +295,7 @@ def test_wrong_data_leaves_nothing_behind(study_file: Path, tmp_path: Path) -> N
     assert not (tmp_path / "study").exists()
 
 
+@pytest.mark.usefixtures("untrained")
 def test_a_changed_space_is_refused(study_file: Path, tmp_path: Path) -> None:
     run(study_file, tmp_path / "study", trainings=1)
     before = (tmp_path / "study" / "resolved.yaml").read_bytes()
@@ -299,6 +305,7 @@ def test_a_changed_space_is_refused(study_file: Path, tmp_path: Path) -> None:
     assert (tmp_path / "study" / "resolved.yaml").read_bytes() == before
 
 
+@pytest.mark.usefixtures("untrained")
 def test_other_data_is_refused(study_file: Path, tmp_path: Path, tones: Path) -> None:
     import shutil
 
@@ -317,6 +324,7 @@ def test_a_folder_of_something_else_is_refused(study_file: Path, tmp_path: Path)
         run(study_file, tmp_path / "thesis")
 
 
+@pytest.mark.usefixtures("untrained")
 def test_a_kill_before_the_record_was_written_does_not_block_the_folder(
     study_file: Path, tmp_path: Path
 ) -> None:
@@ -328,6 +336,7 @@ def test_a_kill_before_the_record_was_written_does_not_block_the_folder(
     assert (folder / "study.yaml").read_text() == study_file.read_text()
 
 
+@pytest.mark.usefixtures("untrained")
 def test_two_searches_in_one_folder_are_refused(study_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "study"
     run(study_file, folder, trainings=1)
@@ -368,6 +377,7 @@ def test_what_a_kill_has_left_half_written_is_tidied(tmp_path: Path) -> None:
     assert len(left) == 4 and {name for name in left if ".of-me." not in name} == {".lock"}
 
 
+@pytest.mark.usefixtures("untrained")
 def test_a_damaged_storage_is_one_sentence(study_file: Path, tmp_path: Path) -> None:
     run(study_file, tmp_path / "study", trainings=1)
     (tmp_path / "study" / "study.db").write_bytes(b"this is no database" * 100)
@@ -375,6 +385,7 @@ def test_a_damaged_storage_is_one_sentence(study_file: Path, tmp_path: Path) -> 
         run(study_file, tmp_path / "study")
 
 
+@pytest.mark.usefixtures("untrained")
 def test_a_storage_that_cannot_be_written_is_one_sentence(
     study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -394,6 +405,7 @@ def test_a_storage_that_cannot_be_written_is_one_sentence(
     assert run(study_file, tmp_path / "study", trainings=2).state.trained == 2
 
 
+@pytest.mark.usefixtures("untrained")
 def test_lost_rows_are_not_passed_over(study_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "study"
     run(study_file, folder, trainings=1)

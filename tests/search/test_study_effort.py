@@ -133,6 +133,7 @@ def test_what_an_earlier_study_trained_is_not_trained_again(
     assert {row.key for row in second.rows if row.status == "trained"}.isdisjoint(known)
 
 
+@pytest.mark.usefixtures("untrained")
 def test_other_recipes_are_no_answer_but_their_designs_are_tried(
     study_file: Path, tmp_path: Path
 ) -> None:
@@ -152,6 +153,7 @@ def test_other_recipes_are_no_answer_but_their_designs_are_tried(
     assert trained[0].key in frontier and trained[0].source != "search"
 
 
+@pytest.mark.usefixtures("untrained")
 def test_patience_and_epochs_end_a_study(study_file: Path, tmp_path: Path) -> None:
     outcome = run(study_file, tmp_path / "epochs", trainings=50, epochs=8)
     assert outcome.ended_by == "8 epochs are trained"
