@@ -4,10 +4,13 @@ Run by `dse dashboard FOLDER...`; a folder is a study, or holds studies. Every p
 `dashboard/views`; what is chosen stands in the address, so that a view can be sent to a colleague.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import streamlit as st
 from PIL import Image
 
+from dashboard import links
 from dashboard.session import choose_study, settings
 from dse.colours import BLUE, GREY, VERMILION
 
@@ -38,29 +41,44 @@ def main() -> None:
     """Draw the frame around the page, and the page.
 
     Streamlit runs this at every click, whichever page is open. The study is chosen before the page
-    is run, as pages read the choice from the session.
+    is run, as pages read the choice from the session. The ways to pages are drawn here, not by
+    `st.navigation`, whose links forget the study and how a page was left.
     """
     st.set_page_config(page_title="ternary-dse", page_icon=_icon(), layout="wide")
     pages = {
-        group: [
-            st.Page(
-                f"views/{name}.py",
-                title=title,
-                icon=icon,
-                url_path=name,
-                default=name == "frontier",
-            )
-            for name, title, icon in entries
-        ]
-        for group, entries in PAGES.items()
+        name: st.Page(
+            f"views/{name}.py",
+            title=title,
+            icon=icon,
+            url_path=name,
+            default=name == "frontier",
+        )
+        for entries in PAGES.values()
+        for name, title, icon in entries
     }
-    page = st.navigation(pages)
+    page = st.navigation(list(pages.values()), position="hidden")
+    name = page.url_path or "frontier"
+    links.begin(name)
     st.html(STYLE)
     with st.sidebar:
+        ways = st.container(gap="xxsmall")
         choose_study()
+        with ways:
+            _ways(pages)
         if settings().read_only:
             st.caption("Read only: nothing is started, stopped or written.")
-    page.run()
+    try:
+        page.run()
+    finally:
+        links.end(name)
+
+
+def _ways(pages: Mapping[str, "st.Page"]) -> None:
+    for group, entries in PAGES.items():
+        st.caption(group)
+        for name, title, icon in entries:
+            to = links.address_of(name)
+            st.page_link(pages[name], label=title, icon=icon, query_params=to, width="stretch")
 
 
 def _icon() -> Image.Image:

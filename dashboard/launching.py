@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,75 @@ MOST_BYTES = 200_000  # of a study file
 MOST_WORKERS = 64
 MOST_TRAININGS = 100_000
 CHECK_SECONDS = 60
+
+
+def find_beginnings(folders: Sequence[Path]) -> dict[str, Path]:
+    """Label -> folder in which a search prepares its data, or did not get so far as a record."""
+    found: dict[str, Path] = {}
+    for root in folders:
+        if os.path.exists(root / RESOLVED):
+            continue
+        with contextlib.suppress(OSError):  # no folder, or one that may not be read
+            found |= {
+                path.name: path
+                for path in sorted(root.iterdir())
+                if os.path.exists(path / LOG) and not os.path.exists(path / RESOLVED)
+            }
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What becomes of a study at the moment."""
+
+    name: str
+    """`starting`, `preparing`, `searching`, `stopping`, or `idle`."""
+    words: str
+    process: int | None = None
+    """Of this machine."""
+    host: str = ""
+    """Another machine that searches."""
+    has_record: bool = True
+    """Whether the search got so far that there is a study."""
+
+    @property
+    def can_stop(self) -> bool:
+        """Whether there is a search of this machine that has not been asked yet."""
+        return self.process is not None and self.name in ("preparing", "searching")
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether nobody searches, and there is something to go on with."""
+        return self.name == "idle" and self.has_record
+
+
+_LAUNCHED: dict[Path, "subprocess.Popen[bytes]"] = {}
+"""Searches that this server started. From the start of a process to the lock that tells of it pass
+the seconds in which Python loads its modules."""
+_STOPPED: set[tuple[Path, int]] = set()
+"""Processes that were asked to stop; they end their epoch first."""
+
+
+def find_state(folder: Path) -> State:
+    """What becomes of the study in a folder at the moment."""
+    has_record = os.path.exists(folder / RESOLVED)
+    host = searching_elsewhere(folder)
+    if host:
+        return State("searching", f"searching, on {host}", host=host)
+    process = searching_process(folder)
+    if process is None:
+        launched = _LAUNCHED.get(folder.resolve())
+        if launched is not None and launched.poll() is None:
+            return State("starting", "starting: the program is loading", has_record=has_record)
+        words = "not running" if has_record else "did not begin: the log says why"
+        return State("idle", words, has_record=has_record)
+    if (folder.resolve(), process) in _STOPPED:
+        words = f"stopping, process {process}: what is in training ends its epoch"
+        return State("stopping", words, process, has_record=has_record)
+    if not has_record:
+        words = f"preparing the data, process {process}"
+        return State("preparing", words, process, has_record=False)
+    return State("searching", f"searching, process {process}", process)
 
 
 def check(text: str, root: Path) -> tuple[bool, str]:
@@ -188,7 +258,7 @@ def resume(folder: Path, *, trainings: int | None = None, workers: int | None = 
     Raises:
         InvalidStudy: it is being searched, or there is none.
     """
-    if searching_process(folder) is not None or searching_elsewhere(folder):
+    if not find_state(folder).can_resume and os.path.exists(folder / RESOLVED):
         raise InvalidStudy(f"{folder.name} is being searched already")
     if not (folder / RESOLVED).exists():
         raise InvalidStudy(f"{folder.name} holds no study that could go on")
@@ -221,6 +291,7 @@ def stop(folder: Path) -> bool:
         raise InvalidStudy(
             f"process {process}, which searches {folder.name}, is another user's: ask them to stop"
         ) from None
+    _STOPPED.add((folder.resolve(), process))
     return True
 
 
@@ -267,6 +338,8 @@ def _launch(arguments: list[str], folder: Path) -> None:
             start_new_session=True,
             close_fds=True,
         )
+    _LAUNCHED[folder.resolve()] = process
+    _STOPPED.discard((folder.resolve(), process.pid))
     # Who started a process must ask how it ended, or it stays in the table of processes.
     threading.Thread(target=process.wait, daemon=True).start()
 

@@ -8,6 +8,7 @@ that has grown is another key.
 """
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +17,27 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard.launching import stop
+from dashboard import links
+from dashboard.launching import find_beginnings, stop
 from dashboard.settings import Settings, read_settings
 from dashboard.studies import StudyFrame, find_studies, read_study, signature
-from dashboard.texts import sentence
+from dashboard.texts import plain, sentence
 from dse.columns import MEASURED_COLUMNS
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.pricing.what_if import Fleet, regenerated
+from dse.studies.folder import RESOLVED
 from dse.ternary.generators import Generator
 
 NO_STUDY = (
     "There is no study here yet. Start one with `dse search examples/demo.yaml`, or on the page "
     "Launch."
 )
+MISSING = "study.missing"
+"""In the session: the study that an address asked for in vain."""
+OF_A_STUDY = ("design", "compared", "reported", "shortlist")
+"""Parameters that mean something in one study alone."""
+MOST_OFFERED = 12
 MOST_FLEET = 20_000
 """Designs that the what-if page prices at once; of more, the first trained ones."""
 
@@ -42,12 +50,40 @@ def settings() -> Settings:
 def choose_study() -> None:
     """The choice of the study, kept in the address (`?study=LABEL`), drawn on every page.
 
+    What the address asks for and there is not stays unanswered: none is chosen, and the page says
+    so (`current_study`). So does a link to a design that names no study, where there are several.
     The button needs no action: any click runs the script again, which looks at the files.
     """
-    found = find_studies(settings().folders)
+    found = all_folders()
+    asked = links.asked_for("study")
+    if asked is not None:
+        # Of a page that is opened without the parameter, the study that was looked at stays.
+        before = st.session_state.get("study")
+        usual = before if before in found else _first(list(found))
+        st.session_state["study"] = (asked if asked in found else None) if asked else usual
+        st.session_state[MISSING] = asked if asked and asked not in found else ""
+    elif st.session_state["study"] not in found:
+        # Its folder is gone since; a study that begins meanwhile is the answer to a link to it.
+        gone = st.session_state.get(MISSING) or st.session_state["study"] or ""
+        st.session_state["study"] = gone if gone in found else None
+        st.session_state[MISSING] = "" if gone in found else gone
     if found:
-        st.selectbox("Study", list(found), key="study", bind="query-params")
+        st.selectbox("Study", list(found), key="study", placeholder="Choose a study")
+        if st.session_state["study"]:
+            links.keep("study", st.session_state["study"])
         st.button("Reload", icon=":material/refresh:", help="Read the study's folder again.")
+
+
+def _first(labels: list[str]) -> str | None:
+    """The study of an address without one: the first; none where the link is to a design."""
+    named = any(name in st.query_params for name in OF_A_STUDY)
+    return None if not labels or (named and len(labels) > 1) else labels[0]
+
+
+def all_folders() -> dict[str, Path]:
+    """Label -> folder of all studies, and of those that a search is only preparing."""
+    folders = settings().folders
+    return find_beginnings(folders) | find_studies(folders)
 
 
 def study_folder() -> Path | None:
@@ -55,10 +91,31 @@ def study_folder() -> Path | None:
 
     The choice is a label, and only labels of the server's own folders lead to a folder.
     """
-    found = find_studies(settings().folders)
+    found = all_folders()
     chosen = st.session_state.get("study")
     # Widgets are no boundary: what is not among the studies of the folders is not read.
     return found.get(chosen) if isinstance(chosen, str) else None
+
+
+def need_folder() -> Path:
+    """Folder of the chosen study; the page ends with a sentence, and what there is, without."""
+    folder = study_folder()
+    if folder is not None:
+        return folder
+    found = list(all_folders())
+    if not found:
+        st.info(NO_STUDY)
+        st.stop()
+    missing = st.session_state.get(MISSING)
+    if missing:
+        st.warning(f"There is no study “{plain(missing)}” here: choose one that is.")
+    else:
+        st.warning("The link names no study: choose the one that it is of.")
+    for label in found[:MOST_OFFERED]:
+        st.button(plain(label), key=f"offered.{label}", on_click=look_at, args=(label,))
+    if len(found) > MOST_OFFERED:
+        st.caption(f"And {len(found) - MOST_OFFERED} more, in the list at the left.")
+    st.stop()
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the study …")
@@ -77,9 +134,9 @@ def load(label: str, folder: Path) -> StudyFrame:
 
 def current_study() -> StudyFrame:
     """The chosen study; the page ends with a sentence where there is none, or it is damaged."""
-    folder = study_folder()
-    if folder is None:
-        st.info(NO_STUDY)
+    folder = need_folder()
+    if not os.path.exists(folder / RESOLVED):
+        st.info("The search prepares its data: the page Watch says how far it is.")
         st.stop()
     try:
         study = load(str(st.session_state["study"]), folder)
@@ -130,22 +187,22 @@ def page(title: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
     return wrap
 
 
+def look_at(study: str) -> None:
+    """Choose another study; for the callback of a button or table.
+
+    Streamlit refuses a new value for a widget that this run has drawn already, and callbacks run
+    before anything is drawn.
+    """
+    st.session_state["study"] = study
+
+
 def open_design(key: str) -> None:
     """Go to the page of a design.
 
     Args:
         key: of the column `design`: a key, or KEY@MACHINE where a network stands on several.
     """
-    st.switch_page("views/design.py", query_params={"design": key})
-
-
-def look_at(study: str) -> None:
-    """Choose another study; for the callback of a button.
-
-    Streamlit refuses a new value for a widget that this run has drawn already, and callbacks run
-    before anything is drawn.
-    """
-    st.session_state["study"] = study
+    links.go("design", design=key)
 
 
 @dataclass(frozen=True, slots=True)

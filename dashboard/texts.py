@@ -7,6 +7,7 @@ Markdown, in which an image would make the reader's browser ask another machine 
 import re
 
 from dse.columns import LABELS, axis_label, shown
+from dse.errors import printable
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>$:~@^=])")
 LONGEST = 120
@@ -26,7 +27,7 @@ STATUS_HELP = {
 
 def plain(text: object, longest: int = LONGEST) -> str:
     """A text for Markdown, in which nothing of it is Markdown; one line, not too long."""
-    line = " ".join(str(text).split())
+    line = " ".join(printable(str(text)).split())
     if len(line) > longest:
         line = line[: longest - 1] + "…"
     return _MARKDOWN.sub(r"\\\1", line)

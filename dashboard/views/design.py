@@ -17,7 +17,7 @@ from cost_models.break_even import break_even
 from cost_models.roofline import roofline
 from dashboard.contents import draw_bars, draw_sideways, draw_table
 from dashboard.cost_charts import area_chart, curves_chart, network_diagram, roofline_chart
-from dashboard.links import choose_one
+from dashboard.links import choose_one, keep
 from dashboard.mistakes import draw_mistakes
 from dashboard.session import current_study, page
 from dashboard.studies import StudyFrame
@@ -78,9 +78,11 @@ def main() -> None:
         "Mistakes": lambda: draw_mistakes(study, row),
         "Training": lambda: _training(study, row),
     }
-    for tab, draw in zip(st.tabs(list(panels)), panels.values(), strict=True):
-        with tab:
-            draw()
+    tabs = st.tabs(list(panels), key="tab", on_change="rerun", bind="query-params")
+    for tab, draw in zip(tabs, panels.values(), strict=True):
+        if tab.open:  # the others are drawn when they are asked for
+            with tab:
+                draw()
 
 
 def _choose(study: StudyFrame) -> Evaluation | None:
@@ -101,7 +103,7 @@ def _choose(study: StudyFrame) -> Evaluation | None:
             known = frame.index[(frame["key"] == row.key) & (frame["trial"] == row.trial)].tolist()
         if known:
             asked = str(frame.at[known[0], "design"])
-            st.query_params["design"] = asked
+            keep("design", asked)
             designs = list(dict.fromkeys([*designs, asked]))
     listed = frame[frame["design"].isin(designs)]
     names = {
@@ -110,7 +112,10 @@ def _choose(study: StudyFrame) -> Evaluation | None:
         for row in listed.rename(columns={"name": "name_"}).itertuples()
     }
     title = "Design (★ on the frontier)"
-    design = choose_one(st, title, designs, "design", format_func=lambda each: names[each])
+    # The best design is another one tomorrow: the address names it, too.
+    design = choose_one(
+        st, title, designs, "design", format_func=lambda each: names[each], always=True
+    )
     return study.find_row(design)
 
 

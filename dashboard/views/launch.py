@@ -16,6 +16,7 @@ from cost_models import (
     technology_names,
 )
 from cost_models.strict_yaml import dump_yaml, parse_yaml
+from dashboard import links
 from dashboard.charts import Option, axis, chart, find_ends, points
 from dashboard.drafts import (
     DEFAULT_AXES,
@@ -336,7 +337,7 @@ def _start(name: str, text: str) -> None:
         return
     folder = start(name, text, root, workers=None if workers is None else int(workers))
     st.success(sentence(said))
-    st.switch_page("views/watch.py", query_params={"watched": folder.name})
+    links.go("watch", study=folder.name)
 
 
 if __name__ == "__main__":

@@ -4,18 +4,29 @@ All studies of the server's folders are read for it, each only where its files h
 """
 
 import datetime
+import os
 import socket
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from dashboard.launching import resume
-from dashboard.session import NO_STUDY, ask_to_stop, load, look_at, page, settings
-from dashboard.studies import find_studies, searching_elsewhere, searching_process
+from dashboard import links
+from dashboard.launching import find_state, resume
+from dashboard.session import (
+    NO_STUDY,
+    all_folders,
+    ask_to_stop,
+    load,
+    look_at,
+    need_folder,
+    page,
+    settings,
+)
 from dashboard.texts import figure, plain
 from dse.columns import LABELS
 from dse.errors import InvalidInput
+from dse.studies.folder import RESOLVED
 from dse.studies.frontier import hypervolume_share
 from dse.studies.rows import FILE_NAME
 
@@ -25,16 +36,16 @@ MOST_BEST = 10  # points of a study
 @page("Studies")
 def main() -> None:
     """Draw the page."""
-    found = find_studies(settings().folders)
+    found = all_folders()
     if not found:
         st.info(NO_STUDY)
         return
-    summaries = [_summary(label, folder) for label, folder in found.items()]
-    table = pd.DataFrame(summaries)
-    event = st.dataframe(
+    table = pd.DataFrame([_summary(label, folder) for label, folder in found.items()])
+    st.caption("The row that is selected is the study of all pages.")
+    st.dataframe(
         table,
         hide_index=True,
-        on_select="rerun",
+        on_select=_choose_row,
         selection_mode="single-row",
         key="all_studies",
         column_config={
@@ -43,17 +54,21 @@ def main() -> None:
             "least error (%)": st.column_config.NumberColumn(
                 format="%.1f", help="of the error that the study minimises: as int8, for some"
             ),
-            "least energy (uJ)": st.column_config.NumberColumn(format="%.3g"),
+            "least energy (µJ)": st.column_config.NumberColumn(format="%.3g"),
         },
     )
-    rows = event.selection["rows"] if event else []
-    names = list(found)
-    if not rows or rows[0] >= len(names):
-        st.caption("Select a study to open, watch or clone it.")
-        return
-    name = names[rows[0]]
-    _actions(name, found[name])
-    _best(name, found[name])
+    folder = need_folder()
+    name = str(st.session_state["study"])
+    _actions(name, folder)
+    _best(name, folder)
+
+
+def _choose_row() -> None:
+    """The study of a row that was selected; what comes from a browser may name any row."""
+    rows = st.session_state["all_studies"]["selection"]["rows"]
+    names = list(all_folders())
+    if rows and 0 <= rows[0] < len(names):
+        look_at(names[rows[0]])
 
 
 def _summary(label: str, folder: Path) -> dict[str, object]:
@@ -62,10 +77,11 @@ def _summary(label: str, folder: Path) -> dict[str, object]:
     Hypervolumes are shares of a study's own box, so they compare two states of a study; those of
     two studies only where both have the same box.
     """
-    process, elsewhere = searching_process(folder), searching_elsewhere(folder)
-    running = bool(process or elsewhere)
-    here = f"process {process} on {socket.gethostname()}" if process else ""
-    summary: dict[str, object] = {"study": label, "state": "searching" if running else "idle"}
+    state = find_state(folder)
+    here = f"process {state.process} on {socket.gethostname()}" if state.process else ""
+    summary: dict[str, object] = {"study": label, "state": state.name}
+    if not state.has_record:
+        return summary | {"searched by": here}
     try:
         study = load(label, folder)
     except InvalidInput as error:
@@ -73,20 +89,20 @@ def _summary(label: str, folder: Path) -> dict[str, object]:
     frame, asked = study.frame, study.asked
     trained = frame[study.networks]
     done = len(trained) / asked.trainings
-    if not running and done >= 1:
+    if state.name == "idle" and done >= 1:
         summary["state"] = "done"
     return summary | {
         "progress": min(done, 1.0),
         "trained": len(trained),
         "failed": int((frame["status"] == "failed").sum()),
         "least error (%)": 100 * trained[asked.measured].min() if len(trained) else None,
+        "least energy (µJ)": 1e-6 * trained["energy_pj"].min() if len(trained) else None,
         "hypervolume": hypervolume_share(study.rows_where(frame["frontier"]), study.of.begun.box),
-        "last row": _age(folder / FILE_NAME),
-        "owner": find_owner(folder),
-        "searched by": here or elsewhere,
-        "least energy (uJ)": 1e-6 * trained["energy_pj"].min() if len(trained) else None,
-        "priced": study.candidates,
         "priced on": asked.machine_words,
+        "last row": _age(folder / FILE_NAME),
+        "priced": study.candidates,
+        "owner": find_owner(folder),
+        "searched by": here or state.host,
         "note": study.of.refused,
     }
 
@@ -125,41 +141,33 @@ def _age(path: Path) -> str:
 
 def _actions(name: str, folder: Path) -> None:
     st.subheader(plain(name), anchor=False)
-    running = searching_process(folder) is not None or bool(searching_elsewhere(folder))
+    state = find_state(folder)
     with st.container(horizontal=True):
-        # Only a callback may change a choice that stands on the page already.
-        if st.button(
-            "Open",
-            type="primary",
-            icon=":material/scatter_plot:",
-            key="open_study",
-            on_click=look_at,
-            args=(name,),
-        ):
-            st.switch_page("views/frontier.py")
+        if st.button("Open", type="primary", icon=":material/scatter_plot:", key="open_study"):
+            links.go("frontier")
         if st.button("Watch", icon=":material/monitoring:", key="watch_study"):
-            st.switch_page("views/watch.py", query_params={"watched": name})
+            links.go("watch")
         if settings().read_only:
             return
         if st.button(
-            "Go on",
+            "Resume",
             icon=":material/play_arrow:",
             key="resume_study",
-            disabled=running,
+            disabled=not state.can_resume,
             help="search on, up to the trainings that the study says",
         ):
             resume(folder)
-            st.switch_page("views/watch.py", query_params={"watched": name})
-        if st.button("Stop", icon=":material/stop:", key="stop_study", disabled=not running):
+            links.go("watch")
+        if st.button("Stop", icon=":material/stop:", key="stop_study", disabled=not state.can_stop):
             ask_to_stop(folder)
         if st.button("Clone", icon=":material/content_copy:", key="clone_study"):
-            st.session_state["clone"] = name
-            st.session_state["launch_from"] = "a study of this folder"
-            st.switch_page("views/launch.py")
+            links.go("launch", clone=name)
 
 
 def _best(name: str, folder: Path) -> None:
     """The study's frontier, least error first."""
+    if not os.path.exists(folder / RESOLVED):
+        return
     try:
         study = load(name, folder)
     except InvalidInput:

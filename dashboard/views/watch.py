@@ -6,10 +6,8 @@ any number of readers may watch, and a search on another machine that shares the
 that its process is not seen here.
 """
 
-import contextlib
 import dataclasses
 import os
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -17,64 +15,42 @@ import streamlit as st
 
 from dashboard.charts import draw_sample
 from dashboard.cost_charts import curves_chart
+from dashboard.drafts import seconds_of_an_epoch
 from dashboard.frontier_chart import frontier_chart
 from dashboard.growth import growth_chart, growth_table
-from dashboard.launching import LOG, log_tail, resume
-from dashboard.links import choose_one
-from dashboard.session import ask_to_stop, load, page, settings
-from dashboard.studies import (
-    StudyFrame,
-    find_studies,
-    searching_elsewhere,
-    searching_process,
-)
-from dashboard.texts import figure, sentence
+from dashboard.launching import State, find_state, log_tail, resume, stop
+from dashboard.progress import Training, duration_words, find_seconds_left, latest_trainings
+from dashboard.session import load, need_folder, page, settings
+from dashboard.studies import StudyFrame
+from dashboard.texts import figure, plain, sentence
 from dse.errors import InvalidInput
 from dse.studies.cluster_state import LOG as LOG_OF_CLUSTER
 from dse.studies.cluster_state import read_cluster_state
-from dse.studies.folder import DESIGNS, RESOLVED
-from dse.training.history import FILE_NAME, read_history
+from dse.studies.folder import RESOLVED
 
 EVERY_S = 2
 LATEST = 15  # rows
 CURVES = 4  # learning curves
+AT_WORK = ("searching", "stopping")
+SAID = "watch.said"
+"""In the session: why a button did nothing."""
+TIME_LEFT = (
+    "from the seconds of an epoch so far; running out of candidates, or patience, ends it earlier"
+)
 
 
 @page("Watch a search")
 def main() -> None:
-    """Draw the page."""
-    folders = _watchable()
-    if not folders:
-        st.info(
-            "Nothing is searched here yet: start a search on the page Launch, or with "
-            "`dse search STUDY`."
-        )
-        return
-    name = choose_one(st, "Study to watch", list(folders), "watched")
-    folder = folders[name]
-    _buttons(folder)
+    """Draw the page: of the study that is chosen for all pages."""
+    folder = need_folder()
+    name = str(st.session_state["study"])
+    if not settings().read_only:
+        _controls(folder)
     _live(name, folder)
 
 
-def _watchable() -> dict[str, Path]:
-    """Studies, and folders in which a search is preparing its data; those that run first."""
-    found = dict(find_studies(settings().folders))
-    for root in settings().folders:
-        if root.is_dir() and not (root / RESOLVED).exists():
-            for path in sorted(root.iterdir()):
-                if os.path.exists(path / LOG) and path not in found.values():
-                    found[path.name] = path
-    running = {
-        name: path
-        for name, path in found.items()
-        if searching_process(path) or searching_elsewhere(path)
-    }
-    return running | found
-
-
-def _buttons(folder: Path) -> None:
-    if settings().read_only:
-        return
+def _controls(folder: Path) -> None:
+    """Resume and Stop; what is typed stays, as only the buttons are drawn anew."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         trainings = st.number_input(
             "Train up to, in all",
@@ -85,27 +61,57 @@ def _buttons(folder: Path) -> None:
             placeholder="as the study says",
             width=220,
         )
-        if st.button("Go on", icon=":material/play_arrow:", key="resume"):
-            try:
-                resume(folder, trainings=None if trainings is None else int(trainings))
-                st.toast("The search goes on.")
-            except InvalidInput as error:
-                st.error(sentence(error))
-        if st.button("Stop", icon=":material/stop:", key="stop"):
-            ask_to_stop(folder)
+        with st.container():
+            _buttons(folder, None if trainings is None else int(trainings))
 
 
 # A fragment is run again alone: what a reader is typing into the rest of the page stays.
 @st.fragment(run_every=EVERY_S)
+def _buttons(folder: Path, trainings: int | None) -> None:
+    state = find_state(folder)
+    with st.container(horizontal=True):
+        # Callbacks, so that the buttons of this very run know the new state.
+        st.button(
+            "Resume",
+            icon=":material/play_arrow:",
+            key="resume",
+            disabled=not state.can_resume,
+            on_click=_resume,
+            args=(folder, trainings),
+        )
+        st.button(
+            "Stop",
+            icon=":material/stop:",
+            key="stop",
+            disabled=not state.can_stop,
+            on_click=_stop,
+            args=(folder,),
+        )
+    said = st.session_state.pop(SAID, "")
+    if said:
+        st.error(sentence(said))
+
+
+def _stop(folder: Path) -> None:
+    try:
+        stop(folder)
+    except InvalidInput as error:
+        st.session_state[SAID] = str(error)
+
+
+def _resume(folder: Path, trainings: int | None) -> None:
+    try:
+        resume(folder, trainings=trainings)
+    except InvalidInput as error:
+        st.session_state[SAID] = str(error)
+
+
+@st.fragment(run_every=EVERY_S)
 def _live(name: str, folder: Path) -> None:
     """What changes while the search runs."""
-    process = searching_process(folder)
-    elsewhere = searching_elsewhere(folder)
-    state = f"searching, process {process}" if process else "not running"
-    if elsewhere:
-        state = f"searching, on {elsewhere}"
-    if not (folder / RESOLVED).exists():
-        st.text("preparing the data" if process or _log_is_young(folder) else "did not begin")
+    state = find_state(folder)
+    if not os.path.exists(folder / RESOLVED):
+        st.text(state.words)
         _log(folder)
         return
     try:
@@ -113,7 +119,8 @@ def _live(name: str, folder: Path) -> None:
     except InvalidInput as error:
         st.error(sentence(error))
         return
-    _progress(study, state)
+    trainings = latest_trainings(study, CURVES)
+    _progress(study, state, trainings)
     _cluster(folder)
     left, right = st.columns([3, 2], gap="medium")
     with left:
@@ -126,7 +133,7 @@ def _live(name: str, folder: Path) -> None:
         else:
             st.info("No design is trained yet.")
     with right:
-        _curves(study)
+        _curves(trainings)
         if study.trained.any():
             grown = growth_table(study)
             st.echarts_chart(growth_chart(grown), key="live_growth", height=210)
@@ -138,14 +145,31 @@ def _live(name: str, folder: Path) -> None:
     _log(folder)
 
 
-def _progress(study: StudyFrame, state: str) -> None:
+def _progress(study: StudyFrame, state: State, trainings: list[Training]) -> None:
+    """Counts, the time that is left, and what is in training."""
     wanted, trained = study.asked.trainings, int(study.networks.sum())
-    cells = st.columns(4)
+    cells = st.columns(5)
     cells[0].metric("trained", f"{trained:,} of {wanted:,}")
     cells[1].metric("priced", f"{study.candidates:,}")
     cells[2].metric("on the frontier", f"{int(study.frame['frontier'].sum()):,}")
     cells[3].metric("workers", f"{study.of.begun.workers}")
-    st.progress(min(trained / wanted, 1.0), text=state)
+    cells[4].metric("time left", _time_left(study, state), help=TIME_LEFT)
+    st.progress(min(trained / wanted, 1.0), text=plain(state.words))
+    now = [each for each in trainings if not each.done] if state.name in AT_WORK else []
+    for each in now[: study.of.begun.workers]:
+        st.text(
+            f"In training: {each.name}, epoch {len(each.history)} of {study.asked.recipe.epochs}"
+        )
+
+
+def _time_left(study: StudyFrame, state: State) -> str:
+    if int(study.networks.sum()) >= study.asked.trainings and state.name == "idle":
+        return "done"
+    rate = None
+    if not study.trained.any():
+        rate = seconds_of_an_epoch(settings(), study.asked.data_folder)
+    left = find_seconds_left(study, rate)
+    return "unknown" if left is None else duration_words(left).removeprefix("about ")
 
 
 def _cluster(folder: Path) -> None:
@@ -176,27 +200,17 @@ def _cluster(folder: Path) -> None:
         st.code(log_tail(folder, name=LOG_OF_CLUSTER), language=None)
 
 
-def _curves(study: StudyFrame) -> None:
-    """Learning curves of the designs that are in training, or were last.
-
-    By the time of their histories, which are written after each epoch: no list of what is in
-    training is needed. A folder may go or a file be half written meanwhile; both are passed over.
-    """
-    designs = study.of.folder / DESIGNS
-    files = []
-    for path in designs.glob(f"*/{FILE_NAME}"):
-        with contextlib.suppress(OSError):
-            files.append((path.stat().st_mtime, path.parent))
-    rows = []
-    for _, folder in sorted(files, reverse=True)[:CURVES]:
-        row = study.find_row(folder.name)
-        done = row is not None and row.full
-        title = (row.name if row else folder.name) + ("" if done else ", in training")
-        with contextlib.suppress(InvalidInput):
-            rows += [
-                {"epoch": each.epoch, "error": 100 * each.validation_error, "curve": title}
-                for each in read_history(folder)
-            ]
+def _curves(trainings: list[Training]) -> None:
+    """Learning curves of the designs that are in training, or were last."""
+    rows = [
+        {
+            "epoch": each.epoch,
+            "error": 100 * each.validation_error,
+            "curve": one.name + ("" if one.done else ", in training"),
+        }
+        for one in trainings
+        for each in one.history
+    ]
     if not rows:
         st.caption("No epoch is finished yet.")
         return
@@ -230,13 +244,6 @@ def _log(folder: Path) -> None:
     if text:
         with st.expander("What the search says", expanded=True):
             st.code(text, language=None)
-
-
-def _log_is_young(folder: Path) -> bool:
-    try:
-        return time.time() - (folder / LOG).stat().st_mtime < 20
-    except OSError:
-        return False
 
 
 if __name__ == "__main__":

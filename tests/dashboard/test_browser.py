@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.dashboard.conftest import write_study
+from tests.dashboard.conftest import write_machines, write_study
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NEEDS_CHROMIUM = pytest.mark.skipif(
@@ -74,6 +74,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     write_tones(root / "speech")
     folder = root / "studies"
     write_study(folder / "small")
+    write_machines(folder / "machines")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -200,6 +201,28 @@ def test_a_box_selects_and_a_click_opens_a_design(server: tuple[str, Path], page
     page.get_by_text("A point a convolution").wait_for()
 
 
+@NEEDS_CHROMIUM
+def test_back_and_reload_show_the_view_again(server: tuple[str, Path], page: Any) -> None:
+    """The browser alone knows its history; the ways at the left keep the study."""
+    address, _ = server
+    page.goto(f"{address}/?study=small")
+    settle(page)
+    page.get_by_role("link", name="What if").click()
+    page.get_by_text("trained designs priced anew").wait_for()
+    settle(page)
+    page.get_by_role("slider", name="Clock (MHz)").focus()
+    for _ in range(4):  # quicker than pages are drawn
+        page.keyboard.press("ArrowLeft")
+    page.get_by_text(re.compile(r"priced anew.* at 2[.]5 MHz")).wait_for()
+    settle(page)
+    assert "own.clock=2.5&" in page.url + "&" and "study=small" in page.url
+    page.go_back()
+    settle(page)
+    assert page.url == f"{address}/?study=small"
+    page.go_forward()
+    page.get_by_text(re.compile(r"priced anew.* at 2[.]5 MHz")).wait_for()
+
+
 @pytest.mark.soak
 @NEEDS_CHROMIUM
 def test_a_click_on_a_point_shows_its_design(server: tuple[str, Path], page: Any) -> None:
@@ -217,23 +240,6 @@ def test_a_click_on_a_point_shows_its_design(server: tuple[str, Path], page: Any
     page.mouse.click(box["x"] + int(columns[middle]), box["y"] + int(rows[middle]))
     page.get_by_role("button", name="Open the design").wait_for()
     assert page.get_by_text("On the frontier: no trained design").count() == 1
-
-
-@pytest.mark.soak
-@NEEDS_CHROMIUM
-def test_a_slider_prices_the_designs_anew(server: tuple[str, Path], page: Any) -> None:
-    address, _ = server
-    page.goto(f"{address}/what_if?study=small")
-    settle(page)
-    slider = page.get_by_role("slider", name="Clock (MHz)")
-    slider.focus()
-    for _ in range(4):
-        page.keyboard.press("ArrowLeft")
-    # The slider itself says 2.5 before anything is priced.
-    said = page.get_by_text(re.compile(r"trained designs priced anew"))
-    page.get_by_text(re.compile(r"trained designs priced anew.* at 2[.]5 MHz")).wait_for()
-    settle(page)
-    assert said.count() == 1 and "at 2.5 MHz" in said.inner_text()  # and stays there
 
 
 @pytest.mark.soak
@@ -279,10 +285,10 @@ def test_a_search_is_launched_watched_and_decided_upon(
     page.get_by_role("button", name="Check and start").click()
     page.get_by_text("Watch a search").wait_for()
     page.goto("about:blank")  # the search goes on without a page
-    page.goto(f"{address}/watch?watched=tones")
+    page.goto(f"{address}/watch?study=tones")
     second = page.context.new_page()  # and a second tab sees the same
     second.set_default_timeout(60_000)
-    second.goto(f"{address}/watch?watched=tones")
+    second.goto(f"{address}/watch?study=tones")
     for tab in (page, second):
         tab.get_by_text("3 of 3").wait_for(timeout=180_000)
         tab.get_by_text("not running").wait_for(timeout=60_000)
@@ -391,7 +397,7 @@ def test_names_of_designs_run_nothing(server: tuple[str, Path], page: Any) -> No
             "compare",
             "report",
             "studies",
-            "watch?watched=evil",
+            "watch",
         ):
             page.goto(f"{address}/{name}{'&' if '?' in name else '?'}study=evil")
             settle(page)
