@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cost_models import estimate, load_accelerator, load_technology
-from cost_models.strict_yaml import parse_yaml
+from cost_models import estimate
 from dse.networks.lowering import lower
 from dse.pricing.budget import Budget
-from dse.pricing.hardware import hardware_from_node
 from dse.studies.folder import RESOLVED
 from dse.studies.resolved import Begun, resolved_yaml
 from dse.studies.rows import Evaluation, append_row
@@ -126,20 +124,10 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def write_machines(folder: Path, **asked: Any) -> Path:
-    """A study whose `hardware:` has four machines, none of them with a generator."""
-    hardware = hardware_from_node(
-        parse_yaml("{machine: [kws_ternary_stored, kws_int8], clock_mhz: [5, 20]}", "study"),
-        lambda name, _: (load_accelerator(name), load_technology("low_leakage_45nm")),
-        "kws_ternary_stored",
-    )
-    several = {
-        "hardware": hardware,
-        "objectives": ("error", "energy_pj", "area_um2"),
-        "budget": Budget(),
-    }
-    box = {"error": (0.0, 1.0), "energy_pj": (4.0, 7.0), "area_um2": (5.0, 7.0)}
-    return write_study(folder, box=box, **(several | asked))
+def write_machines(folder: Path) -> Path:
+    """A study whose `hardware:` has four machines, none of them with a generator, and no limits."""
+    more = MACHINES.replace("kws_ternary, ", "")
+    return write_study(folder, box=BOX | {"area_um2": (5, 7)}, more=more, budget=Budget())
 
 
 @pytest.fixture
