@@ -31,6 +31,9 @@ from dse.design.space import Choice, SearchSpace
 from dse.pricing.sweep import Sweep
 from search.improvement import Floats
 
+_OnMachine = tuple[dict[str, Floats], npt.NDArray[np.bool_]]
+"""Costs of designs on a machine, each of shape (n,), and whether they are feasible there."""
+
 Identity = frozenset[tuple[str, Value]]
 """An assignment as something that sets can hold."""
 
@@ -108,8 +111,7 @@ class Pool:
 
     def price(self, designs: Sequence[Values]) -> PricedDesigns:
         """Those of the designs that are feasible on a machine, with their costs, in their order."""
-        priced, feasible = self.price_all(designs)
-        return priced.take(np.flatnonzero(feasible).tolist())
+        return _feasible(*self.price_all(designs))
 
     def price_all(self, designs: Sequence[Values]) -> tuple[PricedDesigns, npt.NDArray[np.bool_]]:
         """All of the designs with their costs, and which of them are feasible on a machine.
@@ -120,23 +122,31 @@ class Pool:
             The designs in their order, and whether each is feasible on at least one machine, shape
             (n,).
         """
+        return self._join(designs, self._price_on_each(designs))
+
+    def _price_on_each(self, designs: Sequence[Values]) -> list[_OnMachine]:
+        """What each machine makes of the designs: their costs, and whether they are feasible."""
         cut = self.sweep.cut(designs)
-        pricers = self.sweep.pricing.pricers
+        return [pricer.price(cut) for pricer in self.sweep.pricing.pricers]
+
+    def _join(
+        self, designs: Sequence[Values], on_each: Sequence[_OnMachine]
+    ) -> tuple[PricedDesigns, npt.NDArray[np.bool_]]:
+        """See `price_all`."""
         first: dict[str, Floats] = {}
         machines: dict[str, Floats] = {}
         anywhere = np.zeros(len(designs), dtype=np.bool_)
-        for at, pricer in enumerate(pricers):
-            columns, feasible = pricer.price(cut)
+        for at, (columns, feasible) in enumerate(on_each):
             anywhere |= feasible
             for name, figures in columns.items():
                 # The first machine that executes a design stands for it in the features.
                 known = first.setdefault(name, figures)
                 first[name] = np.where(np.isnan(known), figures, known)
                 if name in self.costs:
-                    shape = (len(designs), len(pricers))
+                    shape = (len(designs), len(on_each))
                     here = machines.setdefault(name, np.full(shape, np.nan))
                     here[feasible, at] = figures[feasible]
-        on_all = machines if len(pricers) > 1 else None
+        on_all = machines if len(on_each) > 1 else None
         return PricedDesigns(list(designs), first, on_all), anywhere
 
     def draw(
@@ -185,23 +195,22 @@ class Pool:
         designs = [*parents[:NEAREST], *_sample(self.space, rng, 4 * NEAREST)]
         found = PricedDesigns([], {})
         for _ in range(ROUNDS):
-            new = _drop_seen(self.price(designs), seen)
+            on_each = self._price_on_each(designs)
+            new = _drop_seen(_feasible(*self._join(designs, on_each)), seen)
             found = _drop_seen(join([found, new]), seen)
             if len(found) >= ENOUGH:
                 break
-            excess = self._excess(designs)
+            excess = self._excess(on_each)
             nearest = [designs[index] for index in np.argsort(excess, kind="stable")[:NEAREST]]
             changed = [mutate(self.space, rng.choice(nearest), rng) for _ in range(3 * NEAREST)]
             designs = [*nearest, *changed]
         return found
 
-    def _excess(self, designs: Sequence[Values]) -> Floats:
+    def _excess(self, on_each: Sequence[_OnMachine]) -> Floats:
         """How far designs are beyond the limits, on the machine where that is least; shape (n,)."""
-        least = np.full(len(designs), np.inf)
-        cut = self.sweep.cut(designs)
-        for pricer in self.sweep.pricing.pricers:
-            columns, feasible = pricer.price(cut)
-            over = np.zeros(len(designs)) + pricer.budget.excess(columns)
+        least = np.full(len(on_each[0][1]), np.inf)
+        for pricer, (columns, feasible) in zip(self.sweep.pricing.pricers, on_each, strict=True):
+            over = np.zeros(len(feasible)) + pricer.budget.excess(columns)
             # Within the limits and not feasible: it does not fit the memories.
             over[~feasible & (over == 0)] = 1.0
             least = np.minimum(least, over)
@@ -248,6 +257,10 @@ class Pool:
             for value, number in zip(choice.values, numbers, strict=True)
         }
         return np.array([[0.5 if value is None else places[value]] for value in chosen])
+
+
+def _feasible(priced: PricedDesigns, feasible: npt.NDArray[np.bool_]) -> PricedDesigns:
+    return priced.take(np.flatnonzero(feasible).tolist())
 
 
 def identify(values: Mapping[str, Value]) -> Identity:
