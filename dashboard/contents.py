@@ -12,7 +12,8 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from dashboard.charts import Option, axis, chart, names
-from dashboard.texts import LONGEST_SENTENCE, plain
+from dashboard.texts import LONGEST_SENTENCE, plain, units
+from dse.columns import significant
 from dse.report.content import NOTHING, Bars, Cell, Column, Table, middle
 from dse.report.tables import csv_text
 from dse.studies.comparison import difference
@@ -38,12 +39,12 @@ def draw_table(table: Table, *, height: int | None = None) -> None:
     """
     if not table.rows:
         return
-    st.caption(f"**{plain(table.title)}**")
+    st.caption(f"**{units(plain(table.title))}**")
     st.dataframe(
         table_style(table), hide_index=True, height=height or "content", placeholder=NOTHING
     )
     if table.note:
-        st.caption(plain(table.note, LONGEST_SENTENCE))
+        st.caption(units(plain(table.note, LONGEST_SENTENCE)))
 
 
 def draw_sideways(table: Table, titles: Sequence[str] = (), *, changes: bool = False) -> list[str]:
@@ -62,7 +63,10 @@ def draw_sideways(table: Table, titles: Sequence[str] = (), *, changes: bool = F
     names = list(titles) or [name.replace("\n", ", ") for name in names]
     frame = pd.DataFrame(
         [
-            {"": column.title, **dict(zip(names, _texts(column, cells, changes), strict=True))}
+            {
+                "": units(column.title),
+                **dict(zip(names, _texts(column, cells, changes), strict=True)),
+            }
             for column, cells in lines
         ]
     )
@@ -87,16 +91,32 @@ def _texts(column: Column, cells: Sequence[Cell], changes: bool) -> Iterator[str
         yield column.show(cell) + mark
 
 
+def readable(value: float) -> float:
+    """A number of a table with three significant digits, and no power of ten above one.
+
+    It sorts by its value; `show_numbers` has a browser show the text.
+    """
+    return _Number(value, significant(value))
+
+
+def show_numbers(frame: pd.DataFrame) -> Styler:
+    """A frame for `st.dataframe`, in which numbers of `readable` are shown by their texts.
+
+    Their columns are of the dtype `object`: one of floats would not keep the texts.
+    """
+    return frame.style.format(lambda value: str(getattr(value, "text", value)), na_rep=NOTHING)
+
+
 def table_style(table: Table) -> Styler:
     """A table as Streamlit takes it: numbers to sort by, and the texts that stand for them."""
     columns = zip(table.columns, zip(*table.rows, strict=True), strict=True)
     frame = pd.DataFrame(
         {
-            column.title: pd.Series([_value(column, cell) for cell in cells], dtype=object)
+            units(column.title): pd.Series([_value(column, cell) for cell in cells], dtype=object)
             for column, cells in columns
         }
     )
-    return frame.style.format(lambda value: str(getattr(value, "text", value)), na_rep=NOTHING)
+    return show_numbers(frame)
 
 
 def _value(column: Column, cell: Cell) -> "_Number | str | None":
@@ -125,7 +145,9 @@ def bars_chart(plot: Bars) -> tuple[Option, int]:
         for part, tint in plot.parts
     ]
     option = chart(
-        series, xAxis=axis(plot.x_title), yAxis=names([name for name, _ in plot.bars], inverse=True)
+        series,
+        xAxis=axis(units(plot.x_title)),
+        yAxis=names([name for name, _ in plot.bars], inverse=True),
     )
     return option, max(150, 100 + 19 * len(plot.bars))
 

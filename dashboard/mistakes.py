@@ -1,5 +1,7 @@
 """What a network takes for what: confusions in float and in int8, side by side, and in words."""
 
+import shlex
+
 import numpy as np
 import streamlit as st
 
@@ -22,6 +24,7 @@ from dse.training.best_scores import SPLIT, BestScores, Confusion, read_best_sco
 MOST_NUMBERED = 16  # classes; the cells of more are too small for numbers
 WORST = 6  # mistakes in words
 MISTAKES, RIGHT = "mistakes", "right"
+SAID, TOLD = "spoken", "recognised as"
 
 
 def draw_mistakes(study: StudyFrame, row: Evaluation) -> None:
@@ -41,11 +44,8 @@ def draw_mistakes(study: StudyFrame, row: Evaluation) -> None:
             "Nothing says which words this design takes for which: its training kept no "
             "`evaluation.json`, as older versions did not. Train it anew to get one:"
         )
-        st.code(
-            f"dse train {study.of.folder.name}/designs/{row.key}/design.yaml "
-            "--data FOLDER --out NEW_FOLDER",
-            language="sh",
-        )
+        design = shlex.quote(f"{study.of.folder.name}/designs/{row.key}/design.yaml")
+        st.code(f"dse train {design} --data FOLDER --out NEW_FOLDER", language="sh")
         return
     _numbers(best)
     forms = [("float", best.floats), ("int8", best.int8)]
@@ -63,12 +63,13 @@ def draw_mistakes(study: StudyFrame, row: Evaluation) -> None:
             )
             worst = worst_confusions(best.labels, confusion, WORST)
             lines = [
-                f"{true} is taken for {told}: {clips} of {all_} clips ({share_words(clips / all_)})"
+                f"{true} is recognised as {told}: {clips} of {all_} clips "
+                f"({share_words(clips / all_)})"
                 for true, told, clips, all_ in worst
             ]
-            st.text("\n".join(lines) or "No clip is told wrongly.")
+            st.text("\n".join(lines) or "Every clip is recognised.")
     st.caption(
-        f"Rows are what was said, columns what the network of epoch {best.epoch} told, of "
+        f"Rows are what was spoken, columns what the network of epoch {best.epoch} took it for, of "
         f"{int(best.floats.sum()):,} clips of the {SPLIT} split; colours are shares of a row."
     )
 
@@ -97,10 +98,10 @@ def _numbers(best: BestScores) -> None:
         cell.caption(f"{percent_text(band.low)} to {percent_text(band.high)} %")
     difference = int8_less_float(best)
     if difference is None:
-        cells[2].metric("int8 less float", "-")
+        cells[2].metric("int8 minus float", "-")
         return
     cells[2].metric(
-        "int8 less float",
+        "int8 minus float",
         f"{signed(difference.mid)} points",
         help="Over the same clips (McNemar's exact test)."
         if is_paired(best)
@@ -140,7 +141,7 @@ def confusion_chart(labels: tuple[str, ...], confusion: Confusion) -> Option:
         {
             "type": "heatmap",
             "name": name,
-            "dimensions": ["told", "said", "loud", "clips", "share (%)"],
+            "dimensions": [TOLD, SAID, "loud", "clips", "share (%)"],
             "encode": {"x": 0, "y": 1, "value": 2, "tooltip": [0, 1, 3, 4]},
             "data": cells,
             "label": {"formatter": "{@[3]}", "textBorderWidth": 0},
@@ -164,6 +165,6 @@ def confusion_chart(labels: tuple[str, ...], confusion: Confusion) -> Option:
         series,
         visualMap=ramps,
         grid={"top": 4, "bottom": 36, "left": 4, "right": 8},
-        xAxis=names(labels, "told", position="top", axisLabel=turned),
-        yAxis=names(labels, "said", inverse=True),
+        xAxis=names(labels, TOLD, position="top", axisLabel=turned),
+        yAxis=names(labels, SAID, inverse=True),
     )

@@ -10,6 +10,8 @@ from dse.columns import LABELS, axis_label, shown
 from dse.errors import printable
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>$:~@^=])")
+_UNITS = {"uJ": "µJ", "uW": "µW", "mm2": "mm²", "um2": "µm²"}
+_UNIT = re.compile(rf"\b({'|'.join(_UNITS)})\b")
 LONGEST = 120
 """Characters of a name that a page shows."""
 LONGEST_SENTENCE = 1_000
@@ -38,11 +40,19 @@ def sentence(text: object) -> str:
 
     For messages of errors, which quote what stands in files, and may go to `st.error` only so.
     """
-    return plain(text, LONGEST_SENTENCE)
+    return units(plain(text, LONGEST_SENTENCE))
+
+
+def units(text: str) -> str:
+    """A text with units as people write them: `µJ` and `mm²` for `uJ` and `mm2`.
+
+    Files and terminals have the plain letters, which every program can read; a page has all.
+    """
+    return _UNIT.sub(lambda found: _UNITS[found[0]], text)
 
 
 def figure(value: float, column: str) -> str:
-    """A figure of a column with its unit: `1.23 uJ`; a hyphen where there is none.
+    """A figure of a column with its unit: `1.23 µJ`; a hyphen where there is none.
 
     Args:
         value: in the unit of the results file (pJ, a share), not of `scaled_frame`: it is converted
@@ -52,13 +62,13 @@ def figure(value: float, column: str) -> str:
     if value != value:  # NaN
         return "-"
     unit = LABELS[column][1]
-    return f"{shown(value, column)} {unit}".rstrip()
+    return units(f"{shown(value, column)} {unit}".rstrip())
 
 
 def label(column: str) -> str:
     """A column as an axis or heading, with its unit; any other name as it is."""
     if column in LABELS:
-        return axis_label(column)
+        return units(axis_label(column))
     names = {
         "training_seconds": "training time (s)",
         "best_epoch": "best epoch",

@@ -80,7 +80,7 @@ def main() -> None:
     }
     tabs = st.tabs(list(panels), key="tab", on_change="rerun", bind="query-params")
     for tab, draw in zip(tabs, panels.values(), strict=True):
-        if tab.open:  # the others are drawn when they are asked for
+        if tab.open is not False:  # the others are drawn when they are asked for
             with tab:
                 draw()
 

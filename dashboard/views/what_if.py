@@ -16,6 +16,7 @@ import streamlit as st
 
 from cost_models import Accelerator, Technology
 from dashboard.charts import draw_sample, scaled_frame
+from dashboard.contents import readable, show_numbers
 from dashboard.frontier_chart import frontier_chart
 from dashboard.links import choose_one
 from dashboard.session import (
@@ -131,9 +132,9 @@ def _compared(
 def _axes(objectives: list[str]) -> tuple[str, str]:
     left, right = st.columns(2)
     first = COLUMNS.index(first_cost(objectives))
-    x = choose_one(left, "Across", COLUMNS, "x", index=first, format_func=label)
+    x = choose_one(left, "X axis", COLUMNS, "x", index=first, format_func=label)
     second = COLUMNS.index(first_measured(objectives))
-    y = choose_one(right, "Up", COLUMNS, "y", index=second, format_func=label)
+    y = choose_one(right, "Y axis", COLUMNS, "y", index=second, format_func=label)
     return x, y
 
 
@@ -216,14 +217,11 @@ def _before_and_after(
         before = float(scaled[name].median())
         after = float(runs[name].median())
         change = f"{after / before - 1:+.1%}" if before else ""
-        lines.append({"column": label(name), "before": before, "after": after, "change": change})
+        figures = {"before": readable(before), "after": readable(after)}
+        lines.append({"column": label(name), **figures, "change": change})
+    names = {name: st.column_config.NumberColumn(f"median {name}") for name in ("before", "after")}
     st.dataframe(
-        pd.DataFrame(lines),
-        hide_index=True,
-        column_config={
-            name: st.column_config.NumberColumn(f"median {name}", format="%.4g")
-            for name in ("before", "after")
-        },
+        show_numbers(pd.DataFrame(lines, dtype=object)), hide_index=True, column_config=names
     )
 
 
@@ -274,22 +272,16 @@ def _robustness(study: StudyFrame, fleet: Fleet, chosen: Chosen, frame: pd.DataF
             "trial": [frame["trial"].iloc[i] for i in picks],
             "on the frontier (share of draws)": shares,
             "now on the frontier": [bool(frame["frontier"].iloc[i]) for i in picks],
-            **{label(name): [frame[name].iloc[i] for i in picks] for name in (measured, *costs)},
+            **{
+                label(name): pd.Series([readable(frame[name].iloc[i]) for i in picks], dtype=object)
+                for name in (measured, *costs)
+            },
         }
     )
     table = table[table.iloc[:, 2] > 0].sort_values(table.columns[2], ascending=False)
+    shares_of_draws = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
     st.dataframe(
-        table,
-        hide_index=True,
-        column_config={
-            table.columns[2]: st.column_config.ProgressColumn(
-                format="percent", min_value=0, max_value=1
-            ),
-            **{
-                label(name): st.column_config.NumberColumn(format="%.4g")
-                for name in (measured, *costs)
-            },
-        },
+        show_numbers(table), hide_index=True, column_config={table.columns[2]: shares_of_draws}
     )
     st.caption(
         f"{SAMPLES} technologies, each constant drawn within its own band and the same for all "

@@ -319,7 +319,7 @@ def _decide(page: Any, address: str, tmp_path: Path) -> None:
     settle(page)
     page.get_by_role("tab", name="Mistakes").click()
     page.get_by_text("error in int8").wait_for()
-    page.get_by_text(re.compile("Rows are what was said.* 12 clips")).wait_for()
+    page.get_by_text(re.compile("Rows are what was spoken.* 12 clips")).wait_for()
     page.goto(f"{address}/what_if?study=tones")
     settle(page)
     page.get_by_text(re.compile("^3 trained designs priced anew.* at 10 MHz")).wait_for()

@@ -27,7 +27,7 @@ from dashboard.charts import (
     parallel,
     scaled_frame,
 )
-from dashboard.contents import bars_chart
+from dashboard.contents import bars_chart, readable, show_numbers
 from dashboard.cost_charts import area_chart, network_diagram, roofline_chart
 from dashboard.drafts import data_folders, preview, study_yaml
 from dashboard.frontier_chart import clicked, corners, frontier_chart, within
@@ -43,7 +43,7 @@ from dashboard.studies import (
     searching_elsewhere,
     searching_process,
 )
-from dashboard.texts import figure, plain
+from dashboard.texts import figure, label, plain, sentence
 from dse.design.published import published
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy
 from dse.pricing.machine import Machine
@@ -68,7 +68,13 @@ def test_markdown_and_formulas_are_harmless() -> None:
 
 
 def test_figures_have_units() -> None:
-    assert figure(1.5e6, "energy_pj") == "1.50 uJ"
+    assert figure(1.5e6, "energy_pj") == "1.50 µJ"
+    assert label("area_um2") == "area of the machine (mm²)"
+    assert sentence("2 uJ at us, 3 mm2") == "2 µJ at us, 3 mm²"
+    # Three digits, and never a power of ten, however the browser would write the number.
+    numbers = pd.DataFrame({"n": [readable(12_345.6), readable(0.123456)]}, dtype=object)
+    shown = show_numbers(numbers).to_latex()
+    assert "12,300" in shown and "0.123 " in shown
     assert figure(float("nan"), "error") == "-"
     assert figure(0.125, "error") == "12.5 %"
 
@@ -561,7 +567,7 @@ def test_a_chart_has_the_figures_that_hovering_shows() -> None:
     assert kinds == [("dense", 7), ("dense", 11), ("with ternary matrices", 11)]
     points = pd.concat(tables[:3])
     assert points["design"].tolist() == ["d2", "d0", "d1"]  # the frontier is drawn last
-    assert points["energy per inference (uJ)"].tolist() == [3.0, 1.0, 2.0]
+    assert points["energy per inference (µJ)"].tolist() == [3.0, 1.0, 2.0]
     assert points["trained parameters"].tolist() == [123_460.0] * 3
     assert [key for designs in chart.clickable for key in designs] == ["c", "a", "b"]
     assert all("trained parameters" in each["encode"]["tooltip"] for each in series[:3])
