@@ -89,8 +89,8 @@ def test_a_damaged_record(study: Path, tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes((study / FILE_NAME).read_bytes())
     # A record of several machines has so many lines that each case takes some tenths of a second.
     few = "hardware" in good and good["hardware"] is not None
-    cases = [as_yaml(case) for case in damaged_data(good, 16 if few else 70, seed=1)]
-    cases += damaged_text((study / RESOLVED).read_text(), 6 if few else 30, seed=2)
+    cases = [as_yaml(case) for case in damaged_data(good, 12 if few else 50, seed=1)]
+    cases += damaged_text((study / RESOLVED).read_text(), 6 if few else 20, seed=2)
 
     def read() -> None:
         look(open_study(tmp_path))
@@ -104,9 +104,9 @@ def test_a_damaged_record(study: Path, tmp_path: Path) -> None:
 
 def row_cases(good: list[dict[str, Any]]) -> Iterator[str]:
     """Files of rows: one value wrong, a key gone or misspelt, letters and lines damaged."""
-    for case in damaged_data(good, 300, seed=3):
+    for case in damaged_data(good, 130, seed=3):
         yield "".join(f"{as_json(row)}\n" for row in case)
-    yield from damaged_text("".join(f"{json.dumps(row)}\n" for row in good), 100, seed=4)
+    yield from damaged_text("".join(f"{json.dumps(row)}\n" for row in good), 44, seed=4)
 
 
 def test_damaged_rows_are_the_same_to_all_readers(study: Path, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_damaged_rows_are_the_same_to_all_readers(study: Path, tmp_path: Path) -
         assert careful == quick, case
         refused += bool(careful[1])
         check_outcome(lambda: look(open_study(tmp_path)), case)
-    assert refused > 200
+    assert refused > 80
 
 
 def test_good_rows_are_read_by_columns(study: Path) -> None:
