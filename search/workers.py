@@ -7,13 +7,14 @@
       finish(design) <- outcomes            <---pipe----- outcome
 
 Processes and not threads: two of one thread each get more done than one of two, whose threads wait
-for each other in every layer (docs/evidence/performance.md). Spawned and not forked, since a copy
-of a process with threads may hold locks that nobody frees.
+for each other in every layer (docs/evidence/performance.md). They are not copies of this process,
+which has threads: a copy may hold locks that nobody frees. They are copies of one that has loaded
+torch and done nothing else, so that no worker loads it again, nor keeps it in memory once more.
 
 What may go wrong, and what is done:
 
-* *This process is killed.* Its workers must not go on writing into the study's folder: the kernel
-  kills them with it (`die_with`).
+* *This process is killed.* Its workers must not go on writing into the study's folder: each ends
+  as soon as a pipe from here is closed, which the kernel does (`die_with_search`).
 * *A worker is killed*, most likely for memory. Its design goes on in another, from its last
   checkpoint; after `ATTEMPTS` of them it has failed, which is a row like any other.
 * *Memory is short.* Each worker gets a share of what is free, and a limit on it: then a batch is
@@ -22,19 +23,20 @@ What may go wrong, and what is done:
   over and raised here.
 """
 
-import ctypes
 import multiprocessing
 import os
 import resource
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from dse.design.point import DesignPoint
 from dse.errors import TrainingFailed
@@ -52,8 +54,6 @@ MEMORY_SHARE = 0.8
 
 ATTEMPTS = 2
 """A training whose worker died goes on in a new one; if that dies too, the training has failed."""
-
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 Watch = Callable[[DesignPoint, Any], None]
@@ -201,15 +201,12 @@ class Workers:
                 free.connection.send(free.job)
 
     def _spawn(self) -> _Worker:
-        # Spawned, not forked: a copy of a process with threads may hold locks that nobody frees.
-        context = multiprocessing.get_context("spawn")
+        context = _makes_processes()
         # The worker's end is closed here once it has its own: then its death ends the pipe, and
         # `recv` says so instead of waiting.
         ours, theirs = context.Pipe()
-        process = context.Process(
-            target=_train_for, args=(self.settings, theirs, os.getpid()), daemon=True
-        )
-        with one_thread_of_openmp():
+        process = context.Process(target=_train_for, args=(self.settings, theirs), daemon=True)
+        with for_workers():
             process.start()
         theirs.close()
         worker = _Worker(process, ours)
@@ -257,6 +254,19 @@ class Workers:
         )
 
 
+def _makes_processes() -> ForkServerContext | SpawnContext:
+    """Makes workers: as copies of a process that has loaded torch, where the system allows.
+
+    That process has no threads, and does nothing but wait for the next order. Elsewhere (macOS has
+    libraries that outlive no copy) each worker is started anew.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["dse.training.run", "search.workers"])
+    return context
+
+
 @dataclass(frozen=True, slots=True)
 class _Finished:
     """What a worker sends when a design is done."""
@@ -264,29 +274,33 @@ class _Finished:
     outcome: Any
 
 
-class one_thread_of_openmp:
-    """Processes started within it have one thread an operation.
+class for_workers:
+    """Processes started within it have one thread an operation, and load nothing from this folder.
 
     OpenMP reads its environment when it is loaded, so it must be set before the process starts;
-    where this process has loaded it already, it keeps its threads.
+    where this process has loaded it already, it keeps its threads. And Python would look for
+    modules where the search was started first: a file `random.py` there is none of ours.
     """
 
+    environment: ClassVar = {"OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
+
     def __enter__(self) -> None:
-        self.before = os.environ.get("OMP_NUM_THREADS")
-        os.environ["OMP_NUM_THREADS"] = "1"
+        self.before = {name: os.environ.get(name) for name in self.environment}
+        os.environ.update(self.environment)
 
     def __exit__(self, *_: object) -> None:
-        if self.before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = self.before
+        for name, value in self.before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
-def _train_for(settings: WorkerSettings, connection: Connection, parent: int) -> None:
+def _train_for(settings: WorkerSettings, connection: Connection) -> None:
     """The life of a worker: train what is sent, until there is nobody to send."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the coordinator decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    die_with(parent)
+    die_with_search()
     if settings.memory_bytes is not None:
         # An allocation beyond this fails, which can be handled; without it the kernel's killer of
         # processes would end one of its choice.
@@ -318,14 +332,20 @@ def _train_for(settings: WorkerSettings, connection: Connection, parent: int) ->
                 connection.send(error)  # a full disk or bad input: the study's affair
 
 
-def die_with(parent: int) -> None:
-    """Be killed when the coordinator is: `kill -9` must leave nobody who writes into the study."""
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
-    # Between the start of this process and the call above nobody would have told.
-    if os.getppid() != parent:
-        os._exit(1)  # it died before
+def die_with_search() -> None:
+    """End at once when the search does: `kill -9` must leave nobody who writes into the study.
+
+    Each worker has a pipe whose other end is in the search alone, and is closed when the search has
+    ended, however that was. A thread waits for it, since the worker itself trains.
+    """
+    search = multiprocessing.parent_process()
+    assert search is not None
+
+    def wait_for_its_end() -> None:
+        search.join()
+        os._exit(1)
+
+    threading.Thread(target=wait_for_its_end, daemon=True).start()
 
 
 def choose_workers(device: str, cores: int, free_bytes: int) -> int:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,14 @@ from dse.studies.rows import Evaluation, read_rows
 from dse.studies.spec import read_study
 from search.state import Outcome
 from search.study import run_study
-from search.workers import WORKER_BYTES, Workers, WorkerSettings, choose_workers, share_memory
+from search.workers import (
+    WORKER_BYTES,
+    Workers,
+    WorkerSettings,
+    choose_workers,
+    for_workers,
+    share_memory,
+)
 from tests.studies import begin
 
 
@@ -202,13 +209,32 @@ def test_workers_die_with_a_search_that_is_killed(study_file: Path, tmp_path: Pa
     while len(list(folder.glob("designs/*/last.pt"))) < 2:
         assert process.poll() is None and time.monotonic() - begun < 120
         time.sleep(0.05)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    assert len(children) >= 2
+    begotten = list(descendants(str(process.pid)))
+    assert len(begotten) >= 3  # what makes the workers, and those
     process.kill()
     process.wait()
-    while any(alive(child) for child in children):
+    while any(alive(pid) for pid in begotten):
         assert time.monotonic() - begun < 150
         time.sleep(0.05)
+
+
+def test_what_makes_workers_loads_nothing_from_the_folder_of_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`python -c` looks in its folder first, where somebody may have a `random.py` of their own."""
+    (tmp_path / "random.py").write_text("raise SystemExit('not ours')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    with for_workers():
+        done = subprocess.run([sys.executable, "-c", "import random"])
+    assert done.returncode == 0 and "PYTHONSAFEPATH" not in os.environ
+
+
+def descendants(pid: str) -> Iterator[str]:
+    """Processes that a process has made, and those that they made."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        yield child
+        yield from descendants(child)
 
 
 def alive(pid: str) -> bool:
