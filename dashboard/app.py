@@ -12,6 +12,7 @@ from PIL import Image
 
 from dashboard import links
 from dashboard.session import choose_study, settings
+from dashboard.shortlist import keep_shortlist, open_shortlist
 from dse.colours import BLUE, GREY, VERMILION
 
 PAGES = {
@@ -63,6 +64,9 @@ def main() -> None:
     with st.sidebar:
         ways = st.container(gap="xxsmall")
         choose_study()
+        study = str(st.session_state.get("study") or "")
+        open_shortlist(study)
+        keep_shortlist(study)  # before the ways, which carry it
         with ways:
             _ways(pages)
         if settings().read_only:

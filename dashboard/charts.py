@@ -25,9 +25,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard.texts import label
-from dse.colours import DENSE, QUIET, SERIES, TERNARY
+from dashboard.texts import label, unit_of
+from dse.colours import DENSE, QUIET, SERIES, SHORTLISTED, TERNARY
 from dse.columns import LABELS
+from dse.pareto import pareto_mask
+from dse.studies.rows import FULL
 
 Option = dict[str, Any]
 
@@ -36,7 +38,7 @@ TINTS = dict(zip(KINDS, (DENSE, TERNARY), strict=True))
 """Kind of a design -> its colour."""
 RAMP = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
 """Viridis: from the least figures to the largest, each step as many designs."""
-MOST_GROUPS = 9
+MOST_GROUPS = len(SERIES)
 """Colours that one plot can tell apart; of more names, those of the fewest designs share one."""
 MOST_POINTS = 3_000
 """Dominated points of a plot that is drawn often; of more, a sample stands for all."""
@@ -50,7 +52,7 @@ def scaled_frame(frame: pd.DataFrame, ternary: Iterable[bool | None] = ()) -> pd
     """The table with its columns in the units of their labels, and the kind of each design.
 
     Results files hold base units (pJ, us, um2, bits, errors as shares of 1); people read uJ, ms or
-    percent. `dse.columns.LABELS` has the factor between them, and this is the one place of the
+    percent. `dashboard.texts.unit_of` has the factor between them, and this is the one place of the
     dashboard where a whole table is multiplied by it. All charts expect a table that went through
     here; limits of a study and what `StudyFrame.row` returns are still in base units.
 
@@ -64,7 +66,7 @@ def scaled_frame(frame: pd.DataFrame, ternary: Iterable[bool | None] = ()) -> pd
         A copy with two more columns: `kind` (one of `KINDS`, or None) and `cost_known` (False where
         pricing failed).
     """
-    factors = {name: LABELS[name][2] for name in LABELS if name in frame}
+    factors = {name: unit_of(name)[1] for name in LABELS if name in frame}
     scaled = frame.assign(**{name: frame[name] * factor for name, factor in factors.items()})
     kinds = {True: KINDS[1], False: KINDS[0]}
     kind = [None if each is None else kinds[bool(each)] for each in ternary] or None
@@ -73,8 +75,10 @@ def scaled_frame(frame: pd.DataFrame, ternary: Iterable[bool | None] = ()) -> pd
     )
 
 
-def draw_sample(frame: pd.DataFrame, most: int = MOST_POINTS) -> pd.DataFrame:
-    """All of the frontier and the baselines, and of the other points at most so many.
+def draw_sample(
+    frame: pd.DataFrame, columns: Sequence[str] = (), most: int = MOST_POINTS
+) -> pd.DataFrame:
+    """All of the frontiers and the baselines, and of the other points at most so many.
 
     What a decision rests on is never left out; the rest shows where designs lie, for which a
     uniform sample is enough. The seed is fixed: the same table is drawn by the same points, and
@@ -82,12 +86,19 @@ def draw_sample(frame: pd.DataFrame, most: int = MOST_POINTS) -> pd.DataFrame:
 
     Args:
         frame: with `frontier` and `source`, a row a design.
-        most: points beside the frontier and the baselines.
+        columns: that are drawn: their own frontier, of all designs, is kept, too, whether or not
+            the study minimises them.
+        most: points beside the frontiers and the baselines.
 
     Returns:
         Rows of the frame in their order, with their index: masks of the whole frame still apply.
     """
-    always = (frame["frontier"] | (frame["source"] != "search")).to_numpy()
+    always = (frame["frontier"] | (frame["source"] != "search")).to_numpy(dtype=bool, copy=True)
+    if columns:
+        trained = frame["status"].isin(FULL) & frame[list(columns)].notna().all(axis=1)
+        places = np.flatnonzero(trained)
+        figures = frame[list(columns)].to_numpy(dtype=float)[places]
+        always[places] |= pareto_mask(figures)
     others = np.flatnonzero(~always)
     if len(others) <= most:
         return frame
@@ -143,9 +154,22 @@ def axis(title: str, ends: tuple[float, float] | None = None, *, log: bool = Fal
         drawn |= {"min": ends[0], "max": ends[1]}
     if log:
         assert ends is not None
-        ticks = {"customValues": _ticks(*ends)}
-        drawn |= {"type": "log", "axisTick": ticks, "axisLabel": ticks}
+        drawn |= {"type": "log"}
+    if ends is not None:
+        ticks = {"customValues": _ticks(*ends) if log else _even_ticks(*ends)}
+        drawn |= {"axisTick": ticks, "axisLabel": ticks}
     return drawn
+
+
+def _even_ticks(low: float, high: float) -> list[float]:
+    """Marks of a linear axis: multiples of 1, 2 or 5 times a power of ten, four to nine.
+
+    Without them ECharts also writes both ends of the axis, over the mark that is next to them.
+    """
+    decade = 10.0 ** math.floor(math.log10((high - low) / 4))
+    step = next(lead for lead in (5, 2, 1) if lead * decade <= (high - low) / 4) * decade
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [float(f"{place * step:.12g}") for place in range(first, last + 1)]
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -340,41 +364,88 @@ def _ranked(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return column if pd.api.types.is_numeric_dtype(column) else column.astype(str)
 
 
-def parallel(frame: pd.DataFrame, columns: Sequence[str], colour: str) -> Option:
+def parallel(
+    frame: pd.DataFrame,
+    columns: Sequence[str],
+    colour: str,
+    *,
+    whole: pd.DataFrame | None = None,
+    marked: Sequence[str] = (),
+) -> Option:
     """Every design a line through the columns, each from its least to its largest figure.
 
     Parallel coordinates: m objectives are m upright axes, a design is a polyline that crosses each
     at its figure. Lines that cross between two neighbouring axes say that the two objectives are at
     odds; lines side by side say that they go together. Only neighbours can be read so, which is why
-    a reader orders the columns.
+    a reader orders the columns. Dragging along an axis takes a part of it: lines that pass
+    elsewhere become faint.
 
     Args:
         frame: of `scaled_frame`; the frontier's lines are drawn strong, on top.
-        columns: at least two.
+        columns: at least two; of names, each name has a place on the axis.
         colour: column.
+        whole: of which the frame is a part: its values have the colours.
+        marked: designs whose lines are drawn strongest.
     """
-    groups, tints = grouped(frame[colour])
-    axes = []
-    for place, column in enumerate(columns):
-        low, high = find_ends(frame[column], log=False)
-        axes.append({"dim": place, "name": label(column), "min": low, "max": high})
+    groups, tints = grouped((frame if whole is None else whole)[colour])
+    groups = groups[frame.index]
+    figures = told(frame[list(columns)])
+    axes = [_upright(place, name, frame[name]) for place, name in enumerate(columns)]
+    rows = pd.Series(figures.to_numpy(object).tolist(), index=frame.index)
+    named, strong = frame["name"].astype(str), frame["frontier"]
+    looks = [
+        (
+            f"{name} ({int((groups == name).sum()):,})",
+            tint,
+            groups.eq(name) & (strong == front),
+            front,
+        )
+        for name, tint in tints.items()
+        for front in (False, True)
+    ]
+    looks.append(("shortlist", SHORTLISTED, frame.get("design", named).isin(list(marked)), True))
     series = [
         {
             "type": "parallel",
             "name": name,
             "z": 3 if front else 2,
-            "lineStyle": {"color": tint, "opacity": 0.95 if front else 0.16, "width": 1 + front},
+            "smooth": False,
+            "inactiveOpacity": 0.03,
+            "lineStyle": {"color": tint, "opacity": 0.95 if front else 0.25, "width": 1 + front},
+            "emphasis": {"lineStyle": {"width": 4, "opacity": 1}},
             "itemStyle": {"color": tint},
             "data": [
-                {"name": str(design), "value": values}
-                for design, values in zip(
-                    part["name"], told(part[list(columns)]).to_numpy(float).tolist(), strict=True
-                )
+                {"name": design, "value": values}
+                for design, values in zip(named[mask], rows[mask], strict=True)
             ],
         }
-        for name, tint in tints.items()
-        for front in (False, True)
-        if len(part := frame[(groups == name) & (frame["frontier"] == front)])
+        for name, tint, mask, front in looks
+        if mask.any()
     ]
-    space = {"top": 44, "bottom": 50, "left": 70, "right": 90}
-    return chart(series, parallelAxis=axes, parallel=space)
+    space = {"top": 56, "bottom": 50, "left": 60, "right": 90}
+    return chart(
+        series,
+        legend=LEGEND | {"data": list(dict.fromkeys(each["name"] for each in series))},
+        parallelAxis=axes,
+        parallel=space | {"parallelAxisDefault": UPRIGHT},
+    )
+
+
+UPRIGHT: Option = {
+    "nameGap": 22,
+    "nameTextStyle": {"fontSize": 11, "width": 110, "overflow": "break"},
+    "areaSelectStyle": {"width": 22, "opacity": 0.25},
+    "axisLabel": {"fontSize": 10},
+}
+
+
+def _upright(place: int, column: str, figures: "pd.Series[Any]") -> Option:
+    """An axis of parallel coordinates: of figures with marks, or of names."""
+    if pd.api.types.is_numeric_dtype(figures) and not pd.api.types.is_bool_dtype(figures):
+        low, high = find_ends(figures, log=False)
+        ticks = {"customValues": _even_ticks(low, high)}
+        return {"dim": place, "name": label(column), "min": low, "max": high, "axisTick": ticks} | {
+            "axisLabel": {"fontSize": 10} | ticks
+        }
+    names_of = sorted(figures.dropna().unique().tolist(), key=str)
+    return {"dim": place, "name": label(column), "type": "category", "data": names_of}

@@ -13,7 +13,7 @@ from pandas.io.formats.style import Styler
 
 from dashboard.charts import Option, axis, chart, names
 from dashboard.texts import LONGEST_SENTENCE, plain, units
-from dse.columns import significant
+from dse.columns import signed, significant
 from dse.report.content import NOTHING, Bars, Cell, Column, Table, middle
 from dse.report.tables import csv_text
 from dse.studies.comparison import difference
@@ -70,7 +70,9 @@ def draw_sideways(table: Table, titles: Sequence[str] = (), *, changes: bool = F
             for column, cells in lines
         ]
     )
-    st.dataframe(frame, hide_index=True, height=38 + 35 * len(lines))
+    right = st.column_config.TextColumn(alignment="right")
+    config = dict.fromkeys(names, right) | {"": st.column_config.TextColumn(pinned=True)}
+    st.dataframe(frame, hide_index=True, height=38 + 35 * len(lines), column_config=config)
     st.download_button(
         "Download as CSV",
         lambda: csv_text(table),
@@ -84,11 +86,18 @@ def draw_sideways(table: Table, titles: Sequence[str] = (), *, changes: bool = F
 def _texts(column: Column, cells: Sequence[Cell], changes: bool) -> Iterator[str]:
     first = middle(cells[0])
     for cell in cells:
-        number, change = middle(cell), 0.0
-        if changes and isinstance(first, int | float) and isinstance(number, int | float):
-            change = difference(first, number)
-        mark = f"  ({change:+.1%})" if change and math.isfinite(change) else ""
+        mark = _change(column, first, middle(cell)) if changes else ""
         yield column.show(cell) + mark
+
+
+def _change(column: Column, first: object, number: object) -> str:
+    """How far a number is from the first of its line: errors in points, all else in percent."""
+    if not (isinstance(first, int | float) and isinstance(number, int | float)):
+        return ""
+    if column.unit == "%":
+        return f"  ({signed(number - first)} points)" if number != first else ""
+    change = difference(first, number)
+    return f"  ({change:+.1%})" if change and math.isfinite(change) else ""
 
 
 def readable(value: float) -> float:

@@ -1,5 +1,7 @@
 """Charts that no document has: roofline, areas, learning curves; the network as a diagram."""
 
+import itertools
+
 import pandas as pd
 
 from cost_models import Cost
@@ -50,7 +52,7 @@ def roofline_chart(cost: Cost, memory: str) -> Option:
     ends = find_ends(frame["intensity"], log=True)
     low, high = ends[0] / 2, ends[1] * 2
     series, heights = [], list(frame["reached"])
-    for array, tint in zip(dict.fromkeys(frame["array"]), SERIES, strict=False):
+    for array, tint in zip(dict.fromkeys(frame["array"]), itertools.cycle(SERIES), strict=False):
         part = frame[frame["array"] == array].reset_index(drop=True)
         peak = float(part["peak"].iloc[0])
         ridge = peak / bandwidth.bandwidth_bits_per_cycle
@@ -71,7 +73,7 @@ def roofline_chart(cost: Cost, memory: str) -> Option:
 
 
 def area_chart(cost: Cost) -> Option:
-    """The areas of the machine's parts as a treemap, in um2.
+    """The areas of the machine's parts as a treemap, in µm².
 
     Areas of tiles are areas of silicon, as no axis could show them; it is no floorplan, so where a
     tile lies means nothing. Parts without area (a DRAM is another chip) have no tile.
@@ -81,8 +83,8 @@ def area_chart(cost: Cost) -> Option:
     tints = find_colours(cost, areas)
     tiles = []
     for name, area in areas.items():
-        size = f"{name}\n{shown(area.mid, 'count')} um2\n{100 * area.mid / total:.1f} %"
-        band = f"\n{shown(area.low, 'count')} to {shown(area.high, 'count')} um2"
+        size = f"{name}\n{shown(area.mid, 'count')} µm²\n{100 * area.mid / total:.1f} %"
+        band = f"\n{shown(area.low, 'count')} to {shown(area.high, 'count')} µm²"
         tiles.append(
             {
                 "name": name,
@@ -130,7 +132,7 @@ def curves_chart(frame: pd.DataFrame, title: str, *, tall: bool = False) -> Opti
             tint,
             dots=dots,
         )
-        for name, tint in zip(curves, SERIES, strict=False)
+        for name, tint in zip(curves, itertools.cycle(SERIES), strict=False)
     ]
     rows = len(curves) if tall else 1
     return chart(

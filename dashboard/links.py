@@ -27,6 +27,10 @@ from dashboard.texts import plain
 MOST_CHARACTERS = 2_000
 NOTHING = "none"
 """What an address says where none of several is chosen, and the default is some."""
+BETWEEN = "~"
+"""Of several names in an address; names of machines have commas in them."""
+CARRIED = ("shortlist",)
+"""Parameters that go with the reader from page to page."""
 VISIT, PAGE, ADDRESSES = "links.visit", "links.page", "links.addresses"
 """In the session: number of the visit, the page that is visited, and how each page was left."""
 
@@ -57,7 +61,17 @@ def address_of(page: str) -> dict[str, str]:
     left: dict[str, str] = st.session_state.get(ADDRESSES, {}).get(page, {})
     if st.session_state.get(PAGE) == page or left.get("study") != study:
         left = {}
-    return left | ({"study": study} if study else {})
+    left = {key: value for key, value in left.items() if key not in CARRIED}
+    return left | carried() | ({"study": study} if study else {})
+
+
+def carried() -> dict[str, str]:
+    """What goes with the reader: with it in each way to a page, none is written on arrival.
+
+    What is written on arrival is one more entry of the browser's history, and Back would lead to
+    the one before it, which is the same page, for ever.
+    """
+    return {key: value for key in CARRIED if (value := st.query_params.get(key, ""))}
 
 
 def go(page: str, **query: str) -> None:
@@ -70,7 +84,8 @@ def go(page: str, **query: str) -> None:
         query: parameters; `study` is the present one where it is not among them.
     """
     study = query.get("study") or st.session_state.get("study")
-    asked = ({"study": str(study)} if study else {}) | query
+    with_list = carried() if study == st.session_state.get("study") else {}
+    asked = with_list | ({"study": str(study)} if study else {}) | query
     st.switch_page(f"views/{page}.py", query_params=asked)
 
 
@@ -147,12 +162,12 @@ def choose_many(
     most: int,
     format_func: Callable[[str], str] = str,
 ) -> list[str]:
-    """Some of the options: the address's, separated by commas, or else the default ones.
+    """Some of the options: the address's, separated by `~`, or else the default ones.
 
     Args:
         place: that draws the widget: `st`, or a column of it.
         title: of the widget.
-        options: keys, which may hold no comma.
+        options: keys, which may hold commas (machines do), but no `~`.
         key: of the widget, and of the parameter in the address.
         default: those of the options that are chosen where the address names none.
         most: that can be chosen; of an address with more, the first.
@@ -160,7 +175,7 @@ def choose_many(
     """
     usual, asked = [each for each in default if each in options], asked_for(key)
     if asked is not None:
-        names = list(dict.fromkeys(name for name in asked.split(",") if name))
+        names = list(dict.fromkeys(name for name in _split(asked, options) if name))
         known = [name for name in names if name in options]
         st.session_state[key] = known[:most] or ([] if asked == NOTHING else usual)
         unknown = [name for name in names if name not in (*known, NOTHING)]
@@ -170,10 +185,15 @@ def choose_many(
     values = place.multiselect(
         title, options, key=key, format_func=format_func, max_selections=most
     )
-    chosen = ",".join(str(value) for value in values)
+    chosen = BETWEEN.join(str(value) for value in values)
     if not _say_missing(place, key, chosen):
-        keep(key, chosen or NOTHING, ",".join(usual) or NOTHING)
+        keep(key, chosen or NOTHING, BETWEEN.join(usual) or NOTHING)
     return [str(value) for value in values]
+
+
+def _split(asked: str, options: Sequence[str]) -> list[str]:
+    """Names of an address; those of before were separated by commas."""
+    return asked.split(BETWEEN if BETWEEN in asked or asked in options else ",")
 
 
 def _note_missing(key: str, names: list[str]) -> None:

@@ -166,7 +166,7 @@ def page(title: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """A page with a title, whose errors that a reader can mend are sentences.
 
     Args:
-        title: above the page.
+        title: above the page; none where it is empty.
 
     Returns:
         A decorator of the function that draws it. `InvalidInput` becomes its message in red below
@@ -176,7 +176,8 @@ def page(title: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
     def wrap(draw: Callable[[], None]) -> Callable[[], None]:
         @functools.wraps(draw)
         def drawn() -> None:
-            st.header(title, anchor=False)
+            if title:
+                st.header(title, anchor=False)
             try:
                 draw()
             except InvalidInput as error:

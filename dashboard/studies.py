@@ -195,7 +195,7 @@ class StudyFrame:
 
     @functools.cached_property
     def scaled(self) -> pd.DataFrame:
-        """The frame in the units of `dse.columns.LABELS` (uJ, %, ...): `charts.scaled_frame`."""
+        """The frame in the units of `dashboard.texts.unit_of`: `charts.scaled_frame`."""
         return scaled_frame(self.frame, self.has_ternary)
 
     @functools.cached_property

@@ -4,9 +4,12 @@ Widgets' options, tables and `st.text` show texts as they are; titles, captions 
 Markdown, in which an image would make the reader's browser ask another machine for it.
 """
 
+import math
 import re
 
-from dse.columns import LABELS, axis_label, shown
+import pandas as pd
+
+from dse.columns import LABELS, percent_text, significant
 from dse.errors import printable
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>$:~@^=])")
@@ -51,6 +54,29 @@ def units(text: str) -> str:
     return _UNIT.sub(lambda found: _UNITS[found[0]], text)
 
 
+def unit_of(column: str) -> tuple[str, float]:
+    """Unit of a column on the pages, and the factor from the column's own unit to it.
+
+    Sheets and terminals write `uJ` and `mm2`, as any program reads these; a page has the letters
+    that people write. Bits are KiB here, as memories are sold and drawn: 8,192 of them.
+    """
+    _, unit, factor = LABELS[column]
+    return ("KiB", 1 / 8192) if unit == "kbit" else (units(unit), factor)
+
+
+def amount(value: float, column: str) -> str:
+    """A figure in the unit of its label, without the unit: three significant digits, or a count."""
+    unit, _ = unit_of(column)
+    if unit in ("", "cycles"):
+        return f"{value:,.0f}"
+    return percent_text(value) if unit == "%" else significant(value)
+
+
+def with_unit(value: float, column: str) -> str:
+    """A figure in the unit of its label, and the unit."""
+    return f"{amount(value, column)} {unit_of(column)[0]}".rstrip()
+
+
 def figure(value: float, column: str) -> str:
     """A figure of a column with its unit: `1.23 µJ`; a hyphen where there is none.
 
@@ -59,19 +85,30 @@ def figure(value: float, column: str) -> str:
             here.
         column: of `dse.columns.LABELS`.
     """
-    if value != value:  # NaN
-        return "-"
-    unit = LABELS[column][1]
-    return units(f"{shown(value, column)} {unit}".rstrip())
+    return "-" if value != value else with_unit(value * unit_of(column)[1], column)
 
 
 def label(column: str) -> str:
     """A column as an axis or heading, with its unit; any other name as it is."""
     if column in LABELS:
-        return units(axis_label(column))
+        name, unit = LABELS[column][0], unit_of(column)[0]
+        return f"{name} ({unit})" if unit else name
     names = {
         "training_seconds": "training time (s)",
         "best_epoch": "best epoch",
         "accelerator": "machine",
     }
     return names.get(column, column.removeprefix("axis_").replace("_", " "))
+
+
+def amount_format(figures: "pd.Series[float]") -> str:
+    """How a table's column writes its figures, as `st.column_config.NumberColumn` is told.
+
+    As many decimals for all, so that points stand below each other: enough for three significant
+    digits of the median. Figures of more digits are grouped, never written as powers of ten.
+    """
+    known = figures[figures.abs() > 0].dropna()
+    if not len(known) or (known == known.round()).all():
+        return "%,d"
+    middle = float(known.abs().median())
+    return f"%,.{max(0, 2 - math.floor(math.log10(middle)))}f"

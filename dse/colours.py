@@ -24,6 +24,10 @@ IDENTITY = PINK
 """No matrix at all."""
 FRONTIER = GREEN
 """Designs that no other beats in everything."""
+CONFIRMED = PINK
+"""What fresh seeds said of a design."""
+SHORTLISTED = "#C8324B"
+"""Rings round what a reader chose; crimson is that of the dashboard's buttons, too."""
 QUIET = GREY
 """What is there but not the point: designs over a limit, stopped, or dominated."""
 LIMIT = "#B37A00"
@@ -49,8 +53,9 @@ COMPONENTS = {
 TRITS = {1: VERMILION, -1: BLUE, 0: "#DDDDDD"}
 """Entries of a ternary matrix, drawn as squares."""
 
-SERIES = (BLUE, VERMILION, GREEN, ORANGE, PINK, SKY, INDIGO, BRICK, SAND, GREY)
-"""Of names without a meaning of their own, such as machines: the first is the most frequent."""
+SERIES = (INDIGO, ORANGE, SKY, BRICK, SAND, RASPBERRY)
+"""Of names without a meaning of their own, such as machines. No colour that means something in a
+plot of designs is among them: a machine that is drawn in vermilion would look ternary."""
 
 INK, FAINT, GRID = "#1F2328", "#59636E", "#D8DEE4"
 """On a white page: letters and axes; notes; lines to read a value by."""

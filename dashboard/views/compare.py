@@ -6,7 +6,7 @@ the network stays the same.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -15,9 +15,10 @@ from cost_models import accelerator_names, load_accelerator, load_technology
 from dashboard.contents import draw_bars, draw_sideways
 from dashboard.links import choose_many, choose_one
 from dashboard.session import current_study, page, rows_or_stop
+from dashboard.shortlist import shortlist
 from dashboard.studies import StudyFrame
-from dashboard.texts import plain
-from dse.columns import LABELS, MEASURED_COLUMNS, percent_words, shown
+from dashboard.texts import figure, plain
+from dse.columns import LABELS, MEASURED_COLUMNS, percent_words
 from dse.errors import InvalidInput
 from dse.pricing.machine import Machine
 from dse.pricing.priced import Priced
@@ -51,17 +52,31 @@ def main() -> None:
 def name_designs(study: StudyFrame) -> dict[str, str]:
     """Design -> name of the trained ones, the frontier first, the least error first.
 
-    At most 2,000, those of the least error; keys are of the column `design`.
+    At most 2,000, those of the least error; keys are of the column `design`. Where the study has
+    several machines, each is named with its own: the same network on two would read the same.
     """
     frame = study.frame[study.trained]
     by = ["frontier", study.asked.measured]
     frame = frame.sort_values(by, ascending=[False, True]).head(2_000)
     stars = ["★ " if on else "" for on in frame["frontier"]]
+    several = study.asked.several_machines
+    chips = [f" on {each}" if several else "" for each in frame["accelerator"]]
     texts = [
-        f"{star}trial {trial}: {name}"
-        for star, trial, name in zip(stars, frame["trial"], frame["name"], strict=True)
+        f"{star}trial {trial}: {name}{chip}"
+        for star, trial, name, chip in zip(stars, frame["trial"], frame["name"], chips, strict=True)
     ]
     return dict(zip(frame["design"], texts, strict=True))
+
+
+def first_designs(study: StudyFrame, names: Mapping[str, str]) -> list[str]:
+    """What is compared where nobody says otherwise: the shortlist, or three different networks."""
+    wanted = shortlist(study)
+    if len(wanted) > 1:
+        return wanted[:MOST]
+    networks: dict[str, str] = {}
+    for design in [*wanted, *names]:
+        networks.setdefault(design.partition("@")[0], design)
+    return list(networks.values())[:3]
 
 
 def _designs(study: StudyFrame) -> None:
@@ -71,7 +86,7 @@ def _designs(study: StudyFrame) -> None:
         "Designs (★ on the frontier); the first is what the others are held against",
         list(names),
         "compared",
-        default=list(names)[:3],
+        default=first_designs(study, names),
         most=MOST,
         format_func=lambda key: names[key],
     )
@@ -88,6 +103,8 @@ def _designs(study: StudyFrame) -> None:
         )
     table = totals_table(priced, study.use)
     titles = draw_sideways(table, changes=True)
+    if study.asked.several_machines:
+        rows = [dataclasses.replace(row, name=study.of.named(row)) for row in rows]
     _sentences(rows, study.asked.objectives)
     _axes(rows, titles)
     draw_bars(components_plot(priced))
@@ -204,7 +221,7 @@ def _mixers(study: StudyFrame) -> None:
     lines = []
     for budget in quartiles:
         within = frame[frame[column] <= budget]
-        line: dict[str, object] = {"at most": f"{shown(budget, column)} {LABELS[column][1]}"}
+        line: dict[str, object] = {"at most": figure(budget, column)}
         for mixing, group in within.groupby("mixing"):
             best = group.sort_values(measured).iloc[0]
             line[str(mixing)] = f"{percent_words(best[measured])}  ({best['name']})"

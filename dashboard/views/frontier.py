@@ -3,20 +3,44 @@
 Two frames with the same index are on this page: `study.frame` in base units, with which rows are
 compared and masks are made, and `study.scaled` in the units of people, which is drawn and listed.
 A filter narrows the second one; its index still finds the rows of the first.
+
+The plot comes first: a line that says what it is of, a row of tools, and then it. What is selected
+in it, the budget and the shortlist stand beside it; the table is below.
 """
 
+import functools
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from dashboard.charts import HEIGHT, draw_sample, parallel
-from dashboard.frontier_chart import Selected, frontier_chart
+from dashboard import links
+from dashboard.budget import (
+    Filter,
+    affordable,
+    best_within,
+    best_words,
+    choose_budget,
+    choose_filter,
+)
+from dashboard.charts import draw_sample, parallel
+from dashboard.exports import SIZES, Form, picture_of
+from dashboard.frontier_chart import FrontierChart, Marks, frontier_chart
 from dashboard.links import choose_one
 from dashboard.literature import published_points
+from dashboard.selection import (
+    Selection,
+    current_selection,
+    designs_of,
+    draw,
+    read_outline,
+    select,
+)
 from dashboard.session import current_study, open_design, page, rows_or_stop
+from dashboard.shortlist import MOST, set_shortlist, shortlist, toggle_button
 from dashboard.studies import StudyFrame, table_of_confirmed
-from dashboard.texts import STATUS_HELP, figure, label, plain
+from dashboard.texts import amount, amount_format, figure, label, plain
 from dse.columns import LABELS, OBJECTIVE_COLUMNS
 from dse.sheets import csv_frame
 from dse.studies.frontier import hypervolume_share
@@ -25,6 +49,14 @@ from dse.studies.rows import FULL, Evaluation
 COLUMNS = [name for name in OBJECTIVE_COLUMNS if name in LABELS]
 MOST_LINES = 400  # of dominated designs, in parallel coordinates
 MOST_ROWS = 1_000  # of the table; the file to download has all
+HEIGHT = 560  # px, of the plot: with header and tools the first screen of 1280 x 800
+MOST_SYMBOLS = 7
+FORMS: dict[Form, str] = {"svg": "image/svg+xml", "png": "image/png"}
+STYLE = """<style>
+[data-testid="stMainBlockContainer"] {padding-top: 1.1rem}
+.st-key-header p {margin: 0; font-size: 0.9rem; white-space: nowrap; overflow: hidden;
+  text-overflow: ellipsis}
+</style>"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,39 +75,55 @@ class View:
     """Lines through several columns instead of points."""
 
 
-@page("Which design, on which machine")
+@page("")
 def main() -> None:
     """Draw the page."""
+    st.html(STYLE)
     study = current_study()
-    _numbers(study)
+    _header(study)
     rows_or_stop(study)
-    frame = study.scaled
-    view = _controls(study, frame)
-    shown = _filtered(frame, study.asked.measured)
+    view, chosen, export = _tools(study)
+    _say_filter(chosen)
     wide, narrow = st.columns([3, 1.15], gap="medium")
-    with wide:
-        selected = _plot(study, shown, view)
-    inside = shown if selected.inside is None else shown[selected.inside]
     with narrow:
-        _side_panel(study, inside, selected.design, selected=inside is not shown)
-    _table(inside, study)
+        details, spend, listed = st.tabs(["Design", "Budget", "Shortlist"])
+    with spend:
+        answer = st.container()
+        budget = choose_budget(study.scaled[study.trained], study.asked.measured)
+    looked_at = study.scaled[chosen.holds(study.scaled)]
+    shown_rows = looked_at[affordable(looked_at, budget)]
+    selection = _selection(study)
+    inside = designs_of(shown_rows, selection)
+    with wide:
+        _plot(study, shown_rows, view, budget, selection, export)
+    with answer:
+        _answer(study, shown_rows, bool(budget))
+    with details:
+        _details(study, shown_rows, selection, inside)
+    with listed:
+        _shortlist(study)
+    _table(shown_rows if inside is None else shown_rows[inside], study)
 
 
-def _numbers(study: StudyFrame) -> None:
+def _header(study: StudyFrame) -> None:
+    """One line: the study, its machine, its limits, and how much there is to choose from."""
     frame, asked = study.frame, study.asked
-    cells = st.columns(4)
-    cells[0].metric("candidates priced", f"{study.candidates:,}")
-    cells[1].metric("designs trained", f"{int(study.networks.sum()):,}")
-    cells[2].metric("on the frontier", f"{int(frame['frontier'].sum()):,}")
+    limits = ", ".join(
+        f"{'at most' if name.startswith('max_') else 'at least'} "
+        f"{figure(bound, column)} {LABELS[column][0]}"
+        for name, bound in asked.limits.items()
+        if (column := name.partition("_")[2]) in LABELS
+    )
+    front = int(frame["frontier"].sum())
+    pairs = " pairs of network and machine" if asked.several_machines else ""
     # Only the frontier counts for the hypervolume, so only its rows are built.
     share = hypervolume_share(study.rows_where(frame["frontier"]), study.of.begun.box)
-    cells[3].metric(
-        "hypervolume",
-        f"{share:.3f}",
-        help="share of the box between the cheapest and dearest feasible design and error 0 to 1",
+    counts = (
+        f"{study.candidates:,} priced, {int(study.networks.sum()):,} trained, "
+        f"{front:,}{pairs} on the frontier, hypervolume {share:.3f}"
     )
-    limits = ", ".join(f"{name} {bound:,.6g}" for name, bound in asked.limits.items())
-    st.caption(plain(f"Priced on {asked.machine_words}. Limits: {limits or 'none'}."))
+    parts = [f"**{plain(study.label)}**", plain(asked.machine_words), plain(limits), plain(counts)]
+    st.container(key="header").markdown(" · ".join(part for part in parts if part))
 
 
 def _known(frame: pd.DataFrame) -> list[str]:
@@ -83,108 +131,109 @@ def _known(frame: pd.DataFrame) -> list[str]:
     return [name for name in COLUMNS if name in frame and frame[name].notna().any()]
 
 
-def _controls(study: StudyFrame, frame: pd.DataFrame) -> View:
+def _tools(study: StudyFrame) -> tuple[View, Filter, Any]:
+    """One row: axes, colour and symbol; how they are drawn; the filter; the picture's format."""
+    frame = study.scaled
     axes = [name for name in frame.columns if name.startswith("axis_")]
     columns = _known(frame)
     machine = ["accelerator"] if study.asked.several_machines else []
     names = ["kind", *machine, *axes, *columns, "source"]
-    cells = st.columns(4)
     asked = [study.of.cost_objective, study.asked.measured]
     first, second = (columns.index(name) if name in columns else 0 for name in asked)
-    x = choose_one(cells[0], "Across", columns, "x", index=first, format_func=label)
-    y = choose_one(cells[1], "Up", columns, "y", index=second, format_func=label)
-    colour = choose_one(cells[2], "Colour", names, "colour", format_func=label)
-    symbols = ["kind", *(n for n in (*machine, *axes) if frame[n].nunique() <= 7)]
-    shape = choose_one(cells[3], "Symbol", symbols, "symbol", format_func=label)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        kind = st.segmented_control(
-            "View",
-            ["points", "parallel"],
-            default="points",
-            required=True,
-            key="view",
-            bind="query-params",
-            label_visibility="collapsed",
-        )
-        log_x = st.toggle("logarithmic across", True, key="log_x", bind="query-params")
-        log_y = st.toggle("logarithmic up", False, key="log_y", bind="query-params")
-        published = st.toggle(
-            "published networks",
-            key="published",
-            bind="query-params",
-            help="hollow: priced on this machine; their errors are those of their papers, on other "
-            "recordings than these, so they say what others reached, not what these would",
-        )
+    cells = st.columns(
+        [2.3, 1.8, 1.3, 1.3, 1.1, 1.1, 1.2], vertical_alignment="bottom", gap="small"
+    )
+    x = choose_one(cells[0], "X axis", columns, "x", index=first, format_func=label)
+    y = choose_one(cells[1], "Y axis", columns, "y", index=second, format_func=label)
+    usual = names.index("accelerator") if machine else 0
+    colour = choose_one(cells[2], "Colour", names, "colour", index=usual, format_func=label)
+    few = (name for name in (*machine, *axes) if frame[name].nunique() <= MOST_SYMBOLS)
+    shape = choose_one(cells[3], "Symbol", ["kind", *few], "symbol", format_func=label)
+    with cells[4].popover("View", width="stretch"):
+        view = _view(x, y, colour, shape)
+    with cells[5].popover("Filter", width="stretch"):
+        chosen = choose_filter(frame)
+    export = cells[6].popover("Export", width="stretch")
+    return view, chosen, export
+
+
+def _view(x: str, y: str, colour: str, shape: str) -> View:
+    kind = st.segmented_control(
+        "View",
+        ["points", "parallel"],
+        default="points",
+        required=True,
+        key="view",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    log_x = st.toggle("logarithmic x axis", True, key="log_x", bind="query-params")
+    log_y = st.toggle("logarithmic y axis", False, key="log_y", bind="query-params")
+    published = st.toggle(
+        "published networks",
+        key="published",
+        bind="query-params",
+        help="hollow: priced on this machine; their errors are those of their papers, on other "
+        "recordings than these, so they say what others reached, not what these would",
+    )
     return View(x, y, colour, shape, log_x, log_y, published, kind == "parallel")
 
 
-def _filtered(frame: pd.DataFrame, measured: str) -> pd.DataFrame:
-    """Rows of the statuses and with the designs' names that are asked for."""
-    with st.expander("Filter", icon=":material/filter_alt:"):
-        left, right = st.columns(2)
-        there = frame["status"].dropna().unique().tolist()
-        statuses = left.multiselect(
-            "Status",
-            there,
-            default=[s for s in there if s in (*FULL, "stopped", "infeasible")],
-            help="; ".join(f"{name}: {text}" for name, text in STATUS_HELP.items()),
-        )
-        word = right.text_input("Design or baseline contains", key="contains", bind="query-params")
-        only = left.toggle("Frontier only", key="frontier_only", bind="query-params")
-        most = right.number_input(
-            f"{LABELS[measured][0].capitalize()} at most (%)",
-            min_value=0.0,
-            max_value=100.0,
-            value=None,
-            key="most_error",
-            placeholder="any",
-            help="leaves out designs that are not trained",
-        )
-    mask = frame["status"].isin(statuses) & frame["cost_known"]
-    if word:
-        text = frame["name"].fillna("") + " " + frame["source"].fillna("")
-        mask &= text.str.contains(word, regex=False, case=False)
-    if only:
-        mask &= frame["frontier"]
-    if most is not None:
-        mask &= frame[measured] <= most
-    return frame[mask]
+def _say_filter(chosen: Filter) -> None:
+    """A filter that is closed says what it leaves out."""
+    if chosen.words:
+        st.caption(f"Filter: {plain('; '.join(chosen.words), 300)}")
 
 
-def _plot(study: StudyFrame, shown: pd.DataFrame, view: View) -> Selected:
-    """Draw the plot; the designs that are selected in it, and the one that was clicked."""
-    if shown.empty:
-        st.info("No design passes the filter: widen it.")
+def _selection(study: StudyFrame) -> Selection:
+    """What is selected; the address names it, and is read once a visit."""
+    asked, design = links.asked_for("outline"), links.asked_for("picked")
+    st.session_state["outline"] = st.session_state["picked"] = True
+    wanted = None
+    if asked or design:
+        outline = read_outline(asked or "", _known(study.scaled))
+        there = design if design and study.find_row(design) is not None else None
+        wanted = Selection(outline, None if outline else there)
+    selection = current_selection(study.label, wanted)
+    links.keep("outline", str(selection.outline or ""))
+    links.keep("picked", selection.design or "")
+    return selection
+
+
+def _plot(
+    study: StudyFrame,
+    frame: pd.DataFrame,
+    view: View,
+    budget: dict[str, float],
+    selection: Selection,
+    export: Any,
+) -> None:
+    """Draw the plot, and offer it as a picture."""
+    if frame.empty:
+        st.info("No design passes the filter and the budget: widen them.")
     elif view.parallel:
-        _plot_parallel(shown, view.colour, study.asked.measured)
-    elif shown[view.x].isna().all():
+        _plot_parallel(study, frame, view.colour)
+    elif frame[view.x].isna().all():
         st.info(f"No design here has a figure for {label(view.x)}: choose another column.")
     else:
-        return _plot_points(study, shown, view)
-    return Selected()
+        chart = _points(study, frame, view, budget, selection)
+        draw(chart, "plot", HEIGHT)
+        with export:
+            _export(study, chart)
 
 
-def _plot_parallel(shown: pd.DataFrame, colour: str, measured: str) -> None:
-    columns = st.multiselect(
-        "Columns",
-        _known(shown),
-        format_func=label,
-        default=[measured, "energy_pj", "latency_us", "trained_parameters"],
-    )
-    lines = shown[shown["status"].isin(FULL)].dropna(subset=columns)
-    lines = draw_sample(lines, MOST_LINES)
-    if len(columns) > 1 and len(lines):
-        st.echarts_chart(parallel(lines, columns, colour), key="lines", height=HEIGHT)
-    else:
-        st.info("Choose at least two columns that trained designs have.")
-
-
-def _plot_points(study: StudyFrame, shown: pd.DataFrame, view: View) -> Selected:
+def _points(
+    study: StudyFrame,
+    frame: pd.DataFrame,
+    view: View,
+    budget: dict[str, float],
+    selection: Selection,
+) -> FrontierChart:
     # Fresh seeds are told of the error that the study minimises, and of no other.
     confirmed = table_of_confirmed(study.of) if view.y == study.asked.measured else None
     others = published_points(study) if view.published else None
-    chart = frontier_chart(
-        shown,
+    return frontier_chart(
+        frame,
         view.x,
         view.y,
         colour=view.colour,
@@ -192,123 +241,242 @@ def _plot_points(study: StudyFrame, shown: pd.DataFrame, view: View) -> Selected
         log_x=view.log_x,
         log_y=view.log_y,
         limits=study.asked.limits,
+        budget=budget,
+        whole=study.scaled,
         confirmed=confirmed,
         published=others if others is not None and {view.x, view.y} <= set(others) else None,
+        marks=Marks(
+            inside=designs_of(frame, selection),
+            design=selection.design,
+            shortlist=shortlist(study),
+        ),
     )
-    selected = chart.show("plot")
-    st.caption(
-        "Click a point for its details; take the box or the lasso above the plot to select, "
-        "double-click to clear. Green stairs: the frontier of these two columns among the designs "
-        "on the study's frontier; faint points are dominated; grey ticks at the foot have no error."
-        + (
-            " Pink: mean test error of fresh seeds with its interval."
-            if confirmed is not None
-            else ""
+
+
+def _plot_parallel(study: StudyFrame, frame: pd.DataFrame, colour: str) -> None:
+    trained = frame[frame["status"].isin(FULL)]
+    first = dict.fromkeys((study.asked.measured, *study.asked.objectives))
+    columns = st.multiselect(
+        "Columns",
+        [*_known(frame), *(name for name in frame.columns if name.startswith("axis_"))],
+        format_func=label,
+        default=list(dict.fromkeys((*first, "energy_pj", "latency_us", "trained_parameters"))),
+        label_visibility="collapsed",
+    )
+    lines = draw_sample(trained.dropna(subset=columns), most=MOST_LINES)
+    if len(columns) > 1 and len(lines):
+        option = parallel(lines, columns, colour, whole=study.scaled, marked=shortlist(study))
+        st.echarts_chart(option, key="lines", height=HEIGHT - 60, alt="Parallel coordinates")
+        st.caption("Drag along an axis to leave other lines grey; click it to see all again.")
+    else:
+        st.info("Choose at least two columns that trained designs have.")
+
+
+def _export(study: StudyFrame, chart: FrontierChart) -> None:
+    """The plot as it is drawn, as a file for a paper or a slide."""
+    size = st.segmented_control("For", list(SIZES), default="paper", required=True, key="for")
+    title = f"{study.label}: {study.asked.machine_words}"
+    for form, kind in FORMS.items():
+        st.download_button(
+            form.upper(),
+            functools.partial(picture_of, chart.option, title, SIZES[str(size)], form),
+            file_name=f"{study.of.folder.name}-frontier.{form}",
+            mime=kind,
+            icon=":material/image:",
+            key=f"picture_{form}",
         )
-    )
-    return selected
 
 
-def _side_panel(
-    study: StudyFrame, inside: pd.DataFrame, design: str | None, selected: bool
-) -> None:
-    """The picked design, or what the box holds."""
-    row = study.find_row(design) if design else None
-    if row is not None:
-        _picked_design(study, row, str(design))
+def _answer(study: StudyFrame, frame: pd.DataFrame, within: bool) -> None:
+    """The best design within the budget, in one sentence."""
+    measured = study.asked.measured
+    trained = frame[study.trained[frame.index]]
+    design = best_within(trained, measured, study.of.cost_objective)
+    if design is None:
+        st.info("No trained design is within this budget and filter: widen them.")
         return
-    st.subheader("Selected" if selected else "In the plot", anchor=False)
-    trained = inside[study.trained.loc[inside.index]]
-    st.text(
-        f"{len(inside):,} designs, {len(trained):,} trained, "
-        f"{int(inside['frontier'].sum()):,} on the frontier"
-    )
+    row = trained[trained["design"] == design].iloc[0]
+    costs = [name for name in study.asked.objectives if name != measured]
+    st.markdown(best_words(row, measured, costs or ["energy_pj"], within))
+    with st.container(horizontal=True):
+        st.button("Show it", key="show_best", on_click=_pick, args=(study.label, design))
+        toggle_button(study, design, "list_best")
+
+
+def _pick(label_of_study: str, design: str) -> None:
+    select(label_of_study, Selection(design=design))
+
+
+def _details(
+    study: StudyFrame,
+    frame: pd.DataFrame,
+    selection: Selection,
+    inside: "pd.Series[bool] | None",
+) -> None:
+    """The picked design, or what the outline holds."""
+    row = study.find_row(selection.design) if selection.design else None
+    if row is not None:
+        _picked_design(study, row, str(selection.design))
+        return
+    held = frame if inside is None else frame[inside]
+    trained = held[study.trained[held.index]]
+    st.markdown("**In the plot**" if inside is None else "**Selected**")
+    st.text(_count_words(study, held, trained))
     if len(trained):
         measured = study.asked.measured
         for name in dict.fromkeys((measured, *study.asked.objectives)):
-            low, mid, high = trained[name].min(), trained[name].median(), trained[name].max()
-            st.text(f"{label(name)}:\n{low:.3g} … {high:.3g}, median {mid:.3g}")
+            figures = trained[name]
+            low, mid, high = (amount(each, name) for each in _spread(figures))
+            st.text(f"{label(name)}\n{low} … {high}, median {mid}")
         best = trained.sort_values(measured).iloc[0]
         st.text(f"Least {LABELS[measured][0]}: {best['name']}")
-        if st.button("Open it", key="open_best", icon=":material/open_in_new:"):
-            open_design(str(best["design"]))
-    st.caption("Click a point to see the design.")
+        with st.container(horizontal=True):
+            if st.button("Open it", key="open_best", icon=":material/open_in_new:"):
+                open_design(str(best["design"]))
+            if inside is not None:
+                st.button("Select none", key="select_none", on_click=_select_none, args=(study,))
+    if inside is None:
+        st.caption("Click a point for its details; box and lasso above the plot select several.")
+
+
+def _spread(figures: "pd.Series[float]") -> tuple[float, float, float]:
+    return float(figures.min()), float(figures.median()), float(figures.max())
+
+
+def _select_none(study: StudyFrame) -> None:
+    select(study.label, Selection())
+
+
+def _count_words(study: StudyFrame, held: pd.DataFrame, trained: pd.DataFrame) -> str:
+    """How many designs, of one kind of thing: of several machines, pairs and their networks."""
+    front = int(held["frontier"].sum())
+    if not study.asked.several_machines:
+        return f"{len(held):,} designs, {len(trained):,} trained, {front:,} on the frontier"
+    networks = trained["key"].nunique()
+    return (
+        f"{len(trained):,} pairs of {networks:,} trained networks and "
+        f"{trained['accelerator'].nunique()} machines, {front:,} of them on the frontier; "
+        f"{len(held) - len(trained):,} more were priced"
+    )
+
+
+def _small_table(frame: pd.DataFrame) -> None:
+    right = st.column_config.TextColumn(alignment="right")
+    config = {name: right for name in frame.columns[1:]}
+    st.dataframe(frame, hide_index=True, column_config=config)
 
 
 def _picked_design(study: StudyFrame, row: Evaluation, design: str) -> None:
     """The figures of one design, and in a sentence what keeps it off the frontier."""
-    st.subheader(plain(row.name or row.key), anchor=False)
-    st.text(f"trial {row.trial}, {row.status}, key {row.key}")
-    if study.asked.several_machines:
-        st.text(f"on {row.accelerator}")
+    st.markdown(f"**{plain(row.name or row.key)}**")
+    machine = f", on {row.accelerator}" if study.asked.several_machines else ""
+    st.text(f"trial {row.trial}, {row.status}{machine}")
     if row.reason:
         st.text(row.reason)
-    figures = {
-        label(name).split(" (")[0]: figure(row.column(name), name)
-        for name in dict.fromkeys(
-            (
-                study.asked.measured,
-                "error",
-                "energy_pj",
-                "latency_us",
-                "area_um2",
-                "trained_parameters",
-                "stored_bits",
-                "generated_weights",
-            )
-        )
-    }
-    st.dataframe(pd.DataFrame({"": figures.keys(), "value": figures.values()}), hide_index=True)
+    names = (
+        study.asked.measured,
+        *study.asked.objectives,
+        "error",
+        "energy_pj",
+        "latency_us",
+        "area_um2",
+        "trained_parameters",
+        "stored_bits",
+        "generated_weights",
+    )
+    lines = [
+        {"": label(name).split(" (")[0], "value": figure(row.column(name), name)}
+        for name in dict.fromkeys(names)
+    ]
+    _small_table(pd.DataFrame(lines))
     if row.full:
         st.text(
             study.say_why_not(row)
             or "On the frontier: no trained design is better in all objectives."
         )
-    if st.button("Open the design", type="primary", icon=":material/open_in_new:", key="open"):
-        open_design(design)
+    with st.container(horizontal=True):
+        if st.button("Open the design", type="primary", icon=":material/open_in_new:", key="open"):
+            open_design(design)
+        toggle_button(study, design, "list_picked")
+
+
+def _shortlist(study: StudyFrame) -> None:
+    """Its designs with the figures that matter, and where they go from here."""
+    designs = shortlist(study)
+    if not designs:
+        st.caption(
+            f"Up to {MOST} designs, to be held side by side: put one here from the plot, the table "
+            "or its page."
+        )
+        return
+    for place, design in enumerate(designs, 1):
+        row = study.find_row(design)
+        if row is None:
+            continue
+        cost = study.of.cost_objective
+        figures = ", ".join(figure(row.column(name), name) for name in (study.asked.measured, cost))
+        left, right = st.columns([5, 1], vertical_alignment="center")
+        left.markdown(f"**{place}** {plain(study.of.named(row))}  \n{plain(figures)}")
+        rest = [each for each in designs if each != design]
+        right.button(
+            "",
+            icon=":material/close:",
+            help="Off the shortlist",
+            key=f"off.{place}",
+            on_click=set_shortlist,
+            args=(study, rest),
+        )
+    with st.container(horizontal=True):
+        if st.button("Compare", key="compare_list", icon=":material/compare_arrows:"):
+            links.go("compare")
+        st.button("Empty it", key="empty_list", on_click=set_shortlist, args=(study, []))
 
 
 def _table(inside: pd.DataFrame, study: StudyFrame) -> None:
     """What is selected as rows, the frontier first; a file of all is made when it is asked for.
 
-    A browser gets the first `MOST_ROWS`. The selected row comes back as a place in these, and may
-    be of a run before the filter changed: hence the check against their number.
+    A browser gets the first `MOST_ROWS`. Selected rows come back as places in these, and may be of
+    a run before the filter changed: hence the check against their number.
     """
-    ordered = inside.sort_values(["frontier", study.asked.measured], ascending=[False, True])
+    measured = study.asked.measured
+    ordered = inside.sort_values(["frontier", measured], ascending=[False, True])
     axes = [name for name in inside.columns if name.startswith("axis_")]
-    columns = _known(study.frame)
+    wanted = [name for name in (measured, *study.asked.objectives) if name in inside]
+    columns = list(dict.fromkeys([*wanted, *_known(study.frame)]))
     machine = ["accelerator"] if study.asked.several_machines else []
-    names = [
-        "frontier",
-        "trial",
-        "name",
-        *machine,
-        "status",
-        *columns,
-        *axes,
-        "source",
-        "reason",
-        "key",
-    ]
-    first = ordered.head(MOST_ROWS)
-    config = {
-        label(name): st.column_config.NumberColumn(format="%.5g" if LABELS[name][1] else "%,d")
+    rest = [name for name in columns if name not in wanted]
+    first = ["name", *machine, *dict.fromkeys(wanted), "frontier", "trial", "status"]
+    names = [*first, *rest, *axes, "source", "reason", "key"]
+    rows = ordered.head(MOST_ROWS)
+    config: dict[str, Any] = {
+        label(name): st.column_config.NumberColumn(format=amount_format(rows[name]))
         for name in columns
     }
+    config["name"] = st.column_config.TextColumn(pinned=True)
     event = st.dataframe(
-        first[names].rename(columns={name: label(name) for name in names}),
+        rows[names].rename(columns={name: label(name) for name in names}),
         hide_index=True,
         key="designs",
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode="multi-row",
         column_config=config,
     )
-    if len(ordered) > len(first):
-        st.caption(f"The first {len(first):,} of {len(ordered):,} designs; the file has all.")
-    rows = event.selection["rows"] if event else []
+    if len(ordered) > len(rows):
+        st.caption(f"The first {len(rows):,} of {len(ordered):,} designs; the file has all.")
+    places = [place for place in (event.selection["rows"] if event else []) if place < len(rows)]
+    designs = [str(design) for design in rows["design"].iloc[places]]
     with st.container(horizontal=True):
-        if rows and rows[0] < len(first) and st.button("Open the selected design", key="open_row"):
-            open_design(str(first.iloc[rows[0]]["design"]))
+        if len(designs) == 1 and st.button("Open the selected design", key="open_row"):
+            open_design(designs[0])
+        if designs:
+            there = shortlist(study)
+            st.button(
+                f"Shortlist {'it' if len(designs) == 1 else f'these {len(designs)}'}",
+                key="list_rows",
+                icon=":material/star:",
+                on_click=set_shortlist,
+                args=(study, [*there, *designs]),
+            )
         st.download_button(
             "Download these designs as CSV",
             lambda: csv_frame(ordered[names].rename(columns={name: label(name) for name in names})),

@@ -29,7 +29,7 @@ from dashboard.drafts import (
 from dashboard.launching import beside, check, check_paths, start
 from dashboard.session import page, settings
 from dashboard.studies import find_studies, inside
-from dashboard.texts import label, sentence
+from dashboard.texts import label, sentence, unit_of
 from dse.colours import BLUE, FRONTIER, QUIET
 from dse.columns import LABELS, OBJECTIVE_COLUMNS
 from dse.design.families import DEFAULT
@@ -187,8 +187,8 @@ def _limits() -> dict[str, float]:
                 placeholder="none",
             )
             if value is not None:
-                # Typed in the unit of the label (uJ, kbit), written in that of the file (pJ, bit).
-                limits[f"max_{column}"] = value / LABELS[column][2]
+                # Typed in the unit of the label (µJ, KiB), written in that of the file (pJ, bit).
+                limits[f"max_{column}"] = value / unit_of(column)[1]
     return limits
 
 

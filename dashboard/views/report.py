@@ -14,6 +14,7 @@ from cost_models import accelerator_names
 from cost_models.strict_yaml import dump_yaml
 from dashboard.links import choose_many
 from dashboard.session import current_study, page
+from dashboard.shortlist import shortlist
 from dashboard.studies import StudyFrame, signature
 from dashboard.texts import sentence
 from dashboard.views.compare import name_designs
@@ -51,7 +52,7 @@ def main() -> None:
         "Designs that are broken down; none: those that the answer is about",
         list(names),
         "reported",
-        default=(),
+        default=shortlist(study)[:MOST_DESIGNS],
         most=MOST_DESIGNS,
         format_func=lambda key: names[key],
     )

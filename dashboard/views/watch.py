@@ -16,11 +16,12 @@ import streamlit as st
 from dashboard.charts import draw_sample
 from dashboard.cost_charts import curves_chart
 from dashboard.drafts import seconds_of_an_epoch
-from dashboard.frontier_chart import frontier_chart
+from dashboard.frontier_chart import Marks, frontier_chart
 from dashboard.growth import growth_chart, growth_table
 from dashboard.launching import State, find_state, log_tail, resume, stop
 from dashboard.progress import Training, duration_words, find_seconds_left, latest_trainings
 from dashboard.session import load, need_folder, page, settings
+from dashboard.shortlist import shortlist
 from dashboard.studies import StudyFrame
 from dashboard.texts import figure, plain, sentence
 from dse.errors import InvalidInput
@@ -126,9 +127,10 @@ def _live(name: str, folder: Path) -> None:
     with left:
         if study.trained.any():
             cost = study.of.cost_objective
-            frame = draw_sample(study.scaled)
             told = study.asked.measured
-            chart = frontier_chart(frame, cost, told, limits=study.asked.limits)
+            frame = draw_sample(study.scaled, (cost, told))
+            marks = Marks(shortlist=shortlist(study))
+            chart = frontier_chart(frame, cost, told, limits=study.asked.limits, marks=marks)
             chart.show("live_frontier", outlines=False)
         else:
             st.info("No design is trained yet.")

@@ -17,7 +17,7 @@ import streamlit as st
 from cost_models import Accelerator, Technology
 from dashboard.charts import draw_sample, scaled_frame
 from dashboard.contents import readable, show_numbers
-from dashboard.frontier_chart import frontier_chart
+from dashboard.frontier_chart import Marks, frontier_chart
 from dashboard.links import choose_one
 from dashboard.session import (
     Trained,
@@ -28,6 +28,7 @@ from dashboard.session import (
     rows_or_stop,
     settings,
 )
+from dashboard.shortlist import shortlist
 from dashboard.studies import StudyFrame, inside, signature
 from dashboard.texts import label, plain, sentence
 from dashboard.what_if_controls import Chosen, choose_machine
@@ -85,8 +86,12 @@ def _answer(study: StudyFrame, chosen: Chosen) -> None:
     objectives = list(study.asked.objectives)
     x, y = _axes(objectives)
     old = study.scaled[study.trained & study.frame["frontier"]]
-    drawn = draw_sample(frame, MOST_POINTS)
-    chart = frontier_chart(drawn, x, y, limits=study.asked.limits, ghost=old)
+    drawn = draw_sample(frame, (x, y))
+    # Designs are networks here, whatever machine the shortlist has them on.
+    marks = Marks(shortlist=[each.partition("@")[0] for each in shortlist(study)])
+    chart = frontier_chart(
+        drawn, x, y, limits=study.asked.limits, ghost=old, whole=frame, marks=marks
+    )
     key = chart.show("what_if_plot", outlines=False).design
     other = "Matrices are of another generator than the trained ones. " if chosen.family else ""
     st.container(key="what_if_seconds").caption(

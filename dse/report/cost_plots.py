@@ -12,11 +12,13 @@ import numpy.typing as npt
 from cost_models import Component, Cost
 from cost_models.energy import MEMORIES
 from cost_models.units import cycles_to_us
-from dse.colours import COMPONENTS, QUIET, SERIES
+from dse.colours import COMPONENTS, QUIET
 from dse.pricing.priced import Priced
 from dse.report.content import Bars
 from dse.report.cost_tables import COMPONENT_WORDS, say_machine, used_components
 
+HUES = tuple(COMPONENTS.values())
+"""That stand beside each other in a stack."""
 LEAST_SHARE = 0.002
 """Of the whole: a bar of less would be invisible."""
 
@@ -119,9 +121,9 @@ def find_colours(cost: Cost, parts: Iterable[str]) -> dict[str, str]:
         for each in cost.prices.entries
         if each.component in MEMORIES
     }
-    spare = iter([tint for tint in SERIES if tint not in {*own.values(), *kinds.values()}])
+    spare = iter([tint for tint in HUES if tint not in {*own.values(), *kinds.values()}])
     for memory, tint in kinds.items():
         own[memory] = tint if tint not in own.values() else next(spare, QUIET)
-    tints = {part: own.get(part, "") for part in parts}
-    left = iter([tint for tint in SERIES if tint not in tints.values()])
-    return {part: tint or next(left, QUIET) for part, tint in tints.items()}
+    named = list(parts)
+    left = iter([tint for tint in HUES if tint not in {own.get(part) for part in named}])
+    return {part: own.get(part) or next(left, QUIET) for part in named}

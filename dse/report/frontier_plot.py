@@ -17,7 +17,6 @@ from dse.studies.frontier import find_frontier
 from dse.studies.likeness import is_control
 from dse.studies.rows import Evaluation
 
-MACHINE_COLOURS = tuple(colour for colour in SERIES if colour not in (FRONTIER, QUIET))
 MACHINE_MARKERS: tuple[Marker, ...] = ("circle", "triangle", "square", "diamond", "down", "plus")
 
 
@@ -138,10 +137,12 @@ def _groups(
             (name, colour, marker, [row for row, ternary in told if ternary is kind])
             for name, colour, marker, kind in kinds
         ]
-    named = [name for name, _ in Counter(r.accelerator for r in front).most_common(MOST_NAMED)]
+    # Which are named is by their designs on the frontier; colours go by name, as in the dashboard.
+    best = Counter(row.accelerator for row in front).most_common(MOST_NAMED)
+    named = sorted(name for name, _ in best)
     groups: list[tuple[str, str, Marker, list[Evaluation]]] = [
         (name, colour, marker, [row for row in trained if row.accelerator == name])
-        for name, colour, marker in zip(named, MACHINE_COLOURS, MACHINE_MARKERS, strict=False)
+        for name, colour, marker in zip(named, SERIES, MACHINE_MARKERS, strict=False)
     ]
     others = [row for row in trained if row.accelerator not in named]
     count = len({row.accelerator for row in others})

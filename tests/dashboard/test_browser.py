@@ -311,7 +311,8 @@ def _decide(page: Any, address: str, tmp_path: Path) -> None:
     settle(page)
     chosen = page.get_by_text(re.compile(r"^\d+ designs, \d trained")).inner_text()
     assert "3 trained" in chosen and int(chosen.split()[0]) <= int(all_designs.split()[0])
-    page.get_by_text("logarithmic across").click()
+    page.get_by_role("button", name="View").click()
+    page.get_by_text("logarithmic x axis").click()
     settle(page)
     page.get_by_text("Selected", exact=True).wait_for()  # a lasso outlasts a change of axes
     page.get_by_text("Open it").click()

@@ -192,7 +192,7 @@ def test_stairs_fall_and_samples_keep_the_frontier() -> None:
     assert corners(points, "x", "y").to_numpy().tolist() == [[1, 3], [2, 2], [10, 1]]
     assert corners(points, "x", "y", 13.0).to_numpy().tolist() == [[1, 3], [2, 2], [10, 1], [13, 1]]
     many = pd.concat([frame()] * 500, ignore_index=True)
-    few = draw_sample(many, 100)
+    few = draw_sample(many, most=100)
     assert few["frontier"].sum() == 1000 and len(few) == 1100
 
 
@@ -215,9 +215,9 @@ def test_colours_go_by_name_or_by_steps_of_a_ramp() -> None:
     groups, tints = grouped(pd.Series(["P4", "P0", None, "P0"], name="axis_policy"))
     assert groups.tolist() == ["P4", "P0", "unknown", "P0"]
     assert list(tints) == ["P0", "P4", "unknown"] and len(set(tints.values())) == 3
-    # Ten names: the nine of the most designs, the rest together.
-    groups, tints = grouped(pd.Series([*"aabbccddeeffgghhiij"], name="source"))
-    assert groups.tolist()[-3:] == ["i", "i", "others"] and list(tints) == [*"abcdefghi", "others"]
+    # Seven names: the six of the most designs, the rest together.
+    groups, tints = grouped(pd.Series([*"aabbccddeeffg"], name="source"))
+    assert groups.tolist()[-3:] == ["f", "f", "others"] and list(tints) == [*"abcdef", "others"]
     # A number over decades: each step has as many designs.
     groups, tints = grouped(pd.Series(10.0 ** np.arange(20), name="energy_pj"))
     assert groups.value_counts().tolist() == [4] * 5 and list(tints) == list(dict.fromkeys(groups))
@@ -564,22 +564,23 @@ def test_a_chart_has_the_figures_that_hovering_shows() -> None:
     series = chart.option["series"]
     tables = [each["source"] for each in chart.option["dataset"]]
     kinds = [(each["name"], each["symbolSize"]) for each in series[:3]]
-    assert kinds == [("dense", 7), ("dense", 11), ("with ternary matrices", 11)]
+    assert kinds == [("dense (2)", 7), ("dense (2)", 11), ("with ternary matrices (1)", 11)]
     points = pd.concat(tables[:3])
     assert points["design"].tolist() == ["d2", "d0", "d1"]  # the frontier is drawn last
     assert points["energy per inference (µJ)"].tolist() == [3.0, 1.0, 2.0]
     assert points["trained parameters"].tolist() == [123_460.0] * 3
     assert [key for designs in chart.clickable for key in designs] == ["c", "a", "b"]
     assert all("trained parameters" in each["encode"]["tooltip"] for each in series[:3])
-    steps = next(each for each in series if each["name"] == "frontier")
+    steps = next(each for each in series if each["name"] == "frontier (2)")
     corner = tables[steps["datasetIndex"]]
     assert corner["error (%)"].tolist() == [30.0, 20.0, 20.0] and steps["step"] == "end"
-    assert steps["markLine"]["data"] == [{"xAxis": 2.5, "name": "max. allowed"}]
+    (line,) = steps["markLine"]["data"]
+    assert (line["xAxis"], line["name"]) == (2.5, "most 2.50 µJ")
     assert chart.option["tooltip"]["renderMode"] == "richText"  # names are texts, not HTML
     # A limit far off would squeeze the designs into a corner; one at 0 is on no logarithmic axis.
     for bound in (2.5e9, 0.0):
         far = frontier_chart(front, "energy_pj", "error", limits={"max_energy_pj": bound})
-        assert "allowed" not in json.dumps([each.get("markLine") for each in far.option["series"]])
+        assert "most" not in json.dumps([each.get("markLine") for each in far.option["series"]])
     # An older frontier in dashes, and symbols of another column than colours in a legend of theirs.
     old = front.assign(error=front["error"] * 2)
     shaped = front.assign(axis_blocks=[1, 2, 2, 2])
