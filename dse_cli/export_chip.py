@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from cost_models import load_accelerator, load_technology
-from dse.design.places import check_kinds
+from dse.design.places import check_bits, check_kinds
 from dse.errors import InvalidInput
 from dse.files import write_text, write_together
 from dse_cli.export_model import load_source
@@ -74,6 +74,7 @@ def chip(
         raise InvalidInput(f"--clips must be from 1 to {CALIBRATION_CLIPS}, not {clips}")
     source = load_source(design, outputs, seed)
     check_kinds(source.point, ("dense", "ternary", "identity"), "the chip")
+    check_bits(source.point, "the chip")
     accelerator = load_accelerator(machine)
     pictures = calibration_pictures(source, data)
     length = pictures.shape[2] if frames is None else frames

@@ -9,6 +9,7 @@ from cost_models import load_accelerator, load_technology
 from cost_models.scaling import scale_technology
 from cost_models.strict_yaml import dump_yaml
 from cost_models.writing import accelerator_yaml, technology_yaml
+from dse.design.places import check_bits
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.files import write_text, write_together
@@ -111,6 +112,7 @@ def onnx(
     source = load_source(design, outputs, seed)
     opset = OPSET if opset is None else opset
     if int8:
+        check_bits(source.point, "ONNX with --int8")
         pictures = calibration_pictures(source, data)
         export_onnx_int8(source, out, pictures, opset=opset)
     else:

@@ -77,6 +77,9 @@ GENERATED_KINDS = frozenset(kind for kind, needs in NEEDS.items() if "generator"
 SEEDED_KINDS = GENERATED_KINDS | {"frozen_dense"}
 """Kinds whose matrix follows from the network's `ternary_seed`."""
 
+OWN_BITS = frozenset({"trained_ternary", "ttq", "bitnet", "codebook", "ternary", "scaled_ternary"})
+"""Kinds whose matrix has bits of its own, whatever those of the block's other weights."""
+
 # Far beyond any network for speech, as in `dse.design.point`.
 _Width = Annotated[int | None, Allowed(ge=1, le=16_384)]
 

@@ -119,6 +119,16 @@ def check_kinds(point: DesignPoint, known: Collection[MixerKind], what: str) -> 
             )
 
 
+def check_bits(point: DesignPoint, what: str) -> None:
+    """Raise `InvalidDesign` unless all weights and tensors of a design have eight bits."""
+    for block in point.blocks:
+        if min(block.weight_bits, block.activation_bits) < 8:
+            raise InvalidDesign(
+                f"{block.name} of {point.label} has weights of {block.weight_bits} and activations "
+                f"of {block.activation_bits} bits, and {what} has 8 of both: use a design of 8 bits"
+            )
+
+
 def ternary_places(point: DesignPoint) -> dict[str, Place]:
     """Those of `places` whose matrix has generated rows."""
     return {name: place for name, place in places(point).items() if place.generated_rows}

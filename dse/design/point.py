@@ -13,17 +13,22 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from cost_models.allowed import Allowed, Count, Share, check_fields
 from cost_models.reading import build
 from cost_models.recognised import check_kind
 from cost_models.strict_yaml import Node
-from dse.design.mixer import DENSE, NEEDS, Mixer, check_widths
+from dse.design.mixer import DENSE, NEEDS, OWN_BITS, Mixer, check_widths
 from dse.errors import InvalidDesign, require, short, steers
 from dse.ternary.order import order_name
 
 SCHEMA_VERSION = 2
+
+INPUT_BITS = 8
+"""Of a feature."""
+WeightBits = Literal[8, 4, 2]
+ActivationBits = Literal[8, 4]
 
 Head = Literal["pooled", "framewise"]
 """Average over time, then a linear layer; or a 1x1 with bias at every frame (CTC)."""
@@ -71,6 +76,10 @@ class Block:
     """Of the path around the block; no skip where it is None."""
     skip_norm: bool = True
     """Batch norm on the skip, also where it is the identity (NeMo and the published counts)."""
+    weight_bits: WeightBits = 8
+    """Of trained and constant weights; trits have two, codes their own."""
+    activation_bits: ActivationBits = 8
+    """Of the tensors that the block makes."""
 
     @property
     def replaced_from(self) -> int | None:
@@ -95,9 +104,17 @@ class Block:
         same = in_channels == self.out_channels and self.stride == 1
         return "identity" if same else "replaced"
 
+    def bits_of(self, mixer: Mixer) -> int:
+        """Bits of the weights of a mixing layer in it: eight where its form has bits of its own."""
+        return 8 if mixer.kind in OWN_BITS else self.weight_bits
+
     def __post_init__(self) -> None:
         """Check what can be checked without knowing the block's input."""
         check_fields(self)
+        for name, kind in (("weight_bits", WeightBits), ("activation_bits", ActivationBits)):
+            held, bits = getattr(self, name), get_args(kind)
+            words = ", ".join(map(str, bits[:-1])) + f" or {bits[-1]}"
+            require(held in bits and not isinstance(held, bool), name, words, held)
         require(
             self.kernel_size % 2 == 1,
             "kernel_size",
@@ -141,6 +158,11 @@ class DesignPoint:
             channels = block.out_channels
 
     @property
+    def has_few_bits(self) -> bool:
+        """Whether any weight or tensor of it has fewer than eight bits."""
+        return any(min(block.weight_bits, block.activation_bits) < 8 for block in self.blocks)
+
+    @property
     def key(self) -> str:
         """Twelve hex digits that are the same for the same network, whatever its name.
 
@@ -167,6 +189,7 @@ class DesignPoint:
         3x1x64 P3@4x32 0.25         ... which are made in tiles of 4 x 32
         1x1x16 ternary sobol 0.5    ... at places of no policy, by another generator
         3x1x64 P3 monarch 8         other kinds by their names, with their sizes
+        3x1x64 w4 a4/8              weights of 4 bits, activations of 4 or 8, where some have fewer
         """
         residual = [block for block in self.blocks if block.skip is not None] or self.blocks
         repeats = max(block.repeats for block in residual)
@@ -183,6 +206,7 @@ class DesignPoint:
         if others and made is None:
             words.append(_policy(self))
         words += [word for mixer in others for word in _mixer_words(mixer)]
+        words += _bits_words(self.blocks)
         return " ".join(filter(None, words))
 
     def to_dict(self) -> dict[str, Any]:
@@ -203,6 +227,15 @@ def _mixer_words(mixer: Mixer) -> list[str]:
     """Its kind, and the sizes that it has beside density and generator."""
     sizes = {key: size for key, size in mixer.parameters.items() if key not in NEEDS["ternary"]}
     return [mixer.kind, *(f"{size:.12g}" for size in sizes.values())]
+
+
+def _bits_words(blocks: tuple[Block, ...]) -> list[str]:
+    """Bits of weights and of activations, each where not all have eight."""
+    found: dict[str, list[int]] = {
+        "w": sorted({block.weight_bits for block in blocks}),
+        "a": sorted({block.activation_bits for block in blocks}),
+    }
+    return [f"{key}{'/'.join(map(str, bits))}" for key, bits in found.items() if bits != [8]]
 
 
 def _policy(point: DesignPoint) -> str:
@@ -266,6 +299,9 @@ def check_block(block: Block, in_channels: int) -> None:
 
 def _block_to_dict(block: Block) -> dict[str, Any]:
     plain = dataclasses.asdict(block)
+    for name in ("weight_bits", "activation_bits"):
+        if plain[name] == 8:  # as all were when the first designs were written: keys stay
+            del plain[name]
     plain["mixer"] = _mixer_to_dict(block.mixer)
     plain["skip"] = None if block.skip is None else _mixer_to_dict(block.skip)
     return plain

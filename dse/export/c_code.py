@@ -42,6 +42,7 @@ from dse.ternary.matrix import start_state
 from dse.training.integer import IntegerNetwork, Rounding, Stage
 from dse.training.integer import Path as TensorPath
 from dse.training.integer_scores import scores_of_clips
+from dse.training.rounding import limit_of
 
 SOURCES = Path(__file__).parent / "c"
 FLAGS = ("-std=c99", "-pedantic", "-O2", "-Wall", "-Wextra", "-Werror")
@@ -404,6 +405,7 @@ def _stage_entry(number: int, stage: Stage) -> str:
         for index, rounding in enumerate(stage.added or (None, None))
     )
     flags = f"{len(stage.paths)}, {int(stage.relu)}, {int(stage.begins_block)}"
+    flags += f", {limit_of(stage.output_bits)}"
     return f"    {{{flags}, {stage.out_channels}, {{{paths}}}, {{{added}}}}},"
 
 

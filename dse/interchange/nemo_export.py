@@ -92,6 +92,8 @@ def _check(block: Block) -> None:
         what, remedy = f"a skip that is {block.skip.kind}", "use a dense one, or none"
     elif block.skip is not None and not block.skip_norm:
         what, remedy = "a skip without batch norm", "set skip_norm to true"
+    elif min(block.weight_bits, block.activation_bits) < 8:
+        what, remedy = f"weights of {block.weight_bits} bits", "use 8 bits"
     elif block.groups != 1:
         what, remedy = f"{block.groups} groups", "use 1"
     elif block.stride > 1 and block.repeats > 1:

@@ -17,11 +17,21 @@ dw and pw. Frames T after the first sub-block are ceil(frames / stride); others 
 """
 
 import dataclasses
+from typing import Any
 
-from cost_models.workload import INPUT, STORED, TRITS, Layer, LayerKind, WeightSource, Workload
-from dse.design.mixer import Mixer
+from cost_models.workload import (
+    IN_LINE,
+    INPUT,
+    STORED,
+    TRITS,
+    Layer,
+    LayerKind,
+    WeightSource,
+    Workload,
+)
+from dse.design.mixer import OWN_BITS, Mixer
 from dse.design.places import Place, main_place, skip_place
-from dse.design.point import Block, DesignPoint
+from dse.design.point import INPUT_BITS, Block, DesignPoint
 from dse.errors import InvalidDesign, short
 from dse.networks.mixers import MIXERS
 
@@ -58,17 +68,22 @@ def lower(point: DesignPoint, *, frames: int, outputs: int) -> Workload:
         if not 1 <= value <= most:
             raise InvalidDesign(f"{name} must be from 1 to {most:,}, not {short(value)}")
     layers: list[Layer] = []
-    channels, before = point.in_channels, INPUT
+    channels, bits, before = point.in_channels, INPUT_BITS, INPUT
     for block in point.blocks:
-        layers += lower_block(block, channels, frames, point.ternary_seed, before)
+        layers += lower_block(block, channels, frames, point.ternary_seed, before, bits)
         channels, frames = block.out_channels, output_frames(frames, block.stride)
-        before = layers[-1].name
-    layers += lower_head(point.head, channels, frames, outputs)
+        before, bits = layers[-1].name, block.activation_bits
+    layers += lower_head(point.head, channels, frames, outputs, bits)
     return Workload(point.label, tuple(layers))
 
 
 def lower_block(
-    block: Block, in_channels: int, in_frames: int, seed: int, before: str = INPUT
+    block: Block,
+    in_channels: int,
+    in_frames: int,
+    seed: int,
+    before: str = INPUT,
+    in_bits: int = INPUT_BITS,
 ) -> list[Layer]:
     """The layers of one block.
 
@@ -78,6 +93,7 @@ def lower_block(
         in_frames: frames of its input.
         seed: the design's `ternary_seed`.
         before: layer that its input comes from.
+        in_bits: of a value of its input.
 
     Returns:
         The layers in order of execution: the main path, then the skip, the sum, the ReLU. They are
@@ -127,7 +143,35 @@ def lower_block(
             beside = skip[-1].name if skip else before
             layers.append(dataclasses.replace(add, reads=(main, beside)))
         layers.append(_same_shape(LayerKind.ACTIVATION, f"{name}.relu", channels, frames))
+    if (block.weight_bits, block.activation_bits, in_bits) != (8, 8, 8):
+        return _with_bits(layers, block, before, in_bits)
     return layers
+
+
+def _with_bits(layers: list[Layer], block: Block, before: str, in_bits: int) -> list[Layer]:
+    """The layers with the bits of their weights, and of the tensors that they read and write.
+
+    Each reads what the one before it wrote, or what it names. A sum reads two tensors, and is
+    priced at the wider one's bits. Trits and codes have bits of their own (`OWN_BITS`).
+    """
+    own = {f"{block.name}.skip"} if block.skip and block.skip.kind in OWN_BITS else set()
+    if block.mixer.kind in OWN_BITS:
+        own |= {f"{block.name}.{repeat}.pw" for repeat in range(block.repeats)}
+    bits = {before: in_bits}
+    previous, found = before, []
+    for layer in layers:
+        read = max(bits[name] for name in layer.reads or (previous,))
+        # What is done in line works on the tensor that it reads: of a bare skip, the block's input.
+        made = read if layer.kind in IN_LINE else block.activation_bits
+        changes: dict[str, Any] = {"input_bits": read, "output_bits": made}
+        if layer.weights in STORED - TRITS and not any(layer.name.startswith(name) for name in own):
+            changes["weight_bits"] = block.weight_bits
+            if layer.matrix_bits is not None:  # a matrix of fewer numbers
+                changes["matrix_bits"] = layer.matrix_bits // layer.weight_bits * block.weight_bits
+        found.append(dataclasses.replace(layer, **changes))
+        bits[layer.name] = made
+        previous = layer.name
+    return found
 
 
 def _lower_skip_mixer(
@@ -153,7 +197,9 @@ def _lower_mixer(place: Place, in_frames: int, before: str, *, norm: bool) -> li
     return layers
 
 
-def lower_head(head: str, channels: int, frames: int, outputs: int) -> list[Layer]:
+def lower_head(
+    head: str, channels: int, frames: int, outputs: int, in_bits: int = INPUT_BITS
+) -> list[Layer]:
     """The layers after the blocks: scores, and which of them is the highest.
 
     Args:
@@ -161,6 +207,7 @@ def lower_head(head: str, channels: int, frames: int, outputs: int) -> list[Laye
         channels: of the last block.
         frames: of the last block.
         outputs: classes, or characters and blank.
+        in_bits: of a value of the last block; the mean and the head's weights have eight.
     """
     pooled = head == "pooled"
     layers = []
@@ -173,9 +220,10 @@ def lower_head(head: str, channels: int, frames: int, outputs: int) -> list[Laye
                 out_channels=channels,
                 in_frames=frames,
                 out_frames=1,
+                input_bits=in_bits,
             )
         )
-        frames = 1
+        frames, in_bits = 1, INPUT_BITS
     layers.append(
         Layer(
             name="head.linear",
@@ -186,6 +234,7 @@ def lower_head(head: str, channels: int, frames: int, outputs: int) -> list[Laye
             out_frames=frames,
             weights=WeightSource.TRAINED,
             bias=True,
+            input_bits=in_bits,
         )
     )
     layers.append(_same_shape(LayerKind.ARGMAX, "head.argmax", outputs, frames))

@@ -4,11 +4,11 @@ A network is a row of parts, its blocks and its head:
 
     Conv1 | B1 | B2 | ... | Conv3 | head        ->        17 | 3 | 3 | ... | 40 | 8
 
-What a part costs depends on the block, on the channels and frames that it reads, and on the seed of
-its ternary matrices, not on where in which network it stands. So ten million designs of a space
-have some thousand distinct parts; each is lowered to layers once, gets a number, and from then on a
-design is a row of whole numbers, which numpy handles a million at a time. `dse.pricing.pricer`
-prices such rows on a machine.
+What a part costs depends on the block, on the channels, frames and bits that it reads, and on the
+seed of its ternary matrices, not on where in which network it stands. So ten million designs of a
+space have some thousand distinct parts; each is lowered to layers once, gets a number, and from
+then on a design is a row of whole numbers, which numpy handles a million at a time.
+`dse.pricing.pricer` prices such rows on a machine.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from cost_models.batch import PartBook
 from cost_models.generator import GeneratorSpec
-from dse.design.point import Block, DesignPoint, Head
+from dse.design.point import INPUT_BITS, Block, DesignPoint, Head
 from dse.networks.lowering import lower_block, lower_head, output_frames
 
 Numbers = npt.NDArray[np.int64]
@@ -69,11 +69,16 @@ class DesignBook:
         self.parts = PartBook()
         self.generators: list[tuple[GeneratorSpec, ...]] = [()]
         """Distinct sets of generators that parts or networks need; the first is none."""
-        self._numbers: dict[tuple[Block | Head, int, int, int], int] = {}
+        self._numbers: dict[tuple[Block | Head, int, int, int, int], int] = {}
         self._generators_of_part: list[int] = []
 
     def number(
-        self, content: Block | Head, in_channels: int, in_frames: int, ternary_seed: int
+        self,
+        content: Block | Head,
+        in_channels: int,
+        in_frames: int,
+        ternary_seed: int,
+        in_bits: int = INPUT_BITS,
     ) -> int:
         """The number of a part; a new one is lowered and written into the book.
 
@@ -82,6 +87,7 @@ class DesignBook:
             in_channels: that it reads.
             in_frames: that it reads.
             ternary_seed: of the network's matrices; a head has none.
+            in_bits: of a value that it reads.
 
         Returns:
             A place in `parts`, from 0; the same for equal arguments.
@@ -92,12 +98,12 @@ class DesignBook:
         # The block's name is part of the block, and so of the key: a ternary matrix is a function
         # of its layer's name, so B1 and B2 of equal sizes have different numbers of additions.
         seed = ternary_seed if isinstance(content, Block) else 0
-        key = (content, in_channels, in_frames, seed)
+        key = (content, in_channels, in_frames, seed, in_bits)
         if key not in self._numbers:
             layers = (
-                lower_block(content, in_channels, in_frames, seed)
+                lower_block(content, in_channels, in_frames, seed, in_bits=in_bits)
                 if isinstance(content, Block)
-                else lower_head(content, in_channels, in_frames, self.outputs)
+                else lower_head(content, in_channels, in_frames, self.outputs, in_bits)
             )
             self._numbers[key] = self.parts.add(layers)
             specs = [layer.generator for layer in layers if layer.generator is not None]
@@ -153,8 +159,9 @@ class DesignBook:
     def _network(self, point: DesignPoint) -> list[int]:
         """Numbers of the blocks of a network and of its head."""
         channels, frames, seed = point.in_channels, self.frames, point.ternary_seed
-        numbers = []
+        numbers, bits = [], INPUT_BITS
         for block in point.blocks:
-            numbers.append(self.number(block, channels, frames, seed))
+            numbers.append(self.number(block, channels, frames, seed, bits))
             channels, frames = block.out_channels, output_frames(frames, block.stride)
-        return [*numbers, self.number(point.head, channels, frames, seed)]
+            bits = block.activation_bits
+        return [*numbers, self.number(point.head, channels, frames, seed, bits)]

@@ -341,7 +341,7 @@ class Sweep:
                 continue
             frames = functools.reduce(output_frames, part.strides, self.book.frames)
             numbers[at] = self.book.number(
-                part.content, part.in_channels, frames, part.ternary_seed
+                part.content, part.in_channels, frames, part.ternary_seed, part.in_bits
             )
         return numbers
 

@@ -59,6 +59,8 @@ CHANGEABLE = (
 )
 """What may change between runs of one study: how long it searches, and on what it computes."""
 
+BITS = ("weight_bits", "activation_bits")
+"""Axes of precision."""
 PRICED = ("accelerator", "technology", "hardware", "limits", "objectives", "rate")
 """What may change when a study is priced again (`search.reprice`): no training depends on it."""
 
@@ -390,6 +392,9 @@ def read_study(
         if space is not None and file.baselines:
             with problems.part():
                 baselines = read_baselines(node.value["baselines"].value, space)
+        if space is not None:
+            with problems.part():
+                _check_bits(space, file, node)
     problems.tell()
     assert file is not None and space is not None and hardware is not None
     trainings = trainings or file.trainings
@@ -524,6 +529,21 @@ def _in_time(limits: Sequence[Limit], rate: float) -> tuple[Limit, ...]:
     if upper and upper[0].bound <= most.bound:
         return tuple(limits)
     return (*(limit for limit in limits if limit not in upper), most)
+
+
+def _check_bits(space: SearchSpace, file: StudyFile, node: Node) -> None:
+    """Refuse few bits where no objective feels them: floats learn as well, whatever bits cost."""
+    if "quantised_error" in file.objectives:
+        return
+    for choice in space.choices:
+        base, _ = space.family.split(choice.name)
+        if base in BITS and (least := min(map(int, choice.values))) < 8:
+            where = node.value["space"].value[choice.name]
+            raise where.error(
+                f"'{choice.name}' has {least} bits, and 'error' is that of the network in floats, "
+                "which bits do not change: put quantised_error among the objectives, in place of "
+                "error or beside it"
+            )
 
 
 def _rungs(file: StudyFile, node: Node) -> Rungs | None:

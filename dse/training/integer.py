@@ -49,6 +49,8 @@ from dse.errors import InvalidDesign
 from dse.networks.mixed_convolution import Factors, MixedConv1d
 from dse.networks.network import PooledHead, ResidualBlock
 from dse.networks.ternary_convolution import TernaryConv1d
+from dse.training.rounded import rounded, rounded_layer
+from dse.training.rounding import activation_step, limit_of, round_to, weight_steps
 from dse.training.source import Source
 
 MAGNITUDE_BITS = FACTOR_BITS - 1
@@ -127,6 +129,8 @@ class Stage:
     begins_block: bool
     """Its input is what a later skip reads."""
     output_scale: float
+    output_bits: int = 8
+    """With fewer, `limit` is of fewer: -7..7 of 4."""
     out_channels: int
     """Channels of the tensor."""
 
@@ -194,9 +198,10 @@ class IntegerNetwork:
 def quantise_network(source: Source, pictures: Tensor) -> IntegerNetwork:
     """The network in whole numbers: quantised after training, without training it again.
 
-    The clips go through the network in floats, stage by stage, to find the range of each tensor;
-    the rounding of earlier stages has no part in the ranges of later ones. The largest magnitude is
-    taken, not a percentile: nothing of the calibration clips is cut, and one outlier costs steps.
+    The clips go through the network in floats, stage by stage, to find the range of each tensor.
+    The largest magnitude is taken, not a percentile: nothing of the calibration clips is cut, and
+    one outlier costs steps. With eight bits throughout, the rounding of earlier stages has no part
+    in the ranges of later ones; of fewer bits it is felt, and they go through it rounded.
 
     Args:
         source: the network, on the CPU and in evaluation mode.
@@ -239,8 +244,8 @@ def quantise_network(source: Source, pictures: Tensor) -> IntegerNetwork:
     )
 
 
-_Part = tuple[nn.Module, nn.Module | None, Tensor, float]
-"""Layer, batch norm, what it reads and its scale."""
+_Part = tuple[nn.Module, nn.Module | None, Tensor, float, int]
+"""Layer, batch norm, what it reads and its scale, bits of its weights."""
 
 
 class _Maker:
@@ -272,13 +277,16 @@ class _Maker:
             assert isinstance(module, ResidualBlock)
             # For the skip. `begins` marks the block's first stage, before which inference keeps it.
             kept, kept_scale, begins = values, scale, True
+            weight_bits, made_bits = block.bits_of(block.mixer), block.activation_bits
+            part: _Part
             for repeat, body in enumerate(module.body):
                 assert isinstance(body, nn.Sequential)
                 name = f"{block.name}.{repeat}"
                 layers = list(body)
                 if block.separable:
+                    part = (layers.pop(0), None, values, scale, block.weight_bits)
                     stage, values, scale = self._stage(
-                        f"{name}.dw", [(layers.pop(0), None, values, scale)], False, begins
+                        f"{name}.dw", [part], False, begins, made_bits
                     )
                     stages.append(stage)
                     begins = False
@@ -286,16 +294,19 @@ class _Maker:
                 name = f"{name}.{'pw' if mixed else 'conv'}"
                 *factors, last = _in_a_row(layers[0])
                 for number, factor in enumerate(factors):
+                    part = (factor, None, values, scale, weight_bits)
                     stage, values, scale = self._stage(
-                        f"{name}.{number}", [(factor, None, values, scale)], False, begins
+                        f"{name}.{number}", [part], False, begins, made_bits
                     )
                     stages.append(stage)
                     begins = False
-                paths: list[_Part] = [(last, layers[1], values, scale)]
+                paths: list[_Part] = [(last, layers[1], values, scale, weight_bits)]
                 if repeat == block.repeats - 1 and module.skip is not None:
                     norm = module.skip[1] if len(module.skip) > 1 else None
-                    paths.append((_as_one(module.skip[0]), norm, kept, kept_scale))
-                stage, values, scale = self._stage(name, paths, True, begins)
+                    assert block.skip is not None
+                    bits = block.bits_of(block.skip)
+                    paths.append((_as_one(module.skip[0]), norm, kept, kept_scale, bits))
+                stage, values, scale = self._stage(name, paths, True, begins, made_bits)
                 stages.append(stage)
                 begins = False
         return stages, scale, values
@@ -306,6 +317,7 @@ class _Maker:
         parts: list[_Part],
         relu: bool,
         begins: bool,
+        bits: int,
     ) -> tuple[Stage, Tensor, float]:
         """One stage from the paths that meet in it; returns it, its output in floats and the step.
 
@@ -314,13 +326,16 @@ class _Maker:
         """
         total: Any = 0
         made: list[Tensor] = []
-        for layer, norm, values, _ in parts:
-            summed = layer(values)
+        few = self.source.point.has_few_bits
+        for layer, norm, values, _, weight_bits in parts:
+            summed = rounded_layer(layer, values, weight_bits, bits) if few else layer(values)
             gain, offset = _gain_and_offset(norm, summed.shape[1])
             made.append(summed * gain.float()[:, None] + offset.float()[:, None])
-            total = total + made[-1]
+            # An identity that meets another path is not rounded by itself.
+            whole = few and len(parts) > 1 and not isinstance(layer, nn.Identity)
+            total = total + (rounded(made[-1], bits) if whole else made[-1])
         total = total.clamp_min(0) if relu else total
-        scale = _scale(name, total)  # behind the ReLU: what it cuts off needs no range
+        scale = _scale(name, total, bits)  # behind the ReLU: what it cuts off needs no range
         channels = total.shape[1]
         names = (name, f"{name.split('.')[0]}.skip")
         meet = len(parts) > 1
@@ -328,7 +343,7 @@ class _Maker:
         scaled: list[npt.NDArray[np.float64]] = []
         offsets = np.zeros(channels)
         for path_name, part, real in zip(names, parts, made, strict=False):
-            own = _scale(path_name, real) if meet else scale
+            own = _scale(path_name, real, bits) if meet else scale
             path, gains, more = self._path(path_name, part, channels, own, meet)
             paths.append(path)
             scaled.append(gains / scale)
@@ -345,9 +360,10 @@ class _Maker:
             relu=relu,
             begins_block=begins,
             output_scale=scale,
+            output_bits=bits,
             out_channels=channels,
         )
-        return stage, total, scale
+        return stage, round_to(total, scale, bits) if few else total, scale
 
     def _path(
         self, name: str, part: _Part, channels: int, scale: float, meets: bool
@@ -364,8 +380,8 @@ class _Maker:
             scale: step of its output, where it is rounded.
             meets: another path.
         """
-        layer, norm, values, in_scale = part
-        kind, weights, scales = _weights(layer, channels)
+        layer, norm, values, in_scale, bits = part
+        kind, weights, scales = _weights(layer, channels, bits)
         gain, offset = (each.numpy() for each in _gain_and_offset(norm, channels))
         reals = in_scale * scales * gain
         if weights is not None:  # a row of zeros sums to 0, whatever its gain, which may be huge
@@ -420,7 +436,7 @@ def _gain_and_offset(norm: nn.Module | None, channels: int) -> tuple[Tensor, Ten
 
 
 def _weights(
-    layer: nn.Module, channels: int
+    layer: nn.Module, channels: int, bits: int
 ) -> tuple[PathKind, npt.NDArray[np.int8] | None, npt.NDArray[np.float64]]:
     """Kind, int8 weights and the scale of each output channel (real weight = scale * int8)."""
     if isinstance(layer, nn.Identity):
@@ -428,26 +444,26 @@ def _weights(
     if isinstance(layer, TernaryConv1d):
         return "ternary", layer.weight.numpy().astype(np.int8), np.ones(channels)
     if isinstance(layer, nn.Conv1d):
-        weights, scales = _quantised(layer.weight.detach().double())
+        weights, scales = _quantised(layer.weight.detach().double(), bits)
         return "convolution", weights, scales
     if isinstance(layer, MixedConv1d):
-        weights, scales = _quantised(layer.matrix().detach().double()[:, :, None])
+        weights, scales = _quantised(layer.matrix().detach().double()[:, :, None], bits)
         return "convolution", *_as_trits(weights, scales)
     raise InvalidDesign(f"{type(layer).__name__} has no form in whole numbers here")
 
 
-def _quantised(weights: Tensor) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
-    """Symmetric int8 weights and the step of each output channel, the first axis.
+def _quantised(
+    weights: Tensor, bits: int = 8
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
+    """Symmetric weights of so many bits and the step of each output channel, the first axis.
 
     A channel's largest magnitude becomes 127; -128 is not used, so positive and negative weights
-    have the same range. A channel of zeros has step 1, as 0 would divide by itself.
+    have the same range. Of fewer bits the largest may be cut (`dse.training.rounding`).
     """
-    plain = weights.numpy()
-    axes = tuple(range(1, plain.ndim))
-    scales = np.abs(plain).max(axis=axes) / INT8_LIMIT
-    scales = np.where(scales > 0, scales, 1.0)
-    whole = np.rint(plain / scales.reshape(-1, *(1 for _ in axes)))
-    return whole.astype(np.int8), scales
+    limit, steps = limit_of(bits), weight_steps(weights, bits)
+    scaled = weights / steps.view(-1, *(1 for _ in weights.shape[1:]))
+    whole = scaled.round().clamp_(-limit, limit)
+    return whole.numpy().astype(np.int8), steps.numpy()
 
 
 def _as_trits(
@@ -463,12 +479,12 @@ def _as_trits(
     return divided.astype(np.int8), np.where(single, scales * INT8_LIMIT, scales)
 
 
-def _scale(name: str, values: Tensor) -> float:
+def _scale(name: str, values: Tensor, bits: int = 8) -> float:
     """The step of a tensor: its largest magnitude / 127; 1 where it is zero throughout."""
     largest = float(values.abs().max())
     if not np.isfinite(largest):
         raise InvalidDesign(f"{name} must be finite to be quantised, not {largest}")
-    return largest / INT8_LIMIT or 1.0
+    return activation_step(values, bits)
 
 
 def _rounding(

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from dse.networks.lowering import output_frames
 from dse.training.integer import INT8_LIMIT, RESULT_SHIFT, IntegerNetwork, Path, Rounding
+from dse.training.rounding import limit_of
 
 CLIPS = 32
 """Of a batch: its tensors stay in the caches."""
@@ -47,17 +48,18 @@ def _scores(network: IntegerNetwork, values: Tensor) -> Tensor:
     for stage in network.stages:
         if stage.begins_block:
             kept = values
-        least = 0 if stage.relu else -INT8_LIMIT
+        most = limit_of(stage.output_bits)
+        least = 0 if stage.relu else -most
         alone = stage.added is None
         made = [
             inputs
             if path.rounding is None
-            else _rounded([(_sums(path, inputs), path.rounding)], least if alone else -INT8_LIMIT)
+            else _rounded([(_sums(path, inputs), path.rounding)], least if alone else -most, most)
             for path, inputs in zip(stage.paths, (values, kept), strict=False)
         ]
         values = made[0]
         if stage.added is not None:
-            values = _rounded(list(zip(made, stage.added, strict=True)), least)
+            values = _rounded(list(zip(made, stage.added, strict=True)), least, most)
     head = network.head
     if head.pooled:
         factor, shift = head.mean_rounding(values.shape[2])
@@ -68,9 +70,9 @@ def _scores(network: IntegerNetwork, values: Tensor) -> Tensor:
     return scores[:, :, 0] if head.pooled else scores
 
 
-def _rounded(parts: list[tuple[Tensor, Rounding]], least: int) -> Tensor:
-    """Int8 of sums that are added up, each times its channel's factor."""
-    return (_total(parts) >> RESULT_SHIFT).clamp_(least, INT8_LIMIT)
+def _rounded(parts: list[tuple[Tensor, Rounding]], least: int, most: int) -> Tensor:
+    """Results of sums that are added up, each times its channel's factor."""
+    return (_total(parts) >> RESULT_SHIFT).clamp_(least, most)
 
 
 def _total(parts: list[tuple[Tensor, Rounding]]) -> Tensor:

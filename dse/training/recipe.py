@@ -80,6 +80,9 @@ class Recipe:
     """Share of the target that is spread evenly over all classes."""
     class_weights: Literal["none", "balanced"] = "none"
     """`balanced`: a clip of class c counts clips / (classes * clips of c)."""
+    rounded_share: Annotated[float, Allowed(ge=0.0, le=1.0)] = 0.25
+    """Share of the epochs, the last ones, that compute with weights and activations rounded: of
+    designs with fewer than eight bits; all others never do (`dse.training.rounded`)."""
     gradient_clip: Annotated[float, Allowed(gt=0, words="more than 0, or null")] | None = None
     """Longer gradients (2-norm over all parameters) are cut to this length."""
     precision: Precision = "auto"
@@ -111,9 +114,17 @@ class Recipe:
         )
 
     @property
+    def float_epochs(self) -> int:
+        """Epochs before those that round, of a design with few bits."""
+        return self.epochs - round(self.rounded_share * self.epochs)
+
+    @property
     def key(self) -> str:
         """Eight hex digits that are the same for the same recipe."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
+        plain = self.to_dict()
+        if self.rounded_share == 0.25:  # results from before this field are found by the key
+            del plain["rounded_share"]
+        text = json.dumps(plain, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def to_dict(self) -> dict[str, Any]:

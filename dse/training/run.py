@@ -230,6 +230,8 @@ class _Run:
         """Train for one epoch, then validate."""
         started = time.perf_counter()
         self.network.train()
+        few = self.point.has_few_bits
+        self.steps.rounded_of = self.point if few and epoch > self.recipe.float_epochs else None
         loss, error, rate = self._show_all(epoch, progress)
         scored = evaluate(
             self.network,
@@ -238,6 +240,7 @@ class _Run:
             self.batches.deviation,
             device=self.device,
             fast=self.computation.fast,
+            rounded_of=self.point if few else None,
         )
         self._check_loss(scored.loss, "validation", epoch, rate)
         return EpochRecord(
@@ -336,8 +339,11 @@ class _Run:
             write_best_scores(dataclasses.replace(scores, findings=findings), self.folder)
             if scores.int8 is None:
                 self.notes.append(f"not possible as int8: {scores.reason}")
+        error = best.validation_error
+        if self.point.has_few_bits and scores is not None:  # epochs were judged rounded
+            error = scores.error
         return TrainingResult(
-            validation_error=best.validation_error,
+            validation_error=error,
             quantised_error=None if scores is None else scores.quantised_error,
             best_epoch=best.epoch,
             epochs=len(self.history),

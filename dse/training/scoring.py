@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dse.design.point import DesignPoint
 from dse.errors import InvalidData, InvalidDesign
 from dse.networks.network import SpeechNetwork
 from dse.speech.features import FeatureSplit, SpeechFeatures, iterate_batches
@@ -27,6 +28,7 @@ from dse.training.devices import Computation, is_out_of_memory
 from dse.training.fast import fast_scores
 from dse.training.integer import IntegerNetwork, quantise_network
 from dse.training.integer_scores import scores_of_clips
+from dse.training.rounded import rounded_scores
 from dse.training.scores import Scores
 from dse.training.source import Source, calibration_clips
 
@@ -44,6 +46,7 @@ def evaluate(
     batch_size: int = EVALUATION_CLIPS,
     fast: bool = False,
     clipwise: bool = False,
+    rounded_of: DesignPoint | None = None,
 ) -> Scores:
     """Scores of a network on the clean clips of a split, in float32.
 
@@ -60,13 +63,17 @@ def evaluate(
         fast: by `dse.training.fast`, for networks of `dse.networks.network`; the same but for
             rounding.
         clipwise: say of each clip whether it was told wrongly, too (`Scores.wrong`).
+        rounded_of: design to whose bits weights and activations are rounded; None for floats.
 
     Raises:
         InvalidData: the split has no clips.
     """
     network.to(device).eval()
     score_confusion: Callable[[Tensor], Tensor] = network
-    if fast:
+    if rounded_of is not None:
+        assert isinstance(network, SpeechNetwork)
+        score_confusion = partial(rounded_scores, network, rounded_of)
+    elif fast:
         assert isinstance(network, SpeechNetwork)
         score_confusion = partial(fast_scores, network)
     loss, confusion, start = 0.0, None, 0

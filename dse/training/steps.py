@@ -14,12 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dse.design.point import DesignPoint
 from dse.errors import TrainingFailed
 from dse.networks.network import SpeechNetwork
 from dse.training.allocation import give_back_freed_memory, keep_freed_memory
 from dse.training.devices import Computation, is_out_of_memory
 from dse.training.fast import fast_scores
 from dse.training.recipe import Recipe
+from dse.training.rounded import rounded_scores
 
 
 class Steps:
@@ -45,6 +47,8 @@ class Steps:
         self.class_weights = class_weights
         if computation.device.type == "cpu":
             give_back_freed_memory()  # until a whole batch is known to fit
+        self.rounded_of: DesignPoint | None = None
+        """Design whose bits the scores are rounded to; None where they are not."""
         self.parts = 1
         """Into so many each batch is divided; their gradients are added up."""
 
@@ -88,6 +92,8 @@ class Steps:
 
     def scores(self, pictures: Tensor) -> Tensor:
         """Class scores in training mode, by the path and in the numbers of the computation."""
+        if self.rounded_of is not None:
+            return rounded_scores(self.network, self.rounded_of, pictures)
         bfloat16 = self.computation.bfloat16
         if self.computation.fast:
             dtype = torch.bfloat16 if bfloat16 else torch.float32

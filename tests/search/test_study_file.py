@@ -49,6 +49,14 @@ def test_candidates_default_to_fifty_per_training(tmp_path: Path) -> None:
     assert read_study(limited, trainings=9).candidates == 9
 
 
+def test_few_bits_need_an_objective_that_feels_them(tmp_path: Path) -> None:
+    few = STUDY.replace("  density: 0.25\n", "  density: 0.25\n  weight_bits: [8, 4]\n")
+    with pytest.raises(InvalidFile, match=r"'weight_bits' has 4 bits, and 'error' .*yaml:11\)"):
+        read_study(write(tmp_path, few))
+    felt = few.replace("[error, energy_pj]", "[quantised_error, energy_pj]")
+    assert read_study(write(tmp_path, felt)).objectives[0] == "quantised_error"
+
+
 def test_resolved_spells_out_defaults(tmp_path: Path) -> None:
     spec = read_study(write(tmp_path))
     assert spec.resolved()["features"]["coefficients"] == 64

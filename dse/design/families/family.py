@@ -83,6 +83,8 @@ class Part:
     """Of the parts before it: what they leave of the frames."""
     ternary_seed: int = 1
     """The network's; the same in all its blocks."""
+    in_bits: int = 8
+    """Of a value that it reads: of the block before it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

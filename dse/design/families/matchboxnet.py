@@ -15,7 +15,7 @@ from typing import Any
 from dse.design.families import mixing
 from dse.design.families.family import Axis, Family, Part, Value
 from dse.design.mixer import IDENTITY, SEEDED_KINDS, Mixer, MixerKind
-from dse.design.point import Block, check_block
+from dse.design.point import INPUT_BITS, Block, check_block
 from dse.design.policies import POLICIES, replaced
 
 MIXER_AXES = ("block_mixer", "skip", "prologue_mixer", "epilogue_mixer", "final_mixer")
@@ -65,6 +65,12 @@ AXES: dict[str, Axis] = {
     "stride": Axis(default=1, per_block=True, help="stride of a block"),
     "dilation": Axis(default=1, per_block=True, help="dilation of a block"),
     "dropout": _dropout("dropout of a block", per_block=True),
+    "weight_bits": Axis(
+        default=8, options=(8, 4, 2), per_block=True, help="bits of trained weights"
+    ),
+    "activation_bits": Axis(
+        default=8, options=(8, 4), per_block=True, help="bits of the tensors that a block makes"
+    ),
     "skip_norm": Axis(default=True, options=(True, False), help="batch norm on every skip"),
     "prologue_channels": Axis(default=128, help="channels of Conv1"),
     "prologue_kernel": Axis(default=11, odd=True, help="kernel of Conv1, odd"),
@@ -151,6 +157,10 @@ def _reach(name: str, blocks: int) -> range | tuple[int, ...]:
         return range(1, blocks + 2) if number is None else (number, number + 1)
     if base in ("repeats", "kernel", "kernel_growth", "dilation", "skip_norm"):
         return residual
+    if base == "weight_bits" and number is not None:
+        return residual
+    if base == "activation_bits" and number is not None:
+        return (number, number + 1)
     return everywhere
 
 
@@ -170,7 +180,7 @@ def part(values: Mapping[str, Value], index: int, in_channels: int) -> Part:
     """
     before, strides = _channels_before(values, index, in_channels), _strides_before(values, index)
     if index == int(_get(values, "blocks")) + 3:
-        return Part("pooled", before, strides)
+        return Part("pooled", before, strides, in_bits=_bits_before(values, index))
     # A network without random matrices is the same network whatever their seed would be.
     seeded = not SEEDED_KINDS.isdisjoint(kinds_used(values))
     seed = int(_get(values, "ternary_seed")) if seeded else 1
@@ -179,7 +189,19 @@ def part(values: Mapping[str, Value], index: int, in_channels: int) -> Part:
         mixer = mixing.build_mixer(values, _get(values, "policy_mixer"))
         block = replaced(block, before, policy, mixer)
     check_block(block, before)
-    return Part(block, before, strides, seed)
+    return Part(block, before, strides, seed, _bits_before(values, index))
+
+
+def _bits_before(values: Mapping[str, Value], index: int) -> int:
+    blocks = int(_get(values, "blocks"))
+    if index == 0:
+        return INPUT_BITS
+    return int(_get(values, "activation_bits", index - 1 if 2 <= index <= blocks + 1 else None))
+
+
+def _bits(values: Mapping[str, Value], number: int | None = None) -> dict[str, Any]:
+    """Bits of a residual block, or of Conv1, Conv2 and Conv3, which have those of all."""
+    return {name: _get(values, name, number) for name in ("weight_bits", "activation_bits")}
 
 
 def _channels_before(values: Mapping[str, Value], index: int, in_channels: int) -> int:
@@ -222,6 +244,7 @@ def _prologue(values: Mapping[str, Value]) -> Block:
         stride=int(_get(values, "prologue_stride")),
         dropout=float(_get(values, "prologue_dropout")),
         mixer=_mixer(values, "prologue_mixer"),
+        **_bits(values),
     )
 
 
@@ -241,6 +264,7 @@ def _residual_block(values: Mapping[str, Value], number: int) -> Block:
         mixer=_mixer(values, "block_mixer", number),
         skip=_skip(values, get("skip"), same),
         skip_norm=get("skip_norm"),
+        **_bits(values, number),
     )
 
 
@@ -252,6 +276,7 @@ def _epilogue(values: Mapping[str, Value]) -> Block:
         dilation=int(_get(values, "epilogue_dilation")),
         dropout=float(_get(values, "epilogue_dropout")),
         mixer=_mixer(values, "epilogue_mixer"),
+        **_bits(values),
     )
 
 
@@ -263,6 +288,7 @@ def _final(values: Mapping[str, Value]) -> Block:
         dropout=float(_get(values, "epilogue_dropout")),
         separable=False,
         mixer=_mixer(values, "final_mixer"),
+        **_bits(values),
     )
 
 

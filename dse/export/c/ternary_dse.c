@@ -48,9 +48,9 @@ static int32_t scaled(const tdse_rounding *rounding, int row, int32_t sum) {
     return rounding->offsets[row] + (int32_t)shifted(product, rounding->shifts[row]);
 }
 
-static int8_t limited(int32_t total, int relu) {
-    int32_t value = (int32_t)shifted(total, 7), low = relu ? 0 : -127;
-    return (int8_t)(value < low ? low : value > 127 ? 127 : value);
+static int8_t limited(int32_t total, int relu, int32_t most) {
+    int32_t value = (int32_t)shifted(total, 7), low = relu ? 0 : -most;
+    return (int8_t)(value < low ? low : value > most ? most : value);
 }
 
 static void row_sums(const tdse_path *path, int number, int outputs, int row, const int8_t *in, int frames, int after) {
@@ -83,10 +83,10 @@ static void row_sums(const tdse_path *path, int number, int outputs, int row, co
 }
 
 /* Int8 of one path's row, in sums. */
-static void row_values(const tdse_path *path, int relu, int row, int after) {
+static void row_values(const tdse_path *path, int relu, int most, int row, int after) {
     if (path->rounding.factors == 0) return;
     for (int t = 0; t < after; t++)
-        sums[t] = limited(scaled(&path->rounding, row, sums[t]), relu);
+        sums[t] = limited(scaled(&path->rounding, row, sums[t]), relu, most);
 }
 
 static int run_stage(const tdse_stage *stage, const int8_t *in, int frames, const int8_t *kept,
@@ -95,12 +95,12 @@ static int run_stage(const tdse_stage *stage, const int8_t *in, int frames, cons
     for (int row = 0; row < stage->outputs; row++) {
         for (int p = 0; p < stage->paths; p++) {
             row_sums(&stage->path[p], p, stage->outputs, row, p ? kept : in, p ? kept_frames : frames, after);
-            row_values(&stage->path[p], stage->relu && !meet, row, after);
+            row_values(&stage->path[p], stage->relu && !meet, stage->most, row, after);
             for (int t = 0; t < after && meet; t++)
                 totals[t] = (p ? totals[t] : 0) + scaled(&stage->added[p], row, sums[t]);
         }
         for (int t = 0; t < after; t++)
-            out[row * after + t] = meet ? limited(totals[t], stage->relu) : (int8_t)sums[t];
+            out[row * after + t] = meet ? limited(totals[t], stage->relu, stage->most) : (int8_t)sums[t];
     }
     return after;
 }
@@ -116,7 +116,7 @@ static int8_t mean(const tdse_head *head, const int8_t *values, int frames) {
         if (factor < 32768 || shift == 0) break;
     }
     if (factor > 32767) factor = 32767;
-    return limited(64 + (int32_t)shifted(sum * factor, shift), 0);
+    return limited(64 + (int32_t)shifted(sum * factor, shift), 0, 127);
 }
 
 /* Values of a frame lie `apart` from each other. */

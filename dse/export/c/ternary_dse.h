@@ -47,6 +47,7 @@ typedef struct {
     uint8_t paths; /* the second reads the input of the block */
     uint8_t relu;
     uint8_t begins_block;
+    uint8_t most; /* the largest value: 127 of eight bits, 7 of four */
     uint16_t outputs;
     tdse_path path[2];
     tdse_rounding added[2]; /* where two meet */

@@ -205,7 +205,7 @@ def test_later_sub_blocks_are_checked_at_their_own_width() -> None:
             "blocks:\n  - name: B1\n    out_channels: 8\n    kernel: 3\n",
             "unknown key 'blocks[0].kernel': did you mean 'kernel_size'? known keys here are name, "
             "out_channels, kernel_size, repeats, stride, dilation, dropout, separable, groups, "
-            "mixer, skip, skip_norm (design.yaml:4)",
+            "mixer, skip, skip_norm, weight_bits, activation_bits (design.yaml:4)",
         ),
         (
             "head: both\nblocks:\n  - {name: B1, out_channels: 8, kernel_size: 3}\n",
