@@ -6,18 +6,12 @@ name of that machine: Streamlit keeps a widget's value under its key, and a valu
 would otherwise be carried over to the next.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import streamlit as st
 
-from cost_models import (
-    Accelerator,
-    Technology,
-    accelerator_names,
-    load_accelerator,
-    load_technology,
-    technology_names,
-)
+from cost_models import Accelerator, Technology, load_technology, technology_names
 from cost_models.accelerator import (
     READ_ONLY,
     ComputeArray,
@@ -27,11 +21,15 @@ from cost_models.accelerator import (
 )
 from cost_models.energy import memory_prices
 from cost_models.units import with_prefix
+from dashboard.links import choose_one
+from dashboard.machines import load_machine, machine_names
 from dashboard.studies import StudyFrame
+from dse.pricing.machine import Machine
 from dse.pricing.what_if import ArrayChange, MemoryChange, varied
 from dse.ternary.generators import FAMILIES
 
 STUDYS = "the study's own"
+MACHINES_OWN = "the machine's own"
 OWN_DRAM = "the technology's own"
 DRAM_KINDS = {
     "LPDDR5": "asap7_7nm",
@@ -57,6 +55,8 @@ class Chosen:
     """The machine that it was varied from."""
     machine: Accelerator
     technology: Technology
+    own: Machine
+    """The study's machine that it is held against."""
     family: str | None = None
     """Generator that makes the matrices instead of the designs' own."""
 
@@ -68,25 +68,26 @@ def choose_machine(study: StudyFrame) -> Chosen:
     machine has one, and means nothing once matrices are stored.
 
     Args:
-        study: whose machine and technology are offered first; of several machines, its first.
+        study: whose machines and technologies are offered first.
 
     Raises:
         InvalidInput: its parts do not fit each other.
     """
-    base = st.selectbox(
-        "Machine", [STUDYS, *accelerator_names()], key="machine", bind="query-params"
-    )
+    owns = own_machines(study)
+    base = choose_one(st, "Machine", [*owns, *machine_names()], "machine")
     tech = st.selectbox(
         "Technology",
-        ["the machine's own", *technology_names()],
+        [MACHINES_OWN, *technology_names()],
         key="technology",
         bind="query-params",
         help=_classes(),
     )
-    machine = study.asked.accelerator if base == STUDYS else load_accelerator(base)
-    technology = _technology(study, machine, base, tech)
+    own = owns.get(base, next(iter(owns.values())))
+    machine, technology = (own.accelerator, own.technology) if base in owns else load_machine(base)
+    if tech != MACHINES_OWN:
+        technology = load_technology(tech)
     # Other sliders for another machine; their keys stand in the address.
-    mark = "own" if base == STUDYS else base
+    mark = _mark(study, own) if base in owns else base
     clock_mhz = _factor("Clock (MHz)", machine.clock_mhz, f"{mark}.clock")
     lanes = _powers("Vector lanes", machine.vector_lanes, f"{mark}.vector")
     trits = family = None
@@ -120,8 +121,28 @@ def choose_machine(study: StudyFrame) -> Chosen:
         arrays=arrays,
         memories=memories,
     )
+    if technology.name in technology_names():  # so that a file of the machine has it, too
+        changed = dataclasses.replace(changed, technology=technology.name)
     chosen = family if family in FAMILIES and not stored else None
-    return Chosen(machine, changed, technology, chosen)
+    return Chosen(machine, changed, technology, own, chosen)
+
+
+def own_machines(study: StudyFrame) -> dict[str, Machine]:
+    """Words -> machine of the study; of several the one first that most of the frontier is on.
+
+    It is what a reader compares with: as long as nothing is moved, nothing has changed.
+    """
+    machines = study.asked.machines
+    if len(machines) == 1:
+        return {STUDYS: machines[0]}
+    chosen = study.frame.loc[study.frame["frontier"], "accelerator"].value_counts()
+    ordered = sorted(machines, key=lambda each: -int(chosen.get(each.accelerator.name, 0)))
+    return {f"{STUDYS}: {each.accelerator.name}": each for each in ordered}
+
+
+def _mark(study: StudyFrame, own: Machine) -> str:
+    machines = study.asked.machines
+    return "own" if len(machines) == 1 else f"own{machines.index(own)}"
 
 
 @st.cache_data
@@ -133,12 +154,6 @@ def _classes() -> str:
         logic, memories = technology.logic_class.level, technology.memory_class.level
         lines.append(f"`{name}`: logic `{logic}`, memories `{memories}`")
     return "Leakage classes:\n\n" + "\n\n".join(lines)
-
-
-def _technology(study: StudyFrame, machine: Accelerator, base: str, name: str) -> Technology:
-    if name != "the machine's own":
-        return load_technology(name)
-    return study.asked.technology if base == STUDYS else load_technology(machine.technology)
 
 
 def _factor(title: str, value: float, key: str) -> float:

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from cost_models import accelerator_names, load_accelerator, load_technology
 from dashboard.contents import draw_bars, draw_sideways
 from dashboard.links import choose_many, choose_one
+from dashboard.machines import load_machine, machine_names
 from dashboard.session import current_study, page, rows_or_stop
 from dashboard.shortlist import shortlist
 from dashboard.studies import StudyFrame
@@ -120,7 +120,7 @@ def _machines(study: StudyFrame) -> None:
     machines = choose_many(
         right,
         "Machines; the first is what the others are held against",
-        [OWN, *accelerator_names()],
+        [OWN, *machine_names()],
         "machines",
         default=[OWN, "kws_int8", "kws_tiny"],
         most=MOST,
@@ -155,8 +155,7 @@ def _priced(study: StudyFrame, row: Evaluation) -> Priced:
 
 
 def _on_machine(study: StudyFrame, own: Priced, name: str) -> Priced:
-    machine = load_accelerator(name)
-    cost = study.of.price(own.design, Machine(machine, load_technology(machine.technology)))
+    cost = study.of.price(own.design, Machine(*load_machine(name)))
     return dataclasses.replace(own, cost=cost)
 
 

@@ -10,9 +10,9 @@ import shlex
 
 import streamlit as st
 
-from cost_models import accelerator_names
 from cost_models.strict_yaml import dump_yaml
 from dashboard.links import choose_many
+from dashboard.machines import machine_names, machine_source
 from dashboard.session import current_study, page
 from dashboard.shortlist import shortlist
 from dashboard.studies import StudyFrame, signature
@@ -59,7 +59,7 @@ def main() -> None:
     machines = choose_many(
         right,
         "Priced on further machines, too",
-        accelerator_names(),
+        machine_names(),
         "report_machines",
         default=(),
         most=4,
@@ -68,7 +68,12 @@ def main() -> None:
     # A report is of networks: one that stands on several machines is in it once.
     networks = tuple(dict.fromkeys(each.partition("@")[0] for each in keys))
     report = _report(
-        signature(study.of.folder), networks, tuple(machines), rate, battery, max_error
+        signature(study.of.folder),
+        networks,
+        tuple(machine_source(name) for name in machines),
+        rate,
+        battery,
+        max_error,
     )
     titles = [section.title for section in report.sections]
     wanted = st.multiselect("Sections", titles, default=titles, key="report_sections")

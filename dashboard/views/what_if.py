@@ -7,6 +7,7 @@ it cannot say is which designs a search on that machine would have found: candid
 never trained, over a limit of the old machine for instance, are not in the fleet.
 """
 
+import shlex
 import time
 from collections.abc import Sequence
 
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from cost_models import Accelerator, Technology
+from cost_models import Accelerator, Technology, accelerator_names
 from dashboard.charts import draw_sample, scaled_frame
 from dashboard.contents import readable, show_numbers
 from dashboard.frontier_chart import Marks, frontier_chart
@@ -29,7 +30,7 @@ from dashboard.session import (
     settings,
 )
 from dashboard.shortlist import shortlist
-from dashboard.studies import StudyFrame, inside, signature
+from dashboard.studies import NAME, StudyFrame, inside, signature
 from dashboard.texts import label, plain, sentence
 from dashboard.what_if_controls import Chosen, choose_machine
 from dse.columns import LABELS, MEASURED_COLUMNS, OBJECTIVE_COLUMNS, first_cost, first_measured
@@ -94,11 +95,14 @@ def _answer(study: StudyFrame, chosen: Chosen) -> None:
     )
     key = chart.show("what_if_plot", outlines=False).design
     other = "Matrices are of another generator than the trained ones. " if chosen.family else ""
+    name = chosen.machine.name.partition(",")[0]  # of a study of several: with what was varied
+    clock = f" at {chosen.machine.clock_mhz:g} MHz"
+    owns = "machines" if study.asked.several_machines else "machine"
     st.container(key="what_if_seconds").caption(
         f"{len(fleet):,} trained designs priced anew in {seconds:.3f} s on "
-        f"{plain(chosen.machine.name)} at {chosen.machine.clock_mhz:g} MHz, "
+        f"{plain(name)}{clock}, "
         f"{plain(say_technology(chosen.machine, chosen.technology))}; "
-        "errors are those of the study. Grey dashes: the frontier on the study's own machine. "
+        f"errors are those of the study. Grey dashes: the frontier on the study's own {owns}. "
         f"{other}"
         f"{int((~fits).sum()):,} designs do not run or do not fit. Drawn: the frontier and at most "
         f"{MOST_POINTS:,} others."
@@ -108,7 +112,7 @@ def _answer(study: StudyFrame, chosen: Chosen) -> None:
         open_design(key)
     found = moves(_keys_before(study), frame.loc[frame["frontier"], "key"].tolist())
     _moves(found, frame)
-    _before_and_after(study, trained, frame, objectives)
+    _before_and_after(_before(study, trained, chosen), frame, objectives)
     _robustness(study, fleet, chosen, frame)
     _save(chosen)
 
@@ -201,16 +205,30 @@ def _moves(found: Moves, frame: pd.DataFrame) -> None:
             cell.text(text + (f"\nand {len(keys) - 8} more" if len(keys) > 8 else ""))
 
 
+def _before(study: StudyFrame, trained: Trained, chosen: Chosen) -> pd.DataFrame:
+    """The designs on the study's machine that they are held against, as a row each.
+
+    Of a study of one machine these are the recorded figures; of several, a design's row is of
+    whichever machine comes first, so it is priced on the one that is meant.
+    """
+    if not study.asked.several_machines:
+        return study.scaled.iloc[trained.places]
+    own = chosen.own
+    columns, fits = trained.fleet.price(own.accelerator, own.technology)
+    costs = {name: np.where(fits, figures, np.nan) for name, figures in columns.items()}
+    return scaled_frame(trained.frame.assign(status="trained", **costs))
+
+
 def _before_and_after(
-    study: StudyFrame, trained: Trained, frame: pd.DataFrame, objectives: Sequence[str]
+    earlier: pd.DataFrame, frame: pd.DataFrame, objectives: Sequence[str]
 ) -> None:
     """Medians over the designs that run, before and after.
 
-    Both over the same designs, those that run on the new machine; else a machine that cannot
-    execute the large ones would seem to have made all of them cheaper.
+    Both over the same designs, those that run on both machines; else a machine that cannot execute
+    the large ones would seem to have made all of them cheaper.
     """
-    run = frame["energy_pj"].notna().to_numpy()
-    runs, scaled = frame[run], study.scaled.iloc[trained.places[run]]
+    run = frame["energy_pj"].notna().to_numpy() & earlier["energy_pj"].notna().to_numpy()
+    runs, scaled = frame[run], earlier[run]
     lines: list[dict[str, object]] = []
     for name in ("energy_pj", "latency_us", "area_um2", "leakage_uw", *objectives):
         if (
@@ -297,23 +315,47 @@ def _robustness(study: StudyFrame, fleet: Fleet, chosen: Chosen, frame: pd.DataF
 def _save(chosen: Chosen) -> None:
     st.subheader("Keep this machine", anchor=False)
     left, middle, right = st.columns([1.2, 1, 1.2], vertical_alignment="bottom")
-    name = left.text_input("Name", value="my_machine", max_chars=64, key="machine_name")
+    given = left.text_input("Name", value="my_machine", max_chars=64, key="machine_name")
+    name = f"{given.removesuffix('.yaml')}.yaml"
     text = machine_yaml(chosen.machine, based_on=chosen.base.name if _varied(chosen) else "")
     middle.download_button(
         "Download as YAML",
         text,
-        file_name="machine.yaml",
+        file_name=name if NAME.fullmatch(name) else "machine.yaml",
         mime="application/yaml",
         icon=":material/download:",
     )
     if right.button("Save beside the studies", disabled=settings().read_only, key="save_machine"):
-        if settings().read_only:
-            raise InvalidInput("the dashboard is read only: download the machine instead")
-        path = inside(settings().root, f"{name.removesuffix('.yaml')}.yaml")
-        if path.exists():
-            raise InvalidInput(f"{path.name} exists: choose another name")
+        save_machine(name, text)
+        st.success(f"Saved. {plain(name)} is offered on all pages now; in a terminal:")
+        st.code(f"dse estimate DESIGN --machine {shlex.quote(name)}", language="sh")
+
+
+def save_machine(name: str, text: str) -> None:
+    """Write a machine's file beside the studies.
+
+    Args:
+        name: of the file, with its ending.
+        text: YAML.
+
+    Raises:
+        InvalidInput: the page is read only; the name is taken, could lead elsewhere, or is that of
+            another machine, which nobody could tell from this one in a table.
+    """
+    if settings().read_only:
+        raise InvalidInput("the dashboard is read only: download the machine instead")
+    path = inside(settings().root, name)
+    if path.exists():
+        raise InvalidInput(f"{path.name} exists: choose another name")
+    if path.stem in accelerator_names():
+        raise InvalidInput(f"{path.stem} is a machine of the package: choose another name")
+    try:
         write_text(path, text)
-        st.success(f"Saved. Price on it with `--machine {plain(path.name)}`.")
+    except OSError as error:
+        raise InvalidInput(
+            f"{name} cannot be written ({str(error.strerror).lower()}): free some space, change "
+            "the folder's permissions, or download the machine"
+        ) from None
 
 
 def _varied(chosen: Chosen) -> bool:

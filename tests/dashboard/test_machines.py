@@ -1,0 +1,80 @@
+"""Machines that are saved, and of several machines the one that What if begins with."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from cost_models import accelerator_names, load_accelerator
+from dashboard.machines import load_machine, machine_names, saved_machines
+from dashboard.studies import read_study
+from dashboard.views.what_if import save_machine
+from dashboard.what_if_controls import own_machines
+from dse.errors import InvalidInput
+from dse.pricing.what_if import machine_yaml
+from tests.dashboard.conftest import Opened
+from tests.dashboard.test_app import texts
+
+
+@pytest.fixture
+def folder(studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The studies, in a folder that may be written to."""
+    copy = tmp_path / "my studies"
+    shutil.copytree(studies, copy)
+    monkeypatch.setattr(sys, "argv", ["app.py", str(copy)])
+    return copy
+
+
+def test_a_saved_machine_is_offered_everywhere(folder: Path, open_page: Opened) -> None:
+    app = open_page("what_if", folder, study="six", technology="low_leakage_22nm")
+    app.text_input(key="machine_name").set_value("night_watch").run()
+    app.button(key="save_machine").click().run()
+    assert not app.error and "night\\_watch\\.yaml is offered on all pages" in texts(app)
+    assert "dse estimate DESIGN --machine night_watch.yaml" in [each.value for each in app.code]
+    # Not only the sliders are kept: so is what the technology was.
+    assert load_accelerator(folder / "night_watch.yaml").technology == "low_leakage_22nm"
+    assert "night_watch.yaml" in open_page("what_if", folder).selectbox(key="machine").options
+    compared = open_page("compare", folder, compare="machines", machines="night_watch.yaml")
+    assert "night_watch.yaml" in compared.multiselect(key="machines").value
+    reported = open_page("report", folder, report_machines="night_watch.yaml")
+    assert not reported.error and not reported.warning
+    assert "night_watch" in str(reported.get("iframe")[0].proto.srcdoc)
+
+
+def test_machines_are_told_from_studies_and_all_else(folder: Path) -> None:
+    assert saved_machines(folder) == []
+    text = machine_yaml(load_accelerator("kws_int8"), based_on="")
+    save_machine("mine.yaml", text)
+    (folder / "study.yaml").write_text("name: six\n")
+    (folder / "broken.yaml").write_text("{")
+    (folder / "a folder.yaml").mkdir()
+    (folder / "link.yaml").symlink_to("/etc/passwd")
+    assert saved_machines(folder) == ["mine.yaml"]
+    assert machine_names() == ["mine.yaml", *accelerator_names()]
+    machine, technology = load_machine("mine.yaml")
+    assert (machine.name, technology.name) == ("mine", machine.technology)
+    for name, words in (
+        ("mine.yaml", "exists: choose another name"),
+        ("kws_int8.yaml", "is a machine of the package"),
+        ("../out.yaml", "a name has up to 64"),
+    ):
+        with pytest.raises(InvalidInput, match=words):
+            save_machine(name, text)
+    sys.argv.append("--read-only")
+    with pytest.raises(InvalidInput, match="read only"):
+        save_machine("other.yaml", text)
+
+
+def test_what_if_begins_where_the_study_is(studies: Path, open_page: Opened) -> None:
+    """On the machine that most of the frontier is on; nothing moved, so nothing has changed."""
+    study = read_study("six", studies / "six")
+    front = study.frame[study.frame["frontier"]]
+    first = next(iter(own_machines(study).values())).accelerator.name
+    assert front["accelerator"].value_counts()[first] == front["accelerator"].value_counts().max()
+    app = open_page("what_if", studies, study="six")
+    assert app.selectbox(key="machine").value == f"the study's own: {first}"
+    assert set(app.dataframe[0].value["change"]) == {"+0.0%"}
+    other = list(own_machines(study))[-1]
+    app.selectbox(key="machine").set_value(other).run()
+    assert set(app.dataframe[0].value["change"]) == {"+0.0%"}
