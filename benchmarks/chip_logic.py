@@ -25,7 +25,6 @@ from benchmarks.clock_and_control import FILE, Cell, Library, read_cell, read_li
 from cost_models import load_accelerator, load_technology
 from cost_models.accelerator import ComputeArray
 from cost_models.area import (
-    FACTOR_BITS,
     multiplier_area_um2,
     register_area_um2,
     register_file_area_um2,
@@ -33,6 +32,7 @@ from cost_models.area import (
 from cost_models.control import alignment_area_um2, control_area_um2
 from cost_models.machine_area import machine_area_um2
 from cost_models.technology import Technology
+from cost_models.workload import FACTOR_BITS
 from dse.chip.export import ChipExport
 from dse.chip.machine import SUM_BITS
 from dse.files import write_text
@@ -191,7 +191,7 @@ def account(modules: Modules, library: Library, top: str = "chip") -> dict[str, 
 
 def model(chip: ChipExport, technology: Technology) -> dict[str, float]:
     """Part -> um2 of the cost model, memories left out."""
-    machine = chip.machine
+    machine = chip.chip.machine
     specs = [
         layer.generator
         for layer in chip.workload.layers

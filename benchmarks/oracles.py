@@ -128,6 +128,7 @@ def layer_of(row: dict[str, str]) -> Layer:
         weights=WeightSource.TRAINED,
         weight_bits=max(int(row.get("W_bits", 8)), 1),
         accumulator_bits=PARTIAL_SUM_BITS,
+        rescaled=False,
     )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from cost_models import Band, Component, Cost, estimate, load_accelerator, load_technology
 from cost_models.application import average_power_uw
 from cost_models.strict_yaml import read_yaml
-from cost_models.workload import Layer, LayerKind, WeightSource, Workload
+from cost_models.workload import CONVOLUTIONS, Layer, LayerKind, WeightSource, Workload
 from dse.columns import significant
 from dse.design.point import point_from_node
 from dse.networks.lowering import lower
@@ -65,7 +65,13 @@ def ultratrail() -> Cost:
     """One inference of TC-ResNet8 on UltraTrail."""
     machine = load_accelerator(SILICON / "ultratrail.yaml")
     network = point_from_node(read_yaml(SILICON / "tc_resnet8.yaml"))
-    workload = lower(network, frames=FRAMES, outputs=CLASSES)
+    lowered = lower(network, frames=FRAMES, outputs=CLASSES)
+    # Its numbers are in fixed point: a bias a channel, and no factors.
+    layers = tuple(
+        dataclasses.replace(each, rescaled=False, bias=each.kind in CONVOLUTIONS)
+        for each in lowered.layers
+    )
+    workload = Workload(lowered.name, layers)
     return estimate(workload, machine, load_technology(machine.technology))
 
 

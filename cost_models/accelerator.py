@@ -553,12 +553,21 @@ class Accelerator:
         """Bits of weight memory that a layer takes on this machine.
 
         `Layer.stored_bits`, except on a machine that stores ternary matrices: there their entries
-        at the layer's `weight_bits` take the place of the generator's start state.
+        at the layer's `weight_bits` take the place of the generator's start words. Weights, and
+        what stands beside them, begin at a word of the memory that keeps them.
         """
+        weights, beside = layer.stored_matrix_bits, layer.parameter_bits
         if layer.weights is WeightSource.GENERATED and self.ternary_weights == "stored":
-            entries_bits = layer.generated_weights * layer.weight_bits
-            return layer.stored_bits - layer.generator_state_bits + entries_bits
-        return layer.stored_bits
+            weights = layer.generated_weights * layer.weight_bits
+        else:
+            beside += layer.start_bits
+        word = self.weight_word_bits
+        return -(-weights // word) * word + -(-beside // word) * word
+
+    @property
+    def weight_word_bits(self) -> int:
+        """Word of the memory that keeps the weights: their home, or the backing one without."""
+        return (self.weight_home or self.chain("weights")[-1]).access_bits
 
     def check_executable(self, layer: Layer) -> None:
         """Raise `InvalidAccelerator` if the machine cannot execute a layer, whatever its size.

@@ -26,6 +26,7 @@ import math
 from cost_models.band import Band
 from cost_models.errors import InvalidAccelerator, require
 from cost_models.technology import Technology
+from cost_models.workload import FACTOR_BITS, SHIFT_BITS
 
 AND_INPUTS = 2
 """A partial product is an AND of one bit of each operand."""
@@ -174,12 +175,6 @@ def register_file_growth(capacity_bits: int) -> float:
     return max(1.0, math.sqrt(capacity_bits / SYNTHESISED_REGISTER_FILE_BITS))
 
 
-FACTOR_BITS = 16
-"""Of what a sum is multiplied by to become an int8: 15 bits and a sign. Two figures of a shift and
-a mantissa of 16 bits are what CMSIS-NN reduces TFLite's multipliers of 32 bits to where its sums
-are wide (`REDUCE_MULTIPLIER`, arm_nnsupportfunctions.h, Arm Limited, 2024)."""
-SHIFT_STAGES = 5
-"""Selections behind each other of a shift by 0 to 31."""
 RESULT_BITS = 8
 
 
@@ -199,7 +194,7 @@ def vector_lane_area_um2(technology: Technology, accumulator_bits: int = 24) -> 
     """
     product_bits = accumulator_bits + FACTOR_BITS
     multiplier = multiplier_area_um2(technology, accumulator_bits, FACTOR_BITS)
-    shifts = technology.tree_lane_um2_per_bit.band.scaled(SHIFT_STAGES * product_bits)
+    shifts = technology.tree_lane_um2_per_bit.band.scaled(SHIFT_BITS * product_bits)
     adder = adder_area_um2(technology, accumulator_bits)
     limits = comparator_area_um2(technology, product_bits)
     registers = register_area_um2(technology, vector_lane_flip_flops(accumulator_bits))

@@ -162,12 +162,16 @@ class PartBook:
 def stored_bits(book: LayerBook, machine: Accelerator) -> Figures:
     """Bits of weights of each layer of a book on a machine, as `Accelerator.stored_bits` has them.
 
-    One that stores ternary matrices has their entries in place of start states.
+    One that stores ternary matrices has their entries in place of start words.
     """
-    stored, generated = book.column("stored_bits"), book.column("generated")
+    weights, beside = book.column("stored_matrix_bits"), book.column("parameter_bits")
+    start_bits = book.column("start_bits")
     if machine.ternary_weights == "stored":
-        entries_bits = generated * book.column("weight_entries") * book.column("weight_bits")
-        stored = stored + generated * (entries_bits - book.column("generator_state_bits"))
+        generated = book.column("generated")
+        weights = weights + generated * book.column("weight_entries") * book.column("weight_bits")
+        start_bits = start_bits * (1 - generated)
+    word = machine.weight_word_bits
+    stored: Figures = (np.ceil(weights / word) + np.ceil((beside + start_bits) / word)) * word
     return stored
 
 
@@ -312,7 +316,7 @@ class PartPricer:
         """`EXACT_COLUMNS` of each part, shape (parts, columns).
 
         Two of them depend on the machine, though not on its mappings: one that stores ternary
-        matrices has their entries in place of start states, and only one with a generator generates
+        matrices has their entries in place of start words, and only one with a generator generates
         weights.
         """
         book, machine = self.parts.book, self.pricer.machine

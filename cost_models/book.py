@@ -62,7 +62,8 @@ COLUMNS: dict[str, Callable[[Layer], float]] = {
     "bias": attrgetter("bias"),
     "stored_bits": attrgetter("stored_bits"),
     "stored_matrix_bits": attrgetter("stored_matrix_bits"),
-    "generator_state_bits": attrgetter("generator_state_bits"),
+    "parameter_bits": attrgetter("parameter_bits"),
+    "start_bits": attrgetter("start_bits"),
     "scaled": _scaled,
     "scaled_bits": lambda layer: (
         layer.accumulator_bits if layer.kind in SUMMED else layer.input_bits

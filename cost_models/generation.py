@@ -29,14 +29,15 @@ Whether a mapping asks in the order of the matrix (N rows, R columns, T frames):
 A loop over T outside of the weights' registers, with loops over N or R within it, asks for trits a
 second time. The generator goes back:
 
-    for t in 4:                 goes back to the beginning of the matrix: the layer's start state is
-      for n, for r: ...         read again from the memory where it lies          3 *restarts*
+    for t in 4:                 goes back to the beginning of the matrix: the layer's start words
+      for n, for r: ...         stand in a register, since the layer began
     for n in 12:                goes back to the beginning of a piece: its state was saved in a
       for t in 4:               register beside the generator when the piece began
-        for r in 2: ...         (`GeneratorUnit.saved_states`)          12 saved, 12 * 3 *restores*
+        for r in 2: ...         (`GeneratorUnit.saved_states`)          12 saved
 
-Each restart and each restore takes the generator one cycle, and clocks it. With two loops over T,
-each goes back by itself; one of them at most may need the saved state, for there is one register.
+Going back takes no cycle of its own: what loads a state hands out its first trits, as the exported
+chip does it. With two loops over T, each goes back by itself; one of them at most may need the
+saved state, for there is one register.
 """
 
 from collections.abc import Sequence
@@ -61,9 +62,7 @@ class Generation:
     possible: Mask
     """It can make the trits in the order in which they are asked for."""
     cycles: Column
-    """In which it makes trits, or goes back."""
-    restarts: Column
-    """Times that the start state is read again."""
+    """In which it makes trits."""
     saves: Column
     """Times that the state is saved, at the beginning of a piece that is made again."""
 
@@ -90,9 +89,7 @@ def generate(
     unit = machine.generator
     if unit is None or not trits.any():
         none = np.zeros(n)
-        return Generation(
-            possible=np.ones(n, dtype=np.bool_), cycles=none, restarts=none, saves=none
-        )
+        return Generation(possible=np.ones(n, dtype=np.bool_), cycles=none, saves=none)
     owner = found.views.layer
 
     def column(values: list[float]) -> Column:
@@ -111,7 +108,7 @@ def generate(
     columns = np.where(plain, bounds[R], tiles[1])
     together = _takes_tiles(found, array, rows, columns)
     follows = together & _keeps_direction(found, rows)
-    restarts, restores, saves, kept = _goes_back(found, cut)
+    saves, kept = _goes_back(found, cut)
     made = trits > 0
     lanes = float(unit.trits_per_cycle)
     taken = found.unrolled[N] * found.unrolled[R]
@@ -121,11 +118,9 @@ def generate(
     steps = np.where(follows, np.ceil(trits / lanes), jumping)
     whole_runs = together | (limits_of(found, array, R) % run == 0)
     possible = np.where(free, whole_runs, follows & (kept <= unit.saved_states))
-    back = np.where(free, 0.0, restarts + restores)
     return Generation(
         possible=possible | ~made,
-        cycles=np.where(made, steps + back, 0.0),
-        restarts=np.where(made & ~free, restarts, 0.0),
+        cycles=np.where(made, steps, 0.0),
         saves=np.where(made & ~free, saves, 0.0),
     )
 
@@ -184,18 +179,16 @@ def _keeps_direction(found: Candidates, rows: Column) -> Mask:
     return keeps
 
 
-def _goes_back(
-    found: Candidates, cut: npt.NDArray[np.intp]
-) -> tuple[Column, Column, Column, Column]:
-    """Restarts, restores, saves, and states that must be kept at a time.
+def _goes_back(found: Candidates, cut: npt.NDArray[np.intp]) -> tuple[Column, Column]:
+    """Times that a state is saved, and states that must be kept at a time.
 
-    A loop over T with c iterations, run o times by the loops outside of it, goes back o (c - 1)
-    times, provided that a loop over N or R runs within it and outside of the registers. It goes
-    back to the start state where no loop over N or R, and no other group, stands outside of it.
+    A loop over T goes back where a loop over N or R runs within it and outside of the registers: to
+    the start where no loop over N or R, and no other group, stands outside of it; else to the state
+    with which the piece began that it repeats, saved once a piece.
     """
     counts, order = found.counts, found.order
     n = counts.shape[1]
-    restarts, restores, saves, kept = (np.zeros(n) for _ in range(4))
+    saves, kept = np.zeros(n), np.zeros(n)
     weights = np.zeros((DEPTH + 1, n), dtype=np.bool_)  # a loop over N or R runs within this depth
     for depth in range(DEPTH):
         own = (order[depth] != T) & (counts[depth] > 1) & (depth >= cut)
@@ -203,15 +196,12 @@ def _goes_back(
     outside = found.views.groups.copy()
     piece = found.views.groups > 1  # what T repeats is a piece of the matrix, not all of it
     for depth in reversed(range(DEPTH)):
-        frames = (order[depth] == T) & (counts[depth] > 1) & weights[depth]
-        back = np.where(frames, outside * (counts[depth] - 1), 0.0)
-        restarts += np.where(piece, 0.0, back)
-        restores += np.where(piece, back, 0.0)
-        saves += np.where(frames & piece, outside, 0.0)
-        kept += frames & piece
+        again = (order[depth] == T) & (counts[depth] > 1) & weights[depth] & piece
+        saves += np.where(again, outside, 0.0)
+        kept += again
         piece = piece | ((order[depth] != T) & (counts[depth] > 1))
         outside = outside * counts[depth]
-    return restarts, restores, saves, kept
+    return saves, kept
 
 
 def order_error(layer: Layer, array: ComputeArray, machine: str, *, made: bool) -> UnmappableLayer:

@@ -56,6 +56,16 @@ class GeneratorSpec:
     rounds: int = 0
     """Of the mixing function; 0 for families without one."""
 
+    @property
+    def start_bits(self) -> int:
+        """Of all words that the circuit takes with `load`: state, threshold, last block of a row.
+
+        One circuit makes the matrices of several layers, of other densities and widths.
+        """
+        if self.family in ("lfsr_threshold", "counter_arx"):
+            return self.state_bits + self.decision_bits
+        return self.state_bits + (POINT_BITS if self.family == "sobol" else 0)
+
     def __post_init__(self) -> None:
         """The family is known, sizes are not negative, and there is a state."""
         require(self.family in FAMILIES, "family", f"one of {', '.join(FAMILIES)}", self.family)

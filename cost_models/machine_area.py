@@ -80,11 +80,12 @@ def machine_area_um2(
         kept[memory.name] = memory_area_um2(memory, technology)
     if machine.generator is not None:
         # Layers with equal generators share one circuit and load their seeds in turn; each spec
-        # that differs is another circuit beside it.
+        # that differs is another circuit beside it. The start words of the layer that runs, to
+        # which its generator goes back, stand in one register for all of them.
         needed = dict.fromkeys(specs) or [machine.generator.spec or USUAL_GENERATOR]
-        logic["generator"] = sum_bands(
-            generator_area_um2(spec, machine.generator, technology) for spec in needed
-        )
+        start = register_area_um2(technology, max(spec.start_bits for spec in needed))
+        circuits = (generator_area_um2(spec, machine.generator, technology) for spec in needed)
+        logic["generator"] = sum_bands(circuits) + start
     share = technology.control_share.band
     nests = control_area_um2(machine, technology) + alignment_area_um2(machine, technology)
     total = sum_bands(logic.values()) + nests

@@ -150,7 +150,7 @@ def _flip_flops(machine: Accelerator) -> Iterator[int]:
     if machine.generator is not None:
         spec: GeneratorSpec = machine.generator.spec or USUAL_GENERATOR
         yield generator_parts(spec, machine.generator.trits_per_cycle).flip_flops
-        yield machine.generator.saved_states * spec.state_bits
+        yield machine.generator.saved_states * spec.state_bits + spec.start_bits
 
 
 def _register_bits(array: ComputeArray, operand: str) -> int:

@@ -20,7 +20,7 @@ What each part of a machine writes into a row:
     generator    cycles * units of each of its parts; flip-flops of a state that is saved
     vector unit  what makes int8 of sums, batch norm included; residual add, pooling, ReLU
     activations  inputs and outputs of what is not a convolution
-    parameters   biases, batch norm and start states, once a layer, through the weights' memories
+    parameters   records, biases and start words, once a layer, through the weights' memories
 
 A row has no leakage: how long the network takes as a whole is known only where layers stand in a
 row, and what leaks meanwhile is added there.
@@ -33,7 +33,6 @@ import numpy as np
 import numpy.typing as npt
 
 from cost_models.accelerator import Accelerator, ComputeArray, MemoryLevel
-from cost_models.area import FACTOR_BITS
 from cost_models.book import LayerBook
 from cost_models.clock import check_generator
 from cost_models.energy import Component, Entry, PriceList, generator_prices, price_list
@@ -48,6 +47,7 @@ from cost_models.residency import (
 )
 from cost_models.technology import Technology
 from cost_models.tile_search import Mapped, Mapping, Objective, best_mappings
+from cost_models.workload import FACTOR_BITS
 
 Column = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
@@ -286,7 +286,7 @@ class LayerPricer:
     def _best(self, keys: Numbers, array: ComputeArray) -> list[Mapped | InvalidInput]:
         """The best mapping on an array of each of these layers, or why there is none.
 
-        Biases and start states pass the ports of the weights' memories whatever the mapping, so
+        Records and start words pass the ports of the weights' memories whatever the mapping, so
         they are counted first, and the mappings are chosen for what the ports have left.
         """
         numbers, rest = np.divmod(keys, RESIDENCES)
@@ -422,7 +422,8 @@ class LayerPricer:
     ) -> None:
         """Whole cycles: in the last one, lanes whose trit nobody needs work all the same.
 
-        A state that is saved clocks as many flip-flops as the state has, once.
+        A state that is saved clocks as many flip-flops as the state has, once; so does the register
+        of the start words, when the layer begins.
         """
         if self.machine.generator is None:
             return
@@ -431,7 +432,7 @@ class LayerPricer:
             for row, units in self._find_parts(int(numbers[at])):
                 counts[at, row] += cycles[at] * units
                 if row == state:
-                    counts[at, row] += saves[at] * units
+                    counts[at, row] += (1 + saves[at]) * units
 
     def _find_parts(self, number: int) -> list[tuple[int, int]]:
         """Rows of the price list of a generator's parts, and how many units of each it has."""
@@ -453,15 +454,15 @@ class LayerPricer:
         numbers: Numbers,
         residence: Residence,
     ) -> None:
-        """Biases, batch norms and start states: read once, through all memories of the weights.
+        """Records, biases and start words: read once, through all memories of the weights.
 
         `coming` is 1 where they still have to come from further out: not beyond the weights' home
         where all weights of the network stay there.
         """
         column = self._select_columns(numbers)
-        bits = column("stored_bits") - column("stored_matrix_bits")
-        if self.machine.ternary_weights != "generated":
-            bits = bits - column("generator_state_bits")
+        bits = column("parameter_bits")
+        if self.machine.ternary_weights == "generated":
+            bits = bits + column("start_bits")
         coming = np.ones(len(numbers))
         chain = self.machine.chain("weights")
         home = self.machine.weight_home

@@ -34,7 +34,7 @@ import numpy.typing as npt
 from cost_models.accelerator import OPERANDS, Accelerator, ComputeArray, MemoryLevel, Register
 from cost_models.energy import Component, Entry, PriceList
 from cost_models.errors import InvalidInput, InvalidLayer, UnmappableLayer
-from cost_models.generation import Generation, generate, order_error
+from cost_models.generation import generate, order_error
 from cost_models.latency import (
     array_cycles,
     handing_cycles,
@@ -125,7 +125,7 @@ def best_mappings(
         objective: what is minimised; the other figure, then the order of the candidates, breaks
             ties, so that the same layer always gets the same mapping.
         cycle_pj: energy of a cycle of each layer's generator, shape (layers,).
-        beside: cycles that biases and start states take of each memory's ports, shape (layers,
+        beside: cycles that records and start words take of each memory's ports, shape (layers,
             memories): they share the ports, so that a mapping must not count on having them alone.
         vector_cycles: in which the vector unit takes each layer's results, shape (layers,).
 
@@ -153,10 +153,6 @@ def best_mappings(
         for memory in machine.memories
     ]
     made = generate(found, layers, array, machine, traffic.trits, traffic.weights_kept)
-    # A start state that is read again comes from the innermost memory of the weights.
-    seeds, again = _read_again(layers, owner, made, machine)
-    place = machine.memories.index(seeds)
-    busy[place] = busy[place] + np.ceil(again / seeds.bandwidth_bits_per_cycle)
     # Shapes (memories, candidates); the busiest memory counts, since all work at the same time.
     ports = np.max(np.stack(busy) + beside[owner].T, axis=0)
     handing = handing_cycles(traffic.refills, cycles)
@@ -164,7 +160,6 @@ def best_mappings(
     waiting = waiting_cycles(traffic.refills, busiest, ideal_cycles(found))
     latency = np.maximum(busiest + waiting, ports)
     entries = moved_entries(traffic, array, prices)
-    entries.append((prices.memory_row(seeds.name, "weights", "read"), again))
     energy = latency * prices.time_pj + made.cycles * cycle_pj[owner]
     for row, bits in entries:
         energy = energy + bits * prices.whole_pj[row]  # mid figures choose; bands come later
@@ -199,18 +194,6 @@ def best_mappings(
             )
         )
     return mapped
-
-
-def _read_again(
-    layers: Sequence[Layer],
-    owner: npt.NDArray[np.intp],
-    made: Generation,
-    machine: Accelerator,
-) -> tuple[MemoryLevel, Column]:
-    """The memory from which start states are read again, and the bits, in whole words."""
-    memory = machine.chain("weights")[0]
-    words = [-(-layer.generator_state_bits // memory.access_bits) for layer in layers]
-    return memory, np.array(words, dtype=np.float64)[owner] * memory.access_bits * made.restarts
 
 
 def moved_entries(

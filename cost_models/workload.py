@@ -17,6 +17,16 @@ entries of a ternary matrix, generated or trained):
 
 Every addition into an accumulator counts, the first one too (paper.md of the ternary work counts
 the same way); so a dense layer has as many additions as MACs.
+
+What is stored beside weights are *records*, of `RECORD_BITS` each: the numbers by which a sum
+becomes what the next layer reads, `limit((offset + (sum * factor >> shift)) >> 7)`
+(`dse.training.integer`). Bias and batch norm are in them, behind any kind of weights; a batch norm
+has none of its own.
+
+    convolution, linear    C_out      each channel's sums, a depthwise layer's, too
+    residual add           2 C        each of its two tensors has a step of its own
+    average pool           1          one factor for all channels: they have one step, and T frames
+    generated weights      besides, the generator's start words, in whole records
 """
 
 from collections.abc import Callable
@@ -25,6 +35,17 @@ from enum import StrEnum
 
 from cost_models.errors import InvalidLayer
 from cost_models.generator import GeneratorSpec
+
+FACTOR_BITS = 16
+"""Of what a sum is multiplied by to become an int8: 15 bits and a sign. Two figures of a shift and
+a mantissa of 16 bits are what CMSIS-NN reduces TFLite's multipliers of 32 bits to where its sums
+are wide (`REDUCE_MULTIPLIER`, arm_nnsupportfunctions.h, Arm Limited, 2024)."""
+SHIFT_BITS = 5
+"""Of a shift by 0 to 31; stages of selections behind each other, too."""
+OFFSET_BITS = 27
+"""Of an offset. One of int8 results, in 1/128ths of them, needs 24; a score's, in 1/65,536ths, has
+room for a bias of 1,024 with these. Together a record is three words of the narrowest memory."""
+RECORD_BITS = FACTOR_BITS + SHIFT_BITS + OFFSET_BITS
 
 INPUT = "input"
 """What the first layer reads."""
@@ -103,6 +124,9 @@ class Layer:
     gains: bool = False
     """A trained factor for each output channel. It takes no memory and no multiplication: it is
     part of the factor by which each sum is brought to the units of the outputs anyway."""
+    rescaled: bool = True
+    """Its sums become outputs by records. False for layers of other tools, which know of none: a
+    bias is stored by itself there, at `accumulator_bits`."""
     folded: bool = False
     """Batch norm only: merged into the weights before it, so that inference does not execute it."""
     generator: GeneratorSpec | None = None
@@ -220,9 +244,21 @@ class Layer:
         )
 
     @property
-    def generator_state_bits(self) -> int:
-        """Bits that start the generator of this layer's weights; 0 without one."""
-        return self.generator.state_bits if self.generator else 0
+    def records(self) -> int:
+        """Of its channels, each `RECORD_BITS`; start words of a generator are not among them."""
+        if not self.rescaled:
+            return 0
+        if self.kind is LayerKind.RESIDUAL_ADD:
+            return 2 * self.out_channels
+        if self.kind is LayerKind.AVERAGE_POOL:
+            return 1
+        return self.out_channels if self.kind in CONVOLUTIONS else 0
+
+    @property
+    def start_bits(self) -> int:
+        """Bits that start the generator of this layer's weights, whole records; 0 without one."""
+        words = -(-self.generator.start_bits // RECORD_BITS) if self.generator else 0
+        return words * RECORD_BITS
 
     @property
     def generated_weights(self) -> int:
@@ -233,14 +269,16 @@ class Layer:
     def stored_bits(self) -> int:
         """Bits of weight memory that inference needs.
 
-        Stored matrices (`stored_matrix_bits`); biases and the two numbers that a batch norm leaves
-        per channel, at `accumulator_bits` (a folded one leaves one: the offset becomes the bias);
-        the start state of a generator.
+        Stored matrices, records, and the start words of a generator. What a machine stores of them,
+        in words of its memory: `Accelerator.stored_bits`.
         """
-        if self.kind is LayerKind.BATCH_NORM:
-            return self.out_channels * self.accumulator_bits * (1 if self.folded else 2)
-        biases = self.out_channels if self.bias else 0
-        return self.stored_matrix_bits + biases * self.accumulator_bits + self.generator_state_bits
+        return self.stored_matrix_bits + self.parameter_bits + self.start_bits
+
+    @property
+    def parameter_bits(self) -> int:
+        """Bits of records, or of biases where the layer has none."""
+        biases = self.out_channels if self.bias and not self.rescaled else 0
+        return self.records * RECORD_BITS + biases * self.accumulator_bits
 
     @property
     def macs(self) -> int:

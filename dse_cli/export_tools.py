@@ -67,7 +67,7 @@ def _tool_command(tool: str) -> click.Command:
         write_together(out, files)
         words = say_technology(accelerator, constants)
         say(f"{point.label} on {accelerator.name} in {words}: {', '.join(files)}")
-        left = ["batch norm, activations, pooling, leakage"]
+        left = ["batch norm, records of channels, activations, pooling, leakage"]
         if len(accelerator.arrays) > 1:
             left.append("arrays of ternary elements: their layers run on the multipliers")
         if accelerator.generator is not None:

@@ -1,7 +1,6 @@
 """Circuit and model side by side: cycles of each layer, and words that each memory moved.
 
-What the circuit does and the model does not know is kept apart: records of factors, shifts and
-offsets, for which the model has 24 bits a channel or two times that.
+Words of weights and of records are counted apart; both come from the weight memory.
 """
 
 from dataclasses import dataclass
@@ -23,8 +22,6 @@ class LayerComparison:
     """As `dse estimate` says."""
     words: dict[str, tuple[int, int]]
     """Words that a port moved, passes, and cycles of the generator: circuit, model."""
-    record_words: int
-    """Words of records and start states that the circuit read."""
 
     @property
     def differing(self) -> dict[str, tuple[int, int]]:
@@ -43,20 +40,13 @@ def compare_layers(program: Program, simulated: Simulated) -> list[LayerComparis
                 port: (counts[port], words)
                 for port, words in model_words(program, program.layer(step.name)).items()
             },
-            record_words=counts["record_reads"],
         )
         for step, counts in zip(program.steps, simulated.layers, strict=True)
     ]
 
 
 def model_words(program: Program, cost: LayerCost) -> dict[str, int]:
-    """Words through each port of a layer, passes and generator cycles, as the model counts them.
-
-    Parameters are left out.
-
-    A bias is counted with its layer's weights there, and taken off here: in the circuit it is part
-    of the offsets. Batch norms are rows of their own.
-    """
+    """Words through each port of a layer, passes and generator cycles, as the model counts them."""
     machine = program.cost.accelerator
     inputs = machine.chain("inputs")
     found = {
@@ -70,20 +60,16 @@ def model_words(program: Program, cost: LayerCost) -> dict[str, int]:
             // inputs[0].access_bits
             for action in ("read", "write")
         }
-    # The model has a cycle more for each restart; in the circuit loading the start state gives the
-    # first trits.
     lanes = machine.generator.trits_per_cycle if machine.generator else 1
     found |= {
         "passes": cost.busy_cycles[Bound.COMPUTE],
         "trit_cycles": -(-cost.trits // lanes),
     }
-    if machine.generates(cost.layer) or cost.mapping is None:
-        return found | {"weight_reads": 0}
-    weights = machine.chain("weights")[0]
-    layer = cost.layer
-    biases = layer.out_channels * layer.accumulator_bits if layer.bias else 0
+    weights, layer = machine.chain("weights")[0], cost.layer
     words = _words(cost, weights.name, "read", ("weights",)) // weights.access_bits
-    return found | {"weight_reads": words - -(-biases // weights.access_bits)}
+    started = layer.start_bits if machine.generates(layer) else 0
+    records = -(-(layer.parameter_bits + started) // weights.access_bits)
+    return found | {"weight_reads": words - records, "record_reads": records}
 
 
 def _words(cost: LayerCost, part: str, action: str, operands: tuple[str, ...]) -> int:
@@ -100,8 +86,8 @@ def _words(cost: LayerCost, part: str, action: str, operands: tuple[str, ...]) -
 def comparison_table(layers: list[LayerComparison]) -> str:
     """A table in Markdown: cycles, and words of every port as circuit / model where they differ."""
     lines = [
-        "| layer | cycles | model | off | words of ports (circuit / model) | records |",
-        "|---|---|---|---|---|---|",
+        "| layer | cycles | model | off | words of ports (circuit / model) |",
+        "|---|---|---|---|---|",
     ]
     for layer in [*layers, total(layers)]:
         off = layer.cycles / layer.model_cycles - 1 if layer.model_cycles else 0.0
@@ -111,8 +97,7 @@ def comparison_table(layers: list[LayerComparison]) -> str:
             if ours or theirs
         )
         lines.append(
-            f"| {layer.name} | {layer.cycles:,} | {layer.model_cycles:,} "
-            f"| {off:+.1%} | {words} | {layer.record_words:,} |"
+            f"| {layer.name} | {layer.cycles:,} | {layer.model_cycles:,} | {off:+.1%} | {words} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -131,5 +116,4 @@ def total(layers: list[LayerComparison]) -> LayerComparison:
             )
             for port in ports
         },
-        record_words=sum(layer.record_words for layer in layers),
     )

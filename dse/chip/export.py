@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cost_models.accelerator import Accelerator
-from cost_models.area import FACTOR_BITS
 from cost_models.technology import Technology
-from cost_models.workload import Workload
+from cost_models.workload import RECORD_BITS, Workload
 from dse.chip.bench import test_bench
 from dse.chip.convolutions import Fields, Place, convolution_fields, weight_fields
 from dse.chip.descriptors import (
@@ -20,14 +19,7 @@ from dse.chip.descriptors import (
     fields_header,
     nest_sizes,
 )
-from dse.chip.images import (
-    OFFSET_BITS,
-    RECORD_BITS,
-    SHIFT_BITS,
-    image_hex,
-    records,
-    weight_image,
-)
+from dse.chip.images import image_hex, records, weight_image
 from dse.chip.machine import SUM_BITS, ChipMachine, chip_machine
 from dse.chip.mapped import MappedLayer, mapped_layer
 from dse.chip.nests import make_nest
@@ -79,12 +71,13 @@ class ChipExport:
 
     @cached_property
     def chip(self) -> ChipMachine:
-        """The machine's parts."""
-        return chip_machine(self.machine)
+        """The machine's parts; memories that are to fit have the sizes that the model found."""
+        return chip_machine(self.program.cost.accelerator)
 
     @cached_property
     def program(self) -> Program:
         """What the controller runs, and what the model says of it."""
+        chip_machine(self.machine)  # what it cannot be is said first
         return make_program(self.network, self.workload, self.machine, self.technology)
 
     @cached_property
@@ -178,10 +171,9 @@ class ChipExport:
 
     def _append(self, image: bytearray, part: bytes) -> int:
         """Adds whole words to the image; the byte at which they begin."""
-        word = self.chip.weights.bandwidth_bits_per_cycle // 8
-        image += bytes(-len(image) % word)
         base = len(image)
-        image += part
+        word = self.chip.weights.bandwidth_bits_per_cycle // 8
+        image += part + bytes(-len(part) % word)
         return base
 
     @cached_property
@@ -257,7 +249,7 @@ class ChipExport:
             "TREE_COLUMNS": trees.columns if trees else 1,
             "TREE_DEPTH": chip.depth(trees) if trees else 1,
             "SUM_BITS": SUM_BITS,
-            "RECORD_BITS": FACTOR_BITS + SHIFT_BITS + OFFSET_BITS,
+            "RECORD_BITS": RECORD_BITS,
             "LAYER_BITS": max(1, (layers - 1).bit_length()),
             "LAST_LAYER": layers - 1,
             "DESCRIPTOR_BITS": descriptor_bits(self.widths),

@@ -3,13 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
-from cost_models.area import FACTOR_BITS, SHIFT_STAGES
+from cost_models.workload import FACTOR_BITS, OFFSET_BITS, RECORD_BITS, SHIFT_BITS
 from dse.chip.convolutions import operand_bits, operand_bytes, operand_starts
 from dse.chip.mapped import MappedLayer
 from dse.training.integer import Rounding
-
-RECORD_BITS = 64
-SHIFT_BITS, OFFSET_BITS = SHIFT_STAGES, 32
 
 
 def weight_image(mapped: MappedLayer, weights: npt.NDArray[np.int8]) -> bytes:
@@ -57,7 +54,7 @@ def _packed(values: npt.NDArray[np.int64], bits: int, size: int) -> bytes:
 
 
 def records(roundings: list[Rounding]) -> bytes:
-    """Records of a layer's channels: {offset, shift, factor}, of two tensors in turns."""
+    """Records of a layer's channels, side by side: {offset, shift, factor}, of two in turns."""
     columns = [
         zip(each.factors.tolist(), each.shifts.tolist(), each.offsets.tolist(), strict=True)
         for each in roundings
@@ -69,7 +66,7 @@ def records(roundings: list[Rounding]) -> bytes:
 
 def _record(factor: int, shift: int, offset: int) -> bytes:
     word: int = factor % (1 << FACTOR_BITS) | shift << FACTOR_BITS
-    word |= offset % (1 << OFFSET_BITS) << OFFSET_BITS
+    word |= offset % (1 << OFFSET_BITS) << FACTOR_BITS + SHIFT_BITS
     return word.to_bytes(RECORD_BITS // 8, "little")
 
 

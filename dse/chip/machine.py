@@ -58,6 +58,8 @@ class ChipMachine:
 def chip_machine(machine: Accelerator) -> ChipMachine:
     """The parts of a machine that the circuit is made of.
 
+    A machine whose memories are to fit passes, too; sizes are those of the fitted one.
+
     Raises:
         InvalidDesign: it has one that the circuit cannot be.
     """
@@ -116,8 +118,6 @@ def _check_array(machine: Accelerator, array: ComputeArray) -> None:
 def _check_memory(machine: Accelerator, memory: MemoryLevel) -> None:
     port = memory.bandwidth_bits_per_cycle
     where = f"memory '{memory.name}'" + (f" (machine {memory.where})" if memory.where else "")
-    if memory.capacity_bits == "fit":
-        _refuse(machine, where, "of a given capacity, not fit (`dse estimate` says which fits)")
     if memory.kind != "sram" or memory.ports != "shared" or memory.double_buffered:
         buffers = "with" if memory.double_buffered else "without"
         has = f"{memory.kind} with {memory.ports} ports, {buffers} double buffering"
@@ -146,7 +146,9 @@ def _check_widths(found: ChipMachine) -> None:
             f"memory '{found.weights.name}'",
             f"of words of at most 64 bits, not {found.weights.bandwidth_bits_per_cycle}",
         )
-    if found.buffer and (found.fetch_bytes < lanes or not _power(found.ring_bytes)):
+    known = found.buffer and found.buffer.capacity_bits != "fit"
+    uneven = known and not _power(found.ring_bytes)
+    if found.buffer and (found.fetch_bytes < lanes or uneven):
         _refuse(
             machine,
             f"memory '{found.buffer.name}'",

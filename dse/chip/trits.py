@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dse.chip.images import RECORD_BITS
+from cost_models.workload import RECORD_BITS
 from dse.chip.machine import ChipMachine
 from dse.chip.program import Program
 from dse.errors import InvalidDesign

@@ -146,6 +146,7 @@ def _layer(node: Node, names: dict[int, str], notes: list[str]) -> Layer:
             input_bits=bits["I"],
             output_bits=bits["O_final"],
             accumulator_bits=bits["O"],
+            rescaled=False,
         )
     except InvalidInput as error:
         raise node.error(str(error)) from None

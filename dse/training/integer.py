@@ -30,7 +30,8 @@ norm is never computed by itself, also behind ternary matrices: its gain is part
 the change of scale needs anyway. That of a skip without a matrix is in the factor of the sum.
 
 The pooled head sums over frames, and makes int8 of the sum by a factor that holds 1 / frames. Its
-scores are in 1/65,536ths, 32 bits: offset + (sum * factor >> shift). A framewise head scores each
+scores are in 1/65,536ths, 32 bits: offset + (sum * factor >> shift), the offset of 27 bits (a bias
+of up to 1,024). A framewise head scores each
 frame of the last tensor.
 """
 
@@ -43,7 +44,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from cost_models.area import FACTOR_BITS, SHIFT_STAGES
+from cost_models.workload import FACTOR_BITS, OFFSET_BITS, SHIFT_BITS
 from dse.design.places import Place, places
 from dse.errors import InvalidDesign
 from dse.networks.mixed_convolution import Factors, MixedConv1d
@@ -55,7 +56,7 @@ from dse.training.source import Source
 
 MAGNITUDE_BITS = FACTOR_BITS - 1
 """Of a factor: those that the model's multiplier has, less the sign."""
-MOST_SHIFT = 2**SHIFT_STAGES - 1
+MOST_SHIFT = 2**SHIFT_BITS - 1
 RESULT_SHIFT = 7
 """What is added up is in 1/128ths of a result."""
 TOTAL_BITS, SUM_BITS = 24, 32
@@ -224,7 +225,7 @@ def quantise_network(source: Source, pictures: Tensor) -> IntegerNetwork:
     weights, scales = _quantised(linear.weight.detach().double().reshape(source.outputs, -1))
     assert linear.bias is not None
     offsets = linear.bias.detach().double().numpy() * SCORE_STEPS
-    rounding = _rounding("head", mean_scale * scales * SCORE_STEPS, offsets, SUM_BITS)
+    rounding = _rounding("head", mean_scale * scales * SCORE_STEPS, offsets, OFFSET_BITS)
     _check_sums("head", weights, (rounding,), SUM_BITS)
     checkpoint = source.checkpoint
     return IntegerNetwork(
@@ -501,7 +502,7 @@ def _rounding(
         name: of the path, for messages.
         reals: what sums are multiplied by, (outputs,).
         offsets: (outputs,).
-        bits: of offsets: `TOTAL_BITS`, in 1/128ths of a result, or `SUM_BITS` of a score, as it is.
+        bits: of offsets: `TOTAL_BITS`, in 1/128ths of a result, or `OFFSET_BITS` of a score.
 
     Raises:
         InvalidDesign: something is not finite, or too large.

@@ -41,6 +41,7 @@ TERNARY = Layer(
     nonzeros=10,
     generator=SPEC,
     weight_bits=2,
+    rescaled=False,
 )
 TRAINED = dataclasses.replace(
     TERNARY, weights=WeightSource.TRAINED, nonzeros=0, generator=None, weight_bits=8
@@ -341,7 +342,7 @@ def test_registers_are_counted_once_where_they_are_shared():
 
 def test_a_machine_with_a_generator_stores_its_start_state(machine):
     assert machine.generates(TERNARY)
-    assert machine.stored_bits(TERNARY) == 10
+    assert machine.stored_bits(TERNARY) == 48  # 10 bits of state and 3 of threshold: a record
 
 
 def test_a_machine_without_a_generator_stores_the_trits(machine):
@@ -526,6 +527,7 @@ def test_energy_per_access_is_that_of_a_word(tmp_path):
         in_frames=1,
         out_frames=1,
         weights=WeightSource.TRAINED,
+        rescaled=False,
     )
     cost = estimate(Workload("one", (layer,)), machine, load_technology(machine.technology))
     [row] = [row for row in cost.energy_table if (row["part"], row["action"]) == ("buffer", "read")]

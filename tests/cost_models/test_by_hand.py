@@ -68,6 +68,7 @@ def trained(kind, in_channels, out_channels, in_frames, out_frames, **changes):
         in_frames=in_frames,
         out_frames=out_frames,
         weights=WeightSource.TRAINED,
+        rescaled=False,
         **changes,
     )
 

@@ -30,6 +30,7 @@ LAYERS = (
         nonzeros=9,
         generator=SPEC,
         weight_bits=2,
+        rescaled=False,
     ),
     Layer(
         name="head.linear",
@@ -40,6 +41,7 @@ LAYERS = (
         out_frames=10,
         weights=WeightSource.TRAINED,
         bias=True,
+        rescaled=False,
     ),
 )
 
@@ -53,7 +55,7 @@ def test_keeps_counts_apart(cost):
     columns = cost.columns()
     assert columns["trained_parameters"] == 4 * 3 + 3
     assert columns["generated_weights"] == 8 * 4
-    assert columns["stored_bits"] == 10 + 12 * 8 + 3 * 24  # start state, weights, biases
+    assert columns["stored_bits"] == 48 + 12 * 8 + 3 * 24  # start words, weights, biases
     assert columns["macs"] == columns["multiplications"] == 12 * 10
     assert columns["additions"] == 9 * 10 + 12 * 10 + 3 * 10  # non-zeros, MACs, biases
     assert columns["dense_additions"] == 32 * 10 + 12 * 10 + 3 * 10
@@ -102,8 +104,8 @@ def test_energy_table_has_a_row_for_every_access(cost):
     keys = [(row["layer"], row["part"], row["operand"], row["action"]) for row in rows]
     assert len(set(keys)) == len(keys)
     by_key = dict(zip(keys, rows, strict=True))
-    # 10 bits of start state; 12 weights and 3 biases, each at least once
-    assert by_key["B1.0.pw", "weight_sram", "weights", "read"]["count"] == 10
+    # a record of start words; 12 weights and 3 biases, each at least once
+    assert by_key["B1.0.pw", "weight_sram", "weights", "read"]["count"] == 48
     assert by_key["head.linear", "weight_sram", "weights", "read"]["count"] >= 12 * 8 + 3 * 24
     assert by_key["head.linear", "macs", "", "multiplication"]["count"] == 120 * 64
     # No weight of the first layer comes from memory, and nothing of the second from the generator

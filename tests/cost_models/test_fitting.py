@@ -55,6 +55,7 @@ def layer(channels: int = 8, frames: int = 16, out: int = 8, **changes: object) 
             "in_frames": frames,
             "out_frames": frames,
             "weights": WeightSource.TRAINED,
+            "rescaled": False,
         }
         | changes
     )

@@ -49,6 +49,7 @@ def generated(outputs, inputs, frames, tile=None, spec=SHIFT_REGISTER, groups=1)
         generator=spec,
         matrix_tile=tile,
         weight_bits=2,
+        rescaled=False,
     )
 
 
@@ -158,10 +159,8 @@ def test_a_generator_does_what_one_that_is_walked_does(tile, rows, columns):
         restarts, restores, kept = told
         assert made.possible[at] == (kept <= 1), one
         if kept <= 1:
-            # Going back to the beginning of the first of several pieces is a restart in the walk.
-            assert made.restarts[at] <= restarts if restores else made.restarts[at] == restarts, one
-            steps = np.ceil(traffic.trits[at] / 4)
-            assert made.cycles[at] == steps + restarts + restores, one
+            # Going back takes no cycle: what loads a state hands out its first trits.
+            assert made.cycles[at] == np.ceil(traffic.trits[at] / 4), one
             seen.add((restarts > 0, restores > 0))
     if tile in (None, (2, 4)) and (rows, columns) == (2, 4):
         # Row by row, two rows cannot be side by side: frames are, and all three ways occur.
@@ -179,9 +178,9 @@ def test_groups_begin_again_at_their_own_beginning():
             continue
         restarts, restores, _ = told
         # The walk calls going back to the first group's beginning a restart; for the circuit both
-        # groups are pieces.
-        assert made.restarts[at] == 0
-        assert made.cycles[at] == np.ceil(traffic.trits[at] / 4) + restarts + restores
+        # groups are pieces, whose states are saved.
+        assert (made.saves[at] > 0) == (restarts + restores > 0)
+        assert made.cycles[at] == np.ceil(traffic.trits[at] / 4)
 
 
 def test_without_a_register_only_whole_matrices_are_made_again():
@@ -196,11 +195,11 @@ def test_without_a_register_only_whole_matrices_are_made_again():
         nest = [[each for each in order if each[1] > 1] for order in orders]
         between = nest.index([(R, 2), (2, 4), (N, 4)])  # innermost first: R, T, N
         outside = nest.index([(R, 2), (N, 4), (2, 4)])
-        assert made.possible[outside] and made.restarts[outside] == 3
+        assert made.possible[outside]
         assert made.possible[between] == bool(saved)
         # 32 trits in 4 frames, 4 a cycle; 4 rows go back 3 times each, and are saved once each.
-        assert made.cycles[between] == 32 * 4 / 4 + 12 and made.saves[between] == 4
-        assert made.cycles[outside] == 32 * 4 / 4 + 3 and made.saves[outside] == 0
+        assert made.cycles[between] == 32 * 4 / 4 and made.saves[between] == 4
+        assert made.cycles[outside] == 32 * 4 / 4 and made.saves[outside] == 0
 
 
 def test_a_counter_makes_any_order_a_run_a_cycle():
@@ -209,7 +208,7 @@ def test_a_counter_makes_any_order_a_run_a_cycle():
     machine = machine_of(2, 4, lanes=8)
     found, traffic, made = prepared(layer, machine)
     aligned = limits_of(found, machine.arrays[0], R) % 4 == 0
-    assert made.possible[aligned].all() and not made.restarts.any()
+    assert made.possible[aligned].all() and not made.saves.any()
     wide = (found.unrolled[N] == 2) & (found.unrolled[R] == 4)
     np.testing.assert_array_equal(made.cycles[wide], traffic.trits[wide] / 4)
     whole = found.unrolled[R] == 8  # of 12: two cycles of 8, of which the second has 4
@@ -263,15 +262,15 @@ def test_an_order_that_an_array_cannot_take_is_refused():
         cost_of(generated(64, 64, 128), bare)
 
 
-def test_what_a_restart_reads():
-    """The start state, 127 bits in words of 64, once for the layer and once for each restart."""
+def test_a_restart_reads_nothing():
+    """The start words, 127 + 8 bits in three words of 64, stand in a register from then on."""
     machine = load_accelerator("kws_ternary")
     cost = cost_of(generated(64, 64, 128, (4, 32)), machine)
     layer = cost.layers[0]
     again = layer.trits / layer.generated_weights - 1
     assert again > 0
-    assert layer.busy_cycles["weight_sram"] == 2 * (1 + again)
-    assert layer.busy_cycles["generator"] == layer.trits / 32 + again
+    assert layer.busy_cycles["weight_sram"] == 3
+    assert layer.busy_cycles["generator"] == layer.trits / 32
 
 
 def test_a_saved_state_takes_area():

@@ -85,6 +85,7 @@ def example(interconnect: str = "broadcast") -> Cost:
         in_frames=3,
         out_frames=3,
         weights=WeightSource.TRAINED,
+        rescaled=False,
     )
     return estimate(Workload("example", (layer,)), machine, load_technology("low_leakage_45nm"))
 
@@ -249,6 +250,7 @@ def layer_of(row: dict[str, str]) -> Layer:
         weights=WeightSource.TRAINED,
         weight_bits=max(int(row["W_bits"]), 1) if "W_bits" in row else 8,
         accumulator_bits=16,  # of partial sums, in all runs
+        rescaled=False,
     )
 
 

@@ -564,10 +564,10 @@ def test_every_trit_of_a_matrix_is_made(layer, machine):
         assert one.generated_weights == layer.weight_entries
         assert one.trits % layer.weight_entries == 0  # whole regenerations
         assert one.regenerations == one.trits / layer.weight_entries >= 1
-        # From memory only the state that starts the generator, in whole words, and no weight: once
-        # for each time that the whole matrix is made (this machine saves no state in between).
+        # From memory only records, in whole words, and no weight: three that start the generator,
+        # and one a channel.
         [memory] = machine.chain("weights")
-        words = -(-127 // memory.access_bits) * one.regenerations
+        words = -(-48 * (3 + layer.out_channels) // memory.access_bits)
         assert one.traffic_bits(memory.name, "weights") == words * memory.access_bits
         assert one.energies_pj[Component.GENERATOR] > 0
     else:

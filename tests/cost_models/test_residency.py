@@ -27,7 +27,9 @@ def layer(name, kind=LayerKind.POINTWISE, *reads, **changes):
     shape = {"in_channels": 4, "out_channels": 4, "in_frames": 5, "out_frames": 5}
     weights = WeightSource.TRAINED if convolution else WeightSource.NONE
     return Layer(
-        **{"name": name, "kind": kind, "weights": weights, "reads": reads} | shape | changes
+        **{"name": name, "kind": kind, "weights": weights, "reads": reads, "rescaled": False}
+        | shape
+        | changes
     )
 
 

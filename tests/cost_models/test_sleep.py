@@ -38,6 +38,7 @@ def layer(**changes: object) -> Layer:
         "in_frames": 4,
         "out_frames": 4,
         "weights": WeightSource.TRAINED,
+        "rescaled": False,
     }
     return Layer(**plain | changes)
 

@@ -314,6 +314,7 @@ def pointwise(in_channels: int, out_channels: int, frames: int, **changes: objec
         in_frames=frames,
         out_frames=frames,
         weights=WeightSource.TRAINED,
+        rescaled=False,
     )
     return dataclasses.replace(layer, **changes)  # type: ignore[arg-type]
 

@@ -14,7 +14,7 @@ SPEC = GeneratorSpec(family="lfsr_threshold", state_bits=127, decision_bits=8)
 
 def layer(kind: LayerKind, **fields: Any) -> Layer:
     sizes = {"in_channels": 6, "out_channels": 6, "in_frames": 10, "out_frames": 10}
-    return Layer(**({"name": "a", "kind": kind} | sizes | fields))
+    return Layer(**({"name": "a", "kind": kind, "rescaled": False} | sizes | fields))
 
 
 def counts(one: Layer) -> dict[str, int]:
@@ -103,7 +103,7 @@ def test_pointwise() -> None:
 
 def test_generated_pointwise() -> None:
     # 7 of 24 entries are not zero: 7 additions a frame, no multiplication, and nothing stored or
-    # read but the 127 bits that start the generator.
+    # read but the three records with the 127 + 8 bits that start the generator.
     one = layer(
         LayerKind.POINTWISE,
         out_channels=4,
@@ -115,10 +115,10 @@ def test_generated_pointwise() -> None:
     assert counts(one) == {
         "weight_entries": 24,
         "generated_weights": 24,
-        "stored_bits": 127,
+        "stored_bits": 144,
         "additions": 70,
         "dense_additions": 240,
-        "weight_traffic_bits": 127,
+        "weight_traffic_bits": 144,
         "input_traffic_bits": 480,
         "output_traffic_bits": 320,
     }
@@ -155,23 +155,37 @@ def test_linear_with_bias() -> None:
 
 
 def test_batch_norm() -> None:
-    # Gain and offset of 6 channels are trained either way. Alone: one multiplication and one
-    # addition for 6 * 10 values, two numbers kept; folded: nothing to do, one offset kept.
+    # Gain and offset of 6 channels are trained either way, and kept in the records of the layer
+    # before. Alone: one multiplication and one addition for 6 * 10 values; folded: nothing to do.
     alone = layer(LayerKind.BATCH_NORM)
     assert counts(alone) == {
         "trained_parameters": 12,
-        "stored_bits": 6 * 24 * 2,
         "multiplications": 60,
         "additions": 60,
         "dense_additions": 60,
-        "weight_traffic_bits": 288,
     }
     folded = layer(LayerKind.BATCH_NORM, folded=True)
-    assert counts(folded) == {
-        "trained_parameters": 12,
-        "stored_bits": 144,
-        "weight_traffic_bits": 144,
-    }
+    assert counts(folded) == {"trained_parameters": 12}
+
+
+TRAINED = WeightSource.TRAINED
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "records"),
+    [
+        ("depthwise", {"groups": 6, "kernel_size": 3, "weights": TRAINED}, 6),
+        ("linear", {"out_channels": 5, "weights": TRAINED, "bias": True}, 5),
+        ("residual_add", {}, 12),  # a channel's two tensors have steps of their own
+        ("average_pool", {"out_frames": 1}, 1),
+        ("batch_norm", {}, 0),
+        ("activation", {}, 0),
+    ],
+)
+def test_records_of_channels(kind: str, fields: dict[str, Any], records: int) -> None:
+    one = layer(LayerKind(kind), rescaled=True, **fields)
+    # 16 bits of factor, 5 of shift, 27 of offset, in which a bias is
+    assert one.stored_bits == one.weight_entries * 8 + records * (16 + 5 + 27)
 
 
 def test_layers_without_weights() -> None:
@@ -282,7 +296,7 @@ def test_a_workload_adds_up_its_layers() -> None:
     assert workload.trained_parameters == 36 + 12
     assert workload.macs == 360
     assert workload.additions == 360 + 60
-    assert workload.total(lambda each: each.stored_bits) == 36 * 8 + 6 * 24 * 2
+    assert workload.total(lambda each: each.stored_bits) == 36 * 8
 
 
 def test_a_workload_has_layers_with_distinct_names() -> None:

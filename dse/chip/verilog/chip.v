@@ -207,7 +207,7 @@ module chip #(
     wire [WEIGHT_BITS-1:0]    weight_q;
     wire [WEIGHT_OPERAND_BITS-1:0] memory_weights;
     wire                      seed_there, read_record;
-    wire [SEED_RECORDS*64-1:0] seed;
+    wire [SEED_RECORDS*RECORD_BITS-1:0] seed;
     wire [CHANNEL_BITS-1:0]   records_there, record_channel;
     wire [LANES*RECORD_BITS-1:0] record_row;
 

@@ -1,9 +1,11 @@
 // Records of a layer's channels: read from the weight memory once a layer, in the cycles that the
 // weights leave, and kept in rows of LANES, so that all lanes get theirs in one cycle.
 //
-// A record has 64 bits: {offset (32), nothing (11), shift (5), factor (16)}. Lanes of a step that are
-// of different channels have a row to themselves (`per_row` records); otherwise rows are full. Where
-// the layer's matrix is generated, the first SEED_RECORDS records are the generator's start words.
+// A record has RECORD_BITS bits, three units of 16: {offset (27), shift (5), factor (16)}. Records
+// follow each other without gaps, whatever the memory's word (one, two or four units), so units that
+// came and make no whole record yet wait here. Lanes of a step that are of different channels have a
+// row to themselves (`per_row` records); otherwise rows are full. Where the layer's matrix is
+// generated, the first SEED_RECORDS records are the generator's start words.
 module parameter_store #(
     parameter WORD_BITS = 64,
     parameter LANES = 8,
@@ -11,7 +13,7 @@ module parameter_store #(
     parameter ROWS = 32,
     parameter SEED_RECORDS = 1,
     parameter ADDRESS_BITS = 20,
-    parameter RECORD_BITS = 53,
+    parameter RECORD_BITS = 48,
     parameter BITS = 12
 ) (
     input                          clk,
@@ -25,33 +27,49 @@ module parameter_store #(
     output                         wanted,
     output [ADDRESS_BITS-1:0]      address,
     output reg                     seed_there,
-    output reg [SEED_RECORDS*64-1:0] seed,
+    output reg [SEED_RECORDS*RECORD_BITS-1:0] seed,
     output [BITS-1:0]              there,       // records that may be read; all, when no more come
     input                          read,
     input  [BITS-1:0]              channel,
     output [LANES*RECORD_BITS-1:0] row
 );
-    localparam PARTS = 64 / WORD_BITS;
-    localparam PART_BITS = PARTS > 1 ? $clog2(PARTS) : 1;
-    localparam ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1;
-    localparam LEFT_BITS = BITS + 2;
+    localparam UNIT_BITS = 16;
+    localparam UNITS     = WORD_BITS / UNIT_BITS;     // of a word
+    localparam NEEDED    = RECORD_BITS / UNIT_BITS;   // of a record
+    localparam ROW_BITS  = ROWS > 1 ? $clog2(ROWS) : 1;
+    localparam MOST      = (1 << BITS) + SEED_RECORDS;
+    localparam LEFT_BITS = $clog2(MOST), ASKED_BITS = $clog2(NEEDED * MOST);
 
     reg  [ADDRESS_BITS-1:0]   word;
-    reg  [LEFT_BITS-1:0]      left;        // words to ask for
-    reg  [PART_BITS-1:0]      part;
+    reg  [ASKED_BITS-1:0]     units_left;  // to ask for
+    reg  [LEFT_BITS-1:0]      left;        // records and start words that are not there yet
     reg                       coming;
-    reg  [63:0]               shifted;
+    // Of a record that is not whole yet at most two units; of a whole one that waits, three.
+    reg  [RECORD_BITS-1:0]    kept;
+    reg  [1:0]                held;        // units of it
     reg  [3:0]                seeds_left;
     reg  [BITS-LANE_BITS-1:0] stored_rows;
     reg  [LANE_BITS-1:0]      stored_lane;
-    wire [63+WORD_BITS:0]     joined = {q, shifted};
-    wire [63:0]               now    = joined[WORD_BITS +: 64];
-    wire                      whole  = coming && part == PARTS - 1;
-    wire                      store  = whole && seeds_left == 0;
 
-    assign wanted  = left != 0;
+    wire [2:0] units = {1'b0, held} + (coming ? UNITS[2:0] : 3'd0);
+    wire       whole = units >= NEEDED && left != 0;
+    wire [2:0] rest  = whole ? units - NEEDED[2:0] : units;
+    reg  [RECORD_BITS+WORD_BITS-1:0] now;
+    always @* begin
+        now = {{WORD_BITS{1'b0}}, kept};
+        if (coming)
+            case (held)
+                2'd0: now[0 +: WORD_BITS] = q;
+                2'd1: now[UNIT_BITS +: WORD_BITS] = q;
+                default: now[2*UNIT_BITS +: WORD_BITS] = q;
+            endcase
+    end
+    wire store = whole && seeds_left == 0;
+
+    // A word finds room where at most two units are left; three are a record that goes first.
+    assign wanted  = units_left != 0 && rest < NEEDED;
     // A pass at the edge has results of channels that are not there, which nobody writes.
-    assign there   = wanted || coming ? {stored_rows, stored_lane} : {BITS{1'b1}};
+    assign there   = left != 0 ? {stored_rows, stored_lane} : {BITS{1'b1}};
     assign address = word;
 
     // Written from the weight memory and read by the vector unit in one cycle: two ports.
@@ -60,35 +78,39 @@ module parameter_store #(
         for (lane = 0; lane < LANES; lane = lane + 1) begin : lanes
             two_port_macro #(.WORDS(ROWS), .BITS(RECORD_BITS), .ADDRESS_BITS(ROW_BITS)) records (
                 .clk(clk), .write(store && stored_lane == lane),
-                .write_address(stored_rows[ROW_BITS-1:0]), .data({now[63:32], now[20:0]}),
+                .write_address(stored_rows[ROW_BITS-1:0]), .data(now[RECORD_BITS-1:0]),
                 .read(read), .read_address(channel[LANE_BITS +: ROW_BITS]),
                 .q(row[lane*RECORD_BITS +: RECORD_BITS])
             );
         end
     endgenerate
 
+    wire [LEFT_BITS-1:0] whole_count = count + (seeded ? SEED_RECORDS : 0);
     always @(posedge clk)
         if (start) begin
             word        <= base;
-            left        <= ({{(LEFT_BITS-BITS){1'b0}}, count} + (seeded ? SEED_RECORDS : 0)) * PARTS;
-            part        <= 0;
+            units_left  <= NEEDED * whole_count;
+            left        <= whole_count;
             coming      <= 1'b0;
+            held        <= 2'd0;
             stored_rows <= 0;
             stored_lane <= 0;
             seed_there  <= 1'b0;
             seeds_left  <= seeded ? SEED_RECORDS : 0;
         end else begin
             if (granted) begin
-                word <= word + 1'b1;
-                left <= left - 1'b1;
+                word       <= word + 1'b1;
+                units_left <= units_left > UNITS ? units_left - UNITS : 0;
             end
             coming <= granted;
-            if (coming) begin
-                shifted <= now;
-                part    <= whole ? 0 : part + 1'b1;
+            if (coming || whole) begin
+                kept <= whole ? now[RECORD_BITS +: WORD_BITS] : now[RECORD_BITS-1:0];
+                held <= rest[1:0];
             end
+            if (whole)
+                left <= left - 1'b1;
             if (whole && seeds_left != 0) begin
-                seed       <= (seed << 64) | now;
+                seed       <= (seed << RECORD_BITS) | now[RECORD_BITS-1:0];
                 seeds_left <= seeds_left - 1'b1;
                 seed_there <= seeds_left == 1;
             end

@@ -19,7 +19,7 @@ module requantiser #(
     parameter SUM_BITS = 24,
     parameter ROW_BITS = 16,
     parameter TENSOR_BITS = 16,
-    parameter RECORD_BITS = 53,
+    parameter RECORD_BITS = 48,
     parameter CHANNEL_BITS = 12
 ) (
     input                                   clk,
@@ -104,7 +104,9 @@ module requantiser #(
             wire signed [SUM_BITS+15:0] product = value * factor;
             wire signed [SUM_BITS+15:0] scaled  = product >>> shift;
             reg  signed [TOTAL_BITS-1:0] total;
-            wire signed [TOTAL_BITS-1:0] base = values_begin ? own[21 +: TOTAL_BITS] : total;
+            wire signed [RECORD_BITS-22:0] offset = own[RECORD_BITS-1:21];
+            wire signed [31:0] extended = offset;
+            wire signed [TOTAL_BITS-1:0] base = values_begin ? extended[TOTAL_BITS-1:0] : total;
             always @(posedge clk)
                 if (values_valid)
                     total <= base + scaled[TOTAL_BITS-1:0];

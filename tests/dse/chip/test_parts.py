@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cost_models import load_accelerator
 from dse.chip.convolutions import Place, word_fields
 from dse.chip.descriptors import nest_sizes
-from dse.chip.images import image_hex, records
+from dse.chip.images import image_hex, records, weight_image
 from dse.chip.machine import chip_machine
 from dse.chip.nests import COUNT_BITS, LOOPS, Loop, encode_deltas, encode_last, make_nest
 from dse.chip.tensors import Tensor, place_tensors
@@ -127,7 +127,50 @@ def test_records_and_images_are_words():
         for factor, shift, offset in ((1, 2, -1), (-1, 31, 64))
     )
     # {offset, shift, factor} of each, of two tensors in turns
-    assert image_hex(records([one, two]), 8) == "ffffffff00020001\n00000040001fffff\n"
+    # side by side, each of 27 + 5 + 16 bits, whatever a word is: ffffffe20001, then 0000081fffff
+    assert image_hex(records([one, two]), 8) == "ffffffffffe20001\n000000000000081f\n"
+
+
+@pytest.mark.parametrize(
+    ("machine", "values"),
+    [
+        ("kws_int8", {}),
+        ("kws_ternary", {"prologue_channels": 32, "policy": "P2"}),
+        ("kws_ternary_stored", {"prologue_channels": 32, "policy": "P2"}),
+        ("kws_tiny", {"policy": "P2", "frames": 32}),  # words of 32 bits
+    ],
+)
+def test_what_the_weight_memory_holds_is_what_the_model_counts(machine, values):
+    export = small_chip(machine, **values)
+    fitted = dataclasses.replace(export.machine, memories=fit(export.machine))
+    image = export.loaded[1]
+    assert 8 * len(image) == export.program.cost.stored_bits
+    # so that a memory that is to fit is large enough, to the word
+    again = dataclasses.replace(export, machine=fitted)
+    assert again.loaded[1] == image
+    assert 8 * len(image) <= again.chip.weights.bits < export.chip.weights.bits
+
+
+def fit(machine):
+    """Its memories, that of weights as large as the design needs."""
+    return tuple(
+        dataclasses.replace(each, capacity_bits="fit") if each.holds == ("weights",) else each
+        for each in machine.memories
+    )
+
+
+def test_operands_at_the_edge_are_whole():
+    # 9 channels are two passes of 5: the second has a row of weights that belongs to none.
+    export = small_chip("kws_int8", final_channels=9)
+    more = 8 * len(export.loaded[1]) - export.program.cost.stored_bits
+    padded = {}
+    for step in export.program.steps:
+        if step.kind == "convolution":
+            mapped = export.mapped(step)
+            bits = 8 * len(weight_image(mapped, step.path.weights))
+            padded[step.name] = bits - -(-mapped.layer.stored_matrix_bits // 64) * 64
+    assert more == sum(padded.values()) > 0
+    assert {name for name, bits in padded.items() if bits} <= {"Conv3.0.pw", "head.linear"}
 
 
 def test_a_descriptor_is_as_wide_as_the_network_needs():

@@ -192,7 +192,7 @@ def test_weights_of_four_bits_have_four_bits(tmp_path: Path) -> None:
     graph.constants.append(helper.make_tensor("q", TensorProto.INT4, [2, 4, 1], numbers))
     graph.constant("s", 0.1).node("DequantizeLinear", "q s", "w").node("Conv", "x w", "y")
     [layer] = graph.read()
-    assert (layer.weights, layer.weight_bits, layer.stored_bits) == ("trained", 4, 8 * 4)
+    assert (layer.weights, layer.weight_bits, layer.stored_matrix_bits) == ("trained", 4, 8 * 4)
 
 
 def test_a_bias_that_is_left_out_by_an_empty_name_is_none(tmp_path: Path) -> None:

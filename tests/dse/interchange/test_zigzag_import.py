@@ -63,6 +63,7 @@ def depthwise(channels: int, taps: int, frames: int, **changes: int) -> Layer:
         kernel_size=taps,
         groups=channels,
         weights=WeightSource.TRAINED,
+        rescaled=False,
         **changes,
     )
 
@@ -163,6 +164,7 @@ def test_narrow_weights_are_packed_and_narrow_sums_pay_for_the_port(tmp_path: Pa
         weights=WeightSource.TRAINED,
         weight_bits=2,
         accumulator_bits=16,
+        rescaled=False,
     )
     sums = SUMS.replace("size: 96", "size: 24")  # one a row: its four products meet there
     path = hardware(tmp_path, weights=WEIGHTS, sums=sums, sram=SRAM)

@@ -714,10 +714,10 @@ def test_designs_without_a_study_are_compared_by_cost_alone() -> None:
     points = [published("matchboxnet-3x1x64"), published("matchboxnet-3x1x64-P3@4x32")]
     report = designs_report(points, machines=["kws_ternary", "kws_int8"])
     text = answer(report)
-    # docs/evidence/model.md has the same figures: 8.42 (5.1 to 30).
+    # docs/evidence/model.md has the same figures: 8.45 (5.1 to 30).
     least = (
         r"Least energy: matchboxnet-3x1x64-P3@4x32 on kws_ternary, "
-        r"8\.42 \([45]\.\d* to 29\.\d\) uJ"
+        r"8\.45 \([45]\.\d* to 29\.\d\) uJ"
     )
     assert re.search(least, text)
     assert re.search(r"The dearest is matchboxnet-3x1x64 on kws_\w+: 16\.\d", text)
@@ -918,11 +918,11 @@ def test_what_does_not_fit_is_said_beside_its_figures() -> None:
     for name in ("designs", "components"):
         machines = [row[1] for row in report.table(name).rows]
         assert machines == ["kws_ternary, does not fit", "kws_int8_dram"]
-        assert "priced as if it did: weights take 1,104,672 bits" in report.table(name).note
+        assert "priced as if it did: weights take 1,224,832 bits" in report.table(name).note
     titles = [section.title for section in report.sections]
     assert "matchboxnet-6x2x64 on kws_ternary, does not fit" in titles
     alone = designs_report([published("matchboxnet-6x2x64")], machines=["kws_ternary"])
-    assert "Does not fit: weights take 1,104,672 bits" in answer(alone).split("\n")[1]
+    assert "Does not fit: weights take 1,224,832 bits" in answer(alone).split("\n")[1]
 
 
 def test_power_without_the_standby_of_a_dram_says_so() -> None:
