@@ -375,4 +375,4 @@ def test_trained_trits_go_to_trees_that_read_their_trits_from_a_memory() -> None
     costs = [estimate(Workload("w", (each,)), machine, technology) for each in (one, made)]
     assert costs[0].energy_pj == pytest.approx(costs[1].energy_pj)
     assert costs[0].latency_cycles == costs[1].latency_cycles
-    assert machine.stored_bits(one) == machine.stored_bits(made) == 2 * 64 * 64
+    assert machine.stored_bits(one) == machine.stored_bits(made) == 64 * (2 * 64 + 48)
