@@ -1,5 +1,6 @@
 """Spoken words for tests: a small synthetic corpus, and recorded speech where there is some."""
 
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,19 +18,25 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.fixture(scope="session")
 def synthetic_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six words x 40 clips by 20 made-up speakers, and six noises: made once, a few seconds.
+    """Six words x 40 clips by 20 made-up speakers, and six noises: ten seconds, once a run.
 
-    Do not write into it: all tests share it.
+    Do not write into it: all tests share it, those of the other processes, too.
     """
     pytest.importorskip("espeakng_loader", reason="pip install 'ternary-dse[synthesis]'")
     from dse.speech.synthesis import Synthesis, synthesize
 
-    folder = tmp_path_factory.mktemp("data") / "synthetic_speech"
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # of all processes
     settings = Synthesis(
         words=("yes", "no", "go", "stop", "cat", "tree"), speakers=20, clips_per_word=40
     )
-    synthesize(folder, settings, jobs=min(2, os.cpu_count() or 1))
-    return folder
+    with (root / "synthetic_speech.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the others wait for the one that makes it
+        if not (root / "synthetic_speech").exists():
+            synthesize(root / "making", settings, jobs=min(2, os.cpu_count() or 1))
+            (root / "making").rename(root / "synthetic_speech")
+    return root / "synthetic_speech"
 
 
 @pytest.fixture(scope="session")

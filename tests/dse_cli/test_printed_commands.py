@@ -8,6 +8,7 @@ import dataclasses
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,12 +78,18 @@ def fill(spec: StudySpec, folder: Path) -> None:
         append_row(folder, row)
 
 
-@pytest.fixture(params=[ONE, SEVERAL], ids=["one", "several"])
-def study(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A study in a folder whose name a shell would take apart."""
-    folder = tmp_path / "my studies" / "it's here"
+@pytest.fixture(scope="module", params=[ONE, SEVERAL], ids=["one", "several"])
+def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Priced once; each test has a copy."""
+    folder = tmp_path_factory.mktemp("filled")
     fill(begin(folder, request.param), folder)
     return folder
+
+
+@pytest.fixture
+def study(filled: Path, tmp_path: Path) -> Path:
+    """A study in a folder whose name a shell would take apart."""
+    return shutil.copytree(filled, tmp_path / "my studies" / "it's here")
 
 
 @pytest.fixture

@@ -239,7 +239,9 @@ def test_a_coordinator_that_is_killed_goes_on_elsewhere_and_a_database_may_be_aw
 
 
 @pytest.mark.soak
-def test_a_search_grows_and_shrinks_with_its_cluster(study_file: Path, tmp_path: Path) -> None:
+def test_a_search_grows_and_shrinks_with_its_cluster(
+    study_file: Path, tmp_path: Path, cluster: RayCluster
+) -> None:
     """Without --workers: one more in training than there is room for, whatever that is by now."""
     lengthen(study_file, 16, trainings=8)
     where, study = tmp_path / "here", tmp_path / "here" / "studies" / "tones"
@@ -248,14 +250,15 @@ def test_a_search_grows_and_shrinks_with_its_cluster(study_file: Path, tmp_path:
         state = read_cluster_state(study)
         return (0, 0) if state is None else (state.room, len(state.tasks))
 
-    with ray_cluster(1) as small:
-        running = search(study_file, small, where)
-        until(lambda: shown() == (1, 1), running, "training")
-        small.add()
-        until(lambda: shown() == (2, 3), running, "training on the second node")
-        small.remove()
-        until(lambda: shown()[0] == 1, running, "smaller room")
-        finish(running, where)
+    cluster.remove()  # one node is left
+    running = search(study_file, cluster, where)
+    until(lambda: shown() == (1, 1), running, "training")
+    cluster.add()
+    until(lambda: shown() == (2, 3), running, "training on the second node")
+    cluster.remove()
+    until(lambda: shown()[0] == 1, running, "smaller room")
+    finish(running, where)
+    cluster.add()  # as the others have it
     assert sum(row.status == "trained" for row in read_rows(study)) == 8
 
 
