@@ -430,7 +430,7 @@ def test_a_cluster_of_ones_own_serves_the_loopback_interface(
 _LISTENS = """
 import os, psutil
 from search.on_ray.cluster import connected
-with connected(None):
+with connected("local"):  # None would join one that runs here, that of other tests, say
     for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
         for found in process.net_connections("inet"):
             if found.status == "LISTEN":
