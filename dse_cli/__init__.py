@@ -22,6 +22,7 @@ COMMANDS = {
     "frontier": ("dse_cli.frontier", "Print, plot and export the frontier of a study."),
     "train": ("dse_cli.train", "Train one design or a published baseline."),
     "estimate": ("dse_cli.estimate", "Price one design: counts, energy, latency."),
+    "match": ("dse_cli.match", "Equal-budget designs of every mixing layer."),
     "schema": ("dse_cli.schema", "Print which keys a file may have."),
     "sweep": ("dse_cli.sweep", "Price a whole space without training."),
     "import": ("dse_cli.importing", "Import networks, machines, tables of other tools."),

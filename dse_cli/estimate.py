@@ -33,9 +33,11 @@ from cost_models.row_loads import row_loads
 from cost_models.sleep import sleep_between
 from cost_models.streaming import stream
 from cost_models.strict_yaml import read_yaml
+from dse.design.families.family import Values
+from dse.design.matrices import matrix_words
 from dse.design.point import DesignPoint, point_from_node
 from dse.design.policies import POLICIES, apply_policy, make_dense
-from dse.design.published import DEFAULT_DENSITY, published
+from dse.design.published import DEFAULT_DENSITY, published, published_values
 from dse.errors import InvalidDesign, InvalidInput
 from dse.interchange.nemo import import_nemo
 from dse.networks.lowering import lower
@@ -218,6 +220,8 @@ class Asked:
     rate: float = 1.0
     study: Study | None = None
     """That the design is of."""
+    values: Values | None = None
+    """Of its family's axes; None where nobody says them, as of a design file."""
 
     def load(self, machine: str, technology: str | None) -> tuple[Accelerator, Technology]:
         """A machine of the study, of the library or of a file, and what it is priced with."""
@@ -254,10 +258,10 @@ def read_asked(
             return Asked(
                 point=found.point, frames=frames or found.frames or FRAMES, outputs=found.outputs
             )
-        point = point_from_node(node)
+        point, values = point_from_node(node), None
     else:
-        point = published(design)
-    return Asked(point=point, frames=frames or FRAMES, outputs=outputs or OUTPUTS)
+        point, values = published(design), published_values(design)
+    return Asked(point=point, frames=frames or FRAMES, outputs=outputs or OUTPUTS, values=values)
 
 
 def _read_study(folder: Path, chosen: str | None, frames: int | None, outputs: int | None) -> Asked:
@@ -287,6 +291,8 @@ def _read_study(folder: Path, chosen: str | None, frames: int | None, outputs: i
         machine=row.accelerator or asked.accelerator.name,
         rate=asked.inferences_per_second,
         study=study,
+        values={name: value for name, value in row.values.items() if value is not None}
+        or published_values(row.source),
     )
 
 
@@ -412,6 +418,7 @@ def _to_dict(priced: Priced, use: Use) -> dict[str, Any]:
             "wait_frames": priced.stream.wait_frames,
         },
         "misfits": list(priced.misfits),
+        "matrices": matrix_words(priced.design) or None,
         "layers": cost.breakdown,
         "accesses": cost.energy_table,
         "sources": {"accelerator": cost.accelerator.source} | cost.technology.sources,

@@ -314,7 +314,13 @@ def _say_space(found: "SpaceCheck", spec: "StudySpec") -> Iterator[str]:
     """Counts from all designs priced to those that keep all limits."""
     which = "all of them" if found.whole else "at random"
     yield f"of {found.priced:,} designs, {which}:"
-    yield f"  {found.built:6,}  are networks"
+    dead = ""
+    if found.dead:
+        dead = (
+            f", {found.dead:,} more dead ones: no matrix around a block of theirs has an entry, so "
+            "a higher density or the generator one_hot is wanted"
+        )
+    yield f"  {found.built:6,}  are networks{dead}"
     why = f", others none: {found.not_executed}" if found.not_executed else ""
     on = "one of the machines" if spec.several_machines else "the machine"
     yield f"  {found.executed:6,}  {on} executes{why}"

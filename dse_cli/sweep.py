@@ -3,7 +3,7 @@
 import difflib
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from cost_models import (
 from cost_models.reading import Problems, build
 from cost_models.strict_yaml import parse_yaml, read_yaml
 from dse.columns import COST_COLUMNS, LABELS, shown
+from dse.design.matrices import matrix_words
 from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
 from dse.errors import InvalidInput, short
@@ -205,6 +206,8 @@ def command(
         f"({done.priced / seconds:,.0f} a second), {done.feasible:,} of them feasible; the space "
         f"has {sweep.size:,}. One inference: {job.frames} frames, {job.outputs} outputs."
     )
+    for words in _matrix_words(done, rows, job.space):
+        console.print(words, markup=False)
     if len(job.machines) > 1:
         own = (own_words(each.accelerator, each.technology) for each in job.machines)
         for words in filter(None, own):
@@ -278,7 +281,7 @@ def _price_here(job: SweepJob, sweep: Sweep, out: Path, report: Callable[[int], 
     The file takes its name only when it is complete: a sweep that is stopped leaves the one from
     before as it was.
     """
-    priced = feasible = 0
+    priced = feasible = dead = 0
     frontier = Frontier(job.objectives)
     about = describe_sweep(sweep, job.sample, job.seed)
     with replacing(out) as temporary, ParquetFile(temporary, sweep.space, about) as file:
@@ -287,8 +290,9 @@ def _price_here(job: SweepJob, sweep: Sweep, out: Path, report: Callable[[int], 
             frontier.add(chunk)
             priced += len(chunk.digits)
             feasible += int(chunk.feasible.sum())
+            dead += int(sweep.book.dead_designs(chunk.cut).sum())
             report(priced)
-    return SweepDone(priced=priced, feasible=feasible, frontier=frontier)
+    return SweepDone(priced=priced, feasible=feasible, frontier=frontier, dead=dead)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -401,6 +405,23 @@ def _read_objectives(minimise: str, maximise: str) -> dict[str, float]:
     if not objectives:
         raise InvalidInput("a frontier needs a column: give --minimise or --maximise")
     return objectives
+
+
+def _matrix_words(done: SweepDone, rows: Sequence[Row], space: SearchSpace) -> Iterator[str]:
+    """What the draw of the ternary matrices came to: dead networks, and zeros on the frontier."""
+    if done.dead:
+        yield (
+            f"{done.dead:,} designs are dead, so not feasible: of the matrices around a block none "
+            "has an entry, and the scores do not depend on the input; a higher density, or the "
+            "generator one_hot, leaves none of them."
+        )
+    step = max(1, -(-len(rows) // SHOWN))
+    for row in rows[::step]:
+        axes = {key.removeprefix("axis_"): row[key] for key in row if key.startswith("axis_")}
+        point = space.point(axes)
+        if words := matrix_words(point):
+            yield f"Of the frontier, {point.summary}: {words}."
+            return
 
 
 def _write_frontier(rows: list[Row], path: Path) -> None:

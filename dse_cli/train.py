@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cost_models.reading import build
 from cost_models.strict_yaml import dump_yaml, read_yaml
+from dse.design.matrices import matrix_words
 from dse.design.point import DesignPoint
 from dse.errors import TrainingFailed
 from dse.files import write_text
@@ -256,6 +257,8 @@ def _introduce(
         f"device      {device}",
     ):
         console.print(line, markup=False)
+    if words := matrix_words(point):
+        console.print(f"matrices    {words}", markup=False)
     for finding in features.findings:
         console.print(f"caution     {finding}", markup=False)
 

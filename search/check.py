@@ -49,13 +49,16 @@ class SpaceCheck:
     whole: bool
     """All designs of the space were priced; otherwise some at random."""
     built: int
-    """Of those priced, which are networks."""
+    """Of those priced, which are networks that something of their input gets through."""
     executed: int
     """Of those, which some machine executes."""
     held: int
     """Of those, which the memories of such a machine hold."""
     feasible: int
     """Of those, which keep all limits on such a machine."""
+    dead: int
+    """Of those priced, networks that nothing of their input gets through (`dse.design.matrices`):
+    none of the counts below has them."""
     limits: tuple[LimitCheck, ...]
     unused: tuple[str, ...]
     """Machines on which no design is feasible."""
@@ -87,6 +90,7 @@ def check_space(spec: StudySpec, outputs: int) -> SpaceCheck:
         spec: the study.
         outputs: classes of its data.
     """
+    spec = spec.of_outputs(outputs)
     space = spec.space
     whole = space.size <= SAMPLE
     rng = random.Random(spec.seed)
@@ -104,10 +108,11 @@ def _count(
     executed, fits, feasible = (np.zeros(count, dtype=np.bool_) for _ in range(3))
     passes = np.zeros((len(limits), count), dtype=np.bool_)
     without = np.zeros((len(limits), count), dtype=np.bool_)
+    dead = pricing.book.dead_designs(cut)
     unused = []
     for pricer in pricing.pricers:
         columns, here = pricer.price(cut)
-        runs = np.isfinite(columns["energy_pj"])
+        runs = np.isfinite(columns["energy_pj"]) & ~dead
         holds = runs & held(columns, pricer.machine.accelerator)
         executed |= runs
         fits |= holds
@@ -118,7 +123,7 @@ def _count(
             without[at] |= holds & np.delete(kept, at, axis=0).all(axis=0)
         if not here.any():
             unused.append(pricer.machine.accelerator.name)
-    built = _built(cut)
+    built = _built(cut) & ~dead
     return SpaceCheck(
         priced=count,
         whole=whole,
@@ -126,6 +131,7 @@ def _count(
         executed=int(executed.sum()),
         held=int(fits.sum()),
         feasible=int(feasible.sum()),
+        dead=int(dead.sum()),
         limits=tuple(
             LimitCheck(limit, int(passes[at].sum()), int(without[at].sum()))
             for at, limit in enumerate(limits)

@@ -50,6 +50,7 @@ def reprice_study(
     """
     study = open_study(folder)
     check_unchanged(spec, study.asked, str(folder), also=PRICED)
+    spec = spec.of_outputs(study.begun.outputs)
     with locked(folder):
         repair(folder)
         history = read_all_rows(folder)

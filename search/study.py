@@ -98,6 +98,7 @@ def run_study(
         # Loading the data comes before the folder is made: a wrong data folder leaves nothing.
         features = load_data(spec, places.cache, progress.preparing)
         progress.data(features.findings)
+        spec = spec.of_outputs(len(features.classes))
         sweep = Sweep(spec.space, spec.make_pricing(len(features.classes)))
         found = survey(sweep, seed=spec.seed)
         held = stack.enter_context(locked(folder))

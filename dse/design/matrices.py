@@ -1,16 +1,32 @@
-"""The ternary matrices of a design, one by one, and what there is to say of each."""
+"""The ternary matrices of a design, one by one, and what there is to say of each.
 
+A matrix is drawn, so it may turn out with empty rows or columns, and a sparse small one with no
+entry at all. A row of zeros is a channel that is constant; of columns, one that nobody hears. Where
+every way around a block is cut, nothing of the input gets through:
+
+    x --+-- B1.0.pw (no entry) --(+)-- constant, and so are the scores
+        +-- B1.skip (no entry) ---+    with an identity or a trained skip they are not
+
+Such a network is dead: it costs what it costs, and no training teaches it anything.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dse.design.places import Place, ternary_places
-from dse.design.point import DesignPoint
-from dse.ternary.matrix import start_state, ternary_matrix
+from dse.design.places import Place, main_place, skip_place, ternary_places
+from dse.design.point import Block, DesignPoint
+from dse.ternary.matrix import count_nonzeros, start_state, ternary_matrix
 
 Trits = npt.NDArray[np.int8]
+
+
+FEW = 0.05
+"""Share of rows or columns of zeros that nobody needs to be told: at density 0.25 one column of a
+hundred is zeros where 16 rows could fill it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +79,98 @@ def count_facts(place: Place, matrix: Trits) -> MatrixFacts:
         dead_rows=int(np.sum(~matrix.any(axis=1))),
         dead_columns=int(np.sum(~matrix.any(axis=0))),
     )
+
+
+def cut_through(block: Block, in_channels: int, ternary_seed: int) -> tuple[Place, ...]:
+    """The places without any entry that leave no way around a block; none where one is left.
+
+    Args:
+        block: of a network.
+        in_channels: that it reads.
+        ternary_seed: of the network.
+    """
+    main = [
+        main_place(block, repeat, in_channels if repeat == 0 else block.out_channels, ternary_seed)
+        for repeat in range(block.repeats if block.separable or block.kernel_size == 1 else 0)
+    ]
+    cut = next((place for place in main if _is_empty(place)), None)
+    if cut is None:
+        return ()
+    if block.skip is None:
+        return (cut,)
+    skip = skip_place(block, block.skip, in_channels, ternary_seed)
+    return (cut, skip) if _is_empty(skip) else ()
+
+
+def _is_empty(place: Place) -> bool:
+    """Whether a matrix has no entry at all: all its rows are generated, and all are zeros."""
+    mixer, rows = place.mixer, place.generated_rows
+    if not rows or rows < place.out_channels or mixer.density is None or mixer.generator is None:
+        return False
+    seed, columns = place.ternary_seed, place.in_channels
+    return not count_nonzeros(seed, place.name, rows, columns, mixer.density, mixer.generator)
+
+
+def dead_words(places: tuple[Place, ...]) -> str:
+    """Why a network is dead, with what to do; empty where it is not.
+
+    Args:
+        places: as `cut_through` finds them.
+    """
+    if not places:
+        return ""
+    names = " and ".join(place.name for place in places)
+    first = places[0]
+    return (
+        f"the scores do not depend on the input: {names} {'has' if len(places) == 1 else 'have'} "
+        f"no entry (density {first.mixer.density:.6g}, {first.in_channels} inputs, ternary_seed "
+        f"{first.ternary_seed}); raise the density, widen the block, or take the generator one_hot"
+    )
+
+
+def find_dead(point: DesignPoint) -> str:
+    """`dead_words` of the first block that nothing gets through; empty where all let something."""
+    channels = point.in_channels
+    for block in point.blocks:
+        if words := dead_words(cut_through(block, channels, point.ternary_seed)):
+            return words
+        channels = block.out_channels
+    return ""
+
+
+def matrix_words(point: DesignPoint) -> str:
+    """One sentence on what the draw of the matrices came to, where it matters; else empty.
+
+    A dead network first of all; then matrices with more than `FEW` of their rows or columns zeros:
+    where most of them are, and what makes fewer.
+    """
+    if dead := find_dead(point):
+        return dead
+    facts = list(_facts(point))
+    lacking = [
+        each
+        for each in facts
+        if each.dead_rows > FEW * each.rows or each.dead_columns > FEW * each.columns
+    ]
+    if not lacking:
+        return ""
+    rows, columns = (
+        sum(each.dead_rows for each in lacking),
+        sum(each.dead_columns for each in lacking),
+    )
+    worst = max(lacking, key=lambda each: (each.dead_rows + each.dead_columns) / each.rows)
+    return (
+        f"{len(lacking)} of {len(facts)} generated matrices have zeros only in {rows:,} rows "
+        f"(outputs that hear nothing) and {columns:,} columns (inputs that nobody hears), most in "
+        f"{worst.layer}: {worst.dead_rows} of {worst.rows} rows, {worst.dead_columns} of "
+        f"{worst.columns} columns; a higher density makes fewer, and the generator one_hot gives "
+        "every row an entry"
+    )
+
+
+def _facts(point: DesignPoint) -> Iterator[MatrixFacts]:
+    for place in ternary_places(point).values():
+        yield count_facts(place, matrix_at(place))
 
 
 def seeds(point: DesignPoint) -> list[dict[str, Any]]:

@@ -16,14 +16,14 @@ import itertools
 import json
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from dse.design.families import DEFAULT
 from dse.design.families.family import BLOCKS, Family, Value, Values
 from dse.design.point import DesignPoint
-from dse.errors import InvalidInput, InvalidSpace
+from dse.errors import InvalidDesign, InvalidInput, InvalidSpace
 
 MOST_BRANCHES = 200_000
 """Steps of a walk over a space's branches."""
@@ -65,6 +65,17 @@ def _log_weights(values: tuple[Value, ...]) -> list[float]:
     return [math.log(b / a) for a, b in itertools.pairwise(bounds)]
 
 
+class Solver(Protocol):
+    """Decides one axis of each design by all others, as a budget decides its width."""
+
+    @property
+    def axis(self) -> str:
+        """That it decides; a space has it not."""
+
+    def solve(self, designs: Sequence[Values]) -> list[Values | str]:
+        """The designs with that axis; a sentence in place of one that has no value of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class SearchSpace:
     """All design points that a study may try."""
@@ -73,6 +84,8 @@ class SearchSpace:
     """In the order in which they are decided: what decides whether another matters comes first."""
     in_channels: int = 64
     family: Family = DEFAULT
+    solver: Solver | None = field(default=None, repr=False, compare=False)
+    """Decides an axis that no assignment has, when a design is built of one."""
     _own: Mapping[str, tuple[int, frozenset[int]]] = field(init=False, repr=False, compare=False)
     """Axis of all blocks -> the first block that it is about, and those with an axis of their
     own."""
@@ -154,8 +167,14 @@ class SearchSpace:
         """The design point of an assignment.
 
         Raises:
-            InvalidDesign: the values fit no network, such as blocks that do not divide a width.
+            InvalidDesign: the values fit no network, such as blocks that do not divide a width, or
+                what the solver decides has no value.
         """
+        if self.solver is not None:
+            [found] = self.solver.solve([dict(values)])
+            if isinstance(found, str):
+                raise InvalidDesign(found)
+            values = found
         return self.family.build(values, in_channels=self.in_channels, name=name)
 
     def contains(self, values: Mapping[str, Value]) -> bool:
@@ -183,7 +202,8 @@ class SearchSpace:
         For each axis that matters, in order: its own value (`channels_b2`), else that of its base
         (`channels`), else the family's default; where that is not in the space, and the axis may be
         filled (`Axis.fills`), the space's first value. Values of axes that the space lacks must be
-        the defaults, or the result would be another network than the one that was described.
+        the defaults, or the result would be another network than the one that was described. So it
+        would be, too, where the space solves an axis that the values have.
 
         Args:
             values: axis -> value.
@@ -195,6 +215,8 @@ class SearchSpace:
         family, used = self.family, set[str]()
         for name in values:
             family.split(name)
+        if self.solver is not None and self.solver.axis in values:
+            return None
 
         def choose(choice: Choice) -> Value:
             base, _ = family.split(choice.name)

@@ -11,7 +11,8 @@ then on a design is a row of whole numbers, which numpy handles a million at a t
 `dse.pricing.pricer` prices such rows on a machine.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ import numpy.typing as npt
 
 from cost_models.batch import PartBook
 from cost_models.generator import GeneratorSpec
+from dse.design.families.family import Family, Value
+from dse.design.matrices import cut_through
 from dse.design.point import INPUT_BITS, Block, DesignPoint, Head
 from dse.networks.lowering import lower_block, lower_head, output_frames
 
@@ -51,6 +54,17 @@ class Cut(NamedTuple):
     """Those of equally many parts together, so that each group is one array."""
 
 
+def grouped(networks: Mapping[int, Mapping[int, Sequence[int]]]) -> tuple[Rows, ...]:
+    """Rows of equally many parts as arrays.
+
+    Args:
+        networks: number of parts -> place of a design -> the numbers of its parts.
+    """
+    return tuple(
+        Rows(np.array(list(rows)), np.array(list(rows.values()))) for rows in networks.values()
+    )
+
+
 class DesignBook:
     """Distinct parts of designs, each lowered once; all machines share it.
 
@@ -71,6 +85,7 @@ class DesignBook:
         """Distinct sets of generators that parts or networks need; the first is none."""
         self._numbers: dict[tuple[Block | Head, int, int, int, int], int] = {}
         self._generators_of_part: list[int] = []
+        self._dead_parts: list[int] = []
 
     def number(
         self,
@@ -108,7 +123,42 @@ class DesignBook:
             self._numbers[key] = self.parts.add(layers)
             specs = [layer.generator for layer in layers if layer.generator is not None]
             self._generators_of_part.append(self._number_set(specs))
+            if isinstance(content, Block) and cut_through(content, in_channels, ternary_seed):
+                self._dead_parts.append(self._numbers[key])
         return self._numbers[key]
+
+    def number_parts(
+        self, family: Family, values: Mapping[str, Value], in_channels: int
+    ) -> list[int]:
+        """The numbers of the parts of a network, as its family builds them from values of axes.
+
+        Args:
+            family: of the network.
+            values: axis -> value; what is missing takes its default.
+            in_channels: features per frame.
+
+        Raises:
+            InvalidInput: a part cannot be built or lowered.
+        """
+        numbers = []
+        for index in range(family.parts(values)):
+            part = family.part(values, index, in_channels)
+            frames = functools.reduce(output_frames, part.strides, self.frames)
+            read = (part.in_channels, frames, part.ternary_seed, part.in_bits)
+            numbers.append(self.number(part.content, *read))
+        return numbers
+
+    def count(self, name: str) -> npt.NDArray[np.float64]:
+        """A column that is a sum over layers (`cost_models.batch.EXACT_COLUMNS`), of each part.
+
+        Args:
+            name: one that no machine changes, such as `trained_parameters`.
+        """
+        layers, starts, _ = self.parts.layers(np.arange(len(self.parts)))
+        found: npt.NDArray[np.float64] = np.add.reduceat(
+            self.parts.book.column(name)[layers], starts
+        )
+        return found
 
     def cut(self, points: Sequence[DesignPoint]) -> Cut:
         """Designs as rows of part numbers.
@@ -120,13 +170,25 @@ class DesignBook:
         for place, point in enumerate(points):
             numbers = self._network(point)
             networks.setdefault(len(numbers), {})[place] = numbers
-        return Cut(
-            len(points),
-            tuple(
-                Rows(np.array(list(rows)), np.array(list(rows.values())))
-                for rows in networks.values()
-            ),
-        )
+        return Cut(len(points), grouped(networks))
+
+    def find_dead(self, networks: Numbers) -> npt.NDArray[np.bool_]:
+        """Which networks are dead: a part lets nothing of the input through, shape (designs,).
+
+        Args:
+            networks: part numbers or `NO_PART`, shape (designs, parts).
+        """
+        if not self._dead_parts:  # as nearly always
+            return np.zeros(len(networks), dtype=np.bool_)
+        dead: npt.NDArray[np.bool_] = np.isin(networks, self._dead_parts)
+        return np.asarray(dead.any(axis=1))
+
+    def dead_designs(self, cut: Cut) -> npt.NDArray[np.bool_]:
+        """Which designs of a cut are dead, shape (designs,); what cannot be built is not."""
+        dead = np.zeros(cut.designs, dtype=np.bool_)
+        for places, networks in cut.groups:
+            dead[places] = self.find_dead(networks)
+        return dead
 
     def find_generators(self, networks: Numbers) -> Numbers:
         """Places in `generators` of what makes the matrices of networks, shape (designs,).

@@ -38,7 +38,8 @@ class Costs(NamedTuple):
     """By the names of `Cost.columns`, each of shape (designs,); NaN for designs that cannot be
     built, or that the machine cannot execute."""
     feasible: Mask
-    """Which can be built and executed, fit the memories, and keep the limits; shape (designs,)."""
+    """Which can be built and executed, are not dead (`dse.design.matrices`), fit the memories, and
+    keep the limits; shape (designs,)."""
 
 
 class Events(NamedTuple):
@@ -105,7 +106,7 @@ class Pricer:
         for here, networks, on in self._executable(cut):
             for name, figures in self._columns(networks, on).items():
                 columns.setdefault(name, np.full(cut.designs, np.nan))[here] = figures
-            feasible[here] = True
+            feasible[here] = ~self.book.find_dead(networks)
         if cut.designs and not columns:  # no machine executes any of them
             columns = {name: np.full(cut.designs, np.nan) for name in COST_COLUMNS}
         if columns:

@@ -18,6 +18,7 @@ import numpy as np
 from cost_models import estimate
 from cost_models.cost import misfits
 from dse.columns import COST_COLUMNS, MEASURED_COLUMNS
+from dse.design.matrices import find_dead
 from dse.design.point import DesignPoint
 from dse.networks.lowering import lower
 from dse.pareto import pareto_mask
@@ -39,6 +40,8 @@ class Offer:
     """Of a row; counts are whole numbers, as `Cost.columns` has them."""
     reason: str = ""
     """Why it must not be built there; empty where it may."""
+    dead: bool = False
+    """Nothing of its input reaches the scores (`dse.design.matrices`)."""
 
 
 class Pricing:
@@ -108,8 +111,9 @@ class Pricing:
         """
         cut = self.book.cut([point])
         priced = [(pricer.machine, pricer.price(cut).columns) for pricer in self.pricers]
+        dead = find_dead(point) if self.book.dead_designs(cut).any() else ""
         offers = [
-            self._offer(machine, columns)
+            self._offer(machine, columns, dead)
             for machine, columns in priced
             if not np.isnan(columns["energy_pj"][0])
         ]
@@ -125,22 +129,24 @@ class Pricing:
         return offers[choose(_stacked(self.costs, offers), feasible)]
 
     # Reasons are said only of single designs: of a million nobody reads them (`Pricer.price`).
-    def _offer(self, machine: Machine, figures: Mapping[str, Figures]) -> Offer:
+    def _offer(self, machine: Machine, figures: Mapping[str, Figures], dead: str) -> Offer:
         """What is known of a single design, in words where it must not be built."""
         columns = _plain(figures, 0)
         bits = int(columns["stored_bits"]), int(columns["activation_bits"])
         too_large = misfits(*bits, machine.accelerator)
-        reasons = filter(None, (self.budget.explain(columns), *too_large))
-        return Offer(machine, columns, "; ".join(reasons))
+        reasons = filter(None, (dead, self.budget.explain(columns), *too_large))
+        return Offer(machine, columns, "; ".join(reasons), dead=bool(dead))
 
     def excess(self, offer: Offer) -> float:
         """How far a design is beyond the limits; 0 where it keeps them.
 
-        Shares of the bounds, summed, and 1 for each thing that does not fit: as bad as a column at
-        twice its limit. Only the order means something, for `best` and for a sampler's way back.
+        Shares of the bounds, summed, and 1 for each thing that does not fit, or for being dead: as
+        bad as a column at twice its limit. Only the order means something, for `best` and for a
+        sampler's way back.
         """
         bits = int(offer.columns["stored_bits"]), int(offer.columns["activation_bits"])
-        return self.budget.excess(offer.columns) + len(misfits(*bits, offer.machine.accelerator))
+        too_large = misfits(*bits, offer.machine.accelerator)
+        return self.budget.excess(offer.columns) + len(too_large) + offer.dead
 
     def offer(self, points: Mapping[str, DesignPoint]) -> None:
         """Find the offers of networks that are new, by their keys; all of them at once.

@@ -13,6 +13,7 @@ place in a table of part numbers; what the table does not know yet is built and 
 some thousand parts and then sums of rows (`dse.pricing.pricer`), in chunks that bound the memory.
 """
 
+import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,7 @@ from dse.design.families.family import Value, Values
 from dse.design.space import Choice, SearchSpace
 from dse.errors import InvalidInput
 from dse.networks.lowering import output_frames
-from dse.pricing.book import NO_PART, Cut, Numbers, Rows
+from dse.pricing.book import NO_PART, Cut, Numbers, Rows, grouped
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Pricing
 
@@ -206,8 +207,14 @@ class Sweep:
             parts: of how many.
 
         Raises:
-            InvalidInput: a machine's SRAM is outside its technology's table.
+            InvalidInput: a machine's SRAM is outside its technology's table, or the space solves an
+                axis.
         """
+        if self.space.solver is not None:
+            raise InvalidInput(
+                f"a sweep prices widths that are given, and '{self.space.solver.axis}' is solved "
+                "from the budget: leave fill out and give the space that axis, or use dse match"
+            )
         rng = np.random.default_rng(seed)
         counts = self._counts(sample, rng)
         chunks = 0
@@ -255,6 +262,8 @@ class Sweep:
         Args:
             designs: assignments as `SearchSpace.walk` gives them.
         """
+        if self.space.solver is not None:
+            return self._cut_solved(self.space.solver.solve(designs))
         members: dict[int, list[int]] = {}
         for index, values in enumerate(designs):
             members.setdefault(self._find_piece(values), []).append(index)
@@ -270,6 +279,22 @@ class Sweep:
             ).reshape(len(places), len(free))
             groups.append(Rows(np.array(places), self._networks(number, digits)))
         return Cut(len(designs), tuple(groups))
+
+    def _cut_solved(self, designs: Sequence[Values | str]) -> Cut:
+        """The same of designs of which an axis was solved: they lie in no table of this space.
+
+        One that could not be solved is a part that cannot be built.
+        """
+        networks: dict[int, dict[int, list[int]]] = {}
+        for place, values in enumerate(designs):
+            numbers = [NO_PART]
+            if not isinstance(values, str):
+                with contextlib.suppress(InvalidInput):
+                    numbers = self.book.number_parts(
+                        self.space.family, values, self.space.in_channels
+                    )
+            networks.setdefault(len(numbers), {})[place] = numbers
+        return Cut(len(designs), grouped(networks))
 
     def _find_piece(self, values: Values) -> int:
         """The piece in which a design lies."""

@@ -247,3 +247,5 @@ class SweepDone:
     """Designs, each once a machine."""
     feasible: int
     frontier: Frontier
+    dead: int = 0
+    """Of those priced, networks that nothing of their input gets through."""

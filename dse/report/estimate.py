@@ -8,6 +8,8 @@ from cost_models.application import Use
 from cost_models.break_even import break_even
 from cost_models.sleep import sleep_between
 from dse.columns import significant
+from dse.design.matrices import matrix_words
+from dse.design.point import DesignPoint
 from dse.pricing.application import forgotten, left_out
 from dse.pricing.comparable import leakage_words
 from dse.pricing.priced import Priced
@@ -81,7 +83,7 @@ def _sections(
         Section(
             name="totals",
             title="Costs",
-            sentences=(*said, *_misfit_words(priced)),
+            sentences=(*said, *_matrix_words(priced), *_misfit_words(priced)),
             tables=(totals_table(priced, use),),
         )
     ]
@@ -123,6 +125,16 @@ def _in_full(cost: Cost, mapping: bool) -> list[Section]:
             )
         )
     return sections
+
+
+def _matrix_words(priced: Sequence[Priced]) -> Iterator[str]:
+    """What the draw of the ternary matrices came to, once a design, where it matters."""
+    points = {each.point.key: each.point for each in priced}.values()
+    for point in points:
+        if isinstance(point, DesignPoint) and (words := matrix_words(point)):
+            yield (
+                f"{point.label}: {words}" if len(points) > 1 else f"{words[0].upper()}{words[1:]}."
+            )
 
 
 def _misfit_words(priced: Sequence[Priced]) -> Iterator[str]:

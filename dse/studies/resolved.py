@@ -26,7 +26,7 @@ from dse.columns import MEASURED_COLUMNS, OBJECTIVE_COLUMNS
 from dse.design.space_file import space_from_node
 from dse.errors import InvalidField, InvalidFile, InvalidInput, InvalidStudy, require
 from dse.files import check_kinds
-from dse.pricing.budget import budget_from_node
+from dse.pricing.budget import Bound, budget_from_node
 from dse.pricing.hardware import Hardware
 from dse.pricing.machine import Machine
 from dse.speech.task import FeatureSpec, Task
@@ -42,6 +42,7 @@ from dse.studies.spec import (
     StudyName,
     StudySpec,
     read_baselines,
+    solved_space,
     split_limits,
 )
 from dse.training.recipe import recipe_from_node
@@ -101,6 +102,7 @@ class _Record:
     recipe: Node
     objectives: tuple[str, ...]
     limits: Node
+    fill: dict[str, Bound] | None = None
     rate: Rate | None
     baselines: tuple[Node, ...]
     controls: Controls = "none"
@@ -239,11 +241,15 @@ def _spec(record: _Record) -> StudySpec:
     space = space_from_node(record.space, recorded=True)
     limits = budget_from_node(record.limits, OBJECTIVE_COLUMNS).limits
     budget, measured_budget = split_limits(limits)
+    hardware = _hardware(record)
+    if record.fill is not None:
+        frames, outputs = record.features.frames, record.outputs
+        space = solved_space(space, record.fill, hardware.machines, frames, outputs)
     parsed: dict[str, Any] = {
         "base_folder": Path(record.base_folder),
         "data_folder": Path(record.data_folder),
         "space": space,
-        "hardware": _hardware(record),
+        "hardware": hardware,
         "recipe": recipe_from_node(record.recipe),
         "budget": budget,
         "measured_budget": measured_budget,

@@ -5,8 +5,9 @@ out, so that a study can be repeated when the defaults have changed.
 """
 
 import dataclasses
+import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
@@ -17,15 +18,16 @@ from cost_models.application import US_PER_S
 from cost_models.reading import Problems, build
 from cost_models.recognised import check_kind
 from cost_models.strict_yaml import Node, read_yaml
-from dse.columns import MEASURED_COLUMNS, OBJECTIVE_COLUMNS, first_measured
+from dse.columns import COST_COLUMNS, MEASURED_COLUMNS, OBJECTIVE_COLUMNS, first_measured
 from dse.design.families.family import Values
 from dse.design.point import DesignPoint
 from dse.design.published import published, published_values
 from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
-from dse.errors import InvalidFile, InvalidInput, InvalidStudy, require
+from dse.errors import InvalidFile, InvalidInput, InvalidStudy, require, short
 from dse.pricing.budget import Bound, Budget, Limit, budget_from_node
 from dse.pricing.comparable import say_technology
+from dse.pricing.filling import Filling
 from dse.pricing.hardware import Hardware, HardwareSection, hardware_from_node
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Pricing
@@ -61,6 +63,10 @@ CHANGEABLE = (
 
 BITS = ("weight_bits", "activation_bits")
 """Axes of precision."""
+
+FILLS = "channels"
+"""The axis that `fill` solves: the width of all residual blocks."""
+
 PRICED = ("accelerator", "technology", "hardware", "limits", "objectives", "rate")
 """What may change when a study is priced again (`search.reprice`): no training depends on it."""
 
@@ -108,6 +114,9 @@ class StudyFile:
     """Two or more columns, all minimised: `error` or `quantised_error`, and at least one cost."""
     limits: dict[str, Bound] | None = None
     """`max_COLUMN` and `min_COLUMN` of costs, `error` and `quantised_error`."""
+    fill: str | None = None
+    """A column that has a `max_` limit: the `channels` of each design are solved so that it uses
+    the limit, not searched."""
     rate: Rate | None = None
     """Inferences a second, which a machine must keep; 1 where `average_power_uw` is an objective or
     limited and nothing is said."""
@@ -215,6 +224,8 @@ class StudySpec:
     """Limits on what is known before training."""
     measured_budget: Budget
     """Limits on what only a training tells."""
+    fill: Mapping[str, float] | None = None
+    """The column that each design fills, and how much of it; None where widths are searched."""
     rate: float | None = None
     """Inferences a second, which the machine must keep; None where nobody asked."""
     baselines: tuple[Baseline, ...]
@@ -299,6 +310,17 @@ class StudySpec:
             patience=self.patience,
         )
 
+    def of_outputs(self, outputs: int) -> "StudySpec":
+        """The same for so many classes, which only the data say: filled designs depend on them."""
+        if self.fill is None:
+            return self
+        space = solved_space(self.space, self.fill, self.machines, self.features.frames, outputs)
+        baselines = (
+            each if each.values is None or each.published else _of_values(each.values, space)
+            for each in self.baselines
+        )
+        return dataclasses.replace(self, space=space, baselines=tuple(baselines))
+
     def make_pricing(self, outputs: int) -> Pricing:
         """Prices designs on its machines and under its limits, for so many classes."""
         return Pricing(
@@ -330,6 +352,7 @@ class StudySpec:
             "recipe": self.recipe.to_dict(),
             "objectives": list(self.objectives),
             "limits": self.limits,
+            "fill": None if self.fill is None else dict(self.fill),
             "rate": self.rate,
             "baselines": [baseline.to_plain() for baseline in self.baselines],
             "controls": self.controls,
@@ -379,6 +402,7 @@ def read_study(
     hardware, rungs = None, None
     warm_start: tuple[Path, ...] = ()
     baselines: tuple[Baseline, ...] = ()
+    fill: dict[str, float] | None = None
     if file is not None:
         with problems.part():
             hardware = read_hardware(file, node, base)
@@ -389,6 +413,13 @@ def read_study(
         if space is not None:
             with problems.part():
                 space = _of_features(space, file, node)
+        if space is not None and hardware is not None:
+            with problems.part():
+                fill = _read_fill(file, node, space, limits, hardware)
+        if space is not None and hardware is not None and fill is not None:
+            classes = file.data.task.usual_classes
+            frames = file.data.features.frames
+            space = solved_space(space, fill, hardware.machines, frames, classes)
         if space is not None and file.baselines:
             with problems.part():
                 baselines = read_baselines(node.value["baselines"].value, space)
@@ -413,6 +444,7 @@ def read_study(
         objectives=file.objectives,
         budget=budget,
         measured_budget=measured_budget,
+        fill=fill,
         rate=rate,
         baselines=baselines,
         controls=controls or file.controls,
@@ -462,6 +494,66 @@ def _of_features(space: SearchSpace, file: StudyFile, node: Node) -> SearchSpace
             f"{coefficients}: leave in_channels out"
         )
     return space
+
+
+def _read_fill(
+    file: StudyFile, node: Node, space: SearchSpace, limits: Sequence[Limit], hardware: Hardware
+) -> dict[str, float] | None:
+    """The column that designs fill and its limit; None where the file has none.
+
+    Raises:
+        InvalidFile: no such column, it has no upper limit, the space decides the width as well, or
+            machines differ in it.
+    """
+    if file.fill is None:
+        return None
+    at, column = node.value["fill"], file.fill
+    if column not in COST_COLUMNS:
+        close = difflib.get_close_matches(column, COST_COLUMNS, n=1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        raise at.error(
+            f"fill: {hint}it must be a column that is known before a training, such as "
+            f"trained_parameters, not {short(column)}"
+        )
+    bounds = [limit.bound for limit in limits if limit.upper and limit.column == column]
+    if not bounds:
+        raise at.error(f"fill: how much of {column} is said by limits: add max_{column} there")
+    for choice in space.choices:
+        if space.family.split(choice.name)[0] == FILLS:
+            raise at.error(
+                f"fill: '{FILLS}' is solved from the budget, so the space's '{choice.name}' would "
+                f"be overruled: leave '{choice.name}' out, or leave out fill"
+            )
+    if len(hardware.machines) > 1 and column != "trained_parameters":
+        raise at.error(
+            f"fill: {len(hardware.machines)} machines differ in {column}, and a design has one "
+            "width: fill trained_parameters, or name one machine"
+        )
+    return {column: bounds[0]}
+
+
+def solved_space(
+    space: SearchSpace,
+    fill: Mapping[str, float],
+    machines: Sequence[Machine],
+    frames: int,
+    outputs: int,
+) -> SearchSpace:
+    """The space whose designs get the width that fills a budget (`dse.pricing.filling`).
+
+    Args:
+        space: without widths of blocks.
+        fill: one column, and how much of it.
+        machines: the first one is asked.
+        frames: input frames of one inference.
+        outputs: classes.
+    """
+    [(column, amount)] = fill.items()
+    pricing = Pricing(machines[:1], frames=frames, outputs=outputs)
+    solver = Filling(
+        space.family, pricing, column, amount, in_channels=space.in_channels, axis=FILLS
+    )
+    return dataclasses.replace(space, solver=solver)
 
 
 class NamesMachines(Protocol):
@@ -608,12 +700,16 @@ def _read_baseline(node: Node, space: SearchSpace) -> Baseline:
         place = space.complete(given, fill=True)
         if place is None:
             raise node.error(f"the space has no design with {given}: widen an axis or change it")
-        point = space.point(place)
+        return _of_values(place, space)
     except InvalidFile:
         raise
     except InvalidInput as error:
         raise node.error(f"baselines: {error}") from None
-    return Baseline(f"{point.summary}, {point.key[:4]}", point, place, published=False)
+
+
+def _of_values(values: Values, space: SearchSpace) -> Baseline:
+    point = space.point(values)
+    return Baseline(f"{point.summary}, {point.key[:4]}", point, values, published=False)
 
 
 def beside(name: str, base: Path) -> str | Path:

@@ -90,7 +90,7 @@ def _run_parts(order: _Order, options: RayOptions, report: Callable[[int], None]
     )
     shared = ray.put(order)
     waiting = [task.remote(shared, part) for part in range(order.parts)]
-    priced = feasible = 0
+    priced = feasible = dead = 0
     frontier = Frontier(order.job.objectives)
     try:
         while waiting:
@@ -99,12 +99,13 @@ def _run_parts(order: _Order, options: RayOptions, report: Callable[[int], None]
             if isinstance(done, str):
                 raise InvalidStudy(done)
             priced, feasible = priced + done.priced, feasible + done.feasible
+            dead += done.dead
             frontier.join(done.frontier)
             report(priced)
     finally:
         for reference in waiting:
             ray.cancel(reference, force=True)
-    return SweepDone(priced=priced, feasible=feasible, frontier=frontier)
+    return SweepDone(priced=priced, feasible=feasible, frontier=frontier, dead=dead)
 
 
 def sweep_part(order: _Order, part: int) -> SweepDone | str:
@@ -113,7 +114,7 @@ def sweep_part(order: _Order, part: int) -> SweepDone | str:
     if reason:
         return reason
     job, sweep = order.job, _sweep_of(order)
-    priced = feasible = 0
+    priced = feasible = dead = 0
     frontier = Frontier(job.objectives)
     about = describe_sweep(sweep, job.sample, job.seed) | {"part": part, "parts": order.parts}
     with tempfile.TemporaryDirectory(prefix="dse-sweep-") as folder:
@@ -124,8 +125,9 @@ def sweep_part(order: _Order, part: int) -> SweepDone | str:
                 frontier.add(chunk)
                 priced += len(chunk.digits)
                 feasible += int(chunk.feasible.sum())
+                dead += int(sweep.book.dead_designs(chunk.cut).sum())
         open_artifacts(order.wanted.place).push_file(path.name, path)
-    return SweepDone(priced=priced, feasible=feasible, frontier=frontier)
+    return SweepDone(priced=priced, feasible=feasible, frontier=frontier, dead=dead)
 
 
 _KEPT: dict[str, Sweep] = {}

@@ -13,12 +13,13 @@ from functools import cache
 from typing import Any
 
 from dse.design.families import mixing
-from dse.design.families.family import Axis, Family, Part, Value
+from dse.design.families.family import Axis, Family, Part, Value, Values
 from dse.design.mixer import IDENTITY, SEEDED_KINDS, Mixer, MixerKind
 from dse.design.point import INPUT_BITS, Block, check_block
 from dse.design.policies import POLICIES, replaced
 
 MIXER_AXES = ("block_mixer", "skip", "prologue_mixer", "epilogue_mixer", "final_mixer")
+"""In the order in which policies replace what stands there."""
 
 
 def _mixer_axis(
@@ -162,6 +163,41 @@ def _reach(name: str, blocks: int) -> range | tuple[int, ...]:
     if base == "activation_bits" and number is not None:
         return (number, number + 1)
     return everywhere
+
+
+_REPLACED = {"P0": 0, "P1": 1, "P2": 2, "P3": 4, "P4": 5}
+"""Policy -> how many of `MIXER_AXES` it replaces (`dse.design.policies`)."""
+
+
+def of_kind(values: Mapping[str, Value], kind: MixerKind) -> Values:
+    """A network with one kind of mixing layer wherever it has another than dense.
+
+    Identities stay where they are, so that networks of all kinds differ in the kind alone; that of
+    kind `dense` is the dense twin (`dse.design.policies.make_dense`).
+
+    Args:
+        values: of the network; a policy is spelled out as the axes that it chooses.
+        kind: of its mixing layers.
+    """
+    places = {name: str(value) for name, value in values.items() if is_place(name)}
+    if "policy" in values:
+        places = dict.fromkeys(MIXER_AXES[: _REPLACED[str(values["policy"])]], "ternary")
+        if "skip" in places:
+            places["skip"] = "identity_or_ternary"
+    rest = {name: value for name, value in values.items() if not is_place(name)}
+    rest = {name: value for name, value in rest.items() if name not in ("policy", "policy_mixer")}
+    return rest | {name: _in_its_place(value, kind) for name, value in places.items()}
+
+
+def is_place(name: str) -> bool:
+    """Whether an axis chooses what stands at a place where channels are mixed."""
+    return MATCHBOXNET.split(name)[0] in MIXER_AXES
+
+
+def _in_its_place(value: str, kind: str) -> str:
+    """`identity_or_ternary` becomes `identity_or_KIND`; what is dense or none stays."""
+    begun = "identity_or_" if value.startswith("identity_or_") else ""
+    return value if value in ("dense", "none") else begun + kind
 
 
 # --- the parts

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.mixers import WIDTHS, tables
 from cost_models import estimate, load_accelerator, load_technology
 from cost_models.strict_yaml import dump_yaml, parse_yaml
 from cost_models.workload import Layer, LayerKind
@@ -421,3 +422,8 @@ def test_made_matrices_are_those_of_their_modules() -> None:
         if isinstance(module, MixedConv1d):
             clip = torch.randn(2, 16, FRAMES)
             torch.testing.assert_close(module(clip), module.matrix() @ clip)
+
+
+def test_the_tables_of_the_documents_are_what_the_command_prints() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "concepts" / "mixers.md").read_text()
+    assert "python -m benchmarks.mixers" in text and text.endswith(f"{tables(list(WIDTHS))}\n")
