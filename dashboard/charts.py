@@ -393,6 +393,17 @@ def parallel(
     axes = [_upright(place, name, frame[name]) for place, name in enumerate(columns)]
     rows = pd.Series(figures.to_numpy(object).tolist(), index=frame.index)
     named, strong = frame["name"].astype(str), frame["frontier"]
+    # Hovering shows the last figure alone, unless it is told; of so few lines it can be.
+    titles = list(figures.columns)
+    said = pd.Series(
+        [
+            "\n".join(
+                [name, *(f"{title}: {each}" for title, each in zip(titles, row, strict=True))]
+            )
+            for name, row in zip(named, rows, strict=True)
+        ],
+        index=frame.index,
+    )
     looks = [
         (
             f"{name} ({int((groups == name).sum()):,})",
@@ -415,8 +426,8 @@ def parallel(
             "emphasis": {"lineStyle": {"width": 4, "opacity": 1}},
             "itemStyle": {"color": tint},
             "data": [
-                {"name": design, "value": values}
-                for design, values in zip(named[mask], rows[mask], strict=True)
+                {"name": design, "value": values, "tooltip": {"formatter": words}}
+                for design, values, words in zip(named[mask], rows[mask], said[mask], strict=True)
             ],
         }
         for name, tint, mask, front in looks

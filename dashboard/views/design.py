@@ -20,6 +20,7 @@ from dashboard.cost_charts import area_chart, curves_chart, network_diagram, roo
 from dashboard.links import choose_one, keep
 from dashboard.mistakes import draw_mistakes
 from dashboard.session import current_study, page
+from dashboard.shortlist import toggle_button
 from dashboard.studies import StudyFrame
 from dashboard.texts import figure, sentence
 from dse.colours import TRITS
@@ -59,6 +60,7 @@ def main() -> None:
         st.info("No design of this study has a cost yet: let `dse search` go on.")
         return
     _headline(study, row)
+    toggle_button(study, str(st.session_state["design"]), "list_design")
     priced = price_row(study.of, row)
     if priced is None:
         st.warning(

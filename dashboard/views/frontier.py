@@ -143,7 +143,10 @@ def _tools(study: StudyFrame) -> tuple[View, Filter, Any]:
     cells = st.columns(
         [2.3, 1.8, 1.3, 1.3, 1.1, 1.1, 1.2], vertical_alignment="bottom", gap="small"
     )
-    x = choose_one(cells[0], "X axis", columns, "x", index=first, format_func=label)
+    # Over trials the stairs are the best so far, over an axis the best with at most so much of it.
+    numbers = [name for name in axes if pd.api.types.is_numeric_dtype(frame[name])]
+    across = [*columns, "trial", *(name for name in numbers if frame[name].nunique() > 1)]
+    x = choose_one(cells[0], "X axis", across, "x", index=first, format_func=label)
     y = choose_one(cells[1], "Y axis", columns, "y", index=second, format_func=label)
     usual = names.index("accelerator") if machine else 0
     colour = choose_one(cells[2], "Colour", names, "colour", index=usual, format_func=label)

@@ -193,6 +193,9 @@ def test_a_box_selects_and_a_click_opens_a_design(server: tuple[str, Path], page
     settle(page)
     said = page.get_by_text(re.compile(r"^\d designs, \d trained")).inner_text()
     assert 0 < int(said[0]) < 5, said
+    page.reload()  # what is selected stands in the address
+    settle(page)
+    assert page.get_by_text(said).count() == 1
     page.get_by_text("Open it").click()
     page.get_by_text("One design in full").wait_for()
     settle(page)

@@ -332,3 +332,29 @@ def test_units_are_written_as_people_write_them() -> None:
     assert figure(0.9997, "error") == "99.97 %"
     for column in ("sram_bits", "weight_traffic_bits", "area_um2", "average_power_uw"):
         assert unit_of(column)[0] in ("KiB", "mm²", "µW")
+
+
+def test_error_over_trials_has_the_best_so_far(studies: Path, open_page: Opened) -> None:
+    app = open_page("frontier", studies, study="generated", x="trial", log_x="false")
+    stairs = next(s for s in drawn(app)["series"] if s["name"].startswith("frontier ("))
+    table = tables_of(app)[stairs["datasetIndex"]]
+    assert table.to_numpy()[:2].tolist() == [[0.0, 40.0], [1.0, 10.0]]  # of 40, 10, 45, 50 %
+
+
+def test_a_line_of_parallel_coordinates_says_all_its_figures(
+    studies: Path, open_page: Opened
+) -> None:
+    option = drawn(open_page("frontier", studies, study="six", view="parallel"))
+    assert all(each["axisTick"]["customValues"] for each in option["parallelAxis"])
+    line = option["series"][0]["data"][0]
+    said = line["tooltip"]["formatter"].split("\n")
+    assert said[0] == line["name"] and len(said) == 1 + len(option["parallelAxis"])
+    assert said[1].startswith("error (%): ")
+
+
+def test_a_design_is_put_on_the_shortlist_on_its_own_page(
+    studies: Path, open_page: Opened
+) -> None:
+    app = open_page("design", studies, study="six")
+    app.button(key="list_design").click().run()
+    assert app.query_params["shortlist"] == app.query_params["design"]
