@@ -81,6 +81,10 @@ def draw_option(option: Option, title: str, size: tuple[float, float, float]) ->
     _draw_axes(axes, option, letters)
     axes.set_title(printable(title), fontsize=letters, loc="left", color=INK, parse_math=False)
     wanted = [str(each["name"]) for each in option["legend"][0]["data"] if each["name"] in keys]
+    for series in option["series"]:
+        if "data" in series:  # nothing but an entry: what a symbol means
+            wanted.append(str(series["name"]))
+            keys[wanted[-1]] = _symbol_of(series)
     legend = figure.legend(
         [keys[name] for name in wanted],
         [printable(name) for name in wanted],
@@ -112,6 +116,7 @@ def _draw_series(axes: "Axes", series: Option, table: pd.DataFrame, scale: float
     hollow = style["color"] == "transparent"
     edge = style.get("borderColor", style["color"])
     marker = "|" if not isinstance(width, int | float) else SYMBOLS[series["symbol"]]
+    marker = ">" if series.get("symbolRotate") else marker
     (dots,) = axes.plot(
         across,
         up,
@@ -128,6 +133,13 @@ def _draw_series(axes: "Axes", series: Option, table: pd.DataFrame, scale: float
     if column:
         _write(axes, across, up, table[column], series, 7.5 * scale)
     return _legend_of(dots)
+
+
+def _symbol_of(series: Option) -> Any:
+    from matplotlib.lines import Line2D
+
+    colour = series["itemStyle"]["color"]
+    return Line2D([], [], linestyle="none", marker=SYMBOLS[series["symbol"]], color=colour)
 
 
 def _legend_of(dots: Any) -> Any:

@@ -256,7 +256,9 @@ def test_the_picture_has_what_the_page_draws(studies: Path) -> None:
     (axes,) = figure.axes
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     legend = [each["name"] for each in chart.option["legend"][0]["data"]]
-    assert names == legend and any("kws_int8" in name for name in names)
+    assert names == legend + chart.option["legend"][1]["data"] and any(
+        "kws_int8" in name for name in names
+    )
     assert axes.get_xscale() == "log" and axes.get_xlabel() == chart.option["xAxis"]["name"]
     marks = {text.get_text() for text in axes.texts}
     assert {"most 5.00 µJ", "budget 42.0 %", "1"} <= marks
@@ -352,9 +354,7 @@ def test_a_line_of_parallel_coordinates_says_all_its_figures(
     assert said[1].startswith("error (%): ")
 
 
-def test_a_design_is_put_on_the_shortlist_on_its_own_page(
-    studies: Path, open_page: Opened
-) -> None:
+def test_a_design_is_put_on_the_shortlist_on_its_own_page(studies: Path, open_page: Opened) -> None:
     app = open_page("design", studies, study="six")
     app.button(key="list_design").click().run()
     assert app.query_params["shortlist"] == app.query_params["design"]
