@@ -13,6 +13,7 @@ from pandas.io.formats.style import Styler
 
 from dashboard.charts import Option, axis, chart, names
 from dashboard.texts import LONGEST_SENTENCE, plain, units
+from dse.colours import FRONTIER, RASPBERRY
 from dse.columns import signed, significant
 from dse.report.content import NOTHING, Bars, Cell, Column, Table, middle
 from dse.report.tables import csv_text
@@ -47,20 +48,35 @@ def draw_table(table: Table, *, height: int | None = None) -> None:
         st.caption(units(plain(table.note, LONGEST_SENTENCE)))
 
 
-def draw_sideways(table: Table, titles: Sequence[str] = (), *, changes: bool = False) -> list[str]:
+MORE_IS_BETTER = ("highest_rate", "battery", "utilisation")
+"""Columns of totals; of all others but `NEITHER` less is better."""
+NEITHER = ("clock_mhz", "bound_", "busy")
+BETTER, WORSE = f"{FRONTIER}2E", f"{RASPBERRY}2E"
+"""Grounds of cells: the last two digits are how dense a colour is, so letters stay readable."""
+
+
+def draw_sideways(
+    table: Table,
+    titles: Sequence[str] = (),
+    *,
+    changes: bool = False,
+    objectives: Sequence[str] = (),
+) -> list[str]:
     """A table on its side: a line a figure, a column a row of the table; and its file.
 
     Args:
         table: with at least a row.
         titles: of the columns; without them what tells the rows apart.
         changes: say behind each number how far it is from the first one of its line, in percent;
-            of 0 nothing is a percentage.
+            of 0 nothing is a percentage. What is better is green, what is worse red.
+        objectives: columns of a study whose lines come first.
 
     Returns:
         The titles.
     """
     names, lines = table.sideways
     names = list(titles) or [name.replace("\n", ", ") for name in names]
+    lines = sorted(lines, key=lambda line: not _is_one_of(line[0], objectives))
     frame = pd.DataFrame(
         [
             {
@@ -72,7 +88,8 @@ def draw_sideways(table: Table, titles: Sequence[str] = (), *, changes: bool = F
     )
     right = st.column_config.TextColumn(alignment="right")
     config = dict.fromkeys(names, right) | {"": st.column_config.TextColumn(pinned=True)}
-    st.dataframe(frame, hide_index=True, height=38 + 35 * len(lines), column_config=config)
+    tinted = frame.style.apply(lambda _: _tints(lines, frame), axis=None) if changes else frame
+    st.dataframe(tinted, hide_index=True, height=38 + 35 * len(lines), column_config=config)
     st.download_button(
         "Download as CSV",
         lambda: csv_text(table),
@@ -81,6 +98,27 @@ def draw_sideways(table: Table, titles: Sequence[str] = (), *, changes: bool = F
         icon=":material/download:",
     )
     return names
+
+
+def _is_one_of(column: Column, objectives: Sequence[str]) -> bool:
+    """Whether a column of a report is one of a study's: `energy` of `energy_pj`."""
+    return any(name == column.name or name.startswith(f"{column.name}_") for name in objectives)
+
+
+def _tints(lines: Sequence[tuple[Column, Sequence[Cell]]], frame: pd.DataFrame) -> pd.DataFrame:
+    """Styles of cells: how each is against the first of its line."""
+    rows = [["", *(_tint(column, cells[0], cell) for cell in cells)] for column, cells in lines]
+    return pd.DataFrame(rows, index=frame.index, columns=frame.columns)
+
+
+def _tint(column: Column, first: Cell, cell: Cell) -> str:
+    before, after = middle(first), middle(cell)
+    if not (isinstance(before, int | float) and isinstance(after, int | float)):
+        return ""
+    if before == after or column.name.startswith(NEITHER):
+        return ""
+    better = (after > before) == (column.name in MORE_IS_BETTER)
+    return f"background-color: {BETTER if better else WORSE}"
 
 
 def _texts(column: Column, cells: Sequence[Cell], changes: bool) -> Iterator[str]:

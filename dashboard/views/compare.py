@@ -102,7 +102,7 @@ def _designs(study: StudyFrame) -> None:
             "differ from the recorded ones; `dse reprice` brings these up to date."
         )
     table = totals_table(priced, study.use)
-    titles = draw_sideways(table, changes=True)
+    titles = draw_sideways(table, changes=True, objectives=study.asked.objectives)
     if study.asked.several_machines:
         rows = [dataclasses.replace(row, name=study.of.named(row)) for row in rows]
     _sentences(rows, study.asked.objectives)
@@ -135,7 +135,7 @@ def _machines(study: StudyFrame) -> None:
         st.info("Choose two to six machines that can execute the design.")
         return
     table = totals_table(list(priced.values()), study.use)
-    draw_sideways(table, list(priced), changes=True)
+    draw_sideways(table, list(priced), changes=True, objectives=study.asked.objectives)
     for name, each in priced.items():
         for misfit in each.misfits:
             st.warning(plain(f"{name}: {misfit}. Priced as if it did."))

@@ -8,7 +8,9 @@ import streamlit
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.testing.v1 import AppTest
 
+from cost_models import Band
 from cost_models.application import Use
+from dashboard.contents import BETTER, WORSE, _tint
 from dashboard.texts import units
 from dse.columns import COST_COLUMNS
 from dse.report.breakdowns import design_sections
@@ -103,6 +105,9 @@ def test_the_comparison_has_the_totals_of_the_estimate(tmp_path: Path, open_page
     lines = open_page("compare", folder.parent).dataframe[0].value
     names, figures = table.sideways
     assert list(lines.columns) == ["", *(name.replace("\n", ", ") for name in names)]
+    # The objectives' lines come first; all others are in the order of the estimate.
+    assert lines.iloc[:2, 0].tolist() == ["error (%)", "energy (µJ)"]
+    figures = sorted(figures, key=lambda line: line[0].name not in ("error", "energy"))
     for line, (column, cells) in zip(lines.to_numpy().tolist(), figures, strict=True):
         assert line[0] == units(column.title)
         # Behind all but the first stands how far it is from that, in percent.
@@ -113,3 +118,14 @@ def test_the_comparison_has_the_totals_of_the_estimate(tmp_path: Path, open_page
     energy = next(line for line in lines.to_numpy().tolist() if line[0] == "energy (µJ)")
     assert energy[2].endswith(f"  ({change:+.1%})")
     assert {name for each in priced for name in each.recorded} == set(COST_COLUMNS)
+
+
+def test_better_and_worse_are_tinted_by_what_a_figure_means() -> None:
+    def column(name: str) -> Column:
+        return Column(name=name, heading=name)
+
+    assert BETTER in _tint(column("energy"), 2.0, 1.0)
+    assert WORSE in _tint(column("energy"), 1.0, Band(low=1.0, mid=2.0, high=3.0))
+    assert BETTER in _tint(column("battery"), 1.0, 2.0)
+    for name, after in (("energy", 1.0), ("clock_mhz", 2.0), ("bound_sram", 2.0), ("energy", None)):
+        assert _tint(column(name), 1.0, after) == ""
