@@ -223,9 +223,12 @@ def _mixers(study: StudyFrame) -> None:
         line: dict[str, object] = {"at most": figure(budget, column)}
         for mixing, group in within.groupby("mixing"):
             best = group.sort_values(measured).iloc[0]
-            line[str(mixing)] = f"{percent_words(best[measured])}  ({best['name']})"
+            chip = f" on {best['accelerator']}" if study.asked.several_machines else ""
+            line[str(mixing)] = f"{percent_words(best[measured])}  ({best['name']}{chip})"
         lines.append(line)
-    st.dataframe(pd.DataFrame(lines), hide_index=True)
+    # Dense first, then by name, however many designs each way has within the first budget.
+    ways = sorted(set(frame["mixing"]), key=lambda way: (way != "dense", way))
+    st.dataframe(pd.DataFrame(lines, columns=["at most", *ways]), hide_index=True, placeholder="-")
     st.caption(
         f"The least validation {LABELS[measured][0]} of each way of mixing channels within each "
         "budget, one training a design."
