@@ -52,24 +52,25 @@ def real_speech() -> Path:
 
 
 LONGEST = (
-    "tests/search/test_kills.py",
     "tests/search/test_ray.py",
-    "tests/search/test_nothing_lost.py",
-    "tests/search/test_study.py",
-    "tests/search/test_study_effort.py",
-    "tests/search/test_places.py",
-    "tests/search/test_workers.py",
-    "tests/search/test_known_cost.py",
-    "tests/search/test_moved.py",
     "tests/dashboard/test_browser.py",
     "tests/dse/rtl/test_rtl.py",
-    "tests/dse/rtl/test_rtl_lint.py",
     "tests/dashboard/test_app.py",
     "tests/test_tour.py",
-    "tests/end_to_end/test_search_on_speech.py",
+    "tests/search/test_study.py",
+    "tests/dse/interchange/test_exported_tools.py",
     "tests/dse/report/test_formats.py",
+    "tests/search/test_places.py",
+    "tests/search/test_kills.py",
+    "tests/search/test_workers.py",
+    "tests/search/test_study_effort.py",
+    "tests/end_to_end/test_search_on_speech.py",
+    "tests/search/test_known_cost.py",
+    "tests/dse/rtl/test_rtl_lint.py",
     "tests/dse/pricing/test_sweep.py",
     "tests/cost_models/test_properties.py",
+    "tests/search/test_nothing_lost.py",
+    "tests/search/test_moved.py",
 )
 """Files that take longest, the longest first: of two processes, none is to begin one last."""
 

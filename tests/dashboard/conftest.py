@@ -144,6 +144,25 @@ def study(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def scripts() -> Iterator[None]:
+    """Streamlit compiles the pages once, not in each run of one: a seventh of what a page takes."""
+    from streamlit.runtime.scriptrunner.script_cache import ScriptCache
+
+    whole, kept = ScriptCache.get_bytecode, dict[str, Any]()
+
+    def get_bytecode(self: ScriptCache, script_path: str) -> Any:
+        if not Path(script_path).is_relative_to(APP.parent):  # one that a test writes
+            return whole(self, script_path)
+        if script_path not in kept:
+            kept[script_path] = whole(self, script_path)
+        return kept[script_path]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptCache, "get_bytecode", get_bytecode)
+        yield
+
+
 Opened = Callable[..., AppTest]
 
 
