@@ -19,22 +19,24 @@ Three traps:
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from dashboard.texts import label, unit_of
-from dse.colours import DENSE, QUIET, SERIES, SHORTLISTED, TERNARY
+from dse.colours import DENSE, OTHER, QUIET, SERIES, SHORTLISTED, TERNARY
 from dse.columns import LABELS
 from dse.pareto import pareto_mask
+from dse.studies.kinds import Kind
 from dse.studies.rows import FULL
 
 Option = dict[str, Any]
 
-KINDS = ("dense", "with ternary matrices")
-TINTS = dict(zip(KINDS, (DENSE, TERNARY), strict=True))
+KINDS = ("dense", "with ternary matrices", "other mixing layers")
+"""Kinds of networks, as people read them."""
+TINTS = dict(zip(KINDS, (DENSE, TERNARY, OTHER), strict=True))
 """Kind of a design -> its colour."""
 RAMP = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
 """Viridis: from the least figures to the largest, each step as many designs."""
@@ -48,7 +50,7 @@ HEIGHT = 460  # px
 LEGEND: Option = {"type": "scroll", "bottom": 0, "itemWidth": 14}
 
 
-def scaled_frame(frame: pd.DataFrame, ternary: Iterable[bool | None] = ()) -> pd.DataFrame:
+def scaled_frame(frame: pd.DataFrame, kinds: Iterable[Kind | None] = ()) -> pd.DataFrame:
     """The table with its columns in the units of their labels, and the kind of each design.
 
     Results files hold base units (pJ, us, um2, bits, errors as shares of 1); people read uJ, ms or
@@ -58,9 +60,9 @@ def scaled_frame(frame: pd.DataFrame, ternary: Iterable[bool | None] = ()) -> pd
 
     Args:
         frame: `StudyFrame.frame`, or a table with the same columns. It is not changed.
-        ternary: whether the network of each row has ternary matrices, as `StudyFrame.has_ternary`
-            says; None, or nothing at all, where nobody knows. No figure of the frame says so: a
-            machine without a generator stores such matrices and generates none.
+        kinds: of the network of each row, as `StudyFrame.kinds` says; None, or nothing at all,
+            where nobody knows. No figure of the frame says so: a machine without a generator stores
+            ternary matrices and generates none.
 
     Returns:
         A copy with two more columns: `kind` (one of `KINDS`, or None) and `cost_known` (False where
@@ -68,8 +70,8 @@ def scaled_frame(frame: pd.DataFrame, ternary: Iterable[bool | None] = ()) -> pd
     """
     factors = {name: unit_of(name)[1] for name in LABELS if name in frame}
     scaled = frame.assign(**{name: frame[name] * factor for name, factor in factors.items()})
-    kinds = {True: KINDS[1], False: KINDS[0]}
-    kind = [None if each is None else kinds[bool(each)] for each in ternary] or None
+    words = dict(zip(get_args(Kind), KINDS, strict=True))
+    kind = [None if each is None else words[each] for each in kinds] or None
     return scaled.assign(
         kind=pd.Series(kind, index=frame.index, dtype=object), cost_known=frame["energy_pj"].notna()
     )

@@ -196,19 +196,19 @@ class StudyFrame:
     @functools.cached_property
     def scaled(self) -> pd.DataFrame:
         """The frame in the units of `dashboard.texts.unit_of`: `charts.scaled_frame`."""
-        return scaled_frame(self.frame, self.has_ternary)
+        return scaled_frame(self.frame, self.kinds)
 
     @functools.cached_property
-    def has_ternary(self) -> "pd.Series[Any]":
-        """Whether the network of each row has ternary matrices; None where nobody knows it.
+    def kinds(self) -> "pd.Series[Any]":
+        """The kind of each row's network (`dse.studies.kinds.Kind`); None where nobody knows it.
 
-        Of the network, not of its machine: one that stores its matrices has them, too
+        Of the network, not of its machine: one that stores ternary matrices has them, too
         (`dse.studies.kinds`). One row is made an object for each combination of what decides.
         """
         frame = self.frame
         found = pd.Series(None, index=frame.index, dtype=object)
         made = frame["generated_weights"] > 0
-        found[made] = True
+        found[made] = "ternary"
         left = frame[~made & frame["key"].fillna("").ne("")]
         axes = [name for name in frame.columns if name.startswith("axis_")]
         words = {each for name in axes for each in left[name].dropna().unique()}
@@ -217,7 +217,7 @@ class StudyFrame:
         own = (left["source"] != "search") | left[axes].isna().all(axis=1)
         for part, by in ((left[own], ["key"]), (left[~own], marks or ["key"])):
             for _, group in part.groupby(by, sort=False, dropna=False):
-                found[group.index] = self.of.kinds.has_ternary(self.row(int(group.index[0])))
+                found[group.index] = self.of.kinds.of(self.row(int(group.index[0])))
         return found
 
     @functools.cached_property

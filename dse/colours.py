@@ -20,6 +20,8 @@ DENSE = BLUE
 """Matrices that are trained."""
 TERNARY = VERMILION
 """Matrices of -1, 0 and +1."""
+OTHER = "#8F5BE0"
+"""Matrices of other kinds, such as low rank."""
 IDENTITY = PINK
 """No matrix at all."""
 FRONTIER = GREEN

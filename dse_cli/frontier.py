@@ -131,7 +131,7 @@ def show_frontier(study: Path, console: Console, out: Path | None = None) -> boo
         found.pairs,
         title=f"{asked.name}: {asked.machine_words}",
         cost=found.cost_objective,
-        has_ternary=found.kinds.has_ternary,
+        kind_of=found.kinds.of,
         error=asked.measured,
         limits=asked.limits,
     )

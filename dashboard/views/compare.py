@@ -199,14 +199,15 @@ def _mixers(study: StudyFrame) -> None:
     the search has looked at; the best of a way that was tried more often has had more luck, too.
     """
     frame = study.frame[study.trained].copy()
-    axes = [a for a in ("axis_policy", "axis_block_mixer", "axis_generator") if a in frame]
+    names = ("policy", "policy_mixer", "block_mixer", "generator")
+    axes = [axis for name in names if (axis := f"axis_{name}") in frame]
     frame["mixing"] = [
         "unknown"
-        if ternary is None
-        else "ternary" + "".join(f", {v}" for a in axes if (v := row[a]) == v and v is not None)
-        if ternary
-        else "dense"
-        for ternary, (_, row) in zip(study.has_ternary[frame.index], frame.iterrows(), strict=True)
+        if kind is None
+        else kind + "".join(f", {v}" for a in axes if (v := row[a]) == v and v is not None)
+        if kind != "dense"
+        else kind
+        for kind, (_, row) in zip(study.kinds[frame.index], frame.iterrows(), strict=True)
     ]
     measured = study.asked.measured
     costs = [name for name in study.asked.objectives if name not in MEASURED_COLUMNS]

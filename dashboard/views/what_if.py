@@ -169,7 +169,7 @@ def _frame(
     points[over] = np.nan  # over a limit: on no frontier
     frame["frontier"] = pareto_mask(points)
     frame.loc[over, "status"] = "infeasible"
-    return scaled_frame(frame, study.has_ternary.iloc[trained.places])
+    return scaled_frame(frame, study.kinds.iloc[trained.places])
 
 
 def _over(study: StudyFrame, frame: pd.DataFrame) -> np.ndarray:

@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from cost_models import Band
-from dse.colours import DENSE, FRONTIER, QUIET, SERIES, TERNARY
+from dse.colours import DENSE, FRONTIER, OTHER, QUIET, SERIES, TERNARY
 from dse.columns import LABELS, axis_label, percent_text, scaled
 from dse.report.content import Marker, Point, Scatter, Series
 from dse.studies.frontier import find_frontier
+from dse.studies.kinds import Kind
 from dse.studies.likeness import is_control
 from dse.studies.rows import Evaluation
 
@@ -34,7 +35,7 @@ def frontier_plot(
     *,
     title: str,
     cost: str,
-    has_ternary: Callable[[Evaluation], bool | None],
+    kind_of: Callable[[Evaluation], Kind | None],
     error: str = "error",
     limits: dict[str, float] | None = None,
     error_band: Callable[[Evaluation], Band | None] = unknown,
@@ -48,8 +49,8 @@ def frontier_plot(
         rows: of a study; of several machines, a trained network once for each (`Study.pairs`).
         title: of the plot.
         cost: column across.
-        has_ternary: tells a network with ternary matrices (`Study.kinds`); None where nobody knows
-            it. No column of a row tells, as a machine that stores such matrices generates none.
+        kind_of: tells the kind of a network (`Study.kinds`); None where nobody knows it. No column
+            of a row tells, as a machine that stores ternary matrices generates none.
         error: column upwards.
         limits: of the study, by their names: `max_energy_pj`.
         error_band: the interval of that error in percent, drawn on the frontier.
@@ -75,7 +76,7 @@ def frontier_plot(
         ("frontier", FRONTIER, "stairs", tuple(map(point, front))),
         *(
             (name, colour, marker, tuple(map(point, group)))
-            for name, colour, marker, group in _groups(rows, front, has_ternary)
+            for name, colour, marker, group in _groups(rows, front, kind_of)
         ),
         ("stopped at a rung", QUIET, "dot", tuple(map(point, stopped))),
         ("over a limit, not trained", QUIET, "tick", tuple(_over(row, cost) for row in over)),
@@ -119,7 +120,7 @@ def _tip(row: Evaluation, cost: str, error: str, band: Band | None) -> str:
 def _groups(
     rows: Sequence[Evaluation],
     front: Sequence[Evaluation],
-    has_ternary: Callable[[Evaluation], bool | None],
+    kind_of: Callable[[Evaluation], Kind | None],
 ) -> list[tuple[str, str, Marker, list[Evaluation]]]:
     """Trained rows: by their way of mixing, or by machine where there are several.
 
@@ -127,14 +128,15 @@ def _groups(
     """
     trained = [row for row in rows if row.full]
     if len({row.accelerator for row in trained}) <= 1:
-        kinds: tuple[tuple[str, str, Marker, bool | None], ...] = (
-            ("dense", DENSE, "circle", False),
-            ("with ternary matrices", TERNARY, "triangle", True),
+        kinds: tuple[tuple[str, str, Marker, Kind | None], ...] = (
+            ("dense", DENSE, "circle", "dense"),
+            ("with ternary matrices", TERNARY, "triangle", "ternary"),
+            ("other mixing layers", OTHER, "square", "other"),
             ("unknown network", QUIET, "plus", None),
         )
-        told = [(row, has_ternary(row)) for row in trained]
+        told = [(row, kind_of(row)) for row in trained]
         return [
-            (name, colour, marker, [row for row, ternary in told if ternary is kind])
+            (name, colour, marker, [row for row, its in told if its == kind])
             for name, colour, marker, kind in kinds
         ]
     # Which are named is by their designs on the frontier; colours go by name, as in the dashboard.

@@ -318,7 +318,7 @@ def _frontier_section(results: Study) -> Section:
                 title=f"{results.asked.name}: {results.asked.machine_words}",
                 cost=results.cost_objective,
                 limits=results.asked.limits,
-                has_ternary=results.kinds.has_ternary,
+                kind_of=results.kinds.of,
                 error=results.asked.measured,
                 error_band=results.find_judged_band,
             ),

@@ -10,12 +10,16 @@ network is built for each combination of those few.
 """
 
 from collections.abc import Callable, Hashable, Iterable
+from typing import Literal
 
 from dse.design.point import DesignPoint
 from dse.design.policies import is_dense, is_ternary
 from dse.design.space import SearchSpace
 from dse.errors import InvalidDesign
 from dse.studies.rows import Evaluation
+
+Kind = Literal["dense", "ternary", "other"]
+"""`other` has mixing layers of other kinds, such as low rank, and none with generated rows."""
 
 BY_WIDTH = "identity_or_"
 """Begins the name of a skip that has a matrix only where a block changes its width: there widths
@@ -30,28 +34,16 @@ class Kinds:
     ) -> None:
         self._space = space
         self._build_point = build_point
-        self._found: dict[Hashable, str | None] = {}
+        self._found: dict[Hashable, Kind | None] = {}
 
-    def has_ternary(self, row: Evaluation) -> bool | None:
-        """Whether any matrix is ternary, made or stored; None where nobody knows the network."""
+    def of(self, row: Evaluation) -> Kind | None:
+        """The kind of a row's network; None where nobody knows the network."""
         if row.cost.get("generated_weights", 0) > 0:
-            return True
-        kind = self._kind(row)
-        return None if kind is None else kind == "ternary"
-
-    def is_dense(self, row: Evaluation) -> bool:
-        """Whether all matrices are dense, but for identities; also where nobody knows better.
-
-        Neither dense nor ternary are networks with other mixing layers alone, such as low rank.
-        """
-        generates = row.cost.get("generated_weights", 0) > 0
-        return not generates and self._kind(row) in ("dense", None)
-
-    def _kind(self, row: Evaluation) -> str | None:
+            return "ternary"
         mark = self._mark(row)
         if mark not in self._found:
             point = self._build_point(row)
-            self._found[mark] = None if point is None else _name(point)
+            self._found[mark] = None if point is None else kind_of(point)
         return self._found[mark]
 
     def _mark(self, row: Evaluation) -> Hashable:
@@ -62,7 +54,8 @@ class Kinds:
         return tuple((name, row.values[name]) for name in axes)
 
 
-def _name(point: DesignPoint) -> str:
+def kind_of(point: DesignPoint) -> Kind:
+    """Dense where all matrices are, but for identities; ternary where any row is generated."""
     if is_dense(point):
         return "dense"
     return "ternary" if is_ternary(point) else "other"

@@ -230,7 +230,7 @@ class Study:
 
     @cached_property
     def _dense(self) -> frozenset[str]:
-        return frozenset(row.key for row in self.trained if self.kinds.is_dense(row))
+        return frozenset(row.key for row in self.trained if self.kinds.of(row) in ("dense", None))
 
     @cached_property
     def kinds(self) -> Kinds:
@@ -239,7 +239,7 @@ class Study:
 
     @cached_property
     def _ternary(self) -> frozenset[str]:
-        return frozenset(row.key for row in self.trained if self.kinds.has_ternary(row))
+        return frozenset(row.key for row in self.trained if self.kinds.of(row) == "ternary")
 
     def named(self, row: Evaluation) -> str:
         """`1x1x64 (trial 7)`, and on which machine where the study has several."""

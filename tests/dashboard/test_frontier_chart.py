@@ -27,7 +27,8 @@ def frame(**columns: Any) -> pd.DataFrame:
         "frontier": [True, True, False, False, False, False],
         "axis_blocks": [1, 10, 2, 2, 2, 2],
     }
-    return scaled_frame(pd.DataFrame(usual | columns), [False, True, True, False, True, False])
+    kinds = ["dense", "ternary", "ternary", "dense", "ternary", "dense"]
+    return scaled_frame(pd.DataFrame(usual | columns), kinds)
 
 
 def series_of(chart: FrontierChart, name: str) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from dashboard.studies import StudyFrame, read_study
 from dashboard.views.what_if import _frame
 from dse.design.space import Choice, SearchSpace
 from dse.report import study_report
-from dse.studies.kinds import Kinds, deciding_axes
+from dse.studies.kinds import Kinds, deciding_axes, kind_of
 from dse.studies.rows import Evaluation
 from tests.dashboard.conftest import Opened
 from tests.dashboard.test_app import drawn, tables_of
@@ -42,7 +42,7 @@ def test_pages_draw_ternary_networks_of_a_machine_that_stores_them(
 ) -> None:
     app = open_page(page, studies, study="stored", watched="stored")
     option, tables = drawn(app), tables_of(app)
-    for kind, trials in zip(KINDS, ((0, 1), (2, 3)), strict=True):
+    for kind, trials in zip(KINDS[:2], ((0, 1), (2, 3)), strict=True):
         places = [
             each["datasetIndex"] for each in option["series"] if each["name"].startswith(kind)
         ]
@@ -60,7 +60,7 @@ def test_mixing_layers_are_compared_on_a_machine_that_stores_them(
 
 def test_the_report_knows_dense_and_ternary_on_a_machine_that_stores_them(studies: Path) -> None:
     report = study_report(studies / "stored")
-    assert set(KINDS) <= {each.name for each in report.plots[0].series}
+    assert set(KINDS[:2]) <= {each.name for each in report.plots[0].series}
     said = " ".join(text for section in report.sections for text in section.sentences)
     assert "no dense design" not in said.lower()
 
@@ -79,7 +79,7 @@ def test_storing_the_matrices_makes_no_network_dense(studies: Path) -> None:
 def test_an_unknown_network_has_no_kind() -> None:
     row = Evaluation(trial=0, status="trained", source="search", key="abc", values={"blocks": 1})
     space = SearchSpace((Choice("blocks", (1, 2)),))
-    assert Kinds(space, lambda _: None).has_ternary(row) is None
+    assert Kinds(space, lambda _: None).of(row) is None
 
 
 def test_widths_decide_where_a_skip_does() -> None:
@@ -92,12 +92,10 @@ def test_widths_decide_where_a_skip_does() -> None:
 
 def test_kinds_agree_with_each_network_alone() -> None:
     """All values of two axes of mixers: one of each combination stands for the others."""
-    from dse.design.policies import is_dense
-
     space = SearchSpace(
         (
             Choice("blocks", (1, 2)),
-            Choice("block_mixer", ("dense", "ternary")),
+            Choice("block_mixer", ("dense", "ternary", "low_rank")),
             Choice("skip", ("dense", "identity_or_ternary")),
             Choice("channels", (16, 32)),
             Choice("prologue_channels", (16,)),
@@ -108,6 +106,6 @@ def test_kinds_agree_with_each_network_alone() -> None:
         row = Evaluation(trial=number, status="trained", source="search", values=values)
         rows.append(row)
     kinds = Kinds(space, lambda row: space.point(row.values))
-    found = pd.Series([kinds.has_ternary(row) for row in rows])
-    assert found.tolist() == [not is_dense(space.point(row.values)) for row in rows]
-    assert found.nunique() == 2
+    found = pd.Series([kinds.of(row) for row in rows])
+    assert found.tolist() == [kind_of(space.point(row.values)) for row in rows]
+    assert set(found) == {"dense", "ternary", "other"}

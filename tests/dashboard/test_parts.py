@@ -174,12 +174,12 @@ def frame() -> pd.DataFrame:
     )
 
 
-TERNARY = (False, True, False, None)
+KINDS_OF = ("dense", "ternary", "dense", None)
 """Of the networks of `frame`; nobody knows the last."""
 
 
 def test_a_selection_is_looked_up_in_all_rows() -> None:
-    scaled = scaled_frame(frame(), TERNARY)
+    scaled = scaled_frame(frame(), KINDS_OF)
     assert scaled["energy_pj"].tolist()[:3] == [1.0, 2.0, 3.0]
     assert scaled["kind"].tolist()[:2] == ["dense", "with ternary matrices"]
     box = [{"brush_type": "rect", "coord_range": [[1.5, 3.5], [30.0, 22.0]]}]
@@ -244,7 +244,7 @@ def test_bars_stack_to_the_whole_of_a_layer() -> None:
 
 
 def test_parallel_lines_go_from_least_to_most() -> None:
-    scaled = scaled_frame(frame(), TERNARY).dropna().assign(name=["<b>", "two", "three"])
+    scaled = scaled_frame(frame(), KINDS_OF).dropna().assign(name=["<b>", "two", "three"])
     option = parallel(scaled, ["error", "energy_pj"], "kind")
     assert [each["min"] for each in option["parallelAxis"]] == [19.0, 0.8]
     assert [each["max"] for each in option["parallelAxis"]] == [31.0, 3.2]
@@ -551,7 +551,7 @@ def test_one_network_on_two_machines_is_two_designs(study: Path) -> None:
 
 
 def test_a_chart_has_the_figures_that_hovering_shows() -> None:
-    front = scaled_frame(frame(), TERNARY).assign(
+    front = scaled_frame(frame(), KINDS_OF).assign(
         name=[f"d{i}" for i in range(4)],
         trial=range(4),
         status="trained",
@@ -634,7 +634,7 @@ def test_a_frontier_chart_draws_every_design() -> None:
         trained_parameters=3.0,
         design=[f"d{i}" for i in range(8000)],
     )
-    scaled = scaled_frame(many, TERNARY * 2000)
+    scaled = scaled_frame(many, KINDS_OF * 2000)
     for colour in ("kind", "trial"):
         chart = frontier_chart(scaled, "energy_pj", "error", colour=colour)
         assert sum(map(len, chart.clickable)) == 6000  # a quarter has no error

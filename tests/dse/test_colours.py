@@ -62,7 +62,9 @@ def test_contrast_of_known_colours():
     assert contrast("#777777", WHITE) == pytest.approx(4.48, abs=0.01)  # WCAG's usual example
 
 
-@pytest.mark.parametrize("name", ["DENSE", "TERNARY", "IDENTITY", "FRONTIER", "QUIET", "LIMIT"])
+@pytest.mark.parametrize(
+    "name", ["DENSE", "TERNARY", "OTHER", "IDENTITY", "FRONTIER", "QUIET", "LIMIT"]
+)
 def test_lines_and_marks_stand_out_on_any_page(name):
     colour = getattr(colours, name)
     assert min(contrast(colour, WHITE), contrast(colour, DARK)) >= 3.0

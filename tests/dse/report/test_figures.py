@@ -8,11 +8,14 @@ from dse.columns import COST_COLUMNS, LABELS, OBJECTIVE_COLUMNS, axis_label, sca
 from dse.report.content import Scatter
 from dse.report.figures import draw_plot, save_figure
 from dse.report.frontier_plot import frontier_plot
+from dse.studies.kinds import Kind
 from dse.studies.rows import Evaluation
 
 
-def starts_with_t(row: Evaluation) -> bool | None:
-    return None if row.key.startswith("u") else row.key.startswith("t")
+def starts_with_t(row: Evaluation) -> Kind | None:
+    if row.key.startswith("u"):
+        return None
+    return "ternary" if row.key.startswith("t") else "dense"
 
 
 def plot(rows: list[Evaluation]) -> Scatter:
@@ -20,7 +23,7 @@ def plot(rows: list[Evaluation]) -> Scatter:
         rows,
         title="small: machine, 45nm",
         cost="energy_pj",
-        has_ternary=starts_with_t,
+        kind_of=starts_with_t,
         limits={"max_energy_pj": 5e6, "max_macs": 1e6},
     )
 
@@ -104,7 +107,7 @@ def test_intervals_are_bars_on_the_frontier_only() -> None:
         rows,
         title="",
         cost="energy_pj",
-        has_ternary=starts_with_t,
+        kind_of=starts_with_t,
         error_band=lambda row: Band(low=10.0, mid=100 * row.column("error"), high=90.0),
     )
     dense = next(series for series in drawn.series if series.name == "dense")
