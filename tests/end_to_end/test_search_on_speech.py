@@ -32,7 +32,7 @@ space:
   epilogue_channels: 32
   final_channels: 32
 limits: {max_trained_parameters: 9000}
-recipe: {epochs: 8, batch_size: 16}
+recipe: {epochs: 4, batch_size: 16}
 trainings: 3
 """
 
@@ -80,7 +80,7 @@ def test_from_speech_to_a_frontier_and_a_network(
     trained = results[results.status == "trained"]
     assert len(trained) == 3 and trained.error.between(0, 1).all()
     # Guessing the most frequent of six classes tells 22 % of the clips; something was learned.
-    assert trained.error.min() < 0.6
+    assert trained.error.min() < 0.7
 
     front = pd.read_csv(folder / "frontier.csv")
     assert set(front.key) <= set(trained.key)
