@@ -76,6 +76,7 @@ def choose_filter(frame: pd.DataFrame) -> Filter:
     axes = []
     for column in frame.columns:
         values = frame[column].dropna().unique().tolist() if column.startswith("axis_") else []
+        values = frame[column].unique().tolist() if column == "accelerator" else values
         if 2 <= len(values) <= MOST_VALUES:
             words = {str(value): value for value in sorted(values, key=_by_number)}
             chosen = links.choose_many(

@@ -39,6 +39,7 @@ from dashboard.selection import (
 )
 from dashboard.session import current_study, open_design, page, rows_or_stop
 from dashboard.shortlist import MOST, set_shortlist, shortlist, toggle_button
+from dashboard.slices import map_chart, sliceable
 from dashboard.studies import StudyFrame, table_of_confirmed
 from dashboard.texts import amount, amount_format, figure, label, plain
 from dse.columns import LABELS, OBJECTIVE_COLUMNS
@@ -54,7 +55,7 @@ MOST_SYMBOLS = 7
 FORMS: dict[Form, str] = {"svg": "image/svg+xml", "png": "image/png"}
 STYLE = """<style>
 [data-testid="stMainBlockContainer"] {padding-top: 1.1rem}
-.st-key-header p {margin: 0; font-size: 0.9rem; white-space: nowrap; overflow: hidden;
+.st-key-header p {margin: 0; font-size: 0.84rem; white-space: nowrap; overflow: hidden;
   text-overflow: ellipsis}
 </style>"""
 
@@ -71,8 +72,8 @@ class View:
     log_y: bool
     published: bool
     """Networks of the literature are drawn, too."""
-    parallel: bool
-    """Lines through several columns instead of points."""
+    kind: str
+    """`points`; `parallel`: lines through several columns; `axes`: the best of pairs of values."""
 
 
 @page("")
@@ -163,7 +164,7 @@ def _tools(study: StudyFrame) -> tuple[View, Filter, Any]:
 def _view(x: str, y: str, colour: str, shape: str) -> View:
     kind = st.segmented_control(
         "View",
-        ["points", "parallel"],
+        ["points", "parallel", "axes"],
         default="points",
         required=True,
         key="view",
@@ -179,7 +180,7 @@ def _view(x: str, y: str, colour: str, shape: str) -> View:
         help="hollow: priced on this machine; their errors are those of their papers, on other "
         "recordings than these, so they say what others reached, not what these would",
     )
-    return View(x, y, colour, shape, log_x, log_y, published, kind == "parallel")
+    return View(x, y, colour, shape, log_x, log_y, published, str(kind))
 
 
 def _say_filter(chosen: Filter) -> None:
@@ -214,8 +215,10 @@ def _plot(
     """Draw the plot, and offer it as a picture."""
     if frame.empty:
         st.info("No design passes the filter and the budget: widen them.")
-    elif view.parallel:
+    elif view.kind == "parallel":
         _plot_parallel(study, frame, view.colour)
+    elif view.kind == "axes":
+        _plot_axes(study, frame, view.y)
     elif frame[view.x].isna().all():
         st.info(f"No design here has a figure for {label(view.x)}: choose another column.")
     else:
@@ -273,6 +276,26 @@ def _plot_parallel(study: StudyFrame, frame: pd.DataFrame, colour: str) -> None:
         st.caption("Drag along an axis to leave other lines grey; click it to see all again.")
     else:
         st.info("Choose at least two columns that trained designs have.")
+
+
+def _plot_axes(study: StudyFrame, frame: pd.DataFrame, column: str) -> None:
+    """The best of each pair of values of two axes, in the column of the y axis."""
+    axes = sliceable(study.scaled)
+    trained = frame[study.trained[frame.index]].dropna(subset=[column])
+    if len(axes) < 2 or trained.empty:
+        st.info("No two axes of this study have a few values each, or nothing here is trained.")
+        return
+    left, right = st.columns(2)
+    across = choose_one(left, "Axis across", axes, "axis_across", format_func=label)
+    others = [name for name in axes if name != across]
+    up = choose_one(right, "Axis up", others, "axis_up", format_func=label)
+    st.echarts_chart(
+        map_chart(trained, across, up, column), key="map", height=HEIGHT - 100, alt="Best of pairs"
+    )
+    st.caption(
+        f"The least {plain(label(column))} (the y axis) of all designs with both values, whatever "
+        "their other axes are; empty: never trained; -: the axis does not matter there."
+    )
 
 
 def _export(study: StudyFrame, chart: FrontierChart) -> None:

@@ -29,6 +29,7 @@ from dashboard.selection import (
     read_listed,
     read_outline,
 )
+from dashboard.slices import cells_of, in_order
 from dashboard.studies import read_study
 from dashboard.texts import amount_format, figure, unit_of
 from tests.dashboard.conftest import Opened
@@ -358,3 +359,32 @@ def test_a_design_is_put_on_the_shortlist_on_its_own_page(studies: Path, open_pa
     app = open_page("design", studies, study="six")
     app.button(key="list_design").click().run()
     assert app.query_params["shortlist"] == app.query_params["design"]
+
+
+def test_a_map_has_the_best_of_each_pair_of_values(studies: Path, open_page: Opened) -> None:
+    study = read_study("generated", studies / "generated")
+    cells = cells_of(study.scaled[study.trained], "axis_blocks", "axis_policy", "error")
+    # By hand from `DESIGNS`: trained are (1, P0) 40 %, (2, P0) 10 %, (1, P4) 45 %, (2, P2) 50 %.
+    assert dict(
+        zip(zip(cells["across"], cells["up"], strict=True), cells["least"], strict=True)
+    ) == {
+        ("1", "P0"): 40.0,
+        ("2", "P0"): 10.0,
+        ("1", "P4"): 45.0,
+        ("2", "P2"): 50.0,
+    }
+    assert in_order(pd.Series([10, 2, None])) == ["2", "10", "-"]
+    app = open_page("frontier", studies, study="generated", view="axes", axis_up="axis_policy")
+    option = drawn(app)
+    (series,) = option["series"]
+    assert len(series["data"]) == 4 and option["yAxis"]["data"] == ["P0", "P2", "P4"]
+    said = [each["tooltip"]["formatter"] for each in series["data"]]
+    assert "blocks 2, policy P0\nleast error (%): 10.0 %\nof 1 design: design 1" in said
+
+
+def test_a_study_of_several_machines_is_filtered_by_machine(
+    studies: Path, open_page: Opened
+) -> None:
+    machine = str(read_study("six", studies / "six").frame["accelerator"].iloc[0])
+    app = open_page("frontier", studies, study="six", accelerator=machine)
+    assert set(app.dataframe[-1].value["machine"]) == {machine}
