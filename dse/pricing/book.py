@@ -148,18 +148,6 @@ class DesignBook:
             numbers.append(self.number(part.content, *read))
         return numbers
 
-    def count(self, name: str) -> npt.NDArray[np.float64]:
-        """A column that is a sum over layers (`cost_models.batch.EXACT_COLUMNS`), of each part.
-
-        Args:
-            name: one that no machine changes, such as `trained_parameters`.
-        """
-        layers, starts, _ = self.parts.layers(np.arange(len(self.parts)))
-        found: npt.NDArray[np.float64] = np.add.reduceat(
-            self.parts.book.column(name)[layers], starts
-        )
-        return found
-
     def cut(self, points: Sequence[DesignPoint]) -> Cut:
         """Designs as rows of part numbers.
 

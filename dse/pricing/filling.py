@@ -6,7 +6,7 @@ with a width, so the widest network within the budget and the next one stand sid
     channels      62        63        64        65
     trained   76,222    77,194    78,174    79,162        budget 77,214: 63 below, 64 above
 
-Found by doubling the narrowest width that makes a network, then by halving the interval between
+Found by doubling or halving a usual width that makes a network, then on the straight line between
 the last one within the budget and the first beyond it. Two traps:
 
 * *Not every width makes a network.* Circulant blocks of 8 take multiples of 8, butterflies powers
@@ -21,20 +21,29 @@ all are priced as one batch (`dse.pricing.pricer`). A study whose budget is an e
 of its candidates so.
 """
 
+import dataclasses
 import math
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
 
 from dse.design.families.family import Family, Value, Values
+from dse.design.mixer import GENERATED_KINDS, Mixer
+from dse.design.point import Block, Head
 from dse.errors import InvalidDesign, InvalidInput
+from dse.networks.lowering import lower_block, lower_head
 from dse.pricing.book import Cut, grouped
 from dse.pricing.pricing import Pricing
+from dse.ternary.generators import Generator as TernaryGenerator
 
 MOST = 4_096
 """The largest width that is tried."""
+
+USUAL = 64
+"""The width from which on values are doubled or halved."""
 
 AROUND = 8
 """Widths on both sides that are tried where a column need not rise from one to the next."""
@@ -126,6 +135,7 @@ class Filling:
         self.family, self.pricing, self.in_channels = family, pricing, in_channels
         self.column, self.budget, self.axis = column, budget, axis
         self._known: dict[frozenset[tuple[str, Value]], Filled] = {}
+        self._trained: dict[tuple[Block | Head, int], int] = {}
 
     def solve(self, designs: Sequence[Values]) -> list[Values | str]:
         """The designs with the value that fills the budget and keeps it.
@@ -147,12 +157,25 @@ class Filling:
         Args:
             designs: axis -> value; what they have of the axis that is solved does not matter.
         """
-        keys = [frozenset((k, v) for k, v in each.items() if k != self.axis) for each in designs]
+        keys = [self._key(each) for each in designs]
         new = {
             key: values for key, values in zip(keys, designs, strict=True) if key not in self._known
         }
         self._solve_together(new)
         return [self._known[key] for key in keys]
+
+    def _key(self, values: Values) -> frozenset[tuple[str, Value]]:
+        """What the answer depends on: not on the seed of matrices that cost no trained number."""
+        skipped = {self.axis, "ternary_seed"} if self._only_trained else {self.axis}
+        return frozenset(
+            (name, value)
+            for name, value in values.items()
+            if name not in skipped and self.family.reach(name, values)
+        )
+
+    @property
+    def _only_trained(self) -> bool:
+        return self.column == "trained_parameters"
 
     def _solve_together(self, new: dict[frozenset[tuple[str, Value]], Values]) -> None:
         """Rounds: what each search wants to see is priced as one batch, until all are at an end."""
@@ -204,6 +227,8 @@ class Filling:
 
     def _amounts(self, designs: Sequence[Values]) -> list[float]:
         """What designs have of the column; NaN where they are no network, or not executed."""
+        if self._only_trained:  # no machine changes that, so none is asked
+            return [self._count_trained(values) for values in designs]
         book = self.pricing.book
         numbers: dict[int, dict[int, list[int]]] = {}
         for place, values in enumerate(designs):
@@ -214,19 +239,57 @@ class Filling:
             numbers.setdefault(len(parts), {})[place] = parts
         groups = grouped(numbers)
         found = np.full(len(designs), np.nan)
-        if self.column == "trained_parameters":  # no machine changes that, so none is asked
-            counts = book.count("trained_parameters")
-            for places, networks in groups:
-                found[places] = counts[networks].sum(axis=1)
-        elif groups:
+        if groups:
             costs = self.pricing.pricers[0].price(Cut(len(designs), groups))
             found = costs.columns[self.column]
         return [float(each) for each in found]
+
+    def _count_trained(self, values: Values) -> float:
+        """Trained parameters; NaN where it is no network.
+
+        Counted on the layers as all else, but of blocks without generated matrices, as to make
+        those takes a hundred times as long: constants have no trained numbers either.
+        """
+        total = 0
+        for index in range(self.family.parts(values)):
+            try:
+                part = self.family.part(values, index, self.in_channels)
+            except InvalidInput:
+                return math.nan
+            content, channels = part.content, part.in_channels
+            if isinstance(content, Block):
+                content = _without_draws(content)
+            if (content, channels) not in self._trained:
+                layers = (
+                    lower_block(content, channels, 1, 1)
+                    if isinstance(content, Block)
+                    else lower_head(content, channels, 1, self.pricing.book.outputs)
+                )
+                count = sum(layer.trained_parameters for layer in layers)
+                self._trained[content, channels] = count
+            total += self._trained[content, channels]
+        return float(total)
 
 
 def _figure(amount: float) -> str:
     """`77,000` or `0.25`: whole where it is large."""
     return f"{amount:,.0f}" if abs(amount) >= 1000 else f"{amount:,.6g}"
+
+
+def _without_draws(block: Block) -> Block:
+    """A block of as many trained parameters whose matrices need not be made."""
+    skip = None if block.skip is None else _undrawn(block.skip)
+    return dataclasses.replace(block, mixer=_undrawn(block.mixer), skip=skip, dropout=0.0)
+
+
+@cache
+def _undrawn(mixer: Mixer) -> Mixer:
+    if mixer.kind == "ternary":
+        return Mixer(kind="frozen_dense")
+    if mixer.kind not in GENERATED_KINDS:
+        return mixer
+    # Rows beside trained ones or gains: of one and the same rule, each is drawn once.
+    return dataclasses.replace(mixer, density=0.25, generator=TernaryGenerator())
 
 
 _Search = Generator[list[int], list[float], Filled]
@@ -242,16 +305,15 @@ def _search(least: int, most: int, budget: float, rises: bool) -> _Search:
             known.update(zip(new, (yield new), strict=True))
 
     low, high = 0, most + 1
-    for value in (least << step for step in range(most.bit_length())):
-        if value > most:
-            break
+    value = _usual(least, most)
+    while least <= value <= most and not (low and high <= most):
         yield from ask([value])
-        if not known[value] <= budget:
-            high = value
-            break
-        low = value
+        if known[value] <= budget:
+            low, value = value, 2 * value
+        else:
+            high, value = value, value // 2
     while low and high - low > least:
-        middle = low + (high - low) // (2 * least) * least
+        middle = _between_them(low, high, least, known, budget)
         if middle == low:
             break
         yield from ask([middle])
@@ -267,6 +329,27 @@ def _search(least: int, most: int, budget: float, rises: bool) -> _Search:
     if not rises:
         yield from ask(range(max(low, 1) - AROUND, min(high, most) + AROUND + 1))
     return _between(known, budget)
+
+
+def _usual(least: int, most: int) -> int:
+    """Where to begin: a doubling of the narrowest value, near the width of usual networks."""
+    value = least
+    while value < USUAL and 2 * value <= most:
+        value *= 2
+    return value
+
+
+def _between_them(low: int, high: int, least: int, known: dict[int, float], budget: float) -> int:
+    """A multiple of the narrowest value between two, on the straight line where both are known.
+
+    Halving would take twice as many steps; but a line that always keeps the same end takes more,
+    so it is drawn a tenth of the interval inside of both ends.
+    """
+    share = 0.5
+    if high in known and not math.isnan(known[high]):
+        share = (budget - known[low]) / (known[high] - known[low])
+    steps = (high - low) // least
+    return low + min(max(round(share * steps), -(-steps // 10)), steps - -(-steps // 10)) * least
 
 
 def _between(known: dict[int, float], budget: float) -> Filled:
