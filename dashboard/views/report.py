@@ -5,6 +5,8 @@ frame of its own, whatever format is downloaded.
 """
 
 import dataclasses
+import functools
+import importlib.util
 import re
 import shlex
 
@@ -16,9 +18,7 @@ from dashboard.machines import machine_names, machine_source
 from dashboard.session import current_study, page
 from dashboard.shortlist import shortlist
 from dashboard.studies import StudyFrame, signature
-from dashboard.texts import sentence
 from dashboard.views.compare import name_designs
-from dse.errors import InvalidInput
 from dse.report import FORMATS, Report, Use, render, study_report
 
 KINDS = {
@@ -28,13 +28,14 @@ KINDS = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 NAMES = {
-    "html": "HTML, one file",
+    "html": "HTML",
     "pdf": "PDF",
-    "md": "Markdown and plots (ZIP)",
-    "csv": "tables as CSV (ZIP)",
+    "md": "Markdown (ZIP)",
+    "csv": "CSV (ZIP)",
     "json": "JSON",
     "xlsx": "Excel",
 }
+NEEDS = {"pdf": ("reportlab", "pypdf"), "xlsx": ("xlsxwriter",)}
 MOST_DESIGNS = 8
 
 
@@ -132,25 +133,40 @@ def _report(
 
 
 def _downloads(report: Report) -> None:
-    left, right = st.columns([1, 3], vertical_alignment="bottom")
-    form = left.selectbox("Format", FORMATS, format_func=lambda f: NAMES.get(f, f), key="format")
-    try:
-        content = render(report, form)
-    except InvalidInput as error:
-        st.error(sentence(error))
-        return
-    ending = form if form in KINDS else f"{form}.zip"
-    right.download_button(
-        "Download",
-        content,
-        file_name=f"{report.name}.{ending}",
-        key="download_report",
-        mime=KINDS.get(form, "application/zip"),
-        type="primary",
-        icon=":material/download:",
-    )
+    """A button a format, and the preview.
+
+    No choice of a format before: a click that is quicker than the page would download the one
+    before. A file is made when its button is pressed, which says meanwhile that it is.
+    """
+    with st.container(horizontal=True):
+        for form in FORMATS:
+            ending = form if form in KINDS else f"{form}.zip"
+            st.download_button(
+                NAMES.get(form, form),
+                functools.partial(_content, report, form),
+                file_name=f"{report.name}.{ending}",
+                key=f"download_{form}",
+                mime=KINDS.get(form, "application/zip"),
+                type="primary" if form == "html" else "secondary",
+                icon=":material/download:",
+                on_click="ignore",
+                disabled=not _can_make(form),
+                help="" if _can_make(form) else "pip install 'ternary-dse[report]'",
+            )
     st.caption("Preview")
-    st.iframe(render(report, "html").decode(), height=800)
+    with st.spinner("Drawing the preview …"):
+        page = render(report, "html").decode()
+    st.iframe(page, height=800)
+
+
+def _content(report: Report, form: str) -> bytes:
+    content: bytes = render(report, form)
+    return content
+
+
+def _can_make(form: str) -> bool:
+    """Whether the libraries of a format are installed."""
+    return all(importlib.util.find_spec(name) is not None for name in NEEDS.get(form, ()))
 
 
 def _designs(study: StudyFrame, keys: list[str]) -> None:

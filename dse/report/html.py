@@ -7,8 +7,10 @@ one whose hash it names.
 
 import base64
 import hashlib
+import re
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from cost_models import Band
@@ -39,6 +41,7 @@ def _template() -> "Template":
 
     page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=finalised)
     page.globals |= {"hash": _hash, "svg": svg_inline, "kind": _kind, "drawn": _cell}
+    page.filters["commands"] = _commands
     return page.from_string(_resource("page.html"))
 
 
@@ -49,6 +52,15 @@ def _resource(name: str) -> str:
 def _hash(content: str) -> str:
     digest = hashlib.sha256(content.encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def _commands(sentence: str) -> "Markup":
+    """A sentence in which commands between backticks are code; all else is escaped."""
+    from markupsafe import Markup, escape
+
+    parts = [escape(part) for part in re.split(r"`(dse [^`]+)`", printable(sentence))]
+    codes = (Markup("<code>{}</code>").format(part) for part in parts[1::2])
+    return Markup("").join([parts[0], *chain.from_iterable(zip(codes, parts[2::2], strict=True))])
 
 
 def _kind(column: Column) -> str:

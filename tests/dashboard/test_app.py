@@ -22,7 +22,7 @@ from cost_models import Band
 from dashboard.growth import growth_table
 from dashboard.studies import read_study
 from dse.columns import significant
-from dse.report import study_report
+from dse.report import FORMATS, study_report
 from dse.studies.confirmed import Confirmed, write_confirmed
 from dse.studies.frontier import hypervolume_share
 from dse.studies.rows import Evaluation, append_row, read_rows
@@ -254,7 +254,7 @@ def test_failed_trials_show_their_reason(tmp_path: Path, open_page: Opened, page
     elif page == "design":
         assert "No design of this study has a cost yet" in texts(app)
     elif page == "report":
-        assert len(app.get("download_button")) == 1
+        assert len(app.get("download_button")) == len(FORMATS)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -505,7 +505,10 @@ def test_pages_of_a_study_of_errors_as_int8_speak_of_those(
 
 def test_a_report_can_be_downloaded(study: Path, open_page: Opened) -> None:
     app = open_page("report", study.parent)
-    assert len(app.get("download_button")) == 1
+    # A button a format: none is of the format that was chosen before.
+    buttons = {each.proto.label: each.proto for each in app.get("download_button")}
+    assert list(buttons)[:2] == ["HTML", "PDF"] and len(buttons) == len(FORMATS)
+    assert all(each.deferred_file_id for each in buttons.values())  # made when it is pressed
     assert "Question and answer" in app.multiselect(key="report_sections").value
     # The limit of the link is the field's, and the answer that of `dse report --max-error`.
     asked = open_page("report", study.parent, max_error="45", report_rate="nonsense")

@@ -252,7 +252,7 @@ def test_a_report_is_downloaded(server: tuple[str, Path], page: Any, tmp_path: P
     page.goto(f"{address}/report?study=small")
     settle(page)
     with page.expect_download() as waiting:
-        page.locator(".st-key-download_report button").click()
+        page.locator(".st-key-download_html button").click()
     path = tmp_path / "report.html"
     waiting.value.save_as(path)
     assert waiting.value.suggested_filename == "small.html"
@@ -335,7 +335,7 @@ def _decide(page: Any, address: str, tmp_path: Path) -> None:
     page.goto(f"{address}/report?study=tones")
     settle(page)
     with page.expect_download() as waiting:
-        page.locator(".st-key-download_report button").click()
+        page.locator(".st-key-download_html button").click()
     waiting.value.save_as(tmp_path / "tones.html")
     assert "Cost report: tones" in (tmp_path / "tones.html").read_text(encoding="utf-8")
 

@@ -264,6 +264,13 @@ def test_hostile_names_are_texts_in_html(hostile_report: Report) -> None:
     assert sum(tag == "script" for tag, _ in page.tags) == 1
 
 
+def test_commands_in_sentences_are_code(report: Report) -> None:
+    said = "Run `dse confirm A<B` & see `x`."
+    section = dataclasses.replace(report.sections[0], sentences=(said,), points=(said,))
+    page = render(dataclasses.replace(report, sections=(section,)), "html").decode()
+    assert page.count("Run <code>dse confirm A&lt;B</code> &amp; see `x`.") == 2
+
+
 def test_hostile_names_are_texts_in_markdown(hostile_report: Report) -> None:
     rendered = Rendered(render_markdown(hostile_report))
     assert set(rendered.links) == {
