@@ -26,6 +26,7 @@ from dse.pricing.budget import Budget, budget_from_node
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
+from dse.studies.folder import GIVEN
 from dse.studies.rows import FULL
 from dse.studies.study import open_study
 
@@ -104,6 +105,84 @@ def study_yaml(
         "seed": seed,
     }
     return dump_yaml(plain)
+
+
+def read_draft(text: str) -> dict[str, Any]:
+    """A draft as plain data.
+
+    Raises:
+        InvalidFile: it is no YAML, or no mapping.
+    """
+    node = parse_yaml(text, "study").plain()
+    if not isinstance(node, dict):
+        raise InvalidFile("a study file is a mapping of keys: docs/how-to/search.md describes them")
+    return node
+
+
+def value_at(node: Mapping[str, Any], path: str) -> Any:
+    """What stands at a place of a draft (`data.task.kind`); None where nothing does."""
+    found: Any = node
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def with_value(text: str, path: str, value: Any) -> str:
+    """The draft with another value at a place; all else that it says stays, also what no form has.
+
+    Args:
+        text: YAML. Its comments are lost.
+        path: keys with dots between them.
+        value: None takes the key out, and sections that are empty then.
+
+    Raises:
+        InvalidFile: as `read_draft`.
+    """
+    node = read_draft(text)
+    _put(node, path.split("."), value)
+    return dump_yaml(node)
+
+
+def _put(node: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    key, *rest = keys
+    if rest:
+        inner = node.get(key)
+        node[key] = dict(inner) if isinstance(inner, Mapping) else {}
+        _put(node[key], rest, value)
+        value = node[key] or None
+    if value is None:
+        node.pop(key, None)
+    else:
+        node[key] = value
+
+
+def flow(value: Any) -> str:
+    """A value on one line, as it would be typed: `{low: 16, high: 64}`, `[P0, P2]`."""
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {flow(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(flow, value)) + "]"
+    return dump_yaml([value]).strip().removeprefix("- ")
+
+
+def clone_of(folder: Path, name: str) -> str:
+    """The study file of a study under another name, to be searched from the folder of studies.
+
+    Its paths were seen from where it stood, so the data are named in full.
+
+    Raises:
+        InvalidInput: the file is not in the study's folder, or cannot be read.
+    """
+    try:
+        text = (folder / GIVEN).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise InvalidFile(
+            f"the study file of {folder.name} is not in its folder: begin with a new study"
+        ) from None
+    renamed = with_value(text, "name", name)
+    return with_value(renamed, "data.folder", str(open_study(folder).asked.data_folder))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ import pandas as pd
 from dse.columns import LABELS, percent_text, significant
 from dse.errors import printable
 
+_COMMAND = re.compile(r"\\`(dse [^`]*)\\`")
+"""A command of ours between backticks, which are escaped by then."""
+_ESCAPED = re.compile(r"\\(.)")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>$:~@^=])")
 _UNITS = {"uJ": "µJ", "uW": "µW", "mm2": "mm²", "um2": "µm²"}
 _UNIT = re.compile(rf"\b({'|'.join(_UNITS)})\b")
@@ -39,11 +42,12 @@ def plain(text: object, longest: int = LONGEST) -> str:
 
 
 def sentence(text: object) -> str:
-    """What went wrong, as `plain`, but long enough for its remedy.
+    """What went wrong, as `plain`, but long enough for its remedy; commands in it are code.
 
     For messages of errors, which quote what stands in files, and may go to `st.error` only so.
     """
-    return units(plain(text, LONGEST_SENTENCE))
+    words = plain(text, LONGEST_SENTENCE)
+    return units(_COMMAND.sub(lambda found: "`" + _ESCAPED.sub(r"\1", found[1]) + "`", words))
 
 
 def units(text: str) -> str:

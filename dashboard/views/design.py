@@ -19,6 +19,7 @@ from dashboard.contents import draw_bars, draw_sideways, draw_table
 from dashboard.cost_charts import area_chart, curves_chart, network_diagram, roofline_chart
 from dashboard.links import choose_one, keep
 from dashboard.mistakes import draw_mistakes
+from dashboard.notes import draw_note
 from dashboard.session import current_study, page
 from dashboard.shortlist import toggle_button
 from dashboard.studies import StudyFrame
@@ -61,6 +62,7 @@ def main() -> None:
         return
     _headline(study, row)
     toggle_button(study, str(st.session_state["design"]), "list_design")
+    draw_note(study, row.key)
     priced = price_row(study.of, row)
     if priced is None:
         st.warning(

@@ -1,248 +1,361 @@
 """Launch: a search is put together, looked at before it runs, and started.
 
-Three ways lead to the same thing, the text of a study file: a form, the text itself, or a study to
-clone. From there on there is one way: a preview prices a sample of the space, `dse search --check`
-reads the text as it would be read, and a process of its own searches it (`dashboard.launching`).
+There is one draft, the text of a study file. The form shows its keys and changes them, the YAML is
+the text itself, and a clone begins with another study's. A preview prices a sample of the space,
+`dse search --check` reads the text as it would be read, and a process of its own searches it
+(`dashboard.launching`).
 """
 
-from typing import get_args
+import contextlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, get_args
 
 import streamlit as st
 
 from cost_models import (
-    accelerator_names,
-    load_accelerator,
     load_technology,
     technology_names,
 )
-from cost_models.strict_yaml import dump_yaml, parse_yaml
+from cost_models.strict_yaml import parse_yaml
 from dashboard import links
 from dashboard.charts import Option, axis, chart, find_ends, points
 from dashboard.drafts import (
     DEFAULT_AXES,
     Preview,
+    clone_of,
     data_folders,
+    flow,
     preview,
+    read_draft,
     seconds_of_an_epoch,
     study_yaml,
+    value_at,
+    with_value,
 )
 from dashboard.launching import beside, check, check_paths, start
+from dashboard.links import choose_one
+from dashboard.machines import load_machine, machine_names
 from dashboard.session import page, settings
 from dashboard.studies import find_studies, inside
-from dashboard.texts import label, sentence, unit_of
+from dashboard.texts import label, sentence
 from dse.colours import BLUE, FRONTIER, QUIET
 from dse.columns import LABELS, OBJECTIVE_COLUMNS
 from dse.design.families import DEFAULT
 from dse.errors import InvalidInput
-from dse.studies.folder import GIVEN
 from dse.studies.spec import SamplerName
-from dse.studies.study import open_study
 
 LIMITS = ("trained_parameters", "stored_bits", "energy_pj", "latency_us", "area_um2")
 PREVIEW = 1_000  # designs
 SAMPLERS = list(get_args(SamplerName))
+HARDWARE = {
+    "clock_mhz": "Clocks (MHz)",
+    "vector_lanes": "Vector lanes",
+    "trits_per_cycle": "Generator: trits a cycle",
+}
+DRAFT, BEGUN, PREVIEWED = "launch.draft", "launch.begun", "launch.previewed"
+"""In the session: the study file that is put together, what it was begun with, and the last one
+that a preview was drawn of."""
+WRONG = "launch.wrong"
+"""In the session: place in the draft -> what was typed for it, and why it cannot be read."""
 
 
 @page("Start a search")
 def main() -> None:
-    """Draw the page."""
+    """Draw the page: the start, then the draft in both of its forms, and what it would cost."""
     if settings().read_only:
         st.info("The dashboard is read only: start searches with `dse search STUDY`.")
         return
-    source = st.segmented_control(
-        "From",
-        ["a form", "YAML", "a study of this folder"],
-        default="a form",
-        required=True,
-        key="launch_from",
-    )
-    try:
-        name, text = {"a form": _form, "YAML": _yaml, "a study of this folder": _clone}[source]()
-    except InvalidInput as error:
-        st.error(sentence(error))
-        return
-    if not text:
-        return
-    left, right = st.columns([2, 3], gap="medium")
-    with left:
-        st.caption("The study file")
-        st.code(text, language="yaml")
-    with right:
-        _preview(text)
-    _start(name, text)
-
-
-def _form() -> tuple[str, str]:
-    """Name and text of the study file that the form describes; empty where no data is known.
-
-    The form makes YAML and nothing else: what is checked and started is the text that is shown, so
-    that whatever a form can do can be done, and repeated, without it.
-    """
     folders = [str(path) for path in data_folders(settings())]
     if not folders:
         st.warning(
             "No folder of spoken words is known here: `dse data synthesize speech` makes "
             "one, and `dse dashboard --data FOLDER` names one."
         )
-        return "", ""
-    left, right = st.columns(2, gap="medium")
-    name = left.text_input("Name", "my-study", max_chars=64, key="launch_name")
-    folder = right.selectbox("Data", folders, key="launch_data")
-    kinds = {"commands": "ten command words", "all_words": "all words", "words": "these words"}
-    kind = left.selectbox("Task", list(kinds), format_func=lambda k: kinds[k], key="launch_task")
-    task: dict[str, object] = {"kind": kind}
-    if kind == "words":
-        words = right.text_input("Words, separated by spaces", "yes no", key="launch_words")
-        extra = left.toggle("with unknown words and silence", True, key="launch_unknown")
-        task |= {"words": words.split(), "unknown": extra, "silence": extra}
-    axes = _axes()
-    cells = st.columns(4)
-    machine = cells[0].selectbox(
-        "Machine",
-        accelerator_names(),
-        key="launch_machine",
-        index=accelerator_names().index("kws_ternary"),
-    )
-    technology = cells[1].selectbox(
-        "Technology", ["the machine's own", *technology_names()], key="launch_technology"
-    )
-    sampler = cells[2].selectbox("Sampler", SAMPLERS, key="launch_sampler")
-    seed = cells[3].number_input("Seed", 0, 2**31 - 1, 1, key="launch_seed")
-    objectives = st.multiselect(
-        "Minimise",
-        [n for n in OBJECTIVE_COLUMNS if n in LABELS],
-        default=["error", "energy_pj"],
-        format_func=label,
-        key="launch_objectives",
-    )
-    effort = st.columns([1, 1, 1, 1, 1.4])
-    trainings = effort[0].number_input("Designs to train", 1, 100_000, 20, key="launch_trainings")
-    epochs = effort[1].number_input("Epochs of a training", 1, 10_000, 16, key="launch_epochs")
-    first = effort[2].number_input(
-        "First rung (epochs)",
-        1,
-        10_000,
-        None,
-        key="launch_rung",
-        placeholder="none",
-        help="trainings are looked at after so many epochs, and only the best go on",
-    )
-    factor = effort[3].number_input(
-        "Factor of rungs", 2, 10, 3, key="launch_factor", disabled=first is None
-    )
-    base = effort[4].text_input(
-        "Baselines, separated by spaces", "matchboxnet-3x1x64", key="launch_baselines"
-    )
-    text = study_yaml(
-        name=name,
-        data_folder=folder,
-        task=task,
-        axes=axes,
-        machine=machine,
-        technology=None if technology == "the machine's own" else technology,
-        objectives=objectives,
-        limits=_limits(),
-        baselines=base.split(),
-        epochs=int(epochs),
-        sampler=sampler,
-        trainings=int(trainings),
-        seed=int(seed),
-        rungs=None if first is None else {"first": int(first), "factor": int(factor)},
-    )
-    return name, text
+        return
+    begin, bar = st.columns([1, 2.6], gap="medium")
+    _begin_with(begin, folders[0])
+    with bar:
+        _start(st.session_state[DRAFT])
+    left, right = st.columns([1, 1], gap="medium")
+    with left:
+        form, yaml = st.tabs(["Form", "YAML"])
+        with form:
+            _form(folders)
+        with yaml:
+            _yaml()
+    with right:
+        _shown_preview(st.session_state[DRAFT])
 
 
-def _axes() -> dict[str, str]:
-    chosen = st.multiselect(
-        f"Axes of the space; all others stand at {DEFAULT.default}",
-        list(DEFAULT.axes),
-        default=list(DEFAULT_AXES),
-        key="launch_axes",
-        format_func=lambda axis: f"{axis}: {DEFAULT.axes[axis].help}",
+def _begin_with(place: Any, data_folder: str) -> None:
+    """A new draft, or that of a study; it replaces what there is when another is chosen."""
+    found = find_studies(settings().folders)
+    names = {"": "a new study"} | {name: f"a clone of {name}" for name in found}
+    chosen = choose_one(place, "Begin with", list(names), "clone", format_func=names.__getitem__)
+    if st.session_state.get(BEGUN) == chosen and DRAFT in st.session_state:
+        return
+    st.session_state[BEGUN], st.session_state[WRONG] = chosen, {}
+    st.session_state[DRAFT] = _new_draft(data_folder)
+    if chosen:
+        try:
+            st.session_state[DRAFT] = clone_of(found[chosen], free_name(settings().root, chosen))
+        except InvalidInput as error:
+            place.error(sentence(error))
+
+
+def free_name(root: Path, name: str) -> str:
+    """The name with the first number behind it that no study or file there has."""
+    for number in range(2, 1_000):
+        free = f"{name[:60]}-{number}"
+        if not (root / free).exists() and not (root / f"{free}.yaml").exists():
+            return free
+    return name
+
+
+def _new_draft(data_folder: str) -> str:
+    return study_yaml(
+        name="my-study",
+        data_folder=data_folder,
+        task={"kind": "commands"},
+        axes=DEFAULT_AXES,
+        machine="kws_ternary",
+        technology=None,
+        objectives=["error", "energy_pj"],
+        limits={"max_trained_parameters": 20_000},
+        baselines=["matchboxnet-3x1x64"],
+        epochs=16,
+        sampler="known_cost",
+        trainings=20,
+        seed=1,
     )
-    cells = st.columns(3)
-    return {
-        axis: cells[place % 3].text_input(
-            f"`{axis}`",
-            DEFAULT_AXES.get(axis, str(DEFAULT.axes[axis].default)),
-            key=f"axis_{axis}",
-            help="a value, a list, or a range such as {low: 16, high: 96, step: 16}",
-        )
-        for place, axis in enumerate(chosen)
-    }
 
 
-def _limits() -> dict[str, float]:
-    limits = {}
-    with st.expander("Limits: designs beyond are never trained", expanded=True):
-        cells = st.columns(len(LIMITS))
-        for cell, column in zip(cells, LIMITS, strict=True):
-            default = 20_000.0 if column == "trained_parameters" else None
-            value = cell.number_input(
-                f"most {label(column)}",
-                0.0,
-                None,
-                default,
-                key=f"limit_{column}",
-                placeholder="none",
-            )
-            if value is not None:
-                # Typed in the unit of the label (µJ, KiB), written in that of the file (pJ, bit).
-                limits[f"max_{column}"] = value / unit_of(column)[1]
-    return limits
-
-
-def _yaml() -> tuple[str, str]:
-    given = st.session_state.get("launch_text", "name: my-study\ndata:\n  folder: ../speech\n")
-    text = st.text_area(
+def _yaml() -> None:
+    st.session_state["launch_yaml"] = st.session_state[DRAFT]
+    st.text_area(
         "Study file",
-        given,
-        height=420,
+        height=620,
         max_chars=200_000,
         key="launch_yaml",
         help="docs/how-to/search.md describes every key",
+        on_change=_typed,
     )
-    return _name_in(text), text
+    st.caption("Form and YAML are one draft: what is changed in one is changed in the other.")
 
 
-def _clone() -> tuple[str, str]:
-    found = find_studies(settings().folders)
-    if not found:
-        st.info("There is no study here yet: use the form.")
-        return "", ""
-    chosen = st.selectbox("Study to clone", list(found), key="clone")
-    name = st.text_input("New name", f"{chosen}-2"[:64], max_chars=64, key="clone_name")
+def _typed() -> None:
+    st.session_state[DRAFT], st.session_state[WRONG] = st.session_state["launch_yaml"], {}
+
+
+def _form(folders: list[str]) -> None:
+    """The draft's usual keys as widgets; a change of one changes its key in the YAML, and no other.
+
+    Widgets take their values from the draft in each run, so none of them can disagree with it.
+    """
     try:
-        text = (found[chosen] / GIVEN).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        st.error("The study file is not in the study's folder: use the form.")
-        return "", ""
-    node = parse_yaml(text, "study").plain()
-    asked = open_study(found[chosen]).asked
-    if not isinstance(node, dict) or not isinstance(node.get("data"), dict):
-        raise InvalidInput("the study file that was cloned has no data: use the form")
-    # Its paths were seen from where it stood.
-    node["name"], node["data"]["folder"] = name, str(asked.data_folder)
-    return name, dump_yaml(node)
+        node = read_draft(st.session_state[DRAFT])
+    except InvalidInput as error:
+        st.error(sentence(error))
+        st.caption("The form needs YAML that can be read: mend it there.")
+        return
+    left, right = st.columns(2)
+    _text(left, "Name", node, "name")
+    _select(right, "Data", node, "data.folder", folders)
+    kinds = {"commands": "ten command words", "all_words": "all words", "words": "these words"}
+    _select(left, "Task", node, "data.task.kind", list(kinds), names=kinds)
+    if value_at(node, "data.task.kind") == "words":
+        _text(right, "Words", node, "data.task.words", parsed=True)
+    _axes(node)
+    cells = st.columns(3)
+    _select(cells[0], "Machine", node, "machine", machine_names(), usual="kws_ternary")
+    technologies = ["", *technology_names()]
+    own = {name: name or "the machine's own" for name in technologies}
+    _select(cells[1], "Technology", node, "technology", technologies, names=own)
+    _select(cells[2], "Sampler", node, "sampler", SAMPLERS, usual="known_cost")
+    columns = [name for name in OBJECTIVE_COLUMNS if name in LABELS]
+    usual = ("error", "energy_pj")
+    _several(st, "Minimise", node, "objectives", columns, words=label, usual=usual)
+    effort = st.columns(4)
+    _number(effort[0], "Designs to train", node, "trainings", usual=20)
+    _number(effort[1], "Epochs of a training", node, "recipe.epochs")
+    _number(effort[2], "Seed", node, "seed", least=0, usual=1)
+    _text(effort[3], "Rungs", node, "rungs", parsed=True, help="such as {first: 6, factor: 3}")
+    _text(st, "Baselines", node, "baselines", parsed=True, help="such as [matchboxnet-3x1x64]")
+    with st.expander("Limits: designs beyond are never trained", expanded=True):
+        for cell, column in zip(st.columns(3) * 2, LIMITS, strict=False):
+            # Typed in the unit of the label (µJ, kbit), written in that of the file (pJ, bit).
+            factor = LABELS[column][2]
+            _number(cell, f"most {label(column)}", node, f"limits.max_{column}", factor=factor)
+    with st.expander("Hardware: machines that are searched, too", expanded="hardware" in node):
+        _several(st, "Machines to choose from", node, "hardware.machine", machine_names())
+        _several(st, "Technologies to choose from", node, "hardware.technology", technology_names())
+        for cell, (key, words) in zip(st.columns(3), HARDWARE.items(), strict=True):
+            _text(cell, words, node, f"hardware.{key}", parsed=True, help="such as [5, 10, 20]")
+        st.caption("Arrays and memories are varied in the YAML.")
 
 
-def _name_in(text: str) -> str:
-    node = parse_yaml(text, "study")
-    name = node.value.get("name") if isinstance(node.value, dict) else None
-    return str(name.plain()) if name is not None else ""
+def _axes(node: dict[str, Any]) -> None:
+    space = node.get("space")
+    space = space if isinstance(space, dict) else {}
+    known = [axis for axis in DEFAULT.axes if axis in space]
+    st.session_state["form.axes"] = known
+    st.multiselect(
+        f"Axes of the space; all others stand at {DEFAULT.default}",
+        list(DEFAULT.axes),
+        key="form.axes",
+        format_func=lambda axis: f"{axis}: {DEFAULT.axes[axis].help}",
+        on_change=_choose_axes,
+        args=(known,),
+    )
+    cells = st.columns(3)
+    for place, name in enumerate(known):
+        help_ = "a value, a list, or a range such as {low: 16, high: 96, step: 16}"
+        _text(cells[place % 3], name, node, f"space.{name}", parsed=True, help=help_)
+
+
+def _choose_axes(known: list[str]) -> None:
+    chosen = st.session_state["form.axes"]
+    for name in known:
+        if name not in chosen:
+            _change(f"space.{name}", None)
+    for name in chosen:
+        if name not in known:
+            text = DEFAULT_AXES.get(name, flow(DEFAULT.axes[name].default))
+            _change(f"space.{name}", parse_yaml(text, name).plain())
+
+
+def _change(path: str, value: Any) -> None:
+    st.session_state[DRAFT] = with_value(st.session_state[DRAFT], path, value)
+    st.session_state.setdefault(WRONG, {}).pop(path, None)
+
+
+def _text(
+    place: Any, title: str, node: dict[str, Any], path: str, *, parsed: bool = False, help: str = ""
+) -> None:
+    """A line of text; `parsed` is YAML of one line, and stays as it was typed where it is none."""
+    key = f"form.{path}"
+    wrong = st.session_state.get(WRONG, {}).get(path)
+    value = value_at(node, path)
+    shown = flow(value) if parsed else str(value or "")
+    st.session_state[key] = wrong[0] if wrong else shown
+    place.text_input(title, key=key, help=help, on_change=_typed_text, args=(path, parsed))
+    if wrong:
+        place.caption(f":red[{sentence(wrong[1])}]")
+
+
+def _typed_text(path: str, parsed: bool) -> None:
+    text = st.session_state[f"form.{path}"]
+    try:
+        value = (parse_yaml(text, path).plain() if parsed else text) if text.strip() else None
+    except InvalidInput as error:
+        st.session_state.setdefault(WRONG, {})[path] = (text, str(error))
+        return
+    _change(path, value)
+
+
+def _select(
+    place: Any,
+    title: str,
+    node: dict[str, Any],
+    path: str,
+    options: list[str],
+    *,
+    names: Mapping[str, str] | None = None,
+    usual: str = "",
+) -> None:
+    """One of the options; what the draft has beside them is offered, too."""
+    key, value = f"form.{path}", str(value_at(node, path) or usual or options[0])
+    value = value if names is None or value in names else options[0]
+    st.session_state[key] = value
+    place.selectbox(
+        title,
+        list(dict.fromkeys([*options, value])),
+        key=key,
+        format_func=lambda each: (names or {}).get(each, each),
+        on_change=lambda: _change(path, st.session_state[key] or None),
+    )
+
+
+def _several(
+    place: Any,
+    title: str,
+    node: dict[str, Any],
+    path: str,
+    options: list[str],
+    *,
+    words: Callable[[str], str] = str,
+    usual: tuple[str, ...] = (),
+) -> None:
+    key, value = f"form.{path}", value_at(node, path)
+    listed = usual if value is None else value if isinstance(value, list) else [value]
+    st.session_state[key] = [str(each) for each in listed]
+    place.multiselect(
+        title,
+        list(dict.fromkeys([*options, *st.session_state[key]])),
+        key=key,
+        format_func=words,
+        on_change=lambda: _change(path, st.session_state[key] or None),
+    )
+
+
+def _number(
+    place: Any,
+    title: str,
+    node: dict[str, Any],
+    path: str,
+    *,
+    least: float = 1,
+    usual: float | None = None,
+    factor: float | None = None,
+) -> None:
+    """A number; of a limit a float in the unit of people, else a whole one."""
+    key, value = f"form.{path}", value_at(node, path)
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    number = value if known else usual
+    whole = factor is None
+    if number is not None:
+        number = int(number) if whole else float(number) * (factor or 1)
+    st.session_state[key] = number
+    place.number_input(
+        title,
+        int(least) if whole else 0.0,
+        2**31 - 1 if whole else None,
+        key=key,
+        placeholder="none",
+        step=1 if whole else None,
+        on_change=lambda: _typed_number(path, factor),
+    )
+
+
+def _typed_number(path: str, factor: float | None) -> None:
+    value = st.session_state[f"form.{path}"]
+    if value is not None and factor is not None:
+        value = float(f"{value / factor:.12g}")
+    _change(path, value)
+
+
+def _shown_preview(text: str) -> None:
+    """The preview; of a draft that has none, why, and below it that of the last one that had."""
+    try:
+        _preview(text)
+    except InvalidInput as error:
+        st.error(sentence(error))
+        last = st.session_state.get(PREVIEWED)
+        if last:
+            st.caption("Of the draft before, which could be read:")
+            with contextlib.suppress(InvalidInput):
+                _preview(last)
+        return
+    st.session_state[PREVIEWED] = text
 
 
 def _preview(text: str) -> None:
-    node = parse_yaml(text, "study").plain()
-    if not isinstance(node, dict):
-        raise InvalidInput(
-            "a study file is a mapping of keys: docs/how-to/search.md describes them"
-        )
+    node = read_draft(text)
     check_paths(node, settings().root, data_folders(settings()))
-    machine = load_accelerator(_library(node.get("machine", "kws_ternary"), accelerator_names()))
-    technology = load_technology(
-        _library(node.get("technology", machine.technology), technology_names())
-    )
+    machine, technology = load_machine(str(node.get("machine", "kws_ternary")))
+    if node.get("technology") is not None:
+        technology = load_technology(_library(node["technology"], technology_names()))
     found = preview(text, machine, technology, sample=PREVIEW)
     cells = st.columns(3)
     cells[0].metric("designs of the space", f"{found.size:,}")
@@ -269,8 +382,6 @@ def _library(name: object, known: list[str]) -> str:
 
 
 def _training_time(node: dict[str, object]) -> str:
-    from pathlib import Path
-
     data, recipe = node.get("data"), node.get("recipe")
     folder = data.get("folder") if isinstance(data, dict) else None
     epochs = recipe.get("epochs") if isinstance(recipe, dict) else None
@@ -314,30 +425,49 @@ def _sample_chart(found: Preview) -> Option:
     )
 
 
-def _start(name: str, text: str) -> None:
+def _start(text: str) -> None:
     """The button, and what it does: paths, then the study, then a process of its own.
 
     Everything is checked again here, as the text of the preview and this one may be of two runs.
+    What is wrong is said below the button, where the eye is.
     """
-    left, right = st.columns([1, 3], vertical_alignment="bottom")
-    workers = left.number_input(
-        "Trainings at a time", 1, 64, None, key="launch_workers", placeholder="auto"
-    )
-    if not right.button("Check and start", type="primary", icon=":material/rocket_launch:"):
-        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        workers = st.number_input(
+            "Trainings at a time", 1, 64, None, key="launch_workers", placeholder="auto", width=160
+        )
+        pressed = st.button("Check and start", type="primary", icon=":material/rocket_launch:")
+        checked = st.button("Check only", icon=":material/task_alt:", key="check_only")
+    wrong = st.session_state.get(WRONG)
+    if wrong:
+        for path, (_, error) in wrong.items():
+            st.error(sentence(f"{path}: {error}"))
+    elif pressed or checked:
+        try:
+            folder = _checked(text, None if workers is None else int(workers), run=pressed)
+        except InvalidInput as error:
+            st.error(sentence(error))
+            return
+        if folder is not None:
+            links.go("watch", study=folder.name)
+
+
+def _checked(text: str, workers: int | None, *, run: bool) -> Path | None:
+    """Check a draft, and start it: its folder; None where it is not started."""
     root = settings().root
-    inside(root, name)
     if settings().read_only:
         raise InvalidInput("the dashboard is read only")
-    check_paths(parse_yaml(text, "study").plain(), root, data_folders(settings()))
+    node = read_draft(text)
+    name = str(node.get("name", ""))
+    inside(root, name)
+    check_paths(node, root, data_folders(settings()))
     with st.spinner("Checking …"):
         valid, said = check(text, root)
     if not valid:
-        st.error(sentence(said))
-        return
-    folder = start(name, text, root, workers=None if workers is None else int(workers))
+        raise InvalidInput(said)
+    if run:
+        return start(name, text, root, workers=workers)
     st.success(sentence(said))
-    links.go("watch", study=folder.name)
+    return None
 
 
 if __name__ == "__main__":

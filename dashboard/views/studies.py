@@ -13,6 +13,7 @@ import streamlit as st
 
 from dashboard import links
 from dashboard.launching import find_state, resume
+from dashboard.notes import note_columns
 from dashboard.session import (
     NO_STUDY,
     all_folders,
@@ -187,6 +188,7 @@ def _best(name: str, folder: Path) -> None:
         pd.DataFrame(
             {"trial": front["trial"], "design": front["name"]}
             | {LABELS[n][0]: [figure(v, n) for v in front[n]] for n in names}
+            | note_columns(study, front["key"])
         ),
         hide_index=True,
         key="best_points",

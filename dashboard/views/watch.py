@@ -222,8 +222,16 @@ def _curves(trainings: list[Training]) -> None:
     st.echarts_chart(option, key="live_curve", height=height)
 
 
+def latest_rows(study: StudyFrame) -> pd.DataFrame:
+    """The rows of the last trials, each trial once: of several machines, on its cheapest one."""
+    cheapest = study.frame.sort_values(study.of.cost_objective, kind="stable")
+    once = cheapest.drop_duplicates(["trial", "source", "key"])
+    return once.sort_index().tail(LATEST).iloc[::-1]
+
+
 def _latest(study: StudyFrame) -> None:
-    frame = study.frame.tail(LATEST).iloc[::-1]
+    frame = latest_rows(study)
+    several = study.asked.several_machines
     shown = pd.DataFrame(
         {
             "trial": frame["trial"],
@@ -238,6 +246,8 @@ def _latest(study: StudyFrame) -> None:
             "reason": frame["reason"],
         }
     )
+    if several:
+        shown.insert(2, "cheapest on", frame["accelerator"].to_numpy())
     st.dataframe(shown, hide_index=True, key="latest")
 
 

@@ -7,6 +7,7 @@
     designs/KEY/     of each trained design: design.yaml, history.csv, best.pt, last.pt and
                      evaluation.json
     frontier.csv, frontier.png
+    notes.jsonl      notes and tags that people keep on designs (`dse.studies.notes`)
     confirmed.csv    what fresh seeds said of the frontier (`dse.studies.confirmed`)
 
 A design's folder is named by its key, a hash of the network: whoever has a row finds its files, and

@@ -642,15 +642,7 @@ def test_growth_is_the_hypervolume_of_what_was_known(study: Path) -> None:
     assert grown["hypervolume"].tolist() == pytest.approx(shares)
 
 
-def speech(study: Path) -> Path:
-    """A folder that looks like one of spoken words, beside the studies."""
-    folder = study.parent.parent / "speech"
-    folder.mkdir()
-    (folder / "validation_list.txt").write_text("")
-    return folder
-
-
-def test_a_study_is_gone_on_with_stopped_and_cloned(
+def test_a_study_is_resumed_and_stopped_where_it_can_be(
     study: Path, open_page: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import dashboard.launching as launching
@@ -665,16 +657,6 @@ def test_a_study_is_gone_on_with_stopped_and_cloned(
     app = open_page("studies", study.parent, "--read-only")
     keys = {button.key for button in app.button}
     assert "open_study" in keys and not keys & {"resume_study", "stop_study", "clone_study"}
-    known = study.parent / "speech"  # the study was trained on it
-    known.mkdir()
-    (study / "study.yaml").write_text(
-        "name: small\ndata: {folder: elsewhere}\nspace: {blocks: [1, 2]}\n"
-    )
-    app = open_page("launch", study.parent)
-    app.button_group(key="launch_from").set_value("a study of this folder").run()
-    assert not app.exception and not app.error, app.error
-    assert f"folder: {known}" in texts(app)
-    assert "name: small-2" in texts(app)
 
 
 @pytest.mark.parametrize(
@@ -697,29 +679,3 @@ def test_a_read_only_dashboard_saves_nothing_whatever_is_sent(
     app.button(key="save_machine").click().run()
     assert not app.exception and not app.success
     assert sorted(path.name for path in study.parent.iterdir()) == ["small"]
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("data: {folder: /etc}", "must be a folder that the page knows"),
-        ("data: {folder: ../../..}", "must be a folder that the page knows"),
-        ("machine: /etc/machine.yaml", "a name has up to 64"),
-        ("machine: ../machine.yaml", "a name has up to 64"),
-        ("machine: nothing.yaml", "no YAML file beside the studies"),
-        ("technology: ../x.yaml", "a name has up to 64"),
-        ("hardware: {machine: [kws_int8, ../x.yaml]}", "a name has up to 64"),
-        ("warm_start: [../../secret]", "leads out of the folder"),
-    ],
-)
-def test_a_study_file_stays_among_what_the_page_knows(
-    study: Path, open_page: Opened, line: str, words: str
-) -> None:
-    speech(study)
-    lines = {"data": "data: {folder: ../speech}", line.split(":")[0]: line}
-    text = "name: mine\nspace: {blocks: [1, 2]}\n" + "\n".join(lines.values()) + "\n"
-    app = open_page("launch", study.parent)
-    app.button_group(key="launch_from").set_value("YAML").run()
-    app.text_area(key="launch_yaml").set_value(text).run()
-    assert any(words in str(each.value).replace("\\", "") for each in app.error), app.error
-    assert not [button for button in app.button if button.label == "Check and start"]

@@ -267,10 +267,7 @@ def test_a_search_is_launched_watched_and_decided_upon(
     address, folder = server
     page.goto(f"{address}/launch")
     settle(page)
-    page.get_by_role("radio", name="YAML").or_(
-        page.get_by_role("button", name="YAML")
-    ).first.click()
-    settle(page)
+    page.get_by_role("tab", name="YAML").click()
     text = page.get_by_role("textbox", name="Study file")
     text.fill(STUDY.format(data=folder.parent / "speech").replace("policy:", "polcy:"))
     text.press("Control+Enter")
