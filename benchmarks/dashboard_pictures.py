@@ -1,32 +1,55 @@
-"""The pictures of docs/how-to/dashboard.md: a study is made, and every page is photographed.
+"""The pictures of docs/how-to/dashboard.md: a study is searched, and every page is photographed.
 
     .venv/bin/python benchmarks/dashboard_pictures.py docs/how-to/dashboard
-    .venv/bin/python benchmarks/dashboard_pictures.py /tmp/dark --dark
+    .venv/bin/python benchmarks/dashboard_pictures.py /tmp/dark --dark --work /tmp/pictures
 
-The study is that of `benchmarks/dashboard.py`, of 400 designs: the model's costs, errors from a
-formula with noise. Learning curves and confusions are drawn to agree with the errors.
+Everything is made here: words are spoken by eSpeak NG, and networks trained on them, some minutes
+on two cores; `--work` keeps them for another run. So errors, learning curves and confusions are
+those of trained networks, of a task that is smaller than any real one.
 """
 
 import argparse
-import json
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).parents[1]))  # `benchmarks` is no package of its own
 
-from benchmarks.dashboard import free_port, served, write_study
-from dse.studies.rows import FILE_NAME
-from dse.training.best_scores import BestScores, write_best_scores
+from benchmarks.dashboard import free_port, served
 
-WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go", "silence", "other")
-ALIKE = {"no": "go", "go": "no", "up": "off", "off": "up", "on": "off", "down": "no", "left": "yes"}
-CLIPS = 400  # of a word
-EPOCHS = 30
+WORDS = "yes,no,up,down,left,right,stop,go"
+SPOKEN = ("--words", WORDS, "--speakers", "40", "--clips-per-word", "60")
+STUDY = """
+name: {name}
+data:
+  folder: ../speech
+  task: {{kind: words, words: [{words}], unknown: false, silence: false}}
+space:
+  blocks: [1, 2, 3]
+  channels: {{low: 8, high: 32, step: 8}}
+  policy: [P0, P2, P4]
+  density: [0.25, 0.5]
+  prologue_channels: [16, 32]
+  prologue_stride: 4
+  epilogue_channels: 32
+  final_channels: 32
+limits: {{max_trained_parameters: 12000}}
+recipe: {{epochs: 10, batch_size: 64}}
+trainings: {trainings}
+{more}
+"""
+STUDIES = {
+    "words": (24, "machine: kws_ternary"),
+    "machines": (
+        8,
+        "hardware: {machine: [kws_ternary, kws_ternary_stored, kws_int8], clock_mhz: [5, 20]}\n"
+        "objectives: [error, energy_pj, area_um2]\nwarm_start: [words]",
+    ),
+}
+"""Name -> trainings, and what else its file says."""
 WIDTH = 1280  # px
 IDLE = (
     "() => { const app = document.querySelector('[data-testid=stApp]');"
@@ -35,53 +58,30 @@ IDLE = (
 )
 
 
-def confusion(error: float, rng: np.random.Generator) -> np.ndarray:
-    """A confusion of about that error; words that sound alike are taken for each other."""
-    shares = np.full((len(WORDS), len(WORDS)), 0.4 * error / (len(WORDS) - 1))
-    for place, word in enumerate(WORDS):
-        shares[place, WORDS.index(ALIKE.get(word, "other"))] += 0.6 * error
-        shares[place, place] = 0
-        shares[place, place] = 1 - shares[place].sum()
-    return np.stack([rng.multinomial(CLIPS, row) for row in shares])
+def run_dse(*words: str) -> None:
+    """One command, as a person types it."""
+    subprocess.run([sys.executable, "-m", "dse_cli", *words], check=True)
 
 
-def fill_designs(folder: Path) -> None:
-    """Learning curves and confusions of the trained designs."""
-    rng = np.random.default_rng(1)
-    rows = [json.loads(line) for line in (folder / FILE_NAME).read_text().splitlines()]
-    for row in rows:
-        if row["error"] is None:
-            continue
-        design = folder / "designs" / row["key"]
-        design.mkdir(parents=True, exist_ok=True)
-        errors = row["error"] + 0.6 * np.exp(-np.arange(EPOCHS) / 5) + 0.004 * rng.random(EPOCHS)
-        lines = [
-            f"{epoch + 1},0.01,{2.3 * e:.4f},{0.9 * e:.4f},{2.4 * e:.4f},{e:.4f},12.0"
-            for epoch, e in enumerate(errors)
-        ]
-        head = (
-            "epoch,learning_rate,training_loss,training_error,validation_loss,validation_error,"
-            "seconds\n"
-        )
-        (design / "history.csv").write_text(head + "\n".join(lines) + "\n")
-        write_best_scores(
-            BestScores(
-                labels=WORDS,
-                epoch=EPOCHS,
-                floats=confusion(row["error"], rng),
-                int8=confusion(row["error"] + 0.006, rng),
-            ),
-            design,
-        )
+def make_studies(work: Path) -> Path:
+    """Words, and the studies that are searched on them; what is there already is gone on with."""
+    speech, folder = work / "speech", work / "studies"
+    if not (speech / "validation_list.txt").exists():
+        run_dse("data", "synthesize", str(speech), *SPOKEN)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (trainings, more) in STUDIES.items():
+        path = folder / f"{name}.yaml"
+        words = WORDS.replace(",", ", ")
+        path.write_text(STUDY.format(name=name, words=words, trainings=trainings, more=more))
+        run_dse("search", str(path), "--out", str(folder / name))
+    return folder
 
 
-def photograph(page: Any, address: str, path: Path, *, tab: str = "", act: Any = None) -> None:
+def photograph(page: Any, address: str, path: Path, *, act: Any = None) -> None:
     """One page, as tall as it is."""
     page.set_viewport_size({"width": WIDTH, "height": 1000})
     page.goto(address)
     page.wait_for_function(IDLE, timeout=300_000)
-    if tab:
-        page.get_by_role("tab", name=tab).click()
     page.wait_for_timeout(2_500)
     if act is not None:
         act(page)
@@ -100,12 +100,6 @@ def slower(page: Any) -> None:
     for _ in range(4):
         page.keyboard.press("ArrowLeft")
         page.wait_for_timeout(1_500)
-
-
-def first_row(page: Any) -> None:
-    """Select the first row of a table."""
-    box = page.locator(".st-key-all_studies canvas").first.bounding_box()
-    page.mouse.click(box["x"] + 20, box["y"] + 52)
 
 
 def lasso(page: Any) -> None:
@@ -127,26 +121,22 @@ def main() -> None:
     """Photograph."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("out", type=Path)
+    parser.add_argument("--work", type=Path, help="keeps the words and studies in this folder")
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--only", nargs="+", default=[])
     given = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
     given.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as work, sync_playwright() as play:
-        folder = Path(work) / "studies" / "kws-400"
-        write_study(folder, 400)
-        fill_designs(folder)
-        speech = Path(work) / "speech"
-        speech.mkdir()
-        (speech / "validation_list.txt").write_text("")
+    with tempfile.TemporaryDirectory() as temporary, sync_playwright() as play:
+        folder = make_studies(given.work or Path(temporary))
         port = free_port()
         arguments = [
             sys.executable,
             "-m",
             "dse_cli",
             "dashboard",
-            str(folder.parent),
+            str(folder),
             "--no-browser",
             "--port",
             str(port),
@@ -162,14 +152,14 @@ def main() -> None:
                 "lasso": {"path": "", "act": lasso},
                 "parallel": {"path": "?view=parallel"},
                 "design": {"path": "design"},
-                "roofline": {"path": "design", "tab": "Roofline"},
-                "area": {"path": "design", "tab": "Area"},
-                "generator": {"path": "design", "tab": "Generator"},
-                "mistakes": {"path": "design", "tab": "Mistakes"},
+                "roofline": {"path": "design?tab=Roofline"},
+                "area": {"path": "design?tab=Area"},
+                "generator": {"path": "design?tab=Generator"},
+                "mistakes": {"path": "design?tab=Mistakes"},
                 "what_if": {"path": "what_if", "act": slower},
                 "compare": {"path": "compare"},
                 "report": {"path": "report"},
-                "studies": {"path": "studies", "act": first_row},
+                "studies": {"path": "studies"},
                 "launch": {"path": "launch"},
                 "watch": {"path": "watch"},
             }
@@ -178,9 +168,10 @@ def main() -> None:
                     continue
                 photograph(
                     page,
-                    f"http://127.0.0.1:{port}/{how['path']}",
+                    f"http://127.0.0.1:{port}/{how['path']}"
+                    + ("&" if "?" in how["path"] else "?")
+                    + f"study={how.get('study', 'words')}",
                     given.out / f"{name}.png",
-                    tab=how.get("tab", ""),
                     act=how.get("act"),
                 )
             browser.close()
