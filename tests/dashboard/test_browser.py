@@ -393,6 +393,7 @@ def test_names_of_designs_run_nothing(server: tuple[str, Path], page: Any) -> No
         for name in (
             "",
             "?view=parallel",
+            "?view=axes",
             "design",
             "what_if",
             "compare",
