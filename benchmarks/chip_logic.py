@@ -54,6 +54,7 @@ COLUMNS = (
 TECHNOLOGIES = {"sky130": "sky130_130nm", "asap7": "asap7_7nm"}
 DESIGNS = {"kws_int8": "matchboxnet-3x1x64", "kws_ternary": "matchboxnet-3x1x64-P3"}
 """Design of a machine; `kws_tiny` runs the small one."""
+LOADING = "loading of records"
 PARTS = {
     "macs": "MAC units and sums",
     "trees": "trees and sums",
@@ -63,7 +64,7 @@ PARTS = {
     "vectors": "vector unit",
     "results": "vector unit",
     "collects": "collector",
-    "parameters": "loading of records",
+    "parameters": LOADING,
     "filler": "operands",
     "activations": "alignment of words",
     "ring": "alignment of words",
@@ -204,6 +205,10 @@ def model(chip: ChipExport, technology: Technology) -> dict[str, float]:
     }
     named = ("vector unit", "generator", "collector")
     found = {each: areas[each] for each in named if each in areas}
+    if specs:  # the register of start words stands where the circuit loads them
+        start = register_area_um2(technology, max(spec.start_bits for spec in specs)).mid
+        found["generator"] -= start
+        found[LOADING] = start
     found[CONTROL] = control_area_um2(machine, technology).mid
     found[ALIGNMENT] = alignment_area_um2(machine, technology).mid
     found["operands"] = areas.get("assembly", 0.0)

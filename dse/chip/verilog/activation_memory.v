@@ -43,26 +43,44 @@ module activation_memory #(
     wire [BANKS*ROW_BITS-1:0]  row_of;
     reg  [BANKS*BANK_BITS-1:0] held;
 
+    // What lanes have in common: the row of the first lane's frame and the one below it, which a lane
+    // beyond the last bank is in, and how far down channels behind the first lie.
+    wire signed [ROW_BITS-1:0] first_rows = $signed(frame) >>> BANK_BITS;
+    wire [ROW_BITS-1:0]    here       = row + first_rows;
+    wire [ROW_BITS-1:0]    below      = here + 1'b1;
+    wire [BANKS*ROW_BITS-1:0] multiples;
+
     genvar lane, bank;
     generate
+        for (lane = 0; lane < BANKS; lane = lane + 1) begin : channels_down
+            assign multiples[lane*ROW_BITS +: ROW_BITS] = lane * pitch;
+        end
         for (lane = 0; lane < BANKS; lane = lane + 1) begin : spread
             localparam [2:0] NUMBER = lane;
             wire [2:0] low  = NUMBER & ~(3'b111 << fast);
             wire [2:0] high = NUMBER >> fast;
             wire [2:0] more_channels = fast_frames ? high : low;
             wire [2:0] more_frames   = fast_frames ? low : high;
-            wire signed [BITS-1:0] t = frame + more_frames;
-            wire [BANK_BITS-1:0]   c = channel + more_channels;
-            wire signed [ROW_BITS-1:0] frame_rows = t >>> BANK_BITS;
-            wire [ROW_BITS-1:0] channel_rows = more_channels * pitch;
-            wire [ROW_BITS-1:0] down = row + channel_rows + frame_rows;
+            wire [BANK_BITS:0]   t = frame[BANK_BITS-1:0] + more_frames[BANK_BITS-1:0];
+            wire [BANK_BITS-1:0] c = channel + more_channels;
+            reg  [ROW_BITS-1:0]  channel_rows;
+            wire [ROW_BITS-1:0]  down = (t[BANK_BITS] ? below : here) + channel_rows;
             reg  [BANK_BITS-1:0] reversed;
-            integer bit_number;
+            integer bit_number, along;
+            // A lane is in one of few channels: which ones is known for each `fast`.
+            always @* begin
+                channel_rows = {ROW_BITS{1'b0}};
+                for (along = 0; along <= BANK_BITS; along = along + 1)
+                    if (fast == along)
+                        channel_rows = fast_frames
+                            ? multiples[(lane >> along)*ROW_BITS +: ROW_BITS]
+                            : multiples[(lane & ((1 << along) - 1))*ROW_BITS +: ROW_BITS];
+            end
             always @*
                 for (bit_number = 0; bit_number < BANK_BITS; bit_number = bit_number + 1)
                     reversed[bit_number] = c[BANK_BITS-1-bit_number];
             assign bank_of[lane*BANK_BITS +: BANK_BITS] = t[BANK_BITS-1:0] + reversed;
-            assign row_of[lane*ROW_BITS +: ROW_BITS] = down[ROW_BITS-1:0];
+            assign row_of[lane*ROW_BITS +: ROW_BITS] = down;
         end
         for (bank = 0; bank < BANKS; bank = bank + 1) begin : banks
             localparam [BANK_BITS-1:0] NUMBER = bank;

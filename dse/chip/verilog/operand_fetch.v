@@ -76,13 +76,18 @@ module operand_fetch #(
     assign moved[BITS+SECOND +: TENSOR_BITS] =
         offset[BITS+SECOND +: TENSOR_BITS] + beat_steps[BITS+SECOND +: TENSOR_BITS];
 
+    // Lanes before the tensor's first frame, and those up to its last: as many as there are at most.
+    localparam LANE_BITS = $clog2(WIDTH + 1);
+    wire signed [TENSOR_BITS-1:0] at   = address[BITS+SECOND +: TENSOR_BITS];
+    wire signed [TENSOR_BITS-1:0] left = $signed(frames) - at;
+    wire signed [TENSOR_BITS-1:0] gone = -at;
+    wire [LANE_BITS-1:0] before = gone <= 0 ? 0 : gone > WIDTH ? WIDTH : gone[LANE_BITS-1:0];
+    wire [LANE_BITS-1:0] inside = left <= 0 ? 0 : left > WIDTH ? WIDTH : left[LANE_BITS-1:0];
     genvar lane;
     generate
         for (lane = 0; lane < WIDTH; lane = lane + 1) begin : lanes
-            localparam [TENSOR_BITS-1:0] NUMBER = lane;
-            wire [TENSOR_BITS-1:0] at = address[BITS+SECOND +: TENSOR_BITS] + NUMBER;
-            // Negative frames are large ones here, and outside as well.
-            assign real_lanes[lane] = !padded || at < frames;
+            localparam [LANE_BITS-1:0] NUMBER = lane;
+            assign real_lanes[lane] = !padded || (NUMBER >= before && NUMBER < inside);
         end
     endgenerate
 

@@ -90,12 +90,20 @@ module requantiser #(
     wire [TENSOR_BITS-1:0] word_channel = address[ROW_BITS +: TENSOR_BITS];
     wire [TENSOR_BITS-1:0] word_frame   = address[ROW_BITS+TENSOR_BITS +: TENSOR_BITS];
 
+    // Of the tensor behind the word's first lane, as many as it has at most.
+    wire signed [TENSOR_BITS-1:0] more_channels = channels - word_channel;
+    wire signed [TENSOR_BITS-1:0] more_frames   = frames - word_frame;
+    wire [LANE_BITS:0] channels_left = more_channels <= 0 ? 0
+        : more_channels > LANES ? LANES : more_channels[LANE_BITS:0];
+    wire [LANE_BITS:0] frames_left = more_frames <= 0 ? 0
+        : more_frames > LANES ? LANES : more_frames[LANE_BITS:0];
+
     wire [RECORD_BITS-1:0] common = row[chosen*RECORD_BITS +: RECORD_BITS];
     wire [LANES*8-1:0]     limited;
     genvar lane;
     generate
         for (lane = 0; lane < LANES; lane = lane + 1) begin : arithmetic
-            localparam [TENSOR_BITS-1:0] NUMBER = lane;
+            localparam [LANE_BITS:0] NUMBER = lane;
             localparam TOTAL_BITS = lane == 0 ? 32 : 24;
             wire [RECORD_BITS-1:0] own = held ? row[lane*RECORD_BITS +: RECORD_BITS] : common;
             wire signed [SUM_BITS-1:0] value   = now[lane*SUM_BITS +: SUM_BITS];
@@ -118,11 +126,10 @@ module requantiser #(
             assign limited[lane*8 +: 8] = limit_zero && !positive ? 8'd0
                 : lowest ? 8'h81 : beyond ? 8'd127 : result[7:0];
             // Where the lane's result belongs.
-            wire [TENSOR_BITS-1:0] low  = NUMBER & ~({TENSOR_BITS{1'b1}} << fast);
-            wire [TENSOR_BITS-1:0] high = NUMBER >> fast;
-            wire [TENSOR_BITS-1:0] own_channel = word_channel + (fast_frames ? high : low);
-            wire [TENSOR_BITS-1:0] own_frame   = word_frame + (fast_frames ? low : high);
-            assign lanes[lane] = NUMBER < word_lanes && own_channel < channels && own_frame < frames;
+            wire [LANE_BITS:0] low  = NUMBER & ~({(LANE_BITS+1){1'b1}} << fast);
+            wire [LANE_BITS:0] high = NUMBER >> fast;
+            assign lanes[lane] = NUMBER < word_lanes && (fast_frames ? high : low) < channels_left
+                && (fast_frames ? low : high) < frames_left;
         end
     endgenerate
 

@@ -25,11 +25,15 @@ module vector_source #(
     assign ready = valid && (!means || ends_group);
     assign taken = ready ? accepted : valid;
 
+    // Frames from the word's first lane on, as many as it has at most.
+    localparam LEFT_BITS = $clog2(LANES + 1);
+    wire [BITS-1:0]      more = frames - read_frame;
+    wire [LEFT_BITS-1:0] left = more > LANES ? LANES : more[LEFT_BITS-1:0];
     integer each;
     always @* begin
         frames_sum = sum;
         for (each = 0; each < LANES; each = each + 1)
-            if (read_frame + each < frames)
+            if (each < left)
                 frames_sum = frames_sum + {{SUM_BITS-8{word[each*8+7]}}, word[each*8 +: 8]};
     end
 
