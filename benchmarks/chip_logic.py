@@ -31,6 +31,12 @@ from cost_models.area import (
 )
 from cost_models.control import alignment_area_um2, control_area_um2
 from cost_models.machine_area import machine_area_um2
+from cost_models.selection import (
+    loading_area_um2,
+    operand_area_um2,
+    unit_area_um2,
+    vector_area_um2,
+)
 from cost_models.technology import Technology
 from cost_models.workload import FACTOR_BITS
 from dse.chip.export import ChipExport
@@ -205,10 +211,11 @@ def model(chip: ChipExport, technology: Technology) -> dict[str, float]:
     }
     named = ("vector unit", "generator", "collector")
     found = {each: areas[each] for each in named if each in areas}
+    found[LOADING] = loading_area_um2(machine, technology).mid
     if specs:  # the register of start words stands where the circuit loads them
         start = register_area_um2(technology, max(spec.start_bits for spec in specs)).mid
         found["generator"] -= start
-        found[LOADING] = start
+        found[LOADING] += start
     found[CONTROL] = control_area_um2(machine, technology).mid
     found[ALIGNMENT] = alignment_area_um2(machine, technology).mid
     found["operands"] = areas.get("assembly", 0.0)
@@ -217,6 +224,9 @@ def model(chip: ChipExport, technology: Technology) -> dict[str, float]:
         name = "MAC units and sums" if array.element == "mac" else "trees and sums"
         found[name] = areas[array.name] + sums
         found["operands"] += areas[f"registers of {array.name}"] - sums
+    found["MAC units and sums"] += unit_area_um2(machine, technology).mid
+    found["operands"] += operand_area_um2(machine, technology).mid
+    found["vector unit"] += vector_area_um2(machine, technology).mid
     lanes = chip.chip.lanes
     found[MULTIPLIERS] = lanes * multiplier_area_um2(technology, SUM_BITS, FACTOR_BITS).mid
     return found

@@ -58,14 +58,14 @@ def address_bits(machine: Accelerator) -> list[int]:
         if not priced_by_technology(memory):
             continue
         for operand in memory.holds:
-            bits = _row_bits(memory) + (0 if operand == "weights" else PLACE_BITS)
+            bits = row_bits(memory) + (0 if operand == "weights" else PLACE_BITS)
             found += [bits] * (1 + (memory is not machine.chain(operand)[-1]))
     return found
 
 
 def control_area_um2(machine: Accelerator, technology: Technology) -> Band:
     """Area of all loop nests of a machine; 0 where its arrays have figures of their own."""
-    arrays = _built(machine)
+    arrays = built_arrays(machine)
     if not arrays:
         return ZERO
     sums = max(array.outputs.capacity_bits // array.accumulator_bits for array in arrays)
@@ -89,7 +89,9 @@ def nest_area_um2(technology: Technology, bits: int) -> Band:
 
 def collector_bits(machine: Accelerator) -> int:
     """Flip-flops that hold the sums of a pass, of the array that has most of them."""
-    return max((_sums(array) * array.accumulator_bits for array in _built(machine)), default=0)
+    return max(
+        (_sums(array) * array.accumulator_bits for array in built_arrays(machine)), default=0
+    )
 
 
 def collector_area_um2(machine: Accelerator, technology: Technology) -> Band:
@@ -101,7 +103,7 @@ def collector_area_um2(machine: Accelerator, technology: Technology) -> Band:
     adders = max(
         (
             (_sums(array) - 1) * array.accumulator_bits
-            for array in _built(machine)
+            for array in built_arrays(machine)
             if array.element == "mac"
         ),
         default=0,
@@ -117,23 +119,25 @@ def assembly_bits(machine: Accelerator) -> int:
     """
     stored, made, inputs = 0, 0, 0
     trits = 2 * machine.generator.trits_per_cycle if machine.generator else 0
-    for array in _built(machine):
+    for array in built_arrays(machine):
         ternary = array.element != "mac"
-        weights = _pass_bits(array, "weights")
+        weights = pass_bits(array, "weights")
         if ternary and trits:
             made = max(made, weights - trits)
         else:
             stored = max(stored, weights - machine.chain("weights")[0].bandwidth_bits_per_cycle)
         port = machine.chain("inputs")[0].bandwidth_bits_per_cycle
-        inputs = max(inputs, _pass_bits(array, "inputs") - port)
+        inputs = max(inputs, pass_bits(array, "inputs") - port)
     ports = [memory.bandwidth_bits_per_cycle for memory in machine.chain("inputs")]
-    widened = sum(max(0, near - far) for near, far in pairwise(ports)) if _built(machine) else 0
+    widened = (
+        sum(max(0, near - far) for near, far in pairwise(ports)) if built_arrays(machine) else 0
+    )
     return stored + made + inputs + widened
 
 
 def alignment_area_um2(machine: Accelerator, technology: Technology) -> Band:
     """Area of what turns the bytes of activations to their places, and addresses their banks."""
-    if not _built(machine):
+    if not built_arrays(machine):
         return ZERO
     select = technology.tree_lane_um2_per_bit.band
     total = ZERO
@@ -143,17 +147,18 @@ def alignment_area_um2(machine: Accelerator, technology: Technology) -> Band:
         if not priced_by_technology(memory) or not ways or banks < 2:
             continue
         turned = ways * memory.bandwidth_bits_per_cycle * math.ceil(math.log2(banks))
-        addressed = banks * _row_bits(memory)
+        addressed = banks * row_bits(memory)
         made = adder_area_um2(technology, 1) + select
         total = total + select.scaled(turned) + made.scaled(addressed)
     return total
 
 
-def _row_bits(memory: MemoryLevel) -> int:
+def row_bits(memory: MemoryLevel) -> int:
+    """Bits of the address of a word of its port."""
     return math.ceil(math.log2(max(2, memory.bits // memory.bandwidth_bits_per_cycle)))
 
 
-def _built(machine: Accelerator) -> list[ComputeArray]:
+def built_arrays(machine: Accelerator) -> list[ComputeArray]:
     """Arrays whose operands are broadcast, and that the technology prices."""
     return [
         array
@@ -168,7 +173,7 @@ def _sums(array: ComputeArray) -> int:
     return array.rows if array.element == "ternary_tree" else array.instances("outputs")
 
 
-def _pass_bits(array: ComputeArray, operand: Operand) -> int:
+def pass_bits(array: ComputeArray, operand: Operand) -> int:
     """Of an operand of a pass that something holds; 0 where nothing does."""
     if operand in array.latched:
         return array.latch_bits

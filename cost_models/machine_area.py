@@ -7,8 +7,9 @@ memories     SRAM macros from the technology's table; register files per bit; DR
 generator    `cost_models.generator`, one per different generator of the design
 collector    sums of a pass on their way to the vector unit (`cost_models.control`)
 assembly     operands that are put together from several words
-control      loop nests and the alignment of words (`cost_models.control`), and a share of all of it
-             but the SRAM macros: clock tree and wiring
+control      loop nests and the alignment of words (`cost_models.control`), the choice among
+             mappings (`cost_models.selection`), and a share of all of it but the SRAM macros: clock
+             tree and wiring
 """
 
 import contextlib
@@ -34,6 +35,7 @@ from cost_models.control import (
 from cost_models.errors import InvalidAccelerator
 from cost_models.generator import GeneratorSpec, generator_parts
 from cost_models.nonvolatile import area_um2, check_made
+from cost_models.selection import selection_area_um2
 from cost_models.technology import Technology
 
 USUAL_GENERATOR = GeneratorSpec(family="lfsr_threshold", state_bits=127, decision_bits=8)
@@ -88,6 +90,7 @@ def machine_area_um2(
         logic["generator"] = sum_bands(circuits) + start
     share = technology.control_share.band
     nests = control_area_um2(machine, technology) + alignment_area_um2(machine, technology)
+    nests = nests + selection_area_um2(machine, technology)
     total = sum_bands(logic.values()) + nests
     logic["control"] = nests + Band(
         low=total.low * share.low, mid=total.mid * share.mid, high=total.high * share.high

@@ -15,6 +15,13 @@ from cost_models.control import (
     control_area_um2,
     nest_area_um2,
 )
+from cost_models.selection import (
+    loading_area_um2,
+    operand_area_um2,
+    selection_area_um2,
+    unit_area_um2,
+    vector_area_um2,
+)
 
 TECHNOLOGY = load_technology("sky130_130nm")
 
@@ -53,12 +60,29 @@ def test_what_waits_by_hand():
     assert alignment_area_um2(machine, TECHNOLOGY).mid == pytest.approx(area)
 
 
+def test_the_choice_among_mappings_by_hand():
+    # 64 MAC units: a value from 2 places, a weight from 4, as int8 or as a trit (4 places of 2
+    # bits): 8 + 24 + 8 + 6 selections of 10.65, and 16 ANDs of two inputs.
+    machine = load_accelerator("kws_ternary")
+    units = 64 * (46 * 10.65 + 16 * 13.26)
+    assert unit_area_um2(machine, TECHNOLOGY).mid == pytest.approx(units)
+    # operands of 1,024 bits of inputs and 512 of weights, whose words of 8 bytes are turned
+    assert operand_area_um2(machine, TECHNOLOGY).mid == pytest.approx((1536 + 64 * 3) * 10.65)
+    # 8 lanes take their own record of 48 bits or one of 8; a word is 36 places of results of 8 bits
+    vector = (15 * 48 + 36 * 8) * 10.65
+    assert vector_area_um2(machine, TECHNOLOGY).mid == pytest.approx(vector)
+    # words of 64 bits become records of 48; an address of 14 bits and three counters of 8
+    loading = (48 + 38) * 30.03 + (2 * 64 + 48) * 10.65 + 38 * 19.8
+    assert loading_area_um2(machine, TECHNOLOGY).mid == pytest.approx(loading)
+
+
 def test_systolic_arrays_and_those_with_figures_of_their_own_have_none():
     for name in ("systolic_32x32", "edge_tpu_like"):
         machine = load_accelerator(name)
         assert (collector_bits(machine), assembly_bits(machine)) == (0, 0)
         assert control_area_um2(machine, TECHNOLOGY) == ZERO
         assert alignment_area_um2(machine, TECHNOLOGY) == ZERO
+        assert selection_area_um2(machine, TECHNOLOGY) == ZERO
 
 
 def test_a_wider_port_needs_less_assembly():

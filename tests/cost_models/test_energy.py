@@ -20,6 +20,7 @@ from cost_models import (
 )
 from cost_models.control import alignment_area_um2, control_area_um2
 from cost_models.energy import memory_prices, price_list
+from cost_models.selection import selection_area_um2
 from cost_models.technology import Constant
 
 SPEC = GeneratorSpec(family="lfsr_threshold", state_bits=10, decision_bits=3)
@@ -274,6 +275,7 @@ def test_leakage_is_power_times_time(machine, technology):
     logic = sum(area.mid for part, area in cost.areas_um2.items() if not part.endswith("_sram"))
     assert cost.leakages_uw["logic"].mid == pytest.approx(logic * 1e-3)
     nests = control_area_um2(machine, technology).mid + alignment_area_um2(machine, technology).mid
+    nests += selection_area_um2(machine, technology).mid
     assert cost.areas_um2["control"].mid == pytest.approx(logic / 2 + nests)
     quick = dataclasses.replace(machine, clock_mhz=4.0)
     faster = estimate(Workload("one", (one,)), quick, technology)
