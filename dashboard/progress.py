@@ -107,4 +107,4 @@ def duration_words(seconds: float) -> str:
     for size, unit in ((DAY_S, "days"), (HOUR_S, "h"), (MINUTE_S, "min")):
         if seconds >= 2 * size:
             return f"about {seconds / size:.0f} {unit}"
-    return "about a minute" if seconds >= MINUTE_S else "less than a minute"
+    return "about 1 min" if seconds >= MINUTE_S else "under 1 min"

@@ -52,8 +52,8 @@ def test_before_the_first_training_others_tell(tmp_path: Path) -> None:
 
 def test_durations_are_as_fine_as_a_forecast() -> None:
     for seconds, words in (
-        (20, "less than a minute"),
-        (90, "about a minute"),
+        (20, "under 1 min"),
+        (90, "about 1 min"),
         (720, "about 12 min"),
     ):
         assert duration_words(seconds) == words
