@@ -345,12 +345,13 @@ def _report(
         console.print(f"{name:<12}{_accuracy(found.errors, found.clips)}")
     best = read_best_scores(folder)
     assert best is not None
+    form = "few bits" if checkpoint.point.has_few_bits else "as int8"
     if best.quantised_error is None:
-        console.print(f"as int8     not possible: {best.reason}", markup=False)
+        console.print(f"{form:<12}not possible: {best.reason}", markup=False)
     else:
         clips = scores["validation"].clips
         told = _accuracy(round(best.quantised_error * clips), clips)
-        console.print(f"as int8     {told} (validation)")
+        console.print(f"{form:<12}{told} (validation)")
     pairs = scores["test"].worst_pairs(WORST_PAIRS)
     if pairs:
         names = features.classes
