@@ -339,7 +339,7 @@ def _decide(page: Any, address: str, tmp_path: Path) -> None:
 
 BOX, LASSO = 114, 77
 """How far a tool stands from the right end of the plot, in px."""
-ALL = [(0.16, 0.13), (0.95, 0.13), (0.95, 0.76), (0.5, 0.78), (0.14, 0.76)]
+ALL = [(0.16, 0.13), (0.98, 0.11), (0.98, 0.85), (0.5, 0.86), (0.08, 0.85), (0.08, 0.13)]
 
 
 def plot_of(page: Any) -> Any:
