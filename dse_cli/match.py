@@ -64,7 +64,8 @@ HEADINGS = {
     "energy_pj": "energy",
     "area_um2": "area",
 }
-MIN_WIDTH = 130  # columns: a table that is piped into a file is not cut
+MAX_WIDTH = 300
+"""Columns of the widest table that is measured."""
 
 
 class Amount(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
@@ -297,7 +298,9 @@ def _print(matched: Sequence[Matched], filling: Filling, console: Screen) -> Non
         off = f"{100 * each.off(filling.column, filling.budget):+.2f} %"
         costs = (shown(each.offer.columns[name], name) for name in columns)
         table.add_row(each.label, f"{each.value:,}", off, *costs)
-    console.width = max(console.width, MIN_WIDTH)
+    # Where the window is narrower, its lines wrap; a number cut short would be lost.
+    needed = console.measure(table, options=console.options.update(width=MAX_WIDTH)).maximum
+    console.width = max(needed, console.width)
     console.print(table)
 
 

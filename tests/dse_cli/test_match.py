@@ -56,6 +56,7 @@ def test_what_is_printed() -> None:
     assert "Each filled to 30,000 trained parameters on kws_ternary" in words
     assert "butterfly: no channels fill trained_parameters 30,000: nearest are" in words
     assert "dense:" not in words and result.exit_code == 0
+    assert "…" not in words  # no figure is cut, however narrow the window
     assert run(*SMALL, "--kind", "butterfly", "--within", "0").exit_code == 1
     header, row = run(*SMALL, "--kind", "dense", "--csv").stdout.splitlines()
     assert header.startswith("mixer,design,design_key,channels,off_share,trained_parameters")
