@@ -15,6 +15,7 @@ Units are points, 1/72 inch, from the lower left corner of the page.
 """
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -57,6 +58,11 @@ def pdf_document(report: Report) -> bytes:
 def clean(words: str) -> str:
     """A text as reportlab's paragraphs take it: no markup, no control characters."""
     return escape(printable(words), quote=False)
+
+
+def _commands(words: str) -> str:
+    """A clean text with the commands between its backticks in the letters of code."""
+    return re.sub(r"`(dse [^`]+)`", rf'<font face="{MONO}">\1</font>', words)
 
 
 class _Document:
@@ -138,7 +144,7 @@ class _Document:
     def _paragraph(self, words: str, style: str, **more: Any) -> Any:
         from reportlab.platypus import Paragraph
 
-        return Paragraph(clean(words), self.styles[style], **more)
+        return Paragraph(_commands(clean(words)), self.styles[style], **more)
 
     def _story(self) -> list[Any]:
         story = [
