@@ -87,6 +87,8 @@ def photograph(page: Any, address: str, path: Path, *, act: Any = None) -> None:
         act(page)
         page.wait_for_function(IDLE, timeout=300_000)
         page.wait_for_timeout(2_500)
+    if page.get_by_text("encountered an error").count():
+        raise SystemExit(f"{path.name}: the page has failed")
     height = page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollHeight")
     page.set_viewport_size({"width": WIDTH, "height": min(int(height) + 10, 2_200)})
     page.wait_for_timeout(1_500)

@@ -168,8 +168,10 @@ def _even_ticks(low: float, high: float) -> list[float]:
 
     Without them ECharts also writes both ends of the axis, over the mark that is next to them.
     """
-    decade = 10.0 ** math.floor(math.log10((high - low) / 4))
-    step = next(lead for lead in (5, 2, 1) if lead * decade <= (high - low) / 4) * decade
+    # A span of 4 times 0.1 may come to a little less, whose logarithm is still rounded to -1.
+    most = (high - low) / 4 * (1 + 1e-9)
+    decade = 10.0 ** math.floor(math.log10(most))
+    step = next(lead for lead in (5, 2, 1, 0.5) if lead * decade <= most) * decade
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [float(f"{place * step:.12g}") for place in range(first, last + 1)]
 

@@ -116,7 +116,8 @@ def _header(study: StudyFrame) -> None:
         if (column := name.partition("_")[2]) in LABELS
     )
     front = int(frame["frontier"].sum())
-    pairs = " pairs of network and machine" if asked.several_machines else ""
+    words = "pair" if front == 1 else "pairs"
+    pairs = f" {words} of network and machine" if asked.several_machines else ""
     # Only the frontier counts for the hypervolume, so only its rows are built.
     share = hypervolume_share(study.rows_where(frame["frontier"]), study.of.begun.box)
     counts = (
@@ -373,15 +374,19 @@ def _select_none(study: StudyFrame) -> None:
     select(study.label, Selection())
 
 
+def _counted(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def _count_words(study: StudyFrame, held: pd.DataFrame, trained: pd.DataFrame) -> str:
     """How many designs, of one kind of thing: of several machines, pairs and their networks."""
     front = int(held["frontier"].sum())
     if not study.asked.several_machines:
         return f"{len(held):,} designs, {len(trained):,} trained, {front:,} on the frontier"
-    networks = trained["key"].nunique()
+    networks, machines = trained["key"].nunique(), trained["accelerator"].nunique()
     return (
-        f"{len(trained):,} pairs of {networks:,} trained networks and "
-        f"{trained['accelerator'].nunique()} machines, {front:,} of them on the frontier; "
+        f"{_counted(len(trained), 'pair')} of {_counted(networks, 'trained network')} and "
+        f"{_counted(machines, 'machine')}, {front:,} of them on the frontier; "
         f"{len(held) - len(trained):,} more were priced"
     )
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from cost_models import load_accelerator, load_technology
 from cost_models.roofline import roofline
 from dashboard.charts import (
+    _even_ticks,
     axis,
     draw_sample,
     find_ends,
@@ -661,3 +662,14 @@ def test_published_networks_are_priced_on_the_studys_machine(study: Path) -> Non
     on = Machine(machine, load_technology(machine.technology))
     cost = price(published("matchboxnet-3x1x64"), on, FRAMES, 30)
     assert row["energy_pj"] == pytest.approx(cost.energy_pj * 1e-6)
+
+
+def test_axes_have_marks_whatever_the_span_rounds_to() -> None:
+    # 0.7 - 0.3 is a little less than 0.4, and a quarter of that has the logarithm -1 all the same.
+    for exponent in range(-9, 10):
+        for low in (0, 1, 3, 7, 11, 30):
+            for span in (1, 2, 3, 4, 6, 7, 8, 40):
+                start, end = low * 10.0**exponent, (low + span) * 10.0**exponent
+                marks = _even_ticks(start, end)
+                assert 4 <= len(marks) <= 10, (start, end, marks)
+                assert all(start - 1e-9 * end <= mark <= end * (1 + 1e-9) for mark in marks)
