@@ -93,8 +93,9 @@ def study(filled: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """What a command prints on stdout."""
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """What a command prints on stdout; what it writes is no file of the repository."""
+    monkeypatch.chdir(tmp_path)
 
     def call(*words: object) -> str:
         with pytest.raises(SystemExit) as caught:
