@@ -1,6 +1,7 @@
 """Axes of mixing layers, the same in every family with places for them: kinds and their sizes."""
 
 from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Any
 
 from dse.design.families import ternary
@@ -66,4 +67,10 @@ def build_mixer(values: Mapping[str, Value], kind: MixerKind) -> Mixer:
     if kind in GENERATED_KINDS:
         density = float(values.get("density", AXES["density"].default))
         fields |= {"density": density, "generator": ternary.build_generator(values)}
-    return Mixer(kind=kind, **fields)
+    return _made(kind, tuple(fields.items()))
+
+
+@cache
+def _made(kind: MixerKind, fields: tuple[tuple[str, Any], ...]) -> Mixer:
+    """A sweep builds the same few again and again, for each block anew."""
+    return Mixer(kind=kind, **dict(fields))
