@@ -169,7 +169,7 @@ def _write(library: Library, folder: Path) -> str:
 
 
 def account(modules: Modules, library: Library, top: str = "chip") -> dict[str, dict[str, float]]:
-    """Part -> cells, flip-flops, their area and all area, in um2."""
+    """Part -> cells, flip-flops, their area and all area, in µm²."""
     known: dict[str, Cell] = {}
     parts: dict[str, dict[str, float]] = {}
 
@@ -197,7 +197,7 @@ def account(modules: Modules, library: Library, top: str = "chip") -> dict[str, 
 
 
 def model(chip: ChipExport, technology: Technology) -> dict[str, float]:
-    """Part -> um2 of the cost model, memories left out."""
+    """Part -> µm² of the cost model, memories left out."""
     machine = chip.chip.machine
     specs = [
         layer.generator
@@ -274,12 +274,12 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def table(rows: list[dict[str, str]], machine: str) -> str:
-    """Circuit beside model, in um2, as docs/how-to/chip.md shows them."""
+    """Circuit beside model, in µm², as docs/how-to/chip.md shows them."""
     found = {(r["library"], r["part"]): r for r in rows if r["machine"] == machine}
     libraries = list(dict.fromkeys(library for library, _ in found))
     heads = [f"{library} | model | ratio" for library in libraries]
     lines = [
-        f"| part of `{machine}`, um2 | {' | '.join(heads)} |",
+        f"| part of `{machine}`, µm² | {' | '.join(heads)} |",
         "|---" * (1 + 3 * len(libraries)) + "|",
     ]
     for part in dict.fromkeys(part for _, part in found):

@@ -313,7 +313,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     runs = [*zigzag_runs(), *(folder / "per_layer.csv" for folder in options.folders)]
-    print(f"{'ZigZag 3.9.1':52} {'uJ':>9} {'ours':>9} {'total':>8}  worst layer")
+    print(f"{'ZigZag 3.9.1':52} {'µJ':>9} {'ours':>9} {'total':>8}  worst layer")
     for run in runs:
         compared = compare_zigzag(run)
         theirs = sum(each.theirs_pj for each in compared)

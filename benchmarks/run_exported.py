@@ -197,7 +197,7 @@ def keep(
     path.write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
     energy = sum(layer.get("energy_pj", 0.0) for layer in layers)
     cycles = sum(layer["cycles"] for layer in layers if "cycles" in layer)
-    said = [f"{energy * 1e-6:.4f} uJ"] * bool(energy) + [f"{cycles:,.0f} cycles"] * bool(cycles)
+    said = [f"{energy * 1e-6:.4f} µJ"] * bool(energy) + [f"{cycles:,.0f} cycles"] * bool(cycles)
     print(f"{path.name}: {', '.join(said)}")
 
 

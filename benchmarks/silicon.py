@@ -152,7 +152,7 @@ def rows() -> tuple[Row, ...]:
     dynamic, leakage = spotter.dynamic_energy, spotter.leakage
     power = average_power_uw(dynamic, spotter.latency_us, leakage, RATE)
     return (
-        Row("UltraTrail", "average power, TC-ResNet8, 10 inferences a second", "uW", 8.2, power),
+        Row("UltraTrail", "average power, TC-ResNet8, 10 inferences a second", "µW", 8.2, power),
         Row("BrainTTA", "int8 operation", "fJ", 405.0, operation_fj(eight)),
         Row("BrainTTA", "ternary operation", "fJ", 67.0, operation_fj(two)),
         Row("BrainTTA", "int8 over ternary", "", 405.0 / 67.0, compare(eight, two)),
@@ -169,9 +169,9 @@ def parts() -> Iterator[str]:
     }
     for name, microwatts in shares.items():
         share = significant(100 * microwatts / power, 2)
-        yield f"| UltraTrail | {name} | {significant(microwatts, 2)} uW | {share} % |"
+        yield f"| UltraTrail | {name} | {significant(microwatts, 2)} µW | {share} % |"
     least = significant(dynamic + cost.leakage.low, 2)
-    yield f"| UltraTrail | all, with leakage at the low end of its band | {least} uW | - |"
+    yield f"| UltraTrail | all, with leakage at the low end of its band | {least} µW | - |"
     for bits, what in ((8, "int8"), (2, "ternary")):
         cost = brain_tta(bits)
         each = operation_fj(cost).mid / cost.energy_pj

@@ -12,7 +12,7 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from dashboard.charts import Option, axis, chart, names
-from dashboard.texts import LONGEST_SENTENCE, plain, units
+from dashboard.texts import LONGEST_SENTENCE, plain
 from dse.colours import FRONTIER, RASPBERRY
 from dse.columns import signed, significant
 from dse.report.content import NOTHING, Bars, Cell, Column, Table, middle
@@ -40,12 +40,12 @@ def draw_table(table: Table, *, height: int | None = None) -> None:
     """
     if not table.rows:
         return
-    st.caption(f"**{units(plain(table.title))}**")
+    st.caption(f"**{plain(table.title)}**")
     st.dataframe(
         table_style(table), hide_index=True, height=height or "content", placeholder=NOTHING
     )
     if table.note:
-        st.caption(units(plain(table.note, LONGEST_SENTENCE)))
+        st.caption(plain(table.note, LONGEST_SENTENCE))
 
 
 MORE_IS_BETTER = ("highest_rate", "battery", "utilisation")
@@ -80,7 +80,7 @@ def draw_sideways(
     frame = pd.DataFrame(
         [
             {
-                "": units(column.title),
+                "": column.title,
                 **dict(zip(names, _texts(column, cells, changes), strict=True)),
             }
             for column, cells in lines
@@ -159,7 +159,7 @@ def table_style(table: Table) -> Styler:
     columns = zip(table.columns, zip(*table.rows, strict=True), strict=True)
     frame = pd.DataFrame(
         {
-            units(column.title): pd.Series([_value(column, cell) for cell in cells], dtype=object)
+            column.title: pd.Series([_value(column, cell) for cell in cells], dtype=object)
             for column, cells in columns
         }
     )
@@ -193,7 +193,7 @@ def bars_chart(plot: Bars) -> tuple[Option, int]:
     ]
     option = chart(
         series,
-        xAxis=axis(units(plot.x_title)),
+        xAxis=axis(plot.x_title),
         yAxis=names([name for name, _ in plot.bars], inverse=True),
     )
     return option, max(150, 100 + 19 * len(plot.bars))

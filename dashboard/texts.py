@@ -9,15 +9,13 @@ import re
 
 import pandas as pd
 
-from dse.columns import LABELS, percent_text, significant
+from dse.columns import LABELS, axis_label, percent_text, significant, typeset
 from dse.errors import printable
 
 _COMMAND = re.compile(r"\\`(dse [^`]*)\\`")
 """A command of ours between backticks, which are escaped by then."""
 _ESCAPED = re.compile(r"\\(.)")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>$:~@^=])")
-_UNITS = {"uJ": "µJ", "uW": "µW", "mm2": "mm²", "um2": "µm²"}
-_UNIT = re.compile(rf"\b({'|'.join(_UNITS)})\b")
 LONGEST = 120
 """Characters of a name that a page shows."""
 LONGEST_SENTENCE = 1_000
@@ -47,25 +45,13 @@ def sentence(text: object) -> str:
     For messages of errors, which quote what stands in files, and may go to `st.error` only so.
     """
     words = plain(text, LONGEST_SENTENCE)
-    return units(_COMMAND.sub(lambda found: "`" + _ESCAPED.sub(r"\1", found[1]) + "`", words))
-
-
-def units(text: str) -> str:
-    """A text with units as people write them: `µJ` and `mm²` for `uJ` and `mm2`.
-
-    Files and terminals have the plain letters, which every program can read; a page has all.
-    """
-    return _UNIT.sub(lambda found: _UNITS[found[0]], text)
+    return typeset(_COMMAND.sub(lambda found: "`" + _ESCAPED.sub(r"\1", found[1]) + "`", words))
 
 
 def unit_of(column: str) -> tuple[str, float]:
-    """Unit of a column on the pages, and the factor from the column's own unit to it.
-
-    Sheets and terminals write `uJ` and `mm2`, as any program reads these; a page has the letters
-    that people write. Bits are KiB here, as memories are sold and drawn: 8,192 of them.
-    """
+    """Unit of a column as people read it, and the factor from the column's own unit to it."""
     _, unit, factor = LABELS[column]
-    return ("KiB", 1 / 8192) if unit == "kbit" else (units(unit), factor)
+    return unit, factor
 
 
 def amount(value: float, column: str) -> str:
@@ -95,8 +81,7 @@ def figure(value: float, column: str) -> str:
 def label(column: str) -> str:
     """A column as an axis or heading, with its unit; any other name as it is."""
     if column in LABELS:
-        name, unit = LABELS[column][0], unit_of(column)[0]
-        return f"{name} ({unit})" if unit else name
+        return axis_label(column)
     names = {
         "training_seconds": "training time (s)",
         "best_epoch": "best epoch",

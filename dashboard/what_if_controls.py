@@ -7,6 +7,7 @@ would otherwise be carried over to the next.
 """
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -20,10 +21,11 @@ from cost_models.accelerator import (
     ZeroHandling,
 )
 from cost_models.energy import memory_prices
-from cost_models.units import with_prefix
+from cost_models.units import bits_to_kib, with_prefix
 from dashboard.links import choose_one
 from dashboard.machines import load_machine, machine_names
 from dashboard.studies import StudyFrame
+from dashboard.texts import amount
 from dse.pricing.machine import Machine
 from dse.pricing.what_if import ArrayChange, MemoryChange, varied
 from dse.ternary.generators import FAMILIES
@@ -166,12 +168,21 @@ def _factor(title: str, value: float, key: str) -> float:
     )
 
 
-def _powers(title: str, value: int, key: str) -> int:
+def _kib(bits: float) -> str:
+    return amount(bits_to_kib(bits), "sram_bits")
+
+
+def _powers(title: str, value: int, key: str, written: Callable[[float], str] | None = None) -> int:
     """A slider over whole numbers, doubled and halved from the value."""
     options = sorted({max(1, round(value * 2.0**step)) for step in range(-4, 5)})
     return int(
         st.select_slider(
-            title, options, value=value, key=key, format_func=_short, bind="query-params"
+            title,
+            options,
+            value=value,
+            key=key,
+            format_func=written or _short,
+            bind="query-params",
         )
     )
 
@@ -224,7 +235,7 @@ def _memory(memory: MemoryLevel, mark: str, technology: Technology) -> MemoryCha
     The energy of an SRAM is not asked for: it follows from the capacity by the technology's table.
     """
     fits = memory.capacity_bits == "fit"
-    size = "as large as a design needs" if fits else with_prefix(float(memory.bits), "bit")
+    size = "as large as a design needs" if fits else f"{_kib(memory.bits)} KiB"
     with st.expander(f"Memory {memory.name}: {size}, {memory.kind}"):
         capacity = memory.capacity_bits
         energy = None
@@ -252,7 +263,7 @@ def _memory(memory: MemoryLevel, mark: str, technology: Technology) -> MemoryCha
             capacity = "fit"
         else:
             begin = FIRST_BITS if fits else memory.bits
-            capacity = _powers("Capacity (bit)", begin, f"{mark}.{memory.name}.capacity")
+            capacity = _powers("Capacity (KiB)", begin, f"{mark}.{memory.name}.capacity", _kib)
         kind = memory.kind
         if memory.holds == ("weights",) and memory.kind in WEIGHT_KINDS:
             kind = st.selectbox(

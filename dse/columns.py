@@ -9,7 +9,10 @@ constants have; counts have no band.
 """
 
 import math
+import re
 from collections.abc import Iterable
+
+from cost_models.units import KIBIBYTE_BITS
 
 COST_COLUMNS = (
     "trained_parameters",
@@ -63,34 +66,44 @@ def first_measured(objectives: Iterable[str]) -> str:
     return "quantised_error" if "quantised_error" in tuple(objectives) else "error"
 
 
+KIB = 1 / KIBIBYTE_BITS
+"""Bits are shown in KiB, as memories are sold and drawn: 8,192 bits each."""
+
 LABELS: dict[str, tuple[str, str, float]] = {
     "error": ("error", "%", 100.0),
     "quantised_error": ("error as int8", "%", 100.0),
     "trained_parameters": ("trained parameters", "", 1.0),
-    "stored_bits": ("stored", "kbit", 1e-3),
-    "activation_bits": ("activations alive at a time", "kbit", 1e-3),
+    "stored_bits": ("stored", "KiB", KIB),
+    "activation_bits": ("activations alive at a time", "KiB", KIB),
     "generated_weights": ("generated weights", "", 1.0),
     "trits": ("trits made per inference", "", 1.0),
     "macs": ("MACs", "M", 1e-6),
     "multiplications": ("multiplications", "M", 1e-6),
     "additions": ("additions", "M", 1e-6),
     "dense_additions": ("additions of a dense datapath", "M", 1e-6),
-    "weight_traffic_bits": ("weight traffic", "kbit", 1e-3),
-    "activation_traffic_bits": ("activation traffic", "kbit", 1e-3),
-    "dram_traffic_bits": ("DRAM traffic", "kbit", 1e-3),
-    "energy_pj": ("energy per inference", "uJ", 1e-6),
-    "energy_low_pj": ("energy per inference, low", "uJ", 1e-6),
-    "energy_high_pj": ("energy per inference, high", "uJ", 1e-6),
+    "weight_traffic_bits": ("weight traffic", "KiB", KIB),
+    "activation_traffic_bits": ("activation traffic", "KiB", KIB),
+    "dram_traffic_bits": ("DRAM traffic", "KiB", KIB),
+    "energy_pj": ("energy per inference", "µJ", 1e-6),
+    "energy_low_pj": ("energy per inference, low", "µJ", 1e-6),
+    "energy_high_pj": ("energy per inference, high", "µJ", 1e-6),
     "latency_cycles": ("latency", "cycles", 1.0),
     "latency_us": ("latency", "ms", 1e-3),
-    "area_um2": ("area of the machine", "mm2", 1e-6),
-    "area_low_um2": ("area of the machine, low", "mm2", 1e-6),
-    "area_high_um2": ("area of the machine, high", "mm2", 1e-6),
-    "leakage_uw": ("leakage", "uW", 1.0),
-    "average_power_uw": ("average power", "uW", 1.0),
-    "sram_bits": ("SRAM", "kbit", 1e-3),
+    "area_um2": ("area of the machine", "mm²", 1e-6),
+    "area_low_um2": ("area of the machine, low", "mm²", 1e-6),
+    "area_high_um2": ("area of the machine, high", "mm²", 1e-6),
+    "leakage_uw": ("leakage", "µW", 1.0),
+    "average_power_uw": ("average power", "µW", 1.0),
+    "sram_bits": ("SRAM", "KiB", KIB),
 }
-"""Column -> name, unit, and factor from the column's own unit to this one."""
+"""Column -> name, unit, and factor from the column's own unit to this one.
+
+The only place that says in which unit people read a quantity: terminal, report, pages and plots all
+ask here. Keys and names of columns in files keep letters that every program reads: `energy_pj`.
+"""
+
+LETTERS = {"uJ": "µJ", "uW": "µW", "mm2": "mm²", "um2": "µm²"}
+_TYPED = re.compile(rf"\b({'|'.join(LETTERS)})\b")
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -141,8 +154,16 @@ def ratio_text(ratio: float) -> str:
     return "1"
 
 
+def typeset(text: str) -> str:
+    """A text from a file with units as people write them: `20.8 nW/µm²` for `20.8 nW/um2`.
+
+    Sources of constants, and what is wrong with a file, are typed with the letters of a keyboard.
+    """
+    return _TYPED.sub(lambda found: LETTERS[found[0]], text)
+
+
 def axis_label(column: str) -> str:
-    """`energy per inference (uJ)`: for values that went through `scaled`, not for raw columns."""
+    """`energy per inference (µJ)`: for values that went through `scaled`, not for raw columns."""
     name, unit, _ = LABELS[column]
     return f"{name} ({unit})" if unit else name
 

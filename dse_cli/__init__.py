@@ -1,8 +1,10 @@
 """The command line `dse`: one module a command, loaded when the command is used."""
 
+import codecs
 import difflib
 import errno
 import importlib
+import io
 import os
 import signal
 import sys
@@ -31,6 +33,9 @@ COMMANDS = {
     "report": ("dse_cli.report", "Write the cost report of a study or of designs."),
     "dashboard": ("dse_cli.dashboard", "Look at studies in the browser."),
 }
+
+LETTERS_TYPED = {"µ": "u", "²": "2", "…": "..."}
+"""What of our own texts is not ASCII, as a keyboard has it."""
 
 
 class _LazyGroup(click.Group):
@@ -98,6 +103,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # A batch system stops its jobs by SIGTERM: that is Ctrl-C here.
     before = signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        spell_out(stream)
     try:
         code = group.main(args=arguments, prog_name="dse", standalone_mode=False)
     except InvalidInput as error:
@@ -116,6 +123,26 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     finally:
         signal.signal(signal.SIGTERM, before)
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def spell_out(stream: object) -> None:
+    """Let a terminal or a pipe without `µ` and `²` in its letters have `u` and `2`, not an error.
+
+    So it is where LANG is C and Python's own UTF-8 mode is off, as in some batch systems.
+
+    Args:
+        stream: stdout or stderr; what has no encoding, such as a test's, is left as it is.
+    """
+    codecs.register_error("dse_letters", _typed)
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="dse_letters")
+
+
+def _typed(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    unknown = error.object[error.start : error.end]
+    return "".join(LETTERS_TYPED.get(letter, "?") for letter in unknown), error.end
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -235,10 +235,10 @@ def area(density: float, lanes_list: str, libraries: tuple[Path, ...], **paramet
         "lanes",
         "cells",
         "flip-flops",
-        "area, um2",
+        "area, µm²",
         "gate equivalents",
-        "um2 a lane",
-        "model, um2",
+        "µm² a lane",
+        "model, µm²",
         "difference",
     ):
         table.add_column(heading, justify="right")

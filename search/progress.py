@@ -163,7 +163,7 @@ def _describe(row: Evaluation) -> str:
         title = f"[bold]{_title(row)}[/bold]" if row.status == "trained" else _title(row)
         return (
             f"{title}{after}: error {shown(row.column('error'), 'error')} %{_as_int8(row)}, "
-            f"{shown(row.cost['energy_pj'], 'energy_pj')} uJ, "
+            f"{shown(row.cost['energy_pj'], 'energy_pj')} µJ, "
             f"{shown(row.cost['latency_us'], 'latency_us')} ms, "
             f"{row.cost['trained_parameters']:,} trained parameters ({seconds:.0f} s)"
         )

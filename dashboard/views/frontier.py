@@ -9,6 +9,7 @@ in it, the budget and the shortlist stand beside it; the table is below.
 """
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -510,11 +511,22 @@ def _table(inside: pd.DataFrame, study: StudyFrame) -> None:
             )
         st.download_button(
             "Download these designs as CSV",
-            lambda: csv_frame(ordered[names].rename(columns={name: label(name) for name in names})),
+            lambda: designs_csv(study, ordered.index, names),
             file_name="designs.csv",
             mime="text/csv",
             icon=":material/download:",
         )
+
+
+def designs_csv(study: StudyFrame, rows: "pd.Index[int]", names: Sequence[str]) -> str:
+    """Rows as a file for programs: names and units of the results file, in no letter but ASCII.
+
+    Args:
+        study: it.
+        rows: of its frame, in their order.
+        names: columns.
+    """
+    return csv_frame(study.frame.loc[rows, list(names)])
 
 
 if __name__ == "__main__":

@@ -184,7 +184,7 @@ def _form(folders: list[str]) -> None:
     _text(st, "Baselines", node, "baselines", parsed=True, help="such as [matchboxnet-3x1x64]")
     with st.expander("Limits: designs beyond are never trained", expanded=True):
         for cell, column in zip(st.columns(3) * 2, LIMITS, strict=False):
-            # Typed in the unit of the label (µJ, kbit), written in that of the file (pJ, bit).
+            # Typed in the unit of the label (µJ, KiB), written in that of the file (pJ, bit).
             factor = LABELS[column][2]
             _number(cell, f"most {label(column)}", node, f"limits.max_{column}", factor=factor)
     with st.expander("Hardware: machines that are searched, too", expanded="hardware" in node):

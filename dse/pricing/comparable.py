@@ -158,14 +158,14 @@ def find_leakage(
     return (
         f"{machine.name} leaks {_microwatts(leakage_uw)} in {technology.name}: "
         f"{share_words(of_energy)} of the energy of an inference ({significant(leaked * 1e-6)} of "
-        f"{significant(energy_pj * 1e-6)} uJ){at_rate if of_power else ''}; "
+        f"{significant(energy_pj * 1e-6)} µJ){at_rate if of_power else ''}; "
         f"{_listed(leaky)}, which is made for what is always busy: price a machine that waits in "
         f"{' or '.join(LOW_LEAKAGE)}, or cut its supply in between"
     )
 
 
 def _microwatts(value: float) -> str:
-    return with_prefix(value, "uW") if value < 1000 else with_prefix(value * 1e-3, "mW")
+    return f"{significant(value)} µW" if value < 999.5 else with_prefix(value * 1e-3, "mW")
 
 
 def _listed(words: list[str]) -> str:

@@ -190,7 +190,7 @@ def limits_words(limits: dict[str, float]) -> str:
 
     Args:
         limits: `max_` or `min_` and a column -> bound, in the unit of the column (pJ, us); words
-            have the unit for people (uJ, ms).
+            have the unit for people (µJ, ms).
     """
     words = []
     for name, bound in limits.items():
@@ -435,7 +435,7 @@ def power_words(each: Priced, use: Use) -> str:
     power = power_at(cost, use.inferences_per_second)
     if power is None:
         return f" It is too slow for {use.words}."
-    text = f" At {use.words} it draws {band_words(power)} uW on average"
+    text = f" At {use.words} it draws {band_words(power)} µW on average"
     if without := left_out(cost):
         text += f", without {without}"
     text += f", {share_words(cost.leakage.mid / power.mid)} of it leakage"
@@ -448,8 +448,8 @@ def power_words(each: Priced, use: Use) -> str:
 def priced_words(cost: Cost) -> str:
     """Energy, latency, area and trained parameters of a cost."""
     return (
-        f"{band_words(cost.energy.scaled(1e-6))} uJ and {significant(cost.latency_us * 1e-3)} ms "
-        f"per inference, {band_words(cost.area.scaled(1e-6))} mm2, "
+        f"{band_words(cost.energy.scaled(1e-6))} µJ and {significant(cost.latency_us * 1e-3)} ms "
+        f"per inference, {band_words(cost.area.scaled(1e-6))} mm², "
         f"{cost.workload.trained_parameters:,} trained parameters"
     )
 
@@ -488,10 +488,10 @@ def costs_words(row: Evaluation, cost: str) -> str:
     energy, area = read_energy(row), read_area(row)
     if energy is not None:
         words.append(
-            f"{band_words(energy)} uJ and {row.column('latency_us') * 1e-3:.3g} ms per inference"
+            f"{band_words(energy)} µJ and {row.column('latency_us') * 1e-3:.3g} ms per inference"
         )
     if area is not None:
-        words.append(f"{band_words(area)} mm2")
+        words.append(f"{band_words(area)} mm²")
     if cost not in ("energy_pj", "latency_us", "area_um2"):
         name, unit, _ = LABELS[cost]
         words.append(

@@ -163,8 +163,8 @@ def store_words(panel: BreakEvenTotal) -> str:
     return (
         f"Generate or store? {panel.stored_bits:,} bits of trits. Energy: generating takes "
         f"{generated} nJ, reading them from an SRAM of {panel.memory_bits:,} bits {stored} nJ, "
-        f"{saved} times: {panel.cheaper}, {surely}. Area: {panel.generator_um2:,.0f} um2 against "
-        f"{panel.memory_um2:,.0f} um2: {panel.smaller}.{_instead_words(panel)}"
+        f"{saved} times: {panel.cheaper}, {surely}. Area: {panel.generator_um2:,.0f} µm² against "
+        f"{panel.memory_um2:,.0f} µm²: {panel.smaller}.{_instead_words(panel)}"
     )
 
 
@@ -174,7 +174,7 @@ def _instead_words(panel: BreakEvenTotal) -> str:
     if instead is None:
         return ""
     generated, stored, tiled = (
-        f"{band.mid * 1e-6:.3g} uJ and {cycles:,} cycles"
+        f"{band.mid * 1e-6:.3g} µJ and {cycles:,} cycles"
         for band, cycles in (
             (instead.generated, instead.generated_cycles),
             (instead.stored, instead.stored_cycles),

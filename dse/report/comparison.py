@@ -298,7 +298,7 @@ def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -
         Column(name="trained_parameters", heading="trained", form="count"),
         Column(name="dense_trained_parameters", heading="trained, twin", form="count"),
         ENERGY,
-        Column(name="dense_energy", heading="energy, twin", unit="uJ", band=True),
+        Column(name="dense_energy", heading="energy, twin", unit="µJ", band=True),
         Column(name="energy_ratio", heading="the twin takes", unit="times"),
         LATENCY,
         Column(name="dense_latency", heading="latency, twin", unit="ms"),
@@ -411,12 +411,12 @@ def read_cell(row: Evaluation, column: str, factor: float = 1.0) -> float | None
 
 
 def read_energy(row: Evaluation) -> Band | None:
-    """The recorded energy per inference in uJ with its band; None where there is none."""
+    """The recorded energy per inference in µJ with its band; None where there is none."""
     return _recorded_band(row, "energy_low_pj", "energy_pj", "energy_high_pj")
 
 
 def read_area(row: Evaluation) -> Band | None:
-    """The recorded area of the machine in mm2 with its band; None where there is none."""
+    """The recorded area of the machine in mm² with its band; None where there is none."""
     return _recorded_band(row, "area_low_um2", "area_um2", "area_high_um2")
 
 

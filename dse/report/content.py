@@ -51,20 +51,22 @@ NOTHING = "-"
 SUFFIXES = {
     "": "",
     "%": "percent",
-    "uJ": "uj",
+    "µJ": "uj",
     "nJ": "nj",
     "pJ": "pj",
-    "mm2": "mm2",
-    "um2": "um2",
+    "mm²": "mm2",
+    "µm²": "um2",
     "ms": "ms",
-    "uW": "uw",
-    "kbit": "kbit",
+    "µW": "uw",
+    "KiB": "kib",
     "bit": "bits",
     "points": "points",
     "times": "times",
     "days": "days",
+    "cycles": "cycles",
+    "M": "millions",
 }
-"""Unit as people read it -> as it ends the name of a field."""
+"""Unit as people read it -> as it ends the name of a field, in letters that every program reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +98,7 @@ class Column:
 
     @property
     def title(self) -> str:
-        """`energy (uJ)`."""
+        """`energy (µJ)`."""
         return f"{self.heading} ({self.unit})" if self.unit else self.heading
 
     @property

@@ -24,7 +24,7 @@ LEAST_SHARE = 0.002
 
 
 def components_plot(priced: Sequence[Priced], name: str = "components") -> Bars:
-    """Energy per inference by component in uJ, a bar a design; mid figures.
+    """Energy per inference by component in µJ, a bar a design; mid figures.
 
     By kinds of memories and not by their names, which machines do not share.
     """
@@ -33,7 +33,7 @@ def components_plot(priced: Sequence[Priced], name: str = "components") -> Bars:
     return Bars(
         name=name,
         title="Energy per inference by component",
-        x_title="energy per inference (uJ)",
+        x_title="energy per inference (µJ)",
         parts=tuple((COMPONENT_WORDS[part], COMPONENTS[part]) for part in used),
         bars=tuple(
             (
@@ -80,7 +80,7 @@ def _rows_of_parts(cost: Cost) -> dict[str, npt.NDArray[np.intp]]:
 
 
 def latency_plot(cost: Cost, name: str = "latency") -> Bars:
-    """Time that each layer adds in us, in the colour of what bounds it.
+    """Time that each layer adds in µs, in the colour of what bounds it.
 
     Parts of a machine work on a layer at the same time, so it takes as long as the slowest of them,
     which is what bounds it. A layer that runs beside the one before it adds only what it takes
@@ -90,7 +90,7 @@ def latency_plot(cost: Cost, name: str = "latency") -> Bars:
     return Bars(
         name=name,
         title="Time that each layer adds, by what bounds it",
-        x_title="latency (us)",
+        x_title="latency (µs)",
         parts=tuple(tints.items()),
         bars=tuple(
             (

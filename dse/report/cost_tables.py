@@ -1,7 +1,7 @@
 """Tables of what designs cost, whatever they come from.
 
-All are made of `Priced`: a design with its whole `Cost` on one machine. Costs come in pJ, us, um2
-and uW; columns are in uJ (nJ for a layer), ms, mm2 (um2 for a part) and uW, and the factor stands
+All are made of `Priced`: a design with its whole `Cost` on one machine. Costs come in pJ, us, µm²
+and µW; columns are in µJ (nJ for a layer), ms, mm² (µm² for a part) and µW, and the factor stands
 where the cell is made.
 
 Two kinds of energy must not be confused. `cost.energy` is that of one inference with the leakage of
@@ -20,9 +20,9 @@ from cost_models.application import Use, battery_days, inferences_per_second
 from cost_models.break_even import BreakEven, BreakEvenTotal, Way
 from cost_models.roofline import Roof, roofline
 from cost_models.row_loads import RowLoad, row_loads
-from cost_models.units import cycles_to_us, with_prefix
+from cost_models.units import bits_to_kib, cycles_to_us
 from cost_models.workload import CONVOLUTIONS
-from dse.columns import COST_COLUMNS, LABELS
+from dse.columns import COST_COLUMNS, LABELS, significant
 from dse.errors import InvalidInput
 from dse.pricing.application import application, left_out, power_at
 from dse.pricing.comparable import own_constants, technology_words
@@ -59,10 +59,10 @@ TRAINED = Column(name="trained_parameters", heading="trained parameters", form="
 GENERATED = Column(name="generated_weights", heading="generated weights", form="count")
 MACS = Column(name="macs", heading="MACs", form="count")
 ADDITIONS = Column(name="additions", heading="additions", form="count")
-STORED = Column(name="stored", heading="stored", unit="kbit")
-ENERGY = Column(name="energy", heading="energy", unit="uJ", band=True)
+STORED = Column(name="stored", heading="stored", unit="KiB")
+ENERGY = Column(name="energy", heading="energy", unit="µJ", band=True)
 LATENCY = Column(name="latency", heading="latency", unit="ms")
-AREA = Column(name="area", heading="area", unit="mm2", band=True)
+AREA = Column(name="area", heading="area", unit="mm²", band=True)
 KEY = Column(name="design_key", heading="key", form="text")
 
 NANOJOULES = Column(name="energy", heading="energy", unit="nJ", band=True)
@@ -140,12 +140,12 @@ def machines_table(priced: Sequence[Priced], use: Use, name: str, title: str) ->
         *name_cells(priced),
         (TRAINED, lambda each: each.cost.workload.trained_parameters),
         (MACS, lambda each: each.cost.workload.macs),
-        (STORED, lambda each: each.cost.stored_bits * 1e-3),
+        (STORED, lambda each: bits_to_kib(each.cost.stored_bits)),
         ENERGIES,
         LATENCIES,
         AREAS,
         (
-            Column(name="average_power", heading=heading, unit="uW", band=True),
+            Column(name="average_power", heading=heading, unit="µW", band=True),
             lambda each: power_at(each.cost, rate),
         ),
         *_left_out_cells(priced),
@@ -182,7 +182,7 @@ def totals_table(priced: Sequence[Priced], use: Use) -> Table:
         (_percent("utilisation"), lambda each: 100 * each.cost.utilisation),
         AREAS,
         (
-            Column(name="leakage", heading="leakage", unit="uW", band=True),
+            Column(name="leakage", heading="leakage", unit="µW", band=True),
             lambda each: each.cost.leakage,
         ),
         *_in_use(use),
@@ -232,7 +232,7 @@ def _counted(name: str) -> PricedCell:
 
 
 def _component(part: Component, of: str = "") -> PricedCell:
-    column = Column(name=str(part), heading=f"{of}{COMPONENT_WORDS[part]}", unit="uJ", part=True)
+    column = Column(name=str(part), heading=f"{of}{COMPONENT_WORDS[part]}", unit="µJ", part=True)
     return column, lambda each: Part(each.cost.energies_pj[part] * 1e-6, each.cost.energy_pj * 1e-6)
 
 
@@ -287,7 +287,7 @@ def _in_use(use: Use) -> tuple[PricedCell, ...]:
             lambda each: inferences_per_second(each.cost.latency_us),
         ),
         (
-            Column(name="power", heading=power, unit="uW", band=True),
+            Column(name="power", heading=power, unit="µW", band=True),
             figure("average_power_uw", TOO_SLOW),
         ),
         (_percent("busy"), figure("busy_share", None, 100)),
@@ -296,7 +296,7 @@ def _in_use(use: Use) -> tuple[PricedCell, ...]:
             figure("battery_days", None),
         ),
         (
-            Column(name="listening", heading=listening, unit="uJ", band=True),
+            Column(name="listening", heading=listening, unit="µJ", band=True),
             figure("energy_per_audio_second_uj", None),
         ),
     )
@@ -318,12 +318,12 @@ def say_machine(cost: Cost, *, several: bool = False) -> str:
 
 
 def components_table(priced: Sequence[Priced], name: str = "components") -> Table:
-    """Energy by component in uJ with its share of the whole, a row a design; mid figures."""
+    """Energy by component in µJ with its share of the whole, a row a design; mid figures."""
     cells: tuple[PricedCell, ...] = (
         *name_cells(priced),
         *(_component(part) for part in used_components(priced)),
         (
-            Column(name="energy", heading="all", unit="uJ"),
+            Column(name="energy", heading="all", unit="µJ"),
             lambda each: each.cost.energy_pj * 1e-6,
         ),
     )
@@ -402,9 +402,9 @@ def area_table(cost: Cost, name: str = "area") -> Table:
     """
     columns = (
         Column(name="part", heading="part", form="text"),
-        Column(name="area", heading="area", unit="um2", form="count", band=True),
+        Column(name="area", heading="area", unit="µm²", form="count", band=True),
         Column(name="share", heading="share", unit="%", form="percent"),
-        Column(name="leakage", heading="leakage", unit="uW", band=True),
+        Column(name="leakage", heading="leakage", unit="µW", band=True),
     )
     rows: list[tuple[Cell, ...]] = [
         (part, area, 100 * area.mid / cost.area.mid, cost.leakages_uw.get(part))
@@ -449,7 +449,7 @@ def generator_table(panel: BreakEvenTotal, name: str = "generator") -> Table:
             lambda row: (
                 "beyond the table"
                 if row.break_even_bits is None
-                else with_prefix(row.break_even_bits, "bit")
+                else f"{significant(bits_to_kib(row.break_even_bits))} KiB"
             ),
         ),
         (_words("cheaper"), lambda row: row.cheaper),
@@ -474,11 +474,11 @@ def ways_table(panel: BreakEvenTotal, name: str = "ways") -> Table:
             lambda way: None if way.why_not else way.energy.scaled(1e-3),
         ),
         (
-            Column(name="area", heading="area", unit="um2", form="count", band=True),
+            Column(name="area", heading="area", unit="µm²", form="count", band=True),
             lambda way: None if way.why_not else way.area,
         ),
         (
-            Column(name="leakage", heading="leakage", unit="uW", band=True),
+            Column(name="leakage", heading="leakage", unit="µW", band=True),
             lambda way: None if way.why_not else way.leakage,
         ),
         (_words("why_not", "not made"), lambda way: way.why_not),
@@ -501,11 +501,11 @@ def power_table(cost: Cost, use: Use, name: str = "power") -> Table:
     cells: tuple[tuple[Column, Callable[[float], Cell]], ...] = (
         (Column(name="rate", heading="inferences a second"), lambda rate: rate),
         (
-            Column(name="power", heading="average power", unit="uW", band=True),
+            Column(name="power", heading="average power", unit="µW", band=True),
             lambda rate: power_at(cost, rate),
         ),
         (
-            Column(name="leakage", heading="of it leakage", unit="uW", band=True),
+            Column(name="leakage", heading="of it leakage", unit="µW", band=True),
             lambda rate: cost.leakage if power_at(cost, rate) else None,
         ),
         (
@@ -519,11 +519,11 @@ def power_table(cost: Cost, use: Use, name: str = "power") -> Table:
             lambda rate: 100 * rate / highest if power_at(cost, rate) else None,
         ),
         (
-            Column(name="retention", heading="asleep in retention", unit="uW", band=True),
+            Column(name="retention", heading="asleep in retention", unit="µW", band=True),
             lambda rate: power_at(cost, rate, "retention"),
         ),
         (
-            Column(name="gated", heading="asleep, gated", unit="uW", band=True),
+            Column(name="gated", heading="asleep, gated", unit="µW", band=True),
             lambda rate: power_at(cost, rate, "gated"),
         ),
     )

@@ -129,7 +129,7 @@ def _answer_section(priced: Sequence[Priced], frames: int, outputs: int, use: Us
         most = max(fitting, key=lambda each: each.cost.energy_pj)
         points.append(
             f"The dearest is {_place(most, machines, mixed)}: "
-            f"{band_words(most.cost.energy.scaled(1e-6))} uJ, "
+            f"{band_words(most.cost.energy.scaled(1e-6))} µJ, "
             f"{ratio_text(most.cost.energy_pj / least.cost.energy_pj)} times as much."
         )
         smallest = min(fitting, key=lambda each: each.cost.area.mid)

@@ -150,10 +150,10 @@ def asleep_words(cost: Cost, use: Use, *, streams: bool) -> str:
         return ""
     states = ", ".join(f"{part} {state}" for part, state in asleep.states.items())
     reloads = f", {asleep.reloaded_bits:,} bits reloaded" if asleep.reloaded_bits else ""
-    wakes = f"{significant(asleep.wake_pj.mid * 1e-3)} nJ and {significant(asleep.wake_us)} us"
+    wakes = f"{significant(asleep.wake_pj.mid * 1e-3)} nJ and {significant(asleep.wake_us)} µs"
     return (
         f"{cost.accelerator.name} leaks {significant(asleep.leakage_uw.mid)} instead of "
-        f"{significant(cost.leakage.mid)} uW ({states}); waking takes {wakes}{reloads}."
+        f"{significant(cost.leakage.mid)} µW ({states}); waking takes {wakes}{reloads}."
     )
 
 

@@ -5,6 +5,7 @@ import dataclasses
 from cost_models import Cost, MemoryLevel, estimate
 from cost_models.application import Use
 from cost_models.fitting import keepers
+from cost_models.units import bits_to_kib
 from dse.columns import share_words, significant
 from dse.errors import InvalidInput
 from dse.pricing.application import power_at
@@ -35,13 +36,17 @@ def oversized_words(priced: Priced, use: Use) -> str:
     if fitted is not None and not _worth_it(cost, fitted, use):
         return ""
     held = ", ".join(
-        f"'{memory.name}' holds {needed * 1e-3:,.0f} of {memory.bits * 1e-3:,.0f} kbit "
+        f"'{memory.name}' holds {_kib(needed)} of {_kib(memory.bits)} KiB "
         f"({significant(100 * needed / memory.bits, 2)} %)"
         for memory, needed in empty
     )
     return f"{held}{_leak_words(cost, [memory for memory, _ in empty], use)}." + (
         "" if fitted is None else f" {_fitted_words(cost, fitted, len(empty), use)}"
     )
+
+
+def _kib(bits: float) -> str:
+    return significant(bits_to_kib(bits))
 
 
 def _worth_it(cost: Cost, fitted: Cost, use: Use) -> bool:
@@ -62,11 +67,11 @@ def _leak_words(cost: Cost, memories: list[MemoryLevel], use: Use) -> str:
 
 def _fitted_words(cost: Cost, fitted: Cost, count: int, use: Use) -> str:
     """Power, energy and area with memories as large as needed, beside those of the machine."""
-    changes = [("mm2", fitted.area.mid * 1e-6, cost.area.mid * 1e-6)]
-    changes.insert(0, ("uJ an inference", fitted.energy_pj * 1e-6, cost.energy_pj * 1e-6))
+    changes = [("mm²", fitted.area.mid * 1e-6, cost.area.mid * 1e-6)]
+    changes.insert(0, ("µJ an inference", fitted.energy_pj * 1e-6, cost.energy_pj * 1e-6))
     powers = [power_at(each, use.inferences_per_second) for each in (fitted, cost)]
     if powers[0] is not None and powers[1] is not None:
-        changes.insert(0, ("uW on average", powers[0].mid, powers[1].mid))
+        changes.insert(0, ("µW on average", powers[0].mid, powers[1].mid))
     listed = ", ".join(
         f"{significant(after)} instead of {significant(before)} {unit}"
         for unit, after, before in changes

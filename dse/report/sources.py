@@ -12,6 +12,7 @@ from cost_models import (
     Technology,
 )
 from cost_models.nonvolatile import NONVOLATILE
+from dse.columns import typeset
 from dse.pricing.comparable import leakage_words
 from dse.report.content import Cell, Column, Section, Table
 
@@ -20,15 +21,15 @@ UNITS = {
     "_pj_per_bit": "pJ per bit",
     "_pj_per_input": "pJ per input",
     "_pj_per_gate": "pJ per gate",
-    "_um2_per_bit2": "um2 per bit of each operand",
-    "_um2_per_bit": "um2 per bit",
-    "_um2_per_input": "um2 per input",
-    "_um2_per_gate": "um2 per gate",
-    "_nw_per_um2": "nW per um2",
+    "_um2_per_bit2": "µm² per bit of each operand",
+    "_um2_per_bit": "µm² per bit",
+    "_um2_per_input": "µm² per input",
+    "_um2_per_gate": "µm² per gate",
+    "_nw_per_um2": "nW per µm²",
     "_share": "share",
-    "_um2": "um2",
+    "_um2": "µm²",
     "_pj": "pJ",
-    "_uw": "uW",
+    "_uw": "µW",
 }
 """End of a field's name -> unit in words; the longest end that fits comes first."""
 
@@ -173,7 +174,7 @@ def _machines_table(machines: Sequence[Accelerator]) -> Table:
             saved = "; saves a state" if machine.generator.saved_states else ""
             ternary = f"{machine.generator.trits_per_cycle} trits a cycle{saved}; {ternary}"
         rows.append((machine.name, "generator", ternary))
-        rows.append((machine.name, "source", machine.source.strip()))
+        rows.append((machine.name, "source", typeset(machine.source.strip())))
     return Table(name="machines", title="Machines", columns=columns, rows=tuple(rows))
 
 
@@ -195,8 +196,10 @@ def _constants_table(machines: Sequence[Accelerator], technologies: Sequence[Tec
             spread = getattr(technology.sram, name)
             # A spread is a factor on the figures of the table: 0.7 to 1.4 times, say.
             band = Band(low=spread.low, mid=1.0, high=spread.high)
-            rows.append((technology.name, f"sram {_words(name)}", band, "times", spread.source))
-        rows.append((technology.name, "sram table", None, "", technology.sram.source))
+            rows.append(
+                (technology.name, f"sram {_words(name)}", band, "times", typeset(spread.source))
+            )
+        rows.append((technology.name, "sram table", None, "", typeset(technology.sram.source)))
     rows += _kind_rows(machines)
     for machine in machines:
         parts: list[ComputeArray | MemoryLevel] = [*machine.arrays, *machine.memories]
@@ -228,9 +231,9 @@ def _kind_rows(machines: Sequence[Accelerator]) -> Iterator[tuple[Cell, ...]]:
             constant = getattr(kind, what)
             if constant is not None:
                 share = what == "leakage" or (kind.like_sram and what in ("read", "area"))
-                units = {"read": "pJ per bit", "area": "F2 per bit", "access": "ns"}
+                units = {"read": "pJ per bit", "area": "F² per bit", "access": "ns"}
                 unit = "times an SRAM's" if share else units[what]
-                yield (kind.words, what, constant.band, unit, " ".join(constant.source.split()))
+                yield (kind.words, what, constant.band, unit, _source(constant))
 
 
 def _constant(name: str, constant: Constant) -> tuple[Cell, ...]:
@@ -240,7 +243,11 @@ def _constant(name: str, constant: Constant) -> tuple[Cell, ...]:
     """
     end = next((end for end in UNITS if name.endswith(end)), "")
     what = _words(name.removesuffix(end))
-    return (what, constant.band, UNITS.get(end, ""), " ".join(constant.source.split()))
+    return (what, constant.band, UNITS.get(end, ""), _source(constant))
+
+
+def _source(constant: Constant) -> str:
+    return typeset(" ".join(constant.source.split()))
 
 
 def _words(name: str) -> str:
@@ -253,8 +260,8 @@ def _sram_table(technologies: Sequence[Technology]) -> Table:
         Column(name="capacity", heading="capacity", unit="bit", form="count"),
         Column(name="read_pj_per_bit", heading="read, pJ per bit", form="exact"),
         Column(name="write_pj_per_bit", heading="write, pJ per bit", form="exact"),
-        Column(name="area", heading="area", unit="um2", form="count"),
-        Column(name="leakage", heading="leakage", unit="uW", form="exact"),
+        Column(name="area", heading="area", unit="µm²", form="count"),
+        Column(name="leakage", heading="leakage", unit="µW", form="exact"),
     )
     rows = tuple(
         (

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cost_models import Accelerator, Technology
 from cost_models.application import Use
-from dse.columns import LABELS, axis_label
+from dse.columns import KIB, LABELS
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.pricing.machine import Machine
@@ -87,8 +87,12 @@ IN_TABLE = {
     "energy_pj",
     "latency_us",
     "area_um2",
+    "energy_low_pj",
+    "energy_high_pj",
+    "area_low_um2",
+    "area_high_um2",
 }
-"""Objectives that every table of designs has; others get a column of their own."""
+"""Objectives that every table of designs has, the ends of bands included; others get a column."""
 MOST_ANEW = 20
 """Designs of the frontier that are priced anew to see whether the cost model has changed."""
 MOST_ROWS = 500
@@ -345,7 +349,7 @@ def _fleet_table(results: Study) -> Table:
             lambda rows: 100 * min(row.column(measured) for row in rows),
         ),
         (
-            Column(name="least_energy", heading="least energy", unit="uJ"),
+            Column(name="least_energy", heading="least energy", unit="µJ"),
             lambda rows: min(row.column("energy_pj") for row in rows) * 1e-6,
         ),
         (
@@ -394,11 +398,11 @@ def _designs_table(results: Study, rows: Sequence[Evaluation], name: str, title:
         (GENERATED, lambda row: read_cell(row, "generated_weights")),
         (MACS, lambda row: read_cell(row, "macs")),
         (ADDITIONS, lambda row: read_cell(row, "additions")),
-        (STORED, lambda row: read_cell(row, "stored_bits", 1e-3)),
+        (STORED, lambda row: read_cell(row, "stored_bits", KIB)),
         (ENERGY, read_energy),
         (LATENCY, lambda row: read_cell(row, "latency_us", 1e-3)),
         (AREA, read_area),
-        *(_objective_cell(name) for name in results.asked.objectives if name not in IN_TABLE),
+        *(objective_cell(name) for name in results.asked.objectives if name not in IN_TABLE),
         (KEY, lambda row: row.key),
     ]
     idle, unmeasured = (set() if results.asked.several_machines else {MACHINE}), ""
@@ -417,9 +421,17 @@ def _designs_table(results: Study, rows: Sequence[Evaluation], name: str, title:
     return dataclasses.replace(table, marks=marks)
 
 
-def _objective_cell(name: str) -> RowCell:
-    column = Column(name=name, heading=axis_label(name))
-    return column, lambda row: read_cell(row, name, LABELS[name][2])
+def objective_cell(name: str) -> RowCell:
+    """A column of the results file in the unit that people read: `sram_bits` as `sram_kib`.
+
+    The name loses the unit of the results file, as a file of this table has the table's numbers.
+    """
+    heading, unit, factor = LABELS[name]
+    stem = re.sub("_(bits|cycles|pj|um2|us|uw)$", "", name)
+    column = Column(
+        name=stem, heading=heading, unit=unit, form="count" if unit in ("", "cycles") else "figure"
+    )
+    return column, lambda row: read_cell(row, name, factor)
 
 
 def _designs_section(results: Study, lost: Sequence[Evaluation]) -> Section:

@@ -307,7 +307,7 @@ def weight_energy_pj(cost: Cost) -> float:
 
 
 def machine_rows() -> Iterator[str]:
-    yield "| MatchboxNet-3x1x64 | energy, uJ | arithmetic | weights | leakage | ms | mm2 |"
+    yield "| MatchboxNet-3x1x64 | energy, µJ | arithmetic | weights | leakage | ms | mm² |"
     yield "|---|---|---|---|---|---|---|"
     for words, (policy, machine) in COLUMNS.items():
         cost = price(published(MATCHBOXNET + policy), machine)
@@ -332,7 +332,7 @@ def made_by(family: str) -> DesignPoint:
 
 def family_rows() -> Iterator[str]:
     """Each in an order that the trees take: tiles, or any."""
-    yield "| generator | pJ a trit | costs as much as an SRAM of | um2 | share of energy |"
+    yield "| generator | pJ a trit | costs as much as an SRAM of | µm² | share of energy |"
     yield "|---|---|---|---|---|"
     for family in FAMILIES:
         cost = price(made_by(family), "kws_ternary")
@@ -369,7 +369,7 @@ def test_a_costly_generator_is_asked_less_often() -> None:
 
 
 def cliff_rows() -> Iterator[str]:
-    yield "| frames | activations alive, bits | energy, uJ | DRAM, Mbit | cycles |"
+    yield "| frames | activations alive, bits | energy, µJ | DRAM, Mbit | cycles |"
     yield "|---|---|---|---|---|"
     for frames in (6_553, 6_554):
         cost = price(published(MATCHBOXNET), "tpu_like", frames)
@@ -391,7 +391,7 @@ FITTED = {
 
 
 def fit_rows() -> Iterator[str]:
-    yield "| | weight SRAM, bits | energy, uJ | average power, uW | mm2 |"
+    yield "| | weight SRAM, bits | energy, µJ | average power, µW | mm² |"
     yield "|---|---|---|---|---|"
     yield fit_row("P3, `kws_ternary` as it is", "P3@4x32", load_accelerator("kws_ternary"))
     for name, (policy, machine) in FITTED.items():
@@ -436,7 +436,7 @@ def kind_rows() -> Iterator[str]:
 
 
 def rival_rows() -> Iterator[str]:
-    yield "| trits | all other weights | energy, uJ | average power, uW | mm2 |"
+    yield "| trits | all other weights | energy, µJ | average power, µW | mm² |"
     yield "|---|---|---|---|---|"
     for policy in ("P3", "P4"):
         for machine in ("kws_ternary", "kws_ternary_stored"):
@@ -469,7 +469,7 @@ def rival_row(policy: str, machine: str, kind: MemoryKind) -> str:
 
 
 def sleep_rows() -> Iterator[str]:
-    yield "| trits | all other weights | on, uW | in retention | gated |"
+    yield "| trits | all other weights | on, µW | in retention | gated |"
     yield "|---|---|---|---|---|"
     for policy in ("P3", "P4"):
         for machine in ("kws_ternary", "kws_ternary_stored"):
@@ -540,7 +540,7 @@ def test_the_readme_says_what_the_table_says() -> None:
     )
     said = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert (
-        f"{1 - generated / stored:.0%} of its energy ({generated:.2f} against {stored:.2f} uJ; "
+        f"{1 - generated / stored:.0%} of its energy ({generated:.2f} against {stored:.2f} µJ; "
         f"dense {dense:.2f})"
     ).replace("%", " %") in said
     assert f"row by row it takes {rows:.2f}" in said

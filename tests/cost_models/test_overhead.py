@@ -148,7 +148,7 @@ def table_rows() -> Iterator[str]:
 
 def area_rows() -> Iterator[str]:
     """Whole machines that were synthesised, and what the model makes of their parts."""
-    yield "| library | machine | clock gates | synthesised, um2 | model | band |"
+    yield "| library | machine | clock gates | synthesised, µm² | model | band |"
     yield "|---|---|---|---|---|---|"
     for library, name in LIBRARIES.items():
         technology = load_technology(name)
@@ -180,7 +180,7 @@ def area_rows() -> Iterator[str]:
 
 def engine_rows() -> Iterator[str]:
     """Engines that `dse export engine` writes, and what the model makes of their parts."""
-    yield "| engine | sky130, um2 | model | asap7, um2 | model |"
+    yield "| engine | sky130, µm² | model | asap7, µm² | model |"
     yield "|---|---|---|---|---|"
     with ENGINES.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -205,7 +205,7 @@ def engine_rows() -> Iterator[str]:
 
 def share_rows() -> Iterator[str]:
     """What a network spends on them, with and without clock gates; leakage left out."""
-    yield "| MatchboxNet-3x1x64 | wires | clock | control | uJ | without clock gates, uJ |"
+    yield "| MatchboxNet-3x1x64 | wires | clock | control | µJ | without clock gates, µJ |"
     yield "|---|---|---|---|---|---|"
     for policy, name, constants in SHARES:
         workload = lower(published(f"matchboxnet-3x1x64-{policy}"), frames=128, outputs=12)

@@ -75,7 +75,7 @@ def test_the_page_has_the_computed_tables(silicon):
     shown = [line for line in lines if line.startswith(("| UltraTrail", "| BrainTTA"))]
     assert len(shown) == len(computed)
     assert silicon.with_tables(PAGE) == PAGE
-    aged = PAGE.replace("| 8.2 uW |", "| 9.9 uW |")
+    aged = PAGE.replace("| 8.2 µW |", "| 9.9 µW |")
     assert silicon.with_tables(aged) == PAGE != aged
 
 

@@ -17,6 +17,7 @@ from cost_models.scaling import (
 )
 from cost_models.technology import Constant, Technology
 from cost_models.timing import DELAYS
+from dse.columns import significant
 
 NAMES = technology_names()
 
@@ -254,7 +255,7 @@ def classes_table():
     """Lines of its table of leakage classes."""
     for name in NAMES:
         t = load_technology(name)
-        leaks = f"{t.sram.leakage_uw(65536).mid:.3g} uW"
+        leaks = f"{significant(t.sram.leakage_uw(65536).mid)} µW"
         yield f"| `{name}` | {t.logic_class} | {t.memory_class} | {leaks} |"
 
 

@@ -380,7 +380,7 @@ CHANGES = {
     "Lanes": ("area of the machine (mm²)", 1),
     "Operand width (bit)": ("area of the machine (mm²)", 1),
     "Accumulator width (bit)": ("area of the machine (mm²)", 1),
-    "Capacity (bit)": ("area of the machine (mm²)", 1),
+    "Capacity (KiB)": ("area of the machine (mm²)", 1),
     "Port (bits a cycle)": ("latency (ms)", -1),
 }
 """Slider of the what-if page -> column that grows, and which end of the slider makes it grow."""
@@ -430,13 +430,13 @@ def test_a_what_if_that_mostly_leaks_says_so(study: Path, open_page: Opened) -> 
 
 def test_a_memory_as_large_as_each_design_needs(study: Path, open_page: Opened) -> None:
     app = open_page("what_if", study.parent)
-    sliders = sum(each.label == "Capacity (bit)" for each in app.select_slider)
+    sliders = sum(each.label == "Capacity (KiB)" for each in app.select_slider)
     next(each for each in app.toggle if "weight_sram" in str(each.key)).set_value(True).run()
     assert not app.exception and not app.error
     rows = app.dataframe[0].value.set_index("column")
     for name in ("area of the machine (mm²)", "energy per inference (µJ)"):
         assert rows.loc[name, "after"] < rows.loc[name, "before"]
-    assert sum(each.label == "Capacity (bit)" for each in app.select_slider) == sliders - 1
+    assert sum(each.label == "Capacity (KiB)" for each in app.select_slider) == sliders - 1
     area = rows.loc["area of the machine (mm²)", "after"]
     kind = next(each for each in app.selectbox if each.label == "Kind")
     assert "mask rom" in kind.options

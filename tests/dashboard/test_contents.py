@@ -11,7 +11,6 @@ from streamlit.testing.v1 import AppTest
 from cost_models import Band
 from cost_models.application import Use
 from dashboard.contents import BETTER, WORSE, _tint
-from dashboard.texts import units
 from dse.columns import COST_COLUMNS
 from dse.report.breakdowns import design_sections
 from dse.report.content import Column, Table, middle
@@ -48,7 +47,7 @@ def same_value(column: Column, value: object, cell: object) -> bool:
 
 
 def assert_drawn(table: Table, drawn: list[tuple[list[str], list[list[str]], list[list[object]]]]):
-    titles = [units(column.title) for column in table.columns]
+    titles = [column.title for column in table.columns]
     rows = [list(row) for row in table.shown_rows]
     [values] = [values for columns, texts, values in drawn if (columns, texts) == (titles, rows)]
     for line, cells in zip(values, table.rows, strict=True):
@@ -93,7 +92,7 @@ def test_the_page_of_a_design_has_the_tables_of_the_report(
     totals = totals_table([priced], use)
     lines = next(f.value for f in app.dataframe if len(f.value) > 20 and len(f.value.columns) == 2)
     assert lines.to_numpy().tolist() == [
-        [units(column.title), column.show(cell)] for column, (cell,) in totals.sideways[1]
+        [column.title, column.show(cell)] for column, (cell,) in totals.sideways[1]
     ]
 
 
@@ -109,7 +108,7 @@ def test_the_comparison_has_the_totals_of_the_estimate(tmp_path: Path, open_page
     assert lines.iloc[:2, 0].tolist() == ["error (%)", "energy (µJ)"]
     figures = sorted(figures, key=lambda line: line[0].name not in ("error", "energy"))
     for line, (column, cells) in zip(lines.to_numpy().tolist(), figures, strict=True):
-        assert line[0] == units(column.title)
+        assert line[0] == column.title
         # Behind all but the first stands how far it is from that, in percent.
         said = [text.partition("  (")[0] for text in line[1:]]
         assert said == [column.show(cell) for cell in cells]

@@ -32,7 +32,8 @@ from dashboard.selection import (
 from dashboard.slices import cells_of, in_order
 from dashboard.studies import read_study
 from dashboard.texts import amount_format, figure, unit_of
-from tests.dashboard.conftest import Opened
+from dashboard.views.frontier import designs_csv
+from tests.dashboard.conftest import DESIGNS, Opened
 from tests.dashboard.test_app import drawn, tables_of, texts
 
 CHEAP = pd.DataFrame(
@@ -335,6 +336,13 @@ def test_units_are_written_as_people_write_them() -> None:
     assert figure(0.9997, "error") == "99.97 %"
     for column in ("sram_bits", "weight_traffic_bits", "area_um2", "average_power_uw"):
         assert unit_of(column)[0] in ("KiB", "mm²", "µW")
+
+
+def test_the_file_of_designs_is_for_programs(studies: Path) -> None:
+    study = read_study("it", studies / "six")
+    head, first, *_ = designs_csv(study, study.frame.index, ["key", "energy_pj", "error"]).split()
+    assert head == "key,energy_pj,error"
+    assert float(first.split(",")[2]) == DESIGNS[0][1]  # a share; the page shows percent
 
 
 def test_error_over_trials_has_the_best_so_far(studies: Path, open_page: Opened) -> None:

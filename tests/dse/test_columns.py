@@ -1,7 +1,23 @@
 """Rounding must not turn nearly all into all, nearly none into none, or unlike into like."""
 
-from dse.columns import percent_text, percent_words, ratio_text, share_words, shown, signed
-from dse.report.content import Column
+import io
+
+import pytest
+
+from dse.columns import (
+    LABELS,
+    LETTERS,
+    percent_text,
+    percent_words,
+    ratio_text,
+    share_words,
+    shown,
+    signed,
+    typeset,
+)
+from dse.report.content import SUFFIXES, Column
+from dse.report.study import objective_cell
+from dse_cli import spell_out
 
 
 def test_nearly_all_and_nearly_nothing_are_not_called_so() -> None:
@@ -41,3 +57,38 @@ def test_a_difference_that_is_one_has_a_sign_and_a_ratio_beside_one_is_not_one()
         "1,200",
         "1",
     ]
+
+
+def test_every_unit_is_written_as_people_write_it_and_files_have_ascii() -> None:
+    units = {unit for _, unit, _ in LABELS.values()}
+    assert not units & LETTERS.keys() and units <= SUFFIXES.keys()
+    assert all(name.isascii() for name in (*SUFFIXES.values(), *LABELS))
+    assert (
+        typeset("20.8 nW/um2, 3 uJ of adder_um2_per_bit")
+        == "20.8 nW/µm², 3 µJ of adder_um2_per_bit"
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "field", "title"),
+    [
+        ("sram_bits", "sram_kib", "SRAM (KiB)"),
+        ("latency_cycles", "latency_cycles", "latency (cycles)"),
+        ("average_power_uw", "average_power_uw", "average power (µW)"),
+        ("multiplications", "multiplications_millions", "multiplications (M)"),
+        ("trits", "trits", "trits made per inference"),
+    ],
+)
+def test_an_objective_s_field_is_named_after_the_unit_of_its_numbers(
+    column: str, field: str, title: str
+) -> None:
+    made, _ = objective_cell(column)
+    assert [each.name for each in made.fields] == [field] and made.title == title
+
+
+def test_a_terminal_without_these_letters_gets_those_of_a_keyboard() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    spell_out(stream)
+    print("1.5 µJ, 0.8 mm², \N{CJK UNIFIED IDEOGRAPH-6F22}…", file=stream, flush=True)
+    assert raw.getvalue() == b"1.5 uJ, 0.8 mm2, ?...\n"

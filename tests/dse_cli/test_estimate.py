@@ -76,10 +76,10 @@ def test_prints_counts_energy_latency_area_and_bounds():
         f"trained parameters {cost.workload.trained_parameters:,} ",
         f"stored (bit) {cost.stored_bits:,} ",
         f"activations alive at a time (bit) {cost.activation_bits:,} ",
-        f"energy (uJ) {shown(cost.energy.scaled(1e-6))} ",
+        f"energy (µJ) {shown(cost.energy.scaled(1e-6))} ",
         f"latency (ms) {significant(cost.latency_us * 1e-3)} ",
         f" cycles {cost.latency_cycles:,} clock, MHz 10.0 ",
-        f"area (mm2) {shown(cost.area.scaled(1e-6))} ",
+        f"area (mm²) {shown(cost.area.scaled(1e-6))} ",
         "of it ternary addition",
         "B1.0.pw.bn",
         "machine kws_ternary: ",
@@ -91,7 +91,7 @@ def test_prints_counts_energy_latency_area_and_bounds():
     for part, pj in cost.energies_pj.items():
         if pj:
             share = f"{100 * pj / cost.energy_pj:.1f} %"
-            words = f"of it {COMPONENT_WORDS[part]} (uJ) {significant(pj * 1e-6)}, {share}"
+            words = f"of it {COMPONENT_WORDS[part]} (µJ) {significant(pj * 1e-6)}, {share}"
             assert words in stdout
     for bound, cycles in cost.bounds_cycles.items():
         assert f"bound by {bound} (%) {100 * cycles / cost.latency_cycles:.1f}" in stdout
@@ -200,16 +200,16 @@ def test_says_that_a_machine_is_too_large():
     whole = price("kws_ternary", design=smaller)
     power = [each.dynamic_energy.mid * 1e-6 + each.leakage.mid for each in (cost, whole)]
     share = whole.leakages_uw["weight_sram"].mid / power[1]
-    held = f"{whole.stored_bits * 1e-3:,.0f} of 1,049 kbit"
+    held = f"{significant(whole.stored_bits / 8192)} of 128 KiB"
     assert (
         f"Too large: 'weight_sram' holds {held} ("
         f"{significant(100 * whole.stored_bits / 1_048_576, 2)} %); its leakage is "
         f"{100 * share:.0f} % of the average power at 1 inference a second. With "
         "capacity_bits: fit for it the machine "
-        f"takes {significant(power[0])} instead of {significant(power[1])} uW on average, "
-        f"{significant(cost.energy_pj * 1e-6)} instead of {significant(whole.energy_pj * 1e-6)} uJ "
+        f"takes {significant(power[0])} instead of {significant(power[1])} µW on average, "
+        f"{significant(cost.energy_pj * 1e-6)} instead of {significant(whole.energy_pj * 1e-6)} µJ "
         f"an inference, {significant(cost.area.mid * 1e-6)} instead of "
-        f"{significant(whole.area.mid * 1e-6)} mm2."
+        f"{significant(whole.area.mid * 1e-6)} mm²."
     ) in stdout
     # Where dynamic energy is nearly all of the power, and where there is no power at that rate, the
     # empty silicon is still there.
@@ -399,7 +399,7 @@ def test_a_rate_that_is_too_high_is_said_in_place_of_power():
     stdout = said(DESIGN, "--rate", "1000")
     at_most = 1e6 / price("kws_ternary").latency_us
     assert (
-        f"inferences a second, at most {significant(at_most)} power at 1000 a second (uW) too slow"
+        f"inferences a second, at most {significant(at_most)} power at 1000 a second (µW) too slow"
     ) in stdout
     [cost] = told(DESIGN, "--rate", "1000")
     assert "1,000 inferences a second do not fit" in cost["application"]["not_possible"]
@@ -418,7 +418,7 @@ def test_a_supply_that_is_cut_between_inferences_does_not_leak_then():
     assert cut["application"]["duty_cycled"] is True
     printed = said(DESIGN, "--rate", "10", "--duty-cycled")
     power = cut["application"]["average_power_uw"]["mid"]
-    assert f"power at 10 a second, off between (uW) {significant(power)} (" in printed
+    assert f"power at 10 a second, off between (µW) {significant(power)} (" in printed
     assert f"busy (%) {100 * busy:.1f}" in printed
 
 
@@ -452,7 +452,7 @@ def test_retention_lies_between_on_and_cut():
     ]
     assert powers == sorted(powers, reverse=True) and len(set(powers)) == 4
     stdout = said(DESIGN, "--sleep", "retention")
-    assert "power at 1 a second, asleep between (retention) (uW)" in stdout
+    assert "power at 1 a second, asleep between (retention) (µW)" in stdout
     assert "(logic off, input_buffer off, weight_sram retention, activation_sram off)" in stdout
     assert "Forgets:" not in stdout and "Asleep:" not in said(DESIGN)
     assert "weight_sram retention, activation_sram retention" in said(
@@ -469,7 +469,7 @@ def test_energy_of_a_second_of_sound_is_that_of_real_time():
     uj = (expected.energy_pj - leaked) * 1e-6 / 0.64 + expected.leakage.mid
     assert cost["application"]["audio_s_per_inference"] == 0.64
     assert cost["application"]["energy_per_audio_second_uj"]["mid"] == pytest.approx(uj)
-    listening = f"a second of sound, in real time (uJ) {significant(uj)} ("
+    listening = f"a second of sound, in real time (µJ) {significant(uj)} ("
     assert listening in said(DESIGN, "--frames", "64")
     # A stream takes in a hop: 4 frames.
     [hop] = told(DESIGN, "--stream", "4")
@@ -480,7 +480,7 @@ def test_energy_of_a_second_of_sound_is_that_of_real_time():
     large = ("quartznet-5x5", "--frames", "200", "--machine", "kws_tiny", "--rate", "0.01")
     [slow] = told(*large)
     assert "energy_per_audio_second_uj" not in slow["application"]
-    assert "a second of sound, in real time (uJ) too slow" in said(*large)
+    assert "a second of sound, in real time (µJ) too slow" in said(*large)
 
 
 def test_a_stream_prices_a_hop_at_real_time():

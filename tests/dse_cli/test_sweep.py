@@ -225,7 +225,7 @@ def test_nothing_feasible_is_said(space: Path) -> None:
 
 def test_prints_the_frontier_and_what_all_have_in_common(space: Path) -> None:
     _, frontier, stdout = swept(space, "--machine", "kws_ternary")
-    assert "energy, uJ" in stdout and "latency, ms" in stdout
+    assert "energy, µJ" in stdout and "latency, ms" in stdout
     assert "prologue_channels 12" in stdout.split("All of them:")[1]
     cheapest = frontier[0]
     assert f"blocks {cheapest['axis_blocks']}" in stdout

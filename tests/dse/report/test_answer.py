@@ -12,6 +12,7 @@ import pytest
 
 from cost_models import Band, load_accelerator, load_technology
 from cost_models.writing import accelerator_yaml, technology_yaml
+from dse.columns import significant
 from dse.design.published import published
 from dse.errors import InvalidFile, InvalidInput, InvalidStudy
 from dse.files import append_line
@@ -57,7 +58,7 @@ def test_the_answer_is_the_lowest_error_with_its_interval_and_its_costs(report: 
     assert "25.0 % validation error (95 % interval 16.0 to 36.8 %: 16 of 64 clips wrong)" in text
     assert "; as int8 not measured, " in text
     energy = report.table("designs").shown_rows[0][8]
-    assert f"{energy} uJ" in text
+    assert f"{energy} µJ" in text
 
 
 TALL = TERNARY | {"blocks": 2}
@@ -281,7 +282,7 @@ def test_a_dearer_dense_design_is_no_rival_at_the_ternary_ones_cost(make: Make) 
     )
     least = dear.column("energy_pj") * 1e-6
     assert (
-        f"Below {least:.3g} uJ of energy per inference, the least of the dense designs, the "
+        f"Below {least:.3g} µJ of energy per inference, the least of the dense designs, the "
         "frontier has one design, with ternary matrices" in text
     )
 
@@ -459,7 +460,7 @@ def test_average_power_by_hand(study: Path) -> None:
     designs = {row[0]: row for row in report.table("designs").plain_rows}
     names = [field.name for field in report.table("designs").fields]
     latency_ms = designs["1"][names.index("latency_ms")]
-    dynamic_nj = energy_nj - leakage_uw * latency_ms  # uW * ms = nJ
+    dynamic_nj = energy_nj - leakage_uw * latency_ms  # µW * ms = nJ
     assert power == pytest.approx(dynamic_nj * 1e-3 * 5.0 + leakage_uw)
 
 
@@ -717,7 +718,7 @@ def test_designs_without_a_study_are_compared_by_cost_alone() -> None:
     # docs/evidence/model.md has the same figures: 8.53 (5.1 to 30).
     least = (
         r"Least energy: matchboxnet-3x1x64-P3@4x32 on kws_ternary, "
-        r"8\.53 \([45]\.\d* to 30\.\d\) uJ"
+        r"8\.53 \([45]\.\d* to 30\.\d\) µJ"
     )
     assert re.search(least, text)
     assert re.search(r"The dearest is matchboxnet-3x1x64 on kws_\w+: 16\.\d", text)
@@ -822,7 +823,7 @@ def test_a_machine_that_is_too_large_is_said_and_one_that_fits_is_not(make: Make
     maker.add(TERNARY, 16)
     text = answer(study_report(maker.folder))
     stored = open_study(maker.folder).rows[0].column("stored_bits")
-    assert f"'weight_sram' holds {stored * 1e-3:.0f} of 1,049 kbit (" in text
+    assert f"'weight_sram' holds {significant(stored / 8192)} of 128 KiB (" in text
     assert "With capacity_bits: fit for them the machine takes" in text
     fits = "hardware: {memories: {weight_sram: {capacity_bits: fit}}}\n"
     other = make("fits", text=STUDY.replace("limits:", f"{fits}limits:"))
@@ -898,7 +899,7 @@ def test_a_machine_that_is_better_in_every_cost_is_what_is_built(make: Make) -> 
     assert "That machine is no worse in any cost than kws_ternary, with which the study" in text
     shown = next(each for each in on_machines.shown_rows if each[1] == "kws_int8")
     place = [each.name for each in on_machines.columns].index("energy")
-    assert f", {shown[place]} uJ and " in text
+    assert f", {shown[place]} µJ and " in text
     # No such machine beside it: the study's own.
     assert f"Build {row.name} (trial 0): the only" in answer(study_report(maker.folder))
 
@@ -936,7 +937,7 @@ def test_power_without_the_standby_of_a_dram_says_so() -> None:
     assert "nor is the standby power of 'dram', which is not known." in report.table("power_1").note
     assert "nor is" not in report.table("power_2").note
     text = answer(designs_report([published("matchboxnet-3x1x64")], machines=["kws_int8_dram"]))
-    assert "uW on average, without the standby power of 'dram', which is not known" in text
+    assert "µW on average, without the standby power of 'dram', which is not known" in text
 
 
 def test_technologies_that_do_not_compare_are_named_beside_each_figure() -> None:

@@ -23,9 +23,9 @@ def test_three_digits(value: float, text: str) -> None:
 
 
 def test_a_band_is_one_cell_for_people_and_three_fields_for_programs() -> None:
-    column = Column(name="energy", heading="energy", unit="uJ", band=True)
+    column = Column(name="energy", heading="energy", unit="µJ", band=True)
     band = Band(low=3.5, mid=5.2437, high=19.06)
-    assert column.title == "energy (uJ)"
+    assert column.title == "energy (µJ)"
     assert column.show(band) == "5.24 (3.50 to 19.1)"
     assert column.show(Band(low=2.0, mid=2.0, high=2.0)) == "2.00"
     names = [field.name for field in column.fields]
@@ -35,7 +35,7 @@ def test_a_band_is_one_cell_for_people_and_three_fields_for_programs() -> None:
 
 
 def test_a_part_has_its_share() -> None:
-    column = Column(name="sram", heading="SRAM", unit="uJ", part=True)
+    column = Column(name="sram", heading="SRAM", unit="µJ", part=True)
     assert column.show(Part(0.25, 2.0)) == "0.250, 12.5 %"
     assert [field.name for field in column.fields] == ["sram_uj", "sram_share_percent"]
     assert column.plain(Part(0.25, 2.0)) == (0.25, 12.5)

@@ -43,7 +43,7 @@ def test_the_frontier_is_drawn_in_the_units_of_its_axes() -> None:
     rows = [row("d1", 0.3, 1e6), row("t1", 0.2, 2e6), row("t2", 0.25, 3e6)]
     rows += [row("x", None, 6e6), row("y", None, 90e6)]
     (axes,) = draw_plot(plot(rows)).axes
-    assert axes.get_xlabel() == "energy per inference (uJ)"
+    assert axes.get_xlabel() == "energy per inference (µJ)"
     assert axes.get_ylabel() == "validation error (%)"
     assert axes.get_title("left") == "small: machine, 45nm"
     lines = {str(line.get_label()): line for line in axes.lines}
@@ -56,7 +56,7 @@ def test_the_frontier_is_drawn_in_the_units_of_its_axes() -> None:
     assert list(np.asarray(ticks.get_xdata())) == [6.0]
     # From the cheapest trained one to the limit, with room: what is far over it squeezes nothing.
     assert axes.get_xlim() == pytest.approx((1.0 / 1.4, 5.0 * 1.4))
-    # The limit on energy is a line at 5 uJ; that on MACs is not on these axes.
+    # The limit on energy is a line at 5 µJ; that on MACs is not on these axes.
     limits = [line for line in axes.lines if line.get_linestyle() == "--"]
     assert [list(np.asarray(line.get_xdata())) for line in limits] == [[5.0, 5.0]]
 
@@ -67,7 +67,7 @@ def test_baselines_are_named_in_the_figure() -> None:
 
 
 def test_a_study_without_results_is_an_empty_figure() -> None:
-    assert draw_plot(plot([])).axes[0].get_xlabel() == "energy per inference (uJ)"
+    assert draw_plot(plot([])).axes[0].get_xlabel() == "energy per inference (µJ)"
 
 
 def test_trainings_that_were_stopped_are_small_and_grey() -> None:
@@ -132,6 +132,7 @@ def test_figures_are_written_by_their_suffix(tmp_path: Path) -> None:
         (5_110_000.0, "energy_pj", "5.11"),
         (15_700.0, "latency_us", "15.7"),
         (9_195_264, "macs", "9.20"),
+        (8192 * 12.5, "stored_bits", "12.5"),
     ],
 )
 def test_numbers_are_shown_in_the_unit_of_the_label(value: float, column: str, text: str) -> None:
@@ -141,5 +142,5 @@ def test_numbers_are_shown_in_the_unit_of_the_label(value: float, column: str, t
 
 def test_every_column_has_a_label() -> None:
     assert set(LABELS) == set(OBJECTIVE_COLUMNS)
-    assert axis_label("stored_bits") == "stored (kbit)"
+    assert axis_label("stored_bits") == "stored (KiB)"
     assert axis_label("macs") == "MACs (M)"

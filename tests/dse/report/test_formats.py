@@ -214,6 +214,18 @@ def test_html_markdown_and_pdf_show_the_same_numbers(report: Report) -> None:
                     assert squeezed(cell) in pdf, (table.name, column.name, cell)
 
 
+TYPED = re.compile(r"\b(uJ|uW|um2|mm2|F2)\b|\(us\)|\bus\b per")
+
+
+def test_people_read_units_as_they_write_them_and_programs_read_ascii(report: Report) -> None:
+    for text in (page_of(report).text, pdf_text(report), render_markdown(report)):
+        assert TYPED.findall(text) == []
+        assert all(unit in text for unit in ("µJ", "mm²", "µm²", "µW", "KiB"))
+    names = [field.name for table in report.tables for field in table.fields]
+    assert all(name.isascii() for name in names)
+    assert {"energy_uj", "area_mm2", "stored_kib", "leakage_uw"} <= set(names)
+
+
 def render_markdown(report: Report) -> str:
     return render_files(report, "md")[f"{report.name}.md"].decode()
 
@@ -420,7 +432,7 @@ def test_a_part_of_a_bar_says_what_it_is(report: Report) -> None:
         part = row[sram]
         assert isinstance(part, Part)
         share = f"SRAM: {significant(part.value)} of {significant(part.whole)}"
-        assert f"{row[0]}\n{share}\nenergy per inference (uJ)" in tips
+        assert f"{row[0]}\n{share}\nenergy per inference (µJ)" in tips
 
 
 def test_a_design_far_over_a_limit_does_not_squeeze_the_others() -> None:
@@ -431,7 +443,7 @@ def test_a_design_far_over_a_limit_does_not_squeeze_the_others() -> None:
     plot = Scatter(
         name="plot",
         title="plot",
-        x_title="uJ",
+        x_title="µJ",
         y_title="%",
         series=(series("dense", "circle", 1.0, 2.0), series("over", "tick", 2.5, 5.0, 100.0)),
         limits=(5.0, 100.0),
