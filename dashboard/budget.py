@@ -4,8 +4,8 @@ A budget is both: what is dearer is left out of the plot, and the budget stands 
 best design within it is one sentence: the least error that so much buys.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import streamlit as st
 
 from dashboard import links
 from dashboard.texts import STATUS_HELP, amount, label, plain, with_unit
+from dse.studies.notes import Note
 from dse.studies.rows import FULL
 
 BUDGETED = ("energy_pj", "latency_us", "area_um2", "average_power_uw", "trained_parameters")
@@ -36,18 +37,32 @@ class Filter:
     frontier: bool = False
     axes: tuple[tuple[str, tuple[object, ...]], ...] = ()
     """Column and the values that are looked at; not those without a choice."""
+    tags: tuple[str, ...] = ()
+    """Designs that have one of them are looked at."""
+    notes: Mapping[str, Note] = field(default_factory=dict)
+    """Key -> what people wrote on a design; words are looked for there, too."""
 
     def holds(self, frame: pd.DataFrame) -> "pd.Series[bool]":
         """Mask of a scaled frame."""
         mask = frame["status"].isin(self.statuses) & frame["cost_known"]
         if self.word:
             text = frame["name"].fillna("") + " " + frame["source"].fillna("")
-            mask &= text.str.contains(self.word, regex=False, case=False)
+            found = text.str.contains(self.word, regex=False, case=False)
+            mask &= found | self._noted(frame, self._said)
         if self.frontier:
             mask &= frame["frontier"]
         for column, values in self.axes:
             mask &= frame[column].isin(values)
+        if self.tags:
+            mask &= self._noted(frame, lambda note: bool({*note.tags} & {*self.tags}))
         return mask
+
+    def _said(self, note: Note) -> bool:
+        return self.word.lower() in " ".join((note.text, *note.tags)).lower()
+
+    def _noted(self, frame: pd.DataFrame, wanted: Callable[[Note], bool]) -> "pd.Series[bool]":
+        keys = [key for key, note in self.notes.items() if wanted(note)]
+        return frame["key"].isin(keys) if keys else pd.Series(False, index=frame.index)
 
     @property
     def words(self) -> list[str]:
@@ -57,21 +72,30 @@ class Filter:
             said.append(f"status {', '.join(self.statuses) or 'none'}")
         if self.word:
             said.append(f"named {self.word}")
+        if self.tags:
+            said.append(f"tagged {' or '.join(self.tags)}")
         if self.frontier:
             said.append("on the frontier")
         said += [f"{label(name)} {', '.join(map(str, values))}" for name, values in self.axes]
         return said
 
 
-def choose_filter(frame: pd.DataFrame) -> Filter:
-    """The filter's widgets; what is chosen stands in the address."""
+def choose_filter(frame: pd.DataFrame, notes: Mapping[str, Note]) -> Filter:
+    """The filter's widgets; what is chosen stands in the address.
+
+    Args:
+        frame: all designs.
+        notes: key -> what people wrote on a design.
+    """
     there = tuple(frame["status"].dropna().unique().tolist())
     usual = tuple(each for each in there if each in (*FULL, "stopped", "infeasible"))
     statuses = links.choose_many(
         st, "Status", list(there), "status", default=usual, most=len(there)
     )
     st.caption("; ".join(f"{each}: {STATUS_HELP[each]}" for each in there if each in STATUS_HELP))
-    word = st.text_input("Design or baseline contains", key="contains", bind="query-params")
+    title = "Design, baseline or note contains" if notes else "Design or baseline contains"
+    word = st.text_input(title, key="contains", bind="query-params")
+    tags = _choose_tags(notes)
     frontier = st.toggle("Frontier only", key="frontier_only", bind="query-params")
     axes = []
     for column in frame.columns:
@@ -85,8 +109,22 @@ def choose_filter(frame: pd.DataFrame) -> Filter:
             if chosen:
                 axes.append((column, tuple(words[each] for each in chosen)))
     return Filter(
-        statuses=tuple(statuses), usual=usual, word=word, frontier=frontier, axes=tuple(axes)
+        statuses=tuple(statuses),
+        usual=usual,
+        word=word,
+        frontier=frontier,
+        axes=tuple(axes),
+        tags=tags,
+        notes=notes,
     )
+
+
+def _choose_tags(notes: Mapping[str, Note]) -> tuple[str, ...]:
+    """Of the tags that designs have; without any there is nothing to choose, unless a link asks."""
+    there = sorted({tag for note in notes.values() for tag in note.tags})
+    if not there and not st.query_params.get("tags"):
+        return ()
+    return tuple(links.choose_many(st, "Tags", there, "tags", default=(), most=max(len(there), 1)))
 
 
 def _by_number(value: object) -> tuple[bool, float, str]:

@@ -5,6 +5,10 @@ Compare, Report and the exports begin with. A study has its own: keys of one mea
 another.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
 import streamlit as st
 
 from dashboard import links
@@ -53,12 +57,15 @@ def keep_shortlist(label: str) -> None:
     links.keep(KEY, listed(lists.get(label, [])))
 
 
-def toggle_button(study: StudyFrame, design: str, key: str) -> None:
-    """A button that puts a design on the shortlist, or takes it off."""
+def toggle_button(study: StudyFrame, design: str, key: str) -> bool:
+    """A button that puts a design on the shortlist, or takes it off; whether it was pressed.
+
+    In a fragment, whoever draws it runs the whole page anew then: the address is the page's.
+    """
     there = shortlist(study)
     on = design in there
     changed = [each for each in there if each != design] if on else [*there, design]
-    st.button(
+    return st.button(
         "Off the shortlist" if on else "Shortlist",
         icon=":material/star:",
         key=key,
@@ -67,3 +74,42 @@ def toggle_button(study: StudyFrame, design: str, key: str) -> None:
         disabled=not on and len(there) >= MOST,
         help=f"at most {MOST}" if len(there) >= MOST else None,
     )
+
+
+def list_button(study: StudyFrame, designs: Sequence[str], key: str, what: str = "") -> bool:
+    """A button that puts designs on the shortlist, as those that are selected in a table.
+
+    Args:
+        study: that they are of.
+        designs: of the column `design`; without any, there is no button.
+        key: of the button.
+        what: is put on it: `those that enter`; else how many they are.
+
+    Returns:
+        Whether it was pressed.
+    """
+    there = shortlist(study)
+    new = [each for each in dict.fromkeys(designs) if each not in there]
+    if not new:
+        return False
+    words = what or ("it" if len(new) == 1 else f"these {len(new)}")
+    return st.button(
+        f"Shortlist {words}",
+        key=key,
+        icon=":material/star:",
+        on_click=set_shortlist,
+        args=(study, [*there, *new]),
+        disabled=len(there) >= MOST,
+        help=f"at most {MOST}" if len(there) + len(new) > MOST else None,
+    )
+
+
+def selected_rows(event: Any, designs: "pd.Series[Any]") -> list[str]:
+    """Designs of the rows that are selected in a table.
+
+    Args:
+        event: what `st.dataframe` returns; places in it may be of the table before.
+        designs: of the column `design`, in the order of the table that was drawn.
+    """
+    places = event.selection["rows"] if event else []
+    return [str(designs.iloc[place]) for place in places if place < len(designs)]

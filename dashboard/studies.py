@@ -152,6 +152,15 @@ class StudyFrame:
         Args:
             design: of the column `design`, or a key alone.
         """
+        place = self._find_place(design)
+        return None if place is None else self.row(place)
+
+    def name_design(self, key: str) -> str:
+        """A network as the column `design` has it: of several machines, on that of `find_row`."""
+        place = self._find_place(key)
+        return key if place is None else str(self.frame["design"].iloc[place])
+
+    def _find_place(self, design: str) -> int | None:
         frame = self.frame
         mask = frame["design"] == design
         if not mask.any():
@@ -162,7 +171,7 @@ class StudyFrame:
         # A design that was proposed again has duplicates, which repeat its error: wanted is the row
         # of its training. Read backwards, as argmax takes the first of equal ones, this the last.
         worth = 2 * frame["frontier"].to_numpy()[places] + self.trained_anew[places]
-        return self.row(int(places[len(places) - 1 - worth[::-1].argmax()]))
+        return int(places[len(places) - 1 - worth[::-1].argmax()])
 
     def rows_where(self, mask: "pd.Series[bool]") -> list[Evaluation]:
         """The rows of a mask over the frame."""

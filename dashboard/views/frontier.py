@@ -30,6 +30,7 @@ from dashboard.exports import SIZES, Form, picture_of
 from dashboard.frontier_chart import FrontierChart, Marks, frontier_chart
 from dashboard.links import choose_one
 from dashboard.literature import published_points
+from dashboard.notes import note_columns, notes_of
 from dashboard.selection import (
     Selection,
     current_selection,
@@ -39,7 +40,14 @@ from dashboard.selection import (
     select,
 )
 from dashboard.session import current_study, open_design, page, rows_or_stop
-from dashboard.shortlist import MOST, set_shortlist, shortlist, toggle_button
+from dashboard.shortlist import (
+    MOST,
+    list_button,
+    selected_rows,
+    set_shortlist,
+    shortlist,
+    toggle_button,
+)
 from dashboard.slices import map_chart, sliceable
 from dashboard.studies import StudyFrame, table_of_confirmed
 from dashboard.texts import amount, amount_format, figure, label, plain
@@ -158,7 +166,7 @@ def _tools(study: StudyFrame) -> tuple[View, Filter, Any]:
     with cells[4].popover("View", width="stretch"):
         view = _view(x, y, colour, shape)
     with cells[5].popover("Filter", width="stretch"):
-        chosen = choose_filter(frame)
+        chosen = choose_filter(frame, notes_of(study))
     export = cells[6].popover("Export", width="stretch")
     return view, chosen, export
 
@@ -467,8 +475,7 @@ def _shortlist(study: StudyFrame) -> None:
 def _table(inside: pd.DataFrame, study: StudyFrame) -> None:
     """What is selected as rows, the frontier first; a file of all is made when it is asked for.
 
-    A browser gets the first `MOST_ROWS`. Selected rows come back as places in these, and may be of
-    a run before the filter changed: hence the check against their number.
+    A browser gets the first `MOST_ROWS`.
     """
     measured = study.asked.measured
     ordered = inside.sort_values(["frontier", measured], ascending=[False, True])
@@ -480,13 +487,14 @@ def _table(inside: pd.DataFrame, study: StudyFrame) -> None:
     first = ["name", *machine, *dict.fromkeys(wanted), "frontier", "trial", "status"]
     names = [*first, *rest, *axes, "source", "reason", "key"]
     rows = ordered.head(MOST_ROWS)
+    said = note_columns(study, rows["key"])
     config: dict[str, Any] = {
         label(name): st.column_config.NumberColumn(format=amount_format(rows[name]))
         for name in columns
     }
     config["name"] = st.column_config.TextColumn(pinned=True)
     event = st.dataframe(
-        rows[names].rename(columns={name: label(name) for name in names}),
+        _with_notes(rows[names].rename(columns={name: label(name) for name in names}), said),
         hide_index=True,
         key="designs",
         on_select="rerun",
@@ -495,20 +503,11 @@ def _table(inside: pd.DataFrame, study: StudyFrame) -> None:
     )
     if len(ordered) > len(rows):
         st.caption(f"The first {len(rows):,} of {len(ordered):,} designs; the file has all.")
-    places = [place for place in (event.selection["rows"] if event else []) if place < len(rows)]
-    designs = [str(design) for design in rows["design"].iloc[places]]
+    designs = selected_rows(event, rows["design"])
     with st.container(horizontal=True):
         if len(designs) == 1 and st.button("Open the selected design", key="open_row"):
             open_design(designs[0])
-        if designs:
-            there = shortlist(study)
-            st.button(
-                f"Shortlist {'it' if len(designs) == 1 else f'these {len(designs)}'}",
-                key="list_rows",
-                icon=":material/star:",
-                on_click=set_shortlist,
-                args=(study, [*there, *designs]),
-            )
+        list_button(study, designs, "list_rows")
         st.download_button(
             "Download these designs as CSV",
             lambda: designs_csv(study, ordered.index, names),
@@ -516,6 +515,14 @@ def _table(inside: pd.DataFrame, study: StudyFrame) -> None:
             mime="text/csv",
             icon=":material/download:",
         )
+
+
+def _with_notes(table: pd.DataFrame, said: dict[str, list[str]]) -> pd.DataFrame:
+    """The table with what people wrote on designs, after what is theirs and before all figures."""
+    place = list(table.columns).index("status")
+    for name, texts in reversed(said.items()):
+        table.insert(place + 1, name, texts)
+    return table
 
 
 def designs_csv(study: StudyFrame, rows: "pd.Index[int]", names: Sequence[str]) -> str:
@@ -526,7 +533,8 @@ def designs_csv(study: StudyFrame, rows: "pd.Index[int]", names: Sequence[str]) 
         rows: of its frame, in their order.
         names: columns.
     """
-    return csv_frame(study.frame.loc[rows, list(names)])
+    table = study.frame.loc[rows, list(names)]
+    return csv_frame(table.assign(**note_columns(study, table["key"])))
 
 
 if __name__ == "__main__":

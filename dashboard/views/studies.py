@@ -21,9 +21,11 @@ from dashboard.session import (
     load,
     look_at,
     need_folder,
+    open_design,
     page,
     settings,
 )
+from dashboard.shortlist import list_button, selected_rows
 from dashboard.texts import figure, plain
 from dse.columns import LABELS
 from dse.errors import InvalidInput
@@ -184,7 +186,7 @@ def _best(name: str, folder: Path) -> None:
         f"Best points: {len(front)} of {int(study.frame['frontier'].sum())} designs on the "
         "frontier."
     )
-    st.dataframe(
+    event = st.dataframe(
         pd.DataFrame(
             {"trial": front["trial"], "design": front["name"]}
             | {LABELS[n][0]: [figure(v, n) for v in front[n]] for n in names}
@@ -192,7 +194,14 @@ def _best(name: str, folder: Path) -> None:
         ),
         hide_index=True,
         key="best_points",
+        on_select="rerun",
+        selection_mode="multi-row",
     )
+    with st.container(horizontal=True):
+        chosen = selected_rows(event, front["design"])
+        if len(chosen) == 1 and st.button("Open the design", key="open_best_point"):
+            open_design(chosen[0])
+        list_button(study, chosen, "list_best_points")
 
 
 if __name__ == "__main__":

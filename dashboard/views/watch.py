@@ -19,9 +19,10 @@ from dashboard.drafts import seconds_of_an_epoch
 from dashboard.frontier_chart import Marks, frontier_chart
 from dashboard.growth import growth_chart, growth_table
 from dashboard.launching import State, find_state, log_tail, resume, stop
+from dashboard.notes import note_columns
 from dashboard.progress import Training, duration_words, find_seconds_left, latest_trainings
-from dashboard.session import load, need_folder, page, settings
-from dashboard.shortlist import shortlist
+from dashboard.session import load, need_folder, open_design, page, settings
+from dashboard.shortlist import list_button, selected_rows, shortlist, toggle_button
 from dashboard.studies import StudyFrame
 from dashboard.texts import figure, plain, sentence
 from dse.errors import InvalidInput
@@ -131,7 +132,9 @@ def _live(name: str, folder: Path) -> None:
             frame = draw_sample(study.scaled, (cost, told))
             marks = Marks(shortlist=shortlist(study))
             chart = frontier_chart(frame, cost, told, limits=study.asked.limits, marks=marks)
-            chart.show("live_frontier", outlines=False)
+            clicked = chart.show("live_frontier", outlines=False).design
+            if clicked:
+                _clicked(study, clicked)
         else:
             st.info("No design is trained yet.")
     with right:
@@ -145,6 +148,21 @@ def _live(name: str, folder: Path) -> None:
             )
     _latest(study)
     _log(folder)
+
+
+def _clicked(study: StudyFrame, design: str) -> None:
+    """The design that was clicked, and where it goes from here."""
+    row = study.find_row(design)
+    if row is None:
+        return
+    cost = study.of.cost_objective
+    told = (figure(row.column(name), name) for name in (study.asked.measured, cost))
+    st.markdown(f"**{plain(study.of.named(row))}**, {plain(', '.join(told))}")
+    with st.container(horizontal=True):
+        if st.button("Open the design", key="open_clicked", icon=":material/open_in_new:"):
+            open_design(design)
+        if toggle_button(study, design, "list_clicked"):
+            st.rerun()
 
 
 def _progress(study: StudyFrame, state: State, trainings: list[Training]) -> None:
@@ -248,7 +266,13 @@ def _latest(study: StudyFrame) -> None:
     )
     if several:
         shown.insert(2, "cheapest on", frame["accelerator"].to_numpy())
-    st.dataframe(shown, hide_index=True, key="latest")
+    for name, texts in note_columns(study, frame["key"]).items():
+        shown[name] = texts
+    event = st.dataframe(
+        shown, hide_index=True, key="latest", on_select="rerun", selection_mode="multi-row"
+    )
+    if list_button(study, selected_rows(event, frame["design"]), "list_latest"):
+        st.rerun()
 
 
 def _log(folder: Path) -> None:

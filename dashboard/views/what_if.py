@@ -7,6 +7,7 @@ it cannot say is which designs a search on that machine would have found: candid
 never trained, over a limit of the old machine for instance, are not in the fleet.
 """
 
+import dataclasses
 import shlex
 import time
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ from dashboard.session import (
     rows_or_stop,
     settings,
 )
-from dashboard.shortlist import shortlist
+from dashboard.shortlist import MOST, list_button, shortlist, toggle_button
 from dashboard.studies import NAME, StudyFrame, inside, signature
 from dashboard.texts import label, plain, sentence
 from dashboard.what_if_controls import Chosen, choose_machine
@@ -95,12 +96,10 @@ def _answer(study: StudyFrame, chosen: Chosen) -> None:
     )
     key = chart.show("what_if_plot", outlines=False).design
     other = "Matrices are of another generator than the trained ones. " if chosen.family else ""
-    name = chosen.machine.name.partition(",")[0]  # of a study of several: with what was varied
-    clock = f" at {chosen.machine.clock_mhz:g} MHz"
     owns = "machines" if study.asked.several_machines else "machine"
     st.container(key="what_if_seconds").caption(
         f"{len(fleet):,} trained designs priced anew in {seconds:.3f} s on "
-        f"{plain(name)}{clock}, "
+        f"{plain(machine_words(chosen.machine))}, "
         f"{plain(say_technology(chosen.machine, chosen.technology))}; "
         f"errors are those of the study. Grey dashes: the frontier on the study's own {owns}. "
         f"{other}"
@@ -108,26 +107,50 @@ def _answer(study: StudyFrame, chosen: Chosen) -> None:
         f"{MOST_POINTS:,} others."
     )
     _compared(chosen, columns, fits, fleet.rate)
-    if key and st.button("Open the design that was clicked", key="open"):
-        open_design(key)
+    if key:
+        _clicked(study, frame, key)
     found = moves(_keys_before(study), frame.loc[frame["frontier"], "key"].tolist())
-    _moves(found, frame)
+    _moves(study, found, frame)
     _before_and_after(_before(study, trained, chosen), frame, objectives)
     _robustness(study, fleet, chosen, frame)
     _save(chosen)
+
+
+def short_name(machine: Accelerator) -> str:
+    """A machine's name without what a study varied, which is told by itself: a slider changes it.
+
+    A machine of a `hardware:` section is called `kws_ternary, 5 MHz`, also at 20 MHz here.
+    """
+    return machine.name.partition(",")[0]
+
+
+def machine_words(machine: Accelerator) -> str:
+    """`kws_ternary at 5 MHz`: the clock once, and the one that it has."""
+    return f"{short_name(machine)} at {machine.clock_mhz:g} MHz"
+
+
+def _clicked(study: StudyFrame, frame: pd.DataFrame, key: str) -> None:
+    """The network that was clicked, and where it goes from here."""
+    name = frame.loc[frame["key"] == key, "name"]
+    st.markdown(f"**{plain(name.iloc[0] if len(name) else key)}**")
+    with st.container(horizontal=True):
+        if st.button("Open the design", key="open", icon=":material/open_in_new:"):
+            open_design(key)
+        toggle_button(study, study.name_design(key), "list_clicked")
 
 
 def _compared(
     chosen: Chosen, columns: dict[str, np.ndarray], fits: np.ndarray, rate: float
 ) -> None:
     """What keeps the new figures from being compared; leakage is that of the median design."""
-    own = own_words(chosen.machine, chosen.technology)
+    machine = dataclasses.replace(chosen.machine, name=short_name(chosen.machine))
+    own = own_words(machine, chosen.technology)
     runs = np.flatnonzero(fits)
     middle = runs[np.argsort(columns["energy_pj"][runs])[len(runs) // 2]]
     figures = {name: float(columns[name][middle]) for name in LEAKAGE_COLUMNS}
     leaked_pj = figures["leakage_uw"] * figures.pop("latency_us")
     leaks = find_leakage(
-        chosen.machine,
+        machine,
         chosen.technology,
         dynamic_pj=figures["energy_pj"] - leaked_pj,
         rate=rate,
@@ -187,7 +210,7 @@ def _keys_before(study: StudyFrame) -> list[str]:
     return list(dict.fromkeys(front["key"].astype(str)))
 
 
-def _moves(found: Moves, frame: pd.DataFrame) -> None:
+def _moves(study: StudyFrame, found: Moves, frame: pd.DataFrame) -> None:
     shown = frame[frame["key"].isin([*found.entered[:8], *found.left[:8], *found.stayed[:8]])]
     names = {
         key: f"trial {trial}: {name}"
@@ -203,6 +226,9 @@ def _moves(found: Moves, frame: pd.DataFrame) -> None:
         if keys:
             text = "\n".join(names.get(key, key) for key in keys[:8])
             cell.text(text + (f"\nand {len(keys) - 8} more" if len(keys) > 8 else ""))
+            with cell:
+                designs = [study.name_design(key) for key in keys[:MOST]]
+                list_button(study, designs, f"list.{title}", "them")
 
 
 def _before(study: StudyFrame, trained: Trained, chosen: Chosen) -> pd.DataFrame:

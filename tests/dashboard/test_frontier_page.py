@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -29,6 +30,7 @@ from dashboard.selection import (
     read_listed,
     read_outline,
 )
+from dashboard.shortlist import selected_rows
 from dashboard.slices import cells_of, in_order
 from dashboard.studies import read_study
 from dashboard.texts import amount_format, figure, unit_of
@@ -367,6 +369,41 @@ def test_a_design_is_put_on_the_shortlist_on_its_own_page(studies: Path, open_pa
     app = open_page("design", studies, study="six")
     app.button(key="list_design").click().run()
     assert app.query_params["shortlist"] == app.query_params["design"]
+
+
+def test_other_pages_feed_the_shortlist(studies: Path, open_page: Opened) -> None:
+    app = open_page("what_if", studies, study="six")
+    stay = app.button(key="list.stay")
+    count = int(app.metric[2].value)
+    stay.click().run()
+    listed = read_listed(app.query_params["shortlist"])
+    study = read_study("six", studies / "six")
+    front = study.frame[study.frame["frontier"]]
+    assert len(listed) == count and set(listed) <= set(front["design"])
+    assert not [each for each in app.button if each.key == "list.stay"]  # all are on it
+
+
+@pytest.mark.parametrize(
+    ("page", "table", "button"),
+    [("studies", "best_points", "list_best_points"), ("watch", "latest", "list_latest")],
+)
+def test_rows_of_a_table_go_to_the_shortlist(
+    studies: Path, open_page: Opened, page: str, table: str, button: str
+) -> None:
+    app = open_page(page, studies, study="six")
+    assert not [each for each in app.button if each.key == button]
+    app.session_state[table] = {"selection": {"rows": [0, 1], "columns": [], "cells": []}}
+    app.run()
+    app.button(key=button).click().run()
+    chosen = read_listed(app.query_params["shortlist"])
+    study = read_study("six", studies / "six")
+    assert len(chosen) == 2 and set(chosen) <= set(study.frame["design"])
+
+
+def test_a_selection_of_a_table_that_was_longer_is_no_row() -> None:
+    designs = pd.Series(["a", "b"])
+    event = SimpleNamespace(selection={"rows": [1, 7]})
+    assert selected_rows(event, designs) == ["b"] and selected_rows(None, designs) == []
 
 
 def test_a_map_has_the_best_of_each_pair_of_values(studies: Path, open_page: Opened) -> None:

@@ -1,5 +1,7 @@
 """Machines that are saved, and of several machines the one that What if begins with."""
 
+import dataclasses
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -9,10 +11,10 @@ import pytest
 from cost_models import accelerator_names, load_accelerator
 from dashboard.machines import load_machine, machine_names, saved_machines
 from dashboard.studies import read_study
-from dashboard.views.what_if import save_machine
+from dashboard.views.what_if import machine_words, save_machine
 from dashboard.what_if_controls import own_machines
 from dse.errors import InvalidInput
-from dse.pricing.what_if import machine_yaml
+from dse.pricing.what_if import machine_yaml, varied
 from tests.dashboard.conftest import Opened
 from tests.dashboard.test_app import texts
 
@@ -78,3 +80,14 @@ def test_what_if_begins_where_the_study_is(studies: Path, open_page: Opened) -> 
     other = list(own_machines(study))[-1]
     app.selectbox(key="machine").set_value(other).run()
     assert set(app.dataframe[0].value["change"]) == {"+0.0%"}
+    name, clock = re.search(r"([a-z0-9_]+), (\d+) MHz", other).groups()  # the clock is said once
+    (said,) = (each.value for each in app.caption if "priced anew" in each.value)
+    assert f"on {name} at {clock} MHz, ".replace("_", r"\_") in said and said.count("MHz") == 1
+
+
+def test_a_clock_that_was_moved_is_the_one_that_is_said() -> None:
+    machine = dataclasses.replace(
+        load_accelerator("kws_ternary"), name="kws_ternary, 5 MHz, 8 trits"
+    )
+    moved = varied(machine, clock_mhz=20.0)
+    assert machine_words(moved) == "kws_ternary at 20 MHz"
