@@ -15,7 +15,7 @@ from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from cost_models.errors import require
+from cost_models.errors import InvalidField
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +112,16 @@ def check_fields(value: Any) -> None:
     for name, limits, words in _limits(value.__class__):
         held = getattr(value, name)
         if isinstance(held, str) and words:  # `Count | Literal["fit"]`
-            require(held in words, name, f"{limits} or {' or '.join(words)}", held)
+            right = held in words
         else:
-            require(held is None or limits.holds(held), name, str(limits), held)
+            right = held is None or limits.holds(held)
+        if not right:  # only now: to say what would do takes longer than all checks
+            raise InvalidField(name, _told(limits, words, held), held)
+
+
+def _told(limits: Allowed, words: tuple[str, ...], held: Any) -> str:
+    """What a field must be, in words; texts are told to who tried one."""
+    return f"{limits} or {' or '.join(words)}" if isinstance(held, str) and words else str(limits)
 
 
 @cache

@@ -29,6 +29,11 @@ INPUT_BITS = 8
 """Of a feature."""
 WeightBits = Literal[8, 4, 2]
 ActivationBits = Literal[8, 4]
+_BITS: dict[str, tuple[int, ...]] = {
+    "weight_bits": get_args(WeightBits),
+    "activation_bits": get_args(ActivationBits),
+}
+"""Fields of a block and what they may be."""
 
 Head = Literal["pooled", "framewise"]
 """Average over time, then a linear layer; or a 1x1 with bias at every frame (CTC)."""
@@ -111,10 +116,11 @@ class Block:
     def __post_init__(self) -> None:
         """Check what can be checked without knowing the block's input."""
         check_fields(self)
-        for name, kind in (("weight_bits", WeightBits), ("activation_bits", ActivationBits)):
-            held, bits = getattr(self, name), get_args(kind)
-            words = ", ".join(map(str, bits[:-1])) + f" or {bits[-1]}"
-            require(held in bits and not isinstance(held, bool), name, words, held)
+        for name, bits in _BITS.items():
+            held = getattr(self, name)
+            if held not in bits or isinstance(held, bool):
+                words = ", ".join(map(str, bits[:-1])) + f" or {bits[-1]}"
+                require(False, name, words, held)
         require(
             self.kernel_size % 2 == 1,
             "kernel_size",

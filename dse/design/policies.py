@@ -60,12 +60,13 @@ def replaced(block: Block, in_channels: int, policy: str, mixer: Mixer) -> Block
     level = POLICIES.index(policy)
     if not level:
         return block
+    own, skip = block.mixer, block.skip
     if block.replaced_from is not None and level >= block.replaced_from:
-        block = dataclasses.replace(block, mixer=mixer)
-    if block.skip is not None and level >= 2:
-        identity = block.skip_under(level, in_channels) == "identity"
-        block = dataclasses.replace(block, skip=IDENTITY if identity else mixer)
-    return block
+        own = mixer
+    if skip is not None and level >= 2:
+        skip = IDENTITY if block.skip_under(level, in_channels) == "identity" else mixer
+    # One copy, as each is checked anew, and a search of widths makes some thousand.
+    return dataclasses.replace(block, mixer=own, skip=skip)
 
 
 def make_dense(point: DesignPoint) -> DesignPoint:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from cost_models.batch import PartBook
 from cost_models.generator import GeneratorSpec
-from dse.design.families.family import Family, Value
+from dse.design.families.family import Family, Part, Value
 from dse.design.matrices import cut_through
 from dse.design.point import INPUT_BITS, Block, DesignPoint, Head
 from dse.networks.lowering import lower_block, lower_head, output_frames
@@ -140,13 +140,18 @@ class DesignBook:
         Raises:
             InvalidInput: a part cannot be built or lowered.
         """
-        numbers = []
-        for index in range(family.parts(values)):
-            part = family.part(values, index, in_channels)
-            frames = functools.reduce(output_frames, part.strides, self.frames)
-            read = (part.in_channels, frames, part.ternary_seed, part.in_bits)
-            numbers.append(self.number(part.content, *read))
-        return numbers
+        parts = (family.part(values, index, in_channels) for index in range(family.parts(values)))
+        return [self.number_part(part) for part in parts]
+
+    def number_part(self, part: Part) -> int:
+        """The number of a part as its family builds it, with the frames that are left of ours.
+
+        Raises:
+            InvalidInput: the part cannot be lowered.
+        """
+        frames = functools.reduce(output_frames, part.strides, self.frames)
+        read = (part.in_channels, frames, part.ternary_seed, part.in_bits)
+        return self.number(part.content, *read)
 
     def cut(self, points: Sequence[DesignPoint]) -> Cut:
         """Designs as rows of part numbers.

@@ -7,7 +7,9 @@ with a width, so the widest network within the budget and the next one stand sid
     trained   76,222    77,194    78,174    79,162        budget 77,214: 63 below, 64 above
 
 Found by doubling or halving a usual width that makes a network, then on the straight line between
-the last one within the budget and the first beyond it. Two traps:
+the last one within the budget and the first beyond it, or on a parabola: what is counted
+(`dse.pricing.known_parts`) rises as one, and needs no machine but to say whether it executes both
+ends. Two traps:
 
 * *Not every width makes a network.* Circulant blocks of 8 take multiples of 8, butterflies powers
   of two. Multiples of the narrowest fit both, so these are tried first; where one in the middle
@@ -21,23 +23,18 @@ all are priced as one batch (`dse.pricing.pricer`). A study whose budget is an e
 of its candidates so.
 """
 
-import dataclasses
 import math
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
 import numpy as np
 
-from dse.design.families.family import Family, Value, Values
-from dse.design.mixer import GENERATED_KINDS, Mixer
-from dse.design.point import Block, Head
+from dse.design.families.family import Family, Part, Value, Values
 from dse.errors import InvalidDesign, InvalidInput
-from dse.networks.lowering import lower_block, lower_head
 from dse.pricing.book import Cut, grouped
+from dse.pricing.known_parts import COUNTED, Counter, Key, KnownParts
 from dse.pricing.pricing import Pricing
-from dse.ternary.generators import Generator as TernaryGenerator
 
 MOST = 4_096
 """The largest width that is tried."""
@@ -48,8 +45,8 @@ USUAL = 64
 AROUND = 8
 """Widths on both sides that are tried where a column need not rise from one to the next."""
 
-RISING = ("trained_parameters", "stored_bits", "generated_weights", "macs", "multiplications")
-"""Columns that no wider network has less of, as they count its matrices."""
+CURVED = 4
+"""Tries on a parabola of what is counted."""
 
 FILLED = 0.95
 """A design fills its budget where it uses at least this share of it; a dense control that stands
@@ -64,6 +61,10 @@ AXES: Final = (
     "final_channels",
 )
 """What may be solved: whole numbers of which more is more."""
+
+
+_Asked = frozenset[tuple[str, Value]]
+"""What the answer for a design depends on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +135,17 @@ class Filling:
         """
         self.family, self.pricing, self.in_channels = family, pricing, in_channels
         self.column, self.budget, self.axis = column, budget, axis
-        self._known: dict[frozenset[tuple[str, Value]], Filled] = {}
-        self._trained: dict[tuple[Block | Head, int], int] = {}
+        self._known: dict[_Asked, Filled] = {}
+        counted = column in COUNTED
+        # No count depends on which matrix of its rule a layer has, so its seed tells nothing apart.
+        self._without = frozenset({"ternary_seed"} if counted else ())
+        self._parts = KnownParts(family, in_channels, self._without)
+        self._numbers: dict[Key, int | None] = {}
+        self._counts: dict[Key, int | None] = {}
+        self._counter = None
+        if counted:
+            book, machine = pricing.book, pricing.machines[0].accelerator
+            self._counter = Counter(column, machine, book.frames, book.outputs)
 
     def solve(self, designs: Sequence[Values]) -> list[Values | str]:
         """The designs with the value that fills the budget and keeps it.
@@ -164,28 +174,54 @@ class Filling:
         self._solve_together(new)
         return [self._known[key] for key in keys]
 
-    def _key(self, values: Values) -> frozenset[tuple[str, Value]]:
-        """What the answer depends on: not on the seed of matrices that cost no trained number."""
-        skipped = {self.axis, "ternary_seed"} if self._only_trained else {self.axis}
+    def _key(self, values: Values) -> _Asked:
+        """What the answer depends on."""
+        skipped = {self.axis, *self._without}
         return frozenset(
             (name, value)
             for name, value in values.items()
             if name not in skipped and self.family.reach(name, values)
         )
 
-    @property
-    def _only_trained(self) -> bool:
-        return self.column == "trained_parameters"
+    def _solve_together(self, new: dict[_Asked, Values]) -> None:
+        """Designs by their keys: counted where a count is asked for, else priced.
 
-    def _solve_together(self, new: dict[frozenset[tuple[str, Value]], Values]) -> None:
-        """Rounds: what each search wants to see is priced as one batch, until all are at an end."""
+        A machine must execute the design, too, and only pricing tells whether it does: so counted
+        designs are priced at the two ends that were found, and where it executes one of them not,
+        all is searched again by pricing. No machine changes what is trained, and none is asked.
+        """
+        if self._counter is None:
+            self._search_together(new, self._price)
+            return
+        self._search_together(new, self._count)
+        if self.column != "trained_parameters":
+            self._search_together(self._refused(new), self._price)
+
+    def _refused(self, counted: dict[_Asked, Values]) -> dict[_Asked, Values]:
+        """Those designs of which the machine does not execute both ends as they were counted."""
+        ends = [
+            (key, end)
+            for key in counted
+            for end in (self._known[key].below, self._known[key].above)
+            if end is not None
+        ]
+        priced = self._price([{**counted[key], self.axis: end.value} for key, end in ends])
+        wrong = {
+            key for (key, end), amount in zip(ends, priced, strict=True) if amount != end.amount
+        }
+        return {key: counted[key] for key in wrong}
+
+    def _search_together(
+        self, new: dict[_Asked, Values], amounts: Callable[[Sequence[Values]], list[float]]
+    ) -> None:
+        """Rounds: what each search wants to see is one batch, until all are at an end."""
         searches = {}
         for key, values in new.items():
             found = self._least(values)
             if isinstance(found, str):
                 self._known[key] = Filled(None, None, found)
             else:
-                search = _search(found, self._most, self.budget, self.column in RISING)
+                search = _search(found, self._most, self.budget, self.column in COUNTED)
                 searches[key] = (search, next(search))
         while searches:
             tries = [
@@ -193,10 +229,10 @@ class Filling:
                 for key, (_, wanted) in searches.items()
                 for value in wanted
             ]
-            amounts = iter(self._amounts(tries))
+            found_amounts = iter(amounts(tries))
             for key, (search, wanted) in list(searches.items()):
                 try:
-                    searches[key] = search, search.send([next(amounts) for _ in wanted])
+                    searches[key] = search, search.send([next(found_amounts) for _ in wanted])
                 except StopIteration as end:
                     self._known[key] = end.value
                     del searches[key]
@@ -211,32 +247,37 @@ class Filling:
         for value in range(1, self._most + 1):
             tried = {**values, self.axis: value}
             reached = set(self.family.reach(self.axis, tried))
-            parts = range(self.family.parts(tried))
+            keys = list(self._parts.keys(tried))
             # Those first that the axis changes nothing of: wrong at 1, they are wrong at 4,096.
-            for index in sorted(parts, key=reached.__contains__):
-                try:
-                    self.family.part(tried, index, self.in_channels)
-                except InvalidInput as error:
-                    reason = reason or str(error)
+            for index in sorted(range(len(keys)), key=reached.__contains__):
+                part = self._parts.part(tried, keys[index])
+                if isinstance(part, InvalidInput):
+                    reason = reason or str(part)
                     if index not in reached:
-                        return str(error)
+                        return str(part)
                     break
             else:
                 return value
         return reason
 
-    def _amounts(self, designs: Sequence[Values]) -> list[float]:
+    def _count(self, designs: Sequence[Values]) -> list[float]:
+        """What designs have of a column that is counted; NaN where they are no network."""
+        return [
+            math.nan if parts is None else float(sum(parts))
+            for parts in map(self._count_parts, designs)
+        ]
+
+    def _count_parts(self, values: Values) -> list[int] | None:
+        assert self._counter is not None  # of a column of `COUNTED`
+        return self._of_parts(values, self._counts, self._counter.count)
+
+    def _price(self, designs: Sequence[Values]) -> list[float]:
         """What designs have of the column; NaN where they are no network, or not executed."""
-        if self._only_trained:  # no machine changes that, so none is asked
-            return [self._count_trained(values) for values in designs]
-        book = self.pricing.book
+        number = self.pricing.book.number_part
         numbers: dict[int, dict[int, list[int]]] = {}
         for place, values in enumerate(designs):
-            try:
-                parts = book.number_parts(self.family, values, self.in_channels)
-            except InvalidInput:
-                continue
-            numbers.setdefault(len(parts), {})[place] = parts
+            if (parts := self._of_parts(values, self._numbers, number)) is not None:
+                numbers.setdefault(len(parts), {})[place] = parts
         groups = grouped(numbers)
         found = np.full(len(designs), np.nan)
         if groups:
@@ -244,52 +285,32 @@ class Filling:
             found = costs.columns[self.column]
         return [float(each) for each in found]
 
-    def _count_trained(self, values: Values) -> float:
-        """Trained parameters; NaN where it is no network.
+    def _of_parts(
+        self, values: Values, known: dict[Key, int | None], find: Callable[[Part], int]
+    ) -> list[int] | None:
+        """A number of each part of a design, each found once; None where it is no network."""
+        numbers = []
+        for key in self._parts.keys(values):
+            if key not in known:
+                part = self._parts.part(values, key)
+                known[key] = None if isinstance(part, InvalidInput) else _lowered(find, part)
+            if (number := known[key]) is None:
+                return None
+            numbers.append(number)
+        return numbers
 
-        Counted on the layers as all else, but of blocks without generated matrices, as to make
-        those takes a hundred times as long: constants have no trained numbers either.
-        """
-        total = 0
-        for index in range(self.family.parts(values)):
-            try:
-                part = self.family.part(values, index, self.in_channels)
-            except InvalidInput:
-                return math.nan
-            content, channels = part.content, part.in_channels
-            if isinstance(content, Block):
-                content = _without_draws(content)
-            if (content, channels) not in self._trained:
-                layers = (
-                    lower_block(content, channels, 1, 1)
-                    if isinstance(content, Block)
-                    else lower_head(content, channels, 1, self.pricing.book.outputs)
-                )
-                count = sum(layer.trained_parameters for layer in layers)
-                self._trained[content, channels] = count
-            total += self._trained[content, channels]
-        return float(total)
+
+def _lowered(find: Callable[[Part], int], part: Part) -> int | None:
+    """What is found of a part; None where it cannot be lowered."""
+    try:
+        return find(part)
+    except InvalidInput:
+        return None
 
 
 def _figure(amount: float) -> str:
     """`77,000` or `0.25`: whole where it is large."""
     return f"{amount:,.0f}" if abs(amount) >= 1000 else f"{amount:,.6g}"
-
-
-def _without_draws(block: Block) -> Block:
-    """A block of as many trained parameters whose matrices need not be made."""
-    skip = None if block.skip is None else _undrawn(block.skip)
-    return dataclasses.replace(block, mixer=_undrawn(block.mixer), skip=skip, dropout=0.0)
-
-
-@cache
-def _undrawn(mixer: Mixer) -> Mixer:
-    if mixer.kind == "ternary":
-        return Mixer(kind="frozen_dense")
-    if mixer.kind not in GENERATED_KINDS:
-        return mixer
-    # Rows beside trained ones or gains: of one and the same rule, each is drawn once.
-    return dataclasses.replace(mixer, density=0.25, generator=TernaryGenerator())
 
 
 _Search = Generator[list[int], list[float], Filled]
@@ -312,19 +333,26 @@ def _search(least: int, most: int, budget: float, rises: bool) -> _Search:
             low, value = value, 2 * value
         else:
             high, value = value, value // 2
-    while low and high - low > least:
-        middle = _between_them(low, high, least, known, budget)
-        if middle == low:
-            break
-        yield from ask([middle])
-        if math.isnan(known[middle]):
-            yield from ask(range(low, high, least))
-            break
-        low, high = (middle, high) if known[middle] <= budget else (low, middle)
+    # A count rises from width to width, so between two multiples of the narrowest it is searched on
+    # like before; of other columns all widths there are tried.
+    for step in (least, 1) if rises and least > 1 else (least,):
+        bent = CURVED if rises else 0
+        while low and high - low > step:
+            # Where a count is no parabola, it may creep: it has a few tries, then the line goes on.
+            find, bent = _on_parabola if bent > 0 else _on_line, bent - 1
+            middle = find(low, high, step, known, budget)
+            if middle == low:
+                break
+            yield from ask([middle])
+            if math.isnan(known[middle]):
+                yield from ask(range(low, high, step))
+                break
+            low, high = (middle, high) if known[middle] <= budget else (low, middle)
+        if low:
+            low = max(value for value, amount in known.items() if amount <= budget)
+            beyond = [value for value, amount in known.items() if value > low and amount > budget]
+            high = min(beyond, default=high)
     if low:
-        low = max(value for value, amount in known.items() if amount <= budget)
-        beyond = [value for value, amount in known.items() if value > low and amount > budget]
-        high = min(beyond, default=high)
         yield from ask(range(low + 1, high))
     if not rises:
         yield from ask(range(max(low, 1) - AROUND, min(high, most) + AROUND + 1))
@@ -339,8 +367,8 @@ def _usual(least: int, most: int) -> int:
     return value
 
 
-def _between_them(low: int, high: int, least: int, known: dict[int, float], budget: float) -> int:
-    """A multiple of the narrowest value between two, on the straight line where both are known.
+def _on_line(low: int, high: int, step: int, known: dict[int, float], budget: float) -> int:
+    """A value in steps between two, on the straight line where both are known.
 
     Halving would take twice as many steps; but a line that always keeps the same end takes more,
     so it is drawn a tenth of the interval inside of both ends.
@@ -348,8 +376,28 @@ def _between_them(low: int, high: int, least: int, known: dict[int, float], budg
     share = 0.5
     if high in known and not math.isnan(known[high]):
         share = (budget - known[low]) / (known[high] - known[low])
-    steps = (high - low) // least
-    return low + min(max(round(share * steps), -(-steps // 10)), steps - -(-steps // 10)) * least
+    steps = (high - low) // step
+    return low + min(max(round(share * steps), -(-steps // 10)), steps - -(-steps // 10)) * step
+
+
+def _on_parabola(low: int, high: int, step: int, known: dict[int, float], budget: float) -> int:
+    """The last step within the budget on a parabola through both ends and one value more.
+
+    Counts are sums of squares of widths, of widths, and of constants. So this is the answer, and
+    the next call gives its neighbour, which is beyond: where the line takes six tries, two.
+    """
+    third = [each for each, amount in known.items() if each not in (low, high) and amount >= 0]
+    steps = (high - low) // step
+    if high not in known or math.isnan(known[high]) or not third:
+        return _on_line(low, high, step, known, budget)
+    other = min(third, key=lambda each: abs(each - low))
+    slope = (known[high] - known[low]) / (high - low)
+    bend = ((known[other] - known[high]) / (other - high) - slope) / (other - low)
+    # known[low] + x (slope + bend (x - (high - low))) = budget, solved for x without cancellation
+    linear, missing = slope - bend * (high - low), budget - known[low]
+    root = linear + math.sqrt(max(linear**2 + 4 * bend * missing, 0.0))
+    at = 2 * missing / root if root > 0 else 0.0
+    return low + min(max(int((at + 1e-6) // step), 1), steps - 1) * step
 
 
 def _between(known: dict[int, float], budget: float) -> Filled:

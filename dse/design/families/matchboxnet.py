@@ -252,10 +252,11 @@ def _channels_before(values: Mapping[str, Value], index: int, in_channels: int) 
 
 
 def _strides_before(values: Mapping[str, Value], index: int) -> tuple[int, ...]:
-    blocks = int(_get(values, "blocks"))
-    strides = [int(_get(values, "prologue_stride"))]
-    strides += [int(_get(values, "stride", number)) for number in range(1, blocks + 1)]
-    return tuple(strides[:index])
+    if index == 0:
+        return ()
+    last = min(index - 1, int(_get(values, "blocks")))
+    strides = [int(_get(values, "stride", number)) for number in range(1, last + 1)]
+    return (int(_get(values, "prologue_stride")), *strides)
 
 
 def _block(values: Mapping[str, Value], index: int) -> Block:

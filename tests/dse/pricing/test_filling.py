@@ -1,5 +1,6 @@
 """The width that fills a budget: published anchors, all widths by hand, and none that meets it."""
 
+import dataclasses
 import math
 
 import pytest
@@ -13,6 +14,7 @@ from dse.design.published import published, published_values
 from dse.errors import InvalidDesign
 from dse.networks.lowering import lower
 from dse.pricing.filling import FILLED, Filled, Filling, Met, check_axis
+from dse.pricing.known_parts import COUNTED
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Pricing
 
@@ -53,25 +55,48 @@ def test_published_anchors() -> None:
         assert nearest is not None and abs(nearest.amount - 77_214) < 1_000
 
 
-@pytest.mark.parametrize("kind", ["monarch", "butterfly", "low_rank"])
+COLUMNS = (*COUNTED, "energy_pj", "area_um2")
+
+
+@pytest.mark.parametrize(
+    "kind", ["dense", "scaled_ternary", "partly_ternary", "monarch", "butterfly", "codebook"]
+)
 def test_the_same_as_all_widths_one_by_one(kind: MixerKind) -> None:
-    """Of every width that makes a network, by the cost of the whole design."""
-    values = of_kind({"blocks": 1, "policy": "P1", "monarch_blocks": 4, "rank": 5}, kind)
+    """Of every width that makes a network, by the cost of the whole design; none is as wide as
+    Conv1, where a skip becomes an identity and all counts are less than one channel before."""
+    sizes: Values = {"monarch_blocks": 4, "rank": 5, "circulant_size": 4, "ternary_seed": 3}
+    values = of_kind({"blocks": 1, "policy": "P3", "prologue_channels": 32, **sizes}, kind)
     costs = {}
     for width in range(1, 25):
         try:
             costs[width] = PRICING.best(MATCHBOXNET.build({**values, "channels": width})).columns
         except InvalidDesign:
             continue
-    for column in ("trained_parameters", "energy_pj"):
+    assert len(costs) >= 3
+    for column in COLUMNS:
         amounts = {width: each[column] for width, each in costs.items()}
-        budget = 1.01 * amounts[8]
-        [found] = filling(budget, column).fill([values])
-        below = max(amount for amount in amounts.values() if amount <= budget)
-        above = min(amount for amount in amounts.values() if amount > budget)
-        assert found.below is not None and found.above is not None
-        assert (found.below.amount, found.above.amount) == (below, above)
-        assert amounts[found.below.value] == below and amounts[found.above.value] == above
+        for budget in (1.01 * amounts[8], float(amounts[16]))[: 1 + (column in COUNTED)]:
+            [found] = filling(budget, column).fill([values])
+            below = max(amount for amount in amounts.values() if amount <= budget)
+            above = [amount for amount in amounts.values() if amount > budget]
+            assert found.below is not None and found.below.amount == below, column
+            if found.below.value in amounts:
+                assert amounts[found.below.value] == below, column
+            if found.above is not None and found.above.value in amounts:
+                assert found.above.amount == min(above) == amounts[found.above.value], column
+
+
+def test_counted_widths_are_executed_or_not_found() -> None:
+    """A machine that refuses ternary weights: its stored bits can be counted all the same."""
+    plain = load_accelerator("kws_int8")
+    refuses = Machine(
+        dataclasses.replace(plain, ternary_weights="refused"), load_technology(plain.technology)
+    )
+    at = Filling(MATCHBOXNET, Pricing([refuses], frames=128, outputs=30), "stored_bits", 3e5)
+    dense, ternary = at.fill([values_of("3x1x64"), values_of("3x1x64-P1")])
+    assert dense.below is not None and dense.above is not None
+    assert dense.above.value == dense.below.value + 1
+    assert ternary == Filled(None, None, "no machine executes any")
 
 
 def test_repeats_and_blocks_are_solved_too() -> None:
