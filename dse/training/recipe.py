@@ -83,6 +83,10 @@ class Recipe:
     rounded_share: Annotated[float, Allowed(ge=0.0, le=1.0)] = 0.25
     """Share of the epochs, the last ones, that compute with weights and activations rounded: of
     designs with fewer than eight bits; all others never do (`dse.training.rounded`)."""
+    kept_share: Annotated[float, Allowed(gt=0.0, le=1.0)] = 1.0
+    """Share of the frames of a batch whose inputs to mixing layers are kept for the gradient of
+    their weights. Below 1 it saves memory and makes that gradient an estimate, right in the mean
+    (`dse.training.sampled`)."""
     gradient_clip: Annotated[float, Allowed(gt=0, words="more than 0, or null")] | None = None
     """Longer gradients (2-norm over all parameters) are cut to this length."""
     precision: Precision = "auto"
@@ -124,6 +128,8 @@ class Recipe:
         plain = self.to_dict()
         if self.rounded_share == 0.25:  # results from before this field are found by the key
             del plain["rounded_share"]
+        if self.kept_share == 1:  # likewise
+            del plain["kept_share"]
         text = json.dumps(plain, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 

@@ -19,15 +19,19 @@ from dse.design.point import Block, DesignPoint
 from dse.networks.mixed_convolution import Factors, MixedConv1d
 from dse.networks.network import PooledHead, ResidualBlock, SpeechNetwork
 from dse.training.rounding import activation_step, round_to, weight_steps
+from dse.training.sampled import Sampling, sampled_convolution
 
 
-def rounded_scores(network: SpeechNetwork, point: DesignPoint, features: Tensor) -> Tensor:
+def rounded_scores(
+    network: SpeechNetwork, point: DesignPoint, features: Tensor, sampling: Sampling | None = None
+) -> Tensor:
     """Scores of clips, in training or evaluation mode.
 
     Args:
         network: of the point; its parameters stay in floats.
         point: says the bits of each block.
         features: (N, features, frames), normalised.
+        sampling: which layers keep a share of their inputs.
 
     Returns:
         (N, outputs), or (N, outputs, frames) of a framewise head.
@@ -36,27 +40,30 @@ def rounded_scores(network: SpeechNetwork, point: DesignPoint, features: Tensor)
     for block in point.blocks:
         module = network.blocks[block.name]
         assert isinstance(module, ResidualBlock)
-        values = _block(module, block, values)
+        values = _block(module, block, values, sampling)
     if not isinstance(network.head, PooledHead):
         assert isinstance(network.head, nn.Conv1d)
-        return _convolution(network.head, values, 8)
+        return _convolution(network.head, values, 8, None)
     linear = network.head.linear
     mean = rounded(values.mean(dim=2), 8)
     return functional.linear(mean, _weights(linear.weight, 8), linear.bias)
 
 
-def _block(module: ResidualBlock, block: Block, inputs: Tensor) -> Tensor:
+def _block(
+    module: ResidualBlock, block: Block, inputs: Tensor, sampling: Sampling | None
+) -> Tensor:
     values, bits = inputs, block.activation_bits
     for index, body in enumerate(module.body):
         assert isinstance(body, nn.Sequential)
         *layers, norm = body
         if block.separable:
             values = rounded(rounded_layer(layers[0], values, block.weight_bits, bits), bits)
-        values = norm(rounded_layer(layers[-1], values, block.bits_of(block.mixer), bits))
+        mixed = rounded_layer(layers[-1], values, block.bits_of(block.mixer), bits, sampling)
+        values = norm(mixed)
         if index == len(module.body) - 1 and module.skip is not None:
             mixer = block.skip or DENSE
             first, *norms = module.skip
-            around = rounded_layer(first, inputs, block.bits_of(mixer), bits)
+            around = rounded_layer(first, inputs, block.bits_of(mixer), bits, sampling)
             for layer in norms:
                 around = layer(around)
             if mixer.kind != "identity":  # one that meets another path is not rounded by itself
@@ -66,7 +73,13 @@ def _block(module: ResidualBlock, block: Block, inputs: Tensor) -> Tensor:
     return values
 
 
-def rounded_layer(layer: nn.Module, inputs: Tensor, weight_bits: int, made_bits: int) -> Tensor:
+def rounded_layer(
+    layer: nn.Module,
+    inputs: Tensor,
+    weight_bits: int,
+    made_bits: int,
+    sampling: Sampling | None = None,
+) -> Tensor:
     """A matrix or convolution with its weights rounded; of a product, what stands between, too.
 
     Args:
@@ -74,26 +87,34 @@ def rounded_layer(layer: nn.Module, inputs: Tensor, weight_bits: int, made_bits:
         inputs: (N, in_channels, T).
         weight_bits: of its weights.
         made_bits: of tensors between factors.
+        sampling: which layers keep a share of their inputs.
     """
     if isinstance(layer, nn.Conv1d):
-        return _convolution(layer, inputs, weight_bits)
+        return _convolution(layer, inputs, weight_bits, sampling)
     if isinstance(layer, MixedConv1d):
         matrix = _weights(layer.matrix(), weight_bits)[:, :, None]
+        if sampling is not None and layer in sampling.layers:
+            return sampled_convolution(inputs, matrix, share=sampling.share, stride=layer.stride)
         return functional.conv1d(inputs, matrix, stride=layer.stride)
     if isinstance(layer, Factors):
         for number, factor in enumerate(layer):
             if number and isinstance(factor, nn.Conv1d):
                 inputs = rounded(inputs, made_bits)
-            inputs = rounded_layer(factor, inputs, weight_bits, made_bits)
+            inputs = rounded_layer(factor, inputs, weight_bits, made_bits, sampling)
         return inputs
     outputs: Tensor = layer(inputs)  # trits, an identity, a shuffle: nothing to round
     return outputs
 
 
-def _convolution(layer: nn.Conv1d, inputs: Tensor, bits: int) -> Tensor:
+def _convolution(layer: nn.Conv1d, inputs: Tensor, bits: int, sampling: Sampling | None) -> Tensor:
+    weight = _weights(layer.weight, bits)
+    if sampling is not None and layer in sampling.layers:
+        return sampled_convolution(
+            inputs, weight, share=sampling.share, stride=layer.stride[0], groups=layer.groups
+        )
     return functional.conv1d(
         inputs,
-        _weights(layer.weight, bits),
+        weight,
         layer.bias,
         layer.stride,
         layer.padding,

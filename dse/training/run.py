@@ -13,6 +13,7 @@ ends bit for bit where an undisturbed one does, and no generator states need to 
     steps                   one step, in parts where memory is short
     optimisers, schedules   where a step goes, and how far
     fast/                   scores and gradients in less time
+    sampled                 gradients in less memory, where the recipe asks for it
     scoring                 a network on a split
     checkpoint, history, best_scores    what is kept
 

@@ -10,6 +10,8 @@ are those of a part. Activations are what fills the memory, and those of a part 
 next part begins.
 """
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -22,6 +24,7 @@ from dse.training.devices import Computation, is_out_of_memory
 from dse.training.fast import fast_scores
 from dse.training.recipe import Recipe
 from dse.training.rounded import rounded_scores
+from dse.training.sampled import plain_sampled, sampling_of
 
 
 class Steps:
@@ -49,6 +52,7 @@ class Steps:
             give_back_freed_memory()  # until a whole batch is known to fit
         self.rounded_of: DesignPoint | None = None
         """Design whose bits the scores are rounded to; None where they are not."""
+        self.sampling = sampling_of(network, recipe.kept_share)
         self.parts = 1
         """Into so many each batch is divided; their gradients are added up."""
 
@@ -92,12 +96,16 @@ class Steps:
 
     def scores(self, pictures: Tensor) -> Tensor:
         """Class scores in training mode, by the path and in the numbers of the computation."""
+        if self.computation.fast and self.rounded_of is None:
+            dtype = torch.bfloat16 if self.computation.bfloat16 else torch.float32
+            return fast_scores(self.network, pictures, dtype, self.sampling)
+        with nullcontext() if self.sampling is None else plain_sampled(self.sampling):
+            return self._plain_scores(pictures)
+
+    def _plain_scores(self, pictures: Tensor) -> Tensor:
         if self.rounded_of is not None:
-            return rounded_scores(self.network, self.rounded_of, pictures)
+            return rounded_scores(self.network, self.rounded_of, pictures, self.sampling)
         bfloat16 = self.computation.bfloat16
-        if self.computation.fast:
-            dtype = torch.bfloat16 if bfloat16 else torch.float32
-            return fast_scores(self.network, pictures, dtype)
         with torch.autocast(pictures.device.type, dtype=torch.bfloat16, enabled=bfloat16):
             scores: Tensor = self.network(pictures)
         return scores

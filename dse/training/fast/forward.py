@@ -25,10 +25,14 @@ from dse.training.fast.depthwise import depthwise
 from dse.training.fast.dropout import dropout
 from dse.training.fast.norm import norm
 from dse.training.fast.pointwise import pointwise
+from dse.training.sampled import Sampling
 
 
 def fast_scores(
-    network: SpeechNetwork, features: Tensor, dtype: torch.dtype = torch.float32
+    network: SpeechNetwork,
+    features: Tensor,
+    dtype: torch.dtype = torch.float32,
+    sampling: Sampling | None = None,
 ) -> Tensor:
     """What `network(features)` gives, with the same gradients and running statistics.
 
@@ -38,6 +42,8 @@ def fast_scores(
         network: in training or evaluation mode; its parameters stay in float32.
         features: (N, features, frames).
         dtype: of activations and matrix products; batch statistics are always float32.
+        sampling: which layers keep a share of their inputs, so that gradients of their weights are
+            estimates; none where it is None.
 
     Returns:
         (N, outputs), or (N, outputs, frames) of a framewise head; of type `dtype`.
@@ -47,7 +53,7 @@ def fast_scores(
     values = features.to(dtype).flatten(1).t().contiguous().view(*features.shape[1:], -1)
     for block in network.blocks.values():
         assert isinstance(block, ResidualBlock)
-        values = _block(block, values)
+        values = _block(block, values, sampling)
     if isinstance(network.head, PooledHead):
         pooled = _Pool.apply(values).t()  # type: ignore[no-untyped-call]
         return nn.functional.linear(
@@ -57,7 +63,7 @@ def fast_scores(
     return scores.permute(2, 0, 1)
 
 
-def _block(block: ResidualBlock, inputs: Tensor) -> Tensor:
+def _block(block: ResidualBlock, inputs: Tensor, sampling: Sampling | None) -> Tensor:
     """(in_channels, T, N) -> (out_channels, ceil(T / stride), N).
 
     The last layer of a sub-block is its batch norm, which takes the skip and the ReLU along.
@@ -69,37 +75,39 @@ def _block(block: ResidualBlock, inputs: Tensor) -> Tensor:
         *layers, batch_norm = sub_block
         assert isinstance(batch_norm, nn.BatchNorm1d)
         for layer in layers:
-            values = _layer(layer, values)
+            values = _layer(layer, values, sampling)
         residual = None
         if index == last and block.skip is not None:
             residual = inputs
             for layer in block.skip:
-                residual = _layer(layer, residual)
+                residual = _layer(layer, residual, sampling)
         values = norm(values, batch_norm, residual, relu=True)
         if block.training and block.dropout.p:
             values = dropout(values, block.dropout.p)
     return values
 
 
-def _layer(layer: nn.Module, inputs: Tensor) -> Tensor:
+def _layer(layer: nn.Module, inputs: Tensor, sampling: Sampling | None = None) -> Tensor:
     """One layer; a kind that is not known here is run in the layout it was written for."""
     if isinstance(layer, nn.Identity):
         return inputs
     if isinstance(layer, nn.BatchNorm1d):
         return norm(inputs, layer, None, relu=False)
+    share = 1.0 if sampling is None else sampling.share_of(layer)
     if isinstance(layer, TernaryConv1d):
         return pointwise(inputs, layer.weight[:, :, 0].to(inputs.dtype), stride=layer.stride)
     if isinstance(layer, MixedConv1d):
-        return pointwise(inputs, layer.matrix().to(inputs.dtype), stride=layer.stride)
+        matrix = layer.matrix().to(inputs.dtype)
+        return pointwise(inputs, matrix, stride=layer.stride, share=share)
     if isinstance(layer, Factors):
         for factor in layer:
-            inputs = _layer(factor, inputs)
+            inputs = _layer(factor, inputs, sampling)
         return inputs
     if isinstance(layer, Shuffle):
         grouped = inputs.view(layer.groups, -1, *inputs.shape[1:])
         return grouped.transpose(0, 1).reshape(inputs.shape)
     if isinstance(layer, nn.Conv1d):
-        outputs = _convolution(layer, inputs)
+        outputs = _convolution(layer, inputs, share)
         if layer.bias is not None:
             outputs = outputs + layer.bias.to(inputs.dtype)[:, None, None]
         return outputs
@@ -107,12 +115,12 @@ def _layer(layer: nn.Module, inputs: Tensor) -> Tensor:
     return other.permute(1, 2, 0).contiguous()
 
 
-def _convolution(layer: nn.Conv1d, inputs: Tensor) -> Tensor:
+def _convolution(layer: nn.Conv1d, inputs: Tensor, share: float) -> Tensor:
     """By its kind: 1x1, depthwise, or whatever else torch computes in (N, C, T)."""
     weight = layer.weight.to(inputs.dtype)
     (taps,), (stride,), (dilation,) = layer.kernel_size, layer.stride, layer.dilation
     if taps == 1:
-        return pointwise(inputs, weight[:, :, 0], groups=layer.groups, stride=stride)
+        return pointwise(inputs, weight[:, :, 0], groups=layer.groups, stride=stride, share=share)
     if layer.groups == layer.in_channels == layer.out_channels:
         return depthwise(inputs, weight[:, 0], stride=stride, dilation=dilation)
     outputs = nn.functional.conv1d(

@@ -131,8 +131,9 @@ def assert_same_tensors(first, second):
             precision="bfloat16",
             label_smoothing=0.0,
         ),
+        Recipe(epochs=15, batch_size=8, learning_rate=0.02, precision="float32", kept_share=0.1),
     ],
-    ids=["adamw", "sgd", "novograd", "bfloat16"],
+    ids=["adamw", "sgd", "novograd", "bfloat16", "kept_share"],
 )
 def test_every_optimiser_learns_what_is_easy(features, recipe):
     recipe = dataclasses.replace(recipe, augmentation=NO_AUGMENTATION)
@@ -229,9 +230,18 @@ def train_until(epoch, features, recipe, folder):
         train(POINT, features, recipe, seed=3, folder=folder, device="cpu", report=report)
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "sgd", "novograd"])
-def test_a_resumed_training_ends_where_an_undisturbed_one_does(features, tmp_path, optimiser):
-    recipe = dataclasses.replace(RECIPE, epochs=5, optimiser=optimiser)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimiser": "adamw"},
+        {"optimiser": "sgd"},
+        {"optimiser": "novograd"},
+        {"kept_share": 0.3},
+    ],
+    ids=str,
+)
+def test_a_resumed_training_ends_where_an_undisturbed_one_does(features, tmp_path, change):
+    recipe = dataclasses.replace(RECIPE, epochs=5, **change)
     straight = train(POINT, features, recipe, seed=3, folder=tmp_path / "a", device="cpu")
     train_until(1, features, recipe, tmp_path / "b")
     train_until(3, features, recipe, tmp_path / "b")
@@ -630,6 +640,25 @@ def test_both_paths_train_to_the_same_numbers(features, tmp_path):
         assert fast.validation_loss == pytest.approx(plain.validation_loss, rel=1e-4)
     assert results["fast"].computed == "cpu, 1 thread, float32, fast path"
     assert results["plain"].computed == "cpu, 1 thread, float32, plain path"
+
+
+@pytest.mark.parametrize("path", ["fast", "plain"])
+def test_both_paths_keep_the_share_of_the_recipe(features, path):
+    first, again, exact = (
+        train(
+            POINT,
+            features,
+            dataclasses.replace(RECIPE, epochs=1, kept_share=share),
+            seed=1,
+            folder=None,
+            device="cpu",
+            path=path,
+        )
+        .history[0]
+        .training_loss
+        for share in (0.2, 0.2, 1.0)
+    )
+    assert first == again != exact
 
 
 def test_path_and_numbers_are_chosen_by_device():
