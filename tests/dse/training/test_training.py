@@ -711,10 +711,10 @@ def room_for(monkeypatch):
     """Make memory run out for more than so many clips at a time."""
 
     def limit(clips):
-        def scores(network, pictures, dtype=torch.float32):
+        def scores(network, pictures, dtype=torch.float32, sampling=None):
             if network.training and len(pictures) > clips:
                 raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ...")
-            return fast_scores(network, pictures, dtype)
+            return fast_scores(network, pictures, dtype, sampling)
 
         monkeypatch.setattr(dse.training.steps, "fast_scores", scores)
 
