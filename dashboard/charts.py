@@ -426,7 +426,7 @@ def parallel(
             "z": 3 if front else 2,
             "smooth": False,
             "inactiveOpacity": 0.03,
-            "lineStyle": {"color": tint, "opacity": 0.95 if front else 0.25, "width": 1 + front},
+            "lineStyle": {"color": tint, "opacity": 0.95 if front else 0.4, "width": 1 + front},
             "emphasis": {"lineStyle": {"width": 4, "opacity": 1}},
             "itemStyle": {"color": tint},
             "data": [

@@ -135,7 +135,7 @@ def _change(column: Column, first: object, number: object) -> str:
     if column.unit == "%":
         return f"  ({signed(number - first)} points)" if number != first else ""
     change = difference(first, number)
-    return f"  ({change:+.1%})" if change and math.isfinite(change) else ""
+    return f"  ({signed(100 * change)}%)" if change and math.isfinite(change) else ""
 
 
 def readable(value: float) -> float:

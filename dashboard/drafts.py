@@ -4,7 +4,9 @@ Costs are known before a training, errors after it. So a space can be judged by 
 its designs keep the limits, and how much network the energy buys.
 """
 
+import base64
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ from dashboard.studies import find_studies
 from dse.columns import MEASURED_COLUMNS, OBJECTIVE_COLUMNS
 from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
-from dse.errors import InvalidFile, InvalidInput
+from dse.errors import InvalidFile, InvalidInput, steers
 from dse.pareto import pareto_mask
 from dse.pricing.budget import Budget, budget_from_node
 from dse.pricing.machine import Machine
@@ -29,6 +31,9 @@ from dse.pricing.sweep import Sweep
 from dse.studies.folder import GIVEN
 from dse.studies.rows import FULL
 from dse.studies.study import open_study
+
+MOST_DRAFT = 200_000
+"""Characters of a draft."""
 
 DEFAULT_AXES = {
     "blocks": "{low: 1, high: 3}",
@@ -154,6 +159,25 @@ def _put(node: dict[str, Any], keys: Sequence[str], value: Any) -> None:
         node.pop(key, None)
     else:
         node[key] = value
+
+
+def packed(text: str) -> str:
+    """A draft as an address has it: zlib, then base 64 in the letters of addresses."""
+    return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
+
+
+def unpacked(word: str) -> str | None:
+    """The draft of an address; None where it is none, was cut off, or is too long.
+
+    A few letters can be a gigabyte of blanks: no more is unpacked than a draft may have.
+    """
+    try:
+        content = base64.urlsafe_b64decode(word + "=" * (-len(word) % 4))
+        whole = zlib.decompressobj()
+        text = whole.decompress(content, MOST_DRAFT).decode()
+    except (ValueError, zlib.error):
+        return None
+    return text if whole.eof and not steers(text.replace("\n", "")) else None
 
 
 def flow(value: Any) -> str:

@@ -492,7 +492,7 @@ def _points(
                 hovered=list(table.columns),
                 size=11 if front else 5 if len(part) > LARGE else 7,
                 symbol=symbols.get(form, UNKNOWN),
-                opacity=1.0 if front else 0.4,
+                opacity=1.0 if front else 0.55,
                 large=len(part) > LARGE,
                 largeThreshold=LARGE,
                 selectedMode="single",

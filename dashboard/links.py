@@ -41,10 +41,14 @@ def begin(page: str) -> None:
     Args:
         page: that is drawn.
     """
-    came_back = getattr(get_script_run_ctx(), "is_history_navigation", False)
-    if came_back or st.session_state.get(PAGE) != page:
+    if came_back() or st.session_state.get(PAGE) != page:
         st.session_state[VISIT] = st.session_state.get(VISIT, 0) + 1
         st.session_state[PAGE] = page
+
+
+def came_back() -> bool:
+    """Whether this run is of the browser's Back or Forward."""
+    return bool(getattr(get_script_run_ctx(), "is_history_navigation", False))
 
 
 def end(page: str) -> None:
@@ -89,17 +93,18 @@ def go(page: str, **query: str) -> None:
     st.switch_page(f"views/{page}.py", query_params=asked)
 
 
-def asked_for(key: str) -> str | None:
+def asked_for(key: str, most: int = MOST_CHARACTERS) -> str | None:
     """What the address asks for; None in all runs of a visit but the first that asks.
 
     Args:
         key: of the parameter, and of the widget.
+        most: characters that are read of it.
     """
     visit = st.session_state.get(VISIT, 0)
     if key in st.session_state and st.session_state.get(f"{key}.visit") == visit:
         return None
     st.session_state[f"{key}.visit"] = visit
-    return st.query_params.get(key, "")[:MOST_CHARACTERS]
+    return st.query_params.get(key, "")[:most]
 
 
 def keep(key: str, value: str, default: str = "") -> None:
@@ -128,6 +133,7 @@ def choose_one(
     index: int = 0,
     format_func: Callable[[str], str] = str,
     always: bool = False,
+    help: str | None = None,
 ) -> str:
     """One of the options: the address's, or else that at `index`.
 
@@ -139,6 +145,7 @@ def choose_one(
         index: of the option that is chosen where the address says nothing.
         format_func: key -> words.
         always: the address names the default, too, where that is another one tomorrow.
+        help: of the widget.
     """
     default, asked = options[index], asked_for(key)
     if asked is not None:
@@ -146,7 +153,7 @@ def choose_one(
         _note_missing(key, [asked] if asked and asked not in options else [])
     elif st.session_state[key] not in options:
         st.session_state[key] = default
-    value = str(place.selectbox(title, options, key=key, format_func=format_func))
+    value = str(place.selectbox(title, options, key=key, format_func=format_func, help=help))
     if not _say_missing(place, key, value):
         keep(key, value, "" if always else default)
     return value

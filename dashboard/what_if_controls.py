@@ -212,13 +212,9 @@ def _array(array: ComputeArray, mark: str) -> ArrayChange:
         zero: ZeroHandling = array.zero_handling
         if array.element != "mac":
             handlings: list[ZeroHandling] = ["dense", "gated", "skipped"]
-            zero = st.selectbox(
-                "Zero trits",
-                handlings,
-                index=handlings.index(zero),
-                required=True,
-                key=f"{mark}.{array.name}.zero",
-            )
+            key = f"{mark}.{array.name}.zero"
+            word = choose_one(st, "Zero trits", handlings, key, index=handlings.index(zero))
+            zero = next(each for each in handlings if each == word)
     return ArrayChange(
         rows=rows,
         columns=columns,
@@ -245,14 +241,15 @@ def _memory(memory: MemoryLevel, mark: str, technology: Technology) -> MemoryCha
                 kind: load_technology(name).dram_pj_per_bit.value
                 for kind, name in DRAM_KINDS.items()
             }
-            kind = st.selectbox(
+            made = choose_one(
+                st,
                 "DRAM kind",
                 list(prices),
-                key=f"{mark}.{memory.name}.kind",
+                f"{mark}.{memory.name}.kind",
                 format_func=lambda kind: f"{kind}: {prices[kind]:.3g} pJ/bit",
             )
-            if kind in DRAM_KINDS:
-                energy = prices[kind]
+            if made in DRAM_KINDS:
+                energy = prices[made]
         elif st.toggle(
             "Fit",
             value=fits,
@@ -266,14 +263,16 @@ def _memory(memory: MemoryLevel, mark: str, technology: Technology) -> MemoryCha
             capacity = _powers("Capacity (KiB)", begin, f"{mark}.{memory.name}.capacity", _kib)
         kind = memory.kind
         if memory.holds == ("weights",) and memory.kind in WEIGHT_KINDS:
-            kind = st.selectbox(
+            word = choose_one(
+                st,
                 "Kind",
                 WEIGHT_KINDS,
+                f"{mark}.{memory.name}.kind",
                 index=WEIGHT_KINDS.index(memory.kind),
-                key=f"{mark}.{memory.name}.kind",
                 format_func=lambda kind: kind.replace("_", " "),
                 help="all but sram hold weights without supply, and are not written",
             )
+            kind = next(each for each in WEIGHT_KINDS if each == word)
         width = _powers(
             "Port (bits a cycle)", memory.bandwidth_bits_per_cycle, f"{mark}.{memory.name}.width"
         )

@@ -493,6 +493,8 @@ def _table(inside: pd.DataFrame, study: StudyFrame) -> None:
         for name in columns
     }
     config["name"] = st.column_config.TextColumn(pinned=True)
+    config |= {"tags": st.column_config.TextColumn(width=150)}
+    config |= {"note": st.column_config.TextColumn(width="medium")}
     event = st.dataframe(
         _with_notes(rows[names].rename(columns={name: label(name) for name in names}), said),
         hide_index=True,

@@ -22,14 +22,17 @@ from dashboard import links
 from dashboard.charts import Option, axis, chart, find_ends, points
 from dashboard.drafts import (
     DEFAULT_AXES,
+    MOST_DRAFT,
     Preview,
     clone_of,
     data_folders,
     flow,
+    packed,
     preview,
     read_draft,
     seconds_of_an_epoch,
     study_yaml,
+    unpacked,
     value_at,
     with_value,
 )
@@ -56,6 +59,11 @@ HARDWARE = {
 DRAFT, BEGUN, PREVIEWED = "launch.draft", "launch.begun", "launch.previewed"
 """In the session: the study file that is put together, what it was begun with, and the last one
 that a preview was drawn of."""
+FIRST = "launch.first"
+"""In the session: the draft as it was begun."""
+KEPT, MOST_KEPT = "draft", 8_000
+"""Parameter of the address that holds the draft, and its most characters: servers and proxies take
+addresses of so many. It is a study file of some 20,000."""
 WRONG = "launch.wrong"
 """In the session: place in the draft -> what was typed for it, and why it cannot be read."""
 
@@ -77,6 +85,7 @@ def main() -> None:
     _begin_with(begin, folders[0])
     with bar:
         _start(st.session_state[DRAFT])
+        _keep_draft()
     left, right = st.columns([1, 1], gap="medium")
     with left:
         form, yaml = st.tabs(["Form", "YAML"])
@@ -89,19 +98,40 @@ def main() -> None:
 
 
 def _begin_with(place: Any, data_folder: str) -> None:
-    """A new draft, or that of a study; it replaces what there is when another is chosen."""
+    """A new draft, or that of a study; it replaces what there is when another is chosen.
+
+    The address has what was made of it, so that a reload, or a colleague, goes on with the draft.
+    """
+    asked = links.asked_for(KEPT, MOST_KEPT)
+    st.session_state[KEPT] = True
     found = find_studies(settings().folders)
     names = {"": "a new study"} | {name: f"a clone of {name}" for name in found}
     chosen = choose_one(place, "Begin with", list(names), "clone", format_func=names.__getitem__)
-    if st.session_state.get(BEGUN) == chosen and DRAFT in st.session_state:
+    begun = st.session_state.get(BEGUN) == chosen and DRAFT in st.session_state
+    # Back to where nothing was changed yet leads to that; any other way here to where one was.
+    if begun and not asked and not (asked == "" and links.came_back()):
         return
     st.session_state[BEGUN], st.session_state[WRONG] = chosen, {}
-    st.session_state[DRAFT] = _new_draft(data_folder)
+    first = _new_draft(data_folder)
     if chosen:
         try:
-            st.session_state[DRAFT] = clone_of(found[chosen], free_name(settings().root, chosen))
+            first = clone_of(found[chosen], free_name(settings().root, chosen))
         except InvalidInput as error:
             place.error(sentence(error))
+    kept = unpacked(asked) if asked else None
+    if asked and kept is None:
+        place.warning("The draft of this link was cut off: here is the one that it began with.")
+    st.session_state[FIRST] = first
+    st.session_state[DRAFT] = first if kept is None else kept
+
+
+def _keep_draft() -> None:
+    """Have the address hold the draft, once it is another than the one that it began with."""
+    word = packed(st.session_state[DRAFT])
+    if len(word) > MOST_KEPT:
+        word = ""
+        st.caption("This draft is too long for the address: a reload of the page loses it.")
+    links.keep(KEPT, word, packed(st.session_state[FIRST]))
 
 
 def free_name(root: Path, name: str) -> str:
@@ -136,7 +166,7 @@ def _yaml() -> None:
     st.text_area(
         "Study file",
         height=620,
-        max_chars=200_000,
+        max_chars=MOST_DRAFT,
         key="launch_yaml",
         help="docs/how-to/search.md describes every key",
         on_change=_typed,
@@ -185,7 +215,8 @@ def _form(folders: list[str]) -> None:
     with st.expander("Limits: designs beyond are never trained", expanded=True):
         for cell, column in zip(st.columns(3) * 2, LIMITS, strict=False):
             # Typed in the unit of the label (µJ, KiB), written in that of the file (pJ, bit).
-            factor = LABELS[column][2]
+            _, unit, ratio = LABELS[column]
+            factor = ratio if unit else None  # of a count: a whole number
             _number(cell, f"most {label(column)}", node, f"limits.max_{column}", factor=factor)
     with st.expander("Hardware: machines that are searched, too", expanded="hardware" in node):
         _several(st, "Machines to choose from", node, "hardware.machine", machine_names())
@@ -311,7 +342,8 @@ def _number(
 ) -> None:
     """A number; of a limit a float in the unit of people, else a whole one."""
     key, value = f"form.{path}", value_at(node, path)
-    known = isinstance(value, int | float) and not isinstance(value, bool)
+    # Browsers count to 2^53: what is beyond, and .inf, stands in the YAML only.
+    known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**53
     number = value if known else usual
     whole = factor is None
     if number is not None:
@@ -319,8 +351,9 @@ def _number(
     st.session_state[key] = number
     place.number_input(
         title,
-        int(least) if whole else 0.0,
-        2**31 - 1 if whole else None,
+        # What stands in the YAML is shown, also where it is less than makes sense.
+        min(int(least), number or 0) if whole else min(0.0, number or 0.0),
+        max(2**31 - 1, int(number or 0)) if whole else None,
         key=key,
         placeholder="none",
         step=1 if whole else None,

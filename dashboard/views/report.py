@@ -20,6 +20,7 @@ from dashboard.shortlist import shortlist
 from dashboard.studies import StudyFrame, signature
 from dashboard.views.compare import name_designs
 from dse.report import FORMATS, Report, Use, render, study_report
+from dse.report.content import Section
 
 KINDS = {
     "html": "text/html",
@@ -76,14 +77,27 @@ def main() -> None:
         battery,
         max_error,
     )
-    titles = [section.title for section in report.sections]
-    wanted = st.multiselect("Sections", titles, default=titles, key="report_sections")
-    kept = tuple(section for section in report.sections if section.title in wanted)
+    kept = _kept_sections(report)
     if not kept:
-        st.info("Choose at least one section.")
+        st.info("All sections are left out: take one back.")
         return
     _downloads(dataclasses.replace(report, sections=kept))
     _designs(study, keys)
+
+
+def _kept_sections(report: Report) -> tuple[Section, ...]:
+    """All but those that are left out: what is new, such as another design's, is in the report."""
+    titles = {section.name: section.title for section in report.sections}
+    out = choose_many(
+        st,
+        "Sections that are left out",
+        list(titles),
+        "left_out",
+        default=(),
+        most=len(titles),
+        format_func=titles.__getitem__,
+    )
+    return tuple(section for section in report.sections if section.name not in out)
 
 
 def _use_and_limit(study: StudyFrame) -> tuple[float, float, float | None]:

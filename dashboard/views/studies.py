@@ -186,14 +186,18 @@ def _best(name: str, folder: Path) -> None:
         f"Best points: {len(front)} of {int(study.frame['frontier'].sum())} designs on the "
         "frontier."
     )
+    machine = {"machine": front["accelerator"]} if study.asked.several_machines else {}
+    right = st.column_config.TextColumn(alignment="right")
     event = st.dataframe(
         pd.DataFrame(
             {"trial": front["trial"], "design": front["name"]}
+            | machine
             | {LABELS[n][0]: [figure(v, n) for v in front[n]] for n in names}
             | note_columns(study, front["key"])
         ),
         hide_index=True,
         key="best_points",
+        column_config={LABELS[name][0]: right for name in names},
         on_select="rerun",
         selection_mode="multi-row",
     )

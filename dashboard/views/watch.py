@@ -31,6 +31,8 @@ from dse.studies.cluster_state import read_cluster_state
 from dse.studies.folder import RESOLVED
 
 EVERY_S = 2
+FIGURES = ("error", "energy per inference", "trained parameters")
+"""Columns of the latest rows that are figures with their units."""
 LATEST = 15  # rows
 CURVES = 4  # learning curves
 AT_WORK = ("searching", "stopping")
@@ -268,8 +270,14 @@ def _latest(study: StudyFrame) -> None:
         shown.insert(2, "cheapest on", frame["accelerator"].to_numpy())
     for name, texts in note_columns(study, frame["key"]).items():
         shown[name] = texts
+    right = st.column_config.TextColumn(alignment="right")
     event = st.dataframe(
-        shown, hide_index=True, key="latest", on_select="rerun", selection_mode="multi-row"
+        shown,
+        hide_index=True,
+        key="latest",
+        on_select="rerun",
+        selection_mode="multi-row",
+        column_config={name: right for name in FIGURES},
     )
     if list_button(study, selected_rows(event, frame["design"]), "list_latest"):
         st.rerun()

@@ -228,7 +228,7 @@ def _moves(study: StudyFrame, found: Moves, frame: pd.DataFrame) -> None:
             cell.text(text + (f"\nand {len(keys) - 8} more" if len(keys) > 8 else ""))
             with cell:
                 designs = [study.name_design(key) for key in keys[:MOST]]
-                list_button(study, designs, f"list.{title}", "them")
+                list_button(study, designs, f"list.{title}")
 
 
 def _before(study: StudyFrame, trained: Trained, chosen: Chosen) -> pd.DataFrame:

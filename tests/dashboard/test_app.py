@@ -453,6 +453,17 @@ def test_a_slider_stands_in_the_address(study: Path, open_page: Opened) -> None:
     assert next(s for s in odd.select_slider if s.label == "Clock (MHz)").value == 10.0
 
 
+def test_choices_of_parts_stand_in_the_address(study: Path, open_page: Opened) -> None:
+    query = {"machine": "kws_int8_dram", "kws_int8_dram.dram.kind": "HBM2"}
+    app = open_page("what_if", study.parent, **query)
+    kind = app.selectbox(key="kws_int8_dram.dram.kind")
+    assert kind.value == "HBM2"
+    kind.set_value("LPDDR5").run()
+    assert app.query_params["kws_int8_dram.dram.kind"] == "LPDDR5"
+    app = open_page("what_if", study.parent, **{"own.trees.zero": "skipped"})
+    assert app.selectbox(key="own.trees.zero").value == "skipped" and not app.error
+
+
 def test_robustness_and_saving_a_machine(study: Path, open_page: Opened) -> None:
     app = open_page("what_if", study.parent, robust="true")
     shares = next(f.value for f in app.dataframe if "on the frontier (share of draws)" in f.value)
@@ -509,7 +520,6 @@ def test_a_report_can_be_downloaded(study: Path, open_page: Opened) -> None:
     buttons = {each.proto.label: each.proto for each in app.get("download_button")}
     assert list(buttons)[:2] == ["HTML", "PDF"] and len(buttons) == len(FORMATS)
     assert all(each.deferred_file_id for each in buttons.values())  # made when it is pressed
-    assert "Question and answer" in app.multiselect(key="report_sections").value
     # The limit of the link is the field's, and the answer that of `dse report --max-error`.
     asked = open_page("report", study.parent, max_error="45", report_rate="nonsense")
     assert asked.number_input(key="max_error").value == 45
@@ -517,8 +527,12 @@ def test_a_report_can_be_downloaded(study: Path, open_page: Opened) -> None:
     preview = str(asked.get("iframe")[0].proto.srcdoc)
     assert "cheapest with at most 45 % error?" in preview
     assert html.escape(wanted.points[0][:40]) in preview
-    app.multiselect(key="report_sections").set_value([]).run()
-    assert "Choose at least one section" in texts(app)
+    out = asked.multiselect(key="left_out")
+    out.set_value(["answer"]).run()  # a section's name: short, and the same tomorrow
+    assert asked.query_params["left_out"] == "answer"
+    again = open_page("report", study.parent, left_out="answer")
+    assert "Question and answer" not in str(again.get("iframe")[0].proto.srcdoc)
+    assert again.multiselect(key="left_out").options[0] == "Question and answer"
 
 
 def test_all_studies_are_listed(study: Path, open_page: Opened) -> None:

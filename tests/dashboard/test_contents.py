@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from cost_models import Band
 from cost_models.application import Use
-from dashboard.contents import BETTER, WORSE, _tint
+from dashboard.contents import BETTER, WORSE, _change, _tint
 from dse.columns import COST_COLUMNS
 from dse.report.breakdowns import design_sections
 from dse.report.content import Column, Table, middle
@@ -128,3 +128,10 @@ def test_better_and_worse_are_tinted_by_what_a_figure_means() -> None:
     assert BETTER in _tint(column("battery"), 1.0, 2.0)
     for name, after in (("energy", 1.0), ("clock_mhz", 2.0), ("bound_sram", 2.0), ("energy", None)):
         assert _tint(column(name), 1.0, after) == ""
+
+
+def test_a_change_that_is_tinted_is_not_said_to_be_none() -> None:
+    power = Column(name="power", heading="power", unit="µW", band=True)
+    assert _change(power, 75.10, 75.13) == "  (+0.04%)" and _tint(power, 75.10, 75.13)
+    assert _change(power, 75.1, 75.1) == _tint(power, 75.1, 75.1) == ""
+    assert _change(power, 2.0, 1.0) == "  (-50.0%)"

@@ -394,6 +394,7 @@ def test_rows_of_a_table_go_to_the_shortlist(
     assert not [each for each in app.button if each.key == button]
     app.session_state[table] = {"selection": {"rows": [0, 1], "columns": [], "cells": []}}
     app.run()
+    assert {"machine", "cheapest on"} & set(app.dataframe[-1].value.columns)
     app.button(key=button).click().run()
     chosen = read_listed(app.query_params["shortlist"])
     study = read_study("six", studies / "six")

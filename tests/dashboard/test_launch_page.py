@@ -10,7 +10,15 @@ from streamlit.testing.v1 import AppTest
 
 import dashboard.launching as launching
 from cost_models.strict_yaml import parse_yaml
-from dashboard.drafts import clone_of, flow, read_draft, value_at, with_value
+from dashboard.drafts import (
+    clone_of,
+    flow,
+    packed,
+    read_draft,
+    unpacked,
+    value_at,
+    with_value,
+)
 from dashboard.texts import sentence
 from dashboard.views.launch import free_name
 from dse.errors import InvalidFile, InvalidInput
@@ -95,6 +103,45 @@ def test_a_wrong_axis_leaves_preview_and_start(
     app.text_area(key="launch_yaml").set_value("name: ../up\ndata: {folder: speech}\n").run()
     next(each for each in app.button if each.label == "Check and start").click().run()
     assert "a name has up to 64" in app.error[0].value and started == []
+
+
+def test_a_draft_outlasts_a_reload(folder: Path, open_page: Opened) -> None:
+    app = open_page("launch", folder, clone="six")
+    assert "draft" not in app.query_params  # as it was begun
+    app.number_input(key="form.trainings").set_value(7).run()
+    again = open_page("launch", folder, clone="six", draft=app.query_params["draft"])
+    assert draft(again) == draft(app) and draft(again)["trainings"] == 7
+    cut = open_page("launch", folder, clone="six", draft=app.query_params["draft"][:-9])
+    assert "was cut off" in cut.warning[0].value and draft(cut).get("trainings") != 7
+    long = "# " + "".join(chr(97 + i * i % 25) + str(i) for i in range(9_000))
+    again.text_area(key="launch_yaml").set_value(f"{long}\nname: x\n").run()
+    assert "draft" not in again.query_params
+    assert any("a reload of the page loses it" in each.value for each in again.caption)
+
+
+def test_numbers_of_a_draft_that_make_no_sense_are_shown(folder: Path, open_page: Opened) -> None:
+    app = open_page("launch", folder)
+    limit = app.number_input(key="form.limits.max_trained_parameters")
+    assert (limit.value, limit.step) == (20_000, 1)  # a count is whole
+    text = "name: x\ntrainings: 0\nseed: -1\nlimits: {max_trained_parameters: .inf}\n"
+    text += "recipe: {epochs: 1152921504606846976}\n"
+    app.text_area(key="launch_yaml").set_value(text).run()
+    assert not app.exception
+    shown = [app.number_input(key=f"form.{key}").value for key in ("trainings", "seed")]
+    assert shown == [0, -1] and app.number_input(key="form.recipe.epochs").value is None
+    assert app.number_input(key="form.limits.max_trained_parameters").value is None
+
+
+@pytest.mark.parametrize("text", ["", "name: µ\n", "x" * 1_000])
+def test_drafts_of_addresses_are_read_back(text: str) -> None:
+    assert unpacked(packed(text)) == text and packed(text).isascii()
+
+
+@pytest.mark.parametrize(
+    "word", ["", "x", "!", "é", packed("name: x")[:-2], packed(" " * 10**7), packed("\x1b[31m")]
+)
+def test_what_is_no_draft_is_none(word: str) -> None:
+    assert unpacked(word) is None
 
 
 @pytest.mark.parametrize(
