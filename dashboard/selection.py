@@ -21,6 +21,8 @@ import streamlit as st
 from dashboard.frontier_chart import FrontierChart, clicked, within
 
 SELECTION, DRAWN, SEEN = "plot.selection", "plot.drawn", "plot.seen"
+ROUND = "plot.round"
+"""In the session: how often a button has replaced what was selected in the plot."""
 MOST_CORNERS = 40
 """Of an outline that is kept; a lasso of hundreds would not fit into an address."""
 
@@ -156,14 +158,20 @@ def select(study: str, selection: Selection) -> None:
     st.session_state[SELECTION] = (study, selection)
 
 
+def replace(study: str, selection: Selection) -> None:
+    """Have this selected instead, as a button says; what was drawn goes with what it selected."""
+    select(study, selection)
+    st.session_state[ROUND] = st.session_state.get(ROUND, 0) + 1
+
+
 def draw(chart: FrontierChart, name: str, height: int) -> None:
     """Draw a plot in which one can select, and remember what it shows.
 
     Its key has the columns: a plot of others is another one, so that no outline of old figures
-    stays in it.
+    stays in it. So it is after a button has selected something else.
     """
     scales = f"{_scale(chart.log_x)}.{_scale(chart.log_y)}"
-    key = f"{name}.{chart.x}.{chart.y}.{scales}"
+    key = f"{name}.{chart.x}.{chart.y}.{scales}.{st.session_state.get(ROUND, 0)}"
     st.session_state[DRAWN] = (key, chart)
     with st.container(key=name):
         chart.show(key, height=height)

@@ -37,7 +37,7 @@ from dashboard.selection import (
     designs_of,
     draw,
     read_outline,
-    select,
+    replace,
 )
 from dashboard.session import current_study, open_design, page, rows_or_stop
 from dashboard.shortlist import (
@@ -340,7 +340,7 @@ def _answer(study: StudyFrame, frame: pd.DataFrame, within: bool) -> None:
 
 
 def _pick(label_of_study: str, design: str) -> None:
-    select(label_of_study, Selection(design=design))
+    replace(label_of_study, Selection(design=design))
 
 
 def _details(
@@ -380,7 +380,7 @@ def _spread(figures: "pd.Series[float]") -> tuple[float, float, float]:
 
 
 def _select_none(study: StudyFrame) -> None:
-    select(study.label, Selection())
+    replace(study.label, Selection())
 
 
 def _counted(number: int, word: str) -> str:

@@ -209,8 +209,28 @@ def test_a_link_opens_the_page_with_its_selection(studies: Path, open_page: Open
     rings = next(each for each in drawn(app)["series"] if each["name"] == "selected")
     assert len(tables_of(app)[rings["datasetIndex"]]) == 2
     assert app.query_params["outline"] == str(outline)
+    plot = app.get("echarts_chart")[0].proto.id
     app.button(key="select_none").click().run()
     assert "Selected" not in texts(app) and "outline" not in app.query_params
+    assert app.get("echarts_chart")[0].proto.id != plot  # in which the outline is drawn
+
+
+def test_no_outline_of_old_figures_stays_in_a_plot_of_others(
+    studies: Path, open_page: Opened
+) -> None:
+    """A browser keeps what was drawn in a plot as long as it is the same one: as its id is."""
+    outline = "energy_pj.log~error.lin~0.1_0~99_0~99_99~0.1_99"
+    app = open_page("frontier", studies, study="six", outline=outline)
+    plots = [app.get("echarts_chart")[0].proto.id]
+    for key, value in (("x", "area_um2"), ("y", "energy_pj")):
+        app.selectbox(key=key).set_value(value).run()
+        plots.append(app.get("echarts_chart")[0].proto.id)
+    app.toggle(key="log_x").set_value(False).run()
+    plots.append(app.get("echarts_chart")[0].proto.id)
+    assert len({*plots}) == 4
+    # What it holds stays selected, by the figures in which it was drawn.
+    assert app.query_params["outline"].startswith("energy_pj.log~error.lin~")
+    assert "selected" in "".join(str(each["name"]) for each in drawn(app)["series"]).lower()
 
 
 def test_a_picked_design_stands_in_the_address(studies: Path, open_page: Opened) -> None:
