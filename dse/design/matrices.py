@@ -7,7 +7,9 @@ every way around a block is cut, nothing of the input gets through:
     x --+-- B1.0.pw (no entry) --(+)-- constant, and so are the scores
         +-- B1.skip (no entry) ---+    with an identity or a trained skip they are not
 
-Such a network is dead: it costs what it costs, and no training teaches it anything.
+Such a network is dead: it costs what it costs, and no training teaches it anything. So is one whose
+matrices all have entries, but none where the channels are that still carry something
+(`dse.design.channels`).
 """
 
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dse.design.channels import live_channels, useful_channels
 from dse.design.places import Place, main_place, skip_place, ternary_places
 from dse.design.point import Block, DesignPoint
 from dse.ternary.matrix import count_nonzeros, start_state, ternary_matrix
@@ -129,23 +132,53 @@ def dead_words(places: tuple[Place, ...]) -> str:
 
 
 def find_dead(point: DesignPoint) -> str:
-    """`dead_words` of the first block that nothing gets through; empty where all let something."""
-    channels = point.in_channels
-    for block in point.blocks:
-        if words := dead_words(cut_through(block, channels, point.ternary_seed)):
-            return words
-        channels = block.out_channels
+    """Why the scores of a network are constant; empty where they are not.
+
+    The first block that nothing gets through is named: with its matrices that have no entry, or
+    with how few of its inputs still carry something.
+    """
+    channels, live = point.in_channels, point.in_channels
+    for block, found in zip(point.blocks, live_channels(point), strict=False):
+        if not found.any():
+            cut = cut_through(block, channels, point.ternary_seed)
+            return dead_words(cut) or (
+                f"the scores do not depend on the input: {live} of {channels} inputs of "
+                f"{block.name} carry any of it, and its matrices have no entry on the way from "
+                f"these to its outputs (ternary_seed {point.ternary_seed}); raise the density, "
+                "widen the block, or take the generator one_hot"
+            )
+        channels, live = block.out_channels, int(found.sum())
     return ""
 
 
+def idle_words(point: DesignPoint) -> str:
+    """Blocks of whose output channels more than `FEW` carry nothing of the input to the scores.
+
+    Constant ones, and those that nothing hears, whichever matrix on the way makes them so. They
+    cost as much as the others. Empty where no block has so many.
+    """
+    told = []
+    both = zip(point.blocks, live_channels(point), useful_channels(point), strict=True)
+    for block, live, useful in both:
+        idle, width = int((~(live & useful)).sum()), block.out_channels
+        if idle > FEW * width:
+            told.append(f"{block.name} {idle} of {width} ({idle / width:.0%})")
+    if not told:
+        return ""
+    return f"channels that carry nothing from the input to the scores: {', '.join(told)}"
+
+
 def matrix_words(point: DesignPoint) -> str:
-    """One sentence on what the draw of the matrices came to, where it matters; else empty.
+    """What the draw of the matrices came to, where it matters; else empty.
 
     A dead network first of all; then matrices with more than `FEW` of their rows or columns zeros:
-    where most of them are, and what makes fewer.
+    where most of them are, and what makes fewer; and blocks with as many idle channels.
     """
-    if dead := find_dead(point):
-        return dead
+    return find_dead(point) or "; ".join(filter(None, (_zero_words(point), idle_words(point))))
+
+
+def _zero_words(point: DesignPoint) -> str:
+    """Where rows and columns of zeros are; empty where they are few."""
     facts = list(_facts(point))
     lacking = [
         each

@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from cost_models.batch import PartBook
 from cost_models.generator import GeneratorSpec
+from dse.design.channels import Passage, forward, passage
 from dse.design.families.family import Family, Part, Value
-from dse.design.matrices import cut_through
 from dse.design.point import INPUT_BITS, Block, DesignPoint, Head
 from dse.networks.lowering import lower_block, lower_head, output_frames
 
@@ -85,7 +85,14 @@ class DesignBook:
         """Distinct sets of generators that parts or networks need; the first is none."""
         self._numbers: dict[tuple[Block | Head, int, int, int, int], int] = {}
         self._generators_of_part: list[int] = []
-        self._dead_parts: list[int] = []
+        self._blocks: list[tuple[Block | None, int, int]] = []
+        """Of each part: the block (None of a head), the channels that it reads, and its seed."""
+        self._passages: list[Passage] = []
+        self._table = np.zeros((0, 3), dtype=np.int64)
+        """The same as an array, as of the last time that it was asked for."""
+        self._unsure = False
+        """Whether any part may let nothing through."""
+        self._live: dict[tuple[int, bytes], bytes] = {}
 
     def number(
         self,
@@ -123,8 +130,11 @@ class DesignBook:
             self._numbers[key] = self.parts.add(layers)
             specs = [layer.generator for layer in layers if layer.generator is not None]
             self._generators_of_part.append(self._number_set(specs))
-            if isinstance(content, Block) and cut_through(content, in_channels, ternary_seed):
-                self._dead_parts.append(self._numbers[key])
+            block = content if isinstance(content, Block) else None
+            through = passage(block, in_channels, ternary_seed) if block else Passage(0, 1, 1)
+            self._blocks.append((block, in_channels, ternary_seed))
+            self._passages.append(through)
+            self._unsure |= not through.is_sure
         return self._numbers[key]
 
     def number_parts(
@@ -166,15 +176,46 @@ class DesignBook:
         return Cut(len(points), grouped(networks))
 
     def find_dead(self, networks: Numbers) -> npt.NDArray[np.bool_]:
-        """Which networks are dead: a part lets nothing of the input through, shape (designs,).
+        """Which networks are dead: nothing of the input reaches the scores, shape (designs,).
+
+        Counts make sure of nearly all (`Passage`); of the others it is looked which channels of
+        each block are live (`dse.design.channels`), and each such step is remembered.
 
         Args:
             networks: part numbers or `NO_PART`, shape (designs, parts).
         """
-        if not self._dead_parts:  # as nearly always
-            return np.zeros(len(networks), dtype=np.bool_)
-        dead: npt.NDArray[np.bool_] = np.isin(networks, self._dead_parts)
-        return np.asarray(dead.any(axis=1))
+        dead = np.zeros(len(networks), dtype=np.bool_)
+        if not self._unsure:  # as nearly always
+            return dead
+        if len(self._table) < len(self._passages):
+            self._table = np.array(self._passages, dtype=np.int64)
+        passages = self._table
+        unsure = (passages[:, 2] == 0) & ((passages[:, 0] > 0) | (passages[:, 1] == 0))
+        some = np.flatnonzero(unsure[networks].any(axis=1) & (networks != NO_PART).all(axis=1))
+        some = some[self._least_live(networks[some], passages) == 0]
+        for at in some:
+            dead[at] = not self._is_live(networks[at].tolist())
+        return dead
+
+    def _least_live(self, networks: Numbers, passages: Numbers) -> Numbers:
+        """Channels of the last block that counts make sure are live; 0 where they tell nothing."""
+        reads = np.array([channels for _, channels, _ in self._blocks], dtype=np.int64)
+        live: Numbers = reads[networks[:, 0]]
+        for place in range(networks.shape[1]):
+            needs, gives, rest = passages[networks[:, place]].T
+            live = np.where(live > needs, gives, np.where(live > 0, rest, 0))
+        return live
+
+    def _is_live(self, parts: Sequence[int]) -> bool:
+        """Whether any channel of the last block of a network is live, by its very matrices."""
+        live = np.ones(self._blocks[parts[0]][1], dtype=np.bool_).tobytes()
+        for part in parts:
+            block, channels, seed = self._blocks[part]
+            if block is not None and (part, live) not in self._live:
+                before = np.frombuffer(live, dtype=np.bool_)
+                self._live[part, live] = forward(block, channels, seed, before).tobytes()
+            live = self._live.get((part, live), live)
+        return any(live)
 
     def dead_designs(self, cut: Cut) -> npt.NDArray[np.bool_]:
         """Which designs of a cut are dead, shape (designs,); what cannot be built is not."""
