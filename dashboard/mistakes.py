@@ -1,4 +1,4 @@
-"""What a network takes for what: confusions in float and in int8, side by side, and in words."""
+"""What a network takes for what: in floats and in whole numbers, side by side, and in words."""
 
 import shlex
 
@@ -28,7 +28,7 @@ SAID, TOLD = "spoken", "recognised as"
 
 
 def draw_mistakes(study: StudyFrame, row: Evaluation) -> None:
-    """The panel of a design: errors, confusion matrices in float and int8, the worst pairs.
+    """The panel of a design: errors and confusion matrices in both forms, the worst pairs.
 
     Args:
         study: that the design is of; its folder must hold the design's `evaluation.json`.
@@ -48,16 +48,17 @@ def draw_mistakes(study: StudyFrame, row: Evaluation) -> None:
         st.code(f"dse train {design} --data FOLDER --out NEW_FOLDER", language="sh")
         return
     _numbers(best)
-    forms = [("float", best.floats), ("int8", best.int8)]
+    forms = [("float", best.floats), ("whole numbers", best.int8)]
     for cell, (form, confusion) in zip(st.columns(2, gap="medium"), forms, strict=True):
         with cell:
             st.markdown(f"**In {form}**")
             if confusion is None:
-                st.info("No int8 figures: " + plain(best.reason or "it was not evaluated") + ".")
+                why = plain(best.reason or "it was not evaluated")
+                st.info(f"No figures in whole numbers: {why}.")
                 continue
             st.echarts_chart(
                 confusion_chart(best.labels, confusion),
-                key=f"confusion_{form}",
+                key=f"confusion_{form.replace(' ', '_')}",
                 height=max(240, min(580, 140 + 26 * len(best.labels))),
                 alt=f"Confusion matrix, {form}",
             )
@@ -84,7 +85,7 @@ def _numbers(best: BestScores) -> None:
     cells = st.columns(3)
     for cell, form, confusion in (
         (cells[0], "float", best.floats),
-        (cells[1], "int8", best.int8),
+        (cells[1], "whole numbers", best.int8),
     ):
         if confusion is None:
             cell.metric(f"error in {form}", "-")
@@ -98,10 +99,10 @@ def _numbers(best: BestScores) -> None:
         cell.caption(f"{percent_text(band.low)} to {percent_text(band.high)} %")
     difference = int8_less_float(best)
     if difference is None:
-        cells[2].metric("int8 minus float", "-")
+        cells[2].metric("whole numbers minus float", "-")
         return
     cells[2].metric(
-        "int8 minus float",
+        "whole numbers minus float",
         f"{signed(difference.mid)} points",
         help="Over the same clips (McNemar's exact test)."
         if is_paired(best)

@@ -71,7 +71,7 @@ KIB = 1 / KIBIBYTE_BITS
 
 LABELS: dict[str, tuple[str, str, float]] = {
     "error": ("error", "%", 100.0),
-    "quantised_error": ("error as int8", "%", 100.0),
+    "quantised_error": ("error in whole numbers", "%", 100.0),
     "trained_parameters": ("trained parameters", "", 1.0),
     "stored_bits": ("stored", "KiB", KIB),
     "activation_bits": ("activations alive at a time", "KiB", KIB),

@@ -398,7 +398,7 @@ def _search(
     from search.study import run_study
 
     try:
-        with TerminalProgress(console) as progress:
+        with TerminalProgress(console, spec.measured) as progress:
             beside = f", {workers} trainings at a time" if workers > 1 else ""
             console.print(f"study {spec.name} in {folder}{beside}", markup=False)
             outcome = run_study(spec, given, folder, progress, workers=workers, **options)

@@ -242,7 +242,7 @@ def judge(
 def _errors(repeats: Sequence[Repeat], name: str) -> list[float] | None:
     """Of each seed; None where one is not known, as the mean of the others would be of other nets.
 
-    A network that has no form in whole numbers has no error as int8.
+    A network that has no form in whole numbers has no error in whole numbers.
     """
     told = [getattr(repeat, name) for repeat in repeats]
     return None if None in told else told

@@ -30,8 +30,14 @@ SHOWN_INFEASIBLE = 3
 class TerminalProgress:
     """Prints a line for each trained design, and bars where the output is a terminal."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, measured: str = "error") -> None:
+        """Begin with nothing shown.
+
+        Args:
+            console: to print on.
+            measured: the error that the study minimises, which is told first.
+        """
+        self.console, self.measured = console, measured
         self.bars = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -114,7 +120,7 @@ class TerminalProgress:
                 )
         else:
             self._flush_infeasible()
-            self.console.print(_describe(row))
+            self.console.print(_describe(row, self.measured))
         if row.full:
             self.console.print(
                 f"      trained {state.trained}/{state.trainings}, frontier {state.frontier}, "
@@ -156,13 +162,13 @@ def _title(row: Evaluation) -> str:
     return f"{number}  {escape(row.name) or 'no network'}{control}"
 
 
-def _describe(row: Evaluation) -> str:
+def _describe(row: Evaluation, measured: str) -> str:
     if row.status in ("trained", "stopped"):
         seconds = row.training_seconds or 0.0
         after = f" after {row.epochs} epochs" if row.status == "stopped" else ""
         title = f"[bold]{_title(row)}[/bold]" if row.status == "trained" else _title(row)
         return (
-            f"{title}{after}: error {shown(row.column('error'), 'error')} %{_as_int8(row)}, "
+            f"{title}{after}: {_errors(row, measured)}, "
             f"{shown(row.cost['energy_pj'], 'energy_pj')} µJ, "
             f"{shown(row.cost['latency_us'], 'latency_us')} ms, "
             f"{row.cost['trained_parameters']:,} trained parameters ({seconds:.0f} s)"
@@ -170,7 +176,12 @@ def _describe(row: Evaluation) -> str:
     return f"[yellow]{_title(row)}: {row.status}: {escape(row.reason)}[/yellow]"
 
 
-def _as_int8(row: Evaluation) -> str:
-    """The other error, where the study looks at that, too."""
-    int8 = row.column("quantised_error")
-    return "" if math.isnan(int8) else f" (as int8 {shown(int8, 'quantised_error')} %)"
+def _errors(row: Evaluation, measured: str) -> str:
+    """The error that the study minimises, and in brackets the other one, where it is known."""
+    floats = f"{shown(row.column('error'), 'error')} %"
+    if math.isnan(row.column("quantised_error")):
+        return f"error {floats}"
+    whole = f"{shown(row.column('quantised_error'), 'quantised_error')} %"
+    if measured == "error":
+        return f"error {floats} (in whole numbers {whole})"
+    return f"error in whole numbers {whole} (in floats {floats})"

@@ -103,7 +103,7 @@ def _price_row(row: Evaluation, study: Study, spec: StudySpec, pricing: Pricing)
             over = "was over a limit when it was proposed, and is not trained"
         return dataclasses.replace(row, reason=over or row.reason)
     if spec.needs_int8 and row.quantised_error is None:
-        over = over or "its error as int8 is not known"
+        over = over or "its error in whole numbers is not known"
     over = over or spec.measured_budget.explain(row.measured)
     if row.full and over:
         return dataclasses.replace(row, status="infeasible", reason=over)

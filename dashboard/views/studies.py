@@ -55,7 +55,8 @@ def main() -> None:
             "progress": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
             "hypervolume": st.column_config.NumberColumn(format="%.3f"),
             "least error (%)": st.column_config.NumberColumn(
-                format="%.1f", help="of the error that the study minimises: as int8, for some"
+                format="%.1f",
+                help="of the error that the study minimises: for some in whole numbers",
             ),
             "least energy (µJ)": st.column_config.NumberColumn(format="%.3g"),
         },

@@ -38,7 +38,7 @@ class Priced:
     error: Band | None = None
     """Of its validation clips in percent, with its 95 % interval; None where it was not trained."""
     quantised_error: float | None = None
-    """The same as int8, in percent; None where nobody looked."""
+    """The same in whole numbers, in percent; None where nobody looked."""
     why: str = ""
     """Why it is shown: `lowest error`."""
 

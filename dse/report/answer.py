@@ -136,7 +136,7 @@ def choose_answers(results: Study, max_error: float | None = None) -> list[tuple
 
 
 def _error(results: Study) -> str:
-    """`error`, or `error as int8` where the study minimises that."""
+    """`error`, or `error in whole numbers` where the study minimises that."""
     return LABELS[results.asked.measured][0]
 
 
@@ -422,7 +422,7 @@ def _limit_words(results: Study, choice: Choice) -> str:
     """That the interval reaches beyond the reader's limit, where it does."""
     if choice.limit is None:
         return ""
-    # Of the error that the limit is on, which is that of the int8 network where the study asks it.
+    # Of the error that the limit is on, which is that in whole numbers where the study asks it.
     band = error_band(choice.row.column(results.asked.measured), results.clips)
     if band.high <= choice.limit:
         return ""
@@ -475,11 +475,13 @@ def error_words(results: Study, row: Evaluation) -> str:
 
 
 def _other_error(row: Evaluation, measured: str) -> str:
-    """The error in floats of a study that minimises that as int8, and the other way round."""
+    """The error in floats where the study minimises that in whole numbers, and else that one."""
     if measured != "error":
         return f" and {percent_words(row.column('error'))} in floats"
     int8 = read_quantised_error(row)
-    return "; as int8 not measured" if int8 is None else f" and {percent_text(int8)} % as int8"
+    if int8 is None:
+        return "; in whole numbers not measured"
+    return f" and {percent_text(int8)} % in whole numbers"
 
 
 def costs_words(row: Evaluation, cost: str) -> str:

@@ -10,7 +10,7 @@ Three comparisons, each with its own trap:
     published       networks of the literature. Costs are ours on this machine, accuracies theirs on
                     their data.
 
-Errors are those that the study minimises: as int8 where it asks for that. A difference of two
+Errors are those that the study minimises: in whole numbers where it asks so. A difference of two
 counts where its 95 % interval (`dse.studies.differences`) leaves out 0; else the clips do not tell
 the two apart, whichever has the lower error. And it is a verdict on matrices only between designs
 that are alike (`dse.studies.likeness`): that a ternary network makes fewer errors than a dense one
@@ -57,7 +57,7 @@ def error_cells(results: Study) -> tuple[RowCell, RowCell]:
     """Columns of the error that the study minimises, with its interval, and of the other one."""
     if results.asked.measured == "error":
         return (ERROR, results.find_error_band), (QUANTISED, read_quantised_error)
-    own = dataclasses.replace(QUANTISED, heading="error as int8", band=True)
+    own = dataclasses.replace(QUANTISED, heading="error in whole numbers", band=True)
     other = Column(name="error", heading="in floats", unit="%", form="percent")
     return (own, results.find_judged_band), (other, lambda row: read_cell(row, "error", 100))
 
@@ -397,7 +397,7 @@ def _baselines_table(results: Study, rows: Sequence[Evaluation]) -> Table:
 
 
 def read_quantised_error(row: Evaluation) -> float | None:
-    """Its validation error as int8 (integer inference) in percent; None where nobody looked."""
+    """Its validation error in whole numbers in percent; None where nobody looked."""
     return read_cell(row, "quantised_error", 100)
 
 

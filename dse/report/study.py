@@ -408,7 +408,7 @@ def _designs_table(results: Study, rows: Sequence[Evaluation], name: str, title:
     idle, unmeasured = (set() if results.asked.several_machines else {MACHINE}), ""
     if all(read_quantised_error(row) is None for row in rows):
         idle.add(QUANTISED)
-        unmeasured = "Errors are of networks in floats; as int8 none was measured. "
+        unmeasured = "Errors are of networks in floats; in whole numbers none was measured. "
     front = {(row.key, row.accelerator) for row in results.frontier}
     table = make_table(
         rows,

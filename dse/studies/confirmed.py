@@ -27,8 +27,8 @@ from dse.studies.study import Study
 class Confirmed:
     """Means over fresh seeds of one design.
 
-    Errors are shares of clips: as int8 where the study minimises that, in float elsewhere; None of
-    a network that has no form in whole numbers.
+    Errors are shares of clips: in whole numbers where the study minimises that, in floats
+    elsewhere; None of a network that has no form in whole numbers.
     """
 
     row: Evaluation

@@ -26,7 +26,7 @@ class Repeat:
     validation_error: float
     test_error: float
     validation_quantised_error: float | None = None
-    """As int8; None where that is not possible, or was not looked at."""
+    """In whole numbers; None where that is not possible, or was not looked at."""
     test_quantised_error: float | None = None
     test_clips: int
     epochs: int
@@ -34,7 +34,7 @@ class Repeat:
     test_wrong: str = ""
     """Which test clips were told wrongly (`dse.training.clipwise`); empty where nobody kept it."""
     test_quantised_wrong: str = ""
-    """Likewise as int8."""
+    """Likewise in whole numbers."""
 
 
 def read_repeats(folder: Path) -> list[Repeat]:

@@ -71,7 +71,7 @@ class Evaluation:
     error: float | None = None
     """Share of validation clips told wrongly, at the best epoch."""
     quantised_error: float | None = None
-    """Likewise of the same network as int8; None where it has no such form, or nobody looked."""
+    """Likewise in whole numbers; None where the network has no such form, or nobody looked."""
     best_epoch: int | None = None
     epochs: int | None = None
     training_seconds: float | None = None

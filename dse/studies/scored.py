@@ -23,11 +23,11 @@ def error_interval(confusion: Confusion) -> Band:
 
 
 def int8_less_float(best: BestScores) -> Band | None:
-    """How many percent points more the int8 network errs, with the 95 % interval.
+    """How many percent points more the network errs in whole numbers, with the 95 % interval.
 
     Over the same clips (`paired_band`) where it is recorded which ones each got wrong
     (`is_paired`); else as if both had been told different clips, so that the interval is rather
-    too wide. None where there is no int8 network.
+    too wide. None where it has no such form.
     """
     if best.int8 is None:
         return None

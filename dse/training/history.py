@@ -40,7 +40,7 @@ class TrainingResult:
     """Share of validation clips told wrongly, at the best epoch: chosen as the lowest of all epochs
     and so a little optimistic; the testing split is not."""
     quantised_error: float | None = None
-    """Likewise of the same network as int8 (`dse.training.best_scores`); None where it has no such
+    """Likewise in whole numbers (`dse.training.best_scores`); None where the network has no such
     form, or was not kept."""
     best_epoch: int
     epochs: int

@@ -339,7 +339,7 @@ class _Run:
             findings = self.features.findings
             write_best_scores(dataclasses.replace(scores, findings=findings), self.folder)
             if scores.int8 is None:
-                self.notes.append(f"not possible as int8: {scores.reason}")
+                self.notes.append(f"not possible in whole numbers: {scores.reason}")
         error = best.validation_error
         if self.point.has_few_bits and scores is not None:  # epochs were judged rounded
             error = scores.error

@@ -131,7 +131,7 @@ def score_best(
     computation: Computation,
     split: Literal["validation", "testing"] = "validation",
 ) -> BestScores:
-    """Scores of a training's best network on a split, in floats and as int8.
+    """Scores of a training's best network on a split, in floats and in whole numbers.
 
     The ranges of int8 activations come from the training clips that `dse export header` takes.
 

@@ -335,13 +335,13 @@ def test_what_a_design_takes_for_what(study: Path, open_page: Opened) -> None:
     app = open_page("design", study.parent, study="small", design=key, tab="Mistakes")
     said = texts(app)
     assert "![x](y) is recognised as no: 3 of 20 clips (15 %)" in said
-    assert "No int8 figures: \\*no\\* C" in said
+    assert "No figures in whole numbers: \\*no\\* C" in said
     whole = np.array([[10, 5, 5], [3, 17, 0], [0, 1, 19]])
     write_best_scores(dataclasses.replace(best, int8=whole, reason=""), study / "designs" / key)
     app = open_page("design", study.parent, study="small", design=key, tab="Mistakes")
     values = {metric.label: metric.value for metric in app.metric}
-    assert values["error in float"] == "10.0 %" and values["error in int8"] == "23.3 %"
-    assert values["int8 minus float"] == "+13.3 points"
+    assert values["error in float"] == "10.0 %" and values["error in whole numbers"] == "23.3 %"
+    assert values["whole numbers minus float"] == "+13.3 points"
     assert "points: " in texts(app)
     (study / "designs" / key / "evaluation.json").write_text("{")
     app = open_page("design", study.parent, study="small", design=key, tab="Mistakes")
@@ -492,7 +492,7 @@ def test_comparisons_name_differences(study: Path, open_page: Opened) -> None:
 def test_pages_of_a_study_of_errors_as_int8_speak_of_those(
     tmp_path: Path, open_page: Opened
 ) -> None:
-    """Errors as int8 in the opposite order of those in floats."""
+    """Errors in whole numbers in the opposite order of those in floats."""
     folder = write_study(
         tmp_path / "studies" / "whole",
         objectives=("quantised_error", "energy_pj"),
@@ -505,13 +505,14 @@ def test_pages_of_a_study_of_errors_as_int8_speak_of_those(
         row["quantised_error"] = 0.9 - row["error"]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     worst = max(trained, key=lambda row: row["error"])
-    assert f"Least error as int8: {worst['name']}" in texts(open_page("frontier", folder.parent))
+    least = f"Least error in whole numbers: {worst['name']}"
+    assert least in texts(open_page("frontier", folder.parent))
     listed = open_page("studies", folder.parent).dataframe[0].value.iloc[0]
     assert listed["least error (%)"] == pytest.approx(100 * worst["quantised_error"])
     compared = open_page("compare", folder.parent).multiselect(key="compared").options
     assert worst["name"] in compared[0]
     design = open_page("design", folder.parent)
-    assert "error as int8" in [each.label for each in design.metric]
+    assert "error in whole numbers" in [each.label for each in design.metric]
 
 
 def test_a_report_can_be_downloaded(study: Path, open_page: Opened) -> None:

@@ -319,7 +319,7 @@ def _decide(page: Any, address: str, tmp_path: Path) -> None:
     page.get_by_text("One design in full").wait_for()
     settle(page)
     page.get_by_role("tab", name="Mistakes").click()
-    page.get_by_text("error in int8").wait_for()
+    page.get_by_text("error in whole numbers").wait_for()
     page.get_by_text(re.compile("Rows are what was spoken.* 12 clips")).wait_for()
     page.goto(f"{address}/what_if?study=tones")
     settle(page)

@@ -15,10 +15,12 @@ def row(**fields: object) -> Evaluation:
     return Evaluation(**(known | fields))  # type: ignore[arg-type]
 
 
-def printed(item: Evaluation, trained: int, here: int, seconds: float) -> str:
+def printed(
+    item: Evaluation, trained: int, here: int, seconds: float, measured: str = "error"
+) -> str:
     """What is printed of an evaluation when `here` of 4 designs were trained in so many seconds."""
     out = io.StringIO()
-    progress = TerminalProgress(Console(file=out, width=200, highlight=False))
+    progress = TerminalProgress(Console(file=out, width=200, highlight=False), measured)
     progress.begun = time.monotonic() - seconds
     progress.done_before = (trained - here) / 4
     state = State(
@@ -50,9 +52,11 @@ def test_a_reason_with_brackets_is_no_markup() -> None:
     assert "[red]1x1x8[/red]: error 50.0 %, " in printed(named, 2, here=0, seconds=0)
 
 
-def test_the_error_as_int8_stands_beside_that_in_floats() -> None:
+def test_the_error_in_whole_numbers_stands_beside_that_in_floats() -> None:
     looked_at = row(status="trained", quantised_error=0.52)
-    assert ": error 50.0 % (as int8 52.0 %), " in printed(looked_at, 2, here=0, seconds=0)
+    assert ": error 50.0 % (in whole numbers 52.0 %), " in printed(looked_at, 2, here=0, seconds=0)
+    minimised = printed(looked_at, 2, here=0, seconds=0, measured="quantised_error")
+    assert ": error in whole numbers 52.0 % (in floats 50.0 %), " in minimised
 
 
 def test_a_design_that_waits_at_a_rung_says_after_how_many_epochs() -> None:

@@ -500,7 +500,7 @@ def test_a_stopped_search_says_how_to_go_on_and_exits_with_130(
     assert "Traceback" not in output
 
 
-# --- errors of the network as int8
+# --- errors of the network in whole numbers
 
 
 def test_a_study_of_int8_errors_and_power(
@@ -528,7 +528,8 @@ def test_a_study_of_int8_errors_and_power(
         # Energy counts what leaks while the inference runs; the average power counts that once.
         leaked = row.cost["leakage_uw"] * 20 * row.cost["latency_us"] * 1e-6
         assert row.cost["average_power_uw"] == pytest.approx(power - leaked, rel=1e-9)
-    assert {row.reason for row in failed} == {"not possible as int8: no form in whole numbers"}
+    reason = "not possible in whole numbers: no form in whole numbers"
+    assert {row.reason for row in failed} == {reason}
     assert all(row.error is None and row.cost for row in failed)
     front = find_frontier(outcome.rows, ("quantised_error", "average_power_uw"))
     assert front and outcome.state.frontier == len(front)

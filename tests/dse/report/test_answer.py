@@ -56,7 +56,7 @@ def test_the_answer_is_the_lowest_error_with_its_interval_and_its_costs(report: 
         "Build 2x1x96 P1 0.25 (trial 3) on kws_int8: the lowest error of 4 trained designs" in text
     )
     assert "25.0 % validation error (95 % interval 16.0 to 36.8 %: 16 of 64 clips wrong)" in text
-    assert "; as int8 not measured, " in text
+    assert "; in whole numbers not measured, " in text
     energy = report.table("designs").shown_rows[0][8]
     assert f"{energy} µJ" in text
 
@@ -235,7 +235,7 @@ def fresh(row: Evaluation, seed: int, wrong: Wrong) -> Repeat:
 
 
 def test_a_study_of_int8_errors_argues_from_them_everywhere(make: Make) -> None:
-    """In floats the dense design is better, as int8 the ternary one, of 64 clips."""
+    """In floats the dense design is better, in whole numbers the ternary one, of 64 clips."""
     maker = make(text=STUDY + "objectives: [quantised_error, energy_pj]\n")
     dense = maker.add(DENSE, 8, quantised_error=24 / 64)
     ternary = maker.add(TERNARY, 20, quantised_error=16 / 64)
@@ -244,11 +244,11 @@ def test_a_study_of_int8_errors_argues_from_them_everywhere(make: Make) -> None:
     report = study_report(maker.folder)
     text = answer(report)
     assert (
-        f"Build {ternary.name} (trial 1): the lowest error as int8 of 2 trained designs that keep "
-        "the limits, 25.0 % validation error as int8 (95 % interval 16.0 to 36.8 %: 16 of 64 clips "
-        "wrong) and 31.2 % in floats, " in text
+        f"Build {ternary.name} (trial 1): the lowest error in whole numbers of 2 trained designs "
+        "that keep the limits, 25.0 % validation error in whole numbers (95 % interval 16.0 "
+        "to 36.8 %: 16 of 64 clips wrong) and 31.2 % in floats, " in text
     )
-    assert "has 25.0 % error as int8, the best dense one" in text
+    assert "has 25.0 % error in whole numbers, the best dense one" in text
     assert "the difference of -12.5 points" in text and "p = 0.0078" in text
     assert column(report, "ternary_against_dense", "ternary_error_percent") == [25.0]
     assert column(report, "designs", "quantised_error_percent") == [25.0, 37.5]
@@ -257,17 +257,18 @@ def test_a_study_of_int8_errors_argues_from_them_everywhere(make: Make) -> None:
     )
     plot = next(each for each in report.sections if each.name == "frontier").plots[0]
     assert isinstance(plot, Scatter)
-    assert plot.y_title == "validation error as int8 (%), bars: 95 % intervals"
+    assert plot.y_title == "validation error in whole numbers (%), bars: 95 % intervals"
     assert sorted(p.y.mid for p in plot.series[0].points if isinstance(p.y, Band)) == [25.0, 37.5]
     titles = [table.title for section in report.sections for table in section.tables]
-    assert "Trained designs, lowest error as int8 first" in titles
+    assert "Trained designs, lowest error in whole numbers first" in titles
 
 
 def test_a_design_without_the_error_that_counts_is_no_answer(make: Make) -> None:
     maker = make(text=STUDY + "objectives: [quantised_error, energy_pj]\n")
     maker.add(DENSE, 8)
     text = answer(study_report(maker.folder))
-    assert "There is no answer: of 1 trained designs none has an error as int8, which" in text
+    words = "There is no answer: of 1 trained designs none has an error in whole numbers, which"
+    assert words in text
 
 
 def test_a_dearer_dense_design_is_no_rival_at_the_ternary_ones_cost(make: Make) -> None:
@@ -874,7 +875,7 @@ def test_the_readers_limit_is_on_the_error_that_the_study_minimises(make: Make) 
     dear = maker.add(TERNARY, 20, quantised_error=0.3)
     text = answer(study_report(maker.folder, max_error=31))
     assert f"Build {dear.name} (trial 1)" in text
-    # Wilson of 19 of 64, which is 0.3 as int8, reaches 41.8 %; of the 20 wrong in float, 43.4 %.
+    # Wilson of 19 of 64, 0.3 in whole numbers, reaches 41.8 %; of the 20 wrong in floats, 43.4 %.
     unsure = "so that these clips do not make sure that it keeps"
     assert unsure in text
     assert f"{unsure} 42.5 %" not in answer(study_report(maker.folder, max_error=42.5))
@@ -961,8 +962,8 @@ def test_technologies_that_do_not_compare_are_named_beside_each_figure() -> None
 def test_errors_that_were_not_measured_as_int8_say_so_in_their_tables(make: Make) -> None:
     maker = make()
     maker.add(DENSE, 16)
-    assert "as int8 none was measured" in study_report(maker.folder).table("designs").note
+    assert "in whole numbers none was measured" in study_report(maker.folder).table("designs").note
     maker.add(TERNARY, 20, quantised_error=0.3)
     report = study_report(maker.folder)
-    assert "as int8 none was measured" not in report.table("designs").note
+    assert "in whole numbers none was measured" not in report.table("designs").note
     assert "quantised_error_percent" in [f.name for f in report.table("designs").fields]

@@ -36,7 +36,7 @@ def test_a_trade_names_points_and_ratios() -> None:
     assert trade(row("a", 0.2, 1e6), row("b", 0.2, 1e6), OBJECTIVES) == (
         "both are equal in error and energy per inference"
     )
-    # A difference of the last digits is one, and an error as int8 is told in points, too.
+    # A difference of the last digits is one, and an error in whole numbers is told in points, too.
     assert trade(row("a", 0.2, 1e6), row("b", 0.2, 1.0002e6), OBJECTIVES).endswith(
         "0.02 % more energy per inference"
     )
@@ -45,7 +45,7 @@ def test_a_trade_names_points_and_ratios() -> None:
         trade(
             row("a", 0.2, 1e6, quantised_error=0.3), row("b", 0.1, 1e6, quantised_error=0.33), int8
         )
-        == "3 points more error as int8 at the same energy per inference"
+        == "3 points more error in whole numbers at the same energy per inference"
     )
 
 
