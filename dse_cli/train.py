@@ -336,30 +336,31 @@ def _report(
         for name, split in splits.items()
     }
     if result.note:
-        console.print(f"[yellow]note[/yellow]           {escape(result.note)}")
+        console.print(f"[yellow]note[/yellow]        {escape(result.note)}")
     console.print(
-        f"{f'seed {seed}':<15}best epoch {result.best_epoch} of {result.epochs}, "
+        f"seed {seed}      best epoch {result.best_epoch} of {result.epochs}, "
         f"{result.seconds:.0f} s of training"
     )
     for name, found in scores.items():
-        console.print(f"{name:<15}{_accuracy(found.errors, found.clips)}")
+        console.print(f"{name:<12}{_accuracy(found.errors, found.clips)}")
     best = read_best_scores(folder)
     assert best is not None
+    form = "quantised"
     if best.quantised_error is None:
-        console.print(f"whole numbers  not possible: {best.reason}", markup=False)
+        console.print(f"{form:<12}not possible: {best.reason}", markup=False)
     else:
         clips = scores["validation"].clips
         told = _accuracy(round(best.quantised_error * clips), clips)
-        console.print(f"whole numbers  {told} (validation)")
+        console.print(f"{form:<12}{told} (validation)")
     pairs = scores["test"].worst_pairs(WORST_PAIRS)
     if pairs:
         names = features.classes
         listed = ", ".join(
             f"{names[true]} taken for {names[taken]} {count}x" for true, taken, count in pairs
         )
-        console.print(f"mistakes       {listed} (test)", markup=False)
+        console.print(f"mistakes    {listed} (test)", markup=False)
     files = "best.pt, last.pt, history.csv, evaluation.json, design.yaml"
-    console.print(f"files          {folder}: {files}", markup=False)
+    console.print(f"files       {folder}: {files}", markup=False)
     return scores["test"]
 
 

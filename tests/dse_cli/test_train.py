@@ -107,7 +107,7 @@ def test_a_training_says_what_it_does_and_what_came_out(tones, place, capsys):
     low, high = wilson_interval(right, 12)
     assert found[0].endswith(f"(95 % interval {low:.1%} to {high:.1%})")
     assert (
-        "files          out/seed-1: best.pt, last.pt, history.csv, evaluation.json, design.yaml"
+        "files       out/seed-1: best.pt, last.pt, history.csv, evaluation.json, design.yaml"
         in printed
     )
     assert "next        dse estimate out/seed-1/design.yaml" in printed
@@ -129,7 +129,7 @@ def test_mistakes_are_named(tones, capsys):
     printed = capsys.readouterr().out
     errors = re.search(r"test        ([\d.]+)% of 8 clips right", printed)[1]
     if errors != "100.0":
-        assert re.search(r"mistakes       (yes taken for no|no taken for yes) \dx", printed)
+        assert re.search(r"mistakes    (yes taken for no|no taken for yes) \dx", printed)
     assert "trained/" in printed
 
 
