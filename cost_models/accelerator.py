@@ -435,6 +435,9 @@ class Accelerator:
                 del memory["double_buffered"]
         if self.generator is not None and not self.generator.saved_states:
             del plain["generator"]["saved_states"]
+        spec = plain["generator"]["spec"] if plain["generator"] else None
+        if spec and not spec["paired_signs"]:  # as above
+            del spec["paired_signs"]
         return plain
 
     def chain(self, operand: Operand) -> tuple[MemoryLevel, ...]:
@@ -632,7 +635,8 @@ def _without_places(plain: Any) -> Any:
 
 def _words(spec: GeneratorSpec | None) -> str:
     assert spec is not None
-    rounds = f" and {spec.rounds} rounds" if spec.rounds else ""
+    more = f" and {spec.rounds} rounds" if spec.rounds else ""
+    more += " and balanced signs" if spec.paired_signs else ""
     return (
-        f"{spec.family} of {spec.state_bits} state bits, {spec.decision_bits} decision bits{rounds}"
+        f"{spec.family} of {spec.state_bits} state bits, {spec.decision_bits} decision bits{more}"
     )

@@ -33,7 +33,7 @@ from cost_models.control import (
     control_area_um2,
 )
 from cost_models.errors import InvalidAccelerator
-from cost_models.generator import GeneratorSpec, generator_parts
+from cost_models.generator import GeneratorSpec, generator_parts, pair_bits
 from cost_models.nonvolatile import area_um2, check_made
 from cost_models.selection import selection_area_um2
 from cost_models.technology import Technology
@@ -186,7 +186,8 @@ def generator_area_um2(spec: GeneratorSpec, unit: GeneratorUnit, technology: Tec
     here, and the points of Sobol' sequences cost what an adder does.
     """
     parts = generator_parts(spec, unit.trits_per_cycle)
-    saved = technology.generator_state_um2_per_bit.band.scaled(unit.saved_states * spec.state_bits)
+    bits = spec.state_bits + pair_bits(spec, unit.trits_per_cycle)
+    saved = technology.generator_state_um2_per_bit.band.scaled(unit.saved_states * bits)
     per_unit = {
         "state_bits": technology.generator_state_um2_per_bit,
         "threshold_bits": technology.generator_threshold_um2_per_bit,

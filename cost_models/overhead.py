@@ -44,7 +44,7 @@ from cost_models.control import (
     collector_bits,
     priced_by_technology,
 )
-from cost_models.generator import GeneratorSpec, generator_parts
+from cost_models.generator import GeneratorSpec, generator_parts, pair_bits
 from cost_models.machine_area import (
     USUAL_GENERATOR,
     array_area_um2,
@@ -149,8 +149,10 @@ def _flip_flops(machine: Accelerator) -> Iterator[int]:
             yield memory.bits
     if machine.generator is not None:
         spec: GeneratorSpec = machine.generator.spec or USUAL_GENERATOR
-        yield generator_parts(spec, machine.generator.trits_per_cycle).flip_flops
-        yield machine.generator.saved_states * spec.state_bits + spec.start_bits
+        lanes = machine.generator.trits_per_cycle
+        yield generator_parts(spec, lanes).flip_flops
+        saved = spec.state_bits + pair_bits(spec, lanes)
+        yield machine.generator.saved_states * saved + spec.start_bits
 
 
 def _register_bits(array: ComputeArray, operand: str) -> int:

@@ -1,12 +1,12 @@
 """Options that describe a generator, shared by `dse generator` and `dse export generator`."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from dse.errors import InvalidDesign
-from dse.ternary.generators import FAMILIES, Generator
+from dse.ternary.generators import FAMILIES, Generator, Signs
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,6 +35,11 @@ def generator_options(*, family_required: bool = True) -> Callable[[F], F]:
             "--shift", type=int, help="Bits from entry to entry. [default: those of an entry]"
         ),
         click.option(
+            "--signs",
+            type=click.Choice(get_args(Signs)),
+            help="Of one_hot: balanced rows have as many +1 as -1. [default: random]",
+        ),
+        click.option(
             "--override", is_flag=True, help="Accept parameters that are known to be bad."
         ),
     ]
@@ -53,6 +58,7 @@ def read_generator(
     threshold_bits: int | None,
     rounds: int | None,
     shift: int | None,
+    signs: Signs | None,
     override: bool,
 ) -> Generator:
     """The generator of the options.
@@ -64,6 +70,7 @@ def read_generator(
         "threshold_bits": threshold_bits,
         "rounds": rounds,
         "shift": shift,
+        "signs": signs,
         "override": override or None,
         "taps": None if taps is None else read_taps(taps),
     }

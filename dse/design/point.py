@@ -194,6 +194,7 @@ class DesignPoint:
         2x2x32/48 P2 0.125          policy of its ternary matrices, and their density
         3x1x64 P3@4x32 0.25         ... which are made in tiles of 4 x 32
         1x1x16 ternary sobol 0.5    ... at places of no policy, by another generator
+        3x1x64 P2 one_hot balanced 0.125
         3x1x64 P3 monarch 8         other kinds by their names, with their sizes
         3x1x64 w4 a4/8              weights of 4 bits, activations of 4 or 8, where some have fewer
         """
@@ -207,6 +208,7 @@ class DesignPoint:
             order = f"@{order_name(made.generator.tile)}" if made.generator.tile else ""
             words.append(f"{_policy(self) or 'ternary'}{order}")
             words += [made.generator.family] if made.generator.family != USUAL_GENERATOR else []
+            words += ["balanced"] if made.generator.signs == "balanced" else []
             words.append(f"{made.density:.12g}")
         others = dict.fromkeys(mixer for mixer in mixers if mixer.kind not in PLAIN_KINDS)
         if others and made is None:

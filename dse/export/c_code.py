@@ -383,8 +383,10 @@ def _generator_tables(prefix: str, place: Place) -> list[str]:
     steps = generator.shift or decision + 1
     rounds = 0 if register else generator.rounds
     taps = generator.taps if register else (0,)
+    paired = int(generator.signs == "balanced")
     fields = (
-        f"{generator.family}_row, {decision}, {rounds}, {len(taps)}, {steps}, {len(state)}, "
+        f"{generator.family}_row, {decision}, {rounds}, {paired}, "
+        f"{len(taps)}, {steps}, {len(state)}, "
         f"{round(density * 2**decision)}u, {prefix}_taps, {prefix}_state, "
         f"{place.out_channels}, {', '.join(map(str, generator.tile or (0, 0)))}"
     )

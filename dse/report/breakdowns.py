@@ -143,6 +143,7 @@ def generator_sentences(cost: Cost, panel: BreakEvenTotal | None) -> tuple[str, 
     made = "; ".join(
         f"{spec.family} with {spec.state_bits} bits of state and {spec.decision_bits} decision bits"
         + (f", {spec.rounds} rounds" if spec.rounds else "")
+        + (", balanced signs" if spec.paired_signs else "")
         for spec in specs
     )
     lanes = cost.accelerator.generator.trits_per_cycle

@@ -1,9 +1,10 @@
 """Statistics of matrices, each beside those of ideal ones of the same size and density.
 
 Ideal matrices come from numpy's PCG64: independent entries, or one non-zero entry a block for the
-families that promise that. A statistic's deviation is the difference of the two means over many
-matrices, in standard deviations: within about 4 there is nothing to see; beyond `FLAG` it is no
-accident. Structure that a family promises (exact fan-out) deviates by design.
+families that promise that, their signs in pairs where they are balanced. A statistic's deviation is
+the difference of the two means over many matrices, in standard deviations: within about 4 there is
+nothing to see; beyond `FLAG` it is no accident. Structure that a family promises (exact fan-out)
+deviates by design.
 
 The standard error of that difference is itself estimated, from few matrices badly. So the
 difference is Welch's t, and the deviation is the normal variable that is as unlikely as that t
@@ -87,6 +88,8 @@ def measure(generator: Generator, density: float, *, size: int, matrices: int) -
     # The yardstick has what the family promises: against independent entries, exact fan-in would
     # be flagged everywhere for its virtue.
     ideal_of = ideal_blocks if family.EXACT_FAN_IN else ideal_entries
+    if generator.signs == "balanced":
+        ideal_of = ideal_pairs
     rng = np.random.default_rng(20_210_317)
     ours = np.array([_measure_all(matrix) for matrix in made()])
     theirs = np.array([_measure_all(ideal_of(rng, size, density)) for _ in range(matrices)])
@@ -151,6 +154,14 @@ def ideal_blocks(rng: np.random.Generator, size: int, density: float) -> Trits:
     sign = 1 - 2 * rng.integers(0, 2, blocks, dtype=np.int8)
     trits[np.arange(blocks), rng.integers(0, block, blocks)] = sign
     return trits.reshape(size, size)
+
+
+def ideal_pairs(rng: np.random.Generator, size: int, density: float) -> Trits:
+    """The same with balanced signs: blocks in pairs of opposite ones, of which one is drawn."""
+    blocks = ideal_blocks(rng, size, density).reshape(-1, round(1 / density))
+    signs = blocks.sum(axis=1, dtype=np.int8)
+    blocks[1::2] *= (-signs[: len(signs) // 2 * 2 : 2] * signs[1::2])[:, None]
+    return blocks.reshape(size, size)
 
 
 def lag_correlations(values: Floats) -> Floats:

@@ -377,6 +377,11 @@ def test_refuses_a_generator_of_another_sequence(machine):
         "decision bits, and generator.spec of the machine is counter_arx of 32 state bits, 8 "
         "decision bits and 4 rounds, so the matrix would be another one; change either"
     )
+    paired = dataclasses.replace(SPEC, family="one_hot", paired_signs=True)
+    fixed = dataclasses.replace(machine.generator, spec=paired)
+    assert "one_hot of 10 state bits, 3 decision bits and balanced signs, so" in refusal(
+        TERNARY, dataclasses.replace(machine, generator=fixed)
+    )
     same = dataclasses.replace(machine.generator, spec=SPEC)
     dataclasses.replace(machine, generator=same).check_executable(TERNARY)
 

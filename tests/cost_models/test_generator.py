@@ -68,6 +68,11 @@ def test_parts_of_the_other_families_by_hand() -> None:
     # Eight blocks of eight lanes: 3 + 1 bits each, and a decoder of 4 + 8 gates.
     parts = generator_parts(spec("one_hot", 3), 64)
     assert (parts.fresh_bits, parts.decoder_gates) == (32, 8 * 12)
+    # Balanced signs: nothing where cycles hold whole pairs, else a gate a block and two flip-flops.
+    paired = dataclasses.replace(spec("one_hot", 3), paired_signs=True)
+    assert generator_parts(paired, 64) == parts
+    parts = generator_parts(paired, 24)
+    assert (parts.fresh_bits, parts.decoder_gates, parts.flip_flops) == (12, 3 * 13, 129)
     # k = 7: four entries a word, so 4 words of 32 bits; 6 rounds.
     parts = generator_parts(spec("counter_arx", 7, 6), 16)
     assert (parts.mixing_bits, parts.compare_bits, parts.flip_flops) == (4 * 32 * 6, 112, 71)

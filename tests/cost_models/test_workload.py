@@ -281,6 +281,11 @@ def test_contradicting_sizes_are_refused(fields: dict[str, Any], message: str) -
         ("state_bits", 0, "state_bits must be at least 1, not 0"),
         ("decision_bits", -1, "decision_bits must be at least 0, not -1"),
         ("rounds", -1, "rounds must be at least 0, not -1"),
+        (
+            "paired_signs",
+            True,
+            "paired_signs must be left out for family lfsr_threshold (it is of one_hot), not True",
+        ),
     ],
 )
 def test_a_generator_has_a_state(field: str, value: int, message: str) -> None:

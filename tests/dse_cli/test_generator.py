@@ -9,9 +9,11 @@ from click.testing import CliRunner, Result
 
 from dse.errors import InvalidInput
 from dse.rtl.icarus import has_icarus
+from dse.ternary.generators import Generator
 from dse.ternary.matrix import ternary_matrix
 from dse_cli import group
 
+BALANCED = Generator(family="one_hot", signs="balanced")
 PASS = "PASS" if has_icarus() else "not simulated"
 
 
@@ -74,13 +76,14 @@ def test_a_generator_is_exported_with_its_matrix(tmp_path: Path) -> None:
     ("options", "family", "density"),
     [
         (["--family", "one_hot", "--fan-in", 8], "one_hot", 0.125),
+        (["--family", "one_hot", "--signs", "balanced"], BALANCED, 0.25),
         (["--family", "sobol", "--density", 0.25], "sobol", 0.25),
         (["--family", "counter_arx"], "counter_arx", 0.25),
         (["--family", "lfsr_and", "--fan-in", 16], "lfsr_and", 0.25),
     ],
 )
 def test_every_family_is_exported(
-    options: list[object], family: str, density: float, tmp_path: Path
+    options: list[object], family: str | Generator, density: float, tmp_path: Path
 ) -> None:
     result = run("export", "generator", *options, "--lanes", 16, "--out", tmp_path)
     assert PASS in result.output

@@ -4,11 +4,11 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, cast, get_args
 
 from dse.design.families.family import Axis, Value
 from dse.errors import InvalidDesign
-from dse.ternary.generators import FAMILIES, REGISTERS, Generator, as_generator, has
+from dse.ternary.generators import FAMILIES, REGISTERS, Generator, Signs, as_generator, has
 from dse.ternary.matrix import DENSITY_STEPS, check_density
 from dse.ternary.order import PATTERN, ROWS, read_order
 
@@ -43,6 +43,12 @@ AXES: dict[str, Axis] = {
         help="in which order a shift register makes a matrix: rows, or tiles such as 4x32",
     ),
     "rounds": Axis(default=6, beside=_COUNTER, help="of generators with a counter, at least 6"),
+    "signs": Axis(
+        default="random",
+        options=get_args(Signs),
+        beside=_TERNARY | {"generator": "one_hot"},
+        help="of one_hot: balanced rows add as many inputs as they subtract",
+    ),
     "ternary_seed": Axis(
         default=1, minimum=0, beside=_TERNARY, help="seed of all ternary matrices"
     ),
@@ -54,6 +60,7 @@ _PARAMETERS = {
     "threshold_bits": "threshold_bits",
     "matrix_order": "tile",
     "rounds": "rounds",
+    "signs": "signs",
 }
 """Axis -> the generator's parameter that it sets."""
 
@@ -67,7 +74,8 @@ def matters(axis: str, values: Mapping[str, Value]) -> bool:
 def build_generator(values: Mapping[str, Value]) -> Generator:
     """The generator that the axes describe; those of other families do not matter."""
     whole = (int(_get(values, axis)) for axis in ("state_bits", "threshold_bits", "rounds"))
-    return _made(_family(values), str(_get(values, "matrix_order")), *whole)
+    names = (str(_get(values, axis)) for axis in ("matrix_order", "signs"))
+    return _made(_family(values), *names, *whole)
 
 
 def check_generators(list_values: Callable[[str], tuple[Value, ...]]) -> None:
@@ -79,13 +87,15 @@ def check_generators(list_values: Callable[[str], tuple[Value, ...]]) -> None:
     # All pairs, not only those that a random draw would meet: a space in which one generator cannot
     # make one density would fail in the middle of a search. Widths are not known here; whether
     # blocks divide them is each block's own check.
-    axes = ("generator", "density", "threshold_bits", "matrix_order")
-    for name, density, bits, order in itertools.product(*map(list_values, axes)):
+    axes = ("generator", "density", "threshold_bits", "matrix_order", "signs")
+    for name, density, bits, order, signs in itertools.product(*map(list_values, axes)):
         generator = as_generator(str(name))
         if has(generator.family, "tile"):
             generator = dataclasses.replace(generator, tile=read_order(str(order)))
         if has(generator.family, "threshold_bits"):
             generator = dataclasses.replace(generator, threshold_bits=int(bits))
+        if has(generator.family, "signs"):
+            generator = dataclasses.replace(generator, signs=cast(Signs, signs))
         try:
             check_density(float(density), generator)
         except InvalidDesign as error:
@@ -101,9 +111,11 @@ def _get(values: Mapping[str, Value], axis: str) -> Value:
 
 
 @cache
-def _made(family: str, order: str, state_bits: int, threshold_bits: int, rounds: int) -> Generator:
+def _made(
+    family: str, order: str, signs: str, state_bits: int, threshold_bits: int, rounds: int
+) -> Generator:
     """A sweep builds the same few again and again, for each block anew."""
-    axes = {"taps": REGISTERS[state_bits], "threshold_bits": threshold_bits}
-    axes |= {"rounds": rounds, "tile": read_order(order)}
+    axes: dict[str, Any] = {"taps": REGISTERS[state_bits], "threshold_bits": threshold_bits}
+    axes |= {"rounds": rounds, "tile": read_order(order), "signs": signs}
     given: dict[str, Any] = {name: value for name, value in axes.items() if has(family, name)}
     return Generator(family=family, **given)

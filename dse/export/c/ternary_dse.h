@@ -14,6 +14,7 @@ struct tdse_generator {
     void (*row)(const tdse_generator *, int path, int row, int columns, int8_t *trits);
     uint8_t decision_bits; /* k, j or log2 of a block */
     uint8_t rounds;        /* of the mixing function */
+    uint8_t paired_signs;  /* of blocks: the second of two has the opposite of the first one's */
     uint8_t taps_count;
     uint16_t step;         /* bits that the register moves on a decision */
     uint16_t state_bits;

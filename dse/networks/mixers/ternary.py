@@ -68,6 +68,7 @@ def generator_spec(density: float, generator: Generator) -> GeneratorSpec:
         state_bits=family.state_bits(generator),
         decision_bits=family.decision_bits(generator, density),
         rounds=generator.rounds if has(generator.family, "rounds") else 0,
+        paired_signs=generator.signs == "balanced",
     )
 
 

@@ -2,6 +2,10 @@
 //
 // Block b takes BLOCK_BITS bits as the place of its trit, the first the most significant, and one
 // sign bit, SHIFT bits after block b - 1. LANES is a multiple of 2^BLOCK_BITS.
+//
+// BALANCED signs: blocks 2 i and 2 i + 1 of the stream share the sign bit of the first, and the
+// second has the opposite sign. Where an odd number of blocks is made in a cycle, pairs are cut in
+// every other one, and two flip-flops know of the half that came before.
 module one_hot #(
     parameter LANES = 16,
     parameter STATE_BITS = 127,
@@ -9,7 +13,8 @@ module one_hot #(
     parameter TAP_2 = 0,
     parameter TAP_3 = 0,
     parameter BLOCK_BITS = 2,
-    parameter SHIFT = BLOCK_BITS + 1
+    parameter SHIFT = BLOCK_BITS + 1,
+    parameter BALANCED = 0
 ) (
     input                   clk,
     input                   load,
@@ -29,15 +34,37 @@ module one_hot #(
         .WIDTH(WIDTH), .ADVANCE(BLOCKS * SHIFT)
     ) stream (.clk(clk), .load(load), .enable(enable), .seed(seed), .bits(bits));
 
+    wire [BLOCKS:0] drawn;   // sign bits: of the last block of the cycle before, then of these
+    wire            second;  // the first block is the second of its pair
+
     genvar block, lane;
     generate
         for (block = 0; block < BLOCKS; block = block + 1) begin : blocks
             // The place, and below it the sign.
             wire [BLOCK_BITS:0] field = bits[WIDTH-1-block*SHIFT -: BLOCK_BITS+1];
+            wire follows = BALANCED != 0 && (second ^ (block % 2 == 1));
+            wire sign    = follows ? !drawn[block] : drawn[block+1];
+            assign drawn[block+1] = field[0];
             for (lane = 0; lane < BLOCK; lane = lane + 1) begin : lanes
                 assign nonzero[block*BLOCK+lane]  = (field >> 1) == lane;
-                assign negative[block*BLOCK+lane] = field[0];
+                assign negative[block*BLOCK+lane] = sign;
             end
+        end
+        if (BALANCED != 0 && BLOCKS % 2 == 1) begin : cut_pairs
+            reg half, last_sign;
+            always @(posedge clk)
+                if (load) begin
+                    half      <= 1'b0;
+                    last_sign <= 1'b0;
+                end else if (enable) begin
+                    half      <= !half;
+                    last_sign <= drawn[BLOCKS];
+                end
+            assign second   = half;
+            assign drawn[0] = last_sign;
+        end else begin : whole_pairs
+            assign second   = 1'b0;
+            assign drawn[0] = 1'b0;
         end
     endgenerate
 endmodule

@@ -25,7 +25,16 @@ Spaces, files, the command line, the dashboard and exports find it by the regist
 """
 
 from dse.ternary.generators.choice import FAMILIES, Generator, as_generator, find_family, has
-from dse.ternary.generators.family import Family
+from dse.ternary.generators.family import Family, Signs
 from dse.ternary.generators.registers import REGISTERS
 
-__all__ = ["FAMILIES", "REGISTERS", "Family", "Generator", "as_generator", "find_family", "has"]
+__all__ = [
+    "FAMILIES",
+    "REGISTERS",
+    "Family",
+    "Generator",
+    "Signs",
+    "as_generator",
+    "find_family",
+    "has",
+]

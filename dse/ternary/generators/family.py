@@ -1,9 +1,11 @@
 """What the file of a generator family provides, and what it reads of the design's choice."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from dse.ternary.generators.shift_register import Bits, Trits
+
+Signs = Literal["random", "balanced"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,9 @@ class Parameters:
     empty (`dse.ternary.order`)."""
     rounds: int = 6
     """Of the mixing function behind a counter."""
+    signs: Signs = "random"
+    """Of one entry a block: each drawn for itself, or balanced: every row adds as many inputs as it
+    subtracts, within one."""
     override: bool = False
     """Accept parameters that are known to be bad."""
 

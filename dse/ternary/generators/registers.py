@@ -89,7 +89,7 @@ def _weakness(taps: tuple[int, ...]) -> str:
     return ""
 
 
-def check_overlap(generator: Parameters, bits_per_entry: int) -> None:
+def check_overlap(generator: Parameters, bits_per_entry: int, reach: int = 0) -> None:
     """Refuse windows that overlap, and taps that fall into the bits of one entry.
 
     Every bit obeys bit[n] + bit[n - t1] + bit[n - t2] = 0. With t1 = 127 and t2 = 97 the three lie
@@ -100,6 +100,8 @@ def check_overlap(generator: Parameters, bits_per_entry: int) -> None:
     Args:
         generator: its taps, shift and `override`.
         bits_per_entry: an entry's window, the sign included.
+        reach: bits from an entry's first to its last, where it takes some from further away than
+            its window.
 
     Raises:
         InvalidDesign: the parameters are known to be bad, and `override` is not set.
@@ -114,9 +116,10 @@ def check_overlap(generator: Parameters, bits_per_entry: int) -> None:
         )
     taps = generator.taps
     nearest = min(taps[-1], *(a - b for a, b in itertools.pairwise(taps)))
-    if nearest <= bits_per_entry:
+    if nearest <= max(bits_per_entry, reach):
         raise InvalidDesign(
-            f"taps {list(taps)} lie {nearest} bits apart, within the {bits_per_entry} bits of an "
+            f"taps {list(taps)} lie {nearest} bits apart, within the "
+            f"{max(bits_per_entry, reach)} bits of an "
             "entry: entries a fixed distance apart are correlated; use taps further apart (set "
             "override to accept)"
         )

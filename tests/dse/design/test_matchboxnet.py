@@ -79,6 +79,7 @@ def test_parameters_matter_to_the_generators_that_have_them() -> None:
         "state_bits": (521, {"lfsr_threshold", "lfsr_and", "one_hot"}),
         "threshold_bits": (12, {"lfsr_threshold", "counter_arx"}),
         "rounds": (8, {"counter_arx", "sobol"}),
+        "signs": ("balanced", {"one_hot"}),
     }
     for axis, (value, families) in matter.items():
         for family in FAMILIES:

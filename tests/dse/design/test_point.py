@@ -302,6 +302,7 @@ def test_a_generator_with_parameters_survives_the_file_and_has_a_key_of_its_own(
         Generator(threshold_bits=12),
         Generator(taps=(521, 353)),
         Generator(family="lfsr_and"),
+        Generator(family="one_hot", signs="balanced"),
         Generator(family="counter_arx", rounds=8),
         Generator(family="sobol"),
         Generator(taps=(64, 63, 61, 60), override=True),

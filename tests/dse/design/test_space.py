@@ -43,6 +43,19 @@ def test_size_is_what_enumeration_gives() -> None:
     assert all(small.contains(values) for values in assignments)
 
 
+def test_seeds_and_signs_of_generated_matrices_are_searched_where_they_matter() -> None:
+    found = space(
+        "{policy: [P0, P1], generator: [lfsr_threshold, one_hot], signs: [random, balanced], "
+        "ternary_seed: {low: 1, high: 5}}"
+    )
+    # Without ternary matrices none matters; seeds of both generators, signs of one_hot.
+    assert found.size == 1 + 5 * (1 + 2)
+    made = [found.point(values) for values in found.enumerate()]
+    assert len({point.key for point in made}) == found.size
+    words = Counter(point.summary for point in made)
+    assert words["3x1x64 P1 one_hot balanced 0.25"] == words["3x1x64 P1 one_hot 0.25"] == 5
+
+
 def test_example_has_the_size_derived_by_hand() -> None:
     # per depth: 4^blocks channels * (1 + 2 * 8 densities) * 5 kernels * 4 dropouts
     assert space(EXAMPLE).size == (4 + 16 + 64) * 17 * 5 * 4
@@ -163,6 +176,14 @@ def test_default_of_every_axis_is_matchboxnet_3x1x64() -> None:
         (
             "{policy: P1, generator: counter_arx, rounds: [4, 6]}",
             "rounds must be at least 6: with fewer, neighbouring counters give trits",
+        ),
+        (
+            "{policy: P1, generator: one_hot, signs: [random, even]}",
+            "'signs' must be one of random, balanced, not 'even'",
+        ),
+        (
+            "{policy: P1, generator: one_hot, signs: balanced, matrix_order: 4x12}",
+            "need pairs of blocks, 8 inputs, which do not divide the 12 columns of a tile",
         ),
         ("threshold_bits: 17", "threshold_bits must be from 1 to 16, not 17"),
         ("{policy: P1, fan_in: iid}", "there is no axis 'fan_in'; axes are blocks, policy"),

@@ -135,6 +135,20 @@ def test_matrices_that_are_made_in_tiles_are_those_of_the_model(tmp_path: Path) 
                 mixer=ternary("lfsr_and", 0.5, tile=(4, 6)),
                 skip=ternary("lfsr_threshold", 0.5),
             ),
+            # Five blocks a row, so that pairs of balanced signs run on; and in tiles.
+            Block(
+                name="C",
+                out_channels=8,
+                kernel_size=1,
+                mixer=ternary("one_hot", 0.5, signs="balanced"),
+                skip=ternary("one_hot", 0.5, signs="balanced", shift=9),
+            ),
+            Block(
+                name="D",
+                out_channels=9,
+                kernel_size=1,
+                mixer=ternary("one_hot", 0.5, signs="balanced", tile=(2, 4)),
+            ),
         ),
     )
     network, features = quantised(source_of(tiled))

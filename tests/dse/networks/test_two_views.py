@@ -155,7 +155,10 @@ def mixers(draw: st.DrawFn, kinds: tuple[str, ...] = ("dense", "ternary", "ident
         return IDENTITY if kind == "identity" else DENSE
     family = draw(st.sampled_from(list(FAMILIES)))
     density = draw(st.sampled_from(DENSITIES[family]))
-    return Mixer(kind="ternary", density=density, generator=Generator(family=family))
+    # A row of width 4 has one block of 4, and balanced signs need two.
+    signs = ("random", "balanced") if family == "one_hot" and density > 0.25 else ("random",)
+    generator = Generator(family=family, signs=draw(st.sampled_from(signs)))
+    return Mixer(kind="ternary", density=density, generator=generator)
 
 
 @st.composite

@@ -134,6 +134,7 @@ def axes_of_spaces(draw: st.DrawFn) -> dict[str, Any]:
                     "threshold_bits": some([4, 8], 2),
                     "state_bits": some([89, 127], 2),
                     "rounds": some([6, 7], 2),
+                    "signs": some(["random", "balanced"], 2),
                     "ternary_seed": some([1, 2], 2),
                 },
             )

@@ -235,6 +235,8 @@ def model_um2(block: GeneratorBlock, library: str) -> float:
                 (Generator(threshold_bits=10), 0.25, 32),
                 (Generator(family="lfsr_and", taps=(89, 51)), 0.25, 48),
                 (Generator(family="one_hot", taps=(607, 460)), 1 / 16, 32),
+                (Generator(family="one_hot", signs="balanced"), 0.5, 16),
+                (Generator(family="one_hot", signs="balanced"), 0.5, 18),
                 (Generator(family="counter_arx", threshold_bits=7, rounds=7), 0.25, 12),
                 (Generator(family="sobol", rounds=7), 1 / 16, 32),
             )

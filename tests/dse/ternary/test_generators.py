@@ -12,7 +12,7 @@ import pytest
 from dse.design.places import main_place, skip_place
 from dse.design.published import published
 from dse.errors import InvalidInput
-from dse.ternary.generators import FAMILIES, REGISTERS, Generator, find_family
+from dse.ternary.generators import FAMILIES, REGISTERS, Generator, as_generator, find_family
 from dse.ternary.generators.counter_arx import arx, entries_per_word
 from dse.ternary.generators.shift_register import is_irreducible, jump_ahead, lfsr_bits
 from dse.ternary.matrix import check_density, nonzero_mask, start_state, ternary_matrix
@@ -32,6 +32,8 @@ EVERY = [
     (Generator(family="lfsr_and", taps=(521, 353)), 1 / 32),
     (Generator(family="one_hot"), 0.125),
     (Generator(family="one_hot"), 1.0),
+    (Generator(family="one_hot", signs="balanced"), 0.125),
+    (Generator(family="one_hot", signs="balanced", shift=20), 0.5),
     (Generator(family="counter_arx"), 97 / 256),
     (Generator(family="counter_arx", threshold_bits=7, rounds=8), 0.25),
     (Generator(family="counter_arx", threshold_bits=16), 0.25),
@@ -39,6 +41,7 @@ EVERY = [
     (Generator(family="sobol"), 1 / 16),
     (Generator(family="sobol", rounds=8), 1.0),
 ]
+BALANCED = Generator(family="one_hot", signs="balanced")
 IDS = [f"{generator.label}-{density:.4g}" for generator, density in EVERY]
 
 
@@ -61,6 +64,8 @@ def naive_entry(
         return 0 if 0 in u else -1 if sign else 1
     if generator.family == "one_hot":
         *place, sign = naive_window(generator, state, entry // block, block.bit_length())
+        if generator.signs == "balanced" and entry // block % 2:
+            sign = 1 - naive_window(generator, state, entry // block - 1, block.bit_length())[-1]
         return 0 if number(place) != column % block else -1 if sign else 1
     if generator.family == "counter_arx":
         per_word = max(2**n for n in range(6) if 2**n * (k + 1) <= 32)
@@ -330,6 +335,14 @@ def test_sobol_rows_differ_and_have_full_rank(density: float) -> None:
             "not 4",
         ),
         ({"family": "sobol", "rounds": 0}, "rounds must be from 1 to 32, not 0"),
+        (
+            {"family": "sobol", "signs": "balanced"},
+            "signs must be left out for family sobol (it is of one_hot), not 'balanced'",
+        ),
+        (
+            {"family": "one_hot", "signs": "even"},
+            "signs must be random or balanced, not 'even'",
+        ),
     ],
 )
 def test_bad_parameters_are_refused(fields: dict[str, object], message: str) -> None:
@@ -406,6 +419,38 @@ def test_overriding_accepts_what_is_only_bad() -> None:
             "generator one_hot at density 0.015625 makes one "
             "non-zero entry in 64 inputs, but there are 48: use a density of 1/32 or more",
         ),
+        (
+            BALANCED,
+            1 / 16,
+            16,
+            "balanced signs of generator one_hot at density 0.0625 need two non-zero entries or "
+            "more in a row, and 16 inputs have one: use a higher density or random signs",
+        ),
+        (
+            dataclasses.replace(BALANCED, tile=(4, 12)),
+            0.25,
+            None,
+            "balanced signs of generator one_hot at density 0.25 need pairs of blocks, 8 inputs, "
+            "which do not divide the 12 columns of a tile: change density, tile or signs",
+        ),
+        (
+            dataclasses.replace(BALANCED, tile=(4, 8)),
+            0.25,
+            20,
+            "balanced signs of generator one_hot at density 0.25 in tiles of 8 columns need pairs "
+            "of blocks, 8 inputs, which do not divide 20 channels: change density, channels, tile "
+            "or signs",
+        ),
+        (
+            # The second of two blocks shows the sign bit of the first, 32 bits before its own:
+            # 30 before one of its places.
+            dataclasses.replace(BALANCED, shift=32),
+            0.25,
+            None,
+            "taps [127, 97] lie 30 bits apart, within the 32 bits of an entry: entries a fixed "
+            "distance apart are correlated; use taps further apart (set override to accept)",
+        ),
+        (Generator(family="one_hot", shift=32), 0.25, None, ""),
     ],
 )
 def test_what_a_family_cannot_make_is_refused(
@@ -423,12 +468,19 @@ def test_what_a_family_cannot_make_is_refused(
     ("family", "entries", "message"),
     [
         ("one_hot", 6, "one_hot goes on by whole blocks of 4 entries, not by 6"),
+        (
+            BALANCED,
+            12,
+            "one_hot with balanced signs goes on by whole pairs of blocks, 8 entries, not by 12",
+        ),
         ("counter_arx", 3, "counter_arx goes on by whole words of 2 entries, not by 3"),
         ("sobol", 100, "sobol goes on by whole rows of 64 entries, not by 100"),
     ],
 )
-def test_a_jump_into_the_middle_is_refused(family: str, entries: int, message: str) -> None:
-    generator = Generator(family=family)  # type: ignore[arg-type]
+def test_a_jump_into_the_middle_is_refused(
+    family: str | Generator, entries: int, message: str
+) -> None:
+    generator = as_generator(family)
     with pytest.raises(InvalidInput) as caught:
         find_family(generator).jump(generator, 0.25, start_state(1, "a", generator), entries, 64)
     assert str(caught.value) == message
