@@ -81,13 +81,13 @@ module operand_fetch #(
     wire signed [TENSOR_BITS-1:0] at   = address[BITS+SECOND +: TENSOR_BITS];
     wire signed [TENSOR_BITS-1:0] left = $signed(frames) - at;
     wire signed [TENSOR_BITS-1:0] gone = -at;
-    wire [LANE_BITS-1:0] before = gone <= 0 ? 0 : gone > WIDTH ? WIDTH : gone[LANE_BITS-1:0];
-    wire [LANE_BITS-1:0] inside = left <= 0 ? 0 : left > WIDTH ? WIDTH : left[LANE_BITS-1:0];
+    wire [LANE_BITS-1:0] lead_lanes = gone <= 0 ? 0 : gone > WIDTH ? WIDTH : gone[LANE_BITS-1:0];
+    wire [LANE_BITS-1:0] held_lanes = left <= 0 ? 0 : left > WIDTH ? WIDTH : left[LANE_BITS-1:0];
     genvar lane;
     generate
         for (lane = 0; lane < WIDTH; lane = lane + 1) begin : lanes
             localparam [LANE_BITS-1:0] NUMBER = lane;
-            assign real_lanes[lane] = !padded || (NUMBER >= before && NUMBER < inside);
+            assign real_lanes[lane] = !padded || (NUMBER >= lead_lanes && NUMBER < held_lanes);
         end
     endgenerate
 

@@ -1,5 +1,8 @@
 """Whole chips of a small network: scores bit for bit, cycles and words as the model counts them."""
 
+import shutil
+import subprocess
+
 import pytest
 
 from dse.chip.comparison import compare_layers
@@ -37,6 +40,18 @@ def test_scores_cycles_and_words(machine, frames, values, tmp_path):
         assert 0 <= more <= MOST_CYCLES + 3 * records, layer
         if not layer.name.startswith("head."):
             assert layer.differing == {}, layer
+    check_by_verilator(tmp_path)
+
+
+def check_by_verilator(folder):
+    """Icarus reads Verilog, Verilator SystemVerilog, in which `before` and `inside` are no names."""
+    if shutil.which("verilator") is None:
+        return  # `tests/dse/rtl/test_rtl_lint.py` says that it is missing
+    flags = ["--lint-only", "--timing", "-Wno-fatal", "-Wno-WIDTH", "-Wno-lint"]
+    sources = sorted(path.name for path in folder.glob("*.v"))
+    command = ["verilator", *flags, "--top-module", "test_bench", *sources]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 def test_trits_on_mac_units(tmp_path):
