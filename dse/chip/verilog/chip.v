@@ -56,7 +56,6 @@ module chip #(
     wire scores      = kind == 2'd3;
     wire convolution = kind == 2'd0 || scores;
     wire means       = kind == 2'd2;
-    wire start_arrays = start && convolution;
 
     // --- activation memory: results first, then whoever reads
 
@@ -102,7 +101,7 @@ module chip #(
         .LOOPS(READ_LOOPS), .COUNT_BITS(READ_COUNT_BITS), .ROW_BITS(ROW_BITS),
         .TENSOR_BITS(TENSOR_BITS)
     ) reader (
-        .clk(clk), .start(start && (BUFFERED || !convolution)), .last(read_last),
+        .clk(clk), .start(start), .used(BUFFERED || !convolution), .last(read_last),
         .first(read_first), .deltas(read_deltas),
         .group(read_group), .base_a(read_base_a), .base_b(read_base_b),
         .two(read_two),
@@ -141,9 +140,9 @@ module chip #(
                 .COUNT_BITS(FETCH_COUNT_BITS), .BITS(FETCH_BITS), .SECOND(SECOND_BITS),
                 .TENSOR_BITS(TENSOR_BITS)
             ) fetch (
-                .clk(clk), .start(start_arrays), .last(fetch_last), .first(fetch_first),
-                .deltas(fetch_deltas), .last_beat(fetch_last_beat), .beat_steps(fetch_beat_steps),
-                .padded(fetch_padded), .frames(in_frames), .available(short <= 0),
+                .clk(clk), .start(start), .used(convolution), .last(fetch_last),
+                .first(fetch_first), .deltas(fetch_deltas), .last_beat(fetch_last_beat),
+                .beat_steps(fetch_beat_steps), .padded(fetch_padded), .frames(in_frames), .available(short <= 0),
                 .granted(!fill_wanted), .q(q), .pop(pop_inputs), .wanted(wanted),
                 .address(address), .operand_address(operand_address), .at_last(at_last),
                 .active(active), .steps(steps), .real_lanes(real_lanes), .valid(inputs_valid),
@@ -153,7 +152,7 @@ module chip #(
                 .IN_BYTES(LANES), .OUT_BYTES(FETCH_BYTES), .RING_BYTES(FETCH_BYTES * BUFFER_WORDS),
                 .BITS(FETCH_BITS)
             ) filler (
-                .clk(clk), .start(start_arrays), .valid(reader_valid && convolution),
+                .clk(clk), .start(start), .valid(reader_valid && convolution),
                 .ends_group(reader_ends), .word(activation_q), .taken(filler_taken),
                 .released(released), .granted(1'b1), .wanted(fill_wanted), .address(fill_address),
                 .data(fill_data), .loaded(loaded)
@@ -167,7 +166,7 @@ module chip #(
                 .address(fill_wanted ? fill_address : address[FETCH_BITS-1:0]), .data(fill_data), .q(q)
             );
             always @(posedge clk)
-                if (start_arrays)
+                if (start)
                     released <= {FETCH_BITS{1'b0}};
                 else if (steps && &(at_last | ~fetch_tile))
                     released <= operand_address[FETCH_BITS +: FETCH_BITS];
@@ -185,9 +184,9 @@ module chip #(
                 .COUNT_BITS(FETCH_COUNT_BITS), .BITS(FETCH_BITS), .SECOND(SECOND_BITS),
                 .TENSOR_BITS(TENSOR_BITS)
             ) fetch (
-                .clk(clk), .start(start_arrays), .last(fetch_last), .first(fetch_first),
-                .deltas(fetch_deltas), .last_beat(fetch_last_beat), .beat_steps(fetch_beat_steps),
-                .padded(fetch_padded), .frames(in_frames), .available(1'b1),
+                .clk(clk), .start(start), .used(convolution), .last(fetch_last),
+                .first(fetch_first), .deltas(fetch_deltas), .last_beat(fetch_last_beat),
+                .beat_steps(fetch_beat_steps), .padded(fetch_padded), .frames(in_frames), .available(1'b1),
                 .granted(read_granted), .q(activation_q), .pop(pop_inputs), .wanted(direct_wanted),
                 .address(operand_read), .operand_address(unused_operand), .at_last(unused_last),
                 .active(unused_active), .steps(unused_steps), .real_lanes(direct_lanes),
@@ -226,7 +225,8 @@ module chip #(
         .BITS(WEIGHT_BITS), .OPERAND_BITS(WEIGHT_OPERAND_BITS), .LOOPS(WEIGHT_LOOPS),
         .COUNT_BITS(WEIGHT_COUNT_BITS), .ADDRESS_BITS(WEIGHT_BYTE_BITS)
     ) stored (
-        .clk(clk), .start(start_arrays && !generated), .last(weight_last), .first(weight_first),
+        .clk(clk), .start(start), .used(convolution && !generated), .last(weight_last),
+        .first(weight_first),
         .deltas(weight_deltas), .last_beat(weight_last_beat), .keeps(weight_keeps),
         .blocked(1'b0), .disturbed(store_granted), .q(weight_q), .pop(pop_weights),
         .reads(weight_reads), .word(weight_word), .valid(memory_valid),
@@ -259,7 +259,7 @@ module chip #(
                 .BITS(2 * TRIT_LANES), .OPERAND_BITS(TRIT_OPERAND_BITS), .LOOPS(WEIGHT_LOOPS),
                 .COUNT_BITS(WEIGHT_COUNT_BITS), .ADDRESS_BITS(WEIGHT_BYTE_BITS)
             ) fetch (
-                .clk(clk), .start(start_arrays && generated), .last(weight_last),
+                .clk(clk), .start(start), .used(convolution && generated), .last(weight_last),
                 .first(weight_first), .deltas(weight_deltas), .last_beat(weight_last_beat),
                 .keeps(weight_keeps), .blocked(!seed_there), .disturbed(1'b0), .q(q),
                 .pop(pop_weights), .reads(generator_reads), .word(word),
@@ -289,7 +289,8 @@ module chip #(
     loop_nest #(
         .LOOPS(PASS_LOOPS), .COUNT_BITS(PASS_COUNT_BITS), .BITS(INDEX_BITS)
     ) passes (
-        .clk(clk), .start(start_arrays), .step(pass), .last(pass_last), .first({INDEX_BITS{1'b0}}),
+        .clk(clk), .start(start), .used(convolution), .step(pass), .last(pass_last),
+        .first({INDEX_BITS{1'b0}}),
         .deltas(pass_deltas), .active(passes_left), .address(sum_index), .at_first(at_first),
         .at_last(at_last), .turns(turns)
     );

@@ -17,7 +17,8 @@ module loop_nest #(
     parameter WIDTH = BITS + SECOND + THIRD
 ) (
     input                         clk,
-    input                         start,  // take the first addresses and begin
+    input                         start,  // of a layer: take the first addresses, and begin,
+    input                         used,   // or else stay idle, whatever the registers woke up with
     input                         step,
     input  [LOOPS*COUNT_BITS-1:0] last,   // count - 1 of each loop, the innermost one lowest
     input  [WIDTH-1:0]            first,
@@ -67,7 +68,7 @@ module loop_nest #(
     always @(posedge clk)
         if (start) begin
             address <= first;
-            active  <= 1'b1;
+            active  <= used;
         end else if (step) begin
             address <= next;
             active  <= !carry[LOOPS];

@@ -18,6 +18,7 @@ module operand_fetch #(
 ) (
     input                          clk,
     input                          start,
+    input                          used,       // by this layer
     input  [LOOPS*COUNT_BITS-1:0]  last,
     input  [ALL-1:0]               first,
     input  [LOOPS*ALL-1:0]         deltas,
@@ -62,7 +63,8 @@ module operand_fetch #(
     loop_nest #(
         .LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS), .BITS(BITS), .SECOND(SECOND), .THIRD(TENSOR_BITS)
     ) nest (
-        .clk(clk), .start(start), .step(steps), .last(last), .first(first), .deltas(deltas),
+        .clk(clk), .start(start), .used(used), .step(steps), .last(last), .first(first),
+        .deltas(deltas),
         .active(active), .address(operand_address), .at_first(unused_first), .at_last(at_last),
         .turns(unused_turns)
     );

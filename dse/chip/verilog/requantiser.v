@@ -75,7 +75,8 @@ module requantiser #(
     loop_nest #(
         .LOOPS(STEP_LOOPS), .COUNT_BITS(STEP_COUNT_BITS), .BITS(CHANNEL_BITS)
     ) steps (
-        .clk(clk), .start(start), .step(accepted), .last(step_last), .first({CHANNEL_BITS{1'b0}}),
+        .clk(clk), .start(start), .used(1'b1), .step(accepted), .last(step_last),
+        .first({CHANNEL_BITS{1'b0}}),
         .deltas(step_deltas), .active(steps_left), .address(channel), .at_first(unused_0),
         .at_last(unused_1), .turns(unused_2)
     );
@@ -83,7 +84,7 @@ module requantiser #(
         .LOOPS(WORD_LOOPS), .COUNT_BITS(WORD_COUNT_BITS), .BITS(ROW_BITS), .SECOND(TENSOR_BITS),
         .THIRD(TENSOR_BITS)
     ) words (
-        .clk(clk), .start(start), .step(scores ? total_valid : out_valid), .last(word_last),
+        .clk(clk), .start(start), .used(1'b1), .step(scores ? total_valid : out_valid), .last(word_last),
         .first(word_first), .deltas(word_deltas), .active(active), .address(address),
         .at_first(unused_3), .at_last(unused_4), .turns(unused_5)
     );

@@ -15,6 +15,7 @@ module weight_fetch #(
 ) (
     input                                clk,
     input                                start,
+    input                                used,       // by this layer
     input  [LOOPS*COUNT_BITS-1:0]        last,
     input  [ADDRESS_BITS-1:0]            first,
     input  [LOOPS*ADDRESS_BITS-1:0]      deltas,
@@ -55,7 +56,7 @@ module weight_fetch #(
     loop_nest #(
         .LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS), .BITS(ADDRESS_BITS)
     ) nest (
-        .clk(clk), .start(start), .step(issue && last_of_it), .last(last), .first(first),
+        .clk(clk), .start(start), .used(used), .step(issue && last_of_it), .last(last), .first(first),
         .deltas(deltas), .active(active), .address(address), .at_first(unused_first),
         .at_last(unused_last), .turns(unused_turns)
     );

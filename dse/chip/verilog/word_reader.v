@@ -10,6 +10,7 @@ module word_reader #(
 ) (
     input                         clk,
     input                         start,
+    input                         used,       // by this layer
     input  [LOOPS*COUNT_BITS-1:0] last,
     input  [ROW_BITS+2*TENSOR_BITS-1:0] first,
     input  [LOOPS*(ROW_BITS+2*TENSOR_BITS)-1:0] deltas,
@@ -45,7 +46,7 @@ module word_reader #(
         .LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS), .BITS(ROW_BITS), .SECOND(TENSOR_BITS),
         .THIRD(TENSOR_BITS)
     ) nest (
-        .clk(clk), .start(start), .step(issue && word_ends), .last(last), .first(first),
+        .clk(clk), .start(start), .used(used), .step(issue && word_ends), .last(last), .first(first),
         .deltas(deltas), .active(active), .address(address), .at_first(unused_first),
         .at_last(at_last), .turns(unused_turns)
     );

@@ -5,6 +5,7 @@ from typing import Any
 from cost_models import load_accelerator, load_technology
 from dse.chip.export import ChipExport
 from dse.design.families.matchboxnet import MATCHBOXNET
+from dse.design.point import DesignPoint
 from dse.networks.lowering import lower
 from dse.training.integer import quantise_network
 from dse.training.source import random_pictures, untrained
@@ -25,6 +26,11 @@ FRAMES = 64
 def small_chip(machine: str, clips: int = 1, frames: int = FRAMES, **values: Any) -> ChipExport:
     """An untrained MatchboxNet of a few channels, and clips of noise."""
     point = MATCHBOXNET.build({**VALUES, **values}, in_channels=8, name="small")
+    return chip_of(point, machine, clips, frames)
+
+
+def chip_of(point: DesignPoint, machine: str, clips: int, frames: int) -> ChipExport:
+    """An untrained network of 8 features and 5 classes, and clips of noise."""
     source = untrained(point, 5, seed=3)
     pictures = random_pictures(8, 4)[:, :, :frames]
     network = quantise_network(source, pictures)

@@ -7,9 +7,12 @@ import pytest
 
 from dse.chip.comparison import compare_layers
 from dse.chip.simulation import read_output, simulate
+from dse.design.mixer import Mixer
+from dse.design.point import Block, DesignPoint
 from dse.errors import InvalidInput
 from dse.rtl.yosys import run_script
-from tests.dse.chip.small import small_chip
+from dse.ternary.matrix import DEFAULT
+from tests.dse.chip.small import chip_of, small_chip
 
 MOST_CYCLES = 40
 """Of a layer beyond the model's: its first operands, its last results, and the descriptor."""
@@ -61,6 +64,19 @@ def test_trits_on_mac_units(tmp_path):
     for name, text in export.files().items():
         (tmp_path / name).write_text(text)
     assert "PASS: 5 scores" in simulate(tmp_path, "icarus", timeout_s=300).verdict
+
+
+def test_an_engine_that_no_layer_has_used_yet_is_idle(tmp_path):
+    # A register wakes up with any value, which Icarus calls X. The first layer here takes its weights
+    # from the generator, so nothing has started the engine that reads them from memory.
+    mixer = Mixer(kind="ternary", density=0.25, generator=DEFAULT)
+    block = Block(name="A", out_channels=8, kernel_size=1, separable=False, mixer=mixer, skip=None)
+    point = DesignPoint(name="mixed first", in_channels=8, blocks=(block,))
+    export = chip_of(point, "kws_ternary", clips=1, frames=16)
+    for name, text in export.files().items():
+        (tmp_path / name).write_text(text)
+    verdict = simulate(tmp_path, "icarus", timeout_s=300).verdict
+    assert verdict == "PASS: 5 scores of 1 clips, 0 mismatches"
 
 
 def test_yosys_finds_neither_latches_nor_loops(tmp_path):
