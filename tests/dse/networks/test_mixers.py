@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.equal_budget import PAGE, lines, read_rows, with_table
 from benchmarks.mixers import WIDTHS, tables
 from cost_models import estimate, load_accelerator, load_technology
 from cost_models.strict_yaml import dump_yaml, parse_yaml
@@ -427,3 +428,9 @@ def test_made_matrices_are_those_of_their_modules() -> None:
 def test_the_tables_of_the_documents_are_what_the_command_prints() -> None:
     text = (Path(__file__).parents[3] / "docs" / "concepts" / "mixers.md").read_text()
     assert "python -m benchmarks.mixers" in text and text.endswith(f"{tables(list(WIDTHS))}\n")
+
+
+def test_the_page_of_equal_budgets_is_what_was_measured() -> None:
+    """Its tables come from the rows of the benchmark and from today's prices."""
+    text = PAGE.read_text()
+    assert with_table(text, "\n".join(lines(read_rows()))) == text
