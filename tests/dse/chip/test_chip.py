@@ -47,7 +47,7 @@ def test_scores_cycles_and_words(machine, frames, values, tmp_path):
 
 
 def check_by_verilator(folder):
-    """Icarus reads Verilog, Verilator SystemVerilog, in which `before` and `inside` are no names."""
+    """It reads SystemVerilog, Icarus Verilog: `before` and `inside` are names in one only."""
     if shutil.which("verilator") is None:
         return  # `tests/dse/rtl/test_rtl_lint.py` says that it is missing
     flags = ["--lint-only", "--timing", "-Wno-fatal", "-Wno-WIDTH", "-Wno-lint"]
@@ -67,7 +67,7 @@ def test_trits_on_mac_units(tmp_path):
 
 
 def test_an_engine_that_no_layer_has_used_yet_is_idle(tmp_path):
-    # A register wakes up with any value, which Icarus calls X. The first layer here takes its weights
+    # A register wakes up with any value: X for Icarus. The first layer here takes its weights
     # from the generator, so nothing has started the engine that reads them from memory.
     mixer = Mixer(kind="ternary", density=0.25, generator=DEFAULT)
     block = Block(name="A", out_channels=8, kernel_size=1, separable=False, mixer=mixer, skip=None)
