@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import time
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from dse.design.published import published
-from dse.networks.network import build_network
+from dse.networks.network import SpeechNetwork, build_network
 from dse.speech.features import SpeechFeatures, load_features
 from dse.speech.task import FeatureSpec, Task
 from dse.training.checkpoint import load_network
@@ -174,7 +175,7 @@ def memory_of(name: str, share: float, path: ComputationPath) -> Memory:
     steps.step(pictures, labels, 1e-4)  # the optimiser makes its state
     with Live() as live:
         steps.step(pictures, labels, 1e-4)
-    return Memory(kept_bytes(steps, pictures), live.peak)
+    return Memory(kept_bytes(steps.network, lambda: steps.scores(pictures)), live.peak)
 
 
 class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -208,9 +209,11 @@ class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.alive -= size
 
 
-def kept_bytes(steps: Steps, pictures: Tensor) -> int:
-    """What a forward pass keeps for the backward one, without parameters and buffers."""
-    network = steps.network
+def kept_bytes(network: SpeechNetwork, compute: Callable[[], Tensor]) -> int:
+    """What a forward pass keeps for the backward one, each piece of memory once.
+
+    Parameters and buffers of the network are there anyway, and left out.
+    """
     own = {value.data_ptr() for value in (*network.parameters(), *network.buffers())}
     found: dict[int, Tensor] = {}
 
@@ -219,7 +222,7 @@ def kept_bytes(steps: Steps, pictures: Tensor) -> int:
         return value
 
     with saved_tensors_hooks(pack, lambda value: value):
-        steps.scores(pictures)
+        compute()
     return sum(
         value.untyped_storage().nbytes() for place, value in found.items() if place not in own
     )

@@ -1,14 +1,13 @@
 """Gradients from a few of a layer's inputs: right in the mean, and less to keep."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional
 
+from benchmarks.sampled_backward import kept_bytes
 from dse.design.families.mixing import PLACE_KINDS, build_mixer
 from dse.design.mixer import DENSE, IDENTITY, Mixer, MixerKind
 from dse.design.point import Block, DesignPoint
@@ -174,22 +173,6 @@ def scores_by(path: str, network: SpeechNetwork, share: float, pictures: Tensor)
         return network(pictures)  # type: ignore[no-any-return]
     with plain_sampled(sampling):
         return network(pictures)  # type: ignore[no-any-return]
-
-
-def kept_bytes(network: SpeechNetwork, compute: Callable[[], Tensor]) -> int:
-    """What a forward pass keeps for the backward one, each piece of memory once."""
-    own = {value.data_ptr() for value in (*network.parameters(), *network.buffers())}
-    found: dict[int, Tensor] = {}
-
-    def pack(value: Tensor) -> Tensor:
-        found[value.untyped_storage().data_ptr()] = value
-        return value
-
-    with saved_tensors_hooks(pack, lambda value: value):
-        compute()
-    return sum(
-        value.untyped_storage().nbytes() for place, value in found.items() if place not in own
-    )
 
 
 PICTURES = (10, 16, 50)
