@@ -1,0 +1,58 @@
+"""Speech recognition as a task: which characters are written down, of which utterances.
+
+A network of this task has one output a character and one more for *blank*, the last, and says at
+every frame which of them it hears (connectionist temporal classification, Graves et al., ICML
+2006). `dse.speech.task.Task` is the other task, keyword spotting.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from cost_models.allowed import Allowed, check_fields
+from dse.errors import require
+
+ENGLISH = (" ", *"abcdefghijklmnopqrstuvwxyz", "'")
+"""The 28 characters of NeMo's English models, in their order: with blank, 29 outputs."""
+
+Seconds = Annotated[float, Allowed(gt=0.0, le=3600.0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcription:
+    """A speech-recognition task: the vocabulary, and the utterances that are short enough."""
+
+    kind: Literal["transcription"] = "transcription"
+    """Tells it from a keyword task, whose `kind` is another word."""
+    characters: tuple[str, ...] = ENGLISH
+    """The vocabulary, in the order of the outputs; blank comes after the last."""
+    lower_case: bool = True
+    """Transcripts are put in lower case before their characters are looked up."""
+    shortest_s: Seconds = 0.1
+    """Shorter utterances are left out, and counted."""
+    longest_s: Seconds = 16.7
+    """Longer utterances are left out of training, and counted: NeMo's limit for LibriSpeech."""
+
+    def __post_init__(self) -> None:
+        """Check the fields against each other."""
+        check_fields(self)
+        require(len(self.characters) >= 1, "characters", "a list of at least one character", [])
+        long = [character for character in self.characters if len(character) != 1]
+        require(not long, "characters", "single characters", long)
+        distinct = len(set(self.characters)) == len(self.characters)
+        require(distinct, "characters", "distinct", list(self.characters))
+        require(
+            self.shortest_s < self.longest_s,
+            "longest_s",
+            f"above shortest_s ({self.shortest_s:g})",
+            self.longest_s,
+        )
+
+    @property
+    def usual_classes(self) -> int:
+        """Outputs of a network: the characters and blank."""
+        return len(self.characters) + 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain data, for a resolved study or a checkpoint."""
+        return dataclasses.asdict(self) | {"characters": list(self.characters)}
