@@ -84,6 +84,41 @@ def read_recording(path: Path, rate_hz: int, samples: int) -> Recording:
     )
 
 
+def duration_s(path: Path) -> float:
+    """How long the sound in `path` is by its head; nothing is decoded.
+
+    Raises:
+        UnreadableSound: as `read_clip`.
+    """
+    try:
+        with _sound(path) as file:
+            return len(file) / int(file.samplerate)
+    except _ERRORS as error:
+        raise UnreadableSound(_reason(path, error)) from None
+
+
+def read_whole(path: Path, rate_hz: int, longest_s: float) -> Recording:
+    """The whole sound in `path`, neither cropped nor padded: for recordings that have a transcript.
+
+    Args:
+        path: a WAV or FLAC file.
+        rate_hz: of the samples.
+        longest_s: of a longer file only so much is decoded; ask for `duration_s` first.
+
+    Raises:
+        UnreadableSound: as `read_clip`, and where the file ends before its head says, since then
+            the transcript says more than is heard.
+    """
+    sound, found_rate_hz, frames = _decode(path, rate_hz, longest_s, middle=False)
+    length_s = frames / found_rate_hz
+    lacking_s = missing_s(path)
+    if lacking_s > 0:
+        raise UnreadableSound(
+            f"it ends {lacking_s:.2f} s before its head says: a copy or download was cut off"
+        )
+    return Recording(sound, rate_hz=found_rate_hz, duration_s=length_s, missing_s=0.0)
+
+
 def read_noise(path: Path, rate_hz: int) -> Samples:
     """The whole sound in `path` (at most `LONGEST_NOISE_S`) at `rate_hz`, mono.
 
@@ -246,7 +281,7 @@ def _reason(path: Path, error: Exception) -> str:
     return (str(error).replace(str(path), "").strip(" :.") or type(error).__name__).lower()
 
 
-def resample(sound: Samples, from_hz: int, to_hz: int) -> Samples:
+def resample(sound: Samples, from_hz: float, to_hz: float) -> Samples:
     """`sound` at another rate; unchanged where the rates agree.
 
     Band-limited: what lies above half the lower rate is filtered away rather than folded back.

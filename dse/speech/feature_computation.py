@@ -14,11 +14,7 @@ the statistics come out the same to the bit for each number of threads.
 """
 
 import hashlib
-import os
-import zlib
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,6 +26,7 @@ from numpy.typing import NDArray
 
 from dse.errors import InvalidData
 from dse.speech.audio import Samples, UnreadableSound, read_noise, read_recording
+from dse.speech.feature_cache import GrowingArray
 from dse.speech.findings import Heard, sound_findings
 from dse.speech.mfcc import clip_samples, compute_features, real_frames
 from dse.speech.speech_commands import (
@@ -42,6 +39,7 @@ from dse.speech.speech_commands import (
     refuse_empty_classes,
 )
 from dse.speech.task import FeatureSpec, Task
+from dse.speech.threads import in_threads
 from dse.speech.variation import silence, vary
 
 MAX_UNREADABLE_SHARE = 0.01
@@ -63,7 +61,6 @@ SMALLEST_DEVIATION = 1e-3
 """A coefficient that varies less is only shifted: dividing would blow up rounding errors."""
 
 _BATCH_CLIPS = 64
-_MAX_THREADS = 8
 _AT_ONCE = 32  # sounds transformed together: their spectra (7 MB) stay in the processor's cache
 
 Report = Callable[[str, int, int], None]
@@ -186,8 +183,10 @@ def compute(
         make = partial(_make_batch, corpus.folder, drawing, noises[split], task, spec, variants)
         for noise in noises[split]:
             digest.update(noise.tobytes())
-        with _SplitFile(folder / f"{split}.npy", variants, spec) as file:
-            for batch in _in_threads(make, _cut(drawing.split(split))):
+        kept: list[Example] = []
+        row = (variants, spec.coefficients, spec.frames)
+        with GrowingArray(folder / f"{split}.npy", row) as file:
+            for batch in in_threads(make, _cut(drawing.split(split))):
                 for name, reason in batch.unreadable:
                     skipped.clip(name, reason)
                 for example, sound_digest in zip(batch.examples, batch.digests, strict=True):
@@ -197,12 +196,17 @@ def compute(
                     # Clean clips only, before they are rounded to float16.
                     if split == "training":
                         statistics.add(batch.pictures[:, 0, :, real_frames(spec)])
-                    file.add(batch)
+                    file.add(batch.pictures)
+                    kept += batch.examples
                 heard += batch.heard
                 done += len(batch.examples) + len(batch.unreadable)
                 if report is not None:
                     report("features", done, total)
-        contents[split] = file.contents()
+        contents[split] = {
+            "names": [example.name for example in kept],
+            "labels": [example.label for example in kept],
+            "crc32": file.crc32,
+        }
     _refuse_unreadable_classes(corpus, drawing, contents, skipped)
     mean, deviation = statistics.mean_and_deviation()
     if spec.normalisation != "training_set":
@@ -231,58 +235,6 @@ def _refuse_unreadable_classes(
             raise InvalidData(f"{error} (unreadable: {', '.join(skipped.clips)})") from None
 
 
-class _SplitFile:
-    """The pictures of a split on their way to the disk, as an .npy file.
-
-    The head is written twice, as the number of readable clips is known at the end. Plain writes
-    rather than a memory map: on a full disk they raise OSError, where a map kills the process with
-    SIGBUS.
-    """
-
-    def __init__(self, path: Path, variants: int, spec: FeatureSpec) -> None:
-        self.path = path
-        self.shape = (variants, spec.coefficients, spec.frames)
-        self.kept: list[Example] = []
-        self.crc32 = 0
-
-    def __enter__(self) -> "_SplitFile":
-        self.file = self.path.open("wb")
-        self._write_head()
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            if kind is None:
-                self.file.seek(0)
-                self._write_head()
-                self.file.flush()
-                os.fsync(self.file.fileno())
-        finally:
-            self.file.close()
-
-    def _write_head(self) -> None:
-        """Its length does not depend on the number of clips."""
-        shape = (len(self.kept), *self.shape)
-        np.lib.format.write_array_header_1_0(
-            self.file, {"descr": "<f2", "fortran_order": False, "shape": shape}
-        )
-
-    def add(self, batch: _Batch) -> None:
-        """Write the pictures of a batch that has some."""
-        rounded = batch.pictures.astype(np.float16)
-        self.file.write(rounded.tobytes())
-        self.crc32 = zlib.crc32(rounded.tobytes(), self.crc32)
-        self.kept += batch.examples
-
-    def contents(self) -> dict[str, Any]:
-        """What the cache keeps about the split."""
-        return {
-            "names": [example.name for example in self.kept],
-            "labels": [example.label for example in self.kept],
-            "crc32": self.crc32,
-        }
-
-
 def _read_noises(
     corpus: Corpus, spec: FeatureSpec, skipped: _Skipped
 ) -> dict[Split, list[Samples]]:
@@ -298,31 +250,6 @@ def _read_noises(
             if len(part):
                 noises[split].append(part)
     return noises
-
-
-def _in_threads(
-    make: Callable[[Sequence[Example]], _Batch], batches: Sequence[Sequence[Example]]
-) -> Iterator[_Batch]:
-    """`make(batch)` for each batch, in order, on a few threads.
-
-    Each thread computes alone: the threads within an operation of torch wait for each other
-    actively, which costs five times the work on a machine that has other things to do.
-    """
-    threads = torch.get_num_threads()
-    workers = min(_MAX_THREADS, os.cpu_count() or 1)
-    waiting: deque[Future[_Batch]] = deque()
-    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        try:
-            for batch in batches:
-                waiting.append(pool.submit(make, batch))
-                if len(waiting) > 2 * workers:  # no more, so that they do not fill the memory
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-            torch.set_num_threads(threads)
 
 
 def _make_batch(

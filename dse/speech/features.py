@@ -1,6 +1,7 @@
 """Pictures of a task's clips, computed once and kept on disk as a memory map.
 
-`dse.speech.feature_computation` computes them. A cache is a folder of four files:
+`dse.speech.feature_computation` computes them, `dse.speech.feature_cache` keeps folders whole. A
+cache is a folder of four files:
 
     contents.json      CRC-32 of what follows (8 hex digits), then JSON: classes, names and labels
                        of each split, mean and deviation, files skipped, findings, key,
@@ -21,11 +22,6 @@ and half the memory traffic of float32. Everything is raw; training normalises i
 import dataclasses
 import hashlib
 import json
-import os
-import shutil
-import tempfile
-import time
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,8 +32,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dse.errors import InvalidData
+from dse.errors import require
 from dse.files import cache_folder
+from dse.speech.feature_cache import crc32, load_or_compute, read_contents, write_contents
 from dse.speech.feature_computation import Report, compute
 from dse.speech.findings import name_findings
 from dse.speech.speech_commands import SPLITS, Corpus, Drawing, Split, draw, scan
@@ -48,9 +45,6 @@ CODE_VERSION = 1
 
 It is in the key, too, so features of another version count as other features.
 """
-
-
-_ABANDONED_S = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -131,30 +125,26 @@ def load_features(
 
     Raises:
         InvalidData: the folder, a class or too many clips cannot be used.
+        InvalidField: a normalisation that is not for words.
         OSError: the cache cannot be written.
     """
+    require(
+        spec.normalisation != "utterance",
+        "normalisation",
+        "training_set or none for a task of words",
+        spec.normalisation,
+    )
     corpus = scan(data_folder)
     drawing = draw(corpus, task)
     root = cache if cache is not None else cache_folder() / "features"
     place = root / _cache_name(corpus, task, spec)
     told = told_by_names(corpus, drawing)
-    found = _open(place, task, spec)
-    if found is not None:
-        return _with_findings(found, told)
-    root.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(root)
-    # A leading dot: not a cache yet. `mkdtemp` gives each process a folder of its own.
-    temporary = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=root))
-    try:
-        _compute(corpus, drawing, task, spec, temporary, report)
-        kept = _put_in_place(temporary, place, task, spec)
-    except OSError as error:
-        if error.filename is None:
-            error.filename = str(root)  # a failed write() does not know its file
-        raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return _with_findings(kept, told)
+    speech = load_or_compute(
+        place,
+        read=lambda folder: _read(folder, task, spec),
+        compute=lambda folder: _compute(corpus, drawing, task, spec, folder, report),
+    )
+    return _with_findings(speech, told)
 
 
 def told_by_names(corpus: Corpus, drawing: Drawing) -> tuple[str, ...]:
@@ -193,49 +183,11 @@ def _cache_name(corpus: Corpus, task: Task, spec: FeatureSpec) -> str:
 
 
 def _settings(task: Task, spec: FeatureSpec) -> str:
+    features = spec.to_dict()
+    del features["speeds"]  # of utterances: the keys of words are older than it
     return json.dumps(
-        {"code": CODE_VERSION, "task": task.to_dict(), "features": spec.to_dict()}, sort_keys=True
+        {"code": CODE_VERSION, "task": task.to_dict(), "features": features}, sort_keys=True
     )
-
-
-def _put_in_place(temporary: Path, place: Path, task: Task, spec: FeatureSpec) -> SpeechFeatures:
-    """Rename `temporary` to `place`, or take the sound cache that stands there already.
-
-    Without a lock: a rename within one file system happens at once or not at all, and fails where
-    a folder with files stands. So of several processes one wins, and the others throw theirs away.
-    """
-    for _ in range(10):
-        try:
-            temporary.rename(place)
-        except OSError:
-            if not place.exists():
-                raise
-            found = _open(place, task, spec)
-            if found is not None:
-                return found
-            # Damaged: moved out of the way in one step, so that nobody sees half of it.
-            aside = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
-            try:
-                place.rename(aside / "damaged")
-            except FileNotFoundError:
-                pass  # another process was faster
-            finally:
-                shutil.rmtree(aside, ignore_errors=True)
-        else:
-            found = _open(place, task, spec)
-            if found is not None:
-                return found
-    raise InvalidData(f"the feature cache {place} changes while it is read: remove it and retry")
-
-
-def _remove_abandoned(root: Path) -> None:
-    """Remove what killed processes left behind more than a day ago."""
-    for child in root.glob(".*"):
-        try:
-            if child.is_dir() and time.time() - child.stat().st_mtime > _ABANDONED_S:
-                shutil.rmtree(child, ignore_errors=True)
-        except OSError:
-            continue
 
 
 def _compute(
@@ -253,20 +205,13 @@ def _compute(
         "settings": json.loads(settings),
         "data_folder": str(corpus.folder.resolve()),
     }
-    text = json.dumps(contents).encode()
-    with (folder / "contents.json").open("wb") as file:
-        file.write(f"{zlib.crc32(text):08x}".encode() + text)
-        file.flush()
-        os.fsync(file.fileno())
+    write_contents(folder, contents)
 
 
-def _open(place: Path, task: Task, spec: FeatureSpec) -> SpeechFeatures | None:
+def _read(place: Path, task: Task, spec: FeatureSpec) -> SpeechFeatures | None:
     """The cache in `place`, or None where there is none or it is damaged."""
     try:
-        text = (place / "contents.json").read_bytes()
-        contents = json.loads(text[8:])
-        if int(text[:8], 16) != zlib.crc32(text[8:]):
-            return None
+        contents = read_contents(place)
         splits = {}
         for split in SPLITS:
             labels = np.array(contents[split]["labels"], dtype=np.int64)
@@ -276,7 +221,7 @@ def _open(place: Path, task: Task, spec: FeatureSpec) -> SpeechFeatures | None:
             shape = (len(names), variants, spec.coefficients, spec.frames)
             if features.shape != shape or features.dtype != np.float16 or len(labels) != len(names):
                 return None
-            if _crc32(features) != contents[split]["crc32"]:
+            if crc32(features) != contents[split]["crc32"]:
                 return None
             splits[split] = FeatureSplit(features, labels, names)
         return SpeechFeatures(
@@ -292,19 +237,6 @@ def _open(place: Path, task: Task, spec: FeatureSpec) -> SpeechFeatures | None:
         )
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
-
-
-def _crc32(features: NDArray[np.float16]) -> int:
-    """Of all pictures, in the order of the file.
-
-    Every byte that is trained on: a bad sector, a full disk's zeros or a flipped bit in the middle
-    would train other networks without a word, and their rows would carry the same data key. It
-    reads the whole map, which a training reads a hundred times over; the cost is in
-    docs/evidence/performance.md. A map in column order has another layout than its head says.
-    """
-    if not features.flags.c_contiguous:
-        return -1
-    return zlib.crc32(features.reshape(-1).view(np.uint8).data)
 
 
 def iterate_batches(split: FeatureSplit, size: int) -> Iterator[tuple[Tensor, Tensor]]:

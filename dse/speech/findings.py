@@ -74,12 +74,12 @@ def _voices(clips: Iterable[Clip]) -> Iterator[str]:
     shared = sorted(speaker for speaker, found in splits.items() if len(found) > 1)
     if shared:
         yield (
-            f"{_many(len(shared), 'speaker is', 'speakers are')} in more than one split (such as "
+            f"{many(len(shared), 'speaker is', 'speakers are')} in more than one split (such as "
             f"'{shared[0]}'): errors of voices that the network has heard are too small"
         )
     if nameless:
         yield (
-            f"{_many(sum(nameless.values()), 'clip names', 'clips name')} no speaker (no _nohash_ "
+            f"{many(sum(nameless.values()), 'clip names', 'clips name')} no speaker (no _nohash_ "
             "in the file name): one voice may be in more than one split, which makes errors too "
             "small"
         )
@@ -97,7 +97,7 @@ def _few(classes: Sequence[str], clips: Mapping[tuple[str, Split], int]) -> Iter
         step = f"one clip moves its error by {100 / count:.0f} points" if count else "it has none"
         found = len({label for _, label, _ in few})
         yield (
-            f"{_many(found, 'class has', 'classes have')} fewer than {FEW_CLIPS} clips in a "
+            f"{many(found, 'class has', 'classes have')} fewer than {FEW_CLIPS} clips in a "
             f"split (such as '{label}', {count} in {split}: {step})"
         )
 
@@ -106,12 +106,12 @@ def _passed_over(corpus: Corpus) -> Iterator[str]:
     if corpus.passed_over:
         listed = ", ".join(corpus.passed_over[:3])
         yield (
-            f"{_many(len(corpus.passed_over), 'folder', 'folders')} with sounds passed over "
+            f"{many(len(corpus.passed_over), 'folder', 'folders')} with sounds passed over "
             f"({listed}): names that begin with _ are no words"
         )
     if corpus.listed_but_missing:
         yield (
-            f"{_many(corpus.listed_but_missing, 'line', 'lines')} of the lists of clips "
+            f"{many(corpus.listed_but_missing, 'line', 'lines')} of the lists of clips "
             f"{'names' if corpus.listed_but_missing == 1 else 'name'} no file of the folder: "
             "splits are smaller than their lists say"
         )
@@ -189,7 +189,7 @@ def _twice(heard: Sequence[Heard]) -> Iterator[str]:
     if across:
         first, second = _pair(across[0], lambda each: each.split)
         yield (
-            f"{_many(len(across), 'recording is', 'recordings are')} in more than one split (such "
+            f"{many(len(across), 'recording is', 'recordings are')} in more than one split (such "
             f"as {first.name} in {first.split} and {second.name} in {second.split}): the network "
             "has heard what it is tested on, and its error is too small"
         )
@@ -197,7 +197,7 @@ def _twice(heard: Sequence[Heard]) -> Iterator[str]:
     if otherwise:
         first, second = _pair(otherwise[0], lambda each: each.label)
         yield (
-            f"{_many(len(otherwise), 'recording stands', 'recordings stand')} for more than one "
+            f"{many(len(otherwise), 'recording stands', 'recordings stand')} for more than one "
             f"class (such as {first.name} for '{first.label}' and {second.name} for "
             f"'{second.label}'): no network can get both right"
         )
@@ -212,5 +212,6 @@ def _of(some: Sequence[Heard], heard: Sequence[Heard]) -> str:
     return f"{len(some):,} of {len(heard):,} clips"
 
 
-def _many(count: int, one: str, several: str) -> str:
+def many(count: int, one: str, several: str) -> str:
+    """`1 speaker is` or `3 speakers are`: the number with the words that go with it."""
     return f"{count:,} {one if count == 1 else several}"

@@ -133,6 +133,15 @@ def compute_features(clips: Tensor, spec: FeatureSpec) -> Tensor:
     Raises:
         InvalidField: a transform that a clip of this length cannot have.
     """
+    return _fit_frames(compute_pictures(clips, spec), spec.frames)
+
+
+def compute_pictures(clips: Tensor, spec: FeatureSpec) -> Tensor:
+    """As `compute_features`, of any length: (clips, coefficients, samples // hop + 1).
+
+    Raises:
+        InvalidField: as `compute_features`.
+    """
     require(
         clips.shape[-1] > spec.fft_size // 2,
         "fft_size",
@@ -157,7 +166,7 @@ def compute_features(clips: Tensor, spec: FeatureSpec) -> Tensor:
     picture = (_filters(spec) @ power + LOG_OFFSET).log()
     if spec.kind == "mfcc":
         picture = cosines @ picture
-    return _fit_frames(picture, spec.frames)
+    return picture
 
 
 def _fit_frames(picture: Tensor, frames: int) -> Tensor:
@@ -191,3 +200,27 @@ def normalise(
     # A column is all zero when its largest and smallest value are; two reductions, no copy.
     sound = (batch.amax(dim=-2, keepdim=True) != 0) | (batch.amin(dim=-2, keepdim=True) != 0)
     return ((batch - mean) / deviation).mul_(sound)
+
+
+UTTERANCE_OFFSET = 1e-5
+"""Added to the deviation of a coefficient over an utterance, so that a constant one becomes 0 and
+not noise. Source: NeMo, `CONSTANT` of asr/parts/preprocessing/features.py."""
+
+
+def normalise_utterance(picture: Tensor) -> Tensor:
+    """Each coefficient with mean 0 and deviation 1 over the frames of the utterance.
+
+    y[q, t] = (x[q, t] - m[q]) / (s[q] + 1e-5), s with frames - 1 in the denominator: NeMo's
+    `normalize: per_feature`. Whatever multiplies a band of all frames alike, the microphone, the
+    volume, a pre-emphasis, the area of a mel triangle, is a constant after the logarithm and
+    vanishes here: which is why none of them is an option of ours. In 64 bits, as the mean is large
+    beside the deviation.
+
+    Args:
+        picture: (..., coefficients, frames), one utterance without padding.
+    """
+    values = picture.double()
+    frames = values.shape[-1]
+    values = values - values.mean(dim=-1, keepdim=True)
+    variance = values.square().sum(dim=-1, keepdim=True) / max(1, frames - 1)
+    return (values / (variance.sqrt() + UTTERANCE_OFFSET)).float()

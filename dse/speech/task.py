@@ -77,15 +77,20 @@ class FeatureSpec:
     coefficients: Annotated[int, Allowed(ge=1, le=1_024)] = 64
     """Rows of the picture: mel bands, and as many cepstral coefficients."""
     frames: Annotated[int, Allowed(ge=1, le=16_384)] = 128
-    """Columns; a clip of one second has 101, padded with zeros on both sides."""
+    """Columns; a clip of one second has 101, padded with zeros on both sides. Utterances have as
+    many as they are long; for them it is the length that designs are priced at."""
     sample_rate_hz: Annotated[int, Allowed(ge=1, le=384_000)] = 16_000
     window_ms: float = 25.0
     hop_ms: float = 10.0
     fft_size: Annotated[int, Allowed(ge=1, le=65_536)] = 512
-    normalisation: Literal["training_set", "none"] = "training_set"
-    """Subtract the mean of each coefficient over the training split and divide by its deviation."""
+    normalisation: Literal["training_set", "utterance", "none"] = "training_set"
+    """Subtract the mean of each coefficient over the training split and divide by its deviation;
+    or both over each utterance by itself, which is for transcription."""
     variants: Annotated[int, Allowed(ge=1, le=1_000)] = 8
-    """Copies of each training clip in the cache: the first clean, the others shifted and noisy."""
+    """Copies of each training clip in the cache: the first clean, the others shifted and noisy. Of
+    utterances: the first as recorded, the others at the first of `speeds`."""
+    speeds: tuple[float, ...] = (0.9, 1.1)
+    """Of the varied copies of an utterance: 1.1 is 10 % faster and higher. Not used for words."""
     time_shift_ms: Annotated[float, Allowed(ge=0.0, le=1000.0)] = 100.0
     """A varied copy is shifted by up to this much either way. MatchboxNet, with 85,000 clips, used
     5 ms; on 1,823 clips 100 ms gave several points more (docs/evidence/results/first-search.md)."""
@@ -115,6 +120,13 @@ class FeatureSpec:
             "fft_size",
             f"at least the window of {window_samples:.0f} samples",
             self.fft_size,
+        )
+        require(
+            len(set(self.speeds)) == len(self.speeds)
+            and all(0.5 <= speed <= 2.0 and speed != 1.0 for speed in self.speeds),
+            "speeds",
+            "different numbers from 0.5 to 2, without 1",
+            list(self.speeds),
         )
         for name in ("white_noise_db", "background_noise_snr_db"):
             bounds = getattr(self, name)

@@ -11,11 +11,23 @@ from typing import Annotated, Any, Literal
 
 from cost_models.allowed import Allowed, check_fields
 from dse.errors import require
+from dse.speech.task import FeatureSpec
 
 ENGLISH = (" ", *"abcdefghijklmnopqrstuvwxyz", "'")
 """The 28 characters of NeMo's English models, in their order: with blank, 29 outputs."""
 
+MOST_CHARACTERS = 255
+"""Labels of an utterance are bytes, and blank is an output, too."""
+
 Seconds = Annotated[float, Allowed(gt=0.0, le=3600.0)]
+
+SENTENCE_FEATURES = FeatureSpec(
+    kind="log_mel", window_ms=20.0, frames=1001, normalisation="utterance", variants=3
+)
+"""How utterances become pictures where nothing else is said: as for QuartzNet (arXiv 1910.10261;
+NeMo's quartznet_15x5.yaml: windows of 20 ms every 10 ms, 64 mel bands, each normalised over the
+utterance), and each training utterance 10 % slower and faster, too. `frames` is the length at which
+designs are priced: 10 s, 1 + 10,000 ms / 10 ms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +49,12 @@ class Transcription:
         """Check the fields against each other."""
         check_fields(self)
         require(len(self.characters) >= 1, "characters", "a list of at least one character", [])
+        require(
+            len(self.characters) <= MOST_CHARACTERS,
+            "characters",
+            f"at most {MOST_CHARACTERS} characters",
+            f"{len(self.characters)} of them",
+        )
         long = [character for character in self.characters if len(character) != 1]
         require(not long, "characters", "single characters", long)
         distinct = len(set(self.characters)) == len(self.characters)

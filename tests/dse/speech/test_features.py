@@ -389,7 +389,7 @@ def test_a_byte_changed_anywhere_is_noticed(tmp_path):
         content[where] ^= 1 << int(random.integers(8))
         kept = files[index].read_bytes()
         files[index].write_bytes(content)
-        found = dse.speech.features._open(place, BOTH, TINY)
+        found = dse.speech.features._read(place, BOTH, TINY)
         refused += found is None
         if found is not None:
             for split in SPLITS:
