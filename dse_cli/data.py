@@ -1,8 +1,7 @@
-"""`dse data`: look at a folder of spoken words, make one, fetch one."""
+"""`dse data`: look at a folder of spoken words or sentences, make one, fetch one."""
 
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +20,13 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from dse.errors import InvalidInput
 from dse.speech.download import ARCHIVES, fetch
 from dse.speech.inspection import Inspection, inspect
+from dse.speech.sentence_folders import holds_sentences
 from dse.speech.speech_commands import SPLITS
 from dse.speech.synthesis import Synthesis, synthesize
+from dse_cli.sentence_data import look_at_sentences, print_sentences, say_counts
 from dse_cli.terminal import Screen, say
 
 _DEFAULTS = Synthesis()
@@ -33,14 +35,41 @@ FOLDER = click.Path(path_type=Path)
 
 @click.group()
 def command() -> None:
-    """Inspect, synthesize or fetch spoken words."""
+    """Inspect, synthesize or fetch spoken words and sentences."""
 
 
 @command.command("inspect")
 @click.argument("folder", metavar="DIR", type=FOLDER)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-def inspect_command(folder: Path, as_json: bool) -> None:
-    """Decode every clip of DIR and say what it holds: words, splits, speakers, damage."""
+@click.option(
+    "--characters",
+    type=FOLDER,
+    help="Of sentences: the vocabulary, one character a line.  [default: English]",
+)
+@click.option(
+    "--write-characters",
+    type=FOLDER,
+    help="Of sentences: write a vocabulary of the training transcripts into this file.",
+)
+def inspect_command(
+    folder: Path, as_json: bool, characters: Path | None, write_characters: Path | None
+) -> None:
+    """Decode every recording of DIR and say what it holds: splits, speakers, damage.
+
+    DIR has words in the layout of Speech Commands, or sentences in that of LibriSpeech or with
+    manifests as NeMo writes them; what lies in it tells which.
+    """
+    if holds_sentences(folder):
+        with _progress("recordings") as report:
+            task, sentences = look_at_sentences(folder, characters, write_characters, report)
+        if as_json:
+            say(json.dumps(sentences.to_dict(), indent=1))
+        else:
+            print_sentences(sentences, task)
+        return
+    for name, given in (("characters", characters), ("write-characters", write_characters)):
+        if given is not None:
+            raise InvalidInput(f"--{name} is for sentences, and {folder} holds none: leave it out")
     with _progress("clips") as report:
         found = inspect(folder, report)
     if as_json:
@@ -152,8 +181,9 @@ def _lines(found: Inspection) -> Iterator[str]:
     yield f"Splits by {by}; speakers: " + ", ".join(
         f"{found.speakers[split]} {split}" for split in SPLITS
     )
-    yield f"Rates: {_counts(found.sample_rates, ' Hz')}; formats: {_counts(found.formats)}; " + (
-        f"channels: {_counts(found.channels)}"
+    yield (
+        f"Rates: {say_counts(found.sample_rates, ' Hz')}; formats: {say_counts(found.formats)}; "
+        + (f"channels: {say_counts(found.channels)}")
     )
     if found.durations_s:
         shortest, median, longest = found.durations_s
@@ -173,8 +203,3 @@ def _lines(found: Inspection) -> Iterator[str]:
     if found.findings:
         yield "What speaks against errors measured on this folder:"
         yield from (f"  {finding}" for finding in found.findings)
-
-
-def _counts(counts: dict[Any, int], unit: str = "") -> str:
-    common = Counter(counts).most_common()
-    return ", ".join(f"{key}{unit} ({count:,})" for key, count in common) or "none"

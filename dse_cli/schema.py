@@ -30,6 +30,10 @@ def _study(root: Schema, parts: Schema) -> None:
     recipe = root["properties"]["recipe"]
     recipe |= _or_named({"$ref": recipe.pop("$ref")}, RECIPES)
     root["properties"]["space"] |= {"$ref": "#/$defs/Space"}
+    characters = parts["Transcription"]["properties"]["characters"]
+    listed = {key: characters.pop(key) for key in ("type", "items")}
+    characters["anyOf"] = [{"type": "string"}, listed]
+    characters["description"] += " Or a text file with one a line, seen from the study file."
     parts["Space"] = _space()
     _recipe(parts["Recipe"], parts)
 

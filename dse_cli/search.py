@@ -273,9 +273,9 @@ def _print_check(spec: "StudySpec", console: Console) -> None:
     except InvalidInput as error:
         trouble = error  # the space is worth a look all the same
     else:
-        outputs = len(data.classes)
-        clips = ", ".join(f"{count:,} {split}" for split, count in data.clips.items())
-        console.print(f"data: {outputs} classes; clips: {clips}", markup=False)
+        outputs = data.outputs
+        counts = ", ".join(f"{count:,} {split}" for split, count in data.counts.items())
+        console.print(f"data: {data.words}: {counts}", markup=False)
         for finding in data.findings:
             console.print(f"  {finding}", markup=False)
     found = check_space(spec, outputs)

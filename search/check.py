@@ -24,6 +24,8 @@ from dse.pricing.budget import Limit
 from dse.pricing.pricer import held
 from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
+from dse.speech.task import Task
+from dse.speech.transcription import Transcription
 from dse.studies.spec import StudySpec
 from search.survey import SAMPLE
 
@@ -76,9 +78,12 @@ class SpaceCheck:
 class DataCheck:
     """What the data of a study are, by the names of their files."""
 
-    classes: tuple[str, ...]
-    clips: dict[str, int]
-    """Of each split."""
+    outputs: int
+    """Of a network for them."""
+    words: str
+    """What is told apart or written down, and what is counted: `3 classes; clips`."""
+    counts: dict[str, int]
+    """Clips or utterances of each split."""
     findings: tuple[str, ...]
     """What speaks against errors that are measured on them."""
 
@@ -163,18 +168,42 @@ def check_data(spec: StudySpec) -> DataCheck:
     """Look into the data folder of a study; nothing is decoded.
 
     Raises:
-        InvalidData: there is no such folder, a word has no clips in it, or a class none in a split.
+        InvalidData: there is no such folder, or it cannot be used: a word has no clips in it, a
+            class none in a split, a split no utterances.
         InvalidInput: there is no such device.
     """
-    from dse.speech.features import told_by_names  # loads torch
-    from dse.speech.speech_commands import SPLITS, draw, scan
-    from dse.training.devices import choose_device
+    from dse.training.devices import choose_device  # loads torch
 
     choose_device(spec.device)
+    if isinstance(spec.task, Transcription):
+        return _check_sentences(spec, spec.task)
+    return _check_words(spec, spec.task)
+
+
+def _check_words(spec: StudySpec, task: Task) -> DataCheck:
+    from dse.speech.features import told_by_names
+    from dse.speech.speech_commands import SPLITS, draw, scan
+
     corpus = scan(spec.data_folder)
-    drawing = draw(corpus, spec.task)
+    drawing = draw(corpus, task)
     return DataCheck(
-        classes=drawing.classes,
-        clips={split: len(drawing.split(split)) for split in SPLITS},
+        outputs=len(drawing.classes),
+        words=f"{len(drawing.classes)} classes; clips",
+        counts={split: len(drawing.split(split)) for split in SPLITS},
         findings=told_by_names(corpus, drawing),
+    )
+
+
+def _check_sentences(spec: StudySpec, task: Transcription) -> DataCheck:
+    from dse.speech.sentence_corpus import refuse_missing_splits
+    from dse.speech.sentence_folders import scan_sentences
+    from dse.speech.sentence_inspection import told_by_transcripts
+
+    corpus = scan_sentences(spec.data_folder)
+    refuse_missing_splits(corpus)
+    return DataCheck(
+        outputs=task.usual_classes,
+        words=f"{len(task.characters)} characters and blank; utterances",
+        counts={str(split): count for split, count in corpus.counts.items()},
+        findings=told_by_transcripts(corpus, task),
     )

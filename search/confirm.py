@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache as remembered
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from dse.design.point import DesignPoint
 from dse.errors import InvalidStudy
 from dse.files import append_line, drop_half_line
 from dse.pareto import pareto_mask
+from dse.speech.transcription import Transcription
 from dse.studies.confirmed import Confirmed
 from dse.studies.folder import DESIGN
 from dse.studies.frontier import find_frontier
@@ -35,6 +36,9 @@ from dse.training.clipwise import Wrong, pack
 from dse.training.job import Training
 from search.storage import locked
 from search.study import load_data, make_training, open_trainers
+
+if TYPE_CHECKING:
+    from dse.speech.features import SpeechFeatures  # loads torch
 
 FOLDER = "confirm"
 
@@ -110,9 +114,13 @@ def confirm_study(
         InvalidStudy: the folder holds no study, nothing is trained yet, or it is in use.
     """
     study = open_study(folder)
+    if isinstance(spec.task, Transcription):
+        raise InvalidStudy(
+            f"{folder} is about sentences (task: transcription), which dse confirm cannot test yet"
+        )
     features = load_data(spec, cache)
     rows = study.pairs
-    chosen = choose_designs(rows, spec.objectives, len(features.validation.labels))
+    chosen = choose_designs(rows, spec.objectives, len(features.validation))
     if not chosen:
         raise InvalidStudy(f"{folder} has nothing to confirm: {say_nothing_trained(rows)}")
     points = {row.key: _find_point(study, row) for row in chosen}
@@ -322,7 +330,8 @@ def _test_best(key: str, training: Training, result: Any) -> Repeat:
     from dse.training.scoring import score_best
 
     computation = choose_computation(training.recipe, choose_device("cpu"), "plain")
-    found = score_best(training.folder(key) / BEST, training.features, computation, split="testing")
+    features = cast("SpeechFeatures", training.features)  # `confirm` refuses others
+    found = score_best(training.folder(key) / BEST, features, computation, split="testing")
     return Repeat(
         key=key,
         seed=training.seed,
@@ -330,7 +339,7 @@ def _test_best(key: str, training: Training, result: Any) -> Repeat:
         test_error=found.error,
         validation_quantised_error=result.quantised_error,
         test_quantised_error=found.quantised_error,
-        test_clips=len(training.features.testing.labels),
+        test_clips=len(training.features.testing),
         epochs=result.epochs,
         seconds=round(result.seconds, 2),
         test_wrong="" if found.wrong is None else pack(found.wrong),

@@ -17,6 +17,7 @@ from dse.errors import InvalidStudy
 from dse.files import write_text
 from dse.pricing.sweep import Sweep
 from dse.speech.speech_commands import SPLITS
+from dse.speech.transcription import Transcription
 from dse.studies.folder import DESIGNS, GIVEN, RESOLVED
 from dse.studies.resolved import Begun, read_resolved, readable_yaml
 from dse.studies.rows import read_all_rows
@@ -29,7 +30,7 @@ from search.survey import Survey, measure_box, survey
 from search.workers import InProcess, Trainers, Watch, Workers, WorkerSettings, share_memory
 
 if TYPE_CHECKING:
-    from dse.speech.features import SpeechFeatures
+    from dse.speech.loading import Features
     from search.artifacts import Mirror
     from search.on_ray.cluster import RayOptions
     from search.urls import HiddenURL
@@ -98,8 +99,8 @@ def run_study(
         # Loading the data comes before the folder is made: a wrong data folder leaves nothing.
         features = load_data(spec, places.cache, progress.preparing)
         progress.data(features.findings)
-        spec = spec.of_outputs(len(features.classes))
-        sweep = Sweep(spec.space, spec.make_pricing(len(features.classes)))
+        spec = spec.of_outputs(features.outputs)
+        sweep = Sweep(spec.space, spec.make_pricing(features.outputs))
         found = survey(sweep, seed=spec.seed)
         held = stack.enter_context(locked(folder))
         if mirror is not None:
@@ -205,21 +206,26 @@ def _ray_trainers(
 
 def load_data(
     spec: StudySpec, cache: Path | None, report: Callable[[str, int, int], None] | None = None
-) -> "SpeechFeatures":
+) -> "Features":
     """The features of a study's data, computed or from the cache.
 
     Raises:
         InvalidData: the data cannot be used.
         InvalidInput: there is no such device.
     """
-    from dse.speech.features import load_features
+    from dse.speech.loading import load_speech
     from dse.training.devices import choose_device  # loads torch
 
+    if isinstance(spec.task, Transcription):
+        raise InvalidStudy(
+            f"{spec.name} is about sentences (task: transcription), which a search cannot train "
+            "yet: choose a task of words"
+        )
     choose_device(spec.device)
-    return load_features(spec.data_folder, spec.task, spec.features, cache=cache, report=report)
+    return load_speech(spec.data_folder, spec.task, spec.features, cache=cache, report=report)
 
 
-def make_training(spec: StudySpec, features: "SpeechFeatures", designs: Path) -> Training:
+def make_training(spec: StudySpec, features: "Features", designs: Path) -> Training:
     """How a study trains its designs, each in a folder below `designs`, which is made."""
     designs.mkdir(parents=True, exist_ok=True)
     return Training(
@@ -265,14 +271,14 @@ def _write_record(
     spec: StudySpec,
     given: str,
     folder: Path,
-    features: "SpeechFeatures",
+    features: "Features",
     found: Survey,
     workers: int,
 ) -> None:
     """Write study.yaml and resolved.yaml; a resumed study keeps its box, and must keep its data."""
     begun = Begun(
         data_key=features.key,
-        outputs=len(features.classes),
+        outputs=features.outputs,
         box=measure_box(spec.objectives, found),
         workers=workers,
         clips={split: len(features.split(split)) for split in SPLITS},

@@ -40,7 +40,8 @@ from typing import Any, ClassVar, Protocol
 
 from dse.design.point import DesignPoint
 from dse.errors import TrainingFailed
-from dse.speech.task import FeatureSpec, Task
+from dse.speech.task import FeatureSpec
+from dse.speech.transcription import SpeechTask
 from dse.training.history import TrainingResult
 from dse.training.job import Training
 from dse.training.recipe import Recipe
@@ -115,7 +116,7 @@ class WorkerSettings:
 
     data_folder: Path
     cache: Path | None
-    task: Task
+    task: SpeechTask
     features: FeatureSpec
     recipe: Recipe
     seed: int
@@ -305,12 +306,12 @@ def _train_for(settings: WorkerSettings, connection: Connection) -> None:
         # An allocation beyond this fails, which can be handled; without it the kernel's killer of
         # processes would end one of its choice.
         resource.setrlimit(resource.RLIMIT_DATA, (settings.memory_bytes, settings.memory_bytes))
-    from dse.speech.features import load_features
-    from dse.training.devices import set_threads  # loads torch
+    from dse.speech.loading import load_speech  # loads torch
+    from dse.training.devices import set_threads
 
     set_threads(1)
     training = Training(
-        features=load_features(
+        features=load_speech(
             settings.data_folder, settings.task, settings.features, cache=settings.cache
         ),
         recipe=settings.recipe,

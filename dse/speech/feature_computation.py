@@ -27,7 +27,12 @@ from numpy.typing import NDArray
 from dse.errors import InvalidData
 from dse.speech.audio import Samples, UnreadableSound, read_noise, read_recording
 from dse.speech.feature_cache import GrowingArray
-from dse.speech.findings import Heard, sound_findings
+from dse.speech.findings import (
+    MAX_UNREADABLE,
+    MAX_UNREADABLE_SHARE,
+    Heard,
+    sound_findings,
+)
 from dse.speech.mfcc import clip_samples, compute_features, real_frames
 from dse.speech.speech_commands import (
     CLIP_S,
@@ -41,10 +46,6 @@ from dse.speech.speech_commands import (
 from dse.speech.task import FeatureSpec, Task
 from dse.speech.threads import in_threads
 from dse.speech.variation import silence, vary
-
-MAX_UNREADABLE_SHARE = 0.01
-MAX_UNREADABLE = 5
-"""A run stops when more than this share of the clips, and this many, cannot be read."""
 
 NOISE_SHARES: dict[Split, tuple[float, float]] = {
     "training": (0.0, 0.8),

@@ -32,13 +32,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dse.errors import require
 from dse.files import cache_folder
 from dse.speech.feature_cache import crc32, load_or_compute, read_contents, write_contents
 from dse.speech.feature_computation import Report, compute
 from dse.speech.findings import name_findings
 from dse.speech.speech_commands import SPLITS, Corpus, Drawing, Split, draw, scan
 from dse.speech.task import FeatureSpec, Task
+from dse.speech.transcription import check_features
 
 CODE_VERSION = 1
 """Goes up with every change that moves a feature: caches of other versions are not found.
@@ -96,6 +96,11 @@ class SpeechFeatures:
     """What the folder says against the errors measured on it, a sentence each
     (`dse.speech.findings`)."""
 
+    @property
+    def outputs(self) -> int:
+        """Of a network for them: one a class."""
+        return len(self.classes)
+
     def split(self, name: Split) -> FeatureSplit:
         """The pictures of the split of this name, for loops over `SPLITS`."""
         return {"training": self.training, "validation": self.validation, "testing": self.testing}[
@@ -128,12 +133,7 @@ def load_features(
         InvalidField: a normalisation that is not for words.
         OSError: the cache cannot be written.
     """
-    require(
-        spec.normalisation != "utterance",
-        "normalisation",
-        "training_set or none for a task of words",
-        spec.normalisation,
-    )
+    check_features(task, spec)
     corpus = scan(data_folder)
     drawing = draw(corpus, task)
     root = cache if cache is not None else cache_folder() / "features"

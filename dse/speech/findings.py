@@ -17,6 +17,9 @@ from dataclasses import dataclass
 
 from dse.speech.speech_commands import SPLITS, Clip, Corpus, Split
 
+MAX_UNREADABLE_SHARE = 0.01
+MAX_UNREADABLE = 5
+"""A run stops when more than this share of the recordings, and this many, cannot be read."""
 FEW_CLIPS = 10
 """A class with fewer in a split is named: there one clip moves its error by over 10 points."""
 SHORT_S = 0.3

@@ -11,23 +11,22 @@ picture.
             STFT, mel, log; normalised                 (frames, coefficients)
             append to the split's file as float16      on the one thread that asked
 
-In memory are at once the few utterances of the threads, of at most `LONGEST_S` each: 960 hours take
+In memory are at once the few utterances of the threads, of two minutes at most: 960 hours take
 no more than one hour does. What grows is a few bytes an utterance: starts, labels and names.
 
-**Who is left out.** A transcript that is empty or has characters outside the vocabulary; a sound
-that cannot be read, holds nothing but zeros, or is shorter than `Transcription.shortest_s`; in
-training also what is longer than `longest_s`, as one long utterance decides how much memory a batch
-needs. Tests keep their long ones: leaving out what is hard would flatter the error. Each is named
-in `skipped`, and counted in a finding.
+**Who is left out** (`dse.speech.left_out`). A transcript that is empty or has characters outside
+the vocabulary; a sound that cannot be read, holds nothing but zeros, or is shorter than
+`Transcription.shortest_s`; in training also what is longer than `longest_s`, as one long utterance
+decides how much memory a batch needs. Tests keep their long ones: leaving out what is hard would
+flatter the error. Each is named in `skipped`, and counted in a finding.
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,36 +35,24 @@ from numpy.typing import NDArray
 from dse.errors import InvalidData
 from dse.speech.audio import Samples, UnreadableSound, duration_s, read_whole, resample
 from dse.speech.feature_cache import GrowingArray, write_array
-from dse.speech.feature_computation import MAX_UNREADABLE, MAX_UNREADABLE_SHARE, Report
+from dse.speech.feature_computation import Report
+from dse.speech.left_out import (
+    LeftOut,
+    absent,
+    longest_read_s,
+    refuse_too_many,
+    told_by_left_out,
+    unusable_length,
+    unwritable_text,
+)
 from dse.speech.mfcc import compute_pictures, normalise_utterance
 from dse.speech.sentence_corpus import Sentence, SentenceCorpus
-from dse.speech.sentence_findings import HeardSentence, told_by_sentences
+from dse.speech.sentence_findings import HeardSentence, told_by_sounds, told_by_texts
 from dse.speech.speech_commands import SPLITS, Split
 from dse.speech.task import FeatureSpec
 from dse.speech.threads import in_threads
 from dse.speech.transcription import Transcription
-from dse.speech.transcripts import encode, frames_needed, outside, written
-
-LONGEST_S = 120.0
-"""Longer recordings are read in no split, unless `Transcription.longest_s` says so: a chapter in
-one file would fill the memory."""
-
-Why = Literal[
-    "missing", "untold", "empty", "characters", "unreadable", "silent", "too_short", "too_long"
-]
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """An utterance that is not used, and why."""
-
-    path: str
-    split: Split
-    why: Why
-    detail: str
-    """The reason in words, as `skipped` has it."""
-    characters: tuple[str, ...] = ()
-    """Those outside the vocabulary."""
+from dse.speech.transcripts import encode, frames_needed, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +93,7 @@ def compute_sentences(
     """
     total = len(corpus.sentences)
     left_out = absent(corpus)
-    _refuse_too_many(corpus, left_out)
+    refuse_too_many(corpus, left_out)
     heard: list[HeardSentence] = []
     digest = hashlib.blake2b(settings.encode(), digest_size=8)
     contents: dict[str, Any] = {}
@@ -118,7 +105,7 @@ def compute_sentences(
             for made in in_threads(make, corpus.split(split)):
                 if isinstance(made, LeftOut):
                     left_out.append(made)
-                    _refuse_too_many(corpus, left_out)
+                    refuse_too_many(corpus, left_out)
                 else:
                     file.add(made)
                     heard.append(made.heard)
@@ -135,7 +122,8 @@ def compute_sentences(
         "skipped": [f"{each.path}: {each.detail}" for each in left_out],
         "findings": [
             *told_by_left_out(corpus, left_out),
-            *told_by_sentences(heard, spec.sample_rate_hz),
+            *told_by_texts(heard),
+            *told_by_sounds(heard, spec.sample_rate_hz),
         ],
     }
 
@@ -195,12 +183,11 @@ def _make(
     unwritable = unwritable_text(sentence, text, task)
     if unwritable is not None:
         return unwritable
-    longest_s = max(LONGEST_S, task.longest_s)
     try:
-        left_out = _of_length(sentence, duration_s(folder / path), task, spec, longest_s)
+        left_out = unusable_length(sentence, duration_s(folder / path), task, spec)
         if left_out is not None:
             return left_out
-        recording = read_whole(folder / path, spec.sample_rate_hz, longest_s)
+        recording = read_whole(folder / path, spec.sample_rate_hz, longest_read_s(task))
     except UnreadableSound as error:
         return LeftOut(path, split, "unreadable", str(error))
     sound = recording.samples
@@ -226,48 +213,6 @@ def _make(
     )
 
 
-def unwritable_text(sentence: Sentence, text: str, task: Transcription) -> LeftOut | None:
-    """Why a transcript cannot be learned with the vocabulary of a task; None where it can.
-
-    Args:
-        sentence: whose it is.
-        text: it in its written form (`dse.speech.transcripts.written`).
-        task: its characters.
-    """
-    if not text:
-        return LeftOut(sentence.path, sentence.split, "empty", "its transcript is empty")
-    foreign = outside(text, task.characters)
-    if not foreign:
-        return None
-    listed = " ".join(f"'{character}'" for character in dict.fromkeys(foreign))
-    return LeftOut(
-        sentence.path,
-        sentence.split,
-        "characters",
-        f"its transcript has {listed}, which the vocabulary has not",
-        tuple(foreign),
-    )
-
-
-def _of_length(
-    sentence: Sentence, length_s: float, task: Transcription, spec: FeatureSpec, longest_s: float
-) -> LeftOut | None:
-    # A transform reflects half of its window at either end, so a sound must be longer than that,
-    # also when it is played faster.
-    half_s = (spec.fft_size // 2 + 2) / spec.sample_rate_hz
-    shortest_s = max(task.shortest_s, half_s * max(1.0, *spec.speeds))
-    if sentence.split == "training":
-        longest_s = task.longest_s
-    if length_s < shortest_s:
-        why: Why = "too_short"
-        detail = f"it has {length_s:.2f} s, at least {shortest_s:g} s are used"
-    elif length_s > longest_s:
-        why, detail = "too_long", f"it has {length_s:.2f} s, at most {longest_s:g} s are used"
-    else:
-        return None
-    return LeftOut(sentence.path, sentence.split, why, detail)
-
-
 def at_speed(sound: Samples, speed: float, spec: FeatureSpec) -> Samples:
     """`sound` played so many times as fast: shorter, and higher by the same factor, above 1.
 
@@ -291,33 +236,6 @@ def frames_of(sound: Samples, spec: FeatureSpec) -> NDArray[np.float16]:
     return frames
 
 
-# --- who is left out -----------------------------------------------------------------------------
-
-
-def absent(corpus: SentenceCorpus) -> list[LeftOut]:
-    """What file names already tell: transcripts without recording, and recordings without one."""
-    return [
-        *(
-            LeftOut(path, split, "missing", "there is a transcript, but no recording")
-            for split, path in corpus.missing
-        ),
-        *(LeftOut(path, split, "untold", "it has no transcript") for split, path in corpus.untold),
-    ]
-
-
-def _refuse_too_many(corpus: SentenceCorpus, left_out: Sequence[LeftOut]) -> None:
-    """Stop where many recordings are damaged: a wrong folder or a bad disk, as with words."""
-    broken = [each for each in left_out if each.why in ("missing", "unreadable")]
-    total = len(corpus.sentences) + len(corpus.missing)
-    limit = int(max(MAX_UNREADABLE, MAX_UNREADABLE_SHARE * total))
-    if len(broken) > limit:
-        raise InvalidData(
-            f"{len(broken):,} of {total:,} recordings in {corpus.folder} are missing or cannot be "
-            f"read, at most {limit:,} may be: mend or remove them (the first: {broken[0].path}: "
-            f"{broken[0].detail})"
-        )
-
-
 def _refuse_empty(
     corpus: SentenceCorpus, split: Split, file: _Split, left_out: Sequence[LeftOut]
 ) -> None:
@@ -328,45 +246,4 @@ def _refuse_empty(
     raise InvalidData(
         f"no utterance of the {split} split of {corpus.folder} can be used, all {len(here):,} are "
         f"left out{first}: widen the task's characters, shortest_s or longest_s, or mend the data"
-    )
-
-
-_PHRASES: dict[Why, str] = {
-    "missing": "{have} a transcript but no recording",
-    "untold": "{have} no transcript",
-    "empty": "{have} an empty transcript",
-    "characters": "{have} characters outside the vocabulary",
-    "unreadable": "cannot be read",
-    "silent": "{hold} nothing but zeros",
-    "too_short": "{are} too short",
-    "too_long": "{are} too long",
-}
-
-
-def told_by_left_out(corpus: SentenceCorpus, left_out: Iterable[LeftOut]) -> Iterator[str]:
-    """A sentence for each reason and split: how many, of how many, and the first of them."""
-    groups: dict[tuple[Why, Split], list[LeftOut]] = {}
-    for each in left_out:
-        groups.setdefault((each.why, each.split), []).append(each)
-    for why, phrase in _PHRASES.items():
-        for split in SPLITS:
-            some = groups.get((why, split), [])
-            if some:
-                yield _of_reason(corpus, split, phrase, some)
-
-
-def _of_reason(corpus: SentenceCorpus, split: Split, phrase: str, some: list[LeftOut]) -> str:
-    one = len(some) == 1
-    verb = phrase.format(
-        have="has" if one else "have", hold="holds" if one else "hold", are="is" if one else "are"
-    )
-    foreign = Counter(character for each in some for character in each.characters)
-    if foreign:
-        listed = ", ".join(f"'{character}' {n:,}" for character, n in foreign.most_common(8))
-        more = f", and {len(foreign) - 8} more" if len(foreign) > 8 else ""
-        verb += f" ({listed}{more})"
-    total = corpus.counts[split]
-    return (
-        f"{len(some):,} of {total:,} {split} utterances {verb} and {'is' if one else 'are'} left "
-        f"out; the first: {some[0].path}: {some[0].detail}"
     )

@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from dse.errors import require
 from dse.files import cache_folder
 from dse.speech.feature_cache import (
     crc32,
@@ -36,7 +35,7 @@ from dse.speech.sentence_folders import scan_sentences
 from dse.speech.sentences import SentenceFeatures, SentenceSplit
 from dse.speech.speech_commands import SPLITS, Split
 from dse.speech.task import FeatureSpec
-from dse.speech.transcription import Transcription
+from dse.speech.transcription import Transcription, check_features
 
 CODE_VERSION = 1
 """Goes up with every change that moves a frame: caches of other versions are not found."""
@@ -53,6 +52,7 @@ _USED = (
     "speeds",
 )
 """Fields of `FeatureSpec` that utterances depend on; the others are of words."""
+_USED_OF_TASK = ("characters", "lower_case", "shortest_s", "longest_s")
 
 
 def load_sentences(
@@ -79,7 +79,7 @@ def load_sentences(
         InvalidField: the features are not for utterances.
         OSError: the cache cannot be written.
     """
-    check_sentence_features(spec)
+    check_features(task, spec)
     corpus = scan_sentences(data_folder)
     refuse_missing_splits(corpus)
     root = cache if cache is not None else cache_folder() / "features"
@@ -91,34 +91,12 @@ def load_sentences(
     )
 
 
-def check_sentence_features(spec: FeatureSpec) -> None:
-    """Refuse features that utterances cannot have.
-
-    Raises:
-        InvalidField: they are normalised over the training set, or have more variants than speeds.
-    """
-    require(
-        spec.normalisation != "training_set",
-        "normalisation",
-        "utterance or none for transcription",
-        spec.normalisation,
-    )
-    require(
-        spec.variants <= 1 + len(spec.speeds),
-        "variants",
-        f"at most {1 + len(spec.speeds)} for transcription, one as recorded and one for each of "
-        "the speeds",
-        spec.variants,
-    )
-
-
 def _settings(task: Transcription, spec: FeatureSpec) -> str:
     plain = spec.to_dict()
     used = {name: plain[name] for name in _USED}
     used["speeds"] = used["speeds"][: spec.variants - 1]
-    return json.dumps(
-        {"code": CODE_VERSION, "task": task.to_dict(), "features": used}, sort_keys=True
-    )
+    drawn = {name: task.to_dict()[name] for name in _USED_OF_TASK}
+    return json.dumps({"code": CODE_VERSION, "task": drawn, "features": used}, sort_keys=True)
 
 
 def _cache_name(corpus: SentenceCorpus, task: Transcription, spec: FeatureSpec) -> str:

@@ -17,9 +17,9 @@ USUAL_STRIDE = 2
 """Frames for an output of QuartzNet (arXiv 1910.10261, table 1: only the first layer has one)."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeardSentence:
-    """One utterance that is used, as it was decoded."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldSentence:
+    """One utterance that can be used, by its transcript."""
 
     name: str
     """Relative path."""
@@ -27,6 +27,12 @@ class HeardSentence:
     text: str
     """Its transcript in the form in which its characters are looked up."""
     speaker: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeardSentence(ToldSentence):
+    """The same, decoded."""
+
     duration_s: float
     rate_hz: int
     """Of the file."""
@@ -38,25 +44,34 @@ class HeardSentence:
     """Of its samples."""
 
 
-def told_by_sentences(heard: Sequence[HeardSentence], rate_hz: int) -> Iterator[str]:
-    """Voices, texts and recordings in more than one split, and low rates.
+def told_by_texts(told: Sequence[ToldSentence]) -> Iterator[str]:
+    """Voices and texts in more than one split; nothing need be decoded.
+
+    Args:
+        told: all utterances that are used.
+    """
+    told = sorted(told, key=lambda each: each.name)  # examples do not depend on who read first
+    yield from _voices(told)
+    yield from _texts(told)
+
+
+def told_by_sounds(heard: Sequence[HeardSentence], rate_hz: int) -> Iterator[str]:
+    """Recordings in more than one split, low rates, more characters than outputs.
 
     Args:
         heard: all utterances that are used.
         rate_hz: the rate that they are brought to.
     """
-    heard = sorted(heard, key=lambda each: each.name)  # examples do not depend on who read first
-    yield from _voices(heard)
-    yield from _texts(heard)
+    heard = sorted(heard, key=lambda each: each.name)
     yield from _recordings(heard)
     yield from _rates(heard, rate_hz)
     yield from _fast_speakers(heard)
 
 
-def _voices(heard: Sequence[HeardSentence]) -> Iterator[str]:
+def _voices(told: Sequence[ToldSentence]) -> Iterator[str]:
     splits: dict[str, set[Split]] = defaultdict(set)
     nameless = 0
-    for each in heard:
+    for each in told:
         if each.speaker is None:
             nameless += 1
         else:
@@ -74,10 +89,10 @@ def _voices(heard: Sequence[HeardSentence]) -> Iterator[str]:
         )
 
 
-def _texts(heard: Sequence[HeardSentence]) -> Iterator[str]:
-    learned = {each.text for each in heard if each.split == "training"}
+def _texts(told: Sequence[ToldSentence]) -> Iterator[str]:
+    learned = {each.text for each in told if each.split == "training"}
     for split in ("validation", "testing"):
-        there = [each for each in heard if each.split == split]
+        there = [each for each in told if each.split == split]
         known = [each for each in there if each.text in learned]
         if known:
             yield (

@@ -68,6 +68,11 @@ class SentenceFeatures:
         """The vocabulary; blank is the output after the last."""
         return self.task.characters
 
+    @property
+    def outputs(self) -> int:
+        """Of a network for them: one a character, and blank."""
+        return self.task.usual_classes
+
     def split(self, name: Split) -> SentenceSplit:
         """The utterances of the split of this name."""
         return {"training": self.training, "validation": self.validation, "testing": self.testing}[

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from cost_models.allowed import Allowed, check_fields
 from dse.errors import require
-from dse.speech.task import FeatureSpec
+from dse.speech.task import FeatureSpec, Task
 
 ENGLISH = (" ", *"abcdefghijklmnopqrstuvwxyz", "'")
 """The 28 characters of NeMo's English models, in their order: with blank, 29 outputs."""
@@ -74,3 +74,42 @@ class Transcription:
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain data, for a resolved study or a checkpoint."""
         return dataclasses.asdict(self) | {"characters": list(self.characters)}
+
+
+SpeechTask = Task | Transcription
+"""What a network is for: words to tell apart, or sentences to write down."""
+
+
+def usual_features(task: SpeechTask) -> FeatureSpec:
+    """How sound becomes pictures where nothing else is said."""
+    return SENTENCE_FEATURES if isinstance(task, Transcription) else FeatureSpec()
+
+
+def check_features(task: SpeechTask, spec: FeatureSpec) -> None:
+    """Refuse features of the other task.
+
+    Raises:
+        InvalidField: a normalisation that the task's features do not have, or of utterances more
+            variants than speeds.
+    """
+    if not isinstance(task, Transcription):
+        require(
+            spec.normalisation != "utterance",
+            "normalisation",
+            "training_set or none for a task of words",
+            spec.normalisation,
+        )
+        return
+    require(
+        spec.normalisation != "training_set",
+        "normalisation",
+        "utterance or none for transcription",
+        spec.normalisation,
+    )
+    require(
+        spec.variants <= 1 + len(spec.speeds),
+        "variants",
+        f"at most {1 + len(spec.speeds)} for transcription, one as recorded and one for each of "
+        "the speeds",
+        spec.variants,
+    )

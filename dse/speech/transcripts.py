@@ -122,6 +122,6 @@ def read_characters(path: Path) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def write_characters(characters: Iterable[str]) -> str:
+def characters_text(characters: Iterable[str]) -> str:
     """The content of a file for `read_characters`."""
     return "".join(f"{character}\n" for character in characters)

@@ -29,7 +29,8 @@ from dse.files import check_kinds
 from dse.pricing.budget import Bound, budget_from_node
 from dse.pricing.hardware import Hardware
 from dse.pricing.machine import Machine
-from dse.speech.task import FeatureSpec, Task
+from dse.speech.task import FeatureSpec
+from dse.studies.data_section import task_from_node
 from dse.studies.effort import Amount, Patience
 from dse.studies.folder import RESOLVED, settle
 from dse.studies.rungs import Rungs
@@ -93,7 +94,7 @@ class _Record:
     name: StudyName
     base_folder: str
     data_folder: str
-    task: Task
+    task: Node
     features: FeatureSpec
     space: Node
     accelerator: Node
@@ -248,6 +249,7 @@ def _spec(record: _Record) -> StudySpec:
     parsed: dict[str, Any] = {
         "base_folder": Path(record.base_folder),
         "data_folder": Path(record.data_folder),
+        "task": task_from_node(record.task),
         "space": space,
         "hardware": hardware,
         "recipe": recipe_from_node(record.recipe),

@@ -31,7 +31,9 @@ from dse.pricing.filling import Filling
 from dse.pricing.hardware import Hardware, HardwareSection, hardware_from_node
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Pricing
-from dse.speech.task import FeatureSpec, Task
+from dse.speech.task import FeatureSpec
+from dse.speech.transcription import SpeechTask
+from dse.studies.data_section import DataSection, data_from_node
 from dse.studies.effort import Amount, Effort, Patience
 from dse.studies.folder import RESOLVED
 from dse.studies.rungs import Rungs
@@ -69,18 +71,6 @@ FILLS = "channels"
 
 PRICED = ("accelerator", "technology", "hardware", "limits", "objectives", "rate")
 """What may change when a study is priced again (`search.reprice`): no training depends on it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataSection:
-    """The `data` section of a study file."""
-
-    folder: str
-    """Folder in the layout of Speech Commands; a relative one is seen from the study file."""
-    task: Task = field(default_factory=Task)
-    """What is told apart: ten command words, unknown and silence unless it says otherwise."""
-    features: FeatureSpec = field(default_factory=FeatureSpec)
-    """How sound becomes pictures: MatchboxNet's 64 MFCC x 128 frames unless it says otherwise."""
 
 
 StudyName = Annotated[
@@ -213,7 +203,7 @@ class StudySpec:
     base_folder: Path
     """Relative paths of the study file are seen from here."""
     data_folder: Path
-    task: Task
+    task: SpeechTask
     features: FeatureSpec
     space: SearchSpace
     hardware: Hardware
@@ -398,7 +388,7 @@ def read_study(
     check_kind(node, "study")
     base = path.parent if base is None else base
     problems = Problems()
-    file, space, limits = _parts(node, problems)
+    file, space, limits = _parts(node, problems, base)
     hardware, rungs = None, None
     warm_start: tuple[Path, ...] = ()
     baselines: tuple[Baseline, ...] = ()
@@ -462,12 +452,19 @@ def read_study(
 
 
 def _parts(
-    node: Node, problems: Problems
+    node: Node, problems: Problems, base: Path
 ) -> tuple[StudyFile | None, SearchSpace | None, tuple[Limit, ...]]:
     """The file, and its parts that have a reader of their own; None for what cannot be read."""
     keys = dict(node.value) if isinstance(node.value, dict) else {}
-    file, space = None, None
+    file, space, data = None, None, None
     limits: tuple[Limit, ...] = ()
+    with problems.part():
+        if "data" in keys:
+            section = keys["data"]
+            # Read by itself, as its `task` is of two kinds; the file needs one to be whole.
+            folder = dataclasses.replace(section, value="read", key="data.folder")
+            keys["data"] = dataclasses.replace(section, value={"folder": folder})
+            data = data_from_node(section, base)
     with problems.part():
         if "recipe" in keys:
             recipe = keys.pop("recipe")
@@ -480,7 +477,9 @@ def _parts(
     with problems.part():
         if "space" in keys:
             space = space_from_node(keys["space"])
-    return file, space, limits
+    if file is None or data is None:
+        return None, space, limits
+    return dataclasses.replace(file, data=data), space, limits
 
 
 def _of_features(space: SearchSpace, file: StudyFile, node: Node) -> SearchSpace:

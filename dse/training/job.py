@@ -7,7 +7,7 @@ module loads without torch; `Training.train` loads it.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dse.design.point import DesignPoint
 from dse.files import inside
@@ -16,13 +16,14 @@ from dse.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from dse.speech.features import SpeechFeatures  # loads torch
+    from dse.speech.loading import Features
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
     """What a design is trained on, and how."""
 
-    features: "SpeechFeatures"
+    features: "Features"
     recipe: Recipe
     seed: int
     device: str
@@ -62,7 +63,7 @@ class Training:
         folder.mkdir(exist_ok=True)
         return train(
             point,
-            self.features,
+            cast("SpeechFeatures", self.features),  # `search.study.load_data` refuses others
             self.recipe,
             seed=self.seed,
             folder=folder,

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from cost_models.strict_yaml import dump_yaml, parse_yaml
 from dse.design.point import DesignPoint, point_from_node
 from dse.errors import InvalidInput, TrainingFailed
-from dse.speech.task import FeatureSpec, Task
+from dse.speech.task import FeatureSpec
+from dse.speech.transcription import SpeechTask
 from dse.studies.folder import DESIGNS, design_folder
 from dse.training.history import EpochRecord
 from dse.training.job import Training
@@ -29,7 +30,7 @@ from search.on_ray.board import Teller
 from search.on_ray.cluster import Wanted, first_line, unfit
 
 if TYPE_CHECKING:
-    from dse.speech.features import SpeechFeatures
+    from dse.speech.loading import Features
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class Settings:
     wanted: Wanted
     data_folder: Path
     cache: Path | None
-    task: Task
+    task: SpeechTask
     features: FeatureSpec
     data_key: str
     recipe: Recipe
@@ -50,7 +51,7 @@ class Settings:
 
 def train_task(
     settings: Settings,
-    features: "SpeechFeatures | None",
+    features: "Features | None",
     board: Any,
     design: dict[str, Any],
     until: int,
@@ -93,7 +94,7 @@ def train_task(
 
 def _train(
     settings: Settings,
-    features: "SpeechFeatures",
+    features: "Features",
     teller: Teller,
     point: DesignPoint,
     until: int,
@@ -131,7 +132,7 @@ def read_point(plain: dict[str, Any]) -> DesignPoint:
     return point_from_node(parse_yaml(dump_yaml(plain), "the design of a training"))
 
 
-def _features_of_node(settings: Settings) -> "SpeechFeatures":
+def _features_of_node(settings: Settings) -> "Features":
     """The features that this node makes of its own copy of the data.
 
     Raises:
@@ -148,8 +149,8 @@ def _features_of_node(settings: Settings) -> "SpeechFeatures":
 
 
 @lru_cache(maxsize=2)
-def _load(folder: Path, task: Task, spec: FeatureSpec, cache: Path | None) -> "SpeechFeatures":
+def _load(folder: Path, task: SpeechTask, spec: FeatureSpec, cache: Path | None) -> "Features":
     """A node's process keeps them for its next task."""
-    from dse.speech.features import load_features
+    from dse.speech.loading import load_speech
 
-    return load_features(folder, task, spec, cache=cache)
+    return load_speech(folder, task, spec, cache=cache)

@@ -26,6 +26,7 @@ import numpy as np
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, InvalidStudy, TrainingFailed
 from dse.files import inside
+from dse.speech.sentences import SentenceFeatures
 from dse.studies.cluster_state import (
     LOG,
     ClusterState,
@@ -307,8 +308,9 @@ def _in_memory(training: Training) -> Any:
     processes of a node map; a `memmap` would be copied into the pickle, and out of it in each task.
     """
     features = training.features
+    mapped = "frames" if isinstance(features, SentenceFeatures) else "features"
     plain = {
-        name: dataclasses.replace(split, features=np.asarray(split.features))
+        name: dataclasses.replace(split, **{mapped: np.asarray(getattr(split, mapped))})
         for name in ("training", "validation", "testing")
         for split in [getattr(features, name)]
     }

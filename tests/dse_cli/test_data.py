@@ -1,7 +1,9 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+import soundfile
 
 from dse.errors import InvalidData
 from dse_cli import data, main
@@ -60,6 +62,41 @@ def test_inspect_names_what_is_wrong(synthetic_speech, tmp_path, capfd):
     assert "1 FLAC files beside a WAV file of the same name are passed over" in out
     assert "1 line of the lists of clips names no file of the folder" in out
     assert f"1 speaker is in more than one split (such as '{first.name[:8]}')" in out
+
+
+def test_inspect_knows_sentences(tmp_path, capfd):
+    for speaker, split, text in (
+        ("1", "train-clean", "GO AND STAY"),
+        ("2", "dev-clean", "ÜBEN"),
+        ("3", "test-clean", "GO"),
+    ):
+        folder = tmp_path / split / speaker / "1"
+        folder.mkdir(parents=True)
+        clip = np.random.default_rng(len(text)).normal(size=8000) / 10
+        soundfile.write(folder / f"{speaker}-1-0000.flac", clip, 16_000)
+        (folder / f"{speaker}-1.trans.txt").write_text(f"{speaker}-1-0000 {text}\n", "utf-8")
+    characters = tmp_path / "characters.txt"
+    code, out, err = dse(
+        capfd, "data", "inspect", str(tmp_path), "--write-characters", str(characters)
+    )
+    assert (code, err) == (0, "")
+    assert row(out, "training") == ["training", "1", "1", "1", "0.00", *(3 * ["0.50 s"])]
+    assert row(out, "validation") == ["validation", "1", "0", "1", "0.00", "", "", ""]
+    assert "Layout: LibriSpeech's folders; 3 speakers\n" in out
+    assert "Transcripts: 3 words training, 0 words validation, 1 words testing" in out
+    assert "Characters: 9: ' ' a d g n o s t y\n" in out
+    assert "dev-clean/2/1/2-1-0000.flac: its transcript has 'ü', which" in out
+    # The blank comes first, in the order of Unicode.
+    assert characters.read_text() == "".join(f"{each}\n" for each in " adgnosty")
+    code, out, _ = dse(
+        capfd, "data", "inspect", str(tmp_path), "--json", "--characters", str(characters)
+    )
+    assert code == 0 and json.loads(out)["splits"]["testing"]["used"] == 1
+
+
+def test_a_vocabulary_is_of_sentences(synthetic_speech, capfd):
+    code, _, err = dse(capfd, "data", "inspect", str(synthetic_speech), "--characters", "x.txt")
+    assert code == 2 and "--characters is for sentences, and " in err
 
 
 def test_errors_are_one_sentence(tmp_path, capfd):

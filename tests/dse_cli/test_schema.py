@@ -106,7 +106,7 @@ def test_a_study_with_five_errors_tells_five(tmp_path):
         text = text.replace(old, new)
     found = told(read_study, tmp_path / "s.yaml", text)
     starts = [
-        "data.task.kind must be one of commands, all_words, words, not 'comands' ",
+        "data.task.kind must be one of commands, all_words, words, transcription, not 'comands' ",
         "'channels' is an empty range: low 96 is above high 16 ",
         "limits.max_trained_parameters must be a number, not 'many' ",
         "unknown key 'recipe.epoch': did you mean 'epochs'? ",

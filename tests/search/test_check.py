@@ -177,5 +177,5 @@ def test_data_are_looked_at_by_names_alone(study_file: Path) -> None:
     from dse.studies.spec import read_study
 
     found = check_data(read_study(study_file))
-    assert found.classes == ("left", "right", "stop")
-    assert found.clips == {"training": 72, "validation": 24, "testing": 24}
+    assert found.outputs == 3 and found.words == "3 classes; clips"
+    assert found.counts == {"training": 72, "validation": 24, "testing": 24}

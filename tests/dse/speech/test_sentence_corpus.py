@@ -13,12 +13,12 @@ from dse.speech.sentence_folders import holds_sentences, scan_sentences
 from dse.speech.transcription import Transcription
 from dse.speech.transcripts import (
     characters_of_data,
+    characters_text,
     decode,
     encode,
     frames_needed,
     outside,
     read_characters,
-    write_characters,
     written,
 )
 
@@ -228,7 +228,7 @@ def test_a_vocabulary_is_made_of_the_data():
 
 def test_a_vocabulary_is_kept_in_a_file(tmp_path):
     path = tmp_path / "characters.txt"
-    path.write_text(write_characters((" ", "a", "é", "'")), encoding="utf-8")
+    path.write_text(characters_text((" ", "a", "é", "'")), encoding="utf-8")
     assert read_characters(path) == (" ", "a", "é", "'")
 
 

@@ -14,6 +14,8 @@ from dse.speech.features import load_features
 from dse.speech.mfcc import compute_features, normalise_utterance
 from dse.speech.sentence_computation import at_speed, frames_of
 from dse.speech.sentence_features import load_sentences
+from dse.speech.sentence_folders import scan_sentences
+from dse.speech.sentence_inspection import inspect_sentences, told_by_transcripts
 from dse.speech.sentences import SentenceFeatures
 from dse.speech.task import FeatureSpec, Task
 from dse.speech.transcription import SENTENCE_FEATURES, Transcription
@@ -286,3 +288,44 @@ def test_a_genuine_utterance_of_librispeech_has_its_frames(real_speech):
     frames = frames_of(clip, SENTENCE_FEATURES)
     assert frames.shape == (len(clip) // (rate_hz // 100) + 1, 64)
     assert np.allclose(frames.astype(float).mean(axis=0), 0, atol=1e-3)
+
+
+# --- inspection ----------------------------------------------------------------------------------
+
+
+def test_inspection_counts_what_is_there_and_what_is_used(copied):
+    damage(copied)
+    found = inspect_sentences(copied, Transcription(longest_s=2.0))
+    training, validation = found.splits["training"], found.splits["validation"]
+    # Ten with transcript and sound, three of them whole: 0.5, 0.6 and 0.7 s.
+    assert (training.utterances, training.used, training.speakers) == (10, 3, 1)
+    assert training.durations_s == (0.5, 0.6, 0.7)
+    assert training.hours == pytest.approx(1.8 / 3600)
+    assert (training.words, training.characters) == (2 + 2 + 2, 5 + 9 + 9)
+    assert (validation.utterances, validation.used) == (1, 1)
+    assert found.speakers == 3 and found.layout == "librispeech"
+    assert found.characters["é"] == 1 and found.characters["1"] == 2
+    assert next(iter(found.characters)) == "e"  # here, we'll see, broken, silence, ...
+    loaded = load_sentences(copied, Transcription(longest_s=2.0), TINY, copied / "cache")
+    named = {line.split(":")[0] for line in found.skipped}
+    assert named == {line.split(":")[0] for line in loaded.skipped}
+    assert found.to_dict()["splits"]["training"]["used"] == 3
+
+
+def test_a_folder_with_one_split_can_be_inspected(copied):
+    for split in ("train-clean", "test-clean"):
+        shutil.rmtree(copied / split)
+    found = inspect_sentences(copied)
+    assert [each.used for each in found.splits.values()] == [0, 1, 0]
+    assert found.splits["training"].durations_s is None
+    assert found.characters == {"e": 1, "s": 1, "y": 1}
+    assert "has no utterances for training and testing (1 in validation)" in found.findings[0]
+
+
+def test_transcripts_alone_tell_who_is_left_out(copied):
+    damage(copied)
+    said = "\n".join(told_by_transcripts(scan_sentences(copied), Transcription()))
+    assert "1 of 10 training utterances has characters outside the vocabulary" in said
+    assert "1 of 10 training utterances has an empty transcript" in said
+    assert "1 of 2 testing transcripts are in training, too" in said
+    assert "cannot be read" not in said

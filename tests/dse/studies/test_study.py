@@ -45,7 +45,18 @@ seed: 7
 """
 
 
-@pytest.mark.parametrize("text", [SMALL, EVERYTHING])
+SENTENCES = """
+name: sentences
+data:
+  folder: speech
+  task: {kind: transcription, characters: [" ", a, n, "'"], longest_s: 12.5}
+  features: {variants: 2}
+space: {blocks: [1, 2], policy: P0}
+trainings: 4
+"""
+
+
+@pytest.mark.parametrize("text", [SMALL, EVERYTHING, SENTENCES])
 def test_what_was_asked_comes_back_as_typed_parts(text: str, tmp_path: Path) -> None:
     asked = begin(tmp_path / "study", text, workers=3)
     study = open_study(tmp_path / "study")
