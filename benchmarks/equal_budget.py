@@ -189,7 +189,7 @@ def measure(data: Path, seeds: Sequence[int], epochs: int) -> None:
     assert len(features.classes) == OUTPUTS, features.classes
     recipe = dataclasses.replace(RECIPES["default"], epochs=epochs)
     computation = choose_computation(recipe, choose_device("cpu"), "auto")
-    pricing = Pricing([], frames=FRAMES, outputs=OUTPUTS)
+    pricing = Pricing(machines()[:1], frames=FRAMES, outputs=OUTPUTS)
     for seed in seeds:
         known = {row.rival for row in read_rows() if (row.seed, row.epochs) == (seed, epochs)}
         for name, point in designs(pricing, seed).items():
