@@ -4,6 +4,7 @@
 in one. Baselines count like any other design; those outside the space stand there as `base`.
 """
 
+import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from dse.columns import LABELS, shown
+from dse.columns import LABELS, MEASURED_COLUMNS, shown
 from dse.files import write_text
 from dse.pricing.application import power_caveats
 from dse.sheets import csv_frame
@@ -25,8 +26,7 @@ from dse.studies.study import Study, open_study, say_nothing_trained, say_number
 from dse_cli.options import Folder
 from dse_cli.terminal import Screen, say
 
-COLUMNS = (
-    "error",
+COSTS = (
     "trained_parameters",
     "stored_bits",
     "macs",
@@ -34,12 +34,13 @@ COLUMNS = (
     "energy_pj",
     "latency_us",
 )
-
+"""Of every study's table, behind its errors; what else it minimises comes after them."""
 
 MAX_WIDTH = 500
 """Columns of the widest table that is measured."""
 
 HEADINGS = {
+    "quantised_error": "in whole numbers",
     "trained_parameters": "trained",
     "additions": "adds",
     "energy_pj": "energy",
@@ -148,7 +149,7 @@ def _csv(study: Study) -> str:
 
 
 def _table(front: Sequence[Evaluation], asked: StudySpec) -> Table:
-    columns = [*COLUMNS, *(name for name in asked.objectives if name not in COLUMNS)]
+    columns = _columns(front, asked)
     printed = Table(
         title=f"frontier: {' against '.join(asked.objectives)}",
         box=SIMPLE_HEAD,
@@ -168,9 +169,24 @@ def _table(front: Sequence[Evaluation], asked: StudySpec) -> Table:
             say_number(row),
             row.name,
             *([row.accelerator] if asked.several_machines else []),
-            *(shown(row.column(column), column) for column in columns),
+            *(_shown(row.column(column), column) for column in columns),
         )
     return printed
+
+
+def _shown(value: float, column: str) -> str:
+    return "-" if math.isnan(value) else shown(value, column)
+
+
+def _columns(front: Sequence[Evaluation], asked: StudySpec) -> list[str]:
+    """The error that the study minimises, the other one beside it where it is known, then costs."""
+    other = [
+        name
+        for name in MEASURED_COLUMNS
+        if name != asked.measured and any(row.column(name) >= 0 for row in front)
+    ]
+    named = [asked.measured, *other, *COSTS]
+    return [*named, *(name for name in asked.objectives if name not in named)]
 
 
 def _print_next(

@@ -1,6 +1,7 @@
 """`dse frontier` and `dse search` as a person meets them."""
 
 import csv
+import dataclasses
 import io
 import re
 from pathlib import Path
@@ -11,7 +12,7 @@ from dse.columns import COST_COLUMNS
 from dse.studies.folder import RESOLVED
 from dse.studies.rows import FILE_NAME, Evaluation, append_row
 from dse_cli import main
-from tests.studies import begin
+from tests.studies import SMALL, begin
 
 COST = dict.fromkeys(COST_COLUMNS, 81_234.5)
 
@@ -58,6 +59,34 @@ def test_no_number_of_the_table_is_cut_short(
     assert [line[0] for line in rows] == ["0", "1"]
     assert rows[0][1:6] == ["3x2x16/32/48", "ternary", "0.25", "40.0", "81,234"]
     assert "0.123" in rows[0]  # 123,456 pJ
+
+
+@pytest.mark.parametrize("objective", ["error", "quantised_error"])
+def test_the_error_that_the_study_minimises_stands_first_and_the_other_beside_it(
+    objective: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin(tmp_path, SMALL + f"objectives: [{objective}, energy_pj]\n")
+    append_row(tmp_path, dataclasses.replace(row(0, 0.4, 123_456.0), quantised_error=0.45))
+    append_row(tmp_path, dataclasses.replace(row(1, 0.39, 1e6), quantised_error=0.41))
+    _, out, _ = run(capsys, "frontier", tmp_path)
+    lines = out.splitlines()
+    [heading] = [line for line in lines if "whole numbers" in line and "adds" in line]
+    first = {
+        "error": ("error", "in whole numbers"),
+        "quantised_error": ("in whole numbers", "error"),
+    }
+    assert re.search(" +".join(first[objective]), heading)
+    [told] = [line.split() for line in lines if re.match(r" +0 +3x2x16", line)]
+    assert told[4:6] == (["40.0", "45.0"] if objective == "error" else ["45.0", "40.0"])
+
+
+def test_a_design_without_an_error_in_whole_numbers_shows_none(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    append_row(study, dataclasses.replace(row(4, 0.1, 3e6), quantised_error=0.12))
+    _, out, _ = run(capsys, "frontier", study)
+    rows = [line.split() for line in out.splitlines() if re.match(r" +\d+ +3x2x16", line)]
+    assert [line[4:6] for line in rows] == [["40.0", "-"], ["20.0", "-"], ["10.0", "12.0"]]
 
 
 def test_folders_are_printed_as_they_are_called(
