@@ -66,6 +66,15 @@ def first_measured(objectives: Iterable[str]) -> str:
     return "quantised_error" if "quantised_error" in tuple(objectives) else "error"
 
 
+def other_measured(measured: str) -> str:
+    """Of the errors in floats and in whole numbers the one that a study does not minimise."""
+    [other] = [name for name in MEASURED_COLUMNS if name != measured]
+    return other
+
+
+NUMBERS = {"error": "in floats", "quantised_error": "in whole numbers"}
+"""What each error is computed in, as the heading of a column that stands behind another error."""
+
 KIB = 1 / KIBIBYTE_BITS
 """Bits are shown in KiB, as memories are sold and drawn: 8,192 bits each."""
 

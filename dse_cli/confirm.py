@@ -16,7 +16,7 @@ from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from dse.columns import LABELS, MEASURED_COLUMNS, shown
+from dse.columns import LABELS, MEASURED_COLUMNS, NUMBERS, other_measured, shown
 from dse.studies.confirmed import (
     Confirmed,
     count_places,
@@ -84,7 +84,7 @@ def command(
         found = confirm_study(spec, study, seeds=seeds, cache=cache, workers=count, report=report)
     path = write_confirmed(found, study)
     clips = read_repeats(study)[0].test_clips
-    table = _table(found, spec.objectives, clips)
+    table = _table(found, spec.objectives, spec.measured, clips)
     # Where the window is narrower, its lines wrap; a number cut short would be lost.
     wide = console.options.update(width=MAX_WIDTH)
     console.width = max(console.measure(table, options=wide).maximum, console.width)
@@ -93,15 +93,18 @@ def command(
     console.print(f"table      {os.fspath(path)}", markup=False)
 
 
-def _table(found: Sequence[Confirmed], objectives: Sequence[str], clips: int) -> Table:
+def _table(
+    found: Sequence[Confirmed], objectives: Sequence[str], measured: str, clips: int
+) -> Table:
     """Three errors side by side, in percent, which differ for two reasons.
 
     From the searched validation error to the mean of fresh seeds: the luck of being the lowest.
     From there to the mean on the test split: other clips, which the search has never looked at.
+    Behind the interval stands the same mean in the other numbers: in whole ones, or in floats.
     """
     seeds = max(one.seeds for one in found)
     printed = Table(
-        title=f"{seeds} fresh seeds, {clips} test clips",
+        title=f"{seeds} fresh seeds, {clips} test clips; errors {NUMBERS[measured]}",
         box=SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
@@ -118,6 +121,7 @@ def _table(found: Sequence[Confirmed], objectives: Sequence[str], clips: int) ->
     for heading in ("searched\nvalidation, %", "validation\nmean, %", "test\nmean, %"):
         printed.add_column(heading, justify="right")
     printed.add_column("95 % interval\nseeds and clips", justify="right")
+    printed.add_column(f"test, %\n{NUMBERS[other_measured(measured)]}", justify="right")
     printed.add_column("frontier")
     for one in found:
         printed.add_row(
@@ -128,6 +132,7 @@ def _table(found: Sequence[Confirmed], objectives: Sequence[str], clips: int) ->
             f"{100 * one.searched_error:.1f}",
             "-" if one.validation_error is None else f"{100 * one.validation_error:.1f}",
             *_test_words(one),
+            "-" if one.other_test_error is None else f"{100 * one.other_test_error:.1f}",
             one.place,
         )
     return printed

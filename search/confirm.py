@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from dse.columns import MEASURED_COLUMNS, first_cost, first_measured
+from dse.columns import MEASURED_COLUMNS, first_cost, first_measured, other_measured
 from dse.design.point import DesignPoint
 from dse.errors import InvalidStudy
 from dse.files import append_line, drop_half_line
@@ -236,12 +236,14 @@ def judge(
         searched: whether it was on the frontier of the search.
     """
     tests = _errors(repeats, f"test_{measured}")
+    others = _errors(repeats, f"test_{other_measured(measured)}")
     validations = _errors(repeats, f"validation_{measured}")
     return Confirmed(
         row=row,
         searched_error=row.column(measured),
         validation_error=None if validations is None else statistics.mean(validations),
         test_band=None if tests is None else mean_band(tests, repeats[0].test_clips),
+        other_test_error=None if others is None else statistics.mean(others),
         seeds=len(repeats),
         searched=searched,
     )

@@ -15,7 +15,15 @@ nothing is called confirmed (`dse.studies.paired`).
 
 from collections.abc import Sequence
 
-from dse.columns import LABELS, percent_text, percent_words, ratio_text, signed
+from dse.columns import (
+    LABELS,
+    NUMBERS,
+    other_measured,
+    percent_text,
+    percent_words,
+    ratio_text,
+    signed,
+)
 from dse.report.comparison import read_energy
 from dse.report.content import Cell, Column, Section, Table
 from dse.report.cost_tables import ENERGY, KEY, MACHINE
@@ -33,6 +41,8 @@ def confirmed_section(results: Study, found: Sequence[Confirmed]) -> Section:
         found: what `dse confirm` left, at least one design.
     """
     seeds = max(one.seeds for one in found)
+    measured = results.asked.measured
+    other = f"fresh, test, {NUMBERS[other_measured(measured)]}"
     columns = (
         Column(name="trial", heading="trial", form="text"),
         Column(name="design", heading="design", form="text"),
@@ -40,6 +50,7 @@ def confirmed_section(results: Study, found: Sequence[Confirmed]) -> Section:
         Column(name="searched_error", heading="searched, validation", unit="%", form="percent"),
         Column(name="validation_error", heading="fresh, validation", unit="%", form="percent"),
         Column(name="test_error", heading="fresh, test", unit="%", form="percent", band=True),
+        Column(name="other_test_error", heading=other, unit="%", form="percent"),
         Column(name="seeds", heading="seeds", form="count"),
         Column(name="frontier", heading="frontier", form="text"),
         Column(name="seeds_that_tell", heading="seeds that would tell", form="count"),
@@ -54,6 +65,7 @@ def confirmed_section(results: Study, found: Sequence[Confirmed]) -> Section:
             100 * one.searched_error,
             None if one.validation_error is None else 100 * one.validation_error,
             one.test_band,
+            None if one.other_test_error is None else 100 * one.other_test_error,
             one.seeds,
             one.place,
             one.seeds_that_tell,
@@ -72,9 +84,10 @@ def confirmed_section(results: Study, found: Sequence[Confirmed]) -> Section:
                 title="Means over fresh seeds",
                 columns=columns,
                 rows=tuple(rows),
-                note="Brackets of test errors: 95 % intervals of the mean, over the seeds "
-                "(Student's t of logits) and over the clips (Wilson's). Two designs are told apart "
-                "where permutation tests over the seeds and over the same clips both have p < "
+                note=f"Errors are {NUMBERS[measured]} where nothing else is said. Brackets of "
+                "test errors: 95 % intervals of the mean, over the seeds (Student's t of logits) "
+                "and over the clips (Wilson's). Two designs are told apart where permutation "
+                "tests over the seeds and over the same clips both have p < "
                 f"{SURE:g}.",
                 marks=tuple(one.confirmed for one in found),
             ),
@@ -143,7 +156,7 @@ def _own_words(results: Study, own: Confirmed, limit: float | None) -> str:
     plural = "" if own.seeds == 1 else "s"
     text = (
         f"How sure: trained anew with {own.seeds} fresh seed{plural}, {results.named(own.row)} has "
-        f"{_errors(own)}, where the search had {percent_words(own.searched_error)}."
+        f"{_errors(results, own)}, where the search had {percent_words(own.searched_error)}."
     )
     if limit is not None and own.test_band is not None and own.test_band.mid > limit:
         text += f" So with fresh seeds it does not keep {limit:g} %."
@@ -157,7 +170,7 @@ def _instead_words(results: Study, own: Confirmed, better: Confirmed | None) -> 
     speak = "speak" if own.apart else "speak, though not surely,"
     return (
         f"Fresh seeds {speak} for {results.named(better.row)} instead: it costs no more, and "
-        f"has {_errors(better)}."
+        f"has {_errors(results, better)}."
     )
 
 
@@ -173,18 +186,24 @@ def _lowest_words(
     times = lowest.row.column(cost) / own.row.column(cost)
     return (
         f"Fresh seeds give {results.named(lowest.row)} the lowest validation error: it has "
-        f"{_errors(lowest)}, at {ratio_text(times)} times the {LABELS[cost][0]}."
+        f"{_errors(results, lowest)}, at {ratio_text(times)} times the {LABELS[cost][0]}."
     )
 
 
-def _errors(one: Confirmed) -> str:
-    """Mean test error with its interval, and validation error, as far as they are known."""
-    band = one.test_band
+def _errors(results: Study, one: Confirmed) -> str:
+    """Mean test error with its interval, and validation error, as far as they are known.
+
+    The mean in the other numbers stands beside that which the study minimises.
+    """
+    band, measured = one.test_band, results.asked.measured
+    other = ""
+    if one.other_test_error is not None:
+        other = f"; {percent_words(one.other_test_error)} {NUMBERS[other_measured(measured)]}"
     tested = (
         "no test error that is known"
         if band is None
-        else f"{percent_text(band.mid)} % test error (95 % interval of the mean "
-        f"{percent_text(band.low)} to {percent_text(band.high)} %)"
+        else f"{percent_text(band.mid)} % test {LABELS[measured][0]} (95 % interval of the mean "
+        f"{percent_text(band.low)} to {percent_text(band.high)} %{other})"
     )
     if one.validation_error is None:
         return tested

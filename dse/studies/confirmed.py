@@ -38,6 +38,9 @@ class Confirmed:
     validation_error: float | None
     test_band: Band | None
     """Mean test error in percent with its 95 % interval (`dse.studies.intervals.mean_band`)."""
+    other_test_error: float | None = None
+    """Mean test error in the other numbers: in floats where the study minimises the error in whole
+    numbers, else in whole numbers. None where a seed has none."""
     seeds: int
     searched: bool
     """On the frontier of the search."""
@@ -167,6 +170,7 @@ def write_confirmed(found: Sequence[Confirmed], folder: Path) -> Path:
             "test_error": [None if band is None else band.mid for band in bands],
             "test_error_low": [None if band is None else band.low for band in bands],
             "test_error_high": [None if band is None else band.high for band in bands],
+            "other_test_error": pd.Series([one.other_test_error for one in found], dtype=object),
             "seeds": [one.seeds for one in found],
             **{name: [one.row.column(name) for one in found] for name in found[0].row.cost},
         }
@@ -214,6 +218,7 @@ def _read_line(row: Evaluation, line: dict[str, str]) -> Confirmed:
         searched_error=searched,
         validation_error=_read_share(line["validation_error"]),
         test_band=_read_band(line),
+        other_test_error=_read_share(line.get("other_test_error", "")),
         seeds=int(line["seeds"]),
         searched=_read_flag(line["on_searched_frontier"]),
         stays=_read_flag(line["on_mean_frontier"]),

@@ -196,3 +196,44 @@ def test_fresh_seeds_that_break_the_readers_limit_say_so(make: Make) -> None:
     # The search had 25 % of it, and 37.5 % of the cheaper one.
     assert study_report(folder, max_error=30).sections[0].points[2].endswith(words)
     assert words not in str(study_report(folder, max_error=32).sections[0].points)
+
+
+def test_both_errors_of_fresh_seeds_stand_side_by_side(make: Make) -> None:
+    maker = make()
+    row = maker.add(DENSE, 24)
+    repeats = [
+        Repeat(
+            key=row.key,
+            seed=seed,
+            validation_error=0.3,
+            test_error=floats,
+            test_quantised_error=whole,
+            test_clips=100,
+            epochs=2,
+            seconds=1.0,
+        )
+        for seed, (floats, whole) in enumerate([(0.30, 0.34), (0.32, 0.38)])
+    ]
+    write_confirmed([judge(row, repeats, "error", searched=True)], maker.folder)
+    [back] = read_confirmed(open_study(maker.folder))
+    assert back.other_test_error == pytest.approx(0.36)
+    report = study_report(maker.folder)
+    assert any(
+        "%; 36.0 % in whole numbers) and 30.0 % validation error" in words
+        for words in report.sections[0].points
+    )
+    table = report.table("confirmed")
+    line = dict(zip([field.name for field in table.fields], table.plain_rows[0], strict=True))
+    assert line["test_error_percent"] == pytest.approx(31.0)
+    assert line["other_test_error_percent"] == pytest.approx(36.0)
+
+
+def test_a_design_that_has_one_error_only_shows_that(make: Make) -> None:
+    maker = make()
+    row = maker.add(DENSE, 24)
+    write_confirmed([confirmed(row, True, 0.3, 0.31, 0.33)], maker.folder)
+    [back] = read_confirmed(open_study(maker.folder))
+    assert back.other_test_error is None
+    assert not any(
+        "in whole numbers)" in words for words in study_report(maker.folder).sections[0].points
+    )
