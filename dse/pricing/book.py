@@ -92,7 +92,11 @@ class DesignBook:
         """The same as an array, as of the last time that it was asked for."""
         self._unsure = False
         """Whether any part may let nothing through."""
-        self._live: dict[tuple[int, bytes], bytes] = {}
+        self._masks: list[npt.NDArray[np.bool_]] = []
+        """Distinct sets of live channels that were met, shape (channels,) each."""
+        self._mask_numbers: dict[bytes, int] = {}
+        self._steps: dict[tuple[int, int], int] = {}
+        """(part, set of channels that are live before it) -> set of those that are behind it."""
 
     def number(
         self,
@@ -193,8 +197,7 @@ class DesignBook:
         unsure = (passages[:, 2] == 0) & ((passages[:, 0] > 0) | (passages[:, 1] == 0))
         some = np.flatnonzero(unsure[networks].any(axis=1) & (networks != NO_PART).all(axis=1))
         some = some[self._least_live(networks[some], passages) == 0]
-        for at in some:
-            dead[at] = not self._is_live(networks[at].tolist())
+        dead[some] = ~self._are_live(networks[some])
         return dead
 
     def _least_live(self, networks: Numbers, passages: Numbers) -> Numbers:
@@ -206,16 +209,46 @@ class DesignBook:
             live = np.where(live > needs, gives, np.where(live > 0, rest, 0))
         return live
 
-    def _is_live(self, parts: Sequence[int]) -> bool:
-        """Whether any channel of the last block of a network is live, by its very matrices."""
-        live = np.ones(self._blocks[parts[0]][1], dtype=np.bool_).tobytes()
-        for part in parts:
-            block, channels, seed = self._blocks[part]
-            if block is not None and (part, live) not in self._live:
-                before = np.frombuffer(live, dtype=np.bool_)
-                self._live[part, live] = forward(block, channels, seed, before).tobytes()
-            live = self._live.get((part, live), live)
-        return any(live)
+    def _are_live(self, networks: Numbers) -> npt.NDArray[np.bool_]:
+        """Whether any channel of the last block of networks is live, by their very matrices.
+
+        All networks take a step together: many of a sweep begin with the same blocks, and which
+        channels are live behind those is looked up once for all of them.
+
+                          Conv1       B1        B2       head
+            networks       17         23        41         5     part numbers
+            live       0   ->    1    ->   4    ->    2   ->   2   places in `_masks`
+        """
+        reads = [self._blocks[part][1] for part in networks[:, 0].tolist()]
+        all_live = {
+            width: self._mask_number(np.ones(width, dtype=np.bool_)) for width in set(reads)
+        }
+        live = np.array([all_live[width] for width in reads], dtype=np.int64)
+        for part in networks.T:
+            known = len(self._masks)  # steps add to them
+            distinct, at = np.unique(part * known + live, return_inverse=True)
+            after = [self._step(*divmod(pair, known)) for pair in distinct.tolist()]
+            live = np.array(after, dtype=np.int64)[at]
+        alive = np.array([mask.any() for mask in self._masks], dtype=np.bool_)
+        found: npt.NDArray[np.bool_] = alive[live]
+        return found
+
+    def _step(self, part: int, mask: int) -> int:
+        """The set of channels that are live behind a part, of those live before it."""
+        block, channels, seed = self._blocks[part]
+        if block is None:  # a head
+            return mask
+        if (part, mask) not in self._steps:
+            behind = forward(block, channels, seed, self._masks[mask])
+            self._steps[part, mask] = self._mask_number(behind)
+        return self._steps[part, mask]
+
+    def _mask_number(self, mask: npt.NDArray[np.bool_]) -> int:
+        key = mask.tobytes()
+        if key not in self._mask_numbers:
+            self._mask_numbers[key] = len(self._masks)
+            self._masks.append(mask)
+        return self._mask_numbers[key]
 
     def dead_designs(self, cut: Cut) -> npt.NDArray[np.bool_]:
         """Which designs of a cut are dead, shape (designs,); what cannot be built is not."""
