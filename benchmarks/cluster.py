@@ -9,12 +9,6 @@ engine's: of Ray, the store's, the board's, and files that go to the study's pla
 more workers than cores, both wait for cores: the ratio is what counts.
 """
 
-import sys
-
-sys.path.pop(
-    0
-)  # this folder, whose cost_models.py and search.py are not the packages imported below
-
 import argparse
 import json
 import logging

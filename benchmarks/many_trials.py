@@ -1,6 +1,6 @@
 """What many trials cost the one process that writes them: its rows, and Optuna's storage.
 
-    OMP_NUM_THREADS=1 .venv/bin/python benchmarks/many_trials.py --rows 10000 100000 1000000
+    OMP_NUM_THREADS=1 .venv/bin/python -m benchmarks.many_trials --rows 10000 100000 1000000
 
 `--rows N` simulates what N rows cost a search at each candidate, in processor seconds. The storages
 are written as a search writes a trial: ask, eight parameters, four attributes, told with two
@@ -8,19 +8,12 @@ objectives. PostgreSQL is started from the distribution's binaries, with its dat
 (fsync on).
 """
 
-import sys
-
-sys.path.pop(
-    0
-)  # this folder, whose cost_models.py and search.py are not the packages imported below
-
 import argparse
 import json
 import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,8 +22,6 @@ import optuna
 from dse.studies.frontier import find_frontier, hypervolume_share
 from dse.studies.rows import Evaluation, latest
 from search.storages import connect, storage_url
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.search.postgres import Postgres
 
 

@@ -8,10 +8,6 @@ who reads the table prices the designs with the cost model of the day. Start it 
 so it may be stopped at any time. `benchmarks/search.py` reads the tables of benchmarks/surface.
 """
 
-import sys
-
-sys.path.pop(0)  # this folder, whose search.py is not the package that is imported below
-
 import argparse
 import csv
 import time

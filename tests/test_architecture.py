@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.house import Room, floors, sources
 from tests.house import imports as read_imports
 from tests.house import module_name as name_in
@@ -219,3 +221,20 @@ def test_loads_neither_torch_nor_optuna():
         check=False,
     )
     assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("first", ["dse.design.published", "search.suggest", "cost_models"])
+def test_a_benchmark_that_is_run_by_its_path_gets_the_packages(first: str) -> None:
+    """Two of them are named like packages, and their folder comes first there."""
+    folder = ROOT / "benchmarks"
+    code = (
+        f"import sys; sys.path.insert(0, {str(folder)!r})\n"
+        f"import {first}, search.versions, cost_models, dse.design.point\n"
+        "print(cost_models.__file__, search.__file__, sep='\\n')"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent
+    )
+    places = [Path(line).parent for line in ran.stdout.split()]
+    assert [place.name for place in places] == ["cost_models", "search"]
+    assert folder not in places
