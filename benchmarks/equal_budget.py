@@ -27,8 +27,8 @@ from cost_models import Accelerator, Band, load_accelerator, load_technology
 from cost_models.machine_area import machine_area_um2, sum_bands
 from dse.columns import significant
 from dse.design.families.family import Values
-from dse.design.families.matchboxnet import MATCHBOXNET, of_kind
-from dse.design.families.mixing import PLACE_KINDS
+from dse.design.families.matchboxnet import MATCHBOXNET
+from dse.design.families.mixing import PLACE_KINDS, of_kind
 from dse.design.mixer import Mixer, MixerKind
 from dse.design.point import DesignPoint
 from dse.pricing.filling import Filling
@@ -121,7 +121,7 @@ def designs(pricing: Pricing, seed: int = 1) -> dict[str, DesignPoint]:
     filling = Filling(MATCHBOXNET, pricing, "trained_parameters", BUDGET, in_channels=IN_CHANNELS)
     found = {}
     for rival in RIVALS:
-        values = of_kind(NETWORK, rival.kind)
+        values = of_kind(MATCHBOXNET, NETWORK, rival.kind)
         nearest = filling.fill([values])[0].nearest(BUDGET)
         assert nearest is not None, rival
         point = MATCHBOXNET.build(

@@ -33,11 +33,16 @@ from cost_models.row_loads import row_loads
 from cost_models.sleep import sleep_between
 from cost_models.streaming import stream
 from cost_models.strict_yaml import read_yaml
-from dse.design.families.family import Values
+from dse.design.families.family import Family, Values
 from dse.design.matrices import matrix_words
-from dse.design.point import DesignPoint, point_from_node
+from dse.design.point import USUAL, DesignPoint, point_from_node
 from dse.design.policies import POLICIES, apply_policy, make_dense
-from dse.design.published import DEFAULT_DENSITY, published, published_values
+from dse.design.published import (
+    DEFAULT_DENSITY,
+    published,
+    published_family,
+    published_values,
+)
 from dse.errors import InvalidDesign, InvalidInput
 from dse.interchange.nemo import import_nemo
 from dse.networks.lowering import lower
@@ -52,21 +57,19 @@ from dse.studies.rows import check_results
 from dse.studies.study import Study, open_study
 from dse_cli.options import (
     DEFAULT_MACHINE,
-    FRAMES,
+    FRAMES_PER_S,
     FRAMES_RANGE,
     MACHINES,
-    OUTPUTS,
     OUTPUTS_RANGE,
     TECHNOLOGIES,
+    USUAL_FRAMES,
+    USUAL_OUTPUTS,
     battery_option,
     mapping_objective_option,
     rate_option,
     split_names,
 )
 from dse_cli.terminal import Screen, say
-
-FRAMES_PER_S = 100
-"""Frames of 10 ms, as MatchboxNet and QuartzNet have them."""
 
 
 @click.command(short_help="Price one design: counts, energy, latency, area.")
@@ -91,12 +94,13 @@ FRAMES_PER_S = 100
 @click.option(
     "--frames",
     type=FRAMES_RANGE,
-    help=f"Input frames.  [default: a study's or NeMo file's own, or {FRAMES}]",
+    help=f"Input frames.  [default: a study's or NeMo file's own, or {USUAL_FRAMES}]",
 )
 @click.option(
     "--outputs",
     type=OUTPUTS_RANGE,
-    help="Classes, or characters and blank.  [default: a study's or NeMo file's own, or 12]",
+    help="Classes, or characters and blank.  [default: a study's or NeMo file's own, or "
+    f"{USUAL_OUTPUTS}]",
 )
 @click.option(
     "--compare",
@@ -220,8 +224,10 @@ class Asked:
     rate: float = 1.0
     study: Study | None = None
     """That the design is of."""
+    family: Family | None = None
+    """None where nobody says it, as of a design file."""
     values: Values | None = None
-    """Of its family's axes; None where nobody says them, as of a design file."""
+    """Of its family's axes; None where nobody says them."""
 
     def load(self, machine: str, technology: str | None) -> tuple[Accelerator, Technology]:
         """A machine of the study, of the library or of a file, and what it is priced with."""
@@ -255,13 +261,19 @@ def read_asked(
         node = read_yaml(design)
         if isinstance(node.value, dict) and "blocks" not in node.value:
             found = import_nemo(Path(design), outputs=outputs)
-            return Asked(
-                point=found.point, frames=frames or found.frames or FRAMES, outputs=found.outputs
-            )
-        point, values = point_from_node(node), None
+            frames = frames or found.frames or USUAL[found.point.head].frames
+            return Asked(point=found.point, frames=frames, outputs=found.outputs)
+        point, family = point_from_node(node), None
     else:
-        point, values = published(design), published_values(design)
-    return Asked(point=point, frames=frames or FRAMES, outputs=outputs or OUTPUTS, values=values)
+        point, family = published(design), published_family(design)
+    usual = USUAL[point.head]
+    return Asked(
+        point=point,
+        frames=frames or usual.frames,
+        outputs=outputs or usual.outputs,
+        family=family,
+        values=None if family is None else published_values(design, family),
+    )
 
 
 def _read_study(folder: Path, chosen: str | None, frames: int | None, outputs: int | None) -> Asked:
@@ -291,8 +303,9 @@ def _read_study(folder: Path, chosen: str | None, frames: int | None, outputs: i
         machine=row.accelerator or asked.accelerator.name,
         rate=asked.inferences_per_second,
         study=study,
+        family=asked.space.family,
         values={name: value for name, value in row.values.items() if value is not None}
-        or published_values(row.source),
+        or published_values(row.source, asked.space.family),
     )
 
 

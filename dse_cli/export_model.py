@@ -10,7 +10,7 @@ from cost_models.scaling import scale_technology
 from cost_models.strict_yaml import dump_yaml
 from cost_models.writing import accelerator_yaml, technology_yaml
 from dse.design.places import check_bits
-from dse.design.point import DesignPoint
+from dse.design.point import USUAL, DesignPoint
 from dse.errors import InvalidInput
 from dse.files import write_text, write_together
 from dse.studies.folder import CHECKPOINT, RESOLVED
@@ -18,9 +18,9 @@ from dse_cli.estimate import load_design, read_asked
 from dse_cli.options import (
     FRAMES,
     FRAMES_RANGE,
-    OUTPUTS,
     OUTPUTS_RANGE,
     SEED_RANGE,
+    USUAL_OUTPUTS,
     file_out_option,
     folder_out_option,
 )
@@ -35,7 +35,7 @@ VECTORS = 4
 _OUTPUTS = click.option(
     "--outputs",
     type=OUTPUTS_RANGE,
-    help=f"Outputs of an untrained network.  [default: {OUTPUTS}]",
+    help=f"Outputs of an untrained network.  [default: {USUAL_OUTPUTS}]",
 )
 _SEED = click.option(
     "--seed", type=SEED_RANGE, help="Of an untrained network's weights.  [default: 1]"
@@ -275,7 +275,7 @@ def load_source(design: str, outputs: int | None, seed: int | None) -> "Source":
     point = load_design(design)
     return untrained(
         point,
-        OUTPUTS if outputs is None else outputs,
+        USUAL[point.head].outputs if outputs is None else outputs,
         1 if seed is None else seed,
     )
 

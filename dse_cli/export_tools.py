@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from cost_models import load_accelerator, load_technology
+from dse.design.point import USUAL
 from dse.files import write_text, write_together
 from dse.interchange.exporting import tool_files
 from dse.interchange.nemo_export import nemo_yaml
@@ -17,6 +18,7 @@ from dse_cli.options import (
     FRAMES_RANGE,
     OUTPUTS,
     OUTPUTS_RANGE,
+    USUAL_OUTPUTS,
     file_out_option,
     folder_out_option,
 )
@@ -84,7 +86,8 @@ def _tool_command(tool: str) -> click.Command:
 @click.option(
     "--outputs",
     type=OUTPUTS_RANGE,
-    help=f"Outputs of the head, blank included.  [default: classes of a checkpoint, or {OUTPUTS}]",
+    help="Outputs of the head, blank included.  [default: classes of a checkpoint, or "
+    f"{USUAL_OUTPUTS}]",
 )
 def nemo(design: str, out: Path, outputs: int | None) -> None:
     """Write a network without ternary matrices as NeMo YAML: preprocessor, encoder, decoder.
@@ -98,7 +101,7 @@ def nemo(design: str, out: Path, outputs: int | None) -> None:
 
         labels = load_checkpoint(Path(design)).classes
     point = load_point(design)
-    count = outputs or len(labels) or OUTPUTS
+    count = outputs or len(labels) or USUAL[point.head].outputs
     write_text(out, nemo_yaml(point, outputs=count, labels=labels))
     say(f"{point.label}: {count} outputs, written to {out}")
 

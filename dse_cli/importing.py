@@ -8,12 +8,12 @@ from rich.table import Table
 
 from cost_models.strict_yaml import dump_yaml
 from cost_models.workload import Layer, LayerKind, Workload
-from dse.design.point import Block, DesignPoint
+from dse.design.point import USUAL, Block, DesignPoint
 from dse.files import write_text
 from dse.interchange.nemo import ImportedNetwork, import_nemo
 from dse.networks.lowering import lower
 from dse_cli.import_tools import TOOL_IMPORTS
-from dse_cli.options import FRAMES, FRAMES_RANGE, OUTPUTS_RANGE
+from dse_cli.options import FRAMES_RANGE, OUTPUTS_RANGE, USUAL_FRAMES
 from dse_cli.terminal import Screen
 
 
@@ -48,14 +48,14 @@ for _command in TOOL_IMPORTS:
 @click.option(
     "--frames",
     type=FRAMES_RANGE,
-    help=f"Frames for the MACs. [default: what the file says, or {FRAMES}, as `dse estimate`]",
+    help=f"Frames for the MACs. [default: what the file says, or {USUAL_FRAMES}]",
 )
 def nemo(
     file: Path, out: Path | None, changes: tuple[str, ...], outputs: int | None, frames: int | None
 ) -> None:
     """Read the MatchboxNet, MarbleNet, QuartzNet or Jasper of a NeMo YAML FILE."""
     network = import_nemo(file, _overrides(changes), outputs=outputs)
-    frames = frames or network.frames or FRAMES
+    frames = frames or network.frames or USUAL[network.point.head].frames
     workload = lower(network.point, frames=frames, outputs=network.outputs)
     console = Screen(soft_wrap=True)
     console.print(_block_table(network.point))

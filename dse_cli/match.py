@@ -20,8 +20,7 @@ from cost_models import Objective
 from cost_models.strict_yaml import parse_yaml
 from dse.columns import COST_COLUMNS, LABELS, shown
 from dse.design.families.family import Family, Value, Values
-from dse.design.families.matchboxnet import MATCHBOXNET, is_place, of_kind
-from dse.design.families.mixing import PLACE_KINDS
+from dse.design.families.mixing import PLACE_KINDS, of_kind
 from dse.design.mixer import DENSE, MixerKind
 from dse.design.point import DesignPoint
 from dse.design.policies import POLICIES
@@ -33,11 +32,12 @@ from dse.sheets import csv_records
 from dse_cli.estimate import Asked, read_asked
 from dse_cli.options import (
     DEFAULT_MACHINE,
-    FRAMES,
     FRAMES_RANGE,
     MACHINES,
     OUTPUTS_RANGE,
     TECHNOLOGIES,
+    USUAL_FRAMES,
+    USUAL_OUTPUTS,
     Number,
     mapping_objective_option,
     split_names,
@@ -136,9 +136,11 @@ class Amount(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
 @click.option("--technology", help=f"{TECHNOLOGIES}, instead of the machine's own.")
 @mapping_objective_option
 @click.option(
-    "--frames", type=FRAMES_RANGE, help=f"Input frames.  [default: a study's, or {FRAMES}]"
+    "--frames", type=FRAMES_RANGE, help=f"Input frames.  [default: a study's, or {USUAL_FRAMES}]"
 )
-@click.option("--outputs", type=OUTPUTS_RANGE, help="Classes.  [default: a study's, or 12]")
+@click.option(
+    "--outputs", type=OUTPUTS_RANGE, help=f"Classes.  [default: a study's, or {USUAL_OUTPUTS}]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: all of it.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: one row a mixing layer.")
 def command(
@@ -175,14 +177,14 @@ def command(
         raise click.UsageError("choose one of --json and --csv")
     _check_column(column)
     asked = read_asked(like, chosen, frames, outputs)
-    values = _changed(asked, changes, policy, MATCHBOXNET)
-    check_axis(axis, values, MATCHBOXNET)
+    family, values = _changed(asked, changes, policy)
+    check_axis(axis, values, family)
     accelerator, constants = asked.load(machine or asked.machine, technology)
     pricing = Pricing(
         [Machine(accelerator, constants, objective)], frames=asked.frames, outputs=asked.outputs
     )
     filling = Filling(
-        MATCHBOXNET, pricing, column, budget, in_channels=asked.point.in_channels, axis=axis
+        family, pricing, column, budget, in_channels=asked.point.in_channels, axis=axis
     )
     matched = _match(filling, values, _read_kinds(kinds))
     if as_json:
@@ -267,7 +269,7 @@ class Matched:
 
 def _match(filling: Filling, values: Values, kinds: Sequence[MixerKind]) -> list[Matched]:
     """The nearest design of each kind; all are solved as one batch."""
-    designs = [of_kind(values, kind) for kind in kinds]
+    designs = [of_kind(filling.family, values, kind) for kind in kinds]
     found = []
     for kind, design, filled in zip(kinds, designs, filling.fill(designs), strict=True):
         nearest = filled.nearest(filling.budget)
@@ -337,30 +339,31 @@ def _read_kinds(kinds: str | None) -> tuple[MixerKind, ...]:
     return tuple(kind for kind in PLACE_KINDS if kind in wanted or not wanted)
 
 
-def _changed(asked: Asked, changes: str | None, policy: str | None, family: Family) -> Values:
+def _changed(asked: Asked, changes: str | None, policy: str | None) -> tuple[Family, Values]:
     """The axes of a design with others changed, and with places for a kind of mixing layer.
 
     Raises:
-        InvalidInput: an axis that there is not, or that may not have the value.
+        InvalidInput: nobody says the axes, or there is no such axis, or it may not have the value.
     """
-    if asked.values is None:
+    family = asked.family
+    if asked.values is None or family is None or not family.places:
         raise InvalidInput(
             f"nothing says which axes {short(asked.point.label)} has, so its width cannot be "
-            "solved: name a published MatchboxNet, or a design of a study"
+            "solved: name a published MatchboxNet or QuartzNet, or a design of a study"
         )
     values = {**asked.values, **_read_changes(changes)}
     for name, value in values.items():
         family.check(name, value)
     if policy is not None:
-        values = {name: value for name, value in values.items() if not is_place(name)}
+        values = {name: value for name, value in values.items() if not family.is_place(name)}
         values["policy"] = policy
-    elif values.get("policy", "P0") == "P0" and set(of_kind(values, "bitnet").values()).isdisjoint(
-        ("bitnet", "identity_or_bitnet")
-    ):
+    elif values.get("policy", "P0") == "P0" and set(
+        of_kind(family, values, "bitnet").values()
+    ).isdisjoint(("bitnet", "identity_or_bitnet")):
         values["policy"] = "P3"
     for _, why in family.clashes(values):
         raise InvalidInput(why)
-    return values
+    return family, values
 
 
 def _read_changes(changes: str | None) -> Values:

@@ -11,12 +11,20 @@ import click
 from click.decorators import FC
 
 from cost_models import Objective, accelerator_names, technology_names
+from dse.design.point import USUAL
 from dse.errors import InvalidInput, short
 from dse.networks.lowering import MOST_FRAMES, MOST_OUTPUTS
 
 DEFAULT_MACHINE = "kws_ternary"
-FRAMES, OUTPUTS = 128, 12
+FRAMES, OUTPUTS = USUAL["pooled"]
 """Of a keyword spotter: 1.28 s; ten words, unknown and silence."""
+USUAL_FRAMES, USUAL_OUTPUTS = (
+    f"{word}, of a network with an answer at every frame {sentence}"
+    for word, sentence in zip(USUAL["pooled"], USUAL["framewise"], strict=True)
+)
+"""For texts of options, where the head decides."""
+FRAMES_PER_S = 100
+"""Frames of 10 ms, as MatchboxNet and QuartzNet have them."""
 BATTERY_MWH = 650.0
 """Of a CR2032."""
 MACHINES = f"Machine: {', '.join(accelerator_names())}, or a YAML file"

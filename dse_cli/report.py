@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from cost_models.application import Use
+from dse.design.point import USUAL
 from dse.errors import InvalidInput
 from dse.report.content import Report
 from dse.report.designs import designs_report
@@ -21,12 +22,12 @@ from dse_cli.options import (
     BATTERY_MWH,
     DEFAULT_MACHINE,
     FILE_ENDING,
-    FRAMES,
     FRAMES_RANGE,
     MACHINES,
-    OUTPUTS,
     OUTPUTS_RANGE,
     TECHNOLOGIES,
+    USUAL_FRAMES,
+    USUAL_OUTPUTS,
     Number,
     battery_option,
     rate_option,
@@ -79,12 +80,12 @@ from dse_cli.terminal import say
     "--frames",
     type=FRAMES_RANGE,
     help=f"Input frames; of designs only, a study has its own.  [default: a NeMo file's own, or "
-    f"{FRAMES}]",
+    f"{USUAL_FRAMES}]",
 )
 @click.option(
     "--outputs",
     type=OUTPUTS_RANGE,
-    help=f"Classes; of designs only.  [default: a NeMo file's own, or {OUTPUTS}]",
+    help=f"Classes; of designs only.  [default: a NeMo file's own, or {USUAL_OUTPUTS}]",
 )
 def command(
     sources: tuple[str, ...],
@@ -128,7 +129,8 @@ def command(
         words = [*_pairs("machine", map(_short, machines))]
         if technology is not None:
             words += ["--technology", ",".join(map(_short, split_names(technology)))]
-        words += _numbers(frames=(frames, FRAMES), outputs=(outputs, OUTPUTS), **used)
+        sizes = USUAL[asked[0].point.head]
+        words += _numbers(frames=(frames, sizes.frames), outputs=(outputs, sizes.outputs), **used)
         report = designs_report(
             [each.point for each in asked],
             machines=machines or (DEFAULT_MACHINE,),

@@ -8,7 +8,7 @@ before the dataclass sees them, and the axes of a search space, which are its fa
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -91,17 +91,35 @@ def _space() -> Schema:
         },
     }
     of_blocks: Schema = {}
+    axes: dict[str, dict[str, Axis]] = {}
     for family in FAMILIES.values():
         for name, axis in family.axes.items():
-            shapes = _axis(axis)
-            properties[name] = {"anyOf": shapes, "default": axis.default, "description": axis.help}
-            if axis.per_block:
-                of_blocks[f"^{name}_b[1-9][0-9]?$"] = {"anyOf": shapes}
+            axes.setdefault(name, {})[family.name] = axis
+    for name, families in axes.items():
+        axis = next(iter(families.values()))
+        shapes = _axis(axis)
+        properties[name] = {"anyOf": shapes} | _default_and_text(families)
+        if axis.per_block:
+            of_blocks[f"^{name}_b[1-9][0-9]?$"] = {"anyOf": shapes}
     return _mapping("Space", properties, []) | {
         "description": "What may vary of a network: for each axis a value, a list of values, or a "
         "range such as `{low: 16, high: 96, step: 16}`.",
         "patternProperties": of_blocks,
     }
+
+
+def _default_and_text(families: Mapping[str, Axis]) -> Schema:
+    """What an axis is without being given, and is about; each family's where they differ."""
+    help = next(iter(families.values())).help
+    defaults = {name: _said_default(axis) for name, axis in families.items()}
+    if len(set(defaults.values())) == 1 and len(families) == len(FAMILIES):
+        return {"default": next(iter(families.values())).default, "description": help}
+    each = ", ".join(f"{default} ({name})" for name, default in defaults.items())
+    return {"description": f"{help}; default {each}"}
+
+
+def _said_default(axis: Axis) -> str:
+    return "/".join(map(str, axis.of_blocks or (axis.default,)))
 
 
 def _axis(axis: Axis) -> list[Schema]:

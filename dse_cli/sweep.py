@@ -28,6 +28,7 @@ from cost_models.reading import Problems, build
 from cost_models.strict_yaml import parse_yaml, read_yaml
 from dse.columns import COST_COLUMNS, LABELS, shown
 from dse.design.matrices import matrix_words
+from dse.design.point import USUAL
 from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
 from dse.errors import InvalidInput, short
@@ -51,14 +52,14 @@ from dse.sheets import csv_records
 from dse.studies.spec import read_hardware, read_study
 from dse_cli.options import (
     DEFAULT_MACHINE,
-    FRAMES,
     FRAMES_RANGE,
     MACHINES,
     MANY,
-    OUTPUTS,
     OUTPUTS_RANGE,
     SEED_RANGE,
     TECHNOLOGIES,
+    USUAL_FRAMES,
+    USUAL_OUTPUTS,
     engine_option,
     mapping_objective_option,
     rate_option,
@@ -96,8 +97,12 @@ SHOWN = 16
     "machine in each.",
 )
 @mapping_objective_option
-@click.option("--frames", type=FRAMES_RANGE, help="Input frames.  [default: the study's, or 128]")
-@click.option("--outputs", type=OUTPUTS_RANGE, help="Classes.  [default: the study's, or 12]")
+@click.option(
+    "--frames", type=FRAMES_RANGE, help=f"Input frames.  [default: the study's, or {USUAL_FRAMES}]"
+)
+@click.option(
+    "--outputs", type=OUTPUTS_RANGE, help=f"Classes.  [default: the study's, or {USUAL_OUTPUTS}]"
+)
 @rate_option("Inferences a second, of average_power_uw.  [default: the study's, or 1]")
 @click.option("--sample", type=click.IntRange(1, MANY), help="Price so many designs, at random.")
 @click.option("--seed", type=SEED_RANGE, default=0, show_default=True, help="Of the sample.")
@@ -313,8 +318,8 @@ class _Given:
     space: SearchSpace
     hardware: Hardware
     budget: Budget
-    frames: int = FRAMES
-    outputs: int = OUTPUTS
+    frames: int
+    outputs: int
     rate: float = 1.0
 
 
@@ -346,7 +351,14 @@ def _read(path: Path) -> _Given:
         if "limits" in node.value:
             budget = budget_from_node(node.value["limits"], COST_COLUMNS)
     problems.tell()
-    return _Given(space=space, hardware=read_hardware(file, node, path.parent), budget=budget)
+    usual = USUAL[space.family.head]
+    return _Given(
+        space=space,
+        hardware=read_hardware(file, node, path.parent),
+        budget=budget,
+        frames=usual.frames,
+        outputs=usual.outputs,
+    )
 
 
 def _loaded(name: str) -> tuple[Accelerator, Technology]:

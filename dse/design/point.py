@@ -13,13 +13,14 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from cost_models.allowed import Allowed, Count, Share, check_fields
 from cost_models.reading import build
 from cost_models.recognised import check_kind
 from cost_models.strict_yaml import Node
 from dse.design.mixer import DENSE, NEEDS, OWN_BITS, Mixer, check_widths
+from dse.design.replacement import POLICIES, replaced_places
 from dse.errors import InvalidDesign, require, short, steers
 from dse.ternary.order import order_name
 
@@ -37,6 +38,21 @@ _BITS: dict[str, tuple[int, ...]] = {
 
 Head = Literal["pooled", "framewise"]
 """Average over time, then a linear layer; or a 1x1 with bias at every frame (CTC)."""
+
+
+class Sizes(NamedTuple):
+    """What an inference is about, and no design says: it belongs to the task."""
+
+    frames: int
+    """Of the input, 10 ms each."""
+    outputs: int
+    """Classes, or characters and blank."""
+
+
+USUAL: dict[Head, Sizes] = {"pooled": Sizes(128, 12), "framewise": Sizes(1000, 29)}
+"""Where nobody says: a word of 1.28 s, one of ten, unknown or silence; ten seconds of English
+speech, written with 28 characters and blank. (Utterances of LibriSpeech's training set are 12 s on
+average: 961 h in 281,241, Panayotov et al., ICASSP 2015, and openslr.org/12.)"""
 
 
 # Far beyond any network for speech: a slip of the keyboard must not fill the memory.
@@ -98,16 +114,9 @@ class Block:
             return 1
         return 3 if self.separable else 4
 
-    def skip_under(
-        self, level: int, in_channels: int
-    ) -> Literal["dense", "identity", "replaced"] | None:
-        """What policies make of its skip (`dse.design.policies`); None where it has none."""
-        if self.skip is None:
-            return None
-        if level < 2:
-            return "dense"
-        same = in_channels == self.out_channels and self.stride == 1
-        return "identity" if same else "replaced"
+    def keeps_shape(self, in_channels: int) -> bool:
+        """Whether it makes as many channels and frames as it reads, so that an identity fits."""
+        return in_channels == self.out_channels and self.stride == 1
 
     def bits_of(self, mixer: Mixer) -> int:
         """Bits of the weights of a mixing layer in it: eight where its form has bits of its own."""
@@ -248,20 +257,21 @@ def _bits_words(blocks: tuple[Block, ...]) -> list[str]:
 
 def _policy(point: DesignPoint) -> str:
     """The first policy whose places are the replaced ones of a design; empty where none is."""
-    return next((f"P{level}" for level in range(1, 5) if _follows(point, level)), "")
+    return next((policy for policy in POLICIES[1:] if _follows(point, policy)), "")
 
 
-def _follows(point: DesignPoint, level: int) -> bool:
+def _follows(point: DesignPoint, policy: str) -> bool:
     channels = point.in_channels
-    for block in point.blocks:
-        first = block.replaced_from
-        if (block.mixer.kind != "dense") != (first is not None and level >= first):
+    places = replaced_places(policy, point.blocks, channels)
+    for block, (main, skip) in zip(point.blocks, places, strict=True):
+        if (block.mixer.kind != "dense") != main:
             return False
-        skip = block.skip.kind if block.skip else None
-        if (skip if skip in (None, "dense", "identity") else "replaced") != block.skip_under(
-            level, channels
-        ):
-            return False
+        if block.skip is not None:
+            wanted = "identity" if block.keeps_shape(channels) else "replaced"
+            kind = block.skip.kind
+            found = kind if kind in ("dense", "identity") else "replaced"
+            if found != (wanted if skip else "dense"):
+                return False
         channels = block.out_channels
     return True
 

@@ -1,25 +1,29 @@
 """Replacement policies: which 1x1 matrices of a network become constant ternary, or another kind.
 
-The ternary paper (arXiv 2103.17142) leaves open which layers were replaced; these five steps are
-ours, each keeping what the one before replaced:
+The ternary paper (arXiv 2103.17142) leaves open which layers were replaced; these choices are
+ours, each of the first five keeping what the one before replaced:
 
 * P0: none.
 * P1: the pointwise matrices of blocks with a skip.
 * P2: and the skips: the identity where widths match (batch norm kept), ternary where not.
 * P3: and the pointwise matrices of separable blocks without a skip (Conv1 and Conv2).
 * P4: and 1x1 blocks that are not separable (Conv3).
+* alternate: the pointwise matrices of every second block with a skip (B2, B4, ...).
+* half: as P2, but only so many blocks, from the last one on, as leave about half of the trained
+  parameters.
 
-The head is always trained.
+The head is always trained. The rule of each, to the letter: `dse.design.replacement`.
 """
 
 import dataclasses
 
 from dse.design.mixer import DENSE, GENERATED_KINDS, IDENTITY, Mixer
 from dse.design.point import Block, DesignPoint
+from dse.design.replacement import POLICIES, Replaced, replaced_places
 from dse.errors import InvalidDesign, short
 from dse.ternary.generators import Generator, as_generator
 
-POLICIES = ("P0", "P1", "P2", "P3", "P4")
+__all__ = ["POLICIES", "apply_policy", "is_dense", "is_ternary", "make_dense", "replaced"]
 
 
 def apply_policy(
@@ -48,25 +52,30 @@ def apply_policy(
     if mixer is None:
         mixer = Mixer(kind="ternary", density=density, generator=as_generator(generator))
     blocks, in_channels = [], point.in_channels
-    for block in point.blocks:
-        blocks.append(replaced(block, in_channels, policy, mixer))
+    places = replaced_places(policy, point.blocks, in_channels)
+    for block, place in zip(point.blocks, places, strict=True):
+        blocks.append(replaced(block, in_channels, place, mixer))
         in_channels = block.out_channels
     name = point.name if policy == "P0" or not point.name else f"{point.name}-{policy}"
     return dataclasses.replace(point, blocks=tuple(blocks), name=name)
 
 
-def replaced(block: Block, in_channels: int, policy: str, mixer: Mixer) -> Block:
-    """A block with its matrices replaced as `policy` says; it reads `in_channels` channels."""
-    level = POLICIES.index(policy)
-    if not level:
+def replaced(block: Block, in_channels: int, places: Replaced, mixer: Mixer) -> Block:
+    """A block with some of its matrices replaced; a skip by the identity where that fits.
+
+    Args:
+        block: of a network.
+        in_channels: that it reads.
+        places: what is replaced of it (`dse.design.replacement`).
+        mixer: what stands in their place.
+    """
+    if not any(places):
         return block
-    own, skip = block.mixer, block.skip
-    if block.replaced_from is not None and level >= block.replaced_from:
-        own = mixer
-    if skip is not None and level >= 2:
-        skip = IDENTITY if block.skip_under(level, in_channels) == "identity" else mixer
+    skip = block.skip
+    if places.skip:
+        skip = IDENTITY if block.keeps_shape(in_channels) else mixer
     # One copy, as each is checked anew, and a search of widths makes some thousand.
-    return dataclasses.replace(block, mixer=own, skip=skip)
+    return dataclasses.replace(block, mixer=mixer if places.main else block.mixer, skip=skip)
 
 
 def make_dense(point: DesignPoint) -> DesignPoint:

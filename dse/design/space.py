@@ -105,11 +105,17 @@ class SearchSpace:
         """Whether an axis changes the network, given the values of those before it.
 
         Besides what the family says: `channels` means nothing to a network all of whose blocks have
-        channels of their own, such as one of a single block in a space with `channels_b1`.
+        channels of their own, such as one of a single block in a space with `channels_b1`. Where
+        the first layer has it, too (`Axis.beyond_blocks`), the family says that, told which blocks
+        have their own.
         """
+        first, own = self._own.get(name, (1, frozenset()))
+        if own and name in self.family.axes and self.family.axes[name].beyond_blocks:
+            default = self.family.axes[name].default
+            decided = {**decided, **{f"{name}_b{block}": default for block in own}}
+            return self.family.matters(name, decided)
         if not self.family.matters(name, decided):
             return False
-        first, own = self._own.get(name, (1, frozenset()))
         if not own or BLOCKS not in self.family.axes:
             return True
         return not own.issuperset(range(first, 1 + int(self.family.get(decided, BLOCKS))))
@@ -221,8 +227,11 @@ class SearchSpace:
         def choose(choice: Choice) -> Value:
             base, _ = family.split(choice.name)
             used.update({base, choice.name})
+            value: Value | None
             value = values.get(choice.name, values.get(base, family.find_default(choice.name)))
             left_open = choice.name not in values and base not in values
+            if left_open and choice.name == base and family.axes[base].of_blocks:
+                value = None  # blocks differ by default, and here all have one value
             fills = family.axes[base].fills
             if (
                 left_open
@@ -230,7 +239,7 @@ class SearchSpace:
                 and fills in ("always", "asked")[: 1 + fill]
             ):
                 value = choice.values[0]
-            if value not in choice.values:
+            if value is None or value not in choice.values:
                 raise LookupError(choice.name)
             return value
 
@@ -241,7 +250,7 @@ class SearchSpace:
         left_over = {
             name: value
             for name, value in values.items()
-            if name not in used and value != family.axis(name).default
+            if name not in used and value != _default_of_all(family, name)
         }
         return None if left_over else completed
 
@@ -297,6 +306,11 @@ class SearchSpace:
             for choice in self.choices
         }
         return {"family": self.family.name, "in_channels": self.in_channels, **axes}
+
+
+def _default_of_all(family: Family, name: str) -> Value:
+    """The default of an axis where blocks share it; of a block's own where they differ."""
+    return family.find_default(name) if family.axis(name).of_blocks else family.axis(name).default
 
 
 def _range_to_dict(choice: Choice) -> dict[str, Any]:

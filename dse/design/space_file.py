@@ -73,7 +73,10 @@ def space_from_node(node: Node, *, in_channels: int = 64, recorded: bool = False
     problems.tell()
 
     def list_values(name: str) -> tuple[Value, ...]:
-        return read[name][0].values if name in read else (family.axes[name].default,)
+        """Of an axis, for all blocks and for single ones."""
+        given = [each for each in read if family.split(each)[0] == name]
+        values = [value for each in given for value in read[each][0].values]
+        return tuple(dict.fromkeys(values)) or (family.axes[name].default,)
 
     with problems.part():
         _check_generators(axes, family, list_values)
@@ -103,7 +106,8 @@ def _check_generators(
         ternary.check_generators(list_values)
     except InvalidDesign as error:
         where = ("density", "threshold_bits", "matrix_order", "generator")
-        raise next(axes[name] for name in where if name in axes).error(str(error)) from None
+        given = (each for name in where for each in axes if family.split(each)[0] == name)
+        raise axes[next(given)].error(str(error)) from None
 
 
 def _check_used(space: SearchSpace, nodes: Mapping[str, Node]) -> None:
@@ -159,7 +163,8 @@ def _check_effects(
                 f"'{own[0]}' has no effect beside '{base}' with per_block, which gives block "
                 f"{family.split(own[0])[1]} its values: leave out one of them"
             )
-        if base in read and not each and axis.per_block and len(own) >= blocks:
+        everywhere = axis.per_block and not axis.beyond_blocks
+        if base in read and not each and everywhere and len(own) >= blocks:
             raise nodes[base].error(
                 f"'{base}' has no effect beside '{own[0]}' to '{own[-1]}', which give all "
                 f"{blocks} blocks their values: leave out '{base}'"

@@ -2,10 +2,11 @@
 
 from dse.design.families.family import Family
 from dse.design.families.matchboxnet import MATCHBOXNET
+from dse.design.families.quartznet import QUARTZNET
 
 __all__ = ["DEFAULT", "FAMILIES"]
 
 DEFAULT: Family = MATCHBOXNET
 """Of spaces that do not name theirs."""
-FAMILIES: dict[str, Family] = {family.name: family for family in (MATCHBOXNET,)}
+FAMILIES: dict[str, Family] = {family.name: family for family in (MATCHBOXNET, QUARTZNET)}
 """What `space.family` may say."""

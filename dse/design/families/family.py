@@ -13,8 +13,10 @@ is built and priced once, and a design of ten million is a row of part numbers. 
 `Family.part`, so that a sweep and a design cannot disagree.
 
 A new family is a file beside `matchboxnet.py`, which gives these functions, and a line in
-`dse.design.families.FAMILIES`. Axes are decided in their order: an axis that decides whether others
-matter (`Axis.decides`) stands before them.
+`dse.design.families.FAMILIES`. One of residual blocks between a first and two last layers, as
+MatchboxNet and QuartzNet are, has the functions from `residual.py`, and is a table of defaults.
+Axes are decided in their order: an axis that decides whether others matter (`Axis.decides`) stands
+before them.
 """
 
 import difflib
@@ -47,6 +49,12 @@ class Axis:
     """May be given for one block, too: `channels_b2` then overrides `channels`."""
     step: int = 0
     """Added to the default from block to block."""
+    of_blocks: tuple[Value, ...] = ()
+    """Defaults of the first, second, ... block where they follow no step; the last one is that of
+    all blocks after it, too. A value that is given holds for all blocks."""
+    beyond_blocks: bool = False
+    """An axis for each block that parts of no number have as well, such as the first layer: they
+    have the value for all (`density`) even where every block has one of its own."""
     options: tuple[Value, ...] | None = None
     """All values there are, for an axis of names."""
     pattern: str = ""
@@ -87,6 +95,10 @@ class Part:
     """Of a value that it reads: of the block before it."""
 
 
+def _unnamed(name: str) -> Values | None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Family:
     """A way to build networks from named values."""
@@ -107,6 +119,17 @@ class Family:
     reach: Callable[[str, Mapping[str, Value]], Collection[int]]
     """(axis, values of those that decide) -> the parts that it may change, or whose input it
     changes. To say too many costs a sweep time; one too few would make it wrong."""
+    head: Head = "pooled"
+    """Of all its networks."""
+    places: tuple[str, ...] = ()
+    """Axes that choose what mixes channels, in the order in which policies replace what stands
+    there: what `dse match` changes."""
+    named: Callable[[str], Values | None] = _unnamed
+    """The axes of a network by its name in the literature; None where it is none of this family."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By its name: a space goes to other processes, and its family's functions do not."""
+        return _registered, (self.name,)
 
     def split(self, name: str) -> tuple[str, int | None]:
         """`channels_b2` -> (`channels`, 2); `channels` -> (`channels`, None).
@@ -123,14 +146,26 @@ class Family:
     def find_default(self, name: str) -> Value:
         """The value of an axis that is left open, with or without its block."""
         base, block = self.split(name)
-        default, step = self.axes[base].default, self.axes[base].step
-        return int(default) + (block - 1) * step if block is not None and step else default
+        axis = self.axes[base]
+        if block is not None and axis.of_blocks:
+            return axis.of_blocks[min(block, len(axis.of_blocks)) - 1]
+        return (
+            int(axis.default) + (block - 1) * axis.step
+            if block is not None and axis.step
+            else axis.default
+        )
 
     def get(self, values: Mapping[str, Value], axis: str, block: int | None = None) -> Any:
         """What an assignment says of an axis, for one block or for all; its default otherwise."""
         if block is not None and f"{axis}_b{block}" in values:
             return values[f"{axis}_b{block}"]
+        if block is not None and axis not in values and self.axes[axis].of_blocks:
+            return self.find_default(f"{axis}_b{block}")
         return values.get(axis, self.axes[axis].default)
+
+    def is_place(self, name: str) -> bool:
+        """Whether an axis chooses what stands at a place where channels are mixed."""
+        return self.split(name)[0] in self.places
 
     def build(
         self, values: Mapping[str, Value], *, in_channels: int = 64, name: str = ""
@@ -201,6 +236,12 @@ class Family:
             raise InvalidDesign(f"'{name}' must be at least {axis.minimum}, not {short(value)}")
         if axis.maximum is not None and value > axis.maximum:
             raise InvalidDesign(f"'{name}' must be at most {axis.maximum}, not {short(value)}")
+
+
+def _registered(name: str) -> Family:
+    from dse.design.families import FAMILIES
+
+    return FAMILIES[name]
 
 
 # Remembered: a sweep asks for the same few names for each part of each piece.

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from dse.design.families import ternary
-from dse.design.families.family import Axis, Value
+from dse.design.families.family import Axis, Family, Value, Values
 from dse.design.mixer import DENSE, GENERATED_KINDS, KINDS, NEEDS, SEEDED_KINDS, Mixer, MixerKind
 
 PLACE_KINDS: tuple[MixerKind, ...] = tuple(kind for kind in KINDS if kind != "identity")
@@ -29,11 +29,20 @@ AXES: dict[str, Axis] = {
         default=0.25,
         minimum=0.0,
         maximum=1.0,
+        per_block=True,
+        beyond_blocks=True,
         beside={"block_mixer": "partly_ternary"},
         help="share of the rows of partly_ternary that is trained",
     ),
     **{
-        axis: Axis(default=default, beside={"block_mixer": kind}, of_widths=True, help=text)
+        axis: Axis(
+            default=default,
+            per_block=True,
+            beyond_blocks=True,
+            beside={"block_mixer": kind},
+            of_widths=True,
+            help=text,
+        )
         for axis, (_, kind, default, text) in _SIZES.items()
     },
 }
@@ -50,8 +59,39 @@ def matters(axis: str, values: Mapping[str, Value], kinds: Collection[MixerKind]
     return any(_FIELDS[axis] in NEEDS[kind] for kind in kinds)
 
 
-def build_mixer(values: Mapping[str, Value], kind: MixerKind) -> Mixer:
+def of_kind(family: Family, values: Mapping[str, Value], kind: MixerKind) -> Values:
+    """A network with one kind of mixing layer wherever it has another than dense.
+
+    Identities stay where they are, so that networks of all kinds differ in the kind alone; that of
+    kind `dense` is the dense twin (`dse.design.policies.make_dense`).
+
+    Args:
+        family: of the network.
+        values: of the network; its policy, where it has one, stays, and gets the kind.
+        kind: of its mixing layers.
+    """
+    if values.get("policy", "P0") != "P0":
+        return {**values, "policy_mixer": kind}
+    rest = {name: value for name, value in values.items() if name not in ("policy", "policy_mixer")}
+    return {
+        name: _in_its_place(str(value), kind) if family.is_place(name) else value
+        for name, value in rest.items()
+    }
+
+
+def _in_its_place(value: str, kind: str) -> str:
+    """`identity_or_ternary` becomes `identity_or_KIND`; what is dense or none stays."""
+    begun = "identity_or_" if value.startswith("identity_or_") else ""
+    return value if value in ("dense", "none") else begun + kind
+
+
+def build_mixer(values: Mapping[str, Value], kind: MixerKind, block: int | None = None) -> Mixer:
     """The mixer of a kind that the axes describe.
+
+    Args:
+        values: axis -> value; what is missing takes its default.
+        kind: of the mixer.
+        block: number of the block that it is of, whose own axes (`density_b2`) come first.
 
     Raises:
         InvalidField: a size or the generator's parameters are refused.
@@ -60,14 +100,17 @@ def build_mixer(values: Mapping[str, Value], kind: MixerKind) -> Mixer:
         return DENSE
     needs = NEEDS[kind]
     fields: dict[str, Any] = {
-        field: values.get(axis, AXES[axis].default)
-        for axis, field in _FIELDS.items()
-        if field in needs
+        field: _get(values, axis, block) for axis, field in _FIELDS.items() if field in needs
     }
     if kind in GENERATED_KINDS:
-        density = float(values.get("density", AXES["density"].default))
+        density = float(_get(values, "density", block))
         fields |= {"density": density, "generator": ternary.build_generator(values)}
     return _made(kind, tuple(fields.items()))
+
+
+def _get(values: Mapping[str, Value], axis: str, block: int | None) -> Value:
+    common = values.get(axis, AXES[axis].default)
+    return common if block is None else values.get(f"{axis}_b{block}", common)
 
 
 @cache

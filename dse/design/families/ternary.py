@@ -20,6 +20,8 @@ AXES: dict[str, Axis] = {
         default=0.25,
         minimum=float("-inf"),  # the generator says which it can make
         grid=DENSITY_STEPS,
+        per_block=True,
+        beyond_blocks=True,
         help="share of non-zero ternary entries",
     ),
     "generator": Axis(

@@ -1,6 +1,9 @@
+from functools import partial
+
 import pytest
 
-from dse.design.families.matchboxnet import kinds_used, matchboxnet, matters
+from dse.design.families.matchboxnet import MATCHBOXNET, matchboxnet
+from dse.design.families.residual import kinds_used
 from dse.design.mixer import IDENTITY
 from dse.design.published import PUBLISHED, published, published_values
 from dse.errors import InvalidDesign
@@ -63,10 +66,11 @@ def test_seed_is_part_of_the_design_only_where_something_is_ternary() -> None:
     assert matchboxnet({"ternary_seed": 5}).key == matchboxnet({}).key
     ternary = {"policy": "P1"}
     assert matchboxnet({**ternary, "ternary_seed": 5}).key != matchboxnet(ternary).key
-    assert kinds_used({"skip_b2": "ternary"}) == {"ternary"}
-    assert not kinds_used({"skip": "dense"}) and not kinds_used({"policy": "P0"})
-    assert kinds_used({"skip": "identity_or_ttq", "final_mixer": "bitnet"}) == {"ttq", "bitnet"}
-    assert kinds_used({"policy": "P2", "policy_mixer": "monarch"}) == {"monarch"}
+    used = partial(kinds_used, MATCHBOXNET)
+    assert used({"skip_b2": "ternary"}) == {"ternary"}
+    assert not used({"skip": "dense"}) and not used({"policy": "P0"})
+    assert used({"skip": "identity_or_ttq", "final_mixer": "bitnet"}) == {"ttq", "bitnet"}
+    assert used({"policy": "P2", "policy_mixer": "monarch"}) == {"monarch"}
 
 
 def test_parameters_matter_to_the_generators_that_have_them() -> None:
@@ -86,8 +90,8 @@ def test_parameters_matter_to_the_generators_that_have_them() -> None:
             changed = key(**{"generator": family, axis: value}) != plain[family]
             assert changed == (family in families), (axis, family)
             values: dict[str, int | float | str | bool] = {"policy": "P1", "generator": family}
-            assert matters(axis, values) == (family in families), (axis, family)
-            assert not matters(axis, {"policy": "P0", "generator": family})
+            assert MATCHBOXNET.matters(axis, values) == (family in families), (axis, family)
+            assert not MATCHBOXNET.matters(axis, {"policy": "P0", "generator": family})
 
 
 def test_names_of_the_literature() -> None:
@@ -96,7 +100,7 @@ def test_names_of_the_literature() -> None:
         assert published(f"{name}-P2").name == f"{name}-P2"
     assert matchboxnet({"policy": "P2"}, name="mine").name == "mine"
     assert published("matchboxnet-3x1x64-P0").key == published("matchboxnet-3x1x64").key
-    assert published_values("quartznet-5x5") is None
+    assert published_values("quartznet-5x5", MATCHBOXNET) is None
     with pytest.raises(InvalidDesign, match=r"there is no published network 'matchbox': use"):
         published("matchbox")
 

@@ -153,7 +153,7 @@ def test_default_of_every_axis_is_matchboxnet_3x1x64() -> None:
         ("density: abc", "'density' must be a number, not 'abc'"),
         ("density: [[0.25]]", "'density' must be a number, not [0.25]"),
         ("channels: [16, 16]", "'channels' lists a value twice"),
-        ("policy: [P7]", "'policy' must be one of P0, P1, P2, P3, P4, not 'P7'"),
+        ("policy: [P7]", "'policy' must be one of P0, P1, P2, P3, P4, alternate, half, not 'P7'"),
         (
             "{policy: P1, skip: dense}",
             "'policy' chooses 'skip' as well: leave out either 'policy' or 'skip'",
@@ -208,7 +208,7 @@ def test_default_of_every_axis_is_matchboxnet_3x1x64() -> None:
         ),
         ("{blocks: 3, kernel_b2: 3, kernel_b3: 5, kernel_growth: 4}", "'kernel_growth' has no"),
         ("policy: {values: [P1, P2], log: true}", "'policy' cannot be logarithmic: log needs"),
-        ("family: resnet", "space.family must be one of matchboxnet, not 'resnet'"),
+        ("family: resnet", "space.family must be one of matchboxnet, quartznet, not"),
         ("channels: {low: 1, hihg: 8}", "unknown key 'channels.hihg': did you mean 'high'?"),
     ],
 )

@@ -16,9 +16,12 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cost_models.workload import CONVOLUTIONS, LayerKind, WeightSource
+from dse.design.families import FAMILIES as FAMILIES_OF_NETWORKS
+from dse.design.families.family import Values
 from dse.design.families.matchboxnet import matchboxnet
 from dse.design.mixer import DENSE, IDENTITY, Mixer
 from dse.design.point import Block, DesignPoint
+from dse.design.policies import POLICIES
 from dse.design.published import published
 from dse.errors import InvalidDesign, InvalidInput
 from dse.networks.lowering import lower
@@ -232,6 +235,42 @@ def test_the_network_does_what_the_workload_says(
 ) -> None:
     network = count_network(point, frames=frames, outputs=outputs)
     assert network == count_workload(point, frames=frames, outputs=outputs)
+
+
+@st.composite
+def points_of_families(draw: st.DrawFn) -> DesignPoint:
+    """Small networks of every family, from values of their axes."""
+    family = draw(st.sampled_from(list(FAMILIES_OF_NETWORKS.values())))
+    values: Values = {"prologue_kernel": 3, "epilogue_kernel": 5, "kernel": 3, "density": 0.5}
+    values |= {"channels": 8, "prologue_channels": 8, "epilogue_channels": 8, "final_channels": 8}
+    choices: dict[str, list[Any]] = {
+        "blocks": [1, 2, 3],
+        "block_repeats": [1, 2],
+        "repeats": [1, 2],
+        "policy": list(POLICIES),
+        "policy_mixer": ["ternary", "grouped", "dense"],
+        "channels_b2": [4, 12],
+        "mixer_groups_b1": [2, 4],
+        "density_b1": [0.25, 1.0],
+        "repeats_b1": [1, 3],
+        "kernel_b2": [1, 5],
+        "stride_b1": [1, 2],
+        "dilation": [1, 2],
+        "skip_norm": [True, False],
+        "prologue_stride": [1, 2],
+    }
+    for name, options in choices.items():
+        there = name in family.axes or name[:-3] in family.axes
+        if there and family.matters(name, values) and draw(st.booleans()):
+            values[name] = draw(st.sampled_from(options))
+    return family.build(values, in_channels=draw(st.sampled_from((4, 8))))
+
+
+@settings(deadline=None, max_examples=15)
+@given(points_of_families(), st.integers(1, 20))
+def test_networks_of_families_do_what_their_workloads_say(point: DesignPoint, frames: int) -> None:
+    network = count_network(point, frames=frames, outputs=3)
+    assert network == count_workload(point, frames=frames, outputs=3)
 
 
 @settings(deadline=None, max_examples=150)

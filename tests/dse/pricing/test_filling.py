@@ -7,7 +7,8 @@ import pytest
 
 from cost_models import load_accelerator, load_technology
 from dse.design.families.family import Values
-from dse.design.families.matchboxnet import MATCHBOXNET, of_kind
+from dse.design.families.matchboxnet import MATCHBOXNET
+from dse.design.families.mixing import of_kind
 from dse.design.mixer import MixerKind
 from dse.design.policies import make_dense
 from dse.design.published import published, published_values
@@ -40,7 +41,7 @@ def filling(budget: float, column: str = "trained_parameters", axis: str = "chan
 
 
 def values_of(name: str) -> Values:
-    found = published_values(f"matchboxnet-{name}")
+    found = published_values(f"matchboxnet-{name}", MATCHBOXNET)
     assert found is not None
     return found
 
@@ -65,7 +66,8 @@ def test_the_same_as_all_widths_one_by_one(kind: MixerKind) -> None:
     """Of every width that makes a network, by the cost of the whole design; none is as wide as
     Conv1, where a skip becomes an identity and all counts are less than one channel before."""
     sizes: Values = {"monarch_blocks": 4, "rank": 5, "circulant_size": 4, "ternary_seed": 3}
-    values = of_kind({"blocks": 1, "policy": "P3", "prologue_channels": 32, **sizes}, kind)
+    network: Values = {"blocks": 1, "policy": "P3", "prologue_channels": 32, **sizes}
+    values = of_kind(MATCHBOXNET, network, kind)
     costs = {}
     for width in range(1, 25):
         try:
@@ -111,7 +113,9 @@ def test_repeats_and_blocks_are_solved_too() -> None:
 
 def test_a_budget_that_no_width_meets_has_two_nearest() -> None:
     at = filling(77_000)
-    butterfly, narrow = (of_kind(values_of(name), "butterfly") for name in ("3x1x64-P3", "3x1x64"))
+    butterfly, narrow = (
+        of_kind(MATCHBOXNET, values_of(name), "butterfly") for name in ("3x1x64-P3", "3x1x64")
+    )
     [found] = at.fill([butterfly])
     words = found.told("channels", "trained_parameters", 77_000)
     assert words == (
@@ -144,17 +148,17 @@ def test_nearest_is_on_either_side() -> None:
 def test_a_policy_spelled_out_is_the_same_network(policy: str) -> None:
     values: Values = {"blocks": 2, "channels": 128, "policy": policy}
     point = MATCHBOXNET.build(values)
-    spelled = MATCHBOXNET.build(of_kind(values, "ternary"))
+    spelled = MATCHBOXNET.build(of_kind(MATCHBOXNET, values, "ternary"))
     assert spelled.key == point.key
     # Dense in the same places: identities stay.
-    assert MATCHBOXNET.build(of_kind(values, "dense")).key == make_dense(point).key
+    assert MATCHBOXNET.build(of_kind(MATCHBOXNET, values, "dense")).key == make_dense(point).key
     monarch = MATCHBOXNET.build({**values, "policy_mixer": "monarch"}) if policy != "P0" else point
-    assert MATCHBOXNET.build(of_kind(values, "monarch")).key == monarch.key
+    assert MATCHBOXNET.build(of_kind(MATCHBOXNET, values, "monarch")).key == monarch.key
 
 
 def test_mixers_of_single_places_change_their_kind() -> None:
     values: Values = {"blocks": 2, "block_mixer_b1": "ternary", "skip": "none", "rank": 4}
-    assert of_kind(values, "low_rank") == {**values, "block_mixer_b1": "low_rank"}
+    assert of_kind(MATCHBOXNET, values, "low_rank") == {**values, "block_mixer_b1": "low_rank"}
 
 
 def test_what_cannot_be_solved() -> None:

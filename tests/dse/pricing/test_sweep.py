@@ -303,6 +303,52 @@ def test_designs_of_random_spaces_equal_estimate(
     check_equal(found, swept(found, MACHINES[which], sample=5, seed=seed))
 
 
+@st.composite
+def quartznets(draw: st.DrawFn) -> dict[str, Any]:
+    """Small QuartzNets: copies of blocks, their own densities, policies of the whole network."""
+
+    def some_of(*values: Any) -> list[Any]:
+        return draw(some(list(values), 2))
+
+    axes: dict[str, Any] = {"family": "quartznet", "blocks": some_of(1, 2)}
+    axes |= {"block_repeats": some_of(1, 2), "repeats": some_of(1, 2)}
+    axes["policy"] = draw(some(["P0", "P2", "P4", "alternate", "half"], 3))
+    axes |= {"density": some_of(0.25, 0.5), "generator": "one_hot"}
+    own = st.fixed_dictionaries(
+        {},
+        optional={
+            "density_b1": some([0.25, 0.5], 2),
+            "block_repeats_b2": some([1, 3], 2),
+            "channels_b2": some([6, 8], 2),
+            "kernel_b1": some([3, 5], 2),
+            "policy_mixer": some(["ternary", "grouped"], 2),
+        },
+    )
+    two = 2 in axes["blocks"]
+    axes |= {name: found for name, found in draw(own).items() if two or not name.endswith("_b2")}
+    axes |= {"channels": some_of(8, 12), "stride": some_of(1, 2), "kernel": 3}
+    axes |= {"prologue_channels": some_of(8, 12), "prologue_kernel": 3, "epilogue_kernel": 5}
+    axes |= {"epilogue_channels": some_of(8, 16), "final_channels": some_of(8, 16)}
+    return axes
+
+
+@given(quartznets(), st.integers(0, 99))
+@settings(parent=slowly, max_examples=4)
+def test_designs_of_spaces_of_quartznets_equal_estimate(axes: dict[str, Any], seed: int) -> None:
+    found = space_or_nothing(axes)
+    check_equal(found, swept(found, MACHINES["both"], sample=8, seed=seed))
+
+
+def test_a_whole_space_of_quartznets_equals_estimate() -> None:
+    found = space(
+        "{family: quartznet, blocks: 2, block_repeats: [1, 2], repeats: 1, kernel: 3, "
+        "policy: [alternate, half], channels: [8, 12], density: 0.25, density_b2: [0.25, 0.5], "
+        "prologue_channels: 8, prologue_kernel: [3, 5], epilogue_channels: 8, epilogue_kernel: 5, "
+        "final_channels: 8}"
+    )
+    assert check_equal(found, swept(found))["valid"] == found.size
+
+
 def test_several_machines_get_the_same_designs() -> None:
     found = space("{blocks: 1, policy: [P0, P1], channels: [8, 12], density: [0.25, 0.5]}")
     machines = [machine("kws_ternary"), machine("kws_int8"), machine("tpu_like")]
