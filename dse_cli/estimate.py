@@ -50,6 +50,7 @@ from dse.pricing.application import application, forgotten, left_out, unknown_st
 from dse.pricing.comparable import leakage_warning, own_constants, say_technology
 from dse.pricing.priced import Priced
 from dse.report.estimate import estimate_sections
+from dse.report.lengths import MS_PER_S, Length, look_ahead_ms
 from dse.report.terminal import print_sections
 from dse.sheets import csv_records
 from dse.studies.folder import DESIGN, RESOLVED
@@ -64,6 +65,7 @@ from dse_cli.options import (
     TECHNOLOGIES,
     USUAL_FRAMES,
     USUAL_OUTPUTS,
+    Lengths,
     battery_option,
     mapping_objective_option,
     rate_option,
@@ -95,6 +97,12 @@ from dse_cli.terminal import Screen, say
     "--frames",
     type=FRAMES_RANGE,
     help=f"Input frames.  [default: a study's or NeMo file's own, or {USUAL_FRAMES}]",
+)
+@click.option(
+    "--seconds",
+    type=Lengths(),
+    help="Instead of frames, the length of the audio; of several, separated by commas, the first "
+    "is priced in full, and all stand side by side.",
 )
 @click.option(
     "--outputs",
@@ -143,6 +151,7 @@ def command(
     technology: str | None,
     objective: Objective,
     frames: int | None,
+    seconds: tuple[float, ...] | None,
     outputs: int | None,
     compare: str | None,
     hop: int | None,
@@ -168,6 +177,7 @@ def command(
       dse estimate matchboxnet-3x1x64-P3 --technology low_leakage_45nm,low_leakage_22nm
       dse estimate matchboxnet-3x1x64-P3@4x32 --compare kws_ternary_stored
       dse estimate matchboxnet-3x1x64-P3 --stream 4
+      dse estimate quartznet-5x5-half --seconds 10,1,30 --machine edge_tpu_like
       dse estimate my_design.yaml --machine my_chip.yaml --json
       dse estimate studies/demo --design 7
     """  # noqa: D301 (click reads the backspace as: do not wrap)
@@ -175,6 +185,12 @@ def command(
         raise click.UsageError("choose one of --sleep and --duty-cycled")
     if as_json and as_csv:
         raise click.UsageError("choose one of --json and --csv")
+    if seconds and frames is not None:
+        raise click.UsageError("choose one of --frames and --seconds")
+    if seconds and len(seconds) > 1 and hop:
+        raise click.UsageError("a hop costs the same at every length: give --seconds one of them")
+    if seconds:
+        frames = _frames(seconds[0])
     asked = read_asked(design, chosen, frames, outputs)
     machine = asked.machine if machine is None else machine
     priced = [
@@ -185,6 +201,7 @@ def command(
     frames, outputs = asked.frames, asked.outputs
     if rate is None:
         rate = FRAMES_PER_S / hop if hop else asked.rate
+    lengths = _lengths(asked, seconds or (), priced[0], objective) if not hop else []
     use = Use(
         inferences_per_second=rate,
         audio_s=(hop or frames) / FRAMES_PER_S,
@@ -192,12 +209,21 @@ def command(
         sleep="cut" if duty_cycled else sleep,
     )
     if as_json:
-        say(json.dumps([_to_dict(each, use) for each in priced], indent=2))
+        found = [_to_dict(each, use) for each in priced]
+        found[0] |= {"by_length": _by_length(lengths)} if lengths else {}
+        say(json.dumps(found, indent=2))
     elif as_csv:
         _write_csv(priced)
     else:
         sections = estimate_sections(
-            priced, frames, outputs, use, mapping=with_mapping, roofline=with_roofline
+            priced,
+            frames,
+            outputs,
+            use,
+            mapping=with_mapping,
+            roofline=with_roofline,
+            lengths=lengths,
+            frame_ms=MS_PER_S / FRAMES_PER_S,
         )
         print_sections(sections, Screen(highlight=False))
 
@@ -396,6 +422,45 @@ def _price(
     )
 
 
+def _frames(seconds: float) -> int:
+    return max(round(seconds * FRAMES_PER_S), 1)
+
+
+def _lengths(
+    asked: Asked, seconds: tuple[float, ...], first: Priced, objective: Objective
+) -> list[Length]:
+    """The first design on its machine, for inputs of these lengths.
+
+    Those of a network with an answer at every frame are shown unasked, as its inputs have none of
+    their own.
+    """
+    if not seconds and first.design.head != "framewise":
+        return []
+    cost, point = first.cost, first.design
+    found = [Length(asked.frames / FRAMES_PER_S, asked.frames, first)]
+    for length in seconds[1:]:
+        workload = lower(point, frames=_frames(length), outputs=asked.outputs)
+        # Memories that fit are as large as each length needs.
+        priced = estimate(workload, cost.accelerator.as_asked, cost.technology, objective)
+        found.append(Length(length, _frames(length), Priced(point=point, cost=priced)))
+    return sorted(found, key=lambda each: each.frames)
+
+
+def _by_length(lengths: list[Length]) -> list[dict[str, Any]]:
+    """The table of lengths as JSON."""
+    return [
+        {
+            "audio_s": each.seconds,
+            "frames": each.frames,
+            "energy_per_audio_second_uj": each.priced.cost.energy_pj * 1e-6 / each.seconds,
+            "real_time_factor": each.real_time_factor,
+            "misfits": list(each.priced.misfits),
+            "total": each.priced.cost.columns(),
+        }
+        for each in lengths
+    ]
+
+
 def _to_dict(priced: Priced, use: Use) -> dict[str, Any]:
     """All that is known of a cost, as JSON: base units, which end the names (`_pj`, `_cycles`)."""
     cost, point = priced.cost, priced.point
@@ -429,6 +494,7 @@ def _to_dict(priced: Priced, use: Use) -> dict[str, Any]:
             "hop_frames": priced.stream.hop_frames,
             "state_bits": priced.stream.state_bits,
             "wait_frames": priced.stream.wait_frames,
+            "look_ahead_ms": look_ahead_ms(priced.stream, MS_PER_S / FRAMES_PER_S),
         },
         "misfits": list(priced.misfits),
         "matrices": matrix_words(priced.design) or None,

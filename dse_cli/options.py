@@ -54,6 +54,22 @@ def split_names(names: str | None) -> list[str]:
     return found
 
 
+class Lengths(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
+    """Lengths of audio in seconds, separated by commas, each once: `10` or `1,5,30`."""
+
+    name = "SECONDS"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """What a person typed."""
+        if isinstance(value, tuple):
+            return value
+        number = Number(1 / FRAMES_PER_S, MOST_FRAMES / FRAMES_PER_S)
+        found = [number.convert(part, param, ctx) for part in split_names(str(value))]
+        return tuple(dict.fromkeys(found))
+
+
 class Number(click.FloatRange):
     """A finite number: Python reads `nan` and `inf`, and no comparison with NaN is true."""
 

@@ -11,6 +11,9 @@ What NeMo does, and where a design says the same (nemo: modules/conv_asr.py, sub
 * a skip is a 1x1 with batch norm, also where widths match: `kind: dense` and `skip_norm: true`;
 * `stride` acts in every sub-block, or in the last one only (`stride_last`), a design's in the first
   one only: equal where `repeat` is 1, refused otherwise;
+* `groups` is of the 1x1 of a separable block, and of a block's whole convolution where it is not;
+  behind it NeMo shuffles channels, as our grouped mixing layer does; a wide convolution in groups
+  has no such form here, and is refused. Skips are in one group;
 * `residual_mode` holds for later blocks, too; `stride_add` strides the skip, as a design does;
 * `ConvASRDecoder` and `JasperDecoderForCTC` add a blank; classification decoders average over time;
   files of 0.x without a decoder are for speech recognition: their scripts add JasperDecoderForCTC.
@@ -30,8 +33,8 @@ from typing import Any, Literal
 from cost_models.reading import build, read_value
 from cost_models.recognised import check_kind
 from cost_models.strict_yaml import MAX_NODES, Node, parse_yaml, read_yaml
-from dse.design.mixer import DENSE
-from dse.design.point import LONGEST_NAME, Block, DesignPoint
+from dse.design.mixer import DENSE, Mixer
+from dse.design.point import LONGEST_NAME, Block, DesignPoint, check_block
 from dse.errors import InvalidFile, InvalidInput, short
 
 MAX_INTERPOLATIONS = 32
@@ -165,11 +168,11 @@ def import_nemo(
     _check_encoder(encoder, arguments)
     decoder_name, decoder, decoder_place = _read_decoder(tree, decoder_node)
     head = _DECODERS[decoder_name]
+    in_channels = _in_channels(tree, scope, encoder, arguments)
+    prefix = "Conv" if head.head == "pooled" else "C"
     point = DesignPoint(
-        blocks=_read_blocks(
-            encoder, arguments.value["jasper"].value, "Conv" if head.head == "pooled" else "C"
-        ),
-        in_channels=_in_channels(tree, scope, encoder, arguments),
+        blocks=_read_blocks(encoder, arguments.value["jasper"].value, prefix, in_channels),
+        in_channels=in_channels,
         head=head.head,
         name=_name(tree, Path(path), overrides),
     )
@@ -390,7 +393,10 @@ def _plain(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _read_blocks(encoder: _Encoder, items: list[Node], prefix: str) -> tuple[Block, ...]:
+def _read_blocks(
+    encoder: _Encoder, items: list[Node], prefix: str, channels: int
+) -> tuple[Block, ...]:
+    """Blocks in their order; the first one reads so many channels."""
     blocks: list[Block] = []
     skips = dense_residuals = 0
     residual_mode = encoder.residual_mode
@@ -406,15 +412,18 @@ def _read_blocks(encoder: _Encoder, items: list[Node], prefix: str) -> tuple[Blo
                 Block(
                     name=name,
                     out_channels=item.filters,
-                    kernel_size=_kernel_size(_one(item.kernel), item.kernel_size_factor),
+                    kernel_size=_kernel(item),
                     repeats=item.repeat,
                     stride=_one(item.stride),
                     dilation=_one(item.dilation),
                     dropout=item.dropout,
                     separable=item.separable,
+                    mixer=DENSE if item.groups == 1 else Mixer(kind="grouped", groups=item.groups),
                     skip=DENSE if item.residual else None,
                 )
             )
+            check_block(blocks[-1], channels)
+            channels = item.filters
         except InvalidInput as error:
             raise node.error(f"{node.key}: {error}") from None
     return tuple(blocks)
@@ -434,8 +443,12 @@ def _check_item(item: _Item, node: Node, residual_mode: str, dense_residuals: in
         raise place.error(f"{place.key} must be above 0, not {item.kernel_size_factor:g}")
     if item.se:
         raise _unsupported(node, "se", True, False, " (squeeze and excitation)")
-    if item.groups != 1:
-        raise _unsupported(node, "groups", item.groups, 1, " (NeMo shuffles channels after it)")
+    if item.groups < 1:
+        place = node.value["groups"]
+        raise place.error(f"{place.key} must be at least 1, not {item.groups}")
+    if item.groups > 1 and not (item.separable or _kernel(item) == 1):
+        why = f" of a convolution over {_kernel(item)} frames (NeMo shuffles channels behind it)"
+        raise _unsupported(node, "groups", item.groups, 1, why)
     if (item.heads or 0) > 0:
         raise _unsupported(node, "heads", item.heads, -1, " (shared depthwise kernels)")
     if item.future_context is not None and item.future_context >= 0:
@@ -476,6 +489,10 @@ def _check_stride(item: _Item, node: Node, residual_mode: str) -> None:
 
 def _one(value: int | tuple[int, ...]) -> int:
     return value[0] if isinstance(value, tuple) else value
+
+
+def _kernel(item: _Item) -> int:
+    return _kernel_size(_one(item.kernel), item.kernel_size_factor)
 
 
 def _kernel_size(kernel_size: int, factor: float) -> int:

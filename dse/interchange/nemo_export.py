@@ -81,12 +81,12 @@ def _item(block: Block) -> dict[str, Any]:
         "dropout": block.dropout,
         "residual": block.skip is not None,
         "separable": block.separable,
-    }
+    } | ({} if block.mixer.groups is None else {"groups": block.mixer.groups})
 
 
 def _check(block: Block) -> None:
     """Raise `InvalidDesign` for what NeMo's encoder cannot say."""
-    if block.mixer != DENSE:
+    if block.mixer.kind not in ("dense", "grouped"):
         what, remedy = f"a {block.mixer.kind} 1x1", "use a dense one"
     elif block.skip is not None and block.skip != DENSE:
         what, remedy = f"a skip that is {block.skip.kind}", "use a dense one, or none"

@@ -57,6 +57,7 @@ SUFFIXES = {
     "mm²": "mm2",
     "µm²": "um2",
     "ms": "ms",
+    "s": "s",
     "µW": "uw",
     "KiB": "kib",
     "bit": "bits",

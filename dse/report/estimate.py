@@ -26,6 +26,7 @@ from dse.report.cost_tables import (
     totals_table,
     ways_table,
 )
+from dse.report.lengths import Length, lengths_table, look_ahead_words
 from dse.report.oversized import fitted_words, oversized_words
 
 
@@ -37,6 +38,8 @@ def estimate_sections(
     *,
     mapping: bool = False,
     roofline: bool = False,
+    lengths: Sequence[Length] = (),
+    frame_ms: float = 10.0,
 ) -> list[Section]:
     """Totals of designs on machines; layers, accesses, area and generator of a single one.
 
@@ -48,12 +51,21 @@ def estimate_sections(
         mapping: say how each layer is mapped: what is unrolled over the array, and the order of
             the loops, innermost first.
         roofline: say what each layer could reach at most, on each machine.
+        lengths: inputs of these lengths, of the first design on its machine.
+        frame_ms: from one frame to the next.
     """
     hop = priced[0].stream
     what = f"a hop of {hop.hop_frames} frames" if hop else f"one inference of {frames} frames"
     points = {each.point.key: each.point for each in priced}.values()
     said = [f"{point.label} (key {point.key}), {what}, {outputs} outputs" for point in points]
-    return _sections(priced, said, use, mapping, roofline)
+    said += filter(None, (look_ahead_words(each, frame_ms) for each in priced))
+    sections = _sections(priced, said, use, mapping, roofline)
+    if lengths:
+        table = lengths_table(lengths)
+        words = (f"{priced[0].named()} on {priced[0].cost.accelerator.name}. {table.note}",)
+        found = Section(name="lengths", title=table.title, sentences=words, tables=(table,))
+        sections.insert(1, found)
+    return sections
 
 
 @dataclass(frozen=True, slots=True)

@@ -494,6 +494,7 @@ def test_a_stream_prices_a_hop_at_real_time():
         "hop_frames": 4,
         "state_bits": hop.state_bits,
         "wait_frames": hop.wait_frames,
+        "look_ahead_ms": 10 * hop.wait_frames,
     }
     # 100 frames of 10 ms a second, 4 a hop.
     assert cost["application"]["rate"] == 25
@@ -512,6 +513,44 @@ def test_a_stream_whose_state_does_not_fit_says_so():
         f"activations of a hop and what is kept between hops take {bits:,} bits, and "
         "'activation_sram' of kws_ternary has 524,288"
     )
+
+
+# --- lengths
+
+
+def test_lengths_stand_side_by_side_each_as_if_priced_alone():
+    design = ("matchboxnet-1x1x16", "--machine", "kws_ternary")
+    [cost] = told(*design, "--seconds", "2,0.5")
+    assert cost["total"] == told(*design, "--frames", "200")[0]["total"]
+    assert [(each["audio_s"], each["frames"]) for each in cost["by_length"]] == [
+        (0.5, 50),
+        (2, 200),
+    ]
+    for each in cost["by_length"]:
+        alone = told(*design, "--frames", str(each["frames"]))[0]["total"]
+        assert each["total"] == alone
+        factor = alone["latency_us"] * 1e-6 / each["audio_s"]
+        assert each["real_time_factor"] == pytest.approx(factor)
+        energy_uj = alone["energy_pj"] * 1e-6 / each["audio_s"]
+        assert each["energy_per_audio_second_uj"] == pytest.approx(energy_uj)
+    assert "by_length" not in told(*design)[0]
+    assert "real-time factor" in said(*design, "--seconds", "2")
+
+
+def test_a_network_that_answers_at_every_frame_is_priced_for_ten_seconds_and_29_outputs():
+    stdout = said("quartznet-5x1")
+    assert "one inference of 1000 frames, 29 outputs" in stdout
+    assert "By length of the input" in stdout and "real-time factor" in stdout
+
+
+def test_a_stream_says_how_far_it_lags():
+    # Kernels of 11, 13 and 29 with dilation 2 wait for 5, 6 and 28 frames; all of them one after
+    # the other.
+    [cost] = told("matchboxnet-1x1x16", "--stream", "4")
+    assert cost["stream"]["wait_frames"] == 5 + 6 + 28
+    assert cost["stream"]["look_ahead_ms"] == 390
+    words = said("matchboxnet-1x1x16", "--stream", "4")
+    assert "390 of look-ahead, up to 40.0 until the hop is full" in words
 
 
 # --- options and files
@@ -566,6 +605,10 @@ def test_input_errors_are_one_sentence_and_exit_code_2(arguments, message, capsy
     [
         (["--json", "--csv"], "choose one of --json and --csv"),
         (["--frames", "0"], "0 is not in the range 1<=x<=1000000"),
+        (["--seconds", "0"], "0.0 is not in the range 0.01<=x<=10000.0"),
+        (["--seconds", "ten"], "'ten' is not a valid float"),
+        (["--seconds", "1", "--frames", "9"], "choose one of --frames and --seconds"),
+        (["--seconds", "1,2", "--stream", "4"], "a hop costs the same at every length: give"),
         (["--rate", "0"], "0.0 is not in the range 1e-09<=x<=1000000000.0"),
         (["--objective", "area"], "'area' is not one of 'energy', 'latency', 'edp'"),
     ],

@@ -1,18 +1,22 @@
 """`dse match`: figures are those of an estimate, and what is wrong is one sentence."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from cost_models import estimate, load_accelerator, load_technology
+from dse.design.families.family import Values
 from dse.design.families.matchboxnet import matchboxnet
+from dse.design.families.quartznet import QUARTZNET
 from dse.design.mixer import NEEDS
 from dse.errors import InvalidInput
 from dse.networks.lowering import lower
 from dse_cli import group
 
+FILE = Path(__file__).parents[2] / "examples" / "silicon" / "tc_resnet8.yaml"
 SMALL = ("--budget", "10k", "--with", "blocks=1,prologue_channels=32,epilogue_channels=32")
 
 
@@ -50,6 +54,21 @@ def test_figures_are_those_of_an_estimate() -> None:
         assert each["off_share"] == pytest.approx(each["trained_parameters"] / 10_000 - 1, abs=1e-6)
 
 
+def test_a_quartznet_is_matched_on_its_own_axes() -> None:
+    like = ("--like", "quartznet-5x5-half", "--with", "repeats=1,block_repeats_b1=2")
+    rows = json.loads(run("--budget", "1M", *like, "--kind", "dense,ternary", "--json").stdout)
+    for row in rows:
+        values: Values = {"repeats": 1, "block_repeats_b1": 2, "channels": row["channels"]}
+        point = QUARTZNET.build({**values, "policy": "half", "policy_mixer": row["mixer"]})
+        assert row["design_key"] == point.key
+        workload = lower(point, frames=1000, outputs=29)
+        assert (row["trained_parameters"], row["macs"]) == (
+            workload.trained_parameters,
+            workload.macs,
+        )
+        assert abs(row["off_share"]) < 0.02
+
+
 def test_what_is_printed() -> None:
     result = run(*SMALL, "--kind", "dense,butterfly", "--budget", "30k")
     words = " ".join(result.stdout.split())
@@ -68,7 +87,8 @@ def test_what_is_printed() -> None:
     [
         (["--column", "energy"], "there is no column 'energy': did you mean 'energy_pj'?"),
         (["--kind", "dence"], "no mixing layer 'dence' for any widths: did you mean 'dense'?"),
-        (["--like", "quartznet-5x5"], "nothing says which axes 'quartznet-5x5' has"),
+        (["--like", str(FILE)], "nothing says which axes 'tc-resnet8' has"),
+        (["--like", "quartznet-5x5", "--with", "channel=8"], "there is no axis 'channel' (did you"),
         (["--with", "channels_b1=8"], "'channels_b1' decides a block's own width"),
         (["--with", "repeats"], "--with must be axes and values such as repeats=2"),
         (["--with", "policy=P1,block_mixer=dense"], "'policy' chooses 'block_mixer' as well"),

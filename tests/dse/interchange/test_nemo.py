@@ -12,10 +12,13 @@ from click.testing import CliRunner
 
 from cost_models.errors import InvalidFile, InvalidInput
 from cost_models.strict_yaml import read_yaml
-from dse.design.mixer import DENSE
+from dse.design.families.family import Values
+from dse.design.families.quartznet import QUARTZNET
+from dse.design.mixer import DENSE, Mixer
 from dse.design.point import Block, point_from_node
 from dse.design.published import published
 from dse.interchange.nemo import ImportedNetwork, import_nemo
+from dse.interchange.nemo_export import nemo_yaml
 from dse.networks.lowering import lower
 from dse_cli.importing import command
 
@@ -346,6 +349,26 @@ def test_outputs_can_be_given(read) -> None:  # type: ignore[no-untyped-def]
     assert read(text, outputs=1025).outputs == 1025
 
 
+@pytest.mark.parametrize(("groups", "count"), [(2, 12_108_637), (4, 8_700_765)])
+def test_groups_are_those_of_the_1x1_with_a_shuffle(  # type: ignore[no-untyped-def]
+    read, groups: int, count: int
+) -> None:
+    # Only the blocks' items say so: C1, C2 and skips are in one group.
+    text = quartznet_now(3).replace("residual: true\n", f"residual: true\n      groups: {groups}\n")
+    network = read(text)
+    assert counts(network)[0] == count
+    values: Values = {"block_repeats": 3, "block_mixer": "grouped", "mixer_groups": groups}
+    assert network.point == QUARTZNET.build(values)
+    # And what is written is read again.
+    assert read(nemo_yaml(network.point, outputs=29)).point == network.point
+
+
+def test_groups_of_the_last_1x1_are_groups_of_its_matrix(read) -> None:  # type: ignore[no-untyped-def]
+    network = read(LAYOUT_C, model__encoder__jasper__5__groups="4")
+    assert network.point.blocks[5].mixer == Mixer(kind="grouped", groups=4)
+    assert counts(network)[0] == 77_214 - 128 * 128 * 3 // 4
+
+
 def test_a_strided_skip_is_that_of_a_design(read) -> None:  # type: ignore[no-untyped-def]
     text = LAYOUT_C.replace(
         'repeat: "${model.repeat}", kernel: [13], stride: [1]',
@@ -376,9 +399,18 @@ FIRST = "model__encoder__jasper__0__"
             "is se false",
         ),
         (
-            {FIRST + "groups": "2"},
-            "model.encoder.jasper[0]: groups 2 is not supported (NeMo shuffles channels after it); "
-            "supported is groups 1",
+            {FIRST + "groups": "2", FIRST + "separable": "false"},
+            "model.encoder.jasper[0]: groups 2 is not supported of a convolution over 11 frames "
+            "(NeMo shuffles channels behind it); supported is groups 1",
+        ),
+        (
+            {FIRST + "groups": "48"},
+            "model.encoder.jasper[0]: Conv1.0.pw: groups of a grouped mixer must divide 64 input "
+            "and 128 output channels, and 48 does not: use 1, 2, 4, 8, 16, 32 or 64",
+        ),
+        (
+            {FIRST + "groups": "0"},
+            "model.encoder.jasper.0.groups must be at least 1, not 0",
         ),
         (
             {FIRST + "heads": "4"},
