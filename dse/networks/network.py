@@ -23,6 +23,7 @@ from dse.design.point import Block, DesignPoint
 from dse.errors import InvalidDesign
 from dse.networks.mixed_convolution import Factors
 from dse.networks.mixers import MIXERS
+from dse.networks.padding import norm_of_real, real_frames
 from dse.processor import prepare
 
 # NeMo's values, with which the published accuracies were reached (nemo: jasper.py, `init_weights`
@@ -54,10 +55,25 @@ class SpeechNetwork(nn.Module):
         )
         self.apply(_initialise)
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(N, features, frames) -> (N, outputs) or (N, outputs, frames)."""
+    def forward(self, features: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        """(N, features, frames) -> (N, outputs) or (N, outputs, frames).
+
+        Args:
+            features: of N clips.
+            lengths: (N,), frames of each that are real; what stands behind them then changes no
+                real frame (`dse.networks.padding`), and scores there mean nothing. None where all
+                are real, and for a pooled head, which counts padding like all else.
+        """
+        real = None
+        if lengths is not None:
+            if isinstance(self.head, PooledHead):
+                raise ValueError("a pooled head counts frames of padding: give it no lengths")
+            real = real_frames(lengths.to(features.device), features.shape[2])
+            features = features * real[:, None]
         for block in self.blocks.values():
-            features = block(features)
+            assert isinstance(block, ResidualBlock)
+            features = block(features, real)
+            real = None if real is None else real[:, :: block.stride]
         scores: torch.Tensor = self.head(features)
         return scores
 
@@ -73,6 +89,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, block: Block, in_channels: int, seed: int) -> None:
         """Build the sub-blocks of `block` for inputs of `in_channels`."""
         super().__init__()
+        self.stride = block.stride
         self.body = nn.ModuleList()
         channels = in_channels
         for repeat in range(block.repeats):
@@ -89,16 +106,39 @@ class ResidualBlock(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.dropout = nn.Dropout(block.dropout)
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """(N, in_channels, T) -> (N, out_channels, ceil(T / stride))."""
+    def forward(self, inputs: torch.Tensor, real: torch.Tensor | None = None) -> torch.Tensor:
+        """(N, in_channels, T) -> (N, out_channels, ceil(T / stride)).
+
+        Args:
+            inputs: zero where they are not real.
+            real: (N, T), bool, which frames are; None where all are. Outputs that are not real are
+                zero, too.
+        """
         outputs = inputs
         last = len(self.body) - 1
+        real = None if real is None else real[:, :: self.stride]
         for index, sub_block in enumerate(self.body):
-            outputs = sub_block(outputs)
+            assert isinstance(sub_block, nn.Sequential)
+            outputs = _in_a_row(sub_block, outputs, real)
             if index == last and self.skip is not None:
-                outputs = outputs + self.skip(inputs)
+                outputs = outputs + _in_a_row(self.skip, inputs, real)
             outputs = self.dropout(self.relu(outputs))
+            if real is not None:
+                outputs = outputs * real[:, None]
         return outputs
+
+
+def _in_a_row(
+    layers: nn.Sequential, values: torch.Tensor, real: torch.Tensor | None
+) -> torch.Tensor:
+    """What `layers(values)` gives, batch norms of real frames only."""
+    if real is None:
+        found: torch.Tensor = layers(values)
+        return found
+    for layer in layers:
+        is_norm = isinstance(layer, nn.BatchNorm1d)
+        values = norm_of_real(layer, values, real) if is_norm else layer(values)
+    return values
 
 
 class PooledHead(nn.Module):

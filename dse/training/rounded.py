@@ -18,12 +18,17 @@ from dse.design.mixer import DENSE
 from dse.design.point import Block, DesignPoint
 from dse.networks.mixed_convolution import Factors, MixedConv1d
 from dse.networks.network import PooledHead, ResidualBlock, SpeechNetwork
+from dse.networks.padding import norm_of_real, real_frames
 from dse.training.rounding import activation_step, round_to, weight_steps
 from dse.training.sampled import Sampling, sampled_convolution
 
 
 def rounded_scores(
-    network: SpeechNetwork, point: DesignPoint, features: Tensor, sampling: Sampling | None = None
+    network: SpeechNetwork,
+    point: DesignPoint,
+    features: Tensor,
+    sampling: Sampling | None = None,
+    lengths: Tensor | None = None,
 ) -> Tensor:
     """Scores of clips, in training or evaluation mode.
 
@@ -32,15 +37,23 @@ def rounded_scores(
         point: says the bits of each block.
         features: (N, features, frames), normalised.
         sampling: which layers keep a share of their inputs.
+        lengths: (N,), frames of each clip that are real, for a framewise head; None where all are.
 
     Returns:
         (N, outputs), or (N, outputs, frames) of a framewise head.
     """
+    real = None
+    if lengths is not None:
+        if isinstance(network.head, PooledHead):
+            raise ValueError("a pooled head counts frames of padding: give it no lengths")
+        real = real_frames(lengths.to(features.device), features.shape[2])
+        features = features * real[:, None]
     values = rounded(features, 8)
     for block in point.blocks:
         module = network.blocks[block.name]
         assert isinstance(module, ResidualBlock)
-        values = _block(module, block, values, sampling)
+        real = None if real is None else real[:, :: block.stride]
+        values = _block(module, block, values, sampling, real)
     if not isinstance(network.head, PooledHead):
         assert isinstance(network.head, nn.Conv1d)
         return _convolution(network.head, values, 8, None)
@@ -50,7 +63,11 @@ def rounded_scores(
 
 
 def _block(
-    module: ResidualBlock, block: Block, inputs: Tensor, sampling: Sampling | None
+    module: ResidualBlock,
+    block: Block,
+    inputs: Tensor,
+    sampling: Sampling | None,
+    real: Tensor | None,
 ) -> Tensor:
     values, bits = inputs, block.activation_bits
     for index, body in enumerate(module.body):
@@ -59,18 +76,27 @@ def _block(
         if block.separable:
             values = rounded(rounded_layer(layers[0], values, block.weight_bits, bits), bits)
         mixed = rounded_layer(layers[-1], values, block.bits_of(block.mixer), bits, sampling)
-        values = norm(mixed)
+        values = _normed(norm, mixed, real)
         if index == len(module.body) - 1 and module.skip is not None:
             mixer = block.skip or DENSE
             first, *norms = module.skip
             around = rounded_layer(first, inputs, block.bits_of(mixer), bits, sampling)
             for layer in norms:
-                around = layer(around)
+                around = _normed(layer, around, real)
             if mixer.kind != "identity":  # one that meets another path is not rounded by itself
                 around = rounded(around, bits)
             values = rounded(values, bits) + around
         values = module.dropout(rounded(functional.relu(values), bits))
+        if real is not None:
+            values = values * real[:, None]
     return values
+
+
+def _normed(norm: nn.Module, values: Tensor, real: Tensor | None) -> Tensor:
+    if real is not None:
+        return norm_of_real(norm, values, real)
+    found: Tensor = norm(values)
+    return found
 
 
 def rounded_layer(

@@ -23,7 +23,7 @@ from dse.networks.network import PooledHead, ResidualBlock, SpeechNetwork
 from dse.networks.ternary_convolution import TernaryConv1d
 from dse.training.fast.depthwise import depthwise
 from dse.training.fast.dropout import dropout
-from dse.training.fast.norm import norm
+from dse.training.fast.norm import Real, norm
 from dse.training.fast.pointwise import pointwise
 from dse.training.sampled import Sampling
 
@@ -33,8 +33,9 @@ def fast_scores(
     features: Tensor,
     dtype: torch.dtype = torch.float32,
     sampling: Sampling | None = None,
+    lengths: Tensor | None = None,
 ) -> Tensor:
-    """What `network(features)` gives, with the same gradients and running statistics.
+    """What `network(features, lengths)` gives, with the same gradients and running statistics.
 
     Equal but for rounding; with dropout, equal in distribution.
 
@@ -44,6 +45,7 @@ def fast_scores(
         dtype: of activations and matrix products; batch statistics are always float32.
         sampling: which layers keep a share of their inputs, so that gradients of their weights are
             estimates; none where it is None.
+        lengths: (N,), frames of each clip that are real, for a framewise head; None where all are.
 
     Returns:
         (N, outputs), or (N, outputs, frames) of a framewise head; of type `dtype`.
@@ -51,9 +53,16 @@ def fast_scores(
     # (N, C, T) -> (N, C T) -> (C T, N) -> (C, T, N). As the transpose of a matrix, which is copied
     # in tiles, four times as fast as a permutation.
     values = features.to(dtype).flatten(1).t().contiguous().view(*features.shape[1:], -1)
+    real = None
+    if lengths is not None:
+        if isinstance(network.head, PooledHead):
+            raise ValueError("a pooled head counts frames of padding: give it no lengths")
+        real = Real.of(lengths.to(features.device), features.shape[2], dtype)
+        values = values if real is None else values * real.mask
     for block in network.blocks.values():
         assert isinstance(block, ResidualBlock)
-        values = _block(block, values, sampling)
+        real = None if real is None else real.every(block.stride)
+        values = _block(block, values, sampling, real)
     if isinstance(network.head, PooledHead):
         pooled = _Pool.apply(values).t()  # type: ignore[no-untyped-call]
         return nn.functional.linear(
@@ -63,10 +72,13 @@ def fast_scores(
     return scores.permute(2, 0, 1)
 
 
-def _block(block: ResidualBlock, inputs: Tensor, sampling: Sampling | None) -> Tensor:
+def _block(
+    block: ResidualBlock, inputs: Tensor, sampling: Sampling | None, real: Real | None
+) -> Tensor:
     """(in_channels, T, N) -> (out_channels, ceil(T / stride), N).
 
-    The last layer of a sub-block is its batch norm, which takes the skip and the ReLU along.
+    The last layer of a sub-block is its batch norm, which takes the skip and the ReLU along, and
+    makes zeros of what is not `real` of the outputs.
     """
     values = inputs
     last = len(block.body) - 1
@@ -80,19 +92,24 @@ def _block(block: ResidualBlock, inputs: Tensor, sampling: Sampling | None) -> T
         if index == last and block.skip is not None:
             residual = inputs
             for layer in block.skip:
-                residual = _layer(layer, residual, sampling)
-        values = norm(values, batch_norm, residual, relu=True)
+                residual = _layer(layer, residual, sampling, real)
+        values = norm(values, batch_norm, residual, relu=True, real=real)
         if block.training and block.dropout.p:
             values = dropout(values, block.dropout.p)
     return values
 
 
-def _layer(layer: nn.Module, inputs: Tensor, sampling: Sampling | None = None) -> Tensor:
+def _layer(
+    layer: nn.Module,
+    inputs: Tensor,
+    sampling: Sampling | None = None,
+    real: Real | None = None,
+) -> Tensor:
     """One layer; a kind that is not known here is run in the layout it was written for."""
     if isinstance(layer, nn.Identity):
         return inputs
     if isinstance(layer, nn.BatchNorm1d):
-        return norm(inputs, layer, None, relu=False)
+        return norm(inputs, layer, None, relu=False, real=real)
     share = 1.0 if sampling is None else sampling.share_of(layer)
     if isinstance(layer, TernaryConv1d):
         return pointwise(inputs, layer.weight[:, :, 0].to(inputs.dtype), stride=layer.stride)
