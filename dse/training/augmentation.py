@@ -22,11 +22,18 @@ from torch import Tensor
 from dse.training.recipe import Augmentation
 
 
-def augment(batch: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
+def augment(
+    batch: Tensor,
+    settings: Augmentation,
+    generator: torch.Generator,
+    lengths: Tensor | None = None,
+) -> Tensor:
     """A copy of `batch` with holes; each clip gets its own.
 
     Each width is drawn from 0 to its limit, each position so that the hole lies within the picture.
-    Columns of padding count as picture: a hole there changes nothing, as they are 0 already.
+    Without `lengths`, columns of padding count as picture: a hole there changes nothing, as they
+    are 0 already. With them, all holes lie within the real columns of each clip, so that an
+    utterance loses as much beside a long one as beside its like.
     Holes are built from 1-D masks and one small matrix product, which is cheaper than masks of the
     size of the batch for each of them.
 
@@ -34,6 +41,7 @@ def augment(batch: Tensor, settings: Augmentation, generator: torch.Generator) -
         batch: (clips, coefficients, frames), normalised.
         settings: how many and how large.
         generator: on the device of `batch`; the same state gives the same holes.
+        lengths: (clips,), real columns of each, on the device of `batch`; all where it is None.
 
     Returns:
         (clips, coefficients, frames), never `batch` itself.
@@ -55,7 +63,7 @@ def augment(batch: Tensor, settings: Augmentation, generator: torch.Generator) -
     if len(widest) == 0:
         return batch.clone()
     random = torch.rand(clips, len(widest), 4, generator=generator, device=batch.device)
-    wide = _stretches(random[..., :2], widest, columns)
+    wide = _stretches(random[..., :2], widest, columns, lengths)
     high = _stretches(random[..., 2:], highest, rows)
     wide[:, settings.time_masks : settings.time_masks + settings.frequency_masks] = True
     high[:, : settings.time_masks] = True
@@ -65,16 +73,19 @@ def augment(batch: Tensor, settings: Augmentation, generator: torch.Generator) -
     return cover.neg_().add_(1).clamp_(min=0).mul_(batch)
 
 
-def _stretches(random: Tensor, limits: Tensor, size: int) -> Tensor:
+def _stretches(random: Tensor, limits: Tensor, size: int, lengths: Tensor | None = None) -> Tensor:
     """Which of `size` places each stretch covers: (clips, stretches, size), bool.
 
     Args:
         random: (clips, stretches, 2), uniform in [0, 1): width and start.
         limits: (stretches,), widths are drawn from 0 to this, both included.
         size: places there are; a wider limit is cut to it.
+        lengths: (clips,), how many of the places of each clip may be covered; all without it.
     """
+    most: Tensor | int = size if lengths is None else lengths[:, None]
     # floor(u (n + 1)) is uniform over 0..n, both for widths and for starts that leave room.
-    width = (random[..., 0] * (limits.clamp(max=size) + 1)).floor()[..., None]
-    start = (random[..., 1:] * (size - width + 1)).floor()
+    width = (random[..., 0] * (limits.clamp(max=most) + 1)).floor()[..., None]
+    room = size if lengths is None else lengths[:, None, None]
+    start = (random[..., 1:] * (room - width + 1)).floor()
     place = torch.arange(size, device=random.device)
     return (place >= start) & (place < start + width)

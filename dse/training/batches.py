@@ -16,6 +16,7 @@ import math
 import mmap
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -26,6 +27,53 @@ from dse.speech.features import FeatureSplit, SpeechFeatures
 from dse.speech.mfcc import normalise
 from dse.training.augmentation import augment
 from dse.training.recipe import Augmentation
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step is shown: clips of one length, or utterances of several with their lengths."""
+
+    pictures: Tensor
+    """(clips, coefficients, frames), normalised and augmented, on the device."""
+    labels: Tensor
+    """(clips,), a class each; or (utterances, characters of the longest), zeros behind the others:
+    on the device."""
+    lengths: Tensor | None = None
+    """(utterances,), frames of each that are real; on the CPU. None where all are."""
+    label_lengths: Tensor | None = None
+    """(utterances,), characters of each; on the CPU."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def parts(self, count: int) -> "list[Batch]":
+        """Divided into so many, as even as can be; of utterances, each as long as its longest."""
+        if count == 1:
+            return [self]
+        if self.lengths is None or self.label_lengths is None:
+            pairs = zip(
+                self.pictures.tensor_split(count), self.labels.tensor_split(count), strict=True
+            )
+            return [Batch(pictures, labels) for pictures, labels in pairs]
+        return [
+            Batch(
+                self.pictures[some, :, : int(self.lengths[some].max())],
+                self.labels[some, : int(self.label_lengths[some].max())],
+                self.lengths[some],
+                self.label_lengths[some],
+            )
+            for some in torch.arange(len(self)).tensor_split(count)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """All batches of one epoch."""
+
+    count: int
+    batches: Iterator[Batch]
+    """As many; each is made when it is asked for."""
+
 
 MEMORY_SHARE = 0.5
 """The training pictures are brought to memory if they take at most this share of what is free."""

@@ -91,7 +91,9 @@ def write_best_scores(scores: BestScores, folder: Path) -> None:
 
 
 def read_best_scores(folder: Path) -> BestScores | None:
-    """What a design's folder says; None where nothing was evaluated yet.
+    """What a design's folder says; None where no task of words was evaluated yet.
+
+    Sentences are read by `dse.training.best_sentences`.
 
     Raises:
         InvalidFile: the file is damaged, or of a later version.
@@ -102,6 +104,8 @@ def read_best_scores(folder: Path) -> BestScores | None:
         plain = json.loads(path.read_text(encoding="utf-8"))
         if plain["schema_version"] != SCHEMA_VERSION:
             raise ValueError(f"schema_version {plain['schema_version']!r}")
+        if "kind" in plain:
+            return None
         labels = tuple(map(str, plain["labels"]))
         int8 = plain["int8"]
         return BestScores(

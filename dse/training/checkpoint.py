@@ -12,7 +12,6 @@ last.pt holds the optimiser's state as well and serves to go on; best.pt is for 
 numbers, such as those of other data, give other scores without any message.
 """
 
-import dataclasses
 import io
 import json
 import pickle
@@ -32,10 +31,13 @@ from dse.errors import InvalidCheckpoint, InvalidFile, InvalidInput
 from dse.files import replacing
 from dse.networks.network import SpeechNetwork, build_network
 from dse.speech.task import FeatureSpec, Task
+from dse.speech.transcription import Transcription
 from dse.training.history import EpochRecord
 from dse.training.recipe import Recipe, recipe_from_node
 
 SCHEMA_VERSION = 1
+BLANK = "_blank_"
+"""Name of the last output of a task of sentences; longer than a character, so none has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,16 +49,18 @@ class Checkpoint:
 
     point: DesignPoint
     classes: tuple[str, ...]
+    """Names of the outputs; of a task of sentences its characters and `BLANK`."""
     data_key: str
     """`SpeechFeatures.key` of the data that it was trained on."""
-    task: Task
-    """How the classes were drawn."""
+    task: Task | Transcription
+    """How the classes were drawn, or which characters are written down."""
     features: FeatureSpec
     """How sound became pictures."""
     mean: Tensor
-    """(coefficients,), subtracted from the pictures."""
+    """(coefficients,), subtracted from the pictures; of sentences 0, as each is normalised by
+    itself."""
     deviation: Tensor
-    """(coefficients,), the pictures are divided by it."""
+    """(coefficients,), the pictures are divided by it; of sentences 1."""
     recipe: Recipe
     seed: int
     history: tuple[EpochRecord, ...]
@@ -72,6 +76,11 @@ class Checkpoint:
     def epoch(self) -> int:
         """The last epoch that went into these weights, 1-based."""
         return self.history[-1].epoch
+
+
+def outputs_of(task: Transcription) -> tuple[str, ...]:
+    """Names of the outputs of a task of sentences: its characters, and blank."""
+    return (*task.characters, BLANK)
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -95,7 +104,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "deviation": checkpoint.deviation,
         "recipe": checkpoint.recipe.to_dict(),
         "seed": checkpoint.seed,
-        "history": [dataclasses.asdict(record) for record in checkpoint.history],
+        "history": [record.to_dict() for record in checkpoint.history],
         "network": checkpoint.network,
         "optimiser": checkpoint.optimiser,
         "computed": checkpoint.computed,
@@ -129,7 +138,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
             point=point_from_node(_node(plain["design"], path)),
             classes=tuple(plain["classes"]),
             data_key=plain["data_key"],
-            task=build(Task, _node(plain["task"], path)),
+            task=_task(plain["task"], path),
             features=build(FeatureSpec, _node(plain["features"], path)),
             mean=plain["mean"],
             deviation=plain["deviation"],
@@ -150,12 +159,24 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     return checkpoint
 
 
+def _task(plain: Any, path: Path) -> Task | Transcription:
+    node = _node(plain, path)
+    if isinstance(plain, dict) and plain.get("kind") == "transcription":
+        return build(Transcription, node)
+    return build(Task, node)
+
+
 def _find_wrong(checkpoint: Checkpoint) -> str:
     """What no training writes, and what would come out later as scores without meaning."""
     if not checkpoint.history:
         return "no epoch"
     if len(checkpoint.classes) < 1:
         return "no class"
+    if isinstance(checkpoint.task, Transcription):
+        if checkpoint.point.head != "framewise":
+            return "a task of sentences and a head that is not framewise"
+        if checkpoint.classes != outputs_of(checkpoint.task):
+            return "classes that are not the characters of its task and blank"
     shape = (checkpoint.features.coefficients,)
     for name, tensor in (("mean", checkpoint.mean), ("deviation", checkpoint.deviation)):
         if not isinstance(tensor, Tensor) or tensor.shape != shape:

@@ -15,7 +15,11 @@ FILE_NAME = "history.csv"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochRecord:
-    """One epoch; errors are shares of clips told wrongly, losses nats per clip."""
+    """One epoch.
+
+    Of a task of words, errors are shares of clips told wrongly, losses nats per clip. Of a task of
+    sentences, errors are CER or WER, as the task says, and at most 1; losses nats per character.
+    """
 
     epoch: int
     """1-based."""
@@ -24,12 +28,21 @@ class EpochRecord:
     training_loss: float
     """As it was minimised: augmented clips, label smoothing and class weights included."""
     training_error: float
-    """On the augmented clips, while the weights moved."""
+    """On the augmented clips, while the weights moved; of sentences the CER, which may exceed 1."""
     validation_loss: float
-    """Plain cross-entropy on clean clips."""
+    """Plain cross-entropy, or CTC, on clean clips."""
     validation_error: float
     seconds: float
     """Training and validation, wall clock; not reproducible, unlike all others."""
+    validation_cer: float | None = None
+    """Of sentences: changes of characters per character, which may exceed 1; None of words."""
+    validation_wer: float | None = None
+    """Likewise of words per word."""
+
+    def to_dict(self) -> dict[str, float]:
+        """All fields but those that this task does not have."""
+        plain = dataclasses.asdict(self)
+        return {name: value for name, value in plain.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +50,8 @@ class TrainingResult:
     """What came out of a training, finished or stopped after some of its epochs."""
 
     validation_error: float
-    """Share of validation clips told wrongly, at the best epoch: chosen as the lowest of all epochs
-    and so a little optimistic; the testing split is not."""
+    """Share of validation clips told wrongly, or CER or WER of sentences, at the best epoch: chosen
+    as the lowest of all epochs and so a little optimistic; the testing split is not."""
     quantised_error: float | None = None
     """Likewise in whole numbers (`dse.training.best_scores`); None where the network has no such
     form, or was not kept."""
@@ -66,9 +79,14 @@ def best_record(history: Sequence[EpochRecord]) -> EpochRecord:
 
 
 def write_history(folder: Path, history: Sequence[EpochRecord]) -> None:
-    """Write `history.csv` in one step: a column a field, a line an epoch."""
-    names = [field.name for field in dataclasses.fields(EpochRecord)]
-    lines = ([getattr(record, name) for name in names] for record in history)
+    """Write `history.csv` in one step: a column a field that the task has, a line an epoch."""
+    records = [record.to_dict() for record in history]
+    names = [
+        field.name
+        for field in dataclasses.fields(EpochRecord)
+        if field.default is dataclasses.MISSING or any(field.name in each for each in records)
+    ]
+    lines = ([record.get(name) for name in names] for record in records)
     write_text(folder / FILE_NAME, csv_lines(names, lines), parents=False)
 
 

@@ -62,6 +62,9 @@ class Recipe:
     epochs: Count = 40
     batch_size: Annotated[int, Allowed(ge=2, words="at least 2, as batch norm compares clips")] = 32
     """Clips of a batch at most; the clips of an epoch are shared out evenly."""
+    batch_frames: Count = 16_000
+    """Sentences only: frames of a batch at most, padding included; a longer utterance is alone.
+    Memory goes by it: 160 s of sound at a frame every 10 ms."""
     optimiser: OptimiserName = "adamw"
     learning_rate: Annotated[float, Allowed(gt=0, words="a finite number above 0")] = 0.01
     """The highest of the schedule."""
@@ -77,9 +80,9 @@ class Recipe:
     hold_fraction: FromZero = 0.0
     """Share of the steps at the highest learning rate, after the warm-up (not with `constant`)."""
     label_smoothing: Share = 0.1
-    """Share of the target that is spread evenly over all classes."""
+    """Share of the target that is spread evenly over all classes; of words only."""
     class_weights: Literal["none", "balanced"] = "none"
-    """`balanced`: a clip of class c counts clips / (classes * clips of c)."""
+    """`balanced`: a clip of class c counts clips / (classes * clips of c); of words only."""
     rounded_share: Annotated[float, Allowed(ge=0.0, le=1.0)] = 0.25
     """Share of the epochs, the last ones, that compute with weights and activations rounded: of
     designs with fewer than eight bits; all others never do (`dse.training.rounded`)."""
@@ -130,6 +133,8 @@ class Recipe:
             del plain["rounded_share"]
         if self.kept_share == 1:  # likewise
             del plain["kept_share"]
+        if self.batch_frames == 16_000:  # likewise
+            del plain["batch_frames"]
         text = json.dumps(plain, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 

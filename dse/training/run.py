@@ -9,19 +9,19 @@ ends bit for bit where an undisturbed one does, and no generator states need to 
             score best.pt in floats and in whole numbers -> evaluation.json
 
     recipe                  all choices, as data
-    batches, augmentation   what is shown: order of clips, variants, holes
+    objective               what differs between words and sentences: loss, errors, what is kept
+    batches, length_batches, augmentation   what is shown: order of clips, variants, holes
     steps                   one step, in parts where memory is short
     optimisers, schedules   where a step goes, and how far
     fast/                   scores and gradients in less time
     sampled                 gradients in less memory, where the recipe asks for it
-    scoring                 a network on a split
-    checkpoint, history, best_scores    what is kept
+    scoring, sentence_scoring           a network on a split
+    checkpoint, history, best_scores, best_sentences    what is kept
 
 The testing split is not touched here: the best epoch is chosen on the validation split, whose error
 is a little too good for that reason.
 """
 
-import dataclasses
 import errno
 import math
 import os
@@ -34,22 +34,24 @@ import numpy as np
 import torch
 
 from dse.design.point import DesignPoint
-from dse.errors import InvalidCheckpoint, InvalidData, InvalidDesign, TrainingFailed, require
+from dse.errors import InvalidCheckpoint, InvalidDesign, TrainingFailed, require
 from dse.networks.network import SpeechNetwork, build_network
-from dse.speech.features import SpeechFeatures
+from dse.speech.sentences import SentenceFeatures
+from dse.speech.task import Task
+from dse.speech.transcription import Transcription
 from dse.training.allocation import give_back_freed_memory
-from dse.training.batches import Batches, class_weights
 from dse.training.best_scores import FILE_NAME as BEST_SCORES
-from dse.training.best_scores import write_best_scores
+from dse.training.best_sentences import HYPOTHESES
 from dse.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from dse.training.devices import Computation, choose_computation, choose_device, is_out_of_memory
 from dse.training.devices import Path as ComputationPath
 from dse.training.history import EpochRecord, TrainingResult, best_record, write_history
+from dse.training.objective import Features, check_head, make_objective
 from dse.training.optimisers import make_optimiser
 from dse.training.recipe import Recipe
 from dse.training.schedules import learning_rate
 from dse.training.scores import Scores
-from dse.training.scoring import evaluate, score_best
+from dse.training.scoring import evaluate
 from dse.training.steps import Steps
 
 __all__ = [
@@ -72,7 +74,7 @@ CHECK_STEPS = 50
 
 def train(
     point: DesignPoint,
-    features: SpeechFeatures,
+    features: Features,
     recipe: Recipe,
     *,
     seed: int,
@@ -87,15 +89,17 @@ def train(
     """Train a design.
 
     After each epoch `folder` holds last.pt, best.pt (lowest validation error; of equal ones the
-    lower loss) and history.csv, and at the end evaluation.json (`dse.training.best_scores`), each
-    written in one step. A training that is interrupted, also by Ctrl-C, goes on from last.pt when
-    it is called again. A damaged last.pt or best.pt is set aside in the result's `note`, and the
-    training starts afresh. Where memory is too short for a batch, it is computed in parts whose
-    gradients are added up, and the `note` says so.
+    lower loss) and history.csv, and at the end evaluation.json (`dse.training.best_scores`; of
+    sentences hypotheses.csv, too, `dse.training.best_sentences`), each written in one step. A
+    training that is interrupted, also by Ctrl-C, goes on from last.pt when it is called again. A
+    damaged last.pt or best.pt is set aside in the result's `note`, and the training starts afresh.
+    Where memory is too short for a batch, it is computed in parts whose gradients are added up, and
+    the `note` says so.
 
     Args:
-        point: a design with a pooled head.
-        features: its training split is trained on, its validation split decides the best epoch.
+        point: a design with a pooled head for words, a framewise one for sentences.
+        features: of words or of sentences; its training split is trained on, its validation split
+            decides the best epoch.
         recipe: how.
         seed: 0 or more; of first weights, order of the clips, variants, holes and dropout.
         folder: for checkpoints and history; None keeps nothing.
@@ -108,20 +112,22 @@ def train(
             the whole recipe. All of them where it is None.
 
     Raises:
-        InvalidDesign: the design does not fit the features.
-        InvalidData: a split has too few clips.
+        InvalidDesign: the design does not fit the features, or its head not the task.
+        InvalidData: a split has too few clips, or no sentence has as many frames as characters.
+        InvalidInput: a library that sentences need is not installed.
         InvalidCheckpoint: `folder` holds a training of another design, data, recipe or seed.
-        TrainingFailed: the loss is no number, or the memory is full.
+        TrainingFailed: the loss is no number, the memory is full, or nothing but blanks was heard
+            for half of the epochs.
         OSError: the checkpoint cannot be written.
     """
     require(seed >= 0, "seed", "0 or more", seed)
-    check_design(point, features.training.features.shape[2])
-    _check_clips(features)
+    check_design(point, _coefficients(features), features.task)
     computation = choose_computation(recipe, choose_device(device), path)
     run = _Run(point, features, recipe, seed, folder, computation)
     with _repeatable(computation.device), _memory_errors(run):
         run.prepare(resume)
         for epoch in range(len(run.history) + 1, min(until or recipe.epochs, recipe.epochs) + 1):
+            run.check_alive()
             record = run.train_epoch(epoch, progress)
             run.keep(record)
             if report is not None:
@@ -139,7 +145,7 @@ class _Run:
     def __init__(
         self,
         point: DesignPoint,
-        features: SpeechFeatures,
+        features: Features,
         recipe: Recipe,
         seed: int,
         folder: Path | None,
@@ -153,8 +159,8 @@ class _Run:
         self.computation = computation
         self.device = computation.device
         self.history: list[EpochRecord] = []
-        self.notes: list[str] = []
-        self.batches = Batches(features, recipe.augmentation, recipe.batch_size, self.device)
+        self.objective = make_objective(point, features, recipe, self.device)
+        self.notes = list(self.objective.notes)
 
     def prepare(self, resume: bool) -> None:
         """Build network and optimiser, from the last checkpoint where there is one."""
@@ -163,15 +169,12 @@ class _Run:
         found = self._find_checkpoint() if resume else None
         # No epoch has this number: first weights have random numbers of their own.
         self._seed(epoch=0)
-        self.network: SpeechNetwork = build_network(self.point, len(self.features.classes))
+        self.network: SpeechNetwork = build_network(self.point, len(self.objective.classes))
         self.network.to(self.device)
         self.optimiser = make_optimiser(self.network.parameters(), self.recipe)
-        weights = (
-            class_weights(self.features.training.labels, len(self.features.classes)).to(self.device)
-            if self.recipe.class_weights == "balanced"
-            else None
+        self.steps = Steps(
+            self.network, self.optimiser, self.recipe, self.computation, self.objective
         )
-        self.steps = Steps(self.network, self.optimiser, self.recipe, self.computation, weights)
         if found is not None:
             assert found.optimiser is not None and self.folder is not None
             self.network.load_state_dict(found.network)
@@ -185,7 +188,7 @@ class _Run:
             write_history(self.folder, self.history)  # a kill may have come before it
         elif self.folder is not None:
             # Otherwise a kill in the first epoch would leave the old training to be resumed.
-            for name in (LAST, BEST_SCORES):
+            for name in (LAST, BEST_SCORES, HYPOTHESES):
                 (self.folder / name).unlink(missing_ok=True)
 
     def _find_checkpoint(self) -> Checkpoint | None:
@@ -206,7 +209,8 @@ class _Run:
             what = str(error).split(":")[0]  # without the remedy: it is applied here
             self.notes.append(f"{what}; the training started afresh")
             return None
-        _check_same(last, path, self.point, self.features, self.recipe, self.seed)
+        classes, key = self.objective.classes, self.features.key
+        _check_same(last, path, self.point, classes, key, self.recipe, self.seed)
         # best.pt is written first: it may be of the epoch that was not finished, never older.
         if best.epoch < best_record(last.history).epoch or best.seed != self.seed:
             self.notes.append(
@@ -234,14 +238,8 @@ class _Run:
         few = self.point.has_few_bits
         self.steps.rounded_of = self.point if few and epoch > self.recipe.float_epochs else None
         loss, error, rate = self._show_all(epoch, progress)
-        scored = evaluate(
-            self.network,
-            self.features.validation,
-            self.batches.mean,
-            self.batches.deviation,
-            device=self.device,
-            fast=self.computation.fast,
-            rounded_of=self.point if few else None,
+        scored = self.objective.validate(
+            self.network, self.computation, self.point if few else None
         )
         self._check_loss(scored.loss, "validation", epoch, rate)
         return EpochRecord(
@@ -252,6 +250,8 @@ class _Run:
             validation_loss=scored.loss,
             validation_error=scored.error,
             seconds=time.perf_counter() - started,
+            validation_cer=scored.cer,
+            validation_wer=scored.wer,
         )
 
     def _show_all(
@@ -263,29 +263,40 @@ class _Run:
         waits for all that was queued before it. Each batch is scored by the weights before its own
         step, so early in a training loss and error are worse than those at the end of the epoch.
         """
-        count = len(self.batches.sizes)
-        steps, first_step = count * self.recipe.epochs, count * (epoch - 1)
-        clips = len(self.features.training.labels)
+        shown = self.objective.epoch(self._seed(epoch))
+        # Batches of sentences are not equally many in each epoch: the rate goes by the share of it.
+        steps, first_step = shown.count * self.recipe.epochs, shown.count * (epoch - 1)
         loss_sum = torch.zeros((), device=self.device)
         errors = torch.zeros((), dtype=torch.int64, device=self.device)
         rate = 0.0
         parts = self.steps.parts
-        for index, (pictures, labels) in enumerate(self.batches.epoch(self._seed(epoch))):
+        for index, batch in enumerate(shown.batches):
             rate = learning_rate(self.recipe, first_step + index, steps)
-            loss, scores = self.steps.step(pictures, labels, rate)
-            loss_sum += loss * len(labels)
-            errors += (scores.argmax(1) != labels).sum()
+            loss, wrong = self.steps.step(batch, rate)
+            loss_sum += loss * self.objective.units_of(batch)
+            errors += wrong
             if index % CHECK_STEPS == CHECK_STEPS - 1:
                 self._check_loss(loss_sum.item(), "training", epoch, rate)
             if progress is not None:
                 progress(first_step + index + 1, steps)
         if self.steps.parts != parts:
             self.notes.append(
-                f"out of memory in epoch {epoch}: batches of {max(self.batches.sizes)} clips are "
-                f"computed in {self.steps.parts} parts, and batch norm compares the clips of a part"
+                f"out of memory in epoch {epoch}: batches of {self.objective.size} are computed in "
+                f"{self.steps.parts} parts, and batch norm compares the clips of a part"
             )
         self._check_loss(loss_sum.item(), "training", epoch, rate)
-        return loss_sum.item() / clips, errors.item() / clips, rate
+        units = self.objective.units
+        return loss_sum.item() / units, errors.item() / units, rate
+
+    def check_alive(self) -> None:
+        """End a training that can come to nothing.
+
+        Raises:
+            TrainingFailed: with what was seen, and what may help.
+        """
+        why = self.objective.given_up(self.history, self.recipe.epochs)
+        if why:
+            raise TrainingFailed(why)
 
     def _check_loss(self, loss: float, split: str, epoch: int, rate: float) -> None:
         if not math.isfinite(loss):
@@ -315,12 +326,12 @@ class _Run:
     def _checkpoint(self, optimiser: dict[str, object] | None) -> Checkpoint:
         return Checkpoint(
             point=self.point,
-            classes=self.features.classes,
+            classes=self.objective.classes,
             data_key=self.features.key,
             task=self.features.task,
             features=self.features.spec,
-            mean=self.batches.mean.cpu(),
-            deviation=self.batches.deviation.cpu(),
+            mean=self.objective.mean.cpu(),
+            deviation=self.objective.deviation.cpu(),
             recipe=self.recipe,
             seed=self.seed,
             history=tuple(self.history),
@@ -332,20 +343,19 @@ class _Run:
     def result(self) -> TrainingResult:
         """What came out, once all epochs are done; the best network is scored."""
         best = best_record(self.history)
-        scores = None
+        ended = None
         if self.folder is not None:
             # Written anew at each end: a file that a kill left may be of an earlier rung.
-            scores = score_best(self.folder / BEST, self.features, self.computation)
-            findings = self.features.findings
-            write_best_scores(dataclasses.replace(scores, findings=findings), self.folder)
-            if scores.int8 is None:
-                self.notes.append(f"not possible in whole numbers: {scores.reason}")
+            ended = self.objective.end(self.folder / BEST, self.folder, self.computation)
+            self.notes += [ended.note] if ended.note else []
+            if ended.quantised_error is None:
+                self.notes.append(f"not possible in whole numbers: {ended.reason}")
         error = best.validation_error
-        if self.point.has_few_bits and scores is not None:  # epochs were judged rounded
-            error = scores.error
+        if self.point.has_few_bits and ended is not None:  # epochs were judged rounded
+            error = ended.error
         return TrainingResult(
             validation_error=error,
-            quantised_error=None if scores is None else scores.quantised_error,
+            quantised_error=None if ended is None else ended.quantised_error,
             best_epoch=best.epoch,
             epochs=len(self.history),
             history=tuple(self.history),
@@ -356,36 +366,39 @@ class _Run:
         )
 
 
-def check_design(point: DesignPoint, coefficients: int) -> None:
+def check_design(
+    point: DesignPoint, coefficients: int, task: Task | Transcription | None = None
+) -> None:
     """Refuse a design that cannot be trained on pictures of so many rows.
 
+    Args:
+        point: the design.
+        coefficients: of the features.
+        task: words where it is None.
+
     Raises:
-        InvalidDesign: another number of features per frame, or a head that is not pooled.
+        InvalidDesign: another number of features per frame, or a head that is not that of the task.
     """
     if point.in_channels != coefficients:
         raise InvalidDesign(
             f"design {point.label} takes {point.in_channels} features per frame, and the data has "
             f"{coefficients}: set in_channels of the design, or coefficients of the features"
         )
-    if point.head != "pooled":
-        raise InvalidDesign(
-            f"design {point.label} has a {point.head} head, which gives scores at every frame: "
-            "set head to pooled to tell words apart"
-        )
+    check_head(point, task or Task())
 
 
-def _check_clips(features: SpeechFeatures) -> None:
-    if len(features.training.labels) < 2:
-        raise InvalidData("the training split needs at least two clips: add more")
-    if len(features.validation.labels) < 1:
-        raise InvalidData("the validation split needs at least one clip: add some")
+def _coefficients(features: Features) -> int:
+    if isinstance(features, SentenceFeatures):
+        return int(features.training.frames.shape[1])
+    return int(features.training.features.shape[2])
 
 
 def _check_same(
     found: Checkpoint,
     path: Path,
     point: DesignPoint,
-    features: SpeechFeatures,
+    classes: tuple[str, ...],
+    data_key: str,
     recipe: Recipe,
     seed: int,
 ) -> None:
@@ -394,8 +407,8 @@ def _check_same(
     settings = [(f"recipe with {name}", before[name], now[name]) for name in now]
     for what, old, new in (
         ("design", found.point.key, point.key),
-        ("data", found.data_key, features.key),
-        ("classes", ", ".join(found.classes), ", ".join(features.classes)),
+        ("data", found.data_key, data_key),
+        ("classes", ", ".join(found.classes), ", ".join(classes)),
         ("seed", found.seed, seed),
         *settings,
     ):
@@ -434,5 +447,5 @@ def _memory_errors(run: _Run) -> Iterator[None]:
             raise
         raise TrainingFailed(
             f"out of memory in epoch {len(run.history) + 1} on {run.device} with batches of "
-            f"{run.recipe.batch_size} clips: lower batch_size"
+            f"{run.objective.limit}"
         ) from None

@@ -15,6 +15,7 @@ from dse.errors import InvalidDesign, InvalidInput
 from dse.networks.network import SpeechNetwork, build_network
 from dse.speech.features import FeatureSplit, load_features
 from dse.speech.mfcc import normalise
+from dse.speech.transcription import Transcription
 from dse.training.checkpoint import Checkpoint, load_network
 
 CALIBRATION_CLIPS = 64
@@ -108,6 +109,11 @@ def calibration_pictures(
     if data is None:
         raise InvalidInput(
             "int8 needs the ranges of activations on real speech: name a folder with --data"
+        )
+    if isinstance(source.checkpoint.task, Transcription):
+        raise InvalidInput(
+            "ranges of activations of a network that writes down sentences are not taken here: its "
+            "training scores it in whole numbers, see evaluation.json beside the checkpoint"
         )
     speech = load_features(data, source.checkpoint.task, source.checkpoint.features)
     pictures = calibration_clips(speech.training, clips)

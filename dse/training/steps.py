@@ -1,7 +1,7 @@
 """One step of a training: scores, loss, gradients, optimiser; in parts where memory is short.
 
-Gradient accumulation: with a batch in parts of weight W_p (clips, or the sum of their class
-weights), W in all, and mean losses L_p,
+Gradient accumulation: with a batch in parts of weight W_p (clips, the sum of their class weights,
+or characters), W in all, and mean losses L_p,
 
     loss of the batch = sum_p (W_p / W) L_p,      gradient = sum_p (W_p / W) gradient of L_p
 
@@ -14,14 +14,15 @@ from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from dse.design.point import DesignPoint
 from dse.errors import TrainingFailed
 from dse.networks.network import SpeechNetwork
 from dse.training.allocation import give_back_freed_memory, keep_freed_memory
+from dse.training.batches import Batch
 from dse.training.devices import Computation, is_out_of_memory
 from dse.training.fast import fast_scores
+from dse.training.objective import Objective
 from dse.training.recipe import Recipe
 from dse.training.rounded import rounded_scores
 from dse.training.sampled import plain_sampled, sampling_of
@@ -41,13 +42,13 @@ class Steps:
         optimiser: torch.optim.Optimizer,
         recipe: Recipe,
         computation: Computation,
-        class_weights: Tensor | None,
+        objective: Objective,
     ) -> None:
         self.network = network
         self.optimiser = optimiser
         self.recipe = recipe
         self.computation = computation
-        self.class_weights = class_weights
+        self.objective = objective
         if computation.device.type == "cpu":
             give_back_freed_memory()  # until a whole batch is known to fit
         self.rounded_of: DesignPoint | None = None
@@ -56,17 +57,15 @@ class Steps:
         self.parts = 1
         """Into so many each batch is divided; their gradients are added up."""
 
-    def step(self, pictures: Tensor, labels: Tensor, rate: float) -> tuple[Tensor, Tensor]:
-        """Move the weights once; returns the loss and the scores, without their gradients.
+    def step(self, batch: Batch, rate: float) -> tuple[Tensor, Tensor]:
+        """Move the weights once; returns the loss and what was wrong, by the weights before.
 
         Args:
-            pictures: (clips, coefficients, frames), normalised and augmented, on the device.
-            labels: (clips,), indices of classes.
+            batch: on the device.
             rate: learning rate of this step; the optimiser's own is overwritten.
 
         Returns:
-            The loss, a scalar still on the device, and scores (clips, classes), in bfloat16 where
-            the computation is: both of the weights before the step.
+            The loss and the number of errors (`Objective`), scalars still on the device.
 
         Raises:
             TrainingFailed: memory runs out even with two clips at a time.
@@ -74,15 +73,15 @@ class Steps:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         while True:
-            found = self._try(pictures, labels)
+            found = self._try(batch)
             if found is not None:
                 break
             give_back_freed_memory()  # else the limit leaves nothing to whoever asks the system
             # Two clips at least: batch norm compares them.
-            if len(labels) < 4 * self.parts:
+            if len(batch) < 4 * self.parts:
                 raise TrainingFailed(
                     f"out of memory on {self.computation.device} even with "
-                    f"{len(labels) // self.parts} of {len(labels)} clips at a time: take a smaller "
+                    f"{len(batch) // self.parts} of {len(batch)} clips at a time: take a smaller "
                     "design, or free memory"
                 )
             self.parts *= 2
@@ -94,56 +93,45 @@ class Steps:
         self.optimiser.step()
         return found
 
-    def scores(self, pictures: Tensor) -> Tensor:
-        """Class scores in training mode, by the path and in the numbers of the computation."""
+    def scores(self, batch: Batch) -> Tensor:
+        """Scores in training mode, by the path and in the numbers of the computation."""
         if self.computation.fast and self.rounded_of is None:
             dtype = torch.bfloat16 if self.computation.bfloat16 else torch.float32
-            return fast_scores(self.network, pictures, dtype, self.sampling)
+            return fast_scores(self.network, batch.pictures, dtype, self.sampling, batch.lengths)
         with nullcontext() if self.sampling is None else plain_sampled(self.sampling):
-            return self._plain_scores(pictures)
+            return self._plain_scores(batch)
 
-    def _plain_scores(self, pictures: Tensor) -> Tensor:
+    def _plain_scores(self, batch: Batch) -> Tensor:
+        pictures, lengths = batch.pictures, batch.lengths
         if self.rounded_of is not None:
-            return rounded_scores(self.network, self.rounded_of, pictures, self.sampling)
+            return rounded_scores(self.network, self.rounded_of, pictures, self.sampling, lengths)
         bfloat16 = self.computation.bfloat16
         with torch.autocast(pictures.device.type, dtype=torch.bfloat16, enabled=bfloat16):
-            scores: Tensor = self.network(pictures)
+            scores: Tensor = self.network(pictures, lengths)
         return scores
 
-    def _try(self, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor] | None:
+    def _try(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
         """Gradients of a batch; None where memory ran out. What was taken is free on return."""
         self.optimiser.zero_grad()
         try:
-            return self._gradients(pictures, labels)
+            return self._gradients(batch)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-        if pictures.device.type == "cuda":
+        if batch.pictures.device.type == "cuda":
             torch.cuda.empty_cache()
         return None
 
-    def _gradients(self, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Add up the gradients of all parts in the parameters; returns loss and scores."""
-        losses, scores = [], []
-        whole = self._weight(labels)
+    def _gradients(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Add up the gradients of all parts in the parameters; returns loss and errors."""
+        losses, errors = [], []
+        whole = self.objective.weight(batch)
         # A smaller batch is divided into fewer: batch norm needs two clips in each part.
-        parts = max(1, min(self.parts, len(labels) // 2))
-        for some, theirs in zip(
-            pictures.tensor_split(parts), labels.tensor_split(parts), strict=True
-        ):
-            found = self.scores(some)
-            loss = functional.cross_entropy(
-                found.float(),
-                theirs,
-                weight=self.class_weights,
-                label_smoothing=self.recipe.label_smoothing,
-            )
+        for part in batch.parts(max(1, min(self.parts, len(batch) // 2))):
+            found = self.scores(part)
             # The loss is a weighted mean; that of the whole batch is the same mean of its parts'.
-            loss = loss * (self._weight(theirs) / whole)
+            loss = self.objective.loss(found, part) * (self.objective.weight(part) / whole)
             loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
-            scores.append(found.detach())
-        return torch.stack(losses).sum(), torch.cat(scores)
-
-    def _weight(self, labels: Tensor) -> float | Tensor:
-        return len(labels) if self.class_weights is None else self.class_weights[labels].sum()
+            errors.append(self.objective.errors(found.detach(), part))
+        return torch.stack(losses).sum(), torch.stack(errors).sum()
