@@ -31,9 +31,11 @@ from dse.design.published import published
 from dse.networks.network import SpeechNetwork, build_network
 from dse.speech.features import SpeechFeatures, load_features
 from dse.speech.task import FeatureSpec, Task
+from dse.training.batches import Batch
 from dse.training.checkpoint import load_network
 from dse.training.devices import Computation, set_threads
 from dse.training.devices import Path as ComputationPath
+from dse.training.objective import CrossEntropy
 from dse.training.optimisers import make_optimiser
 from dse.training.recipe import RECIPES, Recipe
 from dse.training.run import BEST, evaluate, train
@@ -139,12 +141,13 @@ def steps_of(name: str, share: float, path: ComputationPath) -> Steps:
     network = build_network(published(name), OUTPUTS)
     recipe = dataclasses.replace(RECIPES["default"], kept_share=share)
     how = Computation(device=torch.device("cpu"), bfloat16=False, fast=path == "fast")
-    return Steps(network, make_optimiser(network.parameters(), recipe), recipe, how, None)
+    optimiser = make_optimiser(network.parameters(), recipe)
+    return Steps(network, optimiser, recipe, how, CrossEntropy(recipe))
 
 
-def batch(clips: int) -> tuple[Tensor, Tensor]:
+def batch(clips: int) -> Batch:
     """Pictures and labels, random."""
-    return torch.randn(clips, COEFFICIENTS, FRAMES), torch.randint(OUTPUTS, (clips,))
+    return Batch(torch.randn(clips, COEFFICIENTS, FRAMES), torch.randint(OUTPUTS, (clips,)))
 
 
 def step_seconds(
@@ -152,12 +155,12 @@ def step_seconds(
 ) -> dict[float, float]:
     """CPU seconds of a step by share, the median of several."""
     ways = {share: steps_of(name, share, path) for share in shares}
-    pictures, labels = batch(CLIPS)
+    shown = batch(CLIPS)
     times: dict[float, list[float]] = {share: [] for share in shares}
     for _ in range(count):
         for share, steps in ways.items():
             began = time.process_time()
-            steps.step(pictures, labels, 1e-4)
+            steps.step(shown, 1e-4)
             times[share].append(time.process_time() - began)
     return {share: statistics.median(some[count // 4 :]) for share, some in times.items()}
 
@@ -171,11 +174,11 @@ def memory_of(name: str, share: float, path: ComputationPath) -> Memory:
         path: `fast` or `plain`.
     """
     steps = steps_of(name, share, path)
-    pictures, labels = batch(CLIPS)
-    steps.step(pictures, labels, 1e-4)  # the optimiser makes its state
+    shown = batch(CLIPS)
+    steps.step(shown, 1e-4)  # the optimiser makes its state
     with Live() as live:
-        steps.step(pictures, labels, 1e-4)
-    return Memory(kept_bytes(steps.network, lambda: steps.scores(pictures)), live.peak)
+        steps.step(shown, 1e-4)
+    return Memory(kept_bytes(steps.network, lambda: steps.scores(shown)), live.peak)
 
 
 class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -42,9 +42,10 @@ from dse.speech.features import FeatureSplit, SpeechFeatures
 from dse.speech.task import FeatureSpec, Task
 from dse.training.allocation import keep_freed_memory
 from dse.training.augmentation import augment
-from dse.training.batches import Batches
+from dse.training.batches import Batch, Batches
 from dse.training.devices import Computation
 from dse.training.fast.products import product
+from dse.training.objective import CrossEntropy
 from dse.training.optimisers import make_optimiser
 from dse.training.recipe import Recipe
 from dse.training.steps import Steps
@@ -112,9 +113,10 @@ def fast_step(case: Case, network: SpeechNetwork, bfloat16: bool) -> Callable[[]
     """As `dse.training.run` does it."""
     recipe = Recipe(learning_rate=1e-4, label_smoothing=0.0)
     how = Computation(device=CPU, bfloat16=bfloat16, fast=True)
-    steps = Steps(network, make_optimiser(network.parameters(), recipe), recipe, how, None)
-    pictures, labels = data(case)
-    return lambda: (steps.step(pictures, labels, 1e-4), None)[1]
+    optimiser, loss = make_optimiser(network.parameters(), recipe), CrossEntropy(recipe)
+    steps = Steps(network, optimiser, recipe, how, loss)
+    batch = Batch(*data(case))
+    return lambda: (steps.step(batch, 1e-4), None)[1]
 
 
 def data(case: Case) -> tuple[torch.Tensor, torch.Tensor]:

@@ -74,7 +74,20 @@ class Ended:
     """What a person should know of it."""
 
 
-class Objective(Protocol):
+class Loss(Protocol):
+    """What a step asks of a task (`dse.training.steps`)."""
+
+    def weight(self, batch: Batch) -> float | Tensor:
+        """What the loss of a batch is a mean over."""
+
+    def loss(self, scores: Tensor, batch: Batch) -> Tensor:
+        """A mean over `weight`, in float32."""
+
+    def errors(self, scores: Tensor, batch: Batch) -> Tensor:
+        """Units of a batch that are wrong, on the device."""
+
+
+class Objective(Loss, Protocol):
     """What `dse.training.run` asks of a task."""
 
     classes: tuple[str, ...]
@@ -94,17 +107,8 @@ class Objective(Protocol):
     def epoch(self, generator: torch.Generator) -> Epoch:
         """All batches of an epoch; holds no random state."""
 
-    def weight(self, batch: Batch) -> float | Tensor:
-        """What the loss of a batch is a mean over."""
-
     def units_of(self, batch: Batch) -> int:
         """Units of a batch, of all `units` of an epoch."""
-
-    def loss(self, scores: Tensor, batch: Batch) -> Tensor:
-        """A mean over `weight`, in float32."""
-
-    def errors(self, scores: Tensor, batch: Batch) -> Tensor:
-        """Units of a batch that are wrong, on the device."""
 
     def validate(
         self, network: SpeechNetwork, computation: Computation, rounded_of: DesignPoint | None
@@ -132,46 +136,17 @@ def make_objective(
     return Words(features, recipe, device)
 
 
-class Words:
-    """Keyword spotting: which class a clip is of."""
+class CrossEntropy:
+    """The loss of a step on words: which class a clip is of."""
 
-    def __init__(self, features: SpeechFeatures, recipe: Recipe, device: torch.device) -> None:
-        """Bring the pictures to memory where they fit."""
-        if len(features.training.labels) < 2:
-            raise InvalidData("the training split needs at least two clips: add more")
-        if len(features.validation.labels) < 1:
-            raise InvalidData("the validation split needs at least one clip: add some")
-        self.features = features
+    def __init__(self, recipe: Recipe, weights: Tensor | None = None) -> None:
+        """With the recipe's label smoothing, and weights (classes,), all 1 where it is None."""
         self.recipe = recipe
-        self.task: Task | Transcription = features.task
-        self.classes = features.classes
-        self.batches = Batches(features, recipe.augmentation, recipe.batch_size, device)
-        self.mean, self.deviation = self.batches.mean, self.batches.deviation
-        labels = features.training.labels
-        self.units = len(labels)
-        self.size = f"{max(self.batches.sizes)} clips"
-        self.limit = f"{recipe.batch_size} clips: lower batch_size"
-        self.notes: list[str] = []
-        self.weights = (
-            class_weights(labels, len(self.classes)).to(device)
-            if recipe.class_weights == "balanced"
-            else None
-        )
-
-    def epoch(self, generator: torch.Generator) -> Epoch:
-        """Every clip once, in one of its variants."""
-        return Epoch(
-            len(self.batches.sizes),
-            (Batch(pictures, labels) for pictures, labels in self.batches.epoch(generator)),
-        )
+        self.weights = weights
 
     def weight(self, batch: Batch) -> float | Tensor:
         """Clips, or the sum of their class weights."""
         return len(batch) if self.weights is None else self.weights[batch.labels].sum()
-
-    def units_of(self, batch: Batch) -> int:
-        """Clips."""
-        return len(batch)
 
     def loss(self, scores: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy with the recipe's label smoothing and class weights."""
@@ -185,6 +160,40 @@ class Words:
     def errors(self, scores: Tensor, batch: Batch) -> Tensor:
         """Clips told wrongly."""
         return (scores.argmax(1) != batch.labels).sum()
+
+
+class Words(CrossEntropy):
+    """Keyword spotting."""
+
+    def __init__(self, features: SpeechFeatures, recipe: Recipe, device: torch.device) -> None:
+        """Bring the pictures to memory where they fit."""
+        if len(features.training.labels) < 2:
+            raise InvalidData("the training split needs at least two clips: add more")
+        if len(features.validation.labels) < 1:
+            raise InvalidData("the validation split needs at least one clip: add some")
+        labels, balanced = features.training.labels, recipe.class_weights == "balanced"
+        weights = class_weights(labels, len(features.classes)).to(device) if balanced else None
+        super().__init__(recipe, weights)
+        self.features = features
+        self.task: Task | Transcription = features.task
+        self.classes = features.classes
+        self.batches = Batches(features, recipe.augmentation, recipe.batch_size, device)
+        self.mean, self.deviation = self.batches.mean, self.batches.deviation
+        self.units = len(labels)
+        self.size = f"{max(self.batches.sizes)} clips"
+        self.limit = f"{recipe.batch_size} clips: lower batch_size"
+        self.notes: list[str] = []
+
+    def epoch(self, generator: torch.Generator) -> Epoch:
+        """Every clip once, in one of its variants."""
+        return Epoch(
+            len(self.batches.sizes),
+            (Batch(pictures, labels) for pictures, labels in self.batches.epoch(generator)),
+        )
+
+    def units_of(self, batch: Batch) -> int:
+        """Clips."""
+        return len(batch)
 
     def validate(
         self, network: SpeechNetwork, computation: Computation, rounded_of: DesignPoint | None

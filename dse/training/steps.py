@@ -22,7 +22,7 @@ from dse.training.allocation import give_back_freed_memory, keep_freed_memory
 from dse.training.batches import Batch
 from dse.training.devices import Computation, is_out_of_memory
 from dse.training.fast import fast_scores
-from dse.training.objective import Objective
+from dse.training.objective import Loss
 from dse.training.recipe import Recipe
 from dse.training.rounded import rounded_scores
 from dse.training.sampled import plain_sampled, sampling_of
@@ -42,7 +42,7 @@ class Steps:
         optimiser: torch.optim.Optimizer,
         recipe: Recipe,
         computation: Computation,
-        objective: Objective,
+        objective: Loss,
     ) -> None:
         self.network = network
         self.optimiser = optimiser
@@ -65,7 +65,7 @@ class Steps:
             rate: learning rate of this step; the optimiser's own is overwritten.
 
         Returns:
-            The loss and the number of errors (`Objective`), scalars still on the device.
+            The loss and the number of errors (`dse.training.objective`), scalars on the device.
 
         Raises:
             TrainingFailed: memory runs out even with two clips at a time.

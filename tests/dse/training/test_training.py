@@ -29,7 +29,7 @@ from dse.speech.features import FeatureSplit, SpeechFeatures
 from dse.speech.mfcc import normalise
 from dse.speech.task import FeatureSpec, Task
 from dse.ternary.generators import Generator
-from dse.training.batches import batch_sizes, class_weights
+from dse.training.batches import Batch, batch_sizes, class_weights
 from dse.training.best_scores import read_best_scores
 from dse.training.checkpoint import load_checkpoint, load_network
 from dse.training.clipwise import pack
@@ -711,7 +711,7 @@ def room_for(monkeypatch):
     """Make memory run out for more than so many clips at a time."""
 
     def limit(clips):
-        def scores(network, pictures, dtype=torch.float32, sampling=None):
+        def scores(network, pictures, dtype=torch.float32, sampling=None, lengths=None):
             if network.training and len(pictures) > clips:
                 raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ...")
             return fast_scores(network, pictures, dtype, sampling)
@@ -755,14 +755,14 @@ def test_parts_have_the_gradient_of_the_whole(features):
     """In evaluation mode, where batch norm does not compare; with weights that differ by class."""
     run = run_of(features, dataclasses.replace(RECIPE, class_weights="balanced"))
     network, steps = run.network.eval(), run.steps
-    pictures, labels = next(iter(run.batches.epoch(run._seed(1))))
+    pictures, labels = next(iter(run.objective.batches.epoch(run._seed(1))))
     found = []
     for steps.parts in (1, 3):
         network.zero_grad()
-        loss, scores = steps._gradients(pictures, labels)
-        assert scores.shape == (8, CLASSES)
-        found.append((loss, [weight.grad.clone() for weight in network.parameters()]))
+        loss, wrong = steps._gradients(Batch(pictures, labels))
+        found.append((loss, wrong, [weight.grad.clone() for weight in network.parameters()]))
     torch.testing.assert_close(found[0], found[1])
+    assert found[0][1] == (network(pictures).argmax(1) != labels).sum() > 0
 
 
 def test_memory_too_short_for_two_clips_fails_with_a_remedy(features, room_for):
@@ -806,7 +806,7 @@ def run_of(features, recipe, seed=1):
 def epoch_values(run, epoch):
     """(value of the picture, label) of each clip, in the order of the epoch."""
     values = []
-    for pictures, labels in run.batches.epoch(run._seed(epoch)):
+    for pictures, labels in run.objective.batches.epoch(run._seed(epoch)):
         assert (pictures == pictures[:, :1, :1]).all()
         values += zip(pictures[:, 0, 0].tolist(), labels.tolist(), strict=True)
     return values
@@ -850,7 +850,7 @@ def test_the_training_pictures_are_cut(features):
     holes = dataclasses.replace(NO_AUGMENTATION, time_masks=1, time_width=6)
     run = run_of(features, dataclasses.replace(RECIPE, augmentation=holes))
     empty = torch.cat(
-        [(pictures == 0).all(1).sum(1) for pictures, _ in run.batches.epoch(run._seed(1))]
+        [(pictures == 0).all(1).sum(1) for pictures, _ in run.objective.batches.epoch(run._seed(1))]
     )
     assert len(empty) == 37 and empty.max() <= 6
     assert 2 < empty.double().mean() < 4
