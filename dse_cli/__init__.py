@@ -23,6 +23,7 @@ COMMANDS = {
     "reprice": ("dse_cli.reprice", "Price a study's record again, without training."),
     "frontier": ("dse_cli.frontier", "Print, plot and export the frontier of a study."),
     "train": ("dse_cli.train", "Train one design or a published baseline."),
+    "transcribe": ("dse_cli.transcribe", "Write down what a trained network hears."),
     "estimate": ("dse_cli.estimate", "Price one design: counts, energy, latency."),
     "match": ("dse_cli.match", "Equal-budget designs of every mixing layer."),
     "schema": ("dse_cli.schema", "Print which keys a file may have."),

@@ -1,4 +1,4 @@
-"""`dse train`: one design or published baseline, on a folder of words."""
+"""`dse train`: one design or published baseline, on a folder of words or of sentences."""
 
 import dataclasses
 import re
@@ -6,6 +6,7 @@ import shlex
 import statistics
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 from rich.console import Console
@@ -20,12 +21,16 @@ from dse.errors import TrainingFailed
 from dse.files import write_text
 from dse.networks.lowering import lower
 from dse.speech.features import SpeechFeatures, load_features
+from dse.speech.sentence_features import load_sentences
+from dse.speech.sentences import SentenceFeatures
 from dse.speech.task import FeatureSpec, Task
+from dse.speech.transcription import Transcription
 from dse.training.best_scores import read_best_scores
 from dse.training.checkpoint import load_network
 from dse.training.devices import Path as ComputationPath
 from dse.training.devices import describe_device, set_threads
 from dse.training.history import TrainingResult
+from dse.training.objective import Features
 from dse.training.recipe import RECIPES, Recipe, load_recipe
 from dse.training.run import BEST, EpochRecord, check_design, evaluate, train
 from dse.training.scores import Scores, wilson_interval
@@ -40,8 +45,19 @@ from dse_cli.options import (
     threads_option,
 )
 from dse_cli.terminal import Screen, say
+from dse_cli.train_sentences import (
+    introduce_sentences,
+    refuse_options,
+    report_sentences,
+    sentence_spec,
+    sentence_state,
+    sentence_task,
+)
 
 WORST_PAIRS = 5
+OF_WORDS = ("words", "unknown", "unknown_fraction", "silence")
+OF_SENTENCES = ("characters", "measure")
+"""Options of one task, by the names of their parameters."""
 
 
 @click.command(short_help="Train one design or a published baseline.")
@@ -50,7 +66,7 @@ WORST_PAIRS = 5
     "--data",
     required=True,
     type=click.Path(path_type=Path),
-    help="Folder of words in the layout of Speech Commands.",
+    help="Folder of words in the layout of Speech Commands, or of sentences.",
 )
 @click.option(
     "--recipe",
@@ -62,8 +78,9 @@ WORST_PAIRS = 5
 @click.option(
     "--task",
     "kind",
-    type=click.Choice(["commands", "all_words", "words"]),
-    help="Ten command words (the default), every word of the folder, or those of --words.",
+    type=click.Choice(["commands", "all_words", "words", "transcription"]),
+    help="Ten command words (the default), every word of the folder, or those of --words; or write "
+    "down sentences.",
 )
 @click.option("--words", help="Words to tell apart, separated by commas.")
 @click.option(
@@ -77,6 +94,19 @@ WORST_PAIRS = 5
     help="Unknown clips per clip of the words, at most.",
 )
 @click.option("--silence/--no-silence", default=True, show_default=True, help="A class of silence.")
+@click.option(
+    "--characters",
+    type=click.Path(path_type=Path),
+    help="Of sentences: file with one character a line.  [default: blank, a to z, ']",
+)
+@click.option(
+    "--error",
+    "measure",
+    type=click.Choice(["cer", "wer"]),
+    default="cer",
+    show_default=True,
+    help="Of sentences: the best epoch is that of the lowest character or word error rate.",
+)
 @click.option(
     "--features",
     "features_file",
@@ -111,7 +141,9 @@ WORST_PAIRS = 5
     show_default=True,
     help="Go on from the last finished epoch in the folder, or start afresh.",
 )
+@click.pass_context
 def command(
+    context: click.Context,
     design: str,
     data: Path,
     recipe: str,
@@ -121,6 +153,8 @@ def command(
     unknown: bool,
     unknown_fraction: float,
     silence: bool,
+    characters: Path | None,
+    measure: Literal["cer", "wer"],
     features_file: Path | None,
     seed: int,
     seeds: int,
@@ -130,7 +164,7 @@ def command(
     path: ComputationPath,
     resume: bool,
 ) -> None:
-    """Train DESIGN on a folder of spoken words, and say how well it tells them apart.
+    """Train DESIGN on a folder of speech, and say how well it tells words or writes down sentences.
 
     DESIGN is a YAML file, or the name of a published network with or without a policy of ternary
     matrices. Ctrl-C stops; the same command goes on from the last finished epoch.
@@ -139,27 +173,41 @@ def command(
       dse train matchboxnet-3x1x64 --data speech
       dse train matchboxnet-3x1x64-P1 --data speech --seeds 3
       dse train my_design.yaml --data speech --words yes,no --recipe my_recipe.yaml
+      dse train my_design.yaml --data LibriSpeech --task transcription
     """  # noqa: D301 (click reads the backspace as: do not wrap)
     console = Screen(highlight=False, soft_wrap=True)
     try:
         if threads is not None:
             set_threads(threads)
+        sentences = kind == "transcription"
+        refuse_options(context, OF_WORDS if sentences else OF_SENTENCES)
         point = load_design(design)
-        spec = _features(features_file, point)
-        check_design(point, spec.coefficients)
+        task: Task | Transcription
+        if sentences:
+            spec, task = sentence_spec(features_file, point), sentence_task(characters, measure)
+        else:
+            spec = _features(features_file, point)
+            task = _task(kind, words, unknown, unknown_fraction, silence)
+        check_design(point, spec.coefficients, task)
         chosen = load_recipe(recipe)
         if epochs is not None:
             chosen = dataclasses.replace(chosen, epochs=epochs)
-        task = _task(kind, words, unknown, unknown_fraction, silence)
         where = describe_device(device, chosen, path)
         features = _load(console, data, task, spec)
-        _introduce(console, point, features, chosen, where)
+        if isinstance(features, SentenceFeatures):
+            introduce_sentences(console, point, features, chosen, where)
+        else:
+            _introduce(console, point, features, chosen, where)
         folder = out if out is not None else Path("trained") / _file_name(point)
-        tests = []
+        tests: list[float] = []
         for number in range(seed, seed + seeds):
             place = folder / f"seed-{number}"
             result = _train(console, point, features, chosen, number, place, device, path, resume)
-            tests.append(_report(console, features, place, result, number))
+            if isinstance(features, SentenceFeatures):
+                found = report_sentences(console, features, chosen, place, result, number)
+                tests.append(found.error)
+            else:
+                tests.append(1 - _report(console, features, place, result, number).error)
     except KeyboardInterrupt:
         again = "the same command" if resume else "the same command without --fresh"
         say(f"\ndse: stopped; {again} goes on from the last finished epoch", err=True)
@@ -168,7 +216,7 @@ def command(
         say(f"dse: {error}", err=True)
         sys.exit(1)
     if seeds > 1:
-        _report_spread(console, tests)
+        _report_spread(console, tests, f"{measure.upper()} " if sentences else "")
     console.print(
         f"next        {_estimate_line(folder / f'seed-{seed}' / 'design.yaml', features)}   "
         "(what it costs in silicon)",
@@ -176,13 +224,14 @@ def command(
     )
 
 
-def _estimate_line(design: Path, features: SpeechFeatures) -> str:
-    """The command that prices what was trained: for as many frames and classes."""
+def _estimate_line(design: Path, features: Features) -> str:
+    """The command that prices what was trained: for as many frames and outputs."""
     words = ["dse", "estimate", str(design)]
-    for name, count, usual in (
-        ("--frames", int(features.training.features.shape[3]), FRAMES),
-        ("--outputs", len(features.classes), OUTPUTS),
-    ):
+    if isinstance(features, SentenceFeatures):
+        frames, outputs = features.spec.frames, features.task.usual_classes
+    else:
+        frames, outputs = int(features.training.features.shape[3]), len(features.classes)
+    for name, count, usual in (("--frames", frames, FRAMES), ("--outputs", outputs, OUTPUTS)):
         words += [name, str(count)] if count != usual else []
     return shlex.join(words)
 
@@ -216,7 +265,7 @@ def _file_name(point: DesignPoint) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip(".") or point.key
 
 
-def _load(console: Console, data: Path, task: Task, spec: FeatureSpec) -> SpeechFeatures:
+def _load(console: Console, data: Path, task: Task | Transcription, spec: FeatureSpec) -> Features:
     """The features, with a bar while they are computed."""
     with Progress(
         TextColumn("{task.description}"),
@@ -232,6 +281,8 @@ def _load(console: Console, data: Path, task: Task, spec: FeatureSpec) -> Speech
         def report(_: str, done: int, total: int) -> None:
             progress.update(bar, completed=done, total=total, visible=True)
 
+        if isinstance(task, Transcription):
+            return load_sentences(data, task, spec, report=report)
         return load_features(data, task, spec, report=report)
 
 
@@ -266,7 +317,7 @@ def _introduce(
 def _train(
     console: Console,
     point: DesignPoint,
-    features: SpeechFeatures,
+    features: Features,
     recipe: Recipe,
     seed: int,
     folder: Path,
@@ -301,7 +352,10 @@ def _train(
         def report(record: EpochRecord) -> None:
             nonlocal best
             best = min(best, record.validation_error)
-            state = f"error {record.validation_error:.1%}, lowest {best:.1%}"
+            now = f"error {record.validation_error:.1%}"
+            if record.validation_cer is not None:
+                now = sentence_state(record)
+            state = f"{now}, lowest {best:.1%}"
             progress.update(bar, state=state)
             if not console.is_terminal:
                 console.print(
@@ -375,10 +429,9 @@ def _accuracy(errors: int, clips: int) -> str:
     return f"{right / clips:.1%} of {clips:,} clips right (95 % interval {low:.1%} to {high:.1%})"
 
 
-def _report_spread(console: Console, tests: list[Scores]) -> None:
+def _report_spread(console: Console, shares: list[float], rate: str) -> None:
     """How far trainings that differ in the seed alone lie apart: mean, range, sample deviation."""
-    shares = [1 - scores.error for scores in tests]
     console.print(
-        f"{len(tests)} seeds     test {statistics.mean(shares):.1%} on average, "
+        f"{len(shares)} seeds     test {rate}{statistics.mean(shares):.1%} on average, "
         f"{min(shares):.1%} to {max(shares):.1%}, deviation {statistics.stdev(shares):.1%}"
     )

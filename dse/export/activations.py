@@ -17,8 +17,11 @@ from dse.networks.network import SpeechNetwork
 from dse.networks.ternary_convolution import TernaryConv1d
 from dse.speech.features import load_features
 from dse.speech.mfcc import normalise
+from dse.speech.sentence_features import load_sentences
+from dse.speech.transcription import Transcription
 from dse.ternary.quantised import quantise
 from dse.training.checkpoint import load_network
+from dse.training.source import pieces_of
 
 CLIPS = 16
 """Of the testing split; their frames are drawn from."""
@@ -79,16 +82,20 @@ def speech_activations(
         InvalidInput: the clips have fewer frames.
     """
     network, found = load_network(checkpoint)
-    testing = load_features(data, found.task, found.features).testing
-    pictures = torch.from_numpy(np.array(testing.features[:CLIPS, 0]))
-    inputs = layer_inputs(network, layer, normalise(pictures, found.mean, found.deviation))
+    if isinstance(found.task, Transcription):
+        pictures = pieces_of(load_sentences(data, found.task, found.features).testing, CLIPS)
+    else:
+        testing = load_features(data, found.task, found.features).testing
+        clips = torch.from_numpy(np.array(testing.features[:CLIPS, 0]))
+        pictures = normalise(clips, found.mean, found.deviation)
+    inputs = layer_inputs(network, layer, pictures)
     # Clips one after the other: a matrix of (channels, clips * frames). Its range gives the scale,
     # not that of the chosen frames: they are a sample, and the scale does not depend on `count`.
     frames = inputs.transpose(1, 0, 2).reshape(inputs.shape[1], -1)
     if count > frames.shape[1]:
         raise InvalidInput(
             f"{count} test vectors are more than the {frames.shape[1]} frames of the first "
-            f"{min(CLIPS, len(testing))} clips: use fewer"
+            f"{min(CLIPS, len(pictures))} clips: use fewer"
         )
     chosen = np.linspace(0, frames.shape[1] - 1, count).round().astype(int)
     quantised, _ = quantise(frames)

@@ -42,11 +42,11 @@ class Transcription:
     """Transcripts are put in lower case before their characters are looked up."""
     shortest_s: Seconds = 0.1
     """Shorter utterances are left out, and counted."""
-    error: Literal["cer", "wer"] = "cer"
-    """What is minimised, and what `error` of a result is: character or word error rate. The finer
-    one tells networks apart that get hardly a word right yet."""
     longest_s: Seconds = 16.7
     """Longer utterances are left out of training, and counted: NeMo's limit for LibriSpeech."""
+    error: Literal["cer", "wer"] = "cer"
+    """What `error` of a result is: character or word error rate. The finer one tells networks
+    apart that get hardly a word right yet."""
 
     def __post_init__(self) -> None:
         """Check the fields against each other."""

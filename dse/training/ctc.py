@@ -21,6 +21,7 @@ from torch.nn import functional
 from dse.design.point import DesignPoint
 from dse.networks.padding import output_lengths
 from dse.speech.sentences import SentenceSplit
+from dse.speech.transcripts import frames_needed
 from dse.training.batches import Batch
 
 
@@ -49,13 +50,8 @@ def ctc_loss(point: DesignPoint, scores: Tensor, batch: Batch, *, forgiving: boo
 
 def can_spell(point: DesignPoint, split: SentenceSplit) -> NDArray[np.bool_]:
     """Which utterances have a path in every variant: (utterances,)."""
-    needed = np.array([fewest_frames(split.transcript(index)) for index in range(len(split))])
+    needed = np.array([frames_needed(split.transcript(index)) for index in range(len(split))])
     lengths = np.diff(split.starts).reshape(len(split), split.variants)
     frames = output_lengths(point, torch.from_numpy(lengths)).numpy()
     spelled: NDArray[np.bool_] = np.all(needed[:, None] <= frames, axis=1)
     return spelled
-
-
-def fewest_frames(text: NDArray[np.uint8]) -> int:
-    """Frames of the shortest path of a text: its characters, and a blank between equal ones."""
-    return len(text) + int((text[1:] == text[:-1]).sum())

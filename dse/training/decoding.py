@@ -21,7 +21,6 @@ one of characters, in which `|` stands for the space, as text is written for Ken
 Source: Graves et al., ICML 2006; flashlight-text (github.com/flashlight/text), MIT licence.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dse.errors import InvalidInput, printable
+from dse.speech.transcripts import decode
 
 SPACE = "|"
 """Stands for the space in an n-gram model, whose file separates its words by spaces."""
@@ -52,7 +52,7 @@ def merge(path: Labels, blank: int) -> Labels:
     return text
 
 
-def greedy(scores: Tensor, lengths: Tensor, characters: Sequence[str]) -> Texts:
+def greedy(scores: Tensor, lengths: Tensor, characters: tuple[str, ...]) -> Texts:
     """The text of each utterance's likeliest path.
 
     Args:
@@ -62,14 +62,9 @@ def greedy(scores: Tensor, lengths: Tensor, characters: Sequence[str]) -> Texts:
     """
     paths = scores.argmax(dim=1).cpu().numpy()
     return [
-        written(merge(path[:length], len(characters)), characters)
+        decode(merge(path[:length], len(characters)), characters)
         for path, length in zip(paths, lengths.tolist(), strict=True)
     ]
-
-
-def written(labels: Labels | NDArray[np.uint8], characters: Sequence[str]) -> str:
-    """Indices of characters as text."""
-    return "".join(characters[label] for label in labels)
 
 
 class Beam:
@@ -77,7 +72,7 @@ class Beam:
 
     def __init__(
         self,
-        characters: Sequence[str],
+        characters: tuple[str, ...],
         size: int,
         model: Path | None = None,
         lm_weight: float = 1.0,
@@ -121,7 +116,7 @@ class Beam:
         found = self.decoder.decode(logarithms.data_ptr(), frames, outputs)
         # A token before the first frame and one behind the last are the library's own.
         path = np.array(found[0].tokens[1:-1], dtype=np.int64)
-        return written(merge(path, len(self.characters)), self.characters)
+        return decode(merge(path, len(self.characters)), self.characters)
 
 
 def _library() -> Any:
@@ -134,7 +129,7 @@ def _library() -> Any:
     return decoder
 
 
-def _language_model(path: Path, characters: Sequence[str]) -> Any:
+def _language_model(path: Path, characters: tuple[str, ...]) -> Any:
     """KenLM's model of a file, asked by the index of a character."""
     from flashlight.lib.text.decoder.kenlm import KenLM
     from flashlight.lib.text.dictionary import Dictionary

@@ -70,6 +70,15 @@ def word_edits(references: Sequence[str], hypotheses: Sequence[str]) -> Edits:
     return _summed(_library().process_words(list(references), list(hypotheses)))
 
 
+def check_installed() -> None:
+    """Say at once that error rates cannot be counted, not after the first epoch.
+
+    Raises:
+        InvalidInput: jiwer is not installed.
+    """
+    _library()
+
+
 def _summed(found: Any) -> Edits:
     return Edits(
         substitutions=found.substitutions,

@@ -30,14 +30,15 @@ from dse.speech.features import SpeechFeatures
 from dse.speech.sentences import SentenceFeatures, SentenceSplit
 from dse.speech.task import Task
 from dse.speech.transcription import Transcription
+from dse.speech.transcripts import decode
 from dse.training.batches import Batch, Batches, Epoch, class_weights
 from dse.training.best_scores import write_best_scores
 from dse.training.best_sentences import write_best_sentences
 from dse.training.checkpoint import outputs_of
 from dse.training.ctc import can_spell, ctc_loss
-from dse.training.decoding import greedy, written
+from dse.training.decoding import greedy
 from dse.training.devices import Computation
-from dse.training.edits import character_edits
+from dse.training.edits import character_edits, check_installed
 from dse.training.history import EpochRecord
 from dse.training.length_batches import Chosen, LengthBatches
 from dse.training.recipe import Recipe
@@ -234,6 +235,7 @@ class Sentences:
         device: torch.device,
     ) -> None:
         """Leave out what no path of the network's frames can spell."""
+        check_installed()
         self.point = point
         self.features = features
         self.task: Task | Transcription = features.task
@@ -273,7 +275,7 @@ class Sentences:
         heard = greedy(scores, output_lengths(self.point, batch.lengths), self.task_characters)
         labels, counts = batch.labels.cpu().numpy(), batch.label_lengths.tolist()
         said = [
-            written(row[:count], self.task_characters)
+            decode(row[:count], self.task_characters)
             for row, count in zip(labels, counts, strict=True)
         ]
         return torch.tensor(character_edits(said, heard).count, device=scores.device)

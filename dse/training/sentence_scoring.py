@@ -13,33 +13,29 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from dse.design.point import DesignPoint
 from dse.errors import InvalidData, InvalidDesign
 from dse.networks.network import SpeechNetwork
 from dse.networks.padding import output_lengths
 from dse.speech.sentences import SentenceFeatures, SentenceSplit
+from dse.speech.transcripts import decode
 from dse.training.allocation import give_back_freed_memory
 from dse.training.best_sentences import BestSentences, Heard, heard_of
 from dse.training.checkpoint import load_network
 from dse.training.ctc import ctc_loss
-from dse.training.decoding import greedy, written
+from dse.training.decoding import greedy
 from dse.training.devices import Computation, is_out_of_memory
 from dse.training.fast import fast_scores
 from dse.training.integer import IntegerNetwork, quantise_network
 from dse.training.integer_scores import scores_of_clips
 from dse.training.length_batches import cut_by_frames, padded
 from dse.training.rounded import rounded_scores
-from dse.training.source import Source
+from dse.training.source import Source, pieces_of
 
 EVALUATION_FRAMES = 32_000
 """Frames of a batch, padding included: twice those of a training batch, as nothing is kept for
 gradients."""
-CALIBRATION_UTTERANCES = 64
-"""Of the training split; ranges of activations in whole numbers come from them."""
-CALIBRATION_FRAMES = 128
-"""Frames of a piece that ranges are taken from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +112,7 @@ def evaluate_sentences(
 
 def said(split: SentenceSplit, characters: tuple[str, ...]) -> tuple[str, ...]:
     """Transcripts of a split as text."""
-    return tuple(written(split.transcript(index), characters) for index in range(len(split)))
+    return tuple(decode(split.transcript(index), characters) for index in range(len(split)))
 
 
 def score_best_sentences(
@@ -160,7 +156,7 @@ def score_best_sentences(
     texts: tuple[str, ...] = ()
     reason = ""
     try:
-        quantised = quantise_network(source, calibration_pieces(features.training))
+        quantised = quantise_network(source, pieces_of(features.training))
         texts = integer_texts(quantised, checkpoint.point, told, features.characters)
     except InvalidDesign as error:
         reason = str(error)
@@ -180,25 +176,6 @@ def score_best_sentences(
         hypotheses=floats.hypotheses,
         int8_hypotheses=texts,
     )
-
-
-def calibration_pieces(training: SentenceSplit) -> Tensor:
-    """Pieces of equal length, whose activations give the ranges of int8.
-
-    `CALIBRATION_UTTERANCES` clean ones, evenly spaced in the split, are put end to end and cut: no
-    frame of padding widens a range. Where one ends and the next begins within a piece, a few frames
-    hear both.
-
-    Returns:
-        (pieces, coefficients, frames).
-    """
-    count = min(CALIBRATION_UTTERANCES, len(training))
-    chosen = torch.linspace(0, len(training) - 1, count).round().long().tolist()
-    whole = np.concatenate([training.utterance(index) for index in chosen]).astype(np.float32)
-    size = min(CALIBRATION_FRAMES, len(whole))
-    pieces = len(whole) // size
-    cut = whole[: pieces * size].reshape(pieces, size, -1).transpose(0, 2, 1)
-    return torch.from_numpy(np.ascontiguousarray(cut))
 
 
 def integer_texts(

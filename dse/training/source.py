@@ -7,6 +7,7 @@ training split. Validation clips would make the validation error of the int8 net
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,12 +16,16 @@ from dse.errors import InvalidDesign, InvalidInput
 from dse.networks.network import SpeechNetwork, build_network
 from dse.speech.features import FeatureSplit, load_features
 from dse.speech.mfcc import normalise
+from dse.speech.sentence_features import load_sentences
+from dse.speech.sentences import SentenceSplit
 from dse.speech.transcription import Transcription
 from dse.training.checkpoint import Checkpoint, load_network
 
 CALIBRATION_CLIPS = 64
 """Of the training split; ranges of activations come from them."""
 RANDOM_FRAMES = 128
+PIECE_FRAMES = 128
+"""Of sentences put end to end, each piece."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,13 +115,11 @@ def calibration_pictures(
         raise InvalidInput(
             "int8 needs the ranges of activations on real speech: name a folder with --data"
         )
-    if isinstance(source.checkpoint.task, Transcription):
-        raise InvalidInput(
-            "ranges of activations of a network that writes down sentences are not taken here: its "
-            "training scores it in whole numbers, see evaluation.json beside the checkpoint"
-        )
-    speech = load_features(data, source.checkpoint.task, source.checkpoint.features)
-    pictures = calibration_clips(speech.training, clips)
+    task, spec = source.checkpoint.task, source.checkpoint.features
+    if isinstance(task, Transcription):
+        pictures = pieces_of(load_sentences(data, task, spec).training, clips)
+    else:
+        pictures = calibration_clips(load_features(data, task, spec).training, clips)
     if pictures.shape[1] != source.point.in_channels:
         raise InvalidDesign(
             f"pictures have {pictures.shape[1]} features, and the network takes "
@@ -138,6 +141,26 @@ def calibration_clips(training: FeatureSplit, clips: int = CALIBRATION_CLIPS) ->
     count = min(clips, len(training))
     chosen = torch.linspace(0, len(training) - 1, count).round().long().numpy()
     return torch.from_numpy(training.features[chosen, 0])
+
+
+def pieces_of(split: SentenceSplit, utterances: int = CALIBRATION_CLIPS) -> Tensor:
+    """Clean utterances of a split in pieces of equal length: (pieces, coefficients, frames).
+
+    So many of them at most, evenly spaced in the split, are put end to end and cut: no frame of
+    padding widens a range. Where one ends and the next begins within a piece, a few frames hear
+    both. They are normalised already.
+
+    Args:
+        split: of sentences.
+        utterances: how many.
+    """
+    count = min(utterances, len(split))
+    chosen = torch.linspace(0, len(split) - 1, count).round().long().tolist()
+    whole = np.concatenate([split.utterance(index) for index in chosen]).astype(np.float32)
+    size = min(PIECE_FRAMES, len(whole))
+    pieces = len(whole) // size
+    cut = whole[: pieces * size].reshape(pieces, size, -1).transpose(0, 2, 1)
+    return torch.from_numpy(np.ascontiguousarray(cut))
 
 
 def random_pictures(in_channels: int, clips: int) -> Tensor:

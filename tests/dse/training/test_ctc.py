@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from dse.design.point import Block, DesignPoint
+from dse.speech.transcripts import frames_needed
 from dse.training.batches import Batch
-from dse.training.ctc import can_spell, ctc_loss, fewest_frames
+from dse.training.ctc import can_spell, ctc_loss
 from dse.training.edits import Edits, character_edits, word_edits
 from tests.dse.training.spoken import COEFFICIENTS, split_of
 
@@ -66,7 +67,7 @@ def test_frames_that_a_text_needs_are_those_of_its_shortest_path():
                 merged(path) == text for path in itertools.product(range(OUTPUTS), repeat=frames)
             )
         )
-        assert fewest_frames(np.array(text, np.uint8)) == shortest
+        assert frames_needed(np.array(text, np.uint8)) == shortest
 
 
 def test_what_cannot_be_spelled_in_each_variant_is_found():

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dse.errors import InvalidInput
-from dse.training.decoding import Beam, greedy, merge, written
+from dse.speech.transcripts import decode
+from dse.training.decoding import Beam, greedy, merge
 
 CHARACTERS = ("a", "b", " ")
 BLANK = 3
@@ -64,14 +65,14 @@ def test_repeats_are_merged_before_blanks_are_dropped():
     path = np.array([0, 0, 3, 0, 1, 1, 3])
     assert merge(path, BLANK).tolist() == [0, 0, 1]
     assert merge(np.array([3, 3]), BLANK).tolist() == merge(np.array([], int), BLANK).tolist() == []
-    assert written(merge(path, BLANK), CHARACTERS) == "aab"
+    assert decode(merge(path, BLANK), CHARACTERS) == "aab"
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(0, BLANK), max_size=12))
 def test_merging_is_that_of_the_definition(path):
     labels = merge(np.array(path, dtype=np.int64), BLANK)
-    assert written(labels, CHARACTERS) == text_of(tuple(path))
+    assert decode(labels, CHARACTERS) == text_of(tuple(path))
 
 
 @pytest.mark.parametrize("seed", range(5))
