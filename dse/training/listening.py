@@ -15,7 +15,8 @@ import torch
 from dse.errors import InvalidInput, printable
 from dse.networks.network import SpeechNetwork
 from dse.speech.audio import UnreadableSound, duration_s, read_whole
-from dse.speech.sentence_computation import LONGEST_S, frames_of
+from dse.speech.left_out import LONGEST_S
+from dse.speech.sentence_computation import frames_of
 from dse.speech.transcription import Transcription
 from dse.training.checkpoint import Checkpoint
 from dse.training.decoding import Beam, greedy
