@@ -24,12 +24,14 @@ from dse.errors import InvalidInput
 from dse.speech.download import ARCHIVES, fetch
 from dse.speech.inspection import Inspection, inspect
 from dse.speech.sentence_folders import holds_sentences
+from dse.speech.sentence_synthesis import SentenceSynthesis, synthesize_sentences
 from dse.speech.speech_commands import SPLITS
 from dse.speech.synthesis import Synthesis, synthesize
 from dse_cli.sentence_data import look_at_sentences, print_sentences, say_counts
 from dse_cli.terminal import Screen, say
 
 _DEFAULTS = Synthesis()
+_SENTENCES = SentenceSynthesis()
 FOLDER = click.Path(path_type=Path)
 
 
@@ -80,50 +82,99 @@ def inspect_command(
 
 @command.command("synthesize")
 @click.argument("folder", metavar="DIR", type=FOLDER)
+@click.option("--sentences", is_flag=True, help="Sentences with transcripts, not words.")
 @click.option(
     "--words", help="Words, separated by commas.  [default: the ten commands and ten more]"
 )
-@click.option("--speakers", default=_DEFAULTS.speakers, show_default=True, help="Made-up people.")
+@click.option(
+    "--speakers",
+    type=int,
+    help=f"Made-up people.  [default: {_DEFAULTS.speakers}; of sentences {_SENTENCES.speakers}]",
+)
 @click.option(
     "--clips-per-word",
     type=click.IntRange(max=100_000),
-    default=_DEFAULTS.clips_per_word,
-    show_default=True,
-    help="Clips of each word, at least one a speaker.",
+    help=f"Clips of each word, at least one a speaker.  [default: {_DEFAULTS.clips_per_word}]",
+)
+@click.option(
+    "--sentences-each",
+    type=int,
+    help=f"Sentences of each speaker.  [default: {_SENTENCES.sentences_each}]",
 )
 @click.option("--seed", default=_DEFAULTS.seed, show_default=True, help="Other numbers, others.")
 @click.option(
     "--jobs", type=click.IntRange(1, 256), help="Processes.  [default: one a core, at most 8]"
 )
 def synthesize_command(
-    folder: Path, words: str | None, speakers: int, clips_per_word: int, seed: int, jobs: int | None
+    folder: Path,
+    sentences: bool,
+    words: str | None,
+    clips_per_word: int | None,
+    sentences_each: int | None,
+    jobs: int | None,
+    **common: Any,
 ) -> None:
-    """Make a corpus of synthetic words in DIR, offline, with eSpeak NG.
+    """Make a corpus of synthetic words, or of sentences, in DIR, offline, with eSpeak NG.
 
     The same options give the same sounds. An interrupted command goes on when it is run again.
     """
-    chosen: dict[str, Any] = {}
-    if words is not None:
-        chosen["words"] = tuple(word.strip() for word in words.split(",") if word.strip())
-    settings = Synthesis(speakers=speakers, clips_per_word=clips_per_word, seed=seed, **chosen)
+    of_words = {"words": words, "clips_per_word": clips_per_word}
+    of_sentences = {"sentences_each": sentences_each}
+    for name, given in (of_words if sentences else of_sentences).items():
+        if given is not None:
+            wrong, right = ("sentences", "words") if sentences else ("words", "sentences")
+            option = f"--{name.replace('_', '-')}"
+            raise InvalidInput(f"{option} is for {right}, and these are {wrong}: leave it out")
     jobs = jobs or min(8, os.cpu_count() or 1)
+    chosen = common | (of_sentences if sentences else of_words)
+    chosen = {name: value for name, value in chosen.items() if value is not None}
     with _progress("clips") as report:
-        synthesize(folder, settings, jobs, report)
-    say(
-        f"{settings.clips:,} clips of {len(settings.words)} words by {speakers} made-up speakers "
-        f"in {folder}"
+        if sentences:
+            said = _make_sentences(folder, SentenceSynthesis(**chosen), jobs, report)
+        else:
+            said = _make_words(folder, chosen, jobs, report)
+    say(f"{said} in {folder}")
+
+
+def _make_words(
+    folder: Path, chosen: dict[str, Any], jobs: int, report: Callable[[str, int, int], None]
+) -> str:
+    if "words" in chosen:
+        listed = chosen["words"].split(",")
+        chosen["words"] = tuple(word.strip() for word in listed if word.strip())
+    settings = Synthesis(**chosen)
+    synthesize(folder, settings, jobs, report)
+    return (
+        f"{settings.clips:,} clips of {len(settings.words)} words by {settings.speakers} made-up "
+        "speakers"
     )
 
 
-@command.command("fetch", epilog="The archives: CC BY 4.0, Pete Warden, Google.")
+def _make_sentences(
+    folder: Path,
+    settings: SentenceSynthesis,
+    jobs: int,
+    report: Callable[[str, int, int], None],
+) -> str:
+    synthesize_sentences(folder, settings, jobs, report)
+    return f"{settings.clips:,} sentences by {settings.speakers} made-up speakers"
+
+
+@command.command(
+    "fetch",
+    epilog="Speech Commands: CC BY 4.0, Pete Warden, Google. LibriSpeech: CC BY 4.0, Vassil "
+    "Panayotov and others.",
+)
 @click.argument("name", metavar="NAME", type=click.Choice(list(ARCHIVES)))
 @click.argument("folder", metavar="DIR", type=FOLDER)
 @click.option("--url", help="A mirror of the same archive; its checksum must be the published one.")
 def fetch_command(name: str, folder: Path, url: str | None) -> None:
     """Download the published archive NAME, check it, and unpack it into DIR.
 
-    NAME is speech-commands-v0.01 (30 words, 1.5 GB) or speech-commands-v0.02 (35 words, 2.4 GB).
-    An interrupted download goes on when the command is run again.
+    Words: speech-commands-v0.01 (30 words, 1.5 GB), speech-commands-v0.02 (35 words, 2.4 GB).
+    Sentences: librispeech/dev-clean, dev-other, test-clean, test-other (5 h, 0.3 GB each),
+    librispeech/train-clean-100 (6.4 GB), train-clean-360 (23 GB), train-other-500 (31 GB); all of
+    them may go into one DIR. An interrupted download goes on when the command is run again.
     """
     with _progress("bytes") as report:
         fetch(ARCHIVES[name], folder, url, report)

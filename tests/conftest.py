@@ -40,6 +40,27 @@ def synthetic_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def synthetic_sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight sentences by each of four made-up speakers, two of them to train on: once a run.
+
+    Do not write into it: all tests share it, those of the other processes, too.
+    """
+    pytest.importorskip("espeakng_loader", reason="pip install 'ternary-dse[synthesis]'")
+    from dse.speech.sentence_synthesis import SentenceSynthesis, synthesize_sentences
+
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # of all processes
+    with (root / "synthetic_sentences.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the others wait for the one that makes it
+        if not (root / "synthetic_sentences").exists():
+            settings = SentenceSynthesis(speakers=4, sentences_each=8)
+            synthesize_sentences(root / "making_sentences", settings)
+            (root / "making_sentences").rename(root / "synthetic_sentences")
+    return root / "synthetic_sentences"
+
+
+@pytest.fixture(scope="session")
 def real_speech() -> Path:
     """A folder with recorded speech in `speech_commands/`; mark tests with `real_speech`, too."""
     root = os.environ.get("DSE_SPEECH_DATA")

@@ -1,10 +1,13 @@
-"""Fetch the published Speech Commands archives: resumed, checked, unpacked in one step.
+"""Fetch archives of Speech Commands and LibriSpeech: resumed, checked, unpacked in one step.
 
 While a fetch runs, everything lies in `DIR.download` beside the folder; the folder itself appears
 when the archive is whole, has the published checksum and is unpacked.
 
     DIR.download/archive.tar.gz.part      grows; kept over interruptions
     DIR.download/unpacked/                filled, then renamed to DIR
+
+An archive that is one part of a corpus (`Archive.part`) lies in `DIR.PART.download` meanwhile, and
+its part appears in DIR beside others that are there: LibriSpeech comes as seven archives.
 
 Nothing of the archive is trusted before its SHA-256 is right, so plain http and mirrors are safe:
 they can only fail. Resuming asks for `Range: bytes=N-` and has four answers to tell apart:
@@ -47,9 +50,12 @@ class Archive:
     """About; to refuse a disk that is too small before the download."""
     contents: str
     """One line for the help."""
+    part: str = ""
+    """The folder of the archive that is one part of a corpus, `LibriSpeech/dev-clean`; empty where
+    the archive is all of it."""
 
 
-ARCHIVES = {
+_SPEECH_COMMANDS = {
     "speech-commands-v0.01": Archive(
         url="http://download.tensorflow.org/data/speech_commands_v0.01.tar.gz",
         sha256="743935421bb51cccdb6bdd152e04c5c70274e935c82119ad7faeec31780d811d",
@@ -68,6 +74,65 @@ ARCHIVES = {
 """Pete Warden, Google; CC BY 4.0. Checksums: torchaudio, datasets/speechcommands.py, `_CHECKSUMS`,
 and TensorFlow Datasets, speech_commands/checksums.tsv (v0.02); sizes: the server's Content-Length.
 """
+
+
+def _librispeech(name: str, sha256: str, archive_bytes: int, hours: str) -> Archive:
+    return Archive(
+        url=f"https://www.openslr.org/resources/12/{name}.tar.gz",
+        sha256=sha256,
+        archive_bytes=archive_bytes,
+        unpacked_bytes=round(1.03 * archive_bytes),  # FLAC is packed already; blocks of a disk
+        contents=f"{hours} h of read English, {archive_bytes / 1e9:.1f} GB",
+        part=f"LibriSpeech/{name}",
+    )
+
+
+_LIBRISPEECH = {
+    f"librispeech/{name}": _librispeech(name, *published)
+    for name, published in {
+        "dev-clean": (
+            "76f87d090650617fca0cac8f88b9416e0ebf80350acb97b343a85fa903728ab3",
+            337_926_286,
+            "5.4",
+        ),
+        "dev-other": (
+            "12661c48e8c3fe1de2c1caa4c3e135193bfb1811584f11f569dd12645aa84365",
+            314_305_928,
+            "5.3",
+        ),
+        "test-clean": (
+            "39fde525e59672dc6d1551919b1478f724438a95aa55f874b576be21967e6c23",
+            346_663_984,
+            "5.4",
+        ),
+        "test-other": (
+            "d09c181bba5cf717b3dee7d4d592af11a3ee3a09e08ae025c5506f6ebe961c29",
+            328_757_843,
+            "5.1",
+        ),
+        "train-clean-100": (
+            "d4ddd1d5a6ab303066f14971d768ee43278a5f2a0aa43dc716b0e64ecbbbf6e2",
+            6_387_309_499,
+            "100.6",
+        ),
+        "train-clean-360": (
+            "146a56496217e96c14334a160df97fffedd6e0a04e66b9c5af0d40be3c792ecf",
+            23_049_477_885,
+            "363.6",
+        ),
+        "train-other-500": (
+            "ddb22f27f96ec163645d53215559df6aa36515f26e01dd70798188350adcb6d2",
+            30_593_501_606,
+            "496.7",
+        ),
+    }.items()
+}
+"""Vassil Panayotov and others; CC BY 4.0; OpenSLR, resource 12. Checksums: torchaudio,
+datasets/librispeech.py, `_CHECKSUMS`; sizes: Kaldi, librispeech/s5/local/download_and_untar.sh,
+`sizes_new`; hours: Panayotov et al., ICASSP 2015, table 1."""
+
+ARCHIVES = _SPEECH_COMMANDS | _LIBRISPEECH
+"""What `dse data fetch` knows by name."""
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 30.0
@@ -88,7 +153,8 @@ def fetch(
 
     Args:
         archive: what to fetch.
-        folder: missing or empty; appears when all is done.
+        folder: missing or empty; appears when all is done. A part of a corpus needs no empty one:
+            it appears there beside other parts.
         url: a mirror of the same archive; the checksum stays.
         report: told the progress.
         pause_s: wait before trying again; doubles each time.
@@ -101,7 +167,8 @@ def fetch(
     url = url or archive.url
     tell: Report = report or (lambda stage, done, total: None)
     _check_place(archive, folder, url)
-    work = folder.with_name(folder.name + ".download")
+    name = Path(archive.part).name
+    work = folder.with_name(f"{folder.name}{'.' if name else ''}{name}.download")
     work.mkdir(parents=True, exist_ok=True)
     packed = work / "archive.tar.gz.part"
     _check_space(archive, work, packed)
@@ -114,16 +181,41 @@ def fetch(
     unpacked = work / "unpacked"
     shutil.rmtree(unpacked, ignore_errors=True)
     _unpack(packed, unpacked, url, tell)
-    if folder.exists():
-        folder.rmdir()  # empty, as checked above
-    unpacked.rename(folder)
+    if archive.part:
+        _put_beside(archive, folder, unpacked, url)
+    else:
+        if folder.exists():
+            folder.rmdir()  # empty, as checked above
+        unpacked.rename(folder)
     shutil.rmtree(work, ignore_errors=True)
+
+
+def _put_beside(archive: Archive, folder: Path, unpacked: Path, url: str) -> None:
+    """Move a part into `folder`, last of all, after what lies around it: licence, list of speakers.
+
+    Each part brings the same files around it, so those that are there stay.
+    """
+    part = unpacked / archive.part
+    if not part.is_dir():
+        raise InvalidData(f"the archive of {url} has no folder {archive.part}")
+    place = (folder / archive.part).parent
+    place.mkdir(parents=True, exist_ok=True)
+    for each in sorted(part.parent.iterdir()):
+        if each != part and not (place / each.name).exists():
+            each.rename(place / each.name)
+    if (folder / archive.part).exists():
+        (folder / archive.part).rmdir()  # empty, as checked before the download
+    part.rename(folder / archive.part)
 
 
 def _check_place(archive: Archive, folder: Path, url: str) -> None:
     if folder.exists() and not folder.is_dir():
         raise InvalidData(f"{folder} is a file: name a new or empty folder")
-    if folder.exists() and any(folder.iterdir()):
+    if archive.part:
+        part = folder / archive.part
+        if part.exists() and (not part.is_dir() or any(part.iterdir())):
+            raise InvalidData(f"{part} is there already: remove it, or name another folder")
+    elif folder.exists() and any(folder.iterdir()):
         raise InvalidData(f"{folder} is not empty: name a new or empty folder")
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise InvalidData(

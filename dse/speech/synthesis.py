@@ -19,17 +19,9 @@ No number is drawn from a stream that clips share. That is what makes the order 
 of processes and an interruption invisible in the result.
 """
 
-import contextlib
 import hashlib
-import json
-import os
-import queue
 import re
-import subprocess
-import sys
-import threading
 import wave
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,10 +29,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.errors import InvalidData, require
+from dse.errors import require
 from dse.files import write_text
 from dse.speech.audio import Samples, resample
 from dse.speech.speech_commands import NOISE_FOLDER, Split, which_split
+from dse.speech.synthesis_work import Report, prepare, run_workers, write_marker
 from dse.speech.task import COMMANDS
 from dse.speech.voices import (
     ACCENTS,
@@ -55,8 +48,6 @@ CLIP_RATE_HZ = 16_000
 CLIP_SAMPLES = 16_000
 OTHER_WORDS = ("bed", "bird", "cat", "dog", "happy", "house", "marvin", "sheila", "tree", "wow")
 """Ten more words of Speech Commands, for the class of unknown words."""
-MARKER = "synthesis.json"
-"""Says in the folder that the corpus is ours, with which options, and whether it is complete."""
 NOISE_S = 30.0
 """Length of each background noise."""
 NOISES = ("white_noise", "pink_noise", "brown_noise", "mains_hum", "babble", "clatter")
@@ -67,9 +58,6 @@ _SPLIT_OF_TWENTY: tuple[Split, ...] = tuple(
 )
 _LONGEST_WORD_S = 0.85
 _WORD = re.compile(r"[a-z][a-z0-9'-]{0,39}")
-
-Report = Callable[[str, int, int], None]
-"""Called with what is being done, how many clips are done, how many there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +98,10 @@ class Synthesis:
         """All clips of all words, noises not counted."""
         return self.clips_per_word * len(self.words)
 
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain data: what `synthesis.json` and the workers read."""
+        return asdict(self) | {"words": list(self.words), "version": 1}
+
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
@@ -132,7 +124,8 @@ class Recording:
     utterance: Utterance
 
 
-def _random(*parts: object) -> np.random.Generator:
+def draw_by(*parts: object) -> np.random.Generator:
+    """Random numbers that depend on nothing but `parts`: not on order, process or interruption."""
     digest = hashlib.blake2b(" ".join(map(str, parts)).encode(), digest_size=16).digest()
     return np.random.default_rng(int.from_bytes(digest))
 
@@ -150,10 +143,10 @@ def speaker(settings: Synthesis, index: int) -> Speaker:
     # A walk through all pairs: voices and accents both change from one speaker to the next. The
     # accent moves one further after each round of voices: there are 76 of them and 8 accents, and
     # 76 + 1 is odd, so a voice meets all accents before it meets one again.
-    order = _random("voices", settings.seed).permutation(len(VOICES))
+    order = draw_by("voices", settings.seed).permutation(len(VOICES))
     voice = VOICES[order[index % len(VOICES)]]
     accent = ACCENTS[(index + index // len(VOICES)) % len(ACCENTS)]
-    random = _random("speaker", settings.seed, index)
+    random = draw_by("speaker", settings.seed, index)
     # The split follows from a hash of the name, so names are tried until one falls into the split
     # that is wanted: 10 tries on average for one that is held out, 1.25 for training.
     attempt = 0
@@ -184,7 +177,7 @@ def recordings(settings: Synthesis, index: int) -> list[Recording]:
     for word in settings.words:
         for take in range(takes):
             path = f"{word}/{person.name}_nohash_{take}.wav"
-            random = _random("take", settings.seed, path)
+            random = draw_by("take", settings.seed, path)
             utterance = Utterance(
                 text=word,
                 voice=person.voice,
@@ -230,14 +223,19 @@ def record(spoken: NDArray[np.int16], random: np.random.Generator) -> NDArray[np
     word_rms = float(np.sqrt(np.mean(np.square(word, dtype=np.float64))))
     noise_rms = word_rms / 10 ** (random.uniform(5, 35) / 20)
     noise = coloured_noise(CLIP_SAMPLES, random.uniform(0, 2), random)
-    clip = _in_room(clip, random) + noise * noise_rms
+    clip = in_room(clip, random) + noise * noise_rms
     peak = float(np.abs(clip).max())
     level = 10 ** (random.uniform(-24, -3) / 20)
-    return _to_int16(clip * (level / max(peak, 1e-9)))
+    return to_int16(clip * (level / max(peak, 1e-9)))
 
 
-def _in_room(clip: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
-    """Echoes that die away within 0.1 to 0.4 s, and a microphone that tilts the spectrum."""
+def in_room(clip: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+    """Echoes that die away within 0.1 to 0.4 s, and a microphone that tilts the spectrum.
+
+    Args:
+        clip: (samples,) at `CLIP_RATE_HZ`, longer than the room rings.
+        random: draws room and tilt.
+    """
     reverberation_s = random.uniform(0.1, 0.4)
     seconds = np.arange(round(reverberation_s * CLIP_RATE_HZ)) / CLIP_RATE_HZ
     # 60 dB quieter after the reverberation time: 10^(-3 t / T).
@@ -248,8 +246,8 @@ def _in_room(clip: NDArray[np.float64], random: np.random.Generator) -> NDArray[
     # the sum of their squares), so it stands out by 6 dB or more.
     room[0] = 1
     # A product of spectra is a circular convolution. Clip and room together are shorter than two
-    # clips, so no echo comes round to the beginning; those past the second are cut off.
-    size = 2 * CLIP_SAMPLES
+    # clips, so no echo comes round to the beginning; those past its end are cut off.
+    size = 2 * len(clip)
     hertz = np.fft.rfftfreq(size, 1 / CLIP_RATE_HZ)
     # So many dB an octave, 0 at 1 kHz, level below 125 Hz; magnitudes alone, no change of phase.
     tilt_db = random.uniform(-3, 3) * np.log2(np.maximum(hertz, 125) / 1000)
@@ -285,7 +283,7 @@ def background_noise(kind: str, settings: Synthesis, speak: Speak) -> NDArray[np
         settings: its seed draws the noise.
         speak: for the voices of `babble`; the others do not use it.
     """
-    random = _random("noise", settings.seed, kind)
+    random = draw_by("noise", settings.seed, kind)
     samples = round(NOISE_S * CLIP_RATE_HZ)
     seconds = np.arange(samples) / CLIP_RATE_HZ
     if kind == "white_noise":
@@ -306,7 +304,7 @@ def background_noise(kind: str, settings: Synthesis, speak: Speak) -> NDArray[np
     else:
         raise ValueError(f"no noise is called {kind!r}")
     noise = noise / np.sqrt(np.mean(np.square(noise)))
-    return _to_int16(noise * min(0.1, 0.9 / float(np.abs(noise).max())))
+    return to_int16(noise * min(0.1, 0.9 / float(np.abs(noise).max())))
 
 
 def _babble(
@@ -355,7 +353,8 @@ def _clatter(samples: int, random: np.random.Generator) -> NDArray[np.float64]:
     return noise
 
 
-def _to_int16(sound: NDArray[np.float64] | Samples) -> NDArray[np.int16]:
+def to_int16(sound: NDArray[np.float64] | Samples) -> NDArray[np.int16]:
+    """Whole numbers of fractions of full scale; what is louder is clipped."""
     return np.clip(np.rint(sound * 32767), -32768, 32767).astype(np.int16)
 
 
@@ -384,56 +383,8 @@ def synthesize(
         (folder / word).mkdir(exist_ok=True)
     (folder / NOISE_FOLDER).mkdir(exist_ok=True)
     write_text(folder / "README.md", _readme(settings))
-    _run_workers(folder, settings, min(jobs, settings.speakers), report)
-    _write_marker(folder, settings, complete=True)
-
-
-def prepare(folder: Path, settings: Synthesis) -> None:
-    """Make `folder` and mark it as an unfinished corpus; refuse one that holds something else.
-
-    The marker comes before the first sound, so that an interrupted corpus is known for one.
-
-    Raises:
-        InvalidData: the folder is a file, holds something else, or a corpus of other settings.
-        OSError: it cannot be made.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise InvalidData(f"{folder} is a file: name a new or empty folder")
-    marker = folder / MARKER
-    if marker.exists():
-        _refuse_other_corpus(folder, settings)
-        return
-    if folder.exists() and any(folder.iterdir()):
-        raise InvalidData(
-            f"{folder} is not empty and holds no synthetic corpus: name a new or empty folder"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_marker(folder, settings, complete=False)
-
-
-def _refuse_other_corpus(folder: Path, settings: Synthesis) -> None:
-    try:
-        found = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-        made_with = dict(found["settings"])
-    except (ValueError, KeyError, TypeError):
-        raise InvalidData(
-            f"{folder / MARKER} is damaged: remove the folder, or name an empty one"
-        ) from None
-    for key, value in _plain(settings).items():
-        if made_with.get(key) != value:
-            raise InvalidData(
-                f"{folder} holds a corpus made with {key} {made_with.get(key)}, not {value}: give "
-                "the same options to check and finish it, or name an empty folder"
-            )
-
-
-def _plain(settings: Synthesis) -> dict[str, Any]:
-    return asdict(settings) | {"words": list(settings.words), "version": 1}
-
-
-def _write_marker(folder: Path, settings: Synthesis, *, complete: bool) -> None:
-    content = {"settings": _plain(settings), "complete": complete}
-    write_text(folder / MARKER, json.dumps(content, indent=1) + "\n")
+    run_workers(folder, settings, min(jobs, settings.speakers), report)
+    write_marker(folder, settings, complete=True)
 
 
 def _readme(settings: Synthesis) -> str:
@@ -504,7 +455,7 @@ def make_speaker(folder: Path, settings: Synthesis, index: int, speak: Speak) ->
         # All are spoken even if few are missing: a voice depends on what it said before.
         spoken = speak([recording.utterance for recording in planned])
         for recording, path, sound in zip(planned, paths, spoken, strict=True):
-            random = _random("room", settings.seed, recording.path)
+            random = draw_by("room", settings.seed, recording.path)
             write_wav(path, record(sound, random))
     return len(planned)
 
@@ -515,81 +466,3 @@ def make_noises(folder: Path, settings: Synthesis, speak: Speak) -> None:
         path = folder / NOISE_FOLDER / f"{kind}.wav"
         if not is_complete(path, round(NOISE_S * CLIP_RATE_HZ)):
             write_wav(path, background_noise(kind, settings, speak))
-
-
-# --- workers -------------------------------------------------------------------------------------
-
-
-def _run_workers(folder: Path, settings: Synthesis, jobs: int, report: Report | None) -> None:
-    """Share the speakers out in turns, and follow the workers until all have left.
-
-    A line of JSON from a worker is one of `clips` (made for one speaker), `problem`, or `errno`
-    with reason and place. `left` is added here when its output ends, with the exit status: a
-    worker that crashes says nothing, and would otherwise be waited for for ever.
-    """
-    messages: queue.Queue[dict[str, Any]] = queue.Queue()
-    workers = [
-        _start_worker(folder, settings, list(range(job, settings.speakers, jobs)), job == 0)
-        for job in range(jobs)
-    ]
-    try:
-        for worker in workers:
-            threading.Thread(target=_listen, args=(worker, messages), daemon=True).start()
-        done, running = 0, jobs
-        while running:
-            message = messages.get()
-            if "clips" in message:
-                done += message["clips"]
-                if report is not None:
-                    report("synthesis", done, settings.clips)
-            elif "errno" in message:
-                raise OSError(message["errno"], message["reason"], message["place"])
-            elif "problem" in message:
-                raise InvalidData(message["problem"])
-            elif message["left"] != 0:
-                raise InvalidData(
-                    f"a synthesis process stopped with status {message['left']}: run the same "
-                    f"command again to finish {folder}"
-                )
-            else:
-                running -= 1
-    finally:
-        for worker in workers:
-            worker.kill()
-            worker.wait()
-            for pipe in (worker.stdin, worker.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):
-                        pipe.close()
-
-
-def _start_worker(
-    folder: Path, settings: Synthesis, speakers: Sequence[int], noises: bool
-) -> "subprocess.Popen[str]":
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "dse.speech.synthesis_worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        # One thread each: the processes are the parallelism, and a fork wants no other threads.
-        env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-    )
-    order = {
-        "folder": str(folder),
-        "settings": asdict(settings),
-        "speakers": list(speakers),
-        "noises": noises,
-    }
-    assert worker.stdin is not None
-    with contextlib.suppress(BrokenPipeError):  # it died at once; its status will say so
-        worker.stdin.write(json.dumps(order))
-        worker.stdin.close()
-    return worker
-
-
-def _listen(worker: "subprocess.Popen[str]", messages: "queue.Queue[dict[str, Any]]") -> None:
-    assert worker.stdout is not None
-    with contextlib.suppress(ValueError):  # closed because another worker failed
-        for line in worker.stdout:
-            messages.put(json.loads(line))
-    messages.put({"left": worker.wait()})

@@ -126,6 +126,26 @@ def test_synthesize_refuses_options_that_make_no_corpus(tmp_path, capfd):
     assert (code, err) == (2, "dse: speakers must be from 3 to 608, not 2\n")
 
 
+def test_synthesize_makes_sentences(synthetic_sentences, tmp_path, capfd):
+    folder = str(tmp_path / "speech")
+    shutil.copytree(synthetic_sentences, folder)
+    options = ("--sentences", "--speakers", "4", "--sentences-each", "8", "--jobs", "1")
+    code, out, err = dse(capfd, "data", "synthesize", folder, *options)
+    assert (code, out, err) == (0, f"32 sentences by 4 made-up speakers in {folder}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--sentences", "--words", "yes"), "--words is for words, and these are sentences"),
+        (("--sentences-each", "3"), "--sentences-each is for sentences, and these are words"),
+    ],
+)
+def test_synthesize_refuses_options_of_the_other_kind(tmp_path, capfd, options, says):
+    code, _, err = dse(capfd, "data", "synthesize", str(tmp_path), *options)
+    assert code == 2 and says in err
+
+
 def test_fetch_passes_on_what_was_asked_for(tmp_path, capfd, monkeypatch):
     asked = []
 

@@ -257,7 +257,75 @@ def test_published_archives():
     assert {name: entry.sha256[:8] for name, entry in ARCHIVES.items()} == {
         "speech-commands-v0.01": "74393542",
         "speech-commands-v0.02": "af14739e",
+        "librispeech/dev-clean": "76f87d09",
+        "librispeech/dev-other": "12661c48",
+        "librispeech/test-clean": "39fde525",
+        "librispeech/test-other": "d09c181b",
+        "librispeech/train-clean-100": "d4ddd1d5",
+        "librispeech/train-clean-360": "146a5649",
+        "librispeech/train-other-500": "ddb22f27",
     }
     for name, entry in ARCHIVES.items():
         assert len(entry.sha256) == 64
-        assert entry.url.endswith(name.replace("-", "_") + ".tar.gz")
+        if not entry.part:
+            assert entry.url.endswith(name.replace("-", "_") + ".tar.gz")
+
+
+# --- parts of a corpus ---------------------------------------------------------------------------
+
+
+def part_of(server: Server, name: str, content: bytes) -> Archive:
+    server.content = packed(
+        (f"LibriSpeech/{name}/84/1/84-1-0000.flac", content),
+        ("LibriSpeech/LICENSE.TXT", name.encode()),
+    )
+    digest = hashlib.sha256(server.content).hexdigest()
+    return Archive(server.url, digest, len(server.content), 1000, "test", f"LibriSpeech/{name}")
+
+
+def test_parts_of_a_corpus_come_into_one_folder(server, tmp_path):
+    folder = tmp_path / "speech"
+    get(server, folder, archive=part_of(server, "dev-clean", b"one"))
+    server.cut_after = [20]
+    get(server, folder, archive=part_of(server, "test-clean", b"two"))
+    assert server.ranges == [None, None, "bytes=20-"]
+    inner = folder / "LibriSpeech"
+    assert sorted(path.name for path in inner.iterdir()) == [
+        "LICENSE.TXT",
+        "dev-clean",
+        "test-clean",
+    ]
+    assert (inner / "dev-clean/84/1/84-1-0000.flac").read_bytes() == b"one"
+    assert (inner / "test-clean/84/1/84-1-0000.flac").read_bytes() == b"two"
+    assert (inner / "LICENSE.TXT").read_text() == "dev-clean"  # what was there stays
+    assert [path.name for path in tmp_path.iterdir()] == ["speech"]
+
+
+def test_a_part_that_is_there_is_not_fetched_again(server, tmp_path):
+    wanted = part_of(server, "dev-clean", b"one")
+    get(server, tmp_path / "speech", archive=wanted)
+    with pytest.raises(InvalidData, match=r"LibriSpeech/dev-clean is there already: remove it"):
+        get(server, tmp_path / "speech", archive=wanted)
+    assert server.ranges == [None]
+
+
+def test_an_archive_of_another_part_is_refused(server, tmp_path):
+    other = part_of(server, "dev-clean", b"one")
+    wanted = Archive(
+        *(getattr(other, name) for name in ("url", "sha256")), 9, 9, "", "LibriSpeech/x"
+    )
+    with pytest.raises(InvalidData, match=r"has no folder LibriSpeech/x"):
+        get(server, tmp_path / "speech", archive=wanted)
+
+
+def test_librispeech_is_known_by_its_seven_parts():
+    parts = {name: each for name, each in ARCHIVES.items() if name.startswith("librispeech/")}
+    assert len(parts) == 7 and len({each.sha256 for each in parts.values()}) == 7
+    for name, each in parts.items():
+        assert each.part == f"LibriSpeech/{name.removeprefix('librispeech/')}"
+        assert each.url.endswith(f"/12/{Path(each.part).name}.tar.gz")
+        assert len(bytes.fromhex(each.sha256)) == 32
+    # 960 hours are what papers call the whole of LibriSpeech: 61 GB.
+    training = [each for name, each in parts.items() if "/train-" in name]
+    assert sum(float(each.contents.split()[0]) for each in training) == pytest.approx(960.9)
+    assert 59e9 < sum(each.archive_bytes for each in training) < 61e9

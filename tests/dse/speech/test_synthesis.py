@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dse.errors import InvalidData, InvalidField
-from dse.speech import inspection, synthesis, voices
+from dse.speech import inspection, synthesis_work, voices
 from dse.speech.speech_commands import scan, which_split
 from dse.speech.synthesis import (
     NOISES,
@@ -216,7 +216,7 @@ except ValueError as error:
 
 
 def test_a_worker_that_dies_is_reported(tmp_path, monkeypatch):
-    monkeypatch.setattr(synthesis.sys, "executable", "/bin/false")
+    monkeypatch.setattr(synthesis_work.sys, "executable", "/bin/false")
     with pytest.raises(InvalidData) as caught:
         synthesize(tmp_path / "a", TWO)
     assert str(caught.value) == (
