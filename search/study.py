@@ -17,7 +17,6 @@ from dse.errors import InvalidStudy
 from dse.files import write_text
 from dse.pricing.sweep import Sweep
 from dse.speech.speech_commands import SPLITS
-from dse.speech.transcription import Transcription
 from dse.studies.folder import DESIGNS, GIVEN, RESOLVED
 from dse.studies.resolved import Begun, read_resolved, readable_yaml
 from dse.studies.rows import read_all_rows
@@ -216,11 +215,6 @@ def load_data(
     from dse.speech.loading import load_speech
     from dse.training.devices import choose_device  # loads torch
 
-    if isinstance(spec.task, Transcription):
-        raise InvalidStudy(
-            f"{spec.name} is about sentences (task: transcription), which a search cannot train "
-            "yet: choose a task of words"
-        )
     choose_device(spec.device)
     return load_speech(spec.data_folder, spec.task, spec.features, cache=cache, report=report)
 

@@ -7,7 +7,7 @@ module loads without torch; `Training.train` loads it.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from dse.design.point import DesignPoint
 from dse.files import inside
@@ -15,8 +15,7 @@ from dse.training.history import EpochRecord, TrainingResult
 from dse.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from dse.speech.features import SpeechFeatures  # loads torch
-    from dse.speech.loading import Features
+    from dse.speech.loading import Features  # loads torch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +62,7 @@ class Training:
         folder.mkdir(exist_ok=True)
         return train(
             point,
-            cast("SpeechFeatures", self.features),  # `search.study.load_data` refuses others
+            self.features,
             self.recipe,
             seed=self.seed,
             folder=folder,
