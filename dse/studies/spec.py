@@ -19,6 +19,7 @@ from cost_models.reading import Problems, build
 from cost_models.recognised import check_kind
 from cost_models.strict_yaml import Node, read_yaml
 from dse.columns import COST_COLUMNS, MEASURED_COLUMNS, OBJECTIVE_COLUMNS, first_measured
+from dse.design.families import FAMILIES
 from dse.design.families.family import Values
 from dse.design.point import DesignPoint
 from dse.design.published import published, published_values
@@ -32,7 +33,7 @@ from dse.pricing.hardware import Hardware, HardwareSection, hardware_from_node
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Pricing
 from dse.speech.task import FeatureSpec
-from dse.speech.transcription import SpeechTask
+from dse.speech.transcription import SpeechTask, Transcription
 from dse.studies.data_section import DataSection, data_from_node
 from dse.studies.effort import Amount, Effort, Patience
 from dse.studies.folder import RESOLVED
@@ -483,8 +484,13 @@ def _parts(
 
 
 def _of_features(space: SearchSpace, file: StudyFile, node: Node) -> SearchSpace:
-    """The space with as many features a frame as the data will have."""
+    """The space with as many features a frame as the data will have.
+
+    Raises:
+        InvalidFile: the space says another number, or its networks are for the other task.
+    """
     coefficients, section = file.data.features.coefficients, node.value["space"]
+    _check_head(space, file.data.task, section)
     if "in_channels" not in section.value:
         return dataclasses.replace(space, in_channels=coefficients)
     if space.in_channels != coefficients:
@@ -493,6 +499,18 @@ def _of_features(space: SearchSpace, file: StudyFile, node: Node) -> SearchSpace
             f"{coefficients}: leave in_channels out"
         )
     return space
+
+
+def _check_head(space: SearchSpace, task: SpeechTask, section: Node) -> None:
+    """A network of words has one answer a clip, one of sentences an answer a frame."""
+    wanted = "framewise" if isinstance(task, Transcription) else "pooled"
+    if space.family.head != wanted:
+        fitting = [each.name for each in FAMILIES.values() if each.head == wanted]
+        place = section.value.get("family", section)
+        raise place.error(
+            f"space.family is {space.family.name}, whose networks have a {space.family.head} head, "
+            f"and a task of kind {task.kind} needs a {wanted} one: use {' or '.join(fitting)}"
+        )
 
 
 def _read_fill(

@@ -78,3 +78,29 @@ def test_says_what_is_wrong(tmp_path, task, features, says):
         read_study(path)
     assert says.replace("study.yaml", str(path)) in str(error.value)
     assert str(error.value).count("\n") == 0, "one problem, one sentence"
+
+
+@pytest.mark.parametrize(
+    ("task", "family", "says"),
+    [
+        (
+            "transcription",
+            "matchboxnet",
+            "space.family is matchboxnet, whose networks have a pooled head, and a task of kind "
+            "transcription needs a framewise one: use quartznet",
+        ),
+        (
+            "commands",
+            "quartznet",
+            "space.family is quartznet, whose networks have a framewise head, and a task of kind "
+            "commands needs a pooled one: use matchboxnet",
+        ),
+    ],
+)
+def test_networks_are_of_the_task(tmp_path, task, family, says):
+    path = tmp_path / "study.yaml"
+    text = STUDY.format(task=f"{{kind: {task}}}", features="{}")
+    path.write_text(text.replace("space: {", f"space: {{family: {family}, "))
+    with pytest.raises(InvalidFile) as error:
+        read_study(path)
+    assert str(error.value) == f"{says} ({path}:6)"

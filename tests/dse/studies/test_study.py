@@ -51,7 +51,7 @@ data:
   folder: speech
   task: {kind: transcription, characters: [" ", a, n, "'"], longest_s: 12.5}
   features: {variants: 2}
-space: {blocks: [1, 2], policy: P0}
+space: {family: quartznet, blocks: [1, 2], policy: P0}
 trainings: 4
 """
 
