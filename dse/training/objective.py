@@ -48,7 +48,7 @@ from dse.training.sentence_scoring import evaluate_sentences, score_best_sentenc
 Features = SpeechFeatures | SentenceFeatures
 
 FEWEST_EPOCHS_OF_BLANKS = 10
-"""A network that hears nothing is given up after half of the epochs, but never before these."""
+"""In a row, before a network that hears nothing is given up."""
 NAMED = 3
 """Utterances of a note; the others are counted."""
 
@@ -308,19 +308,22 @@ class Sentences:
         )
 
     def given_up(self, history: Sequence[EpochRecord], epochs: int) -> str:
-        """Whether nothing was ever written down, after half of the epochs.
+        """Whether nothing was written down in a quarter of the epochs, and half of them are done.
 
-        A network that hears only blanks has a CER and a WER of exactly 1, all deletions. Every
-        training by CTC begins there, and leaves it within a few epochs or not at all.
+        A network that hears only blanks has a CER and a WER of exactly 1, all deletions. Training
+        by CTC comes there in its first epochs, as blanks are the best answer of who knows nothing,
+        and leaves it after some more, or never.
         """
-        enough = max(FEWEST_EPOCHS_OF_BLANKS, math.ceil(epochs / 2))
-        rates = {rate for one in history for rate in (one.validation_cer, one.validation_wer)}
-        if len(history) < enough or rates != {1.0}:
+        row = max(FEWEST_EPOCHS_OF_BLANKS, math.ceil(epochs / 4))
+        rates = {
+            rate for one in history[-row:] for rate in (one.validation_cer, one.validation_wer)
+        }
+        if len(history) < max(row, math.ceil(epochs / 2)) or rates != {1.0}:
             return ""
         return (
-            f"after {len(history)} of {epochs} epochs the network hears only blanks in all "
-            f"{len(self.features.validation)} validation utterances: lower learning_rate, take a "
-            "longer warm-up, or more epochs"
+            f"after {len(history)} of {epochs} epochs the network has heard only blanks in all "
+            f"{len(self.features.validation)} validation utterances for {row} epochs: lower "
+            "learning_rate, take a longer warm-up, or more epochs"
         )
 
     def end(self, best: Path, folder: Path, computation: Computation) -> Ended:

@@ -116,8 +116,8 @@ def train(
         InvalidData: a split has too few clips, or no sentence has as many frames as characters.
         InvalidInput: a library that sentences need is not installed.
         InvalidCheckpoint: `folder` holds a training of another design, data, recipe or seed.
-        TrainingFailed: the loss is no number, the memory is full, or nothing but blanks was heard
-            for half of the epochs.
+        TrainingFailed: the loss is no number, the memory is full, or nothing but blanks is heard
+            (`dse.training.objective.Sentences.given_up`).
         OSError: the checkpoint cannot be written.
     """
     require(seed >= 0, "seed", "0 or more", seed)

@@ -80,7 +80,7 @@ def pass_of(
     }
 
 
-@settings(deadline=None, max_examples=20, derandomize=True)
+@settings(deadline=None, max_examples=12, derandomize=True)
 @given(
     points(),
     st.lists(st.integers(2, 20), min_size=2, max_size=4),

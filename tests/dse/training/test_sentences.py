@@ -260,7 +260,7 @@ def test_utterances_with_more_characters_than_frames_are_named_and_left_out(feat
 
 
 def test_a_network_that_hears_only_blanks_is_given_up(features, tmp_path):
-    """Taught that nobody speaks, it writes down nothing from the first epoch on."""
+    """Taught that nobody speaks, it soon writes down nothing."""
     none = np.zeros(len(features.training) + 1, np.int64)
     silent = dataclasses.replace(features.training, label_starts=none)
     deaf = dataclasses.replace(features, training=silent)
@@ -270,11 +270,12 @@ def test_a_network_that_hears_only_blanks_is_given_up(features, tmp_path):
     with pytest.raises(TrainingFailed) as error:
         train(POINT, deaf, recipe, seed=1, folder=tmp_path, device="cpu")
     assert str(error.value) == (
-        "after 11 of 22 epochs the network hears only blanks in all 12 validation utterances: "
-        "lower learning_rate, take a longer warm-up, or more epochs"
+        "after 11 of 22 epochs the network has heard only blanks in all 12 validation utterances "
+        "for 10 epochs: lower learning_rate, take a longer warm-up, or more epochs"
     )
     history = read_history(tmp_path)
-    assert len(history) == 11 and {record.validation_cer for record in history} == {1.0}
+    assert len(history) == 11
+    assert {record.validation_cer for record in history[1:]} == {1.0}
     with pytest.raises(TrainingFailed, match="after 11 of 22 epochs"):  # and stays so
         train(POINT, deaf, recipe, seed=1, folder=tmp_path, device="cpu")
     short = dataclasses.replace(recipe, epochs=1)
