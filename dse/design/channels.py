@@ -77,6 +77,8 @@ def forward(block: Block, in_channels: int, ternary_seed: int, live: Mask) -> Ma
         ternary_seed: of the network.
         live: of its inputs, shape (in_channels,).
     """
+    if block.skips_from:  # dense matrices, from blocks that something got through
+        return np.ones(block.out_channels, dtype=np.bool_)
     main, skip = _places(block, in_channels, ternary_seed)
     found = live
     for place in main:
@@ -105,8 +107,12 @@ def useful_channels(point: DesignPoint) -> list[Mask]:
     """Which outputs of each block are useful, in their order; the head hears all of the last."""
     widths = [point.in_channels, *(block.out_channels for block in point.blocks)]
     found = [np.ones(widths[-1], dtype=np.bool_)]
+    heard = {name for block in point.blocks for name in block.skips_from}
     for block, inputs in zip(point.blocks[:0:-1], widths[-2:0:-1], strict=True):
-        found.append(backward(block, inputs, point.ternary_seed, found[-1]))
+        if block.name in heard:  # all of its input, by a dense matrix of a later block
+            found.append(np.ones(inputs, dtype=np.bool_))
+        else:
+            found.append(backward(block, inputs, point.ternary_seed, found[-1]))
     return found[::-1]
 
 

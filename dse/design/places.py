@@ -7,7 +7,7 @@ function of that name: so the names are made here, once.
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from dse.design.mixer import GENERATED_KINDS, Mixer, MixerKind, trained_rows
+from dse.design.mixer import DENSE, GENERATED_KINDS, Mixer, MixerKind, trained_rows
 from dse.design.point import Block, DesignPoint
 from dse.errors import InvalidDesign
 
@@ -78,19 +78,39 @@ def skip_place(block: Block, mixer: Mixer, in_channels: int, ternary_seed: int) 
     )
 
 
+def further_skip_place(block: Block, name: str, in_channels: int, ternary_seed: int) -> Place:
+    """The 1x1 on the path from the input of a block before it (`Block.skips_from`), always dense.
+
+    Args:
+        block: into whose sum it goes.
+        name: of the block before it.
+        in_channels: that that block reads.
+        ternary_seed: of the network.
+    """
+    return Place(
+        name=f"{block.name}.skip.{name}",
+        in_channels=in_channels,
+        out_channels=block.out_channels,
+        mixer=DENSE,
+        ternary_seed=ternary_seed,
+    )
+
+
 def places(point: DesignPoint) -> dict[str, Place]:
     """All 1x1 matrices of a design by the names of their layers, in order of execution.
 
         in --+--[depthwise]--[B1.0.pw]--[depthwise]--[B1.1.pw]--(+)-- out
              +-----------------[B1.skip]-------------------------+
+             of B3 with dense residuals also [B3.skip.B1], [B3.skip.B2]
 
     Not among them: depthwise filters, dense convolutions that are wider than 1, and the head, whose
     matrices are always trained.
     """
     found: dict[str, Place] = {}
     channels = point.in_channels
+    reads: dict[str, int] = {}
     for block in point.blocks:
-        inputs = channels
+        reads[block.name] = inputs = channels
         for repeat in range(block.repeats):
             if block.separable or block.kernel_size == 1:
                 place = main_place(block, repeat, inputs, point.ternary_seed)
@@ -98,6 +118,9 @@ def places(point: DesignPoint) -> dict[str, Place]:
             inputs = block.out_channels
         if block.skip is not None:
             place = skip_place(block, block.skip, channels, point.ternary_seed)
+            found[place.name] = place
+        for name in block.skips_from:
+            place = further_skip_place(block, name, reads[name], point.ternary_seed)
             found[place.name] = place
         channels = block.out_channels
     return found

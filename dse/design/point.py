@@ -97,6 +97,9 @@ class Block:
     """Of the path around the block; no skip where it is None."""
     skip_norm: bool = True
     """Batch norm on the skip, also where it is the identity (NeMo and the published counts)."""
+    skips_from: tuple[str, ...] = ()
+    """Blocks before it whose inputs are added to its sum, too, each through a dense 1x1 and a batch
+    norm like its skip's: dense residuals (Jasper DR, arXiv 1904.03288; NeMo's residual_dense)."""
     weight_bits: WeightBits = 8
     """Of trained and constant weights; trits have two, codes their own."""
     activation_bits: ActivationBits = 8
@@ -136,6 +139,11 @@ class Block:
             "odd, so that padding keeps the number of frames",
             self.kernel_size,
         )
+        if self.skips_from and self.skip is None:
+            raise InvalidDesign(
+                f"block {self.name} has skips from {', '.join(self.skips_from)} and none of its "
+                "own: give it a skip"
+            )
         if self.mixer.kind != "dense":
             require(self.groups == 1, "groups", f"1 for a {self.mixer.kind} mixer", self.groups)
             if not self.separable and self.kernel_size > 1:
@@ -168,9 +176,11 @@ class DesignPoint:
         names = [block.name for block in self.blocks]
         require(len(set(names)) == len(names), "blocks", "distinct in their names", names)
         channels = self.in_channels
-        for block in self.blocks:
+        for index, block in enumerate(self.blocks):
             check_block(block, channels)
             channels = block.out_channels
+            if block.skips_from:
+                _check_skips_from(block, self.blocks[:index])
 
     @property
     def has_few_bits(self) -> bool:
@@ -315,8 +325,28 @@ def check_block(block: Block, in_channels: int) -> None:
             )
 
 
+def _check_skips_from(block: Block, before: tuple[Block, ...]) -> None:
+    """Raise `InvalidDesign` unless each is another block before it, with as many frames."""
+    names = [each.name for each in before]
+    for name in block.skips_from:
+        if name not in names or block.skips_from.count(name) > 1:
+            raise InvalidDesign(
+                f"block {block.name}: skips_from must name blocks before it, each once, not "
+                f"{short(name)}"
+            )
+        if strided := [each for each in (*before[names.index(name) :], block) if each.stride > 1]:
+            raise InvalidDesign(
+                f"block {block.name}: the input of {name} has other frames than its sum, as "
+                f"{strided[0].name} has stride {strided[0].stride}: use stride 1 between them"
+            )
+
+
 def _block_to_dict(block: Block) -> dict[str, Any]:
     plain = dataclasses.asdict(block)
+    if block.skips_from:
+        plain["skips_from"] = list(block.skips_from)
+    else:  # as none had when the first designs were written: keys stay
+        del plain["skips_from"]
     for name in ("weight_bits", "activation_bits"):
         if plain[name] == 8:  # as all were when the first designs were written: keys stay
             del plain[name]

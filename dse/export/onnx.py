@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dse.errors import InvalidDesign
 from dse.files import replacing
 from dse.networks.mixed_convolution import Factors, MixedConv1d, Shuffle
-from dse.networks.network import PooledHead, ResidualBlock, SpeechNetwork
+from dse.networks.network import PooledHead, ResidualBlock, SpeechNetwork, check_own_skips
 from dse.networks.ternary_convolution import TernaryConv1d
 
 OPSETS = range(17, 28)
@@ -167,6 +167,7 @@ def _block(graph: _Graph, name: str, block: ResidualBlock, inputs: str) -> str:
                 |                                             |
                 +-------------------- skip -------------------+
     """
+    check_own_skips(block)
     values = inputs
     for index, sub_block in enumerate(block.body):
         assert isinstance(sub_block, nn.Sequential)

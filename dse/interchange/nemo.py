@@ -14,6 +14,8 @@ What NeMo does, and where a design says the same (nemo: modules/conv_asr.py, sub
 * `groups` is of the 1x1 of a separable block, and of a block's whole convolution where it is not;
   behind it NeMo shuffles channels, as our grouped mixing layer does; a wide convolution in groups
   has no such form here, and is refused. Skips are in one group;
+* `residual_dense` adds the inputs of all blocks before it that have it, too, each through a 1x1 and
+  a batch norm of its own: `skips_from`;
 * `residual_mode` holds for later blocks, too; `stride_add` strides the skip, as a design does;
 * `ConvASRDecoder` and `JasperDecoderForCTC` add a blank; classification decoders average over time;
   files of 0.x without a decoder are for speech recognition: their scripts add JasperDecoderForCTC.
@@ -398,13 +400,14 @@ def _read_blocks(
 ) -> tuple[Block, ...]:
     """Blocks in their order; the first one reads so many channels."""
     blocks: list[Block] = []
-    skips = dense_residuals = 0
+    chain: list[str] = []  # blocks with dense residuals
+    skips = 0
     residual_mode = encoder.residual_mode
     for item, node in zip(encoder.jasper, items, strict=True):
         # As in NeMo's loop over the list, a block's own mode stays in force for those after it.
         residual_mode = item.residual_mode or residual_mode
-        dense_residuals += item.residual_dense
-        _check_item(item, node, residual_mode, dense_residuals)
+        _check_item(item, node, residual_mode)
+        _check_chain(item, node, chain, blocks[-1].name if blocks else "")
         skips += item.residual
         name = f"B{skips}" if item.residual else f"{prefix}{len(blocks) + 1 - skips}"
         try:
@@ -420,8 +423,10 @@ def _read_blocks(
                     separable=item.separable,
                     mixer=DENSE if item.groups == 1 else Mixer(kind="grouped", groups=item.groups),
                     skip=DENSE if item.residual else None,
+                    skips_from=tuple(chain) if item.residual_dense else (),
                 )
             )
+            chain += [name] if item.residual_dense else []
             check_block(blocks[-1], channels)
             channels = item.filters
         except InvalidInput as error:
@@ -429,7 +434,31 @@ def _read_blocks(
     return tuple(blocks)
 
 
-def _check_item(item: _Item, node: Node, residual_mode: str, dense_residuals: int) -> None:
+def _check_chain(item: _Item, node: Node, chain: list[str], before: str) -> None:
+    """Raise `InvalidFile` for dense residuals that NeMo itself would not add as they stand there.
+
+    A block with them hands on the inputs of all of them with its output, any other its output
+    alone. So they stand in one row: after a gap the list is short of inputs; and a block with an
+    ordinary residual behind them would take the first one's input for its own.
+
+    Args:
+        item: one entry of the list.
+        node: it.
+        chain: names of the blocks with dense residuals before it.
+        before: name of the block before it.
+    """
+    if item.residual_dense and not item.residual:
+        why = " without residual"
+    elif item.residual_dense and chain and before != chain[-1]:
+        why = f" after {before}, which has none (NeMo hands inputs on from block to block)"
+    elif item.residual and not item.residual_dense and chain and before == chain[-1]:
+        why = f" behind {before}, which has it (NeMo adds the input of {chain[0]} then)"
+    else:
+        return
+    raise _unsupported(node, "residual_dense", item.residual_dense, not item.residual_dense, why)
+
+
+def _check_item(item: _Item, node: Node, residual_mode: str) -> None:
     """Raise `InvalidFile` for what a block of a design cannot say."""
     for key in ("kernel", "stride", "dilation"):
         value = getattr(item, key)
@@ -455,16 +484,6 @@ def _check_item(item: _Item, node: Node, residual_mode: str, dense_residuals: in
         raise _unsupported(node, "future_context", item.future_context, -1, " (one-sided padding)")
     if item.residual and residual_mode not in ("add", "stride_add"):
         raise _unsupported(node, "residual_mode", residual_mode, "add")
-    # Dense residuals add a skip from every block before that has one, too. The first such block has
-    # only its own input, which is the ordinary skip.
-    if item.residual and item.residual_dense and dense_residuals > 1:
-        raise _unsupported(
-            node,
-            "residual_dense",
-            True,
-            False,
-            " (skips from all blocks before it)",
-        )
     _check_stride(item, node, residual_mode)
 
 

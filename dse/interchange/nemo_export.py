@@ -26,6 +26,7 @@ def nemo_yaml(point: DesignPoint, *, outputs: int, labels: tuple[str, ...] = ())
     """
     for block in point.blocks:
         _check(block)
+    chain = _chain(point)
     # A framewise head is trained with CTC: NeMo adds the blank to the classes by itself.
     classes = outputs - (point.head == "framewise")
     if classes < 1:
@@ -63,12 +64,37 @@ def nemo_yaml(point: DesignPoint, *, outputs: int, labels: tuple[str, ...] = ())
                     # "add" would leave the skip at all frames where the block has a stride;
                     # without a stride the two are the same.
                     "residual_mode": "stride_add",
-                    "jasper": [_item(block) for block in point.blocks],
+                    "jasper": [
+                        _item(block) | ({"residual_dense": True} if block.name in chain else {})
+                        for block in point.blocks
+                    ],
                 },
                 "decoder": {"_target_": f"{collection}.{kind}", **decoder},
             },
         }
     )
+
+
+def _chain(point: DesignPoint) -> list[str]:
+    """Blocks with dense residuals; of the first one that is its own skip.
+
+    Raises:
+        InvalidDesign: they are not all inputs of one row of blocks, as NeMo adds them.
+    """
+    first = next((block.skips_from[0] for block in point.blocks if block.skips_from), "")
+    names = [block.name for block in point.blocks]
+    chain: list[str] = []
+    for block in point.blocks[names.index(first) :] if first else ():
+        if block.skips_from != tuple(chain) or block.skip is None:
+            break
+        chain.append(block.name)
+    for block in point.blocks:
+        if block.skips_from and block.name not in chain:
+            raise InvalidDesign(
+                f"block {block.name} has skips from {', '.join(block.skips_from)}, and NeMo adds "
+                f"those of all blocks in a row ({', '.join(chain)}): name all of them, or none"
+            )
+    return chain
 
 
 def _item(block: Block) -> dict[str, Any]:

@@ -12,12 +12,19 @@ Batch norm costs nothing behind trained weights, which can swallow its gain and 
 ternary matrix it stays a layer: -1, 0 and +1 have no room for a gain. Nor has the identity of a
 skip, which has no weights at all. Dropout is no layer: inference does not do it.
 
+Dense residuals (`Block.skips_from`) bring the inputs of blocks before it to the sum as well, each
+through a 1x1 with batch norm, and each by a sum of its own:
+
+    x of B1 -> B3.skip.B1 -> bn -----------v
+    ... 1.pw.bn, skip.bn -> B3.add -> B3.add.B1 -> 1.relu
+
 A block that is not separable has one `conv` (or, for a kernel of one frame, one `pw`) in place of
 dw and pw. Frames T after the first sub-block are ceil(frames / stride); others keep them.
 """
 
 import dataclasses
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from cost_models.workload import (
     IN_LINE,
@@ -30,7 +37,7 @@ from cost_models.workload import (
     Workload,
 )
 from dse.design.mixer import OWN_BITS, Mixer
-from dse.design.places import Place, main_place, skip_place
+from dse.design.places import Place, further_skip_place, main_place, skip_place
 from dse.design.point import INPUT_BITS, Block, DesignPoint
 from dse.errors import InvalidDesign, short
 from dse.networks.mixers import MIXERS
@@ -69,12 +76,24 @@ def lower(point: DesignPoint, *, frames: int, outputs: int) -> Workload:
             raise InvalidDesign(f"{name} must be from 1 to {most:,}, not {short(value)}")
     layers: list[Layer] = []
     channels, bits, before = point.in_channels, INPUT_BITS, INPUT
+    reads: dict[str, Source] = {}
     for block in point.blocks:
-        layers += lower_block(block, channels, frames, point.ternary_seed, before, bits)
+        reads[block.name] = Source(before, channels, bits)
+        earlier = [reads[name] for name in block.skips_from]
+        layers += lower_block(block, channels, frames, point.ternary_seed, before, bits, earlier)
         channels, frames = block.out_channels, output_frames(frames, block.stride)
         before, bits = layers[-1].name, block.activation_bits
     layers += lower_head(point.head, channels, frames, outputs, bits)
     return Workload(point.label, tuple(layers))
+
+
+class Source(NamedTuple):
+    """A tensor that blocks read."""
+
+    layer: str
+    """That wrote it."""
+    channels: int
+    bits: int
 
 
 def lower_block(
@@ -84,6 +103,7 @@ def lower_block(
     seed: int,
     before: str = INPUT,
     in_bits: int = INPUT_BITS,
+    earlier: Sequence[Source] = (),
 ) -> list[Layer]:
     """The layers of one block.
 
@@ -94,11 +114,21 @@ def lower_block(
         seed: the design's `ternary_seed`.
         before: layer that its input comes from.
         in_bits: of a value of its input.
+        earlier: what the blocks of its `skips_from` read, in their order.
+
+    Raises:
+        InvalidDesign: it has skips from blocks that are not there: parts of networks are lowered by
+            themselves, and such a block cannot be.
 
     Returns:
         The layers in order of execution: the main path, then the skip, the sum, the ReLU. They are
         named by the block alone, so a block can be lowered without its network.
     """
+    if len(earlier) != len(block.skips_from):
+        raise InvalidDesign(
+            f"block {block.name} has skips from blocks before it (dense residuals), and parts of "
+            "networks are priced by themselves here: price the whole design with dse estimate"
+        )
     layers: list[Layer] = []
     channels, frames = in_channels, in_frames
     for repeat in range(block.repeats):
@@ -142,13 +172,29 @@ def lower_block(
             )
             beside = skip[-1].name if skip else before
             layers.append(dataclasses.replace(add, reads=(main, beside)))
+            for name, source in zip(block.skips_from, earlier, strict=True):
+                layers += _lower_further_skip(block, name, source, frames, seed, layers[-1].name)
         layers.append(_same_shape(LayerKind.ACTIVATION, f"{name}.relu", channels, frames))
     if (block.weight_bits, block.activation_bits, in_bits) != (8, 8, 8):
-        return _with_bits(layers, block, before, in_bits)
+        return _with_bits(layers, block, {before: in_bits}, earlier)
     return layers
 
 
-def _with_bits(layers: list[Layer], block: Block, before: str, in_bits: int) -> list[Layer]:
+def _lower_further_skip(
+    block: Block, name: str, source: Source, frames: int, seed: int, sum_so_far: str
+) -> list[Layer]:
+    """The path from the input of a block before it, and the sum that it goes into."""
+    place = further_skip_place(block, name, source.channels, seed)
+    layers = _lower_mixer(place, frames, source.layer, norm=block.skip_norm)
+    layers[0] = dataclasses.replace(layers[0], reads=(source.layer,))
+    kind, channels = LayerKind.RESIDUAL_ADD, block.out_channels
+    add = _same_shape(kind, f"{block.name}.add.{name}", channels, frames)
+    return [*layers, dataclasses.replace(add, reads=(sum_so_far, layers[-1].name))]
+
+
+def _with_bits(
+    layers: list[Layer], block: Block, bits: dict[str, int], earlier: Sequence[Source]
+) -> list[Layer]:
     """The layers with the bits of their weights, and of the tensors that they read and write.
 
     Each reads what the one before it wrote, or what it names. A sum reads two tensors, and is
@@ -157,14 +203,17 @@ def _with_bits(layers: list[Layer], block: Block, before: str, in_bits: int) -> 
     own = {f"{block.name}.skip"} if block.skip and block.skip.kind in OWN_BITS else set()
     if block.mixer.kind in OWN_BITS:
         own |= {f"{block.name}.{repeat}.pw" for repeat in range(block.repeats)}
-    bits = {before: in_bits}
-    previous, found = before, []
+    [previous] = bits
+    bits = bits | {source.layer: source.bits for source in earlier}
+    dense = {f"{block.name}.skip.{name}" for name in block.skips_from}
+    found = []
     for layer in layers:
         read = max(bits[name] for name in layer.reads or (previous,))
         # What is done in line works on the tensor that it reads: of a bare skip, the block's input.
         made = read if layer.kind in IN_LINE else block.activation_bits
         changes: dict[str, Any] = {"input_bits": read, "output_bits": made}
-        if layer.weights in STORED - TRITS and not any(layer.name.startswith(name) for name in own):
+        free = layer.name in dense or not any(layer.name.startswith(name) for name in own)
+        if layer.weights in STORED - TRITS and free:
             changes["weight_bits"] = block.weight_bits
             if layer.matrix_bits is not None:  # a matrix of fewer numbers
                 changes["matrix_bits"] = layer.matrix_bits // layer.weight_bits * block.weight_bits

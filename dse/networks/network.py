@@ -15,10 +15,12 @@ ReLU. Convolutions have no bias, as the batch norm behind them has one.
 Source: Kriman et al., QuartzNet, arXiv 1910.10261; MatchboxNet, arXiv 2004.08531.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 
-from dse.design.places import main_place, skip_place
+from dse.design.places import further_skip_place, main_place, skip_place
 from dse.design.point import Block, DesignPoint
 from dse.errors import InvalidDesign
 from dse.networks.mixed_convolution import Factors
@@ -45,9 +47,12 @@ class SpeechNetwork(nn.Module):
         super().__init__()
         channels = point.in_channels
         self.blocks = nn.ModuleDict()
+        reads: dict[str, int] = {}
         for block in point.blocks:
-            self.blocks[block.name] = ResidualBlock(block, channels, point.ternary_seed)
+            reads[block.name] = channels
+            self.blocks[block.name] = ResidualBlock(block, channels, point.ternary_seed, reads)
             channels = block.out_channels
+        self._heard = {name for block in point.blocks for name in block.skips_from}
         self.head = (
             PooledHead(channels, outputs)
             if point.head == "pooled"
@@ -70,9 +75,12 @@ class SpeechNetwork(nn.Module):
                 raise ValueError("a pooled head counts frames of padding: give it no lengths")
             real = real_frames(lengths.to(features.device), features.shape[2])
             features = features * real[:, None]
-        for block in self.blocks.values():
+        kept: dict[str, torch.Tensor] = {}
+        for name, block in self.blocks.items():
             assert isinstance(block, ResidualBlock)
-            features = block(features, real)
+            if name in self._heard:
+                kept[name] = features
+            features = block(features, real, *(kept[each] for each in block.further))
             real = None if real is None else real[:, :: block.stride]
         scores: torch.Tensor = self.head(features)
         return scores
@@ -82,12 +90,20 @@ class ResidualBlock(nn.Module):
     """Sub-blocks in a row, and the skip around them.
 
     `body[r]` is a Sequential whose last layer is the batch norm; `skip` is None, or a Sequential of
-    the mixing layer and, with `skip_norm`, a batch norm. `dse.training.fast` and
-    `dse.training.integer` walk these modules: they rely on that order.
+    the mixing layer and, with `skip_norm`, a batch norm; `further` has such a Sequential for each
+    block of `skips_from`. `dse.training.fast` and `dse.training.integer` walk these modules: they
+    rely on that order, and refuse `further` (`check_own_skips`).
     """
 
-    def __init__(self, block: Block, in_channels: int, seed: int) -> None:
-        """Build the sub-blocks of `block` for inputs of `in_channels`."""
+    def __init__(self, block: Block, in_channels: int, seed: int, reads: Mapping[str, int]) -> None:
+        """Build the sub-blocks of `block` for inputs of `in_channels`.
+
+        Args:
+            block: of a network.
+            in_channels: that it reads.
+            seed: of the network.
+            reads: channels that blocks up to it read, by their names.
+        """
         super().__init__()
         self.stride = block.stride
         self.body = nn.ModuleList()
@@ -103,16 +119,24 @@ class ResidualBlock(nn.Module):
                 *([_batch_norm(block.out_channels)] if block.skip_norm else []),
             )
         )
+        self.further = nn.ModuleDict()
+        for name in block.skips_from:
+            place = further_skip_place(block, name, reads[name], seed)
+            norms = [_batch_norm(block.out_channels)] if block.skip_norm else []
+            self.further[name] = nn.Sequential(MIXERS[place.mixer.kind].build(place), *norms)
         self.relu = nn.ReLU(inplace=True)
         self.dropout = nn.Dropout(block.dropout)
 
-    def forward(self, inputs: torch.Tensor, real: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self, inputs: torch.Tensor, real: torch.Tensor | None = None, *further: torch.Tensor
+    ) -> torch.Tensor:
         """(N, in_channels, T) -> (N, out_channels, ceil(T / stride)).
 
         Args:
             inputs: zero where they are not real.
             real: (N, T), bool, which frames are; None where all are. Outputs that are not real are
                 zero, too.
+            further: inputs of the blocks of `further`, in their order.
         """
         outputs = inputs
         last = len(self.body) - 1
@@ -122,6 +146,9 @@ class ResidualBlock(nn.Module):
             outputs = _in_a_row(sub_block, outputs, real)
             if index == last and self.skip is not None:
                 outputs = outputs + _in_a_row(self.skip, inputs, real)
+                for skip, source in zip(self.further.values(), further, strict=True):
+                    assert isinstance(skip, nn.Sequential)
+                    outputs = outputs + _in_a_row(skip, source, real)
             outputs = self.dropout(self.relu(outputs))
             if real is not None:
                 outputs = outputs * real[:, None]
@@ -209,6 +236,15 @@ def _initialise(module: nn.Module) -> None:
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def check_own_skips(block: ResidualBlock) -> None:
+    """Raise `InvalidDesign` unless a block has no skip but that of its own input."""
+    for name in block.further:
+        raise InvalidDesign(
+            f"skips from the input of {name} (dense residuals) are priced, and neither trained nor "
+            "exported here: use a network without skips_from"
+        )
 
 
 def build_network(point: DesignPoint, outputs: int) -> SpeechNetwork:

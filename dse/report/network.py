@@ -86,7 +86,7 @@ def blocks_table(point: DesignPoint, number: int) -> Table:
                 block.dilation,
                 _kind(block),
                 _mixer_words(block.mixer),
-                None if block.skip is None else _mixer_words(block.skip),
+                _skip_words(block),
             )
         )
         channels = block.out_channels
@@ -110,6 +110,13 @@ def _kind(block: Block) -> str:
     else:
         kind = "1x1" if block.kernel_size == 1 else "over all channels"
     return kind if block.groups == 1 else f"{kind}, {block.groups} groups"
+
+
+def _skip_words(block: Block) -> str | None:
+    if block.skip is None:
+        return None
+    further = f", and trained from {', '.join(block.skips_from)}" if block.skips_from else ""
+    return f"{_mixer_words(block.skip)}{further}"
 
 
 def _mixer_words(mixer: Mixer) -> str:

@@ -48,7 +48,7 @@ from cost_models.workload import FACTOR_BITS, OFFSET_BITS, SHIFT_BITS
 from dse.design.places import Place, places
 from dse.errors import InvalidDesign
 from dse.networks.mixed_convolution import Factors, MixedConv1d
-from dse.networks.network import PooledHead, ResidualBlock
+from dse.networks.network import PooledHead, ResidualBlock, check_own_skips
 from dse.networks.ternary_convolution import TernaryConv1d
 from dse.training.rounded import rounded, rounded_layer
 from dse.training.rounding import activation_step, limit_of, round_to, weight_steps
@@ -276,6 +276,7 @@ class _Maker:
         for block in self.source.point.blocks:
             module = self.source.network.blocks[block.name]
             assert isinstance(module, ResidualBlock)
+            check_own_skips(module)
             # For the skip. `begins` marks the block's first stage, before which inference keeps it.
             kept, kept_scale, begins = values, scale, True
             weight_bits, made_bits = block.bits_of(block.mixer), block.activation_bits

@@ -17,7 +17,7 @@ from torch.nn import functional
 from dse.design.mixer import DENSE
 from dse.design.point import Block, DesignPoint
 from dse.networks.mixed_convolution import Factors, MixedConv1d
-from dse.networks.network import PooledHead, ResidualBlock, SpeechNetwork
+from dse.networks.network import PooledHead, ResidualBlock, SpeechNetwork, check_own_skips
 from dse.networks.padding import norm_of_real, real_frames
 from dse.training.rounding import activation_step, round_to, weight_steps
 from dse.training.sampled import Sampling, sampled_convolution
@@ -69,6 +69,7 @@ def _block(
     sampling: Sampling | None,
     real: Tensor | None,
 ) -> Tensor:
+    check_own_skips(module)
     values, bits = inputs, block.activation_bits
     for index, body in enumerate(module.body):
         assert isinstance(body, nn.Sequential)

@@ -377,7 +377,8 @@ def check_design(
         task: words where it is None.
 
     Raises:
-        InvalidDesign: another number of features per frame, or a head that is not that of the task.
+        InvalidDesign: another number of features per frame, a head that is not that of the task, or
+            dense residuals.
     """
     if point.in_channels != coefficients:
         raise InvalidDesign(
@@ -385,6 +386,11 @@ def check_design(
             f"{coefficients}: set in_channels of the design, or coefficients of the features"
         )
     check_head(point, task or Task())
+    if with_further := [block.name for block in point.blocks if block.skips_from]:
+        raise InvalidDesign(
+            f"{with_further[0]} of {point.label} has skips from blocks before it (dense "
+            "residuals), which are priced and not trained here: leave skips_from out"
+        )
 
 
 def _coefficients(features: Features) -> int:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from dse.networks.mixed_convolution import Factors, MixedConv1d, Shuffle
-from dse.networks.network import PooledHead, ResidualBlock, SpeechNetwork
+from dse.networks.network import PooledHead, ResidualBlock, SpeechNetwork, check_own_skips
 from dse.networks.ternary_convolution import TernaryConv1d
 from dse.training.fast.depthwise import depthwise
 from dse.training.fast.dropout import dropout
@@ -80,6 +80,7 @@ def _block(
     The last layer of a sub-block is its batch norm, which takes the skip and the ReLU along, and
     makes zeros of what is not `real` of the outputs.
     """
+    check_own_skips(block)
     values = inputs
     last = len(block.body) - 1
     for index, sub_block in enumerate(block.body):

@@ -205,7 +205,22 @@ def test_later_sub_blocks_are_checked_at_their_own_width() -> None:
             "blocks:\n  - name: B1\n    out_channels: 8\n    kernel: 3\n",
             "unknown key 'blocks[0].kernel': did you mean 'kernel_size'? known keys here are name, "
             "out_channels, kernel_size, repeats, stride, dilation, dropout, separable, groups, "
-            "mixer, skip, skip_norm, weight_bits, activation_bits (design.yaml:4)",
+            "mixer, skip, skip_norm, skips_from, weight_bits, activation_bits (design.yaml:4)",
+        ),
+        (
+            "blocks:\n  - {name: B1, out_channels: 8, kernel_size: 3, skips_from: [B1]}\n",
+            "block B1 has skips from B1 and none of its own: give it a skip (design.yaml:2)",
+        ),
+        (
+            "blocks:\n  - {name: B1, out_channels: 8, kernel_size: 3, stride: 2}\n"
+            "  - {name: B2, out_channels: 8, kernel_size: 3, skip: {}, skips_from: [B1]}\n",
+            "block B2: the input of B1 has other frames than its sum, as B1 has stride 2: use "
+            "stride 1 between them (design.yaml:1)",
+        ),
+        (
+            "blocks:\n  - {name: B1, out_channels: 8, kernel_size: 3}\n"
+            "  - {name: B2, out_channels: 8, kernel_size: 3, skip: {}, skips_from: [B3]}\n",
+            "block B2: skips_from must name blocks before it, each once, not 'B3' (design.yaml:1)",
         ),
         (
             "head: both\nblocks:\n  - {name: B1, out_channels: 8, kernel_size: 3}\n",

@@ -8,18 +8,26 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from cost_models.errors import InvalidFile, InvalidInput
-from cost_models.strict_yaml import read_yaml
+from cost_models.strict_yaml import dump_yaml, parse_yaml, read_yaml
 from dse.design.families.family import Values
 from dse.design.families.quartznet import QUARTZNET
 from dse.design.mixer import DENSE, Mixer
 from dse.design.point import Block, point_from_node
 from dse.design.published import published
+from dse.errors import InvalidDesign
+from dse.export.onnx import to_onnx
 from dse.interchange.nemo import ImportedNetwork, import_nemo
 from dse.interchange.nemo_export import nemo_yaml
 from dse.networks.lowering import lower
+from dse.networks.network import build_network
+from dse.pricing.book import DesignBook
+from dse.speech.transcription import Transcription
+from dse.training.fast.forward import fast_scores
+from dse.training.run import check_design
 from dse_cli.importing import command
 
 CONFIGS = Path(
@@ -369,6 +377,80 @@ def test_groups_of_the_last_1x1_are_groups_of_its_matrix(read) -> None:  # type:
     assert counts(network)[0] == 77_214 - 128 * 128 * 3 // 4
 
 
+def _dense_residuals() -> str:
+    rows: list[Row] = [
+        (4, 1, 3, 2, 1, False, False),
+        (6, 2, 3, 1, 1, True, False),
+        (6, 1, 5, 1, 1, True, False),
+        (5, 1, 7, 1, 1, True, False),
+        (9, 1, 1, 1, 1, False, False),
+    ]
+    text = jasper(rows, 6)
+    return text.replace("residual: true\n", "residual: true\n        residual_dense: true\n")
+
+
+DENSE_RESIDUALS = f"""\
+model:
+  encoder:
+    _target_: nemo.collections.asr.modules.ConvASREncoder
+    feat_in: 8
+    activation: relu
+    jasper:
+{_dense_residuals()}
+  decoder:
+    _target_: nemo.collections.asr.modules.ConvASRDecoder
+    feat_in: 9
+    num_classes: 2
+"""
+"""As in Jasper 10x5dr: a block adds what all blocks before it in the row have read."""
+
+
+def test_dense_residuals_are_skips_from_all_blocks_of_the_row(read) -> None:  # type: ignore[no-untyped-def]
+    network = read(DENSE_RESIDUALS)
+    skips = [(block.name, block.skips_from) for block in network.point.blocks if block.skip]
+    assert skips == [("B1", ()), ("B2", ("B1",)), ("B3", ("B1", "B2"))]
+    # Kernels x inputs x outputs, and two numbers a channel for each batch norm; B1 reads 4
+    # channels, B2 and B3 six; B2 has one skip more, B3 two.
+    convolutions = 3 * 8 * 4 + 3 * (4 + 6) * 6 + 5 * 6 * 6 + 7 * 6 * 5 + 5 * 9
+    skips_of = 4 * 6 + (6 + 4) * 6 + (6 + 4 + 6) * 5
+    norms = 4 + 2 * 6 + 6 + 5 + 9 + (6 + 2 * 6 + 3 * 5)
+    assert counts(network)[0] == convolutions + skips_of + 2 * norms + (9 + 1) * 3
+    assert counts(network, 100)[1] == 50 * (convolutions + skips_of + 9 * 3)
+    assert read(nemo_yaml(network.point, outputs=3)).point == network.point
+    text = dump_yaml(network.point.to_dict())
+    assert point_from_node(parse_yaml(text, "design.yaml")) == network.point
+    with pytest.raises(InvalidDesign, match="B2 has skips from blocks before it"):
+        DesignBook(frames=100, outputs=3).cut([network.point])
+    with pytest.raises(InvalidDesign, match="has skips from blocks before it"):
+        check_design(network.point, 8, Transcription())
+    built = build_network(network.point, 3)
+    refused = "skips from the input of B1 .dense residuals. are priced, and neither trained nor"
+    with pytest.raises(InvalidDesign, match=refused):
+        fast_scores(built, torch.zeros(1, 8, 10))
+    with pytest.raises(InvalidDesign, match=refused):
+        to_onnx(built, in_channels=8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"2__residual_dense": "false"}, "residual_dense false is not supported behind B1, which"),
+        ({"3__residual": "false"}, "residual_dense true is not supported without residual"),
+        (
+            {"2__residual": "false", "2__residual_dense": "false"},
+            "residual_dense true is not supported after C2, which has none",
+        ),
+    ],
+)
+def test_dense_residuals_that_nemo_would_not_add_are_refused(  # type: ignore[no-untyped-def]
+    read, changes: dict[str, str], message: str
+) -> None:
+    begun = "model__encoder__jasper__"
+    with pytest.raises(InvalidFile) as caught:
+        read(DENSE_RESIDUALS, **{begun + key: value for key, value in changes.items()})
+    assert message in str(caught.value)
+
+
 def test_a_strided_skip_is_that_of_a_design(read) -> None:  # type: ignore[no-untyped-def]
     text = LAYOUT_C.replace(
         'repeat: "${model.repeat}", kernel: [13], stride: [1]',
@@ -560,14 +642,17 @@ def test_a_missing_key_of_a_block(read) -> None:  # type: ignore[no-untyped-def]
     assert "missing key 'JasperEncoder.jasper[0].stride'" in refusal(read, text)
 
 
-def test_skips_from_several_blocks_are_refused_and_one_is_a_skip(read) -> None:  # type: ignore[no-untyped-def]
-    dense = "residual: true\n      residual_dense: true"
-    once = LAYOUT_A_WORDS.replace("residual: true", dense, 1)
+def test_a_single_dense_residual_is_an_ordinary_skip(read) -> None:  # type: ignore[no-untyped-def]
+    # Of the last block with a skip; behind one before it NeMo would add the wrong input.
+    begun, found, rest = LAYOUT_A_WORDS.rpartition("residual: true")
+    once = f"{begun}{found}\n      residual_dense: true{rest}"
     assert read(once).point == published("matchboxnet-3x1x64")
-    message = refusal(read, LAYOUT_A_WORDS.replace("residual: true", dense))
-    assert message.startswith(
-        "JasperEncoder.jasper[2]: residual_dense true is not supported (skips from all blocks "
-        "before it); supported is residual_dense false"
+    first = LAYOUT_A_WORDS.replace(
+        "residual: true", "residual: true\n      residual_dense: true", 1
+    )
+    assert refusal(read, first).startswith(
+        "JasperEncoder.jasper[2]: residual_dense false is not supported behind B1, which has it "
+        "(NeMo adds the input of B1 then); supported is residual_dense true"
     )
 
 
@@ -639,6 +724,8 @@ def test_a_change_must_be_key_and_value(tmp_path: Path) -> None:
         ("matchboxnet_3x1x64_v2.yaml", 77_859, 9_195_904),
         ("marblenet_3x2x64.yaml", 89_154, None),
         ("quartznet_15x5.yaml", 18_924_381, 942_352_000),
+        # Dense residuals: 333 M in Jasper's paper (arXiv 1904.03288).
+        ("jasper_10x5dr.yaml", 332_632_349, None),
         ("quartznet_15x5_aug.yaml", 18_924_381, 942_352_000),
         ("quartznet_15x5_ru.yaml", 18_929_506, None),
         ("legacy/matchboxnet_3x1x64_v1.nemo-v1.0.0b1.yaml", 77_214, 9_195_264),

@@ -4,6 +4,7 @@ The network is counted from its modules and the shapes that go through them, wit
 formulas; nothing here knows how a block is lowered.
 """
 
+import itertools
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -164,6 +165,12 @@ def mixers(draw: st.DrawFn, kinds: tuple[str, ...] = ("dense", "ternary", "ident
     return Mixer(kind="ternary", density=density, generator=generator)
 
 
+def unstrided(blocks: list[Block]) -> list[Block]:
+    """The last blocks, from the one behind the last that strides."""
+    found = itertools.takewhile(lambda block: block.stride == 1, reversed(blocks))
+    return list(found)[::-1]
+
+
 @st.composite
 def valid_points(draw: st.DrawFn) -> DesignPoint:
     """Designs of one to four blocks of every kind; widths are multiples of 4, so that all fit."""
@@ -181,7 +188,10 @@ def valid_points(draw: st.DrawFn) -> DesignPoint:
         mixes = separable or kernel_size == 1
         strides = stride > 1 and not separable
         mixer = draw(mixers(kinds[:2] if strides else kinds)) if mixes else DENSE
+        # Dense residuals: from inputs with as many frames.
+        near = [] if stride > 1 else [each.name for each in unstrided(blocks)]
         skip_kinds = kinds if stride == 1 else ("dense", "ternary")
+        skip = draw(st.none() | mixers(skip_kinds))
         blocks.append(
             Block(
                 name=f"B{number}",
@@ -194,7 +204,10 @@ def valid_points(draw: st.DrawFn) -> DesignPoint:
                 separable=separable,
                 groups=draw(st.sampled_from((1, 2, 4))) if mixer.kind == "dense" else 1,
                 mixer=mixer,
-                skip=draw(st.none() | mixers(skip_kinds)),
+                skip=skip,
+                skips_from=tuple(draw(st.lists(st.sampled_from(near), unique=True)))
+                if near and skip
+                else (),
                 skip_norm=draw(st.booleans()),
             )
         )
