@@ -13,6 +13,7 @@ convolution (rounding, biases).
 import argparse
 import csv
 import dataclasses
+import functools
 import math
 import re
 from collections.abc import Iterator
@@ -207,6 +208,7 @@ def price_rows(
     return found
 
 
+@functools.cache  # for two tables, and for tests
 def compare_zigzag(run: Path) -> list[Compared]:
     """Every layer of a run in both models."""
     machine = find_machine(run)

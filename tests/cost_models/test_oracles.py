@@ -5,7 +5,6 @@ The same comparison prints its table with `python benchmarks/oracles.py`.
 
 import csv
 import dataclasses
-import functools
 import importlib.util
 import re
 import sys
@@ -31,7 +30,6 @@ def _loaded():
 oracles = _loaded()
 
 
-@functools.cache
 def compared(run):
     return oracles.compare_zigzag(oracles.ORACLES / "zigzag" / f"{run}.csv")
 

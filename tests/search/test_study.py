@@ -29,6 +29,7 @@ from search.state import Outcome, State
 from search.storage import locked
 from search.study import run_study
 from search.survey import Survey
+from tests.conftest import write_study_file
 from tests.search.conftest import Undisturbed
 
 
@@ -108,14 +109,23 @@ def assert_consistent(folder: Path) -> None:
     assert len(trained) == len(set(trained))
 
 
+@pytest.fixture(scope="module")
+def searched(
+    tones: Path, tones_cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Watcher, Outcome]:
+    """The study of `study_file`, searched once for tests that only look: folder, what was told."""
+    root, watcher = tmp_path_factory.mktemp("searched"), Watcher()
+    file = write_study_file(root, tones, tones_cache)
+    return root / "study", watcher, run(file, root / "study", watcher)
+
+
 def test_a_study_prices_all_and_trains_what_keeps_the_limits(
-    study_file: Path, tmp_path: Path
+    searched: tuple[Path, Watcher, Outcome],
 ) -> None:
-    watcher = Watcher()
-    outcome = run(study_file, tmp_path / "study", watcher)
+    folder, watcher, outcome = searched
     rows = outcome.rows
     assert outcome.state.trained == 4 and outcome.ended_by == "4 designs are trained"
-    assert rows == read_rows(tmp_path / "study")
+    assert rows == read_rows(folder)
     for row in rows:
         over = row.cost["trained_parameters"] > 2500
         assert (row.status == "infeasible") == over
@@ -127,21 +137,21 @@ def test_a_study_prices_all_and_trains_what_keeps_the_limits(
     assert "trained_parameters is 73,731, limit trained_parameters <= 2,500" in rows[0].reason
     for row in rows:
         if row.status == "trained":
-            design = tmp_path / "study" / "designs" / row.key
+            design = folder / "designs" / row.key
             assert {"design.yaml", "history.csv", "best.pt", "last.pt", "evaluation.json"} <= {
                 path.name for path in design.iterdir()
             }
     assert [state.hypervolume for state in watcher.states] == sorted(
         state.hypervolume for state in watcher.states
     )
-    assert_consistent(tmp_path / "study")
+    assert_consistent(folder)
 
 
 def test_the_same_study_gives_the_same_numbers(
-    study_file: Path, tmp_path: Path, undisturbed: Undisturbed
+    searched: tuple[Path, Watcher, Outcome], undisturbed: Undisturbed
 ) -> None:
-    again = run(study_file, tmp_path / "study")
-    assert numbers(again.rows) == numbers(undisturbed(1).rows)
+    _, _, once = searched
+    assert numbers(once.rows) == numbers(undisturbed(1).rows)
 
 
 def test_an_interrupted_study_ends_as_an_undisturbed_one(
@@ -447,8 +457,8 @@ def start(study_file: Path, folder: Path, workers: int = 1) -> subprocess.Popen[
 def test_kill_9_at_random_moments_loses_and_doubles_nothing(
     study_file: Path, tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
-    """The command itself with two workers, killed twice; test_kills has many kills of one."""
-    most_kills, workers = 2, 2
+    """The command itself with two workers, killed once; test_kills has many kills of one."""
+    most_kills, workers = 1, 2
     whole = numbers(undisturbed(workers).rows)
     folder, rng = tmp_path / "killed", random.Random(7)
     kills = 0
@@ -470,7 +480,7 @@ def test_kill_9_at_random_moments_loses_and_doubles_nothing(
         kills += 1
         known = read_rows(folder) if (folder / "results.jsonl").exists() else []
         assert numbers(known) == whole[: len(known)]
-    assert kills >= most_kills // 2
+    assert kills == most_kills
     final = run(study_file, folder, workers=workers)
     assert numbers(final.rows) == whole
     assert_consistent(folder)
