@@ -69,13 +69,16 @@ def search_a_little(storage: Patient, name: str) -> list[Any]:
     return [(t.number, t.state.name, t.params, t.values, t.user_attrs) for t in found]
 
 
+ENDED = (21, 34, 47, 95, 107)
+"""Moments at which searches ended, or a queued trial was there twice or lost: the second query of a
+reading, and commits whose answer was lost, of a new trial and of one that begins."""
+
+
 @pytest.mark.parametrize(
     "moments",
     [
-        # Those at which searches ended, or a queued trial was there twice or lost: the second query
-        # of a reading, and commits whose answer was lost, of a new trial and of one that begins.
-        pytest.param((21, 34, 47, 95, 107), marks=pytest.mark.short),
-        pytest.param(range(1, 1000, 4), marks=pytest.mark.soak),
+        pytest.param(ENDED, marks=pytest.mark.short),
+        pytest.param(sorted({*ENDED, *range(1, 1000, 8)}), marks=pytest.mark.soak),
     ],
 )
 def test_a_database_that_goes_at_any_moment_is_asked_again(

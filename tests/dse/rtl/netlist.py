@@ -146,7 +146,7 @@ def gate_netlist(block: Circuit) -> dict[str, Any]:
     return _gate_netlist(block.top, tuple(block.parameters.items()), block.sources)
 
 
-@functools.lru_cache(maxsize=8)  # tests in a row ask for the same five circuits
+@functools.lru_cache(maxsize=64)  # tests of one process ask for the same circuits
 def _gate_netlist(
     top: str, parameters: tuple[tuple[str, int], ...], sources: tuple[str, ...]
 ) -> dict[str, Any]:
