@@ -20,6 +20,7 @@ from cost_models.strict_yaml import dump_yaml, parse_yaml
 from dashboard.settings import Settings
 from dashboard.studies import find_studies
 from dse.columns import MEASURED_COLUMNS, OBJECTIVE_COLUMNS
+from dse.design.point import USUAL, Sizes
 from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
 from dse.errors import InvalidFile, InvalidInput, steers
@@ -218,6 +219,8 @@ class Preview:
 
     size: int
     """Designs of the space."""
+    sizes: Sizes
+    """Of the inference that is priced."""
     sampled: int
     feasible: int
     frame: pd.DataFrame
@@ -232,8 +235,8 @@ def preview(
 
     Nothing is known yet of errors, so limits of measured columns (`max_error`) are left aside, and
     the frontier that is drawn takes the number of weights, trained and generated, for what a design
-    may be able to learn. Inputs are 128 frames and 12 classes whatever the study's task is: costs
-    compare designs of the sample, but are not the figures that the search will record.
+    may be able to learn. Inputs are the usual ones of the family's head, whatever the study's task
+    is: costs compare designs of the sample, but are not the figures that the search will record.
 
     Args:
         text: of a study file; of it, `space` and `limits` are read.
@@ -252,7 +255,9 @@ def preview(
     given = budget_from_node(limits, OBJECTIVE_COLUMNS).limits if limits else ()
     known = tuple(limit for limit in given if limit.column not in MEASURED_COLUMNS)
     priced_on = [Machine(accelerator=machine, technology=technology)]
-    sweep = Sweep(space, Pricing(priced_on, frames=128, outputs=12, budget=Budget(known)))
+    sizes = USUAL[space.family.head]
+    pricing = Pricing(priced_on, frames=sizes.frames, outputs=sizes.outputs, budget=Budget(known))
+    sweep = Sweep(space, pricing)
     # A chunk is designs of one piece of the space (the same axes matter), as arrays of columns.
     chunks = list(sweep.run(sample=sample, seed=1))
     columns = {
@@ -268,7 +273,7 @@ def preview(
     points = frame[["energy_pj", "weights"]].to_numpy() * [1, -1]
     points[~frame["feasible"].to_numpy()] = np.nan
     frame["frontier"] = pareto_mask(points)
-    return Preview(sweep.size, sampled, int(frame["feasible"].sum()), frame)
+    return Preview(sweep.size, sizes, sampled, int(frame["feasible"].sum()), frame)
 
 
 def seconds_of_an_epoch(settings: Settings, data_folder: Path) -> float | None:

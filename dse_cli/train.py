@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from cost_models.reading import build
 from cost_models.strict_yaml import dump_yaml, read_yaml
 from dse.design.matrices import matrix_words
-from dse.design.point import DesignPoint
+from dse.design.point import USUAL, DesignPoint, Sizes
 from dse.errors import TrainingFailed
 from dse.files import write_text
 from dse.networks.lowering import lower
@@ -36,9 +36,7 @@ from dse.training.run import BEST, EpochRecord, check_design, evaluate, train
 from dse.training.scores import Scores, wilson_interval
 from dse_cli.estimate import load_design
 from dse_cli.options import (
-    FRAMES,
     MANY,
-    OUTPUTS,
     SEED_RANGE,
     Folder,
     Number,
@@ -228,11 +226,13 @@ def _estimate_line(design: Path, features: Features) -> str:
     """The command that prices what was trained: for as many frames and outputs."""
     words = ["dse", "estimate", str(design)]
     if isinstance(features, SentenceFeatures):
-        frames, outputs = features.spec.frames, features.task.usual_classes
+        sizes = Sizes(features.spec.frames, features.task.usual_classes)
+        usual = USUAL["framewise"]
     else:
-        frames, outputs = int(features.training.features.shape[3]), len(features.classes)
-    for name, count, usual in (("--frames", frames, FRAMES), ("--outputs", outputs, OUTPUTS)):
-        words += [name, str(count)] if count != usual else []
+        sizes = Sizes(int(features.training.features.shape[3]), len(features.classes))
+        usual = USUAL["pooled"]
+    for name, count in sizes._asdict().items():
+        words += [f"--{name}", str(count)] if count != getattr(usual, name) else []
     return shlex.join(words)
 
 

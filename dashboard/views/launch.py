@@ -400,7 +400,8 @@ def _preview(text: str) -> None:
     cells[2].metric("training", _training_time(node))
     st.echarts_chart(_sample_chart(found), key="sample", height=320)
     st.caption(
-        "Costs of a sample, before anything is trained, at 128 frames and 12 classes. The "
+        "Costs of a sample, before anything is trained, at "
+        f"{found.sizes.frames} frames and {found.sizes.outputs} outputs. The "
         "green ones have the most weights for their energy."
     )
 
