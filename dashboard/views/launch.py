@@ -193,6 +193,7 @@ def _form(folders: list[str]) -> None:
     _text(left, "Name", node, "name")
     _select(right, "Data", node, "data.folder", folders)
     kinds = {"commands": "ten command words", "all_words": "all words", "words": "these words"}
+    kinds["transcription"] = "sentences"
     _select(left, "Task", node, "data.task.kind", list(kinds), names=kinds)
     if value_at(node, "data.task.kind") == "words":
         _text(right, "Words", node, "data.task.words", parsed=True)
