@@ -234,6 +234,8 @@ def _no_clips(folder: Path) -> str:
         for child in _word_folders(folder)
         if any(_sounds(folder / child / word) for word in _word_folders(folder / child))
     ]
+    if any(folder.glob("*/*/*/*.trans.txt")) or any(folder.glob("*/*/*/*/*.trans.txt")):
+        return f"{problem}: it holds sentences, which are for a task of kind transcription"
     if inside:
         return f"{problem}: did you mean {' or '.join(inside[:5])}?"
     return (

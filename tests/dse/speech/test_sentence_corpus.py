@@ -10,6 +10,7 @@ import soundfile
 from dse.errors import InvalidData
 from dse.speech.sentence_corpus import refuse_missing_splits, split_by_name
 from dse.speech.sentence_folders import holds_sentences, scan_sentences
+from dse.speech.speech_commands import scan
 from dse.speech.transcription import Transcription
 from dse.speech.transcripts import (
     characters_of_data,
@@ -167,6 +168,13 @@ def test_says_what_a_folder_of_sentences_needs(tmp_path):
     (tmp_path / "dev-clean/84/1/84-1-0000.flac").unlink()
     with pytest.raises(InvalidData, match=r"1 transcripts .* have no recording"):
         scan_sentences(tmp_path)
+
+
+def test_words_are_not_looked_for_among_sentences(tmp_path):
+    write_chapter(tmp_path / "LibriSpeech", "dev-clean", "84", ["NO"])
+    for folder in (tmp_path, tmp_path / "LibriSpeech"):
+        with pytest.raises(InvalidData, match="it holds sentences, which are for a task of kind"):
+            scan(folder)
 
 
 @pytest.mark.real_speech
