@@ -3,7 +3,7 @@
 Beside them one family with balanced signs, and a dense control.
 
     dse data synthesize speech
-    python benchmarks/generator_accuracy.py speech benchmarks/generator_accuracy.csv
+    python -m benchmarks.generator_accuracy speech benchmarks/generator_accuracy.csv
 
 Trains a small MatchboxNet (policy P2, density 0.25) of each on the ten commands; the seed draws
 matrices, first weights and batches. A row a training, appended, so that an interrupted run goes on.
