@@ -357,11 +357,11 @@ def _cost(offer: Offer) -> str:
     )
 
 
-def with_table(text: str, table: str) -> str:
+def with_table(text: str, table: str, marks: tuple[str, str] = MARKS) -> str:
     """The page with the tables between its two marks."""
-    before, rest = text.split(MARKS[0], 1)
-    _, after = rest.split(MARKS[1], 1)
-    return f"{before}{MARKS[0]}\n\n{table}\n\n{MARKS[1]}{after}"
+    before, rest = text.split(marks[0], 1)
+    _, after = rest.split(marks[1], 1)
+    return f"{before}{marks[0]}\n\n{table}\n\n{marks[1]}{after}"
 
 
 if __name__ == "__main__":
