@@ -25,6 +25,7 @@ from dse.studies.confirmed import (
     write_confirmed,
 )
 from dse.studies.repeats import read_repeats
+from dse.studies.spec import StudySpec
 from dse.studies.study import say_number
 from dse_cli.options import Workers, cache_option, moved_data_option
 from dse_cli.search import read_folder, usual_workers
@@ -84,7 +85,7 @@ def command(
         found = confirm_study(spec, study, seeds=seeds, cache=cache, workers=count, report=report)
     path = write_confirmed(found, study)
     clips = read_repeats(study)[0].test_clips
-    table = _table(found, spec.objectives, spec.measured, clips)
+    table = _table(found, spec, clips)
     # Where the window is narrower, its lines wrap; a number cut short would be lost.
     wide = console.options.update(width=MAX_WIDTH)
     console.width = max(console.measure(table, options=wide).maximum, console.width)
@@ -93,9 +94,7 @@ def command(
     console.print(f"table      {os.fspath(path)}", markup=False)
 
 
-def _table(
-    found: Sequence[Confirmed], objectives: Sequence[str], measured: str, clips: int
-) -> Table:
+def _table(found: Sequence[Confirmed], spec: StudySpec, clips: int) -> Table:
     """Three errors side by side, in percent, which differ for two reasons.
 
     From the searched validation error to the mean of fresh seeds: the luck of being the lowest.
@@ -104,13 +103,13 @@ def _table(
     """
     seeds = max(one.seeds for one in found)
     printed = Table(
-        title=f"{seeds} fresh seeds, {clips} test clips; errors {NUMBERS[measured]}",
+        title=f"{seeds} fresh seeds, {clips} test {spec.samples}; errors {NUMBERS[spec.measured]}",
         box=SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
         collapse_padding=True,
     )
-    costs = [name for name in objectives if name not in MEASURED_COLUMNS]
+    costs = [name for name in spec.objectives if name not in MEASURED_COLUMNS]
     printed.add_column("trial", justify="right")
     printed.add_column("design", no_wrap=True)
     several = len({one.row.accelerator for one in found}) > 1
@@ -120,8 +119,8 @@ def _table(
         printed.add_column(f"{LABELS[name][0]}\n{LABELS[name][1]}", justify="right")
     for heading in ("searched\nvalidation, %", "validation\nmean, %", "test\nmean, %"):
         printed.add_column(heading, justify="right")
-    printed.add_column("95 % interval\nseeds and clips", justify="right")
-    printed.add_column(f"test, %\n{NUMBERS[other_measured(measured)]}", justify="right")
+    printed.add_column(f"95 % interval\nseeds and {spec.samples}", justify="right")
+    printed.add_column(f"test, %\n{NUMBERS[other_measured(spec.measured)]}", justify="right")
     printed.add_column("frontier")
     for one in found:
         printed.add_row(

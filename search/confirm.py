@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache as remembered
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,23 +22,24 @@ from dse.design.point import DesignPoint
 from dse.errors import InvalidStudy
 from dse.files import append_line, drop_half_line
 from dse.pareto import pareto_mask
-from dse.speech.transcription import Transcription
 from dse.studies.confirmed import Confirmed
 from dse.studies.folder import DESIGN
 from dse.studies.frontier import find_frontier
-from dse.studies.intervals import mean_band
+from dse.studies.intervals import clips_worth, mean_band
 from dse.studies.paired import SURE, Judgement, judge_pair
-from dse.studies.repeats import FILE_NAME, Repeat, read_repeats, stack_wrong
+from dse.studies.repeats import FILE_NAME, Repeat, read_repeats, stack_mistakes
 from dse.studies.rows import Evaluation
 from dse.studies.spec import StudySpec
 from dse.studies.study import Study, named, open_study, say_nothing_trained
-from dse.training.clipwise import Wrong, pack
+from dse.training.clipwise import Mistakes, pack, pack_counts
 from dse.training.job import Training
 from search.storage import locked
 from search.study import load_data, make_training, open_trainers
 
 if TYPE_CHECKING:
-    from dse.speech.features import SpeechFeatures  # loads torch
+    from dse.speech.loading import Features  # loads torch
+    from dse.training.best_scores import BestScores
+    from dse.training.best_sentences import BestSentences
 
 FOLDER = "confirm"
 
@@ -47,15 +48,15 @@ NEAR = 2.0
 
 
 def choose_designs(
-    rows: Sequence[Evaluation], objectives: Sequence[str], clips: int
+    rows: Sequence[Evaluation], objectives: Sequence[str], clips: float
 ) -> list[Evaluation]:
     """The frontier, and the trained designs that chance alone may have kept from it.
 
     Args:
         rows: of a study, on all its machines (`dse.studies.on_machines.expanded`).
         objectives: of the study.
-        clips: of the validation split; an error p of n clips has a standard error of
-            sqrt(p (1 - p) / n).
+        clips: of the validation split, or that its utterances are worth; an error p of n clips has
+            a standard error of sqrt(p (1 - p) / n).
     """
     front = find_frontier(rows, objectives)
     if not front:
@@ -78,7 +79,15 @@ def choose_designs(
     return front + sorted(near, key=lambda row: row.column(first_measured(objectives)))
 
 
-def _lower_by_luck(error: float, clips: int) -> float:
+def _least_clips(study: Study, rows: Sequence[Evaluation], features: "Features") -> float:
+    """Clips of the validation split; of utterances the fewest that they are worth to any design."""
+    if not study.asked.of_sentences:
+        return len(features.validation)
+    worth = [study.find_clips(row, study.asked.measured) for row in rows if row.full]
+    return min((clips for clips in worth if clips is not None), default=len(features.validation))
+
+
+def _lower_by_luck(error: float, clips: float) -> float:
     """An error less `NEAR` standard errors of a share of so many clips.
 
     An error of 0 has no standard error by the formula; it is taken to be one clip's, 1 / clips.
@@ -114,13 +123,9 @@ def confirm_study(
         InvalidStudy: the folder holds no study, nothing is trained yet, or it is in use.
     """
     study = open_study(folder)
-    if isinstance(spec.task, Transcription):
-        raise InvalidStudy(
-            f"{folder} is about sentences (task: transcription), which dse confirm cannot test yet"
-        )
     features = load_data(spec, cache)
     rows = study.pairs
-    chosen = choose_designs(rows, spec.objectives, len(features.validation))
+    chosen = choose_designs(rows, spec.objectives, _least_clips(study, rows, features))
     if not chosen:
         raise InvalidStudy(f"{folder} has nothing to confirm: {say_nothing_trained(rows)}")
     points = {row.key: _find_point(study, row) for row in chosen}
@@ -216,7 +221,9 @@ def summarise(
     ]
     stays = pareto_mask(np.array(points))
     cost = first_cost(spec.objectives)
-    judge_keys = _judging({key: stack_wrong(each, spec.measured) for key, each in by_key.items()})
+    judge_keys = _judging(
+        {key: stack_mistakes(each, spec.measured) for key, each in by_key.items()}
+    )
     marked = [
         _sure(dataclasses.replace(one, stays=bool(on)), found, judge_keys, spec.objectives)
         for one, on in zip(found, stays, strict=True)
@@ -242,11 +249,19 @@ def judge(
         row=row,
         searched_error=row.column(measured),
         validation_error=None if validations is None else statistics.mean(validations),
-        test_band=None if tests is None else mean_band(tests, repeats[0].test_clips),
+        test_band=None if tests is None else mean_band(tests, _clips_of(repeats, measured)),
         other_test_error=None if others is None else statistics.mean(others),
         seeds=len(repeats),
         searched=searched,
     )
+
+
+def _clips_of(repeats: Sequence[Repeat], measured: str) -> float:
+    """Test clips, or that the test utterances are worth: by their edits, means over the seeds."""
+    told = stack_mistakes(repeats, measured) if repeats[0].test_units else None
+    if told is None:
+        return repeats[0].test_clips
+    return clips_worth(told.counts.mean(axis=0), told.units)
 
 
 def _errors(repeats: Sequence[Repeat], name: str) -> list[float] | None:
@@ -312,7 +327,7 @@ def _costs_no_more(one: Evaluation, other: Evaluation, objectives: Sequence[str]
     return all(one.column(name) <= other.column(name) for name in costs)
 
 
-def _judging(wrong: Mapping[str, Wrong | None]) -> Callable[[str, str], Judgement | None]:
+def _judging(told: Mapping[str, Mistakes | None]) -> Callable[[str, str], Judgement | None]:
     """Tells two networks apart by their keys, each pair once, on however many machines they are.
 
     It says None where nobody kept which clips they got wrong: then nothing is told apart.
@@ -320,20 +335,38 @@ def _judging(wrong: Mapping[str, Wrong | None]) -> Callable[[str, str], Judgemen
 
     @remembered
     def judge_keys(one: str, other: str) -> Judgement | None:
-        first, second = wrong[one], wrong[other]
+        first, second = told[one], told[other]
         return None if first is None or second is None else judge_pair(first, second)
 
     return judge_keys
 
 
 def _test_best(key: str, training: Training, result: Any) -> Repeat:
+    from dse.speech.sentences import SentenceFeatures
     from dse.training.devices import choose_computation, choose_device
     from dse.training.run import BEST
     from dse.training.scoring import score_best
+    from dse.training.sentence_scoring import score_best_sentences
 
     computation = choose_computation(training.recipe, choose_device("cpu"), "plain")
-    features = cast("SpeechFeatures", training.features)  # `confirm` refuses others
-    found = score_best(training.folder(key) / BEST, features, computation, split="testing")
+    place, features = training.folder(key) / BEST, training.features
+    if isinstance(features, SentenceFeatures):
+        heard = score_best_sentences(place, features, computation, split="testing")
+        wrong = (pack_counts(heard.edits), pack_counts(heard.int8_edits), pack_counts(heard.units))
+        return _repeat(key, training, result, heard, wrong)
+    told = score_best(place, features, computation, split="testing")
+    masks = ("" if mask is None else pack(mask) for mask in (told.wrong, told.int8_wrong))
+    return _repeat(key, training, result, told, (*masks, ""))
+
+
+def _repeat(
+    key: str,
+    training: Training,
+    result: Any,
+    found: "BestScores | BestSentences",
+    wrong: tuple[str, ...],
+) -> Repeat:
+    """A line of the record: errors, and what was wrong in floats and in whole numbers, of units."""
     return Repeat(
         key=key,
         seed=training.seed,
@@ -344,8 +377,9 @@ def _test_best(key: str, training: Training, result: Any) -> Repeat:
         test_clips=len(training.features.testing),
         epochs=result.epochs,
         seconds=round(result.seconds, 2),
-        test_wrong="" if found.wrong is None else pack(found.wrong),
-        test_quantised_wrong="" if found.int8_wrong is None else pack(found.int8_wrong),
+        test_wrong=wrong[0],
+        test_quantised_wrong=wrong[1],
+        test_units=wrong[2],
     )
 
 

@@ -97,7 +97,7 @@ class Rivals:
         if self.dense is None:
             return UNLIKE
         if self.difference is None:
-            return "the number of clips is not known"
+            return "nothing says how sure the errors are"
         verdict = say_verdict(self.difference)
         # A cheaper dense design that errs less beats the ternary one within its own budget; that it
         # errs more proves nothing while no dense one used that budget.
@@ -270,11 +270,18 @@ def _rivals_table(results: Study, rivals: Sequence[Rivals]) -> Table:
         title="Trained designs",
         columns=columns,
         rows=tuple(rows),
-        note="Brackets: 95 % intervals. Where it is recorded which clips both got wrong, those of "
-        "the differences are over the same clips, with p of McNemar's exact test; 'unpaired' ones "
-        "take the clips for different ones, which is on the safe side. Such a verdict is one on "
-        "two trainings: another seed may say otherwise. Differences of fresh seeds are of mean "
-        "test errors, told apart by permutation tests over seeds and over the same clips.",
+        note=_note(results.asked.samples),
+    )
+
+
+def _note(samples: str) -> str:
+    test = "McNemar's exact test" if samples == "clips" else "the permutation test of signs"
+    return (
+        f"Brackets: 95 % intervals. Where it is recorded which {samples} both got wrong, those of "
+        f"the differences are over the same {samples}, with p of {test}; 'unpaired' ones take the "
+        f"{samples} for different ones, which is on the safe side. Such a verdict is one on two "
+        "trainings: another seed may say otherwise. Differences of fresh seeds are of mean test "
+        f"errors, told apart by permutation tests over seeds and over the same {samples}."
     )
 
 

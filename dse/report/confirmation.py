@@ -86,8 +86,9 @@ def confirmed_section(results: Study, found: Sequence[Confirmed]) -> Section:
                 rows=tuple(rows),
                 note=f"Errors are {NUMBERS[measured]} where nothing else is said. Brackets of "
                 "test errors: 95 % intervals of the mean, over the seeds (Student's t of logits) "
-                "and over the clips (Wilson's). Two designs are told apart where permutation "
-                "tests over the seeds and over the same clips both have p < "
+                f"and over the {results.asked.samples} (Wilson's). Two designs are told apart "
+                f"where permutation tests over the seeds and over the same "
+                f"{results.asked.samples} both have p < "
                 f"{SURE:g}.",
                 marks=tuple(one.confirmed for one in found),
             ),

@@ -287,8 +287,9 @@ def _data_section(results: Study) -> Section:
         name="data",
         title="What the data say against these errors",
         sentences=(
-            f"Found in {results.asked.data_folder.name} ({clips} clips) when the study began or "
-            "went on; every error of this report stands on these clips:",
+            f"Found in {results.asked.data_folder.name} ({clips} {results.asked.samples}) when the "
+            "study began or went on; every error of this report stands on these "
+            f"{results.asked.samples}:",
         ),
         points=tuple(f"{each}." for each in results.begun.findings),
     )
@@ -538,21 +539,34 @@ def _machines_section(
 
 
 def _assumptions(results: Study, use: Use) -> list[str]:
-    clips = (
-        "The number of validation clips does not follow from the recorded errors, so errors have "
-        "no interval."
-        if results.clips is None
-        else f"Errors were told on {results.clips:,} validation clips"
-        f"{_counted_words(results)}; intervals are Wilson's, 95 %."
-    )
+    clips = _errors_words(results)
     features = results.asked.features
     return [
         f"An inference has {features.frames} frames of {features.coefficients} features and "
-        f"{results.begun.outputs} classes.",
+        f"{results.begun.outputs} {'outputs' if results.asked.of_sentences else 'classes'}.",
         f"Average power is that of {use.words}, always powered; the "
         f"battery has {use.battery_mwh:g} mWh.",
         clips,
     ]
+
+
+def _errors_words(results: Study) -> str:
+    """What errors and their intervals are."""
+    if results.clips is None:
+        return (
+            "The number of validation clips does not follow from the recorded errors, so errors "
+            "have no interval."
+        )
+    if results.asked.of_sentences:
+        return (
+            f"Errors are rates of edits of {results.asked.units} on {results.clips:,} validation "
+            "utterances; intervals are Wilson's, 95 %, of as many characters or words as these "
+            "utterances are worth, for edits come in bunches."
+        )
+    return (
+        f"Errors were told on {results.clips:,} validation clips{_counted_words(results)}; "
+        "intervals are Wilson's, 95 %."
+    )
 
 
 def _counted_words(results: Study) -> str:

@@ -16,13 +16,13 @@ import numpy as np
 
 from cost_models import Band
 from dse.columns import percent_words, signed, significant
-from dse.errors import InvalidInput
 from dse.studies.intervals import difference_band
-from dse.studies.paired import Judgement, Wrong, clips_p_value, judge_pair, paired_band
-from dse.studies.repeats import stack_wrong
+from dse.studies.mistakes import find_mistakes
+from dse.studies.paired import Judgement, clips_p_value, judge_pair, paired_band
+from dse.studies.repeats import stack_mistakes
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study
-from dse.training.best_scores import read_best_scores
+from dse.training.clipwise import Mistakes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,8 @@ class Difference:
     """In percent points, with its 95 % interval."""
     p_value: float | None = None
     """Of the test over the same clips; None where it is not recorded which ones were wrong."""
+    samples: str = "clips"
+    """What was told wrongly, for people: clips, or utterances."""
 
     @property
     def points(self) -> float:
@@ -52,7 +54,9 @@ class Difference:
     @property
     def way(self) -> str:
         """How it is known, for a table."""
-        return "unpaired" if self.p_value is None else f"same clips, {say_p(self.p_value)}"
+        if self.p_value is None:
+            return "unpaired"
+        return f"same {self.samples}, {say_p(self.p_value)}"
 
     @property
     def words(self) -> str:
@@ -66,13 +70,16 @@ class Difference:
     @property
     def _known(self) -> str:
         if self.p_value is None:
-            return "as if of different clips: no record says of both which ones were wrong"
-        return f"over the same clips, McNemar's exact test: {say_p(self.p_value)}"
+            return (
+                f"as if of different {self.samples}: no record says of both which ones were wrong"
+            )
+        test = "McNemar's exact test" if self.samples == "clips" else "permutation test of signs"
+        return f"over the same {self.samples}, {test}: {say_p(self.p_value)}"
 
     @property
     def apart_words(self) -> str:
         """Why it is not sure, in the sentence that ends with it."""
-        return "these clips do not tell the two apart"
+        return f"these {self.samples} do not tell the two apart"
 
     @property
     def by_words(self) -> str:
@@ -88,6 +95,8 @@ class FreshDifference:
     errors: tuple[float, float]
     """Mean test errors, shares of clips."""
     seeds: tuple[int, int]
+    samples: str = "clips"
+    """What was told wrongly, for people: clips, or utterances."""
 
     @property
     def points(self) -> float:
@@ -107,7 +116,7 @@ class FreshDifference:
     @property
     def way(self) -> str:
         """How it is known, for a table."""
-        return f"{self._seeds} each, test clips, {say_p(self.judgement.p_value)}"
+        return f"{self._seeds} each, test {self.samples}, {say_p(self.judgement.p_value)}"
 
     @property
     def _seeds(self) -> str:
@@ -121,14 +130,14 @@ class FreshDifference:
         first, second = (percent_words(error) for error in self.errors)
         return (
             f"{signed(self.points)} points in mean test error, {first} against {second}, is that "
-            f"of {self._seeds} each (permutation tests over seeds and over the same clips: "
-            f"{say_p(self.judgement.p_value)})"
+            f"of {self._seeds} each (permutation tests over seeds and over the same "
+            f"{self.samples}: {say_p(self.judgement.p_value)})"
         )
 
     @property
     def apart_words(self) -> str:
         """Why it is not sure, and what would make it so."""
-        text = "these seeds and clips do not tell the two apart"
+        text = f"these seeds and {self.samples} do not tell the two apart"
         more = self.judgement.seeds
         return text if more is None else f"{text} (about {more} seeds would)"
 
@@ -161,51 +170,46 @@ def find_difference(
 
 def _fresh(results: Study, row: Evaluation, other: Evaluation) -> FreshDifference | None:
     measured = results.asked.measured
-    wrong = []
+    told = []
     for each in (row, other):
         repeats = [repeat for repeat in results.repeats if repeat.key == each.key]
-        clips = stack_wrong(repeats, measured) if repeats else None
-        if clips is None:
+        mistakes = stack_mistakes(repeats, measured) if repeats else None
+        if mistakes is None:
             return None
-        wrong.append(clips)
-    first, second = wrong
-    if first.shape[1] != second.shape[1]:
+        told.append(mistakes)
+    first, second = told
+    if not _same_units(first, second):
         return None
     return FreshDifference(
         judgement=judge_pair(first, second),
-        errors=(float(first.mean()), float(second.mean())),
-        seeds=(len(first), len(second)),
+        errors=(float(first.rates.mean()), float(second.rates.mean())),
+        seeds=(len(first.counts), len(second.counts)),
+        samples=results.asked.samples,
     )
 
 
 def _searched(results: Study, row: Evaluation, other: Evaluation) -> Difference | None:
-    first, second = told_wrongly(results, row), told_wrongly(results, other)
-    if first is not None and second is not None and _same_clips(row, other, first, second):
-        p_value = clips_p_value(first[None], second[None])
-        return Difference(band=paired_band(first, second), p_value=p_value)
-    if results.clips is None:
-        return None
-    one, another = (each.column(results.asked.measured) for each in (row, other))
-    return Difference(band=difference_band(one, another, results.clips))
-
-
-def _same_clips(row: Evaluation, other: Evaluation, first: Wrong, second: Wrong) -> bool:
-    return row.data_key == other.data_key and len(first) == len(second)
-
-
-def told_wrongly(results: Study, row: Evaluation) -> Wrong | None:
-    """Which validation clips a design got wrong; None where no record of this training says so.
-
-    A record of another training of the design (another error than the row's) is none.
-    """
     measured = results.asked.measured
-    try:
-        best = read_best_scores(results.find_folder(row))
-    except (InvalidInput, OSError):
+    first, second = (
+        find_mistakes(results.find_folder(each), each, measured) for each in (row, other)
+    )
+    if first is not None and second is not None and _same_clips(row, other, first, second):
+        p_value = clips_p_value(first.counts, second.counts)
+        return Difference(
+            band=paired_band(first, second), p_value=p_value, samples=results.asked.samples
+        )
+    clips = [results.find_clips(each, measured) for each in (row, other)]
+    if clips[0] is None or clips[1] is None:
         return None
-    if best is None:
-        return None
-    wrong = best.int8_wrong if measured == "quantised_error" else best.wrong
-    if wrong is None or not np.isclose(wrong.mean(), row.column(measured), rtol=0, atol=1e-9):
-        return None
-    return wrong
+    one, another = (each.column(measured) for each in (row, other))
+    band = difference_band(one, another, clips[0], clips[1])
+    return Difference(band=band, samples=results.asked.samples)
+
+
+def _same_clips(row: Evaluation, other: Evaluation, first: Mistakes, second: Mistakes) -> bool:
+    return row.data_key == other.data_key and _same_units(first, second)
+
+
+def _same_units(first: Mistakes, second: Mistakes) -> bool:
+    """Whether both were told the same clips, as far as their units say."""
+    return np.array_equal(first.units, second.units)

@@ -3,6 +3,9 @@
 A validation error is k wrong of n clips. Rows hold k / n only, so n is found as the smallest number
 of clips of which all errors of a study are whole numbers: errors of many epochs leave no smaller
 one. Were the true n a multiple, the intervals would be too wide, never too narrow.
+
+A rate of edits has no such n: mistakes come in bunches, so an utterance of 40 characters says less
+than 40 clips. `clips_worth` is the number of clips whose share would be as sure.
 """
 
 import math
@@ -11,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from cost_models import Band
+from dse.training.clipwise import Counts
 from dse.training.scores import wilson_interval
 
 MOST_CLIPS = 200_000
@@ -40,7 +44,40 @@ def clips_behind(errors: Iterable[float]) -> int | None:
     return clips if clips > 1 else None
 
 
-def error_band(error: float, clips: int | None) -> Band:
+def clips_worth(counts: Counts, units: Counts) -> float:
+    """How many clips, each right or wrong, would tell a rate of edits as surely as utterances do.
+
+    With k_i edits of u_i units in utterance i of n, the rate r = sum k / sum u is a ratio of two
+    sums over a sample of utterances, whose variance is (linearised)
+
+        var(r) = n / (n - 1) * sum (k_i - r u_i)^2 / (sum u)^2
+
+    and a share r of N independent clips has the variance r (1 - r) / N. So N = r (1 - r) / var(r):
+    the units, divided by the design effect of the utterances. Where all units of a split are single
+    clips, it is n - 1.
+
+    Source: Cochran, Sampling Techniques (1977), equation 2.46, for the ratio; Kish, Survey Sampling
+    (1965), section 8.2, for the design effect.
+
+    Args:
+        counts: shape (utterances,), edits of each; means over seeds, too.
+        units: likewise, what was said.
+
+    Returns:
+        At least 1 and at most the units; the utterances where their rates do not differ.
+    """
+    utterances, total = len(counts), float(units.sum())
+    rate = float(counts.sum()) / max(1.0, total)
+    if utterances < 2 or not 0 < rate < 1:
+        return float(max(1, utterances))
+    squares = float(((counts - rate * units) ** 2).sum())
+    if squares == 0:
+        return float(utterances)
+    variance = utterances / (utterances - 1) * squares / total**2
+    return min(max(1.0, rate * (1 - rate) / variance), total)
+
+
+def error_band(error: float, clips: float | None) -> Band:
     """An error in percent with its 95 % interval (Wilson); no interval where n is not known.
 
     Wilson's rather than error +- 1.96 standard deviations: at the few wrong clips of a good network
@@ -48,16 +85,17 @@ def error_band(error: float, clips: int | None) -> Band:
 
     Args:
         error: share of clips told wrongly, from 0 to 1.
-        clips: behind it, as `clips_behind` finds them.
+        clips: behind it, as `clips_behind` finds them, or that it is worth (`clips_worth`).
     """
     if clips is None:
         return Band(low=100 * error, mid=100 * error, high=100 * error)
-    low, high = wilson_interval(round(error * clips), clips)
+    wrong = round(error * clips) if isinstance(clips, int) else error * clips
+    low, high = wilson_interval(wrong, clips)
     # Rounding may leave an end a last bit inside the error itself.
     return Band(low=100 * min(low, error), mid=100 * error, high=100 * max(high, error))
 
 
-def mean_band(errors: Sequence[float], clips: int) -> Band:
+def mean_band(errors: Sequence[float], clips: float) -> Band:
     """The mean error of several seeds in percent, with its 95 % interval; from 0 to 100.
 
     Two things make it unsure, and both are in it: that there are few seeds, and that the split is a
@@ -100,7 +138,9 @@ def _seed_arms(errors: Sequence[float], mean: float) -> tuple[float, float]:
     return mean - low, high - mean
 
 
-def difference_band(error: float, other: float, clips: int) -> Band:
+def difference_band(
+    error: float, other: float, clips: float, other_clips: float | None = None
+) -> Band:
     """`error` less `other` in percent points with its 95 % interval, each told on `clips` clips.
 
     As if they were different clips: designs judged on the same clips differ more surely than this.
@@ -111,8 +151,15 @@ def difference_band(error: float, other: float, clips: int) -> Band:
     they are. It holds 0 where the two errors may be the same.
 
     Source: Newcombe, Statistics in Medicine 17 (1998) 873-890, method 10, from Wilson's intervals.
+
+    Args:
+        error: a share, from 0 to 1.
+        other: likewise.
+        clips: behind `error`.
+        other_clips: behind `other`; as many where it is None.
     """
-    first, second = error_band(error, clips), error_band(other, clips)
+    first = error_band(error, clips)
+    second = error_band(other, clips if other_clips is None else other_clips)
     difference = first.mid - second.mid
     below = math.hypot(first.mid - first.low, second.high - second.mid)
     above = math.hypot(first.high - first.mid, second.mid - second.low)

@@ -36,7 +36,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models import Band
-from dse.studies.intervals import error_band
+from dse.studies.intervals import clips_worth, error_band
+from dse.training.clipwise import Counts, Mistakes
 
 SURE = 0.05
 """A p-value below it tells two designs apart: the complement of the 95 % of all intervals here."""
@@ -47,8 +48,6 @@ MOST_SEEDS = 100
 EXACT = 200_000
 """So many permutations of seeds are all made; of more, `DRAWN` at random, of a fixed seed."""
 DRAWN = 19_999
-
-Wrong = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +73,15 @@ class Judgement:
         return self.p_value < SURE
 
 
-def judge_pair(first: Wrong, second: Wrong) -> Judgement:
-    """Two designs by the clips that they got wrong.
+def judge_pair(first: Mistakes, second: Mistakes) -> Judgement:
+    """Two designs by what they got wrong of each clip, or of each utterance.
 
     Args:
-        first: shape (seeds, clips); True where a clip was told wrongly.
+        first: of all seeds of one design.
         second: likewise of the other design: the same clips in the same order.
     """
-    errors = first.mean(axis=1), second.mean(axis=1)
-    by_clips = clips_p_value(first, second)
+    errors = first.rates, second.rates
+    by_clips = clips_p_value(first.counts, second.counts)
     by_seeds = seeds_p_value(*errors)
     return Judgement(
         difference=float(errors[0].mean() - errors[1].mean()),
@@ -93,15 +92,15 @@ def judge_pair(first: Wrong, second: Wrong) -> Judgement:
     )
 
 
-def clips_p_value(first: Wrong, second: Wrong) -> float:
+def clips_p_value(first: Counts, second: Counts) -> float:
     """Two-sided p-value of the sign-flip permutation test over clips, exact.
 
     The difference of a clip is a whole number k after multiplying by the seeds. Clips of one |k|
     are coins: m of them sum to k (2 B - m), B binomial. The sums of all |k| are convolved; a
-    lattice of some ten thousand points, not 2^clips signs.
+    lattice of some ten thousand points, not 2^clips signs. Utterances are clips of larger k.
 
     Args:
-        first: shape (seeds, clips).
+        first: mistakes of each, shape (seeds, clips).
         second: shape (seeds, clips); the seeds may be others, and of another number.
     """
     differences = len(second) * first.sum(axis=0) - len(first) * second.sum(axis=0)
@@ -119,27 +118,28 @@ def clips_p_value(first: Wrong, second: Wrong) -> float:
     return min(1.0, float(chances[sums >= total // unit].sum()))
 
 
-def paired_band(first: Wrong, second: Wrong) -> Band:
+def paired_band(first: Mistakes, second: Mistakes) -> Band:
     """Error of the first less that of the second, one seed each, in points with a 95 % interval.
 
         below = sqrt(a^2 - 2 phi a b + b^2)     a: the first error less its low end (Wilson)
                                                 b: the second's high end less the second error
-        phi     correlation of the two over the clips; 1 if both get the same clips wrong
+        phi     correlation of the two over the clips; 1 if both get the same clips wrong; over
+                utterances, that of what each has beyond its rate
         above   likewise, of the other two ends
 
     With phi = 0 it is `difference_band`, for different clips; networks that get the same clips
     wrong have phi > 0 and a narrower interval.
 
     Args:
-        first: shape (clips,); True where a clip was told wrongly.
+        first: of one seed.
         second: likewise of the other network: the same clips in the same order.
     """
-    one, other = (error_band(float(each.mean()), len(each)) for each in (first, second))
-    phi = _correlation(first, second)
+    one, other = (error_band(*_rate_and_clips(each)) for each in (first, second))
+    phi = (_phi if _of_words(first) else _correlation)(first, second)
     difference = one.mid - other.mid
     low = difference - _arm(one.mid - one.low, other.high - other.mid, phi)
     high = difference + _arm(one.high - one.mid, other.mid - other.low, phi)
-    if clips_p_value(first[None], second[None]) >= SURE:
+    if clips_p_value(first.counts, second.counts) >= SURE:
         low, high = min(low, 0.0), max(high, 0.0)
     return Band(low=low, mid=difference, high=high)
 
@@ -148,15 +148,36 @@ def _arm(one: float, other: float, phi: float) -> float:
     return math.sqrt(max(one**2 - 2 * phi * one * other + other**2, 0.0))
 
 
-def _correlation(first: Wrong, second: Wrong) -> float:
+def _of_words(told: Mistakes) -> bool:
+    """Whether each clip is right or wrong."""
+    return bool((told.units == 1).all() and (told.counts <= 1).all())
+
+
+def _rate_and_clips(told: Mistakes) -> tuple[float, float]:
+    """The error of one seed, and the clips behind it, or that it is worth."""
+    rate = min(1.0, float(told.rates[0]))
+    if _of_words(told):
+        return rate, len(told.units)
+    return rate, clips_worth(told.counts[0], told.units)
+
+
+def _correlation(first: Mistakes, second: Mistakes) -> float:
+    """Of the edits that utterances have beyond, or short of, the rate of their network."""
+    beyond = [each.counts[0] - each.rates[0] * each.units for each in (first, second)]
+    scale = math.sqrt(float((beyond[0] ** 2).sum() * (beyond[1] ** 2).sum()))
+    return float((beyond[0] * beyond[1]).sum()) / scale if scale else 0.0
+
+
+def _phi(first: Mistakes, second: Mistakes) -> float:
     """Phi of the table of clips: wrong in both, in the first only, in the second only, in neither.
 
     A positive numerator is lessened by half the clips, but not below 0 (Newcombe's correction), so
     that few clips do not make two networks more alike than they are.
     """
-    clips = len(first)
-    both, neither = int((first & second).sum()), int((~first & ~second).sum())
-    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    one, two = first.counts[0] > 0, second.counts[0] > 0
+    clips = len(one)
+    both, neither = int((one & two).sum()), int((~one & ~two).sum())
+    only_first, only_second = int((one & ~two).sum()), int((two & ~one).sum())
     product: float = both * neither - only_first * only_second
     if product > 0:
         product = max(product - clips / 2, 0)

@@ -12,7 +12,7 @@ import numpy as np
 from dse.errors import InvalidFile, printable, short
 from dse.files import whole_lines
 from dse.studies.rows import KEY, MOST_COUNTED
-from dse.training.clipwise import Wrong, unpack
+from dse.training.clipwise import Mistakes, of_words, unpack, unpack_counts
 
 FILE_NAME = "confirm.jsonl"
 
@@ -35,6 +35,9 @@ class Repeat:
     """Which test clips were told wrongly (`dse.training.clipwise`); empty where nobody kept it."""
     test_quantised_wrong: str = ""
     """Likewise in whole numbers."""
+    test_units: str = ""
+    """Of sentences: what was said in each utterance (`dse.training.clipwise.pack_counts`), and then
+    both fields before are edits of each; empty of words."""
 
 
 def read_repeats(folder: Path) -> list[Repeat]:
@@ -63,10 +66,10 @@ def _checked(plain: Any) -> Repeat:
         value = getattr(repeat, name)
         if name == "key":
             right = isinstance(value, str) and re.fullmatch(KEY, value) is not None
-        elif name.endswith("_wrong"):
+        elif name.endswith(("_wrong", "_units")):
             right = isinstance(value, str)
             if value and right:
-                unpack(value, repeat.test_clips)
+                (unpack_counts if repeat.test_units else unpack)(value, repeat.test_clips)
         elif name.endswith("_error"):
             optional = value is None and "quantised" in name
             right = optional or (type(value) in (int, float) and 0 <= value <= 1)
@@ -78,10 +81,16 @@ def _checked(plain: Any) -> Repeat:
     return repeat
 
 
-def stack_wrong(repeats: Sequence[Repeat], measured: str) -> Wrong | None:
-    """Which test clips each seed got wrong, shape (seeds, clips); None where that was not kept."""
+def stack_mistakes(repeats: Sequence[Repeat], measured: str) -> Mistakes | None:
+    """What each seed got wrong of the test clips; None where that was not kept."""
     name = "test_wrong" if measured == "error" else "test_quantised_wrong"
     texts = [getattr(repeat, name) for repeat in repeats]
     if not all(texts) or len({repeat.test_clips for repeat in repeats}) > 1:
         return None
-    return np.array([unpack(text, repeats[0].test_clips) for text in texts])
+    clips, units = repeats[0].test_clips, repeats[0].test_units
+    if any(repeat.test_units != units for repeat in repeats):
+        return None
+    if not units:
+        return of_words(np.array([unpack(text, clips) for text in texts]))
+    counts = np.array([unpack_counts(text, clips) for text in texts])
+    return Mistakes(counts, unpack_counts(units, clips))

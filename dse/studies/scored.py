@@ -4,6 +4,7 @@ from cost_models import Band
 from dse.studies.intervals import difference_band, error_band
 from dse.studies.paired import paired_band
 from dse.training.best_scores import BestScores, Confusion
+from dse.training.clipwise import of_words
 from dse.training.scores import Scores
 
 
@@ -32,7 +33,7 @@ def int8_less_float(best: BestScores) -> Band | None:
     if best.int8 is None:
         return None
     if best.wrong is not None and best.int8_wrong is not None:
-        return paired_band(best.int8_wrong, best.wrong)
+        return paired_band(of_words(best.int8_wrong), of_words(best.wrong))
     whole, floats = score_confusion(best.int8), score_confusion(best.floats)
     return difference_band(whole.error, floats.error, floats.clips)
 

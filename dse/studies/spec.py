@@ -255,6 +255,23 @@ class StudySpec:
         return self.machines[0].technology
 
     @property
+    def of_sentences(self) -> bool:
+        """Whether its errors are rates of edits, and not shares of clips."""
+        return isinstance(self.task, Transcription)
+
+    @property
+    def samples(self) -> str:
+        """What its errors are counted over, for people."""
+        return "utterances" if self.of_sentences else "clips"
+
+    @property
+    def units(self) -> str:
+        """What a mistake is made of, for people: clips, or what error rates count."""
+        if isinstance(self.task, Transcription):
+            return "characters" if self.task.error == "cer" else "words"
+        return "clips"
+
+    @property
     def several_machines(self) -> bool:
         """Whether the study chooses the machine, too."""
         return len(self.machines) > 1

@@ -30,9 +30,10 @@ from dse.networks.lowering import lower
 from dse.pricing.machine import Machine
 from dse.studies.folder import CHECKPOINT, DESIGN, design_folder
 from dse.studies.frontier import find_frontier, hypervolume_share
-from dse.studies.intervals import clips_behind, error_band
+from dse.studies.intervals import clips_behind, clips_worth, error_band
 from dse.studies.kinds import Kinds
 from dse.studies.likeness import missing_controls
+from dse.studies.mistakes import find_mistakes
 from dse.studies.on_machines import expanded, recorded_only
 from dse.studies.repeats import Repeat, read_repeats
 from dse.studies.resolved import Begun, read_resolved
@@ -306,7 +307,17 @@ class Study:
         """
         if row is None or math.isnan(row.column(measured)):
             return None
-        return error_band(row.column(measured), self.clips)
+        return error_band(row.column(measured), self.find_clips(row, measured))
+
+    def find_clips(self, row: Evaluation, measured: str = "error") -> float | None:
+        """Clips behind an error, or that its utterances are worth; None where nothing tells.
+
+        Of sentences that differs from design to design (`dse.studies.intervals.clips_worth`).
+        """
+        if not self.asked.of_sentences:
+            return self.clips
+        told = find_mistakes(self.find_folder(row), row, measured)
+        return None if told is None else clips_worth(told.counts[0], told.units)
 
     def find_judged_band(self, row: Evaluation | None) -> Band | None:
         """Likewise of the error that the study minimises."""

@@ -1,8 +1,8 @@
 """What the best network of a training on sentences writes down: `evaluation.json`. No torch.
 
-    {"schema_version": 1, "kind": "transcription", "split": "validation", "utterances": 80,
-     "epoch": 7, "measure": "cer",
-     "float": {"error": 0.1, "loss": 0.4, "cer": 0.1, "wer": 0.3,
+    {"schema_version": 1, "kind": "transcription", "split": "validation", "utterances": 2,
+     "epoch": 7, "measure": "cer", "units": [31, 29],
+     "float": {"edits": [4, 2], "error": 0.1, "loss": 0.4, "cer": 0.1, "wer": 0.3,
                "characters": {"substitutions": 3, "insertions": 1, "deletions": 2, "units": 60},
                "words": {"substitutions": 2, "insertions": 1, "deletions": 0, "units": 10}},
      "int8": null, "reason": "...", "findings": []}
@@ -89,6 +89,12 @@ class BestSentences:
     hypotheses: tuple[str, ...] = ()
     int8_hypotheses: tuple[str, ...] = ()
     """Empty where there is no network in whole numbers."""
+    units: tuple[int, ...] = ()
+    """Of each utterance: characters or words that were said, by `measure`."""
+    edits: tuple[int, ...] = ()
+    """Of each utterance, changes of what the network in floats wrote down, by `measure`."""
+    int8_edits: tuple[int, ...] = ()
+    """Likewise in whole numbers; empty where there is no such network."""
 
     @property
     def error(self) -> float:
@@ -106,11 +112,12 @@ class BestSentences:
             "schema_version": SCHEMA_VERSION,
             "kind": KIND,
             "split": SPLIT,
-            "utterances": len(self.names),
+            "utterances": len(self.units),
+            "units": list(self.units),
             "epoch": self.epoch,
             "measure": self.measure,
-            "float": _plain(self.floats, self.measure),
-            "int8": None if self.int8 is None else _plain(self.int8, self.measure),
+            "float": _plain(self.floats, self.measure, self.edits),
+            "int8": None if self.int8 is None else _plain(self.int8, self.measure, self.int8_edits),
             "reason": self.reason,
             "findings": list(self.findings),
         }
@@ -151,6 +158,7 @@ def read_best_sentences(folder: Path) -> BestSentences | None:
         if plain["measure"] not in ("cer", "wer"):
             raise ValueError(f"measure {plain['measure']!r}")
         int8 = plain["int8"]
+        units = _counts(plain["units"])
         return BestSentences(
             epoch=int(plain["epoch"]),
             measure=plain["measure"],
@@ -158,6 +166,9 @@ def read_best_sentences(folder: Path) -> BestSentences | None:
             int8=None if int8 is None else _heard(int8),
             reason=str(plain["reason"]),
             findings=tuple(map(str, plain["findings"])),
+            units=units,
+            edits=_edits(plain["float"], plain["measure"], units),
+            int8_edits=() if int8 is None else _edits(int8, plain["measure"], units),
         )
     except FileNotFoundError:
         return None
@@ -168,8 +179,25 @@ def read_best_sentences(folder: Path) -> BestSentences | None:
         ) from None
 
 
-def _plain(heard: Heard, measure: Measure) -> dict[str, Any]:
+def _counts(plain: Any) -> tuple[int, ...]:
+    counts = tuple(int(count) for count in plain)
+    if min(counts, default=0) < 0:
+        raise ValueError("counts below 0")
+    return counts
+
+
+def _edits(plain: dict[str, Any], measure: Measure, units: tuple[int, ...]) -> tuple[int, ...]:
+    """Changes of each utterance; refused where they do not add up to those of all."""
+    edits, heard = _counts(plain["edits"]), _heard(plain)
+    whole = heard.characters if measure == "cer" else heard.words
+    if len(edits) != len(units) or (sum(edits), sum(units)) != (whole.count, whole.units):
+        raise ValueError("edits of utterances do not add up to those of the split")
+    return edits
+
+
+def _plain(heard: Heard, measure: Measure, edits: tuple[int, ...]) -> dict[str, Any]:
     return {
+        "edits": list(edits),
         "error": heard.error(measure),
         "loss": heard.loss,
         "cer": heard.cer,

@@ -15,7 +15,7 @@ too many one that hears too much. This module loads without jiwer; functions loa
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from dse.errors import InvalidInput
 
@@ -68,6 +68,30 @@ def word_edits(references: Sequence[str], hypotheses: Sequence[str]) -> Edits:
         InvalidInput: jiwer is not installed.
     """
     return _summed(_library().process_words(list(references), list(hypotheses)))
+
+
+def edits_of_each(
+    references: Sequence[str], hypotheses: Sequence[str], measure: Literal["cer", "wer"]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Changes of each utterance, and the units of its reference: characters or words.
+
+    How sure a rate is follows from these (`dse.studies.intervals.clips_worth`): mistakes come in
+    bunches, an utterance at a time.
+
+    Raises:
+        InvalidInput: jiwer is not installed.
+    """
+    process = _library().process_characters if measure == "cer" else _library().process_words
+    found = process(list(references), list(hypotheses))
+    counts = tuple(
+        sum(
+            max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
+            for chunk in chunks
+            if chunk.type != "equal"
+        )
+        for chunks in found.alignments
+    )
+    return counts, tuple(len(reference) for reference in found.references)
 
 
 def check_installed() -> None:

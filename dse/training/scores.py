@@ -54,7 +54,7 @@ class Scores:
         ]
 
 
-def wilson_interval(successes: float, total: int) -> tuple[float, float]:
+def wilson_interval(successes: float, total: float) -> tuple[float, float]:
     """The 95 % interval of a share that `successes` of `total` independent trials leave open.
 
         z = 1.96, the quantile of the normal distribution that leaves out 2.5 % on each side,
@@ -67,7 +67,7 @@ def wilson_interval(successes: float, total: int) -> tuple[float, float]:
 
     Args:
         successes: 0 to `total`; a mean of several counts need not be whole.
-        total: at least 1.
+        total: at least 1; that which a sample is worth need not be whole, either.
 
     Returns:
         Lower and upper end, shares from 0 to 1.

@@ -26,6 +26,7 @@ from dse.training.checkpoint import load_network
 from dse.training.ctc import ctc_loss
 from dse.training.decoding import greedy
 from dse.training.devices import Computation, is_out_of_memory
+from dse.training.edits import edits_of_each
 from dse.training.fast import fast_scores
 from dse.training.integer import IntegerNetwork, quantise_network
 from dse.training.integer_scores import scores_of_clips
@@ -164,6 +165,7 @@ def score_best_sentences(
         if not is_out_of_memory(error):
             raise
         reason = "out of memory"
+    units, edits = _counted(floats.references, floats.hypotheses, features)
     return BestSentences(
         epoch=checkpoint.epoch,
         measure=features.task.error,
@@ -175,7 +177,18 @@ def score_best_sentences(
         references=floats.references,
         hypotheses=floats.hypotheses,
         int8_hypotheses=texts,
+        units=units,
+        edits=edits,
+        int8_edits=_counted(floats.references, texts, features)[1] if texts else (),
     )
+
+
+def _counted(
+    references: tuple[str, ...], hypotheses: tuple[str, ...], features: SentenceFeatures
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Units and changes of each utterance."""
+    edits, units = edits_of_each(references, hypotheses, features.task.error)
+    return units, edits
 
 
 def integer_texts(

@@ -1,10 +1,11 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from cost_models import Band
-from dse.studies.intervals import clips_behind, difference_band, error_band, mean_band
+from dse.studies.intervals import clips_behind, clips_worth, difference_band, error_band, mean_band
 
 
 def test_clips_are_the_smallest_number_that_makes_all_errors_whole() -> None:
@@ -79,3 +80,36 @@ def test_an_interval_of_a_mean_holds_that_of_the_clips(errors: list[int]) -> Non
     band = mean_band([wrong / 40 for wrong in errors], 40)
     alone = mean_band([sum(errors) / len(errors) / 40], 40)
     assert 0 <= band.low <= alone.low + 1e-9 and alone.high - 1e-9 <= band.high <= 100
+
+
+def test_utterances_whose_mistakes_come_one_by_one_are_worth_all_their_units() -> None:
+    """Binomial edits: each character for itself, so that N is that of the characters."""
+    generator = np.random.default_rng(1)
+    units = np.full(4000, 25)
+    worth = clips_worth(generator.binomial(units, 0.2), units)
+    assert worth == pytest.approx(4000 * 25, rel=0.06)
+
+
+def test_utterances_that_are_all_right_or_all_wrong_are_worth_one_clip_each() -> None:
+    """Edits in bunches of a whole utterance: by hand, n - 1 of n, as of clips."""
+    counts = np.array([10, 10, 0, 0, 0, 0, 0, 0])
+    assert clips_worth(counts, np.full(8, 10)) == pytest.approx(7)
+
+
+def test_what_has_no_spread_is_worth_its_utterances() -> None:
+    units = np.array([10, 20, 30])
+    assert clips_worth(np.array([0, 0, 0]), units) == 3
+    assert clips_worth(np.array([10, 20, 30]), units) == 3
+    assert clips_worth(np.array([1, 2, 3]), units) == 3
+
+
+def test_the_interval_of_a_rate_holds_the_truth_as_often_as_it_says() -> None:
+    """1,000 splits of 80 utterances, edits in bunches: 95 % of the intervals hold the rate."""
+    generator = np.random.default_rng(2)
+    held = 0
+    for _ in range(1000):
+        units = generator.integers(15, 60, 80)
+        counts = generator.binomial(units, generator.beta(1.5, 6, 80))
+        band = error_band(counts.sum() / units.sum(), clips_worth(counts, units))
+        held += band.low <= 100 * 1.5 / 7.5 <= band.high
+    assert 0.92 <= held / 1000 <= 0.97

@@ -8,18 +8,29 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binomtest, multinomial, permutation_test
 
+from cost_models import Band
 from dse.studies.paired import (
+    Judgement,
     clips_p_value,
     judge_pair,
     paired_band,
     seeds_p_value,
     seeds_that_tell,
 )
+from dse.training.clipwise import Mistakes, of_words
 
 
 def wrong(*seeds: str) -> NDArray[np.bool_]:
     """`1` is a clip that was told wrongly; a text a seed."""
     return np.array([[clip == "1" for clip in seed] for seed in seeds])
+
+
+def judged_pair(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Judgement:
+    return judge_pair(of_words(first), of_words(second))
+
+
+def banded(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Band:
+    return paired_band(of_words(first), of_words(second))
 
 
 def test_clips_by_hand() -> None:
@@ -92,14 +103,14 @@ def test_the_interval_of_a_difference_over_the_same_clips_by_hand() -> None:
     """
     first = wrong("1" * 20 + "1" * 10 + "0" * 2 + "0" * 48)[0]
     second = wrong("1" * 20 + "0" * 10 + "1" * 2 + "0" * 48)[0]
-    band = paired_band(first, second)
+    band = banded(first, second)
     assert band.as_tuple() == pytest.approx((10 - 8.57, 10.0, 10 + 8.46), abs=0.15)
-    turned = paired_band(second, first)
+    turned = banded(second, first)
     assert turned.as_tuple() == pytest.approx((-band.high, -10.0, -band.low))
     # Five coins of one side: Newcombe's interval leaves 0 out, the exact test (1/16) does not.
-    unsure = paired_band(wrong("1" * 5 + "0" * 75)[0], wrong("0" * 80)[0])
+    unsure = banded(wrong("1" * 5 + "0" * 75)[0], wrong("0" * 80)[0])
     assert (unsure.low, unsure.mid) == (0.0, 6.25) and unsure.high > 6.25
-    same = paired_band(first, first)
+    same = banded(first, first)
     assert same.low < 0 == same.mid < same.high
 
 
@@ -118,7 +129,7 @@ def test_of_the_intervals_over_the_same_clips_95_percent_hold_the_truth(
         chance = multinomial.pmf(table, clips, chances)
         first = wrong("1" * (both + one) + "0" * (other + neither))[0]
         second = wrong("1" * both + "0" * one + "1" * other + "0" * neither)[0]
-        band = paired_band(first, second)
+        band = banded(first, second)
         assert (band.low > 0 or band.high < 0) <= (clips_p_value(first[None], second[None]) < 0.05)
         covered += chance if band.low <= truth + 1e-9 and truth - 1e-9 <= band.high else 0.0
     assert covered >= 0.95
@@ -126,13 +137,13 @@ def test_of_the_intervals_over_the_same_clips_95_percent_hold_the_truth(
 
 def test_both_the_seeds_and_the_clips_must_be_sure() -> None:
     good, bad = "0" * 60, "1" * 20 + "0" * 40
-    judged = judge_pair(wrong(bad, bad), wrong(good, good))
+    judged = judged_pair(wrong(bad, bad), wrong(good, good))
     assert judged.p_clips < 1e-5 and judged.p_seeds == pytest.approx(1 / 3) and not judged.apart
     assert judged.seeds == 4 and judged.difference == pytest.approx(20 / 60)
-    assert judge_pair(wrong(*[bad] * 4), wrong(*[good] * 4)).apart
+    assert judged_pair(wrong(*[bad] * 4), wrong(*[good] * 4)).apart
     # Three clips of sixty, the same ones in each of five seeds: no more seeds tell of other clips.
     few = "111" + "0" * 57
-    judged = judge_pair(wrong(*[few] * 5), wrong(*[good] * 5))
+    judged = judged_pair(wrong(*[few] * 5), wrong(*[good] * 5))
     assert judged.p_seeds < 0.05 < judged.p_clips == pytest.approx(1 / 4)
     assert not judged.apart and judged.seeds is None
 
@@ -144,5 +155,45 @@ def test_designs_that_are_equal_are_rarely_told_apart() -> None:
     for _ in range(200):
         hardness = rng.random(80)
         first, second = (rng.random((4, 80)) < hardness * 0.4 for _ in range(2))
-        told += judge_pair(first, second).apart
+        told += judged_pair(first, second).apart
     assert told <= 10
+
+
+def edits(*counts: int, units: int = 10) -> Mistakes:
+    """One seed; every utterance has as many units."""
+    return Mistakes(np.array([counts]), np.full(len(counts), units))
+
+
+def test_edits_of_utterances_by_hand() -> None:
+    """Differences 3, 1, 0, 4: of 2^3 signs all plus and all minus reach 8, so p = 2 / 8."""
+    judged = judge_pair(edits(5, 2, 1, 6), edits(2, 1, 1, 2))
+    assert judged.p_clips == pytest.approx(2 / 8)
+    assert judged.difference == pytest.approx((14 - 6) / 40)
+
+
+def test_edits_are_told_apart_as_their_permutations_are() -> None:
+    generator = np.random.default_rng(3)
+    first, second = generator.integers(0, 6, (2, 12))
+    expected = permutation_test(
+        (first, second),
+        lambda one, other, axis: (one - other).sum(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=math.inf,
+    )
+    assert clips_p_value(first[None], second[None]) == pytest.approx(expected.pvalue)
+
+
+def test_the_interval_of_edits_is_that_of_resampled_utterances() -> None:
+    """Against the bootstrap: 4,000 splits drawn from the same 300 utterances."""
+    generator = np.random.default_rng(5)
+    units = generator.integers(10, 60, 300)
+    hard = generator.beta(2, 5, 300)  # utterances differ, and both networks feel it
+    first = generator.binomial(units, hard)
+    second = generator.binomial(units, np.clip(hard + 0.05, 0, 1))
+    band = paired_band(Mistakes(first[None], units), Mistakes(second[None], units))
+    drawn = generator.integers(0, 300, (4000, 300))
+    differences = (first - second)[drawn].sum(axis=1) / units[drawn].sum(axis=1)
+    low, high = 100 * np.quantile(differences, [0.025, 0.975])
+    assert band.mid == pytest.approx(100 * (first.sum() - second.sum()) / units.sum())
+    assert band.high - band.low == pytest.approx(high - low, rel=0.2)
