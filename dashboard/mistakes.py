@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.charts import Option, chart, ink, names
+from dashboard.heard import draw_heard
 from dashboard.studies import StudyFrame
 from dashboard.texts import plain, sentence
 from dse.colours import BLUE, VERMILION
@@ -20,6 +21,7 @@ from dse.studies.scored import (
     worst_confusions,
 )
 from dse.training.best_scores import SPLIT, BestScores, Confusion, read_best_scores
+from dse.training.best_sentences import read_best_sentences
 
 MOST_NUMBERED = 16  # classes; the cells of more are too small for numbers
 WORST = 6  # mistakes in words
@@ -34,10 +36,14 @@ def draw_mistakes(study: StudyFrame, row: Evaluation) -> None:
         study: that the design is of; its folder must hold the design's `evaluation.json`.
         row: of the design, trained in full or in part.
     """
+    folder = study.of.find_folder(row)
     try:
-        best = read_best_scores(study.of.find_folder(row))
+        best, heard = read_best_scores(folder), read_best_sentences(folder)
     except InvalidInput as error:
         st.error(sentence(error))
+        return
+    if heard is not None:
+        draw_heard(study, row, heard)
         return
     if best is None:
         st.info(

@@ -67,6 +67,9 @@ from dse.studies.mistakes import find_mistakes
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study, named, say_nothing_trained
 
+SILENT = 0.95
+"""Above this error rate nothing was learnt: a network that writes nothing down has 1."""
+
 
 def find_knee(front: Sequence[Evaluation], cost: str, measured: str) -> Evaluation | None:
     """Where a frontier bends: beyond it, less error costs disproportionately more.
@@ -404,6 +407,7 @@ def _build(
         f"Build {where}: {choice.lead}, "
         f"{error_words(results, row)}{_limit_words(results, choice)}, {costs}."
     )
+    text += _silent_words(results, row)
     built = better or own
     if built is None:
         return text
@@ -416,6 +420,16 @@ def _build(
             "the study priced them."
         )
     return text
+
+
+def _silent_words(results: Study, row: Evaluation) -> str:
+    """That it has learnt nothing, where its texts are worth no more than no text at all."""
+    if not results.asked.of_sentences or row.column(results.asked.measured) < SILENT:
+        return ""
+    return (
+        " A network that writes nothing down has 100 %: no design has learnt to write yet, so train"
+        " for longer (epochs of the recipe) before anything is concluded."
+    )
 
 
 def _limit_words(results: Study, choice: Choice) -> str:

@@ -27,6 +27,7 @@ from dse.studies.confirmed import Confirmed, write_confirmed
 from dse.studies.frontier import hypervolume_share
 from dse.studies.rows import Evaluation, append_row, read_rows
 from dse.training.best_scores import BestScores, write_best_scores
+from dse.training.best_sentences import BestSentences, heard_of, write_best_sentences
 from tests.dashboard.conftest import BOX, Opened, write_machines, write_study
 
 FRESH = "confirmed by fresh seeds"
@@ -346,6 +347,37 @@ def test_what_a_design_takes_for_what(study: Path, open_page: Opened) -> None:
     (study / "designs" / key / "evaluation.json").write_text("{")
     app = open_page("design", study.parent, study="small", design=key, tab="Mistakes")
     assert any("cannot be read" in str(each.value) for each in app.error)
+
+
+def test_what_a_network_of_sentences_writes_down(study: Path, open_page: Opened) -> None:
+    key = AppKeys(study).key(1)
+    said, heard = ("go![x](y)", "no"), ("go", "no no")
+    best = BestSentences(
+        epoch=2,
+        measure="cer",
+        floats=heard_of(said, heard),
+        int8=None,
+        reason="*no* C",
+        names=("a.flac", "b.flac"),
+        references=said,
+        hypotheses=heard,
+        units=(9, 2),
+        edits=(7, 3),
+    )
+    write_best_sentences(best, study / "designs" / key)
+    app = open_page("design", study.parent, study="small", design=key, tab="Mistakes")
+    values = {metric.label: metric.value for metric in app.metric}
+    assert values["CER in float"] == "90.9 %" and values["CER in whole numbers"] == "-"
+    edits = next(frame.value for frame in app.dataframe if "deletions" in frame.value)
+    assert edits[["of", "insertions", "deletions"]].values.tolist() == [
+        ["characters", 3, 7],
+        ["words", 1, 0],
+    ]
+    assert not app.exception and "written down" in app.dataframe[-1].value
+    assert app.dataframe[-1].value["said"].tolist() == ["no", "go![x](y)"]  # 3 of 2, then 7 of 9
+    (study / "designs" / key / "hypotheses.csv").write_text("name,reference,hypothesis\n")
+    app = open_page("design", study.parent, study="small", design=key, tab="Mistakes")
+    assert any("0 utterances" in str(each.value) for each in app.error)
 
 
 def test_a_dominated_design_names_what_dominates_it(study: Path, open_page: Opened) -> None:

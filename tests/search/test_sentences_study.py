@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from dse.errors import InvalidStudy
+from dse.report import answer, study_report
 from dse.speech.sentence_features import load_sentences
+from dse.studies.confirmed import write_confirmed
+from dse.studies.mistakes import find_mistakes
+from dse.studies.repeats import stack_mistakes
 from dse.studies.rows import read_rows
 from dse.studies.spec import read_study
 from dse.studies.study import open_study
@@ -57,11 +60,13 @@ def test_data_of_sentences_are_looked_at_by_transcripts(study_file: Path) -> Non
     assert found.findings == ()
 
 
-def test_a_study_about_sentences_is_searched(study_file: Path, tmp_path: Path) -> None:
+def test_a_study_about_sentences_is_searched(
+    study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec, folder, cache = read_study(study_file), tmp_path / "talk", tmp_path / "cache"
     outcome = run_study(spec, study_file.read_text(), folder, Watcher(), cache=cache)
     rows = [row for row in read_rows(folder) if row.error is not None]
-    assert len(rows) == 2 and len(outcome.state.frontier) >= 1
+    assert len(rows) == 2 and outcome.state.frontier >= 1
     # One epoch of CTC: most is blank, so nearly all characters of the references are deleted.
     assert all(0.5 < row.error <= 1 for row in rows)
     features = load_sentences(spec.data_folder, spec.task, spec.features, cache)
@@ -69,5 +74,30 @@ def test_a_study_about_sentences_is_searched(study_file: Path, tmp_path: Path) -
     assert begun.data_key == features.key == load_data(spec, cache).key
     assert begun.outputs == features.outputs == 29
     assert begun.clips == {"training": 16, "validation": 8, "testing": 8}
-    with pytest.raises(InvalidStudy, match=r"talk is about sentences .* dse confirm cannot test"):
-        confirm_study(open_study(folder).asked, folder, seeds=1, cache=cache)
+    _confirmed_and_reported(folder, cache, monkeypatch)
+
+
+def _confirmed_and_reported(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fresh seeds on the test split, edits of each utterance kept, and a report of it all."""
+    found = confirm_study(open_study(folder).asked, folder, seeds=1, cache=cache)
+    write_confirmed(found, folder)
+    study = open_study(folder)
+    for repeat in study.repeats:
+        told = stack_mistakes([repeat], "error")
+        assert told is not None and told.counts.shape == (1, 8)
+        assert min(1.0, told.rates[0]) == pytest.approx(repeat.test_error)
+    assert all(one.test_band is not None and one.test_band.mid > 50 for one in found)
+    for row in study.trained:
+        band, clips = study.find_error_band(row), study.find_clips(row)
+        assert band is not None and band.low <= 100 * row.column("error") <= band.high
+        told = find_mistakes(study.find_folder(row), row, "error")
+        assert told is not None and clips is not None and 1 <= clips <= told.units.sum()
+    report = study_report(folder)
+    words = report.sections[0].points[0]
+    edits, units = (int(array.sum()) for array in (told.counts, told.units))
+    assert f" of {units:,} characters, 8 utterances)" in words and edits > 0
+    assert "no design has learnt to write yet" not in words
+    monkeypatch.setattr(answer, "SILENT", 0.5)
+    assert "no design has learnt to write yet" in study_report(folder).sections[0].points[0]
+    table = report.table("confirmed")
+    assert table.note.count("utterances") == 2 and "clips" not in table.note
