@@ -155,7 +155,7 @@ def test_ctrl_c_before_there_is_a_folder_names_no_folder(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dse.speech.features.load_features", interrupted)
+    monkeypatch.setattr("dse.speech.loading.load_speech", interrupted)
     code, out, _ = run(capsys, "search", study_file, "--out", tmp_path / "[b] x")
     assert code == 130
     assert f"study tones in {tmp_path}/[b] x" in out
