@@ -35,7 +35,7 @@ from dse.pricing.filling import Filling
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Offer, Pricing
 from dse.speech.transcription import SENTENCE_FEATURES, Transcription
-from dse.training.recipe import NO_AUGMENTATION, Recipe
+from dse.training.recipe import RECIPES
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = ROOT / "benchmarks" / "sentences.csv"
@@ -63,18 +63,7 @@ NETWORK: Values = {
 """QuartzNet-5x1 at an eighth of the paper's widths; all else is that of the family."""
 TERNARY: Values = {"policy": "half", "density": 0.25, "matrix_order": "4x32"}
 
-RECIPE = Recipe(
-    epochs=30,
-    batch_size=8,
-    batch_frames=4_000,
-    optimiser="novograd",
-    learning_rate=0.02,
-    weight_decay=0.001,
-    betas=(0.95, 0.5),
-    warmup_fraction=0.05,
-    augmentation=dataclasses.replace(NO_AUGMENTATION, varied=True),
-)
-"""QuartzNet's optimiser and schedule, small batches: 740 sentences are few steps otherwise."""
+RECIPE = RECIPES["sentences"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ from dse_cli.options import (
     threads_option,
 )
 from dse_cli.terminal import Screen, say
+from dse_cli.train_briefly import try_steps
 from dse_cli.train_sentences import (
     introduce_sentences,
     refuse_options,
@@ -124,6 +125,11 @@ OF_SENTENCES = ("characters", "measure")
     type=Folder(),
     help="Folder; seed N goes to seed-N in it.  [default: trained/DESIGN]",
 )
+@click.option(
+    "--max-steps",
+    type=click.IntRange(2, MANY),
+    help="Make so many steps to see that they work and what they take, then stop; keep nothing.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @threads_option
 @click.option(
@@ -157,6 +163,7 @@ def command(
     seed: int,
     seeds: int,
     out: Path | None,
+    max_steps: int | None,
     device: str,
     threads: int | None,
     path: ComputationPath,
@@ -196,6 +203,9 @@ def command(
             introduce_sentences(console, point, features, chosen, where)
         else:
             _introduce(console, point, features, chosen, where)
+        if max_steps is not None:
+            try_steps(console, point, features, chosen, max_steps, seed, device, path)
+            return
         folder = out if out is not None else Path("trained") / _file_name(point)
         tests: list[float] = []
         for number in range(seed, seed + seeds):

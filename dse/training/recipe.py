@@ -1,7 +1,8 @@
 """How a network is trained, as data: optimiser, schedule, regularisation. Loads without torch.
 
-The default is meant for a search on a small or medium data set; `RECIPES` holds it and the recipe
-with which MatchboxNet was published (docs/how-to/training.md).
+The default is meant for a search on a small or medium data set; `RECIPES` holds it, those with which
+MatchboxNet and QuartzNet were published, and one for an hour of sentences
+(docs/how-to/training.md).
 """
 
 import dataclasses
@@ -160,6 +161,36 @@ RECIPES: dict[str, Recipe] = {
         hold_fraction=0.45,
         label_smoothing=0.0,
         augmentation=Augmentation(rectangles=5),
+    ),
+    # NovoGrad, decay, batch of 32 a device, cosine to 0, masks and 400 epochs of QuartzNet-15x5 as
+    # OpenSeq2Seq's quartznet15x5_LibriSpeech.py has them (arXiv 1910.10261, section 3.1). Its 1,000
+    # steps of warm-up are 0.23 % of 400 epochs of 281,241 utterances on eight devices; a hundred
+    # hours have a tenth of the steps, so a share that suits both. Batches go to 32 x 16.7 s.
+    "quartznet": Recipe(
+        epochs=400,
+        batch_size=32,
+        batch_frames=53_440,
+        optimiser="novograd",
+        learning_rate=0.01,
+        weight_decay=0.001,
+        betas=(0.95, 0.5),
+        warmup_fraction=0.005,
+        label_smoothing=0.0,
+        augmentation=Augmentation(time_width=6, frequency_width=6),
+    ),
+    # Ours, for an hour of sentences (docs/evidence/results/speech-recognition.md): small batches, as
+    # CTC needs some thousand steps before it hears more than blanks.
+    "sentences": Recipe(
+        epochs=30,
+        batch_size=8,
+        batch_frames=4_000,
+        optimiser="novograd",
+        learning_rate=0.02,
+        weight_decay=0.001,
+        betas=(0.95, 0.5),
+        warmup_fraction=0.05,
+        label_smoothing=0.0,
+        augmentation=Augmentation(time_masks=0, frequency_masks=0),
     ),
 }
 """Recipes by name."""

@@ -11,6 +11,7 @@ from dse.training.checkpoint import load_checkpoint, load_network
 from dse.training.history import read_history
 from dse.training.scores import wilson_interval
 from dse_cli import main
+from dse_cli.train_briefly import say_hours
 
 DESIGN = """
 in_channels: 16
@@ -191,7 +192,7 @@ def test_a_failed_training_ends_with_1(tones, monkeypatch, capsys):
         (["tiny.yaml", "--data", "nowhere"], "nowhere"),
         (
             ["tiny.yaml", "--data", "x", "--recipe", "fast"],
-            "there is no recipe 'fast': use default, matchboxnet, or a YAML file",
+            "no recipe 'fast': use default, matchboxnet, quartznet, sentences, or a YAML file",
         ),
         (["tiny.yaml", "--data", "x", "--device", "tpu"], "device must be auto, cpu, or a device"),
         (["tiny.yaml", "--data", "x", "--task", "words"], "words must be a list of at least two"),
@@ -215,7 +216,30 @@ def test_more_threads_than_torch_survives_are_refused(capsys):
 
 def test_help_names_the_recipes(capsys):
     assert run("--help") == 0
-    assert "default, matchboxnet, or a YAML file" in " ".join(capsys.readouterr().out.split())
+    said = " ".join(capsys.readouterr().out.split())
+    assert "default, matchboxnet, quartznet, sentences, or a YAML file" in said
+
+
+def test_a_few_steps_tell_the_pace_and_leave_nothing(tones, tmp_path, capsys):
+    before = {path.name for path in tmp_path.iterdir()}
+    assert train_tiny(tones, "--epochs", "50", "--max-steps", "3") == 0
+    said = capsys.readouterr().out
+    found = re.search(r"tried +3 steps, (\S+) s each after the first; all ([\d,]+) steps of 50", said)
+    assert found is not None and float(found[1]) > 0
+    steps = int(found[2].replace(",", ""))
+    assert steps % 50 == 0 and steps > 3
+    assert "nothing was kept" in said and "best epoch" not in said
+    assert not (tmp_path / "trained").exists()
+    assert {path.name for path in tmp_path.iterdir()} - before <= {"cache"}
+
+
+def test_times_are_said_in_units_that_people_have():
+    assert [say_hours(s) for s in (40, 720, 12_240, 1_814_400)] == [
+        "40 s",
+        "12 min",
+        "3.4 h",
+        "21 days",
+    ]
 
 
 def test_the_terminal_shows_a_bar_with_the_time_left(tones, monkeypatch, capsys):

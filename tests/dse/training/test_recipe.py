@@ -40,6 +40,19 @@ def test_the_published_recipe_is_that_of_the_paper():
     assert (holes.rectangles, holes.rectangle_time, holes.rectangle_frequency) == (5, 25, 15)
 
 
+def test_the_recipe_of_quartznet_is_that_of_its_authors():
+    # OpenSeq2Seq's quartznet15x5_LibriSpeech.py.
+    recipe = load_recipe("quartznet")
+    assert (recipe.optimiser, recipe.betas, recipe.weight_decay) == ("novograd", (0.95, 0.5), 0.001)
+    assert (recipe.learning_rate, recipe.min_learning_rate, recipe.schedule) == (0.01, 0, "cosine")
+    assert (recipe.epochs, recipe.batch_size) == (400, 32)
+    assert recipe.batch_frames == 32 * 1670  # of 16.7 s at most
+    holes = recipe.augmentation
+    assert (holes.time_masks, holes.time_width) == (2, 6)
+    assert (holes.frequency_masks, holes.frequency_width) == (2, 6)
+    assert holes.rectangles == 0
+
+
 def test_a_recipe_may_start_from_another():
     node = parse_yaml("base: matchboxnet\nepochs: 30\naugmentation: {time_masks: 1}\n", "r.yaml")
     assert recipe_from_node(node) == replace(
@@ -107,8 +120,8 @@ def test_the_key_changes_with_every_field():
             "augmentation.time_masks must be 0 or more, not -1 (r.yaml:1)",
         ),
         ("epoch: 3", "unknown key 'epoch': did you mean 'epochs'?"),
-        ("base: fast", "there is no recipe 'fast': recipes are default, matchboxnet (r.yaml:1)"),
-        ("fast", "there is no recipe 'fast': recipes are default, matchboxnet (r.yaml:1)"),
+        ("base: fast", "there is no recipe 'fast': recipes are default, matchboxnet, quartznet, sentences (r.yaml:1)"),
+        ("fast", "there is no recipe 'fast': recipes are default, matchboxnet, quartznet, sentences (r.yaml:1)"),
     ],
 )
 def test_a_wrong_recipe_is_refused_in_one_sentence(text, message):
@@ -121,7 +134,7 @@ def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(InvalidInput) as error:
         load_recipe("fast")
     assert str(error.value) == (
-        "there is no recipe 'fast': use default, matchboxnet, or a YAML file"
+        "there is no recipe 'fast': use default, matchboxnet, quartznet, sentences, or a YAML file"
     )
 
 
