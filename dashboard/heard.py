@@ -9,11 +9,12 @@ import streamlit as st
 from dashboard.studies import StudyFrame
 from dashboard.texts import plain, sentence
 from dse.columns import percent_text, signed
+from dse.errors import InvalidFile, InvalidInput, printable
 from dse.studies.intervals import clips_worth, error_band
 from dse.studies.mistakes import read_mistakes
 from dse.studies.paired import paired_band
 from dse.studies.rows import Evaluation
-from dse.training.best_scores import SPLIT
+from dse.training.best_scores import FILE_NAME, SPLIT
 from dse.training.best_sentences import HYPOTHESES, BestSentences, Heard
 
 MEASURES = {"cer": "characters", "wer": "words"}
@@ -34,8 +35,8 @@ def draw_heard(study: StudyFrame, row: Evaluation, best: BestSentences) -> None:
     st.dataframe(_edits_table(best), hide_index=True, key="edits")
     try:
         texts = read_texts(folder, best)
-    except (OSError, ValueError, KeyError) as error:
-        st.error(sentence(f"{HYPOTHESES} of this design cannot be read: {error!r}"))
+    except InvalidInput as error:
+        st.error(sentence(error))
         return
     st.dataframe(texts.head(SHOWN), hide_index=True, key="texts")
     shown = min(SHOWN, len(texts))
@@ -101,25 +102,28 @@ def read_texts(folder: Path, best: BestSentences) -> pd.DataFrame:
     """Utterances with what was said and written down, most edits a unit first.
 
     Raises:
-        OSError: there is no such file.
-        ValueError: it has another number of utterances than the record.
-        KeyError: a column is missing.
+        InvalidFile: there is no such file, a column is missing, or it has another number of
+            utterances than the record.
     """
-    with (folder / HYPOTHESES).open(encoding="utf-8", newline="") as file:
-        lines = list(csv.DictReader(file))
-    if len(lines) != len(best.units):
-        raise ValueError(f"{len(lines)} utterances, where evaluation.json has {len(best.units)}")
-    frame = pd.DataFrame(
-        {
-            "said": [line["reference"] for line in lines],
-            "written down": [line["hypothesis"] for line in lines],
-            "edits": best.edits,
-            "of": best.units,
-        }
-    )
+    path = folder / HYPOTHESES
+    wanted = {"reference": "said", "hypothesis": "written down"}
     if best.int8_edits:
-        frame["in whole numbers"] = [line["int8_hypothesis"] for line in lines]
-        frame["its edits"] = best.int8_edits
-    frame["recording"] = [line["name"] for line in lines]
+        wanted["int8_hypothesis"] = "in whole numbers"
+    wanted["name"] = "recording"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = list(csv.DictReader(file))
+        texts = {new: [str(line[old]) for line in lines] for old, new in wanted.items()}
+        if len(lines) != len(best.units):
+            raise ValueError(f"{len(lines)} utterances, where {FILE_NAME} has {len(best.units)}")
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        raise InvalidFile(
+            f"{path} cannot be read ({printable(str(error))[:200]}): train the design anew"
+        ) from None
+    frame = pd.DataFrame(texts)
+    frame.insert(2, "edits", best.edits)
+    frame.insert(3, "of", best.units)
+    if best.int8_edits:
+        frame.insert(5, "its edits", best.int8_edits)
     worst = (frame["edits"] / frame["of"].clip(lower=1)).sort_values(ascending=False, kind="stable")
     return frame.loc[worst.index]

@@ -98,7 +98,7 @@ def inspect_command(
 )
 @click.option(
     "--sentences-each",
-    type=int,
+    type=click.IntRange(1, 1_000),
     help=f"Sentences of each speaker.  [default: {_SENTENCES.sentences_each}]",
 )
 @click.option("--seed", default=_DEFAULTS.seed, show_default=True, help="Other numbers, others.")

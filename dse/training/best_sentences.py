@@ -28,6 +28,9 @@ KIND = "transcription"
 
 Measure = Literal["cer", "wer"]
 
+MOST_COUNTED = 1_000_000_000
+"""Characters or words, and edits of them, that a record may have: far beyond any split."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
@@ -172,7 +175,14 @@ def read_best_sentences(folder: Path) -> BestSentences | None:
         )
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise InvalidFile(
             f"{path} cannot be read ({printable(str(error))[:200]}): move it away; a training "
             "that goes on writes it anew"
@@ -181,8 +191,8 @@ def read_best_sentences(folder: Path) -> BestSentences | None:
 
 def _counts(plain: Any) -> tuple[int, ...]:
     counts = tuple(int(count) for count in plain)
-    if min(counts, default=0) < 0:
-        raise ValueError("counts below 0")
+    if not 0 <= min(counts, default=0) <= max(counts, default=0) <= MOST_COUNTED:
+        raise ValueError(f"counts that are not from 0 to {MOST_COUNTED:,}")
     return counts
 
 

@@ -1,7 +1,7 @@
 """How a network is trained, as data: optimiser, schedule, regularisation. Loads without torch.
 
-The default is meant for a search on a small or medium data set; `RECIPES` holds it, those with which
-MatchboxNet and QuartzNet were published, and one for an hour of sentences
+The default is meant for a search on a small or medium data set; `RECIPES` holds it, those with
+which MatchboxNet and QuartzNet were published, and one for an hour of sentences
 (docs/how-to/training.md).
 """
 
@@ -178,8 +178,8 @@ RECIPES: dict[str, Recipe] = {
         label_smoothing=0.0,
         augmentation=Augmentation(time_width=6, frequency_width=6),
     ),
-    # Ours, for an hour of sentences (docs/evidence/results/speech-recognition.md): small batches, as
-    # CTC needs some thousand steps before it hears more than blanks.
+    # Ours, for an hour of sentences (docs/evidence/results/speech-recognition.md): small batches,
+    # as CTC needs some thousand steps before it hears more than blanks.
     "sentences": Recipe(
         epochs=30,
         batch_size=8,

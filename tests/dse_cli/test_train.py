@@ -224,7 +224,9 @@ def test_a_few_steps_tell_the_pace_and_leave_nothing(tones, tmp_path, capsys):
     before = {path.name for path in tmp_path.iterdir()}
     assert train_tiny(tones, "--epochs", "50", "--max-steps", "3") == 0
     said = capsys.readouterr().out
-    found = re.search(r"tried +3 steps, (\S+) s each after the first; all ([\d,]+) steps of 50", said)
+    found = re.search(
+        r"tried +3 steps, (\S+) s each after the first; all ([\d,]+) steps of 50", said
+    )
     assert found is not None and float(found[1]) > 0
     steps = int(found[2].replace(",", ""))
     assert steps % 50 == 0 and steps > 3

@@ -17,6 +17,7 @@ import pytest
 import dashboard.studies
 from cost_models import Band
 from cost_models.strict_yaml import parse_yaml, read_yaml
+from dashboard.heard import read_texts
 from dashboard.studies import TableRows, read_rows_quickly
 from dse.design.point import point_from_node
 from dse.design.published import published
@@ -33,6 +34,7 @@ from dse.studies.confirmed import Confirmed, read_confirmed, write_confirmed
 from dse.studies.folder import CONFIRMED, RESOLVED
 from dse.studies.growth import growth
 from dse.studies.holder import read_holder
+from dse.studies.mistakes import read_mistakes
 from dse.studies.repeats import FILE_NAME as REPEATS
 from dse.studies.repeats import Repeat, read_repeats
 from dse.studies.resolved import parse_resolved, read_resolved
@@ -40,6 +42,13 @@ from dse.studies.rows import FILE_NAME, LONGEST, Results, read_results, table
 from dse.studies.study import Study, open_study
 from dse.training.best_scores import FILE_NAME as SCORES
 from dse.training.best_scores import BestScores, read_best_scores, write_best_scores
+from dse.training.best_sentences import (
+    HYPOTHESES,
+    BestSentences,
+    heard_of,
+    read_best_sentences,
+    write_best_sentences,
+)
 from dse.training.history import FILE_NAME as HISTORY
 from dse.training.history import EpochRecord, history_from_text, read_history, write_history
 from tests.dse_cli.test_printed_commands import ONE, SEVERAL, fill
@@ -283,6 +292,55 @@ def test_damaged_files_beside_the_rows(study: Path, tmp_path: Path) -> None:
             outcomes.add(check_outcome(read, f"{name}: {case}"))
         # What a running search rewrites is never refused: damaged, it counts as not there.
         assert outcomes == ({True} if name in (CLUSTER, ".lock") else {True, False}), name
+
+
+def test_damaged_files_of_sentences(tmp_path: Path) -> None:
+    """What a network of sentences wrote down: counts and texts, and who reads each."""
+    pytest.importorskip("jiwer", reason="pip install 'ternary-dse[asr]'")
+    said, heard = ("go on", "no"), ("go", "=no()")
+    best = BestSentences(
+        epoch=2,
+        measure="cer",
+        floats=heard_of(said, heard),
+        int8=heard_of(said, said),
+        names=("a.flac", "b.flac"),
+        references=said,
+        hypotheses=heard,
+        int8_hypotheses=said,
+        units=(5, 2),
+        edits=(3, 3),
+        int8_edits=(0, 0),
+    )
+    write_best_sentences(best, tmp_path)
+    assert read_best_sentences(tmp_path) is not None
+    assert read_texts(tmp_path, best)["edits"].tolist() == [3, 3]
+
+    def counts() -> None:
+        read_best_sentences(tmp_path)
+        for whole in (False, True):
+            read_mistakes(tmp_path, whole=whole)
+
+    def texts() -> None:
+        read_texts(tmp_path, best)
+
+    good = (tmp_path / HYPOTHESES).read_text()
+    cells = [list(line) for line in csv.reader(good.splitlines())]
+    tables = [
+        "".join(f"{','.join(map(cell_text, line))}\n" for line in case)
+        for case in damaged_data(cells, 60, seed=9)
+        if all(isinstance(line, list) for line in case)
+    ]
+    plain = json.loads((tmp_path / SCORES).read_text())
+    records = [f"{as_json(case)}\n" for case in damaged_data(plain, 150, seed=10)]
+    for name, cases, read in (
+        (HYPOTHESES, [*tables, *damaged_text(good, 60, seed=11)], texts),
+        (SCORES, [*records, *damaged_text(as_json(plain), 60, seed=12)], counts),
+    ):
+        outcomes = set()
+        for case in cases:
+            (tmp_path / name).write_text(case, encoding="utf-8", errors="surrogatepass", newline="")
+            outcomes.add(check_outcome(read, f"{name}: {case}"))
+        assert outcomes == {True, False}, name
 
 
 def test_damaged_designs() -> None:

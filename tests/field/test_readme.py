@@ -16,6 +16,11 @@ THROUGH_OTHERS = {
     "opened": "of read_content; and the lock of a study, which is not read",
     "open_storage": "of a database, whose damage is tried in tests/search",
     "read_all_rows": "of read_rows",
+    "load_speech": "of load_features and load_sentences",
+    "load_or_compute": "of load_features and load_sentences",
+    "read_contents": "of load_features and load_sentences",
+    "read_array": "of load_features and load_sentences",
+    "read_whole": "of load_sentences; as read_clip, whose damage is in test_sounds.py",
 }
 """Readers that are not named in a case, as they are thin: whose cases are theirs."""
 
