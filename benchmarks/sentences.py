@@ -27,6 +27,7 @@ from typing import Any
 
 from benchmarks.equal_budget import fitted, with_table
 from cost_models import load_accelerator, load_technology
+from dse.colours import BLUE, VERMILION
 from dse.columns import significant
 from dse.design.families.family import Values
 from dse.design.families.quartznet import QUARTZNET
@@ -42,6 +43,7 @@ ROWS = ROOT / "benchmarks" / "sentences.csv"
 CURVES = ROOT / "benchmarks" / "sentences_curves.csv"
 PAGE = ROOT / "docs" / "evidence" / "results" / "speech-recognition.md"
 
+PICTURE = PAGE.with_name("speech-recognition-curves.png")
 MARKS = ("<!-- table of benchmarks.sentences -->", "<!-- end of the table -->")
 
 OUTPUTS, IN_CHANNELS = 29, 64
@@ -100,6 +102,7 @@ def main() -> None:
         PAGE.write_text(
             with_table(PAGE.read_text(encoding="utf-8"), table, MARKS), encoding="utf-8"
         )
+        draw_curves()
     else:
         print(table)
 
@@ -272,6 +275,32 @@ def lines(rows: Sequence[Trained]) -> Iterator[str]:
         offers = [each.best(point) for each in on]
         stored = f"{offers[0].columns['stored_bits'] / 1000:,.0f} kbit"
         yield f"| {name} | {stored} | {' | '.join(map(_cost, offers))} |"
+
+
+def draw_curves() -> None:
+    """Character error rate on the validation split by epoch, a line a training, into `PICTURE`."""
+    from matplotlib.figure import Figure
+
+    with CURVES.open(newline="", encoding="utf-8") as file:
+        points = list(csv.DictReader(file))
+    styles = {
+        "dense": (BLUE, "-"),
+        "dense, narrower": (BLUE, ":"),
+        "ternary, wider": (VERMILION, "-"),
+        "ternary": (VERMILION, ":"),
+    }
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, (colour, style) in styles.items():
+        for number, seed in enumerate(sorted({each["seed"] for each in points})):
+            some = [each for each in points if (each["rival"], each["seed"]) == (name, seed)]
+            epochs = [int(each["epoch"]) for each in some]
+            rates = [100 * min(1.0, float(each["cer"])) for each in some]
+            axes.plot(epochs, rates, style, color=colour, label="" if number else name)
+    axes.set(xlabel="epoch", ylabel="validation CER (%)", ylim=(0, 102))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    figure.savefig(PICTURE, dpi=110)
 
 
 def _cost(offer: Offer) -> str:
