@@ -114,4 +114,5 @@ def test_the_interval_of_a_rate_holds_the_truth_as_often_as_it_says() -> None:
         held += band.low <= 100 * 1.5 / 7.5 <= band.high
         single = error_band(counts.sum() / units.sum(), int(units.sum()))
         by_characters += single.low <= 100 * 1.5 / 7.5 <= single.high
-    assert (held, by_characters) == (951, 601)  # docs/how-to/sentences.md
+    # 951 and 601 with the generator of docs/how-to/sentences.md; another draws others.
+    assert held == pytest.approx(951, abs=12) and by_characters == pytest.approx(601, abs=40)
