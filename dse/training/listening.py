@@ -34,8 +34,10 @@ def listen(
         beam: searches for the likeliest text; the likeliest path is taken without it.
 
     Raises:
-        InvalidInput: the network tells words apart, or the file cannot be heard.
+        InvalidInput: the network tells words apart, or the file is not there or cannot be heard.
     """
+    if not path.exists():
+        raise InvalidInput(f"{path} does not exist: name WAV or FLAC files")
     characters = characters_of(checkpoint)
     spec = checkpoint.features
     # A transform reflects half of its window at either end, so a sound must be longer than that.

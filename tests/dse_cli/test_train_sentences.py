@@ -112,7 +112,7 @@ def test_a_network_is_trained_and_writes_down_recordings(corpus, place, capsys):
     for arguments, sentence in (
         ((best, "click.wav"), "click.wav has 0.00 s: recordings of 0.02 to 120 s are heard"),
         ((best, "text.wav"), "text.wav cannot be heard"),
-        ((best, "none.wav"), "none.wav cannot be heard"),
+        ((best, "none.wav"), "none.wav does not exist: name WAV or FLAC"),
         ((best, "one.wav", "--lm", "x.arpa"), "--lm needs --beam"),
         ((best, "one.wav", "--beam", "5", "--lm", "x.arpa"), "x.arpa is no file"),
         (("none.pt", "one.wav"), "none.pt does not exist: name a best.pt or last.pt"),
