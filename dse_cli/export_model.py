@@ -27,6 +27,8 @@ from dse_cli.options import (
 from dse_cli.terminal import say
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from dse.training.source import Source
 
 VECTORS = 4
@@ -137,7 +139,8 @@ def onnx(
 @click.option(
     "--frames",
     type=FRAMES_RANGE,
-    help=f"Longest clip.  [default: what it was trained on, or {FRAMES}]",
+    help="Longest clip.  [default: what it was trained on; of sentences, what it was priced at; of "
+    f"an untrained network {FRAMES}]",
 )
 @click.option("--check/--no-check", default=True, help="Compile and run the test vectors.")
 @_OUTPUTS
@@ -166,16 +169,13 @@ def header(
 
     source = load_source(design, outputs, seed)
     pictures = calibration_pictures(source, data)
-    if frames is not None:
-        pictures = pictures[:, :, :frames]
-        if pictures.shape[2] < frames:
-            raise InvalidInput(
-                f"--frames must be at most the {pictures.shape[2]} frames of a clip, not {frames}"
-            )
+    vectors = _test_vectors(source, pictures, frames)
+    longest = vectors.shape[2]
+    if source.point.head == "pooled":
+        pictures = pictures[:, :, :longest]
     network = quantise_network(source, pictures)
-    files = c_files(network, network.quantise(pictures[:VECTORS].numpy()))
+    files = c_files(network, network.quantise(vectors.numpy()))
     write_together(out, files)
-    longest = pictures.shape[2]
     say(source.title)
     say(
         f"{weight_bytes(network):,} bytes of constants, {work_bytes(network, longest):,} bytes of "
@@ -192,6 +192,35 @@ def header(
     say(f"C compiler: {verdict}")
     if not verdict.startswith("PASS"):
         raise click.exceptions.Exit(1)
+
+
+def _test_vectors(source: "Source", pictures: "Tensor", frames: int | None) -> "Tensor":
+    """At most `VECTORS` inputs of the longest clip there may be: (clips, features, frames).
+
+    A network of words hears clips of one length. One of sentences hears any, and `pictures` are
+    pieces of utterances that stood end to end: put together again they are as long as one likes.
+
+    Args:
+        source: the network.
+        pictures: (clips, features, frames), what its ranges are taken from.
+        frames: of the longest clip; None for the task's own.
+
+    Raises:
+        InvalidInput: words with more frames than a clip has.
+    """
+    most = pictures.shape[2]
+    if source.point.head == "pooled":
+        if frames is not None and frames > most:
+            raise InvalidInput(f"--frames must be at most the {most} frames of a clip, not {frames}")
+        return pictures[:VECTORS, :, :frames]
+    if frames is None:
+        frames = source.checkpoint.features.frames if source.checkpoint else most
+    end_to_end = pictures.permute(1, 0, 2).reshape(1, pictures.shape[1], -1)
+    rounds = -(-frames // end_to_end.shape[2])
+    end_to_end = end_to_end.repeat(1, 1, rounds)
+    clips = min(VECTORS, end_to_end.shape[2] // frames)
+    cut = end_to_end[:, :, : clips * frames]
+    return cut.reshape(-1, clips, frames).permute(1, 0, 2).contiguous()
 
 
 @click.command()

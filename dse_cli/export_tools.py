@@ -96,12 +96,14 @@ def nemo(design: str, out: Path, outputs: int | None) -> None:
       dse export nemo matchboxnet-3x2x64 --outputs 30 --out matchboxnet.yaml
     """  # noqa: D301 (click reads the backspace as: do not wrap)
     labels: tuple[str, ...] = ()
+    point = load_point(design)
     if design.endswith(".pt") and outputs is None:
         from dse.training.checkpoint import load_checkpoint
 
         labels = load_checkpoint(Path(design)).classes
-    point = load_point(design)
     count = outputs or len(labels) or USUAL[point.head].outputs
+    if point.head == "framewise":
+        labels = labels[:-1]  # the last one is the blank, which NeMo adds by itself
     write_text(out, nemo_yaml(point, outputs=count, labels=labels))
     say(f"{point.label}: {count} outputs, written to {out}")
 

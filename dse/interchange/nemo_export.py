@@ -22,7 +22,8 @@ def nemo_yaml(point: DesignPoint, *, outputs: int, labels: tuple[str, ...] = ())
         labels: names of the classes, without the blank; numbers where they are left out.
 
     Raises:
-        InvalidDesign: a block is one that NeMo's encoder does not have.
+        InvalidDesign: a block is one that NeMo's encoder does not have, or there are more or fewer
+            labels than classes.
     """
     for block in point.blocks:
         _check(block)
@@ -31,7 +32,12 @@ def nemo_yaml(point: DesignPoint, *, outputs: int, labels: tuple[str, ...] = ())
     classes = outputs - (point.head == "framewise")
     if classes < 1:
         raise InvalidDesign("a framewise head needs 2 outputs, a class and the blank")
-    names = list(labels) if len(labels) == classes else [str(number) for number in range(classes)]
+    if labels and len(labels) != classes:
+        raise InvalidDesign(
+            f"{len(labels)} labels were given for {classes} classes: name each class once, the "
+            "blank not at all"
+        )
+    names = list(labels) or [str(number) for number in range(classes)]
     last = point.blocks[-1].out_channels
     decoder: dict[str, Any] = {"feat_in": last, "num_classes": classes}
     if point.head == "pooled":
@@ -39,7 +45,7 @@ def nemo_yaml(point: DesignPoint, *, outputs: int, labels: tuple[str, ...] = ())
         decoder |= {"return_logits": True, "pooling_type": "avg"}
     else:
         kind = "ConvASRDecoder"
-        decoder |= {"vocabulary": names}
+        decoder |= {"vocabulary": list(names)}
     collection = "nemo.collections.asr.modules"
     return dump_yaml(
         {

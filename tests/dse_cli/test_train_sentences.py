@@ -1,11 +1,13 @@
 """`dse train --task transcription` and `dse transcribe` on tones that stand for letters."""
 
 import numpy as np
+import onnxruntime
 import pytest
 import soundfile
 import torch
+import yaml
 
-from dse.training.checkpoint import load_checkpoint
+from dse.training.checkpoint import load_checkpoint, load_network
 from dse.training.history import read_history
 from dse_cli import main
 
@@ -119,6 +121,28 @@ def test_a_network_is_trained_and_writes_down_recordings(corpus, place, capsys):
     ):
         assert run("transcribe", *arguments) == 2
         assert sentence in capsys.readouterr().err
+
+
+    # The same network as NeMo, C and ONNX: with its characters, at lengths of its own.
+    assert run("export", "nemo", best, "--out", "nemo.yaml") == 0
+    assert yaml.safe_load((place / "nemo.yaml").read_text())["model"]["labels"] == list(" abc")
+    # Shorter and longer than the pieces that ranges are taken from, which make three of 300.
+    for frames, clips in ((7, 4), (300, 3)):
+        out = ("--data", str(corpus), "--frames", str(frames), "--out", "firmware")
+        assert run("export", "header", best, *out) == 0
+        said = capsys.readouterr().out
+        assert f"memory for {frames} frames" in said
+        assert f"PASS: {clips * 5 * -(-frames // 2)} scores" in said  # 5 outputs, stride 2
+    assert run("export", "onnx", best, "--out", "model.onnx") == 0
+    runtime = onnxruntime.InferenceSession(place / "model.onnx")
+    network, _ = load_network(place / best)
+    for frames in (11, 301):
+        features = torch.randn(1, 16, frames)
+        with torch.no_grad():
+            scores = network(features).numpy()
+        [heard] = runtime.run(None, {runtime.get_inputs()[0].name: features.numpy()})
+        assert heard.shape == (1, 5, -(-frames // 2))
+        np.testing.assert_allclose(heard, scores, atol=1e-4)
 
 
 def test_what_does_not_fit_the_task_is_refused(corpus, place, capsys):
