@@ -211,7 +211,9 @@ def _test_vectors(source: "Source", pictures: "Tensor", frames: int | None) -> "
     most = pictures.shape[2]
     if source.point.head == "pooled":
         if frames is not None and frames > most:
-            raise InvalidInput(f"--frames must be at most the {most} frames of a clip, not {frames}")
+            raise InvalidInput(
+                f"--frames must be at most the {most} frames of a clip, not {frames}"
+            )
         return pictures[:VECTORS, :, :frames]
     if frames is None:
         frames = source.checkpoint.features.frames if source.checkpoint else most

@@ -46,6 +46,7 @@ HEADINGS = {
     "energy_pj": "energy",
 }
 """Short names, so that the table fits 80 columns."""
+_RATES = {"character error rate": "CER", "word error rate": "WER"}
 
 
 @click.command()
@@ -134,6 +135,7 @@ def show_frontier(study: Path, console: Console, out: Path | None = None) -> boo
         cost=found.cost_objective,
         kind_of=found.kinds.of,
         error=asked.measured,
+        error_name=asked.name_column(asked.measured),
         limits=asked.limits,
     )
     save_figure(draw_plot(drawn), plot)
@@ -162,8 +164,7 @@ def _table(front: Sequence[Evaluation], asked: StudySpec) -> Table:
     if asked.several_machines:
         printed.add_column("machine", no_wrap=True)
     for column in columns:
-        name, unit, _ = LABELS[column]
-        printed.add_column(f"{HEADINGS.get(column, name)}\n{unit}", justify="right", no_wrap=True)
+        printed.add_column(_heading(column, asked), justify="right", no_wrap=True)
     for row in front:
         printed.add_row(
             say_number(row),
@@ -172,6 +173,12 @@ def _table(front: Sequence[Evaluation], asked: StudySpec) -> Table:
             *(_shown(row.column(column), column) for column in columns),
         )
     return printed
+
+
+def _heading(column: str, asked: StudySpec) -> str:
+    """A short name above its unit; an error of sentences is called by its letters, CER or WER."""
+    name = HEADINGS.get(column, asked.name_column(column))
+    return f"{_RATES.get(name, name)}\n{LABELS[column][1]}"
 
 
 def _shown(value: float, column: str) -> str:

@@ -128,7 +128,8 @@ def choose_answers(results: Study, max_error: float | None = None) -> list[tuple
     ternary, dense = _best_of_each(results)
     wanted: list[tuple[Evaluation | None, str]] = []
     if choice.limit is not None:
-        wanted = [(choice.row, f"cheapest with an {error} of at most {choice.limit:g} %")]
+        article = "an" if error.startswith("e") else "a"
+        wanted = [(choice.row, f"cheapest with {article} {error} of at most {choice.limit:g} %")]
     wanted += [(_lowest(results), f"lowest {error}"), (_bend(results), "knee of the frontier")]
     wanted += [(ternary, "best with ternary matrices"), (dense, "best dense design")]
     found: dict[tuple[str, str], tuple[Evaluation, list[str]]] = {}
@@ -139,8 +140,8 @@ def choose_answers(results: Study, max_error: float | None = None) -> list[tuple
 
 
 def _error(results: Study) -> str:
-    """`error`, or `error in whole numbers` where the study minimises that."""
-    return LABELS[results.asked.measured][0]
+    """`error`, or `error in whole numbers` where the study minimises that; of sentences a rate."""
+    return results.asked.name_column(results.asked.measured)
 
 
 def _lowest(results: Study) -> Evaluation | None:
@@ -176,7 +177,7 @@ def say_question(results: Study, max_error: float | None = None) -> str:
             f"{_error(results)}?"
         )
     asked = results.asked
-    objectives = [LABELS[name][0] for name in asked.objectives]
+    objectives = [asked.name_column(name) for name in asked.objectives]
     together = f"{', '.join(objectives[:-1])} and {objectives[-1]}"
     limits = limits_words(asked.limits)
     within = f" within {limits}" if limits else ""

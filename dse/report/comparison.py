@@ -55,9 +55,11 @@ RowCell = tuple[Column, Callable[[Evaluation], Cell]]
 
 def error_cells(results: Study) -> tuple[RowCell, RowCell]:
     """Columns of the error that the study minimises, with its interval, and of the other one."""
+    name = results.asked.name_column(results.asked.measured)
     if results.asked.measured == "error":
-        return (ERROR, results.find_error_band), (QUANTISED, read_quantised_error)
-    own = dataclasses.replace(QUANTISED, heading="error in whole numbers", band=True)
+        own = dataclasses.replace(ERROR, heading=name)
+        return (own, results.find_error_band), (QUANTISED, read_quantised_error)
+    own = dataclasses.replace(QUANTISED, heading=name, band=True)
     other = Column(name="error", heading="in floats", unit="%", form="percent")
     return (own, results.find_judged_band), (other, lambda row: read_cell(row, "error", 100))
 
@@ -229,7 +231,7 @@ def _wanted_words(results: Study, wanted: Sequence[Evaluation]) -> str:
 def _rivals_table(results: Study, rivals: Sequence[Rivals]) -> Table:
     objective = results.cost_objective
     name, unit, _ = LABELS[objective]
-    error = LABELS[results.asked.measured][0]
+    error = results.asked.name_column(results.asked.measured)
     columns = (
         Column(name="ternary", heading="ternary design", form="text"),
         Column(name="ternary_error", heading=error, unit="%", form="percent", band=True),
@@ -298,7 +300,9 @@ def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -
     Returns:
         None where no design has a ternary matrix.
     """
-    measured = "error" if results is None else results.asked.measured
+    measured, error = "error", "error"
+    if results is not None:
+        measured, error = results.asked.measured, results.asked.name_column(results.asked.measured)
     columns: tuple[Column, ...] = (
         DESIGN,
         MACHINE,
@@ -309,7 +313,7 @@ def counterparts_table(chosen: Sequence[Priced], results: Study | None = None) -
         Column(name="energy_ratio", heading="the twin takes", unit="times"),
         LATENCY,
         Column(name="dense_latency", heading="latency, twin", unit="ms"),
-        Column(name="dense_error", heading=f"{LABELS[measured][0]}, twin", form="text"),
+        Column(name="dense_error", heading=f"{error}, twin", form="text"),
         Column(name="dense_fits", heading="the twin fits", form="text"),
     )
     errors = {} if results is None else {row.key: row for row in results.judged}

@@ -37,6 +37,7 @@ def frontier_plot(
     cost: str,
     kind_of: Callable[[Evaluation], Kind | None],
     error: str = "error",
+    error_name: str = "error",
     limits: dict[str, float] | None = None,
     error_band: Callable[[Evaluation], Band | None] = unknown,
 ) -> Scatter:
@@ -52,6 +53,7 @@ def frontier_plot(
         kind_of: tells the kind of a network (`Study.kinds`); None where nobody knows it. No column
             of a row tells, as a machine that stores ternary matrices generates none.
         error: column upwards.
+        error_name: of that column for people (`StudySpec.name_column`).
         limits: of the study, by their names: `max_energy_pj`.
         error_band: the interval of that error in percent, drawn on the frontier.
     """
@@ -66,7 +68,7 @@ def frontier_plot(
         return Point(
             x=scaled(row.column(cost), cost),
             y=band if best and band is not None else percent,
-            tip=_tip(row, cost, f"{LABELS[error][0]} {percent_text(percent)}", band),
+            tip=_tip(row, cost, f"{error_name} {percent_text(percent)}", band),
             label=(row.name or row.source) if beside else str(row.trial) if best and band else "",
         )
 
@@ -86,7 +88,7 @@ def frontier_plot(
         name="frontier",
         title=title,
         x_title=axis_label(cost),
-        y_title=f"validation {axis_label(error)}{', bars: 95 % intervals' if bars else ''}",
+        y_title=f"validation {error_name} (%){', bars: 95 % intervals' if bars else ''}",
         series=tuple(
             Series(name=name, colour=colour, marker=marker, points=points)
             for name, colour, marker, points in groups

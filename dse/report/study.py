@@ -308,7 +308,7 @@ def _list_machines(
 
 
 def _frontier_section(results: Study) -> Section:
-    names = " against ".join(LABELS[name][0] for name in results.asked.objectives)
+    names = " against ".join(results.asked.name_column(name) for name in results.asked.objectives)
     return Section(
         name="frontier",
         title="Frontier",
@@ -325,6 +325,7 @@ def _frontier_section(results: Study) -> Section:
                 limits=results.asked.limits,
                 kind_of=results.kinds.of,
                 error=results.asked.measured,
+                error_name=results.asked.name_column(results.asked.measured),
                 error_band=results.find_judged_band,
             ),
         ),
@@ -338,7 +339,7 @@ def _frontier_section(results: Study) -> Section:
 def _fleet_table(results: Study) -> Table:
     """Which of the study's machines the frontier comes to."""
     measured = results.asked.measured
-    error = LABELS[measured][0]
+    error = results.asked.name_column(measured)
     by_machine: dict[str, list[Evaluation]] = {}
     for row in results.frontier:
         by_machine.setdefault(row.accelerator, []).append(row)
@@ -437,7 +438,7 @@ def objective_cell(name: str) -> RowCell:
 
 def _designs_section(results: Study, lost: Sequence[Evaluation]) -> Section:
     sentences = [f"{len(results.rows):,} candidates were priced: {status_words(results.rows)}."]
-    error = LABELS[results.asked.measured][0]
+    error = results.asked.name_column(results.asked.measured)
     on = ", as recorded on the machine of each" if results.asked.several_machines else ""
     rows = sorted(results.trained, key=lambda row: _ordered(row.column(results.asked.measured)))
     if len(rows) > MOST_ROWS:

@@ -18,7 +18,13 @@ from cost_models.application import US_PER_S
 from cost_models.reading import Problems, build
 from cost_models.recognised import check_kind
 from cost_models.strict_yaml import Node, read_yaml
-from dse.columns import COST_COLUMNS, MEASURED_COLUMNS, OBJECTIVE_COLUMNS, first_measured
+from dse.columns import (
+    COST_COLUMNS,
+    LABELS,
+    MEASURED_COLUMNS,
+    OBJECTIVE_COLUMNS,
+    first_measured,
+)
 from dse.design.families import FAMILIES
 from dse.design.families.family import Values
 from dse.design.point import DesignPoint
@@ -270,6 +276,18 @@ class StudySpec:
         if isinstance(self.task, Transcription):
             return "characters" if self.task.error == "cer" else "words"
         return "clips"
+
+    @property
+    def error_name(self) -> str:
+        """What its errors are, for headings and axes: shares of clips, or rates of edits."""
+        if isinstance(self.task, Transcription):
+            return "character error rate" if self.task.error == "cer" else "word error rate"
+        return "error"
+
+    def name_column(self, column: str) -> str:
+        """The name of a column for people, as `LABELS` has it, with `error_name` for an error."""
+        name = LABELS[column][0]
+        return name.replace("error", self.error_name, 1) if column in MEASURED_COLUMNS else name
 
     @property
     def several_machines(self) -> bool:

@@ -122,7 +122,6 @@ def test_a_network_is_trained_and_writes_down_recordings(corpus, place, capsys):
         assert run("transcribe", *arguments) == 2
         assert sentence in capsys.readouterr().err
 
-
     # The same network as NeMo, C and ONNX: with its characters, at lengths of its own.
     assert run("export", "nemo", best, "--out", "nemo.yaml") == 0
     assert yaml.safe_load((place / "nemo.yaml").read_text())["model"]["labels"] == list(" abc")
