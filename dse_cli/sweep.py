@@ -339,7 +339,7 @@ def _read(path: Path) -> _Given:
             budget=study.budget,
             frames=study.features.frames,
             outputs=study.task.usual_classes,
-            rate=study.rate or 1.0,
+            rate=study.inferences_per_second,
         )
     problems = Problems()
     with problems.part():

@@ -76,6 +76,7 @@ BITS = ("weight_bits", "activation_bits")
 FILLS = "channels"
 """The axis that `fill` solves: the width of all residual blocks."""
 
+
 PRICED = ("accelerator", "technology", "hardware", "limits", "objectives", "rate")
 """What may change when a study is priced again (`search.reprice`): no training depends on it."""
 
@@ -115,8 +116,9 @@ class StudyFile:
     """A column that has a `max_` limit: the `channels` of each design are solved so that it uses
     the limit, not searched."""
     rate: Rate | None = None
-    """Inferences a second, which a machine must keep; 1 where `average_power_uw` is an objective or
-    limited and nothing is said."""
+    """Inferences a second, which a machine must keep. Where `average_power_uw` is an objective or
+    limited and nothing is said: 1 of words; of sentences as many as it takes to hear all, one in
+    `frames` hops."""
     baselines: tuple[str | dict[str, Any], ...] = ()
     """Designs that are evaluated first: names of published networks, or values of axes."""
     controls: Controls = "none"
@@ -309,8 +311,8 @@ class StudySpec:
 
     @property
     def inferences_per_second(self) -> float:
-        """What the average power of a row is of: the study's rate, or 1 where it does not say."""
-        return self.rate or 1.0
+        """What the average power of a row is of: the study's rate, or `usual_rate` without one."""
+        return self.rate or usual_rate(self.task, self.features)
 
     @property
     def measured(self) -> str:
@@ -656,9 +658,21 @@ def split_limits(limits: Sequence[Limit]) -> tuple[Budget, Budget]:
 
 
 def _rate(file: StudyFile, limits: Sequence[Limit]) -> float | None:
-    """Inferences a second: one where the average power matters and nobody says."""
+    """Inferences a second: the usual ones where the average power matters and nobody says."""
     used = (*file.objectives, *(limit.column for limit in limits))
-    return file.rate or (1.0 if "average_power_uw" in used else None)
+    usual = usual_rate(file.data.task, file.data.features)
+    return file.rate or (usual if "average_power_uw" in used else None)
+
+
+def usual_rate(task: SpeechTask, features: FeatureSpec) -> float:
+    """Inferences a second where nobody says: one of words, of sentences as fast as people speak.
+
+    A word may begin at any time, so a spotter that looks once a second is one choice of many
+    (`rate`). Speech that is written down is all heard, once: an inference of F frames every F hops.
+    """
+    if not isinstance(task, Transcription):
+        return 1.0
+    return 1e3 / (features.frames * features.hop_ms)  # milliseconds a second
 
 
 def _in_time(limits: Sequence[Limit], rate: float) -> tuple[Limit, ...]:

@@ -60,6 +60,18 @@ def test_data_of_sentences_are_looked_at_by_transcripts(study_file: Path) -> Non
     assert found.findings == ()
 
 
+def test_sentences_are_heard_as_fast_as_they_are_said(study_file: Path) -> None:
+    text = study_file.read_text()
+    frames = 250  # of 10 ms: an inference every two and a half seconds
+    study_file.write_text(text.replace("variants: 1", f"variants: 1, frames: {frames}"))
+    assert read_study(study_file).rate is None  # nothing is limited by it
+    assert read_study(study_file).inferences_per_second == pytest.approx(0.4)
+    study_file.write_text(study_file.read_text() + "objectives: [error, average_power_uw]\n")
+    assert read_study(study_file).rate == pytest.approx(0.4)
+    study_file.write_text(study_file.read_text() + "rate: 3\n")
+    assert read_study(study_file).inferences_per_second == 3
+
+
 def test_a_study_about_sentences_is_searched(
     study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
