@@ -27,8 +27,6 @@ from dse_cli.options import (
 from dse_cli.terminal import say
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from dse.training.source import Source
 
 VECTORS = 4
@@ -165,11 +163,11 @@ def header(
     from dse.export.c_code import build_and_check, c_files, compiler, weight_bytes, work_bytes
     from dse.export.comparison import compare_integer
     from dse.training.integer import quantise_network
-    from dse.training.source import calibration_pictures
+    from dse.training.source import calibration_pictures, pictures_of_length
 
     source = load_source(design, outputs, seed)
     pictures = calibration_pictures(source, data)
-    vectors = _test_vectors(source, pictures, frames)
+    vectors = pictures_of_length(source, pictures, frames)[:VECTORS]
     longest = vectors.shape[2]
     if source.point.head == "pooled":
         pictures = pictures[:, :, :longest]
@@ -192,37 +190,6 @@ def header(
     say(f"C compiler: {verdict}")
     if not verdict.startswith("PASS"):
         raise click.exceptions.Exit(1)
-
-
-def _test_vectors(source: "Source", pictures: "Tensor", frames: int | None) -> "Tensor":
-    """At most `VECTORS` inputs of the longest clip there may be: (clips, features, frames).
-
-    A network of words hears clips of one length. One of sentences hears any, and `pictures` are
-    pieces of utterances that stood end to end: put together again they are as long as one likes.
-
-    Args:
-        source: the network.
-        pictures: (clips, features, frames), what its ranges are taken from.
-        frames: of the longest clip; None for the task's own.
-
-    Raises:
-        InvalidInput: words with more frames than a clip has.
-    """
-    most = pictures.shape[2]
-    if source.point.head == "pooled":
-        if frames is not None and frames > most:
-            raise InvalidInput(
-                f"--frames must be at most the {most} frames of a clip, not {frames}"
-            )
-        return pictures[:VECTORS, :, :frames]
-    if frames is None:
-        frames = source.checkpoint.features.frames if source.checkpoint else most
-    end_to_end = pictures.permute(1, 0, 2).reshape(1, pictures.shape[1], -1)
-    rounds = -(-frames // end_to_end.shape[2])
-    end_to_end = end_to_end.repeat(1, 1, rounds)
-    clips = min(VECTORS, end_to_end.shape[2] // frames)
-    cut = end_to_end[:, :, : clips * frames]
-    return cut.reshape(-1, clips, frames).permute(1, 0, 2).contiguous()
 
 
 @click.command()

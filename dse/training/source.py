@@ -163,6 +163,36 @@ def pieces_of(split: SentenceSplit, utterances: int = CALIBRATION_CLIPS) -> Tens
     return torch.from_numpy(np.ascontiguousarray(cut))
 
 
+def pictures_of_length(source: Source, pictures: Tensor, frames: int | None) -> Tensor:
+    """Inputs of the longest clip that a network shall hear: (clips, features, frames).
+
+    A network of words hears clips of one length. One of sentences hears any, and its pictures are
+    pieces of utterances that stood end to end: put together again they are as long as one likes.
+
+    Args:
+        source: the network.
+        pictures: (clips, features, frames), as `calibration_pictures` gives them.
+        frames: of the longest clip; None for the task's own.
+
+    Raises:
+        InvalidInput: words with more frames than a clip has.
+    """
+    most = pictures.shape[2]
+    if source.point.head == "pooled":
+        if frames is not None and frames > most:
+            raise InvalidInput(
+                f"--frames must be at most the {most} frames of a clip, not {frames}"
+            )
+        return pictures[:, :, :frames]
+    if frames is None:
+        frames = source.checkpoint.features.frames if source.checkpoint else most
+    end_to_end = pictures.permute(1, 0, 2).reshape(pictures.shape[1], -1)
+    end_to_end = end_to_end.repeat(1, -(-frames // end_to_end.shape[1]))
+    clips = end_to_end.shape[1] // frames
+    cut = end_to_end[:, : clips * frames].reshape(-1, clips, frames)
+    return cut.permute(1, 0, 2).contiguous()
+
+
 def random_pictures(in_channels: int, clips: int) -> Tensor:
     """Pictures of noise, the same every time: (clips, in_channels, RANDOM_FRAMES), normal(0, 1).
 
