@@ -170,13 +170,13 @@ class ComputeArray:
         """Operations that a convolution takes on this array: zero trits count unless skipped.
 
         One operation is a multiply-accumulate, or one entry of a ternary matrix applied to one
-        output frame. An array that only gates the clock of zeros still spends a cycle on each, so
+        output pixel. An array that only gates the clock of zeros still spends a cycle on each, so
         its zeros count; one that skips them does so for generated matrices alone, whose zeros are
         known. Divided by `elements` it is the least number of cycles that the layer can take.
         """
         skipped = self.zero_handling == "skipped" and layer.weights is WeightSource.GENERATED
         entries = layer.nonzeros if skipped else layer.weight_entries
-        return entries * layer.out_frames
+        return entries * layer.out_pixels
 
     def register(self, operand: Operand) -> Register | None:
         """The register of an operand; a tree's accumulator is shared by its lanes."""

@@ -40,7 +40,7 @@ def _scaled(layer: Layer) -> int:
     multiplies. A batch norm is no step of its own: its gain and offset are in the factor and offset
     of the sum before it, and a ReLU is a limit of the result.
     """
-    outputs = layer.out_channels * layer.out_frames
+    outputs = layer.out_channels * layer.out_pixels
     if layer.kind is LayerKind.RESIDUAL_ADD:
         return 2 * outputs
     if layer.kind is LayerKind.SOFTMAX:
@@ -54,7 +54,7 @@ COLUMNS: dict[str, Callable[[Layer], float]] = {
     "generated": lambda layer: layer.weights is WeightSource.GENERATED,
     "weight_entries": attrgetter("weight_entries"),
     "out_channels": attrgetter("out_channels"),
-    "out_frames": attrgetter("out_frames"),
+    "out_pixels": attrgetter("out_pixels"),
     "nonzeros": attrgetter("nonzeros"),
     "weight_bits": attrgetter("weight_bits"),
     "input_bits": attrgetter("input_bits"),
@@ -68,8 +68,8 @@ COLUMNS: dict[str, Callable[[Layer], float]] = {
     "scaled_bits": lambda layer: (
         layer.accumulator_bits if layer.kind in SUMMED else layer.input_bits
     ),
-    "pooled": lambda layer: layer.additions if layer.kind is LayerKind.AVERAGE_POOL else 0,
-    "results": lambda layer: 0 if layer.kind in IN_LINE else layer.out_channels * layer.out_frames,
+    "pooled": lambda layer: layer.pooled if layer.kind is LayerKind.AVERAGE_POOL else 0,
+    "results": lambda layer: 0 if layer.kind in IN_LINE else layer.out_channels * layer.out_pixels,
     "output_bits": attrgetter("output_bits"),
     "multiplications": attrgetter("multiplications"),
     "additions": attrgetter("additions"),

@@ -186,8 +186,8 @@ def break_even(cost: Cost) -> BreakEvenTotal | None:
         assert spec is not None and unit is not None  # what makes trits
         generated_pj = layer.energies_pj.get(Component.GENERATOR, 0.0)
         stored_pj = layer.trits * read.mid
-        # Each entry meets each output frame once, zero or not.
-        positions = layer.layer.weight_entries * layer.layer.out_frames
+        # Each entry meets each output pixel once, zero or not.
+        positions = layer.layer.weight_entries * layer.layer.out_pixels
         rows.append(
             BreakEven(
                 layer=layer.layer.name,

@@ -19,12 +19,12 @@ with that very matrix: row by row, or tile by tile. In tiles of 2 x 3 a matrix o
     12 13 14 | 18 19 20        register has no way back from 8 to 3.
     15 16 17 | 21 22 23
 
-Whether a mapping asks in the order of the matrix (N rows, R columns, T frames):
+Whether a mapping asks in the order of the matrix (N rows, R columns, T pixels):
 
     in space   a pass takes tiles as they follow each other: one tile, several along R, or whole
                bands of tiles (row by row a tile is a row: a part of one row, or whole rows)
     in time    no loop over N stands within one over R, but for the rows of a tile where a pass
-               takes some of them; frames may stand anywhere
+               takes some of them; pixels may stand anywhere
 
 A loop over T outside of the weights' registers, with loops over N or R within it, asks for trits a
 second time. The generator goes back:

@@ -4,7 +4,12 @@ A convolution is three loops (a group at a time):
 
     N  output channels            (depthwise across the array: channels)
     R  reduction: input channels of the group times kernel taps     (depthwise: taps)
-    T  output frames
+    T  output pixels: frames, or, where a frame has bins, all bins of a frame before the next's
+
+Of layers of two dimensions T and R run over both at once, as taps do within a channel: the loops
+are the same three, their bounds products. An array of 8 columns that unrolls T takes 8 neighbouring
+pixels, of two frames where a frame has 5 bins. What tiles see of the input knows both dimensions
+(`cost_models.windows`).
 
 A pass of the array takes some iterations of each at once (*unrolled*: in space); the rest of them
 follow each other (*iterations*: in time). A 1x1 convolution of 64 to 96 channels and 128 frames, on
@@ -44,6 +49,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -89,7 +95,8 @@ class Views:
     """Kernel taps; R runs over the taps of an input channel first."""
     stride: Column
     dilation: Column
-    in_frames: Column
+    in_pixels: Column
+    """These three are of layers of one dimension, or one tap; others: `Candidates.planes`."""
     across: npt.NDArray[np.bool_]
     """Depthwise with N over the channels: inputs depend on N."""
 
@@ -112,26 +119,27 @@ def view_loops(layers: Sequence[Layer], array: ComputeArray) -> Views:
         5 taps, 64 to 96                     1     96   320   128
         depthwise, 9 taps, 64 channels      64      1     9   128     one channel per pass
         the same                             1     64     9   128     channels across the array
+        3 x 3 taps, 64 to 96, of 5 bins      1     96   576   640
     """
     rows: list[dict[str, Any]] = []
     for index, layer in enumerate(layers):
         common = {
             "layer": index,
-            "taps": layer.kernel_size,
+            "taps": layer.taps,
             "stride": layer.stride,
             "dilation": layer.dilation,
-            "in_frames": layer.in_frames,
+            "in_pixels": layer.in_pixels,
         }
         one_each = layer.groups == layer.in_channels == layer.out_channels
         depthwise = layer.kind is LayerKind.DEPTHWISE and one_each
-        taps, frames = layer.kernel_size, layer.out_frames
+        taps, pixels = layer.taps, layer.out_pixels
         if depthwise and array.depthwise != "one_channel_per_pass":
-            bounds = (layer.out_channels, taps, frames)
+            bounds = (layer.out_channels, taps, pixels)
             rows.append({**common, "groups": 1, "bounds": bounds, "across": True})
         if not depthwise or array.depthwise != "channels_across_array":
             outputs = layer.out_channels // layer.groups
             reduction = layer.in_channels // layer.groups * taps
-            bounds = (outputs, reduction, frames)
+            bounds = (outputs, reduction, pixels)
             rows.append({**common, "groups": layer.groups, "bounds": bounds, "across": False})
     kinds = {"layer": np.intp, "across": np.bool_}
     return Views(
@@ -142,6 +150,30 @@ def view_loops(layers: Sequence[Layer], array: ComputeArray) -> Views:
             for field in fields(Views)
         }
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """The frames and bins of a layer of two dimensions, by which its windows overlap."""
+
+    in_frames: int
+    in_bins: int
+    out_frames: int
+    out_bins: int
+    kernel_size: int
+    kernel_bins: int
+    stride: int
+    bin_stride: int
+    dilation: int
+    bin_dilation: int
+
+
+_plane_of = attrgetter(*(each.name for each in fields(Plane)))
+
+
+def find_plane(layer: Layer) -> Plane | None:
+    """The plane of a layer; None where frames are its only dimension, or windows are pixels."""
+    return Plane(*_plane_of(layer)) if layer.two_dimensional and layer.taps > 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +225,7 @@ def assignments(array: ComputeArray, *, across: bool) -> tuple[Assignment, ...]:
     if array.element == "ternary_tree":
         return tuple(Assignment((rows, R, T)) for rows in (N, T))
     if array.interconnect == "systolic" and across:
-        # Channels have nothing in common: each row has one; frames or taps run along the columns.
+        # Channels have nothing in common: each row has one; pixels or taps run along the columns.
         return tuple(Assignment((N, columns, T)) for columns in (R, T))
     if array.interconnect == "systolic":
         return tuple(
@@ -246,6 +278,8 @@ class Candidates:
     """Loop at each depth, innermost first, shape (DEPTH, candidates)."""
     counts: npt.NDArray[np.float64]
     """Iterations at each depth, shape (DEPTH, candidates)."""
+    planes: tuple[Plane | None, ...] = ()
+    """Of each layer, by the numbers of `views.layer`; None for layers of one dimension, or tap."""
 
 
 def limits_of(found: Candidates, array: ComputeArray, loop: int) -> Column:
@@ -341,7 +375,8 @@ def list_candidates(layers: Sequence[Layer], array: ComputeArray) -> Candidates:
                 if len(short):
                     some = chosen.take(short)
                     narrower.append(_arranged(some, kinds, number, parts, array.dataflow))
-    return _joined(pieces + narrower)  # of equals, the whole array is preferred
+    planes = tuple(find_plane(layer) for layer in layers)
+    return _joined(pieces + narrower, planes)  # of equals, the whole array is preferred
 
 
 def _narrowed(
@@ -501,10 +536,11 @@ def taken(candidates: Candidates, index: npt.NDArray[np.intp]) -> Candidates:
         iterations=candidates.iterations[:, index],
         order=candidates.order[:, index],
         counts=candidates.counts[:, index],
+        planes=candidates.planes,
     )
 
 
-def _joined(pieces: list[Candidates]) -> Candidates:
+def _joined(pieces: list[Candidates], planes: tuple[Plane | None, ...]) -> Candidates:
     views = {
         field.name: np.concatenate([getattr(piece.views, field.name) for piece in pieces], axis=-1)
         for field in fields(Views)
@@ -512,6 +548,6 @@ def _joined(pieces: list[Candidates]) -> Candidates:
     others = {
         field.name: np.concatenate([getattr(piece, field.name) for piece in pieces], axis=-1)
         for field in fields(Candidates)
-        if field.name not in ("kinds", "views")
+        if field.name not in ("kinds", "views", "planes")
     }
-    return Candidates(kinds=pieces[0].kinds, views=Views(**views), **others)
+    return Candidates(kinds=pieces[0].kinds, views=Views(**views), planes=planes, **others)

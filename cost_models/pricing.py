@@ -378,9 +378,9 @@ class LayerPricer:
             steps: sums that trees hand to accumulators.
         """
         column = self._select_columns(numbers)
-        frames = column("out_frames")
-        positions = column("weight_entries") * frames
-        nonzeros = column("nonzeros") * frames
+        pixels = column("out_pixels")
+        positions = column("weight_entries") * pixels
+        nonzeros = column("nonzeros") * pixels
         gated = array.zero_handling == "gated" and array.element == "ternary_adder"
         clocked = nonzeros if array.zero_handling == "skipped" or gated else positions
         width = np.minimum(column("accumulator_bits"), array.accumulator_bits)

@@ -143,7 +143,7 @@ def trace_flow(layers: Sequence[Layer]) -> Flow:
         InvalidLayer: a layer reads or extends one that is not before it.
     """
     alias: dict[str, str] = {INPUT: INPUT}
-    bits = {INPUT: layers[0].in_channels * layers[0].in_frames * layers[0].input_bits}
+    bits = {INPUT: layers[0].in_channels * layers[0].in_pixels * layers[0].input_bits}
     first, last = {INPUT: -1}, {INPUT: 0}
     reads: list[tuple[str, ...]] = []
     before = INPUT

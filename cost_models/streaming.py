@@ -7,7 +7,7 @@ dilation frames to come; a path around it must wait as long, so its input is kep
 over the window is a ring of sums, one per hop: the newest comes in, the oldest goes out.
 
     history of a tensor  = the most that one of its readers needs, in frames
-    state                = history * channels * bits, over all tensors, and the ring of sums
+    state                = history * bins * channels * bits, over all tensors, and the ring of sums
     latency of a decision: frames that the network waits for, and the cycles of a hop
 
 A convolution of K = 5 taps, dilation 1, stride 1, with hops of two frames:
@@ -15,6 +15,10 @@ A convolution of K = 5 taps, dilation 1, stride 1, with hops of two frames:
     input     h h h h n n        h kept from earlier hops: (5 - 1) * 1 = 4;   n new
               [-------]          taps of the first new output
                 [-------]        taps of the second: 2 outputs from 6 frames, nothing padded
+
+A network of two dimensions streams over frames, each with all of its bins: padding of bins, which
+are all there, is what it was. A maximum over the window has no oldest value to take off: a hop's
+maximum is kept, and each hop compares those of all hops.
 
 So a hop costs what 2 outputs cost, where an inference of the whole window computes all of them
 again; that is what the state is paid for. The workload of a hop is priced like any other, with the
@@ -26,7 +30,7 @@ from dataclasses import dataclass
 
 from cost_models.errors import InvalidInput, InvalidLayer
 from cost_models.residency import trace_flow
-from cost_models.workload import CONVOLUTIONS, INPUT, Layer, LayerKind, Workload
+from cost_models.workload import CONVOLUTIONS, INPUT, POOLS, Layer, LayerKind, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +79,13 @@ def stream(workload: Workload, hop_frames: int) -> Stream:
     # the moment that it describes must have been seen before it can be computed.
     fresh, wait = {INPUT: hop_frames}, {INPUT: 0.0}
     history: dict[str, int] = {}
-    channel_bits = {INPUT: layers[0].in_channels * layers[0].input_bits}
+    frame_bits = {INPUT: layers[0].in_channels * layers[0].in_bins * layers[0].input_bits}
     streamed: list[Layer] = []
     state_bits = 0
     for layer, sources, written in zip(layers, reads, flow.writes, strict=True):
         source = sources[0]
         made = fresh[source]
-        if layer.kind in CONVOLUTIONS:
+        if _has_window(layer):
             span = (layer.kernel_size - 1) * layer.dilation
             made = fresh[source] // layer.stride
             needed = (made - 1) * layer.stride + span + 1  # a stream has no padding
@@ -90,14 +94,13 @@ def stream(workload: Workload, hop_frames: int) -> Stream:
             # Half of the taps lie in the future of a symmetric kernel; a frame behind strides
             # stands for `rate` frames of the input.
             waited = wait[source] + span / 2 * rate[source]
-        elif layer.kind is LayerKind.AVERAGE_POOL:
-            # A ring of one sum a hop. Each hop sums its new frames, adds that to the total, and
-            # takes off the sum that leaves the window: two operations beside the new frames, in
-            # additions and in what is read.
-            hops = -(-layer.in_frames // fresh[source])
-            state_bits += hops * layer.in_channels * layer.accumulator_bits
+        elif layer.kind in POOLS and not _over_bins(layer):
+            window = layer.kernel_size if layer.taps > 1 else layer.in_frames
+            hops = -(-window // fresh[source])
+            ring, kept_bits = _ring(layer, fresh[source], hops)
+            streamed.append(ring)
+            state_bits += kept_bits
             made = 1
-            streamed.append(dataclasses.replace(layer, in_frames=fresh[source] + 2, out_frames=1))
             waited = wait[source]
         else:
             if layer.kind is LayerKind.RESIDUAL_ADD:
@@ -105,9 +108,9 @@ def stream(workload: Workload, hop_frames: int) -> Stream:
             streamed.append(dataclasses.replace(layer, in_frames=made, out_frames=made))
             waited = max(wait[name] for name in sources)
         fresh[layer.name], wait[layer.name] = made, waited
-        more = channel_bits[written] if layer.extends else 0
-        channel_bits[written] = more + layer.out_channels * layer.output_bits
-    state_bits += sum(frames * channel_bits[name] for name, frames in history.items())
+        more = frame_bits[written] if layer.extends else 0
+        frame_bits[written] = more + layer.out_channels * layer.out_bins * layer.output_bits
+    state_bits += sum(frames * frame_bits[name] for name, frames in history.items())
     last = layers[-1].name
     return Stream(
         workload=Workload(workload.name, tuple(streamed)),
@@ -117,11 +120,52 @@ def stream(workload: Workload, hop_frames: int) -> Stream:
     )
 
 
+def _has_window(layer: Layer) -> bool:
+    """Whether frames under a kernel make each of its output frames, of which there are several."""
+    if layer.kind in POOLS:
+        return layer.taps > 1 and layer.out_frames > 1
+    return layer.kind in CONVOLUTIONS
+
+
+def _over_bins(layer: Layer) -> bool:
+    """Whether a pool leaves frames apart: it makes one of each frame's bins."""
+    return layer.out_frames == layer.in_frames and layer.out_bins < layer.in_bins
+
+
+def _ring(layer: Layer, fresh: int, hops: int) -> tuple[Layer, int]:
+    """A hop of a pool over all frames, and the bits that it keeps of `hops` hops.
+
+    A sum a hop: each hop sums its new frames, adds that to the total, and takes off the sum that
+    leaves the window: two operations beside the new frames, in additions and in what is read. A
+    maximum a hop: those of all hops are compared beside the new frames.
+
+    What it reads for one output is a row of values, whatever frames and bins they were; a kernel
+    that all of them lie under is none.
+    """
+    average = layer.kind is LayerKind.AVERAGE_POOL
+    new = fresh * layer.in_bins // layer.out_bins
+    kept = layer.in_channels * layer.out_bins
+    bits = layer.accumulator_bits if average else layer.input_bits
+    hop = dataclasses.replace(
+        layer,
+        in_frames=new + (2 if average else hops),
+        in_bins=layer.out_bins,
+        out_frames=1,
+        kernel_size=1,
+        kernel_bins=1,
+        stride=1,
+        bin_stride=1,
+        dilation=1,
+        bin_dilation=1,
+    )
+    return hop, hops * kept * bits
+
+
 def _rates(layers: tuple[Layer, ...], reads: tuple[tuple[str, ...], ...]) -> dict[str, int]:
     """Input frames per frame of each tensor: the strides before it."""
     rate = {INPUT: 1}
     for layer, sources in zip(layers, reads, strict=True):
-        stride = layer.stride if layer.kind in CONVOLUTIONS else 1
+        stride = layer.stride if _has_window(layer) else 1
         rate[layer.name] = rate[sources[0]] * stride
     return rate
 

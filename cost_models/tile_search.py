@@ -58,7 +58,7 @@ class Mapping:
     """The mapping that was chosen for a layer, in words and numbers.
 
     `rows N, columns R; T 128, N 2`: rows unroll output channels and columns the reduction; in time
-    frames are innermost, so that weights stay still for 128 passes.
+    pixels are innermost, so that weights stay still for 128 passes.
     """
 
     array: str
@@ -333,8 +333,8 @@ def _tree_steps(layer: Layer, found: Candidates, at: np.intp, array: ComputeArra
     if array.element != "ternary_tree":
         return 0.0
     if array.zero_handling == "skipped":
-        return float(row_steps(layer, 1, array.columns) * layer.out_frames)
-    return layer.out_channels * layer.out_frames * float(found.iterations[R, at])
+        return float(row_steps(layer, 1, array.columns) * layer.out_pixels)
+    return layer.out_channels * layer.out_pixels * float(found.iterations[R, at])
 
 
 def _mapping(found: Candidates, at: np.intp, array: ComputeArray) -> Mapping:

@@ -34,13 +34,13 @@ weights: they cross 3 times, and sums stay until they are complete. That is why 
 ternary weights makes them again and again: it stores nothing, so a weight that is asked for a
 second time, because it has left the registers meanwhile, is made a second time. The trits of a
 layer are the crossings of its weights at the cut of the weights' registers, and the dataflow
-decides whether that is one time a weight or one time a weight and tile of frames.
+decides whether that is one time a weight or one time a weight and tile of pixels.
 
-For inputs, `elements` grows with the halo: tiles of frames overlap by the kernel. Tiles at the
-edges are counted as they are, which a walk through all loops confirms
-(tests/cost_models/test_naive.py), with two exceptions: an outer part that ends with a single inner
-iteration is counted as if its tile moved; and tiles of a dense convolution that end within the taps
-of a channel, as if they did not.
+For inputs, `elements` grows with the halo: tiles of pixels overlap by the kernel, in frames and in
+bins (`cost_models.windows`). Tiles at the edges are counted as they are, which a walk through all
+loops confirms (tests/cost_models/test_naive.py), with two exceptions: an outer part that ends with
+a single inner iteration is counted as if its tile moved; and tiles of a dense convolution that end
+within the taps of a channel, as if they did not.
 
 What stays must be held by something: registers in the elements, or a latch before the array that
 holds the values of one pass (`ComputeArray.latched`), written once for all passes that need them.
@@ -71,7 +71,7 @@ of a pass (position 1: T comes for free) and a buffer that holds those of two r 
     buffer           written   crossings(2) = 1 * weights,   read  crossings(1) = 1 * weights
     register         written   crossings(1) = 1 * weights,   read  crossings(0) * copies
 
-Legend: N output channels, R reduction (input channels of a group times taps), T output frames.
+Legend: N output channels, R reduction (input channels of a group times taps), T output pixels.
 """
 
 import itertools
@@ -91,9 +91,7 @@ from cost_models.accelerator import (
 )
 from cost_models.mapping import DEPTH, Candidates, Column, N, R, T
 from cost_models.residency import Mask, Residence
-
-Cuts = npt.NDArray[np.float64]
-"""One figure per position and candidate, shape (DEPTH + 1, candidates)."""
+from cost_models.windows import Cuts, count_windows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,33 +208,29 @@ def count_tiles(found: Candidates, array: ComputeArray) -> Tiles:
     # Unrolled and iterated may cover more than there is (9 channels in 2 passes of 5): a tile is
     # never larger than the loop.
     size = np.minimum(views.bounds, found.unrolled * inside)
-    outputs, reduction, frames = size[:, N], size[:, R], size[:, T]
+    outputs, reduction, pixels = size[:, N], size[:, R], size[:, T]
     # R runs over the taps of a channel first, so a small tile of R is some taps of one channel.
     taps = np.minimum(reduction, views.taps)
     channels = np.where(views.across, outputs, np.ceil(reduction / taps))
-    window = _window(frames, taps, found)
+    window, seen = count_windows(found, pixels, taps)
     moved = _moves(found)
     totals: dict[Operand, Column] = {
         "weights": views.groups * views.bounds[N] * views.bounds[R],
         "outputs": views.groups * views.bounds[N] * views.bounds[T],
     }
     all_channels = np.where(views.across, views.bounds[N], views.bounds[R] / views.taps)
-    # A channel's taps come in tiles: whole ones, and what is left. Each reads its own windows.
-    whole = np.floor(views.taps / taps)
-    seen = whole * _windows(frames, taps, found)
-    seen = seen + _windows(frames, views.taps - whole * taps, found)
     inputs = views.groups * all_channels * seen
     totals["inputs"] = inputs[DEPTH]
     elements: dict[Operand, Cuts] = {
         "weights": outputs * reduction,
         "inputs": channels * window,
-        "outputs": outputs * frames,
+        "outputs": outputs * pixels,
     }
     handed = dict(elements)
     if array.interconnect != "multicast":
-        # Elements on a diagonal need the same input frame, and get it one by one.
+        # Elements on a diagonal need the same input pixel, and get it one by one.
         inputs[0] = views.groups * all_channels * views.taps * views.bounds[T]
-        handed["inputs"] = np.concatenate([(channels * taps * frames)[:1], (channels * window)[1:]])
+        handed["inputs"] = np.concatenate([(channels * taps * pixels)[:1], (channels * window)[1:]])
     n_tiles, r_tiles, t_tiles = np.ceil(views.bounds[:, None] / size.swapaxes(0, 1))
     input_tiles = np.where(views.across, n_tiles, 1.0) * r_tiles * t_tiles
     tiles: dict[Operand, Cuts] = {
@@ -257,34 +251,6 @@ def count_tiles(found: Candidates, array: ComputeArray) -> Tiles:
         transfers={operand: views.groups * tiles[operand] * moved[operand] for operand in OPERANDS},
         inside=inside,
     )
-
-
-def _window(frames: Cuts, taps: Cuts, found: Candidates) -> Cuts:
-    """Input frames that `frames` outputs see through `taps` taps, each counted once.
-
-    With stride and dilation coprime (their common divisor only spaces the frames), output f sees
-    through tap k what output f + dilation sees through tap k - stride; all other frames are
-    distinct.
-    """
-    views = found.views
-    common = np.gcd(views.stride.astype(np.int64), views.dilation.astype(np.int64))
-    again = np.maximum(frames - views.dilation / common, 0.0)
-    again = again * np.maximum(taps - views.stride / common, 0.0)
-    seen: Cuts = np.minimum(frames * taps - again, views.in_frames)
-    return seen
-
-
-def _windows(frames: Cuts, taps: Cuts, found: Candidates) -> Cuts:
-    """Input frames over all tiles of frames, overlaps counted as often as they are read.
-
-    All tiles but the last have `frames` outputs; the last has what is left. 128 outputs of 9 taps,
-    stride 1, in tiles of 16: 8 windows of 16 + 8 frames, 192 in all, where one tile would read 136
-    (or as many as the input has).
-    """
-    whole = np.ceil(found.views.bounds[T] / frames)
-    last = found.views.bounds[T] - (whole - 1) * frames
-    total: Cuts = (whole - 1) * _window(frames, taps, found) + _window(last, taps, found)
-    return total
 
 
 def _moves(found: Candidates) -> dict[Operand, Cuts]:
@@ -507,8 +473,8 @@ def _sweep_passes(found: Candidates, operand: Operand, cut: npt.NDArray[np.intp]
 
         inputs in the tile of      their last use takes
         N 4, T 16  (N outside)     16 passes: the last of 4 runs
-        T 16, N 4  (T outside)     64: each frame is done with after 4 passes
-        taps 9, T 16               16: all frames are seen through each tap
+        T 16, N 4  (T outside)     64: each pixel is done with after 4 passes
+        taps 9, T 16               16: all pixels are seen through each tap
 
     Args:
         found: mappings.
@@ -524,7 +490,7 @@ def _sweep_passes(found: Candidates, operand: Operand, cut: npt.NDArray[np.intp]
             free = loop == T
         else:
             free = (loop == N) & ~views.across
-            # R with a single channel runs over taps, which see the same frames again.
+            # R with a single channel runs over taps, which see the same pixels again.
             free = free | ((loop == R) & (channels == 1) & (views.taps > 1))
         inside = (depth < cut) & (count > 1)
         walking = walking & (free | ~inside)
@@ -678,7 +644,7 @@ def _copies(found: Candidates, array: ComputeArray, register: Register, operand:
     """Registers that get a copy of the same element.
 
     Elements that unroll a loop on which the operand does not depend need the same element at once
-    (weights: those that work on different frames), each register of its own a copy. 8 rows unroll N
+    (weights: those that work on different pixels), each register of its own a copy. 8 rows unroll N
     and 16 columns T: each weight goes to the 16 registers of a row, or to one that the row shares.
     """
     repeated = {"weights": T, "inputs": N, "outputs": R}[operand]

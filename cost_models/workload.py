@@ -1,14 +1,26 @@
 """A workload: the layers that a machine executes for one inference, with everything it must do.
 
-Counts per layer (`C_in`, `C_out` channels; `K` kernel; `G` groups; `T` output frames; `Z` non-zero
-entries of a ternary matrix, generated or trained):
+A tensor is channels times *pixels*. In a 1-D network, whose frequencies are channels, pixels are
+frames. A 2-D network convolves over frequency, too: each frame has *bins*, and every frame of every
+bin is a pixel. A layer has one bin and a kernel of one bin unless it says otherwise, and all that
+is counted here is the same then as without them.
+
+    49 frames of 10 bins, 1 channel; kernel of 10 frames and 4 bins, strides of 2, 64 outputs:
+
+        in_pixels   49 * 10 = 490        taps   10 * 4 = 40
+        out_pixels  25 * 5 = 125         macs   64 * 40 * 125 = 320,000
+
+Counts per layer (`C_in`, `C_out` channels; `K` taps of the kernel; `G` groups; `T` output pixels;
+`Z` non-zero entries of a ternary matrix, generated or trained):
 
     weight_entries  = C_out * (C_in / G) * K
     macs            = weight_entries * T          stored weights: one multiplication, one addition
     additions       = macs, or Z * T              ternary weights: additions only
     batch norm      = C * T multiplications and C * T additions, none when folded into the weights
     residual add    = C * T additions
-    average pool    = C * T additions, C multiplications
+    average pool    = an addition for each input, a multiplication for each output; with a kernel
+                      (windows, which may overlap) C * T * K additions
+    maximum pool    = as many comparisons, and nothing else
     activation      = C * T comparisons (ReLU)
     argmax          = C * T comparisons
     softmax         = C * T comparisons (maximum), 2 C * T multiplications and additions: the
@@ -63,6 +75,7 @@ class LayerKind(StrEnum):
     ACTIVATION = "activation"
     RESIDUAL_ADD = "residual_add"
     AVERAGE_POOL = "average_pool"
+    MAX_POOL = "max_pool"
     ARGMAX = "argmax"
     SOFTMAX = "softmax"
 
@@ -71,6 +84,10 @@ CONVOLUTIONS = frozenset(
     {LayerKind.DEPTHWISE, LayerKind.POINTWISE, LayerKind.CONVOLUTION, LayerKind.LINEAR}
 )
 """Kinds with a weight tensor that multiplies or adds the inputs."""
+
+POOLS = frozenset({LayerKind.AVERAGE_POOL, LayerKind.MAX_POOL})
+"""Kinds that make one value of several of a channel: of those under their kernel, or, where it has
+one tap, of all frames, of all bins, or of both."""
 
 IN_LINE = frozenset({LayerKind.BATCH_NORM, LayerKind.ACTIVATION})
 """Kinds that are done to outputs on their way to the memory: no activation traffic of their own."""
@@ -102,6 +119,11 @@ _SIZES = (
     "kernel_size",
     "stride",
     "dilation",
+    "in_bins",
+    "out_bins",
+    "kernel_bins",
+    "bin_stride",
+    "bin_dilation",
     "groups",
     "weight_bits",
     "input_bits",
@@ -123,8 +145,16 @@ class Layer:
     in_frames: int
     out_frames: int
     kernel_size: int = 1
+    """Frames of the kernel."""
     stride: int = 1
+    """Of frames."""
     dilation: int = 1
+    in_bins: int = 1
+    """Values of a frame and channel: the second dimension, frequency. 1 in networks of one."""
+    out_bins: int = 1
+    kernel_bins: int = 1
+    bin_stride: int = 1
+    bin_dilation: int = 1
     groups: int = 1
     weights: WeightSource = WeightSource.NONE
     nonzeros: int = 0
@@ -218,15 +248,35 @@ class Layer:
             )
 
     @property
+    def in_pixels(self) -> int:
+        """Values of each channel of the input."""
+        return self.in_frames * self.in_bins
+
+    @property
+    def out_pixels(self) -> int:
+        """Values of each channel of the output."""
+        return self.out_frames * self.out_bins
+
+    @property
+    def taps(self) -> int:
+        """Values of a channel that the kernel sees at once."""
+        return self.kernel_size * self.kernel_bins
+
+    @property
+    def two_dimensional(self) -> bool:
+        """Whether it has a second dimension, which not every tool and circuit can express."""
+        return max(self.in_bins, self.out_bins, self.kernel_bins) > 1
+
+    @property
     def weight_entries(self) -> int:
         """Entries of the weight tensor, zeros included; 0 for layers without one.
 
         Output channels times the inputs that each of them sees: those of its group, at every tap.
-        Times `out_frames` it is the number of positions, each a MAC or a ternary addition or skip.
+        Times `out_pixels` it is the number of positions, each a MAC or a ternary addition or skip.
         """
         if self.kind not in CONVOLUTIONS:
             return 0
-        return self.out_channels * (self.in_channels // self.groups) * self.kernel_size
+        return self.out_channels * (self.in_channels // self.groups) * self.taps
 
     @property
     def trained_parameters(self) -> int:
@@ -289,37 +339,46 @@ class Layer:
     def macs(self) -> int:
         """Multiply-accumulates of stored weights, trits aside; norms and pooling are not MACs."""
         multiplied = self.weights in STORED - TRITS
-        return self.weight_entries * self.out_frames if multiplied else 0
+        return self.weight_entries * self.out_pixels if multiplied else 0
 
     @property
     def multiplications(self) -> int:
         """All multiplications, those within MACs included.
 
-        A batch norm that is not folded scales each output; an average pool divides once a channel.
+        A batch norm that is not folded scales each output; an average pool divides once an output.
         """
         if self.kind is LayerKind.BATCH_NORM and not self.folded:
-            return self.out_channels * self.out_frames
+            return self.out_channels * self.out_pixels
         if self.kind is LayerKind.AVERAGE_POOL:
-            return self.out_channels
+            return self.out_channels * self.out_pixels
         if self.kind is LayerKind.SOFTMAX:
-            return 2 * self.out_channels * self.out_frames
+            return 2 * self.out_channels * self.out_pixels
         return self.macs
 
     @property
     def additions(self) -> int:
         """All additions, those within MACs included; zeros of a ternary matrix are skipped."""
-        outputs = self.out_channels * self.out_frames
+        outputs = self.out_channels * self.out_pixels
         if self.kind is LayerKind.BATCH_NORM:
             return 0 if self.folded else outputs
         if self.kind is LayerKind.RESIDUAL_ADD:
             return outputs
         if self.kind is LayerKind.AVERAGE_POOL:
-            return self.in_channels * self.in_frames
+            return self.pooled
         if self.kind is LayerKind.SOFTMAX:
             return 2 * outputs
         if self.weights in TRITS:
-            return self.nonzeros * self.out_frames
+            return self.nonzeros * self.out_pixels
         return self.macs + (outputs if self.bias else 0)
+
+    @property
+    def pooled(self) -> int:
+        """Values that pass a pool's sums or maxima: each input, once for each window it is in."""
+        if self.kind not in POOLS:
+            return 0
+        if self.taps > 1:
+            return self.out_channels * self.out_pixels * self.taps
+        return self.in_channels * self.in_pixels
 
     @property
     def dense_additions(self) -> int:
@@ -328,21 +387,23 @@ class Layer:
         Against `additions`, what the zeros of a ternary matrix are worth to one that skips them.
         """
         if self.weights in TRITS:
-            return self.weight_entries * self.out_frames
+            return self.weight_entries * self.out_pixels
         return self.additions
 
     @property
     def comparisons(self) -> int:
-        """Comparisons of two numbers: ReLU with zero, a maximum over the outputs."""
+        """Comparisons of two numbers: ReLU with zero, a maximum over the outputs or of a pool."""
+        if self.kind is LayerKind.MAX_POOL:
+            return self.pooled
         if self.kind in (LayerKind.ACTIVATION, LayerKind.ARGMAX, LayerKind.SOFTMAX):
-            return self.out_channels * self.out_frames
+            return self.out_channels * self.out_pixels
         return 0
 
     @property
     def weight_traffic_bits(self) -> int:
         """Weight bits read once per inference: exactly what is stored.
 
-        A bound from below: a mapping may read weights once for each tile of frames
+        A bound from below: a mapping may read weights once for each tile of pixels
         (`cost_models.traffic`).
         """
         return self.stored_bits
@@ -357,14 +418,14 @@ class Layer:
         if self.kind in IN_LINE:
             return 0
         tensors = 2 if self.kind is LayerKind.RESIDUAL_ADD else 1
-        return tensors * self.in_channels * self.in_frames * self.input_bits
+        return tensors * self.in_channels * self.in_pixels * self.input_bits
 
     @property
     def output_traffic_bits(self) -> int:
         """Output activations, each written once; nothing for batch norm and activation."""
         if self.kind in IN_LINE:
             return 0
-        return self.out_channels * self.out_frames * self.output_bits
+        return self.out_channels * self.out_pixels * self.output_bits
 
     @property
     def activation_traffic_bits(self) -> int:

@@ -78,8 +78,14 @@ def make_program(
         technology: that mappings are chosen in.
 
     Raises:
-        InvalidDesign: a sum may need more than the accumulators have, or the head is framewise.
+        InvalidDesign: a sum may need more than the accumulators have, the head is framewise, or a
+            layer has two dimensions.
     """
+    if plane := next((layer for layer in workload.layers if layer.two_dimensional), None):
+        raise InvalidDesign(
+            f"{plane.name} has frames of {plane.in_bins} bins, and the exported chip runs layers "
+            "of one dimension: use a design whose frequencies are channels"
+        )
     if not any(layer.kind is LayerKind.AVERAGE_POOL for layer in workload.layers):
         raise InvalidDesign(
             f"{workload.name} has a framewise head, which the exported chip cannot run: use a "

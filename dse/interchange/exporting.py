@@ -12,6 +12,7 @@ from cost_models.accelerator import Accelerator
 from cost_models.estimation import estimate
 from cost_models.technology import Technology
 from cost_models.workload import Workload
+from dse.errors import InvalidInput
 from dse.interchange import accelforge, scalesim, zigzag
 
 Files = dict[str, str]
@@ -46,6 +47,9 @@ TOOLS: MappingProxyType[str, Export] = MappingProxyType(
     {"zigzag": _zigzag, "scalesim": _scalesim, "accelforge": _accelforge}
 )
 
+TWO_DIMENSIONS = frozenset[str]()
+"""Tools whose files can say that frames have bins."""
+
 
 def tool_files(
     tool: str, workload: Workload, machine: Accelerator, technology: Technology
@@ -61,6 +65,12 @@ def tool_files(
     Raises:
         InvalidInput: the tool cannot express a layer or the machine.
     """
+    plane = next((each for each in workload.layers if each.two_dimensional), None)
+    if plane is not None and tool not in TWO_DIMENSIONS:
+        raise InvalidInput(
+            f"{plane.name} has frames of {plane.in_bins} bins, and what is written for {tool} are "
+            "layers of one dimension: export a network whose frequencies are channels"
+        )
     if machine.to_fit:
         machine = estimate(workload, machine, technology).accelerator
     return TOOLS[tool](workload, machine, technology)

@@ -151,7 +151,7 @@ def test_a_generator_does_what_one_that_is_walked_does(tile, rows, columns):
     found, traffic, made = prepared(layer, machine)
     seen = set()
     for at in range(len(found.views.layer)):
-        one = candidate(found, at)
+        one = candidate(found, at, layer)
         told = walked(one, layer)
         if told is None or one.degenerate:
             assert told is not None or not made.possible[at], one
@@ -172,7 +172,7 @@ def test_groups_begin_again_at_their_own_beginning():
     layer = generated(8, 8, 4, groups=2)
     found, traffic, made = prepared(layer, machine_of(1, 4, saved_states=1))
     for at in range(len(found.views.layer)):
-        told = walked(candidate(found, at), layer)
+        told = walked(candidate(found, at, layer), layer)
         if told is None:
             assert not made.possible[at]
             continue

@@ -2,7 +2,7 @@
 
 `walk` takes one candidate and runs it pass by pass. At each cut it keeps the tile that is resident,
 and counts the elements of every tile that replaces it. It shares no arithmetic with
-`cost_models.traffic`: input tiles are sets of (channel, frame).
+`cost_models.traffic` or `cost_models.windows`: input tiles are sets of (channel, frame, bin).
 
 Closed form and walk are equal but for two cases, in which the walk is right:
 
@@ -40,9 +40,8 @@ class Candidate:
     groups: int
     bounds: tuple[int, ...]
     taps: int
-    stride: int
-    dilation: int
     across: bool
+    layer: Layer
     unrolled: tuple[int, ...]
     order: tuple[int, ...]
     counts: tuple[int, ...]
@@ -74,15 +73,14 @@ class Candidate:
         return inside
 
 
-def candidate(found: Candidates, at: int) -> Candidate:
+def candidate(found: Candidates, at: int, layer: Layer) -> Candidate:
     views = found.views
     return Candidate(
         groups=int(views.groups[at]),
         bounds=tuple(int(bound) for bound in views.bounds[:, at]),
         taps=int(views.taps[at]),
-        stride=int(views.stride[at]),
-        dilation=int(views.dilation[at]),
         across=bool(views.across[at]),
+        layer=layer,
         unrolled=tuple(int(each) for each in found.unrolled[:, at]),
         order=tuple(int(each) for each in found.order[:, at]),
         counts=tuple(int(each) for each in found.counts[:, at]),
@@ -112,13 +110,19 @@ def passes(one: Candidate) -> Iterator[tuple[list[tuple[int, int]], ...]]:
             yield tuple(cuts)
 
 
-def input_elements(one: Candidate, ranges) -> set[tuple[int, int]]:
-    elements = set()
+def input_elements(one: Candidate, ranges) -> set[tuple[int, int, int]]:
+    layer, elements = one.layer, set()
     for r, t in itertools.product(range(*ranges[R]), range(*ranges[T])):
         channel, tap = divmod(r, one.taps)
-        frame = t * one.stride + tap * one.dilation
+        # All bins of a frame before the next frame's, of outputs and of taps.
+        (out_frame, out_bin), (along, up) = (
+            divmod(t, layer.out_bins),
+            divmod(tap, layer.kernel_bins),
+        )
+        frame = out_frame * layer.stride + along * layer.dilation
+        place = out_bin * layer.bin_stride + up * layer.bin_dilation
         for n in range(*ranges[N]) if one.across else [None]:
-            elements.add((n if one.across else channel, frame))
+            elements.add((n if one.across else channel, frame, place))
     return elements
 
 
@@ -183,6 +187,22 @@ sizes = st.integers(1, 6)
 
 
 @st.composite
+def bins(draw, kernel):
+    """The second dimension of a layer, without padding: half of them have none."""
+    if draw(st.booleans()):
+        return {}
+    made, taps = draw(st.integers(1, 4)), draw(st.integers(1, 3)) if kernel else 1
+    stride, dilation = draw(st.integers(1, 3)), draw(st.integers(1, 3)) if taps > 1 else 1
+    return {
+        "in_bins": (made - 1) * stride + (taps - 1) * dilation + 1,
+        "out_bins": made,
+        "kernel_bins": taps,
+        "bin_stride": stride,
+        "bin_dilation": dilation,
+    }
+
+
+@st.composite
 def layers(draw):
     kind = draw(st.sampled_from(["depthwise", "pointwise", "convolution", "linear"]))
     taps = draw(st.integers(1, 5)) if kind in ("depthwise", "convolution") else 1
@@ -194,7 +214,8 @@ def layers(draw):
     elif kind in ("pointwise", "convolution") and draw(st.booleans()):
         groups = draw(st.integers(1, 2))
         inputs, outputs = inputs * groups, outputs * groups
-    frames = draw(st.integers(1, 9)) if kind != "linear" else 1
+    second = draw(bins(kind in ("depthwise", "convolution"))) if kind != "linear" else {}
+    frames = draw(st.integers(1, 5 if second else 9)) if kind != "linear" else 1
     return Layer(
         name="layer",
         kind=LayerKind(kind),
@@ -207,6 +228,7 @@ def layers(draw):
         dilation=dilation,
         groups=groups,
         weights=WeightSource.TRAINED,
+        **second,
     )
 
 
@@ -239,7 +261,7 @@ def test_crossings_equal_those_of_a_walk(data, layer, array):
     tiles = count_tiles(found, array)
     ideal = ideal_cycles(found)
     for at in range(3):
-        one = candidate(found, at)
+        one = candidate(found, at, layer)
         walked = walk(one, array.interconnect == "multicast")
         assert ideal[at] == walked.passes
         for operand in OPERANDS:
@@ -261,7 +283,7 @@ def test_tiles_are_as_large_as_those_of_a_walk(data, layer, array):
     found = some_candidates(data.draw, layer, array, 2)
     tiles = count_tiles(found, array)
     for at in range(2):
-        one = candidate(found, at)
+        one = candidate(found, at, layer)
         walked = walk(one, multicast=True)
         for depth in range(DEPTH + 1):
             assert bool(tiles.partial[depth, at]) == walked.incomplete[depth]
@@ -314,7 +336,7 @@ def alike(value, count):
 @given(st.data(), layers(), arrays(), st.booleans())
 def test_reads_and_writes_equal_those_of_a_walk(data, layer, array, generated):
     found = some_candidates(data.draw, layer, array, 1)
-    one = candidate(found, 0)
+    one = candidate(found, 0, layer)
     assume(not one.degenerate)
     assume(not any(one.ends_within_taps(depth) for depth in range(DEPTH + 1)))
     machine = data.draw(machines(array))
@@ -370,7 +392,7 @@ def test_reads_and_writes_equal_those_of_a_walk(data, layer, array, generated):
             outer = max(inner, fitting[-1]) if fitting else inner
             below[operand] = outer
             if operand == "outputs":
-                complete = layer.out_channels * layer.out_frames
+                complete = layer.out_channels * layer.out_frames * layer.out_bins
                 leave = walked.crossed["outputs"][inner] - complete
                 assert leave == walked.returned[inner]
                 further = 0 if backing else walked.crossed["outputs"][outer] - complete

@@ -75,6 +75,7 @@ def layers(draw, name="layer", kinds=tuple(LayerKind)):
     widens = kind in (LayerKind.POINTWISE, LayerKind.CONVOLUTION, LayerKind.LINEAR)
     taps = draw(st.sampled_from([1, 3, 11])) if "conv" in kind or "depth" in kind else 1
     stride = draw(st.integers(1, 2)) if kind in ("convolution", "depthwise", "pointwise") else 1
+    bins = draw(st.sampled_from([1, 1, 4])) if kind != LayerKind.LINEAR else 1
     return Layer(
         name=name,
         kind=kind,
@@ -85,6 +86,10 @@ def layers(draw, name="layer", kinds=tuple(LayerKind)):
         kernel_size=taps,
         stride=stride,
         dilation=draw(st.integers(1, 2)) if taps > 1 else 1,
+        in_bins=bins * stride,
+        out_bins=bins,
+        kernel_bins=3 if taps > 1 and bins > 1 else 1,
+        bin_stride=stride,
         groups=channels if kind == LayerKind.DEPTHWISE else 1,
         weights=WeightSource.TRAINED if kind in CONVOLUTIONS else WeightSource.NONE,
         bias=kind in CONVOLUTIONS and draw(st.booleans()),
@@ -196,14 +201,16 @@ def test_bands_are_in_order(workload, machine, technology):
 def test_no_memory_moves_less_than_the_unique_tensor(layer, machine, objective):
     cost = priced(layer, machine, objective)
     [one] = cost.layers
-    # Frames that any output sees, but not more than there are.
+    # Frames and bins that any output sees, but not more than there are.
     taps = [tap * layer.dilation for tap in range(layer.kernel_size)]
     seen = len({t * layer.stride + tap for t in range(layer.out_frames) for tap in taps})
-    seen = min(seen, layer.in_frames)
+    bins = itertools.product(range(layer.out_bins), range(layer.kernel_bins))
+    up = len({made * layer.bin_stride + tap * layer.bin_dilation for made, tap in bins})
+    seen = min(seen, layer.in_frames) * min(up, layer.in_bins)
     unique = {
         "weights": 0 if machine.generates(layer) else layer.weight_entries * layer.weight_bits,
         "inputs": layer.in_channels * seen * layer.input_bits,
-        "outputs": layer.out_channels * layer.out_frames * layer.output_bits,
+        "outputs": layer.out_channels * layer.out_pixels * layer.output_bits,
     }
     for operand in OPERANDS:
         chain = machine.chain(operand)
@@ -224,7 +231,7 @@ def test_latency_is_at_least_work_over_peak_rate(layer, machine):
     array = machine.array_for(layer)
     assert cost.utilisation <= 1
     if array.zero_handling != "skipped":
-        positions = layer.weight_entries * layer.out_frames
+        positions = layer.weight_entries * layer.out_pixels
         assert cost.latency_cycles * array.elements >= positions
     if machine.generator and cost.layers[0].trits:
         made = cost.latency_cycles * machine.generator.trits_per_cycle
