@@ -37,15 +37,16 @@ def _scaled(layer: Layer) -> int:
     """Values that pass the multiplier of a vector lane.
 
     Each sum of a convolution or of a mean, both tensors of a residual add, and what a softmax
-    multiplies. A batch norm is no step of its own: its gain and offset are in the factor and offset
-    of the sum before it, and a ReLU is a limit of the result.
+    multiplies, and outputs with a trained slope below zero. A batch norm is no step of its own: its
+    gain and offset are in the factor and offset of the sum before it, and a ReLU is a limit of the
+    result.
     """
     outputs = layer.out_channels * layer.out_pixels
     if layer.kind is LayerKind.RESIDUAL_ADD:
         return 2 * outputs
     if layer.kind is LayerKind.SOFTMAX:
         return layer.multiplications
-    return outputs if layer.kind in SUMMED else 0
+    return outputs if layer.kind in SUMMED or layer.slopes else 0
 
 
 COLUMNS: dict[str, Callable[[Layer], float]] = {

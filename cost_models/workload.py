@@ -21,7 +21,7 @@ Counts per layer (`C_in`, `C_out` channels; `K` taps of the kernel; `G` groups; 
     average pool    = an addition for each input, a multiplication for each output; with a kernel
                       (windows, which may overlap) C * T * K additions
     maximum pool    = as many comparisons, and nothing else
-    activation      = C * T comparisons (ReLU)
+    activation      = C * T comparisons (ReLU), and as many multiplications by trained slopes
     argmax          = C * T comparisons
     softmax         = C * T comparisons (maximum), 2 C * T multiplications and additions: the
                       exponential by a table and one linear interpolation, the sum, the division by
@@ -38,6 +38,7 @@ has none of its own.
     convolution, linear    C_out      each channel's sums, a depthwise layer's, too
     residual add           2 C        each of its two tensors has a step of its own
     average pool           1          one factor for all channels: they have one step, and T frames
+    trained slopes         1 or C     of a PReLU: what is below zero has a factor of its own
     generated weights      besides, the generator's start words, in whole records
 """
 
@@ -173,6 +174,9 @@ class Layer:
     gains: bool = False
     """A trained factor for each output channel. It takes no memory and no multiplication: it is
     part of the factor by which each sum is brought to the units of the outputs anyway."""
+    slopes: int = 0
+    """Of an activation: trained factors of what is below zero (PReLU), one or one for each channel.
+    """
     rescaled: bool = True
     """Its sums become outputs by records. False for layers of other tools, which know of none: a
     bias is stored by itself there, at `accumulator_bits`."""
@@ -280,9 +284,11 @@ class Layer:
 
     @property
     def trained_parameters(self) -> int:
-        """Numbers that training changes: weights, biases, gains, both numbers of batch norms."""
+        """Numbers that training changes: weights, biases, gains, slopes, both of batch norms."""
         if self.kind is LayerKind.BATCH_NORM:
             return 2 * self.out_channels
+        if self.slopes:
+            return self.slopes
         per_channel = self.out_channels * (self.bias + self.gains)
         if self.weights not in LEARNED:
             return per_channel
@@ -307,7 +313,7 @@ class Layer:
             return 2 * self.out_channels
         if self.kind is LayerKind.AVERAGE_POOL:
             return 1
-        return self.out_channels if self.kind in CONVOLUTIONS else 0
+        return self.out_channels if self.kind in CONVOLUTIONS else self.slopes
 
     @property
     def start_bits(self) -> int:
@@ -349,7 +355,7 @@ class Layer:
         """
         if self.kind is LayerKind.BATCH_NORM and not self.folded:
             return self.out_channels * self.out_pixels
-        if self.kind is LayerKind.AVERAGE_POOL:
+        if self.kind is LayerKind.AVERAGE_POOL or self.slopes:
             return self.out_channels * self.out_pixels
         if self.kind is LayerKind.SOFTMAX:
             return 2 * self.out_channels * self.out_pixels

@@ -4,9 +4,7 @@ What the readers of operators (`onnx_layers`, `onnx_shapes`) ask. The bounds are
 bounded length, a constant's size is checked before it is unpacked, and it is unpacked only where
 its values matter.
 
-A tensor of activations is (clips, channels, frames), with axes of size 1 wherever a tool needed two
-dimensions: (clips, channels, frames, 1), (clips, channels, 1, frames), or a one put in before each
-convolution and taken out behind it.
+What a tensor of activations is, and the layers read so far, are `dse.networks.layer_graph`'s.
 """
 
 from collections import Counter
@@ -20,14 +18,20 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from cost_models.workload import INPUT, Layer, LayerKind
-from dse.errors import InvalidFile, short
+from cost_models.workload import INPUT, LayerKind
+from dse.errors import InvalidFile, InvalidInput, short
+from dse.networks.layer_graph import (
+    CHANNELS,
+    CLIP,
+    FRAMES,
+    MAX_SIZE,
+    ONE,
+    LayerGraph,
+    Value,
+)
 
 MAX_ELEMENTS = 50_000_000
 """Of a constant, and of all that are unpacked: a small file can name a large one many times."""
-MAX_SIZE = 2**31
-"""Numbers of a tensor of activations."""
-MAX_MACS = 2**53
 LONGEST_NAME = 80
 
 BITS: dict[int, int] = {
@@ -39,41 +43,6 @@ BITS: dict[int, int] = {
     TensorProto.UINT16: 16,
 }
 """Of integers that a DequantizeLinear widens."""
-
-CLIP, CHANNELS, FRAMES, ONE, FLAT = "clip", "channels", "frames", "one", "flat"
-"""What an axis of a tensor is; FLAT is channels and frames in one, ONE has size 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A tensor of activations, as the layer that made it left it.
-
-    Flatten and Reshape change its axes only, so (channels, frames) are still known when a linear
-    layer asks for channels * frames numbers.
-    """
-
-    channels: int
-    frames: int
-    layer: str
-    """That made it; `INPUT` for the network's."""
-    axes: tuple[str, ...]
-
-    def sizes(self, clips: int) -> list[int]:
-        """Of the axes."""
-        of = {CLIP: clips, CHANNELS: self.channels, FRAMES: self.frames, ONE: 1}
-        return [of.get(axis, self.channels * self.frames) for axis in self.axes]
-
-    @property
-    def place(self) -> int | None:
-        """The axis of the frames; of a size of 1 where those were squeezed away; None for none.
-
-        None also where channels are not the axis behind the clips: convolutions want them there.
-        """
-        if self.axes[:2] != (CLIP, CHANNELS):
-            return None
-        if FRAMES in self.axes:
-            return self.axes.index(FRAMES)
-        return 2 if self.frames == 1 and len(self.axes) > 2 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +75,11 @@ class Matrix:
     """Entries are -s, 0, +s with another s than 1, of the matrix or of each row."""
 
 
-class Reader:
+class Reader(LayerGraph):
     """A graph, and the layers that have been read of it so far."""
 
     def __init__(self, graph: onnx.GraphProto, path: Path) -> None:
+        super().__init__()
         self.graph, self.path = graph, path
         self.constants: dict[str, Constant] = {}
         for tensor in graph.initializer:
@@ -117,14 +87,10 @@ class Reader:
                 raise InvalidFile(f"two constants are called {short(tensor.name)} ({path})")
             self.constants[tensor.name] = Constant(tensor)
         self.values: dict[str, Value] = {}
-        self.layers: list[Layer] = []
-        self.place_of: dict[str, int] = {INPUT: -1}  # layers by name; a node may be called `input`
         self.readers = Counter(name for node in graph.node for name in node.input)
         self.readers.update(output.name for output in graph.output)
         self.matrices: dict[tuple[int, ...], Matrix] = {}
         self.unpacked = 0
-        self.clips = 1
-        self.notes: list[str] = []
         self.in_floats = 0
 
     def error(self, node: onnx.NodeProto, problem: str) -> InvalidFile:
@@ -280,25 +246,11 @@ class Reader:
             like: what it reads; its shape comes out again.
             other: fields of the layer that differ from that, and `axes` of what comes out.
         """
-        axes = other.pop("axes", like.axes)
-        size = {"in_channels": like.channels, "in_frames": like.frames, "reads": (like.layer,)}
-        size |= {"out_channels": like.channels, "out_frames": like.frames}
-        layer = Layer(name=self.name(node), kind=kind, **(size | other))  # type: ignore[arg-type]
-        if layer.out_channels * layer.out_frames >= MAX_SIZE or layer.macs >= MAX_MACS:
-            raise self.error(node, f"is too large: it makes {MAX_SIZE:,} numbers or more")
-        self.place_of[layer.name] = len(self.layers)
-        self.layers.append(layer)
-        self.values[node.output[0]] = Value(layer.out_channels, layer.out_frames, layer.name, axes)
-
-    def name(self, node: onnx.NodeProto) -> str:
-        """A distinct name for the node's layer: ONNX asks for distinct tensors, not nodes."""
-        name = plain(node.name or node.output[0])
-        return name if name not in self.place_of else f"{name}#{len(self.layers)}"
-
-    def made_by(self, value: Value) -> Layer | None:
-        """The layer that made a tensor; None for the network's input."""
-        place = self.place_of[value.layer]
-        return None if place < 0 else self.layers[place]
+        try:
+            made = self.append(plain(node.name or node.output[0]), kind, like, **other)
+        except InvalidInput as error:
+            raise self.error(node, f"cannot be read: {error}") from None
+        self.values[node.output[0]] = made
 
     def alone(self, node: onnx.NodeProto, index: int = 0) -> bool:
         """Whether nobody else reads what a node reads: only then can the two be merged."""

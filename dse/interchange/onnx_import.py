@@ -130,7 +130,7 @@ def _workload(reader: Reader, frames: int | None) -> Workload:
             f"{reader.in_floats})"
         )
     try:
-        return Workload(reader.path.stem, tuple(reader.layers))
+        return reader.workload(reader.path.stem)
     except InvalidInput as error:
         raise InvalidFile(f"{error} ({reader.path})") from None
 

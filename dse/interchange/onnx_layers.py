@@ -6,7 +6,6 @@ machines that store them take two bits each. Other weights have the bits that th
 floats 8: a graph in floats is priced as if it were quantised.
 """
 
-import dataclasses
 from collections.abc import Callable
 from math import prod
 from typing import Any
@@ -18,18 +17,15 @@ import onnx
 from cost_models.workload import CONVOLUTIONS, LayerKind, WeightSource
 from dse.interchange.onnx_graph import (
     BITS,
-    CHANNELS,
-    CLIP,
-    FRAMES,
     Constant,
     Matrix,
     Reader,
-    Value,
     attributes,
     has,
     plain,
     read_name,
 )
+from dse.networks.layer_graph import CHANNELS, CLIP, FRAMES, Value, convolution_kind
 
 LEAST_INPUTS = 4
 """Entries of a row that are equal but for their sign: fewer may be so by chance."""
@@ -67,9 +63,7 @@ def convolution(reader: Reader, node: onnx.NodeProto) -> None:
             node, f"takes {weights.shape[1] * groups} channels, and gets {read.channels}"
         )
     outputs = weights.shape[0]
-    kind = LayerKind.POINTWISE if taps == 1 else LayerKind.CONVOLUTION
-    if groups == read.channels == outputs and groups > 1:
-        kind = LayerKind.DEPTHWISE
+    kind = convolution_kind(taps, groups, read.channels, outputs)
     whole = kind is LayerKind.POINTWISE and groups == 1
     entries = (_ternary(reader, node, weights) if whole else None) or _trained(reader, weights)
     reader.add(
@@ -224,16 +218,13 @@ def _linear_of_frames(reader: Reader, node: onnx.NodeProto, read: Value, weights
 
 def batch_norm(reader: Reader, node: onnx.NodeProto) -> None:
     """BatchNormalization of the channels: merged into the weights before it, or priced."""
-    read, before = reader.value(node), reader.made_by(reader.value(node))
+    read = reader.value(node)
     gains = prod(reader.constant(node, 1).shape)
     if read.axes[1:2] != (CHANNELS,) or gains != read.channels:
         raise reader.error(node, f"has {gains:,} gains for {read.channels:,} channels")
     if attributes(node).get("training_mode", 0):
         raise reader.error(node, "is in training mode: export the network for inference")
-    # A batch norm goes into trained weights for nothing (w * scale, b + offset). Into a ternary
-    # matrix it cannot: the entries would not be -1, 0, +1 any more, so it stays and is priced. Nor
-    # where somebody else reads what comes before it.
-    folded = before is not None and before.weights is WeightSource.TRAINED and reader.alone(node)
+    folded = reader.folds(read) and reader.alone(node)
     reader.add(node, LayerKind.BATCH_NORM, read, folded=folded)
 
 
@@ -277,7 +268,7 @@ def _add_constant(reader: Reader, node: onnx.NodeProto, index: int, constant: in
     if not reader.alone(node, index):
         raise reader.error(node, "adds a constant to what another node reads without it")
     if before.kind in CONVOLUTIONS and not before.bias:
-        reader.layers[reader.place_of[before.name]] = dataclasses.replace(before, bias=True)
+        reader.replace(before.name, bias=True)
     else:
         reader.notes.append(
             f"{plain(node.name or node.output[0])} adds a constant: it goes into the offsets that "

@@ -14,18 +14,13 @@ from onnx import TensorProto, helper
 
 from dse.interchange.onnx_graph import (
     BITS,
-    CHANNELS,
-    CLIP,
-    FLAT,
-    FRAMES,
-    ONE,
     Constant,
     Reader,
-    Value,
     attributes,
     has,
     read_name,
 )
+from dse.networks.layer_graph import CLIP, FLAT, ONE, Value, axes_of, frames_first
 
 
 def rename(reader: Reader, node: onnx.NodeProto) -> None:
@@ -126,8 +121,7 @@ def flatten(reader: Reader, node: onnx.NodeProto) -> None:
 
 def _check_order(reader: Reader, node: onnx.NodeProto, read: Value) -> None:
     """Raise `InvalidFile` where channels and frames become one axis with the frames first."""
-    large = [axis for axis, size in zip(read.axes, read.sizes(1), strict=True) if size > 1]
-    if large == [FRAMES, CHANNELS]:
+    if frames_first(read):
         raise reader.error(node, "makes frames and channels one axis, the frames first")
 
 
@@ -141,27 +135,12 @@ def reshape(reader: Reader, node: onnx.NodeProto) -> None:
     if wanted.count(-1) == 1 and known and prod(old) % known == 0:
         wanted = [prod(old) // known if size == -1 else size for size in wanted]
     _check_order(reader, node, read)
-    axes = _axes_of(wanted, read, reader.clips) if prod(wanted) == prod(old) else None
+    axes = axes_of(wanted, read, reader.clips) if prod(wanted) == prod(old) else None
     if axes is None:
         raise reader.error(
             node, f"makes {wanted[:8]} of {old}: channels and frames must stay, or become one axis"
         )
     reader.values[node.output[0]] = dataclasses.replace(read, axes=axes)
-
-
-def _axes_of(sizes: list[int], read: Value, clips: int) -> tuple[str, ...] | None:
-    """What the axes of a new shape are; None where they are none of the old ones, in order."""
-    if sizes == [read.channels * read.frames] and clips == 1:
-        return (FLAT,)
-    if len(sizes) < 2 or sizes[0] != clips:
-        return None
-    rest = sizes[1:]
-    if rest == [read.channels * read.frames]:
-        return (CLIP, FLAT)
-    if rest[0] != read.channels or prod(rest[1:]) != read.frames:
-        return None
-    others = [FRAMES if size == read.frames > 1 else ONE for size in rest[1:]]
-    return (CLIP, CHANNELS, *others)
 
 
 def read_constant(reader: Reader, node: onnx.NodeProto) -> None:

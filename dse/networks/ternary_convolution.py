@@ -56,6 +56,7 @@ class TernaryConv1d(nn.Module):
         super().__init__()
         self.stride = stride
         self.layer = layer
+        self.density, self.generator, self.seed = density, generator, seed
         matrix = ternary_matrix(seed, layer, out_channels, in_channels, density, generator)
         # (rows, columns, 1) in float32: a kernel of `conv1d`. A buffer moves with the module to a
         # device; it is not among `parameters()`, so no optimiser sees it.

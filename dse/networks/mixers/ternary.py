@@ -5,7 +5,7 @@ Entries -1, 0, +1 that are never trained and never stored: the design's generato
 multiplications.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cost_models.generator import GeneratorSpec
 from cost_models.workload import Layer, WeightSource
@@ -26,21 +26,32 @@ def lower(place: Place, in_frames: int, out_frames: int, before: str) -> tuple[L
     """
     density, generator = _rule(place)
     rows, columns = place.generated_rows, place.in_channels
-    layer = matrix_layer(
-        place,
-        in_frames,
-        out_frames,
-        out_channels=rows,
-        weights=WeightSource.GENERATED,
-        nonzeros=count_nonzeros(place.ternary_seed, place.name, rows, columns, density, generator),
-        nonzero_mask=nonzero_mask(
-            place.ternary_seed, place.name, rows, columns, density, generator
-        ),
-        generator=generator_spec(density, generator),
-        matrix_tile=(generator.tile[0], generator.tile[1]) if generator.tile else None,
-        weight_bits=2,
-    )
-    return (layer,)
+    made = generated_fields(place.ternary_seed, place.name, rows, columns, density, generator)
+    return (matrix_layer(place, in_frames, out_frames, out_channels=rows, **made),)
+
+
+def generated_fields(
+    seed: int, layer: str, rows: int, columns: int, density: float, generator: Generator
+) -> dict[str, Any]:
+    """What a layer says of a generated matrix: where it comes from, and which entries are zero.
+
+    Args:
+        seed: of the design.
+        layer: the name that the matrix is generated under.
+        rows: output channels.
+        columns: input channels.
+        density: share of entries that are not zero.
+        generator: what makes it.
+    """
+    matrix = (seed, layer, rows, columns, density, generator)
+    return {
+        "weights": WeightSource.GENERATED,
+        "nonzeros": count_nonzeros(*matrix),
+        "nonzero_mask": nonzero_mask(*matrix),
+        "generator": generator_spec(density, generator),
+        "matrix_tile": (generator.tile[0], generator.tile[1]) if generator.tile else None,
+        "weight_bits": 2,
+    }
 
 
 def build(place: Place) -> "TernaryConv1d":

@@ -1,0 +1,239 @@
+"""Layers while they are read of a graph, whichever tool wrote it: what its tensors are.
+
+A graph of another tool says shapes, (1, 64, 98); a workload wants channels and frames. So a tensor
+of activations is a `Value`: the layer that made it, its channels and frames, and what each axis of
+its shape is. Nodes that move or rename numbers change the axes alone:
+
+    (clip, channels, frames)       convolutions want it so
+    (clip, channels, one, frames)  a one put in for tools of two dimensions
+    (clip, flat)                   channels and frames as one axis, for a linear layer
+    (clip, frames, channels)       transposed: a linear layer for each frame
+
+`dse.networks.tracing` reads PyTorch's graphs with it, `dse.interchange.onnx_graph` ONNX's.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from cost_models.workload import (
+    CONVOLUTIONS,
+    IN_LINE,
+    INPUT,
+    STORED,
+    TRITS,
+    Layer,
+    LayerKind,
+    Workload,
+)
+from dse.errors import InvalidInput
+
+MAX_SIZE = 2**31
+"""Numbers of a tensor of activations."""
+MAX_MACS = 2**53
+
+CLIP, CHANNELS, FRAMES, ONE, FLAT = "clip", "channels", "frames", "one", "flat"
+"""What an axis of a tensor is; FLAT is channels and frames in one, ONE has size 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A tensor of activations, as the layer that made it left it.
+
+    Flatten and Reshape change its axes only, so (channels, frames) are still known when a linear
+    layer asks for channels * frames numbers.
+    """
+
+    channels: int
+    frames: int
+    layer: str
+    """That made it; `INPUT` for the network's."""
+    axes: tuple[str, ...]
+    padding: int = 0
+    """Of its frames, zeros put in before and behind: in no memory, a convolution makes them."""
+    first: int = 0
+    """Of the tensor's channels, the first that it has: a part is read where it lies."""
+
+    def sizes(self, clips: int) -> list[int]:
+        """Of the axes."""
+        of = {CLIP: clips, CHANNELS: self.channels, FRAMES: self.frames, ONE: 1}
+        return [of.get(axis, self.channels * self.frames) for axis in self.axes]
+
+    @property
+    def place(self) -> int | None:
+        """The axis of the frames; of a size of 1 where those were squeezed away; None for none.
+
+        None also where channels are not the axis behind the clips: convolutions want them there.
+        """
+        if self.axes[:2] != (CLIP, CHANNELS):
+            return None
+        if FRAMES in self.axes:
+            return self.axes.index(FRAMES)
+        return 2 if self.frames == 1 and len(self.axes) > 2 else None
+
+
+class LayerGraph:
+    """Layers that have been read so far, in order of execution, and the tensors they write."""
+
+    def __init__(self) -> None:
+        self.layers: list[Layer] = []
+        self.place_of: dict[str, int] = {INPUT: -1}  # layers by name; one may be called `input`
+        self.root_of: dict[str, str] = {INPUT: INPUT}
+        """Of each layer, the one whose tensor it writes: in line, or as further channels."""
+        self.tensor_channels: dict[str, int] = {}
+        """By the layers that `root_of` names."""
+        self.clips = 1
+        self.notes: list[str] = []
+
+    def append(self, name: str, kind: LayerKind, like: Value, **other: Any) -> Value:
+        """Append a layer that reads a tensor, and say what it makes.
+
+        Args:
+            name: of the layer; made distinct where another one has it.
+            kind: of the layer.
+            like: what it reads; its shape comes out again.
+            other: fields of the layer that differ from that, and `axes` of what comes out.
+
+        Raises:
+            InvalidInput: the layer is larger than any network's, or contradicts itself.
+        """
+        axes = other.pop("axes", like.axes)
+        name = self.free_name(name)
+        size = {"in_channels": like.channels, "in_frames": like.frames, "reads": (like.layer,)}
+        size |= {"out_channels": like.channels, "out_frames": like.frames}
+        layer = Layer(name=name, kind=kind, **(size | other))  # type: ignore[arg-type]
+        if layer.out_channels * layer.out_frames >= MAX_SIZE or layer.macs >= MAX_MACS:
+            raise InvalidInput(f"it is too large: it makes {MAX_SIZE:,} numbers or more")
+        self.place_of[name] = len(self.layers)
+        self.layers.append(layer)
+        self.root_of[name] = self.root_of[layer.reads[0]] if kind in IN_LINE else name
+        self.tensor_channels.setdefault(self.root_of[name], layer.out_channels)
+        first = like.first if kind in IN_LINE else 0
+        return Value(layer.out_channels, layer.out_frames, name, axes, first=first)
+
+    def free_name(self, name: str) -> str:
+        """A distinct name for the next layer."""
+        return name if name not in self.place_of else f"{name}#{len(self.layers)}"
+
+    def made_by(self, value: Value) -> Layer | None:
+        """The layer that made a tensor; None for the network's input."""
+        place = self.place_of[value.layer]
+        return None if place < 0 else self.layers[place]
+
+    def replace(self, name: str, **changes: Any) -> None:
+        """Change fields of a layer that has been read already."""
+        place = self.place_of[name]
+        self.layers[place] = dataclasses.replace(self.layers[place], **changes)
+
+    def folds(self, value: Value) -> bool:
+        """Whether a batch norm of this tensor, which nobody else reads, is merged into weights.
+
+        It goes into trained weights for nothing (w * scale, b + offset). Into a ternary matrix it
+        cannot: the entries would not be -1, 0, +1 any more, so it stays and is priced.
+        """
+        before = self.made_by(value)
+        whole = before is not None and before.out_channels == value.channels
+        return before is not None and whole and before.weights in STORED - TRITS
+
+    def join(self, values: Sequence[Value]) -> Value:
+        """Tensors side by side as the channels of one: no layer, as each is written in its place.
+
+        The writers of all but the first tensor extend that one's. Parts of a tensor may be joined
+        again if together they are all of it.
+
+        Raises:
+            InvalidInput: something would have to be copied; the sentence begins with what.
+        """
+        groups: list[list[Value]] = []
+        for value in values:
+            root = self.root_of[value.layer]
+            last = groups[-1][-1] if groups else None
+            if last and self.root_of[last.layer] == root:
+                if value.first != last.first + last.channels:
+                    raise InvalidInput("joins parts of a tensor in another order")
+                groups[-1].append(value)
+            else:
+                groups.append([value])
+        roots = [self.root_of[group[0].layer] for group in groups]
+        if len(groups) > 1:
+            self._check_joined(groups, roots)
+        early, *others = sorted(roots, key=lambda name: self.place_of[name])
+        for root in others:
+            self._extend(early, root)
+        latest = max((value.layer for value in values), key=lambda name: self.place_of[name])
+        channels, first = sum(value.channels for value in values), groups[0][0].first
+        like = values[0]
+        return Value(channels, like.frames, latest, like.axes, first=first if not others else 0)
+
+    def _check_joined(self, groups: list[list[Value]], roots: list[str]) -> None:
+        if INPUT in roots:
+            raise InvalidInput("joins the network's input to what is made of it")
+        if len(set(roots)) < len(roots):
+            raise InvalidInput("joins a tensor to itself")
+        for group, root in zip(groups, roots, strict=True):
+            channels = sum(value.channels for value in group)
+            if group[0].first or channels != self.tensor_channels[root]:
+                raise InvalidInput("joins part of a tensor to another one")
+
+    def _extend(self, early: str, root: str) -> None:
+        """All that writes the tensor of `root` appends to that of `early` from now on."""
+        for name, of in list(self.root_of.items()):
+            if of == root:
+                self.root_of[name] = early
+                layer = self.layers[self.place_of[name]]
+                if layer.kind not in IN_LINE:
+                    self.replace(name, extends=early)
+        self.tensor_channels[early] += self.tensor_channels.pop(root)
+
+    def workload(self, name: str) -> Workload:
+        """The layers under a name; what reads the layer before it does not say so.
+
+        Raises:
+            InvalidInput: there are none.
+        """
+        if not self.layers:
+            raise InvalidInput(f"{name} has no layer that a machine executes")
+        before, found = INPUT, []
+        for layer in self.layers:
+            plain = layer.reads == (before,)
+            found.append(dataclasses.replace(layer, reads=()) if plain else layer)
+            before = layer.name
+        return Workload(name, tuple(found))
+
+
+def convolution_kind(taps: int, groups: int, inputs: int, outputs: int) -> LayerKind:
+    """What a convolution is called: one of single frames, of single channels, or any other."""
+    if groups == inputs == outputs and groups > 1:
+        return LayerKind.DEPTHWISE
+    return LayerKind.POINTWISE if taps == 1 else LayerKind.CONVOLUTION
+
+
+def axes_of(sizes: Sequence[int], read: Value, clips: int) -> tuple[str, ...] | None:
+    """What the axes of a new shape are; None where they are none of the old ones, in order."""
+    sizes = list(sizes)
+    if sizes == [read.channels * read.frames] and clips == 1:
+        return (FLAT,)
+    if len(sizes) < 2 or sizes[0] != clips:
+        return None
+    rest = sizes[1:]
+    if rest == [read.channels] and read.frames == 1:
+        return (CLIP, CHANNELS)
+    if rest == [read.channels * read.frames]:
+        return (CLIP, FLAT)
+    if rest[0] != read.channels or prod(rest[1:]) != read.frames:
+        return None
+    others = [FRAMES if size == read.frames > 1 else ONE for size in rest[1:]]
+    return (CLIP, CHANNELS, *others)
+
+
+def frames_first(read: Value) -> bool:
+    """Whether channels and frames lie such that one axis of both would have the frames first."""
+    large = [axis for axis, size in zip(read.axes, read.sizes(1), strict=True) if size > 1]
+    return large == [FRAMES, CHANNELS]
+
+
+def has_weights(layer: Layer | None) -> bool:
+    """Whether a layer multiplies or adds its inputs by a tensor of weights."""
+    return layer is not None and layer.kind in CONVOLUTIONS

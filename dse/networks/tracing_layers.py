@@ -1,0 +1,293 @@
+"""Operators of PyTorch that become layers: convolutions, norms, activations, sums, pools.
+
+Weights are what training left, so they are priced as 8-bit integers, as a network is that is
+exported; but for `TernaryConv1d`, whose matrix is generated. A buffer is a constant: stored and
+multiplied, not trained.
+
+An activation is priced as a ReLU, in line with the layer before it; any other function of one
+number is a table or a limit there. What it costs beyond a comparison, only a PReLU's slopes say.
+"""
+
+from math import prod
+from typing import Any
+
+from torch import fx
+
+from cost_models.workload import INPUT, LayerKind, WeightSource
+from dse.networks.layer_graph import CHANNELS, CLIP, FLAT, FRAMES, Value, convolution_kind
+from dse.networks.mixers.ternary import generated_fields
+from dse.networks.ternary_convolution import TernaryConv1d
+from dse.networks.tracing_graph import TracedGraph, Weight
+
+# ---- with weights ----
+
+
+def convolution(graph: TracedGraph, node: fx.Node) -> Value:
+    """Conv1d, or a Conv2d along one dimension: pointwise, depthwise, dilated, ternary."""
+    read = graph.turned(graph.value(node, padded=True), 1)
+    place = _place(graph, node, read) - 2
+    weight = graph.weight(node, "weight")
+    assert weight is not None  # the operator has no default for it
+    outputs, of_group, *kernel = weight.shape
+    made = graph.shape(node)
+    if [size for at, size in enumerate(kernel) if at != place] != [1] * (len(kernel) - 1) or any(
+        size != 1 for at, size in enumerate(made[2:]) if at != place
+    ):
+        raise graph.error(
+            node, f"has a kernel of {kernel}: convolutions over one dimension are supported"
+        )
+    groups, taps = read.channels // of_group, kernel[place]
+    bias = graph.weight(node, "bias")
+    return graph.add(
+        node,
+        convolution_kind(taps, groups, read.channels, outputs),
+        read,
+        name=_layer_name(graph, node, weight),
+        axes=read.axes,
+        in_frames=read.frames - read.padding,
+        out_channels=outputs,
+        out_frames=made[2 + place],
+        kernel_size=taps,
+        stride=_at(graph.argument(node, "stride"), place),
+        dilation=_at(graph.argument(node, "dilation"), place),
+        groups=groups,
+        bias=bias is not None,
+        **_weights(graph, weight),
+    )
+
+
+def _layer_name(graph: TracedGraph, node: fx.Node, weight: Weight) -> str:
+    """The module that has the weights, whoever calls the operator."""
+    owner, _, own = weight.target.rpartition(".")
+    return owner if own == "weight" and owner else graph.name(node)
+
+
+def _weights(graph: TracedGraph, weight: Weight) -> dict[str, Any]:
+    """Fields of a layer that say where its weights come from."""
+    owner = graph.owner(weight)
+    if isinstance(owner, TernaryConv1d):
+        rows, columns = weight.shape[:2]
+        return generated_fields(
+            owner.seed, owner.layer, rows, columns, owner.density, owner.generator
+        )
+    return {"weights": WeightSource.TRAINED if weight.trained else WeightSource.CONSTANT}
+
+
+def _place(graph: TracedGraph, node: fx.Node, read: Value) -> int:
+    """The axis of the frames, of a tensor whose channels are where operators want them."""
+    if read.place is None:
+        raise graph.error(
+            node,
+            f"reads a tensor of {', '.join(read.axes)}: it must be clips, channels, frames",
+        )
+    return read.place
+
+
+def _at(numbers: Any, place: int) -> int:
+    """Of a list for each dimension, or one for all, that of the frames."""
+    if isinstance(numbers, int):
+        return numbers
+    return int(numbers[place] if len(numbers) > 1 else numbers[0])
+
+
+def linear(graph: TracedGraph, node: fx.Node) -> Value:
+    """Linear of all numbers of a clip, or of the channels of each frame."""
+    read = graph.value(node)
+    read = graph.turned(read, len(read.axes) - 1)
+    weight = graph.weight(node, "weight")
+    assert weight is not None
+    outputs, inputs = weight.shape
+    large = [size for size in read.sizes(1) if size > 1]
+    fields: dict[str, Any] = {
+        "name": _layer_name(graph, node, weight),
+        "out_channels": outputs,
+        "bias": graph.weight(node, "bias") is not None,
+        **_weights(graph, weight),
+    }
+    if large in ([], [read.channels * read.frames]) and inputs == read.channels * read.frames:
+        size = {"in_channels": inputs, "in_frames": 1, "out_frames": 1}
+        axes = (*read.axes[:-1], CHANNELS) if read.axes[-1] != FLAT else (CLIP, CHANNELS)
+        axes = tuple("one" if axis in (CHANNELS, FRAMES) else axis for axis in axes[:-1])
+        return graph.add(node, LayerKind.LINEAR, read, axes=(*axes, CHANNELS), **(size | fields))
+    if read.axes[-1] == CHANNELS:
+        return graph.add(node, LayerKind.POINTWISE, read, **fields)
+    raise graph.error(
+        node,
+        f"mixes the last axis of {', '.join(read.axes)}: it must be all numbers of a clip, or the "
+        "channels",
+    )
+
+
+# ---- without ----
+
+
+def batch_norm(graph: TracedGraph, node: fx.Node) -> Value:
+    """BatchNorm of the channels: merged into the weights before it, or priced."""
+    read = graph.turned(graph.value(node), 1)
+    if read.axes[1:2] != (CHANNELS,):
+        raise graph.error(node, f"normalises {read.axes[1]} of a tensor: channels are supported")
+    if graph.argument(node, "training"):
+        raise graph.error(
+            node, "normalises by its own batch in evaluation mode: let it track its statistics"
+        )
+    gains = graph.weight(node, "weight"), graph.weight(node, "bias")
+    if None in gains:
+        graph.notes.append(
+            f"{graph.name(node)} has no gains and offsets of its own: it is counted as if it had"
+        )
+    folded = graph.folds(read) and graph.alone(node)
+    return graph.add(node, LayerKind.BATCH_NORM, read, folded=folded)
+
+
+_PLAIN = frozenset(
+    {"relu", "relu6", "hardtanh", "clamp", "clamp_min", "clamp_max", "clip", "prelu"}
+)
+"""Activations that are a comparison, or say what they multiply by."""
+
+
+def activation(graph: TracedGraph, node: fx.Node) -> Value:
+    """Any function of one number each."""
+    read, kind = graph.value(node), graph.operator(node).rstrip("_")
+    slopes = graph.weight(node, "weight") if kind == "prelu" else None
+    if kind not in _PLAIN:
+        graph.notes.append(
+            f"{graph.name(node)} ({kind}) is priced as a ReLU: a table of its values is not"
+        )
+    _tell_both(graph, node, read)
+    count = prod(slopes.shape) if slopes is not None else 0
+    return graph.add(node, LayerKind.ACTIVATION, read, slopes=count)
+
+
+def _tell_both(graph: TracedGraph, node: fx.Node, read: Value) -> None:
+    """Note where a tensor is read with and without an activation: only one of them has memory."""
+    if read.layer != INPUT and not graph.alone(node) and not graph.operator(node).endswith("_"):
+        graph.notes.append(
+            f"what {graph.name(node)} reads is read by others without it: both are priced as one "
+            "tensor"
+        )
+
+
+def add(graph: TracedGraph, node: fx.Node) -> Value:
+    """The sum or difference of two tensors of one shape, or of a tensor and a number."""
+    other = node.args[1]
+    if not isinstance(other, fx.Node):
+        return scale(graph, node)
+    if any(isinstance(graph.given(node, place), Weight) for place in (0, 1)):
+        raise graph.error(
+            node, "adds a parameter: give it to a layer as its bias, or to a BatchNorm1d"
+        )
+    first, second = graph.value(node), graph.value(node, other)
+    if first.sizes(1) != second.sizes(1) or first.channels != second.channels:
+        raise graph.error(
+            node,
+            f"adds tensors of different shapes, {first.sizes(graph.clips)} and "
+            f"{second.sizes(graph.clips)}",
+        )
+    return graph.add(node, LayerKind.RESIDUAL_ADD, first, reads=(first.layer, second.layer))
+
+
+def scale(graph: TracedGraph, node: fx.Node) -> Value:
+    """A tensor times, by or plus a number: it goes into the factors that round sums anyway."""
+    read = graph.value(node)
+    if any(isinstance(each, fx.Node) for each in node.args[1:]):
+        raise graph.error(
+            node, "multiplies two tensors: gates and attention are not supported, sums are"
+        )
+    graph.notes.append(
+        f"{graph.name(node)} by a number is free: it goes into the factors of the layer before it"
+    )
+    return read
+
+
+# ---- pools ----
+
+
+def pool(graph: TracedGraph, node: fx.Node) -> Value:
+    """AvgPool or MaxPool of windows, or of all frames."""
+    read = graph.value(node, padded=True)
+    place = _place(graph, node, read) - 2
+    kernel = graph.argument(node, "kernel_size")
+    stride = graph.argument(node, "stride") or kernel  # an empty list: as the kernel
+    if _at(graph.argument(node, "dilation") or 1, place) != 1:
+        raise graph.error(node, "has a dilation, which pools of ours have not")
+    return _pool(graph, node, read, _at(kernel, place), _at(stride, place))
+
+
+def _pool(graph: TracedGraph, node: fx.Node, read: Value, kernel: int, stride: int) -> Value:
+    place, made = _place(graph, node, read), graph.shape(node)
+    if any(size != 1 for at, size in enumerate(made[2:], 2) if at != place):
+        raise graph.error(node, "pools over two dimensions: over frames is supported")
+    kind = LayerKind.MAX_POOL if "max" in graph.operator(node) else LayerKind.AVERAGE_POOL
+    after = made[place]
+    # A pool of all frames is one without a window, whose stride is nobody's.
+    whole = kernel >= read.frames - read.padding and after == 1
+    window = {} if whole else {"kernel_size": kernel, "stride": stride}
+    return graph.add(
+        node, kind, read, in_frames=read.frames - read.padding, out_frames=after, **window
+    )
+
+
+def adaptive_pool(graph: TracedGraph, node: fx.Node) -> Any:
+    """A pool that is said by its outputs: windows of equal lengths, or all frames."""
+    read = graph.value(node)
+    place = _place(graph, node, read) - 2
+    outputs = _at(graph.argument(node, "output_size"), place)
+    if read.frames % outputs:
+        raise graph.error(
+            node,
+            f"makes {outputs} of {read.frames} frames, in windows of different lengths: choose a "
+            "number that divides them",
+        )
+    window = read.frames // outputs
+    return _pool(graph, node, read, window, window)
+
+
+def reduce(graph: TracedGraph, node: fx.Node) -> Any:
+    """A mean or maximum over all frames; `max` over the channels is an argmax.
+
+    `max` along an axis gives two tensors, what it is and where; both are read as one.
+    """
+    read = graph.value(node)
+    given = graph.argument(node, "dim")
+    rank = len(read.axes)
+    axes = range(rank) if given in (None, []) else [given] if isinstance(given, int) else given
+    over = {int(each) % rank for each in axes}
+    sizes = read.sizes(graph.clips)
+    named = [read.axes[each] for each in sorted(over) if sizes[each] > 1]
+    if named == [CHANNELS] and graph.operator(node) == "max":
+        return of_channels(graph, node)
+    if named not in ([FRAMES], []) or (FRAMES in read.axes and read.axes.index(FRAMES) not in over):
+        raise graph.error(
+            node,
+            f"reduces {', '.join(named) or 'nothing'}: over all frames, and nothing else, is "
+            "supported",
+        )
+    keep = bool(graph.argument(node, "keepdim"))
+    kept = tuple(axis for at, axis in enumerate(read.axes) if keep or at not in over)
+    kind = LayerKind.AVERAGE_POOL if graph.operator(node) == "mean" else LayerKind.MAX_POOL
+    return graph.add(node, kind, read, out_frames=1, axes=kept)
+
+
+_OVER_CHANNELS = {
+    "softmax": LayerKind.SOFTMAX,
+    "log_softmax": LayerKind.SOFTMAX,
+    "argmax": LayerKind.ARGMAX,
+    "max": LayerKind.ARGMAX,
+}
+
+
+def of_channels(graph: TracedGraph, node: fx.Node) -> Value:
+    """Softmax or argmax of the scores of each frame."""
+    read, given = graph.value(node), graph.argument(node, "dim")
+    rank, sizes = len(read.axes), read.sizes(graph.clips)
+    over = range(rank) if given is None else [given % rank]
+    named = [read.axes[each] for each in over if sizes[each] > 1]
+    if named not in ([CHANNELS], [FLAT]) and not (named == [] and read.channels == 1):
+        raise graph.error(
+            node, f"is over {', '.join(named) or 'one number'}: over the channels is supported"
+        )
+    name = graph.operator(node)
+    kept = read.axes
+    if name in ("argmax", "max") and not graph.argument(node, "keepdim"):
+        kept = tuple(axis for at, axis in enumerate(read.axes) if at not in set(over))
+    return graph.add(node, _OVER_CHANNELS[name], read, axes=kept)
