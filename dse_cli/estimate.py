@@ -346,7 +346,14 @@ def _columns(
     columns = [(point, machine)]
     for name in split_names(compare):
         if name in POLICIES:
-            columns.append((_with_policy(_dense(point), name, point), machine))
+            dense = _dense(point)
+            replaced = _with_policy(dense, name, point)
+            if name != "P0" and replaced.key == dense.key:
+                raise InvalidInput(
+                    f"--compare {name}: policy {name} replaces nothing in {dense.label}: name a "
+                    "policy that does, or a network with 1x1 matrices there"
+                )
+            columns.append((replaced, machine))
         else:
             columns.append((point, name))
     distinct = {(each.key, name): (each, name) for each, name in columns}

@@ -120,10 +120,8 @@ class Amount(click.ParamType):  # type: ignore[type-arg]  # click 8.1 takes none
 @click.option(
     "--solve",
     "axis",
-    type=click.Choice(AXES),
-    default="channels",
-    show_default=True,
-    help="The axis that is solved.",
+    help=f"The axis that is solved: {', '.join(AXES)}.  [default: the family's width: "
+    "width_percent of TC-ResNet, channels of others]",
 )
 @click.option(
     "--within",
@@ -151,7 +149,7 @@ def command(
     changes: str | None,
     policy: str | None,
     kinds: str | None,
-    axis: str,
+    axis: str | None,
     within: float,
     machine: str | None,
     technology: str | None,
@@ -178,6 +176,7 @@ def command(
     _check_column(column)
     asked = read_asked(like, chosen, frames, outputs)
     family, values = _changed(asked, changes, policy)
+    axis = axis or family.width
     check_axis(axis, values, family)
     accelerator, constants = asked.load(machine or asked.machine, technology)
     pricing = Pricing(
@@ -313,7 +312,11 @@ def _amount(budget: float, column: str) -> str:
 
 
 def _said(like: str, values: Mapping[str, Value], axis: str) -> str:
-    axes = ", ".join(f"{name} {value}" for name, value in values.items() if name != axis)
+    axes = ", ".join(
+        f"{name} {str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in values.items()
+        if name != axis
+    )
     return f"{like} ({axes})" if axes else like
 
 
@@ -349,7 +352,7 @@ def _changed(asked: Asked, changes: str | None, policy: str | None) -> tuple[Fam
     if asked.values is None or family is None or not family.places:
         raise InvalidInput(
             f"nothing says which axes {short(asked.point.label)} has, so its width cannot be "
-            "solved: name a published MatchboxNet or QuartzNet, or a design of a study"
+            "solved: name a published MatchboxNet, QuartzNet or TC-ResNet, or a design of a study"
         )
     values = {**asked.values, **_read_changes(changes)}
     for name, value in values.items():

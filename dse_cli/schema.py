@@ -119,7 +119,7 @@ def _default_and_text(families: Mapping[str, Axis]) -> Schema:
 
 
 def _said_default(axis: Axis) -> str:
-    return "/".join(map(str, axis.of_blocks or (axis.default,)))
+    return "/".join(map(_plain, axis.of_blocks or (axis.default,)))
 
 
 def _axis(axis: Axis) -> list[Schema]:

@@ -44,7 +44,8 @@ from dashboard.studies import find_studies, inside
 from dashboard.texts import label, sentence
 from dse.colours import BLUE, FRONTIER, QUIET
 from dse.columns import LABELS, OBJECTIVE_COLUMNS
-from dse.design.families import DEFAULT
+from dse.design.families import DEFAULT, FAMILIES
+from dse.design.families.family import Family
 from dse.errors import InvalidInput
 from dse.studies.spec import SamplerName
 
@@ -230,15 +231,17 @@ def _form(folders: list[str]) -> None:
 def _axes(node: dict[str, Any]) -> None:
     space = node.get("space")
     space = space if isinstance(space, dict) else {}
-    known = [axis for axis in DEFAULT.axes if axis in space]
+    _select(st, "Family of networks", node, "space.family", list(FAMILIES), usual=DEFAULT.name)
+    family = FAMILIES.get(str(space.get("family")), DEFAULT)
+    known = [axis for axis in family.axes if axis in space]
     st.session_state["form.axes"] = known
     st.multiselect(
-        f"Axes of the space; all others stand at {DEFAULT.default}",
-        list(DEFAULT.axes),
+        f"Axes of the space; all others stand at {family.default}",
+        list(family.axes),
         key="form.axes",
-        format_func=lambda axis: f"{axis}: {DEFAULT.axes[axis].help}",
+        format_func=lambda axis: f"{axis}: {family.axes[axis].help}",
         on_change=_choose_axes,
-        args=(known,),
+        args=(family, known),
     )
     cells = st.columns(3)
     for place, name in enumerate(known):
@@ -246,14 +249,14 @@ def _axes(node: dict[str, Any]) -> None:
         _text(cells[place % 3], name, node, f"space.{name}", parsed=True, help=help_)
 
 
-def _choose_axes(known: list[str]) -> None:
+def _choose_axes(family: Family, known: list[str]) -> None:
     chosen = st.session_state["form.axes"]
     for name in known:
         if name not in chosen:
             _change(f"space.{name}", None)
     for name in chosen:
         if name not in known:
-            text = DEFAULT_AXES.get(name, flow(DEFAULT.axes[name].default))
+            text = DEFAULT_AXES.get(name, flow(family.axes[name].default))
             _change(f"space.{name}", parse_yaml(text, name).plain())
 
 

@@ -216,11 +216,14 @@ class DesignPoint:
         3x1x64 P2 one_hot balanced 0.125
         3x1x64 P3 monarch 8         other kinds by their names, with their sizes
         3x1x64 w4 a4/8              weights of 4 bits, activations of 4 or 8, where some have fewer
+        3x2x24/32/48 conv           convolutions over all channels; conv/sep where some blocks are
         """
         residual = [block for block in self.blocks if block.skip is not None] or self.blocks
         repeats = max(block.repeats for block in residual)
         widths = dict.fromkeys(block.out_channels for block in residual)
         words = [f"{len(residual)}x{repeats}x{'/'.join(map(str, widths))}"]
+        forms = sorted({"conv" if _is_wide(block) else "sep" for block in residual})
+        words += ["/".join(forms)] if forms != ["sep"] else []
         mixers = [mixer for block in self.blocks for mixer in (block.mixer, block.skip) if mixer]
         made = next((mixer for mixer in mixers if mixer.generator is not None), None)
         if made is not None and made.generator is not None:
@@ -244,6 +247,11 @@ class DesignPoint:
             "ternary_seed": self.ternary_seed,
             "blocks": [_block_to_dict(block) for block in self.blocks],
         }
+
+
+def _is_wide(block: Block) -> bool:
+    """Whether it has a convolution over all channels and several frames."""
+    return not block.separable and block.kernel_size > 1
 
 
 PLAIN_KINDS = ("dense", "identity", "ternary")

@@ -13,7 +13,7 @@ from dse.design.families import FAMILIES, mixing
 from dse.design.families.family import Family, Value
 from dse.design.mixer import GENERATED_KINDS, MixerKind
 from dse.design.point import DesignPoint
-from dse.design.policies import POLICIES
+from dse.design.policies import POLICIES, is_dense
 from dse.errors import InvalidDesign, short
 from dse.ternary.order import PATTERN, ROWS
 
@@ -26,14 +26,28 @@ DEFAULT_DENSITY = 0.25
 class Published:
     """What a paper prints about a network."""
 
-    values: Mapping[str, Value]  # axes of MatchboxNet
+    values: Mapping[str, Value]
+    """Axes of its family."""
     outputs: int
-    parameters: int  # rounded as printed
-    accuracy: float | None  # on Speech Commands v1 (30 outputs) or v2 (35 outputs)
+    parameters: int
+    """Rounded as printed."""
+    accuracy: float | None
+    """On Speech Commands v1 (30 words, or ten, unknown and silence: 12) or v2 (35 words)."""
     source: str
+    with_statistics: bool = False
+    """Whether two running statistics of each normalised channel are among the printed parameters;
+    they are none of ours, as they are not trained."""
 
 
 _MATCHBOXNET = "MatchboxNet, arXiv 2004.08531v2"
+_TCRESNET = (
+    "TC-ResNet, arXiv 1904.03814, table 2; parameters with running statistics of batch norms"
+)
+
+
+def _tcresnet(values: Mapping[str, Value], parameters: int, accuracy: float) -> Published:
+    return Published(values, 12, parameters, accuracy, _TCRESNET, with_statistics=True)
+
 
 PUBLISHED: dict[str, Published] = {
     "matchboxnet-3x1x64": Published(
@@ -45,32 +59,46 @@ PUBLISHED: dict[str, Published] = {
     "matchboxnet-6x2x64": Published(
         {"blocks": 6, "repeats": 2, "channels": 64}, 35, 140_000, 0.9737, f"{_MATCHBOXNET}, table 3"
     ),
+    "tcresnet-8": _tcresnet({}, 66_000, 0.961),
+    "tcresnet-8-1.5": _tcresnet({"width_percent": 150}, 145_000, 0.962),
+    "tcresnet-14": _tcresnet({"block_repeats": 2}, 137_000, 0.962),
+    "tcresnet-14-1.5": _tcresnet({"block_repeats": 2, "width_percent": 150}, 305_000, 0.966),
 }
 
 
-def published(name: str) -> DesignPoint:
+def published(name: str, in_channels: int | None = None) -> DesignPoint:
     """A network by its name in the literature.
 
     Args:
         name: `matchboxnet-BxRxC` (B blocks, R sub-blocks, C channels), `quartznet-5x5`, `-10x5` or
-            `-15x5`; either may end in a policy, `-P1` to `-P4`, `-alternate` or `-half`, with
-            ternary matrices of density `DEFAULT_DENSITY`, and that in their order: `-P3@4x32`, in
-            tiles of 4 x 32; or with another kind of matrices, of the sizes that
-            `dse.design.families.mixing` has for defaults: `-P3:monarch`.
+            `-15x5`, `tcresnet-8` or `-14`, with `-1.5` for a width multiplier and `-separable` for
+            a variant of ours whose convolutions are separable; each may end in a policy, `-P1` to
+            `-P4`, `-alternate` or `-half`, with ternary matrices of density `DEFAULT_DENSITY`, and
+            that in their order: `-P3@4x32`, in tiles of 4 x 32; or with another kind of matrices,
+            of the sizes that `dse.design.families.mixing` has for defaults: `-P3:monarch`.
+        in_channels: features per frame; those of the paper where it is None.
 
     Raises:
-        InvalidDesign: no such network.
+        InvalidDesign: no such network, or a policy that replaces nothing in it.
     """
     family = published_family(name)
     values = None if family is None else published_values(name, family)
     if family is None or values is None:
         raise InvalidDesign(
             f"there is no published network {short(name)}: use matchboxnet-BxRxC such as "
-            f"{', '.join(PUBLISHED)}, or quartznet-5x5, quartznet-10x5, quartznet-15x5; "
+            "matchboxnet-3x1x64, quartznet-5x5, quartznet-10x5, quartznet-15x5, tcresnet-8, "
+            "tcresnet-14, or tcresnet-8-1.5 with a width multiplier; "
             f"add -{', -'.join(POLICIES[1:])} for ternary matrices, and @4x32, say, for their "
             f"order; -P3:KIND for matrices of another kind ({', '.join(_OTHERS)})"
         )
-    return family.build(values, name=name)
+    point = family.build(values, in_channels=in_channels, name=name)
+    if "separable" in family.axes and "policy" in values and is_dense(point):
+        raise InvalidDesign(
+            f"policy {values['policy']} replaces nothing in {_split(name)[0]}, whose convolutions "
+            "go over all channels: use P2, which replaces the 1x1 of its skips, or "
+            f"{_split(name)[0]}-separable"
+        )
+    return point
 
 
 def published_family(name: str) -> Family | None:

@@ -42,12 +42,15 @@ class _List:
     per_block: bool = False
 
 
-def space_from_node(node: Node, *, in_channels: int = 64, recorded: bool = False) -> SearchSpace:
+def space_from_node(
+    node: Node, *, in_channels: int | None = None, recorded: bool = False
+) -> SearchSpace:
     """Read a space from the `space` section of a study.
 
     Args:
         node: axis -> value, list or range, and optionally `family` and `in_channels`.
-        in_channels: features per frame, where the section does not say.
+        in_channels: features per frame, where the section does not say; the family's where it is
+            None.
         recorded: it is of a study that has begun, perhaps with an earlier version, which let axes
             pass that have no effect.
 
@@ -59,6 +62,7 @@ def space_from_node(node: Node, *, in_channels: int = 64, recorded: bool = False
         raise node.error(f"{node.key or 'space'} must be a mapping of axes")
     axes = dict(node.value)
     family = _read_family(axes.pop("family", None))
+    in_channels = family.features if in_channels is None else in_channels
     problems = Problems()
     with problems.part():
         if "in_channels" in axes:

@@ -54,13 +54,15 @@ beside a ternary design has as much of its parameters (`search.controls`)."""
 
 AXES: Final = (
     "channels",
+    "width_percent",
     "repeats",
     "blocks",
     "prologue_channels",
     "epilogue_channels",
     "final_channels",
 )
-"""What may be solved: whole numbers of which more is more."""
+"""What may be solved, besides a family's own width (`Family.width`): whole numbers of which more is
+more."""
 
 
 _Asked = frozenset[tuple[str, Value]]
@@ -419,8 +421,17 @@ def check_axis(axis: str, values: Iterable[str], family: Family) -> None:
         values: names of the axes that a design or a space has.
         family: of the designs.
     """
-    if axis not in AXES or axis not in family.axes:
-        raise InvalidDesign(f"what fills a budget is one of {', '.join(AXES)}, not '{axis}'")
+    options = [
+        name
+        for name in dict.fromkeys((*AXES, family.width))
+        if name in family.axes and type(family.axes[name].default) is int
+    ]
+    if axis not in options:
+        raise InvalidDesign(
+            f"what fills a budget is one of {', '.join(options)}, not '{axis}'"
+            if options
+            else f"family {family.name} has no axis that a budget could solve, as '{axis}' is none"
+        )
     for name in values:
         if family.split(name) != (axis, None) and family.split(name)[0] == axis:
             raise InvalidDesign(

@@ -70,13 +70,15 @@ def deciding_axes(space: SearchSpace, names: Iterable[str], values: Iterable[obj
         values: all that stand there: a skip such as `identity_or_ternary` makes widths decide, too.
     """
     skips = {str(value) for value in values} - {"identity_or_dense"}
-    by_width = any(skip.startswith(BY_WIDTH) for skip in skips)
+    # Where only skips may be replaced, a network of bare identities has nothing that is.
+    by_width = any(skip.startswith(BY_WIDTH) for skip in skips) or "separable" in space.family.axes
     found = []
     for name in names:
         try:
             base, _ = space.family.split(name)
         except InvalidDesign:
             continue
-        if space.family.axes[base].decides or (by_width and base.endswith("channels")):
+        widths = base.endswith("channels") or base in ("stride", space.family.width)
+        if space.family.axes[base].decides or (by_width and widths):
             found.append(name)
     return found

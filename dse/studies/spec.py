@@ -31,10 +31,10 @@ from dse.design.point import DesignPoint
 from dse.design.published import published, published_values
 from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
-from dse.errors import InvalidFile, InvalidInput, InvalidStudy, require, short
+from dse.errors import InvalidDesign, InvalidFile, InvalidInput, InvalidStudy, require, short
 from dse.pricing.budget import Bound, Budget, Limit, budget_from_node
 from dse.pricing.comparable import say_technology
-from dse.pricing.filling import Filling
+from dse.pricing.filling import Filling, check_axis
 from dse.pricing.hardware import Hardware, HardwareSection, hardware_from_node
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Pricing
@@ -73,10 +73,6 @@ CHANGEABLE = (
 BITS = ("weight_bits", "activation_bits")
 """Axes of precision."""
 
-FILLS = "channels"
-"""The axis that `fill` solves: the width of all residual blocks."""
-
-
 PRICED = ("accelerator", "technology", "hardware", "limits", "objectives", "rate")
 """What may change when a study is priced again (`search.reprice`): no training depends on it."""
 
@@ -113,8 +109,8 @@ class StudyFile:
     limits: dict[str, Bound] | None = None
     """`max_COLUMN` and `min_COLUMN` of costs, `error` and `quantised_error`."""
     fill: str | None = None
-    """A column that has a `max_` limit: the `channels` of each design are solved so that it uses
-    the limit, not searched."""
+    """A column that has a `max_` limit: the width of each design (`channels`, or the family's own)
+    is solved so that it uses the limit, not searched."""
     rate: Rate | None = None
     """Inferences a second, which a machine must keep. Where `average_power_uw` is an objective or
     limited and nothing is said: 1 of words; of sentences as many as it takes to hear all, one in
@@ -572,10 +568,15 @@ def _read_fill(
     bounds = [limit.bound for limit in limits if limit.upper and limit.column == column]
     if not bounds:
         raise at.error(f"fill: how much of {column} is said by limits: add max_{column} there")
+    width = space.family.width
+    try:
+        check_axis(width, [], space.family)
+    except InvalidDesign as error:
+        raise at.error(f"fill: {error}") from None
     for choice in space.choices:
-        if space.family.split(choice.name)[0] == FILLS:
+        if space.family.split(choice.name)[0] == width:
             raise at.error(
-                f"fill: '{FILLS}' is solved from the budget, so the space's '{choice.name}' would "
+                f"fill: '{width}' is solved from the budget, so the space's '{choice.name}' would "
                 f"be overruled: leave '{choice.name}' out, or leave out fill"
             )
     if len(hardware.machines) > 1 and column != "trained_parameters":
@@ -605,7 +606,12 @@ def solved_space(
     [(column, amount)] = fill.items()
     pricing = Pricing(machines[:1], frames=frames, outputs=outputs)
     solver = Filling(
-        space.family, pricing, column, amount, in_channels=space.in_channels, axis=FILLS
+        space.family,
+        pricing,
+        column,
+        amount,
+        in_channels=space.in_channels,
+        axis=space.family.width,
     )
     return dataclasses.replace(space, solver=solver)
 
@@ -761,7 +767,8 @@ def _read_baseline(node: Node, space: SearchSpace) -> Baseline:
         if isinstance(node.value, str):
             values = published_values(node.value, space.family)
             place = None if values is None else space.complete(values)
-            return Baseline(node.value, published(node.value), place)
+            point = published(node.value, in_channels=space.in_channels)
+            return Baseline(node.value, point, place)
         given = node.plain()
         place = space.complete(given, fill=True)
         if place is None:

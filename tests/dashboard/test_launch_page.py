@@ -65,6 +65,11 @@ def test_form_and_yaml_are_one_draft(folder: Path, open_page: Opened) -> None:
     assert app.multiselect(key="form.hardware.machine").value == []
     app.number_input(key="form.trainings").set_value(9).run()
     assert draft(app) == read_draft(text) | {"trainings": 9}  # what no form has stays
+    app.selectbox(key="form.space.family").set_value("tcresnet").run()
+    assert draft(app)["space"] == {"blocks": 2, "family": "tcresnet"}
+    axes = app.multiselect(key="form.axes")
+    assert any(option.startswith("width_percent: ") for option in axes.options)
+    assert not any(option.startswith("final_channels: ") for option in axes.options)
 
 
 def test_a_clone_is_edited_like_any_draft(folder: Path, open_page: Opened) -> None:

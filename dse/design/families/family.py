@@ -95,7 +95,8 @@ class Part:
     """Of a value that it reads: of the block before it."""
 
 
-def _unnamed(name: str) -> Values | None:
+def unnamed(name: str) -> Values | None:
+    """Of a family without networks in the literature: no name is of any."""
     return None
 
 
@@ -124,8 +125,13 @@ class Family:
     places: tuple[str, ...] = ()
     """Axes that choose what mixes channels, in the order in which policies replace what stands
     there: what `dse match` changes."""
-    named: Callable[[str], Values | None] = _unnamed
+    named: Callable[[str], Values | None] = unnamed
     """The axes of a network by its name in the literature; None where it is none of this family."""
+    features: int = 64
+    """A frame, where nobody says: what its published networks read."""
+    width: str = "channels"
+    """The axis that a budget solves where nobody names one (`fill` of a study, `dse match`): whole
+    numbers, of which more are more trained parameters."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """By its name: a space goes to other processes, and its family's functions do not."""
@@ -168,13 +174,13 @@ class Family:
         return self.split(name)[0] in self.places
 
     def build(
-        self, values: Mapping[str, Value], *, in_channels: int = 64, name: str = ""
+        self, values: Mapping[str, Value], *, in_channels: int | None = None, name: str = ""
     ) -> DesignPoint:
         """The design point of an assignment.
 
         Args:
             values: axis -> value; what is missing takes its default.
-            in_channels: features per frame.
+            in_channels: features per frame; those of the family where it is None.
             name: for people.
 
         Raises:
@@ -185,6 +191,7 @@ class Family:
             self.check(axis, value)
         for _, why in self.clashes(values):
             raise InvalidDesign(why)
+        in_channels = self.features if in_channels is None else in_channels
         parts = [self.part(values, index, in_channels) for index in range(self.parts(values))]
         [head] = (part.content for part in parts if not isinstance(part.content, Block))
         return DesignPoint(

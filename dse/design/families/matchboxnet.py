@@ -8,7 +8,7 @@ MatchboxNet-3x1x64; kernels grow by 2 from block to block.
 import re
 
 from dse.design.families.family import Family, Values
-from dse.design.families.residual import COPIES, residual_family
+from dse.design.families.residual import CONVOLUTIONAL, COPIES, residual_family
 
 
 def _named(name: str) -> Values | None:
@@ -39,7 +39,7 @@ MATCHBOXNET: Family = residual_family(
         "epilogue_dilation": 2,
         "final_channels": 128,
     },
-    without=(COPIES,),
+    without=(COPIES, *CONVOLUTIONAL),
     named=_named,
 )
 

@@ -13,7 +13,7 @@ convolutions over all channels the counts would be 20 M and more.
 import re
 
 from dse.design.families.family import Family, Values
-from dse.design.families.residual import residual_family
+from dse.design.families.residual import CONVOLUTIONAL, residual_family
 
 BLOCKS = 5
 """Of the paper's table."""
@@ -48,6 +48,7 @@ QUARTZNET: Family = residual_family(
         "epilogue_dilation": 2,
         "final_channels": 1024,
     },
+    without=CONVOLUTIONAL,
     named=_named,
 )
 

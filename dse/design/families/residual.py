@@ -1,19 +1,24 @@
-"""Families of residual blocks in a row: MatchboxNet, QuartzNet and their like, as tables.
+"""Families of residual blocks in a row: MatchboxNet, QuartzNet and TC-ResNet, as tables.
 
-A network of such a family is a first layer, B residual blocks, two last layers and a head:
+A network of such a family is a first layer, B residual blocks, two last layers or none, and a head:
 
     MatchboxNet      Conv1 | B1 | B2 | B3                     | Conv2 | Conv3 | pooled head
     QuartzNet 10x5   C1    | B1   B2 | B3   B4 | ... B9   B10 | C2    | C3    | framewise head
                              block 1   block 2       block 5
+    TC-ResNet14      Conv1 | B1   B2 | B3   B4 | B5   B6                      | pooled head
     axes             prologue_*   numbered: channels_b2, ...    epilogue_*  final_channels
 
 A *numbered block* of the axes stands `block_repeats` times in a row, where the family has that
 axis, and once where it has not: then `channels_b2` is of B3 and B4 above, and ternary matrices,
 which are a function of the names, differ among the copies.
 
-Parts by index: 0 is the first layer, 1 to N the residual blocks with their copies, N + 1 and N + 2
-the last layers, N + 3 the head. A family is what `residual_family` makes of its defaults; an axis
-that is marked `per_block` may also be given for one block: it then overrides the value for all.
+Parts by index: 0 is the first layer, 1 to N the residual blocks with their copies, then the last
+layers, then the head. A family is what `residual_family` makes of its defaults; an axis that is
+marked `per_block` may also be given for one block: it then overrides the value for all.
+
+Where a family has the axis `separable`, a block is either separable, and what mixes its channels is
+a 1x1 that any mixing layer may stand for, or its convolutions go over all channels and are dense:
+then `block_mixer` is not asked for, and policies replace its skip alone.
 """
 
 import bisect
@@ -25,18 +30,33 @@ from functools import cache
 from typing import Any
 
 from dse.design.families import mixing
-from dse.design.families.family import Axis, Family, Part, Value, Values
-from dse.design.mixer import IDENTITY, SEEDED_KINDS, Mixer, MixerKind
+from dse.design.families.family import Axis, Family, Part, Value, Values, unnamed
+from dse.design.mixer import DENSE, IDENTITY, SEEDED_KINDS, Mixer, MixerKind
 from dse.design.point import INPUT_BITS, Block, Head, check_block
 from dse.design.policies import POLICIES, replaced
 from dse.design.replacement import LEVELS, Replaced, replaced_places
+from dse.errors import InvalidDesign
 
 PLACES = ("block_mixer", "skip", "prologue_mixer", "epilogue_mixer", "final_mixer")
 """In the order in which policies replace what stands there."""
 AROUND = PLACES[2:]
 """Those of no numbered block."""
+BEHIND = (
+    "epilogue_mixer",
+    "final_mixer",
+    "epilogue_channels",
+    "epilogue_kernel",
+    "epilogue_dilation",
+    "epilogue_dropout",
+    "final_channels",
+)
+"""Axes of the two layers behind the blocks, which families without such layers have not."""
 COPIES = "block_repeats"
 """The axis that says how often a numbered block stands in a row, for families that have it."""
+WIDTH = "width_percent"
+"""The axis that scales all widths at once, for families that have it."""
+CONVOLUTIONAL = ("separable", "prologue_separable", WIDTH)
+"""Axes of families whose convolutions go over all channels, unless they are made separable."""
 
 _SIZES_NOTHING = ("stride", "dilation", "prologue_stride", "epilogue_dilation")
 """Axes that change no number of trained parameters, on which `half` does not depend."""
@@ -66,6 +86,16 @@ AXES: dict[str, Axis] = {
         decides=True,
         help="how often a block stands in a row",
     ),
+    "separable": Axis(
+        default=True,
+        options=(True, False),
+        per_block=True,
+        decides=True,
+        help="depthwise then 1x1, not one convolution over all channels",
+    ),
+    "prologue_separable": Axis(
+        default=True, options=(True, False), decides=True, help="the same of the first layer"
+    ),
     "policy": Axis(
         default="P0",
         options=POLICIES,
@@ -89,6 +119,9 @@ AXES: dict[str, Axis] = {
     "final_mixer": _mixer_axis("the last layer, a 1x1 (Conv3, C3)"),
     **mixing.AXES,
     "repeats": Axis(default=1, per_block=True, help="sub-blocks R of a block"),
+    WIDTH: Axis(
+        default=100, maximum=4_096, help="percent of all channels, rounded down: 150 is k = 1.5"
+    ),
     "channels": Axis(default=64, per_block=True, help="channels C of a block"),
     "kernel": Axis(default=13, per_block=True, odd=True, help="kernel of the first block, odd"),
     "kernel_growth": Axis(default=0, minimum=0, help="added to the kernel from block to block"),
@@ -117,24 +150,40 @@ def residual_family(
     *,
     name: str,
     default: str,
-    layers: tuple[str, str, str],
+    layers: tuple[str, ...],
     head: Head,
     defaults: Mapping[str, Value | tuple[Value, ...]],
-    named: Callable[[str], Values | None],
+    named: Callable[[str], Values | None] = unnamed,
     without: tuple[str, ...] = (),
+    features: int = 64,
+    width: str = "channels",
 ) -> Family:
     """A family of residual blocks, from what is its own.
 
     Args:
         name: as `space.family` has it.
         default: what the network is where all axes stand at their defaults, for people.
-        layers: names of the layers before the blocks and of the two behind them.
+        layers: names of the layer before the blocks, and of the two behind them, if there are any.
         head: of all its networks.
         defaults: axis -> default; of an axis for each block also those of the first, second, ...
         named: see `Family`.
-        without: axes that it has not.
+        without: axes that it has not; those of layers that it has not are left out by themselves.
+        features: a frame, of its published networks.
+        width: the axis that a budget solves.
+
+    Raises:
+        InvalidDesign: a default is of no axis, or there are other layers than one or three.
     """
+    if len(layers) not in (1, 3):
+        raise InvalidDesign(
+            f"family {name}: layers must name the layer before the blocks, or that and the two "
+            f"behind them, not {len(layers)} layers"
+        )
+    without = (*without, *(BEHIND if len(layers) == 1 else ()))
     axes = {key: axis for key, axis in AXES.items() if key not in without}
+    for key in defaults:
+        if key not in axes:
+            raise InvalidDesign(f"family {name}: defaults has '{key}'; axes are {', '.join(axes)}")
     for key, value in defaults.items():
         own = value if isinstance(value, tuple) else (value,)
         of_blocks = value if isinstance(value, tuple) else ()
@@ -143,22 +192,37 @@ def residual_family(
         axes["kernel"] = dataclasses.replace(
             axes["kernel"], step=int(axes["kernel_growth"].default)
         )
+    if "separable" in axes:
+        # A mixing layer is tried in a block that has a place for it. A kernel of 1 would be a place
+        # in a block that is not separable.
+        axes |= {key: _tried_separable(axis) for key, axis in axes.items()}
+        for key in ("kernel", "prologue_kernel"):
+            axes[key] = dataclasses.replace(axes[key], minimum=3)
+    places = tuple(place for place in PLACES if place in axes)
     # The functions read defaults of the family that they are of.
     family: Family = Family(
         name=name,
         default=default,
         axes=axes,
         matters=lambda axis, values: matters(family, axis, values),
-        parts=lambda values: _row(family, values).end + 3,
+        parts=lambda values: _row(family, values).head + 1,
         part=lambda values, index, channels: _part(family, layers, values, index, channels),
         reach=lambda axis, values: _reach(
             family, axis, _row(family, values), values.get("policy") == "half"
         ),
         head=head,
-        places=PLACES,
+        places=places,
         named=named,
+        features=features,
+        width=width,
     )
     return family
+
+
+def _tried_separable(axis: Axis) -> Axis:
+    if "block_mixer" not in axis.beside:
+        return axis
+    return dataclasses.replace(axis, beside={**axis.beside, "separable": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +231,8 @@ class _Row:
 
     starts: tuple[int, ...]
     """Of each numbered block the index of its first copy, and the one behind the last block."""
+    behind: int
+    """Layers between the blocks and the head."""
 
     @property
     def blocks(self) -> int:
@@ -177,6 +243,11 @@ class _Row:
     def end(self) -> int:
         """The index of the first part behind the residual blocks."""
         return self.starts[-1]
+
+    @property
+    def head(self) -> int:
+        """The index of the head, the last part."""
+        return self.end + self.behind
 
     def parts(self, number: int | None) -> range:
         """The parts of a numbered block, none of one that is not there; of all where it is None."""
@@ -195,15 +266,22 @@ class _Row:
 
 def _row(family: Family, values: Mapping[str, Value]) -> _Row:
     numbers = range(1, int(family.get(values, "blocks")) + 1)
+    behind = 2 if "final_channels" in family.axes else 0
     if COPIES not in family.axes:
-        return _made(tuple(1 for _ in numbers))
-    return _made(tuple(int(family.get(values, COPIES, number)) for number in numbers))
+        return _made(tuple(1 for _ in numbers), behind)
+    return _made(tuple(int(family.get(values, COPIES, number)) for number in numbers), behind)
 
 
 @cache
-def _made(copies: tuple[int, ...]) -> _Row:
+def _made(copies: tuple[int, ...], behind: int) -> _Row:
     """A sweep asks for the same few, for each part anew."""
-    return _Row(tuple(itertools.accumulate(copies, initial=1)))
+    return _Row(tuple(itertools.accumulate(copies, initial=1)), behind)
+
+
+def _is_separable(family: Family, values: Mapping[str, Value], number: int | None) -> bool:
+    """Whether a numbered block is, or for None the first layer."""
+    axis = "prologue_separable" if number is None else "separable"
+    return axis not in family.axes or bool(family.get(values, axis, number))
 
 
 # --- which axes matter
@@ -219,7 +297,7 @@ def matters(family: Family, name: str, values: Mapping[str, Value]) -> bool:
     if block is not None and block > blocks:
         return False
     if base in PLACES:
-        return "policy" not in values
+        return "policy" not in values and _has_place(family, values, base, block)
     if base == "kernel_growth":
         grows = "kernel" in values or not family.axes["kernel"].of_blocks
         return blocks > 1 and grows
@@ -230,6 +308,14 @@ def matters(family: Family, name: str, values: Mapping[str, Value]) -> bool:
         kinds = kinds_with(family, values, base, block) if own else kinds_used(family, values)
         return mixing.matters(base, values, kinds)
     return True
+
+
+def _has_place(family: Family, values: Mapping[str, Value], base: str, block: int | None) -> bool:
+    """Whether a mixing layer can stand at a place: no block that is not separable has a 1x1."""
+    if base == "prologue_mixer":
+        return _is_separable(family, values, None)
+    numbers = range(1, int(family.get(values, "blocks")) + 1) if block is None else (block,)
+    return base != "block_mixer" or any(_is_separable(family, values, each) for each in numbers)
 
 
 def kinds_used(family: Family, values: Mapping[str, Value]) -> frozenset[MixerKind]:
@@ -262,22 +348,31 @@ def kinds_with(
 
 def _kinds_around(family: Family, values: Mapping[str, Value]) -> frozenset[MixerKind]:
     """Kinds in the layers that are no numbered block."""
+    mixes = _is_separable(family, values, None)
     if "policy" in values:
-        replaces = str(values["policy"]) in ("P3", "P4")
+        there = mixes or "final_mixer" in family.axes
+        replaces = there and str(values["policy"]) in ("P3", "P4")
         return _not_dense([family.get(values, "policy_mixer")] if replaces else [])
-    return _not_dense([family.get(values, name) for name in AROUND])
+    names = [name for name in AROUND if name in family.axes]
+    return _not_dense(
+        [family.get(values, name) for name in names if mixes or name != "prologue_mixer"]
+    )
 
 
 def _kinds_of_block(
     family: Family, values: Mapping[str, Value], number: int
 ) -> frozenset[MixerKind]:
     """Kinds in a numbered block; of `half`, those that it may have."""
+    mixes = _is_separable(family, values, number)
     if "policy" not in values:
         skip = str(family.get(values, "skip", number)).removeprefix("identity_or_")
-        return _not_dense([family.get(values, "block_mixer", number), skip])
+        return _not_dense([family.get(values, "block_mixer", number) if mixes else "dense", skip])
     parts = _row(family, values).parts(number)
     policy = values["policy"]
-    replaces = any(index % 2 == 0 for index in parts) if policy == "alternate" else policy != "P0"
+    if policy == "alternate":
+        replaces = mixes and any(index % 2 == 0 for index in parts)
+    else:
+        replaces = policy not in (("P0",) if mixes else ("P0", "P1"))
     return _not_dense([family.get(values, "policy_mixer")] if replaces else [])
 
 
@@ -294,20 +389,21 @@ def _reach(family: Family, name: str, row: _Row, half: bool) -> range | tuple[in
 
         index    0     1   ...  end - 1   end    end + 1   end + 2
         part    first  B1  ...    BN       last two         head
+        part    first  B1  ...    BN      head                       without last layers
 
     A width changes the block that has it and the next one, which reads it. A stride changes all
     parts from its own on, as they see fewer frames. Dropout changes no cost. What `half` replaces
     depends on the trained parameters of all blocks, and so on every axis that changes one. Whatever
-    is not named here (policy, mixers, density, seed) is taken to reach everything: slower, never
-    wrong.
+    is not named here (policy, mixers, density, seed, what is separable, all widths at once) is
+    taken to reach everything: slower, never wrong.
     """
     base, number = family.split(name)
-    end, everywhere, own = row.end, range(row.end + 3), row.parts(number)
+    end, everywhere, own = row.end, range(row.head + 1), row.parts(number)
     if base.endswith("dropout"):
         return ()
     if half and base not in _SIZES_NOTHING:
         return everywhere
-    if base == "prologue_stride":
+    if base in ("prologue_stride", "prologue_separable"):
         return everywhere
     if base == "prologue_channels":
         return (0, 1)
@@ -320,7 +416,7 @@ def _reach(family: Family, name: str, row: _Row, half: bool) -> range | tuple[in
     if base == "final_channels":
         return (end + 1, end + 2)
     if base == "stride":
-        return range(own.start, end + 3)
+        return range(own.start, row.head + 1)
     if base == "channels":
         return range(own.start, own.stop + 1)
     if base in ("repeats", "kernel", "kernel_growth", "dilation", "skip_norm"):
@@ -337,7 +433,7 @@ def _reach(family: Family, name: str, row: _Row, half: bool) -> range | tuple[in
 
 def _part(
     family: Family,
-    layers: tuple[str, str, str],
+    layers: tuple[str, ...],
     values: Mapping[str, Value],
     index: int,
     in_channels: int,
@@ -350,7 +446,7 @@ def _part(
     build = _Builder(family, layers, values, _row(family, values))
     before, strides = build.reads(index, in_channels), build.strides_before(index)
     bits = build.bits_before(index)
-    if index == build.row.end + 2:
+    if index == build.row.head:
         return Part(family.head, before, strides, in_bits=bits)
     # A network without random matrices is the same network whatever their seed would be.
     seeded = not SEEDED_KINDS.isdisjoint(kinds_used(family, values))
@@ -369,7 +465,7 @@ class _Builder:
     """Builds single blocks of one network."""
 
     family: Family
-    layers: tuple[str, str, str]
+    layers: tuple[str, ...]
     values: Mapping[str, Value]
     row: _Row
 
@@ -377,16 +473,23 @@ class _Builder:
         """What the network has of an axis, in a numbered block or beside them."""
         return self.family.get(self.values, axis, number)
 
+    def width(self, axis: str, number: int | None = None) -> int:
+        """Channels by their axis; scaled where the family has an axis for that, to one at least."""
+        channels = int(self.get(axis, number))
+        if WIDTH not in self.family.axes:
+            return channels
+        return max(channels * int(self.get(WIDTH)) // 100, 1)
+
     def reads(self, index: int, in_channels: int) -> int:
         """Channels that a part reads."""
         if index == 0:
             return in_channels
         if index == 1:
-            return int(self.get("prologue_channels"))
+            return self.width("prologue_channels")
         if index <= self.row.end:
-            return int(self.get("channels", self.row.number(index - 1)))
+            return self.width("channels", self.row.number(index - 1))
         last = index == self.row.end + 1
-        return int(self.get("epilogue_channels" if last else "final_channels"))
+        return self.width("epilogue_channels" if last else "final_channels")
 
     def strides_before(self, index: int) -> tuple[int, ...]:
         """Strides of the parts before one."""
@@ -411,7 +514,7 @@ class _Builder:
         if policy in LEVELS:
             [places] = replaced_places(policy, [self.block(index)], 0)
             return places
-        blocks = [self.block(each) for each in range(self.row.end + 2)]
+        blocks = [self.block(each) for each in range(self.row.head)]
         return replaced_places(policy, blocks, in_channels)[index]
 
     def block(self, index: int) -> Block:
@@ -430,21 +533,24 @@ class _Builder:
         return mixing.build_mixer(self.values, self.get(axis, number), number)
 
     def _first(self) -> Block:
+        separable = _is_separable(self.family, self.values, None)
         return Block(
             name=self.layers[0],
-            out_channels=int(self.get("prologue_channels")),
+            out_channels=self.width("prologue_channels"),
             kernel_size=int(self.get("prologue_kernel")),
             stride=int(self.get("prologue_stride")),
             dropout=float(self.get("prologue_dropout")),
-            mixer=self._mixer("prologue_mixer"),
+            separable=separable,
+            mixer=self._mixer("prologue_mixer") if separable else DENSE,
             **self._bits(),
         )
 
     def _residual(self, index: int) -> Block:
         number = self.row.number(index)
         assert number is not None  # as the caller looked
-        channels, stride = self.get("channels", number), self.stride(index)
-        same = self.reads(index, 0) == channels and stride == 1
+        channels, stride = self.width("channels", number), self.stride(index)
+        skip = self._skip(number, self.reads(index, 0) == channels and stride == 1)
+        separable = _is_separable(self.family, self.values, number)
         return Block(
             name=f"B{index}",
             out_channels=channels,
@@ -453,16 +559,17 @@ class _Builder:
             stride=stride,
             dilation=self.get("dilation", number),
             dropout=float(self.get("dropout", number)),
-            mixer=self._mixer("block_mixer", number),
-            skip=self._skip(number, same),
-            skip_norm=self.get("skip_norm"),
+            separable=separable,
+            mixer=self._mixer("block_mixer", number) if separable else DENSE,
+            skip=skip,
+            skip_norm=self._skip_norm(skip),
             **self._bits(number),
         )
 
     def _behind(self) -> Block:
         return Block(
             name=self.layers[1],
-            out_channels=int(self.get("epilogue_channels")),
+            out_channels=self.width("epilogue_channels"),
             kernel_size=int(self.get("epilogue_kernel")),
             dilation=int(self.get("epilogue_dilation")),
             dropout=float(self.get("epilogue_dropout")),
@@ -473,7 +580,7 @@ class _Builder:
     def _last(self) -> Block:
         return Block(
             name=self.layers[2],
-            out_channels=int(self.get("final_channels")),
+            out_channels=self.width("final_channels"),
             kernel_size=1,
             dropout=float(self.get("epilogue_dropout")),
             separable=False,
@@ -501,3 +608,9 @@ class _Builder:
             return IDENTITY
         kind: Any = skip.removeprefix("identity_or_")
         return mixing.build_mixer(self.values, kind, number)
+
+    def _skip_norm(self, skip: Mixer | None) -> bool:
+        """Whether the path around a block is normalised; of every 1x1 where no axis says."""
+        if "skip_norm" in self.family.axes:
+            return bool(self.get("skip_norm"))
+        return skip is None or skip.kind != "identity"

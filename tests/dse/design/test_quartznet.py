@@ -233,6 +233,8 @@ def test_a_policy_of_the_axes_is_the_policy_of_the_design(family: Family, policy
 FEW: dict[str, list[Any]] = {
     "blocks": [1, 2, 3],
     "block_repeats": [1, 2],
+    "separable": [True, False],
+    "prologue_separable": [True, False],
     "policy": [*POLICIES],
     "policy_mixer": ["ternary", "grouped"],
     "block_mixer": ["dense", "ternary"],
@@ -240,6 +242,7 @@ FEW: dict[str, list[Any]] = {
     "mixer_groups": [2, 4],
     "density": [0.25, 0.5],
     "repeats": [1, 2],
+    "width_percent": [50, 100],
     "channels": [8, 12],
     "kernel": [3, 5],
     "kernel_growth": [0, 2],

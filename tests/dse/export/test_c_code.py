@@ -103,7 +103,9 @@ def write(files: dict[str, str], folder: Path) -> Path:
 
 @needs_compiler
 @pytest.mark.parametrize(
-    "point", [EVERY_KIND, published("matchboxnet-3x1x64-P4")], ids=["every kind", "P4"]
+    "point",
+    [EVERY_KIND, published("matchboxnet-3x1x64-P4"), published("tcresnet-8-0.5-P2")],
+    ids=["every kind", "P4", "TC-ResNet"],
 )
 def test_compiled_scores_are_those_of_the_model_bit_for_bit(
     point: DesignPoint, tmp_path: Path

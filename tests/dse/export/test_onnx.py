@@ -55,8 +55,13 @@ EVERY_KIND = DesignPoint(
 
 @pytest.mark.parametrize(
     "point",
-    [EVERY_KIND, published("matchboxnet-3x2x64"), published("matchboxnet-3x1x64-P4")],
-    ids=["every kind", "dense", "ternary"],
+    [
+        EVERY_KIND,
+        published("matchboxnet-3x2x64"),
+        published("matchboxnet-3x1x64-P4"),
+        published("tcresnet-14"),
+    ],
+    ids=["every kind", "dense", "ternary", "TC-ResNet"],
 )
 @pytest.mark.parametrize(("clips", "frames"), [(1, 1), (3, 101)])
 def test_onnxruntime_gives_the_networks_scores(

@@ -256,9 +256,14 @@ def points_of_families(draw: st.DrawFn) -> DesignPoint:
     family = draw(st.sampled_from(list(FAMILIES_OF_NETWORKS.values())))
     values: Values = {"prologue_kernel": 3, "epilogue_kernel": 5, "kernel": 3, "density": 0.5}
     values |= {"channels": 8, "prologue_channels": 8, "epilogue_channels": 8, "final_channels": 8}
+    values = {name: value for name, value in values.items() if name in family.axes}
     choices: dict[str, list[Any]] = {
         "blocks": [1, 2, 3],
         "block_repeats": [1, 2],
+        "separable": [True, False],
+        "separable_b1": [True, False],
+        "prologue_separable": [True, False],
+        "width_percent": [100, 200],
         "repeats": [1, 2],
         "policy": list(POLICIES),
         "policy_mixer": ["ternary", "grouped", "dense"],
@@ -266,7 +271,7 @@ def points_of_families(draw: st.DrawFn) -> DesignPoint:
         "mixer_groups_b1": [2, 4],
         "density_b1": [0.25, 1.0],
         "repeats_b1": [1, 3],
-        "kernel_b2": [1, 5],
+        "kernel_b2": [5, 7] if "separable" in family.axes else [1, 5],
         "stride_b1": [1, 2],
         "dilation": [1, 2],
         "skip_norm": [True, False],
@@ -313,6 +318,8 @@ def test_a_design_is_refused_before_either_view_or_by_none(data: st.DataObject) 
         ("matchboxnet-3x1x64-P4", 128, 30),
         ("quartznet-5x5", 101, 29),
         ("quartznet-5x5-P4", 100, 29),
+        ("tcresnet-14-1.5-P2", 98, 12),
+        ("tcresnet-8-separable-P3", 98, 12),
     ],
 )
 def test_published_networks_do_what_their_workloads_say(
