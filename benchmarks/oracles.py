@@ -42,7 +42,12 @@ from dse.interchange.zigzag import import_hardware
 
 ORACLES = Path(__file__).parents[1] / "tests" / "cost_models" / "oracles"
 
-KINDS = {"dw": LayerKind.DEPTHWISE, "pw": LayerKind.POINTWISE, "fc": LayerKind.LINEAR}
+KINDS = {
+    "dw": LayerKind.DEPTHWISE,
+    "pw": LayerKind.POINTWISE,
+    "conv": LayerKind.CONVOLUTION,
+    "fc": LayerKind.LINEAR,
+}
 
 LEFT_OUT = (
     Component.POST_PROCESSING,
@@ -77,7 +82,7 @@ imported, `memory_names`."""
 PARTIAL_SUM_BITS = 16
 """As `run_zigzag.py` says to ZigZag; SCALE-Sim counts cycles, which do not depend on it."""
 
-SPATIAL_LOOPS = {"K": N, "G": N, "C": R, "FX": R, "OX": T}
+SPATIAL_LOOPS = {"K": N, "G": N, "C": R, "FX": R, "FY": R, "OX": T, "OY": T}
 """ZigZag's loops -> ours."""
 
 
@@ -125,6 +130,10 @@ def layer_of(row: dict[str, str]) -> Layer:
         kernel_size=int(row["k"]),
         stride=int(row["stride"]),
         dilation=int(row.get("dil", 1)),
+        in_bins=int(row.get("B_in") or 1),
+        out_bins=int(row.get("B_out") or 1),
+        kernel_bins=int(row.get("kb") or 1),
+        bin_stride=int(row.get("stride_b") or row["stride"]),
         groups=channels if kind is LayerKind.DEPTHWISE else 1,
         weights=WeightSource.TRAINED,
         weight_bits=max(int(row.get("W_bits", 8)), 1),
@@ -288,8 +297,10 @@ def compare_scalesim() -> Iterator[Cycles]:
     """Every layer on every array in both models."""
     base = load_accelerator("systolic_32x32")
     technology = load_technology(base.technology)
-    with (ORACLES / "scalesim" / "cycles.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = []
+    for path in sorted((ORACLES / "scalesim").glob("*.csv")):
+        with path.open(newline="") as file:
+            rows += list(csv.DictReader(file))
     keys = ("dataflow", "rows", "columns")
     for key in dict.fromkeys(tuple(row[name] for name in keys) for row in rows):
         array = dataclasses.replace(

@@ -25,7 +25,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from cost_models import Accelerator, load_accelerator, load_technology
+from benchmarks.networks import ds_cnn_s
+from cost_models import Accelerator, Workload, load_accelerator, load_technology
 from dse.design.published import published
 from dse.interchange.exporting import tool_files
 from dse.networks.lowering import lower
@@ -38,7 +39,10 @@ CASES = {
         ("matchboxnet-3x1x64-P2", "kws_int8", 128, 12),
         ("matchboxnet-3x1x64", "kws_int8_dram", 128, 12),
     ),
-    "scalesim": (("matchboxnet-3x1x64", "systolic_32x32", 128, 12),),
+    "scalesim": (
+        ("matchboxnet-3x1x64", "systolic_32x32", 128, 12),
+        ("ds-cnn-s", "systolic_32x32", 49, 12),
+    ),
     "accelforge": (("matchboxnet-3x1x64", "kws_int8_dram_bit_by_bit", 128, 12),),
 }
 """Tool -> design, machine (of the library, or a file beside the figures), frames, outputs."""
@@ -114,10 +118,16 @@ def find_machine(name: str) -> Accelerator:
 
 def exported(tool: str, case: tuple[str, str, int, int]) -> dict[str, str]:
     """File name -> text of a case."""
-    design, name, frames, outputs = case
-    machine = find_machine(name)
-    workload = lower(published(design), frames=frames, outputs=outputs)
-    return tool_files(tool, workload, machine, load_technology(machine.technology))
+    machine = find_machine(case[1])
+    return tool_files(tool, find_workload(case), machine, load_technology(machine.technology))
+
+
+def find_workload(case: tuple[str, str, int, int]) -> Workload:
+    """The layers of a case."""
+    design, _, frames, outputs = case
+    if design == "ds-cnn-s":
+        return ds_cnn_s(outputs)
+    return lower(published(design), frames=frames, outputs=outputs)
 
 
 def digest(files: dict[str, str]) -> str:

@@ -31,7 +31,7 @@ from dse.files import write_text
 
 COLUMNS = (
     *("dataflow", "rows", "columns", "layer", "kind", "C", "K", "k"),
-    *("T_in", "T_out", "stride", "channels"),
+    *("T_in", "T_out", "stride", "B_in", "B_out", "kb", "channels"),
 )
 
 SRAM_KILOBYTES = 64  # each of the three; large enough that none of them stalls
@@ -121,11 +121,16 @@ def channels_apart(layer: Layer) -> int:
 
 
 def topology_entry(layer: Layer) -> tuple[int, ...]:
-    """Input height and width, kernel height and width, channels, filters, stride."""
+    """Input height and width, kernel height and width, channels, filters, stride.
+
+    Frames are heights, bins are widths; one stride serves both.
+    """
     height = (layer.out_frames - 1) * layer.stride + layer.kernel_size
+    width = (layer.out_bins - 1) * layer.stride + layer.kernel_bins
     apart = channels_apart(layer)
     channels, filters = layer.in_channels // apart, layer.out_channels // apart
-    return (height, 1, layer.kernel_size, 1, channels, filters, layer.stride)
+    kernel = (layer.kernel_size, layer.kernel_bins)
+    return (height, width, *kernel, channels, filters, layer.stride)
 
 
 def simulate(array: Array, entries: Sequence[tuple[int, ...]]) -> list[Figures]:
@@ -168,11 +173,11 @@ def _figures(layer: Any) -> Figures:
 def closed_form(array: Array, layer: Layer) -> int:
     """Cycles of a layer as one product of matrices per group, on an array of R rows, C columns.
 
-    M frames, N filters, K inputs of a filter. Fitted to SCALE-Sim 3.0.0, which it equals.
+    M pixels, N filters, K inputs of a filter. Fitted to SCALE-Sim 3.0.0, which it equals.
     """
     apart = channels_apart(layer)
-    m, n = layer.out_frames, layer.out_channels // apart
-    k = layer.in_channels // apart * layer.kernel_size
+    m, n = layer.out_pixels, layer.out_channels // apart
+    k = layer.in_channels // apart * layer.taps
     r, c = array.rows, array.columns
     if array.dataflow == "ws":
         cycles = math.ceil(k / r) * math.ceil(n / c) * (2 * r + c + m - 2) - 1
@@ -206,8 +211,9 @@ def main() -> None:
             figures = by_entry[topology_entry(layer)].times(apart)
             sizes = (layer.in_channels, layer.out_channels, layer.kernel_size)
             frames = (layer.in_frames, layer.out_frames, layer.stride)
+            bins = (layer.in_bins, layer.out_bins, layer.kernel_bins)
             names = (layer.name, KIND_NAMES[layer.kind])
-            described = (*dataclasses.astuple(array), *names, *sizes, *frames, apart)
+            described = (*dataclasses.astuple(array), *names, *sizes, *frames, *bins, apart)
             writer.writerow([*described, *dataclasses.astuple(figures)])
             rows += 1
             agreeing += figures.cycles == closed_form(array, layer)

@@ -57,7 +57,8 @@ def shape(layer: Layer, bits: Bits) -> tuple[object, ...]:
     """What decides the cost of a layer: equal shapes cost the same."""
     sizes = (layer.in_channels, layer.out_channels, layer.kernel_size, layer.groups)
     steps = (layer.stride, layer.dilation, layer.in_frames, layer.out_frames)
-    return (layer.kind, *sizes, *steps, bits.of(layer))
+    bins = (layer.in_bins, layer.out_bins, layer.kernel_bins, layer.bin_stride, layer.bin_dilation)
+    return (layer.kind, *sizes, *steps, *bins, bits.of(layer))
 
 
 def workload(layers: Sequence[Layer], bits: Bits) -> list[dict[str, Any]]:
@@ -83,6 +84,8 @@ def _node(number: int, layer: Layer, bits: Bits) -> dict[str, Any]:
         },
         "operand_source": {"I": max(number - 1, 0), "W": number},
     }
+    if layer.two_dimensional:
+        return node | _plane(layer)
     if layer.kernel_size == 1 and layer.groups == 1:
         node |= {
             "equation": "O[b][k][ox]+=W[k][c]*I[b][c][ox]",
@@ -118,6 +121,45 @@ def _node(number: int, layer: Layer, bits: Bits) -> dict[str, Any]:
     else:
         raise SystemExit(f"{layer.name}: groups = {layer.groups} are not written for ZigZag")
     return node
+
+
+def _plane(layer: Layer) -> dict[str, Any]:
+    """Loops of a layer with bins, OY and FY beside OX and FX of frames."""
+    depthwise = layer.kind is LayerKind.DEPTHWISE
+    if layer.groups != (layer.in_channels if depthwise else 1):
+        raise SystemExit(f"{layer.name}: groups = {layer.groups} are not written for ZigZag")
+    loops = {"B": 1}
+    loops |= {"G": layer.groups} if depthwise else {"K": layer.out_channels, "C": layer.in_channels}
+    loops |= {"OY": layer.out_bins, "OX": layer.out_frames}
+    if layer.taps == 1 and layer.stride == layer.bin_stride == 1:
+        return {
+            "equation": "O[b][k][oy][ox]+=W[k][c]*I[b][c][oy][ox]",
+            "loop_dims": list(loops),
+            "loop_sizes": list(loops.values()),
+        }
+    loops |= {"FY": layer.kernel_bins, "FX": layer.kernel_size}
+    frames = _padding(layer.in_frames, layer.out_frames, layer.stride, layer.kernel_size)
+    bins = _padding(layer.in_bins, layer.out_bins, layer.bin_stride, layer.kernel_bins)
+    return {
+        "equation": "O[b][g][oy][ox]+=W[g][fy][fx]*I[b][g][iy][ix]"
+        if depthwise
+        else "O[b][k][oy][ox]+=W[k][c][fy][fx]*I[b][c][iy][ix]",
+        "dimension_relations": [
+            f"ix={layer.stride}*ox+{layer.dilation}*fx",
+            f"iy={layer.bin_stride}*oy+{layer.bin_dilation}*fy",
+        ],
+        "loop_dims": list(loops),
+        "loop_sizes": list(loops.values()),
+        "pr_loop_dims": ["IY", "IX"],
+        "pr_loop_sizes": [layer.in_bins, layer.in_frames],
+        "padding": [bins, frames],
+    }
+
+
+def _padding(size: int, made: int, stride: int, taps: int) -> list[int]:
+    """Padding before and behind: what the outputs need beyond the inputs, without dilation."""
+    both = max((made - 1) * stride + taps - size, 0)
+    return [both // 2, both - both // 2]
 
 
 def machine_file(machine: str) -> Path:
@@ -190,6 +232,7 @@ def describe(layer: Layer, evaluation: Any, bits: Bits) -> Row:
         "dil": layer.dilation,
         "T_in": layer.in_frames,
         "T_out": layer.out_frames,
+        **_bins(layer),
         "macs": evaluation.layer.total_mac_count,
         "W_bits": bits.of(layer),
         "energy_total_pJ": evaluation.energy_total,
@@ -219,6 +262,14 @@ def describe(layer: Layer, evaluation: Any, bits: Bits) -> Row:
             dram_accesses += reads + writes
     row["dram_port_cycles_lower_bound"] = dram_accesses
     return row
+
+
+def _bins(layer: Layer) -> Row:
+    """Columns of the second dimension, where a layer has one."""
+    if not layer.two_dimensional:
+        return {}
+    sizes = {"B_in": layer.in_bins, "B_out": layer.out_bins}
+    return sizes | {"kb": layer.kernel_bins, "stride_b": layer.bin_stride}
 
 
 def _memories(evaluation: Any) -> Iterable[tuple[str, str, Any, float]]:
@@ -291,11 +342,12 @@ def summary(rows: Sequence[Row], seconds: float, options: argparse.Namespace) ->
     """Options, totals over the layers, and CPU seconds of the run."""
     totals = ("macs", "energy_total_pJ", "energy_mac_pJ", "cycles_ideal", "cycles_total")
     shapes = ("kind", "C", "K", "k", "stride", "dil", "T_in", "T_out", "W_bits")
+    shapes += ("B_in", "B_out", "kb")
     return {
         "tool": f"zigzag-dse {importlib.metadata.version('zigzag-dse')}",
         **{name: value for name, value in vars(options).items() if name != "out"},
         "layers": len(rows),
-        "distinct_layers": len({tuple(row[name] for name in shapes) for row in rows}),
+        "distinct_layers": len({tuple(row.get(name) for name in shapes) for row in rows}),
         **{name: math.fsum(row[name] for row in rows) for name in totals},
         "cpu_seconds": round(seconds, 2),
     }

@@ -47,7 +47,7 @@ TOOLS: MappingProxyType[str, Export] = MappingProxyType(
     {"zigzag": _zigzag, "scalesim": _scalesim, "accelforge": _accelforge}
 )
 
-TWO_DIMENSIONS = frozenset[str]()
+TWO_DIMENSIONS = frozenset({"zigzag", "scalesim"})
 """Tools whose files can say that frames have bins."""
 
 

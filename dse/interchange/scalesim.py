@@ -7,7 +7,9 @@ word is a byte). A memory that holds several operands is divided among them even
 cfg asks for `InterfaceBandwidth: CALC`: USER inflates reads of small filters (3.0.0), and CALC
 reports no stalls.
 
-A convolution over frames is written as one over images of width 1: IFMAP Height is time.
+A convolution over frames is written as one over images of width 1: IFMAP Height is time. Bins of a
+frame are widths. It has one stride for both: that of the frames is written, and as many bins as the
+outputs need at that stride, so that cycles are those of the layer where its strides differ, too.
 """
 
 import configparser
@@ -46,9 +48,9 @@ LAYOUT_FACTORS = 20
 def topology_csv(workload: Workload) -> str:
     """The layers that have weights: one line each, for one group of the layer.
 
-    Frames stand in the columns of heights, all widths are 1; channels and filters are those of one
-    group. IFMAP Height is (output frames - 1) * stride + taps, so that SCALE-Sim, which does not
-    pad, comes to the same output frames.
+    Frames stand in the columns of heights, bins in those of widths, 1 where a layer has none;
+    channels and filters are those of one group. IFMAP Height is (output frames - 1) * stride +
+    taps, so that SCALE-Sim, which does not pad, comes to the same output frames; bins likewise.
     """
     header = (
         "Layer name,IFMAP Height,IFMAP Width,Filter Height,Filter Width,Channels,Num Filter,"
@@ -79,8 +81,10 @@ def _convolutions(workload: Workload) -> list[Layer]:
 
 def _entry(layer: Layer) -> str:
     height = (layer.out_frames - 1) * layer.stride + layer.kernel_size
+    width = (layer.out_bins - 1) * layer.stride + layer.kernel_bins
     channels, filters = layer.in_channels // layer.groups, layer.out_channels // layer.groups
-    sizes = (height, 1, layer.kernel_size, 1, channels, filters, layer.stride)
+    kernel = (layer.kernel_size, layer.kernel_bins)
+    sizes = (height, width, *kernel, channels, filters, layer.stride)
     return f"{run_name(layer)},{','.join(map(str, sizes))},1:1,"
 
 

@@ -12,17 +12,18 @@ nothing is stored or read, while its additions cost as much as multiplications. 
 links of one chain, since branches would only change which activations may stay on chip. ONNX is not
 used between the two: ZigZag 3.9.1 cannot read Conv of one dimension from it.
 
-A layer there is a loop nest, named by its dimensions; time is OX, the second axis of an image (OY,
-FY) is not used, and B is one clip:
+A layer there is a loop nest, named by its dimensions; time is OX, and B is one clip:
 
     for g in G: for k in K: for c in C: for ox in OX: for fx in FX:
         O[g][k][ox] += W[g][k][c][fx] * I[g][c][stride * ox + dilation * fx]
 
-K and C are channels of one group. Our mapper has three loops in their place: N output channels, R
-the reduction (C and FX together), T output frames (`cost_models.mapping`).
+The second axis of an image (OY, FY) are bins, of layers that have them. K and C are channels of one
+group. Our mapper has three loops in their place: N output channels, R the reduction (C, FY and FX
+together), T output pixels (`cost_models.mapping`): an array that takes 8 pixels at once takes them
+of two frames where one has 5 bins, which OX and OY, apart, cannot say.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cost_models.accelerator import (
@@ -89,35 +90,77 @@ def _node(number: int, layer: Layer, machine: Accelerator, array: ComputeArray) 
         },
         "operand_source": {"I": max(number - 1, 0), "W": number},
     }
-    taps = layer.kernel_size
     outputs, inputs = layer.out_channels // layer.groups, layer.in_channels // layer.groups
     loops = {"B": 1, "G": layer.groups, "K": outputs, "C": inputs}
     # A loop of one step is not written, and then it must be missing from the equation and from
     # loop_dims alike.
     used = ["B", *(name for name in ("G", "K", "C") if loops[name] > 1 or _always(name, layer))]
-    used.append("OX")
-    loops |= {"OX": layer.out_frames, "FX": taps}
-    one_frame = taps == 1 and layer.stride == 1
-    used += [] if one_frame else ["FX"]
-    # Where an output frame reads the one input frame of its number, both have the index ox. Else
-    # inputs have an index ix of their own, "partially relevant" (pr) to ox and fx: windows overlap.
-    frame = "ox" if one_frame else "ix"
+    axes = _axes(layer)
+    used += [f"O{axis.letter}" for axis in axes]
+    loops |= {f"O{axis.letter}": axis.made for axis in axes}
+    loops |= {f"F{axis.letter}": axis.taps for axis in axes}
+    one_pixel = all(axis.taps == axis.stride == 1 for axis in axes)
+    used += [] if one_pixel else [f"F{axis.letter}" for axis in axes]
+    # Where an output reads the one input of its number, both have the index ox. Else inputs have an
+    # index ix of their own, "partially relevant" (pr) to ox and fx: windows overlap.
+    places = "".join(f"[{'o' if one_pixel else 'i'}{axis.letter.lower()}]" for axis in axes)
 
     def subscripts(names: str) -> str:
         return "".join(f"[{name.lower()}]" for name in names.split() if name in used)
 
     node["equation"] = (
-        f"O{subscripts('B G K OX')}+=W{subscripts('G K C FX')}*I{subscripts('B G C')}[{frame}]"
+        f"O{subscripts('B G K OY OX')}+=W{subscripts('G K C FY FX')}*I{subscripts('B G C')}{places}"
     )
     node["loop_dims"], node["loop_sizes"] = used, [loops[name] for name in used]
-    if not one_frame:
-        padding = layer.dilation * (taps - 1) // 2
-        node["dimension_relations"] = [f"ix={layer.stride}*ox+{layer.dilation}*fx"]
-        # IX is given as the frames that exist; padding, of which there is as much on both sides, is
-        # told apart from them.
-        node |= {"pr_loop_dims": ["IX"], "pr_loop_sizes": [layer.in_frames]}
-        node["padding"] = [[padding, padding]]
+    if not one_pixel:
+        node["dimension_relations"] = [axis.relation for axis in axes]
+        # IX is given as the frames that exist; padding is told apart from them.
+        node["pr_loop_dims"] = [f"I{axis.letter}" for axis in axes]
+        node["pr_loop_sizes"] = [axis.size for axis in axes]
+        node["padding"] = [axis.padding for axis in axes]
     return node
+
+
+@dataclass(frozen=True, slots=True)
+class _ImageAxis:
+    """Frames or bins of a layer, as an axis of an image."""
+
+    letter: str
+    size: int
+    made: int
+    taps: int
+    stride: int
+    dilation: int
+    padding: list[int]
+
+    @property
+    def relation(self) -> str:
+        """`ix=2*ox+1*fx`: which input an output reads through a tap."""
+        letter = self.letter.lower()
+        return f"i{letter}={self.stride}*o{letter}+{self.dilation}*f{letter}"
+
+
+def _axes(layer: Layer) -> list[_ImageAxis]:
+    """Bins, where a layer has them, and frames."""
+    frames = (layer.in_frames, layer.out_frames, layer.kernel_size, layer.stride, layer.dilation)
+    if not layer.two_dimensional:
+        # As much on both sides: the kernels of our networks have a middle.
+        padding = layer.dilation * (layer.kernel_size - 1) // 2
+        return [_ImageAxis("X", *frames, padding=[padding, padding])]
+    bins = (
+        *(layer.in_bins, layer.out_bins, layer.kernel_bins),
+        *(layer.bin_stride, layer.bin_dilation),
+    )
+    return [
+        _ImageAxis("Y", *bins, padding=_padding(*bins)),
+        _ImageAxis("X", *frames, padding=_padding(*frames)),
+    ]
+
+
+def _padding(size: int, made: int, taps: int, stride: int, dilation: int) -> list[int]:
+    """Before and behind: what the outputs need beyond the inputs, the odd one behind."""
+    both = max((made - 1) * stride + dilation * (taps - 1) + 1 - size, 0)
+    return [both // 2, both - both // 2]
 
 
 def _always(name: str, layer: Layer) -> bool:
@@ -175,16 +218,19 @@ def _unrolled(layer: Layer, mapping: Mapping, array: ComputeArray) -> dict[str, 
     """
     if array.lanes > 1 or array.rows == 1 or array.columns == 1:
         return None
-    reduction = "FX" if layer.kernel_size > 1 else "C"
-    if layer.kernel_size > 1 and layer.groups != layer.in_channels:
+    reduction = "FX" if layer.taps > 1 else "C"
+    if layer.taps > 1 and layer.groups != layer.in_channels:
         return None  # R runs over channels and taps at once, C or FX over one of them
+    over = {mapping.rows, mapping.columns}
+    if layer.two_dimensional and ("T" in over or ("R" in over and layer.taps > 1)):
+        return None  # likewise over frames and bins
     names = {"N": "G" if layer.kind is LayerKind.DEPTHWISE else "K", "R": reduction, "T": "OX"}
     bounds = {
         "N": layer.out_channels
         if layer.kind is LayerKind.DEPTHWISE
         else layer.out_channels // layer.groups,
-        "R": layer.in_channels // layer.groups * layer.kernel_size,
-        "T": layer.out_frames,
+        "R": layer.in_channels // layer.groups * layer.taps,
+        "T": layer.out_pixels,
     }
     sizes = (array.rows, array.columns)
     if any(loop not in names for loop in (mapping.rows, mapping.columns)):

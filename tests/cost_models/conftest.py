@@ -13,15 +13,11 @@ from cost_models import (
     ComputeArray,
     Constant,
     GeneratorUnit,
-    Layer,
-    LayerKind,
     MemoryLevel,
     Register,
     SramRow,
     SramTable,
     Technology,
-    WeightSource,
-    Workload,
 )
 from cost_models.leakage_class import LeakageClass
 from cost_models.sram import PortLaw, Spread
@@ -179,47 +175,3 @@ def machine() -> Accelerator:
         ternary_weights="generated",
         generator=GeneratorUnit(trits_per_cycle=4),
     )
-
-
-def ds_cnn_s(outputs: int = 12) -> Workload:
-    """DS-CNN-S of Hello Edge (arXiv 1711.07128, table 7): 49 frames of 10 MFCCs, 64 channels.
-
-    A convolution of 10 x 4 taps, stride 2 x 2, then four times 3 x 3 depthwise and 1x1, all padded;
-    the average of all pixels, and a linear layer.
-    """
-
-    def convolution(name: str, kind: LayerKind, **changes: Any) -> Layer:
-        sizes = {"in_channels": 64, "out_channels": 64, "in_frames": 25, "out_frames": 25}
-        sizes |= {"in_bins": 5, "out_bins": 5}
-        return Layer(
-            name=name, kind=kind, weights=WeightSource.TRAINED, bias=True, **(sizes | changes)
-        )
-
-    first = {"in_channels": 1, "in_frames": 49, "in_bins": 10}
-    kernel = {"kernel_size": 10, "kernel_bins": 4, "stride": 2, "bin_stride": 2}
-    layers = [convolution("conv", LayerKind.CONVOLUTION, **first, **kernel)]
-    square = {"kernel_size": 3, "kernel_bins": 3, "groups": 64}
-    for block in range(1, 5):
-        layers.append(convolution(f"dw{block}", LayerKind.DEPTHWISE, **square))
-        layers.append(convolution(f"pw{block}", LayerKind.POINTWISE))
-    ends = {"in_channels": 64, "in_frames": 1, "out_frames": 1}
-    layers.append(
-        Layer(
-            name="pool",
-            kind=LayerKind.AVERAGE_POOL,
-            out_channels=64,
-            in_bins=5,
-            **(ends | {"in_frames": 25}),
-        )
-    )
-    layers.append(
-        Layer(
-            name="fc",
-            kind=LayerKind.LINEAR,
-            out_channels=outputs,
-            weights=WeightSource.TRAINED,
-            bias=True,
-            **ends,
-        )
-    )
-    return Workload("ds-cnn-s", tuple(layers))

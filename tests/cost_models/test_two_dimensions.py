@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.networks import ds_cnn_s
 from cost_models import (
     InvalidLayer,
     Layer,
@@ -28,7 +29,7 @@ from cost_models.pricing import LayerPricer
 from cost_models.residency import Placed, trace_flow
 from cost_models.streaming import stream
 from cost_models.windows import seen_by_tiles
-from tests.cost_models.conftest import ds_cnn_s, mac_array
+from tests.cost_models.conftest import mac_array
 
 FRAMES_TO_BINS = {
     "in_frames": "in_bins",

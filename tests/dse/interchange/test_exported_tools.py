@@ -148,10 +148,10 @@ def test_zigzag_on_an_exported_design_agrees_with_our_estimate(path: Path) -> No
 def closed_form(array: ComputeArray, layer: Layer) -> int:
     """Cycles that SCALE-Sim 3.0.0 reports without stalls: docs/evidence/model.md, fitted to it.
 
-    M frames, N filters, K inputs of a filter, on an array of R rows and C columns.
+    M pixels, N filters, K inputs of a filter, on an array of R rows and C columns.
     """
-    m, n = layer.out_frames, layer.out_channels // layer.groups
-    k = layer.in_channels // layer.groups * layer.kernel_size
+    m, n = layer.out_pixels, layer.out_channels // layer.groups
+    k = layer.in_channels // layer.groups * layer.taps
     r, c = array.rows, array.columns
     if array.dataflow in ("weight_stationary", "auto"):
         cycles = -(-k // r) * -(-n // c) * (2 * r + c + m - 2) - 1
@@ -168,7 +168,7 @@ def closed_form(array: ComputeArray, layer: Layer) -> int:
 def test_scalesim_on_an_exported_design_has_our_cycles(path: Path) -> None:
     golden, layers = figures_of(path)
     machine = RUNNER.find_machine(golden["case"][1])
-    workload = lower(published(golden["case"][0]), frames=128, outputs=12)
+    workload = RUNNER.find_workload(golden["case"])
     convolutions = [layer for layer in workload.layers if layer.kind in CONVOLUTIONS]
     assert len(layers) == len(convolutions)
     for layer, row in zip(convolutions, layers, strict=True):
