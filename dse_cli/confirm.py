@@ -26,9 +26,9 @@ from dse.studies.confirmed import (
 )
 from dse.studies.repeats import read_repeats
 from dse.studies.spec import StudySpec
-from dse.studies.study import say_number
+from dse.studies.study import read_folder, say_number
 from dse_cli.options import Workers, cache_option, moved_data_option
-from dse_cli.search import read_folder, usual_workers
+from dse_cli.search import usual_workers
 from dse_cli.terminal import Screen
 from search.confirm import confirm_study
 

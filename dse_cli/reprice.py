@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
+from dse.studies.study import read_folder
 from dse_cli.frontier import show_frontier
 from dse_cli.options import Folder, cache_option, moved_data_option
-from dse_cli.search import read_folder
 from dse_cli.terminal import Screen
 
 EPILOG = """

@@ -18,8 +18,8 @@ from rich.console import Console
 
 from dse.errors import InvalidInput
 from dse.pricing.application import power_caveats
-from dse.studies.folder import GIVEN, RESOLVED
-from dse.studies.study import open_study
+from dse.studies.folder import RESOLVED
+from dse.studies.study import open_study, read_folder
 from dse_cli.frontier import show_frontier
 from dse_cli.options import (
     MANY,
@@ -211,37 +211,6 @@ def _hidden_storage(url: str) -> str:
 
 HIDING = {"out": _hidden, "storage": _hidden_storage}
 """Options that may hold a password, and what shows them without."""
-
-
-def read_folder(
-    study: Path,
-    *,
-    data: Path | None = None,
-    trainings: int | None = None,
-    controls: Literal["none", "auto"] | None = None,
-) -> tuple["StudySpec", str]:
-    """A study and its text, from a study file or from the folder of a study.
-
-    Args:
-        study: the file or the folder.
-        data: takes the place of the study's data folder.
-        trainings: takes the place of the study's trainings.
-        controls: takes the place of the study's controls.
-
-    Raises:
-        InvalidInput: it is neither, or something in it is wrong.
-    """
-    from dse.studies.spec import read_study
-
-    base = None
-    if study.name == GIVEN and (study.parent / RESOLVED).exists():
-        study = study.parent  # the file lies in a study: what it names is seen from elsewhere
-    if study.is_dir():
-        asked = open_study(study).asked
-        base, data = asked.base_folder, data or asked.data_folder
-        study = study / GIVEN
-    spec = read_study(study, data_folder=data, base=base, trainings=trainings, controls=controls)
-    return spec, study.read_text(encoding="utf-8")
 
 
 def _print_check(spec: "StudySpec", console: Console) -> None:

@@ -45,7 +45,7 @@ class TerminalProgress:
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}"),
             console=console,
-            disable=not console.is_terminal,
+            disable=not (console.is_terminal or console.is_jupyter),
             transient=True,
         )
         self.preparation: TaskID | None = None

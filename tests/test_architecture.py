@@ -37,6 +37,7 @@ FLOORS = (
     {"studies"},
     {"report", "export", "rtl", "interchange"},
     {"chip"},
+    {"workbench"},
 )
 """Rooms of `dse`, the ground first. Rooms of one floor do not know each other."""
 
@@ -67,11 +68,15 @@ TORCH_FREE = (
     "dse.studies.spec",
     "dse.studies.on_machines",
     "dse.report",
+    "dse.workbench.costs",
+    "dse.workbench.training",
+    "dse.workbench.reports",
     "dse.interchange.nemo",
     "dse.rtl.export",
     "dse_cli",
     "dse_cli.estimate",
     "dse_cli.search",
+    "search.workbench",
 )
 """What must load in a fraction of a second, in a fresh interpreter without torch and Optuna."""
 

@@ -416,11 +416,27 @@ def read_study(
         InvalidFile: unreadable, or a key or value is wrong; the message names file and line.
         InvalidInput: a machine, technology or baseline that there is not.
     """
+    return study_from_node(
+        read_yaml(path),
+        path.parent if base is None else base,
+        data_folder=data_folder,
+        trainings=trainings,
+        controls=controls,
+    )
+
+
+def study_from_node(
+    node: Node,
+    base: Path,
+    *,
+    data_folder: Path | None = None,
+    trainings: int | None = None,
+    controls: Controls | None = None,
+) -> StudySpec:
+    """Read what a study file says: `read_study`, with relative paths seen from `base`."""
     # Problems are gathered, not raised one by one, so that a file with five mistakes tells five:
     # each part is read as soon as what it is read with is sound.
-    node = read_yaml(path)
     check_kind(node, "study")
-    base = path.parent if base is None else base
     problems = Problems()
     file, space, limits = _parts(node, problems, base)
     hardware, rungs = None, None

@@ -28,7 +28,7 @@ from dse.design.published import published
 from dse.errors import InvalidInput, InvalidStudy
 from dse.networks.lowering import lower
 from dse.pricing.machine import Machine
-from dse.studies.folder import CHECKPOINT, DESIGN, design_folder
+from dse.studies.folder import CHECKPOINT, DESIGN, GIVEN, RESOLVED, design_folder
 from dse.studies.frontier import find_frontier, hypervolume_share
 from dse.studies.intervals import clips_behind, clips_worth, error_band
 from dse.studies.kinds import Kinds
@@ -38,7 +38,7 @@ from dse.studies.on_machines import expanded, recorded_only
 from dse.studies.repeats import Repeat, read_repeats
 from dse.studies.resolved import Begun, read_resolved
 from dse.studies.rows import Evaluation, Results, latest, read_results
-from dse.studies.spec import StudySpec
+from dse.studies.spec import Controls, StudySpec, read_study
 from dse.training.history import EpochRecord, read_history
 
 SHORTEST_KEY = 4
@@ -332,6 +332,35 @@ def open_study(folder: Path, reader: Reader = read_results) -> Study:
         InvalidFile: its record is damaged, or of another program.
     """
     return Study(folder, *read_resolved(folder), reader)
+
+
+def read_folder(
+    study: Path,
+    *,
+    data: Path | None = None,
+    trainings: int | None = None,
+    controls: Controls | None = None,
+) -> tuple[StudySpec, str]:
+    """A study and its text, from a study file or from the folder of a study.
+
+    Args:
+        study: the file or the folder.
+        data: takes the place of the study's data folder.
+        trainings: takes the place of the study's trainings.
+        controls: takes the place of the study's controls.
+
+    Raises:
+        InvalidInput: it is neither, or something in it is wrong.
+    """
+    base = None
+    if study.name == GIVEN and (study.parent / RESOLVED).exists():
+        study = study.parent  # the file lies in a study: what it names is seen from elsewhere
+    if study.is_dir():
+        asked = open_study(study).asked
+        base, data = asked.base_folder, data or asked.data_folder
+        study = study / GIVEN
+    spec = read_study(study, data_folder=data, base=base, trainings=trainings, controls=controls)
+    return spec, study.read_text(encoding="utf-8")
 
 
 def say_nothing_trained(rows: Sequence[Evaluation]) -> str:
