@@ -3,8 +3,13 @@
 `python -m tests.test_reference` writes them; `make docs` does that before it builds the site.
 """
 
+import ast
 import copy
+import functools
+import inspect
+import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,6 +17,7 @@ from pathlib import Path
 import click
 import pytest
 
+import dse
 from dse.columns import COST_COLUMNS, LABELS, MEASURED_COLUMNS
 from dse_cli import COMMANDS, group
 from dse_cli.schema import KINDS, tables
@@ -88,9 +94,55 @@ def describe_columns() -> str:
     return "\n".join(lines)
 
 
+def describe_library() -> str:
+    """Every name of `dse.__all__`: signature and docstring."""
+    lines = [
+        "# Library",
+        "",
+        "What `from dse import ...` promises, for notebooks and programs (`examples/tour.ipynb`).",
+        "`import dse` loads none of it: each name is loaded when it is first asked for.",
+        "`python -m tests.test_reference` writes this page from the docstrings.",
+        "",
+    ]
+    for name in sorted(dse.__all__, key=str.lower):
+        found = getattr(dse, name)
+        lines += [f"## {name}", "", "```python", _signature(found), "```", ""]
+        lines += ["```text", inspect.getdoc(found) or "", "```", ""]
+        lines += _members(found) if inspect.isclass(found) else []
+    return "\n".join(lines)
+
+
+def _signature(found: object) -> str:
+    """As the source has it, a line an argument where one line is too long."""
+    [node] = ast.parse(textwrap.dedent(inspect.getsource(found))).body  # type: ignore[arg-type]
+    assert isinstance(node, ast.FunctionDef | ast.ClassDef)
+    if isinstance(node, ast.ClassDef):
+        return f"class {node.name}"
+    node.body, node.decorator_list = [ast.Expr(ast.Constant(...))], []
+    line = ast.unparse(node).removesuffix("\n    ...").removesuffix(":")
+    if len(line) <= WIDTH:
+        return line
+    head, tail = line.split("(", 1)
+    arguments = re.sub(r", (?=\*|\w+:)", ",\n    ", tail[: tail.rindex(") -> ")])
+    return f"{head}(\n    {arguments},\n){tail[tail.rindex(') -> ') + 1 :]}"
+
+
+def _members(found: type) -> list[str]:
+    """Fields, properties and methods of a class that have a docstring, by its first line."""
+    rows = []
+    for name, member in vars(found).items():
+        of = member.func if isinstance(member, functools.cached_property) else member
+        told = inspect.getdoc(of) if callable(of) or isinstance(of, property) else None
+        if told and not name.startswith("_"):
+            call = f"{name}()" if inspect.isfunction(of) and of is member else name
+            rows.append(f"| `{call}` | {told.splitlines()[0]} |")
+    return ["| member | is |", "|---|---|", *rows, ""] if rows else []
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": describe_commands,
     "columns.md": describe_columns,
+    "library.md": describe_library,
     **{f"{kind}.md": partial(tables, kind) for kind in KINDS},
 }
 

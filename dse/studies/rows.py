@@ -375,7 +375,7 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
 """Field or column -> raises `ValueError` where a line's value is not what it holds."""
 
 
-def load_results(folder: Path) -> "pd.DataFrame":
+def load_results(folder: Path | str) -> "pd.DataFrame":
     """The results of a study as a table with the columns of `Evaluation.to_dict`.
 
     Lines that are no rows are left out, with a warning that says so.
@@ -384,6 +384,7 @@ def load_results(folder: Path) -> "pd.DataFrame":
         InvalidStudy: the folder holds no study.
         InvalidFile: not one line is a row.
     """
+    folder = Path(folder)
     check_results(folder)
     found = read_results(folder)
     if found.refused:

@@ -324,13 +324,14 @@ class Study:
         return self.find_error_band(row, self.asked.measured)
 
 
-def open_study(folder: Path, reader: Reader = read_results) -> Study:
+def open_study(folder: Path | str, reader: Reader = read_results) -> Study:
     """The study in a folder; its rows are read when they are first asked for.
 
     Raises:
         InvalidStudy: the folder holds no study.
         InvalidFile: its record is damaged, or of another program.
     """
+    folder = Path(folder)
     return Study(folder, *read_resolved(folder), reader)
 
 
