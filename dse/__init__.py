@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from dse.design.point import DesignPoint as DesignPoint
     from dse.design.space import SearchSpace as SearchSpace
     from dse.errors import InvalidInput as InvalidInput
+    from dse.networks.ternarising import ternarise as ternarise
     from dse.networks.tracing import trace as trace
     from dse.studies.rows import load_results as load_results
     from dse.studies.study import Study as Study
@@ -42,6 +43,7 @@ _HOME = {
     # The one name of a package above: a notebook that searches need not know where that is done.
     "run_study": "search.workbench",
     "sweep": "dse.workbench.costs",
+    "ternarise": "dse.networks.ternarising",
     "trace": "dse.networks.tracing",
     "train": "dse.workbench.training",
 }

@@ -8,23 +8,16 @@ constants have bands. Nothing is trained: no cost depends on the value of a trai
 
 import dataclasses
 import json
-import os
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any, get_args
 
 import click
 
 from cost_models import (
-    Accelerator,
     Band,
     Cost,
     Objective,
-    Technology,
     estimate,
-    load_accelerator,
-    load_technology,
-    load_technology_of,
 )
 from cost_models.application import Sleep, Use
 from cost_models.break_even import BreakEvenTotal, break_even
@@ -32,30 +25,23 @@ from cost_models.roofline import roofline
 from cost_models.row_loads import row_loads
 from cost_models.sleep import sleep_between
 from cost_models.streaming import stream
-from cost_models.strict_yaml import read_yaml
-from dse.design.families.family import Family, Values
 from dse.design.matrices import matrix_words
-from dse.design.point import USUAL, DesignPoint, point_from_node
+from dse.design.point import DesignPoint
 from dse.design.policies import POLICIES, apply_policy, make_dense
 from dse.design.published import (
     DEFAULT_DENSITY,
     published,
-    published_family,
-    published_values,
 )
 from dse.errors import InvalidDesign, InvalidInput
-from dse.interchange.nemo import import_nemo
 from dse.networks.lowering import lower
 from dse.pricing.application import application, forgotten, left_out, unknown_standby
 from dse.pricing.comparable import leakage_warning, own_constants, say_technology
-from dse.pricing.priced import Priced
+from dse.pricing.priced import Layers, Priced
 from dse.report.estimate import estimate_sections
 from dse.report.lengths import MS_PER_S, Length, look_ahead_ms
 from dse.report.terminal import print_sections
 from dse.sheets import csv_records
-from dse.studies.folder import DESIGN, RESOLVED
-from dse.studies.rows import check_results
-from dse.studies.study import Study, open_study
+from dse_cli.asked import Asked, AskedLayers, read_network
 from dse_cli.options import (
     DEFAULT_MACHINE,
     FRAMES_PER_S,
@@ -169,7 +155,8 @@ def command(
     DESIGN is a YAML file of ours or of NeMo, or the name of a published network with or without a
     policy of ternary matrices (-P3), made row by row or in tiles (-P3@4x32, those of kws_ternary).
     It may also be a study's folder: one of its designs, on the machine and at the rate of the
-    study.
+    study. Or it is a network of your own, priced layer by layer: a graph in ONNX, or a Python file
+    with a function that returns a PyTorch module and an example of its input. The file is run.
 
     \b
       dse estimate matchboxnet-3x2x64
@@ -180,6 +167,8 @@ def command(
       dse estimate quartznet-5x5-half --seconds 10,1,30 --machine edge_tpu_like
       dse estimate my_design.yaml --machine my_chip.yaml --json
       dse estimate studies/demo --design 7
+      dse estimate my_net.py:build --compare kws_int8,kws_int8_dram
+      dse estimate my_net.onnx --frames 98
     """  # noqa: D301 (click reads the backspace as: do not wrap)
     if duty_cycled and sleep not in ("on", "cut"):
         raise click.UsageError("choose one of --sleep and --duty-cycled")
@@ -189,27 +178,29 @@ def command(
         raise click.UsageError("choose one of --frames and --seconds")
     if seconds and len(seconds) > 1 and hop:
         raise click.UsageError("a hop costs the same at every length: give --seconds one of them")
-    if seconds:
-        frames = _frames(seconds[0])
-    asked = read_asked(design, chosen, frames, outputs)
+    asked = read_network(design, chosen, frames, outputs, seconds[0] if seconds else None)
     machine = asked.machine if machine is None else machine
+    if isinstance(asked, AskedLayers):
+        columns = _columns_of_layers(asked, machine, compare, seconds or ())
+    else:
+        columns = _columns(asked.point, machine, compare)
     priced = [
         _price(each, asked, name, constants, objective, hop)
-        for each, name in _columns(asked.point, machine, compare)
+        for each, name in columns
         for constants in (split_names(technology) or (None,))
     ]
     frames, outputs = asked.frames, asked.outputs
     if rate is None:
-        rate = FRAMES_PER_S / hop if hop else asked.rate
+        rate = asked.frames_per_s / hop if hop else asked.rate
     lengths = _lengths(asked, seconds or (), priced[0], objective) if not hop else []
     use = Use(
         inferences_per_second=rate,
-        audio_s=(hop or frames) / FRAMES_PER_S,
+        audio_s=(hop or frames) / asked.frames_per_s,
         battery_mwh=battery_mwh,
         sleep="cut" if duty_cycled else sleep,
     )
     if as_json:
-        found = [_to_dict(each, use) for each in priced]
+        found = [_to_dict(each, use, asked) for each in priced]
         found[0] |= {"by_length": _by_length(lengths)} if lengths else {}
         say(json.dumps(found, indent=2))
     elif as_csv:
@@ -223,127 +214,45 @@ def command(
             mapping=with_mapping,
             roofline=with_roofline,
             lengths=lengths,
-            frame_ms=MS_PER_S / FRAMES_PER_S,
+            frame_ms=MS_PER_S / asked.frames_per_s,
+            notes=asked.notes,
         )
         print_sections(sections, Screen(highlight=False))
 
 
-def load_design(design: str) -> DesignPoint:
-    """A design by the name of its YAML file, ours or NeMo's, or of a published network.
-
-    What ends in `.yaml` or `.yml`, or exists, is a file; a file without `blocks` is NeMo's.
-
-    Raises:
-        InvalidInput: there is no such file or network, or something in it is wrong.
-    """
-    return read_asked(design).point
+Network = DesignPoint | Layers
+"""What is priced: a design, which is lowered, or layers as they are."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What is priced, where no option says otherwise."""
-
-    point: DesignPoint
-    frames: int
-    outputs: int
-    machine: str = DEFAULT_MACHINE
-    rate: float = 1.0
-    study: Study | None = None
-    """That the design is of."""
-    family: Family | None = None
-    """None where nobody says it, as of a design file."""
-    values: Values | None = None
-    """Of its family's axes; None where nobody says them."""
-
-    def load(self, machine: str, technology: str | None) -> tuple[Accelerator, Technology]:
-        """A machine of the study, of the library or of a file, and what it is priced with."""
-        own = () if self.study is None else self.study.asked.machines
-        pair = next((each for each in own if each.accelerator.name == machine), None)
-        accelerator = load_accelerator(machine) if pair is None else pair.accelerator
-        if technology is not None:
-            return accelerator, load_technology(technology)
-        if pair is not None:
-            return accelerator, pair.technology
-        return accelerator, load_technology_of(accelerator, machine)
-
-
-def read_asked(
-    design: str, chosen: str | None = None, frames: int | None = None, outputs: int | None = None
-) -> Asked:
-    """A design with its frames and outputs: as given, as its file or study says, or the usual.
+def _columns_of_layers(
+    asked: AskedLayers, machine: str, compare: str | None, seconds: tuple[float, ...]
+) -> list[tuple[Network, str]]:
+    """A network of layers on machines side by side.
 
     Raises:
-        InvalidInput: there is no such file, network, study or row, or something in it is wrong.
+        InvalidInput: a policy or several lengths are asked for: layers are what they are.
     """
-    if os.path.isdir(design):
-        if os.path.exists(os.path.join(design, RESOLVED)) or not os.path.exists(
-            os.path.join(design, DESIGN)
-        ):
-            return _read_study(Path(design), chosen, frames, outputs)
-        design = os.path.join(design, DESIGN)
-    if chosen is not None:
-        raise click.UsageError("--design chooses from a study: name its folder first")
-    if design.endswith((".yaml", ".yml")) or os.path.exists(design):
-        node = read_yaml(design)
-        if isinstance(node.value, dict) and "blocks" not in node.value:
-            found = import_nemo(Path(design), outputs=outputs)
-            frames = frames or found.frames or USUAL[found.point.head].frames
-            return Asked(point=found.point, frames=frames, outputs=found.outputs)
-        point, family = point_from_node(node), None
-    else:
-        point, family = published(design), published_family(design)
-    usual = USUAL[point.head]
-    return Asked(
-        point=point,
-        frames=frames or usual.frames,
-        outputs=outputs or usual.outputs,
-        family=family,
-        values=None if family is None else published_values(design, family),
-    )
-
-
-def _read_study(folder: Path, chosen: str | None, frames: int | None, outputs: int | None) -> Asked:
-    """A design of a study, with all that its price depends on there."""
-    study = open_study(folder)
-    check_results(folder)
-    if study.refused:
-        say(f"dse: {study.refused}", err=True)
-    if chosen is None and not study.frontier:
-        raise InvalidInput(f"{folder} has no frontier yet: choose one of its rows with --design")
-    row = (
-        min(study.frontier, key=lambda row: row.column(study.asked.measured))
-        if chosen is None
-        else study.find(chosen)
-    )
-    point = study.build_point(row)
-    if point is None:
+    if len(seconds) > 1:
         raise InvalidInput(
-            f"nothing in {folder} says any more what {row.name or row.key} was: restore "
-            f"{study.find_folder(row) / DESIGN}"
+            "--seconds of several lengths is for designs: of a network it says how long its "
+            "example is, one number"
         )
-    asked = study.asked
-    return Asked(
-        point=point,
-        frames=frames or asked.features.frames,
-        outputs=outputs or study.begun.outputs,
-        machine=row.accelerator or asked.accelerator.name,
-        rate=asked.inferences_per_second,
-        study=study,
-        family=asked.space.family,
-        values={name: value for name, value in row.values.items() if value is not None}
-        or published_values(row.source, asked.space.family),
-    )
+    for name in split_names(compare):
+        if name in POLICIES:
+            raise InvalidInput(
+                f"--compare {name} is for designs: replace the matrices of {asked.layers.label} by "
+                "dse.ternarise, and estimate both"
+            )
+    return [(asked.layers, name) for name in dict.fromkeys((machine, *split_names(compare)))]
 
 
-def _columns(
-    point: DesignPoint, machine: str, compare: str | None
-) -> list[tuple[DesignPoint, str]]:
+def _columns(point: DesignPoint, machine: str, compare: str | None) -> list[tuple[Network, str]]:
     """What stands side by side: the design on its machine, then as `--compare` says.
 
     A name is a policy's before it is a machine's: a policy changes the design and keeps the
     machine, a machine the other way round. The same network on the same machine stands there once.
     """
-    columns = [(point, machine)]
+    columns: list[tuple[DesignPoint, str]] = [(point, machine)]
     for name in split_names(compare):
         if name in POLICIES:
             dense = _dense(point)
@@ -357,7 +266,7 @@ def _columns(
         else:
             columns.append((point, name))
     distinct = {(each.key, name): (each, name) for each, name in columns}
-    return list(distinct.values())
+    return [*distinct.values()]
 
 
 def _with_policy(dense: DesignPoint, policy: str, like: DesignPoint) -> DesignPoint:
@@ -398,26 +307,29 @@ def _dense(point: DesignPoint) -> DesignPoint:
 
 
 def _price(
-    point: DesignPoint,
-    asked: Asked,
+    network: Network,
+    asked: Asked | AskedLayers,
     machine: str,
     technology: str | None,
     objective: Objective,
     hop: int | None,
 ) -> Priced:
-    """Lower, perhaps stream, and price a design.
+    """Lower a design, perhaps stream, and price.
 
     With a `hop`, one inference is `hop` new frames instead of a whole clip of `frames`: layers keep
     the tail of their inputs as state and compute new outputs alone, so that energy and latency are
     those of a hop, and an inference is due every `hop` frames.
     """
     accelerator, constants = asked.load(machine, technology)
-    workload = lower(point, frames=asked.frames, outputs=asked.outputs)
+    if isinstance(network, Layers):
+        workload = network.workload
+    else:
+        workload = lower(network, frames=asked.frames, outputs=asked.outputs)
     streamed = stream(workload, hop) if hop else None
     if streamed is not None:
         workload = streamed.workload
     return Priced(
-        point=point,
+        point=network,
         cost=estimate(
             workload,
             accelerator,
@@ -434,14 +346,14 @@ def _frames(seconds: float) -> int:
 
 
 def _lengths(
-    asked: Asked, seconds: tuple[float, ...], first: Priced, objective: Objective
+    asked: Asked | AskedLayers, seconds: tuple[float, ...], first: Priced, objective: Objective
 ) -> list[Length]:
     """The first design on its machine, for inputs of these lengths.
 
     Those of a network with an answer at every frame are shown unasked, as its inputs have none of
     their own.
     """
-    if not seconds and first.design.head != "framewise":
+    if isinstance(asked, AskedLayers) or (not seconds and first.design.head != "framewise"):
         return []
     cost, point = first.cost, first.design
     found = [Length(asked.frames / FRAMES_PER_S, asked.frames, first)]
@@ -468,13 +380,14 @@ def _by_length(lengths: list[Length]) -> list[dict[str, Any]]:
     ]
 
 
-def _to_dict(priced: Priced, use: Use) -> dict[str, Any]:
+def _to_dict(priced: Priced, use: Use, asked: Asked | AskedLayers) -> dict[str, Any]:
     """All that is known of a cost, as JSON: base units, which end the names (`_pj`, `_cycles`)."""
     cost, point = priced.cost, priced.point
     panel = break_even(cost)
     return {
         "design": point.label,
-        "design_key": point.key,
+        "design_key": point.key or None,
+        "notes": list(asked.notes),
         "accelerator": cost.accelerator.name,
         "technology": cost.technology.name,
         "own_constants": own_constants(cost.accelerator),
@@ -501,10 +414,10 @@ def _to_dict(priced: Priced, use: Use) -> dict[str, Any]:
             "hop_frames": priced.stream.hop_frames,
             "state_bits": priced.stream.state_bits,
             "wait_frames": priced.stream.wait_frames,
-            "look_ahead_ms": look_ahead_ms(priced.stream, MS_PER_S / FRAMES_PER_S),
+            "look_ahead_ms": look_ahead_ms(priced.stream, MS_PER_S / asked.frames_per_s),
         },
         "misfits": list(priced.misfits),
-        "matrices": matrix_words(priced.design) or None,
+        "matrices": (matrix_words(point) or None) if isinstance(point, DesignPoint) else None,
         "layers": cost.breakdown,
         "accesses": cost.energy_table,
         "sources": {"accelerator": cost.accelerator.source} | cost.technology.sources,

@@ -17,7 +17,7 @@ from dse.rtl.export import EngineExport, GeneratorExport
 from dse.rtl.icarus import has_icarus, run_test_bench
 from dse.ternary.generators.shift_register import Bits
 from dse.ternary.matrix import start_state
-from dse_cli.estimate import load_design
+from dse_cli.asked import load_design
 from dse_cli.export_chip import chip
 from dse_cli.export_model import MODEL_COMMANDS
 from dse_cli.export_tools import TOOL_COMMANDS

@@ -14,7 +14,7 @@ from dse.design.point import USUAL, DesignPoint
 from dse.errors import InvalidInput
 from dse.files import write_text, write_together
 from dse.studies.folder import CHECKPOINT, RESOLVED
-from dse_cli.estimate import load_design, read_asked
+from dse_cli.asked import load_design, read_asked
 from dse_cli.options import (
     FRAMES,
     FRAMES_RANGE,

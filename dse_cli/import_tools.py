@@ -22,12 +22,12 @@ from dse.report.content import Section
 from dse.report.estimate import workload_sections
 from dse.report.priced import load_machine
 from dse.report.terminal import print_sections
+from dse_cli.asked import check_size
 from dse_cli.options import FRAMES_RANGE, Number
 from dse_cli.terminal import Screen, say
 
-MOST_LAYERS, MOST_ROWS = 2_000, 500
-"""That are priced, and that a table shows: printing takes some 3 ms a row, and a file of a megabyte
-may have tens of thousands. Networks of speech have some hundred."""
+MOST_ROWS = 500
+"""That a table shows: printing takes some 3 ms a row."""
 
 _FILE = click.argument("file", type=click.Path(path_type=Path))
 _OUT = click.option(
@@ -195,17 +195,8 @@ def _print_workload(workload: Workload, machine: str | None) -> None:
     if machine is None:
         say("\n".join([*said, "not priced: add --machine"]))
         return
-    if len(workload.layers) > MOST_LAYERS:
-        raise InvalidInput(
-            f"{workload.name} has {len(workload.layers):,} layers, and at most {MOST_LAYERS:,} are "
-            "priced: give a part of it"
-        )
+    check_size(workload)
     cost = estimate(workload, *load_machine(machine))
-    if not cost.latency_cycles:
-        raise InvalidInput(
-            f"{workload.name} takes no time on {cost.accelerator.name}, as it has no layer with "
-            "weights: there is nothing to price"
-        )
     sections = [_shortened(each) for each in workload_sections(cost, Use(), said)]
     print_sections(sections, Screen(highlight=False))
 

@@ -29,7 +29,7 @@ from dse.pricing.filling import AXES, Filled, Filling, check_axis
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Offer, Pricing
 from dse.sheets import csv_records
-from dse_cli.estimate import Asked, read_asked
+from dse_cli.asked import Asked, read_asked
 from dse_cli.options import (
     DEFAULT_MACHINE,
     FRAMES_RANGE,

@@ -17,7 +17,7 @@ from dse.report.study import study_report
 from dse.report.writing import FORMATS, write_report
 from dse.studies.folder import RESOLVED
 from dse.studies.study import open_study
-from dse_cli.estimate import load_design, read_asked
+from dse_cli.asked import load_design, read_asked
 from dse_cli.options import (
     BATTERY_MWH,
     DEFAULT_MACHINE,

@@ -34,7 +34,7 @@ from dse.training.objective import Features
 from dse.training.recipe import RECIPES, Recipe, load_recipe
 from dse.training.run import BEST, EpochRecord, check_design, evaluate, train
 from dse.training.scores import Scores, wilson_interval
-from dse_cli.estimate import load_design
+from dse_cli.asked import load_design
 from dse_cli.options import (
     MANY,
     SEED_RANGE,

@@ -101,14 +101,16 @@ class LayerGraph:
         """
         axes = other.pop("axes", like.axes)
         name = self.free_name(name)
-        size = {"in_channels": like.channels, "in_frames": like.frames, "reads": (like.layer,)}
+        before = self.layers[-1].name if self.layers else INPUT
+        reads = () if like.layer == before else (like.layer,)
+        size = {"in_channels": like.channels, "in_frames": like.frames, "reads": reads}
         size |= {"out_channels": like.channels, "out_frames": like.frames}
         layer = Layer(name=name, kind=kind, **(size | other))  # type: ignore[arg-type]
         if layer.out_channels * layer.out_frames >= MAX_SIZE or layer.macs >= MAX_MACS:
             raise InvalidInput(f"it is too large: it makes {MAX_SIZE:,} numbers or more")
         self.place_of[name] = len(self.layers)
         self.layers.append(layer)
-        self.root_of[name] = self.root_of[layer.reads[0]] if kind in IN_LINE else name
+        self.root_of[name] = self.root_of[like.layer] if kind in IN_LINE else name
         self.tensor_channels.setdefault(self.root_of[name], layer.out_channels)
         first = like.first if kind in IN_LINE else 0
         return Value(layer.out_channels, layer.out_frames, name, axes, first=first)
@@ -188,19 +190,14 @@ class LayerGraph:
         self.tensor_channels[early] += self.tensor_channels.pop(root)
 
     def workload(self, name: str) -> Workload:
-        """The layers under a name; what reads the layer before it does not say so.
+        """The layers under a name.
 
         Raises:
             InvalidInput: there are none.
         """
         if not self.layers:
             raise InvalidInput(f"{name} has no layer that a machine executes")
-        before, found = INPUT, []
-        for layer in self.layers:
-            plain = layer.reads == (before,)
-            found.append(dataclasses.replace(layer, reads=()) if plain else layer)
-            before = layer.name
-        return Workload(name, tuple(found))
+        return Workload(name, tuple(self.layers))
 
 
 def convolution_kind(taps: int, groups: int, inputs: int, outputs: int) -> LayerKind:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from cost_models import Band, Cost
 from cost_models.streaming import Stream
+from cost_models.workload import Workload
 from dse.design.point import DesignPoint
 
 
@@ -19,6 +20,15 @@ class Named(Protocol):
     @property
     def key(self) -> str:
         """Of a design; empty for layers that were none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """A network that is no design of ours: how it is called, and its layers."""
+
+    label: str
+    workload: Workload
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,6 @@
 """What `dse estimate` says of a design: totals side by side; of a single one all that is behind."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from cost_models import Cost
 from cost_models.application import Use
@@ -12,7 +11,7 @@ from dse.design.matrices import matrix_words
 from dse.design.point import DesignPoint
 from dse.pricing.application import forgotten, left_out
 from dse.pricing.comparable import leakage_words
-from dse.pricing.priced import Priced
+from dse.pricing.priced import Layers, Priced
 from dse.report.breakdowns import compared_points, store_words
 from dse.report.content import Section
 from dse.report.cost_tables import (
@@ -40,6 +39,7 @@ def estimate_sections(
     roofline: bool = False,
     lengths: Sequence[Length] = (),
     frame_ms: float = 10.0,
+    notes: Sequence[str] = (),
 ) -> list[Section]:
     """Totals of designs on machines; layers, accesses, area and generator of a single one.
 
@@ -53,11 +53,14 @@ def estimate_sections(
         roofline: say what each layer could reach at most, on each machine.
         lengths: inputs of these lengths, of the first design on its machine.
         frame_ms: from one frame to the next.
+        notes: what is priced otherwise than its network has it, a sentence each.
     """
     hop = priced[0].stream
     what = f"a hop of {hop.hop_frames} frames" if hop else f"one inference of {frames} frames"
     points = {each.point.key: each.point for each in priced}.values()
-    said = [f"{point.label} (key {point.key}), {what}, {outputs} outputs" for point in points]
+    named = (f"{each.label} (key {each.key})" if each.key else each.label for each in points)
+    said = [f"{name}, {what}, {outputs} outputs" for name in named]
+    said += [f"Note: {note}." for note in notes]
     said += filter(None, (look_ahead_words(each, frame_ms) for each in priced))
     sections = _sections(priced, said, use, mapping, roofline)
     if lengths:
@@ -68,14 +71,6 @@ def estimate_sections(
     return sections
 
 
-@dataclass(frozen=True, slots=True)
-class _Layers:
-    """How layers are called that are no design: a graph of another tool."""
-
-    label: str
-    key: str = ""
-
-
 def workload_sections(cost: Cost, use: Use, said: Sequence[str]) -> list[Section]:
     """The same of layers that another tool described: there is no design behind them.
 
@@ -84,7 +79,7 @@ def workload_sections(cost: Cost, use: Use, said: Sequence[str]) -> list[Section
         use: what power and battery life depend on.
         said: sentences before the tables, on what was read.
     """
-    priced = Priced(point=_Layers(cost.workload.name), cost=cost)
+    priced = Priced(point=Layers(cost.workload.name, cost.workload), cost=cost)
     return _sections([priced], said, use, False, False)
 
 
