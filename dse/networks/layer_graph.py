@@ -105,7 +105,7 @@ class LayerGraph:
         reads = () if like.layer == before else (like.layer,)
         size = {"in_channels": like.channels, "in_frames": like.frames, "reads": reads}
         size |= {"out_channels": like.channels, "out_frames": like.frames}
-        layer = Layer(name=name, kind=kind, **(size | other))  # type: ignore[arg-type]
+        layer = Layer(name=name, kind=kind, **(size | other))
         if layer.out_channels * layer.out_frames >= MAX_SIZE or layer.macs >= MAX_MACS:
             raise InvalidInput(f"it is too large: it makes {MAX_SIZE:,} numbers or more")
         self.place_of[name] = len(self.layers)
