@@ -20,7 +20,7 @@ from cost_models.strict_yaml import dump_yaml, parse_yaml
 from dashboard.settings import Settings
 from dashboard.studies import find_studies
 from dse.columns import MEASURED_COLUMNS, OBJECTIVE_COLUMNS
-from dse.design.point import USUAL, Sizes
+from dse.design.point import USUAL, Head, Sizes
 from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
 from dse.errors import InvalidFile, InvalidInput, steers
@@ -29,6 +29,7 @@ from dse.pricing.budget import Budget, budget_from_node
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
+from dse.speech.sentence_folders import holds_sentences
 from dse.studies.folder import GIVEN
 from dse.studies.rows import FULL
 from dse.studies.study import open_study
@@ -44,9 +45,36 @@ DEFAULT_AXES = {
 }
 """Axes of a new study, as they stand in its file."""
 
+BEGINNINGS: dict[Head, dict[str, Any]] = {
+    "pooled": {
+        "space": {axis: parse_yaml(text, axis).plain() for axis, text in DEFAULT_AXES.items()},
+        "limits": {"max_trained_parameters": 20_000},
+        "baselines": ["matchboxnet-3x1x64"],
+        "recipe": {"epochs": 16},
+    },
+    "framewise": {
+        "space": {
+            "family": "quartznet",
+            "repeats": 1,
+            "channels": {"low": 32, "high": 96, "step": 16},
+            "kernel": 13,
+            "policy": ["P0", "half"],
+            "prologue_channels": 64,
+            "epilogue_channels": 64,
+            "final_channels": 128,
+        },
+        "limits": {"max_trained_parameters": 100_000},
+        "baselines": None,
+        "recipe": {"base": "sentences", "epochs": 30},
+    },
+}
+"""What a draft begins with where its task changes from words to sentences, and back: networks that
+tell one answer a clip write down nothing, and the other way round. Sentences begin with the
+networks of docs/evidence/results/speech-recognition.md."""
+
 
 def data_folders(settings: Settings) -> list[Path]:
-    """Folders of spoken words that a search may be started on: known ones and those beside them."""
+    """Folders of speech that a search may be started on: known ones and those beside them."""
     found = list(settings.data)
     for folder in find_studies(settings.folders).values():
         try:
@@ -55,7 +83,8 @@ def data_folders(settings: Settings) -> list[Path]:
             continue
     for around in (settings.root, settings.root.parent):
         try:
-            found += [path for path in sorted(around.iterdir()) if _holds_words(path)]
+            beside = (path for path in sorted(around.iterdir()) if path.is_dir())
+            found += [path for path in beside if _holds_words(path) or holds_sentences(path)]
         except OSError:
             continue
     return [path for path in dict.fromkeys(map(Path.resolve, found)) if path.is_dir()]

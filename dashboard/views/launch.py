@@ -21,6 +21,7 @@ from cost_models.strict_yaml import parse_yaml
 from dashboard import links
 from dashboard.charts import Option, axis, chart, find_ends, points
 from dashboard.drafts import (
+    BEGINNINGS,
     DEFAULT_AXES,
     MOST_DRAFT,
     Preview,
@@ -46,7 +47,8 @@ from dse.colours import BLUE, FRONTIER, QUIET
 from dse.columns import LABELS, OBJECTIVE_COLUMNS
 from dse.design.families import DEFAULT, FAMILIES
 from dse.design.families.family import Family
-from dse.errors import InvalidInput
+from dse.design.point import Head
+from dse.errors import InvalidDesign, InvalidInput
 from dse.studies.spec import SamplerName
 
 LIMITS = ("trained_parameters", "stored_bits", "energy_pj", "latency_us", "area_um2")
@@ -195,7 +197,7 @@ def _form(folders: list[str]) -> None:
     _select(right, "Data", node, "data.folder", folders)
     kinds = {"commands": "ten command words", "all_words": "all words", "words": "these words"}
     kinds["transcription"] = "sentences"
-    _select(left, "Task", node, "data.task.kind", list(kinds), names=kinds)
+    _select(left, "Task", node, "data.task.kind", list(kinds), names=kinds, then=_fit_task)
     if value_at(node, "data.task.kind") == "words":
         _text(right, "Words", node, "data.task.words", parsed=True)
     _axes(node)
@@ -231,7 +233,10 @@ def _form(folders: list[str]) -> None:
 def _axes(node: dict[str, Any]) -> None:
     space = node.get("space")
     space = space if isinstance(space, dict) else {}
-    _select(st, "Family of networks", node, "space.family", list(FAMILIES), usual=DEFAULT.name)
+    families = list(FAMILIES)
+    _select(
+        st, "Family of networks", node, "space.family", families, usual=DEFAULT.name, then=_fit_axes
+    )
     family = FAMILIES.get(str(space.get("family")), DEFAULT)
     known = [axis for axis in family.axes if axis in space]
     st.session_state["form.axes"] = known
@@ -247,6 +252,30 @@ def _axes(node: dict[str, Any]) -> None:
     for place, name in enumerate(known):
         help_ = "a value, a list, or a range such as {low: 16, high: 96, step: 16}"
         _text(cells[place % 3], name, node, f"space.{name}", parsed=True, help=help_)
+
+
+def _fit_task() -> None:
+    """Another kind of task needs other networks: with the first of them, begin anew with those."""
+    node = read_draft(st.session_state[DRAFT])
+    wanted: Head = "framewise" if value_at(node, "data.task.kind") == "transcription" else "pooled"
+    family = FAMILIES.get(str(value_at(node, "space.family") or DEFAULT.name))
+    if family is not None and family.head != wanted:
+        for key, value in BEGINNINGS[wanted].items():
+            _change(key, value)
+
+
+def _fit_axes() -> None:
+    """Axes that another family does not have leave the draft with the family."""
+    node = read_draft(st.session_state[DRAFT])
+    family = FAMILIES.get(str(value_at(node, "space.family") or DEFAULT.name))
+    space = node.get("space")
+    if family is None or not isinstance(space, dict):
+        return
+    for name in set(space) - {"family", "in_channels"}:
+        try:
+            family.split(name)
+        except InvalidDesign:
+            _change(f"space.{name}", None)
 
 
 def _choose_axes(family: Family, known: list[str]) -> None:
@@ -298,17 +327,26 @@ def _select(
     *,
     names: Mapping[str, str] | None = None,
     usual: str = "",
+    then: Callable[[], None] = lambda: None,
 ) -> None:
-    """One of the options; what the draft has beside them is offered, too."""
+    """One of the options; what the draft has beside them is offered, too.
+
+    What depends on the choice follows it in `then`.
+    """
     key, value = f"form.{path}", str(value_at(node, path) or usual or options[0])
     value = value if names is None or value in names else options[0]
     st.session_state[key] = value
+
+    def chosen() -> None:
+        _change(path, st.session_state[key] or None)
+        then()
+
     place.selectbox(
         title,
         list(dict.fromkeys([*options, value])),
         key=key,
         format_func=lambda each: (names or {}).get(each, each),
-        on_change=lambda: _change(path, st.session_state[key] or None),
+        on_change=chosen,
     )
 
 

@@ -22,6 +22,7 @@ from dashboard.drafts import (
 from dashboard.texts import sentence
 from dashboard.views.launch import free_name
 from dse.errors import InvalidFile, InvalidInput
+from dse.studies.spec import read_study
 from tests.dashboard.conftest import Opened
 
 GIVEN = """
@@ -67,9 +68,29 @@ def test_form_and_yaml_are_one_draft(folder: Path, open_page: Opened) -> None:
     assert draft(app) == read_draft(text) | {"trainings": 9}  # what no form has stays
     app.selectbox(key="form.space.family").set_value("tcresnet").run()
     assert draft(app)["space"] == {"blocks": 2, "family": "tcresnet"}
+    # An axis of one family only goes when the family does.
+    app.text_area(key="launch_yaml").set_value(text.replace("2}", "2, final_channels: 64}", 1))
+    app.run()
+    app.selectbox(key="form.space.family").set_value("tcresnet").run()
+    assert draft(app)["space"] == {"blocks": 2, "family": "tcresnet"}
     axes = app.multiselect(key="form.axes")
     assert any(option.startswith("width_percent: ") for option in axes.options)
     assert not any(option.startswith("final_channels: ") for option in axes.options)
+
+
+def test_another_task_begins_with_networks_for_it(folder: Path, open_page: Opened) -> None:
+    app = open_page("launch", folder)
+    words = draft(app)
+    app.selectbox(key="form.data.task.kind").set_value("transcription").run()
+    said = draft(app)
+    assert said["space"]["family"] == "quartznet" and said["recipe"]["base"] == "sentences"
+    assert "baselines" not in said and said["name"] == words["name"]
+    (folder / "sentences.yaml").write_text(str(app.text_area(key="launch_yaml").value))
+    spec = read_study(folder / "sentences.yaml")
+    assert spec.of_sentences and spec.space.size == 10
+    app.selectbox(key="form.data.task.kind").set_value("all_words").run()
+    back = draft(app)
+    assert back == words | {"data": words["data"] | {"task": {"kind": "all_words"}}}
 
 
 def test_a_clone_is_edited_like_any_draft(folder: Path, open_page: Opened) -> None:
