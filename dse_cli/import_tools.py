@@ -144,7 +144,7 @@ def accelergy(
 @click.option("--frames", type=FRAMES_RANGE, help="Of the input, if the file is open.")
 @_MACHINE
 def onnx(file: Path, frames: int | None, machine: str | None) -> None:
-    """Count, and price, the layers of a 1-D network in ONNX.
+    """Count, and price, the layers of a network in ONNX.
 
     \b
       dse import onnx network.onnx --frames 98 --machine kws_int8

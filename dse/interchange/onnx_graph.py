@@ -21,6 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 from cost_models.workload import INPUT, LayerKind
 from dse.errors import InvalidFile, InvalidInput, short
 from dse.networks.layer_graph import (
+    BINS,
     CHANNELS,
     CLIP,
     FRAMES,
@@ -106,14 +107,14 @@ class Reader(LayerGraph):
             frames: instead of those of the file.
 
         Raises:
-            InvalidFile: it has no size, more than one dimension of space, or too many numbers.
+            InvalidFile: it has no size, more than two dimensions of space, or too many numbers.
         """
         dims = [dim.dim_value for dim in given.type.tensor_type.shape.dim]
         name = short(given.name)
         if len(dims) not in (3, 4):
             raise InvalidFile(
-                f"input {name} has {len(dims)} dimensions: a 1-D network takes clips, channels, "
-                f"frames ({self.path})"
+                f"input {name} has {len(dims)} dimensions: a network takes clips, channels, "
+                f"frames, and perhaps bins ({self.path})"
             )
         # The first dimension is the batch: one clip is priced, whatever it says. A dynamic length
         # reads as 0.
@@ -122,13 +123,9 @@ class Reader(LayerGraph):
             self.notes.append(f"the input is a batch of {self.clips:,} clips: one clip is counted")
         axes: tuple[str, ...] = (CLIP, CHANNELS, FRAMES)
         if len(dims) == 4:
-            if 1 not in dims[2:]:
-                raise InvalidFile(
-                    f"input {name} has two dimensions of space: networks of one are "
-                    f"supported ({self.path})"
-                )
-            axes = (CLIP, CHANNELS, ONE, FRAMES) if dims[2] == 1 else (CLIP, CHANNELS, FRAMES, ONE)
+            axes = (CLIP, CHANNELS, *self._image(name, dims[2:]))
         channels, length = dims[1], frames or dims[axes.index(FRAMES)]
+        bins = dims[axes.index(BINS)] if BINS in axes else 1
         if channels < 1:
             raise InvalidFile(
                 f"input {name} leaves its channels open, or has none: export it with a number of "
@@ -138,12 +135,34 @@ class Reader(LayerGraph):
             raise InvalidFile(
                 f"input {name} leaves its size open: give the frames with --frames ({self.path})"
             )
-        if channels * length >= MAX_SIZE:
+        if channels * length * bins >= MAX_SIZE:
+            shown = f"{channels:,} x {length:,}" + (f" x {bins:,}" if bins > 1 else "")
             raise InvalidFile(
-                f"input {name} has {channels:,} x {length:,} numbers: fewer than {MAX_SIZE:,} are "
-                f"read ({self.path})"
+                f"input {name} has {shown} numbers: fewer than {MAX_SIZE:,} are read ({self.path})"
             )
-        return Value(channels, length, INPUT, axes)
+        return Value(channels, length, INPUT, axes, bins=bins)
+
+    def _image(self, name: str, sizes: list[int]) -> tuple[str, str]:
+        """What two axes of space are: an open one, or the longer, is time, the other frequency.
+
+        Args:
+            name: of the input.
+            sizes: of the axes, 0 of one that is open.
+        """
+        if 1 in sizes:
+            return (ONE, FRAMES) if sizes[0] == 1 else (FRAMES, ONE)
+        if sizes == [0, 0]:
+            raise InvalidFile(
+                f"input {name} leaves both of its dimensions of space open: export it with a "
+                f"number of bins ({self.path})"
+            )
+        first = sizes[1] != 0 and (sizes[0] == 0 or sizes[0] >= sizes[1])
+        time, bins = sizes if first else sizes[::-1]
+        self.notes.append(
+            f"the input has two dimensions of space: {time or 'the open one'}, the "
+            f"{'first' if first else 'second'}, are read as frames, and {bins} as bins of each"
+        )
+        return (FRAMES, BINS) if first else (BINS, FRAMES)
 
     def value(self, node: onnx.NodeProto, index: int = 0) -> Value:
         """A tensor of activations that a node reads: the network's input, or of a node before.

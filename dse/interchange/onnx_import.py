@@ -1,7 +1,8 @@
-"""ONNX graphs of 1-D networks, read as a workload: shapes and counts, whoever trained them.
+"""ONNX graphs, of one dimension and of two, read as a workload: shapes and counts.
 
     onnx_graph      tensors of the graph, and what may be asked of them
     onnx_layers     operators that become one layer: Conv, MatMul, BatchNormalization, Add, ...
+    onnx_windows    kernels over frames and bins
     onnx_shapes     operators that become none: Flatten, Reshape, QuantizeLinear, ...
 
 Nodes are read in order, each by the function that `_OPERATORS` has for its operator. Shapes
@@ -38,9 +39,6 @@ _NEAREST = {
     "QLinearConv": "Conv, quantised as QuantizeLinear and DequantizeLinear around it",
     "ConvInteger": "Conv, quantised as QuantizeLinear and DequantizeLinear around it",
     "Pad": "Conv with pads of its own",
-    "MaxPool": "GlobalAveragePool",
-    "GlobalMaxPool": "GlobalAveragePool",
-    "ReduceMax": "GlobalAveragePool",
     "Sigmoid": "Relu",
     "Tanh": "Relu",
     "LeakyRelu": "Relu",
@@ -187,7 +185,10 @@ _OPERATORS: MappingProxyType[str, Callable[[Reader, onnx.NodeProto], None]] = Ma
         "Add": onnx_layers.add,
         "GlobalAveragePool": onnx_layers.pool,
         "AveragePool": onnx_layers.pool,
-        "ReduceMean": onnx_layers.pool,
+        "MaxPool": onnx_layers.pool,
+        "GlobalMaxPool": onnx_layers.pool,
+        "ReduceMean": onnx_layers.reduce,
+        "ReduceMax": onnx_layers.reduce,
         "Constant": onnx_shapes.read_constant,
         "Identity": onnx_shapes.rename,
         "Dropout": onnx_shapes.rename,

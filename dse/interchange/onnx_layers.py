@@ -25,7 +25,16 @@ from dse.interchange.onnx_graph import (
     plain,
     read_name,
 )
-from dse.networks.layer_graph import CHANNELS, CLIP, FRAMES, Value, convolution_kind
+from dse.interchange.onnx_windows import fields_of, read_windows
+from dse.networks.layer_graph import (
+    BINS,
+    CHANNELS,
+    CLIP,
+    FRAMES,
+    ONE,
+    Value,
+    convolution_kind,
+)
 
 LEAST_INPUTS = 4
 """Entries of a row that are equal but for their sign: fewer may be so by chance."""
@@ -34,30 +43,16 @@ LEAST_INPUTS = 4
 
 
 def convolution(reader: Reader, node: onnx.NodeProto) -> None:
-    """Conv of one dimension: pointwise, depthwise or any other, trained or ternary."""
+    """Conv over frames, and over bins: pointwise, depthwise or any other, trained or ternary."""
     read, weights, options = reader.value(node), reader.constant(node, 1), attributes(node)
-    place, kernel = _place(reader, node, read) - 2, list(weights.shape[2:])
-    if len(kernel) != len(read.axes) - 2 or any(
-        size != 1 for at, size in enumerate(kernel) if at != place
-    ):
-        raise reader.error(node, f"has a kernel of {kernel}: supported are those of one dimension")
-    if (said := [int(each) for each in attributes(node).get("kernel_shape", kernel)]) != kernel:
+    kernel = list(weights.shape[2:])
+    frames, bins = read_windows(reader, node, read, kernel)
+    if (said := [int(each) for each in options.get("kernel_shape", kernel)]) != kernel:
         raise reader.error(node, f"has a kernel_shape of {said[:8]}, and weights of {kernel[:8]}")
-    taps = kernel[place]
-    stride = _along(reader, node, "strides", len(kernel))[place]
-    dilation = _along(reader, node, "dilations", len(kernel))[place]
-    padding = _padding(reader, node, len(kernel), place)
-    span = dilation * (taps - 1) + 1
-    # "Same": as many frames as strides begin in, however many pads that takes.
-    after = (
-        -(-read.frames // stride)
-        if padding is None
-        else (read.frames + padding - span) // stride + 1
-    )
-    groups = int(options.get("group", 1))
+    groups, taps = int(options.get("group", 1)), frames.taps * bins.taps
     if taps < 1 or groups < 1:
         raise reader.error(node, f"has a kernel of {taps} taps and {groups} groups: from 1 on")
-    # Weights are (outputs, inputs / groups, taps).
+    # Weights are (outputs, inputs / groups, taps of each axis).
     if weights.shape[1] * groups != read.channels:
         raise reader.error(
             node, f"takes {weights.shape[1] * groups} channels, and gets {read.channels}"
@@ -71,51 +66,11 @@ def convolution(reader: Reader, node: onnx.NodeProto) -> None:
         kind,
         read,
         out_channels=outputs,
-        out_frames=after,
-        kernel_size=taps,
-        stride=stride,
-        dilation=dilation,
         groups=groups,
         bias=has(node, 2),
+        **fields_of(frames, bins),
         **entries,
     )
-
-
-def _place(reader: Reader, node: onnx.NodeProto, read: Value) -> int:
-    """The axis of the frames, of a tensor whose channels are where operators want them."""
-    if read.place is None:
-        raise reader.error(
-            node, f"reads a tensor of {', '.join(read.axes)}: it must be clips, channels, frames"
-        )
-    return read.place
-
-
-def _along(reader: Reader, node: onnx.NodeProto, name: str, axes: int) -> list[int]:
-    """An attribute of a whole number for each axis of space, 1 where it is left out."""
-    found = [int(each) for each in attributes(node).get(name, [1] * axes)]
-    if len(found) != axes or min(found) < 1:
-        raise reader.error(node, f"has {name} of {found[:8]}: {axes} numbers from 1 on are needed")
-    return found
-
-
-def _padding(reader: Reader, node: onnx.NodeProto, axes: int, place: int) -> int | None:
-    """Frames put in before and behind, together; None for as many as keep all frames ("same")."""
-    options = attributes(node)
-    auto = options.get("auto_pad", b"NOTSET")
-    if auto != b"NOTSET" and any(options.get("pads", ())):
-        raise reader.error(node, "has both pads and an auto_pad: leave one out")
-    if auto in (b"SAME_UPPER", b"SAME_LOWER"):
-        return None
-    if auto not in (b"NOTSET", b"VALID"):
-        raise reader.error(node, "has an auto_pad that is unknown: write its pads")
-    pads = [int(each) for each in options.get("pads", [0] * 2 * axes)]
-    if len(pads) != 2 * axes or min(pads) < 0:
-        raise reader.error(node, f"has pads of {pads[:8]}: {2 * axes} numbers from 0 on are needed")
-    # ONNX lists all begins, then all ends: (x1_begin, x2_begin, x1_end, x2_end).
-    padding = pads[place] + pads[place + axes]
-    if sum(pads) != padding:
-        raise reader.error(node, "pads an axis of size 1: layers have one dimension")
-    return 0 if auto == b"VALID" else padding
 
 
 def _trained(reader: Reader, weights: Constant) -> dict[str, Any]:
@@ -167,7 +122,7 @@ def _matrix(weights: npt.NDArray[Any]) -> Matrix:
 def linear(reader: Reader, node: onnx.NodeProto) -> None:
     """Gemm or MatMul of all numbers of a clip; a MatMul of the channels of each frame, too."""
     read, weights, options = reader.value(node), reader.constant(node, 1), attributes(node)
-    numbers = read.channels * read.frames
+    numbers = read.numbers
     if read.axes == (CLIP, FRAMES, CHANNELS) and node.op_type == "MatMul":
         _linear_of_frames(reader, node, read, weights)
         return
@@ -192,6 +147,8 @@ def linear(reader: Reader, node: onnx.NodeProto) -> None:
         out_channels=outputs,
         in_frames=1,
         out_frames=1,
+        in_bins=1,
+        out_bins=1,
         **_trained(reader, weights),
         bias=node.op_type == "Gemm" and has(node, 2),
         axes=(CLIP, CHANNELS),
@@ -244,9 +201,28 @@ def add(reader: Reader, node: onnx.NodeProto) -> None:
         _add_constant(reader, node, 1 - constants[0], constants[0])
         return
     first, second = reader.value(node, 0), reader.value(node, 1)
+    if first.numbers < second.numbers:
+        first, second = second, first
     if first.sizes(1) != second.sizes(1) or first.channels != second.channels:
-        raise reader.error(node, "adds tensors of different shapes")
+        if not _broadcast(first, second):
+            raise reader.error(node, "adds tensors of different shapes")
+        reader.notes.append(
+            f"{plain(node.name or node.output[0])} adds a tensor of {second.frames} x "
+            f"{second.bins} to one of {first.frames} x {first.bins}: it is counted as if it were "
+            "as large"
+        )
     reader.add(node, LayerKind.RESIDUAL_ADD, first, reads=(first.layer, second.layer))
+
+
+def _broadcast(larger: Value, smaller: Value) -> bool:
+    """Whether one value of the smaller tensor is added to all frames or all bins of a channel."""
+    along = ((larger.frames, smaller.frames), (larger.bins, smaller.bins))
+    aligned = len(larger.axes) == len(smaller.axes) and all(
+        one == other or ONE in (one, other) or size == 1
+        for one, other, size in zip(larger.axes, smaller.axes, smaller.sizes(1), strict=True)
+    )
+    same = larger.channels == smaller.channels and all(few in (1, many) for many, few in along)
+    return aligned and same
 
 
 def _add_constant(reader: Reader, node: onnx.NodeProto, index: int, constant: int) -> None:
@@ -277,29 +253,65 @@ def _add_constant(reader: Reader, node: onnx.NodeProto, index: int, constant: in
     reader.values[node.output[0]] = read
 
 
+_MAXIMA = ("MaxPool", "GlobalMaxPool", "ReduceMax")
+
+
 def pool(reader: Reader, node: onnx.NodeProto) -> None:
-    """GlobalAveragePool, AveragePool or ReduceMean over all frames."""
+    """AveragePool or MaxPool of windows, or of all frames and bins (GlobalAveragePool)."""
     read, options = reader.value(node), attributes(node)
-    place = _place(reader, node, read)
-    axes, gone = read.axes, set[int]()
-    if node.op_type == "AveragePool":
-        kernel = [int(each) for each in options["kernel_shape"]]
-        if kernel != read.sizes(1)[2:] or _padding(reader, node, len(kernel), place - 2) != 0:
-            raise reader.error(node, "averages over part of the frames: over all is supported")
-    elif node.op_type == "ReduceMean":
-        given = reader.numbers(node, "axes", 1)
-        if not given and options.get("noop_with_empty_axes", 0):
-            reader.values[node.output[0]] = read
-            return
-        rank = len(axes)
-        over = {reader.axis(node, each, rank) for each in given} if given else set(range(rank))
-        sizes = read.sizes(reader.clips)
-        wrong = [axes[each] for each in over if axes[each] in (CLIP, CHANNELS) and sizes[each] > 1]
-        if wrong or (read.frames > 1 and place not in over):
-            shown = ", ".join(axes[each] for each in sorted(over))
-            raise reader.error(
-                node, f"averages over {shown}: over all frames, and nothing else, is supported"
-            )
-        gone = set() if options.get("keepdims", 1) else over
+    kind = LayerKind.MAX_POOL if node.op_type in _MAXIMA else LayerKind.AVERAGE_POOL
+    if node.op_type.startswith("Global"):
+        _check_place(reader, node, read)
+        reader.add(node, kind, read, out_frames=1, out_bins=1)
+        return
+    if options.get("ceil_mode", 0):
+        raise reader.error(node, "has a ceil_mode: windows that end behind the last frame are none")
+    kernel = [int(each) for each in options["kernel_shape"]]
+    if min(kernel, default=0) < 1:
+        raise reader.error(
+            node, f"has a kernel_shape of {kernel[:8]}: numbers from 1 on are needed"
+        )
+    frames, bins = read_windows(reader, node, read, kernel)
+    if frames.dilation * bins.dilation != 1:
+        raise reader.error(node, "has a dilation, which pools of ours have not")
+    if frames.whole and bins.whole:  # a pool of all is one without a window
+        reader.add(node, kind, read, out_frames=1, out_bins=1)
+    else:
+        reader.add(node, kind, read, **fields_of(frames, bins))
+
+
+def _check_place(reader: Reader, node: onnx.NodeProto, read: Value) -> None:
+    if read.place is None:
+        raise reader.error(
+            node, f"reads a tensor of {', '.join(read.axes)}: it must be clips, channels, frames"
+        )
+
+
+def reduce(reader: Reader, node: onnx.NodeProto) -> None:
+    """ReduceMean or ReduceMax over all frames, all bins, or both."""
+    read, options = reader.value(node), attributes(node)
+    axes = read.axes
+    _check_place(reader, node, read)
+    given = reader.numbers(node, "axes", 1)
+    if not given and options.get("noop_with_empty_axes", 0):
+        reader.values[node.output[0]] = read
+        return
+    rank = len(axes)
+    over = {reader.axis(node, each, rank) for each in given} if given else set(range(rank))
+    sizes = read.sizes(reader.clips)
+    wrong = [axes[each] for each in over if axes[each] in (CLIP, CHANNELS) and sizes[each] > 1]
+    named = {axes[each] for each in over}
+    done = {axis for axis in (FRAMES, BINS) if axis in named}
+    left = read.frames * read.bins > 1 and not done
+    if wrong or left:
+        shown = ", ".join(axes[each] for each in sorted(over))
+        raise reader.error(
+            node,
+            f"averages over {shown}: over all frames, and nothing else, is supported, or all bins",
+        )
+    kind = LayerKind.MAX_POOL if node.op_type in _MAXIMA else LayerKind.AVERAGE_POOL
+    gone = set() if options.get("keepdims", 1) else over
     kept = tuple(axis for at, axis in enumerate(axes) if at not in gone)
-    reader.add(node, LayerKind.AVERAGE_POOL, read, out_frames=1, axes=kept)
+    made = {"out_frames": 1} if FRAMES in done or read.frames == 1 else {}
+    made |= {"out_bins": 1} if BINS in done or read.bins == 1 else {}
+    reader.add(node, kind, read, axes=kept, **made)

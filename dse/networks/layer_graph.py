@@ -6,6 +6,7 @@ its shape is. Nodes that move or rename numbers change the axes alone:
 
     (clip, channels, frames)       convolutions want it so
     (clip, channels, one, frames)  a one put in for tools of two dimensions
+    (clip, channels, frames, bins) of a network that convolves over frequency, too; in either order
     (clip, flat)                   channels and frames as one axis, for a linear layer
     (clip, frames, channels)       transposed: a linear layer for each frame
 
@@ -15,7 +16,6 @@ its shape is. Nodes that move or rename numbers change the axes alone:
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 from cost_models.workload import (
@@ -34,16 +34,16 @@ MAX_SIZE = 2**31
 """Numbers of a tensor of activations."""
 MAX_MACS = 2**53
 
-CLIP, CHANNELS, FRAMES, ONE, FLAT = "clip", "channels", "frames", "one", "flat"
-"""What an axis of a tensor is; FLAT is channels and frames in one, ONE has size 1."""
+CLIP, CHANNELS, FRAMES, BINS, ONE, FLAT = "clip", "channels", "frames", "bins", "one", "flat"
+"""What an axis of a tensor is; FLAT is channels, frames and bins in one, ONE has size 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
     """A tensor of activations, as the layer that made it left it.
 
-    Flatten and Reshape change its axes only, so (channels, frames) are still known when a linear
-    layer asks for channels * frames numbers.
+    Flatten and Reshape change its axes only, so (channels, frames, bins) are still known when a
+    linear layer asks for the product of them.
     """
 
     channels: int
@@ -55,11 +55,17 @@ class Value:
     """Of its frames, zeros put in before and behind: in no memory, a convolution makes them."""
     first: int = 0
     """Of the tensor's channels, the first that it has: a part is read where it lies."""
+    bins: int = 1
+
+    @property
+    def numbers(self) -> int:
+        """All of a clip."""
+        return self.channels * self.frames * self.bins
 
     def sizes(self, clips: int) -> list[int]:
         """Of the axes."""
-        of = {CLIP: clips, CHANNELS: self.channels, FRAMES: self.frames, ONE: 1}
-        return [of.get(axis, self.channels * self.frames) for axis in self.axes]
+        of = {CLIP: clips, CHANNELS: self.channels, FRAMES: self.frames, BINS: self.bins, ONE: 1}
+        return [of.get(axis, self.numbers) for axis in self.axes]
 
     @property
     def place(self) -> int | None:
@@ -71,7 +77,18 @@ class Value:
             return None
         if FRAMES in self.axes:
             return self.axes.index(FRAMES)
-        return 2 if self.frames == 1 and len(self.axes) > 2 else None
+        free = [at for at, axis in enumerate(self.axes) if at > 1 and axis != BINS]
+        return free[0] if self.frames == 1 and free else None
+
+    @property
+    def space(self) -> tuple[str, ...]:
+        """What the axes behind clips and channels are, of a tensor that has a `place`.
+
+        FRAMES stands at that place, even where frames of one were squeezed away before.
+        """
+        return tuple(
+            FRAMES if at == self.place else axis for at, axis in enumerate(self.axes) if at > 1
+        )
 
 
 class LayerGraph:
@@ -105,15 +122,17 @@ class LayerGraph:
         reads = () if like.layer == before else (like.layer,)
         size = {"in_channels": like.channels, "in_frames": like.frames, "reads": reads}
         size |= {"out_channels": like.channels, "out_frames": like.frames}
+        size |= {"in_bins": like.bins, "out_bins": like.bins}
         layer = Layer(name=name, kind=kind, **(size | other))
-        if layer.out_channels * layer.out_frames >= MAX_SIZE or layer.macs >= MAX_MACS:
+        if layer.out_channels * layer.out_pixels >= MAX_SIZE or layer.macs >= MAX_MACS:
             raise InvalidInput(f"it is too large: it makes {MAX_SIZE:,} numbers or more")
         self.place_of[name] = len(self.layers)
         self.layers.append(layer)
         self.root_of[name] = self.root_of[like.layer] if kind in IN_LINE else name
         self.tensor_channels.setdefault(self.root_of[name], layer.out_channels)
         first = like.first if kind in IN_LINE else 0
-        return Value(layer.out_channels, layer.out_frames, name, axes, first=first)
+        made = (layer.out_channels, layer.out_frames, name, axes)
+        return Value(*made, first=first, bins=layer.out_bins)
 
     def free_name(self, name: str) -> str:
         """A distinct name for the next layer."""
@@ -167,7 +186,8 @@ class LayerGraph:
         latest = max((value.layer for value in values), key=lambda name: self.place_of[name])
         channels, first = sum(value.channels for value in values), groups[0][0].first
         like = values[0]
-        return Value(channels, like.frames, latest, like.axes, first=first if not others else 0)
+        joined = (channels, like.frames, latest, like.axes)
+        return Value(*joined, first=first if not others else 0, bins=like.bins)
 
     def _check_joined(self, groups: list[list[Value]], roots: list[str]) -> None:
         if INPUT in roots:
@@ -210,25 +230,31 @@ def convolution_kind(taps: int, groups: int, inputs: int, outputs: int) -> Layer
 def axes_of(sizes: Sequence[int], read: Value, clips: int) -> tuple[str, ...] | None:
     """What the axes of a new shape are; None where they are none of the old ones, in order."""
     sizes = list(sizes)
-    if sizes == [read.channels * read.frames] and clips == 1:
+    if sizes == [read.numbers] and clips == 1:
         return (FLAT,)
     if len(sizes) < 2 or sizes[0] != clips:
         return None
     rest = sizes[1:]
-    if rest == [read.channels] and read.frames == 1:
+    if rest == [read.channels] and read.numbers == read.channels:
         return (CLIP, CHANNELS)
-    if rest == [read.channels * read.frames]:
+    if rest == [read.numbers]:
         return (CLIP, FLAT)
-    if rest[0] != read.channels or prod(rest[1:]) != read.frames:
+    # Frames and bins in the order that they had, which flattening forgets; ones come and go.
+    of = {FRAMES: read.frames, BINS: read.bins}
+    kept = [axis for axis, size in of.items() if size > 1]
+    if len(kept) > 1:
+        kept = [axis for axis in read.axes if axis in of]
+    large = [size for size in rest[1:] if size > 1]
+    if rest[0] != read.channels or large != [of[axis] for axis in kept]:
         return None
-    others = [FRAMES if size == read.frames > 1 else ONE for size in rest[1:]]
-    return (CLIP, CHANNELS, *others)
+    names = iter(kept)
+    return (CLIP, CHANNELS, *(next(names) if size > 1 else ONE for size in rest[1:]))
 
 
 def frames_first(read: Value) -> bool:
-    """Whether channels and frames lie such that one axis of both would have the frames first."""
+    """Whether channels do not come first of what lies in one axis, if all becomes one."""
     large = [axis for axis, size in zip(read.axes, read.sizes(1), strict=True) if size > 1]
-    return large == [FRAMES, CHANNELS]
+    return CHANNELS in large and large[0] != CHANNELS
 
 
 def has_weights(layer: Layer | None) -> bool:

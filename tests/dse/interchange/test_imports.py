@@ -112,22 +112,22 @@ ONE = {"w": np.ones((2, 2, 1), np.float32)}
             r"node 'rnn' \(LSTM\) is not supported: the nearest supported is Conv \(",
         ),
         (
-            [helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2])],
+            [helper.make_node("Tanh", ["x"], ["y"])],
             [1, 2, 9],
             {},
-            r"node 'y' \(MaxPool\) is not supported: the nearest supported is GlobalAveragePool",
+            r"node 'y' \(Tanh\) is not supported: the nearest supported is Relu",
         ),
         ([helper.make_node("Einsumm", ["x"], ["y"])], [1, 2, 9], {}, "supported are Add, ArgMax"),
         ([helper.make_node("Conv", ["x", "w"], ["y"])], [1, 3, 9], ONE, "takes 2 channels, and ge"),
         ([helper.make_node("Conv", ["x", "w"], ["y"])], [1, 2, 0], ONE, "give the frames with --"),
         ([helper.make_node("Conv", ["x", "q"], ["y"])], [1, 2, 9], ONE, "'q', which is no const"),
         ([helper.make_node("Relu", ["z"], ["y"])], [1, 2, 9], {}, "'z', which is no tensor"),
-        ([helper.make_node("Relu", ["x"], ["y"])], [1, 3, 32, 32], {}, "two dimensions of space"),
+        ([helper.make_node("Relu", ["x"], ["y"])], [1, 3, 0, 0], {}, "both of its dimensions of"),
         (
-            [helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[2])],
+            [helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[2], ceil_mode=1)],
             [1, 2, 9],
             {},
-            "averages over part of the frames",
+            "has a ceil_mode: windows that end behind the last frame are none",
         ),
         (
             [
