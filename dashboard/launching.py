@@ -24,6 +24,8 @@ from typing import Any
 from cost_models import accelerator_names, technology_names
 from dashboard.studies import inside, searching_elsewhere, searching_process
 from dse import files
+from dse.design.families import FAMILIES
+from dse.design.families.own import ENDING
 from dse.errors import InvalidInput, InvalidStudy
 from dse.files import write_text
 from dse.studies.folder import RESOLVED
@@ -177,6 +179,13 @@ def check_paths(node: Mapping[str, Any], root: Path, data: Sequence[Path]) -> No
         raise InvalidStudy(
             "the data must be a folder that the page knows: one beside the studies, one of another "
             "study, or one that `dse dashboard --data FOLDER` named"
+        )
+    space = node.get("space")
+    family = space.get("family") if isinstance(space, Mapping) else None
+    if isinstance(family, str) and family not in FAMILIES and family.endswith(ENDING):
+        raise InvalidStudy(
+            f"the family {family} is a program, and a page executes none: start the search with "
+            "`dse search`; it is shown here all the same"
         )
     hardware = node.get("hardware")
     searched = hardware if isinstance(hardware, Mapping) else {}

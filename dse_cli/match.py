@@ -357,16 +357,28 @@ def _changed(asked: Asked, changes: str | None, policy: str | None) -> tuple[Fam
     values = {**asked.values, **_read_changes(changes)}
     for name, value in values.items():
         family.check(name, value)
-    if policy is not None:
+    if "policy" not in family.axes:
+        if policy is not None:
+            raise InvalidInput(
+                f"family {family.name} has no axis 'policy': choose the kinds of its places "
+                f"({', '.join(family.places)}) by --with, and leave --policy out"
+            )
+        if not _has_places(family, values):
+            values |= dict.fromkeys(family.places, "ternary")
+    elif policy is not None:
         values = {name: value for name, value in values.items() if not family.is_place(name)}
         values["policy"] = policy
-    elif values.get("policy", "P0") == "P0" and set(
-        of_kind(family, values, "bitnet").values()
-    ).isdisjoint(("bitnet", "identity_or_bitnet")):
+    elif values.get("policy", "P0") == "P0" and not _has_places(family, values):
         values["policy"] = "P3"
     for _, why in family.clashes(values):
         raise InvalidInput(why)
     return family, values
+
+
+def _has_places(family: Family, values: Values) -> bool:
+    """Whether values of axes put another kind than dense somewhere."""
+    found = set(of_kind(family, values, "bitnet").values())
+    return not found.isdisjoint(("bitnet", "identity_or_bitnet"))
 
 
 def _read_changes(changes: str | None) -> Values:

@@ -84,7 +84,12 @@ def _space() -> Schema:
     which family has which axes; the reader does.
     """
     properties: Schema = {
-        "family": {"enum": list(FAMILIES), "default": DEFAULT.name},
+        "family": _or_named({"type": "string", "pattern": r"\.py$"}, FAMILIES)
+        | {
+            "default": DEFAULT.name,
+            "description": "Of the library, or the Python file of a family of your own, seen from "
+            "the study file.",
+        },
         "in_channels": {
             "type": "integer",
             "description": "Features per frame; those of `data.features` where it is left out.",

@@ -345,7 +345,7 @@ def _read(path: Path) -> _Given:
     with problems.part():
         file = build(_File, node)
     with problems.part():
-        space = space_from_node(node.value["space"])
+        space = space_from_node(node.value["space"], folders=(path.parent,))
     budget = Budget()
     with problems.part():
         if "limits" in node.value:

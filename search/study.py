@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dse.design.point import DesignPoint
 from dse.errors import InvalidStudy
-from dse.files import write_text
+from dse.files import inside, write_text
 from dse.pricing.sweep import Sweep
 from dse.speech.speech_commands import SPLITS
 from dse.studies.folder import DESIGNS, GIVEN, RESOLVED
@@ -289,3 +289,6 @@ def _write_record(
     resolved = readable_yaml(spec, begun, folder)
     write_text(folder / GIVEN, given)
     write_text(folder / RESOLVED, resolved)
+    # Whoever reads the record has the family's text; the copy is for people.
+    if (source := spec.space.family.source) is not None:
+        write_text(inside(folder, source.file), source.text)

@@ -237,7 +237,10 @@ def _axes(node: dict[str, Any]) -> None:
     _select(
         st, "Family of networks", node, "space.family", families, usual=DEFAULT.name, then=_fit_axes
     )
-    family = FAMILIES.get(str(space.get("family")), DEFAULT)
+    family = FAMILIES.get(str(space.get("family", DEFAULT.name)))
+    if family is None:
+        st.caption("The axes of a family of one's own are varied in the YAML.")
+        return
     known = [axis for axis in family.axes if axis in space]
     st.session_state["form.axes"] = known
     st.multiselect(

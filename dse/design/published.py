@@ -66,7 +66,9 @@ PUBLISHED: dict[str, Published] = {
 }
 
 
-def published(name: str, in_channels: int | None = None) -> DesignPoint:
+def published(
+    name: str, in_channels: int | None = None, family: Family | None = None
+) -> DesignPoint:
     """A network by its name in the literature.
 
     Args:
@@ -77,11 +79,13 @@ def published(name: str, in_channels: int | None = None) -> DesignPoint:
             that in their order: `-P3@4x32`, in tiles of 4 x 32; or with another kind of matrices,
             of the sizes that `dse.design.families.mixing` has for defaults: `-P3:monarch`.
         in_channels: features per frame; those of the paper where it is None.
+        family: of a study, which may be a person's own and then has names of its own.
 
     Raises:
         InvalidDesign: no such network, or a policy that replaces nothing in it.
     """
-    family = published_family(name)
+    if family is None or published_values(name, family) is None:
+        family = published_family(name)
     values = None if family is None else published_values(name, family)
     if family is None or values is None:
         raise InvalidDesign(

@@ -305,7 +305,7 @@ class SearchSpace:
             else _range_to_dict(choice)
             for choice in self.choices
         }
-        return {"family": self.family.name, "in_channels": self.in_channels, **axes}
+        return {"family": self.family.to_plain(), "in_channels": self.in_channels, **axes}
 
 
 def _default_of_all(family: Family, name: str) -> Value:

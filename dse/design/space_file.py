@@ -11,17 +11,19 @@ and `per_block: true` in a range (or in `{values: [...]}`) lets each block have 
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cost_models.reading import Problems, build, read_value
 from cost_models.strict_yaml import Node
 from dse.design.families import DEFAULT, FAMILIES, ternary
 from dse.design.families.family import BLOCKS, Axis, Family, Value, Values
+from dse.design.families.own import ENDING, family_from_text, read_family
 from dse.design.point import Channels
 from dse.design.space import Choice, SearchSpace
-from dse.errors import InvalidDesign, InvalidField, short
+from dse.errors import InvalidDesign, InvalidField, InvalidInput, short
 
 MAX_VALUES = 10_000
 
@@ -43,7 +45,11 @@ class _List:
 
 
 def space_from_node(
-    node: Node, *, in_channels: int | None = None, recorded: bool = False
+    node: Node,
+    *,
+    in_channels: int | None = None,
+    recorded: bool = False,
+    folders: Sequence[Path] = (),
 ) -> SearchSpace:
     """Read a space from the `space` section of a study.
 
@@ -53,6 +59,8 @@ def space_from_node(
             None.
         recorded: it is of a study that has begun, perhaps with an earlier version, which let axes
             pass that have no effect.
+        folders: in which the file of a person's own family is looked for; without any, there may be
+            none.
 
     Raises:
         InvalidFile: an unknown axis, an empty range, an end that the steps do not reach, a value
@@ -61,7 +69,7 @@ def space_from_node(
     if not isinstance(node.value, dict):
         raise node.error(f"{node.key or 'space'} must be a mapping of axes")
     axes = dict(node.value)
-    family = _read_family(axes.pop("family", None))
+    family = _read_family(axes.pop("family", None), folders, recorded)
     in_channels = family.features if in_channels is None else in_channels
     problems = Problems()
     with problems.part():
@@ -80,7 +88,8 @@ def space_from_node(
         """Of an axis, for all blocks and for single ones."""
         given = [each for each in read if family.split(each)[0] == name]
         values = [value for each in given for value in read[each][0].values]
-        return tuple(dict.fromkeys(values)) or (family.axes[name].default,)
+        axis = family.axes.get(name) or ternary.AXES[name]
+        return tuple(dict.fromkeys(values)) or (axis.default,)
 
     with problems.part():
         _check_generators(axes, family, list_values)
@@ -137,14 +146,50 @@ def _given(name: str, nodes: Mapping[str, Node]) -> str:
     return name if name in nodes else name.rpartition("_b")[0]
 
 
-def _read_family(node: Node | None) -> Family:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recorded:
+    """A person's own family, as a record has it."""
+
+    file: str
+    digest: str
+    text: str
+
+
+def _read_family(node: Node | None, folders: Sequence[Path], recorded: bool) -> Family:
+    """A family of the library by its name, or a person's own by its file or from a record.
+
+    Only a record has a program in it: a study file is also what a page of the dashboard sends.
+    """
     if node is None:
         return DEFAULT
-    if node.value not in FAMILIES:
+    if recorded and isinstance(node.value, dict):
+        kept = build(_Recorded, node)
+        family = family_from_text(kept.file, kept.text)
+        if family.source is None or family.source.digest != kept.digest:
+            raise node.error(f"the text of {kept.file} is not the one of its digest")
+        return family
+    if isinstance(node.value, str) and node.value.endswith(ENDING):
+        return _read_own(node, folders)
+    if not isinstance(node.value, str) or node.value not in FAMILIES:
         raise node.error(
-            f"space.family must be one of {', '.join(FAMILIES)}, not {short(node.value)}"
+            f"space.family must be one of {', '.join(FAMILIES)}, or a Python file that defines a "
+            f"family, such as my_net.py, not {short(node.plain())}"
         )
     return FAMILIES[node.value]
+
+
+def _read_own(node: Node, folders: Sequence[Path]) -> Family:
+    if not folders:
+        raise node.error(
+            f"space.family is {short(node.value)}, and here only families of the library are read: "
+            f"{', '.join(FAMILIES)}"
+        )
+    paths = [folders[0] / node.value, *(each / Path(node.value).name for each in folders[1:])]
+    path = next((each for each in paths if each.exists()), paths[0])
+    try:
+        return read_family(path)
+    except InvalidInput as error:
+        raise node.error(f"space.family: {error}") from error
 
 
 def _check_effects(

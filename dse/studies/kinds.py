@@ -69,6 +69,8 @@ def deciding_axes(space: SearchSpace, names: Iterable[str], values: Iterable[obj
         names: of axes, as rows have them; those that its family does not know are left out.
         values: all that stand there: a skip such as `identity_or_ternary` makes widths decide, too.
     """
+    if space.family.source is not None:  # only its author knows which axes decide that
+        return list(names)
     skips = {str(value) for value in values} - {"identity_or_dense"}
     # Where only skips may be replaced, a network of bare identities has nothing that is.
     by_width = any(skip.startswith(BY_WIDTH) for skip in skips) or "separable" in space.family.axes

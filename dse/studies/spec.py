@@ -438,7 +438,7 @@ def study_from_node(
     # each part is read as soon as what it is read with is sound.
     check_kind(node, "study")
     problems = Problems()
-    file, space, limits = _parts(node, problems, base)
+    file, space, limits = _parts(node, problems, base, path.parent)
     hardware, rungs = None, None
     warm_start: tuple[Path, ...] = ()
     baselines: tuple[Baseline, ...] = ()
@@ -502,7 +502,7 @@ def study_from_node(
 
 
 def _parts(
-    node: Node, problems: Problems, base: Path
+    node: Node, problems: Problems, base: Path, around: Path
 ) -> tuple[StudyFile | None, SearchSpace | None, tuple[Limit, ...]]:
     """The file, and its parts that have a reader of their own; None for what cannot be read."""
     keys = dict(node.value) if isinstance(node.value, dict) else {}
@@ -526,7 +526,7 @@ def _parts(
             limits = budget_from_node(keys["limits"], OBJECTIVE_COLUMNS).limits
     with problems.part():
         if "space" in keys:
-            space = space_from_node(keys["space"])
+            space = space_from_node(keys["space"], folders=(base, around))
     if file is None or data is None:
         return None, space, limits
     return dataclasses.replace(file, data=data), space, limits
@@ -783,7 +783,7 @@ def _read_baseline(node: Node, space: SearchSpace) -> Baseline:
         if isinstance(node.value, str):
             values = published_values(node.value, space.family)
             place = None if values is None else space.complete(values)
-            point = published(node.value, in_channels=space.in_channels)
+            point = published(node.value, space.in_channels, space.family)
             return Baseline(node.value, point, place)
         given = node.plain()
         place = space.complete(given, fill=True)
@@ -834,11 +834,23 @@ def check_unchanged(
     for key in now:
         if key in (*CHANGEABLE, *also) or before[key] == now[key]:
             continue
+        if key == "space" and isinstance(old := before[key]["family"], dict):
+            _check_same_text(old, now[key]["family"], where)
         place, old, new = _first_difference(key, before[key], now[key])
         priced = "price the study again (dse reprice), " if key in PRICED else ""
         raise InvalidStudy(
             f"{where} is a study with {place} {old}, and the file now says {new}: "
             f"undo the change, {priced}or give the study another name"
+        )
+
+
+def _check_same_text(before: Mapping[str, str], now: Any, where: str) -> None:
+    """Refuse a person's own family whose file has changed since the study has begun."""
+    if isinstance(now, dict) and before["digest"] != now["digest"]:
+        raise InvalidStudy(
+            f"{where} was begun with another text of {before['file']} (digest "
+            f"{before['digest']}, now {now['digest']}): take back the change, which the study's "
+            "folder has a copy of, or give the study another name"
         )
 
 

@@ -182,14 +182,16 @@ def test_what_is_no_draft_is_none(word: str) -> None:
         ("hardware: {machine: [kws_int8, ../x.yaml]}", "a name has up to 64"),
         ("hardware: {technology: ../x.yaml}", "a name has up to 64"),
         ("warm_start: [../../secret]", "leads out of the folder"),
+        ("space: {family: mine.py}", "family mine.py is a program, and a page executes none"),
     ],
 )
 def test_a_study_file_stays_among_what_the_page_knows(
     tmp_path: Path, line: str, words: str
 ) -> None:
     speech = tmp_path / "speech"
-    lines = {"data": f"data: {{folder: {speech}}}", line.split(":")[0]: line}
-    text = "name: mine\nspace: {blocks: [1, 2]}\n" + "\n".join(lines.values()) + "\n"
+    lines = {"data": f"data: {{folder: {speech}}}", "space": "space: {blocks: [1, 2]}"}
+    lines[line.split(":")[0]] = line
+    text = "name: mine\n" + "\n".join(lines.values()) + "\n"
     with pytest.raises(InvalidInput, match=words):
         launching.check_paths(read_draft(text), tmp_path, [speech])
 

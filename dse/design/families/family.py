@@ -12,7 +12,8 @@ never builds designs: a part depends on few axes (`Family.reach`), so each combi
 is built and priced once, and a design of ten million is a row of part numbers. Both call the same
 `Family.part`, so that a sweep and a design cannot disagree.
 
-A new family is a file beside `matchboxnet.py`, which gives these functions, and a line in
+A family of a person's own is a file that a study names (`own.py`). A new family of the library is
+a file beside `matchboxnet.py`, which gives these functions, and a line in
 `dse.design.families.FAMILIES`. One of residual blocks between a first and two last layers, as
 MatchboxNet and QuartzNet are, has the functions from `residual.py`, and is a table of defaults.
 Axes are decided in their order: an axis that decides whether others matter (`Axis.decides`) stands
@@ -20,6 +21,7 @@ before them.
 """
 
 import difflib
+import hashlib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -95,6 +97,24 @@ class Part:
     """Of a value that it reads: of the block before it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The file of a person's own family."""
+
+    file: str
+    """Its name, without folders."""
+    text: str
+
+    @property
+    def digest(self) -> str:
+        """Twelve hex digits that change when the text does."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:12]
+
+
+def _everything(axis: str, values: Mapping[str, Value]) -> Collection[int]:
+    raise NotImplementedError  # as `Family.__post_init__` replaces it
+
+
 def unnamed(name: str) -> Values | None:
     """Of a family without networks in the literature: no name is of any."""
     return None
@@ -117,9 +137,10 @@ class Family:
     part: Callable[[Mapping[str, Value], int, int], Part]
     """(values, index, features a frame) -> that part, whatever is wrong with the others. Raises
     `InvalidDesign` where it cannot be built."""
-    reach: Callable[[str, Mapping[str, Value]], Collection[int]]
+    reach: Callable[[str, Mapping[str, Value]], Collection[int]] = _everything
     """(axis, values of those that decide) -> the parts that it may change, or whose input it
-    changes. To say too many costs a sweep time; one too few would make it wrong."""
+    changes. To say too many costs a sweep time; one too few would make it wrong. All, where it is
+    left out."""
     head: Head = "pooled"
     """Of all its networks."""
     places: tuple[str, ...] = ()
@@ -132,10 +153,26 @@ class Family:
     width: str = "channels"
     """The axis that a budget solves where nobody names one (`fill` of a study, `dse match`): whole
     numbers, of which more are more trained parameters."""
+    source: Source | None = None
+    """The file that it comes from; None of families of the library."""
+
+    def __post_init__(self) -> None:
+        """Take an axis to reach everything where nobody says what it reaches."""
+        if self.reach is _everything:
+            object.__setattr__(self, "reach", lambda _, values: range(self.parts(values)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """By its name: a space goes to other processes, and its family's functions do not."""
+        """By its name or its text: a space goes to other processes, functions do not."""
+        if self.source is not None:
+            return _from_text, (self.source.file, self.source.text)
         return _registered, (self.name,)
+
+    def to_plain(self) -> str | dict[str, str]:
+        """As a record has it: its name; of a person's own, its file's name and all its text."""
+        if self.source is None:
+            return self.name
+        source = self.source
+        return {"file": source.file, "digest": source.digest, "text": source.text}
 
     def split(self, name: str) -> tuple[str, int | None]:
         """`channels_b2` -> (`channels`, 2); `channels` -> (`channels`, None).
@@ -193,11 +230,16 @@ class Family:
             raise InvalidDesign(why)
         in_channels = self.features if in_channels is None else in_channels
         parts = [self.part(values, index, in_channels) for index in range(self.parts(values))]
-        [head] = (part.content for part in parts if not isinstance(part.content, Block))
+        last = parts[-1].content if parts else None
+        blocks = tuple(part.content for part in parts[:-1] if isinstance(part.content, Block))
+        if last != self.head or len(blocks) != len(parts) - 1:
+            raise InvalidDesign(
+                f"family {self.name}: parts must be blocks, and its {self.head} head behind them"
+            )
         return DesignPoint(
-            blocks=tuple(part.content for part in parts if isinstance(part.content, Block)),
+            blocks=blocks,
             in_channels=in_channels,
-            head=head,
+            head=self.head,
             ternary_seed=parts[0].ternary_seed,
             name=name,
         )
@@ -249,6 +291,12 @@ def _registered(name: str) -> Family:
     from dse.design.families import FAMILIES
 
     return FAMILIES[name]
+
+
+def _from_text(file: str, text: str) -> Family:
+    from dse.design.families.own import family_from_text
+
+    return family_from_text(file, text)
 
 
 # Remembered: a sweep asks for the same few names for each part of each piece.
