@@ -438,7 +438,7 @@ def study_from_node(
     # each part is read as soon as what it is read with is sound.
     check_kind(node, "study")
     problems = Problems()
-    file, space, limits = _parts(node, problems, base, path.parent)
+    file, space, limits = _parts(node, problems, base, Path(node.file).parent)
     hardware, rungs = None, None
     warm_start: tuple[Path, ...] = ()
     baselines: tuple[Baseline, ...] = ()

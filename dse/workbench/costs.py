@@ -52,11 +52,12 @@ def read_space(space: Mapping[str, Any] | str | os.PathLike[str]) -> SearchSpace
         InvalidInput: the file has no such section.
     """
     if isinstance(space, Mapping):
-        return space_from_node(parse_yaml(dump_yaml(dict(space)), "space"))
+        node = parse_yaml(dump_yaml(dict(space)), "space")
+        return space_from_node(node, folders=(Path.cwd(),))
     node = read_yaml(Path(space))
     if not isinstance(node.value, dict) or "space" not in node.value:
         raise InvalidInput(f"{space} has no 'space' section: name a study file, or give the axes")
-    return space_from_node(node.value["space"])
+    return space_from_node(node.value["space"], folders=(Path(space).parent,))
 
 
 def read_machine(
