@@ -66,7 +66,7 @@ def board_of(study: str, place: str) -> Iterator[Any]:
         place: its URL, which is what there can be one coordinator of.
 
     Raises:
-        InvalidStudy: another coordinator of this cluster holds it.
+        InvalidStudy: another coordinator of this cluster holds it, or the cluster cannot start it.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -93,6 +93,13 @@ def board_of(study: str, place: str) -> Iterator[Any]:
                     f"study {study} is being searched by {_holder(name)}: wait for it, stop it, or "
                     "give this study another name"
                 ) from None
+        except ray.exceptions.RayActorError as error:
+            said = str(error).strip().splitlines()[-1]
+            raise InvalidStudy(
+                f"the Ray cluster could not start what holds study {study} on this node ({said}): "
+                "see `ray status` and `ray list nodes`, or give --ray-address local for a cluster "
+                "of its own"
+            ) from None
         time.sleep(0.5)
     try:
         yield board
