@@ -26,6 +26,7 @@ COMMANDS = {
     "transcribe": ("dse_cli.transcribe", "Write down what a trained network hears."),
     "estimate": ("dse_cli.estimate", "Price one design: counts, energy, latency."),
     "match": ("dse_cli.match", "Equal-budget designs of every mixing layer."),
+    "machine": ("dse_cli.machine", "Write a machine file of your own, from questions."),
     "schema": ("dse_cli.schema", "Print which keys a file may have."),
     "sweep": ("dse_cli.sweep", "Price a whole space without training."),
     "import": ("dse_cli.importing", "Import networks, machines, tables of other tools."),

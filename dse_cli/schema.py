@@ -18,6 +18,7 @@ from cost_models.reading import adapter
 from dse.design.families import DEFAULT, FAMILIES
 from dse.design.families.family import Axis
 from dse.design.point import DesignPoint
+from dse.speech.task import FeatureSpec
 from dse.studies.spec import StudyFile
 from dse.ternary.generators import FAMILIES as GENERATORS
 from dse.training.recipe import RECIPES, Recipe
@@ -164,6 +165,7 @@ KINDS: dict[str, tuple[type, Callable[[Schema, Schema], None]]] = {
     "technology": (Technology, _without_name),
     "design": (DesignPoint, _design),
     "recipe": (Recipe, _recipe),
+    "features": (FeatureSpec, lambda root, parts: None),
 }
 """What a person may write -> the dataclass that reads it, and what is added to its schema."""
 

@@ -11,6 +11,8 @@ from cost_models import InvalidFile, load_accelerator
 from cost_models.library import DATA
 from cost_models.strict_yaml import dump_yaml, read_yaml
 from dse.design.published import published
+from dse.speech.task import FeatureSpec
+from dse.speech.transcription import SENTENCE_FEATURES
 from dse.studies.spec import read_study
 from dse.training.recipe import RECIPES
 from dse_cli import group
@@ -45,6 +47,7 @@ def files() -> list[tuple[str, object]]:
         assert point is not None
         found.append(("design", point.to_dict()))
     found += [("recipe", recipe.to_dict()) for recipe in RECIPES.values()]
+    found += [("features", FeatureSpec().to_dict()), ("features", SENTENCE_FEATURES.to_dict())]
     return [*found, ("recipe", {"base": "matchboxnet", "epochs": 3})]
 
 
