@@ -145,6 +145,8 @@ class Reader(LayerGraph):
     def _image(self, name: str, sizes: list[int]) -> tuple[str, str]:
         """What two axes of space are: an open one, or the longer, is time, the other frequency.
 
+        As in `dse.trace`; of equal ones the second is time.
+
         Args:
             name: of the input.
             sizes: of the axes, 0 of one that is open.
@@ -156,7 +158,7 @@ class Reader(LayerGraph):
                 f"input {name} leaves both of its dimensions of space open: export it with a "
                 f"number of bins ({self.path})"
             )
-        first = sizes[1] != 0 and (sizes[0] == 0 or sizes[0] >= sizes[1])
+        first = sizes[1] != 0 and (sizes[0] == 0 or sizes[0] > sizes[1])
         time, bins = sizes if first else sizes[::-1]
         self.notes.append(
             f"the input has two dimensions of space: {time or 'the open one'}, the "

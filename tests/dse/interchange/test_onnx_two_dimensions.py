@@ -178,7 +178,7 @@ def test_shapes_that_lose_sight_of_bins_are_refused(
         ((1, 4, 1, 9), (3, 3), {"pads": [1, 1, 1, 1]}, "a kernel of [3, 3] over axes of [1, 9]"),
         ((1, 4, 1, 9), (1, 3), {"pads": [1, 0, 1, 0]}, "pads an axis of size 1, which is neither"),
         ((1, 4, 9, 9), (3, 3), {"strides": [1]}, "has strides of [1]: 2 numbers from 1 on"),
-        ((1, 4, 9, 9), (3, 11), {}, "out_bins must be at least 1, not -1"),
+        ((1, 4, 9, 9), (3, 11), {}, "out_frames must be at least 1, not -1"),
         ((1, 4, 9, 9), (3,), {}, "a kernel of [3] over axes of [9, 9]"),
         ((1, 4, 9, 9), (3, 3), {"pads": [2**20] * 4}, "is too large"),
     ],
