@@ -56,6 +56,8 @@ class Value:
     first: int = 0
     """Of the tensor's channels, the first that it has: a part is read where it lies."""
     bins: int = 1
+    bin_padding: int = 0
+    """Of its bins, as `padding` of its frames."""
 
     @property
     def numbers(self) -> int:
@@ -185,9 +187,8 @@ class LayerGraph:
             self._extend(early, root)
         latest = max((value.layer for value in values), key=lambda name: self.place_of[name])
         channels, first = sum(value.channels for value in values), groups[0][0].first
-        like = values[0]
-        joined = (channels, like.frames, latest, like.axes)
-        return Value(*joined, first=first if not others else 0, bins=like.bins)
+        first = first if not others else 0
+        return dataclasses.replace(values[0], channels=channels, layer=latest, first=first)
 
     def _check_joined(self, groups: list[list[Value]], roots: list[str]) -> None:
         if INPUT in roots:

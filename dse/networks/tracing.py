@@ -108,7 +108,7 @@ def trace(
     except InvalidInput as error:
         raise InvalidDesign(str(error)) from None
     if notes is not None:
-        notes += dict.fromkeys(graph.notes)
+        notes += graph.sentences()
     return workload
 
 

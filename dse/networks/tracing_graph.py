@@ -15,7 +15,7 @@ from torch import fx, nn
 
 from cost_models.workload import INPUT, LayerKind
 from dse.errors import InvalidDesign, InvalidInput
-from dse.networks.layer_graph import CHANNELS, CLIP, FRAMES, ONE, LayerGraph, Value
+from dse.networks.layer_graph import BINS, CHANNELS, CLIP, FRAMES, ONE, LayerGraph, Value
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -45,6 +45,7 @@ class TracedGraph(LayerGraph):
         graph.eliminate_dead_code()
         self.nodes: tuple[fx.Node, ...] = tuple(graph.nodes)
         self.values: dict[fx.Node, Any] = {}
+        self.told: dict[str, list[str]] = {}
         self.read_targets: dict[str, str] = {}
         """Parameters by the layer that reads them."""
         self.clips = example.shape[0]
@@ -89,6 +90,18 @@ class TracedGraph(LayerGraph):
             return path
         return f"{path}.{operator}" if path else operator
 
+    def tell(self, what: str, node: fx.Node) -> None:
+        """Note that something is priced otherwise than it stands there, once for all such nodes."""
+        self.told.setdefault(what, []).append(self.name(node))
+
+    def sentences(self) -> list[str]:
+        """All notes: `silu is priced as a ReLU, ...: blocks.0.act, blocks.1.act and 4 more`."""
+        found = list(self.notes)
+        for what, names in self.told.items():
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            found.append(f"{what}: {', '.join(names[:3])}{more}")
+        return found
+
     # ---- what a node reads ----
 
     def argument(self, node: fx.Node, name: str) -> Any:
@@ -117,7 +130,7 @@ class TracedGraph(LayerGraph):
         found = self.values.get(given) if isinstance(given, fx.Node) else None
         if not isinstance(found, Value):
             raise self.error(node, "reads what is no tensor of activations")
-        if found.padding and not padded:
+        if (found.padding or found.bin_padding) and not padded:
             raise self.error(
                 node, "reads padded frames: only what pads for a convolution or pool is free"
             )
@@ -204,12 +217,14 @@ class TracedGraph(LayerGraph):
         """The network's input with channels where a layer wants them.
 
         An example says sizes alone. It is taken as (clips, channels, frames) until the first layer
-        tells otherwise.
+        tells otherwise: features behind frames, or a picture of one channel.
 
         Args:
             value: any tensor.
             channels_at: the axis that the layer has channels on.
         """
+        if value.layer == INPUT and not self.layers and value.axes[1:] == (ONE, CHANNELS, FRAMES):
+            return _picture((self.clips, 1, value.channels, value.frames))
         known = (CLIP, CHANNELS, FRAMES), (CLIP, FRAMES, CHANNELS)
         if value.layer != INPUT or self.layers or value.axes not in known:
             return value
@@ -225,20 +240,22 @@ def _input(shape: Sequence[int]) -> Value:
         return Value(1, shape[1], INPUT, (CLIP, FRAMES))
     if len(shape) == 3:
         return Value(shape[1], shape[2], INPUT, (CLIP, CHANNELS, FRAMES))
-    if 1 not in shape[1:]:
-        raise InvalidDesign(
-            f"the example has two dimensions of space, {list(shape[2:])}: networks of one are "
-            "supported"
-        )
-    if shape[1] == 1 and 1 not in shape[2:]:
-        raise InvalidDesign(
-            f"the example is a picture of {shape[2]} x {shape[3]} numbers: convolutions over two "
-            "dimensions are not supported yet, give features as channels, torch.zeros(1, "
-            f"{shape[2]}, {shape[3]})"
-        )
-    place = 2 if shape[2] > 1 else 3
-    axes = (CLIP, CHANNELS, FRAMES, ONE) if place == 2 else (CLIP, CHANNELS, ONE, FRAMES)
-    return Value(shape[1], shape[place], INPUT, axes)
+    if 1 in shape[2:]:
+        place = 2 if shape[2] > 1 else 3
+        axes = (CLIP, CHANNELS, FRAMES, ONE) if place == 2 else (CLIP, CHANNELS, ONE, FRAMES)
+        return Value(shape[1], shape[place], INPUT, axes)
+    return _picture(shape)
+
+
+def _picture(shape: Sequence[int]) -> Value:
+    """An input of two dimensions: there are more frames than bins, or as many, and bins first.
+
+    No example says which is which. It matters on a stream alone, which goes on along the frames.
+    """
+    first, second = shape[2:]
+    order = (FRAMES, BINS) if first > second else (BINS, FRAMES)
+    axes = (CLIP, CHANNELS, *order)
+    return Value(shape[1], max(first, second), INPUT, axes, bins=min(first, second))
 
 
 def _source_line(stack: str) -> str:

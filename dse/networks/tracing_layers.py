@@ -14,7 +14,15 @@ from typing import Any
 from torch import fx
 
 from cost_models.workload import INPUT, LayerKind, WeightSource
-from dse.networks.layer_graph import CHANNELS, CLIP, FLAT, FRAMES, Value, convolution_kind
+from dse.networks.layer_graph import (
+    BINS,
+    CHANNELS,
+    CLIP,
+    FLAT,
+    FRAMES,
+    Value,
+    convolution_kind,
+)
 from dse.networks.mixers.ternary import generated_fields
 from dse.networks.ternary_convolution import TernaryConv1d
 from dse.networks.tracing_graph import TracedGraph, Weight
@@ -23,37 +31,50 @@ from dse.networks.tracing_graph import TracedGraph, Weight
 
 
 def convolution(graph: TracedGraph, node: fx.Node) -> Value:
-    """Conv1d, or a Conv2d along one dimension: pointwise, depthwise, dilated, ternary."""
+    """Conv1d or Conv2d: pointwise, depthwise, dilated, ternary."""
     read = graph.turned(graph.value(node, padded=True), 1)
-    place = _place(graph, node, read) - 2
     weight = graph.weight(node, "weight")
     assert weight is not None  # the operator has no default for it
     outputs, of_group, *kernel = weight.shape
-    made = graph.shape(node)
-    if [size for at, size in enumerate(kernel) if at != place] != [1] * (len(kernel) - 1) or any(
-        size != 1 for at, size in enumerate(made[2:]) if at != place
-    ):
-        raise graph.error(
-            node, f"has a kernel of {kernel}: convolutions over one dimension are supported"
-        )
-    groups, taps = read.channels // of_group, kernel[place]
+    window = _window(graph, node, read, kernel)
+    groups = read.channels // of_group
     bias = graph.weight(node, "bias")
     return graph.add(
         node,
-        convolution_kind(taps, groups, read.channels, outputs),
+        convolution_kind(prod(kernel), groups, read.channels, outputs),
         read,
         name=_layer_name(graph, node, weight),
-        axes=read.axes,
-        in_frames=read.frames - read.padding,
         out_channels=outputs,
-        out_frames=made[2 + place],
-        kernel_size=taps,
-        stride=_at(graph.argument(node, "stride"), place),
-        dilation=_at(graph.argument(node, "dilation"), place),
         groups=groups,
         bias=bias is not None,
+        **window,
         **_weights(graph, weight),
     )
+
+
+def _window(graph: TracedGraph, node: fx.Node, read: Value, kernel: Any) -> dict[str, Any]:
+    """Fields of a layer that slides over frames, or over frames and bins: sizes, taps, strides."""
+    frames = _place(graph, node, read)
+    made = graph.shape(node)
+    stride, dilation = graph.argument(node, "stride"), graph.argument(node, "dilation")
+    strides, dilations = stride or kernel, dilation or 1  # of a pool, an empty stride is the kernel
+    fields = {
+        "in_frames": read.frames - read.padding,
+        "out_frames": made[frames],
+        "kernel_size": _at(kernel, frames - 2),
+        "stride": _at(strides, frames - 2),
+        "dilation": _at(dilations, frames - 2),
+    }
+    if len(read.axes) == 3:
+        return fields
+    bins = 5 - frames  # axes 2 and 3 are the two
+    return fields | {
+        "in_bins": read.bins - read.bin_padding,
+        "out_bins": made[bins],
+        "kernel_bins": _at(kernel, bins - 2),
+        "bin_stride": _at(strides, bins - 2),
+        "bin_dilation": _at(dilations, bins - 2),
+    }
 
 
 def _layer_name(graph: TracedGraph, node: fx.Node, weight: Weight) -> str:
@@ -75,10 +96,11 @@ def _weights(graph: TracedGraph, weight: Weight) -> dict[str, Any]:
 
 def _place(graph: TracedGraph, node: fx.Node, read: Value) -> int:
     """The axis of the frames, of a tensor whose channels are where operators want them."""
-    if read.place is None:
+    if read.place is None or len(read.axes) > 4:
         raise graph.error(
             node,
-            f"reads a tensor of {', '.join(read.axes)}: it must be clips, channels, frames",
+            f"reads a tensor of {', '.join(read.axes)}: it must be clips, channels, frames, and "
+            "bins of a picture",
         )
     return read.place
 
@@ -104,8 +126,8 @@ def linear(graph: TracedGraph, node: fx.Node) -> Value:
         "bias": graph.weight(node, "bias") is not None,
         **_weights(graph, weight),
     }
-    if large in ([], [read.channels * read.frames]) and inputs == read.channels * read.frames:
-        size = {"in_channels": inputs, "in_frames": 1, "out_frames": 1}
+    if large in ([], [read.numbers]) and inputs == read.numbers:
+        size = {"in_channels": inputs, "in_frames": 1, "out_frames": 1, "in_bins": 1, "out_bins": 1}
         axes = (*read.axes[:-1], CHANNELS) if read.axes[-1] != FLAT else (CLIP, CHANNELS)
         axes = tuple("one" if axis in (CHANNELS, FRAMES) else axis for axis in axes[:-1])
         return graph.add(node, LayerKind.LINEAR, read, axes=(*axes, CHANNELS), **(size | fields))
@@ -132,9 +154,7 @@ def batch_norm(graph: TracedGraph, node: fx.Node) -> Value:
         )
     gains = graph.weight(node, "weight"), graph.weight(node, "bias")
     if None in gains:
-        graph.notes.append(
-            f"{graph.name(node)} has no gains and offsets of its own: it is counted as if it had"
-        )
+        graph.tell("counted as if they had gains and offsets of their own", node)
     folded = graph.folds(read) and graph.alone(node)
     return graph.add(node, LayerKind.BATCH_NORM, read, folded=folded)
 
@@ -150,9 +170,7 @@ def activation(graph: TracedGraph, node: fx.Node) -> Value:
     read, kind = graph.value(node), graph.operator(node).rstrip("_")
     slopes = graph.weight(node, "weight") if kind == "prelu" else None
     if kind not in _PLAIN:
-        graph.notes.append(
-            f"{graph.name(node)} ({kind}) is priced as a ReLU: a table of its values is not"
-        )
+        graph.tell(f"{kind} is priced as a ReLU, without a table of its values", node)
     _tell_both(graph, node, read)
     count = prod(slopes.shape) if slopes is not None else 0
     return graph.add(node, LayerKind.ACTIVATION, read, slopes=count)
@@ -161,10 +179,7 @@ def activation(graph: TracedGraph, node: fx.Node) -> Value:
 def _tell_both(graph: TracedGraph, node: fx.Node, read: Value) -> None:
     """Note where a tensor is read with and without an activation: only one of them has memory."""
     if read.layer != INPUT and not graph.alone(node) and not graph.operator(node).endswith("_"):
-        graph.notes.append(
-            f"what {graph.name(node)} reads is read by others without it: both are priced as one "
-            "tensor"
-        )
+        graph.tell("priced as one tensor, what is read with and without an activation", node)
 
 
 def add(graph: TracedGraph, node: fx.Node) -> Value:
@@ -177,7 +192,14 @@ def add(graph: TracedGraph, node: fx.Node) -> Value:
             node, "adds a parameter: give it to a layer as its bias, or to a BatchNorm1d"
         )
     first, second = graph.value(node), graph.value(node, other)
-    if first.sizes(1) != second.sizes(1) or first.channels != second.channels:
+    large, small = sorted((first, second), key=lambda each: -each.numbers)
+    repeated = large.axes == small.axes and all(
+        size in (1, other) for size, other in zip(small.sizes(1), large.sizes(1), strict=True)
+    )
+    if repeated and large.numbers > small.numbers and large.channels == small.channels:
+        graph.tell("priced as if the tensor that is repeated were as large as the other", node)
+        first, second = large, small
+    elif first.sizes(1) != second.sizes(1) or first.channels != second.channels:
         raise graph.error(
             node,
             f"adds tensors of different shapes, {first.sizes(graph.clips)} and "
@@ -193,9 +215,7 @@ def scale(graph: TracedGraph, node: fx.Node) -> Value:
         raise graph.error(
             node, "multiplies two tensors: gates and attention are not supported, sums are"
         )
-    graph.notes.append(
-        f"{graph.name(node)} by a number is free: it goes into the factors of the layer before it"
-    )
+    graph.tell("free, as a number goes into the factors of the layer before it", node)
     return read
 
 
@@ -203,43 +223,46 @@ def scale(graph: TracedGraph, node: fx.Node) -> Value:
 
 
 def pool(graph: TracedGraph, node: fx.Node) -> Value:
-    """AvgPool or MaxPool of windows, or of all frames."""
+    """AvgPool or MaxPool of windows, or of all frames, all bins, or both."""
     read = graph.value(node, padded=True)
-    place = _place(graph, node, read) - 2
-    kernel = graph.argument(node, "kernel_size")
-    stride = graph.argument(node, "stride") or kernel  # an empty list: as the kernel
-    if _at(graph.argument(node, "dilation") or 1, place) != 1:
+    dilation = graph.argument(node, "dilation")
+    if dilation is not None and any(each != 1 for each in dilation):
         raise graph.error(node, "has a dilation, which pools of ours have not")
-    return _pool(graph, node, read, _at(kernel, place), _at(stride, place))
+    return _pool(graph, node, read, _window(graph, node, read, graph.argument(node, "kernel_size")))
 
 
-def _pool(graph: TracedGraph, node: fx.Node, read: Value, kernel: int, stride: int) -> Value:
-    place, made = _place(graph, node, read), graph.shape(node)
-    if any(size != 1 for at, size in enumerate(made[2:], 2) if at != place):
-        raise graph.error(node, "pools over two dimensions: over frames is supported")
+def _pool(graph: TracedGraph, node: fx.Node, read: Value, window: dict[str, Any]) -> Value:
     kind = LayerKind.MAX_POOL if "max" in graph.operator(node) else LayerKind.AVERAGE_POOL
-    after = made[place]
-    # A pool of all frames is one without a window, whose stride is nobody's.
-    whole = kernel >= read.frames - read.padding and after == 1
-    window = {} if whole else {"kernel_size": kernel, "stride": stride}
-    return graph.add(
-        node, kind, read, in_frames=read.frames - read.padding, out_frames=after, **window
-    )
+    window = {"in_bins": 1, "out_bins": 1, "kernel_bins": 1} | window
+    if window["kernel_size"] == window["kernel_bins"] == 1:
+        if graph.shape(node) == read.sizes(graph.clips):
+            return read
+        raise graph.error(node, "takes some frames of all: use a stride in the layer before it")
+    taps = {"frames": window["kernel_size"], "bins": window["kernel_bins"]}
+    whole = [
+        count == 1 or (window[f"out_{name}"] == 1 and count >= window[f"in_{name}"])
+        for name, count in taps.items()
+    ]
+    if all(whole):
+        # Of all frames, or of all bins of each frame: that is a pool without a window.
+        window = {name: window[name] for name in window if name.startswith(("in_", "out_"))}
+    return graph.add(node, kind, read, **window)
 
 
 def adaptive_pool(graph: TracedGraph, node: fx.Node) -> Any:
-    """A pool that is said by its outputs: windows of equal lengths, or all frames."""
+    """A pool that is said by its outputs: windows of equal lengths, or all there is."""
     read = graph.value(node)
-    place = _place(graph, node, read) - 2
-    outputs = _at(graph.argument(node, "output_size"), place)
-    if read.frames % outputs:
-        raise graph.error(
-            node,
-            f"makes {outputs} of {read.frames} frames, in windows of different lengths: choose a "
-            "number that divides them",
-        )
-    window = read.frames // outputs
-    return _pool(graph, node, read, window, window)
+    given, made = read.sizes(graph.clips)[2:], graph.shape(node)[2:]
+    kernel = []
+    for size, outputs in zip(given, made, strict=True):
+        if size % outputs:
+            raise graph.error(
+                node,
+                f"makes {outputs} of {size} frames, in windows of different lengths: choose a "
+                "number that divides them",
+            )
+        kernel.append(size // outputs)
+    return _pool(graph, node, read, _window(graph, node, read, kernel))
 
 
 def reduce(graph: TracedGraph, node: fx.Node) -> Any:
@@ -256,7 +279,7 @@ def reduce(graph: TracedGraph, node: fx.Node) -> Any:
     named = [read.axes[each] for each in sorted(over) if sizes[each] > 1]
     if named == [CHANNELS] and graph.operator(node) == "max":
         return of_channels(graph, node)
-    if named not in ([FRAMES], []) or (FRAMES in read.axes and read.axes.index(FRAMES) not in over):
+    if not set(named) <= {FRAMES, BINS} or not (named or read.frames == read.bins == 1):
         raise graph.error(
             node,
             f"reduces {', '.join(named) or 'nothing'}: over all frames, and nothing else, is "
@@ -265,7 +288,9 @@ def reduce(graph: TracedGraph, node: fx.Node) -> Any:
     keep = bool(graph.argument(node, "keepdim"))
     kept = tuple(axis for at, axis in enumerate(read.axes) if keep or at not in over)
     kind = LayerKind.AVERAGE_POOL if graph.operator(node) == "mean" else LayerKind.MAX_POOL
-    return graph.add(node, kind, read, out_frames=1, axes=kept)
+    left = {"out_frames": 1} if FRAMES in named else {}
+    left |= {"out_bins": 1} if BINS in named else {}
+    return graph.add(node, kind, read, axes=kept, **left)
 
 
 _OVER_CHANNELS = {

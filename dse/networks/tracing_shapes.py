@@ -11,7 +11,17 @@ from typing import Any, cast
 from torch import fx
 
 from dse.errors import InvalidInput
-from dse.networks.layer_graph import CHANNELS, FLAT, FRAMES, ONE, Value, axes_of, frames_first
+from dse.networks.layer_graph import (
+    BINS,
+    CHANNELS,
+    CLIP,
+    FLAT,
+    FRAMES,
+    ONE,
+    Value,
+    axes_of,
+    frames_first,
+)
 from dse.networks.tracing_graph import TracedGraph, Weight
 
 
@@ -51,6 +61,8 @@ def reshape(graph: TracedGraph, node: fx.Node) -> Any:
     if sizes == read.sizes(graph.clips):
         return read
     axes = axes_of(sizes, read, graph.clips)
+    if axes is None and (banded := _banded(sizes, read)):
+        return banded
     if axes is None:
         raise graph.error(
             node,
@@ -58,6 +70,18 @@ def reshape(graph: TracedGraph, node: fx.Node) -> Any:
             "one axis",
         )
     return dataclasses.replace(read, axes=axes)
+
+
+def _banded(sizes: list[int], read: Value) -> Value | None:
+    """Bands of bins as channels of their own, or back: the numbers lie as they lay.
+
+    Of C channels of 20 bins, 4 C channels of 5: what a norm of sub-bands (BC-ResNet) normalises.
+    """
+    if read.axes != (CLIP, CHANNELS, BINS, FRAMES) or len(sizes) != 4 or read.first:
+        return None
+    if sizes[1] * sizes[2] != read.channels * read.bins or sizes[3] != read.frames:
+        return None
+    return dataclasses.replace(read, channels=sizes[1], bins=sizes[2])
 
 
 def squeeze(graph: TracedGraph, node: fx.Node) -> Any:
@@ -160,6 +184,8 @@ def _part(
         return dataclasses.replace(read, channels=size, first=read.first + start)
     if what == FRAMES and not read.padding:
         return dataclasses.replace(read, frames=size)
+    if what == BINS and not read.bin_padding:
+        return dataclasses.replace(read, bins=size)
     raise graph.error(
         node,
         f"takes a part of {'padded frames' if read.padding else what}: parts of channels and of "
@@ -199,11 +225,18 @@ def pad(graph: TracedGraph, node: fx.Node) -> Value:
         len(read.axes) - 1 - at // 2: pads[at] + pads[at + 1] for at in range(0, len(pads), 2)
     }
     wrong = [read.axes[axis] for axis, count in of_axis.items() if count]
-    if set(wrong) - {FRAMES}:
+    if set(wrong) - {FRAMES, BINS}:
         raise graph.error(node, f"pads {', '.join(wrong)}: frames are padded for free")
-    more = sum(of_axis.values())
+    more = {read.axes[axis]: count for axis, count in of_axis.items()}
+    frames, bins = more.get(FRAMES, 0), more.get(BINS, 0)
     if min(pads) < 0:
         if max(pads) > 0:
             raise graph.error(node, "pads and cuts at once: do one after the other")
-        return dataclasses.replace(read, frames=read.frames + more)
-    return dataclasses.replace(read, frames=read.frames + more, padding=read.padding + more)
+        return dataclasses.replace(read, frames=read.frames + frames, bins=read.bins + bins)
+    return dataclasses.replace(
+        read,
+        frames=read.frames + frames,
+        padding=read.padding + frames,
+        bins=read.bins + bins,
+        bin_padding=read.bin_padding + bins,
+    )

@@ -84,7 +84,7 @@ def test_a_stream_is_due_at_the_frames_of_the_example(file: str) -> None:
     assert found["application"]["audio_s_per_inference"] == pytest.approx(0.2)
     hop = stream(trace(torch.nn.Conv1d(8, 4, 3), torch.zeros(1, 8, 20)), 4)
     assert found["stream"]["state_bits"] == hop.state_bits
-    assert found["notes"] == ["1 (sigmoid) is priced as a ReLU: a table of its values is not"]
+    assert found["notes"] == ["sigmoid is priced as a ReLU, without a table of its values: 1"]
 
 
 def test_what_is_ready_needs_no_function(file: str) -> None:

@@ -131,3 +131,113 @@ def count(network: nn.Module, example: Tensor) -> tuple[int, int]:
     for hook in hooks:
         hook.remove()
     return sum(each.numel() for each in network.parameters()), macs
+
+
+class DSCNN(nn.Module):
+    """DS-CNN-S of Y. Zhang and others, Hello Edge, 2017, as MLPerf Tiny has it: 49 x 10 MFCC."""
+
+    def __init__(self, classes: int = 12, channels: int = 64) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(1, channels, (10, 4), stride=2, padding=(5, 1))]
+        layers += [nn.BatchNorm2d(channels), nn.ReLU(), nn.Dropout(0.2)]
+        for _ in range(4):
+            layers += [nn.Conv2d(channels, channels, 3, padding=1, groups=channels)]
+            layers += [nn.BatchNorm2d(channels), nn.ReLU()]
+            layers += [nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels), nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+        self.pool = nn.AvgPool2d((25, 5))
+        self.scores = nn.Linear(channels, classes)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.scores(self.pool(self.layers(features)).flatten(1))
+
+
+class SubSpectralNorm(nn.Module):
+    """A batch norm of each channel's five bands of bins."""
+
+    def __init__(self, channels: int, bands: int = 5) -> None:
+        super().__init__()
+        self.bands = bands
+        self.norm = nn.BatchNorm2d(channels * bands)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        clips, channels, bins, frames = inputs.shape
+        banded = inputs.view(clips, channels * self.bands, bins // self.bands, frames)
+        return self.norm(banded).view(clips, channels, bins, frames)
+
+
+class BroadcastBlock(nn.Module):
+    """Depthwise over bins; the mean over bins, depthwise over frames, is added to each bin."""
+
+    def __init__(self, inputs: int, outputs: int, dilation: int, stride: int = 1) -> None:
+        super().__init__()
+        self.enter = (
+            None
+            if inputs == outputs and stride == 1
+            else nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+            )
+        )
+        self.of_bins = nn.Sequential(
+            nn.Conv2d(
+                outputs,
+                outputs,
+                (3, 1),
+                stride=(stride, 1),
+                padding=(1, 0),
+                groups=outputs,
+                bias=False,
+            ),
+            SubSpectralNorm(outputs),
+        )
+        self.of_frames = nn.Sequential(
+            nn.Conv2d(
+                outputs,
+                outputs,
+                (1, 3),
+                padding=(0, dilation),
+                dilation=(1, dilation),
+                groups=outputs,
+                bias=False,
+            ),
+            nn.BatchNorm2d(outputs),
+            nn.SiLU(),
+            nn.Conv2d(outputs, outputs, 1, bias=False),
+            nn.Dropout2d(0.1),
+        )
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        entered = inputs if self.enter is None else self.enter(inputs)
+        bins = self.of_bins(entered)
+        outputs = bins + self.of_frames(bins.mean(dim=2, keepdim=True))
+        return functional.relu(outputs + inputs if self.enter is None else outputs)
+
+
+class BCResNet1(nn.Module):
+    """B. Kim and others, Broadcasted Residual Learning, Interspeech 2021: 40 mel bins, tau = 1."""
+
+    def __init__(self, classes: int = 12) -> None:
+        super().__init__()
+        self.enter = nn.Sequential(
+            nn.Conv2d(1, 16, 5, stride=(2, 1), padding=2, bias=False), nn.BatchNorm2d(16), nn.ReLU()
+        )
+        stages = [(8, 2, 1), (12, 2, 2), (16, 4, 2), (20, 4, 1)]
+        blocks: list[nn.Module] = []
+        inputs = 16
+        for number, (outputs, repeats, stride) in enumerate(stages):
+            for repeat in range(repeats):
+                step = stride if repeat == 0 else 1
+                blocks.append(BroadcastBlock(inputs, outputs, 2**number, step))
+                inputs = outputs
+        self.blocks = nn.Sequential(*blocks)
+        self.leave = nn.Sequential(
+            nn.Conv2d(20, 20, 5, padding=(0, 2), groups=20, bias=False),
+            nn.Conv2d(20, 32, 1, bias=False),
+            nn.BatchNorm2d(32),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(32, classes, 1),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.leave(self.blocks(self.enter(features))).flatten(1)
