@@ -60,7 +60,34 @@ class TracedGraph(LayerGraph):
                 trained = node.name in signature.inputs_to_parameters
                 self.values[node] = Weight(targets[node.name], shape, trained)
             elif node.op == "placeholder":
-                self.values[node] = _input(tuple(example.shape))
+                self.values[node] = self._input(tuple(example.shape))
+
+    def _input(self, shape: Sequence[int]) -> Value:
+        """The network's input of one clip: samples, features of frames, or a picture."""
+        if len(shape) == 2:
+            return Value(1, shape[1], INPUT, (CLIP, FRAMES))
+        if len(shape) == 3:
+            return Value(shape[1], shape[2], INPUT, (CLIP, CHANNELS, FRAMES))
+        if 1 in shape[2:]:
+            place = 2 if shape[2] > 1 else 3
+            space = (FRAMES, ONE) if place == 2 else (ONE, FRAMES)
+            return Value(shape[1], shape[place], INPUT, (CLIP, CHANNELS, *space))
+        return self._picture(shape)
+
+    def _picture(self, shape: Sequence[int]) -> Value:
+        """An input of two dimensions: the longer is time, or the first, the other frequency.
+
+        No example says which is which, so it is told. It matters on a stream alone, which goes on
+        along the frames.
+        """
+        first = shape[2] >= shape[3]
+        frames, bins = max(shape[2:]), min(shape[2:])
+        self.notes.append(
+            f"the input has two dimensions of space: {frames}, the {'first' if first else 'second'}"
+            f", are read as frames, and {bins} as bins of each"
+        )
+        axes = (CLIP, CHANNELS, FRAMES, BINS) if first else (CLIP, CHANNELS, BINS, FRAMES)
+        return Value(shape[1], frames, INPUT, axes, bins=bins)
 
     # ---- what is said of a node ----
 
@@ -224,7 +251,7 @@ class TracedGraph(LayerGraph):
             channels_at: the axis that the layer has channels on.
         """
         if value.layer == INPUT and not self.layers and value.axes[1:] == (ONE, CHANNELS, FRAMES):
-            return _picture((self.clips, 1, value.channels, value.frames))
+            return self._picture((self.clips, 1, value.channels, value.frames))
         known = (CLIP, CHANNELS, FRAMES), (CLIP, FRAMES, CHANNELS)
         if value.layer != INPUT or self.layers or value.axes not in known:
             return value
@@ -232,30 +259,6 @@ class TracedGraph(LayerGraph):
             return value
         axes = known[value.axes == known[0]]
         return Value(value.frames, value.channels, INPUT, axes)
-
-
-def _input(shape: Sequence[int]) -> Value:
-    """The network's input of one clip: samples, features of frames, or with an axis of size 1."""
-    if len(shape) == 2:
-        return Value(1, shape[1], INPUT, (CLIP, FRAMES))
-    if len(shape) == 3:
-        return Value(shape[1], shape[2], INPUT, (CLIP, CHANNELS, FRAMES))
-    if 1 in shape[2:]:
-        place = 2 if shape[2] > 1 else 3
-        axes = (CLIP, CHANNELS, FRAMES, ONE) if place == 2 else (CLIP, CHANNELS, ONE, FRAMES)
-        return Value(shape[1], shape[place], INPUT, axes)
-    return _picture(shape)
-
-
-def _picture(shape: Sequence[int]) -> Value:
-    """An input of two dimensions: there are more frames than bins, or as many, and bins first.
-
-    No example says which is which. It matters on a stream alone, which goes on along the frames.
-    """
-    first, second = shape[2:]
-    order = (FRAMES, BINS) if first > second else (BINS, FRAMES)
-    axes = (CLIP, CHANNELS, *order)
-    return Value(shape[1], max(first, second), INPUT, axes, bins=min(first, second))
 
 
 def _source_line(stack: str) -> str:

@@ -115,6 +115,10 @@ def test_bc_resnet1_has_the_counts_of_hooks_and_of_its_paper() -> None:
     norm, mean = layers["blocks.0.of_bins.1.norm"], layers["blocks.0.mean"]
     assert (norm.in_channels, norm.in_bins, norm.trained_parameters) == (40, 4, 80)
     assert (mean.in_bins, mean.out_bins, mean.out_frames) == (20, 1, 51)
+    assert notes.pop(0) == (
+        "the input has two dimensions of space: 51, the second, are read as frames, and 40 as bins "
+        "of each"
+    )
     assert [note.partition(":")[0] for note in notes] == [
         "silu is priced as a ReLU, without a table of its values",
         "priced as if the tensor that is repeated were as large as the other",
