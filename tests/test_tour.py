@@ -30,17 +30,40 @@ def run_python(arguments: list[str], folder: Path) -> str:
     return ran.stdout
 
 
+BOTH = """
+import runpy, sys
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+print({cells_begin!r}, flush=True)
+{cells}
+print(len(prices), len(swept), int(swept['feasible'].sum()), len(results))
+"""
+"""The script, then the cells, in one process: what they load is loaded once."""
+CELLS_BEGIN = "--- the cells of the notebook"
+
+
 @pytest.fixture(scope="module")
-def tour(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def tour(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """The folder of a tour; what the script and what the notebook printed."""
     pytest.importorskip("espeakng_loader", reason="pip install 'ternary-dse[synthesis]'")
     folder = tmp_path_factory.mktemp("tour") / "tour"
-    return folder, run_python(["tour.py", str(folder)], folder)
+    program = BOTH.format(cells_begin=CELLS_BEGIN, cells="\n".join(notebook_cells()))
+    script, cells = run_python(["-c", program, "tour.py", str(folder)], folder).split(CELLS_BEGIN)
+    return folder, script, cells
+
+
+def notebook_cells() -> list[str]:
+    """The code of the notebook, cell by cell."""
+    notebook = json.loads((EXAMPLES / "tour.ipynb").read_text(encoding="utf-8"))
+    assert notebook["nbformat"] == 4
+    assert all(not cell.get("outputs") for cell in notebook["cells"]), "clear the outputs"
+    return ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(400)
-def test_the_script_goes_from_data_to_hardware(tour: tuple[Path, str]) -> None:
-    folder, printed = tour
+def test_the_script_goes_from_data_to_hardware(tour: tuple[Path, str, str]) -> None:
+    folder, printed, _ = tour
     assert len(list((folder / "speech" / "yes").glob("*.wav"))) == 24
     results = load_results(folder / "studies" / "tour")
     assert (results["status"] == "trained").sum() == 4
@@ -60,14 +83,8 @@ def test_the_script_goes_from_data_to_hardware(tour: tuple[Path, str]) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(400)
-def test_the_notebook_runs_cell_by_cell(tour: tuple[Path, str]) -> None:
-    folder, _ = tour  # its study is complete: the cells go on with it
-    notebook = json.loads((EXAMPLES / "tour.ipynb").read_text(encoding="utf-8"))
-    assert notebook["nbformat"] == 4
-    assert all(not cell.get("outputs") for cell in notebook["cells"]), "clear the outputs"
-    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    shown = "print(len(prices), len(swept), int(swept['feasible'].sum()), len(results))"
-    printed = run_python(["-c", "\n".join([*cells, shown])], folder).splitlines()[-1]
+def test_the_notebook_runs_cell_by_cell(tour: tuple[Path, str, str]) -> None:
+    folder, _, printed = tour  # its study is complete: the cells go on with it
     count = len(load_results(folder / "studies" / "tour"))
     # Two designs on two machines; six designs on the same two, all within the limit.
-    assert printed == f"4 12 12 {count}"
+    assert printed.splitlines()[-1] == f"4 12 12 {count}"

@@ -168,19 +168,16 @@ Opened = Callable[..., AppTest]
 
 @pytest.fixture
 def open_page(monkeypatch: pytest.MonkeyPatch) -> Opened:
-    """Open a page of the dashboard on folders; nothing on it may fail."""
+    """Open a page of the dashboard on folders, by its address; nothing on it may fail."""
 
     def opened(page: str, *folders: Path | str, **query: str) -> AppTest:
         monkeypatch.setattr(sys, "argv", [str(APP), *map(str, folders)])
         app = AppTest.from_file(str(APP), default_timeout=120)
+        if page != "frontier":  # which an address without a page opens
+            app.switch_page(f"views/{page}.py")
         for name, value in query.items():
             app.query_params[name] = value
         app.run()
-        if page != "frontier":
-            app.switch_page(f"views/{page}.py")
-            for name, value in query.items():
-                app.query_params[name] = value
-            app.run()
         assert not app.exception, app.exception
         return app
 

@@ -66,7 +66,9 @@ def main() -> None:
     from ray.cluster_utils import Cluster
 
     small = {"object_store_memory": STORE_BYTES}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
+    # Without what watches a cluster for people and clouds, none of which is used here.
+    unused = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small, **unused})
     nodes = [cluster.add_node(num_cpus=1, **small) for _ in range(int(sys.argv[1]))]
     cluster.wait_for_nodes()
     print(f"> {cluster.address}", flush=True)

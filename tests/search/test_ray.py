@@ -6,6 +6,7 @@ test here. All that needs a cluster is a soak: starting one takes longer than mo
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -149,6 +150,14 @@ def log_of(folder: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
+def every_epoch_is_told_once(study: Path, epochs: int) -> None:
+    """Of each design that was trained: however often its training was begun."""
+    for row in read_rows(study):
+        if row.status == "trained":
+            history = read_history(study / "designs" / row.key)
+            assert [record.epoch for record in history] == list(range(1, epochs + 1))
+
+
 def kill_a_task() -> None:
     """`kill -9` to a process that trains."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
@@ -161,43 +170,21 @@ def kill_a_task() -> None:
     raise AssertionError("no task runs")
 
 
-@pytest.mark.soak
-def test_a_task_and_a_node_that_are_killed_cost_an_epoch_and_change_no_row(
-    study_file: Path, tmp_path: Path, cluster: RayCluster
-) -> None:
-    lengthen(study_file, EPOCHS, trainings=3)
-    where, study = tmp_path / "here", tmp_path / "here" / "studies" / "tones"
-    running = search(study_file, cluster, where, "--workers", "2")
-    until(lambda: "epoch 3 of" in log_of(study), running, "epoch")
-    kill_a_task()
-    until(lambda: "died after epoch" in log_of(study), running, "death of the task")
-    after = "died after epoch"  # from then on, one node is free until a task begins there
-    until(lambda: " trains " in log_of(study).split(after, 1)[1], running, "training after it")
-    deaths = log_of(study).count("died after epoch")
-    cluster.remove()  # both nodes train by now
-    until(lambda: log_of(study).count("died after epoch") > deaths, running, "death of the node")
-    cluster.add()
-    said = finish(running, where)
-    assert "Traceback" not in said
-    assert numbers(read_rows(study)) == alone(study_file, tmp_path / "alone")
-    for row in read_rows(study):
-        if row.status == "trained":
-            history = read_history(study / "designs" / row.key)
-            assert [record.epoch for record in history] == list(range(1, EPOCHS + 1))
-    # Each training went on behind the last epoch that was kept: all the starts are in the log.
-    lines = log_of(study).splitlines()
+def starts_behind_what_was_kept(log: str, epochs: int) -> int:
+    """So many trainings died and are told to begin again: each behind the last epoch kept."""
+    lines, told = log.splitlines(), 0
     for place, line in enumerate(lines):
         if "died after epoch" in line:
             key = line.split()[3]
             kept = int(line.split("died after epoch ")[1].split(":")[0])
-            again = next(each for each in lines[place + 1 :] if f"{key} trains" in each)
-            assert f"from epoch {kept + 1} to {EPOCHS}" in again
-    state = read_cluster_state(study)
-    assert state is not None and state.tasks == () and {node.cpus for node in state.nodes} == {0, 1}
+            for again in [each for each in lines[place + 1 :] if f"{key} trains" in each][:1]:
+                assert f"from epoch {kept + 1} to {epochs}" in again
+                told += 1
+    return told
 
 
 @pytest.mark.soak
-def test_a_coordinator_that_is_killed_goes_on_elsewhere_and_a_database_may_be_away(
+def test_whatever_is_killed_costs_an_epoch_and_changes_no_row(
     study_file: Path,
     tmp_path: Path,
     cluster: RayCluster,
@@ -205,28 +192,55 @@ def test_a_coordinator_that_is_killed_goes_on_elsewhere_and_a_database_may_be_aw
     postgres: Postgres,
     database: str,
 ) -> None:
-    """The study lies in S3, its trials in PostgreSQL; the second machine has neither file."""
-    lengthen(study_file, 24, trainings=3)
+    """A task, a node, the coordinator; and the database is away for a while.
+
+    The study lies in S3, its trials in PostgreSQL; the second coordinator has neither file.
+    """
+    lengthen(study_file, EPOCHS, trainings=3)
     place = ("--out", "s3://trained/tones", "--workers", "2")
     known = {**s3, "DSE_STORAGE": database}
-    first = tmp_path / "first"
+    first, study = tmp_path / "first", tmp_path / "first" / "studies" / "tones"
     running = search(study_file, cluster, first, *place, **known)
-    until(lambda: "epoch 3 of" in log_of(first / "studies/tones"), running, "epoch")
+    until(lambda: "epoch 3 of" in log_of(study), running, "epoch")
+    kill_a_task()
+    died = "died after epoch"  # from then on, one node is free until a task begins there
+    until(lambda: died in log_of(study), running, "death of the task")
+    until(lambda: " trains " in log_of(study).split(died, 1)[1], running, "training after it")
+    deaths = log_of(study).count(died)
+    cluster.remove()  # both nodes train by now
+    until(lambda: log_of(study).count(died) > deaths, running, "death of the node")
+    cluster.add()
+
+    def in_the_middle() -> list[tuple[str, int]]:
+        """Designs in training since the node's death, with their last epoch, that is not late."""
+        lines = log_of(study).rsplit(died, 1)[1].splitlines()
+        told = (re.search(r" (\w+) epoch (\d+) of ", line) for line in lines)
+        last = {found[1]: int(found[2]) for found in told if found}
+        return [(key, epoch) for key, epoch in last.items() if 3 <= epoch <= EPOCHS // 2]
+
+    until(
+        lambda: starts_behind_what_was_kept(log_of(study), EPOCHS) > 0 and bool(in_the_middle()),
+        running,
+        "start of a training that died, and epoch after the node's death",
+    )
+    (key, epoch), *_ = in_the_middle()
     running.kill()
     running.wait()
-    said = log_of(first / "studies/tones").splitlines()
-    key = next(line.split()[3] for line in said if "epoch 3 of" in line)
+
     second, study = tmp_path / "second", tmp_path / "second" / "studies" / "tones"
     running = search(study_file, cluster, second, *place, **known)
-    # Whichever of the two nodes speaks first: the design that had three epochs goes on behind them.
+    # Whichever of the two nodes speaks first: the design in the middle goes on behind its epoch.
     until(lambda: f"{key} trains" in log_of(study), running, "training")
     rest = log_of(study).split(f"{key} trains ", 1)[1].splitlines()[0]
-    assert int(rest.split(" from epoch ")[1].split(" to ")[0]) > 3
+    assert int(rest.split(" from epoch ")[1].split(" to ")[0]) > epoch
     postgres.stop()
     time.sleep(2)
     postgres.start()
-    finish(running, second)
+    assert "Traceback" not in finish(running, second)
     assert numbers(read_rows(study)) == alone(study_file, tmp_path / "alone")
+    every_epoch_is_told_once(study, EPOCHS)
+    state = read_cluster_state(study)
+    assert state is not None and state.tasks == () and {node.cpus for node in state.nodes} == {0, 1}
     for path in (*first.rglob("*"), *second.rglob("*")):
         if path.is_file():
             content = path.read_bytes().decode(errors="replace")
@@ -245,7 +259,10 @@ def test_a_coordinator_that_is_killed_goes_on_elsewhere_and_a_database_may_be_aw
 def test_a_search_grows_and_shrinks_with_its_cluster(
     study_file: Path, tmp_path: Path, cluster: RayCluster
 ) -> None:
-    """Without --workers: one more in training than there is room for, whatever that is by now."""
+    """Without --workers: one more in training than there is room for, whatever that is by now.
+
+    The study lies in a folder that all nodes see: what a node trained goes on on the other.
+    """
     lengthen(study_file, 16, trainings=8)
     where, study = tmp_path / "here", tmp_path / "here" / "studies" / "tones"
 
@@ -263,6 +280,8 @@ def test_a_search_grows_and_shrinks_with_its_cluster(
     finish(running, where)
     cluster.add()  # as the others have it
     assert sum(row.status == "trained" for row in read_rows(study)) == 8
+    starts_behind_what_was_kept(log_of(study), 16)
+    every_epoch_is_told_once(study, 16)
 
 
 _MISFITS = """

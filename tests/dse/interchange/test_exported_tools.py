@@ -50,6 +50,22 @@ def figures_of(path: Path) -> tuple[dict, list[dict]]:
     return golden, golden["layers"]
 
 
+ANEW = 4
+"""Layers of a case that run anew: both kinds of convolution, weights of 8 and of 2 bits. All take
+half a minute, and differ by their sizes alone."""
+
+
+def beginning(files: dict[str, str]) -> dict[str, str]:
+    """The files of a tool with the first layers of their network alone."""
+    cut = dict(files)
+    if "workload.yaml" in files:
+        layers = yaml.safe_load(files["workload.yaml"])[:ANEW]
+        cut["workload.yaml"] = yaml.safe_dump(layers, sort_keys=False)
+    for name in files.keys() & {"topology.csv", "layout.csv"}:
+        cut[name] = "".join(files[name].splitlines(keepends=True)[: 1 + ANEW])
+    return cut
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -62,9 +78,10 @@ def test_the_tool_itself_says_what_is_kept(name: str, pytestconfig: pytest.Confi
     assert pytestconfig.cache is not None
     # Once a checkout: pip takes some seconds.
     packages = RUNNER.installed(golden["tool"], pytestconfig.cache.mkdir("tools"))
-    layers = RUNNER.run(golden["tool"], packages, RUNNER.exported(golden["tool"], golden["case"]))
-    assert [layer["layer"] for layer in layers] == [layer["layer"] for layer in golden["layers"]]
-    for found, kept in zip(layers, golden["layers"], strict=True):
+    files = beginning(RUNNER.exported(golden["tool"], golden["case"]))
+    layers, kept_layers = RUNNER.run(golden["tool"], packages, files), golden["layers"][:ANEW]
+    assert [layer["layer"] for layer in layers] == [layer["layer"] for layer in kept_layers]
+    for found, kept in zip(layers, kept_layers, strict=True):
         for figure in kept.keys() - {"layer"}:
             assert found[figure] == pytest.approx(kept[figure], rel=1e-9), (kept["layer"], figure)
 
