@@ -164,8 +164,12 @@ def block_family(
             return False
         return matters is None or matters(axis, values)
 
+    @functools.lru_cache(maxsize=1_024)  # each part of a network asks for the same row
+    def row_of(items: tuple[tuple[str, Value], ...]) -> tuple[Block, ...]:
+        return tuple(blocks(Chosen(family, dict(items))))
+
     def part(values: Mapping[str, Value], index: int, in_channels: int) -> Part:
-        row = blocks(Chosen(family, values))
+        row = row_of(tuple(values.items()))
         before = row[:index]
         reads = before[-1].out_channels if before else in_channels
         bits = before[-1].activation_bits if before else INPUT_BITS
@@ -182,7 +186,7 @@ def block_family(
         default=default or f"the defaults of {name}",
         axes={key: _tried(key, axis, axes, places) for key, axis in axes.items()},
         matters=matter,
-        parts=lambda values: len(blocks(Chosen(family, values))) + 1,
+        parts=lambda values: len(row_of(tuple(values.items()))) + 1,
         part=part,
         head=head,
         places=places,
