@@ -93,18 +93,20 @@ class PartBook:
         """Parts in the book."""
         return len(self._part_peaks)
 
-    def add(self, layers: Sequence[Layer]) -> int:
+    def add(self, layers: Sequence[Layer], input_bits: int | None = None) -> int:
         """Write a part into the book; its number.
 
         Args:
             layers: of the part, in order; what its first one reads comes from the part before.
+            input_bits: size of that tensor, where the first layer reads more than it, as on a
+                stream (`trace_flow`).
 
         Raises:
             InvalidLayer: a layer reads one that is not before it.
         """
         # The part is traced as if it were a network: nothing of other parts is alive meanwhile,
         # since parts share no more than the tensor between them.
-        flow = trace_flow(layers)
+        flow = trace_flow(layers, input_bits)
         # The most that is alive in any step of a tensor's life: it stays if that fits.
         peak = {each.name: float(max(flow.alive_bits[flow.life(each)])) for each in flow.tensors}
         ends = {each.name for each in flow.tensors if each.last == len(layers)}

@@ -416,6 +416,40 @@ def misfits(stored_bits: int, activation_bits: int, machine: Accelerator) -> tup
     return tuple(sentences)
 
 
+def stream_misfits(
+    stored_bits: int, activation_bits: int, state_bits: int, machine: Accelerator
+) -> tuple[str, ...]:
+    """What of a network on a stream does not fit a machine, one sentence each.
+
+    As `misfits`, and the state: it stays where activations are at home, beside those that are alive
+    during a hop, and beside the weights where that memory is the last one of theirs, too.
+
+    Args:
+        stored_bits: of all weights.
+        activation_bits: most that are alive at a time during a hop.
+        state_bits: kept between hops.
+        machine: its memories decide.
+    """
+    sentences = misfits(stored_bits, activation_bits, machine)
+    kept = state_home(machine)
+    if kept.capacity_bits == "fit":  # it is as large as the design needs
+        return sentences
+    bits, what = activation_bits + state_bits, "activations of a hop and what is kept between hops"
+    if kept is machine.chain("weights")[-1] and bits <= kept.bits:
+        bits, what = bits + stored_bits, f"weights, {what}"
+    if bits <= kept.bits:
+        return sentences
+    return (
+        *sentences,
+        f"{what} take {bits:,} bits, and '{kept.name}' of {machine.name} has {kept.bits:,}",
+    )
+
+
+def state_home(machine: Accelerator) -> MemoryLevel:
+    """Where the state of a stream is kept: the home of activations, else their last memory."""
+    return machine.activation_home or machine.chain("inputs")[-1]
+
+
 def by_component(prices: PriceList, counts: npt.NDArray[np.float64]) -> dict[Component, float]:
     """Mid energy of counts in pJ by component; every component is named, at 0 where not used."""
     energies = dict.fromkeys(Component, 0.0)

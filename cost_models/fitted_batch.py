@@ -7,7 +7,7 @@ meets some dozens of them. A machine prices only the parts of its own networks. 
 all known is the plain case: one key, one machine.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -29,14 +29,23 @@ class MachinePricers:
         machine: Accelerator,
         technology: Technology,
         objective: Objective = "edp",
+        kept: Callable[[Numbers], Numbers] | None = None,
     ) -> None:
         """Know a machine.
+
+        Args:
+            parts: of the networks.
+            machine: its memories may have to fit.
+            technology: its constants.
+            objective: of mappings, and of the sizes of tile buffers.
+            kept: bits that networks keep between inferences beside their activations, the state of
+                streams, for which a memory that fits must have room; nothing where it is left out.
 
         Raises:
             InvalidAccelerator: a memory is outside the technology's table, or can be built in no
                 size.
         """
-        self._book, self._machine = parts, machine
+        self._book, self._machine, self._kept = parts, machine, kept
         self._technology, self._objective = technology, objective
         self._plain = None
         if machine.to_fit:
@@ -74,7 +83,10 @@ class MachinePricers:
             alive = self._book.part_peaks(parts)[:, WHOLE_PART]
             self._needs = np.stack([np.add.reduceat(stored, starts), alive], axis=1)
         needs = self._needs[networks].astype(np.int64)
-        return self._fitting.keys(needs[:, :, 0].sum(axis=1), needs[:, :, 1].max(axis=1))
+        alive = needs[:, :, 1].max(axis=1)
+        if self._kept is not None:
+            alive = alive + self._kept(networks)
+        return self._fitting.keys(needs[:, :, 0].sum(axis=1), alive)
 
     def _pricer(self, machine: Accelerator) -> PartPricer | None:
         sizes = tuple(memory.bits for memory in machine.memories)

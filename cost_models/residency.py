@@ -132,18 +132,25 @@ class Flow:
         return slice(max(tensor.first, 0), min(tensor.last, len(self.reads) - 1) + 1)
 
 
-def trace_flow(layers: Sequence[Layer]) -> Flow:
+def trace_flow(layers: Sequence[Layer], input_bits: int | None = None) -> Flow:
     """The tensors of a row of layers: a network, or a part of one.
 
     A layer that names what it reads (a residual add) reads those tensors, any other one that of the
     layer before it. An in-line layer's name is another name for the tensor that it works on, and so
     is the name of a layer that extends another one's tensor: that has room for both from the start.
 
+    Args:
+        layers: in order.
+        input_bits: size of the tensor that they read, where that is not all that the first one
+            reads: of a stream, which brings new frames alone.
+
     Raises:
         InvalidLayer: a layer reads or extends one that is not before it.
     """
     alias: dict[str, str] = {INPUT: INPUT}
-    bits = {INPUT: layers[0].in_channels * layers[0].in_pixels * layers[0].input_bits}
+    if input_bits is None:
+        input_bits = layers[0].in_channels * layers[0].in_pixels * layers[0].input_bits
+    bits = {INPUT: input_bits}
     first, last = {INPUT: -1}, {INPUT: 0}
     reads: list[tuple[str, ...]] = []
     before = INPUT

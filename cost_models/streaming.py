@@ -26,11 +26,12 @@ history read from the activations' memory with the new frames.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cost_models.errors import InvalidInput, InvalidLayer
-from cost_models.residency import trace_flow
-from cost_models.workload import CONVOLUTIONS, INPUT, POOLS, Layer, LayerKind, Workload
+from cost_models.residency import Flow, trace_flow
+from cost_models.workload import CONVOLUTIONS, IN_LINE, INPUT, POOLS, Layer, LayerKind, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,17 @@ class Stream:
     """Input frames that the network must see beyond the one that it decides on."""
 
 
+@dataclass(frozen=True, slots=True)
+class StreamedPart:
+    """A row of layers as it runs each hop: a whole network, or a part of one."""
+
+    layers: tuple[Layer, ...]
+    state_bits: int
+    """Kept between hops: of what it reads, of what lies inside of it, and of its ring of sums."""
+    wait_frames: float
+    """Input frames of the network by which it waits longer than what it reads."""
+
+
 def stream(workload: Workload, hop_frames: int) -> Stream:
     """The network as it runs on a stream, `hop_frames` new frames at a time.
 
@@ -60,24 +72,49 @@ def stream(workload: Workload, hop_frames: int) -> Stream:
             than an inference.
         InvalidLayer: a layer has no streaming form.
     """
-    layers = workload.layers
+    part = stream_part(workload.layers, hop_frames)
+    if hop_frames > workload.layers[0].in_frames:
+        raise InvalidInput(
+            f"a hop of {hop_frames} frames is longer than the {workload.layers[0].in_frames} "
+            "frames of an inference: use a shorter hop, or more frames"
+        )
+    return Stream(
+        workload=Workload(workload.name, part.layers),
+        hop_frames=hop_frames,
+        state_bits=part.state_bits,
+        wait_frames=round(part.wait_frames),
+    )
+
+
+def stream_part(layers: Sequence[Layer], hop_frames: int, rate: int = 1) -> StreamedPart:
+    """A part of a network as it runs on a stream; `stream` is that of a network as a whole.
+
+    Parts share the tensor between them and nothing else, and all of a tensor's readers are in the
+    part behind it. So its history is counted there, and
+
+        state of a network = sum of its parts' states
+        wait of a network  = sum of its parts' waits
+
+    Args:
+        layers: one inference of the part over the whole window.
+        hop_frames: new input frames of the network a hop.
+        rate: input frames of the network for each that the part reads: the strides before it.
+
+    Raises:
+        InvalidInput: the hop is not positive, or not a multiple of the strides up to its end.
+        InvalidLayer: a layer has no streaming form.
+    """
     flow = trace_flow(layers)
-    reads, rate = flow.reads, _rates(layers, flow.reads)
-    total_stride = max(rate.values())
+    reads, rates = flow.reads, _rates(layers, flow.reads, rate)
+    total_stride = max(rates.values())
     if hop_frames < 1 or hop_frames % total_stride:
         raise InvalidInput(
             f"a hop of {hop_frames} frames does not fit the network's strides: use a multiple of "
             f"{total_stride}"
         )
-    if hop_frames > layers[0].in_frames:
-        raise InvalidInput(
-            f"a hop of {hop_frames} frames is longer than the {layers[0].in_frames} frames of an "
-            "inference: use a shorter hop, or more frames"
-        )
-    names = {layer.name: index for index, layer in enumerate(layers)}
     # Of each tensor: frames that a hop brings, at its own rate; and how many input frames beyond
     # the moment that it describes must have been seen before it can be computed.
-    fresh, wait = {INPUT: hop_frames}, {INPUT: 0.0}
+    fresh, wait = {INPUT: hop_frames // rate}, {INPUT: 0.0}
     history: dict[str, int] = {}
     frame_bits = {INPUT: layers[0].in_channels * layers[0].in_bins * layers[0].input_bits}
     streamed: list[Layer] = []
@@ -93,7 +130,7 @@ def stream(workload: Workload, hop_frames: int) -> Stream:
             streamed.append(dataclasses.replace(layer, in_frames=needed, out_frames=made))
             # Half of the taps lie in the future of a symmetric kernel; a frame behind strides
             # stands for `rate` frames of the input.
-            waited = wait[source] + span / 2 * rate[source]
+            waited = wait[source] + span / 2 * rates[source]
         elif layer.kind in POOLS and not _over_bins(layer):
             window = layer.kernel_size if layer.taps > 1 else layer.in_frames
             hops = -(-window // fresh[source])
@@ -104,20 +141,14 @@ def stream(workload: Workload, hop_frames: int) -> Stream:
             waited = wait[source]
         else:
             if layer.kind is LayerKind.RESIDUAL_ADD:
-                _align(layer, sources, wait, rate, layers, names, reads, history)
+                _align(layer, sources, wait, rates, flow, layers, history)
             streamed.append(dataclasses.replace(layer, in_frames=made, out_frames=made))
             waited = max(wait[name] for name in sources)
         fresh[layer.name], wait[layer.name] = made, waited
         more = frame_bits[written] if layer.extends else 0
         frame_bits[written] = more + layer.out_channels * layer.out_bins * layer.output_bits
     state_bits += sum(frames * frame_bits[name] for name, frames in history.items())
-    last = layers[-1].name
-    return Stream(
-        workload=Workload(workload.name, tuple(streamed)),
-        hop_frames=hop_frames,
-        state_bits=state_bits,
-        wait_frames=round(wait[last]),
-    )
+    return StreamedPart(tuple(streamed), state_bits, wait[layers[-1].name])
 
 
 def _has_window(layer: Layer) -> bool:
@@ -161,23 +192,24 @@ def _ring(layer: Layer, fresh: int, hops: int) -> tuple[Layer, int]:
     return hop, hops * kept * bits
 
 
-def _rates(layers: tuple[Layer, ...], reads: tuple[tuple[str, ...], ...]) -> dict[str, int]:
-    """Input frames per frame of each tensor: the strides before it."""
-    rate = {INPUT: 1}
+def _rates(
+    layers: Sequence[Layer], reads: tuple[tuple[str, ...], ...], rate: int
+) -> dict[str, int]:
+    """Input frames of the network per frame of each tensor: the strides before it."""
+    rates = {INPUT: rate}
     for layer, sources in zip(layers, reads, strict=True):
         stride = layer.stride if _has_window(layer) else 1
-        rate[layer.name] = rate[sources[0]] * stride
-    return rate
+        rates[layer.name] = rates[sources[0]] * stride
+    return rates
 
 
 def _align(
     layer: Layer,
     sources: tuple[str, ...],
     wait: dict[str, float],
-    rate: dict[str, int],
-    layers: tuple[Layer, ...],
-    names: dict[str, int],
-    reads: tuple[tuple[str, ...], ...],
+    rates: dict[str, int],
+    flow: Flow,
+    layers: Sequence[Layer],
     history: dict[str, int],
 ) -> None:
     """Keep the input of the path that waits less for as long as the other one waits more.
@@ -185,7 +217,8 @@ def _align(
     A residual add needs both of its tensors for the same moment. The main path has waited for the
     future taps of its kernels, a skip has not; so the skip's frames are kept until then. With a 1x1
     convolution on the skip it is that one's input that is kept, which often has a history already:
-    `history` is the most that any reader of a tensor needs, not a sum.
+    `history` is the most that any reader of a tensor needs, not a sum. A convolution before the
+    fork is on both paths: others read its output at once, and so that is what is kept.
 
     Writes into `history`; all else is read.
     """
@@ -194,9 +227,14 @@ def _align(
     first, second = sorted(sources, key=lambda name: wait[name])
     behind = wait[second] - wait[first]
     kept = first
-    if kept != INPUT and layers[names[kept]].kind in CONVOLUTIONS:
-        kept = reads[names[kept]][0]  # before the 1x1 of the path, not behind it
-    if kept not in rate:
+    readers = sum(
+        first in read and reader.kind not in IN_LINE
+        for reader, read in zip(layers, flow.reads, strict=True)
+    )
+    names = [each.name for each in layers]
+    if kept != INPUT and readers == 1 and layers[names.index(kept)].kind in CONVOLUTIONS:
+        kept = flow.reads[names.index(kept)][0]  # before the 1x1 of the path, not behind it
+    if kept not in rates:
         raise InvalidLayer(f"{layer.name}: its paths cannot be aligned")
-    frames = -(-int(behind) // rate[kept])
+    frames = -(-int(behind) // rates[kept])
     history[kept] = max(history.get(kept, 0), frames)

@@ -33,7 +33,7 @@ import pyarrow.json
 from cost_models.application import Use
 from dashboard.charts import scaled_frame
 from dse import files
-from dse.columns import COST_COLUMNS, OBJECTIVE_COLUMNS
+from dse.columns import COST_COLUMNS, OBJECTIVE_COLUMNS, STREAM_COLUMNS
 from dse.errors import InvalidFile, InvalidStudy
 from dse.pareto import pareto_mask
 from dse.studies.cluster_state import read_cluster_state
@@ -78,7 +78,9 @@ class TableRows(Sequence[Evaluation]):
     def __init__(self, table: pa.Table) -> None:
         self.table = table
         self._optional = {
-            name for name in table.column_names if name.startswith("axis_") or name in COST_COLUMNS
+            name
+            for name in table.column_names
+            if name.startswith("axis_") or name in (*COST_COLUMNS, *STREAM_COLUMNS)
         }
 
     def __len__(self) -> int:
@@ -473,7 +475,11 @@ def _parse(content: bytes) -> pa.Table | None:
     lines = content.count(b"\n")
     if not len(table) == lines == content.count(b"}\n{") + 1:
         return None
-    return table if _is_sound(table) else None
+    if not _is_sound(table):
+        return None
+    # Of a study that does not listen: nobody asks for what no row has.
+    missing = [name for name in STREAM_COLUMNS if table.column(name).null_count == len(table)]
+    return table.drop_columns(missing)
 
 
 def _is_sound(table: pa.Table) -> bool:
@@ -481,7 +487,7 @@ def _is_sound(table: pa.Table) -> bool:
     compute = pa.compute
     if table.column("schema_version").unique().to_pylist() != [SCHEMA_VERSION]:
         return False
-    for name in set(_TYPES) - set(NULLABLE) - set(COST_COLUMNS):
+    for name in set(_TYPES) - set(NULLABLE) - {*COST_COLUMNS, *STREAM_COLUMNS}:
         if table.column(name).null_count:
             return False
     known = compute.is_in(table.column("status"), pa.array(STATUSES))
@@ -512,6 +518,9 @@ def _is_sound(table: pa.Table) -> bool:
         uneven = compute.or_(compute.xor(missing, lacks[0]), compute.and_(done, missing))
         if compute.any(uneven).as_py():
             return False
+    hops = [table.column(name).is_null() for name in STREAM_COLUMNS]
+    if any(compute.any(compute.xor(missing, hops[0])).as_py() for missing in hops):
+        return False
     return all(
         _is_plain(column)
         for name, column in zip(table.column_names, table.columns, strict=True)

@@ -42,12 +42,25 @@ COST_COLUMNS = (
 """Columns of the cost of a design, from `cost_models.Cost.columns`; all may be limits."""
 
 
+STREAM_COLUMNS = (
+    "hop_energy_pj",
+    "hop_energy_low_pj",
+    "hop_energy_high_pj",
+    "hop_latency_us",
+    "hop_activation_bits",
+    "stream_state_bits",
+    "wait_us",
+    "listening_power_uw",
+)
+"""Columns of the cost of a design on a stream (`dse.pricing.listening`): of studies that say
+`stream`, and of designs that the hop fits; all may be limits there."""
+
 MEASURED_COLUMNS = ("error", "quantised_error")
 """Columns that only a training tells; everything else is known before."""
 
 
-OBJECTIVE_COLUMNS = (*MEASURED_COLUMNS, *COST_COLUMNS)
-"""Columns that a study may minimise."""
+OBJECTIVE_COLUMNS = (*MEASURED_COLUMNS, *COST_COLUMNS, *STREAM_COLUMNS)
+"""Columns that a study may minimise; those of a stream need its `stream`."""
 
 
 def first_cost(objectives: Iterable[str]) -> str:
@@ -104,6 +117,14 @@ LABELS: dict[str, tuple[str, str, float]] = {
     "leakage_uw": ("leakage", "µW", 1.0),
     "average_power_uw": ("average power", "µW", 1.0),
     "sram_bits": ("SRAM", "KiB", KIB),
+    "hop_energy_pj": ("energy per hop", "µJ", 1e-6),
+    "hop_energy_low_pj": ("energy per hop, low", "µJ", 1e-6),
+    "hop_energy_high_pj": ("energy per hop, high", "µJ", 1e-6),
+    "hop_latency_us": ("latency of a hop", "ms", 1e-3),
+    "hop_activation_bits": ("activations of a hop", "KiB", KIB),
+    "stream_state_bits": ("kept between hops", "KiB", KIB),
+    "wait_us": ("wait for frames to come", "ms", 1e-3),
+    "listening_power_uw": ("power while listening", "µW", 1.0),
 }
 """Column -> name, unit, and factor from the column's own unit to this one.
 

@@ -26,6 +26,7 @@ from dse.errors import InvalidInput
 from dse.interchange.nemo import import_nemo
 from dse.networks.module_file import is_module_file, read_module_file
 from dse.pricing.priced import Layers
+from dse.report.lengths import MS_PER_S
 from dse.report.priced import load_machine
 from dse.studies.folder import DESIGN, RESOLVED
 from dse.studies.rows import check_results
@@ -243,6 +244,7 @@ def _read_study(folder: Path, chosen: str | None, frames: int | None, outputs: i
         outputs=outputs or study.begun.outputs,
         machine=row.accelerator or asked.accelerator.name,
         rate=asked.inferences_per_second,
+        frames_per_s=MS_PER_S / asked.features.hop_ms,
         study=study,
         family=asked.space.family,
         values={name: value for name, value in row.values.items() if value is not None}

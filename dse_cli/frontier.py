@@ -39,11 +39,17 @@ COSTS = (
 MAX_WIDTH = 500
 """Columns of the widest table that is measured."""
 
+LISTENING = ("listening_power_uw", "stream_state_bits", "wait_us")
+"""Likewise of a study that listens to a stream."""
+
 HEADINGS = {
     "quantised_error": "in whole numbers",
     "trained_parameters": "trained",
     "additions": "adds",
     "energy_pj": "energy",
+    "listening_power_uw": "listening",
+    "stream_state_bits": "kept",
+    "wait_us": "wait",
 }
 """Short names, so that the table fits 80 columns."""
 _RATES = {"character error rate": "CER", "word error rate": "WER"}
@@ -192,7 +198,8 @@ def _columns(front: Sequence[Evaluation], asked: StudySpec) -> list[str]:
         for name in MEASURED_COLUMNS
         if name != asked.measured and any(row.column(name) >= 0 for row in front)
     ]
-    named = [asked.measured, *other, *COSTS]
+    listening = () if asked.listening is None else LISTENING
+    named = [asked.measured, *other, *COSTS, *listening]
     return [*named, *(name for name in asked.objectives if name not in named)]
 
 
@@ -236,4 +243,6 @@ def estimate_line(study: Path, found: Study, row: Evaluation) -> str:
         words[-1] = row.key
     if found.asked.several_machines:
         words += ["--machine", row.accelerator]
+    if found.asked.listening is not None:
+        words += ["--stream", str(found.asked.listening.hop_frames)]
     return shlex.join(words)

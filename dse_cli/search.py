@@ -261,6 +261,8 @@ def _say_nothing(found: "SpaceCheck", spec: "StudySpec") -> str:
     on = "one of the machines" if spec.several_machines else "the machine"
     if not found.executed:
         return f"{on} executes no design of the space: choose another, or change what keeps it off"
+    if not found.listen:
+        return f"no design of the space can be listened to: {found.no_hop}"
     if not found.held:
         return f"no design of the space fits the memories of {on}: choose smaller designs, or more"
     return "no design of the space keeps the limits: widen the space or a limit"
@@ -293,6 +295,9 @@ def _say_space(found: "SpaceCheck", spec: "StudySpec") -> Iterator[str]:
     why = f", others none: {found.not_executed}" if found.not_executed else ""
     on = "one of the machines" if spec.several_machines else "the machine"
     yield f"  {found.executed:6,}  {on} executes{why}"
+    if spec.listening is not None:
+        why = f", others do not: {found.no_hop}" if found.no_hop else ""
+        yield f"  {found.listen:6,}  listen by {spec.listening.words}{why}"
     yield f"  {found.held:6,}  fit its memories"
     for each in found.limits:
         yield f"  {each.passes:6,}  keep {each.limit}"

@@ -26,7 +26,7 @@ from cost_models import (
 )
 from cost_models.reading import Problems, build
 from cost_models.strict_yaml import parse_yaml, read_yaml
-from dse.columns import COST_COLUMNS, LABELS, shown
+from dse.columns import COST_COLUMNS, LABELS, STREAM_COLUMNS, shown
 from dse.design.matrices import matrix_words
 from dse.design.point import USUAL
 from dse.design.space import SearchSpace
@@ -34,9 +34,10 @@ from dse.design.space_file import space_from_node
 from dse.errors import InvalidInput, short
 from dse.files import replacing, write_text
 from dse.pricing.application import power_caveats
-from dse.pricing.budget import Bound, Budget, Limit, budget_from_node
+from dse.pricing.budget import Bound, Budget, Limit, budget_from_node, in_time
 from dse.pricing.comparable import own_words
 from dse.pricing.hardware import Hardware, HardwareSection, in_technology
+from dse.pricing.listening import Listening
 from dse.pricing.machine import Machine
 from dse.pricing.sweep import Sweep
 from dse.pricing.sweep_results import (
@@ -48,10 +49,12 @@ from dse.pricing.sweep_results import (
     describe_sweep,
     make_sweep,
 )
+from dse.report.lengths import MS_PER_S
 from dse.sheets import csv_records
 from dse.studies.spec import read_hardware, read_study
 from dse_cli.options import (
     DEFAULT_MACHINE,
+    FRAMES_PER_S,
     FRAMES_RANGE,
     MACHINES,
     MANY,
@@ -104,6 +107,13 @@ SHOWN = 16
     "--outputs", type=OUTPUTS_RANGE, help=f"Classes.  [default: the study's, or {USUAL_OUTPUTS}]"
 )
 @rate_option("Inferences a second, of average_power_uw.  [default: the study's, or 1]")
+@click.option(
+    "--stream",
+    "hop",
+    type=FRAMES_RANGE,
+    help="Price designs as they listen to a stream, too, so many new frames at a time.  [default: "
+    "as the study says]",
+)
 @click.option("--sample", type=click.IntRange(1, MANY), help="Price so many designs, at random.")
 @click.option("--seed", type=SEED_RANGE, default=0, show_default=True, help="Of the sample.")
 @click.option(
@@ -143,6 +153,7 @@ def command(
     frames: int | None,
     outputs: int | None,
     rate: float | None,
+    hop: int | None,
     sample: int | None,
     seed: int,
     limits: tuple[str, ...],
@@ -162,22 +173,32 @@ def command(
     \b
       dse sweep examples/demo.yaml
       dse sweep examples/demo.yaml --machine kws_int8 --machine kws_ternary --sample 100000
+      dse sweep examples/demo.yaml --stream 4 --minimise listening_power_uw,wait_us
     """  # noqa: D301 (click reads the backspace as: do not wrap)
     console = Screen(highlight=False)
     given = _read(space)
     pairs = [_loaded(name) for name in dict.fromkeys(machines)]
     pairs = pairs or [(each.accelerator, each.technology) for each in given.hardware.machines]
     chosen = _in_technologies(pairs, split_names(technology), objective)
+    listening = given.listening if hop is None else Listening(hop, given.frame_ms)
+    limits_asked = (*given.budget.limits, *_read_limits(limits))
+    if listening is not None:
+        _check_hop(listening, frames or given.frames)
+        limits_asked = in_time(limits_asked, "hop_latency_us", listening.hop_us)
+    optimised = _read_objectives(minimise, maximise)
+    if listening is None:
+        _refuse_stream_columns((*optimised, *(limit.column for limit in limits_asked)))
     job = SweepJob(
         space=given.space,
         machines=tuple(chosen),
         frames=frames or given.frames,
         outputs=outputs or given.outputs,
-        budget=Budget((*given.budget.limits, *_read_limits(limits))),
+        budget=Budget(limits_asked),
         rate=rate or given.rate,
         sample=sample,
         seed=seed,
-        objectives=_read_objectives(minimise, maximise),
+        objectives=optimised,
+        listening=listening,
     )
     csv = Path(Path(out).name if "://" in out else out)
     csv = csv.with_name(f"{csv.stem}-frontier.csv")
@@ -210,6 +231,7 @@ def command(
         f"{'s' if len(job.machines) > 1 else ''} in {seconds:,.1f} s "
         f"({done.priced / seconds:,.0f} a second), {done.feasible:,} of them feasible; the space "
         f"has {sweep.size:,}. One inference: {job.frames} frames, {job.outputs} outputs."
+        + (f" Listening: {job.listening.words}." if job.listening else "")
     )
     for words in _matrix_words(done, rows, job.space):
         console.print(words, markup=False)
@@ -289,7 +311,10 @@ def _price_here(job: SweepJob, sweep: Sweep, out: Path, report: Callable[[int], 
     priced = feasible = dead = 0
     frontier = Frontier(job.objectives)
     about = describe_sweep(sweep, job.sample, job.seed)
-    with replacing(out) as temporary, ParquetFile(temporary, sweep.space, about) as file:
+    with (
+        replacing(out) as temporary,
+        ParquetFile(temporary, sweep.space, about, job.columns) as file,
+    ):
         for chunk in sweep.run(job.sample, job.seed):
             file.write(chunk)
             frontier.add(chunk)
@@ -321,6 +346,8 @@ class _Given:
     frames: int
     outputs: int
     rate: float = 1.0
+    listening: Listening | None = None
+    frame_ms: float = MS_PER_S / FRAMES_PER_S
 
 
 def _read(path: Path) -> _Given:
@@ -340,6 +367,8 @@ def _read(path: Path) -> _Given:
             frames=study.features.frames,
             outputs=study.task.usual_classes,
             rate=study.inferences_per_second,
+            listening=study.listening,
+            frame_ms=study.features.hop_ms,
         )
     problems = Problems()
     with problems.part():
@@ -349,7 +378,7 @@ def _read(path: Path) -> _Given:
     budget = Budget()
     with problems.part():
         if "limits" in node.value:
-            budget = budget_from_node(node.value["limits"], COST_COLUMNS)
+            budget = budget_from_node(node.value["limits"], (*COST_COLUMNS, *STREAM_COLUMNS))
     problems.tell()
     usual = USUAL[space.family.head]
     return _Given(
@@ -396,12 +425,30 @@ def _read_limits(limits: Iterable[str]) -> tuple[Limit, ...]:
                 f"{short(limit)}"
             )
     text = "\n".join(limit.replace("=", ": ", 1) for limit in limits)
-    return budget_from_node(parse_yaml(text, "--limit"), COST_COLUMNS).limits if text else ()
+    columns = (*COST_COLUMNS, *STREAM_COLUMNS)
+    return budget_from_node(parse_yaml(text, "--limit"), columns).limits if text else ()
+
+
+def _check_hop(listening: Listening, frames: int) -> None:
+    if listening.hop_frames > frames:
+        raise InvalidInput(
+            f"a hop of {listening.hop_frames} frames is longer than the {frames} frames of an "
+            "inference: use a shorter --stream, or more --frames"
+        )
+
+
+def _refuse_stream_columns(columns: Iterable[str]) -> None:
+    for name in columns:
+        if name in STREAM_COLUMNS:
+            raise InvalidInput(
+                f"{name} is of a design that listens to a stream: say how many frames it takes at "
+                "a time, such as --stream 4"
+            )
 
 
 def _read_objectives(minimise: str, maximise: str) -> dict[str, float]:
     """Column -> 1 where it is minimised, -1 where it is maximised."""
-    known = ("weights", *COST_COLUMNS)
+    known = ("weights", *COST_COLUMNS, *STREAM_COLUMNS)
     objectives: dict[str, float] = {}
     for text, sign in ((minimise, 1.0), (maximise, -1.0)):
         for name in filter(None, (part.strip() for part in text.split(","))):

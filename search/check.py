@@ -2,7 +2,8 @@
 
 Designs are priced as a search prices them, and counted:
 
-    of 500 designs             which can be built, some machine executes, its memories hold
+    of 500 designs             which can be built, some machine executes, the hop of a stream fits,
+                               its memories hold
     keep one limit             whatever the others say
     keep all                   on one and the same machine
     would, without one limit   the limit without which most would is the one that binds
@@ -54,6 +55,8 @@ class SpaceCheck:
     """Of those priced, which are networks that something of their input gets through."""
     executed: int
     """Of those, which some machine executes."""
+    listen: int
+    """Of those, which the hop of the study's stream fits; all where it has none."""
     held: int
     """Of those, which the memories of such a machine hold."""
     feasible: int
@@ -66,6 +69,8 @@ class SpaceCheck:
     """Machines on which no design is feasible."""
     not_executed: str
     """Why the first network that no machine executes is executed by none; empty without any."""
+    no_hop: str
+    """Why the hop does not fit the first network that it does not fit; empty without any."""
 
     @property
     def binding(self) -> LimitCheck | None:
@@ -110,7 +115,7 @@ def _count(
 ) -> SpaceCheck:
     limits = spec.budget.limits
     count = len(designs)
-    executed, fits, feasible = (np.zeros(count, dtype=np.bool_) for _ in range(3))
+    executed, listen, fits, feasible = (np.zeros(count, dtype=np.bool_) for _ in range(4))
     passes = np.zeros((len(limits), count), dtype=np.bool_)
     without = np.zeros((len(limits), count), dtype=np.bool_)
     dead = pricing.book.dead_designs(cut)
@@ -120,6 +125,7 @@ def _count(
         runs = np.isfinite(columns["energy_pj"]) & ~dead
         holds = runs & held(columns, pricer.machine.accelerator)
         executed |= runs
+        listen |= runs & np.isfinite(columns.get("hop_energy_pj", columns["energy_pj"]))
         fits |= holds
         feasible |= here
         kept = np.array([limit.excess(columns) <= 0 for limit in limits])
@@ -134,6 +140,7 @@ def _count(
         whole=whole,
         built=int(built.sum()),
         executed=int(executed.sum()),
+        listen=int(listen.sum()),
         held=int(fits.sum()),
         feasible=int(feasible.sum()),
         dead=int(dead.sum()),
@@ -143,6 +150,7 @@ def _count(
         ),
         unused=tuple(unused),
         not_executed=_why_not(designs, built & ~executed, pricing, spec),
+        no_hop=_why_no_hop(designs, executed & ~listen, pricing, spec),
     )
 
 
@@ -161,6 +169,13 @@ def _why_not(designs: Sequence[Values], which: Mask, pricing: Pricing, spec: Stu
             pricing.best(spec.space.point(designs[at]))
         except InvalidInput as error:
             return str(error)
+    return ""
+
+
+def _why_no_hop(designs: Sequence[Values], which: Mask, pricing: Pricing, spec: StudySpec) -> str:
+    """Why the hop does not fit the first of these designs."""
+    for at in np.flatnonzero(which)[:1]:
+        return pricing.best(spec.space.point(designs[at])).no_stream
     return ""
 
 

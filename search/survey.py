@@ -136,6 +136,10 @@ def _descend(space: SearchSpace, pricing: Pricing, start: _Attempt) -> _Attempt:
                 )
                 if priced is not None and priced.excess < best.excess - 1e-12:
                     best, improved = priced, True
+    if best.offer.no_stream:
+        raise InvalidStudy(
+            f"no point of the space that was found can be listened to: {best.offer.no_stream}"
+        )
     if best.excess > 0:
         raise InvalidStudy(
             "no point of the space meets the limits: the nearest found fails with "

@@ -18,7 +18,7 @@ import click
 import pytest
 
 import dse
-from dse.columns import COST_COLUMNS, LABELS, MEASURED_COLUMNS
+from dse.columns import COST_COLUMNS, LABELS, MEASURED_COLUMNS, STREAM_COLUMNS
 from dse_cli import COMMANDS, group
 from dse_cli.schema import KINDS, tables
 
@@ -80,9 +80,10 @@ def describe_columns() -> str:
         "| column | known | is | shown in |",
         "|---|---|---|---|",
     ]
-    for name in (*MEASURED_COLUMNS, *COST_COLUMNS):
+    for name in (*MEASURED_COLUMNS, *COST_COLUMNS, *STREAM_COLUMNS):
         label, unit, factor = LABELS[name]
         known = "after the training" if name in MEASURED_COLUMNS else "before"
+        known += ", with `stream`" if name in STREAM_COLUMNS else ""
         shown = unit or ("as it is" if factor == 1 else f"x {factor:g}")
         lines.append(f"| `{name}` | {known} | {label} | {shown} |")
     lines += [

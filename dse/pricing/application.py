@@ -97,7 +97,7 @@ def unknown_standby(machine: Accelerator) -> list[str]:
     ]
 
 
-OF_POWER = ("average_power_uw", "leakage_uw")
+OF_POWER = ("average_power_uw", "leakage_uw", "listening_power_uw")
 """Columns that lack what `left_out` names."""
 
 

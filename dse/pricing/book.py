@@ -12,6 +12,7 @@ then on a design is a row of whole numbers, which numpy handles a million at a t
 """
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from dse.design.channels import Passage, forward, passage
 from dse.design.families.family import Family, Part, Value
 from dse.design.point import INPUT_BITS, Block, DesignPoint, Head
 from dse.networks.lowering import lower_block, lower_head, output_frames
+from dse.pricing.listening import Listening, StreamedParts
 
 Numbers = npt.NDArray[np.int64]
 
@@ -72,18 +74,21 @@ class DesignBook:
     only grows: numbers stay valid, and whoever prices from it asks for what is new since last time.
     """
 
-    def __init__(self, frames: int, outputs: int) -> None:
+    def __init__(self, frames: int, outputs: int, listening: Listening | None = None) -> None:
         """Begin a book.
 
         Args:
             frames: input frames of one inference.
             outputs: classes.
+            listening: how a stream is taken in; None where nobody asks what a hop costs.
         """
-        self.frames, self.outputs = frames, outputs
+        self.frames, self.outputs, self.listening = frames, outputs, listening
+        self.streamed = StreamedParts(listening.hop_frames) if listening else None
+        """The same parts as they run each hop, by the same numbers."""
         self.parts = PartBook()
         self.generators: list[tuple[GeneratorSpec, ...]] = [()]
         """Distinct sets of generators that parts or networks need; the first is none."""
-        self._numbers: dict[tuple[Block | Head, int, int, int, int], int] = {}
+        self._numbers: dict[tuple[Block | Head, int, int, int, int, tuple[int, ...]], int] = {}
         self._generators_of_part: list[int] = []
         self._blocks: list[tuple[Block | None, int, int]] = []
         """Of each part: the block (None of a head), the channels that it reads, and its seed."""
@@ -105,6 +110,7 @@ class DesignBook:
         in_frames: int,
         ternary_seed: int,
         in_bits: int = INPUT_BITS,
+        strides: Sequence[int] = (),
     ) -> int:
         """The number of a part; a new one is lowered and written into the book.
 
@@ -114,6 +120,8 @@ class DesignBook:
             in_frames: that it reads.
             ternary_seed: of the network's matrices; a head has none.
             in_bits: of a value that it reads.
+            strides: of the parts before it. One inference knows them by `in_frames` already; of a
+                stream they say how much of a hop comes here, and whether the part is the first.
 
         Returns:
             A place in `parts`, from 0; the same for equal arguments.
@@ -124,7 +132,8 @@ class DesignBook:
         # The block's name is part of the block, and so of the key: a ternary matrix is a function
         # of its layer's name, so B1 and B2 of equal sizes have different numbers of additions.
         seed = ternary_seed if isinstance(content, Block) else 0
-        key = (content, in_channels, in_frames, seed, in_bits)
+        hop = (len(strides) > 0, math.prod(strides)) if self.streamed is not None else ()
+        key = (content, in_channels, in_frames, seed, in_bits, hop)
         if key not in self._numbers:
             layers = (
                 lower_block(content, in_channels, in_frames, seed, in_bits=in_bits)
@@ -132,6 +141,8 @@ class DesignBook:
                 else lower_head(content, in_channels, in_frames, self.outputs, in_bits)
             )
             self._numbers[key] = self.parts.add(layers)
+            if self.streamed is not None:
+                self.streamed.add(layers, strides)
             specs = [layer.generator for layer in layers if layer.generator is not None]
             self._generators_of_part.append(self._number_set(specs))
             block = content if isinstance(content, Block) else None
@@ -164,7 +175,7 @@ class DesignBook:
             InvalidInput: the part cannot be lowered.
         """
         frames = functools.reduce(output_frames, part.strides, self.frames)
-        read = (part.in_channels, frames, part.ternary_seed, part.in_bits)
+        read = (part.in_channels, frames, part.ternary_seed, part.in_bits, part.strides)
         return self.number(part.content, *read)
 
     def cut(self, points: Sequence[DesignPoint]) -> Cut:
@@ -289,8 +300,9 @@ class DesignBook:
         """Numbers of the blocks of a network and of its head."""
         channels, frames, seed = point.in_channels, self.frames, point.ternary_seed
         numbers, bits = [], INPUT_BITS
+        strides: tuple[int, ...] = ()
         for block in point.blocks:
-            numbers.append(self.number(block, channels, frames, seed, bits))
+            numbers.append(self.number(block, channels, frames, seed, bits, strides))
             channels, frames = block.out_channels, output_frames(frames, block.stride)
-            bits = block.activation_bits
-        return [*numbers, self.number(point.head, channels, frames, seed, bits)]
+            bits, strides = block.activation_bits, (*strides, block.stride)
+        return [*numbers, self.number(point.head, channels, frames, seed, bits, strides)]

@@ -10,7 +10,8 @@ all else here asks only for its sign or its size.
 """
 
 import difflib
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -49,9 +50,13 @@ class Limit:
 
         Args:
             columns: the cost of one design as numbers, or of many as arrays of shape (designs,).
+                One that lacks the column, as a design does that a stream's hop does not fit, is
+                not known to be outside: NaN.
         """
-        difference = columns[self.column] - self.bound
-        return (difference if self.upper else -difference) / abs(self.bound or 1)
+        known: Any = columns.get(self.column, math.nan)
+        difference = known - self.bound
+        share: Figures = (difference if self.upper else -difference) / abs(self.bound or 1)
+        return share
 
     def __str__(self) -> str:
         """`trained_parameters <= 80,000`."""
@@ -151,6 +156,20 @@ def _limit(key: str, node: Node, columns: tuple[str, ...]) -> Limit:
             f"{bound / 100:g} for {bound:g} %"
         )
     return Limit(column, bound, upper=kind == "max")
+
+
+def in_time(limits: Sequence[Limit], column: str, most_us: float) -> tuple[Limit, ...]:
+    """The limits, and that an inference, or a hop, is done before the next one begins.
+
+        latency_us <= 1e6 / rate          hop_latency_us <= duration of a hop
+
+    A stricter limit that the person gave stays; a looser one is replaced, as it could never bind.
+    """
+    most = Limit(column, most_us)
+    upper = [limit for limit in limits if limit.column == column and limit.upper]
+    if upper and upper[0].bound <= most.bound:
+        return tuple(limits)
+    return (*(limit for limit in limits if limit not in upper), most)
 
 
 UNITS = {

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cost_models import Band, Cost
+from cost_models.cost import stream_misfits
 from cost_models.streaming import Stream
 from cost_models.workload import Workload
 from dse.design.point import DesignPoint
@@ -77,13 +78,7 @@ class Priced:
         """
         if self.stream is None:
             return self.cost.misfits
-        machine = self.cost.accelerator
-        kept = machine.activation_home or machine.chain("inputs")[-1]
-        bits = self.cost.activation_bits + self.stream.state_bits
-        if bits <= kept.bits:
-            return self.cost.misfits
-        return (
-            *self.cost.misfits,
-            f"activations of a hop and what is kept between hops take {bits:,} bits, and "
-            f"'{kept.name}' of {machine.name} has {kept.bits:,}",
+        cost = self.cost
+        return stream_misfits(
+            cost.stored_bits, cost.activation_bits, self.stream.state_bits, cost.accelerator
         )

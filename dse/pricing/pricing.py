@@ -16,14 +16,17 @@ from functools import cached_property
 import numpy as np
 
 from cost_models import estimate
-from cost_models.cost import misfits
-from dse.columns import COST_COLUMNS, MEASURED_COLUMNS
+from cost_models.cost import misfits, stream_misfits
+from cost_models.streaming import stream
+from dse.columns import COST_COLUMNS, MEASURED_COLUMNS, STREAM_COLUMNS
 from dse.design.matrices import find_dead
 from dse.design.point import DesignPoint
+from dse.errors import InvalidInput
 from dse.networks.lowering import lower
 from dse.pareto import pareto_mask
-from dse.pricing.book import DesignBook
+from dse.pricing.book import Cut, DesignBook
 from dse.pricing.budget import Budget
+from dse.pricing.listening import Listening, price_hop
 from dse.pricing.machine import Machine
 from dse.pricing.pricer import Figures, Mask, Pricer
 
@@ -37,11 +40,14 @@ class Offer:
 
     machine: Machine
     columns: dict[str, float]
-    """Of a row; counts are whole numbers, as `Cost.columns` has them."""
+    """Of a row; counts are whole numbers, as `Cost.columns` has them. Those of a stream are there
+    where the study listens and the hop fits the design."""
     reason: str = ""
     """Why it must not be built there; empty where it may."""
     dead: bool = False
     """Nothing of its input reaches the scores (`dse.design.matrices`)."""
+    no_stream: str = ""
+    """Why the hop of a study that listens does not fit the design; empty where it does."""
 
 
 class Pricing:
@@ -61,6 +67,7 @@ class Pricing:
         budget: Budget | None = None,
         rate: float = 1.0,
         objectives: Sequence[str] = ("error", "energy_pj"),
+        listening: Listening | None = None,
     ) -> None:
         """Know the machines.
 
@@ -71,11 +78,12 @@ class Pricing:
             budget: limits on costs.
             rate: inferences a second, of the average power.
             objectives: of the study; their costs decide between machines.
+            listening: how a stream is taken in; None where nobody asks what a hop costs.
         """
         self.machines = tuple(machines)
         self.budget, self.rate = budget or Budget(), rate
         self.costs = tuple(name for name in objectives if name not in MEASURED_COLUMNS)
-        self.book = DesignBook(frames, outputs)
+        self.book = DesignBook(frames, outputs, listening)
         self.offered: dict[str, tuple[Offer, ...]] = {}
         """Key of a network -> what `offer` found."""
 
@@ -112,8 +120,9 @@ class Pricing:
         cut = self.book.cut([point])
         priced = [(pricer.machine, pricer.price(cut).columns) for pricer in self.pricers]
         dead = find_dead(point) if self.book.dead_designs(cut).any() else ""
+        no_stream = self._why_no_stream(point, cut)
         offers = [
-            self._offer(machine, columns, dead)
+            self._offer(machine, columns, dead, no_stream)
             for machine, columns in priced
             if not np.isnan(columns["energy_pj"][0])
         ]
@@ -122,6 +131,9 @@ class Pricing:
             # slow way, layer by layer, and raises the sentence that a person can act on.
             workload = lower(point, frames=self.book.frames, outputs=self.book.outputs)
             estimate(workload, self.machines[0].accelerator, self.machines[0].technology)
+            if self.book.listening is not None:
+                sizes = (self.book.frames, self.book.outputs, self.book.listening.hop_frames)
+                price_hop(point, self.machines[0], *sizes)
             raise AssertionError(f"{self.machines[0]} executes what the pricer says it cannot")
         feasible = np.array([not offer.reason for offer in offers])
         if not feasible.any():
@@ -129,24 +141,42 @@ class Pricing:
         return offers[choose(_stacked(self.costs, offers), feasible)]
 
     # Reasons are said only of single designs: of a million nobody reads them (`Pricer.price`).
-    def _offer(self, machine: Machine, figures: Mapping[str, Figures], dead: str) -> Offer:
+    def _offer(
+        self, machine: Machine, figures: Mapping[str, Figures], dead: str, no_stream: str
+    ) -> Offer:
         """What is known of a single design, in words where it must not be built."""
         columns = _plain(figures, 0)
-        bits = int(columns["stored_bits"]), int(columns["activation_bits"])
-        too_large = misfits(*bits, machine.accelerator)
-        reasons = filter(None, (dead, self.budget.explain(columns), *too_large))
-        return Offer(machine, columns, "; ".join(reasons), dead=bool(dead))
+        too_large = _misfits(columns, machine)
+        reasons = filter(None, (dead, no_stream, self.budget.explain(columns), *too_large))
+        return Offer(machine, columns, "; ".join(reasons), bool(dead), no_stream)
+
+    def _why_no_stream(self, point: DesignPoint, cut: Cut) -> str:
+        """Why a design has no hop; empty where it has, or nobody asks."""
+        listening, streamed = self.book.listening, self.book.streamed
+        if listening is None or streamed is None:
+            return ""
+        if all(streamed.fit(networks).all() for _, networks in cut.groups):
+            return ""
+        # That it does not fit is known by parts; the sentence is that of the network as a whole.
+        workload = lower(point, frames=self.book.frames, outputs=self.book.outputs)
+        try:
+            stream(workload, listening.hop_frames)
+        except InvalidInput as error:
+            return str(error)
+        raise AssertionError(f"{point.label} has a hop, and a part of it has none")
 
     def excess(self, offer: Offer) -> float:
         """How far a design is beyond the limits; 0 where it keeps them.
 
-        Shares of the bounds, summed, and 1 for each thing that does not fit, or for being dead: as
-        bad as a column at twice its limit. Only the order means something, for `best` and for a
-        sampler's way back.
+        Shares of the bounds, summed, and 1 for each thing that does not fit, for being dead, or for
+        having no hop and each limit on one: as bad as a column at twice its limit. Only the order
+        means something, for `best` and for a sampler's way back.
         """
-        bits = int(offer.columns["stored_bits"]), int(offer.columns["activation_bits"])
-        too_large = misfits(*bits, offer.machine.accelerator)
-        return self.budget.excess(offer.columns) + len(too_large) + offer.dead
+        limits = tuple(each for each in self.budget.limits if each.column in offer.columns)
+        not_known = len(self.budget.limits) - len(limits)
+        too_large = _misfits(offer.columns, offer.machine)
+        faults = len(too_large) + offer.dead + bool(offer.no_stream) + not_known
+        return Budget(limits).excess(offer.columns) + faults
 
     def offer(self, points: Mapping[str, DesignPoint]) -> None:
         """Find the offers of networks that are new, by their keys; all of them at once.
@@ -157,7 +187,7 @@ class Pricing:
         new = {key: point for key, point in points.items() if key not in self.offered}
         if not new:
             return
-        book = DesignBook(self.book.frames, self.book.outputs)
+        book = DesignBook(self.book.frames, self.book.outputs, self.book.listening)
         cut = book.cut(list(new.values()))
         priced = [Pricer(book, each, self.budget, self.rate).price(cut) for each in self.machines]
         for row, key in enumerate(new):
@@ -196,7 +226,17 @@ def _stacked(names: Iterable[str], offers: Sequence[Offer]) -> dict[str, Figures
 def _plain(columns: Mapping[str, Figures], row: int) -> dict[str, float]:
     """The costs of one design as plain numbers: counts stay whole."""
     physical = ("_pj", "_um2", "_uw", "_us")
+    listens = "hop_energy_pj" in columns and not np.isnan(columns["hop_energy_pj"][row])
     return {
         name: float(columns[name][row]) if name.endswith(physical) else int(columns[name][row])
-        for name in COST_COLUMNS
+        for name in (*COST_COLUMNS, *(STREAM_COLUMNS if listens else ()))
     }
+
+
+def _misfits(columns: Mapping[str, float], machine: Machine) -> tuple[str, ...]:
+    """What of a design the memories do not hold: of a stream what each hop needs."""
+    stored = int(columns["stored_bits"])
+    if "stream_state_bits" not in columns:
+        return misfits(stored, int(columns["activation_bits"]), machine.accelerator)
+    hop, state = int(columns["hop_activation_bits"]), int(columns["stream_state_bits"])
+    return stream_misfits(stored, hop, state, machine.accelerator)

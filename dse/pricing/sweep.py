@@ -25,7 +25,6 @@ import numpy.typing as npt
 from dse.design.families.family import Value, Values
 from dse.design.space import Choice, SearchSpace
 from dse.errors import InvalidInput
-from dse.networks.lowering import output_frames
 from dse.pricing.book import NO_PART, Cut, Numbers, Rows, grouped
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Pricing
@@ -364,10 +363,7 @@ class Sweep:
                 part = self.space.family.part(values, index, self.space.in_channels)
             except InvalidInput:  # it cannot be built
                 continue
-            frames = functools.reduce(output_frames, part.strides, self.book.frames)
-            numbers[at] = self.book.number(
-                part.content, part.in_channels, frames, part.ternary_seed, part.in_bits
-            )
+            numbers[at] = self.book.number_part(part)
         return numbers
 
     def _decode_values(self, piece: Piece, mine: list[str], key: int) -> Values:

@@ -12,19 +12,20 @@ themselves are written out for the few designs of the frontier alone.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dse.columns import COST_COLUMNS
+from dse.columns import COST_COLUMNS, STREAM_COLUMNS
 from dse.design.space import SearchSpace
 from dse.errors import InvalidInput
 from dse.pareto import pareto_mask, sift
 from dse.pricing.budget import Budget
+from dse.pricing.listening import Listening
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Chunk, Sweep
@@ -52,12 +53,24 @@ class SweepJob:
     seed: int
     objectives: Mapping[str, float]
     """Column -> 1 where it is minimised, -1 where it is maximised."""
+    listening: Listening | None = None
+    """How a stream is taken in; None where each inference stands alone."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of the costs that are known of each design."""
+        return COST_COLUMNS if self.listening is None else (*COST_COLUMNS, *STREAM_COLUMNS)
 
 
 def make_sweep(job: SweepJob) -> Sweep:
     """The sweep of a job."""
     pricing = Pricing(
-        job.machines, frames=job.frames, outputs=job.outputs, budget=job.budget, rate=job.rate
+        job.machines,
+        frames=job.frames,
+        outputs=job.outputs,
+        budget=job.budget,
+        rate=job.rate,
+        listening=job.listening,
     )
     return Sweep(job.space, pricing)
 
@@ -126,6 +139,7 @@ def describe_sweep(sweep: Sweep, sample: int | None, seed: int) -> dict[str, Any
 
     With the whole machine, not its name alone: a file of that name may be another one by then.
     """
+    listening = sweep.book.listening
     return {
         "machines": {
             each.accelerator.name: {
@@ -140,7 +154,7 @@ def describe_sweep(sweep: Sweep, sample: int | None, seed: int) -> dict[str, Any
         "designs_of_the_space": sweep.size,
         "sample": sample,
         "seed": seed,
-    }
+    } | ({"stream": asdict(listening)} if listening else {})
 
 
 class ParquetFile:
@@ -153,7 +167,13 @@ class ParquetFile:
     whichever of them their piece has.
     """
 
-    def __init__(self, path: Path, space: SearchSpace, about: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        space: SearchSpace,
+        about: dict[str, Any],
+        costs: Sequence[str] = COST_COLUMNS,
+    ) -> None:
         try:
             import pyarrow
             import pyarrow.parquet
@@ -167,7 +187,8 @@ class ParquetFile:
         for choice in space.choices:
             values = pyarrow.array(list(choice.values)).type
             fields.append((f"axis_{choice.name}", pyarrow.dictionary(pyarrow.int16(), values)))
-        fields += [(name, pyarrow.float64()) for name in COST_COLUMNS]
+        self._costs = costs
+        fields += [(name, pyarrow.float64()) for name in costs]
         fields.append(("feasible", pyarrow.bool_()))
         self._schema = pyarrow.schema(fields, metadata={METADATA: json.dumps(about)})
         self._values = {choice.name: list(choice.values) for choice in space.choices}
@@ -192,7 +213,7 @@ class ParquetFile:
             places = _places(chunk, name, self._values[name])
             indices = arrow.array(places, mask=places < 0)
             columns.append(arrow.DictionaryArray.from_arrays(indices, self._values[name]))
-        columns += [arrow.array(chunk.columns[name], from_pandas=True) for name in COST_COLUMNS]
+        columns += [arrow.array(chunk.columns[name], from_pandas=True) for name in self._costs]
         columns.append(arrow.array(chunk.feasible))
         self._writer.write_table(arrow.Table.from_arrays(columns, schema=self._schema))
 
@@ -234,7 +255,7 @@ def _row(chunk: Chunk, index: int) -> Row:
     axes = {
         f"axis_{name}": value for name, value in chunk.piece.values(chunk.digits[index]).items()
     }
-    costs = {name: float(chunk.columns[name][index]) for name in COST_COLUMNS}
+    costs = {name: float(figures[index]) for name, figures in chunk.columns.items()}
     weights = {"weights": float(_column(chunk, "weights")[index])}
     return {"machine": chunk.machine.accelerator.name, **axes, **weights, **costs}
 

@@ -28,6 +28,7 @@ from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.pareto import pareto_mask
 from dse.pricing.book import DesignBook
+from dse.pricing.listening import Listening
 from dse.pricing.machine import Machine
 from dse.pricing.pricer import Costs, Events, Figures, Pricer, machine_area
 from dse.ternary.generators import Generator
@@ -36,11 +37,21 @@ SOURCE = "what-if: chosen by a person, measured by nobody"
 """Source of a constant that was set by hand."""
 
 
+MOVED = ("energy", "average_power", "area", "leakage", "hop_energy", "listening_power")
+"""Beginnings of the columns that a technology's constants move."""
+
+
 class Fleet:
     """Trained networks, cut into the parts that they share, ready to be priced on any machine."""
 
     def __init__(
-        self, points: Sequence[DesignPoint], *, frames: int, outputs: int, rate: float = 1.0
+        self,
+        points: Sequence[DesignPoint],
+        *,
+        frames: int,
+        outputs: int,
+        rate: float = 1.0,
+        listening: Listening | None = None,
     ) -> None:
         """Cut networks.
 
@@ -49,10 +60,11 @@ class Fleet:
             frames: of one inference.
             outputs: of the head.
             rate: inferences a second, of the average power.
+            listening: how a stream is taken in; None where nobody asks what a hop costs.
         """
         self.points = tuple(points)
         self.rate = rate
-        self.book = DesignBook(frames, outputs)
+        self.book = DesignBook(frames, outputs, listening)
         self.cut = self.book.cut(self.points)
 
     def __len__(self) -> int:
@@ -66,8 +78,14 @@ class Fleet:
             places: of the networks in `points`, in the order that the new fleet is to have.
         """
         points = [self.points[at] for at in places]
-        frames, outputs = self.book.frames, self.book.outputs
-        return Fleet(points, frames=frames, outputs=outputs, rate=self.rate)
+        book = self.book
+        return Fleet(
+            points,
+            frames=book.frames,
+            outputs=book.outputs,
+            rate=self.rate,
+            listening=book.listening,
+        )
 
     def price(self, machine: Accelerator, technology: Technology) -> Costs:
         """Costs of all designs on a machine, without any limit.
@@ -132,7 +150,7 @@ class Fleet:
             # the error stay. Column 1 of the prices is the middle figure: what was drawn.
             drawn = drawn_technology(technology, rng)
             for place, name in enumerate(objectives):
-                if name.startswith(("energy", "average_power", "area", "leakage")):
+                if name.startswith(MOVED):
                     column = np.zeros(len(self))
                     for each in events:
                         column[each.places] = self._drawn(name, each, drawn)
@@ -153,12 +171,17 @@ class Fleet:
         if name.startswith("leakage"):
             return np.full(len(events.places), leakage)
         prices = price_list(machine, drawn)
-        counts = prices.with_time(events.counts, events.cycles)
-        if name.startswith("energy"):
+        happens, rate = (events.counts, events.cycles), self.rate
+        if name.startswith(("hop", "listening")):
+            if events.hop is None or self.book.listening is None:  # the hop does not fit them
+                return np.full(len(events.places), np.nan)
+            happens, rate = events.hop, self.book.listening.hops_per_second
+        counts = prices.with_time(*happens)
+        if name.startswith(("energy", "hop_energy")):
             energy: Figures = counts @ prices.prices_pj[:, 1]
             return energy
         spent = prices.without_leakage(counts) @ prices.prices_pj[:, 1]
-        dynamic = spent * (self.rate * UW_PER_PJ_PER_S)
+        dynamic = spent * (rate * UW_PER_PJ_PER_S)
         power: Figures = dynamic + leakage
         return power
 

@@ -62,6 +62,7 @@ from dse.report.cost_tables import (
     machines_table,
 )
 from dse.report.frontier_plot import frontier_plot
+from dse.report.listening import listening_section
 from dse.report.priced import (
     drifted,
     load_machine,
@@ -225,6 +226,8 @@ def _sections(contents: _Contents) -> Iterator[Section]:
         yield _frontier_section(results)
     if confirmed:
         yield confirmed_section(results, confirmed)
+    if results.asked.listening is not None and contents.priced:
+        yield listening_section(results, contents.priced, contents.use)
     yield _designs_section(results, contents.lost)
     if results.judged:
         yield dense_section(results, everything)

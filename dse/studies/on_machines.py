@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from dse.design.point import DesignPoint
 from dse.pricing.budget import Budget
+from dse.pricing.listening import Listening
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Pricing
 from dse.studies.rows import Evaluation
@@ -76,6 +77,7 @@ def _offer(
         asked.features.frames,
         outputs,
         asked.inferences_per_second,
+        asked.listening,
     )
     points = {key: build_point(row) for key, row in trained.items() if key not in pricing.offered}
     pricing.offer({key: point for key, point in points.items() if point is not None})
@@ -109,6 +111,7 @@ def _pricing(
     frames: int,
     outputs: int,
     rate: float,
+    listening: Listening | None,
 ) -> Pricing:
     """One for each study that is looked at, so that what is priced stays priced.
 
@@ -116,5 +119,11 @@ def _pricing(
     share one, as offers are kept by the key of the network.
     """
     return Pricing(
-        machines, objectives=objectives, budget=budget, frames=frames, outputs=outputs, rate=rate
+        machines,
+        objectives=objectives,
+        budget=budget,
+        frames=frames,
+        outputs=outputs,
+        rate=rate,
+        listening=listening,
     )

@@ -40,6 +40,7 @@ from dse.studies.spec import (
     Rate,
     SamplerName,
     Seed,
+    StreamSection,
     StudyName,
     StudySpec,
     read_baselines,
@@ -105,6 +106,7 @@ class _Record:
     limits: Node
     fill: dict[str, Bound] | None = None
     rate: Rate | None
+    stream: StreamSection | None = None
     baselines: tuple[Node, ...]
     controls: Controls = "none"
     warm_start: tuple[str, ...]

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from dse.columns import COST_COLUMNS, MEASURED_COLUMNS, OBJECTIVE_COLUMNS
+from dse.columns import COST_COLUMNS, MEASURED_COLUMNS, STREAM_COLUMNS
 from dse.errors import InvalidFile, InvalidStudy, printable, short
 from dse.files import append_line, drop_half_line, whole_lines
 
@@ -67,7 +67,8 @@ class Evaluation:
     values: dict[str, Any] = field(default_factory=dict)
     """The axes of the search space: columns `axis_...` of the table."""
     cost: dict[str, float] = field(default_factory=dict)
-    """`COST_COLUMNS`; empty for an invalid design."""
+    """`COST_COLUMNS`, and `STREAM_COLUMNS` where the study listens and the hop fits; empty for an
+    invalid design."""
     error: float | None = None
     """Share of validation clips told wrongly, at the best epoch."""
     quantised_error: float | None = None
@@ -131,7 +132,7 @@ def evaluation_from_dict(row: dict[str, Any]) -> Evaluation:
     values = {
         name.removeprefix("axis_"): value for name, value in row.items() if name.startswith("axis_")
     }
-    cost = {name: row[name] for name in COST_COLUMNS if name in row}
+    cost = {name: row[name] for name in (*COST_COLUMNS, *STREAM_COLUMNS) if name in row}
     return Evaluation(**plain, values=values, cost=cost)
 
 
@@ -328,6 +329,9 @@ def _checked(row: dict[str, Any]) -> Evaluation:
     missing = [name for name in COST_COLUMNS if name not in row]
     if missing and (counted or len(missing) < len(COST_COLUMNS)):
         raise ValueError(f"{missing[0]} is missing")
+    missing = [name for name in STREAM_COLUMNS if name not in row]
+    if 0 < len(missing) < len(STREAM_COLUMNS):
+        raise ValueError(f"{missing[0]} is missing")
     return evaluation_from_dict(
         {name: printable(each) if isinstance(each, str) else each for name, each in row.items()}
     )
@@ -370,7 +374,10 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
             "finished_at",
         )
     },
-    **{name: lambda name, value: _check_figure(name, value, MOST) for name in COST_COLUMNS},
+    **{
+        name: lambda name, value: _check_figure(name, value, MOST)
+        for name in (*COST_COLUMNS, *STREAM_COLUMNS)
+    },
 }
 """Field or column -> raises `ValueError` where a line's value is not what it holds."""
 
@@ -412,10 +419,12 @@ def table(rows: Iterable[Evaluation]) -> "pd.DataFrame":
 
     empty = Evaluation(trial=0, status="trained", source="").to_dict()
     frame = pd.DataFrame([row.to_dict() for row in rows])
-    columns = [*empty, *COST_COLUMNS]
+    streams = [name for name in STREAM_COLUMNS if name in frame.columns]
+    columns = [*empty, *COST_COLUMNS, *streams]
     axes = [name for name in frame.columns if name.startswith("axis_")]
     frame = frame.reindex(columns=[*columns, *axes])
-    numbers = [*OBJECTIVE_COLUMNS, "best_epoch", "epochs", "training_seconds"]
+    known = [*MEASURED_COLUMNS, *COST_COLUMNS, *streams]
+    numbers = [*known, "best_epoch", "epochs", "training_seconds"]
     frame[numbers] = frame[numbers].astype(float)
     return frame
 

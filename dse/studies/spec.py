@@ -23,6 +23,7 @@ from dse.columns import (
     LABELS,
     MEASURED_COLUMNS,
     OBJECTIVE_COLUMNS,
+    STREAM_COLUMNS,
     first_measured,
 )
 from dse.design.families import FAMILIES
@@ -32,10 +33,11 @@ from dse.design.published import published, published_values
 from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
 from dse.errors import InvalidDesign, InvalidFile, InvalidInput, InvalidStudy, require, short
-from dse.pricing.budget import Bound, Budget, Limit, budget_from_node
+from dse.pricing.budget import Bound, Budget, Limit, budget_from_node, in_time
 from dse.pricing.comparable import say_technology
 from dse.pricing.filling import Filling, check_axis
 from dse.pricing.hardware import Hardware, HardwareSection, hardware_from_node
+from dse.pricing.listening import Listening
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Pricing
 from dse.speech.task import FeatureSpec
@@ -54,6 +56,7 @@ Controls = Literal["none", "auto"]
 Seed = Annotated[int, Allowed(ge=0, lt=2**32, words="from 0 to 2^32 - 1")]
 Rate = Annotated[float, Allowed(ge=1e-9, le=1e9)]
 Hours = Annotated[float, Allowed(gt=0, le=1e9)]
+HopFrames = Annotated[int, Allowed(ge=1, le=1_000_000)]
 
 CHANGEABLE = (
     "trainings",
@@ -73,7 +76,7 @@ CHANGEABLE = (
 BITS = ("weight_bits", "activation_bits")
 """Axes of precision."""
 
-PRICED = ("accelerator", "technology", "hardware", "limits", "objectives", "rate")
+PRICED = ("accelerator", "technology", "hardware", "limits", "objectives", "rate", "stream")
 """What may change when a study is priced again (`search.reprice`): no training depends on it."""
 
 
@@ -84,6 +87,19 @@ StudyName = Annotated[
         words="up to 64 letters, digits, '.', '_' and '-' (it names a folder)",
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSection:
+    """The `stream` section of a study file: designs are priced as they listen, too."""
+
+    hop_frames: HopFrames
+    """New frames that each hop computes: a multiple of all strides of a design together, and at
+    most `data.features.frames`. Hops a second follow from it and `data.features.hop_ms`."""
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +131,9 @@ class StudyFile:
     """Inferences a second, which a machine must keep. Where `average_power_uw` is an objective or
     limited and nothing is said: 1 of words; of sentences as many as it takes to hear all, one in
     `frames` hops."""
+    stream: StreamSection | None = None
+    """Designs are priced as they listen, hop after hop in real time, beside one inference of the
+    whole window; then columns such as `listening_power_uw` may be objectives and limits."""
     baselines: tuple[str | dict[str, Any], ...] = ()
     """Designs that are evaluated first: names of published networks, or values of axes."""
     controls: Controls = "none"
@@ -223,6 +242,8 @@ class StudySpec:
     """The column that each design fills, and how much of it; None where widths are searched."""
     rate: float | None = None
     """Inferences a second, which the machine must keep; None where nobody asked."""
+    stream: StreamSection | None = None
+    """How a stream is taken in; None where each inference stands alone."""
     baselines: tuple[Baseline, ...]
     controls: Controls = "none"
     """Whether the last trainings are dense controls of the frontier (`search.controls`)."""
@@ -311,6 +332,13 @@ class StudySpec:
         return self.rate or usual_rate(self.task, self.features)
 
     @property
+    def listening(self) -> Listening | None:
+        """How a stream is taken in, with the duration of a frame; None where there is none."""
+        if self.stream is None:
+            return None
+        return Listening(self.stream.hop_frames, self.features.hop_ms)
+
+    @property
     def measured(self) -> str:
         """The column of a network's mistakes that a search models."""
         return first_measured(self.objectives)
@@ -354,6 +382,7 @@ class StudySpec:
             outputs=outputs,
             rate=self.inferences_per_second,
             objectives=self.objectives,
+            listening=self.listening,
         )
 
     def resolved(self) -> dict[str, Any]:
@@ -378,6 +407,7 @@ class StudySpec:
             "limits": self.limits,
             "fill": None if self.fill is None else dict(self.fill),
             "rate": self.rate,
+            "stream": None if self.stream is None else dataclasses.asdict(self.stream),
             "baselines": [baseline.to_plain() for baseline in self.baselines],
             "controls": self.controls,
             "warm_start": [str(folder) for folder in self.warm_start],
@@ -453,6 +483,8 @@ def study_from_node(
         if space is not None:
             with problems.part():
                 space = _of_features(space, file, node)
+        with problems.part():
+            _check_stream(file, node, limits)
         if space is not None and hardware is not None:
             with problems.part():
                 fill = _read_fill(file, node, space, limits, hardware)
@@ -471,7 +503,12 @@ def study_from_node(
     trainings = trainings or file.trainings
     folder = data_folder or base / _expanded(file.data.folder)
     rate = _rate(file, limits)
-    budget, measured_budget = split_limits(limits if rate is None else _in_time(limits, rate))
+    if rate is not None:
+        limits = in_time(limits, "latency_us", US_PER_S / rate)
+    if file.stream is not None:
+        hop_us = Listening(file.stream.hop_frames, file.data.features.hop_ms).hop_us
+        limits = in_time(limits, "hop_latency_us", hop_us)
+    budget, measured_budget = split_limits(limits)
     return StudySpec(
         name=file.name,
         base_folder=base,
@@ -486,6 +523,7 @@ def study_from_node(
         measured_budget=measured_budget,
         fill=fill,
         rate=rate,
+        stream=file.stream,
         baselines=baselines,
         controls=controls or file.controls,
         warm_start=warm_start,
@@ -697,18 +735,38 @@ def usual_rate(task: SpeechTask, features: FeatureSpec) -> float:
     return 1e3 / (features.frames * features.hop_ms)  # milliseconds a second
 
 
-def _in_time(limits: Sequence[Limit], rate: float) -> tuple[Limit, ...]:
-    """The limits, and that an inference is done before the next one begins.
+def _check_stream(file: StudyFile, node: Node, limits: Sequence[Limit]) -> None:
+    """Refuse columns of a stream without one, and beside one what it already says.
 
-        latency_us <= 1e6 / rate
-
-    A stricter limit that the person gave stays; a looser one is replaced, as it could never bind.
+    Raises:
+        InvalidFile: the hop is longer than an inference, a rate stands beside it, or a column that
+            is limited or minimised has no meaning.
     """
-    most = Limit("latency_us", US_PER_S / rate)
-    upper = [limit for limit in limits if limit.column == "latency_us" and limit.upper]
-    if upper and upper[0].bound <= most.bound:
-        return tuple(limits)
-    return (*(limit for limit in limits if limit not in upper), most)
+    objectives, limited = set(file.objectives), {limit.column for limit in limits}
+    used = {name: "objectives" for name in objectives} | {name: "limits" for name in limited}
+    if file.stream is None:
+        for name in sorted(used.keys() & set(STREAM_COLUMNS)):
+            raise node.value[used[name]].error(
+                f"{used[name]}: {name} is of a design that listens to a stream: say how many "
+                "frames it takes at a time, such as `stream: {hop_frames: 4}`"
+            )
+        return
+    if file.rate is not None:
+        raise node.value["rate"].error(
+            "rate: hops a second follow from stream.hop_frames and data.features.hop_ms: leave "
+            "rate out, or stream"
+        )
+    if "average_power_uw" in used:
+        raise node.value[used["average_power_uw"]].error(
+            f"{used['average_power_uw']}: average_power_uw is of single inferences, and this study "
+            "listens to a stream: use listening_power_uw"
+        )
+    hop, frames = file.stream.hop_frames, file.data.features.frames
+    if hop > frames:
+        raise node.value["stream"].error(
+            f"stream.hop_frames is {hop:,}, longer than the {frames:,} frames of an inference: use "
+            "a shorter hop, or more data.features.frames"
+        )
 
 
 def _check_bits(space: SearchSpace, file: StudyFile, node: Node) -> None:

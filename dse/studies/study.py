@@ -21,12 +21,14 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from cost_models import Band, Cost, estimate
+from cost_models.streaming import Stream
 from cost_models.strict_yaml import read_yaml
 from dse.columns import first_cost
 from dse.design.point import DesignPoint, point_from_node
 from dse.design.published import published
 from dse.errors import InvalidInput, InvalidStudy
 from dse.networks.lowering import lower
+from dse.pricing.listening import price_hop
 from dse.pricing.machine import Machine
 from dse.studies.folder import CHECKPOINT, DESIGN, GIVEN, RESOLVED, design_folder
 from dse.studies.frontier import find_frontier, hypervolume_share
@@ -208,6 +210,9 @@ class Study:
     def price(self, point: DesignPoint, machine: Machine | None = None) -> Cost:
         """The cost of a design by today's model; remembered, as a page is drawn many times.
 
+        Where the study listens to a stream, memories that fit have the sizes that the stream needs:
+        the machine is built for that.
+
         Args:
             point: it.
             machine: instead of the study's first one.
@@ -216,7 +221,23 @@ class Study:
             InvalidInput: the machine cannot execute the design.
         """
         features, on = self.asked.features, machine or self.asked.machines[0]
+        if on.accelerator.to_fit and (hop := self.price_hop(point, on)) is not None:
+            on = dataclasses.replace(on, accelerator=hop[0].accelerator)
         return price(point, on, features.frames, self.begun.outputs)
+
+    def price_hop(
+        self, point: DesignPoint, machine: Machine | None = None
+    ) -> tuple[Cost, Stream] | None:
+        """The cost of one hop of a study that listens; None where it does not, or has no hop."""
+        listening, on = self.asked.listening, machine or self.asked.machines[0]
+        if listening is None:
+            return None
+        try:
+            return _price_hop(
+                point, on, self.asked.features.frames, self.begun.outputs, listening.hop_frames
+            )
+        except InvalidInput:
+            return None
 
     def is_ternary(self, row: Evaluation) -> bool:
         """Whether any matrix of a trained design is ternary, whether made or stored."""
@@ -418,3 +439,10 @@ def price(point: DesignPoint, machine: Machine, frames: int, outputs: int) -> Co
     """
     workload = lower(point, frames=frames, outputs=outputs)
     return estimate(workload, machine.accelerator, machine.technology)
+
+
+@lru_cache(maxsize=256)
+def _price_hop(
+    point: DesignPoint, machine: Machine, frames: int, outputs: int, hop_frames: int
+) -> tuple[Cost, Stream]:
+    return price_hop(point, machine, frames, outputs, hop_frames)

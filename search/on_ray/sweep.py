@@ -119,7 +119,7 @@ def sweep_part(order: _Order, part: int) -> SweepDone | str:
     about = describe_sweep(sweep, job.sample, job.seed) | {"part": part, "parts": order.parts}
     with tempfile.TemporaryDirectory(prefix="dse-sweep-") as folder:
         path = Path(folder) / f"part-{part:05}.parquet"
-        with ParquetFile(path, job.space, about) as file:
+        with ParquetFile(path, job.space, about, job.columns) as file:
             for chunk in sweep.run(job.sample, job.seed, part=part, parts=order.parts):
                 file.write(chunk)
                 frontier.add(chunk)

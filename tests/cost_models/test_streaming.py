@@ -132,6 +132,18 @@ def test_a_path_around_waits_for_the_other(repeats: int, around: str) -> None:
     assert found.wait_frames == 2 * repeats
 
 
+def test_what_is_kept_for_a_fork_is_what_both_paths_read() -> None:
+    """A convolution before the fork is on both paths; only one on the skip is delayed with it.
+
+    `before` makes 2 channels into 4. The main path waits 4 + 4 frames of its output, its first
+    layer needs 8 of them: 8 frames of 4 channels are kept, and none of the 2 channels before.
+    """
+    before = pointwise("before", 2, 4)
+    main = [depthwise(f"dw{number}", 4, 5, dilation=2) for number in range(2)]
+    add = same_shape("add", LayerKind.RESIDUAL_ADD, 4, reads=("dw1", "before"))
+    assert streamed(before, *main, add, hop=2).state_bits == (8 + 8) * 4 * 8
+
+
 def test_history_is_kept_once_for_all_its_readers() -> None:
     # 7 taps need 6 frames, 3 taps 2: 6 serve both. Their waits differ by 2, which 6 cover as well.
     long, short = depthwise("long", 4, 7), depthwise("short", 4, 3, reads=(INPUT,))
