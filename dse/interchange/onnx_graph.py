@@ -88,6 +88,8 @@ class Reader(LayerGraph):
                 raise InvalidFile(f"two constants are called {short(tensor.name)} ({path})")
             self.constants[tensor.name] = Constant(tensor)
         self.values: dict[str, Value] = {}
+        self.sigmoids: dict[str, set[str]] = {}
+        """Layers that are the Sigmoid of a tensor, by the layer that made it."""
         self.readers = Counter(name for node in graph.node for name in node.input)
         self.readers.update(output.name for output in graph.output)
         self.matrices: dict[tuple[int, ...], Matrix] = {}
@@ -166,16 +168,20 @@ class Reader(LayerGraph):
         )
         return (FRAMES, BINS) if first else (BINS, FRAMES)
 
-    def value(self, node: onnx.NodeProto, index: int = 0) -> Value:
+    def value(self, node: onnx.NodeProto, index: int = 0, *, padded: bool = False) -> Value:
         """A tensor of activations that a node reads: the network's input, or of a node before.
 
         Raises:
-            InvalidFile: the tensor is a constant, or nothing has made it.
+            InvalidFile: the tensor is a constant, or nothing has made it; or it has padding, which
+                this operator would have to read.
         """
         name = read_name(node, index)
         if name not in self.values:
             raise self.error(node, f"reads {short(name)}, which is no tensor of activations")
-        return self.values[name]
+        found = self.values[name]
+        if (found.padding or found.bin_padding) and not padded:
+            raise self.error(node, "reads what Pad made: before a Conv alone it is free")
+        return found
 
     def constant(self, node: onnx.NodeProto, index: int) -> Constant:
         """A constant that a node reads, packed as it is in the file.

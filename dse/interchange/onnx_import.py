@@ -38,21 +38,10 @@ _NEAREST = {
     "Attention": "Conv",
     "QLinearConv": "Conv, quantised as QuantizeLinear and DequantizeLinear around it",
     "ConvInteger": "Conv, quantised as QuantizeLinear and DequantizeLinear around it",
-    "Pad": "Conv with pads of its own",
-    "Sigmoid": "Relu",
-    "Tanh": "Relu",
-    "LeakyRelu": "Relu",
-    "PRelu": "Relu",
-    "Elu": "Relu",
-    "HardSwish": "Relu",
-    "HardSigmoid": "Relu",
-    "Gelu": "Relu",
     "LayerNormalization": "BatchNormalization",
     "InstanceNormalization": "BatchNormalization",
     "GroupNormalization": "BatchNormalization",
-    "Mul": "Add",
     "Sub": "Add",
-    "Concat": "Add",
 }
 
 
@@ -171,6 +160,21 @@ def _supported(kind: str) -> str:
     return f"the nearest supported is {nearest}" if nearest else f"supported are {listed}"
 
 
+TABLES = (
+    "Celu",
+    "Elu",
+    "Gelu",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyRelu",
+    "Mish",
+    "Selu",
+    "Sigmoid",
+    "Softplus",
+    "Tanh",
+)
+"""Functions of one number that are more than a limit."""
+
 _OPERATORS: MappingProxyType[str, Callable[[Reader, onnx.NodeProto], None]] = MappingProxyType(
     {
         "Conv": onnx_layers.convolution,
@@ -179,6 +183,11 @@ _OPERATORS: MappingProxyType[str, Callable[[Reader, onnx.NodeProto], None]] = Ma
         "BatchNormalization": onnx_layers.batch_norm,
         "Relu": onnx_layers.same(LayerKind.ACTIVATION),
         "Clip": onnx_layers.same(LayerKind.ACTIVATION),
+        **dict.fromkeys(TABLES, onnx_layers.table),
+        "Mul": onnx_layers.multiply,
+        "PRelu": onnx_layers.prelu,
+        "Concat": onnx_layers.concat,
+        "Pad": onnx_shapes.pad,
         "Softmax": onnx_layers.same(LayerKind.SOFTMAX),
         "LogSoftmax": onnx_layers.same(LayerKind.SOFTMAX),
         "ArgMax": onnx_layers.same(LayerKind.ARGMAX),

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import onnx
 
 from cost_models.workload import CONVOLUTIONS, LayerKind, WeightSource
+from dse.errors import InvalidInput
 from dse.interchange.onnx_graph import (
     BITS,
     Constant,
@@ -44,7 +45,8 @@ LEAST_INPUTS = 4
 
 def convolution(reader: Reader, node: onnx.NodeProto) -> None:
     """Conv over frames, and over bins: pointwise, depthwise or any other, trained or ternary."""
-    read, weights, options = reader.value(node), reader.constant(node, 1), attributes(node)
+    read, weights = reader.value(node, padded=True), reader.constant(node, 1)
+    options = attributes(node)
     kernel = list(weights.shape[2:])
     frames, bins = read_windows(reader, node, read, kernel)
     if (said := [int(each) for each in options.get("kernel_shape", kernel)]) != kernel:
@@ -68,6 +70,8 @@ def convolution(reader: Reader, node: onnx.NodeProto) -> None:
         out_channels=outputs,
         groups=groups,
         bias=has(node, 2),
+        in_frames=read.frames - read.padding,
+        in_bins=read.bins - read.bin_padding,
         **fields_of(frames, bins),
         **entries,
     )
@@ -192,6 +196,54 @@ def same(kind: LayerKind) -> Callable[[Reader, onnx.NodeProto], None]:
         reader.add(node, kind, reader.value(node))
 
     return read_node
+
+
+def table(reader: Reader, node: onnx.NodeProto) -> None:
+    """A function of one number each that is no limit: priced as a ReLU, and told once for each."""
+    note = f"{plain(node.op_type)} is priced as a ReLU, without a table of its values"
+    if note not in reader.notes:
+        reader.notes.append(note)
+    read = reader.value(node)
+    reader.add(node, LayerKind.ACTIVATION, read)
+    if node.op_type == "Sigmoid":
+        reader.sigmoids.setdefault(read.layer, set()).add(reader.values[node.output[0]].layer)
+
+
+def multiply(reader: Reader, node: onnx.NodeProto) -> None:
+    """Mul of a tensor by its own Sigmoid, which is one function of a number each (SiLU)."""
+    constants = [index for index in (0, 1) if read_name(node, index) in reader.constants]
+    if not constants:
+        for index in (0, 1):
+            gate, other = reader.value(node, index), reader.value(node, 1 - index)
+            before = reader.made_by(gate)
+            if before is not None and before.name in reader.sigmoids.get(other.layer, ()):
+                reader.values[node.output[0]] = gate
+                return
+    raise reader.error(
+        node, "multiplies something else than a tensor by its own Sigmoid: the nearest is Add"
+    )
+
+
+def prelu(reader: Reader, node: onnx.NodeProto) -> None:
+    """PRelu: one trained slope, or one for each channel."""
+    read, slopes = reader.value(node), prod(reader.constant(node, 1).shape)
+    if slopes not in (1, read.channels):
+        raise reader.error(node, f"has {slopes:,} slopes for {read.channels:,} channels")
+    reader.add(node, LayerKind.ACTIVATION, read, slopes=slopes)
+
+
+def concat(reader: Reader, node: onnx.NodeProto) -> None:
+    """Concat of channels: each tensor is written beside the one before it."""
+    values = [reader.value(node, index) for index in range(len(node.input))]
+    axis = reader.axis(node, int(attributes(node)["axis"]), len(values[0].axes))
+    if {value.axes[axis : axis + 1] for value in values} != {(CHANNELS,)}:
+        raise reader.error(node, "joins other axes than channels, which are joined for free")
+    if len({(value.axes, value.frames, value.bins) for value in values}) > 1:
+        raise reader.error(node, "joins tensors of different frames or bins")
+    try:
+        reader.values[node.output[0]] = reader.join(values)
+    except InvalidInput as error:
+        raise reader.error(node, f"{error}: that is a copy, which no layer is") from None
 
 
 def add(reader: Reader, node: onnx.NodeProto) -> None:

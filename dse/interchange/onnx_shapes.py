@@ -20,7 +20,18 @@ from dse.interchange.onnx_graph import (
     has,
     read_name,
 )
-from dse.networks.layer_graph import CLIP, FLAT, ONE, Value, axes_of, frames_first
+from dse.networks.layer_graph import (
+    BINS,
+    CLIP,
+    FLAT,
+    FRAMES,
+    MAX_SIZE,
+    ONE,
+    Value,
+    axes_of,
+    banded,
+    frames_first,
+)
 
 
 def rename(reader: Reader, node: onnx.NodeProto) -> None:
@@ -135,12 +146,50 @@ def reshape(reader: Reader, node: onnx.NodeProto) -> None:
     if wanted.count(-1) == 1 and known and prod(old) % known == 0:
         wanted = [prod(old) // known if size == -1 else size for size in wanted]
     _check_order(reader, node, read)
-    axes = axes_of(wanted, read, reader.clips) if prod(wanted) == prod(old) else None
+    same = prod(wanted) == prod(old)
+    axes = axes_of(wanted, read, reader.clips) if same else None
+    if axes is None and same and (split := banded(wanted, read)):
+        reader.values[node.output[0]] = split
+        return
     if axes is None:
         raise reader.error(
             node, f"makes {wanted[:8]} of {old}: channels and frames must stay, or become one axis"
         )
     reader.values[node.output[0]] = dataclasses.replace(read, axes=axes)
+
+
+def pad(reader: Reader, node: onnx.NodeProto) -> None:
+    """Pad of zeros around the frames, or the bins, that a convolution reads."""
+    read, options = reader.value(node, padded=True), attributes(node)
+    pads, rank = reader.numbers(node, "pads", 1) or [], len(read.axes)
+    mode = options.get("mode", b"constant")
+    if mode != b"constant" or _pad_value(reader, node):
+        raise reader.error(node, "pads by other values than zeros")
+    given = reader.numbers(node, "axes", 3)
+    axes = [reader.axis(node, each, rank) for each in (range(rank) if given is None else given)]
+    if len(pads) != 2 * len(axes) or min(pads, default=0) < 0:
+        raise reader.error(node, f"has pads of {pads[:8]}: two from 0 on for each axis are needed")
+    more = {read.axes[axis]: pads[at] + pads[at + len(axes)] for at, axis in enumerate(axes)}
+    if any(count for axis, count in more.items() if axis not in (FRAMES, BINS)):
+        raise reader.error(node, "pads other axes than frames and bins")
+    frames, bins = more.get(FRAMES, 0), more.get(BINS, 0)
+    if max(frames, bins) >= MAX_SIZE:
+        raise reader.error(node, f"pads {MAX_SIZE:,} frames or more")
+    reader.values[node.output[0]] = dataclasses.replace(
+        read,
+        frames=read.frames + frames,
+        padding=read.padding + frames,
+        bins=read.bins + bins,
+        bin_padding=read.bin_padding + bins,
+    )
+
+
+def _pad_value(reader: Reader, node: onnx.NodeProto) -> bool:
+    """Whether a Pad puts in something else than zeros."""
+    if not has(node, 2):
+        return bool(attributes(node).get("value", 0))
+    constant = reader.constant(node, 2)
+    return prod(constant.shape) != 1 or bool(reader.unpack(node, constant).any())
 
 
 def read_constant(reader: Reader, node: onnx.NodeProto) -> None:

@@ -252,6 +252,25 @@ def axes_of(sizes: Sequence[int], read: Value, clips: int) -> tuple[str, ...] | 
     return (CLIP, CHANNELS, *(next(names) if size > 1 else ONE for size in rest[1:]))
 
 
+def banded(sizes: Sequence[int], read: Value) -> Value | None:
+    """Bands of bins as channels of their own, or back: the numbers lie as they lay.
+
+    Of C channels of 20 bins, 4 C channels of 5: what a norm of sub-bands (BC-ResNet) normalises.
+    None where a new shape is something else. The axis behind the channels is the one in bands.
+    """
+    space = read.axes[2:]
+    if read.axes[:2] != (CLIP, CHANNELS) or space not in ((BINS, FRAMES), (FRAMES, BINS)):
+        return None
+    if len(sizes) != 4 or min(sizes) < 1 or read.first:
+        return None
+    _, channels, inner, outer = sizes
+    old_inner, old_outer = read.sizes(1)[2:]
+    if channels * inner != read.channels * old_inner or outer != old_outer:
+        return None
+    size = {"bins": inner} if space[0] == BINS else {"frames": inner}
+    return dataclasses.replace(read, channels=channels, **size)
+
+
 def frames_first(read: Value) -> bool:
     """Whether channels do not come first of what lies in one axis, if all becomes one."""
     large = [axis for axis, size in zip(read.axes, read.sizes(1), strict=True) if size > 1]

@@ -14,12 +14,12 @@ from dse.errors import InvalidInput
 from dse.networks.layer_graph import (
     BINS,
     CHANNELS,
-    CLIP,
     FLAT,
     FRAMES,
     ONE,
     Value,
     axes_of,
+    banded,
     frames_first,
 )
 from dse.networks.tracing_graph import TracedGraph, Weight
@@ -61,8 +61,8 @@ def reshape(graph: TracedGraph, node: fx.Node) -> Any:
     if sizes == read.sizes(graph.clips):
         return read
     axes = axes_of(sizes, read, graph.clips)
-    if axes is None and (banded := _banded(sizes, read)):
-        return banded
+    if axes is None and (split := banded(sizes, read)):
+        return split
     if axes is None:
         raise graph.error(
             node,
@@ -70,18 +70,6 @@ def reshape(graph: TracedGraph, node: fx.Node) -> Any:
             "one axis",
         )
     return dataclasses.replace(read, axes=axes)
-
-
-def _banded(sizes: list[int], read: Value) -> Value | None:
-    """Bands of bins as channels of their own, or back: the numbers lie as they lay.
-
-    Of C channels of 20 bins, 4 C channels of 5: what a norm of sub-bands (BC-ResNet) normalises.
-    """
-    if read.axes != (CLIP, CHANNELS, BINS, FRAMES) or len(sizes) != 4 or read.first:
-        return None
-    if sizes[1] * sizes[2] != read.channels * read.bins or sizes[3] != read.frames:
-        return None
-    return dataclasses.replace(read, channels=sizes[1], bins=sizes[2])
 
 
 def squeeze(graph: TracedGraph, node: fx.Node) -> Any:

@@ -112,10 +112,10 @@ ONE = {"w": np.ones((2, 2, 1), np.float32)}
             r"node 'rnn' \(LSTM\) is not supported: the nearest supported is Conv \(",
         ),
         (
-            [helper.make_node("Tanh", ["x"], ["y"])],
+            [helper.make_node("Sub", ["x", "x"], ["y"])],
             [1, 2, 9],
             {},
-            r"node 'y' \(Tanh\) is not supported: the nearest supported is Relu",
+            r"node 'y' \(Sub\) is not supported: the nearest supported is Add",
         ),
         ([helper.make_node("Einsumm", ["x"], ["y"])], [1, 2, 9], {}, "supported are Add, ArgMax"),
         ([helper.make_node("Conv", ["x", "w"], ["y"])], [1, 3, 9], ONE, "takes 2 channels, and ge"),

@@ -419,3 +419,66 @@ def test_a_small_file_that_names_a_large_constant_often_takes_little_memory(
     for number in range(60):
         graph.node("Conv", f"c{number - 1} w{number}" if number else "x w0", f"c{number}")
     assert "reads constants of more than 50,000,000 numbers" in graph.refusal()
+
+
+def test_zeros_around_a_convolution_are_its_own(tmp_path: Path) -> None:
+    graph = (
+        Graph(tmp_path, 1, 4, 9)
+        .constant("p", [0, 0, 2, 0, 0, 0], np.int64)
+        .constant("w", RANDOM.normal(size=(6, 4, 3)))
+        .node("Pad", "x p", "q")
+        .node("Conv", "q w", "y")
+    )
+    [layer] = graph.read()
+    assert (layer.in_frames, layer.out_frames, layer.macs) == (9, 9, 6 * 4 * 3 * 9)
+
+
+@pytest.mark.parametrize(
+    ("pads", "attributes", "message"),
+    [
+        ([0, 1, 0, 0, 0, 0], {}, "pads other axes than frames and bins"),
+        ([0, 0, -1, 0, 0, 0], {}, "has pads of [0, 0, -1, 0, 0, 0]: two from 0 on"),
+        ([0, 0, 1], {}, "has pads of [0, 0, 1]"),
+        ([0, 0, 2**40, 0, 0, 0], {}, "pads 2,147,483,648 frames or more"),
+        ([0, 0, 1, 0, 0, 0], {"mode": "reflect"}, "pads by other values than zeros"),
+        (
+            [0, 0, 1, 0, 0, 0],
+            {},
+            "(Relu) reads what Pad made: before a Conv alone it is free",
+        ),
+    ],
+)
+def test_other_pads_are_refused(
+    pads: list[int], attributes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    graph = Graph(tmp_path, 1, 4, 9).constant("p", pads, np.int64)
+    graph.node("Pad", "x p", "q", **attributes).node("Relu", "q", "y")
+    assert message in graph.refusal()
+
+
+def test_channels_are_joined_where_they_are_written(tmp_path: Path) -> None:
+    graph = Graph(tmp_path, 1, 4, 9)
+    graph.constant("v", RANDOM.normal(size=(3, 4, 1))).constant("w", RANDOM.normal(size=(5, 4, 1)))
+    graph.node("Conv", "x v", "a").node("Conv", "x w", "b").node("Concat", "a b", "c", axis=1)
+    graph.constant("u", RANDOM.normal(size=(2, 8, 1))).node("Conv", "c u", "y")
+    first, second, last = graph.read()
+    assert (second.reads, second.extends) == (("input",), "a")
+    assert (last.in_channels, first.extends) == (8, "")
+    graph.nodes[2].attribute[0].i = 2
+    assert "joins other axes than channels" in graph.refusal()
+
+
+def test_slopes_are_trained_and_tables_are_told(tmp_path: Path) -> None:
+    graph = Graph(tmp_path, 1, 4, 9).constant("s", np.ones((4, 1))).node("PRelu", "x s", "p")
+    graph.node("Sigmoid", "p", "g").node("Mul", "p g", "y")
+    slopes, silu = graph.read()
+    assert (slopes.slopes, slopes.trained_parameters, slopes.multiplications) == (4, 4, 36)
+    assert (silu.kind, graph.notes) == (
+        LayerKind.ACTIVATION,
+        ["Sigmoid is priced as a ReLU, without a table of its values"],
+    )
+    graph.nodes[2].input[0] = "x"
+    assert "multiplies something else than a tensor by its own Sigmoid" in graph.refusal()
+    assert "has 3 slopes for 4 channels" in (
+        Graph(tmp_path, 1, 4, 9).constant("s", np.ones((3, 1))).node("PRelu", "x s", "y").refusal()
+    )

@@ -2,7 +2,9 @@
 
 import dataclasses
 import random
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -167,6 +169,25 @@ def test_a_traced_network_is_the_lowered_design(name: str) -> None:
     assert bool(ternary) == ("P3" in name)
 
 
+@pytest.mark.parametrize(
+    ("network", "shape"),
+    [(TCResNet8(), (40, 33)), (DSCNN(), (1, 49, 10)), (BCResNet1(), (1, 40, 21))],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_exported_network_is_the_traced_one(
+    network: nn.Module, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    """PyTorch's own exporter writes ONNX, and its layers are those of the module."""
+    onnx_import = pytest.importorskip("dse.interchange.onnx_import")
+    example, path = torch.zeros(1, *shape), tmp_path / "network.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what the exporter's next version will be
+        preserved = torch.onnx.TrainingMode.PRESERVE  # norms stay layers of their own
+        torch.onnx.export(network.eval(), (example,), path, dynamo=False, training=preserved)
+    traced = trace(network, example)
+    assert renamed(onnx_import.import_onnx(path), traced) == traced.layers
+
+
 def test_the_module_stays_in_its_mode_and_one_clip_is_counted() -> None:
     network = nn.Sequential(nn.Conv1d(8, 4, 1), nn.BatchNorm1d(4).eval(), nn.Dropout())
     notes: list[str] = []
@@ -280,6 +301,7 @@ def test_constants_are_stored_and_not_trained() -> None:
 
 # ---- what is refused ----
 
+CALL = Does.forward.__code__.co_firstlineno + 1
 CONV = {"conv": nn.Conv1d(8, 8, 3, padding=1)}
 
 
@@ -292,7 +314,7 @@ CONV = {"conv": nn.Conv1d(8, 8, 3, padding=1)}
         ),
         (
             Does(lambda m, x: m.rnn(x.transpose(1, 2))[0], rnn=nn.LSTM(8, 4)),
-            "'rnn' (lstm, test_tracing.py:35) is not supported: the nearest supported is Conv1d",
+            f"'rnn' (lstm, test_tracing.py:{CALL}) is not supported: the nearest supported is Conv1d",
         ),
         (Does(lambda m, x: m.conv(x) * torch.sigmoid(x), **CONV), "'Does' (mul, test_tracing.py:"),
         (
