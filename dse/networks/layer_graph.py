@@ -267,8 +267,9 @@ def banded(sizes: Sequence[int], read: Value) -> Value | None:
     old_inner, old_outer = read.sizes(1)[2:]
     if channels * inner != read.channels * old_inner or outer != old_outer:
         return None
-    size = {"bins": inner} if space[0] == BINS else {"frames": inner}
-    return dataclasses.replace(read, channels=channels, **size)
+    if space[0] == BINS:
+        return dataclasses.replace(read, channels=channels, bins=inner)
+    return dataclasses.replace(read, channels=channels, frames=inner)
 
 
 def frames_first(read: Value) -> bool:

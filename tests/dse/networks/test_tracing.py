@@ -314,7 +314,7 @@ CONV = {"conv": nn.Conv1d(8, 8, 3, padding=1)}
         ),
         (
             Does(lambda m, x: m.rnn(x.transpose(1, 2))[0], rnn=nn.LSTM(8, 4)),
-            f"'rnn' (lstm, test_tracing.py:{CALL}) is not supported: the nearest supported is Conv1d",
+            f"'rnn' (lstm, test_tracing.py:{CALL}) is not supported: the nearest supported is Conv",
         ),
         (Does(lambda m, x: m.conv(x) * torch.sigmoid(x), **CONV), "'Does' (mul, test_tracing.py:"),
         (
