@@ -24,6 +24,7 @@ COMMANDS = {
     "frontier": ("dse_cli.frontier", "Print, plot and export the frontier of a study."),
     "train": ("dse_cli.train", "Train one design or a published baseline."),
     "transcribe": ("dse_cli.transcribe", "Write down what a trained network hears."),
+    "wake": ("dse_cli.wake", "False alarms an hour against missed words."),
     "estimate": ("dse_cli.estimate", "Price one design: counts, energy, latency."),
     "match": ("dse_cli.match", "Equal-budget designs of every mixing layer."),
     "machine": ("dse_cli.machine", "Write a machine file of your own, from questions."),
