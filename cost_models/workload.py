@@ -211,7 +211,7 @@ class Layer:
                 f"{self.name}: {name} {getattr(self, name)} cannot be divided into "
                 f"{self.groups} groups"
             )
-        if self.kind in CONVOLUTIONS and self.weights is WeightSource.NONE:
+        if self.weights is WeightSource.NONE and self.kind in CONVOLUTIONS:
             raise InvalidLayer(
                 f"{self.name}: a {self.kind} layer needs trained or generated weights"
             )

@@ -167,11 +167,8 @@ def lower_block(
             main = layers[-1].name
             skip = _lower_skip_mixer(block, block.skip, in_channels, in_frames, seed, before)
             layers += skip
-            add = _same_shape(
-                LayerKind.RESIDUAL_ADD, f"{block.name}.add", block.out_channels, frames
-            )
             beside = skip[-1].name if skip else before
-            layers.append(dataclasses.replace(add, reads=(main, beside)))
+            layers.append(_sum(f"{block.name}.add", block.out_channels, frames, (main, beside)))
             for name, source in zip(block.skips_from, earlier, strict=True):
                 layers += _lower_further_skip(block, name, source, frames, seed, layers[-1].name)
         layers.append(_same_shape(LayerKind.ACTIVATION, f"{name}.relu", channels, frames))
@@ -187,9 +184,8 @@ def _lower_further_skip(
     place = further_skip_place(block, name, source.channels, seed)
     layers = _lower_mixer(place, frames, source.layer, norm=block.skip_norm)
     layers[0] = dataclasses.replace(layers[0], reads=(source.layer,))
-    kind, channels = LayerKind.RESIDUAL_ADD, block.out_channels
-    add = _same_shape(kind, f"{block.name}.add.{name}", channels, frames)
-    return [*layers, dataclasses.replace(add, reads=(sum_so_far, layers[-1].name))]
+    reads = (sum_so_far, layers[-1].name)
+    return [*layers, _sum(f"{block.name}.add.{name}", block.out_channels, frames, reads)]
 
 
 def _with_bits(
@@ -313,8 +309,18 @@ def _batch_norm(name: str, channels: int, frames: int, folded: bool) -> Layer:
     return _same_shape(LayerKind.BATCH_NORM, name, channels, frames, folded=folded)
 
 
+def _sum(name: str, channels: int, frames: int, reads: tuple[str, ...]) -> Layer:
+    return _same_shape(LayerKind.RESIDUAL_ADD, name, channels, frames, reads=reads)
+
+
 def _same_shape(
-    kind: LayerKind, name: str, channels: int, frames: int, *, folded: bool = False
+    kind: LayerKind,
+    name: str,
+    channels: int,
+    frames: int,
+    *,
+    folded: bool = False,
+    reads: tuple[str, ...] = (),
 ) -> Layer:
     """A layer without weights, described by the shape of its input alone."""
     return Layer(
@@ -325,4 +331,5 @@ def _same_shape(
         in_frames=frames,
         out_frames=frames,
         folded=folded,
+        reads=reads,
     )
