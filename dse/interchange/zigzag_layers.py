@@ -1,4 +1,4 @@
-"""ZigZag's workload YAML as layers of ours, of one dimension.
+"""ZigZag's workload YAML as layers of ours, of one dimension or of two.
 
 A layer there is an equation over loops with free names. What a loop does is read from where its
 index stands, not from its letter:
@@ -10,6 +10,9 @@ index stands, not from its letter:
     in I and W        input channels
     in O and I        output frames     (of one clip: B is 1)
     a tap             kernel taps       the second index of the relation of an input frame
+
+The one exception are images, whose second axis has a name: OY, and the taps that a relation joins
+to it, are bins and their taps. Which axis is time, no file says; inferences cost the same.
 """
 
 import re
@@ -24,16 +27,17 @@ from cost_models.workload import INPUT, Layer, LayerKind, WeightSource, Workload
 from dse.errors import InvalidFile, InvalidInput, short
 
 MOST_SIZE = 2**31
-"""Of a loop. No layer of one dimension comes near; counts stay exact in our columns."""
+"""Of a loop. No layer comes near; counts stay exact in our columns."""
 MOST_BITS = 64
 MOST_TOLD = 10
 """Notes of one kind."""
 
 _OF_MAPPINGS = ("spatial_mapping", "core_allocation", "memory_operand_links", "intra_core_tiling")
 _OPERATORS = ("Conv", "Conv_downsample", "Gemm")
-_SECOND_AXIS = ("OY", "FY")
+_BINS = "oy"
+"""The index of output bins."""
 
-Role = Literal["groups", "outputs", "inputs", "frames", "taps"]
+Role = Literal["groups", "outputs", "inputs", "frames", "bins", "taps", "bin_taps"]
 _ROLES: dict[str, Role] = {"OWI": "groups", "OW": "outputs", "WI": "inputs", "OI": "frames"}
 
 
@@ -48,17 +52,25 @@ def is_workload(path: Path | str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Relation:
-    """`ix=2*ox+1*fx`: which input frame an output frame and a tap read."""
+    """`ix=2*ox+1*fx`: which input frame an output frame and a tap read; or bins in their place."""
 
     index: str = ""
-    frame: str = ""
+    made: str = ""
     tap: str = ""
     stride: int = 1
     dilation: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Relations:
+    """Of frames and of bins; one without an index where outputs read the input of their number."""
+
+    frames: _Relation = _Relation()
+    bins: _Relation = _Relation()
+
+
 def import_workload(path: Path | str, *, notes: list[str] | None = None) -> Workload:
-    """Read the layers of ZigZag's workload YAML, of one dimension.
+    """Read the layers of ZigZag's workload YAML.
 
     Which kind a layer is follows from its loops: as many groups as channels is depthwise, taps over
     1 a convolution, one frame in and out a linear layer, all else pointwise. Who reads whom says
@@ -91,38 +103,43 @@ def import_workload(path: Path | str, *, notes: list[str] | None = None) -> Work
 
 def _mismatches(layers: tuple[Layer, ...]) -> list[str]:
     """Layers that read other sizes than the layer before makes: something between is left out."""
-    made = {layer.name: (layer.out_channels, layer.out_frames) for layer in layers}
+    made = {layer.name: (layer.out_channels, layer.out_frames, layer.out_bins) for layer in layers}
     notes = []
     for layer in layers:
         for name in layer.reads:
-            read = (layer.in_channels, layer.in_frames)
+            read = (layer.in_channels, layer.in_frames, layer.in_bins)
             if name in made and made[name] != read:
                 notes.append(
-                    f"{layer.name} reads {read[0]:,} channels of {read[1]:,} frames, and {name} "
-                    f"makes {made[name][0]:,} of {made[name][1]:,}: what stands between them is "
-                    "not in the file, and not priced"
+                    f"{layer.name} reads {_shape(*read)}, and {name} makes {_shape(*made[name])}: "
+                    "what stands between them is not in the file, and not priced"
                 )
     more = [f"and {len(notes) - MOST_TOLD:,} more layers like these"]
     return notes if len(notes) <= MOST_TOLD else notes[:MOST_TOLD] + more
+
+
+def _shape(channels: int, frames: int, bins: int) -> str:
+    of = f" of {bins:,} bins" if bins > 1 else ""
+    return f"{channels:,} channels of {frames:,} frames{of}"
 
 
 def _layer(node: Node, names: dict[int, str], notes: list[str]) -> Layer:
     _check_keys(node)
     name = _name(node)
     loops = _loops(node)
-    relation = _relation(node, loops)
-    sizes = _sizes_by_role(node, loops, relation)
+    relations = _relations(node, loops)
+    sizes = _sizes_by_role(node, loops, relations)
     bits = _bits(node, name, notes)
-    groups, taps, after = sizes["groups"], sizes["taps"], sizes["frames"]
+    groups, taps = sizes["groups"], sizes["taps"] * sizes["bin_taps"]
     in_channels, out_channels = groups * sizes["inputs"], groups * sizes["outputs"]
-    before = _frames_before(node, relation, after)
-    _compare_padding(node, name, relation, (before, taps, after), notes)
+    before = _size_before(node, relations, relations.frames, sizes["frames"])
+    bins = _size_before(node, relations, relations.bins, sizes["bins"])
+    _compare_padding(node, name, relations, (before, sizes["taps"], sizes["frames"]), notes)
     kind = LayerKind.POINTWISE
     if groups > 1 and groups == in_channels == out_channels:
         kind = LayerKind.DEPTHWISE
     elif taps > 1:
         kind = LayerKind.CONVOLUTION
-    elif after == before == 1:
+    elif sizes["frames"] == before == sizes["bins"] == bins == 1:
         kind = LayerKind.LINEAR
     left = [key for key in node.value if key not in _KEYS]
     if left:
@@ -135,10 +152,15 @@ def _layer(node: Node, names: dict[int, str], notes: list[str]) -> Layer:
             in_channels=in_channels,
             out_channels=out_channels,
             in_frames=before,
-            out_frames=after,
-            kernel_size=taps,
-            stride=relation.stride,
-            dilation=relation.dilation,
+            out_frames=sizes["frames"],
+            kernel_size=sizes["taps"],
+            stride=relations.frames.stride,
+            dilation=relations.frames.dilation,
+            in_bins=bins,
+            out_bins=sizes["bins"],
+            kernel_bins=sizes["bin_taps"],
+            bin_stride=relations.bins.stride,
+            bin_dilation=relations.bins.dilation,
             groups=groups,
             reads=reads,
             weights=WeightSource.TRAINED,
@@ -164,37 +186,47 @@ def _name(node: Node) -> str:
     return text
 
 
-def _frames_before(node: Node, relation: _Relation, after: int) -> int:
-    """Frames that are read, padding not among them.
+def _size_before(node: Node, relations: _Relations, own: _Relation, after: int) -> int:
+    """Frames, or bins, that are read, padding not among them.
 
     `pr_loop_sizes` has them, beside the axes of `pr_loop_dims`. Where they are left out, they are
-    those of "same" padding: the windows of the first and the last output frame reach beyond the
-    ends.
+    those of "same" padding: the windows of the first and the last output reach beyond the ends.
+
+    Args:
+        node: the layer.
+        relations: of both axes.
+        own: of the axis that is asked for.
+        after: outputs along it.
     """
-    before = (after - 1) * relation.stride + 1
+    before = (after - 1) * own.stride + 1
     if "pr_loop_sizes" not in node.value or not node.value["pr_loop_sizes"].value:
+        return before
+    if own is relations.bins and not own.index:
         return before
     place = node.value["pr_loop_sizes"]
     sizes: tuple[int, ...] = read_value(tuple[int, ...], place)
-    axes = [relation.index] if len(sizes) == 1 else []
+    axes = [own.index] if len(sizes) == 1 else []
     if "pr_loop_dims" in node.value:
         axes = [each.lower() for each in read_value(tuple[str, ...], node.value["pr_loop_dims"])]
-    if len(axes) != len(sizes) or relation.index not in axes:
+    if len(axes) != len(sizes) or own.index not in axes:
         raise place.error(
             f"{place.key} has {len(sizes)} sizes, and pr_loop_dims {len(axes)} names, of which one "
-            f"must be {relation.index.upper() or 'that of a relation'}"
+            f"must be {own.index.upper() or 'that of a relation'}"
         )
-    others = [size for axis, size in zip(axes, sizes, strict=True) if axis != relation.index]
+    known = (relations.frames.index, relations.bins.index)
+    others = [size for axis, size in zip(axes, sizes, strict=True) if axis not in known]
     if any(size != 1 for size in others):
-        raise place.error(f"{place.key}: a second axis of {others[0]:,}: layers have one dimension")
-    found = sizes[axes.index(relation.index)]
+        raise place.error(
+            f"{place.key}: a second axis of {others[0]:,}, which no relation joins to a loop"
+        )
+    found = sizes[axes.index(own.index)]
     if not 1 <= found < MOST_SIZE:
         raise place.error(f"{place.key} must be 1 to {MOST_SIZE - 1:,}, not {found:,}")
     return found
 
 
 def _compare_padding(
-    node: Node, name: str, relation: _Relation, sizes: tuple[int, int, int], notes: list[str]
+    node: Node, name: str, relations: _Relations, sizes: tuple[int, int, int], notes: list[str]
 ) -> None:
     """A note where the frames that are there and the padding make other outputs than the loops.
 
@@ -202,6 +234,7 @@ def _compare_padding(
 
     What is priced is what the loops say; the file says two things.
     """
+    relation = relations.frames
     if "padding" not in node.value or not relation.index:
         return
     place = node.value["padding"]
@@ -321,27 +354,34 @@ _TERM = r"(?:(\d{1,6})\s*\*\s*)?([a-z]\w*)"
 _RELATION = re.compile(rf"([a-z]\w*)\s*=\s*{_TERM}\s*\+\s*{_TERM}")
 
 
-def _relation(node: Node, loops: dict[str, int]) -> _Relation:
-    """Of the one input axis; factors of 1 may be left out, `iy` is an axis of one step."""
+def _relations(node: Node, loops: dict[str, int]) -> _Relations:
+    """Of frames and bins; factors of 1 may be left out, an axis of one step and one tap is none."""
     found = node.value.get("dimension_relations")
     lines = read_value(tuple[str, ...], found) if found is not None and found.value else ()
-    names = {name.lower() for name in loops}
-    relations = []
+    sizes = {name.lower(): size for name, size in loops.items()}
+    relations: list[_Relation] = []
     for line in lines:
         match = _RELATION.fullmatch(line.strip().lower())
-        if match is not None and match[1] == "iy":
-            continue
         if match is None:
             raise node.error(f"{node.key}: cannot read the relation {line[:80]!r}")
-        if strange := sorted({match[3], match[5]} - names):
+        if match[1] == "iy" and all(sizes.get(match[at], 1) == 1 for at in (3, 5)):
+            continue
+        if strange := sorted({match[3], match[5]} - sizes.keys()):
             raise node.error(
                 f"{node.key}: the relation {line[:80]!r} has {strange[0]}, which is no loop of "
                 "loop_dims"
             )
         relations.append(_told_apart(node, match, line))
-    if len(relations) > 1:
-        raise node.error(f"{node.key} has {len(relations)} dimension_relations: layers have one")
-    return relations[0] if relations else _Relation()
+    # An image of one row is a row of frames, whatever they are called.
+    image = len(relations) > 1 or sizes.get("ox", 1) > 1
+    bins = [each for each in relations if each.made == _BINS and image]
+    frames = [each for each in relations if each not in bins]
+    if len(frames) > 1 or len(bins) > 1:
+        raise node.error(
+            f"{node.key} has {len(relations)} dimension_relations: layers have one of frames, and "
+            "one of OY"
+        )
+    return _Relations(*(each[0] if each else _Relation() for each in (frames, bins)))
 
 
 def _told_apart(node: Node, match: re.Match[str], line: str) -> _Relation:
@@ -379,38 +419,40 @@ def _loops(node: Node) -> dict[str, int]:
             raise node.value["loop_sizes"].error(
                 f"{node.key}: the size of loop {name} must be 1 to {MOST_SIZE - 1:,}, not {size:,}"
             )
-        if size > 1 and name in (*_SECOND_AXIS, *clips):
+        if size > 1 and name in clips:
             raise place.error(
-                f"{node.key}: loop {name} of {size} is not supported: layers have one dimension, "
-                "OX, and one clip"
+                f"{node.key}: loop {name} of {size} is not supported: layers have one clip"
             )
     return dict(zip(names, sizes, strict=True))
 
 
-def _sizes_by_role(node: Node, loops: dict[str, int], relation: _Relation) -> dict[Role, int]:
+def _sizes_by_role(node: Node, loops: dict[str, int], relations: _Relations) -> dict[Role, int]:
     """Product of the loops of each role."""
-    operands = _operands(node, relation)
+    operands = _operands(node, relations)
     # A batch of one clip needs no loop; nor does the second axis of an image of one row.
-    known = {name.lower() for name in loops} | {relation.index, "b", "iy"}
+    known = {name.lower() for name in loops} | {"b", "iy"}
+    known |= {relations.frames.index, relations.bins.index}
     if strange := sorted(set().union(*operands.values()) - known):
         raise node.value["equation"].error(
             f"{node.key}: the equation has the index {strange[0]}, which is no loop of loop_dims: "
             "add it with its size, or leave the index out"
         )
-    found: dict[Role, int] = dict.fromkeys((*_ROLES.values(), "taps"), 1)
+    found: dict[Role, int] = dict.fromkeys((*_ROLES.values(), "bins", "taps", "bin_taps"), 1)
     for name, size in loops.items():
         if size > 1:  # else it may be missing from the equation
-            found[_role(name, node, operands, relation)] *= size
+            found[_role(name, node, operands, relations)] *= size
     if prod(found.values()) >= 2**53:
         raise node.error(f"{node.key} makes {prod(found.values()):,} multiplications, 2^53 or more")
     return found
 
 
-def _role(name: str, node: Node, operands: dict[str, set[str]], relation: _Relation) -> Role:
+def _role(name: str, node: Node, operands: dict[str, set[str]], relations: _Relations) -> Role:
     place = node.value["loop_dims"]
     index = name.lower()
-    if relation.index in operands["I"] and index == relation.tap:
+    if relations.frames.index in operands["I"] and index == relations.frames.tap:
         return "taps"
+    if relations.bins.index in operands["I"] and index == relations.bins.tap:
+        return "bin_taps"
     within = "".join(letter for letter in "OWI" if index in operands[letter])
     if within == "OWI" and node.value["operator_type"].value == "Gemm":
         raise place.error(
@@ -422,17 +464,20 @@ def _role(name: str, node: Node, operands: dict[str, set[str]], relation: _Relat
             f"loop {name} stands in {' and '.join(within) or 'none'} of O, W and I: a loop of a "
             "layer stands in two of them, or in all"
         )
+    if index == _BINS and within == "OI" and relations.frames.made != _BINS:
+        return "bins"
     return _ROLES[within]
 
 
 _EQUATION = re.compile(r"o((?:\[\w+\])+)\+=([wi])((?:\[\w+\])+)\*([wi])((?:\[\w+\])+)")
 
 
-def _operands(node: Node, relation: _Relation) -> dict[str, set[str]]:
+def _operands(node: Node, relations: _Relations) -> dict[str, set[str]]:
     """The indices of O, W and I; an input frame stands for the output frame that reads it."""
     found = _indices(node)
-    if relation.index in found["I"]:
-        found["I"].add(relation.frame)
+    for relation in (relations.frames, relations.bins):
+        if relation.index in found["I"]:
+            found["I"].add(relation.made)
     return found
 
 

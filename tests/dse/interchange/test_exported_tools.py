@@ -392,7 +392,7 @@ def test_an_alias_bomb_is_refused(tmp_path: Path) -> None:
     [
         (("operator_type: Conv", "operator_type: Pooling"), "operator 'Pooling' is not supported"),
         (("- B\n", "- OY\n"), "duplicate|one dimension"),
-        (("- OX\n", "- OY\n"), "loop OY of 64 is not supported: layers have one dimension"),
+        (("- OX\n", "- OY\n"), "has ox, which is no loop of loop_dims"),
         (("ix=1*ox+1*fx", "ix=1*ox+a"), "has a, which is no loop of loop_dims"),
     ],
 )

@@ -8,10 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from cost_models import Component, Layer, LayerKind, WeightSource, Workload, load_technology
+from benchmarks.networks import ds_cnn_s
+from cost_models import (
+    Component,
+    Layer,
+    LayerKind,
+    WeightSource,
+    Workload,
+    load_accelerator,
+    load_technology,
+)
 from cost_models.cost import Cost
 from cost_models.estimation import estimate
+from cost_models.workload import CONVOLUTIONS
 from dse.errors import InvalidFile
+from dse.interchange import zigzag
 from dse.interchange.zigzag import import_hardware, import_workload
 
 FAULTS = Path(__file__).parents[4] / "shared" / "faults"
@@ -402,7 +413,44 @@ def test_a_second_axis_of_one_step_is_none(tmp_path: Path) -> None:
     assert (layer.kind, layer.stride, layer.kernel_size) == (LayerKind.CONVOLUTION, 2, 3)
     assert (layer.in_frames, layer.macs) == (19, 8 * 4 * 10 * 3)
     path.write_text(path.read_text().replace("4, 1, 10", "4, 2, 10"))
-    with pytest.raises(InvalidFile, match="loop OY of 2 is not supported: layers have one"):
+    [layer] = import_workload(path).layers
+    assert (layer.out_frames, layer.out_bins, layer.kernel_bins) == (10, 2, 1)
+
+
+def test_layers_with_bins_come_back_as_they_were(tmp_path: Path) -> None:
+    before = [each for each in ds_cnn_s().layers if each.kind in CONVOLUTIONS]
+    path, notes = tmp_path / "ds_cnn_s.yaml", list[str]()
+    path.write_text(zigzag.workload_yaml(ds_cnn_s(), load_accelerator("kws_int8")))
+    after = import_workload(path, notes=notes).layers
+    names = [
+        *("name", "kind", "in_channels", "out_channels", "groups", "macs", "taps"),
+        *("in_frames", "out_frames", "kernel_size", "stride", "dilation"),
+        *("in_bins", "out_bins", "kernel_bins", "bin_stride", "bin_dilation"),
+    ]
+    for one, other in zip(after, before, strict=True):
+        assert [getattr(one, name) for name in names] == [getattr(other, name) for name in names]
+    # What is between them, the pool, is not in the file.
+    assert notes == [
+        "fc reads 64 channels of 1 frames, and pw4 makes 64 channels of 25 frames of 5 bins: what "
+        "stands between them is not in the file, and not priced"
+    ]
+
+
+def test_an_image_of_one_row_is_a_row_of_frames(tmp_path: Path) -> None:
+    equation = "O[b][k][oy]+=W[k][c][fy]*I[b][c][iy]"
+    dims, sizes = "B, K, C, OY, FY", "1, 8, 4, 10, 3"
+    path = layers_file(tmp_path, equation, dims, sizes, "Conv", "['iy=oy+fy']")
+    [layer] = import_workload(path).layers
+    assert (layer.out_frames, layer.kernel_size, layer.out_bins) == (10, 3, 1)
+
+
+def test_two_relations_of_frames_are_refused(tmp_path: Path) -> None:
+    equation = "O[b][k][ox][oz]+=W[k][c][fx][fz]*I[b][c][ix][iz]"
+    relations = "['ix=ox+fx', 'iz=oz+fz']"
+    path = layers_file(
+        tmp_path, equation, "B, K, C, OX, OZ, FX, FZ", "1, 8, 4, 9, 9, 3, 3", "Conv", relations
+    )
+    with pytest.raises(InvalidFile, match="has 2 dimension_relations: layers have one of frames"):
         import_workload(path)
 
 
@@ -510,7 +558,10 @@ def test_input_frames_are_those_of_the_axis_that_is_read(tmp_path: Path) -> None
     [layer] = import_workload(written("pr_loop_dims: [IY, IX], pr_loop_sizes: [1, 12]")).layers
     assert (layer.in_frames, layer.out_frames) == (12, 10)
     for pr, message in (
-        ("pr_loop_dims: [IY, IX], pr_loop_sizes: [12, 1]", "a second axis of 12"),
+        (
+            "pr_loop_dims: [IY, IX], pr_loop_sizes: [12, 1]",
+            "a second axis of 12, which no relation",
+        ),
         ("pr_loop_dims: [IY], pr_loop_sizes: [1, 12]", "has 2 sizes, and pr_loop_dims 1 names"),
         ("pr_loop_dims: [IY, IZ], pr_loop_sizes: [1, 12]", "of which one must be IX"),
         ("pr_loop_dims: [IX], pr_loop_sizes: [0]", "must be 1 to 2,147,483,647, not 0"),
