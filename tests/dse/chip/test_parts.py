@@ -13,6 +13,7 @@ from dse.chip.descriptors import nest_sizes
 from dse.chip.images import image_hex, records, weight_image
 from dse.chip.machine import chip_machine
 from dse.chip.nests import COUNT_BITS, LOOPS, Loop, encode_deltas, encode_last, make_nest
+from dse.chip.program import make_program
 from dse.chip.tensors import Tensor, place_tensors
 from dse.errors import InvalidDesign
 from dse.training.integer import MEAN_STEPS, Head, Rounding
@@ -237,3 +238,12 @@ def test_generated_rows_that_are_narrower_than_trees_are_refused():
 def test_strides_are_refused():
     with pytest.raises(InvalidDesign, match=r"Conv1.0.dw cannot run .* its stride is 2"):
         small_chip("kws_int8", frames=128, prologue_stride=2).files()
+
+
+def test_layers_with_bins_are_refused_by_name():
+    export = small_chip("kws_int8")
+    first, *others = export.workload.layers
+    layers = (dataclasses.replace(first, in_bins=4, out_bins=4), *others)
+    plane = dataclasses.replace(export.workload, layers=layers)
+    with pytest.raises(InvalidDesign, match=f"{first.name} has frames of 4 bins, and the exported"):
+        make_program(export.network, plane, export.machine, export.technology)

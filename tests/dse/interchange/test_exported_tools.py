@@ -14,7 +14,14 @@ from types import ModuleType
 import pytest
 import yaml
 
-from cost_models import Cost, accelerator_names, estimate, load_accelerator, load_technology
+from cost_models import (
+    Cost,
+    Workload,
+    accelerator_names,
+    estimate,
+    load_accelerator,
+    load_technology,
+)
 from cost_models.accelerator import ComputeArray
 from cost_models.energy import Component
 from cost_models.workload import CONVOLUTIONS, Layer
@@ -171,6 +178,24 @@ def test_layers_with_bins_cost_what_they_cost_in_zigzag() -> None:
     theirs = {layer["layer"]: layer["energy_pj"] - layer["mac_energy_pj"] for layer in layers}
     assert set(ours) == {"dw1", "pw1"}
     assert ours == pytest.approx(theirs, rel=1e-12)
+
+
+def test_accelforge_refuses_layers_with_bins_by_name() -> None:
+    machine = load_accelerator("kws_int8")
+    technology = load_technology(machine.technology)
+    workload = RUNNER.find_workload(["ds-cnn-s", "kws_int8", 49, 12])
+    with pytest.raises(InvalidInput, match="conv has frames of 10 bins, and what is written for a"):
+        tool_files("accelforge", workload, machine, technology)
+
+
+def test_scalesim_has_one_stride_for_frames_and_bins() -> None:
+    # As many bins as the outputs need at the stride of the frames: 49 x 10 in, of which the kernel
+    # of 10 x 4 sees 58 x 12 with padding; with a bin stride of 1, five outputs still are five.
+    [layer, *_] = RUNNER.find_workload(["ds-cnn-s", "systolic_32x32", 49, 12]).layers
+    for bin_stride in (1, 2):
+        one = dataclasses.replace(layer, bin_stride=bin_stride)
+        [_, line] = scalesim.topology_csv(Workload("one", (one,))).splitlines()
+        assert line == "conv,58,12,10,4,1,64,2,1:1,"
 
 
 def closed_form(array: ComputeArray, layer: Layer) -> int:
