@@ -40,7 +40,7 @@ def _points(machine: Machine, frames: int, rate: float) -> pd.DataFrame:
         rows.append(
             {
                 "name": name,
-                "source": f"{known.source}, Speech Commands, {known.outputs} words",
+                "source": f"{known.source}, Speech Commands, {known.outputs} classes",
                 "error": 1 - known.accuracy,
                 **cost.columns(rate),
             }

@@ -657,7 +657,7 @@ def test_published_networks_are_priced_on_the_studys_machine(study: Path) -> Non
     found = published_points(read_study("small", study))
     row = found.set_index("name").loc["matchboxnet-3x1x64"]
     assert row["error"] == pytest.approx(100 * (1 - 0.9721))
-    assert "30 words" in row["source"]
+    assert "30 classes" in row["source"]
     machine = load_accelerator("kws_ternary")
     on = Machine(machine, load_technology(machine.technology))
     cost = price(published("matchboxnet-3x1x64"), on, FRAMES, 30)
