@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from cost_models import Accelerator, Technology
-from cost_models.strict_yaml import dump_yaml, parse_yaml
+from cost_models.reading import build
+from cost_models.strict_yaml import Node, dump_yaml, parse_yaml
 from dashboard.settings import Settings
 from dashboard.studies import find_studies
 from dse.columns import MEASURED_COLUMNS, OBJECTIVE_COLUMNS
@@ -26,12 +27,15 @@ from dse.design.space_file import space_from_node
 from dse.errors import InvalidFile, InvalidInput, steers
 from dse.pareto import pareto_mask
 from dse.pricing.budget import Budget, budget_from_node
+from dse.pricing.listening import Listening
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Sweep
 from dse.speech.sentence_folders import holds_sentences
+from dse.speech.task import FeatureSpec
 from dse.studies.folder import GIVEN
 from dse.studies.rows import FULL
+from dse.studies.spec import StreamSection
 from dse.studies.study import open_study
 
 MOST_DRAFT = 200_000
@@ -268,13 +272,13 @@ def preview(
     is: costs compare designs of the sample, but are not the figures that the search will record.
 
     Args:
-        text: of a study file; of it, `space` and `limits` are read.
+        text: of a study file; of it, `space`, `limits` and `stream` are read.
         machine: to price on.
         technology: its constants.
         sample: designs to draw, without replacement; all of a smaller space.
 
     Raises:
-        InvalidInput: the space or the limits cannot be read.
+        InvalidInput: the space, the limits or the stream cannot be read.
     """
     node = parse_yaml(text, "study")
     if not isinstance(node.value, dict) or "space" not in node.value:
@@ -285,7 +289,13 @@ def preview(
     known = tuple(limit for limit in given if limit.column not in MEASURED_COLUMNS)
     priced_on = [Machine(accelerator=machine, technology=technology)]
     sizes = USUAL[space.family.head]
-    pricing = Pricing(priced_on, frames=sizes.frames, outputs=sizes.outputs, budget=Budget(known))
+    pricing = Pricing(
+        priced_on,
+        frames=sizes.frames,
+        outputs=sizes.outputs,
+        budget=Budget(known),
+        listening=_listening(node),
+    )
     sweep = Sweep(space, pricing)
     # A chunk is designs of one piece of the space (the same axes matter), as arrays of columns.
     chunks = list(sweep.run(sample=sample, seed=1))
@@ -303,6 +313,14 @@ def preview(
     points[~frame["feasible"].to_numpy()] = np.nan
     frame["frontier"] = pareto_mask(points)
     return Preview(sweep.size, sizes, sampled, int(frame["feasible"].sum()), frame)
+
+
+def _listening(node: Node) -> Listening | None:
+    """The stream of a study file; frames are as far apart as usual, as its inputs are the usual."""
+    section = node.value.get("stream")
+    if section is None or section.value is None:
+        return None
+    return Listening(build(StreamSection, section).hop_frames, FeatureSpec().hop_ms)
 
 
 def seconds_of_an_epoch(settings: Settings, data_folder: Path) -> float | None:

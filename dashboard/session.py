@@ -25,6 +25,7 @@ from dashboard.texts import plain, sentence
 from dse.columns import MEASURED_COLUMNS
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
+from dse.pricing.listening import Listening
 from dse.pricing.what_if import Fleet, regenerated
 from dse.studies.folder import RESOLVED
 from dse.ternary.generators import Generator
@@ -222,7 +223,12 @@ KEPT = ("key", "name", "trial", "source", "status", *MEASURED_COLUMNS)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Building the study's designs …")
-def _fleet(mark: tuple[object, ...], family: str | None, _study_read: StudyFrame) -> Trained:
+def _fleet(
+    mark: tuple[object, ...],
+    family: str | None,
+    listening: Listening | None,
+    _study_read: StudyFrame,
+) -> Trained:
     study, asked = _study_read.of, _study_read.asked
     places = np.flatnonzero(_study_read.networks.to_numpy())[:MOST_FLEET]
     rows = _study_read.rows_at(places.tolist())
@@ -235,6 +241,7 @@ def _fleet(mark: tuple[object, ...], family: str | None, _study_read: StudyFrame
         frames=asked.features.frames,
         outputs=study.begun.outputs,
         rate=asked.inferences_per_second,
+        listening=listening,
     )
     # The figures are not used: what pricing remembers is there before the first slider is moved.
     fleet.price(asked.accelerator, asked.technology)
@@ -249,7 +256,9 @@ def _of_family(point: DesignPoint | None, generator: Generator) -> DesignPoint |
         return None  # the generator cannot make its densities
 
 
-def load_fleet(study: StudyFrame, family: str | None = None) -> Trained:
+def load_fleet(
+    study: StudyFrame, family: str | None = None, listening: Listening | None = None
+) -> Trained:
     """The trained designs of a study ready to be priced anew.
 
     Costs depend on shapes and ternary matrices, never on trained values, so the error of a
@@ -259,8 +268,9 @@ def load_fleet(study: StudyFrame, family: str | None = None) -> Trained:
     Args:
         study: the study.
         family: generator of their matrices; None leaves them as they were trained.
+        listening: how they take in a stream; None where single inferences alone are priced.
     """
-    return _fleet(signature(study.of.folder), family, study)
+    return _fleet(signature(study.of.folder), family, listening, study)
 
 
 def ask_to_stop(folder: Path) -> None:

@@ -26,6 +26,7 @@ from dashboard.links import choose_one
 from dashboard.machines import load_machine, machine_names
 from dashboard.studies import StudyFrame
 from dashboard.texts import amount
+from dse.pricing.listening import Listening
 from dse.pricing.machine import Machine
 from dse.pricing.what_if import ArrayChange, MemoryChange, varied
 from dse.ternary.generators import FAMILIES
@@ -43,6 +44,9 @@ DRAM_KINDS = {
 WIDTHS = (4, 6, 8, 10, 12, 16, 24, 32)  # bits of an operand
 SUMS = (12, 16, 20, 24, 28, 32, 40, 48)  # bits of an accumulator
 AS_TRAINED = "as trained"
+NO_STREAM = "no stream"
+HOPS = (1, 2, 4, 8, 16, 32, 64)
+"""Frames: strides are mostly powers of two, and a hop must be a multiple of them."""
 WEIGHT_KINDS: tuple[MemoryKind, ...] = ("sram", *READ_ONLY)
 """Of a memory that holds weights and nothing else."""
 FIRST_BITS = 2**18
@@ -61,6 +65,8 @@ class Chosen:
     """The study's machine that it is held against."""
     family: str | None = None
     """Generator that makes the matrices instead of the designs' own."""
+    listening: Listening | None = None
+    """How a stream is taken in; None where single inferences alone are priced."""
 
 
 def choose_machine(study: StudyFrame) -> Chosen:
@@ -112,6 +118,7 @@ def choose_machine(study: StudyFrame) -> Chosen:
             bind="query-params",
             help="in memory, two bits an entry; no generator",
         )
+    listening = _listening(study)
     arrays = {each.name: _array(each, mark) for each in machine.arrays}
     memories = {each.name: _memory(each, mark, technology) for each in machine.memories}
     changed = varied(
@@ -126,7 +133,25 @@ def choose_machine(study: StudyFrame) -> Chosen:
     if technology.name in technology_names():  # so that a file of the machine has it, too
         changed = dataclasses.replace(changed, technology=technology.name)
     chosen = family if family in FAMILIES and not stored else None
-    return Chosen(machine, changed, technology, own, chosen)
+    return Chosen(machine, changed, technology, own, chosen, listening)
+
+
+def _listening(study: StudyFrame) -> Listening | None:
+    """The hop of the stream that designs listen to; of a study without one, none unless asked."""
+    features, own = study.asked.features, study.asked.listening
+    hops = {hop for hop in HOPS if hop <= features.frames}
+    options = [*([] if own else [0]), *sorted(hops | ({own.hop_frames} if own else set()))]
+    hop = st.select_slider(
+        "Hop (frames)",
+        options,
+        value=own.hop_frames if own else 0,
+        key="hop",
+        format_func=lambda frames: str(frames) if frames else NO_STREAM,
+        bind="query-params",
+        help="new frames that a machine takes in at a time when it listens to a stream; designs "
+        "whose strides a hop is no multiple of do not run",
+    )
+    return Listening(int(hop), features.hop_ms) if hop else None
 
 
 def own_machines(study: StudyFrame) -> dict[str, Machine]:

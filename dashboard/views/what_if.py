@@ -38,7 +38,9 @@ from dse.columns import LABELS, MEASURED_COLUMNS, OBJECTIVE_COLUMNS, first_cost,
 from dse.errors import InvalidInput
 from dse.files import write_text
 from dse.pareto import pareto_mask
+from dse.pricing.budget import Limit
 from dse.pricing.comparable import find_leakage, own_words, say_technology
+from dse.pricing.listening import Listening
 from dse.pricing.what_if import Fleet, Moves, machine_yaml, moves
 
 COLUMNS = [name for name in OBJECTIVE_COLUMNS if name in LABELS]
@@ -66,7 +68,7 @@ def main() -> None:
 
 def _answer(study: StudyFrame, chosen: Chosen) -> None:
     """Price, draw, and say what has changed; in the order in which a reader asks."""
-    trained = load_fleet(study, chosen.family)
+    trained = load_fleet(study, chosen.family, chosen.listening)
     if not len(trained.fleet):
         st.warning("No trained design has densities that this generator can make.")
         return
@@ -78,21 +80,26 @@ def _answer(study: StudyFrame, chosen: Chosen) -> None:
         st.error(sentence(error))
         return
     seconds = time.perf_counter() - began
+    listening = chosen.listening
+    if listening is not None:
+        fits = fits & (columns["hop_latency_us"] <= listening.hop_us)
     if not fits.any():
+        no_hop = "" if listening is None else " or the hop is no multiple of its strides, or short,"
         st.warning(
-            "No trained design runs on this machine: its memories are too small, or it "
-            "cannot make or store ternary matrices."
+            "No trained design runs on this machine: its memories are too small,"
+            f"{no_hop} or it cannot make or store ternary matrices."
         )
         return
     frame = _frame(study, trained, columns, fits)
     objectives = list(study.asked.objectives)
-    x, y = _axes(objectives)
+    x, y = _axes(objectives, [name for name in COLUMNS if name in frame])
     old = study.scaled[study.trained & study.frame["frontier"]]
+    ghost = old if {x, y} <= set(old.columns) else None  # the study knows nothing of a stream
     drawn = draw_sample(frame, (x, y))
     # Designs are networks here, whatever machine the shortlist has them on.
     marks = Marks(shortlist=[each.partition("@")[0] for each in shortlist(study)])
     chart = frontier_chart(
-        drawn, x, y, limits=study.asked.limits, ghost=old, whole=frame, marks=marks
+        drawn, x, y, limits=study.asked.limits, ghost=ghost, whole=frame, marks=marks
     )
     key = chart.show("what_if_plot", outlines=False).design
     other = "Matrices are of another generator than the trained ones. " if chosen.family else ""
@@ -161,12 +168,12 @@ def _compared(
             st.warning(sentence(found))
 
 
-def _axes(objectives: list[str]) -> tuple[str, str]:
+def _axes(objectives: list[str], columns: list[str]) -> tuple[str, str]:
     left, right = st.columns(2)
-    first = COLUMNS.index(first_cost(objectives))
-    x = choose_one(left, "X axis", COLUMNS, "x", index=first, format_func=label)
-    second = COLUMNS.index(first_measured(objectives))
-    y = choose_one(right, "Y axis", COLUMNS, "y", index=second, format_func=label)
+    first = columns.index(first_cost(objectives))
+    x = choose_one(left, "X axis", columns, "x", index=first, format_func=label)
+    second = columns.index(first_measured(objectives))
+    y = choose_one(right, "Y axis", columns, "y", index=second, format_func=label)
     return x, y
 
 
@@ -200,6 +207,9 @@ def _over(study: StudyFrame, frame: pd.DataFrame) -> np.ndarray:
     over = np.zeros(len(frame), dtype=bool)
     asked = study.asked
     for limit in (*asked.budget.limits, *asked.measured_budget.limits):
+        # That a hop is done in time is judged by the hop that is chosen, not by the study's.
+        if asked.listening and limit == Limit("hop_latency_us", asked.listening.hop_us):
+            continue
         if limit.column in frame:
             over |= limit.excess({limit.column: frame[limit.column].to_numpy(dtype=float)}) > 0
     return over
@@ -256,10 +266,12 @@ def _before_and_after(
     run = frame["energy_pj"].notna().to_numpy() & earlier["energy_pj"].notna().to_numpy()
     runs, scaled = frame[run], earlier[run]
     lines: list[dict[str, object]] = []
-    for name in ("energy_pj", "latency_us", "area_um2", "leakage_uw", *objectives):
+    usual = ("energy_pj", "latency_us", "area_um2", "leakage_uw", "listening_power_uw")
+    for name in (*usual, *objectives):
         if (
             name in MEASURED_COLUMNS
             or name not in runs
+            or name not in scaled
             or any(line["column"] == label(name) for line in lines)
         ):
             continue
@@ -281,6 +293,7 @@ def _shares(
     technology: Technology,
     objectives: tuple[str, ...],
     picks: tuple[int, ...],
+    listening: Listening | None,
     _fleet: Fleet,
     _errors: list[float],
 ) -> list[float]:
@@ -314,7 +327,8 @@ def _robustness(study: StudyFrame, fleet: Fleet, chosen: Chosen, frame: pd.DataF
     # The frame is in percent, `robustness` takes shares; `picks` are places in fleet and frame.
     errors = (frame[measured] / LABELS[measured][2]).tolist()
     mark = (*signature(study.of.folder), chosen.family)
-    shares = _shares(mark, chosen.machine, chosen.technology, objectives, picks, fleet, errors)
+    on = (chosen.machine, chosen.technology)
+    shares = _shares(mark, *on, objectives, picks, chosen.listening, fleet, errors)
     table = pd.DataFrame(
         {
             "design": [frame["name"].iloc[i] for i in picks],

@@ -435,6 +435,18 @@ def test_every_slider_prices_anew(study: Path, open_page: Opened) -> None:
         next(each for each in app.select_slider if each.label == label).set_value(own)
 
 
+def test_a_hop_prices_designs_as_they_listen(study: Path, open_page: Opened) -> None:
+    app = open_page("what_if", study.parent)
+    axis = next(each for each in app.selectbox if each.label == "X axis")
+    assert "power while listening (µW)" not in axis.options
+    app.select_slider(key="hop").set_value(4).run()
+    assert not app.exception and not app.error
+    axis = next(each for each in app.selectbox if each.label == "X axis")
+    assert "power while listening (µW)" in axis.options
+    axis.set_value(axis.options[axis.options.index("power while listening (µW)")]).run()
+    assert not app.exception and not app.error
+
+
 def test_a_kind_of_dram_and_a_generator_price_anew(study: Path, open_page: Opened) -> None:
     energy, area = "energy per inference (µJ)", "area of the machine (mm²)"
     app = open_page("what_if", study.parent, machine="kws_int8_dram")
