@@ -1,6 +1,7 @@
 """Modules of PyTorch as workloads: against hooks, printed figures, our own lowering, by hand."""
 
 import dataclasses
+import functools
 import random
 import warnings
 from collections.abc import Callable
@@ -49,10 +50,18 @@ def refusal(module: nn.Module, *shape: int) -> str:
 
 # ---- whole networks ----
 
+EXAMPLES = {TCResNet8: (40, 98), DSCNN: (1, 49, 10), BCResNet1: (1, 40, 51)}
+
+
+@functools.cache
+def traced(kind: type[nn.Module]) -> tuple[nn.Module, Tensor, Workload, tuple[str, ...]]:
+    """A network, its example, its layers and notes: traced once, as PyTorch takes its time."""
+    network, example, notes = kind(), torch.zeros(1, *EXAMPLES[kind]), list[str]()
+    return network, example, dse.trace(network, example, notes=notes), tuple(notes)
+
 
 def test_tc_resnet8_has_the_counts_of_hooks_and_of_its_paper() -> None:
-    network, example = TCResNet8(), torch.zeros(1, 40, 98)
-    workload = dse.trace(network, example)
+    network, example, workload, _ = traced(TCResNet8)
     parameters, macs = count(network, example)
     assert (workload.trained_parameters, workload.macs) == (parameters, macs)
     # Choi and others, table 2: 66 K parameters and 3.0 M FLOPs, two a MAC. They print two figures,
@@ -93,8 +102,7 @@ def test_causal_blocks_have_the_counts_of_hooks() -> None:
 
 
 def test_ds_cnn_s_has_the_counts_of_hooks_and_of_mlperf_tiny() -> None:
-    network, example = DSCNN(), torch.zeros(1, 1, 49, 10)
-    workload = trace(network, example)
+    network, example, workload, _ = traced(DSCNN)
     assert (workload.trained_parameters, workload.macs) == count(network, example)
     # MLPerf Tiny prints 24.9 K, with the two statistics of each of nine norms of 64 channels, and
     # 2.66 M MACs: 64 * 40 * 125 + 4 (64 * 9 + 64 * 64) 125 + 64 * 12.
@@ -107,9 +115,7 @@ def test_ds_cnn_s_has_the_counts_of_hooks_and_of_mlperf_tiny() -> None:
 
 
 def test_bc_resnet1_has_the_counts_of_hooks_and_of_its_paper() -> None:
-    network, example = BCResNet1(), torch.zeros(1, 1, 40, 51)
-    notes: list[str] = []
-    workload = trace(network, example, notes=notes)
+    network, example, workload, (picture, *notes) = traced(BCResNet1)
     assert (workload.trained_parameters, workload.macs) == count(network, example)
     assert round(workload.trained_parameters, -2) == 9_200  # Kim and others, table 2: 9.2 K
     layers = {layer.name: layer for layer in workload.layers}
@@ -117,7 +123,7 @@ def test_bc_resnet1_has_the_counts_of_hooks_and_of_its_paper() -> None:
     norm, mean = layers["blocks.0.of_bins.1.norm"], layers["blocks.0.mean"]
     assert (norm.in_channels, norm.in_bins, norm.trained_parameters) == (40, 4, 80)
     assert (mean.in_bins, mean.out_bins, mean.out_frames) == (20, 1, 51)
-    assert notes.pop(0) == (
+    assert picture == (
         "the input has two dimensions of space: 51, the second, are read as frames, and 40 as bins "
         "of each"
     )
@@ -163,29 +169,23 @@ def test_a_traced_network_is_the_lowered_design(name: str) -> None:
     point = published(name)
     point = dataclasses.replace(point, blocks=(*point.blocks[:2], *point.blocks[-1:]))
     lowered = lower(point, frames=61, outputs=7)
-    traced = trace(Decided(point, 7), torch.zeros(1, point.in_channels, 61))
-    assert renamed(traced, lowered) == lowered.layers
-    ternary = [layer for layer in traced.layers if layer.generator]
+    found = trace(Decided(point, 7), torch.zeros(1, point.in_channels, 61))
+    assert renamed(found, lowered) == lowered.layers
+    ternary = [layer for layer in found.layers if layer.generator]
     assert bool(ternary) == ("P3" in name)
 
 
-@pytest.mark.parametrize(
-    ("network", "shape"),
-    [(TCResNet8(), (40, 33)), (DSCNN(), (1, 49, 10)), (BCResNet1(), (1, 40, 21))],
-    ids=lambda value: type(value).__name__,
-)
-def test_an_exported_network_is_the_traced_one(
-    network: nn.Module, shape: tuple[int, ...], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_an_exported_network_is_the_traced_one(kind: type[nn.Module], tmp_path: Path) -> None:
     """PyTorch's own exporter writes ONNX, and its layers are those of the module."""
     onnx_import = pytest.importorskip("dse.interchange.onnx_import")
-    example, path = torch.zeros(1, *shape), tmp_path / "network.onnx"
+    network, example, workload, _ = traced(kind)
+    path = tmp_path / "network.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what the exporter's next version will be
         preserved = torch.onnx.TrainingMode.PRESERVE  # norms stay layers of their own
         torch.onnx.export(network.eval(), (example,), path, dynamo=False, training=preserved)
-    traced = trace(network, example)
-    assert renamed(onnx_import.import_onnx(path), traced) == traced.layers
+    assert renamed(onnx_import.import_onnx(path), workload) == workload.layers
 
 
 def test_the_module_stays_in_its_mode_and_one_clip_is_counted() -> None:
