@@ -16,6 +16,8 @@ THROUGH_OTHERS = {
     "opened": "of read_content; and the lock of a study, which is not read",
     "open_storage": "of a database, whose damage is tried in tests/search",
     "read_all_rows": "of read_rows",
+    "read_folder": "of read_study, and of read_resolved",
+    "read_space": "of read_study: the same section, of any file",
     "load_speech": "of load_features and load_sentences",
     "load_or_compute": "of load_features and load_sentences",
     "read_contents": "of load_features and load_sentences",
