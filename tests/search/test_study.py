@@ -1,13 +1,12 @@
 import dataclasses
 import os
-import random
 import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import dse.training.scoring
 from dse.design.point import DesignPoint
 from dse.errors import InvalidData, InvalidDesign, InvalidInput, InvalidStudy
 from dse.files import replacing
-from dse.studies.effort import MAX_FAILURES, MAX_REPEATS
+from dse.studies.effort import MAX_FAILURES
 from dse.studies.frontier import find_frontier
 from dse.studies.rows import Evaluation, read_rows
 from dse.studies.spec import read_study
@@ -215,7 +214,12 @@ def test_baselines_given_by_axes_are_trained_first(study_file: Path, tmp_path: P
 
 
 @pytest.mark.usefixtures("untrained")
-def test_a_small_space_ends_when_it_is_exhausted(study_file: Path, tmp_path: Path) -> None:
+def test_a_small_space_ends_when_it_is_exhausted(
+    study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After fewer repeats than usual: each is asked for, priced and written like any other."""
+    repeats = 25
+    monkeypatch.setattr("dse.studies.effort.MAX_REPEATS", repeats)
     text = study_file.read_text()
     for many, few in (
         ("policy: [P0, P2, P4]", "policy: P4"),
@@ -228,10 +232,10 @@ def test_a_small_space_ends_when_it_is_exhausted(study_file: Path, tmp_path: Pat
     study_file.write_text(text + "candidates: 400\n")
     outcome = run(study_file, tmp_path / "study")
     assert outcome.state.trained == 2
-    assert outcome.ended_by == f"the last {MAX_REPEATS} candidates brought no new design"
+    assert outcome.ended_by == f"the last {repeats} candidates brought no new design"
     duplicates = [row for row in outcome.rows if row.status == "duplicate"]
     errors = {row.key: row.error for row in outcome.rows if row.status == "trained"}
-    assert len(duplicates) >= MAX_REPEATS
+    assert len(duplicates) >= repeats
     assert all(row.error == errors[row.key] for row in duplicates)
 
 
@@ -454,42 +458,45 @@ def start(study_file: Path, folder: Path, workers: int = 1) -> subprocess.Popen[
     )
 
 
-def test_kill_9_at_random_moments_loses_and_doubles_nothing(
+def test_kill_9_loses_and_doubles_nothing_and_ends_the_workers(
     study_file: Path, tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
-    """The command itself with two workers, killed once; test_kills has many kills of one."""
-    most_kills, workers = 1, 2
+    """The command itself with two workers, killed while they train; test_kills has many kills."""
+    workers, folder = 2, tmp_path / "killed"
     whole = numbers(undisturbed(workers).rows)
-    folder, rng = tmp_path / "killed", random.Random(7)
-    kills = 0
-    while kills < most_kills:
-        process = start(study_file, folder, workers)
-        # Loading torch takes seconds: the clock starts when the study shows signs of life.
-        begun = time.monotonic()
-        before = _activity(folder)
-        while process.poll() is None and _activity(folder) == before:
-            assert time.monotonic() - begun < 120
-            time.sleep(0.005)
-        time.sleep(rng.uniform(0, 0.6))
-        if process.poll() is not None:
-            break
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
-        kills += 1
-        known = read_rows(folder) if (folder / "results.jsonl").exists() else []
-        assert numbers(known) == whole[: len(known)]
-    assert kills == most_kills
+    process = start(study_file, folder, workers)
+    begun = time.monotonic()
+    while len(list(folder.glob("designs/*/last.pt"))) < workers:
+        assert process.poll() is None and time.monotonic() - begun < 120
+        time.sleep(0.005)
+    begotten = list(descendants(str(process.pid)))
+    assert len(begotten) >= 1 + workers  # what makes the workers, and those
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    while any(alive(pid) for pid in begotten):
+        assert time.monotonic() - begun < 150
+        time.sleep(0.05)
+    assert process.stdout is not None
+    process.stdout.close()
+    known = read_rows(folder) if (folder / "results.jsonl").exists() else []
+    assert numbers(known) == whole[: len(known)]
     final = run(study_file, folder, workers=workers)
     assert numbers(final.rows) == whole
     assert_consistent(folder)
 
 
-def _activity(folder: Path) -> list[tuple[str, int]]:
-    """What changes when the study gets on: its files and when they were written."""
-    files = [path for path in folder.rglob("[!.]*") if path.is_file()]
-    return sorted((str(path), path.stat().st_mtime_ns) for path in files)
+def descendants(pid: str) -> Iterator[str]:
+    """Processes that a process has made, and those that they made."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        yield child
+        yield from descendants(child)
+
+
+def alive(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
 
 
 @pytest.mark.parametrize(("stop", "workers"), [(signal.SIGINT, 1), (signal.SIGTERM, 2)])

@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -186,38 +185,6 @@ def data_bytes_of_torch() -> int:
     return int(status.split("VmData:")[1].split()[0]) * 1024
 
 
-def test_workers_die_with_a_search_that_is_killed(study_file: Path, tmp_path: Path) -> None:
-    study_file.write_text(study_file.read_text().replace("epochs: 2", "epochs: 400"))
-    folder = tmp_path / "study"
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "dse_cli",
-            "search",
-            str(study_file),
-            "--out",
-            str(folder),
-            "--cache",
-            str(study_file.parent / "cache"),
-            "--workers",
-            "2",
-        ],
-        stdout=subprocess.DEVNULL,
-    )
-    begun = time.monotonic()
-    while len(list(folder.glob("designs/*/last.pt"))) < 2:
-        assert process.poll() is None and time.monotonic() - begun < 120
-        time.sleep(0.05)
-    begotten = list(descendants(str(process.pid)))
-    assert len(begotten) >= 3  # what makes the workers, and those
-    process.kill()
-    process.wait()
-    while any(alive(pid) for pid in begotten):
-        assert time.monotonic() - begun < 150
-        time.sleep(0.05)
-
-
 def test_what_makes_workers_loads_nothing_from_the_folder_of_the_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,20 +195,6 @@ def test_what_makes_workers_loads_nothing_from_the_folder_of_the_search(
     with for_workers():
         done = subprocess.run([sys.executable, "-c", "import random"])
     assert done.returncode == 0 and "PYTHONSAFEPATH" not in os.environ
-
-
-def descendants(pid: str) -> Iterator[str]:
-    """Processes that a process has made, and those that they made."""
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        yield child
-        yield from descendants(child)
-
-
-def alive(pid: str) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
 
 
 def test_the_rule_for_the_number_of_workers_by_hand() -> None:
