@@ -29,8 +29,9 @@ Examples:
 def command(study: Path, out: Path | None, data: Path | None, cache: Path | None) -> None:
     """Compute the costs of all designs of a study anew; errors stay as they were trained.
 
-    STUDY is the study's folder, or its file with another machine, technology, limits or objectives.
-    Designs that were never trained stay so; `dse search` goes on from the new record.
+    STUDY is the study's folder, or its file with another machine, technology, limits,
+    objectives or stream. Designs that were never trained stay so; `dse search` goes on from the new
+    record.
     """
     from search.reprice import reprice_study
 

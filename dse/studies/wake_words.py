@@ -1,0 +1,208 @@
+"""How often a spotter wakes wrongly, and how often it sleeps through, on long recordings.
+
+An error counts clips that are told wrongly. A product listens to hours in which nobody says its
+word, and what is asked of it is: at one false alarm in so many hours, how many words are missed?
+
+    scores of hops    -> smoothed: the mean of the last few       (`smooth`)
+    smoothed          -> alarms: at a threshold or above          (`find_alarms`)
+                         for a while after an alarm, no other: one word is one alarm
+    alarms, words     -> hits, misses, false alarms               (`judge`)
+
+    threshold   high                                    low
+    rejections  many words missed                       few
+    alarms      hardly any                              many an hour
+
+One threshold is one point; all of them are the curve of detection error trade-off, the DET curve of
+G. Chen, C. Parada and G. Heigold (Small-footprint keyword spotting using deep neural networks,
+ICASSP 2014), who smooth posteriors likewise: false rejections against false alarms an hour.
+
+An alarm hits a word where it comes between the beginning of the word and `late_hops` after its end:
+a network answers when it has heard enough, and smoothing adds to that. Of several alarms for one
+word the first is the hit, and the others are false: a device that wakes twice has woken wrongly
+once. An alarm that hits no word is false.
+
+Pure arithmetic on scores: whoever has them from a network on a stream, or from clips laid end to
+end, comes here.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from dse.errors import require
+
+Scores = npt.NDArray[np.float64]
+
+
+class Spoken(NamedTuple):
+    """A word in a recording, by hops."""
+
+    first: int
+    """Hop in which it begins."""
+    last: int
+    """Hop in which it ends."""
+
+
+class Judged(NamedTuple):
+    """What alarms came to on a recording."""
+
+    hits: int
+    misses: int
+    """Words without an alarm."""
+    false_alarms: int
+
+
+class DetectionTradeOff(NamedTuple):
+    """Points of a DET curve, thresholds falling; all of shape (points,)."""
+
+    thresholds: Scores
+    false_rejections: Scores
+    """Share of the words that were missed."""
+    false_alarms_per_hour: Scores
+
+
+def smooth(scores: npt.ArrayLike, hops: int) -> Scores:
+    """The mean of the last `hops` scores of each hop; of those that there are, at the beginning.
+
+        smoothed[t] = mean of scores[max(0, t - hops + 1) .. t]
+
+    Args:
+        scores: of one word, hop after hop, shape (n,).
+        hops: over how many; 1 leaves scores as they are.
+
+    Raises:
+        InvalidInput: `hops` is below 1, or a score is not finite.
+    """
+    require(hops >= 1, "hops", "at least 1", hops)
+    raw = _scores(scores)
+    # Window by window: sums from the beginning on would carry their rounding through all hours.
+    total = np.zeros(len(raw))
+    for back in range(min(hops, len(raw))):
+        total[back:] += raw[: len(raw) - back]
+    found: Scores = total / np.minimum(np.arange(1, len(raw) + 1), hops)
+    return found
+
+
+def find_alarms(scores: npt.ArrayLike, threshold: float, pause_hops: int) -> list[int]:
+    """Hops in which a spotter wakes: at the threshold or above, and not in the pause after one.
+
+    Args:
+        scores: smoothed, shape (n,).
+        threshold: from which on it wakes.
+        pause_hops: after an alarm in hop t, the next can come in hop t + 1 + `pause_hops`.
+
+    Raises:
+        InvalidInput: the pause is below 0, or a score is not finite.
+    """
+    require(pause_hops >= 0, "pause_hops", "at least 0", pause_hops)
+    alarms: list[int] = []
+    for hop in np.flatnonzero(_scores(scores) >= threshold).tolist():
+        if not alarms or hop > alarms[-1] + pause_hops:
+            alarms.append(hop)
+    return alarms
+
+
+def judge(alarms: Sequence[int], words: Sequence[Spoken], late_hops: int) -> Judged:
+    """Hits, misses and false alarms; each alarm hits at most one word, the earliest that is open.
+
+    Args:
+        alarms: hops, rising.
+        words: in their order; they may touch, and not overlap.
+        late_hops: so long after its end a word can still be answered.
+
+    Raises:
+        InvalidInput: words overlap, or end before they begin.
+    """
+    require(late_hops >= 0, "late_hops", "at least 0", late_hops)
+    before = -1
+    for word in words:
+        require(
+            before < word.first <= word.last,
+            "words",
+            "in their order, without overlap, and end after they begin",
+            tuple(word),
+        )
+        before = word.last
+    hit = [False] * len(words)
+    false_alarms = 0
+    for alarm in alarms:
+        for place, word in enumerate(words):
+            if not hit[place] and word.first <= alarm <= word.last + late_hops:
+                hit[place] = True
+                break
+        else:
+            false_alarms += 1
+    return Judged(sum(hit), len(words) - sum(hit), false_alarms)
+
+
+def detection_trade_off(
+    recordings: Sequence[tuple[npt.ArrayLike, Sequence[Spoken]]],
+    *,
+    hops_per_second: float,
+    smoothing_hops: int,
+    pause_hops: int,
+    late_hops: int,
+    points: int = 200,
+) -> DetectionTradeOff:
+    """The DET curve over recordings, counted at thresholds that are met in the smoothed scores.
+
+    Words are counted over all recordings together, and so are hours: a recording without a word
+    counts for false alarms alone.
+
+    Args:
+        recordings: scores of one word hop after hop, and where it is said.
+        hops_per_second: of the scores.
+        smoothing_hops: of `smooth`.
+        pause_hops: of `find_alarms`.
+        late_hops: of `judge`.
+        points: at most so many thresholds, quantiles of the scores; more cost time.
+
+    Raises:
+        InvalidInput: there is no hop, or no word, or an argument is out of range.
+    """
+    require(hops_per_second > 0, "hops_per_second", "above 0", hops_per_second)
+    require(points >= 2, "points", "at least 2", points)
+    smoothed = [(smooth(scores, smoothing_hops), words) for scores, words in recordings]
+    hops = sum(len(scores) for scores, _ in smoothed)
+    said = sum(len(words) for _, words in smoothed)
+    require(hops > 0, "recordings", "of one hop at least", hops)
+    require(said > 0, "recordings", "with one word at least", said)
+    met = np.unique(np.concatenate([scores for scores, _ in smoothed]))[::-1]
+    if len(met) > points:
+        met = met[np.unique(np.linspace(0, len(met) - 1, points).round().astype(np.int64))]
+    hours = hops / hops_per_second / 3600
+    missed, false_alarms = np.zeros(len(met)), np.zeros(len(met))
+    for at, threshold in enumerate(met.tolist()):
+        for scores, words in smoothed:
+            found = judge(find_alarms(scores, threshold, pause_hops), words, late_hops)
+            missed[at] += found.misses
+            false_alarms[at] += found.false_alarms
+    return DetectionTradeOff(met, missed / said, false_alarms / hours)
+
+
+def false_rejections_at(curve: DetectionTradeOff, false_alarms_per_hour: float) -> float:
+    """The least share of words missed at so many false alarms an hour at most; 1 where none keeps.
+
+    A threshold above all scores wakes never, and misses all: so there is always an answer.
+
+    Args:
+        curve: of `detection_trade_off`.
+        false_alarms_per_hour: that a product allows, such as 1 in 10 hours.
+
+    Raises:
+        InvalidInput: it is below 0.
+    """
+    require(
+        false_alarms_per_hour >= 0, "false_alarms_per_hour", "at least 0", false_alarms_per_hour
+    )
+    kept = curve.false_alarms_per_hour <= false_alarms_per_hour
+    return float(curve.false_rejections[kept].min()) if kept.any() else 1.0
+
+
+def _scores(scores: npt.ArrayLike) -> Scores:
+    found = np.asarray(scores, dtype=np.float64)
+    require(found.ndim == 1, "scores", "a number a hop", found.shape)
+    require(bool(np.isfinite(found).all()), "scores", "finite numbers", "others")
+    return found
