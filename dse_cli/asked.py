@@ -34,6 +34,8 @@ from dse.studies.study import Study, open_study
 from dse_cli.options import DEFAULT_MACHINE, FRAMES_PER_S
 from dse_cli.terminal import say
 
+FEWEST_SAMPLES = 2_000
+"""Of a clip of raw audio: a quarter of a second at 8 kHz; as frames of 10 ms it is 20 seconds."""
 MOST_LAYERS = 2_000
 """That are priced: a file of a megabyte may have tens of thousands, a network some hundred."""
 
@@ -135,6 +137,11 @@ def read_network(
     workload = read(source, frames, notes)
     check_size(workload)
     frames = workload.layers[0].in_frames
+    if seconds is None and frames >= FEWEST_SAMPLES and workload.layers[0].in_channels == 1:
+        notes.append(
+            f"the {frames:,} frames of one channel are taken as frames of 10 ms: if they are "
+            "samples, say by --seconds how long they are"
+        )
     return AskedLayers(
         layers=Layers(workload.name, workload),
         frames=frames,

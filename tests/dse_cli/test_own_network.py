@@ -87,6 +87,19 @@ def test_a_stream_is_due_at_the_frames_of_the_example(file: str) -> None:
     assert found["notes"] == ["sigmoid is priced as a ReLU, without a table of its values: 1"]
 
 
+def test_samples_that_nobody_said_to_be_samples_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "raw.py"
+    path.write_text(
+        "import torch\nbuild = (torch.nn.Conv1d(1, 4, 80, 4), torch.zeros(1, 1, 4000))\n"
+    )
+    [unsaid] = told(str(path))
+    assert unsaid["notes"][0].startswith(
+        "the 4,000 frames of one channel are taken as frames of 10"
+    )
+    [said] = told(str(path), "--seconds", "0.25")
+    assert (said["notes"], said["application"]["audio_s_per_inference"]) == ([], 0.25)
+
+
 def test_what_is_ready_needs_no_function(file: str) -> None:
     [found] = told(f"{file}:ready")
     assert found["total"]["macs"] == 8 * 4 * 5
