@@ -1,7 +1,7 @@
 """`dse wake`: how often a trained network wakes wrongly, and how often it misses a word."""
 
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -10,14 +10,19 @@ from rich.table import Table
 from dse.errors import InvalidInput
 from dse.files import write_text
 from dse.sheets import csv_records
-from dse_cli.options import SEED_RANGE, Number
+from dse.studies.wake_words import (
+    DetectionTradeOff,
+    Spoken,
+    detection_trade_off,
+    false_rejections_at,
+)
+from dse_cli.options import SEED_RANGE, Number, split_names
 from dse_cli.terminal import Screen
-
-if TYPE_CHECKING:
-    from dse.training.wake import Woken
 
 SHOWN_RATES = (0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
 """False alarms an hour, of the table."""
+GRACE_S = 0.75
+"""After a word, in which waking is still of that word: a network answers when it has heard it."""
 
 
 @click.command(short_help="False alarms an hour against missed words, on a long recording.")
@@ -37,14 +42,14 @@ SHOWN_RATES = (0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
     "hop_frames",
     default=10,
     show_default=True,
-    type=click.IntRange(1, 1_000),
+    type=click.IntRange(1, 50),
     help="Frames from one window to the next.",
 )
 @click.option(
     "--smoothed-s", default=0.3, show_default=True, type=Number(0, 60), help="Mean of scores over."
 )
 @click.option(
-    "--refractory-s", default=1.0, show_default=True, type=Number(0, 60), help="None wakes within."
+    "--refractory-s", default=2.0, show_default=True, type=Number(0, 60), help="None wakes within."
 )
 @click.option(
     "--alarms-per-hour",
@@ -82,8 +87,6 @@ def command(
     from dse.speech.speech_commands import scan
     from dse.training.checkpoint import load_network
     from dse.training.spotting import hear_stream, window_seconds
-    from dse.training.wake import Listening, Spoken, rejections_at, trade_off
-    from dse_cli.options import split_names
 
     network, found = load_network(checkpoint)
     wake = split_names(words) or [found.classes[0]]
@@ -98,71 +101,61 @@ def command(
     )
     posteriors = hear_stream(network, found, recording.samples, hop_frames)
     scores = posteriors[:, [found.classes.index(word) for word in wake]].sum(axis=1)
-    how = Listening(
-        hop_s=hop_frames * spec.hop_ms / 1000, smoothed_s=smoothed_s, refractory_s=refractory_s
-    )
-    # A score is known when its window is over; words are placed likewise, from their own end.
-    late = window_seconds(spec)
+    hop_s = hop_frames * spec.hop_ms / 1000
+    # A score is told when its window is over: a word is placed by windows that begin before it.
+    late_s = window_seconds(spec)
     spoken = [
-        Spoken(begin - late, end - late, word)
+        Spoken(max(0, math.ceil((begin - late_s) / hop_s)), math.floor((end - late_s) / hop_s))
         for begin, end, word in recording.placed
         if word in wake
     ]
-    curve = trade_off(scores, spoken, how)
+    curve = detection_trade_off(
+        [(scores, spoken)],
+        hops_per_second=1 / hop_s,
+        smoothing_hops=max(1, round(smoothed_s / hop_s)),
+        pause_hops=max(0, round(refractory_s / hop_s) - 1),
+        late_hops=round(GRACE_S / hop_s),
+    )
     console = Screen(highlight=False, soft_wrap=True)
     console.print(
         f"{recording.seconds / 60:.1f} minutes: {len(spoken)} x {', '.join(wake)} among "
-        f"{len(recording.placed) - len(spoken)} other words, a window every "
-        f"{1000 * how.hop_s:g} ms",
+        f"{len(recording.placed) - len(spoken)} other words, a window every {1000 * hop_s:g} ms",
         markup=False,
     )
     for line in recording.skipped:
         console.print(f"left out: {line}", markup=False)
     console.print(_table(curve, sorted({*SHOWN_RATES, alarms_per_hour})))
-    best = rejections_at(curve, alarms_per_hour)
-    if best is None:
-        console.print(f"no threshold has at most {alarms_per_hour:g} false alarms an hour")
-    else:
-        console.print(
-            f"at most {alarms_per_hour:g} false alarms an hour: {best.rejection_rate:.1%} of "
-            f"{len(spoken)} words are missed ({best.alarms} false alarms in "
-            f"{60 * best.hours:.1f} minutes, threshold {best.threshold:.3f})"
-        )
-    least = 1 / (recording.seconds / 3600)
+    console.print(
+        f"at most {alarms_per_hour:g} false alarms an hour: "
+        f"{false_rejections_at(curve, alarms_per_hour):.1%} of {len(spoken)} words are missed"
+    )
+    least = 3600 / recording.seconds
     if alarms_per_hour < least:
         console.print(
             f"one false alarm in this recording is {least:.3g} an hour: fewer than that means none "
             "here, so --minutes of more tell more"
         )
     if csv is not None:
-        rows = [
-            {
-                "threshold": each.threshold,
-                "alarms_per_hour": each.alarms_per_hour,
-                "rejection_rate": each.rejection_rate,
-                "alarms": each.alarms,
-                "rejected": each.rejected,
-            }
-            for each in curve
-        ]
+        rows = [dict(zip(curve._fields, point, strict=True)) for point in _points(curve)]
         write_text(csv, csv_records(rows))
         console.print(f"curve: {csv}", markup=False)
 
 
-def _table(curve: "list[Woken]", rates: list[float]) -> Table:
-    """The fewest misses within each rate of false alarms."""
-    from dse.training.wake import rejections_at
+def _points(curve: DetectionTradeOff) -> list[list[float]]:
+    """A point a line: threshold, share of words missed, false alarms an hour."""
+    return [[float(value) for value in point] for point in zip(*curve, strict=True)]
 
+
+def _table(curve: DetectionTradeOff, rates: list[float]) -> Table:
+    """The fewest misses within each rate of false alarms; a rate that gains nothing has no line."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in ("at most, an hour", "false alarms, an hour", "missed", "threshold"):
         table.add_column(name, justify="right")
+    shown: list[float] = []
     for rate in rates:
-        best = rejections_at(curve, rate)
-        if best is not None:
-            table.add_row(
-                f"{rate:g}",
-                f"{best.alarms_per_hour:.3g}",
-                f"{best.rejection_rate:.1%}",
-                f"{best.threshold:.3f}",
-            )
+        kept = [point for point in _points(curve) if point[2] <= rate]
+        best = min(kept, key=lambda point: point[1:], default=None)
+        if best is not None and best != shown:
+            threshold, missed, alarms = shown = best
+            table.add_row(f"{rate:g}", f"{alarms:.3g}", f"{missed:.1%}", f"{threshold:.3f}")
     return table

@@ -21,8 +21,8 @@ a network answers when it has heard enough, and smoothing adds to that. Of sever
 word the first is the hit, and the others are false: a device that wakes twice has woken wrongly
 once. An alarm that hits no word is false.
 
-Pure arithmetic on scores: whoever has them from a network on a stream, or from clips laid end to
-end, comes here.
+Pure arithmetic on scores: `dse wake` has them from a network on clips laid end to end
+(`dse.training.spotting`, `dse.speech.long_recordings`), whoever has others comes here, too.
 """
 
 from collections.abc import Sequence
@@ -157,7 +157,8 @@ def detection_trade_off(
         smoothing_hops: of `smooth`.
         pause_hops: of `find_alarms`.
         late_hops: of `judge`.
-        points: at most so many thresholds, quantiles of the scores; more cost time.
+        points: at most so many thresholds, quantiles of the scores, the closer to each other the
+            higher they are: an hour has 36,000 hops of 0.1 s, and one alarm is one.
 
     Raises:
         InvalidInput: there is no hop, or no word, or an argument is out of range.
@@ -171,7 +172,7 @@ def detection_trade_off(
     require(said > 0, "recordings", "with one word at least", said)
     met = np.unique(np.concatenate([scores for scores, _ in smoothed]))[::-1]
     if len(met) > points:
-        met = met[np.unique(np.linspace(0, len(met) - 1, points).round().astype(np.int64))]
+        met = met[np.unique(np.geomspace(1, len(met), points).round().astype(np.int64)) - 1]
     hours = hops / hops_per_second / 3600
     missed, false_alarms = np.zeros(len(met)), np.zeros(len(met))
     for at, threshold in enumerate(met.tolist()):
