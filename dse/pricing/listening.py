@@ -90,6 +90,27 @@ def price_hop(
     return estimate(found.workload, *on, kept_bits=found.state_bits), found
 
 
+def hop_figures(cost: Cost, found: Stream, listening: Listening) -> dict[str, float]:
+    """The columns of `STREAM_COLUMNS` of a hop that was priced by layer (`price_hop`).
+
+    Args:
+        cost: of the hop.
+        found: the stream that it is a hop of.
+        listening: how long a hop lasts.
+    """
+    hop = cost.columns(listening.hops_per_second)
+    return {
+        "hop_energy_pj": hop["energy_pj"],
+        "hop_energy_low_pj": hop["energy_low_pj"],
+        "hop_energy_high_pj": hop["energy_high_pj"],
+        "hop_latency_us": hop["latency_us"],
+        "hop_activation_bits": hop["activation_bits"],
+        "stream_state_bits": found.state_bits,
+        "wait_us": found.wait_frames * listening.frame_us,
+        "listening_power_uw": hop["average_power_uw"],
+    }
+
+
 class StreamedParts:
     """Parts of a book as they run each hop; their numbers are those of the book."""
 

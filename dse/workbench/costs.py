@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cost_models import Objective, Workload, estimate
+from cost_models.streaming import stream
 from cost_models.strict_yaml import dump_yaml, parse_yaml, read_yaml
-from dse.columns import COST_COLUMNS
+from dse.columns import COST_COLUMNS, STREAM_COLUMNS
 from dse.design.point import USUAL, DesignPoint, point_from_node
 from dse.design.published import published
 from dse.design.space import SearchSpace
 from dse.design.space_file import space_from_node
 from dse.errors import InvalidInput
 from dse.networks.lowering import lower
+from dse.networks.module_file import is_module_file, read_module_file
 from dse.pareto import pareto_mask
-from dse.pricing.budget import Budget, budget_from_node
+from dse.pricing.budget import Budget, budget_from_node, in_time
+from dse.pricing.listening import Listening, hop_figures
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Chunk, Sweep
@@ -33,11 +36,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 USUAL_MACHINE = "kws_ternary"
+FRAME_MS = 10.0
+"""From one frame to the next, as MatchboxNet and QuartzNet have them."""
 MOST_ROWS = 5_000_000
 """Of a table in memory: some 1.5 GB. More are for `dse sweep`, which writes them as it goes."""
 
 Design = DesignPoint | Workload | str | os.PathLike[str]
-"""A design point; layers, as `dse.trace` gives them; a published name; or a YAML file."""
+"""A design point; layers, as `dse.trace` gives them; a published name; a YAML file; or a function
+of a Python file that returns a module and an example, `my_net.py:build`."""
 
 
 def read_space(space: Mapping[str, Any] | str | os.PathLike[str]) -> SearchSpace:
@@ -94,12 +100,13 @@ def price(
     frames: int | None = None,
     outputs: int | None = None,
     rate: float = 1.0,
+    hop_frames: int | None = None,
 ) -> "pd.DataFrame":
     """What one inference costs: a row a design and machine, in that order.
 
     Columns: `design`, `key`, `machine`, `technology`; all of `dse.columns.COST_COLUMNS`, with the
-    bands of energy and area; `misfits`, what the machine's memories have no room for (empty where
-    all fits; priced as if it did).
+    bands of energy and area; of a hop also `dse.columns.STREAM_COLUMNS`; `misfits`, what the
+    machine's memories have no room for (empty where all fits; priced as if it did).
 
     Args:
         designs: one or several.
@@ -108,15 +115,17 @@ def price(
             have their own.
         outputs: likewise.
         rate: inferences a second, of the average power.
+        hop_frames: of a stream, the new frames (of 10 ms) that each hop computes.
 
     Raises:
-        InvalidInput: a design or machine that there is not, or a machine that cannot execute one.
+        InvalidInput: a design or machine that there is not, a machine that cannot execute one, or
+            a hop that strides do not divide.
     """
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
     for design in _several(designs, DesignPoint | Workload | str | os.PathLike):
-        named = read_design(design) if isinstance(design, str | os.PathLike) else design
+        named = _read(design) if isinstance(design, str | os.PathLike) else design
         workload = _layers(named, frames, outputs)
         for machine in _machines(machines):
             cost = estimate(workload, machine.accelerator, machine.technology, machine.objective)
@@ -128,6 +137,7 @@ def price(
                     "technology": machine.technology.name,
                 }
                 | cost.columns(rate)
+                | ({} if hop_frames is None else _hop(workload, machine, hop_frames))
                 | {"misfits": "; ".join(cost.misfits)}
             )
     return pd.DataFrame(rows)
@@ -141,6 +151,7 @@ def sweep(
     frames: int | None = None,
     outputs: int | None = None,
     rate: float = 1.0,
+    hop_frames: int | None = None,
     sample: int | None = None,
     seed: int = 0,
 ) -> "pd.DataFrame":
@@ -148,7 +159,8 @@ def sweep(
 
     Columns: a column an axis (`axis_channels`; None where it does not matter), `machine`, all of
     `dse.columns.COST_COLUMNS` (NaN where no network can be built, or the machine cannot execute
-    it), and `feasible`: it can, fits the memories, and keeps the limits.
+    it), with a hop also of `dse.columns.STREAM_COLUMNS`, and `feasible`: it can, fits the memories,
+    and keeps the limits, with a hop also real time.
 
     Args:
         space: of `read_space`, or its axes.
@@ -157,6 +169,7 @@ def sweep(
         frames: input frames of an inference; the usual ones of the family where it is None.
         outputs: likewise.
         rate: inferences a second, of the average power.
+        hop_frames: of a stream, the new frames (of 10 ms) that each hop computes.
         sample: so many designs, drawn by `seed`; all where it is None.
         seed: of the sample.
 
@@ -168,15 +181,14 @@ def sweep(
 
     found = space if isinstance(space, SearchSpace) else read_space(space)
     usual, offered = USUAL[found.family.head], _machines(machines)
-    budget = Budget()
-    if limits:
-        budget = budget_from_node(parse_yaml(dump_yaml(dict(limits)), "limits"), COST_COLUMNS)
+    listening = None if hop_frames is None else Listening(hop_frames, FRAME_MS)
     pricing = Pricing(
         offered,
         frames=frames or usual.frames,
         outputs=outputs or usual.outputs,
-        budget=budget,
+        budget=_budget(limits or {}, listening),
         rate=rate,
+        listening=listening,
     )
     walk = Sweep(found, pricing)
     rows = min(sample or walk.size, walk.size) * len(offered)
@@ -245,10 +257,37 @@ def _layers(design: DesignPoint | Workload, frames: int | None, outputs: int | N
     return design
 
 
+def _read(source: str | os.PathLike[str]) -> DesignPoint | Workload:
+    """A design by name or file; layers of a module in a Python file, which is run."""
+    if not is_module_file(str(source)):
+        return read_design(source)
+    from dse.networks.tracing import trace
+
+    return trace(*read_module_file(str(source)))
+
+
+def _hop(workload: Workload, machine: Machine, hop_frames: int) -> dict[str, float]:
+    found = stream(workload, hop_frames)
+    on = (machine.accelerator, machine.technology, machine.objective)
+    cost = estimate(found.workload, *on, kept_bits=found.state_bits)
+    return hop_figures(cost, found, Listening(hop_frames, FRAME_MS))
+
+
+def _budget(limits: Mapping[str, float], listening: Listening | None) -> Budget:
+    columns = COST_COLUMNS if listening is None else (*COST_COLUMNS, *STREAM_COLUMNS)
+    node = parse_yaml(dump_yaml(dict(limits)), "limits")
+    budget = budget_from_node(node, columns) if limits else Budget()
+    if listening is None:
+        return budget
+    return Budget(in_time(budget.limits, "hop_latency_us", listening.hop_us))
+
+
 def _frame(chunk: Chunk, names: Sequence[str]) -> "pd.DataFrame":
     import pandas as pd
 
     axes = {f"axis_{name}": chunk.axis(name) for name in names}
     machine = {"machine": chunk.machine.accelerator.name}
-    columns = {name: chunk.columns[name] for name in COST_COLUMNS}
+    # Where the hop fits no design of a piece, its columns are not there.
+    named = [name for name in (*COST_COLUMNS, *STREAM_COLUMNS) if name in chunk.columns]
+    columns = {name: chunk.columns[name] for name in named}
     return pd.DataFrame(axes | machine | columns | {"feasible": chunk.feasible})

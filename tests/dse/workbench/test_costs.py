@@ -6,7 +6,7 @@ import pytest
 
 import dse
 from cost_models import estimate, load_accelerator, load_technology_of
-from dse.columns import COST_COLUMNS
+from dse.columns import COST_COLUMNS, STREAM_COLUMNS
 from dse.design.published import published
 from dse.errors import InvalidInput
 from dse.networks.lowering import lower
@@ -57,6 +57,33 @@ def test_a_sweep_is_a_table_of_all_designs() -> None:
         [priced] = dse.price(space.point(axes), row["machine"]).to_dict("records")
         assert priced["latency_us"] == pytest.approx(row["latency_us"], rel=1e-12)
     assert len(dse.sweep(AXES, sample=3)) == 3
+
+
+def test_a_stream_has_columns_of_its_own() -> None:
+    space = {**AXES, "prologue_stride": [1, 2]}
+    swept = dse.sweep(space, "kws_int8", hop_frames=2)
+    listening = swept[swept["feasible"]]
+    assert len(listening) > 0 and (listening["hop_latency_us"] <= 20_000).all()
+    names = [name for name in AXES if name != "density"]
+    for _, row in listening.iloc[:4].iterrows():
+        axes = {name: row[f"axis_{name}"] for name in (*names, "prologue_stride")}
+        point = dse.read_space(space).point(axes | {"density": 0.25} if row["trits"] else axes)
+        [priced] = dse.price(point, "kws_int8", hop_frames=2).to_dict("records")
+        assert {name: priced[name] for name in STREAM_COLUMNS} == pytest.approx(
+            {name: row[name] for name in STREAM_COLUMNS}, rel=1e-12
+        )
+    # A hop of one frame fits no stride of two.
+    one = dse.sweep(space, "kws_int8", hop_frames=1)
+    assert not one[one["axis_prologue_stride"] == 2]["feasible"].any()
+    assert one[one["axis_prologue_stride"] == 1]["feasible"].any()
+    with pytest.raises(InvalidInput, match="a hop of 3 frames does not fit"):
+        dse.price("tcresnet-8", "kws_int8", hop_frames=3)
+
+
+def test_a_module_of_a_file_is_priced() -> None:
+    file = Path(__file__).parents[3] / "examples" / "own_network.py"
+    [priced] = dse.price(f"{file}:build", "kws_int8").to_dict("records")
+    assert priced["macs"] > 0 and priced["key"] == ""
 
 
 def test_a_frontier_has_what_nothing_dominates() -> None:
