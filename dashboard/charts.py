@@ -18,6 +18,7 @@ Three traps:
 """
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
@@ -217,7 +218,8 @@ def find_ends(figures: Iterable[float], log: bool) -> tuple[float, float]:
     low, high = min(known, default=0.0), max(known, default=1.0)
     if log:
         return float(f"{low / 1.12:.3g}"), float(f"{high * 1.12:.3g}")
-    span = high - low or abs(high) or 1.0
+    span = high - low or abs(high)
+    span = span if span > sys.float_info.min else 1.0  # a sixth of the least numbers is 0
     decade = 10.0 ** math.floor(math.log10(span / 6))
     step = next(lead for lead in (5, 2, 1) if lead * decade <= span / 6 or lead == 1) * decade
     ends = math.floor((low - 0.02 * span) / step), math.ceil((high + 0.02 * span) / step)

@@ -221,8 +221,6 @@ def _check_place(archive: Archive, folder: Path, url: str) -> None:
         raise InvalidData(
             f"'{url}' is no address that can be fetched: it must begin with http:// or https://"
         )
-    if not hasattr(tarfile, "data_filter"):
-        raise InvalidData("this Python cannot unpack archives safely: use Python 3.11.4 or newer")
 
 
 def _check_space(archive: Archive, work: Path, packed: Path) -> None:
@@ -337,14 +335,40 @@ def _check_sum(archive: Archive, url: str, packed: Path, tell: Report) -> None:
         )
 
 
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> None:
+    """Write one file or folder of an archive, and nothing outside `into`.
+
+    Raises:
+        TarError: it would lie outside, or is a device.
+    """
+    if hasattr(tarfile, "data_filter"):
+        # The filter refuses absolute paths, `..`, devices and links that lead outside.
+        tar.extract(member, into, filter="data")
+        return
+    # Python 3.11.2, which Debian 12 has, knows no filter: files and folders only, so that no link
+    # leads anywhere.
+    parts = Path(member.name.lstrip("/")).parts
+    if ".." in parts:
+        raise tarfile.TarError(f"{member.name!r} would be outside the folder")
+    place = into.joinpath(*parts)
+    if member.isdir():
+        place.mkdir(parents=True, exist_ok=True)
+        return
+    source = tar.extractfile(member) if member.isfile() else None
+    if source is None:
+        raise tarfile.TarError(f"{member.name!r} is neither file nor folder")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with source, place.open("wb") as out:
+        shutil.copyfileobj(source, out)
+
+
 def _unpack(packed: Path, unpacked: Path, url: str, tell: Report) -> None:
     total_bytes = packed.stat().st_size
     unpacked.mkdir()
     try:
         with packed.open("rb") as file, tarfile.open(fileobj=file, mode="r:gz") as tar:
             for member in tar:
-                # The filter refuses absolute paths, `..`, devices and links that lead outside.
-                tar.extract(member, unpacked, filter="data")
+                _extract(tar, member, unpacked)
                 tell("unpack", file.tell(), total_bytes)
     except (tarfile.TarError, EOFError, zlib.error) as error:
         shutil.rmtree(unpacked, ignore_errors=True)

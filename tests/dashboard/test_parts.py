@@ -14,7 +14,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cost_models import load_accelerator, load_technology
@@ -201,6 +201,7 @@ def test_stairs_fall_and_samples_keep_the_frontier() -> None:
     st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9),
     st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=9),
 )
+@example([5e-324], [1.0])
 def test_axes_have_room_for_what_stands_on_them(any_sign: list[float], above: list[float]) -> None:
     low, high = find_ends(any_sign, log=False)
     assert low <= min(any_sign) and max(any_sign) <= high and low < high

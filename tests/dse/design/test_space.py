@@ -208,7 +208,10 @@ def test_default_of_every_axis_is_matchboxnet_3x1x64() -> None:
         ),
         ("{blocks: 3, kernel_b2: 3, kernel_b3: 5, kernel_growth: 4}", "'kernel_growth' has no"),
         ("policy: {values: [P1, P2], log: true}", "'policy' cannot be logarithmic: log needs"),
-        ("family: resnet", "space.family must be one of matchboxnet, quartznet, not"),
+        (
+            "family: resnet",
+            "space.family must be one of matchboxnet, quartznet, tcresnet, or a Python file",
+        ),
         ("channels: {low: 1, hihg: 8}", "unknown key 'channels.hihg': did you mean 'high'?"),
     ],
 )

@@ -794,7 +794,7 @@ def test_the_measured_error_is_that_of_the_documents() -> None:
     for quantity, against, where, difference in report.table("model_error").rows:
         number = re.search(r"[+-]?[\d.]+ %", str(difference))
         if number is None:
-            assert "all 147 layer results" in text and "147" in str(where)
+            assert "all 217 layer results" in text and "217" in str(where)
             continue
         assert number[0].lstrip("+-") in text, (quantity, against, where)
     for name in ("SCALE-Sim 3.0.0", "ZigZag 3.9.1"):

@@ -203,6 +203,20 @@ def test_another_archive_is_refused(server, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture(params=["filter", "no filter"])
+def python(request, monkeypatch):
+    """With tarfile's filter, and as Python 3.11.2 is, which has none."""
+    if request.param == "no filter":
+        monkeypatch.delattr(download.tarfile, "data_filter", raising=False)
+
+
+@pytest.mark.usefixtures("python")
+def test_every_python_unpacks_the_same(server, tmp_path):
+    get(server, tmp_path / "speech")
+    assert_complete(tmp_path / "speech")
+
+
+@pytest.mark.usefixtures("python")
 @pytest.mark.parametrize("name", ["../outside.txt", "/outside.txt"])
 def test_an_archive_that_reaches_outside_is_refused_or_kept_inside(server, tmp_path, name):
     server.content = packed(("yes/a.wav", b"x"), (name, b"evil"))
