@@ -72,6 +72,8 @@ def _arguments(
         "--server.allowedHosts=127.0.0.1",
         "--server.allowedHosts=localhost",
         f"--server.headless={'false' if browser else 'true'}",
+        # On a new machine it would ask for an address before it serves anything.
+        "--server.showEmailPrompt=false",
         "--browser.gatherUsageStats=false",
         "--client.showErrorDetails=none",
         "--client.showErrorLinks=false",
