@@ -26,9 +26,7 @@ from cost_models import Cost, estimate
 from cost_models.batch import PartBook
 from cost_models.errors import InvalidInput
 from cost_models.streaming import Stream, stream, stream_part
-from cost_models.workload import Layer
-from dse.design.point import DesignPoint
-from dse.networks.lowering import lower
+from cost_models.workload import Layer, Workload
 from dse.pricing.machine import Machine
 
 Numbers = npt.NDArray[np.int64]
@@ -68,24 +66,20 @@ class Listening:
         return f"{frames}, {self.hops_per_second:,.6g} hops a second"
 
 
-def price_hop(
-    point: DesignPoint, machine: Machine, frames: int, outputs: int, hop_frames: int
-) -> tuple[Cost, Stream]:
+def price_hop(workload: Workload, machine: Machine, hop_frames: int) -> tuple[Cost, Stream]:
     """The cost of one hop by layer, and what the machine keeps from hop to hop.
 
     The figures are those of `StreamedParts`; this way is slower, and knows all layers.
 
     Args:
-        point: the network.
+        workload: one inference over the window.
         machine: executes it; memories that fit have room for the state, too.
-        frames: input frames of the window.
-        outputs: classes.
         hop_frames: new input frames a hop.
 
     Raises:
         InvalidInput: the hop does not fit the design, or the machine cannot execute it.
     """
-    found = stream(lower(point, frames=frames, outputs=outputs), hop_frames)
+    found = stream(workload, hop_frames)
     on = (machine.accelerator, machine.technology, machine.objective)
     return estimate(found.workload, *on, kept_bits=found.state_bits), found
 

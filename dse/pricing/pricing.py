@@ -132,8 +132,7 @@ class Pricing:
             workload = lower(point, frames=self.book.frames, outputs=self.book.outputs)
             estimate(workload, self.machines[0].accelerator, self.machines[0].technology)
             if self.book.listening is not None:
-                sizes = (self.book.frames, self.book.outputs, self.book.listening.hop_frames)
-                price_hop(point, self.machines[0], *sizes)
+                price_hop(workload, self.machines[0], self.book.listening.hop_frames)
             raise AssertionError(f"{self.machines[0]} executes what the pricer says it cannot")
         feasible = np.array([not offer.reason for offer in offers])
         if not feasible.any():

@@ -445,4 +445,4 @@ def price(point: DesignPoint, machine: Machine, frames: int, outputs: int) -> Co
 def _price_hop(
     point: DesignPoint, machine: Machine, frames: int, outputs: int, hop_frames: int
 ) -> tuple[Cost, Stream]:
-    return price_hop(point, machine, frames, outputs, hop_frames)
+    return price_hop(lower(point, frames=frames, outputs=outputs), machine, hop_frames)

@@ -4,6 +4,7 @@ space -> sweep -> table of all designs -> frontier -> table of those that nothin
 designs -> price -> table with the bands of the constants
 """
 
+import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cost_models import Objective, Workload, estimate
-from cost_models.streaming import stream
 from cost_models.strict_yaml import dump_yaml, parse_yaml, read_yaml
 from dse.columns import COST_COLUMNS, STREAM_COLUMNS
 from dse.design.point import USUAL, DesignPoint, point_from_node
@@ -24,7 +24,7 @@ from dse.networks.lowering import lower
 from dse.networks.module_file import is_module_file, read_module_file
 from dse.pareto import pareto_mask
 from dse.pricing.budget import Budget, budget_from_node, in_time
-from dse.pricing.listening import Listening, hop_figures
+from dse.pricing.listening import Listening, hop_figures, price_hop
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Pricing
 from dse.pricing.sweep import Chunk, Sweep
@@ -128,6 +128,9 @@ def price(
         named = _read(design) if isinstance(design, str | os.PathLike) else design
         workload = _layers(named, frames, outputs)
         for machine in _machines(machines):
+            hop: dict[str, float] = {}
+            if hop_frames is not None:
+                machine, hop = _listening(workload, machine, hop_frames)
             cost = estimate(workload, machine.accelerator, machine.technology, machine.objective)
             rows.append(
                 {
@@ -137,7 +140,7 @@ def price(
                     "technology": machine.technology.name,
                 }
                 | cost.columns(rate)
-                | ({} if hop_frames is None else _hop(workload, machine, hop_frames))
+                | hop
                 | {"misfits": "; ".join(cost.misfits)}
             )
     return pd.DataFrame(rows)
@@ -266,11 +269,18 @@ def _read(source: str | os.PathLike[str]) -> DesignPoint | Workload:
     return trace(*read_module_file(str(source)))
 
 
-def _hop(workload: Workload, machine: Machine, hop_frames: int) -> dict[str, float]:
-    found = stream(workload, hop_frames)
-    on = (machine.accelerator, machine.technology, machine.objective)
-    cost = estimate(found.workload, *on, kept_bits=found.state_bits)
-    return hop_figures(cost, found, Listening(hop_frames, FRAME_MS))
+def _listening(
+    workload: Workload, machine: Machine, hop_frames: int
+) -> tuple[Machine, dict[str, float]]:
+    """The machine that is built for a stream, and the columns of a hop on it.
+
+    Memories that fit are as large as the stream needs, and all columns are those of that machine,
+    as in a study that listens.
+    """
+    cost, found = price_hop(workload, machine, hop_frames)
+    if machine.accelerator.to_fit:
+        machine = dataclasses.replace(machine, accelerator=cost.accelerator)
+    return machine, hop_figures(cost, found, Listening(hop_frames, FRAME_MS))
 
 
 def _budget(limits: Mapping[str, float], listening: Listening | None) -> Budget:

@@ -1,5 +1,6 @@
 """Prices, sweeps and frontiers as a notebook asks for them, held against the rooms below."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,25 @@ def test_a_sweep_is_a_table_of_all_designs() -> None:
 
 def test_a_stream_has_columns_of_its_own() -> None:
     space = {**AXES, "prologue_stride": [1, 2]}
-    swept = dse.sweep(space, "kws_int8", hop_frames=2)
+    fixed = dse.read_machine("kws_int8")
+    memories = tuple(
+        dataclasses.replace(each, capacity_bits="fit") for each in fixed.accelerator.memories[1:]
+    )
+    fitted = dataclasses.replace(
+        fixed,
+        accelerator=dataclasses.replace(
+            fixed.accelerator, memories=(fixed.accelerator.memories[0], *memories)
+        ),
+    )
+    # On a machine that is built for the stream, the window is priced on that one, too.
+    small = {"blocks": 1, "channels": 8, "policy": "P2", "density": 0.25}
+    [window] = dse.sweep(small, fitted, hop_frames=2).to_dict("records")
+    point = dse.read_space(small).point(small)
+    [alone] = dse.price(point, fitted, hop_frames=2).to_dict("records")
+    assert {name: alone[name] for name in COST_COLUMNS} == pytest.approx(
+        {name: window[name] for name in COST_COLUMNS}, rel=1e-12
+    )
+    swept = dse.sweep(space, fixed, hop_frames=2)
     listening = swept[swept["feasible"]]
     assert len(listening) > 0 and (listening["hop_latency_us"] <= 20_000).all()
     names = [name for name in AXES if name != "density"]
