@@ -29,6 +29,7 @@ PAGES = {
         ("watch", "Watch", ":material/monitoring:"),
     ),
 }
+FIRST = "frontier"
 
 
 STYLE = """<style>
@@ -51,14 +52,18 @@ def main() -> None:
             f"views/{name}.py",
             title=title,
             icon=icon,
-            url_path=name,
-            default=name == "frontier",
+            url_path="first" if name == FIRST else name,  # its path is empty, this only a name
+            default=name == FIRST,
         )
         for entries in PAGES.values()
         for name, title, icon in entries
     }
-    page = st.navigation(list(pages.values()), position="hidden")
-    name = page.url_path or "frontier"
+    # The first page is the one without a path; who writes its name comes to it all the same.
+    by_name = st.Page(lambda: links.go_on(pages["frontier"]), title="Frontier", url_path=FIRST)
+    page = st.navigation([*pages.values(), by_name], position="hidden")
+    if page.url_path == FIRST:
+        page.run()
+    name = page.url_path or FIRST
     links.begin(name)
     st.html(STYLE)
     with st.sidebar:

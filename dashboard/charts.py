@@ -27,7 +27,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.texts import label, unit_of
-from dse.colours import DENSE, OTHER, QUIET, SERIES, SHORTLISTED, TERNARY
+from dse.colours import DENSE, OTHER, QUIET, SERIES, TERNARY
 from dse.columns import LABELS
 from dse.pareto import pareto_mask
 from dse.studies.kinds import Kind
@@ -159,12 +159,12 @@ def axis(title: str, ends: tuple[float, float] | None = None, *, log: bool = Fal
         assert ends is not None
         drawn |= {"type": "log"}
     if ends is not None:
-        ticks = {"customValues": _ticks(*ends) if log else _even_ticks(*ends)}
+        ticks = {"customValues": _ticks(*ends) if log else even_ticks(*ends)}
         drawn |= {"axisTick": ticks, "axisLabel": ticks}
     return drawn
 
 
-def _even_ticks(low: float, high: float) -> list[float]:
+def even_ticks(low: float, high: float) -> list[float]:
     """Marks of a linear axis: multiples of 1, 2 or 5 times a power of ten, four to nine.
 
     Without them ECharts also writes both ends of the axis, over the mark that is next to them.
@@ -368,101 +368,3 @@ def worded(value: object) -> str:
 
 def _ranked(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return column if pd.api.types.is_numeric_dtype(column) else column.astype(str)
-
-
-def parallel(
-    frame: pd.DataFrame,
-    columns: Sequence[str],
-    colour: str,
-    *,
-    whole: pd.DataFrame | None = None,
-    marked: Sequence[str] = (),
-) -> Option:
-    """Every design a line through the columns, each from its least to its largest figure.
-
-    Parallel coordinates: m objectives are m upright axes, a design is a polyline that crosses each
-    at its figure. Lines that cross between two neighbouring axes say that the two objectives are at
-    odds; lines side by side say that they go together. Only neighbours can be read so, which is why
-    a reader orders the columns. Dragging along an axis takes a part of it: lines that pass
-    elsewhere become faint.
-
-    Args:
-        frame: of `scaled_frame`; the frontier's lines are drawn strong, on top.
-        columns: at least two; of names, each name has a place on the axis.
-        colour: column.
-        whole: of which the frame is a part: its values have the colours.
-        marked: designs whose lines are drawn strongest.
-    """
-    groups, tints = grouped((frame if whole is None else whole)[colour])
-    groups = groups[frame.index]
-    figures = told(frame[list(columns)])
-    axes = [_upright(place, name, frame[name]) for place, name in enumerate(columns)]
-    rows = pd.Series(figures.to_numpy(object).tolist(), index=frame.index)
-    named, strong = frame["name"].astype(str), frame["frontier"]
-    # Hovering shows the last figure alone, unless it is told; of so few lines it can be.
-    titles = list(figures.columns)
-    said = pd.Series(
-        [
-            "\n".join(
-                [name, *(f"{title}: {each}" for title, each in zip(titles, row, strict=True))]
-            )
-            for name, row in zip(named, rows, strict=True)
-        ],
-        index=frame.index,
-    )
-    looks = [
-        (
-            f"{name} ({int((groups == name).sum()):,})",
-            tint,
-            groups.eq(name) & (strong == front),
-            front,
-        )
-        for name, tint in tints.items()
-        for front in (False, True)
-    ]
-    looks.append(("shortlist", SHORTLISTED, frame.get("design", named).isin(list(marked)), True))
-    series = [
-        {
-            "type": "parallel",
-            "name": name,
-            "z": 3 if front else 2,
-            "smooth": False,
-            "inactiveOpacity": 0.03,
-            "lineStyle": {"color": tint, "opacity": 0.95 if front else 0.4, "width": 1 + front},
-            "emphasis": {"lineStyle": {"width": 4, "opacity": 1}},
-            "itemStyle": {"color": tint},
-            "data": [
-                {"name": design, "value": values, "tooltip": {"formatter": words}}
-                for design, values, words in zip(named[mask], rows[mask], said[mask], strict=True)
-            ],
-        }
-        for name, tint, mask, front in looks
-        if mask.any()
-    ]
-    space = {"top": 56, "bottom": 50, "left": 60, "right": 90}
-    return chart(
-        series,
-        legend=LEGEND | {"data": list(dict.fromkeys(each["name"] for each in series))},
-        parallelAxis=axes,
-        parallel=space | {"parallelAxisDefault": UPRIGHT},
-    )
-
-
-UPRIGHT: Option = {
-    "nameGap": 22,
-    "nameTextStyle": {"fontSize": 11, "width": 110, "overflow": "break"},
-    "areaSelectStyle": {"width": 22, "opacity": 0.25},
-    "axisLabel": {"fontSize": 10},
-}
-
-
-def _upright(place: int, column: str, figures: "pd.Series[Any]") -> Option:
-    """An axis of parallel coordinates: of figures with marks, or of names."""
-    if pd.api.types.is_numeric_dtype(figures) and not pd.api.types.is_bool_dtype(figures):
-        low, high = find_ends(figures, log=False)
-        ticks = {"customValues": _even_ticks(low, high)}
-        return {"dim": place, "name": label(column), "min": low, "max": high, "axisTick": ticks} | {
-            "axisLabel": {"fontSize": 10} | ticks
-        }
-    names_of = sorted(figures.dropna().unique().tolist(), key=str)
-    return {"dim": place, "name": label(column), "type": "category", "data": names_of}

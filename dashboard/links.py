@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dashboard.texts import plain
@@ -91,6 +92,11 @@ def go(page: str, **query: str) -> None:
     with_list = carried() if study == st.session_state.get("study") else {}
     asked = with_list | ({"study": str(study)} if study else {}) | query
     st.switch_page(f"views/{page}.py", query_params=asked)
+
+
+def go_on(page: StreamlitPage) -> None:
+    """Open a page with all that the address asks for: it was asked for by another name."""
+    st.switch_page(page, query_params=dict(st.query_params.to_dict()))
 
 
 def asked_for(key: str, most: int = MOST_CHARACTERS) -> str | None:

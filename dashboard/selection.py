@@ -10,6 +10,7 @@ with its columns and is looked up in these ever after, a click as the design tha
     drawn next: area, latency the same designs are ringed
 """
 
+import json
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.frontier_chart import FrontierChart, clicked, within
+from dashboard.slices import texts_of
+from dashboard.texts import label
 
 SELECTION, DRAWN, SEEN = "plot.selection", "plot.drawn", "plot.seen"
 ROUND = "plot.round"
@@ -47,6 +50,82 @@ class Outline:
         """As an address has it: `energy_pj.log~error.lin~1_30~2_30~2_10`."""
         axes = (f"{self.x}.{_scale(self.log_x)}", f"{self.y}.{_scale(self.log_y)}")
         return "~".join((*axes, *(f"{a:.4g}_{b:.4g}" for a, b in self.corners)))
+
+
+Part = tuple[float, float] | str
+"""Of an axis: from one figure to another, or a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """Parts of columns, as one takes them in parallel coordinates."""
+
+    parts: tuple[tuple[str, tuple[Part, ...]], ...]
+    """Column, and what is taken of it, in figures of `scaled_frame`."""
+
+    def holds(self, frame: pd.DataFrame) -> "pd.Series[bool]":
+        """Which designs of a scaled frame lie in a part of each column."""
+        found = pd.Series(True, index=frame.index)
+        for column, parts in self.parts:
+            names = [each for each in parts if isinstance(each, str)]
+            inside = texts_of(frame[column]).isin(names)
+            for low, high in (each for each in parts if not isinstance(each, str)):
+                inside |= frame[column].between(low, high)
+            found &= inside
+        return found
+
+    def __str__(self) -> str:
+        """As an address has it: JSON, as names of machines have commas and more in them."""
+        short = {
+            column: [each if isinstance(each, str) else [_short(f) for f in each] for each in parts]
+            for column, parts in self.parts
+        }
+        return json.dumps(short, separators=(",", ":"), ensure_ascii=False)
+
+    @property
+    def words(self) -> str:
+        """For people: `energy per inference (µJ) 0.2 to 0.4; policy P0, P2`."""
+        return "; ".join(
+            f"{label(column)} "
+            + ", ".join(
+                each if isinstance(each, str) else f"{each[0]:.4g} to {each[1]:.4g}"
+                for each in parts
+            )
+            for column, parts in self.parts
+        )
+
+
+def _short(figure: float) -> float:
+    return float(f"{figure:.5g}")
+
+
+def read_ranges(text: str, columns: Collection[str]) -> Ranges | None:
+    """The parts of columns that an address names; None where it names none, or of other columns.
+
+    Args:
+        text: as `str(Ranges)` writes it; from a browser, so it may be anything.
+        columns: that the study has.
+    """
+    try:
+        found = json.loads(text)
+        parts = tuple(
+            (str(column), tuple(_part(each) for each in taken)) for column, taken in found.items()
+        )
+    except (AttributeError, RecursionError, TypeError, ValueError):
+        return None
+    known = all(column in columns and taken for column, taken in parts)
+    return Ranges(parts) if parts and known else None
+
+
+def _part(read: object) -> Part:
+    if isinstance(read, str):
+        return read
+    if not isinstance(read, list) or len(read) != 2:
+        raise ValueError(read)
+    low, high = float(read[0]), float(read[1])
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(read)
+    return low, high
 
 
 def _scale(log: bool) -> str:
@@ -95,9 +174,9 @@ def outline_of(area: Mapping[str, Any], chart: FrontierChart) -> Outline | None:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a reader selected: by an outline, or else by a click, or nothing at all."""
+    """What a reader selected: by an outline or parts of axes, or by a click, or nothing at all."""
 
-    outline: Outline | None = None
+    outline: Outline | Ranges | None = None
     design: str | None = None
 
 

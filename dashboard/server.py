@@ -2,6 +2,10 @@
 
 A page may load nothing from another machine, be framed by no other page, and send nothing
 elsewhere: a name in a study that got through as markup would find nobody to talk to.
+
+Each page is told where its server is (`BASE`). Streamlit's part in the browser else looks for it
+below the page's own path first, and every link to a page but the first began with two errors (404)
+in the browser's console, and a round trip that found nothing.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -40,6 +44,10 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
 }
 HOSTS = ("localhost", "127.0.0.1")
+BASE = b"<script>window.__streamlit = {BACKEND_BASE_URL: location.origin}</script>"
+"""Read by Streamlit's script when it is loaded."""
+OF_A_FILE = {b"accept-encoding", b"if-none-match", b"if-modified-since"}
+"""What a browser asks of a page that need not be sent, or may be packed: `BASE` is put into it."""
 
 
 class SecurityHeaders:
@@ -77,7 +85,43 @@ class SecurityHeaders:
             await receive()  # `websocket.connect`; closing before accepting it answers 403
             await send({"type": "websocket.close", "code": 1008})
             return
-        await self.app(scope, receive, send_more if scope["type"] == "http" else send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif "text/html" in _header(scope, b"accept"):
+            asked = [(name, value) for name, value in scope["headers"] if name not in OF_A_FILE]
+            await self.app({**scope, "headers": asked}, receive, _with_base(send_more))
+        else:
+            await self.app(scope, receive, send_more)
+
+
+def _with_base(send: Send) -> Send:
+    """Send a page with `BASE` at the head of it; what is no page, as it is."""
+    held: list[Message] = []
+
+    async def send_page(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kinds = [value for name, value in message["headers"] if name == b"content-type"]
+            if not any(value.startswith(b"text/html") for value in kinds):
+                await send(message)
+            else:
+                held.append(message)
+            return
+        if not held:
+            await send(message)
+            return
+        held.append(message)
+        if message.get("more_body"):
+            return
+        start, parts = held[0], held[1:]
+        page = b"".join(part.get("body", b"") for part in parts)
+        page = page.replace(b"<head>", b"<head>" + BASE, 1)
+        own = [pair for pair in start["headers"] if pair[0] not in (b"content-length", b"etag")]
+        size = (b"content-length", str(len(page)).encode())
+        await send({**start, "headers": [*own, size]})
+        await send({"type": "http.response.body", "body": page})
+        held.clear()
+
+    return send_page
 
 
 def _host(scope: Message) -> str:

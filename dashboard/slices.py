@@ -38,13 +38,14 @@ def cells_of(trained: pd.DataFrame, across: str, up: str, column: str) -> pd.Dat
         Columns `across` and `up`, as texts; `least`, `count`, and `name` of the best design.
     """
     known = trained.dropna(subset=[column])
-    texts = {"across": _texts(known[across]), "up": _texts(known[up])}
+    texts = {"across": texts_of(known[across]), "up": texts_of(known[up])}
     table = known[[column, "name"]].assign(**texts).sort_values(column)
     found = table.groupby(["across", "up"], sort=False, as_index=False)
     return found.agg(least=(column, "first"), count=(column, "size"), name=("name", "first"))
 
 
-def _texts(column: "pd.Series[Any]") -> "pd.Series[str]":
+def texts_of(column: "pd.Series[Any]") -> "pd.Series[str]":
+    """Values of an axis as texts."""
     return column.map(worded).where(column.notna(), NOT_THERE)
 
 

@@ -25,18 +25,21 @@ from dashboard.budget import (
     choose_budget,
     choose_filter,
 )
-from dashboard.charts import draw_sample, parallel
+from dashboard.charts import draw_sample
 from dashboard.exports import SIZES, Form, picture_of
 from dashboard.frontier_chart import FrontierChart, Marks, frontier_chart
-from dashboard.links import choose_one
+from dashboard.links import choose_many, choose_one
 from dashboard.literature import published_points
 from dashboard.notes import note_columns, notes_of
+from dashboard.parallel import axes_of, draw_parallel, parallel
 from dashboard.selection import (
+    Ranges,
     Selection,
     current_selection,
     designs_of,
     draw,
     read_outline,
+    read_ranges,
     replace,
 )
 from dashboard.session import current_study, open_design, page, rows_or_stop
@@ -61,6 +64,7 @@ MOST_LINES = 400  # of dominated designs, in parallel coordinates
 MOST_ROWS = 1_000  # of the table; the file to download has all
 HEIGHT = 560  # px, of the plot: with header and tools the first screen of 1280 x 800
 MOST_SYMBOLS = 7
+MOST_UPRIGHT = 10  # axes of parallel coordinates
 FORMS: dict[Form, str] = {"svg": "image/svg+xml", "png": "image/png"}
 STYLE = """<style>
 [data-testid="stMainBlockContainer"] {padding-top: 1.1rem}
@@ -142,6 +146,10 @@ def _known(frame: pd.DataFrame) -> list[str]:
     return [name for name in COLUMNS if name in frame and frame[name].notna().any()]
 
 
+def _axes(frame: pd.DataFrame) -> list[str]:
+    return [name for name in frame.columns if name.startswith("axis_")]
+
+
 def _tools(study: StudyFrame) -> tuple[View, Filter, Any]:
     """One row: axes, colour and symbol; how they are drawn; the filter; the picture's format."""
     frame = study.scaled
@@ -205,7 +213,10 @@ def _selection(study: StudyFrame) -> Selection:
     st.session_state["outline"] = st.session_state["picked"] = True
     wanted = None
     if asked or design:
-        outline = read_outline(asked or "", _known(study.scaled))
+        known = _known(study.scaled)
+        outline = read_outline(asked or "", known) or read_ranges(
+            asked or "", [*known, *_axes(study.scaled)]
+        )
         there = design if design and study.find_row(design) is not None else None
         wanted = Selection(outline, None if outline else there)
     selection = current_selection(study.label, wanted)
@@ -226,7 +237,7 @@ def _plot(
     if frame.empty:
         st.info("No design passes the filter and the budget: widen them.")
     elif view.kind == "parallel":
-        _plot_parallel(study, frame, view.colour)
+        _plot_parallel(study, frame, view.colour, selection)
     elif view.kind == "axes":
         _plot_axes(study, frame, view.y)
     elif frame[view.x].isna().all():
@@ -269,23 +280,52 @@ def _points(
     )
 
 
-def _plot_parallel(study: StudyFrame, frame: pd.DataFrame, colour: str) -> None:
+def _plot_parallel(
+    study: StudyFrame, frame: pd.DataFrame, colour: str, selection: Selection
+) -> None:
+    """Lines through several columns; a part of an axis that is taken is what is selected."""
     trained = frame[frame["status"].isin(FULL)]
-    first = dict.fromkeys((study.asked.measured, *study.asked.objectives))
-    columns = st.multiselect(
+    machine = ["accelerator"] if study.asked.several_machines else []
+    usual = (study.asked.measured, *study.asked.objectives, "energy_pj", "latency_us")
+    columns = choose_many(
+        st,
         "Columns",
-        [*_known(frame), *(name for name in frame.columns if name.startswith("axis_"))],
+        [*_known(frame), *machine, *_axes(frame)],
+        "columns",
+        default=[*dict.fromkeys((*usual, "trained_parameters")), *machine],
+        most=MOST_UPRIGHT,
         format_func=label,
-        default=list(dict.fromkeys((*first, "energy_pj", "latency_us", "trained_parameters"))),
-        label_visibility="collapsed",
     )
-    lines = draw_sample(trained.dropna(subset=columns), most=MOST_LINES)
-    if len(columns) > 1 and len(lines):
-        option = parallel(lines, columns, colour, whole=study.scaled, marked=shortlist(study))
-        st.echarts_chart(option, key="lines", height=HEIGHT - 60, alt="Parallel coordinates")
-        st.caption("Drag along an axis to leave other lines grey; click it to see all again.")
-    else:
+    axes = axes_of(study.scaled, columns)
+    figures = [axis.column for axis in axes if not axis.names]
+    lines = draw_sample(trained.dropna(subset=figures), most=MOST_LINES)
+    if len(axes) < 2 or lines.empty:
         st.info("Choose at least two columns that trained designs have.")
+        return
+    outline = selection.outline
+    own = isinstance(outline, Ranges) and {name for name, _ in outline.parts} <= {*columns}
+    option = parallel(
+        lines,
+        axes,
+        colour,
+        whole=study.scaled,
+        # What is taken of these axes the chart itself makes faint; a mask would draw it anew.
+        inside=None if own else _inside(lines, selection),
+        marked=shortlist(study),
+    )
+    taken = outline if own and isinstance(outline, Ranges) else None
+    draw_parallel(study.label, option, axes, taken, HEIGHT - 100)
+    said = plain(outline.words, 300) if isinstance(outline, Ranges) else ""
+    st.caption(
+        f"Selected: {said}." if said else "Drag along an axis to select; click it to select all."
+    )
+
+
+def _inside(frame: pd.DataFrame, selection: Selection) -> "pd.Series[bool] | None":
+    """What is selected, by an outline or a click."""
+    if selection.design is not None:
+        return frame["design"] == selection.design
+    return designs_of(frame, selection)
 
 
 def _plot_axes(study: StudyFrame, frame: pd.DataFrame, column: str) -> None:

@@ -54,6 +54,11 @@ def drawn(app: AppTest, place: int = 0) -> dict[str, Any]:
     return dict(json.loads(app.get("echarts_chart")[place].proto.spec))
 
 
+def lines_of(app: AppTest) -> dict[str, Any]:
+    """What parallel coordinates are drawn from, as their component gets it."""
+    return dict(json.loads(app.get("bidi_component")[0].proto.json))
+
+
 def tables_of(app: AppTest, place: int = 0) -> list[pd.DataFrame]:
     """The tables of a chart, in the order in which its series name them."""
     proto = app.get("echarts_chart")[place].proto
@@ -173,7 +178,7 @@ def test_a_hostile_address_falls_back(study: Path, open_page: Opened) -> None:
 
 
 def test_parallel_coordinates_have_a_line_a_trained_design(study: Path, open_page: Opened) -> None:
-    option = drawn(open_page("frontier", study.parent, view="parallel"))
+    option = lines_of(open_page("frontier", study.parent, view="parallel"))["options"]
     names = [each["name"] for each in option["parallelAxis"]]
     assert names[:2] == ["error (%)", "energy per inference (µJ)"]
     lines = {each["name"]: each["value"] for part in option["series"] for each in part["data"]}

@@ -36,7 +36,7 @@ from dashboard.studies import read_study
 from dashboard.texts import amount_format, figure, unit_of
 from dashboard.views.frontier import designs_csv
 from tests.dashboard.conftest import DESIGNS, Opened
-from tests.dashboard.test_app import drawn, tables_of, texts
+from tests.dashboard.test_app import drawn, lines_of, tables_of, texts
 
 CHEAP = pd.DataFrame(
     {
@@ -377,8 +377,10 @@ def test_error_over_trials_has_the_best_so_far(studies: Path, open_page: Opened)
 def test_a_line_of_parallel_coordinates_says_all_its_figures(
     studies: Path, open_page: Opened
 ) -> None:
-    option = drawn(open_page("frontier", studies, study="six", view="parallel"))
-    assert all(each["axisTick"]["customValues"] for each in option["parallelAxis"])
+    option = lines_of(open_page("frontier", studies, study="six", view="parallel"))["options"]
+    *figures, machine = option["parallelAxis"]
+    assert all(each["axisTick"]["customValues"] for each in figures)
+    assert machine["name"] == "machine" and len(machine["data"]) == 6
     line = option["series"][0]["data"][0]
     said = line["tooltip"]["formatter"].split("\n")
     assert said[0] == line["name"] and len(said) == 1 + len(option["parallelAxis"])

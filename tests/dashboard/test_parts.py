@@ -20,12 +20,11 @@ from hypothesis import strategies as st
 from cost_models import load_accelerator, load_technology
 from cost_models.roofline import roofline
 from dashboard.charts import (
-    _even_ticks,
     axis,
     draw_sample,
+    even_ticks,
     find_ends,
     grouped,
-    parallel,
     scaled_frame,
 )
 from dashboard.contents import bars_chart, readable, show_numbers
@@ -34,6 +33,7 @@ from dashboard.drafts import data_folders, preview, study_yaml
 from dashboard.frontier_chart import clicked, corners, frontier_chart, within
 from dashboard.launching import LOG, check, log_tail, resume, start, stop
 from dashboard.literature import published_points
+from dashboard.parallel import axes_of, parallel
 from dashboard.settings import Settings, read_settings
 from dashboard.startup import warm_up
 from dashboard.studies import (
@@ -247,7 +247,7 @@ def test_bars_stack_to_the_whole_of_a_layer() -> None:
 
 def test_parallel_lines_go_from_least_to_most() -> None:
     scaled = scaled_frame(frame(), KINDS_OF).dropna().assign(name=["<b>", "two", "three"])
-    option = parallel(scaled, ["error", "energy_pj"], "kind")
+    option = parallel(scaled, axes_of(scaled, ["error", "energy_pj"]), "kind")
     assert [each["min"] for each in option["parallelAxis"]] == [19.0, 0.8]
     assert [each["max"] for each in option["parallelAxis"]] == [31.0, 3.2]
     lines = {line["name"]: line["value"] for each in option["series"] for line in each["data"]}
@@ -671,6 +671,6 @@ def test_axes_have_marks_whatever_the_span_rounds_to() -> None:
         for low in (0, 1, 3, 7, 11, 30):
             for span in (1, 2, 3, 4, 6, 7, 8, 40):
                 start, end = low * 10.0**exponent, (low + span) * 10.0**exponent
-                marks = _even_ticks(start, end)
+                marks = even_ticks(start, end)
                 assert 4 <= len(marks) <= 10, (start, end, marks)
                 assert all(start - 1e-9 * end <= mark <= end * (1 + 1e-9) for mark in marks)
