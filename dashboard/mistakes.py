@@ -22,6 +22,7 @@ from dse.studies.scored import (
 )
 from dse.training.best_scores import SPLIT, BestScores, Confusion, read_best_scores
 from dse.training.best_sentences import read_best_sentences
+from dse.training.wake_scores import WakeScores
 
 MOST_NUMBERED = 16  # classes; the cells of more are too small for numbers
 WORST = 6  # mistakes in words
@@ -53,6 +54,8 @@ def draw_mistakes(study: StudyFrame, row: Evaluation) -> None:
         design = shlex.quote(f"{study.of.folder.name}/designs/{row.key}/design.yaml")
         st.code(f"dse train {design} --data FOLDER --out NEW_FOLDER", language="sh")
         return
+    if best.wake is not None:
+        st.text(wake_words(best.wake))
     _numbers(best)
     forms = [("float", best.floats), ("whole numbers", best.int8)]
     for cell, (form, confusion) in zip(st.columns(2, gap="medium"), forms, strict=True):
@@ -79,6 +82,23 @@ def draw_mistakes(study: StudyFrame, row: Evaluation) -> None:
         f"Rows are what was spoken, columns what the network of epoch {best.epoch} took it for, of "
         f"{int(best.floats.sum()):,} clips of the {SPLIT} split; colours are shares of a row."
     )
+
+
+def wake_words(wake: WakeScores) -> str:
+    """What was missed of the recording, a line a form: the error of the design."""
+    forms = (("in floats", wake.floats), ("in whole numbers", wake.int8))
+    lines = [
+        f"In {wake.seconds / 60:.1f} minutes with {len(wake.floats.missed)} x "
+        f"{', '.join(wake.words)} among {wake.others} other words, at the threshold of the fewest "
+        f"misses with at most {wake.false_alarms_per_hour:g} false alarms an hour:"
+    ]
+    lines += [
+        f"{form}: {int(spotted.missed.sum())} missed ({share_words(spotted.error)}), "
+        f"{spotted.false_alarms} false alarms, threshold {spotted.threshold:.3g}"
+        for form, spotted in forms
+        if spotted is not None
+    ]
+    return "\n".join(lines)
 
 
 def _numbers(best: BestScores) -> None:

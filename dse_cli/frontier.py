@@ -182,8 +182,9 @@ def _table(front: Sequence[Evaluation], asked: StudySpec) -> Table:
 
 
 def _heading(column: str, asked: StudySpec) -> str:
-    """A short name above its unit; an error of sentences is called by its letters, CER or WER."""
+    """A short name above its unit: errors of sentences are CER or WER, wake words are missed."""
     name = HEADINGS.get(column, asked.name_column(column))
+    name = name.replace("false rejection rate at", "missed at")
     return f"{_RATES.get(name, name)}\n{LABELS[column][1]}"
 
 

@@ -1,6 +1,5 @@
 """`dse wake`: how often a trained network wakes wrongly, and how often it misses a word."""
 
-import math
 from pathlib import Path
 
 import click
@@ -10,9 +9,9 @@ from rich.table import Table
 from dse.errors import InvalidInput
 from dse.files import write_text
 from dse.sheets import csv_records
-from dse.studies.wake_words import (
+from dse.training.wake_words import (
     DetectionTradeOff,
-    Spoken,
+    Timing,
     detection_trade_off,
     false_rejections_at,
 )
@@ -21,8 +20,6 @@ from dse_cli.terminal import Screen
 
 SHOWN_RATES = (0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
 """False alarms an hour, of the table."""
-GRACE_S = 0.75
-"""After a word, in which waking is still of that word: a network answers when it has heard it."""
 
 
 @click.command(short_help="False alarms an hour against missed words, on a long recording.")
@@ -102,19 +99,14 @@ def command(
     posteriors = hear_stream(network, found, recording.samples, hop_frames)
     scores = posteriors[:, [found.classes.index(word) for word in wake]].sum(axis=1)
     hop_s = hop_frames * spec.hop_ms / 1000
-    # A score is told when its window is over: a word is placed by windows that begin before it.
-    late_s = window_seconds(spec)
-    spoken = [
-        Spoken(max(0, math.ceil((begin - late_s) / hop_s)), math.floor((end - late_s) / hop_s))
-        for begin, end, word in recording.placed
-        if word in wake
-    ]
+    timing = Timing(hop_s, window_seconds(spec), smoothed_s, refractory_s)
+    spoken = timing.place((begin, end) for begin, end, word in recording.placed if word in wake)
     curve = detection_trade_off(
         [(scores, spoken)],
         hops_per_second=1 / hop_s,
-        smoothing_hops=max(1, round(smoothed_s / hop_s)),
-        pause_hops=max(0, round(refractory_s / hop_s) - 1),
-        late_hops=round(GRACE_S / hop_s),
+        smoothing_hops=timing.smoothing_hops,
+        pause_hops=timing.pause_hops,
+        late_hops=timing.late_hops,
     )
     console = Screen(highlight=False, soft_wrap=True)
     console.print(

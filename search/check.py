@@ -196,11 +196,15 @@ def check_data(spec: StudySpec) -> DataCheck:
 
 
 def _check_words(spec: StudySpec, task: Task) -> DataCheck:
-    from dse.speech.features import told_by_names
+    from dse.speech.features import check_wake, told_by_names
     from dse.speech.speech_commands import SPLITS, draw, scan
+    from dse.speech.wake_recordings import check_recordings
 
     corpus = scan(spec.data_folder)
     drawing = draw(corpus, task)
+    if task.wake is not None:
+        check_wake(drawing, task.wake)
+        check_recordings(corpus, task.wake)
     return DataCheck(
         outputs=len(drawing.classes),
         words=f"{len(drawing.classes)} classes; clips",

@@ -80,9 +80,9 @@ def choose_designs(
 
 
 def _least_clips(study: Study, rows: Sequence[Evaluation], features: "Features") -> float:
-    """Clips of the validation split; of utterances the fewest that they are worth to any design."""
+    """Validation clips, or wake words; of utterances the fewest that they are worth to any."""
     if not study.asked.of_sentences:
-        return len(features.validation)
+        return features.count("validation")
     worth = [study.find_clips(row, study.asked.measured) for row in rows if row.full]
     return min((clips for clips in worth if clips is not None), default=len(features.validation))
 
@@ -355,7 +355,10 @@ def _test_best(key: str, training: Training, result: Any) -> Repeat:
         wrong = (pack_counts(heard.edits), pack_counts(heard.int8_edits), pack_counts(heard.units))
         return _repeat(key, training, result, heard, wrong)
     told = score_best(place, features, computation, split="testing")
-    masks = ("" if mask is None else pack(mask) for mask in (told.wrong, told.int8_wrong))
+    masks = (
+        "" if mask is None else pack(mask)
+        for mask in (told.judged(whole=False), told.judged(whole=True))
+    )
     return _repeat(key, training, result, told, (*masks, ""))
 
 
@@ -374,7 +377,7 @@ def _repeat(
         test_error=found.error,
         validation_quantised_error=result.quantised_error,
         test_quantised_error=found.quantised_error,
-        test_clips=len(training.features.testing),
+        test_clips=training.features.count("testing"),
         epochs=result.epochs,
         seconds=round(result.seconds, 2),
         test_wrong=wrong[0],

@@ -275,7 +275,7 @@ def _write_record(
         outputs=features.outputs,
         box=measure_box(spec.objectives, found),
         workers=workers,
-        clips={split: len(features.split(split)) for split in SPLITS},
+        clips={split: features.count(split) for split in SPLITS},
         findings=features.findings,
     )
     if (folder / RESOLVED).exists():

@@ -496,7 +496,8 @@ def _counted(results: Study, row: Evaluation) -> str:
     if not results.asked.of_sentences:
         if results.clips is None:
             return ""
-        return f"{round(row.column(measured) * results.clips)} of {results.clips} clips wrong"
+        wrong = "clips wrong" if results.asked.wake is None else "wake words missed"
+        return f"{round(row.column(measured) * results.clips)} of {results.clips} {wrong}"
     told = find_mistakes(results.find_folder(row), row, measured)
     if told is None:
         return ""

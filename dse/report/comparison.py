@@ -277,7 +277,8 @@ def _rivals_table(results: Study, rivals: Sequence[Rivals]) -> Table:
 
 
 def _note(samples: str) -> str:
-    test = "McNemar's exact test" if samples == "clips" else "the permutation test of signs"
+    alike = samples != "utterances"  # each is right or wrong
+    test = "McNemar's exact test" if alike else "the permutation test of signs"
     return (
         f"Brackets: 95 % intervals. Where it is recorded which {samples} both got wrong, those of "
         f"the differences are over the same {samples}, with p of {test}; 'unpaired' ones take the "

@@ -286,6 +286,8 @@ _DRIFTED = (
 def _data_section(results: Study) -> Section:
     """Why the errors of this study may be better than those of strangers."""
     clips = ", ".join(f"{count:,} {split}" for split, count in results.begun.clips.items())
+    if results.asked.wake is not None:
+        clips = clips.replace(" training", " training clips")
     return Section(
         name="data",
         title="What the data say against these errors",
@@ -566,6 +568,14 @@ def _errors_words(results: Study) -> str:
             f"Errors are rates of edits of {results.asked.units} on {results.clips:,} validation "
             "utterances; intervals are Wilson's, 95 %, of as many characters or words as these "
             "utterances are worth, for edits come in bunches."
+        )
+    if (wake := results.asked.wake) is not None:
+        return (
+            f"Errors are false rejection rates: shares of {results.clips:,} wake words "
+            f"({', '.join(wake.words)}) that are missed in a long recording of validation clips, "
+            "at the threshold of the fewest misses with at most "
+            f"{wake.false_alarms_per_hour:g} false alarms an hour; intervals are Wilson's, 95 %. "
+            "The epoch of a training is the one with the fewest clips told wrongly."
         )
     return (
         f"Errors were told on {results.clips:,} validation clips{_counted_words(results)}; "

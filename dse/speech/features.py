@@ -23,8 +23,8 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +32,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dse.errors import InvalidData
 from dse.files import cache_folder
 from dse.speech.feature_cache import crc32, load_or_compute, read_contents, write_contents
 from dse.speech.feature_computation import Report, compute
 from dse.speech.findings import name_findings
 from dse.speech.speech_commands import SPLITS, Corpus, Drawing, Split, draw, scan
-from dse.speech.task import FeatureSpec, Task
+from dse.speech.task import FeatureSpec, Task, Wake
 from dse.speech.transcription import check_features
+from dse.speech.wake_recordings import WakeRecording, key_with, load_recordings
 
 CODE_VERSION = 1
 """Goes up with every change that moves a feature: caches of other versions are not found.
@@ -95,6 +97,8 @@ class SpeechFeatures:
     findings: tuple[str, ...] = ()
     """What the folder says against the errors measured on it, a sentence each
     (`dse.speech.findings`)."""
+    recordings: Mapping[Split, WakeRecording] = field(default_factory=dict)
+    """Of validation and testing clips, where the task has `wake`: networks are judged on them."""
 
     @property
     def outputs(self) -> int:
@@ -106,6 +110,10 @@ class SpeechFeatures:
         return {"training": self.training, "validation": self.validation, "testing": self.testing}[
             name
         ]
+
+    def count(self, name: Split) -> int:
+        """What an error of this split is a share of: its clips, or its recording's wake words."""
+        return len(self.recordings[name] if name in self.recordings else self.split(name))
 
 
 def load_features(
@@ -119,7 +127,8 @@ def load_features(
 
     The cache is found by names, sizes and times of all files, task, features and code version. A
     damaged one is computed again. Several processes may ask for the same one at once: each computes
-    in a folder of its own, the first to finish puts it in place.
+    in a folder of its own, the first to finish puts it in place. Recordings of a task with `wake`
+    have a cache of their own, so that its clips are those of the same task without it.
 
     Args:
         data_folder: a folder in the layout of Speech Commands.
@@ -129,7 +138,8 @@ def load_features(
         report: told the progress of a computation.
 
     Raises:
-        InvalidData: the folder, a class or too many clips cannot be used.
+        InvalidData: the folder, a class or too many clips cannot be used, or the clips make no
+            recording that the task's `wake` can be judged on.
         InvalidField: a normalisation that is not for words.
         OSError: the cache cannot be written.
     """
@@ -144,7 +154,23 @@ def load_features(
         read=lambda folder: _read(folder, task, spec),
         compute=lambda folder: _compute(corpus, drawing, task, spec, folder, report),
     )
-    return _with_findings(speech, told)
+    speech = _with_findings(speech, told)
+    if task.wake is None:
+        return speech
+    check_wake(drawing, task.wake)
+    recordings = load_recordings(corpus, task.wake, spec, root)
+    key = key_with(speech.key, task.wake, recordings)
+    return dataclasses.replace(speech, key=key, recordings=recordings)
+
+
+def check_wake(drawing: Drawing, wake: Wake) -> None:
+    """Refuse words that no output is of: of a task of all words, only the folder says them."""
+    for word in wake.words:
+        if word not in drawing.classes:
+            raise InvalidData(
+                f"wake.words: '{word}' is no word of the task, which tells apart "
+                f"{', '.join(drawing.classes)}"
+            )
 
 
 def told_by_names(corpus: Corpus, drawing: Drawing) -> tuple[str, ...]:
@@ -185,9 +211,9 @@ def _cache_name(corpus: Corpus, task: Task, spec: FeatureSpec) -> str:
 def _settings(task: Task, spec: FeatureSpec) -> str:
     features = spec.to_dict()
     del features["speeds"]  # of utterances: the keys of words are older than it
-    return json.dumps(
-        {"code": CODE_VERSION, "task": task.to_dict(), "features": features}, sort_keys=True
-    )
+    clips = task.to_dict()
+    del clips["wake"]  # which makes another recording of the same clips
+    return json.dumps({"code": CODE_VERSION, "task": clips, "features": features}, sort_keys=True)
 
 
 def _compute(
@@ -212,7 +238,7 @@ def _read(place: Path, task: Task, spec: FeatureSpec) -> SpeechFeatures | None:
     """The cache in `place`, or None where there is none or it is damaged."""
     try:
         contents = read_contents(place)
-        splits = {}
+        splits: dict[str, FeatureSplit] = {}
         for split in SPLITS:
             labels = np.array(contents[split]["labels"], dtype=np.int64)
             names = tuple(contents[split]["names"])
@@ -227,7 +253,9 @@ def _read(place: Path, task: Task, spec: FeatureSpec) -> SpeechFeatures | None:
         return SpeechFeatures(
             task=task,
             spec=spec,
-            **splits,
+            training=splits["training"],
+            validation=splits["validation"],
+            testing=splits["testing"],
             classes=tuple(contents["classes"]),
             key=contents["key"],
             mean=np.array(contents["mean"], dtype=np.float32),

@@ -78,3 +78,7 @@ class SentenceFeatures:
         return {"training": self.training, "validation": self.validation, "testing": self.testing}[
             name
         ]
+
+    def count(self, name: Split) -> int:
+        """Utterances of a split: what its errors are told on."""
+        return len(self.split(name))

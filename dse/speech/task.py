@@ -21,6 +21,47 @@ Part = Annotated[float, Allowed(gt=0.0, le=1.0)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wake:
+    """What makes the error of a task the share of its wake words that are missed.
+
+    An error of clips asks which word a second holds. A product that always listens is asked: at so
+    many false alarms an hour, how many calls does it miss? So the best network of a training
+    listens to a long recording of the split's own clips and noises (`dse.speech.long_recordings`),
+    and its error is the false rejection rate at the threshold of the fewest misses that keeps the
+    rate of false alarms (`dse.training.wake_words`).
+    """
+
+    words: tuple[str, ...]
+    """That shall wake: classes of the task."""
+    false_alarms_per_hour: Annotated[float, Allowed(ge=1e-3, le=1e5)] = 1.0
+    """At most, at the threshold that misses are counted at."""
+    minutes: Annotated[float, Allowed(ge=0.1, le=600.0)] = 120.0
+    """Of the recording, about; it ends earlier where clips end, as none is heard twice."""
+    hop_frames: Annotated[int, Allowed(ge=1, le=50)] = 10
+    """Frames from one window that the network scores to the next."""
+    smoothed_s: Annotated[float, Allowed(ge=0.0, le=60.0)] = 0.3
+    """Scores are the mean of those of the last so many seconds."""
+    refractory_s: Annotated[float, Allowed(ge=0.0, le=60.0)] = 2.0
+    """After an alarm there is no other for so long."""
+    seed: Annotated[int, Allowed(ge=0, lt=2**32, words="from 0 to 2^32 - 1")] = 1
+    """Of the order of the clips, the pauses between them, and the noise."""
+
+    def __post_init__(self) -> None:
+        """Check the fields against each other."""
+        check_fields(self)
+        require(len(self.words) >= 1, "words", "a list of at least one word", [])
+        require(len(set(self.words)) == len(self.words), "words", "distinct", list(self.words))
+        least = 60 / self.minutes
+        require(
+            self.false_alarms_per_hour >= least,
+            "false_alarms_per_hour",
+            f"at least {least:.3g}, which is one false alarm in {self.minutes:g} minutes (or set "
+            "more minutes)",
+            self.false_alarms_per_hour,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A keyword-spotting task: the classes and how they are drawn from a folder of words."""
 
@@ -38,6 +79,8 @@ class Task:
     """Silence clips per clip of the chosen words, in each split."""
     seed: int = 1
     """Draws unknown and silence clips; the same seed gives the same clips."""
+    wake: Wake | None = None
+    """Errors are wake words that are missed at a rate of false alarms, not clips told wrongly."""
 
     def __post_init__(self) -> None:
         """Check the fields against each other."""
@@ -49,6 +92,15 @@ class Task:
                 not self.words, "words", f"left out when kind is '{self.kind}'", list(self.words)
             )
         require(len(set(self.words)) == len(self.words), "words", "distinct", list(self.words))
+        known = {"commands": COMMANDS, "words": self.words, "all_words": None}[self.kind]
+        if self.wake is not None and known is not None:
+            others = [word for word in self.wake.words if word not in known]
+            require(
+                not others,
+                "wake.words",
+                f"words that the task tells apart, {', '.join(known)}",
+                ", ".join(others),
+            )
 
     @property
     def usual_classes(self) -> int:
@@ -60,7 +112,10 @@ class Task:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain data, for a resolved study or a checkpoint."""
-        return dataclasses.asdict(self) | {"words": list(self.words)}
+        plain = dataclasses.asdict(self) | {"words": list(self.words)}
+        if self.wake is not None:
+            plain["wake"]["words"] = list(self.wake.words)
+        return plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

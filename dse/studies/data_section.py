@@ -64,6 +64,15 @@ def data_from_node(node: Node, base: Path) -> DataSection:
     section = node.value if isinstance(node.value, dict) else {}
     parts = dict(section)
     if _is_transcription(section.get("task")):
+        if "wake" in section["task"].value:
+            raise (
+                section["task"]
+                .value["wake"]
+                .error(
+                    "data.task.wake: wake words are of a task that tells words apart, and this one "
+                    "writes down sentences: leave wake out, or choose another kind"
+                )
+            )
         parts["task"] = _spelled_out(section["task"], base)
         if isinstance(section.get("features"), Node):
             parts["features"] = _completed(section["features"], SENTENCE_FEATURES)

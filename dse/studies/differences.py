@@ -73,7 +73,8 @@ class Difference:
             return (
                 f"as if of different {self.samples}: no record says of both which ones were wrong"
             )
-        test = "McNemar's exact test" if self.samples == "clips" else "permutation test of signs"
+        alike = self.samples != "utterances"  # each is right or wrong
+        test = "McNemar's exact test" if alike else "permutation test of signs"
         return f"over the same {self.samples}, {test}: {say_p(self.p_value)}"
 
     @property

@@ -47,7 +47,7 @@ def read_mistakes(folder: Path, *, whole: bool) -> Mistakes | None:
     """
     words = read_best_scores(folder)
     if words is not None:
-        wrong = words.int8_wrong if whole else words.wrong
+        wrong = words.judged(whole=whole)
         return None if wrong is None else of_words(wrong)
     sentences = read_best_sentences(folder)
     if sentences is None:

@@ -40,7 +40,7 @@ from dse.pricing.hardware import Hardware, HardwareSection, hardware_from_node
 from dse.pricing.listening import Listening
 from dse.pricing.machine import Machine
 from dse.pricing.pricing import Pricing
-from dse.speech.task import FeatureSpec
+from dse.speech.task import FeatureSpec, Task, Wake
 from dse.speech.transcription import SpeechTask, Transcription
 from dse.studies.data_section import DataSection, data_from_node
 from dse.studies.effort import Amount, Effort, Patience
@@ -287,20 +287,29 @@ class StudySpec:
     @property
     def samples(self) -> str:
         """What its errors are counted over, for people."""
+        if self.wake is not None:
+            return "wake words"
         return "utterances" if self.of_sentences else "clips"
 
     @property
+    def wake(self) -> Wake | None:
+        """What its errors are rejections of; None where they are of clips or sentences."""
+        return self.task.wake if isinstance(self.task, Task) else None
+
+    @property
     def units(self) -> str:
-        """What a mistake is made of, for people: clips, or what error rates count."""
+        """What a mistake is made of, for people: clips, wake words, or what error rates count."""
         if isinstance(self.task, Transcription):
             return "characters" if self.task.error == "cer" else "words"
-        return "clips"
+        return self.samples
 
     @property
     def error_name(self) -> str:
-        """What its errors are, for headings and axes: shares of clips, or rates of edits."""
+        """What its errors are, for headings and axes: of clips, of wake words, rates of edits."""
         if isinstance(self.task, Transcription):
             return "character error rate" if self.task.error == "cer" else "word error rate"
+        if self.wake is not None:
+            return f"false rejection rate at {self.wake.false_alarms_per_hour:g} alarms/h"
         return "error"
 
     def name_column(self, column: str) -> str:

@@ -12,6 +12,9 @@ activations taken from training clips; null, with a `reason`, where the network 
 `wrong` of either is which clips it got wrong, in the order of the split (`dse.training.clipwise`):
 what a paired comparison of two designs needs. Files of programs before have none.
 
+Where the task has `wake`, `wake` is what was missed of a long recording
+(`dse.training.wake_scores`), and the errors of the design are those; confusions are of clips.
+
 Counts are kept, not only errors: a reader can compute the recall of a class, the most frequent
 mistakes or an interval (`dse.training.scores`) without the network and without the data. The gap
 between the two errors is the price of int8 without training for it.
@@ -28,6 +31,7 @@ from numpy.typing import NDArray
 from dse.errors import InvalidFile, printable
 from dse.files import check_kinds, write_text
 from dse.training.clipwise import Wrong, pack, unpack
+from dse.training.wake_scores import WakeScores, read_wake
 
 FILE_NAME = "evaluation.json"
 SCHEMA_VERSION = 1
@@ -55,20 +59,35 @@ class BestScores:
     """Which clips the network in floats got wrong; None where that was not kept."""
     int8_wrong: Wrong | None = None
     """Likewise in whole numbers."""
+    wake: WakeScores | None = None
+    """What was missed of a long recording; None where errors are of clips."""
 
     @property
     def error(self) -> float:
-        """Share of clips told wrongly by the network in floats."""
-        return _error(self.floats)
+        """Of the network in floats: share of clips told wrongly, or of wake words missed."""
+        return _error(self.floats) if self.wake is None else self.wake.floats.error
 
     @property
     def quantised_error(self) -> float | None:
-        """Share of clips told wrongly by the network in whole numbers."""
+        """Likewise of the network in whole numbers."""
+        if self.wake is not None:
+            return None if self.wake.int8 is None else self.wake.int8.error
         return None if self.int8 is None else _error(self.int8)
+
+    def judged(self, *, whole: bool) -> Wrong | None:
+        """Which clips, or wake words, make up the error; None where that is not known.
+
+        Args:
+            whole: of the network in whole numbers.
+        """
+        if self.wake is None:
+            return self.int8_wrong if whole else self.wrong
+        spotted = self.wake.int8 if whole else self.wake.floats
+        return None if spotted is None else spotted.missed
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in the file."""
-        return {
+        plain = {
             "schema_version": SCHEMA_VERSION,
             "split": SPLIT,
             "labels": list(self.labels),
@@ -79,6 +98,7 @@ class BestScores:
             "reason": self.reason,
             "findings": list(self.findings),
         }
+        return plain if self.wake is None else plain | {"wake": self.wake.to_dict()}
 
 
 def write_best_scores(scores: BestScores, folder: Path) -> None:
@@ -117,6 +137,7 @@ def read_best_scores(folder: Path) -> BestScores | None:
             findings=tuple(map(str, plain.get("findings", []))),
             wrong=_wrong(plain["float"], len(labels)),
             int8_wrong=None if int8 is None else _wrong(int8, len(labels)),
+            wake=read_wake(plain["wake"]) if "wake" in plain else None,
         )
     except FileNotFoundError:
         return None

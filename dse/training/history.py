@@ -51,7 +51,8 @@ class TrainingResult:
 
     validation_error: float
     """Share of validation clips told wrongly, or CER or WER of sentences, at the best epoch: chosen
-    as the lowest of all epochs and so a little optimistic; the testing split is not."""
+    as the lowest of all epochs and so a little optimistic; the testing split is not. Of a task with
+    `wake` the share of wake words that the network of that epoch misses."""
     quantised_error: float | None = None
     """Likewise in whole numbers (`dse.training.best_scores`); None where the network has no such
     form, or was not kept."""

@@ -8,6 +8,7 @@
     mean over        clips (or their class weights)     characters
     errors           clips told wrongly                 CER, WER of the greedy text
     at the end       confusion, clip by clip            edits, references beside hypotheses
+                     with `wake`: missed wake words
 """
 
 import dataclasses
@@ -104,6 +105,8 @@ class Objective(Loss, Protocol):
     limit: str
     """Of a batch, and the option of the recipe that lowers it, for messages."""
     notes: list[str]
+    judged_at_end: bool
+    """Whether the error is another than that of the best epoch: `Ended.error`."""
 
     def epoch(self, generator: torch.Generator) -> Epoch:
         """All batches of an epoch; holds no random state."""
@@ -184,6 +187,8 @@ class Words(CrossEntropy):
         self.size = f"{max(self.batches.sizes)} clips"
         self.limit = f"{recipe.batch_size} clips: lower batch_size"
         self.notes: list[str] = []
+        # Wake words are few and clips are many, so clips choose the epoch, and wake words judge it.
+        self.judged_at_end = features.task.wake is not None
 
     def epoch(self, generator: torch.Generator) -> Epoch:
         """Every clip once, in one of its variants."""
@@ -216,7 +221,7 @@ class Words(CrossEntropy):
         return ""
 
     def end(self, best: Path, folder: Path, computation: Computation) -> Ended:
-        """Confusion of validation clips, in floats and in whole numbers."""
+        """Confusion of validation clips, or missed wake words, in floats and in whole numbers."""
         scores = score_best(best, self.features, computation)
         write_best_scores(dataclasses.replace(scores, findings=self.features.findings), folder)
         return Ended(
@@ -239,6 +244,7 @@ class Sentences:
         self.point = point
         self.features = features
         self.task: Task | Transcription = features.task
+        self.judged_at_end = False
         self.classes = outputs_of(features.task)
         chosen, self.notes = _chosen(point, features.training)
         if len(features.validation) < 1:

@@ -34,7 +34,7 @@ import numpy as np
 import torch
 
 from dse.design.point import DesignPoint
-from dse.errors import InvalidCheckpoint, InvalidDesign, TrainingFailed, require
+from dse.errors import InvalidCheckpoint, InvalidDesign, InvalidInput, TrainingFailed, require
 from dse.networks.network import SpeechNetwork, build_network
 from dse.speech.sentences import SentenceFeatures
 from dse.speech.task import Task
@@ -114,7 +114,8 @@ def train(
     Raises:
         InvalidDesign: the design does not fit the features, or its head not the task.
         InvalidData: a split has too few clips, or no sentence has as many frames as characters.
-        InvalidInput: a library that sentences need is not installed.
+        InvalidInput: a library that sentences need is not installed, or a task with `wake` is
+            trained without a folder.
         InvalidCheckpoint: `folder` holds a training of another design, data, recipe or seed.
         TrainingFailed: the loss is no number, the memory is full, or nothing but blanks is heard
             (`dse.training.objective.Sentences.given_up`).
@@ -122,6 +123,11 @@ def train(
     """
     require(seed >= 0, "seed", "0 or more", seed)
     check_design(point, _coefficients(features), features.task)
+    if folder is None and isinstance(features.task, Task) and features.task.wake is not None:
+        raise InvalidInput(
+            "the error of a task with wake is that of the best network, which a training without a "
+            "folder does not keep: name a folder, or leave wake out of the task"
+        )
     computation = choose_computation(recipe, choose_device(device), path)
     run = _Run(point, features, recipe, seed, folder, computation)
     with _repeatable(computation.device), _memory_errors(run):
@@ -351,7 +357,8 @@ class _Run:
             if ended.quantised_error is None:
                 self.notes.append(f"not possible in whole numbers: {ended.reason}")
         error = best.validation_error
-        if self.point.has_few_bits and ended is not None:  # epochs were judged rounded
+        # Epochs were judged rounded, or by clips where wake words count.
+        if ended is not None and (self.point.has_few_bits or self.objective.judged_at_end):
             error = ended.error
         return TrainingResult(
             validation_error=error,

@@ -21,16 +21,19 @@ from dse.errors import InvalidData, InvalidDesign
 from dse.networks.network import SpeechNetwork
 from dse.speech.features import FeatureSplit, SpeechFeatures, iterate_batches
 from dse.speech.mfcc import normalise
+from dse.speech.speech_commands import Split
 from dse.training.allocation import give_back_freed_memory
 from dse.training.best_scores import BestScores
-from dse.training.checkpoint import load_network
+from dse.training.checkpoint import Checkpoint, load_network
 from dse.training.devices import Computation, is_out_of_memory
 from dse.training.fast import fast_scores
-from dse.training.integer import IntegerNetwork, quantise_network
+from dse.training.integer import SCORE_STEPS, IntegerNetwork, quantise_network
 from dse.training.integer_scores import scores_of_clips
 from dse.training.rounded import rounded_scores
 from dse.training.scores import Scores
 from dse.training.source import Source, calibration_clips
+from dse.training.wake_scores import WakeScores
+from dse.training.wake_scoring import spot
 
 EVALUATION_CLIPS = 256
 """Clips of a batch."""
@@ -142,7 +145,8 @@ def score_best(
         split: the testing split is for those who confirm: once, of a network that is chosen.
 
     Returns:
-        Both confusion matrices; `int8` None with a `reason` where the network has no form in whole
+        Both confusion matrices, and what was missed of the split's recording where the task has
+        `wake`; `int8` None with a `reason` where the network has no form in whole
         numbers, or memory ran out.
 
     Raises:
@@ -165,7 +169,7 @@ def score_best(
         outputs=len(checkpoint.classes),
         checkpoint=checkpoint,
     )
-    int8, int8_wrong, reason = None, None, ""
+    int8, int8_wrong, reason, quantised = None, None, "", None
     try:
         pictures = normalise(
             calibration_clips(features.training), checkpoint.mean, checkpoint.deviation
@@ -187,6 +191,41 @@ def score_best(
         reason=reason,
         wrong=floats.wrong,
         int8_wrong=int8_wrong,
+        wake=_score_wake(
+            partial(fast_scores, network) if computation.fast else network,
+            quantised,
+            features,
+            checkpoint,
+            split,
+        ),
+    )
+
+
+def _score_wake(
+    score: Callable[[Tensor], Tensor],
+    quantised: IntegerNetwork | None,
+    features: SpeechFeatures,
+    checkpoint: Checkpoint,
+    split: Split,
+) -> WakeScores | None:
+    """What is missed of the split's recording, on the CPU; None where the task has no `wake`."""
+    wake = features.task.wake
+    if wake is None:
+        return None
+    recording = features.recordings[split]
+
+    def score_whole(pictures: Tensor) -> Tensor:
+        assert quantised is not None
+        scores = torch.from_numpy(scores_of_clips(quantised, quantised.quantise(pictures.numpy())))
+        return scores.double().div_(SCORE_STEPS)
+
+    return WakeScores(
+        words=wake.words,
+        false_alarms_per_hour=wake.false_alarms_per_hour,
+        seconds=recording.seconds,
+        others=recording.others,
+        floats=spot(score, recording, wake, checkpoint),
+        int8=None if quantised is None else spot(score_whole, recording, wake, checkpoint),
     )
 
 

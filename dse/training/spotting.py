@@ -11,7 +11,8 @@ ends, whose windows hear what is beside it here and its mirror image there).
                                          [-------]
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,13 +22,12 @@ from torch import Tensor
 from dse.errors import InvalidInput
 from dse.networks.network import SpeechNetwork
 from dse.speech.audio import Samples
-from dse.speech.mfcc import compute_pictures, hop_samples, normalise, real_frames
+from dse.speech.mfcc import normalise, real_frames
 from dse.speech.task import FeatureSpec, Task
+from dse.speech.wake_recordings import columns_of
 from dse.training.checkpoint import Checkpoint
 
 WINDOWS_AT_ONCE = 256
-COLUMNS_AT_ONCE = 20_000
-"""Of spectra in memory: 200 s of sound, 50 MB."""
 
 
 def hear_stream(
@@ -52,26 +52,53 @@ def hear_stream(
             "the network of this checkpoint writes down sentences: name one that tells words apart"
         )
     spec = checkpoint.features
-    columns, real = _columns(samples, spec), real_frames(spec)
-    width = real.stop - real.start
-    if columns.shape[1] < width:
+    columns = torch.cat(list(columns_of(samples, spec)), dim=1).T.numpy()
+    return hear_columns(network, columns, spec, checkpoint.mean, checkpoint.deviation, hop_frames)
+
+
+def hear_columns(
+    score: Callable[[Tensor], Tensor],
+    columns: NDArray[np.floating[Any]],
+    spec: FeatureSpec,
+    mean: Tensor,
+    deviation: Tensor,
+    hop_frames: int,
+    device: torch.device | str = "cpu",
+) -> NDArray[np.float64]:
+    """Posteriors of every window of columns: (windows, classes), each row a softmax.
+
+    Args:
+        score: (N, coefficients, frames), normalised -> (N, classes), such as a network in
+            evaluation mode.
+        columns: (columns, coefficients), raw.
+        spec: that they are of.
+        mean: (coefficients,), of the data that the network was trained on.
+        deviation: likewise.
+        hop_frames: columns from one window to the next.
+        device: to compute on.
+
+    Raises:
+        InvalidInput: there are fewer columns than a window has.
+    """
+    real = real_frames(spec)
+    width, around = real.stop - real.start, (real.start, spec.frames - real.stop)
+    if len(columns) < width:
         raise InvalidInput(
-            f"a recording of {columns.shape[1]} frames is shorter than a window of {width}: name a "
+            f"a recording of {len(columns)} frames is shorter than a window of {width}: name a "
             "longer one"
         )
     said = []
-    starts = range(0, columns.shape[1] - width + 1, hop_frames)
+    windows = 1 + (len(columns) - width) // hop_frames
     with torch.inference_mode():
-        for first in range(0, len(starts), WINDOWS_AT_ONCE):
-            windows = [
-                columns[:, start : start + width]
-                for start in starts[first : first + WINDOWS_AT_ONCE]
-            ]
-            batch = torch.nn.functional.pad(
-                torch.stack(windows), (real.start, spec.frames - real.stop)
-            )
-            scores = network(normalise(batch, checkpoint.mean, checkpoint.deviation))
-            said.append(torch.softmax(scores.double(), dim=1))
+        for first in range(0, windows, WINDOWS_AT_ONCE):
+            count = min(WINDOWS_AT_ONCE, windows - first)
+            start = first * hop_frames
+            stop = start + (count - 1) * hop_frames + width
+            piece = torch.from_numpy(np.array(columns[start:stop], dtype=np.float32)).to(device)
+            # (columns, coefficients) -> (windows, coefficients, width)
+            batch = torch.nn.functional.pad(piece.unfold(0, width, hop_frames), around)
+            scores = score(normalise(batch, mean, deviation))
+            said.append(torch.softmax(scores.double(), dim=1).cpu())
     posteriors: NDArray[np.float64] = torch.cat(said).numpy()
     return posteriors
 
@@ -81,22 +108,3 @@ def window_seconds(spec: FeatureSpec) -> float:
     real = real_frames(spec)
     columns: int = real.stop - real.start
     return (columns - 1) * spec.hop_ms / 1000
-
-
-def _columns(samples: Samples, spec: FeatureSpec) -> Tensor:
-    """All columns of a recording, (coefficients, columns), a part at a time."""
-    return torch.cat(list(_parts(torch.from_numpy(samples), spec)), dim=1)
-
-
-def _parts(sound: Tensor, spec: FeatureSpec) -> Iterator[Tensor]:
-    """Columns part by part: each part is computed with what lies around it, which is cut off."""
-    hop = hop_samples(spec)
-    margin = -(-spec.fft_size // hop)  # columns that hear the mirror image at an end
-    total = len(sound) // hop + 1
-    for first in range(0, total, COLUMNS_AT_ONCE):
-        last = min(total, first + COLUMNS_AT_ONCE)
-        begin = max(0, first - margin)
-        piece = sound[begin * hop : (last + margin) * hop]
-        with torch.no_grad():
-            picture = compute_pictures(piece[None], spec)[0]
-        yield picture[:, first - begin : last - begin]

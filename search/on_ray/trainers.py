@@ -314,4 +314,9 @@ def _in_memory(training: Training) -> Any:
         for name in ("training", "validation", "testing")
         for split in [getattr(features, name)]
     }
+    if not isinstance(features, SentenceFeatures) and features.recordings:
+        plain["recordings"] = {
+            split: dataclasses.replace(each, columns=np.asarray(each.columns))
+            for split, each in features.recordings.items()
+        }
     return dataclasses.replace(features, **plain)

@@ -1,6 +1,6 @@
 """Wake words: long recordings, and a network that hears its own clips in them.
 
-Their arithmetic is in tests/dse/studies/test_wake_words.py.
+Their arithmetic is in tests/dse/training/test_wake_words.py.
 """
 
 from pathlib import Path

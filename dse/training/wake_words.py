@@ -25,7 +25,8 @@ Pure arithmetic on scores: `dse wake` has them from a network on clips laid end 
 (`dse.training.spotting`, `dse.speech.long_recordings`), whoever has others comes here, too.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,9 @@ from dse.errors import require
 
 Scores = npt.NDArray[np.float64]
 
+GRACE_S = 0.75
+"""After a word, in which waking is still of that word: a network answers when it has heard it."""
+
 
 class Spoken(NamedTuple):
     """A word in a recording, by hops."""
@@ -43,6 +47,48 @@ class Spoken(NamedTuple):
     """Hop in which it begins."""
     last: int
     """Hop in which it ends."""
+
+
+class Timing(NamedTuple):
+    """How scores follow each other, and how long what lasts, in seconds."""
+
+    hop_s: float
+    """From one score to the next."""
+    window_s: float
+    """That a score is of: it is told when its window is over."""
+    smoothed_s: float
+    """Scores are averaged over so long."""
+    refractory_s: float
+    """After an alarm there is no other for so long."""
+
+    @property
+    def smoothing_hops(self) -> int:
+        """Of `smooth`."""
+        return max(1, round(self.smoothed_s / self.hop_s))
+
+    @property
+    def pause_hops(self) -> int:
+        """Of `find_alarms`."""
+        return max(0, round(self.refractory_s / self.hop_s) - 1)
+
+    @property
+    def late_hops(self) -> int:
+        """Of `judge`."""
+        return round(GRACE_S / self.hop_s)
+
+    def place(self, spoken: Iterable[tuple[float, float]]) -> list[Spoken]:
+        """Words that begin and end at these seconds, by hops.
+
+        Score i is told at window_s + i hop_s, so a word from b to e is answered by the scores from
+        ceil((b - window_s) / hop_s) to floor((e - window_s) / hop_s).
+        """
+        return [
+            Spoken(
+                max(0, math.ceil((begin - self.window_s) / self.hop_s)),
+                math.floor((end - self.window_s) / self.hop_s),
+            )
+            for begin, end in spoken
+        ]
 
 
 class Judged(NamedTuple):
@@ -97,10 +143,12 @@ def find_alarms(scores: npt.ArrayLike, threshold: float, pause_hops: int) -> lis
         InvalidInput: the pause is below 0, or a score is not finite.
     """
     require(pause_hops >= 0, "pause_hops", "at least 0", pause_hops)
+    above = np.flatnonzero(_scores(scores) >= threshold)
     alarms: list[int] = []
-    for hop in np.flatnonzero(_scores(scores) >= threshold).tolist():
-        if not alarms or hop > alarms[-1] + pause_hops:
-            alarms.append(hop)
+    place = 0
+    while place < len(above):
+        alarms.append(int(above[place]))
+        place = int(np.searchsorted(above, alarms[-1] + pause_hops + 1))
     return alarms
 
 
@@ -115,6 +163,13 @@ def judge(alarms: Sequence[int], words: Sequence[Spoken], late_hops: int) -> Jud
     Raises:
         InvalidInput: words overlap, or end before they begin.
     """
+    hit = find_hits(alarms, words, late_hops)
+    hits = sum(hit)
+    return Judged(hits, len(words) - hits, len(alarms) - hits)
+
+
+def find_hits(alarms: Sequence[int], words: Sequence[Spoken], late_hops: int) -> list[bool]:
+    """Whether each word was hit by an alarm; arguments and errors as of `judge`."""
     require(late_hops >= 0, "late_hops", "at least 0", late_hops)
     before = -1
     for word in words:
@@ -126,15 +181,17 @@ def judge(alarms: Sequence[int], words: Sequence[Spoken], late_hops: int) -> Jud
         )
         before = word.last
     hit = [False] * len(words)
-    false_alarms = 0
+    open_from = 0  # the words before it are over for this alarm, and so for all later ones
     for alarm in alarms:
-        for place, word in enumerate(words):
-            if not hit[place] and word.first <= alarm <= word.last + late_hops:
+        while open_from < len(words) and words[open_from].last + late_hops < alarm:
+            open_from += 1
+        place = open_from
+        while place < len(words) and words[place].first <= alarm:
+            if not hit[place]:
                 hit[place] = True
                 break
-        else:
-            false_alarms += 1
-    return Judged(sum(hit), len(words) - sum(hit), false_alarms)
+            place += 1
+    return hit
 
 
 def detection_trade_off(
@@ -195,11 +252,28 @@ def false_rejections_at(curve: DetectionTradeOff, false_alarms_per_hour: float) 
     Raises:
         InvalidInput: it is below 0.
     """
+    kept = _kept(curve, false_alarms_per_hour)
+    return float(curve.false_rejections[kept].min()) if kept.any() else 1.0
+
+
+def threshold_at(curve: DetectionTradeOff, false_alarms_per_hour: float) -> float:
+    """The threshold that `false_rejections_at` is of: of equal ones the one of fewest false alarms.
+
+    Infinite where none keeps the rate: such a spotter never wakes.
+    """
+    kept = np.flatnonzero(_kept(curve, false_alarms_per_hour))
+    if not len(kept):
+        return float("inf")
+    missed, alarms = curve.false_rejections[kept], curve.false_alarms_per_hour[kept]
+    return float(curve.thresholds[kept[np.lexsort((alarms, missed))[0]]])
+
+
+def _kept(curve: DetectionTradeOff, false_alarms_per_hour: float) -> npt.NDArray[np.bool_]:
     require(
         false_alarms_per_hour >= 0, "false_alarms_per_hour", "at least 0", false_alarms_per_hour
     )
-    kept = curve.false_alarms_per_hour <= false_alarms_per_hour
-    return float(curve.false_rejections[kept].min()) if kept.any() else 1.0
+    kept: npt.NDArray[np.bool_] = curve.false_alarms_per_hour <= false_alarms_per_hour
+    return kept
 
 
 def _scores(scores: npt.ArrayLike) -> Scores:

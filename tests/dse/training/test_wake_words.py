@@ -8,14 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dse.errors import InvalidInput
-from dse.studies.wake_words import (
+from dse.training.wake_words import (
     Judged,
     Spoken,
+    Timing,
     detection_trade_off,
     false_rejections_at,
     find_alarms,
+    find_hits,
     judge,
     smooth,
+    threshold_at,
 )
 
 
@@ -118,3 +121,49 @@ def test_what_has_no_answer_is_refused() -> None:
         detection_trade_off(
             [([1.0], [])], hops_per_second=1, smoothing_hops=1, pause_hops=0, late_hops=0
         )
+
+
+def test_places_of_words_by_hand() -> None:
+    timing = Timing(hop_s=0.1, window_s=1.0, smoothed_s=0.3, refractory_s=2.0)
+    # Score i is told at 1.0 + 0.1 i: a word from 2.05 to 3.05 is answered by scores 11 to 20.
+    assert timing.place([(0.5, 1.5), (2.05, 3.05)]) == [Spoken(0, 5), Spoken(11, 20)]
+    assert (timing.smoothing_hops, timing.pause_hops, timing.late_hops) == (3, 19, 8)
+    assert Timing(0.1, 1.0, 0.0, 0.0).smoothing_hops == 1
+
+
+@given(
+    st.lists(st.integers(0, 60), unique=True, max_size=20),
+    st.lists(st.integers(0, 60), unique=True, max_size=12),
+    st.integers(0, 8),
+)
+def test_hits_are_those_of_the_rule(said: list[int], bounds: list[int], late: int) -> None:
+    """Each alarm takes the earliest word that is open and not yet hit: as the rule says it."""
+    ends = sorted(bounds)[: len(bounds) // 2 * 2]
+    words = [Spoken(*pair) for pair in zip(ends[::2], ends[1::2], strict=True)]
+    alarms, hit = sorted(said), [False] * len(words)
+    for alarm in alarms:
+        free = [
+            place
+            for place, word in enumerate(words)
+            if not hit[place] and word.first <= alarm <= word.last + late
+        ]
+        if free:
+            hit[free[0]] = True
+    assert find_hits(alarms, words, late) == hit
+    assert judge(alarms, words, late) == Judged(
+        sum(hit), len(hit) - sum(hit), len(alarms) - sum(hit)
+    )
+
+
+def test_the_threshold_of_the_fewest_misses() -> None:
+    recordings = [([0.9, 0.0, 0.8, 0.0, 0.7], [Spoken(0, 0), Spoken(4, 4)])]
+    timing = {"hops_per_second": 1.0, "smoothing_hops": 1, "pause_hops": 0, "late_hops": 0}
+    curve = detection_trade_off(recordings, **timing)  # type: ignore[arg-type]
+    # Five hops of a second are 1/720 hour: one false alarm is 720 an hour.
+    assert threshold_at(curve, 0) == 0.9
+    assert threshold_at(curve, 720) == 0.7
+    assert false_rejections_at(curve, 720) == 0.0
+    wrong = [([0.1, 0.9], [Spoken(0, 0)])]
+    never = detection_trade_off(wrong, **timing)  # type: ignore[arg-type]
+    assert threshold_at(never, 0) == float("inf")
+    assert false_rejections_at(never, 0) == 1.0
