@@ -11,13 +11,14 @@ import click
 from cost_models.application import Use
 from dse.design.point import USUAL
 from dse.errors import InvalidInput
+from dse.networks.module_file import is_module_file
 from dse.report.content import Report
 from dse.report.designs import designs_report
 from dse.report.study import study_report
 from dse.report.writing import FORMATS, write_report
 from dse.studies.folder import RESOLVED
 from dse.studies.study import open_study
-from dse_cli.asked import load_design, read_asked
+from dse_cli.asked import Asked, load_design, read_network
 from dse_cli.options import (
     BATTERY_MWH,
     DEFAULT_MACHINE,
@@ -103,7 +104,9 @@ def command(
     """Write a report for the design review: what to build and why, with all figures behind it.
 
     STUDY is a study's folder; what follows it are further designs to show beside its own. DESIGN is
-    a YAML file of ours or of NeMo, the name of a published network, or a folder with a design.yaml.
+    a YAML file of ours or of NeMo, the name of a published network, or a folder with a design.yaml;
+    or a network of your own, layer by layer: a graph in ONNX, or a Python file with a function that
+    returns a PyTorch module and an example of its input. The file is run.
 
     \b
       dse report studies/demo
@@ -111,6 +114,7 @@ def command(
       dse report studies/demo --max-error 5
       dse report studies/demo --design 7 --design 12 --rate 10
       dse report matchboxnet-3x1x64-P3 --machine kws_ternary --machine kws_int8 --out p3.pdf
+      dse report my_net.py:build --machine kws_int8 --out my_net.html
     """  # noqa: D301 (click reads the backspace as: do not wrap)
     wanted = _formats(formats, out)
     study = _study(sources)
@@ -123,21 +127,29 @@ def command(
             raise click.UsageError("--design chooses from a study: name its folder first")
         if max_error is not None:
             raise click.UsageError("--max-error chooses from a study: name its folder first")
-        asked = [read_asked(source, None, frames, outputs) for source in sources]
-        frames = _one("frames", [each.frames for each in asked])
-        outputs = _one("outputs", [each.outputs for each in asked])
+        asked = [read_network(source, None, frames, outputs) for source in sources]
+        designs = [each for each in asked if isinstance(each, Asked)]
+        usual_size = USUAL[designs[0].point.head if designs else "pooled"]
+        given = frames
+        frames = _one("frames", [each.frames for each in designs] or [usual_size.frames])
+        outputs = _one("outputs", [each.outputs for each in designs] or [usual_size.outputs])
         words = [*_pairs("machine", map(_short, machines))]
         if technology is not None:
             words += ["--technology", ",".join(map(_short, split_names(technology)))]
-        sizes = USUAL[asked[0].point.head]
-        words += _numbers(frames=(frames, sizes.frames), outputs=(outputs, sizes.outputs), **used)
+        words += _numbers(
+            # Layers have their own, but for a graph that leaves its frames open.
+            frames=(frames, usual_size.frames) if designs else (given, None),
+            outputs=(outputs, usual_size.outputs),
+            **used,
+        )
         report = designs_report(
-            [each.point for each in asked],
+            [each.point if isinstance(each, Asked) else each.layers for each in asked],
             machines=machines or (DEFAULT_MACHINE,),
             technologies=split_names(technology),
             frames=frames,
             outputs=outputs,
             use=use,
+            notes=[note for each in asked for note in each.notes],
             commands=[shlex.join(["dse", "report", *map(_short, sources), *words])],
         )
         folder = Path("report")
@@ -243,7 +255,9 @@ def _numbers(**found: tuple[float | None, float | None]) -> list[str]:
 
 
 def _short(source: str) -> str:
-    return os.path.basename(os.path.normpath(source)) if os.path.exists(source) else source
+    if os.path.exists(source) or is_module_file(source):
+        return os.path.basename(os.path.normpath(source))
+    return source
 
 
 def _print_answer(report: Report, study: Path | None) -> None:

@@ -6,6 +6,7 @@ from cost_models import Cost
 from cost_models.application import Use
 from cost_models.break_even import BreakEvenTotal, break_even
 from dse.columns import ratio_text, share_words
+from dse.design.point import DesignPoint
 from dse.pricing.comparable import (
     leakage_warning,
     own_words,
@@ -56,8 +57,11 @@ def design_sections(priced: Sequence[Priced], use: Use, *, compared: bool = True
 
 
 def _design_sections(each: Priced, number: int, use: Use) -> list[Section]:
-    """What a design is, then what it costs."""
-    cost = each.cost
+    """What a design is, then what it costs; of layers that are no design what they cost."""
+    cost, point = each.cost, each.point
+    whole = point if isinstance(point, DesignPoint) else None
+    shown = "A network of layers. " if whole is None else f"key {whole.key}. "
+    shown += "" if whole is None else f"It has {network_words(whole)}. "
     panel = break_even(cost)
     tables = [layers_table(cost, f"layers_{number}"), area_table(cost, f"area_{number}")]
     if panel is not None:
@@ -71,12 +75,11 @@ def _design_sections(each: Priced, number: int, use: Use) -> list[Section]:
             name=f"design-{number}",
             title=place,
             sentences=(
-                f"Shown as: {why}key {each.point.key}. It has {network_words(each.design)}. "
-                f"{where_it_goes(cost)}",
+                f"Shown as: {why}{shown}{where_it_goes(cost)}",
                 *(f"Does not fit: {misfit}. It is priced as if it did." for misfit in cost.misfits),
                 *generator_sentences(cost, panel),
             ),
-            tables=(blocks_table(each.design, number),),
+            tables=() if whole is None else (blocks_table(whole, number),),
             level=3,
         ),
         Section(

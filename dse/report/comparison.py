@@ -360,6 +360,7 @@ def published_section(
     frames: int,
     outputs: int,
     results: Study | None = None,
+    alike: str = ", as the designs of this report",
 ) -> Section:
     """Baselines of the study, and the networks of the literature on its machine.
 
@@ -372,13 +373,14 @@ def published_section(
         frames: input frames of an inference: the same for all, whatever the paper's were.
         outputs: classes that costs are for; parameters are counted with the paper's.
         results: the study whose baselines are shown; None for a report without one.
+        alike: what these frames and classes have to do with the report, for its note.
     """
     tables = []
     if results is not None:
         baselines = [row for row in results.rows if row.source != "search" and not is_control(row)]
         if baselines:
             tables.append(_baselines_table(results, baselines))
-    tables.append(_published_table(machine, technology, frames, outputs))
+    tables.append(_published_table(machine, technology, frames, outputs, alike))
     return Section(
         name="published",
         title="Against published baselines",
@@ -441,7 +443,7 @@ def _recorded_band(row: Evaluation, low: str, mid: str, high: str) -> Band | Non
 
 
 def _published_table(
-    machine: Accelerator, technology: Technology, frames: int, outputs: int
+    machine: Accelerator, technology: Technology, frames: int, outputs: int, alike: str
 ) -> Table:
     columns = (
         Column(name="network", heading="network", form="text"),
@@ -477,5 +479,5 @@ def _published_table(
         columns=columns,
         rows=tuple(rows),
         note=f"Parameters with the paper's classes; costs with {outputs} classes and {frames} "
-        "frames, as the designs of this report. " + BAND_NOTE,
+        f"frames{alike}. " + BAND_NOTE,
     )

@@ -1,9 +1,10 @@
-"""The report of designs without a study: what they cost, on one machine or on several.
+"""The report of designs, or of networks of layers, without a study: what they cost, and where.
 
 Nothing was trained, so it answers what a design costs and which is cheapest, and not which to
 build: the cheapest of several designs is rarely the most accurate.
 """
 
+import re
 from collections.abc import Sequence
 from importlib.metadata import version
 
@@ -13,7 +14,7 @@ from dse.columns import ratio_text, significant
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput
 from dse.pricing.comparable import say_technology
-from dse.pricing.priced import Priced
+from dse.pricing.priced import Layers, Priced
 from dse.report.answer import band_words, power_words, priced_words
 from dse.report.breakdowns import compared_points, design_sections
 from dse.report.comparison import counterparts_table, published_section
@@ -28,7 +29,7 @@ OUTPUTS = 12
 
 
 def designs_report(
-    points: Sequence[DesignPoint],
+    points: Sequence[DesignPoint | Layers],
     *,
     machines: Sequence[str] = ("kws_ternary",),
     technologies: Sequence[str] = (),
@@ -36,11 +37,13 @@ def designs_report(
     outputs: int = OUTPUTS,
     use: Use | None = None,
     commands: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> Report:
     """The cost report of one design or several, on one machine or several.
 
     Args:
-        points: the designs; equal ones (of one key) count once.
+        points: the designs; equal ones (of one key) count once. Networks of layers, traced or read
+            from a graph, may stand among them.
         machines: names of the library, or YAML files; the first is the one that the published
             networks are priced on.
         technologies: in place of the machines' own: names or YAML files; each machine in each.
@@ -48,6 +51,7 @@ def designs_report(
         outputs: classes.
         use: rate of inferences and battery; one inference a second and a CR2032 without it.
         commands: lines of a shell that repeat the report.
+        notes: what is priced otherwise than its network has it, a sentence each.
 
     Returns:
         Content for `render` and `write_report`.
@@ -63,10 +67,13 @@ def designs_report(
         for name in dict.fromkeys(machines)
         for technology in dict.fromkeys(technologies or (None,))
     ]
-    distinct = list({point.key: point for point in points}.values())
+    distinct = list({(point.key, point.label): point for point in points}.values())
+    designs = any(isinstance(point, DesignPoint) for point in distinct)
+    sized = [f"{frames} frames and {outputs} classes"] if designs else []
+    sized += [_size_words(point) for point in distinct if isinstance(point, Layers)]
     priced = price_designs(distinct, pairs, frames=frames, outputs=outputs)
     sections = [
-        _answer_section(priced, frames, outputs, use),
+        _answer_section(priced, "; ".join(sized), use, notes),
         Section(
             name="designs",
             title="Designs on machines" if len(pairs) > 1 else f"Designs on {pairs[0][0].name}",
@@ -83,12 +90,13 @@ def designs_report(
                 tables=(counterparts,),
             )
         )
-    sections.append(published_section(*pairs[0], frames=frames, outputs=outputs))
+    alike = ", as the designs of this report" if designs else ""
+    sections.append(published_section(*pairs[0], frames=frames, outputs=outputs, alike=alike))
     sections += design_sections(priced, use, compared=len(priced) == 1)
     sections += sources_sections(
         pairs,
         more=[
-            f"An inference has {frames} frames and {outputs} classes.",
+            f"An inference has {'; '.join(sized)}.",
             f"Average power is that of {use.words}, always powered; the "
             f"battery has {use.battery_mwh:g} mWh.",
         ],
@@ -97,7 +105,7 @@ def designs_report(
     names = ", ".join(point.label for point in distinct[:3])
     more = f" and {len(distinct) - 3} more" if len(distinct) > 3 else ""
     return Report(
-        name="designs" if len(distinct) > 1 else f"design-{distinct[0].key}",
+        name="designs" if len(distinct) > 1 else _file_name(distinct[0]),
         title=f"Cost report: {names}{more}",
         subtitle="; ".join(dict.fromkeys(say_machine(each.cost) for each in priced)),
         sections=tuple(sections),
@@ -106,11 +114,31 @@ def designs_report(
     )
 
 
-def _answer_section(priced: Sequence[Priced], frames: int, outputs: int, use: Use) -> Section:
-    designs = len({each.point.key for each in priced})
+def _size_words(layers: Layers) -> str:
+    """`98 frames of 40 channels and 12 outputs (my_net)`."""
+    first, last = layers.workload.layers[0], layers.workload.layers[-1]
+    return (
+        f"{first.in_frames} frames of {first.in_channels} channels and {last.out_channels} outputs "
+        f"({layers.label})"
+    )
+
+
+def _file_name(point: DesignPoint | Layers) -> str:
+    """Of a report of one: `design-KEY`, `network-my_net`."""
+    if isinstance(point, DesignPoint):
+        return f"design-{point.key}"
+    letters = re.sub(r"[^A-Za-z0-9_-]+", "-", point.label).strip("-")
+    return f"network-{letters[:64] or 'layers'}"
+
+
+def _answer_section(
+    priced: Sequence[Priced], sized: str, use: Use, notes: Sequence[str]
+) -> Section:
+    designs = len({(each.point.key, each.point.label) for each in priced})
     machines = len({say_machine(each.cost, several=True) for each in priced})
     mixed = len({each.cost.technology.name for each in priced}) > 1
-    what = "this design" if designs == 1 else f"each of {designs} designs"
+    kind = "design" if any(each.point.key for each in priced) else "network"
+    what = f"this {kind}" if designs == 1 else f"each of {designs} {kind}s"
     where = say_machine(priced[0].cost) if machines == 1 else f"each of {machines} machines"
     points = []
     # What does not fit cannot be built; only where nothing fits is it the answer all the same.
@@ -145,14 +173,12 @@ def _answer_section(priced: Sequence[Priced], frames: int, outputs: int, use: Us
                 f"{_place(each, machines, mixed)} does not fit: {'; '.join(each.cost.misfits)}."
             )
     points += compared_points(priced, use)
+    points += [f"Note: {note}." for note in notes]
     points.append("Nothing here was trained: whether a design is worth its cost, a study must say.")
     return Section(
         name="answer",
         title="Question and answer",
-        sentences=(
-            f"What does one inference of {what} cost on {where}, with {frames} frames and "
-            f"{outputs} classes?",
-        ),
+        sentences=(f"What does one inference of {what} cost on {where}, with {sized}?",),
         points=tuple(points),
         plots=(components_plot(priced, "answer"),) if len(priced) > 1 else (),
     )
@@ -170,12 +196,15 @@ def _costs(each: Priced, use: Use) -> str:
 
 
 def _provenance_section(
-    points: Sequence[DesignPoint],
+    points: Sequence[DesignPoint | Layers],
     pairs: Sequence[tuple[Accelerator, Technology]],
     commands: Sequence[str],
 ) -> Section:
     rows: list[tuple[Cell, ...]] = [
-        (point.label, point.key, point.summary, point.ternary_seed) for point in points
+        (point.label, point.key, point.summary, point.ternary_seed)
+        if isinstance(point, DesignPoint)
+        else (point.label, None, f"{len(point.workload.layers)} layers", None)
+        for point in points
     ]
     columns = (
         Column(name="design", heading="design", form="text"),

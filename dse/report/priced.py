@@ -18,7 +18,7 @@ from dse.columns import COST_COLUMNS
 from dse.design.point import DesignPoint
 from dse.errors import InvalidInput, InvalidStudy
 from dse.networks.lowering import lower
-from dse.pricing.priced import Priced
+from dse.pricing.priced import Layers, Priced
 from dse.report.comparison import read_quantised_error
 from dse.studies.rows import Evaluation
 from dse.studies.study import Study, open_study, say_trial
@@ -113,7 +113,7 @@ def load_machine(name: str, technology: str | None = None) -> tuple[Accelerator,
 
 
 def price_designs(
-    points: Sequence[DesignPoint],
+    points: Sequence[DesignPoint | Layers],
     machines: Sequence[tuple[Accelerator, Technology]],
     *,
     frames: int,
@@ -122,7 +122,7 @@ def price_designs(
     """Each design on each machine: all machines of the first design, then those of the second.
 
     Args:
-        points: the designs.
+        points: the designs, or networks of layers, which have frames and outputs of their own.
         machines: each with the technology that prices it.
         frames: input frames of an inference.
         outputs: classes of the head.
@@ -133,7 +133,13 @@ def price_designs(
     return [
         Priced(
             point=point,
-            cost=estimate(lower(point, frames=frames, outputs=outputs), machine, technology),
+            cost=estimate(
+                point.workload
+                if isinstance(point, Layers)
+                else lower(point, frames=frames, outputs=outputs),
+                machine,
+                technology,
+            ),
         )
         for point in points
         for machine, technology in machines

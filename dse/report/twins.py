@@ -28,7 +28,12 @@ TWIN_NOTE = (
 
 
 def twin_cost(each: Priced) -> Cost | None:
-    """The cost of a design's dense twin on the same machine; None of a design without ternary."""
+    """The cost of a design's dense twin on the same machine; None where nothing is ternary.
+
+    Layers that are no design have none: nobody knows what was in place of their matrices.
+    """
+    if not isinstance(each.point, DesignPoint):
+        return None
     twin = make_dense(each.design)
     if twin is each.design:
         return None
@@ -47,7 +52,9 @@ def other_references(priced: Sequence[Priced]) -> Iterator[str]:
         if not isinstance(each.point, DesignPoint) or is_dense(each.point):
             continue
         for other in priced:
-            if _same_place(each, other) and _looks_like_twin(other.design, each.point):
+            if not isinstance(other.point, DesignPoint):
+                continue
+            if _same_place(each, other) and _looks_like_twin(other.point, each.point):
                 yield _words(each, other)
 
 

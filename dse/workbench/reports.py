@@ -4,26 +4,31 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from cost_models.workload import Workload
 from dse.design.point import USUAL, DesignPoint
 from dse.errors import InvalidInput
+from dse.pricing.priced import Layers
 from dse.report.designs import designs_report
 from dse.report.study import study_report
 from dse.report.writing import write_report
 from dse.studies.study import Study
-from dse.workbench.costs import USUAL_MACHINE, read_design
+from dse.workbench.costs import USUAL_MACHINE, read_any
+
+Network = DesignPoint | Workload
 
 
 def make_report(
-    subject: Study | DesignPoint | str | os.PathLike[str] | Iterable[DesignPoint | str],
+    subject: Study | Network | str | os.PathLike[str] | Iterable[Network | str],
     out: str | os.PathLike[str],
     *,
     machines: Sequence[str] = (),
     formats: Sequence[str] = (),
 ) -> list[Path]:
-    """Write the cost report of a study, or of designs.
+    """Write the cost report of a study, of designs, or of networks of layers.
 
     Args:
-        subject: a study or its folder; or designs: points, published names, YAML files.
+        subject: a study or its folder; or designs: points, published names, YAML files; or layers:
+            what `trace` gives, or modules of Python files (`my_net.py:build`), which are run.
         out: a folder; or a file that ends in .html, .pdf, .json or .xlsx.
         machines: to price on: of a study, beside its own; of designs, `kws_ternary` where there
             are none.
@@ -42,9 +47,10 @@ def make_report(
         return write_report(study_report(subject.folder, machines=machines), out, wanted)
     if isinstance(subject, str | os.PathLike) and Path(subject).is_dir():
         return write_report(study_report(Path(subject), machines=machines), out, wanted)
-    given = [subject] if isinstance(subject, str | os.PathLike | DesignPoint) else list(subject)
-    points = [each if isinstance(each, DesignPoint) else read_design(each) for each in given]
-    heads = {point.head for point in points}
+    given = [subject] if isinstance(subject, str | os.PathLike | Network) else list(subject)
+    read = [each if isinstance(each, Network) else read_any(each) for each in given]
+    points = [each if isinstance(each, DesignPoint) else Layers(each.name, each) for each in read]
+    heads = {point.head for point in points if isinstance(point, DesignPoint)}
     if len(heads) > 1:
         raise InvalidInput(
             "designs that answer once a clip and ones with an answer a frame do not stand in one "

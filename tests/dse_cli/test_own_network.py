@@ -178,3 +178,35 @@ def test_generated_matrices_of_the_example_are_generated() -> None:
     parameters = [each["total"]["trained_parameters"] for each in (dense, ternary)]
     assert parameters[0] - parameters[1] == gone
     assert ternary["break_even"] is not None and dense["break_even"] is None
+
+
+def test_a_report_of_networks_beside_designs(file: str, tmp_path: Path) -> None:
+    out = tmp_path / "net.json"
+    result = CliRunner().invoke(
+        group, ["report", f"{file}:build", "--machine", "kws_int8", "--out", str(out)]
+    )
+    assert result.exit_code == 0, result.output
+    assert "with 20 frames of 8 channels and 4 outputs" in out.read_text()
+    text = out.read_text()
+    assert "Note: sigmoid is priced as a ReLU" in text
+    assert "dse report net.py:build --machine kws_int8" in text
+    assert str(tmp_path) not in text
+    [estimated] = told(f"{file}:build", "--machine", "kws_int8")
+    [table] = next(
+        each["tables"] for each in json.loads(text)["sections"] if each["name"] == "designs"
+    )
+    [row] = table["rows"]
+    assert row["energy"] == pytest.approx(estimated["total"]["energy_pj"] * 1e-6)
+    assert row["macs"] == estimated["total"]["macs"]
+
+    both = tmp_path / "both"
+    result = CliRunner().invoke(
+        group,
+        ["report", f"{file}:build", "matchboxnet-3x1x64-P3", "--format", "md", "--out", str(both)],
+    )
+    assert result.exit_code == 0, result.output
+    [page] = both.glob("*.md")
+    text = page.read_text()
+    assert "each of 2 designs" in text and "A network of layers. The largest part" in text
+    assert "128 frames and 12 classes; 20 frames of 8 channels" in text
+    assert "The network, block by block" in text  # of the design
