@@ -196,7 +196,7 @@ def test_a_report_of_networks_beside_designs(file: str, tmp_path: Path) -> None:
         each["tables"] for each in json.loads(text)["sections"] if each["name"] == "designs"
     )
     [row] = table["rows"]
-    assert row["energy"] == pytest.approx(estimated["total"]["energy_pj"] * 1e-6)
+    assert row["energy_uj"] == pytest.approx(estimated["total"]["energy_pj"] * 1e-6)
     assert row["macs"] == estimated["total"]["macs"]
 
     both = tmp_path / "both"
