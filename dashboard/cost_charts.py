@@ -186,7 +186,8 @@ def _box(block: Block) -> str:
     """One block; its name is letters and digits, so it needs no quotes."""
     ternary = block.mixer.kind == "ternary"
     mixer = f"ternary {block.mixer.density:g}" if ternary else block.mixer.kind
-    kernel = f"kernel {block.kernel_size}" + (
+    bins = f" x {block.kernel_bins}" if block.kernel_bins > 1 else ""
+    kernel = f"kernel {block.kernel_size}{bins}" + (
         f", stride {block.stride}" if block.stride > 1 else ""
     )
     repeats = f"{block.repeats} x " if block.repeats > 1 else ""

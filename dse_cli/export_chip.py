@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from cost_models import load_accelerator, load_technology
-from dse.design.places import check_bits, check_kinds
+from dse.design.places import check_bits, check_kinds, check_one_dimension
 from dse.errors import InvalidInput
 from dse.files import write_text, write_together
 from dse_cli.export_model import load_source
@@ -73,6 +73,7 @@ def chip(
     if not 1 <= clips <= CALIBRATION_CLIPS:
         raise InvalidInput(f"--clips must be from 1 to {CALIBRATION_CLIPS}, not {clips}")
     source = load_source(design, outputs, seed)
+    check_one_dimension(source.point, "the chip")
     check_kinds(source.point, ("dense", "ternary", "identity"), "the chip")
     check_bits(source.point, "the chip")
     accelerator = load_accelerator(machine)

@@ -116,11 +116,11 @@ def onnx(
         pictures = calibration_pictures(source, data)
         export_onnx_int8(source, out, pictures, opset=opset)
     else:
-        pictures = random_pictures(source.point.in_channels, VECTORS)
+        pictures = random_pictures(source.point.features, VECTORS)
         export_onnx(
             source.network,
             out,
-            in_channels=source.point.in_channels,
+            in_channels=source.point.features,
             opset=opset,
             ternary="int8" if ternary == "int8" else "float",
         )

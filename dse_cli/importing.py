@@ -84,7 +84,7 @@ def _overrides(changes: tuple[str, ...]) -> dict[str, str]:
 
 
 def _block_table(point: DesignPoint) -> Table:
-    table = Table(title=f"{point.in_channels} features per frame, {point.head} head")
+    table = Table(title=f"{point.features} features per frame, {point.head} head")
     table.add_column("block")
     for heading in ("repeats", "channels", "kernel", "stride", "dilation"):
         table.add_column(heading, justify="right")

@@ -94,7 +94,7 @@ def cut_through(block: Block, in_channels: int, ternary_seed: int) -> tuple[Plac
     """
     main = [
         main_place(block, repeat, in_channels if repeat == 0 else block.out_channels, ternary_seed)
-        for repeat in range(block.repeats if block.separable or block.kernel_size == 1 else 0)
+        for repeat in range(block.repeats if block.mixes else 0)
     ]
     cut = next((place for place in main if _is_empty(place)), None)
     if cut is None:

@@ -112,7 +112,7 @@ def places(point: DesignPoint) -> dict[str, Place]:
     for block in point.blocks:
         reads[block.name] = inputs = channels
         for repeat in range(block.repeats):
-            if block.separable or block.kernel_size == 1:
+            if block.mixes:
                 place = main_place(block, repeat, inputs, point.ternary_seed)
                 found[place.name] = place
             inputs = block.out_channels
@@ -150,6 +150,20 @@ def check_bits(point: DesignPoint, what: str) -> None:
                 f"{block.name} of {point.label} has weights of {block.weight_bits} and activations "
                 f"of {block.activation_bits} bits, and {what} has 8 of both: use a design of 8 bits"
             )
+
+
+def check_one_dimension(point: DesignPoint, what: str) -> None:
+    """Raise `InvalidDesign` if the convolutions of a design move over bins of a frame, too.
+
+    Args:
+        point: the design.
+        what: for the sentence: "the chip".
+    """
+    if point.has_bins:
+        raise InvalidDesign(
+            f"{point.label} moves over {point.in_bins} bins of a frame, and {what} knows networks "
+            "over frames alone: use a design without in_bins there"
+        )
 
 
 def ternary_places(point: DesignPoint) -> dict[str, Place]:

@@ -5,6 +5,10 @@ ReLU -> dropout (or convolution -> batch norm -> ... where it is not separable);
 has one, is mixed, normalised and added before the last ReLU. These are the blocks of MatchboxNet
 (arXiv 2004.08531) and QuartzNet (arXiv 1910.10261).
 
+Features of a frame are its channels, or its *bins*: a second dimension of space, over which kernels
+move as they do over frames. Then the network reads (channels, frames, bins), 1 x 49 x 10 of ten
+MFCC, as DS-CNN does (arXiv 1711.07128): `in_bins`, and `kernel_bins` and `bin_stride` of blocks.
+
 Wherever channels are mixed by a 1x1 matrix, a `Mixer` says how: it is the choice that this project
 is about.
 """
@@ -82,13 +86,20 @@ class Block:
     (`B2.0.pw`)."""
     out_channels: Channels
     kernel_size: Annotated[int, Allowed(ge=1, le=4_095)]
+    """Frames of the kernel; odd, but for a kernel that moves over bins, too."""
+    kernel_bins: Annotated[int, Allowed(ge=1, le=255)] = 1
+    """Bins of the kernel, in a network whose frames have any."""
     repeats: Annotated[int, Allowed(ge=1, le=100)] = 1
     stride: Frames = 1
     """Applied by the first sub-block, and by the skip."""
+    bin_stride: Annotated[int, Allowed(ge=1, le=255)] = 1
+    """Of bins, applied by the first sub-block."""
     dilation: Frames = 1
     dropout: Share = 0.0
     separable: bool = True
     """Depthwise then 1x1; otherwise one convolution over all channels (1x1 if the kernel is 1)."""
+    depthwise_norm: bool = False
+    """Batch norm and ReLU between depthwise and 1x1, too, in a network whose frames have bins."""
     groups: Count = 1
     """Groups of the dense 1x1 matrix or the convolution."""
     mixer: Mixer = DENSE
@@ -106,12 +117,21 @@ class Block:
     """Of the tensors that the block makes."""
 
     @property
+    def mixes(self) -> bool:
+        """Whether channels are mixed by 1x1 matrices in its main path."""
+        return self.separable or self.kernel_size == self.kernel_bins == 1
+
+    def out_bins(self, in_bins: int) -> int:
+        """Bins of a frame that it makes of so many: ceil(bins / stride), as of frames."""
+        return -(-in_bins // self.bin_stride)
+
+    @property
     def replaced_from(self) -> int | None:
         """The policy from which on its 1x1 matrices are replaced: 1 to 4 (`dse.design.policies`).
 
         None where it has none: a convolution that is wider than 1 and not separable.
         """
-        if not self.separable and self.kernel_size > 1:
+        if not self.mixes:
             return None
         if self.skip is not None:
             return 1
@@ -134,7 +154,7 @@ class Block:
                 words = ", ".join(map(str, bits[:-1])) + f" or {bits[-1]}"
                 require(False, name, words, held)
         require(
-            self.kernel_size % 2 == 1,
+            self.kernel_size % 2 == 1 or self.kernel_bins > 1,
             "kernel_size",
             "odd, so that padding keeps the number of frames",
             self.kernel_size,
@@ -146,11 +166,26 @@ class Block:
             )
         if self.mixer.kind != "dense":
             require(self.groups == 1, "groups", f"1 for a {self.mixer.kind} mixer", self.groups)
-            if not self.separable and self.kernel_size > 1:
+            if not self.mixes:
                 raise InvalidDesign(
                     f"block {self.name}: a convolution over {self.kernel_size} frames cannot be "
                     f"{self.mixer.kind}; make the block separable, or its kernel 1"
                 )
+        self._check_bins()
+
+    def _check_bins(self) -> None:
+        if self.depthwise_norm and not self.separable:
+            raise InvalidDesign(
+                f"block {self.name} has depthwise_norm and no depthwise layer: make it separable"
+            )
+        # A 1x1 that strides over bins would skip those that nobody else reads.
+        strides = self.bin_stride > 1
+        if strides and (self.skip is not None or (self.mixes and not self.separable)):
+            what = "a skip" if self.skip is not None else "no kernel but a 1x1"
+            raise InvalidDesign(
+                f"block {self.name} has bin_stride {self.bin_stride} and {what}: stride over bins "
+                "in a separable block, or a wider convolution, without skip"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +194,9 @@ class DesignPoint:
 
     blocks: tuple[Block, ...]
     in_channels: Channels = 64
-    """Features per frame."""
+    """Of the input: features per frame where it has one bin."""
+    in_bins: Annotated[int, Allowed(ge=1, le=1_024)] = 1
+    """Of each frame and channel of the input: features per frame where it has one channel."""
     head: Head = "pooled"
     ternary_seed: int = 1
     """All ternary matrices of the network follow from it and their layers' names."""
@@ -181,6 +218,17 @@ class DesignPoint:
             channels = block.out_channels
             if block.skips_from:
                 _check_skips_from(block, self.blocks[:index])
+        check_dimensions(self)
+
+    @property
+    def features(self) -> int:
+        """Per frame, whether its network reads them as channels or as bins."""
+        return self.in_channels * self.in_bins
+
+    @property
+    def has_bins(self) -> bool:
+        """Whether its convolutions move over bins of a frame, too."""
+        return self.in_bins > 1
 
     @property
     def has_few_bits(self) -> bool:
@@ -217,6 +265,7 @@ class DesignPoint:
         3x1x64 P3 monarch 8         other kinds by their names, with their sizes
         3x1x64 w4 a4/8              weights of 4 bits, activations of 4 or 8, where some have fewer
         3x2x24/32/48 conv           convolutions over all channels; conv/sep where some blocks are
+        5x1x64 conv/sep 10 bins     convolutions over ten bins of each frame, too
         """
         residual = [block for block in self.blocks if block.skip is not None] or self.blocks
         repeats = max(block.repeats for block in residual)
@@ -224,6 +273,7 @@ class DesignPoint:
         words = [f"{len(residual)}x{repeats}x{'/'.join(map(str, widths))}"]
         forms = sorted({"conv" if _is_wide(block) else "sep" for block in residual})
         words += ["/".join(forms)] if forms != ["sep"] else []
+        words += [f"{self.in_bins} bins"] if self.has_bins else []
         mixers = [mixer for block in self.blocks for mixer in (block.mixer, block.skip) if mixer]
         made = next((mixer for mixer in mixers if mixer.generator is not None), None)
         if made is not None and made.generator is not None:
@@ -241,8 +291,11 @@ class DesignPoint:
 
     def to_dict(self) -> dict[str, Any]:
         """All choices as plain data; `point_from_node` reads it back from YAML."""
+        # As none had bins when the first designs were written, keys stay.
+        bins = {"in_bins": self.in_bins} if self.has_bins else {}
         return {"schema_version": SCHEMA_VERSION, "name": self.name} | {
             "in_channels": self.in_channels,
+            **bins,
             "head": self.head,
             "ternary_seed": self.ternary_seed,
             "blocks": [_block_to_dict(block) for block in self.blocks],
@@ -250,8 +303,8 @@ class DesignPoint:
 
 
 def _is_wide(block: Block) -> bool:
-    """Whether it has a convolution over all channels and several frames."""
-    return not block.separable and block.kernel_size > 1
+    """Whether it has a convolution over all channels and several frames or bins."""
+    return not block.mixes
 
 
 PLAIN_KINDS = ("dense", "identity", "ternary")
@@ -333,6 +386,32 @@ def check_block(block: Block, in_channels: int) -> None:
             )
 
 
+def check_dimensions(point: DesignPoint) -> None:
+    """Raise `InvalidDesign` unless what a design has over bins stands where there are any.
+
+    A network without bins is built, exported and run as one of one dimension, which knows none of
+    these; a head that scores every frame has none for its bins.
+    """
+    for block in point.blocks:
+        if not point.has_bins and (
+            max(block.kernel_bins, block.bin_stride) > 1 or block.depthwise_norm
+        ):
+            raise InvalidDesign(
+                f"block {block.name} has kernel_bins {block.kernel_bins}, bin_stride "
+                f"{block.bin_stride}, depthwise_norm {str(block.depthwise_norm).lower()}, and "
+                "frames of one bin: give the design in_bins, with in_channels 1"
+            )
+        if point.has_bins and block.skips_from:
+            raise InvalidDesign(
+                f"block {block.name} has skips_from, and a design with in_bins has none: leave "
+                "them out"
+            )
+    if point.has_bins and point.head != "pooled":
+        raise InvalidDesign(
+            f"head {point.head} has no answer for {point.in_bins} bins of a frame: use pooled"
+        )
+
+
 def _check_skips_from(block: Block, before: tuple[Block, ...]) -> None:
     """Raise `InvalidDesign` unless each is another block before it, with as many frames."""
     names = [each.name for each in before]
@@ -349,14 +428,23 @@ def _check_skips_from(block: Block, before: tuple[Block, ...]) -> None:
             )
 
 
+_ALWAYS_WERE = {
+    "weight_bits": 8,
+    "activation_bits": 8,
+    "kernel_bins": 1,
+    "bin_stride": 1,
+    "depthwise_norm": False,
+}
+
+
 def _block_to_dict(block: Block) -> dict[str, Any]:
     plain = dataclasses.asdict(block)
     if block.skips_from:
         plain["skips_from"] = list(block.skips_from)
     else:  # as none had when the first designs were written: keys stay
         del plain["skips_from"]
-    for name in ("weight_bits", "activation_bits"):
-        if plain[name] == 8:  # as all were when the first designs were written: keys stay
+    for name, usual in _ALWAYS_WERE.items():
+        if plain[name] == usual:  # as all were when the first designs were written: keys stay
             del plain[name]
     plain["mixer"] = _mixer_to_dict(block.mixer)
     plain["skip"] = None if block.skip is None else _mixer_to_dict(block.skip)

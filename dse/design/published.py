@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dse.design.families import FAMILIES, mixing
+from dse.design.families.dscnn import DSCNN
 from dse.design.families.family import Family, Value
 from dse.design.mixer import GENERATED_KINDS, MixerKind
 from dse.design.point import DesignPoint
@@ -74,10 +75,11 @@ def published(
     Args:
         name: `matchboxnet-BxRxC` (B blocks, R sub-blocks, C channels), `quartznet-5x5`, `-10x5` or
             `-15x5`, `tcresnet-8` or `-14`, with `-1.5` for a width multiplier and `-separable` for
-            a variant of ours whose convolutions are separable; each may end in a policy, `-P1` to
-            `-P4`, `-alternate` or `-half`, with ternary matrices of density `DEFAULT_DENSITY`, and
-            that in their order: `-P3@4x32`, in tiles of 4 x 32; or with another kind of matrices,
-            of the sizes that `dse.design.families.mixing` has for defaults: `-P3:monarch`.
+            a variant of ours whose convolutions are separable, `ds-cnn-s`, `-m` or `-l`; each may
+            end in a policy, `-P1` to `-P4`, `-alternate` or `-half`, with ternary matrices of
+            density `DEFAULT_DENSITY`, and that in their order: `-P3@4x32`, in tiles of 4 x 32; or
+            with another kind of matrices, of the sizes that `dse.design.families.mixing` has for
+            defaults: `-P3:monarch`.
         in_channels: features per frame; those of the paper where it is None.
         family: of a study, which may be a person's own and then has names of its own.
 
@@ -91,11 +93,16 @@ def published(
         raise InvalidDesign(
             f"there is no published network {short(name)}: use matchboxnet-BxRxC such as "
             "matchboxnet-3x1x64, quartznet-5x5, quartznet-10x5, quartznet-15x5, tcresnet-8, "
-            "tcresnet-14, or tcresnet-8-1.5 with a width multiplier; "
+            "tcresnet-14, tcresnet-8-1.5 with a width multiplier, ds-cnn-s, ds-cnn-m, ds-cnn-l; "
             f"add -{', -'.join(POLICIES[1:])} for ternary matrices, and @4x32, say, for their "
             f"order; -P3:KIND for matrices of another kind ({', '.join(_OTHERS)})"
         )
     point = family.build(values, in_channels=in_channels, name=name)
+    if family is DSCNN and "policy" in values and is_dense(point):
+        raise InvalidDesign(
+            f"policy {values['policy']} replaces nothing in {_split(name)[0]}, whose blocks have "
+            "no skips: use P3, which replaces the 1x1 of all of them"
+        )
     if "separable" in family.axes and "policy" in values and is_dense(point):
         raise InvalidDesign(
             f"policy {values['policy']} replaces nothing in {_split(name)[0]}, whose convolutions "

@@ -93,14 +93,15 @@ def _in_order(blocks: "Sequence[Block]") -> Iterator[tuple[int, int]]:
 def _sizes(block: "Block", in_channels: int) -> tuple[int, int, int]:
     """Trained parameters of its 1x1 matrices, its skip and all the rest, with dense matrices.
 
-    C channels out of n, kernel K, R sub-blocks: depthwise filters n K + (R - 1) C K, matrices
-    n C + (R - 1) C C, a skip n C, and 2 C for each batch norm.
+    C channels out of n, kernel of K taps, R sub-blocks: depthwise filters n K + (R - 1) C K,
+    matrices n C + (R - 1) C C, a skip n C, and 2 C for each batch norm of C channels.
     """
-    out, kernel = block.out_channels, block.kernel_size
+    out, kernel = block.out_channels, block.kernel_size * block.kernel_bins
     widths = [in_channels] + [out] * (block.repeats - 1)
-    mixes = block.separable or kernel == 1
+    mixes = block.mixes
     matrices = sum(width * out for width in widths) // block.groups * (1 if mixes else kernel)
     rest = 2 * out * block.repeats + (kernel * sum(widths) if block.separable else 0)
+    rest += 2 * sum(widths) * block.depthwise_norm
     if block.skip is None:
         return (matrices, 0, rest) if mixes else (0, 0, rest + matrices)
     rest += 2 * out * block.skip_norm

@@ -1,10 +1,10 @@
 """A network as an ONNX graph, for runtimes that know nothing of torch.
 
 The graph has the network's layers one for one: Conv, BatchNormalization, Add, Relu,
-GlobalAveragePool, Gemm. Batch norms are not merged here: runtimes do it where they can, and the
-entries of ternary matrices stay -1, 0 and +1: as float constants, or as int8 ones that a
-DequantizeLinear of scale 1 widens, a quarter of the size. Needs `onnx`
-(`pip install 'ternary-dse[onnx]'`).
+GlobalAveragePool, Gemm; of two dimensions where the network moves over bins of a frame, too. Batch
+norms are not merged here: runtimes do it where they can, and the entries of ternary matrices stay
+-1, 0 and +1: as float constants, or as int8 ones that a DequantizeLinear of scale 1 widens, a
+quarter of the size. Needs `onnx` (`pip install 'ternary-dse[onnx]'`).
 """
 
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import onnx
+import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
@@ -19,6 +20,7 @@ from dse.errors import InvalidDesign
 from dse.files import replacing
 from dse.networks.mixed_convolution import Factors, MixedConv1d, Shuffle
 from dse.networks.network import PooledHead, ResidualBlock, SpeechNetwork, check_own_skips
+from dse.networks.network_2d import PixelBlock, PixelMixer, PixelNetwork
 from dse.networks.ternary_convolution import TernaryConv1d
 
 OPSETS = range(17, 28)
@@ -84,8 +86,10 @@ def to_onnx(
         raise InvalidDesign(f"opset must be from {OPSETS[0]} to {OPSETS[-1]}, not {opset}")
     graph = _Graph(ternary)
     values = INPUT
+    if isinstance(network, PixelNetwork):
+        values = _as_pixels(graph, in_channels // network.bins, network.bins)
     for name, block in network.blocks.items():
-        assert isinstance(block, ResidualBlock)
+        assert isinstance(block, ResidualBlock | PixelBlock)
         values = _block(graph, name, block, values)
     if isinstance(network.head, PooledHead):
         pooled = graph.add("GlobalAveragePool", [values], "head.pool")
@@ -158,7 +162,15 @@ class _Graph:
         return self.add("DequantizeLinear", [f"{name}.int8", "one"], name)
 
 
-def _block(graph: _Graph, name: str, block: ResidualBlock, inputs: str) -> str:
+def _as_pixels(graph: _Graph, channels: int, bins: int) -> str:
+    """(clips, features, frames) as (clips, channels, frames, bins); returns the name of that."""
+    # 0 is the size that the input has there, and -1 what is left: the frames.
+    shape = graph.indices("pixels.shape", torch.tensor([0, channels, bins, -1]))
+    apart = graph.add("Reshape", [INPUT, shape], "pixels.apart")
+    return graph.add("Transpose", [apart], "pixels", perm=[0, 1, 3, 2])
+
+
+def _block(graph: _Graph, name: str, block: ResidualBlock | PixelBlock, inputs: str) -> str:
     """The nodes of a residual block; returns the name of its output.
 
     A skip, where there is one, comes in at the last sub-block, before its ReLU:
@@ -167,7 +179,8 @@ def _block(graph: _Graph, name: str, block: ResidualBlock, inputs: str) -> str:
                 |                                             |
                 +-------------------- skip -------------------+
     """
-    check_own_skips(block)
+    if isinstance(block, ResidualBlock):
+        check_own_skips(block)
     values = inputs
     for index, sub_block in enumerate(block.body):
         assert isinstance(sub_block, nn.Sequential)
@@ -185,7 +198,9 @@ def _block(graph: _Graph, name: str, block: ResidualBlock, inputs: str) -> str:
 def _layer(graph: _Graph, name: str, layer: nn.Module, inputs: str) -> str:
     if isinstance(layer, nn.Identity):
         return inputs
-    if isinstance(layer, nn.BatchNorm1d):
+    if isinstance(layer, nn.ReLU):
+        return graph.add("Relu", [inputs], name)
+    if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
         assert layer.running_mean is not None and layer.running_var is not None
         statistics = {
             "weight": layer.weight,
@@ -195,6 +210,10 @@ def _layer(graph: _Graph, name: str, layer: nn.Module, inputs: str) -> str:
         }
         constants = [graph.constant(f"{name}.{key}", value) for key, value in statistics.items()]
         return graph.add("BatchNormalization", [inputs, *constants], name, epsilon=layer.eps)
+    if isinstance(layer, PixelMixer):
+        return _of_pixels(graph, name, layer, inputs)
+    if isinstance(layer, nn.Conv2d):
+        return _convolution_2d(graph, name, layer, inputs)
     if isinstance(layer, TernaryConv1d):
         weight = graph.trits(f"{name}.weight", layer.weight)
         return graph.add("Conv", [inputs, weight], name, kernel_shape=[1], strides=[layer.stride])
@@ -215,6 +234,37 @@ def _layer(graph: _Graph, name: str, layer: nn.Module, inputs: str) -> str:
                 channels = factor.out_channels
         return inputs
     raise InvalidDesign(f"{name}: {type(layer).__name__} has no form in ONNX here")
+
+
+def _of_pixels(graph: _Graph, name: str, layer: PixelMixer, inputs: str) -> str:
+    """A mixing layer on all pixels in a row: Reshape, the layer of one dimension, Reshape back."""
+    if layer.stride > 1:
+        ends = {"starts": 0, "ends": np.iinfo(np.int32).max, "axes": 2, "steps": layer.stride}
+        sizes = [graph.indices(f"{name}.{key}", torch.tensor([at])) for key, at in ends.items()]
+        inputs = graph.add("Slice", [inputs, *sizes], f"{name}.every")
+    if isinstance(layer.layer, nn.Identity):
+        return inputs
+    shape = graph.add("Shape", [inputs], f"{name}.pixels", start=2)
+    both = graph.indices(f"{name}.both", torch.tensor([0, 0]))
+    row = graph.add("Concat", [both, shape], f"{name}.back", axis=0)
+    flat_shape = graph.indices(f"{name}.row", torch.tensor([0, 0, -1]))
+    flat = graph.add("Reshape", [inputs, flat_shape], f"{name}.flat")
+    mixed = _layer(graph, f"{name}.mixed", layer.layer, flat)
+    return graph.add("Reshape", [mixed, row], name)
+
+
+def _convolution_2d(graph: _Graph, name: str, layer: nn.Conv2d, inputs: str) -> str:
+    """SAME_UPPER pads as `dse.networks.network_2d` does, whatever the frames are."""
+    return graph.add(
+        "Conv",
+        [inputs, graph.constant(f"{name}.weight", layer.weight)],
+        name,
+        kernel_shape=list(layer.kernel_size),
+        strides=list(layer.stride),
+        dilations=list(layer.dilation),
+        group=layer.groups,
+        auto_pad="SAME_UPPER",
+    )
 
 
 def _convolution(graph: _Graph, name: str, layer: nn.Conv1d, inputs: str) -> str:

@@ -64,7 +64,7 @@ def export_onnx_int8(source: Source, path: Path, pictures: Tensor, *, opset: int
     """
     with tempfile.TemporaryDirectory() as scratch, replacing(path) as temporary:
         plain, merged = Path(scratch) / "plain.onnx", Path(scratch) / "merged.onnx"
-        export_onnx(source.network, plain, in_channels=source.point.in_channels, opset=opset)
+        export_onnx(source.network, plain, in_channels=source.point.features, opset=opset)
         with _quiet(), runtime_of_its_time():
             quant_pre_process(plain, merged, skip_symbolic_shape=True)
             quantize_static(

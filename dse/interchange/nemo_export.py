@@ -9,6 +9,7 @@ from typing import Any
 
 from cost_models.strict_yaml import dump_yaml
 from dse.design.mixer import DENSE
+from dse.design.places import check_one_dimension
 from dse.design.point import Block, DesignPoint
 from dse.errors import InvalidDesign
 
@@ -25,6 +26,7 @@ def nemo_yaml(point: DesignPoint, *, outputs: int, labels: tuple[str, ...] = ())
         InvalidDesign: a block is one that NeMo's encoder does not have, or there are more or fewer
             labels than classes.
     """
+    check_one_dimension(point, "NeMo's encoder")
     for block in point.blocks:
         _check(block)
     chain = _chain(point)

@@ -20,10 +20,15 @@ through a 1x1 with batch norm, and each by a sum of its own:
 
 A block that is not separable has one `conv` (or, for a kernel of one frame, one `pw`) in place of
 dw and pw. Frames T after the first sub-block are ceil(frames / stride); others keep them.
+
+Where frames have bins (`DesignPoint.in_bins`), the same layers make ceil(bins / stride) of them, by
+the same rule, and a sub-block may have a norm and a ReLU behind its depthwise layer, too:
+
+    x -> 0.dw -> 0.dw.bn -> 0.dw.relu -> 0.pw -> 0.pw.bn -> 0.relu
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from cost_models.workload import (
@@ -75,15 +80,17 @@ def lower(point: DesignPoint, *, frames: int, outputs: int) -> Workload:
         if not 1 <= value <= most:
             raise InvalidDesign(f"{name} must be from 1 to {most:,}, not {short(value)}")
     layers: list[Layer] = []
-    channels, bits, before = point.in_channels, INPUT_BITS, INPUT
+    channels, bits, before, size = point.in_channels, INPUT_BITS, INPUT, point.in_bins
     reads: dict[str, Source] = {}
     for block in point.blocks:
         reads[block.name] = Source(before, channels, bits)
         earlier = [reads[name] for name in block.skips_from]
-        layers += lower_block(block, channels, frames, point.ternary_seed, before, bits, earlier)
+        layers += lower_block(
+            block, channels, frames, point.ternary_seed, before, bits, earlier, size
+        )
         channels, frames = block.out_channels, output_frames(frames, block.stride)
-        before, bits = layers[-1].name, block.activation_bits
-    layers += lower_head(point.head, channels, frames, outputs, bits)
+        before, bits, size = layers[-1].name, block.activation_bits, block.out_bins(size)
+    layers += lower_head(point.head, channels, frames, outputs, bits, size)
     return Workload(point.label, tuple(layers))
 
 
@@ -104,6 +111,7 @@ def lower_block(
     before: str = INPUT,
     in_bits: int = INPUT_BITS,
     earlier: Sequence[Source] = (),
+    in_bins: int = 1,
 ) -> list[Layer]:
     """The layers of one block.
 
@@ -115,6 +123,7 @@ def lower_block(
         before: layer that its input comes from.
         in_bits: of a value of its input.
         earlier: what the blocks of its `skips_from` read, in their order.
+        in_bins: of each frame of its input.
 
     Raises:
         InvalidDesign: it has skips from blocks that are not there: parts of networks are lowered by
@@ -152,7 +161,11 @@ def lower_block(
                 )
             )
             frames = after
-        if block.separable or block.kernel_size == 1:
+            if block.depthwise_norm:
+                layers.append(_batch_norm(f"{name}.dw.bn", channels, frames, folded=True))
+                relu = f"{name}.dw.relu"
+                layers.append(_same_shape(LayerKind.ACTIVATION, relu, channels, frames))
+        if block.mixes:
             place = main_place(block, repeat, channels, seed)
             read = layers[-1].name if layers else before
             layers += _lower_mixer(place, frames, read, norm=True)
@@ -172,6 +185,8 @@ def lower_block(
             for name, source in zip(block.skips_from, earlier, strict=True):
                 layers += _lower_further_skip(block, name, source, frames, seed, layers[-1].name)
         layers.append(_same_shape(LayerKind.ACTIVATION, f"{name}.relu", channels, frames))
+    if max(in_bins, block.kernel_bins) > 1:
+        layers = list(_with_bins(layers, block, in_bins))
     if (block.weight_bits, block.activation_bits, in_bits) != (8, 8, 8):
         return _with_bits(layers, block, {before: in_bits}, earlier)
     return layers
@@ -186,6 +201,25 @@ def _lower_further_skip(
     layers[0] = dataclasses.replace(layers[0], reads=(source.layer,))
     reads = (sum_so_far, layers[-1].name)
     return [*layers, _sum(f"{block.name}.add.{name}", block.out_channels, frames, reads)]
+
+
+def _with_bins(layers: list[Layer], block: Block, in_bins: int) -> Iterator[Layer]:
+    """The layers over frames of so many bins.
+
+    Only what has a kernel of its own reads other bins than it makes: the depthwise layer or wide
+    convolution of the first sub-block, which has the stride. No 1x1 has one (`Block` sees to that).
+    """
+    bins = in_bins
+    kernels = {
+        f"{block.name}.{at}.{kind}" for at in range(block.repeats) for kind in ("dw", "conv")
+    }
+    for layer in layers:
+        changes: dict[str, Any] = {"in_bins": bins}
+        if layer.name in kernels:
+            stride = block.bin_stride if layer.name.split(".")[1] == "0" else 1
+            changes |= {"kernel_bins": block.kernel_bins, "bin_stride": stride}
+            bins = -(-bins // stride)
+        yield dataclasses.replace(layer, out_bins=bins, **changes)
 
 
 def _with_bits(
@@ -243,7 +277,12 @@ def _lower_mixer(place: Place, in_frames: int, before: str, *, norm: bool) -> li
 
 
 def lower_head(
-    head: str, channels: int, frames: int, outputs: int, in_bits: int = INPUT_BITS
+    head: str,
+    channels: int,
+    frames: int,
+    outputs: int,
+    in_bits: int = INPUT_BITS,
+    in_bins: int = 1,
 ) -> list[Layer]:
     """The layers after the blocks: scores, and which of them is the highest.
 
@@ -253,6 +292,7 @@ def lower_head(
         frames: of the last block.
         outputs: classes, or characters and blank.
         in_bits: of a value of the last block; the mean and the head's weights have eight.
+        in_bins: of each frame of the last block, over which a pooled head averages, too.
     """
     pooled = head == "pooled"
     layers = []
@@ -265,6 +305,7 @@ def lower_head(
                 out_channels=channels,
                 in_frames=frames,
                 out_frames=1,
+                in_bins=in_bins,
                 input_bits=in_bits,
             )
         )

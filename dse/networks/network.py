@@ -2,6 +2,7 @@
 
 Plain `nn.Conv1d` on (N, C, T), in the order of operations of the published networks. It owns the
 parameters and is the oracle of `dse.training.fast`, which computes the same in a faster layout.
+Where frames have bins, the network is that of `dse.networks.network_2d`.
 
 A block with R sub-blocks F_1 .. F_R, each depthwise -> 1x1 -> batch norm (or convolution -> batch
 norm), and a skip S:
@@ -45,13 +46,9 @@ class SpeechNetwork(nn.Module):
     def __init__(self, point: DesignPoint, outputs: int) -> None:
         """Build all blocks and the head; weights are drawn from torch's global generator."""
         super().__init__()
-        channels = point.in_channels
         self.blocks = nn.ModuleDict()
-        reads: dict[str, int] = {}
-        for block in point.blocks:
-            reads[block.name] = channels
-            self.blocks[block.name] = ResidualBlock(block, channels, point.ternary_seed, reads)
-            channels = block.out_channels
+        self.build_blocks(point)
+        channels = point.blocks[-1].out_channels
         self._heard = {name for block in point.blocks for name in block.skips_from}
         self.head = (
             PooledHead(channels, outputs)
@@ -59,6 +56,15 @@ class SpeechNetwork(nn.Module):
             else nn.Conv1d(channels, outputs, kernel_size=1)
         )
         self.apply(_initialise)
+
+    def build_blocks(self, point: DesignPoint) -> None:
+        """Fill `blocks`, in their order; a network of two dimensions has others."""
+        channels = point.in_channels
+        reads: dict[str, int] = {}
+        for block in point.blocks:
+            reads[block.name] = channels
+            self.blocks[block.name] = ResidualBlock(block, channels, point.ternary_seed, reads)
+            channels = block.out_channels
 
     def forward(self, features: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """(N, features, frames) -> (N, outputs) or (N, outputs, frames).
@@ -232,7 +238,7 @@ def _initialise(module: nn.Module) -> None:
     """Xavier-uniform weights, biases of zero; mixing layers of other classes draw their own."""
     if isinstance(module, Factors):  # behind its convolutions: the modules within come first
         module.reset()
-    if isinstance(module, nn.Conv1d | nn.Linear):
+    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
@@ -258,7 +264,7 @@ def build_network(point: DesignPoint, outputs: int) -> SpeechNetwork:
         outputs: classes, or characters and blank of a framewise head.
 
     Returns:
-        A network on the CPU, in training mode.
+        A network on the CPU, in training mode; of `dse.networks.network_2d` where frames have bins.
 
     Raises:
         InvalidDesign: outputs are less than 1.
@@ -266,4 +272,8 @@ def build_network(point: DesignPoint, outputs: int) -> SpeechNetwork:
     if outputs < 1:
         raise InvalidDesign(f"outputs must be at least 1, not {outputs}")
     prepare()
+    if point.has_bins:
+        from dse.networks.network_2d import PixelNetwork  # it is made of this file
+
+        return PixelNetwork(point, outputs)
     return SpeechNetwork(point, outputs)

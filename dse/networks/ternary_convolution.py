@@ -65,8 +65,14 @@ class TernaryConv1d(nn.Module):
         )
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """(N, in_channels, T) -> (N, out_channels, ceil(T / stride))."""
-        return functional.conv1d(inputs, self.weight.to(inputs.dtype), stride=self.stride)
+        """(N, in_channels, T) -> (N, out_channels, ceil(T / stride)).
+
+        Of pixels, (N, in_channels, T, bins), every frame's bins go with it.
+        """
+        weight = self.weight.to(inputs.dtype)
+        if inputs.ndim == 4:
+            return functional.conv2d(inputs, weight.unsqueeze(-1), stride=(self.stride, 1))
+        return functional.conv1d(inputs, weight, stride=self.stride)
 
     def extra_repr(self) -> str:
         """Shape and number of non-zero entries, for `print(network)`."""

@@ -4,10 +4,10 @@ A network is a row of parts, its blocks and its head:
 
     Conv1 | B1 | B2 | ... | Conv3 | head        ->        17 | 3 | 3 | ... | 40 | 8
 
-What a part costs depends on the block, on the channels, frames and bits that it reads, and on the
-seed of its ternary matrices, not on where in which network it stands. So ten million designs of a
-space have some thousand distinct parts; each is lowered to layers once, gets a number, and from
-then on a design is a row of whole numbers, which numpy handles a million at a time.
+What a part costs depends on the block, on the channels, frames, bins and bits that it reads, and
+on the seed of its ternary matrices, not on where in which network it stands. So ten million designs
+of a space have some thousand distinct parts; each is lowered to layers once, gets a number, and
+from then on a design is a row of whole numbers, which numpy handles a million at a time.
 `dse.pricing.pricer` prices such rows on a machine.
 """
 
@@ -88,7 +88,7 @@ class DesignBook:
         self.parts = PartBook()
         self.generators: list[tuple[GeneratorSpec, ...]] = [()]
         """Distinct sets of generators that parts or networks need; the first is none."""
-        self._numbers: dict[tuple[Block | Head, int, int, int, int, tuple[int, ...]], int] = {}
+        self._numbers: dict[tuple[Block | Head, int, int, int, int, int, tuple[int, ...]], int] = {}
         self._generators_of_part: list[int] = []
         self._blocks: list[tuple[Block | None, int, int]] = []
         """Of each part: the block (None of a head), the channels that it reads, and its seed."""
@@ -111,6 +111,7 @@ class DesignBook:
         ternary_seed: int,
         in_bits: int = INPUT_BITS,
         strides: Sequence[int] = (),
+        in_bins: int = 1,
     ) -> int:
         """The number of a part; a new one is lowered and written into the book.
 
@@ -122,6 +123,7 @@ class DesignBook:
             in_bits: of a value that it reads.
             strides: of the parts before it. One inference knows them by `in_frames` already; of a
                 stream they say how much of a hop comes here, and whether the part is the first.
+            in_bins: of each frame that it reads.
 
         Returns:
             A place in `parts`, from 0; the same for equal arguments.
@@ -133,12 +135,12 @@ class DesignBook:
         # of its layer's name, so B1 and B2 of equal sizes have different numbers of additions.
         seed = ternary_seed if isinstance(content, Block) else 0
         hop = (len(strides) > 0, math.prod(strides)) if self.streamed is not None else ()
-        key = (content, in_channels, in_frames, seed, in_bits, hop)
+        key = (content, in_channels, in_frames, seed, in_bits, in_bins, hop)
         if key not in self._numbers:
             layers = (
-                lower_block(content, in_channels, in_frames, seed, in_bits=in_bits)
+                lower_block(content, in_channels, in_frames, seed, in_bits=in_bits, in_bins=in_bins)
                 if isinstance(content, Block)
-                else lower_head(content, in_channels, in_frames, self.outputs, in_bits)
+                else lower_head(content, in_channels, in_frames, self.outputs, in_bits, in_bins)
             )
             self._numbers[key] = self.parts.add(layers)
             if self.streamed is not None:
@@ -176,7 +178,7 @@ class DesignBook:
         """
         frames = functools.reduce(output_frames, part.strides, self.frames)
         read = (part.in_channels, frames, part.ternary_seed, part.in_bits, part.strides)
-        return self.number(part.content, *read)
+        return self.number(part.content, *read, part.in_bins)
 
     def cut(self, points: Sequence[DesignPoint]) -> Cut:
         """Designs as rows of part numbers.
@@ -299,10 +301,11 @@ class DesignBook:
     def _network(self, point: DesignPoint) -> list[int]:
         """Numbers of the blocks of a network and of its head."""
         channels, frames, seed = point.in_channels, self.frames, point.ternary_seed
-        numbers, bits = [], INPUT_BITS
+        numbers, bits, bins = [], INPUT_BITS, point.in_bins
         strides: tuple[int, ...] = ()
         for block in point.blocks:
-            numbers.append(self.number(block, channels, frames, seed, bits, strides))
+            numbers.append(self.number(block, channels, frames, seed, bits, strides, bins))
             channels, frames = block.out_channels, output_frames(frames, block.stride)
             bits, strides = block.activation_bits, (*strides, block.stride)
-        return [*numbers, self.number(point.head, channels, frames, seed, bits, strides)]
+            bins = block.out_bins(bins)
+        return [*numbers, self.number(point.head, channels, frames, seed, bits, strides, bins)]

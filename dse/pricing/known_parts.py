@@ -99,25 +99,28 @@ class Counter:
         self._count = _of_layer(column, machine)
         self._drawn = column != "trained_parameters"
         self._frames, self._outputs = frames, outputs
-        self._known: dict[tuple[object, int, int, int], int] = {}
+        self._known: dict[tuple[object, int, int, int, int], int] = {}
 
     def count(self, part: Part) -> int:
         """What a part has of the column."""
         content, channels, bits = part.content, part.in_channels, part.in_bits
+        bins = part.in_bins
         frames = functools.reduce(output_frames, part.strides, self._frames)
         same = _COUNTED_AS(content) if isinstance(content, Block) else content
-        key = (same, channels, frames, bits)
+        key = (same, channels, frames, bits, bins)
         if key not in self._known:
-            layers = self._lower(content, channels, frames, bits)
+            layers = self._lower(content, channels, frames, bits, bins)
             self._known[key] = sum(map(self._count, layers))
         return self._known[key]
 
-    def _lower(self, content: Block | Head, channels: int, frames: int, bits: int) -> list[Layer]:
+    def _lower(
+        self, content: Block | Head, channels: int, frames: int, bits: int, bins: int
+    ) -> list[Layer]:
         """The layers of a part; matrices are of one name and seed, as no count sees which."""
         if not isinstance(content, Block):
-            return lower_head(content, channels, frames, self._outputs, bits)
+            return lower_head(content, channels, frames, self._outputs, bits, bins)
         block = dataclasses.replace(content, name="B") if self._drawn else _undrawn(content)
-        return lower_block(block, channels, frames, 1, in_bits=bits)
+        return lower_block(block, channels, frames, 1, in_bits=bits, in_bins=bins)
 
 
 def _of_layer(column: str, machine: Accelerator) -> Callable[[Layer], int]:

@@ -44,7 +44,7 @@ def _mixers(block: Block) -> list[Mixer]:
     """Of the matrices that mix channels; an identity is none."""
     # Each sub-block has a 1x1 of its own: one mixer in the design, `repeats` matrices.
     main = [block.mixer] * block.repeats
-    if not block.separable and block.kernel_size > 1:
+    if not block.mixes:
         main = []  # a convolution over frames
     return [mixer for mixer in [*main, block.skip] if mixer and mixer.kind != "identity"]
 
@@ -66,7 +66,9 @@ def blocks_table(point: DesignPoint, number: int) -> Table:
         Column(name="in_channels", heading="channels in", form="count"),
         Column(name="out_channels", heading="out", form="count"),
         Column(name="kernel_size", heading="kernel", form="count"),
+        *([Column(name="kernel_bins", heading="of bins", form="count")] if point.has_bins else []),
         Column(name="stride", heading="stride", form="count"),
+        *([Column(name="bin_stride", heading="of bins", form="count")] if point.has_bins else []),
         Column(name="dilation", heading="dilation", form="count"),
         Column(name="kind", heading="convolution", form="text"),
         Column(name="mixer", heading="1x1 matrices", form="text"),
@@ -82,7 +84,9 @@ def blocks_table(point: DesignPoint, number: int) -> Table:
                 channels,
                 block.out_channels,
                 block.kernel_size,
+                *([block.kernel_bins] if point.has_bins else []),
                 block.stride,
+                *([block.bin_stride] if point.has_bins else []),
                 block.dilation,
                 _kind(block),
                 _mixer_words(block.mixer),
@@ -106,9 +110,10 @@ def blocks_table(point: DesignPoint, number: int) -> Table:
 
 def _kind(block: Block) -> str:
     if block.separable:
-        kind = "1x1" if block.kernel_size == 1 and block.stride == 1 else "depthwise, then 1x1"
+        alone = max(block.kernel_size, block.kernel_bins, block.stride, block.bin_stride) == 1
+        kind = "1x1" if alone else "depthwise, then 1x1"
     else:
-        kind = "1x1" if block.kernel_size == 1 else "over all channels"
+        kind = "1x1" if block.mixes else "over all channels"
     return kind if block.groups == 1 else f"{kind}, {block.groups} groups"
 
 

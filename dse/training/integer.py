@@ -45,7 +45,7 @@ import torch
 from torch import Tensor, nn
 
 from cost_models.workload import FACTOR_BITS, OFFSET_BITS, SHIFT_BITS
-from dse.design.places import Place, places
+from dse.design.places import Place, check_one_dimension, places
 from dse.errors import InvalidDesign
 from dse.networks.mixed_convolution import Factors, MixedConv1d
 from dse.networks.network import PooledHead, ResidualBlock, check_own_skips
@@ -210,8 +210,9 @@ def quantise_network(source: Source, pictures: Tensor) -> IntegerNetwork:
             them becomes 127.
 
     Raises:
-        InvalidDesign: a tensor is not finite, or a sum might not fit its bits.
+        InvalidDesign: a tensor is not finite, a sum might not fit its bits, or frames have bins.
     """
+    check_one_dimension(source.point, "whole-number inference (C, the chip)")
     maker = _Maker(source)
     with torch.inference_mode():
         stages, scale, values = maker.run(pictures.float())
@@ -292,7 +293,7 @@ class _Maker:
                     )
                     stages.append(stage)
                     begins = False
-                mixed = block.separable or block.kernel_size == 1
+                mixed = block.mixes
                 name = f"{name}.{'pw' if mixed else 'conv'}"
                 *factors, last = _in_a_row(layers[0])
                 for number, factor in enumerate(factors):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dse.design.mixer import DENSE
+from dse.design.places import check_one_dimension
 from dse.design.point import Block, DesignPoint
 from dse.networks.mixed_convolution import Factors, MixedConv1d
 from dse.networks.network import PooledHead, ResidualBlock, SpeechNetwork, check_own_skips
@@ -42,6 +43,7 @@ def rounded_scores(
     Returns:
         (N, outputs), or (N, outputs, frames) of a framewise head.
     """
+    check_one_dimension(point, "training with fewer bits than eight")
     real = None
     if lengths is not None:
         if isinstance(network.head, PooledHead):

@@ -33,6 +33,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from dse.design.places import check_one_dimension
 from dse.design.point import DesignPoint
 from dse.errors import InvalidCheckpoint, InvalidDesign, InvalidInput, TrainingFailed, require
 from dse.networks.network import SpeechNetwork, build_network
@@ -387,11 +388,14 @@ def check_design(
         InvalidDesign: another number of features per frame, a head that is not that of the task, or
             dense residuals.
     """
-    if point.in_channels != coefficients:
+    if point.features != coefficients:
+        size = "in_bins" if point.has_bins else "in_channels"
         raise InvalidDesign(
-            f"design {point.label} takes {point.in_channels} features per frame, and the data has "
-            f"{coefficients}: set in_channels of the design, or coefficients of the features"
+            f"design {point.label} takes {point.features} features per frame, and the data has "
+            f"{coefficients}: set {size} of the design, or coefficients of the features"
         )
+    if point.has_few_bits:
+        check_one_dimension(point, "training with fewer bits than eight")
     check_head(point, task or Task())
     if with_further := [block.name for block in point.blocks if block.skips_from]:
         raise InvalidDesign(

@@ -40,8 +40,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.grad import conv1d_input
 
+from dse.errors import InvalidDesign
 from dse.networks.mixed_convolution import Factors, MixedConv1d
 from dse.networks.network import ResidualBlock, SpeechNetwork
+from dse.networks.network_2d import PixelNetwork
 from dse.networks.ternary_convolution import TernaryConv1d
 
 
@@ -69,9 +71,17 @@ def sampling_of(network: SpeechNetwork, share: float) -> Sampling | None:
     Args:
         network: any.
         share: of frames that are kept, above 0, up to 1.
+
+    Raises:
+        InvalidDesign: a share below 1 of a network over bins.
     """
     if share == 1:
         return None
+    if isinstance(network, PixelNetwork):
+        raise InvalidDesign(
+            f"kept_share {share:g} keeps a share of frames, and a design with in_bins has frames "
+            "of bins: train it with kept_share 1"
+        )
     found: list[nn.Module] = []
     for block in network.blocks.values():
         assert isinstance(block, ResidualBlock)

@@ -110,7 +110,7 @@ def calibration_pictures(
     if source.checkpoint is None:
         if data is not None:
             raise InvalidInput("--data needs a trained network: give a checkpoint such as best.pt")
-        return random_pictures(source.point.in_channels, clips)
+        return random_pictures(source.point.features, clips)
     if data is None:
         raise InvalidInput(
             "int8 needs the ranges of activations on real speech: name a folder with --data"
@@ -120,10 +120,10 @@ def calibration_pictures(
         pictures = pieces_of(load_sentences(data, task, spec).training, clips)
     else:
         pictures = calibration_clips(load_features(data, task, spec).training, clips)
-    if pictures.shape[1] != source.point.in_channels:
+    if pictures.shape[1] != source.point.features:
         raise InvalidDesign(
             f"pictures have {pictures.shape[1]} features, and the network takes "
-            f"{source.point.in_channels}"
+            f"{source.point.features}"
         )
     return normalise(pictures, source.checkpoint.mean, source.checkpoint.deviation)
 
@@ -193,10 +193,10 @@ def pictures_of_length(source: Source, pictures: Tensor, frames: int | None) -> 
     return cut.permute(1, 0, 2).contiguous()
 
 
-def random_pictures(in_channels: int, clips: int) -> Tensor:
-    """Pictures of noise, the same every time: (clips, in_channels, RANDOM_FRAMES), normal(0, 1).
+def random_pictures(features: int, clips: int) -> Tensor:
+    """Pictures of noise, the same every time: (clips, features, RANDOM_FRAMES), normal(0, 1).
 
     Zero mean and deviation one are what normalised features have.
     """
     drawn = torch.Generator().manual_seed(1)
-    return torch.randn(clips, in_channels, RANDOM_FRAMES, generator=drawn)
+    return torch.randn(clips, features, RANDOM_FRAMES, generator=drawn)

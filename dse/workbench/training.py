@@ -97,7 +97,7 @@ def train(
 def _read_data(data: Data, point: DesignPoint) -> DataSection:
     """The section; features that are not named have as many coefficients as the design takes."""
     plain: dict[str, Any] = dict(data) if isinstance(data, Mapping) else {"folder": str(data)}
-    plain["features"] = {"coefficients": point.in_channels, **plain.get("features", {})}
+    plain["features"] = {"coefficients": point.features, **plain.get("features", {})}
     return data_from_node(parse_yaml(dump_yaml({"data": plain}), "data").value["data"], Path())
 
 

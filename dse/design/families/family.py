@@ -95,6 +95,8 @@ class Part:
     """The network's; the same in all its blocks."""
     in_bits: int = 8
     """Of a value that it reads: of the block before it."""
+    in_bins: int = 1
+    """Of each frame that it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,24 @@ class Source:
 
 def _everything(axis: str, values: Mapping[str, Value]) -> Collection[int]:
     raise NotImplementedError  # as `Family.__post_init__` replaces it
+
+
+def features_as_bins(family: str, features: int) -> int:
+    """Bins of the one channel that a family's networks read.
+
+    Args:
+        family: its name.
+        features: a frame.
+
+    Raises:
+        InvalidDesign: one alone, over which nothing can move.
+    """
+    if features < 2:
+        raise InvalidDesign(
+            f"family {family} moves over the features of a frame, which must be at least 2, not "
+            f"{features}: give in_channels, or coefficients of the features"
+        )
+    return features
 
 
 def unnamed(name: str) -> Values | None:
@@ -135,8 +155,9 @@ class Family:
     parts: Callable[[Mapping[str, Value]], int]
     """Blocks and head of the network; only axes that decide may change that."""
     part: Callable[[Mapping[str, Value], int, int], Part]
-    """(values, index, features a frame) -> that part, whatever is wrong with the others. Raises
-    `InvalidDesign` where it cannot be built."""
+    """(values, index, features a frame) -> that part, whatever is wrong with the others; features
+    are the channels of the first one, or its bins. Raises `InvalidDesign` where it cannot be built.
+    """
     reach: Callable[[str, Mapping[str, Value]], Collection[int]] = _everything
     """(axis, values of those that decide) -> the parts that it may change, or whose input it
     changes. To say too many costs a sweep time; one too few would make it wrong. All, where it is
@@ -236,9 +257,16 @@ class Family:
             raise InvalidDesign(
                 f"family {self.name}: parts must be blocks, and its {self.head} head behind them"
             )
+        bins = parts[0].in_bins
+        if in_channels % bins:
+            raise InvalidDesign(
+                f"family {self.name}: {in_channels} features a frame are not {bins} bins of each "
+                "channel"
+            )
         return DesignPoint(
             blocks=blocks,
-            in_channels=in_channels,
+            in_channels=in_channels // bins,
+            in_bins=bins,
             head=self.head,
             ternary_seed=parts[0].ternary_seed,
             name=name,

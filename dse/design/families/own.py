@@ -42,6 +42,7 @@ from dse.design.families.family import (
     Source,
     Value,
     Values,
+    features_as_bins,
     unnamed,
 )
 from dse.design.families.residual import residual_family
@@ -128,6 +129,7 @@ def block_family(
     named: Callable[[str], Values | None] = unnamed,
     features: int = 64,
     width: str = "channels",
+    over_bins: bool = False,
 ) -> Family:
     """A family from the blocks of its networks.
 
@@ -145,6 +147,8 @@ def block_family(
         named: see `Family`.
         features: a frame, where nobody says.
         width: the axis that a budget solves.
+        over_bins: features are bins of one channel, over which convolutions move as over frames
+            (`Block.kernel_bins`), and not channels.
     """
 
     def kinds(values: Mapping[str, Value], block: int | None = None) -> set[Any]:
@@ -171,15 +175,18 @@ def block_family(
     def part(values: Mapping[str, Value], index: int, in_channels: int) -> Part:
         row = row_of(tuple(values.items()))
         before = row[:index]
-        reads = before[-1].out_channels if before else in_channels
+        bins = features_as_bins(name, in_channels) if over_bins else 1
+        reads = before[-1].out_channels if before else in_channels // bins
         bits = before[-1].activation_bits if before else INPUT_BITS
         strides = tuple(block.stride for block in before)
+        for block in before:
+            bins = block.out_bins(bins)
         if index == len(row):
-            return Part(head, reads, strides, in_bits=bits)
+            return Part(head, reads, strides, in_bits=bits, in_bins=bins)
         check_block(row[index], reads)
         seeded = "ternary_seed" in axes and not SEEDED_KINDS.isdisjoint(kinds(values))
         seed = int(family.get(values, "ternary_seed")) if seeded else 1
-        return Part(row[index], reads, strides, seed, bits)
+        return Part(row[index], reads, strides, seed, bits, bins)
 
     family: Family = Family(
         name=name,
@@ -457,19 +464,23 @@ def _check_parts(family: Family, values: Values) -> list[Part]:
         if values:  # some values fit no network
             return []
         raise InvalidDesign(f"its defaults make no network: {error}") from None
-    reads, strides, bits = point.in_channels, list[int](), INPUT_BITS
+    reads, strides, bits, bins = point.in_channels, list[int](), INPUT_BITS, point.in_bins
     parts = _parts_of(family, values)
     for index, part in enumerate(parts):
         told = (part.in_channels, [each for each in part.strides if each != 1], part.in_bits)
-        if told != (reads, strides, bits):
+        if (*told, part.in_bins) != (reads, strides, bits, bins):
+            over = bins > 1 or part.in_bins > 1
+            words = "(channels, strides before, bits" + (", bins)" if over else ")")
+            says = (*told, part.in_bins) if over else told
+            leave = (reads, strides, bits, bins) if over else (reads, strides, bits)
             raise InvalidDesign(
-                f"part {index} says that it reads (channels, strides before, bits) {told}, and "
-                f"those before it leave {(reads, strides, bits)}"
+                f"part {index} says that it reads {words} {says}, and those before it leave {leave}"
             )
         if isinstance(part.content, Block):
             if part.ternary_seed != point.ternary_seed:
                 raise InvalidDesign(f"part {index} has another ternary_seed than the first")
             reads, bits = part.content.out_channels, part.content.activation_bits
+            bins = part.content.out_bins(bins)
             strides += [part.content.stride] if part.content.stride != 1 else []
     return parts
 

@@ -9,6 +9,9 @@ What each layer becomes, with C channels, T frames, N clips:
     pooled head              mean over T, then (N, C) @ (C, outputs)   `_Pool`
     anything else            permuted to (N, C, T), run as it is, and back
 
+A network over bins, too, (`dse.networks.network_2d`) runs as it is written: this layout has no room
+for a second dimension.
+
 The walk over blocks repeats `ResidualBlock.forward`: a change of the order of operations there must
 be made here too. Tests hold one against the other.
 """
@@ -20,6 +23,7 @@ from torch import Tensor, nn
 
 from dse.networks.mixed_convolution import Factors, MixedConv1d, Shuffle
 from dse.networks.network import PooledHead, ResidualBlock, SpeechNetwork, check_own_skips
+from dse.networks.network_2d import PixelNetwork
 from dse.networks.ternary_convolution import TernaryConv1d
 from dse.training.fast.depthwise import depthwise
 from dse.training.fast.dropout import dropout
@@ -50,6 +54,10 @@ def fast_scores(
     Returns:
         (N, outputs), or (N, outputs, frames) of a framewise head; of type `dtype`.
     """
+    if isinstance(network, PixelNetwork):
+        with torch.autocast(features.device.type, dtype, enabled=dtype != torch.float32):
+            scores: Tensor = network(features, lengths)
+        return scores.to(dtype)
     # (N, C, T) -> (N, C T) -> (C T, N) -> (C, T, N). As the transpose of a matrix, which is copied
     # in tiles, four times as fast as a permutation.
     values = features.to(dtype).flatten(1).t().contiguous().view(*features.shape[1:], -1)

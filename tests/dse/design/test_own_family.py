@@ -160,7 +160,7 @@ def changed(old: str, new: str) -> str:
         (
             changed('name="small"', 'name="quartznet"'),
             "a family's name has small letters, digits and '_', and is none of matchboxnet, "
-            "quartznet, tcresnet, not 'quartznet' (my_net.py:7)",
+            "quartznet, tcresnet, dscnn, not 'quartznet' (my_net.py:7)",
         ),
         (
             changed('{"channels": A', '{"in_channels": Axis(default=1, help=""), "channels": A'),

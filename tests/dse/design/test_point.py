@@ -204,8 +204,9 @@ def test_later_sub_blocks_are_checked_at_their_own_width() -> None:
         (
             "blocks:\n  - name: B1\n    out_channels: 8\n    kernel: 3\n",
             "unknown key 'blocks[0].kernel': did you mean 'kernel_size'? known keys here are name, "
-            "out_channels, kernel_size, repeats, stride, dilation, dropout, separable, groups, "
-            "mixer, skip, skip_norm, skips_from, weight_bits, activation_bits (design.yaml:4)",
+            "out_channels, kernel_size, kernel_bins, repeats, stride, bin_stride, dilation, "
+            "dropout, separable, depthwise_norm, groups, mixer, skip, skip_norm, skips_from, "
+            "weight_bits, activation_bits (design.yaml:4)",
         ),
         (
             "blocks:\n  - {name: B1, out_channels: 8, kernel_size: 3, skips_from: [B1]}\n",

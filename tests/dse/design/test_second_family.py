@@ -144,8 +144,8 @@ def test_an_unknown_family_is_told_which_there_are() -> None:
     with pytest.raises(InvalidFile) as caught:
         space_from_node(parse_yaml("family: resnet", "space.yaml"))
     assert str(caught.value) == (
-        "space.family must be one of matchboxnet, quartznet, tcresnet, plain, or a Python file "
-        "that defines a family, such as my_net.py, not 'resnet' (space.yaml:1)"
+        "space.family must be one of matchboxnet, quartznet, tcresnet, dscnn, plain, or a Python "
+        "file that defines a family, such as my_net.py, not 'resnet' (space.yaml:1)"
     )
 
 

@@ -210,7 +210,7 @@ def test_default_of_every_axis_is_matchboxnet_3x1x64() -> None:
         ("policy: {values: [P1, P2], log: true}", "'policy' cannot be logarithmic: log needs"),
         (
             "family: resnet",
-            "space.family must be one of matchboxnet, quartznet, tcresnet, or a Python file",
+            "space.family must be one of matchboxnet, quartznet, tcresnet, dscnn, or a Python file",
         ),
         ("channels: {low: 1, hihg: 8}", "unknown key 'channels.hihg': did you mean 'high'?"),
     ],

@@ -5,6 +5,7 @@ formulas; nothing here knows how a block is lowered.
 """
 
 import itertools
+import math
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -34,11 +35,15 @@ Shape = dict[str, int]
 
 
 class _Sums(TorchDispatchMode):
-    """Counts the values that tensor additions make: the residual sums."""
+    """Counts values that tensor additions make, the residual sums, and those that a mean reads.
 
-    def __init__(self) -> None:
+    Only the mean over frames and bins: that over frames is a module, which is watched.
+    """
+
+    def __init__(self, over_bins: bool) -> None:
         super().__init__()
         self.additions = 0
+        self.over_bins = over_bins
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
@@ -46,6 +51,8 @@ class _Sums(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         if func is torch.ops.aten.add.Tensor:
             self.additions += result.numel()
+        if self.over_bins and func is torch.ops.aten.mean.dim:
+            self.additions += args[0].numel()
         return result
 
 
@@ -57,10 +64,9 @@ def count_network(point: DesignPoint, *, frames: int, outputs: int) -> dict[str,
     totals = {"macs": 0, "additions": 0, "batch_norm_parameters": 0}
 
     def watch(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        if isinstance(module, nn.Conv1d | TernaryConv1d | nn.Linear):
+        if isinstance(module, nn.Conv1d | nn.Conv2d | TernaryConv1d | nn.Linear):
             _, columns, *taps = module.weight.shape
-            in_frames = inputs[0].shape[2] if inputs[0].ndim == 3 else 1
-            out_frames = output.shape[2] if output.ndim == 3 else 1
+            in_frames, out_frames = inputs[0][0, 0].numel(), output[0, 0].numel()
             entries = int(module.weight.numel())
             trained = sum(weight.numel() for weight in module.parameters())
             if isinstance(module, TernaryConv1d):
@@ -74,7 +80,7 @@ def count_network(point: DesignPoint, *, frames: int, outputs: int) -> dict[str,
                 {
                     "inputs": columns * getattr(module, "groups", 1),
                     "outputs": output.shape[1],
-                    "kernel": taps[0] if taps else 1,
+                    "kernel": math.prod(taps),
                     "in_frames": in_frames,
                     "out_frames": out_frames,
                     "trained": trained,
@@ -82,13 +88,13 @@ def count_network(point: DesignPoint, *, frames: int, outputs: int) -> dict[str,
                     "additions": additions,
                 }
             )
-        elif isinstance(module, nn.BatchNorm1d):
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             trained = sum(weight.numel() for weight in module.parameters())
             totals["batch_norm_parameters"] += trained
             # It merges into trained weights, if such stand before it in the same row of modules.
             folded = len(list(previous[id(module)].parameters())) > 0
             totals["additions"] += 0 if folded else output.numel()
-            norms.append({"channels": output.shape[1], "frames": output.shape[2]})
+            norms.append({"channels": output.shape[1], "frames": output[0, 0].numel()})
         elif isinstance(module, nn.AdaptiveAvgPool1d):
             totals["additions"] += inputs[0].numel()
 
@@ -98,9 +104,9 @@ def count_network(point: DesignPoint, *, frames: int, outputs: int) -> dict[str,
             previous |= {id(norm): one for one, norm in pairwise(container)}
     for module in network.modules():
         module.register_forward_hook(watch)
-    sums = _Sums()
+    sums = _Sums(point.has_bins)
     with torch.no_grad(), sums:
-        scores = network(torch.randn(1, point.in_channels, frames))
+        scores = network(torch.randn(1, point.features, frames))
     totals["additions"] += sums.additions
     parameters = sum(weight.numel() for weight in network.parameters())
     return totals | {
@@ -124,9 +130,9 @@ def count_workload(point: DesignPoint, *, frames: int, outputs: int) -> dict[str
             {
                 "inputs": layer.in_channels,
                 "outputs": layer.out_channels,
-                "kernel": layer.kernel_size,
-                "in_frames": layer.in_frames,
-                "out_frames": layer.out_frames,
+                "kernel": layer.taps,
+                "in_frames": layer.in_pixels,
+                "out_frames": layer.out_pixels,
                 "trained": layer.trained_parameters,
                 "macs": layer.macs,
                 "additions": layer.additions,
@@ -134,7 +140,7 @@ def count_workload(point: DesignPoint, *, frames: int, outputs: int) -> dict[str
             for layer in workload.layers
             if layer.kind in CONVOLUTIONS
         ],
-        "norms": [{"channels": layer.out_channels, "frames": layer.out_frames} for layer in norms],
+        "norms": [{"channels": layer.out_channels, "frames": layer.out_pixels} for layer in norms],
         "parameters": workload.trained_parameters,
         "scores": (1, last.out_channels, last.out_frames)[: 2 if point.head == "pooled" else 3],
     }
@@ -272,7 +278,9 @@ def points_of_families(draw: st.DrawFn) -> DesignPoint:
         "density_b1": [0.25, 1.0],
         "repeats_b1": [1, 3],
         "kernel_b2": [5, 7] if "separable" in family.axes else [1, 5],
+        "kernel_bins_b2": [1, 2, 5],
         "stride_b1": [1, 2],
+        "bin_stride_b1": [1, 2],
         "dilation": [1, 2],
         "skip_norm": [True, False],
         "prologue_stride": [1, 2],
