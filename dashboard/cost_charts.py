@@ -163,7 +163,7 @@ def network_diagram(point: DesignPoint, outputs: int) -> str:
         f'color="{colour}", fontcolor="{colour}"];',
         f'edge [fontname="sans-serif", fontsize=10, arrowsize=0.6, color="{colour}", '
         f'fontcolor="{colour}"];',
-        f'input [label="features\\n{point.in_channels}", shape=plain];',
+        f'input [label="features\\n{point.features}", shape=plain];',
     ]
     before = "input"
     for block in point.blocks:

@@ -182,9 +182,7 @@ def command(
     pricing = Pricing(
         [Machine(accelerator, constants, objective)], frames=asked.frames, outputs=asked.outputs
     )
-    filling = Filling(
-        family, pricing, column, budget, in_channels=asked.point.in_channels, axis=axis
-    )
+    filling = Filling(family, pricing, column, budget, in_channels=asked.point.features, axis=axis)
     matched = _match(filling, values, _read_kinds(kinds))
     if as_json:
         say(json.dumps([each.to_dict(filling) for each in matched], indent=2))

@@ -262,7 +262,7 @@ def _task(
 def _features(file: Path | None, point: DesignPoint) -> FeatureSpec:
     """The settings of the file; without one, as many coefficients as the design takes."""
     if file is None:
-        return FeatureSpec(coefficients=point.in_channels)
+        return FeatureSpec(coefficients=point.features)
     return build(FeatureSpec, read_yaml(file))
 
 

@@ -38,7 +38,7 @@ def layer_inputs(
         pictures: normalised, (N, features, frames).
 
     Returns:
-        (N, in_channels, frames at that layer).
+        (N, in_channels, frames at that layer), with bins behind frames where it has any.
 
     Raises:
         InvalidDesign: the network has no such ternary layer.
@@ -91,7 +91,7 @@ def speech_activations(
     inputs = layer_inputs(network, layer, pictures)
     # Clips one after the other: a matrix of (channels, clips * frames). Its range gives the scale,
     # not that of the chosen frames: they are a sample, and the scale does not depend on `count`.
-    frames = inputs.transpose(1, 0, 2).reshape(inputs.shape[1], -1)
+    frames = np.moveaxis(inputs, 1, 0).reshape(inputs.shape[1], -1)
     if count > frames.shape[1]:
         raise InvalidInput(
             f"{count} test vectors are more than the {frames.shape[1]} frames of the first "

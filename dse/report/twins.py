@@ -83,10 +83,10 @@ def _looks_like_twin(dense: DesignPoint, ternary: DesignPoint) -> bool:
     return _shape(dense) == _shape(ternary)
 
 
-def _shape(point: DesignPoint) -> tuple[tuple[Block, ...], int, str]:
+def _shape(point: DesignPoint) -> tuple[tuple[Block, ...], int, int, str]:
     """A network whatever its matrices are: all trained."""
     blocks = tuple(
         dataclasses.replace(block, mixer=DENSE, skip=None if block.skip is None else DENSE)
         for block in point.blocks
     )
-    return blocks, point.in_channels, point.head
+    return blocks, point.in_channels, point.in_bins, point.head

@@ -492,6 +492,8 @@ def study_from_node(
         if space is not None:
             with problems.part():
                 space = _of_features(space, file, node)
+            with problems.part():
+                _check_one_dimension(space, file, node)
         with problems.part():
             _check_stream(file, node, limits)
         if space is not None and hardware is not None:
@@ -595,6 +597,26 @@ def _of_features(space: SearchSpace, file: StudyFile, node: Node) -> SearchSpace
             f"{coefficients}: leave in_channels out"
         )
     return space
+
+
+def _check_one_dimension(space: SearchSpace, file: StudyFile, node: Node) -> None:
+    """Refuse what is of networks over frames alone, where those of the space move over bins, too.
+
+    Raises:
+        InvalidFile: each of its trainings would end without what is asked of it.
+    """
+    if not space.family.over_bins:
+        return
+    why = f"the networks of family {space.family.name} move over bins of a frame"
+    if "quantised_error" in file.objectives:
+        raise node.value["objectives"].error(
+            f"quantised_error is of whole numbers, and {why}, which have no form in them: use error"
+        )
+    if file.recipe.kept_share < 1:
+        raise node.value["recipe"].error(
+            f"recipe.kept_share {file.recipe.kept_share:g} keeps a share of frames, and {why}: "
+            "leave it out"
+        )
 
 
 def _check_head(space: SearchSpace, task: SpeechTask, section: Node) -> None:

@@ -182,6 +182,11 @@ class Family:
         if self.reach is _everything:
             object.__setattr__(self, "reach", lambda _, values: range(self.parts(values)))
 
+    @property
+    def over_bins(self) -> bool:
+        """Whether its networks move over bins of a frame, too."""
+        return self.part({}, 0, self.features).in_bins > 1
+
     def __reduce__(self) -> tuple[Any, ...]:
         """By its name or its text: a space goes to other processes, functions do not."""
         if self.source is not None:

@@ -1,5 +1,6 @@
 """DS-CNN: the paper's figures, counts of a plain PyTorch network of our own, sweeps, refusals."""
 
+import dataclasses
 import itertools
 import random
 
@@ -11,8 +12,11 @@ from torch.nn import functional
 from cost_models import estimate, load_accelerator, load_technology
 from cost_models.strict_yaml import dump_yaml, parse_yaml
 from cost_models.workload import LayerKind
+from dse.design.families import own
 from dse.design.families.dscnn import DSCNN, dscnn
-from dse.design.families.family import Values
+from dse.design.families.family import Axis, Part, Values
+from dse.design.families.own import Chosen, block_family
+from dse.design.mixer import IDENTITY
 from dse.design.point import Block, DesignPoint, point_from_node
 from dse.design.published import published, published_values
 from dse.design.space import SearchSpace
@@ -327,3 +331,56 @@ def test_what_matters_and_what_mixes() -> None:
     assert DSCNN.matters("density_b2", {"block_mixer_b2": "ternary"})
     assert not DSCNN.matters("density_b1", {"block_mixer_b2": "ternary"})
     assert not DSCNN.matters("channels_b5", {"blocks": 4})
+
+
+# --- a family of one's own
+
+
+def test_a_family_of_ones_own_has_bins_and_skips() -> None:
+    def blocks(chosen: Chosen) -> list[Block]:
+        first = Block(
+            name="First",
+            out_channels=chosen("channels"),
+            kernel_size=3,
+            kernel_bins=3,
+            bin_stride=chosen("bin_stride"),
+            separable=False,
+        )
+        rest = Block(
+            name="Rest",
+            out_channels=chosen("channels"),
+            kernel_size=3,
+            kernel_bins=3,
+            separable=False,
+            repeats=2,
+            skip=IDENTITY,
+            skip_norm=False,
+        )
+        return [first, rest]
+
+    axes = {
+        "channels": Axis(default=8, help="width"),
+        "bin_stride": Axis(default=2, help="of the first layer"),
+    }
+    family = block_family(name="small", axes=axes, blocks=blocks, features=9, over_bins=True)
+    own._check(family)
+    assert family.over_bins
+    book = Pricing((machine(),), frames=FRAMES, outputs=3).book
+    for stride, bins in ((1, 9), (2, 5), (4, 3)):
+        values: Values = {"bin_stride": stride}
+        parts = [family.part(values, index, 9) for index in range(3)]
+        assert [part.in_bins for part in parts] == [9, bins, bins]
+        point = family.build(values)
+        assert (point.in_channels, point.in_bins) == (1, 9)
+        [(_, [numbers])] = book.cut([point]).groups
+        assert numbers.tolist() == book.number_parts(family, values, 9)
+
+    def wrong(values: object, index: int, features: int) -> Part:
+        return dataclasses.replace(family.part({}, index, features), in_bins=9)
+
+    with pytest.raises(InvalidDesign) as caught:
+        own._check(dataclasses.replace(family, part=wrong))
+    assert str(caught.value) == (
+        "part 1 says that it reads (channels, strides before, bits, bins) (8, [], 8, 9), and those "
+        "before it leave (8, [], 8, 5)"
+    )

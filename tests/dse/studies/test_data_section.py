@@ -93,7 +93,7 @@ def test_says_what_is_wrong(tmp_path, task, features, says):
             "commands",
             "quartznet",
             "space.family is quartznet, whose networks have a framewise head, and a task of kind "
-            "commands needs a pooled one: use matchboxnet or tcresnet",
+            "commands needs a pooled one: use matchboxnet or tcresnet or dscnn",
         ),
     ],
 )
