@@ -34,6 +34,7 @@ NO_STUDY = (
     "There is no study here yet. Start one with `dse search examples/demo.yaml`, or on the page "
     "Launch."
 )
+NO_NETWORK_ELSEWHERE = "There is no study here: the page Design shows the networks that were named."
 MISSING = "study.missing"
 """In the session: the study that an address asked for in vain."""
 OF_A_STUDY = ("design", "compared", "reported", "shortlist")
@@ -105,7 +106,7 @@ def need_folder() -> Path:
         return folder
     found = list(all_folders())
     if not found:
-        st.info(NO_STUDY)
+        st.info(NO_NETWORK_ELSEWHERE if settings().networks else NO_STUDY)
         st.stop()
     missing = st.session_state.get(MISSING)
     if missing:

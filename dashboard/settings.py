@@ -1,6 +1,6 @@
 """What `dse dashboard` was started with: folders of studies, and whether searches may be started.
 
-app.py FOLDER... [--read-only] [--data=FOLDER]...
+app.py FOLDER... [--read-only] [--data=FOLDER]... [--network=FILE]...
 """
 
 import sys
@@ -11,6 +11,7 @@ from dse.studies.folder import RESOLVED
 
 READ_ONLY = "--read-only"
 DATA = "--data="
+NETWORK = "--network="
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Settings:
     """Nothing is started, stopped or written."""
     data: tuple[Path, ...] = ()
     """Folders of spoken words that searches may be started on."""
+    networks: tuple[Path, ...] = ()
+    """Files of layers (`dse.pricing.layers_file`) that the page Design shows, too."""
 
     @property
     def root(self) -> Path:
@@ -43,4 +46,5 @@ def read_settings(arguments: list[str] | None = None) -> Settings:
     given = sys.argv[1:] if arguments is None else arguments
     folders = tuple(Path(each) for each in given if not each.startswith("--"))
     data = tuple(Path(each.removeprefix(DATA)) for each in given if each.startswith(DATA))
-    return Settings(folders or (Path("studies"),), READ_ONLY in given, data)
+    networks = tuple(Path(each.removeprefix(NETWORK)) for each in given if each.startswith(NETWORK))
+    return Settings(folders or (Path("studies"),), READ_ONLY in given, data, networks)

@@ -6,21 +6,24 @@ machine of the study's record: where the cost model has changed since, the two d
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from cost_models import estimate
 from cost_models.application import Use
 from cost_models.break_even import break_even
 from cost_models.roofline import roofline
 from dashboard.contents import draw_bars, draw_sideways, draw_table
 from dashboard.cost_charts import area_chart, curves_chart, network_diagram, roofline_chart
 from dashboard.links import choose_one, keep
+from dashboard.machines import load_machine, machine_names
 from dashboard.mistakes import draw_mistakes
 from dashboard.notes import draw_note
-from dashboard.session import current_study, page
+from dashboard.session import all_folders, current_study, page, settings
 from dashboard.shortlist import toggle_button
 from dashboard.studies import StudyFrame
 from dashboard.texts import figure, sentence
@@ -30,7 +33,8 @@ from dse.design.matrices import count_facts, matrix_at
 from dse.design.places import ternary_places
 from dse.errors import InvalidInput
 from dse.pricing.comparable import say_technology
-from dse.pricing.priced import Priced
+from dse.pricing.layers_file import read_layers
+from dse.pricing.priced import Layers, Priced
 from dse.report.breakdowns import generator_sentences, where_it_goes
 from dse.report.cost_plots import energy_plot, latency_plot
 from dse.report.cost_tables import (
@@ -50,11 +54,24 @@ from dse.sheets import csv_records
 from dse.studies.rows import Evaluation
 
 MOST_LISTED = 2_000  # designs in the choice; any other opens by its address
+USUAL_MACHINE = "kws_ternary"
+NETWORK_FIGURES = (
+    "energy_pj",
+    "latency_us",
+    "area_um2",
+    "trained_parameters",
+    "macs",
+    "stored_bits",
+)
 
 
 @page("One design in full")
 def main() -> None:
-    """Draw the page."""
+    """Draw the page: of a design of the study, or of a network that the server was given."""
+    network = _choose_network()
+    if network is not None:
+        _network(network)
+        return
     study = current_study()
     row = _choose(study)
     if row is None:
@@ -82,6 +99,61 @@ def main() -> None:
         "Mistakes": lambda: draw_mistakes(study, row),
         "Training": lambda: _training(study, row),
     }
+    _draw_tabs(panels)
+
+
+OF_STUDY = "study"
+
+
+def _choose_network() -> Path | None:
+    """The file of a network of no study; None where a study's design is wanted."""
+    files = {str(number): path for number, path in enumerate(settings().networks, start=1)}
+    if not files:
+        return None
+    labels = {number: _layers_of(str(path))[0].label for number, path in files.items()}
+    options = [*([OF_STUDY] if all_folders() else []), *files]
+    chosen = choose_one(
+        st,
+        "Network",
+        options,
+        "network",
+        format_func=lambda each: labels.get(each, "a design of the study"),
+    )
+    return files.get(chosen)
+
+
+@st.cache_data(max_entries=16)
+def _layers_of(path: str) -> tuple[Layers, tuple[str, ...]]:
+    """Files of a server are written before it starts, and stay."""
+    return read_layers(Path(path))
+
+
+def _network(path: Path) -> None:
+    """A network of layers on a machine: what a design of a study has, without its training."""
+    layers, notes = _layers_of(str(path))
+    names = machine_names()
+    machine = choose_one(st, "Machine", names, "machine", index=names.index(USUAL_MACHINE))
+    priced = Priced(point=layers, cost=estimate(layers.workload, *load_machine(machine)))
+    cells = st.columns(6)
+    figures = priced.cost.columns()
+    for cell, name in zip(cells, NETWORK_FIGURES, strict=True):
+        cell.metric(LABELS[name][0], figure(figures[name], name))
+    for note in notes:
+        st.text(f"Note: {note}.")
+    for misfit in priced.misfits:
+        st.warning(sentence(f"Does not fit: {misfit}. It is priced as if it did."))
+    panels: dict[str, Callable[[], object]] = {
+        "Energy": lambda: _energy(priced),
+        "Latency": lambda: _latency(priced, Use()),
+        "Roofline": lambda: _roofline(priced),
+        "Area": lambda: _area(priced),
+        "Layers": lambda: _layers(priced),
+        "Totals": lambda: draw_sideways(totals_table([priced], Use())),
+    }
+    _draw_tabs(panels)
+
+
+def _draw_tabs(panels: Mapping[str, Callable[[], object]]) -> None:
     tabs = st.tabs(list(panels), key="tab", on_change="rerun", bind="query-params")
     for tab, draw in zip(tabs, panels.values(), strict=True):
         if tab.open is not False:  # the others are drawn when they are asked for

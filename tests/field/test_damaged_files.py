@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -31,6 +32,9 @@ from dse.interchange.scalesim import import_configuration
 from dse.interchange.stream import import_core
 from dse.interchange.zigzag import import_hardware, import_workload, is_workload
 from dse.networks.lowering import lower
+from dse.pricing.layers_file import read_layers as read_network_of_layers
+from dse.pricing.layers_file import write_layers
+from dse.pricing.priced import Layers
 from dse.rtl.area import _facts, default_library
 from dse.studies.spec import read_study
 from dse.training.source import untrained
@@ -83,6 +87,19 @@ def read_design(path: Path) -> float:
 def read_network(path: Path) -> float:
     network = import_nemo(path)
     return lower(network.point, frames=network.frames or 32, outputs=network.outputs).macs
+
+
+def read_shown(path: Path) -> float:
+    return read_network_of_layers(path)[0].workload.macs
+
+
+def shown_text() -> str:
+    """A network as `dse dashboard` hands it to the page."""
+    layers = lower(published("matchboxnet-1x1x16-P3"), frames=32, outputs=4)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "layers.json"
+        write_layers(Layers("small", layers), path, ("a note",))
+        return path.read_text()
 
 
 def read_hardware(path: Path) -> float:
@@ -174,6 +191,7 @@ YAML: dict[str, tuple[Reader, Callable[[], str]]] = {
     ),
     "design": (read_design, lambda: as_yaml(DESIGN.to_dict())),
     "nemo": (read_network, nemo_text),
+    "layers": (read_shown, shown_text),
     "zigzag_hardware": (read_hardware, lambda: exported("zigzag", "hardware.yaml")),
     "stream": (read_core, core_text),
     "zigzag_workload": (read_layers, lambda: exported("zigzag", "workload.yaml")),
